@@ -1,0 +1,206 @@
+"""The command line. Flags come from the request models' fields and descriptions; this file lists none of them."""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnknownOptionError
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from . import __doc__ as about
+from .core.errors import Interrupted, LimnerError, invalid, unknown
+from .core.requests import Flag, GenerateRequest, TrainRequest
+
+app = App(name="limner", help=about, version_flags=["--version"], default_parameter=Parameter(show_default=True))
+
+Out = Annotated[Path | None, Parameter(help="Where the result goes.")]
+Count = Annotated[int, Parameter(help="How many.")]
+
+
+def flag_of(name: str, field: FieldInfo) -> Flag:
+    return next((item for item in field.metadata if isinstance(item, Flag)), Flag())
+
+
+def parameter_of(name: str, field: FieldInfo) -> inspect.Parameter | None:
+    """A command-line parameter for a request field; None for fields that a surface fills itself."""
+    flag = flag_of(name, field)
+    if flag.hidden:
+        return None
+    spelling = flag.name or "--" + name.replace("_", "-")
+    required = field.is_required()
+    hint = _plain(field.annotation)
+    marker = Parameter(
+        name=None if flag.positional else spelling,
+        help=field.description,
+        required=required,
+        show_default=not required and field.get_default() not in (None, (), ""),
+        consume_multiple=False,
+        negative_iterable=(),
+    )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD if flag.positional else inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if required else field.get_default(call_default_factory=True),
+        annotation=Annotated[hint, marker],
+    )
+
+
+def _plain(hint: Any) -> Any:
+    """The hint with nested models as text, which their validators parse."""
+    if get_origin(hint) is tuple:
+        return tuple[_plain(get_args(hint)[0]), ...]
+    return str if inspect.isclass(hint) and issubclass(hint, BaseModel) else hint
+
+
+def command_for(model: type[BaseModel], extra: type[BaseModel] | None, act: Callable[..., None]) -> Callable[..., None]:
+    """A function whose parameters are the fields of a request (and of a method's options), then those of `act`."""
+    fields = dict(model.model_fields)
+    options = dict(extra.model_fields) if extra else {}
+    parameters = [parameter_of(name, field) for name, field in {**fields, **options}.items()]
+    own = [p for name, p in inspect.signature(act, eval_str=True).parameters.items() if name != "request"]
+
+    def command(*positional: Any, **given: Any) -> None:
+        given |= dict(zip((p.name for p in kept), positional, strict=False))
+        theirs = {p.name: given.pop(p.name) for p in own if p.name in given}
+        chosen = {name: given.pop(name) for name in options if name in given}
+        if extra:
+            given["options"] = {name: value for name, value in chosen.items() if value is not None}
+        act(request=model.model_validate(given), **theirs)
+
+    kept = [p for p in parameters if p is not None]
+    kept.sort(key=lambda p: (p.kind, p.default is not inspect.Parameter.empty))
+    command.__signature__ = inspect.Signature([*kept, *own])  # type: ignore[attr-defined]
+    command.__doc__ = inspect.getdoc(model)
+    return command
+
+
+def generate(request: GenerateRequest, *, out: Out = Path("pictures")) -> None:
+    _carry_out(request, out, resume=False)
+
+
+def train(
+    request: TrainRequest,
+    *,
+    out: Out = None,
+    resume: Annotated[bool, Parameter(help="Go on with the interrupted run of the same request.", negative=())] = False,
+) -> None:
+    place = out or Path("-".join((request.identifier, *request.class_word.split())).replace("/", "-"))
+    _carry_out(request, place, resume)
+
+
+def _carry_out(request: GenerateRequest | TrainRequest, out: Path | None, resume: bool) -> None:
+    from .studio import Studio
+    from .terminal import Screen
+
+    with Screen() as screen, _stopping(screen.note) as stop:
+        run = Studio().run(request, out, resume=resume, listener=screen.show, stop=stop)
+        screen.finish(run)
+
+
+@app.command
+def run(picture: Annotated[Path, Parameter(help="A PNG that Limner painted.")], *, out: Out = Path("pictures")) -> None:
+    """Carry out the request inside a picture again: the same pixels on the same machine."""
+    from .studio import Studio
+    from .terminal import Screen
+
+    with Screen() as screen, _stopping(screen.note) as stop:
+        screen.finish(Studio().again(picture, out, listener=screen.show, stop=stop))
+
+
+@app.command
+def runs(*, count: Count = 20) -> None:
+    """List what was done, newest first."""
+    from .studio import Studio
+    from .terminal import print_runs
+
+    print_runs(Studio().runs(count))
+
+
+@app.command
+def show(run: Annotated[str, Parameter(help="Id of a run, or the start of it.")]) -> None:
+    """Tell a run's request, events and results."""
+    from .studio import Studio
+    from .terminal import print_run
+
+    studio = Studio()
+    found, artifacts = studio.show(run)
+    print_run(found, artifacts, studio.events(found.id))
+
+
+@contextmanager
+def _stopping(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C asks the run to stop after its step, a second one stops at once."""
+    asked = False
+
+    def on_signal(number: int, frame: Any) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        say("stopping after this step; press Ctrl-C again to stop at once")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _register(arguments: list[str]) -> None:
+    """Add the commands that are made from models; a way to learn brings its own options."""
+    app.command(command_for(GenerateRequest, None, generate), name="generate")
+    extra = None
+    if arguments[:1] == ["train"]:
+        from .studio import method_options
+
+        named = [b for a, b in zip(arguments, arguments[1:], strict=False) if a == "--method"]
+        named += [a.removeprefix("--method=") for a in arguments if a.startswith("--method=")]
+        extra = method_options(named[-1] if named else "lora")
+    app.command(command_for(TrainRequest, extra, train), name="train")
+
+
+def _one_line(error: CycloptsError) -> str:
+    if isinstance(error, UnknownOptionError) and error.token is not None:
+        known = {name for argument in error.argument_collection or () for name in argument.names}
+        return str(unknown("flag", error.token.keyword or error.token.value, known))
+    if isinstance(error, UnknownCommandError) and error.unused_tokens:
+        return str(unknown("command", error.unused_tokens[0], [n for n in app if not n.startswith("-")]))
+    return " ".join(str(error).split())
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point. Exit codes: 0 done, 2 a mistake that the user can mend, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        _register(arguments)
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        _fail(_one_line(error))
+    except ValidationError as error:
+        _fail(str(invalid(error)))
+    except LimnerError as error:
+        _fail(str(error))
+    except (Interrupted, KeyboardInterrupt) as error:
+        print(f"limner: {error or 'stopped'}", file=sys.stderr)
+        if arguments[:1] == ["train"]:
+            again = [*arguments, *([] if "--resume" in arguments else ["--resume"])]
+            print(f"limner: to go on: limner {shlex.join(again)}", file=sys.stderr)
+        sys.exit(130)
+
+
+def _fail(line: str) -> None:
+    print(f"limner: {line}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What Limner talks about: requests, runs, artifacts, events, errors and plugin protocols."""

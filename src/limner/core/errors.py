@@ -1,0 +1,47 @@
+"""Errors that a user can cause: one clear line with the problem, the value and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+
+
+class LimnerError(ValueError):
+    """A problem that the user can mend. `str(error)` is one line: "problem; remedy"."""
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        self.problem = " ".join(problem.split())
+        self.remedy = " ".join(remedy.split())
+        super().__init__(f"{self.problem}; {self.remedy}" if remedy else self.problem)
+
+
+class Interrupted(Exception):
+    """The user stopped a run; its work is kept and can be resumed."""
+
+
+def unknown(what: str, value: str, known: Iterable[str]) -> LimnerError:
+    """The error for a name that is not among the known ones, with the nearest of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(value.lower(), [name.lower() for name in names], n=1, cutoff=0.5)
+    nearest = next((name for name in names if near and name.lower() == near[0]), None)
+    choices = f"choose one of: {', '.join(names)}" if names else "there is none yet"
+    return LimnerError(f"unknown {what} {value!r}", f"did you mean {nearest!r}? {choices}" if nearest else choices)
+
+
+def invalid(error: ValidationError) -> LimnerError:
+    """A request that pydantic refuses, as one line that names each field, its value and what it should be."""
+    problems = []
+    for item in error.errors():
+        place = ".".join(str(part) for part in item["loc"] if part not in ("generate", "train"))
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            problems.append(f"unknown field {place!r}")
+        elif item["type"] == "missing":
+            problems.append(f"{place} is missing")
+        elif not place or isinstance(item["input"], dict) or item["type"] == "value_error":
+            problems.append(f"{place}: {message}" if place else message)
+        else:
+            problems.append(f"{place} {str(item['input'])[:80]!r}: {message[0].lower()}{message[1:]}")
+    return LimnerError("; ".join(problems))

@@ -1,0 +1,136 @@
+"""What a plugin must be. Plugins are modules whose `plugin` attribute satisfies one of these protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+    from pydantic import BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A short name for a base model.
+
+    reference: Hugging Face id or folder. defaults: values for request fields that are left open.
+    licence: SPDX id or the name that the model's page uses. gigabytes: size on disk.
+    """
+
+    name: str
+    reference: str
+    licence: str
+    gigabytes: float
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a family is, whatever the weights.
+
+    pipelines: diffusers pipeline classes whose folders belong to this family.
+    size: native side in pixels; multiple: sides must be divisible by it.
+    lora_targets: preset name -> name endings of the layers that a LoRA attaches to.
+    defaults: values for training request fields that are left open.
+    """
+
+    pipelines: tuple[str, ...]
+    size: int
+    multiple: int
+    lora_targets: Mapping[str, tuple[str, ...]]
+    defaults: Mapping[str, Any]
+    base_version: str
+    architecture: str
+
+
+@dataclass(slots=True)
+class Components:
+    """The parts of a loaded model.
+
+    denoiser: the UNet or transformer. parts: every part by its diffusers name ("unet", "vae", "text_encoder" ...).
+    reference: what the user asked for; location: where it was loaded from; licence: of the weights.
+    denoiser_name: key of the denoiser in `parts`.
+    """
+
+    parts: dict[str, Any]
+    denoiser_name: str
+    reference: str
+    location: str
+    licence: str
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def denoiser(self) -> torch.nn.Module:
+        return self.parts[self.denoiser_name]
+
+
+@runtime_checkable
+class Family(Protocol):
+    """One architecture of diffusion model."""
+
+    facts: Facts
+    aliases: tuple[Alias, ...]
+
+    def load(self, location: str, dtype: torch.dtype, device: torch.device) -> Components:
+        """Load weights from a folder or a Hugging Face id."""
+        ...
+
+    def pipeline(self, components: Components, task: str) -> Any:
+        """A stock diffusers pipeline around the parts; task "text2image"."""
+        ...
+
+    def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:
+        """Prompts -> tensors whose first axis is the prompt, in the pipeline's own argument names."""
+        ...
+
+    def encode_images(self, components: Components, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """Pixels (n, 3, h, w) from -1 to 1 -> scaled latents (n, c, h/8, w/8)."""
+        ...
+
+    def loss(
+        self,
+        components: Components,
+        latents: torch.Tensor,
+        text: Mapping[str, torch.Tensor],
+        rng: torch.Generator,
+        min_snr_gamma: float | None = None,
+    ) -> torch.Tensor:
+        """Denoising loss of each sample, (n,), with time steps and noise drawn from `rng`."""
+        ...
+
+
+class Trainable(Protocol):
+    """What a method attached to a model: the tensors that learn."""
+
+    def parameters(self) -> list[torch.nn.Parameter]: ...
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The learnt tensors by name, as references, not copies."""
+        ...
+
+    def detach(self) -> None:
+        """Take everything off the model again, leaving the base as it was."""
+        ...
+
+
+@runtime_checkable
+class Method(Protocol):
+    """One way to learn."""
+
+    Options: type[BaseModel]
+
+    def attach(self, components: Components, facts: Facts, options: Any, seed: int) -> Trainable:
+        """Add fresh trainable tensors that at first change nothing."""
+        ...
+
+    def save(self, trainable: Trainable, path: Path, header: Mapping[str, str]) -> None:
+        """Write the learnt tensors as one safetensors file that stock diffusers reads."""
+        ...
+
+    def load(self, pipeline: Any, path: Path, name: str) -> None:
+        """Put a saved file onto a pipeline under an adapter name."""
+        ...

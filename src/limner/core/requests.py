@@ -1,0 +1,169 @@
+"""What a user can ask for. The same frozen model is the CLI's flags, the HTTP body, the recipe and the text in a PNG."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """How a field is spelt on a command line, where that differs from `--field-name`."""
+
+    name: str | None = None
+    positional: bool = False
+    hidden: bool = False
+
+
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Name = Annotated[str, Field(min_length=1, max_length=4096)]
+Prompt = Annotated[str, Field(max_length=20_000)]
+
+
+class Frozen(BaseModel):
+    """Immutable, no unknown keys, finite numbers, and the same after a JSON round trip."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Request(Frozen):
+    """Anything that `Studio.submit` takes. `kind` tells requests apart in JSON."""
+
+    kind: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the request's canonical JSON."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class AdapterUse(Frozen):
+    """An adapter and how strongly it acts; as text "path" or "path:weight"."""
+
+    path: Name = Field(description="Folder or .safetensors file of the adapter.")
+    weight: float = Field(1.0, ge=-4, le=4, description="Strength; 0 switches it off, 1 is as trained.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        path, weight = re.fullmatch(r"(.*?)(?::(-?\d+(?:\.\d+)?))?", value, re.DOTALL).groups()  # type: ignore[union-attr]
+        return {"path": path, "weight": float(weight) if weight else 1.0}
+
+
+class GenerateRequest(Request):
+    """Paint pictures from a prompt."""
+
+    kind: Annotated[Literal["generate"], Flag(hidden=True)] = "generate"
+    prompt: Annotated[Prompt, Flag(positional=True)] = Field(description="What to paint.")
+    negative_prompt: Prompt = Field("", description="What to keep out of the picture.")
+    model: Name = Field("starter", description="Alias, Hugging Face id or folder of the base model.")
+    adapter: tuple[AdapterUse, ...] = Field((), description="Adapter to use, as PATH or PATH:WEIGHT; may be repeated.")
+    count: int = Field(1, ge=1, le=10_000, description="How many pictures; picture i is painted from seed + i.")
+    seed: int = Field(42, ge=0, lt=2**63, description="Seed of the first picture.")
+    steps: int = Field(30, ge=1, le=1000, description="Denoising steps.")
+    guidance: float = Field(7.5, ge=0, le=100, description="Guidance scale: how closely the prompt is followed.")
+    scheduler: Name | None = Field(None, description="Sampler by name (default: the model's own).")
+    width: int | None = Field(None, ge=8, le=8192, description="Width in pixels (default: the model's own).")
+    height: int | None = Field(None, ge=8, le=8192, description="Height in pixels (default: the model's own).")
+    batch: int = Field(8, ge=1, le=256, description="How many pictures go through the model together.")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
+    precision: Precision = Field("auto", description="auto, fp32, bf16 or fp16.")
+
+    @field_validator("prompt")
+    @classmethod
+    def _said(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("the prompt is empty; say what to paint")
+        return value
+
+
+class TrainRequest(Request):
+    """Teach a model a subject from a handful of pictures (DreamBooth: an identifier, a class word, prior preservation)."""
+
+    kind: Annotated[Literal["train"], Flag(hidden=True)] = "train"
+    data: Annotated[Name, Flag(positional=True)] = Field(description="Folder of pictures of the subject.")
+    class_word: Annotated[Name, Flag("--class")] = Field(description="What the subject is, such as dog or teapot.")
+    identifier: Name = Field("sks", description="Made-up word that shall stand for the subject.")
+    model: Name = Field("starter", description="Alias, Hugging Face id or folder of the base model.")
+    method: Name = Field("lora", description="Way to learn.")
+    options: Annotated[dict[str, Any], Flag(hidden=True)] = Field(default_factory=dict, description="Options of the method.")
+    prompt: Prompt = Field(
+        "a photo of {identifier} {class}", description="Caption of every picture; {identifier} and {class} are filled in."
+    )
+    steps: int | None = Field(None, ge=1, le=10_000_000, description="Training steps (default: what suits the model).")
+    epochs: int | None = Field(None, ge=1, le=1_000_000, description="Passes over the pictures, in place of steps.")
+    batch: int | None = Field(None, ge=1, le=1024, description="Pictures a step (default: what suits the model).")
+    learning_rate: float | None = Field(None, gt=0, le=10, description="Default: what suits the model.")
+    schedule: Literal["constant", "cosine", "linear"] = Field("cosine", description="How the learning rate falls.")
+    warmup: int = Field(10, ge=0, description="Steps over which the learning rate rises.")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW's weight decay.")
+    resolution: int | None = Field(None, ge=32, le=4096, description="Side in pixels (default: the model's own).")
+    flip: bool = Field(True, description="Train on mirrored pictures too.")
+    prior: bool = Field(True, description="Prior preservation: keep the class as the base model knows it.")
+    prior_weight: float = Field(1.0, ge=0, le=100, description="Weight of the class pictures' loss.")
+    class_pictures: int | None = Field(None, ge=1, le=100_000, description="Class pictures that the base model paints.")
+    min_snr_gamma: float | None = Field(5.0, gt=0, description="Min-SNR loss weighting (arXiv 2303.09556).")
+    held_out: int = Field(1, ge=0, le=1000, description="Pictures kept from training, to watch for overfitting.")
+    checkpoint_every: int = Field(50, ge=1, description="Steps between checkpoints.")
+    preview_every: int = Field(0, ge=0, description="Steps between preview pictures; 0 for none.")
+    preview_prompt: tuple[Prompt, ...] = Field((), description="Prompt of a preview; may be repeated.")
+    track: tuple[Literal["tensorboard", "wandb"], ...] = Field((), description="Tracker to log to; may be repeated.")
+    seed: int = Field(42, ge=0, lt=2**63, description="Seed of everything random.")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
+    precision: Precision = Field("auto", description="auto, fp32, bf16 or fp16.")
+
+    @model_validator(mode="after")
+    def _steps_or_epochs(self) -> TrainRequest:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError(f"both steps ({self.steps}) and epochs ({self.epochs}) are given; give one of them")
+        return self
+
+    @field_validator("prompt")
+    @classmethod
+    def _fillable(cls, value: str) -> str:
+        try:
+            value.format(**{"identifier": "", "class": ""})
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            raise ValueError(f"prompt {value!r} may hold only {{identifier}} and {{class}}") from error
+        return value
+
+    @property
+    def instance_prompt(self) -> str:
+        """The caption of the subject's pictures."""
+        return self.prompt.format(**{"identifier": self.identifier, "class": self.class_word})
+
+    @property
+    def class_prompt(self) -> str:
+        """The caption of the class pictures: the same without the identifier."""
+        return " ".join(self.prompt.format(**{"identifier": "", "class": self.class_word}).split())
+
+
+AnyRequest = Annotated[GenerateRequest | TrainRequest, Field(discriminator="kind")]
+_ANY: TypeAdapter[GenerateRequest | TrainRequest] = TypeAdapter(AnyRequest)
+
+
+def parse_request(value: str | dict[str, Any]) -> GenerateRequest | TrainRequest:
+    """A request from its JSON text or its plain dictionary; raises pydantic's ValidationError."""
+    return _ANY.validate_json(value) if isinstance(value, str) else _ANY.validate_python(value)
+
+
+def absolute(request: GenerateRequest | TrainRequest) -> GenerateRequest | TrainRequest:
+    """The request with its local paths made absolute, so that it means the same from any folder."""
+
+    def full(path: str) -> str:
+        return str(Path(path).expanduser().resolve()) if Path(path).expanduser().exists() else path
+
+    if isinstance(request, TrainRequest):
+        return request.model_copy(update={"data": str(Path(request.data).expanduser().resolve()), "model": full(request.model)})
+    uses = tuple(use.model_copy(update={"path": full(use.path)}) for use in request.adapter)
+    return request.model_copy(update={"adapter": uses, "model": full(request.model)})

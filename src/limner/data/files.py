@@ -1,0 +1,79 @@
+"""Files that a user names: read whole, never blocking, with one clear line where that fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from limner.core.errors import LimnerError
+
+BYTE_CAP = 512 * 2**20
+"""The largest file that is read, in bytes."""
+
+_KINDS = (
+    (stat.S_ISDIR, "is a folder, not a picture file", "name a picture in it"),
+    (stat.S_ISFIFO, "is a named pipe, not a file", "copy the picture into an ordinary file"),
+    (stat.S_ISSOCK, "is a socket, not a file", "copy the picture into an ordinary file"),
+    (stat.S_ISCHR, "is a device, not a file", "copy the picture into an ordinary file"),
+    (stat.S_ISBLK, "is a device, not a file", "copy the picture into an ordinary file"),
+)
+
+
+def shown(path: str | Path) -> str:
+    """The file's name for a message: quoted, with newlines and the like escaped."""
+    return repr(Path(path).name or str(path))
+
+
+def printable(text: str, limit: int = 160) -> str:
+    """At most `limit` characters of a text of unknown origin, on one line and without control characters."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * limit]).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def read_file(path: str | Path) -> bytes:
+    """All bytes of a regular file of at most `BYTE_CAP` bytes; raises LimnerError for anything else."""
+    path = Path(path)
+    try:
+        _regular(path, os.stat(path))
+        # The name may have been given to a pipe since: O_NONBLOCK keeps the opening from waiting for a writer.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            _regular(path, os.fstat(file.fileno()))
+            data = file.read(BYTE_CAP + 1)
+    except LimnerError:
+        raise
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if len(data) > BYTE_CAP:
+        raise _too_large(path)
+    return data
+
+
+def _regular(path: Path, status: os.stat_result) -> None:
+    """Refuse folders, pipes, sockets and devices, and files over the cap."""
+    for is_kind, problem, remedy in _KINDS:
+        if is_kind(status.st_mode):
+            raise LimnerError(f"{shown(path)} {problem}", remedy)
+    if status.st_size > BYTE_CAP:
+        raise _too_large(path)
+
+
+def _too_large(path: Path) -> LimnerError:
+    return LimnerError(f"{shown(path)} is larger than {BYTE_CAP // 2**20} MiB", "save a smaller copy of it")
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> LimnerError:
+    """The line for a file that the system does not hand out."""
+    name = shown(path)
+    if isinstance(error, PermissionError):
+        return LimnerError(f"{name} may not be read by you", f"allow it: chmod u+r {name}")
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
+        return LimnerError(f"{name} is a link to a file that is not there", "mend the link or remove it")
+    if isinstance(error, FileNotFoundError):
+        return LimnerError(f"{name} does not exist", "check the name")
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return LimnerError(f"{name} is a link that leads back to itself", "mend the link or remove it")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return LimnerError(f"{name} cannot be read ({printable(reason)})", "check the name and the disk")

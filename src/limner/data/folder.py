@@ -1,0 +1,174 @@
+"""A folder of photographs: what is in it, what is left out and why, and a hash of the whole."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from limner.core.errors import LimnerError
+
+from .files import read_file, shown
+from .photographs import SUFFIXES, decode
+
+FEW = 3
+"""With fewer pictures than this a subject is hardly learnt."""
+
+_BESIDE = frozenset(
+    (
+        ".txt",
+        ".caption",
+        ".json",
+        ".jsonl",
+        ".md",
+        ".rst",
+        ".csv",
+        ".tsv",
+        ".yaml",
+        ".yml",
+        ".toml",
+        ".xml",
+        ".xmp",
+        ".log",
+        ".html",
+        ".parquet",
+        ".db",
+        ".ini",
+        ".py",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Photograph:
+    """A readable picture file; `sha256` is of its bytes, `size` is (width, height) in pixels, upright."""
+
+    path: Path
+    sha256: str
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The photographs, sorted by name, and a one-line reason for everything that was left out."""
+
+    photographs: tuple[Photograph, ...]
+    skipped: tuple[str, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """The dataset's hash: SHA-256 over the sorted hashes of the pictures, one to a line."""
+        return hashlib.sha256("\n".join(sorted(photo.sha256 for photo in self.photographs)).encode()).hexdigest()
+
+    @property
+    def smallest(self) -> int:
+        """The shortest side among the pictures, in pixels."""
+        return min(min(photo.size) for photo in self.photographs)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know before training on these pictures."""
+        count = len(self.photographs)
+        if count >= FEW:
+            return ()
+        pictures = "picture" if count == 1 else "pictures"
+        return (f"only {count} {pictures}: a subject is learnt better from {FEW} to 10 in different views and light",)
+
+
+def scan(path: str | Path) -> Scan:
+    """Read a folder of pictures, or one picture file; raises LimnerError where not one picture is left."""
+    path = Path(os.path.expanduser(path))
+    if not os.path.lexists(path):
+        raise _missing(path)
+    if not path.is_dir():
+        return Scan((_photograph(path),))
+    pictures, skipped = _entries(path)
+    return _readable(path, pictures, skipped)
+
+
+def _entries(folder: Path) -> tuple[list[Path], list[str]]:
+    """The files with a picture's suffix, sorted by name, and the reasons why others are left out."""
+    pictures, skipped = [], []
+    for entry in _listed(folder):
+        suffix = entry.suffix.lower()
+        if entry.is_dir():
+            skipped += _folder_notice(entry)
+        elif suffix in SUFFIXES:
+            pictures.append(entry)
+        elif suffix not in _BESIDE:
+            skipped.append(f"{shown(entry)} has no picture's suffix and is left out; save it as JPEG or PNG to use it")
+    return pictures, skipped
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What lies in a folder, sorted by name, without hidden files."""
+    try:
+        return sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=lambda at: at.name)
+    except OSError as error:
+        raise LimnerError(
+            f"the folder {str(folder)!r} cannot be listed ({error.strerror})", f"allow it: chmod u+rx {str(folder)!r}"
+        ) from error
+
+
+def _folder_notice(folder: Path) -> list[str]:
+    """A line about a nested folder that looks like a picture, holds pictures or cannot be listed; else none."""
+    try:
+        count = sum(entry.suffix.lower() in SUFFIXES for entry in _listed(folder))
+    except LimnerError as error:
+        return [str(error)]
+    if count:
+        pictures = "picture" if count == 1 else "pictures"
+        return [f"the folder {shown(folder)} with {count} {pictures} is left out; move them up to use them"]
+    return [f"{shown(folder)} is a folder, not a picture file; remove it"] if folder.suffix.lower() in SUFFIXES else []
+
+
+def _readable(folder: Path, pictures: list[Path], skipped: list[str]) -> Scan:
+    """The scan of a folder's picture files, without the unreadable ones and exact duplicates."""
+    photographs: dict[str, Photograph] = {}
+    with ThreadPoolExecutor(2) as threads:
+        for found in threads.map(_attempt, pictures):
+            if isinstance(found, LimnerError):
+                skipped.append(str(found))
+            elif (first := photographs.setdefault(found.sha256, found)) is not found:
+                skipped.append(f"{shown(found.path)} is the same file as {shown(first.path)} and is left out")
+    if not photographs:
+        raise _nothing(folder, skipped)
+    return Scan(tuple(photographs.values()), tuple(skipped))
+
+
+def _attempt(path: Path) -> Photograph | LimnerError:
+    try:
+        return _photograph(path)
+    except LimnerError as error:
+        return error
+
+
+def _photograph(path: Path) -> Photograph:
+    """Read and decode one picture file; raises LimnerError."""
+    data = read_file(path)
+    return Photograph(path, hashlib.sha256(data).hexdigest(), decode(data, path).size)
+
+
+def _missing(path: Path) -> LimnerError:
+    """The line for a path that is not there, with the nearest name beside it."""
+    try:
+        beside = [entry.name for entry in path.parent.iterdir()]
+    except (OSError, ValueError):
+        beside = []
+    near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.5)
+    remedy = f"did you mean {str(path.parent / near[0])!r}?" if near else "give a folder of pictures or a picture file"
+    return LimnerError(f"{str(path)!r} does not exist", remedy)
+
+
+def _nothing(folder: Path, reasons: list[str]) -> LimnerError:
+    """The line for a folder without one readable picture: empty, or with the first three reasons."""
+    remedy = f"put {FEW} to 10 pictures of the subject into it"
+    if not reasons:
+        what = "holds no picture" if _listed(folder) else "is empty"
+        return LimnerError(f"the folder {str(folder)!r} {what}", remedy)
+    more = f" | and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+    return LimnerError(f"no readable picture in {str(folder)!r}: {' | '.join(reasons[:3])}{more}", remedy)

@@ -1,0 +1,26 @@
+"""How the UNet families run fast on the machine at hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+def suit_device(parts: dict[str, Any], device: torch.device) -> None:
+    """Move the networks to the device, in the memory layout and with the attention that are fastest there.
+
+    On a CPU, plain matrix products outrun the fused attention kernel at head widths of 32 and less, and
+    channels-last doubles convolutions in fp32.
+    """
+    from diffusers.models.attention_processor import AttnProcessor
+
+    for part in parts.values():
+        if not isinstance(part, torch.nn.Module):
+            continue
+        part.requires_grad_(False).eval().to(device)
+        if device.type == "cpu" and hasattr(part, "config") and "block_out_channels" in part.config:
+            part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    unet = parts["unet"]
+    if device.type == "cpu" and max(unet.config.block_out_channels) <= 320:
+        unet.set_attn_processor(AttnProcessor())

@@ -1,0 +1,75 @@
+"""What an adapter says of itself: the header of its file, and the model card beside it."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+
+from ..core.requests import TrainRequest
+from .models import Model
+from .plan import Plan
+
+
+def header(request: TrainRequest, plan: Plan, model: Model, dataset: str, pictures: int, name: str) -> dict[str, str]:
+    """safetensors metadata: our facts as JSON, the modelspec standard, and the `ss_` keys that A1111 reads."""
+    facts = model.family.facts
+    base = {
+        "reference": request.model,
+        "architecture": facts.architecture,
+        "fingerprint": model.fingerprint,
+        "licence": model.licence,
+    }
+    ours = {
+        "version": version("limner"),
+        "method": request.method,
+        "base": base,
+        "request": request.model_dump(mode="json"),
+        "dataset": {"sha256": dataset, "pictures": pictures},
+        "trigger_words": [request.identifier],
+        "licence": model.licence,
+    }
+    return {
+        "limner": json.dumps(ours, sort_keys=True, ensure_ascii=False),
+        "modelspec.sai_model_spec": "1.0.1",
+        "modelspec.architecture": f"{facts.architecture}/lora",
+        "modelspec.implementation": "diffusers",
+        "modelspec.title": name,
+        "modelspec.trigger_phrase": request.instance_prompt,
+        "modelspec.license": model.licence,
+        "modelspec.resolution": f"{plan.resolution}x{plan.resolution}",
+        "ss_base_model_version": facts.base_version,
+        "ss_output_name": name,
+        "ss_sd_model_name": request.model,
+        "ss_resolution": f"({plan.resolution}, {plan.resolution})",
+        "ss_steps": str(plan.steps),
+        "ss_seed": str(request.seed),
+        "ss_num_train_images": str(pictures),
+    }
+
+
+def model_card(request: TrainRequest, plan: Plan, model: Model, dataset: str, pictures: int, name: str, loss: str) -> str:
+    """README.md in the form that the Hugging Face hub reads."""
+    prior = f"{plan.class_pictures} class pictures, weight {request.prior_weight:g}" if request.prior else "off"
+    rows = {
+        "Base model": f"{request.model} (licence: {model.licence})",
+        "Trained by": f"Limner {version('limner')}, method {request.method}",
+        "Trigger words": f"`{request.identifier}`",
+        "Say it as": f"`{request.instance_prompt}`",
+        "Pictures": f"{pictures} (dataset SHA-256 `{dataset[:16]}`)",
+        "Prior preservation": prior,
+        "Steps, batch, learning rate": f"{plan.steps}, {plan.batch}, {plan.learning_rate:g} ({plan.schedule})",
+        "Resolution": f"{plan.resolution} x {plan.resolution}",
+        "Final loss": loss,
+    }
+    table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
+    front = f"---\nbase_model: {json.dumps(request.model)}\nlicense: {model.licence}\nlibrary_name: diffusers\n"
+    front += f"instance_prompt: {json.dumps(request.instance_prompt)}\ntags: [lora, dreambooth, text-to-image, limner]\n---\n"
+    return (
+        f"{front}\n# {name}\n\nAn adapter that teaches its base model one subject.\n\n| | |\n|---|---|\n{table}\n\n"
+        f"Pictures made with it are made by AI: label them so, and use them only as the licence of the base model and the\n"
+        f"rights of whoever is in the training pictures allow.\n\n"
+        f"```python\nfrom diffusers import DiffusionPipeline\n\n"
+        f"pipeline = DiffusionPipeline.from_pretrained({json.dumps(request.model)})\n"
+        f'pipeline.load_lora_weights("{name}")\n'
+        f"image = pipeline({json.dumps(request.instance_prompt)}).images[0]\n```\n"
+    )

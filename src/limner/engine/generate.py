@@ -1,0 +1,101 @@
+"""GenerateRequest -> PNG files."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+from PIL import Image
+
+from ..core.errors import LimnerError
+from ..core.events import Emit, Made, Notice, Progress, Stage
+from ..core.requests import GenerateRequest
+from ..core.workspace import Workspace
+from ..store.files import sha256_of, writing
+from . import models
+from .adapters import adapters_on
+from .devices import memory_told, pick_device, pick_dtype
+from .labels import Label, write_png
+from .painting import paint
+from .schedulers import apply_scheduler
+
+LESS_MEMORY = "use a smaller --batch, --width and --height, or another --precision"
+
+
+def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None:
+    """Paint `request.count` pictures into the workspace's out folder as 0001.png, 0002.png and so on."""
+    model = models.resolve(request.model)
+    device = pick_device(request.device)
+    emit(Stage(name="loading"))
+    components = models.load(model, pick_dtype(request.precision, device), device)
+    height, width = (side_of(request, side, model, models.native_size(components)) for side in ("height", "width"))
+    pipeline = model.family.pipeline(components, "text2image")
+    apply_scheduler(pipeline, request.scheduler)
+    tell_truncation(components.parts, request.prompt, emit)
+    with memory_told(LESS_MEMORY), adapters_on(pipeline, request.adapter, model, emit) as adapters:
+        emit(Stage(name="painting", total=request.count * request.steps))
+
+        def on_step(done: int) -> None:
+            emit(Progress(done=done))
+            workspace.check()
+
+        seeds = [request.seed + i for i in range(request.count)]
+        pictures = paint(
+            pipeline,
+            {"prompt": request.prompt, "negative_prompt": request.negative_prompt},
+            seeds,
+            steps=request.steps,
+            guidance=request.guidance,
+            height=height,
+            width=width,
+            batch=request.batch,
+            on_step=on_step,
+        )
+        for index, pixels in enumerate(pictures):
+            label = Label(
+                request=request,
+                index=index,
+                seed=seeds[index],
+                version=version("limner"),
+                model={"reference": request.model, "sha256": model.fingerprint, "licence": model.licence},
+                adapters=tuple(
+                    {"name": adapter.name, "path": use.path, "sha256": adapter.sha256, "weight": use.weight}
+                    for adapter, use in zip(adapters, request.adapter, strict=True)
+                ),
+            )
+            path = next_free(workspace.out)
+            with writing(path) as partial:
+                write_png(Image.fromarray(pixels), partial, label)
+            details = {"seed": seeds[index], "index": index, "prompt": request.prompt}
+            emit(Made(what="picture", path=str(path), sha256=sha256_of(path), details=details))
+
+
+def side_of(request: GenerateRequest, side: str, model: models.Model, native: int) -> int:
+    """The wished or native side in pixels; one that the model's latents cannot have is a LimnerError."""
+    wished: int | None = getattr(request, side)
+    if wished is None:
+        return native
+    if wished % model.family.facts.multiple:
+        raise LimnerError(
+            f"{side} {wished} is not a multiple of {model.family.facts.multiple}",
+            f"use {round(wished / model.family.facts.multiple) * model.family.facts.multiple}",
+        )
+    return wished
+
+
+def next_free(folder: Path) -> Path:
+    """The path after the highest numbered picture in a folder, so that none is overwritten."""
+    numbers = [int(p.stem) for p in folder.glob("*.png") if re.fullmatch(r"\d{4,}", p.stem)]
+    return folder / f"{max(numbers, default=0) + 1:04d}.png"
+
+
+def tell_truncation(parts: dict[str, object], prompt: str, emit: Emit) -> None:
+    """Warn when the text encoder cannot take the whole prompt."""
+    tokenizer = parts.get("tokenizer")
+    limit = getattr(tokenizer, "model_max_length", None)
+    if tokenizer is None or limit is None:
+        return
+    tokens = len(tokenizer(prompt).input_ids)  # type: ignore[operator]
+    if tokens > limit:
+        emit(Notice(text=f"the prompt has {tokens} tokens and the model reads {limit}; the rest is left out", level="warning"))

@@ -1,0 +1,169 @@
+"""Labels: what every painted PNG says about itself, so that it can be painted again.
+
+PNG text keys: `limner`, the label as JSON; `parameters`, the text that A1111 and its readers know; and an XMP packet
+with the IPTC digital source type (http://cv.iptc.org/newscodes/digitalsourcetype/).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from pydantic import ConfigDict, Field, ValidationError, with_config
+from typing_extensions import TypedDict
+
+from limner.core.errors import LimnerError
+from limner.core.requests import AnyRequest, Frozen, GenerateRequest
+from limner.data.files import printable, read_file, shown
+
+TEXT_CAP = 2**20
+"""The longest label that is read, in characters."""
+
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+
+_XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">
+   <Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}</Iptc4xmpExt:DigitalSourceType>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>"""
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+@with_config(_STRICT)
+class ModelMark(TypedDict):
+    """The base model: what the user asked for, the hash of its weights where it is known, and its licence."""
+
+    reference: str
+    sha256: Sha256 | None
+    licence: str
+
+
+@with_config(_STRICT)
+class AdapterMark(TypedDict):
+    """An adapter as it was used."""
+
+    name: str
+    path: str
+    sha256: Sha256
+    weight: float
+
+
+class Label(Frozen):
+    """Everything that made a picture: the whole request, which of its pictures this is, and what painted it."""
+
+    request: AnyRequest
+    index: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**64)
+    version: str
+    model: ModelMark
+    adapters: tuple[AdapterMark, ...] = ()
+
+
+def write_png(image: Image.Image, path: str | Path, label: Label) -> None:
+    """Write the picture with its label to exactly this path."""
+    text = PngInfo()
+    text.add_text("limner", label.model_dump_json())
+    if parameters := a1111_parameters(label, image.size):
+        text.add_text("parameters", parameters)
+    text.add_itxt("XML:com.adobe.xmp", _XMP)
+    image.save(path, format="PNG", pnginfo=text)
+
+
+def read_label(path: str | Path) -> Label | None:
+    """The label of a PNG, None where it has none; raises LimnerError for a file or a label that cannot be read."""
+    text = _label_text(path)
+    if text is None:
+        return None
+    if len(text) > TEXT_CAP:
+        raise unlabelled(path, f"its label is longer than {TEXT_CAP} characters")
+    try:
+        return Label.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "label"
+        raise unlabelled(path, f"{where}: {first['msg']}") from error
+
+
+def unlabelled(path: str | Path, reason: str = "") -> LimnerError:
+    """The error for a picture that cannot be painted again because its label is missing or cannot be read."""
+    because = f" that can be read ({printable(reason)})" if reason else ""
+    remedy = "only pictures that Limner painted can be run again"
+    return LimnerError(f"{shown(path)} carries no Limner request{because}", remedy)
+
+
+def _label_text(path: str | Path) -> str | None:
+    """The PNG's `limner` text. Every chunk is checked, no pixel is decoded."""
+    data = read_file(path)
+    try:
+        with Image.open(BytesIO(data), formats=("PNG",)) as image:
+            text = image.info.get("limner")
+            image.verify()
+    except Exception as error:  # a hostile file makes the decoder raise nearly anything
+        png = data.startswith(b"\x89PNG")
+        raise unlabelled(path, "the PNG file is damaged or unfinished" if png else "it is not a PNG file") from error
+    return text
+
+
+def a1111_parameters(label: Label, size: tuple[int, int] | None = None) -> str:
+    """The generation as the text that A1111 writes and its readers parse; empty for a picture of another request.
+
+    size: width and height of the picture in pixels, where the request leaves them to the model.
+    """
+    request = label.request
+    if not isinstance(request, GenerateRequest):
+        return ""
+    loras = [f"<lora:{_alias(mark)}:{_number(mark['weight'])}>" for mark in label.adapters]
+    lines = [_clean(" ".join([request.prompt, *loras]))]
+    if request.negative_prompt.strip():
+        lines.append(f"Negative prompt: {_clean(request.negative_prompt)}")
+    facts = _facts(label, request, size or (request.width, request.height))
+    lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in facts.items() if value is not None))
+    return "\n".join(lines)
+
+
+def _facts(label: Label, request: GenerateRequest, size: tuple[int | None, int | None]) -> dict[str, str | None]:
+    """The last line's keys and values in A1111's order."""
+    sha256 = label.model["sha256"]
+    hashes = ", ".join(f"{_alias(mark)}: {mark['sha256'][:12]}" for mark in label.adapters)
+    return {
+        "Steps": str(request.steps),
+        "Sampler": request.scheduler,
+        "CFG scale": _number(request.guidance),
+        "Seed": str(label.seed),
+        "Size": f"{size[0]}x{size[1]}" if all(size) else None,
+        "Model hash": sha256[:10] if sha256 else None,
+        "Model": label.model["reference"],
+        "Lora hashes": hashes or None,
+        "Version": f"limner {label.version}",
+    }
+
+
+def _quoted(value: str) -> str:
+    """The value as JSON where it would break the line or the reader."""
+    plain = value and value == value.strip() and not re.search(r'[,:"\r\n]', value)
+    return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _alias(mark: AdapterMark) -> str:
+    """The adapter's name without what would end `<lora:name:weight>` or split the list of hashes."""
+    return re.sub(r"[<>:,\s]+", "_", mark["name"])
+
+
+def _number(value: float) -> str:
+    return repr(value).removesuffix(".0")
+
+
+def _clean(text: str) -> str:
+    """The text without NUL, which ends a PNG text."""
+    return text.replace("\0", "")

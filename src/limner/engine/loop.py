@@ -1,0 +1,110 @@
+"""The training loop: next batch, loss, backward, step, tell. All else listens."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from ..core.errors import LimnerError
+from ..core.protocols import Components, Family, Trainable
+from ..core.requests import TrainRequest
+from .examples import Examples
+from .plan import Plan
+
+TELL_EVERY = 10
+
+
+def generator_for(seed: int, purpose: str, step: int) -> torch.Generator:
+    """Randomness as a function of seed, purpose and step: a resumed run draws what an uninterrupted one draws."""
+    digest = hashlib.sha256(f"{seed}/{purpose}/{step}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+def order(count: int, batch: int, step: int, seed: int) -> list[int]:
+    """Indices of a step's pictures: passes over all of them, each pass in an order of its own."""
+    chosen = []
+    for position in range(step * batch, (step + 1) * batch):
+        epoch, place = divmod(position, count)
+        chosen.append(int(torch.randperm(count, generator=generator_for(seed, "epoch", epoch))[place]))
+    return chosen
+
+
+@dataclass
+class Loop:
+    """One training run in progress. `subject`, `prior` and `watched` are encoded examples; the last two may be absent."""
+
+    request: TrainRequest
+    plan: Plan
+    family: Family
+    components: Components
+    trainable: Trainable
+    optimiser: torch.optim.Optimizer
+    subject: Examples
+    prior: Examples | None
+    watched: Examples | None
+    autocast: torch.dtype | None
+
+    def _amp(self):
+        kind = self.components.device.type
+        return torch.autocast(kind, self.autocast) if self.autocast is not None else nullcontext()
+
+    def _draw(self, examples: Examples, step: int, purpose: str) -> torch.Tensor:
+        indices = order(len(examples), self.plan.batch, step, self.request.seed)
+        views = torch.randint(
+            examples.latents.shape[1], (len(indices),), generator=generator_for(self.request.seed, purpose, step)
+        )
+        return examples.pick(indices, views.tolist())
+
+    def loss(self, step: int) -> torch.Tensor:
+        """Mean loss of a batch of the subject plus the weighted mean loss of as many class pictures."""
+        rng = generator_for(self.request.seed, "noise", step)
+        latents = self._draw(self.subject, step, "views")
+        text = self.subject.text_for(len(latents))
+        count = len(latents)
+        if self.prior is not None:
+            prior = self._draw(self.prior, step, "class views")
+            more = self.prior.text_for(len(prior))
+            latents = torch.cat([latents, prior])
+            text = {name: torch.cat([value, more[name]]) for name, value in text.items()}
+        with self._amp():
+            values = self.family.loss(self.components, latents, text, rng, self.request.min_snr_gamma)
+        loss = values[:count].mean()
+        return loss if self.prior is None else loss + self.request.prior_weight * values[count:].mean()
+
+    @torch.no_grad()
+    def watch(self) -> float:
+        """Loss on the held-out pictures, always at the same noise, to be compared over steps."""
+        assert self.watched is not None
+        total = 0.0
+        rounds = 4
+        for index in range(rounds):
+            rng = generator_for(self.request.seed, "watch", index)
+            latents = self.watched.pick(list(range(len(self.watched))), [0] * len(self.watched))
+            with self._amp():
+                text = self.watched.text_for(len(latents))
+                total += self.family.loss(self.components, latents, text, rng, self.request.min_snr_gamma).mean().item()
+        return total / rounds
+
+    def run(self, first: int, after_step: Callable[[int, Callable[[], dict[str, float]]], None]) -> None:
+        """Train from step `first` to the end; `after_step` is called with the steps done and a function that reads figures."""
+        parameters = self.trainable.parameters()
+        for step in range(first, self.plan.steps):
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.plan.rate(step)
+            loss = self.loss(step)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            self.optimiser.step()
+
+            def figures(loss: torch.Tensor = loss, norm: torch.Tensor = norm, step: int = step) -> dict[str, float]:
+                value = loss.item()
+                if value != value:
+                    raise LimnerError("the loss became NaN: training diverged", "use a lower --learning-rate or --precision fp32")
+                return {"loss": value, "gradient_norm": norm.item(), "learning_rate": self.plan.rate(step)}
+
+            after_step(step + 1, figures)

@@ -1,0 +1,177 @@
+"""References to models -> loaded components, the last one kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import registry
+from ..core.errors import LimnerError, unknown
+from ..core.protocols import Alias, Components, Family
+from ..diffusion.quiet import hush
+
+
+@dataclass(frozen=True)
+class Model:
+    """A base model that a request names: its family, where its weights are, and its alias if it has one."""
+
+    reference: str
+    location: str
+    family_name: str
+    alias: Alias | None
+    licence: str
+
+    @property
+    def family(self) -> Family:
+        return registry.families.get(self.family_name)
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Request values that suit this model: the family's, overruled by the alias's own."""
+        return {**self.family.facts.defaults, **(self.alias.defaults if self.alias else {})}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the denoiser's weights file, or of the location when it is not on disk."""
+        folder = Path(self.location)
+        weights = sorted((folder / "unet").glob("*.safetensors")) if folder.is_dir() else []
+        digest = hashlib.sha256(b"" if weights else self.location.encode())
+        for path in weights:
+            with path.open("rb") as file:
+                while chunk := file.read(1 << 22):
+                    digest.update(chunk)
+        return digest.hexdigest()
+
+
+def resolve(reference: str) -> Model:
+    """Find what a model reference means: alias, folder, or Hugging Face id."""
+    aliases = registry.aliases()
+    if reference in aliases:
+        family_name, alias = aliases[reference]
+        return Model(reference, _place(alias.reference), family_name, alias, alias.licence)
+    folder = Path(reference).expanduser()
+    if folder.exists():
+        return _from_folder(reference, folder)
+    if reference.count("/") == 1 and not reference.startswith((".", "/", "~")) and all(reference.split("/")):
+        index, licence = _hub_index(reference)
+        return Model(reference, reference, _family_of(reference, index), None, licence)
+    raise unknown("model", reference, aliases)
+
+
+def _place(reference: str) -> str:
+    if reference.startswith("package:"):
+        package, _, inside = reference.removeprefix("package:").partition("/")
+        return str(files(package).joinpath(inside))
+    return reference
+
+
+def _from_folder(reference: str, folder: Path) -> Model:
+    if folder.suffix in (".ckpt", ".pt", ".pth", ".bin"):
+        raise LimnerError(
+            f"model {reference!r} is a pickle file, which can run any code when it is opened",
+            "convert it to safetensors, or use the model's safetensors version",
+        )
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise LimnerError(
+            f"model {reference!r} is not a diffusers model folder: it has no model_index.json",
+            "give the folder that holds model_index.json, a Hugging Face id, or one of: " + ", ".join(registry.aliases()),
+        )
+    try:
+        facts = json.loads(index.read_text())
+    except (ValueError, OSError) as error:
+        raise LimnerError(f"model {reference!r} has an unreadable model_index.json: {error}", "copy the folder again") from error
+    return Model(reference, str(folder.resolve()), _family_of(reference, facts), None, _card_licence(folder / "README.md"))
+
+
+def _family_of(reference: str, index: Mapping[str, Any]) -> str:
+    class_name = index.get("_class_name", "")
+    name = registry.family_of_pipeline(class_name)
+    if name is None:
+        raise LimnerError(
+            f"model {reference!r} is a {class_name or 'model of no known kind'}, which no family here knows",
+            f"families: {', '.join(registry.families.names())}",
+        )
+    return name
+
+
+def _card_licence(card: Path) -> str:
+    if not card.is_file():
+        return "unknown"
+    lines = card.read_text(errors="replace")[:5000].splitlines()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("license:")), "unknown")
+
+
+def _hub_index(reference: str) -> tuple[dict[str, Any], str]:
+    """`model_index.json` and the licence of a repository on the Hugging Face hub, or from its local cache."""
+    from huggingface_hub import hf_hub_download
+
+    with hub_errors_told(reference):
+        index = json.loads(Path(hf_hub_download(reference, "model_index.json")).read_text())
+    try:
+        licence = _card_licence(Path(hf_hub_download(reference, "README.md")))
+    except (OSError, ValueError):
+        licence = "unknown"
+    return index, licence
+
+
+@contextmanager
+def hub_errors_told(reference: str) -> Iterator[None]:
+    """Turn a failing download or a half-downloaded repository into one clear line."""
+    from huggingface_hub import errors as hub
+
+    try:
+        yield
+    except hub.GatedRepoError as error:
+        raise LimnerError(
+            f"model {reference!r} is gated", f"accept its licence at https://huggingface.co/{reference} and set HF_TOKEN"
+        ) from error
+    except hub.RepositoryNotFoundError as error:
+        raise LimnerError(f"model {reference!r} is not on the Hugging Face hub", "check the name, or set HF_TOKEN") from error
+    except (OSError, ValueError, hub.HfHubHTTPError) as error:
+        if isinstance(error, LimnerError):
+            raise
+        if "safetensors" in str(error):
+            raise LimnerError(
+                f"model {reference!r} has no complete safetensors weights; pickle files are refused, for they can run any code",
+                "use a version of the model in safetensors, or fetch it again",
+            ) from error
+        raise LimnerError(
+            f"model {reference!r} is not on disk and could not be fetched ({str(error)[:160]})",
+            "connect to the network, or give a folder that holds it, or use --model starter",
+        ) from error
+
+
+_loaded: dict[tuple[str, str, str], Components] = {}
+
+
+def load(model: Model, dtype: torch.dtype, device: torch.device) -> Components:
+    """Load a model's components; the last one stays in memory for the next request."""
+    hush()
+    key = (model.location, str(dtype), str(device))
+    if key not in _loaded:
+        _loaded.clear()
+        with hub_errors_told(model.reference):
+            components = model.family.load(model.location, dtype, device)
+        components.reference, components.licence = model.reference, model.licence
+        _loaded[key] = components
+    return _loaded[key]
+
+
+def forget() -> None:
+    """Let go of the model in memory (training changes and strips it)."""
+    _loaded.clear()
+
+
+def native_size(components: Components) -> int:
+    """Side in pixels that the model was made for."""
+    return int(components.denoiser.config["sample_size"]) * 8  # type: ignore[index]

@@ -1,0 +1,66 @@
+"""A pipeline and seeds -> pixels, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.errors import LimnerError
+
+
+def paint(
+    pipeline: Any,
+    conditioning: Mapping[str, Any],
+    seeds: Sequence[int],
+    *,
+    steps: int,
+    guidance: float,
+    height: int,
+    width: int,
+    batch: int,
+    on_step: Callable[[int], None] = lambda done: None,
+) -> Iterator[np.ndarray]:
+    """Yield pictures (h, w, 3) uint8, one per seed.
+
+    conditioning: the pipeline's own arguments (prompt, negative_prompt, prompt_embeds ...), one row that is
+    repeated for every seed. Each picture's noise comes from its own CPU generator, so that it does not depend on
+    the device. on_step is told picture-steps done so far.
+    """
+    done = 0
+
+    def count_step(pipe: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+        nonlocal done
+        done += rows
+        on_step(done)
+        return values
+
+    pipeline.set_progress_bar_config(disable=True)
+    for start in range(0, len(seeds), batch):
+        part = seeds[start : start + batch]
+        rows = len(part)
+        with torch.inference_mode():
+            pixels = pipeline(
+                **{name: repeat(value, rows) for name, value in conditioning.items()},
+                num_inference_steps=steps,
+                guidance_scale=guidance,
+                height=height,
+                width=width,
+                generator=[torch.Generator("cpu").manual_seed(seed) for seed in part],
+                output_type="np",
+                callback_on_step_end=count_step,
+            ).images
+        if not np.isfinite(pixels).all():
+            raise LimnerError("the model painted NaN (a black picture): its numbers overflowed", "use --precision fp32 or bf16")
+        yield from (pixels * 255).round().astype(np.uint8)
+        done = (start + rows) * steps
+        on_step(done)
+
+
+def repeat(value: Any, rows: int) -> Any:
+    """One row of conditioning for `rows` pictures: a text becomes a list, a tensor (1, ...) becomes (rows, ...)."""
+    if isinstance(value, torch.Tensor):
+        return value.expand(rows, *value.shape[1:])
+    return [value] * rows

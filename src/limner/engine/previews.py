@@ -1,0 +1,42 @@
+"""Pictures painted while a model learns, from conditioning that was encoded before the encoders went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..core.events import Emit, Made
+from ..core.protocols import Components, Family
+from ..store.files import sha256_of, writing
+from .painting import paint
+
+STEPS, GUIDANCE = 20, 5.0
+
+
+class Previews:
+    """Paints one row of pictures, one per prompt, always from the same seed."""
+
+    def __init__(self, family: Family, components: Components, prompts: Sequence[str], side: int, seed: int) -> None:
+        self.family, self.components, self.side, self.seed = family, components, side, seed
+        with torch.no_grad():
+            negative = {f"negative_{name}": value for name, value in family.encode_text(components, [""]).items()}
+            self.conditioning: list[Mapping[str, torch.Tensor]] = [
+                {**family.encode_text(components, [prompt]), **negative} for prompt in prompts
+            ]
+
+    def paint(self, step: int, folder: Path, emit: Emit) -> None:
+        """Write `preview-<step>.png` into the folder."""
+        pipeline = self.family.pipeline(self.components, "text2image")
+        row = []
+        for conditioning in self.conditioning:
+            row += paint(
+                pipeline, conditioning, [self.seed], steps=STEPS, guidance=GUIDANCE, height=self.side, width=self.side, batch=1
+            )
+        path = folder / f"preview-{step:08d}.png"
+        with writing(path) as partial:
+            Image.fromarray(np.concatenate(row, axis=1)).save(partial, format="PNG")
+        emit(Made(what="preview", path=str(path), sha256=sha256_of(path), details={"step": step}))

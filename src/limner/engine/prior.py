@@ -1,0 +1,52 @@
+"""Class pictures for prior preservation (Ruiz et al. 2022, arXiv 2208.12242): painted once by the base model, and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import LimnerError
+from ..core.events import Emit, Progress, Stage
+from ..core.workspace import Workspace
+from ..store.files import writing
+from .painting import paint
+
+STEPS, GUIDANCE, BATCH = 25, 5.0, 8
+
+
+def class_pictures(
+    pipeline: Any, fingerprint: str, prompt: str, count: int, side: int, seed: int, workspace: Workspace, emit: Emit
+) -> np.ndarray:
+    """`count` pictures (n, side, side, 3) uint8 of the class prompt, from the cache where it has them."""
+    facts = {"model": fingerprint, "prompt": prompt, "side": side, "seed": seed, "steps": STEPS, "guidance": GUIDANCE}
+    folder = workspace.cache / "class" / hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [i for i in range(count) if not (folder / f"{i:05d}.npy").exists()]
+    if missing:
+        emit(Stage(name="class pictures", total=len(missing) * STEPS))
+
+        def on_step(done: int) -> None:
+            emit(Progress(done=done))
+            workspace.check()
+
+        pictures = paint(
+            pipeline,
+            {"prompt": prompt},
+            [seed + i for i in missing],
+            steps=STEPS,
+            guidance=GUIDANCE,
+            height=side,
+            width=side,
+            batch=BATCH,
+            on_step=on_step,
+        )
+        for index, pixels in zip(missing, pictures, strict=True):
+            with writing(folder / f"{index:05d}.npy") as partial, partial.open("wb") as file:
+                np.save(file, pixels, allow_pickle=False)
+    try:
+        return np.stack([np.load(folder / f"{i:05d}.npy", allow_pickle=False) for i in range(count)])
+    except (ValueError, OSError) as error:
+        raise LimnerError(f"the kept class pictures in {str(folder)!r} cannot be read: {error}", "delete that folder") from error

@@ -1,0 +1,33 @@
+"""Samplers by name, as diffusers schedulers and options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.errors import unknown
+
+SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ddim": ("DDIMScheduler", {}),
+    "ddpm": ("DDPMScheduler", {}),
+    "dpm++2m": ("DPMSolverMultistepScheduler", {}),
+    "dpm++2m-karras": ("DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
+    "dpm++2m-sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler-a": ("EulerAncestralDiscreteScheduler", {}),
+    "heun": ("HeunDiscreteScheduler", {}),
+    "lms": ("LMSDiscreteScheduler", {}),
+    "pndm": ("PNDMScheduler", {}),
+    "unipc": ("UniPCMultistepScheduler", {}),
+}
+
+
+def apply_scheduler(pipeline: Any, name: str | None) -> None:
+    """Put the named sampler on a pipeline, with the model's own noise schedule; None keeps the model's own."""
+    if name is None:
+        return
+    if name not in SCHEDULERS:
+        raise unknown("scheduler", name, SCHEDULERS)
+    import diffusers
+
+    class_name, options = SCHEDULERS[name]
+    pipeline.scheduler = getattr(diffusers, class_name).from_config(pipeline.scheduler.config, **options)

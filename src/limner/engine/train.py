@@ -1,0 +1,211 @@
+"""TrainRequest -> adapter folder."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from .. import registry
+from ..core.errors import Interrupted, LimnerError
+from ..core.events import Emit, Made, Notice, Progress, Stage
+from ..core.protocols import Components, Family
+from ..core.requests import TrainRequest
+from ..core.workspace import Workspace
+from ..data.folder import Scan, scan
+from ..data.pixels import load_pixels
+from ..store.files import sha256_of, writing_folder
+from . import models
+from .adapters import WEIGHTS
+from .cards import header, model_card
+from .checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from .devices import autocast_dtype, memory_told, pick_device, pick_dtype
+from .examples import Examples, encode
+from .loop import TELL_EVERY, Loop, generator_for
+from .plan import Plan, make_plan
+from .previews import Previews
+from .prior import class_pictures
+from .trackers import Metrics
+
+LESS_MEMORY = "use a smaller --batch or --resolution, or --precision bf16"
+
+
+def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
+    """Teach a subject and leave an adapter folder at the workspace's out."""
+    method = registry.methods.get(request.method)
+    options = method.Options.model_validate(request.options)
+    photographs = scan_told(request, emit)
+    refuse_to_overwrite(workspace)
+    model = models.resolve(request.model)
+    device = pick_device(request.device)
+    emit(Stage(name="loading"))
+    dtype = torch.float32 if device.type == "cpu" else pick_dtype(request.precision, device)
+    components = models.load(model, dtype, device)
+    try:
+        with memory_told(LESS_MEMORY):
+            plan = make_plan(request, photographs, dict(model.defaults), models.native_size(components), model.family.facts.multiple)
+            told(plan, photographs, request, emit)
+            subject, prior, watched = encode_all(request, plan, photographs, model, components, workspace, emit)
+            previews = None
+            if request.preview_every:
+                prompts = request.preview_prompt or (request.instance_prompt, request.class_prompt)
+                previews = Previews(model.family, components, prompts, plan.resolution, request.seed)
+            drop_encoders(components)
+            trainable = method.attach(components, model.family.facts, options, request.seed)
+            optimiser = torch.optim.AdamW(
+                trainable.parameters(), lr=plan.learning_rate, weight_decay=request.weight_decay, foreach=True
+            )
+            loop = Loop(
+                request,
+                plan,
+                model.family,
+                components,
+                trainable,
+                optimiser,
+                subject,
+                prior,
+                watched,
+                autocast_dtype(request.precision, device),
+            )
+            last = run_loop(loop, workspace, previews, emit)
+        count = len(photographs.photographs)
+        name = workspace.out.name
+        facts = header(request, plan, model, photographs.digest, count, name)
+        with writing_folder(workspace.out) as partial:
+            method.save(trainable, partial / WEIGHTS, facts)
+            (partial / "README.md").write_text(model_card(request, plan, model, photographs.digest, count, name, f"{last:.4f}"))
+            shutil.copyfile(workspace.folder / "metrics.jsonl", partial / "metrics.jsonl")
+            for preview in workspace.folder.glob("preview-*.png"):
+                shutil.copyfile(preview, partial / preview.name)
+    finally:
+        models.forget()
+    details = {"trigger_words": [request.identifier], "say": request.instance_prompt, "loss": last, "base": request.model}
+    emit(Made(what="adapter", path=str(workspace.out), sha256=sha256_of(workspace.out / WEIGHTS), details=details))
+
+
+def scan_told(request: TrainRequest, emit: Emit) -> Scan:
+    """Look at the folder of pictures, and pass on what is odd about it."""
+    found = scan(request.data)
+    for reason in found.skipped:
+        emit(Notice(text=f"skipped {reason}", level="warning"))
+    for warning in found.warnings:
+        emit(Notice(text=warning, level="warning"))
+    return found
+
+
+def refuse_to_overwrite(workspace: Workspace) -> None:
+    out = workspace.out
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise LimnerError(f"{str(out)!r} exists already", "choose another --out, or move it away")
+
+
+def told(plan: Plan, photographs: Scan, request: TrainRequest, emit: Emit) -> None:
+    count = len(photographs.photographs)
+    kept = f", {len(plan.held_out)} of them held out" if plan.held_out else ""
+    emit(
+        Notice(
+            text=f"{count} pictures{kept}; {plan.steps} steps of {plan.batch} at {plan.resolution} px, "
+            f'learning rate {plan.learning_rate:g}; say "{request.instance_prompt}"'
+        )
+    )
+
+
+def encode_all(
+    request: TrainRequest,
+    plan: Plan,
+    photographs: Scan,
+    model: models.Model,
+    components: Components,
+    workspace: Workspace,
+    emit: Emit,
+) -> tuple[Examples, Examples | None, Examples | None]:
+    """Latents and text of the subject, of the class, and of the held-out pictures."""
+    pixels = load_pixels(photographs, plan.resolution)
+    family = model.family
+    taught = np.delete(pixels, plan.held_out, axis=0)
+    rng = generator_for(request.seed, "posterior", 0)
+    prior = None
+    if request.prior:
+        pipeline = family.pipeline(components, "text2image")
+        painted = class_pictures(
+            pipeline,
+            model.fingerprint,
+            request.class_prompt,
+            plan.class_pictures,
+            plan.resolution,
+            request.seed,
+            workspace,
+            emit,
+        )
+        prior = encode(family, components, painted, request.class_prompt, request.flip, rng)
+    emit(Stage(name="encoding"))
+    subject = encode(family, components, taught, request.instance_prompt, request.flip, rng)
+    watched = None
+    if plan.held_out:
+        watched = encode(family, components, pixels[list(plan.held_out)], request.instance_prompt, False, rng)
+    return subject, prior, watched
+
+
+def drop_encoders(components: Components) -> None:
+    """Free what the loop does not need: text encoders, and the half of the autoencoder that encodes."""
+    for name in list(components.parts):
+        if name.startswith(("text_encoder", "image_encoder")):
+            components.parts[name] = None
+    vae = components.parts.get("vae")
+    if vae is not None:
+        vae.encoder = None
+    if components.device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def run_loop(loop: Loop, workspace: Workspace, previews: Previews | None, emit: Emit) -> float:
+    """Train with checkpoints, previews and metrics; returns the last loss told."""
+    request, plan, folder = loop.request, loop.plan, workspace.folder
+    first = 0
+    if workspace.resume and (kept := checkpoints(folder)):
+        first = load_checkpoint(kept[-1], loop.trainable.state(), loop.optimiser, request.digest)
+        emit(Notice(text=f"going on from step {first}"))
+    metrics = Metrics(folder, first, request.track, request.model_dump(mode="json"))
+    emit(Stage(name="training", total=plan.steps))
+    emit(Progress(done=first))
+    began, last, pictures = time.monotonic(), float("nan"), plan.batch * (2 if loop.prior is not None else 1)
+
+    def keep(step: int) -> None:
+        save_checkpoint(folder, step, loop.trainable.state(), loop.optimiser, request.digest)
+
+    def after_step(done: int, figures: Callable[[], dict[str, float]]) -> None:
+        nonlocal last
+        final = done == plan.steps
+        if done % TELL_EVERY == 0 or final or done == first + 1:
+            values = figures()
+            last = values["loss"]
+            values["images_per_second"] = (done - first) * pictures / (time.monotonic() - began)
+            if loop.watched is not None and (done % request.checkpoint_every == 0 or final):
+                values["held_out_loss"] = loop.watch()
+            metrics.add(done, values)
+            emit(Progress(done=done, figures=values))
+        else:
+            emit(Progress(done=done))
+        if previews is not None and (done % request.preview_every == 0 or final):
+            previews.paint(done, folder, emit)
+        if done % request.checkpoint_every == 0 or final:
+            keep(done)
+        if workspace.stop() and not final:
+            keep(done)
+            raise Interrupted(f"stopped at step {done} of {plan.steps}; a checkpoint is kept")
+
+    try:
+        loop.run(first, after_step)
+    finally:
+        metrics.close()
+    return last if last == last else float(_last_loss(folder))
+
+
+def _last_loss(folder) -> float:
+    import json
+
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return json.loads(lines[-1])["loss"] if lines else float("nan")

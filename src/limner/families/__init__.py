@@ -1,0 +1,1 @@
+"""Model families, one file each: a module with a `plugin` that satisfies `limner.core.protocols.Family`."""

@@ -1,0 +1,97 @@
+"""Stable Diffusion XL: two text encoders, and conditioning on size and crop (Podell et al. 2023, arXiv 2307.01952)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..core.protocols import Alias, Components, Facts
+from ..diffusion.layers import UNET_LORA_TARGETS
+
+if TYPE_CHECKING:
+    import torch
+
+
+class StableDiffusionXL:
+    """A UNet under two CLIP text encoders, told the picture's original size, crop and target size."""
+
+    facts = Facts(
+        pipelines=("StableDiffusionXLPipeline",),
+        size=1024,
+        multiple=8,
+        lora_targets=UNET_LORA_TARGETS,
+        defaults={"steps": 500, "batch": 1, "learning_rate": 1e-4, "class_pictures": 100, "rank": 16, "targets": "attention"},
+        base_version="sdxl_base_v1-0",
+        architecture="stable-diffusion-xl-v1-base",
+    )
+    aliases = (Alias("sdxl", "stabilityai/stable-diffusion-xl-base-1.0", "openrail++", 7.0),)
+
+    def load(self, location: str, dtype: torch.dtype, device: torch.device) -> Components:
+        from diffusers import StableDiffusionXLPipeline
+
+        from ..diffusion.unet import suit_device
+
+        pipeline = StableDiffusionXLPipeline.from_pretrained(
+            location, torch_dtype=dtype, use_safetensors=True, add_watermarker=False
+        )
+        parts = dict(pipeline.components)
+        suit_device(parts, device)
+        return Components(parts, "unet", location, location, "unknown", dtype, device)
+
+    def pipeline(self, components: Components, task: str) -> Any:
+        from diffusers import StableDiffusionXLPipeline
+
+        return StableDiffusionXLPipeline(**components.parts, add_watermarker=False)
+
+    def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:
+        """Both encoders' last but one states, side by side, as `prompt_embeds`; the second's pooled state beside it."""
+        import torch
+
+        from ..diffusion.text import tokenise
+
+        states = []
+        pooled = None
+        for suffix in ("", "_2"):
+            tokens = tokenise(components.parts[f"tokenizer{suffix}"], prompts).to(components.device)
+            encoded = components.parts[f"text_encoder{suffix}"](tokens, output_hidden_states=True)
+            states.append(encoded.hidden_states[-2])
+            pooled = encoded[0]
+        assert pooled is not None
+        return {"prompt_embeds": torch.cat(states, dim=-1), "pooled_prompt_embeds": pooled}
+
+    def encode_images(self, components: Components, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        from ..diffusion.latents import encode
+
+        return encode(components.parts["vae"], pixels, rng)
+
+    def loss(
+        self,
+        components: Components,
+        latents: torch.Tensor,
+        text: Mapping[str, torch.Tensor],
+        rng: torch.Generator,
+        min_snr_gamma: float | None = None,
+    ) -> torch.Tensor:
+        import torch
+
+        from ..diffusion.objective import draw, schedule_of, target, weighted_error
+
+        schedule = schedule_of(components.parts["scheduler"])
+        noise, timesteps = draw(latents, schedule.config["num_train_timesteps"], rng)
+        noisy = schedule.add_noise(latents, noise, timesteps)  # type: ignore[arg-type]
+        height, width = (8 * side for side in latents.shape[2:])
+        sizes = torch.tensor([height, width, 0, 0, height, width], device=latents.device, dtype=latents.dtype)
+        predicted = components.denoiser(
+            noisy,
+            timesteps,
+            encoder_hidden_states=text["prompt_embeds"],
+            added_cond_kwargs={
+                "text_embeds": text["pooled_prompt_embeds"],
+                "time_ids": sizes.expand(len(latents), -1),
+            },
+        ).sample
+        wanted = target(schedule, latents, noise, timesteps)
+        return weighted_error(predicted, wanted, schedule, timesteps, min_snr_gamma)
+
+
+plugin = StableDiffusionXL()

@@ -1,0 +1,1 @@
+"""Ways to learn, one file each: a module with a `plugin` that satisfies `limner.core.protocols.Method`."""

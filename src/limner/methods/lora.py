@@ -1,0 +1,106 @@
+"""Low-rank adaptation: a frozen weight W plus a learnt (alpha / rank) B A (Hu et al. 2021, arXiv 2106.09685)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from ..core.errors import LimnerError, unknown
+from ..core.protocols import Components, Facts
+from ..core.requests import Frozen
+
+if TYPE_CHECKING:
+    import torch
+
+ADAPTER = "default"
+
+
+class Options(Frozen):
+    """Options of LoRA; None means what suits the model."""
+
+    rank: int | None = Field(None, ge=1, le=1024, description="Rank of the update (default: what suits the model).")
+    alpha: float | None = Field(None, gt=0, le=4096, description="Scale; the update counts alpha / rank (default: rank).")
+    targets: str | None = Field(
+        None, description="Layers: a preset (attention, transformer, all) or name endings separated by commas."
+    )
+
+
+class Attached:
+    """LoRA tensors on a denoiser, by way of PEFT."""
+
+    def __init__(self, components: Components, rank: int, alpha: float, endings: tuple[str, ...], seed: int) -> None:
+        import torch
+        from peft import LoraConfig
+
+        self.model: Any = components.denoiser
+        self.prefix = components.denoiser_name
+        self.config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(endings), init_lora_weights="gaussian")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            try:
+                self.model.add_adapter(self.config, adapter_name=ADAPTER)
+            except ValueError as error:
+                raise LimnerError(f"no layer of the model matches the LoRA targets {', '.join(endings)}: {error}") from error
+        for parameter in self.parameters():
+            parameter.data = parameter.data.float()
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        return [parameter for name, parameter in self.model.named_parameters() if ".lora_" in name]
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return {name: parameter for name, parameter in self.model.named_parameters() if ".lora_" in name}
+
+    def detach(self) -> None:
+        self.model.unload_lora()
+        if hasattr(self.model, "peft_config"):
+            del self.model.peft_config
+        self.model._hf_peft_config_loaded = False
+
+
+class Lora:
+    Options = Options
+
+    def attach(self, components: Components, facts: Facts, options: Any, seed: int) -> Attached:
+        rank = options.rank or facts.defaults["rank"]
+        targets = options.targets or facts.defaults["targets"]
+        if targets in facts.lora_targets:
+            endings = facts.lora_targets[targets]
+        else:
+            endings = tuple(part.strip() for part in targets.split(",") if part.strip())
+            names = [name for name, _ in components.denoiser.named_modules()]
+            for ending in endings:
+                if not any(name == ending or name.endswith("." + ending) for name in names):
+                    raise unknown("LoRA target", ending, [*facts.lora_targets, *{name.split(".")[-1] for name in names}])
+        return Attached(components, rank, options.alpha or float(rank), endings, seed)
+
+    def save(self, trainable: Attached, path: Path, header: Mapping[str, str]) -> None:
+        """Write the diffusers layout: `unet.<layer>.lora_A.weight`, with rank and alpha in the header."""
+        from diffusers.utils import convert_state_dict_to_diffusers
+        from peft.utils import get_peft_model_state_dict
+        from safetensors.torch import save_file
+
+        state = convert_state_dict_to_diffusers(get_peft_model_state_dict(trainable.model, adapter_name=ADAPTER))
+        tensors = {f"{trainable.prefix}.{name}": tensor.contiguous().cpu() for name, tensor in state.items()}
+        config = {
+            f"{trainable.prefix}.{name}": value
+            for name, value in trainable.config.to_dict().items()
+            if isinstance(value, (str, int, float, bool, list, dict)) or value is None
+        }
+        config[f"{trainable.prefix}.target_modules"] = sorted(trainable.config.target_modules or ())
+        save_file(tensors, path, {"format": "pt", "lora_adapter_metadata": json.dumps(config, sort_keys=True), **header})
+
+    def load(self, pipeline: Any, path: Path, name: str) -> None:
+        try:
+            pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise LimnerError(
+                f"adapter {str(path)!r} does not fit this base model",
+                "use the model that it was trained on: see `base` in its header or model card",
+            ) from error
+
+
+plugin = Lora()

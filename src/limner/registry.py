@@ -1,0 +1,66 @@
+"""Name -> plugin. Built-in plugins are found by file name, third-party ones by entry point; both load when first used."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar, cast
+
+from .core.errors import LimnerError, unknown
+from .core.protocols import Alias, Family, Method
+
+T = TypeVar("T")
+
+
+class Group(Generic[T]):
+    """Plugins of one kind, such as `limner.families`: a package of modules, each with a `plugin`."""
+
+    def __init__(self, package: str, noun: str) -> None:
+        self.package = package
+        self.noun = noun
+        self._loaded: dict[str, T] = {}
+
+    def _third_party(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=self.package)}
+
+    def names(self) -> list[str]:
+        """Names of all plugins, without loading any."""
+        package = importlib.import_module(self.package)
+        built_in = (module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
+        return sorted({*built_in, *self._third_party()})
+
+    def get(self, name: str) -> T:
+        """The plugin of that name; an unknown name is a LimnerError with the nearest one."""
+        if name not in self._loaded:
+            if name not in self.names():
+                raise unknown(self.noun, name, self.names())
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def _load(self, name: str) -> T:
+        point = self._third_party().get(name)
+        try:
+            module = importlib.import_module(point.value if point else f"{self.package}.{name}")
+        except ImportError as error:
+            raise LimnerError(f"{self.noun} {name!r} needs a package that is missing: {error}", "install it") from error
+        return cast(T, cast(Any, module).plugin)
+
+    def all(self) -> dict[str, T]:
+        return {name: self.get(name) for name in self.names()}
+
+
+families: Group[Family] = Group("limner.families", "family")
+methods: Group[Method] = Group("limner.methods", "method")
+
+
+@cache
+def aliases() -> dict[str, tuple[str, Alias]]:
+    """Alias -> (family name, alias) over all families."""
+    return {alias.name: (name, alias) for name, family in families.all().items() for alias in family.aliases}
+
+
+def family_of_pipeline(class_name: str) -> str | None:
+    """The family whose folders name this diffusers pipeline class in `model_index.json`."""
+    return next((name for name, family in families.all().items() if class_name in family.facts.pipelines), None)

@@ -1,0 +1,109 @@
+"""Exact captions of a scene, in many wordings."""
+
+from __future__ import annotations
+
+import random
+
+from .scene import Scene
+from .vocabulary import SPECIES, STUDIO
+
+STYLE_OPENINGS: dict[str, tuple[str, ...]] = {
+    "illustration": ("a photo of {}", "a picture of {}", "an illustration of {}", "{}", "a drawing of {}"),
+    "pencil sketch": ("a pencil sketch of {}", "{}, pencil sketch", "{} in the style of a pencil sketch"),
+    "watercolour": ("a watercolour painting of {}", "a watercolour of {}", "{}, watercolour"),
+    "neon sign": ("a neon sign of {}", "{}, neon sign", "{} as a neon sign"),
+    "pixel art": ("pixel art of {}", "{}, pixel art", "{} in the style of pixel art"),
+    "oil painting": ("an oil painting of {}", "{}, oil painting", "{} in the style of an oil painting"),
+}
+
+PLACE_PHRASES: dict[str, tuple[str, ...]] = {
+    "beach": ("on the beach", "at the beach", "on a sandy beach by the sea"),
+    "park": ("in the park", "in a park", "on green grass in a park"),
+    "city": ("in the city", "in a city street", "with a city in the background"),
+    "living room": ("in the living room", "in a living room", "indoors in a living room"),
+    "snow": ("in the snow", "in a snowy landscape", "on the snow"),
+    "forest": ("in the forest", "in a forest", "in the jungle among trees"),
+    "desert": ("in the desert", "in a desert", "on the dunes of a desert"),
+    "mountains": ("in the mountains", "with mountains in the background", "on a mountain meadow"),
+}
+
+LIGHT_PHRASES = {"sunset": ("at sunset", "in the evening light"), "night": ("at night", "in the moonlight")}
+WEATHER_PHRASES = {"rain": ("in the rain", "on a rainy day"), "snowfall": ("while snow is falling", "in snowfall")}
+POSE_WORDS = {"sitting": ("sitting",), "standing": ("standing",), "lying": ("lying down", "lying")}
+
+
+def article(phrase: str) -> str:
+    return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
+
+
+def extra_phrase(scene: Scene, rng: random.Random) -> str | None:
+    """What the animal wears, such as "wearing a red top hat"."""
+    if scene.extra is None:
+        return None
+    colour = f"{scene.extra_colour} " if scene.extra_colour else ""
+    worn = f"{colour}{scene.extra}"
+    worn = worn if scene.extra in ("glasses", "sunglasses") else article(worn)
+    return f"{rng.choice(('wearing', 'with'))} {worn}"
+
+
+def subject_phrase(scene: Scene, rng: random.Random, identifier: str | None = None) -> str:
+    """The subject without its article: breed and species, or colour and product.
+
+    With an identifier the phrase is the DreamBooth form, "sks dog".
+    """
+    if identifier is not None:
+        return f"{identifier} {scene.subject}"
+    if scene.subject not in SPECIES:
+        return f"{scene.colour} {scene.subject}"
+    if scene.breed is None:
+        return scene.subject
+    return rng.choice((f"{scene.breed} {scene.subject}", f"{scene.breed} {scene.subject}", scene.breed))
+
+
+def caption(scene: Scene, rng: random.Random | None = None, *, identifier: str | None = None) -> str:
+    """Tell a scene in words; everything said is true of the picture, little that matters is left out.
+
+    Without `rng` the wording is the first of every list, for a stable full caption.
+    """
+    full = rng is None
+    rng = rng or _First()
+
+    def said(probability: float) -> bool:
+        return full or rng.random() < probability
+
+    subject = article(subject_phrase(scene, rng, identifier))
+    clauses: list[str] = []
+    if scene.subject in SPECIES and said(0.5):
+        clauses.append(rng.choice(POSE_WORDS[scene.pose]))
+    worn = extra_phrase(scene, rng)
+    if worn:
+        clauses.append(worn)
+    place: list[str] = []
+    if scene.place == STUDIO:
+        assert scene.backdrop is not None
+        place.append(
+            rng.choice((f"on {article(scene.backdrop + ' background')}", f"against {article(scene.backdrop + ' wall')}"))
+        )
+    else:
+        place.append(rng.choice(PLACE_PHRASES[scene.place]))
+    if scene.light in LIGHT_PHRASES:
+        place.append(rng.choice(LIGHT_PHRASES[scene.light]))
+    if scene.weather in WEATHER_PHRASES:
+        place.append(rng.choice(WEATHER_PHRASES[scene.weather]))
+    text = " ".join((subject, *clauses, *place))
+    return rng.choice(STYLE_OPENINGS[scene.style]).format(text)
+
+
+def class_caption(scene: Scene, rng: random.Random) -> str:
+    """A shorter caption that names the subject only by its class ("a photo of a dog")."""
+    plain = scene.model_copy(update={"breed": None}) if scene.subject in SPECIES else scene
+    noun = plain.subject if rng.random() < 0.5 else subject_phrase(plain, rng)
+    place = "" if scene.place == STUDIO else f" {rng.choice(PLACE_PHRASES[scene.place])}"
+    return rng.choice(STYLE_OPENINGS[scene.style]).format(f"{article(noun)}{place}")
+
+
+class _First(random.Random):
+    """A chooser that always takes the first: the stable wording of a caption."""
+
+    def choice(self, seq):  # type: ignore[override]
+        return seq[0]

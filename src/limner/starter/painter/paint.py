@@ -1,0 +1,57 @@
+"""Scene -> picture."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+from PIL import Image
+
+from .animals import BREED_LOOKS, Look, draw_animal
+from .canvas import Canvas
+from .characters import CHARACTERS
+from .extras import draw_extra
+from .places import draw_place, draw_shadow, draw_weather
+from .products import draw_product
+from .scene import Scene
+from .styles import render
+from .vocabulary import COLOURS
+
+
+def look_of(scene: Scene) -> Look:
+    """How the animal of a scene looks: by its character, its breed, or a breed of its species by seed."""
+    if scene.character is not None:
+        return CHARACTERS[scene.character]
+    if scene.breed is not None:
+        return BREED_LOOKS[scene.breed]
+    looks = [look for look in BREED_LOOKS.values() if look.species == scene.subject]
+    return looks[scene.seed % len(looks)]
+
+
+def compose(scene: Scene) -> Canvas:
+    """Place everything that a scene names on a canvas."""
+    rng = random.Random(scene.seed)
+    canvas = Canvas()
+    x = rng.uniform(50, 78)
+    y = rng.uniform(106, 118)
+    scale = rng.uniform(0.92, 1.2)
+    flip = rng.random() < 0.5
+    with canvas.depth("back"):
+        draw_place(canvas, scene.place, COLOURS[scene.backdrop] if scene.backdrop else None, scene.light, rng)
+        draw_shadow(canvas, x, y, 26 * scale, scene.light)
+    with canvas.depth("subject"), canvas.at(x, y, scale, flip):
+        if scene.is_animal:
+            anatomy = draw_animal(canvas, look_of(scene), scene.pose, rng)
+            if scene.extra:
+                colour = COLOURS[scene.extra_colour] if scene.extra_colour else None
+                draw_extra(canvas, scene.extra, colour, anatomy, rng)
+        else:
+            draw_product(canvas, scene.subject, COLOURS[scene.colour or "grey"], rng)
+    with canvas.depth("front"):
+        draw_weather(canvas, scene.weather, scene.light, rng)
+    return canvas
+
+
+def paint(scene: Scene) -> Image.Image:
+    """Paint a scene: RGB, 128 x 128, the same pixels for the same scene."""
+    return render(compose(scene).shapes, scene.style, np.random.default_rng(scene.seed))

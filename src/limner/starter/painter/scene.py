@@ -1,0 +1,108 @@
+"""The frozen description of one picture: the truth that a caption tells and a judge reads."""
+
+from __future__ import annotations
+
+import random
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from .vocabulary import (
+    BREEDS,
+    COLOURS,
+    EXTRAS,
+    INDOORS,
+    LIGHTS,
+    PLACES,
+    POSES,
+    PRODUCTS,
+    STUDIO,
+    STYLES,
+    WEATHERS,
+)
+
+
+class Scene(BaseModel):
+    """What is in a picture. Two equal scenes are painted pixel for pixel alike.
+
+    subject: "cat", "dog" or a product; breed: for animals; colour: of a product.
+    place: one of PLACES, or "studio" with `backdrop` as its colour.
+    character: the name of a character, which then decides species and look.
+    seed: where the subject stands, its size, and all the small accidents of the picture.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    subject: str
+    breed: str | None = None
+    colour: str | None = None
+    character: str | None = None
+    extra: str | None = None
+    extra_colour: str | None = None
+    pose: str = "sitting"
+    place: str = "park"
+    backdrop: str | None = None
+    light: str = "day"
+    weather: str = "clear"
+    style: str = "illustration"
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _known(self) -> Scene:
+        def check(name: str, value: str | None, known) -> None:
+            if value is not None and value not in known:
+                raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(known)}")
+
+        check("subject", self.subject, (*BREEDS, *PRODUCTS))
+        check("breed", self.breed, BREEDS.get(self.subject, ()))
+        for name in ("colour", "extra_colour", "backdrop"):
+            check(name, getattr(self, name), COLOURS)
+        check("extra", self.extra, EXTRAS)
+        check("pose", self.pose, POSES)
+        check("place", self.place, (*PLACES, STUDIO))
+        check("light", self.light, LIGHTS)
+        check("weather", self.weather, WEATHERS)
+        check("style", self.style, STYLES)
+        if (self.place == STUDIO) != (self.backdrop is not None):
+            raise ValueError("a backdrop colour belongs to the studio, and the studio needs one")
+        return self
+
+    @property
+    def is_animal(self) -> bool:
+        return self.subject in BREEDS
+
+
+COLOURED_EXTRAS = ("top hat", "scarf", "bow tie", "party hat")
+
+
+def random_scene(rng: random.Random, **fixed) -> Scene:
+    """Draw a scene from the pretraining distribution; `fixed` pins attributes."""
+    chosen = dict(fixed)
+
+    def pick(name: str, draw):
+        if name not in chosen:
+            chosen[name] = draw()
+        return chosen[name]
+
+    animal = rng.random() < 0.62
+    subject = pick("subject", lambda: rng.choice(tuple(BREEDS) if animal else PRODUCTS))
+    if subject in BREEDS:
+        if chosen.get("character") is None:
+            pick("breed", lambda: rng.choice(BREEDS[subject]))
+        pick("pose", lambda: rng.choices(POSES, (4, 3, 2))[0])
+        extra = pick("extra", lambda: rng.choice(EXTRAS) if rng.random() < 0.45 else None)
+        if extra in COLOURED_EXTRAS:
+            pick("extra_colour", lambda: rng.choice(tuple(COLOURS)))
+    else:
+        pick("colour", lambda: rng.choice(tuple(COLOURS)))
+    place = pick("place", lambda: STUDIO if rng.random() < 0.14 else rng.choice(PLACES))
+    if place == STUDIO:
+        pick("backdrop", lambda: rng.choice(tuple(COLOURS)))
+        lights, weathers = ("day",), ("clear",)
+    else:
+        lights = LIGHTS
+        weathers = ("clear",) if place in INDOORS else WEATHERS
+    pick("light", lambda: rng.choices(LIGHTS, (6, 2, 2))[0] if len(lights) > 1 else "day")
+    pick("weather", lambda: rng.choices(WEATHERS, (8, 1, 1))[0] if len(weathers) > 1 else "clear")
+    pick("style", lambda: rng.choices(STYLES, (10, 2, 2, 2, 2, 2))[0])
+    pick("seed", lambda: rng.getrandbits(31))
+    return Scene(**chosen)

@@ -1,0 +1,59 @@
+"""Renders a display list of flat shapes in each artistic style."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from PIL import Image, ImageChops, ImageFilter
+
+from .canvas import SIZE, Shape, rasterise
+from .style_brush import oil_painting, watercolour
+from .style_line import neon_sign, pencil_sketch
+from .style_tools import subject_mask
+
+Renderer = Callable[[Sequence[Shape], np.random.Generator], Image.Image]
+
+CELL = 2  # final pixels along one side of a pixel-art cell
+
+
+def illustration(shapes: Sequence[Shape], rng: np.random.Generator) -> Image.Image:
+    """The flat picture itself, anti-aliased."""
+    return rasterise(shapes, 4).reduce(4)
+
+
+def _limited(cells: Image.Image, where: np.ndarray, colours: int) -> Image.Image:
+    """Keep a few colours that cover well what lies under the mask (64, 64), rare hues such as eyes included."""
+    pixels = np.asarray(cells)[where > 0]
+    if not len(pixels):
+        return cells
+    strip = Image.fromarray(pixels[None])
+    palette = strip.quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)
+    return cells.quantize(palette=palette, dither=Image.Dither.NONE).convert("RGB")
+
+
+def pixel_art(shapes: Sequence[Shape], rng: np.random.Generator) -> Image.Image:
+    """Crisp coarse cells in a small palette, with a dark contour around the subject."""
+    cells = rasterise(shapes, 4).reduce(4 * CELL)
+    mask = subject_mask(shapes, 2).reduce(2 * CELL).point(lambda v: 255 * (v > 127))
+    contour = ImageChops.subtract(mask.filter(ImageFilter.MaxFilter(3)), mask)
+    inside = np.asarray(mask)
+    picture = Image.composite(_limited(cells, inside, 24), _limited(cells, 255 - inside, 20), mask)
+    picture.paste((28, 22, 40), (0, 0), contour)
+    side = picture.width * CELL
+    return picture.resize((side, side), Image.Resampling.NEAREST).crop((0, 0, SIZE, SIZE))
+
+
+STYLE_RENDERERS: dict[str, Renderer] = {
+    "illustration": illustration,
+    "pencil sketch": pencil_sketch,
+    "watercolour": watercolour,
+    "neon sign": neon_sign,
+    "pixel art": pixel_art,
+    "oil painting": oil_painting,
+}
+
+
+def render(shapes: Sequence[Shape], style: str, rng: np.random.Generator) -> Image.Image:
+    """Paint the shapes in one of vocabulary.STYLES; an RGB image of side 128, decided by `rng`."""
+    return STYLE_RENDERERS[style](shapes, rng)

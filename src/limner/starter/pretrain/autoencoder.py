@@ -1,0 +1,121 @@
+"""Stage 1: the autoencoder, 128 x 128 x 3 -> 16 x 16 x 8, on painted pictures and some photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from torch import nn
+
+from .loop import fit
+from .pictures import Gallery
+from .recipe import Recipe
+
+HELD_OUT = 500  # the last pictures of the gallery are never trained on
+
+
+def build(recipe: Recipe) -> AutoencoderKL:
+    channels = recipe.vae_channels
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
+        block_out_channels=channels,
+        layers_per_block=1,
+        latent_channels=recipe.latent_channels,
+        norm_num_groups=8,
+        mid_block_add_attention=False,
+        sample_size=recipe.size,
+        scaling_factor=1.0,
+        force_upcast=False,
+    )
+
+
+def to_tensor(pixels: np.ndarray) -> torch.Tensor:
+    """uint8 (n, h, w, 3) -> float (n, 3, h, w) from -1 to 1."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def edges(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return images[..., 1:] - images[..., :-1], images[..., 1:, :] - images[..., :-1, :]
+
+
+def reconstruction_loss(result: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """L1 and squared error of pixels, and L1 of their differences, which keeps whiskers sharp."""
+    across, down = (F.l1_loss(a, b) for a, b in zip(edges(result), edges(target), strict=True))
+    return F.l1_loss(result, target) + 2 * F.mse_loss(result, target) + across + down
+
+
+def _crops(gallery: Gallery, photographs: list[np.ndarray], recipe: Recipe, rng: torch.Generator) -> np.ndarray:
+    crop, trained = recipe.vae_crop, len(gallery) - HELD_OUT
+    out = np.empty((recipe.autoencoder.batch, crop, crop, 3), np.uint8)
+    for row in out:
+        share, a, b, c = torch.rand(4, generator=rng).tolist()
+        if photographs and share < recipe.photograph_share:
+            source = photographs[int(a * len(photographs))]
+        else:
+            source = gallery[int(a * trained)]
+        y, x = int(b * (source.shape[0] - crop + 1)), int(c * (source.shape[1] - crop + 1))
+        row[:] = source[y : y + crop, x : x + crop]
+    return out
+
+
+@torch.no_grad()
+def psnr(vae: AutoencoderKL, pixels: np.ndarray, batch: int = 16) -> float:
+    """Mean peak signal-to-noise ratio in dB of reconstructing uint8 pictures (n, h, w, 3)."""
+    device = next(vae.parameters()).device
+    values = []
+    for start in range(0, len(pixels), batch):
+        images = to_tensor(pixels[start : start + batch]).to(device)
+        result = vae.decode(vae.encode(images).latent_dist.mode()).sample.clamp(-1, 1)
+        error = ((result - images) / 2).square().mean((1, 2, 3))
+        values.append(-10 * error.log10())
+    return torch.cat(values).mean().item()
+
+
+@torch.no_grad()
+def whiten(vae: AutoencoderKL, pixels: np.ndarray) -> None:
+    """Fold each latent channel's mean and deviation into the 1x1 convolutions beside the latents.
+
+    Afterwards the latents of the given pictures have mean 0 and deviation 1 in every channel, so that the
+    diffusion model needs no scaling factor but 1.
+    """
+    device = next(vae.parameters()).device
+    latents = torch.cat([vae.encode(to_tensor(part).to(device)).latent_dist.mode() for part in np.array_split(pixels, 16)])
+    mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
+    into, out = vae.quant_conv, vae.post_quant_conv
+    n = len(mean)
+    into.weight[:n] /= deviation[:, None, None, None]
+    into.bias[:n] = (into.bias[:n] - mean) / deviation
+    into.bias[n:] -= 2 * deviation.log()
+    out.bias += (out.weight[..., 0, 0] * mean).sum(1)
+    out.weight *= deviation[None, :, None, None]
+
+
+def train(recipe: Recipe, gallery: Gallery, photographs: list[np.ndarray], folder: Path, device: str) -> nn.Module:
+    torch.manual_seed(recipe.seed)
+    vae = build(recipe).to(device)
+    unseen = gallery.batch(range(len(gallery) - 64, len(gallery)))
+
+    def loss(step: int, rng: torch.Generator):
+        images = to_tensor(_crops(gallery, photographs, recipe, rng)).to(device)
+        with torch.autocast(device.split(":")[0], torch.bfloat16):
+            posterior = vae.encode(images).latent_dist
+            noise = torch.randn(posterior.mean.shape, generator=rng).to(device)
+            result = vae.decode(posterior.mean + posterior.std * noise).sample
+        divergence = posterior.kl().float().mean() * recipe.kl_weight
+        return reconstruction_loss(result.float(), images) + divergence, {"divergence": divergence.item()}
+
+    average = fit(
+        "autoencoder",
+        vae,
+        recipe.autoencoder,
+        loss,
+        folder,
+        seed=recipe.seed,
+        evaluate=lambda model: {"psnr": psnr(model, unseen)},
+    )
+    whiten(average, gallery.batch(range(256)))
+    return average.eval()

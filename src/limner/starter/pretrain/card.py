@@ -1,0 +1,221 @@
+"""The finished starter: an ordinary diffusers folder in fp16 safetensors, and a model card that tells its scores."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from PIL import Image
+from rich.progress import track
+from transformers import CLIPImageProcessor, CLIPTokenizer
+
+from ..painter import COLOURS, PLACES, PRODUCTS, Scene, caption
+from .autoencoder import psnr, to_tensor
+from .contrastive import Encoders, tokenise
+from .denoiser import SCHEDULER
+from .pictures import Gallery
+from .recipe import HELD_OUT_PHOTOGRAPHS, Recipe
+
+SUBJECTS = ("cat", "dog", *PRODUCTS)
+
+
+def assemble(
+    vae: AutoencoderKL, encoders: Encoders, unet: UNet2DConditionModel, tokenizer: CLIPTokenizer, recipe: Recipe
+) -> StableDiffusionPipeline:
+    """The stock pipeline around the trained parts, with the image encoder beside them."""
+    side = recipe.size
+    return StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=encoders.text,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=DDIMScheduler(**SCHEDULER, clip_sample=False),
+        safety_checker=None,
+        feature_extractor=CLIPImageProcessor(
+            size={"shortest_edge": side}, crop_size={"height": side, "width": side}, image_mean=[0.5] * 3, image_std=[0.5] * 3
+        ),
+        image_encoder=encoders.image,
+        requires_safety_checker=False,
+    )
+
+
+@torch.no_grad()
+def read_back(encoders: Encoders, tokenizer: CLIPTokenizer, pixels: np.ndarray, choices: list[str]) -> list[int]:
+    """Which of some texts each picture (n, h, w, 3) is most like, by the starter's own encoders."""
+    texts = torch.nn.functional.normalize(encoders.text(tokenise(tokenizer, choices)).pooler_output, dim=-1)
+    pictures = torch.nn.functional.normalize(encoders.image(to_tensor(pixels)).image_embeds, dim=-1)
+    return (pictures @ texts.T).argmax(1).tolist()
+
+
+def attribute_scores(pipeline: Any, encoders: Encoders, tokenizer: CLIPTokenizer, count: int) -> dict[str, float]:
+    """Share of subjects, places and product colours that are read back from `count` pictures of unseen prompts.
+
+    The reader is the starter's own image encoder, which errs too: its share on the painter's own pictures of the same
+    scenes stands beside.
+    """
+    from ..painter import paint
+
+    rng = random.Random(20)
+    scenes = []
+    for _ in range(count):
+        subject = rng.choice(SUBJECTS)
+        colour = None if subject in ("cat", "dog") else rng.choice(tuple(COLOURS))
+        scenes.append(Scene(subject=subject, colour=colour, place=rng.choice(PLACES), seed=rng.getrandbits(31)))
+    prompts = [caption(scene) for scene in scenes]
+    painted = []
+    pipeline.set_progress_bar_config(disable=True)
+    for start in track(range(0, count, 8), "scoring"):
+        rows = prompts[start : start + 8]
+        generators = [torch.Generator().manual_seed(42 + start + i) for i in range(len(rows))]
+        result = pipeline(rows, num_inference_steps=30, guidance_scale=5.0, generator=generators, output_type="np")
+        painted.append((result.images * 255).round().astype(np.uint8))
+    shares: dict[str, float] = {}
+    for name, pixels in {
+        "generated": np.concatenate(painted),
+        "painter": np.stack([np.asarray(paint(scene)) for scene in scenes]),
+    }.items():
+        read = read_back(encoders, tokenizer, pixels, [f"a photo of a {subject}" for subject in SUBJECTS])
+        shares[f"subject, {name}"] = float(np.mean([SUBJECTS[i] == s.subject for i, s in zip(read, scenes, strict=True)]))
+        read = read_back(encoders, tokenizer, pixels, [f"a photo of a cat {phrase}" for phrase in _places()])
+        shares[f"place, {name}"] = float(np.mean([PLACES[i] == s.place for i, s in zip(read, scenes, strict=True)]))
+        right = []
+        for index, scene in enumerate(scenes):
+            if scene.colour:
+                choices = [f"a photo of a {colour} {scene.subject}" for colour in COLOURS]
+                best = read_back(encoders, tokenizer, pixels[index : index + 1], choices)[0]
+                right.append(tuple(COLOURS)[best] == scene.colour)
+        shares[f"colour, {name}"] = float(np.mean(right))
+    return shares
+
+
+def _places() -> list[str]:
+    from ..painter.captions import PLACE_PHRASES
+
+    return [PLACE_PHRASES[place][0] for place in PLACES]
+
+
+def export(
+    recipe: Recipe,
+    gallery: Gallery,
+    photographs: dict[str, list[np.ndarray]],
+    vae: AutoencoderKL,
+    encoders: Encoders,
+    unet: UNet2DConditionModel,
+    tokenizer: CLIPTokenizer,
+    folder: Path,
+    out: Path,
+    prompts: int = 240,
+) -> None:
+    """Write the model folder with its card; an older folder at `out` is replaced."""
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    pipeline = assemble(vae, encoders, unet, tokenizer, recipe).to("cpu")
+    scores: dict[str, float] = {"painter PSNR, dB": psnr(vae, gallery.batch(range(len(gallery) - 256, len(gallery))))}
+    for split, photos in photographs.items():
+        if photos:
+            squares = np.stack([_square(photo, recipe.size) for photo in photos])
+            scores[f"photograph PSNR, {split.replace('_', ' ')}, dB"] = psnr(vae, squares)
+    logs = {name: _last_line(folder / f"{name}.jsonl") for name in ("autoencoder", "contrastive", "denoiser")}
+    scores["caption recall at 1 of 200"] = logs["contrastive"]["recall_at_1_of_200"]
+    scores["denoising loss, unseen pictures"] = logs["denoiser"]["unseen_loss"]
+    scores |= attribute_scores(pipeline, encoders, tokenizer, prompts)
+    pipeline.to(torch.float16)
+    pipeline.save_pretrained(partial, safe_serialization=True)
+    weights = {str(p.relative_to(partial)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(partial.rglob("*.safetensors"))}
+    size = sum(p.stat().st_size for p in partial.rglob("*.safetensors")) / 1e6
+    (partial / "scores.json").write_text(json.dumps({"scores": scores, "sha256": weights}, indent=1) + "\n")
+    (partial / "README.md").write_text(_card(recipe, gallery, photographs, scores, logs, weights, size, prompts))
+    if out.exists():
+        shutil.rmtree(out)
+    partial.rename(out)
+
+
+def _square(photo: np.ndarray, side: int) -> np.ndarray:
+    edge = min(photo.shape[:2])
+    y, x = (photo.shape[0] - edge) // 2, (photo.shape[1] - edge) // 2
+    cropped = Image.fromarray(photo[y : y + edge, x : x + edge])
+    return np.asarray(cropped.resize((side, side), Image.Resampling.LANCZOS))
+
+
+def _last_line(path: Path) -> dict[str, float]:
+    return json.loads(path.read_text().splitlines()[-1])
+
+
+def _card(
+    recipe: Recipe,
+    gallery: Gallery,
+    photographs: dict[str, list[np.ndarray]],
+    scores: dict[str, float],
+    logs: dict[str, dict[str, float]],
+    weights: dict[str, str],
+    size: float,
+    prompts: int,
+) -> str:
+    photos = len(photographs["train"])
+    held = ", ".join(HELD_OUT_PHOTOGRAPHS)
+    seen = (
+        f" and {photos} DreamBench photographs (CC BY 4.0; {recipe.photograph_share:.0%} of the crops, autoencoder only; "
+        f"the folders {held} were left out)"
+        if photos
+        else ""
+    )
+    stages = "\n".join(
+        f"| {name} | {int(log['step'])} | {stage.batch} | {log['step'] * stage.batch / log['per_second'] / 60:.0f} min |"
+        for name, log, stage in (
+            ("autoencoder", logs["autoencoder"], recipe.autoencoder),
+            ("text and image encoder", logs["contrastive"], recipe.contrastive),
+            ("UNet", logs["denoiser"], recipe.denoiser),
+        )
+    )
+    table = "\n".join(f"| {name} | {value:.3f} |" if value < 1.5 else f"| {name} | {value:.2f} |" for name, value in scores.items())
+    hashes = "\n".join(f"| `{name}` | `{digest}` |" for name, digest in weights.items())
+    return f"""---
+license: apache-2.0
+library_name: diffusers
+pipeline_tag: text-to-image
+---
+
+# The starter
+
+A latent diffusion model in miniature, {recipe.size} x {recipe.size} px, {size:.1f} MB in fp16. Stock
+`StableDiffusionPipeline.from_pretrained` loads it. It comes with Limner {version("limner")} so that everything runs
+without a download, and it knows one small world: cats and dogs of 12 breeds, 12 products, 8 places, 8 things to wear,
+12 colours, 6 styles. It is for learning and testing; it knows no real person, brand or place.
+
+## Data
+
+{len(gallery):,} pictures drawn by `limner.starter.painter` with their captions{seen}. No scraped picture is among them.
+
+## Training
+
+| stage | steps | batch | time |
+|---|---|---|---|
+{stages}
+
+Times are of the last uninterrupted stretch, scaled to all steps, on the machine that trained it (two CPU cores, shared
+with other work). The UNet predicts v on a scaled-linear schedule with zero terminal SNR.
+`python -m limner.starter.pretrain FOLDER` repeats it.
+
+## Scores
+
+| measure | value |
+|---|---|
+{table}
+
+Subject, place and colour are shares read back by the model's own image encoder from {prompts} pictures of unseen prompts
+(seed 42 on, 30 steps, guidance 5); "painter" is the same reading of the painter's own pictures of the same scenes.
+
+## Weights (SHA-256)
+
+| file | hash |
+|---|---|
+{hashes}
+"""

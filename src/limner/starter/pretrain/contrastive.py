@@ -1,0 +1,104 @@
+"""Stage 2: the text and image encoders, trained to agree on which caption tells which picture (CLIP).
+
+Radford et al. 2021. The text projection is the identity: a text's embedding is its pooled state, so that the
+stock CLIPTextModel of the pipeline and the image encoder beside it are the whole model.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from ..painter import Scene, caption, class_caption
+from .autoencoder import HELD_OUT, to_tensor
+from .loop import fit
+from .pictures import Gallery
+from .recipe import Recipe
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+class Encoders(nn.Module):
+    """A text encoder and an image encoder with a learnt temperature."""
+
+    def __init__(self, recipe: Recipe, tokenizer: CLIPTokenizer) -> None:
+        super().__init__()
+        self.text = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=recipe.text_width,
+                intermediate_size=4 * recipe.text_width,
+                projection_dim=recipe.text_width,
+                num_hidden_layers=recipe.text_layers,
+                num_attention_heads=recipe.text_width // 32,
+                max_position_embeddings=recipe.tokens,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        )
+        self.image = CLIPVisionModelWithProjection(
+            CLIPVisionConfig(
+                hidden_size=recipe.image_width,
+                intermediate_size=4 * recipe.image_width,
+                projection_dim=recipe.text_width,
+                num_hidden_layers=recipe.image_layers,
+                num_attention_heads=recipe.image_width // 32,
+                image_size=recipe.size,
+                patch_size=16,
+            )
+        )
+        self.temperature = nn.Parameter(torch.tensor(2.66))
+
+    def forward(self, tokens: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """Tokens (n, l) and images (n, 3, s, s) -> similarities (n texts, n images) times the temperature."""
+        texts = F.normalize(self.text(tokens).pooler_output.float(), dim=-1)
+        pictures = F.normalize(self.image(images).image_embeds.float(), dim=-1)
+        return texts @ pictures.T * self.temperature.clamp(max=4.6).exp()
+
+
+def tell(scene: Scene, rng: random.Random, dropout: float = 0.0) -> str:
+    """A caption for training: mostly full, sometimes short, sometimes with a made-up identifier, sometimes none."""
+    if rng.random() < dropout:
+        return ""
+    if rng.random() < 0.2:
+        return class_caption(scene, rng)
+    if rng.random() < 0.1:
+        nonce = "".join(rng.choice(LETTERS) for _ in range(rng.randint(2, 5)))
+        return caption(scene, rng, identifier=nonce)
+    return caption(scene, rng)
+
+
+def tokenise(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
+    return tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+
+
+def train(recipe: Recipe, gallery: Gallery, tokenizer: CLIPTokenizer, folder: Path, device: str) -> Encoders:
+    torch.manual_seed(recipe.seed)
+    encoders = Encoders(recipe, tokenizer).to(device)
+    trained = len(gallery) - HELD_OUT
+
+    def batch(indices: list[int], seed: str) -> tuple[torch.Tensor, torch.Tensor]:
+        rng = random.Random(seed)
+        tokens = tokenise(tokenizer, [tell(gallery.scenes[i], rng) for i in indices])
+        return tokens.to(device), to_tensor(gallery.batch(indices)).to(device)
+
+    def loss(step: int, rng: torch.Generator):
+        indices = torch.randint(trained, (recipe.contrastive.batch,), generator=rng).tolist()
+        with torch.autocast(device.split(":")[0], torch.bfloat16):
+            scores = encoders(*batch(indices, f"{recipe.seed}/{step}"))
+        target = torch.arange(len(scores), device=device)
+        return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2, {}
+
+    @torch.no_grad()
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        scores = model(*batch(list(range(trained, trained + 200)), "unseen"))
+        right = scores.argmax(1) == torch.arange(len(scores), device=device)
+        return {"recall_at_1_of_200": right.float().mean().item()}
+
+    return fit("contrastive", encoders, recipe.contrastive, loss, folder, seed=recipe.seed, evaluate=evaluate).eval()  # type: ignore[return-value]

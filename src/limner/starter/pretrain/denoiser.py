@@ -1,0 +1,110 @@
+"""Stage 3: the UNet, predicting v (Salimans & Ho 2022) on cached latents, from noise that ends at zero SNR.
+
+Zero terminal SNR: Lin et al. 2024, algorithm 1, so that plain red and pitch dark can be painted.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from rich.progress import track
+from torch import nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from .autoencoder import HELD_OUT, to_tensor
+from .contrastive import tell, tokenise
+from .loop import fit
+from .pictures import Gallery
+from .recipe import Recipe
+
+SCHEDULER = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "prediction_type": "v_prediction",
+    "rescale_betas_zero_snr": True,
+    "timestep_spacing": "trailing",
+}
+
+
+def build(recipe: Recipe) -> UNet2DConditionModel:
+    unet = UNet2DConditionModel(
+        sample_size=recipe.size // 8,
+        in_channels=recipe.latent_channels,
+        out_channels=recipe.latent_channels,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=recipe.unet_channels,
+        layers_per_block=1,
+        norm_num_groups=16,
+        attention_head_dim=8,
+        cross_attention_dim=recipe.text_width,
+    )
+    if not torch.cuda.is_available():
+        unet.set_attn_processor(AttnProcessor())  # on a CPU plain products outrun the fused kernel at these sizes
+    return unet
+
+
+@torch.no_grad()
+def cache_latents(vae: AutoencoderKL, gallery: Gallery, path: Path, device: str) -> torch.Tensor:
+    """Latents (n, c, 16, 16) of the whole gallery in fp16, kept in a file."""
+    if not path.exists():
+        parts = []
+        for start in track(range(0, len(gallery), 64), "encoding"):
+            images = to_tensor(gallery.batch(range(start, min(start + 64, len(gallery))))).to(device)
+            with torch.autocast(device.split(":")[0], torch.bfloat16):
+                parts.append(vae.encode(images).latent_dist.mode().half().cpu().numpy())
+        np.save(partial := path.with_suffix(".partial.npy"), np.concatenate(parts))
+        partial.replace(path)
+    return torch.from_numpy(np.load(path))
+
+
+def train(
+    recipe: Recipe,
+    gallery: Gallery,
+    latents: torch.Tensor,
+    tokenizer: CLIPTokenizer,
+    text_encoder: CLIPTextModel,
+    folder: Path,
+    device: str,
+) -> nn.Module:
+    torch.manual_seed(recipe.seed)
+    unet = build(recipe).to(device)
+    schedule = DDPMScheduler(**SCHEDULER)
+    trained = len(gallery) - HELD_OUT
+
+    def prediction_error(model: nn.Module, indices: list[int], steps: torch.Tensor, noise: torch.Tensor, seed: str):
+        rng = random.Random(seed)
+        dropout = recipe.caption_dropout if model is unet else 0.0
+        tokens = tokenise(tokenizer, [tell(gallery.scenes[i], rng, dropout) for i in indices]).to(device)
+        clean, noise, steps = latents[indices].float().to(device), noise.to(device), steps.to(device)
+        with torch.autocast(device.split(":")[0], torch.bfloat16):
+            with torch.no_grad():
+                states = text_encoder(tokens).last_hidden_state
+            noisy = schedule.add_noise(clean, noise, steps)  # type: ignore[arg-type]
+            velocity = model(noisy, steps, states).sample
+        return F.mse_loss(velocity.float(), schedule.get_velocity(clean, noise, steps))  # type: ignore[arg-type]
+
+    def loss(step: int, rng: torch.Generator):
+        n = recipe.denoiser.batch
+        indices = torch.randint(trained, (n,), generator=rng).tolist()
+        steps = ((torch.arange(n) + torch.rand(n, generator=rng)) * 1000 / n).long()  # stratified
+        noise = torch.randn(n, *latents.shape[1:], generator=rng)
+        return prediction_error(unet, indices, steps, noise, f"{recipe.seed}/{step}"), {}
+
+    @torch.no_grad()
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        rng = torch.Generator().manual_seed(0)
+        steps = torch.linspace(0, 999, 128).long()
+        noise = torch.randn(128, *latents.shape[1:], generator=rng)
+        indices = list(range(trained, trained + 128))
+        return {"unseen_loss": prediction_error(model, indices, steps, noise, "unseen").item()}
+
+    return fit("denoiser", unet, recipe.denoiser, loss, folder, seed=recipe.seed, evaluate=evaluate).eval()

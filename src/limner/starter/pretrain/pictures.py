@@ -1,0 +1,74 @@
+"""The pretraining pictures: scenes drawn at random, painted once, kept in a memory-mapped array."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from ..painter import Scene, paint, random_scene
+
+SHARD = 500
+
+
+def _paint_shard(seed: int, index: int) -> tuple[list[str], np.ndarray]:
+    rng = random.Random(f"{seed}/{index}")
+    scenes = [random_scene(rng) for _ in range(SHARD)]
+    return [scene.model_dump_json() for scene in scenes], np.stack([np.asarray(paint(scene)) for scene in scenes])
+
+
+class Gallery:
+    """Painted pictures with their scenes: `pixels` is (n, 128, 128, 3) uint8, `scenes` a list of n."""
+
+    def __init__(self, folder: Path) -> None:
+        shards = sorted(folder.glob("shard-*.json"))
+        if not shards:
+            raise FileNotFoundError(f"no painted pictures in {folder}; run the stage 'pictures' first")
+        self.scenes = [Scene(**json.loads(line)) for path in shards for line in json.loads(path.read_text())]
+        self.parts = [np.load(path.with_suffix(".npy"), mmap_mode="r") for path in shards]
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.parts[index // SHARD][index % SHARD]
+
+    def batch(self, indices) -> np.ndarray:
+        return np.stack([self[int(i)] for i in indices])
+
+    @staticmethod
+    def build(folder: Path, count: int, seed: int, workers: int) -> None:
+        """Paint what is missing of `count` pictures; finished shards are kept."""
+        folder.mkdir(parents=True, exist_ok=True)
+        missing = [i for i in range(-(-count // SHARD)) if not (folder / f"shard-{i:05d}.json").exists()]
+        with ProcessPoolExecutor(workers) as pool:
+            futures = [(i, pool.submit(_paint_shard, seed, i)) for i in missing]
+            for index, future in track(futures, "painting"):
+                scenes, pixels = future.result()
+                path = folder / f"shard-{index:05d}.npy"
+                np.save(partial := path.with_suffix(".partial.npy"), pixels)
+                os.replace(partial, path)
+                text = path.with_suffix(".text")
+                text.write_text(json.dumps(scenes))
+                os.replace(text, path.with_suffix(".json"))
+
+
+def load_photographs(folder: Path | None, held_out: tuple[str, ...], side: int = 256) -> dict[str, list[np.ndarray]]:
+    """Photographs by split, "train" and "held_out", each (h, w, 3) uint8 with its shorter side `side`."""
+    from PIL import Image, ImageOps
+
+    photographs: dict[str, list[np.ndarray]] = {"train": [], "held_out": []}
+    if folder is None:
+        return photographs
+    for path in sorted(folder.glob("*/*.jpg")):
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+        scale = side / min(upright.size)
+        upright = upright.resize((round(upright.width * scale), round(upright.height * scale)), Image.Resampling.LANCZOS)
+        photographs["held_out" if path.parent.name in held_out else "train"].append(np.asarray(upright))
+    return photographs

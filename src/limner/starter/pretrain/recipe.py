@@ -1,0 +1,56 @@
+"""Every number of the starter's pretraining, in one place."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+HELD_OUT_PHOTOGRAPHS = ("dog", "cat", "bear_plushie", "duck_toy")
+
+
+class Stage(BaseModel):
+    """How one network is trained.
+
+    decay: last share of the steps over which the learning rate falls linearly to zero; before that it is
+    constant (after `warmup` steps), so that a longer run may be continued from any checkpoint.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int
+    batch: int
+    learning_rate: float
+    warmup: int = 100
+    decay: float = 0.25
+    weight_decay: float = 0.01
+    ema: float = 0.998
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step (trapezoid)."""
+        rise = min(1.0, (step + 1) / self.warmup)
+        fall = min(1.0, (self.steps - step) / max(1, round(self.steps * self.decay)))
+        return self.learning_rate * min(rise, fall)
+
+
+class Recipe(BaseModel):
+    """Sizes of the starter's networks and how each is trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pictures: int = 48_000
+    seed: int = 1
+    size: int = 128
+    tokens: int = 48
+    text_width: int = 192
+    text_layers: int = 4
+    image_width: int = 192
+    image_layers: int = 4
+    latent_channels: int = 8
+    vae_channels: tuple[int, ...] = (24, 48, 64, 96)
+    vae_crop: int = 64
+    kl_weight: float = 2e-5
+    photograph_share: float = 0.25
+    unet_channels: tuple[int, ...] = (64, 128, 256)
+    caption_dropout: float = 0.1
+    autoencoder: Stage = Stage(steps=4500, batch=16, learning_rate=2e-3, ema=0.995)
+    contrastive: Stage = Stage(steps=500, batch=192, learning_rate=1e-3, weight_decay=0.05, decay=0.5)
+    denoiser: Stage = Stage(steps=6000, batch=64, learning_rate=8e-4, warmup=200, ema=0.998)

@@ -1,0 +1,160 @@
+"""Opening the database: SQLite with care, tables at the newest revision, and its errors in plain words."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from limner.core.errors import LimnerError
+
+from . import paths
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD = "0001"
+"""The newest revision in `migrations`, repeated here because importing Alembic to ask for it is slow."""
+
+BUSY_SECONDS = 30.0
+
+_SPACE = "free some disk space, or set LIMNER_HOME to a folder on another disk"
+_RIGHTS = "change its permissions, or set LIMNER_HOME to another folder"
+_REBUILD = "restore it from a backup, or move it away to start with an empty one"
+_REASONS = {
+    "SQLITE_NOTADB": ("the file {database} is not a database", _REBUILD),
+    "SQLITE_CORRUPT": ("the database {database} is damaged", _REBUILD),
+    "SQLITE_FULL": ("no space is left for the database {database}", _SPACE),
+    "SQLITE_IOERR": ("the disk fails under the database {database}", _SPACE),
+    "SQLITE_CANTOPEN": ("the database {database} cannot be opened", _RIGHTS),
+    "SQLITE_READONLY": ("the database {database} cannot be written", _RIGHTS),
+    "SQLITE_BUSY": ("another program keeps the database {database} busy", "wait for it or stop it, then try again"),
+}
+
+
+def sqlite_url(home: Path) -> URL:
+    """The URL of the SQLite database in a home."""
+    return URL.create("sqlite", database=str(paths.database_file(home).absolute()))
+
+
+def open_engine(url: str | URL | None = None) -> Engine:
+    """An engine on a database whose tables are those of this version; made or upgraded where they are not.
+
+    Without a URL: the SQLite file in Limner's home. Raises LimnerError for a damaged database, one that a newer
+    Limner wrote, and a URL that means nothing.
+    """
+    engine = _engine(make_url_or_explain(url) if url else sqlite_url(paths.home()))
+    try:
+        with explained(engine.url):
+            with engine.connect() as connection:
+                current = revision(connection)
+            if current != HEAD:
+                _upgrade(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def make_url_or_explain(url: str | URL) -> URL:
+    """The parsed URL; raises LimnerError, without the text of the URL, which may hold a password."""
+    try:
+        return make_url(url)
+    except ArgumentError as error:
+        raise LimnerError("the database URL cannot be read", "write it as sqlite:////folder/limner.db") from error
+
+
+@contextmanager
+def explained(url: URL) -> Generator[None]:
+    """Turn SQLite's errors into a LimnerError that names the database and the remedy."""
+    try:
+        yield
+    except DBAPIError as error:
+        name = str(getattr(error.orig, "sqlite_errorname", ""))
+        reason = next((reason for start, reason in _REASONS.items() if name.startswith(start)), None)
+        if reason is None:
+            raise
+        raise LimnerError(reason[0].format(database=url.database), reason[1]) from error
+
+
+def revision(connection: Connection) -> str | None:
+    """The revision of the tables; None for an empty database."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.scalar(text("SELECT version_num FROM alembic_version"))
+
+
+def migrations(connection: Connection) -> Config:
+    """What Alembic's commands need to work on this connection, inside the transaction that is open on it."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def migrating(engine: Engine) -> Generator[Config]:
+    """One transaction for a whole migration. SQLite's is immediate: a second process waits here, then finds it done.
+
+    SQLite changes a table by copying and dropping it, which with foreign keys on would drop the rows that point at it.
+    """
+    try:
+        with engine.begin() as connection:
+            if engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield migrations(connection)
+    finally:
+        engine.dispose()  # the next connection has foreign keys on again
+
+
+def _upgrade(engine: Engine) -> None:
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
+    with migrating(engine) as config:
+        current = revision(config.attributes["connection"])
+        if current not in {None, *(script.revision for script in ScriptDirectory.from_config(config).walk_revisions())}:
+            raise LimnerError(
+                f"the database {engine.url.render_as_string()} has revision {current!r}, "
+                f"but this Limner knows none newer than {HEAD!r}",
+                "update limner, or set LIMNER_HOME to another folder",
+            )
+        command.upgrade(config, "head")
+
+
+def _engine(url: URL) -> Engine:
+    try:
+        engine = create_engine(url)
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise LimnerError(
+            f"no driver for {url.drivername!r} databases: {error}", "install it, or use sqlite"
+        ) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:
+    """Readers beside one writer (WAL), a wait instead of "database is locked", and foreign keys."""
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError as error:  # two processes on a fresh file: SQLite does not wait here by itself
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)

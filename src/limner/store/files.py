@@ -1,0 +1,164 @@
+"""Files that are whole or not there: content hashes, writing by rename, and disk errors in plain words."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from limner.core.errors import LimnerError
+
+MARKER = ".limner"
+"""An empty file that marks a folder as ours, so that `writing_folder` may replace it. No part of the folder's hash."""
+
+_FULL = ("no space is left to write {path}", "free some disk space, or choose a folder on another disk")
+_DENIED = ("no permission to use {path}", "change its permissions, or choose another folder")
+_REASONS = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.EROFS: ("{path} is on a read-only disk", "choose a folder on another disk"),
+    errno.ENOTDIR: ("{path} needs a folder where there is a file", "move that file away, or choose another folder"),
+    errno.EEXIST: ("{path} should be a folder but is a file", "move that file away, or choose another folder"),
+    errno.EISDIR: ("{path} should be a file but is a folder", "move that folder away, or choose another name"),
+    errno.ENAMETOOLONG: ("the name {path} is too long", "choose a shorter name"),
+    errno.ENOENT: ("{path} does not exist", "check its name"),
+}
+
+
+@contextmanager
+def explained(path: Path) -> Generator[None]:
+    """Turn an error of the disk while working on `path` into a LimnerError that names the path and the remedy.
+
+    safetensors reports such errors only in its text, as "... (os error 28)"; they are understood too.
+    """
+    try:
+        yield
+    except Exception as error:
+        said = re.search(r"\(os error (\d+)\)", str(error))
+        number = error.errno if isinstance(error, OSError) else int(said[1]) if said else None
+        if number not in _REASONS:
+            raise
+        problem, remedy = _REASONS[number]
+        raise LimnerError(problem.format(path=path), remedy) from error
+
+
+def make_folder(path: Path) -> Path:
+    """The folder, created with its parents where it was missing."""
+    with explained(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes; for a folder, of the names and hashes of the files below it, in order of name."""
+    with explained(path):
+        if not path.is_dir():
+            return _sha256_of_file(path)
+        total = hashlib.sha256()
+        names = {os.fsencode(file.relative_to(path).as_posix()): file for file in path.rglob("*") if file.is_file()}
+        for name, file in sorted(names.items()):
+            if name != MARKER.encode():
+                total.update(len(name).to_bytes(8, "big") + name + bytes.fromhex(_sha256_of_file(file)))
+        return total.hexdigest()
+
+
+@contextmanager
+def writing(path: Path) -> Generator[Path]:
+    """A temporary sibling to write; it takes the place of `path` when the block ends well, and goes when it fails.
+
+    It has the suffix of `path`, for writers that tell the format from it. Raises LimnerError where the disk refuses.
+    """
+    make_folder(path.parent)
+    temporary = _sibling(path)
+    with explained(path):
+        if _exists(path) and path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+        try:
+            yield temporary
+            _flush(temporary)
+            os.replace(temporary, path)
+            _flush(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_folder(path: Path) -> Generator[Path]:
+    """A temporary sibling folder to fill; it takes the place of `path` when the block ends well, else it goes.
+
+    An older folder that this function wrote is replaced whole; any other folder with files in it is refused. When the
+    machine stops between the two renames, the old folder is complete beside `path`, and `restore_folder` puts it back.
+    """
+    make_folder(path.parent)
+    restore_folder(path)
+    temporary, old = _sibling(path), _backup(path)
+    with explained(path):
+        if _exists(path) and any(path.iterdir()) and not (path / MARKER).exists():
+            raise LimnerError(f"{path} holds files that Limner did not write", "choose a new or an empty folder")
+        temporary.mkdir()
+        try:
+            yield temporary
+            (temporary / MARKER).touch()
+            for item in (*temporary.rglob("*"), temporary):
+                _flush(item)
+            if _exists(path):
+                os.rename(path, old)
+            os.rename(temporary, path)
+            _flush(path.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            restore_folder(path)
+
+
+def restore_folder(path: Path) -> None:
+    """Finish what a killed `writing_folder` left: the old folder comes back, or goes where the new one is in place."""
+    old = _backup(path)
+    with explained(path):
+        if not _exists(old):
+            return
+        if _exists(path):
+            shutil.rmtree(old)
+        else:
+            os.rename(old, path)
+
+
+def _sha256_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sibling(path: Path) -> Path:
+    """A fresh short name beside `path`: short, so that it fits wherever the name of `path` does."""
+    return path.with_name(f".limner-{secrets.token_hex(6)}{path.suffix[:16]}")
+
+
+def _backup(path: Path) -> Path:
+    """Where the old folder waits during a replacement: the same name every time, so that it can be found again."""
+    return path.with_name(f".limner-old-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}")
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is anything of this name; unlike `Path.exists`, a name that cannot be is an error."""
+    with suppress(FileNotFoundError):
+        path.lstat()
+        return True
+    return False
+
+
+def _flush(path: Path) -> None:
+    """Have the disk keep a file or a folder's list of names. Windows can do that for files only."""
+    if path.is_dir() and os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

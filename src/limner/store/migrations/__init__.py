@@ -1,0 +1,1 @@
+"""The steps by which a database gets from one version's tables to the next."""

@@ -1,0 +1,225 @@
+"""The history: runs, their events and their artifacts."""
+
+from __future__ import annotations
+
+import builtins
+import difflib
+import secrets
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from pydantic import TypeAdapter
+from sqlalchemy import JSON, func, insert, literal, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from limner.core.errors import LimnerError, unknown
+from limner.core.events import Event
+from limner.core.requests import AnyRequest, parse_request
+from limner.core.runs import Artifact, Run, Status
+
+from . import paths
+from .database import explained, open_engine, sqlite_url
+from .tables import ArtifactRow, EventRow, RunRow, UtcDateTime
+
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_UNFINISHED = [Status.QUEUED, Status.RUNNING, Status.FAILED, Status.INTERRUPTED]
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+class Changes(TypedDict, total=False):
+    """What of a run can change; a key that is left out stays as it is."""
+
+    status: Status
+    error: str | None
+    started: datetime | None
+    finished: datetime | None
+
+
+class Store:
+    """The database and the folders of one home. Safe to use from several threads, and from several processes."""
+
+    def __init__(self, home: Path | None = None) -> None:
+        self.home = (home or paths.home()).absolute()
+        self._engine = open_engine(sqlite_url(self.home))
+
+    def create(self, request: AnyRequest, out: str | Path | None = None, parent: str | None = None) -> Run:
+        """A new queued run. `parent` is the id, or a prefix of it, of the run that this one follows."""
+        parent = None if parent is None else self.get(parent).id
+        while True:
+            now = datetime.now(UTC)
+            row = RunRow(
+                id=_new_id(now),
+                kind=request.kind,
+                request=request.model_dump(mode="json"),
+                digest=request.digest,
+                status=Status.QUEUED,
+                parent=parent,
+                out=None if out is None else str(out),
+                created=now,
+            )
+            try:
+                with self._session() as session:
+                    session.add(row)
+                    session.flush()
+                    return _run(row)
+            except IntegrityError:
+                if self._find(row.id) is None:
+                    raise
+
+    def get(self, run_id: str) -> Run:
+        """The run of this id, or of the one id that begins so; LimnerError when there is none or more than one."""
+        run = self._find(run_id)
+        if run is not None:
+            return run
+        if not run_id:
+            raise self._unknown(run_id)
+        with self._session() as session:
+            begun = select(RunRow).where(RunRow.id.startswith(run_id, autoescape=True)).order_by(RunRow.id.desc())
+            rows = session.scalars(begun.limit(6)).all()
+            if len(rows) > 1:
+                ids = ", ".join(row.id for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
+                raise LimnerError(f"several runs begin with {run_id!r}: {ids}", "write more of the id")
+            if rows:
+                return _run(rows[0])
+        raise self._unknown(run_id)
+
+    def list(self, limit: int, kind: str | None = None, status: Status | None = None) -> builtins.list[Run]:
+        """Runs, newest first."""
+        query = select(RunRow).order_by(RunRow.created.desc(), RunRow.id.desc()).limit(limit)
+        query = query if kind is None else query.where(RunRow.kind == kind)
+        query = query if status is None else query.where(RunRow.status == status)
+        with self._session() as session:
+            return [_run(row) for row in session.scalars(query)]
+
+    def update(self, run_id: str, **changes: Unpack[Changes]) -> Run:
+        """Change a run of exactly this id, and return it as it is now."""
+        with self._session() as session:
+            query = update(RunRow).where(RunRow.id == run_id).values(**changes).returning(RunRow)
+            row = session.scalars(query).one_or_none()
+            if row is not None:
+                return _run(row)
+        raise self._unknown(run_id)
+
+    def unfinished(self, digest: str) -> Run | None:
+        """The latest run of the request with this digest that is queued, running, failed or interrupted."""
+        query = select(RunRow).where(RunRow.digest == digest, RunRow.status.in_(_UNFINISHED))
+        with self._session() as session:
+            row = session.scalars(query.order_by(RunRow.created.desc(), RunRow.id.desc()).limit(1)).first()
+            return None if row is None else _run(row)
+
+    def add_event(self, run_id: str, event: Event) -> int:
+        """Note what happened; the answer is its number in the run, from 1."""
+        numbered = select(
+            literal(run_id),
+            func.coalesce(func.max(EventRow.seq), 0) + 1,
+            literal(datetime.now(UTC), UtcDateTime),
+            literal(event.kind),
+            literal(event.model_dump(mode="json"), JSON),
+        ).where(EventRow.run == run_id)
+        query = insert(EventRow).from_select(["run", "seq", "time", "kind", "payload"], numbered)
+        with self._of_run(run_id) as session:
+            return session.execute(query.returning(EventRow.seq)).scalar_one()
+
+    def events(self, run_id: str, after: int = 0) -> builtins.list[tuple[int, datetime, Event]]:
+        """Number, time and event, in order, of those numbered above `after`."""
+        query = select(EventRow).where(EventRow.run == run_id, EventRow.seq > after).order_by(EventRow.seq)
+        with self._session() as session:
+            return [(row.seq, row.time, _EVENT.validate_python(row.payload)) for row in session.scalars(query)]
+
+    def add_artifact(
+        self, run_id: str, kind: str, path: str | Path, sha256: str, details: Mapping[str, Any] | None = None
+    ) -> Artifact:
+        """Note a file or folder that the run made."""
+        row = ArtifactRow(
+            run=run_id,
+            kind=kind,
+            path=str(path),
+            sha256=sha256,
+            details=dict(details or {}),
+            created=datetime.now(UTC),
+        )
+        with self._of_run(run_id) as session:
+            session.add(row)
+            session.flush()
+            return _artifact(row)
+
+    def artifacts(
+        self, run_id: str | None = None, sha256: str | None = None, kind: str | None = None, limit: int | None = None
+    ) -> builtins.list[Artifact]:
+        """Artifacts, newest first."""
+        query = select(ArtifactRow).order_by(ArtifactRow.id.desc()).limit(limit)
+        query = query if run_id is None else query.where(ArtifactRow.run == run_id)
+        query = query if sha256 is None else query.where(ArtifactRow.sha256 == sha256)
+        query = query if kind is None else query.where(ArtifactRow.kind == kind)
+        with self._session() as session:
+            return [_artifact(row) for row in session.scalars(query)]
+
+    def folder(self, run_id: str) -> Path:
+        """The folder of a run's working files and checkpoints; created."""
+        return paths.run_folder(self.home, self.get(run_id).id)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _session(self) -> Generator[Session]:
+        """One transaction, kept when the block ends well."""
+        with explained(self._engine.url), Session(self._engine) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def _of_run(self, run_id: str) -> Generator[Session]:
+        """A transaction that adds something to a run; raises LimnerError when there is no such run."""
+        try:
+            with self._session() as session:
+                yield session
+        except IntegrityError as error:
+            if self._find(run_id) is None:
+                raise self._unknown(run_id) from error
+            raise
+
+    def _find(self, run_id: str) -> Run | None:
+        with self._session() as session:
+            row = session.get(RunRow, run_id)
+            return None if row is None else _run(row)
+
+    def _unknown(self, run_id: str) -> LimnerError:
+        """The error for an id that is not there, with the nearest among the latest thousand."""
+        with self._session() as session:
+            ids = session.scalars(select(RunRow.id).order_by(RunRow.id.desc()).limit(1000)).all()
+        return unknown("run", run_id, difflib.get_close_matches(run_id, ids, n=3, cutoff=0.5) or ids[:3])
+
+
+def _new_id(now: datetime) -> str:
+    return f"{now:%y%m%d-%H%M%S}-{''.join(secrets.choice(_LETTERS) for _ in range(4))}"
+
+
+def _run(row: RunRow) -> Run:
+    return Run(
+        id=row.id,
+        request=parse_request(row.request),
+        status=Status(row.status),
+        parent=row.parent,
+        out=row.out,
+        error=row.error,
+        created=row.created,
+        started=row.started,
+        finished=row.finished,
+    )
+
+
+def _artifact(row: ArtifactRow) -> Artifact:
+    return Artifact(
+        id=row.id,
+        run=row.run,
+        kind=row.kind,
+        path=row.path,
+        sha256=row.sha256,
+        details=row.details,
+        created=row.created,
+    )

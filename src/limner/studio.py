@@ -1,0 +1,171 @@
+"""The face of it all: requests go in, runs and artifacts come out."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from .core.errors import Interrupted, LimnerError, invalid
+from .core.events import Emit, Event, Made, Progress
+from .core.requests import GenerateRequest, TrainRequest, absolute
+from .core.runs import Artifact, Run, Status
+from .core.workspace import Workspace
+from .store.files import explained
+from .store.paths import cache_folder, home
+from .store.runs import Store
+
+AnyRequest = GenerateRequest | TrainRequest
+Listener = Callable[[Event], None]
+
+
+def _silent(event: Event) -> None:
+    return None
+
+
+def _never() -> bool:
+    return False
+
+
+class Studio:
+    """Submits, carries out and remembers requests.
+
+    folder: where runs, artifacts and caches are kept; the user's data folder or LIMNER_HOME when not given.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.home = Path(folder) if folder is not None else home()
+        self.store = Store(self.home)
+
+    def submit(self, request: AnyRequest, out: str | Path | None = None, parent: str | None = None) -> Run:
+        """Check a request and record it as a queued run; results will go to `out`, or to the run's own folder."""
+        self._check_options(request)
+        place = str(Path(out).expanduser().resolve()) if out is not None else None
+        return self.store.create(absolute(request), out=place, parent=parent)
+
+    def run(
+        self,
+        request: AnyRequest,
+        out: str | Path | None = None,
+        *,
+        resume: bool = False,
+        parent: str | None = None,
+        listener: Listener = _silent,
+        stop: Callable[[], bool] = _never,
+    ) -> Run:
+        """Submit a request and carry it out here and now; `resume` goes on with its interrupted run."""
+        if resume:
+            interrupted = self.store.unfinished(absolute(request).digest)
+            if interrupted is None:
+                raise LimnerError("there is no interrupted run of this request", "leave out --resume to begin one")
+            return self.execute(interrupted, resume=True, listener=listener, stop=stop)
+        return self.execute(self.submit(request, out, parent), listener=listener, stop=stop)
+
+    def execute(
+        self, run: Run, *, resume: bool = False, listener: Listener = _silent, stop: Callable[[], bool] = _never
+    ) -> Run:
+        """Carry out a recorded run. Its events go to `listener`, `stop` is asked between steps."""
+        folder = self.store.folder(run.id)
+        out = Path(run.out) if run.out else folder / "out"
+        workspace = Workspace(run.id, folder, out, cache_folder(self.home), resume, stop)
+        self.store.update(run.id, status=Status.RUNNING, started=run.started or datetime.now(UTC), error=None)
+        try:
+            with explained(out):
+                from .engine.execute import execute
+
+                execute(run.request, workspace, self._recorder(run, listener))
+        except (Interrupted, KeyboardInterrupt) as error:
+            self._finish(run, Status.INTERRUPTED, str(error) or "stopped")
+            raise
+        except BaseException as error:
+            self._finish(run, Status.FAILED, str(error) or type(error).__name__)
+            raise
+        return self._finish(run, Status.DONE, None)
+
+    def again(
+        self,
+        picture: str | Path,
+        out: str | Path | None = None,
+        *,
+        listener: Listener = _silent,
+        stop: Callable[[], bool] = _never,
+    ) -> Run:
+        """Carry out the request that a picture of ours carries: the same pixels on the same machine."""
+        from .engine.labels import read_label
+
+        label = read_label(Path(picture))
+        if label is None:
+            raise LimnerError(
+                f"{str(picture)!r} carries no Limner request", "only pictures that Limner painted can be run again"
+            )
+        request = label.request
+        if isinstance(request, GenerateRequest):
+            marks = zip(request.adapter, label.adapters, strict=True)
+            uses = [use.model_copy(update={"path": self._same_adapter(use.path, mark["sha256"])}) for use, mark in marks]
+            request = request.model_copy(update={"adapter": tuple(uses)})
+        return self.run(request, out, listener=listener, stop=stop)
+
+    def runs(self, limit: int = 20) -> builtins.list[Run]:
+        """The newest runs first."""
+        return self.store.list(limit)
+
+    def show(self, run_id: str) -> tuple[Run, builtins.list[Artifact]]:
+        """A run and what it made; the start of an id is enough when it is the only one."""
+        run = self.store.get(run_id)
+        return run, self.store.artifacts(run.id)
+
+    def events(self, run_id: str) -> builtins.list[tuple[int, datetime, Event]]:
+        """The kept events of a run: number, time, event."""
+        return self.store.events(run_id)
+
+    def _recorder(self, run: Run, listener: Listener) -> Emit:
+        def emit(event: Event) -> None:
+            if not isinstance(event, Progress):
+                self.store.add_event(run.id, event)
+            if isinstance(event, Made):
+                self.store.add_artifact(run.id, event.what, event.path, event.sha256, event.details)
+            listener(event)
+
+        return emit
+
+    def _finish(self, run: Run, status: Status, error: str | None) -> Run:
+        return self.store.update(run.id, status=status, error=error, finished=datetime.now(UTC))
+
+    def _check_options(self, request: AnyRequest) -> None:
+        if isinstance(request, TrainRequest):
+            from .registry import methods
+
+            try:
+                methods.get(request.method).Options.model_validate(request.options)
+            except ValidationError as error:
+                raise invalid(error) from error
+
+    def _same_adapter(self, path: str, sha256: str) -> str:
+        """Where the adapter with these bytes is: at its old path, or wherever another run left it."""
+        from .store.files import sha256_of
+
+        def holds(folder: Path) -> bool:
+            files = [folder] if folder.is_file() else sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+            return any(sha256_of(file) == sha256 for file in files)
+
+        places = [path, *(artifact.path for artifact in self.store.artifacts(sha256=sha256))]
+        for place in places:
+            if holds(Path(place)):
+                return place
+        raise LimnerError(
+            f"adapter {path!r} is gone or was changed since the picture was painted (SHA-256 {sha256[:12]})",
+            "put the old file back, or generate anew with the prompt that `limner show` tells",
+        )
+
+
+def method_options(method: str) -> type[Any]:
+    """The options model of a way to learn, for surfaces that turn fields into flags or forms."""
+    from .registry import methods
+
+    return methods.get(method).Options
+
+

@@ -1,0 +1,125 @@
+"""What a person at a terminal sees: progress bars, notices, lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from .core.events import Event, Made, Notice, Stage
+from .core.events import Progress as Done
+from .core.runs import Artifact, Run
+
+FIGURES = {"loss": "loss {:.4f}", "held_out_loss": "held out {:.4f}", "images_per_second": "{:.1f} images/s"}
+
+
+class Screen:
+    """Shows the events of one run as bars with time left. Bars go to stderr, results to stdout."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        self.bars = Progress(
+            TextColumn("{task.description:14}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+        )
+        self.bar: TaskID | None = None
+        self.figures: dict[str, float] = {}
+        self.made: list[Made] = []
+
+    def __enter__(self) -> Screen:
+        self.bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.bars.stop()
+
+    def note(self, text: str) -> None:
+        self.bars.console.print(escape(text), soft_wrap=True)
+
+    def show(self, event: Event) -> None:
+        """Take in one event."""
+        if isinstance(event, Stage):
+            self._end_bar()
+            self.bar = self.bars.add_task(event.name, total=event.total, note="")
+        elif isinstance(event, Done) and self.bar is not None:
+            self.figures |= event.figures
+            note = ", ".join(form.format(self.figures[name]) for name, form in FIGURES.items() if name in self.figures)
+            self.bars.update(self.bar, completed=event.done, note=note)
+        elif isinstance(event, Notice):
+            colour = "yellow" if event.level == "warning" else "cyan"
+            self.bars.console.print(f"[{colour}]{event.level}:[/] {escape(event.text)}", soft_wrap=True)
+        elif isinstance(event, Made):
+            self.made.append(event)
+
+    def _end_bar(self) -> None:
+        if self.bar is None:
+            return
+        task = self.bars.tasks[-1]
+        if task.total is None:
+            self.bars.update(self.bar, total=1, completed=1)
+
+    def finish(self, run: Run) -> None:
+        """Say what was made, one path a line, and how to look it up."""
+        self._end_bar()
+        self.bars.stop()
+        for made in self.made:
+            if made.what != "preview":
+                print(made.path)
+        says = [made.details["say"] for made in self.made if made.what == "adapter"]
+        for say in says:
+            self.console.print(f'say "{escape(say)}" with --adapter, in any place and style', soft_wrap=True)
+        self.console.print(f"run {run.id}; limner show {run.id} tells it", style="dim", soft_wrap=True)
+
+
+def print_runs(runs: Sequence[Run]) -> None:
+    """A table of runs."""
+    if not runs:
+        print("nothing was done yet; try: limner generate \"a photo of a cat on the beach\"")
+        return
+    table = Table("run", "what", "status", "began", "took", "about", box=None, pad_edge=False)
+    for run in runs:
+        facts = run.request.model_dump()
+        about = facts.get("prompt") if run.request.kind == "generate" else f"{facts['data']} as {run.request.instance_prompt}"
+        table.add_row(run.id, run.request.kind, run.status.value, _time(run.created), _took(run), escape(str(about))[:60])
+    Console().print(table)
+
+
+def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[int, datetime, Any]]) -> None:
+    """Everything known of one run."""
+    console = Console(soft_wrap=True)
+    console.print(f"[bold]run {run.id}[/]  {run.request.kind}, {run.status.value}, began {_time(run.created)}, took {_took(run)}")
+    if run.error:
+        console.print(f"[red]{escape(run.error)}[/]")
+    console.print("\n[bold]request[/]")
+    console.print_json(json.dumps(run.request.model_dump(mode="json", exclude_defaults=True) | {"kind": run.request.kind}))
+    notices = [event.text for _, _, event in events if isinstance(event, Notice)]
+    if notices:
+        console.print("\n[bold]notices[/]")
+        for text in notices:
+            console.print(f"  {escape(text)}")
+    console.print("\n[bold]made[/]" if artifacts else "\nit made nothing")
+    for artifact in reversed(artifacts):
+        seed = f"  seed {artifact.details['seed']}" if "seed" in artifact.details else ""
+        console.print(f"  {artifact.kind:8} {escape(artifact.path)}  sha256 {artifact.sha256[:12]}{seed}", highlight=False)
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _took(run: Run) -> str:
+    if run.started is None or run.finished is None:
+        return "-"
+    return f"{(run.finished - run.started).total_seconds():.1f} s"

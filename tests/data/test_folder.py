@@ -1,0 +1,171 @@
+"""Scanning folders and loading their pixels."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from limner.core.errors import LimnerError
+from limner.data import folder as folder_module
+from limner.data.crop import square
+from limner.data.folder import scan
+from limner.data.pixels import load_pixels
+
+
+@pytest.fixture
+def album(tmp_path):
+    for index, name in enumerate(("c.png", "A.PNG", "b.jpg")):
+        Image.new("RGB", (20 + index, 30), (index * 40, 9, 9)).save(tmp_path / name)
+    return tmp_path
+
+
+def line_of(call, *arguments):
+    with pytest.raises(LimnerError) as caught:
+        call(*arguments)
+    assert str(caught.value).isprintable(), str(caught.value)
+    return str(caught.value)
+
+
+def test_sorted_hashed_and_measured(album):
+    found = scan(album)
+    assert [photo.path.name for photo in found.photographs] == ["A.PNG", "b.jpg", "c.png"]
+    assert [photo.size for photo in found.photographs] == [(21, 30), (22, 30), (20, 30)]
+    assert found.photographs[0].sha256 == hashlib.sha256((album / "A.PNG").read_bytes()).hexdigest()
+    assert found.smallest == 20
+    assert (found.skipped, found.warnings) == ((), ())
+
+
+def test_digest_tells_the_pictures_not_their_names(album):
+    before = scan(album).digest
+    (album / "c.png").rename(album / "zzz.png")
+    assert scan(album).digest == before
+    Image.new("RGB", (5, 5)).save(album / "new.png")
+    assert scan(album).digest != before
+    hashes = sorted(hashlib.sha256(at.read_bytes()).hexdigest() for at in album.iterdir())
+    assert scan(album).digest == hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def test_size_is_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.jpg", exif=exif)
+    assert scan(tmp_path).photographs[0].size == (20, 40)
+
+
+def test_what_is_left_out_is_told_and_what_lies_beside_is_not(album):
+    (album / "dup.png").write_bytes((album / "A.PNG").read_bytes())
+    (album / "cut\n.jpg").write_bytes((album / "b.jpg").read_bytes()[:200])
+    (album / ".hidden.png").write_bytes(b"x")
+    (album / "b.txt").write_text("a caption")
+    (album / "meta.json").write_text("{}")
+    (album / "film.mp4").write_bytes(b"x")
+    (album / "x.jpg").mkdir()
+    (album / "empty").mkdir()
+    (album / "more").mkdir()
+    Image.new("RGB", (5, 5)).save(album / "more" / "inner.png")
+    os.mkfifo(album / "pipe.png")
+    found = scan(album)
+    assert len(found.photographs) == 3
+    assert all(reason.isprintable() for reason in found.skipped)
+    text = "\n".join(found.skipped)
+    for words in (
+        "'dup.png' is the same file as 'A.PNG'",
+        r"'cut\n.jpg' is a damaged",
+        "'film.mp4' has no picture's suffix",
+        "'x.jpg' is a folder",
+        "the folder 'more' with 1 picture",
+        "'pipe.png' is a named pipe",
+    ):
+        assert words in text
+    assert len(found.skipped) == 6
+
+
+def test_one_file_needs_no_suffix(album):
+    (album / "c.png").rename(album / "picture")
+    found = scan(album / "picture")
+    assert [photo.path for photo in found.photographs] == [album / "picture"]
+    assert found.warnings[0].startswith("only 1 picture:")
+    assert "holds text" in line_of(scan, Path(__file__))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_pictures_are_warned_of(tmp_path, count):
+    for index in range(count):
+        Image.new("RGB", (8, 8), (index, 0, 0)).save(tmp_path / f"{index}.png")
+    assert bool(scan(tmp_path).warnings) == (count < 3)
+
+
+def test_a_missing_path_names_its_neighbour(album):
+    line = line_of(scan, album.parent / (album.name + "x"))
+    assert "does not exist" in line
+    assert f"did you mean {str(album)!r}?" in line
+    assert "give a folder" in line_of(scan, album / "no" / "such" / "place")
+    assert "does not exist" in line_of(scan, "nul\0")
+
+
+def test_home_is_expanded(album, monkeypatch):
+    monkeypatch.setenv("HOME", str(album.parent))
+    assert len(scan(f"~/{album.name}").photographs) == 3
+
+
+def test_folders_without_a_picture(tmp_path):
+    assert "is empty" in line_of(scan, tmp_path)
+    (tmp_path / "a.txt").write_text("x")
+    assert "holds no picture" in line_of(scan, tmp_path)
+    for index in range(5):
+        (tmp_path / f"{index}.jpg").write_bytes(b"")
+    line = line_of(scan, tmp_path)
+    assert "no readable picture" in line
+    assert "'2.jpg' is empty" in line and "'3.jpg'" not in line and "and 2 more" in line
+
+
+def test_a_folder_that_may_not_be_listed(tmp_path, monkeypatch):
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(folder_module.Path, "iterdir", refuse)
+    assert "cannot be listed (Permission denied)" in line_of(scan, tmp_path)
+
+
+def test_links(album):
+    (album / "loop.png").symlink_to("loop.png")
+    (album / "gone.png").symlink_to("nowhere")
+    assert len(scan(album).skipped) == 2
+    assert "leads back" in line_of(scan, album / "loop.png")
+
+
+def test_square_takes_the_middle():
+    pixels = np.zeros((10, 40, 3), np.uint8)
+    pixels[:, 15:25] = 200
+    image = Image.fromarray(pixels)
+    assert np.asarray(square(image, 10)).tolist() == np.full((10, 10, 3), 200).tolist()
+    assert np.asarray(square(image.transpose(Image.Transpose.ROTATE_90), 10)).min() == 200
+    assert np.asarray(square(image, 4)).min() == 200  # nothing from outside the square bleeds in
+    assert square(Image.new("RGB", (1, 1), "red"), 8).getpixel((7, 7)) == (255, 0, 0)
+    assert square(Image.new("RGB", (3000, 1)), 8).size == (8, 8)
+
+
+def test_square_is_antialiased():
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    small = np.asarray(square(Image.fromarray(stripes), 8), int)
+    assert np.abs(small[:, 1:-1] - 128).max() < 10
+
+
+def test_load_pixels_keeps_the_order(album):
+    found = scan(album)
+    pixels = load_pixels(found, 16)
+    assert (pixels.shape, pixels.dtype) == ((3, 16, 16, 3), np.uint8)
+    for photo, picture in zip(found.photographs, pixels, strict=True):
+        np.testing.assert_array_equal(picture, np.asarray(square(Image.open(photo.path), 16)))
+
+
+def test_load_pixels_notices_changes(album):
+    found = scan(album)
+    Image.new("RGB", (9, 9)).save(album / "c.png")
+    assert "'c.png' has changed since it was scanned" in line_of(load_pixels, found, 8)
+    (album / "c.png").unlink()
+    assert "'c.png' does not exist" in line_of(load_pixels, found, 8)

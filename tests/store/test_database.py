@@ -1,0 +1,206 @@
+"""The database opens at the newest revision, or says in one line why it cannot."""
+
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, Engine, Integer, create_engine, inspect, text
+
+from limner.core.errors import LimnerError
+from limner.core.events import Stage
+from limner.core.requests import GenerateRequest
+from limner.store import database, paths
+from limner.store.database import HEAD, migrating, open_engine, sqlite_url
+from limner.store.runs import Store
+from limner.store.tables import Base
+
+
+def tables(engine: Engine) -> set[str]:
+    return set(inspect(engine).get_table_names())
+
+
+def schema(engine: Engine) -> dict[str, object]:
+    """All that a database knows of its tables, but for Alembic's own."""
+    seen = inspect(engine)
+    return {
+        name: (
+            [{**column, "type": str(column["type"])} for column in seen.get_columns(name)],
+            seen.get_pk_constraint(name),
+            sorted(map(str, seen.get_foreign_keys(name))),
+            sorted(map(str, seen.get_indexes(name))),
+        )
+        for name in tables(engine) - {"alembic_version"}
+    }
+
+
+@pytest.fixture
+def engine(tmp_path: Path):
+    engine = open_engine(sqlite_url(tmp_path))
+    yield engine
+    engine.dispose()
+
+
+def test_the_constant_is_the_newest_revision(engine: Engine) -> None:
+    with migrating(engine) as config:
+        assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_migrations_make_the_tables_of_this_version(engine: Engine, tmp_path: Path) -> None:
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        assert database.revision(connection) == HEAD
+    made = create_engine(f"sqlite:///{tmp_path}/made.db")
+    Base.metadata.create_all(made)
+    assert schema(engine) == schema(made)
+    made.dispose()
+
+
+def test_down_and_up_again(engine: Engine) -> None:
+    with migrating(engine) as config:
+        command.downgrade(config, "base")
+    assert tables(engine) == {"alembic_version"}
+    engine.dispose()
+    again = open_engine(engine.url)
+    assert tables(again) == {"alembic_version", "runs", "events", "artifacts"}
+    again.dispose()
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    upgrade = command.upgrade
+
+    def dying(*arguments: object) -> None:
+        upgrade(*arguments)  # type: ignore[arg-type]
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(command, "upgrade", dying)
+    with pytest.raises(ZeroDivisionError):
+        open_engine(sqlite_url(tmp_path))
+    plain = create_engine(sqlite_url(tmp_path))
+    assert tables(plain) == set()
+    plain.dispose()
+
+
+def test_a_migration_that_copies_a_table_keeps_the_rows_that_point_at_it(tmp_path: Path, engine: Engine) -> None:
+    store = Store(tmp_path)
+    store.add_event(store.create(GenerateRequest(prompt="a dog")).id, Stage(name="paint"))
+    store.close()
+    with migrating(engine) as config:
+        operations = Operations(MigrationContext.configure(config.attributes["connection"]))
+        with operations.batch_alter_table("runs", recreate="always") as batch:
+            batch.add_column(Column("stars", Integer))
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM runs WHERE stars IS NULL")) == 1
+        assert connection.scalar(text("SELECT count(*) FROM events")) == 1
+        assert connection.scalar(text("PRAGMA foreign_keys")) == 1
+
+
+def test_limner_may_lie_in_a_folder_with_a_percent_sign(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "__file__", "/50%/database.py")
+    with migrating(engine) as config:
+        assert config.get_main_option("script_location") == "/50%/migrations"
+
+
+def test_sqlite_waits_writes_ahead_and_minds_foreign_keys(engine: Engine) -> None:
+    with engine.connect() as connection:
+        settings = {name: connection.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "foreign_keys")}
+        assert settings == {"journal_mode": "wal", "foreign_keys": 1}
+        assert connection.scalar(text("PRAGMA busy_timeout")) == 30_000
+
+
+def test_without_a_url_it_is_the_file_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNER_HOME", str(tmp_path / "50% off? #1"))
+    open_engine().dispose()
+    assert paths.database_file(paths.home()).is_file()
+
+
+def test_a_database_at_head_opens_without_alembic(engine: Engine, tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from limner.store.database import *\n"
+        "open_engine(sqlite_url(pathlib.Path(sys.argv[1]))); sys.exit('alembic' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
+
+
+def test_two_processes_open_fresh_homes_at_the_same_moment(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib, time, alembic.command; from limner.store.database import *\n"
+        "print('ready', flush=True); start = float(sys.stdin.readline())\n"
+        "for turn in range(5):\n"
+        "    while time.time() < start + turn * 0.2: pass\n"
+        "    open_engine(sqlite_url(pathlib.Path(sys.argv[1]) / str(turn))).dispose()"
+    )
+    start = [sys.executable, "-c", code, str(tmp_path)]
+    pipe = subprocess.PIPE
+    both = [subprocess.Popen(start, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(2)]
+    for process in both:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    moment = f"{time.time() + 0.2}\n"
+    for process in both:
+        assert process.stdin is not None
+        process.stdin.write(moment)
+        process.stdin.flush()
+    for process in both:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+    for turn in range(5):
+        with sqlite3.connect(tmp_path / str(turn) / "limner.db") as connection:
+            assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+        connection.close()
+
+
+def test_a_newer_revision_is_named_with_the_remedy(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
+    with pytest.raises(LimnerError, match=r"limner\.db has revision '0999'.*; update limner, or set LIMNER_HOME"):
+        open_engine(engine.url)
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    paths.database_file(tmp_path).write_bytes(b"not SQL at all " * 1000)
+    with pytest.raises(LimnerError, match=r"limner\.db is not a database; restore it"):
+        open_engine(sqlite_url(tmp_path))
+
+
+def test_a_damaged_database(tmp_path: Path) -> None:
+    open_engine(sqlite_url(tmp_path)).dispose()
+    path = paths.database_file(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + b"\xff" * (len(content) - 100))
+    with pytest.raises(LimnerError, match=r"limner\.db is damaged; restore it"):
+        open_engine(sqlite_url(tmp_path))
+
+
+def test_a_database_that_stays_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    other = sqlite3.connect(paths.database_file(tmp_path), isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(LimnerError, match=r"another program keeps the database .*limner\.db busy"):
+        open_engine(sqlite_url(tmp_path))
+    other.close()
+
+
+def test_a_home_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(LimnerError, match="file should be a folder but is a file"):
+        sqlite_url(tmp_path / "file")
+    (tmp_path / "limner.db").mkdir()
+    with pytest.raises(LimnerError, match=r"limner\.db cannot be opened; change its permissions"):
+        open_engine(sqlite_url(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("url", "words"), [("no url", "cannot be read"), ("nosuch://secret@x/y", "no driver for 'nosuch'")]
+)
+def test_a_url_that_means_nothing(url: str, words: str) -> None:
+    with pytest.raises(LimnerError, match=words) as caught:
+        open_engine(url)
+    assert "secret" not in str(caught.value)

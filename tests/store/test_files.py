@@ -1,0 +1,253 @@
+"""Files are whole or not there, and the disk's refusals are one clear line."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from limner.core.errors import LimnerError
+from limner.store import files, paths
+from limner.store.files import make_folder, restore_folder, sha256_of, writing, writing_folder
+
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(item.name for item in folder.iterdir())
+
+
+def fill(path: Path, text: str) -> None:
+    with writing_folder(path) as temporary:
+        (temporary / "weights.txt").write_text(text)
+
+
+def killed(code: str, *arguments: object) -> None:
+    """Run the code in a process of its own, which must end itself with SIGKILL."""
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def test_sha256_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256_of(tmp_path / "a") == ABC
+
+
+def test_sha256_of_a_folder_depends_on_names_and_contents_only(tmp_path: Path) -> None:
+    for name, order in (("one", "abc"), ("two", "cab")):
+        (tmp_path / name / "deep").mkdir(parents=True)
+        for letter in order:
+            (tmp_path / name / "deep" / letter).write_text(letter)
+    before = sha256_of(tmp_path / "one")
+    assert sha256_of(tmp_path / "two") == before
+    (tmp_path / "two" / "deep" / "a").rename(tmp_path / "two" / "a")
+    assert sha256_of(tmp_path / "two") != before
+    (tmp_path / "one" / "deep" / "a").write_text("other")
+    assert sha256_of(tmp_path / "one") != before
+
+
+def test_sha256_of_nothing_names_the_path(tmp_path: Path) -> None:
+    with pytest.raises(LimnerError, match=r"gone does not exist; "):
+        sha256_of(tmp_path / "gone")
+
+
+def test_writing_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "picture.png"
+    for text in ("old", "new"):
+        with writing(path) as temporary:
+            assert temporary.suffix == ".png"
+            temporary.write_text(text)
+    assert path.read_text() == "new"
+    assert names(path.parent) == ["picture.png"]
+
+
+def test_writing_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(ZeroDivisionError), writing(tmp_path / "a") as temporary:
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    assert (tmp_path / "a").read_text() == "old"
+    assert names(tmp_path) == ["a"]
+
+
+def test_writing_syncs_the_bytes_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: (calls.append("fsync"), fsync(number))[1])
+    monkeypatch.setattr(os, "replace", lambda old, new: (calls.append("replace"), replace(old, new))[1])
+    with writing(tmp_path / "a") as temporary:
+        temporary.write_text("new")
+    assert calls == ["fsync", "replace", "fsync"]
+
+
+def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    killed(
+        "import os, sys, pathlib; from limner.store.files import writing\n"
+        "with writing(pathlib.Path(sys.argv[1])) as path:\n"
+        "    path.write_text('half'); os.kill(os.getpid(), 9)",
+        tmp_path / "a",
+    )
+    assert (tmp_path / "a").read_text() == "old"
+    assert len(names(tmp_path)) == 2, "the killed process was not in the middle of writing"
+
+
+def test_writing_folder_replaces_the_whole_folder(tmp_path: Path) -> None:
+    path = tmp_path / "adapter"
+    with writing_folder(path) as temporary:
+        (temporary / "only_in_old.txt").write_text("old")
+    fill(path, "new")
+    assert names(path) == [files.MARKER, "weights.txt"]
+    assert names(tmp_path) == ["adapter"]
+
+
+def test_the_mark_of_a_folder_is_no_part_of_its_hash(tmp_path: Path) -> None:
+    fill(tmp_path / "adapter", "new")
+    before = sha256_of(tmp_path / "adapter")
+    (tmp_path / "adapter" / files.MARKER).unlink()
+    assert sha256_of(tmp_path / "adapter") == before
+
+
+def test_writing_folder_that_fails_leaves_the_old_folder(tmp_path: Path) -> None:
+    fill(tmp_path / "adapter", "old")
+    with pytest.raises(ZeroDivisionError), writing_folder(tmp_path / "adapter") as temporary:
+        (temporary / "weights.txt").write_text("half")
+        raise ZeroDivisionError
+    assert (tmp_path / "adapter" / "weights.txt").read_text() == "old"
+    assert names(tmp_path) == ["adapter"]
+
+
+def test_writing_folder_refuses_a_folder_of_the_users_own(tmp_path: Path) -> None:
+    (tmp_path / "holiday.png").write_text("mine")
+    with pytest.raises(LimnerError, match="holds files that Limner did not write; choose a new"):
+        fill(tmp_path, "new")
+    assert names(tmp_path) == ["holiday.png"]
+
+
+def test_writing_folder_fills_an_empty_folder_of_the_users_own(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    fill(tmp_path / "empty", "new")
+    assert (tmp_path / "empty" / "weights.txt").read_text() == "new"
+
+
+def test_a_failed_second_rename_puts_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path / "adapter", "old")
+    rename, calls = os.rename, 0
+
+    def second_fails(old: Path, new: Path) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise OSError(errno.ENOSPC, "full")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", second_fails)
+    with pytest.raises(LimnerError, match="no space"):
+        fill(tmp_path / "adapter", "new")
+    assert (tmp_path / "adapter" / "weights.txt").read_text() == "old"
+    assert names(tmp_path) == ["adapter"]
+
+
+@pytest.mark.parametrize(("renames", "kept"), [(0, "old"), (1, "old"), (2, "new")])
+def test_a_kill_at_any_rename_leaves_one_folder_complete(tmp_path: Path, renames: int, kept: str) -> None:
+    fill(tmp_path / "adapter", "old")
+    killed(
+        "import os, sys, pathlib; from limner.store.files import writing_folder\n"
+        "rename, left = os.rename, int(sys.argv[2])\n"
+        "def kill(): os.kill(os.getpid(), 9)\n"
+        "def dying(old, new):\n"
+        "    global left\n"
+        "    if not left: kill()\n"
+        "    rename(old, new); left -= 1\n"
+        "    if not left: kill()\n"
+        "os.rename = dying\n"
+        "with writing_folder(pathlib.Path(sys.argv[1])) as path: (path / 'weights.txt').write_text('new')",
+        tmp_path / "adapter",
+        renames,
+    )
+    restore_folder(tmp_path / "adapter")
+    assert (tmp_path / "adapter" / "weights.txt").read_text() == kept
+    assert not [name for name in names(tmp_path) if name.startswith(".limner-old")]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "no space is left to write {path}; free some disk space"),
+        (errno.EACCES, "no permission to use {path}; change its permissions"),
+        (errno.EROFS, "{path} is on a read-only disk; choose"),
+    ],
+)
+def test_a_refusal_of_the_disk_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(LimnerError) as caught, writing(tmp_path / "a"):
+        refuse()
+    assert str(caught.value).startswith(words.format(path=tmp_path / "a"))
+    assert names(tmp_path) == []
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    for make in (make_folder, paths.cache_folder, lambda home: paths.run_folder(home, "x"), paths.database_file):
+        with pytest.raises(LimnerError) as caught:
+            make(tmp_path / "home")
+        assert "\n" not in str(caught.value)
+        assert str(tmp_path / "home") in str(caught.value)
+
+
+def test_a_full_disk_that_safetensors_reports_is_understood(tmp_path: Path) -> None:
+    with pytest.raises(LimnerError, match="no space is left"), writing(tmp_path / "a"):
+        raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+def test_an_error_that_is_not_the_disks_is_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionResetError), writing(tmp_path / "a"):
+        raise ConnectionResetError(errno.ECONNRESET, "reset")
+
+
+def test_names_that_cannot_be_are_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    for path, words in (
+        (tmp_path / ("x" * 300), "is too long; choose a shorter name"),
+        (tmp_path / "file" / "a", "file should be a folder but is a file; move"),
+        (tmp_path / "file" / "a" / "b", "needs a folder where there is a file; move"),
+        (tmp_path / "folder", "should be a file but is a folder; move"),
+    ):
+        began = False
+        with pytest.raises(LimnerError, match=words), writing(path):
+            began = True
+        assert not began
+    with pytest.raises(LimnerError, match="should be a folder but is a file"):
+        make_folder(tmp_path / "file")
+    with pytest.raises(LimnerError, match="needs a folder where there is a file; move"):
+        fill(tmp_path / "file", "new")
+
+
+def test_the_longest_name_that_can_be_is_written(tmp_path: Path) -> None:
+    path = tmp_path / ("a." + "x" * 253)
+    with writing(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+
+
+def test_home_is_what_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNER_HOME", str(tmp_path / "here"))
+    assert paths.home() == tmp_path / "here"
+    assert not paths.home().exists()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIMNER_HOME", "here")
+    assert paths.home() == tmp_path / "here"
+    monkeypatch.delenv("LIMNER_HOME")
+    assert paths.home().name == "limner"
+
+
+def test_paths_and_files_do_not_load_sql() -> None:
+    code = "import sys; from limner.store import files, paths; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert "limner.store.files" in loaded
+    assert not {"sqlalchemy", "alembic"} & {*loaded}

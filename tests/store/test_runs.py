@@ -1,0 +1,192 @@
+"""What is put into the store comes out the same."""
+
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import StatementError
+
+from limner.core.errors import LimnerError
+from limner.core.events import Made, Notice, Progress, Stage
+from limner.core.requests import AdapterUse, GenerateRequest, TrainRequest
+from limner.core.runs import Status
+from limner.store import runs
+from limner.store.runs import Store
+
+PAINT = GenerateRequest(prompt="a dog")
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    store = Store(tmp_path)
+    yield store
+    store.close()
+
+
+def naming(monkeypatch: pytest.MonkeyPatch, *ids: str) -> None:
+    """Let the next runs have these ids."""
+    coming = iter(ids)
+    monkeypatch.setattr(runs, "_new_id", lambda now: next(coming))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        GenerateRequest(prompt="ein Häschen 🐇 'x'; --", adapter=(AdapterUse(path="a", weight=0.1),), seed=2**63 - 1),
+        TrainRequest(data="/d", class_word="dog", options={"rank": 4, "targets": ["q", "v"], "a": {"b": None}}),
+    ],
+)
+def test_a_request_comes_back_equal(store: Store, tmp_path: Path, request_: GenerateRequest | TrainRequest) -> None:
+    before = datetime.now(UTC)
+    run = store.create(request_, out=tmp_path / "out")
+    again = Store(tmp_path)
+    assert again.get(run.id) == run
+    again.close()
+    assert run.request == request_
+    assert run.request.digest == request_.digest
+    assert (run.status, run.out, run.parent) == (Status.QUEUED, str(tmp_path / "out"), None)
+    assert before <= run.created <= datetime.now(UTC)
+    assert run.created.utcoffset() == timedelta(0)
+
+
+def test_ids_sort_by_time_and_are_drawn_again_when_taken(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert runs._new_id(datetime(2031, 2, 3, 4, 5, 6, tzinfo=UTC))[:14] == "310203-040506-"
+    naming(monkeypatch, "same", "same", "other")
+    assert [store.create(PAINT).id, store.create(PAINT).id] == ["same", "other"]
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    naming(monkeypatch, "abc-1", "abc-2", "abd%3", "abc-22")
+    for _ in range(4):
+        store.create(PAINT)
+    assert store.get("abd").id == "abd%3"
+    assert store.get("abc-2").id == "abc-2", "a whole id is never ambiguous"
+    with pytest.raises(LimnerError, match="several runs begin with 'abc': abc-22, abc-2, abc-1; write more"):
+        store.get("abc")
+    with pytest.raises(LimnerError, match="unknown run 'abc-3'; did you mean 'abc-"):
+        store.get("abc-3")
+    for nothing in ("", "%", "_bc"):
+        with pytest.raises(LimnerError, match="unknown run"):
+            store.get(nothing)
+
+
+def test_an_unknown_run_is_refused_everywhere(store: Store) -> None:
+    for use in (
+        lambda: store.get("x"),
+        lambda: store.update("x", status=Status.DONE),
+        lambda: store.add_event("x", Notice(text="hello")),
+        lambda: store.add_artifact("x", "picture", "/p", "0"),
+        lambda: store.folder("../x"),
+        lambda: store.create(PAINT, parent="x"),
+    ):
+        with pytest.raises(LimnerError, match=r"unknown run '.*x'; there is none yet"):
+            use()
+    assert store.list(9) == []
+    assert not (store.home.parent / "x").exists()
+
+
+def test_list_is_newest_first_and_filters(store: Store) -> None:
+    first, second = store.create(PAINT), store.create(TrainRequest(data="/d", class_word="dog"))
+    third = store.create(PAINT, parent=second.id[:-1])
+    assert third.parent == second.id
+    store.update(first.id, status=Status.DONE)
+    assert [run.id for run in store.list(9)] == [third.id, second.id, first.id]
+    assert [run.id for run in store.list(2)] == [third.id, second.id]
+    assert [run.id for run in store.list(9, kind="train")] == [second.id]
+    assert [run.id for run in store.list(9, kind="generate", status=Status.DONE)] == [first.id]
+
+
+def test_update_changes_what_is_given_and_nothing_else(store: Store) -> None:
+    run, other = store.create(PAINT), store.create(PAINT)
+    moment = datetime(2030, 1, 1, 14, tzinfo=timezone(timedelta(hours=2)))
+    changed = store.update(run.id, status=Status.FAILED, error="no", started=moment)
+    expected = {"status": Status.FAILED, "error": "no", "started": datetime(2030, 1, 1, 12, tzinfo=UTC)}
+    assert changed == store.get(run.id) == run.model_copy(update=expected)
+    assert store.update(run.id, error=None).error is None
+    assert store.get(run.id).status is Status.FAILED
+    assert store.get(other.id) == other
+    with pytest.raises(StatementError, match="has no zone"):
+        store.update(run.id, finished=datetime(2030, 1, 1))
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_unfinished_is_the_latest_that_is_not_done(store: Store, status: Status) -> None:
+    store.create(GenerateRequest(prompt="a cat"))
+    store.create(PAINT)
+    run = store.create(PAINT)
+    store.update(run.id, status=status)
+    found = store.unfinished(PAINT.digest)
+    assert found is not None
+    assert (found.id == run.id) == (status is not Status.DONE)
+    assert found.request == PAINT
+    assert store.unfinished("0" * 64) is None
+
+
+def test_events_come_back_in_order(store: Store) -> None:
+    run, other = store.create(PAINT), store.create(PAINT)
+    told = [
+        Stage(name="paint", total=2),
+        Progress(done=1, figures={"loss": 0.1}),
+        Notice(text="ü", level="warning"),
+        Made(what="picture", path="/p", sha256="0", details={"seed": 2**63 - 1}),
+    ]
+    assert [store.add_event(run.id, event) for event in told] == [1, 2, 3, 4]
+    assert store.add_event(other.id, told[0]) == 1
+    kept = store.events(run.id)
+    assert [(number, event) for number, _, event in kept] == list(enumerate(told, 1))
+    assert all(run.created <= time <= datetime.now(UTC) for _, time, _ in kept)
+    assert [number for number, _, _ in store.events(run.id, after=2)] == [3, 4]
+
+
+def test_events_from_many_threads_and_stores_are_all_kept(store: Store) -> None:
+    run = store.create(PAINT)
+    second = Store(store.home)
+
+    def tell(teller: Store) -> None:
+        for done in range(20):
+            teller.add_event(run.id, Progress(done=done))
+
+    threads = [threading.Thread(target=tell, args=(teller,)) for teller in (store, store, second, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    second.close()
+    assert [number for number, _, _ in store.events(run.id)] == list(range(1, 81))
+
+
+def test_artifacts_are_found_by_run_hash_and_kind(store: Store, tmp_path: Path) -> None:
+    run, other = store.create(PAINT), store.create(PAINT)
+    picture = store.add_artifact(run.id, "picture", tmp_path / "p.png", "aa", {"seed": 42, "tags": ["x"]})
+    report = store.add_artifact(run.id, "report", "/r", "bb")
+    copy = store.add_artifact(other.id, "picture", "/q", "aa")
+    assert (picture.path, picture.details, report.details) == (str(tmp_path / "p.png"), {"seed": 42, "tags": ["x"]}, {})
+    assert store.artifacts() == [copy, report, picture]
+    assert store.artifacts(run.id) == [report, picture]
+    assert store.artifacts(sha256="aa") == [copy, picture]
+    assert store.artifacts(kind="picture", limit=1) == [copy]
+    assert store.artifacts(run.id, kind="picture", sha256="aa") == [picture]
+
+
+def test_a_run_has_a_folder_in_the_home(store: Store, tmp_path: Path) -> None:
+    run = store.create(PAINT)
+    assert store.folder(run.id) == tmp_path / "runs" / run.id
+    assert store.folder(run.id).is_dir()
+
+
+def test_a_store_without_a_home_uses_the_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNER_HOME", str(tmp_path / "home"))
+    store = Store()
+    store.close()
+    assert store.home == tmp_path / "home"
+    assert (tmp_path / "home" / "limner.db").is_file()
+
+
+def test_a_disk_that_fills_up_is_one_line(store: Store) -> None:
+    with store._engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(LimnerError, match=r"no space is left for the database .*limner\.db; free some disk space"):
+        for _ in range(50):
+            store.create(GenerateRequest(prompt="x" * 10_000))
