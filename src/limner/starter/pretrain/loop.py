@@ -35,8 +35,7 @@ def step_generator(seed: int, name: str, step: int) -> torch.Generator:
 def follow(average: nn.Module, model: nn.Module, step: int, decay: float) -> None:
     """Move an exponential average of the weights towards the model's; young averages move faster."""
     keep = min(decay, (1 + step) / (10 + step))
-    for target, source in zip(average.parameters(), model.parameters(), strict=True):
-        target.lerp_(source, 1 - keep)
+    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
     for target, source in zip(average.buffers(), model.buffers(), strict=True):
         target.copy_(source)
 
@@ -59,7 +58,7 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / f"{name}.pt"
     average = deepcopy(model).requires_grad_(False)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=stage.weight_decay, betas=(0.9, 0.99))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=stage.weight_decay, betas=(0.9, 0.99), fused=True)
     first = 0
     if kept.exists():
         state = torch.load(kept, weights_only=True, map_location=next(model.parameters()).device)

@@ -49,7 +49,7 @@ class Recipe(BaseModel):
     vae_crop: int = 64
     kl_weight: float = 2e-5
     photograph_share: float = 0.25
-    unet_channels: tuple[int, ...] = (64, 128, 256)
+    unet_channels: tuple[int, ...] = (64, 128, 224)
     caption_dropout: float = 0.1
     autoencoder: Stage = Stage(steps=4500, batch=16, learning_rate=2e-3, ema=0.995)
     contrastive: Stage = Stage(steps=500, batch=192, learning_rate=1e-3, weight_decay=0.05, decay=0.5)

