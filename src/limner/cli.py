@@ -6,12 +6,13 @@ import inspect
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
-from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnknownOptionError
+from cyclopts import App, CycloptsError, Parameter, Token, UnknownCommandError, UnknownOptionError
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -44,6 +45,7 @@ def parameter_of(name: str, field: FieldInfo) -> inspect.Parameter | None:
         show_default=not required and field.get_default() not in (None, (), ""),
         consume_multiple=False,
         negative_iterable=(),
+        converter=_whole if hint in (int, int | None) else None,
     )
     return inspect.Parameter(
         name,
@@ -51,6 +53,11 @@ def parameter_of(name: str, field: FieldInfo) -> inspect.Parameter | None:
         default=inspect.Parameter.empty if required else field.get_default(call_default_factory=True),
         annotation=Annotated[hint, marker],
     )
+
+
+def _whole(hint: Any, tokens: Sequence[Token]) -> int:
+    """A whole number; cyclopts itself would round 1.5."""
+    return int(tokens[0].value)
 
 
 def _plain(hint: Any) -> Any:
@@ -135,6 +142,19 @@ def show(run: Annotated[str, Parameter(help="Id of a run, or the start of it.")]
     print_run(found, artifacts, studio.events(found.id))
 
 
+@app.command
+def demo(*, out: Out = Path("limner-demo")) -> None:
+    """Teach the starter a new character from 8 pictures, and show it on a page: the main job in a few minutes."""
+    from .demo.job import run_demo
+    from .terminal import Screen
+
+    with Screen() as screen, _stopping(screen.note) as stop:
+        assert out is not None
+        page = run_demo(out, screen.show, stop)
+        screen.end()
+    print(page)
+
+
 @contextmanager
 def _stopping(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
     """The first Ctrl-C asks the run to stop after its step, a second one stops at once."""
@@ -157,12 +177,15 @@ def _stopping(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
 
 def _register(arguments: list[str]) -> None:
     """Add the commands that are made from models; a way to learn brings its own options."""
+    for name in ("generate", "train"):
+        if name in app:  # a second call of `main` in one process
+            del app[name]
     app.command(command_for(GenerateRequest, None, generate), name="generate")
     extra = None
     if arguments[:1] == ["train"]:
         from .studio import method_options
 
-        named = [b for a, b in zip(arguments, arguments[1:], strict=False) if a == "--method"]
+        named = [b for a, b in pairwise(arguments) if a == "--method"]
         named += [a.removeprefix("--method=") for a in arguments if a.startswith("--method=")]
         extra = method_options(named[-1] if named else "lora")
     app.command(command_for(TrainRequest, extra, train), name="train")

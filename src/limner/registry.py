@@ -1,4 +1,4 @@
-"""Name -> plugin. Built-in plugins are found by file name, third-party ones by entry point; both load when first used."""
+"""Name -> plugin. Built-in ones are found by file name, third-party ones by entry point; both load when first used."""
 
 from __future__ import annotations
 

@@ -105,7 +105,9 @@ class Studio:
         request = label.request
         if isinstance(request, GenerateRequest):
             marks = zip(request.adapter, label.adapters, strict=True)
-            uses = [use.model_copy(update={"path": self._same_adapter(use.path, mark["sha256"])}) for use, mark in marks]
+            uses = [
+                use.model_copy(update={"path": self._same_adapter(use.path, mark["sha256"])}) for use, mark in marks
+            ]
             request = request.model_copy(update={"adapter": tuple(uses)})
         return self.run(request, out, listener=listener, stop=stop)
 
@@ -167,5 +169,3 @@ def method_options(method: str) -> type[Any]:
     from .registry import methods
 
     return methods.get(method).Options
-
-

@@ -10,8 +10,17 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column, Table
+from rich.text import Text
 
 from .core.events import Event, Made, Notice, Stage
 from .core.events import Progress as Done
@@ -42,7 +51,9 @@ class Screen:
         self.bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.bars.stop()
 
     def note(self, text: str) -> None:
@@ -63,6 +74,11 @@ class Screen:
         elif isinstance(event, Made):
             self.made.append(event)
 
+    def end(self) -> None:
+        """No more events follow."""
+        self._end_bar()
+        self.bars.stop()
+
     def _end_bar(self) -> None:
         if self.bar is None:
             return
@@ -72,8 +88,7 @@ class Screen:
 
     def finish(self, run: Run) -> None:
         """Say what was made, one path a line, and how to look it up."""
-        self._end_bar()
-        self.bars.stop()
+        self.end()
         for made in self.made:
             if made.what != "preview":
                 print(made.path)
@@ -86,24 +101,34 @@ class Screen:
 def print_runs(runs: Sequence[Run]) -> None:
     """A table of runs."""
     if not runs:
-        print("nothing was done yet; try: limner generate \"a photo of a cat on the beach\"")
+        print('nothing was done yet; try: limner generate "a photo of a cat on the beach"')
         return
-    table = Table("run", "what", "status", "began", "took", "about", box=None, pad_edge=False)
+    whole = (Column(name, no_wrap=True) for name in ("run", "what", "status", "began", "took"))
+    table = Table(*whole, "about", box=None, pad_edge=False)
     for run in runs:
         facts = run.request.model_dump()
-        about = facts.get("prompt") if run.request.kind == "generate" else f"{facts['data']} as {run.request.instance_prompt}"
-        table.add_row(run.id, run.request.kind, run.status.value, _time(run.created), _took(run), escape(str(about))[:60])
+        about = (
+            facts.get("prompt")
+            if run.request.kind == "generate"
+            else f"{facts['data']} as {run.request.instance_prompt}"
+        )
+        cut = Text(str(about)[:60], no_wrap=True, overflow="ellipsis")
+        table.add_row(run.id, run.request.kind, run.status.value, _time(run.created), _took(run), cut)
     Console().print(table)
 
 
 def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[int, datetime, Any]]) -> None:
     """Everything known of one run."""
     console = Console(soft_wrap=True)
-    console.print(f"[bold]run {run.id}[/]  {run.request.kind}, {run.status.value}, began {_time(run.created)}, took {_took(run)}")
+    console.print(
+        f"[bold]run {run.id}[/]  {run.request.kind}, {run.status.value}, began {_time(run.created)}, took {_took(run)}"
+    )
     if run.error:
         console.print(f"[red]{escape(run.error)}[/]")
     console.print("\n[bold]request[/]")
-    console.print_json(json.dumps(run.request.model_dump(mode="json", exclude_defaults=True) | {"kind": run.request.kind}))
+    console.print_json(
+        json.dumps(run.request.model_dump(mode="json", exclude_defaults=True) | {"kind": run.request.kind})
+    )
     notices = [event.text for _, _, event in events if isinstance(event, Notice)]
     if notices:
         console.print("\n[bold]notices[/]")
@@ -112,7 +137,9 @@ def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[in
     console.print("\n[bold]made[/]" if artifacts else "\nit made nothing")
     for artifact in reversed(artifacts):
         seed = f"  seed {artifact.details['seed']}" if "seed" in artifact.details else ""
-        console.print(f"  {artifact.kind:8} {escape(artifact.path)}  sha256 {artifact.sha256[:12]}{seed}", highlight=False)
+        console.print(
+            f"  {artifact.kind:8} {escape(artifact.path)}  sha256 {artifact.sha256[:12]}{seed}", highlight=False
+        )
 
 
 def _time(moment: datetime) -> str:

@@ -32,7 +32,7 @@ def unknown(what: str, value: str, known: Iterable[str]) -> LimnerError:
 
 def invalid(error: ValidationError) -> LimnerError:
     """A request that pydantic refuses, as one line that names each field, its value and what it should be."""
-    problems = []
+    problems: list[str] = []
     for item in error.errors():
         place = ".".join(str(part) for part in item["loc"] if part not in ("generate", "train"))
         message = item["msg"].removeprefix("Value error, ")

@@ -24,7 +24,7 @@ class Alias:
     reference: str
     licence: str
     gigabytes: float
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)

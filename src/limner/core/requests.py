@@ -1,4 +1,4 @@
-"""What a user can ask for. The same frozen model is the CLI's flags, the HTTP body, the recipe and the text in a PNG."""
+"""What a user can ask for. One frozen model is the CLI's flags, the HTTP body, the recipe and the text in a PNG."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ class Frozen(BaseModel):
 
 
 class Request(Frozen):
-    """Anything that `Studio.submit` takes. `kind` tells requests apart in JSON."""
-
-    kind: str
+    """Anything that `Studio.submit` takes. Each has a literal `kind`, which tells requests apart in JSON."""
 
     @property
     def digest(self) -> str:
@@ -49,14 +47,16 @@ class AdapterUse(Frozen):
     """An adapter and how strongly it acts; as text "path" or "path:weight"."""
 
     path: Name = Field(description="Folder or .safetensors file of the adapter.")
-    weight: float = Field(1.0, ge=-4, le=4, description="Strength; 0 switches it off, 1 is as trained.")
+    weight: float = Field(default=1.0, ge=-4, le=4, description="Strength; 0 switches it off, 1 is as trained.")
 
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        path, weight = re.fullmatch(r"(.*?)(?::(-?\d+(?:\.\d+)?))?", value, re.DOTALL).groups()  # type: ignore[union-attr]
+        found = re.fullmatch(r"(.*?)(?::(-?\d+(?:\.\d+)?))?", value, re.DOTALL)
+        assert found is not None, "the pattern matches any text"
+        path, weight = found.groups()
         return {"path": path, "weight": float(weight) if weight else 1.0}
 
 
@@ -65,19 +65,23 @@ class GenerateRequest(Request):
 
     kind: Annotated[Literal["generate"], Flag(hidden=True)] = "generate"
     prompt: Annotated[Prompt, Flag(positional=True)] = Field(description="What to paint.")
-    negative_prompt: Prompt = Field("", description="What to keep out of the picture.")
-    model: Name = Field("starter", description="Alias, Hugging Face id or folder of the base model.")
-    adapter: tuple[AdapterUse, ...] = Field((), description="Adapter to use, as PATH or PATH:WEIGHT; may be repeated.")
-    count: int = Field(1, ge=1, le=10_000, description="How many pictures; picture i is painted from seed + i.")
-    seed: int = Field(42, ge=0, lt=2**63, description="Seed of the first picture.")
-    steps: int = Field(30, ge=1, le=1000, description="Denoising steps.")
-    guidance: float = Field(7.5, ge=0, le=100, description="Guidance scale: how closely the prompt is followed.")
-    scheduler: Name | None = Field(None, description="Sampler by name (default: the model's own).")
-    width: int | None = Field(None, ge=8, le=8192, description="Width in pixels (default: the model's own).")
-    height: int | None = Field(None, ge=8, le=8192, description="Height in pixels (default: the model's own).")
-    batch: int = Field(8, ge=1, le=256, description="How many pictures go through the model together.")
-    device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
-    precision: Precision = Field("auto", description="auto, fp32, bf16 or fp16.")
+    negative_prompt: Prompt = Field(default="", description="What to keep out of the picture.")
+    model: Name = Field(default="starter", description="Alias, Hugging Face id or folder of the base model.")
+    adapter: tuple[AdapterUse, ...] = Field(
+        default=(), description="Adapter to use, as PATH or PATH:WEIGHT; may be repeated."
+    )
+    count: int = Field(default=1, ge=1, le=10_000, description="How many pictures; picture i is painted from seed + i.")
+    seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of the first picture.")
+    steps: int = Field(default=30, ge=1, le=1000, description="Denoising steps.")
+    guidance: float = Field(
+        default=7.5, ge=0, le=100, description="Guidance scale: how closely the prompt is followed."
+    )
+    scheduler: Name | None = Field(default=None, description="Sampler by name (default: the model's own).")
+    width: int | None = Field(default=None, ge=8, le=8192, description="Width in pixels (default: the model's own).")
+    height: int | None = Field(default=None, ge=8, le=8192, description="Height in pixels (default: the model's own).")
+    batch: int = Field(default=8, ge=1, le=256, description="How many pictures go through the model together.")
+    device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
+    precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
 
     @field_validator("prompt")
     @classmethod
@@ -88,39 +92,58 @@ class GenerateRequest(Request):
 
 
 class TrainRequest(Request):
-    """Teach a model a subject from a handful of pictures (DreamBooth: an identifier, a class word, prior preservation)."""
+    """Teach a model a subject from a few pictures (DreamBooth: an identifier, a class word, prior preservation)."""
 
     kind: Annotated[Literal["train"], Flag(hidden=True)] = "train"
     data: Annotated[Name, Flag(positional=True)] = Field(description="Folder of pictures of the subject.")
     class_word: Annotated[Name, Flag("--class")] = Field(description="What the subject is, such as dog or teapot.")
-    identifier: Name = Field("sks", description="Made-up word that shall stand for the subject.")
-    model: Name = Field("starter", description="Alias, Hugging Face id or folder of the base model.")
-    method: Name = Field("lora", description="Way to learn.")
-    options: Annotated[dict[str, Any], Flag(hidden=True)] = Field(default_factory=dict, description="Options of the method.")
-    prompt: Prompt = Field(
-        "a photo of {identifier} {class}", description="Caption of every picture; {identifier} and {class} are filled in."
+    identifier: Name = Field(default="sks", description="Made-up word that shall stand for the subject.")
+    model: Name = Field(default="starter", description="Alias, Hugging Face id or folder of the base model.")
+    method: Name = Field(default="lora", description="Way to learn.")
+    options: Annotated[dict[str, Any], Flag(hidden=True)] = Field(
+        default_factory=dict, description="Options of the method."
     )
-    steps: int | None = Field(None, ge=1, le=10_000_000, description="Training steps (default: what suits the model).")
-    epochs: int | None = Field(None, ge=1, le=1_000_000, description="Passes over the pictures, in place of steps.")
-    batch: int | None = Field(None, ge=1, le=1024, description="Pictures a step (default: what suits the model).")
-    learning_rate: float | None = Field(None, gt=0, le=10, description="Default: what suits the model.")
-    schedule: Literal["constant", "cosine", "linear"] = Field("cosine", description="How the learning rate falls.")
-    warmup: int = Field(10, ge=0, description="Steps over which the learning rate rises.")
-    weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW's weight decay.")
-    resolution: int | None = Field(None, ge=32, le=4096, description="Side in pixels (default: the model's own).")
-    flip: bool = Field(True, description="Train on mirrored pictures too.")
-    prior: bool = Field(True, description="Prior preservation: keep the class as the base model knows it.")
-    prior_weight: float = Field(1.0, ge=0, le=100, description="Weight of the class pictures' loss.")
-    class_pictures: int | None = Field(None, ge=1, le=100_000, description="Class pictures that the base model paints.")
-    min_snr_gamma: float | None = Field(5.0, gt=0, description="Min-SNR loss weighting (arXiv 2303.09556).")
-    held_out: int = Field(1, ge=0, le=1000, description="Pictures kept from training, to watch for overfitting.")
-    checkpoint_every: int = Field(50, ge=1, description="Steps between checkpoints.")
-    preview_every: int = Field(0, ge=0, description="Steps between preview pictures; 0 for none.")
-    preview_prompt: tuple[Prompt, ...] = Field((), description="Prompt of a preview; may be repeated.")
-    track: tuple[Literal["tensorboard", "wandb"], ...] = Field((), description="Tracker to log to; may be repeated.")
-    seed: int = Field(42, ge=0, lt=2**63, description="Seed of everything random.")
-    device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
-    precision: Precision = Field("auto", description="auto, fp32, bf16 or fp16.")
+    prompt: Prompt = Field(
+        default="a photo of {identifier} {class}",
+        description="Caption of every picture; {identifier} and {class} are filled in.",
+    )
+    steps: int | None = Field(
+        default=None, ge=1, le=10_000_000, description="Training steps (default: what suits the model)."
+    )
+    epochs: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Passes over the pictures, in place of steps."
+    )
+    batch: int | None = Field(
+        default=None, ge=1, le=1024, description="Pictures a step (default: what suits the model)."
+    )
+    learning_rate: float | None = Field(default=None, gt=0, le=10, description="Default: what suits the model.")
+    schedule: Literal["constant", "cosine", "linear"] = Field(
+        default="cosine", description="How the learning rate falls."
+    )
+    warmup: int = Field(default=10, ge=0, description="Steps over which the learning rate rises.")
+    weight_decay: float = Field(default=0.01, ge=0, le=1, description="AdamW's weight decay.")
+    resolution: int | None = Field(
+        default=None, ge=32, le=4096, description="Side in pixels (default: the model's own)."
+    )
+    flip: bool = Field(default=True, description="Train on mirrored pictures too.")
+    prior: bool = Field(default=True, description="Prior preservation: keep the class as the base model knows it.")
+    prior_weight: float = Field(default=1.0, ge=0, le=100, description="Weight of the class pictures' loss.")
+    class_pictures: int | None = Field(
+        default=None, ge=1, le=100_000, description="Class pictures that the base model paints."
+    )
+    min_snr_gamma: float | None = Field(default=5.0, gt=0, description="Min-SNR loss weighting (arXiv 2303.09556).")
+    held_out: int = Field(
+        default=1, ge=0, le=1000, description="Pictures kept from training, to watch for overfitting."
+    )
+    checkpoint_every: int = Field(default=50, ge=1, description="Steps between checkpoints.")
+    preview_every: int = Field(default=0, ge=0, description="Steps between preview pictures; 0 for none.")
+    preview_prompt: tuple[Prompt, ...] = Field(default=(), description="Prompt of a preview; may be repeated.")
+    track: tuple[Literal["tensorboard", "wandb"], ...] = Field(
+        default=(), description="Tracker to log to; may be repeated."
+    )
+    seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of everything random.")
+    device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
+    precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
 
     @model_validator(mode="after")
     def _steps_or_epochs(self) -> TrainRequest:
@@ -164,6 +187,8 @@ def absolute(request: GenerateRequest | TrainRequest) -> GenerateRequest | Train
         return str(Path(path).expanduser().resolve()) if Path(path).expanduser().exists() else path
 
     if isinstance(request, TrainRequest):
-        return request.model_copy(update={"data": str(Path(request.data).expanduser().resolve()), "model": full(request.model)})
+        return request.model_copy(
+            update={"data": str(Path(request.data).expanduser().resolve()), "model": full(request.model)}
+        )
     uses = tuple(use.model_copy(update={"path": full(use.path)}) for use in request.adapter)
     return request.model_copy(update={"adapter": uses, "model": full(request.model)})

@@ -20,7 +20,11 @@ class Group:
 
 
 def grid(
-    rows: Sequence[str], groups: Sequence[Group], pictures: Sequence[Sequence[Image.Image]], caption: str, side: int = 192
+    rows: Sequence[str],
+    groups: Sequence[Group],
+    pictures: Sequence[Sequence[Image.Image]],
+    caption: str,
+    side: int = 192,
 ) -> Image.Image:
     """Draw the figure. pictures[row][column] are shown `side` pixels wide; `caption` stands below."""
     gap, wide_gap, margin, label, head = 6, 22, 28, 200, 76

@@ -80,10 +80,14 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
             Group("guidance scale, personalised", tuple(f"{value:g}" for value in GUIDANCES)),
         ),
         [[Image.open(path) for path in row] for row in painted],
-        f"Limner's starter model; {STEPS} steps, seed {SEED}; guidance {GUIDANCE:g} where not told otherwise. Made by AI.",
+        f"Limner's starter model; {STEPS} steps, seed {SEED}; guidance {GUIDANCE:g} where not told otherwise. "
+        "Made by AI.",
     )
     figure.save(out / "results.png")
-    pairs = [Pair(p, *(path.relative_to(out).as_posix() for path in row[:2])) for p, row in zip(PROMPTS, painted, strict=True)]
+    pairs = [
+        Pair(p, *(path.relative_to(out).as_posix() for path in row[:2]))
+        for p, row in zip(PROMPTS, painted, strict=True)
+    ]
     command = f"limner train {training.data} --class {CLASS} --identifier {IDENTIFIER} --out {out / 'adapter'}"
     shown = [path.relative_to(out).as_posix() for path in photographs]
     write_page(out, shown, pairs, out / "adapter" / "metrics.jsonl", command, (time.monotonic() - began) / 60)

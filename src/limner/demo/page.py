@@ -105,15 +105,18 @@ while the line falls, the model learns the pictures by heart, and fewer steps ar
 {curve(lines)}
 <h2>Try next</h2>
 <p>Paint it somewhere else:</p>
-<pre><code>limner generate "a photo of sks cat wearing a crown in the mountains" --adapter limner-demo/adapter --count 4</code></pre>
+<pre><code>limner generate "a photo of sks cat wearing a crown in the mountains" \
+--adapter limner-demo/adapter --count 4</code></pre>
 <p>Paint one of these pictures again, pixel for pixel; every picture carries its own request:</p>
 <pre><code>limner run {escape(pairs[0].personalised) if pairs else "picture.png"} --out again</code></pre>
 <p>Teach it your own dog, cat or mug: put 5 to 20 photographs into a folder, varied in place, light and angle.</p>
 <pre><code>limner train photos/ --class dog --identifier sks --out rex
 limner generate "a photo of sks dog on the beach" --adapter rex --count 4</code></pre>
-<p>The starter paints 128 pixels wide in a picture-book manner. For photographs in full size take a real model and a GPU:</p>
+<p>The starter paints 128 pixels wide in a picture-book manner. For photographs in full size take a real model \
+and a GPU:</p>
 <pre><code>limner train photos/ --class dog --model sdxl --out rex-xl</code></pre>
-<p class="faint">This page was made by: <code>{escape(train_command)}</code>, then {len(pairs)} prompts at 30 steps, seed 42.
+<p class="faint">This page was made by: <code>{escape(train_command)}</code>, then {len(pairs)} prompts at 30 \
+steps, seed 42.
 All pictures here were made by AI or drawn by program, and their files say so.</p>
 </main></body></html>
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from diffusers import DDPMScheduler
 
 @lru_cache(maxsize=4)
 def _schedule(options: str) -> DDPMScheduler:
-    return DDPMScheduler.from_config(json.loads(options))
+    return cast(DDPMScheduler, DDPMScheduler.from_config(json.loads(options)))
 
 
 def schedule_of(scheduler: Any) -> DDPMScheduler:

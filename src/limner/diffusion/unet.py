@@ -19,7 +19,7 @@ def suit_device(parts: dict[str, Any], device: torch.device) -> None:
         if not isinstance(part, torch.nn.Module):
             continue
         part.requires_grad_(False).eval().to(device)
-        if device.type == "cpu" and hasattr(part, "config") and "block_out_channels" in part.config:
+        if device.type == "cpu" and "block_out_channels" in getattr(part, "config", {}):
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     unet = parts["unet"]
     if device.type == "cpu" and max(unet.config.block_out_channels) <= 320:

@@ -44,7 +44,11 @@ def open_adapter(path: str) -> Adapter:
 
     place = Path(path).expanduser()
     if not place.exists():
-        siblings = [p.name for p in place.parent.iterdir() if p.is_dir() or p.suffix == ".safetensors"] if place.parent.is_dir() else []
+        siblings = (
+            [p.name for p in place.parent.iterdir() if p.is_dir() or p.suffix == ".safetensors"]
+            if place.parent.is_dir()
+            else []
+        )
         raise unknown("adapter", path, siblings)
     file = place
     if place.is_dir():
@@ -54,14 +58,19 @@ def open_adapter(path: str) -> Adapter:
             if pickled:
                 file = place / pickled[0]
             else:
-                raise LimnerError(f"adapter {path!r} holds no .safetensors file", "give the folder that `limner train --out` made")
+                raise LimnerError(
+                    f"adapter {path!r} holds no .safetensors file", "give the folder that `limner train --out` made"
+                )
         elif len(found) > 1:
-            raise LimnerError(f"adapter {path!r} holds {len(found)} .safetensors files", f"name one, such as {str(found[0])!r}")
+            raise LimnerError(
+                f"adapter {path!r} holds {len(found)} .safetensors files", f"name one, such as {str(found[0])!r}"
+            )
         else:
             file = found[0]
     if file.suffix in PICKLES:
         raise LimnerError(
-            f"adapter {str(file)!r} is a pickle file, which can run any code when it is opened", "use its safetensors version"
+            f"adapter {str(file)!r} is a pickle file, which can run any code when it is opened",
+            "use its safetensors version",
         )
     try:
         with safe_open(file, framework="pt") as tensors:
@@ -74,17 +83,20 @@ def open_adapter(path: str) -> Adapter:
 
 def check_base(adapter: Adapter, model: Model, emit: Emit) -> None:
     """Refuse an adapter made for another architecture; tell when it was made on other weights."""
-    base = adapter.facts.get("base", {})
+    base = adapter.facts.get("base")
+    if not isinstance(base, dict):
+        return
+    trained_on = base.get("reference")
     architecture = base.get("architecture")
     if architecture and architecture != model.family.facts.architecture:
         raise LimnerError(
-            f"adapter {adapter.name!r} was made for {base.get('reference')!r} ({architecture}), not for {model.reference!r}",
-            f"use --model {base.get('reference')}",
+            f"adapter {adapter.name!r} was made for {trained_on!r} ({architecture}), not for {model.reference!r}",
+            f"use --model {trained_on}",
         )
     if base.get("fingerprint") not in (None, model.fingerprint):
         emit(
             Notice(
-                text=f"adapter {adapter.name!r} was trained on {base.get('reference')!r}; on {model.reference!r} it may look different",
+                text=f"adapter {adapter.name!r} was trained on {trained_on!r} and may not suit {model.reference!r}",
                 level="warning",
             )
         )

@@ -47,7 +47,9 @@ def header(request: TrainRequest, plan: Plan, model: Model, dataset: str, pictur
     }
 
 
-def model_card(request: TrainRequest, plan: Plan, model: Model, dataset: str, pictures: int, name: str, loss: str) -> str:
+def model_card(
+    request: TrainRequest, plan: Plan, model: Model, dataset: str, pictures: int, name: str, loss: str
+) -> str:
     """README.md in the form that the Hugging Face hub reads."""
     prior = f"{plan.class_pictures} class pictures, weight {request.prior_weight:g}" if request.prior else "off"
     rows = {
@@ -63,11 +65,12 @@ def model_card(request: TrainRequest, plan: Plan, model: Model, dataset: str, pi
     }
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
     front = f"---\nbase_model: {json.dumps(request.model)}\nlicense: {model.licence}\nlibrary_name: diffusers\n"
-    front += f"instance_prompt: {json.dumps(request.instance_prompt)}\ntags: [lora, dreambooth, text-to-image, limner]\n---\n"
+    front += f"instance_prompt: {json.dumps(request.instance_prompt)}\n"
+    front += f"tags: [{request.method}, dreambooth, text-to-image, limner]\n---\n"
     return (
         f"{front}\n# {name}\n\nAn adapter that teaches its base model one subject.\n\n| | |\n|---|---|\n{table}\n\n"
-        f"Pictures made with it are made by AI: label them so, and use them only as the licence of the base model and the\n"
-        f"rights of whoever is in the training pictures allow.\n\n"
+        f"Pictures made with it are made by AI: label them so, and use them only as the licence of the base model and\n"
+        f"the rights of whoever is in the training pictures allow.\n\n"
         f"```python\nfrom diffusers import DiffusionPipeline\n\n"
         f"pipeline = DiffusionPipeline.from_pretrained({json.dumps(request.model)})\n"
         f'pipeline.load_lora_weights("{name}")\n'

@@ -31,7 +31,10 @@ def save_checkpoint(
     state = optimiser.state_dict()["state"]
     flat = {f"{index}.{key}": value for index, values in state.items() for key, value in values.items()}
     with writing_folder(path) as partial:
-        save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, partial / "learnt.safetensors")
+        save_file(
+            {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()},
+            partial / "learnt.safetensors",
+        )
         save_file({name: tensor.contiguous().cpu() for name, tensor in flat.items()}, partial / "optimiser.safetensors")
         (partial / "state.json").write_text(json.dumps({"step": step, "request": request_digest}))
     for old in checkpoints(folder)[:-KEPT]:
@@ -45,7 +48,9 @@ def load_checkpoint(
     """Put a checkpoint's state back, to the bit, and return its step."""
     facts: dict[str, Any] = json.loads((path / "state.json").read_text())
     if facts["request"] != request_digest:
-        raise LimnerError(f"checkpoint {str(path)!r} belongs to another request", "repeat the same command with --resume")
+        raise LimnerError(
+            f"checkpoint {str(path)!r} belongs to another request", "repeat the same command with --resume"
+        )
     saved = load_file(path / "learnt.safetensors")
     with torch.no_grad():
         for name, tensor in tensors.items():

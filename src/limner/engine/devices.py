@@ -13,21 +13,25 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def pick_device(name: str) -> torch.device:
-    """"auto" is cuda, then mps, then cpu; a device that is asked for and not there is a LimnerError."""
+    """ "auto" is cuda, then mps, then cpu; a device that is asked for and not there is a LimnerError."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kind, _, index = name.partition(":")
     if kind == "cuda" and not torch.cuda.is_available():
-        raise LimnerError(f"device {name!r} is not available: no CUDA GPU was found", "use --device cpu or --device auto")
+        raise LimnerError(
+            f"device {name!r} is not available: no CUDA GPU was found", "use --device cpu or --device auto"
+        )
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
         raise LimnerError(f"device {name!r} is not available", f"this machine has {torch.cuda.device_count()} GPUs")
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise LimnerError(f"device {name!r} is not available: no Apple GPU was found", "use --device cpu or --device auto")
+        raise LimnerError(
+            f"device {name!r} is not available: no Apple GPU was found", "use --device cpu or --device auto"
+        )
     return torch.device(name)
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """"auto" is bf16 on a GPU that knows it, fp16 on an older one, fp32 elsewhere."""
+    """ "auto" is bf16 on a GPU that knows it, fp16 on an older one, fp32 elsewhere."""
     if name == "auto":
         if device.type == "cuda":
             return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

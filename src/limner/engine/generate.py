@@ -98,4 +98,9 @@ def tell_truncation(parts: dict[str, object], prompt: str, emit: Emit) -> None:
         return
     tokens = len(tokenizer(prompt).input_ids)  # type: ignore[operator]
     if tokens > limit:
-        emit(Notice(text=f"the prompt has {tokens} tokens and the model reads {limit}; the rest is left out", level="warning"))
+        emit(
+            Notice(
+                text=f"the prompt has {tokens} tokens and the model reads {limit}; the rest is left out",
+                level="warning",
+            )
+        )

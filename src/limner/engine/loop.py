@@ -19,7 +19,7 @@ TELL_EVERY = 10
 
 
 def generator_for(seed: int, purpose: str, step: int) -> torch.Generator:
-    """Randomness as a function of seed, purpose and step: a resumed run draws what an uninterrupted one draws."""
+    """Randomness as a function of seed, purpose and step, so that a resumed run draws what another draws."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{step}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
@@ -35,7 +35,7 @@ def order(count: int, batch: int, step: int, seed: int) -> list[int]:
 
 @dataclass
 class Loop:
-    """One training run in progress. `subject`, `prior` and `watched` are encoded examples; the last two may be absent."""
+    """One training run in progress. `subject`, `prior` and `watched` are encoded; the last two may be absent."""
 
     request: TrainRequest
     plan: Plan
@@ -90,7 +90,7 @@ class Loop:
         return total / rounds
 
     def run(self, first: int, after_step: Callable[[int, Callable[[], dict[str, float]]], None]) -> None:
-        """Train from step `first` to the end; `after_step` is called with the steps done and a function that reads figures."""
+        """Train from step `first` to the end; `after_step` gets the steps done and a function that reads figures."""
         parameters = self.trainable.parameters()
         for step in range(first, self.plan.steps):
             for group in self.optimiser.param_groups:
@@ -104,7 +104,9 @@ class Loop:
             def figures(loss: torch.Tensor = loss, norm: torch.Tensor = norm, step: int = step) -> dict[str, float]:
                 value = loss.item()
                 if value != value:
-                    raise LimnerError("the loss became NaN: training diverged", "use a lower --learning-rate or --precision fp32")
+                    raise LimnerError(
+                        "the loss became NaN: training diverged", "use a lower --learning-rate or --precision fp32"
+                    )
                 return {"loss": value, "gradient_norm": norm.item(), "learning_rate": self.plan.rate(step)}
 
             after_step(step + 1, figures)

@@ -84,18 +84,23 @@ def _from_folder(reference: str, folder: Path) -> Model:
     if not index.is_file():
         raise LimnerError(
             f"model {reference!r} is not a diffusers model folder: it has no model_index.json",
-            "give the folder that holds model_index.json, a Hugging Face id, or one of: " + ", ".join(registry.aliases()),
+            "give the folder that holds model_index.json, a Hugging Face id, or one of: "
+            + ", ".join(registry.aliases()),
         )
     try:
         facts = json.loads(index.read_text())
     except (ValueError, OSError) as error:
-        raise LimnerError(f"model {reference!r} has an unreadable model_index.json: {error}", "copy the folder again") from error
-    return Model(reference, str(folder.resolve()), _family_of(reference, facts), None, _card_licence(folder / "README.md"))
+        raise LimnerError(
+            f"model {reference!r} has an unreadable model_index.json: {error}", "copy the folder again"
+        ) from error
+    return Model(
+        reference, str(folder.resolve()), _family_of(reference, facts), None, _card_licence(folder / "README.md")
+    )
 
 
 def _family_of(reference: str, index: Mapping[str, Any]) -> str:
-    class_name = index.get("_class_name", "")
-    name = registry.family_of_pipeline(class_name)
+    class_name = index.get("_class_name") if isinstance(index, dict) else None
+    name = registry.family_of_pipeline(str(class_name))
     if name is None:
         raise LimnerError(
             f"model {reference!r} is a {class_name or 'model of no known kind'}, which no family here knows",
@@ -133,16 +138,19 @@ def hub_errors_told(reference: str) -> Iterator[None]:
         yield
     except hub.GatedRepoError as error:
         raise LimnerError(
-            f"model {reference!r} is gated", f"accept its licence at https://huggingface.co/{reference} and set HF_TOKEN"
+            f"model {reference!r} is gated",
+            f"accept its licence at https://huggingface.co/{reference} and set HF_TOKEN",
         ) from error
     except hub.RepositoryNotFoundError as error:
-        raise LimnerError(f"model {reference!r} is not on the Hugging Face hub", "check the name, or set HF_TOKEN") from error
+        raise LimnerError(
+            f"model {reference!r} is not on the Hugging Face hub", "check the name, or set HF_TOKEN"
+        ) from error
     except (OSError, ValueError, hub.HfHubHTTPError) as error:
         if isinstance(error, LimnerError):
             raise
         if "safetensors" in str(error):
             raise LimnerError(
-                f"model {reference!r} has no complete safetensors weights; pickle files are refused, for they can run any code",
+                f"model {reference!r} has no complete safetensors weights; pickles are refused, as they can run code",
                 "use a version of the model in safetensors, or fetch it again",
             ) from error
         raise LimnerError(

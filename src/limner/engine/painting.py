@@ -53,7 +53,9 @@ def paint(
                 callback_on_step_end=count_step,
             ).images
         if not np.isfinite(pixels).all():
-            raise LimnerError("the model painted NaN (a black picture): its numbers overflowed", "use --precision fp32 or bf16")
+            raise LimnerError(
+                "the model painted NaN (a black picture): its numbers overflowed", "use --precision fp32 or bf16"
+            )
         yield from (pixels * 255).round().astype(np.uint8)
         done = (start + rows) * steps
         on_step(done)

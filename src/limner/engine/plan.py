@@ -27,7 +27,9 @@ class Plan:
         """Learning rate of a step: a linear rise, then constant, or falling to zero by a cosine or a line."""
         rise = min(1.0, (step + 1) / max(1, self.warmup))
         progress = min(1.0, step / self.steps)
-        fall = {"constant": 1.0, "linear": 1 - progress, "cosine": 0.5 * (1 + math.cos(math.pi * progress))}[self.schedule]
+        fall = {"constant": 1.0, "linear": 1 - progress, "cosine": 0.5 * (1 + math.cos(math.pi * progress))}[
+            self.schedule
+        ]
         return self.learning_rate * rise * fall
 
 
@@ -35,7 +37,9 @@ def make_plan(request: TrainRequest, scan: Scan, defaults: dict[str, object], na
     """Fill what the request leaves open from the model's defaults, and check what cannot be."""
     resolution = request.resolution or native
     if resolution % multiple:
-        raise LimnerError(f"resolution {resolution} is not a multiple of {multiple}", f"use {round(resolution / multiple) * multiple}")
+        raise LimnerError(
+            f"resolution {resolution} is not a multiple of {multiple}", f"use {round(resolution / multiple) * multiple}"
+        )
     count = len(scan.photographs)
     watched = min(request.held_out, max(0, count - 4))
     batch = request.batch or int(defaults["batch"])  # type: ignore[call-overload]

@@ -34,7 +34,14 @@ class Previews:
         row = []
         for conditioning in self.conditioning:
             row += paint(
-                pipeline, conditioning, [self.seed], steps=STEPS, guidance=GUIDANCE, height=self.side, width=self.side, batch=1
+                pipeline,
+                conditioning,
+                [self.seed],
+                steps=STEPS,
+                guidance=GUIDANCE,
+                height=self.side,
+                width=self.side,
+                batch=1,
             )
         path = folder / f"preview-{step:08d}.png"
         with writing(path) as partial:

@@ -1,4 +1,4 @@
-"""Class pictures for prior preservation (Ruiz et al. 2022, arXiv 2208.12242): painted once by the base model, and kept."""
+"""Class pictures for prior preservation (Ruiz et al. 2022, arXiv 2208.12242), painted once by the base model."""
 
 from __future__ import annotations
 
@@ -49,4 +49,6 @@ def class_pictures(
     try:
         return np.stack([np.load(folder / f"{i:05d}.npy", allow_pickle=False) for i in range(count)])
     except (ValueError, OSError) as error:
-        raise LimnerError(f"the kept class pictures in {str(folder)!r} cannot be read: {error}", "delete that folder") from error
+        raise LimnerError(
+            f"the kept class pictures in {str(folder)!r} cannot be read: {error}", "delete that folder"
+        ) from error

@@ -23,7 +23,9 @@ class Metrics:
         os.replace(partial, self.path)
         self.trackers = [_tracker(name, folder) for name in track]
         for tracker in self.trackers:
-            tracker.store_init_configuration({k: v for k, v in config.items() if isinstance(v, (int, float, str, bool))})
+            tracker.store_init_configuration(
+                {k: v for k, v in config.items() if isinstance(v, (int, float, str, bool))}
+            )
 
     def add(self, step: int, figures: dict[str, float]) -> None:
         with self.path.open("a") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import torch
 from .. import registry
 from ..core.errors import Interrupted, LimnerError
 from ..core.events import Emit, Made, Notice, Progress, Stage
-from ..core.protocols import Components, Family
+from ..core.protocols import Components
 from ..core.requests import TrainRequest
 from ..core.workspace import Workspace
 from ..data.folder import Scan, scan
@@ -42,11 +43,14 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     model = models.resolve(request.model)
     device = pick_device(request.device)
     emit(Stage(name="loading"))
-    dtype = torch.float32 if device.type == "cpu" else pick_dtype(request.precision, device)
+    wished = pick_dtype(request.precision, device)  # before the choice, to refuse what the device cannot do
+    dtype = torch.float32 if device.type == "cpu" else wished
     components = models.load(model, dtype, device)
     try:
         with memory_told(LESS_MEMORY):
-            plan = make_plan(request, photographs, dict(model.defaults), models.native_size(components), model.family.facts.multiple)
+            plan = make_plan(
+                request, photographs, dict(model.defaults), models.native_size(components), model.family.facts.multiple
+            )
             told(plan, photographs, request, emit)
             subject, prior, watched = encode_all(request, plan, photographs, model, components, workspace, emit)
             previews = None
@@ -76,13 +80,20 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
         facts = header(request, plan, model, photographs.digest, count, name)
         with writing_folder(workspace.out) as partial:
             method.save(trainable, partial / WEIGHTS, facts)
-            (partial / "README.md").write_text(model_card(request, plan, model, photographs.digest, count, name, f"{last:.4f}"))
+            (partial / "README.md").write_text(
+                model_card(request, plan, model, photographs.digest, count, name, f"{last:.4f}")
+            )
             shutil.copyfile(workspace.folder / "metrics.jsonl", partial / "metrics.jsonl")
             for preview in workspace.folder.glob("preview-*.png"):
                 shutil.copyfile(preview, partial / preview.name)
     finally:
         models.forget()
-    details = {"trigger_words": [request.identifier], "say": request.instance_prompt, "loss": last, "base": request.model}
+    details = {
+        "trigger_words": [request.identifier],
+        "say": request.instance_prompt,
+        "loss": last,
+        "base": request.model,
+    }
     emit(Made(what="adapter", path=str(workspace.out), sha256=sha256_of(workspace.out / WEIGHTS), details=details))
 
 
@@ -185,6 +196,11 @@ def run_loop(loop: Loop, workspace: Workspace, previews: Previews | None, emit: 
             values["images_per_second"] = (done - first) * pictures / (time.monotonic() - began)
             if loop.watched is not None and (done % request.checkpoint_every == 0 or final):
                 values["held_out_loss"] = loop.watch()
+            if not all(map(math.isfinite, values.values())):
+                raise LimnerError(
+                    f"loss or gradient is no finite number at step {done}: training diverged",
+                    "use a lower --learning-rate or --precision fp32",
+                )
             metrics.add(done, values)
             emit(Progress(done=done, figures=values))
         else:

@@ -20,7 +20,14 @@ class StableDiffusion:
         size=512,
         multiple=8,
         lora_targets=UNET_LORA_TARGETS,
-        defaults={"steps": 800, "batch": 2, "learning_rate": 1e-4, "class_pictures": 100, "rank": 16, "targets": "attention"},
+        defaults={
+            "steps": 800,
+            "batch": 2,
+            "learning_rate": 1e-4,
+            "class_pictures": 100,
+            "rank": 16,
+            "targets": "attention",
+        },
         base_version="sd_v1",
         architecture="stable-diffusion-v1",
     )
@@ -42,7 +49,7 @@ class StableDiffusion:
         from ..diffusion.unet import suit_device
 
         pipeline = StableDiffusionPipeline.from_pretrained(
-            location, torch_dtype=dtype, use_safetensors=True, safety_checker=None, requires_safety_checker=False
+            location, dtype=dtype, use_safetensors=True, safety_checker=None, requires_safety_checker=False
         )
         parts = dict(pipeline.components)
         suit_device(parts, device)

@@ -20,7 +20,14 @@ class StableDiffusionXL:
         size=1024,
         multiple=8,
         lora_targets=UNET_LORA_TARGETS,
-        defaults={"steps": 500, "batch": 1, "learning_rate": 1e-4, "class_pictures": 100, "rank": 16, "targets": "attention"},
+        defaults={
+            "steps": 500,
+            "batch": 1,
+            "learning_rate": 1e-4,
+            "class_pictures": 100,
+            "rank": 16,
+            "targets": "attention",
+        },
         base_version="sdxl_base_v1-0",
         architecture="stable-diffusion-xl-v1-base",
     )
@@ -32,7 +39,7 @@ class StableDiffusionXL:
         from ..diffusion.unet import suit_device
 
         pipeline = StableDiffusionXLPipeline.from_pretrained(
-            location, torch_dtype=dtype, use_safetensors=True, add_watermarker=False
+            location, dtype=dtype, use_safetensors=True, add_watermarker=False
         )
         parts = dict(pipeline.components)
         suit_device(parts, device)

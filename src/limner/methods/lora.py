@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import Field
 
@@ -23,7 +23,9 @@ class Options(Frozen):
     """Options of LoRA; None means what suits the model."""
 
     rank: int | None = Field(None, ge=1, le=1024, description="Rank of the update (default: what suits the model).")
-    alpha: float | None = Field(None, gt=0, le=4096, description="Scale; the update counts alpha / rank (default: rank).")
+    alpha: float | None = Field(
+        None, gt=0, le=4096, description="Scale; the update counts alpha / rank (default: rank)."
+    )
     targets: str | None = Field(
         None, description="Layers: a preset (attention, transformer, all) or name endings separated by commas."
     )
@@ -38,13 +40,17 @@ class Attached:
 
         self.model: Any = components.denoiser
         self.prefix = components.denoiser_name
-        self.config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(endings), init_lora_weights="gaussian")
+        self.config = LoraConfig(
+            r=rank, lora_alpha=cast(int, alpha), target_modules=list(endings), init_lora_weights="gaussian"
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
                 self.model.add_adapter(self.config, adapter_name=ADAPTER)
             except ValueError as error:
-                raise LimnerError(f"no layer of the model matches the LoRA targets {', '.join(endings)}: {error}") from error
+                raise LimnerError(
+                    f"no layer of the model matches the LoRA targets {', '.join(endings)}: {error}"
+                ) from error
         for parameter in self.parameters():
             parameter.data = parameter.data.float()
 
@@ -74,7 +80,9 @@ class Lora:
             names = [name for name, _ in components.denoiser.named_modules()]
             for ending in endings:
                 if not any(name == ending or name.endswith("." + ending) for name in names):
-                    raise unknown("LoRA target", ending, [*facts.lora_targets, *{name.split(".")[-1] for name in names}])
+                    raise unknown(
+                        "LoRA target", ending, [*facts.lora_targets, *{name.split(".")[-1] for name in names}]
+                    )
         return Attached(components, rank, options.alpha or float(rank), endings, seed)
 
     def save(self, trainable: Attached, path: Path, header: Mapping[str, str]) -> None:
@@ -91,7 +99,9 @@ class Lora:
             if isinstance(value, (str, int, float, bool, list, dict)) or value is None
         }
         config[f"{trainable.prefix}.target_modules"] = sorted(trainable.config.target_modules or ())
-        save_file(tensors, path, {"format": "pt", "lora_adapter_metadata": json.dumps(config, sort_keys=True), **header})
+        save_file(
+            tensors, path, {"format": "pt", "lora_adapter_metadata": json.dumps(config, sort_keys=True), **header}
+        )
 
     def load(self, pipeline: Any, path: Path, name: str) -> None:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -253,14 +253,14 @@ def _coat_edge(points: np.ndarray, fur: str) -> np.ndarray:
     return even + normal * (math.copysign(1, area) * rise)[:, None]
 
 
-def _ribbon(path: Points, widths: Points) -> np.ndarray:
+def _ribbon(path: Points, widths: Sequence[float]) -> np.ndarray:
     """A smooth band along an open path; `widths` are full widths at evenly spaced places of it."""
     middle = smooth(path, closed=False, steps=6)
     tangent = np.gradient(middle, axis=0)
     normal = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1) / np.hypot(*tangent.T)[:, None]
     half = np.interp(np.linspace(0, 1, len(middle)), np.linspace(0, 1, len(widths)), widths)[:, None] / 2
     end = math.degrees(math.atan2(tangent[-1, 1], tangent[-1, 0]))
-    cap = ellipse_points(*middle[-1], float(half[-1, 0]), float(half[-1, 0]), end, 16)
+    cap = ellipse_points(middle[-1, 0], middle[-1, 1], float(half[-1, 0]), float(half[-1, 0]), end, 16)
     return np.concatenate([middle + normal * half, cap[np.r_[13:16, 0:4]], (middle - normal * half)[::-1]])
 
 
@@ -429,13 +429,13 @@ def _draw_tail(canvas: Canvas, look: Look, plan: _Plan, flat: bool, rng: random.
     band = solid(canvas, _coat_edge(_ribbon(points, widths), fur), colour)
     tip = points[-1]
     if look.tail == "pompom":
-        solid(canvas, _coat_edge(ellipse_points(*tip, 6, 6), "curly"), colour)
+        solid(canvas, _coat_edge(ellipse_points(tip[0], tip[1], 6, 6), "curly"), colour)
     with canvas.clip(band):
         if {"stripes", "zigzags"} & set(look.marks):
             for k in range(2, len(points)):
-                canvas.ellipse(*points[k], 4.2, 1.3, look.mark_colour, outline=False)
+                canvas.ellipse(points[k, 0], points[k, 1], 4.2, 1.3, look.mark_colour, outline=False)
         elif look.tail in ("curl", "feather", "thin") and "mask" in look.marks:
-            canvas.ellipse(*tip, 5, 5, look.belly, outline=False)
+            canvas.ellipse(tip[0], tip[1], 5, 5, look.belly, outline=False)
 
 
 def _draw_paw(canvas: Canvas, x: float, y: float, rx: float, colour: RGB, shift: float = 0) -> None:

@@ -52,7 +52,8 @@ class Shape:
 
 def mix(first: RGB, second: RGB, amount: float) -> RGB:
     """Blend two colours; amount 0 gives the first, 1 the second."""
-    return tuple(round(a + (b - a) * amount) for a, b in zip(first, second, strict=True))  # type: ignore[return-value]
+    red, green, blue = (round(a + (b - a) * amount) for a, b in zip(first, second, strict=True))
+    return red, green, blue
 
 
 def lighter(colour: RGB, amount: float = 0.25) -> RGB:
@@ -81,9 +82,7 @@ def smooth(points: Points, closed: bool = True, steps: int = 8) -> np.ndarray:
         p0, p1, p2, p3 = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
     t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
     p0, p1, p2, p3 = (q[:, None, :] for q in (p0, p1, p2, p3))
-    curve = 0.5 * (
-        2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3
-    )
+    curve = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
     curve = curve.reshape(-1, 2)
     return curve if closed else np.concatenate([curve, p[-1:]])
 
@@ -104,8 +103,9 @@ class Canvas:
         """Draw in local units: origin at (x, y), scaled, mirrored left to right, turned by `angle` degrees."""
         c, s = math.cos(math.radians(angle)), math.sin(math.radians(angle))
         k = -scale if flip else scale
-        outer, self._matrix = self._matrix, self._matrix @ np.array(
-            [[c * k, -s * scale, x], [s * k, c * scale, y], [0, 0, 1]]
+        outer, self._matrix = (
+            self._matrix,
+            self._matrix @ np.array([[c * k, -s * scale, x], [s * k, c * scale, y], [0, 0, 1]]),
         )
         try:
             yield self
@@ -160,12 +160,26 @@ class Canvas:
         return self.polygon(smooth(points), fill, **options)
 
     def ellipse(
-        self, cx: float, cy: float, rx: float, ry: float, fill: RGB | Gradient | None = None, angle: float = 0, **options
+        self,
+        cx: float,
+        cy: float,
+        rx: float,
+        ry: float,
+        fill: RGB | Gradient | None = None,
+        angle: float = 0,
+        **options,
     ) -> np.ndarray:
         return self.polygon(ellipse_points(cx, cy, rx, ry, angle), fill, **options)
 
     def rectangle(
-        self, x0: float, y0: float, x1: float, y1: float, fill: RGB | Gradient | None = None, radius: float = 0, **options
+        self,
+        x0: float,
+        y0: float,
+        x1: float,
+        y1: float,
+        fill: RGB | Gradient | None = None,
+        radius: float = 0,
+        **options,
     ) -> np.ndarray:
         """Corners at (x0, y0) and (x1, y1), rounded by `radius`."""
         if radius <= 0:
@@ -261,7 +275,7 @@ def _stroke(draw: ImageDraw.ImageDraw, path: np.ndarray, colour, width: int, rou
 
 def rasterise(shapes: Sequence[Shape], supersample: int = 4, background: RGB = (255, 255, 255)) -> Image.Image:
     """Fill the shapes in order; returns an RGB image of side 128 * supersample."""
-    image = Image.new("RGB", (SIZE * supersample,) * 2, background)
+    image = Image.new("RGB", (SIZE * supersample, SIZE * supersample), background)
     for shape in shapes:
         points = shape.points * supersample
         _paint_fill(image, points, shape)

@@ -82,7 +82,9 @@ def caption(scene: Scene, rng: random.Random | None = None, *, identifier: str |
     if scene.place == STUDIO:
         assert scene.backdrop is not None
         place.append(
-            rng.choice((f"on {article(scene.backdrop + ' background')}", f"against {article(scene.backdrop + ' wall')}"))
+            rng.choice(
+                (f"on {article(scene.backdrop + ' background')}", f"against {article(scene.backdrop + ' wall')}")
+            )
         )
     else:
         place.append(rng.choice(PLACE_PHRASES[scene.place]))

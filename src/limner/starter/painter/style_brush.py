@@ -89,7 +89,7 @@ def _brush(
 def _spots(rng: np.random.Generator, spacing: float, where: np.ndarray | None = None) -> np.ndarray:
     """Jittered grid of (row, column) on the 256 grid in random order, kept where the mask is on."""
     step = spacing * DETAIL
-    grid = np.stack(np.mgrid[0 : SIZE * DETAIL : step, 0 : SIZE * DETAIL : step], axis=-1).reshape(-1, 2)
+    grid = np.stack([*np.mgrid[0 : SIZE * DETAIL : step, 0 : SIZE * DETAIL : step]], axis=-1).reshape(-1, 2)
     spots = (grid + rng.uniform(0, step, grid.shape)).astype(int).clip(0, SIZE * DETAIL - 1)
     if where is not None:
         spots = spots[where[spots[:, 0], spots[:, 1]] > 0.5]

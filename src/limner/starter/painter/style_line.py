@@ -50,7 +50,7 @@ def _pencil_pen(shape: Shape) -> Pen:
     near = shape.depth == "subject"
     grey = 35 if near else 130
     highlight = shape.fill is None and shape.depth != "front" and shape.width < 2 and _brightness(shape) > 0.6
-    return Pen(WHITE if highlight else (grey,) * 3, 0.75 if near and extent(shape) > FINE else 0.5, WHITE)
+    return Pen(WHITE if highlight else (grey, grey, grey), 0.75 if near and extent(shape) > FINE else 0.5, WHITE)
 
 
 def _pencil_lines(shapes: Sequence[Shape]) -> list[Shape]:
@@ -96,9 +96,9 @@ def pencil_sketch(shapes: Sequence[Shape], rng: np.random.Generator) -> Image.Im
 def tube_colour(colour: RGB) -> RGB:
     """The gas that shows a colour best: vivid for hues, cool white to violet for greys."""
     h, s, v = colorsys.rgb_to_hsv(*(c / 255 for c in colour))
-    vivid = tuple(round(255 * c) for c in colorsys.hsv_to_rgb(h, min(1, s * 1.35), min(1, 0.45 + 0.65 * v)))
+    red, green, blue = (round(255 * c) for c in colorsys.hsv_to_rgb(h, min(1, s * 1.35), min(1, 0.45 + 0.65 * v)))
     neutral = mix((138, 120, 215), (250, 250, 255), min(1, v**2.2))
-    return mix(neutral, vivid, min(1, max(0, (s - 0.08) / 0.15)))
+    return mix(neutral, (red, green, blue), min(1, max(0, (s - 0.08) / 0.15)))
 
 
 def _neon_pen(shape: Shape) -> Pen:

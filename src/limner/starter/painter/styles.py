@@ -35,7 +35,7 @@ def _limited(cells: Image.Image, where: np.ndarray, colours: int) -> Image.Image
 def pixel_art(shapes: Sequence[Shape], rng: np.random.Generator) -> Image.Image:
     """Crisp coarse cells in a small palette, with a dark contour around the subject."""
     cells = rasterise(shapes, 4).reduce(4 * CELL)
-    mask = subject_mask(shapes, 2).reduce(2 * CELL).point(lambda v: 255 * (v > 127))
+    mask = subject_mask(shapes, 2).reduce(2 * CELL).point([0] * 128 + [255] * 128)
     contour = ImageChops.subtract(mask.filter(ImageFilter.MaxFilter(3)), mask)
     inside = np.asarray(mask)
     picture = Image.composite(_limited(cells, inside, 24), _limited(cells, 255 - inside, 20), mask)

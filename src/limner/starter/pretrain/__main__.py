@@ -13,12 +13,14 @@ from .pictures import Gallery, load_photographs
 from .recipe import HELD_OUT_PHOTOGRAPHS, Recipe
 from .tokenizer import build_tokenizer
 
-STAGES = ("pictures", "autoencoder", "contrastive", "denoiser", "export")
+STAGES = ("pictures", "autoencoder", "contrastive", "denoiser", "decoder", "export")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where pictures, checkpoints and logs are kept; a stopped run goes on")
+    parser.add_argument(
+        "folder", type=Path, help="where pictures, checkpoints and logs are kept; a stopped run goes on"
+    )
     parser.add_argument("--out", type=Path, help="where the finished model is written (default: FOLDER/starter)")
     parser.add_argument("--photographs", type=Path, help="folder of folders of photographs for the autoencoder")
     parser.add_argument("--stage", choices=STAGES, action="append", help="only these stages (default: all)")
@@ -56,7 +58,7 @@ def run(
     photos = load_photographs(photographs, HELD_OUT_PHOTOGRAPHS)
     tokenizer = build_tokenizer(recipe.seed, recipe.tokens)
     vae = encoders = unet = None
-    if {"autoencoder", "denoiser", "export"} & set(stages):
+    if {"autoencoder", "denoiser", "decoder", "export"} & set(stages):
         vae = autoencoder.train(recipe, gallery, photos["train"], folder, device)
     if {"contrastive", "denoiser", "export"} & set(stages):
         encoders = contrastive.train(recipe, gallery, tokenizer, folder, device)
@@ -64,7 +66,11 @@ def run(
         assert vae is not None and encoders is not None
         latents = denoiser.cache_latents(vae, gallery, folder / "latents.npy", device)
         unet = denoiser.train(recipe, gallery, latents, tokenizer, encoders.text, folder, device)
+    if {"decoder", "export"} & set(stages):
+        assert vae is not None
+        vae = autoencoder.polish(vae, recipe, gallery, photos["train"], folder, device)
     if "export" in stages:
+        assert vae is not None and encoders is not None and unet is not None
         card.export(recipe, gallery, photos, vae, encoders, unet, tokenizer, folder, out)
 
 

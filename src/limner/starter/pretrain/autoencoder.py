@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
+from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from torch import nn
 
 from .loop import fit
@@ -20,9 +24,9 @@ HELD_OUT = 500  # the last pictures of the gallery are never trained on
 def build(recipe: Recipe) -> AutoencoderKL:
     channels = recipe.vae_channels
     return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * len(channels),
-        up_block_types=("UpDecoderBlock2D",) * len(channels),
-        block_out_channels=channels,
+        down_block_types=("DownEncoderBlock2D",) * len(channels),  # pyright: ignore[reportArgumentType]
+        up_block_types=("UpDecoderBlock2D",) * len(channels),  # pyright: ignore[reportArgumentType]
+        block_out_channels=channels,  # pyright: ignore[reportArgumentType]
         layers_per_block=1,
         latent_channels=recipe.latent_channels,
         norm_num_groups=8,
@@ -36,6 +40,14 @@ def build(recipe: Recipe) -> AutoencoderKL:
 def to_tensor(pixels: np.ndarray) -> torch.Tensor:
     """uint8 (n, h, w, 3) -> float (n, 3, h, w) from -1 to 1."""
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def encode(vae: AutoencoderKL, images: torch.Tensor) -> DiagonalGaussianDistribution:
+    return cast(AutoencoderKLOutput, vae.encode(images)).latent_dist
+
+
+def decode(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
+    return cast(DecoderOutput, vae.decode(latents)).sample  # pyright: ignore[reportArgumentType]
 
 
 def edges(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -69,7 +81,7 @@ def psnr(vae: AutoencoderKL, pixels: np.ndarray, batch: int = 16) -> float:
     values = []
     for start in range(0, len(pixels), batch):
         images = to_tensor(pixels[start : start + batch]).to(device)
-        result = vae.decode(vae.encode(images).latent_dist.mode()).sample.clamp(-1, 1)
+        result = decode(vae, encode(vae, images).mode()).clamp(-1, 1)
         error = ((result - images) / 2).square().mean((1, 2, 3))
         values.append(-10 * error.log10())
     return torch.cat(values).mean().item()
@@ -83,9 +95,10 @@ def whiten(vae: AutoencoderKL, pixels: np.ndarray) -> None:
     diffusion model needs no scaling factor but 1.
     """
     device = next(vae.parameters()).device
-    latents = torch.cat([vae.encode(to_tensor(part).to(device)).latent_dist.mode() for part in np.array_split(pixels, 16)])
+    latents = torch.cat([encode(vae, to_tensor(part).to(device)).mode() for part in np.array_split(pixels, 16)])
     mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
     into, out = vae.quant_conv, vae.post_quant_conv
+    assert into is not None and into.bias is not None and out is not None and out.bias is not None
     n = len(mean)
     into.weight[:n] /= deviation[:, None, None, None]
     into.bias[:n] = (into.bias[:n] - mean) / deviation
@@ -94,17 +107,17 @@ def whiten(vae: AutoencoderKL, pixels: np.ndarray) -> None:
     out.weight *= deviation[None, :, None, None]
 
 
-def train(recipe: Recipe, gallery: Gallery, photographs: list[np.ndarray], folder: Path, device: str) -> nn.Module:
+def train(recipe: Recipe, gallery: Gallery, photographs: list[np.ndarray], folder: Path, device: str) -> AutoencoderKL:
     torch.manual_seed(recipe.seed)
-    vae = build(recipe).to(device)
+    vae = build(recipe).to(device)  # pyright: ignore[reportArgumentType]
     unseen = gallery.batch(range(len(gallery) - 64, len(gallery)))
 
     def loss(step: int, rng: torch.Generator):
         images = to_tensor(_crops(gallery, photographs, recipe, rng)).to(device)
         with torch.autocast(device.split(":")[0], torch.bfloat16):
-            posterior = vae.encode(images).latent_dist
+            posterior = encode(vae, images)
             noise = torch.randn(posterior.mean.shape, generator=rng).to(device)
-            result = vae.decode(posterior.mean + posterior.std * noise).sample
+            result = decode(vae, posterior.mean + posterior.std * noise)
         divergence = posterior.kl().float().mean() * recipe.kl_weight
         return reconstruction_loss(result.float(), images) + divergence, {"divergence": divergence.item()}
 
@@ -119,3 +132,36 @@ def train(recipe: Recipe, gallery: Gallery, photographs: list[np.ndarray], folde
     )
     whiten(average, gallery.batch(range(256)))
     return average.eval()
+
+
+def polish(
+    vae: AutoencoderKL, recipe: Recipe, gallery: Gallery, photographs: list[np.ndarray], folder: Path, device: str
+) -> AutoencoderKL:
+    """Train the decoder further under a frozen encoder: sharper pictures, the same latents."""
+    unseen = gallery.batch(range(len(gallery) - 64, len(gallery)))
+    assert vae.post_quant_conv is not None
+    decoding = nn.ModuleList([vae.post_quant_conv, vae.decoder])
+    vae.requires_grad_(False)
+    decoding.requires_grad_(True)
+
+    def loss(step: int, rng: torch.Generator):
+        images = to_tensor(_crops(gallery, photographs, recipe, rng)).to(device)
+        with torch.autocast(device.split(":")[0], torch.bfloat16):
+            with torch.no_grad():
+                latents = encode(vae, images).mode()
+            latents = latents + recipe.latent_noise * torch.randn(latents.shape, generator=rng).to(latents)
+            result = decode(vae, latents)
+        return reconstruction_loss(result.float(), images), {}
+
+    def evaluate(average: nn.Module) -> dict[str, float]:
+        return {"psnr": psnr(_with_decoder(vae, average), unseen)}
+
+    average = fit("decoder", decoding, recipe.decoder, loss, folder, seed=recipe.seed, evaluate=evaluate)
+    return _with_decoder(vae, average).eval()
+
+
+def _with_decoder(vae: AutoencoderKL, decoding: nn.Module) -> AutoencoderKL:
+    """A copy of the autoencoder with another decoder."""
+    copy = deepcopy(vae)
+    copy.post_quant_conv, copy.decoder = deepcopy(decoding[0]), deepcopy(decoding[1])  # type: ignore[index]
+    return copy

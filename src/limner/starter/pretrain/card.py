@@ -37,10 +37,13 @@ def assemble(
         text_encoder=encoders.text,
         tokenizer=tokenizer,
         unet=unet,
-        scheduler=DDIMScheduler(**SCHEDULER, clip_sample=False),
-        safety_checker=None,
+        scheduler=DDIMScheduler(**SCHEDULER, clip_sample=False),  # pyright: ignore[reportArgumentType]
+        safety_checker=None,  # pyright: ignore[reportArgumentType]
         feature_extractor=CLIPImageProcessor(
-            size={"shortest_edge": side}, crop_size={"height": side, "width": side}, image_mean=[0.5] * 3, image_std=[0.5] * 3
+            size={"shortest_edge": side},
+            crop_size={"height": side, "width": side},
+            image_mean=[0.5] * 3,
+            image_std=[0.5] * 3,
         ),
         image_encoder=encoders.image,
         requires_safety_checker=False,
@@ -83,7 +86,9 @@ def attribute_scores(pipeline: Any, encoders: Encoders, tokenizer: CLIPTokenizer
         "painter": np.stack([np.asarray(paint(scene)) for scene in scenes]),
     }.items():
         read = read_back(encoders, tokenizer, pixels, [f"a photo of a {subject}" for subject in SUBJECTS])
-        shares[f"subject, {name}"] = float(np.mean([SUBJECTS[i] == s.subject for i, s in zip(read, scenes, strict=True)]))
+        shares[f"subject, {name}"] = float(
+            np.mean([SUBJECTS[i] == s.subject for i, s in zip(read, scenes, strict=True)])
+        )
         read = read_back(encoders, tokenizer, pixels, [f"a photo of a cat {phrase}" for phrase in _places()])
         shares[f"place, {name}"] = float(np.mean([PLACES[i] == s.place for i, s in zip(read, scenes, strict=True)]))
         right = []
@@ -123,19 +128,35 @@ def export(
         if photos:
             squares = np.stack([_square(photo, recipe.size) for photo in photos])
             scores[f"photograph PSNR, {split.replace('_', ' ')}, dB"] = psnr(vae, squares)
-    logs = {name: _last_line(folder / f"{name}.jsonl") for name in ("autoencoder", "contrastive", "denoiser")}
+    logs = {
+        name: _last_line(folder / f"{name}.jsonl") for name in ("autoencoder", "contrastive", "denoiser", "decoder")
+    }
     scores["caption recall at 1 of 200"] = logs["contrastive"]["recall_at_1_of_200"]
     scores["denoising loss, unseen pictures"] = logs["denoiser"]["unseen_loss"]
     scores |= attribute_scores(pipeline, encoders, tokenizer, prompts)
-    pipeline.to(torch.float16)
-    pipeline.save_pretrained(partial, safe_serialization=True)
-    weights = {str(p.relative_to(partial)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(partial.rglob("*.safetensors"))}
+    save(pipeline, partial)
+    weights = {
+        str(p.relative_to(partial)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(partial.rglob("*.safetensors"))
+    }
     size = sum(p.stat().st_size for p in partial.rglob("*.safetensors")) / 1e6
     (partial / "scores.json").write_text(json.dumps({"scores": scores, "sha256": weights}, indent=1) + "\n")
     (partial / "README.md").write_text(_card(recipe, gallery, photographs, scores, logs, weights, size, prompts))
     if out.exists():
         shutil.rmtree(out)
     partial.rename(out)
+
+
+def save(pipeline: StableDiffusionPipeline, folder: Path) -> None:
+    """Write the pipeline in fp16, so configured that a plain `from_pretrained` computes in fp32 throughout.
+
+    Left alone, transformers would load its parts in the stored fp16 and diffusers the UNet in fp32.
+    """
+    pipeline.to(torch.float16)
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    for part in ("text_encoder", "image_encoder"):
+        path = folder / part / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
 
 
 def _square(photo: np.ndarray, side: int) -> np.ndarray:
@@ -162,20 +183,24 @@ def _card(
     photos = len(photographs["train"])
     held = ", ".join(HELD_OUT_PHOTOGRAPHS)
     seen = (
-        f" and {photos} DreamBench photographs (CC BY 4.0; {recipe.photograph_share:.0%} of the crops, autoencoder only; "
-        f"the folders {held} were left out)"
+        f" and {photos} DreamBench photographs (CC BY 4.0; {recipe.photograph_share:.0%} of the crops, autoencoder "
+        f"only; the folders {held} were left out)"
         if photos
         else ""
     )
     stages = "\n".join(
-        f"| {name} | {int(log['step'])} | {stage.batch} | {log['step'] * stage.batch / log['per_second'] / 60:.0f} min |"
+        f"| {name} | {int(log['step'])} | {stage.batch} "
+        f"| {log['step'] * stage.batch / log['per_second'] / 60:.0f} min |"
         for name, log, stage in (
             ("autoencoder", logs["autoencoder"], recipe.autoencoder),
             ("text and image encoder", logs["contrastive"], recipe.contrastive),
             ("UNet", logs["denoiser"], recipe.denoiser),
+            ("decoder alone", logs["decoder"], recipe.decoder),
         )
     )
-    table = "\n".join(f"| {name} | {value:.3f} |" if value < 1.5 else f"| {name} | {value:.2f} |" for name, value in scores.items())
+    table = "\n".join(
+        f"| {name} | {value:.3f} |" if value < 1.5 else f"| {name} | {value:.2f} |" for name, value in scores.items()
+    )
     hashes = "\n".join(f"| `{name}` | `{digest}` |" for name, digest in weights.items())
     return f"""---
 license: apache-2.0
@@ -210,7 +235,8 @@ with other work). The UNet predicts v on a scaled-linear schedule with zero term
 |---|---|
 {table}
 
-Subject, place and colour are shares read back by the model's own image encoder from {prompts} pictures of unseen prompts
+Subject, place and colour are shares read back by the model's own image encoder from {prompts} pictures of unseen \
+prompts
 (seed 42 on, 30 steps, guidance 5); "painter" is the same reading of the painter's own pictures of the same scenes.
 
 ## Weights (SHA-256)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -37,9 +38,9 @@ class Encoders(nn.Module):
                 num_hidden_layers=recipe.text_layers,
                 num_attention_heads=recipe.text_width // 32,
                 max_position_embeddings=recipe.tokens,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
+                bos_token_id=cast(int, tokenizer.bos_token_id),
+                eos_token_id=cast(int, tokenizer.eos_token_id),
+                pad_token_id=cast(int, tokenizer.pad_token_id),
             )
         )
         self.image = CLIPVisionModelWithProjection(
@@ -101,4 +102,4 @@ def train(recipe: Recipe, gallery: Gallery, tokenizer: CLIPTokenizer, folder: Pa
         right = scores.argmax(1) == torch.arange(len(scores), device=device)
         return {"recall_at_1_of_200": right.float().mean().item()}
 
-    return fit("contrastive", encoders, recipe.contrastive, loss, folder, seed=recipe.seed, evaluate=evaluate).eval()  # type: ignore[return-value]
+    return fit("contrastive", encoders, recipe.contrastive, loss, folder, seed=recipe.seed, evaluate=evaluate).eval()

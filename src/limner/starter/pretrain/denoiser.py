@@ -17,7 +17,8 @@ from rich.progress import track
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from .autoencoder import HELD_OUT, to_tensor
+from ..painter import Scene
+from .autoencoder import HELD_OUT, encode, to_tensor
 from .contrastive import tell, tokenise
 from .loop import fit
 from .pictures import Gallery
@@ -52,6 +53,12 @@ def build(recipe: Recipe) -> UNet2DConditionModel:
     return unet
 
 
+def plainness(scene: Scene) -> float:
+    """How often a picture is drawn, relative to others: plain ones first, since most prompts ask for them."""
+    style = 1.0 if scene.style == "illustration" else 0.4
+    return style * (1.0 if scene.light == "day" else 0.5) * (1.0 if scene.weather == "clear" else 0.4)
+
+
 @torch.no_grad()
 def cache_latents(vae: AutoencoderKL, gallery: Gallery, path: Path, device: str) -> torch.Tensor:
     """Latents (n, c, 16, 16) of the whole gallery in fp16, kept in a file."""
@@ -60,7 +67,7 @@ def cache_latents(vae: AutoencoderKL, gallery: Gallery, path: Path, device: str)
         for start in track(range(0, len(gallery), 64), "encoding"):
             images = to_tensor(gallery.batch(range(start, min(start + 64, len(gallery))))).to(device)
             with torch.autocast(device.split(":")[0], torch.bfloat16):
-                parts.append(vae.encode(images).latent_dist.mode().half().cpu().numpy())
+                parts.append(encode(vae, images).mode().half().cpu().numpy())
         np.save(partial := path.with_suffix(".partial.npy"), np.concatenate(parts))
         partial.replace(path)
     return torch.from_numpy(np.load(path))
@@ -74,11 +81,12 @@ def train(
     text_encoder: CLIPTextModel,
     folder: Path,
     device: str,
-) -> nn.Module:
+) -> UNet2DConditionModel:
     torch.manual_seed(recipe.seed)
-    unet = build(recipe).to(device)
+    unet = build(recipe).to(device)  # pyright: ignore[reportArgumentType]
     schedule = DDPMScheduler(**SCHEDULER)
     trained = len(gallery) - HELD_OUT
+    shares = torch.tensor([plainness(scene) for scene in gallery.scenes[:trained]])
 
     def prediction_error(model: nn.Module, indices: list[int], steps: torch.Tensor, noise: torch.Tensor, seed: str):
         rng = random.Random(seed)
@@ -94,7 +102,7 @@ def train(
 
     def loss(step: int, rng: torch.Generator):
         n = recipe.denoiser.batch
-        indices = torch.randint(trained, (n,), generator=rng).tolist()
+        indices = torch.multinomial(shares, n, replacement=True, generator=rng).tolist()
         steps = ((torch.arange(n) + torch.rand(n, generator=rng)) * 1000 / n).long()  # stratified
         noise = torch.randn(n, *latents.shape[1:], generator=rng)
         return prediction_error(unet, indices, steps, noise, f"{recipe.seed}/{step}"), {}

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from rich.progress import (
@@ -24,6 +25,8 @@ from torch import nn
 from .recipe import Stage
 
 CHECKPOINT_EVERY = 250
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def step_generator(seed: int, name: str, step: int) -> torch.Generator:
@@ -42,14 +45,14 @@ def follow(average: nn.Module, model: nn.Module, step: int, decay: float) -> Non
 
 def fit(
     name: str,
-    model: nn.Module,
+    model: M,
     stage: Stage,
     loss: Callable[[int, torch.Generator], tuple[torch.Tensor, dict[str, float]]],
     folder: Path,
     *,
     seed: int,
-    evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
-) -> nn.Module:
+    evaluate: Callable[[M], dict[str, float]] | None = None,
+) -> M:
     """Train `model` in place for `stage.steps` steps and return its moving average.
 
     loss: step and generator -> a scalar and figures to log. Every 250 steps the whole state is kept in
@@ -58,7 +61,9 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / f"{name}.pt"
     average = deepcopy(model).requires_grad_(False)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=stage.weight_decay, betas=(0.9, 0.99), fused=True)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=1e-3, weight_decay=stage.weight_decay, betas=(0.9, 0.99), fused=True
+    )
     first = 0
     if kept.exists():
         state = torch.load(kept, weights_only=True, map_location=next(model.parameters()).device)

@@ -69,6 +69,8 @@ def load_photographs(folder: Path | None, held_out: tuple[str, ...], side: int =
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image).convert("RGB")
         scale = side / min(upright.size)
-        upright = upright.resize((round(upright.width * scale), round(upright.height * scale)), Image.Resampling.LANCZOS)
+        upright = upright.resize(
+            (round(upright.width * scale), round(upright.height * scale)), Image.Resampling.LANCZOS
+        )
         photographs["held_out" if path.parent.name in held_out else "train"].append(np.asarray(upright))
     return photographs

@@ -53,4 +53,6 @@ class Recipe(BaseModel):
     caption_dropout: float = 0.1
     autoencoder: Stage = Stage(steps=4500, batch=16, learning_rate=2e-3, ema=0.995)
     contrastive: Stage = Stage(steps=500, batch=192, learning_rate=1e-3, weight_decay=0.05, decay=0.5)
+    latent_noise: float = 0.05
+    decoder: Stage = Stage(steps=1500, batch=16, learning_rate=1.5e-3, decay=0.5, ema=0.995)
     denoiser: Stage = Stage(steps=6000, batch=64, learning_rate=8e-4, warmup=200, ema=0.998)

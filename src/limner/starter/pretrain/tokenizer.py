@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from transformers import CLIPTokenizer
@@ -21,7 +22,7 @@ SPARE_WORDS = (
     "happy sad small large big little beautiful cute bright dark old new wooden golden silver purple shiny blurry low "
     "quality bad ugly photograph painting render art logo poster the of and to with without in on at under over near "
     "is are no not one two three very top view front side close up background holding playing sleeping running"
-).split()
+)
 
 
 def learn_merges(words: dict[str, int], limit: int) -> list[tuple[str, str]]:
@@ -31,7 +32,7 @@ def learn_merges(words: dict[str, int], limit: int) -> list[tuple[str, str]]:
     while len(merges) < limit:
         counts: dict[tuple[str, str], int] = {}
         for word, parts in pieces.items():
-            for pair in zip(parts, parts[1:], strict=False):
+            for pair in pairwise(parts):
                 counts[pair] = counts.get(pair, 0) + words[word]
         if not counts:
             break
@@ -55,7 +56,7 @@ def build_tokenizer(seed: int, tokens: int) -> CLIPTokenizer:
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     rng = random.Random(f"{seed}/tokenizer")
-    words = dict.fromkeys(SPARE_WORDS, 10)
+    words: dict[str, int] = dict.fromkeys(SPARE_WORDS.split(), 10)
     for _ in range(4000):
         scene = random_scene(rng)
         for text in (caption(scene, rng), class_caption(scene, rng)):

@@ -1,0 +1,190 @@
+"""Pictures per second of Limner's painting beside the stock StableDiffusionPipeline, in one process, interleaved.
+
+    python benchmarks/generate.py --json generate.json
+    python benchmarks/generate.py --adapter rex --json generate.json
+
+Both paint the same prompt from the same seeds in fp32 with the same sampler, steps and guidance. The stock pipeline
+runs at its defaults (an adapter stays beside the weights) and at its best simple settings (adapter fused, no progress
+bar, inference mode). The greatest difference between the two sides' pictures is told, in steps of 8-bit colour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionPipeline
+
+from figures import machine, print_table, summary, write_json
+from limner import registry
+from limner.core.requests import AdapterUse
+from limner.diffusion.quiet import hush
+from limner.engine import models
+from limner.engine.adapters import WEIGHTS, adapters_on
+from limner.engine.painting import paint
+from limner.engine.schedulers import apply_scheduler
+
+Painter = Callable[[int], np.ndarray]
+OURS, DEFAULTS, BEST = "limner", "stock, defaults", "stock, best settings"
+
+
+def random_adapter(model: models.Model, folder: Path, rank: int) -> str:
+    """An attention LoRA with small random weights: it costs what a trained one costs."""
+    device = torch.device("cpu")
+    components = model.family.load(model.location, torch.float32, device)
+    method = registry.methods.get("lora")
+    trainable = method.attach(components, model.family.facts, method.Options(rank=rank, targets="attention"), 0)  # type: ignore[call-arg]
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for tensor in trainable.state().values():
+            tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.02)
+    method.save(trainable, folder / WEIGHTS, {})
+    return str(folder)
+
+
+def arguments(options: argparse.Namespace, seeds: list[int]) -> dict[str, Any]:
+    """What the stock pipeline is told; noise comes from one CPU generator a picture, as on our side."""
+    return {
+        "prompt": [options.prompt] * len(seeds),
+        "num_inference_steps": options.steps,
+        "guidance_scale": options.guidance,
+        "generator": [torch.Generator().manual_seed(seed) for seed in seeds],
+    }
+
+
+def eight_bit(pictures: Any) -> np.ndarray:
+    return (np.asarray(pictures) * 255).round().astype(np.uint8)
+
+
+def stock(options: argparse.Namespace, location: str, adapter: str | None, best: bool) -> Painter:
+    """The stock pipeline as a function from a count to pictures (n, h, w, 3)."""
+    pipeline = StableDiffusionPipeline.from_pretrained(location, torch_dtype=torch.float32, safety_checker=None)
+    pipeline.to(options.device)
+    apply_scheduler(pipeline, options.scheduler)
+    if adapter:
+        pipeline.load_lora_weights(adapter)
+    if best:
+        pipeline.set_progress_bar_config(disable=True)
+        if adapter:
+            pipeline.fuse_lora()
+            pipeline.unload_lora_weights()
+
+    def painted(count: int) -> np.ndarray:
+        seeds = [options.seed + i for i in range(count)]
+        with torch.inference_mode(best):
+            return eight_bit(pipeline(**arguments(options, seeds), output_type="np")[0])
+
+    return painted
+
+
+def ours(options: argparse.Namespace, model: models.Model, adapter: str | None, stack: ExitStack) -> Painter:
+    """Limner's painting as a function from a count to pictures (n, h, w, 3)."""
+    device = torch.device(options.device)
+    components = model.family.load(model.location, torch.float32, device)
+    side = models.native_size(components)
+    pipeline = model.family.pipeline(components, "text2image")
+    apply_scheduler(pipeline, options.scheduler)
+    uses = [AdapterUse(path=adapter, weight=1.0)] if adapter else []
+    stack.enter_context(adapters_on(pipeline, uses, model, lambda event: None))
+
+    def painted(count: int) -> np.ndarray:
+        seeds = [options.seed + i for i in range(count)]
+        settings = {"steps": options.steps, "guidance": options.guidance, "height": side, "width": side, "batch": count}
+        return np.stack(list(paint(pipeline, {"prompt": options.prompt, "negative_prompt": ""}, seeds, **settings)))
+
+    return painted
+
+
+def race(painters: dict[str, Painter], count: int, repeats: int) -> dict[str, Any]:
+    """One unmeasured round, then `repeats` interleaved ones; seconds by the clock and processor seconds of each."""
+    clock: dict[str, list[float]] = {name: [] for name in painters}
+    processor: dict[str, list[float]] = {name: [] for name in painters}
+    pictures = {name: painter(count) for name, painter in painters.items()}
+    for _ in range(repeats):
+        for name, painter in painters.items():
+            began, spent = time.perf_counter(), time.process_time()
+            painter(count)
+            clock[name].append(time.perf_counter() - began)
+            processor[name].append(time.process_time() - spent)
+    reference = pictures[DEFAULTS].astype(int)
+    return {
+        name: {
+            "seconds": summary(clock[name]),
+            "processor_seconds": summary(processor[name]),
+            "pictures_per_second": count / summary(clock[name])["median"],
+            "greatest_difference_of_255": int(np.abs(pictures[name] - reference).max()),
+        }
+        for name in painters
+    }
+
+
+def tell(results: dict[str, dict[str, Any]]) -> None:
+    rows = []
+    for case, sides in results.items():
+        mine = sides[OURS]
+        for name, r in sides.items():
+            seconds = r["seconds"]
+            rows.append([
+                case,
+                name,
+                f"{r['pictures_per_second']:.3f}",
+                f"{seconds['median']:.2f} ({seconds['min']:.2f} to {seconds['max']:.2f})",
+                f"{seconds['median'] / mine['seconds']['median']:.2f}",
+                f"{r['processor_seconds']['median'] / mine['processor_seconds']['median']:.2f}",
+                str(r["greatest_difference_of_255"]),
+            ])  # fmt: skip
+    header = ["case", "", "pictures/s", "s", "limner is x faster", "by CPU time", "greatest difference of 255"]
+    print_table(header, rows)
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="starter", help="alias or folder of a Stable Diffusion model")
+    parser.add_argument("--adapter", help="folder of a LoRA (default: a random one on the attention layers)")
+    parser.add_argument("--rank", type=int, default=16, help="rank of the random adapter")
+    parser.add_argument("--prompt", default="a photo of a dog on the beach")
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--guidance", type=float, default=7.5)
+    parser.add_argument("--scheduler", help="sampler by Limner's name (default: the model's own)")
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--batches", type=int, nargs="+", default=(1, 4), help="pictures painted together")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, help="processor threads (default: torch's own choice)")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", type=Path, help="write all figures here")
+    return parser.parse_args()
+
+
+def main() -> None:
+    chosen = options()
+    hush()
+    if chosen.threads:
+        torch.set_num_threads(chosen.threads)
+    model = models.resolve(chosen.model)
+    results = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        made = chosen.adapter or random_adapter(model, Path(scratch), chosen.rank)
+        for label, adapter in (("base", None), ("adapter", made)):
+            with ExitStack() as stack:
+                painters = {OURS: ours(chosen, model, adapter, stack)}
+                make_stock = partial(stock, chosen, model.location, adapter)
+                painters |= {DEFAULTS: make_stock(best=False), BEST: make_stock(best=True)}
+                for count in chosen.batches:
+                    results[f"{label}, {count} together"] = race(painters, count, chosen.repeats)
+                    print(f"done: {label}, {count} together", file=sys.stderr)
+    settings = {name: str(value) for name, value in vars(chosen).items() if name not in ("json", "adapter", "model")}
+    write_json(chosen.json, {"machine": machine(), "settings": settings, "results": results})
+    tell(results)
+
+
+if __name__ == "__main__":
+    main()
