@@ -58,7 +58,12 @@ def _unet(**options) -> UNet2DConditionModel:
 
 def _scheduler() -> DDIMScheduler:
     return DDIMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
     )
 
 
@@ -98,3 +103,12 @@ def tiny_sdxl(folder: Path) -> Path:
         scheduler=_scheduler(),
     ).save_pretrained(folder)
     return folder
+
+
+def build(family: str, folder: Path) -> Path:
+    """The tiny folder of a family: a new family brings a function `tiny_<family>` here."""
+    builder = globals().get(f"tiny_{family}")
+    assert builder is not None, (
+        f"write tiny_{family} in tests/tiny.py, so that the conformance suite can load {family!r}"
+    )
+    return builder(folder)

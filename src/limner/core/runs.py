@@ -24,7 +24,7 @@ class Status(StrEnum):
 class Artifact(Frozen):
     """A file or folder that a run made.
 
-    sha256: of the file's bytes, or of the main file in a folder. path: where it lies, absolute.
+    sha256: of the file's bytes; for an adapter folder, of its weights file. path: where it lies, absolute.
     details: facts to show and to search (seed of a picture, trigger words of an adapter ...).
     """
 

@@ -33,6 +33,10 @@ class Metrics:
         for tracker in self.trackers:
             tracker.log(figures, step=step)
 
+    def last(self, name: str) -> float:
+        """The figure as it was told last."""
+        return float(json.loads(self.path.read_text().splitlines()[-1])[name])
+
     def close(self) -> None:
         for tracker in self.trackers:
             tracker.finish()

@@ -184,9 +184,6 @@ def run_loop(loop: Loop, workspace: Workspace, previews: Previews | None, emit: 
     emit(Progress(done=first))
     began, last, pictures = time.monotonic(), float("nan"), plan.batch * (2 if loop.prior is not None else 1)
 
-    def keep(step: int) -> None:
-        save_checkpoint(folder, step, loop.trainable.state(), loop.optimiser, request.digest)
-
     def after_step(done: int, figures: Callable[[], dict[str, float]]) -> None:
         nonlocal last
         final = done == plan.steps
@@ -207,21 +204,14 @@ def run_loop(loop: Loop, workspace: Workspace, previews: Previews | None, emit: 
             emit(Progress(done=done))
         if previews is not None and (done % request.preview_every == 0 or final):
             previews.paint(done, folder, emit)
-        if done % request.checkpoint_every == 0 or final:
-            keep(done)
-        if workspace.stop() and not final:
-            keep(done)
+        stopping = workspace.stop() and not final
+        if done % request.checkpoint_every == 0 or final or stopping:
+            save_checkpoint(folder, done, loop.trainable.state(), loop.optimiser, request.digest)
+        if stopping:
             raise Interrupted(f"stopped at step {done} of {plan.steps}; a checkpoint is kept")
 
     try:
         loop.run(first, after_step)
     finally:
         metrics.close()
-    return last if last == last else float(_last_loss(folder))
-
-
-def _last_loss(folder) -> float:
-    import json
-
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return json.loads(lines[-1])["loss"] if lines else float("nan")
+    return last if math.isfinite(last) else metrics.last("loss")

@@ -27,7 +27,7 @@ class Options(Frozen):
         None, gt=0, le=4096, description="Scale; the update counts alpha / rank (default: rank)."
     )
     targets: str | None = Field(
-        None, description="Layers: a preset (attention, transformer, all) or name endings separated by commas."
+        None, min_length=1, description="Layers: a preset (attention, transformer, all) or name endings separated by commas."
     )
 
 
@@ -86,7 +86,7 @@ class Lora:
         return Attached(components, rank, options.alpha or float(rank), endings, seed)
 
     def save(self, trainable: Attached, path: Path, header: Mapping[str, str]) -> None:
-        """Write the diffusers layout: `unet.<layer>.lora_A.weight`, with rank and alpha in the header."""
+        """Write the layout that diffusers itself writes, with rank and alpha in the header."""
         from diffusers.utils import convert_state_dict_to_diffusers
         from peft.utils import get_peft_model_state_dict
         from safetensors.torch import save_file

@@ -62,6 +62,10 @@ class Scene(BaseModel):
         check("light", self.light, LIGHTS)
         check("weather", self.weather, WEATHERS)
         check("style", self.style, STYLES)
+        if self.character is not None:
+            from .characters import CHARACTERS
+
+            check("character", self.character, [n for n, look in CHARACTERS.items() if look.species == self.subject])
         if (self.place == STUDIO) != (self.backdrop is not None):
             raise ValueError("a backdrop colour belongs to the studio, and the studio needs one")
         return self

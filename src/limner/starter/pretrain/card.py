@@ -37,7 +37,7 @@ def assemble(
         text_encoder=encoders.text,
         tokenizer=tokenizer,
         unet=unet,
-        scheduler=DDIMScheduler(**SCHEDULER, clip_sample=False),  # pyright: ignore[reportArgumentType]
+        scheduler=DDIMScheduler(**SCHEDULER, clip_sample=False, steps_offset=1),  # pyright: ignore[reportArgumentType]
         safety_checker=None,  # pyright: ignore[reportArgumentType]
         feature_extractor=CLIPImageProcessor(
             size={"shortest_edge": side},

@@ -1,0 +1,199 @@
+"""Painting: labels, seeds, samplers, sizes, numbers, and the same picture again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
+from limner.core.events import Made, Notice, Progress
+from limner.engine.adapters import WEIGHTS
+from limner.engine.labels import read_label
+from limner.engine.schedulers import SCHEDULERS
+
+
+@pytest.fixture
+def request_of(tiny_sd, home):
+    def make(**fields):
+        return GenerateRequest(**{"prompt": "a photo of a dog", "model": str(tiny_sd), "steps": 2, **fields})
+
+    return make
+
+
+@pytest.fixture
+def paint(request_of, tmp_path):
+    """Paint, and return the pictures' paths and the events."""
+
+    def run(out="pictures", **fields):
+        events = []
+        Studio().run(request_of(**fields), tmp_path / out, listener=events.append)
+        return [tmp_path / out / event.path for event in events if isinstance(event, Made)], events
+
+    return run
+
+
+@pytest.fixture
+def adapter(tiny_sd, painted, home, tmp_path):
+    request = TrainRequest(
+        data=str(painted),
+        class_word="dog",
+        model=str(tiny_sd),
+        steps=3,
+        batch=1,
+        prior=False,
+        learning_rate=1e-1,
+        options={"rank": 4},
+        warmup=0,
+    )
+    Studio().run(request, tmp_path / "rex")
+    return tmp_path / "rex"
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_a_picture_carries_its_request(paint, request_of, tiny_sd):
+    (path,), events = paint(negative_prompt="blurry", seed=7)
+    label = read_label(path)
+    assert label.request == request_of(negative_prompt="blurry", seed=7)
+    assert (label.seed, label.index) == (7, 0)
+    assert label.model["reference"] == str(tiny_sd) and len(label.model["sha256"]) == 64
+    with Image.open(path) as image:
+        image.load()
+        text = dict(image.info)
+    assert text["parameters"].startswith("a photo of a dog\nNegative prompt: blurry\nSteps: 2")
+    assert "trainedAlgorithmicMedia" in text["XML:com.adobe.xmp"]
+    assert [event.done for event in events if isinstance(event, Progress)][-1] == 2
+
+
+def test_again_paints_the_same_pixels(paint, tmp_path):
+    paths, _ = paint(count=3, seed=5, batch=2, scheduler="euler-a", width=32, height=64)
+    run = Studio().again(paths[1], tmp_path / "again")
+    assert run.request.seed == 5
+    for path in paths:
+        assert np.array_equal(pixels(path), pixels(tmp_path / "again" / path.name))
+        assert read_label(tmp_path / "again" / path.name) == read_label(path)
+
+
+def test_each_picture_has_its_own_seed(paint):
+    paths, _ = paint(count=3, seed=5)
+    assert [read_label(path).seed for path in paths] == [5, 6, 7]
+    alone, _ = paint(out="alone", seed=6)
+    assert np.abs(pixels(paths[1]).astype(int) - pixels(alone[0])).max() <= 1
+    assert not np.array_equal(pixels(paths[0]), pixels(paths[1]))
+
+
+def test_batches_change_no_picture(paint):
+    one, _ = paint(out="one", count=3, batch=1)
+    two, _ = paint(out="two", count=3, batch=2)
+    for a, b in zip(one, two, strict=True):
+        assert np.abs(pixels(a).astype(int) - pixels(b)).max() <= 1
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_every_scheduler_paints(paint, name):
+    (path,), _ = paint(scheduler=name, steps=4)
+    assert pixels(path).shape == (64, 64, 3) and pixels(path).std() > 0
+    again, _ = paint(out="again", scheduler=name, steps=4)
+    assert np.array_equal(pixels(path), pixels(again[0])), "the sampler draws noise that no seed decides"
+
+
+def test_a_scheduler_is_for_one_request(paint):
+    before, _ = paint(out="before")
+    paint(out="between", scheduler="euler")
+    after, _ = paint(out="after")
+    assert np.array_equal(pixels(before[0]), pixels(after[0]))
+
+
+def test_unknown_scheduler_gives_the_nearest(paint):
+    with pytest.raises(LimnerError, match="unknown scheduler 'eular'; did you mean 'euler'"):
+        paint(scheduler="eular")
+
+
+@pytest.mark.parametrize(("side", "wrong", "right"), [("width", 60, 64), ("height", 100, 96)])
+def test_a_side_must_fit(paint, tmp_path, side, wrong, right):
+    with pytest.raises(LimnerError, match=f"{side} {wrong} is not a multiple of 8; use"):
+        paint(**{side: wrong})
+    assert not (tmp_path / "pictures").exists()
+    (path,), _ = paint(**{side: right})
+    assert pixels(path).shape[side == "width"] == right
+
+
+def test_numbers_go_on(paint, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    mine = tmp_path / "pictures" / "0007.png"
+    mine.write_bytes(b"mine")
+    (tmp_path / "pictures" / "notes.png").write_bytes(b"mine too")
+    paths, _ = paint(count=2)
+    assert [path.name for path in paths] == ["0008.png", "0009.png"]
+    assert mine.read_bytes() == b"mine"
+    more, _ = paint()
+    assert [path.name for path in more] == ["0010.png"]
+
+
+def test_a_long_prompt_is_told(paint):
+    _, events = paint(prompt="a dog on the beach " * 30)
+    assert any("the rest is left out" in event.text for event in events if isinstance(event, Notice))
+
+
+def test_guidance_and_prompt_matter(paint):
+    base, _ = paint(out="base", steps=4)
+    for index, fields in enumerate(({"guidance": 1.0}, {"prompt": "a red car"}, {"negative_prompt": "a dog"})):
+        other, _ = paint(out=f"other-{index}", steps=4, **fields)
+        assert not np.array_equal(pixels(base[0]), pixels(other[0])), fields
+
+
+def test_an_adapter_is_found_by_its_hash(paint, adapter, tmp_path):
+    (path,), _ = paint(adapter=(AdapterUse(path=str(adapter), weight=0.8),))
+    base, _ = paint(out="base")
+    assert not np.array_equal(pixels(path), pixels(base[0]))
+    mark = read_label(path).adapters[0]
+    assert (mark["name"], mark["weight"]) == ("rex", 0.8)
+    Studio().again(path, tmp_path / "again")
+    assert np.array_equal(pixels(path), pixels(tmp_path / "again" / "0001.png"))
+
+
+def test_an_adapter_elsewhere_is_found_by_its_hash(paint, adapter, painted, tiny_sd, tmp_path):
+    (path,), _ = paint(adapter=(AdapterUse(path=str(adapter)),))
+    moved = tmp_path / "moved"
+    adapter.rename(moved)
+    studio = Studio()
+    run = studio.runs()[0]
+    studio.store.add_artifact(run.id, "adapter", moved, read_label(path).adapters[0]["sha256"])
+    again = studio.again(path, tmp_path / "again")
+    assert again.request.adapter[0].path == str(moved)
+    assert np.array_equal(pixels(path), pixels(tmp_path / "again" / "0001.png"))
+
+
+@pytest.mark.parametrize("change", ["gone", "changed"])
+def test_a_gone_or_changed_adapter_is_told(paint, adapter, tmp_path, change):
+    (path,), _ = paint(adapter=(AdapterUse(path=str(adapter)),))
+    weights = adapter / WEIGHTS
+    if change == "gone":
+        weights.unlink()
+    else:
+        data = bytearray(weights.read_bytes())
+        data[-1] ^= 1
+        weights.write_bytes(bytes(data))
+    with pytest.raises(LimnerError, match="gone or was changed since the picture was painted"):
+        Studio().again(path, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_an_adapter_on_other_weights_of_the_kind_is_told(paint, adapter, tiny_sd, tmp_path):
+    import shutil
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    other = tmp_path / "other"
+    shutil.copytree(tiny_sd, other)
+    weights = next((other / "unet").glob("*.safetensors"))
+    save_file(
+        {name: tensor + torch.tensor(1e-3) for name, tensor in load_file(weights).items()}, weights, {"format": "pt"}
+    )
+    _, events = paint(model=str(other), adapter=(AdapterUse(path=str(adapter)),))
+    assert any("may look different" in event.text for event in events if isinstance(event, Notice))

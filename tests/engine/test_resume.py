@@ -1,0 +1,195 @@
+"""`limner train` as a process that is killed: resumed, it ends in the same bits as one that was never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from safetensors.torch import load_file
+
+from limner.engine.adapters import WEIGHTS
+
+STEPS = 60
+
+
+@pytest.fixture
+def start(tiny_sd, painted, tmp_path):
+    """Start `limner train` with a home of its own; the working folder is shared, so that paths are too."""
+
+    def begin(home, out, *more, every="1"):
+        command = [sys.executable, "-m", "limner.cli", "train", str(painted), "--class", "dog", "--model", str(tiny_sd)]
+        command += [
+            "--steps",
+            str(STEPS),
+            "--batch",
+            "2",
+            "--rank",
+            "4",
+            "--learning-rate",
+            "0.01",
+            "--class-pictures",
+            "2",
+        ]
+        command += ["--checkpoint-every", every, "--out", str(tmp_path / out), *more]
+        environment = {**os.environ, "LIMNER_HOME": str(tmp_path / home), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        return subprocess.Popen(
+            command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    started = []
+
+    def keep(*arguments, **options):
+        started.append(begin(*arguments, **options))
+        return started[-1]
+
+    yield keep
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def checkpoint_of(home):
+    """The step of the newest complete checkpoint under a home, -1 before the first."""
+    return max((int(path.name[-8:]) for path in home.glob("runs/*/checkpoint-????????")), default=-1)
+
+
+def wait_for(process, condition, seconds=180):
+    """Whether the condition came true while the process ran."""
+    end = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.002)
+    assert time.monotonic() < end, "the training hangs"
+    return False
+
+
+def done(process):
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    return out, err
+
+
+def learnt(folder):
+    return {name: value.numpy().tobytes() for name, value in load_file(folder / WEIGHTS).items()}
+
+
+def told(folder):
+    """Figures by step. A resumed run also tells its first step, so only the regular tellings are compared."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    regular = [line for line in lines if line["step"] % 10 == 0]
+    return [{name: value for name, value in line.items() if name != "images_per_second"} for line in regular]
+
+
+@pytest.mark.slow
+def test_killed_at_random_instants_it_ends_in_the_same_bits(start, tmp_path):
+    done(start("whole-home", "whole"))
+    rng, home = random.Random(), tmp_path / "killed-home"
+    kills, resume = 0, []
+    for share in (0.1, 0.4, 0.7):
+        process = start("killed-home", "killed", *resume)
+        before = checkpoint_of(home)
+        if wait_for(process, lambda before=before, share=share: checkpoint_of(home) > max(before, share * STEPS)):
+            time.sleep(rng.uniform(0, 0.05))
+            process.kill()
+        process.communicate()
+        kills += process.returncode == -signal.SIGKILL
+        assert not (tmp_path / "killed").exists() or process.returncode == 0
+        resume = ["--resume"]
+    assert kills >= 2, "the run was over before it could be killed"
+    if not (tmp_path / "killed").exists():
+        done(start("killed-home", "killed", *resume))
+    assert learnt(tmp_path / "killed") == learnt(tmp_path / "whole")
+    assert told(tmp_path / "killed") == told(tmp_path / "whole")
+
+
+def test_killed_while_it_writes_a_checkpoint(home, tmp_path):
+    """Every instant of the writing: whatever call is the last, the newest complete checkpoint can be read."""
+    import torch
+
+    from limner.engine import checkpoint
+
+    weight = torch.nn.Parameter(torch.zeros(3))
+    optimiser = torch.optim.AdamW([weight])
+
+    class Killed(BaseException):
+        pass
+
+    def step_to(number):
+        weight.data.fill_(number)
+        weight.grad = torch.ones(3)
+        optimiser.step()
+        weight.data.fill_(number)
+
+    step_to(1)
+    checkpoint.save_checkpoint(tmp_path, 1, {"w": weight}, optimiser, "a" * 64)
+    writes = 0
+    for allowed in range(100):
+        folder = tmp_path / f"copy-{allowed}"
+        folder.mkdir()
+        calls = 0
+
+        def guard(real, allowed=allowed):
+            def call(*arguments, **options):
+                nonlocal calls
+                calls += 1
+                if calls > allowed:
+                    raise Killed
+                return real(*arguments, **options)
+
+            return call
+
+        step_to(1)
+        checkpoint.save_checkpoint(folder, 1, {"w": weight}, optimiser, "a" * 64)
+        step_to(2)
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("replace", "rename", "fsync", "mkdir"):
+                patch.setattr(os, name, guard(getattr(os, name)))
+            patch.setattr(checkpoint, "save_file", guard(checkpoint.save_file))
+            try:
+                checkpoint.save_checkpoint(folder, 2, {"w": weight}, optimiser, "a" * 64)
+                finished = True
+            except Killed:
+                finished = False
+        newest = checkpoint.checkpoints(folder)[-1]
+        found = torch.zeros(3)
+        step = checkpoint.load_checkpoint(newest, {"w": found}, optimiser, "a" * 64)
+        assert found.tolist() == [step] * 3
+        writes += 1
+        if finished:
+            assert step == 2
+            break
+    assert writes > 5
+
+
+def test_ctrl_c_keeps_a_checkpoint_and_tells_how_to_go_on(start, tmp_path):
+    process = start("home", "rex", every="1000")
+    runs = tmp_path / "home" / "runs"
+    assert wait_for(process, lambda: any(path.stat().st_size for path in runs.glob("*/metrics.jsonl")))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "Traceback" not in out + err and not (tmp_path / "rex").exists()
+    assert checkpoint_of(tmp_path / "home") > 0
+    lines = [line for line in err.splitlines() if line.startswith("limner: ")]
+    assert "a checkpoint is kept" in lines[0]
+    assert lines[1].startswith("limner: to go on: limner train ") and lines[1].endswith("--resume")
+    _, err = done(start("home", "rex", "--resume", every="1000"))
+    assert "going on from step" in err and (tmp_path / "rex" / WEIGHTS).is_file()
+
+
+def test_a_changed_request_is_not_resumed(start, tmp_path):
+    process = start("home", "rex")
+    wait_for(process, lambda: checkpoint_of(tmp_path / "home") > 0)
+    process.kill()
+    process.communicate()
+    other = start("home", "rex", "--seed", "7", "--resume")
+    _, err = other.communicate(timeout=120)
+    assert other.returncode == 2 and "there is no interrupted run of this request" in err

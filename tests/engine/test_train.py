@@ -1,0 +1,294 @@
+"""A training run: what it leaves, what it keeps for the next one, and that it repeats to the bit."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from limner import LimnerError, Studio, TrainRequest
+from limner.core.events import Made, Notice, Progress, Stage
+from limner.engine import prior, train
+from limner.engine.adapters import WEIGHTS
+from limner.store.files import sha256_of
+
+
+@pytest.fixture
+def request_of(tiny_sd, painted, home):
+    """A training request of a few steps; keywords overrule."""
+
+    def make(**fields):
+        plain = {"data": str(painted), "class_word": "dog", "model": str(tiny_sd), "steps": 4, "batch": 2}
+        plain |= {"class_pictures": 3, "options": {"rank": 4}, "learning_rate": 1e-2, "checkpoint_every": 2}
+        return TrainRequest(**{**plain, **fields})
+
+    return make
+
+
+@pytest.fixture
+def learn(request_of, tmp_path):
+    """Train, and return the adapter folder and the events."""
+
+    def run(out="rex", studio=None, **fields):
+        events = []
+        (studio or Studio()).run(request_of(**fields), tmp_path / out, listener=events.append)
+        return tmp_path / out, events
+
+    return run
+
+
+def tensors(folder):
+    return {name: value.numpy().tobytes() for name, value in load_file(folder / WEIGHTS).items()}
+
+
+def metrics(folder):
+    """The figures of every telling, without speed, which is never the same."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
+
+
+def header(folder):
+    with safe_open(folder / WEIGHTS, framework="pt") as file:
+        return file.metadata()
+
+
+def test_leaves_an_adapter_folder(learn, painted, tiny_sd):
+    folder, events = learn(identifier="zwx")
+    assert {path.name for path in folder.iterdir()} >= {WEIGHTS, "README.md", "metrics.jsonl"}
+    assert not list(folder.glob("checkpoint*"))
+    facts = json.loads(header(folder)["limner"])
+    assert facts["trigger_words"] == ["zwx"]
+    assert facts["request"]["class_word"] == "dog" and facts["request"]["data"] == str(painted)
+    assert facts["dataset"]["pictures"] == 6 and len(facts["dataset"]["sha256"]) == 64
+    assert facts["base"]["reference"] == str(tiny_sd) and len(facts["base"]["fingerprint"]) == 64
+    assert facts["licence"] and facts["method"] == "lora" and facts["version"]
+    made = [event for event in events if isinstance(event, Made) and event.what == "adapter"]
+    assert [(event.path, event.sha256) for event in made] == [(str(folder), sha256_of(folder / WEIGHTS))]
+    assert made[0].details["say"] == "a photo of zwx dog"
+
+
+def test_header_has_the_keys_that_other_programs_read(learn):
+    keys = header(learn()[0])
+    assert keys["modelspec.architecture"] == "stable-diffusion-v1/lora" and keys["modelspec.sai_model_spec"] == "1.0.1"
+    assert keys["modelspec.trigger_phrase"] == "a photo of sks dog" and keys["modelspec.license"]
+    assert keys["ss_base_model_version"] == "sd_v1" and keys["ss_steps"] == "4"
+    assert json.loads(keys["lora_adapter_metadata"])["unet.r"] == 4
+
+
+def test_model_card_is_hub_markdown(learn):
+    card = (learn()[0] / "README.md").read_text()
+    _, front, body = card.split("---\n", 2)
+    assert (
+        "library_name: diffusers" in front and "license:" in front and 'instance_prompt: "a photo of sks dog"' in front
+    )
+    assert body.lstrip().startswith("# rex")
+    python = body.split("```python\n")[1].split("```")[0]
+    compile(python, "card", "exec")
+    assert "`sks`" in body and "Final loss" in body and "nan" not in body
+
+
+def test_tells_loss_and_speed(learn):
+    folder, events = learn(steps=12)
+    told = metrics(folder)
+    assert [line["step"] for line in told] == [1, 10, 12]
+    assert all(np.isfinite(line["loss"]) and line["gradient_norm"] > 0 for line in told)
+    assert all(0 <= line["learning_rate"] <= 1e-2 for line in told)
+    figures = [event.figures for event in events if isinstance(event, Progress) and event.figures]
+    assert all(values["images_per_second"] > 0 for values in figures)
+    done = [event.done for event in events if isinstance(event, Progress)]
+    assert done[-12:] == list(range(1, 13))
+
+
+def test_watches_a_held_out_picture(learn):
+    told = metrics(learn()[0])
+    assert np.isfinite(told[-1]["held_out_loss"])
+    assert not any("held_out_loss" in line for line in metrics(learn(out="all", held_out=0)[0]))
+
+
+def test_few_pictures_are_all_trained_on(learn, painted, tmp_path):
+    few = tmp_path / "few"
+    few.mkdir()
+    for path in sorted(painted.iterdir())[:2]:
+        (few / path.name).write_bytes(path.read_bytes())
+    folder, events = learn(data=str(few), held_out=5)
+    assert not any("held_out_loss" in line for line in metrics(folder))
+    assert any("only 2 pictures" in event.text for event in events if isinstance(event, Notice))
+
+
+def test_class_pictures_are_painted_once(learn, monkeypatch):
+    painted_now = []
+    real = prior.paint
+
+    def counting(pipeline, conditioning, seeds, **options):
+        painted_now.extend(seeds)
+        return real(pipeline, conditioning, seeds, **options)
+
+    monkeypatch.setattr(prior, "paint", counting)
+    learn(out="one", class_pictures=3, seed=1)
+    assert painted_now == [1, 2, 3]
+    _, events = learn(out="two", class_pictures=3, seed=1)
+    assert len(painted_now) == 3
+    assert "class pictures" not in [event.name for event in events if isinstance(event, Stage)]
+    learn(out="three", class_pictures=5, seed=1)
+    assert painted_now == [1, 2, 3, 4, 5]
+    learn(out="four", class_pictures=2, seed=1, class_word="cat")
+    assert len(painted_now) == 7
+    learn(out="five", prior=False, seed=1)
+    assert len(painted_now) == 7
+
+
+def test_prior_matters(learn):
+    assert tensors(learn(out="with")[0]) != tensors(learn(out="without", prior=False)[0])
+    assert tensors(learn(out="heavy", prior_weight=9)[0]) != tensors(learn(out="light", prior_weight=0.1)[0])
+
+
+def test_flip_gives_two_views(learn, monkeypatch):
+    shapes = {}
+    real = train.encode
+
+    def looking(family, components, pixels, prompt, flip, rng):
+        examples = real(family, components, pixels, prompt, flip, rng)
+        shapes.setdefault(flip, []).append(tuple(examples.latents.shape[:2]))
+        return examples
+
+    monkeypatch.setattr(train, "encode", looking)
+    learn(out="flipped")
+    assert (5, 2) in shapes[True] and (1, 1) in shapes[False]
+    shapes.clear()
+    learn(out="straight", flip=False)
+    assert set(shapes) == {False} and (5, 1) in shapes[False]
+
+
+def test_previews_are_painted(learn):
+    folder, _ = learn(preview_every=2, preview_prompt=("a photo of sks dog", "a cat"))
+    names = sorted(path.name for path in folder.glob("preview-*.png"))
+    assert names == ["preview-00000002.png", "preview-00000004.png"]
+    assert (folder / names[0]).read_bytes() != (folder / names[1]).read_bytes()
+
+
+def test_previews_change_no_weights(learn):
+    assert tensors(learn(out="with", preview_every=1)[0]) == tensors(learn(out="without")[0])
+
+
+def test_epochs_are_passes_over_the_pictures(learn):
+    folder, _ = learn(steps=None, epochs=3, batch=2)
+    assert metrics(folder)[-1]["step"] == 3 * 3
+
+
+def test_every_picture_is_seen_in_every_pass():
+    from limner.engine.loop import order
+
+    seen = [index for step in range(5) for index in order(5, 3, step, 42)]
+    for start in (0, 5, 10):
+        assert sorted(seen[start : start + 5]) == [0, 1, 2, 3, 4]
+    assert seen[:5] != seen[5:10]
+
+
+def test_equal_requests_learn_equal_bits(learn):
+    one, two, other = (learn(out=out, seed=seed)[0] for out, seed in (("one", 1), ("two", 1), ("three", 2)))
+    assert tensors(one) == tensors(two) and metrics(one) == metrics(two)
+    assert tensors(one) != tensors(other)
+
+
+def test_training_leaves_generation_alone(learn, request_of, tiny_sd, tmp_path):
+    """The model in memory is stripped for training: what comes after it must load anew."""
+    from limner import GenerateRequest
+
+    paint = GenerateRequest(prompt="a dog", model=str(tiny_sd), steps=2)
+    studio = Studio()
+    studio.run(paint, tmp_path / "before")
+    learn(studio=studio)
+    studio.run(paint, tmp_path / "after")
+    first, second = ((tmp_path / name / "0001.png").read_bytes() for name in ("before", "after"))
+    assert first == second
+
+
+def test_learning_lowers_the_loss(learn):
+    """On one picture without its mirror image, and with the same noise before and after."""
+    told = metrics(learn(steps=60, learning_rate=2e-2, prior=False, min_snr_gamma=None, checkpoint_every=20)[0])
+    watched = [line["held_out_loss"] for line in told if "held_out_loss" in line]
+    assert watched[-1] < watched[0]
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("tensorboard"), reason="tensorboard is not installed")
+def test_tracks_with_tensorboard(learn, home):
+    folder, _ = learn(track=("tensorboard",))
+    assert list(home.rglob("events.out.tfevents.*")), "no TensorBoard file in the run's folder"
+    assert metrics(folder)[-1]["step"] == 4
+
+
+def test_a_missing_tracker_is_told(learn, monkeypatch):
+    from accelerate import tracking
+
+    class Missing:
+        def __init__(self, *arguments, **options):
+            raise ImportError("No module named 'wandb'")
+
+    monkeypatch.setitem(tracking.LOGGER_TYPE_TO_CLASS, "wandb", Missing)
+    with pytest.raises(LimnerError, match="tracker 'wandb' is not installed"):
+        learn(track=("wandb",))
+
+
+def test_a_diverging_run_is_stopped(learn, home, tmp_path):
+    with pytest.raises(LimnerError, match="training diverged"):
+        learn(
+            learning_rate=10, steps=200, warmup=0, prior=False, min_snr_gamma=None, options={"alpha": 4000, "rank": 1}
+        )
+    assert not (tmp_path / "rex").exists()
+
+
+def test_an_old_result_is_not_overwritten(learn, tmp_path):
+    (tmp_path / "rex").mkdir()
+    (tmp_path / "rex" / "notes.txt").write_text("mine")
+    with pytest.raises(LimnerError, match=r"rex.* exists already"):
+        learn()
+    assert [path.name for path in (tmp_path / "rex").iterdir()] == ["notes.txt"]
+
+
+def test_resolution_must_fit(learn):
+    with pytest.raises(LimnerError, match=r"resolution 60 is not a multiple of 8; use 64"):
+        learn(resolution=60)
+
+
+def test_another_resolution_trains(learn):
+    assert header(learn(resolution=32)[0])["modelspec.resolution"] == "32x32"
+
+
+def test_only_a_run_of_the_same_request_is_resumed(request_of, tmp_path):
+    stopped = {"at": 0}
+
+    def stop():
+        stopped["at"] += 1
+        return stopped["at"] > 6
+
+    from limner import Interrupted
+
+    studio = Studio()
+    with pytest.raises(Interrupted):
+        studio.run(request_of(steps=40, prior=False), tmp_path / "rex", stop=stop)
+    with pytest.raises(LimnerError, match="no interrupted run of this request"):
+        studio.run(request_of(steps=41, prior=False), tmp_path / "rex", resume=True)
+    run = studio.run(request_of(steps=40, prior=False), resume=True)
+    assert Path(run.out) == tmp_path / "rex" and (tmp_path / "rex" / WEIGHTS).is_file()
+    whole = studio.run(request_of(steps=40, prior=False), tmp_path / "whole")
+    assert tensors(tmp_path / "rex") == tensors(Path(whole.out))
+
+
+def test_a_checkpoint_of_another_request_is_refused(tmp_path):
+    import torch
+
+    from limner.engine.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimiser = torch.optim.AdamW([weight])
+    for step in (1, 2, 3):
+        save_checkpoint(tmp_path, step, {"w": weight}, optimiser, "a" * 64)
+    (tmp_path / "checkpoint-00000009.partial").mkdir()
+    assert [path.name[-1] for path in checkpoints(tmp_path)] == ["2", "3"]
+    with pytest.raises(LimnerError, match="belongs to another request"):
+        load_checkpoint(checkpoints(tmp_path)[-1], {"w": weight}, optimiser, "b" * 64)

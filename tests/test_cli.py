@@ -1,0 +1,145 @@
+"""The command line: flags are the requests' fields, results go to stdout, exit codes are what they should be."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from limner import GenerateRequest, Studio, TrainRequest, cli, registry
+from limner.engine.labels import read_label
+
+
+def flags_of(command: str) -> set[str]:
+    """Long flags that a command takes."""
+    cli._register([command])
+    found = set()
+    for argument in cli.app[command].assemble_argument_collection():
+        found |= {name for name in argument.names if name.startswith("--")}
+    return found
+
+
+def fields_of(model):
+    for name, field in model.model_fields.items():
+        flag = cli.flag_of(name, field)
+        if not flag.hidden:
+            yield name, flag.name or "--" + name.replace("_", "-"), field
+
+
+@pytest.mark.parametrize(
+    ("command", "model", "own"),
+    [("generate", GenerateRequest, {"--out"}), ("train", TrainRequest, {"--out", "--resume"})],
+)
+def test_flags_are_the_fields(command, model, own):
+    options = registry.methods.get("lora").Options if command == "train" else None
+    wanted = {flag for _, flag, _ in fields_of(model)} | own
+    wanted |= {flag for _, flag, _ in fields_of(options)} if options else set()
+    found = flags_of(command)
+    assert wanted - found == set(), "a field without a flag"
+    extra = {flag for flag in found - wanted if not (flag.startswith("--no-") and "--" + flag[5:] in wanted)}
+    assert extra == set(), "a flag without a field"
+
+
+@pytest.mark.parametrize("command", ["generate", "train"])
+def test_help_tells_every_field(limner, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    said = limner(command, "--help")
+    assert said.code == 0
+    text = " ".join(said.out.split())
+    for _, flag, field in fields_of({"generate": GenerateRequest, "train": TrainRequest}[command]):
+        assert flag.removeprefix("--").upper() in text.upper(), flag
+        assert field.description.split()[0] in text, flag
+
+
+def test_help_names_the_commands(limner):
+    said = limner("--help")
+    assert said.code == 0
+    assert all(name in said.out for name in ("train", "generate", "run", "runs", "show"))
+
+
+def test_version(limner):
+    assert limner("--version").out.strip() == version("limner")
+
+
+def test_it_runs_as_a_program():
+    done = subprocess.run([sys.executable, "-m", "limner.cli", "generate"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("limner: ") and len(done.stderr.splitlines()) == 1
+
+
+def test_from_photographs_to_pictures(limner, painted, tiny_sd, tmp_path, monkeypatch):
+    """The main job on the command line, and what is told of it afterwards."""
+    said = limner(
+        "train", painted, "--class", "dog", "--identifier", "zwx", "--model", tiny_sd, "--steps", 3, "--batch", 1,
+        "--class-pictures", 2, "--rank", 2, "--out", "rex",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    assert said.out.splitlines() == [str(tmp_path / "rex")]
+    assert 'say "a photo of zwx dog"' in said.err
+    said = limner(
+        "generate", "a photo of zwx dog", "--adapter", "rex:0.8", "--model", tiny_sd, "--steps", 2, "--count", 2,
+        "--seed", 7, "--guidance", 3, "--out", "pictures",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    paths = [tmp_path / "pictures" / name for name in ("0001.png", "0002.png")]
+    assert said.out.splitlines() == [str(path) for path in paths]
+    request = read_label(paths[1]).request
+    assert (request.seed, request.guidance, request.adapter[0].weight) == (7, 3.0, 0.8)
+    said = limner("run", paths[1], "--out", "again")
+    assert said.code == 0 and len(said.out.splitlines()) == 2
+    assert (tmp_path / "again" / "0002.png").read_bytes() == paths[1].read_bytes()
+
+    monkeypatch.setenv("COLUMNS", "300")
+    said = limner("runs")
+    assert said.code == 0
+    assert [word in said.out for word in ("train", "generate", "done", "zwx")] == [True] * 4
+    assert len(limner("runs", "--count", 1).out.splitlines()) == 2
+    first = Studio().runs()[-1]
+    said = limner("show", first.id)
+    assert said.code == 0
+    assert (
+        first.id in said.out
+        and "adapter" in said.out
+        and str(tmp_path / "rex") in said.out
+        and '"class_word": "dog"' in said.out
+    )
+    said = limner("show", Studio().runs()[0].id)
+    assert "0002.png" in said.out and "seed 8" in said.out
+
+
+def test_no_flag_is_ignored(limner, painted, tiny_sd):
+    """Every flag of `generate` arrives in the request."""
+    said = limner(
+        "generate", "a dog", "--negative-prompt", "blurry", "--model", tiny_sd, "--count", 1, "--seed", 9, "--steps", 1,
+        "--guidance", 2.5, "--scheduler", "euler", "--width", 32, "--height", 40, "--batch", 3, "--device", "cpu",
+        "--precision", "fp32",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    request = Studio().runs()[0].request
+    assert request == GenerateRequest(
+        prompt="a dog", negative_prompt="blurry", model=str(tiny_sd), seed=9, steps=1, guidance=2.5, scheduler="euler",
+        width=32, height=40, batch=3, device="cpu", precision="fp32",
+    )  # fmt: skip
+
+
+def test_runs_before_there_is_one(limner):
+    said = limner("runs")
+    assert said.code == 0 and "nothing was done yet" in said.out
+
+
+def test_a_run_that_failed_is_remembered(limner, tiny_sd):
+    assert limner("generate", "a dog", "--model", tiny_sd, "--scheduler", "eulerr").code == 2
+    run = Studio().runs()[0]
+    assert run.status == "failed" and "eulerr" in run.error
+    assert "eulerr" in limner("show", run.id).out and "failed" in limner("runs").out
+
+
+@pytest.mark.parametrize("command", [("generate",), ("train",), ("run",), ("show",), ("nonsense",), ()])
+def test_nothing_is_a_traceback(limner, command):
+    said = limner(*command)
+    assert "Traceback" not in said.out + said.err
+    assert said.code in (0, 2)
+    assert not re.search(r"[╭╰]", said.err), "a box instead of a line"

@@ -1,0 +1,98 @@
+"""The README is true: its commands parse, its Python compiles, its links and pictures lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from cyclopts import App
+
+from limner import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"(?:^ {4}.*\n)+", re.MULTILINE)
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """Language and text of every code block, fenced or indented."""
+    fenced = [(match[1], match[2]) for match in FENCE.finditer(text)]
+    rest = FENCE.sub("", text)
+    return fenced + [("", match[0]) for match in INDENTED.finditer(rest)]
+
+
+def commands(text: str) -> list[str]:
+    """Every `limner ...` line of the code blocks that are no Python, without prompt and comment."""
+    lines = [
+        line.strip().removeprefix("$ ")
+        for kind, block in blocks(text)
+        if kind != "python"
+        for line in block.splitlines()
+    ]
+    lines = [re.sub(r"\s+#.*$", "", line) for line in lines]
+    return [part.strip() for line in lines if line.startswith("limner ") for part in line.split(" / ")]
+
+
+def parse(command: str) -> None:
+    """Take a command line apart as `limner` does, without running it; raises what `limner` would tell."""
+    arguments = shlex.split(command)[1:]
+    cli._register(arguments)
+    function, bound, _ = cli.app.parse_args(arguments, exit_on_error=False, print_error=False)
+    assert callable(function) and bound is not None
+
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_there_is_something_to_check():
+    assert len(commands(README)) > 5 and isinstance(cli.app, App)
+    assert any(kind == "python" for kind, _ in blocks(README))
+
+
+@pytest.mark.parametrize("command", sorted({line for page in PAGES for line in commands(page.read_text())}))
+def test_commands_parse(command):
+    parse(command)
+
+
+@pytest.mark.parametrize("wrong", ["limner trian photos/", "limner train photos/ --clas dog", "limner generate"])
+def test_the_check_sees_a_wrong_command(wrong):
+    with pytest.raises(Exception):  # noqa: B017 - whatever cyclopts raises
+        parse(wrong)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_compiles_and_imports(page):
+    for kind, block in blocks(page.read_text()):
+        if kind != "python":
+            continue
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(node.module)
+                assert all(hasattr(module, alias.name) for alias in node.names), ast.unparse(node)
+            elif isinstance(node, ast.Import):
+                for alias in node.names:
+                    importlib.import_module(alias.name)
+
+
+def test_python_makes_valid_requests():
+    """Requests that the README builds are built here too; nothing is run."""
+    for kind, block in blocks(README):
+        tree = ast.parse(block) if kind == "python" else ast.Module([], [])
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith("Request"):
+                names: dict[str, object] = {}
+                exec("from limner import *", names)
+                eval(compile(ast.Expression(node), "README", "eval"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = FENCE.sub("", page.read_text())
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        if not re.match(r"[a-z]+:", target):
+            assert (page.parent / target).exists(), f"{page.name} points at {target}"

@@ -1,0 +1,101 @@
+"""Plugins by name: built in by file, third party by entry point, unknown ones with the nearest name."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from limner import registry
+from limner.core.errors import LimnerError
+from limner.core.protocols import Family, Method
+
+
+@pytest.fixture
+def third_party(monkeypatch):
+    """Installs a module as a plugin of a group, as a package with that entry point would."""
+    points: dict[str, list[EntryPoint]] = {}
+
+    def install(group: str, name: str, module: str, plugin: object | None) -> None:
+        if plugin is not None:
+            made = ModuleType(module)
+            made.plugin = plugin  # type: ignore[attr-defined]
+            monkeypatch.setitem(sys.modules, module, made)
+        points.setdefault(group, []).append(EntryPoint(name, module, group))
+
+    monkeypatch.setattr(registry, "entry_points", lambda group: points.get(group, []))
+    registry.aliases.cache_clear()
+    yield install
+    registry.aliases.cache_clear()
+
+
+def test_built_in_names_are_file_names():
+    assert {"sd", "sdxl"} <= set(registry.families.names())
+    assert "lora" in registry.methods.names()
+
+
+def test_plugins_satisfy_their_protocols():
+    assert all(isinstance(plugin, Family) for plugin in registry.families.all().values())
+    assert all(isinstance(plugin, Method) for plugin in registry.methods.all().values())
+
+
+def test_a_plugin_loads_once():
+    assert registry.families.get("sd") is registry.families.get("sd")
+
+
+@pytest.mark.parametrize(("wrong", "nearest"), [("sdx", "sdxl"), ("SDXL", "sdxl"), ("ssd", "sd")])
+def test_unknown_family_gives_the_nearest(wrong, nearest):
+    with pytest.raises(LimnerError, match=f"unknown family '{wrong}'; did you mean '{nearest}'"):
+        registry.families.get(wrong)
+
+
+def test_unknown_method_gives_the_nearest():
+    with pytest.raises(LimnerError, match="unknown method 'lorra'; did you mean 'lora'"):
+        registry.methods.get("lorra")
+
+
+def test_a_name_like_no_other_lists_all():
+    with pytest.raises(LimnerError, match=r"unknown method 'qqqqqq'; choose one of: .*lora"):
+        registry.methods.get("qqqqqq")
+
+
+@pytest.mark.parametrize("hostile", ["", "..", "../core", "os", "sd.plugin", "__init__", "sd\n"])
+def test_only_known_names_are_imported(hostile):
+    with pytest.raises(LimnerError, match="unknown family"):
+        registry.families.get(hostile)
+
+
+def test_third_party_plugin_by_entry_point(third_party):
+    plugin = SimpleNamespace(facts=None)
+    third_party("limner.methods", "magic", "limner_magic", plugin)
+    assert "magic" in registry.methods.names()
+    group = registry.Group("limner.methods", "method")
+    assert group.get("magic") is plugin
+    assert "lora" in group.names()
+
+
+def test_third_party_family_brings_aliases(third_party, monkeypatch):
+    facts = SimpleNamespace(pipelines=("MagicPipeline",))
+    alias = registry.Alias("magic-1", "someone/magic", "mit", 1.0)
+    third_party("limner.families", "magic", "limner_magic", SimpleNamespace(facts=facts, aliases=(alias,)))
+    monkeypatch.setattr(registry, "families", registry.Group("limner.families", "family"))
+    assert registry.aliases()["magic-1"] == ("magic", alias)
+    assert registry.family_of_pipeline("MagicPipeline") == "magic"
+    assert registry.family_of_pipeline("StableDiffusionPipeline") == "sd"
+    assert registry.family_of_pipeline("NoSuchPipeline") is None
+
+
+def test_a_plugin_with_a_missing_package_is_told(third_party):
+    third_party("limner.methods", "magic", "limner_no_such_package", None)
+    with pytest.raises(LimnerError, match=r"method 'magic' needs a package that is missing.*limner_no_such_package"):
+        registry.Group("limner.methods", "method").get("magic")
+
+
+def test_aliases_name_their_family():
+    aliases = registry.aliases()
+    assert {"starter", "sd15", "sdxl"} <= aliases.keys()
+    assert aliases["sdxl"][0] == "sdxl"
+    for name, (family, alias) in aliases.items():
+        assert alias.name == name and alias.licence and alias.gigabytes > 0, family
