@@ -27,7 +27,9 @@ class Options(Frozen):
         None, gt=0, le=4096, description="Scale; the update counts alpha / rank (default: rank)."
     )
     targets: str | None = Field(
-        None, min_length=1, description="Layers: a preset (attention, transformer, all) or name endings separated by commas."
+        None,
+        min_length=1,
+        description="Layers: a preset (attention, transformer, all) or name endings separated by commas.",
     )
 
 

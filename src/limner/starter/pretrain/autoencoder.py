@@ -108,6 +108,11 @@ def whiten(vae: AutoencoderKL, pixels: np.ndarray) -> None:
 
 
 def train(recipe: Recipe, gallery: Gallery, photographs: list[np.ndarray], folder: Path, device: str) -> AutoencoderKL:
+    """Reconstruct crops, and shrunk crops from shrunk latents.
+
+    The second makes latents change with scale as pictures do, smooth and without hidden texture, which is what a
+    diffusion model can learn (EQ-VAE, Kouzelis et al. 2025, arXiv 2502.09509).
+    """
     torch.manual_seed(recipe.seed)
     vae = build(recipe).to(device)  # pyright: ignore[reportArgumentType]
     unseen = gallery.batch(range(len(gallery) - 64, len(gallery)))
@@ -117,9 +122,16 @@ def train(recipe: Recipe, gallery: Gallery, photographs: list[np.ndarray], folde
         with torch.autocast(device.split(":")[0], torch.bfloat16):
             posterior = encode(vae, images)
             noise = torch.randn(posterior.mean.shape, generator=rng).to(device)
-            result = decode(vae, posterior.mean + posterior.std * noise)
+            latents = posterior.mean + posterior.std * noise
+            result, small = decode(vae, latents), decode(vae, F.avg_pool2d(latents, 2))
         divergence = posterior.kl().float().mean() * recipe.kl_weight
-        return reconstruction_loss(result.float(), images) + divergence, {"divergence": divergence.item()}
+        error = reconstruction_loss(result.float(), images)
+        shrunk = reconstruction_loss(small.float(), F.avg_pool2d(images, 2))
+        return error + recipe.shrink_weight * shrunk + divergence, {
+            "divergence": divergence.item(),
+            "error": error.item(),
+            "shrunk": shrunk.item(),
+        }
 
     average = fit(
         "autoencoder",

@@ -129,7 +129,8 @@ def export(
             squares = np.stack([_square(photo, recipe.size) for photo in photos])
             scores[f"photograph PSNR, {split.replace('_', ' ')}, dB"] = psnr(vae, squares)
     logs = {
-        name: _last_line(folder / f"{name}.jsonl") for name in ("autoencoder", "contrastive", "denoiser", "decoder")
+        name: _last_figures(folder / f"{name}.jsonl", getattr(recipe, name).steps)
+        for name in ("autoencoder", "contrastive", "denoiser", "decoder")
     }
     scores["caption recall at 1 of 200"] = logs["contrastive"]["recall_at_1_of_200"]
     scores["denoising loss, unseen pictures"] = logs["denoiser"]["unseen_loss"]
@@ -166,8 +167,10 @@ def _square(photo: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(cropped.resize((side, side), Image.Resampling.LANCZOS))
 
 
-def _last_line(path: Path) -> dict[str, float]:
-    return json.loads(path.read_text().splitlines()[-1])
+def _last_figures(path: Path, steps: int) -> dict[str, float]:
+    """The newest value of every figure in a stage's log, up to its last step (an interrupted log may run beyond)."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {name: value for line in lines if line["step"] <= steps for name, value in line.items()}
 
 
 def _card(

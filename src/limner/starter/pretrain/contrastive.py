@@ -16,6 +16,7 @@ from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from ..painter import Scene, caption, class_caption
+from ..painter.captions import article
 from .autoencoder import HELD_OUT, to_tensor
 from .loop import fit
 from .pictures import Gallery
@@ -79,27 +80,58 @@ def tokenise(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
     return tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
 
 
+def told_subject(scene: Scene, rng: random.Random) -> str:
+    return article(scene.subject)
+
+
+def told_kind(scene: Scene, rng: random.Random) -> str:
+    return article(f"{scene.breed} {scene.subject}" if scene.breed else f"{scene.colour} {scene.subject}")
+
+
+def told_worn(scene: Scene, rng: random.Random) -> str:
+    worn = f"{scene.extra_colour} {scene.extra}" if scene.extra_colour else scene.extra
+    return f"{article(scene.subject)} with {worn}" if worn else article(scene.subject)
+
+
+# Whole captions can be told apart by place and light alone, so batches of short ones ask for the rest by turns.
+ASPECTS = (tell, told_subject, told_kind, told_worn)
+
+
+def agreement(scores: torch.Tensor, texts: list[str]) -> torch.Tensor:
+    """Cross-entropy of similarities (n, n) in both directions, where equal texts are equally right (UniCL)."""
+    same = torch.tensor([[a == b for b in texts] for a in texts], device=scores.device).float()
+    right = same / same.sum(1, keepdim=True)
+    return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
+
+
 def train(recipe: Recipe, gallery: Gallery, tokenizer: CLIPTokenizer, folder: Path, device: str) -> Encoders:
     torch.manual_seed(recipe.seed)
     encoders = Encoders(recipe, tokenizer).to(device)
     trained = len(gallery) - HELD_OUT
 
-    def batch(indices: list[int], seed: str) -> tuple[torch.Tensor, torch.Tensor]:
-        rng = random.Random(seed)
-        tokens = tokenise(tokenizer, [tell(gallery.scenes[i], rng) for i in indices])
-        return tokens.to(device), to_tensor(gallery.batch(indices)).to(device)
+    def pictures(indices: list[int]) -> torch.Tensor:
+        return to_tensor(gallery.batch(indices)).to(device)
 
     def loss(step: int, rng: torch.Generator):
         indices = torch.randint(trained, (recipe.contrastive.batch,), generator=rng).tolist()
+        aspect, words = ASPECTS[step % len(ASPECTS)], random.Random(f"{recipe.seed}/{step}")
+        texts = [aspect(gallery.scenes[i], words) for i in indices]
         with torch.autocast(device.split(":")[0], torch.bfloat16):
-            scores = encoders(*batch(indices, f"{recipe.seed}/{step}"))
-        target = torch.arange(len(scores), device=device)
-        return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2, {}
+            scores = encoders(tokenise(tokenizer, texts).to(device), pictures(indices))
+        return agreement(scores.float(), texts), {}
 
     @torch.no_grad()
     def evaluate(model: nn.Module) -> dict[str, float]:
-        scores = model(*batch(list(range(trained, trained + 200)), "unseen"))
+        unseen = list(range(trained, trained + 200))
+        scenes, words = [gallery.scenes[i] for i in unseen], random.Random("unseen")
+        scores = model(tokenise(tokenizer, [tell(scene, words) for scene in scenes]).to(device), pictures(unseen))
         right = scores.argmax(1) == torch.arange(len(scores), device=device)
-        return {"recall_at_1_of_200": right.float().mean().item()}
+        figures = {"recall_at_1_of_200": right.float().mean().item()}
+        for name, aspect in (("subject_read", told_subject), ("kind_read", told_kind)):
+            texts = [aspect(scene, words) for scene in scenes]
+            choices = sorted(set(texts))
+            best = model(tokenise(tokenizer, choices).to(device), pictures(unseen)).argmax(0).tolist()
+            figures[name] = sum(choices[b] == text for b, text in zip(best, texts, strict=True)) / len(texts)
+        return figures
 
     return fit("contrastive", encoders, recipe.contrastive, loss, folder, seed=recipe.seed, evaluate=evaluate).eval()

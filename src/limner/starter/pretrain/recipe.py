@@ -47,12 +47,16 @@ class Recipe(BaseModel):
     latent_channels: int = 8
     vae_channels: tuple[int, ...] = (24, 48, 64, 96)
     vae_crop: int = 64
-    kl_weight: float = 2e-5
-    photograph_share: float = 0.25
+    kl_weight: float = 1e-6
+    shrink_weight: float = 0.5
+    photograph_share: float = 0.15
     unet_channels: tuple[int, ...] = (64, 128, 224)
     caption_dropout: float = 0.1
-    autoencoder: Stage = Stage(steps=4500, batch=16, learning_rate=2e-3, ema=0.995)
-    contrastive: Stage = Stage(steps=500, batch=192, learning_rate=1e-3, weight_decay=0.05, decay=0.5)
+    snr_cap: float = 5.0
+    autoencoder: Stage = Stage(steps=7000, batch=16, learning_rate=1.5e-3, decay=0.3, ema=0.995)
+    contrastive: Stage = Stage(
+        steps=300, batch=192, learning_rate=1e-3, warmup=50, weight_decay=0.05, decay=0.5, ema=0.98
+    )
     latent_noise: float = 0.05
     decoder: Stage = Stage(steps=1500, batch=16, learning_rate=1.5e-3, decay=0.5, ema=0.995)
-    denoiser: Stage = Stage(steps=6000, batch=64, learning_rate=8e-4, warmup=200, ema=0.998)
+    denoiser: Stage = Stage(steps=20_000, batch=32, learning_rate=8e-4, warmup=200, ema=0.998)
