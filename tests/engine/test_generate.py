@@ -196,4 +196,4 @@ def test_an_adapter_on_other_weights_of_the_kind_is_told(paint, adapter, tiny_sd
         {name: tensor + torch.tensor(1e-3) for name, tensor in load_file(weights).items()}, weights, {"format": "pt"}
     )
     _, events = paint(model=str(other), adapter=(AdapterUse(path=str(adapter)),))
-    assert any("may look different" in event.text for event in events if isinstance(event, Notice))
+    assert any("may not suit" in event.text for event in events if isinstance(event, Notice))
