@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -75,6 +76,7 @@ def write_page(
     folder: Path, photographs: Sequence[str], pairs: Sequence[Pair], metrics: Path, train_command: str, minutes: float
 ) -> None:
     """Write `index.html` into the demo's folder."""
+    shown = escape(shlex.quote(folder.name))
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
     strip = "".join(f'<img src="{escape(path)}" alt="training picture {i}">' for i, path in enumerate(photographs, 1))
     cards = "".join(
@@ -106,9 +108,9 @@ while the line falls, the model learns the pictures by heart, and fewer steps ar
 <h2>Try next</h2>
 <p>Paint it somewhere else:</p>
 <pre><code>limner generate "a photo of sks cat wearing a crown in the mountains" \
---adapter limner-demo/adapter --count 4</code></pre>
+--adapter {shown}/adapter --count 4</code></pre>
 <p>Paint one of these pictures again, pixel for pixel; every picture carries its own request:</p>
-<pre><code>limner run {escape(pairs[0].personalised) if pairs else "picture.png"} --out again</code></pre>
+<pre><code>limner run {shown}/{escape(pairs[0].personalised)} --out again</code></pre>
 <p>Teach it your own dog, cat or mug: put 5 to 20 photographs into a folder, varied in place, light and angle.</p>
 <pre><code>limner train photos/ --class dog --identifier sks --out rex
 limner generate "a photo of sks dog on the beach" --adapter rex --count 4</code></pre>
