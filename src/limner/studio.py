@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from .core.errors import Interrupted, LimnerError, invalid
-from .core.events import Emit, Event, Made, Progress
+from .core.events import Emit, Event, Made, Notice, Progress
 from .core.requests import GenerateRequest, TrainRequest, absolute
 from .core.runs import Artifact, Run, Status
 from .core.workspace import Workspace
+from .registry import aliases
 from .store.files import explained
 from .store.paths import cache_folder, home
 from .store.runs import Store
@@ -45,7 +46,7 @@ class Studio:
         """Check a request and record it as a queued run; results will go to `out`, or to the run's own folder."""
         self._check_options(request)
         place = str(Path(out).expanduser().resolve()) if out is not None else None
-        return self.store.create(absolute(request), out=place, parent=parent)
+        return self.store.create(absolute(request, aliases()), out=place, parent=parent)
 
     def run(
         self,
@@ -59,7 +60,7 @@ class Studio:
     ) -> Run:
         """Submit a request and carry it out here and now; `resume` goes on with its interrupted run."""
         if resume:
-            interrupted = self.store.unfinished(absolute(request).digest)
+            interrupted = self.store.unfinished(absolute(request, aliases()).digest)
             if interrupted is None:
                 raise LimnerError("there is no interrupted run of this request", "leave out --resume to begin one")
             return self.execute(interrupted, resume=True, listener=listener, stop=stop)
@@ -103,12 +104,16 @@ class Studio:
                 f"{str(picture)!r} carries no Limner request", "only pictures that Limner painted can be run again"
             )
         request = label.request
-        if isinstance(request, GenerateRequest):
-            marks = zip(request.adapter, label.adapters, strict=True)
-            uses = [
-                use.model_copy(update={"path": self._same_adapter(use.path, mark["sha256"])}) for use, mark in marks
-            ]
-            request = request.model_copy(update={"adapter": tuple(uses)})
+        if not isinstance(request, GenerateRequest) or len(request.adapter) != len(label.adapters):
+            raise LimnerError(
+                f"the label of {str(picture)!r} is not one of a painted picture", "use a picture as Limner wrote it"
+            )
+        marks = zip(request.adapter, label.adapters, strict=True)
+        uses = [use.model_copy(update={"path": self._same_adapter(use.path, mark["sha256"])}) for use, mark in marks]
+        request = request.model_copy(update={"adapter": tuple(uses)})
+        size = f"{request.width or 'native'} x {request.height or 'native'}"
+        listener(Notice(text=f"painting {request.count} at {size} with {request.model!r}, as the picture's label says"))
+        self._tell_other_weights(request.model, label.model["sha256"], listener)
         return self.run(request, out, listener=listener, stop=stop)
 
     def runs(self, limit: int = 20) -> builtins.list[Run]:
@@ -146,18 +151,25 @@ class Studio:
             except ValidationError as error:
                 raise invalid(error) from error
 
+    def _tell_other_weights(self, model: str, sha256: str | None, listener: Listener) -> None:
+        """Warn when the model of that name no longer has the weights that painted a picture."""
+        from .engine.models import resolve
+
+        if sha256 is not None and resolve(model).fingerprint != sha256:
+            listener(
+                Notice(text=f"{model!r} has other weights now, so the pictures will not be the same", level="warning")
+            )
+
     def _same_adapter(self, path: str, sha256: str) -> str:
         """Where the adapter with these bytes is: at its old path, or wherever another run left it."""
         from .store.files import sha256_of
 
-        def holds(folder: Path) -> bool:
+        for place in (path, *(artifact.path for artifact in self.store.artifacts(sha256=sha256))):
+            folder = Path(place)
             files = [folder] if folder.is_file() else sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
-            return any(sha256_of(file) == sha256 for file in files)
-
-        places = [path, *(artifact.path for artifact in self.store.artifacts(sha256=sha256))]
-        for place in places:
-            if holds(Path(place)):
-                return place
+            for file in files:
+                if sha256_of(file) == sha256:
+                    return place if len(files) == 1 else str(file)
         raise LimnerError(
             f"adapter {path!r} is gone or was changed since the picture was painted (SHA-256 {sha256[:12]})",
             "put the old file back, or generate anew with the prompt that `limner show` tells",

@@ -22,11 +22,17 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+from .core.errors import one_line
 from .core.events import Event, Made, Notice, Stage
 from .core.events import Progress as Done
 from .core.runs import Artifact, Run
 
 FIGURES = {"loss": "loss {:.4f}", "held_out_loss": "held out {:.4f}", "images_per_second": "{:.1f} images/s"}
+
+
+def plain(text: str) -> str:
+    """Text of a stranger's making, shown as it is: no markup, no control characters."""
+    return escape(one_line(text))
 
 
 class Screen:
@@ -57,7 +63,7 @@ class Screen:
         self.bars.stop()
 
     def note(self, text: str) -> None:
-        self.bars.console.print(escape(text), soft_wrap=True)
+        self.bars.console.print(plain(text), soft_wrap=True)
 
     def show(self, event: Event) -> None:
         """Take in one event."""
@@ -70,7 +76,7 @@ class Screen:
             self.bars.update(self.bar, completed=event.done, note=note)
         elif isinstance(event, Notice):
             colour = "yellow" if event.level == "warning" else "cyan"
-            self.bars.console.print(f"[{colour}]{event.level}:[/] {escape(event.text)}", soft_wrap=True)
+            self.bars.console.print(f"[{colour}]{event.level}:[/] {plain(event.text)}", soft_wrap=True)
         elif isinstance(event, Made):
             self.made.append(event)
 
@@ -92,9 +98,14 @@ class Screen:
         for made in self.made:
             if made.what != "preview":
                 print(made.path)
+        seeds = [str(made.details["seed"]) for made in self.made if made.what == "picture"]
+        if seeds:
+            self.console.print(
+                f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}", style="dim"
+            )
         says = [made.details["say"] for made in self.made if made.what == "adapter"]
         for say in says:
-            self.console.print(f'say "{escape(say)}" with --adapter, in any place and style', soft_wrap=True)
+            self.console.print(f'say "{plain(say)}" with --adapter, in any place and style', soft_wrap=True)
         self.console.print(f"run {run.id}; limner show {run.id} tells it", style="dim", soft_wrap=True)
 
 
@@ -124,7 +135,7 @@ def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[in
         f"[bold]run {run.id}[/]  {run.request.kind}, {run.status.value}, began {_time(run.created)}, took {_took(run)}"
     )
     if run.error:
-        console.print(f"[red]{escape(run.error)}[/]")
+        console.print(f"[red]{plain(run.error)}[/]")
     console.print("\n[bold]request[/]")
     console.print_json(
         json.dumps(run.request.model_dump(mode="json", exclude_defaults=True) | {"kind": run.request.kind})
@@ -133,12 +144,12 @@ def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[in
     if notices:
         console.print("\n[bold]notices[/]")
         for text in notices:
-            console.print(f"  {escape(text)}")
+            console.print(f"  {plain(text)}")
     console.print("\n[bold]made[/]" if artifacts else "\nit made nothing")
     for artifact in reversed(artifacts):
         seed = f"  seed {artifact.details['seed']}" if "seed" in artifact.details else ""
         console.print(
-            f"  {artifact.kind:8} {escape(artifact.path)}  sha256 {artifact.sha256[:12]}{seed}", highlight=False
+            f"  {artifact.kind:8} {plain(artifact.path)}  sha256 {artifact.sha256[:12]}{seed}", highlight=False
         )
 
 

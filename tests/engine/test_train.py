@@ -130,16 +130,28 @@ def test_class_pictures_are_painted_once(learn, monkeypatch):
 
     monkeypatch.setattr(prior, "paint", counting)
     learn(out="one", class_pictures=3, seed=1)
-    assert painted_now == [1, 2, 3]
+    whole = list(range(1, 9))
+    assert painted_now == whole, "a whole batch, so that its bits do not depend on the count"
     _, events = learn(out="two", class_pictures=3, seed=1)
-    assert len(painted_now) == 3
+    assert painted_now == whole
     assert "class pictures" not in [event.name for event in events if isinstance(event, Stage)]
-    learn(out="three", class_pictures=5, seed=1)
-    assert painted_now == [1, 2, 3, 4, 5]
+    learn(out="three", class_pictures=10, seed=1)
+    assert painted_now == [*whole, *range(9, 17)]
     learn(out="four", class_pictures=2, seed=1, class_word="cat")
-    assert len(painted_now) == 7
+    assert painted_now == [*whole, *range(9, 17), *whole]
     learn(out="five", prior=False, seed=1)
-    assert len(painted_now) == 7
+    assert len(painted_now) == 24
+
+
+def test_the_defaults_of_a_model_reach_the_method(learn, monkeypatch):
+    """An alias may overrule its family's rank and targets."""
+    from limner.engine.models import Model
+
+    family = Model.defaults.fget
+    monkeypatch.setattr(Model, "defaults", property(lambda self: {**family(self), "rank": 2, "targets": "all"}))
+    learnt = load_file(learn()[0] / WEIGHTS)
+    down = [name for name in learnt if ".conv1." in name and ("down" in name or "lora_A" in name)]
+    assert down and all(learnt[name].shape[0] == 2 for name in down)
 
 
 def test_prior_matters(learn):

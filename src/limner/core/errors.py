@@ -8,12 +8,16 @@ from collections.abc import Iterable
 from pydantic import ValidationError
 
 
+def one_line(text: str) -> str:
+    """Text from anywhere, fit for a terminal: no line breaks, no control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 class LimnerError(ValueError):
     """A problem that the user can mend. `str(error)` is one line: "problem; remedy"."""
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        self.problem = " ".join(problem.split())
-        self.remedy = " ".join(remedy.split())
+        self.problem, self.remedy = one_line(problem), one_line(remedy)
         super().__init__(f"{self.problem}; {self.remedy}" if remedy else self.problem)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
@@ -155,9 +157,11 @@ class TrainRequest(Request):
     @classmethod
     def _fillable(cls, value: str) -> str:
         try:
-            value.format(**{"identifier": "", "class": ""})
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
-            raise ValueError(f"prompt {value!r} may hold only {{identifier}} and {{class}}") from error
+            parts = list(Formatter().parse(value))
+        except ValueError:
+            parts = [("", "?", "", None)]
+        if any(name not in (None, "identifier", "class") or spec or conversion for _, name, spec, conversion in parts):
+            raise ValueError(f"prompt {value!r} may hold only {{identifier}} and {{class}}")
         return value
 
     @property
@@ -180,15 +184,20 @@ def parse_request(value: str | dict[str, Any]) -> GenerateRequest | TrainRequest
     return _ANY.validate_json(value) if isinstance(value, str) else _ANY.validate_python(value)
 
 
-def absolute(request: GenerateRequest | TrainRequest) -> GenerateRequest | TrainRequest:
-    """The request with its local paths made absolute, so that it means the same from any folder."""
+def absolute(request: GenerateRequest | TrainRequest, names: Container[str] = ()) -> GenerateRequest | TrainRequest:
+    """The request with its local paths made absolute, so that it means the same from any folder.
+
+    names: words that are no paths even where a folder is called so (the aliases of models).
+    """
 
     def full(path: str) -> str:
-        return str(Path(path).expanduser().resolve()) if Path(path).expanduser().exists() else path
+        try:
+            place = Path(path).expanduser()
+            return str(place.resolve()) if place.exists() and path not in names else path
+        except (OSError, RuntimeError, ValueError):
+            return path
 
     if isinstance(request, TrainRequest):
-        return request.model_copy(
-            update={"data": str(Path(request.data).expanduser().resolve()), "model": full(request.model)}
-        )
+        return request.model_copy(update={"data": full(request.data), "model": full(request.model)})
     uses = tuple(use.model_copy(update={"path": full(use.path)}) for use in request.adapter)
     return request.model_copy(update={"adapter": uses, "model": full(request.model)})

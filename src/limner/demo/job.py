@@ -14,6 +14,7 @@ from PIL import Image
 from ..core.errors import LimnerError
 from ..core.events import Event, Made, Progress, Stage
 from ..core.requests import AdapterUse, GenerateRequest, TrainRequest
+from ..store.files import make_folder
 from ..studio import Studio
 from .figure import Group, grid
 from .page import Pair, write_page
@@ -31,6 +32,7 @@ PROMPTS = (
 )
 PLACES = ("park", "studio", "living room", "mountains", "beach", "studio", "desert", "city")
 POSES = ("sitting", "standing", "lying", "sitting", "standing", "sitting", "lying", "standing")
+MARK = ".limner-demo"
 Listener = Callable[[Event], None]
 
 
@@ -61,8 +63,10 @@ def paint_character(folder: Path) -> list[Path]:
 def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
     """Do it all into the folder `out`, and return the page. Results of an earlier demo there are replaced."""
     began = time.monotonic()
-    if out.exists() and any(out.iterdir()) and not (out / "index.html").exists() and not (out / "photographs").exists():
+    if out.exists() and not (out.is_dir() and ((out / MARK).exists() or not any(out.iterdir()))):
         raise LimnerError(f"{str(out)!r} holds something else", "choose another --out, or empty it")
+    make_folder(out)
+    (out / MARK).touch()
     for name in ("adapter", "pictures"):
         shutil.rmtree(out / name, ignore_errors=True)
     studio = Studio()

@@ -121,5 +121,6 @@ and a GPU:</p>
 steps, seed 42.
 All pictures here were made by AI or drawn by program, and their files say so.</p>
 </main></body></html>
-"""
+""",
+        encoding="utf-8",
     )

@@ -35,7 +35,7 @@ class Adapter:
 
     @property
     def method(self) -> str:
-        return self.facts.get("method", "lora")
+        return str(self.facts.get("method", "lora"))
 
 
 def open_adapter(path: str) -> Adapter:
@@ -76,7 +76,7 @@ def open_adapter(path: str) -> Adapter:
         with safe_open(file, framework="pt") as tensors:
             header = tensors.metadata() or {}
         facts = json.loads(header.get("limner", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise LimnerError(f"adapter {str(file)!r} cannot be read: {error}", "copy or train it again") from error
     return Adapter(file.resolve(), sha256_of(file), header, facts if isinstance(facts, dict) else {})
 
@@ -124,7 +124,7 @@ def adapters_on(pipeline: Any, uses: Sequence[AdapterUse], model: Model, emit: E
             if isinstance(part, torch.nn.Module):
                 for module in part.modules():
                     if isinstance(module, BaseTunerLayer):
-                        kept += [(p, p.detach().clone()) for p in module.get_base_layer().parameters()]
+                        kept += [(p, p.detach().cpu().clone()) for p in module.get_base_layer().parameters()]
         pipeline.fuse_lora(adapter_names=names)
         pipeline.unload_lora_weights()
         yield adapters

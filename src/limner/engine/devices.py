@@ -34,7 +34,7 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     """ "auto" is bf16 on a GPU that knows it, fp16 on an older one, fp32 elsewhere."""
     if name == "auto":
         if device.type == "cuda":
-            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+            return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
         return torch.float32
     if name == "fp16" and device.type == "cpu":
         raise LimnerError("precision 'fp16' does not run on a CPU", "use --precision fp32 or bf16")

@@ -28,7 +28,8 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
     model = models.resolve(request.model)
     device = pick_device(request.device)
     emit(Stage(name="loading"))
-    components = models.load(model, pick_dtype(request.precision, device), device)
+    with memory_told(LESS_MEMORY):
+        components = models.load(model, pick_dtype(request.precision, device), device)
     height, width = (side_of(request, side, model, models.native_size(components)) for side in ("height", "width"))
     pipeline = model.family.pipeline(components, "text2image")
     apply_scheduler(pipeline, request.scheduler)
@@ -43,7 +44,7 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
         seeds = [request.seed + i for i in range(request.count)]
         pictures = paint(
             pipeline,
-            {"prompt": request.prompt, "negative_prompt": request.negative_prompt},
+            {"prompt": request.prompt, "negative_prompt": request.negative_prompt or None},
             seeds,
             steps=request.steps,
             guidance=request.guidance,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -102,11 +103,12 @@ class Loop:
             self.optimiser.step()
 
             def figures(loss: torch.Tensor = loss, norm: torch.Tensor = norm, step: int = step) -> dict[str, float]:
-                value = loss.item()
-                if value != value:
+                values = {"loss": loss.item(), "gradient_norm": norm.item(), "learning_rate": self.plan.rate(step)}
+                if not all(map(math.isfinite, values.values())):
                     raise LimnerError(
-                        "the loss became NaN: training diverged", "use a lower --learning-rate or --precision fp32"
+                        f"loss or gradient is no finite number at step {step + 1}: training diverged",
+                        "use a lower --learning-rate or --precision fp32",
                     )
-                return {"loss": value, "gradient_norm": norm.item(), "learning_rate": self.plan.rate(step)}
+                return values
 
             after_step(step + 1, figures)

@@ -63,6 +63,8 @@ def paint(
 
 def repeat(value: Any, rows: int) -> Any:
     """One row of conditioning for `rows` pictures: a text becomes a list, a tensor (1, ...) becomes (rows, ...)."""
+    if value is None:
+        return None
     if isinstance(value, torch.Tensor):
         return value.expand(rows, *value.shape[1:])
     return [value] * rows

