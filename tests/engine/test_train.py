@@ -149,7 +149,7 @@ def test_the_defaults_of_a_model_reach_the_method(learn, monkeypatch):
 
     family = Model.defaults.fget
     monkeypatch.setattr(Model, "defaults", property(lambda self: {**family(self), "rank": 2, "targets": "all"}))
-    learnt = load_file(learn()[0] / WEIGHTS)
+    learnt = load_file(learn(options={})[0] / WEIGHTS)
     down = [name for name in learnt if name.endswith("conv1.lora_A.weight")]
     assert down and all(learnt[name].shape[0] == 2 for name in down)
 
