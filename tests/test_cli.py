@@ -24,7 +24,7 @@ def flags_of(command: str) -> set[str]:
 
 def fields_of(model):
     for name, field in model.model_fields.items():
-        flag = cli.flag_of(name, field)
+        flag = cli.flag_of(field)
         if not flag.hidden:
             yield name, flag.name or "--" + name.replace("_", "-"), field
 

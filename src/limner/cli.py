@@ -26,13 +26,13 @@ Out = Annotated[Path | None, Parameter(help="Where the result goes.")]
 Count = Annotated[int, Parameter(help="How many.")]
 
 
-def flag_of(name: str, field: FieldInfo) -> Flag:
+def flag_of(field: FieldInfo) -> Flag:
     return next((item for item in field.metadata if isinstance(item, Flag)), Flag())
 
 
 def parameter_of(name: str, field: FieldInfo) -> inspect.Parameter | None:
     """A command-line parameter for a request field; None for fields that a surface fills itself."""
-    flag = flag_of(name, field)
+    flag = flag_of(field)
     if flag.hidden:
         return None
     spelling = flag.name or "--" + name.replace("_", "-")
