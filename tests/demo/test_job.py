@@ -1,10 +1,14 @@
 """The demo's job, up to the training that `make demo` itself proves."""
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from limner import LimnerError
+from limner import LimnerError, TrainRequest
+from limner.demo import job
 from limner.demo.job import GUIDANCES, PICTURES, paint_character, run_demo
 
 
@@ -26,3 +30,22 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path, home):
 
 def test_the_guidance_study_is_the_users_own():
     assert GUIDANCES == (1.5, 5.0, 7.5, 12.5)
+
+
+def test_a_short_demo_leaves_a_whole_folder(tmp_path, home, monkeypatch):
+    """Into a folder named relative to where the user stands, twice: the second replaces the first."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(job, "TrainRequest", partial(TrainRequest, steps=2, class_pictures=1, options={"rank": 2}))
+    monkeypatch.setattr(job, "STEPS", 2)
+    monkeypatch.setattr(job, "PROMPTS", ("a photo of sks cat on the beach",))
+    for _ in range(2):
+        page = run_demo(Path("shown"), lambda event: None, lambda: False)
+    assert page == Path("shown/index.html")
+    left = {path.name for path in Path("shown").iterdir()}
+    assert left == {".limner-demo", "adapter", "photographs", "pictures", "results.png", "index.html"}
+    assert len(list(Path("shown/pictures").iterdir())) == 1 + len(GUIDANCES), "equal cells are painted once"
+    sources = {"photographs/01.png": "algorithmicMedia", "results.png": "compositeSynthetic"}
+    for name, source in {**sources, "pictures/0001.png": "trainedAlgorithmicMedia"}.items():
+        with Image.open(Path("shown") / name) as image:
+            assert f"digitalsourcetype/{source}<" in image.info["XML:com.adobe.xmp"]
+    assert "pictures/0001.png" in page.read_text(encoding="utf-8")

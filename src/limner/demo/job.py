@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 import shutil
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from PIL import Image
 from ..core.errors import LimnerError
 from ..core.events import Event, Made, Progress, Stage
 from ..core.requests import AdapterUse, GenerateRequest, TrainRequest
-from ..store.files import make_folder
+from ..store.files import make_folder, writing
 from ..studio import Studio
 from .figure import Group, grid
 from .page import Pair, write_page
@@ -38,9 +39,9 @@ Listener = Callable[[Event], None]
 
 def paint_character(folder: Path) -> list[Path]:
     """Eight pictures of a character that pretraining never showed, in several poses and places."""
+    from ..engine.labels import write_png
     from ..starter.painter import paint, random_scene
 
-    folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(7)
     paths = []
     for number, (place, pose) in enumerate(zip(PLACES, POSES, strict=True), 1):
@@ -56,12 +57,15 @@ def paint_character(folder: Path) -> list[Path]:
             style="illustration",
         )
         paths.append(folder / f"{number:02d}.png")
-        paint(scene).save(paths[-1])
+        with writing(paths[-1]) as partial:
+            write_png(paint(scene), partial, source="algorithmicMedia")
     return paths
 
 
 def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
     """Do it all into the folder `out`, and return the page. Results of an earlier demo there are replaced."""
+    from ..engine.labels import write_png
+
     began = time.monotonic()
     if out.exists() and not (out.is_dir() and ((out / MARK).exists() or not any(out.iterdir()))):
         raise LimnerError(f"{str(out)!r} holds something else", "choose another --out, or empty it")
@@ -87,12 +91,14 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
         f"Limner's starter model; {STEPS} steps, seed {SEED}; guidance {GUIDANCE:g} where not told otherwise. "
         "Made by AI.",
     )
-    figure.save(out / "results.png")
+    with writing(out / "results.png") as partial:
+        write_png(figure, partial, source="compositeSynthetic")
     pairs = [
         Pair(p, *(path.relative_to(out).as_posix() for path in row[:2]))
         for p, row in zip(PROMPTS, painted, strict=True)
     ]
-    command = f"limner train {training.data} --class {CLASS} --identifier {IDENTIFIER} --out {out / 'adapter'}"
+    command = f"limner train {shlex.quote(training.data)} --class {CLASS} --identifier {IDENTIFIER} "
+    command += f"--out {shlex.quote(str(out / 'adapter'))}"
     shown = [path.relative_to(out).as_posix() for path in photographs]
     write_page(out, shown, pairs, out / "adapter" / "metrics.jsonl", command, (time.monotonic() - began) / 60)
     return out / "index.html"
@@ -122,7 +128,7 @@ def paint_cells(
             if isinstance(event, Progress):
                 listener(Progress(done=before + event.done))
             elif isinstance(event, Made):
-                paths[text] = Path(event.path)
+                paths[text] = folder / Path(event.path).name
             elif not isinstance(event, Stage):
                 listener(event)
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from ..store.files import writing
+
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c1e24; --faint: #666b78; --paper: #fbfaf7; --card: #ffffff; --line: #e4e2da;
   --accent: #0f8f88; }
@@ -77,15 +79,14 @@ def write_page(
 ) -> None:
     """Write `index.html` into the demo's folder."""
     shown = escape(shlex.quote(folder.name))
-    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     strip = "".join(f'<img src="{escape(path)}" alt="training picture {i}">' for i, path in enumerate(photographs, 1))
     cards = "".join(
         f'<figure class="pair"><div><img src="{escape(p.base)}" alt="base model"><img src="{escape(p.personalised)}" '
         f'alt="personalised model"></div><figcaption>{escape(p.prompt)}</figcaption></figure>'
         for p in pairs
     )
-    (folder / "index.html").write_text(
-        f"""<!doctype html>
+    page = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Limner: a first portrait</title><style>{STYLE}</style></head><body><main>
 <h1>A model that learnt somebody new</h1>
@@ -121,6 +122,6 @@ and a GPU:</p>
 steps, seed 42.
 All pictures here were made by AI or drawn by program, and their files say so.</p>
 </main></body></html>
-""",
-        encoding="utf-8",
-    )
+"""
+    with writing(folder / "index.html") as partial:
+        partial.write_text(page, encoding="utf-8")

@@ -10,7 +10,7 @@ import json
 import re
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -24,13 +24,14 @@ from limner.data.files import printable, read_file, shown
 TEXT_CAP = 2**20
 """The longest label that is read, in characters."""
 
-SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+Source = Literal["trainedAlgorithmicMedia", "compositeSynthetic", "algorithmicMedia"]
+"""IPTC digital source types: painted by a model, put together from such pictures, drawn by a program."""
 
-_XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+_XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
   <rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">
-   <Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}</Iptc4xmpExt:DigitalSourceType>
+   <Iptc4xmpExt:DigitalSourceType>http://cv.iptc.org/newscodes/digitalsourcetype/{source}</Iptc4xmpExt:DigitalSourceType>
   </rdf:Description>
  </rdf:RDF>
 </x:xmpmeta>
@@ -70,13 +71,16 @@ class Label(Frozen):
     adapters: tuple[AdapterMark, ...] = ()
 
 
-def write_png(image: Image.Image, path: str | Path, label: Label) -> None:
-    """Write the picture with its label to exactly this path."""
+def write_png(
+    image: Image.Image, path: str | Path, label: Label | None = None, source: Source = "trainedAlgorithmicMedia"
+) -> None:
+    """Write the picture to exactly this path, with its label if it has one, and with how it came to be."""
     text = PngInfo()
-    text.add_text("limner", label.model_dump_json())
-    if parameters := a1111_parameters(label, image.size):
-        text.add_text("parameters", parameters)
-    text.add_itxt("XML:com.adobe.xmp", _XMP)
+    if label is not None:
+        text.add_text("limner", label.model_dump_json())
+        if parameters := a1111_parameters(label, image.size):
+            text.add_text("parameters", parameters)
+    text.add_itxt("XML:com.adobe.xmp", _XMP.format(source=source))
     image.save(path, format="PNG", pnginfo=text)
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from ..core.events import Emit, Made
 from ..core.protocols import Components, Family
 from ..store.files import sha256_of, writing
+from .labels import write_png
 from .painting import paint
 
 STEPS, GUIDANCE = 20, 5.0
@@ -45,5 +46,5 @@ class Previews:
             )
         path = folder / f"preview-{step:08d}.png"
         with writing(path) as partial:
-            Image.fromarray(np.concatenate(row, axis=1)).save(partial, format="PNG")
+            write_png(Image.fromarray(np.concatenate(row, axis=1)), partial)
         emit(Made(what="preview", path=str(path), sha256=sha256_of(path), details={"step": step}))
