@@ -99,8 +99,9 @@ def train(
     out: Out = None,
     resume: Annotated[bool, Parameter(help="Go on with the interrupted run of the same request.", negative=())] = False,
 ) -> None:
-    place = out or Path("-".join((request.identifier, *request.class_word.split())).replace("/", "-"))
-    _carry_out(request, place, resume)
+    if out is None and not resume:
+        out = Path("-".join((request.identifier, *request.class_word.split())).replace("/", "-"))
+    _carry_out(request, out, resume)
 
 
 def _carry_out(request: GenerateRequest | TrainRequest, out: Path | None, resume: bool) -> None:

@@ -16,7 +16,8 @@ from .core.requests import GenerateRequest, TrainRequest, absolute
 from .core.runs import Artifact, Run, Status
 from .core.workspace import Workspace
 from .registry import aliases
-from .store.files import explained
+from .store.files import explained, sha256_of, sweep
+from .store.locks import held, is_held
 from .store.paths import cache_folder, home
 from .store.runs import Store
 
@@ -45,8 +46,7 @@ class Studio:
     def submit(self, request: AnyRequest, out: str | Path | None = None, parent: str | None = None) -> Run:
         """Check a request and record it as a queued run; results will go to `out`, or to the run's own folder."""
         self._check_options(request)
-        place = str(Path(out).expanduser().resolve()) if out is not None else None
-        return self.store.create(absolute(request, aliases()), out=place, parent=parent)
+        return self.store.create(absolute(request, aliases()), out=None if out is None else _place(out), parent=parent)
 
     def run(
         self,
@@ -58,11 +58,14 @@ class Studio:
         listener: Listener = _silent,
         stop: Callable[[], bool] = _never,
     ) -> Run:
-        """Submit a request and carry it out here and now; `resume` goes on with its interrupted run."""
+        """Submit a request and carry it out here and now; `resume` goes on with its interrupted run.
+
+        A resumed run's result goes where it was to go, or to `out` when that is given anew.
+        """
         if resume:
-            interrupted = self.store.unfinished(absolute(request, aliases()).digest)
-            if interrupted is None:
-                raise LimnerError("there is no interrupted run of this request", "leave out --resume to begin one")
+            interrupted = self._to_resume(absolute(request, aliases()))
+            if out is not None:
+                interrupted = self.store.update(interrupted.id, out=_place(out))
             return self.execute(interrupted, resume=True, listener=listener, stop=stop)
         return self.execute(self.submit(request, out, parent), listener=listener, stop=stop)
 
@@ -73,19 +76,22 @@ class Studio:
         folder = self.store.folder(run.id)
         out = Path(run.out) if run.out else folder / "out"
         workspace = Workspace(run.id, folder, out, cache_folder(self.home), resume, stop)
-        self.store.update(run.id, status=Status.RUNNING, started=run.started or datetime.now(UTC), error=None)
-        try:
-            with explained(out):
-                from .engine.execute import execute
+        with held(folder):
+            self.store.update(run.id, status=Status.RUNNING, started=run.started or datetime.now(UTC), error=None)
+            for place in (out, out.parent, folder):
+                sweep(place)
+            try:
+                with explained(out):
+                    from .engine.execute import execute
 
-                execute(run.request, workspace, self._recorder(run, listener))
-        except (Interrupted, KeyboardInterrupt) as error:
-            self._finish(run, Status.INTERRUPTED, str(error) or "stopped")
-            raise
-        except BaseException as error:
-            self._finish(run, Status.FAILED, str(error) or type(error).__name__)
-            raise
-        return self._finish(run, Status.DONE, None)
+                    execute(run.request, workspace, self._recorder(run, listener))
+            except (Interrupted, KeyboardInterrupt) as error:
+                self._finish(run, Status.INTERRUPTED, str(error) or "stopped")
+                raise
+            except BaseException as error:
+                self._finish(run, Status.FAILED, str(error) or type(error).__name__)
+                raise
+            return self._finish(run, Status.DONE, None)
 
     def again(
         self,
@@ -114,15 +120,15 @@ class Studio:
         size = f"{request.width or 'native'} x {request.height or 'native'}"
         listener(Notice(text=f"painting {request.count} at {size} with {request.model!r}, as the picture's label says"))
         self._tell_other_weights(request.model, label.model["sha256"], listener)
-        return self.run(request, out, listener=listener, stop=stop)
+        return self.run(request, out, parent=self._maker(Path(picture)), listener=listener, stop=stop)
 
     def runs(self, limit: int = 20) -> builtins.list[Run]:
         """The newest runs first."""
-        return self.store.list(limit)
+        return [self._settled(run) for run in self.store.list(limit)]
 
     def show(self, run_id: str) -> tuple[Run, builtins.list[Artifact]]:
         """A run and what it made; the start of an id is enough when it is the only one."""
-        run = self.store.get(run_id)
+        run = self._settled(self.store.get(run_id))
         return run, self.store.artifacts(run.id)
 
     def events(self, run_id: str) -> builtins.list[tuple[int, datetime, Event]]:
@@ -138,6 +144,26 @@ class Studio:
             listener(event)
 
         return emit
+
+    def _to_resume(self, request: AnyRequest) -> Run:
+        """The newest unfinished run of this request that left a checkpoint, or the newest where none did."""
+        from .engine.checkpoint import checkpoints
+
+        unfinished = self.store.unfinished(request.digest)
+        if not unfinished:
+            raise LimnerError("there is no interrupted run of this request", "leave out --resume to begin one")
+        return next((run for run in unfinished if checkpoints(self.store.folder(run.id))), unfinished[0])
+
+    def _settled(self, run: Run) -> Run:
+        """The run, marked as interrupted where the program that carried it out is gone."""
+        if run.status is not Status.RUNNING or is_held(self.store.folder(run.id)):
+            return run
+        return self._finish(run, Status.INTERRUPTED, "the program that carried it out ended")
+
+    def _maker(self, picture: Path) -> str | None:
+        """The id of the run that made exactly this file, None where the history does not know it."""
+        known = self.store.artifacts(sha256=sha256_of(picture), limit=1)
+        return known[0].run if known else None
 
     def _finish(self, run: Run, status: Status, error: str | None) -> Run:
         return self.store.update(run.id, status=status, error=error, finished=datetime.now(UTC))
@@ -162,8 +188,6 @@ class Studio:
 
     def _same_adapter(self, path: str, sha256: str) -> str:
         """Where the adapter with these bytes is: at its old path, or wherever another run left it."""
-        from .store.files import sha256_of
-
         for place in (path, *(artifact.path for artifact in self.store.artifacts(sha256=sha256))):
             folder = Path(place)
             files = [folder] if folder.is_file() else sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
@@ -174,6 +198,10 @@ class Studio:
             f"adapter {path!r} is gone or was changed since the picture was painted (SHA-256 {sha256[:12]})",
             "put the old file back, or generate anew with the prompt that `limner show` tells",
         )
+
+
+def _place(out: str | Path) -> str:
+    return str(Path(out).expanduser().resolve())
 
 
 def method_options(method: str) -> type[Any]:

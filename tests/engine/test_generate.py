@@ -71,8 +71,9 @@ def test_a_picture_carries_its_request(paint, request_of, tiny_sd):
 
 def test_again_paints_the_same_pixels(paint, tmp_path):
     paths, _ = paint(count=3, seed=5, batch=2, scheduler="euler-a", width=32, height=64)
-    run = Studio().again(paths[1], tmp_path / "again")
-    assert run.request.seed == 5
+    studio = Studio()
+    run = studio.again(paths[1], tmp_path / "again")
+    assert run.request.seed == 5 and run.parent == studio.runs()[-1].id
     for path in paths:
         assert np.array_equal(pixels(path), pixels(tmp_path / "again" / path.name))
         assert read_label(tmp_path / "again" / path.name) == read_label(path)

@@ -291,6 +291,33 @@ def test_only_a_run_of_the_same_request_is_resumed(request_of, tmp_path):
     assert tensors(tmp_path / "rex") == tensors(Path(whole.out))
 
 
+def test_a_run_killed_after_its_last_step_is_finished_by_resume(request_of, tmp_path):
+    """The adapter is in place but the history does not know it yet."""
+    from limner.core.runs import Status
+
+    studio, out = Studio(), tmp_path / "rex"
+    run = studio.run(request_of(), out)
+    before = tensors(out)
+    studio.store.update(run.id, status=Status.RUNNING, finished=None)
+    assert studio.runs()[0].status is Status.INTERRUPTED, "no program carries it out"
+    with pytest.raises(LimnerError, match="exists already"):
+        studio.run(request_of(), out)
+    studio.store.update(run.id, status=Status.RUNNING)
+    studio.run(request_of(), resume=True)
+    assert studio.show(run.id)[0].status is Status.DONE and tensors(out) == before
+
+
+def test_a_resumed_run_may_go_elsewhere(request_of, tmp_path):
+    from limner.core.runs import Status
+
+    studio = Studio()
+    run = studio.run(request_of(), tmp_path / "rex")
+    studio.store.update(run.id, status=Status.INTERRUPTED)
+    again = studio.run(request_of(), tmp_path / "other", resume=True)
+    assert again.id == run.id and again.out == str(tmp_path / "other")
+    assert tensors(tmp_path / "other") == tensors(tmp_path / "rex")
+
+
 def test_a_checkpoint_of_another_request_is_refused(tmp_path):
     import torch
 

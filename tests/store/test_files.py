@@ -251,3 +251,43 @@ def test_paths_and_files_do_not_load_sql() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert "limner.store.files" in loaded
     assert not {"sqlalchemy", "alembic"} & {*loaded}
+
+
+def test_numbered_files_never_take_a_name_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program takes the next number at the last moment; the disk may know hard links or not."""
+
+    def write(text: str):
+        def act(path: Path) -> None:
+            path.write_text(text)
+            (tmp_path / "0008.png").write_text("theirs")
+
+        return act
+
+    (tmp_path / "0007.png").write_text("old")
+    assert files.write_numbered(tmp_path, ".png", write("mine")).name == "0009.png"
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "0010.png").write_text("theirs")
+    assert files.write_numbered(tmp_path, ".png", write("again")).read_text() == "again"
+    assert {path.name for path in tmp_path.iterdir()} == {f"{n:04d}.png" for n in (7, 8, 9, 10, 11)}
+    assert (tmp_path / "0009.png").read_text() == "mine"
+
+
+def test_old_leavings_are_swept_and_nothing_else(tmp_path: Path) -> None:
+    kept = [".limner-demo", ".limner-0123456789ab.png", ".limner-old-0123456789abcdef", "cat.png"]
+    for name in [*kept, ".limner-ba9876543210.png"]:
+        (tmp_path / name).touch()
+    (tmp_path / ".limner-aaaaaaaaaaaa").mkdir()
+    (tmp_path / ".limner-aaaaaaaaaaaa" / "half").touch()
+    for name in (".limner-ba9876543210.png", ".limner-aaaaaaaaaaaa", ".limner-demo", "cat.png"):
+        os.utime(tmp_path / name, (0, 0))
+    files.sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(kept)
+
+
+def test_an_error_names_the_file_that_it_is_about(tmp_path: Path) -> None:
+    with pytest.raises(LimnerError, match=r"other.* does not exist"), files.explained(tmp_path):
+        (tmp_path / "other").read_bytes()

@@ -24,6 +24,7 @@ def header(request: TrainRequest, plan: Plan, model: Model, dataset: str, pictur
         "method": request.method,
         "base": base,
         "request": request.model_dump(mode="json"),
+        "digest": request.digest,
         "dataset": {"sha256": dataset, "pictures": pictures},
         "trigger_words": [request.identifier],
         "licence": model.licence,

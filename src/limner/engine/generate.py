@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
+from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 from PIL import Image
 
@@ -12,7 +11,7 @@ from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Notice, Progress, Stage
 from ..core.requests import GenerateRequest
 from ..core.workspace import Workspace
-from ..store.files import sha256_of, writing
+from ..store.files import sha256_of, write_numbered
 from . import models
 from .adapters import adapters_on
 from .devices import memory_told, pick_device, pick_dtype
@@ -65,9 +64,7 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
                     for adapter, use in zip(adapters, request.adapter, strict=True)
                 ),
             )
-            path = next_free(workspace.out)
-            with writing(path) as partial:
-                write_png(Image.fromarray(pixels), partial, label)
+            path = write_numbered(workspace.out, ".png", partial(write_png, Image.fromarray(pixels), label=label))
             details = {"seed": seeds[index], "index": index, "prompt": request.prompt}
             emit(Made(what="picture", path=str(path), sha256=sha256_of(path), details=details))
 
@@ -83,12 +80,6 @@ def side_of(request: GenerateRequest, side: str, model: models.Model, native: in
             f"use {round(wished / model.family.facts.multiple) * model.family.facts.multiple}",
         )
     return wished
-
-
-def next_free(folder: Path) -> Path:
-    """The path after the highest numbered picture in a folder, so that none is overwritten."""
-    numbers = [int(p.stem) for p in folder.glob("*.png") if re.fullmatch(r"\d{4,}", p.stem)]
-    return folder / f"{max(numbers, default=0) + 1:04d}.png"
 
 
 def tell_truncation(parts: dict[str, object], prompt: str, emit: Emit) -> None:

@@ -21,7 +21,7 @@ from ..data.folder import Scan, scan
 from ..data.pixels import load_pixels
 from ..store.files import sha256_of, writing_folder
 from . import models
-from .adapters import WEIGHTS
+from .adapters import WEIGHTS, open_adapter
 from .cards import header, model_card
 from .checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from .devices import autocast_dtype, memory_told, pick_device, pick_dtype
@@ -40,7 +40,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     method = registry.methods.get(request.method)
     options = method.Options.model_validate(request.options)
     photographs = scan_told(request, emit)
-    refuse_to_overwrite(workspace)
+    refuse_to_overwrite(request, workspace)
     model = models.resolve(request.model)
     device = pick_device(request.device)
     emit(Stage(name="loading"))
@@ -110,8 +110,11 @@ def scan_told(request: TrainRequest, emit: Emit) -> Scan:
     return found
 
 
-def refuse_to_overwrite(workspace: Workspace) -> None:
+def refuse_to_overwrite(request: TrainRequest, workspace: Workspace) -> None:
+    """Only an empty folder is filled, or one that this very request filled before it was stopped at the last moment."""
     out = workspace.out
+    if workspace.resume and (out / WEIGHTS).is_file() and open_adapter(str(out)).facts.get("digest") == request.digest:
+        return
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise LimnerError(f"{str(out)!r} exists already", "choose another --out, or move it away")
 

@@ -8,7 +8,8 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from limner.core.errors import LimnerError
 
 MARKER = ".limner"
 """An empty file that marks a folder as ours, so that `writing_folder` may replace it. No part of the folder's hash."""
+
+_TEMPORARY = ".limner-"
+_STALE = 24 * 3600.0
 
 _FULL = ("no space is left to write {path}", "free some disk space, or choose a folder on another disk")
 _DENIED = ("no permission to use {path}", "change its permissions, or choose another folder")
@@ -47,7 +51,15 @@ def explained(path: Path) -> Generator[None]:
         if number not in _REASONS:
             raise
         problem, remedy = _REASONS[number]
-        raise LimnerError(problem.format(path=path), remedy) from error
+        raise LimnerError(problem.format(path=_at_fault(error, path)), remedy) from error
+
+
+def _at_fault(error: Exception, path: Path) -> Path:
+    """The file that the error itself names, unless it is a temporary one or no name at all; else `path`."""
+    named = error.filename if isinstance(error, OSError) else None
+    if not isinstance(named, str) or not named or any(part.startswith(_TEMPORARY) for part in Path(named).parts):
+        return path
+    return Path(named)
 
 
 def make_folder(path: Path) -> Path:
@@ -88,6 +100,51 @@ def writing(path: Path) -> Generator[Path]:
             _flush(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def write_numbered(folder: Path, suffix: str, write: Callable[[Path], None]) -> Path:
+    """Have `write` fill a file, and name it 0001, 0002 ...: one above the highest in the folder, never one in use.
+
+    A number is claimed by a name that must be new, so that two programs may fill one folder. Raises LimnerError where
+    the disk refuses.
+    """
+    make_folder(folder)
+    temporary = _sibling(folder / f"new{suffix}")
+    with explained(folder):
+        try:
+            write(temporary)
+            _flush(temporary)
+            numbers = [int(p.stem) for p in folder.glob(f"*{suffix}") if re.fullmatch(r"[0-9]{4,18}", p.stem)]
+            number = max(numbers, default=0)
+            while True:
+                number += 1
+                with suppress(FileExistsError):
+                    _name_anew(temporary, path := folder / f"{number:04d}{suffix}")
+                    _flush(folder)
+                    return path
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _name_anew(file: Path, path: Path) -> None:
+    """Give a file a name; FileExistsError when it is taken. Disks without hard links hold the name by an empty file."""
+    try:
+        os.link(file, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        path.touch(exist_ok=False)
+        os.replace(file, path)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed programs left half-written in a folder a day ago or longer."""
+    with suppress(OSError):
+        for left in folder.glob(f"{_TEMPORARY}*"):
+            if left.name.startswith(f"{_TEMPORARY}old-") or not re.match(r"[0-9a-f]{12}", left.name[len(_TEMPORARY) :]):
+                continue
+            if time.time() - left.lstat().st_mtime > _STALE:
+                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
 
 
 @contextmanager
@@ -137,12 +194,12 @@ def _sha256_of_file(path: Path) -> str:
 
 def _sibling(path: Path) -> Path:
     """A fresh short name beside `path`: short, so that it fits wherever the name of `path` does."""
-    return path.with_name(f".limner-{secrets.token_hex(6)}{path.suffix[:16]}")
+    return path.with_name(f"{_TEMPORARY}{secrets.token_hex(6)}{path.suffix[:16]}")
 
 
 def _backup(path: Path) -> Path:
     """Where the old folder waits during a replacement: the same name every time, so that it can be found again."""
-    return path.with_name(f".limner-old-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}")
+    return path.with_name(f"{_TEMPORARY}old-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}")
 
 
 def _exists(path: Path) -> bool:

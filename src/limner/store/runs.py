@@ -34,6 +34,7 @@ class Changes(TypedDict, total=False):
     """What of a run can change; a key that is left out stays as it is."""
 
     status: Status
+    out: str | None
     error: str | None
     started: datetime | None
     finished: datetime | None
@@ -104,12 +105,11 @@ class Store:
                 return _run(row)
         raise self._unknown(run_id)
 
-    def unfinished(self, digest: str) -> Run | None:
-        """The latest run of the request with this digest that is queued, running, failed or interrupted."""
+    def unfinished(self, digest: str) -> builtins.list[Run]:
+        """Runs of the request with this digest that are queued, running, failed or interrupted, newest first."""
         query = select(RunRow).where(RunRow.digest == digest, RunRow.status.in_(_UNFINISHED))
         with self._session() as session:
-            row = session.scalars(query.order_by(RunRow.created.desc(), RunRow.id.desc()).limit(1)).first()
-            return None if row is None else _run(row)
+            return [_run(row) for row in session.scalars(query.order_by(RunRow.created.desc(), RunRow.id.desc()))]
 
     def add_event(self, run_id: str, event: Event) -> int:
         """Note what happened; the answer is its number in the run, from 1."""
