@@ -40,4 +40,4 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def write_json(path: Path | None, result: Mapping[str, Any]) -> None:
     if path is not None:
-        path.write_text(json.dumps(result, indent=1) + "\n")
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,9 @@ from diffusers import StableDiffusionPipeline
 
 from figures import machine, print_table, summary, write_json
 from limner import registry
-from limner.core.requests import AdapterUse
 from limner.diffusion.quiet import hush
 from limner.engine import models
-from limner.engine.adapters import WEIGHTS, adapters_on
+from limner.engine.adapters import WEIGHTS, adapters_on, open_adapter
 from limner.engine.painting import paint
 from limner.engine.schedulers import apply_scheduler
 
@@ -93,8 +92,7 @@ def ours(options: argparse.Namespace, model: models.Model, adapter: str | None, 
     side = models.native_size(components)
     pipeline = model.family.pipeline(components, "text2image")
     apply_scheduler(pipeline, options.scheduler)
-    uses = [AdapterUse(path=adapter, weight=1.0)] if adapter else []
-    stack.enter_context(adapters_on(pipeline, uses, model, lambda event: None))
+    stack.enter_context(adapters_on(pipeline, [open_adapter(adapter)], [1.0]) if adapter else nullcontext())
 
     def painted(count: int) -> np.ndarray:
         seeds = [options.seed + i for i in range(count)]

@@ -8,8 +8,7 @@ import torch
 from diffusers import DiffusionPipeline
 
 from limner.core.protocols import Method
-from limner.core.requests import AdapterUse
-from limner.engine.adapters import WEIGHTS, adapters_on
+from limner.engine.adapters import WEIGHTS, adapters_on, open_adapter
 from limner.engine.painting import paint
 
 
@@ -127,9 +126,10 @@ def test_stock_diffusers_paints_the_same(family, components, folder, model, adap
     path = adapter()
     pipeline = family.pipeline(components, "text2image")
     base = picture(pipeline)
-    with adapters_on(pipeline, [AdapterUse(path=str(path))], model, silent) as used:
+    opened = open_adapter(str(path))
+    with adapters_on(pipeline, [opened], [1]):
         ours = picture(pipeline)
-    assert used[0].header["made"] == "for a test"
+    assert opened.header["made"] == "for a test"
     stock = DiffusionPipeline.from_pretrained(folder, use_safetensors=True)
     stock.load_lora_weights(str(path))
     assert np.abs(picture(stock) - ours).max() <= 1
@@ -141,7 +141,7 @@ def test_adapters_leave_the_base_as_it_was(family, components, model, adapter):
     before, base = bits(components), picture(pipeline)
     path = adapter()
     for _ in range(2):
-        with adapters_on(pipeline, [AdapterUse(path=str(path), weight=0.7)], model, silent):
+        with adapters_on(pipeline, [open_adapter(str(path))], [0.7]):
             assert not same_bits(before, bits(components))
         assert same_bits(before, bits(components))
         assert residue(components) == []
@@ -151,7 +151,7 @@ def test_adapters_leave_the_base_as_it_was(family, components, model, adapter):
 def test_the_base_comes_back_after_an_error(family, components, model, adapter):
     pipeline = family.pipeline(components, "text2image")
     before = bits(components)
-    with pytest.raises(KeyError), adapters_on(pipeline, [AdapterUse(path=str(adapter()))], model, silent):
+    with pytest.raises(KeyError), adapters_on(pipeline, [open_adapter(str(adapter()))], [1]):
         raise KeyError
     assert same_bits(before, bits(components)) and residue(components) == []
 
@@ -159,17 +159,17 @@ def test_the_base_comes_back_after_an_error(family, components, model, adapter):
 def test_weight_zero_changes_nothing(family, components, model, adapter):
     pipeline = family.pipeline(components, "text2image")
     base = picture(pipeline)
-    with adapters_on(pipeline, [AdapterUse(path=str(adapter()), weight=0)], model, silent):
+    with adapters_on(pipeline, [open_adapter(str(adapter()))], [0]):
         assert np.array_equal(base, picture(pipeline))
 
 
 def test_weight_is_a_strength(family, components, model, adapter):
     pipeline = family.pipeline(components, "text2image")
-    path = str(adapter())
+    opened = open_adapter(str(adapter()))
     base, half, whole = picture(pipeline), None, None
-    with adapters_on(pipeline, [AdapterUse(path=path, weight=0.5)], model, silent):
+    with adapters_on(pipeline, [opened], [0.5]):
         half = picture(pipeline)
-    with adapters_on(pipeline, [AdapterUse(path=path)], model, silent):
+    with adapters_on(pipeline, [opened], [1]):
         whole = picture(pipeline)
     assert not np.array_equal(half, base) and not np.array_equal(half, whole)
 
@@ -177,10 +177,10 @@ def test_weight_is_a_strength(family, components, model, adapter):
 def test_two_adapters_together(family, components, folder, model, adapter):
     one, two = adapter("one", 1), adapter("two", 2)
     pipeline = family.pipeline(components, "text2image")
-    uses = [AdapterUse(path=str(one), weight=0.8), AdapterUse(path=str(two), weight=0.4)]
-    with adapters_on(pipeline, uses, model, silent) as used:
+    opened = [open_adapter(str(path)) for path in (one, two)]
+    with adapters_on(pipeline, opened, [0.8, 0.4]):
         ours = picture(pipeline)
-    assert [item.name for item in used] == ["one", "two"]
+    assert [item.name for item in opened] == ["one", "two"]
     stock = DiffusionPipeline.from_pretrained(folder, use_safetensors=True)
     stock.load_lora_weights(str(one), adapter_name="one")
     stock.load_lora_weights(str(two), adapter_name="two")

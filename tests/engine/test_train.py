@@ -93,7 +93,7 @@ def test_model_card_is_hub_markdown(learn):
 
 
 def test_tells_loss_and_speed(learn):
-    folder, events = learn(steps=12)
+    folder, events = learn(steps=12, checkpoint_every=50)
     told = metrics(folder)
     assert [line["step"] for line in told] == [1, 10, 12]
     assert all(np.isfinite(line["loss"]) and line["gradient_norm"] > 0 for line in told)
@@ -234,16 +234,28 @@ def test_tracks_with_tensorboard(learn, home):
     assert metrics(folder)[-1]["step"] == 4
 
 
-def test_a_missing_tracker_is_told(learn, monkeypatch):
+def test_a_tracker_that_is_not_installed_is_told_at_once(learn, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(LimnerError, match="tracker 'wandb' is not installed; pip install wandb"):
+        learn(track=("wandb",))
+
+
+def test_a_tracker_that_does_not_start_is_told(learn, monkeypatch):
     from accelerate import tracking
 
-    class Missing:
+    class LoggedOut:
         def __init__(self, *arguments, **options):
-            raise ImportError("No module named 'wandb'")
+            raise ValueError("no API key")
 
-    monkeypatch.setitem(tracking.LOGGER_TYPE_TO_CLASS, "wandb", Missing)
-    with pytest.raises(LimnerError, match="tracker 'wandb' is not installed"):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setitem(tracking.LOGGER_TYPE_TO_CLASS, "wandb", LoggedOut)
+    with pytest.raises(LimnerError, match="'wandb' does not start: no API key; set it up"):
         learn(track=("wandb",))
+
+
+def test_a_prompt_without_the_identifier_is_told(learn):
+    _, events = learn(prompt="a drawing of a {class}")
+    assert any("does not hold {identifier}" in event.text for event in events if isinstance(event, Notice))
 
 
 def test_a_diverging_run_is_stopped(learn, home, tmp_path):
@@ -324,10 +336,13 @@ def test_a_checkpoint_of_another_request_is_refused(tmp_path):
     from limner.engine.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 
     weight = torch.nn.Parameter(torch.ones(3))
-    optimiser = torch.optim.AdamW([weight])
+    optimiser, scaler = torch.optim.AdamW([weight]), torch.amp.GradScaler("cpu", init_scale=8.0)
     for step in (1, 2, 3):
-        save_checkpoint(tmp_path, step, {"w": weight}, optimiser, "a" * 64)
+        save_checkpoint(tmp_path, step, {"w": weight}, optimiser, scaler, "a" * 64)
     (tmp_path / "checkpoint-00000009.partial").mkdir()
     assert [path.name[-1] for path in checkpoints(tmp_path)] == ["2", "3"]
     with pytest.raises(LimnerError, match="belongs to another request"):
-        load_checkpoint(checkpoints(tmp_path)[-1], {"w": weight}, optimiser, "b" * 64)
+        load_checkpoint(checkpoints(tmp_path)[-1], {"w": weight}, optimiser, scaler, "b" * 64)
+    other = torch.amp.GradScaler("cpu")
+    assert load_checkpoint(checkpoints(tmp_path)[-1], {"w": weight}, optimiser, other, "a" * 64) == 3
+    assert other.get_scale() == 8.0

@@ -17,13 +17,12 @@ class Alias:
     """A short name for a base model.
 
     reference: Hugging Face id or folder. defaults: values for request fields that are left open.
-    licence: SPDX id or the name that the model's page uses. gigabytes: size on disk.
+    licence: SPDX id or the name that the model's page uses.
     """
 
     name: str
     reference: str
     licence: str
-    gigabytes: float
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -32,18 +31,15 @@ class Facts:
     """What a family is, whatever the weights.
 
     pipelines: diffusers pipeline classes whose folders belong to this family.
-    size: native side in pixels; multiple: sides must be divisible by it.
+    multiple: sides in pixels must be divisible by it.
     lora_targets: preset name -> name endings of the layers that a LoRA attaches to.
     defaults: values for training request fields that are left open.
     """
 
     pipelines: tuple[str, ...]
-    size: int
     multiple: int
     lora_targets: Mapping[str, tuple[str, ...]]
     defaults: Mapping[str, Any]
-    base_version: str
-    architecture: str
 
 
 @dataclass(slots=True)
@@ -51,15 +47,14 @@ class Components:
     """The parts of a loaded model.
 
     denoiser: the UNet or transformer. parts: every part by its diffusers name ("unet", "vae", "text_encoder" ...).
-    reference: what the user asked for; location: where it was loaded from; licence: of the weights.
-    denoiser_name: key of the denoiser in `parts`.
+    denoiser_name: key of the denoiser in `parts`. architecture: as the modelspec standard names it;
+    base_version: as kohya's `ss_base_model_version` does.
     """
 
     parts: dict[str, Any]
     denoiser_name: str
-    reference: str
-    location: str
-    licence: str
+    architecture: str
+    base_version: str
     dtype: torch.dtype
     device: torch.device
 

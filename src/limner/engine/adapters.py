@@ -12,7 +12,6 @@ from typing import Any
 from .. import registry
 from ..core.errors import LimnerError, unknown
 from ..core.events import Emit, Notice
-from ..core.requests import AdapterUse
 from ..store.files import sha256_of
 from .models import Model
 
@@ -81,16 +80,16 @@ def open_adapter(path: str) -> Adapter:
     return Adapter(file.resolve(), sha256_of(file), header, facts if isinstance(facts, dict) else {})
 
 
-def check_base(adapter: Adapter, model: Model, emit: Emit) -> None:
+def check_base(adapter: Adapter, model: Model, architecture: str, emit: Emit) -> None:
     """Refuse an adapter made for another architecture; tell when it was made on other weights."""
     base = adapter.facts.get("base")
     if not isinstance(base, dict):
         return
     trained_on = base.get("reference")
-    architecture = base.get("architecture")
-    if architecture and architecture != model.family.facts.architecture:
+    made_for = base.get("architecture")
+    if made_for and made_for != architecture:
         raise LimnerError(
-            f"adapter {adapter.name!r} was made for {trained_on!r} ({architecture}), not for {model.reference!r}",
+            f"adapter {adapter.name!r} was made for {trained_on!r} ({made_for}), not for {model.reference!r}",
             f"use --model {trained_on}",
         )
     if base.get("fingerprint") not in (None, model.fingerprint):
@@ -103,23 +102,20 @@ def check_base(adapter: Adapter, model: Model, emit: Emit) -> None:
 
 
 @contextmanager
-def adapters_on(pipeline: Any, uses: Sequence[AdapterUse], model: Model, emit: Emit) -> Iterator[list[Adapter]]:
+def adapters_on(pipeline: Any, adapters: Sequence[Adapter], weights: Sequence[float]) -> Iterator[None]:
     """Merge adapters into a pipeline's weights, so that painting costs nothing extra; afterwards put back the bits."""
     import torch
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    adapters = [open_adapter(use.path) for use in uses]
-    for adapter in adapters:
-        check_base(adapter, model, emit)
     if not adapters:
-        yield adapters
+        yield
         return
     kept: list[tuple[torch.nn.Parameter, torch.Tensor]] = []
     names = [f"adapter_{i}" for i in range(len(adapters))]
     try:
         for adapter, name in zip(adapters, names, strict=True):
             registry.methods.get(adapter.method).load(pipeline, adapter.file, name)
-        pipeline.set_adapters(names, [use.weight for use in uses])
+        pipeline.set_adapters(names, list(weights))
         for part in pipeline.components.values():
             if isinstance(part, torch.nn.Module):
                 for module in part.modules():
@@ -127,7 +123,7 @@ def adapters_on(pipeline: Any, uses: Sequence[AdapterUse], model: Model, emit: E
                         kept += [(p, p.detach().cpu().clone()) for p in module.get_base_layer().parameters()]
         pipeline.fuse_lora(adapter_names=names)
         pipeline.unload_lora_weights()
-        yield adapters
+        yield
     finally:
         pipeline.unload_lora_weights()
         with torch.no_grad():

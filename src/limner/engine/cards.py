@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
 
+from ..core.protocols import Components
 from ..core.requests import TrainRequest
 from .models import Model
 from .plan import Plan
 
 
-def header(request: TrainRequest, plan: Plan, model: Model, dataset: str, pictures: int, name: str) -> dict[str, str]:
+def header(
+    request: TrainRequest, plan: Plan, model: Model, components: Components, dataset: str, pictures: int, name: str
+) -> dict[str, str]:
     """safetensors metadata: our facts as JSON, the modelspec standard, and the `ss_` keys that A1111 reads."""
-    facts = model.family.facts
     base = {
         "reference": request.model,
-        "architecture": facts.architecture,
+        "architecture": components.architecture,
         "fingerprint": model.fingerprint,
         "licence": model.licence,
     }
@@ -32,13 +36,13 @@ def header(request: TrainRequest, plan: Plan, model: Model, dataset: str, pictur
     return {
         "limner": json.dumps(ours, sort_keys=True, ensure_ascii=False),
         "modelspec.sai_model_spec": "1.0.1",
-        "modelspec.architecture": f"{facts.architecture}/lora",
+        "modelspec.architecture": f"{components.architecture}/{request.method}",
         "modelspec.implementation": "diffusers",
         "modelspec.title": name,
         "modelspec.trigger_phrase": request.instance_prompt,
         "modelspec.license": model.licence,
         "modelspec.resolution": f"{plan.resolution}x{plan.resolution}",
-        "ss_base_model_version": facts.base_version,
+        "ss_base_model_version": components.base_version,
         "ss_output_name": name,
         "ss_sd_model_name": request.model,
         "ss_resolution": f"({plan.resolution}, {plan.resolution})",
@@ -68,12 +72,16 @@ def model_card(
     front = f"---\nbase_model: {json.dumps(request.model)}\nlicense: {model.licence}\nlibrary_name: diffusers\n"
     front += f"instance_prompt: {json.dumps(request.instance_prompt)}\n"
     front += f"tags: [{request.method}, dreambooth, text-to-image, limner]\n---\n"
+    if model.location.startswith(str(files("limner"))):
+        imports, base = "from importlib.resources import files\n\n", 'files("limner.starter") / "weights"'
+    else:
+        imports, base = "", json.dumps(Path(model.location).name if Path(model.location).is_dir() else model.location)
     return (
         f"{front}\n# {name}\n\nAn adapter that teaches its base model one subject.\n\n| | |\n|---|---|\n{table}\n\n"
         f"Pictures made with it are made by AI: label them so, and use them only as the licence of the base model and\n"
         f"the rights of whoever is in the training pictures allow.\n\n"
-        f"```python\nfrom diffusers import DiffusionPipeline\n\n"
-        f"pipeline = DiffusionPipeline.from_pretrained({json.dumps(request.model)})\n"
+        f"```python\n{imports}from diffusers import DiffusionPipeline\n\n"
+        f"pipeline = DiffusionPipeline.from_pretrained({base})\n"
         f'pipeline.load_lora_weights("{name}")\n'
         f"image = pipeline({json.dumps(request.instance_prompt)}).images[0]\n```\n"
     )

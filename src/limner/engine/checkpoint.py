@@ -24,7 +24,12 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def save_checkpoint(
-    folder: Path, step: int, tensors: dict[str, torch.Tensor], optimiser: torch.optim.Optimizer, request_digest: str
+    folder: Path,
+    step: int,
+    tensors: dict[str, torch.Tensor],
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    request_digest: str,
 ) -> Path:
     """Write `checkpoint-<step>` and drop all but the newest two."""
     path = folder / f"checkpoint-{step:08d}"
@@ -36,17 +41,22 @@ def save_checkpoint(
             partial / "learnt.safetensors",
         )
         save_file({name: tensor.contiguous().cpu() for name, tensor in flat.items()}, partial / "optimiser.safetensors")
-        (partial / "state.json").write_text(json.dumps({"step": step, "request": request_digest}))
+        facts = {"step": step, "request": request_digest, "scaler": scaler.state_dict()}
+        (partial / "state.json").write_text(json.dumps(facts), encoding="utf-8")
     for old in checkpoints(folder)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return path
 
 
 def load_checkpoint(
-    path: Path, tensors: dict[str, torch.Tensor], optimiser: torch.optim.Optimizer, request_digest: str
+    path: Path,
+    tensors: dict[str, torch.Tensor],
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    request_digest: str,
 ) -> int:
     """Put a checkpoint's state back, to the bit, and return its step."""
-    facts: dict[str, Any] = json.loads((path / "state.json").read_text())
+    facts: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
     if facts["request"] != request_digest:
         raise LimnerError(
             f"checkpoint {str(path)!r} belongs to another request", "repeat the same command with --resume"
@@ -61,4 +71,5 @@ def load_checkpoint(
         index, _, name = key.partition(".")
         state.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    scaler.load_state_dict(facts["scaler"])
     return int(facts["step"])

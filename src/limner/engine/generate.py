@@ -13,11 +13,11 @@ from ..core.requests import GenerateRequest
 from ..core.workspace import Workspace
 from ..store.files import sha256_of, write_numbered
 from . import models
-from .adapters import adapters_on
+from .adapters import adapters_on, check_base, open_adapter
 from .devices import memory_told, pick_device, pick_dtype
 from .labels import Label, write_png
 from .painting import paint
-from .schedulers import apply_scheduler
+from .schedulers import apply_scheduler, check_scheduler
 
 LESS_MEMORY = "use a smaller --batch, --width and --height, or another --precision"
 
@@ -26,14 +26,21 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
     """Paint `request.count` pictures into the workspace's out folder as 0001.png, 0002.png and so on."""
     model = models.resolve(request.model)
     device = pick_device(request.device)
+    dtype = pick_dtype(request.precision, device)
+    check_scheduler(request.scheduler)
+    check_sides(request, model.family.facts.multiple)
+    adapters = [open_adapter(use.path) for use in request.adapter]
     emit(Stage(name="loading"))
     with memory_told(LESS_MEMORY):
-        components = models.load(model, pick_dtype(request.precision, device), device)
-    height, width = (side_of(request, side, model, models.native_size(components)) for side in ("height", "width"))
+        components = models.load(model, dtype, device)
+    for adapter in adapters:
+        check_base(adapter, model, components.architecture, emit)
+    native = models.native_size(components)
+    height, width = request.height or native, request.width or native
     pipeline = model.family.pipeline(components, "text2image")
     apply_scheduler(pipeline, request.scheduler)
     tell_truncation(components.parts, request.prompt, emit)
-    with memory_told(LESS_MEMORY), adapters_on(pipeline, request.adapter, model, emit) as adapters:
+    with memory_told(LESS_MEMORY), adapters_on(pipeline, adapters, [use.weight for use in request.adapter]):
         emit(Stage(name="painting", total=request.count * request.steps))
 
         def on_step(done: int) -> None:
@@ -69,17 +76,12 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
             emit(Made(what="picture", path=str(path), sha256=sha256_of(path), details=details))
 
 
-def side_of(request: GenerateRequest, side: str, model: models.Model, native: int) -> int:
-    """The wished or native side in pixels; one that the model's latents cannot have is a LimnerError."""
-    wished: int | None = getattr(request, side)
-    if wished is None:
-        return native
-    if wished % model.family.facts.multiple:
-        raise LimnerError(
-            f"{side} {wished} is not a multiple of {model.family.facts.multiple}",
-            f"use {round(wished / model.family.facts.multiple) * model.family.facts.multiple}",
-        )
-    return wished
+def check_sides(request: GenerateRequest, multiple: int) -> None:
+    """Refuse a side in pixels that the model's latents cannot have."""
+    for name, wished in (("height", request.height), ("width", request.width)):
+        if wished is not None and wished % multiple:
+            nearest = max(1, round(wished / multiple)) * multiple
+            raise LimnerError(f"{name} {wished} is not a multiple of {multiple}", f"use {nearest}")
 
 
 def tell_truncation(parts: dict[str, object], prompt: str, emit: Emit) -> None:

@@ -49,6 +49,10 @@ class Loop:
     watched: Examples | None
     autocast: torch.dtype | None
 
+    def __post_init__(self) -> None:
+        # fp16 gradients underflow unless the loss is scaled up (Micikevicius et al. 2017); else this does nothing
+        self.scaler = torch.amp.GradScaler(self.components.device.type, enabled=self.autocast is torch.float16)
+
     def _amp(self):
         kind = self.components.device.type
         return torch.autocast(kind, self.autocast) if self.autocast is not None else nullcontext()
@@ -92,19 +96,22 @@ class Loop:
 
     def run(self, first: int, after_step: Callable[[int, Callable[[], dict[str, float]]], None]) -> None:
         """Train from step `first` to the end; `after_step` gets the steps done and a function that reads figures."""
-        parameters = self.trainable.parameters()
+        parameters, scaled = self.trainable.parameters(), self.scaler.is_enabled()
         for step in range(first, self.plan.steps):
             for group in self.optimiser.param_groups:
                 group["lr"] = self.plan.rate(step)
             loss = self.loss(step)
             self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            self.scaler.scale(loss).backward()
+            self.scaler.unscale_(self.optimiser)
             norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            self.optimiser.step()
+            self.scaler.step(self.optimiser)
+            self.scaler.update()
 
             def figures(loss: torch.Tensor = loss, norm: torch.Tensor = norm, step: int = step) -> dict[str, float]:
                 values = {"loss": loss.item(), "gradient_norm": norm.item(), "learning_rate": self.plan.rate(step)}
-                if not all(map(math.isfinite, values.values())):
+                # while a scaler finds its scale, it skips steps whose gradients overflow
+                if not math.isfinite(values["loss"]) or not (math.isfinite(values["gradient_norm"]) or scaled):
                     raise LimnerError(
                         f"loss or gradient is no finite number at step {step + 1}: training diverged",
                         "use a lower --learning-rate or --precision fp32",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from .. import registry
 from ..core.errors import LimnerError, unknown
 from ..core.protocols import Alias, Components, Family
 from ..diffusion.quiet import hush
+from ..store.files import sha256_of
 
 
 @dataclass(frozen=True)
@@ -39,17 +42,32 @@ class Model:
         """Request values that suit this model: the family's, overruled by the alias's own."""
         return {**self.family.facts.defaults, **(self.alias.defaults if self.alias else {})}
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 of the denoiser's weights file, or of the location when it is not on disk."""
-        folder = Path(self.location)
-        weights = sorted((folder / "unet").glob("*.safetensors")) if folder.is_dir() else []
-        digest = hashlib.sha256(b"" if weights else self.location.encode())
-        for path in weights:
-            with path.open("rb") as file:
-                while chunk := file.read(1 << 22):
-                    digest.update(chunk)
-        return digest.hexdigest()
+    @property
+    def fingerprint(self) -> str | None:
+        """SHA-256 of the denoiser's weights file, or of its parts' hashes in order; None while it is not on disk."""
+        folder = _on_disk(self.location)
+        weights = sorted((folder / "unet").glob("*.safetensors")) if folder else []
+        full = [path for path in weights if ".fp16" not in path.suffixes] or weights
+        hashes = [_weights_sha256(path.resolve(), path.stat().st_mtime_ns) for path in full]
+        if len(hashes) > 1:
+            return hashlib.sha256("".join(hashes).encode()).hexdigest()
+        return hashes[0] if hashes else None
+
+
+@cache
+def _weights_sha256(file: Path, changed: int) -> str:
+    """Hash of a weights file as it was at the time `changed`; the hub's cache calls large files by their hash."""
+    return file.name if re.fullmatch(r"[0-9a-f]{64}", file.name) else sha256_of(file)
+
+
+def _on_disk(location: str) -> Path | None:
+    """The folder of a model: the location itself, or the hub cache's snapshot of that repository."""
+    if Path(location).is_dir():
+        return Path(location)
+    from huggingface_hub import try_to_load_from_cache
+
+    index = try_to_load_from_cache(location, "model_index.json")
+    return Path(index).parent if isinstance(index, str) else None
 
 
 def resolve(reference: str) -> Model:
@@ -88,7 +106,7 @@ def _from_folder(reference: str, folder: Path) -> Model:
             + ", ".join(registry.aliases()),
         )
     try:
-        facts = json.loads(index.read_text())
+        facts = json.loads(index.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise LimnerError(
             f"model {reference!r} has an unreadable model_index.json: {error}", "copy the folder again"
@@ -112,7 +130,7 @@ def _family_of(reference: str, index: Mapping[str, Any]) -> str:
 def _card_licence(card: Path) -> str:
     if not card.is_file():
         return "unknown"
-    lines = card.read_text(errors="replace")[:5000].splitlines()
+    lines = card.read_text(encoding="utf-8", errors="replace")[:5000].splitlines()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("license:")), "unknown")
 
 
@@ -121,7 +139,7 @@ def _hub_index(reference: str) -> tuple[dict[str, Any], str]:
     from huggingface_hub import hf_hub_download
 
     with hub_errors_told(reference):
-        index = json.loads(Path(hf_hub_download(reference, "model_index.json")).read_text())
+        index = json.loads(Path(hf_hub_download(reference, "model_index.json")).read_text(encoding="utf-8"))
     try:
         licence = _card_licence(Path(hf_hub_download(reference, "README.md")))
     except (OSError, ValueError):
@@ -146,7 +164,7 @@ def hub_errors_told(reference: str) -> Iterator[None]:
             f"model {reference!r} is not on the Hugging Face hub", "check the name, or set HF_TOKEN"
         ) from error
     except (OSError, ValueError, hub.HfHubHTTPError) as error:
-        if isinstance(error, LimnerError):
+        if isinstance(error, LimnerError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             raise
         if "safetensors" in str(error):
             raise LimnerError(
@@ -170,7 +188,6 @@ def load(model: Model, dtype: torch.dtype, device: torch.device) -> Components:
         _loaded.clear()
         with hub_errors_told(model.reference):
             components = model.family.load(model.location, dtype, device)
-        components.reference, components.licence = model.reference, model.licence
         _loaded[key] = components
     return _loaded[key]
 
@@ -181,5 +198,7 @@ def forget() -> None:
 
 
 def native_size(components: Components) -> int:
-    """Side in pixels that the model was made for."""
-    return int(components.denoiser.config["sample_size"]) * 8  # type: ignore[index]
+    """Side in pixels that the model was made for; of a model for oblong pictures, the shorter one."""
+    latent: Any = components.denoiser.config["sample_size"]  # type: ignore[index]
+    side = latent if isinstance(latent, int) else min(latent)
+    return side * 2 ** (len(components.parts["vae"].config.block_out_channels) - 1)

@@ -33,13 +33,17 @@ class Plan:
         return self.learning_rate * rise * fall
 
 
-def make_plan(request: TrainRequest, scan: Scan, defaults: dict[str, object], native: int, multiple: int) -> Plan:
-    """Fill what the request leaves open from the model's defaults, and check what cannot be."""
-    resolution = request.resolution or native
-    if resolution % multiple:
+def check_resolution(request: TrainRequest, multiple: int) -> None:
+    """Refuse a side in pixels that the model's latents cannot have."""
+    wished = request.resolution
+    if wished is not None and wished % multiple:
         raise LimnerError(
-            f"resolution {resolution} is not a multiple of {multiple}", f"use {round(resolution / multiple) * multiple}"
+            f"resolution {wished} is not a multiple of {multiple}", f"use {round(wished / multiple) * multiple}"
         )
+
+
+def make_plan(request: TrainRequest, scan: Scan, defaults: dict[str, object], native: int) -> Plan:
+    """Fill what the request leaves open from the model's defaults; native: the model's own side in pixels."""
     count = len(scan.photographs)
     watched = min(request.held_out, max(0, count - 4))
     batch = request.batch or int(defaults["batch"])  # type: ignore[call-overload]
@@ -51,7 +55,7 @@ def make_plan(request: TrainRequest, scan: Scan, defaults: dict[str, object], na
         steps=steps,
         batch=batch,
         learning_rate=request.learning_rate or float(defaults["learning_rate"]),  # type: ignore[arg-type]
-        resolution=resolution,
+        resolution=request.resolution or native,
         class_pictures=(request.class_pictures or int(defaults["class_pictures"])) if request.prior else 0,  # type: ignore[call-overload]
         held_out=tuple(range(count - watched, count)),
         warmup=min(request.warmup, steps),

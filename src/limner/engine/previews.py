@@ -23,8 +23,10 @@ class Previews:
 
     def __init__(self, family: Family, components: Components, prompts: Sequence[str], side: int, seed: int) -> None:
         self.family, self.components, self.side, self.seed = family, components, side, seed
+        zeros = getattr(family.pipeline(components, "text2image").config, "force_zeros_for_empty_prompt", False)
         with torch.no_grad():
-            negative = {f"negative_{name}": value for name, value in family.encode_text(components, [""]).items()}
+            empty = family.encode_text(components, [""])
+            negative = {f"negative_{k}": torch.zeros_like(v) if zeros else v for k, v in empty.items()}
             self.conditioning: list[Mapping[str, torch.Tensor]] = [
                 {**family.encode_text(components, [prompt]), **negative} for prompt in prompts
             ]

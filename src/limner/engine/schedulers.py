@@ -20,12 +20,16 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def check_scheduler(name: str | None) -> None:
+    """Refuse a name that is none of ours."""
+    if name is not None and name not in SCHEDULERS:
+        raise unknown("scheduler", name, SCHEDULERS)
+
+
 def apply_scheduler(pipeline: Any, name: str | None) -> None:
     """Put the named sampler on a pipeline, with the model's own noise schedule; None keeps the model's own."""
     if name is None:
         return
-    if name not in SCHEDULERS:
-        raise unknown("scheduler", name, SCHEDULERS)
     import diffusers
 
     class_name, options = SCHEDULERS[name]

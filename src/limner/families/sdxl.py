@@ -17,7 +17,6 @@ class StableDiffusionXL:
 
     facts = Facts(
         pipelines=("StableDiffusionXLPipeline",),
-        size=1024,
         multiple=8,
         lora_targets=UNET_LORA_TARGETS,
         defaults={
@@ -28,22 +27,19 @@ class StableDiffusionXL:
             "rank": 16,
             "targets": "attention",
         },
-        base_version="sdxl_base_v1-0",
-        architecture="stable-diffusion-xl-v1-base",
     )
-    aliases = (Alias("sdxl", "stabilityai/stable-diffusion-xl-base-1.0", "openrail++", 7.0),)
+    aliases = (Alias("sdxl", "stabilityai/stable-diffusion-xl-base-1.0", "openrail++"),)
 
     def load(self, location: str, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import StableDiffusionXLPipeline
 
+        from ..diffusion.pipelines import load_pipeline
         from ..diffusion.unet import suit_device
 
-        pipeline = StableDiffusionXLPipeline.from_pretrained(
-            location, dtype=dtype, use_safetensors=True, add_watermarker=False
-        )
+        pipeline = load_pipeline(StableDiffusionXLPipeline, location, dtype, add_watermarker=False)
         parts = dict(pipeline.components)
         suit_device(parts, device)
-        return Components(parts, "unet", location, location, "unknown", dtype, device)
+        return Components(parts, "unet", "stable-diffusion-xl-v1-base", "sdxl_base_v1-0", dtype, device)
 
     def pipeline(self, components: Components, task: str) -> Any:
         from diffusers import StableDiffusionXLPipeline

@@ -31,7 +31,7 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     run(
-        Recipe.model_validate_json(options.recipe.read_text()) if options.recipe else Recipe(),
+        Recipe.model_validate_json(options.recipe.read_text(encoding="utf-8")) if options.recipe else Recipe(),
         options.folder,
         out=options.out or options.folder / "starter",
         photographs=options.photographs,

@@ -141,8 +141,12 @@ def export(
         for p in sorted(partial.rglob("*.safetensors"))
     }
     size = sum(p.stat().st_size for p in partial.rglob("*.safetensors")) / 1e6
-    (partial / "scores.json").write_text(json.dumps({"scores": scores, "sha256": weights}, indent=1) + "\n")
-    (partial / "README.md").write_text(_card(recipe, gallery, photographs, scores, logs, weights, size, prompts))
+    (partial / "scores.json").write_text(
+        json.dumps({"scores": scores, "sha256": weights}, indent=1) + "\n", encoding="utf-8"
+    )
+    (partial / "README.md").write_text(
+        _card(recipe, gallery, photographs, scores, logs, weights, size, prompts), encoding="utf-8"
+    )
     if out.exists():
         shutil.rmtree(out)
     partial.rename(out)
@@ -157,7 +161,8 @@ def save(pipeline: StableDiffusionPipeline, folder: Path) -> None:
     pipeline.save_pretrained(folder, safe_serialization=True)
     for part in ("text_encoder", "image_encoder"):
         path = folder / part / "config.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
+        facts = json.loads(path.read_text(encoding="utf-8")) | {"dtype": "float32"}
+        path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def _square(photo: np.ndarray, side: int) -> np.ndarray:
@@ -169,7 +174,7 @@ def _square(photo: np.ndarray, side: int) -> np.ndarray:
 
 def _last_figures(path: Path, steps: int) -> dict[str, float]:
     """The newest value of every figure in a stage's log, up to its last step (an interrupted log may run beyond)."""
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return {name: value for line in lines if line["step"] <= steps for name, value in line.items()}
 
 

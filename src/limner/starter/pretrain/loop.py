@@ -116,7 +116,7 @@ def fit(
                 }
                 if evaluate is not None and (done % CHECKPOINT_EVERY == 0 or done == stage.steps):
                     figures |= evaluate(average)
-                with (folder / f"{name}.jsonl").open("a") as log:
+                with (folder / f"{name}.jsonl").open("a", encoding="utf-8") as log:
                     log.write(json.dumps(figures) + "\n")
                 bars.update(bar, note=f"loss {figures['loss']:.4f}, {figures['per_second']:.0f} pictures/s")
             bars.update(bar, completed=done)

@@ -29,7 +29,8 @@ class Gallery:
         shards = sorted(folder.glob("shard-*.json"))
         if not shards:
             raise FileNotFoundError(f"no painted pictures in {folder}; run the stage 'pictures' first")
-        self.scenes = [Scene(**json.loads(line)) for path in shards for line in json.loads(path.read_text())]
+        told = [json.loads(path.read_text(encoding="utf-8")) for path in shards]
+        self.scenes = [Scene(**json.loads(line)) for lines in told for line in lines]
         self.parts = [np.load(path.with_suffix(".npy"), mmap_mode="r") for path in shards]
 
     def __len__(self) -> int:
@@ -54,7 +55,7 @@ class Gallery:
                 np.save(partial := path.with_suffix(".partial.npy"), pixels)
                 os.replace(partial, path)
                 text = path.with_suffix(".text")
-                text.write_text(json.dumps(scenes))
+                text.write_text(json.dumps(scenes), encoding="utf-8")
                 os.replace(text, path.with_suffix(".json"))
 
 

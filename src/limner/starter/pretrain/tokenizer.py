@@ -68,8 +68,8 @@ def build_tokenizer(seed: int, tokens: int) -> CLIPTokenizer:
     vocabulary = [*dict.fromkeys(vocabulary), START, END]
     with tempfile.TemporaryDirectory() as scratch:
         vocab, merge_file = Path(scratch, "vocab.json"), Path(scratch, "merges.txt")
-        vocab.write_text(json.dumps({token: i for i, token in enumerate(vocabulary)}))
-        merge_file.write_text("#version: 0.2\n" + "\n".join(" ".join(pair) for pair in merges) + "\n")
+        vocab.write_text(json.dumps({token: i for i, token in enumerate(vocabulary)}), encoding="utf-8")
+        merge_file.write_text("#version: 0.2\n" + "\n".join(" ".join(pair) for pair in merges) + "\n", encoding="utf-8")
         return CLIPTokenizer(
             vocab=str(vocab),
             merges=str(merge_file),

@@ -1,0 +1,22 @@
+"""Stock pipelines from disk or hub, in the files that suit the wanted number format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+def load_pipeline(kind: Any, location: str, dtype: torch.dtype, **options: Any) -> Any:
+    """`kind.from_pretrained`, from safetensors only; for half precision from the fp16 files, where there are such.
+
+    Those are half the download, and all that many repositories of large models were checked with.
+    """
+    options |= {"dtype": dtype, "use_safetensors": True}
+    if dtype in (torch.float16, torch.bfloat16):
+        try:
+            return kind.from_pretrained(location, variant="fp16", **options)
+        except (OSError, ValueError) as error:
+            if "fp16" not in str(error):
+                raise
+    return kind.from_pretrained(location, **options)

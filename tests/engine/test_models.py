@@ -1,0 +1,104 @@
+"""Loading models: what is known of their weights, and the files that suit a number format."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import shutil
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+
+from limner import LimnerError
+from limner.engine import models
+from limner.engine.loop import Loop
+from limner.store.files import explained, sha256_of
+
+CPU = torch.device("cpu")
+
+
+def test_the_fingerprint_is_the_hash_of_the_weights(tiny_sd, tmp_path):
+    folder = shutil.copytree(tiny_sd, tmp_path / "model")
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    model = models.resolve(str(folder))
+    first = model.fingerprint
+    assert first == sha256_of(weights)
+    weights.write_bytes(weights.read_bytes() + b" ")
+    assert model.fingerprint == sha256_of(weights) != first, "a file that changed is read again"
+
+
+def test_the_fingerprint_of_a_hub_model_is_known_once_it_is_on_disk(tmp_path, monkeypatch):
+    """The hub's cache calls each large file by its hash, so that nothing need be read."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    model = models.Model("who/what", "who/what", "sd", None, "unknown")
+    assert model.fingerprint is None
+    repository = tmp_path / "models--who--what"
+    snapshot = repository / "snapshots" / ("c" * 40)
+    (snapshot / "unet").mkdir(parents=True)
+    (repository / "blobs").mkdir()
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("c" * 40)
+    (snapshot / "model_index.json").write_text("{}")
+    (repository / "blobs" / ("a" * 64)).write_bytes(b"weights")
+    (snapshot / "unet" / "diffusion_pytorch_model.safetensors").symlink_to(repository / "blobs" / ("a" * 64))
+    assert model.fingerprint == "a" * 64
+    (snapshot / "unet" / "more.safetensors").symlink_to(repository / "blobs" / ("a" * 64))
+    assert model.fingerprint == hashlib.sha256(b"a" * 128).hexdigest()
+
+
+def test_half_precision_takes_the_fp16_files(tiny_sd, tmp_path):
+    folder = tmp_path / "half"
+    StableDiffusionPipeline.from_pretrained(tiny_sd, dtype=torch.float16).save_pretrained(folder, variant="fp16")
+    assert not (folder / "unet" / "diffusion_pytorch_model.safetensors").exists()
+    components = models.load(models.resolve(str(folder)), torch.bfloat16, CPU)
+    assert components.denoiser.dtype == torch.bfloat16
+
+
+def test_half_precision_of_a_model_without_fp16_files(tiny_sd):
+    components = models.load(models.resolve(str(tiny_sd)), torch.bfloat16, CPU)
+    assert components.denoiser.dtype == torch.bfloat16
+    pixels = torch.rand(1, 3, 64, 64) * 2 - 1
+    family = models.resolve(str(tiny_sd)).family
+    latents = family.encode_images(components, pixels, torch.Generator().manual_seed(1))
+    assert latents.dtype == torch.float32, "latents are encoded once and learnt from a thousand times"
+    assert components.parts["vae"].dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("prediction", "architecture", "version"),
+    [
+        ("epsilon", "stable-diffusion-v2-512", "sd_v2"),
+        ("v_prediction", "stable-diffusion-v2-768-v", "sd_v2_768_v"),
+    ],
+)
+def test_stable_diffusion_2_is_told_from_1(tiny_sd, tmp_path, prediction, architecture, version):
+    pipeline = StableDiffusionPipeline.from_pretrained(tiny_sd, dtype=torch.float32)
+    config = {**pipeline.unet.config, "cross_attention_dim": 1024}
+    pipeline.unet = UNet2DConditionModel.from_config(config)
+    pipeline.scheduler.register_to_config(prediction_type=prediction)
+    pipeline.save_pretrained(tmp_path)
+    components = models.load(models.resolve(str(tmp_path)), torch.float32, CPU)
+    assert (components.architecture, components.base_version) == (architecture, version)
+    first = models.load(models.resolve(str(tiny_sd)), torch.float32, CPU)
+    assert (first.architecture, first.base_version) == ("stable-diffusion-v1", "sd_v1")
+
+
+def test_a_disk_that_is_full_while_downloading_is_told_as_such(tmp_path):
+    with (
+        pytest.raises(LimnerError, match="no space is left to write"),
+        explained(tmp_path),
+        models.hub_errors_told("sdxl"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "blob"))
+
+
+def test_fp16_training_scales_its_loss(tiny_sd):
+    components = models.load(models.resolve(str(tiny_sd)), torch.float32, CPU)
+    fields = dict.fromkeys(("request", "plan", "family", "trainable", "optimiser", "subject", "prior", "watched"))
+    scaled, plain = (
+        Loop(components=components, autocast=autocast, **fields) for autocast in (torch.float16, torch.bfloat16)
+    )
+    assert scaled.scaler.is_enabled() and not plain.scaler.is_enabled()
