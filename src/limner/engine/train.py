@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import shutil
-import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import torch
 
 from .. import registry
-from ..core.errors import Interrupted, LimnerError
-from ..core.events import Emit, Made, Notice, Progress, Stage
+from ..core.errors import LimnerError
+from ..core.events import Emit, Made, Notice, Stage
 from ..core.protocols import Components
 from ..core.requests import TrainRequest
 from ..core.workspace import Workspace
@@ -23,14 +20,14 @@ from ..store.files import sha256_of, writing_folder
 from . import models
 from .adapters import WEIGHTS, open_adapter
 from .cards import header, model_card
-from .checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from .devices import autocast_dtype, memory_told, pick_device, pick_dtype
 from .examples import Examples, encode
-from .loop import TELL_EVERY, Loop, generator_for
+from .loop import Loop, generator_for
 from .plan import Plan, check_resolution, make_plan
 from .previews import Previews
 from .prior import class_pictures
-from .trackers import Metrics, check_trackers
+from .trackers import check_trackers
+from .watch import run_watched
 
 LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-prior"
 
@@ -59,7 +56,8 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
             if request.preview_every:
                 prompts = request.preview_prompt or (request.instance_prompt, request.class_prompt)
                 previews = Previews(model.family, components, prompts, plan.resolution, request.seed)
-            drop_encoders(components)
+            autocast = autocast_dtype(request.precision, device)
+            strip(components, autocast)
             facts = replace(model.family.facts, defaults=model.defaults)
             trainable = method.attach(components, facts, options, request.seed)
             optimiser = torch.optim.AdamW(
@@ -75,20 +73,10 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
                 subject,
                 prior,
                 watched,
-                autocast_dtype(request.precision, device),
+                autocast,
             )
-            last = run_loop(loop, workspace, previews, emit)
-        count = len(photographs.photographs)
-        name = workspace.out.name
-        told_of_it = header(request, plan, model, components, photographs.digest, count, name)
-        with writing_folder(workspace.out) as partial:
-            method.save(trainable, partial / WEIGHTS, told_of_it)
-            (partial / "README.md").write_text(
-                model_card(request, plan, model, photographs.digest, count, name, f"{last:.4f}"), encoding="utf-8"
-            )
-            shutil.copyfile(workspace.folder / "metrics.jsonl", partial / "metrics.jsonl")
-            for preview in workspace.folder.glob("preview-*.png"):
-                shutil.copyfile(preview, partial / preview.name)
+            last = run_watched(loop, workspace, previews, emit)
+        save_result(request, plan, model, components, photographs, loop, last, workspace)
     finally:
         models.forget()
     details = {
@@ -98,6 +86,28 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
         "base": request.model,
     }
     emit(Made(what="adapter", path=str(workspace.out), sha256=sha256_of(workspace.out / WEIGHTS), details=details))
+
+
+def save_result(
+    request: TrainRequest,
+    plan: Plan,
+    model: models.Model,
+    components: Components,
+    photographs: Scan,
+    loop: Loop,
+    last: float,
+    workspace: Workspace,
+) -> None:
+    """Write the adapter folder: weights with their header, model card, figures and previews."""
+    facts = (photographs.digest, len(photographs.photographs), workspace.out.name)
+    with writing_folder(workspace.out) as partial:
+        method = registry.methods.get(request.method)
+        method.save(loop.trainable, partial / WEIGHTS, header(request, plan, model, components, *facts))
+        card = model_card(request, plan, model, *facts, loss=f"{last:.4f}")
+        (partial / "README.md").write_text(card, encoding="utf-8")
+        shutil.copyfile(workspace.folder / "metrics.jsonl", partial / "metrics.jsonl")
+        for preview in workspace.folder.glob("preview-*.png"):
+            shutil.copyfile(preview, partial / preview.name)
 
 
 def scan_told(request: TrainRequest, emit: Emit) -> Scan:
@@ -173,54 +183,20 @@ def encode_all(
     return subject, prior, watched
 
 
-def drop_encoders(components: Components) -> None:
-    """Free what the loop does not need: text encoders, and the half of the autoencoder that encodes."""
+def strip(components: Components, dtype: torch.dtype | None) -> None:
+    """Free what the loop does not need: text encoders, and the half of the autoencoder that encodes.
+
+    The rest takes the format that the loop computes in, which saves turning the frozen weights into it at every step.
+    """
     for name in list(components.parts):
         if name.startswith(("text_encoder", "image_encoder")):
             components.parts[name] = None
     vae = components.parts.get("vae")
     if vae is not None:
         vae.encoder = None
+    if dtype is not None:
+        for part in components.parts.values():
+            if isinstance(part, torch.nn.Module):
+                part.to(dtype)
     if components.device.type == "cuda":
         torch.cuda.empty_cache()
-
-
-def run_loop(loop: Loop, workspace: Workspace, previews: Previews | None, emit: Emit) -> float:
-    """Train with checkpoints, previews and metrics; returns the last loss told."""
-    request, plan, folder = loop.request, loop.plan, workspace.folder
-    first = 0
-    if workspace.resume and (kept := checkpoints(folder)):
-        first = load_checkpoint(kept[-1], loop.trainable.state(), loop.optimiser, loop.scaler, request.digest)
-        emit(Notice(text=f"going on from step {first}"))
-    metrics = Metrics(folder, first, request.track, request.model_dump(mode="json"))
-    emit(Stage(name="training", total=plan.steps))
-    emit(Progress(done=first))
-    began, last, pictures = time.monotonic(), float("nan"), plan.batch * (2 if loop.prior is not None else 1)
-
-    def after_step(done: int, figures: Callable[[], dict[str, float]]) -> None:
-        nonlocal last
-        final = done == plan.steps
-        stopping = workspace.stop() and not final
-        watching = done % request.checkpoint_every == 0 or final
-        if done % TELL_EVERY == 0 or watching or stopping or done == first + 1:
-            values = figures()
-            last = values["loss"]
-            values["images_per_second"] = (done - first) * pictures / (time.monotonic() - began)
-            if loop.watched is not None and watching:
-                values["held_out_loss"] = loop.watch()
-            metrics.add(done, values)
-            emit(Progress(done=done, figures=values))
-        else:
-            emit(Progress(done=done))
-        if previews is not None and (done % request.preview_every == 0 or final):
-            previews.paint(done, folder, emit)
-        if watching or stopping:
-            save_checkpoint(folder, done, loop.trainable.state(), loop.optimiser, loop.scaler, request.digest)
-        if stopping:
-            raise Interrupted(f"stopped at step {done} of {plan.steps}; a checkpoint is kept")
-
-    try:
-        loop.run(first, after_step)
-    finally:
-        metrics.close()
-    return last if math.isfinite(last) else metrics.last("loss")

@@ -1,0 +1,56 @@
+"""The training loop as it is watched: figures, previews, checkpoints, and the wish to stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from ..core.errors import Interrupted
+from ..core.events import Emit, Notice, Progress, Stage
+from ..core.workspace import Workspace
+from .checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from .loop import TELL_EVERY, Loop
+from .previews import Previews
+from .trackers import Metrics
+
+
+def run_watched(loop: Loop, workspace: Workspace, previews: Previews | None, emit: Emit) -> float:
+    """Train with checkpoints, previews and metrics; returns the last loss told."""
+    request, plan, folder = loop.request, loop.plan, workspace.folder
+    first = 0
+    if workspace.resume and (kept := checkpoints(folder)):
+        first = load_checkpoint(kept[-1], loop.trainable.state(), loop.optimiser, loop.scaler, request.digest)
+        emit(Notice(text=f"going on from step {first}"))
+    metrics = Metrics(folder, first, request.track, request.model_dump(mode="json"))
+    emit(Stage(name="training", total=plan.steps))
+    emit(Progress(done=first))
+    began, last, pictures = time.monotonic(), float("nan"), plan.batch * (2 if loop.prior is not None else 1)
+
+    def after_step(done: int, figures: Callable[[], dict[str, float]]) -> None:
+        nonlocal last
+        final = done == plan.steps
+        stopping = workspace.stop() and not final
+        watching = done % request.checkpoint_every == 0 or final
+        if done % TELL_EVERY == 0 or watching or stopping or done == first + 1:
+            values = figures()
+            last = values["loss"]
+            values["images_per_second"] = (done - first) * pictures / (time.monotonic() - began)
+            if loop.watched is not None and watching:
+                values["held_out_loss"] = loop.watch()
+            metrics.add(done, values)
+            emit(Progress(done=done, figures=values))
+        else:
+            emit(Progress(done=done))
+        if previews is not None and (done % request.preview_every == 0 or final):
+            previews.paint(done, folder, emit)
+        if watching or stopping:
+            save_checkpoint(folder, done, loop.trainable.state(), loop.optimiser, loop.scaler, request.digest)
+        if stopping:
+            raise Interrupted(f"stopped at step {done} of {plan.steps}; a checkpoint is kept")
+
+    try:
+        loop.run(first, after_step)
+    finally:
+        metrics.close()
+    return last if math.isfinite(last) else metrics.last("loss")
