@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, help="folder of folders of photographs for the autoencoder")
     parser.add_argument("--stage", choices=STAGES, action="append", help="only these stages (default: all)")
     parser.add_argument("--recipe", type=Path, help="a JSON file with recipe values that differ from the default")
+    parser.add_argument("--note", default="", help="what the model card should say besides, of how it was trained")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     options = parser.parse_args()
@@ -37,6 +38,7 @@ def main() -> None:
         photographs=options.photographs,
         stages=tuple(options.stage or STAGES),
         device=options.device,
+        note=options.note,
     )
 
 
@@ -48,6 +50,7 @@ def run(
     photographs: Path | None = None,
     stages: tuple[str, ...] = STAGES,
     device: str = "cpu",
+    note: str = "",
 ) -> None:
     """Run the stages in order; each goes on from its last checkpoint, and a finished one only loads."""
     if "pictures" in stages:
@@ -71,7 +74,7 @@ def run(
         vae = autoencoder.polish(vae, recipe, gallery, photos["train"], folder, device)
     if "export" in stages:
         assert vae is not None and encoders is not None and unet is not None
-        card.export(recipe, gallery, photos, vae, encoders, unet, tokenizer, folder, out)
+        card.export(recipe, gallery, photos, vae, encoders, unet, tokenizer, folder, out, note=note)
 
 
 if __name__ == "__main__":

@@ -118,8 +118,9 @@ def export(
     folder: Path,
     out: Path,
     prompts: int = 240,
+    note: str = "",
 ) -> None:
-    """Write the model folder with its card; an older folder at `out` is replaced."""
+    """Write the model folder with its card; an older folder at `out` is replaced. note: what the card must add."""
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     pipeline = assemble(vae, encoders, unet, tokenizer, recipe).to("cpu")
@@ -145,7 +146,7 @@ def export(
         json.dumps({"scores": scores, "sha256": weights}, indent=1) + "\n", encoding="utf-8"
     )
     (partial / "README.md").write_text(
-        _card(recipe, gallery, photographs, scores, logs, weights, size, prompts), encoding="utf-8"
+        _card(recipe, gallery, photographs, scores, logs, weights, size, prompts, note), encoding="utf-8"
     )
     if out.exists():
         shutil.rmtree(out)
@@ -187,6 +188,7 @@ def _card(
     weights: dict[str, str],
     size: float,
     prompts: int,
+    note: str,
 ) -> str:
     photos = len(photographs["train"])
     held = ", ".join(HELD_OUT_PHOTOGRAPHS)
@@ -235,7 +237,7 @@ without a download, and it knows one small world: cats and dogs of 12 breeds, 12
 
 Times are of the last uninterrupted stretch, scaled to all steps, on the machine that trained it (two CPU cores, shared
 with other work). The UNet predicts v on a scaled-linear schedule with zero terminal SNR.
-`python -m limner.starter.pretrain FOLDER` repeats it.
+`python -m limner.starter.pretrain FOLDER` repeats it. {note}
 
 ## Scores
 
