@@ -114,6 +114,7 @@ class Studio:
             raise LimnerError(
                 f"the label of {str(picture)!r} is not one of a painted picture", "use a picture as Limner wrote it"
             )
+        self._refuse_fetching(request.model)
         marks = zip(request.adapter, label.adapters, strict=True)
         uses = [use.model_copy(update={"path": self._same_adapter(use.path, mark["sha256"])}) for use, mark in marks]
         request = request.model_copy(update={"adapter": tuple(uses)})
@@ -176,6 +177,16 @@ class Studio:
                 methods.get(request.method).Options.model_validate(request.options)
             except ValidationError as error:
                 raise invalid(error) from error
+
+    def _refuse_fetching(self, model: str) -> None:
+        """A picture may come from a stranger: its label alone must not make us download anything."""
+        from .engine.models import must_be_fetched
+
+        if must_be_fetched(model):
+            raise LimnerError(
+                f"the picture was painted with {model!r}, which is not on disk",
+                f"if you trust that model, paint with it once: limner generate PROMPT --model {model}",
+            )
 
     def _tell_other_weights(self, model: str, sha256: str | None, listener: Listener) -> None:
         """Warn when the model of that name no longer has the weights that painted a picture."""

@@ -9,7 +9,7 @@ from PIL import Image
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
 from limner.core.events import Made, Notice, Progress
 from limner.engine.adapters import WEIGHTS
-from limner.engine.labels import read_label
+from limner.engine.labels import read_label, write_png
 from limner.engine.schedulers import SCHEDULERS
 
 
@@ -167,6 +167,16 @@ def test_an_adapter_elsewhere_is_found_by_its_hash(paint, adapter, painted, tiny
     again = studio.again(path, tmp_path / "again")
     assert again.request.adapter[0].path == str(moved)
     assert np.array_equal(pixels(path), pixels(tmp_path / "again" / "0001.png"))
+
+
+def test_a_label_alone_fetches_no_model(paint, tmp_path):
+    """A picture may come from a stranger."""
+    (path,), _ = paint()
+    label = read_label(path)
+    stranger = label.request.model_copy(update={"model": "who/what"})
+    write_png(Image.open(path), tmp_path / "stranger.png", label.model_copy(update={"request": stranger}))
+    with pytest.raises(LimnerError, match=r"painted with 'who/what', which is not on disk; if you trust"):
+        Studio().again(tmp_path / "stranger.png", tmp_path / "again")
 
 
 @pytest.mark.parametrize("change", ["gone", "changed"])

@@ -66,8 +66,21 @@ def _on_disk(location: str) -> Path | None:
         return Path(location)
     from huggingface_hub import try_to_load_from_cache
 
-    index = try_to_load_from_cache(location, "model_index.json")
+    try:
+        index = try_to_load_from_cache(location, "model_index.json")
+    except ValueError:  # no possible name of a repository
+        return None
     return Path(index).parent if isinstance(index, str) else None
+
+
+def must_be_fetched(reference: str) -> bool:
+    """Whether this is a Hugging Face id that is not on disk yet; aliases are known to be what they say."""
+    return reference not in registry.aliases() and _is_hub_id(reference) and _on_disk(reference) is None
+
+
+def _is_hub_id(reference: str) -> bool:
+    parts = reference.split("/")
+    return len(parts) == 2 and all(parts) and not reference.startswith((".", "/", "~"))
 
 
 def resolve(reference: str) -> Model:
@@ -79,7 +92,7 @@ def resolve(reference: str) -> Model:
     folder = Path(reference).expanduser()
     if folder.exists():
         return _from_folder(reference, folder)
-    if reference.count("/") == 1 and not reference.startswith((".", "/", "~")) and all(reference.split("/")):
+    if _is_hub_id(reference):
         index, licence = _hub_index(reference)
         return Model(reference, reference, _family_of(reference, index), None, licence)
     raise unknown("model", reference, aliases)
