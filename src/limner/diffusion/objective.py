@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, cast
 
@@ -47,6 +48,23 @@ def draw(latents: torch.Tensor, steps: int, rng: torch.Generator) -> tuple[torch
     noise = torch.randn(latents.shape, generator=rng, dtype=torch.float32)
     timesteps = torch.randint(steps, (len(latents),), generator=rng)
     return noise.to(latents.device, latents.dtype), timesteps.to(latents.device)
+
+
+def denoising_loss(
+    denoiser: torch.nn.Module,
+    scheduler: Any,
+    latents: torch.Tensor,
+    conditioning: Mapping[str, Any],
+    rng: torch.Generator,
+    min_snr_gamma: float | None,
+) -> torch.Tensor:
+    """Loss of each sample, (n,): noise the latents, let the denoiser predict under `conditioning`, compare."""
+    schedule = schedule_of(scheduler)
+    noise, timesteps = draw(latents, schedule.config["num_train_timesteps"], rng)
+    noisy = schedule.add_noise(latents, noise, timesteps)  # type: ignore[arg-type]
+    predicted = denoiser(noisy, timesteps, **conditioning).sample
+    wanted = target(schedule, latents, noise, timesteps)
+    return weighted_error(predicted, wanted, schedule, timesteps, min_snr_gamma)
 
 
 def weighted_error(

@@ -82,14 +82,12 @@ class StableDiffusion:
         rng: torch.Generator,
         min_snr_gamma: float | None = None,
     ) -> torch.Tensor:
-        from ..diffusion.objective import draw, schedule_of, target, weighted_error
+        from ..diffusion.objective import denoising_loss
 
-        schedule = schedule_of(components.parts["scheduler"])
-        noise, timesteps = draw(latents, schedule.config["num_train_timesteps"], rng)
-        noisy = schedule.add_noise(latents, noise, timesteps)  # type: ignore[arg-type]
-        predicted = components.denoiser(noisy, timesteps, encoder_hidden_states=text["prompt_embeds"]).sample
-        wanted = target(schedule, latents, noise, timesteps)
-        return weighted_error(predicted, wanted, schedule, timesteps, min_snr_gamma)
+        conditioning = {"encoder_hidden_states": text["prompt_embeds"]}
+        return denoising_loss(
+            components.denoiser, components.parts["scheduler"], latents, conditioning, rng, min_snr_gamma
+        )
 
 
 plugin = StableDiffusion()

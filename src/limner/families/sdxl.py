@@ -77,24 +77,15 @@ class StableDiffusionXL:
     ) -> torch.Tensor:
         import torch
 
-        from ..diffusion.objective import draw, schedule_of, target, weighted_error
+        from ..diffusion.objective import denoising_loss
 
-        schedule = schedule_of(components.parts["scheduler"])
-        noise, timesteps = draw(latents, schedule.config["num_train_timesteps"], rng)
-        noisy = schedule.add_noise(latents, noise, timesteps)  # type: ignore[arg-type]
         height, width = (8 * side for side in latents.shape[2:])
         sizes = torch.tensor([height, width, 0, 0, height, width], device=latents.device, dtype=latents.dtype)
-        predicted = components.denoiser(
-            noisy,
-            timesteps,
-            encoder_hidden_states=text["prompt_embeds"],
-            added_cond_kwargs={
-                "text_embeds": text["pooled_prompt_embeds"],
-                "time_ids": sizes.expand(len(latents), -1),
-            },
-        ).sample
-        wanted = target(schedule, latents, noise, timesteps)
-        return weighted_error(predicted, wanted, schedule, timesteps, min_snr_gamma)
+        added = {"text_embeds": text["pooled_prompt_embeds"], "time_ids": sizes.expand(len(latents), -1)}
+        conditioning = {"encoder_hidden_states": text["prompt_embeds"], "added_cond_kwargs": added}
+        return denoising_loss(
+            components.denoiser, components.parts["scheduler"], latents, conditioning, rng, min_snr_gamma
+        )
 
 
 plugin = StableDiffusionXL()
