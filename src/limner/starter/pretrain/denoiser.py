@@ -61,6 +61,17 @@ def signal_to_noise(schedule: DDPMScheduler, steps: torch.Tensor) -> torch.Tenso
     return share / (1 - share)
 
 
+def window(side: int, centre_weight: float) -> torch.Tensor:
+    """How much each place of the latents counts, (side, side) of mean 1: most where the painter puts its subjects.
+
+    A scene's small things, such as the clouds' places, are left open by its caption and can only be learnt as noise;
+    what the subject is, the caption says.
+    """
+    rows, columns = (torch.arange(side) + 0.5) / side - 0.6, (torch.arange(side) + 0.5) / side - 0.5
+    weights = 1 + centre_weight * torch.exp(-(rows[:, None] ** 2 + columns[None] ** 2) / (2 * 0.25**2))
+    return weights / weights.mean()
+
+
 def plainness(scene: Scene) -> float:
     """How often a picture is drawn, relative to others: plain ones first, since most prompts ask for them."""
     style = 1.0 if scene.style == "illustration" else 0.4
@@ -94,9 +105,10 @@ def train(
     unet = build(recipe).to(device)  # pyright: ignore[reportArgumentType]
     schedule = DDPMScheduler(**SCHEDULER)
     trained = len(gallery) - HELD_OUT
+    places = window(latents.shape[-1], recipe.centre_weight).to(device)
     shares = torch.tensor([plainness(scene) for scene in gallery.scenes[:trained]])
 
-    def prediction_error(model: nn.Module, indices: list[int], steps: torch.Tensor, noise: torch.Tensor, seed: str):
+    def squared_error(model: nn.Module, indices: list[int], steps: torch.Tensor, noise: torch.Tensor, seed: str):
         rng = random.Random(seed)
         dropout = recipe.caption_dropout if model is unet else 0.0
         tokens = tokenise(tokenizer, [tell(gallery.scenes[i], rng, dropout) for i in indices]).to(device)
@@ -107,14 +119,14 @@ def train(
             noisy = schedule.add_noise(clean, noise, steps)  # type: ignore[arg-type]
             velocity = model(noisy, steps, states).sample
         wanted = schedule.get_velocity(clean, noise, steps)  # type: ignore[arg-type]
-        return F.mse_loss(velocity.float(), wanted, reduction="none").flatten(1).mean(1)
+        return F.mse_loss(velocity.float(), wanted, reduction="none")
 
     def loss(step: int, rng: torch.Generator):
         n = recipe.denoiser.batch
         indices = torch.multinomial(shares, n, replacement=True, generator=rng).tolist()
         steps = ((torch.arange(n) + torch.rand(n, generator=rng)) * 1000 / n).long()  # stratified
         noise = torch.randn(n, *latents.shape[1:], generator=rng)
-        errors = prediction_error(unet, indices, steps, noise, f"{recipe.seed}/{step}")
+        errors = (places * squared_error(unet, indices, steps, noise, f"{recipe.seed}/{step}")).mean((1, 2, 3))
         ratio = signal_to_noise(schedule, steps).to(errors.device)
         return (errors * (recipe.snr_cap / ratio).clamp(max=1)).mean(), {}
 
@@ -124,7 +136,7 @@ def train(
         steps = torch.linspace(0, 999, 128).long()
         noise = torch.randn(128, *latents.shape[1:], generator=rng)
         indices = list(range(trained, trained + 128))
-        errors = prediction_error(model, indices, steps, noise, "unseen")
+        errors = squared_error(model, indices, steps, noise, "unseen").mean((1, 2, 3))
         return {"unseen_loss": errors.mean().item(), "unseen_loss_noisy": errors[steps >= 400].mean().item()}
 
     return fit("denoiser", unet, recipe.denoiser, loss, folder, seed=recipe.seed, evaluate=evaluate).eval()

@@ -53,9 +53,10 @@ class Recipe(BaseModel):
     unet_channels: tuple[int, ...] = (64, 128, 224)
     caption_dropout: float = 0.1
     snr_cap: float = 5.0
+    centre_weight: float = 2.0
     autoencoder: Stage = Stage(steps=7000, batch=16, learning_rate=1.5e-3, decay=0.3, ema=0.995)
     contrastive: Stage = Stage(
-        steps=300, batch=192, learning_rate=1e-3, warmup=50, weight_decay=0.05, decay=0.5, ema=0.98
+        steps=1200, batch=192, learning_rate=1e-3, warmup=50, weight_decay=0.05, decay=0.5, ema=0.98
     )
     latent_noise: float = 0.05
     decoder: Stage = Stage(steps=1500, batch=16, learning_rate=1.5e-3, decay=0.5, ema=0.995)
