@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from .core.runs import Artifact, Run, Status
 from .core.workspace import Workspace
 from .registry import aliases
 from .store.files import explained, sha256_of, sweep
-from .store.locks import held, is_held
+from .store.locks import Held, held
 from .store.paths import cache_folder, home
 from .store.runs import Store
 
@@ -64,22 +65,31 @@ class Studio:
         """
         if resume:
             interrupted = self._to_resume(absolute(request, aliases()))
-            if out is not None:
-                interrupted = self.store.update(interrupted.id, out=_place(out))
-            return self.execute(interrupted, resume=True, listener=listener, stop=stop)
+            return self.execute(interrupted, out, resume=True, listener=listener, stop=stop)
         return self.execute(self.submit(request, out, parent), listener=listener, stop=stop)
 
     def execute(
-        self, run: Run, *, resume: bool = False, listener: Listener = _silent, stop: Callable[[], bool] = _never
+        self,
+        run: Run,
+        out: str | Path | None = None,
+        *,
+        resume: bool = False,
+        listener: Listener = _silent,
+        stop: Callable[[], bool] = _never,
     ) -> Run:
-        """Carry out a recorded run. Its events go to `listener`, `stop` is asked between steps."""
+        """Carry out a recorded run; `out` overrules where its result was to go.
+
+        Its events go to `listener`, `stop` is asked between steps.
+        """
         folder = self.store.folder(run.id)
-        out = Path(run.out) if run.out else folder / "out"
+        place = run.out if out is None else _place(out)
+        out = Path(place) if place else folder / "out"
         workspace = Workspace(run.id, folder, out, cache_folder(self.home), resume, stop)
         with held(folder):
-            self.store.update(run.id, status=Status.RUNNING, started=run.started or datetime.now(UTC), error=None)
-            for place in (out, out.parent, folder):
-                sweep(place)
+            began = run.started or datetime.now(UTC)
+            self.store.update(run.id, status=Status.RUNNING, out=place, started=began, error=None)
+            for littered in (out, out.parent, folder):
+                sweep(littered)
             try:
                 with explained(out):
                     from .engine.execute import execute
@@ -157,9 +167,16 @@ class Studio:
 
     def _settled(self, run: Run) -> Run:
         """The run, marked as interrupted where the program that carried it out is gone."""
-        if run.status is not Status.RUNNING or is_held(self.store.folder(run.id)):
+        if run.status is not Status.RUNNING:
             return run
-        return self._finish(run, Status.INTERRUPTED, "the program that carried it out ended")
+        with suppress(Held), held(self.store.folder(run.id)):
+            run = self.store.get(run.id)
+            if run.status is Status.RUNNING:
+                told = self.store.events(run.id)
+                last = told[-1][1] if told else run.started
+                error = "the program that carried it out ended"
+                return self.store.update(run.id, status=Status.INTERRUPTED, error=error, finished=last)
+        return run
 
     def _maker(self, picture: Path) -> str | None:
         """The id of the run that made exactly this file, None where the history does not know it."""
@@ -192,7 +209,8 @@ class Studio:
         """Warn when the model of that name no longer has the weights that painted a picture."""
         from .engine.models import resolve
 
-        if sha256 is not None and resolve(model).fingerprint != sha256:
+        here = resolve(model).fingerprints()
+        if sha256 is not None and here and sha256 not in here:
             listener(
                 Notice(text=f"{model!r} has other weights now, so the pictures will not be the same", level="warning")
             )

@@ -12,7 +12,6 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
 from limner import LimnerError
 from limner.engine import models
-from limner.engine.loop import Loop
 from limner.store.files import explained, sha256_of
 
 CPU = torch.device("cpu")
@@ -22,10 +21,14 @@ def test_the_fingerprint_is_the_hash_of_the_weights(tiny_sd, tmp_path):
     folder = shutil.copytree(tiny_sd, tmp_path / "model")
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
     model = models.resolve(str(folder))
-    first = model.fingerprint
-    assert first == sha256_of(weights)
+    first = model.fingerprint(torch.float32)
+    assert first == sha256_of(weights) == model.fingerprint(torch.bfloat16)
     weights.write_bytes(weights.read_bytes() + b" ")
-    assert model.fingerprint == sha256_of(weights) != first, "a file that changed is read again"
+    assert model.fingerprint(torch.float32) == sha256_of(weights) != first, "a file that changed is read again"
+    weights.with_name("diffusion_pytorch_model.fp16.safetensors").write_bytes(b"half")
+    assert model.fingerprint(torch.float32) == sha256_of(weights)
+    half = hashlib.sha256(b"half").hexdigest()
+    assert model.fingerprint(torch.float16) == half and model.fingerprints() == {half, sha256_of(weights)}
 
 
 def test_the_fingerprint_of_a_hub_model_is_known_once_it_is_on_disk(tmp_path, monkeypatch):
@@ -34,7 +37,7 @@ def test_the_fingerprint_of_a_hub_model_is_known_once_it_is_on_disk(tmp_path, mo
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     model = models.Model("who/what", "who/what", "sd", None, "unknown")
-    assert model.fingerprint is None
+    assert model.fingerprints() == set() and models.must_be_fetched("who/what")
     repository = tmp_path / "models--who--what"
     snapshot = repository / "snapshots" / ("c" * 40)
     (snapshot / "unet").mkdir(parents=True)
@@ -42,11 +45,12 @@ def test_the_fingerprint_of_a_hub_model_is_known_once_it_is_on_disk(tmp_path, mo
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text("c" * 40)
     (snapshot / "model_index.json").write_text("{}")
+    assert models.must_be_fetched("who/what"), "an index alone is no model"
     (repository / "blobs" / ("a" * 64)).write_bytes(b"weights")
     (snapshot / "unet" / "diffusion_pytorch_model.safetensors").symlink_to(repository / "blobs" / ("a" * 64))
-    assert model.fingerprint == "a" * 64
+    assert model.fingerprint(torch.float32) == "a" * 64 and not models.must_be_fetched("who/what")
     (snapshot / "unet" / "more.safetensors").symlink_to(repository / "blobs" / ("a" * 64))
-    assert model.fingerprint == hashlib.sha256(b"a" * 128).hexdigest()
+    assert model.fingerprint(torch.float32) == hashlib.sha256(b"a" * 128).hexdigest()
 
 
 def test_half_precision_takes_the_fp16_files(tiny_sd, tmp_path):
@@ -95,10 +99,11 @@ def test_a_disk_that_is_full_while_downloading_is_told_as_such(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "blob"))
 
 
-def test_fp16_training_scales_its_loss(tiny_sd):
-    components = models.load(models.resolve(str(tiny_sd)), torch.float32, CPU)
-    fields = dict.fromkeys(("request", "plan", "family", "trainable", "optimiser", "subject", "prior", "watched"))
-    scaled, plain = (
-        Loop(components=components, autocast=autocast, **fields) for autocast in (torch.float16, torch.bfloat16)
-    )
-    assert scaled.scaler.is_enabled() and not plain.scaler.is_enabled()
+def test_a_network_that_fails_is_told():
+    from huggingface_hub.errors import HTTPError
+
+    with (
+        pytest.raises(LimnerError, match=r"'sdxl' is not on disk and could not be fetched \(timed out"),
+        models.hub_errors_told("sdxl"),
+    ):
+        raise HTTPError("timed out while reading model.safetensors")

@@ -227,6 +227,52 @@ def test_learning_lowers_the_loss(learn):
     assert watched[-1] < watched[0]
 
 
+@pytest.fixture
+def scaling(monkeypatch):
+    """Scale the loss from this scale on, as fp16 training on a GPU does; here on a CPU in fp32."""
+    import torch
+
+    scaler = torch.amp.GradScaler
+
+    def start(scale):
+        def made(device, enabled):
+            return scaler(device, init_scale=scale, enabled=True)
+
+        monkeypatch.setattr(torch.amp, "GradScaler", made)
+
+    return start
+
+
+def test_a_scaled_loss_learns_the_same(learn, scaling):
+    plain = load_file(learn(out="plain", precision="fp32")[0] / WEIGHTS)
+    scaling(2.0**10)
+    scaled = load_file(learn(out="scaled", precision="fp32")[0] / WEIGHTS)
+    assert all(np.allclose(plain[name], scaled[name], atol=1e-5) for name in plain)
+
+
+def test_steps_whose_scaled_gradients_overflow_are_skipped(learn, scaling):
+    scaling(2.0**127)
+    folder, _ = learn(steps=12, precision="fp32", checkpoint_every=50, prior_weight=100)
+    told = metrics(folder)
+    assert "gradient_norm" not in told[0] and told[-1]["step"] == 12
+    assert "Infinity" not in (folder / "metrics.jsonl").read_text()
+
+
+def test_a_preview_that_fails_does_not_end_the_run(learn, monkeypatch):
+    from limner.engine.previews import Previews
+
+    def fail(self, step, folder, emit):
+        raise LimnerError("the model painted NaN (a black picture)")
+
+    monkeypatch.setattr(Previews, "paint", fail)
+    folder, events = learn(preview_every=2)
+    assert (folder / WEIGHTS).is_file()
+    assert [event.text[:20] for event in events if isinstance(event, Notice) and event.level == "warning"] == [
+        "no preview of step 2",
+        "no preview of step 4",
+    ]
+
+
 @pytest.mark.skipif(not importlib.util.find_spec("tensorboard"), reason="tensorboard is not installed")
 def test_tracks_with_tensorboard(learn, home):
     folder, _ = learn(track=("tensorboard",))

@@ -48,7 +48,7 @@ class Components:
 
     denoiser: the UNet or transformer. parts: every part by its diffusers name ("unet", "vae", "text_encoder" ...).
     denoiser_name: key of the denoiser in `parts`. architecture: as the modelspec standard names it;
-    base_version: as kohya's `ss_base_model_version` does.
+    base_version: as kohya's `ss_base_model_version` does. dtype: that the weights were loaded in.
     """
 
     parts: dict[str, Any]

@@ -12,12 +12,17 @@ def encode(vae: Any, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor
     """Pictures (n, 3, h, w) from -1 to 1 -> fp32 latents (n, c, h/8, w/8), drawn from the posterior and scaled.
 
     It is done in fp32 whatever the weights' format: several autoencoders overflow in fp16, and bf16 would round
-    latents that are encoded once and learnt from a thousand times.
+    latents that are encoded once and learnt from a thousand times. Pictures go one by one, as large ones need the
+    memory.
     """
     weight = next(vae.parameters())
-    kept = weight.dtype
-    moments = vae.to(torch.float32).encode(pixels.to(weight.device, torch.float32)).latent_dist
-    vae.to(kept)
-    noise = torch.randn(moments.mean.shape, generator=rng).to(moments.mean)
+    kept, device = weight.dtype, weight.device
+    try:
+        vae.to(torch.float32)
+        posteriors = [vae.encode(picture[None].to(device, torch.float32)).latent_dist for picture in pixels]
+    finally:
+        vae.to(kept)
+    mean, std = (torch.cat([getattr(one, name) for one in posteriors]) for name in ("mean", "std"))
+    noise = torch.randn(mean.shape, generator=rng).to(mean)
     shift = vae.config.get("shift_factor") or 0.0
-    return (moments.mean + moments.std * noise - shift) * vae.config.scaling_factor
+    return (mean + std * noise - shift) * vae.config.scaling_factor

@@ -6,6 +6,9 @@ from typing import Any
 
 import torch
 
+_NO_SUCH_FILES = ("no such modeling files are available", "Error no file named")
+"""What diffusers and transformers say where a model has no files of a variant."""
+
 
 def load_pipeline(kind: Any, location: str, dtype: torch.dtype, **options: Any) -> Any:
     """`kind.from_pretrained`, from safetensors only; for half precision from the fp16 files, where there are such.
@@ -17,6 +20,6 @@ def load_pipeline(kind: Any, location: str, dtype: torch.dtype, **options: Any) 
         try:
             return kind.from_pretrained(location, variant="fp16", **options)
         except (OSError, ValueError) as error:
-            if "fp16" not in str(error):
+            if not any(text in str(error) for text in _NO_SUCH_FILES):
                 raise
     return kind.from_pretrained(location, **options)

@@ -92,7 +92,7 @@ def check_base(adapter: Adapter, model: Model, architecture: str, emit: Emit) ->
             f"adapter {adapter.name!r} was made for {trained_on!r} ({made_for}), not for {model.reference!r}",
             f"use --model {trained_on}",
         )
-    if base.get("fingerprint") not in (None, model.fingerprint):
+    if base.get("fingerprint") not in (None, *model.fingerprints()):
         emit(
             Notice(
                 text=f"adapter {adapter.name!r} was trained on {trained_on!r} and may not suit {model.reference!r}",

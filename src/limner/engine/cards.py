@@ -20,7 +20,7 @@ def header(
     base = {
         "reference": request.model,
         "architecture": components.architecture,
-        "fingerprint": model.fingerprint,
+        "fingerprint": model.fingerprint(components.dtype),
         "licence": model.licence,
     }
     ours = {
@@ -72,7 +72,7 @@ def model_card(
     front = f"---\nbase_model: {json.dumps(request.model)}\nlicense: {model.licence}\nlibrary_name: diffusers\n"
     front += f"instance_prompt: {json.dumps(request.instance_prompt)}\n"
     front += f"tags: [{request.method}, dreambooth, text-to-image, limner]\n---\n"
-    if model.location.startswith(str(files("limner"))):
+    if Path(model.location).is_relative_to(str(files("limner"))):
         imports, base = "from importlib.resources import files\n\n", 'files("limner.starter") / "weights"'
     else:
         imports, base = "", json.dumps(Path(model.location).name if Path(model.location).is_dir() else model.location)

@@ -71,5 +71,6 @@ def load_checkpoint(
         index, _, name = key.partition(".")
         state.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    scaler.load_state_dict(facts["scaler"])
+    if facts["scaler"]:  # none where the run began in a format that needs no scaling
+        scaler.load_state_dict(facts["scaler"])
     return int(facts["step"])

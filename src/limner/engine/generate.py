@@ -65,7 +65,11 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
                 index=index,
                 seed=seeds[index],
                 version=version("limner"),
-                model={"reference": request.model, "sha256": model.fingerprint, "licence": model.licence},
+                model={
+                    "reference": request.model,
+                    "sha256": model.fingerprint(components.dtype),
+                    "licence": model.licence,
+                },
                 adapters=tuple(
                     {"name": adapter.name, "path": use.path, "sha256": adapter.sha256, "weight": use.weight}
                     for adapter, use in zip(adapters, request.adapter, strict=True)

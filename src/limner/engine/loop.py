@@ -110,8 +110,9 @@ class Loop:
 
             def figures(loss: torch.Tensor = loss, norm: torch.Tensor = norm, step: int = step) -> dict[str, float]:
                 values = {"loss": loss.item(), "gradient_norm": norm.item(), "learning_rate": self.plan.rate(step)}
-                # while a scaler finds its scale, it skips steps whose gradients overflow
-                if not math.isfinite(values["loss"]) or not (math.isfinite(values["gradient_norm"]) or scaled):
+                if scaled and self.scaler.get_scale() >= 1 and not math.isfinite(values["gradient_norm"]):
+                    del values["gradient_norm"]  # the scaler skips such a step, and lowers its scale
+                if not all(map(math.isfinite, values.values())):
                     raise LimnerError(
                         f"loss or gradient is no finite number at step {step + 1}: training diverged",
                         "use a lower --learning-rate or --precision fp32",

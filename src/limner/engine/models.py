@@ -42,16 +42,27 @@ class Model:
         """Request values that suit this model: the family's, overruled by the alias's own."""
         return {**self.family.facts.defaults, **(self.alias.defaults if self.alias else {})}
 
-    @property
-    def fingerprint(self) -> str | None:
-        """SHA-256 of the denoiser's weights file, or of its parts' hashes in order; None while it is not on disk."""
-        folder = _on_disk(self.location)
-        weights = sorted((folder / "unet").glob("*.safetensors")) if folder else []
-        full = [path for path in weights if ".fp16" not in path.suffixes] or weights
-        hashes = [_weights_sha256(path.resolve(), path.stat().st_mtime_ns) for path in full]
+    def fingerprint(self, dtype: torch.dtype) -> str | None:
+        """SHA-256 of the denoiser's weights in the files that this number format is loaded from.
+
+        Of several files, it is that of their hashes in order. None while they are not on disk.
+        """
+        half = dtype in (torch.float16, torch.bfloat16)
+        full, fp16 = self._weights()
+        hashes = [_weights_sha256(path.resolve(), path.stat().st_mtime_ns) for path in (half and fp16) or full or fp16]
         if len(hashes) > 1:
             return hashlib.sha256("".join(hashes).encode()).hexdigest()
         return hashes[0] if hashes else None
+
+    def fingerprints(self) -> set[str]:
+        """The fingerprints in all formats that are on disk."""
+        return {known for dtype in (torch.float32, torch.float16) if (known := self.fingerprint(dtype))}
+
+    def _weights(self) -> tuple[list[Path], list[Path]]:
+        """The denoiser's weights files, full and fp16."""
+        folder = _on_disk(self.location)
+        found = sorted((folder / "unet").glob("*.safetensors")) if folder else []
+        return [path for path in found if ".fp16" not in path.name], [path for path in found if ".fp16" in path.name]
 
 
 @cache
@@ -74,8 +85,11 @@ def _on_disk(location: str) -> Path | None:
 
 
 def must_be_fetched(reference: str) -> bool:
-    """Whether this is a Hugging Face id that is not on disk yet; aliases are known to be what they say."""
-    return reference not in registry.aliases() and _is_hub_id(reference) and _on_disk(reference) is None
+    """Whether this is a Hugging Face id whose weights are not on disk; aliases are known to be what they say."""
+    if reference in registry.aliases() or not _is_hub_id(reference) or Path(reference).expanduser().exists():
+        return False
+    folder = _on_disk(reference)
+    return folder is None or not list((folder / "unet").glob("*.safetensors"))
 
 
 def _is_hub_id(reference: str) -> bool:
@@ -176,10 +190,10 @@ def hub_errors_told(reference: str) -> Iterator[None]:
         raise LimnerError(
             f"model {reference!r} is not on the Hugging Face hub", "check the name, or set HF_TOKEN"
         ) from error
-    except (OSError, ValueError, hub.HfHubHTTPError) as error:
+    except (OSError, ValueError, hub.HTTPError) as error:
         if isinstance(error, LimnerError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             raise
-        if "safetensors" in str(error):
+        if "safetensors" in str(error) and not isinstance(error, hub.HTTPError):
             raise LimnerError(
                 f"model {reference!r} has no complete safetensors weights; pickles are refused, as they can run code",
                 "use a version of the model in safetensors, or fetch it again",

@@ -38,7 +38,7 @@ def check_resolution(request: TrainRequest, multiple: int) -> None:
     wished = request.resolution
     if wished is not None and wished % multiple:
         raise LimnerError(
-            f"resolution {wished} is not a multiple of {multiple}", f"use {round(wished / multiple) * multiple}"
+            f"resolution {wished} is not a multiple of {multiple}", f"use {max(1, round(wished / multiple)) * multiple}"
         )
 
 

@@ -166,7 +166,7 @@ def encode_all(
         pipeline = family.pipeline(components, "text2image")
         painted = class_pictures(
             pipeline,
-            model.fingerprint or model.location,
+            model.fingerprint(components.dtype) or model.location,
             request.class_prompt,
             plan.class_pictures,
             plan.resolution,

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
-from ..core.errors import Interrupted
+from ..core.errors import Interrupted, LimnerError
 from ..core.events import Emit, Notice, Progress, Stage
 from ..core.workspace import Workspace
 from .checkpoint import checkpoints, load_checkpoint, save_checkpoint
@@ -42,10 +42,13 @@ def run_watched(loop: Loop, workspace: Workspace, previews: Previews | None, emi
             emit(Progress(done=done, figures=values))
         else:
             emit(Progress(done=done))
-        if previews is not None and (done % request.preview_every == 0 or final):
-            previews.paint(done, folder, emit)
         if watching or stopping:
             save_checkpoint(folder, done, loop.trainable.state(), loop.optimiser, loop.scaler, request.digest)
+        if previews is not None and (done % request.preview_every == 0 or final):
+            try:
+                previews.paint(done, folder, emit)
+            except LimnerError as error:
+                emit(Notice(text=f"no preview of step {done}: {error}", level="warning"))
         if stopping:
             raise Interrupted(f"stopped at step {done} of {plan.steps}; a checkpoint is kept")
 

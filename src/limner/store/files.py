@@ -23,11 +23,15 @@ _STALE = 24 * 3600.0
 
 _FULL = ("no space is left to write {path}", "free some disk space, or choose a folder on another disk")
 _DENIED = ("no permission to use {path}", "change its permissions, or choose another folder")
+_NO_LOCKS = ("the disk of {path} knows no locks", "set LIMNER_HOME to a folder on a local disk")
 _REASONS = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
     errno.EACCES: _DENIED,
     errno.EPERM: _DENIED,
+    errno.ENOLCK: _NO_LOCKS,
+    errno.ENOSYS: _NO_LOCKS,
+    errno.EOPNOTSUPP: _NO_LOCKS,
     errno.EROFS: ("{path} is on a read-only disk", "choose a folder on another disk"),
     errno.ENOTDIR: ("{path} needs a folder where there is a file", "move that file away, or choose another folder"),
     errno.EEXIST: ("{path} should be a folder but is a file", "move that file away, or choose another folder"),
@@ -134,7 +138,11 @@ def _name_anew(file: Path, path: Path) -> None:
         raise
     except OSError:
         path.touch(exist_ok=False)
-        os.replace(file, path)
+        try:
+            os.replace(file, path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
 
 def sweep(folder: Path) -> None:

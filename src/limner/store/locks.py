@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from limner.core.errors import LimnerError
 
+from .files import explained
+
+
+class Held(LimnerError):
+    """Another program carries out the run."""
+
 
 @contextmanager
 def held(folder: Path) -> Generator[None]:
-    """Hold a run's folder; LimnerError when another program does."""
+    """Hold a run's folder; Held when another program does, LimnerError when the disk knows no locks."""
+    lock = FileLock(folder / "lock", blocking=False, fallback_to_soft=False)
+    with explained(folder):
+        try:
+            lock.acquire()
+        except Timeout as error:
+            problem = f"run {folder.name} is being carried out by another program"
+            raise Held(problem, "wait until that ends, or stop it") from error
     try:
-        with FileLock(folder / "lock", blocking=False):
-            yield
-    except Timeout as error:
-        raise LimnerError(
-            f"run {folder.name} is being carried out by another program", "wait until that ends, or stop it"
-        ) from error
+        yield
+    finally:
+        lock.release()
 
 
 def is_held(folder: Path) -> bool:
     """Whether some program carries out this run now."""
-    try:
-        with held(folder):
-            return False
-    except LimnerError:
-        return True
+    with suppress(Held), held(folder):
+        return False
+    return True
