@@ -58,6 +58,6 @@ class Recipe(BaseModel):
     contrastive: Stage = Stage(
         steps=1200, batch=192, learning_rate=1e-3, warmup=50, weight_decay=0.05, decay=0.5, ema=0.98
     )
-    latent_noise: float = 0.05
-    decoder: Stage = Stage(steps=1500, batch=16, learning_rate=1.5e-3, decay=0.5, ema=0.995)
-    denoiser: Stage = Stage(steps=16_500, batch=32, learning_rate=8e-4, warmup=200, decay=0.55, ema=0.998)
+    latent_noise: float = 0.1
+    decoder: Stage = Stage(steps=1500, batch=16, learning_rate=1.5e-3, warmup=50, decay=0.6, ema=0.995)
+    denoiser: Stage = Stage(steps=15_600, batch=32, learning_rate=8e-4, warmup=200, decay=0.55, ema=0.998)
