@@ -133,7 +133,9 @@ class TrainRequest(Request):
     class_pictures: int | None = Field(
         default=None, ge=1, le=100_000, description="Class pictures that the base model paints."
     )
-    min_snr_gamma: float | None = Field(default=5.0, gt=0, description="Min-SNR loss weighting (arXiv 2303.09556).")
+    min_snr_gamma: float | None = Field(
+        default=None, gt=0, description="Min-SNR loss weighting (arXiv 2303.09556); 5 is usual (default: off)."
+    )
     held_out: int = Field(
         default=1, ge=0, le=1000, description="Pictures kept from training, to watch for overfitting."
     )

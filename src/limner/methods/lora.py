@@ -88,12 +88,15 @@ class Lora:
         return Attached(components, rank, options.alpha or float(rank), endings, seed)
 
     def save(self, trainable: Attached, path: Path, header: Mapping[str, str]) -> None:
-        """Write the layout that diffusers itself writes, with rank and alpha in the header."""
-        from diffusers.utils import convert_state_dict_to_diffusers
+        """Write PEFT's names under the part's own, with rank and alpha in the header.
+
+        Not diffusers' older names: its converter knows only the attention layers, and its loader leaves those out of a
+        file where both kinds of name stand.
+        """
         from peft.utils import get_peft_model_state_dict
         from safetensors.torch import save_file
 
-        state = convert_state_dict_to_diffusers(get_peft_model_state_dict(trainable.model, adapter_name=ADAPTER))
+        state = get_peft_model_state_dict(trainable.model, adapter_name=ADAPTER)
         tensors = {f"{trainable.prefix}.{name}": tensor.contiguous().cpu() for name, tensor in state.items()}
         config = {
             f"{trainable.prefix}.{name}": value
