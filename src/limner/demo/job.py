@@ -22,6 +22,7 @@ from .page import Pair, write_page
 
 CHARACTER, CLASS, IDENTIFIER = "ziggy", "cat", "sks"
 PICTURES, STEPS, SEED, GUIDANCE = 8, 30, 42, 7.5
+PRIOR_WEIGHT = 0.5  # the character is far from any cat that the starter knows, and few steps must do
 GUIDANCES = (1.5, 5.0, 7.5, 12.5)
 PROMPTS = (
     "a photo of sks cat on the beach",
@@ -75,7 +76,9 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
         shutil.rmtree(out / name, ignore_errors=True)
     studio = Studio()
     photographs = paint_character(out / "photographs")
-    training = TrainRequest(data=str(out / "photographs"), class_word=CLASS, identifier=IDENTIFIER)
+    training = TrainRequest(
+        data=str(out / "photographs"), class_word=CLASS, identifier=IDENTIFIER, prior_weight=PRIOR_WEIGHT
+    )
     studio.run(training, out / "adapter", listener=listener, stop=stop)
     columns: list[tuple[AdapterUse | None, float]] = [(None, GUIDANCE)]
     adapter = AdapterUse(path=str(out / "adapter"))
@@ -98,7 +101,7 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
         for p, row in zip(PROMPTS, painted, strict=True)
     ]
     command = f"limner train {shlex.quote(training.data)} --class {CLASS} --identifier {IDENTIFIER} "
-    command += f"--out {shlex.quote(str(out / 'adapter'))}"
+    command += f"--prior-weight {PRIOR_WEIGHT} --out {shlex.quote(str(out / 'adapter'))}"
     shown = [path.relative_to(out).as_posix() for path in photographs]
     write_page(out, shown, pairs, out / "adapter" / "metrics.jsonl", command, (time.monotonic() - began) / 60)
     return out / "index.html"

