@@ -128,8 +128,9 @@ def test_killed_while_it_writes_a_checkpoint(home, tmp_path):
         optimiser.step()
         weight.data.fill_(number)
 
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
     step_to(1)
-    checkpoint.save_checkpoint(tmp_path, 1, {"w": weight}, optimiser, "a" * 64)
+    checkpoint.save_checkpoint(tmp_path, 1, {"w": weight}, optimiser, scaler, "a" * 64)
     writes = 0
     for allowed in range(100):
         folder = tmp_path / f"copy-{allowed}"
@@ -147,20 +148,20 @@ def test_killed_while_it_writes_a_checkpoint(home, tmp_path):
             return call
 
         step_to(1)
-        checkpoint.save_checkpoint(folder, 1, {"w": weight}, optimiser, "a" * 64)
+        checkpoint.save_checkpoint(folder, 1, {"w": weight}, optimiser, scaler, "a" * 64)
         step_to(2)
         with pytest.MonkeyPatch.context() as patch:
             for name in ("replace", "rename", "fsync", "mkdir"):
                 patch.setattr(os, name, guard(getattr(os, name)))
             patch.setattr(checkpoint, "save_file", guard(checkpoint.save_file))
             try:
-                checkpoint.save_checkpoint(folder, 2, {"w": weight}, optimiser, "a" * 64)
+                checkpoint.save_checkpoint(folder, 2, {"w": weight}, optimiser, scaler, "a" * 64)
                 finished = True
             except Killed:
                 finished = False
         newest = checkpoint.checkpoints(folder)[-1]
         found = torch.zeros(3)
-        step = checkpoint.load_checkpoint(newest, {"w": found}, optimiser, "a" * 64)
+        step = checkpoint.load_checkpoint(newest, {"w": found}, optimiser, scaler, "a" * 64)
         assert found.tolist() == [step] * 3
         writes += 1
         if finished:
