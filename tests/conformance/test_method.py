@@ -136,25 +136,6 @@ def test_stock_diffusers_paints_the_same(family, components, folder, model, adap
     assert np.abs(base - ours).max() > 10, "the adapter is too weak to tell anything"
 
 
-def test_every_learnt_tensor_acts_when_painting(family, method, folder, latents, text, tmp_path):
-    """Whatever layers learn: what the file adds to the base is what was learnt, also by stock diffusers."""
-    for preset in family.facts.lora_targets:
-        components = family.load(str(folder), torch.float32, torch.device("cpu"))
-        trainable = method.attach(components, family.facts, method.Options(targets=preset), 1)
-        learn(family, components, trainable, latents, text)
-        with torch.no_grad():
-            taught = family.loss(components, latents, text, rng())
-        (tmp_path / preset).mkdir()
-        method.save(trainable, tmp_path / preset / WEIGHTS, {})
-        components = family.load(str(folder), torch.float32, torch.device("cpu"))
-        with torch.no_grad():
-            base = family.loss(components, latents, text, rng())
-            with adapters_on(family.pipeline(components, "text2image"), [open_adapter(str(tmp_path / preset))], [1]):
-                merged = family.loss(components, latents, text, rng())
-        assert not torch.allclose(base, taught, rtol=1e-3), preset
-        assert torch.allclose(merged, taught, rtol=1e-3), preset
-
-
 def test_adapters_leave_the_base_as_it_was(family, components, model, adapter):
     pipeline = family.pipeline(components, "text2image")
     before, base = bits(components), picture(pipeline)

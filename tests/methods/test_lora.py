@@ -10,6 +10,7 @@ from safetensors import safe_open
 
 from limner import registry
 from limner.core.errors import LimnerError
+from limner.engine.adapters import adapters_on, open_adapter
 from limner.methods.lora import Options
 
 LORA = registry.methods.get("lora")
@@ -90,3 +91,29 @@ def test_bad_options_are_refused(options):
 def test_empty_targets_are_refused(components, targets):
     with pytest.raises(LimnerError):
         attach(components, targets=targets)
+
+
+@pytest.mark.parametrize("preset", SD.facts.lora_targets)
+def test_every_learnt_layer_acts_when_painting(components, tiny_sd, tmp_path, preset):
+    """What the saved file adds to the base is what was learnt, whichever layers learnt."""
+
+    def loss(parts):
+        latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            text = {name: value.expand(2, -1, -1) for name, value in SD.encode_text(parts, ["a dog"]).items()}
+            return SD.loss(parts, latents, text, torch.Generator().manual_seed(2))
+
+    base = loss(components)
+    trainable = attach(components, targets=preset, rank=4)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for name, tensor in trainable.state().items():
+            if ".lora_B" in name:
+                tensor.normal_(std=0.1, generator=generator)
+    taught = loss(components)
+    LORA.save(trainable, tmp_path / "rex.safetensors", {})
+    fresh = SD.load(str(tiny_sd), torch.float32, torch.device("cpu"))
+    with adapters_on(SD.pipeline(fresh, "text2image"), [open_adapter(str(tmp_path / "rex.safetensors"))], [1]):
+        painted = loss(fresh)
+    assert not torch.allclose(base, taught, rtol=1e-3)
+    assert torch.allclose(painted, taught, rtol=1e-3)

@@ -7,7 +7,6 @@ from importlib.metadata import version
 
 from PIL import Image
 
-from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Notice, Progress, Stage
 from ..core.requests import GenerateRequest
 from ..core.workspace import Workspace
@@ -18,6 +17,7 @@ from .devices import memory_told, pick_device, pick_dtype
 from .labels import Label, write_png
 from .painting import paint
 from .schedulers import apply_scheduler, check_scheduler
+from .sides import check_side
 
 LESS_MEMORY = "use a smaller --batch, --width and --height, or another --precision"
 
@@ -28,7 +28,8 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
     device = pick_device(request.device)
     dtype = pick_dtype(request.precision, device)
     check_scheduler(request.scheduler)
-    check_sides(request, model.family.facts.multiple)
+    check_side("height", request.height, model.family.facts.multiple)
+    check_side("width", request.width, model.family.facts.multiple)
     adapters = [open_adapter(use.path) for use in request.adapter]
     emit(Stage(name="loading"))
     with memory_told(LESS_MEMORY):
@@ -78,14 +79,6 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
             path = write_numbered(workspace.out, ".png", partial(write_png, Image.fromarray(pixels), label=label))
             details = {"seed": seeds[index], "index": index, "prompt": request.prompt}
             emit(Made(what="picture", path=str(path), sha256=sha256_of(path), details=details))
-
-
-def check_sides(request: GenerateRequest, multiple: int) -> None:
-    """Refuse a side in pixels that the model's latents cannot have."""
-    for name, wished in (("height", request.height), ("width", request.width)):
-        if wished is not None and wished % multiple:
-            nearest = max(1, round(wished / multiple)) * multiple
-            raise LimnerError(f"{name} {wished} is not a multiple of {multiple}", f"use {nearest}")
 
 
 def tell_truncation(parts: dict[str, object], prompt: str, emit: Emit) -> None:

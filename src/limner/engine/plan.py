@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..core.errors import LimnerError
 from ..core.requests import TrainRequest
 from ..data.folder import Scan
 
@@ -31,15 +30,6 @@ class Plan:
             self.schedule
         ]
         return self.learning_rate * rise * fall
-
-
-def check_resolution(request: TrainRequest, multiple: int) -> None:
-    """Refuse a side in pixels that the model's latents cannot have."""
-    wished = request.resolution
-    if wished is not None and wished % multiple:
-        raise LimnerError(
-            f"resolution {wished} is not a multiple of {multiple}", f"use {max(1, round(wished / multiple)) * multiple}"
-        )
 
 
 def make_plan(request: TrainRequest, scan: Scan, defaults: dict[str, object], native: int) -> Plan:

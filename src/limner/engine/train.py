@@ -23,9 +23,10 @@ from .cards import header, model_card
 from .devices import autocast_dtype, memory_told, pick_device, pick_dtype
 from .examples import Examples, encode
 from .loop import Loop, generator_for
-from .plan import Plan, check_resolution, make_plan
+from .plan import Plan, make_plan
 from .previews import Previews
 from .prior import class_pictures
+from .sides import check_side
 from .trackers import check_trackers
 from .watch import run_watched
 
@@ -41,7 +42,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     model = models.resolve(request.model)
     device = pick_device(request.device)
     wished = pick_dtype(request.precision, device)  # before the choice, to refuse what the device cannot do
-    check_resolution(request, model.family.facts.multiple)
+    check_side("resolution", request.resolution, model.family.facts.multiple)
     check_trackers(request.track)
     emit(Stage(name="loading"))
     dtype = torch.float32 if device.type == "cpu" else wished
