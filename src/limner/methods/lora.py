@@ -83,7 +83,12 @@ class Lora:
             for ending in endings:
                 if not any(name == ending or name.endswith("." + ending) for name in names):
                     raise unknown(
-                        "LoRA target", ending, [*facts.lora_targets, *{name.split(".")[-1] for name in names}]
+                        "LoRA target",
+                        ending,
+                        [
+                            *facts.lora_targets,
+                            *{last for name in names if (last := name.split(".")[-1]) and not last.isdigit()},
+                        ],
                     )
         return Attached(components, rank, options.alpha or float(rank), endings, seed)
 
