@@ -80,6 +80,7 @@ class Lora:
         else:
             endings = tuple(part.strip() for part in targets.split(",") if part.strip())
             names = [name for name, _ in components.denoiser.named_modules()]
+            layers = {part for name in names for part in name.split(".")[-1:] if part and not part.isdigit()}
             for ending in endings:
                 if not any(name == ending or name.endswith("." + ending) for name in names):
                     raise unknown(
@@ -87,7 +88,7 @@ class Lora:
                         ending,
                         [
                             *facts.lora_targets,
-                            *{last for name in names if (last := name.split(".")[-1]) and not last.isdigit()},
+                            *layers,
                         ],
                     )
         return Attached(components, rank, options.alpha or float(rank), endings, seed)
