@@ -80,17 +80,10 @@ class Lora:
         else:
             endings = tuple(part.strip() for part in targets.split(",") if part.strip())
             names = [name for name, _ in components.denoiser.named_modules()]
-            layers = {part for name in names for part in name.split(".")[-1:] if part and not part.isdigit()}
+            layers = {layer for name in names if (layer := name.rpartition(".")[2]) and not layer.isdigit()}
             for ending in endings:
                 if not any(name == ending or name.endswith("." + ending) for name in names):
-                    raise unknown(
-                        "LoRA target",
-                        ending,
-                        [
-                            *facts.lora_targets,
-                            *layers,
-                        ],
-                    )
+                    raise unknown("LoRA target", ending, [*facts.lora_targets, *layers])
         return Attached(components, rank, options.alpha or float(rank), endings, seed)
 
     def save(self, trainable: Attached, path: Path, header: Mapping[str, str]) -> None:
