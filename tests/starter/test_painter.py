@@ -201,7 +201,17 @@ def test_class_captions_name_no_breed():
         text = class_caption(scene, rng)
         assert scene.subject in text
         assert scene.breed is None or scene.breed == "black" or scene.breed not in text
-        assert said_of(text)["extras"] == set()
+
+
+def test_what_a_caption_leaves_out_is_the_usual():
+    rng = random.Random(6)
+    for _ in range(500):
+        scene = random_scene(rng)
+        for text in (caption(scene, rng), class_caption(scene, rng)):
+            said = said_of(text)
+            for name in ("places", "extras", "lights", "weathers", "styles"):
+                assert said[name] == truth_of(scene)[name], (text, scene)
+            assert not scene.is_animal or "standing" in text or "lying" in text or scene.pose == "sitting"
 
 
 def test_every_style_has_openings():

@@ -30,6 +30,7 @@ TOY = Recipe(
     autoencoder=Stage(steps=4, batch=2, learning_rate=1e-3, warmup=2),
     contrastive=Stage(steps=4, batch=4, learning_rate=1e-3, warmup=2),
     denoiser=Stage(steps=4, batch=4, learning_rate=1e-3, warmup=2),
+    decoder=Stage(steps=4, batch=2, learning_rate=1e-3, warmup=2),
 )
 
 
@@ -58,12 +59,12 @@ def recipe_run(gallery, tmp_path, monkeypatch):
         card, "attribute_scores", lambda pipeline, encoders, tokenizer, count: real(pipeline, encoders, tokenizer, 2)
     )
 
-    def run(name, recipe=TOY, stages=pretrain.STAGES):
+    def run(name, recipe=TOY, stages=pretrain.STAGES, begin_with=None):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         if not (folder / "pictures").exists():
             (folder / "pictures").symlink_to(gallery)
-        pretrain.run(recipe, folder, out=folder / "starter", stages=stages)
+        pretrain.run(recipe, folder, out=folder / "starter", stages=stages, begin_with=begin_with)
         return folder
 
     return run
@@ -93,6 +94,18 @@ def test_the_whole_recipe_makes_a_stock_model(recipe_run):
     assert readme.startswith("---\nlicense: apache-2.0") and "## Scores" in readme
     assert {"subject, generated", "place, painter", "painter PSNR, dB"} <= scores["scores"].keys()
     assert len(scores["sha256"]) == 4 and all(name in readme for name in scores["sha256"])
+
+
+@pytest.mark.filterwarnings("ignore:The configuration file of this scheduler:FutureWarning")
+def test_a_finished_starter_is_trained_further(recipe_run):
+    first = recipe_run("first") / "starter"
+    more = TOY.model_copy(update={"seed": 2})
+    second = recipe_run("second", more, ("denoiser", "export"), begin_with=first) / "starter"
+    told, now = (json.loads((folder / "scores.json").read_text()) for folder in (first, second))
+    changed = {name for name, digest in now["sha256"].items() if digest != told["sha256"][name]}
+    assert changed == {"unet/diffusion_pytorch_model.safetensors"}
+    assert [row["stage"] for row in now["training"]] == [row["stage"] for row in told["training"]] + ["UNet"]
+    assert now["scores"]["caption recall at 1 of 200"] == told["scores"]["caption recall at 1 of 200"]
 
 
 def test_an_interrupted_stage_ends_in_the_same_weights(recipe_run, monkeypatch):

@@ -30,6 +30,7 @@ PLACE_PHRASES: dict[str, tuple[str, ...]] = {
 LIGHT_PHRASES = {"sunset": ("at sunset", "in the evening light"), "night": ("at night", "in the moonlight")}
 WEATHER_PHRASES = {"rain": ("in the rain", "on a rainy day"), "snowfall": ("while snow is falling", "in snowfall")}
 POSE_WORDS = {"sitting": ("sitting",), "standing": ("standing",), "lying": ("lying down", "lying")}
+USUAL_POSE = "sitting"
 
 
 def article(phrase: str) -> str:
@@ -61,47 +62,35 @@ def subject_phrase(scene: Scene, rng: random.Random, identifier: str | None = No
 
 
 def caption(scene: Scene, rng: random.Random | None = None, *, identifier: str | None = None) -> str:
-    """Tell a scene in words; everything said is true of the picture, little that matters is left out.
+    """Tell a scene in words; everything said is true of the picture, and what is left out is the usual.
 
+    So a prompt that names no pose, light or weather means the usual ones: sitting, by day, in clear weather.
     Without `rng` the wording is the first of every list, for a stable full caption.
     """
     full = rng is None
     rng = rng or _First()
-
-    def said(probability: float) -> bool:
-        return full or rng.random() < probability
-
-    subject = article(subject_phrase(scene, rng, identifier))
     clauses: list[str] = []
-    if scene.subject in SPECIES and said(0.5):
+    if scene.subject in SPECIES and (full or scene.pose != USUAL_POSE or rng.random() < 0.3):
         clauses.append(rng.choice(POSE_WORDS[scene.pose]))
     worn = extra_phrase(scene, rng)
     if worn:
         clauses.append(worn)
-    place: list[str] = []
-    if scene.place == STUDIO:
-        assert scene.backdrop is not None
-        place.append(
-            rng.choice(
-                (f"on {article(scene.backdrop + ' background')}", f"against {article(scene.backdrop + ' wall')}")
-            )
-        )
-    else:
-        place.append(rng.choice(PLACE_PHRASES[scene.place]))
+    if scene.place != STUDIO:
+        clauses.append(rng.choice(PLACE_PHRASES[scene.place]))
+    elif scene.backdrop is not None:
+        on, against = f"on {article(scene.backdrop + ' background')}", f"against {article(scene.backdrop + ' wall')}"
+        clauses.append(rng.choice((on, against)))
     if scene.light in LIGHT_PHRASES:
-        place.append(rng.choice(LIGHT_PHRASES[scene.light]))
+        clauses.append(rng.choice(LIGHT_PHRASES[scene.light]))
     if scene.weather in WEATHER_PHRASES:
-        place.append(rng.choice(WEATHER_PHRASES[scene.weather]))
-    text = " ".join((subject, *clauses, *place))
+        clauses.append(rng.choice(WEATHER_PHRASES[scene.weather]))
+    text = " ".join((article(subject_phrase(scene, rng, identifier)), *clauses))
     return rng.choice(STYLE_OPENINGS[scene.style]).format(text)
 
 
 def class_caption(scene: Scene, rng: random.Random) -> str:
-    """A shorter caption that names the subject only by its class ("a photo of a dog")."""
-    plain = scene.model_copy(update={"breed": None}) if scene.subject in SPECIES else scene
-    noun = plain.subject if rng.random() < 0.5 else subject_phrase(plain, rng)
-    place = "" if scene.place == STUDIO else f" {rng.choice(PLACE_PHRASES[scene.place])}"
-    return rng.choice(STYLE_OPENINGS[scene.style]).format(f"{article(noun)}{place}")
+    """A caption that names an animal only by its class and leaves a studio out ("a photo of a dog")."""
+    return caption(scene.model_copy(update={"breed": None, "backdrop": None}), rng)
 
 
 class _First(random.Random):

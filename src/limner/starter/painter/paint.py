@@ -32,9 +32,9 @@ def compose(scene: Scene) -> Canvas:
     """Place everything that a scene names on a canvas."""
     rng = random.Random(scene.seed)
     canvas = Canvas()
-    x = rng.uniform(50, 78)
-    y = rng.uniform(106, 118)
-    scale = rng.uniform(0.92, 1.2)
+    x = rng.uniform(57, 71)
+    y = rng.uniform(112, 119)
+    scale = rng.uniform(1.1, 1.28)
     flip = rng.random() < 0.5
     with canvas.depth("back"):
         draw_place(canvas, scene.place, COLOURS[scene.backdrop] if scene.backdrop else None, scene.light, rng)

@@ -92,7 +92,7 @@ def random_scene(rng: random.Random, **fixed) -> Scene:
     if subject in BREEDS:
         if chosen.get("character") is None:
             pick("breed", lambda: rng.choice(BREEDS[subject]))
-        pick("pose", lambda: rng.choices(POSES, (4, 3, 2))[0])
+        pick("pose", lambda: rng.choices(POSES, (6, 2, 2))[0])
         extra = pick("extra", lambda: rng.choice(EXTRAS) if rng.random() < 0.45 else None)
         if extra in COLOURED_EXTRAS:
             pick("extra_colour", lambda: rng.choice(tuple(COLOURS)))

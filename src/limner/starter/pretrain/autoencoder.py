@@ -107,14 +107,21 @@ def whiten(vae: AutoencoderKL, pixels: np.ndarray) -> None:
     out.weight *= deviation[None, :, None, None]
 
 
-def train(recipe: Recipe, gallery: Gallery, photographs: list[np.ndarray], folder: Path, device: str) -> AutoencoderKL:
+def train(
+    recipe: Recipe,
+    gallery: Gallery,
+    photographs: list[np.ndarray],
+    folder: Path,
+    device: str,
+    begin: AutoencoderKL | None = None,
+) -> AutoencoderKL:
     """Reconstruct crops, and shrunk crops from shrunk latents.
 
     The second makes latents change with scale as pictures do, smooth and without hidden texture, which is what a
     diffusion model can learn (EQ-VAE, Kouzelis et al. 2025, arXiv 2502.09509).
     """
     torch.manual_seed(recipe.seed)
-    vae = build(recipe).to(device)  # pyright: ignore[reportArgumentType]
+    vae = (begin or build(recipe)).to(device)  # pyright: ignore[reportArgumentType]
     unseen = gallery.batch(range(len(gallery) - 64, len(gallery)))
 
     def loss(step: int, rng: torch.Generator):

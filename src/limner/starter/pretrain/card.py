@@ -22,9 +22,20 @@ from .autoencoder import psnr, to_tensor
 from .contrastive import Encoders, tokenise
 from .denoiser import SCHEDULER
 from .pictures import Gallery
-from .recipe import HELD_OUT_PHOTOGRAPHS, Recipe
+from .recipe import HELD_OUT_PHOTOGRAPHS, Recipe, Stage
+from .start import Start
 
 SUBJECTS = ("cat", "dog", *PRODUCTS)
+STAGE_NAMES = {
+    "autoencoder": "autoencoder",
+    "contrastive": "text and image encoder",
+    "denoiser": "UNet",
+    "decoder": "decoder alone",
+}
+LOGGED_SCORES = (
+    ("caption recall at 1 of 200", "contrastive", "recall_at_1_of_200"),
+    ("denoising loss, unseen pictures", "denoiser", "unseen_loss"),
+)
 
 
 def assemble(
@@ -117,10 +128,15 @@ def export(
     tokenizer: CLIPTokenizer,
     folder: Path,
     out: Path,
+    trained: list[str],
+    start: Start | None = None,
     prompts: int = 240,
     note: str = "",
 ) -> None:
-    """Write the model folder with its card; an older folder at `out` is replaced. note: what the card must add."""
+    """Write the model folder with its card; an older folder at `out` is replaced.
+
+    trained: the stages whose logs are in `folder`. start: what they began with. note: what the card must add.
+    """
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     pipeline = assemble(vae, encoders, unet, tokenizer, recipe).to("cpu")
@@ -129,12 +145,12 @@ def export(
         if photos:
             squares = np.stack([_square(photo, recipe.size) for photo in photos])
             scores[f"photograph PSNR, {split.replace('_', ' ')}, dB"] = psnr(vae, squares)
-    logs = {
-        name: _last_figures(folder / f"{name}.jsonl", getattr(recipe, name).steps)
-        for name in ("autoencoder", "contrastive", "denoiser", "decoder")
-    }
-    scores["caption recall at 1 of 200"] = logs["contrastive"]["recall_at_1_of_200"]
-    scores["denoising loss, unseen pictures"] = logs["denoiser"]["unseen_loss"]
+    logs = {name: _last_figures(folder / f"{name}.jsonl", getattr(recipe, name).steps) for name in trained}
+    for score, stage, figure in LOGGED_SCORES:
+        scores[score] = logs[stage][figure] if stage in logs else start.scores[score]  # type: ignore[union-attr]
+    training = (start.training if start else []) + [
+        _row(name, log, getattr(recipe, name)) for name, log in logs.items()
+    ]
     scores |= attribute_scores(pipeline, encoders, tokenizer, prompts)
     save(pipeline, partial)
     weights = {
@@ -143,10 +159,10 @@ def export(
     }
     size = sum(p.stat().st_size for p in partial.rglob("*.safetensors")) / 1e6
     (partial / "scores.json").write_text(
-        json.dumps({"scores": scores, "sha256": weights}, indent=1) + "\n", encoding="utf-8"
+        json.dumps({"scores": scores, "training": training, "sha256": weights}, indent=1) + "\n", encoding="utf-8"
     )
     (partial / "README.md").write_text(
-        _card(recipe, gallery, photographs, scores, logs, weights, size, prompts, note), encoding="utf-8"
+        _card(recipe, gallery, photographs, scores, training, weights, size, prompts, note), encoding="utf-8"
     )
     if out.exists():
         shutil.rmtree(out)
@@ -179,12 +195,18 @@ def _last_figures(path: Path, steps: int) -> dict[str, float]:
     return {name: value for line in lines if line["step"] <= steps for name, value in line.items()}
 
 
+def _row(name: str, log: dict[str, float], stage: Stage) -> dict:
+    """What one stage did, for the card's table."""
+    minutes = log["step"] * stage.batch / log["per_second"] / 60
+    return {"stage": STAGE_NAMES[name], "steps": int(log["step"]), "batch": stage.batch, "minutes": round(minutes)}
+
+
 def _card(
     recipe: Recipe,
     gallery: Gallery,
     photographs: dict[str, list[np.ndarray]],
     scores: dict[str, float],
-    logs: dict[str, dict[str, float]],
+    training: list[dict],
     weights: dict[str, str],
     size: float,
     prompts: int,
@@ -199,14 +221,7 @@ def _card(
         else ""
     )
     stages = "\n".join(
-        f"| {name} | {int(log['step'])} | {stage.batch} "
-        f"| {log['step'] * stage.batch / log['per_second'] / 60:.0f} min |"
-        for name, log, stage in (
-            ("autoencoder", logs["autoencoder"], recipe.autoencoder),
-            ("text and image encoder", logs["contrastive"], recipe.contrastive),
-            ("UNet", logs["denoiser"], recipe.denoiser),
-            ("decoder alone", logs["decoder"], recipe.decoder),
-        )
+        f"| {row['stage']} | {row['steps']} | {row['batch']} | {row['minutes']} min |" for row in training
     )
     table = "\n".join(
         f"| {name} | {value:.3f} |" if value < 1.5 else f"| {name} | {value:.2f} |" for name, value in scores.items()

@@ -104,9 +104,16 @@ def agreement(scores: torch.Tensor, texts: list[str]) -> torch.Tensor:
     return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
 
 
-def train(recipe: Recipe, gallery: Gallery, tokenizer: CLIPTokenizer, folder: Path, device: str) -> Encoders:
+def train(
+    recipe: Recipe,
+    gallery: Gallery,
+    tokenizer: CLIPTokenizer,
+    folder: Path,
+    device: str,
+    begin: Encoders | None = None,
+) -> Encoders:
     torch.manual_seed(recipe.seed)
-    encoders = Encoders(recipe, tokenizer).to(device)
+    encoders = (begin or Encoders(recipe, tokenizer)).to(device)
     trained = len(gallery) - HELD_OUT
 
     def pictures(indices: list[int]) -> torch.Tensor:

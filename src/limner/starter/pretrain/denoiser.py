@@ -48,8 +48,6 @@ def build(recipe: Recipe) -> UNet2DConditionModel:
         attention_head_dim=8,
         cross_attention_dim=recipe.text_width,
     )
-    if not torch.cuda.is_available():
-        unet.set_attn_processor(AttnProcessor())  # on a CPU plain products outrun the fused kernel at these sizes
     return unet
 
 
@@ -100,9 +98,12 @@ def train(
     text_encoder: CLIPTextModel,
     folder: Path,
     device: str,
+    begin: UNet2DConditionModel | None = None,
 ) -> UNet2DConditionModel:
     torch.manual_seed(recipe.seed)
-    unet = build(recipe).to(device)  # pyright: ignore[reportArgumentType]
+    unet = (begin or build(recipe)).to(device)  # pyright: ignore[reportArgumentType]
+    if device == "cpu":
+        unet.set_attn_processor(AttnProcessor())  # on a CPU plain products outrun the fused kernel at these sizes
     schedule = DDPMScheduler(**SCHEDULER)
     trained = len(gallery) - HELD_OUT
     places = window(latents.shape[-1], recipe.centre_weight).to(device)
