@@ -212,6 +212,17 @@ def test_what_a_caption_leaves_out_is_the_usual():
             for name in ("places", "extras", "lights", "weathers", "styles"):
                 assert said[name] == truth_of(scene)[name], (text, scene)
             assert not scene.is_animal or "standing" in text or "lying" in text or scene.pose == "sitting"
+            assert ("facing left" in text) == (scene.facing == "left")
+
+
+def test_facing_is_what_is_painted():
+    """A mirrored mug has its handle on the other side: the red of it leans the way that the scene says."""
+    for seed in range(12):
+        mug = scene(subject="mug", breed=None, colour="red", place="studio", backdrop="white", seed=seed)
+        picture = pixels(mug).astype(int)
+        columns = np.nonzero((picture[..., 0] - picture[..., 1]).max(0) > 100)[0]
+        body = np.median(np.nonzero(picture[..., 0] - picture[..., 1] > 100)[1])
+        assert mug.facing == ("right" if columns.max() - body > body - columns.min() else "left")
 
 
 def test_every_style_has_openings():

@@ -30,7 +30,7 @@ PLACE_PHRASES: dict[str, tuple[str, ...]] = {
 LIGHT_PHRASES = {"sunset": ("at sunset", "in the evening light"), "night": ("at night", "in the moonlight")}
 WEATHER_PHRASES = {"rain": ("in the rain", "on a rainy day"), "snowfall": ("while snow is falling", "in snowfall")}
 POSE_WORDS = {"sitting": ("sitting",), "standing": ("standing",), "lying": ("lying down", "lying")}
-USUAL_POSE = "sitting"
+USUAL_POSE, USUAL_FACING = "sitting", "right"
 
 
 def article(phrase: str) -> str:
@@ -64,7 +64,7 @@ def subject_phrase(scene: Scene, rng: random.Random, identifier: str | None = No
 def caption(scene: Scene, rng: random.Random | None = None, *, identifier: str | None = None) -> str:
     """Tell a scene in words; everything said is true of the picture, and what is left out is the usual.
 
-    So a prompt that names no pose, light or weather means the usual ones: sitting, by day, in clear weather.
+    So a prompt that names none means an animal that sits, a subject that faces right, day and clear weather.
     Without `rng` the wording is the first of every list, for a stable full caption.
     """
     full = rng is None
@@ -72,6 +72,8 @@ def caption(scene: Scene, rng: random.Random | None = None, *, identifier: str |
     clauses: list[str] = []
     if scene.subject in SPECIES and (full or scene.pose != USUAL_POSE or rng.random() < 0.3):
         clauses.append(rng.choice(POSE_WORDS[scene.pose]))
+    if scene.facing and (full or scene.facing != USUAL_FACING or rng.random() < 0.3):
+        clauses.append(f"facing {scene.facing}")
     worn = extra_phrase(scene, rng)
     if worn:
         clauses.append(worn)

@@ -11,6 +11,7 @@ from .animals import BREED_LOOKS, Look, draw_animal
 from .canvas import Canvas
 from .characters import CHARACTERS
 from .extras import draw_extra
+from .placement import Placement
 from .places import draw_place, draw_shadow, draw_weather
 from .products import draw_product
 from .scene import Scene
@@ -32,14 +33,11 @@ def compose(scene: Scene) -> Canvas:
     """Place everything that a scene names on a canvas."""
     rng = random.Random(scene.seed)
     canvas = Canvas()
-    x = rng.uniform(57, 71)
-    y = rng.uniform(112, 119)
-    scale = rng.uniform(1.1, 1.28)
-    flip = rng.random() < 0.5
+    spot = Placement.draw(rng)
     with canvas.depth("back"):
         draw_place(canvas, scene.place, COLOURS[scene.backdrop] if scene.backdrop else None, scene.light, rng)
-        draw_shadow(canvas, x, y, 26 * scale, scene.light)
-    with canvas.depth("subject"), canvas.at(x, y, scale, flip):
+        draw_shadow(canvas, spot.x, spot.y, 26 * spot.scale, scene.light)
+    with canvas.depth("subject"), canvas.at(spot.x, spot.y, spot.scale, spot.mirrored):
         if scene.is_animal:
             anatomy = draw_animal(canvas, look_of(scene), scene.pose, rng)
             if scene.extra:

@@ -6,12 +6,14 @@ import random
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from .placement import Placement
 from .vocabulary import (
     BREEDS,
     COLOURS,
     EXTRAS,
     INDOORS,
     LIGHTS,
+    ONE_SIDED,
     PLACES,
     POSES,
     PRODUCTS,
@@ -73,6 +75,14 @@ class Scene(BaseModel):
     @property
     def is_animal(self) -> bool:
         return self.subject in BREEDS
+
+    @property
+    def facing(self) -> str | None:
+        """ "left" or "right", where that can be told: frontal and even subjects face the viewer."""
+        sideways = self.pose != "sitting" if self.is_animal else self.subject in ONE_SIDED
+        if not sideways:
+            return None
+        return "left" if Placement.draw(random.Random(self.seed)).mirrored else "right"
 
 
 COLOURED_EXTRAS = ("top hat", "scarf", "bow tie", "party hat")

@@ -37,6 +37,8 @@ PRODUCTS = (
     "guitar",
 )
 
+ONE_SIDED = ("mug", "teapot", "sneaker", "car")  # products that look to one side
+
 PLACES = (
     "beach",
     "park",
