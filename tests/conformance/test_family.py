@@ -43,7 +43,15 @@ def test_satisfies_the_protocol(family):
 def test_states_its_facts(family):
     facts = family.facts
     assert facts.pipelines and facts.multiple % 8 == 0
-    assert {"steps", "batch", "learning_rate", "class_pictures", "rank", "targets"} <= facts.defaults.keys()
+    assert {
+        "steps",
+        "batch",
+        "learning_rate",
+        "class_pictures",
+        "prior_dropout",
+        "rank",
+        "targets",
+    } <= facts.defaults.keys()
     assert facts.defaults["targets"] in facts.lora_targets
 
 

@@ -15,6 +15,7 @@ from limner import LimnerError, Studio, TrainRequest
 from limner.core.events import Made, Notice, Progress, Stage
 from limner.engine import prior, train
 from limner.engine.adapters import WEIGHTS
+from limner.engine.examples import Examples
 from limner.store.files import sha256_of
 
 
@@ -157,6 +158,22 @@ def test_the_defaults_of_a_model_reach_the_method(learn, monkeypatch):
 def test_prior_matters(learn):
     assert tensors(learn(out="with")[0]) != tensors(learn(out="without", prior=False)[0])
     assert tensors(learn(out="heavy", prior_weight=9)[0]) != tensors(learn(out="light", prior_weight=0.1)[0])
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_prior_dropout_takes_captions_from_class_pictures_only(learn, monkeypatch, share):
+    seen = []
+    real = Examples.text_for
+
+    def text_for(self, captions):
+        seen.append((len(next(iter(self.text.values()))), captions))
+        return real(self, captions)
+
+    monkeypatch.setattr(Examples, "text_for", text_for)
+    learn(prior_dropout=share, held_out=0)
+    assert {tuple(captions) for kinds, captions in seen if kinds == 1} == {(0, 0)}
+    assert {tuple(captions) for kinds, captions in seen if kinds == 2} == {(int(share),) * 2}
+    assert {kinds for kinds, _ in seen} == {1, 2}
 
 
 def test_flip_gives_two_views(learn, monkeypatch):

@@ -133,6 +133,13 @@ class TrainRequest(Request):
     class_pictures: int | None = Field(
         default=None, ge=1, le=100_000, description="Class pictures that the base model paints."
     )
+    prior_dropout: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of class pictures shown without a caption, so that guidance points from the class to the "
+        "subject (default: what suits the model).",
+    )
     min_snr_gamma: float | None = Field(
         default=None, gt=0, description="Min-SNR loss weighting (arXiv 2303.09556); 5 is usual (default: off)."
     )

@@ -33,7 +33,7 @@ PROMPTS = (
     "pixel art of sks cat in the living room",
 )
 PLACES = ("park", "studio", "living room", "mountains", "beach", "studio", "desert", "city")
-POSES = ("sitting", "standing", "lying", "sitting", "standing", "sitting", "lying", "standing")
+POSES = ("sitting", "standing", "sitting", "sitting", "lying", "sitting", "standing", "sitting")
 MARK = ".limner-demo"
 Listener = Callable[[Event], None]
 

@@ -56,7 +56,10 @@ def model_card(
     request: TrainRequest, plan: Plan, model: Model, dataset: str, pictures: int, name: str, loss: str
 ) -> str:
     """README.md in the form that the Hugging Face hub reads."""
-    prior = f"{plan.class_pictures} class pictures, weight {request.prior_weight:g}" if request.prior else "off"
+    prior = "off"
+    if request.prior:
+        prior = f"{plan.class_pictures} class pictures, weight {request.prior_weight:g}, "
+        prior += f"{plan.prior_dropout:.0%} of them shown without a caption"
     rows = {
         "Base model": f"{request.model} (licence: {model.licence})",
         "Trained by": f"Limner {version('limner')}, method {request.method}",

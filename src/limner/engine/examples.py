@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,10 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Examples:
-    """Latents (n, views, c, h, w), views being the picture and its mirror image, and one text for all of them."""
+    """Pictures with the captions that may go with any of them.
+
+    latents: (n, views, c, h, w), views being the picture and its mirror image. text: tensors (captions, ...).
+    """
 
     latents: torch.Tensor
     text: Mapping[str, torch.Tensor]
@@ -26,15 +29,20 @@ class Examples:
     def pick(self, indices: list[int], views: list[int]) -> torch.Tensor:
         return self.latents[indices, views]
 
-    def text_for(self, count: int) -> dict[str, torch.Tensor]:
-        return {name: value.expand(count, *value.shape[1:]) for name, value in self.text.items()}
+    def text_for(self, captions: list[int]) -> dict[str, torch.Tensor]:
+        return {name: value[captions] for name, value in self.text.items()}
 
 
 @torch.no_grad()
 def encode(
-    family: Family, components: Components, pixels: np.ndarray, prompt: str, flip: bool, rng: torch.Generator
+    family: Family,
+    components: Components,
+    pixels: np.ndarray,
+    captions: Sequence[str],
+    flip: bool,
+    rng: torch.Generator,
 ) -> Examples:
-    """Encode pictures (n, h, w, 3) uint8 and their common prompt."""
+    """Encode pictures (n, h, w, 3) uint8 and their captions."""
     views = [pixels, pixels[:, :, ::-1]] if flip else [pixels]
     encoded = []
     for view in views:
@@ -43,4 +51,4 @@ def encode(
             part = torch.from_numpy(np.ascontiguousarray(view[start : start + BATCH])).permute(0, 3, 1, 2)
             parts.append(family.encode_images(components, part.float() / 127.5 - 1, rng))
         encoded.append(torch.cat(parts))
-    return Examples(torch.stack(encoded, dim=1), dict(family.encode_text(components, [prompt])))
+    return Examples(torch.stack(encoded, dim=1), dict(family.encode_text(components, captions)))

@@ -68,11 +68,12 @@ class Loop:
         """Mean loss of a batch of the subject plus the weighted mean loss of as many class pictures."""
         rng = generator_for(self.request.seed, "noise", step)
         latents = self._draw(self.subject, step, "views")
-        text = self.subject.text_for(len(latents))
         count = len(latents)
+        text = self.subject.text_for([0] * count)
         if self.prior is not None:
             prior = self._draw(self.prior, step, "class views")
-            more = self.prior.text_for(len(prior))
+            chance = torch.rand(len(prior), generator=generator_for(self.request.seed, "class captions", step))
+            more = self.prior.text_for((chance < self.plan.prior_dropout).long().tolist())
             latents = torch.cat([latents, prior])
             text = {name: torch.cat([value, more[name]]) for name, value in text.items()}
         with self._amp():
@@ -90,7 +91,7 @@ class Loop:
             rng = generator_for(self.request.seed, "watch", index)
             latents = self.watched.pick(list(range(len(self.watched))), [0] * len(self.watched))
             with self._amp():
-                text = self.watched.text_for(len(latents))
+                text = self.watched.text_for([0] * len(latents))
                 total += self.family.loss(self.components, latents, text, rng, self.request.min_snr_gamma).mean().item()
         return total / rounds
 

@@ -175,12 +175,12 @@ def encode_all(
             workspace,
             emit,
         )
-        prior = encode(family, components, painted, request.class_prompt, request.flip, rng)
+        prior = encode(family, components, painted, (request.class_prompt, ""), request.flip, rng)
     emit(Stage(name="encoding"))
-    subject = encode(family, components, taught, request.instance_prompt, request.flip, rng)
+    subject = encode(family, components, taught, (request.instance_prompt,), request.flip, rng)
     watched = None
     if plan.held_out:
-        watched = encode(family, components, pixels[list(plan.held_out)], request.instance_prompt, False, rng)
+        watched = encode(family, components, pixels[list(plan.held_out)], (request.instance_prompt,), False, rng)
     return subject, prior, watched
 
 

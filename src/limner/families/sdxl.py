@@ -24,6 +24,7 @@ class StableDiffusionXL:
             "batch": 1,
             "learning_rate": 1e-4,
             "class_pictures": 100,
+            "prior_dropout": 0.0,
             "rank": 16,
             "targets": "attention",
         },
