@@ -60,4 +60,4 @@ class Recipe(BaseModel):
     )
     latent_noise: float = 0.1
     decoder: Stage = Stage(steps=1500, batch=16, learning_rate=1.5e-3, warmup=50, decay=0.6, ema=0.995)
-    denoiser: Stage = Stage(steps=15_600, batch=32, learning_rate=8e-4, warmup=200, decay=0.55, ema=0.998)
+    denoiser: Stage = Stage(steps=28_000, batch=32, learning_rate=8e-4, warmup=200, decay=0.5, ema=0.998)
