@@ -48,6 +48,25 @@ def test_digest_tells_the_pictures_not_their_names(album):
     assert scan(album).digest == hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
+def test_a_text_file_beside_a_picture_is_its_caption(album):
+    plain = scan(album)
+    assert [photo.caption for photo in plain.photographs] == [None] * 3
+    (album / "b.txt").write_text("\ufeffa photo of sks dog\n  asleep \n", encoding="utf-8")
+    (album / "c.txt").write_text(" \n")
+    (album / "other.txt").write_text("no picture is called so")
+    told = scan(album)
+    assert [photo.caption for photo in told.photographs] == [None, "a photo of sks dog asleep", None]
+    assert told.digest != plain.digest and told.skipped == ()
+
+
+def test_a_picture_whose_caption_cannot_be_read_is_left_out_and_told(album):
+    (album / "A.txt").write_bytes(b"\xff\xfe\x00")
+    (album / "b.txt").write_text("word " * 1000)
+    found = scan(album)
+    assert [photo.path.name for photo in found.photographs] == ["c.png"]
+    assert "'A.txt' is not UTF-8" in found.skipped[0] and "'b.txt' has 4,999 characters" in found.skipped[1]
+
+
 def test_size_is_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6

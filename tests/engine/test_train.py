@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -162,26 +164,53 @@ def test_prior_matters(learn):
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_prior_dropout_takes_captions_from_class_pictures_only(learn, monkeypatch, share):
-    seen = []
+    seen = set()
     real = Examples.text_for
 
-    def text_for(self, captions):
-        seen.append((len(next(iter(self.text.values()))), captions))
-        return real(self, captions)
+    def text_for(self, indices, untold=None):
+        seen.add((self.captions, all(untold or [False])))
+        return real(self, indices, untold)
 
     monkeypatch.setattr(Examples, "text_for", text_for)
     learn(prior_dropout=share, held_out=0)
-    assert {tuple(captions) for kinds, captions in seen if kinds == 1} == {(0, 0)}
-    assert {tuple(captions) for kinds, captions in seen if kinds == 2} == {(int(share),) * 2}
-    assert {kinds for kinds, _ in seen} == {1, 2}
+    assert seen == {(("a photo of sks dog",), False), (("a photo of dog", ""), share == 1)}
+
+
+def test_a_picture_is_taught_with_its_own_caption(learn, painted, monkeypatch, tmp_path):
+    own = tmp_path / "own"
+    shutil.copytree(painted, own)
+    first, second, *_, last = sorted(own.iterdir())
+    first.with_suffix(".txt").write_text("a photo of sks dog lying down")
+    second.with_suffix(".txt").write_text("a photo of a dog")
+    last.with_suffix(".txt").write_text("a drawing of sks dog")
+    encoded = []
+    real = train.encode
+    monkeypatch.setattr(train, "encode", lambda *given, **more: encoded.append(real(*given, **more)) or encoded[-1])
+    _, events = learn(data=str(own), prior=False)
+    subject, watched = encoded
+    assert subject.captions == ("a photo of sks dog lying down", "a photo of a dog", "a photo of sks dog")
+    assert subject.told[:3] == (0, 1, 2) and watched.captions == ("a drawing of sks dog",)
+    rows = subject.text_for([1, 0])["prompt_embeds"]
+    assert torch.equal(rows, subject.text["prompt_embeds"][[1, 0]]) and not torch.equal(rows[0], rows[1])
+    warnings = [event.text for event in events if isinstance(event, Notice) and event.level == "warning"]
+    assert warnings == [
+        f"1 captions do not hold 'sks', such as {second.with_suffix('.txt').name!r}; write it before the class word"
+    ]
+
+
+def test_an_untold_picture_gets_the_empty_caption():
+    text = {"prompt_embeds": torch.arange(3.0)[:, None]}
+    examples = Examples(torch.zeros(2, 1, 1, 1, 1), ("a", "b", ""), text, (1, 0))
+    assert examples.text_for([0, 1, 0])["prompt_embeds"].flatten().tolist() == [1, 0, 1]
+    assert examples.text_for([0, 1, 0], [True, False, False])["prompt_embeds"].flatten().tolist() == [2, 0, 1]
 
 
 def test_flip_gives_two_views(learn, monkeypatch):
     shapes = {}
     real = train.encode
 
-    def looking(family, components, pixels, prompt, flip, rng):
-        examples = real(family, components, pixels, prompt, flip, rng)
+    def looking(family, components, pixels, captions, flip, rng, **more):
+        examples = real(family, components, pixels, captions, flip, rng, **more)
         shapes.setdefault(flip, []).append(tuple(examples.latents.shape[:2]))
         return examples
 

@@ -107,7 +107,8 @@ class TrainRequest(Request):
     )
     prompt: Prompt = Field(
         default="a photo of {identifier} {class}",
-        description="Caption of every picture; {identifier} and {class} are filled in.",
+        description="Caption of every picture without a text file of its name beside it; {identifier} and {class} are "
+        "filled in.",
     )
     steps: int | None = Field(
         default=None, ge=1, le=10_000_000, description="Training steps (default: what suits the model)."

@@ -18,6 +18,9 @@ from .photographs import SUFFIXES, decode
 FEW = 3
 """With fewer pictures than this a subject is hardly learnt."""
 
+CAPTION_CAP = 2000
+"""The longest caption that is read, in characters; a text encoder takes some 75 words."""
+
 _BESIDE = frozenset(
     (
         ".txt",
@@ -45,11 +48,15 @@ _BESIDE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
-    """A readable picture file; `sha256` is of its bytes, `size` is (width, height) in pixels, upright."""
+    """A readable picture file; `sha256` is of its bytes, `size` is (width, height) in pixels, upright.
+
+    caption: what a text file of the same name beside it says ("01.txt" beside "01.jpg").
+    """
 
     path: Path
     sha256: str
     size: tuple[int, int]
+    caption: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,8 +68,9 @@ class Scan:
 
     @cached_property
     def digest(self) -> str:
-        """The dataset's hash: SHA-256 over the sorted hashes of the pictures, one to a line."""
-        return hashlib.sha256("\n".join(sorted(photo.sha256 for photo in self.photographs)).encode()).hexdigest()
+        """The dataset's hash: SHA-256 over the sorted hashes of the pictures, each with its caption, one to a line."""
+        lines = (" ".join((photo.sha256, photo.caption or "")).strip() for photo in self.photographs)
+        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
     @property
     def smallest(self) -> int:
@@ -150,7 +158,21 @@ def _attempt(path: Path) -> Photograph | LimnerError:
 def _photograph(path: Path) -> Photograph:
     """Read and decode one picture file; raises LimnerError."""
     data = read_file(path)
-    return Photograph(path, hashlib.sha256(data).hexdigest(), decode(data, path).size)
+    return Photograph(path, hashlib.sha256(data).hexdigest(), decode(data, path).size, _caption(path))
+
+
+def _caption(picture: Path) -> str | None:
+    """The text beside a picture, its white space made single, or None; raises LimnerError where it cannot be read."""
+    path = picture.with_suffix(".txt")
+    if not path.exists():
+        return None
+    try:
+        text = " ".join(read_file(path).decode("utf-8-sig").split())
+    except UnicodeDecodeError as error:
+        raise LimnerError(f"the caption {shown(path)} is not UTF-8 text", "save it as UTF-8 or remove it") from error
+    if len(text) > CAPTION_CAP:
+        raise LimnerError(f"the caption {shown(path)} has {len(text):,} characters", f"keep it under {CAPTION_CAP:,}")
+    return text or None
 
 
 def _missing(path: Path) -> LimnerError:

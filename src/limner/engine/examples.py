@@ -15,13 +15,16 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Examples:
-    """Pictures with the captions that may go with any of them.
+    """Pictures and captions, encoded.
 
-    latents: (n, views, c, h, w), views being the picture and its mirror image. text: tensors (captions, ...).
+    latents: (n, views, c, h, w), views being the picture and its mirror image. captions: m different ones, told by the
+    tensors (m, ...) of `text`. told: which of them belongs to each picture.
     """
 
     latents: torch.Tensor
+    captions: tuple[str, ...]
     text: Mapping[str, torch.Tensor]
+    told: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -29,8 +32,12 @@ class Examples:
     def pick(self, indices: list[int], views: list[int]) -> torch.Tensor:
         return self.latents[indices, views]
 
-    def text_for(self, captions: list[int]) -> dict[str, torch.Tensor]:
-        return {name: value[captions] for name, value in self.text.items()}
+    def text_for(self, indices: list[int], untold: list[bool] | None = None) -> dict[str, torch.Tensor]:
+        """The captions of some pictures; where `untold` says so the empty one, which must be among them."""
+        rows = [self.told[index] for index in indices]
+        if untold is not None:
+            rows = [self.captions.index("") if left_out else row for row, left_out in zip(rows, untold, strict=True)]
+        return {name: value[rows] for name, value in self.text.items()}
 
 
 @torch.no_grad()
@@ -41,8 +48,9 @@ def encode(
     captions: Sequence[str],
     flip: bool,
     rng: torch.Generator,
+    besides: Sequence[str] = (),
 ) -> Examples:
-    """Encode pictures (n, h, w, 3) uint8 and their captions."""
+    """Encode pictures (n, h, w, 3) uint8 with a caption for each, and captions besides that stand for no picture."""
     views = [pixels, pixels[:, :, ::-1]] if flip else [pixels]
     encoded = []
     for view in views:
@@ -51,4 +59,6 @@ def encode(
             part = torch.from_numpy(np.ascontiguousarray(view[start : start + BATCH])).permute(0, 3, 1, 2)
             parts.append(family.encode_images(components, part.float() / 127.5 - 1, rng))
         encoded.append(torch.cat(parts))
-    return Examples(torch.stack(encoded, dim=1), dict(family.encode_text(components, captions)))
+    known = tuple(dict.fromkeys((*captions, *besides)))
+    text = dict(family.encode_text(components, known))
+    return Examples(torch.stack(encoded, dim=1), known, text, tuple(known.index(caption) for caption in captions))

@@ -57,23 +57,27 @@ class Loop:
         kind = self.components.device.type
         return torch.autocast(kind, self.autocast) if self.autocast is not None else nullcontext()
 
-    def _draw(self, examples: Examples, step: int, purpose: str) -> torch.Tensor:
+    def _draw(
+        self, examples: Examples, step: int, purpose: str, dropout: float = 0.0
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Latents and text of a step's pictures, a share of the captions dropped."""
         indices = order(len(examples), self.plan.batch, step, self.request.seed)
         views = torch.randint(
             examples.latents.shape[1], (len(indices),), generator=generator_for(self.request.seed, purpose, step)
         )
-        return examples.pick(indices, views.tolist())
+        untold = None
+        if dropout:
+            chance = torch.rand(len(indices), generator=generator_for(self.request.seed, f"{purpose}, told", step))
+            untold = (chance < dropout).tolist()
+        return examples.pick(indices, views.tolist()), examples.text_for(indices, untold)
 
     def loss(self, step: int) -> torch.Tensor:
         """Mean loss of a batch of the subject plus the weighted mean loss of as many class pictures."""
         rng = generator_for(self.request.seed, "noise", step)
-        latents = self._draw(self.subject, step, "views")
+        latents, text = self._draw(self.subject, step, "views")
         count = len(latents)
-        text = self.subject.text_for([0] * count)
         if self.prior is not None:
-            prior = self._draw(self.prior, step, "class views")
-            chance = torch.rand(len(prior), generator=generator_for(self.request.seed, "class captions", step))
-            more = self.prior.text_for((chance < self.plan.prior_dropout).long().tolist())
+            prior, more = self._draw(self.prior, step, "class views", self.plan.prior_dropout)
             latents = torch.cat([latents, prior])
             text = {name: torch.cat([value, more[name]]) for name, value in text.items()}
         with self._amp():
@@ -89,9 +93,9 @@ class Loop:
         rounds = 4
         for index in range(rounds):
             rng = generator_for(self.request.seed, "watch", index)
-            latents = self.watched.pick(list(range(len(self.watched))), [0] * len(self.watched))
+            every = list(range(len(self.watched)))
+            latents, text = self.watched.pick(every, [0] * len(every)), self.watched.text_for(every)
             with self._amp():
-                text = self.watched.text_for([0] * len(latents))
                 total += self.family.loss(self.components, latents, text, rng, self.request.min_snr_gamma).mean().item()
         return total / rounds
 

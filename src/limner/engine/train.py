@@ -132,13 +132,28 @@ def refuse_to_overwrite(request: TrainRequest, workspace: Workspace) -> None:
 
 def told(plan: Plan, photographs: Scan, request: TrainRequest, emit: Emit) -> None:
     count = len(photographs.photographs)
+    captions = sum(photo.caption is not None for photo in photographs.photographs)
     kept = f", {len(plan.held_out)} of them held out" if plan.held_out else ""
+    kept += f", {captions} with a caption of their own" if captions else ""
     emit(
         Notice(
             text=f"{count} pictures{kept}; {plan.steps} steps of {plan.batch} at {plan.resolution} px, "
             f'learning rate {plan.learning_rate:g}; say "{request.instance_prompt}"'
         )
     )
+    silent = [
+        photo.path.with_suffix(".txt").name
+        for photo in photographs.photographs
+        if photo.caption and request.identifier not in photo.caption
+    ]
+    if silent:
+        emit(
+            Notice(
+                text=f"{len(silent)} captions do not hold {request.identifier!r}, such as {silent[0]!r}; "
+                "write it before the class word",
+                level="warning",
+            )
+        )
     if request.identifier not in request.instance_prompt:
         emit(
             Notice(
@@ -175,12 +190,17 @@ def encode_all(
             workspace,
             emit,
         )
-        prior = encode(family, components, painted, (request.class_prompt, ""), request.flip, rng)
+        prior = encode(
+            family, components, painted, [request.class_prompt] * len(painted), request.flip, rng, besides=("",)
+        )
     emit(Stage(name="encoding"))
-    subject = encode(family, components, taught, (request.instance_prompt,), request.flip, rng)
+    captions = [photo.caption or request.instance_prompt for photo in photographs.photographs]
+    told = [caption for index, caption in enumerate(captions) if index not in plan.held_out]
+    subject = encode(family, components, taught, told, request.flip, rng)
     watched = None
     if plan.held_out:
-        watched = encode(family, components, pixels[list(plan.held_out)], (request.instance_prompt,), False, rng)
+        told = [captions[index] for index in plan.held_out]
+        watched = encode(family, components, pixels[list(plan.held_out)], told, False, rng)
     return subject, prior, watched
 
 
