@@ -21,7 +21,7 @@ def test_the_page_shows_all_and_escapes_prompts(tmp_path):
     metrics = tmp_path / "metrics.jsonl"
     metrics.write_text("\n".join(map(json.dumps, LINES)))
     pairs = [Pair("<script>alert(1)</script> & co", "a.png", "b.png")]
-    write_page(tmp_path, ["one.png", "two.png"], pairs, metrics, "limner train x", 1.25)
+    write_page(tmp_path, {"one.png": "a sks cat", "two.png": "a <b> cat"}, pairs, metrics, "limner train x", 1.25)
     page = (tmp_path / "index.html").read_text()
     assert "<script" not in page and "&lt;script&gt;" in page
     links = Links()

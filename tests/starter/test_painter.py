@@ -191,7 +191,7 @@ def test_full_captions_are_stable_and_whole():
 
 def test_identifier_takes_the_breeds_place():
     text = caption(DOG, identifier="sks")
-    assert "sks dog" in text and "beagle" not in text
+    assert text.startswith("a photo of sks dog ") and "beagle" not in text
 
 
 def test_class_captions_name_no_breed():

@@ -38,13 +38,13 @@ MARK = ".limner-demo"
 Listener = Callable[[Event], None]
 
 
-def paint_character(folder: Path) -> list[Path]:
-    """Eight pictures of a character that pretraining never showed, in several poses and places."""
+def paint_character(folder: Path) -> dict[Path, str]:
+    """Eight pictures of a character that pretraining never showed, in several poses and places, with captions."""
     from ..engine.labels import write_png
-    from ..starter.painter import paint, random_scene
+    from ..starter.painter import caption, paint, random_scene
 
     rng = random.Random(7)
-    paths = []
+    captions = {}
     for number, (place, pose) in enumerate(zip(PLACES, POSES, strict=True), 1):
         scene = random_scene(
             rng,
@@ -57,10 +57,13 @@ def paint_character(folder: Path) -> list[Path]:
             weather="clear",
             style="illustration",
         )
-        paths.append(folder / f"{number:02d}.png")
-        with writing(paths[-1]) as partial:
+        path = folder / f"{number:02d}.png"
+        captions[path] = caption(scene, identifier=IDENTIFIER)
+        with writing(path) as partial:
             write_png(paint(scene), partial, source="algorithmicMedia")
-    return paths
+        with writing(path.with_suffix(".txt")) as partial:
+            partial.write_text(captions[path] + "\n", encoding="utf-8")
+    return captions
 
 
 def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
@@ -75,9 +78,13 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
     for name in ("adapter", "pictures"):
         shutil.rmtree(out / name, ignore_errors=True)
     studio = Studio()
-    photographs = paint_character(out / "photographs")
+    taught = paint_character(out / "photographs")
     training = TrainRequest(
-        data=str(out / "photographs"), class_word=CLASS, identifier=IDENTIFIER, prior_weight=PRIOR_WEIGHT
+        data=str(out / "photographs"),
+        class_word=CLASS,
+        identifier=IDENTIFIER,
+        prior_weight=PRIOR_WEIGHT,
+        flip=False,  # the captions say which way it faces
     )
     studio.run(training, out / "adapter", listener=listener, stop=stop)
     columns: list[tuple[AdapterUse | None, float]] = [(None, GUIDANCE)]
@@ -101,8 +108,8 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
         for p, row in zip(PROMPTS, painted, strict=True)
     ]
     command = f"limner train {shlex.quote(training.data)} --class {CLASS} --identifier {IDENTIFIER} "
-    command += f"--prior-weight {PRIOR_WEIGHT} --out {shlex.quote(str(out / 'adapter'))}"
-    shown = [path.relative_to(out).as_posix() for path in photographs]
+    command += f"--prior-weight {PRIOR_WEIGHT} --no-flip --out {shlex.quote(str(out / 'adapter'))}"
+    shown = {path.relative_to(out).as_posix(): words for path, words in taught.items()}
     write_page(out, shown, pairs, out / "adapter" / "metrics.jsonl", command, (time.monotonic() - began) / 60)
     return out / "index.html"
 

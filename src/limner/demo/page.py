@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -22,6 +22,7 @@ main { max-width: 1080px; margin: 0 auto; padding: 40px 20px 80px; }
 h1 { font-size: 34px; line-height: 1.15; margin: 0 0 8px; } h2 { margin: 44px 0 8px; font-size: 23px; }
 p { max-width: 68ch; margin: 8px 0 14px; } .faint, figcaption { color: var(--faint); font-size: 15px; }
 .strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(112px, 1fr)); gap: 8px; }
+.strip figure { margin: 0; } .strip figcaption { font-size: 13px; line-height: 1.35; margin-top: 4px; }
 .strip img, .pair img { width: 100%; border-radius: 8px; display: block; }
 .wide { width: 100%; border: 1px solid var(--line); border-radius: 10px; background: #fff; display: block; }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 18px; }
@@ -75,12 +76,15 @@ def curve(lines: Sequence[dict[str, float]]) -> str:
 
 
 def write_page(
-    folder: Path, photographs: Sequence[str], pairs: Sequence[Pair], metrics: Path, train_command: str, minutes: float
+    folder: Path, taught: Mapping[str, str], pairs: Sequence[Pair], metrics: Path, train_command: str, minutes: float
 ) -> None:
-    """Write `index.html` into the demo's folder."""
+    """Write `index.html` into the demo's folder. taught: the caption of every training picture by its path."""
     shown = escape(shlex.quote(folder.name))
     lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
-    strip = "".join(f'<img src="{escape(path)}" alt="training picture {i}">' for i, path in enumerate(photographs, 1))
+    strip = "".join(
+        f'<figure><img src="{escape(path)}" alt="training picture"><figcaption>{escape(caption)}</figcaption></figure>'
+        for path, caption in taught.items()
+    )
     cards = "".join(
         f'<figure class="pair"><div><img src="{escape(p.base)}" alt="base model"><img src="{escape(p.personalised)}" '
         f'alt="personalised model"></div><figcaption>{escape(p.prompt)}</figcaption></figure>'
@@ -91,9 +95,11 @@ def write_page(
 <title>Limner: a first portrait</title><style>{STYLE}</style></head><body><main>
 <h1>A model that learnt somebody new</h1>
 <p>The starter is a small text-to-image model that comes with Limner. It knows cats and dogs, but it had never seen the
-one below. In {minutes:.1f} minutes, on this machine, it learnt it from {len(photographs)} pictures. Now the words
+one below. In {minutes:.1f} minutes, on this machine, it learnt it from {len(taught)} pictures. Now the words
 <b>sks cat</b> mean this cat, in any place and any style.</p>
 <h2>What it was shown</h2>
+<p class="faint">Each picture has a text file of its name beside it, with these words. They tell pose and place, so what
+is left for <b>sks</b> is the cat itself.</p>
 <div class="strip">{strip}</div>
 <h2>Before and after</h2>
 <p class="faint">Left: the base model. Right: the same prompt, seed and settings with the adapter.</p>

@@ -50,7 +50,7 @@ def extra_phrase(scene: Scene, rng: random.Random) -> str | None:
 def subject_phrase(scene: Scene, rng: random.Random, identifier: str | None = None) -> str:
     """The subject without its article: breed and species, or colour and product.
 
-    With an identifier the phrase is the DreamBooth form, "sks dog".
+    With an identifier the phrase is the DreamBooth form, "sks dog", which takes no article.
     """
     if identifier is not None:
         return f"{identifier} {scene.subject}"
@@ -86,7 +86,8 @@ def caption(scene: Scene, rng: random.Random | None = None, *, identifier: str |
         clauses.append(rng.choice(LIGHT_PHRASES[scene.light]))
     if scene.weather in WEATHER_PHRASES:
         clauses.append(rng.choice(WEATHER_PHRASES[scene.weather]))
-    text = " ".join((article(subject_phrase(scene, rng, identifier)), *clauses))
+    subject = subject_phrase(scene, rng, identifier)
+    text = " ".join((subject if identifier else article(subject), *clauses))
     return rng.choice(STYLE_OPENINGS[scene.style]).format(text)
 
 
