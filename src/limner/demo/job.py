@@ -20,7 +20,7 @@ from ..studio import Studio
 from .figure import Group, grid
 from .page import Pair, write_page
 
-CHARACTER, CLASS, IDENTIFIER = "ziggy", "cat", "sks"
+CHARACTER, CLASS, IDENTIFIER = "pixie", "cat", "sks"
 PICTURES, STEPS, SEED, GUIDANCE = 8, 30, 42, 7.5
 PRIOR_WEIGHT = 0.5  # the character is far from any cat that the starter knows, and few steps must do
 GUIDANCES = (1.5, 5.0, 7.5, 12.5)

@@ -37,7 +37,7 @@ class StableDiffusion:
             {
                 "steps": 500,
                 "batch": 4,
-                "learning_rate": 1e-3,
+                "learning_rate": 2.5e-3,
                 "class_pictures": 48,
                 "prior_dropout": 0.5,
                 "rank": 16,
