@@ -105,6 +105,7 @@ def test_a_finished_starter_is_trained_further(recipe_run):
     changed = {name for name, digest in now["sha256"].items() if digest != told["sha256"][name]}
     assert changed == {"unet/diffusion_pytorch_model.safetensors"}
     assert [row["stage"] for row in now["training"]] == [row["stage"] for row in told["training"]] + ["UNet"]
+    assert not [path for path in second.rglob("*.json") if str(first.parent) in path.read_text()]
     assert now["scores"]["caption recall at 1 of 200"] == told["scores"]["caption recall at 1 of 200"]
 
 

@@ -176,9 +176,11 @@ def save(pipeline: StableDiffusionPipeline, folder: Path) -> None:
     """
     pipeline.to(torch.float16)
     pipeline.save_pretrained(folder, safe_serialization=True)
-    for part in ("text_encoder", "image_encoder"):
-        path = folder / part / "config.json"
-        facts = json.loads(path.read_text(encoding="utf-8")) | {"dtype": "float32"}
+    for path in folder.glob("*/config.json"):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts.pop("_name_or_path", None)  # the folder of an earlier starter, which is nobody's business
+        if path.parent.name in ("text_encoder", "image_encoder"):
+            facts["dtype"] = "float32"
         path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
