@@ -105,7 +105,7 @@ class Screen:
             )
         says = [made.details["say"] for made in self.made if made.what == "adapter"]
         for say in says:
-            self.console.print(f'say "{plain(say)}" with --adapter, in any place and style', soft_wrap=True)
+            self.console.print(f'say "{plain(say)}" with --adapter, and add a place or a style', soft_wrap=True)
         self.console.print(f"run {run.id}; limner show {run.id} tells it", style="dim", soft_wrap=True)
 
 

@@ -64,7 +64,13 @@ def test_a_picture_whose_caption_cannot_be_read_is_left_out_and_told(album):
     (album / "b.txt").write_text("word " * 1000)
     found = scan(album)
     assert [photo.path.name for photo in found.photographs] == ["c.png"]
-    assert "'A.txt' is not UTF-8" in found.skipped[0] and "'b.txt' has 4,999 characters" in found.skipped[1]
+    assert found.skipped[0].startswith("'A.PNG' has a caption that is not UTF-8 text, 'A.txt'")
+    assert found.skipped[1].startswith("'b.jpg' has a caption of 4,999 characters, 'b.txt'")
+
+
+def test_a_folder_is_no_caption(album):
+    (album / "b.txt").mkdir()
+    assert scan(album).photographs[1].caption is None
 
 
 def test_size_is_upright(tmp_path):

@@ -181,21 +181,35 @@ def test_a_picture_is_taught_with_its_own_caption(learn, painted, monkeypatch, t
     shutil.copytree(painted, own)
     first, second, *_, last = sorted(own.iterdir())
     first.with_suffix(".txt").write_text("a photo of sks dog lying down")
-    second.with_suffix(".txt").write_text("a photo of a dog")
+    second.with_suffix(".txt").write_text("a photo of a risksome dog")
     last.with_suffix(".txt").write_text("a drawing of sks dog")
     encoded = []
     real = train.encode
     monkeypatch.setattr(train, "encode", lambda *given, **more: encoded.append(real(*given, **more)) or encoded[-1])
     _, events = learn(data=str(own), prior=False)
     subject, watched = encoded
-    assert subject.captions == ("a photo of sks dog lying down", "a photo of a dog", "a photo of sks dog")
+    assert subject.captions == ("a photo of sks dog lying down", "a photo of a risksome dog", "a photo of sks dog")
     assert subject.told[:3] == (0, 1, 2) and watched.captions == ("a drawing of sks dog",)
     rows = subject.text_for([1, 0])["prompt_embeds"]
     assert torch.equal(rows, subject.text["prompt_embeds"][[1, 0]]) and not torch.equal(rows[0], rows[1])
     warnings = [event.text for event in events if isinstance(event, Notice) and event.level == "warning"]
     assert warnings == [
-        f"1 captions do not hold 'sks', such as {second.with_suffix('.txt').name!r}; write it before the class word"
+        f"captions that do not name the subject by 'sks': 1, such as {second.with_suffix('.txt').name!r}; "
+        "write 'sks dog' into them"
     ]
+
+
+def test_a_caption_that_is_too_long_for_the_model_is_told(learn, painted, tmp_path):
+    own = tmp_path / "own"
+    shutil.copytree(painted, own)
+    first = min(own.iterdir())
+    first.with_suffix(".txt").write_text("a photo of sks dog on a " + "very " * 200 + "red sofa")
+    _, events = learn(data=str(own), prior=False)
+    assert any(
+        f"caption of {first.name!r} has" in event.text and "the rest is left out" in event.text
+        for event in events
+        if isinstance(event, Notice)
+    )
 
 
 def test_an_untold_picture_gets_the_empty_caption():

@@ -164,14 +164,17 @@ def _photograph(path: Path) -> Photograph:
 def _caption(picture: Path) -> str | None:
     """The text beside a picture, its white space made single, or None; raises LimnerError where it cannot be read."""
     path = picture.with_suffix(".txt")
-    if not path.exists():
+    if not path.is_file():
         return None
+    what = f"{shown(picture)} has a caption"
     try:
         text = " ".join(read_file(path).decode("utf-8-sig").split())
     except UnicodeDecodeError as error:
-        raise LimnerError(f"the caption {shown(path)} is not UTF-8 text", "save it as UTF-8 or remove it") from error
+        raise LimnerError(f"{what} that is not UTF-8 text, {shown(path)}", "save it as UTF-8 or remove it") from error
+    except LimnerError as error:
+        raise LimnerError(f"{what} that cannot be read: {error.problem}", error.remedy) from error
     if len(text) > CAPTION_CAP:
-        raise LimnerError(f"the caption {shown(path)} has {len(text):,} characters", f"keep it under {CAPTION_CAP:,}")
+        raise LimnerError(f"{what} of {len(text):,} characters, {shown(path)}", f"keep it under {CAPTION_CAP:,}")
     return text or None
 
 

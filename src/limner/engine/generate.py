@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from PIL import Image
 
-from ..core.events import Emit, Made, Notice, Progress, Stage
+from ..core.events import Emit, Made, Progress, Stage
 from ..core.requests import GenerateRequest
 from ..core.workspace import Workspace
 from ..store.files import sha256_of, write_numbered
@@ -18,6 +18,7 @@ from .labels import Label, write_png
 from .painting import paint
 from .schedulers import apply_scheduler, check_scheduler
 from .sides import check_side
+from .truncation import tell_truncation
 
 LESS_MEMORY = "use a smaller --batch, --width and --height, or another --precision"
 
@@ -40,7 +41,7 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
     height, width = request.height or native, request.width or native
     pipeline = model.family.pipeline(components, "text2image")
     apply_scheduler(pipeline, request.scheduler)
-    tell_truncation(components.parts, request.prompt, emit)
+    tell_truncation(components.parts, "prompt", request.prompt, emit)
     with memory_told(LESS_MEMORY), adapters_on(pipeline, adapters, [use.weight for use in request.adapter]):
         emit(Stage(name="painting", total=request.count * request.steps))
 
@@ -79,19 +80,3 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
             path = write_numbered(workspace.out, ".png", partial(write_png, Image.fromarray(pixels), label=label))
             details = {"seed": seeds[index], "index": index, "prompt": request.prompt}
             emit(Made(what="picture", path=str(path), sha256=sha256_of(path), details=details))
-
-
-def tell_truncation(parts: dict[str, object], prompt: str, emit: Emit) -> None:
-    """Warn when the text encoder cannot take the whole prompt."""
-    tokenizer = parts.get("tokenizer")
-    limit = getattr(tokenizer, "model_max_length", None)
-    if tokenizer is None or limit is None:
-        return
-    tokens = len(tokenizer(prompt).input_ids)  # type: ignore[operator]
-    if tokens > limit:
-        emit(
-            Notice(
-                text=f"the prompt has {tokens} tokens and the model reads {limit}; the rest is left out",
-                level="warning",
-            )
-        )

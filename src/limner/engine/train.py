@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from ..core.events import Emit, Made, Notice, Stage
 from ..core.protocols import Components
 from ..core.requests import TrainRequest
 from ..core.workspace import Workspace
+from ..data.files import shown
 from ..data.folder import Scan, scan
 from ..data.pixels import load_pixels
 from ..store.files import sha256_of, writing_folder
@@ -28,6 +30,7 @@ from .previews import Previews
 from .prior import class_pictures
 from .sides import check_side
 from .trackers import check_trackers
+from .truncation import tell_truncation
 from .watch import run_watched
 
 LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-prior"
@@ -144,13 +147,13 @@ def told(plan: Plan, photographs: Scan, request: TrainRequest, emit: Emit) -> No
     silent = [
         photo.path.with_suffix(".txt").name
         for photo in photographs.photographs
-        if photo.caption and request.identifier not in photo.caption
+        if photo.caption and not re.search(rf"(?<!\w){re.escape(request.identifier)}(?!\w)", photo.caption)
     ]
     if silent:
         emit(
             Notice(
-                text=f"{len(silent)} captions do not hold {request.identifier!r}, such as {silent[0]!r}; "
-                "write it before the class word",
+                text=f"captions that do not name the subject by {request.identifier!r}: {len(silent)}, "
+                f"such as {silent[0]!r}; write '{request.identifier} {request.class_word}' into them",
                 level="warning",
             )
         )
@@ -195,6 +198,9 @@ def encode_all(
         )
     emit(Stage(name="encoding"))
     captions = [photo.caption or request.instance_prompt for photo in photographs.photographs]
+    for photo, caption in zip(photographs.photographs, captions, strict=True):
+        if photo.caption:
+            tell_truncation(components.parts, f"caption of {shown(photo.path)}", caption, emit)
     told = [caption for index, caption in enumerate(captions) if index not in plan.held_out]
     subject = encode(family, components, taught, told, request.flip, rng)
     watched = None
