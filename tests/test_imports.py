@@ -23,13 +23,13 @@ FLOORS = (
     ("engine",),
     ("studio",),
     ("",),
-    ("demo",),
+    ("demo", "exam"),
     ("terminal",),
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 PLUGINS = ("families", "methods")
-SURFACES = {"cli": {"core", "studio", "terminal", "demo", ""}, "terminal": {"core"}}
+SURFACES = {"cli": {"core", "studio", "terminal", "demo", "exam", ""}, "terminal": {"core"}}
 HEAVY = {"torch", "diffusers", "transformers", "peft", "sqlalchemy", "alembic", "numpy"}
 SQL = {"sqlalchemy", "alembic"}
 

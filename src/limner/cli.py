@@ -22,6 +22,9 @@ from .core.requests import Flag, GenerateRequest, TrainRequest
 
 app = App(name="limner", help=about, version_flags=["--version"], default_parameter=Parameter(show_default=True))
 
+starter = App(name="starter", help="The model that comes with Limner: its exam and its pictures.")
+app.command(starter)
+
 Out = Annotated[Path | None, Parameter(help="Where the result goes.")]
 Count = Annotated[int, Parameter(help="How many.")]
 
@@ -154,6 +157,45 @@ def demo(*, out: Out = Path("limner-demo")) -> None:
         page = run_demo(out, screen.show, stop)
         screen.end()
     print(page)
+
+
+@starter.command
+def exam(
+    *,
+    out: Out = Path("limner-exam"),
+    model: Annotated[str, Parameter(help="The starter, or a folder with another one.")] = "starter",
+    guidance: Annotated[
+        tuple[float, ...], Parameter(help="Guidance scale; may be repeated.", consume_multiple=False)
+    ] = (1.5, 5.0, 7.5, 12.5),
+    steps: Annotated[int | None, Parameter(help="Denoising steps (default: what suits the model).")] = None,
+    scheduler: Annotated[str | None, Parameter(help="Sampler by name (default: the model's own).")] = None,
+    questions: Annotated[int | None, Parameter(help="Only so many of the 512 questions.")] = None,
+    personalise: Annotated[
+        bool, Parameter(help="Teach ten characters, and examine what was learnt.", negative=())
+    ] = False,
+) -> None:
+    """Examine the starter: it paints prompts that it never saw, and the judge reads what is in the pictures."""
+    from .exam.job import print_exam
+    from .exam.personalise import print_personalisation
+    from .terminal import Screen
+
+    assert out is not None
+    with Screen() as screen, _stopping(screen.note) as stop:
+        if personalise:
+            show = print_personalisation(out, screen.show, stop)
+        else:
+            show = print_exam(
+                out,
+                screen.show,
+                stop,
+                model=model,
+                guidances=guidance,
+                steps=steps,
+                scheduler=scheduler,
+                count=questions,
+            )
+        screen.end()
+    show()
 
 
 @contextmanager

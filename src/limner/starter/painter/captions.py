@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from .scene import Scene
-from .vocabulary import SPECIES, STUDIO
+from .vocabulary import COLOURS, EXTRAS, SPECIES, STUDIO
 
 STYLE_OPENINGS: dict[str, tuple[str, ...]] = {
     "illustration": ("a photo of {}", "a picture of {}", "an illustration of {}", "{}", "a drawing of {}"),
@@ -30,6 +30,7 @@ PLACE_PHRASES: dict[str, tuple[str, ...]] = {
 LIGHT_PHRASES = {"sunset": ("at sunset", "in the evening light"), "night": ("at night", "in the moonlight")}
 WEATHER_PHRASES = {"rain": ("in the rain", "on a rainy day"), "snowfall": ("while snow is falling", "in snowfall")}
 POSE_WORDS = {"sitting": ("sitting",), "standing": ("standing",), "lying": ("lying down", "lying")}
+ABSENT_SHARE = 0.1  # of captions that say what is not worn
 USUAL_POSE, USUAL_FACING = "sitting", "right"
 
 
@@ -47,6 +48,12 @@ def extra_phrase(scene: Scene, rng: random.Random) -> str | None:
     return f"{rng.choice(('wearing', 'with'))} {worn}"
 
 
+def absent_phrase(scene: Scene, rng: random.Random) -> str:
+    """Something to wear that the animal does not wear, such as "without a crown"."""
+    absent = rng.choice([extra for extra in EXTRAS if extra != scene.extra])
+    return f"without {absent if absent in ('glasses', 'sunglasses') else article(absent)}"
+
+
 def subject_phrase(scene: Scene, rng: random.Random, identifier: str | None = None) -> str:
     """The subject without its article: breed and species, or colour and product.
 
@@ -55,10 +62,11 @@ def subject_phrase(scene: Scene, rng: random.Random, identifier: str | None = No
     if identifier is not None:
         return f"{identifier} {scene.subject}"
     if scene.subject not in SPECIES:
-        return f"{scene.colour} {scene.subject}"
+        return f"{scene.colour} {scene.subject}" if scene.colour else scene.subject
     if scene.breed is None:
         return scene.subject
-    return rng.choice((f"{scene.breed} {scene.subject}", f"{scene.breed} {scene.subject}", scene.breed))
+    full = f"{scene.breed} {scene.subject}"
+    return full if scene.breed in COLOURS else rng.choice((full, full, scene.breed))  # "a black" is no cat
 
 
 def caption(scene: Scene, rng: random.Random | None = None, *, identifier: str | None = None) -> str:
@@ -77,6 +85,8 @@ def caption(scene: Scene, rng: random.Random | None = None, *, identifier: str |
     worn = extra_phrase(scene, rng)
     if worn:
         clauses.append(worn)
+    if scene.is_animal and not full and rng.random() < ABSENT_SHARE:
+        clauses.append(absent_phrase(scene, rng))
     if scene.place != STUDIO:
         clauses.append(rng.choice(PLACE_PHRASES[scene.place]))
     elif scene.backdrop is not None:
@@ -92,8 +102,13 @@ def caption(scene: Scene, rng: random.Random | None = None, *, identifier: str |
 
 
 def class_caption(scene: Scene, rng: random.Random) -> str:
-    """A caption that names an animal only by its class and leaves a studio out ("a photo of a dog")."""
-    return caption(scene.model_copy(update={"breed": None, "backdrop": None}), rng)
+    """A caption that names a subject only by its class and leaves a studio out ("a photo of a dog")."""
+    return caption(untold(scene, "breed", "colour", "backdrop"), rng)
+
+
+def untold(scene: Scene, *names: str) -> Scene:
+    """The scene as a caption tells it that leaves some attributes out."""
+    return scene.model_copy(update=dict.fromkeys(names))
 
 
 class _First(random.Random):

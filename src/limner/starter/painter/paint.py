@@ -29,8 +29,8 @@ def look_of(scene: Scene) -> Look:
     return looks[scene.seed % len(looks)]
 
 
-def compose(scene: Scene) -> Canvas:
-    """Place everything that a scene names on a canvas."""
+def compose(scene: Scene, look: Look | None = None) -> Canvas:
+    """Place everything that a scene names on a canvas; `look` dresses its animal in place of breed or character."""
     rng = random.Random(scene.seed)
     canvas = Canvas()
     spot = Placement.draw(rng)
@@ -39,7 +39,7 @@ def compose(scene: Scene) -> Canvas:
         draw_shadow(canvas, spot.x, spot.y, 26 * spot.scale, scene.light)
     with canvas.depth("subject"), canvas.at(spot.x, spot.y, spot.scale, spot.mirrored):
         if scene.is_animal:
-            anatomy = draw_animal(canvas, look_of(scene), scene.pose, rng)
+            anatomy = draw_animal(canvas, look or look_of(scene), scene.pose, rng)
             if scene.extra:
                 colour = COLOURS[scene.extra_colour] if scene.extra_colour else None
                 draw_extra(canvas, scene.extra, colour, anatomy, rng)
@@ -50,6 +50,6 @@ def compose(scene: Scene) -> Canvas:
     return canvas
 
 
-def paint(scene: Scene) -> Image.Image:
-    """Paint a scene: RGB, 128 x 128, the same pixels for the same scene."""
-    return render(compose(scene).shapes, scene.style, np.random.default_rng(scene.seed))
+def paint(scene: Scene, look: Look | None = None) -> Image.Image:
+    """Paint a scene: RGB, 128 x 128, the same pixels for the same scene and look."""
+    return render(compose(scene, look).shapes, scene.style, np.random.default_rng(scene.seed))

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from . import autoencoder, card, contrastive, denoiser
+from . import autoencoder, card, contrastive, denoiser, judge
 from .pictures import Gallery, load_photographs
 from .recipe import HELD_OUT_PHOTOGRAPHS, Recipe
 from .start import Start
 from .tokenizer import build_tokenizer
 
 TRAINED = ("autoencoder", "contrastive", "denoiser", "decoder")
-STAGES = ("pictures", *TRAINED, "export")
+STAGES = ("judge", "pictures", *TRAINED, "export")
 
 
 def main() -> None:
@@ -60,9 +60,11 @@ def run(
     begin_with: Path | None = None,
 ) -> None:
     """Run the stages in order; each goes on from its last checkpoint, and a finished one only loads."""
+    if "judge" in stages:
+        judge.train(recipe, folder, device)
     if "pictures" in stages:
         Gallery.build(folder / "pictures", recipe.pictures, recipe.seed, os.cpu_count() or 1)
-    if not set(stages) - {"pictures"}:
+    if not set(stages) - {"pictures", "judge"}:
         return
     gallery = Gallery(folder / "pictures")
     photos = load_photographs(photographs, HELD_OUT_PHOTOGRAPHS)

@@ -72,8 +72,7 @@ def window(side: int, centre_weight: float) -> torch.Tensor:
 
 def plainness(scene: Scene) -> float:
     """How often a picture is drawn, relative to others: plain ones first, since most prompts ask for them."""
-    style = 1.0 if scene.style == "illustration" else 0.7
-    return style * (1.0 if scene.light == "day" else 0.5) * (1.0 if scene.weather == "clear" else 0.4)
+    return (1.0 if scene.light == "day" else 0.5) * (1.0 if scene.weather == "clear" else 0.4)
 
 
 @torch.no_grad()

@@ -22,6 +22,7 @@ from rich.progress import (
 )
 from torch import nn
 
+from .muon import OPTIMISERS
 from .recipe import Stage
 
 CHECKPOINT_EVERY = 250
@@ -61,22 +62,21 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / f"{name}.pt"
     average = deepcopy(model).requires_grad_(False)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=1e-3, weight_decay=stage.weight_decay, betas=(0.9, 0.99), fused=True
-    )
+    optimisers = OPTIMISERS[stage.optimiser](model, stage.weight_decay)
     first = 0
     if kept.exists():
         state = torch.load(kept, weights_only=True, map_location=next(model.parameters()).device)
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
+        for optimiser, kept_state in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept_state)
         first = state["step"]
 
     def keep(step: int) -> None:
         state = {
             "model": model.state_dict(),
             "average": average.state_dict(),
-            "optimiser": optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in optimisers],
             "step": step,
         }
         torch.save(state, partial := kept.with_suffix(".partial"))
@@ -94,13 +94,14 @@ def fit(
     ) as bars:
         bar = bars.add_task(name, total=stage.steps, completed=first, note="")
         for step in range(first, stage.steps):
-            for group in optimiser.param_groups:
-                group["lr"] = stage.rate(step)
             value, figures = loss(step, step_generator(seed, name, step))
-            optimiser.zero_grad(set_to_none=True)
+            model.zero_grad(set_to_none=True)
             value.backward()
             norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
+            for optimiser in optimisers:
+                for group in optimiser.param_groups:
+                    group["lr"] = stage.rate(step)
+                optimiser.step()
             follow(average, model, step, stage.ema)
             seen += stage.batch
             done = step + 1

@@ -1,4 +1,4 @@
-"""The pretraining pictures: scenes drawn at random, painted once, kept in a memory-mapped array."""
+"""The pretraining pictures: random scenes without reserved pairs, painted once, kept in a memory-mapped array."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ import numpy as np
 from rich.progress import track
 
 from ..painter import Scene, paint, random_scene
+from ..painter.reserved import holds_reserved
 
 SHARD = 500
 
 
 def _paint_shard(seed: int, index: int) -> tuple[list[str], np.ndarray]:
     rng = random.Random(f"{seed}/{index}")
-    scenes = [random_scene(rng) for _ in range(SHARD)]
+    scenes: list[Scene] = []
+    while len(scenes) < SHARD:
+        if not holds_reserved(scene := random_scene(rng)):
+            scenes.append(scene)
     return [scene.model_dump_json() for scene in scenes], np.stack([np.asarray(paint(scene)) for scene in scenes])
 
 

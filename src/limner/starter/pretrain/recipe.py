@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 HELD_OUT_PHOTOGRAPHS = ("dog", "cat", "bear_plushie", "duck_toy")
@@ -23,6 +25,7 @@ class Stage(BaseModel):
     decay: float = 0.25
     weight_decay: float = 0.01
     ema: float = 0.998
+    optimiser: Literal["muon", "adamw"] = "muon"
 
     def rate(self, step: int) -> float:
         """The learning rate of a step (trapezoid)."""
@@ -44,8 +47,9 @@ class Recipe(BaseModel):
     text_layers: int = 4
     image_width: int = 192
     image_layers: int = 4
-    latent_channels: int = 8
-    vae_channels: tuple[int, ...] = (24, 48, 64, 96)
+    latent_channels: int = 16
+    latent_groups: tuple[tuple[int, float], ...] = ((4, 0.15), (8, 0.25))
+    vae_channels: tuple[int, ...] = (32, 32, 64, 96)
     vae_crop: int = 64
     kl_weight: float = 1e-6
     shrink_weight: float = 0.5
@@ -54,10 +58,12 @@ class Recipe(BaseModel):
     caption_dropout: float = 0.1
     snr_cap: float = 5.0
     centre_weight: float = 2.0
-    autoencoder: Stage = Stage(steps=7000, batch=16, learning_rate=1.5e-3, decay=0.3, ema=0.995)
+    autoencoder: Stage = Stage(steps=6000, batch=16, learning_rate=2e-3, decay=0.5, ema=0.995)
     contrastive: Stage = Stage(
         steps=1200, batch=192, learning_rate=1e-3, warmup=50, weight_decay=0.05, decay=0.5, ema=0.98
     )
     latent_noise: float = 0.1
     decoder: Stage = Stage(steps=1500, batch=16, learning_rate=1.5e-3, warmup=50, decay=0.6, ema=0.995)
     denoiser: Stage = Stage(steps=28_000, batch=32, learning_rate=8e-4, warmup=200, decay=0.5, ema=0.998)
+    judge_pictures: int = 45_000
+    judge: Stage = Stage(steps=1500, batch=128, learning_rate=2e-3, warmup=100, decay=0.6, ema=0.99, weight_decay=0.02)

@@ -1,0 +1,1 @@
+"""The starter's exam: prompts it never saw, painted, read by the judge and counted."""

@@ -1,0 +1,68 @@
+"""Reading pictures with the trained network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..painter.looks import MARKS
+from .attributes import ATTRIBUTES
+from .network import Network
+
+WEIGHTS = Path(__file__).parent / "weights.safetensors"
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Calibrated probabilities of n pictures: each attribute's values (n, k), and whether each mark is there (n, m)."""
+
+    values: dict[str, np.ndarray]
+    marks: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.marks)
+
+    def shows(self, index: int, attribute: str, value: str) -> bool:
+        """Whether a picture shows this value: more likely than not."""
+        return bool(self.values[attribute][index, ATTRIBUTES[attribute].index(value)] > 0.5)
+
+    def bears(self, index: int, mark: str) -> bool:
+        """Whether a picture's animal bears this mark: more likely than not."""
+        return bool(self.marks[index, MARKS.index(mark)] > 0.5)
+
+    def likeliest(self, index: int, attribute: str) -> str:
+        return ATTRIBUTES[attribute][int(self.values[attribute][index].argmax())]
+
+
+class Judge:
+    """A trained network with its temperatures (Guo et al. 2017, arXiv 1706.04599)."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network.eval()
+
+    @classmethod
+    def load(cls, path: Path = WEIGHTS) -> Judge:
+        """The judge that comes with the starter, or another one from a safetensors file."""
+        from safetensors.torch import load_file
+
+        network = Network()
+        network.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()}, strict=False)
+        return cls(network)
+
+    @torch.inference_mode()
+    def read(self, pixels: np.ndarray) -> Readings:
+        """Read uint8 pictures (n, 128, 128, 3)."""
+        parts: list[tuple[dict[str, torch.Tensor], torch.Tensor]] = []
+        for start in range(0, len(pixels), BATCH):
+            pictures = torch.from_numpy(np.ascontiguousarray(pixels[start : start + BATCH])).permute(0, 3, 1, 2)
+            parts.append(self.network(pictures.float() / 127.5 - 1))
+        warmth = self.network.get_buffer("temperature")
+        values = {
+            name: (torch.cat([logits[name] for logits, _ in parts]) / warmth[i]).softmax(1).numpy()
+            for i, name in enumerate(ATTRIBUTES)
+        }
+        return Readings(values, (torch.cat([marks for _, marks in parts]) / warmth[-1]).sigmoid().numpy())

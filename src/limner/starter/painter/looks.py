@@ -1,0 +1,96 @@
+"""Animals made up at random: any coat with any marks, so that neither tells the other."""
+
+from __future__ import annotations
+
+import colorsys
+import random
+
+from .animals import BREED_LOOKS, Look
+from .animals.ears import EARS
+from .animals.emblems import EMBLEMS
+from .characters import CHARACTERS
+from .vocabulary import RGB
+
+COATS: dict[str, RGB] = {
+    "teal": CHARACTERS["ziggy"].coat,
+    "indigo": CHARACTERS["luna"].coat,
+    "lemon": CHARACTERS["bolt"].coat,
+    "rose": CHARACTERS["pixie"].coat,
+    "mint": CHARACTERS["swirl"].coat,
+    "lilac": CHARACTERS["zaza"].coat,
+    "coral": CHARACTERS["coco"].coat,
+    "plum": CHARACTERS["nova"].coat,
+    "sky": CHARACTERS["comet"].coat,
+    "lime": CHARACTERS["sprout"].coat,
+    "apricot": CHARACTERS["sparky"].coat,
+    "crimson": CHARACTERS["ruby"].coat,
+    "navy": CHARACTERS["indie"].coat,
+}
+MARKS = tuple(sorted({mark for look in CHARACTERS.values() for mark in look.marks}))
+CLEARLY = 110.0  # distance in RGB from which two colours are told apart at a glance
+
+
+def distance(a: RGB, b: RGB) -> float:
+    """Euclidean distance of two colours in RGB, 0 to 442."""
+    return sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5
+
+
+def _colour(rng: random.Random, *others: RGB) -> RGB:
+    """A vivid, pale or dark colour that stands out from the others."""
+    while True:
+        mood = rng.choice(((0.55, 1.0, 0.75, 1.0), (0.1, 0.4, 0.9, 1.0), (0.4, 0.9, 0.2, 0.5)))
+        drawn = colorsys.hsv_to_rgb(rng.random(), rng.uniform(*mood[:2]), rng.uniform(*mood[2:]))
+        colour = (round(255 * drawn[0]), round(255 * drawn[1]), round(255 * drawn[2]))
+        if all(distance(colour, other) > CLEARLY for other in others):
+            return colour
+
+
+def _pale(colour: RGB, share: float) -> RGB:
+    r, g, b = (round(c + (255 - c) * share) for c in colour)
+    return r, g, b
+
+
+def _marks(rng: random.Random) -> tuple[str, ...]:
+    chosen = []
+    for place, share in (("belly", 0.4), ("forehead", 0.25)):
+        if rng.random() < share:
+            chosen.append(f"{place} {rng.choice(sorted(EMBLEMS))}")
+    if rng.random() < 0.4:
+        chosen.append(rng.choice(("antenna", "horn", "mohawk")))
+    if rng.random() < 0.4:
+        chosen.append(rng.choice(("stripes", "zigzags", "dots")))
+    chosen += [
+        mark for mark, share in (("wings", 0.2), ("odd eyes", 0.2), ("coloured ears", 0.3)) if rng.random() < share
+    ]
+    return tuple(chosen)
+
+
+def random_look(rng: random.Random, species: str) -> tuple[Look, str]:
+    """A look that no breed has and the name of its coat: one of COATS, or "natural" for that of a breed."""
+    coat = rng.choice(("natural", *COATS))
+    colour = COATS.get(coat) or rng.choice([look.coat for look in BREED_LOOKS.values() if look.species == species])
+    pale = _pale(colour, rng.uniform(0.4, 0.8))
+    marks = _marks(rng)
+    eye = _colour(rng, colour)
+    look = Look(
+        species,
+        colour,
+        pale,
+        _pale(colour, rng.uniform(0.5, 0.9)),
+        eye,
+        ears=rng.choice(("pointed", "small", "round") if species == "cat" else sorted(EARS)),
+        ear_colour=_colour(rng, colour) if "coloured ears" in marks else None,
+        inner_ear=_colour(rng),
+        nose=_colour(rng, pale),
+        fur=rng.choice(("smooth", "smooth", "fluffy", "curly")),
+        legs=rng.uniform(0.5, 1.0),
+        cheeks=rng.uniform(0.95, 1.12),
+        tail=rng.choice(("slim", "plush", "curl", "thin", "feather", "pompom", "stub")),
+        paws=_colour(rng) if rng.random() < 0.2 else None,
+        marks=marks,
+        mark_colour=_colour(rng, colour, pale),
+        other_mark_colour=_colour(rng, colour),
+        part_colour=_colour(rng, colour),
+        second_eye=_colour(rng, eye, colour) if "odd eyes" in marks else None,
+    )
+    return look, coat
