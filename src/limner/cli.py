@@ -173,9 +173,12 @@ def exam(
     personalise: Annotated[
         bool, Parameter(help="Teach ten characters, and examine what was learnt.", negative=())
     ] = False,
+    record: Annotated[
+        bool, Parameter(help="Keep the figures beside the weights, and tell them in the model card.", negative=())
+    ] = False,
 ) -> None:
     """Examine the starter: it paints prompts that it never saw, and the judge reads what is in the pictures."""
-    from .exam.job import print_exam
+    from .exam.job import print_exam, record_exam
     from .exam.personalise import print_personalisation
     from .terminal import Screen
 
@@ -194,8 +197,27 @@ def exam(
                 scheduler=scheduler,
                 count=questions,
             )
+        if record:
+            record_exam(out, model)
         screen.end()
     show()
+
+
+@starter.command
+def sheet(
+    *,
+    out: Out = Path("starter.png"),
+    model: Annotated[str, Parameter(help="The starter, or a folder with another one.")] = "starter",
+) -> None:
+    """Paint a contact sheet: 32 prompts, a picture each, seeds from 42 on."""
+    from .exam.showcase import paint_showcase
+    from .terminal import Screen
+
+    assert out is not None
+    with Screen() as screen, _stopping(screen.note) as stop:
+        page = paint_showcase(out, screen.show, stop, model)
+        screen.end()
+    print(page)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from transformers import CLIPVisionModelWithProjection
 
 from limner.starter.painter import paint, random_scene
 from limner.starter.pretrain import __main__ as pretrain
-from limner.starter.pretrain import card, loop, pictures
+from limner.starter.pretrain import judge, loop, pictures
 from limner.starter.pretrain.recipe import Recipe, Stage
 
 TOY = Recipe(
@@ -23,12 +23,16 @@ TOY = Recipe(
     image_width=32,
     image_layers=1,
     latent_channels=4,
+    latent_groups=((2, 0.5),),
     vae_channels=(8, 8, 8, 16),
     vae_crop=32,
     unet_channels=(16, 16, 32),
     pictures=1000,
     autoencoder=Stage(steps=4, batch=2, learning_rate=1e-3, warmup=2),
-    contrastive=Stage(steps=4, batch=4, learning_rate=1e-3, warmup=2),
+    text=Stage(steps=4, batch=4, learning_rate=1e-3, warmup=2),
+    image=Stage(steps=4, batch=4, learning_rate=1e-3, warmup=2),
+    judge=Stage(steps=4, batch=8, learning_rate=1e-3, warmup=2),
+    judge_pictures=40,
     denoiser=Stage(steps=4, batch=4, learning_rate=1e-3, warmup=2),
     decoder=Stage(steps=4, batch=2, learning_rate=1e-3, warmup=2),
 )
@@ -53,11 +57,8 @@ def gallery(tmp_path_factory):
 
 @pytest.fixture
 def recipe_run(gallery, tmp_path, monkeypatch):
-    """Run the recipe in a folder of its own, with few prompts to score."""
-    real = card.attribute_scores
-    monkeypatch.setattr(
-        card, "attribute_scores", lambda pipeline, encoders, tokenizer, count: real(pipeline, encoders, tokenizer, 2)
-    )
+    """Run the recipe in a folder of its own, with few pictures for the judge."""
+    monkeypatch.setattr(judge, "SHARD", 20)
 
     def run(name, recipe=TOY, stages=pretrain.STAGES, begin_with=None):
         folder = tmp_path / name
@@ -92,8 +93,8 @@ def test_the_whole_recipe_makes_a_stock_model(recipe_run):
     readme = (out / "README.md").read_text()
     scores = json.loads((out / "scores.json").read_text())
     assert readme.startswith("---\nlicense: apache-2.0") and "## Scores" in readme
-    assert {"subject, generated", "place, painter", "painter PSNR, dB"} <= scores["scores"].keys()
-    assert len(scores["sha256"]) == 4 and all(name in readme for name in scores["sha256"])
+    assert {"denoising loss, unseen pictures", "painter PSNR, dB"} <= scores["scores"].keys()
+    assert len(scores["sha256"]) == 5 and all(name in readme for name in scores["sha256"])
 
 
 @pytest.mark.filterwarnings("ignore:The configuration file of this scheduler:FutureWarning")
@@ -106,11 +107,12 @@ def test_a_finished_starter_is_trained_further(recipe_run):
     assert changed == {"unet/diffusion_pytorch_model.safetensors"}
     assert [row["stage"] for row in now["training"]] == [row["stage"] for row in told["training"]] + ["UNet"]
     assert not [path for path in second.rglob("*.json") if str(first.parent) in path.read_text()]
-    assert now["scores"]["caption recall at 1 of 200"] == told["scores"]["caption recall at 1 of 200"]
+    name = "caption told from picture, recall at 1 of 200"
+    assert now["scores"][name] == told["scores"][name]
 
 
 def test_an_interrupted_stage_ends_in_the_same_weights(recipe_run, monkeypatch):
-    whole = recipe_run("whole", stages=("autoencoder", "contrastive"))
+    whole = recipe_run("whole", stages=("autoencoder", "text"))
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 2)
 
     class Stopped(Exception):
@@ -126,7 +128,7 @@ def test_an_interrupted_stage_ends_in_the_same_weights(recipe_run, monkeypatch):
 
         return follow
 
-    for stage in ("autoencoder", "contrastive"):
+    for stage in ("autoencoder", "text"):
         monkeypatch.setattr(loop, "follow", stop_at(3))
         with pytest.raises(Stopped):
             recipe_run("parts", stages=(stage,))

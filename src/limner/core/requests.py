@@ -74,7 +74,9 @@ class GenerateRequest(Request):
     )
     count: int = Field(default=1, ge=1, le=10_000, description="How many pictures; picture i is painted from seed + i.")
     seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of the first picture.")
-    steps: int = Field(default=30, ge=1, le=1000, description="Denoising steps.")
+    steps: int | None = Field(
+        default=None, ge=1, le=1000, description="Denoising steps (default: what suits the model)."
+    )
     guidance: float = Field(
         default=7.5, ge=0, le=100, description="Guidance scale: how closely the prompt is followed."
     )

@@ -141,7 +141,7 @@ def _facts(label: Label, request: GenerateRequest, size: tuple[int | None, int |
     sha256 = label.model["sha256"]
     hashes = ", ".join(f"{_alias(mark)}: {mark['sha256'][:12]}" for mark in label.adapters)
     return {
-        "Steps": str(request.steps),
+        "Steps": None if request.steps is None else str(request.steps),
         "Sampler": request.scheduler,
         "CFG scale": _number(request.guidance),
         "Seed": str(label.seed),

@@ -11,6 +11,7 @@ import numpy as np
 from ..core.errors import Interrupted, LimnerError
 from ..core.events import Event, Progress, Stage
 from ..store.files import make_folder, writing
+from .judging import PICTURES, check_judge
 from .marking import Result, mark
 from .questions import Question, questions
 from .table import markdown, rows, show
@@ -39,7 +40,6 @@ def sit_exam(
     """
     from ..starter.judge import Judge
     from ..starter.painter import paint
-    from .judging import check_judge
 
     make_folder(out)
     judge = Judge.load()
@@ -58,8 +58,9 @@ def sit_exam(
     right = np.stack([np.asarray(paint(question.scene)) for question in asked])
     results["painter"] = mark(judge, asked, right)
     listener(Stage(name="judge", total=None))
+    facts |= {"steps": steps, "scheduler": type(pipeline.scheduler).__name__}
     told = {
-        "model": facts | {"steps": steps, "scheduler": type(pipeline.scheduler).__name__},
+        "model": facts,
         "questions": len(asked),
         "seed": 42,
         "results": {name: result.told() for name, result in results.items()},
@@ -69,17 +70,16 @@ def sit_exam(
         partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     with writing(out / "exam.md") as partial:
         columns = [name if name == "painter" else f"guidance {name}" for name in results]
-        partial.write_text(markdown("right, %", columns, rows(results)), encoding="utf-8")
+        partial.write_text(_page(told, columns, results), encoding="utf-8")
     return results
 
 
 def open_pipeline(model: str, scheduler: str | None, listener: Listener):
     """The stock pipeline of a model, and what identifies it."""
-    import torch
-
     from ..engine import models
     from ..engine.devices import pick_device, pick_dtype
     from ..engine.schedulers import apply_scheduler, check_scheduler
+    from ..starter.card import hashes
 
     check_scheduler(scheduler)
     found = models.resolve(model)
@@ -92,7 +92,11 @@ def open_pipeline(model: str, scheduler: str | None, listener: Listener):
         raise LimnerError(f"model {model!r} paints {side} px, and the judge reads pictures of 128", "use the starter")
     pipeline = found.family.pipeline(components, "text2image")
     apply_scheduler(pipeline, scheduler)
-    facts = {"reference": model, "sha256": found.fingerprint(torch.float32), "steps": 30}
+    facts = {
+        "reference": model,
+        "sha256": hashes(Path(found.location)),
+        "steps": int(found.defaults["denoising_steps"]),
+    }
     return pipeline, facts
 
 
@@ -140,6 +144,22 @@ def print_exam(out: Path, listener: Listener, stop: Stop, **choices) -> Callable
     return tables
 
 
+def _page(told: dict, columns: Sequence[str], results: dict[str, Result]) -> str:
+    """The section of the model card."""
+    return f"""## Exam
+
+{told["questions"]} prompts, painted from seed {told["seed"]} on in {told["model"]["steps"]} steps \
+({told["model"]["scheduler"]}), read by the judge (`limner starter exam`).
+The last column is the same reading of the painter's own pictures of right answers.
+
+{markdown("right, %", columns, rows(results))}
+The judge on {PICTURES} painter pictures that nothing was trained on, of breeds, products and characters; "marks there"
+are marks of characters that are there and are seen. On pictures whose tiles are shuffled it names a subject in
+{told["judge"]["shuffled tiles"]["subject named"]:.1%}.
+
+{markdown("right, %", *judge_table(told["judge"]))}"""
+
+
 def judge_table(told: dict[str, dict]) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Columns and rows of the judge's figures, in percent."""
     versions = {name: figures for name, figures in told.items() if "attributes" in figures}
@@ -147,3 +167,13 @@ def judge_table(told: dict[str, dict]) -> tuple[list[str], list[tuple[str, list[
     lines = [(name, [f"{100 * v['attributes'][name]:.1f}" for v in versions.values()]) for name in names]
     lines.append(("calibration error", [f"{100 * v['calibration error']:.1f}" for v in versions.values()]))
     return list(versions), lines
+
+
+def record_exam(out: Path, model: str) -> None:
+    """Keep what an exam left in `out` beside the weights of the model, and tell it in the model's card."""
+    from ..engine import models
+    from ..starter.card import record
+
+    names = [f"{name}.{suffix}" for name in ("exam", "personalise") for suffix in ("json", "md")]
+    found = [out / name for name in names if (out / name).exists()]
+    record(Path(models.resolve(model).location), *found)

@@ -166,7 +166,7 @@ def examine_personalisation(
     with writing(out / "personalise.json") as partial:
         partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     with writing(out / "personalise.md") as partial:
-        partial.write_text(markdown("%", COLUMNS, rows(scores)), encoding="utf-8")
+        partial.write_text(_page(told, scores), encoding="utf-8")
     return scores
 
 
@@ -220,6 +220,20 @@ def rows(scores: Mapping[str, Score]) -> list[tuple[str, list[str]]]:
         shares = [f"{100 * share.value:.0f}" for share in vars(score).values()]
         found.append((name, [*shares[:4], f"{100 * score.obeyed:.0f}", *shares[4:]]))
     return found
+
+
+def _page(told: dict, scores: Mapping[str, Score]) -> str:
+    """The section of the model card."""
+    return f"""## Personalisation
+
+Ten invented characters, {PICTURES} pictures each, default training settings; {len(ASKS)} new prompts each at guidance
+{told["model"]["guidance"]:g}, read by the judge (`limner starter exam --personalise`). Marks and coat: those of the \
+character that are seen.
+Prompt: place, extra, colour, style, light and pose that are seen, and the same of the base model without the \
+identifier.
+Class drift: pictures of the plain class word with the character's coat.
+
+{markdown("%", COLUMNS, rows(scores))}"""
 
 
 def _told(score: Score) -> dict[str, object]:

@@ -20,6 +20,7 @@ class StableDiffusion:
         multiple=8,
         lora_targets=UNET_LORA_TARGETS,
         defaults={
+            "denoising_steps": 30,
             "steps": 800,
             "batch": 2,
             "learning_rate": 1e-4,
@@ -35,6 +36,7 @@ class StableDiffusion:
             "package:limner.starter/weights",
             "apache-2.0",
             {
+                "denoising_steps": 30,
                 "steps": 500,
                 "batch": 4,
                 "learning_rate": 2.5e-3,

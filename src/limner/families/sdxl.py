@@ -20,6 +20,7 @@ class StableDiffusionXL:
         multiple=8,
         lora_targets=UNET_LORA_TARGETS,
         defaults={
+            "denoising_steps": 30,
             "steps": 500,
             "batch": 1,
             "learning_rate": 1e-4,

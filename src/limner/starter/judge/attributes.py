@@ -73,7 +73,9 @@ def _shown(mark: str, look: Look, scene: Scene) -> bool | None:
     on_top = mark in ("antenna", "horn", "mohawk") or mark.startswith("forehead")
     if (on_top and scene.extra in HATS) or (mark == "odd eyes" and scene.extra in EYEWEAR):
         return None
-    if mark == "coloured ears":
+    if mark in look.marks:
+        return True
+    if mark == "coloured ears":  # breeds have them without the mark's name
         apart = distance(look.ear_colour or look.coat, look.coat)
         return True if apart >= CLEARLY else False if apart < 40 else None
-    return mark in look.marks or (mark == "dots" and "spots" in look.marks)
+    return mark == "dots" and "spots" in look.marks

@@ -12,7 +12,7 @@ from ..painter.looks import MARKS
 from .attributes import ATTRIBUTES
 from .network import Network
 
-WEIGHTS = Path(__file__).parent / "weights.safetensors"
+WEIGHTS = Path(__file__).parents[1] / "weights" / "judge" / "model.safetensors"
 BATCH = 64
 
 

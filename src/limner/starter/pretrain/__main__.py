@@ -8,14 +8,22 @@ from pathlib import Path
 
 import torch
 
-from . import autoencoder, card, contrastive, denoiser, judge
+from . import autoencoder, denoiser, image_encoder, judge, text_encoder
+from .export import export
+from .parts import Parts
 from .pictures import Gallery, load_photographs
 from .recipe import HELD_OUT_PHOTOGRAPHS, Recipe
-from .start import Start
 from .tokenizer import build_tokenizer
 
-TRAINED = ("autoencoder", "contrastive", "denoiser", "decoder")
-STAGES = ("judge", "pictures", *TRAINED, "export")
+NEEDED_BY = {  # which stages ask for what each of them trains
+    "judge": {"judge", "export"},
+    "text": {"text", "image", "denoiser", "export"},
+    "autoencoder": {"autoencoder", "denoiser", "decoder", "export"},
+    "image": {"image", "export"},
+    "denoiser": {"denoiser", "export"},
+    "decoder": {"decoder", "export"},
+}
+STAGES = ("judge", "pictures", "text", "autoencoder", "image", "denoiser", "decoder", "export")
 
 
 def main() -> None:
@@ -60,33 +68,33 @@ def run(
     begin_with: Path | None = None,
 ) -> None:
     """Run the stages in order; each goes on from its last checkpoint, and a finished one only loads."""
-    if "judge" in stages:
-        judge.train(recipe, folder, device)
+    parts = Parts.load(begin_with) if begin_with else Parts(build_tokenizer(recipe.seed, recipe.tokens))
+    trained = [stage for stage in NEEDED_BY if begin_with is None or stage in stages]  # whose logs are in this folder
+
+    def due(stage: str) -> bool:
+        return stage in trained and bool(NEEDED_BY[stage] & set(stages))
+
+    if due("judge"):
+        parts.judge = judge.train(recipe, folder, device, parts.judge)
     if "pictures" in stages:
         Gallery.build(folder / "pictures", recipe.pictures, recipe.seed, os.cpu_count() or 1)
-    if not set(stages) - {"pictures", "judge"}:
+    if due("text"):
+        parts.text = text_encoder.train(recipe, parts.tokenizer, folder, device, parts.text)
+    if not set(stages) - {"judge", "pictures", "text"}:
         return
     gallery = Gallery(folder / "pictures")
     photos = load_photographs(photographs, HELD_OUT_PHOTOGRAPHS)
-    start = Start.load(begin_with, recipe) if begin_with else None
-    tokenizer = start.tokenizer if start else build_tokenizer(recipe.seed, recipe.tokens)
-    fresh = STAGES if start is None else stages  # the stages whose parts this folder trains
-    vae, encoders, unet = (start.vae, start.encoders, start.unet) if start else (None, None, None)
-    if "autoencoder" in fresh and {"autoencoder", "denoiser", "decoder", "export"} & set(stages):
-        vae = autoencoder.train(recipe, gallery, photos["train"], folder, device, vae)
-    if "contrastive" in fresh and {"contrastive", "denoiser", "export"} & set(stages):
-        encoders = contrastive.train(recipe, gallery, tokenizer, folder, device, encoders)
-    if "denoiser" in fresh and {"denoiser", "export"} & set(stages):
-        assert vae is not None and encoders is not None
-        latents = denoiser.cache_latents(vae, gallery, folder / "latents.npy", device)
-        unet = denoiser.train(recipe, gallery, latents, tokenizer, encoders.text, folder, device, unet)
-    if "decoder" in fresh and {"decoder", "export"} & set(stages):
-        assert vae is not None
-        vae = autoencoder.polish(vae, recipe, gallery, photos["train"], folder, device)
+    if due("autoencoder"):
+        parts.vae = autoencoder.train(recipe, gallery, photos["train"], folder, device, parts.vae)
+    if due("image"):
+        parts.image = image_encoder.train(recipe, gallery, parts, folder, device)
+    if due("denoiser"):
+        parts.unet = denoiser.train(recipe, gallery, parts, folder, device)
+    if due("decoder"):
+        assert parts.vae is not None
+        parts.vae = autoencoder.polish(parts.vae, recipe, gallery, photos["train"], folder, device)
     if "export" in stages:
-        assert vae is not None and encoders is not None and unet is not None
-        trained = [stage for stage in TRAINED if stage in fresh]
-        card.export(recipe, gallery, photos, vae, encoders, unet, tokenizer, folder, out, trained, start, note=note)
+        export(recipe, gallery, photos, parts, folder, out, trained, note)
 
 
 if __name__ == "__main__":

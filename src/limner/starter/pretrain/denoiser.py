@@ -15,14 +15,15 @@ from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from rich.progress import track
 from torch import nn
-from transformers import CLIPTextModel, CLIPTokenizer
 
 from ..painter import Scene
-from .autoencoder import HELD_OUT, encode, to_tensor
-from .contrastive import tell, tokenise
+from .autoencoder import HELD_OUT, decode, encode, to_tensor
 from .loop import fit
+from .parts import Parts
 from .pictures import Gallery
 from .recipe import Recipe
+from .telling import tell
+from .text_encoder import tokenise
 
 SCHEDULER = {
     "num_train_timesteps": 1000,
@@ -47,6 +48,7 @@ def build(recipe: Recipe) -> UNet2DConditionModel:
         norm_num_groups=16,
         attention_head_dim=8,
         cross_attention_dim=recipe.text_width,
+        resnet_time_scale_shift="scale_shift",  # as in Dhariwal & Nichol 2021, arXiv 2105.05233, section 3.1
     )
     return unet
 
@@ -70,6 +72,20 @@ def window(side: int, centre_weight: float) -> torch.Tensor:
     return weights / weights.mean()
 
 
+@torch.no_grad()
+def sensitivity(vae: AutoencoderKL, pixels: np.ndarray, disturbance: float = 0.5) -> torch.Tensor:
+    """How much each latent channel shows in a picture, (c,) of mean 1: the error of pixels when it is disturbed."""
+    clean = encode(vae, to_tensor(pixels)).mode()
+    whole, rng = decode(vae, clean), torch.Generator().manual_seed(0)
+    shown = []
+    for channel in range(clean.shape[1]):
+        disturbed = clean.clone()
+        disturbed[:, channel] += disturbance * torch.randn(clean[:, channel].shape, generator=rng)
+        shown.append((decode(vae, disturbed) - whole).square().mean().sqrt())
+    weights = torch.stack(shown)
+    return weights / weights.mean()
+
+
 def plainness(scene: Scene) -> float:
     """How often a picture is drawn, relative to others: plain ones first, since most prompts ask for them."""
     return (1.0 if scene.light == "day" else 0.5) * (1.0 if scene.weather == "clear" else 0.4)
@@ -89,29 +105,25 @@ def cache_latents(vae: AutoencoderKL, gallery: Gallery, path: Path, device: str)
     return torch.from_numpy(np.load(path))
 
 
-def train(
-    recipe: Recipe,
-    gallery: Gallery,
-    latents: torch.Tensor,
-    tokenizer: CLIPTokenizer,
-    text_encoder: CLIPTextModel,
-    folder: Path,
-    device: str,
-    begin: UNet2DConditionModel | None = None,
-) -> UNet2DConditionModel:
+def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: str) -> UNet2DConditionModel:
+    assert parts.vae is not None and parts.text is not None
+    latents = cache_latents(parts.vae, gallery, folder / "latents.npy", device)
+    text_encoder = parts.text.to(device)  # pyright: ignore[reportArgumentType]
     torch.manual_seed(recipe.seed)
-    unet = (begin or build(recipe)).to(device)  # pyright: ignore[reportArgumentType]
+    unet = (parts.unet or build(recipe)).to(device)  # pyright: ignore[reportArgumentType]
     if device == "cpu":
         unet.set_attn_processor(AttnProcessor())  # on a CPU plain products outrun the fused kernel at these sizes
     schedule = DDPMScheduler(**SCHEDULER)
     trained = len(gallery) - HELD_OUT
     places = window(latents.shape[-1], recipe.centre_weight).to(device)
+    channels = sensitivity(parts.vae, gallery.batch(range(16)))[:, None, None].to(device)
+    text_encoder.set_attn_implementation("eager")  # at these sizes faster than the fused kernel on a CPU
     shares = torch.tensor([plainness(scene) for scene in gallery.scenes[:trained]])
 
     def squared_error(model: nn.Module, indices: list[int], steps: torch.Tensor, noise: torch.Tensor, seed: str):
         rng = random.Random(seed)
         dropout = recipe.caption_dropout if model is unet else 0.0
-        tokens = tokenise(tokenizer, [tell(gallery.scenes[i], rng, dropout) for i in indices]).to(device)
+        tokens = tokenise(parts.tokenizer, [tell(gallery.scenes[i], rng, dropout) for i in indices]).to(device)
         clean, noise, steps = latents[indices].float().to(device), noise.to(device), steps.to(device)
         with torch.autocast(device.split(":")[0], torch.bfloat16):
             with torch.no_grad():
@@ -126,7 +138,9 @@ def train(
         indices = torch.multinomial(shares, n, replacement=True, generator=rng).tolist()
         steps = ((torch.arange(n) + torch.rand(n, generator=rng)) * 1000 / n).long()  # stratified
         noise = torch.randn(n, *latents.shape[1:], generator=rng)
-        errors = (places * squared_error(unet, indices, steps, noise, f"{recipe.seed}/{step}")).mean((1, 2, 3))
+        errors = (places * channels * squared_error(unet, indices, steps, noise, f"{recipe.seed}/{step}")).mean(
+            (1, 2, 3)
+        )
         ratio = signal_to_noise(schedule, steps).to(errors.device)
         return (errors * (recipe.snr_cap / ratio).clamp(max=1)).mean(), {}
 

@@ -23,7 +23,7 @@ from .loop import fit
 from .recipe import Recipe
 
 SHARD = 500
-HELD_OUT = 3000
+HELD_OUT = 16  # one picture in so many is not trained on
 UNKNOWN = -1
 
 
@@ -96,12 +96,12 @@ def judging_loss(
     return total + 16 * (told * known).sum() / known.sum().clamp(min=1)
 
 
-def train(recipe: Recipe, folder: Path, device: str) -> Network:
+def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = None) -> Network:
     torch.manual_seed(recipe.seed)
-    shards = Shards(folder / "judge-pictures", recipe.judge_pictures + HELD_OUT, recipe.seed)
-    network = Network().to(device)
-    trained, batch = len(shards) - HELD_OUT, recipe.judge.batch
-    formless = batch // 16
+    shards = Shards(folder / "judge-pictures", recipe.judge_pictures, recipe.seed)
+    network = (begin or Network()).to(device)
+    trained, batch = len(shards) - len(shards) // HELD_OUT, recipe.judge.batch
+    formless = max(1, batch // 16)
 
     def loss(step: int, rng: torch.Generator):
         indices = torch.randint(trained, (batch,), generator=rng).tolist()
@@ -115,15 +115,15 @@ def train(recipe: Recipe, folder: Path, device: str) -> Network:
 
     def evaluate(model: nn.Module) -> dict[str, float]:
         model.eval()
-        rows = list(range(trained, trained + 500))
+        rows = list(range(trained, len(shards)))[:500]
         shares = accuracy(model, shards.batch(rows), shards.labels[rows])
         return {f"{name} right": value for name, value in shares.items()}
 
     network = fit("judge", network, recipe.judge, loss, folder, seed=recipe.seed, evaluate=evaluate).eval()
     rng = torch.Generator().manual_seed(recipe.seed)
-    rows = list(range(trained, trained + 1000))
-    pictures = shards.batch(rows)
-    calibrate(network, torch.cat([pictures[:500], degraded(pictures[500:], rng)]), shards.labels[rows])
+    rows = list(range(trained, len(shards)))[:1000]
+    whole, spoilt = shards.batch(rows).tensor_split(2)
+    calibrate(network, torch.cat([whole, degraded(spoilt, rng)]), shards.labels[rows])
     return network
 
 
@@ -157,7 +157,7 @@ def calibrate(network: Network, pictures: torch.Tensor, labels: torch.Tensor) ->
     for column, name in enumerate(ATTRIBUTES):
         wanted = labels[:, column]
         costs = [F.cross_entropy(values[name] / t, wanted, ignore_index=UNKNOWN) for t in grid]
-        best.append(grid[int(torch.stack(costs).argmin())])
+        best.append(grid[int(torch.stack(costs).argmin())] if (wanted != UNKNOWN).any() else torch.tensor(1.0))
     wanted = labels[:, len(ATTRIBUTES) :]
     known = wanted != UNKNOWN
     costs = [F.binary_cross_entropy_with_logits(marks[known] / t, wanted[known].float()) for t in grid]

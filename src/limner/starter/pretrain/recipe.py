@@ -54,16 +54,15 @@ class Recipe(BaseModel):
     kl_weight: float = 1e-6
     shrink_weight: float = 0.5
     photograph_share: float = 0.15
-    unet_channels: tuple[int, ...] = (64, 128, 224)
+    unet_channels: tuple[int, ...] = (64, 128, 208)
     caption_dropout: float = 0.1
     snr_cap: float = 5.0
     centre_weight: float = 2.0
-    autoencoder: Stage = Stage(steps=6000, batch=16, learning_rate=2e-3, decay=0.5, ema=0.995)
-    contrastive: Stage = Stage(
-        steps=1200, batch=192, learning_rate=1e-3, warmup=50, weight_decay=0.05, decay=0.5, ema=0.98
-    )
+    autoencoder: Stage = Stage(steps=4250, batch=16, learning_rate=2e-3, decay=0.6, ema=0.995)
+    text: Stage = Stage(steps=600, batch=256, learning_rate=1e-3, warmup=50, weight_decay=0.05, decay=0.6, ema=0.98)
+    image: Stage = Stage(steps=400, batch=192, learning_rate=1e-3, warmup=30, weight_decay=0.05, decay=0.6, ema=0.98)
     latent_noise: float = 0.1
     decoder: Stage = Stage(steps=1500, batch=16, learning_rate=1.5e-3, warmup=50, decay=0.6, ema=0.995)
-    denoiser: Stage = Stage(steps=28_000, batch=32, learning_rate=8e-4, warmup=200, decay=0.5, ema=0.998)
-    judge_pictures: int = 45_000
+    denoiser: Stage = Stage(steps=5000, batch=64, learning_rate=1.5e-3, warmup=100, decay=0.6, ema=0.996)
+    judge_pictures: int = 48_000
     judge: Stage = Stage(steps=1500, batch=128, learning_rate=2e-3, warmup=100, decay=0.6, ema=0.99, weight_decay=0.02)

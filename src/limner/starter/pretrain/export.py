@@ -1,0 +1,136 @@
+"""The finished starter: an ordinary diffusers folder in fp16 safetensors, with its scores and its card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+from PIL import Image
+from safetensors.torch import save_file
+from transformers import CLIPImageProcessor
+
+from ..card import hashes, write_card
+from .autoencoder import psnr
+from .denoiser import SCHEDULER
+from .parts import JUDGE, Parts
+from .pictures import Gallery
+from .recipe import HELD_OUT_PHOTOGRAPHS, Recipe, Stage
+
+STAGE_NAMES = {
+    "judge": "judge",
+    "text": "text encoder",
+    "autoencoder": "autoencoder",
+    "image": "image encoder",
+    "denoiser": "UNet",
+    "decoder": "decoder alone",
+}
+LOGGED_SCORES = (
+    ("caption told from picture, recall at 1 of 200", "image", "recall_at_1_of_200"),
+    ("denoising loss, unseen pictures", "denoiser", "unseen_loss"),
+)
+
+
+def assemble(parts: Parts, side: int) -> StableDiffusionPipeline:
+    """The stock pipeline around the trained parts, with the image encoder beside them."""
+    assert parts.vae is not None and parts.text is not None and parts.unet is not None and parts.image is not None
+    return StableDiffusionPipeline(
+        vae=parts.vae,
+        text_encoder=parts.text,
+        tokenizer=parts.tokenizer,
+        unet=parts.unet,
+        scheduler=DDIMScheduler(**SCHEDULER, clip_sample=False, steps_offset=1),  # pyright: ignore[reportArgumentType]
+        safety_checker=None,  # pyright: ignore[reportArgumentType]
+        feature_extractor=CLIPImageProcessor(
+            size={"shortest_edge": side},
+            crop_size={"height": side, "width": side},
+            image_mean=[0.5] * 3,
+            image_std=[0.5] * 3,
+        ),
+        image_encoder=parts.image,
+        requires_safety_checker=False,
+    )
+
+
+def export(
+    recipe: Recipe,
+    gallery: Gallery,
+    photographs: dict[str, list[np.ndarray]],
+    parts: Parts,
+    folder: Path,
+    out: Path,
+    trained: list[str],
+    note: str = "",
+) -> None:
+    """Write the model folder with its card; an older folder at `out` is replaced.
+
+    trained: the stages whose logs are in `folder`. note: what the card must add.
+    """
+    assert parts.vae is not None and parts.judge is not None
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    scores = dict(parts.scores)
+    scores["painter PSNR, dB"] = psnr(parts.vae, gallery.batch(range(len(gallery) - 256, len(gallery))))
+    for split, photos in photographs.items():
+        if photos:
+            squares = np.stack([_square(photo, recipe.size) for photo in photos])
+            scores[f"photograph PSNR, {split.replace('_', ' ')}, dB"] = psnr(parts.vae, squares)
+    logs = {name: _last_figures(folder / f"{name}.jsonl", getattr(recipe, name).steps) for name in trained}
+    scores |= {score: logs[stage][figure] for score, stage, figure in LOGGED_SCORES if stage in logs}
+    save(assemble(parts, recipe.size).to("cpu"), partial)
+    (partial / JUDGE).parent.mkdir()
+    save_file({name: tensor.half().contiguous() for name, tensor in parts.judge.state_dict().items()}, partial / JUDGE)
+    told = {
+        "version": version("limner"),
+        "scores": scores,
+        "training": parts.training + [_row(name, log, getattr(recipe, name)) for name, log in logs.items()],
+        "pictures": len(gallery),
+        "photographs": len(photographs["train"]),
+        "photograph share": recipe.photograph_share,
+        "held out photographs": list(HELD_OUT_PHOTOGRAPHS),
+        "note": note,
+        "sha256": hashes(partial),
+    }
+    (partial / "scores.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    write_card(partial)
+    if out.exists():
+        shutil.rmtree(out)
+    partial.rename(out)
+
+
+def save(pipeline: StableDiffusionPipeline, folder: Path) -> None:
+    """Write the pipeline in fp16, so configured that a plain `from_pretrained` computes in fp32 throughout.
+
+    Left alone, transformers would load its parts in the stored fp16 and diffusers the UNet in fp32.
+    """
+    pipeline.to(torch.float16)
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    for path in folder.glob("*/config.json"):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts.pop("_name_or_path", None)  # the folder of an earlier starter, which is nobody's business
+        if path.parent.name in ("text_encoder", "image_encoder"):
+            facts["dtype"] = "float32"
+        path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _square(photo: np.ndarray, side: int) -> np.ndarray:
+    edge = min(photo.shape[:2])
+    y, x = (photo.shape[0] - edge) // 2, (photo.shape[1] - edge) // 2
+    cropped = Image.fromarray(photo[y : y + edge, x : x + edge])
+    return np.asarray(cropped.resize((side, side), Image.Resampling.LANCZOS))
+
+
+def _last_figures(path: Path, steps: int) -> dict[str, float]:
+    """The newest value of every figure in a stage's log, up to its last step (an interrupted log may run beyond)."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {name: value for line in lines if line["step"] <= steps for name, value in line.items()}
+
+
+def _row(name: str, log: dict[str, float], stage: Stage) -> dict:
+    """What one stage did, for the card's table."""
+    minutes = log["step"] * stage.batch / log["per_second"] / 60
+    return {"stage": STAGE_NAMES[name], "steps": int(log["step"]), "batch": stage.batch, "minutes": round(minutes)}

@@ -1,0 +1,91 @@
+"""Stage 5: the image encoder, trained to agree with the finished text encoder on which caption tells which picture.
+
+The text encoder stays as it is (locked tuning, Zhai et al. 2022, arXiv 2111.07991, with the towers' parts swapped), so
+this stage may come last. The text projection is the identity: a text's embedding is its pooled state.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from .autoencoder import HELD_OUT, to_tensor
+from .loop import fit
+from .parts import Parts
+from .pictures import Gallery
+from .recipe import Recipe
+from .telling import ASPECTS, tell, told_kind, told_subject
+from .text_encoder import agreement, tokenise
+
+
+def build(recipe: Recipe) -> CLIPVisionModelWithProjection:
+    return CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=recipe.image_width,
+            intermediate_size=4 * recipe.image_width,
+            projection_dim=recipe.text_width,
+            num_hidden_layers=recipe.image_layers,
+            num_attention_heads=recipe.image_width // 32,
+            image_size=recipe.size,
+            patch_size=16,
+        )
+    )
+
+
+class ImageTower(nn.Module):
+    """An image encoder with a learnt temperature."""
+
+    def __init__(self, image: CLIPVisionModelWithProjection) -> None:
+        super().__init__()
+        self.image = image
+        self.temperature = nn.Parameter(torch.tensor(2.66))
+
+    def forward(self, texts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """Embedded texts (n, d) and images (n, 3, s, s) -> similarities (n texts, n images) times the temperature."""
+        pictures = F.normalize(self.image(images).image_embeds.float(), dim=-1)
+        return F.normalize(texts.float(), dim=-1) @ pictures.T * self.temperature.clamp(max=4.6).exp()
+
+
+def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: str) -> CLIPVisionModelWithProjection:
+    torch.manual_seed(recipe.seed)
+    tower = ImageTower(parts.image or build(recipe)).to(device)
+    tower.image.set_attn_implementation("eager")  # at these sizes faster than the fused kernel on a CPU
+    assert parts.text is not None
+    text = parts.text.to(device)  # pyright: ignore[reportArgumentType]
+    trained = len(gallery) - HELD_OUT
+
+    @torch.no_grad()
+    def embedded(texts: list[str]) -> torch.Tensor:
+        return text(tokenise(parts.tokenizer, texts, "longest").to(device)).pooler_output
+
+    def pictures(indices: list[int]) -> torch.Tensor:
+        return to_tensor(gallery.batch(indices)).to(device)
+
+    def loss(step: int, rng: torch.Generator):
+        indices = torch.randint(trained, (recipe.image.batch,), generator=rng).tolist()
+        aspect, words = ASPECTS[step % len(ASPECTS)], random.Random(f"{recipe.seed}/{step}")
+        texts = [aspect(gallery.scenes[i], words) for i in indices]
+        with torch.autocast(device.split(":")[0], torch.bfloat16):
+            scores = tower(embedded(texts), pictures(indices))
+        return agreement(scores.float(), texts), {}
+
+    @torch.no_grad()
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        unseen = list(range(trained, trained + 200))
+        scenes, words = [gallery.scenes[i] for i in unseen], random.Random("unseen")
+        scores = model(embedded([tell(scene, words) for scene in scenes]), pictures(unseen))
+        right = scores.argmax(1) == torch.arange(len(scores), device=device)
+        figures = {"recall_at_1_of_200": right.float().mean().item()}
+        for name, aspect in (("subject_read", told_subject), ("kind_read", told_kind)):
+            texts = [aspect(scene, words) for scene in scenes]
+            choices = sorted(set(texts))
+            best = model(embedded(choices), pictures(unseen)).argmax(0).tolist()
+            figures[name] = sum(choices[b] == text for b, text in zip(best, texts, strict=True)) / len(texts)
+        return figures
+
+    return fit("image", tower, recipe.image, loss, folder, seed=recipe.seed, evaluate=evaluate).image.eval()

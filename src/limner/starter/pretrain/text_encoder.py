@@ -1,0 +1,147 @@
+"""Stage 2: the text encoder, trained to agree with the truth on which caption tells which scene.
+
+Contrastive as CLIP (Radford et al. 2021, arXiv 2103.00020), with the scene's own description where CLIP has a picture:
+the painter knows it exactly, and no picture need be painted.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from ..painter import (
+    BREEDS,
+    COLOURS,
+    EXTRAS,
+    LIGHTS,
+    PLACES,
+    POSES,
+    PRODUCTS,
+    STUDIO,
+    STYLES,
+    WEATHERS,
+    Scene,
+    random_scene,
+)
+from ..painter.reserved import holds_reserved
+from .loop import fit
+from .recipe import Recipe
+from .telling import ASPECTS, tell
+
+FACTS: dict[str, tuple[str, ...]] = {
+    "subject": (*BREEDS, *PRODUCTS),
+    "breed": (*BREEDS["cat"], *BREEDS["dog"]),
+    "colour": tuple(COLOURS),
+    "extra": EXTRAS,
+    "extra_colour": tuple(COLOURS),
+    "pose": POSES,
+    "place": (*PLACES, STUDIO),
+    "backdrop": tuple(COLOURS),
+    "light": LIGHTS,
+    "weather": WEATHERS,
+    "style": STYLES,
+    "facing": ("left", "right"),
+}
+
+
+def build(recipe: Recipe, tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=recipe.text_width,
+            intermediate_size=4 * recipe.text_width,
+            projection_dim=recipe.text_width,
+            num_hidden_layers=recipe.text_layers,
+            num_attention_heads=recipe.text_width // 32,
+            max_position_embeddings=recipe.tokens,
+            bos_token_id=cast(int, tokenizer.bos_token_id),
+            eos_token_id=cast(int, tokenizer.eos_token_id),
+            pad_token_id=cast(int, tokenizer.pad_token_id),
+        )
+    )
+
+
+def tokenise(tokenizer: CLIPTokenizer, texts: list[str], padding: str = "max_length") -> torch.Tensor:
+    return tokenizer(texts, padding=padding, truncation=True, return_tensors="pt").input_ids
+
+
+def agreement(scores: torch.Tensor, texts: list[str]) -> torch.Tensor:
+    """Cross-entropy of similarities (n, n) in both directions, where equal texts are equally right (UniCL)."""
+    known = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+    numbers = torch.tensor([known[text] for text in texts], device=scores.device)
+    same = (numbers[:, None] == numbers[None]).float()
+    right = same / same.sum(1, keepdim=True)
+    return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
+
+
+class TextAndTruth(nn.Module):
+    """A text encoder, and a small network that embeds the facts of a scene beside it."""
+
+    def __init__(self, text: CLIPTextModel, width: int) -> None:
+        super().__init__()
+        self.text = text
+        self.tables = nn.ModuleDict({name: nn.Embedding(len(known) + 1, 32) for name, known in FACTS.items()})
+        self.scene = nn.Sequential(nn.Linear(32 * len(FACTS), 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.temperature = nn.Parameter(torch.tensor(2.66))
+
+    def forward(self, tokens: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
+        """Tokens (n, l) and facts (n, f) -> similarities (n texts, n scenes) times the temperature."""
+        texts = F.normalize(self.text(tokens).pooler_output.float(), dim=-1)
+        known = torch.cat([table(facts[:, i]) for i, table in enumerate(self.tables.values())], dim=1)
+        scenes = F.normalize(self.scene(known).float(), dim=-1)
+        return texts @ scenes.T * self.temperature.clamp(max=4.6).exp()
+
+
+def facts_of(scenes: list[Scene]) -> torch.Tensor:
+    """Each fact as the number of its value, 0 where a scene has none."""
+    return torch.tensor(
+        [
+            [1 + known.index(value) if (value := getattr(s, name)) else 0 for name, known in FACTS.items()]
+            for s in scenes
+        ]
+    )
+
+
+def scenes_at(rng: random.Random, count: int) -> list[Scene]:
+    """Scenes that pretraining may see."""
+    found: list[Scene] = []
+    while len(found) < count:
+        if not holds_reserved(scene := random_scene(rng)):
+            found.append(scene)
+    return found
+
+
+def train(
+    recipe: Recipe, tokenizer: CLIPTokenizer, folder: Path, device: str, begin: CLIPTextModel | None = None
+) -> CLIPTextModel:
+    torch.manual_seed(recipe.seed)
+    model = TextAndTruth(begin or build(recipe, tokenizer), recipe.text_width).to(device)
+    model.text.set_attn_implementation("eager")  # at these sizes faster than the fused kernel on a CPU
+
+    def batch(words: random.Random, count: int, aspect) -> tuple[list[str], torch.Tensor, torch.Tensor]:
+        scenes = scenes_at(words, count)
+        texts = [aspect(scene, words) for scene in scenes]
+        padding = "max_length" if words.random() < 0.1 else "longest"
+        return texts, tokenise(tokenizer, texts, padding).to(device), facts_of(scenes).to(device)
+
+    def loss(step: int, rng: torch.Generator):
+        words = random.Random(f"text/{recipe.seed}/{step}")
+        aspect = tell if step % 2 else ASPECTS[step // 2 % len(ASPECTS)]
+        texts, tokens, facts = batch(words, recipe.text.batch, aspect)
+        with torch.autocast(device.split(":")[0], torch.bfloat16):
+            scores = model(tokens, facts)
+        return agreement(scores.float(), texts), {}
+
+    @torch.no_grad()
+    def evaluate(average: nn.Module) -> dict[str, float]:
+        _, tokens, facts = batch(random.Random("unseen"), 200, tell)
+        right = average(tokens, facts).argmax(1) == torch.arange(200, device=device)
+        return {"recall_at_1_of_200": right.float().mean().item()}
+
+    return fit("text", model, recipe.text, loss, folder, seed=recipe.seed, evaluate=evaluate).text.eval()

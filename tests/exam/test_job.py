@@ -1,0 +1,83 @@
+"""The exam as commands: short ones, of few questions and few steps."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from limner.cli import main
+from limner.core.errors import Interrupted, LimnerError
+from limner.exam import job, judging, personalise, showcase
+from limner.starter.card import hashes
+from limner.starter.painter import CHARACTERS
+
+
+@pytest.fixture(autouse=True)
+def few_pictures_for_the_judge(monkeypatch):
+    monkeypatch.setattr(job, "check_judge", lambda judge: judging.check_judge(judge, 16))
+
+
+def test_the_exam_command(starter, home, tmp_path, capsys):
+    main(["starter", "exam", "--questions", "6", "--guidance", "5", "--steps", "2", "--out", str(tmp_path / "exam")])
+    printed = capsys.readouterr().out
+    assert "all right" in printed and "guidance 5" in printed and "painter" in printed and "marks there" in printed
+    told = json.loads((tmp_path / "exam" / "exam.json").read_text())
+    assert told["questions"] == 6 and set(told["results"]) == {"5", "painter"}
+    assert told["model"]["sha256"] == hashes(starter) and told["model"]["steps"] == 2
+    with Image.open(tmp_path / "exam" / "answers-5.png") as sheet:
+        assert sheet.width > 1000 and "IPTC" not in sheet.info.get("limner", "")
+
+
+def test_what_an_exam_found_is_kept_in_the_card(starter, home, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(starter, model)
+    for name in ("exam.json", "exam.md"):
+        (model / name).unlink(missing_ok=True)
+    arguments = ["--questions", "4", "--guidance", "5", "--steps", "1", "--model", str(model), "--record"]
+    main(["starter", "exam", *arguments, "--out", str(tmp_path / "exam")])
+    card = (model / "README.md").read_text()
+    assert "## Exam" in card and "4 prompts" in card and "## Weights" in card
+    assert json.loads((model / "exam.json").read_text())["model"]["sha256"] == hashes(model)
+
+
+def test_a_stopped_exam_leaves_nothing_half_written(starter, home, tmp_path):
+    with pytest.raises(Interrupted):
+        job.sit_exam(tmp_path, lambda event: None, lambda: True, guidances=(5.0,), steps=1, count=2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_personalisation_is_examined(starter, home, tmp_path):
+    training = {"steps": 2, "batch": 2, "class_pictures": 2, "warmup": 0}
+    scores = personalise.examine_personalisation(
+        tmp_path, lambda event: None, lambda: False, names=("ziggy",), training=training, steps=1
+    )
+    score = scores["ziggy"]
+    assert score.drift.count == personalise.DRIFT_PICTURES and score.marks.count > 20
+    assert score.prompt.count == score.base_prompt.count == sum(len(ask.values) for ask in personalise.ASKS)
+    told = json.loads((tmp_path / "personalise.json").read_text())
+    assert told["training"] == training and set(told["scores"]) == {"ziggy", "all"}
+    assert len(list((tmp_path / "ziggy" / "photographs").glob("*.png"))) == personalise.PICTURES
+    assert "| ziggy |" in (tmp_path / "personalise.md").read_text() and (tmp_path / "ziggy.png").exists()
+
+
+def test_ten_characters_are_examined():
+    assert len(set(personalise.CHARACTERS)) == 10 and set(personalise.CHARACTERS) <= set(CHARACTERS)
+    assert len(personalise.ASKS) == 20
+
+
+def test_a_sheet_of_the_starter(starter, home, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(showcase, "PROMPTS", showcase.PROMPTS[:2])
+    main(["starter", "sheet", "--out", str(tmp_path / "sheet.png")])
+    assert Path(capsys.readouterr().out.strip()) == tmp_path / "sheet.png"
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.height > 160
+
+
+def test_a_model_of_another_size_cannot_sit(home, tmp_path, monkeypatch):
+    monkeypatch.setattr("limner.engine.models.native_size", lambda components: 512)
+    with pytest.raises(LimnerError, match="512"):
+        job.sit_exam(tmp_path, lambda event: None, lambda: False, count=1)

@@ -1,0 +1,142 @@
+"""The judge: what is true of a picture, what can be read, and what it reads."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from limner.starter.judge import ATTRIBUTES, Judge, truth
+from limner.starter.judge.attributes import NONE
+from limner.starter.judge.degrade import blotched, blurred, degraded, jumbled, noisy
+from limner.starter.judge.network import Network
+from limner.starter.painter import CHARACTERS, Scene, paint, random_scene
+from limner.starter.painter.looks import COATS, MARKS, random_look
+from limner.starter.pretrain.judge import UNKNOWN, accuracy, calibrate, judging_loss, label
+
+
+def test_truth_is_what_the_scene_says():
+    told = truth(Scene(subject="dog", breed="corgi", place="beach", extra="scarf", extra_colour="red", light="night"))
+    assert told.values["breed"] == "corgi" and told.values["extra"] == "scarf" and told.values["extra colour"] == "red"
+    assert told.values["colour"] is None and told.values["backdrop"] is None and told.values["coat"] == "natural"
+    assert truth(Scene(subject="mug", colour="red")).values["extra"] is None
+    assert truth(Scene(subject="cat", breed="tabby")).values["extra"] == NONE
+
+
+def test_a_sketch_shows_no_colour():
+    told = truth(Scene(subject="cat", character="ziggy", style="pencil sketch"))
+    assert told.values["coat"] is None and told.marks["antenna"] is True and told.marks["belly star"] is None
+
+
+def test_a_hat_hides_what_grows_on_the_head():
+    bare, hatted = (truth(Scene(subject="cat", character="luna", extra=extra)) for extra in (None, "crown"))
+    assert bare.marks["forehead star"] is True and hatted.marks["forehead star"] is None
+    assert hatted.marks["belly moon"] is True
+
+
+@pytest.mark.parametrize("name", sorted(CHARACTERS))
+def test_every_characters_marks_are_known(name):
+    told = truth(Scene(subject=CHARACTERS[name].species, character=name))
+    assert {mark for mark, there in told.marks.items() if there} == set(CHARACTERS[name].marks)
+    assert told.values["coat"] in COATS
+
+
+def test_a_random_look_is_told_truly():
+    rng = random.Random(1)
+    for _ in range(200):
+        look, coat = random_look(rng, rng.choice(("cat", "dog")))
+        told = truth(Scene(subject=look.species), look, coat)
+        assert {mark for mark, there in told.marks.items() if there} == set(look.marks) & set(MARKS)
+        assert told.values["coat"] == coat and told.values["breed"] is None
+    look, _ = random_look(rng, "cat")
+    scene = Scene(subject="cat", breed="tabby", seed=1)
+    assert not np.array_equal(np.asarray(paint(scene, look)), np.asarray(paint(scene)))
+
+
+def test_degraded_pictures_keep_their_form_and_jumbled_ones_their_pixels():
+    rng = torch.Generator().manual_seed(1)
+    pictures = torch.rand(16, 3, 128, 128, generator=rng) * 2 - 1
+    for spoilt in (
+        blurred(pictures, 1.0),
+        noisy(pictures, 0.2, rng),
+        blotched(pictures, 0.2, rng),
+        degraded(pictures, rng),
+    ):
+        assert spoilt.shape == pictures.shape and spoilt.abs().max() <= 1 and not torch.equal(spoilt, pictures)
+    shuffled = jumbled(pictures, rng)
+    assert not torch.equal(shuffled, pictures)
+    assert torch.equal(shuffled.flatten().sort().values, pictures.flatten().sort().values)
+
+
+def labels_of(scenes):
+    return torch.from_numpy(np.stack([label(truth(scene)) for scene in scenes])).long()
+
+
+def test_labels_are_places_in_the_lists():
+    scene = Scene(subject="dog", breed="corgi", place="beach")
+    row = labels_of([scene])[0].tolist()
+    names = list(ATTRIBUTES)
+    assert ATTRIBUTES["breed"][row[names.index("breed")]] == "corgi" and row[names.index("colour")] == UNKNOWN
+    assert len(row) == len(ATTRIBUTES) + len(MARKS)
+
+
+def test_the_loss_falls_for_right_answers_and_for_doubt_where_there_is_no_form():
+    rng = random.Random(2)
+    labels = labels_of([random_scene(rng) for _ in range(8)])
+    known = labels.clamp(min=0)
+    right = {
+        name: torch.nn.functional.one_hot(known[:, i], len(values)).float() * 8
+        for i, (name, values) in enumerate(ATTRIBUTES.items())
+    }
+    marks = (known[:, len(ATTRIBUTES) :].float() * 2 - 1) * 8
+    wrong = {name: -logits for name, logits in right.items()}
+    assert judging_loss(right, marks, labels, 0) < 0.2 < judging_loss(wrong, marks, labels, 0)
+    doubtful = {name: logits.clone() for name, logits in right.items()}
+    for logits in doubtful.values():
+        logits[-2:] = 0
+    assert judging_loss(doubtful, marks, labels, 2) < judging_loss(right, marks, labels, 2)
+
+
+def test_calibration_softens_a_judge_that_is_too_sure():
+    torch.manual_seed(0)
+    network = Network().eval()
+    rng = random.Random(3)
+    labels = labels_of([random_scene(rng) for _ in range(32)])
+    with torch.no_grad():
+        for head in network.heads.values():
+            head.weight.mul_(100)
+    calibrate(network, torch.rand(32, 3, 128, 128) * 2 - 1, labels)
+    warmth = network.get_buffer("temperature")
+    assert warmth[:-1].median() > 1.5, "an untrained judge that is sure must be cooled"
+    assert set(accuracy(network, torch.rand(32, 3, 128, 128), labels)) == {
+        *ATTRIBUTES,
+        "marks there",
+        "marks not there",
+    }
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return Judge.load()
+
+
+def test_the_judge_reads_pictures_it_never_saw(judge):
+    rng = random.Random("never seen")
+    scenes = [random_scene(rng, style="illustration") for _ in range(60)]
+    readings = judge.read(np.stack([np.asarray(paint(scene)) for scene in scenes]))
+    for name in ("subject", "breed", "place", "colour"):
+        asked = [(i, value) for i, scene in enumerate(scenes) if (value := truth(scene).values[name])]
+        right = [readings.likeliest(i, name) == value for i, value in asked]
+        assert np.mean(right) > 0.9, name
+    assert all(np.allclose(values.sum(1), 1, atol=1e-4) for values in readings.values.values())
+
+
+def test_the_judge_doubts_what_has_no_form(judge):
+    rng = random.Random("no form")
+    whole = np.stack([np.asarray(paint(random_scene(rng, style="illustration"))) for _ in range(40)])
+    pictures = torch.from_numpy(whole).permute(0, 3, 1, 2).float()
+    shuffled = jumbled(pictures, torch.Generator().manual_seed(0)).permute(0, 2, 3, 1).numpy().astype(np.uint8)
+    sure = [judge.read(pixels).values["subject"].max(1).mean() for pixels in (whole, shuffled)]
+    assert sure[1] < 0.5 < 0.9 < sure[0]
