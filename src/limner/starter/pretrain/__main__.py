@@ -69,7 +69,8 @@ def run(
 ) -> None:
     """Run the stages in order; each goes on from its last checkpoint, and a finished one only loads."""
     parts = Parts.load(begin_with) if begin_with else Parts(build_tokenizer(recipe.seed, recipe.tokens))
-    trained = [stage for stage in NEEDED_BY if begin_with is None or stage in stages]  # whose logs are in this folder
+    wished = [stage for stage in NEEDED_BY if getattr(recipe, stage).steps]  # of no steps: left out
+    trained = [stage for stage in wished if begin_with is None or stage in stages]  # whose logs are in this folder
 
     def due(stage: str) -> bool:
         return stage in trained and bool(NEEDED_BY[stage] & set(stages))
