@@ -76,6 +76,8 @@ def _scene(rng: random.Random, **values) -> Scene:
 def _question(kind: str, scene: Scene, asked: tuple[str, ...], rng: random.Random) -> Question:
     """Ask for some attributes of a scene by name; "extra" asks for its colour too."""
     text = caption(scene, rng)
+    while "without" in text:  # which is a kind of its own
+        text = caption(scene, rng)
     told = {
         "subject": scene.subject,
         "breed": scene.breed,
