@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from limner.cli import main
 from limner.core.errors import Interrupted, LimnerError
 from limner.exam import job, judging, personalise, showcase
 from limner.starter.card import hashes
@@ -21,9 +20,9 @@ def few_pictures_for_the_judge(monkeypatch):
     monkeypatch.setattr(job, "check_judge", lambda judge: judging.check_judge(judge, 16))
 
 
-def test_the_exam_command(starter, home, tmp_path, capsys):
-    main(["starter", "exam", "--questions", "6", "--guidance", "5", "--steps", "2", "--out", str(tmp_path / "exam")])
-    printed = capsys.readouterr().out
+def test_the_exam_command(starter, limner, tmp_path):
+    flags = ("--questions", 6, "--guidance", 5, "--steps", 2, "--out", tmp_path / "exam")
+    printed = limner("starter", "exam", *flags).out
     assert "all right" in printed and "guidance 5" in printed and "painter" in printed and "marks there" in printed
     told = json.loads((tmp_path / "exam" / "exam.json").read_text())
     assert told["questions"] == 6 and set(told["results"]) == {"5", "painter"}
@@ -32,13 +31,13 @@ def test_the_exam_command(starter, home, tmp_path, capsys):
         assert sheet.width > 1000 and "IPTC" not in sheet.info.get("limner", "")
 
 
-def test_what_an_exam_found_is_kept_in_the_card(starter, home, tmp_path):
+def test_what_an_exam_found_is_kept_in_the_card(starter, limner, tmp_path):
     model = tmp_path / "model"
     shutil.copytree(starter, model)
     for name in ("exam.json", "exam.md"):
         (model / name).unlink(missing_ok=True)
-    arguments = ["--questions", "4", "--guidance", "5", "--steps", "1", "--model", str(model), "--record"]
-    main(["starter", "exam", *arguments, "--out", str(tmp_path / "exam")])
+    flags = ("--questions", 4, "--guidance", 5, "--steps", 1, "--model", model, "--record")
+    limner("starter", "exam", *flags, "--out", tmp_path / "exam")
     card = (model / "README.md").read_text()
     assert "## Exam" in card and "4 prompts" in card and "## Weights" in card
     assert json.loads((model / "exam.json").read_text())["model"]["sha256"] == hashes(model)
@@ -69,10 +68,9 @@ def test_ten_characters_are_examined():
     assert len(personalise.ASKS) == 20
 
 
-def test_a_sheet_of_the_starter(starter, home, tmp_path, monkeypatch, capsys):
+def test_a_sheet_of_the_starter(starter, limner, tmp_path, monkeypatch):
     monkeypatch.setattr(showcase, "PROMPTS", showcase.PROMPTS[:2])
-    main(["starter", "sheet", "--out", str(tmp_path / "sheet.png")])
-    assert Path(capsys.readouterr().out.strip()) == tmp_path / "sheet.png"
+    assert Path(limner("starter", "sheet", "--out", tmp_path / "sheet.png").out.strip()) == tmp_path / "sheet.png"
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.height > 160
 
