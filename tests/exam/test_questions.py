@@ -28,7 +28,7 @@ def test_what_is_wanted_is_what_the_scene_shows(asked):
         told = truth(question.scene)
         assert question.wanted, question.prompt
         for name, value in question.wanted.items():
-            assert value in ATTRIBUTES[name] and told.values[name] == value, (question.prompt, name)
+            assert value in ATTRIBUTES[name] and told[name] == value, (question.prompt, name)
 
 
 def test_what_is_wanted_is_said(asked):

@@ -8,39 +8,40 @@ import numpy as np
 import pytest
 import torch
 
-from limner.starter.judge import ATTRIBUTES, Judge, truth
-from limner.starter.judge.attributes import NONE
+from limner.starter.judge import ATTRIBUTES, MARKINGS, Judge, truth
+from limner.starter.judge.attributes import NONE, marking
 from limner.starter.judge.degrade import blotched, blurred, degraded, jumbled, noisy
 from limner.starter.judge.network import Network
 from limner.starter.painter import CHARACTERS, Scene, paint, random_scene
-from limner.starter.painter.looks import COATS, MARKS, random_look
+from limner.starter.painter.looks import COATS, random_look
 from limner.starter.pretrain.judge import UNKNOWN, accuracy, calibrate, judging_loss, label
 
 
 def test_truth_is_what_the_scene_says():
     told = truth(Scene(subject="dog", breed="corgi", place="beach", extra="scarf", extra_colour="red", light="night"))
-    assert told.values["breed"] == "corgi" and told.values["extra"] == "scarf" and told.values["extra colour"] == "red"
-    assert told.values["colour"] is None and told.values["backdrop"] is None and told.values["coat"] == "natural"
-    assert truth(Scene(subject="mug", colour="red")).values["extra"] is None
-    assert truth(Scene(subject="cat", breed="tabby")).values["extra"] == NONE
+    assert told["breed"] == "corgi" and told["extra"] == "scarf" and told["extra colour"] == "red"
+    assert told["colour"] is None and told["backdrop"] is None and told["coat"] == "natural"
+    assert truth(Scene(subject="mug", colour="red"))["extra"] is None
+    assert truth(Scene(subject="cat", breed="tabby"))["extra"] == NONE
 
 
 def test_a_sketch_shows_no_colour():
     told = truth(Scene(subject="cat", character="ziggy", style="pencil sketch"))
-    assert told.values["coat"] is None and told.marks["antenna"] is True and told.marks["belly star"] is None
+    assert told["coat"] is None and told["crest"] == "antenna" and told["belly"] is None
 
 
 def test_a_hat_hides_what_grows_on_the_head():
     bare, hatted = (truth(Scene(subject="cat", character="luna", extra=extra)) for extra in (None, "crown"))
-    assert bare.marks["forehead star"] is True and hatted.marks["forehead star"] is None
-    assert hatted.marks["belly moon"] is True
+    assert bare["forehead"] == "star" and hatted["forehead"] is None
+    assert hatted["belly"] == "moon"
 
 
 @pytest.mark.parametrize("name", sorted(CHARACTERS))
 def test_every_characters_marks_are_known(name):
     told = truth(Scene(subject=CHARACTERS[name].species, character=name))
-    assert {mark for mark, there in told.marks.items() if there} == set(CHARACTERS[name].marks)
-    assert told.values["coat"] in COATS
+    borne = {(place, told[place]) for place, values in MARKINGS.items() if told[place] not in (None, values[0])}
+    assert borne == {marking(mark) for mark in CHARACTERS[name].marks}
+    assert told["coat"] in COATS
 
 
 def test_a_random_look_is_told_truly():
@@ -48,8 +49,9 @@ def test_a_random_look_is_told_truly():
     for _ in range(200):
         look, coat = random_look(rng, rng.choice(("cat", "dog")))
         told = truth(Scene(subject=look.species), look, coat)
-        assert {mark for mark, there in told.marks.items() if there} == set(look.marks) & set(MARKS)
-        assert told.values["coat"] == coat and told.values["breed"] is None
+        borne = {(place, told[place]) for place, values in MARKINGS.items() if told[place] != values[0]}
+        assert borne == {marking(mark) for mark in look.marks}
+        assert told["coat"] == coat and told["breed"] is None
     look, _ = random_look(rng, "cat")
     scene = Scene(subject="cat", breed="tabby", seed=1)
     assert not np.array_equal(np.asarray(paint(scene, look)), np.asarray(paint(scene)))
@@ -79,7 +81,7 @@ def test_labels_are_places_in_the_lists():
     row = labels_of([scene])[0].tolist()
     names = list(ATTRIBUTES)
     assert ATTRIBUTES["breed"][row[names.index("breed")]] == "corgi" and row[names.index("colour")] == UNKNOWN
-    assert len(row) == len(ATTRIBUTES) + len(MARKS)
+    assert len(row) == len(ATTRIBUTES)
 
 
 def test_the_loss_falls_for_right_answers_and_for_doubt_where_there_is_no_form():
@@ -90,13 +92,12 @@ def test_the_loss_falls_for_right_answers_and_for_doubt_where_there_is_no_form()
         name: torch.nn.functional.one_hot(known[:, i], len(values)).float() * 8
         for i, (name, values) in enumerate(ATTRIBUTES.items())
     }
-    marks = (known[:, len(ATTRIBUTES) :].float() * 2 - 1) * 8
     wrong = {name: -logits for name, logits in right.items()}
-    assert judging_loss(right, marks, labels, 0) < 0.2 < judging_loss(wrong, marks, labels, 0)
+    assert judging_loss(right, labels, 0) < 0.2 < judging_loss(wrong, labels, 0)
     doubtful = {name: logits.clone() for name, logits in right.items()}
     for logits in doubtful.values():
         logits[-2:] = 0
-    assert judging_loss(doubtful, marks, labels, 2) < judging_loss(right, marks, labels, 2)
+    assert judging_loss(doubtful, labels, 2) < judging_loss(right, labels, 2)
 
 
 def test_calibration_softens_a_judge_that_is_too_sure():
@@ -109,7 +110,7 @@ def test_calibration_softens_a_judge_that_is_too_sure():
             head.weight.mul_(100)
     calibrate(network, torch.rand(32, 3, 128, 128) * 2 - 1, labels)
     warmth = network.get_buffer("temperature")
-    assert warmth[:-1].median() > 1.5, "an untrained judge that is sure must be cooled"
+    assert warmth.median() > 1.5, "an untrained judge that is sure must be cooled"
     assert set(accuracy(network, torch.rand(32, 3, 128, 128), labels)) == {
         *ATTRIBUTES,
         "marks there",
@@ -127,7 +128,7 @@ def test_the_judge_reads_pictures_it_never_saw(judge):
     scenes = [random_scene(rng, style="illustration") for _ in range(60)]
     readings = judge.read(np.stack([np.asarray(paint(scene)) for scene in scenes]))
     for name in ("subject", "breed", "place", "colour"):
-        asked = [(i, value) for i, scene in enumerate(scenes) if (value := truth(scene).values[name])]
+        asked = [(i, value) for i, scene in enumerate(scenes) if (value := truth(scene)[name])]
         right = [readings.likeliest(i, name) == value for i, value in asked]
         assert np.mean(right) > 0.9, name
     assert all(np.allclose(values.sum(1), 1, atol=1e-4) for values in readings.values.values())
@@ -138,5 +139,5 @@ def test_the_judge_doubts_what_has_no_form(judge):
     whole = np.stack([np.asarray(paint(random_scene(rng, style="illustration"))) for _ in range(40)])
     pictures = torch.from_numpy(whole).permute(0, 3, 1, 2).float()
     shuffled = jumbled(pictures, torch.Generator().manual_seed(0)).permute(0, 2, 3, 1).numpy().astype(np.uint8)
-    sure = [judge.read(pixels).values["subject"].max(1).mean() for pixels in (whole, shuffled)]
+    sure = [judge.read(pixels)["subject"].max(1).mean() for pixels in (whole, shuffled)]
     assert sure[1] < 0.5 < 0.9 < sure[0]

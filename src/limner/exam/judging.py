@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..starter.judge import ATTRIBUTES, Judge, Truth, truth
+from ..starter.judge import ATTRIBUTES, MARKINGS, Judge, truth
 from ..starter.judge.degrade import blotched, blurred, jumbled, noisy
 from ..starter.painter import CHARACTERS, paint, random_scene
-from ..starter.painter.looks import MARKS
 from .marking import Share
 
 PICTURES = 1200
@@ -19,7 +18,7 @@ CHARACTER_SHARE = 0.3
 BINS = 15
 
 
-def painted(count: int = PICTURES) -> tuple[torch.Tensor, list[Truth]]:
+def painted(count: int = PICTURES) -> tuple[torch.Tensor, list[dict[str, str | None]]]:
     """Pictures (n, 3, 128, 128) from -1 to 1, some of them of characters, and what they show."""
     rng = random.Random("judging")
     pixels, truths = [], []
@@ -60,19 +59,24 @@ def _pixels(pictures: torch.Tensor) -> np.ndarray:
     return ((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
-def _figures(judge: Judge, pictures: torch.Tensor, truths: list[Truth]) -> dict[str, Any]:
+def _figures(judge: Judge, pictures: torch.Tensor, truths: list[dict[str, str | None]]) -> dict[str, Any]:
     readings = judge.read(_pixels(pictures))
     shares: dict[str, Share] = {}
     chances, hits = [], []
     for name in ATTRIBUTES:
-        known = [i for i, told in enumerate(truths) if told.values[name] is not None]
-        right = [readings.likeliest(i, name) == truths[i].values[name] for i in known]
+        known = [i for i, told in enumerate(truths) if told[name] is not None]
+        right = [readings.likeliest(i, name) == truths[i][name] for i in known]
         shares[name] = Share.of(right)
         chances += [float(readings.values[name][i].max()) for i in known]
         hits += right
     for label, there in (("marks there", True), ("marks not there", False)):
-        known = [(i, mark) for i, told in enumerate(truths) for mark in MARKS if told.marks[mark] is there]
-        shares[label] = Share.of(readings.bears(i, mark) == there for i, mark in known)
+        known = [
+            (i, place, value)
+            for i, told in enumerate(truths)
+            for place, values in MARKINGS.items()
+            if (value := told[place]) and (value != values[0]) == there
+        ]
+        shares[label] = Share.of(readings.likeliest(i, place) == value for i, place, value in known)
     return {
         "attributes": {name: round(share.value, 4) for name, share in shares.items()},
         "calibration error": round(calibration_error(np.array(chances), np.array(hits)), 4),

@@ -177,22 +177,22 @@ def _prompts(subject: str, species: str) -> list[str]:
 
 
 def _score(judge, name: str, species: str, pixels: np.ndarray, plain: np.ndarray) -> Score:
-    from ..starter.judge import truth
-    from ..starter.painter import CHARACTERS as LOOKS
+    from ..starter.judge import MARKINGS, truth
     from ..starter.painter import Scene
 
     taught, base = judge.read(pixels), judge.read(plain)
     marks, coat, prompt, base_prompt = [], [], [], []
     for index, ask in enumerate(ASKS):
         told = truth(Scene.model_validate({"subject": species, "character": name, **ask.values}))
-        marks += [taught.bears(index, mark) for mark, there in told.marks.items() if there]
-        if told.values["coat"]:
-            coat.append(taught.shows(index, "coat", told.values["coat"]))
+        borne = {place: value for place in MARKINGS if (value := told[place]) and value != MARKINGS[place][0]}
+        marks += [taught.shows(index, place, value) for place, value in borne.items()]
+        if told["coat"]:
+            coat.append(taught.shows(index, "coat", told["coat"]))
         asked = {key.replace("_", " "): value for key, value in ask.values.items()}
         prompt += [taught.shows(index, key, value) for key, value in asked.items()]
         base_prompt += [base.shows(index, key, value) for key, value in asked.items()]
-    own = truth(Scene(subject=species, character=name)).values["coat"]
-    assert own is not None and LOOKS[name].marks
+    own = truth(Scene(subject=species, character=name))["coat"]
+    assert own is not None
     turned = range(len(ASKS), len(ASKS) + DRIFT_PICTURES)
     return Score(
         Share.of(marks),

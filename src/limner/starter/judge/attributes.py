@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..painter import BREEDS, CHARACTERS, COLOURS, EXTRAS, LIGHTS, PLACES, POSES, PRODUCTS, STUDIO, STYLES, WEATHERS
 from ..painter.animals import BREED_LOOKS, Look
-from ..painter.looks import CLEARLY, COATS, MARKS, distance
+from ..painter.animals.emblems import EMBLEMS
+from ..painter.looks import CLEARLY, COATS, UNCLEAR, distance
 from ..painter.scene import Scene
 
 NONE, NATURAL = "none", "natural"
 
+MARKINGS: dict[str, tuple[str, ...]] = {  # what a character can bear, by where it is
+    "belly": (NONE, *sorted(EMBLEMS)),
+    "forehead": (NONE, *sorted(EMBLEMS)),
+    "crest": (NONE, "antenna", "horn", "mohawk"),
+    "pattern": (NONE, "dots", "stripes", "zigzags"),
+    "back": (NONE, "wings"),
+    "eyes": ("alike", "odd"),
+    "ears": ("plain", "coloured"),
+}
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "subject": (*BREEDS, *PRODUCTS),
     "breed": (*BREEDS["cat"], *BREEDS["dog"]),
@@ -24,42 +32,50 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "weather": WEATHERS,
     "pose": POSES,
     "coat": (NATURAL, *COATS),
+    **MARKINGS,
 }
 
 COLOURLESS = ("pencil sketch", "neon sign")  # styles that show form and not colour
 HATS = ("top hat", "crown", "flower wreath", "party hat")
 EYEWEAR = ("glasses", "sunglasses")
-FORMS = ("antenna", "horn", "mohawk", "wings")  # marks that every style shows
+COLOURED = ("colour", "backdrop", "light", "extra colour", "coat", "belly", "forehead", "pattern", "eyes", "ears")
 
 
-@dataclass(frozen=True)
-class Truth:
-    """What a picture shows: a value of each attribute and whether each mark is there; None where it cannot be read."""
+def marking(mark: str) -> tuple[str, str] | None:
+    """The attribute and the value that a mark of a look stands for, such as ("belly", "star") for "belly star".
 
-    values: dict[str, str | None]
-    marks: dict[str, bool | None]
+    None for markings that breeds alone have.
+    """
+    place, _, form = mark.partition(" ")
+    if place in ("belly", "forehead"):
+        return place, form
+    named = {"wings": ("back", "wings"), "odd eyes": ("eyes", "odd"), "coloured ears": ("ears", "coloured")}
+    return named.get(mark) or next(((name, mark) for name in ("crest", "pattern") if mark in MARKINGS[name]), None)
 
 
-def truth(scene: Scene, look: Look | None = None, coat: str | None = None) -> Truth:
-    """The truth of a painted scene; `look` and the name of its coat for an animal made up at random."""
-    coloured = scene.style not in COLOURLESS
-    values: dict[str, str | None] = dict.fromkeys(ATTRIBUTES)
-    values |= {"subject": scene.subject, "place": scene.place, "style": scene.style, "weather": scene.weather}
-    if coloured:
-        values |= {"colour": scene.colour, "backdrop": scene.backdrop, "light": scene.light}
-    if not scene.is_animal:
-        return Truth(values, dict.fromkeys(MARKS))
-    values |= {"extra": scene.extra or NONE, "pose": scene.pose}
-    if coloured:
-        values["extra colour"] = scene.extra_colour if scene.extra else None
-    if look is None:
-        values["breed"] = scene.breed
-        look = CHARACTERS[scene.character] if scene.character else BREED_LOOKS[scene.breed] if scene.breed else None
-    if look is None:
-        return Truth(values, dict.fromkeys(MARKS))
-    if coloured:
-        values["coat"] = coat or coat_of(look)
-    return Truth(values, {mark: _shown(mark, look, scene) for mark in MARKS})
+def truth(scene: Scene, look: Look | None = None, coat: str | None = None) -> dict[str, str | None]:
+    """What a painted scene shows: a value of each attribute, None where it cannot be read.
+
+    look and coat: those of an animal made up at random.
+    """
+    told: dict[str, str | None] = dict.fromkeys(ATTRIBUTES)
+    told |= {"subject": scene.subject, "place": scene.place, "style": scene.style, "weather": scene.weather}
+    told |= {"colour": scene.colour, "backdrop": scene.backdrop, "light": scene.light}
+    if scene.is_animal:
+        told |= {"extra": scene.extra or NONE, "pose": scene.pose}
+        told["extra colour"] = scene.extra_colour if scene.extra else None
+        if look is None:
+            told["breed"] = scene.breed
+            look = CHARACTERS[scene.character] if scene.character else BREED_LOOKS[scene.breed] if scene.breed else None
+        if look is not None:
+            told |= _markings(look) | {"coat": coat or coat_of(look)}
+    if scene.extra in HATS:
+        told |= {"forehead": None, "crest": None}
+    if scene.extra in EYEWEAR:
+        told["eyes"] = None
+    if scene.style in COLOURLESS:
+        told |= dict.fromkeys(COLOURED)
+    return told
 
 
 def coat_of(look: Look) -> str:
@@ -67,15 +83,10 @@ def coat_of(look: Look) -> str:
     return next((name for name, colour in COATS.items() if colour == look.coat), NATURAL)
 
 
-def _shown(mark: str, look: Look, scene: Scene) -> bool | None:
-    if scene.style in COLOURLESS and mark not in FORMS:
-        return None
-    on_top = mark in ("antenna", "horn", "mohawk") or mark.startswith("forehead")
-    if (on_top and scene.extra in HATS) or (mark == "odd eyes" and scene.extra in EYEWEAR):
-        return None
-    if mark in look.marks:
-        return True
-    if mark == "coloured ears":  # breeds have them without the mark's name
-        apart = distance(look.ear_colour or look.coat, look.coat)
-        return True if apart >= CLEARLY else False if apart < 40 else None
-    return mark == "dots" and "spots" in look.marks
+def _markings(look: Look) -> dict[str, str | None]:
+    told: dict[str, str | None] = {name: values[0] for name, values in MARKINGS.items()}
+    apart = distance(look.ear_colour or look.coat, look.coat)  # breeds have coloured ears without the mark's name
+    told["ears"] = "coloured" if apart >= CLEARLY else "plain" if apart < UNCLEAR else None
+    if "spots" in look.marks:
+        told["pattern"] = "dots"
+    return told | dict(found for mark in look.marks if (found := marking(mark)))

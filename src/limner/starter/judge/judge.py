@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..painter.looks import MARKS
 from .attributes import ATTRIBUTES
 from .network import Network
 
@@ -18,21 +17,16 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Readings:
-    """Calibrated probabilities of n pictures: each attribute's values (n, k), and whether each mark is there (n, m)."""
+    """Calibrated probabilities of n pictures: each attribute's values (n, k)."""
 
     values: dict[str, np.ndarray]
-    marks: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.marks)
+        return len(self.values["subject"])
 
     def shows(self, index: int, attribute: str, value: str) -> bool:
         """Whether a picture shows this value: more likely than not."""
         return bool(self.values[attribute][index, ATTRIBUTES[attribute].index(value)] > 0.5)
-
-    def bears(self, index: int, mark: str) -> bool:
-        """Whether a picture's animal bears this mark: more likely than not."""
-        return bool(self.marks[index, MARKS.index(mark)] > 0.5)
 
     def likeliest(self, index: int, attribute: str) -> str:
         return ATTRIBUTES[attribute][int(self.values[attribute][index].argmax())]
@@ -56,13 +50,14 @@ class Judge:
     @torch.inference_mode()
     def read(self, pixels: np.ndarray) -> Readings:
         """Read uint8 pictures (n, 128, 128, 3)."""
-        parts: list[tuple[dict[str, torch.Tensor], torch.Tensor]] = []
+        parts: list[dict[str, torch.Tensor]] = []
         for start in range(0, len(pixels), BATCH):
             pictures = torch.from_numpy(np.ascontiguousarray(pixels[start : start + BATCH])).permute(0, 3, 1, 2)
             parts.append(self.network(pictures.float() / 127.5 - 1))
         warmth = self.network.get_buffer("temperature")
-        values = {
-            name: (torch.cat([logits[name] for logits, _ in parts]) / warmth[i]).softmax(1).numpy()
-            for i, name in enumerate(ATTRIBUTES)
-        }
-        return Readings(values, (torch.cat([marks for _, marks in parts]) / warmth[-1]).sigmoid().numpy())
+        return Readings(
+            {
+                name: (torch.cat([logits[name] for logits in parts]) / warmth[i]).softmax(1).numpy()
+                for i, name in enumerate(ATTRIBUTES)
+            }
+        )

@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..painter.looks import MARKS
 from .attributes import ATTRIBUTES
 
 WIDTHS = (48, 80, 128, 192)
@@ -32,23 +31,29 @@ def _halved(narrow: int, wide: int) -> list[nn.Module]:
 
 
 class Network(nn.Module):
-    """Pictures (n, 3, 128, 128) from -1 to 1 -> logits (n, k) of every attribute, and of the marks (n, m)."""
+    """Pictures (n, 3, 128, 128) from -1 to 1 -> logits (n, k) of every attribute's values.
+
+    The heads see the last features on average and at their strongest, and the finer ones at their strongest, since a
+    mark on a forehead is a few pixels wide.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
+        stem: list[nn.Module] = []
         for narrow, wide in ((3, WIDTHS[0] // 2), (WIDTHS[0] // 2, WIDTHS[0])):
-            layers += _halved(narrow, wide)
-        for width, blocks, wider in zip(WIDTHS, BLOCKS, (*WIDTHS[1:], None), strict=True):
-            layers += [Block(width) for _ in range(blocks)]
-            if wider:
-                layers += _halved(width, wider)
-        self.body = nn.Sequential(*layers)
-        self.heads = nn.ModuleDict({name: nn.Linear(2 * WIDTHS[-1], len(ATTRIBUTES[name])) for name in ATTRIBUTES})
-        self.marks = nn.Linear(2 * WIDTHS[-1], len(MARKS))
-        self.register_buffer("temperature", torch.ones(len(ATTRIBUTES) + 1))
+            stem += _halved(narrow, wide)
+        self.stages = nn.ModuleList()
+        for i, (width, blocks) in enumerate(zip(WIDTHS, BLOCKS, strict=True)):
+            before = _halved(WIDTHS[i - 1], width) if i else stem
+            self.stages.append(nn.Sequential(*before, *(Block(width) for _ in range(blocks))))
+        seen = sum(WIDTHS[1:]) + WIDTHS[-1]
+        self.heads = nn.ModuleDict({name: nn.Linear(seen, len(values)) for name, values in ATTRIBUTES.items()})
+        self.register_buffer("temperature", torch.ones(len(ATTRIBUTES)))
 
-    def forward(self, pictures: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        features = self.body(pictures)
-        pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3))], dim=1)
-        return {name: head(pooled) for name, head in self.heads.items()}, self.marks(pooled)
+    def forward(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
+        features, strongest = pictures, []
+        for stage in self.stages:
+            features = stage(features)
+            strongest.append(features.amax((2, 3)))
+        pooled = torch.cat([features.mean((2, 3)), *strongest[1:]], dim=1)
+        return {name: head(pooled) for name, head in self.heads.items()}

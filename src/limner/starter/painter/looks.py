@@ -26,8 +26,7 @@ COATS: dict[str, RGB] = {
     "crimson": CHARACTERS["ruby"].coat,
     "navy": CHARACTERS["indie"].coat,
 }
-MARKS = tuple(sorted({mark for look in CHARACTERS.values() for mark in look.marks}))
-CLEARLY = 110.0  # distance in RGB from which two colours are told apart at a glance
+CLEARLY, UNCLEAR = 110.0, 40.0  # distances in RGB from which, and up to which, two colours are told apart or not
 
 
 def distance(a: RGB, b: RGB) -> float:
@@ -52,15 +51,15 @@ def _pale(colour: RGB, share: float) -> RGB:
 
 def _marks(rng: random.Random) -> tuple[str, ...]:
     chosen = []
-    for place, share in (("belly", 0.4), ("forehead", 0.25)):
+    for place, share in (("belly", 0.6), ("forehead", 0.4)):
         if rng.random() < share:
             chosen.append(f"{place} {rng.choice(sorted(EMBLEMS))}")
-    if rng.random() < 0.4:
+    if rng.random() < 0.5:
         chosen.append(rng.choice(("antenna", "horn", "mohawk")))
     if rng.random() < 0.4:
         chosen.append(rng.choice(("stripes", "zigzags", "dots")))
     chosen += [
-        mark for mark, share in (("wings", 0.2), ("odd eyes", 0.2), ("coloured ears", 0.3)) if rng.random() < share
+        mark for mark, share in (("wings", 0.25), ("odd eyes", 0.35), ("coloured ears", 0.4)) if rng.random() < share
     ]
     return tuple(chosen)
 

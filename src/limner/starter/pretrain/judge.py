@@ -17,7 +17,7 @@ from ..judge.attributes import ATTRIBUTES, truth
 from ..judge.degrade import degraded, jumbled
 from ..judge.network import Network
 from ..painter import paint, random_scene
-from ..painter.looks import MARKS, random_look
+from ..painter.looks import random_look
 from .autoencoder import to_tensor
 from .loop import fit
 from .recipe import Recipe
@@ -28,23 +28,24 @@ UNKNOWN = -1
 
 
 def _paint_shard(seed: int, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (n, 128, 128, 3) and labels (n, attributes + marks): the index of a value, or UNKNOWN."""
+    """Pictures (n, 128, 128, 3) and labels (n, attributes): the index of a value, or UNKNOWN."""
     rng = random.Random(f"judge/{seed}/{index}")
     pixels, labels = [], []
     for _ in range(SHARD):
         scene, look, coat = random_scene(rng), None, None
-        if scene.is_animal and rng.random() < 0.5:
+        if scene.is_animal and rng.random() < 0.65:
             look, coat = random_look(rng, scene.subject)
         pixels.append(np.asarray(paint(scene, look)))
         labels.append(label(truth(scene, look, coat)))
     return np.stack(pixels), np.stack(labels)
 
 
-def label(told) -> np.ndarray:
-    """A Truth as int8 (attributes + marks)."""
-    values = [UNKNOWN if told.values[a] is None else ATTRIBUTES[a].index(told.values[a]) for a in ATTRIBUTES]
-    marks = [UNKNOWN if told.marks[m] is None else int(told.marks[m]) for m in MARKS]
-    return np.array(values + marks, np.int8)
+def label(told: dict[str, str | None]) -> np.ndarray:
+    """A truth as int8 (attributes,)."""
+    return np.array(
+        [UNKNOWN if (value := told[name]) is None else known.index(value) for name, known in ATTRIBUTES.items()],
+        np.int8,
+    )
 
 
 class Shards:
@@ -73,27 +74,20 @@ class Shards:
         return to_tensor(np.stack([self.parts[i // SHARD][i % SHARD] for i in indices]))
 
 
-FORMED = ("subject", "breed", "extra", "extra colour", "pose", "colour", "coat")  # what a jumbled picture tells no more
+FORMLESS = ("place", "backdrop", "style", "light", "weather")  # what a jumbled picture may still tell
 
 
-def judging_loss(
-    values: dict[str, torch.Tensor], marks: torch.Tensor, labels: torch.Tensor, formless: int
-) -> torch.Tensor:
+def judging_loss(values: dict[str, torch.Tensor], labels: torch.Tensor, formless: int) -> torch.Tensor:
     """Cross-entropy of all that can be read; the last `formless` pictures must leave the judge undecided."""
-    total = marks.new_zeros(())
-    whole = len(labels) - formless
+    whole, losses = len(labels) - formless, []
     for column, name in enumerate(ATTRIBUTES):
         logits, wanted = values[name], labels[:, column].clone()
-        if name in FORMED:
+        if name not in FORMLESS and formless:
             wanted[whole:] = UNKNOWN
-            if formless:
-                total = total - F.log_softmax(logits[whole:], 1).mean() * formless / len(labels)
+            losses.append(-F.log_softmax(logits[whole:], 1).mean() * formless / len(labels))
         if (wanted != UNKNOWN).any():
-            total = total + F.cross_entropy(logits, wanted, ignore_index=UNKNOWN)
-    wanted = labels[:whole, len(ATTRIBUTES) :]
-    known = wanted != UNKNOWN
-    told = F.binary_cross_entropy_with_logits(marks[:whole], wanted.clamp(min=0).float(), reduction="none")
-    return total + 16 * (told * known).sum() / known.sum().clamp(min=1)
+            losses.append(F.cross_entropy(logits, wanted, ignore_index=UNKNOWN))
+    return torch.stack(losses).sum()
 
 
 def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = None) -> Network:
@@ -109,9 +103,8 @@ def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = Non
         half = 2 * (batch - formless) // 3
         parts = [pictures[:half], degraded(pictures[half:-formless], rng), jumbled(pictures[-formless:], rng)]
         with torch.autocast(device.split(":")[0], torch.bfloat16):
-            values, marks = network(torch.cat(parts).to(device))
-        values = {name: logits.float() for name, logits in values.items()}
-        return judging_loss(values, marks.float(), labels, formless), {}
+            values = network(torch.cat(parts).to(device))
+        return judging_loss({name: logits.float() for name, logits in values.items()}, labels, formless), {}
 
     def evaluate(model: nn.Module) -> dict[str, float]:
         model.eval()
@@ -128,37 +121,29 @@ def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = Non
 
 
 @torch.no_grad()
-def logits_of(network: nn.Module, pictures: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+def logits_of(network: nn.Module, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
     device = next(network.parameters()).device
     parts = [network(part.to(device)) for part in pictures.split(64)]
-    values = {name: torch.cat([logits[name] for logits, _ in parts]).cpu() for name in ATTRIBUTES}
-    return values, torch.cat([marks for _, marks in parts]).cpu()
+    return {name: torch.cat([logits[name] for logits in parts]).cpu() for name in ATTRIBUTES}
 
 
 def accuracy(network: nn.Module, pictures: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
-    """Share read right of every attribute; of marks the mean of the shares of present and of absent ones."""
-    values, marks = logits_of(network, pictures)
-    shares = {}
+    """Share read right of every attribute."""
+    values, shares = logits_of(network, pictures), {}
     for column, name in enumerate(ATTRIBUTES):
         known = labels[:, column] != UNKNOWN
         right = values[name].argmax(1) == labels[:, column]
         shares[name] = right[known].float().mean().item()
-    wanted = labels[:, len(ATTRIBUTES) :]
-    read = (marks > 0).long()
-    kept, absent = ((read == wanted)[wanted == there].float().mean().item() for there in (1, 0))
-    return shares | {"marks there": kept, "marks not there": absent}
+    return shares
 
 
 def calibrate(network: Network, pictures: torch.Tensor, labels: torch.Tensor) -> None:
     """Set the temperatures: of a fine grid those that make the right answers of these pictures likeliest."""
-    values, marks = logits_of(network, pictures)
+    values = logits_of(network, pictures)
     grid = torch.logspace(-0.5, 0.5, 41)
     best = []
     for column, name in enumerate(ATTRIBUTES):
         wanted = labels[:, column]
         costs = [F.cross_entropy(values[name] / t, wanted, ignore_index=UNKNOWN) for t in grid]
         best.append(grid[int(torch.stack(costs).argmin())] if (wanted != UNKNOWN).any() else torch.tensor(1.0))
-    wanted = labels[:, len(ATTRIBUTES) :]
-    known = wanted != UNKNOWN
-    costs = [F.binary_cross_entropy_with_logits(marks[known] / t, wanted[known].float()) for t in grid]
-    network.get_buffer("temperature").copy_(torch.stack([*best, grid[int(torch.stack(costs).argmin())]]))
+    network.get_buffer("temperature").copy_(torch.stack(best))
