@@ -34,7 +34,7 @@ def test_what_is_wanted_is_what_the_scene_shows(asked):
 def test_what_is_wanted_is_said(asked):
     for question in asked:
         words = question.prompt
-        for name in ("extra", "colour", "extra colour", "backdrop", "style"):
+        for name in ("extra", "colour", "extra_colour", "backdrop", "style"):
             value = question.wanted.get(name)
             if value and value != "none" and not (name == "style" and value == "illustration"):
                 assert value in words, question
@@ -49,7 +49,7 @@ def test_combinations_are_held_out(asked):
 
 def test_every_subject_and_value_is_asked_for(asked):
     seen = {(name, value) for question in asked for name, value in question.wanted.items()}
-    for name in ("subject", "breed", "place", "extra", "colour", "extra colour"):
+    for name in ("subject", "breed", "place", "extra", "colour", "extra_colour"):
         assert {value for key, value in seen if key == name} == set(ATTRIBUTES[name]) - {"studio"}, name
 
 
@@ -76,6 +76,6 @@ def test_pairs_of_a_scene():
         ("place", "corgi", "beach"),
         ("style", "corgi", "pixel art"),
         ("extra", "corgi", "scarf"),
-        ("extra colour", "scarf", "red"),
+        ("extra_colour", "scarf", "red"),
     ]
     assert pairs(Scene(subject="mug", colour="red", place="studio", backdrop="blue")) == [("colour", "mug", "red")]

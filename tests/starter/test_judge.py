@@ -19,7 +19,7 @@ from limner.starter.pretrain.judge import UNKNOWN, accuracy, calibrate, judging_
 
 def test_truth_is_what_the_scene_says():
     told = truth(Scene(subject="dog", breed="corgi", place="beach", extra="scarf", extra_colour="red", light="night"))
-    assert told["breed"] == "corgi" and told["extra"] == "scarf" and told["extra colour"] == "red"
+    assert told["breed"] == "corgi" and told["extra"] == "scarf" and told["extra_colour"] == "red"
     assert told["colour"] is None and told["backdrop"] is None and told["coat"] == "natural"
     assert truth(Scene(subject="mug", colour="red"))["extra"] is None
     assert truth(Scene(subject="cat", breed="tabby"))["extra"] == NONE

@@ -85,15 +85,15 @@ def _question(kind: str, scene: Scene, asked: tuple[str, ...], rng: random.Rando
         "place": scene.place,
         "backdrop": scene.backdrop,
         "extra": scene.extra,
-        "extra colour": scene.extra_colour,
+        "extra_colour": scene.extra_colour,
         "style": scene.style,
         "light": scene.light,
         "weather": scene.weather,
         "pose": scene.pose,
     }
-    names = ["subject", *asked, *(["extra colour"] if "extra" in asked and scene.extra_colour else [])]
+    names = ["subject", *asked, *(["extra_colour"] if "extra" in asked and scene.extra_colour else [])]
     if scene.style in COLOURLESS:
-        names = [name for name in names if name not in ("colour", "extra colour", "backdrop", "light")]
+        names = [name for name in names if name not in ("colour", "extra_colour", "backdrop", "light")]
     wanted = {name: value for name in names if (value := told[name]) is not None}
     return Question(kind, text, wanted, scene)
 

@@ -26,7 +26,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "place": (*PLACES, STUDIO),
     "backdrop": tuple(COLOURS),
     "extra": (NONE, *EXTRAS),
-    "extra colour": tuple(COLOURS),
+    "extra_colour": tuple(COLOURS),
     "style": STYLES,
     "light": LIGHTS,
     "weather": WEATHERS,
@@ -38,7 +38,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
 COLOURLESS = ("pencil sketch", "neon sign")  # styles that show form and not colour
 HATS = ("top hat", "crown", "flower wreath", "party hat")
 EYEWEAR = ("glasses", "sunglasses")
-COLOURED = ("colour", "backdrop", "light", "extra colour", "coat", "belly", "forehead", "pattern", "eyes", "ears")
+COLOURED = ("colour", "backdrop", "light", "extra_colour", "coat", "belly", "forehead", "pattern", "eyes", "ears")
 
 
 def marking(mark: str) -> tuple[str, str] | None:
@@ -63,7 +63,7 @@ def truth(scene: Scene, look: Look | None = None, coat: str | None = None) -> di
     told |= {"colour": scene.colour, "backdrop": scene.backdrop, "light": scene.light}
     if scene.is_animal:
         told |= {"extra": scene.extra or NONE, "pose": scene.pose}
-        told["extra colour"] = scene.extra_colour if scene.extra else None
+        told["extra_colour"] = scene.extra_colour if scene.extra else None
         if look is None:
             told["breed"] = scene.breed
             look = CHARACTERS[scene.character] if scene.character else BREED_LOOKS[scene.breed] if scene.breed else None

@@ -12,7 +12,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "style": (KINDS, STYLES),
     "colour": (KINDS, tuple(COLOURS)),
     "extra": (KINDS, EXTRAS),
-    "extra colour": (EXTRAS, tuple(COLOURS)),
+    "extra_colour": (EXTRAS, tuple(COLOURS)),
 }
 
 
@@ -29,7 +29,7 @@ def pairs(scene: Scene) -> list[tuple[str, str, str]]:
     if scene.extra and scene.breed:
         found.append(("extra", kind, scene.extra))
     if scene.extra and scene.extra_colour:
-        found.append(("extra colour", scene.extra, scene.extra_colour))
+        found.append(("extra_colour", scene.extra, scene.extra_colour))
     return found
 
 
