@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from . import __doc__ as about
 from .core.errors import Interrupted, LimnerError, invalid, unknown
 from .core.requests import Flag, GenerateRequest, TrainRequest
+from .exam.sitting import Sitting
 
 app = App(name="limner", help=about, version_flags=["--version"], default_parameter=Parameter(show_default=True))
 
@@ -47,6 +48,7 @@ def parameter_of(name: str, field: FieldInfo) -> inspect.Parameter | None:
         required=required,
         show_default=not required and field.get_default() not in (None, (), ""),
         consume_multiple=False,
+        negative=() if field.default is False else None,
         negative_iterable=(),
         converter=_whole if hint in (int, int | None) else None,
     )
@@ -159,48 +161,29 @@ def demo(*, out: Out = Path("limner-demo")) -> None:
     print(page)
 
 
-@starter.command
 def exam(
+    request: Sitting,
     *,
     out: Out = Path("limner-exam"),
-    model: Annotated[str, Parameter(help="The starter, or a folder with another one.")] = "starter",
-    guidance: Annotated[
-        tuple[float, ...], Parameter(help="Guidance scale; may be repeated.", consume_multiple=False)
-    ] = (1.5, 5.0, 7.5, 12.5),
-    steps: Annotated[int | None, Parameter(help="Denoising steps (default: what suits the model).")] = None,
-    scheduler: Annotated[str | None, Parameter(help="Sampler by name (default: the model's own).")] = None,
-    questions: Annotated[int | None, Parameter(help="Only so many of the 512 questions.")] = None,
-    personalise: Annotated[
-        bool, Parameter(help="Teach ten characters, and examine what was learnt.", negative=())
-    ] = False,
     record: Annotated[
         bool, Parameter(help="Keep the figures beside the weights, and tell them in the model card.", negative=())
     ] = False,
 ) -> None:
-    """Examine the starter: it paints prompts that it never saw, and the judge reads what is in the pictures."""
     from .exam.job import print_exam, record_exam
     from .exam.personalise import print_personalisation
     from .terminal import Screen
 
     assert out is not None
     with Screen() as screen, _stopping(screen.note) as stop:
-        if personalise:
-            show = print_personalisation(out, screen.show, stop)
-        else:
-            show = print_exam(
-                out,
-                screen.show,
-                stop,
-                model=model,
-                guidances=guidance,
-                steps=steps,
-                scheduler=scheduler,
-                count=questions,
-            )
+        sit = print_personalisation if request.personalise else print_exam
+        show = sit(out, request, screen.show, stop)
         if record:
-            record_exam(out, model)
+            record_exam(out, request)
         screen.end()
     show()
+
+
+starter.command(command_for(Sitting, None, exam), name="exam")
 
 
 @starter.command

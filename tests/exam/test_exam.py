@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from limner.core.errors import Interrupted, LimnerError
-from limner.exam import job, judging, personalise, showcase
+from limner.exam import asks, job, judging, personalise, showcase
+from limner.exam.sitting import Sitting
 from limner.starter.card import hashes
 from limner.starter.painter import CHARACTERS
 
@@ -25,7 +26,7 @@ def test_the_exam_command(starter, limner, tmp_path):
     printed = limner("starter", "exam", *flags).out
     assert "all right" in printed and "guidance 5" in printed and "painter" in printed and "marks there" in printed
     told = json.loads((tmp_path / "exam" / "exam.json").read_text())
-    assert told["questions"] == 6 and set(told["results"]) == {"5", "painter"}
+    assert told["questions"] == 6 and set(told["results"]) == {"guidance 5", "painter"}
     assert told["model"]["sha256"] == hashes(starter) and told["model"]["steps"] == 2
     with Image.open(tmp_path / "exam" / "answers-5.png") as sheet:
         assert sheet.width > 1000 and "IPTC" not in sheet.info.get("limner", "")
@@ -43,20 +44,45 @@ def test_what_an_exam_found_is_kept_in_the_card(starter, limner, tmp_path):
     assert json.loads((model / "exam.json").read_text())["model"]["sha256"] == hashes(model)
 
 
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--steps", 0), "steps"),
+        (("--questions", 0), "questions"),
+        (("--questions", 513), "questions"),
+        (("--guidance", -3), "guidance"),
+        (("--precision", "fp8"), "precision"),
+        (("--scheduler", "dpm+++"), "dpm+++"),
+        (("--model", "./no-such"), "./no-such"),
+        (("--personalise", "--questions", 5), "--questions"),
+        (("--personalise", "--guidance", 5, "--guidance", 7), "--guidance"),
+    ],
+)
+def test_a_wrong_choice_is_one_line(limner, tmp_path, flags, told):
+    said = limner("starter", "exam", *flags, "--out", tmp_path / "exam")
+    assert said.code == 2 and told in said.err and len(said.err.strip().splitlines()) == 1
+    assert not list(tmp_path.glob("exam/*"))
+
+
 def test_a_stopped_exam_leaves_nothing_half_written(starter, home, tmp_path):
     with pytest.raises(Interrupted):
-        job.sit_exam(tmp_path, lambda event: None, lambda: True, guidances=(5.0,), steps=1, count=2)
+        job.sit_exam(tmp_path, Sitting(guidance=(5.0,), steps=1, questions=2), lambda event: None, lambda: True)
     assert not list(tmp_path.iterdir())
 
 
 def test_personalisation_is_examined(starter, home, tmp_path):
     training = {"steps": 2, "batch": 2, "class_pictures": 2, "warmup": 0}
     scores = personalise.examine_personalisation(
-        tmp_path, lambda event: None, lambda: False, names=("ziggy",), training=training, steps=1
+        tmp_path,
+        Sitting(personalise=True, steps=1),
+        lambda event: None,
+        lambda: False,
+        names=("ziggy",),
+        training=training,
     )
     score = scores["ziggy"]
-    assert score.drift.count == personalise.DRIFT_PICTURES and score.marks.count > 20
-    assert score.prompt.count == score.base_prompt.count == sum(len(ask.values) for ask in personalise.ASKS)
+    assert score.drift.count == asks.DRIFT_PICTURES and score.marks.count > 20
+    assert score.prompt.count == score.base_prompt.count == sum(len(ask.values) for ask in asks.ASKS)
     told = json.loads((tmp_path / "personalise.json").read_text())
     assert told["training"] == training and set(told["scores"]) == {"ziggy", "all"}
     assert len(list((tmp_path / "ziggy" / "photographs").glob("*.png"))) == personalise.PICTURES
@@ -65,7 +91,7 @@ def test_personalisation_is_examined(starter, home, tmp_path):
 
 def test_ten_characters_are_examined():
     assert len(set(personalise.CHARACTERS)) == 10 and set(personalise.CHARACTERS) <= set(CHARACTERS)
-    assert len(personalise.ASKS) == 20
+    assert len(asks.ASKS) == 20
 
 
 def test_a_sheet_of_the_starter(starter, limner, tmp_path, monkeypatch):
@@ -78,4 +104,4 @@ def test_a_sheet_of_the_starter(starter, limner, tmp_path, monkeypatch):
 def test_a_model_of_another_size_cannot_sit(home, tmp_path, monkeypatch):
     monkeypatch.setattr("limner.engine.models.native_size", lambda components: 512)
     with pytest.raises(LimnerError, match="512"):
-        job.sit_exam(tmp_path, lambda event: None, lambda: False, count=1)
+        job.sit_exam(tmp_path, Sitting(questions=1), lambda event: None, lambda: False)

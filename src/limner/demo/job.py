@@ -41,22 +41,10 @@ Listener = Callable[[Event], None]
 def paint_character(folder: Path) -> dict[Path, str]:
     """Eight pictures of a character that pretraining never showed, in several poses and places, with captions."""
     from ..engine.labels import write_png
-    from ..starter.painter import caption, paint, random_scene
+    from ..starter.painter import caption, paint, portraits
 
-    rng = random.Random(7)
     captions = {}
-    for number, (place, pose) in enumerate(zip(PLACES, POSES, strict=True), 1):
-        scene = random_scene(
-            rng,
-            subject=CLASS,
-            character=CHARACTER,
-            extra=None,
-            place=place,
-            pose=pose,
-            light="day",
-            weather="clear",
-            style="illustration",
-        )
+    for number, scene in enumerate(portraits(CHARACTER, random.Random(7), PLACES, POSES), 1):
         path = folder / f"{number:02d}.png"
         captions[path] = caption(scene, identifier=IDENTIFIER)
         with writing(path) as partial:

@@ -25,9 +25,9 @@ def paint(
 ) -> Iterator[np.ndarray]:
     """Yield pictures (h, w, 3) uint8, one per seed.
 
-    conditioning: the pipeline's own arguments (prompt, negative_prompt, prompt_embeds ...), one row that is
-    repeated for every seed. Each picture's noise comes from its own CPU generator, so that it does not depend on
-    the device. on_step is told picture-steps done so far.
+    conditioning: the pipeline's own arguments (prompt, negative_prompt, prompt_embeds ...): one row that is repeated
+    for every seed, or a list of one value for each. Each picture's noise comes from its own CPU generator, so that it
+    does not depend on the device. on_step is told picture-steps done so far.
     """
     done = 0
 
@@ -43,7 +43,7 @@ def paint(
         rows = len(part)
         with torch.inference_mode():
             pixels = pipeline(
-                **{name: repeat(value, rows) for name, value in conditioning.items()},
+                **{name: rows_of(value, start, rows) for name, value in conditioning.items()},
                 num_inference_steps=steps,
                 guidance_scale=guidance,
                 height=height,
@@ -61,10 +61,14 @@ def paint(
         on_step(done)
 
 
-def repeat(value: Any, rows: int) -> Any:
-    """One row of conditioning for `rows` pictures: a text becomes a list, a tensor (1, ...) becomes (rows, ...)."""
+def rows_of(value: Any, start: int, rows: int) -> Any:
+    """Conditioning of the `rows` pictures from `start` on: of a list its part, of a text a list of it, of a tensor
+    (1, ...) one of (rows, ...).
+    """
     if value is None:
         return None
+    if isinstance(value, list):
+        return value[start : start + rows]
     if isinstance(value, torch.Tensor):
         return value.expand(rows, *value.shape[1:])
     return [value] * rows

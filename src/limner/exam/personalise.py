@@ -10,62 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import Interrupted
-from ..core.events import Progress, Stage
 from ..core.requests import TrainRequest
 from ..store.files import make_folder, writing
 from ..studio import Studio
-from .answers import paint_answers
-from .job import Listener, Stop, open_pipeline
+from .asks import ASKS, DRIFT_PICTURES, prompts_for
+from .examinee import Examinee, Listener, Stop
 from .marking import Share
 from .sheet import contact_sheet
+from .sitting import Sitting
 from .table import markdown, show
 
-IDENTIFIER, GUIDANCE = "sks", 7.5
+IDENTIFIER = "sks"
 PICTURES = 6
 CHARACTERS = ("ziggy", "luna", "pixie", "zaza", "coco", "comet", "biscuit", "sprout", "rosie", "gizmo")
 PLACES = ("park", "living room", "mountains", "beach", "city", "snow")
 POSES = ("sitting", "standing", "sitting", "sitting", "lying", "sitting")
-DRIFT_PROMPTS = ("a photo of a {}", "a {} in the park", "a picture of a {} on the beach", "a {} in a living room")
-DRIFT_PICTURES = 8
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A new picture of the subject: the prompt without its subject, and what of it is read."""
-
-    template: str
-    values: Mapping[str, str]
-
-    def prompt(self, subject: str) -> str:
-        return self.template.format(subject)
-
-
-ASKS = (
-    Ask("a photo of {} in the desert", {"place": "desert"}),
-    Ask("a photo of {} in the forest", {"place": "forest"}),
-    Ask("a photo of {} on the beach", {"place": "beach"}),
-    Ask("a photo of {} in the snow", {"place": "snow"}),
-    Ask("a photo of {} in the city", {"place": "city"}),
-    Ask("a photo of {} with mountains in the background", {"place": "mountains"}),
-    Ask("a photo of {} wearing a crown in the park", {"extra": "crown", "place": "park"}),
-    Ask("a photo of {} wearing sunglasses on the beach", {"extra": "sunglasses", "place": "beach"}),
-    Ask("a photo of {} wearing a red scarf in the snow", {"extra": "scarf", "extra_colour": "red", "place": "snow"}),
-    Ask("a photo of {} with a blue bow tie in the city", {"extra": "bow tie", "extra_colour": "blue", "place": "city"}),
-    Ask(
-        "a photo of {} wearing a black top hat in the park",
-        {"extra": "top hat", "extra_colour": "black", "place": "park"},
-    ),
-    Ask("a photo of {} wearing glasses in the living room", {"extra": "glasses", "place": "living room"}),
-    Ask("a watercolour painting of {} in the park", {"style": "watercolour", "place": "park"}),
-    Ask("an oil painting of {} in the desert", {"style": "oil painting", "place": "desert"}),
-    Ask("pixel art of {} on the beach", {"style": "pixel art", "place": "beach"}),
-    Ask("a pencil sketch of {} in the forest", {"style": "pencil sketch", "place": "forest"}),
-    Ask("a photo of {} in the forest at night", {"place": "forest", "light": "night"}),
-    Ask("a photo of {} on the beach at sunset", {"place": "beach", "light": "sunset"}),
-    Ask("a photo of {} lying in the living room", {"pose": "lying", "place": "living room"}),
-    Ask("a photo of {} standing in the mountains", {"pose": "standing", "place": "mountains"}),
-)
 
 
 @dataclass(frozen=True)
@@ -89,34 +48,28 @@ def write_photographs(name: str, folder: Path) -> str:
     """Six pictures of a character as a user might have them; returns its class word."""
     from ..engine.labels import write_png
     from ..starter.painter import CHARACTERS as LOOKS
-    from ..starter.painter import paint, random_scene
+    from ..starter.painter import paint, portraits
 
     make_folder(folder)
-    rng = random.Random(f"photographs/{name}")
-    species = LOOKS[name].species
-    fixed = {"subject": species, "character": name, "extra": None, "light": "day", "weather": "clear"}
-    for number, (place, pose) in enumerate(zip(PLACES, POSES, strict=True), 1):
-        scene = random_scene(rng, **fixed, place=place, pose=pose, style="illustration")
-        path = folder / f"{number:02d}.png"
-        with writing(path) as partial:
+    for number, scene in enumerate(portraits(name, random.Random(f"photographs/{name}"), PLACES, POSES), 1):
+        with writing(folder / f"{number:02d}.png") as partial:
             write_png(paint(scene), partial, source="algorithmicMedia")
-    return species
+    return LOOKS[name].species
 
 
 def examine_personalisation(
     out: Path,
+    sitting: Sitting,
     listener: Listener,
     stop: Stop,
     *,
     names: Sequence[str] = CHARACTERS,
     training: Mapping[str, object] | None = None,
-    guidance: float = GUIDANCE,
-    steps: int | None = None,
 ) -> dict[str, Score]:
     """Train an adapter for each character, paint 20 new prompts with it and without, and let the judge read them.
 
     training: fields of TrainRequest that differ from the defaults. Writes personalise.json, personalise.md, and a sheet
-    for each character.
+    for each character. Adapters that are already in `out` are not trained again.
     """
     from ..engine.adapters import adapters_on, open_adapter
     from ..engine.labels import write_png
@@ -129,51 +82,39 @@ def examine_personalisation(
         place = out / name
         species = write_photographs(name, place / "photographs")
         request = TrainRequest.model_validate(
-            {"data": str(place / "photographs"), "class_word": species, "identifier": IDENTIFIER, **(training or {})}
+            {
+                "data": str(place / "photographs"),
+                "class_word": species,
+                "identifier": IDENTIFIER,
+                "model": sitting.model,
+                **(training or {}),
+            }
         )
         if not (place / "adapter").exists():
             studio.run(request, place / "adapter", listener=listener, stop=stop)
         adapters[name] = (species, place / "adapter")
-    pipeline, facts = open_pipeline("starter", None, listener)
-    steps = steps or facts["steps"]
-
-    def painted(what: str, prompts: Sequence[str]) -> np.ndarray:
-        listener(Stage(name=what, total=len(prompts) * steps))
-
-        def on_step(done: int) -> None:
-            listener(Progress(done=done))
-            if stop():
-                raise Interrupted("stopped")
-
-        return paint_answers(pipeline, prompts, guidance=guidance, steps=steps, on_step=on_step)
-
+    examinee, (guidance,) = Examinee.open(sitting, listener, stop), sitting.guidances
     plain = {
-        species: painted(f"base, {species}", _prompts(f"a {species}", species))
+        species: examinee.answer(f"base, {species}", prompts_for(f"a {species}", species), guidance)
         for species in dict.fromkeys(species for species, _ in adapters.values())
     }
     scores: dict[str, Score] = {}
     for name, (species, adapter) in adapters.items():
-        with adapters_on(pipeline, [open_adapter(str(adapter))], [1.0]):
-            pixels = painted(name, _prompts(f"{IDENTIFIER} {species}", species))
+        with adapters_on(examinee.pipeline, [open_adapter(str(adapter))], [1.0]):
+            pixels = examinee.answer(name, prompts_for(f"{IDENTIFIER} {species}", species), guidance)
         scores[name] = _score(judge, name, species, pixels, plain[species])
         sheet = contact_sheet(
             list(pixels[: len(ASKS)]), [ask.prompt(f"{IDENTIFIER} {species}") for ask in ASKS], columns=10
         )
         with writing(out / f"{name}.png") as partial:
             write_png(sheet, partial, source="compositeSynthetic")
-    told = {"model": facts | {"steps": steps, "guidance": guidance}, "training": dict(training or {})}
+    told = {"model": examinee.facts | {"guidance": guidance}, "training": dict(training or {})}
     told["scores"] = {name: _told(score) for name, score in scores.items()} | {"all": _told(total(scores.values()))}
     with writing(out / "personalise.json") as partial:
         partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     with writing(out / "personalise.md") as partial:
         partial.write_text(_page(told, scores), encoding="utf-8")
     return scores
-
-
-def _prompts(subject: str, species: str) -> list[str]:
-    """The 20 new prompts, then those that name the class alone."""
-    drift = [DRIFT_PROMPTS[i % len(DRIFT_PROMPTS)].format(species) for i in range(DRIFT_PICTURES)]
-    return [ask.prompt(subject) for ask in ASKS] + drift
 
 
 def _score(judge, name: str, species: str, pixels: np.ndarray, plain: np.ndarray) -> Score:
@@ -188,9 +129,8 @@ def _score(judge, name: str, species: str, pixels: np.ndarray, plain: np.ndarray
         marks += [taught.shows(index, place, value) for place, value in borne.items()]
         if told["coat"]:
             coat.append(taught.shows(index, "coat", told["coat"]))
-        asked = {key.replace("_", " "): value for key, value in ask.values.items()}
-        prompt += [taught.shows(index, key, value) for key, value in asked.items()]
-        base_prompt += [base.shows(index, key, value) for key, value in asked.items()]
+        prompt += [taught.shows(index, key, value) for key, value in ask.values.items()]
+        base_prompt += [base.shows(index, key, value) for key, value in ask.values.items()]
     own = truth(Scene(subject=species, character=name))["coat"]
     assert own is not None
     turned = range(len(ASKS), len(ASKS) + DRIFT_PICTURES)
@@ -244,9 +184,9 @@ def _told(score: Score) -> dict[str, object]:
     return told | {"obeyed": round(score.obeyed, 4)}
 
 
-def print_personalisation(out: Path, listener: Listener, stop: Stop) -> Callable[[], None]:
+def print_personalisation(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> Callable[[], None]:
     """Examine personalisation; what is returned prints its table."""
-    scores = examine_personalisation(out, listener, stop)
+    scores = examine_personalisation(out, sitting, listener, stop)
 
     def table() -> None:
         show("%", COLUMNS, rows(scores))

@@ -78,23 +78,10 @@ def _question(kind: str, scene: Scene, asked: tuple[str, ...], rng: random.Rando
     text = caption(scene, rng)
     while "without" in text:  # which is a kind of its own
         text = caption(scene, rng)
-    told = {
-        "subject": scene.subject,
-        "breed": scene.breed,
-        "colour": scene.colour,
-        "place": scene.place,
-        "backdrop": scene.backdrop,
-        "extra": scene.extra,
-        "extra_colour": scene.extra_colour,
-        "style": scene.style,
-        "light": scene.light,
-        "weather": scene.weather,
-        "pose": scene.pose,
-    }
     names = ["subject", *asked, *(["extra_colour"] if "extra" in asked and scene.extra_colour else [])]
     if scene.style in COLOURLESS:
         names = [name for name in names if name not in ("colour", "extra_colour", "backdrop", "light")]
-    wanted = {name: value for name in names if (value := told[name]) is not None}
+    wanted = {name: value for name in names if (value := getattr(scene, name)) is not None}
     return Question(kind, text, wanted, scene)
 
 

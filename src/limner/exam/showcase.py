@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..core.errors import Interrupted
-from ..core.events import Progress, Stage
 from ..store.files import make_folder, writing
-from .answers import paint_answers
-from .job import Listener, Stop, open_pipeline
+from .examinee import Examinee, Listener, Stop
 from .sheet import contact_sheet
+from .sitting import Sitting
 
 GUIDANCE = 5.0
 PROMPTS = (
@@ -52,15 +50,7 @@ def paint_showcase(out: Path, listener: Listener, stop: Stop, model: str = "star
     """Paint the sheet into the file `out`."""
     from ..engine.labels import write_png
 
-    pipeline, facts = open_pipeline(model, None, listener)
-    listener(Stage(name="painting", total=len(PROMPTS) * facts["steps"]))
-
-    def on_step(done: int) -> None:
-        listener(Progress(done=done))
-        if stop():
-            raise Interrupted("stopped")
-
-    pixels = paint_answers(pipeline, PROMPTS, guidance=GUIDANCE, steps=facts["steps"], on_step=on_step)
+    pixels = Examinee.open(Sitting(model=model), listener, stop).answer("painting", PROMPTS, GUIDANCE)
     make_folder(out.parent)
     with writing(out) as partial:
         write_png(contact_sheet(list(pixels), PROMPTS), partial, source="compositeSynthetic")

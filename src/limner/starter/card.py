@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
 HEAD = """---
@@ -23,15 +22,8 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def record(folder: Path, *found: Path) -> None:
-    """Keep what an exam found (a .json and its .md) beside the weights that it examined, and tell it in the card."""
-    for path in found:
-        shutil.copyfile(path, folder / path.name)
-    write_card(folder)
-
-
-def write_card(folder: Path) -> None:
-    """Write README.md of a starter's folder from its scores.json and, where they are, what its exams left."""
+def model_card(folder: Path) -> str:
+    """README.md of a starter's folder, from its scores.json and, where they are, what its exams left."""
     told = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
     size = sum(path.stat().st_size for path in folder.rglob("*.safetensors")) / 1e6
     sections = [HEAD, _about(told, size), _training(told), _scores(told)]
@@ -39,7 +31,7 @@ def write_card(folder: Path) -> None:
     sections.append(
         _table("Weights (SHA-256)", ("file", "hash"), [(f"`{n}`", f"`{h}`") for n, h in told["sha256"].items()])
     )
-    (folder / "README.md").write_text("\n".join(sections), encoding="utf-8")
+    return "\n".join(sections)
 
 
 def _about(told: dict, size: float) -> str:

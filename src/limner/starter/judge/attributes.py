@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..painter import BREEDS, CHARACTERS, COLOURS, EXTRAS, LIGHTS, PLACES, POSES, PRODUCTS, STUDIO, STYLES, WEATHERS
+from .. import painter
+from ..painter import CHARACTERS
 from ..painter.animals import BREED_LOOKS, Look
 from ..painter.animals.emblems import EMBLEMS
 from ..painter.looks import CLEARLY, COATS, UNCLEAR, distance
@@ -20,17 +21,8 @@ MARKINGS: dict[str, tuple[str, ...]] = {  # what a character can bear, by where 
     "ears": ("plain", "coloured"),
 }
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
-    "subject": (*BREEDS, *PRODUCTS),
-    "breed": (*BREEDS["cat"], *BREEDS["dog"]),
-    "colour": tuple(COLOURS),
-    "place": (*PLACES, STUDIO),
-    "backdrop": tuple(COLOURS),
-    "extra": (NONE, *EXTRAS),
-    "extra_colour": tuple(COLOURS),
-    "style": STYLES,
-    "light": LIGHTS,
-    "weather": WEATHERS,
-    "pose": POSES,
+    **painter.ATTRIBUTES,
+    "extra": (NONE, *painter.ATTRIBUTES["extra"]),
     "coat": (NATURAL, *COATS),
     **MARKINGS,
 }

@@ -12,7 +12,7 @@ from .attributes import ATTRIBUTES
 from .network import Network
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "judge" / "model.safetensors"
-BATCH = 64
+SIDE, BATCH = 128, 64
 
 
 @dataclass(frozen=True)

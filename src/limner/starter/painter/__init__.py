@@ -3,10 +3,12 @@
 from .captions import caption, class_caption
 from .characters import CHARACTERS
 from .paint import compose, paint
+from .portraits import portraits
 from .scene import Scene, random_scene
-from .vocabulary import BREEDS, COLOURS, EXTRAS, LIGHTS, PLACES, POSES, PRODUCTS, STUDIO, STYLES, WEATHERS
+from .vocabulary import ATTRIBUTES, BREEDS, COLOURS, EXTRAS, LIGHTS, PLACES, POSES, PRODUCTS, STUDIO, STYLES, WEATHERS
 
 __all__ = [
+    "ATTRIBUTES",
     "BREEDS",
     "CHARACTERS",
     "COLOURS",
@@ -23,5 +25,6 @@ __all__ = [
     "class_caption",
     "compose",
     "paint",
+    "portraits",
     "random_scene",
 ]

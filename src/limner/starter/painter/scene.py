@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from .placement import Placement
 from .vocabulary import (
+    ATTRIBUTES,
     BREEDS,
     COLOURS,
     EXTRAS,
@@ -54,16 +55,8 @@ class Scene(BaseModel):
             if value is not None and value not in known:
                 raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(known)}")
 
-        check("subject", self.subject, (*BREEDS, *PRODUCTS))
-        check("breed", self.breed, BREEDS.get(self.subject, ()))
-        for name in ("colour", "extra_colour", "backdrop"):
-            check(name, getattr(self, name), COLOURS)
-        check("extra", self.extra, EXTRAS)
-        check("pose", self.pose, POSES)
-        check("place", self.place, (*PLACES, STUDIO))
-        check("light", self.light, LIGHTS)
-        check("weather", self.weather, WEATHERS)
-        check("style", self.style, STYLES)
+        for name, values in (ATTRIBUTES | {"breed": BREEDS.get(self.subject, ())}).items():
+            check(name, getattr(self, name), values)
         if self.character is not None:
             from .characters import CHARACTERS
 

@@ -75,3 +75,17 @@ STYLES = (
 LIGHTS = ("day", "sunset", "night")
 WEATHERS = ("clear", "rain", "snowfall")
 POSES = ("sitting", "standing", "lying")
+
+ATTRIBUTES: dict[str, tuple[str, ...]] = {  # what can be told of a scene, by the names of its fields
+    "subject": (*SPECIES, *PRODUCTS),
+    "breed": (*CAT_BREEDS, *DOG_BREEDS),
+    "colour": tuple(COLOURS),
+    "place": (*PLACES, STUDIO),
+    "backdrop": tuple(COLOURS),
+    "extra": EXTRAS,
+    "extra_colour": tuple(COLOURS),
+    "style": STYLES,
+    "light": LIGHTS,
+    "weather": WEATHERS,
+    "pose": POSES,
+}

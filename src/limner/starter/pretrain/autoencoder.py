@@ -1,4 +1,4 @@
-"""Stage 1: the autoencoder, 128 x 128 x 3 -> 16 x 16 x 8, on painted pictures and some photographs."""
+"""The autoencoder, 128 x 128 x 3 -> 16 x 16 x 16, on painted pictures and some photographs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage 3: the UNet, predicting v (Salimans & Ho 2022) on cached latents, from noise that ends at zero SNR.
+"""The UNet, predicting v (Salimans & Ho 2022) on cached latents, from noise that ends at zero SNR.
 
 Zero terminal SNR: Lin et al. 2024, algorithm 1, so that plain red and pitch dark can be painted.
 """

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from transformers import CLIPImageProcessor
 
-from ..card import hashes, write_card
+from ..card import hashes, model_card
 from .autoencoder import psnr
 from .denoiser import SCHEDULER
 from .parts import JUDGE, Parts
@@ -96,7 +96,7 @@ def export(
         "sha256": hashes(partial),
     }
     (partial / "scores.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    write_card(partial)
+    (partial / "README.md").write_text(model_card(partial), encoding="utf-8")
     if out.exists():
         shutil.rmtree(out)
     partial.rename(out)

@@ -1,4 +1,4 @@
-"""Stage 5: the image encoder, trained to agree with the finished text encoder on which caption tells which picture.
+"""The image encoder, trained to agree with the finished text encoder on which caption tells which picture.
 
 The text encoder stays as it is (locked tuning, Zhai et al. 2022, arXiv 2111.07991, with the towers' parts swapped), so
 this stage may come last. The text projection is the identity: a text's embedding is its pooled state.

@@ -23,7 +23,7 @@ from .loop import fit
 from .recipe import Recipe
 
 SHARD = 500
-HELD_OUT = 16  # one picture in so many is not trained on
+ONE_UNSEEN_IN = 16  # the last pictures, which are not trained on
 UNKNOWN = -1
 
 
@@ -94,7 +94,7 @@ def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = Non
     torch.manual_seed(recipe.seed)
     shards = Shards(folder / "judge-pictures", recipe.judge_pictures, recipe.seed)
     network = (begin or Network()).to(device)
-    trained, batch = len(shards) - len(shards) // HELD_OUT, recipe.judge.batch
+    trained, batch = len(shards) - len(shards) // ONE_UNSEEN_IN, recipe.judge.batch
     formless = max(1, batch // 16)
 
     def loss(step: int, rng: torch.Generator):

@@ -1,4 +1,4 @@
-"""Stage 2: the text encoder, trained to agree with the truth on which caption tells which scene.
+"""The text encoder, trained to agree with the truth on which caption tells which scene.
 
 Contrastive as CLIP (Radford et al. 2021, arXiv 2103.00020), with the scene's own description where CLIP has a picture:
 the painter knows it exactly, and no picture need be painted.
@@ -15,39 +15,13 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from ..painter import (
-    BREEDS,
-    COLOURS,
-    EXTRAS,
-    LIGHTS,
-    PLACES,
-    POSES,
-    PRODUCTS,
-    STUDIO,
-    STYLES,
-    WEATHERS,
-    Scene,
-    random_scene,
-)
+from ..painter import ATTRIBUTES, Scene, random_scene
 from ..painter.reserved import holds_reserved
 from .loop import fit
 from .recipe import Recipe
 from .telling import ASPECTS, tell
 
-FACTS: dict[str, tuple[str, ...]] = {
-    "subject": (*BREEDS, *PRODUCTS),
-    "breed": (*BREEDS["cat"], *BREEDS["dog"]),
-    "colour": tuple(COLOURS),
-    "extra": EXTRAS,
-    "extra_colour": tuple(COLOURS),
-    "pose": POSES,
-    "place": (*PLACES, STUDIO),
-    "backdrop": tuple(COLOURS),
-    "light": LIGHTS,
-    "weather": WEATHERS,
-    "style": STYLES,
-    "facing": ("left", "right"),
-}
+FACTS = {**ATTRIBUTES, "facing": ("left", "right")}
 
 
 def build(recipe: Recipe, tokenizer: CLIPTokenizer) -> CLIPTextModel:

@@ -1,0 +1,85 @@
+"""The model that is examined: prompts in, pictures out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import Interrupted, LimnerError
+from ..core.events import Event, Progress, Stage
+from ..starter.judge.judge import SIDE
+from .sitting import Sitting
+
+SEED, BATCH = 42, 16
+Listener = Callable[[Event], None]
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Examinee:
+    """A model's stock pipeline, what identifies it, and who is told of its progress."""
+
+    pipeline: Any
+    facts: dict[str, Any]
+    listener: Listener
+    stop: Stop
+
+    @classmethod
+    def open(cls, sitting: Sitting, listener: Listener, stop: Stop) -> Examinee:
+        from ..engine import models
+        from ..engine.devices import pick_device, pick_dtype
+        from ..engine.schedulers import apply_scheduler, check_scheduler
+        from ..starter.card import hashes
+
+        check_scheduler(sitting.scheduler)
+        found = models.resolve(sitting.model)
+        device = pick_device("auto")
+        dtype = pick_dtype(sitting.precision, device)
+        listener(Stage(name="loading"))
+        components = models.load(found, dtype, device)
+        if (side := models.native_size(components)) != SIDE:
+            raise LimnerError(
+                f"model {sitting.model!r} paints {side} px, and the judge reads pictures of {SIDE}", "use the starter"
+            )
+        pipeline = found.family.pipeline(components, "text2image")
+        apply_scheduler(pipeline, sitting.scheduler)
+        facts = {
+            "reference": sitting.model,
+            "sha256": hashes(Path(found.location)),
+            "steps": sitting.steps or int(found.defaults["denoising_steps"]),
+            "scheduler": type(pipeline.scheduler).__name__,
+            "precision": str(dtype).removeprefix("torch."),
+        }
+        return cls(pipeline, facts, listener, stop)
+
+    def answer(self, what: str, prompts: Sequence[str], guidance: float) -> np.ndarray:
+        """Pictures (n, 128, 128, 3) uint8, prompt i painted from seed 42 + i, told as the stage `what`.
+
+        Raises Interrupted when asked to stop.
+        """
+        from ..engine.painting import paint
+
+        steps = self.facts["steps"]
+        self.listener(Stage(name=what, total=len(prompts) * steps))
+
+        def on_step(done: int) -> None:
+            self.listener(Progress(done=done))
+            if self.stop():
+                raise Interrupted("stopped")
+
+        pictures = paint(
+            self.pipeline,
+            {"prompt": list(prompts)},
+            range(SEED, SEED + len(prompts)),
+            steps=steps,
+            guidance=guidance,
+            height=SIDE,
+            width=SIDE,
+            batch=BATCH,
+            on_step=on_step,
+        )
+        return np.stack(list(pictures))
