@@ -40,7 +40,7 @@ def sit_exam(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> dic
         name = f"guidance {guidance:g}"
         pixels = examinee.answer(name, [question.prompt for question in asked], guidance)
         results[name] = mark(judge, asked, pixels)
-        _write_sheet(out / f"answers-{guidance:g}.png", asked, results[name], pixels)
+        write_sheet(out / f"answers-{guidance:g}.png", asked, results[name], pixels)
     listener(Stage(name="painter", total=None))
     results["painter"] = mark(judge, asked, np.stack([np.asarray(paint(question.scene)) for question in asked]))
     listener(Stage(name="judge", total=None))
@@ -58,7 +58,7 @@ def sit_exam(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> dic
     return results
 
 
-def _write_sheet(path: Path, asked: Sequence[Question], result: Result, pixels: np.ndarray) -> None:
+def write_sheet(path: Path, asked: Sequence[Question], result: Result, pixels: np.ndarray) -> None:
     """Some of the answers, evenly chosen, with what the judge missed."""
     from ..engine.labels import write_png
     from .sheet import contact_sheet

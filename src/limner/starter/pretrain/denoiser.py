@@ -1,7 +1,4 @@
-"""The UNet, predicting v (Salimans & Ho 2022) on cached latents, from noise that ends at zero SNR.
-
-Zero terminal SNR: Lin et al. 2024, algorithm 1, so that plain red and pitch dark can be painted.
-"""
+"""The UNet's training on cached latents."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from rich.progress import track
 from torch import nn
@@ -19,21 +16,12 @@ from torch import nn
 from ..painter import Scene
 from .autoencoder import HELD_OUT, decode, encode, to_tensor
 from .loop import fit
+from .objective import objective
 from .parts import Parts
 from .pictures import Gallery
 from .recipe import Recipe
 from .telling import tell
 from .text_encoder import tokenise
-
-SCHEDULER = {
-    "num_train_timesteps": 1000,
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "prediction_type": "v_prediction",
-    "rescale_betas_zero_snr": True,
-    "timestep_spacing": "trailing",
-}
 
 
 def build(recipe: Recipe) -> UNet2DConditionModel:
@@ -44,21 +32,13 @@ def build(recipe: Recipe) -> UNet2DConditionModel:
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         block_out_channels=recipe.unet_channels,
-        layers_per_block=1,
+        layers_per_block=recipe.unet_layers,
         norm_num_groups=16,
         attention_head_dim=8,
         cross_attention_dim=recipe.text_width,
         resnet_time_scale_shift="scale_shift",  # as in Dhariwal & Nichol 2021, arXiv 2105.05233, section 3.1
     )
     return unet
-
-
-def signal_to_noise(schedule: DDPMScheduler, steps: torch.Tensor) -> torch.Tensor:
-    """alpha_bar / (1 - alpha_bar) of each step, (n,). Above the recipe's cap a sample counts less, in proportion:
-    nearly clean pictures teach fine texture only, and would drown what teaches shape (cf. Hang et al. 2023).
-    """
-    share = schedule.alphas_cumprod[steps]
-    return share / (1 - share)
 
 
 def window(side: int, centre_weight: float) -> torch.Tensor:
@@ -113,7 +93,7 @@ def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: 
     unet = (parts.unet or build(recipe)).to(device)  # pyright: ignore[reportArgumentType]
     if device == "cpu":
         unet.set_attn_processor(AttnProcessor())  # on a CPU plain products outrun the fused kernel at these sizes
-    schedule = DDPMScheduler(**SCHEDULER)
+    aim = objective(recipe.prediction)
     trained = len(gallery) - HELD_OUT
     places = window(latents.shape[-1], recipe.centre_weight).to(device)
     channels = sensitivity(parts.vae, gallery.batch(range(16)))[:, None, None].to(device)
@@ -123,15 +103,14 @@ def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: 
     def squared_error(model: nn.Module, indices: list[int], steps: torch.Tensor, noise: torch.Tensor, seed: str):
         rng = random.Random(seed)
         dropout = recipe.caption_dropout if model is unet else 0.0
-        tokens = tokenise(parts.tokenizer, [tell(gallery.scenes[i], rng, dropout) for i in indices]).to(device)
+        told = [tell(gallery.scenes[i], rng if recipe.paraphrase else random.Random(i), dropout) for i in indices]
+        tokens = tokenise(parts.tokenizer, told).to(device)
         clean, noise, steps = latents[indices].float().to(device), noise.to(device), steps.to(device)
         with torch.autocast(device.split(":")[0], torch.bfloat16):
             with torch.no_grad():
                 states = text_encoder(tokens).last_hidden_state
-            noisy = schedule.add_noise(clean, noise, steps)  # type: ignore[arg-type]
-            velocity = model(noisy, steps, states).sample
-        wanted = schedule.get_velocity(clean, noise, steps)  # type: ignore[arg-type]
-        return F.mse_loss(velocity.float(), wanted, reduction="none")
+            guess = model(aim.noisy(clean, noise, steps), steps, states).sample
+        return F.mse_loss(guess.float(), aim.wanted(clean, noise, steps), reduction="none")
 
     def loss(step: int, rng: torch.Generator):
         n = recipe.denoiser.batch
@@ -141,8 +120,9 @@ def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: 
         errors = (places * channels * squared_error(unet, indices, steps, noise, f"{recipe.seed}/{step}")).mean(
             (1, 2, 3)
         )
-        ratio = signal_to_noise(schedule, steps).to(errors.device)
-        return (errors * (recipe.snr_cap / ratio).clamp(max=1)).mean(), {}
+        if recipe.snr_cap:  # nearly clean pictures teach fine texture only, and would drown what teaches shape
+            errors = errors * (recipe.snr_cap / aim.ratio(steps).to(errors.device)).clamp(max=1)
+        return errors.mean(), {}
 
     @torch.no_grad()
     def evaluate(model: nn.Module) -> dict[str, float]:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline
+from diffusers import SchedulerMixin, StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import save_file
 from transformers import CLIPImageProcessor
 
 from ..card import hashes, model_card
 from .autoencoder import psnr
-from .denoiser import SCHEDULER
+from .objective import objective
 from .parts import JUDGE, Parts
 from .pictures import Gallery
 from .recipe import HELD_OUT_PHOTOGRAPHS, Recipe, Stage
@@ -35,7 +35,7 @@ LOGGED_SCORES = (
 )
 
 
-def assemble(parts: Parts, side: int) -> StableDiffusionPipeline:
+def assemble(parts: Parts, side: int, scheduler: SchedulerMixin) -> StableDiffusionPipeline:
     """The stock pipeline around the trained parts, with the image encoder beside them."""
     assert parts.vae is not None and parts.text is not None and parts.unet is not None and parts.image is not None
     return StableDiffusionPipeline(
@@ -43,7 +43,7 @@ def assemble(parts: Parts, side: int) -> StableDiffusionPipeline:
         text_encoder=parts.text,
         tokenizer=parts.tokenizer,
         unet=parts.unet,
-        scheduler=DDIMScheduler(**SCHEDULER, clip_sample=False, steps_offset=1),  # pyright: ignore[reportArgumentType]
+        scheduler=scheduler,  # pyright: ignore[reportArgumentType]
         safety_checker=None,  # pyright: ignore[reportArgumentType]
         feature_extractor=CLIPImageProcessor(
             size={"shortest_edge": side},
@@ -81,7 +81,7 @@ def export(
             scores[f"photograph PSNR, {split.replace('_', ' ')}, dB"] = psnr(parts.vae, squares)
     logs = {name: _last_figures(folder / f"{name}.jsonl", getattr(recipe, name).steps) for name in trained}
     scores |= {score: logs[stage][figure] for score, stage, figure in LOGGED_SCORES if stage in logs}
-    save(assemble(parts, recipe.size).to("cpu"), partial)
+    save(assemble(parts, recipe.size, objective(recipe.prediction).scheduler()).to("cpu"), partial)
     (partial / JUDGE).parent.mkdir()
     save_file({name: tensor.half().contiguous() for name, tensor in parts.judge.state_dict().items()}, partial / JUDGE)
     told = {

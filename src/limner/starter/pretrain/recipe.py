@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict
 HELD_OUT_PHOTOGRAPHS = ("dog", "cat", "bear_plushie", "duck_toy")
 
 
+Prediction = Literal["v_prediction", "epsilon", "flow_prediction"]
+
+
 class Stage(BaseModel):
     """How one network is trained.
 
@@ -55,8 +58,11 @@ class Recipe(BaseModel):
     shrink_weight: float = 0.5
     photograph_share: float = 0.15
     unet_channels: tuple[int, ...] = (64, 128, 208)
+    unet_layers: int = 1
+    prediction: Prediction = "v_prediction"
     caption_dropout: float = 0.1
-    snr_cap: float = 5.0
+    paraphrase: bool = True
+    snr_cap: float | None = 5.0
     centre_weight: float = 2.0
     autoencoder: Stage = Stage(steps=4250, batch=16, learning_rate=2e-3, decay=0.6, ema=0.995)
     text: Stage = Stage(steps=600, batch=256, learning_rate=1e-3, warmup=50, weight_decay=0.05, decay=0.6, ema=0.98)

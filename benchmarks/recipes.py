@@ -1,0 +1,167 @@
+"""The starter's recipe with one choice changed at a time, at a small size, by the exam's score.
+
+    python benchmarks/recipes.py FOLDER --json recipes.json
+
+FOLDER is one in which `python -m limner.starter.pretrain` painted its pictures. The UNet alone is trained anew, on the
+autoencoder and the text encoder of the bundled starter; a variant that is in the JSON file already is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from diffusers.models.modeling_outputs import AutoencoderKLOutput
+
+from figures import machine, print_table, write_json
+from limner.engine import models
+from limner.exam.examinee import Examinee
+from limner.exam.job import write_sheet
+from limner.exam.marking import mark
+from limner.exam.questions import questions
+from limner.starter.judge import Judge
+from limner.starter.pretrain import denoiser
+from limner.starter.pretrain.export import assemble
+from limner.starter.pretrain.objective import objective
+from limner.starter.pretrain.parts import Parts
+from limner.starter.pretrain.pictures import SHARD, Gallery
+from limner.starter.pretrain.recipe import Recipe, Stage
+
+STARTER = Path(models.resolve("starter").location)
+SHOWN = ("subject", "breed", "colour", "place", "extra", "style")
+STAGE = Stage(steps=600, batch=64, learning_rate=1.5e-3, warmup=50, decay=0.6, ema=0.99)
+SMALL = Recipe(unet_channels=(48, 80, 128), denoiser=STAGE)
+
+
+def stage(**changes: object) -> dict[str, Stage]:
+    return {"denoiser": STAGE.model_copy(update=changes)}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What differs from SMALL: values of the recipe, or how many of the latent channels and pictures are used."""
+
+    changes: Mapping[str, object] = field(default_factory=dict)
+    channels: int = 16
+    pictures: int | None = None
+
+
+VARIANTS = {
+    "as it is": Variant(),
+    "epsilon": Variant({"prediction": "epsilon"}),
+    "flow matching": Variant({"prediction": "flow_prediction"}),
+    "no weighting by SNR": Variant({"snr_cap": None}),
+    "first 8 latent channels": Variant(channels=8),
+    "first 4 latent channels": Variant(channels=4),
+    "wider: 64, 128, 208": Variant({"unet_channels": (64, 128, 208)}),
+    "deeper: 2 blocks a level": Variant({"unet_layers": 2}),
+    "no caption dropout": Variant({"caption_dropout": 0.0}),
+    "one caption a picture": Variant({"paraphrase": False}),
+    "no moving average": Variant(stage(ema=0.0)),
+    "2,000 pictures": Variant(pictures=2000),
+    "AdamW": Variant(stage(optimiser="adamw", learning_rate=1e-3)),
+    "centre not favoured": Variant({"centre_weight": 0.0}),
+    "twice the steps": Variant(stage(steps=2 * STAGE.steps)),
+}
+
+
+class FirstChannels(AutoencoderKL):
+    """The same autoencoder with its first latent channels alone; the others count as zero."""
+
+    kept = 16
+
+    def encode(self, x: torch.Tensor, return_dict: bool = True) -> AutoencoderKLOutput:
+        found = cast(AutoencoderKLOutput, super().encode(x)).latent_dist.parameters
+        moments = torch.cat([half[:, : self.kept] for half in found.chunk(2, dim=1)], dim=1)
+        return AutoencoderKLOutput(latent_dist=DiagonalGaussianDistribution(moments))
+
+    def decode(self, z: torch.Tensor, return_dict: bool = True, generator: object = None) -> Any:
+        missing = self.config["latent_channels"] - z.shape[1]
+        return super().decode(F.pad(z, (0, 0, 0, 0, 0, missing)), return_dict=return_dict)  # type: ignore[arg-type]
+
+
+def latents_of(folder: Path, gallery: Gallery, parts: Parts) -> torch.Tensor:
+    """Latents of the whole gallery, with all their channels, kept in `folder`."""
+    assert parts.vae is not None
+    return denoiser.cache_latents(parts.vae, gallery, folder / "latents.npy", "cpu")
+
+
+def prepare(scratch: Path, folder: Path, variant: Variant, latents: torch.Tensor) -> Gallery:
+    """A folder to train in: some of the pictures and of their latents."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    (scratch / "pictures").mkdir(parents=True)
+    count = variant.pictures or len(latents)
+    for path in sorted((folder / "pictures").glob("shard-*.*")):
+        if int(path.stem.removeprefix("shard-")) < count // SHARD:
+            (scratch / "pictures" / path.name).symlink_to(path.resolve())
+    np.save(scratch / "latents.npy", latents[:count, : variant.channels].numpy())
+    return Gallery(scratch / "pictures")
+
+
+def try_out(folder: Path, name: str, latents: torch.Tensor, count: int) -> dict[str, Any]:
+    """Train one variant and let it sit the exam: minutes, loss on unseen pictures, shares right."""
+    variant = VARIANTS[name]
+    recipe = SMALL.model_copy(update={**variant.changes, "latent_channels": variant.channels})
+    scratch = folder / "variant"
+    gallery = prepare(scratch, folder, variant, latents)
+    parts = Parts.load(STARTER)
+    parts.unet = None
+    vae = FirstChannels.from_pretrained(STARTER / "vae", torch_dtype=torch.float32).eval()
+    vae.kept = variant.channels
+    parts.vae = vae
+    began = time.monotonic()
+    parts.unet = denoiser.train(recipe, gallery, parts, scratch, "cpu")
+    minutes = (time.monotonic() - began) / 60
+    last = json.loads((scratch / "denoiser.jsonl").read_text().splitlines()[-1])
+    pipeline = assemble(parts, recipe.size, objective(recipe.prediction).scheduler()).to(torch.bfloat16)
+    asked = questions()
+    asked = [asked[i * len(asked) // count] for i in range(count)]
+    examinee = Examinee(pipeline, {"steps": 20}, lambda event: None, lambda: False)
+    pixels = examinee.answer(name, [question.prompt for question in asked], 5.0)
+    shutil.rmtree(scratch)
+    result = mark(Judge.load(), asked, pixels)
+    write_sheet(folder / f"{name.replace(' ', '-').replace(',', '').replace(':', '')}.png", asked, result, pixels)
+    return {"minutes": minutes, "unseen_loss": last["unseen_loss"]} | result.told()
+
+
+def row(name: str, told: dict[str, Any]) -> list[str]:
+    all_right, attributes = told["all right"], told["attributes"]
+    shares = [told["mean per attribute"], all_right["share"], *(attributes[key]["share"] for key in SHOWN)]
+    return [name, f"{told['minutes']:.0f}", f"{told['unseen_loss']:.3f}", *(f"{100 * share:.0f}" for share in shares)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path, help="where the pictures are")
+    parser.add_argument("--json", type=Path, required=True, help="where results are kept")
+    parser.add_argument("--only", action="append", choices=list(VARIANTS), help="only these variants")
+    parser.add_argument("--questions", type=int, default=128, help="how many of the exam's 512")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    found = json.loads(options.json.read_text()) if options.json.exists() else {"machine": machine(), "variants": {}}
+    latents = latents_of(options.folder, Gallery(options.folder / "pictures"), Parts.load(STARTER))
+    for name in options.only or VARIANTS:
+        if name not in found["variants"]:
+            found["variants"][name] = try_out(options.folder, name, latents, options.questions)
+            write_json(options.json, found)
+    print_table(
+        ["variant", "minutes", "unseen loss", "mean", "all right", *SHOWN],
+        [row(name, told) for name, told in found["variants"].items()],
+    )
+
+
+if __name__ == "__main__":
+    main()

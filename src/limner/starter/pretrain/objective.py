@@ -1,0 +1,93 @@
+"""What the UNet is asked to predict, and between which amounts of noise."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, SchedulerMixin, UniPCMultistepScheduler
+
+from .recipe import Prediction
+
+STEPS = 1000
+SCALED_LINEAR = {
+    "num_train_timesteps": STEPS,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "timestep_spacing": "trailing",
+}
+
+
+class Objective(ABC):
+    """Noise is mixed into latents (n, c, h, w) by steps (n,), 0 to 999; all tensors are on one device."""
+
+    @abstractmethod
+    def noisy(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor: ...
+
+    @abstractmethod
+    def wanted(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor: ...
+
+    @abstractmethod
+    def ratio(self, steps: torch.Tensor) -> torch.Tensor:
+        """Signal-to-noise ratio of each step, (n,)."""
+
+    @abstractmethod
+    def scheduler(self) -> SchedulerMixin:
+        """What the finished pipeline samples with."""
+
+
+class Discrete(Objective):
+    """v (Salimans & Ho 2022, arXiv 2202.00512) or epsilon (Ho et al. 2020) on the scaled-linear schedule.
+
+    With v the schedule ends at zero SNR (Lin et al. 2024, arXiv 2305.08891, algorithm 1), so that plain red and pitch
+    dark can be painted; epsilon would tell nothing of the picture there.
+    """
+
+    def __init__(self, prediction: Prediction) -> None:
+        self.by_velocity = prediction == "v_prediction"
+        self.config = SCALED_LINEAR | {
+            "prediction_type": prediction,
+            "rescale_betas_zero_snr": self.by_velocity,
+        }
+        self.schedule = DDPMScheduler(**self.config)  # pyright: ignore[reportArgumentType]
+
+    def noisy(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+        return self.schedule.add_noise(clean, noise, steps)  # type: ignore[arg-type]
+
+    def wanted(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+        return self.schedule.get_velocity(clean, noise, steps) if self.by_velocity else noise  # type: ignore[arg-type]
+
+    def ratio(self, steps: torch.Tensor) -> torch.Tensor:
+        share = self.schedule.alphas_cumprod.to(steps.device)[steps]
+        return share / (1 - share)
+
+    def scheduler(self) -> SchedulerMixin:
+        return DDIMScheduler(**self.config, clip_sample=False, steps_offset=1)  # pyright: ignore[reportArgumentType]
+
+
+class Flow(Objective):
+    """Rectified flow: the direction of straight lines from picture to noise (Liu et al. 2023, arXiv 2209.03003)."""
+
+    def _share(self, steps: torch.Tensor) -> torch.Tensor:
+        return (steps.float() + 1) / STEPS
+
+    def noisy(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+        share = self._share(steps)[:, None, None, None]
+        return (1 - share) * clean + share * noise
+
+    def wanted(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+        return noise - clean
+
+    def ratio(self, steps: torch.Tensor) -> torch.Tensor:
+        share = self._share(steps)
+        return ((1 - share) / share).square()
+
+    def scheduler(self) -> SchedulerMixin:
+        return UniPCMultistepScheduler(
+            num_train_timesteps=STEPS, prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=1.0
+        )
+
+
+def objective(prediction: Prediction) -> Objective:
+    return Flow() if prediction == "flow_prediction" else Discrete(prediction)
