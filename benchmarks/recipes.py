@@ -127,8 +127,8 @@ def try_out(folder: Path, name: str, latents: torch.Tensor, count: int) -> dict[
     pipeline = assemble(parts, recipe.size, objective(recipe.prediction).scheduler()).to(torch.bfloat16)
     asked = questions()
     asked = [asked[i * len(asked) // count] for i in range(count)]
-    examinee = Examinee(pipeline, {"steps": 20}, lambda event: None, lambda: False)
-    pixels = examinee.answer(name, [question.prompt for question in asked], 5.0)
+    examinee = Examinee(pipeline, {}, 20, 5.0, lambda event: None, lambda: False)
+    pixels = examinee.answer(name, [question.prompt for question in asked])
     shutil.rmtree(scratch)
     result = mark(Judge.load(), asked, pixels)
     write_sheet(folder / f"{name.replace(' ', '-').replace(',', '').replace(':', '')}.png", asked, result, pixels)

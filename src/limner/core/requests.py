@@ -77,8 +77,11 @@ class GenerateRequest(Request):
     steps: int | None = Field(
         default=None, ge=1, le=1000, description="Denoising steps (default: what suits the model)."
     )
-    guidance: float = Field(
-        default=7.5, ge=0, le=100, description="Guidance scale: how closely the prompt is followed."
+    guidance: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="Guidance scale: how closely the prompt is followed (default: what suits the model).",
     )
     scheduler: Name | None = Field(default=None, description="Sampler by name (default: the model's own).")
     width: int | None = Field(default=None, ge=8, le=8192, description="Width in pixels (default: the model's own).")

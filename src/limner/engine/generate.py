@@ -26,8 +26,9 @@ LESS_MEMORY = "use a smaller --batch, --width and --height, or another --precisi
 def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None:
     """Paint `request.count` pictures into the workspace's out folder as 0001.png, 0002.png and so on."""
     model = models.resolve(request.model)
-    steps = request.steps or int(model.defaults["denoising_steps"])
-    request = request.model_copy(update={"steps": steps})  # told in full, so that a label means the same for good
+    chosen = {name: value for name in model.sampling if (value := getattr(request, name)) is not None}
+    sampling = model.sampling | chosen
+    request = request.model_copy(update=sampling)  # told in full, so that a label means the same for good
     device = pick_device(request.device)
     dtype = pick_dtype(request.precision, device)
     check_scheduler(request.scheduler)
@@ -45,7 +46,7 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
     apply_scheduler(pipeline, request.scheduler)
     tell_truncation(components.parts, "prompt", request.prompt, emit)
     with memory_told(LESS_MEMORY), adapters_on(pipeline, adapters, [use.weight for use in request.adapter]):
-        emit(Stage(name="painting", total=request.count * steps))
+        emit(Stage(name="painting", total=request.count * sampling["steps"]))
 
         def on_step(done: int) -> None:
             emit(Progress(done=done))
@@ -56,8 +57,7 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
             pipeline,
             {"prompt": request.prompt, "negative_prompt": request.negative_prompt or None},
             seeds,
-            steps=steps,
-            guidance=request.guidance,
+            **sampling,
             height=height,
             width=width,
             batch=request.batch,

@@ -143,7 +143,7 @@ def _facts(label: Label, request: GenerateRequest, size: tuple[int | None, int |
     return {
         "Steps": None if request.steps is None else str(request.steps),
         "Sampler": request.scheduler,
-        "CFG scale": _number(request.guidance),
+        "CFG scale": None if request.guidance is None else _number(request.guidance),
         "Seed": str(label.seed),
         "Size": f"{size[0]}x{size[1]}" if all(size) else None,
         "Model hash": sha256[:10] if sha256 else None,

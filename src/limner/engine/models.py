@@ -42,6 +42,11 @@ class Model:
         """Request values that suit this model: the family's, overruled by the alias's own."""
         return {**self.family.facts.defaults, **(self.alias.defaults if self.alias else {})}
 
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """How its pictures are painted where nothing is said: denoising steps and guidance scale, as `paint` asks."""
+        return {"steps": int(self.defaults["denoising_steps"]), "guidance": float(self.defaults["guidance"])}
+
     def fingerprint(self, dtype: torch.dtype) -> str | None:
         """SHA-256 of the denoiser's weights in the files that this number format is loaded from.
 

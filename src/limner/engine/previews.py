@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,14 +16,20 @@ from ..store.files import sha256_of, writing
 from .labels import write_png
 from .painting import paint
 
-STEPS, GUIDANCE = 20, 5.0
-
 
 class Previews:
-    """Paints one row of pictures, one per prompt, always from the same seed."""
+    """Paints one row of pictures, one per prompt, always from the same seed. sampling: steps and guidance."""
 
-    def __init__(self, family: Family, components: Components, prompts: Sequence[str], side: int, seed: int) -> None:
-        self.family, self.components, self.side, self.seed = family, components, side, seed
+    def __init__(
+        self,
+        family: Family,
+        components: Components,
+        prompts: Sequence[str],
+        side: int,
+        seed: int,
+        sampling: Mapping[str, Any],
+    ) -> None:
+        self.family, self.components, self.side, self.seed, self.sampling = family, components, side, seed, sampling
         zeros = getattr(family.pipeline(components, "text2image").config, "force_zeros_for_empty_prompt", False)
         with torch.no_grad():
             empty = family.encode_text(components, [""])
@@ -40,8 +47,7 @@ class Previews:
                 pipeline,
                 conditioning,
                 [self.seed],
-                steps=STEPS,
-                guidance=GUIDANCE,
+                **self.sampling,
                 height=self.side,
                 width=self.side,
                 batch=1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,25 +15,35 @@ from ..core.workspace import Workspace
 from ..store.files import writing
 from .painting import paint
 
-STEPS, GUIDANCE, BATCH = 25, 5.0, 8
+BATCH = 8
 
 
 def class_pictures(
-    pipeline: Any, fingerprint: str, prompt: str, count: int, side: int, seed: int, workspace: Workspace, emit: Emit
+    pipeline: Any,
+    fingerprint: str,
+    prompt: str,
+    count: int,
+    side: int,
+    seed: int,
+    sampling: Mapping[str, Any],
+    workspace: Workspace,
+    emit: Emit,
 ) -> np.ndarray:
     """`count` pictures (n, side, side, 3) uint8 of the class prompt, from the cache where it has them.
+
+    sampling: steps and guidance.
 
     They are painted in whole batches, always cut at the same places, so that a cache that was filled in two goes holds
     the same bits as one that was filled at once.
     """
-    facts = {"model": fingerprint, "prompt": prompt, "side": side, "seed": seed, "steps": STEPS, "guidance": GUIDANCE}
+    facts = {"model": fingerprint, "prompt": prompt, "side": side, "seed": seed, **sampling}
     facts |= {"device": pipeline.device.type, "dtype": str(pipeline.dtype)}
     folder = workspace.cache / "class" / hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
     folder.mkdir(parents=True, exist_ok=True)
     groups = sorted({i // BATCH for i in range(count) if not (folder / f"{i:05d}.npy").exists()})
     missing = [group * BATCH + row for group in groups for row in range(BATCH)]
     if missing:
-        emit(Stage(name="class pictures", total=len(missing) * STEPS))
+        emit(Stage(name="class pictures", total=len(missing) * sampling["steps"]))
 
         def on_step(done: int) -> None:
             emit(Progress(done=done))
@@ -42,8 +53,7 @@ def class_pictures(
             pipeline,
             {"prompt": prompt},
             [seed + i for i in missing],
-            steps=STEPS,
-            guidance=GUIDANCE,
+            **sampling,
             height=side,
             width=side,
             batch=BATCH,

@@ -59,7 +59,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
             previews = None
             if request.preview_every:
                 prompts = request.preview_prompt or (request.instance_prompt, request.class_prompt)
-                previews = Previews(model.family, components, prompts, plan.resolution, request.seed)
+                previews = Previews(model.family, components, prompts, plan.resolution, request.seed, model.sampling)
             autocast = autocast_dtype(request.precision, device)
             strip(components, autocast)
             facts = replace(model.family.facts, defaults=model.defaults)
@@ -190,6 +190,7 @@ def encode_all(
             plan.class_pictures,
             plan.resolution,
             request.seed,
+            model.sampling,
             workspace,
             emit,
         )

@@ -21,10 +21,12 @@ Stop = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Examinee:
-    """A model's stock pipeline, what identifies it, and who is told of its progress."""
+    """A model's stock pipeline, what identifies it, how it paints, and who is told of its progress."""
 
     pipeline: Any
     facts: dict[str, Any]
+    steps: int
+    guidance: float
     listener: Listener
     stop: Stop
 
@@ -47,24 +49,26 @@ class Examinee:
             )
         pipeline = found.family.pipeline(components, "text2image")
         apply_scheduler(pipeline, sitting.scheduler)
+        steps = sitting.steps or found.sampling["steps"]
         facts = {
             "reference": sitting.model,
             "sha256": hashes(Path(found.location)),
-            "steps": sitting.steps or int(found.defaults["denoising_steps"]),
+            "steps": steps,
             "scheduler": type(pipeline.scheduler).__name__,
             "precision": str(dtype).removeprefix("torch."),
         }
-        return cls(pipeline, facts, listener, stop)
+        return cls(pipeline, facts, steps, found.sampling["guidance"], listener, stop)
 
-    def answer(self, what: str, prompts: Sequence[str], guidance: float) -> np.ndarray:
+    def answer(self, what: str, prompts: Sequence[str], guidance: float | None = None) -> np.ndarray:
         """Pictures (n, 128, 128, 3) uint8, prompt i painted from seed 42 + i, told as the stage `what`.
+
+        guidance: the model's own where none is given.
 
         Raises Interrupted when asked to stop.
         """
         from ..engine.painting import paint
 
-        steps = self.facts["steps"]
-        self.listener(Stage(name=what, total=len(prompts) * steps))
+        self.listener(Stage(name=what, total=len(prompts) * self.steps))
 
         def on_step(done: int) -> None:
             self.listener(Progress(done=done))
@@ -75,8 +79,8 @@ class Examinee:
             self.pipeline,
             {"prompt": list(prompts)},
             range(SEED, SEED + len(prompts)),
-            steps=steps,
-            guidance=guidance,
+            steps=self.steps,
+            guidance=self.guidance if guidance is None else guidance,
             height=SIDE,
             width=SIDE,
             batch=BATCH,

@@ -18,6 +18,7 @@ from .questions import Question, questions
 from .sitting import Sitting
 from .table import Rows, markdown, rows, show
 
+GUIDANCES = (1.5, 5.0, 7.5, 12.5)
 SHOWN = 64
 
 
@@ -36,7 +37,7 @@ def sit_exam(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> dic
         asked = [asked[i * len(asked) // sitting.questions] for i in range(sitting.questions)]
     examinee = Examinee.open(sitting, listener, stop)
     results: dict[str, Result] = {}
-    for guidance in dict.fromkeys(sitting.guidances):
+    for guidance in dict.fromkeys(sitting.guidance or GUIDANCES):
         name = f"guidance {guidance:g}"
         pixels = examinee.answer(name, [question.prompt for question in asked], guidance)
         results[name] = mark(judge, asked, pixels)

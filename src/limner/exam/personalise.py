@@ -93,7 +93,8 @@ def examine_personalisation(
         if not (place / "adapter").exists():
             studio.run(request, place / "adapter", listener=listener, stop=stop)
         adapters[name] = (species, place / "adapter")
-    examinee, (guidance,) = Examinee.open(sitting, listener, stop), sitting.guidances
+    examinee = Examinee.open(sitting, listener, stop)
+    guidance = sitting.guidance[0] if sitting.guidance else examinee.guidance
     plain = {
         species: examinee.answer(f"base, {species}", prompts_for(f"a {species}", species), guidance)
         for species in dict.fromkeys(species for species, _ in adapters.values())

@@ -9,7 +9,6 @@ from .examinee import Examinee, Listener, Stop
 from .sheet import contact_sheet
 from .sitting import Sitting
 
-GUIDANCE = 5.0
 PROMPTS = (
     "a photo of a siamese cat on the beach",
     "a photo of a corgi dog in the park",
@@ -50,7 +49,7 @@ def paint_showcase(out: Path, listener: Listener, stop: Stop, model: str = "star
     """Paint the sheet into the file `out`."""
     from ..engine.labels import write_png
 
-    pixels = Examinee.open(Sitting(model=model), listener, stop).answer("painting", PROMPTS, GUIDANCE)
+    pixels = Examinee.open(Sitting(model=model), listener, stop).answer("painting", PROMPTS)
     make_folder(out.parent)
     with writing(out) as partial:
         write_png(contact_sheet(list(pixels), PROMPTS), partial, source="compositeSynthetic")

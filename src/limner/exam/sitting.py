@@ -8,9 +8,6 @@ from pydantic import Field, model_validator
 
 from ..core.requests import Frozen, Name, Precision
 
-GUIDANCES = (1.5, 5.0, 7.5, 12.5)
-PERSONAL_GUIDANCE = 7.5
-
 
 class Sitting(Frozen):
     """Examine the starter: it paints prompts that it never saw, and the judge reads what is in the pictures."""
@@ -18,7 +15,7 @@ class Sitting(Frozen):
     model: Name = Field(default="starter", description="The starter, or a folder with another one.")
     guidance: tuple[Annotated[float, Field(ge=0, le=100)], ...] = Field(
         default=(),
-        description="Guidance scale; may be repeated (default: 1.5, 5, 7.5 and 12.5; with --personalise 7.5 alone).",
+        description="Guidance scale; may be repeated (default: 1.5, 5, 7.5 and 12.5; with --personalise the model's).",
     )
     steps: int | None = Field(
         default=None, ge=1, le=1000, description="Denoising steps (default: what suits the model)."
@@ -35,7 +32,3 @@ class Sitting(Frozen):
         if self.personalise and len(self.guidance) > 1:
             raise ValueError("--personalise is painted at one guidance; give --guidance once")
         return self
-
-    @property
-    def guidances(self) -> tuple[float, ...]:
-        return self.guidance or ((PERSONAL_GUIDANCE,) if self.personalise else GUIDANCES)

@@ -21,6 +21,7 @@ class StableDiffusion:
         lora_targets=UNET_LORA_TARGETS,
         defaults={
             "denoising_steps": 30,
+            "guidance": 7.5,
             "steps": 800,
             "batch": 2,
             "learning_rate": 1e-4,
@@ -37,6 +38,7 @@ class StableDiffusion:
             "apache-2.0",
             {
                 "denoising_steps": 30,
+                "guidance": 5.0,
                 "steps": 500,
                 "batch": 4,
                 "learning_rate": 2.5e-3,

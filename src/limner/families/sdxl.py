@@ -21,6 +21,7 @@ class StableDiffusionXL:
         lora_targets=UNET_LORA_TARGETS,
         defaults={
             "denoising_steps": 30,
+            "guidance": 5.0,
             "steps": 500,
             "batch": 1,
             "learning_rate": 1e-4,
