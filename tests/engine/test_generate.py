@@ -8,6 +8,7 @@ from PIL import Image
 
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
 from limner.core.events import Made, Notice, Progress
+from limner.engine import models
 from limner.engine.adapters import WEIGHTS
 from limner.engine.labels import read_label, write_png
 from limner.engine.schedulers import SCHEDULERS
@@ -16,7 +17,9 @@ from limner.engine.schedulers import SCHEDULERS
 @pytest.fixture
 def request_of(tiny_sd, home):
     def make(**fields):
-        return GenerateRequest(**{"prompt": "a photo of a dog", "model": str(tiny_sd), "steps": 2, **fields})
+        return GenerateRequest(
+            **{"prompt": "a photo of a dog", "model": str(tiny_sd), "steps": 2, "guidance": 7.5, **fields}
+        )
 
     return make
 
@@ -208,3 +211,9 @@ def test_an_adapter_on_other_weights_of_the_kind_is_told(paint, adapter, tiny_sd
     )
     _, events = paint(model=str(other), adapter=(AdapterUse(path=str(adapter)),))
     assert any("may not suit" in event.text for event in events if isinstance(event, Notice))
+
+
+def test_what_is_left_open_is_the_models_and_told(paint, starter):
+    (path,), _ = paint(model="starter", steps=None, guidance=None)
+    request, sampling = read_label(path).request, models.resolve("starter").sampling
+    assert (request.steps, request.guidance) == (sampling["steps"], sampling["guidance"])

@@ -22,7 +22,7 @@ ODD = 'ein Wölfchen, "sitzend"\n犬 🐶 \u202e\x01 ' + "\u0301"
 
 
 def label(adapters=(), model="starter", sha256="a" * 64, **fields):
-    request = GenerateRequest(**{"prompt": "a dog", "scheduler": "euler", "steps": 30, **fields})
+    request = GenerateRequest(**{"prompt": "a dog", "scheduler": "euler", "steps": 30, "guidance": 7.5, **fields})
     mark = {"reference": model, "sha256": sha256, "licence": "apache-2.0"}
     return Label(request=request, index=3, seed=45, version="0.1.0", model=mark, adapters=adapters)
 

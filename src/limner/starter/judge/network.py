@@ -10,6 +10,7 @@ from .attributes import ATTRIBUTES
 
 WIDTHS = (48, 80, 128, 192)
 BLOCKS = (1, 2, 2, 1)
+GLANCES = 2
 
 
 class Block(nn.Module):
@@ -33,8 +34,8 @@ def _halved(narrow: int, wide: int) -> list[nn.Module]:
 class Network(nn.Module):
     """Pictures (n, 3, 128, 128) from -1 to 1 -> logits (n, k) of every attribute's values.
 
-    The heads see the last features on average and at their strongest, and the finer ones at their strongest, since a
-    mark on a forehead is a few pixels wide.
+    Each attribute looks at two places of its own choice (attention pooling: a softmax over the 16 x 16 places of the
+    features of all stages), since a mark on a forehead is a few pixels wide, and at the last features on average.
     """
 
     def __init__(self) -> None:
@@ -46,14 +47,24 @@ class Network(nn.Module):
         for i, (width, blocks) in enumerate(zip(WIDTHS, BLOCKS, strict=True)):
             before = _halved(WIDTHS[i - 1], width) if i else stem
             self.stages.append(nn.Sequential(*before, *(Block(width) for _ in range(blocks))))
-        seen = sum(WIDTHS[1:]) + WIDTHS[-1]
+        self.looking = nn.Conv2d(sum(WIDTHS), GLANCES * len(ATTRIBUTES), 1)
+        nn.init.zeros_(self.looking.weight)
+        seen = GLANCES * sum(WIDTHS) + WIDTHS[-1]
         self.heads = nn.ModuleDict({name: nn.Linear(seen, len(values)) for name, values in ATTRIBUTES.items()})
         self.register_buffer("temperature", torch.ones(len(ATTRIBUTES)))
 
     def forward(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
-        features, strongest = pictures, []
+        features, found = pictures, []
         for stage in self.stages:
             features = stage(features)
-            strongest.append(features.amax((2, 3)))
-        pooled = torch.cat([features.mean((2, 3)), *strongest[1:]], dim=1)
-        return {name: head(pooled) for name, head in self.heads.items()}
+            found.append(features)
+        side = found[1].shape[-2:]
+        places = torch.cat(
+            [F.avg_pool2d(found[0], 2), found[1], *(F.interpolate(f, side, mode="nearest") for f in found[2:])], 1
+        )
+        shares = self.looking(places).flatten(2).float().softmax(2).to(places)
+        glances = (shares @ places.flatten(2).transpose(1, 2)).unflatten(1, (-1, GLANCES)).flatten(2)
+        average = features.mean((2, 3))
+        return {
+            name: self.heads[name](torch.cat([glances[:, i], average], 1)) for i, name in enumerate(ATTRIBUTES)
+        }
