@@ -127,7 +127,7 @@ def try_out(folder: Path, name: str, latents: torch.Tensor, count: int) -> dict[
     pipeline = assemble(parts, recipe.size, objective(recipe.prediction).scheduler()).to(torch.bfloat16)
     asked = questions()
     asked = [asked[i * len(asked) // count] for i in range(count)]
-    examinee = Examinee(pipeline, {}, 20, 5.0, lambda event: None, lambda: False)
+    examinee = Examinee(pipeline, {}, {"steps": 20, "guidance": 5.0}, lambda event: None, lambda: False)
     pixels = examinee.answer(name, [question.prompt for question in asked])
     shutil.rmtree(scratch)
     result = mark(Judge.load(), asked, pixels)

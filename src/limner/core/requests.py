@@ -83,6 +83,12 @@ class GenerateRequest(Request):
         le=100,
         description="Guidance scale: how closely the prompt is followed (default: what suits the model).",
     )
+    guidance_rescale: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="How far the harsh contrast of a high guidance is taken back (default: what suits the model).",
+    )
     scheduler: Name | None = Field(default=None, description="Sampler by name (default: the model's own).")
     width: int | None = Field(default=None, ge=8, le=8192, description="Width in pixels (default: the model's own).")
     height: int | None = Field(default=None, ge=8, le=8192, description="Height in pixels (default: the model's own).")

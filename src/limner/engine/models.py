@@ -44,8 +44,13 @@ class Model:
 
     @property
     def sampling(self) -> dict[str, Any]:
-        """How its pictures are painted where nothing is said: denoising steps and guidance scale, as `paint` asks."""
-        return {"steps": int(self.defaults["denoising_steps"]), "guidance": float(self.defaults["guidance"])}
+        """How its pictures are painted where nothing is said, by the names that a GenerateRequest and `paint` use."""
+        defaults = self.defaults
+        return {
+            "steps": int(defaults["denoising_steps"]),
+            "guidance": float(defaults["guidance"]),
+            "guidance_rescale": float(defaults.get("guidance_rescale", 0.0)),
+        }
 
     def fingerprint(self, dtype: torch.dtype) -> str | None:
         """SHA-256 of the denoiser's weights in the files that this number format is loaded from.

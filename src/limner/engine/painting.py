@@ -18,6 +18,7 @@ def paint(
     *,
     steps: int,
     guidance: float,
+    guidance_rescale: float = 0.0,
     height: int,
     width: int,
     batch: int,
@@ -27,9 +28,11 @@ def paint(
 
     conditioning: the pipeline's own arguments (prompt, negative_prompt, prompt_embeds ...): one row that is repeated
     for every seed, or a list of one value for each. Each picture's noise comes from its own CPU generator, so that it
-    does not depend on the device. on_step is told picture-steps done so far.
+    does not depend on the device. guidance_rescale: phi of Lin et al. 2024 (arXiv 2305.08891, section 3.4).
+    on_step is told picture-steps done so far.
     """
     done = 0
+    rescaling = {"guidance_rescale": guidance_rescale} if guidance_rescale else {}  # which not every pipeline knows
 
     def count_step(pipe: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
         nonlocal done
@@ -43,6 +46,7 @@ def paint(
         rows = len(part)
         with torch.inference_mode():
             pixels = pipeline(
+                **rescaling,
                 **{name: rows_of(value, start, rows) for name, value in conditioning.items()},
                 num_inference_steps=steps,
                 guidance_scale=guidance,

@@ -21,12 +21,11 @@ Stop = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Examinee:
-    """A model's stock pipeline, what identifies it, how it paints, and who is told of its progress."""
+    """A model's stock pipeline, what identifies it, how it paints (`Model.sampling`), and who is told of progress."""
 
     pipeline: Any
     facts: dict[str, Any]
-    steps: int
-    guidance: float
+    sampling: dict[str, Any]
     listener: Listener
     stop: Stop
 
@@ -49,15 +48,16 @@ class Examinee:
             )
         pipeline = found.family.pipeline(components, "text2image")
         apply_scheduler(pipeline, sitting.scheduler)
-        steps = sitting.steps or found.sampling["steps"]
+        sampling = found.sampling | ({"steps": sitting.steps} if sitting.steps else {})
         facts = {
             "reference": sitting.model,
             "sha256": hashes(Path(found.location)),
-            "steps": steps,
+            "steps": sampling["steps"],
+            "guidance rescale": sampling["guidance_rescale"],
             "scheduler": type(pipeline.scheduler).__name__,
             "precision": str(dtype).removeprefix("torch."),
         }
-        return cls(pipeline, facts, steps, found.sampling["guidance"], listener, stop)
+        return cls(pipeline, facts, sampling, listener, stop)
 
     def answer(self, what: str, prompts: Sequence[str], guidance: float | None = None) -> np.ndarray:
         """Pictures (n, 128, 128, 3) uint8, prompt i painted from seed 42 + i, told as the stage `what`.
@@ -68,7 +68,8 @@ class Examinee:
         """
         from ..engine.painting import paint
 
-        self.listener(Stage(name=what, total=len(prompts) * self.steps))
+        sampling: dict[str, Any] = self.sampling if guidance is None else self.sampling | {"guidance": guidance}
+        self.listener(Stage(name=what, total=len(prompts) * sampling["steps"]))
 
         def on_step(done: int) -> None:
             self.listener(Progress(done=done))
@@ -79,8 +80,7 @@ class Examinee:
             self.pipeline,
             {"prompt": list(prompts)},
             range(SEED, SEED + len(prompts)),
-            steps=self.steps,
-            guidance=self.guidance if guidance is None else guidance,
+            **sampling,
             height=SIDE,
             width=SIDE,
             batch=BATCH,

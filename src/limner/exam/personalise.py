@@ -94,7 +94,7 @@ def examine_personalisation(
             studio.run(request, place / "adapter", listener=listener, stop=stop)
         adapters[name] = (species, place / "adapter")
     examinee = Examinee.open(sitting, listener, stop)
-    guidance = sitting.guidance[0] if sitting.guidance else examinee.guidance
+    guidance = sitting.guidance[0] if sitting.guidance else examinee.sampling["guidance"]
     plain = {
         species: examinee.answer(f"base, {species}", prompts_for(f"a {species}", species), guidance)
         for species in dict.fromkeys(species for species, _ in adapters.values())

@@ -39,6 +39,7 @@ class StableDiffusion:
             {
                 "denoising_steps": 30,
                 "guidance": 5.0,
+                "guidance_rescale": 0.7,
                 "steps": 500,
                 "batch": 4,
                 "learning_rate": 2.5e-3,

@@ -10,7 +10,7 @@ from .attributes import ATTRIBUTES
 
 WIDTHS = (48, 80, 128, 192)
 BLOCKS = (1, 2, 2, 1)
-GLANCES = 2
+GLANCES, SEEN, HIDDEN = 2, 96, 48
 
 
 class Block(nn.Module):
@@ -49,22 +49,32 @@ class Network(nn.Module):
             self.stages.append(nn.Sequential(*before, *(Block(width) for _ in range(blocks))))
         self.looking = nn.Conv2d(sum(WIDTHS), GLANCES * len(ATTRIBUTES), 1)
         nn.init.zeros_(self.looking.weight)
-        seen = GLANCES * sum(WIDTHS) + WIDTHS[-1]
-        self.heads = nn.ModuleDict({name: nn.Linear(seen, len(values)) for name, values in ATTRIBUTES.items()})
+        self.seen = nn.Linear(sum(WIDTHS), SEEN)
+        self.heads = nn.ModuleDict(
+            {
+                name: nn.Sequential(
+                    nn.Linear(GLANCES * SEEN + WIDTHS[-1], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, len(values))
+                )
+                for name, values in ATTRIBUTES.items()
+            }
+        )
         self.register_buffer("temperature", torch.ones(len(ATTRIBUTES)))
 
     def forward(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
+        return self.tell(*self.look(pictures))
+
+    def look(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What each attribute saw at its places (n, attributes, 2 x 96), and the whole picture on average (n, 192)."""
         features, found = pictures, []
         for stage in self.stages:
             features = stage(features)
             found.append(features)
         side = found[1].shape[-2:]
-        places = torch.cat(
-            [F.avg_pool2d(found[0], 2), found[1], *(F.interpolate(f, side, mode="nearest") for f in found[2:])], 1
-        )
+        places = torch.cat([F.avg_pool2d(found[0], 2), found[1], *(F.interpolate(f, side) for f in found[2:])], dim=1)
         shares = self.looking(places).flatten(2).float().softmax(2).to(places)
-        glances = (shares @ places.flatten(2).transpose(1, 2)).unflatten(1, (-1, GLANCES)).flatten(2)
-        average = features.mean((2, 3))
-        return {
-            name: self.heads[name](torch.cat([glances[:, i], average], 1)) for i, name in enumerate(ATTRIBUTES)
-        }
+        glances = self.seen(shares @ places.flatten(2).transpose(1, 2))
+        return glances.unflatten(1, (-1, GLANCES)).flatten(2), features.mean((2, 3))
+
+    def tell(self, glances: torch.Tensor, average: torch.Tensor) -> dict[str, torch.Tensor]:
+        heads = enumerate(self.heads.items())
+        return {name: head(torch.cat([glances[:, i], average], 1)) for i, (name, head) in heads}

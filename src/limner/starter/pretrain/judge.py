@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,14 @@ import torch.nn.functional as F
 from rich.progress import track
 from torch import nn
 
-from ..judge.attributes import ATTRIBUTES, truth
+from ..judge.attributes import ATTRIBUTES, COLOURLESS, EYEWEAR, truth
 from ..judge.degrade import degraded, jumbled
-from ..judge.network import Network
-from ..painter import paint, random_scene
+from ..judge.network import GLANCES, SEEN, Network
+from ..painter import Scene, paint, random_scene
+from ..painter.animals import Look
 from ..painter.looks import random_look
+from ..painter.paint import look_of
+from ..painter.placement import Placement
 from .autoencoder import to_tensor
 from .loop import fit
 from .recipe import Recipe
@@ -25,19 +29,44 @@ from .recipe import Recipe
 SHARD = 500
 ONE_UNSEEN_IN = 16  # the last pictures, which are not trained on
 UNKNOWN = -1
+EYES_WEIGHT = 20.0
 
 
-def _paint_shard(seed: int, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (n, 128, 128, 3) and labels (n, attributes): the index of a value, or UNKNOWN."""
-    rng = random.Random(f"judge/{seed}/{index}")
-    pixels, labels = [], []
+@dataclass(frozen=True)
+class Sitter:
+    """One picture to learn from: an animal may be dressed in a random look, whose coat has a name."""
+
+    scene: Scene
+    look: Look | None = None
+    coat: str | None = None
+
+    @property
+    def eyes(self) -> np.ndarray:
+        """Colours of the left and of the right eye in the picture, (6,) from 0 to 1; nan where none can be read."""
+        scene = self.scene
+        if not scene.is_animal or scene.extra in EYEWEAR or scene.style in COLOURLESS:
+            return np.full(6, np.nan, np.float32)
+        look = self.look or look_of(scene)
+        pair = [look.eye, look.second_eye or look.eye]
+        if Placement.draw(random.Random(scene.seed)).mirrored:
+            pair.reverse()
+        return np.array(pair, np.float32).flatten() / 255
+
+
+def sitters(seed: int, index: int) -> list[Sitter]:
+    """Who is in a shard, always the same: breeds, products, and animals with random looks; no character."""
+    rng, found = random.Random(f"judge/{seed}/{index}"), []
     for _ in range(SHARD):
-        scene, look, coat = random_scene(rng), None, None
-        if scene.is_animal and rng.random() < 0.65:
-            look, coat = random_look(rng, scene.subject)
-        pixels.append(np.asarray(paint(scene, look)))
-        labels.append(label(truth(scene, look, coat)))
-    return np.stack(pixels), np.stack(labels)
+        scene = random_scene(rng)
+        dressed = scene.is_animal and rng.random() < 0.65
+        look, coat = random_look(rng, scene.subject) if dressed else (None, None)
+        found.append(Sitter(scene, look, coat))
+    return found
+
+
+def _paint_shard(seed: int, index: int) -> np.ndarray:
+    """Pictures (n, 128, 128, 3)."""
+    return np.stack([np.asarray(paint(sitter.scene, sitter.look)) for sitter in sitters(seed, index)])
 
 
 def label(told: dict[str, str | None]) -> np.ndarray:
@@ -49,23 +78,20 @@ def label(told: dict[str, str | None]) -> np.ndarray:
 
 
 class Shards:
-    """The judge's pictures: breeds, products, and animals with random looks; no character is among them."""
+    """The judge's pictures, with what they show: labels (n, attributes) and colours of eyes (n, 6)."""
 
     def __init__(self, folder: Path, count: int, seed: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"judge-{i:05d}.npy" for i in range(count // SHARD)]
-        missing = [i for i, path in enumerate(paths) if not path.with_suffix(".labels.npy").exists()]
         with ProcessPoolExecutor(os.cpu_count()) as pool:
-            futures = [(i, pool.submit(_paint_shard, seed, i)) for i in missing]
-            for i, future in track(futures, "painting"):
-                pixels, labels = future.result()
-                for path, array in ((paths[i], pixels), (paths[i].with_suffix(".labels.npy"), labels)):
-                    np.save(partial := path.with_name("partial.npy"), array)
-                    os.replace(partial, path)
+            futures = [(path, pool.submit(_paint_shard, seed, i)) for i, path in enumerate(paths) if not path.exists()]
+            for path, future in track(futures, "painting"):
+                np.save(partial := path.with_name("partial.npy"), future.result())
+                os.replace(partial, path)
         self.parts = [np.load(path, mmap_mode="r") for path in paths]
-        self.labels = torch.from_numpy(
-            np.concatenate([np.load(path.with_suffix(".labels.npy")) for path in paths])
-        ).long()
+        told = [sitter for i in range(len(paths)) for sitter in sitters(seed, i)]
+        self.labels = torch.from_numpy(np.stack([label(truth(t.scene, t.look, t.coat)) for t in told])).long()
+        self.eyes = torch.from_numpy(np.stack([t.eyes for t in told]))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -90,10 +116,24 @@ def judging_loss(values: dict[str, torch.Tensor], labels: torch.Tensor, formless
     return torch.stack(losses).sum()
 
 
+class Learner(nn.Module):
+    """A judge that must tell the colours of both eyes besides, and so learns where to look when it compares them."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+        self.eyes = nn.Linear(GLANCES * SEEN, 6)
+
+    def forward(self, pictures: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Logits of every attribute, and the colours of the eyes (n, 6) from 0 to 1."""
+        glances, average = self.network.look(pictures)
+        return self.network.tell(glances, average), self.eyes(glances[:, list(ATTRIBUTES).index("eyes")])
+
+
 def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = None) -> Network:
     torch.manual_seed(recipe.seed)
     shards = Shards(folder / "judge-pictures", recipe.judge_pictures, recipe.seed)
-    network = (begin or Network()).to(device)
+    learner = Learner(begin or Network()).to(device)
     trained, batch = len(shards) - len(shards) // ONE_UNSEEN_IN, recipe.judge.batch
     formless = max(1, batch // 16)
 
@@ -103,16 +143,21 @@ def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = Non
         half = 2 * (batch - formless) // 3
         parts = [pictures[:half], degraded(pictures[half:-formless], rng), jumbled(pictures[-formless:], rng)]
         with torch.autocast(device.split(":")[0], torch.bfloat16):
-            values = network(torch.cat(parts).to(device))
-        return judging_loss({name: logits.float() for name, logits in values.items()}, labels, formless), {}
+            values, colours = learner(torch.cat(parts).to(device))
+        known = shards.eyes[indices].to(device).isfinite()
+        errors = (colours.float() - shards.eyes[indices].to(device).nan_to_num()).square() * known
+        missed = errors[:half].sum() / known[:half].sum().clamp(min=1)
+        told = judging_loss({name: logits.float() for name, logits in values.items()}, labels, formless)
+        return told + EYES_WEIGHT * missed, {"eyes": missed.item()}
 
-    def evaluate(model: nn.Module) -> dict[str, float]:
+    def evaluate(model: Learner) -> dict[str, float]:
         model.eval()
         rows = list(range(trained, len(shards)))[:500]
-        shares = accuracy(model, shards.batch(rows), shards.labels[rows])
+        shares = accuracy(model.network, shards.batch(rows), shards.labels[rows])
         return {f"{name} right": value for name, value in shares.items()}
 
-    network = fit("judge", network, recipe.judge, loss, folder, seed=recipe.seed, evaluate=evaluate).eval()
+    learner = fit("judge", learner, recipe.judge, loss, folder, seed=recipe.seed, evaluate=evaluate).eval()
+    network = learner.network
     rng = torch.Generator().manual_seed(recipe.seed)
     rows = list(range(trained, len(shards)))[:1000]
     whole, spoilt = shards.batch(rows).tensor_split(2)
