@@ -11,6 +11,7 @@ from PIL import Image
 
 from limner.core.errors import Interrupted, LimnerError
 from limner.exam import asks, job, judging, personalise, showcase
+from limner.exam.examinee import Examinee
 from limner.exam.sitting import Sitting
 from limner.starter.card import hashes
 from limner.starter.painter import CHARACTERS
@@ -42,6 +43,20 @@ def test_what_an_exam_found_is_kept_in_the_card(starter, limner, tmp_path):
     card = (model / "README.md").read_text()
     assert "## Exam" in card and "4 prompts" in card and "## Weights" in card
     assert json.loads((model / "exam.json").read_text())["model"]["sha256"] == hashes(model)
+
+
+def test_an_exam_goes_on_where_it_was_stopped(starter, home, tmp_path, monkeypatch):
+    sitting = Sitting(guidance=(5.0, 1.5), steps=1, questions=2)
+    with pytest.raises(Interrupted):
+        job.sit_exam(tmp_path, sitting, lambda event: None, (kept := lambda: any(tmp_path.glob("answers/*"))))
+    assert kept()
+    painted = []
+    whole = job.sit_exam(tmp_path, sitting, lambda event: painted.append(getattr(event, "name", "")), lambda: False)
+    assert "guidance 1.5" in painted and "guidance 5" not in painted
+    monkeypatch.setattr(Examinee, "answer", None)
+    assert job.sit_exam(tmp_path, sitting, lambda event: None, lambda: False) == whole
+    with pytest.raises(TypeError):
+        job.sit_exam(tmp_path, Sitting(guidance=(5.0,), steps=2, questions=2), lambda event: None, lambda: False)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 from ..core.errors import Interrupted, LimnerError
 from ..core.events import Event, Progress, Stage
 from ..starter.judge.judge import SIDE
+from ..store.files import writing
 from .sitting import Sitting
 
 SEED, BATCH = 42, 16
@@ -58,6 +61,19 @@ class Examinee:
             "precision": str(dtype).removeprefix("torch."),
         }
         return cls(pipeline, facts, sampling, listener, stop)
+
+    def kept_answer(self, folder: Path, what: str, prompts: Sequence[str], guidance: float) -> np.ndarray:
+        """As `answer`, from a file in `folder` where the same was painted before, so that a stopped exam goes on."""
+        told = {name: value for name, value in self.facts.items() if name != "sha256"}
+        weights = {name: value for name, value in self.facts["sha256"].items() if not name.startswith("judge/")}
+        asked = json.dumps([told, weights, list(prompts), guidance], sort_keys=True)
+        path = folder / f"{what.replace(' ', '-')}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.npy"
+        if path.exists():
+            return np.load(path, allow_pickle=False)
+        pixels = self.answer(what, prompts, guidance)
+        with writing(path) as partial, partial.open("wb") as file:
+            np.save(file, pixels, allow_pickle=False)
+        return pixels
 
     def answer(self, what: str, prompts: Sequence[str], guidance: float | None = None) -> np.ndarray:
         """Pictures (n, 128, 128, 3) uint8, prompt i painted from seed 42 + i, told as the stage `what`.

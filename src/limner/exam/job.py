@@ -25,6 +25,8 @@ SHOWN = 64
 def sit_exam(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> dict[str, Result]:
     """Sit the exam at each guidance and write exam.json, exam.md and a sheet for each guidance into `out`.
 
+    What was painted is kept in `out`/answers: a stopped exam goes on from there, and a better judge may read it again.
+
     The last result is of the painter's own pictures of right answers, which shows what the judge would find in a
     perfect model.
     """
@@ -39,7 +41,7 @@ def sit_exam(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> dic
     results: dict[str, Result] = {}
     for guidance in dict.fromkeys(sitting.guidance or GUIDANCES):
         name = f"guidance {guidance:g}"
-        pixels = examinee.answer(name, [question.prompt for question in asked], guidance)
+        pixels = examinee.kept_answer(out / "answers", name, [question.prompt for question in asked], guidance)
         results[name] = mark(judge, asked, pixels)
         write_sheet(out / f"answers-{guidance:g}.png", asked, results[name], pixels)
     listener(Stage(name="painter", total=None))
