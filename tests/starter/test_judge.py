@@ -137,7 +137,7 @@ def test_the_judge_doubts_what_has_no_form(judge):
     whole = np.stack([np.asarray(paint(random_scene(rng, style="illustration"))) for _ in range(40)])
     pictures = torch.from_numpy(whole).permute(0, 3, 1, 2).float()
     shuffled = jumbled(pictures, torch.Generator().manual_seed(0)).permute(0, 2, 3, 1).numpy().astype(np.uint8)
-    sure = [judge.read(pixels)["subject"].max(1).mean() for pixels in (whole, shuffled)]
+    sure = [judge.read(pixels).values["subject"].max(1).mean() for pixels in (whole, shuffled)]
     assert sure[1] < 0.5 < 0.9 < sure[0]
 
 

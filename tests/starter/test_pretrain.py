@@ -34,7 +34,6 @@ TOY = Recipe(
     judge=Stage(steps=4, batch=8, learning_rate=1e-3, warmup=2),
     judge_pictures=40,
     denoiser=Stage(steps=4, batch=4, learning_rate=1e-3, warmup=2),
-    decoder=Stage(steps=4, batch=2, learning_rate=1e-3, warmup=2),
 )
 
 

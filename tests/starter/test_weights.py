@@ -14,6 +14,7 @@ from PIL import Image
 from limner import AdapterUse, GenerateRequest, Studio, TrainRequest
 from limner.engine.adapters import WEIGHTS
 from limner.engine.models import resolve
+from limner.starter.card import hashes
 
 PARTS = ("vae", "text_encoder", "image_encoder", "unet")
 
@@ -51,6 +52,14 @@ def test_the_card_tells_the_unseen_photographs(starter):
     assert scores["painter PSNR, dB"] > 25
 
 
+def test_the_exam_in_the_card_was_sat_by_these_weights(starter):
+    told = json.loads((starter / "exam.json").read_text())
+    assert told["model"]["sha256"] == hashes(starter) and told["questions"] == 512
+    assert set(told["results"]) == {"guidance 1.5", "guidance 5", "guidance 7.5", "guidance 12.5", "painter"}
+    assert (starter / "exam.md").read_text() in (starter / "README.md").read_text()
+    assert told["results"]["guidance 5"]["mean per attribute"] > 0.85
+
+
 @pytest.mark.slow
 def test_stock_diffusers_paints_what_limner_paints(starter, painted, home, tmp_path):
     """Base and adapter, with stock parts alone on the other side."""
@@ -59,13 +68,19 @@ def test_stock_diffusers_paints_what_limner_paints(starter, painted, home, tmp_p
         TrainRequest(data=str(painted), class_word="dog", steps=8, batch=2, class_pictures=2, warmup=0),
         tmp_path / "rex",
     )
-    prompt = "a photo of sks dog on the beach"
+    prompt, sampling = "a photo of sks dog on the beach", resolve("starter").sampling
     for name, adapter in (("base", ()), ("rex", (AdapterUse(path=str(tmp_path / "rex")),))):
         studio.run(GenerateRequest(prompt=prompt, steps=6, seed=3, adapter=adapter), tmp_path / f"{name}-pictures")
         pipeline = stock(starter)
         if adapter:
             pipeline.load_lora_weights(str(tmp_path / "rex"), weight_name=WEIGHTS)
-        theirs = pipeline(prompt, num_inference_steps=6, generator=torch.Generator().manual_seed(3)).images[0]
+        theirs = pipeline(
+            prompt,
+            num_inference_steps=6,
+            guidance_scale=sampling["guidance"],
+            guidance_rescale=sampling["guidance_rescale"],
+            generator=torch.Generator().manual_seed(3),
+        ).images[0]
         with Image.open(tmp_path / f"{name}-pictures" / "0001.png") as image:
             ours = np.asarray(image)
         assert np.abs(ours.astype(int) - np.asarray(theirs)).max() <= 1, name

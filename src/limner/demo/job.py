@@ -21,7 +21,7 @@ from .figure import Group, grid
 from .page import Pair, write_page
 
 CHARACTER, CLASS, IDENTIFIER = "pixie", "cat", "sks"
-PICTURES, STEPS, SEED, GUIDANCE = 8, 30, 42, 7.5
+PICTURES, STEPS, SEED, GUIDANCE = 8, 30, 42, 5.0
 PRIOR_WEIGHT = 0.5  # the character is far from any cat that the starter knows, and few steps must do
 GUIDANCES = (1.5, 5.0, 7.5, 12.5)
 PROMPTS = (

@@ -62,11 +62,16 @@ class Examinee:
         }
         return cls(pipeline, facts, sampling, listener, stop)
 
-    def kept_answer(self, folder: Path, what: str, prompts: Sequence[str], guidance: float) -> np.ndarray:
-        """As `answer`, from a file in `folder` where the same was painted before, so that a stopped exam goes on."""
+    def kept_answer(
+        self, folder: Path, what: str, prompts: Sequence[str], guidance: float, adapter: str = ""
+    ) -> np.ndarray:
+        """As `answer`, from a file in `folder` where the same was painted before, so that a stopped exam goes on.
+
+        adapter: hash of what is on the pipeline besides.
+        """
         told = {name: value for name, value in self.facts.items() if name != "sha256"}
         weights = {name: value for name, value in self.facts["sha256"].items() if not name.startswith("judge/")}
-        asked = json.dumps([told, weights, list(prompts), guidance], sort_keys=True)
+        asked = json.dumps([told, weights, list(prompts), guidance, adapter], sort_keys=True)
         path = folder / f"{what.replace(' ', '-')}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.npy"
         if path.exists():
             return np.load(path, allow_pickle=False)

@@ -95,14 +95,16 @@ def examine_personalisation(
         adapters[name] = (species, place / "adapter")
     examinee = Examinee.open(sitting, listener, stop)
     guidance = sitting.guidance[0] if sitting.guidance else examinee.sampling["guidance"]
+    kept = out / "answers"
     plain = {
-        species: examinee.answer(f"base, {species}", prompts_for(f"a {species}", species), guidance)
+        species: examinee.kept_answer(kept, f"base {species}", prompts_for(f"a {species}", species), guidance)
         for species in dict.fromkeys(species for species, _ in adapters.values())
     }
     scores: dict[str, Score] = {}
     for name, (species, adapter) in adapters.items():
-        with adapters_on(examinee.pipeline, [open_adapter(str(adapter))], [1.0]):
-            pixels = examinee.answer(name, prompts_for(f"{IDENTIFIER} {species}", species), guidance)
+        taught, prompts = open_adapter(str(adapter)), prompts_for(f"{IDENTIFIER} {species}", species)
+        with adapters_on(examinee.pipeline, [taught], [1.0]):
+            pixels = examinee.kept_answer(kept, name, prompts, guidance, taught.sha256)
         scores[name] = _score(judge, name, species, pixels, plain[species])
         sheet = contact_sheet(
             list(pixels[: len(ASKS)]), [ask.prompt(f"{IDENTIFIER} {species}") for ask in ASKS], columns=10

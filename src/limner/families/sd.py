@@ -37,7 +37,7 @@ class StableDiffusion:
             "package:limner.starter/weights",
             "apache-2.0",
             {
-                "denoising_steps": 30,
+                "denoising_steps": 10,
                 "guidance": 5.0,
                 "guidance_rescale": 0.7,
                 "steps": 500,

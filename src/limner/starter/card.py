@@ -25,8 +25,8 @@ def hashes(folder: Path) -> dict[str, str]:
 def model_card(folder: Path) -> str:
     """README.md of a starter's folder, from its scores.json and, where they are, what its exams left."""
     told = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
-    size = sum(path.stat().st_size for path in folder.rglob("*.safetensors")) / 1e6
-    sections = [HEAD, _about(told, size), _training(told), _scores(told)]
+    sizes = {path.parent.name: path.stat().st_size / 1e6 for path in folder.rglob("*.safetensors")}
+    sections = [HEAD, _about(told, sizes), _training(told), _scores(told)]
     sections += [_section(folder, name) for name in ("exam", "personalise") if (folder / f"{name}.json").exists()]
     sections.append(
         _table("Weights (SHA-256)", ("file", "hash"), [(f"`{n}`", f"`{h}`") for n, h in told["sha256"].items()])
@@ -34,8 +34,8 @@ def model_card(folder: Path) -> str:
     return "\n".join(sections)
 
 
-def _about(told: dict, size: float) -> str:
-    photographs = ""
+def _about(told: dict, sizes: dict[str, float]) -> str:
+    photographs, judge = "", sizes["judge"]
     if told["photographs"]:
         photographs = (
             f" and {told['photographs']} DreamBench photographs (CC BY 4.0; {told['photograph share']:.0%} of the "
@@ -43,10 +43,11 @@ def _about(told: dict, size: float) -> str:
         )
     return f"""# The starter
 
-A latent diffusion model in miniature, 128 x 128 px, {size:.1f} MB in fp16. Stock
-`StableDiffusionPipeline.from_pretrained` loads it. It comes with Limner {told["version"]} so that everything runs
-without a download, and it knows one small world: cats and dogs of 12 breeds, 12 products, 8 places, 8 things to wear,
-12 colours, 6 styles. It is for learning and testing; it knows no real person, brand or place.
+A latent diffusion model in miniature, 128 x 128 px, {sum(sizes.values()) - judge:.1f} MB in fp16, and a judge of
+{judge:.1f} MB that reads its pictures. Stock `StableDiffusionPipeline.from_pretrained` loads it. It comes with Limner
+{told["version"]} so that everything runs without a download, and it knows one small world: cats and dogs of 12 breeds,
+12 products, 8 places, 8 things to wear, 12 colours, 6 styles. It is for learning and testing; it knows no real person,
+brand or place.
 
 ## Data
 

@@ -18,12 +18,11 @@ from .tokenizer import build_tokenizer
 NEEDED_BY = {  # which stages ask for what each of them trains
     "judge": {"judge", "export"},
     "text": {"text", "image", "denoiser", "export"},
-    "autoencoder": {"autoencoder", "denoiser", "decoder", "export"},
+    "autoencoder": {"autoencoder", "denoiser", "export"},
     "image": {"image", "export"},
     "denoiser": {"denoiser", "export"},
-    "decoder": {"decoder", "export"},
 }
-STAGES = ("judge", "pictures", "text", "autoencoder", "image", "denoiser", "decoder", "export")
+STAGES = ("judge", "pictures", "text", "autoencoder", "image", "denoiser", "export")
 
 
 def main() -> None:
@@ -91,9 +90,6 @@ def run(
         parts.image = image_encoder.train(recipe, gallery, parts, folder, device)
     if due("denoiser"):
         parts.unet = denoiser.train(recipe, gallery, parts, folder, device)
-    if due("decoder"):
-        assert parts.vae is not None
-        parts.vae = autoencoder.polish(parts.vae, recipe, gallery, photos["train"], folder, device)
     if "export" in stages:
         export(recipe, gallery, photos, parts, folder, out, trained, note)
 

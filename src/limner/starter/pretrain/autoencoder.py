@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from pathlib import Path
 from typing import cast
 
@@ -171,40 +170,3 @@ def train(
     )
     whiten(average, gallery.batch(range(256)))
     return average.eval()
-
-
-def polish(
-    vae: AutoencoderKL, recipe: Recipe, gallery: Gallery, photographs: list[np.ndarray], folder: Path, device: str
-) -> AutoencoderKL:
-    """Train the decoder further under a frozen encoder, from latents that are disturbed more or less.
-
-    So it paints clean areas and firm lines from latents that a diffusion model got nearly right.
-    """
-    unseen = gallery.batch(range(len(gallery) - 64, len(gallery)))
-    assert vae.post_quant_conv is not None
-    decoding = nn.ModuleList([vae.post_quant_conv, vae.decoder])
-    vae.requires_grad_(False)
-    decoding.requires_grad_(True)
-
-    def loss(step: int, rng: torch.Generator):
-        images = to_tensor(_crops(gallery, photographs, recipe, rng)).to(device)
-        with torch.autocast(device.split(":")[0], torch.bfloat16):
-            with torch.no_grad():
-                latents = encode(vae, images).mode()
-            amount = recipe.latent_noise * torch.rand(len(latents), 1, 1, 1, generator=rng)
-            latents = latents + (amount * torch.randn(latents.shape, generator=rng)).to(latents)
-            result = decode(vae, latents)
-        return reconstruction_loss(result.float(), images), {}
-
-    def evaluate(average: nn.Module) -> dict[str, float]:
-        return {"psnr": psnr(_with_decoder(vae, average), unseen)}
-
-    average = fit("decoder", decoding, recipe.decoder, loss, folder, seed=recipe.seed, evaluate=evaluate)
-    return _with_decoder(vae, average).eval()
-
-
-def _with_decoder(vae: AutoencoderKL, decoding: nn.Module) -> AutoencoderKL:
-    """A copy of the autoencoder with another decoder."""
-    copy = deepcopy(vae)
-    copy.post_quant_conv, copy.decoder = deepcopy(decoding[0]), deepcopy(decoding[1])  # type: ignore[index]
-    return copy

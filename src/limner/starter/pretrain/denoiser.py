@@ -66,9 +66,12 @@ def sensitivity(vae: AutoencoderKL, pixels: np.ndarray, disturbance: float = 0.5
     return weights / weights.mean()
 
 
-def plainness(scene: Scene) -> float:
-    """How often a picture is drawn, relative to others: plain ones first, since most prompts ask for them."""
-    return (1.0 if scene.light == "day" else 0.5) * (1.0 if scene.weather == "clear" else 0.4)
+def emphasis(scene: Scene) -> float:
+    """How often a picture is drawn, relative to others: plain ones, since most prompts ask for them, and small things
+    that are worn, which are learnt last.
+    """
+    plain = (1.0 if scene.light == "day" else 0.5) * (1.0 if scene.weather == "clear" else 0.4)
+    return plain * (2.0 if scene.extra else 1.0)
 
 
 @torch.no_grad()
@@ -98,7 +101,7 @@ def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: 
     places = window(latents.shape[-1], recipe.centre_weight).to(device)
     channels = sensitivity(parts.vae, gallery.batch(range(16)))[:, None, None].to(device)
     text_encoder.set_attn_implementation("eager")  # at these sizes faster than the fused kernel on a CPU
-    shares = torch.tensor([plainness(scene) for scene in gallery.scenes[:trained]])
+    shares = torch.tensor([emphasis(scene) for scene in gallery.scenes[:trained]])
 
     def squared_error(model: nn.Module, indices: list[int], steps: torch.Tensor, noise: torch.Tensor, seed: str):
         rng = random.Random(seed)

@@ -27,7 +27,6 @@ STAGE_NAMES = {
     "autoencoder": "autoencoder",
     "image": "image encoder",
     "denoiser": "UNet",
-    "decoder": "decoder alone",
 }
 LOGGED_SCORES = (
     ("caption told from picture, recall at 1 of 200", "image", "recall_at_1_of_200"),

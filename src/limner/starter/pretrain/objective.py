@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, SchedulerMixin, UniPCMultistepScheduler
+from diffusers import DDPMScheduler, SchedulerMixin, UniPCMultistepScheduler
 
 from .recipe import Prediction
 
@@ -63,7 +63,7 @@ class Discrete(Objective):
         return share / (1 - share)
 
     def scheduler(self) -> SchedulerMixin:
-        return DDIMScheduler(**self.config, clip_sample=False, steps_offset=1)  # pyright: ignore[reportArgumentType]
+        return UniPCMultistepScheduler(**self.config)  # pyright: ignore[reportArgumentType]
 
 
 class Flow(Objective):

@@ -67,8 +67,6 @@ class Recipe(BaseModel):
     autoencoder: Stage = Stage(steps=4250, batch=16, learning_rate=2e-3, decay=0.6, ema=0.995)
     text: Stage = Stage(steps=600, batch=256, learning_rate=1e-3, warmup=50, weight_decay=0.05, decay=0.6, ema=0.98)
     image: Stage = Stage(steps=250, batch=128, learning_rate=1e-3, warmup=30, weight_decay=0.05, decay=0.6, ema=0.98)
-    latent_noise: float = 0.4
-    decoder: Stage = Stage(steps=1500, batch=16, learning_rate=1.5e-3, warmup=50, decay=0.6, ema=0.995)
     denoiser: Stage = Stage(steps=5000, batch=64, learning_rate=1.5e-3, warmup=100, decay=0.6, ema=0.996)
     judge_pictures: int = 48_000
     judge: Stage = Stage(steps=3000, batch=128, learning_rate=2e-3, warmup=100, decay=0.6, ema=0.99, weight_decay=0.02)
