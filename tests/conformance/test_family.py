@@ -44,6 +44,8 @@ def test_states_its_facts(family):
     facts = family.facts
     assert facts.pipelines and facts.multiple % 8 == 0
     assert {
+        "denoising_steps",
+        "guidance",
         "steps",
         "batch",
         "learning_rate",

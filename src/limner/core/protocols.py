@@ -33,8 +33,9 @@ class Facts:
     pipelines: diffusers pipeline classes whose folders belong to this family.
     multiple: sides in pixels must be divisible by it.
     lora_targets: preset name -> name endings of the layers that a LoRA attaches to.
-    defaults: values for request fields that are left open; `denoising_steps`, `guidance` and, where it is not 0,
-    `guidance_rescale` for a GenerateRequest's.
+    defaults: values for request fields that are left open: `denoising_steps`, `guidance` and, where it is not 0,
+    `guidance_rescale` of a GenerateRequest; `steps`, `batch`, `learning_rate`, `class_pictures` and `prior_dropout` of
+    a TrainRequest; `rank` and `targets` of LoRA.
     """
 
     pipelines: tuple[str, ...]
