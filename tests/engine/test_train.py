@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from limner import LimnerError, Studio, TrainRequest
+from limner import GenerateRequest, LimnerError, Studio, TrainRequest
 from limner.core.events import Made, Notice, Progress, Stage
 from limner.engine import prior, train
 from limner.engine.adapters import WEIGHTS
@@ -452,3 +454,26 @@ def test_a_checkpoint_of_another_request_is_refused(tmp_path):
     other = torch.amp.GradScaler("cpu")
     assert load_checkpoint(checkpoints(tmp_path)[-1], {"w": weight}, optimiser, other, "a" * 64) == 3
     assert other.get_scale() == 8.0
+
+
+def test_the_text_encoder_learns_when_asked(learn, request_of, tiny_sd, tmp_path):
+    """Its tensors are in the file, stock diffusers reads them, and they matter; a run repeats to the bit."""
+    taught = {"rank": 4, "text_encoder": True}
+    (folder, _), (again, _) = (learn(name, options=taught, preview_every=2) for name in ("told", "again"))
+    assert tensors(folder) == tensors(again)
+    prefixes = {name.split(".")[0] for name in tensors(folder)}
+    assert prefixes == {"unet", "text_encoder"}
+    assert len(list(folder.glob("**/preview-*.png"))) == 2
+    request = GenerateRequest(
+        prompt="a photo of sks dog", model=str(tiny_sd), steps=2, guidance=5.0, adapter=({"path": str(folder)},)
+    )
+    Studio().run(request, tmp_path / "pictures")
+    stock = StableDiffusionPipeline.from_pretrained(tiny_sd, safety_checker=None)
+    stock.set_progress_bar_config(disable=True)
+    base = stock.text_encoder(torch.arange(8)[None])[0]
+    stock.load_lora_weights(str(folder), weight_name=WEIGHTS)
+    assert not torch.equal(base, stock.text_encoder(torch.arange(8)[None])[0])
+    rng = torch.Generator().manual_seed(42)
+    theirs = stock(request.prompt, num_inference_steps=2, guidance_scale=5.0, generator=rng).images[0]
+    with Image.open(tmp_path / "pictures" / "0001.png") as ours:
+        assert np.abs(np.asarray(ours).astype(int) - np.asarray(theirs)).max() <= 1

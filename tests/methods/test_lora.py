@@ -117,3 +117,19 @@ def test_every_learnt_layer_acts_when_painting(components, tiny_sd, tmp_path, pr
         painted = loss(fresh)
     assert not torch.allclose(base, taught, rtol=1e-3)
     assert torch.allclose(painted, taught, rtol=1e-3)
+
+
+def test_text_encoders_are_left_as_they_were(components):
+    encoder = components.parts["text_encoder"]
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    for _ in range(2):
+        trainable = attach(components, text_encoder=True)
+        named = {name.split(".")[0] for name in trainable.state()}
+        assert named == {"unet", "text_encoder"}
+        with torch.no_grad():
+            for parameter in trainable.parameters():
+                parameter.normal_()
+        trainable.detach()
+        after = encoder.state_dict()
+        assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+        assert not hasattr(encoder, "peft_config")

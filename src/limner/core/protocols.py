@@ -120,6 +120,10 @@ class Method(Protocol):
 
     Options: type[BaseModel]
 
+    def teaches_text(self, options: Any) -> bool:
+        """Whether text encoders learn too, so that captions must be encoded anew at every step."""
+        ...
+
     def attach(self, components: Components, facts: Facts, options: Any, seed: int) -> Trainable:
         """Add fresh trainable tensors that at first change nothing."""
         ...

@@ -32,11 +32,16 @@ class Examples:
     def pick(self, indices: list[int], views: list[int]) -> torch.Tensor:
         return self.latents[indices, views]
 
-    def text_for(self, indices: list[int], untold: list[bool] | None = None) -> dict[str, torch.Tensor]:
-        """The captions of some pictures; where `untold` says so the empty one, which must be among them."""
+    def rows_for(self, indices: list[int], untold: list[bool] | None = None) -> list[int]:
+        """Which captions tell some pictures; where `untold` says so the empty one, which must be among them."""
         rows = [self.told[index] for index in indices]
         if untold is not None:
             rows = [self.captions.index("") if left_out else row for row, left_out in zip(rows, untold, strict=True)]
+        return rows
+
+    def text_for(self, indices: list[int], untold: list[bool] | None = None) -> dict[str, torch.Tensor]:
+        """Those captions as they were encoded."""
+        rows = self.rows_for(indices, untold)
         return {name: value[rows] for name, value in self.text.items()}
 
 

@@ -48,6 +48,7 @@ class Loop:
     prior: Examples | None
     watched: Examples | None
     autocast: torch.dtype | None
+    teaches_text: bool = False
 
     def __post_init__(self) -> None:
         # fp16 gradients underflow unless the loss is scaled up (Micikevicius et al. 2017); else this does nothing
@@ -69,18 +70,29 @@ class Loop:
         if dropout:
             chance = torch.rand(len(indices), generator=generator_for(self.request.seed, f"{purpose}, told", step))
             untold = (chance < dropout).tolist()
-        return examples.pick(indices, views.tolist()), examples.text_for(indices, untold)
+        return examples.pick(indices, views.tolist()), self._text(examples, indices, untold)
+
+    def _text(
+        self, examples: Examples, indices: list[int], untold: list[bool] | None = None
+    ) -> dict[str, torch.Tensor]:
+        """The pictures' captions as they were encoded, or where the text encoders learn, as they encode them now."""
+        if not self.teaches_text:
+            return examples.text_for(indices, untold)
+        rows = examples.rows_for(indices, untold)
+        known = sorted(set(rows))
+        text = self.family.encode_text(self.components, [examples.captions[row] for row in known])
+        return {name: value[[known.index(row) for row in rows]] for name, value in text.items()}
 
     def loss(self, step: int) -> torch.Tensor:
         """Mean loss of a batch of the subject plus the weighted mean loss of as many class pictures."""
         rng = generator_for(self.request.seed, "noise", step)
-        latents, text = self._draw(self.subject, step, "views")
-        count = len(latents)
-        if self.prior is not None:
-            prior, more = self._draw(self.prior, step, "class views", self.plan.prior_dropout)
-            latents = torch.cat([latents, prior])
-            text = {name: torch.cat([value, more[name]]) for name, value in text.items()}
         with self._amp():
+            latents, text = self._draw(self.subject, step, "views")
+            count = len(latents)
+            if self.prior is not None:
+                prior, more = self._draw(self.prior, step, "class views", self.plan.prior_dropout)
+                latents = torch.cat([latents, prior])
+                text = {name: torch.cat([value, more[name]]) for name, value in text.items()}
             values = self.family.loss(self.components, latents, text, rng, self.request.min_snr_gamma)
         loss = values[:count].mean()
         return loss if self.prior is None else loss + self.request.prior_weight * values[count:].mean()
@@ -94,8 +106,9 @@ class Loop:
         for index in range(rounds):
             rng = generator_for(self.request.seed, "watch", index)
             every = list(range(len(self.watched)))
-            latents, text = self.watched.pick(every, [0] * len(every)), self.watched.text_for(every)
+            latents = self.watched.pick(every, [0] * len(every))
             with self._amp():
+                text = self._text(self.watched, every)
                 total += self.family.loss(self.components, latents, text, rng, self.request.min_snr_gamma).mean().item()
         return total / rounds
 

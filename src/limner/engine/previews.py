@@ -1,4 +1,4 @@
-"""Pictures painted while a model learns, from conditioning that was encoded before the encoders went."""
+"""Pictures painted while a model learns, from conditioning that was encoded before the encoders went, if they go."""
 
 from __future__ import annotations
 
@@ -29,18 +29,23 @@ class Previews:
         seed: int,
         sampling: Mapping[str, Any],
     ) -> None:
-        self.family, self.components, self.side, self.seed, self.sampling = family, components, side, seed, sampling
-        zeros = getattr(family.pipeline(components, "text2image").config, "force_zeros_for_empty_prompt", False)
-        with torch.no_grad():
-            empty = family.encode_text(components, [""])
-            negative = {f"negative_{k}": torch.zeros_like(v) if zeros else v for k, v in empty.items()}
-            self.conditioning: list[Mapping[str, torch.Tensor]] = [
-                {**family.encode_text(components, [prompt]), **negative} for prompt in prompts
-            ]
+        self.family, self.components, self.prompts = family, components, prompts
+        self.side, self.seed, self.sampling = side, seed, sampling
+        self.conditioning = self._encoded()
+
+    @torch.no_grad()
+    def _encoded(self) -> list[Mapping[str, torch.Tensor]]:
+        encode, components = self.family.encode_text, self.components
+        zeros = getattr(self.family.pipeline(components, "text2image").config, "force_zeros_for_empty_prompt", False)
+        empty = encode(components, [""])
+        negative = {f"negative_{k}": torch.zeros_like(v) if zeros else v for k, v in empty.items()}
+        return [{**encode(components, [prompt]), **negative} for prompt in self.prompts]
 
     def paint(self, step: int, folder: Path, emit: Emit) -> None:
         """Write `preview-<step>.png` into the folder."""
         pipeline = self.family.pipeline(self.components, "text2image")
+        if self.components.parts.get("text_encoder") is not None:  # it is still there where it learns
+            self.conditioning = self._encoded()
         row = []
         for conditioning in self.conditioning:
             row += paint(

@@ -61,7 +61,8 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
                 prompts = request.preview_prompt or (request.instance_prompt, request.class_prompt)
                 previews = Previews(model.family, components, prompts, plan.resolution, request.seed, model.sampling)
             autocast = autocast_dtype(request.precision, device)
-            strip(components, autocast)
+            teaches_text = method.teaches_text(options)
+            strip(components, autocast, keep_text=teaches_text)
             facts = replace(model.family.facts, defaults=model.defaults)
             trainable = method.attach(components, facts, options, request.seed)
             optimiser = torch.optim.AdamW(
@@ -78,6 +79,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
                 prior,
                 watched,
                 autocast,
+                teaches_text,
             )
             last = run_watched(loop, workspace, previews, emit)
         save_result(request, plan, model, components, photographs, loop, last, workspace)
@@ -211,13 +213,13 @@ def encode_all(
     return subject, prior, watched
 
 
-def strip(components: Components, dtype: torch.dtype | None) -> None:
-    """Free what the loop does not need: text encoders, and the half of the autoencoder that encodes.
+def strip(components: Components, dtype: torch.dtype | None, *, keep_text: bool) -> None:
+    """Free what the loop does not need: text encoders that do not learn, and the half of the autoencoder that encodes.
 
     The rest takes the format that the loop computes in, which saves turning the frozen weights into it at every step.
     """
     for name in list(components.parts):
-        if name.startswith(("text_encoder", "image_encoder")):
+        if name.startswith("image_encoder") or (name.startswith("text_encoder") and not keep_text):
             components.parts[name] = None
     vae = components.parts.get("vae")
     if vae is not None:

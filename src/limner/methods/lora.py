@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 ADAPTER = "default"
+TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
 class Options(Frozen):
@@ -31,46 +32,63 @@ class Options(Frozen):
         min_length=1,
         description="Layers: a preset (attention, transformer, all) or name endings separated by commas.",
     )
+    text_encoder: bool = Field(False, description="Teach the text encoders too.")
 
 
 class Attached:
-    """LoRA tensors on a denoiser, by way of PEFT."""
+    """LoRA tensors on parts of a model, by way of PEFT. endings: name endings of the layers, by the part's name."""
 
-    def __init__(self, components: Components, rank: int, alpha: float, endings: tuple[str, ...], seed: int) -> None:
+    def __init__(
+        self, components: Components, rank: int, alpha: float, endings: Mapping[str, tuple[str, ...]], seed: int
+    ) -> None:
         import torch
         from peft import LoraConfig
 
-        self.model: Any = components.denoiser
-        self.prefix = components.denoiser_name
-        self.config = LoraConfig(
-            r=rank, lora_alpha=cast(int, alpha), target_modules=list(endings), init_lora_weights="gaussian"
-        )
+        self.parts: dict[str, Any] = {name: components.parts[name] for name in endings}
+        self.configs = {
+            name: LoraConfig(
+                r=rank, lora_alpha=cast(int, alpha), target_modules=list(layers), init_lora_weights="gaussian"
+            )
+            for name, layers in endings.items()
+        }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            try:
-                self.model.add_adapter(self.config, adapter_name=ADAPTER)
-            except ValueError as error:
-                raise LimnerError(
-                    f"no layer of the model matches the LoRA targets {', '.join(endings)}: {error}"
-                ) from error
+            for name, part in self.parts.items():
+                try:
+                    part.add_adapter(self.configs[name], adapter_name=ADAPTER)
+                except ValueError as error:
+                    raise LimnerError(
+                        f"no layer of the model matches the LoRA targets {', '.join(endings[name])}: {error}"
+                    ) from error
         for parameter in self.parameters():
             parameter.data = parameter.data.float()
 
     def parameters(self) -> list[torch.nn.Parameter]:
-        return [parameter for name, parameter in self.model.named_parameters() if ".lora_" in name]
+        return list(self.state().values())  # type: ignore[arg-type]
 
     def state(self) -> dict[str, torch.Tensor]:
-        return {name: parameter for name, parameter in self.model.named_parameters() if ".lora_" in name}
+        return {
+            f"{prefix}.{name}": parameter
+            for prefix, part in self.parts.items()
+            for name, parameter in part.named_parameters()
+            if ".lora_" in name
+        }
 
     def detach(self) -> None:
-        self.model.unload_lora()
-        if hasattr(self.model, "peft_config"):
-            del self.model.peft_config
-        self.model._hf_peft_config_loaded = False
+        from diffusers.utils.peft_utils import recurse_remove_peft_layers
+
+        for part in self.parts.values():
+            recurse_remove_peft_layers(part)
+            if hasattr(part, "peft_config"):
+                del part.peft_config
+            part._hf_peft_config_loaded = False
 
 
 class Lora:
     Options = Options
+
+    def teaches_text(self, options: Any) -> bool:
+        return options.text_encoder
 
     def attach(self, components: Components, facts: Facts, options: Any, seed: int) -> Attached:
         rank = options.rank or facts.defaults["rank"]
@@ -84,7 +102,10 @@ class Lora:
             for ending in endings:
                 if not any(name == ending or name.endswith("." + ending) for name in names):
                     raise unknown("LoRA target", ending, [*facts.lora_targets, *layers])
-        return Attached(components, rank, options.alpha or float(rank), endings, seed)
+        taught = {components.denoiser_name: endings}
+        if options.text_encoder:
+            taught |= {name: TEXT_TARGETS for name in components.parts if name.startswith("text_encoder")}
+        return Attached(components, rank, options.alpha or float(rank), taught, seed)
 
     def save(self, trainable: Attached, path: Path, header: Mapping[str, str]) -> None:
         """Write PEFT's names under the part's own, with rank and alpha in the header.
@@ -95,14 +116,18 @@ class Lora:
         from peft.utils import get_peft_model_state_dict
         from safetensors.torch import save_file
 
-        state = get_peft_model_state_dict(trainable.model, adapter_name=ADAPTER)
-        tensors = {f"{trainable.prefix}.{name}": tensor.contiguous().cpu() for name, tensor in state.items()}
-        config = {
-            f"{trainable.prefix}.{name}": value
-            for name, value in trainable.config.to_dict().items()
-            if isinstance(value, (str, int, float, bool, list, dict)) or value is None
-        }
-        config[f"{trainable.prefix}.target_modules"] = sorted(trainable.config.target_modules or ())
+        tensors: dict[str, torch.Tensor] = {}
+        config: dict[str, Any] = {}
+        for prefix, part in trainable.parts.items():
+            state = get_peft_model_state_dict(part, adapter_name=ADAPTER)
+            tensors |= {f"{prefix}.{name}": tensor.contiguous().cpu() for name, tensor in state.items()}
+            told = trainable.configs[prefix]
+            config |= {
+                f"{prefix}.{name}": value
+                for name, value in told.to_dict().items()
+                if isinstance(value, (str, int, float, bool, list, dict)) or value is None
+            }
+            config[f"{prefix}.target_modules"] = sorted(told.target_modules or ())
         save_file(
             tensors, path, {"format": "pt", "lora_adapter_metadata": json.dumps(config, sort_keys=True), **header}
         )
