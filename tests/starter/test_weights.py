@@ -56,7 +56,9 @@ def test_the_exam_in_the_card_was_sat_by_these_weights(starter):
     told = json.loads((starter / "exam.json").read_text())
     assert told["model"]["sha256"] == hashes(starter) and told["questions"] == 512
     assert set(told["results"]) == {"guidance 1.5", "guidance 5", "guidance 7.5", "guidance 12.5", "painter"}
-    assert (starter / "exam.md").read_text() in (starter / "README.md").read_text()
+    assert json.loads((starter / "personalise.json").read_text())["model"]["sha256"] == hashes(starter)
+    card = (starter / "README.md").read_text()
+    assert all((starter / f"{name}.md").read_text() in card for name in ("exam", "personalise"))
     assert told["results"]["guidance 5"]["mean per attribute"] > 0.85
 
 
