@@ -13,13 +13,13 @@ from limner.engine.adapters import WEIGHTS
 from limner.engine.labels import read_label, write_png
 from limner.engine.schedulers import SCHEDULERS
 
+PLAINLY = {"guidance": 7.5, "guidance_rescale": 0.0}
+
 
 @pytest.fixture
 def request_of(tiny_sd, home):
     def make(**fields):
-        return GenerateRequest(
-            **{"prompt": "a photo of a dog", "model": str(tiny_sd), "steps": 2, "guidance": 7.5, **fields}
-        )
+        return GenerateRequest(**{"prompt": "a photo of a dog", "model": str(tiny_sd), "steps": 2, **PLAINLY, **fields})
 
     return make
 
@@ -214,6 +214,7 @@ def test_an_adapter_on_other_weights_of_the_kind_is_told(paint, adapter, tiny_sd
 
 
 def test_what_is_left_open_is_the_models_and_told(paint, starter):
-    (path,), _ = paint(model="starter", steps=None, guidance=None)
-    request, sampling = read_label(path).request, models.resolve("starter").sampling
-    assert (request.steps, request.guidance) == (sampling["steps"], sampling["guidance"])
+    sampling = models.resolve("starter").sampling
+    (path,), _ = paint(model="starter", **dict.fromkeys(sampling))
+    request = read_label(path).request
+    assert {name: getattr(request, name) for name in sampling} == sampling
