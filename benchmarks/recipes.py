@@ -29,7 +29,7 @@ from limner.engine import models
 from limner.exam.examinee import Examinee
 from limner.exam.job import write_sheet
 from limner.exam.marking import mark
-from limner.exam.questions import questions
+from limner.exam.questions import evenly, questions
 from limner.starter.judge import Judge
 from limner.starter.pretrain import denoiser
 from limner.starter.pretrain.export import assemble
@@ -125,8 +125,7 @@ def try_out(folder: Path, name: str, latents: torch.Tensor, count: int) -> dict[
     minutes = (time.monotonic() - began) / 60
     last = json.loads((scratch / "denoiser.jsonl").read_text().splitlines()[-1])
     pipeline = assemble(parts, recipe.size, objective(recipe.prediction).scheduler()).to(torch.bfloat16)
-    asked = questions()
-    asked = [asked[i * len(asked) // count] for i in range(count)]
+    asked = evenly(questions(), count)
     examinee = Examinee(pipeline, {}, {"steps": 20, "guidance": 5.0}, lambda event: None, lambda: False)
     pixels = examinee.answer(name, [question.prompt for question in asked])
     shutil.rmtree(scratch)

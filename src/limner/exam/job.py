@@ -14,7 +14,7 @@ from ..store.files import make_folder, writing
 from .examinee import SEED, Examinee, Listener, Stop
 from .judging import PICTURES, check_judge
 from .marking import Result, mark
-from .questions import Question, questions
+from .questions import Question, evenly, questions
 from .sitting import Sitting
 from .table import Rows, markdown, rows, show
 
@@ -36,7 +36,7 @@ def sit_exam(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> dic
     make_folder(out)
     judge, asked = Judge.load(), questions()
     if sitting.questions is not None:
-        asked = [asked[i * len(asked) // sitting.questions] for i in range(sitting.questions)]
+        asked = evenly(asked, sitting.questions)
     examinee = Examinee.open(sitting, listener, stop)
     results: dict[str, Result] = {}
     for guidance in dict.fromkeys(sitting.guidance or GUIDANCES):
@@ -66,12 +66,12 @@ def write_sheet(path: Path, asked: Sequence[Question], result: Result, pixels: n
     from ..engine.labels import write_png
     from .sheet import contact_sheet
 
-    chosen = sorted({i * len(asked) // SHOWN for i in range(SHOWN)})
-    notes = [", ".join(name for name, right in result.verdicts[i].items() if not right) for i in chosen]
+    chosen = evenly(range(len(asked)), SHOWN)
+    missed = [[name.replace("_", " ") for name, right in result.verdicts[i].items() if not right] for i in chosen]
     sheet = contact_sheet(
         [pixels[i] for i in chosen],
         [asked[i].prompt for i in chosen],
-        [f"no {note}" if note else "" for note in notes],
+        [f"no {', '.join(names)}" if names else "" for names in missed],
     )
     with writing(path) as partial:
         write_png(sheet, partial, source="compositeSynthetic")

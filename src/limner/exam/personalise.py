@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -69,7 +70,7 @@ def examine_personalisation(
     """Train an adapter for each character, paint 20 new prompts with it and without, and let the judge read them.
 
     training: fields of TrainRequest that differ from the defaults. Writes personalise.json, personalise.md, and a sheet
-    for each character. Adapters that are already in `out` are not trained again.
+    for each character. An adapter that the same request made in `out` is not trained again.
     """
     from ..engine.adapters import adapters_on, open_adapter
     from ..engine.labels import write_png
@@ -90,9 +91,10 @@ def examine_personalisation(
                 **(training or {}),
             }
         )
-        if not (place / "adapter").exists():
-            studio.run(request, place / "adapter", listener=listener, stop=stop)
-        adapters[name] = (species, place / "adapter")
+        adapter = place / f"adapter-{_key(request)}"
+        if not adapter.exists():
+            studio.run(request, adapter, listener=listener, stop=stop)
+        adapters[name] = (species, adapter)
     examinee = Examinee.open(sitting, listener, stop)
     guidance = sitting.guidance[0] if sitting.guidance else examinee.sampling["guidance"]
     kept = out / "answers"
@@ -118,6 +120,16 @@ def examine_personalisation(
     with writing(out / "personalise.md") as partial:
         partial.write_text(_page(told, scores), encoding="utf-8")
     return scores
+
+
+def _key(request: TrainRequest) -> str:
+    """What tells a training run from others: the request, the model's defaults for what it leaves open, its weights."""
+    from ..engine import models
+    from ..starter.card import hashes
+
+    model = models.resolve(request.model)
+    told = [request.digest, dict(model.defaults), hashes(Path(model.location))]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _score(judge, name: str, species: str, pixels: np.ndarray, plain: np.ndarray) -> Score:

@@ -18,7 +18,7 @@ def rows(results: Mapping[str, Result]) -> Rows:
     columns = list(results.values())
     names = dict.fromkeys(name for result in columns for name in result.attributes)
     kinds = dict.fromkeys(kind for result in columns for kind in result.kinds)
-    found: Rows = [(name, [percent(r.attributes[name]) for r in columns]) for name in names]
+    found: Rows = [(name.replace("_", " "), [percent(r.attributes[name]) for r in columns]) for name in names]
     found.append(("mean per attribute", [f"{100 * result.mean:.1f}" for result in columns]))
     found += [(f"all right, {kind}", [percent(r.kinds[kind]) for r in columns]) for kind in kinds]
     found.append(("all right", [f"{percent(r.all_right)} ± {100 * r.all_right.error:.1f}" for r in columns]))

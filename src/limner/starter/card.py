@@ -64,7 +64,7 @@ def _training(told: dict) -> str:
         + f"""
 Times are of the last uninterrupted stretch, scaled to all steps, on the machine that trained it (two CPU cores, shared
 with other work). The UNet predicts v on a scaled-linear schedule with zero terminal SNR.
-`python -m limner.starter.pretrain FOLDER` repeats it. {told["note"]}
+`python -m limner.starter.pretrain FOLDER` makes one by the recipe as it stands now. {told["note"]}
 """
     )
 

@@ -44,7 +44,7 @@ class Judge:
         from safetensors.torch import load_file
 
         network = Network()
-        network.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()}, strict=False)
+        network.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
         return cls(network)
 
     @torch.inference_mode()
