@@ -40,7 +40,7 @@ from limner.starter.pretrain.recipe import Recipe, Stage
 
 STARTER = Path(models.resolve("starter").location)
 SHOWN = ("subject", "breed", "colour", "place", "extra", "style")
-STAGE = Stage(steps=600, batch=64, learning_rate=1.5e-3, warmup=50, decay=0.6, ema=0.99)
+STAGE = Stage(steps=300, batch=64, learning_rate=1.5e-3, warmup=30, decay=0.6, ema=0.99)
 SMALL = Recipe(unet_channels=(48, 80, 128), denoiser=STAGE)
 
 
@@ -126,7 +126,7 @@ def try_out(folder: Path, name: str, latents: torch.Tensor, count: int) -> dict[
     last = json.loads((scratch / "denoiser.jsonl").read_text().splitlines()[-1])
     pipeline = assemble(parts, recipe.size, objective(recipe.prediction).scheduler()).to(torch.bfloat16)
     asked = evenly(questions(), count)
-    examinee = Examinee(pipeline, {}, {"steps": 20, "guidance": 5.0}, lambda event: None, lambda: False)
+    examinee = Examinee(pipeline, {}, dict(models.resolve("starter").sampling), lambda event: None, lambda: False)
     pixels = examinee.answer(name, [question.prompt for question in asked])
     shutil.rmtree(scratch)
     result = mark(Judge.load(), asked, pixels)

@@ -50,6 +50,7 @@ def test_states_its_facts(family):
         "batch",
         "learning_rate",
         "class_pictures",
+        "prior_target",
         "prior_dropout",
         "rank",
         "targets",

@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 
-from limner.core.protocols import Method
+from limner.core.protocols import Method, Teacher
 from limner.engine.adapters import WEIGHTS, adapters_on, open_adapter
 from limner.engine.painting import paint
 
@@ -84,6 +84,23 @@ def test_attached_it_changes_nothing_at_first(family, method, components, latent
     assert torch.equal(base, fresh)
     assert trainable.parameters() and all(p.requires_grad for p in trainable.parameters())
     assert {id(t) for t in trainable.state().values()} == {id(p) for p in trainable.parameters()}
+
+
+def test_untaught_the_model_is_as_it_was(family, method, components, latents, text):
+    with torch.no_grad():
+        base = family.loss(components, latents, text, rng())
+    trainable = method.attach(components, family.facts, method.Options(), 1)
+    learn(family, components, trainable, latents, text, steps=2)
+    with torch.no_grad():
+        taught = family.loss(components, latents, text, rng())
+        with trainable.untaught():
+            assert torch.equal(family.loss(components, latents, text, rng()), base)
+        assert torch.equal(family.loss(components, latents, text, rng()), taught) and not torch.equal(taught, base)
+        teacher = Teacher({name: value[1:] for name, value in text.items()}, trainable.untaught)
+        compared = family.loss(components, latents, text, rng(), None, teacher)
+    assert torch.equal(compared[:1], taught[:1]), "the first sample has no teacher"
+    assert (compared[1:] > 0).all() and (compared[1:] != taught[1:]).all()
+    assert all(parameter.requires_grad for parameter in trainable.parameters())
 
 
 def test_attaching_follows_the_seed(family, method, folder):

@@ -164,16 +164,24 @@ def test_prior_matters(learn):
     assert tensors(learn(out="heavy", prior_weight=9)[0]) != tensors(learn(out="light", prior_weight=0.1)[0])
 
 
+def test_class_pictures_teach_nothing_at_first_when_compared_with_the_base_model(learn):
+    def first_loss(target, weight):
+        return metrics(learn(out=f"{target}-{weight}", steps=1, prior_target=target, prior_weight=weight)[0])[0]["loss"]
+
+    assert first_loss("model", 1) == pytest.approx(first_loss("model", 50))
+    assert first_loss("pictures", 50) > 2 * first_loss("pictures", 1)
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_prior_dropout_takes_captions_from_class_pictures_only(learn, monkeypatch, share):
     seen = set()
-    real = Examples.text_for
+    real = Examples.rows_for
 
-    def text_for(self, indices, untold=None):
+    def rows_for(self, indices, untold=None):
         seen.add((self.captions, all(untold or [False])))
         return real(self, indices, untold)
 
-    monkeypatch.setattr(Examples, "text_for", text_for)
+    monkeypatch.setattr(Examples, "rows_for", rows_for)
     learn(prior_dropout=share, held_out=0)
     assert seen == {(("a photo of sks dog",), False), (("a photo of dog", ""), share == 1)}
 
@@ -192,13 +200,36 @@ def test_a_picture_is_taught_with_its_own_caption(learn, painted, monkeypatch, t
     subject, watched = encoded
     assert subject.captions == ("a photo of sks dog lying down", "a photo of a risksome dog", "a photo of sks dog")
     assert subject.told[:3] == (0, 1, 2) and watched.captions == ("a drawing of sks dog",)
-    rows = subject.text_for([1, 0])["prompt_embeds"]
+    rows = subject.text_of(subject.rows_for([1, 0]))["prompt_embeds"]
     assert torch.equal(rows, subject.text["prompt_embeds"][[1, 0]]) and not torch.equal(rows[0], rows[1])
     warnings = [event.text for event in events if isinstance(event, Notice) and event.level == "warning"]
     assert warnings == [
         f"captions that do not name the subject by 'sks': 1, such as {second.with_suffix('.txt').name!r}; "
         "write 'sks dog' into them"
     ]
+
+
+def test_class_pictures_show_what_the_captions_say(learn, painted, monkeypatch, tmp_path):
+    own = tmp_path / "own"
+    shutil.copytree(painted, own)
+    first, second, third, *_ = sorted(own.iterdir())
+    first.with_suffix(".txt").write_text("a photo of sks dog  lying down")
+    second.with_suffix(".txt").write_text("a photo of a risksome dog")
+    third.with_suffix(".txt").write_text("sks")
+    asked = []
+    real = prior.paint
+
+    def looking(pipeline, conditioning, seeds, **options):
+        asked.extend(conditioning["prompt"])
+        return real(pipeline, conditioning, seeds, **options)
+
+    monkeypatch.setattr(prior, "paint", looking)
+    encoded = []
+    encode = train.encode
+    monkeypatch.setattr(train, "encode", lambda *given, **more: encoded.append(encode(*given, **more)) or encoded[-1])
+    learn(data=str(own), class_pictures=3)
+    assert asked == ["a photo of dog", "a photo of dog lying down"] * 4
+    assert encoded[0].captions == ("a photo of dog", "a photo of dog lying down", "") and encoded[0].told == (0, 1, 0)
 
 
 def test_a_caption_that_is_too_long_for_the_model_is_told(learn, painted, tmp_path):
@@ -217,8 +248,9 @@ def test_a_caption_that_is_too_long_for_the_model_is_told(learn, painted, tmp_pa
 def test_an_untold_picture_gets_the_empty_caption():
     text = {"prompt_embeds": torch.arange(3.0)[:, None]}
     examples = Examples(torch.zeros(2, 1, 1, 1, 1), ("a", "b", ""), text, (1, 0))
-    assert examples.text_for([0, 1, 0])["prompt_embeds"].flatten().tolist() == [1, 0, 1]
-    assert examples.text_for([0, 1, 0], [True, False, False])["prompt_embeds"].flatten().tolist() == [2, 0, 1]
+    assert examples.rows_for([0, 1, 0]) == [1, 0, 1]
+    assert examples.rows_for([0, 1, 0], [True, False, False]) == [2, 0, 1]
+    assert examples.text_of([2, 0])["prompt_embeds"].flatten().tolist() == [2, 0]
 
 
 def test_flip_gives_two_views(learn, monkeypatch):

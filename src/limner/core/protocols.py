@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -34,8 +35,8 @@ class Facts:
     multiple: sides in pixels must be divisible by it.
     lora_targets: preset name -> name endings of the layers that a LoRA attaches to.
     defaults: values for request fields that are left open: `denoising_steps`, `guidance` and, where it is not 0,
-    `guidance_rescale` of a GenerateRequest; `steps`, `batch`, `learning_rate`, `class_pictures` and `prior_dropout` of
-    a TrainRequest; `rank` and `targets` of LoRA.
+    `guidance_rescale` of a GenerateRequest; `steps`, `batch`, `learning_rate`, `class_pictures`, `prior_target`
+    and `prior_dropout` of a TrainRequest; `rank` and `targets` of LoRA.
     """
 
     pipelines: tuple[str, ...]
@@ -63,6 +64,18 @@ class Components:
     @property
     def denoiser(self) -> torch.nn.Module:
         return self.parts[self.denoiser_name]
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """The model as it was before anything was attached to it, as the teacher of a batch's last samples.
+
+    text: what conditions them, as that model encodes it, by `Family.encode_text`'s names. untaught: opens a context in
+    which the denoiser is that model.
+    """
+
+    text: Mapping[str, torch.Tensor]
+    untaught: Callable[[], AbstractContextManager[None]]
 
 
 @runtime_checkable
@@ -95,8 +108,13 @@ class Family(Protocol):
         text: Mapping[str, torch.Tensor],
         rng: torch.Generator,
         min_snr_gamma: float | None = None,
+        teacher: Teacher | None = None,
     ) -> torch.Tensor:
-        """Denoising loss of each sample, (n,), with time steps and noise drawn from `rng`."""
+        """Denoising loss of each sample, (n,), with time steps and noise drawn from `rng`.
+
+        The last samples, as many as the teacher has text for, are compared with what it predicts at the same noise, and
+        not with the noise.
+        """
         ...
 
 
@@ -107,6 +125,10 @@ class Trainable(Protocol):
 
     def state(self) -> dict[str, torch.Tensor]:
         """The learnt tensors by name, as references, not copies."""
+        ...
+
+    def untaught(self) -> AbstractContextManager[None]:
+        """While it is open, the model predicts as it did before."""
         ...
 
     def detach(self) -> None:

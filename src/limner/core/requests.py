@@ -145,6 +145,11 @@ class TrainRequest(Request):
     class_pictures: int | None = Field(
         default=None, ge=1, le=100_000, description="Class pictures that the base model paints."
     )
+    prior_target: Literal["model", "pictures"] | None = Field(
+        default=None,
+        description="What class pictures teach: what the base model predicts on them, or themselves "
+        "(default: what suits the model).",
+    )
     prior_dropout: float | None = Field(
         default=None,
         ge=0,

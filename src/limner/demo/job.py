@@ -40,18 +40,11 @@ Listener = Callable[[Event], None]
 
 def paint_character(folder: Path) -> dict[Path, str]:
     """Eight pictures of a character that pretraining never showed, in several poses and places, with captions."""
-    from ..engine.labels import write_png
+    from ..engine.album import write_album
     from ..starter.painter import caption, paint, portraits
 
-    captions = {}
-    for number, scene in enumerate(portraits(CHARACTER, random.Random(7), PLACES, POSES), 1):
-        path = folder / f"{number:02d}.png"
-        captions[path] = caption(scene, identifier=IDENTIFIER)
-        with writing(path) as partial:
-            write_png(paint(scene), partial, source="algorithmicMedia")
-        with writing(path.with_suffix(".txt")) as partial:
-            partial.write_text(captions[path] + "\n", encoding="utf-8")
-    return captions
+    scenes = portraits(CHARACTER, random.Random(7), PLACES, POSES)
+    return write_album(folder, ((paint(scene), caption(scene, identifier=IDENTIFIER)) for scene in scenes))
 
 
 def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:

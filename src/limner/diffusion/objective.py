@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from diffusers import DDPMScheduler
+
+from ..core.protocols import Teacher
+
+Predict = Callable[[torch.Tensor, torch.Tensor, Mapping[str, torch.Tensor]], torch.Tensor]
 
 
 @lru_cache(maxsize=4)
@@ -51,20 +55,29 @@ def draw(latents: torch.Tensor, steps: int, rng: torch.Generator) -> tuple[torch
 
 
 def denoising_loss(
-    denoiser: torch.nn.Module,
+    predict: Predict,
     scheduler: Any,
     latents: torch.Tensor,
-    conditioning: Mapping[str, Any],
+    text: Mapping[str, torch.Tensor],
     rng: torch.Generator,
     min_snr_gamma: float | None,
+    teacher: Teacher | None,
 ) -> torch.Tensor:
-    """Loss of each sample, (n,): noise the latents, let the denoiser predict under `conditioning`, compare."""
+    """Loss of each sample, (n,): noise the latents, predict from what is noisy, time steps and text, compare.
+
+    A teacher's samples are compared with its own prediction, which has no noise of its own and so needs far fewer steps
+    to say the same (knowledge distillation, Hinton et al. 2015, arXiv 1503.02531).
+    """
     schedule = schedule_of(scheduler)
     noise, timesteps = draw(latents, schedule.config["num_train_timesteps"], rng)
     noisy = schedule.add_noise(latents, noise, timesteps)  # type: ignore[arg-type]
-    predicted = denoiser(noisy, timesteps, **conditioning).sample
     wanted = target(schedule, latents, noise, timesteps)
-    return weighted_error(predicted, wanted, schedule, timesteps, min_snr_gamma)
+    if teacher is not None:
+        taught = slice(-len(next(iter(teacher.text.values()))), None)
+        with torch.no_grad(), teacher.untaught():
+            said = predict(noisy[taught], timesteps[taught], teacher.text)
+        wanted[taught] = said.to(wanted.dtype)
+    return weighted_error(predict(noisy, timesteps, text), wanted, schedule, timesteps, min_snr_gamma)
 
 
 def weighted_error(

@@ -59,6 +59,7 @@ def model_card(
     prior = "off"
     if request.prior:
         prior = f"{plan.class_pictures} class pictures, weight {request.prior_weight:g}, "
+        prior += "compared with what the base model predicts, " if plan.prior_target == "model" else ""
         prior += f"{plan.prior_dropout:.0%} of them shown without a caption"
     rows = {
         "Base model": f"{request.model} (licence: {model.licence})",

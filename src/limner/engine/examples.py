@@ -39,9 +39,8 @@ class Examples:
             rows = [self.captions.index("") if left_out else row for row, left_out in zip(rows, untold, strict=True)]
         return rows
 
-    def text_for(self, indices: list[int], untold: list[bool] | None = None) -> dict[str, torch.Tensor]:
-        """Those captions as they were encoded."""
-        rows = self.rows_for(indices, untold)
+    def text_of(self, rows: list[int]) -> dict[str, torch.Tensor]:
+        """Captions as they were encoded."""
         return {name: value[rows] for name, value in self.text.items()}
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from ..core.errors import LimnerError
-from ..core.protocols import Components, Family, Trainable
+from ..core.protocols import Components, Family, Teacher, Trainable
 from ..core.requests import TrainRequest
 from .examples import Examples
 from .plan import Plan
@@ -60,8 +60,8 @@ class Loop:
 
     def _draw(
         self, examples: Examples, step: int, purpose: str, dropout: float = 0.0
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Latents and text of a step's pictures, a share of the captions dropped."""
+    ) -> tuple[torch.Tensor, list[int]]:
+        """Latents of a step's pictures and which captions tell them, a share of these dropped."""
         indices = order(len(examples), self.plan.batch, step, self.request.seed)
         views = torch.randint(
             examples.latents.shape[1], (len(indices),), generator=generator_for(self.request.seed, purpose, step)
@@ -70,15 +70,12 @@ class Loop:
         if dropout:
             chance = torch.rand(len(indices), generator=generator_for(self.request.seed, f"{purpose}, told", step))
             untold = (chance < dropout).tolist()
-        return examples.pick(indices, views.tolist()), self._text(examples, indices, untold)
+        return examples.pick(indices, views.tolist()), examples.rows_for(indices, untold)
 
-    def _text(
-        self, examples: Examples, indices: list[int], untold: list[bool] | None = None
-    ) -> dict[str, torch.Tensor]:
-        """The pictures' captions as they were encoded, or where the text encoders learn, as they encode them now."""
+    def _text(self, examples: Examples, rows: list[int]) -> dict[str, torch.Tensor]:
+        """Captions as they were encoded, or where the text encoders learn, as they encode them now."""
         if not self.teaches_text:
-            return examples.text_for(indices, untold)
-        rows = examples.rows_for(indices, untold)
+            return examples.text_of(rows)
         known = sorted(set(rows))
         text = self.family.encode_text(self.components, [examples.captions[row] for row in known])
         return {name: value[[known.index(row) for row in rows]] for name, value in text.items()}
@@ -87,13 +84,15 @@ class Loop:
         """Mean loss of a batch of the subject plus the weighted mean loss of as many class pictures."""
         rng = generator_for(self.request.seed, "noise", step)
         with self._amp():
-            latents, text = self._draw(self.subject, step, "views")
-            count = len(latents)
+            latents, rows = self._draw(self.subject, step, "views")
+            count, text, teacher = len(latents), self._text(self.subject, rows), None
             if self.prior is not None:
-                prior, more = self._draw(self.prior, step, "class views", self.plan.prior_dropout)
-                latents = torch.cat([latents, prior])
+                prior, rows = self._draw(self.prior, step, "class views", self.plan.prior_dropout)
+                latents, more = torch.cat([latents, prior]), self._text(self.prior, rows)
                 text = {name: torch.cat([value, more[name]]) for name, value in text.items()}
-            values = self.family.loss(self.components, latents, text, rng, self.request.min_snr_gamma)
+                if self.plan.prior_target == "model":
+                    teacher = Teacher(self.prior.text_of(rows), self.trainable.untaught)
+            values = self.family.loss(self.components, latents, text, rng, self.request.min_snr_gamma, teacher)
         loss = values[:count].mean()
         return loss if self.prior is None else loss + self.request.prior_weight * values[count:].mean()
 
@@ -108,7 +107,7 @@ class Loop:
             every = list(range(len(self.watched)))
             latents = self.watched.pick(every, [0] * len(every))
             with self._amp():
-                text = self._text(self.watched, every)
+                text = self._text(self.watched, self.watched.rows_for(every))
                 total += self.family.loss(self.components, latents, text, rng, self.request.min_snr_gamma).mean().item()
         return total / rounds
 

@@ -18,6 +18,7 @@ class Plan:
     learning_rate: float
     resolution: int
     class_pictures: int
+    prior_target: str
     prior_dropout: float
     held_out: tuple[int, ...]
     warmup: int
@@ -48,6 +49,7 @@ def make_plan(request: TrainRequest, scan: Scan, defaults: dict[str, object], na
         learning_rate=request.learning_rate or float(defaults["learning_rate"]),  # type: ignore[arg-type]
         resolution=request.resolution or native,
         class_pictures=(request.class_pictures or int(defaults["class_pictures"])) if request.prior else 0,  # type: ignore[call-overload]
+        prior_target=request.prior_target or str(defaults["prior_target"]),
         prior_dropout=float(defaults["prior_dropout"] if request.prior_dropout is None else request.prior_dropout),  # type: ignore[arg-type]
         held_out=tuple(range(count - watched, count)),
         warmup=min(request.warmup, steps),

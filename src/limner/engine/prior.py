@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import LimnerError
 from ..core.events import Emit, Progress, Stage
+from ..core.requests import TrainRequest
 from ..core.workspace import Workspace
 from ..store.files import writing
 from .painting import paint
@@ -18,10 +20,25 @@ from .painting import paint
 BATCH = 8
 
 
+def word(identifier: str) -> re.Pattern[str]:
+    """Finds the identifier where it stands in a caption as a word of its own."""
+    return re.compile(rf"(?<!\w){re.escape(identifier)}(?!\w)")
+
+
+def class_captions(request: TrainRequest, captions: Iterable[str]) -> tuple[str, ...]:
+    """What the class pictures show: the class alone, and what the subject's captions say but for the identifier.
+
+    So the class is kept as it is in the places and poses in which the subject is shown.
+    """
+    identifier = word(request.identifier)
+    told = (" ".join(identifier.sub("", text).split()) for text in captions if identifier.search(text))
+    return tuple(dict.fromkeys((request.class_prompt, *filter(None, told))))
+
+
 def class_pictures(
     pipeline: Any,
     fingerprint: str,
-    prompt: str,
+    prompts: Sequence[str],
     count: int,
     side: int,
     seed: int,
@@ -29,14 +46,14 @@ def class_pictures(
     workspace: Workspace,
     emit: Emit,
 ) -> np.ndarray:
-    """`count` pictures (n, side, side, 3) uint8 of the class prompt, from the cache where it has them.
+    """`count` pictures (n, side, side, 3) uint8, the prompts in turn, from the cache where it has them.
 
     sampling: steps and guidance.
 
     They are painted in whole batches, always cut at the same places, so that a cache that was filled in two goes holds
     the same bits as one that was filled at once.
     """
-    facts = {"model": fingerprint, "prompt": prompt, "side": side, "seed": seed, **sampling}
+    facts = {"model": fingerprint, "prompts": list(prompts), "side": side, "seed": seed, **sampling}
     facts |= {"device": pipeline.device.type, "dtype": str(pipeline.dtype)}
     folder = workspace.cache / "class" / hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +68,7 @@ def class_pictures(
 
         pictures = paint(
             pipeline,
-            {"prompt": prompt},
+            {"prompt": [prompts[i % len(prompts)] for i in missing]},
             [seed + i for i in missing],
             **sampling,
             height=side,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from dataclasses import replace
 
@@ -27,7 +26,7 @@ from .examples import Examples, encode
 from .loop import Loop, generator_for
 from .plan import Plan, make_plan
 from .previews import Previews
-from .prior import class_pictures
+from .prior import class_captions, class_pictures, word
 from .sides import check_side
 from .trackers import check_trackers
 from .truncation import tell_truncation
@@ -149,7 +148,7 @@ def told(plan: Plan, photographs: Scan, request: TrainRequest, emit: Emit) -> No
     silent = [
         photo.path.with_suffix(".txt").name
         for photo in photographs.photographs
-        if photo.caption and not re.search(rf"(?<!\w){re.escape(request.identifier)}(?!\w)", photo.caption)
+        if photo.caption and not word(request.identifier).search(photo.caption)
     ]
     if silent:
         emit(
@@ -182,13 +181,15 @@ def encode_all(
     family = model.family
     taught = np.delete(pixels, plan.held_out, axis=0)
     rng = generator_for(request.seed, "posterior", 0)
+    captions = [photo.caption or request.instance_prompt for photo in photographs.photographs]
     prior = None
     if request.prior:
+        prompts = class_captions(request, captions)[: plan.class_pictures]
         pipeline = family.pipeline(components, "text2image")
         painted = class_pictures(
             pipeline,
             model.fingerprint(components.dtype) or model.location,
-            request.class_prompt,
+            prompts,
             plan.class_pictures,
             plan.resolution,
             request.seed,
@@ -196,11 +197,9 @@ def encode_all(
             workspace,
             emit,
         )
-        prior = encode(
-            family, components, painted, [request.class_prompt] * len(painted), request.flip, rng, besides=("",)
-        )
+        told = [prompts[i % len(prompts)] for i in range(len(painted))]
+        prior = encode(family, components, painted, told, request.flip, rng, besides=("",))
     emit(Stage(name="encoding"))
-    captions = [photo.caption or request.instance_prompt for photo in photographs.photographs]
     for photo, caption in zip(photographs.photographs, captions, strict=True):
         if photo.caption:
             tell_truncation(components.parts, f"caption of {shown(photo.path)}", caption, emit)

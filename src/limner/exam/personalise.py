@@ -30,9 +30,13 @@ POSES = ("sitting", "standing", "sitting", "sitting", "lying", "sitting")
 
 @dataclass(frozen=True)
 class Score:
-    """What the judge found for one character, and for the base model at the same prompts."""
+    """What the judge found for one character, in the painter's own pictures of it, and for the base model.
+
+    All at the same prompts.
+    """
 
     marks: Share
+    painter_marks: Share
     coat: Share
     prompt: Share
     base_prompt: Share
@@ -46,15 +50,13 @@ class Score:
 
 
 def write_photographs(name: str, folder: Path) -> str:
-    """Six pictures of a character as a user might have them; returns its class word."""
-    from ..engine.labels import write_png
+    """Six pictures of a character with captions, as a user might have them; returns its class word."""
+    from ..engine.album import write_album
     from ..starter.painter import CHARACTERS as LOOKS
-    from ..starter.painter import paint, portraits
+    from ..starter.painter import caption, paint, portraits
 
-    make_folder(folder)
-    for number, scene in enumerate(portraits(name, random.Random(f"photographs/{name}"), PLACES, POSES), 1):
-        with writing(folder / f"{number:02d}.png") as partial:
-            write_png(paint(scene), partial, source="algorithmicMedia")
+    scenes = portraits(name, random.Random(f"photographs/{name}"), PLACES, POSES)
+    write_album(folder, ((paint(scene), caption(scene, identifier=IDENTIFIER)) for scene in scenes))
     return LOOKS[name].species
 
 
@@ -134,14 +136,17 @@ def _key(request: TrainRequest) -> str:
 
 def _score(judge, name: str, species: str, pixels: np.ndarray, plain: np.ndarray) -> Score:
     from ..starter.judge import MARKINGS, truth
-    from ..starter.painter import Scene
+    from ..starter.painter import Scene, paint
 
+    scenes = [Scene.model_validate({"subject": species, "character": name, **ask.values}) for ask in ASKS]
+    painted = judge.read(np.stack([np.asarray(paint(scene)) for scene in scenes]))
     taught, base = judge.read(pixels), judge.read(plain)
-    marks, coat, prompt, base_prompt = [], [], [], []
-    for index, ask in enumerate(ASKS):
-        told = truth(Scene.model_validate({"subject": species, "character": name, **ask.values}))
+    marks, painter_marks, coat, prompt, base_prompt = [], [], [], [], []
+    for index, (ask, scene) in enumerate(zip(ASKS, scenes, strict=True)):
+        told = truth(scene)
         borne = {place: value for place in MARKINGS if (value := told[place]) and value != MARKINGS[place][0]}
         marks += [taught.shows(index, place, value) for place, value in borne.items()]
+        painter_marks += [painted.shows(index, place, value) for place, value in borne.items()]
         if told["coat"]:
             coat.append(taught.shows(index, "coat", told["coat"]))
         prompt += [taught.shows(index, key, value) for key, value in ask.values.items()]
@@ -151,6 +156,7 @@ def _score(judge, name: str, species: str, pixels: np.ndarray, plain: np.ndarray
     turned = range(len(ASKS), len(ASKS) + DRIFT_PICTURES)
     return Score(
         Share.of(marks),
+        Share.of(painter_marks),
         Share.of(coat),
         Share.of(prompt),
         Share.of(base_prompt),
@@ -165,7 +171,16 @@ def total(scores) -> Score:
     return Score(*(Share(sum(s.right for s in column), sum(s.count for s in column)) for column in columns))
 
 
-COLUMNS = ("marks", "coat", "prompt", "base model's prompt", "of the base model's", "class drift", "base model's")
+COLUMNS = (
+    "marks",
+    "painter's marks",
+    "coat",
+    "prompt",
+    "base model's prompt",
+    "of the base model's",
+    "class drift",
+    "base model's",
+)
 
 
 def rows(scores: Mapping[str, Score]) -> list[tuple[str, list[str]]]:
@@ -173,7 +188,7 @@ def rows(scores: Mapping[str, Score]) -> list[tuple[str, list[str]]]:
     found = []
     for name, score in [*scores.items(), ("all", total(scores.values()))]:
         shares = [f"{100 * share.value:.0f}" for share in vars(score).values()]
-        found.append((name, [*shares[:4], f"{100 * score.obeyed:.0f}", *shares[4:]]))
+        found.append((name, [*shares[:5], f"{100 * score.obeyed:.0f}", *shares[5:]]))
     return found
 
 
@@ -181,9 +196,11 @@ def _page(told: dict, scores: Mapping[str, Score]) -> str:
     """The section of the model card."""
     return f"""## Personalisation
 
-Ten invented characters, {PICTURES} pictures each, default training settings; {len(ASKS)} new prompts each at guidance
-{told["model"]["guidance"]:g}, read by the judge (`limner starter exam --personalise`). Marks and coat: those of the \
-character that are seen.
+Ten invented characters, {PICTURES} pictures each with captions of place and pose, default training settings;
+{len(ASKS)} new prompts each at guidance {told["model"]["guidance"]:g}, read by the judge \
+(`limner starter exam --personalise`).
+Marks and coat: those of the character that are seen; painter's marks: those that the judge sees in the painter's own
+pictures.
 Prompt: place, extra, colour, style, light and pose that are seen, and the same of the base model without the \
 identifier.
 Class drift: pictures of the plain class word with the character's coat.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..core.protocols import Alias, Components, Facts
+from ..core.protocols import Alias, Components, Facts, Teacher
 from ..diffusion.layers import UNET_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class StableDiffusion:
             "batch": 2,
             "learning_rate": 1e-4,
             "class_pictures": 100,
+            "prior_target": "pictures",
             "prior_dropout": 0.0,
             "rank": 16,
             "targets": "attention",
@@ -44,6 +46,7 @@ class StableDiffusion:
                 "batch": 4,
                 "learning_rate": 2.5e-3,
                 "class_pictures": 48,
+                "prior_target": "model",
                 "prior_dropout": 0.5,
                 "rank": 16,
                 "targets": "all",
@@ -88,6 +91,11 @@ class StableDiffusion:
 
         return encode(components.parts["vae"], pixels, rng)
 
+    def predict(
+        self, components: Components, noisy: torch.Tensor, timesteps: torch.Tensor, text: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        return components.denoiser(noisy, timesteps, encoder_hidden_states=text["prompt_embeds"]).sample
+
     def loss(
         self,
         components: Components,
@@ -95,13 +103,12 @@ class StableDiffusion:
         text: Mapping[str, torch.Tensor],
         rng: torch.Generator,
         min_snr_gamma: float | None = None,
+        teacher: Teacher | None = None,
     ) -> torch.Tensor:
         from ..diffusion.objective import denoising_loss
 
-        conditioning = {"encoder_hidden_states": text["prompt_embeds"]}
-        return denoising_loss(
-            components.denoiser, components.parts["scheduler"], latents, conditioning, rng, min_snr_gamma
-        )
+        predict, scheduler = partial(self.predict, components), components.parts["scheduler"]
+        return denoising_loss(predict, scheduler, latents, text, rng, min_snr_gamma, teacher)
 
 
 plugin = StableDiffusion()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..core.protocols import Alias, Components, Facts
+from ..core.protocols import Alias, Components, Facts, Teacher
 from ..diffusion.layers import UNET_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class StableDiffusionXL:
             "batch": 1,
             "learning_rate": 1e-4,
             "class_pictures": 100,
+            "prior_target": "pictures",
             "prior_dropout": 0.0,
             "rank": 16,
             "targets": "attention",
@@ -70,6 +72,17 @@ class StableDiffusionXL:
 
         return encode(components.parts["vae"], pixels, rng)
 
+    def predict(
+        self, components: Components, noisy: torch.Tensor, timesteps: torch.Tensor, text: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        import torch
+
+        height, width = (8 * side for side in noisy.shape[2:])
+        sizes = torch.tensor([height, width, 0, 0, height, width], device=noisy.device, dtype=noisy.dtype)
+        added = {"text_embeds": text["pooled_prompt_embeds"], "time_ids": sizes.expand(len(noisy), -1)}
+        states = text["prompt_embeds"]
+        return components.denoiser(noisy, timesteps, encoder_hidden_states=states, added_cond_kwargs=added).sample
+
     def loss(
         self,
         components: Components,
@@ -77,18 +90,12 @@ class StableDiffusionXL:
         text: Mapping[str, torch.Tensor],
         rng: torch.Generator,
         min_snr_gamma: float | None = None,
+        teacher: Teacher | None = None,
     ) -> torch.Tensor:
-        import torch
-
         from ..diffusion.objective import denoising_loss
 
-        height, width = (8 * side for side in latents.shape[2:])
-        sizes = torch.tensor([height, width, 0, 0, height, width], device=latents.device, dtype=latents.dtype)
-        added = {"text_embeds": text["pooled_prompt_embeds"], "time_ids": sizes.expand(len(latents), -1)}
-        conditioning = {"encoder_hidden_states": text["prompt_embeds"], "added_cond_kwargs": added}
-        return denoising_loss(
-            components.denoiser, components.parts["scheduler"], latents, conditioning, rng, min_snr_gamma
-        )
+        predict, scheduler = partial(self.predict, components), components.parts["scheduler"]
+        return denoising_loss(predict, scheduler, latents, text, rng, min_snr_gamma, teacher)
 
 
 plugin = StableDiffusionXL()
