@@ -40,8 +40,8 @@ from limner.starter.pretrain.recipe import Recipe, Stage
 
 STARTER = Path(models.resolve("starter").location)
 SHOWN = ("subject", "breed", "colour", "place", "extra", "style")
-STAGE = Stage(steps=300, batch=64, learning_rate=1.5e-3, warmup=30, decay=0.6, ema=0.99)
-SMALL = Recipe(unet_channels=(48, 80, 128), denoiser=STAGE)
+STAGE = Stage(steps=250, batch=64, learning_rate=1.5e-3, warmup=25, decay=0.6, ema=0.99)
+SMALL = Recipe(unet_channels=(32, 64, 96), denoiser=STAGE)
 
 
 def stage(**changes: object) -> dict[str, Stage]:
@@ -64,7 +64,7 @@ VARIANTS = {
     "no weighting by SNR": Variant({"snr_cap": None}),
     "first 8 latent channels": Variant(channels=8),
     "first 4 latent channels": Variant(channels=4),
-    "wider: 64, 128, 208": Variant({"unet_channels": (64, 128, 208)}),
+    "wider: 48, 96, 144": Variant({"unet_channels": (48, 96, 144)}),
     "deeper: 2 blocks a level": Variant({"unet_layers": 2}),
     "no caption dropout": Variant({"caption_dropout": 0.0}),
     "one caption a picture": Variant({"paraphrase": False}),

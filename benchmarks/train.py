@@ -71,7 +71,8 @@ class Bench:
             "--class": WORD, "--model": self.model, "--targets": "attention", "--rank": o.rank, "--batch": o.batch,
             "--resolution": o.resolution, "--steps": steps, "--class-pictures": o.class_pictures, "--held-out": 0,
             "--precision": o.precision, "--schedule": "constant", "--warmup": 0, "--learning-rate": LEARNING_RATE,
-            "--checkpoint-every": 1_000_000, "--device": o.device, "--out": self.scratch / "adapter",
+            "--prior-target": "pictures", "--checkpoint-every": 1_000_000, "--device": o.device,
+            "--out": self.scratch / "adapter",
         }  # fmt: skip
         return [sys.executable, "-m", "limner.cli", "train", str(self.pictures), "--no-flip", *spelt(flags)]
 

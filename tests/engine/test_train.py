@@ -6,6 +6,7 @@ import importlib.util
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from limner.core.events import Made, Notice, Progress, Stage
 from limner.engine import prior, train
 from limner.engine.adapters import WEIGHTS
 from limner.engine.examples import Examples
+from limner.engine.plan import make_plan
+from limner.families.sd import plugin as SD
 from limner.store.files import sha256_of
 
 
@@ -29,7 +32,13 @@ def request_of(tiny_sd, painted, home):
 
     def make(**fields):
         plain = {"data": str(painted), "class_word": "dog", "model": str(tiny_sd), "steps": 4, "batch": 2}
-        plain |= {"class_pictures": 3, "options": {"rank": 4}, "learning_rate": 1e-2, "checkpoint_every": 2}
+        plain |= {
+            "class_pictures": 3,
+            "options": {"rank": 4},
+            "learning_rate": 1e-2,
+            "checkpoint_every": 2,
+            "held_out": 1,
+        }
         return TrainRequest(**{**plain, **fields})
 
     return make
@@ -113,6 +122,15 @@ def test_watches_a_held_out_picture(learn):
     told = metrics(learn()[0])
     assert np.isfinite(told[-1]["held_out_loss"])
     assert not any("held_out_loss" in line for line in metrics(learn(out="all", held_out=0)[0]))
+
+
+@pytest.mark.parametrize(
+    ("pictures", "asked", "kept"),
+    [(7, None, ()), (8, None, (7,)), (30, None, (29,)), (8, 0, ()), (6, 2, (4, 5)), (5, 3, (4,))],
+)
+def test_pictures_are_held_out_where_there_are_enough(request_of, pictures, asked, kept):
+    scan = SimpleNamespace(photographs=[None] * pictures)
+    assert make_plan(request_of(held_out=asked), scan, dict(SD.facts.defaults), 64).held_out == kept
 
 
 def test_few_pictures_are_all_trained_on(learn, painted, tmp_path):

@@ -25,7 +25,13 @@ def pixels(path):
 @pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the photographs in ../shared/data/dreambench are not here")
 def test_photographs_move_the_pictures(starter, home, tmp_path, folder, class_word):
     request = TrainRequest(
-        data=str(PHOTOGRAPHS / folder), class_word=class_word, steps=40, batch=2, class_pictures=4, checkpoint_every=5
+        data=str(PHOTOGRAPHS / folder),
+        class_word=class_word,
+        steps=40,
+        batch=2,
+        class_pictures=4,
+        checkpoint_every=5,
+        held_out=1,
     )
     studio = Studio()
     studio.run(request, tmp_path / "rex")

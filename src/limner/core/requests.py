@@ -160,8 +160,11 @@ class TrainRequest(Request):
     min_snr_gamma: float | None = Field(
         default=None, gt=0, description="Min-SNR loss weighting (arXiv 2303.09556); 5 is usual (default: off)."
     )
-    held_out: int = Field(
-        default=1, ge=0, le=1000, description="Pictures kept from training, to watch for overfitting."
+    held_out: int | None = Field(
+        default=None,
+        ge=0,
+        le=1000,
+        description="Pictures kept from training, to watch for overfitting (default: one of 8 or more).",
     )
     checkpoint_every: int = Field(default=50, ge=1, description="Steps between checkpoints.")
     preview_every: int = Field(default=0, ge=0, description="Steps between preview pictures; 0 for none.")

@@ -22,7 +22,6 @@ from .page import Pair, write_page
 
 CHARACTER, CLASS, IDENTIFIER = "pixie", "cat", "sks"
 PICTURES, STEPS, SEED, GUIDANCE = 8, 30, 42, 5.0
-PRIOR_WEIGHT = 0.5  # the character is far from any cat that the starter knows, and few steps must do
 GUIDANCES = (1.5, 5.0, 7.5, 12.5)
 PROMPTS = (
     "a photo of sks cat on the beach",
@@ -64,7 +63,6 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
         data=str(out / "photographs"),
         class_word=CLASS,
         identifier=IDENTIFIER,
-        prior_weight=PRIOR_WEIGHT,
         flip=False,  # the captions say which way it faces
     )
     studio.run(training, out / "adapter", listener=listener, stop=stop)
@@ -89,7 +87,7 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
         for p, row in zip(PROMPTS, painted, strict=True)
     ]
     command = f"limner train {shlex.quote(training.data)} --class {CLASS} --identifier {IDENTIFIER} "
-    command += f"--prior-weight {PRIOR_WEIGHT} --no-flip --out {shlex.quote(str(out / 'adapter'))}"
+    command += f"--no-flip --out {shlex.quote(str(out / 'adapter'))}"
     shown = {path.relative_to(out).as_posix(): words for path, words in taught.items()}
     write_page(out, shown, pairs, out / "adapter" / "metrics.jsonl", command, (time.monotonic() - began) / 60)
     return out / "index.html"

@@ -37,7 +37,7 @@ class Plan:
 def make_plan(request: TrainRequest, scan: Scan, defaults: dict[str, object], native: int) -> Plan:
     """Fill what the request leaves open from the model's defaults; native: the model's own side in pixels."""
     count = len(scan.photographs)
-    watched = min(request.held_out, max(0, count - 4))
+    watched = int(count >= 8) if request.held_out is None else min(request.held_out, max(0, count - 4))
     batch = request.batch or int(defaults["batch"])  # type: ignore[call-overload]
     if request.epochs is not None:
         steps = request.epochs * math.ceil((count - watched) / batch)
