@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,11 @@ from .sitting import Sitting
 SEED, BATCH = 42, 16
 Listener = Callable[[Event], None]
 Stop = Callable[[], bool]
+
+
+def weights_that_paint(hashes: Mapping[str, str]) -> dict[str, str]:
+    """All but the judge's."""
+    return {name: value for name, value in hashes.items() if not name.startswith("judge/")}
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,9 @@ class Examinee:
         adapter: hash of what is on the pipeline besides.
         """
         told = {name: value for name, value in self.facts.items() if name != "sha256"}
-        weights = {name: value for name, value in self.facts["sha256"].items() if not name.startswith("judge/")}
-        asked = json.dumps([told, weights, list(prompts), guidance, adapter], sort_keys=True)
+        asked = json.dumps(
+            [told, weights_that_paint(self.facts["sha256"]), list(prompts), guidance, adapter], sort_keys=True
+        )
         path = folder / f"{what.replace(' ', '-')}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.npy"
         if path.exists():
             return np.load(path, allow_pickle=False)

@@ -15,7 +15,7 @@ from ..core.requests import TrainRequest
 from ..store.files import make_folder, writing
 from ..studio import Studio
 from .asks import ASKS, DRIFT_PICTURES, prompts_for
-from .examinee import Examinee, Listener, Stop
+from .examinee import Examinee, Listener, Stop, weights_that_paint
 from .marking import Share
 from .sheet import contact_sheet
 from .sitting import Sitting
@@ -130,7 +130,7 @@ def _key(request: TrainRequest) -> str:
     from ..starter.card import hashes
 
     model = models.resolve(request.model)
-    told = [request.digest, dict(model.defaults), hashes(Path(model.location))]
+    told = [request.digest, dict(model.defaults), weights_that_paint(hashes(Path(model.location)))]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 

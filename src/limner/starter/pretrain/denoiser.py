@@ -71,7 +71,7 @@ def emphasis(scene: Scene) -> float:
     that are worn, which are learnt last.
     """
     plain = (1.0 if scene.light == "day" else 0.5) * (1.0 if scene.weather == "clear" else 0.4)
-    return plain * (2.0 if scene.extra else 1.0)
+    return plain * (3.0 if scene.extra else 1.0)
 
 
 @torch.no_grad()
