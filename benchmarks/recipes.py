@@ -25,11 +25,12 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 
 from figures import machine, print_table, write_json
+from limner.core.choice import evenly
 from limner.engine import models
 from limner.exam.examinee import Examinee
 from limner.exam.job import write_sheet
 from limner.exam.marking import mark
-from limner.exam.questions import evenly, questions
+from limner.exam.questions import questions
 from limner.starter.judge import Judge
 from limner.starter.pretrain import denoiser
 from limner.starter.pretrain.export import assemble

@@ -35,6 +35,8 @@ def start(tiny_sd, painted, tmp_path):
             "0.01",
             "--class-pictures",
             "2",
+            "--prior-target",
+            "model",
         ]
         command += ["--checkpoint-every", every, "--out", str(tmp_path / out), *more]
         environment = {**os.environ, "LIMNER_HOME": str(tmp_path / home), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}

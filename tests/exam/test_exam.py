@@ -85,16 +85,16 @@ def test_a_stopped_exam_leaves_nothing_half_written(starter, home, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_personalisation_is_examined(starter, home, tmp_path):
+def test_personalisation_is_examined(starter, home, tmp_path, monkeypatch):
     training = {"steps": 2, "batch": 2, "class_pictures": 2, "warmup": 0}
-    scores = personalise.examine_personalisation(
-        tmp_path,
-        Sitting(personalise=True, steps=1),
-        lambda event: None,
-        lambda: False,
-        names=("ziggy",),
-        training=training,
-    )
+
+    def examine(folder):
+        sitting = Sitting(personalise=True, steps=1)
+        return personalise.examine_personalisation(
+            folder, sitting, lambda event: None, lambda: False, names=("ziggy",), training=training
+        )
+
+    scores = examine(tmp_path)
     score = scores["ziggy"]
     assert score.drift.count == asks.DRIFT_PICTURES and score.marks.count > 20
     assert score.prompt.count == score.base_prompt.count == sum(len(ask.values) for ask in asks.ASKS)
@@ -102,6 +102,13 @@ def test_personalisation_is_examined(starter, home, tmp_path):
     assert told["training"] == training and set(told["scores"]) == {"ziggy", "all"}
     assert len(list((tmp_path / "ziggy" / "photographs").glob("*.png"))) == personalise.PICTURES
     assert "| ziggy |" in (tmp_path / "personalise.md").read_text() and (tmp_path / "ziggy.png").exists()
+    told = [path.read_text() for path in sorted((tmp_path / "ziggy" / "photographs").glob("*.txt"))]
+    assert len(told) == personalise.PICTURES and "lying down in the city" in told[4]
+    assert all("sks" in text and "facing" not in text for text in told)
+    monkeypatch.setattr(personalise.Studio, "run", lambda *given, **more: pytest.fail("trained again"))
+    assert examine(tmp_path) == scores
+    shutil.copytree(tmp_path, moved := tmp_path.with_name("moved"))
+    assert examine(moved) == scores
 
 
 def test_ten_characters_are_examined():

@@ -128,7 +128,7 @@ class Trainable(Protocol):
         ...
 
     def untaught(self) -> AbstractContextManager[None]:
-        """While it is open, the model predicts as it did before."""
+        """While it is open, the model predicts as it did before and nothing learns; afterwards all is as it was."""
         ...
 
     def detach(self) -> None:

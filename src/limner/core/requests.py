@@ -182,6 +182,13 @@ class TrainRequest(Request):
             raise ValueError(f"both steps ({self.steps}) and epochs ({self.epochs}) are given; give one of them")
         return self
 
+    @model_validator(mode="after")
+    def _class_pictures_or_none(self) -> TrainRequest:
+        for name in ("prior_target", "prior_dropout", "class_pictures"):
+            if not self.prior and (value := getattr(self, name)) is not None:
+                raise ValueError(f"{name} ({value}) is given while prior preservation is off; leave one of them out")
+        return self
+
     @field_validator("prompt")
     @classmethod
     def _fillable(cls, value: str) -> str:

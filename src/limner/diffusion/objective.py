@@ -65,8 +65,8 @@ def denoising_loss(
 ) -> torch.Tensor:
     """Loss of each sample, (n,): noise the latents, predict from what is noisy, time steps and text, compare.
 
-    A teacher's samples are compared with its own prediction, which has no noise of its own and so needs far fewer steps
-    to say the same (knowledge distillation, Hinton et al. 2015, arXiv 1503.02531).
+    The last samples, as many as the teacher has text for, are compared with its own prediction, which has no noise of
+    its own and so needs far fewer steps to say the same (knowledge distillation, Hinton et al. 2015, arXiv 1503.02531).
     """
     schedule = schedule_of(scheduler)
     noise, timesteps = draw(latents, schedule.config["num_train_timesteps"], rng)

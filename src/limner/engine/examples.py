@@ -40,7 +40,7 @@ class Examples:
         return rows
 
     def text_of(self, rows: list[int]) -> dict[str, torch.Tensor]:
-        """Captions as they were encoded."""
+        """Captions as they were encoded, (k, ...) for k rows as `rows_for` tells them."""
         return {name: value[rows] for name, value in self.text.items()}
 
 

@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import LimnerError
 from ..core.events import Emit, Progress, Stage
-from ..core.requests import TrainRequest
 from ..core.workspace import Workspace
 from ..store.files import writing
 from .painting import paint
 
 BATCH = 8
-
-
-def word(identifier: str) -> re.Pattern[str]:
-    """Finds the identifier where it stands in a caption as a word of its own."""
-    return re.compile(rf"(?<!\w){re.escape(identifier)}(?!\w)")
-
-
-def class_captions(request: TrainRequest, captions: Iterable[str]) -> tuple[str, ...]:
-    """What the class pictures show: the class alone, and what the subject's captions say but for the identifier.
-
-    So the class is kept as it is in the places and poses in which the subject is shown.
-    """
-    identifier = word(request.identifier)
-    told = (" ".join(identifier.sub("", text).split()) for text in captions if identifier.search(text))
-    return tuple(dict.fromkeys((request.class_prompt, *filter(None, told))))
 
 
 def class_pictures(

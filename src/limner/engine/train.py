@@ -20,13 +20,14 @@ from ..data.pixels import load_pixels
 from ..store.files import sha256_of, writing_folder
 from . import models
 from .adapters import WEIGHTS, open_adapter
+from .captions import as_word, class_captions
 from .cards import header, model_card
 from .devices import autocast_dtype, memory_told, pick_device, pick_dtype
 from .examples import Examples, encode
 from .loop import Loop, generator_for
 from .plan import Plan, make_plan
 from .previews import Previews
-from .prior import class_captions, class_pictures, word
+from .prior import class_pictures
 from .sides import check_side
 from .trackers import check_trackers
 from .truncation import tell_truncation
@@ -148,7 +149,7 @@ def told(plan: Plan, photographs: Scan, request: TrainRequest, emit: Emit) -> No
     silent = [
         photo.path.with_suffix(".txt").name
         for photo in photographs.photographs
-        if photo.caption and not word(request.identifier).search(photo.caption)
+        if photo.caption and not as_word(request.identifier).search(photo.caption)
     ]
     if silent:
         emit(
@@ -184,7 +185,7 @@ def encode_all(
     captions = [photo.caption or request.instance_prompt for photo in photographs.photographs]
     prior = None
     if request.prior:
-        prompts = class_captions(request, captions)[: plan.class_pictures]
+        prompts = class_captions(request, captions, plan.class_pictures)
         pipeline = family.pipeline(components, "text2image")
         painted = class_pictures(
             pipeline,

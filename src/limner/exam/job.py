@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.choice import evenly
 from ..core.events import Stage
 from ..store.files import make_folder, writing
 from .examinee import SEED, Examinee, Listener, Stop
 from .judging import PICTURES, check_judge
 from .marking import Result, mark
-from .questions import Question, evenly, questions
+from .questions import Question, questions
 from .sitting import Sitting
-from .table import Rows, markdown, rows, show
+from .table import Rows, markdown, plain, rows, show
 
 GUIDANCES = (1.5, 5.0, 7.5, 12.5)
 SHOWN = 64
@@ -67,7 +68,7 @@ def write_sheet(path: Path, asked: Sequence[Question], result: Result, pixels: n
     from .sheet import contact_sheet
 
     chosen = evenly(range(len(asked)), SHOWN)
-    missed = [[name.replace("_", " ") for name, right in result.verdicts[i].items() if not right] for i in chosen]
+    missed = [[plain(name) for name, right in result.verdicts[i].items() if not right] for i in chosen]
     sheet = contact_sheet(
         [pixels[i] for i in chosen],
         [asked[i].prompt for i in chosen],

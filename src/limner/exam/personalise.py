@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.requests import TrainRequest
+from ..data.folder import scan
 from ..store.files import make_folder, writing
 from ..studio import Studio
 from .asks import ASKS, DRIFT_PICTURES, prompts_for
@@ -25,6 +27,7 @@ IDENTIFIER = "sks"
 PICTURES = 6
 CHARACTERS = ("ziggy", "luna", "pixie", "zaza", "coco", "comet", "biscuit", "sprout", "rosie", "gizmo")
 PLACES = ("park", "living room", "mountains", "beach", "city", "snow")
+FACING = re.compile(r" facing (left|right)")  # which is not true of the mirror images that are trained on too
 POSES = ("sitting", "standing", "sitting", "sitting", "lying", "sitting")
 
 
@@ -56,7 +59,8 @@ def write_photographs(name: str, folder: Path) -> str:
     from ..starter.painter import caption, paint, portraits
 
     scenes = portraits(name, random.Random(f"photographs/{name}"), PLACES, POSES)
-    write_album(folder, ((paint(scene), caption(scene, identifier=IDENTIFIER)) for scene in scenes))
+    told = [FACING.sub("", caption(scene, identifier=IDENTIFIER)) for scene in scenes]
+    write_album(folder, zip(map(paint, scenes), told, strict=True))
     return LOOKS[name].species
 
 
@@ -93,7 +97,7 @@ def examine_personalisation(
                 **(training or {}),
             }
         )
-        adapter = place / f"adapter-{_key(request)}"
+        adapter = place / f"adapter-{_key(request, scan(request.data).digest)}"
         if not adapter.exists():
             studio.run(request, adapter, listener=listener, stop=stop)
         adapters[name] = (species, adapter)
@@ -124,13 +128,17 @@ def examine_personalisation(
     return scores
 
 
-def _key(request: TrainRequest) -> str:
-    """What tells a training run from others: the request, the model's defaults for what it leaves open, its weights."""
+def _key(request: TrainRequest, pictures: str) -> str:
+    """What tells a training run from others, wherever it is: the request with the model's defaults, pictures, weights.
+
+    pictures: their digest.
+    """
     from ..engine import models
     from ..starter.card import hashes
 
     model = models.resolve(request.model)
-    told = [request.digest, dict(model.defaults), weights_that_paint(hashes(Path(model.location)))]
+    wished = request.model_copy(update={"data": ""}).digest
+    told = [wished, pictures, dict(model.defaults), weights_that_paint(hashes(Path(model.location)))]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 

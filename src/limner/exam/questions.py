@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from ..starter.judge.attributes import COLOURLESS, NONE
 from ..starter.painter import BREEDS, COLOURS, EXTRAS, LIGHTS, PLACES, POSES, PRODUCTS, STUDIO, STYLES, WEATHERS, Scene
@@ -14,7 +13,6 @@ from ..starter.painter.reserved import holds_reserved
 from ..starter.painter.scene import COLOURED_EXTRAS
 from ..starter.painter.vocabulary import INDOORS
 
-T = TypeVar("T")
 SEED = 42
 COUNTS = {"one": 96, "two": 144, "three": 144, "bound": 80, "without": 48}
 
@@ -54,11 +52,6 @@ def questions(counts: dict[str, int] = COUNTS) -> list[Question]:
                 prompts.add(question.prompt)
                 found.append(question)
     return found
-
-
-def evenly(items: Sequence[T], count: int) -> list[T]:
-    """At most `count` of the items, evenly chosen."""
-    return [items[i] for i in sorted({i * len(items) // count for i in range(count)})]
 
 
 def _subject(rng: random.Random, animal: bool) -> dict[str, str]:

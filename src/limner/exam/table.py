@@ -18,16 +18,21 @@ def rows(results: Mapping[str, Result]) -> Rows:
     columns = list(results.values())
     names = dict.fromkeys(name for result in columns for name in result.attributes)
     kinds = dict.fromkeys(kind for result in columns for kind in result.kinds)
-    found: Rows = [(name.replace("_", " "), [percent(r.attributes[name]) for r in columns]) for name in names]
+    found: Rows = [(name, [percent(r.attributes[name]) for r in columns]) for name in names]
     found.append(("mean per attribute", [f"{100 * result.mean:.1f}" for result in columns]))
     found += [(f"all right, {kind}", [percent(r.kinds[kind]) for r in columns]) for kind in kinds]
     found.append(("all right", [f"{percent(r.all_right)} ± {100 * r.all_right.error:.1f}" for r in columns]))
     return found
 
 
+def plain(name: str) -> str:
+    """An attribute's name as people write it."""
+    return name.replace("_", " ")
+
+
 def markdown(heading: str, columns: Sequence[str], lines: Rows) -> str:
     head = f"| {heading} | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}\n"
-    return head + "\n".join(f"| {name} | {' | '.join(values)} |" for name, values in lines) + "\n"
+    return head + "\n".join(f"| {plain(name)} | {' | '.join(values)} |" for name, values in lines) + "\n"
 
 
 def show(heading: str, columns: Sequence[str], lines: Rows) -> None:
@@ -39,5 +44,5 @@ def show(heading: str, columns: Sequence[str], lines: Rows) -> None:
     for column in columns:
         table.add_column(column, justify="right")
     for name, values in lines:
-        table.add_row(name, *values)
+        table.add_row(plain(name), *values)
     Console().print(table)

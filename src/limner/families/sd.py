@@ -91,9 +91,10 @@ class StableDiffusion:
 
         return encode(components.parts["vae"], pixels, rng)
 
-    def predict(
+    def _predict(
         self, components: Components, noisy: torch.Tensor, timesteps: torch.Tensor, text: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
+        """What the UNet says of noisy latents (n, c, h, w) at time steps (n,), in the same shape."""
         return components.denoiser(noisy, timesteps, encoder_hidden_states=text["prompt_embeds"]).sample
 
     def loss(
@@ -107,7 +108,7 @@ class StableDiffusion:
     ) -> torch.Tensor:
         from ..diffusion.objective import denoising_loss
 
-        predict, scheduler = partial(self.predict, components), components.parts["scheduler"]
+        predict, scheduler = partial(self._predict, components), components.parts["scheduler"]
         return denoising_loss(predict, scheduler, latents, text, rng, min_snr_gamma, teacher)
 
 

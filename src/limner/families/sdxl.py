@@ -72,9 +72,10 @@ class StableDiffusionXL:
 
         return encode(components.parts["vae"], pixels, rng)
 
-    def predict(
+    def _predict(
         self, components: Components, noisy: torch.Tensor, timesteps: torch.Tensor, text: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
+        """What the UNet says of noisy latents (n, c, h, w) at time steps (n,), in the same shape."""
         import torch
 
         height, width = (8 * side for side in noisy.shape[2:])
@@ -94,7 +95,7 @@ class StableDiffusionXL:
     ) -> torch.Tensor:
         from ..diffusion.objective import denoising_loss
 
-        predict, scheduler = partial(self.predict, components), components.parts["scheduler"]
+        predict, scheduler = partial(self._predict, components), components.parts["scheduler"]
         return denoising_loss(predict, scheduler, latents, text, rng, min_snr_gamma, teacher)
 
 

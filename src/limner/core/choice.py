@@ -1,0 +1,13 @@
+"""Choosing some of many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def evenly(items: Sequence[T], count: int) -> list[T]:
+    """At most `count` of the items, evenly chosen, in their order."""
+    return [items[i] for i in sorted({i * len(items) // count for i in range(count)})]
