@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from limner.core.errors import Interrupted, LimnerError
-from limner.exam import asks, job, judging, personalise, showcase
+from limner.exam import asks, characters, job, judging, personalise, showcase
 from limner.exam.examinee import Examinee
 from limner.exam.sitting import Sitting
 from limner.starter.card import hashes
@@ -100,10 +100,10 @@ def test_personalisation_is_examined(starter, home, tmp_path, monkeypatch):
     assert score.prompt.count == score.base_prompt.count == sum(len(ask.values) for ask in asks.ASKS)
     told = json.loads((tmp_path / "personalise.json").read_text())
     assert told["training"] == training and set(told["scores"]) == {"ziggy", "all"}
-    assert len(list((tmp_path / "ziggy" / "photographs").glob("*.png"))) == personalise.PICTURES
+    assert len(list((tmp_path / "ziggy" / "photographs").glob("*.png"))) == characters.PICTURES
     assert "| ziggy |" in (tmp_path / "personalise.md").read_text() and (tmp_path / "ziggy.png").exists()
     told = [path.read_text() for path in sorted((tmp_path / "ziggy" / "photographs").glob("*.txt"))]
-    assert len(told) == personalise.PICTURES and "lying down in the city" in told[4]
+    assert len(told) == characters.PICTURES and "lying down in the city" in told[4]
     assert all("sks" in text and "facing" not in text for text in told)
     monkeypatch.setattr(personalise.Studio, "run", lambda *given, **more: pytest.fail("trained again"))
     assert examine(tmp_path) == scores
@@ -112,7 +112,7 @@ def test_personalisation_is_examined(starter, home, tmp_path, monkeypatch):
 
 
 def test_ten_characters_are_examined():
-    assert len(set(personalise.CHARACTERS)) == 10 and set(personalise.CHARACTERS) <= set(CHARACTERS)
+    assert len(set(characters.CHARACTERS)) == 10 and set(characters.CHARACTERS) <= set(CHARACTERS)
     assert len(asks.ASKS) == 20
 
 

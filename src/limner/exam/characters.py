@@ -1,0 +1,26 @@
+"""The characters that are taught, and their pictures."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+IDENTIFIER = "sks"
+PICTURES = 6
+CHARACTERS = ("ziggy", "luna", "pixie", "zaza", "coco", "comet", "biscuit", "sprout", "rosie", "gizmo")
+PLACES = ("park", "living room", "mountains", "beach", "city", "snow")
+FACING = re.compile(r" facing (left|right)")  # which is not true of the mirror images that are trained on too
+POSES = ("sitting", "standing", "sitting", "sitting", "lying", "sitting")
+
+
+def write_photographs(name: str, folder: Path) -> str:
+    """Six pictures of a character with captions, as a user might have them; returns its class word."""
+    from ..engine.album import write_album
+    from ..starter.painter import CHARACTERS as LOOKS
+    from ..starter.painter import caption, paint, portraits
+
+    scenes = portraits(name, random.Random(f"photographs/{name}"), PLACES, POSES)
+    told = [FACING.sub("", caption(scene, identifier=IDENTIFIER)) for scene in scenes]
+    write_album(folder, zip(map(paint, scenes), told, strict=True))
+    return LOOKS[name].species
