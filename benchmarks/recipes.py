@@ -63,6 +63,7 @@ VARIANTS = {
     "epsilon": Variant({"prediction": "epsilon"}),
     "flow matching": Variant({"prediction": "flow_prediction"}),
     "no weighting by SNR": Variant({"snr_cap": None}),
+    "SNR capped at 5": Variant({"snr_cap": 5.0}),
     "first 8 latent channels": Variant(channels=8),
     "first 4 latent channels": Variant(channels=4),
     "wider: 48, 96, 144": Variant({"unet_channels": (48, 96, 144)}),

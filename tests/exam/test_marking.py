@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from PIL import ImageFont
 
 from limner.exam.job import judge_table
 from limner.exam.judging import calibration_error, check_judge
 from limner.exam.marking import Result, Share, mark
 from limner.exam.questions import Question, questions
-from limner.exam.sheet import contact_sheet
+from limner.exam.sheet import contact_sheet, wrap
 from limner.exam.table import markdown, rows
 from limner.starter.judge import Judge
 from limner.starter.painter import Scene, paint
@@ -68,6 +71,15 @@ def test_the_judges_own_figures():
     assert told["noise, 10%"]["attributes"]["subject"] <= told["whole"]["attributes"]["subject"] + 0.05
     columns, lines = judge_table(told)
     assert columns[0] == "whole" and lines[-1][0] == "calibration error" and len(lines[0][1]) == len(columns)
+
+
+def test_captions_are_as_wide_as_their_picture():
+    font, text = ImageFont.load_default(12), "a drawing of teal headphones on a sandy beach by the sea in the moonlight"
+    lines = wrap(text, font, 160)
+    assert " ".join(lines) == text and len(lines) > 2 and wrap("", font, 160) == []
+    assert all(font.getlength(line) <= 160 for line in lines)
+    assert all(font.getlength(f"{a} {b.split()[0]}") > 160 for a, b in pairwise(lines))
+    assert wrap("unbreakable " * 2, font, 5) == ["unbreakable"] * 2
 
 
 def test_a_contact_sheet_holds_every_picture():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +9,17 @@ from PIL import Image, ImageDraw, ImageFont
 
 INK, WRONG, PAPER = (28, 30, 36), (196, 44, 44), (255, 255, 255)
 LINE = 15
+
+
+def wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
+    """Lines of a text that are no wider than so many pixels, unless a single word is."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and font.getlength(longer := f"{lines[-1]} {word}") <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def contact_sheet(
@@ -21,8 +31,8 @@ def contact_sheet(
 ) -> Image.Image:
     """pictures (h, w, 3) uint8, shown `side` pixels wide; a note, such as what is wrong, stands in red beneath."""
     gap, font = 10, ImageFont.load_default(12)
-    told = [textwrap.wrap(text, 27)[:4] for text in captions]
-    noted = [textwrap.wrap(note, 27)[:2] for note in notes or [""] * len(pictures)]
+    told = [wrap(text, font, side)[:4] for text in captions]
+    noted = [wrap(note, font, side)[:2] for note in notes or [""] * len(pictures)]
     height = side + 8 + LINE * max(len(a) + len(b) for a, b in zip(told, noted, strict=True)) + gap
     lines = -(-len(pictures) // columns)
     sheet = Image.new("RGB", (columns * (side + gap) + gap, lines * height + gap), PAPER)
