@@ -41,7 +41,7 @@ from limner.starter.pretrain.recipe import Recipe, Stage
 
 STARTER = Path(models.resolve("starter").location)
 SHOWN = ("subject", "breed", "colour", "place", "extra", "style")
-STAGE = Stage(steps=200, batch=64, learning_rate=1.5e-3, warmup=20, decay=0.6, ema=0.99)
+STAGE = Stage(steps=600, batch=16, learning_rate=1.5e-3, warmup=30, decay=0.6, ema=0.99)
 SMALL = Recipe(unet_channels=(32, 64, 96), denoiser=STAGE)
 
 
