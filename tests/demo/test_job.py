@@ -35,7 +35,8 @@ def test_the_guidance_study_is_the_users_own():
 def test_a_short_demo_leaves_a_whole_folder(tmp_path, home, monkeypatch):
     """Into a folder named relative to where the user stands, twice: the second replaces the first."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(job, "TrainRequest", partial(TrainRequest, steps=2, class_pictures=1, options={"rank": 2}))
+    monkeypatch.setattr(job, "TRAINING_STEPS", 2)
+    monkeypatch.setattr(job, "TrainRequest", partial(TrainRequest, class_pictures=1, options={"rank": 2}))
     monkeypatch.setattr(job, "STEPS", 2)
     monkeypatch.setattr(job, "PROMPTS", ("a photo of sks cat on the beach",))
     for _ in range(2):

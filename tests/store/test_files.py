@@ -104,6 +104,15 @@ def test_writing_folder_replaces_the_whole_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == ["adapter"]
 
 
+def test_files_of_a_folder_may_be_read_as_the_user_allows(tmp_path: Path) -> None:
+    with writing_folder(tmp_path / "rex") as temporary:
+        (temporary / "private").write_text("x")
+        (temporary / "private").chmod(0o600)
+        (temporary / "usual").write_text("x")
+        usual = (temporary / "usual").stat().st_mode
+    assert {path.stat().st_mode for path in (tmp_path / "rex").iterdir()} == {usual}
+
+
 def test_the_mark_of_a_folder_is_no_part_of_its_hash(tmp_path: Path) -> None:
     fill(tmp_path / "adapter", "new")
     before = sha256_of(tmp_path / "adapter")

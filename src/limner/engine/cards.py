@@ -80,6 +80,11 @@ def model_card(
         imports, base = "from importlib.resources import files\n\n", 'files("limner.starter") / "weights"'
     else:
         imports, base = "", json.dumps(Path(model.location).name if Path(model.location).is_dir() else model.location)
+    sampling = (
+        f"    num_inference_steps={model.sampling['steps']},\n    guidance_scale={model.sampling['guidance']:g},\n"
+    )
+    if rescale := model.sampling["guidance_rescale"]:
+        sampling += f"    guidance_rescale={rescale:g},\n"
     return (
         f"{front}\n# {name}\n\nAn adapter that teaches its base model one subject.\n\n| | |\n|---|---|\n{table}\n\n"
         f"Pictures made with it are made by AI: label them so, and use them only as the licence of the base model and\n"
@@ -87,5 +92,5 @@ def model_card(
         f"```python\n{imports}from diffusers import DiffusionPipeline\n\n"
         f"pipeline = DiffusionPipeline.from_pretrained({base})\n"
         f'pipeline.load_lora_weights("{name}")\n'
-        f"image = pipeline({json.dumps(request.instance_prompt)}).images[0]\n```\n"
+        f"image = pipeline(\n    {json.dumps(request.instance_prompt)},\n{sampling}).images[0]\n```\n"
     )

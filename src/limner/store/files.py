@@ -172,7 +172,10 @@ def writing_folder(path: Path) -> Generator[Path]:
         try:
             yield temporary
             (temporary / MARKER).touch()
+            usual = (temporary / MARKER).stat().st_mode  # safetensors makes its files private
             for item in (*temporary.rglob("*"), temporary):
+                if item.is_file():
+                    item.chmod(usual)
                 _flush(item)
             if _exists(path):
                 os.rename(path, old)
