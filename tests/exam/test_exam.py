@@ -70,6 +70,7 @@ def test_an_exam_goes_on_where_it_was_stopped(starter, home, tmp_path, monkeypat
         (("--scheduler", "dpm+++"), "dpm+++"),
         (("--model", "./no-such"), "./no-such"),
         (("--personalise", "--questions", 5), "--questions"),
+        (("--personalise", "--scheduler", "dpm+++"), "dpm+++"),
         (("--personalise", "--guidance", 5, "--guidance", 7), "--guidance"),
     ],
 )

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 IDENTIFIER = "sks"
-PICTURES = 6
 CHARACTERS = ("ziggy", "luna", "pixie", "zaza", "coco", "comet", "biscuit", "sprout", "rosie", "gizmo")
 PLACES = ("park", "living room", "mountains", "beach", "city", "snow")
-FACING = re.compile(r" facing (left|right)")  # which is not true of the mirror images that are trained on too
 POSES = ("sitting", "standing", "sitting", "sitting", "lying", "sitting")
+PICTURES = len(PLACES)
+FACING = re.compile(r" facing (left|right)")  # which is not true of the mirror images that are trained on too
 
 
 def write_photographs(name: str, folder: Path) -> str:
