@@ -34,16 +34,21 @@ def flag_of(field: FieldInfo) -> Flag:
     return next((item for item in field.metadata if isinstance(item, Flag)), Flag())
 
 
+def spelling(name: str, field: FieldInfo) -> str:
+    """What a user types for a field, or where its place says it, reads in the help."""
+    flag = flag_of(field)
+    return name if flag.positional else flag.name or "--" + name.replace("_", "-")
+
+
 def parameter_of(name: str, field: FieldInfo) -> inspect.Parameter | None:
     """A command-line parameter for a request field; None for fields that a surface fills itself."""
     flag = flag_of(field)
     if flag.hidden:
         return None
-    spelling = flag.name or "--" + name.replace("_", "-")
     required = field.is_required()
     hint = _plain(field.annotation)
     marker = Parameter(
-        name=None if flag.positional else spelling,
+        name=None if flag.positional else spelling(name, field),
         help=field.description,
         required=required,
         show_default=not required and field.get_default() not in (None, (), ""),
@@ -239,6 +244,14 @@ def _register(arguments: list[str]) -> None:
     app.command(command_for(TrainRequest, extra, train), name="train")
 
 
+def _spelt(name: str) -> str:
+    """A field's name as its flag; a name that is no field's, as it is."""
+    for model in (GenerateRequest, TrainRequest, Sitting):
+        if name in model.model_fields:
+            return spelling(name, model.model_fields[name])
+    return name
+
+
 def _one_line(error: CycloptsError) -> str:
     if isinstance(error, UnknownOptionError) and error.token is not None:
         known = {name for argument in error.argument_collection or () for name in argument.names}
@@ -257,7 +270,7 @@ def main(arguments: list[str] | None = None) -> None:
     except CycloptsError as error:
         _fail(_one_line(error))
     except ValidationError as error:
-        _fail(str(invalid(error)))
+        _fail(str(invalid(error, _spelt)))
     except LimnerError as error:
         _fail(str(error))
     except (Interrupted, KeyboardInterrupt) as error:

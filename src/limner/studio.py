@@ -128,8 +128,8 @@ class Studio:
         marks = zip(request.adapter, label.adapters, strict=True)
         uses = [use.model_copy(update={"path": self._same_adapter(use.path, mark["sha256"])}) for use, mark in marks]
         request = request.model_copy(update={"adapter": tuple(uses)})
-        size = f"{request.width or 'native'} x {request.height or 'native'}"
-        listener(Notice(text=f"painting {request.count} at {size} with {request.model!r}, as the picture's label says"))
+        size = "" if request.width is None or request.height is None else f" at {request.width} x {request.height}"
+        listener(Notice(text=f"painting {request.count}{size} with {request.model!r}, as the picture's label says"))
         self._tell_other_weights(request.model, label.model["sha256"], listener)
         return self.run(request, out, parent=self._maker(Path(picture)), listener=listener, stop=stop)
 

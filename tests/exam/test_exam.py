@@ -80,6 +80,12 @@ def test_a_wrong_choice_is_one_line(limner, tmp_path, flags, told):
     assert not list(tmp_path.glob("exam/*"))
 
 
+def test_a_model_that_the_judge_cannot_read_is_refused_before_it_is_taught(limner, tiny_sd, tmp_path):
+    said = limner("starter", "exam", "--personalise", "--model", tiny_sd, "--out", tmp_path / "exam")
+    assert said.code == 2 and "the judge reads pictures of 128" in said.err
+    assert not list(tmp_path.glob("exam/*"))
+
+
 def test_a_stopped_exam_leaves_nothing_half_written(starter, home, tmp_path):
     with pytest.raises(Interrupted):
         job.sit_exam(tmp_path, Sitting(guidance=(5.0,), steps=1, questions=2), lambda event: None, lambda: True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pydantic import ValidationError
 
@@ -34,11 +34,15 @@ def unknown(what: str, value: str, known: Iterable[str]) -> LimnerError:
     return LimnerError(f"unknown {what} {value!r}", f"did you mean {nearest!r}? {choices}" if nearest else choices)
 
 
-def invalid(error: ValidationError) -> LimnerError:
-    """A request that pydantic refuses, as one line that names each field, its value and what it should be."""
+def invalid(error: ValidationError, spelt: Callable[[str], str] = str) -> LimnerError:
+    """A request that pydantic refuses, as one line that names each field, its value and what it should be.
+
+    spelt: how the surface spells a field.
+    """
     problems: list[str] = []
     for item in error.errors():
-        place = ".".join(str(part) for part in item["loc"] if part not in ("generate", "train"))
+        field, *inside = [str(part) for part in item["loc"] if part not in ("generate", "train")] or [""]
+        place = ".".join([spelt(field), *inside])
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             problems.append(f"unknown field {place!r}")

@@ -36,10 +36,9 @@ def examine_personalisation(
     """
     from ..engine.adapters import adapters_on, open_adapter
     from ..engine.labels import write_png
-    from ..engine.schedulers import check_scheduler
     from ..starter.judge import Judge
 
-    check_scheduler(sitting.scheduler)  # now, not after all the training
+    Examinee.open(sitting, listener, stop)  # refuses what it cannot examine now, not after all the training
     make_folder(out)
     judge, studio = Judge.load(), Studio()
     adapters: dict[str, tuple[str, Path]] = {}
