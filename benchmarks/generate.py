@@ -26,9 +26,11 @@ from diffusers import StableDiffusionPipeline
 
 from figures import machine, print_table, summary, write_json
 from limner import registry
+from limner.core.protocols import Subject
 from limner.diffusion.quiet import hush
 from limner.engine import models
-from limner.engine.adapters import WEIGHTS, adapters_on, open_adapter
+from limner.engine.adapters import adapters_on, open_adapter
+from limner.engine.conditioning import conditioning
 from limner.engine.painting import paint
 from limner.engine.schedulers import apply_scheduler
 
@@ -41,12 +43,14 @@ def random_adapter(model: models.Model, folder: Path, rank: int) -> str:
     device = torch.device("cpu")
     components = model.family.load(model.location, torch.float32, device)
     method = registry.methods.get("lora")
-    trainable = method.attach(components, model.family.facts, method.Options(rank=rank, targets="attention"), 0)  # type: ignore[call-arg]
+    trainable = method.attach(
+        components, model.family.facts, method.Options(rank=rank, targets="attention"), Subject("sks", "cat"), 0
+    )  # type: ignore[call-arg]
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for tensor in trainable.state().values():
             tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.02)
-    method.save(trainable, folder / WEIGHTS, {})
+    method.save(trainable, folder, {}, lambda: None)
     return str(folder)
 
 
@@ -89,15 +93,18 @@ def ours(options: argparse.Namespace, model: models.Model, adapter: str | None, 
     """Limner's painting as a function from a count to pictures (n, h, w, 3)."""
     device = torch.device(options.device)
     components = model.family.load(model.location, torch.float32, device)
-    side = models.native_size(components)
+    side = components.side
     pipeline = model.family.pipeline(components, "text2image")
     apply_scheduler(pipeline, options.scheduler)
-    stack.enter_context(adapters_on(pipeline, [open_adapter(adapter)], [1.0]) if adapter else nullcontext())
+    stack.enter_context(
+        adapters_on(pipeline, model.family.facts, [open_adapter(adapter)], [1.0]) if adapter else nullcontext()
+    )
 
     def painted(count: int) -> np.ndarray:
         seeds = [options.seed + i for i in range(count)]
         settings = {"steps": options.steps, "guidance": options.guidance, "height": side, "width": side, "batch": count}
-        return np.stack(list(paint(pipeline, {"prompt": options.prompt, "negative_prompt": ""}, seeds, **settings)))
+        told = conditioning(model.family, components, [options.prompt])
+        return np.stack(list(paint(pipeline, told, seeds, **settings)))
 
     return painted
 

@@ -26,6 +26,7 @@ from diffusers.models.modeling_outputs import AutoencoderKLOutput
 
 from figures import machine, print_table, write_json
 from limner.core.choice import evenly
+from limner.core.protocols import Components
 from limner.engine import models
 from limner.exam.examinee import Examinee
 from limner.exam.job import write_sheet
@@ -128,7 +129,10 @@ def try_out(folder: Path, name: str, latents: torch.Tensor, count: int) -> dict[
     last = json.loads((scratch / "denoiser.jsonl").read_text().splitlines()[-1])
     pipeline = assemble(parts, recipe.size, objective(recipe.prediction).scheduler()).to(torch.bfloat16)
     asked = evenly(questions(), count)
-    examinee = Examinee(pipeline, {}, dict(models.resolve("starter").sampling), lambda event: None, lambda: False)
+    starter = models.resolve("starter")
+    components = Components(dict(pipeline.components), "unet", "", "", recipe.size, torch.bfloat16, torch.device("cpu"))
+    told = {"facts": {}, "sampling": dict(starter.sampling), "listener": lambda event: None, "stop": lambda: False}
+    examinee = Examinee(starter.family, components, pipeline, **told)
     pixels = examinee.answer(name, [question.prompt for question in asked])
     shutil.rmtree(scratch)
     result = mark(Judge.load(), asked, pixels)

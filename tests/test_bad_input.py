@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from limner import Studio, TrainRequest
-from limner.engine.adapters import WEIGHTS
+from limner.diffusion.options import LORA_FILE
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_unreadable_pictures_are_named_and_skipped(limner, train, painted, tmp_p
     skipped = [line for line in said.err.splitlines() if "skipped" in line]
     assert len(skipped) == 3 and all(any(name in line for line in skipped) for name in ("truncated", "text", "bomb"))
     assert any("million" in line for line in skipped)
-    assert (tmp_path / "rex" / WEIGHTS).is_file()
+    assert (tmp_path / "rex" / LORA_FILE).is_file()
 
 
 def test_a_lone_picture_bomb(refused, train, tmp_path):
@@ -188,7 +188,7 @@ def test_adapter_of_another_base_without_our_header(refused, adapter, tiny_sdxl,
 
     stray = tmp_path / "stray.safetensors"
     tensors = {
-        name: tensor.repeat(2, *[1] * (tensor.ndim - 1)) for name, tensor in load_file(adapter / WEIGHTS).items()
+        name: tensor.repeat(2, *[1] * (tensor.ndim - 1)) for name, tensor in load_file(adapter / LORA_FILE).items()
     }
     save_file(tensors, stray, {"format": "pt"})
     assert "does not fit this base model" in refused(*generate("--adapter", stray, model=tiny_sdxl))
@@ -219,7 +219,7 @@ def test_broken_adapter(refused, generate, tmp_path, content):
 
 
 def test_truncated_adapter(refused, generate, adapter, tmp_path):
-    data = (adapter / WEIGHTS).read_bytes()
+    data = (adapter / LORA_FILE).read_bytes()
     (tmp_path / "rex.safetensors").write_bytes(data[:-100])
     assert "cannot be read" in refused(*generate("--adapter", tmp_path / "rex.safetensors"))
 

@@ -1,30 +1,89 @@
 """Real architectures at toy sizes with random weights, written as ordinary diffusers folders."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderKLFlux2,
     DDIMScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    Flux2KleinPipeline,
+    Flux2Transformer2DModel,
+    FluxPipeline,
+    FluxTransformer2DModel,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
+    ZImagePipeline,
+    ZImageTransformer2DModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    Qwen2Tokenizer,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3Model,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
 
 from limner.starter.pretrain.tokenizer import build_tokenizer
 
 WIDTH, TOKENS = 32, 24
 
 
-def _vae() -> AutoencoderKL:
-    return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(8, 8, 16, 16),
-        norm_num_groups=4,
-        latent_channels=4,
-        sample_size=64,
+VAE = {
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (8, 8, 16, 16),
+    "norm_num_groups": 4,
+    "latent_channels": 4,
+    "sample_size": 64,
+}
+
+
+def _vae(**options) -> AutoencoderKL:
+    return AutoencoderKL(**(VAE | options))
+
+
+def _t5_tokenizer() -> T5Tokenizer:
+    words = ["a", "photo", "of", "sks", "dog", "cat", "on", "the", "beach", "in", "snow"]
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -2.0)]
+    pieces += [(f"\u2581{word}", -3.0) for word in words] + [(letter, -5.0) for letter in "abcdefghijklmnopqrstuvwxyz"]
+    return T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=32)
+
+
+def _qwen_tokenizer() -> Qwen2Tokenizer:
+    """Every byte is a token."""
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    vocabulary = {"<|endoftext|>": 0, "<|im_start|>": 1, "<|im_end|>": 2}
+    vocabulary |= {letter: index + 3 for index, letter in enumerate(bytes_to_unicode().values())}
+    tokenizer = Qwen2Tokenizer(vocab=vocabulary, merges=[])
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|im_start|>{{ m.role }} {{ m.content }}<|im_end|>{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant {% if not enable_thinking %}-{% endif %}{% endif %}"
+    )
+    return tokenizer
+
+
+def _qwen(layers: int, kind=Qwen3Model):
+    return kind(
+        Qwen3Config(
+            vocab_size=300,
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=layers,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=8,
+        )
     )
 
 
@@ -105,6 +164,82 @@ def tiny_sdxl(folder: Path) -> Path:
     return folder
 
 
+def tiny_flux(folder: Path) -> Path:
+    """A FLUX.1-dev folder: guidance embedded, times shifted by the picture's size."""
+    torch.manual_seed(0)
+    tokenizer, t5 = build_tokenizer(1, TOKENS), _t5_tokenizer()
+    FluxPipeline(
+        vae=_vae(latent_channels=4, shift_factor=0.1, scaling_factor=0.4),
+        text_encoder=CLIPTextModel(_text_config(tokenizer)),
+        tokenizer=tokenizer,
+        text_encoder_2=T5EncoderModel(
+            T5Config(vocab_size=len(t5), d_model=WIDTH, d_kv=8, d_ff=32, num_layers=2, num_heads=4)
+        ),
+        tokenizer_2=t5,
+        transformer=FluxTransformer2DModel(
+            in_channels=16,
+            num_layers=1,
+            num_single_layers=2,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=WIDTH,
+            pooled_projection_dim=WIDTH,
+            guidance_embeds=True,
+            axes_dims_rope=(4, 6, 6),
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
+    ).save_pretrained(folder)
+    return folder
+
+
+def tiny_flux2(folder: Path) -> Path:
+    """A FLUX.2 klein folder, with batch statistics that are not neutral."""
+    torch.manual_seed(0)
+    vae = AutoencoderKLFlux2(**VAE)
+    vae.bn.running_mean.normal_()
+    vae.bn.running_var.uniform_(0.5, 2)
+    Flux2KleinPipeline(
+        vae=vae,
+        text_encoder=_qwen(28, Qwen3ForCausalLM),
+        tokenizer=_qwen_tokenizer(),
+        transformer=Flux2Transformer2DModel(
+            in_channels=16,
+            num_layers=1,
+            num_single_layers=2,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=48,
+            axes_dims_rope=(4, 4, 4, 4),
+            guidance_embeds=False,
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+    ).save_pretrained(folder)
+    return folder
+
+
+def tiny_z_image(folder: Path) -> Path:
+    """A Z-Image folder, whose schedule has a shift of its own."""
+    torch.manual_seed(0)
+    ZImagePipeline(
+        vae=_vae(shift_factor=0.1, scaling_factor=0.4),
+        text_encoder=_qwen(3),
+        tokenizer=_qwen_tokenizer(),
+        transformer=ZImageTransformer2DModel(
+            in_channels=4,
+            dim=32,
+            n_layers=2,
+            n_refiner_layers=1,
+            n_heads=2,
+            n_kv_heads=2,
+            cap_feat_dim=16,
+            axes_dims=[4, 6, 6],
+            axes_lens=[1024, 64, 64],
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+    ).save_pretrained(folder)
+    return folder
+
+
 def build(family: str, folder: Path) -> Path:
     """The tiny folder of a family: a new family brings a function `tiny_<family>` here."""
     builder = globals().get(f"tiny_{family}")
@@ -112,3 +247,9 @@ def build(family: str, folder: Path) -> Path:
         f"write tiny_{family} in tests/tiny.py, so that the conformance suite can load {family!r}"
     )
     return builder(folder)
+
+
+def in_progress(tensors, optimiser, scaler, digest, average=None):
+    """What a checkpoint keeps of a training loop, without the loop."""
+    trainable, request = SimpleNamespace(state=lambda: tensors), SimpleNamespace(digest=digest)
+    return SimpleNamespace(trainable=trainable, optimiser=optimiser, scaler=scaler, request=request, average=average)

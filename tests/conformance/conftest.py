@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from limner import registry
+from limner.core.protocols import Batch
 from limner.engine import models
 
 PROMPTS = ["a photo of sks dog on the beach", "a cat"]
@@ -43,12 +44,9 @@ def components(family, folder):
 
 
 @pytest.fixture
-def latents(components):
-    channels = components.parts["vae"].config.latent_channels
-    return torch.randn(4, channels, 8, 8, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture
-def text(family, components):
+def batch(family, components):
+    """Four pictures of 64 x 64 pixels that are told by the first prompt."""
+    rng = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        return family.encode_text(components, [PROMPTS[0]] * 4)
+        latents = family.encode_images(components, torch.rand(4, 3, 64, 64, generator=rng) * 2 - 1, rng)
+        return Batch(torch.randn(latents.shape, generator=rng), family.encode_text(components, [PROMPTS[0]] * 4))

@@ -7,35 +7,30 @@ import inspect
 import numpy as np
 import pytest
 import torch
-from diffusers import DDPMScheduler, DiffusionPipeline
+from diffusers import FluxPipeline
 
-from limner.core.protocols import Family
+import stock
+from limner.core.protocols import Batch, Draw, Family, Objective, Teacher
+from limner.engine.conditioning import conditioning
 from limner.engine.painting import paint
 
 PROMPTS = ["a photo of sks dog on the beach", "a cat"]
+FRAMES = torch.tensor(
+    [[90, 120, 0, 11, 64, 64], [64, 64, 0, 0, 64, 64], [200, 100, 32, 0, 64, 64], [64, 70, 0, 3, 64, 64]]
+)
 
 
 def rng(seed=5):
     return torch.Generator().manual_seed(seed)
 
 
-def stock(folder):
-    return DiffusionPipeline.from_pretrained(folder, use_safetensors=True)
-
-
-def stock_conditioning(pipeline, prompts, side):
-    """The UNet's keyword arguments for prompts, by the stock pipeline's own methods."""
-    encoded = pipeline.encode_prompt(prompts, device="cpu", num_images_per_prompt=1, do_classifier_free_guidance=False)
-    if not hasattr(pipeline, "_get_add_time_ids"):
-        return {"encoder_hidden_states": encoded[0]}
-    ids = pipeline._get_add_time_ids((side, side), (0, 0), (side, side), torch.float32, encoded[2].shape[-1])
-    added = {"text_embeds": encoded[2], "time_ids": ids.repeat(len(prompts), 1)}
-    return {"encoder_hidden_states": encoded[0], "added_cond_kwargs": added}
+def loss_of(family, components, batch, seed=5, **options):
+    return family.loss(components, batch, family.draw(components, batch.latents.shape, rng(seed)), **options)
 
 
 def test_satisfies_the_protocol(family):
     assert isinstance(family, Family)
-    for name in ("load", "pipeline", "encode_text", "encode_images", "loss"):
+    for name in ("load", "pipeline", "encode_text", "conditioning", "encode_images", "draw", "loss"):
         ours = list(inspect.signature(getattr(family, name)).parameters)
         assert ours == list(inspect.signature(getattr(Family, name)).parameters)[1:], name
 
@@ -56,142 +51,217 @@ def test_states_its_facts(family):
         "targets",
     } <= facts.defaults.keys()
     assert facts.defaults["targets"] in facts.lora_targets
+    assert facts.objective <= set(Objective.__slots__)
 
 
-def test_loads_its_folder(components):
+def test_loads_its_folder(family, components):
     assert components.denoiser is components.parts[components.denoiser_name]
-    assert components.architecture and components.base_version
+    assert components.denoiser_name == family.facts.denoiser
+    assert components.architecture and components.base_version and components.side >= 64
     assert not any(p.requires_grad for p in components.denoiser.parameters())
     assert not components.denoiser.training
     assert {p.dtype for p in components.denoiser.parameters()} == {torch.float32}
 
 
 def test_encodes_text_in_rows(family, components):
-    encoded = family.encode_text(components, PROMPTS)
-    accepted = inspect.signature(type(family.pipeline(components, "text2image")).__call__).parameters
-    assert encoded and encoded.keys() <= accepted.keys()
-    assert all(len(value) == 2 for value in encoded.values())
-    alone = family.encode_text(components, PROMPTS[:1])
+    with torch.no_grad():
+        encoded = family.encode_text(components, PROMPTS)
+        alone = family.encode_text(components, PROMPTS[:1])
+    assert encoded and all(len(value) == 2 for value in encoded.values())
     for name, value in encoded.items():
-        assert torch.allclose(value[:1], alone[name], atol=1e-5)
-        assert not torch.allclose(value[0], value[1])
+        assert torch.allclose(value[:1].float(), alone[name].float(), atol=1e-5)
+        assert not torch.equal(value[0], value[1])
 
 
-def test_encodes_text_as_the_stock_pipeline(family, components, folder):
-    theirs = stock_conditioning(stock(folder), PROMPTS, 64)
-    ours = family.encode_text(components, PROMPTS)
-    assert torch.allclose(ours["prompt_embeds"], theirs["encoder_hidden_states"], atol=1e-5)
-    if "pooled_prompt_embeds" in ours:
-        assert torch.allclose(ours["pooled_prompt_embeds"], theirs["added_cond_kwargs"]["text_embeds"], atol=1e-5)
+def test_conditioning_is_what_the_pipeline_takes(family, components):
+    accepted = inspect.signature(type(family.pipeline(components, "text2image")).__call__).parameters
+    told = conditioning(family, components, [*PROMPTS, PROMPTS[0]], "blurry")
+    assert told and told.keys() <= accepted.keys()
+    for value in told.values():
+        assert len(value) == 3 and torch.equal(value[0], value[2])
+    assert not torch.equal(told["prompt_embeds"][0], told["prompt_embeds"][1])
 
 
 def test_encodes_images(family, components):
-    vae = components.parts["vae"]
     pixels = torch.rand(3, 3, 64, 32, generator=rng()) * 2 - 1
     latents = family.encode_images(components, pixels, rng())
-    assert latents.shape == (3, vae.config.latent_channels, 8, 4)
+    assert len(latents) == 3 and latents.shape[2] == 2 * latents.shape[3]
     assert latents.isfinite().all() and not latents.requires_grad
     assert torch.equal(latents, family.encode_images(components, pixels, rng()))
     assert not torch.equal(latents, family.encode_images(components, pixels, rng(6)))
-    mean = vae.encode(pixels).latent_dist.mean * vae.config.scaling_factor
-    deviation = vae.encode(pixels).latent_dist.std * vae.config.scaling_factor
-    noise = (latents - mean) / deviation
+
+
+def test_latents_are_what_the_pipeline_decodes(family, components):
+    """What is encoded here reaches the autoencoder again, from a pipeline that takes no step, as it left it."""
+    pixels = torch.rand(1, 3, 64, 64, generator=rng()) * 2 - 1
+    vae, latents = components.parts["vae"], family.encode_images(components, pixels, rng())
+    pipeline = family.pipeline(components, "text2image")
+    pipeline.scheduler.step = lambda said, time, now, **named: (now,)
+    pipeline.set_progress_bar_config(disable=True)
+    begin = latents / getattr(pipeline.scheduler, "init_noise_sigma", 1.0)
+    if isinstance(pipeline, FluxPipeline):
+        begin = pipeline._pack_latents(begin, *begin.shape)
+    decoded = []
+    handle = vae.post_quant_conv.register_forward_pre_hook(lambda module, given: decoded.append(given[0]))
+    told = conditioning(family, components, PROMPTS[:1])
+    pipeline(**told, latents=begin, num_inference_steps=1, guidance_scale=0.0, height=64, width=64)
+    handle.remove()
+    posterior = vae.encode(pixels).latent_dist
+    noise = (decoded[0] - posterior.mean) / posterior.std
     assert noise.std().item() == pytest.approx(1, abs=0.2) and abs(noise.mean().item()) < 0.2
 
 
-def test_loss_is_one_finite_value_a_sample(family, components, latents, text):
-    loss = family.loss(components, latents, text, rng())
+def test_loss_is_one_finite_value_a_sample(family, components, batch):
+    loss = loss_of(family, components, batch)
     assert loss.shape == (4,) and loss.isfinite().all()
 
 
-def test_loss_follows_the_generator(family, components, latents, text):
+def test_loss_follows_the_generator(family, components, batch):
     with torch.no_grad():
-        first, same, other = (family.loss(components, latents, text, rng(seed)) for seed in (5, 5, 6))
+        first, same, other = (loss_of(family, components, batch, seed) for seed in (5, 5, 6))
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
 
 
-def test_gradient_reaches_the_denoiser(family, components, latents, text):
-    weight = next(p for p in components.denoiser.parameters() if p.ndim == 4).requires_grad_()
-    family.loss(components, latents, text, rng()).mean().backward()
-    assert weight.grad is not None and weight.grad.abs().sum() > 0
+def test_loss_and_gradient_are_those_of_the_training_script(family, components, folder, batch):
+    """The same noise, times and pictures; text, noising, network and comparison by stock parts."""
+    batch = Batch(batch.latents, batch.text, FRAMES)
+    draw = family.draw(components, batch.latents.shape, rng())
+    components.denoiser.requires_grad_(True)
+    ours = family.loss(components, batch, draw)
+    ours.mean().backward()
+    pipeline = stock.load(folder)
+    theirs_denoiser = pipeline.components[components.denoiser_name].requires_grad_(True)
+    theirs = stock.losses(pipeline, batch.latents, draw.noise, draw.timesteps, [PROMPTS[0]] * 4, FRAMES)
+    theirs.mean().backward()
+    assert torch.allclose(ours, theirs, rtol=1e-5)
+    gradients = {name: p.grad for name, p in theirs_denoiser.named_parameters() if p.grad is not None}
+    assert len(gradients) > 10
+    ours_gradients = dict(components.denoiser.named_parameters())
+    whole = torch.cat([gradient.flatten() for gradient in gradients.values()])
+    same = torch.cat([ours_gradients[name].grad.flatten() for name in gradients])
+    assert (whole - same).norm() <= 1e-5 * whole.norm()
 
 
 @pytest.mark.parametrize("gamma", [None, 5.0, 0.5])
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
-def test_loss_is_that_of_stock_parts(family, components, folder, latents, text, kind, gamma):
-    """The noise and the times that the family drew are read off the network's input; all else is stock diffusers."""
-    components.parts["scheduler"] = type(components.parts["scheduler"]).from_config(
-        components.parts["scheduler"].config, prediction_type=kind
-    )
-    seen = {}
-
-    def keep(module, arguments, named):
-        seen["noisy"] = named.get("sample", arguments[0] if arguments else None)
-        seen["steps"] = named.get("timestep", arguments[1] if len(arguments) > 1 else None)
-
-    handle = components.denoiser.register_forward_pre_hook(keep, with_kwargs=True)
+def test_prediction_types_and_min_snr(family, components, folder, batch, kind, gamma):
+    if "min_snr_gamma" not in family.facts.objective:
+        pytest.skip("its loss knows no SNR weighting")
+    pipeline = stock.load(folder)
+    for parts in (components.parts, pipeline.components):
+        config = parts["scheduler"].config
+        parts["scheduler"] = type(parts["scheduler"]).from_config(config, prediction_type=kind)
+    pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config, prediction_type=kind)
+    batch = Batch(batch.latents, batch.text, FRAMES)
+    draw = family.draw(components, batch.latents.shape, rng())
     with torch.no_grad():
-        ours = family.loss(components, latents, text, rng(), gamma)
-    handle.remove()
+        ours = family.loss(components, batch, draw, Objective(min_snr_gamma=gamma))
+        theirs = stock.losses(pipeline, batch.latents, draw.noise, draw.timesteps, [PROMPTS[0]] * 4, FRAMES, gamma)
+    assert torch.allclose(ours, theirs, rtol=1e-5)
 
-    pipeline = stock(folder)
-    schedule = DDPMScheduler.from_config(pipeline.scheduler.config, prediction_type=kind)
-    alpha_bar = schedule.alphas_cumprod.double()[seen["steps"]].reshape(-1, 1, 1, 1)
-    clean = latents.double()
-    noise = (seen["noisy"].double() - alpha_bar.sqrt() * clean) / (1 - alpha_bar).sqrt()
-    assert noise.std().item() == pytest.approx(1, abs=0.1)
-    assert torch.allclose(schedule.add_noise(latents, noise.float(), seen["steps"]), seen["noisy"], atol=1e-5)
-    wanted = noise if kind == "epsilon" else schedule.get_velocity(clean, noise, seen["steps"])
+
+def test_a_whole_picture_is_framed_by_itself(family, components, batch):
+    whole = Batch(batch.latents, batch.text, torch.tensor([[64, 64, 0, 0, 64, 64]]).expand(4, -1))
     with torch.no_grad():
-        named = stock_conditioning(pipeline, [PROMPTS[0]] * 4, 64)
-        predicted = pipeline.unet(seen["noisy"], seen["steps"], **named).sample
-    theirs = (predicted.double() - wanted).square().mean((1, 2, 3))
-    if gamma is not None:
-        snr = (alpha_bar / (1 - alpha_bar)).flatten()
-        theirs = theirs * torch.minimum(snr, torch.tensor(gamma)) / (snr + (kind == "v_prediction"))
-    assert torch.allclose(ours.double(), theirs, rtol=1e-5, atol=1e-5)
+        assert torch.equal(loss_of(family, components, batch), loss_of(family, components, whole))
 
 
-def test_times_cover_the_schedule(family, components, latents, text):
-    steps = []
-    handle = components.denoiser.register_forward_pre_hook(
-        lambda module, arguments, named: steps.extend(named.get("timestep", arguments[1]).tolist()), with_kwargs=True
-    )
-    with torch.no_grad():
-        for seed in range(25):
-            family.loss(components, latents, text, rng(seed))
-    handle.remove()
-    assert min(steps) >= 0 and max(steps) <= 999
-    assert {time // 250 for time in steps} == {0, 1, 2, 3} and len(set(steps)) > 80
+def test_a_mask_says_what_counts(family, components, batch):
+    shape = (4, 1, *batch.latents.shape[2:])
+    half = torch.zeros(shape)
+    half[..., : shape[-1] // 2] = 1
+    draw = family.draw(components, batch.latents.shape, rng())
+
+    def loss(noise, mask):
+        with torch.no_grad():
+            return family.loss(components, Batch(batch.latents, batch.text, None, mask), Draw(noise, draw.timesteps))
+
+    plain = loss(draw.noise, None)
+    assert torch.allclose(loss(draw.noise, torch.ones(shape)), plain, rtol=1e-6)
+    left, right = loss(draw.noise, half), loss(draw.noise, 1 - half)
+    assert torch.allclose((left + right) / 2, plain, rtol=1e-5) and not torch.allclose(left, right, rtol=1e-3)
+
+
+def test_times_cover_the_schedule(family, components, batch):
+    for way in (None, "uniform", "logit_normal", "shift"):
+        if way and "timestep_sampling" not in family.facts.objective:
+            continue
+        times = torch.cat(
+            [
+                family.draw(components, batch.latents.shape, rng(seed), Objective(timestep_sampling=way)).timesteps
+                for seed in range(60)
+            ]
+        )
+        assert times.min() >= 0 and times.max() <= 1000
+        assert {int(time) // 250 for time in times} >= {0, 1, 2, 3} and len(set(times.tolist())) > 150
+
+
+def test_noise_offset_moves_whole_channels(family, components):
+    if "noise_offset" not in family.facts.objective:
+        pytest.skip("its loss knows no noise offset")
+    shape = torch.Size((64, 4, 32, 32))
+    plain = family.draw(components, shape, rng())
+    moved = family.draw(components, shape, rng(), Objective(noise_offset=0.5))
+    assert torch.equal(plain.timesteps, moved.timesteps)
+    offset = (moved.noise - plain.noise).mean((2, 3), keepdim=True)
+    assert torch.allclose(moved.noise - plain.noise, offset.expand(shape), atol=1e-5)
+    assert offset.std().item() == pytest.approx(0.5, abs=0.1)
 
 
 def test_paints_what_the_stock_pipeline_paints(family, components, folder):
     pipeline = family.pipeline(components, "text2image")
-    ours = list(
-        paint(
-            pipeline,
-            {"prompt": PROMPTS[0], "negative_prompt": "blurry"},
-            [3, 4, 5],
-            steps=4,
-            guidance=5.0,
-            height=64,
-            width=64,
-            batch=2,
-        )
-    )
-    theirs = stock(folder)
+    theirs = stock.load(folder)
     theirs.set_progress_bar_config(disable=True)
+    knows_negative = "negative_prompt" in inspect.signature(type(theirs).__call__).parameters
+    longest = {"max_sequence_length": 32} if type(theirs).__name__ == "FluxPipeline" else {}
+    negative = "blurry" if knows_negative else ""
+    told = conditioning(family, components, PROMPTS[:1], negative)
+    size = {"height": 64, "width": 48}
+    ours = list(paint(pipeline, told, [3, 4, 5], steps=4, guidance=5.0, **size, batch=2))
     for seed, pixels in zip((3, 4, 5), ours, strict=True):
         wanted = theirs(
-            PROMPTS[0],
-            negative_prompt="blurry",
+            prompt=PROMPTS[0],
+            **({"negative_prompt": negative} if knows_negative else {}),
+            **longest,
             num_inference_steps=4,
             guidance_scale=5.0,
-            height=64,
-            width=64,
+            **size,
             generator=rng(seed),
             output_type="np",
         ).images[0]
         assert np.abs(pixels.astype(int) - (wanted * 255).round().astype(int)).max() <= 1
     assert not np.array_equal(ours[0], ours[1])
+
+
+def test_a_single_picture_is_the_stock_pipelines_to_the_bit(family, components, folder):
+    pipeline, theirs = family.pipeline(components, "text2image"), stock.load(folder)
+    longest = {"max_sequence_length": 32} if type(theirs).__name__ == "FluxPipeline" else {}
+    if hasattr(theirs, "unet"):  # the same attention kernel, since another adds in another order
+        theirs.unet.set_attn_processor(components.denoiser.attn_processors)
+        theirs.to(memory_format=torch.channels_last)
+    told = conditioning(family, components, PROMPTS[:1])
+    (ours,) = paint(pipeline, told, [3], steps=3, guidance=4.0, height=64, width=64, batch=1)
+    theirs.set_progress_bar_config(disable=True)
+    wanted = theirs(
+        prompt=PROMPTS[0],
+        **longest,
+        num_inference_steps=3,
+        guidance_scale=4.0,
+        height=64,
+        width=64,
+        generator=rng(3),
+        output_type="np",
+    ).images[0]
+    assert np.array_equal(ours, (wanted * 255).round().astype(np.uint8))
+
+
+def test_the_last_samples_may_have_a_teacher(family, components, batch):
+    from contextlib import nullcontext
+
+    teacher = Teacher({name: value[2:] for name, value in batch.text.items()}, nullcontext)
+    with torch.no_grad():
+        plain = loss_of(family, components, batch)
+        compared = loss_of(family, components, batch, teacher=teacher)
+    assert torch.equal(plain[:2], compared[:2])
+    assert torch.allclose(compared[2:], torch.zeros(2), atol=1e-8), "the model says what it says"

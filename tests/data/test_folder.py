@@ -12,7 +12,7 @@ from limner.core.errors import LimnerError
 from limner.data import folder as folder_module
 from limner.data.crop import square
 from limner.data.folder import scan
-from limner.data.pixels import load_pixels
+from limner.data.pixels import load_pictures
 
 
 @pytest.fixture
@@ -180,17 +180,17 @@ def test_square_is_antialiased():
     assert np.abs(small[:, 1:-1] - 128).max() < 10
 
 
-def test_load_pixels_keeps_the_order(album):
+def test_load_pictures_keeps_the_order(album):
     found = scan(album)
-    pixels = load_pixels(found, 16)
+    pixels = load_pictures(found, 16).pixels
     assert (pixels.shape, pixels.dtype) == ((3, 16, 16, 3), np.uint8)
     for photo, picture in zip(found.photographs, pixels, strict=True):
         np.testing.assert_array_equal(picture, np.asarray(square(Image.open(photo.path), 16)))
 
 
-def test_load_pixels_notices_changes(album):
+def test_load_pictures_notices_changes(album):
     found = scan(album)
     Image.new("RGB", (9, 9)).save(album / "c.png")
-    assert "'c.png' has changed since it was scanned" in line_of(load_pixels, found, 8)
+    assert "'c.png' has changed since it was scanned" in line_of(load_pictures, found, 8)
     (album / "c.png").unlink()
-    assert "'c.png' does not exist" in line_of(load_pixels, found, 8)
+    assert "'c.png' does not exist" in line_of(load_pictures, found, 8)

@@ -8,8 +8,8 @@ from PIL import Image
 
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
 from limner.core.events import Made, Notice, Progress
+from limner.diffusion.options import LORA_FILE
 from limner.engine import models
-from limner.engine.adapters import WEIGHTS
 from limner.engine.labels import read_label, write_png
 from limner.engine.schedulers import SCHEDULERS
 
@@ -185,7 +185,7 @@ def test_a_label_alone_fetches_no_model(paint, tmp_path):
 @pytest.mark.parametrize("change", ["gone", "changed"])
 def test_a_gone_or_changed_adapter_is_told(paint, adapter, tmp_path, change):
     (path,), _ = paint(adapter=(AdapterUse(path=str(adapter)),))
-    weights = adapter / WEIGHTS
+    weights = adapter / LORA_FILE
     if change == "gone":
         weights.unlink()
     else:

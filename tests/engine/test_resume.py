@@ -13,7 +13,7 @@ import time
 import pytest
 from safetensors.torch import load_file
 
-from limner.engine.adapters import WEIGHTS
+from limner.diffusion.options import LORA_FILE
 
 STEPS = 60
 
@@ -80,7 +80,7 @@ def done(process):
 
 
 def learnt(folder):
-    return {name: value.numpy().tobytes() for name, value in load_file(folder / WEIGHTS).items()}
+    return {name: value.numpy().tobytes() for name, value in load_file(folder / LORA_FILE).items()}
 
 
 def told(folder):
@@ -117,6 +117,7 @@ def test_killed_while_it_writes_a_checkpoint(home, tmp_path):
     import torch
 
     from limner.engine import checkpoint
+    from tiny import in_progress
 
     weight = torch.nn.Parameter(torch.zeros(3))
     optimiser = torch.optim.AdamW([weight])
@@ -132,7 +133,7 @@ def test_killed_while_it_writes_a_checkpoint(home, tmp_path):
 
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     step_to(1)
-    checkpoint.save_checkpoint(tmp_path, 1, {"w": weight}, optimiser, scaler, "a" * 64)
+    checkpoint.save_checkpoint(tmp_path, 1, in_progress({"w": weight}, optimiser, scaler, "a" * 64))
     writes = 0
     for allowed in range(100):
         folder = tmp_path / f"copy-{allowed}"
@@ -150,20 +151,20 @@ def test_killed_while_it_writes_a_checkpoint(home, tmp_path):
             return call
 
         step_to(1)
-        checkpoint.save_checkpoint(folder, 1, {"w": weight}, optimiser, scaler, "a" * 64)
+        checkpoint.save_checkpoint(folder, 1, in_progress({"w": weight}, optimiser, scaler, "a" * 64))
         step_to(2)
         with pytest.MonkeyPatch.context() as patch:
             for name in ("replace", "rename", "fsync", "mkdir"):
                 patch.setattr(os, name, guard(getattr(os, name)))
             patch.setattr(checkpoint, "save_file", guard(checkpoint.save_file))
             try:
-                checkpoint.save_checkpoint(folder, 2, {"w": weight}, optimiser, scaler, "a" * 64)
+                checkpoint.save_checkpoint(folder, 2, in_progress({"w": weight}, optimiser, scaler, "a" * 64))
                 finished = True
             except Killed:
                 finished = False
         newest = checkpoint.checkpoints(folder)[-1]
         found = torch.zeros(3)
-        step = checkpoint.load_checkpoint(newest, {"w": found}, optimiser, scaler, "a" * 64)
+        step = checkpoint.load_checkpoint(newest, in_progress({"w": found}, optimiser, scaler, "a" * 64))
         assert found.tolist() == [step] * 3
         writes += 1
         if finished:
@@ -185,7 +186,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_tells_how_to_go_on(start, tmp_path):
     assert "a checkpoint is kept" in lines[0]
     assert lines[1].startswith("limner: to go on: limner train ") and lines[1].endswith("--resume")
     _, err = done(start("home", "rex", "--resume", every="1000"))
-    assert "going on from step" in err and (tmp_path / "rex" / WEIGHTS).is_file()
+    assert "going on from step" in err and (tmp_path / "rex" / LORA_FILE).is_file()
 
 
 def test_a_changed_request_is_not_resumed(start, tmp_path):

@@ -16,50 +16,18 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from limner import GenerateRequest, LimnerError, Studio, TrainRequest
+from limner import GenerateRequest, LimnerError, Studio
 from limner.core.events import Made, Notice, Progress, Stage
+from limner.diffusion.options import LORA_FILE
 from limner.engine import prior, train
-from limner.engine.adapters import WEIGHTS
 from limner.engine.examples import Examples
 from limner.engine.plan import make_plan
 from limner.families.sd import plugin as SD
 from limner.store.files import sha256_of
 
 
-@pytest.fixture
-def request_of(tiny_sd, painted, home):
-    """A training request of a few steps; keywords overrule."""
-
-    def make(**fields):
-        plain = {"data": str(painted), "class_word": "dog", "model": str(tiny_sd), "steps": 4, "batch": 2}
-        plain |= {
-            "class_pictures": 3,
-            "options": {"rank": 4},
-            "learning_rate": 1e-2,
-            "checkpoint_every": 2,
-            "held_out": 1,
-        }
-        if not fields.get("prior", True):
-            del plain["class_pictures"]
-        return TrainRequest(**{**plain, **fields})
-
-    return make
-
-
-@pytest.fixture
-def learn(request_of, tmp_path):
-    """Train, and return the adapter folder and the events."""
-
-    def run(out="rex", studio=None, **fields):
-        events = []
-        (studio or Studio()).run(request_of(**fields), tmp_path / out, listener=events.append)
-        return tmp_path / out, events
-
-    return run
-
-
 def tensors(folder):
-    return {name: value.numpy().tobytes() for name, value in load_file(folder / WEIGHTS).items()}
+    return {name: value.numpy().tobytes() for name, value in load_file(folder / LORA_FILE).items()}
 
 
 def metrics(folder):
@@ -69,13 +37,13 @@ def metrics(folder):
 
 
 def header(folder):
-    with safe_open(folder / WEIGHTS, framework="pt") as file:
+    with safe_open(folder / LORA_FILE, framework="pt") as file:
         return file.metadata()
 
 
 def test_leaves_an_adapter_folder(learn, painted, tiny_sd):
     folder, events = learn(identifier="zwx")
-    assert {path.name for path in folder.iterdir()} >= {WEIGHTS, "README.md", "metrics.jsonl"}
+    assert {path.name for path in folder.iterdir()} >= {LORA_FILE, "README.md", "metrics.jsonl"}
     assert not list(folder.glob("checkpoint*"))
     facts = json.loads(header(folder)["limner"])
     assert facts["trigger_words"] == ["zwx"]
@@ -84,7 +52,7 @@ def test_leaves_an_adapter_folder(learn, painted, tiny_sd):
     assert facts["base"]["reference"] == str(tiny_sd) and len(facts["base"]["fingerprint"]) == 64
     assert facts["licence"] and facts["method"] == "lora" and facts["version"]
     made = [event for event in events if isinstance(event, Made) and event.what == "adapter"]
-    assert [(event.path, event.sha256) for event in made] == [(str(folder), sha256_of(folder / WEIGHTS))]
+    assert [(event.path, event.sha256) for event in made] == [(str(folder), sha256_of(folder / LORA_FILE))]
     assert made[0].details["say"] == "a photo of zwx dog"
 
 
@@ -132,7 +100,7 @@ def test_watches_a_held_out_picture(learn):
 )
 def test_pictures_are_held_out_where_there_are_enough(request_of, pictures, asked, kept):
     scan = SimpleNamespace(photographs=[None] * pictures)
-    assert make_plan(request_of(held_out=asked), scan, dict(SD.facts.defaults), 64).held_out == kept
+    assert make_plan(request_of(held_out=asked), scan, SD.facts, 64).held_out == kept
 
 
 def test_few_pictures_are_all_trained_on(learn, painted, tmp_path):
@@ -174,7 +142,7 @@ def test_the_defaults_of_a_model_reach_the_method(learn, monkeypatch):
 
     family = Model.defaults.fget
     monkeypatch.setattr(Model, "defaults", property(lambda self: {**family(self), "rank": 2, "targets": "all"}))
-    learnt = load_file(learn(options={})[0] / WEIGHTS)
+    learnt = load_file(learn(options={})[0] / LORA_FILE)
     down = [name for name in learnt if name.endswith("conv1.lora_A.weight")]
     assert down and all(learnt[name].shape[0] == 2 for name in down)
 
@@ -238,13 +206,13 @@ def test_class_pictures_show_what_the_captions_say(learn, painted, monkeypatch, 
     second.with_suffix(".txt").write_text("a photo of a risksome dog")
     third.with_suffix(".txt").write_text("Sks on the beach")
     asked = []
-    real = prior.paint
+    real = prior.conditioning
 
-    def looking(pipeline, conditioning, seeds, **options):
-        asked.extend(conditioning["prompt"])
-        return real(pipeline, conditioning, seeds, **options)
+    def looking(family, components, prompts):
+        asked.extend(prompts)
+        return real(family, components, prompts)
 
-    monkeypatch.setattr(prior, "paint", looking)
+    monkeypatch.setattr(prior, "conditioning", looking)
     encoded = []
     encode = train.encode
     monkeypatch.setattr(train, "encode", lambda *given, **more: encoded.append(encode(*given, **more)) or encoded[-1])
@@ -268,7 +236,7 @@ def test_a_caption_that_is_too_long_for_the_model_is_told(learn, painted, tmp_pa
 
 def test_an_untold_picture_gets_the_empty_caption():
     text = {"prompt_embeds": torch.arange(3.0)[:, None]}
-    examples = Examples(torch.zeros(2, 1, 1, 1, 1), ("a", "b", ""), text, (1, 0))
+    examples = Examples(torch.zeros(2, 1, 1, 1, 1), ("a", "b", ""), text, (1, 0), torch.zeros(2, 6))
     assert examples.rows_for([0, 1, 0]) == [1, 0, 1]
     assert examples.rows_for([0, 1, 0], [True, False, False]) == [2, 0, 1]
     assert examples.text_of([2, 0])["prompt_embeds"].flatten().tolist() == [2, 0]
@@ -278,8 +246,8 @@ def test_flip_gives_two_views(learn, monkeypatch):
     shapes = {}
     real = train.encode
 
-    def looking(family, components, pixels, captions, flip, rng, **more):
-        examples = real(family, components, pixels, captions, flip, rng, **more)
+    def looking(family, components, pictures, captions, flip, *more, **named):
+        examples = real(family, components, pictures, captions, flip, *more, **named)
         shapes.setdefault(flip, []).append(tuple(examples.latents.shape[:2]))
         return examples
 
@@ -359,9 +327,9 @@ def scaling(monkeypatch):
 
 
 def test_a_scaled_loss_learns_the_same(learn, scaling):
-    plain = load_file(learn(out="plain", precision="fp32")[0] / WEIGHTS)
+    plain = load_file(learn(out="plain", precision="fp32")[0] / LORA_FILE)
     scaling(2.0**10)
-    scaled = load_file(learn(out="scaled", precision="fp32")[0] / WEIGHTS)
+    scaled = load_file(learn(out="scaled", precision="fp32")[0] / LORA_FILE)
     assert all(np.allclose(plain[name], scaled[name], atol=1e-5) for name in plain)
 
 
@@ -381,7 +349,7 @@ def test_a_preview_that_fails_does_not_end_the_run(learn, monkeypatch):
 
     monkeypatch.setattr(Previews, "paint", fail)
     folder, events = learn(preview_every=2)
-    assert (folder / WEIGHTS).is_file()
+    assert (folder / LORA_FILE).is_file()
     assert [event.text[:20] for event in events if isinstance(event, Notice) and event.level == "warning"] == [
         "no preview of step 2",
         "no preview of step 4",
@@ -459,7 +427,7 @@ def test_only_a_run_of_the_same_request_is_resumed(request_of, tmp_path):
     with pytest.raises(LimnerError, match="no interrupted run of this request"):
         studio.run(request_of(steps=41, prior=False), tmp_path / "rex", resume=True)
     run = studio.run(request_of(steps=40, prior=False), resume=True)
-    assert Path(run.out) == tmp_path / "rex" and (tmp_path / "rex" / WEIGHTS).is_file()
+    assert Path(run.out) == tmp_path / "rex" and (tmp_path / "rex" / LORA_FILE).is_file()
     whole = studio.run(request_of(steps=40, prior=False), tmp_path / "whole")
     assert tensors(tmp_path / "rex") == tensors(Path(whole.out))
 
@@ -495,17 +463,18 @@ def test_a_checkpoint_of_another_request_is_refused(tmp_path):
     import torch
 
     from limner.engine.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+    from tiny import in_progress
 
     weight = torch.nn.Parameter(torch.ones(3))
     optimiser, scaler = torch.optim.AdamW([weight]), torch.amp.GradScaler("cpu", init_scale=8.0)
     for step in (1, 2, 3):
-        save_checkpoint(tmp_path, step, {"w": weight}, optimiser, scaler, "a" * 64)
+        save_checkpoint(tmp_path, step, in_progress({"w": weight}, optimiser, scaler, "a" * 64))
     (tmp_path / "checkpoint-00000009.partial").mkdir()
     assert [path.name[-1] for path in checkpoints(tmp_path)] == ["2", "3"]
     with pytest.raises(LimnerError, match="belongs to another request"):
-        load_checkpoint(checkpoints(tmp_path)[-1], {"w": weight}, optimiser, scaler, "b" * 64)
+        load_checkpoint(checkpoints(tmp_path)[-1], in_progress({"w": weight}, optimiser, scaler, "b" * 64))
     other = torch.amp.GradScaler("cpu")
-    assert load_checkpoint(checkpoints(tmp_path)[-1], {"w": weight}, optimiser, other, "a" * 64) == 3
+    assert load_checkpoint(checkpoints(tmp_path)[-1], in_progress({"w": weight}, optimiser, other, "a" * 64)) == 3
     assert other.get_scale() == 8.0
 
 
@@ -526,7 +495,7 @@ def test_the_text_encoder_learns_when_asked(learn, request_of, tiny_sd, tmp_path
     stock = StableDiffusionPipeline.from_pretrained(tiny_sd, safety_checker=None)
     stock.set_progress_bar_config(disable=True)
     base = stock.text_encoder(torch.arange(8)[None])[0]
-    stock.load_lora_weights(str(folder), weight_name=WEIGHTS)
+    stock.load_lora_weights(str(folder), weight_name=LORA_FILE)
     assert not torch.equal(base, stock.text_encoder(torch.arange(8)[None])[0])
     rng = torch.Generator().manual_seed(42)
     theirs = stock(request.prompt, num_inference_steps=2, guidance_scale=5.0, generator=rng).images[0]

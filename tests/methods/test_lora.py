@@ -10,8 +10,9 @@ from safetensors import safe_open
 
 from limner import registry
 from limner.core.errors import LimnerError
+from limner.core.protocols import Batch, Subject
+from limner.diffusion.options import LORA_FILE
 from limner.engine.adapters import adapters_on, open_adapter
-from limner.methods.lora import Options
 
 LORA = registry.methods.get("lora")
 SD = registry.families.get("sd")
@@ -23,7 +24,7 @@ def components(tiny_sd):
 
 
 def attach(components, **options):
-    return LORA.attach(components, SD.facts, Options(**options), 1)
+    return LORA.attach(components, SD.facts, LORA.Options(**options), Subject("sks", "dog"), 1)
 
 
 @pytest.mark.parametrize(("rank", "alpha"), [(4, 2.0), (2, 8.0)])
@@ -47,8 +48,7 @@ def test_stock_diffusers_honours_alpha(components, tiny_sd, tmp_path):
     from diffusers import StableDiffusionPipeline
 
     trainable = attach(components, rank=4, alpha=2.0)
-    path = tmp_path / "rex.safetensors"
-    LORA.save(trainable, path, {})
+    path = LORA.save(trainable, tmp_path, {}, lambda: None)
     with safe_open(path, framework="pt") as file:
         header = file.metadata()
         names = list(file.keys())
@@ -65,7 +65,7 @@ def test_presets_grow(components):
     counts = []
     for targets in ("attention", "transformer", "all"):
         trainable = attach(components, targets=targets, rank=2)
-        counts.append(len(trainable.parameters()))
+        counts.append(len(trainable.state()))
         trainable.detach()
     assert counts == sorted(set(counts))
 
@@ -84,7 +84,7 @@ def test_an_unknown_ending_gives_the_nearest(components):
 @pytest.mark.parametrize("options", [{"rank": 0}, {"rank": 2000}, {"alpha": 0}, {"alpha": float("nan")}, {"ranks": 4}])
 def test_bad_options_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
-        Options(**options)
+        LORA.Options(**options)
 
 
 @pytest.mark.parametrize("targets", [",", " , "])
@@ -100,8 +100,8 @@ def test_every_learnt_layer_acts_when_painting(components, tiny_sd, tmp_path, pr
     def loss(parts):
         latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
         with torch.no_grad():
-            text = {name: value.expand(2, -1, -1) for name, value in SD.encode_text(parts, ["a dog"]).items()}
-            return SD.loss(parts, latents, text, torch.Generator().manual_seed(2))
+            batch = Batch(latents, SD.encode_text(parts, ["a dog"] * 2))
+            return SD.loss(parts, batch, SD.draw(parts, latents.shape, torch.Generator().manual_seed(2)))
 
     base = loss(components)
     trainable = attach(components, targets=preset, rank=4)
@@ -111,9 +111,9 @@ def test_every_learnt_layer_acts_when_painting(components, tiny_sd, tmp_path, pr
             if ".lora_B" in name:
                 tensor.normal_(std=0.1, generator=generator)
     taught = loss(components)
-    LORA.save(trainable, tmp_path / "rex.safetensors", {})
+    LORA.save(trainable, tmp_path, {}, lambda: None)
     fresh = SD.load(str(tiny_sd), torch.float32, torch.device("cpu"))
-    with adapters_on(SD.pipeline(fresh, "text2image"), [open_adapter(str(tmp_path / "rex.safetensors"))], [1]):
+    with adapters_on(SD.pipeline(fresh, "text2image"), SD.facts, [open_adapter(str(tmp_path / LORA_FILE))], [1]):
         painted = loss(fresh)
     assert not torch.allclose(base, taught, rtol=1e-3)
     assert torch.allclose(painted, taught, rtol=1e-3)
@@ -127,7 +127,7 @@ def test_text_encoders_are_left_as_they_were(components):
         named = {name.split(".")[0] for name in trainable.state()}
         assert named == {"unet", "text_encoder"}
         with torch.no_grad():
-            for parameter in trainable.parameters():
+            for parameter in trainable.state().values():
                 parameter.normal_()
         trainable.detach()
         after = encoder.state_dict()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,16 +32,23 @@ class Facts:
     """What a family is, whatever the weights.
 
     pipelines: diffusers pipeline classes whose folders belong to this family.
+    denoiser: name of the part that denoises, and of its folder: "unet" or "transformer".
     multiple: sides in pixels must be divisible by it.
     lora_targets: preset name -> name endings of the layers that a LoRA attaches to.
+    embeddings: the text encoders that can learn a new word: the name in files of such words ("" for the word's own),
+    and the parts that are the tokenizer and the encoder. objective: names of `Objective` fields that mean something to
+    its loss.
     defaults: values for request fields that are left open: `denoising_steps`, `guidance` and, where it is not 0,
     `guidance_rescale` of a GenerateRequest; `steps`, `batch`, `learning_rate`, `class_pictures`, `prior_target`
     and `prior_dropout` of a TrainRequest; `rank` and `targets` of LoRA.
     """
 
     pipelines: tuple[str, ...]
+    denoiser: str
     multiple: int
     lora_targets: Mapping[str, tuple[str, ...]]
+    embeddings: tuple[tuple[str, str, str], ...]
+    objective: frozenset[str]
     defaults: Mapping[str, Any]
 
 
@@ -51,19 +58,63 @@ class Components:
 
     denoiser: the UNet or transformer. parts: every part by its diffusers name ("unet", "vae", "text_encoder" ...).
     denoiser_name: key of the denoiser in `parts`. architecture: as the modelspec standard names it;
-    base_version: as kohya's `ss_base_model_version` does. dtype: that the weights were loaded in.
+    base_version: as kohya's `ss_base_model_version` does. side: of the pictures that it was made for, in pixels.
+    dtype: that the weights were loaded in.
     """
 
     parts: dict[str, Any]
     denoiser_name: str
     architecture: str
     base_version: str
+    side: int
     dtype: torch.dtype
     device: torch.device
 
     @property
     def denoiser(self) -> torch.nn.Module:
         return self.parts[self.denoiser_name]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pictures that a loss is taken of, and what is told of each; rows stand in the same order.
+
+    latents: (n, c, h, w). text: by `Family.encode_text`'s names. frames: (n, 6) in pixels, the photograph's height and
+    width, where the crop's top left corner was (row, column), the crop's height and width; None for whole pictures.
+    mask: (n, 1, h, w) from 0 to 1, how much each place counts; None for all alike.
+    """
+
+    latents: torch.Tensor
+    text: Mapping[str, torch.Tensor]
+    frames: torch.Tensor | None = None
+    mask: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What is random in a batch's loss. noise: like the latents. timesteps: (n,), from 0 (clean) to 1000 (noise)."""
+
+    noise: torch.Tensor
+    timesteps: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """How a loss is drawn and weighted; as it stands, plainly.
+
+    min_snr_gamma: gamma of Hang et al. 2023 (arXiv 2303.09556). noise_offset: standard deviation of what is added to
+    each channel's noise as a whole. timestep_sampling: a way to draw times by name, None for the family's own.
+    """
+
+    min_snr_gamma: float | None = None
+    noise_offset: float | None = None
+    timestep_sampling: str | None = None
+
+
+PLAIN = Objective()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +127,22 @@ class Teacher:
 
     text: Mapping[str, torch.Tensor]
     untaught: Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The words that a training run is about: a made-up one for the subject, and what the subject is."""
+
+    identifier: str
+    class_word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A saved file and how strongly it acts."""
+
+    file: Path
+    weight: float
 
 
 @runtime_checkable
@@ -94,23 +161,34 @@ class Family(Protocol):
         ...
 
     def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:
-        """Prompts -> tensors whose first axis is the prompt, in the pipeline's own argument names."""
+        """Prompts -> what conditions the denoiser, by names of the family's own; the first axis is the prompt."""
+        ...
+
+    def conditioning(
+        self, components: Components, prompts: Sequence[str], negatives: Sequence[str]
+    ) -> Mapping[str, Sequence[Any] | torch.Tensor]:
+        """Prompts, and for each what to keep out of the picture or "", as arguments of the pipeline, a row for each."""
         ...
 
     def encode_images(self, components: Components, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """Pixels (n, 3, h, w) from -1 to 1 -> scaled latents (n, c, h/8, w/8)."""
+        """Pixels (n, 3, h, w) from -1 to 1 -> latents (n, c, h', w') as the denoiser takes them, in fp32."""
+        ...
+
+    def draw(
+        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
+    ) -> Draw:
+        """Noise and times for latents of a shape (n, c, h, w), from a CPU generator."""
         ...
 
     def loss(
         self,
         components: Components,
-        latents: torch.Tensor,
-        text: Mapping[str, torch.Tensor],
-        rng: torch.Generator,
-        min_snr_gamma: float | None = None,
+        batch: Batch,
+        draw: Draw,
+        objective: Objective = PLAIN,
         teacher: Teacher | None = None,
     ) -> torch.Tensor:
-        """Denoising loss of each sample, (n,), with time steps and noise drawn from `rng`.
+        """Denoising loss of each sample, (n,), in fp32.
 
         The last samples, as many as the teacher has text for, are compared with what it predicts at the same noise, and
         not with the noise.
@@ -121,10 +199,16 @@ class Family(Protocol):
 class Trainable(Protocol):
     """What a method attached to a model: the tensors that learn."""
 
-    def parameters(self) -> list[torch.nn.Parameter]: ...
+    def groups(self) -> Mapping[str, list[torch.nn.Parameter]]:
+        """The tensors that learn, by what they belong to, which may have learning rates apart: "denoiser", "text"."""
+        ...
 
     def state(self) -> dict[str, torch.Tensor]:
         """The learnt tensors by name, as references, not copies."""
+        ...
+
+    def train(self, on: bool) -> None:
+        """Whether what is random in learning, such as dropout, acts; at first it does not."""
         ...
 
     def untaught(self) -> AbstractContextManager[None]:
@@ -138,22 +222,46 @@ class Trainable(Protocol):
 
 @runtime_checkable
 class Method(Protocol):
-    """One way to learn."""
+    """One way to learn.
+
+    makes: "adapter", which acts on its base model, or "model", which takes its place. file: the name of the file by
+    which a folder that it saved is known.
+    """
 
     Options: type[BaseModel]
+    makes: str
+    file: str
 
     def teaches_text(self, options: Any) -> bool:
         """Whether text encoders learn too, so that captions must be encoded anew at every step."""
         ...
 
-    def attach(self, components: Components, facts: Facts, options: Any, seed: int) -> Trainable:
+    def check(self, facts: Facts, options: Any) -> None:
+        """Raise LimnerError where a family has no place for what would be attached."""
+        ...
+
+    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Trainable:
         """Add fresh trainable tensors that at first change nothing."""
         ...
 
-    def save(self, trainable: Trainable, path: Path, header: Mapping[str, str]) -> None:
-        """Write the learnt tensors as one safetensors file that stock diffusers reads."""
+    def save(self, trainable: Trainable, folder: Path, header: Mapping[str, str], base: Callable[[], Any]) -> Path:
+        """Write what was learnt as files that stock diffusers reads, and return the one that holds the header.
+
+        base: loads the base model anew, as a stock pipeline, for whoever saves all of it.
+        """
         ...
 
-    def load(self, pipeline: Any, path: Path, name: str) -> None:
-        """Put a saved file onto a pipeline under an adapter name."""
+    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+        """Lines of Python that load a saved folder of this name with stock diffusers into `pipeline`.
+
+        base: an expression for where the base model is.
+        """
+        ...
+
+    def recognises(self, names: Collection[str]) -> bool:
+        """Whether a file whose tensors have these names holds what this method learns, whoever wrote it."""
+        ...
+
+    def applied(self, pipeline: Any, facts: Facts, uses: Sequence[Use]) -> AbstractContextManager[None]:
+        """While it is open, saved files act on a pipeline; afterwards it is as it was, to the bit."""
         ...

@@ -21,6 +21,9 @@ FEW = 3
 CAPTION_CAP = 2000
 """The longest caption that is read, in characters; a text encoder takes some 75 words."""
 
+MASKS = "masks"
+"""The folder beside the pictures that holds their masks."""
+
 _BESIDE = frozenset(
     (
         ".txt",
@@ -50,13 +53,16 @@ _BESIDE = frozenset(
 class Photograph:
     """A readable picture file; `sha256` is of its bytes, `size` is (width, height) in pixels, upright.
 
-    caption: what a text file of the same name beside it says ("01.txt" beside "01.jpg").
+    caption: what a text file of the same name beside it says ("01.txt" beside "01.jpg"). mask: a picture of the same
+    name in the folder "masks" beside it, white where the subject is, and mask_sha256 the hash of that.
     """
 
     path: Path
     sha256: str
     size: tuple[int, int]
     caption: str | None = None
+    mask: Path | None = None
+    mask_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +74,11 @@ class Scan:
 
     @cached_property
     def digest(self) -> str:
-        """The dataset's hash: SHA-256 over the sorted hashes of the pictures, each with its caption, one to a line."""
-        lines = (" ".join((photo.sha256, photo.caption or "")).strip() for photo in self.photographs)
+        """The dataset's hash: SHA-256 over the sorted hashes of the pictures, one to a line, each with its caption and
+        the hash of its mask.
+        """
+        told = ((photo.sha256, photo.caption or "", photo.mask_sha256 or "") for photo in self.photographs)
+        lines = (" ".join(facts).strip() for facts in told)
         return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
     @property
@@ -104,7 +113,7 @@ def _entries(folder: Path) -> tuple[list[Path], list[str]]:
     for entry in _listed(folder):
         suffix = entry.suffix.lower()
         if entry.is_dir():
-            skipped += _folder_notice(entry)
+            skipped += _folder_notice(entry) if entry.name != MASKS else []
         elif suffix in SUFFIXES:
             pictures.append(entry)
         elif suffix not in _BESIDE:
@@ -158,7 +167,17 @@ def _attempt(path: Path) -> Photograph | LimnerError:
 def _photograph(path: Path) -> Photograph:
     """Read and decode one picture file; raises LimnerError."""
     data = read_file(path)
-    return Photograph(path, hashlib.sha256(data).hexdigest(), decode(data, path).size, _caption(path))
+    mask = next(
+        (mask for suffix in sorted(SUFFIXES) if (mask := path.parent / MASKS / (path.stem + suffix)).exists()), None
+    )
+    return Photograph(
+        path,
+        hashlib.sha256(data).hexdigest(),
+        decode(data, path).size,
+        _caption(path),
+        mask,
+        hashlib.sha256(read_file(mask)).hexdigest() if mask else None,
+    )
 
 
 def _caption(picture: Path) -> str | None:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import DDPMScheduler
 
-from ..core.protocols import Teacher
+from ..core.protocols import Batch, Draw, Objective, Teacher
 
 Predict = Callable[[torch.Tensor, torch.Tensor, Mapping[str, torch.Tensor]], torch.Tensor]
 
@@ -47,49 +47,49 @@ def target(schedule: DDPMScheduler, clean: torch.Tensor, noise: torch.Tensor, ti
     raise ValueError(f"prediction type {kind!r} is not one that this family learns")
 
 
-def draw(latents: torch.Tensor, steps: int, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Noise like the latents and timesteps (n,), uniform over the schedule, from a CPU generator."""
-    noise = torch.randn(latents.shape, generator=rng, dtype=torch.float32)
-    timesteps = torch.randint(steps, (len(latents),), generator=rng)
-    return noise.to(latents.device, latents.dtype), timesteps.to(latents.device)
+def draw(shape: torch.Size, steps: int, rng: torch.Generator, objective: Objective) -> Draw:
+    """Noise of a shape (n, c, h, w) and timesteps (n,), uniform over the schedule, from a CPU generator."""
+    noise = torch.randn(shape, generator=rng, dtype=torch.float32)
+    timesteps = torch.randint(steps, shape[:1], generator=rng)
+    if objective.noise_offset:
+        noise += objective.noise_offset * torch.randn((*shape[:2], 1, 1), generator=rng)
+    return Draw(noise, timesteps)
 
 
 def denoising_loss(
-    predict: Predict,
-    scheduler: Any,
-    latents: torch.Tensor,
-    text: Mapping[str, torch.Tensor],
-    rng: torch.Generator,
-    min_snr_gamma: float | None,
-    teacher: Teacher | None,
+    predict: Predict, scheduler: Any, batch: Batch, draw: Draw, objective: Objective, teacher: Teacher | None
 ) -> torch.Tensor:
-    """Loss of each sample, (n,): noise the latents, predict from what is noisy, time steps and text, compare.
-
-    The last samples, as many as the teacher has text for, are compared with its own prediction, which has no noise of
-    its own and so needs far fewer steps to say the same (knowledge distillation, Hinton et al. 2015, arXiv 1503.02531).
-    """
-    schedule = schedule_of(scheduler)
-    noise, timesteps = draw(latents, schedule.config["num_train_timesteps"], rng)
-    noisy = schedule.add_noise(latents, noise, timesteps)  # type: ignore[arg-type]
-    wanted = target(schedule, latents, noise, timesteps)
-    if teacher is not None:
-        taught = slice(-len(next(iter(teacher.text.values()))), None)
-        with torch.no_grad(), teacher.untaught():
-            said = predict(noisy[taught], timesteps[taught], teacher.text)
-        wanted[taught] = said.to(wanted.dtype)
-    return weighted_error(predict(noisy, timesteps, text), wanted, schedule, timesteps, min_snr_gamma)
-
-
-def weighted_error(
-    predicted: torch.Tensor,
-    wanted: torch.Tensor,
-    schedule: DDPMScheduler,
-    timesteps: torch.Tensor,
-    min_snr_gamma: float | None,
-) -> torch.Tensor:
-    """Mean squared error of each sample, (n,), in fp32, weighted by min-SNR when a gamma is given."""
-    error = F.mse_loss(predicted.float(), wanted.float(), reduction="none").flatten(1).mean(1)
-    if min_snr_gamma is None:
-        return error
+    """Loss of each sample, (n,): noise the latents, predict from what is noisy, time steps and text, compare."""
+    schedule, clean = schedule_of(scheduler), batch.latents
+    noise, timesteps = draw.noise.to(clean), draw.timesteps.to(clean.device)
+    noisy = schedule.add_noise(clean, noise, timesteps)  # type: ignore[arg-type]
+    wanted = taught(predict, target(schedule, clean, noise, timesteps), noisy, timesteps, teacher)
+    errors = masked_error(predict(noisy, timesteps, batch.text), wanted, batch.mask)
+    if objective.min_snr_gamma is None:
+        return errors
     snr = signal_to_noise(schedule.alphas_cumprod, timesteps)
-    return error * min_snr_weight(snr, min_snr_gamma, schedule.config["prediction_type"])
+    return errors * min_snr_weight(snr, objective.min_snr_gamma, schedule.config["prediction_type"])
+
+
+def taught(
+    predict: Predict, wanted: torch.Tensor, noisy: torch.Tensor, timesteps: torch.Tensor, teacher: Teacher | None
+) -> torch.Tensor:
+    """What should be predicted, of the last samples, as many as the teacher has text for, as the teacher predicts it.
+
+    That has no noise of its own and so needs far fewer steps to say the same (knowledge distillation, Hinton et al.
+    2015, arXiv 1503.02531).
+    """
+    if teacher is None:
+        return wanted
+    count = len(next(iter(teacher.text.values())))
+    with torch.no_grad(), teacher.untaught():
+        said = predict(noisy[-count:], timesteps[-count:], teacher.text)
+    return torch.cat([wanted[:-count], said.to(wanted.dtype)])
+
+
+def masked_error(predicted: torch.Tensor, wanted: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Mean squared error of each sample, (n,), in fp32; with a mask (n, 1, h, w), the mean over what it holds."""
+    errors = F.mse_loss(predicted.float(), wanted.float(), reduction="none")
+    if mask is not None:
+        errors = errors * (mask / mask.mean((1, 2, 3), keepdim=True)).to(errors)
+    return errors.flatten(1).mean(1)

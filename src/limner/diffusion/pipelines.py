@@ -23,3 +23,10 @@ def load_pipeline(kind: Any, location: str, dtype: torch.dtype, **options: Any) 
             if not any(text in str(error) for text in _NO_SUCH_FILES):
                 raise
     return kind.from_pretrained(location, **options)
+
+
+def settle(parts: dict[str, Any], device: torch.device) -> None:
+    """Freeze the networks among a pipeline's parts and move them to the device."""
+    for part in parts.values():
+        if isinstance(part, torch.nn.Module):
+            part.requires_grad_(False).eval().to(device)

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from .pipelines import settle
+
 
 def suit_device(parts: dict[str, Any], device: torch.device) -> None:
     """Move the networks to the device, in the memory layout and with the attention that are fastest there.
@@ -15,12 +17,17 @@ def suit_device(parts: dict[str, Any], device: torch.device) -> None:
     """
     from diffusers.models.attention_processor import AttnProcessor
 
+    settle(parts, device)
     for part in parts.values():
-        if not isinstance(part, torch.nn.Module):
-            continue
-        part.requires_grad_(False).eval().to(device)
         if device.type == "cpu" and "block_out_channels" in getattr(part, "config", {}):
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     unet = parts["unet"]
     if device.type == "cpu" and max(unet.config.block_out_channels) <= 320:
         unet.set_attn_processor(AttnProcessor())
+
+
+def native_side(parts: dict[str, Any]) -> int:
+    """Side in pixels that a UNet was made for; of one for oblong pictures, the shorter one."""
+    latent = parts["unet"].config.sample_size
+    side = latent if isinstance(latent, int) else min(latent)
+    return side * 2 ** (len(parts["vae"].config.block_out_channels) - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,35 +12,79 @@ from typing import Any
 from .. import registry
 from ..core.errors import LimnerError, unknown
 from ..core.events import Emit, Notice
+from ..core.protocols import Facts, Use
 from ..store.files import sha256_of
 from .models import Model
 
-WEIGHTS = "pytorch_lora_weights.safetensors"
 PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """An adapter file on disk. facts: what Limner wrote into its header, empty for other tools' files."""
+    """An adapter file on disk. method: what it was learnt by. facts: what Limner wrote into its header, empty for other
+    tools' files.
+    """
 
     file: Path
     sha256: str
     header: Mapping[str, str]
     facts: Mapping[str, Any]
+    method: str
 
     @property
     def name(self) -> str:
-        return self.file.parent.name if self.file.name == WEIGHTS else self.file.stem
+        return self.file.parent.name if self.file.name in _file_names() else self.file.stem
 
-    @property
-    def method(self) -> str:
-        return str(self.facts.get("method", "lora"))
+
+def _file_names() -> list[str]:
+    """The names that the ways to learn give to their files, those of the first plugins first."""
+    return list(dict.fromkeys(method.file for method in registry.methods.all().values()))
 
 
 def open_adapter(path: str) -> Adapter:
     """Find and check an adapter given as a folder or a .safetensors file; pickles are refused."""
+    file = _file_of(path)
+    header, names, facts = _read(file)
+    return Adapter(file.resolve(), sha256_of(file), header, facts, str(facts.get("method") or _method_of(file, names)))
+
+
+def facts_of(file: Path) -> Mapping[str, Any]:
+    """What Limner wrote of a result into the file by which it is known: safetensors' header, or JSON."""
+    if file.suffix == ".safetensors":
+        return _read(file)[2]
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LimnerError(f"{str(file)!r} cannot be read: {error}", "copy or train it again") from error
+    return told if isinstance(told, dict) else {}
+
+
+def _read(file: Path) -> tuple[Mapping[str, str], list[str], Mapping[str, Any]]:
+    """A safetensors file's header, the names of its tensors, and what Limner wrote into the header."""
     from safetensors import SafetensorError, safe_open
 
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            header, names = tensors.metadata() or {}, list(tensors.keys())
+        facts = json.loads(header.get("limner", "{}"))
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise LimnerError(f"adapter {str(file)!r} cannot be read: {error}", "copy or train it again") from error
+    return header, names, facts if isinstance(facts, dict) else {}
+
+
+def _method_of(file: Path, names: Sequence[str]) -> str:
+    """The way to learn that a file of another tool comes from, by the names of its tensors."""
+    method = next((name for name, method in registry.methods.all().items() if method.recognises(names)), None)
+    if method is None:
+        raise LimnerError(
+            f"{str(file)!r} is no adapter of a known kind: its first tensor is called {(names or ['nothing'])[0]!r}",
+            f"known kinds: {', '.join(registry.methods.names())}",
+        )
+    return method
+
+
+def _file_of(path: str) -> Path:
+    """The one safetensors file that a path means."""
     place = Path(path).expanduser()
     if not place.exists():
         siblings = (
@@ -51,7 +95,10 @@ def open_adapter(path: str) -> Adapter:
         raise unknown("adapter", path, siblings)
     file = place
     if place.is_dir():
-        found = [place / WEIGHTS] if (place / WEIGHTS).exists() else sorted(place.glob("*.safetensors"))
+        if (place / "model_index.json").exists():
+            raise LimnerError(f"{path!r} is a whole model, not an adapter", f"use --model {path}")
+        named = [place / name for name in _file_names() if (place / name).exists()]
+        found = named[:1] or sorted(place.glob("*.safetensors"))
         if not found:
             pickled = [p.name for p in place.iterdir() if p.suffix in PICKLES]
             if pickled:
@@ -71,13 +118,7 @@ def open_adapter(path: str) -> Adapter:
             f"adapter {str(file)!r} is a pickle file, which can run any code when it is opened",
             "use its safetensors version",
         )
-    try:
-        with safe_open(file, framework="pt") as tensors:
-            header = tensors.metadata() or {}
-        facts = json.loads(header.get("limner", "{}"))
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise LimnerError(f"adapter {str(file)!r} cannot be read: {error}", "copy or train it again") from error
-    return Adapter(file.resolve(), sha256_of(file), header, facts if isinstance(facts, dict) else {})
+    return file
 
 
 def check_base(adapter: Adapter, model: Model, architecture: str, emit: Emit) -> None:
@@ -102,30 +143,15 @@ def check_base(adapter: Adapter, model: Model, architecture: str, emit: Emit) ->
 
 
 @contextmanager
-def adapters_on(pipeline: Any, adapters: Sequence[Adapter], weights: Sequence[float]) -> Iterator[None]:
-    """Merge adapters into a pipeline's weights, so that painting costs nothing extra; afterwards put back the bits."""
-    import torch
-    from peft.tuners.tuners_utils import BaseTunerLayer
+def adapters_on(pipeline: Any, facts: Facts, adapters: Sequence[Adapter], weights: Sequence[float]) -> Iterator[None]:
+    """Let adapters act on a pipeline while it is open, whatever method taught each; afterwards put back the bits.
 
-    if not adapters:
+    facts: those of the pipeline's family.
+    """
+    uses: dict[str, list[Use]] = {}
+    for adapter, weight in zip(adapters, weights, strict=True):
+        uses.setdefault(adapter.method, []).append(Use(adapter.file, weight))
+    with ExitStack() as stack:
+        for method, theirs in uses.items():
+            stack.enter_context(registry.methods.get(method).applied(pipeline, facts, theirs))
         yield
-        return
-    kept: list[tuple[torch.nn.Parameter, torch.Tensor]] = []
-    names = [f"adapter_{i}" for i in range(len(adapters))]
-    try:
-        for adapter, name in zip(adapters, names, strict=True):
-            registry.methods.get(adapter.method).load(pipeline, adapter.file, name)
-        pipeline.set_adapters(names, list(weights))
-        for part in pipeline.components.values():
-            if isinstance(part, torch.nn.Module):
-                for module in part.modules():
-                    if isinstance(module, BaseTunerLayer):
-                        kept += [(p, p.detach().cpu().clone()) for p in module.get_base_layer().parameters()]
-        pipeline.fuse_lora(adapter_names=names)
-        pipeline.unload_lora_weights()
-        yield
-    finally:
-        pipeline.unload_lora_weights()
-        with torch.no_grad():
-            for parameter, original in kept:
-                parameter.copy_(original)

@@ -7,10 +7,15 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
-from ..core.protocols import Components
+from ..core.protocols import Components, Method, Subject
 from ..core.requests import TrainRequest
 from .models import Model
 from .plan import Plan
+
+INTRODUCTIONS = {
+    "adapter": "An adapter that teaches its base model one subject.",
+    "model": "A model that was taught one subject.",
+}
 
 
 def header(
@@ -53,7 +58,14 @@ def header(
 
 
 def model_card(
-    request: TrainRequest, plan: Plan, model: Model, dataset: str, pictures: int, name: str, loss: str
+    request: TrainRequest,
+    plan: Plan,
+    model: Model,
+    method: Method,
+    dataset: str,
+    pictures: int,
+    name: str,
+    loss: str,
 ) -> str:
     """README.md in the form that the Hugging Face hub reads."""
     prior = "off"
@@ -86,11 +98,10 @@ def model_card(
     if rescale := model.sampling["guidance_rescale"]:
         sampling += f"    guidance_rescale={rescale:g},\n"
     return (
-        f"{front}\n# {name}\n\nAn adapter that teaches its base model one subject.\n\n| | |\n|---|---|\n{table}\n\n"
+        f"{front}\n# {name}\n\n{INTRODUCTIONS[method.makes]}\n\n| | |\n|---|---|\n{table}\n\n"
         f"Pictures made with it are made by AI: label them so, and use them only as the licence of the base model and\n"
         f"the rights of whoever is in the training pictures allow.\n\n"
         f"```python\n{imports}from diffusers import DiffusionPipeline\n\n"
-        f"pipeline = DiffusionPipeline.from_pretrained({base})\n"
-        f'pipeline.load_lora_weights("{name}")\n'
+        f"{method.usage(name, base, model.family.facts, Subject(request.identifier, request.class_word))}\n"
         f"image = pipeline(\n    {json.dumps(request.instance_prompt)},\n{sampling}).images[0]\n```\n"
     )

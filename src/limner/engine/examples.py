@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from ..core.protocols import Components, Family
+from ..core.protocols import Batch, Components, Family
+from ..data.pixels import Pictures
 
 BATCH = 8
 
@@ -18,19 +20,24 @@ class Examples:
     """Pictures and captions, encoded.
 
     latents: (n, views, c, h, w), views being the picture and its mirror image. captions: m different ones, told by the
-    tensors (m, ...) of `text`. told: which of them belongs to each picture.
+    tensors (m, ...) of `text`. told: which of them belongs to each picture. frames: (n, 6), as a Batch has them.
+    masks: (n, views, 1, h, w) or None.
     """
 
     latents: torch.Tensor
     captions: tuple[str, ...]
     text: Mapping[str, torch.Tensor]
     told: tuple[int, ...]
+    frames: torch.Tensor
+    masks: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.latents)
 
-    def pick(self, indices: list[int], views: list[int]) -> torch.Tensor:
-        return self.latents[indices, views]
+    def batch(self, indices: list[int], views: list[int], text: Mapping[str, torch.Tensor]) -> Batch:
+        """Some pictures, each in one of its views, told by `text`."""
+        masks = None if self.masks is None else self.masks[indices, views]
+        return Batch(self.latents[indices, views], text, self.frames[indices], masks)
 
     def rows_for(self, indices: list[int], untold: list[bool] | None = None) -> list[int]:
         """Which captions tell some pictures; where `untold` says so the empty one, which must be among them."""
@@ -48,21 +55,31 @@ class Examples:
 def encode(
     family: Family,
     components: Components,
-    pixels: np.ndarray,
+    pictures: Pictures,
     captions: Sequence[str],
     flip: bool,
     rng: torch.Generator,
     besides: Sequence[str] = (),
 ) -> Examples:
-    """Encode pictures (n, h, w, 3) uint8 with a caption for each, and captions besides that stand for no picture."""
-    views = [pixels, pixels[:, :, ::-1]] if flip else [pixels]
-    encoded = []
-    for view in views:
-        parts = []
-        for start in range(0, len(view), BATCH):
-            part = torch.from_numpy(np.ascontiguousarray(view[start : start + BATCH])).permute(0, 3, 1, 2)
-            parts.append(family.encode_images(components, part.float() / 127.5 - 1, rng))
-        encoded.append(torch.cat(parts))
+    """Encode pictures with a caption for each, and captions besides that stand for no picture."""
+    views = [pictures, pictures.mirrored()] if flip else [pictures]
+    latents = torch.stack([_latents(family, components, view.pixels, rng) for view in views], dim=1)
+    masks = None
+    if pictures.masks is not None:
+        shown = [torch.from_numpy(np.ascontiguousarray(view.masks)).float() / 255 for view in views]
+        masks = torch.stack(
+            [F.adaptive_avg_pool2d(mask[:, None], (latents.shape[3], latents.shape[4])) for mask in shown], dim=1
+        )
+        masks = masks.to(latents.device)
     known = tuple(dict.fromkeys((*captions, *besides)))
     text = dict(family.encode_text(components, known))
-    return Examples(torch.stack(encoded, dim=1), known, text, tuple(known.index(caption) for caption in captions))
+    told = tuple(known.index(caption) for caption in captions)
+    return Examples(latents, known, text, told, torch.from_numpy(pictures.frames).to(latents.device), masks)
+
+
+def _latents(family: Family, components: Components, pixels: np.ndarray, rng: torch.Generator) -> torch.Tensor:
+    parts = []
+    for start in range(0, len(pixels), BATCH):
+        part = torch.from_numpy(np.ascontiguousarray(pixels[start : start + BATCH])).permute(0, 3, 1, 2)
+        parts.append(family.encode_images(components, part.float() / 127.5 - 1, rng))
+    return torch.cat(parts)

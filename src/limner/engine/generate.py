@@ -13,6 +13,7 @@ from ..core.workspace import Workspace
 from ..store.files import sha256_of, write_numbered
 from . import models
 from .adapters import adapters_on, check_base, open_adapter
+from .conditioning import conditioning
 from .devices import memory_told, pick_device, pick_dtype
 from .labels import Label, write_png
 from .painting import paint
@@ -40,12 +41,14 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
         components = models.load(model, dtype, device)
     for adapter in adapters:
         check_base(adapter, model, components.architecture, emit)
-    native = models.native_size(components)
-    height, width = request.height or native, request.width or native
+    height, width = request.height or components.side, request.width or components.side
     pipeline = model.family.pipeline(components, "text2image")
     apply_scheduler(pipeline, request.scheduler)
     tell_truncation(components.parts, "prompt", request.prompt, emit)
-    with memory_told(LESS_MEMORY), adapters_on(pipeline, adapters, [use.weight for use in request.adapter]):
+    with (
+        memory_told(LESS_MEMORY),
+        adapters_on(pipeline, model.family.facts, adapters, [use.weight for use in request.adapter]),
+    ):
         emit(Stage(name="painting", total=request.count * sampling["steps"]))
 
         def on_step(done: int) -> None:
@@ -55,7 +58,7 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
         seeds = [request.seed + i for i in range(request.count)]
         pictures = paint(
             pipeline,
-            {"prompt": request.prompt, "negative_prompt": request.negative_prompt or None},
+            conditioning(model.family, components, [request.prompt], request.negative_prompt),
             seeds,
             **sampling,
             height=height,

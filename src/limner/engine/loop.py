@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 
 from ..core.errors import LimnerError
-from ..core.protocols import Components, Family, Teacher, Trainable
+from ..core.protocols import Batch, Components, Draw, Family, Teacher, Trainable
 from ..core.requests import TrainRequest
+from .average import Average
 from .examples import Examples
 from .plan import Plan
 
@@ -53,15 +54,25 @@ class Loop:
     def __post_init__(self) -> None:
         # fp16 gradients underflow unless the loss is scaled up (Micikevicius et al. 2017); else this does nothing
         self.scaler = torch.amp.GradScaler(self.components.device.type, enabled=self.autocast is torch.float16)
+        self.parameters = [parameter for group in self.trainable.groups().values() for parameter in group]
+        self.average = Average(self.parameters, self.request.ema) if self.request.ema else None
 
     def _amp(self):
         kind = self.components.device.type
         return torch.autocast(kind, self.autocast) if self.autocast is not None else nullcontext()
 
-    def _draw(
-        self, examples: Examples, step: int, purpose: str, dropout: float = 0.0
-    ) -> tuple[torch.Tensor, list[int]]:
-        """Latents of a step's pictures and which captions tell them, a share of these dropped."""
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """While it is open, the model is as it would be saved: without dropout, and by its moving average if any."""
+        self.trainable.train(False)
+        try:
+            with nullcontext() if self.average is None else self.average.shown():
+                yield
+        finally:
+            self.trainable.train(True)
+
+    def _draw(self, examples: Examples, step: int, purpose: str, dropout: float) -> list[tuple[int, int, int]]:
+        """A step's pictures: which, in which view, and which caption tells it, a share of these dropped."""
         indices = order(len(examples), self.plan.batch, step, self.request.seed)
         views = torch.randint(
             examples.latents.shape[1], (len(indices),), generator=generator_for(self.request.seed, purpose, step)
@@ -70,7 +81,11 @@ class Loop:
         if dropout:
             chance = torch.rand(len(indices), generator=generator_for(self.request.seed, f"{purpose}, told", step))
             untold = (chance < dropout).tolist()
-        return examples.pick(indices, views.tolist()), examples.rows_for(indices, untold)
+        return list(zip(indices, views.tolist(), examples.rows_for(indices, untold), strict=True))
+
+    def _batch(self, examples: Examples, drawn: Sequence[tuple[int, int, int]]) -> Batch:
+        indices, views, rows = (list(column) for column in zip(*drawn, strict=True))
+        return examples.batch(indices, views, self._text(examples, rows))
 
     def _text(self, examples: Examples, rows: list[int]) -> dict[str, torch.Tensor]:
         """Captions as they were encoded, or where the text encoders learn, as they encode them now."""
@@ -80,21 +95,35 @@ class Loop:
         text = self.family.encode_text(self.components, [examples.captions[row] for row in known])
         return {name: value[[known.index(row) for row in rows]] for name, value in text.items()}
 
-    def loss(self, step: int) -> torch.Tensor:
-        """Mean loss of a batch of the subject plus the weighted mean loss of as many class pictures."""
+    def losses(self, step: int) -> Iterator[torch.Tensor]:
+        """The loss of a step in as many parts as its batch is cut into; their sum is that of the whole batch.
+
+        That is the mean loss of a batch of the subject plus the weighted mean loss of as many class pictures. All noise
+        is drawn at once, so that it does not depend on the cut.
+        """
+        size, parts = self.plan.batch, self.request.accumulation
+        subject = self._draw(self.subject, step, "views", self.request.caption_dropout)
+        prior = self._draw(self.prior, step, "class views", self.plan.prior_dropout) if self.prior is not None else []
+        shape = torch.Size((len(subject) + len(prior), *self.subject.latents.shape[2:]))
         rng = generator_for(self.request.seed, "noise", step)
+        draw = self.family.draw(self.components, shape, rng, self.plan.objective)
+        for start in range(0, size, size // parts):
+            part = slice(start, start + size // parts)
+            yield self._loss(subject[part], prior[part], _rows(draw, part, size)) / parts
+
+    def _loss(
+        self, subject: Sequence[tuple[int, int, int]], prior: Sequence[tuple[int, int, int]], draw: Draw
+    ) -> torch.Tensor:
         with self._amp():
-            latents, rows = self._draw(self.subject, step, "views")
-            count, text, teacher = len(latents), self._text(self.subject, rows), None
+            batch, teacher = self._batch(self.subject, subject), None
             if self.prior is not None:
-                prior, rows = self._draw(self.prior, step, "class views", self.plan.prior_dropout)
-                latents, more = torch.cat([latents, prior]), self._text(self.prior, rows)
-                text = {name: torch.cat([value, more[name]]) for name, value in text.items()}
+                batch = joined(batch, self._batch(self.prior, prior))
                 if self.plan.prior_target == "model":
-                    teacher = Teacher(self.prior.text_of(rows), self.trainable.untaught)
-            values = self.family.loss(self.components, latents, text, rng, self.request.min_snr_gamma, teacher)
-        loss = values[:count].mean()
-        return loss if self.prior is None else loss + self.request.prior_weight * values[count:].mean()
+                    text = self.prior.text_of([row for _, _, row in prior])
+                    teacher = Teacher(text, self.trainable.untaught)
+            values = self.family.loss(self.components, batch, draw, self.plan.objective, teacher)
+        loss = values[: len(subject)].mean()
+        return loss if self.prior is None else loss + self.request.prior_weight * values[len(subject) :].mean()
 
     @torch.no_grad()
     def watch(self) -> float:
@@ -103,27 +132,35 @@ class Loop:
         total = 0.0
         rounds = 4
         for index in range(rounds):
-            rng = generator_for(self.request.seed, "watch", index)
             every = list(range(len(self.watched)))
-            latents = self.watched.pick(every, [0] * len(every))
+            rng = generator_for(self.request.seed, "watch", index)
             with self._amp():
-                text = self._text(self.watched, self.watched.rows_for(every))
-                total += self.family.loss(self.components, latents, text, rng, self.request.min_snr_gamma).mean().item()
+                batch = self._batch(
+                    self.watched, [(i, 0, row) for i, row in zip(every, self.watched.told, strict=True)]
+                )
+                draw = self.family.draw(self.components, batch.latents.shape, rng, self.plan.objective)
+                total += self.family.loss(self.components, batch, draw, self.plan.objective).mean().item()
         return total / rounds
 
     def run(self, first: int, after_step: Callable[[int, Callable[[], dict[str, float]]], None]) -> None:
         """Train from step `first` to the end; `after_step` gets the steps done and a function that reads figures."""
-        parameters, scaled = self.trainable.parameters(), self.scaler.is_enabled()
+        scaled = self.scaler.is_enabled()
+        self.trainable.train(True)
         for step in range(first, self.plan.steps):
+            torch.manual_seed(generator_for(self.request.seed, "dropout", step).initial_seed())
             for group in self.optimiser.param_groups:
-                group["lr"] = self.plan.rate(step)
-            loss = self.loss(step)
+                group["lr"] = self.plan.rate(step) * group["scale"]
             self.optimiser.zero_grad(set_to_none=True)
-            self.scaler.scale(loss).backward()
+            loss = torch.zeros((), device=self.components.device)
+            for part in self.losses(step):
+                self.scaler.scale(part).backward()
+                loss += part.detach()
             self.scaler.unscale_(self.optimiser)
-            norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            norm = torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
             self.scaler.step(self.optimiser)
             self.scaler.update()
+            if self.average is not None:
+                self.average.follow()
 
             def figures(loss: torch.Tensor = loss, norm: torch.Tensor = norm, step: int = step) -> dict[str, float]:
                 values = {"loss": loss.item(), "gradient_norm": norm.item(), "learning_rate": self.plan.rate(step)}
@@ -137,3 +174,24 @@ class Loop:
                 return values
 
             after_step(step + 1, figures)
+
+
+def joined(one: Batch, other: Batch) -> Batch:
+    """One batch after another; where only one has masks, the other's pictures count everywhere."""
+    text = {name: torch.cat([value, other.text[name]]) for name, value in one.text.items()}
+    frames = None if one.frames is None or other.frames is None else torch.cat([one.frames, other.frames])
+    masks = None
+    if one.mask is not None or other.mask is not None:
+        masks = torch.cat([_mask(one), _mask(other)])
+    return Batch(torch.cat([one.latents, other.latents]), text, frames, masks)
+
+
+def _mask(batch: Batch) -> torch.Tensor:
+    count, _, height, width = batch.latents.shape
+    return batch.latents.new_ones(count, 1, height, width) if batch.mask is None else batch.mask
+
+
+def _rows(draw: Draw, part: slice, size: int) -> Draw:
+    """What was drawn for a part of the subject's pictures, and for the same part of the class's behind them."""
+    behind = slice(size + part.start, size + part.stop)
+    return Draw(*(torch.cat([value[part], value[behind]]) for value in (draw.noise, draw.timesteps)))

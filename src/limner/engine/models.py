@@ -71,7 +71,7 @@ class Model:
     def _weights(self) -> tuple[list[Path], list[Path]]:
         """The denoiser's weights files, full and fp16."""
         folder = _on_disk(self.location)
-        found = sorted((folder / "unet").glob("*.safetensors")) if folder else []
+        found = sorted((folder / self.family.facts.denoiser).glob("*.safetensors")) if folder else []
         return [path for path in found if ".fp16" not in path.name], [path for path in found if ".fp16" in path.name]
 
 
@@ -99,7 +99,8 @@ def must_be_fetched(reference: str) -> bool:
     if reference in registry.aliases() or not _is_hub_id(reference) or Path(reference).expanduser().exists():
         return False
     folder = _on_disk(reference)
-    return folder is None or not list((folder / "unet").glob("*.safetensors"))
+    denoisers = {family.facts.denoiser for family in registry.families.all().values()}
+    return folder is None or not any(list((folder / name).glob("*.safetensors")) for name in denoisers)
 
 
 def _is_hub_id(reference: str) -> bool:
@@ -232,10 +233,3 @@ def load(model: Model, dtype: torch.dtype, device: torch.device) -> Components:
 def forget() -> None:
     """Let go of the model in memory (training changes and strips it)."""
     _loaded.clear()
-
-
-def native_size(components: Components) -> int:
-    """Side in pixels that the model was made for; of a model for oblong pictures, the shorter one."""
-    latent: Any = components.denoiser.config["sample_size"]  # type: ignore[index]
-    side = latent if isinstance(latent, int) else min(latent)
-    return side * 2 ** (len(components.parts["vae"].config.block_out_channels) - 1)

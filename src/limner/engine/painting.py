@@ -26,8 +26,8 @@ def paint(
 ) -> Iterator[np.ndarray]:
     """Yield pictures (h, w, 3) uint8, one per seed.
 
-    conditioning: the pipeline's own arguments (prompt, negative_prompt, prompt_embeds ...): one row that is repeated
-    for every seed, or a list of one value for each. Each picture's noise comes from its own CPU generator, so that it
+    conditioning: the pipeline's own arguments, as `Family.conditioning` gives them: a row for every seed, or one for
+    all. Each picture's noise comes from its own CPU generator, so that it
     does not depend on the device. guidance_rescale: phi of Lin et al. 2024 (arXiv 2305.08891, section 3.4).
     on_step is told picture-steps done so far.
     """
@@ -66,13 +66,7 @@ def paint(
 
 
 def rows_of(value: Any, start: int, rows: int) -> Any:
-    """Conditioning of the `rows` pictures from `start` on: of a list its part, of a text a list of it, of a tensor
-    (1, ...) one of (rows, ...).
-    """
-    if value is None:
-        return None
-    if isinstance(value, list):
+    """Conditioning of the `rows` pictures from `start` on; a single row is that of every picture."""
+    if len(value) > 1:
         return value[start : start + rows]
-    if isinstance(value, torch.Tensor):
-        return value.expand(rows, *value.shape[1:])
-    return [value] * rows
+    return value.expand(rows, *value.shape[1:]) if isinstance(value, torch.Tensor) else list(value) * rows

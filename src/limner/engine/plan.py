@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
+from ..core.errors import LimnerError
+from ..core.protocols import Facts, Objective
 from ..core.requests import TrainRequest
 from ..data.folder import Scan
+from .optimisers import OPTIMISERS
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,7 @@ class Plan:
     steps: int
     batch: int
     learning_rate: float
+    text_learning_rate: float
     resolution: int
     class_pictures: int
     prior_target: str
@@ -23,6 +28,7 @@ class Plan:
     held_out: tuple[int, ...]
     warmup: int
     schedule: str
+    objective: Objective
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: a linear rise, then constant, or falling to zero by a cosine or a line."""
@@ -34,24 +40,47 @@ class Plan:
         return self.learning_rate * rise * fall
 
 
-def make_plan(request: TrainRequest, scan: Scan, defaults: dict[str, object], native: int) -> Plan:
-    """Fill what the request leaves open from the model's defaults; native: the model's own side in pixels."""
-    count = len(scan.photographs)
+def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int) -> Plan:
+    """Fill what the request leaves open with what suits the model; native: the model's own side in pixels."""
+    count, defaults = len(scan.photographs), facts.defaults
     watched = int(count >= 8) if request.held_out is None else min(request.held_out, max(0, count - 4))
-    batch = request.batch or int(defaults["batch"])  # type: ignore[call-overload]
+    batch = request.batch or int(defaults["batch"])
+    if batch % request.accumulation:
+        raise LimnerError(
+            f"a batch of {batch} cannot be cut into {request.accumulation} equal parts",
+            f"use an --accumulation that divides {batch}, or another --batch",
+        )
     if request.epochs is not None:
         steps = request.epochs * math.ceil((count - watched) / batch)
     else:
-        steps = request.steps or int(defaults["steps"])  # type: ignore[call-overload]
+        steps = request.steps or int(defaults["steps"])
+    own = OPTIMISERS[request.optimiser].rate
+    learning_rate = request.learning_rate or own or float(defaults["learning_rate"])
     return Plan(
         steps=steps,
         batch=batch,
-        learning_rate=request.learning_rate or float(defaults["learning_rate"]),  # type: ignore[arg-type]
+        learning_rate=learning_rate,
+        text_learning_rate=request.text_learning_rate or learning_rate,
         resolution=request.resolution or native,
-        class_pictures=(request.class_pictures or int(defaults["class_pictures"])) if request.prior else 0,  # type: ignore[call-overload]
+        class_pictures=(request.class_pictures or int(defaults["class_pictures"])) if request.prior else 0,
         prior_target=request.prior_target or str(defaults["prior_target"]),
-        prior_dropout=float(defaults["prior_dropout"] if request.prior_dropout is None else request.prior_dropout),  # type: ignore[arg-type]
+        prior_dropout=float(defaults["prior_dropout"] if request.prior_dropout is None else request.prior_dropout),
         held_out=tuple(range(count - watched, count)),
         warmup=min(request.warmup, steps),
         schedule=request.schedule,
+        objective=make_objective(request, facts, defaults),
     )
+
+
+def make_objective(request: TrainRequest, facts: Facts, defaults: Any) -> Objective:
+    """How the loss is drawn and weighted; refuses a field that means nothing to this family's loss."""
+    values: dict[str, Any] = {}
+    for name in (known.name for known in fields(Objective)):
+        value = getattr(request, name)
+        if value is not None and name not in facts.objective:
+            raise LimnerError(
+                f"{name} ({value}) means nothing to this kind of model",
+                f"leave it out; it knows {', '.join(sorted(facts.objective))}",
+            )
+        values[name] = defaults.get(name) if value is None else value
+    return Objective(**values)

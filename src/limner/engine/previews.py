@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from ..core.events import Emit, Made
 from ..core.protocols import Components, Family
 from ..store.files import sha256_of, writing
+from .conditioning import conditioning
 from .labels import write_png
 from .painting import paint
 
@@ -33,30 +33,25 @@ class Previews:
         self.side, self.seed, self.sampling = side, seed, sampling
         self.conditioning = self._encoded()
 
-    @torch.no_grad()
-    def _encoded(self) -> list[Mapping[str, torch.Tensor]]:
-        encode, components = self.family.encode_text, self.components
-        zeros = getattr(self.family.pipeline(components, "text2image").config, "force_zeros_for_empty_prompt", False)
-        empty = encode(components, [""])
-        negative = {f"negative_{k}": torch.zeros_like(v) if zeros else v for k, v in empty.items()}
-        return [{**encode(components, [prompt]), **negative} for prompt in self.prompts]
+    def _encoded(self) -> Mapping[str, Any]:
+        return conditioning(self.family, self.components, self.prompts)
 
     def paint(self, step: int, folder: Path, emit: Emit) -> None:
         """Write `preview-<step>.png` into the folder."""
         pipeline = self.family.pipeline(self.components, "text2image")
         if self.components.parts.get("text_encoder") is not None:  # it is still there where it learns
             self.conditioning = self._encoded()
-        row = []
-        for conditioning in self.conditioning:
-            row += paint(
+        row = list(
+            paint(
                 pipeline,
-                conditioning,
-                [self.seed],
+                self.conditioning,
+                [self.seed] * len(self.prompts),
                 **self.sampling,
                 height=self.side,
                 width=self.side,
                 batch=1,
             )
+        )
         path = folder / f"preview-{step:08d}.png"
         with writing(path) as partial:
             write_png(Image.fromarray(np.concatenate(row, axis=1)), partial)

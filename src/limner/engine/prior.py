@@ -11,15 +11,18 @@ import numpy as np
 
 from ..core.errors import LimnerError
 from ..core.events import Emit, Progress, Stage
+from ..core.protocols import Components, Family
 from ..core.workspace import Workspace
 from ..store.files import writing
+from .conditioning import conditioning
 from .painting import paint
 
 BATCH = 8
 
 
 def class_pictures(
-    pipeline: Any,
+    family: Family,
+    components: Components,
     fingerprint: str,
     prompts: Sequence[str],
     count: int,
@@ -37,7 +40,7 @@ def class_pictures(
     the same bits as one that was filled at once.
     """
     facts = {"model": fingerprint, "prompts": list(prompts), "side": side, "seed": seed, **sampling}
-    facts |= {"device": pipeline.device.type, "dtype": str(pipeline.dtype)}
+    facts |= {"device": components.device.type, "dtype": str(components.dtype)}
     folder = workspace.cache / "class" / hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
     folder.mkdir(parents=True, exist_ok=True)
     groups = sorted({i // BATCH for i in range(count) if not (folder / f"{i:05d}.npy").exists()})
@@ -50,8 +53,8 @@ def class_pictures(
             workspace.check()
 
         pictures = paint(
-            pipeline,
-            {"prompt": [prompts[i % len(prompts)] for i in missing]},
+            family.pipeline(components, "text2image"),
+            conditioning(family, components, [prompts[i % len(prompts)] for i in missing]),
             [seed + i for i in missing],
             **sampling,
             height=side,

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from typing import Any, cast
 
-import numpy as np
 import torch
 
 from .. import registry
 from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Notice, Stage
-from ..core.protocols import Components
+from ..core.protocols import Components, Subject
 from ..core.requests import TrainRequest
 from ..core.workspace import Workspace
 from ..data.files import shown
 from ..data.folder import Scan, scan
-from ..data.pixels import load_pixels
+from ..data.pixels import Pictures, load_pictures
 from ..store.files import sha256_of, writing_folder
 from . import models
-from .adapters import WEIGHTS, open_adapter
+from .adapters import facts_of
 from .captions import as_word, class_captions
 from .cards import header, model_card
 from .devices import autocast_dtype, memory_told, pick_device, pick_dtype
 from .examples import Examples, encode
 from .loop import Loop, generator_for
+from .optimisers import build_optimiser, check_optimiser
 from .plan import Plan, make_plan
 from .previews import Previews
 from .prior import class_pictures
@@ -46,14 +47,18 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     device = pick_device(request.device)
     wished = pick_dtype(request.precision, device)  # before the choice, to refuse what the device cannot do
     check_side("resolution", request.resolution, model.family.facts.multiple)
+    method.check(model.family.facts, options)
     check_trackers(request.track)
+    check_optimiser(request.optimiser)
     emit(Stage(name="loading"))
-    dtype = torch.float32 if device.type == "cpu" else wished
+    whole = method.makes == "model"  # its weights learn themselves, which takes full precision
+    dtype = torch.float32 if device.type == "cpu" or whole else wished
     with memory_told(LESS_MEMORY):
         components = models.load(model, dtype, device)
     try:
         with memory_told(LESS_MEMORY):
-            plan = make_plan(request, photographs, dict(model.defaults), models.native_size(components))
+            facts = replace(model.family.facts, defaults=model.defaults)
+            plan = make_plan(request, photographs, facts, components.side)
             told(plan, photographs, request, emit)
             subject, prior, watched = encode_all(request, plan, photographs, model, components, workspace, emit)
             previews = None
@@ -62,11 +67,16 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
                 previews = Previews(model.family, components, prompts, plan.resolution, request.seed, model.sampling)
             autocast = autocast_dtype(request.precision, device)
             teaches_text = method.teaches_text(options)
-            strip(components, autocast, keep_text=teaches_text)
-            facts = replace(model.family.facts, defaults=model.defaults)
-            trainable = method.attach(components, facts, options, request.seed)
-            optimiser = torch.optim.AdamW(
-                trainable.parameters(), lr=plan.learning_rate, weight_decay=request.weight_decay, foreach=True
+            strip(components, None if whole else autocast, keep_text=teaches_text)
+            words = Subject(request.identifier, request.class_word)
+            trainable = method.attach(components, facts, options, words, request.seed)
+            if request.gradient_checkpointing:
+                cast(Any, components.denoiser).enable_gradient_checkpointing()  # arXiv 1604.06174
+            optimiser = build_optimiser(
+                request.optimiser,
+                trainable.groups(),
+                {"denoiser": plan.learning_rate, "text": plan.text_learning_rate},
+                request.weight_decay,
             )
             loop = Loop(
                 request,
@@ -82,7 +92,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
                 teaches_text,
             )
             last = run_watched(loop, workspace, previews, emit)
-        save_result(request, plan, model, components, photographs, loop, last, workspace)
+        sha256 = save_result(request, plan, model, components, photographs, loop, last, workspace)
     finally:
         models.forget()
     details = {
@@ -91,7 +101,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
         "loss": last,
         "base": request.model,
     }
-    emit(Made(what="adapter", path=str(workspace.out), sha256=sha256_of(workspace.out / WEIGHTS), details=details))
+    emit(Made(what=method.makes, path=str(workspace.out), sha256=sha256, details=details))
 
 
 def save_result(
@@ -103,17 +113,26 @@ def save_result(
     loop: Loop,
     last: float,
     workspace: Workspace,
-) -> None:
-    """Write the adapter folder: weights with their header, model card, figures and previews."""
+) -> str:
+    """Write the folder: what was learnt with its header, model card, figures and previews; returns its hash."""
     facts = (photographs.digest, len(photographs.photographs), workspace.out.name)
+    method = registry.methods.get(request.method)
+
+    def base() -> Any:
+        fresh = model.family.load(model.location, components.dtype, torch.device("cpu"))
+        return model.family.pipeline(fresh, "text2image")
+
     with writing_folder(workspace.out) as partial:
-        method = registry.methods.get(request.method)
-        method.save(loop.trainable, partial / WEIGHTS, header(request, plan, model, components, *facts))
-        card = model_card(request, plan, model, *facts, loss=f"{last:.4f}")
+        with loop.shown():
+            learnt = method.save(
+                loop.trainable, partial, header(request, plan, model, components, *facts), base
+            ).relative_to(partial)
+        card = model_card(request, plan, model, method, *facts, loss=f"{last:.4f}")
         (partial / "README.md").write_text(card, encoding="utf-8")
         shutil.copyfile(workspace.folder / "metrics.jsonl", partial / "metrics.jsonl")
         for preview in workspace.folder.glob("preview-*.png"):
             shutil.copyfile(preview, partial / preview.name)
+    return sha256_of(workspace.out / learnt)
 
 
 def scan_told(request: TrainRequest, emit: Emit) -> Scan:
@@ -123,13 +142,21 @@ def scan_told(request: TrainRequest, emit: Emit) -> Scan:
         emit(Notice(text=f"skipped {reason}", level="warning"))
     for warning in found.warnings:
         emit(Notice(text=warning, level="warning"))
+    bare = [shown(photo.path) for photo in found.photographs if photo.mask is None]
+    if request.masked and len(bare) == len(found.photographs):
+        raise LimnerError(
+            f"no picture of {request.data!r} has a mask", "put pictures of the same names into its folder 'masks'"
+        )
+    if request.masked and bare:
+        emit(Notice(text=f"without a mask, and so learnt as a whole: {', '.join(bare[:3])}", level="warning"))
     return found
 
 
 def refuse_to_overwrite(request: TrainRequest, workspace: Workspace) -> None:
     """Only an empty folder is filled, or one that this very request filled before it was stopped at the last moment."""
     out = workspace.out
-    if workspace.resume and (out / WEIGHTS).is_file() and open_adapter(str(out)).facts.get("digest") == request.digest:
+    file = out / registry.methods.get(request.method).file
+    if workspace.resume and file.is_file() and facts_of(file).get("digest") == request.digest:
         return
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise LimnerError(f"{str(out)!r} exists already", "choose another --out, or move it away")
@@ -178,17 +205,17 @@ def encode_all(
     emit: Emit,
 ) -> tuple[Examples, Examples | None, Examples | None]:
     """Latents and text of the subject, of the class, and of the held-out pictures."""
-    pixels = load_pixels(photographs, plan.resolution)
+    pictures = load_pictures(photographs, plan.resolution, request.masked)
     family = model.family
-    taught = np.delete(pixels, plan.held_out, axis=0)
+    kept = [index for index in range(len(pictures)) if index not in plan.held_out]
     rng = generator_for(request.seed, "posterior", 0)
     captions = [photo.caption or request.instance_prompt for photo in photographs.photographs]
     prior = None
     if request.prior:
         prompts = class_captions(request, captions, plan.class_pictures)
-        pipeline = family.pipeline(components, "text2image")
         painted = class_pictures(
-            pipeline,
+            family,
+            components,
             model.fingerprint(components.dtype) or model.location,
             prompts,
             plan.class_pictures,
@@ -199,17 +226,17 @@ def encode_all(
             emit,
         )
         told = [prompts[i % len(prompts)] for i in range(len(painted))]
-        prior = encode(family, components, painted, told, request.flip, rng, besides=("",))
+        prior = encode(family, components, Pictures.whole(painted), told, request.flip, rng, besides=("",))
     emit(Stage(name="encoding"))
     for photo, caption in zip(photographs.photographs, captions, strict=True):
         if photo.caption:
             tell_truncation(components.parts, f"caption of {shown(photo.path)}", caption, emit)
-    told = [caption for index, caption in enumerate(captions) if index not in plan.held_out]
-    subject = encode(family, components, taught, told, request.flip, rng)
+    said, besides = [captions[index] for index in kept], ("",) if request.caption_dropout else ()
+    subject = encode(family, components, pictures[kept], said, request.flip, rng, besides)
     watched = None
     if plan.held_out:
         told = [captions[index] for index in plan.held_out]
-        watched = encode(family, components, pixels[list(plan.held_out)], told, False, rng)
+        watched = encode(family, components, pictures[list(plan.held_out)], told, False, rng)
     return subject, prior, watched
 
 

@@ -20,7 +20,7 @@ def run_watched(loop: Loop, workspace: Workspace, previews: Previews | None, emi
     request, plan, folder = loop.request, loop.plan, workspace.folder
     first = 0
     if workspace.resume and (kept := checkpoints(folder)):
-        first = load_checkpoint(kept[-1], loop.trainable.state(), loop.optimiser, loop.scaler, request.digest)
+        first = load_checkpoint(kept[-1], loop)
         emit(Notice(text=f"going on from step {first}"))
     metrics = Metrics(folder, first, request.track, request.model_dump(mode="json"))
     emit(Stage(name="training", total=plan.steps))
@@ -37,16 +37,18 @@ def run_watched(loop: Loop, workspace: Workspace, previews: Previews | None, emi
             last = values["loss"]
             values["images_per_second"] = (done - first) * pictures / (time.monotonic() - began)
             if loop.watched is not None and watching:
-                values["held_out_loss"] = loop.watch()
+                with loop.shown():
+                    values["held_out_loss"] = loop.watch()
             metrics.add(done, values)
             emit(Progress(done=done, figures=values))
         else:
             emit(Progress(done=done))
         if watching or stopping:
-            save_checkpoint(folder, done, loop.trainable.state(), loop.optimiser, loop.scaler, request.digest)
+            save_checkpoint(folder, done, loop)
         if previews is not None and (done % request.preview_every == 0 or final):
             try:
-                previews.paint(done, folder, emit)
+                with loop.shown():
+                    previews.paint(done, folder, emit)
             except LimnerError as error:
                 emit(Notice(text=f"no preview of step {done}: {error}", level="warning"))
         if stopping:

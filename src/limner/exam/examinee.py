@@ -13,6 +13,7 @@ import numpy as np
 
 from ..core.errors import Interrupted, LimnerError
 from ..core.events import Event, Progress, Stage
+from ..core.protocols import Components, Family
 from ..starter.judge.judge import SIDE
 from ..store.files import writing
 from .sitting import Sitting
@@ -29,8 +30,10 @@ def weights_that_paint(hashes: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Examinee:
-    """A model's stock pipeline, what identifies it, how it paints (`Model.sampling`), and who is told of progress."""
+    """A model and its stock pipeline, what identifies it, how it paints (`Model.sampling`), who is told of progress."""
 
+    family: Family
+    components: Components
     pipeline: Any
     facts: dict[str, Any]
     sampling: dict[str, Any]
@@ -50,7 +53,7 @@ class Examinee:
         dtype = pick_dtype(sitting.precision, device)
         listener(Stage(name="loading"))
         components = models.load(found, dtype, device)
-        if (side := models.native_size(components)) != SIDE:
+        if (side := components.side) != SIDE:
             raise LimnerError(
                 f"model {sitting.model!r} paints {side} px, and the judge reads pictures of {SIDE}", "use the starter"
             )
@@ -65,7 +68,7 @@ class Examinee:
             "scheduler": type(pipeline.scheduler).__name__,
             "precision": str(dtype).removeprefix("torch."),
         }
-        return cls(pipeline, facts, sampling, listener, stop)
+        return cls(found.family, components, pipeline, facts, sampling, listener, stop)
 
     def kept_answer(
         self, folder: Path, what: str, prompts: Sequence[str], guidance: float, adapter: str = ""
@@ -93,6 +96,7 @@ class Examinee:
 
         Raises Interrupted when asked to stop.
         """
+        from ..engine.conditioning import conditioning
         from ..engine.painting import paint
 
         sampling: dict[str, Any] = self.sampling if guidance is None else self.sampling | {"guidance": guidance}
@@ -105,7 +109,7 @@ class Examinee:
 
         pictures = paint(
             self.pipeline,
-            {"prompt": list(prompts)},
+            conditioning(self.family, self.components, prompts),
             range(SEED, SEED + len(prompts)),
             **sampling,
             height=SIDE,

@@ -68,7 +68,7 @@ def examine_personalisation(
     scores: dict[str, Likeness] = {}
     for name, (species, adapter) in adapters.items():
         taught, prompts = open_adapter(str(adapter)), prompts_for(f"{IDENTIFIER} {species}", species)
-        with adapters_on(examinee.pipeline, [taught], [1.0]):
+        with adapters_on(examinee.pipeline, examinee.family.facts, [taught], [1.0]):
             pixels = examinee.kept_answer(answers, name, prompts, guidance, taught.sha256)
         scores[name] = likeness(judge, name, species, pixels, plain[species])
         sheet = contact_sheet(

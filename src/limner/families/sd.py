@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..core.protocols import Alias, Components, Facts, Teacher
+from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Teacher
 from ..diffusion.layers import UNET_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -18,8 +18,11 @@ class StableDiffusion:
 
     facts = Facts(
         pipelines=("StableDiffusionPipeline",),
+        denoiser="unet",
         multiple=8,
         lora_targets=UNET_LORA_TARGETS,
+        embeddings=(("", "tokenizer", "text_encoder"),),
+        objective=frozenset({"min_snr_gamma", "noise_offset"}),
         defaults={
             "denoising_steps": 30,
             "guidance": 7.5,
@@ -60,7 +63,7 @@ class StableDiffusion:
         from diffusers import StableDiffusionPipeline
 
         from ..diffusion.pipelines import load_pipeline
-        from ..diffusion.unet import suit_device
+        from ..diffusion.unet import native_side, suit_device
 
         pipeline = load_pipeline(
             StableDiffusionPipeline, location, dtype, safety_checker=None, requires_safety_checker=False
@@ -72,7 +75,7 @@ class StableDiffusion:
             learns_v = parts["scheduler"].config.prediction_type == "v_prediction"
             architecture = "stable-diffusion-v2-768-v" if learns_v else "stable-diffusion-v2-512"
             version = "sd_v2_768_v" if learns_v else "sd_v2"
-        return Components(parts, "unet", architecture, version, dtype, device)
+        return Components(parts, "unet", architecture, version, native_side(parts), dtype, device)
 
     def pipeline(self, components: Components, task: str) -> Any:
         from diffusers import StableDiffusionPipeline
@@ -86,6 +89,12 @@ class StableDiffusion:
         tokens = tokenise(components.parts["tokenizer"], prompts).to(components.device)
         return {"prompt_embeds": components.parts["text_encoder"](tokens)[0]}
 
+    def conditioning(
+        self, components: Components, prompts: Sequence[str], negatives: Sequence[str]
+    ) -> Mapping[str, Sequence[Any] | torch.Tensor]:
+        negative = self.encode_text(components, negatives)
+        return {**self.encode_text(components, prompts), "negative_prompt_embeds": negative["prompt_embeds"]}
+
     def encode_images(self, components: Components, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         from ..diffusion.latents import encode
 
@@ -97,19 +106,25 @@ class StableDiffusion:
         """What the UNet says of noisy latents (n, c, h, w) at time steps (n,), in the same shape."""
         return components.denoiser(noisy, timesteps, encoder_hidden_states=text["prompt_embeds"]).sample
 
+    def draw(
+        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
+    ) -> Draw:
+        from ..diffusion.objective import draw
+
+        return draw(shape, components.parts["scheduler"].config.num_train_timesteps, rng, objective)
+
     def loss(
         self,
         components: Components,
-        latents: torch.Tensor,
-        text: Mapping[str, torch.Tensor],
-        rng: torch.Generator,
-        min_snr_gamma: float | None = None,
+        batch: Batch,
+        draw: Draw,
+        objective: Objective = PLAIN,
         teacher: Teacher | None = None,
     ) -> torch.Tensor:
         from ..diffusion.objective import denoising_loss
 
         predict, scheduler = partial(self._predict, components), components.parts["scheduler"]
-        return denoising_loss(predict, scheduler, latents, text, rng, min_snr_gamma, teacher)
+        return denoising_loss(predict, scheduler, batch, draw, objective, teacher)
 
 
 plugin = StableDiffusion()

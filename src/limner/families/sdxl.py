@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..core.protocols import Alias, Components, Facts, Teacher
+from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Teacher
 from ..diffusion.layers import UNET_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -18,8 +18,11 @@ class StableDiffusionXL:
 
     facts = Facts(
         pipelines=("StableDiffusionXLPipeline",),
+        denoiser="unet",
         multiple=8,
         lora_targets=UNET_LORA_TARGETS,
+        embeddings=(("clip_l", "tokenizer", "text_encoder"), ("clip_g", "tokenizer_2", "text_encoder_2")),
+        objective=frozenset({"min_snr_gamma", "noise_offset"}),
         defaults={
             "denoising_steps": 30,
             "guidance": 5.0,
@@ -39,12 +42,13 @@ class StableDiffusionXL:
         from diffusers import StableDiffusionXLPipeline
 
         from ..diffusion.pipelines import load_pipeline
-        from ..diffusion.unet import suit_device
+        from ..diffusion.unet import native_side, suit_device
 
         pipeline = load_pipeline(StableDiffusionXLPipeline, location, dtype, add_watermarker=False)
         parts = dict(pipeline.components)
         suit_device(parts, device)
-        return Components(parts, "unet", "stable-diffusion-xl-v1-base", "sdxl_base_v1-0", dtype, device)
+        architecture, version = "stable-diffusion-xl-v1-base", "sdxl_base_v1-0"
+        return Components(parts, "unet", architecture, version, native_side(parts), dtype, device)
 
     def pipeline(self, components: Components, task: str) -> Any:
         from diffusers import StableDiffusionXLPipeline
@@ -67,36 +71,63 @@ class StableDiffusionXL:
         assert pooled is not None
         return {"prompt_embeds": torch.cat(states, dim=-1), "pooled_prompt_embeds": pooled}
 
+    def conditioning(
+        self, components: Components, prompts: Sequence[str], negatives: Sequence[str]
+    ) -> Mapping[str, Sequence[Any] | torch.Tensor]:
+        """Where nothing shall be kept out, the negative is zeros, as the model's pipeline has it by default."""
+        negative = dict(self.encode_text(components, negatives))
+        for value in negative.values():
+            value[[index for index, text in enumerate(negatives) if not text]] = 0
+        return {
+            **self.encode_text(components, prompts),
+            "negative_prompt_embeds": negative["prompt_embeds"],
+            "negative_pooled_prompt_embeds": negative["pooled_prompt_embeds"],
+        }
+
     def encode_images(self, components: Components, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         from ..diffusion.latents import encode
 
         return encode(components.parts["vae"], pixels, rng)
 
     def _predict(
-        self, components: Components, noisy: torch.Tensor, timesteps: torch.Tensor, text: Mapping[str, torch.Tensor]
+        self,
+        components: Components,
+        frames: torch.Tensor,
+        noisy: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: Mapping[str, torch.Tensor],
     ) -> torch.Tensor:
         """What the UNet says of noisy latents (n, c, h, w) at time steps (n,), in the same shape."""
-        import torch
-
-        height, width = (8 * side for side in noisy.shape[2:])
-        sizes = torch.tensor([height, width, 0, 0, height, width], device=noisy.device, dtype=noisy.dtype)
-        added = {"text_embeds": text["pooled_prompt_embeds"], "time_ids": sizes.expand(len(noisy), -1)}
+        sizes = frames[-len(noisy) :].to(noisy)
+        added = {"text_embeds": text["pooled_prompt_embeds"], "time_ids": sizes}
         states = text["prompt_embeds"]
         return components.denoiser(noisy, timesteps, encoder_hidden_states=states, added_cond_kwargs=added).sample
+
+    def draw(
+        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
+    ) -> Draw:
+        from ..diffusion.objective import draw
+
+        return draw(shape, components.parts["scheduler"].config.num_train_timesteps, rng, objective)
 
     def loss(
         self,
         components: Components,
-        latents: torch.Tensor,
-        text: Mapping[str, torch.Tensor],
-        rng: torch.Generator,
-        min_snr_gamma: float | None = None,
+        batch: Batch,
+        draw: Draw,
+        objective: Objective = PLAIN,
         teacher: Teacher | None = None,
     ) -> torch.Tensor:
+        import torch
+
         from ..diffusion.objective import denoising_loss
 
-        predict, scheduler = partial(self._predict, components), components.parts["scheduler"]
-        return denoising_loss(predict, scheduler, latents, text, rng, min_snr_gamma, teacher)
+        frames = batch.frames
+        if frames is None:
+            height, width = (8 * side for side in batch.latents.shape[2:])
+            frames = torch.tensor([height, width, 0, 0, height, width]).expand(len(batch), -1)
+        predict, scheduler = partial(self._predict, components, frames), components.parts["scheduler"]
+        return denoising_loss(predict, scheduler, batch, draw, objective, teacher)
 
 
 plugin = StableDiffusionXL()

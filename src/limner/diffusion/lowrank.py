@@ -1,0 +1,189 @@
+"""Low-rank updates of layers, by way of PEFT: attached to learn, written to files, merged to paint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from peft import LoraConfig
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils import get_peft_model_state_dict
+from safetensors.torch import save_file
+
+from ..core.errors import LimnerError, unknown
+from ..core.protocols import Components, Facts, Use
+from .options import LoraOptions
+
+ADAPTER = "default"
+TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "q", "k", "v", "o")
+"""Attention of CLIP and Qwen, and of T5."""
+
+
+class LowRank:
+    """LoRA tensors on parts of a model. layers: names or name endings of the layers, by the part's name."""
+
+    def __init__(
+        self, components: Components, layers: Mapping[str, Sequence[str]], rank: int, options: LoraOptions, seed: int
+    ) -> None:
+        self.denoiser = components.denoiser_name
+        self.parts: dict[str, Any] = {name: components.parts[name] for name in layers}
+        self.configs = {
+            name: LoraConfig(
+                r=rank,
+                lora_alpha=cast(int, options.alpha or float(rank)),
+                use_rslora=options.rslora,
+                use_dora=options.dora,
+                lora_dropout=options.dropout,
+                target_modules=list(endings),
+                init_lora_weights="gaussian",
+            )
+            for name, endings in layers.items()
+        }
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for name, part in self.parts.items():
+                try:
+                    part.add_adapter(self.configs[name], adapter_name=ADAPTER)
+                except ValueError as error:
+                    raise LimnerError(
+                        f"no layer of the model matches the LoRA targets {', '.join(layers[name])}: {error}"
+                    ) from error
+        for parameter in self.state().values():
+            parameter.data = parameter.data.float()
+
+    def groups(self) -> dict[str, list[torch.nn.Parameter]]:
+        groups: dict[str, list[torch.nn.Parameter]] = {"denoiser": [], "text": []}
+        for name, parameter in self.state().items():
+            groups["denoiser" if name.startswith(f"{self.denoiser}.") else "text"].append(parameter)
+        return groups
+
+    def state(self) -> dict[str, torch.nn.Parameter]:
+        return {
+            f"{prefix}.{name}": parameter
+            for prefix, part in self.parts.items()
+            for name, parameter in part.named_parameters()
+            if ".lora_" in name
+        }
+
+    def _layers(self) -> list[BaseTunerLayer]:
+        return [m for part in self.parts.values() for m in part.modules() if isinstance(m, BaseTunerLayer)]
+
+    def train(self, on: bool) -> None:
+        for layer in self._layers():
+            layer.lora_dropout.train(on)  # type: ignore[union-attr]
+
+    @contextmanager
+    def untaught(self) -> Iterator[None]:
+        layers = self._layers()
+        for layer in layers:
+            layer.enable_adapters(False)
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.enable_adapters(True)
+
+    def detach(self) -> None:
+        from diffusers.utils.peft_utils import recurse_remove_peft_layers
+
+        for part in self.parts.values():
+            recurse_remove_peft_layers(part)
+            if hasattr(part, "peft_config"):
+                del part.peft_config
+            part._hf_peft_config_loaded = False
+
+
+def attach_lora(components: Components, facts: Facts, options: LoraOptions, seed: int) -> LowRank:
+    """LoRA tensors on the layers that the options name, or on those that suit the model."""
+    targets = options.targets or facts.defaults["targets"]
+    layers: dict[str, Sequence[str]] = {components.denoiser_name: _layers_of(components, facts, targets)}
+    if options.text_encoder:
+        for name, part in components.parts.items():
+            if name.startswith("text_encoder"):
+                ends = {module.rpartition(".")[2] for module, _ in part.named_modules()}
+                layers[name] = [target for target in TEXT_TARGETS if target in ends]
+    return LowRank(components, layers, options.rank or facts.defaults["rank"], options, seed)
+
+
+def _layers_of(components: Components, facts: Facts, targets: str) -> Sequence[str]:
+    """The name endings of a preset, or those that are listed; a pattern becomes the names of the layers it matches."""
+    wished = facts.lora_targets.get(targets) or [part.strip() for part in targets.split(",")]
+    names = [name for name, _ in components.denoiser.named_modules()]
+    known = {layer for name in names if (layer := name.rpartition(".")[2]) and not layer.isdigit()}
+    able = [
+        name
+        for name, module in components.denoiser.named_modules()
+        if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d))
+    ]
+    layers: list[str] = []
+    for listed in wished:
+        if "*" in listed:
+            found = [name for name in able if fnmatchcase(name, listed)]
+        else:
+            found = [listed] if any(name == listed or name.endswith("." + listed) for name in names) else []
+        if listed and not found and targets not in facts.lora_targets:
+            raise unknown("LoRA target", listed, [*facts.lora_targets, *known])
+        layers += found
+    return layers
+
+
+def save_lora(learnt: LowRank, path: Path, header: Mapping[str, str]) -> None:
+    """Write PEFT's names under the part's own, with rank and alpha in the header.
+
+    Not diffusers' older names: its converter knows only the attention layers, and its loader leaves those out of a
+    file where both kinds of name stand.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    config: dict[str, Any] = {}
+    for prefix, part in learnt.parts.items():
+        state = get_peft_model_state_dict(part, adapter_name=ADAPTER)
+        tensors |= {f"{prefix}.{name}": tensor.contiguous().cpu() for name, tensor in state.items()}
+        told = learnt.configs[prefix]
+        config |= {
+            f"{prefix}.{name}": value
+            for name, value in told.to_dict().items()
+            if isinstance(value, (str, int, float, bool, list, dict)) or value is None
+        }
+        config[f"{prefix}.target_modules"] = sorted(told.target_modules or ())
+    save_file(tensors, path, {"format": "pt", "lora_adapter_metadata": json.dumps(config, sort_keys=True), **header})
+
+
+@contextmanager
+def lora_applied(pipeline: Any, uses: Sequence[Use]) -> Iterator[None]:
+    """Merge files into a pipeline's weights, so that painting costs nothing extra; afterwards put back the bits."""
+    kept: list[tuple[torch.nn.Parameter, torch.Tensor]] = []
+    names = [f"adapter_{i}" for i in range(len(uses))]
+    try:
+        for use, name in zip(uses, names, strict=True):
+            _load(pipeline, use.file, name)
+        pipeline.set_adapters(names, [use.weight for use in uses])
+        for part in pipeline.components.values():
+            if isinstance(part, torch.nn.Module):
+                for module in part.modules():
+                    if isinstance(module, BaseTunerLayer):
+                        kept += [(p, p.detach().cpu().clone()) for p in module.get_base_layer().parameters()]
+        pipeline.fuse_lora(adapter_names=names)
+        pipeline.unload_lora_weights()
+        yield
+    finally:
+        pipeline.unload_lora_weights()
+        with torch.no_grad():
+            for parameter, original in kept:
+                parameter.copy_(original)
+
+
+def _load(pipeline: Any, path: Path, name: str) -> None:
+    try:
+        pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name)
+        if not any(name in names for names in pipeline.get_list_adapters().values()):
+            raise ValueError("the file holds no layer of this model")
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LimnerError(
+            f"adapter {str(path)!r} does not fit this base model",
+            "use the model that it was trained on: see `base` in its header or model card",
+        ) from error

@@ -1,0 +1,71 @@
+"""Optimisers by name. Those of other packages are imported when used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ..core.errors import LimnerError
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """Where an optimiser is, how it is built, and the learning rate that it is made for where it has one of its own.
+
+    extra: the extra of this package that brings the other one.
+    """
+
+    module: str
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    rate: float | None = None
+    extra: str | None = None
+
+
+OPTIMISERS = {
+    "adamw": Optimiser("torch.optim", "AdamW", {"foreach": True}),
+    "adamw8bit": Optimiser("bitsandbytes.optim", "AdamW8bit", extra="quantised"),
+    "prodigy": Optimiser(
+        "prodigyopt",
+        "Prodigy",
+        {"decouple": True, "use_bias_correction": True, "safeguard_warmup": True},
+        rate=1.0,
+        extra="prodigy",
+    ),
+    "adafactor": Optimiser("torch.optim", "Adafactor"),
+}
+"""AdamW (arXiv 1711.05101) and in eight bits (arXiv 2110.02861), Prodigy (arXiv 2306.06101) with the settings that its
+authors advise for diffusion models, Adafactor (arXiv 1804.04235).
+"""
+
+
+def check_optimiser(name: str) -> None:
+    """Refuse an optimiser whose package is not installed."""
+    _class_of(name)
+
+
+def build_optimiser(
+    name: str, groups: Mapping[str, Sequence[torch.nn.Parameter]], rates: Mapping[str, float], weight_decay: float
+) -> torch.optim.Optimizer:
+    """An optimiser of groups of parameters, each with its own learning rate, which it keeps as `scale` of the first."""
+    first = next(iter(rates.values()))
+    told = [
+        {"params": list(parameters), "lr": rates[kind], "scale": rates[kind] / first}
+        for kind, parameters in groups.items()
+        if parameters
+    ]
+    return _class_of(name)(told, weight_decay=weight_decay, **OPTIMISERS[name].options)
+
+
+def _class_of(name: str) -> Any:
+    known = OPTIMISERS[name]
+    try:
+        return getattr(importlib.import_module(known.module), known.name)
+    except ImportError as error:
+        raise LimnerError(
+            f"optimiser {name!r} needs a package that is missing: {error}", f"pip install 'limner[{known.extra}]'"
+        ) from error

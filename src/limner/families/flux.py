@@ -1,0 +1,137 @@
+"""FLUX.1 (Black Forest Labs 2024): a transformer over text and picture together, told by CLIP and T5."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Teacher
+from ..diffusion.layers import FLUX_LORA_TARGETS
+
+if TYPE_CHECKING:
+    import torch
+
+TAUGHT_GUIDANCE = 1.0
+"""The guidance that a guidance-distilled model is told while it learns: none."""
+
+
+class Flux:
+    """Rectified flow on 8x smaller latents of 16 channels, in tokens of 2 x 2."""
+
+    facts = Facts(
+        pipelines=("FluxPipeline",),
+        denoiser="transformer",
+        multiple=16,
+        lora_targets=FLUX_LORA_TARGETS,
+        embeddings=(("clip_l", "tokenizer", "text_encoder"), ("t5", "tokenizer_2", "text_encoder_2")),
+        objective=frozenset({"timestep_sampling"}),
+        defaults={
+            "denoising_steps": 28,
+            "guidance": 3.5,
+            "steps": 1000,
+            "batch": 1,
+            "learning_rate": 1e-4,
+            "class_pictures": 50,
+            "prior_target": "model",
+            "prior_dropout": 0.0,
+            "rank": 16,
+            "targets": "attention",
+            "timestep_sampling": "shift",
+        },
+    )
+    aliases = (
+        Alias("flux-dev", "black-forest-labs/FLUX.1-dev", "flux-1-dev-non-commercial-license"),
+        Alias(
+            "flux-schnell",
+            "black-forest-labs/FLUX.1-schnell",
+            "apache-2.0",
+            {"denoising_steps": 4, "guidance": 0.0},
+        ),
+    )
+
+    def load(self, location: str, dtype: torch.dtype, device: torch.device) -> Components:
+        from diffusers import FluxPipeline
+
+        from ..diffusion.pipelines import load_pipeline, settle
+
+        pipeline = load_pipeline(FluxPipeline, location, dtype)
+        parts = dict(pipeline.components)
+        settle(parts, device)
+        architecture = "flux-1-dev" if parts["transformer"].config.guidance_embeds else "flux-1-schnell"
+        side = pipeline.default_sample_size * pipeline.vae_scale_factor
+        return Components(parts, "transformer", architecture, "flux1", side, dtype, device)
+
+    def pipeline(self, components: Components, task: str) -> Any:
+        from diffusers import FluxPipeline
+
+        return FluxPipeline(**components.parts)
+
+    def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:
+        """T5's states (n, tokens, width) as `prompt_embeds`, CLIP's pooled state as `pooled_prompt_embeds`."""
+        from ..diffusion.text import tokenise
+
+        parts = components.parts
+        clip = tokenise(parts["tokenizer"], prompts).to(components.device)
+        t5 = tokenise(parts["tokenizer_2"], prompts, longest=512).to(components.device)
+        return {
+            "prompt_embeds": parts["text_encoder_2"](t5)[0],
+            "pooled_prompt_embeds": parts["text_encoder"](clip).pooler_output,
+        }
+
+    def conditioning(
+        self, components: Components, prompts: Sequence[str], negatives: Sequence[str]
+    ) -> Mapping[str, Sequence[Any] | torch.Tensor]:
+        """Guidance is distilled into the model, so that nothing is encoded of what to keep out."""
+        return self.encode_text(components, prompts)
+
+    def encode_images(self, components: Components, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        from ..diffusion.latents import encode
+
+        return encode(components.parts["vae"], pixels, rng)
+
+    def _predict(
+        self, components: Components, noisy: torch.Tensor, timesteps: torch.Tensor, text: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """What the transformer says of noisy latents (n, c, h, w) at times (n,), in the same shape."""
+        import torch
+        from diffusers import FluxPipeline
+
+        count, channels, height, width = noisy.shape
+        device, states = noisy.device, text["prompt_embeds"]
+        places = FluxPipeline._prepare_latent_image_ids(count, height // 2, width // 2, device, states.dtype)
+        told = None
+        if components.denoiser.config["guidance_embeds"]:  # type: ignore[index]
+            told = torch.full((count,), TAUGHT_GUIDANCE, device=device)
+        tokens = components.denoiser(
+            hidden_states=FluxPipeline._pack_latents(noisy, count, channels, height, width),
+            timestep=timesteps / 1000,
+            guidance=told,
+            pooled_projections=text["pooled_prompt_embeds"],
+            encoder_hidden_states=states,
+            txt_ids=torch.zeros(states.shape[1], 3, device=device, dtype=states.dtype),
+            img_ids=places,
+        ).sample
+        return FluxPipeline._unpack_latents(tokens, 8 * height, 8 * width, 8)
+
+    def draw(
+        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
+    ) -> Draw:
+        from ..diffusion.flow import draw
+
+        return draw(shape, rng, objective, components.parts["scheduler"].config, shape[2] * shape[3] // 4)
+
+    def loss(
+        self,
+        components: Components,
+        batch: Batch,
+        draw: Draw,
+        objective: Objective = PLAIN,
+        teacher: Teacher | None = None,
+    ) -> torch.Tensor:
+        from ..diffusion.flow import flow_loss
+
+        return flow_loss(partial(self._predict, components), batch, draw, teacher)
+
+
+plugin = Flux()

@@ -1,0 +1,54 @@
+"""Textual Inversion: a new word whose vectors are learnt while the model stays (Gal et al. 2022, arXiv 2208.01618)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.protocols import Components, Facts, Subject, Use
+from ..diffusion.options import WORDS_FILE, WordOptions, check_words
+
+if TYPE_CHECKING:
+    from ..diffusion.words import Words
+
+
+class TextualInversion:
+    Options = WordOptions
+    makes = "adapter"
+    file = WORDS_FILE
+
+    def teaches_text(self, options: Any) -> bool:
+        return True
+
+    def check(self, facts: Facts, options: Any) -> None:
+        check_words(facts)
+
+    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Words:
+        from ..diffusion.words import Words
+
+        return Words(components, facts, subject, options.vectors, options.initial_word or subject.class_word, seed)
+
+    def save(self, trainable: Words, folder: Path, header: Mapping[str, str], base: Callable[[], Any]) -> Path:
+        from ..diffusion.words import save_words
+
+        save_words(trainable, folder / self.file, header)
+        return folder / self.file
+
+    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+        from ..diffusion.words import usage
+
+        return f"pipeline = DiffusionPipeline.from_pretrained({base})\n{usage(name, facts, subject)}"
+
+    def recognises(self, names: Collection[str]) -> bool:
+        known = {"emb_params", "clip_l", "clip_g", "t5"}
+        return set(names) <= known or (len(names) == 1 and "." not in next(iter(names)))
+
+    def applied(self, pipeline: Any, facts: Facts, uses: Sequence[Use]) -> AbstractContextManager[None]:
+        from ..diffusion.words import words_applied
+
+        return words_applied(pipeline, facts, uses)
+
+
+plugin = TextualInversion()
