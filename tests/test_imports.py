@@ -18,7 +18,7 @@ FLOORS = (
     ("registry",),
     ("store",),
     ("diffusion",),
-    ("families", "methods"),
+    ("families", "methods", "controls"),
     ("data",),
     ("engine",),
     ("studio",),
@@ -28,7 +28,7 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-PLUGINS = ("families", "methods")
+PLUGINS = ("families", "methods", "controls")
 SURFACES = {"cli": {"core", "studio", "terminal", "demo", "exam", ""}, "terminal": {"core"}}
 HEAVY = {"torch", "diffusers", "transformers", "peft", "sqlalchemy", "alembic", "numpy"}
 SQL = {"sqlalchemy", "alembic"}

@@ -130,6 +130,7 @@ class Studio:
         request = request.model_copy(update={"adapter": tuple(uses)})
         size = "" if request.width is None or request.height is None else f" at {request.width} x {request.height}"
         listener(Notice(text=f"painting {request.count}{size} with {request.model!r}, as the picture's label says"))
+        self._check_inputs(label.inputs)
         self._tell_other_weights(request.model, label.model["sha256"], listener)
         return self.run(request, out, parent=self._maker(Path(picture)), listener=listener, stop=stop)
 
@@ -214,6 +215,16 @@ class Studio:
             listener(
                 Notice(text=f"{model!r} has other weights now, so the pictures will not be the same", level="warning")
             )
+
+    def _check_inputs(self, inputs: dict[str, str]) -> None:
+        """The pictures that a picture was painted from are still there as they were."""
+        for path, sha256 in inputs.items():
+            if not Path(path).is_file() or sha256_of(Path(path)) != sha256:
+                state = "was changed" if Path(path).is_file() else "is gone"
+                raise LimnerError(
+                    f"{path!r}, which the picture was painted from, {state} (SHA-256 {sha256[:12]})",
+                    "put the old file back",
+                )
 
     def _same_adapter(self, path: str, sha256: str) -> str:
         """Where the adapter with these bytes is: at its old path, or wherever another run left it."""

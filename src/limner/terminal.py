@@ -96,7 +96,7 @@ class Screen:
         """Say what was made, one path a line, and how to look it up."""
         self.end()
         for made in self.made:
-            if made.what != "preview":
+            if made.what not in ("preview", "guide"):
                 print(made.path)
         seeds = [str(made.details["seed"]) for made in self.made if made.what == "picture"]
         if seeds:

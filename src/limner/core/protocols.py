@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
+    from PIL.Image import Image
     from pydantic import BaseModel
 
 
@@ -34,7 +35,9 @@ class Facts:
     pipelines: diffusers pipeline classes whose folders belong to this family.
     denoiser: name of the part that denoises, and of its folder: "unet" or "transformer".
     multiple: sides in pixels must be divisible by it.
+    long_prompts: whether it paints from prompts that are longer than its text encoder takes.
     lora_targets: preset name -> name endings of the layers that a LoRA attaches to.
+    controls: kind of guide picture -> the ControlNet for it, a Hugging Face id.
     embeddings: the text encoders that can learn a new word: the name in files of such words ("" for the word's own),
     and the parts that are the tokenizer and the encoder. objective: names of `Objective` fields that mean something to
     its loss.
@@ -46,10 +49,21 @@ class Facts:
     pipelines: tuple[str, ...]
     denoiser: str
     multiple: int
+    long_prompts: bool
     lora_targets: Mapping[str, tuple[str, ...]]
+    controls: Mapping[str, str]
     embeddings: tuple[tuple[str, str, str], ...]
     objective: frozenset[str]
     defaults: Mapping[str, Any]
+
+
+@runtime_checkable
+class Control(Protocol):
+    """One kind of guide picture."""
+
+    def guide(self, picture: Image) -> Image:
+        """What a ControlNet is shown of a picture: RGB, of the same size."""
+        ...
 
 
 @dataclass(slots=True)
@@ -158,6 +172,10 @@ class Family(Protocol):
 
     def pipeline(self, components: Components, task: str) -> Any:
         """A stock diffusers pipeline around the parts; task "text2image"."""
+        ...
+
+    def reader(self, components: Components) -> tuple[Any, int]:
+        """The tokenizer that says how long a caption is, and of how many tokens no more is read."""
         ...
 
     def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:

@@ -27,6 +27,13 @@ Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Name = Annotated[str, Field(min_length=1, max_length=4096)]
 Prompt = Annotated[str, Field(max_length=20_000)]
+Quantise = Literal["nf4", "int8"]
+QUANTISE = "Round the largest networks' weights: nf4 to 4 bits by bitsandbytes, int8 to 8 by torchao (default: off)."
+Memory = Literal["low", "balanced", "high"]
+MEMORY = (
+    "How much GPU memory there is: high keeps all networks there, balanced only the one at work, and low rounds its "
+    "weights to 4 bits besides, and decodes in tiles."
+)
 
 
 class Frozen(BaseModel):
@@ -62,8 +69,27 @@ class AdapterUse(Frozen):
         return {"path": path, "weight": float(weight) if weight else 1.0}
 
 
+class ControlUse(Frozen):
+    """What a picture's structure is taken from, and how strongly; as text "kind=path" or "kind=path:weight"."""
+
+    kind: Name = Field(description="How the guide picture is made from the photograph: canny, depth, given.")
+    path: Name = Field(description="The photograph, or for the kind given the guide picture itself.")
+    weight: float = Field(default=1.0, ge=0, le=4, description="Strength; 0 switches it off.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        found = re.fullmatch(r"([^=]*)=(.*?)(?::(\d+(?:\.\d+)?))?", value, re.DOTALL)
+        if found is None:
+            raise ValueError(f"{value!r} is not of the form KIND=PICTURE, such as canny=photo.png")
+        kind, path, weight = found.groups()
+        return {"kind": kind, "path": path, "weight": float(weight) if weight else 1.0}
+
+
 class GenerateRequest(Request):
-    """Paint pictures from a prompt."""
+    """Paint pictures from a prompt, and where given, from a picture."""
 
     kind: Annotated[Literal["generate"], Flag(hidden=True)] = "generate"
     prompt: Annotated[Prompt, Flag(positional=True)] = Field(description="What to paint.")
@@ -72,6 +98,29 @@ class GenerateRequest(Request):
     adapter: tuple[AdapterUse, ...] = Field(
         default=(), description="Adapter to use, as PATH or PATH:WEIGHT; may be repeated."
     )
+    image: Name | None = Field(default=None, description="Picture to begin from.")
+    strength: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="How far the painting may go from that picture, up to 1 (default: 0.6, with a mask 1).",
+    )
+    mask: Name | None = Field(default=None, description="Picture of the image's size: what is white is painted anew.")
+    control: tuple[ControlUse, ...] = Field(
+        default=(),
+        description="Picture to take the structure from, as KIND=PICTURE or KIND=PICTURE:WEIGHT, by ControlNet; may be "
+        "repeated. Kinds: canny, depth, given.",
+    )
+    control_model: tuple[Name, ...] = Field(
+        default=(), description="ControlNet for each --control, in their order (default: what suits the model)."
+    )
+    hires: float | None = Field(
+        default=None,
+        gt=1,
+        le=4,
+        description="Enlarge each picture so many times, and paint over it once more for the detail.",
+    )
+    hires_strength: float = Field(default=0.4, gt=0, le=1, description="How far that second painting may go.")
     count: int = Field(default=1, ge=1, le=10_000, description="How many pictures; picture i is painted from seed + i.")
     seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of the first picture.")
     steps: int | None = Field(
@@ -93,8 +142,21 @@ class GenerateRequest(Request):
     width: int | None = Field(default=None, ge=8, le=8192, description="Width in pixels (default: the model's own).")
     height: int | None = Field(default=None, ge=8, le=8192, description="Height in pixels (default: the model's own).")
     batch: int = Field(default=8, ge=1, le=256, description="How many pictures go through the model together.")
+    tiled: bool = Field(default=False, description="Encode and decode pictures in tiles, to save memory.")
+    memory: Memory = Field(default="high", description=MEMORY)
+    quantise: Quantise | None = Field(default=None, description=QUANTISE)
     device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
     precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
+
+    @model_validator(mode="after")
+    def _with_an_image(self) -> GenerateRequest:
+        for name in ("strength", "mask"):
+            if self.image is None and (value := getattr(self, name)) is not None:
+                raise ValueError(f"{name} ({value}) is given without an image; give --image, or leave it out")
+        if self.control_model and len(self.control_model) != len(self.control):
+            told = f"{len(self.control_model)} control models for {len(self.control)} controls"
+            raise ValueError(f"there are {told}; give one for each, or none")
+        return self
 
     @field_validator("prompt")
     @classmethod
@@ -160,6 +222,7 @@ class TrainRequest(Request):
         description="Keep a moving average of what is learnt, with this decay, and save that; 0.99 is usual for LoRA "
         "(default: off).",
     )
+    quantise: Quantise | None = Field(default=None, description=QUANTISE)
     resolution: int | None = Field(
         default=None, ge=32, le=4096, description="Side in pixels (default: the model's own)."
     )
@@ -275,5 +338,11 @@ def absolute(request: GenerateRequest | TrainRequest, names: Container[str] = ()
 
     if isinstance(request, TrainRequest):
         return request.model_copy(update={"data": full(request.data), "model": full(request.model)})
-    uses = tuple(use.model_copy(update={"path": full(use.path)}) for use in request.adapter)
-    return request.model_copy(update={"adapter": uses, "model": full(request.model)})
+    paths: dict[str, Any] = {"model": full(request.model)}
+    for name in ("adapter", "control"):
+        paths[name] = tuple(use.model_copy(update={"path": full(use.path)}) for use in getattr(request, name))
+    for name in ("image", "mask"):
+        if (path := getattr(request, name)) is not None:
+            paths[name] = full(path)
+    paths["control_model"] = tuple(full(path) for path in request.control_model)
+    return request.model_copy(update=paths)

@@ -2,75 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 from PIL import Image
 
+from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Progress, Stage
 from ..core.requests import GenerateRequest
 from ..core.workspace import Workspace
-from ..store.files import sha256_of, write_numbered
+from ..store.files import make_folder, sha256_of, write_numbered, writing
 from . import models
 from .adapters import adapters_on, check_base, open_adapter
 from .conditioning import conditioning
 from .devices import memory_told, pick_device, pick_dtype
-from .labels import Label, write_png
+from .inputs import Inputs, fitted, read_inputs
+from .labels import Label, Source, write_png
+from .memory import preset_for, spared
 from .painting import paint
 from .schedulers import apply_scheduler, check_scheduler
 from .sides import check_side
+from .tasks import accepts, arguments, keep_outside, load_controlnets, pipeline_for
 from .truncation import tell_truncation
 
-LESS_MEMORY = "use a smaller --batch, --width and --height, or another --precision"
+LESS_MEMORY = "use --memory low, a smaller --batch, --width and --height, or another --precision"
 
 
 def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None:
     """Paint `request.count` pictures into the workspace's out folder as 0001.png, 0002.png and so on."""
     model = models.resolve(request.model)
+    facts = model.family.facts
     chosen = {name: value for name in model.sampling if (value := getattr(request, name)) is not None}
     sampling = model.sampling | chosen
-    request = request.model_copy(update=sampling)  # told in full, so that a label means the same for good
     device = pick_device(request.device)
     dtype = pick_dtype(request.precision, device)
     check_scheduler(request.scheduler)
-    check_side("height", request.height, model.family.facts.multiple)
-    check_side("width", request.width, model.family.facts.multiple)
+    check_side("height", request.height, facts.multiple)
+    check_side("width", request.width, facts.multiple)
     adapters = [open_adapter(use.path) for use in request.adapter]
+    preset = preset_for(request, device)
     emit(Stage(name="loading"))
     with memory_told(LESS_MEMORY):
         components = models.load(model, dtype, device)
     for adapter in adapters:
         check_base(adapter, model, components.architecture, emit)
-    height, width = request.height or components.side, request.width or components.side
-    pipeline = model.family.pipeline(components, "text2image")
-    apply_scheduler(pipeline, request.scheduler)
-    tell_truncation(components.parts, "prompt", request.prompt, emit)
+    inputs = read_inputs(request, components.side, facts.multiple)
+    base = model.family.pipeline(components, "text2image")
+    apply_scheduler(base, request.scheduler)
+    controlnets = load_controlnets(request, facts, base)
+    pipeline = pipeline_for(base, inputs.image is not None, inputs.mask is not None, controlnets)
+    check_arguments(request, pipeline)
+    # told in full, so that a label means the same for good
+    request = request.model_copy(update=sampling | dict(zip(("width", "height"), inputs.size, strict=True)))
+    if not facts.long_prompts:
+        tell_truncation(*model.family.reader(components), "prompt", request.prompt, emit)
     with (
         memory_told(LESS_MEMORY),
-        adapters_on(pipeline, model.family.facts, adapters, [use.weight for use in request.adapter]),
+        spared(pipeline, preset, device),
+        adapters_on(pipeline, facts, adapters, [use.weight for use in request.adapter]),
     ):
+        told = conditioning(model.family, components, [request.prompt], request.negative_prompt)
+        if request.negative_prompt and not any(name.startswith("negative") for name in told):
+            raise LimnerError("this kind of model has no negative prompt", "leave --negative-prompt out")
         emit(Stage(name="painting", total=request.count * sampling["steps"]))
-
-        def on_step(done: int) -> None:
-            emit(Progress(done=done))
-            workspace.check()
-
-        seeds = [request.seed + i for i in range(request.count)]
-        pictures = paint(
-            pipeline,
-            conditioning(model.family, components, [request.prompt], request.negative_prompt),
-            seeds,
-            **sampling,
-            height=height,
-            width=width,
-            batch=request.batch,
-            on_step=on_step,
-        )
-        for index, pixels in enumerate(pictures):
+        for index, pixels in enumerate(painted(request, pipeline, base, inputs, told, sampling, workspace, emit)):
             label = Label(
                 request=request,
                 index=index,
-                seed=seeds[index],
+                seed=request.seed + index,
                 version=version("limner"),
                 model={
                     "reference": request.model,
@@ -81,7 +84,82 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
                     {"name": adapter.name, "path": use.path, "sha256": adapter.sha256, "weight": use.weight}
                     for adapter, use in zip(adapters, request.adapter, strict=True)
                 ),
+                inputs=inputs.files,
             )
             path = write_numbered(workspace.out, ".png", partial(write_png, Image.fromarray(pixels), label=label))
-            details = {"seed": seeds[index], "index": index, "prompt": request.prompt}
+            details = {"seed": label.seed, "index": index, "prompt": request.prompt}
             emit(Made(what="picture", path=str(path), sha256=sha256_of(path), details=details))
+            if inputs.guides and index == 0:
+                write_guides(request, inputs, pixels, workspace, emit)
+    if preset.offloaded:
+        models.forget()  # its networks are where offloading left them
+
+
+def check_arguments(request: GenerateRequest, pipeline: Any) -> None:
+    """Refuse what this kind of model takes no account of."""
+    known = accepts(pipeline)
+    if request.guidance_rescale and "guidance_rescale" not in known:
+        raise LimnerError(
+            f"guidance_rescale ({request.guidance_rescale:g}) means nothing to {type(pipeline).__name__}",
+            "leave it out",
+        )
+
+
+def painted(
+    request: GenerateRequest,
+    pipeline: Any,
+    base: Any,
+    inputs: Inputs,
+    told: Any,
+    sampling: dict[str, Any],
+    workspace: Workspace,
+    emit: Emit,
+) -> Iterator[np.ndarray]:
+    """The request's pictures (h, w, 3) uint8, in order."""
+
+    def on_step(done: int) -> None:
+        emit(Progress(done=done))
+        workspace.check()
+
+    rows, settings = arguments(request, pipeline, inputs)
+    width, height = inputs.size
+    seeds = [request.seed + i for i in range(request.count)]
+    common = {"batch": request.batch, "on_step": on_step}
+    pictures = paint(
+        pipeline, {**told, **rows}, seeds, **sampling, width=width, height=height, settings=settings, **common
+    )
+    over = pipeline_for(base, image=True, mask=False) if request.hires else None
+    for seed, pixels in zip(seeds, pictures, strict=True):
+        pixels = keep_outside(pixels, inputs)
+        if over is not None and request.hires:
+            multiple = 8 * 2
+            size = (
+                round(width * request.hires / multiple) * multiple,
+                round(height * request.hires / multiple) * multiple,
+            )
+            enlarged = {**told, "image": [fitted(Image.fromarray(pixels), size)]}
+            strength = {"strength": request.hires_strength}
+            (pixels,) = paint(
+                over, enlarged, [seed], **sampling, width=size[0], height=size[1], settings=strength, batch=1
+            )
+            workspace.check()
+        yield pixels
+
+
+def write_guides(request: GenerateRequest, inputs: Inputs, first: np.ndarray, workspace: Workspace, emit: Emit) -> None:
+    """Keep the guide pictures, and a strip of photographs, guides and the first result to be looked at."""
+    strip = []
+    for use, photograph, guide in zip(request.control, inputs.photographs, inputs.guides, strict=True):
+        path = workspace.out / f"guide-{use.kind}-{inputs.files[use.path][:8]}.png"
+        write_aside(guide, path, "guide", "algorithmicMedia", emit)
+        strip += [photograph, guide]
+    whole = np.concatenate([np.asarray(fitted(part, first.shape[1::-1])) for part in strip] + [first], axis=1)
+    path = workspace.out / f"beside-{workspace.run}.png"
+    write_aside(Image.fromarray(whole), path, "comparison", "compositeSynthetic", emit)
+
+
+def write_aside(picture: Image.Image, path: Path, what: str, source: Source, emit: Emit) -> None:
+    make_folder(path.parent)
+    with writing(path) as partial_path:
+        write_png(picture, partial_path, source=source)
+    emit(Made(what=what, path=str(path), sha256=sha256_of(path)))

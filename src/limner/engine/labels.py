@@ -61,7 +61,10 @@ class AdapterMark(TypedDict):
 
 
 class Label(Frozen):
-    """Everything that made a picture: the whole request, which of its pictures this is, and what painted it."""
+    """Everything that made a picture: the whole request, which of its pictures this is, and what painted it.
+
+    inputs: the pictures that it was painted from, with their hashes.
+    """
 
     request: AnyRequest
     index: int = Field(ge=0)
@@ -69,6 +72,7 @@ class Label(Frozen):
     version: str
     model: ModelMark
     adapters: tuple[AdapterMark, ...] = ()
+    inputs: dict[str, Sha256] = Field(default_factory=dict)
 
 
 def write_png(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,17 +24,20 @@ def paint(
     height: int,
     width: int,
     batch: int,
+    settings: Mapping[str, Any] = MappingProxyType({}),
     on_step: Callable[[int], None] = lambda done: None,
 ) -> Iterator[np.ndarray]:
     """Yield pictures (h, w, 3) uint8, one per seed.
 
     conditioning: the pipeline's own arguments, as `Family.conditioning` gives them: a row for every seed, or one for
-    all. Each picture's noise comes from its own CPU generator, so that it
-    does not depend on the device. guidance_rescale: phi of Lin et al. 2024 (arXiv 2305.08891, section 3.4).
-    on_step is told picture-steps done so far.
+    all. settings: arguments that hold for all pictures. Each picture's noise comes from its own CPU generator, so that
+    it does not depend on the device. guidance_rescale: phi of Lin et al. 2024 (arXiv 2305.08891, section 3.4), which
+    not every pipeline knows. on_step is told picture-steps done so far.
     """
     done = 0
-    rescaling = {"guidance_rescale": guidance_rescale} if guidance_rescale else {}  # which not every pipeline knows
+    asked = {"guidance_rescale": guidance_rescale, "height": height, "width": width}
+    known = inspect.signature(type(pipeline).__call__).parameters
+    common = {name: value for name, value in asked.items() if name in known} | dict(settings)
 
     def count_step(pipe: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
         nonlocal done
@@ -46,12 +51,10 @@ def paint(
         rows = len(part)
         with torch.inference_mode():
             pixels = pipeline(
-                **rescaling,
+                **common,
                 **{name: rows_of(value, start, rows) for name, value in conditioning.items()},
                 num_inference_steps=steps,
                 guidance_scale=guidance,
-                height=height,
-                width=width,
                 generator=[torch.Generator("cpu").manual_seed(seed) for seed in part],
                 output_type="np",
                 callback_on_step_end=count_step,

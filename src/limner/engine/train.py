@@ -230,7 +230,7 @@ def encode_all(
     emit(Stage(name="encoding"))
     for photo, caption in zip(photographs.photographs, captions, strict=True):
         if photo.caption:
-            tell_truncation(components.parts, f"caption of {shown(photo.path)}", caption, emit)
+            tell_truncation(*family.reader(components), f"caption of {shown(photo.path)}", caption, emit)
     said, besides = [captions[index] for index in kept], ("",) if request.caption_dropout else ()
     subject = encode(family, components, pictures[kept], said, request.flip, rng, besides)
     watched = None

@@ -12,6 +12,8 @@ from ..diffusion.layers import FLUX_LORA_TARGETS
 if TYPE_CHECKING:
     import torch
 
+LONGEST = 512
+"""Tokens of a prompt that T5 reads; a model may be made for fewer."""
 TAUGHT_GUIDANCE = 1.0
 """The guidance that a guidance-distilled model is told while it learns: none."""
 
@@ -23,7 +25,12 @@ class Flux:
         pipelines=("FluxPipeline",),
         denoiser="transformer",
         multiple=16,
+        long_prompts=False,
         lora_targets=FLUX_LORA_TARGETS,
+        controls={
+            "canny": "InstantX/FLUX.1-dev-Controlnet-Canny",
+            "depth": "Shakker-Labs/FLUX.1-dev-ControlNet-Depth",
+        },
         embeddings=(("clip_l", "tokenizer", "text_encoder"), ("t5", "tokenizer_2", "text_encoder_2")),
         objective=frozenset({"timestep_sampling"}),
         defaults={
@@ -67,13 +74,18 @@ class Flux:
 
         return FluxPipeline(**components.parts)
 
+    def reader(self, components: Components) -> tuple[Any, int]:
+        """T5, since CLIP's share is one state for the whole."""
+        tokenizer = components.parts["tokenizer_2"]
+        return tokenizer, min(LONGEST, tokenizer.model_max_length)
+
     def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:
         """T5's states (n, tokens, width) as `prompt_embeds`, CLIP's pooled state as `pooled_prompt_embeds`."""
         from ..diffusion.text import tokenise
 
         parts = components.parts
         clip = tokenise(parts["tokenizer"], prompts).to(components.device)
-        t5 = tokenise(parts["tokenizer_2"], prompts, longest=512).to(components.device)
+        t5 = tokenise(parts["tokenizer_2"], prompts, LONGEST).to(components.device)
         return {
             "prompt_embeds": parts["text_encoder_2"](t5)[0],
             "pooled_prompt_embeds": parts["text_encoder"](clip).pooler_output,

@@ -25,7 +25,9 @@ class Flux2Klein:
         pipelines=("Flux2KleinPipeline",),
         denoiser="transformer",
         multiple=16,
+        long_prompts=False,
         lora_targets=FLUX2_LORA_TARGETS,
+        controls={},
         embeddings=(),
         objective=frozenset({"timestep_sampling"}),
         defaults={
@@ -67,6 +69,9 @@ class Flux2Klein:
         from diffusers import Flux2KleinPipeline
 
         return Flux2KleinPipeline(**components.parts)
+
+    def reader(self, components: Components) -> tuple[Any, int]:
+        return components.parts["tokenizer"], LONGEST
 
     def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:
         """States of three layers side by side, (n, tokens, 3 x width), as `prompt_embeds`."""

@@ -20,7 +20,12 @@ class StableDiffusion:
         pipelines=("StableDiffusionPipeline",),
         denoiser="unet",
         multiple=8,
+        long_prompts=True,
         lora_targets=UNET_LORA_TARGETS,
+        controls={
+            "canny": "lllyasviel/control_v11p_sd15_canny",
+            "depth": "lllyasviel/control_v11f1p_sd15_depth",
+        },
         embeddings=(("", "tokenizer", "text_encoder"),),
         objective=frozenset({"min_snr_gamma", "noise_offset"}),
         defaults={
@@ -82,6 +87,10 @@ class StableDiffusion:
 
         return StableDiffusionPipeline(**components.parts, requires_safety_checker=False)
 
+    def reader(self, components: Components) -> tuple[Any, int]:
+        tokenizer = components.parts["tokenizer"]
+        return tokenizer, tokenizer.model_max_length
+
     def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:
         """Hidden states (n, tokens, width) as `prompt_embeds`."""
         from ..diffusion.text import tokenise
@@ -92,8 +101,13 @@ class StableDiffusion:
     def conditioning(
         self, components: Components, prompts: Sequence[str], negatives: Sequence[str]
     ) -> Mapping[str, Sequence[Any] | torch.Tensor]:
-        negative = self.encode_text(components, negatives)
-        return {**self.encode_text(components, prompts), "negative_prompt_embeds": negative["prompt_embeds"]}
+        """Prompts may be longer than the text encoder takes, and weigh words."""
+        from ..diffusion.prompts import read
+
+        encoder, device = components.parts["text_encoder"], components.device
+        known = [(components.parts["tokenizer"], lambda ids: encoder(ids.to(device))[0])]
+        states, negative = read(known, prompts, negatives)
+        return {"prompt_embeds": states, "negative_prompt_embeds": negative}
 
     def encode_images(self, components: Components, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         from ..diffusion.latents import encode

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,12 @@ class StableDiffusionXL:
         pipelines=("StableDiffusionXLPipeline",),
         denoiser="unet",
         multiple=8,
+        long_prompts=True,
         lora_targets=UNET_LORA_TARGETS,
+        controls={
+            "canny": "diffusers/controlnet-canny-sdxl-1.0",
+            "depth": "diffusers/controlnet-depth-sdxl-1.0",
+        },
         embeddings=(("clip_l", "tokenizer", "text_encoder"), ("clip_g", "tokenizer_2", "text_encoder_2")),
         objective=frozenset({"min_snr_gamma", "noise_offset"}),
         defaults={
@@ -55,6 +60,10 @@ class StableDiffusionXL:
 
         return StableDiffusionXLPipeline(**components.parts, add_watermarker=False)
 
+    def reader(self, components: Components) -> tuple[Any, int]:
+        tokenizer = components.parts["tokenizer"]
+        return tokenizer, tokenizer.model_max_length
+
     def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:
         """Both encoders' last but one states, side by side, as `prompt_embeds`; the second's pooled state beside it."""
         import torch
@@ -74,14 +83,34 @@ class StableDiffusionXL:
     def conditioning(
         self, components: Components, prompts: Sequence[str], negatives: Sequence[str]
     ) -> Mapping[str, Sequence[Any] | torch.Tensor]:
-        """Where nothing shall be kept out, the negative is zeros, as the model's pipeline has it by default."""
-        negative = dict(self.encode_text(components, negatives))
-        for value in negative.values():
-            value[[index for index, text in enumerate(negatives) if not text]] = 0
+        """Prompts may be longer than the text encoders take, and weigh words; the pooled state is of the first part.
+
+        Where nothing shall be kept out, the negative is zeros, as the model's pipeline has it by default.
+        """
+        from ..diffusion.prompts import read
+
+        pooled: list[torch.Tensor] = []
+
+        def encoder(suffix: str) -> Callable[[torch.Tensor], torch.Tensor]:
+            def states(ids: torch.Tensor) -> torch.Tensor:
+                part = components.parts[f"text_encoder{suffix}"]
+                encoded = part(ids.to(components.device), output_hidden_states=True)
+                if suffix:
+                    pooled.append(encoded[0])
+                return encoded.hidden_states[-2]
+
+            return states
+
+        known = [(components.parts[f"tokenizer{suffix}"], encoder(suffix)) for suffix in ("", "_2")]
+        states, negative = read(known, prompts, negatives)
+        first, first_negative = (rows[:: len(rows) // len(prompts)] for rows in pooled)
+        empty = [index for index, text in enumerate(negatives) if not text]
+        negative[empty], first_negative[empty] = 0, 0
         return {
-            **self.encode_text(components, prompts),
-            "negative_prompt_embeds": negative["prompt_embeds"],
-            "negative_pooled_prompt_embeds": negative["pooled_prompt_embeds"],
+            "prompt_embeds": states,
+            "pooled_prompt_embeds": first,
+            "negative_prompt_embeds": negative,
+            "negative_pooled_prompt_embeds": first_negative,
         }
 
     def encode_images(self, components: Components, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:

@@ -23,7 +23,9 @@ class ZImage:
         pipelines=("ZImagePipeline",),
         denoiser="transformer",
         multiple=16,
+        long_prompts=False,
         lora_targets=Z_LORA_TARGETS,
+        controls={},
         embeddings=(),
         objective=frozenset({"timestep_sampling"}),
         defaults={
@@ -58,6 +60,9 @@ class ZImage:
         from diffusers import ZImagePipeline
 
         return ZImagePipeline(**components.parts)
+
+    def reader(self, components: Components) -> tuple[Any, int]:
+        return components.parts["tokenizer"], LONGEST
 
     def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:
         """The last but one layer's states (n, tokens, width) as `prompt_embeds`, and which are the prompt's."""

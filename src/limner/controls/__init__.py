@@ -1,0 +1,1 @@
+"""Kinds of guide pictures for ControlNets, one file each."""

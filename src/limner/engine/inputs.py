@@ -1,0 +1,77 @@
+"""Pictures that a painting begins from or is guided by."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from .. import registry
+from ..core.errors import LimnerError
+from ..core.requests import GenerateRequest
+from ..data.photographs import open_photograph
+from ..store.files import sha256_of
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Pictures of the size that is painted. guides: for each control of the request. files: path -> SHA-256."""
+
+    size: tuple[int, int]
+    image: Image.Image | None
+    mask: Image.Image | None
+    photographs: tuple[Image.Image, ...]
+    guides: tuple[Image.Image, ...]
+    files: dict[str, str]
+
+
+def read_inputs(request: GenerateRequest, side: int, multiple: int) -> Inputs:
+    """Read a request's pictures, cut and resized to the size that is painted; side: the model's own in pixels.
+
+    That is what the request says, or what it leaves open as the first picture has it, at the model's own area.
+    """
+    paths = [path for path in (request.image, request.mask, *(use.path for use in request.control)) if path]
+    opened = {path: open_photograph(path) for path in paths}
+    size = painted_size(request, next(iter(opened.values())).size if opened else None, side, multiple)
+    image = mask = None
+    if request.image:
+        image = fitted(opened[request.image], size)
+    if request.mask and request.image:
+        if opened[request.mask].size != opened[request.image].size:
+            raise LimnerError(
+                f"the mask is {_told(opened[request.mask])}, and the image {_told(opened[request.image])}",
+                "make a mask of the image's own size",
+            )
+        mask = fitted(opened[request.mask].convert("L"), size)
+        if not mask.getbbox():
+            raise LimnerError(f"the mask {request.mask!r} is all black", "paint white what shall be painted anew")
+    photographs = tuple(fitted(opened[use.path], size) for use in request.control)
+    makers = [registry.controls.get(use.kind) for use in request.control]
+    guides = tuple(maker.guide(photograph) for maker, photograph in zip(makers, photographs, strict=True))
+    return Inputs(size, image, mask, photographs, guides, {path: sha256_of(Path(path).expanduser()) for path in paths})
+
+
+def painted_size(request: GenerateRequest, given: tuple[int, int] | None, side: int, multiple: int) -> tuple[int, int]:
+    """Width and height in pixels."""
+    if given is None:
+        return request.width or side, request.height or side
+    width, height = given
+    scale = side / math.sqrt(width * height)
+    if request.width or request.height:  # the other side follows
+        scale = request.width / width if request.width else (request.height or side) / height
+    sides = (request.width or width * scale, request.height or height * scale)
+    return max(multiple, round(sides[0] / multiple) * multiple), max(multiple, round(sides[1] / multiple) * multiple)
+
+
+def fitted(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The middle of a picture in the shape of `size`, resized to it."""
+    scale = max(size[0] / picture.width, size[1] / picture.height)
+    width, height = size[0] / scale, size[1] / scale
+    left, top = (picture.width - width) / 2, (picture.height - height) / 2
+    return picture.resize(size, Image.Resampling.LANCZOS, box=(left, top, left + width, top + height))
+
+
+def _told(picture: Image.Image) -> str:
+    return f"{picture.width} x {picture.height}"

@@ -1,0 +1,98 @@
+"""What a request asks of a pipeline besides a prompt: the stock pipeline for it, and that pipeline's arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..core.errors import LimnerError
+from ..core.protocols import Facts
+from ..core.requests import GenerateRequest
+from .inputs import Inputs
+from .models import hub_errors_told
+
+STRENGTH, MASKED_STRENGTH = 0.6, 1.0
+
+
+def accepts(pipeline: Any) -> Mapping[str, Any]:
+    """The arguments that a pipeline's call takes."""
+    return inspect.signature(type(pipeline).__call__).parameters
+
+
+def pipeline_for(base: Any, image: bool, mask: bool, controlnets: Sequence[Any] = ()) -> Any:
+    """The stock pipeline of the base's parts that begins from an image, paints in a mask, follows ControlNets."""
+    import diffusers
+
+    if not (image or mask or controlnets):
+        return base
+    kind = "Inpainting" if mask else "Image2Image" if image else "Text2Image"
+    more = {"controlnet": controlnets[0] if len(controlnets) == 1 else list(controlnets)} if controlnets else {}
+    try:
+        found = getattr(diffusers, f"AutoPipelineFor{kind}").from_pipe(base, **more)
+        if more and "controlnet" not in found.components:
+            raise ValueError("it has no place for one")
+        return found
+    except ValueError as error:
+        wished = " and ".join(
+            [*(["a mask"] if mask else ["an image"] if image else []), *(["a control"] if more else [])]
+        )
+        raise LimnerError(
+            f"this kind of model ({type(base).__name__.removesuffix('Pipeline')}) does not paint with {wished} here",
+            "use another --model",
+        ) from error
+
+
+def load_controlnets(request: GenerateRequest, facts: Facts, base: Any) -> list[Any]:
+    """The ControlNets of a request's controls, on the base's device and in its format."""
+    from diffusers import AutoModel
+
+    loaded = []
+    for index, use in enumerate(request.control):
+        reference = request.control_model[index] if request.control_model else facts.controls.get(use.kind)
+        if reference is None:
+            known = f"; it knows {', '.join(facts.controls)}" if facts.controls else ""
+            raise LimnerError(
+                f"no ControlNet for {use.kind!r} is known for this kind of model{known}", "name one by --control-model"
+            )
+        with hub_errors_told(reference):
+            network = AutoModel.from_pretrained(reference, torch_dtype=base.dtype, use_safetensors=True)
+        loaded.append(network.eval().to(base.device))
+    return loaded
+
+
+def arguments(request: GenerateRequest, pipeline: Any, inputs: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the pipeline is told besides prompts: a row for each picture, and what holds for all."""
+    known = accepts(pipeline)
+    rows: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    if inputs.image is not None and "strength" in known:
+        rows["image"] = [inputs.image]
+        settings["strength"] = request.strength or (MASKED_STRENGTH if inputs.mask else STRENGTH)
+    elif inputs.image is not None:  # it looks at the picture while it paints, and does not begin from it
+        if request.strength is not None:
+            raise LimnerError(
+                f"strength ({request.strength:g}) means nothing to this kind of model, which paints after the image",
+                "leave it out",
+            )
+        settings["image"] = [inputs.image]
+    if inputs.mask is not None:
+        rows["mask_image"] = [inputs.mask]
+    if inputs.guides:
+        name = "control_image" if "control_image" in known else "image"
+        weights = [use.weight for use in request.control]
+        if len(inputs.guides) == 1:
+            rows[name], settings["controlnet_conditioning_scale"] = [inputs.guides[0]], weights[0]
+        else:
+            settings[name], settings["controlnet_conditioning_scale"] = list(inputs.guides), weights
+    return rows, settings
+
+
+def keep_outside(pixels: np.ndarray, inputs: Inputs) -> np.ndarray:
+    """The painted picture inside the mask, the original, to the bit, where the mask is black."""
+    if inputs.mask is None or inputs.image is None:
+        return pixels
+    return np.asarray(Image.composite(Image.fromarray(pixels), inputs.image, inputs.mask))

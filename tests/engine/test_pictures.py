@@ -1,0 +1,316 @@
+"""Painting from an image, in a mask, after a guide, larger; and prompts with weights and of any length."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, ControlNetModel, DiffusionPipeline
+from PIL import Image
+
+from limner import GenerateRequest, LimnerError, Studio
+from limner.core.events import Made
+from limner.core.requests import ControlUse
+from limner.diffusion.prompts import in_parts, weighed
+from limner.engine.inputs import fitted, painted_size
+
+SIDE = 64
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    """A picture that is wider than high, with an edge in it."""
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 90, 3)).astype(np.uint8)
+    pixels[20:40, 30:60] = (250, 20, 20)
+    Image.fromarray(pixels).save(tmp_path / "photograph.png")
+    return tmp_path / "photograph.png"
+
+
+@pytest.fixture
+def mask(tmp_path):
+    """Its right half."""
+    pixels = np.zeros((60, 90), dtype=np.uint8)
+    pixels[:, 45:] = 255
+    Image.fromarray(pixels).save(tmp_path / "mask.png")
+    return tmp_path / "mask.png"
+
+
+@pytest.fixture
+def paint(home, tiny_sd, tmp_path):
+    """Paint, and return the pictures and the events."""
+
+    def run(out="out", **fields):
+        plain = {"prompt": "a cat", "model": str(tiny_sd), "steps": 4, "guidance": 5.0, "width": SIDE, "height": SIDE}
+        events = []
+        request = GenerateRequest.model_validate({**plain, **fields})
+        Studio().run(request, tmp_path / out, listener=events.append)
+        made = [event.path for event in events if isinstance(event, Made) and event.what == "picture"]
+        return [np.asarray(Image.open(path)).astype(int) for path in made], events
+
+    return run
+
+
+def stock(folder, kind, **arguments):
+    pipeline = DiffusionPipeline.from_pretrained(folder, use_safetensors=True)
+    longest = {"max_sequence_length": 32} if type(pipeline).__name__ == "FluxPipeline" else {}
+    pipeline = kind.from_pipe(pipeline)
+    pipeline.set_progress_bar_config(disable=True)
+    pixels = pipeline(
+        prompt="a cat",
+        **longest,
+        **arguments,
+        num_inference_steps=4,
+        guidance_scale=5.0,
+        generator=torch.Generator().manual_seed(42),
+        output_type="np",
+    ).images[0]
+    return (pixels * 255).round().astype(int)
+
+
+def shaped(path):
+    with Image.open(path) as picture:
+        return fitted(picture.convert("RGB"), (SIDE, SIDE))
+
+
+# From an image
+
+
+@pytest.mark.parametrize("family", ["sd", "sdxl", "flux", "z_image"])
+def test_an_image_is_where_it_begins(paint, tiny_folder, photograph, family):
+    folder = tiny_folder(family)
+    (ours,), _ = paint(model=str(folder), image=str(photograph), strength=0.5)
+    size = {"width": SIDE, "height": SIDE} if family in ("flux", "z_image") else {}
+    theirs = stock(folder, AutoPipelineForImage2Image, image=shaped(photograph), strength=0.5, **size)
+    assert np.abs(ours - theirs).max() <= 1
+    (other,), _ = paint("other", model=str(folder), image=str(photograph), strength=1.0)
+    assert np.abs(ours - other).max() > 5
+
+
+def test_a_model_that_paints_after_images(paint, tiny_folder, photograph):
+    folder = tiny_folder("flux2")
+    (ours,), _ = paint(model=str(folder), image=str(photograph))
+    (plain,), _ = paint("plain", model=str(folder))
+    assert not np.array_equal(ours, plain)
+    with pytest.raises(LimnerError, match=r"strength \(0.5\) means nothing to this kind of model"):
+        paint(model=str(folder), image=str(photograph), strength=0.5)
+    with pytest.raises(LimnerError, match="does not paint with a mask here"):
+        paint(model=str(folder), image=str(photograph), mask=str(photograph))
+
+
+def test_pictures_of_a_batch_have_seeds_of_their_own(paint, photograph):
+    both, _ = paint(image=str(photograph), count=3, batch=2)
+    (second,), _ = paint("second", image=str(photograph), seed=43)
+    assert np.abs(both[1] - second).max() <= 1 and not np.array_equal(both[0], both[1])
+
+
+def test_the_size_is_the_images_at_the_models_area(paint, photograph):
+    (pixels,), _ = paint(image=str(photograph), width=None, height=None)
+    assert pixels.shape[:2] == (56, 80)
+    request = GenerateRequest(prompt="a", image=str(photograph), width=128)
+    assert painted_size(request, (90, 60), SIDE, 8) == (128, 88)
+    assert painted_size(GenerateRequest(prompt="a"), None, SIDE, 8) == (SIDE, SIDE)
+
+
+# In a mask
+
+
+@pytest.mark.parametrize("family", ["sd", "sdxl", "flux", "z_image"])
+def test_only_the_mask_is_painted(paint, tiny_folder, photograph, mask, family):
+    folder = tiny_folder(family)
+    (ours,), _ = paint(model=str(folder), image=str(photograph), mask=str(mask), strength=0.8)
+    image = shaped(photograph)
+    hole = fitted(Image.open(mask), (SIDE, SIDE))
+    size = {"width": SIDE, "height": SIDE}
+    theirs = stock(folder, AutoPipelineForInpainting, image=image, mask_image=hole, strength=0.8, **size)
+    inside, outside = np.asarray(hole) == 255, np.asarray(hole) == 0
+    assert np.abs(ours - theirs)[inside].max() <= 1
+    assert np.array_equal(ours[outside], np.asarray(image)[outside]), "the rest stays to the bit"
+    assert inside.sum() > 1500 and outside.sum() > 1500
+
+
+def test_masks_that_cannot_be_used(paint, photograph, tmp_path):
+    Image.new("L", (9, 9), 255).save(tmp_path / "small.png")
+    with pytest.raises(LimnerError, match="the mask is 9 x 9, and the image 90 x 60; make a mask"):
+        paint(image=str(photograph), mask=str(tmp_path / "small.png"))
+    Image.new("L", (90, 60), 0).save(tmp_path / "black.png")
+    with pytest.raises(LimnerError, match="is all black; paint white"):
+        paint(image=str(photograph), mask=str(tmp_path / "black.png"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--strength", "0.5"], "strength (0.5) is given without an image"),
+        (["--mask", "mask.png"], "mask (mask.png) is given without an image"),
+        (["--strength", "1.5"], "--strength '1.5'"),
+        (["--image", "nowhere.png"], "'nowhere.png' does not exist"),
+        (["--control", "canny"], "is not of the form KIND=PICTURE"),
+        (["--control", "cany=photograph.png"], "unknown control 'cany'; did you mean 'canny'?"),
+        (["--control-model", "x"], "1 control models for 0 controls"),
+        (["--control", "given=photograph.png", "--model", "{flux2}"], "no ControlNet for 'given' is known"),
+        (["--hires", "9"], "--hires '9.0'"),
+        (["--guidance-rescale", "0.5", "--image", "photograph.png"], "guidance_rescale (0.5) means nothing"),
+        (["--negative-prompt", "blurry", "--model", "{flux2}", "--width", "60"], "width 60 is not a multiple of 16"),
+    ],
+)
+def test_mistakes_are_one_line(limner, tiny_folder, photograph, mask, flags, said):
+    flags = [flag.format(flux2=tiny_folder("flux2")) for flag in flags]
+    model = [] if "--model" in flags else ["--model", tiny_folder("sd")]
+    answer = limner("generate", "a cat", *model, *flags)
+    assert answer.code == 2 and said in answer.error, answer.error
+
+
+def test_a_flux_model_takes_no_negative_prompt(paint, tiny_folder):
+    with pytest.raises(LimnerError, match="has no negative prompt"):
+        paint(model=str(tiny_folder("flux")), negative_prompt="blurry")
+
+
+# After a guide
+
+
+@pytest.fixture
+def controlnet(tiny_sd, tmp_path):
+    """A ControlNet for the tiny model whose zero convolutions are not zero, as after some learning."""
+    unet = DiffusionPipeline.from_pretrained(tiny_sd, use_safetensors=True).unet
+    torch.manual_seed(0)
+    network = ControlNetModel.from_unet(unet, conditioning_channels=3)
+    for block in (*network.controlnet_down_blocks, network.controlnet_mid_block):
+        torch.nn.init.normal_(block.weight, std=0.3)
+    network.save_pretrained(tmp_path / "controlnet")
+    return tmp_path / "controlnet"
+
+
+def test_a_guide_is_followed_and_shown(paint, tiny_sd, controlnet, photograph, tmp_path):
+    from diffusers import StableDiffusionControlNetPipeline
+
+    use = {"control": (f"canny={photograph}:0.8",), "control_model": (str(controlnet),)}
+    (ours,), events = paint(**use)
+    made = {event.what: event.path for event in events if isinstance(event, Made)}
+    guide = Image.open(made["guide"])
+    lit = np.asarray(guide.convert("L"))
+    assert guide.size == (SIDE, SIDE) and set(np.unique(lit)) == {0, 255}
+    with Image.open(made["comparison"]) as strip:
+        assert strip.size == (3 * SIDE, SIDE)
+    pipeline = StableDiffusionControlNetPipeline.from_pretrained(
+        tiny_sd, controlnet=ControlNetModel.from_pretrained(controlnet), use_safetensors=True, safety_checker=None
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    theirs = pipeline(
+        "a cat",
+        image=guide,
+        controlnet_conditioning_scale=0.8,
+        num_inference_steps=4,
+        guidance_scale=5.0,
+        generator=torch.Generator().manual_seed(42),
+        output_type="np",
+    ).images[0]
+    assert np.abs(ours - (theirs * 255).round()).max() <= 1
+    (given,), _ = paint("given", control=(f"given={made['guide']}:0.8",), control_model=(str(controlnet),))
+    assert np.array_equal(ours, given), "the guide picture that was kept is a guide picture"
+    (off,), _ = paint("off", control=(f"canny={photograph}:0",), control_model=(str(controlnet),))
+    (plain,), _ = paint("plain")
+    assert np.abs(off - plain).max() <= 1 and np.abs(ours - plain).max() > 3
+
+
+def test_a_guide_with_an_image_and_two_guides(paint, controlnet, photograph, mask):
+    one = {"control": (f"canny={photograph}",), "control_model": (str(controlnet),)}
+    two = {"control": (f"canny={photograph}", f"given={photograph}:0.5"), "control_model": (str(controlnet),) * 2}
+    pictures = [paint("a", **one), paint("b", **two), paint("c", image=str(photograph), **one)]
+    pictures.append(paint("d", image=str(photograph), mask=str(mask), **two))
+    seen = [picture.tobytes() for (picture,), _ in pictures]
+    assert len(set(seen)) == 4
+
+
+def test_a_control_is_read_from_text():
+    assert ControlUse.model_validate("canny=a=b.png:0.5") == ControlUse(kind="canny", path="a=b.png", weight=0.5)
+    assert ControlUse.model_validate("given=a.png").weight == 1.0
+
+
+# Larger
+
+
+def test_a_second_painting_at_twice_the_size(paint):
+    (plain,), _ = paint()
+    (large,), _ = paint("large", hires=2.0)
+    assert large.shape[:2] == (2 * SIDE, 2 * SIDE)
+    near = np.asarray(Image.fromarray(large.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BOX)).astype(int)
+    assert np.abs(near - plain).mean() < np.abs(near - plain[::-1]).mean()
+
+
+def test_tiles_are_decoded_and_switched_off_again(paint, tiny_sd):
+    from limner.engine import models
+
+    (whole,), _ = paint()
+    (tiled,), _ = paint("tiled", tiled=True, memory="low", width=SIDE, height=SIDE)
+    assert np.abs(whole - tiled).mean() < 30
+    assert not any(components.parts["vae"].use_tiling for components in models._loaded.values())
+
+
+# The label
+
+
+def test_what_it_was_painted_from_is_in_the_label(paint, photograph, tmp_path):
+    (first,), _ = paint(image=str(photograph), strength=0.5)
+    with Image.open(tmp_path / "out" / "0001.png") as picture:
+        told = json.loads(picture.text["limner"])
+    assert list(told["inputs"]) == [str(photograph)] and told["request"]["width"] == SIDE
+    run = Studio().again(tmp_path / "out" / "0001.png", tmp_path / "again")
+    assert np.array_equal(np.asarray(Image.open(run.out + "/0001.png")).astype(int), first)
+    photograph.write_bytes(photograph.read_bytes() + b" ")
+    with pytest.raises(LimnerError, match="which the picture was painted from, was changed"):
+        Studio().again(tmp_path / "out" / "0001.png", tmp_path / "once more")
+    photograph.unlink()
+    with pytest.raises(LimnerError, match="which the picture was painted from, is gone"):
+        Studio().again(tmp_path / "out" / "0001.png", tmp_path / "once more")
+
+
+# Prompts
+
+
+@pytest.mark.parametrize(
+    ("prompt", "pieces"),
+    [
+        ("a cat", [("a cat", 1)]),
+        ("a (red:1.3) cat", [("a ", 1), ("red", 1.3), (" cat", 1)]),
+        ("(a (b:1.2):1.5)", [("a ", 1.5), ("b", 1.8)]),
+        ("a cat (sitting)", [("a cat (sitting)", 1)]),
+        (r"a \(b\) (c:.5)", [("a (b) ", 1), ("c", 0.5)]),
+        ("((a:2)", [("(", 1), ("a", 2)]),
+        ("a:1.2)", [("a:1.2)", 1)]),
+        ("(a: b:1.4)", [("a: b", 1.4)]),
+        ("(a:99)", [("a", 10)]),
+        ("(:1.2)", []),
+    ],
+)
+def test_weights_are_read_as_a1111_reads_them(prompt, pieces):
+    assert [text for text, _ in weighed(prompt)] == [text for text, _ in pieces]
+    assert [weight for _, weight in weighed(prompt)] == pytest.approx([weight for _, weight in pieces])
+
+
+def test_a_weight_changes_the_picture_and_one_does_not(paint):
+    pictures = [paint(str(i), prompt=f"a (cat{weight}) on the beach")[0][0] for i, weight in enumerate((":1", ":1.5"))]
+    (plain,), _ = paint("plain", prompt="a cat on the beach")
+    assert np.abs(pictures[0] - plain).max() <= 1 and np.abs(pictures[1] - plain).max() > 1
+
+
+@pytest.mark.parametrize("family", ["sd", "sdxl"])
+def test_a_prompt_of_any_length_is_read_to_its_end(paint, tiny_folder, family):
+    model = str(tiny_folder(family))
+    long = "a photo of a cat on the beach in the park, " * 5
+    (one,), events = paint(model=model, prompt=long + "a red hat", negative_prompt="a dog")
+    (two,), _ = paint("two", model=model, prompt=long + "a blue hat", negative_prompt="a dog")
+    assert not np.array_equal(one, two)
+    assert not any("left out" in getattr(event, "text", "") for event in events)
+
+
+def test_parts_are_full_and_break_between_words(tiny_sd):
+    tokenizer = DiffusionPipeline.from_pretrained(tiny_sd, use_safetensors=True).tokenizer
+    plain = tokenizer("a photo of a cat", padding="max_length", max_length=24, return_tensors="pt").input_ids
+    parts = in_parts(tokenizer, "a photo of a cat")
+    assert torch.equal(parts.ids, plain) and bool((parts.weights == 1).all())
+    parts = in_parts(tokenizer, "a photo of a (cat:1.5) on the beach, " * 6)
+    assert len(parts.ids) > 1 and parts.ids.shape[1] == 24
+    assert bool((parts.ids[:, 0] == tokenizer.bos_token_id).all())
+    assert (parts.weights == 1.5).sum() >= 6
