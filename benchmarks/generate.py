@@ -41,7 +41,7 @@ OURS, DEFAULTS, BEST = "limner", "stock, defaults", "stock, best settings"
 def random_adapter(model: models.Model, folder: Path, rank: int) -> str:
     """An attention LoRA with small random weights: it costs what a trained one costs."""
     device = torch.device("cpu")
-    components = model.family.load(model.location, torch.float32, device)
+    components = model.family.load(model.source(), torch.float32, device)
     method = registry.methods.get("lora")
     trainable = method.attach(
         components, model.family.facts, method.Options(rank=rank, targets="attention"), Subject("sks", "cat"), 0
@@ -92,7 +92,7 @@ def stock(options: argparse.Namespace, location: str, adapter: str | None, best:
 def ours(options: argparse.Namespace, model: models.Model, adapter: str | None, stack: ExitStack) -> Painter:
     """Limner's painting as a function from a count to pictures (n, h, w, 3)."""
     device = torch.device(options.device)
-    components = model.family.load(model.location, torch.float32, device)
+    components = model.family.load(model.source(), torch.float32, device)
     side = components.side
     pipeline = model.family.pipeline(components, "text2image")
     apply_scheduler(pipeline, options.scheduler)

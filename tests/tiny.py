@@ -19,6 +19,7 @@ from diffusers import (
     ZImagePipeline,
     ZImageTransformer2DModel,
 )
+from safetensors.torch import save_file
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -253,3 +254,50 @@ def in_progress(tensors, optimiser, scaler, digest, average=None):
     """What a checkpoint keeps of a training loop, without the loop."""
     trainable, request = SimpleNamespace(state=lambda: tensors), SimpleNamespace(digest=digest)
     return SimpleNamespace(trainable=trainable, optimiser=optimiser, scaler=scaler, request=request, average=average)
+
+
+UNET_PLACES = {
+    "conv_in": "input_blocks.0.0",
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "conv_norm_out": "out.0",
+    "conv_out": "out.2",
+    "down_blocks.0.resnets.0": "input_blocks.1.0",
+    "down_blocks.0.downsamplers.0.conv": "input_blocks.2.0.op",
+    "down_blocks.1.resnets.0": "input_blocks.3.0",
+    "down_blocks.1.attentions.0": "input_blocks.3.1",
+    "mid_block.resnets.0": "middle_block.0",
+    "mid_block.attentions.0": "middle_block.1",
+    "mid_block.resnets.1": "middle_block.2",
+    "up_blocks.0.resnets.0": "output_blocks.0.0",
+    "up_blocks.0.attentions.0": "output_blocks.0.1",
+    "up_blocks.0.resnets.1": "output_blocks.1.0",
+    "up_blocks.0.attentions.1": "output_blocks.1.1",
+    "up_blocks.0.upsamplers.0": "output_blocks.1.2",
+    "up_blocks.1.resnets.0": "output_blocks.2.0",
+    "up_blocks.1.resnets.1": "output_blocks.3.0",
+}
+RESNET_PLACES = {
+    "norm1": "in_layers.0",
+    "conv1": "in_layers.2",
+    "time_emb_proj": "emb_layers.1",
+    "norm2": "out_layers.0",
+    "conv2": "out_layers.3",
+    "conv_shortcut": "skip_connection",
+}
+
+
+def single_file(folder: Path, file: Path) -> Path:
+    """The tiny SD folder as one file in its authors' layout, without an autoencoder."""
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True, safety_checker=None)
+    tensors = {}
+    for name, tensor in pipeline.unet.state_dict().items():
+        ours = max((place for place in UNET_PLACES if name.startswith(f"{place}.")), key=len)
+        inside = name.removeprefix(f"{ours}.")
+        first, _, rest = inside.partition(".")
+        inside = f"{RESNET_PLACES[first]}.{rest}" if "resnets" in ours else inside
+        tensors[f"model.diffusion_model.{UNET_PLACES[ours]}.{inside}"] = tensor.contiguous()
+    for name, tensor in pipeline.text_encoder.state_dict().items():
+        tensors[f"cond_stage_model.transformer.text_model.{name.removeprefix('text_model.')}"] = tensor.contiguous()
+    save_file(tensors, file)
+    return file

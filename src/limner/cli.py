@@ -23,6 +23,9 @@ from .exam.sitting import Sitting
 
 app = App(name="limner", help=about, version_flags=["--version"], default_parameter=Parameter(show_default=True))
 
+models = App(name="models", help="The base models: which there are, and fetching them.")
+app.command(models)
+
 starter = App(name="starter", help="The model that comes with Limner: its exam and its pictures.")
 app.command(starter)
 
@@ -206,6 +209,27 @@ def sheet(
         page = paint_showcase(out, screen.show, stop, model)
         screen.end()
     print(page)
+
+
+@models.default
+def list_models() -> None:
+    """List the models that have names, with what they need."""
+    from .studio import Studio
+    from .terminal import print_models
+
+    print_models(Studio().models())
+
+
+@models.command
+def get(model: Annotated[str, Parameter(help="Alias or Hugging Face id.")]) -> None:
+    """Fetch a model from the Hugging Face hub; HF_HOME, HF_TOKEN and HF_HUB_OFFLINE are honoured."""
+    from .studio import Studio
+    from .terminal import Screen
+
+    with Screen() as screen:
+        place = Studio().fetch(model, listener=screen.show)
+        screen.end()
+    print(place)
 
 
 @contextmanager

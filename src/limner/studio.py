@@ -134,6 +134,18 @@ class Studio:
         self._tell_other_weights(request.model, label.model["sha256"], listener)
         return self.run(request, out, parent=self._maker(Path(picture)), listener=listener, stop=stop)
 
+    def models(self) -> builtins.list[Any]:
+        """The base models that have names: name, family, reference, gigabytes, memory, licence, place on disk."""
+        from .engine.library import library
+
+        return library()
+
+    def fetch(self, model: str, *, listener: Listener = _silent) -> Path:
+        """Bring a base model from the Hugging Face hub onto this machine; returns where it is."""
+        from .engine.library import fetch
+
+        return fetch(model, listener)
+
     def runs(self, limit: int = 20) -> builtins.list[Run]:
         """The newest runs first."""
         return [self._settled(run) for run in self.store.list(limit)]

@@ -128,6 +128,22 @@ def print_runs(runs: Sequence[Run]) -> None:
     Console().print(table)
 
 
+def print_models(entries: Sequence[Any]) -> None:
+    """A table of base models."""
+    table = Table(box=None, pad_edge=False)
+    for name, justify in (("name", "left"), ("family", "left"), ("fetch", "right"), ("GPU", "right")):
+        table.add_column(name, justify=justify, no_wrap=True)
+    table.add_column("licence", overflow="fold")
+    table.add_column("on disk", no_wrap=True)
+    for entry in entries:
+        needs = (f"{value:.1f} GB" if value else "-" for value in (entry.gigabytes, entry.memory))
+        table.add_row(entry.name, entry.family, *needs, plain(entry.licence), "yes" if entry.place else "no")
+    Console().print(table)
+    print(
+        "\nlimner models get NAME fetches one; --model takes any Hugging Face id, folder or .safetensors file besides"
+    )
+
+
 def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[int, datetime, Any]]) -> None:
     """Everything known of one run."""
     console = Console(soft_wrap=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from limner import registry
-from limner.core.protocols import Batch
+from limner.core.protocols import Batch, Source
 from limner.engine import models
 
 PROMPTS = ["a photo of sks dog on the beach", "a cat"]
@@ -40,7 +40,7 @@ def model(folder):
 
 @pytest.fixture
 def components(family, folder):
-    return family.load(str(folder), torch.float32, CPU)
+    return family.load(Source(str(folder)), torch.float32, CPU)
 
 
 @pytest.fixture

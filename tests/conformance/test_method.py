@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from limner import registry
 from limner.core.errors import LimnerError
-from limner.core.protocols import Method, Subject, Teacher
+from limner.core.protocols import Method, Source, Subject, Teacher
 from limner.diffusion.options import LORA_FILE, WORDS_FILE
 from limner.engine import models
 from limner.engine.adapters import adapters_on, facts_of, open_adapter
@@ -111,12 +111,12 @@ def result(family, method, folder, batch, attach, tmp_path):
     """A function that trains and writes the result to a folder."""
 
     def make(name="rex", seed=1):
-        components = family.load(str(folder), torch.float32, torch.device("cpu"))
+        components = family.load(Source(str(folder)), torch.float32, torch.device("cpu"))
         trainable = attach(components, seed)
         learn(family, components, trainable, batch)
         (tmp_path / name).mkdir()
         header = {"limner": json.dumps({"method": name_of(method), "made": "for a test"})}
-        base = family.load(str(folder), torch.float32, torch.device("cpu"))
+        base = family.load(Source(str(folder)), torch.float32, torch.device("cpu"))
         method.save(trainable, tmp_path / name, header, lambda: family.pipeline(base, "text2image"))
         return tmp_path / name
 
@@ -172,7 +172,7 @@ def test_untaught_the_model_is_as_it_was(family, components, batch, attach):
 
 def test_attaching_follows_the_seed(family, folder, attach):
     def drawn(seed):
-        components = family.load(str(folder), torch.float32, torch.device("cpu"))
+        components = family.load(Source(str(folder)), torch.float32, torch.device("cpu"))
         before = torch.get_rng_state()
         state = attach(components, seed).state()
         assert torch.equal(before, torch.get_rng_state()), "attaching must not touch the global generator"
@@ -222,7 +222,9 @@ def test_stock_diffusers_paints_the_same(family, method, components, folder, res
         with adapters_on(pipeline, family.facts, [open_adapter(str(path))], [1]):
             ours = picture(family, components, pipeline)
     else:
-        ours = picture(family, models.resolve(str(path)).family.load(str(path), torch.float32, torch.device("cpu")))
+        ours = picture(
+            family, models.resolve(str(path)).family.load(Source(str(path)), torch.float32, torch.device("cpu"))
+        )
     monkeypatch.chdir(path.parent)
     known = {"DiffusionPipeline": DiffusionPipeline}
     exec(method.usage(path.name, repr(str(folder)), family.facts, SUBJECT), known)

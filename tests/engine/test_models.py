@@ -5,12 +5,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from PIL import Image
+from safetensors.torch import save_file
 
-from limner import LimnerError
+import tiny
+from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
 from limner.engine import models
 from limner.store.files import explained, sha256_of
 
@@ -107,3 +112,81 @@ def test_a_network_that_fails_is_told():
         models.hub_errors_told("sdxl"),
     ):
         raise HTTPError("timed out while reading model.safetensors")
+
+
+# Single files
+
+
+@pytest.fixture
+def file(tiny_sd, tmp_path):
+    return tiny.single_file(tiny_sd, tmp_path / "model.safetensors")
+
+
+def test_a_single_file_with_an_autoencoder_beside_it(file, tiny_sd, home, monkeypatch, tmp_path):
+    """It paints what the folder paints that it was made of."""
+    real = models.Model.source
+    monkeypatch.setattr(models.Model, "source", lambda self, *given: replace(real(self, *given), config=str(tiny_sd)))
+    common = {"prompt": "a cat", "steps": 2}
+    one = Studio().run(GenerateRequest(model=str(file), vae=str(tiny_sd / "vae"), **common), tmp_path / "one")
+    two = Studio().run(GenerateRequest(model=str(tiny_sd), **common), tmp_path / "two")
+    pixels = [np.asarray(Image.open(f"{run.out}/0001.png")).astype(int) for run in (one, two)]
+    assert np.abs(pixels[0] - pixels[1]).max() <= 1
+    model = models.resolve(str(file))
+    assert model.family_name == "sd" and model.fingerprint(torch.float32) == sha256_of(file)
+
+
+def test_a_single_file_without_an_autoencoder_names_one(file, limner):
+    said = limner("generate", "a cat", "--model", file)
+    assert said.code == 2 and "holds no autoencoder (VAE); give it one: --vae stabilityai/sd-vae-ft-mse" in said.error
+
+
+def test_files_that_are_no_model(limner, tmp_path, tiny_sd):
+    save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
+    assert (
+        "is a single file of no kind that is known here"
+        in limner("generate", "a", "--model", "other.safetensors").error
+    )
+    (tmp_path / "torn.safetensors").write_bytes(b"\xff" * 40)
+    assert "torn.safetensors' cannot be read" in limner("generate", "a", "--model", "torn.safetensors").error
+    (tmp_path / "old.ckpt").write_bytes(b"\x80")
+    assert "is a pickle file" in limner("generate", "a", "--model", "old.ckpt").error
+
+
+def test_the_users_models_are_named():
+    model = models.resolve("realistic-vision")
+    assert model.family_name == "sd" and model.vae == "stabilityai/sd-vae-ft-mse"
+    assert models.resolve("realistic-vision", "mine").vae == "mine"
+    assert models.resolve("flux-dev").alias.terms and models.resolve("sdxl").vae == "madebyollin/sdxl-vae-fp16-fix"
+
+
+# Rounded weights
+
+
+def test_eight_bit_weights_paint_and_are_taught(tiny_folder, home, painted, tmp_path):
+    pytest.importorskip("torchao")
+    model = str(tiny_folder("flux"))
+    request = TrainRequest(
+        data=str(painted),
+        class_word="dog",
+        model=model,
+        steps=2,
+        batch=1,
+        prior=False,
+        resolution=64,
+        quantise="int8",
+        learning_rate=0.1,
+        options={"rank": 4},
+    )
+    run = Studio().run(request, tmp_path / "rex")
+    common = {"prompt": "a photo of sks dog", "model": model, "steps": 2, "width": 64, "height": 64, "quantise": "int8"}
+    use = AdapterUse(path=str(run.out))
+    outs = [
+        Studio().run(GenerateRequest(**common, **more), tmp_path / name).out
+        for name, more in (("plain", {}), ("taught", {"adapter": (use,)}), ("again", {}))
+    ]
+    plain, taught, again = (np.asarray(Image.open(f"{out}/0001.png")).astype(int) for out in outs)
+    assert np.array_equal(plain, again) and np.abs(plain - taught).max() > 2
+    whole = Studio().run(GenerateRequest(**common | {"quantise": None}), tmp_path / "whole").out
+    assert np.abs(np.asarray(Image.open(f"{whole}/0001.png")).astype(int) - plain).mean() < 10
+    with pytest.raises(LimnerError, match=r"rounded weights .int8. cannot learn themselves"):
+        Studio().run(request.model_copy(update={"method": "full", "options": {}}), tmp_path / "full")

@@ -10,7 +10,7 @@ from safetensors import safe_open
 
 from limner import registry
 from limner.core.errors import LimnerError
-from limner.core.protocols import Batch, Subject
+from limner.core.protocols import Batch, Source, Subject
 from limner.diffusion.options import LORA_FILE
 from limner.engine.adapters import adapters_on, open_adapter
 
@@ -20,7 +20,7 @@ SD = registry.families.get("sd")
 
 @pytest.fixture
 def components(tiny_sd):
-    return SD.load(str(tiny_sd), torch.float32, torch.device("cpu"))
+    return SD.load(Source(str(tiny_sd)), torch.float32, torch.device("cpu"))
 
 
 def attach(components, **options):
@@ -112,7 +112,7 @@ def test_every_learnt_layer_acts_when_painting(components, tiny_sd, tmp_path, pr
                 tensor.normal_(std=0.1, generator=generator)
     taught = loss(components)
     LORA.save(trainable, tmp_path, {}, lambda: None)
-    fresh = SD.load(str(tiny_sd), torch.float32, torch.device("cpu"))
+    fresh = SD.load(Source(str(tiny_sd)), torch.float32, torch.device("cpu"))
     with adapters_on(SD.pipeline(fresh, "text2image"), SD.facts, [open_adapter(str(tmp_path / LORA_FILE))], [1]):
         painted = loss(fresh)
     assert not torch.allclose(base, taught, rtol=1e-3)

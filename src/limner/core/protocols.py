@@ -18,14 +18,36 @@ if TYPE_CHECKING:
 class Alias:
     """A short name for a base model.
 
-    reference: Hugging Face id or folder. defaults: values for request fields that are left open.
-    licence: SPDX id or the name that the model's page uses.
+    reference: Hugging Face id, of a repository or of one file in it, or folder. licence: SPDX id or the name that the
+    model's page uses. gigabytes: what is fetched, of half precision where there is such. memory: gigabytes of a GPU
+    that are enough to paint with it in half precision. vae: an autoencoder, where the model has none or a better one is
+    known. terms: what the user must know of the licence before using what is made with it. defaults: values for request
+    fields that are left open.
     """
 
     name: str
     reference: str
     licence: str
+    gigabytes: float = 0.0
+    memory: float = 0.0
+    vae: str | None = None
+    terms: str | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a model is loaded from and how.
+
+    location: a diffusers folder, a single file in the layout of the model's authors, or a Hugging Face id. vae: an
+    autoencoder in place of the model's own, a folder, file or id. config: for a single file, the folder or id of a
+    diffusers model of the same shape (default: as diffusers knows the file). quantised: "nf4" or "int8".
+    """
+
+    location: str
+    vae: str | None = None
+    config: str | None = None
+    quantised: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +55,7 @@ class Facts:
     """What a family is, whatever the weights.
 
     pipelines: diffusers pipeline classes whose folders belong to this family.
+    single_file: names of tensors by which a single file of this family is known.
     denoiser: name of the part that denoises, and of its folder: "unet" or "transformer".
     multiple: sides in pixels must be divisible by it.
     long_prompts: whether it paints from prompts that are longer than its text encoder takes.
@@ -47,6 +70,7 @@ class Facts:
     """
 
     pipelines: tuple[str, ...]
+    single_file: tuple[str, ...]
     denoiser: str
     multiple: int
     long_prompts: bool
@@ -166,8 +190,8 @@ class Family(Protocol):
     facts: Facts
     aliases: tuple[Alias, ...]
 
-    def load(self, location: str, dtype: torch.dtype, device: torch.device) -> Components:
-        """Load weights from a folder or a Hugging Face id."""
+    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
+        """Load weights."""
         ...
 
     def pipeline(self, components: Components, task: str) -> Any:

@@ -27,6 +27,8 @@ Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Name = Annotated[str, Field(min_length=1, max_length=4096)]
 Prompt = Annotated[str, Field(max_length=20_000)]
+MODEL = "The base model: an alias (see `limner models`), a folder, a .safetensors file, or a Hugging Face id."
+VAE = "Autoencoder in place of the model's own: a folder, a .safetensors file, or a Hugging Face id."
 Quantise = Literal["nf4", "int8"]
 QUANTISE = "Round the largest networks' weights: nf4 to 4 bits by bitsandbytes, int8 to 8 by torchao (default: off)."
 Memory = Literal["low", "balanced", "high"]
@@ -94,7 +96,8 @@ class GenerateRequest(Request):
     kind: Annotated[Literal["generate"], Flag(hidden=True)] = "generate"
     prompt: Annotated[Prompt, Flag(positional=True)] = Field(description="What to paint.")
     negative_prompt: Prompt = Field(default="", description="What to keep out of the picture.")
-    model: Name = Field(default="starter", description="Alias, Hugging Face id or folder of the base model.")
+    model: Name = Field(default="starter", description=MODEL)
+    vae: Name | None = Field(default=None, description=VAE)
     adapter: tuple[AdapterUse, ...] = Field(
         default=(), description="Adapter to use, as PATH or PATH:WEIGHT; may be repeated."
     )
@@ -173,7 +176,8 @@ class TrainRequest(Request):
     data: Annotated[Name, Flag(positional=True)] = Field(description="Folder of pictures of the subject.")
     class_word: Annotated[Name, Flag("--class")] = Field(description="What the subject is, such as dog or teapot.")
     identifier: Name = Field(default="sks", description="Made-up word that shall stand for the subject.")
-    model: Name = Field(default="starter", description="Alias, Hugging Face id or folder of the base model.")
+    model: Name = Field(default="starter", description=MODEL)
+    vae: Name | None = Field(default=None, description=VAE)
     method: Name = Field(default="lora", description="Way to learn.")
     options: Annotated[dict[str, Any], Flag(hidden=True)] = Field(
         default_factory=dict, description="Options of the method."
@@ -337,8 +341,9 @@ def absolute(request: GenerateRequest | TrainRequest, names: Container[str] = ()
             return path
 
     if isinstance(request, TrainRequest):
-        return request.model_copy(update={"data": full(request.data), "model": full(request.model)})
-    paths: dict[str, Any] = {"model": full(request.model)}
+        own = {"data": full(request.data), "model": full(request.model), "vae": request.vae and full(request.vae)}
+        return request.model_copy(update=own)
+    paths: dict[str, Any] = {"model": full(request.model), "vae": request.vae and full(request.vae)}
     for name in ("adapter", "control"):
         paths[name] = tuple(use.model_copy(update={"path": full(use.path)}) for use in getattr(request, name))
     for name in ("image", "mask"):

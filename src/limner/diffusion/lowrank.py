@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from ..core.errors import LimnerError, unknown
 from ..core.protocols import Components, Facts, Use
 from .options import LoraOptions
+from .pipelines import is_quantised
 
 ADAPTER = "default"
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "q", "k", "v", "o")
@@ -162,6 +163,9 @@ def lora_applied(pipeline: Any, uses: Sequence[Use]) -> Iterator[None]:
         for use, name in zip(uses, names, strict=True):
             _load(pipeline, use.file, name)
         pipeline.set_adapters(names, [use.weight for use in uses])
+        if any(is_quantised(part) for part in pipeline.components.values()):
+            yield  # rounded weights take nothing in; the adapters act beside them
+            return
         for part in pipeline.components.values():
             if isinstance(part, torch.nn.Module):
                 for module in part.modules():

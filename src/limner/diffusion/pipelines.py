@@ -1,20 +1,47 @@
-"""Stock pipelines from disk or hub, in the files that suit the wanted number format."""
+"""Stock pipelines from a folder, a single file or the hub, in the number format that is wanted."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+
+from ..core.errors import LimnerError
+from ..core.protocols import Source
 
 _NO_SUCH_FILES = ("no such modeling files are available", "Error no file named")
 """What diffusers and transformers say where a model has no files of a variant."""
 
 
-def load_pipeline(kind: Any, location: str, dtype: torch.dtype, **options: Any) -> Any:
-    """`kind.from_pretrained`, from safetensors only; for half precision from the fp16 files, where there are such.
+def load_pipeline(kind: Any, source: Source, dtype: torch.dtype, large: Sequence[str], **options: Any) -> Any:
+    """A pipeline of the class `kind`, from safetensors only. large: the parts that are quantised where that is asked.
 
-    Those are half the download, and all that many repositories of large models were checked with.
+    For half precision the fp16 files are taken, where there are such: they are half the download, and all that many
+    repositories of large models were checked with.
     """
+    if source.vae is not None:
+        options["vae"] = load_vae(source.vae, dtype)
+    if source.quantised is not None:
+        options["quantization_config"] = quantisation(source.quantised, large, dtype)
+    if Path(source.location).is_file():
+        if source.vae is None:
+            _check_vae(Path(source.location))
+        return kind.from_single_file(source.location, torch_dtype=dtype, config=source.config, **options)
+    return _half_first(kind, source.location, dtype, **options)
+
+
+def load_vae(place: str, dtype: torch.dtype) -> Any:
+    """An autoencoder by itself: a folder, a single file or a Hugging Face id."""
+    from diffusers import AutoencoderKL
+
+    if Path(place).is_file():
+        return AutoencoderKL.from_single_file(place, torch_dtype=dtype)
+    return _half_first(AutoencoderKL, place, dtype)
+
+
+def _half_first(kind: Any, location: str, dtype: torch.dtype, **options: Any) -> Any:
     options |= {"dtype": dtype, "use_safetensors": True}
     if dtype in (torch.float16, torch.bfloat16):
         try:
@@ -25,8 +52,51 @@ def load_pipeline(kind: Any, location: str, dtype: torch.dtype, **options: Any) 
     return kind.from_pretrained(location, **options)
 
 
+def _check_vae(file: Path) -> None:
+    """Refuse a single file that holds no autoencoder, and name the one that suits it."""
+    from safetensors import safe_open
+
+    with safe_open(file, framework="pt") as tensors:
+        names = list(tensors.keys())
+    if not any(name.startswith(("first_stage_model.", "vae.", "decoder.")) for name in names):
+        large = any(name.startswith("conditioner.") for name in names)
+        suits = "madebyollin/sdxl-vae-fp16-fix" if large else "stabilityai/sd-vae-ft-mse"
+        raise LimnerError(f"{str(file)!r} holds no autoencoder (VAE)", f"give it one: --vae {suits}")
+
+
+def quantisation(name: str, parts: Sequence[str], dtype: torch.dtype) -> Any:
+    """How the named parts are rounded while they load: NF4 (arXiv 2305.14314) or 8-bit integers."""
+    import diffusers
+    import transformers
+    from diffusers import PipelineQuantizationConfig
+
+    def of(library: Any) -> Any:
+        if name == "nf4":
+            options = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
+            return library.BitsAndBytesConfig(load_in_4bit=True, **options)
+        from torchao.quantization import Int8WeightOnlyConfig
+
+        return library.TorchAoConfig(Int8WeightOnlyConfig())
+
+    try:
+        return PipelineQuantizationConfig(
+            quant_mapping={part: of(transformers if part.startswith("text") else diffusers) for part in parts}
+        )
+    except ImportError as error:
+        raise LimnerError(
+            f"rounding weights to {name} needs a package that is missing: {error}", "pip install 'limner[quantised]'"
+        ) from error
+
+
+def is_quantised(part: Any) -> bool:
+    """Whether a network's weights were rounded when it was loaded."""
+    return getattr(part, "hf_quantizer", None) is not None
+
+
 def settle(parts: dict[str, Any], device: torch.device) -> None:
     """Freeze the networks among a pipeline's parts and move them to the device."""
     for part in parts.values():
         if isinstance(part, torch.nn.Module):
-            part.requires_grad_(False).eval().to(device)
+            part.requires_grad_(False).eval()
+            if not is_quantised(part):
+                part.to(device)

@@ -14,9 +14,7 @@ from ..core.errors import LimnerError, unknown
 from ..core.events import Emit, Notice
 from ..core.protocols import Facts, Use
 from ..store.files import sha256_of
-from .models import Model
-
-PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
+from .models import PICKLES, Model
 
 
 @dataclass(frozen=True)

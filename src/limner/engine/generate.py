@@ -34,7 +34,7 @@ LESS_MEMORY = "use --memory low, a smaller --batch, --width and --height, or ano
 
 def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None:
     """Paint `request.count` pictures into the workspace's out folder as 0001.png, 0002.png and so on."""
-    model = models.resolve(request.model)
+    model = models.resolve(request.model, request.vae)
     facts = model.family.facts
     chosen = {name: value for name in model.sampling if (value := getattr(request, name)) is not None}
     sampling = model.sampling | chosen
@@ -45,9 +45,10 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
     check_side("width", request.width, facts.multiple)
     adapters = [open_adapter(use.path) for use in request.adapter]
     preset = preset_for(request, device)
+    models.tell_terms(model, emit)
     emit(Stage(name="loading"))
     with memory_told(LESS_MEMORY):
-        components = models.load(model, dtype, device)
+        components = models.load(model, dtype, device, preset.quantised)
     for adapter in adapters:
         check_base(adapter, model, components.architecture, emit)
     inputs = read_inputs(request, components.side, facts.multiple)

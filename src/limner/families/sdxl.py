@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Teacher
+from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
 from ..diffusion.layers import UNET_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ class StableDiffusionXL:
 
     facts = Facts(
         pipelines=("StableDiffusionXLPipeline",),
+        single_file=("conditioner.embedders.1.model.token_embedding.weight",),
         denoiser="unet",
         multiple=8,
         long_prompts=True,
@@ -41,15 +42,24 @@ class StableDiffusionXL:
             "targets": "attention",
         },
     )
-    aliases = (Alias("sdxl", "stabilityai/stable-diffusion-xl-base-1.0", "openrail++"),)
+    aliases = (
+        Alias(
+            "sdxl",
+            "stabilityai/stable-diffusion-xl-base-1.0",
+            "openrail++",
+            7.1,
+            9.0,
+            vae="madebyollin/sdxl-vae-fp16-fix",
+        ),
+    )
 
-    def load(self, location: str, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import StableDiffusionXLPipeline
 
         from ..diffusion.pipelines import load_pipeline
         from ..diffusion.unet import native_side, suit_device
 
-        pipeline = load_pipeline(StableDiffusionXLPipeline, location, dtype, add_watermarker=False)
+        pipeline = load_pipeline(StableDiffusionXLPipeline, source, dtype, ("unet",), add_watermarker=False)
         parts = dict(pipeline.components)
         suit_device(parts, device)
         architecture, version = "stable-diffusion-xl-v1-base", "sdxl_base_v1-0"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Teacher
+from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
 from ..diffusion.layers import Z_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ class ZImage:
 
     facts = Facts(
         pipelines=("ZImagePipeline",),
+        single_file=(),
         denoiser="transformer",
         multiple=16,
         long_prompts=False,
@@ -43,16 +44,23 @@ class ZImage:
         },
     )
     aliases = (
-        Alias("z-image", "Tongyi-MAI/Z-Image", "apache-2.0"),
-        Alias("z-image-turbo", "Tongyi-MAI/Z-Image-Turbo", "apache-2.0", {"denoising_steps": 9, "guidance": 0.0}),
+        Alias("z-image", "Tongyi-MAI/Z-Image", "apache-2.0", 20.5, 21.0),
+        Alias(
+            "z-image-turbo",
+            "Tongyi-MAI/Z-Image-Turbo",
+            "apache-2.0",
+            20.5,
+            21.0,
+            defaults={"denoising_steps": 9, "guidance": 0.0},
+        ),
     )
 
-    def load(self, location: str, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import ZImagePipeline
 
         from ..diffusion.pipelines import load_pipeline, settle
 
-        parts = dict(load_pipeline(ZImagePipeline, location, dtype).components)
+        parts = dict(load_pipeline(ZImagePipeline, source, dtype, ("transformer", "text_encoder")).components)
         settle(parts, device)
         return Components(parts, "transformer", "z-image", "zimage", 1024, dtype, device)
 

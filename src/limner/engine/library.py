@@ -1,0 +1,80 @@
+"""The models that have names: what they need, whether they are on disk, and fetching them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import registry
+from ..core.errors import LimnerError
+from ..core.events import Emit, Made, Stage
+from ..diffusion.quiet import hush
+from . import models
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A named model. gigabytes: to fetch. memory: gigabytes of a GPU. place: where it is on disk, None if it is not."""
+
+    name: str
+    family: str
+    reference: str
+    gigabytes: float
+    memory: float
+    licence: str
+    place: Path | None
+
+
+def library() -> list[Entry]:
+    """All named models, in order of what they need."""
+    entries = []
+    for name, (family, alias) in registry.aliases().items():
+        model = models.resolve(name)
+        place = model.on_disk()
+        entries.append(Entry(name, family, alias.reference, alias.gigabytes, alias.memory, alias.licence, place))
+    return sorted(entries, key=lambda entry: (entry.gigabytes, entry.name))
+
+
+def fetch(reference: str, emit: Emit) -> Path:
+    """Bring a model from the Hugging Face hub onto this machine, where the hub's own cache is; returns the place.
+
+    What is there already stays; a fetching that was cut off goes on. Only what painting in half precision needs is
+    fetched, and only safetensors.
+    """
+    model = models.resolve(reference)
+    models.tell_terms(model, emit)
+    hush()
+    emit(Stage(name="fetching"))
+    with models.hub_errors_told(reference):
+        place = Path(_fetched(model))
+        if model.vae is not None and not Path(model.vae).exists():
+            _snapshot(model.vae)
+    if not model.fingerprints():
+        raise LimnerError(f"model {reference!r} has no safetensors weights", "choose a version of it in safetensors")
+    emit(Made(what="model", path=str(place), sha256=sorted(model.fingerprints())[0]))
+    return place
+
+
+def _fetched(model: models.Model) -> str:
+    if Path(model.location).exists():
+        return model.location
+    source = model.source()
+    return source.location if source.location != model.location else _pipeline(model.location)
+
+
+def _pipeline(repository: str) -> str:
+    """The files of a diffusers repository that loading it in half precision takes."""
+    from diffusers import DiffusionPipeline
+
+    options: dict[str, Any] = {"use_safetensors": True}
+    try:
+        return str(DiffusionPipeline.download(repository, variant="fp16", **options))
+    except ValueError:  # it has no files of that variant
+        return str(DiffusionPipeline.download(repository, **options))
+
+
+def _snapshot(repository: str) -> str:
+    from huggingface_hub import snapshot_download
+
+    return snapshot_download(repository, allow_patterns=["*.json", "*.safetensors"])
