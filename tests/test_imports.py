@@ -21,6 +21,7 @@ FLOORS = (
     ("families", "methods", "controls"),
     ("data",),
     ("engine",),
+    ("recipes",),
     ("studio",),
     ("",),
     ("demo", "exam"),
@@ -29,7 +30,7 @@ FLOORS = (
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 PLUGINS = ("families", "methods", "controls")
-SURFACES = {"cli": {"core", "studio", "terminal", "demo", "exam", ""}, "terminal": {"core"}}
+SURFACES = {"cli": {"core", "recipes", "studio", "terminal", "demo", "exam", ""}, "terminal": {"core"}}
 HEAVY = {"torch", "diffusers", "transformers", "peft", "sqlalchemy", "alembic", "numpy"}
 SQL = {"sqlalchemy", "alembic"}
 

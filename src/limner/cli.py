@@ -6,7 +6,7 @@ import inspect
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +20,7 @@ from . import __doc__ as about
 from .core.errors import Interrupted, LimnerError, invalid, unknown
 from .core.requests import Flag, GenerateRequest, TrainRequest
 from .exam.sitting import Sitting
+from .recipes import read_recipe
 
 app = App(name="limner", help=about, version_flags=["--version"], default_parameter=Parameter(show_default=True))
 
@@ -43,12 +44,15 @@ def spelling(name: str, field: FieldInfo) -> str:
     return name if flag.positional else flag.name or "--" + name.replace("_", "-")
 
 
-def parameter_of(name: str, field: FieldInfo) -> inspect.Parameter | None:
-    """A command-line parameter for a request field; None for fields that a surface fills itself."""
+def parameter_of(name: str, field: FieldInfo, known: bool = False) -> inspect.Parameter | None:
+    """A command-line parameter for a request field; None for fields that a surface fills itself.
+
+    known: a recipe has a value for it, so that it may be left out.
+    """
     flag = flag_of(field)
     if flag.hidden:
         return None
-    required = field.is_required()
+    required = field.is_required() and not known
     hint = _plain(field.annotation)
     marker = Parameter(
         name=None if flag.positional else spelling(name, field),
@@ -63,9 +67,13 @@ def parameter_of(name: str, field: FieldInfo) -> inspect.Parameter | None:
     return inspect.Parameter(
         name,
         inspect.Parameter.POSITIONAL_OR_KEYWORD if flag.positional else inspect.Parameter.KEYWORD_ONLY,
-        default=inspect.Parameter.empty if required else field.get_default(call_default_factory=True),
-        annotation=Annotated[hint, marker],
+        default=inspect.Parameter.empty if required else _default(field),
+        annotation=Annotated[hint | None if known else hint, marker],
     )
+
+
+def _default(field: FieldInfo) -> Any:
+    return None if field.is_required() else field.get_default(call_default_factory=True)
 
 
 def _whole(hint: Any, tokens: Sequence[Token]) -> int:
@@ -80,20 +88,33 @@ def _plain(hint: Any) -> Any:
     return str if inspect.isclass(hint) and issubclass(hint, BaseModel) else hint
 
 
-def command_for(model: type[BaseModel], extra: type[BaseModel] | None, act: Callable[..., None]) -> Callable[..., None]:
-    """A function whose parameters are the fields of a request (and of a method's options), then those of `act`."""
+def command_for(
+    model: type[BaseModel],
+    extra: type[BaseModel] | None,
+    act: Callable[..., None],
+    recipe: Sequence[Mapping[str, Any]] = ({},),
+) -> Callable[..., None]:
+    """A function whose parameters are the fields of a request (and of a method's options), then those of `act`.
+
+    recipe: fields of each request to make, which what is typed overrules.
+    """
     fields = dict(model.model_fields)
     options = dict(extra.model_fields) if extra else {}
-    parameters = [parameter_of(name, field) for name, field in {**fields, **options}.items()]
+    told = set.intersection(*(set(document) for document in recipe))
+    parameters = [parameter_of(name, field, name in told) for name, field in {**fields, **options}.items()]
     own = [p for name, p in inspect.signature(act, eval_str=True).parameters.items() if name != "request"]
 
     def command(*positional: Any, **given: Any) -> None:
         given |= dict(zip((p.name for p in kept), positional, strict=False))
+        given = {name: value for name, value in given.items() if value is not None or name not in told}
         theirs = {p.name: given.pop(p.name) for p in own if p.name in given}
         chosen = {name: given.pop(name) for name in options if name in given}
-        if extra:
-            given["options"] = {name: value for name, value in chosen.items() if value is not None}
-        act(request=model.model_validate(given), **theirs)
+        chosen = {name: value for name, value in chosen.items() if value is not None}
+        requests = [
+            model.model_validate({**document, **given, **_options(document, chosen, extra)}) for document in recipe
+        ]
+        for request in requests:
+            act(request=request, **theirs)
 
     kept = [p for p in parameters if p is not None]
     kept.sort(key=lambda p: (p.kind, p.default is not inspect.Parameter.empty))
@@ -102,18 +123,30 @@ def command_for(model: type[BaseModel], extra: type[BaseModel] | None, act: Call
     return command
 
 
-def generate(request: GenerateRequest, *, out: Out = Path("pictures")) -> None:
+def _options(document: Mapping[str, Any], chosen: Mapping[str, Any], extra: type[BaseModel] | None) -> dict[str, Any]:
+    """The method's options: the recipe's, overruled by those that were typed."""
+    before = document.get("options") or {}
+    return {"options": {**before, **chosen}} if extra and isinstance(before, dict) else {}
+
+
+Recipe = Annotated[
+    Path | None, Parameter(help="YAML file with fields of the request, which flags overrule; see recipes/.")
+]
+
+
+def generate(request: GenerateRequest, *, recipe: Recipe = None, out: Out = Path("pictures")) -> None:
     _carry_out(request, out, resume=False)
 
 
 def train(
     request: TrainRequest,
     *,
+    recipe: Recipe = None,
     out: Out = None,
     resume: Annotated[bool, Parameter(help="Go on with the interrupted run of the same request.", negative=())] = False,
 ) -> None:
     if out is None and not resume:
-        out = Path("-".join((request.identifier, *request.class_word.split())).replace("/", "-"))
+        out = Path("-".join((*request.trigger_words, *request.class_word.split())).replace("/", "-"))
     _carry_out(request, out, resume)
 
 
@@ -257,15 +290,25 @@ def _register(arguments: list[str]) -> None:
     for name in ("generate", "train"):
         if name in app:  # a second call of `main` in one process
             del app[name]
-    app.command(command_for(GenerateRequest, None, generate), name="generate")
-    extra = None
+    extra, recipe = None, [{}]
+    if arguments[:1] in (["train"], ["generate"]) and (path := _typed(arguments, "--recipe")) is not None:
+        recipe = read_recipe(path, arguments[0])
     if arguments[:1] == ["train"]:
         from .studio import method_options
 
-        named = [b for a, b in pairwise(arguments) if a == "--method"]
-        named += [a.removeprefix("--method=") for a in arguments if a.startswith("--method=")]
-        extra = method_options(named[-1] if named else "lora")
-    app.command(command_for(TrainRequest, extra, train), name="train")
+        if len(recipe) > 1:
+            raise LimnerError(f"the recipe holds {len(recipe)} trainings", "keep one document in the file")
+        extra = method_options(str(_typed(arguments, "--method") or recipe[0].get("method", "lora")))
+    known = {"generate": (GenerateRequest, None, generate), "train": (TrainRequest, extra, train)}
+    for name, (model, options, act) in known.items():
+        app.command(command_for(model, options, act, recipe if arguments[:1] == [name] else [{}]), name=name)
+
+
+def _typed(arguments: Sequence[str], flag: str) -> str | None:
+    """The value of a flag as it was typed last."""
+    values = [b for a, b in pairwise(arguments) if a == flag]
+    values += [a.removeprefix(f"{flag}=") for a in arguments if a.startswith(f"{flag}=")]
+    return values[-1] if values else None
 
 
 def _spelt(name: str) -> str:

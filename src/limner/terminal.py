@@ -103,9 +103,10 @@ class Screen:
             self.console.print(
                 f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}", style="dim"
             )
-        says = [made.details["say"] for made in self.made if made.what == "adapter"]
-        for say in says:
-            self.console.print(f'say "{plain(say)}" with --adapter, and add a place or a style', soft_wrap=True)
+        for made in self.made:
+            if "say" in made.details:
+                told = f'say "{plain(made.details["say"])}" with --{made.what}, and add a place or a style'
+                self.console.print(told, soft_wrap=True)
         self.console.print(f"run {run.id}; limner show {run.id} tells it", style="dim", soft_wrap=True)
 
 

@@ -100,7 +100,7 @@ def stock_picture(pipeline, seed=3):
 def attach(family, method):
     """A function that attaches the method to components; the test is skipped where the family has no place for it."""
     try:
-        method.check(family.facts, method.Options())
+        method.check(family.facts, method.Options(), SUBJECT)
     except LimnerError as error:
         pytest.skip(str(error))
     return lambda components, seed=1: method.attach(components, family.facts, method.Options(), SUBJECT, seed)

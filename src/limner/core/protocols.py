@@ -278,8 +278,8 @@ class Method(Protocol):
         """Whether text encoders learn too, so that captions must be encoded anew at every step."""
         ...
 
-    def check(self, facts: Facts, options: Any) -> None:
-        """Raise LimnerError where a family has no place for what would be attached."""
+    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
+        """Raise LimnerError where a family has no place for what would be attached, or the subject no word for it."""
         ...
 
     def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Trainable:

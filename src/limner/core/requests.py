@@ -175,7 +175,10 @@ class TrainRequest(Request):
     kind: Annotated[Literal["train"], Flag(hidden=True)] = "train"
     data: Annotated[Name, Flag(positional=True)] = Field(description="Folder of pictures of the subject.")
     class_word: Annotated[Name, Flag("--class")] = Field(description="What the subject is, such as dog or teapot.")
-    identifier: Name = Field(default="sks", description="Made-up word that shall stand for the subject.")
+    identifier: Name | None = Field(
+        default="sks",
+        description="Made-up word that shall stand for the subject; null in a recipe learns from captions alone.",
+    )
     model: Name = Field(default="starter", description=MODEL)
     vae: Name | None = Field(default=None, description=VAE)
     method: Name = Field(default="lora", description="Way to learn.")
@@ -307,10 +310,22 @@ class TrainRequest(Request):
             raise ValueError(f"prompt {value!r} may hold only {{identifier}} and {{class}}")
         return value
 
+    @model_validator(mode="after")
+    def _a_subject_or_none(self) -> TrainRequest:
+        if self.identifier is None and self.prior:
+            raise ValueError("without an identifier there is no subject to tell from its class; turn prior off")
+        return self
+
+    @property
+    def trigger_words(self) -> tuple[str, ...]:
+        """The words that call up what was learnt."""
+        return (self.identifier,) if self.identifier else ()
+
     @property
     def instance_prompt(self) -> str:
         """The caption of the subject's pictures."""
-        return self.prompt.format(**{"identifier": self.identifier, "class": self.class_word})
+        words = {"identifier": self.identifier or "", "class": self.class_word}
+        return " ".join(self.prompt.format(**words).split())
 
     @property
     def class_prompt(self) -> str:

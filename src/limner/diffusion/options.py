@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from ..core.errors import LimnerError
-from ..core.protocols import Facts
+from ..core.protocols import Facts, Subject
 from ..core.requests import Frozen
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
@@ -46,9 +46,11 @@ class WordOptions(Frozen):
     )
 
 
-def check_words(facts: Facts) -> None:
+def check_words(facts: Facts, subject: Subject) -> None:
     """Refuse to teach a word to a family whose text encoders take none."""
     if not facts.embeddings:
         raise LimnerError(
             "this kind of model reads prompts by a chat model, which is not taught words here", "use --method lora"
         )
+    if not subject.identifier:
+        raise LimnerError("there is no identifier to teach", "give one, or use --method lora")

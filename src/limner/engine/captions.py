@@ -21,6 +21,7 @@ def class_captions(request: TrainRequest, captions: Iterable[str], count: int) -
     identifier, so that the class is kept as it is in the places in which the subject is shown. Of too many captions
     some are evenly chosen; one in which the class is not named is left out.
     """
+    assert request.identifier is not None, "class pictures are of a subject's class"
     identifier, class_word = as_word(request.identifier), as_word(request.class_word)
     bare = (" ".join(identifier.sub("", text).split()) for text in captions if identifier.search(text))
     told = list(dict.fromkeys(text for text in bare if class_word.search(text) and text != request.class_prompt))

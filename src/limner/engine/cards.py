@@ -35,7 +35,7 @@ def header(
         "request": request.model_dump(mode="json"),
         "digest": request.digest,
         "dataset": {"sha256": dataset, "pictures": pictures},
-        "trigger_words": [request.identifier],
+        "trigger_words": list(request.trigger_words),
         "licence": model.licence,
     }
     return {
@@ -76,7 +76,7 @@ def model_card(
     rows = {
         "Base model": f"{request.model} (licence: {model.licence})",
         "Trained by": f"Limner {version('limner')}, method {request.method}",
-        "Trigger words": f"`{request.identifier}`",
+        "Trigger words": ", ".join(f"`{word}`" for word in request.trigger_words) or "none: captions alone",
         "Say it as": f"`{request.instance_prompt}`",
         "Pictures": f"{pictures} (dataset SHA-256 `{dataset[:16]}`)",
         "Prior preservation": prior,
@@ -102,6 +102,6 @@ def model_card(
         f"Pictures made with it are made by AI: label them so, and use them only as the licence of the base model and\n"
         f"the rights of whoever is in the training pictures allow.\n\n"
         f"```python\n{imports}from diffusers import DiffusionPipeline\n\n"
-        f"{method.usage(name, base, model.family.facts, Subject(request.identifier, request.class_word))}\n"
+        f"{method.usage(name, base, model.family.facts, Subject(request.identifier or '', request.class_word))}\n"
         f"image = pipeline(\n    {json.dumps(request.instance_prompt)},\n{sampling}).images[0]\n```\n"
     )

@@ -48,7 +48,8 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     device = pick_device(request.device)
     wished = pick_dtype(request.precision, device)  # before the choice, to refuse what the device cannot do
     check_side("resolution", request.resolution, model.family.facts.multiple)
-    method.check(model.family.facts, options)
+    words = Subject(request.identifier or "", request.class_word)
+    method.check(model.family.facts, options, words)
     check_trackers(request.track)
     check_optimiser(request.optimiser)
     models.tell_terms(model, emit)
@@ -72,7 +73,6 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
             autocast = autocast_dtype(request.precision, device)
             teaches_text = method.teaches_text(options)
             strip(components, None if whole else autocast, keep_text=teaches_text)
-            words = Subject(request.identifier, request.class_word)
             trainable = method.attach(components, facts, options, words, request.seed)
             if request.gradient_checkpointing:
                 cast(Any, components.denoiser).enable_gradient_checkpointing()  # arXiv 1604.06174
@@ -100,8 +100,8 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     finally:
         models.forget()
     details = {
-        "trigger_words": [request.identifier],
-        "say": request.instance_prompt,
+        "trigger_words": list(request.trigger_words),
+        **({"say": request.instance_prompt} if request.identifier else {}),
         "loss": last,
         "base": request.model,
     }
@@ -174,9 +174,12 @@ def told(plan: Plan, photographs: Scan, request: TrainRequest, emit: Emit) -> No
     emit(
         Notice(
             text=f"{count} pictures{kept}; {plan.steps} steps of {plan.batch} at {plan.resolution} px, "
-            f'learning rate {plan.learning_rate:g}; say "{request.instance_prompt}"'
+            f"learning rate {plan.learning_rate:g}"
+            + (f'; say "{request.instance_prompt}"' if request.identifier else "")
         )
     )
+    if request.identifier is None:
+        return
     silent = [
         photo.path.with_suffix(".txt").name
         for photo in photographs.photographs

@@ -32,7 +32,7 @@ class Full:
     def teaches_text(self, options: Any) -> bool:
         return options.text_encoder
 
-    def check(self, facts: Facts, options: Any) -> None:
+    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
         """Every family has weights."""
 
     def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Whole:

@@ -22,7 +22,7 @@ class Lora:
     def teaches_text(self, options: Any) -> bool:
         return options.text_encoder
 
-    def check(self, facts: Facts, options: Any) -> None:
+    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
         """Every family has layers for it."""
 
     def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> LowRank:

@@ -57,8 +57,8 @@ class Pivotal:
     def teaches_text(self, options: Any) -> bool:
         return True
 
-    def check(self, facts: Facts, options: Any) -> None:
-        check_words(facts)
+    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
+        check_words(facts, subject)
 
     def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Pair:
         from ..diffusion.lowrank import attach_lora

@@ -22,8 +22,8 @@ class TextualInversion:
     def teaches_text(self, options: Any) -> bool:
         return True
 
-    def check(self, facts: Facts, options: Any) -> None:
-        check_words(facts)
+    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
+        check_words(facts, subject)
 
     def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Words:
         from ..diffusion.words import Words

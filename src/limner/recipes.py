@@ -1,0 +1,35 @@
+"""Recipes: requests written down as YAML, a document each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .core.errors import LimnerError
+
+LONGEST = 2**20
+"""The longest recipe that is read, in bytes."""
+
+
+def read_recipe(path: str | Path, kind: str) -> list[dict[str, Any]]:
+    """The fields of each request in a file; `kind` says of which requests. Raises LimnerError."""
+    import yaml
+
+    place = Path(path).expanduser()
+    try:
+        if place.stat().st_size > LONGEST:
+            raise LimnerError(f"recipe {str(path)!r} is longer than {LONGEST} bytes", "give a recipe")
+        documents = [told for told in yaml.safe_load_all(place.read_text(encoding="utf-8")) if told is not None]
+    except FileNotFoundError as error:
+        raise LimnerError(
+            f"recipe {str(path)!r} does not exist", "give a YAML file, such as one of recipes/"
+        ) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise LimnerError(f"recipe {str(path)!r} cannot be read: {error}", "mend it, or copy it again") from error
+    if not documents or not all(isinstance(told, dict) for told in documents):
+        raise LimnerError(f"recipe {str(path)!r} holds no fields of a request", "write lines such as 'steps: 800'")
+    kinds = {told.setdefault("kind", kind) for told in documents}
+    if kinds != {kind}:
+        other = next(iter(kinds - {kind}))
+        raise LimnerError(f"recipe {str(path)!r} is one to {other}, not to {kind}", f"use it with `limner {other}`")
+    return documents

@@ -1,0 +1,99 @@
+"""The recipes that come with the project, and recipes of one's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from safetensors import safe_open
+
+from limner import GenerateRequest, TrainRequest
+from limner.core.errors import LimnerError
+from limner.diffusion.options import LORA_FILE, WORDS_FILE
+from limner.recipes import read_recipe
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_is_a_request(path):
+    kind = "generate" if path.stem == "guidance" else "train"
+    model = {"generate": GenerateRequest, "train": TrainRequest}[kind]
+    more = {"generate": {"prompt": "a fox"}, "train": {"data": "photos"}}[kind]
+    for document in read_recipe(path, kind):
+        model.model_validate({**document, **more})
+
+
+def test_the_flux_table_is_as_its_users_wrote_it():
+    (told,) = read_recipe(RECIPES / "flux.yaml", "train")
+    assert (told["resolution"], told["batch"], told["learning_rate"], told["steps"]) == (512, 1, 1e-4, 2000)
+    assert (told["optimiser"], told["options"]["alpha"], told["checkpoint_every"]) == ("adamw8bit", 16, 250)
+    assert told["model"] == "flux-dev"
+
+
+def test_the_guidance_study_paints_four_pictures(limner, tiny_sd, tmp_path):
+    recipe = RECIPES / "guidance.yaml"
+    flags = ["--model", tiny_sd, "--steps", 2, "--out", tmp_path / "out"]
+    said = limner("generate", "a fox", "--recipe", recipe, *flags)
+    assert said.code == 0, said.err
+    told = []
+    for path in sorted((tmp_path / "out").glob("*.png")):
+        with Image.open(path) as picture:
+            told.append(json.loads(picture.text["limner"])["request"])
+    assert [request["guidance"] for request in told] == [1.5, 5.0, 7.5, 12.5]
+    assert {request["seed"] for request in told} == {42} and {request["steps"] for request in told} == {2}
+
+
+def test_flags_overrule_a_recipe(limner, tiny_sd, painted, tmp_path):
+    flags = ["--model", tiny_sd, "--steps", 2, "--class", "dog", "--resolution", 64, "--no-prior", "--rank", 2]
+    said = limner("train", painted, "--recipe", RECIPES / "pets.yaml", *flags, "--out", tmp_path / "rex")
+    assert said.code == 2 and "class_pictures (100) is given while prior preservation is off" in said.error
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text("method: pivotal\noptions: {vectors: 2, rank: 8}\nprior: false\nclass_word: cat\nsteps: 9\n")
+    flags = ["--model", tiny_sd, "--steps", 2, "--class", "dog", "--rank", 2, "--out", tmp_path / "rex"]
+    said = limner("train", painted, "--recipe", recipe, *flags)
+    assert said.code == 0, said.err
+    with safe_open(tmp_path / "rex" / LORA_FILE, framework="pt") as file:
+        request = json.loads(file.metadata()["limner"])["request"]
+    assert request["class_word"] == "dog" and request["options"] == {"vectors": 2, "rank": 2} and request["steps"] == 2
+    assert (tmp_path / "rex" / WORDS_FILE).is_file()
+
+
+def test_captions_alone_need_no_identifier(limner, tiny_sd, painted, tmp_path):
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text("identifier: null\nclass_word: picture\nprior: false\nsteps: 2\nbatch: 1\n")
+    said = limner("train", painted, "--recipe", recipe, "--model", tiny_sd, "--out", tmp_path / "style")
+    assert said.code == 0 and 'say "' not in said.err, said.err
+    card = (tmp_path / "style" / "README.md").read_text()
+    assert "none: captions alone" in card and 'instance_prompt: "a photo of picture"' in card
+    recipe.write_text("identifier: null\nclass_word: picture\n")
+    said = limner("train", painted, "--recipe", recipe, "--model", tiny_sd)
+    assert said.code == 2 and "without an identifier there is no subject to tell from its class" in said.error
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "holds no fields of a request"),
+        ("- a\n- b\n", "holds no fields of a request"),
+        ("a: [", "cannot be read"),
+        ("kind: generate\nprompt: a\n", "is one to generate, not to train"),
+        ("class_word: dog\nstepps: 3\n", "unknown field 'stepps'"),
+        ("class_word: dog\nsteps: many\n", "--steps 'many'"),
+        ("class_word: dog\noptions: 3\n", "options"),
+        ("class_word: dog\nmethod: lorra\n", "unknown method 'lorra'"),
+        ("class_word: dog\n---\nclass_word: cat\n", "holds 2 trainings"),
+        ("!!python/object/apply:os.system ['true']", "cannot be read"),
+    ],
+)
+def test_recipes_that_are_none(limner, tmp_path, painted, text, said):
+    (tmp_path / "own.yaml").write_text(text)
+    answer = limner("train", painted, "--recipe", "own.yaml")
+    assert answer.code == 2 and said in answer.error, answer.error
+
+
+def test_a_recipe_that_is_not_there():
+    with pytest.raises(LimnerError, match=r"recipe 'nowhere.yaml' does not exist; give a YAML file"):
+        read_recipe("nowhere.yaml", "train")
