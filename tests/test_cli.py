@@ -31,7 +31,7 @@ def fields_of(model):
 
 @pytest.mark.parametrize(
     ("command", "model", "own"),
-    [("generate", GenerateRequest, {"--out"}), ("train", TrainRequest, {"--out", "--resume"})],
+    [("generate", GenerateRequest, {"--out", "--recipe"}), ("train", TrainRequest, {"--out", "--recipe", "--resume"})],
 )
 def test_flags_are_the_fields(command, model, own):
     options = registry.methods.get("lora").Options if command == "train" else None

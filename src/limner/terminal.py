@@ -131,11 +131,10 @@ def print_runs(runs: Sequence[Run]) -> None:
 
 def print_models(entries: Sequence[Any]) -> None:
     """A table of base models."""
-    table = Table(box=None, pad_edge=False)
-    for name, justify in (("name", "left"), ("family", "left"), ("fetch", "right"), ("GPU", "right")):
-        table.add_column(name, justify=justify, no_wrap=True)
-    table.add_column("licence", overflow="fold")
-    table.add_column("on disk", no_wrap=True)
+    named = (Column(name, no_wrap=True) for name in ("name", "family"))
+    needs = (Column(name, no_wrap=True, justify="right") for name in ("fetch", "GPU"))
+    licence = Column("licence", overflow="fold")
+    table = Table(*named, *needs, licence, Column("on disk", no_wrap=True), box=None, pad_edge=False)
     for entry in entries:
         needs = (f"{value:.1f} GB" if value else "-" for value in (entry.gigabytes, entry.memory))
         table.add_row(entry.name, entry.family, *needs, plain(entry.licence), "yes" if entry.place else "no")
