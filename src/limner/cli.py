@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shlex
 import signal
 import sys
@@ -154,6 +155,11 @@ def _carry_out(request: GenerateRequest | TrainRequest, out: Path | None, resume
     from .studio import Studio
     from .terminal import Screen
 
+    if int(os.environ.get("RANK", "0")):  # launched beside the process that tells and writes
+        if isinstance(request, TrainRequest):
+            with _stopping(lambda text: None) as stop:
+                Studio().assist(request, stop=stop)
+        return
     with Screen() as screen, _stopping(screen.note) as stop:
         run = Studio().run(request, out, resume=resume, listener=screen.show, stop=stop)
         screen.finish(run)

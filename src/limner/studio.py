@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pydantic import ValidationError
@@ -102,6 +103,16 @@ class Studio:
                 self._finish(run, Status.FAILED, str(error) or type(error).__name__)
                 raise
             return self._finish(run, Status.DONE, None)
+
+    def assist(self, request: AnyRequest, *, stop: Callable[[], bool] = _never) -> None:
+        """Take a share of what another process carries out, as `accelerate launch` has it; nothing is recorded here."""
+        from .engine.execute import execute
+
+        self._check_options(request)
+        with TemporaryDirectory() as folder:
+            own = Path(folder)
+            workspace = Workspace("assistant", own, own / "out", cache_folder(self.home), stop=stop)
+            execute(absolute(request, aliases()), workspace, _silent)
 
     def again(
         self,

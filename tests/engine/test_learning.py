@@ -61,7 +61,7 @@ def test_a_batch_in_parts_is_the_same_batch(learn):
 
 
 def test_a_batch_that_cannot_be_cut_is_refused(learn):
-    with pytest.raises(LimnerError, match="a batch of 2 cannot be cut into 3 equal parts; use an --accumulation"):
+    with pytest.raises(LimnerError, match="a batch of 2 cannot be cut into 3 equal parts; use a --batch"):
         learn(accumulation=3)
 
 

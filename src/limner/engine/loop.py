@@ -16,6 +16,7 @@ from ..core.requests import TrainRequest
 from .average import Average
 from .examples import Examples
 from .plan import Plan
+from .processes import ALONE, Processes
 
 TELL_EVERY = 10
 
@@ -50,6 +51,7 @@ class Loop:
     watched: Examples | None
     autocast: torch.dtype | None
     teaches_text: bool = False
+    processes: Processes = ALONE
 
     def __post_init__(self) -> None:
         # fp16 gradients underflow unless the loss is scaled up (Micikevicius et al. 2017); else this does nothing
@@ -96,19 +98,19 @@ class Loop:
         return {name: value[[known.index(row) for row in rows]] for name, value in text.items()}
 
     def losses(self, step: int) -> Iterator[torch.Tensor]:
-        """The loss of a step in as many parts as its batch is cut into; their sum is that of the whole batch.
+        """The loss of a step in the parts of its batch that are this process's; the sum of all is the whole batch's.
 
         That is the mean loss of a batch of the subject plus the weighted mean loss of as many class pictures. All noise
         is drawn at once, so that it does not depend on the cut.
         """
-        size, parts = self.plan.batch, self.request.accumulation
+        size, parts = self.plan.batch, self.request.accumulation * self.processes.count
         subject = self._draw(self.subject, step, "views", self.request.caption_dropout)
         prior = self._draw(self.prior, step, "class views", self.plan.prior_dropout) if self.prior is not None else []
         shape = torch.Size((len(subject) + len(prior), *self.subject.latents.shape[2:]))
         rng = generator_for(self.request.seed, "noise", step)
         draw = self.family.draw(self.components, shape, rng, self.plan.objective)
-        for start in range(0, size, size // parts):
-            part = slice(start, start + size // parts)
+        for index in range(self.processes.index, parts, self.processes.count):
+            part = slice(index * size // parts, (index + 1) * size // parts)
             yield self._loss(subject[part], prior[part], _rows(draw, part, size)) / parts
 
     def _loss(
@@ -155,6 +157,7 @@ class Loop:
             for part in self.losses(step):
                 self.scaler.scale(part).backward()
                 loss += part.detach()
+            self.processes.summed([loss, *(p.grad for p in self.parameters if p.grad is not None)])
             self.scaler.unscale_(self.optimiser)
             norm = torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
             self.scaler.step(self.optimiser)

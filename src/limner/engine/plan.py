@@ -40,15 +40,16 @@ class Plan:
         return self.learning_rate * rise * fall
 
 
-def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int) -> Plan:
+def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int, processes: int = 1) -> Plan:
     """Fill what the request leaves open with what suits the model; native: the model's own side in pixels."""
     count, defaults = len(scan.photographs), facts.defaults
     watched = int(count >= 8) if request.held_out is None else min(request.held_out, max(0, count - 4))
     batch = request.batch or int(defaults["batch"])
-    if batch % request.accumulation:
+    if batch % (parts := request.accumulation * processes):
+        of = f" for {processes} processes" if processes > 1 else ""
         raise LimnerError(
-            f"a batch of {batch} cannot be cut into {request.accumulation} equal parts",
-            f"use an --accumulation that divides {batch}, or another --batch",
+            f"a batch of {batch} cannot be cut into {parts} equal parts{of}",
+            f"use a --batch that is a multiple of {parts}, or another --accumulation",
         )
     if request.epochs is not None:
         steps = request.epochs * math.ceil((count - watched) / batch)

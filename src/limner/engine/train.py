@@ -30,10 +30,11 @@ from .optimisers import build_optimiser, check_optimiser
 from .plan import Plan, make_plan
 from .previews import Previews
 from .prior import class_pictures
+from .processes import Processes
 from .sides import check_side
 from .trackers import check_trackers
 from .truncation import tell_truncation
-from .watch import run_watched
+from .watch import run_helping, run_watched
 
 LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-prior"
 
@@ -43,9 +44,12 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     method = registry.methods.get(request.method)
     options = method.Options.model_validate(request.options)
     photographs = scan_told(request, emit)
-    refuse_to_overwrite(request, workspace)
     model = models.resolve(request.model, request.vae)
     device = pick_device(request.device)
+    processes = Processes.joined(device)
+    workspace = processes.shared(workspace)
+    if processes.main:
+        refuse_to_overwrite(request, workspace)
     wished = pick_dtype(request.precision, device)  # before the choice, to refuse what the device cannot do
     check_side("resolution", request.resolution, model.family.facts.multiple)
     words = Subject(request.identifier or "", request.class_word)
@@ -63,9 +67,13 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     try:
         with memory_told(LESS_MEMORY):
             facts = replace(model.family.facts, defaults=model.defaults)
-            plan = make_plan(request, photographs, facts, components.side)
+            plan = make_plan(request, photographs, facts, components.side, processes.count)
             told(plan, photographs, request, emit)
+            if not processes.main:  # the main one paints what all read
+                processes.wait()
             subject, prior, watched = encode_all(request, plan, photographs, model, components, workspace, emit)
+            if processes.main:
+                processes.wait()
             previews = None
             if request.preview_every:
                 prompts = request.preview_prompt or (request.instance_prompt, request.class_prompt)
@@ -94,7 +102,10 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
                 watched,
                 autocast,
                 teaches_text,
+                processes,
             )
+            if not processes.main:
+                return run_helping(loop, workspace)
             last = run_watched(loop, workspace, previews, emit)
         sha256 = save_result(request, plan, model, components, photographs, loop, last, workspace)
     finally:

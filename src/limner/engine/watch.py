@@ -15,6 +15,20 @@ from .previews import Previews
 from .trackers import Metrics
 
 
+def run_helping(loop: Loop, workspace: Workspace) -> None:
+    """Train as one of several processes of which another watches."""
+    kept = checkpoints(workspace.folder) if workspace.resume else []
+    first = load_checkpoint(kept[-1], loop) if kept else 0
+    loop.processes.wait()
+
+    def after_step(done: int, figures: Callable[[], dict[str, float]]) -> None:
+        stopping = loop.processes.agreed(workspace.stop(), loop.components.device)
+        if stopping and done < loop.plan.steps:
+            raise Interrupted(f"stopped at step {done}")
+
+    loop.run(first, after_step)
+
+
 def run_watched(loop: Loop, workspace: Workspace, previews: Previews | None, emit: Emit) -> float:
     """Train with checkpoints, previews and metrics; returns the last loss told."""
     request, plan, folder = loop.request, loop.plan, workspace.folder
@@ -22,6 +36,7 @@ def run_watched(loop: Loop, workspace: Workspace, previews: Previews | None, emi
     if workspace.resume and (kept := checkpoints(folder)):
         first = load_checkpoint(kept[-1], loop)
         emit(Notice(text=f"going on from step {first}"))
+    loop.processes.wait()
     metrics = Metrics(folder, first, request.track, request.model_dump(mode="json"))
     emit(Stage(name="training", total=plan.steps))
     emit(Progress(done=first))
@@ -30,7 +45,7 @@ def run_watched(loop: Loop, workspace: Workspace, previews: Previews | None, emi
     def after_step(done: int, figures: Callable[[], dict[str, float]]) -> None:
         nonlocal last
         final = done == plan.steps
-        stopping = workspace.stop() and not final
+        stopping = loop.processes.agreed(workspace.stop(), loop.components.device) and not final
         watching = done % request.checkpoint_every == 0 or final
         if done % TELL_EVERY == 0 or watching or stopping or done == first + 1:
             values = figures()
