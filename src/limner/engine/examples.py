@@ -17,7 +17,7 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Examples:
-    """Pictures and captions, encoded.
+    """Pictures and captions, encoded; they wait on the CPU, as those of a large set would fill a GPU.
 
     latents: (n, views, c, h, w), views being the picture and its mirror image. captions: m different ones, told by the
     tensors (m, ...) of `text`. told: which of them belongs to each picture. frames: (n, 6), as a Batch has them.
@@ -30,14 +30,15 @@ class Examples:
     told: tuple[int, ...]
     frames: torch.Tensor
     masks: torch.Tensor | None = None
+    device: torch.device = torch.device("cpu")
 
     def __len__(self) -> int:
         return len(self.latents)
 
     def batch(self, indices: list[int], views: list[int], text: Mapping[str, torch.Tensor]) -> Batch:
         """Some pictures, each in one of its views, told by `text`."""
-        masks = None if self.masks is None else self.masks[indices, views]
-        return Batch(self.latents[indices, views], text, self.frames[indices], masks)
+        masks = None if self.masks is None else self.masks[indices, views].to(self.device)
+        return Batch(self.latents[indices, views].to(self.device), text, self.frames[indices].to(self.device), masks)
 
     def rows_for(self, indices: list[int], untold: list[bool] | None = None) -> list[int]:
         """Which captions tell some pictures; where `untold` says so the empty one, which must be among them."""
@@ -48,7 +49,7 @@ class Examples:
 
     def text_of(self, rows: list[int]) -> dict[str, torch.Tensor]:
         """Captions as they were encoded, (k, ...) for k rows as `rows_for` tells them."""
-        return {name: value[rows] for name, value in self.text.items()}
+        return {name: value[rows].to(self.device) for name, value in self.text.items()}
 
 
 @torch.no_grad()
@@ -70,16 +71,16 @@ def encode(
         masks = torch.stack(
             [F.adaptive_avg_pool2d(mask[:, None], (latents.shape[3], latents.shape[4])) for mask in shown], dim=1
         )
-        masks = masks.to(latents.device)
     known = tuple(dict.fromkeys((*captions, *besides)))
-    text = dict(family.encode_text(components, known))
+    parts = [family.encode_text(components, known[start : start + BATCH]) for start in range(0, len(known), BATCH)]
+    text = {name: torch.cat([part[name].cpu() for part in parts]) for name in parts[0]}
     told = tuple(known.index(caption) for caption in captions)
-    return Examples(latents, known, text, told, torch.from_numpy(pictures.frames).to(latents.device), masks)
+    return Examples(latents, known, text, told, torch.from_numpy(pictures.frames), masks, components.device)
 
 
 def _latents(family: Family, components: Components, pixels: np.ndarray, rng: torch.Generator) -> torch.Tensor:
     parts = []
     for start in range(0, len(pixels), BATCH):
         part = torch.from_numpy(np.ascontiguousarray(pixels[start : start + BATCH])).permute(0, 3, 1, 2)
-        parts.append(family.encode_images(components, part.float() / 127.5 - 1, rng))
+        parts.append(family.encode_images(components, part.float() / 127.5 - 1, rng).cpu())
     return torch.cat(parts)

@@ -20,7 +20,7 @@ from . import models
 from .adapters import adapters_on, check_base, open_adapter
 from .conditioning import conditioning
 from .devices import memory_told, pick_device, pick_dtype
-from .inputs import Inputs, fitted, read_inputs
+from .inputs import Inputs, fit_inputs, fitted, open_inputs
 from .labels import Label, Source, write_png
 from .memory import preset_for, spared
 from .painting import paint
@@ -44,6 +44,7 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
     check_side("height", request.height, facts.multiple)
     check_side("width", request.width, facts.multiple)
     adapters = [open_adapter(use.path) for use in request.adapter]
+    given = open_inputs(request)
     preset = preset_for(request, device)
     models.tell_terms(model, emit)
     emit(Stage(name="loading"))
@@ -51,7 +52,7 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
         components = models.load(model, dtype, device, preset.quantised)
     for adapter in adapters:
         check_base(adapter, model, components.architecture, emit)
-    inputs = read_inputs(request, components.side, facts.multiple)
+    inputs = fit_inputs(request, given, components.side, facts.multiple)
     base = model.family.pipeline(components, "text2image")
     apply_scheduler(base, request.scheduler)
     controlnets = load_controlnets(request, facts, base)

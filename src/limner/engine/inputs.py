@@ -10,9 +10,30 @@ from PIL import Image
 
 from .. import registry
 from ..core.errors import LimnerError
+from ..core.protocols import Control
 from ..core.requests import GenerateRequest
 from ..data.photographs import open_photograph
 from ..store.files import sha256_of
+
+
+@dataclass(frozen=True)
+class Given:
+    """A request's pictures as they are on disk, by their paths, and what makes guides of them."""
+
+    pictures: dict[str, Image.Image]
+    makers: tuple[Control, ...]
+
+
+def open_inputs(request: GenerateRequest) -> Given:
+    """Read a request's pictures; raises LimnerError for what cannot be read or does not fit together."""
+    paths = [path for path in (request.image, request.mask, *(use.path for use in request.control)) if path]
+    pictures = {path: open_photograph(path) for path in paths}
+    if request.mask and request.image and pictures[request.mask].size != pictures[request.image].size:
+        raise LimnerError(
+            f"the mask is {_told(pictures[request.mask])}, and the image {_told(pictures[request.image])}",
+            "make a mask of the image's own size",
+        )
+    return Given(pictures, tuple(registry.controls.get(use.kind) for use in request.control))
 
 
 @dataclass(frozen=True)
@@ -27,30 +48,23 @@ class Inputs:
     files: dict[str, str]
 
 
-def read_inputs(request: GenerateRequest, side: int, multiple: int) -> Inputs:
-    """Read a request's pictures, cut and resized to the size that is painted; side: the model's own in pixels.
+def fit_inputs(request: GenerateRequest, given: Given, side: int, multiple: int) -> Inputs:
+    """Cut and resize a request's pictures to the size that is painted; side: the model's own in pixels.
 
     That is what the request says, or what it leaves open as the first picture has it, at the model's own area.
     """
-    paths = [path for path in (request.image, request.mask, *(use.path for use in request.control)) if path]
-    opened = {path: open_photograph(path) for path in paths}
+    opened = given.pictures
     size = painted_size(request, next(iter(opened.values())).size if opened else None, side, multiple)
     image = mask = None
     if request.image:
         image = fitted(opened[request.image], size)
     if request.mask and request.image:
-        if opened[request.mask].size != opened[request.image].size:
-            raise LimnerError(
-                f"the mask is {_told(opened[request.mask])}, and the image {_told(opened[request.image])}",
-                "make a mask of the image's own size",
-            )
         mask = fitted(opened[request.mask].convert("L"), size)
         if not mask.getbbox():
             raise LimnerError(f"the mask {request.mask!r} is all black", "paint white what shall be painted anew")
     photographs = tuple(fitted(opened[use.path], size) for use in request.control)
-    makers = [registry.controls.get(use.kind) for use in request.control]
-    guides = tuple(maker.guide(photograph) for maker, photograph in zip(makers, photographs, strict=True))
-    return Inputs(size, image, mask, photographs, guides, {path: sha256_of(Path(path).expanduser()) for path in paths})
+    guides = tuple(maker.guide(photograph) for maker, photograph in zip(given.makers, photographs, strict=True))
+    return Inputs(size, image, mask, photographs, guides, {path: sha256_of(Path(path).expanduser()) for path in opened})
 
 
 def painted_size(request: GenerateRequest, given: tuple[int, int] | None, side: int, multiple: int) -> tuple[int, int]:

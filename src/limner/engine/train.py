@@ -234,7 +234,7 @@ def encode_all(
         painted = class_pictures(
             family,
             components,
-            model.fingerprint(components.dtype) or model.location,
+            f"{model.fingerprint(components.dtype) or model.location} {model.vae or ''}".strip(),
             prompts,
             plan.class_pictures,
             plan.resolution,
