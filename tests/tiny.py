@@ -14,6 +14,7 @@ from diffusers import (
     FluxPipeline,
     FluxTransformer2DModel,
     StableDiffusionPipeline,
+    StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
     ZImagePipeline,
@@ -237,6 +238,28 @@ def tiny_z_image(folder: Path) -> Path:
             axes_lens=[1024, 64, 64],
         ),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+    ).save_pretrained(folder)
+    return folder
+
+
+def tiny_refiner(folder: Path) -> Path:
+    """An SDXL refiner folder: the second text encoder alone, and conditioning on an aesthetic score."""
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer(1, TOKENS)
+    StableDiffusionXLImg2ImgPipeline(
+        vae=_vae(),
+        text_encoder=None,
+        text_encoder_2=CLIPTextModelWithProjection(_text_config(tokenizer)),
+        tokenizer=None,
+        tokenizer_2=tokenizer,
+        unet=_unet(
+            cross_attention_dim=WIDTH,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=5 * 8 + WIDTH,
+        ),
+        scheduler=_scheduler(),
+        requires_aesthetics_score=True,
     ).save_pretrained(folder)
     return folder
 

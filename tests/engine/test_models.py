@@ -162,6 +162,18 @@ def test_the_users_models_are_named():
 # Rounded weights
 
 
+def test_four_bits_need_a_gpu(limner, tiny_sd, painted):
+    line = "weights rounded to 'nf4' run on CUDA GPUs only, not on cpu; use int8 or none"
+    for command in (["generate", "a cat"], ["train", painted, "--class", "dog"]):
+        assert limner(*command, "--model", tiny_sd, "--device", "cpu", "--quantise", "nf4").error == line
+
+
+def test_a_rounding_that_is_not_installed(limner, tiny_sd, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    said = limner("generate", "a cat", "--model", tiny_sd, "--quantise", "int8")
+    assert "weights rounded to 'int8' need torchao, which is missing; pip install torchao" in said.error
+
+
 def test_eight_bit_weights_paint_and_are_taught(tiny_folder, home, painted, tmp_path):
     pytest.importorskip("torchao")
     model = str(tiny_folder("flux"))

@@ -10,6 +10,7 @@ import torch
 from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, ControlNetModel, DiffusionPipeline
 from PIL import Image
 
+import tiny
 from limner import GenerateRequest, LimnerError, Studio
 from limner.core.events import Made
 from limner.core.requests import ControlUse
@@ -237,6 +238,27 @@ def test_a_second_painting_at_twice_the_size(paint):
     assert large.shape[:2] == (2 * SIDE, 2 * SIDE)
     near = np.asarray(Image.fromarray(large.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BOX)).astype(int)
     assert np.abs(near - plain).mean() < np.abs(near - plain[::-1]).mean()
+
+
+def test_a_refiner_paints_over(paint, tiny_folder, tmp_path):
+    model, refiner = str(tiny_folder("sdxl")), str(tiny.tiny_refiner(tmp_path / "refiner"))
+    (plain,), _ = paint(model=model)
+    (refined,), _ = paint("refined", model=model, refiner=refiner)
+    pipeline = AutoPipelineForImage2Image.from_pretrained(refiner, use_safetensors=True)
+    pipeline.set_progress_bar_config(disable=True)
+    theirs = pipeline(
+        prompt="a cat",
+        negative_prompt="",
+        image=Image.fromarray(plain.astype(np.uint8)),
+        strength=0.3,
+        num_inference_steps=4,
+        guidance_scale=5.0,
+        generator=torch.Generator().manual_seed(42),
+        output_type="np",
+    ).images[0]
+    assert np.abs(refined - (theirs * 255).round()).max() <= 1 and np.abs(refined - plain).max() > 5
+    with pytest.raises(LimnerError, match="is not on disk and could not be fetched"):
+        paint(model=model, refiner="who/nobody")
 
 
 def test_tiles_are_decoded_and_switched_off_again(paint, tiny_sd):

@@ -124,6 +124,12 @@ class GenerateRequest(Request):
         description="Enlarge each picture so many times, and paint over it once more for the detail.",
     )
     hires_strength: float = Field(default=0.4, gt=0, le=1, description="How far that second painting may go.")
+    refiner: Name | None = Field(
+        default=None,
+        description="Model that paints over each picture for the detail, such as "
+        "stabilityai/stable-diffusion-xl-refiner-1.0; a folder or a Hugging Face id.",
+    )
+    refiner_strength: float = Field(default=0.3, gt=0, le=1, description="How far the refiner may go.")
     count: int = Field(default=1, ge=1, le=10_000, description="How many pictures; picture i is painted from seed + i.")
     seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of the first picture.")
     steps: int | None = Field(
@@ -364,5 +370,6 @@ def absolute(request: GenerateRequest | TrainRequest, names: Container[str] = ()
     for name in ("image", "mask"):
         if (path := getattr(request, name)) is not None:
             paths[name] = full(path)
+    paths["refiner"] = request.refiner and full(request.refiner)
     paths["control_model"] = tuple(full(path) for path in request.control_model)
     return request.model_copy(update=paths)

@@ -78,14 +78,8 @@ def quantisation(name: str, parts: Sequence[str], dtype: torch.dtype) -> Any:
 
         return library.TorchAoConfig(Int8WeightOnlyConfig())
 
-    try:
-        return PipelineQuantizationConfig(
-            quant_mapping={part: of(transformers if part.startswith("text") else diffusers) for part in parts}
-        )
-    except ImportError as error:
-        raise LimnerError(
-            f"rounding weights to {name} needs a package that is missing: {error}", "pip install 'limner[quantised]'"
-        ) from error
+    libraries = {part: transformers if part.startswith("text") else diffusers for part in parts}
+    return PipelineQuantizationConfig(quant_mapping={part: of(library) for part, library in libraries.items()})
 
 
 def is_quantised(part: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,6 +40,15 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     if name == "fp16" and device.type == "cpu":
         raise LimnerError("precision 'fp16' does not run on a CPU", "use --precision fp32 or bf16")
     return DTYPES[name]
+
+
+def check_quantised(name: str | None, device: torch.device) -> None:
+    """Refuse a rounding that the device or this installation has no arithmetic for."""
+    if name == "nf4" and device.type != "cuda":
+        raise LimnerError(f"weights rounded to 'nf4' run on CUDA GPUs only, not on {device.type}", "use int8 or none")
+    module = {"nf4": "bitsandbytes", "int8": "torchao"}.get(name or "")
+    if module and importlib.util.find_spec(module) is None:
+        raise LimnerError(f"weights rounded to {name!r} need {module}, which is missing", f"pip install {module}")
 
 
 @contextmanager

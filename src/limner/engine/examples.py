@@ -13,6 +13,7 @@ from ..core.protocols import Batch, Components, Family
 from ..data.pixels import Pictures
 
 BATCH = 8
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Examples:
     told: tuple[int, ...]
     frames: torch.Tensor
     masks: torch.Tensor | None = None
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
 
     def __len__(self) -> int:
         return len(self.latents)

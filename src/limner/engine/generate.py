@@ -19,17 +19,20 @@ from ..store.files import make_folder, sha256_of, write_numbered, writing
 from . import models
 from .adapters import adapters_on, check_base, open_adapter
 from .conditioning import conditioning
-from .devices import memory_told, pick_device, pick_dtype
+from .devices import check_quantised, memory_told, pick_device, pick_dtype
 from .inputs import Inputs, fit_inputs, fitted, open_inputs
 from .labels import Label, Source, write_png
 from .memory import preset_for, spared
 from .painting import paint
 from .schedulers import apply_scheduler, check_scheduler
 from .sides import check_side
-from .tasks import accepts, arguments, keep_outside, load_controlnets, pipeline_for
+from .tasks import accepts, arguments, keep_outside, load_controlnets, load_refiner, pipeline_for
 from .truncation import tell_truncation
 
 LESS_MEMORY = "use --memory low, a smaller --batch, --width and --height, or another --precision"
+
+MULTIPLE = 16
+"""What sides of enlarged pictures are divisible by, which suits every family."""
 
 
 def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None:
@@ -46,6 +49,7 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
     adapters = [open_adapter(use.path) for use in request.adapter]
     given = open_inputs(request)
     preset = preset_for(request, device)
+    check_quantised(preset.quantised, device)
     models.tell_terms(model, emit)
     emit(Stage(name="loading"))
     with memory_told(LESS_MEMORY):
@@ -131,21 +135,28 @@ def painted(
         pipeline, {**told, **rows}, seeds, **sampling, width=width, height=height, settings=settings, **common
     )
     over = pipeline_for(base, image=True, mask=False) if request.hires else None
+    refiner = load_refiner(request.refiner, base.dtype, base.device) if request.refiner else None
+    refined = {"prompt": [request.prompt], "negative_prompt": [request.negative_prompt]}
     for seed, pixels in zip(seeds, pictures, strict=True):
         pixels = keep_outside(pixels, inputs)
         if over is not None and request.hires:
-            multiple = 8 * 2
-            size = (
-                round(width * request.hires / multiple) * multiple,
-                round(height * request.hires / multiple) * multiple,
-            )
-            enlarged = {**told, "image": [fitted(Image.fromarray(pixels), size)]}
-            strength = {"strength": request.hires_strength}
-            (pixels,) = paint(
-                over, enlarged, [seed], **sampling, width=size[0], height=size[1], settings=strength, batch=1
-            )
+            pixels = painted_over(over, told, pixels, seed, request.hires, request.hires_strength, sampling)
+            workspace.check()
+        if refiner is not None:
+            pixels = painted_over(refiner, refined, pixels, seed, 1.0, request.refiner_strength, sampling)
             workspace.check()
         yield pixels
+
+
+def painted_over(
+    pipeline: Any, told: Any, pixels: np.ndarray, seed: int, scale: float, strength: float, sampling: dict[str, Any]
+) -> np.ndarray:
+    """A picture (h, w, 3) enlarged and painted over once more."""
+    width, height = (round(side * scale / MULTIPLE) * MULTIPLE for side in pixels.shape[1::-1])
+    enlarged = {**told, "image": [fitted(Image.fromarray(pixels), (width, height))]}
+    settings = {"strength": strength}
+    (again,) = paint(pipeline, enlarged, [seed], **sampling, width=width, height=height, settings=settings, batch=1)
+    return again
 
 
 def write_guides(request: GenerateRequest, inputs: Inputs, first: np.ndarray, workspace: Workspace, emit: Emit) -> None:

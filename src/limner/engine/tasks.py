@@ -12,6 +12,7 @@ from PIL import Image
 from ..core.errors import LimnerError
 from ..core.protocols import Facts
 from ..core.requests import GenerateRequest
+from ..diffusion.pipelines import settle
 from .inputs import Inputs
 from .models import hub_errors_told
 
@@ -67,6 +68,21 @@ def load_controlnets(request: GenerateRequest, facts: Facts, base: Any) -> list[
             network = AutoModel.from_pretrained(reference, torch_dtype=base.dtype, use_safetensors=True)
         loaded.append(network.eval().to(base.device))
     return loaded
+
+
+def load_refiner(reference: str, dtype: Any, device: Any) -> Any:
+    """The stock pipeline of a refiner (Podell et al. 2023, arXiv 2307.01952, section 2.5)."""
+    from diffusers import AutoPipelineForImage2Image
+
+    with hub_errors_told(reference):
+        try:
+            found = AutoPipelineForImage2Image.from_pretrained(reference, torch_dtype=dtype, use_safetensors=True)
+        except (ValueError, KeyError) as error:
+            if "safetensors" in str(error):
+                raise
+            raise LimnerError(f"refiner {reference!r} cannot paint over a picture", "give one that can") from error
+    settle(found.components, device)
+    return found
 
 
 def arguments(request: GenerateRequest, pipeline: Any, inputs: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -23,7 +23,7 @@ from . import models
 from .adapters import facts_of
 from .captions import as_word, class_captions
 from .cards import header, model_card
-from .devices import autocast_dtype, memory_told, pick_device, pick_dtype
+from .devices import autocast_dtype, check_quantised, memory_told, pick_device, pick_dtype
 from .examples import Examples, encode
 from .loop import Loop, generator_for
 from .optimisers import build_optimiser, check_optimiser
@@ -58,6 +58,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     check_optimiser(request.optimiser)
     models.tell_terms(model, emit)
     emit(Stage(name="loading"))
+    check_quantised(request.quantise, device)
     if request.quantise and method.makes == "model":
         raise LimnerError(f"rounded weights ({request.quantise}) cannot learn themselves", "leave out --quantise")
     whole = method.makes == "model"  # its weights learn themselves, which takes full precision
