@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -55,5 +55,5 @@ class LatentInpainting(StableDiffusionImg2ImgPipeline):
             prompt_embeds=prompt_embeds,
             negative_prompt_embeds=negative_prompt_embeds,
             output_type=output_type,
-            callback_on_step_end=keep_outside,
+            callback_on_step_end=cast(Any, keep_outside),
         )
