@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,20 @@ def read_recipe(path: str | Path, kind: str) -> list[dict[str, Any]]:
     import yaml
 
     place = Path(path).expanduser()
+    if place.exists() and (not place.is_file() or place.stat().st_size > LONGEST):
+        raise LimnerError(f"{str(path)!r} is no recipe, but a folder, a device or a file of over {LONGEST} bytes")
     try:
-        if place.stat().st_size > LONGEST:
-            raise LimnerError(f"recipe {str(path)!r} is longer than {LONGEST} bytes", "give a recipe")
         documents = [told for told in yaml.safe_load_all(place.read_text(encoding="utf-8")) if told is not None]
     except FileNotFoundError as error:
         raise LimnerError(
             f"recipe {str(path)!r} does not exist", "give a YAML file, such as one of recipes/"
         ) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise LimnerError(f"recipe {str(path)!r} cannot be read: {error}", "mend it, or copy it again") from error
     if not documents or not all(isinstance(told, dict) for told in documents):
         raise LimnerError(f"recipe {str(path)!r} holds no fields of a request", "write lines such as 'steps: 800'")
-    kinds = {told.setdefault("kind", kind) for told in documents}
-    if kinds != {kind}:
-        other = next(iter(kinds - {kind}))
+    others = [told["kind"] for told in documents if told.setdefault("kind", kind) != kind]
+    if others:
+        other = reprlib.repr(others[0]).strip("'")
         raise LimnerError(f"recipe {str(path)!r} is one to {other}, not to {kind}", f"use it with `limner {other}`")
     return documents

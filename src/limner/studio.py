@@ -135,7 +135,9 @@ class Studio:
             raise LimnerError(
                 f"the label of {str(picture)!r} is not one of a painted picture", "use a picture as Limner wrote it"
             )
-        self._refuse_fetching(request.model)
+        for reference in (request.model, request.vae, request.refiner, *request.control_model):
+            if reference is not None:
+                self._refuse_fetching(reference)
         marks = zip(request.adapter, label.adapters, strict=True)
         uses = [use.model_copy(update={"path": self._same_adapter(use.path, mark["sha256"])}) for use, mark in marks]
         request = request.model_copy(update={"adapter": tuple(uses)})

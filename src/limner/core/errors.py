@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Callable, Iterable
 
 from pydantic import ValidationError
@@ -34,6 +35,11 @@ def unknown(what: str, value: str, known: Iterable[str]) -> LimnerError:
     return LimnerError(f"unknown {what} {value!r}", f"did you mean {nearest!r}? {choices}" if nearest else choices)
 
 
+def _short(value: object) -> str:
+    """The beginning of a value, whatever its size."""
+    return value[:80] if isinstance(value, str) else reprlib.repr(value)[:80]
+
+
 def invalid(error: ValidationError, spelt: Callable[[str], str] = str) -> LimnerError:
     """A request that pydantic refuses, as one line that names each field, its value and what it should be.
 
@@ -51,5 +57,5 @@ def invalid(error: ValidationError, spelt: Callable[[str], str] = str) -> Limner
         elif not place or isinstance(item["input"], dict) or item["type"] == "value_error":
             problems.append(f"{place}: {message}" if place else message)
         else:
-            problems.append(f"{place} {str(item['input'])[:80]!r}: {message[0].lower()}{message[1:]}")
+            problems.append(f"{place} {_short(item['input'])!r}: {message[0].lower()}{message[1:]}")
     return LimnerError("; ".join(problems))

@@ -20,7 +20,8 @@ class Alias:
 
     reference: Hugging Face id, of a repository or of one file in it, or folder. licence: SPDX id or the name that the
     model's page uses. gigabytes: what is fetched, of half precision where there is such. memory: gigabytes of a GPU
-    that are enough to paint with it in half precision. vae: an autoencoder, where the model has none or a better one is
+    that are enough to paint with it in half precision. config: for a single file, the id of a diffusers model of the
+    same shape. vae: an autoencoder, where the model has none or a better one is
     known. terms: what the user must know of the licence before using what is made with it. defaults: values for request
     fields that are left open.
     """
@@ -30,6 +31,7 @@ class Alias:
     licence: str
     gigabytes: float = 0.0
     memory: float = 0.0
+    config: str | None = None
     vae: str | None = None
     terms: str | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -60,7 +62,9 @@ class Facts:
     multiple: sides in pixels must be divisible by it.
     long_prompts: whether it paints from prompts that are longer than its text encoder takes.
     lora_targets: preset name -> name endings of the layers that a LoRA attaches to.
-    controls: kind of guide picture -> the ControlNet for it, a Hugging Face id.
+    controls: kind of guide picture -> the ControlNet for it, a Hugging Face id, for denoisers whose configuration is as
+    `controlled` says.
+    lora_encoders: the text encoders whose low-rank updates diffusers reads. samplers: whether samplers by name suit it.
     embeddings: the text encoders that can learn a new word: the name in files of such words ("" for the word's own),
     and the parts that are the tokenizer and the encoder. objective: names of `Objective` fields that mean something to
     its loss.
@@ -76,6 +80,9 @@ class Facts:
     long_prompts: bool
     lora_targets: Mapping[str, tuple[str, ...]]
     controls: Mapping[str, str]
+    controlled: Mapping[str, Any]
+    lora_encoders: tuple[str, ...]
+    samplers: bool
     embeddings: tuple[tuple[str, str, str], ...]
     objective: frozenset[str]
     defaults: Mapping[str, Any]
@@ -97,7 +104,7 @@ class Components:
     denoiser: the UNet or transformer. parts: every part by its diffusers name ("unet", "vae", "text_encoder" ...).
     denoiser_name: key of the denoiser in `parts`. architecture: as the modelspec standard names it;
     base_version: as kohya's `ss_base_model_version` does. side: of the pictures that it was made for, in pixels.
-    dtype: that the weights were loaded in.
+    dtype: that the weights were loaded in. flags: settings of its pipeline that are no parts.
     """
 
     parts: dict[str, Any]
@@ -107,6 +114,7 @@ class Components:
     side: int
     dtype: torch.dtype
     device: torch.device
+    flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def denoiser(self) -> torch.nn.Module:
@@ -266,12 +274,14 @@ class Trainable(Protocol):
 class Method(Protocol):
     """One way to learn.
 
-    makes: "adapter", which acts on its base model, or "model", which takes its place. file: the name of the file by
+    makes: "adapter", which acts on its base model, or "model", which takes its place. keeps_class: whether the class
+    stays as it is by itself, so that prior preservation has nothing to do. file: the name of the file by
     which a folder that it saved is known.
     """
 
     Options: type[BaseModel]
     makes: str
+    keeps_class: bool
     file: str
 
     def teaches_text(self, options: Any) -> bool:
@@ -287,7 +297,7 @@ class Method(Protocol):
         ...
 
     def save(self, trainable: Trainable, folder: Path, header: Mapping[str, str], base: Callable[[], Any]) -> Path:
-        """Write what was learnt as files that stock diffusers reads, and return the one that holds the header.
+        """Write what was learnt as files that stock diffusers reads; returns the file or folder that holds it.
 
         base: loads the base model anew, as a stock pipeline, for whoever saves all of it.
         """

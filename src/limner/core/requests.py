@@ -123,13 +123,17 @@ class GenerateRequest(Request):
         le=4,
         description="Enlarge each picture so many times, and paint over it once more for the detail.",
     )
-    hires_strength: float = Field(default=0.4, gt=0, le=1, description="How far that second painting may go.")
+    hires_strength: float | None = Field(
+        default=None, gt=0, le=1, description="How far that second painting may go (default: 0.4)."
+    )
     refiner: Name | None = Field(
         default=None,
         description="Model that paints over each picture for the detail, such as "
         "stabilityai/stable-diffusion-xl-refiner-1.0; a folder or a Hugging Face id.",
     )
-    refiner_strength: float = Field(default=0.3, gt=0, le=1, description="How far the refiner may go.")
+    refiner_strength: float | None = Field(
+        default=None, gt=0, le=1, description="How far the refiner may go (default: 0.3)."
+    )
     count: int = Field(default=1, ge=1, le=10_000, description="How many pictures; picture i is painted from seed + i.")
     seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of the first picture.")
     steps: int | None = Field(
@@ -162,6 +166,9 @@ class GenerateRequest(Request):
         for name in ("strength", "mask"):
             if self.image is None and (value := getattr(self, name)) is not None:
                 raise ValueError(f"{name} ({value}) is given without an image; give --image, or leave it out")
+        for name, needs in (("hires_strength", "hires"), ("refiner_strength", "refiner")):
+            if getattr(self, needs) is None and (value := getattr(self, name)) is not None:
+                raise ValueError(f"{name} ({value}) is given without {needs}; give that, or leave it out")
         if self.control_model and len(self.control_model) != len(self.control):
             told = f"{len(self.control_model)} control models for {len(self.control)} controls"
             raise ValueError(f"there are {told}; give one for each, or none")

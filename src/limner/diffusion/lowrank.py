@@ -21,8 +21,8 @@ from .options import LoraOptions
 from .pipelines import is_quantised
 
 ADAPTER = "default"
-TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "q", "k", "v", "o")
-"""Attention of CLIP and Qwen, and of T5."""
+TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
+"""Attention of CLIP."""
 
 
 class LowRank:
@@ -103,11 +103,8 @@ def attach_lora(components: Components, facts: Facts, options: LoraOptions, seed
     """LoRA tensors on the layers that the options name, or on those that suit the model."""
     targets = options.targets or facts.defaults["targets"]
     layers: dict[str, Sequence[str]] = {components.denoiser_name: _layers_of(components, facts, targets)}
-    if options.text_encoder:
-        for name, part in components.parts.items():
-            if name.startswith("text_encoder"):
-                ends = {module.rpartition(".")[2] for module, _ in part.named_modules()}
-                layers[name] = [target for target in TEXT_TARGETS if target in ends]
+    for name in facts.lora_encoders if options.text_encoder else ():
+        layers[name] = TEXT_TARGETS
     return LowRank(components, layers, options.rank or facts.defaults["rank"], options, seed)
 
 
@@ -186,7 +183,7 @@ def _load(pipeline: Any, path: Path, name: str) -> None:
         pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name)
         if not any(name in names for names in pipeline.get_list_adapters().values()):
             raise ValueError("the file holds no layer of this model")
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise LimnerError(
             f"adapter {str(path)!r} does not fit this base model",
             "use the model that it was trained on: see `base` in its header or model card",

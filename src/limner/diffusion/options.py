@@ -54,3 +54,9 @@ def check_words(facts: Facts, subject: Subject) -> None:
         )
     if not subject.identifier:
         raise LimnerError("there is no identifier to teach", "give one, or use --method lora")
+
+
+def check_encoders(facts: Facts, options: LoraOptions) -> None:
+    """Refuse to teach text encoders whose updates diffusers would not read."""
+    if options.text_encoder and not facts.lora_encoders:
+        raise LimnerError("the text encoder of this kind of model takes no adapter", "leave out --text-encoder")

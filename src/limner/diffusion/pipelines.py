@@ -11,8 +11,12 @@ import torch
 from ..core.errors import LimnerError
 from ..core.protocols import Source
 
-_NO_SUCH_FILES = ("no such modeling files are available", "Error no file named")
-"""What diffusers and transformers say where a model has no files of a variant."""
+_NO_SUCH_FILES = (
+    "no such modeling files are available",  # of a pipeline
+    "Error no file named",  # of a part in a folder
+    "does not appear to have a file named",  # of a part on the hub
+)
+"""What diffusers says where a model has no files of a variant."""
 
 
 def load_pipeline(kind: Any, source: Source, dtype: torch.dtype, large: Sequence[str], **options: Any) -> Any:
@@ -26,6 +30,11 @@ def load_pipeline(kind: Any, source: Source, dtype: torch.dtype, large: Sequence
     if source.quantised is not None:
         options["quantization_config"] = quantisation(source.quantised, large, dtype)
     if Path(source.location).is_file():
+        if source.quantised is not None:
+            raise LimnerError(
+                f"a single file cannot be rounded to {source.quantised} while it loads",
+                "leave that out, or use the same model as a diffusers folder",
+            )
         if source.vae is None:
             _check_vae(Path(source.location))
         return kind.from_single_file(source.location, torch_dtype=dtype, config=source.config, **options)
@@ -58,7 +67,7 @@ def _check_vae(file: Path) -> None:
 
     with safe_open(file, framework="pt") as tensors:
         names = list(tensors.keys())
-    if not any(name.startswith(("first_stage_model.", "vae.", "decoder.")) for name in names):
+    if not any(name.startswith("first_stage_model.") for name in names):
         large = any(name.startswith("conditioner.") for name in names)
         suits = "madebyollin/sdxl-vae-fp16-fix" if large else "stabilityai/sd-vae-ft-mse"
         raise LimnerError(f"{str(file)!r} holds no autoencoder (VAE)", f"give it one: --vae {suits}")
@@ -92,5 +101,5 @@ def settle(parts: dict[str, Any], device: torch.device) -> None:
     for part in parts.values():
         if isinstance(part, torch.nn.Module):
             part.requires_grad_(False).eval()
-            if not is_quantised(part):
-                part.to(device)
+            if not is_quantised(part) or part.hf_quantizer.quantization_config.quant_method == "torchao":  # type: ignore
+                part.to(device)  # bitsandbytes put its own there as it loaded

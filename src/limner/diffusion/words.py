@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -18,13 +17,23 @@ from ..core.errors import LimnerError
 from ..core.protocols import Components, Facts, Subject, Use
 from .options import WORDS_FILE
 
+MOST = 75
+"""Vectors of a word, which a text encoder of 77 tokens has room for."""
+
 
 class Extended(nn.Module):
     """A token embedding with rows of its own for the ids from `first` on; the old one is left as it is."""
 
     def __init__(self, base: nn.Module, rows: torch.Tensor, first: int) -> None:
         super().__init__()
-        self.base, self.first, self.rows = base, first, nn.Parameter(rows)
+        self.base, self.first = base, first
+        self.own = nn.Embedding.from_pretrained(
+            rows, freeze=False
+        )  # behind the base: a network's format is its first's
+
+    @property
+    def rows(self) -> nn.Parameter:
+        return self.own.weight  # type: ignore[return-value]
 
     @property
     def weight(self) -> torch.Tensor:
@@ -32,7 +41,7 @@ class Extended(nn.Module):
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         states = self.base(ids.clamp(max=self.first - 1))
-        own = F.embedding((ids - self.first).clamp(min=0), self.rows).to(states.dtype)
+        own = self.own((ids - self.first).clamp(min=0)).to(states.dtype)
         return torch.where((ids >= self.first)[..., None], own, states)
 
 
@@ -48,7 +57,8 @@ class Word:
     @classmethod
     def put_in(cls, tokenizer: Any, encoder: Any, names: Sequence[str], rows: torch.Tensor) -> Word:
         """names: the word and what stands for its further vectors. rows: (len(names), width)."""
-        known = [name for name in names if name in tokenizer.get_vocab()]
+        vocabulary = tokenizer.get_vocab()
+        known = [name for name in names if name in vocabulary]
         if known:
             raise LimnerError(
                 f"the word {known[0]!r} is in use by the model already", "choose another one, such as '<sks>'"
@@ -161,7 +171,12 @@ def read_words(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
     """
     with safe_open(path, framework="pt") as file:
         word = (file.metadata() or {}).get("word")
-    rows = {name: value.float().reshape(-1, value.shape[-1]) for name, value in load_file(path).items()}
+    rows = {name: value.float() for name, value in load_file(path).items()}
+    rows = {name: value[None] if value.ndim == 1 else value for name, value in rows.items()}
+    if not rows or any(
+        value.ndim != 2 or not 1 <= len(value) <= MOST or not value.isfinite().all() for value in rows.values()
+    ):
+        raise LimnerError(f"{str(path)!r} holds no word of 1 to {MOST} vectors", "copy or train it again")
     if word is None:
         only = next(iter(rows)) if len(rows) == 1 else "emb_params"
         word = path.stem if only == "emb_params" else only

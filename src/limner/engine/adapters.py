@@ -14,7 +14,7 @@ from ..core.errors import LimnerError, unknown
 from ..core.events import Emit, Notice
 from ..core.protocols import Facts, Use
 from ..store.files import sha256_of
-from .models import PICKLES, Model
+from .models import PICKLES, Model, forget
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,10 @@ def adapters_on(pipeline: Any, facts: Facts, adapters: Sequence[Adapter], weight
     for adapter, weight in zip(adapters, weights, strict=True):
         uses.setdefault(adapter.method, []).append(Use(adapter.file, weight))
     with ExitStack() as stack:
-        for method, theirs in uses.items():
-            stack.enter_context(registry.methods.get(method).applied(pipeline, facts, theirs))
+        try:
+            for method, theirs in uses.items():
+                stack.enter_context(registry.methods.get(method).applied(pipeline, facts, theirs))
+        except BaseException:
+            forget()  # a file that fits half-way may have changed what cannot be put back
+            raise
         yield

@@ -36,6 +36,7 @@ def header(
         "digest": request.digest,
         "dataset": {"sha256": dataset, "pictures": pictures},
         "trigger_words": list(request.trigger_words),
+        "sampling": model.sampling,
         "licence": model.licence,
     }
     return {
@@ -69,7 +70,7 @@ def model_card(
 ) -> str:
     """README.md in the form that the Hugging Face hub reads."""
     prior = "off"
-    if request.prior:
+    if plan.prior:
         prior = f"{plan.class_pictures} class pictures, weight {request.prior_weight:g}, "
         prior += "compared with what the base model predicts, " if plan.prior_target == "model" else ""
         prior += f"{plan.prior_dropout:.0%} of them shown without a caption"

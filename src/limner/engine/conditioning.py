@@ -25,10 +25,16 @@ def conditioning(
         family.conditioning(components, part, [negative] * len(part))
         for part in (known[start : start + TOGETHER] for start in range(0, len(known), TOGETHER))
     ]
+    if any(_shape(part) != _shape(encoded[0]) for part in encoded):  # some hold a longer prompt than others
+        encoded = [family.conditioning(components, known, [negative] * len(known))]
     if len(known) == 1:
         return encoded[0]
     rows = [known.index(prompt) for prompt in prompts]
     return {name: _rows([part[name] for part in encoded], rows) for name in encoded[0]}
+
+
+def _shape(part: Mapping[str, Any]) -> list[torch.Size]:
+    return [value.shape[1:] for value in part.values() if isinstance(value, torch.Tensor)]
 
 
 def _rows(parts: Sequence[Any], rows: Sequence[int]) -> Any:

@@ -31,6 +31,7 @@ from .truncation import tell_truncation
 
 LESS_MEMORY = "use --memory low, a smaller --batch, --width and --height, or another --precision"
 
+HIRES_STRENGTH, REFINER_STRENGTH = 0.4, 0.3
 MULTIPLE = 16
 """What sides of enlarged pictures are divisible by, which suits every family."""
 
@@ -43,7 +44,7 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
     sampling = model.sampling | chosen
     device = pick_device(request.device)
     dtype = pick_dtype(request.precision, device)
-    check_scheduler(request.scheduler)
+    check_scheduler(request.scheduler, facts)
     check_side("height", request.height, facts.multiple)
     check_side("width", request.width, facts.multiple)
     adapters = [open_adapter(use.path) for use in request.adapter]
@@ -61,14 +62,16 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
     apply_scheduler(base, request.scheduler)
     controlnets = load_controlnets(request, facts, base)
     pipeline = pipeline_for(base, inputs.image is not None, inputs.mask is not None, controlnets)
-    check_arguments(request, pipeline)
+    check_arguments(request, pipeline, sampling)
+    if "guidance_rescale" not in accepts(pipeline):
+        sampling["guidance_rescale"] = 0.0  # the model's own, which this pipeline knows nothing of
     # told in full, so that a label means the same for good
     request = request.model_copy(update=sampling | dict(zip(("width", "height"), inputs.size, strict=True)))
     if not facts.long_prompts:
         tell_truncation(*model.family.reader(components), "prompt", request.prompt, emit)
     with (
         memory_told(LESS_MEMORY),
-        spared(pipeline, preset, device),
+        spared(pipeline, preset, device, models.forget),
         adapters_on(pipeline, facts, adapters, [use.weight for use in request.adapter]),
     ):
         told = conditioning(model.family, components, [request.prompt], request.negative_prompt)
@@ -97,17 +100,18 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
             emit(Made(what="picture", path=str(path), sha256=sha256_of(path), details=details))
             if inputs.guides and index == 0:
                 write_guides(request, inputs, pixels, workspace, emit)
-    if preset.offloaded:
-        models.forget()  # its networks are where offloading left them
 
 
-def check_arguments(request: GenerateRequest, pipeline: Any) -> None:
+def check_arguments(request: GenerateRequest, pipeline: Any, sampling: dict[str, Any]) -> None:
     """Refuse what this kind of model takes no account of."""
-    known = accepts(pipeline)
-    if request.guidance_rescale and "guidance_rescale" not in known:
+    if request.guidance_rescale and "guidance_rescale" not in accepts(pipeline):
         raise LimnerError(
             f"guidance_rescale ({request.guidance_rescale:g}) means nothing to {type(pipeline).__name__}",
             "leave it out",
+        )
+    if request.negative_prompt and sampling["guidance"] <= 1 and "true_cfg_scale" not in accepts(pipeline):
+        raise LimnerError(
+            f"a negative prompt does nothing at guidance {sampling['guidance']:g}", "raise --guidance, or leave it out"
         )
 
 
@@ -136,14 +140,19 @@ def painted(
     )
     over = pipeline_for(base, image=True, mask=False) if request.hires else None
     refiner = load_refiner(request.refiner, base.dtype, base.device) if request.refiner else None
+    for again in (over, refiner):
+        if again is not None and "strength" not in accepts(again):
+            raise LimnerError(f"{type(again).__name__} cannot paint over a picture", "leave out --hires and --refiner")
     refined = {"prompt": [request.prompt], "negative_prompt": [request.negative_prompt]}
     for seed, pixels in zip(seeds, pictures, strict=True):
         pixels = keep_outside(pixels, inputs)
         if over is not None and request.hires:
-            pixels = painted_over(over, told, pixels, seed, request.hires, request.hires_strength, sampling)
+            strength = request.hires_strength or HIRES_STRENGTH
+            pixels = keep_outside(painted_over(over, told, pixels, seed, request.hires, strength, sampling), inputs)
             workspace.check()
         if refiner is not None:
-            pixels = painted_over(refiner, refined, pixels, seed, 1.0, request.refiner_strength, sampling)
+            strength = request.refiner_strength or REFINER_STRENGTH
+            pixels = keep_outside(painted_over(refiner, refined, pixels, seed, 1.0, strength, sampling), inputs)
             workspace.check()
         yield pixels
 
@@ -152,7 +161,9 @@ def painted_over(
     pipeline: Any, told: Any, pixels: np.ndarray, seed: int, scale: float, strength: float, sampling: dict[str, Any]
 ) -> np.ndarray:
     """A picture (h, w, 3) enlarged and painted over once more."""
-    width, height = (round(side * scale / MULTIPLE) * MULTIPLE for side in pixels.shape[1::-1])
+    width, height = pixels.shape[1::-1]
+    if scale != 1:
+        width, height = (round(side * scale / MULTIPLE) * MULTIPLE for side in (width, height))
     enlarged = {**told, "image": [fitted(Image.fromarray(pixels), (width, height))]}
     settings = {"strength": strength}
     (again,) = paint(pipeline, enlarged, [seed], **sampling, width=width, height=height, settings=settings, batch=1)

@@ -80,7 +80,9 @@ def painted_size(request: GenerateRequest, given: tuple[int, int] | None, side: 
 
 
 def fitted(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The middle of a picture in the shape of `size`, resized to it."""
+    """The middle of a picture in the shape of `size`, resized to it; a picture of that size is left as it is."""
+    if picture.size == size:
+        return picture
     scale = max(size[0] / picture.width, size[1] / picture.height)
     width, height = size[0] / scale, size[1] / scale
     left, top = (picture.width - width) / 2, (picture.height - height) / 2

@@ -49,7 +49,9 @@ def fetch(reference: str, emit: Emit) -> Path:
     with models.hub_errors_told(reference):
         place = Path(_fetched(model))
         if model.vae is not None and not Path(model.vae).exists():
-            _snapshot(model.vae)
+            _snapshot(model.vae, "*.json", "*.safetensors")
+        if model.alias is not None and model.alias.config is not None:
+            _snapshot(model.alias.config, "*.json", "*.txt")
     if not model.fingerprints():
         raise LimnerError(f"model {reference!r} has no safetensors weights", "choose a version of it in safetensors")
     emit(Made(what="model", path=str(place), sha256=sorted(model.fingerprints())[0]))
@@ -74,7 +76,7 @@ def _pipeline(repository: str) -> str:
         return str(DiffusionPipeline.download(repository, **options))
 
 
-def _snapshot(repository: str) -> str:
+def _snapshot(repository: str, *patterns: str) -> str:
     from huggingface_hub import snapshot_download
 
-    return snapshot_download(repository, allow_patterns=["*.json", "*.safetensors"])
+    return snapshot_download(repository, allow_patterns=list(patterns))

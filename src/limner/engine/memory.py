@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -40,8 +40,11 @@ def preset_for(request: GenerateRequest, device: torch.device) -> Preset:
 
 
 @contextmanager
-def spared(pipeline: Any, preset: Preset, device: torch.device) -> Iterator[None]:
-    """While it is open, a pipeline saves memory as the preset says. Afterwards offloaded networks are on the CPU."""
+def spared(pipeline: Any, preset: Preset, device: torch.device, forget: Callable[[], None]) -> Iterator[None]:
+    """While it is open, a pipeline saves memory as the preset says.
+
+    forget: lets go of the networks, which offloading leaves anywhere.
+    """
     vae = pipeline.vae
     before = {switch: getattr(vae, switch, False) for switch in ("use_slicing", "use_tiling")}
     try:
@@ -55,3 +58,4 @@ def spared(pipeline: Any, preset: Preset, device: torch.device) -> Iterator[None
             setattr(vae, switch, value)
         if preset.offloaded:
             pipeline.remove_all_hooks()
+            forget()

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -30,7 +30,7 @@ PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 class Model:
     """A base model that a request names: its family, where its weights are, and its alias if it has one.
 
-    vae: an autoencoder in place of its own.
+    vae: an autoencoder in place of its own. told: request values that a model which was taught here says of itself.
     """
 
     reference: str
@@ -39,6 +39,7 @@ class Model:
     alias: Alias | None
     licence: str
     vae: str | None = None
+    told: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def source(self, quantised: str | None = None) -> Source:
         """Where it is loaded from; a file on the hub is fetched first."""
@@ -47,7 +48,7 @@ class Model:
             from huggingface_hub import hf_hub_download
 
             location = hf_hub_download(*repository)
-        return Source(location, self.vae, quantised=quantised)
+        return Source(location, self.vae, self.alias and self.alias.config, quantised)
 
     @property
     def family(self) -> Family:
@@ -55,8 +56,8 @@ class Model:
 
     @property
     def defaults(self) -> Mapping[str, Any]:
-        """Request values that suit this model: the family's, overruled by the alias's own."""
-        return {**self.family.facts.defaults, **(self.alias.defaults if self.alias else {})}
+        """Request values that suit this model: the family's, overruled by the alias's own or by what it says itself."""
+        return {**self.family.facts.defaults, **(self.alias.defaults if self.alias else {}), **self.told}
 
     @property
     def sampling(self) -> dict[str, Any]:
@@ -109,14 +110,14 @@ def _on_disk(location: str) -> Path | None:
         return Path(location)
     from huggingface_hub import try_to_load_from_cache
 
-    repository, file = _file_on_hub(location) or (location, "model_index.json")
-    try:
-        found = try_to_load_from_cache(repository, file)
+    if (single := _file_on_hub(location)) is not None:
+        found = try_to_load_from_cache(*single)
+        return Path(found) if isinstance(found, str) else None
+    try:  # a pipeline, or a part by itself
+        known = [try_to_load_from_cache(location, name) for name in ("model_index.json", "config.json")]
     except ValueError:  # no possible name of a repository
         return None
-    if not isinstance(found, str):
-        return None
-    return Path(found).parent if file == "model_index.json" else Path(found)
+    return next((Path(found).parent for found in known if isinstance(found, str)), None)
 
 
 def _file_on_hub(location: str) -> tuple[str, str] | None:
@@ -133,11 +134,8 @@ def must_be_fetched(reference: str) -> bool:
         return False
     if not (_is_hub_id(reference) or _file_on_hub(reference)):
         return False
-    folder = _on_disk(reference)
-    if folder is not None and folder.is_file():
-        return False
-    denoisers = {family.facts.denoiser for family in registry.families.all().values()}
-    return folder is None or not any(list((folder / name).glob("*.safetensors")) for name in denoisers)
+    place = _on_disk(reference)
+    return place is None or (place.is_dir() and not any(place.rglob("*.safetensors")))
 
 
 def _is_hub_id(reference: str) -> bool:
@@ -187,7 +185,7 @@ def _family_of_file(reference: str, file: Path) -> str:
             return name
     raise LimnerError(
         f"model {reference!r} is a single file of no kind that is known here",
-        "give a diffusers folder, or a file in the layout of Stable Diffusion's, SDXL's or FLUX.1's authors",
+        "give a diffusers folder, or a file in the layout of Stable Diffusion's or SDXL's authors",
     )
 
 
@@ -212,9 +210,22 @@ def _from_folder(reference: str, folder: Path) -> Model:
         raise LimnerError(
             f"model {reference!r} has an unreadable model_index.json: {error}", "copy the folder again"
         ) from error
-    return Model(
-        reference, str(folder.resolve()), _family_of(reference, facts), None, _card_licence(folder / "README.md")
-    )
+    licence = _card_licence(folder / "README.md")
+    told = _told_defaults(folder / "limner.json")
+    return Model(reference, str(folder.resolve()), _family_of(reference, facts), None, licence, told=told)
+
+
+def _told_defaults(file: Path) -> Mapping[str, Any]:
+    """How a model that was taught here is painted with, as it says itself: what its base model was painted with."""
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))["sampling"]
+        return {
+            "denoising_steps": int(told["steps"]),
+            "guidance": float(told["guidance"]),
+            "guidance_rescale": float(told["guidance_rescale"]),
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _family_of(reference: str, index: Mapping[str, Any]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,12 +55,19 @@ def build_optimiser(
 ) -> torch.optim.Optimizer:
     """An optimiser of groups of parameters, each with its own learning rate, which it keeps as `scale` of the first."""
     first = next(iter(rates.values()))
+    used = {rates[kind] for kind, parameters in groups.items() if parameters}
+    if OPTIMISERS[name].rate is not None and len(used) > 1:
+        raise LimnerError(
+            f"optimiser {name!r} finds one learning rate for all that learns, and {len(used)} are given",
+            "leave out --text-learning-rate",
+        )
     told = [
         {"params": list(parameters), "lr": rates[kind], "scale": rates[kind] / first}
         for kind, parameters in groups.items()
         if parameters
     ]
-    return _class_of(name)(told, weight_decay=weight_decay, **OPTIMISERS[name].options)
+    with redirect_stdout(sys.stderr):  # where results belong, Prodigy would speak
+        return _class_of(name)(told, weight_decay=weight_decay, **OPTIMISERS[name].options)
 
 
 def _class_of(name: str) -> Any:

@@ -22,6 +22,7 @@ class Plan:
     learning_rate: float
     text_learning_rate: float
     resolution: int
+    prior: bool
     class_pictures: int
     prior_target: str
     prior_dropout: float
@@ -40,8 +41,16 @@ class Plan:
         return self.learning_rate * rise * fall
 
 
-def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int, processes: int = 1) -> Plan:
-    """Fill what the request leaves open with what suits the model; native: the model's own side in pixels."""
+def make_plan(
+    request: TrainRequest, scan: Scan, facts: Facts, native: int, processes: int = 1, keeps_class: bool = False
+) -> Plan:
+    """Fill what the request leaves open with what suits the model.
+
+    native: the model's own side in pixels. keeps_class: whether prior preservation has nothing to do.
+    """
+    for name in ("class_pictures", "prior_target", "prior_dropout"):
+        if keeps_class and (value := getattr(request, name)) is not None:
+            raise LimnerError(f"{name} ({value}) does nothing: this method cannot change the class", "leave it out")
     count, defaults = len(scan.photographs), facts.defaults
     watched = int(count >= 8) if request.held_out is None else min(request.held_out, max(0, count - 4))
     batch = request.batch or int(defaults["batch"])
@@ -63,6 +72,7 @@ def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int, proc
         learning_rate=learning_rate,
         text_learning_rate=request.text_learning_rate or learning_rate,
         resolution=request.resolution or native,
+        prior=request.prior and not keeps_class,
         class_pictures=(request.class_pictures or int(defaults["class_pictures"])) if request.prior else 0,
         prior_target=request.prior_target or str(defaults["prior_target"]),
         prior_dropout=float(defaults["prior_dropout"] if request.prior_dropout is None else request.prior_dropout),

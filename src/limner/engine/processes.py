@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ class Processes:
             return cls()
         from accelerate import PartialState
 
-        state = PartialState(cpu=device.type == "cpu")
+        # the others wait for as long as the main process paints class pictures
+        state = PartialState(cpu=device.type == "cpu", timeout=timedelta(days=1))
         return cls(state.process_index, state.num_processes)
 
     @property

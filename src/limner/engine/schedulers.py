@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.errors import unknown
+from ..core.errors import LimnerError, unknown
+from ..core.protocols import Facts
 
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),
@@ -20,10 +21,12 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def check_scheduler(name: str | None) -> None:
-    """Refuse a name that is none of ours."""
+def check_scheduler(name: str | None, facts: Facts | None = None) -> None:
+    """Refuse a name that is none of ours, or any where none suits the family."""
     if name is not None and name not in SCHEDULERS:
         raise unknown("scheduler", name, SCHEDULERS)
+    if name is not None and facts is not None and not facts.samplers:
+        raise LimnerError(f"scheduler {name!r} does not suit this kind of model, which has its own", "leave it out")
 
 
 def apply_scheduler(pipeline: Any, name: str | None) -> None:

@@ -13,7 +13,7 @@ from ..core.errors import LimnerError
 from ..core.protocols import Facts
 from ..core.requests import GenerateRequest
 from ..diffusion.pipelines import settle
-from .inputs import Inputs
+from .inputs import Inputs, fitted
 from .models import hub_errors_told
 
 STRENGTH, MASKED_STRENGTH = 0.6, 1.0
@@ -57,15 +57,25 @@ def load_controlnets(request: GenerateRequest, facts: Facts, base: Any) -> list[
     from diffusers import AutoModel
 
     loaded = []
+    denoiser = base.components[facts.denoiser].config
+    suits = all(denoiser.get(name) == value for name, value in facts.controlled.items())
     for index, use in enumerate(request.control):
-        reference = request.control_model[index] if request.control_model else facts.controls.get(use.kind)
+        usual = facts.controls.get(use.kind) if suits else None
+        reference = request.control_model[index] if request.control_model else usual
         if reference is None:
-            known = f"; it knows {', '.join(facts.controls)}" if facts.controls else ""
+            known = f"; it knows {', '.join(facts.controls)}" if facts.controls and suits else ""
             raise LimnerError(
-                f"no ControlNet for {use.kind!r} is known for this kind of model{known}", "name one by --control-model"
+                f"no ControlNet for {use.kind!r} is known for this model{known}", "name one by --control-model"
             )
         with hub_errors_told(reference):
             network = AutoModel.from_pretrained(reference, torch_dtype=base.dtype, use_safetensors=True)
+        for name in ("in_channels", "cross_attention_dim", "joint_attention_dim"):
+            if name in network.config and name in denoiser and network.config[name] != denoiser[name]:
+                raise LimnerError(
+                    f"ControlNet {reference!r} was made for another model: its {name} is {network.config[name]}, and "
+                    f"the model's {denoiser[name]}",
+                    "name one for this model by --control-model",
+                )
         loaded.append(network.eval().to(base.device))
     return loaded
 
@@ -113,7 +123,12 @@ def arguments(request: GenerateRequest, pipeline: Any, inputs: Inputs) -> tuple[
 
 
 def keep_outside(pixels: np.ndarray, inputs: Inputs) -> np.ndarray:
-    """The painted picture inside the mask, the original, to the bit, where the mask is black."""
+    """The painted picture inside the mask, the original, to the bit, where the mask is black.
+
+    Of an enlarged picture, the original is enlarged too.
+    """
     if inputs.mask is None or inputs.image is None:
         return pixels
-    return np.asarray(Image.composite(Image.fromarray(pixels), inputs.image, inputs.mask))
+    painted = Image.fromarray(pixels)
+    image, mask = (fitted(picture, painted.size) for picture in (inputs.image, inputs.mask))
+    return np.asarray(Image.composite(painted, image, mask))

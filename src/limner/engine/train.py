@@ -68,7 +68,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     try:
         with memory_told(LESS_MEMORY):
             facts = replace(model.family.facts, defaults=model.defaults)
-            plan = make_plan(request, photographs, facts, components.side, processes.count)
+            plan = make_plan(request, photographs, facts, components.side, processes.count, method.keeps_class)
             told(plan, photographs, request, emit)
             if not processes.main:  # the main one paints what all read
                 processes.wait()
@@ -85,6 +85,11 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
             trainable = method.attach(components, facts, options, words, request.seed)
             if request.gradient_checkpointing:
                 cast(Any, components.denoiser).enable_gradient_checkpointing()  # arXiv 1604.06174
+            if request.text_learning_rate is not None and not trainable.groups().get("text"):
+                raise LimnerError(
+                    f"text_learning_rate ({request.text_learning_rate:g}) is given, and no text encoder learns",
+                    "add --text-encoder, or leave it out",
+                )
             optimiser = build_optimiser(
                 request.optimiser,
                 trainable.groups(),
@@ -230,7 +235,7 @@ def encode_all(
     rng = generator_for(request.seed, "posterior", 0)
     captions = [photo.caption or request.instance_prompt for photo in photographs.photographs]
     prior = None
-    if request.prior:
+    if plan.prior:
         prompts = class_captions(request, captions, plan.class_pictures)
         painted = class_pictures(
             family,

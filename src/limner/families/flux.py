@@ -23,10 +23,7 @@ class Flux:
 
     facts = Facts(
         pipelines=("FluxPipeline",),
-        single_file=(
-            "double_blocks.0.img_attn.norm.key_norm.scale",
-            "model.diffusion_model.double_blocks.0.img_attn.norm.key_norm.scale",
-        ),
+        single_file=(),
         denoiser="transformer",
         multiple=16,
         long_prompts=False,
@@ -35,6 +32,9 @@ class Flux:
             "canny": "InstantX/FLUX.1-dev-Controlnet-Canny",
             "depth": "Shakker-Labs/FLUX.1-dev-ControlNet-Depth",
         },
+        controlled={},
+        lora_encoders=("text_encoder",),
+        samplers=False,
         embeddings=(("clip_l", "tokenizer", "text_encoder"), ("t5", "tokenizer_2", "text_encoder_2")),
         objective=frozenset({"timestep_sampling"}),
         defaults={

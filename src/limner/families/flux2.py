@@ -29,6 +29,9 @@ class Flux2Klein:
         long_prompts=False,
         lora_targets=FLUX2_LORA_TARGETS,
         controls={},
+        controlled={},
+        lora_encoders=(),
+        samplers=False,
         embeddings=(),
         objective=frozenset({"timestep_sampling"}),
         defaults={
@@ -66,12 +69,21 @@ class Flux2Klein:
         parts = dict(pipeline.components)
         settle(parts, device)
         side = pipeline.default_sample_size * pipeline.vae_scale_factor
-        return Components(parts, "transformer", "flux-2-klein", "flux2_klein", side, dtype, device)
+        return Components(
+            parts,
+            "transformer",
+            "flux-2-klein",
+            "flux2_klein",
+            side,
+            dtype,
+            device,
+            {"is_distilled": pipeline.config.is_distilled},
+        )
 
     def pipeline(self, components: Components, task: str) -> Any:
         from diffusers import Flux2KleinPipeline
 
-        return Flux2KleinPipeline(**components.parts)
+        return Flux2KleinPipeline(**components.parts, **components.flags)
 
     def reader(self, components: Components) -> tuple[Any, int]:
         return components.parts["tokenizer"], LONGEST

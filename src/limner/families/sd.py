@@ -30,6 +30,9 @@ class StableDiffusion:
             "canny": "lllyasviel/control_v11p_sd15_canny",
             "depth": "lllyasviel/control_v11f1p_sd15_depth",
         },
+        controlled={"cross_attention_dim": 768, "in_channels": 4},
+        lora_encoders=("text_encoder",),
+        samplers=True,
         embeddings=(("", "tokenizer", "text_encoder"),),
         objective=frozenset({"min_snr_gamma", "noise_offset"}),
         defaults={
@@ -72,6 +75,7 @@ class StableDiffusion:
             "creativeml-openrail-m",
             2.3,
             3.5,
+            config="stable-diffusion-v1-5/stable-diffusion-v1-5",
             vae="stabilityai/sd-vae-ft-mse",
         ),
     )

@@ -27,6 +27,9 @@ class StableDiffusionXL:
             "canny": "diffusers/controlnet-canny-sdxl-1.0",
             "depth": "diffusers/controlnet-depth-sdxl-1.0",
         },
+        controlled={"cross_attention_dim": 2048},
+        lora_encoders=("text_encoder", "text_encoder_2"),
+        samplers=True,
         embeddings=(("clip_l", "tokenizer", "text_encoder"), ("clip_g", "tokenizer_2", "text_encoder_2")),
         objective=frozenset({"min_snr_gamma", "noise_offset"}),
         defaults={
@@ -62,13 +65,14 @@ class StableDiffusionXL:
         pipeline = load_pipeline(StableDiffusionXLPipeline, source, dtype, ("unet",), add_watermarker=False)
         parts = dict(pipeline.components)
         suit_device(parts, device)
+        flags = {"force_zeros_for_empty_prompt": pipeline.config.force_zeros_for_empty_prompt}
         architecture, version = "stable-diffusion-xl-v1-base", "sdxl_base_v1-0"
-        return Components(parts, "unet", architecture, version, native_side(parts), dtype, device)
+        return Components(parts, "unet", architecture, version, native_side(parts), dtype, device, flags)
 
     def pipeline(self, components: Components, task: str) -> Any:
         from diffusers import StableDiffusionXLPipeline
 
-        return StableDiffusionXLPipeline(**components.parts, add_watermarker=False)
+        return StableDiffusionXLPipeline(**components.parts, **components.flags, add_watermarker=False)
 
     def reader(self, components: Components) -> tuple[Any, int]:
         tokenizer = components.parts["tokenizer"]
@@ -114,7 +118,8 @@ class StableDiffusionXL:
         known = [(components.parts[f"tokenizer{suffix}"], encoder(suffix)) for suffix in ("", "_2")]
         states, negative = read(known, prompts, negatives)
         first, first_negative = (rows[:: len(rows) // len(prompts)] for rows in pooled)
-        empty = [index for index, text in enumerate(negatives) if not text]
+        zeros = components.flags.get("force_zeros_for_empty_prompt", True)
+        empty = [index for index, text in enumerate(negatives) if not text and zeros]
         negative[empty], first_negative[empty] = 0, 0
         return {
             "prompt_embeds": states,

@@ -27,6 +27,9 @@ class ZImage:
         long_prompts=False,
         lora_targets=Z_LORA_TARGETS,
         controls={},
+        controlled={},
+        lora_encoders=(),
+        samplers=False,
         embeddings=(),
         objective=frozenset({"timestep_sampling"}),
         defaults={

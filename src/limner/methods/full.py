@@ -27,6 +27,7 @@ class Options(Frozen):
 class Full:
     Options = Options
     makes = "model"
+    keeps_class = False
     file = "limner.json"
 
     def teaches_text(self, options: Any) -> bool:

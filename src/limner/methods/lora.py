@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.protocols import Components, Facts, Subject, Use
-from ..diffusion.options import LORA_FILE, LoraOptions
+from ..diffusion.options import LORA_FILE, LoraOptions, check_encoders
 
 if TYPE_CHECKING:
     from ..diffusion.lowrank import LowRank
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 class Lora:
     Options = LoraOptions
     makes = "adapter"
+    keeps_class = False
     file = LORA_FILE
 
     def teaches_text(self, options: Any) -> bool:
         return options.text_encoder
 
     def check(self, facts: Facts, options: Any, subject: Subject) -> None:
-        """Every family has layers for it."""
+        check_encoders(facts, options)
 
     def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> LowRank:
         from ..diffusion.lowrank import attach_lora

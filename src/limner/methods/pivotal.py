@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import LimnerError
 from ..core.protocols import Components, Facts, Subject, Use
-from ..diffusion.options import LORA_FILE, WORDS_FILE, LoraOptions, WordOptions, check_words
+from ..diffusion.options import LORA_FILE, WORDS_FILE, LoraOptions, WordOptions, check_encoders, check_words
 
 if TYPE_CHECKING:
     from ..diffusion.lowrank import LowRank
@@ -52,6 +52,7 @@ class Pair:
 class Pivotal:
     Options = PivotalOptions
     makes = "adapter"
+    keeps_class = False
     file = LORA_FILE
 
     def teaches_text(self, options: Any) -> bool:
@@ -59,6 +60,7 @@ class Pivotal:
 
     def check(self, facts: Facts, options: Any, subject: Subject) -> None:
         check_words(facts, subject)
+        check_encoders(facts, options)
 
     def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Pair:
         from ..diffusion.lowrank import attach_lora

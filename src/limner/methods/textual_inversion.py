@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class TextualInversion:
     Options = WordOptions
     makes = "adapter"
+    keeps_class = True
     file = WORDS_FILE
 
     def teaches_text(self, options: Any) -> bool:
