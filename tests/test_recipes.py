@@ -85,6 +85,8 @@ def test_captions_alone_need_no_identifier(limner, tiny_sd, painted, tmp_path):
         ("class_word: dog\noptions: 3\n", "options"),
         ("class_word: dog\nmethod: lorra\n", "unknown method 'lorra'"),
         ("class_word: dog\n---\nclass_word: cat\n", "holds 2 trainings"),
+        ("class_word: 2024-13-45", "cannot be read"),
+        ("kind: [train]", "is one to ['train'], not to train"),
         ("!!python/object/apply:os.system ['true']", "cannot be read"),
     ],
 )

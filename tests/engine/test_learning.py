@@ -10,13 +10,14 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio
 from limner.core.errors import Interrupted
 from limner.core.events import Made, Notice
 from limner.diffusion.options import LORA_FILE, WORDS_FILE
 from limner.engine.average import Average
+from limner.engine.models import resolve
 from limner.engine.plan import make_plan
 from limner.families.sd import plugin as SD
 
@@ -94,6 +95,20 @@ def test_prodigy_begins_at_a_rate_of_one(request_of, painted):
 
     plan = make_plan(request_of(optimiser="prodigy", learning_rate=None), scan(painted), SD.facts, 64)
     assert plan.learning_rate == 1.0
+
+
+def test_prodigy_finds_one_rate_for_all(learn):
+    pytest.importorskip("prodigyopt")
+    options = {"rank": 4, "text_encoder": True}
+    with pytest.raises(LimnerError, match="'prodigy' finds one learning rate for all that learns, and 2 are given"):
+        learn(optimiser="prodigy", learning_rate=None, text_learning_rate=0.5, options=options, **PLAIN)
+
+
+def test_a_rate_for_text_encoders_that_do_not_learn(learn, tiny_folder):
+    with pytest.raises(LimnerError, match=r"text_learning_rate \(0.5\) is given, and no text encoder learns"):
+        learn(text_learning_rate=0.5, **PLAIN)
+    with pytest.raises(LimnerError, match="the text encoder of this kind of model takes no adapter"):
+        learn(model=str(tiny_folder("z_image")), options={"text_encoder": True}, **PLAIN)
 
 
 def test_an_optimiser_that_is_not_installed(learn, monkeypatch):
@@ -246,6 +261,36 @@ def test_a_word_of_three_vectors_is_stock(learn, tiny_folder, tmp_path, monkeypa
     assert np.abs(base - ours).max() > 3
 
 
+def test_a_word_is_taught_and_painted_in_half_precision(learn, tiny_sd, tmp_path):
+    fields = {"method": "pivotal", "options": {"rank": 4}, "identifier": "<rex>", "preview_every": 2}
+    folder, _ = learn(**fields, precision="bf16", prior=False, held_out=0)
+    assert len(list(folder.glob("preview-*.png"))) == 2
+    said = {"prompt": "a photo of <rex> dog", "precision": "bf16"}
+    taught, base = (
+        paint(folder, tiny_sd, tmp_path / "a", **said),
+        paint(folder, tiny_sd, tmp_path / "b", **said, adapter=()),
+    )
+    assert not np.array_equal(taught, base)
+
+
+def test_a_word_leaves_the_class_alone_and_needs_no_class_pictures(learn):
+    fields = {"method": "textual_inversion", "options": {}, "identifier": "<rex>", "prior": True}
+    folder, events = learn(**fields, class_pictures=None)
+    assert not any(getattr(event, "name", "") == "class pictures" for event in events)
+    assert "| Prior preservation | off |" in (folder / "README.md").read_text()
+    with pytest.raises(LimnerError, match=r"class_pictures \(3\) does nothing: this method cannot change the class"):
+        learn("other", **fields)
+
+
+@pytest.mark.parametrize(
+    "tensors", [{}, {"a": torch.tensor(1.0)}, {"a": torch.zeros(0, 32)}, {"a": torch.zeros(76, 32)}]
+)
+def test_files_that_hold_no_word(tiny_sd, tmp_path, home, tensors):
+    save_file(tensors, tmp_path / "word.safetensors", {"limner": '{"method": "textual_inversion"}'})
+    with pytest.raises(LimnerError, match="holds no word of 1 to 75 vectors"):
+        paint(tmp_path / "word.safetensors", tiny_sd, tmp_path / "out")
+
+
 def test_a_word_in_use_is_refused(learn):
     with pytest.raises(LimnerError, match="the word 'cat</w>' is in use by the model already; choose another"):
         learn(method="textual_inversion", options={}, identifier="cat</w>", **PLAIN)
@@ -298,6 +343,7 @@ def test_a_full_fine_tune_is_a_model(learn, tiny_sd, tmp_path, target):
     assert made.what == "model" and len(made.sha256) == 64
     facts = json.loads((folder / "limner.json").read_text())
     assert facts["method"] == "full" and facts["base"]["reference"] == str(tiny_sd)
+    assert resolve(str(folder)).sampling == resolve(str(tiny_sd)).sampling == facts["sampling"]
     base = paint(folder, tiny_sd, tmp_path / "base", adapter=())
     assert np.abs(paint(folder, tiny_sd, tmp_path / "taught", method_is="model") - base).max() > 3
     with pytest.raises(LimnerError, match="is a whole model, not an adapter; use --model"):

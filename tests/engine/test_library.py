@@ -17,7 +17,8 @@ from limner import Studio
 def hub(tiny_sd, tmp_path):
     (tmp_path / "files").mkdir()
     tiny.single_file(tiny_sd, tmp_path / "files" / "model.safetensors")
-    hub = Hub({"who/tiny": tiny_sd, "who/gated": tiny_sd, "who/file": tmp_path / "files"}, gated=("who/gated",))
+    known = {"who/tiny": tiny_sd, "who/gated": tiny_sd, "who/file": tmp_path / "files", "who/vae": tiny_sd / "vae"}
+    hub = Hub(known, gated=("who/gated",))
     yield hub
     hub.close()
 
@@ -85,3 +86,10 @@ def test_a_single_file_is_fetched(hub, tmp_path):
     said = limner(hub, tmp_path, "models", "get", "who/file/model.safetensors")
     assert said.returncode == 0, said.stderr
     assert hub.asked.count("model.safetensors") == 1 and said.stdout.strip().endswith("model.safetensors")
+
+
+@pytest.mark.slow
+def test_an_autoencoder_without_half_precision_files(hub, tmp_path):
+    flags = ["--model", "who/tiny", "--vae", "who/vae", "--precision", "bf16", "--steps", 1, "--out", "out"]
+    said = limner(hub, tmp_path, "generate", "a cat", *flags)
+    assert said.returncode == 0, said.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import shutil
 from dataclasses import replace
 
@@ -152,6 +153,15 @@ def test_files_that_are_no_model(limner, tmp_path, tiny_sd):
     assert "is a pickle file" in limner("generate", "a", "--model", "old.ckpt").error
 
 
+def test_a_full_fine_tune_of_the_starter_is_painted_as_the_starter_is(starter, tmp_path):
+    folder = shutil.copytree(starter, tmp_path / "taught", ignore=shutil.ignore_patterns("judge"))
+    told = {"sampling": models.resolve("starter").sampling}
+    (folder / "limner.json").write_text(json.dumps(told))
+    assert models.resolve(str(folder)).sampling == told["sampling"]
+    (folder / "limner.json").write_text('{"sampling": {"steps": "many"}}')
+    assert models.resolve(str(folder)).sampling["steps"] == 30
+
+
 def test_the_users_models_are_named():
     model = models.resolve("realistic-vision")
     assert model.family_name == "sd" and model.vae == "stabilityai/sd-vae-ft-mse"
@@ -166,6 +176,12 @@ def test_four_bits_need_a_gpu(limner, tiny_sd, painted):
     line = "weights rounded to 'nf4' run on CUDA GPUs only, not on cpu; use int8 or none"
     for command in (["generate", "a cat"], ["train", painted, "--class", "dog"]):
         assert limner(*command, "--model", tiny_sd, "--device", "cpu", "--quantise", "nf4").error == line
+
+
+def test_a_single_file_is_not_rounded(limner, file, tiny_sd):
+    pytest.importorskip("torchao")
+    said = limner("generate", "a cat", "--model", file, "--vae", tiny_sd / "vae", "--quantise", "int8")
+    assert "a single file cannot be rounded to int8 while it loads" in said.error
 
 
 def test_a_rounding_that_is_not_installed(limner, tiny_sd, monkeypatch):

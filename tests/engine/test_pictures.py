@@ -11,10 +11,12 @@ from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, Con
 from PIL import Image
 
 import tiny
-from limner import GenerateRequest, LimnerError, Studio
+from limner import GenerateRequest, LimnerError, Studio, registry
 from limner.core.events import Made
+from limner.core.protocols import Source
 from limner.core.requests import ControlUse
 from limner.diffusion.prompts import in_parts, weighed
+from limner.engine.conditioning import conditioning
 from limner.engine.inputs import fitted, painted_size
 
 SIDE = 64
@@ -152,6 +154,10 @@ def test_masks_that_cannot_be_used(paint, photograph, tmp_path):
         (["--control-model", "x"], "1 control models for 0 controls"),
         (["--control", "given=photograph.png", "--model", "{flux2}"], "no ControlNet for 'given' is known"),
         (["--hires", "9"], "--hires '9.0'"),
+        (["--hires-strength", "0.5"], "hires_strength (0.5) is given without hires"),
+        (["--refiner-strength", "0.5"], "refiner_strength (0.5) is given without refiner"),
+        (["--negative-prompt", "dog", "--guidance", "1"], "a negative prompt does nothing at guidance 1"),
+        (["--scheduler", "euler", "--model", "{flux2}"], "scheduler 'euler' does not suit this kind of model"),
         (["--guidance-rescale", "0.5", "--image", "photograph.png"], "guidance_rescale (0.5) means nothing"),
         (["--negative-prompt", "blurry", "--model", "{flux2}", "--width", "60"], "width 60 is not a multiple of 16"),
     ],
@@ -270,6 +276,45 @@ def test_tiles_are_decoded_and_switched_off_again(paint, tiny_sd):
     assert not any(components.parts["vae"].use_tiling for components in models._loaded.values())
 
 
+def test_what_cannot_paint_over_is_refused(paint, tiny_folder):
+    with pytest.raises(LimnerError, match="Flux2KleinPipeline cannot paint over a picture; leave out --hires"):
+        paint(model=str(tiny_folder("flux2")), hires=2.0)
+
+
+def test_outside_the_mask_an_enlarged_picture_is_the_enlarged_image(paint, photograph, mask):
+    (ours,), _ = paint(image=str(photograph), mask=str(mask), hires=2.0)
+    image = shaped(photograph).resize((2 * SIDE, 2 * SIDE), Image.Resampling.LANCZOS)
+    assert np.array_equal(ours[:, : SIDE - 12], np.asarray(image)[:, : SIDE - 12])
+
+
+# The starter, whose latents have 16 channels
+
+
+def test_the_starter_paints_in_a_mask_and_again_by_its_label(starter, home, tmp_path):
+    studio = Studio()
+    first = studio.run(GenerateRequest(prompt="a photo of a cat on the beach", steps=4), tmp_path / "first")
+    image = tmp_path / "first" / "0001.png"
+    hole = Image.new("L", (128, 128), 0)
+    hole.paste(255, (30, 10, 98, 60))
+    hole.save(tmp_path / "hole.png")
+    for name, more in (("image", {"strength": 0.5}), ("mask", {"mask": str(tmp_path / "hole.png")})):
+        fields = {"prompt": "a cat wearing a red hat", "image": str(image), "steps": 4, **more}
+        run = studio.run(GenerateRequest(**fields), tmp_path / name)
+        again = studio.again(f"{run.out}/0001.png", tmp_path / f"{name} again")
+        pixels = [np.asarray(Image.open(f"{done.out}/0001.png")) for done in (first, run, again)]
+        assert np.array_equal(pixels[1], pixels[2]) and not np.array_equal(pixels[0], pixels[1])
+    outside = np.asarray(hole) == 0
+    assert np.array_equal(pixels[0][outside], pixels[1][outside])
+    assert np.abs(pixels[0].astype(int) - pixels[1])[~outside].mean() > 3
+
+
+def test_a_controlnet_of_another_model_is_refused(starter, paint, controlnet, photograph):
+    with pytest.raises(LimnerError, match=r"was made for another model: its in_channels is 4, and the model's 16"):
+        paint(model="starter", control=(f"canny={photograph}",), control_model=(str(controlnet),))
+    with pytest.raises(LimnerError, match="no ControlNet for 'canny' is known for this model; name one"):
+        paint(model="starter", control=(f"canny={photograph}",))
+
+
 # The label
 
 
@@ -325,6 +370,15 @@ def test_a_prompt_of_any_length_is_read_to_its_end(paint, tiny_folder, family):
     (two,), _ = paint("two", model=model, prompt=long + "a blue hat", negative_prompt="a dog")
     assert not np.array_equal(one, two)
     assert not any("left out" in getattr(event, "text", "") for event in events)
+
+
+def test_many_prompts_of_which_one_is_long(tiny_sd):
+    family, folder = registry.families.get("sd"), Source(str(tiny_sd))
+    components = family.load(folder, torch.float32, torch.device("cpu"))
+    prompts = [f"a cat number {index}" for index in range(70)] + ["a photo of a cat on the beach, " * 8]
+    told = conditioning(family, components, prompts)["prompt_embeds"]
+    assert len(told) == 71 and told.shape[1] > 24
+    assert torch.allclose(told[3, :24], family.encode_text(components, prompts[3:4])["prompt_embeds"][0], atol=1e-5)
 
 
 def test_parts_are_full_and_break_between_words(tiny_sd):

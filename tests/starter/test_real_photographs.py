@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from limner import AdapterUse, GenerateRequest, Studio, TrainRequest
-from limner.engine.adapters import WEIGHTS
+from limner.diffusion.options import LORA_FILE
 
 PHOTOGRAPHS = Path(__file__).parents[2] / "../shared/data/dreambench"
 
@@ -35,7 +35,7 @@ def test_photographs_move_the_pictures(starter, home, tmp_path, folder, class_wo
     )
     studio = Studio()
     studio.run(request, tmp_path / "rex")
-    assert (tmp_path / "rex" / WEIGHTS).is_file()
+    assert (tmp_path / "rex" / LORA_FILE).is_file()
     told = [json.loads(line) for line in (tmp_path / "rex" / "metrics.jsonl").read_text().splitlines()]
     watched = [line["held_out_loss"] for line in told if "held_out_loss" in line]
     assert watched[-1] < watched[0], "the held-out photograph is no better known than before"

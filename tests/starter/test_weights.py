@@ -12,7 +12,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from limner import AdapterUse, GenerateRequest, Studio, TrainRequest
-from limner.engine.adapters import WEIGHTS
+from limner.diffusion.options import LORA_FILE
 from limner.engine.models import resolve
 from limner.starter.card import hashes
 
@@ -75,7 +75,7 @@ def test_stock_diffusers_paints_what_limner_paints(starter, painted, home, tmp_p
         studio.run(GenerateRequest(prompt=prompt, steps=6, seed=3, adapter=adapter), tmp_path / f"{name}-pictures")
         pipeline = stock(starter)
         if adapter:
-            pipeline.load_lora_weights(str(tmp_path / "rex"), weight_name=WEIGHTS)
+            pipeline.load_lora_weights(str(tmp_path / "rex"), weight_name=LORA_FILE)
         theirs = pipeline(
             prompt,
             num_inference_steps=6,
