@@ -289,8 +289,8 @@ def test_out_of_memory(refused, generate, train, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(generating, "paint", full)
-    monkeypatch.setattr(loop.Loop, "loss", full)
-    assert "ran out of memory; use a smaller --batch" in refused(*generate())
+    monkeypatch.setattr(loop.Loop, "losses", full)
+    assert "ran out of memory; use --memory low, a smaller --batch" in refused(*generate())
     assert "ran out of memory; use a smaller --batch" in refused(*train("--out", "rex"))
 
 

@@ -61,7 +61,8 @@ def pixels(path):
 def test_a_picture_carries_its_request(paint, request_of, tiny_sd):
     (path,), events = paint(negative_prompt="blurry", seed=7)
     label = read_label(path)
-    assert label.request == request_of(negative_prompt="blurry", seed=7)
+    told = {"width": 64, "height": 64}  # in full, so that a label means the same for good
+    assert label.request == request_of(negative_prompt="blurry", seed=7, **told)
     assert (label.seed, label.index) == (7, 0)
     assert label.model["reference"] == str(tiny_sd) and len(label.model["sha256"]) == 64
     with Image.open(path) as image:
@@ -138,8 +139,9 @@ def test_numbers_go_on(paint, tmp_path):
     assert [path.name for path in more] == ["0010.png"]
 
 
-def test_a_long_prompt_is_told(paint):
-    _, events = paint(prompt="a dog on the beach " * 30)
+def test_a_long_prompt_is_told(paint, tiny_folder):
+    """Where it is not read in parts."""
+    _, events = paint(prompt="a dog on the beach " * 30, model=str(tiny_folder("flux")), width=64, height=64)
     assert any("the rest is left out" in event.text for event in events if isinstance(event, Notice))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from limner.core.errors import Interrupted, LimnerError
+from limner.engine import models
 from limner.exam import asks, characters, job, judging, personalise, showcase
 from limner.exam.examinee import Examinee
 from limner.exam.sitting import Sitting
@@ -131,6 +133,7 @@ def test_a_sheet_of_the_starter(starter, limner, tmp_path, monkeypatch):
 
 
 def test_a_model_of_another_size_cannot_sit(home, tmp_path, monkeypatch):
-    monkeypatch.setattr("limner.engine.models.native_size", lambda components: 512)
+    real = models.load
+    monkeypatch.setattr(models, "load", lambda *given: replace(real(*given), side=512))
     with pytest.raises(LimnerError, match="512"):
         job.sit_exam(tmp_path, Sitting(questions=1), lambda event: None, lambda: False)
