@@ -227,7 +227,7 @@ def test_stock_diffusers_paints_the_same(family, method, components, folder, res
         )
     monkeypatch.chdir(path.parent)
     known = {"DiffusionPipeline": DiffusionPipeline}
-    exec(method.usage(path.name, repr(str(folder)), family.facts, SUBJECT), known)
+    exec(method.usage(path.name, f"DiffusionPipeline.from_pretrained({str(folder)!r})", family.facts, SUBJECT), known)
     assert np.abs(stock_picture(known["pipeline"]) - ours).max() <= 1
     assert np.abs(base - ours).max() > 10, "what was learnt is too weak to tell anything"
 

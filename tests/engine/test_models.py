@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 import tiny
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
 from limner.engine import models
+from limner.engine.cards import how_loaded
 from limner.store.files import explained, sha256_of
 
 CPU = torch.device("cpu")
@@ -167,6 +168,26 @@ def test_the_users_models_are_named():
     assert model.family_name == "sd" and model.vae == "stabilityai/sd-vae-ft-mse"
     assert models.resolve("realistic-vision", "mine").vae == "mine"
     assert models.resolve("flux-dev").alias.terms and models.resolve("sdxl").vae == "madebyollin/sdxl-vae-fp16-fix"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("realistic-vision", 'StableDiffusionPipeline.from_single_file("https://huggingface.co/SG161222/Realistic'),
+        (
+            "sdxl",
+            'DiffusionPipeline.from_pretrained("stabilityai/stable-diffusion-xl-base-1.0", vae=AutoencoderKL.from_',
+        ),
+        ("flux-dev", 'DiffusionPipeline.from_pretrained("black-forest-labs/FLUX.1-dev")'),
+        ("starter", 'DiffusionPipeline.from_pretrained(files("limner.starter") / "weights")'),
+    ],
+)
+def test_a_card_tells_how_its_base_is_loaded(name, told):
+    imports, loaded = how_loaded(models.resolve(name))
+    known = {}
+    exec(imports, known)
+    compile(loaded, "card", "eval")
+    assert loaded.startswith(told) and loaded.split(".")[0] in known
 
 
 # Rounded weights

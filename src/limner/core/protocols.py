@@ -306,7 +306,7 @@ class Method(Protocol):
     def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
         """Lines of Python that load a saved folder of this name with stock diffusers into `pipeline`.
 
-        base: an expression for where the base model is.
+        base: an expression for the base model's pipeline.
         """
         ...
 

@@ -89,10 +89,8 @@ def model_card(
     front = f"---\nbase_model: {json.dumps(request.model)}\nlicense: {model.licence}\nlibrary_name: diffusers\n"
     front += f"instance_prompt: {json.dumps(request.instance_prompt)}\n"
     front += f"tags: [{request.method}, dreambooth, text-to-image, limner]\n---\n"
-    if Path(model.location).is_relative_to(str(files("limner"))):
-        imports, base = "from importlib.resources import files\n\n", 'files("limner.starter") / "weights"'
-    else:
-        imports, base = "", json.dumps(Path(model.location).name if Path(model.location).is_dir() else model.location)
+    imports, base = how_loaded(model)
+    subject = Subject(request.identifier or "", request.class_word)
     sampling = (
         f"    num_inference_steps={model.sampling['steps']},\n    guidance_scale={model.sampling['guidance']:g},\n"
     )
@@ -102,7 +100,26 @@ def model_card(
         f"{front}\n# {name}\n\n{INTRODUCTIONS[method.makes]}\n\n| | |\n|---|---|\n{table}\n\n"
         f"Pictures made with it are made by AI: label them so, and use them only as the licence of the base model and\n"
         f"the rights of whoever is in the training pictures allow.\n\n"
-        f"```python\n{imports}from diffusers import DiffusionPipeline\n\n"
-        f"{method.usage(name, base, model.family.facts, Subject(request.identifier or '', request.class_word))}\n"
+        f"```python\n{imports}\n\n"
+        f"{method.usage(name, base, model.family.facts, subject)}\n"
         f"image = pipeline(\n    {json.dumps(request.instance_prompt)},\n{sampling}).images[0]\n```\n"
     )
+
+
+def how_loaded(model: Model) -> tuple[str, str]:
+    """Python that loads a base model with stock diffusers: the imports, and the expression for its pipeline."""
+    if Path(model.location).is_relative_to(str(files("limner"))):
+        imports = "from importlib.resources import files\n\nfrom diffusers import DiffusionPipeline"
+        return imports, 'DiffusionPipeline.from_pretrained(files("limner.starter") / "weights")'
+    names, vae = [], ""
+    if model.vae is not None:
+        names, vae = ["AutoencoderKL"], f", vae=AutoencoderKL.from_pretrained({json.dumps(model.vae)})"
+    place = Path(model.location).name if Path(model.location).exists() else model.location
+    if place.endswith(".safetensors"):
+        kind, way = model.family.facts.pipelines[0], "from_single_file"
+        if place == model.location:  # on the hub
+            owner, repository, file = place.split("/", 2)
+            place = f"https://huggingface.co/{owner}/{repository}/blob/main/{file}"
+    else:
+        kind, way = "DiffusionPipeline", "from_pretrained"
+    return f"from diffusers import {', '.join([*names, kind])}", f"{kind}.{way}({json.dumps(place)}{vae})"

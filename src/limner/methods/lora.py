@@ -38,7 +38,7 @@ class Lora:
         return folder / self.file
 
     def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
-        return f'pipeline = DiffusionPipeline.from_pretrained({base})\npipeline.load_lora_weights("{name}")'
+        return f'pipeline = {base}\npipeline.load_lora_weights("{name}")'
 
     def recognises(self, names: Collection[str]) -> bool:
         return any("lora" in name for name in names)

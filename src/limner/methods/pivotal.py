@@ -83,11 +83,7 @@ class Pivotal:
     def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
         from ..diffusion.words import usage
 
-        return (
-            f"pipeline = DiffusionPipeline.from_pretrained({base})\n"
-            f"{usage(name, facts, subject)}\n"
-            f'pipeline.load_lora_weights("{name}")'
-        )
+        return f'pipeline = {base}\n{usage(name, facts, subject)}\npipeline.load_lora_weights("{name}")'
 
     def recognises(self, names: Collection[str]) -> bool:
         """Other tools keep the two apart, and each is known by itself."""

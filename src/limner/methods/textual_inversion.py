@@ -40,7 +40,7 @@ class TextualInversion:
     def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
         from ..diffusion.words import usage
 
-        return f"pipeline = DiffusionPipeline.from_pretrained({base})\n{usage(name, facts, subject)}"
+        return f"pipeline = {base}\n{usage(name, facts, subject)}"
 
     def recognises(self, names: Collection[str]) -> bool:
         known = {"emb_params", "clip_l", "clip_g", "t5"}
