@@ -94,7 +94,7 @@ def ours(options: argparse.Namespace, model: models.Model, adapter: str | None, 
     device = torch.device(options.device)
     components = model.family.load(model.source(), torch.float32, device)
     side = components.side
-    pipeline = model.family.pipeline(components, "text2image")
+    pipeline = model.family.pipeline(components)
     apply_scheduler(pipeline, options.scheduler)
     stack.enter_context(
         adapters_on(pipeline, model.family.facts, [open_adapter(adapter)], [1.0]) if adapter else nullcontext()

@@ -361,6 +361,7 @@ def test_out_exists(refused, train, tmp_path):
         (["--device", "gpu"], "device 'gpu'"),
         (["--precision", "fp8"], "fp8"),
         (["--adapter", ""], "adapter"),
+        (["--vae", ""], "--vae '': string should have at least 1 character"),
         (["--adapter", "rex:9"], "weight"),
         (["--count"], "--count"),
     ],
@@ -384,7 +385,7 @@ def test_bad_values_of_generate(refused, tiny_sd, flags, said):
         (["--schedule", "cosin"], "cosin"),
         (["--track", "mlflow"], "mlflow"),
         (["--held-out", "-1"], "--held-out"),
-        (["--identifier", ""], "identifier"),
+        (["--identifier", ""], "--identifier '': string should have at least 1 character"),
         (["--precision", "fp16"], "fp16"),
     ],
 )

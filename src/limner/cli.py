@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from cyclopts import App, CycloptsError, Parameter, Token, UnknownCommandError, UnknownOptionError
 from pydantic import BaseModel, ValidationError
@@ -83,9 +84,13 @@ def _whole(hint: Any, tokens: Sequence[Token]) -> int:
 
 
 def _plain(hint: Any) -> Any:
-    """The hint with nested models as text, which their validators parse."""
+    """The hint with nested models as text, which their validators parse, and without limits, of which they speak."""
     if get_origin(hint) is tuple:
         return tuple[_plain(get_args(hint)[0]), ...]
+    if get_origin(hint) is Annotated:
+        return _plain(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        return Union[tuple(_plain(part) for part in get_args(hint))]  # noqa: UP007
     return str if inspect.isclass(hint) and issubclass(hint, BaseModel) else hint
 
 

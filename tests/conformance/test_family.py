@@ -74,7 +74,7 @@ def test_encodes_text_in_rows(family, components):
 
 
 def test_conditioning_is_what_the_pipeline_takes(family, components):
-    accepted = inspect.signature(type(family.pipeline(components, "text2image")).__call__).parameters
+    accepted = inspect.signature(type(family.pipeline(components)).__call__).parameters
     told = conditioning(family, components, [*PROMPTS, PROMPTS[0]], "blurry")
     assert told and told.keys() <= accepted.keys()
     for value in told.values():
@@ -95,7 +95,7 @@ def test_latents_are_what_the_pipeline_decodes(family, components):
     """What is encoded here reaches the autoencoder again, from a pipeline that takes no step, as it left it."""
     pixels = torch.rand(1, 3, 64, 64, generator=rng()) * 2 - 1
     vae, latents = components.parts["vae"], family.encode_images(components, pixels, rng())
-    pipeline = family.pipeline(components, "text2image")
+    pipeline = family.pipeline(components)
     pipeline.scheduler.step = lambda said, time, now, **named: (now,)
     pipeline.set_progress_bar_config(disable=True)
     begin = latents / getattr(pipeline.scheduler, "init_noise_sigma", 1.0)
@@ -210,7 +210,7 @@ def test_noise_offset_moves_whole_channels(family, components):
 
 
 def test_paints_what_the_stock_pipeline_paints(family, components, folder):
-    pipeline = family.pipeline(components, "text2image")
+    pipeline = family.pipeline(components)
     theirs = stock.load(folder)
     theirs.set_progress_bar_config(disable=True)
     knows_negative = "negative_prompt" in inspect.signature(type(theirs).__call__).parameters
@@ -235,7 +235,7 @@ def test_paints_what_the_stock_pipeline_paints(family, components, folder):
 
 
 def test_a_single_picture_is_the_stock_pipelines_to_the_bit(family, components, folder):
-    pipeline, theirs = family.pipeline(components, "text2image"), stock.load(folder)
+    pipeline, theirs = family.pipeline(components), stock.load(folder)
     longest = {"max_sequence_length": 32} if type(theirs).__name__ == "FluxPipeline" else {}
     if hasattr(theirs, "unet"):  # the same attention kernel, since another adds in another order
         theirs.unet.set_attn_processor(components.denoiser.attn_processors)

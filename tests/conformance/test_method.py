@@ -73,7 +73,7 @@ def learn(family, components, trainable, batch, steps=4):
 
 
 def picture(family, components, pipeline=None, seed=3):
-    pipeline = pipeline or family.pipeline(components, "text2image")
+    pipeline = pipeline or family.pipeline(components)
     options = {"steps": 3, "guidance": 5.0, "height": 64, "width": 64, "batch": 1}
     return next(paint(pipeline, conditioning(family, components, ["a photo of sks dog"]), [seed], **options)).astype(
         int
@@ -117,7 +117,7 @@ def result(family, method, folder, batch, attach, tmp_path):
         (tmp_path / name).mkdir()
         header = {"limner": json.dumps({"method": name_of(method), "made": "for a test"})}
         base = family.load(Source(str(folder)), torch.float32, torch.device("cpu"))
-        method.save(trainable, tmp_path / name, header, lambda: family.pipeline(base, "text2image"))
+        method.save(trainable, tmp_path / name, header, lambda: family.pipeline(base))
         return tmp_path / name
 
     return make
@@ -218,7 +218,7 @@ def test_stock_diffusers_paints_the_same(family, method, components, folder, res
     assert facts_of(path / method.file)["made"] == "for a test"
     base = picture(family, components)
     if method.makes == "adapter":
-        pipeline = family.pipeline(components, "text2image")
+        pipeline = family.pipeline(components)
         with adapters_on(pipeline, family.facts, [open_adapter(str(path))], [1]):
             ours = picture(family, components, pipeline)
     else:
@@ -233,7 +233,7 @@ def test_stock_diffusers_paints_the_same(family, method, components, folder, res
 
 
 def test_adapters_leave_the_base_as_it_was(family, components, adapter):
-    pipeline = family.pipeline(components, "text2image")
+    pipeline = family.pipeline(components)
     before, base = bits(components), picture(family, components, pipeline)
     path = adapter()
     for _ in range(2):
@@ -245,7 +245,7 @@ def test_adapters_leave_the_base_as_it_was(family, components, adapter):
 
 
 def test_the_base_comes_back_after_an_error(family, components, adapter):
-    pipeline = family.pipeline(components, "text2image")
+    pipeline = family.pipeline(components)
     before = bits(components)
     with pytest.raises(KeyError), adapters_on(pipeline, family.facts, [open_adapter(str(adapter()))], [1]):
         raise KeyError
@@ -253,14 +253,14 @@ def test_the_base_comes_back_after_an_error(family, components, adapter):
 
 
 def test_weight_zero_changes_nothing(family, components, adapter):
-    pipeline = family.pipeline(components, "text2image")
+    pipeline = family.pipeline(components)
     base = picture(family, components, pipeline)
     with adapters_on(pipeline, family.facts, [open_adapter(str(adapter()))], [0]):
         assert np.array_equal(base, picture(family, components, pipeline))
 
 
 def test_weight_is_a_strength(family, components, adapter):
-    pipeline = family.pipeline(components, "text2image")
+    pipeline = family.pipeline(components)
     opened = open_adapter(str(adapter()))
     pictures = [picture(family, components, pipeline)]
     for weight in (0.5, 1):

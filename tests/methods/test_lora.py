@@ -113,7 +113,7 @@ def test_every_learnt_layer_acts_when_painting(components, tiny_sd, tmp_path, pr
     taught = loss(components)
     LORA.save(trainable, tmp_path, {}, lambda: None)
     fresh = SD.load(Source(str(tiny_sd)), torch.float32, torch.device("cpu"))
-    with adapters_on(SD.pipeline(fresh, "text2image"), SD.facts, [open_adapter(str(tmp_path / LORA_FILE))], [1]):
+    with adapters_on(SD.pipeline(fresh), SD.facts, [open_adapter(str(tmp_path / LORA_FILE))], [1]):
         painted = loss(fresh)
     assert not torch.allclose(base, taught, rtol=1e-3)
     assert torch.allclose(painted, taught, rtol=1e-3)

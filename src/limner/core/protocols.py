@@ -21,9 +21,8 @@ class Alias:
     reference: Hugging Face id, of a repository or of one file in it, or folder. licence: SPDX id or the name that the
     model's page uses. gigabytes: what is fetched, of half precision where there is such. memory: gigabytes of a GPU
     that are enough to paint with it in half precision. config: for a single file, the id of a diffusers model of the
-    same shape. vae: an autoencoder, where the model has none or a better one is
-    known. terms: what the user must know of the licence before using what is made with it. defaults: values for request
-    fields that are left open.
+    same shape. vae: an autoencoder, where the model has none or a better one is known. terms: what the user must know
+    of the licence before using what is made with it. defaults: values for request fields that are left open.
     """
 
     name: str
@@ -202,8 +201,8 @@ class Family(Protocol):
         """Load weights."""
         ...
 
-    def pipeline(self, components: Components, task: str) -> Any:
-        """A stock diffusers pipeline around the parts; task "text2image"."""
+    def pipeline(self, components: Components) -> Any:
+        """The stock diffusers pipeline of the parts that paints from a prompt alone."""
         ...
 
     def reader(self, components: Components) -> tuple[Any, int]:
@@ -275,8 +274,8 @@ class Method(Protocol):
     """One way to learn.
 
     makes: "adapter", which acts on its base model, or "model", which takes its place. keeps_class: whether the class
-    stays as it is by itself, so that prior preservation has nothing to do. file: the name of the file by
-    which a folder that it saved is known.
+    stays as it is by itself, so that prior preservation has nothing to do. file: the name of the file by which a folder
+    that it saved is known.
     """
 
     Options: type[BaseModel]

@@ -58,7 +58,7 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
     for adapter in adapters:
         check_base(adapter, model, components.architecture, emit)
     inputs = fit_inputs(request, given, components.side, facts.multiple)
-    base = model.family.pipeline(components, "text2image")
+    base = model.family.pipeline(components)
     apply_scheduler(base, request.scheduler)
     controlnets = load_controlnets(request, facts, base)
     pipeline = pipeline_for(base, inputs.image is not None, inputs.mask is not None, controlnets)

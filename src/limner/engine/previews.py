@@ -38,7 +38,7 @@ class Previews:
 
     def paint(self, step: int, folder: Path, emit: Emit) -> None:
         """Write `preview-<step>.png` into the folder."""
-        pipeline = self.family.pipeline(self.components, "text2image")
+        pipeline = self.family.pipeline(self.components)
         if self.components.parts.get("text_encoder") is not None:  # it is still there where it learns
             self.conditioning = self._encoded()
         row = list(

@@ -53,7 +53,7 @@ def class_pictures(
             workspace.check()
 
         pictures = paint(
-            family.pipeline(components, "text2image"),
+            family.pipeline(components),
             conditioning(family, components, [prompts[i % len(prompts)] for i in missing]),
             [seed + i for i in missing],
             **sampling,

@@ -141,7 +141,7 @@ def save_result(
 
     def base() -> Any:
         fresh = model.family.load(model.source(), components.dtype, torch.device("cpu"))
-        return model.family.pipeline(fresh, "text2image")
+        return model.family.pipeline(fresh)
 
     with writing_folder(workspace.out) as partial:
         with loop.shown():

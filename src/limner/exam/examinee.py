@@ -57,7 +57,7 @@ class Examinee:
             raise LimnerError(
                 f"model {sitting.model!r} paints {side} px, and the judge reads pictures of {SIDE}", "use the starter"
             )
-        pipeline = found.family.pipeline(components, "text2image")
+        pipeline = found.family.pipeline(components)
         apply_scheduler(pipeline, sitting.scheduler)
         sampling = found.sampling | ({"steps": sitting.steps} if sitting.steps else {})
         facts = {

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
+from ..diffusion.defaults import FLOW_LEARNING
 from ..diffusion.layers import FLUX_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -38,16 +39,9 @@ class Flux:
         embeddings=(("clip_l", "tokenizer", "text_encoder"), ("t5", "tokenizer_2", "text_encoder_2")),
         objective=frozenset({"timestep_sampling"}),
         defaults={
+            **FLOW_LEARNING,
             "denoising_steps": 28,
             "guidance": 3.5,
-            "steps": 1000,
-            "batch": 1,
-            "learning_rate": 1e-4,
-            "class_pictures": 50,
-            "prior_target": "model",
-            "prior_dropout": 0.0,
-            "rank": 16,
-            "targets": "attention",
             "timestep_sampling": "shift",
         },
     )
@@ -83,7 +77,7 @@ class Flux:
         side = pipeline.default_sample_size * pipeline.vae_scale_factor
         return Components(parts, "transformer", architecture, "flux1", side, dtype, device)
 
-    def pipeline(self, components: Components, task: str) -> Any:
+    def pipeline(self, components: Components) -> Any:
         from diffusers import FluxPipeline
 
         return FluxPipeline(**components.parts)

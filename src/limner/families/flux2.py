@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
+from ..diffusion.defaults import FLOW_LEARNING
 from ..diffusion.layers import FLUX2_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -35,16 +36,9 @@ class Flux2Klein:
         embeddings=(),
         objective=frozenset({"timestep_sampling"}),
         defaults={
+            **FLOW_LEARNING,
             "denoising_steps": 50,
             "guidance": 4.0,
-            "steps": 1000,
-            "batch": 1,
-            "learning_rate": 1e-4,
-            "class_pictures": 50,
-            "prior_target": "model",
-            "prior_dropout": 0.0,
-            "rank": 16,
-            "targets": "attention",
             "timestep_sampling": "logit_normal",
         },
     )
@@ -80,7 +74,7 @@ class Flux2Klein:
             {"is_distilled": pipeline.config.is_distilled},
         )
 
-    def pipeline(self, components: Components, task: str) -> Any:
+    def pipeline(self, components: Components) -> Any:
         from diffusers import Flux2KleinPipeline
 
         return Flux2KleinPipeline(**components.parts, **components.flags)

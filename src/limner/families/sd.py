@@ -98,7 +98,7 @@ class StableDiffusion:
             version = "sd_v2_768_v" if learns_v else "sd_v2"
         return Components(parts, "unet", architecture, version, native_side(parts), dtype, device)
 
-    def pipeline(self, components: Components, task: str) -> Any:
+    def pipeline(self, components: Components) -> Any:
         from diffusers import StableDiffusionPipeline
 
         return StableDiffusionPipeline(**components.parts, requires_safety_checker=False)

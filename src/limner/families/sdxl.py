@@ -69,7 +69,7 @@ class StableDiffusionXL:
         architecture, version = "stable-diffusion-xl-v1-base", "sdxl_base_v1-0"
         return Components(parts, "unet", architecture, version, native_side(parts), dtype, device, flags)
 
-    def pipeline(self, components: Components, task: str) -> Any:
+    def pipeline(self, components: Components) -> Any:
         from diffusers import StableDiffusionXLPipeline
 
         return StableDiffusionXLPipeline(**components.parts, **components.flags, add_watermarker=False)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
+from ..diffusion.defaults import FLOW_LEARNING
 from ..diffusion.layers import Z_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -33,16 +34,9 @@ class ZImage:
         embeddings=(),
         objective=frozenset({"timestep_sampling"}),
         defaults={
+            **FLOW_LEARNING,
             "denoising_steps": 50,
             "guidance": 4.0,
-            "steps": 1000,
-            "batch": 1,
-            "learning_rate": 1e-4,
-            "class_pictures": 50,
-            "prior_target": "model",
-            "prior_dropout": 0.0,
-            "rank": 16,
-            "targets": "attention",
             "timestep_sampling": "logit_normal",
         },
     )
@@ -67,7 +61,7 @@ class ZImage:
         settle(parts, device)
         return Components(parts, "transformer", "z-image", "zimage", 1024, dtype, device)
 
-    def pipeline(self, components: Components, task: str) -> Any:
+    def pipeline(self, components: Components) -> Any:
         from diffusers import ZImagePipeline
 
         return ZImagePipeline(**components.parts)
