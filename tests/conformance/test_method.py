@@ -106,26 +106,32 @@ def attach(family, method):
     return lambda components, seed=1: method.attach(components, family.facts, method.Options(), SUBJECT, seed)
 
 
+@pytest.fixture(scope="session")
+def results():
+    """What was trained so far, by family and method."""
+    return {}
+
+
 @pytest.fixture
-def result(family, method, folder, batch, attach, tmp_path):
-    """A function that trains and writes the result to a folder."""
-
-    def make(name="rex", seed=1):
+def result(family, method, family_name, folder, batch, attach, results, tmp_path_factory):
+    """A folder that was trained and written, once for each family and method. Tests never write into it."""
+    name = name_of(method)
+    if (family_name, name) not in results:
         components = family.load(Source(str(folder)), torch.float32, torch.device("cpu"))
-        trainable = attach(components, seed)
+        trainable = attach(components)
         learn(family, components, trainable, batch)
-        (tmp_path / name).mkdir()
-        header = {"limner": json.dumps({"method": name_of(method), "made": "for a test"})}
+        path = tmp_path_factory.mktemp(f"{family_name}-{name}") / "rex"
+        path.mkdir()
+        header = {"limner": json.dumps({"method": name, "made": "for a test"})}
         base = family.load(Source(str(folder)), torch.float32, torch.device("cpu"))
-        method.save(trainable, tmp_path / name, header, lambda: family.pipeline(base))
-        return tmp_path / name
-
-    return make
+        method.save(trainable, path, header, lambda: family.pipeline(base))
+        results[family_name, name] = path
+    return results[family_name, name]
 
 
 @pytest.fixture
 def adapter(method, result):
-    """As `result`, where that is an adapter."""
+    """The result, where that is an adapter."""
     if method.makes != "adapter":
         pytest.skip("it makes whole models")
     return result
@@ -214,7 +220,7 @@ def test_only_the_learnt_tensors_move(family, components, batch, attach):
 
 def test_stock_diffusers_paints_the_same(family, method, components, folder, result, monkeypatch):
     """By the very lines that the model card tells."""
-    path = result()
+    path = result
     assert facts_of(path / method.file)["made"] == "for a test"
     base = picture(family, components)
     if method.makes == "adapter":
@@ -235,7 +241,7 @@ def test_stock_diffusers_paints_the_same(family, method, components, folder, res
 def test_adapters_leave_the_base_as_it_was(family, components, adapter):
     pipeline = family.pipeline(components)
     before, base = bits(components), picture(family, components, pipeline)
-    path = adapter()
+    path = adapter
     for _ in range(2):
         with adapters_on(pipeline, family.facts, [open_adapter(str(path))], [0.7]):
             assert not same_bits(before, bits(components))
@@ -247,7 +253,7 @@ def test_adapters_leave_the_base_as_it_was(family, components, adapter):
 def test_the_base_comes_back_after_an_error(family, components, adapter):
     pipeline = family.pipeline(components)
     before = bits(components)
-    with pytest.raises(KeyError), adapters_on(pipeline, family.facts, [open_adapter(str(adapter()))], [1]):
+    with pytest.raises(KeyError), adapters_on(pipeline, family.facts, [open_adapter(str(adapter))], [1]):
         raise KeyError
     assert same_bits(before, bits(components)) and residue(components) == []
 
@@ -255,13 +261,13 @@ def test_the_base_comes_back_after_an_error(family, components, adapter):
 def test_weight_zero_changes_nothing(family, components, adapter):
     pipeline = family.pipeline(components)
     base = picture(family, components, pipeline)
-    with adapters_on(pipeline, family.facts, [open_adapter(str(adapter()))], [0]):
+    with adapters_on(pipeline, family.facts, [open_adapter(str(adapter))], [0]):
         assert np.array_equal(base, picture(family, components, pipeline))
 
 
 def test_weight_is_a_strength(family, components, adapter):
     pipeline = family.pipeline(components)
-    opened = open_adapter(str(adapter()))
+    opened = open_adapter(str(adapter))
     pictures = [picture(family, components, pipeline)]
     for weight in (0.5, 1):
         with adapters_on(pipeline, family.facts, [opened], [weight]):
@@ -271,7 +277,7 @@ def test_weight_is_a_strength(family, components, adapter):
 
 def test_the_files_of_other_tools_are_known_by_their_tensors(adapter, method, tmp_path):
     """What we save, without our header."""
-    for file in adapter().glob("*.safetensors"):
+    for file in adapter.glob("*.safetensors"):
         bare = tmp_path / "bare" / file.name
         bare.parent.mkdir(exist_ok=True)
         save_file(load_file(file), bare)

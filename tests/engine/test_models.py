@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 import tiny
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
-from limner.engine import models
+from limner.engine import hub, models
 from limner.engine.cards import how_loaded
 from limner.store.files import explained, sha256_of
 
@@ -101,7 +101,7 @@ def test_a_disk_that_is_full_while_downloading_is_told_as_such(tmp_path):
     with (
         pytest.raises(LimnerError, match="no space is left to write"),
         explained(tmp_path),
-        models.hub_errors_told("sdxl"),
+        hub.errors_told("sdxl"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "blob"))
 
@@ -111,7 +111,7 @@ def test_a_network_that_fails_is_told():
 
     with (
         pytest.raises(LimnerError, match=r"'sdxl' is not on disk and could not be fetched \(timed out"),
-        models.hub_errors_told("sdxl"),
+        hub.errors_told("sdxl"),
     ):
         raise HTTPError("timed out while reading model.safetensors")
 

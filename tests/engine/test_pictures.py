@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 
 import tiny
 from limner import GenerateRequest, LimnerError, Studio, registry
-from limner.core.events import Made
+from limner.core.events import Made, Notice
 from limner.core.protocols import Source
 from limner.core.requests import ControlUse
 from limner.diffusion.prompts import in_parts, weighed
@@ -172,6 +173,25 @@ def test_mistakes_are_one_line(limner, tiny_folder, photograph, mask, flags, sai
 def test_a_flux_model_takes_no_negative_prompt(paint, tiny_folder):
     with pytest.raises(LimnerError, match="has no negative prompt"):
         paint(model=str(tiny_folder("flux")), negative_prompt="blurry")
+
+
+@pytest.mark.parametrize(
+    ("family", "file", "said"),
+    [
+        ("flux", "transformer/config.json", ("guidance_embeds", False)),
+        ("flux2", "model_index.json", ("is_distilled", True)),
+    ],
+)
+def test_a_distilled_model_tells_that_guidance_changes_nothing(paint, tiny_folder, tmp_path, family, file, said):
+    folder = shutil.copytree(tiny_folder(family), tmp_path / "distilled")
+    told = json.loads((folder / file).read_text()) | dict([said])
+    (folder / file).write_text(json.dumps(told))
+    pictures = [paint(f"at-{guidance}", model=str(folder), guidance=guidance) for guidance in (None, 9.0)]
+    assert np.array_equal(pictures[0][0][0], pictures[1][0][0])
+    notices = [[event.text for event in events if isinstance(event, Notice)] for _, events in pictures]
+    assert notices == [[], ["guidance 9 changes nothing: this model was distilled to need none"]]
+    with pytest.raises(LimnerError, match="has no negative prompt"):
+        paint("negative", model=str(folder), negative_prompt="blurry")
 
 
 # After a guide

@@ -103,7 +103,8 @@ class Components:
     denoiser: the UNet or transformer. parts: every part by its diffusers name ("unet", "vae", "text_encoder" ...).
     denoiser_name: key of the denoiser in `parts`. architecture: as the modelspec standard names it;
     base_version: as kohya's `ss_base_model_version` does. side: of the pictures that it was made for, in pixels.
-    dtype: that the weights were loaded in. flags: settings of its pipeline that are no parts.
+    dtype: that the weights were loaded in. flags: settings of its pipeline that are no parts. guided: whether guidance
+    changes what it paints.
     """
 
     parts: dict[str, Any]
@@ -114,6 +115,7 @@ class Components:
     dtype: torch.dtype
     device: torch.device
     flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    guided: bool = True
 
     @property
     def denoiser(self) -> torch.nn.Module:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..core.errors import LimnerError
-from ..core.events import Emit, Made, Progress, Stage
+from ..core.events import Emit, Made, Notice, Progress, Stage
 from ..core.requests import GenerateRequest
 from ..core.workspace import Workspace
 from ..store.files import make_folder, sha256_of, write_numbered, writing
@@ -62,6 +62,8 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
     apply_scheduler(base, request.scheduler)
     controlnets = load_controlnets(request, facts, base)
     pipeline = pipeline_for(base, inputs.image is not None, inputs.mask is not None, controlnets)
+    if not components.guided and sampling["guidance"] != model.sampling["guidance"]:
+        emit(Notice(text=f"guidance {sampling['guidance']:g} changes nothing: this model was distilled to need none"))
     check_arguments(request, pipeline, sampling)
     if "guidance_rescale" not in accepts(pipeline):
         sampling["guidance_rescale"] = 0.0  # the model's own, which this pipeline knows nothing of

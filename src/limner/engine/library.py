@@ -10,7 +10,7 @@ from .. import registry
 from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Stage
 from ..diffusion.quiet import hush
-from . import models
+from . import hub, models
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def fetch(reference: str, emit: Emit) -> Path:
     models.tell_terms(model, emit)
     hush()
     emit(Stage(name="fetching"))
-    with models.hub_errors_told(reference):
+    with hub.errors_told(reference):
         place = Path(_fetched(model))
         if model.vae is not None and not Path(model.vae).exists():
             _snapshot(model.vae, "*.json", "*.safetensors")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
@@ -22,6 +20,7 @@ from ..core.events import Emit, Notice
 from ..core.protocols import Alias, Components, Family, Source
 from ..diffusion.quiet import hush
 from ..store.files import sha256_of
+from . import hub
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
@@ -44,7 +43,7 @@ class Model:
     def source(self, quantised: str | None = None) -> Source:
         """Where it is loaded from; a file on the hub is fetched first."""
         location = self.location
-        if (repository := _file_on_hub(location)) is not None:
+        if (repository := hub.file_of(location)) is not None:
             from huggingface_hub import hf_hub_download
 
             location = hf_hub_download(*repository)
@@ -87,11 +86,11 @@ class Model:
 
     def on_disk(self) -> Path | None:
         """The folder or file that it is loaded from, None while its weights are not on disk."""
-        return _on_disk(self.location) if any(self._weights()) else None
+        return hub.on_disk(self.location) if any(self._weights()) else None
 
     def _weights(self) -> tuple[list[Path], list[Path]]:
         """The denoiser's weights files, full and fp16."""
-        place = _on_disk(self.location)
+        place = hub.on_disk(self.location)
         if place is None or place.is_file():
             return [place] if place else [], []
         found = sorted((place / self.family.facts.denoiser).glob("*.safetensors"))
@@ -104,43 +103,14 @@ def _weights_sha256(file: Path, changed: int) -> str:
     return file.name if re.fullmatch(r"[0-9a-f]{64}", file.name) else sha256_of(file)
 
 
-def _on_disk(location: str) -> Path | None:
-    """The folder or file of a model: the location itself, or what the hub's cache has of it."""
-    if Path(location).exists():
-        return Path(location)
-    from huggingface_hub import try_to_load_from_cache
-
-    if (single := _file_on_hub(location)) is not None:
-        found = try_to_load_from_cache(*single)
-        return Path(found) if isinstance(found, str) else None
-    try:  # a pipeline, or a part by itself
-        known = [try_to_load_from_cache(location, name) for name in ("model_index.json", "config.json")]
-    except ValueError:  # no possible name of a repository
-        return None
-    return next((Path(found).parent for found in known if isinstance(found, str)), None)
-
-
-def _file_on_hub(location: str) -> tuple[str, str] | None:
-    """Repository and file of a location such as owner/name/file.safetensors that is no path here."""
-    parts = location.split("/", 2)
-    if len(parts) < 3 or not location.endswith(".safetensors") or not parts[0] or Path(location).exists():
-        return None
-    return "/".join(parts[:2]), parts[2]
-
-
 def must_be_fetched(reference: str) -> bool:
     """Whether this is a Hugging Face id whose weights are not on disk; aliases are known to be what they say."""
     if reference in registry.aliases() or Path(reference).expanduser().exists():
         return False
-    if not (_is_hub_id(reference) or _file_on_hub(reference)):
+    if not (hub.is_repository(reference) or hub.file_of(reference)):
         return False
-    place = _on_disk(reference)
+    place = hub.on_disk(reference)
     return place is None or (place.is_dir() and not any(place.rglob("*.safetensors")))
-
-
-def _is_hub_id(reference: str) -> bool:
-    parts = reference.split("/")
-    return len(parts) == 2 and all(parts) and not reference.startswith((".", "/", "~"))
 
 
 def resolve(reference: str, vae: str | None = None) -> Model:
@@ -154,14 +124,14 @@ def resolve(reference: str, vae: str | None = None) -> Model:
         return Model(reference, str(place.resolve()), _family_of_file(reference, place), None, "unknown", vae)
     if place.exists():
         return replace(_from_folder(reference, place), vae=vae)
-    if (repository := _file_on_hub(reference)) is not None:
+    if (repository := hub.file_of(reference)) is not None:
         from huggingface_hub import hf_hub_download
 
-        with hub_errors_told(reference):
+        with hub.errors_told(reference):
             file = Path(hf_hub_download(*repository))
-        return Model(reference, reference, _family_of_file(reference, file), None, _hub_licence(repository[0]), vae)
-    if _is_hub_id(reference):
-        index, licence = _hub_index(reference)
+        return Model(reference, reference, _family_of_file(reference, file), None, hub.licence_of(repository[0]), vae)
+    if hub.is_repository(reference):
+        index, licence = hub.index_of(reference)
         return Model(reference, reference, _family_of(reference, index), None, licence, vae)
     raise unknown("model", reference, aliases)
 
@@ -210,7 +180,7 @@ def _from_folder(reference: str, folder: Path) -> Model:
         raise LimnerError(
             f"model {reference!r} has an unreadable model_index.json: {error}", "copy the folder again"
         ) from error
-    licence = _card_licence(folder / "README.md")
+    licence = hub.card_licence(folder / "README.md")
     told = _told_defaults(folder / "limner.json")
     return Model(reference, str(folder.resolve()), _family_of(reference, facts), None, licence, told=told)
 
@@ -239,61 +209,6 @@ def _family_of(reference: str, index: Mapping[str, Any]) -> str:
     return name
 
 
-def _card_licence(card: Path) -> str:
-    if not card.is_file():
-        return "unknown"
-    lines = card.read_text(encoding="utf-8", errors="replace")[:5000].splitlines()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("license:")), "unknown")
-
-
-def _hub_index(reference: str) -> tuple[dict[str, Any], str]:
-    """`model_index.json` and the licence of a repository on the Hugging Face hub, or from its local cache."""
-    from huggingface_hub import hf_hub_download
-
-    with hub_errors_told(reference):
-        index = json.loads(Path(hf_hub_download(reference, "model_index.json")).read_text(encoding="utf-8"))
-    return index, _hub_licence(reference)
-
-
-def _hub_licence(repository: str) -> str:
-    from huggingface_hub import hf_hub_download
-
-    try:
-        return _card_licence(Path(hf_hub_download(repository, "README.md")))
-    except (OSError, ValueError):
-        return "unknown"
-
-
-@contextmanager
-def hub_errors_told(reference: str) -> Iterator[None]:
-    """Turn a failing download or a half-downloaded repository into one clear line."""
-    from huggingface_hub import errors as hub
-
-    try:
-        yield
-    except hub.GatedRepoError as error:
-        raise LimnerError(
-            f"model {reference!r} is gated",
-            f"accept its licence at https://huggingface.co/{reference} and set HF_TOKEN",
-        ) from error
-    except hub.RepositoryNotFoundError as error:
-        raise LimnerError(
-            f"model {reference!r} is not on the Hugging Face hub", "check the name, or set HF_TOKEN"
-        ) from error
-    except (OSError, ValueError, hub.HTTPError) as error:
-        if isinstance(error, LimnerError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        if "safetensors" in str(error) and not isinstance(error, hub.HTTPError):
-            raise LimnerError(
-                f"model {reference!r} has no complete safetensors weights; pickles are refused, as they can run code",
-                "use a version of the model in safetensors, or fetch it again",
-            ) from error
-        raise LimnerError(
-            f"model {reference!r} is not on disk and could not be fetched ({str(error)[:160]})",
-            "connect to the network, or give a folder that holds it, or use --model starter",
-        ) from error
-
-
 _loaded: dict[tuple[str | None, ...], Components] = {}
 
 
@@ -303,7 +218,7 @@ def load(model: Model, dtype: torch.dtype, device: torch.device, quantised: str 
     key = (model.location, model.vae, str(dtype), str(device), quantised)
     if key not in _loaded:
         _loaded.clear()
-        with hub_errors_told(model.reference):
+        with hub.errors_told(model.reference):
             components = model.family.load(model.source(quantised), dtype, device)
         _loaded[key] = components
     return _loaded[key]

@@ -13,8 +13,8 @@ from ..core.errors import LimnerError
 from ..core.protocols import Facts
 from ..core.requests import GenerateRequest
 from ..diffusion.pipelines import settle
+from . import hub
 from .inputs import Inputs, fitted
-from .models import hub_errors_told
 
 STRENGTH, MASKED_STRENGTH = 0.6, 1.0
 
@@ -67,7 +67,7 @@ def load_controlnets(request: GenerateRequest, facts: Facts, base: Any) -> list[
             raise LimnerError(
                 f"no ControlNet for {use.kind!r} is known for this model{known}", "name one by --control-model"
             )
-        with hub_errors_told(reference):
+        with hub.errors_told(reference):
             network = AutoModel.from_pretrained(reference, torch_dtype=base.dtype, use_safetensors=True)
         for name in ("in_channels", "cross_attention_dim", "joint_attention_dim"):
             if name in network.config and name in denoiser and network.config[name] != denoiser[name]:
@@ -84,7 +84,7 @@ def load_refiner(reference: str, dtype: Any, device: Any) -> Any:
     """The stock pipeline of a refiner (Podell et al. 2023, arXiv 2307.01952, section 2.5)."""
     from diffusers import AutoPipelineForImage2Image
 
-    with hub_errors_told(reference):
+    with hub.errors_told(reference):
         try:
             found = AutoPipelineForImage2Image.from_pretrained(reference, torch_dtype=dtype, use_safetensors=True)
         except (ValueError, KeyError) as error:

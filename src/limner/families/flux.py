@@ -73,9 +73,10 @@ class Flux:
         pipeline = load_pipeline(FluxPipeline, source, dtype, ("transformer", "text_encoder_2"))
         parts = dict(pipeline.components)
         settle(parts, device)
-        architecture = "flux-1-dev" if parts["transformer"].config.guidance_embeds else "flux-1-schnell"
+        guided = parts["transformer"].config.guidance_embeds
+        architecture = "flux-1-dev" if guided else "flux-1-schnell"
         side = pipeline.default_sample_size * pipeline.vae_scale_factor
-        return Components(parts, "transformer", architecture, "flux1", side, dtype, device)
+        return Components(parts, "transformer", architecture, "flux1", side, dtype, device, guided=guided)
 
     def pipeline(self, components: Components) -> Any:
         from diffusers import FluxPipeline

@@ -72,6 +72,7 @@ class Flux2Klein:
             dtype,
             device,
             {"is_distilled": pipeline.config.is_distilled},
+            guided=not pipeline.config.is_distilled,
         )
 
     def pipeline(self, components: Components) -> Any:
@@ -100,8 +101,10 @@ class Flux2Klein:
     def conditioning(
         self, components: Components, prompts: Sequence[str], negatives: Sequence[str]
     ) -> Mapping[str, Sequence[Any] | torch.Tensor]:
-        negative = self.encode_text(components, negatives)
-        return {**self.encode_text(components, prompts), "negative_prompt_embeds": negative["prompt_embeds"]}
+        told = self.encode_text(components, prompts)
+        if not components.guided:
+            return told
+        return {**told, "negative_prompt_embeds": self.encode_text(components, negatives)["prompt_embeds"]}
 
     def encode_images(self, components: Components, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         from diffusers import Flux2KleinPipeline

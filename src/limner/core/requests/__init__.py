@@ -1,0 +1,64 @@
+"""What a user can ask for. One frozen model is the CLI's flags, the HTTP body, the recipe and the text in a PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+from .generate import GenerateRequest
+from .request import Flag, Frozen, Name, Precision, Request
+from .train import TrainRequest
+from .uses import AdapterUse, ControlUse
+
+__all__ = [
+    "AdapterUse",
+    "AnyRequest",
+    "ControlUse",
+    "Flag",
+    "Frozen",
+    "GenerateRequest",
+    "Name",
+    "Precision",
+    "Request",
+    "TrainRequest",
+    "absolute",
+    "parse_request",
+]
+
+AnyRequest = Annotated[GenerateRequest | TrainRequest, Field(discriminator="kind")]
+_ANY: TypeAdapter[GenerateRequest | TrainRequest] = TypeAdapter(AnyRequest)
+
+
+def parse_request(value: str | dict[str, Any]) -> GenerateRequest | TrainRequest:
+    """A request from its JSON text or its plain dictionary; raises pydantic's ValidationError."""
+    return _ANY.validate_json(value) if isinstance(value, str) else _ANY.validate_python(value)
+
+
+def absolute(request: GenerateRequest | TrainRequest, names: Container[str] = ()) -> GenerateRequest | TrainRequest:
+    """The request with its local paths made absolute, so that it means the same from any folder.
+
+    names: words that are no paths even where a folder is called so (the aliases of models).
+    """
+
+    def full(path: str) -> str:
+        try:
+            place = Path(path).expanduser()
+            return str(place.resolve()) if place.exists() and path not in names else path
+        except (OSError, RuntimeError, ValueError):
+            return path
+
+    if isinstance(request, TrainRequest):
+        own = {"data": full(request.data), "model": full(request.model), "vae": request.vae and full(request.vae)}
+        return request.model_copy(update=own)
+    paths: dict[str, Any] = {"model": full(request.model), "vae": request.vae and full(request.vae)}
+    for name in ("adapter", "control"):
+        paths[name] = tuple(use.model_copy(update={"path": full(use.path)}) for use in getattr(request, name))
+    for name in ("image", "mask"):
+        if (path := getattr(request, name)) is not None:
+            paths[name] = full(path)
+    paths["refiner"] = request.refiner and full(request.refiner)
+    paths["control_model"] = tuple(full(path) for path in request.control_model)
+    return request.model_copy(update=paths)

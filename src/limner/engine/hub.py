@@ -1,0 +1,96 @@
+"""What the Hugging Face hub, or this machine's cache of it, has of a model."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import LimnerError
+
+
+def is_repository(reference: str) -> bool:
+    parts = reference.split("/")
+    return len(parts) == 2 and all(parts) and not reference.startswith((".", "/", "~"))
+
+
+def file_of(location: str) -> tuple[str, str] | None:
+    """Repository and file of a location such as owner/name/file.safetensors that is no path here."""
+    parts = location.split("/", 2)
+    if len(parts) < 3 or not location.endswith(".safetensors") or not parts[0] or Path(location).exists():
+        return None
+    return "/".join(parts[:2]), parts[2]
+
+
+def on_disk(location: str) -> Path | None:
+    """The folder or file of a model: the location itself, or what the hub's cache has of it."""
+    if Path(location).exists():
+        return Path(location)
+    from huggingface_hub import try_to_load_from_cache
+
+    if (single := file_of(location)) is not None:
+        found = try_to_load_from_cache(*single)
+        return Path(found) if isinstance(found, str) else None
+    try:  # a pipeline, or a part by itself
+        known = [try_to_load_from_cache(location, name) for name in ("model_index.json", "config.json")]
+    except ValueError:  # no possible name of a repository
+        return None
+    return next((Path(found).parent for found in known if isinstance(found, str)), None)
+
+
+def index_of(reference: str) -> tuple[dict[str, Any], str]:
+    """`model_index.json` and the licence of a repository on the Hugging Face hub, or from its local cache."""
+    from huggingface_hub import hf_hub_download
+
+    with errors_told(reference):
+        index = json.loads(Path(hf_hub_download(reference, "model_index.json")).read_text(encoding="utf-8"))
+    return index, licence_of(reference)
+
+
+def licence_of(repository: str) -> str:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return card_licence(Path(hf_hub_download(repository, "README.md")))
+    except (OSError, ValueError):
+        return "unknown"
+
+
+def card_licence(card: Path) -> str:
+    if not card.is_file():
+        return "unknown"
+    lines = card.read_text(encoding="utf-8", errors="replace")[:5000].splitlines()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("license:")), "unknown")
+
+
+@contextmanager
+def errors_told(reference: str) -> Iterator[None]:
+    """Turn a failing download or a half-downloaded repository into one clear line."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise LimnerError(
+            f"model {reference!r} is gated",
+            f"accept its licence at https://huggingface.co/{reference} and set HF_TOKEN",
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise LimnerError(
+            f"model {reference!r} is not on the Hugging Face hub", "check the name, or set HF_TOKEN"
+        ) from error
+    except (OSError, ValueError, errors.HTTPError) as error:
+        if isinstance(error, LimnerError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        if "safetensors" in str(error) and not isinstance(error, errors.HTTPError):
+            raise LimnerError(
+                f"model {reference!r} has no complete safetensors weights; pickles are refused, as they can run code",
+                "use a version of the model in safetensors, or fetch it again",
+            ) from error
+        raise LimnerError(
+            f"model {reference!r} is not on disk and could not be fetched ({str(error)[:160]})",
+            "connect to the network, or give a folder that holds it, or use --model starter",
+        ) from error
