@@ -78,7 +78,8 @@ def test_from_photographs_to_pictures(limner, painted, tiny_sd, tmp_path, monkey
     )  # fmt: skip
     assert said.code == 0, said.err
     assert said.out.splitlines() == [str(tmp_path / "rex")]
-    assert 'say "a photo of zwx dog"' in said.err
+    told = f"'a photo of zwx dog on the beach' --model {tiny_sd} --adapter {tmp_path / 'rex'}"
+    assert f"try: limner generate {told}" in " ".join(said.err.split())
     said = limner(
         "generate", "a photo of zwx dog", "--adapter", "rex:0.8", "--model", tiny_sd, "--steps", 2, "--count", 2,
         "--seed", 7, "--guidance", 3, "--out", "pictures",
@@ -135,6 +136,29 @@ def test_a_run_that_failed_is_remembered(limner, tiny_sd):
     run = Studio().runs()[0]
     assert run.status == "failed" and "eulerr" in run.error
     assert "eulerr" in limner("show", run.id).out and "failed" in limner("runs").out
+
+
+def test_a_flag_of_another_method_is_told_as_such(limner, painted):
+    said = limner("train", painted, "--class", "dog", "--method", "textual_inversion", "--rank", 4)
+    assert said.code == 2 and said.error == "--rank is a flag of --method lora and pivotal only"
+
+
+def test_a_folder_is_named_by_plain_words(limner, painted, tiny_sd, tmp_path):
+    flags = ["--identifier", "<rex>", "--model", tiny_sd, "--steps", 1, "--batch", 1, "--vectors", 1]
+    said = limner("train", painted, "--class", "big dog", "--method", "textual_inversion", *flags)
+    assert said.code == 0 and said.out.strip() == str(tmp_path / "rex-big-dog"), said.err
+
+
+def test_fields_in_messages_are_flags(limner):
+    said = limner("generate", "a cat", "--refiner-strength", 0.5)
+    assert said.code == 2 and said.error.startswith("--refiner-strength (0.5) is given without refiner")
+    said = limner("generate", "a cat", "--adapter", "rex:nan")
+    assert said.code == 2 and said.error.startswith("--adapter weight 'nan': input should be a finite number"), said.err
+
+
+def test_a_mistake_leaves_one_line_only(limner, tiny_sd):
+    said = limner("generate", "a cat", "--model", tiny_sd, "--adapter", "nowhere")
+    assert said.code == 2 and said.err.splitlines() == [f"limner: {said.error}"]
 
 
 @pytest.mark.parametrize("command", [("generate",), ("train",), ("run",), ("show",), ("nonsense",), ()])

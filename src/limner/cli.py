@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from types import UnionType
@@ -62,7 +64,7 @@ def parameter_of(name: str, field: FieldInfo, known: bool = False) -> inspect.Pa
         required=required,
         show_default=not required and field.get_default() not in (None, (), ""),
         consume_multiple=False,
-        negative=() if field.default is False else None,
+        negative=() if field.default is False and not known else None,
         negative_iterable=(),
         converter=_whole if hint in (int, int | None) else None,
     )
@@ -106,19 +108,17 @@ def command_for(
     """
     fields = dict(model.model_fields)
     options = dict(extra.model_fields) if extra else {}
-    told = set.intersection(*(set(document) for document in recipe))
+    told = set.intersection(*(set(document) | set(_options_of(document)) for document in recipe))
     parameters = [parameter_of(name, field, name in told) for name, field in {**fields, **options}.items()]
     own = [p for name, p in inspect.signature(act, eval_str=True).parameters.items() if name != "request"]
 
     def command(*positional: Any, **given: Any) -> None:
         given |= dict(zip((p.name for p in kept), positional, strict=False))
-        given = {name: value for name, value in given.items() if value is not None or name not in told}
         theirs = {p.name: given.pop(p.name) for p in own if p.name in given}
         chosen = {name: given.pop(name) for name in options if name in given}
-        chosen = {name: value for name, value in chosen.items() if value is not None}
-        requests = [
-            model.model_validate({**document, **given, **_options(document, chosen, extra)}) for document in recipe
-        ]
+        if extra is not None:
+            given["options"] = chosen
+        requests = [model.model_validate(_overruled(document, given, fields, extra)) for document in recipe]
         for request in requests:
             act(request=request, **theirs)
 
@@ -129,10 +129,44 @@ def command_for(
     return command
 
 
-def _options(document: Mapping[str, Any], chosen: Mapping[str, Any], extra: type[BaseModel] | None) -> dict[str, Any]:
-    """The method's options: the recipe's, overruled by those that were typed."""
-    before = document.get("options") or {}
-    return {"options": {**before, **chosen}} if extra and isinstance(before, dict) else {}
+def _overruled(
+    document: Mapping[str, Any],
+    given: Mapping[str, Any],
+    fields: Mapping[str, FieldInfo],
+    extra: type[BaseModel] | None,
+) -> dict[str, Any]:
+    """A recipe's fields with what was typed in their place, which may be "none".
+
+    A switch that is typed as on overrules no other field.
+    """
+    found = {**document, **given}
+    for name, value in given.items():
+        for other in flag_of(fields[name]).overrules if value is not True else ():
+            found.pop(other, None)
+    if extra is not None:
+        if isinstance(document.get("options", {}), dict):
+            found["options"] = {**_options_of(document), **given["options"]}
+            _check_options(found["options"], extra)
+        else:
+            found["options"] = document["options"]  # which the request refuses
+    return found
+
+
+def _options_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A recipe's options of the method, none where they are no such thing."""
+    options = document.get("options")
+    return options if isinstance(options, dict) else {}
+
+
+def _check_options(options: Mapping[str, Any], extra: type[BaseModel]) -> None:
+    """Refuse what is wrong with a method's options, by the names of their flags."""
+    strange = sorted(options.keys() - extra.model_fields.keys())
+    if strange:
+        raise LimnerError(f"this method has no option {strange[0]!r}", f"it has {', '.join(extra.model_fields)}")
+    try:
+        extra.model_validate(dict(options))
+    except ValidationError as error:
+        raise invalid(error, lambda name: spelling(name, extra.model_fields[name])) from error
 
 
 Recipe = Annotated[
@@ -152,7 +186,8 @@ def train(
     resume: Annotated[bool, Parameter(help="Go on with the interrupted run of the same request.", negative=())] = False,
 ) -> None:
     if out is None and not resume:
-        out = Path("-".join((*request.trigger_words, *request.class_word.split())).replace("/", "-"))
+        words = (*request.trigger_words, *request.class_word.split())
+        out = Path("-".join(filter(None, (re.sub(r"[^\w.]+", "", word).strip(".") for word in words))) or "taught")
     _carry_out(request, out, resume)
 
 
@@ -330,10 +365,25 @@ def _spelt(name: str) -> str:
     return name
 
 
+def _methods_with(flag: str) -> list[str]:
+    """The ways to learn that have a flag among their options."""
+    from .studio import method_options, methods
+
+    return [
+        method
+        for method in methods()
+        if any(spelling(name, field) == flag for name, field in method_options(method).model_fields.items())
+    ]
+
+
 def _one_line(error: CycloptsError) -> str:
     if isinstance(error, UnknownOptionError) and error.token is not None:
+        flag = error.token.keyword or error.token.value
+        if methods := _methods_with(flag):
+            return f"{flag} is a flag of --method {' and '.join(methods)} only"
         known = {name for argument in error.argument_collection or () for name in argument.names}
-        return str(unknown("flag", error.token.keyword or error.token.value, known))
+        near = get_close_matches(flag, known, n=1)
+        return f"unknown flag {flag!r}; " + (f"did you mean {near[0]!r}? " if near else "") + "--help lists them all"
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
         return str(unknown("command", error.unused_tokens[0], [n for n in app if not n.startswith("-")]))
     return " ".join(str(error).split())
@@ -360,6 +410,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(line: str) -> None:
+    line = re.sub(r"(?<![\w/.'\"-])[a-z]+(?:_[a-z]+)+(?![\w/.'\"-])", lambda found: _spelt(found.group()), line)
     print(f"limner: {line}", file=sys.stderr)
     sys.exit(2)
 

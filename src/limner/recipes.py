@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import reprlib
 from pathlib import Path
 from typing import Any
 
 from .core.errors import LimnerError
+from .core.requests import GenerateRequest, TrainRequest
 
+REQUESTS = {"generate": GenerateRequest, "train": TrainRequest}
 LONGEST = 2**20
 """The longest recipe that is read, in bytes."""
 
@@ -25,6 +28,12 @@ def read_recipe(path: str | Path, kind: str) -> list[dict[str, Any]]:
         raise LimnerError(
             f"recipe {str(path)!r} does not exist", "give a YAML file, such as one of recipes/"
         ) from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f" in line {mark.line + 1}" if mark else ""
+        raise LimnerError(
+            f"recipe {str(path)!r} is no YAML{line}: {error.problem or error.context}", "mend it"
+        ) from error
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise LimnerError(f"recipe {str(path)!r} cannot be read: {error}", "mend it, or copy it again") from error
     if not documents or not all(isinstance(told, dict) for told in documents):
@@ -33,4 +42,9 @@ def read_recipe(path: str | Path, kind: str) -> list[dict[str, Any]]:
     if others:
         other = reprlib.repr(others[0]).strip("'")
         raise LimnerError(f"recipe {str(path)!r} is one to {other}, not to {kind}", f"use it with `limner {other}`")
+    known = REQUESTS[kind].model_fields
+    for strange in (name for told in documents for name in told if name not in known):
+        near = difflib.get_close_matches(str(strange), known, n=1)
+        remedy = f"did you mean {near[0]!r}?" if near else f"fields are called as in `limner {kind} --help`"
+        raise LimnerError(f"recipe {str(path)!r} has an unknown field {reprlib.repr(strange)}", remedy)
     return documents

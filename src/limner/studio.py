@@ -269,6 +269,13 @@ def _place(out: str | Path) -> str:
     return str(Path(out).expanduser().resolve())
 
 
+def methods() -> list[str]:
+    """The ways to learn, by name."""
+    from .registry import methods
+
+    return methods.names()
+
+
 def method_options(method: str) -> type[Any]:
     """The options model of a way to learn, for surfaces that turn fields into flags or forms."""
     from .registry import methods

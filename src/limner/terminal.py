@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from types import TracebackType
@@ -22,7 +23,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from .core.errors import one_line
+from .core.errors import LimnerError, one_line
 from .core.events import Event, Made, Notice, Stage
 from .core.events import Progress as Done
 from .core.runs import Artifact, Run
@@ -54,13 +55,19 @@ class Screen:
         self.made: list[Made] = []
 
     def __enter__(self) -> Screen:
-        self.bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.bars.stop()
+        if isinstance(error, LimnerError) and self.bars.live.is_started:  # of a mistake, only its line stays
+            self.bars.live.transient = True
+            self.bars.live.stop()
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.bars.live.is_started:
+            self.bars.stop()
 
     def note(self, text: str) -> None:
         self.bars.console.print(plain(text), soft_wrap=True)
@@ -69,6 +76,7 @@ class Screen:
         """Take in one event."""
         if isinstance(event, Stage):
             self._end_bar()
+            self.bars.start()
             self.bar = self.bars.add_task(event.name, total=event.total, note="")
         elif isinstance(event, Done) and self.bar is not None:
             self.figures |= event.figures
@@ -83,7 +91,7 @@ class Screen:
     def end(self) -> None:
         """No more events follow."""
         self._end_bar()
-        self.bars.stop()
+        self._stop()
 
     def _end_bar(self) -> None:
         if self.bar is None:
@@ -105,9 +113,17 @@ class Screen:
             )
         for made in self.made:
             if "say" in made.details:
-                told = f'say "{plain(made.details["say"])}" with --{made.what}, and add a place or a style'
-                self.console.print(told, soft_wrap=True)
+                self.console.print(f"try: {plain(how_to_paint(made))}", soft_wrap=True)
         self.console.print(f"run {run.id}; limner show {run.id} tells it", style="dim", soft_wrap=True)
+
+
+def how_to_paint(made: Made) -> str:
+    """The command that paints what was taught."""
+    model = [made.path] if made.what == "model" else [base] if (base := made.details["base"]) != "starter" else []
+    words = ["limner", "generate", f"{made.details['say']} on the beach"]
+    words += [part for place in model for part in ("--model", place)]
+    words += ["--adapter", made.path] if made.what == "adapter" else []
+    return shlex.join(words)
 
 
 def print_runs(runs: Sequence[Run]) -> None:

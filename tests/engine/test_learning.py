@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import count
 
 import numpy as np
@@ -95,6 +96,29 @@ def test_prodigy_begins_at_a_rate_of_one(request_of, painted):
 
     plan = make_plan(request_of(optimiser="prodigy", learning_rate=None), scan(painted), SD.facts, 64)
     assert plan.learning_rate == 1.0
+
+
+@pytest.mark.parametrize(("method", "rate"), [("lora", 1e-4), ("full", 5e-6), ("textual_inversion", 2e-3)])
+def test_each_method_has_a_rate_of_its_own(request_of, painted, method, rate):
+    from limner.data.folder import scan
+
+    request = request_of(method=method, options={}, learning_rate=None, prior=False)
+    assert make_plan(request, scan(painted), SD.facts, 64).learning_rate == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"options": {"targets": "nothing*,to_q"}}, "unknown LoRA target 'nothing*'"),
+        ({"options": {"targets": "norm1"}}, "unknown LoRA target 'norm1'"),
+        ({"text_learning_rate": 0.5}, "no text encoder learns"),
+    ],
+)
+def test_what_cannot_learn_is_said_before_class_pictures_are_painted(request_of, tmp_path, fields, said):
+    stages = []
+    with pytest.raises(LimnerError, match=re.escape(said)):
+        Studio().run(request_of(**fields), tmp_path / "rex", listener=lambda e: stages.append(getattr(e, "name", None)))
+    assert "loading" in stages and "class pictures" not in stages
 
 
 def test_prodigy_finds_one_rate_for_all(learn):
@@ -294,6 +318,22 @@ def test_files_that_hold_no_word(tiny_sd, tmp_path, home, tensors):
 def test_a_word_in_use_is_refused(learn):
     with pytest.raises(LimnerError, match="the word 'cat</w>' is in use by the model already; choose another"):
         learn(method="textual_inversion", options={}, identifier="cat</w>", **PLAIN)
+
+
+def test_a_word_must_leave_room(learn):
+    with pytest.raises(LimnerError, match="of which 24 tokens are read; use 12 --vectors or fewer"):
+        learn(method="textual_inversion", options={"vectors": 13}, identifier="<rex>", **PLAIN)
+
+
+def test_two_adapters_of_one_word(learn, tiny_sd, tmp_path):
+    word = learn(method="textual_inversion", options={}, identifier="<rex>", **PLAIN)[0]
+    with pytest.raises(LimnerError, match="two adapters teach the word '<rex>'; leave one of them out"):
+        paint(word, tiny_sd, tmp_path / "out", adapter=(AdapterUse(path=str(word)),) * 2)
+
+
+def test_a_word_of_its_class(request_of):
+    with pytest.raises(ValueError, match="the identifier is the class word 'dog' itself"):
+        request_of(identifier="dog")
 
 
 def test_a_family_without_a_place_for_words_says_so(learn, tiny_folder):

@@ -11,13 +11,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image
 from safetensors.torch import save_file
 
 import tiny
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
-from limner.engine import hub, models
+from limner.diffusion import hub
+from limner.engine import models
 from limner.engine.cards import how_loaded
 from limner.store.files import explained, sha256_of
 
@@ -140,6 +141,22 @@ def test_a_single_file_with_an_autoencoder_beside_it(file, tiny_sd, home, monkey
 def test_a_single_file_without_an_autoencoder_names_one(file, limner):
     said = limner("generate", "a cat", "--model", file)
     assert said.code == 2 and "holds no autoencoder (VAE); give it one: --vae stabilityai/sd-vae-ft-mse" in said.error
+
+
+def test_an_autoencoder_of_other_latents_is_refused(limner, tiny_folder, painted, tmp_path):
+    AutoencoderKL(**(tiny.VAE | {"latent_channels": 8})).save_pretrained(tmp_path / "vae8")
+    for family in ("sd", "z_image"):
+        for command in (["generate", "a cat"], ["train", painted, "--class", "dog"]):
+            said = limner(*command, "--model", tiny_folder(family), "--vae", tmp_path / "vae8")
+            assert said.code == 2 and "makes latents of 8 channels, and this model takes 4" in said.error
+
+
+def test_a_folder_that_lacks_a_part_is_told_as_such(limner, tiny_sd, tmp_path):
+    folder = shutil.copytree(tiny_sd, tmp_path / "half", ignore=shutil.ignore_patterns("unet"))
+    said = limner("generate", "a cat", "--model", folder)
+    assert (
+        said.code == 2 and "is incomplete or no model" in said.error and "copy or fetch the folder again" in said.error
+    )
 
 
 def test_files_that_are_no_model(limner, tmp_path, tiny_sd):

@@ -13,7 +13,7 @@ from PIL import Image
 
 import tiny
 from limner import GenerateRequest, LimnerError, Studio, registry
-from limner.core.events import Made, Notice
+from limner.core.events import Made, Notice, Progress
 from limner.core.protocols import Source
 from limner.core.requests import ControlUse
 from limner.diffusion.prompts import in_parts, weighed
@@ -155,11 +155,22 @@ def test_masks_that_cannot_be_used(paint, photograph, tmp_path):
         (["--control-model", "x"], "1 control models for 0 controls"),
         (["--control", "given=photograph.png", "--model", "{flux2}"], "no ControlNet for 'given' is known"),
         (["--hires", "9"], "--hires '9.0'"),
-        (["--hires-strength", "0.5"], "hires_strength (0.5) is given without hires"),
-        (["--refiner-strength", "0.5"], "refiner_strength (0.5) is given without refiner"),
+        (["--hires-strength", "0.5"], "--hires-strength (0.5) is given without hires"),
+        (["--refiner-strength", "0.5"], "refiner-strength (0.5) is given without refiner"),
+        (
+            ["--image", "photograph.png", "--strength", "0.05", "--steps", "9"],
+            "leaves none of 9 steps; use 0.12 or more",
+        ),
+        (["--hires", "2", "--hires-strength", "0.1", "--steps", "5"], "--hires-strength (0.1) leaves none of 5 steps"),
+        (["--refiner", "r", "--refiner-strength", "0.1", "--steps", "5"], "(0.1) leaves none of 5 steps"),
+        (["--refiner", "photograph.png"], "photograph.png' is a file; give a diffusers folder"),
+        (["--control", "given=photograph.png", "--control-model", "{flux2}"], "incomplete or no ControlNet"),
+        (["--vae", "nosuch/vae"], "autoencoder (VAE) 'nosuch/vae' is not on disk"),
+        (["--vae", "{flux2}/vae"], "is AutoencoderKLFlux2, and this model takes AutoencoderKL"),
+        (["--vae", "{flux2}"], "no autoencoder (VAE)"),
         (["--negative-prompt", "dog", "--guidance", "1"], "a negative prompt does nothing at guidance 1"),
         (["--scheduler", "euler", "--model", "{flux2}"], "scheduler 'euler' does not suit this kind of model"),
-        (["--guidance-rescale", "0.5", "--image", "photograph.png"], "guidance_rescale (0.5) means nothing"),
+        (["--guidance-rescale", "0.5", "--image", "photograph.png"], "--guidance-rescale (0.5) means nothing"),
         (["--negative-prompt", "blurry", "--model", "{flux2}", "--width", "60"], "width 60 is not a multiple of 16"),
     ],
 )
@@ -168,6 +179,19 @@ def test_mistakes_are_one_line(limner, tiny_folder, photograph, mask, flags, sai
     model = [] if "--model" in flags else ["--model", tiny_folder("sd")]
     answer = limner("generate", "a cat", *model, *flags)
     assert answer.code == 2 and said in answer.error, answer.error
+
+
+def test_weights_that_are_read_as_words_are_told(paint, tiny_folder):
+    told = "this kind of model knows no weights in a prompt: it reads such brackets and numbers as words"
+    for prompt, notices in (("a (red:1.4) cat", [told]), ("a (red) cat", [])):
+        _, events = paint(str(notices), model=str(tiny_folder("flux")), prompt=prompt)
+        assert [event.text for event in events if isinstance(event, Notice)] == notices
+
+
+def test_memory_that_cannot_be_saved_is_told(paint):
+    _, events = paint(memory="low")
+    (notice,) = [event.text for event in events if isinstance(event, Notice)]
+    assert notice.startswith("memory 'low': networks leave the GPU, and are rounded, only where")
 
 
 def test_a_flux_model_takes_no_negative_prompt(paint, tiny_folder):
@@ -260,7 +284,9 @@ def test_a_control_is_read_from_text():
 
 def test_a_second_painting_at_twice_the_size(paint):
     (plain,), _ = paint()
-    (large,), _ = paint("large", hires=2.0)
+    (large,), events = paint("large", hires=2.0)
+    counted = [event.done for event in events if isinstance(event, Progress)]
+    assert counted == sorted(counted) and [counted[-1]] == [e.total for e in events if getattr(e, "total", None)]
     assert large.shape[:2] == (2 * SIDE, 2 * SIDE)
     near = np.asarray(Image.fromarray(large.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BOX)).astype(int)
     assert np.abs(near - plain).mean() < np.abs(near - plain[::-1]).mean()

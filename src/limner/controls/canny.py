@@ -17,7 +17,7 @@ class Canny:
             import cv2
         except ImportError as error:
             raise LimnerError(
-                "the control 'canny' needs OpenCV, which is missing", "pip install 'limner[control]'"
+                "the control 'canny' needs OpenCV, which is missing", "pip install opencv-python-headless"
             ) from error
         edges = cv2.Canny(np.asarray(picture.convert("RGB")), LOW, HIGH)
         return Image.fromarray(edges).convert("RGB")

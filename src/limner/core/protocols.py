@@ -285,6 +285,10 @@ class Method(Protocol):
     keeps_class: bool
     file: str
 
+    def learning_rate(self, lora: float) -> float:
+        """What suits it on a model that LoRA is taught to at the rate `lora`."""
+        ...
+
     def teaches_text(self, options: Any) -> bool:
         """Whether text encoders learn too, so that captions must be encoded anew at every step."""
         ...

@@ -19,6 +19,7 @@ from ..core.errors import LimnerError, unknown
 from ..core.protocols import Components, Facts, Use
 from .options import LoraOptions
 from .pipelines import is_quantised
+from .quiet import silence
 
 ADAPTER = "default"
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
@@ -52,7 +53,7 @@ class LowRank:
                     part.add_adapter(self.configs[name], adapter_name=ADAPTER)
                 except ValueError as error:
                     raise LimnerError(
-                        f"no layer of the model matches the LoRA targets {', '.join(layers[name])}: {error}"
+                        f"LoRA cannot learn the layers {', '.join(layers[name])} ({error})", "name other --targets"
                     ) from error
         for parameter in self.state().values():
             parameter.data = parameter.data.float()
@@ -111,19 +112,18 @@ def attach_lora(components: Components, facts: Facts, options: LoraOptions, seed
 def _layers_of(components: Components, facts: Facts, targets: str) -> Sequence[str]:
     """The name endings of a preset, or those that are listed; a pattern becomes the names of the layers it matches."""
     wished = facts.lora_targets.get(targets) or [part.strip() for part in targets.split(",")]
-    names = [name for name, _ in components.denoiser.named_modules()]
-    known = {layer for name in names if (layer := name.rpartition(".")[2]) and not layer.isdigit()}
     able = [
         name
         for name, module in components.denoiser.named_modules()
         if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d))
     ]
+    known = {layer for name in able if (layer := name.rpartition(".")[2]) and not layer.isdigit()}
     layers: list[str] = []
     for listed in wished:
         if "*" in listed:
             found = [name for name in able if fnmatchcase(name, listed)]
         else:
-            found = [listed] if any(name == listed or name.endswith("." + listed) for name in names) else []
+            found = [listed] if any(name == listed or name.endswith("." + listed) for name in able) else []
         if listed and not found and targets not in facts.lora_targets:
             raise unknown("LoRA target", listed, [*facts.lora_targets, *known])
         layers += found
@@ -180,11 +180,12 @@ def lora_applied(pipeline: Any, uses: Sequence[Use]) -> Iterator[None]:
 
 def _load(pipeline: Any, path: Path, name: str) -> None:
     try:
-        pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name)
+        with silence():
+            pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name)
         if not any(name in names for names in pipeline.get_list_adapters().values()):
             raise ValueError("the file holds no layer of this model")
     except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise LimnerError(
             f"adapter {str(path)!r} does not fit this base model",
-            "use the model that it was trained on: see `base` in its header or model card",
+            "use the model that it was trained on",
         ) from error

@@ -10,6 +10,7 @@ import torch
 
 from ..core.errors import LimnerError
 from ..core.protocols import Source
+from .hub import errors_told
 
 _NO_SUCH_FILES = (
     "no such modeling files are available",  # of a pipeline
@@ -19,14 +20,18 @@ _NO_SUCH_FILES = (
 """What diffusers says where a model has no files of a variant."""
 
 
-def load_pipeline(kind: Any, source: Source, dtype: torch.dtype, large: Sequence[str], **options: Any) -> Any:
-    """A pipeline of the class `kind`, from safetensors only. large: the parts that are quantised where that is asked.
+def load_pipeline(
+    kind: Any, source: Source, dtype: torch.dtype, large: Sequence[str], vae: str = "AutoencoderKL", **options: Any
+) -> Any:
+    """A pipeline of the class `kind`, from safetensors only.
+
+    large: the parts that are quantised where that is asked. vae: the class of its autoencoder.
 
     For half precision the fp16 files are taken, where there are such: they are half the download, and all that many
     repositories of large models were checked with.
     """
     if source.vae is not None:
-        options["vae"] = load_vae(source.vae, dtype)
+        options["vae"] = load_vae(source.vae, dtype, vae)
     if source.quantised is not None:
         options["quantization_config"] = quantisation(source.quantised, large, dtype)
     if Path(source.location).is_file():
@@ -37,17 +42,39 @@ def load_pipeline(kind: Any, source: Source, dtype: torch.dtype, large: Sequence
             )
         if source.vae is None:
             _check_vae(Path(source.location))
-        return kind.from_single_file(source.location, torch_dtype=dtype, config=source.config, **options)
-    return _half_first(kind, source.location, dtype, **options)
+        pipeline = kind.from_single_file(source.location, torch_dtype=dtype, config=source.config, **options)
+    else:
+        pipeline = _half_first(kind, source.location, dtype, **options)
+    if source.vae is not None:
+        _check_channels(pipeline, source)
+    return pipeline
 
 
-def load_vae(place: str, dtype: torch.dtype) -> Any:
-    """An autoencoder by itself: a folder, a single file or a Hugging Face id."""
-    from diffusers import AutoencoderKL
+def load_vae(place: str, dtype: torch.dtype, name: str) -> Any:
+    """An autoencoder by itself, of the class `name`: a folder, a single file or a Hugging Face id."""
+    import diffusers
 
-    if Path(place).is_file():
-        return AutoencoderKL.from_single_file(place, torch_dtype=dtype)
-    return _half_first(AutoencoderKL, place, dtype)
+    kind, what = getattr(diffusers, name), "autoencoder (VAE)"
+    with errors_told(place, what):
+        if Path(place).is_file():
+            return kind.from_single_file(place, torch_dtype=dtype)
+        found = kind.load_config(place).get("_class_name")
+        if found != name:
+            raise LimnerError(f"{what} {place!r} is {found or 'of no known kind'}, and this model takes {name}")
+        return _half_first(kind, place, dtype)
+
+
+def _check_channels(pipeline: Any, source: Source) -> None:
+    """Refuse an autoencoder whose latents are not those that the model was taught on."""
+    if (unet := getattr(pipeline, "unet", None)) is not None:
+        wanted = unet.config.out_channels
+    else:
+        wanted = type(pipeline.vae).load_config(source.location, subfolder="vae")["latent_channels"]
+    if (found := pipeline.vae.config.latent_channels) != wanted:
+        raise LimnerError(
+            f"the autoencoder (VAE) {source.vae!r} makes latents of {found} channels, and this model takes {wanted}",
+            "give one that was made for it, or leave --vae out",
+        )
 
 
 def _half_first(kind: Any, location: str, dtype: torch.dtype, **options: Any) -> Any:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def hush() -> None:
@@ -14,3 +17,14 @@ def hush() -> None:
         library.set_verbosity_error()
         library.disable_progress_bar()
     warnings.filterwarnings("ignore", module=r"(transformers|diffusers|huggingface_hub|peft|torch)\b")
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """While it is open, not even errors are logged: what goes wrong is told by the exception."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)

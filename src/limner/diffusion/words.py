@@ -99,6 +99,11 @@ class Words:
         names, rng = names_of(subject.identifier, vectors), torch.Generator().manual_seed(seed)
         for key, tokenizer_name, encoder_name in facts.embeddings:
             tokenizer, encoder = components.parts[tokenizer_name], components.parts[encoder_name]
+            if vectors > (room := tokenizer.model_max_length // 2):
+                raise LimnerError(
+                    f"a word of {vectors} vectors leaves too little of a prompt, of which {2 * room} tokens are read",
+                    f"use {room} --vectors or fewer",
+                )
             weight = encoder.get_input_embeddings().weight.detach().float().cpu()
             ids = tokenizer(initial, add_special_tokens=False).input_ids
             if not ids:
@@ -146,8 +151,12 @@ def words_applied(pipeline: Any, facts: Facts, uses: Sequence[Use]) -> Iterator[
     """
     parts = pipeline.components
     with ExitStack() as stack:
+        known: set[str] = set()
         for use in (use for use in uses if use.weight):
             word, rows = read_words(use.file)
+            if word in known:
+                raise LimnerError(f"two adapters teach the word {word!r}", "leave one of them out")
+            known.add(word)
             theirs = {key or word: (tokenizer, encoder) for key, tokenizer, encoder in facts.embeddings}
             if len(facts.embeddings) == 1 and len(rows) == 1:
                 rows = {next(iter(theirs)): next(iter(rows.values()))}

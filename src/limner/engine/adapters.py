@@ -76,7 +76,7 @@ def _method_of(file: Path, names: Sequence[str]) -> str:
     if method is None:
         raise LimnerError(
             f"{str(file)!r} is no adapter of a known kind: its first tensor is called {(names or ['nothing'])[0]!r}",
-            f"known kinds: {', '.join(registry.methods.names())}",
+            "if it is a whole model, give it to --model",
         )
     return method
 
@@ -86,7 +86,11 @@ def _file_of(path: str) -> Path:
     place = Path(path).expanduser()
     if not place.exists():
         siblings = (
-            [p.name for p in place.parent.iterdir() if p.is_dir() or p.suffix == ".safetensors"]
+            [
+                p.name
+                for p in place.parent.iterdir()
+                if p.suffix == ".safetensors" or any((p / name).exists() for name in _file_names())
+            ]
             if place.parent.is_dir()
             else []
         )

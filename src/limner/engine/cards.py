@@ -82,6 +82,7 @@ def model_card(
         "Pictures": f"{pictures} (dataset SHA-256 `{dataset[:16]}`)",
         "Prior preservation": prior,
         "Steps, batch, learning rate": f"{plan.steps}, {plan.batch}, {plan.learning_rate:g} ({plan.schedule})",
+        "Settings": settings_of(request) or "as they are by default",
         "Resolution": f"{plan.resolution} x {plan.resolution}",
         "Final loss": loss,
     }
@@ -106,6 +107,24 @@ def model_card(
     )
 
 
+def settings_of(request: TrainRequest) -> str:
+    """What was chosen of the optimiser and of the method's options, in words."""
+    chosen: dict[str, object] = dict(request.options)
+    names = (
+        "optimiser",
+        "ema",
+        "accumulation",
+        "masked",
+        "caption_dropout",
+        "min_snr_gamma",
+        "noise_offset",
+        "quantise",
+    )
+    plain = TrainRequest.model_fields
+    chosen |= {name: value for name in names if (value := getattr(request, name)) != plain[name].default}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items())
+
+
 def how_loaded(model: Model) -> tuple[str, str]:
     """Python that loads a base model with stock diffusers: the imports, and the expression for its pipeline."""
     if Path(model.location).is_relative_to(str(files("limner"))):
@@ -114,10 +133,10 @@ def how_loaded(model: Model) -> tuple[str, str]:
     names, vae = [], ""
     if model.vae is not None:
         names, vae = ["AutoencoderKL"], f", vae=AutoencoderKL.from_pretrained({json.dumps(model.vae)})"
-    place = Path(model.location).name if Path(model.location).exists() else model.location
+    place = model.location
     if place.endswith(".safetensors"):
         kind, way = model.family.facts.pipelines[0], "from_single_file"
-        if place == model.location:  # on the hub
+        if not Path(place).exists():  # on the hub
             owner, repository, file = place.split("/", 2)
             place = f"https://huggingface.co/{owner}/{repository}/blob/main/{file}"
     else:

@@ -45,7 +45,10 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 def check_quantised(name: str | None, device: torch.device) -> None:
     """Refuse a rounding that the device or this installation has no arithmetic for."""
     if name == "nf4" and device.type != "cuda":
-        raise LimnerError(f"weights rounded to 'nf4' run on CUDA GPUs only, not on {device.type}", "use int8 or none")
+        raise LimnerError(
+            f"weights rounded to 'nf4' run on CUDA GPUs only, not on {device.type}",
+            "use int8, or leave it out (--quantise none)",
+        )
     module = {"nf4": "bitsandbytes", "int8": "torchao"}.get(name or "")
     if module and importlib.util.find_spec(module) is None:
         raise LimnerError(f"weights rounded to {name!r} need {module}, which is missing", f"pip install {module}")

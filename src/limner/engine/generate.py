@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -26,12 +27,11 @@ from .memory import preset_for, spared
 from .painting import paint
 from .schedulers import apply_scheduler, check_scheduler
 from .sides import check_side
-from .tasks import accepts, arguments, keep_outside, load_controlnets, load_refiner, pipeline_for
-from .truncation import tell_truncation
+from .tasks import accepts, arguments, keep_outside, load_controlnets, load_refiner, pipeline_for, strengths
+from .truncation import tell_truncation, tell_weights
 
 LESS_MEMORY = "use --memory low, a smaller --batch, --width and --height, or another --precision"
 
-HIRES_STRENGTH, REFINER_STRENGTH = 0.4, 0.3
 MULTIPLE = 16
 """What sides of enlarged pictures are divisible by, which suits every family."""
 
@@ -42,6 +42,7 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
     facts = model.family.facts
     chosen = {name: value for name in model.sampling if (value := getattr(request, name)) is not None}
     sampling = model.sampling | chosen
+    overs = strengths(request, sampling["steps"])
     device = pick_device(request.device)
     dtype = pick_dtype(request.precision, device)
     check_scheduler(request.scheduler, facts)
@@ -51,6 +52,9 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
     given = open_inputs(request)
     preset = preset_for(request, device)
     check_quantised(preset.quantised, device)
+    if request.memory != "high" and device.type != "cuda":
+        told = f"memory {request.memory!r}: networks leave the GPU, and are rounded, only where there is a CUDA GPU"
+        emit(Notice(text=told))
     models.tell_terms(model, emit)
     emit(Stage(name="loading"))
     with memory_told(LESS_MEMORY):
@@ -69,7 +73,9 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
         sampling["guidance_rescale"] = 0.0  # the model's own, which this pipeline knows nothing of
     # told in full, so that a label means the same for good
     request = request.model_copy(update=sampling | dict(zip(("width", "height"), inputs.size, strict=True)))
+    rows, settings = arguments(request, pipeline, inputs, overs["strength"])
     if not facts.long_prompts:
+        tell_weights(request.prompt, emit)
         tell_truncation(*model.family.reader(components), "prompt", request.prompt, emit)
     with (
         memory_told(LESS_MEMORY),
@@ -79,8 +85,21 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
         told = conditioning(model.family, components, [request.prompt], request.negative_prompt)
         if request.negative_prompt and not any(name.startswith("negative") for name in told):
             raise LimnerError("this kind of model has no negative prompt", "leave --negative-prompt out")
-        emit(Stage(name="painting", total=request.count * sampling["steps"]))
-        for index, pixels in enumerate(painted(request, pipeline, base, inputs, told, sampling, workspace, emit)):
+        again = painters_over(request, base, overs)
+        emit(Stage(name="painting", total=request.count * sampling["steps"] * (1 + len(again))))
+        steps = Steps(emit, workspace)
+        first = paint(
+            pipeline,
+            {**told, **rows},
+            [request.seed + i for i in range(request.count)],
+            **sampling,
+            width=inputs.size[0],
+            height=inputs.size[1],
+            settings=settings,
+            batch=request.batch,
+            on_step=steps.counter(),
+        )
+        for index, pixels in enumerate(painted(request, first, again, inputs, told, sampling, steps)):
             label = Label(
                 request=request,
                 index=index,
@@ -117,58 +136,99 @@ def check_arguments(request: GenerateRequest, pipeline: Any, sampling: dict[str,
         )
 
 
+@dataclass
+class Steps:
+    """Counts the steps of all paintings of a run together, and lets it be stopped between them."""
+
+    emit: Emit
+    workspace: Workspace
+    done: int = 0
+
+    def counter(self) -> Callable[[int], None]:
+        """What one painting tells its picture-steps to."""
+        counted = 0
+
+        def on_step(done: int) -> None:
+            nonlocal counted
+            self.done += done - counted
+            counted = done
+            self.emit(Progress(done=self.done))
+            self.workspace.check()
+
+        return on_step
+
+
+@dataclass(frozen=True)
+class Over:
+    """A pipeline that paints over a finished picture. scale: how many times it is enlarged before."""
+
+    pipeline: Any
+    strength: float
+    scale: float
+    conditioning: Mapping[str, Any] | None = None
+    """None: that of the first painting."""
+
+
+def painters_over(request: GenerateRequest, base: Any, strengths: Mapping[str, float]) -> list[Over]:
+    """What paints over each picture after the first painting, in order."""
+    found: list[Over] = []
+    if request.hires is not None:
+        pipeline = pipeline_for(base, image=True, mask=False)
+        found.append(Over(pipeline, strengths["hires_strength"], request.hires))
+    if request.refiner is not None:
+        words = {"prompt": [request.prompt], "negative_prompt": [request.negative_prompt]}
+        pipeline = load_refiner(request.refiner, base.dtype, base.device)
+        found.append(Over(pipeline, strengths["refiner_strength"], 1.0, words))
+    for over in found:
+        if "strength" not in accepts(over.pipeline):
+            name = type(over.pipeline).__name__
+            raise LimnerError(f"{name} cannot paint over a picture", "leave out --hires and --refiner")
+    return found
+
+
 def painted(
     request: GenerateRequest,
-    pipeline: Any,
-    base: Any,
+    first: Iterator[np.ndarray],
+    again: Sequence[Over],
     inputs: Inputs,
-    told: Any,
-    sampling: dict[str, Any],
-    workspace: Workspace,
-    emit: Emit,
+    told: Mapping[str, Any],
+    sampling: Mapping[str, Any],
+    steps: Steps,
 ) -> Iterator[np.ndarray]:
     """The request's pictures (h, w, 3) uint8, in order."""
-
-    def on_step(done: int) -> None:
-        emit(Progress(done=done))
-        workspace.check()
-
-    rows, settings = arguments(request, pipeline, inputs)
-    width, height = inputs.size
-    seeds = [request.seed + i for i in range(request.count)]
-    common = {"batch": request.batch, "on_step": on_step}
-    pictures = paint(
-        pipeline, {**told, **rows}, seeds, **sampling, width=width, height=height, settings=settings, **common
-    )
-    over = pipeline_for(base, image=True, mask=False) if request.hires else None
-    refiner = load_refiner(request.refiner, base.dtype, base.device) if request.refiner else None
-    for again in (over, refiner):
-        if again is not None and "strength" not in accepts(again):
-            raise LimnerError(f"{type(again).__name__} cannot paint over a picture", "leave out --hires and --refiner")
-    refined = {"prompt": [request.prompt], "negative_prompt": [request.negative_prompt]}
-    for seed, pixels in zip(seeds, pictures, strict=True):
+    for index, pixels in enumerate(first):
         pixels = keep_outside(pixels, inputs)
-        if over is not None and request.hires:
-            strength = request.hires_strength or HIRES_STRENGTH
-            pixels = keep_outside(painted_over(over, told, pixels, seed, request.hires, strength, sampling), inputs)
-            workspace.check()
-        if refiner is not None:
-            strength = request.refiner_strength or REFINER_STRENGTH
-            pixels = keep_outside(painted_over(refiner, refined, pixels, seed, 1.0, strength, sampling), inputs)
-            workspace.check()
+        for over in again:
+            words = told if over.conditioning is None else over.conditioning
+            larger = painted_over(over, words, pixels, request.seed + index, sampling, steps.counter())
+            pixels = keep_outside(larger, inputs)
         yield pixels
 
 
 def painted_over(
-    pipeline: Any, told: Any, pixels: np.ndarray, seed: int, scale: float, strength: float, sampling: dict[str, Any]
+    over: Over,
+    told: Mapping[str, Any],
+    pixels: np.ndarray,
+    seed: int,
+    sampling: Mapping[str, Any],
+    on_step: Callable[[int], None],
 ) -> np.ndarray:
     """A picture (h, w, 3) enlarged and painted over once more."""
     width, height = pixels.shape[1::-1]
-    if scale != 1:
-        width, height = (round(side * scale / MULTIPLE) * MULTIPLE for side in (width, height))
+    if over.scale != 1:
+        width, height = (round(side * over.scale / MULTIPLE) * MULTIPLE for side in (width, height))
     enlarged = {**told, "image": [fitted(Image.fromarray(pixels), (width, height))]}
-    settings = {"strength": strength}
-    (again,) = paint(pipeline, enlarged, [seed], **sampling, width=width, height=height, settings=settings, batch=1)
+    (again,) = paint(
+        over.pipeline,
+        enlarged,
+        [seed],
+        **sampling,
+        width=width,
+        height=height,
+        settings={"strength": over.strength},
+        batch=1,
+        on_step=on_step,
+    )
     return again
 
 
@@ -178,7 +238,8 @@ def write_guides(request: GenerateRequest, inputs: Inputs, first: np.ndarray, wo
     for use, photograph, guide in zip(request.control, inputs.photographs, inputs.guides, strict=True):
         path = workspace.out / f"guide-{use.kind}-{inputs.files[use.path][:8]}.png"
         write_aside(guide, path, "guide", "algorithmicMedia", emit)
-        strip += [photograph, guide]
+        same = np.array_equal(np.asarray(photograph.convert("RGB")), np.asarray(guide))
+        strip += [guide] if same else [photograph, guide]
     whole = np.concatenate([np.asarray(fitted(part, first.shape[1::-1])) for part in strip] + [first], axis=1)
     path = workspace.out / f"beside-{workspace.run}.png"
     write_aside(Image.fromarray(whole), path, "comparison", "compositeSynthetic", emit)

@@ -33,6 +33,8 @@ def open_inputs(request: GenerateRequest) -> Given:
             f"the mask is {_told(pictures[request.mask])}, and the image {_told(pictures[request.image])}",
             "make a mask of the image's own size",
         )
+    if request.mask and not pictures[request.mask].convert("L").getbbox():
+        raise LimnerError(f"the mask {request.mask!r} is all black", "paint white what shall be painted anew")
     return Given(pictures, tuple(registry.controls.get(use.kind) for use in request.control))
 
 
@@ -60,8 +62,6 @@ def fit_inputs(request: GenerateRequest, given: Given, side: int, multiple: int)
         image = fitted(opened[request.image], size)
     if request.mask and request.image:
         mask = fitted(opened[request.mask].convert("L"), size)
-        if not mask.getbbox():
-            raise LimnerError(f"the mask {request.mask!r} is all black", "paint white what shall be painted anew")
     photographs = tuple(fitted(opened[use.path], size) for use in request.control)
     guides = tuple(maker.guide(photograph) for maker, photograph in zip(given.makers, photographs, strict=True))
     return Inputs(size, image, mask, photographs, guides, {path: sha256_of(Path(path).expanduser()) for path in opened})

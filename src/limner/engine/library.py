@@ -9,8 +9,9 @@ from typing import Any
 from .. import registry
 from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Stage
+from ..diffusion import hub
 from ..diffusion.quiet import hush
-from . import hub, models
+from . import models
 
 
 @dataclass(frozen=True)

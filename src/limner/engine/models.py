@@ -18,9 +18,9 @@ from .. import registry
 from ..core.errors import LimnerError, unknown
 from ..core.events import Emit, Notice
 from ..core.protocols import Alias, Components, Family, Source
+from ..diffusion import hub
 from ..diffusion.quiet import hush
 from ..store.files import sha256_of
-from . import hub
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import sys
+import io
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -18,25 +18,25 @@ from ..core.errors import LimnerError
 class Optimiser:
     """Where an optimiser is, how it is built, and the learning rate that it is made for where it has one of its own.
 
-    extra: the extra of this package that brings the other one.
+    package: what pip calls the one that brings it.
     """
 
     module: str
     name: str
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     rate: float | None = None
-    extra: str | None = None
+    package: str | None = None
 
 
 OPTIMISERS = {
     "adamw": Optimiser("torch.optim", "AdamW", {"foreach": True}),
-    "adamw8bit": Optimiser("bitsandbytes.optim", "AdamW8bit", extra="quantised"),
+    "adamw8bit": Optimiser("bitsandbytes.optim", "AdamW8bit", package="bitsandbytes"),
     "prodigy": Optimiser(
         "prodigyopt",
         "Prodigy",
         {"decouple": True, "use_bias_correction": True, "safeguard_warmup": True},
         rate=1.0,
-        extra="prodigy",
+        package="prodigyopt",
     ),
     "adafactor": Optimiser("torch.optim", "Adafactor"),
 }
@@ -50,23 +50,27 @@ def check_optimiser(name: str) -> None:
     _class_of(name)
 
 
-def build_optimiser(
-    name: str, groups: Mapping[str, Sequence[torch.nn.Parameter]], rates: Mapping[str, float], weight_decay: float
-) -> torch.optim.Optimizer:
-    """An optimiser of groups of parameters, each with its own learning rate, which it keeps as `scale` of the first."""
-    first = next(iter(rates.values()))
+def check_rates(name: str, groups: Mapping[str, Sequence[torch.nn.Parameter]], rates: Mapping[str, float]) -> None:
+    """Refuse learning rates apart where the optimiser finds its own."""
     used = {rates[kind] for kind, parameters in groups.items() if parameters}
     if OPTIMISERS[name].rate is not None and len(used) > 1:
         raise LimnerError(
             f"optimiser {name!r} finds one learning rate for all that learns, and {len(used)} are given",
             "leave out --text-learning-rate",
         )
+
+
+def build_optimiser(
+    name: str, groups: Mapping[str, Sequence[torch.nn.Parameter]], rates: Mapping[str, float], weight_decay: float
+) -> torch.optim.Optimizer:
+    """An optimiser of groups of parameters, each with its own learning rate, which it keeps as `scale` of the first."""
+    first = next(iter(rates.values()))
     told = [
         {"params": list(parameters), "lr": rates[kind], "scale": rates[kind] / first}
         for kind, parameters in groups.items()
         if parameters
     ]
-    with redirect_stdout(sys.stderr):  # where results belong, Prodigy would speak
+    with redirect_stdout(io.StringIO()):  # where results belong, Prodigy would speak
         return _class_of(name)(told, weight_decay=weight_decay, **OPTIMISERS[name].options)
 
 
@@ -76,5 +80,5 @@ def _class_of(name: str) -> Any:
         return getattr(importlib.import_module(known.module), known.name)
     except ImportError as error:
         raise LimnerError(
-            f"optimiser {name!r} needs a package that is missing: {error}", f"pip install 'limner[{known.extra}]'"
+            f"optimiser {name!r} needs a package that is missing: {error}", f"pip install {known.package}"
         ) from error

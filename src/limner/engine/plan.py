@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
+from .. import registry
 from ..core.errors import LimnerError
 from ..core.protocols import Facts, Objective
 from ..core.requests import TrainRequest
@@ -31,6 +32,11 @@ class Plan:
     schedule: str
     objective: Objective
 
+    @property
+    def rates(self) -> dict[str, float]:
+        """The learning rate at its highest, by what learns."""
+        return {"denoiser": self.learning_rate, "text": self.text_learning_rate}
+
     def rate(self, step: int) -> float:
         """Learning rate of a step: a linear rise, then constant, or falling to zero by a cosine or a line."""
         rise = min(1.0, (step + 1) / max(1, self.warmup))
@@ -41,15 +47,14 @@ class Plan:
         return self.learning_rate * rise * fall
 
 
-def make_plan(
-    request: TrainRequest, scan: Scan, facts: Facts, native: int, processes: int = 1, keeps_class: bool = False
-) -> Plan:
-    """Fill what the request leaves open with what suits the model.
+def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int, processes: int = 1) -> Plan:
+    """Fill what the request leaves open with what suits the model and the method.
 
-    native: the model's own side in pixels. keeps_class: whether prior preservation has nothing to do.
+    native: the model's own side in pixels.
     """
+    method = registry.methods.get(request.method)
     for name in ("class_pictures", "prior_target", "prior_dropout"):
-        if keeps_class and (value := getattr(request, name)) is not None:
+        if method.keeps_class and (value := getattr(request, name)) is not None:
             raise LimnerError(f"{name} ({value}) does nothing: this method cannot change the class", "leave it out")
     count, defaults = len(scan.photographs), facts.defaults
     watched = int(count >= 8) if request.held_out is None else min(request.held_out, max(0, count - 4))
@@ -65,14 +70,14 @@ def make_plan(
     else:
         steps = request.steps or int(defaults["steps"])
     own = OPTIMISERS[request.optimiser].rate
-    learning_rate = request.learning_rate or own or float(defaults["learning_rate"])
+    learning_rate = request.learning_rate or own or method.learning_rate(float(defaults["learning_rate"]))
     return Plan(
         steps=steps,
         batch=batch,
         learning_rate=learning_rate,
         text_learning_rate=request.text_learning_rate or learning_rate,
         resolution=request.resolution or native,
-        prior=request.prior and not keeps_class,
+        prior=request.prior and not method.keeps_class,
         class_pictures=(request.class_pictures or int(defaults["class_pictures"])) if request.prior else 0,
         prior_target=request.prior_target or str(defaults["prior_target"]),
         prior_dropout=float(defaults["prior_dropout"] if request.prior_dropout is None else request.prior_dropout),

@@ -17,7 +17,8 @@ from ..store.files import writing
 from .conditioning import conditioning
 from .painting import paint
 
-BATCH = 8
+BATCH, PIXELS = 8, 2**21
+"""Pictures that are painted together at most, and their pixels."""
 
 
 def class_pictures(
@@ -43,8 +44,9 @@ def class_pictures(
     facts |= {"device": components.device.type, "dtype": str(components.dtype)}
     folder = workspace.cache / "class" / hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
     folder.mkdir(parents=True, exist_ok=True)
-    groups = sorted({i // BATCH for i in range(count) if not (folder / f"{i:05d}.npy").exists()})
-    missing = [group * BATCH + row for group in groups for row in range(BATCH)]
+    size = max(1, min(BATCH, PIXELS // side**2))
+    groups = sorted({i // size for i in range(count) if not (folder / f"{i:05d}.npy").exists()})
+    missing = [group * size + row for group in groups for row in range(size)]
     if missing:
         emit(Stage(name="class pictures", total=len(missing) * sampling["steps"]))
 
@@ -59,7 +61,7 @@ def class_pictures(
             **sampling,
             height=side,
             width=side,
-            batch=BATCH,
+            batch=size,
             on_step=on_step,
         )
         for index, pixels in zip(missing, pictures, strict=True):

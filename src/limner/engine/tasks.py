@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from .. import registry
 from ..core.errors import LimnerError
 from ..core.protocols import Facts
 from ..core.requests import GenerateRequest
+from ..diffusion import hub
 from ..diffusion.pipelines import settle
-from . import hub
 from .inputs import Inputs, fitted
 
-STRENGTH, MASKED_STRENGTH = 0.6, 1.0
+STRENGTH, MASKED_STRENGTH, HIRES_STRENGTH, REFINER_STRENGTH = 0.6, 1.0, 0.4, 0.3
+
+
+def strengths(request: GenerateRequest, steps: int) -> Mapping[str, float]:
+    """How far each painting over a picture goes, by the request's names; refuses one that no step is left of."""
+    usual = {
+        "strength": MASKED_STRENGTH if request.mask else STRENGTH,
+        "hires_strength": HIRES_STRENGTH,
+        "refiner_strength": REFINER_STRENGTH,
+    }
+    found: dict[str, float] = {}
+    for name, value in usual.items():
+        asked = getattr(request, name)
+        if asked is not None and int(steps * asked) < 1:
+            least = math.ceil(100 / steps) / 100
+            raise LimnerError(
+                f"{name} ({asked:g}) leaves none of {steps} steps", f"use {least} or more, or more --steps"
+            )
+        found[name] = asked or max(value, 1 / steps)
+    return found
 
 
 def accepts(pipeline: Any) -> Mapping[str, Any]:
@@ -67,7 +89,7 @@ def load_controlnets(request: GenerateRequest, facts: Facts, base: Any) -> list[
             raise LimnerError(
                 f"no ControlNet for {use.kind!r} is known for this model{known}", "name one by --control-model"
             )
-        with hub.errors_told(reference):
+        with hub.errors_told(reference, "ControlNet"):
             network = AutoModel.from_pretrained(reference, torch_dtype=base.dtype, use_safetensors=True)
         for name in ("in_channels", "cross_attention_dim", "joint_attention_dim"):
             if name in network.config and name in denoiser and network.config[name] != denoiser[name]:
@@ -84,7 +106,11 @@ def load_refiner(reference: str, dtype: Any, device: Any) -> Any:
     """The stock pipeline of a refiner (Podell et al. 2023, arXiv 2307.01952, section 2.5)."""
     from diffusers import AutoPipelineForImage2Image
 
-    with hub.errors_told(reference):
+    if reference in (named := registry.aliases()):
+        reference = named[reference][1].reference
+    if Path(reference).is_file():
+        raise LimnerError(f"refiner {reference!r} is a file", "give a diffusers folder or a Hugging Face id")
+    with hub.errors_told(reference, "refiner"):
         try:
             found = AutoPipelineForImage2Image.from_pretrained(reference, torch_dtype=dtype, use_safetensors=True)
         except (ValueError, KeyError) as error:
@@ -95,14 +121,16 @@ def load_refiner(reference: str, dtype: Any, device: Any) -> Any:
     return found
 
 
-def arguments(request: GenerateRequest, pipeline: Any, inputs: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:
+def arguments(
+    request: GenerateRequest, pipeline: Any, inputs: Inputs, strength: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the pipeline is told besides prompts: a row for each picture, and what holds for all."""
     known = accepts(pipeline)
     rows: dict[str, Any] = {}
     settings: dict[str, Any] = {}
     if inputs.image is not None and "strength" in known:
         rows["image"] = [inputs.image]
-        settings["strength"] = request.strength or (MASKED_STRENGTH if inputs.mask else STRENGTH)
+        settings["strength"] = strength
     elif inputs.image is not None:  # it looks at the picture while it paints, and does not begin from it
         if request.strength is not None:
             raise LimnerError(

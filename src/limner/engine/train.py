@@ -11,7 +11,7 @@ import torch
 from .. import registry
 from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Notice, Stage
-from ..core.protocols import Components, Subject
+from ..core.protocols import Components, Subject, Trainable
 from ..core.requests import TrainRequest
 from ..core.workspace import Workspace
 from ..data.files import shown
@@ -26,7 +26,7 @@ from .cards import header, model_card
 from .devices import autocast_dtype, check_quantised, memory_told, pick_device, pick_dtype
 from .examples import Examples, encode
 from .loop import Loop, generator_for
-from .optimisers import build_optimiser, check_optimiser
+from .optimisers import build_optimiser, check_optimiser, check_rates
 from .plan import Plan, make_plan
 from .previews import Previews
 from .prior import class_pictures
@@ -68,8 +68,9 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     try:
         with memory_told(LESS_MEMORY):
             facts = replace(model.family.facts, defaults=model.defaults)
-            plan = make_plan(request, photographs, facts, components.side, processes.count, method.keeps_class)
+            plan = make_plan(request, photographs, facts, components.side, processes.count)
             told(plan, photographs, request, emit)
+            check_learning(request, plan, method.attach(components, facts, options, words, request.seed))
             if not processes.main:  # the main one paints what all read
                 processes.wait()
             subject, prior, watched = encode_all(request, plan, photographs, model, components, workspace, emit)
@@ -85,17 +86,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
             trainable = method.attach(components, facts, options, words, request.seed)
             if request.gradient_checkpointing:
                 cast(Any, components.denoiser).enable_gradient_checkpointing()  # arXiv 1604.06174
-            if request.text_learning_rate is not None and not trainable.groups().get("text"):
-                raise LimnerError(
-                    f"text_learning_rate ({request.text_learning_rate:g}) is given, and no text encoder learns",
-                    "add --text-encoder, or leave it out",
-                )
-            optimiser = build_optimiser(
-                request.optimiser,
-                trainable.groups(),
-                {"denoiser": plan.learning_rate, "text": plan.text_learning_rate},
-                request.weight_decay,
-            )
+            optimiser = build_optimiser(request.optimiser, trainable.groups(), plan.rates, request.weight_decay)
             loop = Loop(
                 request,
                 plan,
@@ -123,6 +114,19 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
         "base": request.model,
     }
     emit(Made(what=method.makes, path=str(workspace.out), sha256=sha256, details=details))
+
+
+def check_learning(request: TrainRequest, plan: Plan, trainable: Trainable) -> None:
+    """Attach on trial, and take off again: what cannot learn is said before class pictures are painted."""
+    try:
+        if request.text_learning_rate is not None and not trainable.groups().get("text"):
+            raise LimnerError(
+                f"text_learning_rate ({request.text_learning_rate:g}) is given, and no text encoder learns",
+                "add --text-encoder, or leave it out",
+            )
+        check_rates(request.optimiser, trainable.groups(), plan.rates)
+    finally:
+        trainable.detach()
 
 
 def save_result(

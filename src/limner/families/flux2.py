@@ -59,7 +59,9 @@ class Flux2Klein:
 
         from ..diffusion.pipelines import load_pipeline, settle
 
-        pipeline = load_pipeline(Flux2KleinPipeline, source, dtype, ("transformer", "text_encoder"))
+        pipeline = load_pipeline(
+            Flux2KleinPipeline, source, dtype, ("transformer", "text_encoder"), vae="AutoencoderKLFlux2"
+        )
         parts = dict(pipeline.components)
         settle(parts, device)
         side = pipeline.default_sample_size * pipeline.vae_scale_factor

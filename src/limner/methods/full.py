@@ -30,6 +30,10 @@ class Full:
     keeps_class = False
     file = "limner.json"
 
+    def learning_rate(self, lora: float) -> float:
+        """Ruiz et al. 2022 (arXiv 2208.12242) teach all of a model at 5e-6, where LoRA takes 1e-4."""
+        return lora / 20
+
     def teaches_text(self, options: Any) -> bool:
         return options.text_encoder
 

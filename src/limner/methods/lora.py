@@ -20,6 +20,9 @@ class Lora:
     keeps_class = False
     file = LORA_FILE
 
+    def learning_rate(self, lora: float) -> float:
+        return lora
+
     def teaches_text(self, options: Any) -> bool:
         return options.text_encoder
 

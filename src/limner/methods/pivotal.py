@@ -55,6 +55,9 @@ class Pivotal:
     keeps_class = False
     file = LORA_FILE
 
+    def learning_rate(self, lora: float) -> float:
+        return lora
+
     def teaches_text(self, options: Any) -> bool:
         return True
 

@@ -12,11 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """How a field is spelt on a command line, where that differs from `--field-name`."""
+    """How a field is spelt on a command line, where that differs from `--field-name`.
+
+    overrules: fields of a recipe that make no sense beside a value that was typed for this one, and go.
+    """
 
     name: str | None = None
     positional: bool = False
     hidden: bool = False
+    overrules: tuple[str, ...] = ()
 
 
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]

@@ -31,10 +31,10 @@ class TrainRequest(Request):
         description="Caption of every picture without a text file of its name beside it; {identifier} and {class} are "
         "filled in.",
     )
-    steps: int | None = Field(
+    steps: Annotated[int | None, Flag(overrules=("epochs",))] = Field(
         default=None, ge=1, le=10_000_000, description="Training steps (default: what suits the model)."
     )
-    epochs: int | None = Field(
+    epochs: Annotated[int | None, Flag(overrules=("steps",))] = Field(
         default=None, ge=1, le=1_000_000, description="Passes over the pictures, in place of steps."
     )
     batch: int | None = Field(
@@ -81,7 +81,9 @@ class TrainRequest(Request):
     caption_dropout: float = Field(
         default=0.0, ge=0, lt=1, description="Share of the subject's pictures shown without a caption."
     )
-    prior: bool = Field(default=True, description="Prior preservation: keep the class as the base model knows it.")
+    prior: Annotated[bool, Flag(overrules=("class_pictures", "prior_target", "prior_dropout"))] = Field(
+        default=True, description="Prior preservation: keep the class as the base model knows it."
+    )
     prior_weight: float = Field(default=1.0, ge=0, le=100, description="Weight of the class pictures' loss.")
     class_pictures: int | None = Field(
         default=None, ge=1, le=100_000, description="Class pictures that the base model paints."
@@ -155,6 +157,10 @@ class TrainRequest(Request):
     def _a_subject_or_none(self) -> TrainRequest:
         if self.identifier is None and self.prior:
             raise ValueError("without an identifier there is no subject to tell from its class; turn prior off")
+        if self.identifier == self.class_word:
+            raise ValueError(
+                f"the identifier is the class word {self.class_word!r} itself; make a word up, such as sks"
+            )
         return self
 
     @property

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from .request import Frozen, Name
 
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf)"
+
 
 class AdapterUse(Frozen):
     """An adapter and how strongly it acts; as text "path" or "path:weight"."""
@@ -21,7 +23,7 @@ class AdapterUse(Frozen):
     def _from_text(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        found = re.fullmatch(r"(.*?)(?::(-?\d+(?:\.\d+)?))?", value, re.DOTALL)
+        found = re.fullmatch(rf"(.*?)(?::({NUMBER}))?", value, re.DOTALL)
         assert found is not None, "the pattern matches any text"
         path, weight = found.groups()
         return {"path": path, "weight": float(weight) if weight else 1.0}
@@ -39,7 +41,7 @@ class ControlUse(Frozen):
     def _from_text(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        found = re.fullmatch(r"([^=]*)=(.*?)(?::(\d+(?:\.\d+)?))?", value, re.DOTALL)
+        found = re.fullmatch(rf"([^=]*)=(.*?)(?::({NUMBER}))?", value, re.DOTALL)
         if found is None:
             raise ValueError(f"{value!r} is not of the form KIND=PICTURE, such as canny=photo.png")
         kind, path, weight = found.groups()

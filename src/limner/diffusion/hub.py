@@ -67,30 +67,44 @@ def card_licence(card: Path) -> str:
 
 
 @contextmanager
-def errors_told(reference: str) -> Iterator[None]:
-    """Turn a failing download or a half-downloaded repository into one clear line."""
+def errors_told(reference: str, what: str = "model") -> Iterator[None]:
+    """Turn a failing download, or files that are not what they should be, into one clear line.
+
+    what: what the reference is wanted for. A line of ours from inside is left as it is.
+    """
     from huggingface_hub import errors
 
     try:
         yield
     except errors.GatedRepoError as error:
         raise LimnerError(
-            f"model {reference!r} is gated",
+            f"{what} {reference!r} is gated",
             f"accept its licence at https://huggingface.co/{reference} and set HF_TOKEN",
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise LimnerError(
-            f"model {reference!r} is not on the Hugging Face hub", "check the name, or set HF_TOKEN"
+            f"{what} {reference!r} is not on the Hugging Face hub", "check the name, or set HF_TOKEN"
         ) from error
     except (OSError, ValueError, errors.HTTPError) as error:
         if isinstance(error, LimnerError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             raise
+        place, said = Path(reference).expanduser(), str(error)[:160]
+        if place.is_file():
+            raise LimnerError(
+                f"{what} {reference!r} cannot be loaded; its settings are not in the file and could not be fetched, or "
+                f"do not fit it ({said})",
+                "connect to the network, or give a diffusers folder",
+            ) from error
+        if place.is_dir():
+            raise LimnerError(
+                f"{what} {reference!r} is incomplete or no {what} ({said})", "copy or fetch the folder again"
+            ) from error
         if "safetensors" in str(error) and not isinstance(error, errors.HTTPError):
             raise LimnerError(
-                f"model {reference!r} has no complete safetensors weights; pickles are refused, as they can run code",
-                "use a version of the model in safetensors, or fetch it again",
+                f"{what} {reference!r} has no complete safetensors weights; pickles are refused, as they can run code",
+                "use a version of it in safetensors, or fetch it again",
             ) from error
         raise LimnerError(
-            f"model {reference!r} is not on disk and could not be fetched ({str(error)[:160]})",
-            "connect to the network, or give a folder that holds it, or use --model starter",
+            f"{what} {reference!r} is not on disk and could not be fetched ({said})",
+            "check the name and the network, or give a folder that holds it",
         ) from error
