@@ -202,8 +202,8 @@ def measured(request: AnyRequest, out: str, stage: str, pipe: Any) -> None:
     """Run a request in this process, and send seconds a step, seconds afterwards, and the greatest memory in GiB."""
     watch = Watch(stage)
     Studio().run(request, Path(out), listener=watch)
-    after = time.perf_counter() - watch.times[-1]
     steps = watch.times[:-1] if stage == "painting" else watch.times  # painting says its end once more
+    after = time.perf_counter() - steps[-1]
     if torch.cuda.is_available():
         memory = torch.cuda.max_memory_allocated() / 2**30
     else:

@@ -115,6 +115,7 @@ def command_for(
     def command(*positional: Any, **given: Any) -> None:
         given |= dict(zip((p.name for p in kept), positional, strict=False))
         theirs = {p.name: given.pop(p.name) for p in own if p.name in given}
+        given = {name: _typed_value(value, {**fields, **options}[name]) for name, value in given.items()}
         chosen = {name: given.pop(name) for name in options if name in given}
         if extra is not None:
             given["options"] = chosen
@@ -127,6 +128,11 @@ def command_for(
     command.__signature__ = inspect.Signature([*kept, *own])  # type: ignore[attr-defined]
     command.__doc__ = inspect.getdoc(model)
     return command
+
+
+def _typed_value(value: Any, field: FieldInfo) -> Any:
+    """ "none" leaves a field open that need not be filled, whatever a recipe says."""
+    return None if value == "none" and field.default is None else value
 
 
 def _overruled(
