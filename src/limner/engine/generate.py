@@ -14,26 +14,25 @@ from PIL import Image
 
 from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Notice, Progress, Stage
+from ..core.protocols import Components
 from ..core.requests import GenerateRequest
 from ..core.workspace import Workspace
 from ..store.files import make_folder, sha256_of, write_numbered, writing
 from . import models
-from .adapters import adapters_on, check_base, open_adapter
+from .adapters import Adapter, adapters_on, check_base, open_adapter
 from .conditioning import conditioning
 from .devices import check_quantised, memory_told, pick_device, pick_dtype
 from .inputs import Inputs, fit_inputs, fitted, open_inputs
 from .labels import Label, Source, write_png
 from .memory import preset_for, spared
 from .painting import paint
+from .repainting import Over, painted_over, painters_over
 from .schedulers import apply_scheduler, check_scheduler
 from .sides import check_side
-from .tasks import accepts, arguments, keep_outside, load_controlnets, load_refiner, pipeline_for, strengths
+from .tasks import accepts, arguments, keep_outside, load_controlnets, pipeline_for, strengths
 from .truncation import tell_truncation, tell_weights
 
 LESS_MEMORY = "use --memory low, a smaller --batch, --width and --height, or another --precision"
-
-MULTIPLE = 16
-"""What sides of enlarged pictures are divisible by, which suits every family."""
 
 
 def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None:
@@ -85,6 +84,7 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
         told = conditioning(model.family, components, [request.prompt], request.negative_prompt)
         if request.negative_prompt and not any(name.startswith("negative") for name in told):
             raise LimnerError("this kind of model has no negative prompt", "leave --negative-prompt out")
+        common = label_of(request, model, components, adapters, inputs)
         again = painters_over(request, base, overs)
         emit(Stage(name="painting", total=request.count * sampling["steps"] * (1 + len(again))))
         steps = Steps(emit, workspace)
@@ -100,27 +100,34 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
             on_step=steps.counter(),
         )
         for index, pixels in enumerate(painted(request, first, again, inputs, told, sampling, steps)):
-            label = Label(
-                request=request,
-                index=index,
-                seed=request.seed + index,
-                version=version("limner"),
-                model={
-                    "reference": request.model,
-                    "sha256": model.fingerprint(components.dtype),
-                    "licence": model.licence,
-                },
-                adapters=tuple(
-                    {"name": adapter.name, "path": use.path, "sha256": adapter.sha256, "weight": use.weight}
-                    for adapter, use in zip(adapters, request.adapter, strict=True)
-                ),
-                inputs=inputs.files,
-            )
+            label = common.model_copy(update={"index": index, "seed": request.seed + index})
             path = write_numbered(workspace.out, ".png", partial(write_png, Image.fromarray(pixels), label=label))
             details = {"seed": label.seed, "index": index, "prompt": request.prompt}
             emit(Made(what="picture", path=str(path), sha256=sha256_of(path), details=details))
             if inputs.guides and index == 0:
                 write_guides(request, inputs, pixels, workspace, emit)
+
+
+def label_of(
+    request: GenerateRequest, model: models.Model, components: Components, adapters: Sequence[Adapter], inputs: Inputs
+) -> Label:
+    """What the label of each of a request's pictures says, as that of the first."""
+    return Label(
+        request=request,
+        index=0,
+        seed=request.seed,
+        version=version("limner"),
+        model={
+            "reference": request.model,
+            "sha256": model.fingerprint(components.dtype),
+            "licence": model.licence,
+        },
+        adapters=tuple(
+            {"name": adapter.name, "path": use.path, "sha256": adapter.sha256, "weight": use.weight}
+            for adapter, use in zip(adapters, request.adapter, strict=True)
+        ),
+        inputs=inputs.files,
+    )
 
 
 def check_arguments(request: GenerateRequest, pipeline: Any, sampling: dict[str, Any]) -> None:
@@ -158,34 +165,6 @@ class Steps:
         return on_step
 
 
-@dataclass(frozen=True)
-class Over:
-    """A pipeline that paints over a finished picture. scale: how many times it is enlarged before."""
-
-    pipeline: Any
-    strength: float
-    scale: float
-    conditioning: Mapping[str, Any] | None = None
-    """None: that of the first painting."""
-
-
-def painters_over(request: GenerateRequest, base: Any, strengths: Mapping[str, float]) -> list[Over]:
-    """What paints over each picture after the first painting, in order."""
-    found: list[Over] = []
-    if request.hires is not None:
-        pipeline = pipeline_for(base, image=True, mask=False)
-        found.append(Over(pipeline, strengths["hires_strength"], request.hires))
-    if request.refiner is not None:
-        words = {"prompt": [request.prompt], "negative_prompt": [request.negative_prompt]}
-        pipeline = load_refiner(request.refiner, base.dtype, base.device)
-        found.append(Over(pipeline, strengths["refiner_strength"], 1.0, words))
-    for over in found:
-        if "strength" not in accepts(over.pipeline):
-            name = type(over.pipeline).__name__
-            raise LimnerError(f"{name} cannot paint over a picture", "leave out --hires and --refiner")
-    return found
-
-
 def painted(
     request: GenerateRequest,
     first: Iterator[np.ndarray],
@@ -203,33 +182,6 @@ def painted(
             larger = painted_over(over, words, pixels, request.seed + index, sampling, steps.counter())
             pixels = keep_outside(larger, inputs)
         yield pixels
-
-
-def painted_over(
-    over: Over,
-    told: Mapping[str, Any],
-    pixels: np.ndarray,
-    seed: int,
-    sampling: Mapping[str, Any],
-    on_step: Callable[[int], None],
-) -> np.ndarray:
-    """A picture (h, w, 3) enlarged and painted over once more."""
-    width, height = pixels.shape[1::-1]
-    if over.scale != 1:
-        width, height = (round(side * over.scale / MULTIPLE) * MULTIPLE for side in (width, height))
-    enlarged = {**told, "image": [fitted(Image.fromarray(pixels), (width, height))]}
-    (again,) = paint(
-        over.pipeline,
-        enlarged,
-        [seed],
-        **sampling,
-        width=width,
-        height=height,
-        settings={"strength": over.strength},
-        batch=1,
-        on_step=on_step,
-    )
-    return again
 
 
 def write_guides(request: GenerateRequest, inputs: Inputs, first: np.ndarray, workspace: Workspace, emit: Emit) -> None:
