@@ -81,7 +81,7 @@ class Screen:
         elif isinstance(event, Done) and self.bar is not None:
             self.figures |= event.figures
             note = ", ".join(form.format(self.figures[name]) for name, form in FIGURES.items() if name in self.figures)
-            self.bars.update(self.bar, completed=event.done, note=note)
+            self.bars.update(self.bar, completed=event.done, total=event.total, note=note)
         elif isinstance(event, Notice):
             colour = "yellow" if event.level == "warning" else "cyan"
             self.bars.console.print(f"[{colour}]{event.level}:[/] {plain(event.text)}", soft_wrap=True)

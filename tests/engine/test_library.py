@@ -24,11 +24,15 @@ def hub(tiny_sd, tmp_path):
 
 
 def limner(hub, tmp_path, *arguments, **environment):
+    return python(hub, tmp_path, "-m", "limner.cli", *map(str, arguments), **environment)
+
+
+def python(hub, tmp_path, *arguments, **environment):
     """Another process, since the hub's library reads its address once."""
     own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "LIMNER_HOME": str(tmp_path / "home")}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     said = subprocess.run(
-        [sys.executable, "-m", "limner.cli", *map(str, arguments)],
+        [sys.executable, *arguments],
         env=kept | own | environment,
         cwd=tmp_path,
         capture_output=True,
@@ -45,6 +49,23 @@ def test_the_models_are_listed(limner_in_process=None):
     assert entries["starter"].place is not None and entries["starter"].gigabytes == 0
     assert all(entry.memory > entry.gigabytes / 2 for entry in entries.values() if entry.gigabytes)
     assert entries["flux-dev"].licence == "flux-1-dev-non-commercial-license"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reference", ["who/tiny", "who/file/model.safetensors"])
+def test_fetching_tells_how_far_it_is(hub, tmp_path, reference):
+    script = f"""
+from limner import Studio
+from limner.core.events import Progress
+from limner.engine import fetching
+fetching.MEGABYTE = 1000
+told = []
+Studio().fetch({reference!r}, listener=lambda event: told.append(event))
+counted = [(event.done, event.total) for event in told if isinstance(event, Progress)]
+assert counted and counted[-1][0] == counted[-1][1] > 100, counted
+"""
+    said = python(hub, tmp_path, "-c", script)
+    assert said.returncode == 0, said.stderr
 
 
 @pytest.mark.slow

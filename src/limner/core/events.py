@@ -19,10 +19,14 @@ class Stage(Frozen):
 
 
 class Progress(Frozen):
-    """`done` steps of the current stage are finished; `figures` are numbers worth showing beside the bar."""
+    """`done` steps of the current stage are finished; `figures` are numbers worth showing beside the bar.
+
+    total: of the stage, where it became known after its beginning.
+    """
 
     kind: Literal["progress"] = "progress"
     done: int
+    total: int | None = None
     figures: dict[str, float] = Field(default_factory=dict)
 
 

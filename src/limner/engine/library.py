@@ -8,10 +8,11 @@ from typing import Any
 
 from .. import registry
 from ..core.errors import LimnerError
-from ..core.events import Emit, Made, Stage
+from ..core.events import Emit, Made
 from ..diffusion import hub
 from ..diffusion.quiet import hush
 from . import models
+from .fetching import fetching
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,13 @@ def fetch(reference: str, emit: Emit) -> Path:
     What is there already stays; a fetching that was cut off goes on. Only what painting in half precision needs is
     fetched, and only safetensors.
     """
-    model = models.resolve(reference)
-    models.tell_terms(model, emit)
     hush()
-    emit(Stage(name="fetching"))
-    with hub.errors_told(reference):
-        place = Path(_fetched(model))
+    with hub.errors_told(reference), fetching(emit) as bar:
+        if reference not in registry.aliases():
+            _single(reference, bar)  # of what kind a file is, is seen in it
+        model = models.resolve(reference)
+        models.tell_terms(model, emit)
+        place = Path(_single(model.location, bar) or _pipeline(model.location))
         if model.vae is not None and not Path(model.vae).exists():
             _snapshot(model.vae, "*.json", "*.safetensors")
         if model.alias is not None and model.alias.config is not None:
@@ -59,15 +61,18 @@ def fetch(reference: str, emit: Emit) -> Path:
     return place
 
 
-def _fetched(model: models.Model) -> str:
-    if Path(model.location).exists():
-        return model.location
-    source = model.source()
-    return source.location if source.location != model.location else _pipeline(model.location)
+def _single(location: str, bar: type) -> str | None:
+    """Where a file on the hub now is, None for a location that is none."""
+    from huggingface_hub import hf_hub_download
+
+    single = hub.file_of(location)
+    return hf_hub_download(*single, tqdm_class=bar) if single else None
 
 
 def _pipeline(repository: str) -> str:
-    """The files of a diffusers repository that loading it in half precision takes."""
+    """The files of a diffusers repository that loading it in half precision takes; a path here is its own place."""
+    if Path(repository).exists():
+        return repository
     from diffusers import DiffusionPipeline
 
     options: dict[str, Any] = {"use_safetensors": True}
