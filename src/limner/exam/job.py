@@ -19,7 +19,7 @@ from .questions import Question, questions
 from .sitting import Sitting
 from .table import Rows, markdown, plain, rows, show
 
-GUIDANCES = (1.5, 5.0, 7.5, 12.5)
+GUIDANCES = (1.5, 3.0, 5.0, 7.5, 12.5)
 SHOWN = 64
 
 

@@ -15,7 +15,8 @@ class Sitting(Frozen):
     model: Name = Field(default="starter", description="The starter, or a folder with another one.")
     guidance: tuple[Annotated[float, Field(ge=0, le=100)], ...] = Field(
         default=(),
-        description="Guidance scale; may be repeated (default: 1.5, 5, 7.5 and 12.5; with --personalise the model's).",
+        description="Guidance scale; may be repeated "
+        "(default: 1.5, 3, 5, 7.5 and 12.5; with --personalise the model's).",
     )
     steps: int | None = Field(
         default=None, ge=1, le=1000, description="Denoising steps (default: what suits the model)."
