@@ -10,6 +10,7 @@ trained ones cost; what is painted is noise.
 from __future__ import annotations
 
 import argparse
+import gc
 import multiprocessing
 import os
 import resource
@@ -178,6 +179,9 @@ def build(name: str, folder: Path, device: str) -> Path:
             pipeline = MODELS[name]()
         torch.set_default_dtype(torch.float32)
         pipeline.save_pretrained(place)  # which writes model_index.json last
+        del pipeline
+        gc.collect()
+        torch.cuda.empty_cache()
     return place
 
 

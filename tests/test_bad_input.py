@@ -144,7 +144,10 @@ def test_unknown_model(refused, generate, train):
 
 def test_unknown_adapter(refused, generate, tmp_path):
     (tmp_path / "rex").mkdir()
-    assert "unknown adapter 'rexx'; did you mean 'rex'" in refused(*generate("--adapter", "rexx"))
+    (tmp_path / "rexes").mkdir()
+    (tmp_path / "rex" / LORA_FILE).touch()
+    line = refused(*generate("--adapter", "rexx"))
+    assert line == "unknown adapter 'rexx'; did you mean 'rex'? choose one of: rex"
 
 
 def test_unknown_scheduler(refused, generate):

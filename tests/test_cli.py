@@ -140,7 +140,7 @@ def test_a_run_that_failed_is_remembered(limner, tiny_sd):
 
 def test_a_flag_of_another_method_is_told_as_such(limner, painted):
     said = limner("train", painted, "--class", "dog", "--method", "textual_inversion", "--rank", 4)
-    assert said.code == 2 and said.error == "--rank is a flag of --method lora and pivotal only"
+    assert said.code == 2 and said.error == "--rank is a flag of `limner train --method lora or pivotal` only"
 
 
 def test_a_folder_is_named_by_plain_words(limner, painted, tiny_sd, tmp_path):

@@ -76,6 +76,29 @@ def test_flags_put_aside_what_contradicts_them(limner, tiny_sd, painted, tmp_pat
     assert request["options"] == {"dora": False, "rank": 2, "targets": None}
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [["--steps", 2, "--epochs", 1], ["--no-prior", "--class-pictures", 5], ["--no-prior", "--prior-dropout", 0.5]],
+)
+def test_flags_that_contradict_each_other_are_refused(limner, tiny_sd, painted, flags):
+    said = limner("train", painted, "--class", "dog", "--model", tiny_sd, *flags)
+    assert said.code == 2 and "given" in said.error, said.err
+
+
+def test_another_method_leaves_the_recipes_options_of_its_own(limner, tiny_sd, painted, tmp_path):
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text(
+        "class_word: dog\nmethod: pivotal\nlearning_rate: 0.5\nprior: false\nsteps: 1\nbatch: 1\n"
+        "options: {vectors: 2, rank: 2}\n"
+    )
+    flags = ["--method", "lora", "--model", tiny_sd, "--steps", "none", "--epochs", 1, "--out", tmp_path / "rex"]
+    said = limner("train", painted, "--recipe", recipe, *flags)
+    assert said.code == 0, said.err
+    with safe_open(tmp_path / "rex" / LORA_FILE, framework="pt") as file:
+        request = json.loads(file.metadata()["limner"])["request"]
+    assert request["options"] == {"rank": 2} and request["learning_rate"] is None and request["steps"] is None
+
+
 def test_captions_alone_need_no_identifier(limner, tiny_sd, painted, tmp_path):
     recipe = tmp_path / "own.yaml"
     recipe.write_text("identifier: null\nclass_word: picture\nprior: false\nsteps: 2\nbatch: 1\n")
@@ -98,6 +121,7 @@ def test_captions_alone_need_no_identifier(limner, tiny_sd, painted, tmp_path):
         ("class_word: dog\nstepps: 3\n", "'own.yaml' has an unknown field 'stepps'; did you mean 'steps'?"),
         ("class_word: dog\noptions: {rnak: 4}\n", "this method has no option 'rnak'; it has rank, alpha"),
         ("class_word: dog\noptions: {rank: 0}\n", "--rank '0'"),
+        ("class_word: dog\nrank: 16\n", "it is an option of the method: write 'options: {rank: 16}'"),
         ("class_word: dog\nsteps: many\n", "--steps 'many'"),
         ("class_word: dog\noptions: 3\n", "options"),
         ("class_word: dog\nmethod: lorra\n", "unknown method 'lorra'"),

@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
@@ -66,7 +66,7 @@ def parameter_of(name: str, field: FieldInfo, known: bool = False) -> inspect.Pa
         consume_multiple=False,
         negative=() if field.default is False and not known else None,
         negative_iterable=(),
-        converter=_whole if hint in (int, int | None) else None,
+        converter=_whole if hint is int else _whole_or_none if hint == int | None else None,
     )
     return inspect.Parameter(
         name,
@@ -83,6 +83,10 @@ def _default(field: FieldInfo) -> Any:
 def _whole(hint: Any, tokens: Sequence[Token]) -> int:
     """A whole number; cyclopts itself would round 1.5."""
     return int(tokens[0].value)
+
+
+def _whole_or_none(hint: Any, tokens: Sequence[Token]) -> int | None:
+    return None if tokens[0].value == "none" else _whole(hint, tokens)
 
 
 def _plain(hint: Any) -> Any:
@@ -147,11 +151,15 @@ def _overruled(
     """
     found = {**document, **given}
     for name, value in given.items():
-        for other in flag_of(fields[name]).overrules if value is not True else ():
-            found.pop(other, None)
+        for other in flag_of(fields[name]).overrules if value is not None and value is not True else ():
+            if other not in given:
+                found.pop(other, None)
     if extra is not None:
         if isinstance(document.get("options", {}), dict):
-            found["options"] = {**_options_of(document), **given["options"]}
+            before = _options_of(document)
+            if "method" in given:  # what the recipe says of another method goes
+                before = {name: value for name, value in before.items() if name in extra.model_fields}
+            found["options"] = {**before, **given["options"]}
             _check_options(found["options"], extra)
         else:
             found["options"] = document["options"]  # which the request refuses
@@ -172,7 +180,8 @@ def _check_options(options: Mapping[str, Any], extra: type[BaseModel]) -> None:
     try:
         extra.model_validate(dict(options))
     except ValidationError as error:
-        raise invalid(error, lambda name: spelling(name, extra.model_fields[name])) from error
+        known = extra.model_fields
+        raise invalid(error, lambda name: spelling(name, known[name]) if name in known else name) from error
 
 
 Recipe = Annotated[
@@ -375,18 +384,19 @@ def _methods_with(flag: str) -> list[str]:
     """The ways to learn that have a flag among their options."""
     from .studio import method_options, methods
 
-    return [
-        method
-        for method in methods()
-        if any(spelling(name, field) == flag for name, field in method_options(method).model_fields.items())
-    ]
+    found = []
+    for method in methods():
+        with suppress(LimnerError):  # a plugin of another package that does not load
+            fields = method_options(method).model_fields
+            found += [method for name, field in fields.items() if spelling(name, field) == flag]
+    return found
 
 
 def _one_line(error: CycloptsError) -> str:
     if isinstance(error, UnknownOptionError) and error.token is not None:
         flag = error.token.keyword or error.token.value
         if methods := _methods_with(flag):
-            return f"{flag} is a flag of --method {' and '.join(methods)} only"
+            return f"{flag} is a flag of `limner train --method {' or '.join(methods)}` only"
         known = {name for argument in error.argument_collection or () for name in argument.names}
         near = get_close_matches(flag, known, n=1)
         return f"unknown flag {flag!r}; " + (f"did you mean {near[0]!r}? " if near else "") + "--help lists them all"

@@ -9,8 +9,10 @@ from typing import Any
 
 from .core.errors import LimnerError
 from .core.requests import GenerateRequest, TrainRequest
+from .diffusion.options import LoraOptions, WordOptions
 
 REQUESTS = {"generate": GenerateRequest, "train": TrainRequest}
+OPTIONS = {**LoraOptions.model_fields, **WordOptions.model_fields}
 LONGEST = 2**20
 """The longest recipe that is read, in bytes."""
 
@@ -42,9 +44,18 @@ def read_recipe(path: str | Path, kind: str) -> list[dict[str, Any]]:
     if others:
         other = reprlib.repr(others[0]).strip("'")
         raise LimnerError(f"recipe {str(path)!r} is one to {other}, not to {kind}", f"use it with `limner {other}`")
-    known = REQUESTS[kind].model_fields
-    for strange in (name for told in documents for name in told if name not in known):
-        near = difflib.get_close_matches(str(strange), known, n=1)
-        remedy = f"did you mean {near[0]!r}?" if near else f"fields are called as in `limner {kind} --help`"
-        raise LimnerError(f"recipe {str(path)!r} has an unknown field {reprlib.repr(strange)}", remedy)
+    for fields in documents:
+        _check_names(path, fields, kind)
     return documents
+
+
+def _check_names(path: str | Path, fields: dict[str, Any], kind: str) -> None:
+    """Refuse a field that the request does not have, with the nearest that it has."""
+    known = REQUESTS[kind].model_fields
+    for name in (name for name in fields if name not in known):
+        if name in OPTIONS:
+            remedy = f"it is an option of the method: write 'options: {{{name}: {fields[name]!r}}}'"
+        else:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+        raise LimnerError(f"recipe {str(path)!r} has an unknown field {reprlib.repr(name)}", remedy)

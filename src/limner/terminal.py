@@ -122,7 +122,9 @@ def how_to_paint(made: Made) -> str:
     model = [made.path] if made.what == "model" else [base] if (base := made.details["base"]) != "starter" else []
     words = ["limner", "generate", f"{made.details['say']} on the beach"]
     words += [part for place in model for part in ("--model", place)]
-    words += ["--adapter", made.path] if made.what == "adapter" else []
+    if made.what == "adapter":
+        words += ["--vae", vae] if (vae := made.details["vae"]) else []
+        words += ["--adapter", made.path]
     return shlex.join(words)
 
 

@@ -211,7 +211,7 @@ def test_a_card_tells_how_its_base_is_loaded(name, told):
 
 
 def test_four_bits_need_a_gpu(limner, tiny_sd, painted):
-    line = "weights rounded to 'nf4' run on CUDA GPUs only, not on cpu; use int8 or none"
+    line = "weights rounded to 'nf4' run on CUDA GPUs only, not on cpu; use int8, or leave it out (--quantise none)"
     for command in (["generate", "a cat"], ["train", painted, "--class", "dog"]):
         assert limner(*command, "--model", tiny_sd, "--device", "cpu", "--quantise", "nf4").error == line
 

@@ -163,7 +163,7 @@ def test_masks_that_cannot_be_used(paint, photograph, tmp_path):
         ),
         (["--hires", "2", "--hires-strength", "0.1", "--steps", "5"], "--hires-strength (0.1) leaves none of 5 steps"),
         (["--refiner", "r", "--refiner-strength", "0.1", "--steps", "5"], "(0.1) leaves none of 5 steps"),
-        (["--refiner", "photograph.png"], "photograph.png' is a file; give a diffusers folder"),
+        (["--refiner", "photograph.png"], "cannot be read"),
         (["--control", "given=photograph.png", "--control-model", "{flux2}"], "incomplete or no ControlNet"),
         (["--vae", "nosuch/vae"], "autoencoder (VAE) 'nosuch/vae' is not on disk"),
         (["--vae", "{flux2}/vae"], "is AutoencoderKLFlux2, and this model takes AutoencoderKL"),
@@ -309,8 +309,23 @@ def test_a_refiner_paints_over(paint, tiny_folder, tmp_path):
         output_type="np",
     ).images[0]
     assert np.abs(refined - (theirs * 255).round()).max() <= 1 and np.abs(refined - plain).max() > 5
-    with pytest.raises(LimnerError, match="is not on disk and could not be fetched"):
+    with pytest.raises(LimnerError, match="refiner 'who/nobody' is not on disk and could not be fetched"):
         paint(model=model, refiner="who/nobody")
+
+
+def test_a_named_model_may_be_the_refiner(paint, starter):
+    (plain,), _ = paint()
+    (refined,), _ = paint("refined", refiner="starter")
+    assert refined.shape == plain.shape and np.abs(refined - plain).max() > 5
+
+
+def test_a_mask_of_which_nothing_white_is_left(paint, tmp_path):
+    Image.new("RGB", (256, 64)).save(tmp_path / "wide.png")
+    mask = Image.new("L", (256, 64))
+    mask.paste(255, (0, 0, 20, 64))
+    mask.save(tmp_path / "left.png")
+    with pytest.raises(LimnerError, match=r"nothing white is left of the mask .* at 64 x 64"):
+        paint(image=str(tmp_path / "wide.png"), mask=str(tmp_path / "left.png"))
 
 
 def test_tiles_are_decoded_and_switched_off_again(paint, tiny_sd):

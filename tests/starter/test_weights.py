@@ -14,6 +14,7 @@ from PIL import Image
 from limner import AdapterUse, GenerateRequest, Studio, TrainRequest
 from limner.diffusion.options import LORA_FILE
 from limner.engine.models import resolve
+from limner.exam.job import GUIDANCES
 from limner.starter.card import hashes
 
 PARTS = ("vae", "text_encoder", "image_encoder", "unet")
@@ -55,7 +56,8 @@ def test_the_card_tells_the_unseen_photographs(starter):
 def test_the_exam_in_the_card_was_sat_by_these_weights(starter):
     told = json.loads((starter / "exam.json").read_text())
     assert told["model"]["sha256"] == hashes(starter) and told["questions"] == 512
-    assert set(told["results"]) == {"guidance 1.5", "guidance 5", "guidance 7.5", "guidance 12.5", "painter"}
+    assert set(told["results"]) == {*(f"guidance {value:g}" for value in GUIDANCES), "painter"}
+    assert {1.5, 5.0, 7.5, 12.5} <= set(GUIDANCES)
     assert json.loads((starter / "personalise.json").read_text())["model"]["sha256"] == hashes(starter)
     card = (starter / "README.md").read_text()
     assert all((starter / f"{name}.md").read_text() in card for name in ("exam", "personalise"))

@@ -67,35 +67,41 @@ def card_licence(card: Path) -> str:
 
 
 @contextmanager
-def errors_told(reference: str, what: str = "model") -> Iterator[None]:
+def errors_told(reference: str, what: str = "model", location: str | None = None) -> Iterator[None]:
     """Turn a failing download, or files that are not what they should be, into one clear line.
 
-    what: what the reference is wanted for. A line of ours from inside is left as it is.
+    what: what the reference is wanted for. location: what the reference stands for, where that is something else. A
+    line of ours from inside is left as it is.
     """
     from huggingface_hub import errors
 
+    location = location or reference
     try:
         yield
     except errors.GatedRepoError as error:
-        raise LimnerError(
-            f"{what} {reference!r} is gated",
-            f"accept its licence at https://huggingface.co/{reference} and set HF_TOKEN",
-        ) from error
+        page = "https://huggingface.co/" + "/".join(location.split("/")[:2])
+        raise LimnerError(f"{what} {reference!r} is gated", f"accept its licence at {page} and set HF_TOKEN") from error
     except errors.RepositoryNotFoundError as error:
         raise LimnerError(
             f"{what} {reference!r} is not on the Hugging Face hub", "check the name, or set HF_TOKEN"
         ) from error
+    except errors.RemoteEntryNotFoundError as error:
+        raise LimnerError(
+            f"{what} {reference!r} is on the Hugging Face hub, but no diffusers {what} ({str(error)[-160:]})",
+            "choose a repository in the diffusers layout, or name one file of it: OWNER/NAME/FILE.safetensors",
+        ) from error
     except (OSError, ValueError, errors.HTTPError) as error:
         if isinstance(error, LimnerError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             raise
-        place, said = Path(reference).expanduser(), str(error)[:160]
+        place, said = Path(location).expanduser(), str(error)[:160]
+        pickled = "safetensors" in str(error) and place.is_dir() and any(place.rglob("*.bin"))
         if place.is_file():
             raise LimnerError(
                 f"{what} {reference!r} cannot be loaded; its settings are not in the file and could not be fetched, or "
                 f"do not fit it ({said})",
                 "connect to the network, or give a diffusers folder",
             ) from error
-        if place.is_dir():
+        if place.is_dir() and not pickled:
             raise LimnerError(
                 f"{what} {reference!r} is incomplete or no {what} ({said})", "copy or fetch the folder again"
             ) from error
@@ -106,5 +112,6 @@ def errors_told(reference: str, what: str = "model") -> Iterator[None]:
             ) from error
         raise LimnerError(
             f"{what} {reference!r} is not on disk and could not be fetched ({said})",
-            "check the name and the network, or give a folder that holds it",
+            "check the name and the network, or give a folder that holds it"
+            + (", or use --model starter" if what == "model" else ""),
         ) from error

@@ -61,7 +61,8 @@ class Word:
         known = [name for name in names if name in vocabulary]
         if known:
             raise LimnerError(
-                f"the word {known[0]!r} is in use by the model already", "choose another one, such as '<sks>'"
+                f"the word {known[0]!r} is in use by the model, or by another adapter, already",
+                "choose another one, such as '<sks>', or leave that adapter out",
             )
         base = encoder.get_input_embeddings()
         if rows.shape[1] != base.weight.shape[1]:
@@ -101,7 +102,7 @@ class Words:
             tokenizer, encoder = components.parts[tokenizer_name], components.parts[encoder_name]
             if vectors > (room := tokenizer.model_max_length // 2):
                 raise LimnerError(
-                    f"a word of {vectors} vectors leaves too little of a prompt, of which {2 * room} tokens are read",
+                    f"a word of {vectors} vectors leaves too little of a prompt of {tokenizer.model_max_length} tokens",
                     f"use {room} --vectors or fewer",
                 )
             weight = encoder.get_input_embeddings().weight.detach().float().cpu()

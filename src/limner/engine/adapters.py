@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def _file_of(path: str) -> Path:
             [
                 p.name
                 for p in place.parent.iterdir()
-                if p.suffix == ".safetensors" or any((p / name).exists() for name in _file_names())
+                if p.suffix == ".safetensors" or any(os.path.exists(p / name) for name in _file_names())
             ]
             if place.parent.is_dir()
             else []

@@ -112,6 +112,9 @@ def settings_of(request: TrainRequest) -> str:
     chosen: dict[str, object] = dict(request.options)
     names = (
         "optimiser",
+        "text_learning_rate",
+        "weight_decay",
+        "timestep_sampling",
         "ema",
         "accumulation",
         "masked",
@@ -133,10 +136,10 @@ def how_loaded(model: Model) -> tuple[str, str]:
     names, vae = [], ""
     if model.vae is not None:
         names, vae = ["AutoencoderKL"], f", vae=AutoencoderKL.from_pretrained({json.dumps(model.vae)})"
-    place = model.location
+    place = Path(model.location).name if Path(model.location).exists() else model.location
     if place.endswith(".safetensors"):
         kind, way = model.family.facts.pipelines[0], "from_single_file"
-        if not Path(place).exists():  # on the hub
+        if place == model.location:  # on the hub
             owner, repository, file = place.split("/", 2)
             place = f"https://huggingface.co/{owner}/{repository}/blob/main/{file}"
     else:

@@ -67,6 +67,8 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
     pipeline = pipeline_for(base, inputs.image is not None, inputs.mask is not None, controlnets)
     if not components.guided and sampling["guidance"] != model.sampling["guidance"]:
         emit(Notice(text=f"guidance {sampling['guidance']:g} changes nothing: this model was distilled to need none"))
+    if request.negative_prompt and not components.guided:
+        raise LimnerError("this kind of model has no negative prompt", "leave --negative-prompt out")
     check_arguments(request, pipeline, sampling)
     if "guidance_rescale" not in accepts(pipeline):
         sampling["guidance_rescale"] = 0.0  # the model's own, which this pipeline knows nothing of

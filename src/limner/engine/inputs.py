@@ -62,6 +62,11 @@ def fit_inputs(request: GenerateRequest, given: Given, side: int, multiple: int)
         image = fitted(opened[request.image], size)
     if request.mask and request.image:
         mask = fitted(opened[request.mask].convert("L"), size)
+        if not mask.getbbox():
+            raise LimnerError(
+                f"nothing white is left of the mask {request.mask!r} at {size[0]} x {size[1]}",
+                "choose a --width and --height of the image's own shape",
+            )
     photographs = tuple(fitted(opened[use.path], size) for use in request.control)
     guides = tuple(maker.guide(photograph) for maker, photograph in zip(given.makers, photographs, strict=True))
     return Inputs(size, image, mask, photographs, guides, {path: sha256_of(Path(path).expanduser()) for path in opened})

@@ -45,16 +45,17 @@ def fetch(reference: str, emit: Emit) -> Path:
     fetched, and only safetensors.
     """
     hush()
-    with hub.errors_told(reference), fetching(emit) as bar:
-        if reference not in registry.aliases():
+    named = registry.aliases().get(reference)
+    with hub.errors_told(reference, location=named and named[1].reference), fetching(emit) as bar:
+        if named is None:
             _single(reference, bar)  # of what kind a file is, is seen in it
         model = models.resolve(reference)
         models.tell_terms(model, emit)
         place = Path(_single(model.location, bar) or _pipeline(model.location))
         if model.vae is not None and not Path(model.vae).exists():
-            _snapshot(model.vae, "*.json", "*.safetensors")
+            _snapshot(model.vae, bar, "*.json", "*.safetensors")
         if model.alias is not None and model.alias.config is not None:
-            _snapshot(model.alias.config, "*.json", "*.txt")
+            _snapshot(model.alias.config, bar, "*.json", "*.txt")
     if not model.fingerprints():
         raise LimnerError(f"model {reference!r} has no safetensors weights", "choose a version of it in safetensors")
     emit(Made(what="model", path=str(place), sha256=sorted(model.fingerprints())[0]))
@@ -82,7 +83,8 @@ def _pipeline(repository: str) -> str:
         return str(DiffusionPipeline.download(repository, **options))
 
 
-def _snapshot(repository: str, *patterns: str) -> str:
+def _snapshot(repository: str, bar: type, *patterns: str) -> str:
     from huggingface_hub import snapshot_download
 
-    return snapshot_download(repository, allow_patterns=list(patterns))
+    with hub.errors_told(repository):
+        return snapshot_download(repository, allow_patterns=list(patterns), tqdm_class=bar)

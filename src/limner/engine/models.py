@@ -218,7 +218,7 @@ def load(model: Model, dtype: torch.dtype, device: torch.device, quantised: str 
     key = (model.location, model.vae, str(dtype), str(device), quantised)
     if key not in _loaded:
         _loaded.clear()
-        with hub.errors_told(model.reference):
+        with hub.errors_told(model.reference, location=model.location):
             components = model.family.load(model.source(quantised), dtype, device)
         _loaded[key] = components
     return _loaded[key]

@@ -42,9 +42,10 @@ def class_pictures(
     """
     facts = {"model": fingerprint, "prompts": list(prompts), "side": side, "seed": seed, **sampling}
     facts |= {"device": components.device.type, "dtype": str(components.dtype)}
+    size = max(1, min(BATCH, PIXELS // side**2))
+    facts |= {"batch": size} if size < BATCH else {}
     folder = workspace.cache / "class" / hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
     folder.mkdir(parents=True, exist_ok=True)
-    size = max(1, min(BATCH, PIXELS // side**2))
     groups = sorted({i // size for i in range(count) if not (folder / f"{i:05d}.npy").exists()})
     missing = [group * size + row for group in groups for row in range(size)]
     if missing:

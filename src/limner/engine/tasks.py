@@ -18,6 +18,7 @@ from ..core.requests import GenerateRequest
 from ..diffusion import hub
 from ..diffusion.pipelines import settle
 from .inputs import Inputs, fitted
+from .models import resolve
 
 STRENGTH, MASKED_STRENGTH, HIRES_STRENGTH, REFINER_STRENGTH = 0.6, 1.0, 0.4, 0.3
 
@@ -103,13 +104,13 @@ def load_controlnets(request: GenerateRequest, facts: Facts, base: Any) -> list[
 
 
 def load_refiner(reference: str, dtype: Any, device: Any) -> Any:
-    """The stock pipeline of a refiner (Podell et al. 2023, arXiv 2307.01952, section 2.5)."""
+    """The stock pipeline of a refiner (Podell et al. 2023, arXiv 2307.01952, section 2.5), or another model's."""
     from diffusers import AutoPipelineForImage2Image
 
-    if reference in (named := registry.aliases()):
-        reference = named[reference][1].reference
-    if Path(reference).is_file():
-        raise LimnerError(f"refiner {reference!r} is a file", "give a diffusers folder or a Hugging Face id")
+    if reference in registry.aliases() or Path(reference).is_file():
+        model = resolve(reference)
+        components = model.family.load(model.source(), dtype, device)
+        return pipeline_for(model.family.pipeline(components), image=True, mask=False)
     with hub.errors_told(reference, "refiner"):
         try:
             found = AutoPipelineForImage2Image.from_pretrained(reference, torch_dtype=dtype, use_safetensors=True)

@@ -112,6 +112,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
         **({"say": request.instance_prompt} if request.identifier else {}),
         "loss": last,
         "base": request.model,
+        "vae": request.vae,
     }
     emit(Made(what=method.makes, path=str(workspace.out), sha256=sha256, details=details))
 

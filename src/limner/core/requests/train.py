@@ -22,7 +22,9 @@ class TrainRequest(Request):
     )
     model: Name = Field(default="starter", description=MODEL)
     vae: Name | None = Field(default=None, description=VAE)
-    method: Name = Field(default="lora", description="Way to learn.")
+    method: Annotated[Name, Flag(overrules=("learning_rate", "text_learning_rate"))] = Field(
+        default="lora", description="Way to learn."
+    )
     options: Annotated[dict[str, Any], Flag(hidden=True)] = Field(
         default_factory=dict, description="Options of the method."
     )
@@ -46,9 +48,9 @@ class TrainRequest(Request):
     gradient_checkpointing: bool = Field(
         default=False, description="Compute activations twice in place of keeping them: less memory, slower."
     )
-    optimiser: Literal["adamw", "adamw8bit", "prodigy", "adafactor"] = Field(
-        default="adamw", description="adamw, adamw8bit, prodigy or adafactor."
-    )
+    optimiser: Annotated[
+        Literal["adamw", "adamw8bit", "prodigy", "adafactor"], Flag(overrules=("learning_rate", "text_learning_rate"))
+    ] = Field(default="adamw", description="adamw, adamw8bit, prodigy or adafactor.")
     learning_rate: float | None = Field(
         default=None, gt=0, le=10, description="Default: what suits the model; 1 with Prodigy, which finds its own."
     )

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from .request import Frozen, Name
 
-NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf)"
+NUMBER = r"(?i:[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf))"
 
 
 class AdapterUse(Frozen):
