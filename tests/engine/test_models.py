@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -105,6 +106,27 @@ def test_a_disk_that_is_full_while_downloading_is_told_as_such(tmp_path):
         hub.errors_told("sdxl"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "blob"))
+
+
+def test_a_gated_model_is_told_by_the_page_of_its_repository():
+    from huggingface_hub.errors import GatedRepoError
+
+    with (
+        pytest.raises(
+            LimnerError, match=r"'flux-dev' is gated; accept its licence at https://huggingface\.co/who/what and"
+        ),
+        hub.errors_told("flux-dev", location="who/what/file.safetensors"),
+    ):
+        raise GatedRepoError("", response=SimpleNamespace(headers={}, request=None))
+
+
+def test_a_folder_of_pickles_is_told_as_such(tmp_path):
+    (tmp_path / "unet").mkdir()
+    for name, said in (("model.bin", "pickles are refused"), ("model.txt", "is incomplete or no model")):
+        (tmp_path / "unet" / "model.bin").unlink(missing_ok=True)
+        (tmp_path / "unet" / name).touch()
+        with pytest.raises(LimnerError, match=said), hub.errors_told(str(tmp_path)):
+            raise OSError("no file named x.safetensors")
 
 
 def test_a_network_that_fails_is_told():
