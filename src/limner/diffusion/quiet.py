@@ -12,7 +12,9 @@ def hush() -> None:
     """Keep errors only: no progress bars, no advice, no warnings of transformers, diffusers and the hub."""
     import transformers.utils.logging as transformers_logging
     from diffusers.utils import logging as diffusers_logging
+    from huggingface_hub.utils import logging as hub_logging
 
+    hub_logging.set_verbosity_error()
     for library in (transformers_logging, diffusers_logging):
         library.set_verbosity_error()
         library.disable_progress_bar()

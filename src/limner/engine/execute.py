@@ -8,6 +8,7 @@ from typing import Any
 from ..core.events import Emit
 from ..core.requests import GenerateRequest, Request, TrainRequest
 from ..core.workspace import Workspace
+from ..diffusion.quiet import hush
 from .generate import generate
 from .train import train
 
@@ -19,4 +20,5 @@ EXECUTORS: dict[type[Request], Callable[[Any, Workspace, Emit], None]] = {
 
 def execute(request: Request, workspace: Workspace, emit: Emit) -> None:
     """Carry out a request: artifacts go to `workspace.out`, events to `emit`."""
+    hush()
     EXECUTORS[type(request)](request, workspace, emit)
