@@ -11,6 +11,7 @@ import pytest
 
 from limner import GenerateRequest, Studio, TrainRequest, cli, registry
 from limner.engine.labels import read_label
+from limner.flags import flag_of
 
 
 def flags_of(command: str) -> set[str]:
@@ -24,7 +25,7 @@ def flags_of(command: str) -> set[str]:
 
 def fields_of(model):
     for name, field in model.model_fields.items():
-        flag = cli.flag_of(field)
+        flag = flag_of(field)
         if not flag.hidden:
             yield name, flag.name or "--" + name.replace("_", "-"), field
 

@@ -25,12 +25,16 @@ FLOORS = (
     ("studio",),
     ("",),
     ("demo", "exam"),
-    ("terminal",),
+    ("terminal", "flags"),
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 PLUGINS = ("families", "methods", "controls")
-SURFACES = {"cli": {"core", "recipes", "studio", "terminal", "demo", "exam", ""}, "terminal": {"core"}}
+SURFACES = {
+    "cli": {"core", "recipes", "studio", "terminal", "demo", "exam", "flags", ""},
+    "terminal": {"core"},
+    "flags": {"core"},
+}
 HEAVY = {"torch", "diffusers", "transformers", "peft", "sqlalchemy", "alembic", "numpy"}
 SQL = {"sqlalchemy", "alembic"}
 

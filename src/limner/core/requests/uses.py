@@ -9,7 +9,15 @@ from pydantic import Field, model_validator
 
 from .request import Frozen, Name
 
-NUMBER = r"(?i:[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf))"
+_WEIGHT = r"(?i:[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf))"
+
+
+def _weighed(text: str) -> tuple[str, float]:
+    """A path with ":weight" behind it, or without, and then of weight 1."""
+    found = re.fullmatch(rf"(.*?)(?::({_WEIGHT}))?", text, re.DOTALL)
+    assert found is not None, "the pattern matches any text"
+    path, weight = found.groups()
+    return path, float(weight) if weight else 1.0
 
 
 class AdapterUse(Frozen):
@@ -23,10 +31,8 @@ class AdapterUse(Frozen):
     def _from_text(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        found = re.fullmatch(rf"(.*?)(?::({NUMBER}))?", value, re.DOTALL)
-        assert found is not None, "the pattern matches any text"
-        path, weight = found.groups()
-        return {"path": path, "weight": float(weight) if weight else 1.0}
+        path, weight = _weighed(value)
+        return {"path": path, "weight": weight}
 
 
 class ControlUse(Frozen):
@@ -41,8 +47,8 @@ class ControlUse(Frozen):
     def _from_text(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        found = re.fullmatch(rf"([^=]*)=(.*?)(?::({NUMBER}))?", value, re.DOTALL)
-        if found is None:
+        kind, equals, rest = value.partition("=")
+        if not equals:
             raise ValueError(f"{value!r} is not of the form KIND=PICTURE, such as canny=photo.png")
-        kind, path, weight = found.groups()
-        return {"kind": kind, "path": path, "weight": float(weight) if weight else 1.0}
+        path, weight = _weighed(rest)
+        return {"kind": kind, "path": path, "weight": weight}
