@@ -154,6 +154,7 @@ def test_masks_that_cannot_be_used(paint, photograph, tmp_path):
         (["--control", "cany=photograph.png"], "unknown control 'cany'; did you mean 'canny'?"),
         (["--control-model", "x"], "1 control models for 0 controls"),
         (["--control", "given=photograph.png", "--model", "{flux2}"], "no ControlNet for 'given' is known"),
+        (["--control", "depth=photograph.png"], "no ControlNet for 'depth' is known"),  # before a download is tried
         (["--hires", "9"], "--hires '9.0'"),
         (["--hires-strength", "0.5"], "--hires-strength (0.5) is given without hires"),
         (["--refiner-strength", "0.5"], "refiner-strength (0.5) is given without refiner"),

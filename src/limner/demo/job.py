@@ -21,7 +21,7 @@ from .figure import Group, grid
 from .page import Pair, write_page
 
 CHARACTER, CLASS, IDENTIFIER = "pixie", "cat", "sks"
-PICTURES, STEPS, SEED, GUIDANCE = 8, 30, 42, 5.0
+PICTURES, STEPS, SEED, GUIDANCE = 8, 30, 42, 3.0
 TRAINING_STEPS = 400  # two thirds of the default, for a demo should not last
 GUIDANCES = (1.5, 5.0, 7.5, 12.5)
 PROMPTS = (

@@ -60,10 +60,10 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
         components = models.load(model, dtype, device, preset.quantised)
     for adapter in adapters:
         check_base(adapter, model, components.architecture, emit)
-    inputs = fit_inputs(request, given, components.side, facts.multiple)
     base = model.family.pipeline(components)
     apply_scheduler(base, request.scheduler)
     controlnets = load_controlnets(request, facts, base)
+    inputs = fit_inputs(request, given, components.side, facts.multiple)
     pipeline = pipeline_for(base, inputs.image is not None, inputs.mask is not None, controlnets)
     if not components.guided and sampling["guidance"] != model.sampling["guidance"]:
         emit(Notice(text=f"guidance {sampling['guidance']:g} changes nothing: this model was distilled to need none"))

@@ -55,7 +55,7 @@ class StableDiffusion:
             "apache-2.0",
             defaults={
                 "denoising_steps": 10,
-                "guidance": 5.0,
+                "guidance": 3.0,
                 "guidance_rescale": 0.7,
                 "steps": 600,
                 "batch": 4,
