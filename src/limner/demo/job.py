@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shlex
 import shutil
@@ -102,26 +101,23 @@ def paint_cells(
     listener: Listener,
     stop: Callable[[], bool],
 ) -> list[list[Path]]:
-    """Every prompt in every column, as one bar; equal cells are painted once."""
-    wanted = [
-        [
-            GenerateRequest(prompt=prompt, adapter=(use,) if use else (), guidance=value, steps=STEPS, seed=SEED)
-            for use, value in columns
-        ]
+    """Every prompt in every column, as one bar."""
+    requests = [
+        GenerateRequest(prompt=prompt, adapter=(use,) if use else (), guidance=value, steps=STEPS, seed=SEED)
         for prompt in PROMPTS
+        for use, value in columns
     ]
-    requests = list(dict.fromkeys(request.model_dump_json() for row in wanted for request in row))
-    paths: dict[str, Path] = {}
+    paths: list[Path] = []
     listener(Stage(name="results", total=len(requests) * STEPS))
-    for number, text in enumerate(requests):
+    for number, request in enumerate(requests):
 
-        def pass_on(event: Event, before: int = number * STEPS, text: str = text) -> None:
+        def pass_on(event: Event, before: int = number * STEPS) -> None:
             if isinstance(event, Progress):
                 listener(Progress(done=before + event.done))
             elif isinstance(event, Made):
-                paths[text] = folder / Path(event.path).name
+                paths.append(folder / Path(event.path).name)
             elif not isinstance(event, Stage):
                 listener(event)
 
-        studio.run(GenerateRequest.model_validate(json.loads(text)), folder, listener=pass_on, stop=stop)
-    return [[paths[request.model_dump_json()] for request in row] for row in wanted]
+        studio.run(request, folder, listener=pass_on, stop=stop)
+    return [paths[start : start + len(columns)] for start in range(0, len(paths), len(columns))]
