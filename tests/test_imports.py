@@ -25,17 +25,18 @@ FLOORS = (
     ("studio",),
     ("",),
     ("demo", "exam"),
+    ("worker", "server"),
     ("terminal", "flags"),
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 PLUGINS = ("families", "methods", "controls")
 SURFACES = {
-    "cli": {"core", "recipes", "studio", "terminal", "demo", "exam", "flags", ""},
+    "cli": {"core", "recipes", "studio", "terminal", "demo", "exam", "flags", "server", "worker", ""},
     "terminal": {"core"},
     "flags": {"core"},
 }
-HEAVY = {"torch", "diffusers", "transformers", "peft", "sqlalchemy", "alembic", "numpy"}
+HEAVY = {"torch", "diffusers", "transformers", "peft", "sqlalchemy", "alembic", "numpy", "fastapi"}
 SQL = {"sqlalchemy", "alembic"}
 
 

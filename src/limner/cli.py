@@ -23,6 +23,7 @@ from .core.requests import GenerateRequest, TrainRequest
 from .exam.sitting import Sitting
 from .flags import command_for, spelling
 from .recipes import read_recipe
+from .server.settings import Settings
 
 app = App(name="limner", help=about, version_flags=["--version"], default_parameter=Parameter(show_default=True))
 
@@ -53,8 +54,7 @@ def train(
     resume: Annotated[bool, Parameter(help="Go on with the interrupted run of the same request.", negative=())] = False,
 ) -> None:
     if out is None and not resume:
-        words = (*request.trigger_words, *request.class_word.split())
-        out = Path("-".join(filter(None, (re.sub(r"[^\w.]+", "", word).strip(".") for word in words))) or "taught")
+        out = Path(request.name)
     _carry_out(request, out, resume)
 
 
@@ -113,6 +113,31 @@ def demo(*, out: Out = Path("limner-demo")) -> None:
         page = run_demo(out, screen.show, stop)
         screen.end()
     print(page)
+
+
+def serve(request: Settings) -> None:
+    """Serve the studio over HTTP on this machine, with workers of its own."""
+    from .server.serve import serve
+    from .terminal import Screen
+
+    with Screen() as screen, _stopping(lambda text: screen.note("stopping; what is being carried out is put back")):
+        serve(request, screen.note)
+
+
+app.command(command_for(Settings, None, serve), name="serve")
+
+
+@app.command
+def worker(*, parent: Annotated[int | None, Parameter(show=False)] = None) -> None:
+    """Carry out the runs that wait in the queue, until it is stopped; `limner serve` starts its own."""
+    import logging
+
+    from .studio import Studio
+    from .worker import Worker
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    with _stopping(lambda text: logging.getLogger("limner.worker").info("stopping after this step")) as stop:
+        Worker(Studio()).work(lambda: stop() or parent not in (None, os.getppid()))  # nobody's child stops
 
 
 def exam(
@@ -226,7 +251,7 @@ def _typed(arguments: Sequence[str], flag: str) -> str | None:
 
 def _spelt(name: str) -> str:
     """A field's name as its flag; a name that is no field's, as it is."""
-    for model in (GenerateRequest, TrainRequest, Sitting):
+    for model in (GenerateRequest, TrainRequest, Sitting, Settings):
         if name in model.model_fields:
             return spelling(name, model.model_fields[name])
     return name

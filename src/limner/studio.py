@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,14 +17,15 @@ from pydantic import ValidationError
 
 from .core.errors import Interrupted, LimnerError, invalid
 from .core.events import Emit, Event, Made, Notice, Progress
-from .core.requests import GenerateRequest, TrainRequest, absolute
+from .core.requests import GenerateRequest, TrainRequest, absolute, relocated
 from .core.runs import Artifact, Run, Status
 from .core.workspace import Workspace
 from .registry import aliases
+from .store.blobs import REFERENCE, Blobs
 from .store.files import explained, sha256_of, sweep
 from .store.locks import Held, held
 from .store.paths import cache_folder, home
-from .store.runs import Store
+from .store.runs import Hold, Store
 
 AnyRequest = GenerateRequest | TrainRequest
 Listener = Callable[[Event], None]
@@ -39,16 +43,38 @@ class Studio:
     """Submits, carries out and remembers requests.
 
     folder: where runs, artifacts and caches are kept; the user's data folder or LIMNER_HOME when not given.
+    files: where the results of queued runs are kept, a folder or a URL; LIMNER_FILES, or a folder of the home.
     """
 
-    def __init__(self, folder: str | Path | None = None) -> None:
+    def __init__(self, folder: str | Path | None = None, files: str | None = None) -> None:
         self.home = Path(folder) if folder is not None else home()
         self.store = Store(self.home)
+        self.blobs = Blobs(
+            files or os.environ.get("LIMNER_FILES") or str(self.home / "files"), cache_folder(self.home) / "files"
+        )
 
     def submit(self, request: AnyRequest, out: str | Path | None = None, parent: str | None = None) -> Run:
-        """Check a request and record it as a queued run; results will go to `out`, or to the run's own folder."""
+        """Check a request and record it as a run; results will go to `out`, or to the run's own folder."""
         self._check_options(request)
         return self.store.create(absolute(request, aliases()), out=None if out is None else _place(out), parent=parent)
+
+    def enqueue(
+        self,
+        request: AnyRequest,
+        *,
+        queue: str = "default",
+        priority: int = 0,
+        parent: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Run:
+        """Check a request and record it as a run that waits for a worker.
+
+        Its files are named by reference (`sha256:HASH`, `folder:HASH`) and its models as everywhere; a path of this
+        machine would mean nothing to a worker elsewhere, and is refused.
+        """
+        self._check_options(request)
+        relocated(request, refuse_path)
+        return self.store.create(request, parent=parent, queue=queue, priority=priority, tags=tags)
 
     def run(
         self,
@@ -103,6 +129,39 @@ class Studio:
                 self._finish(run, Status.FAILED, str(error) or type(error).__name__)
                 raise
             return self._finish(run, Status.DONE, None)
+
+    def carry_out(
+        self, run: Run, hold: Hold, *, listener: Listener = _silent, stop: Callable[[], bool] = _never
+    ) -> None:
+        """Carry out a queued run as the worker that holds it; the worker says what becomes of it.
+
+        What it makes is kept by its content. A second attempt goes on from a checkpoint where there is one, and else
+        begins anew.
+        """
+        from .engine.checkpoint import checkpoints
+        from .engine.execute import execute
+
+        folder = self.store.folder(run.id)
+        out = (
+            folder / f"out-{hold.attempt}" / (run.request.name if isinstance(run.request, TrainRequest) else "pictures")
+        )
+        resume = bool(checkpoints(folder))
+        if not resume:
+            self.store.forget_made(hold)
+        for old in folder.glob("out-*"):
+            shutil.rmtree(old, ignore_errors=True)
+        names: dict[str, str] = {}
+
+        def brought(reference: str) -> str:
+            if REFERENCE.fullmatch(reference) is None:
+                return reference
+            place = str(self.blobs.bring(reference, _suffix(run.request, reference)))
+            names[place] = reference
+            return place
+
+        workspace = Workspace(run.id, folder, out, cache_folder(self.home), resume, stop, names)
+        with explained(out):
+            execute(relocated(run.request, brought), workspace, self._recorder(run, listener, hold))
 
     def assist(self, request: AnyRequest, *, stop: Callable[[], bool] = _never) -> None:
         """Take a share of what another process carries out, as `accelerate launch` has it; nothing is recorded here."""
@@ -172,12 +231,18 @@ class Studio:
         """The kept events of a run: number, time, event."""
         return self.store.events(run_id)
 
-    def _recorder(self, run: Run, listener: Listener) -> Emit:
+    def _recorder(self, run: Run, listener: Listener, hold: Hold | None = None) -> Emit:
+        """What keeps a run's events and artifacts; those of a queued run by their content too."""
+
         def emit(event: Event) -> None:
-            if not isinstance(event, Progress):
-                self.store.add_event(run.id, event)
             if isinstance(event, Made):
-                self.store.add_artifact(run.id, event.what, event.path, event.sha256, event.details)
+                if hold is not None:
+                    event = event.model_copy(
+                        update={"details": event.details | {"reference": self.blobs.keep(Path(event.path))}}
+                    )
+                self.store.add_artifact(run.id, event.what, event.path, event.sha256, event.details, hold)
+            if not isinstance(event, Progress):
+                self.store.add_event(run.id, event, hold)
             listener(event)
 
         return emit
@@ -193,7 +258,7 @@ class Studio:
 
     def _settled(self, run: Run) -> Run:
         """The run, marked as interrupted where the program that carried it out is gone."""
-        if run.status is not Status.RUNNING:
+        if run.status is not Status.RUNNING or run.queue is not None:
             return run
         with suppress(Held), held(self.store.folder(run.id)):
             run = self.store.get(run.id)
@@ -263,6 +328,25 @@ class Studio:
             f"adapter {path!r} is gone or was changed since the picture was painted (SHA-256 {sha256[:12]})",
             "put the old file back, or generate anew with the prompt that `limner show` tells",
         )
+
+
+def refuse_path(reference: str) -> str:
+    """The reference, where it can mean the same on any machine: kept by content, a named model, or on the hub."""
+    if REFERENCE.fullmatch(reference) or reference in aliases():
+        return reference
+    if re.fullmatch(r"[\w.-]+/[\w.-]+(/[\w./-]+\.safetensors)?", reference) and ".." not in reference:
+        return reference
+    raise LimnerError(
+        f"{reference!r} is no reference", "upload the file and name it sha256:HASH, or name a model as OWNER/NAME"
+    )
+
+
+def _suffix(request: AnyRequest, reference: str) -> str:
+    """How the name of a referenced file must end to be known for what it is."""
+    if isinstance(request, GenerateRequest):
+        pictures = (request.image, request.mask, *(use.path for use in request.control))
+        return "" if reference in pictures else ".safetensors"
+    return ".safetensors"
 
 
 def _place(out: str | Path) -> str:

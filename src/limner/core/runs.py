@@ -8,17 +8,24 @@ from typing import Any
 
 from pydantic import Field
 
+from .events import Progress
 from .requests import AnyRequest, Frozen
 
 
 class Status(StrEnum):
-    """Where a run stands. `interrupted` runs can be resumed."""
+    """Where a run stands. `interrupted` runs can be resumed; `cancelled` ones were given up by their user."""
 
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self not in (Status.QUEUED, Status.RUNNING)
 
 
 class Artifact(Frozen):
@@ -38,13 +45,22 @@ class Artifact(Frozen):
 
 
 class Run(Frozen):
-    """One request being carried out. Times are UTC; `out` is the folder that the user chose for the results."""
+    """One request being carried out. Times are UTC; `out` is the folder that the user chose for the results.
+
+    queue: from which workers take it; None where whoever submitted it carries it out. priority: higher ones go first.
+    attempt: how often a worker took it up. tags: what it was made for, by which history is filtered and counted.
+    """
 
     id: str
     request: AnyRequest
     status: Status = Status.QUEUED
     parent: str | None = None
     out: str | None = None
+    queue: str | None = None
+    priority: int = 0
+    attempt: int = 0
+    progress: Progress | None = None
+    tags: dict[str, str] = Field(default_factory=dict)
     error: str | None = None
     created: datetime
     started: datetime | None = None

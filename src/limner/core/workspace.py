@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import Interrupted
@@ -16,6 +16,7 @@ class Workspace:
     run: its id. folder: its own working files and checkpoints. out: where finished results go.
     cache: what may be shared between runs and rebuilt. resume: go on from the last checkpoint in `folder`.
     stop: asked between steps; when it says yes, the run keeps its state and raises Interrupted.
+    names: what the user calls files by, by their paths, where these were put in the request in place of names.
     """
 
     run: str
@@ -24,6 +25,11 @@ class Workspace:
     cache: Path
     resume: bool = False
     stop: Callable[[], bool] = lambda: False
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def called(self, path: str) -> str:
+        """A path of the request as the user named it."""
+        return self.names.get(path, path)
 
     def check(self) -> None:
         """Raise Interrupted when the user asked the run to stop."""

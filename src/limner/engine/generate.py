@@ -15,7 +15,7 @@ from PIL import Image
 from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Notice, Progress, Stage
 from ..core.protocols import Components
-from ..core.requests import GenerateRequest
+from ..core.requests import GenerateRequest, relocated
 from ..core.workspace import Workspace
 from ..store.files import make_folder, sha256_of, write_numbered, writing
 from . import models
@@ -86,7 +86,7 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
         told = conditioning(model.family, components, [request.prompt], request.negative_prompt)
         if request.negative_prompt and not any(name.startswith("negative") for name in told):
             raise LimnerError("this kind of model has no negative prompt", "leave --negative-prompt out")
-        common = label_of(request, model, components, adapters, inputs)
+        common = label_of(request, model, components, adapters, inputs, workspace)
         again = painters_over(request, base, overs)
         emit(Stage(name="painting", total=request.count * sampling["steps"] * (1 + len(again))))
         steps = Steps(emit, workspace)
@@ -111,24 +111,29 @@ def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None
 
 
 def label_of(
-    request: GenerateRequest, model: models.Model, components: Components, adapters: Sequence[Adapter], inputs: Inputs
+    request: GenerateRequest,
+    model: models.Model,
+    components: Components,
+    adapters: Sequence[Adapter],
+    inputs: Inputs,
+    workspace: Workspace,
 ) -> Label:
     """What the label of each of a request's pictures says, as that of the first."""
     return Label(
-        request=request,
+        request=relocated(request, workspace.called),
         index=0,
         seed=request.seed,
         version=version("limner"),
         model={
-            "reference": request.model,
+            "reference": workspace.called(request.model),
             "sha256": model.fingerprint(components.dtype),
             "licence": model.licence,
         },
         adapters=tuple(
-            {"name": adapter.name, "path": use.path, "sha256": adapter.sha256, "weight": use.weight}
+            {"name": adapter.name, "path": workspace.called(use.path), "sha256": adapter.sha256, "weight": use.weight}
             for adapter, use in zip(adapters, request.adapter, strict=True)
         ),
-        inputs=inputs.files,
+        inputs={workspace.called(path): sha256 for path, sha256 in inputs.files.items()},
     )
 
 

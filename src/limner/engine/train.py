@@ -12,7 +12,7 @@ from .. import registry
 from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Notice, Stage
 from ..core.protocols import Components, Subject, Trainable
-from ..core.requests import TrainRequest
+from ..core.requests import TrainRequest, relocated
 from ..core.workspace import Workspace
 from ..data.files import shown
 from ..data.folder import Scan, scan
@@ -111,8 +111,8 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
         "trigger_words": list(request.trigger_words),
         **({"say": request.instance_prompt} if request.identifier else {}),
         "loss": last,
-        "base": request.model,
-        "vae": request.vae,
+        "base": workspace.called(request.model),
+        "vae": request.vae and workspace.called(request.vae),
     }
     emit(Made(what=method.makes, path=str(workspace.out), sha256=sha256, details=details))
 
@@ -141,6 +141,7 @@ def save_result(
     workspace: Workspace,
 ) -> str:
     """Write the folder: what was learnt with its header, model card, figures and previews; returns its hash."""
+    asked = cast(TrainRequest, relocated(request, workspace.called))
     facts = (photographs.digest, len(photographs.photographs), workspace.out.name)
     method = registry.methods.get(request.method)
 
@@ -151,9 +152,9 @@ def save_result(
     with writing_folder(workspace.out) as partial:
         with loop.shown():
             learnt = method.save(
-                loop.trainable, partial, header(request, plan, model, components, *facts), base
+                loop.trainable, partial, header(asked, plan, model, components, *facts), base
             ).relative_to(partial)
-        card = model_card(request, plan, model, method, *facts, loss=f"{last:.4f}")
+        card = model_card(asked, plan, model, method, *facts, loss=f"{last:.4f}")
         (partial / "README.md").write_text(card, encoding="utf-8")
         shutil.copyfile(workspace.folder / "metrics.jsonl", partial / "metrics.jsonl")
         for preview in workspace.folder.glob("preview-*.png"):

@@ -7,17 +7,18 @@ import difflib
 import secrets
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from pydantic import TypeAdapter
-from sqlalchemy import JSON, func, insert, literal, select, update
+from sqlalchemy import JSON, delete, func, insert, literal, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from limner.core.errors import LimnerError, unknown
-from limner.core.events import Event
+from limner.core.events import Event, Progress
 from limner.core.requests import AnyRequest, parse_request
 from limner.core.runs import Artifact, Run, Status
 
@@ -40,6 +41,22 @@ class Changes(TypedDict, total=False):
     finished: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """By which a worker shows that a queued run is still its own; what it writes after its lease ran out is refused."""
+
+    run: str
+    worker: str
+    attempt: int
+
+
+class Lost(LimnerError):
+    """A run that a worker held was given to another one, or ended."""
+
+    def __init__(self, hold: Hold) -> None:
+        super().__init__(f"run {hold.run} is no longer held by {hold.worker}")
+
+
 class Store:
     """The database and the folders of one home. Safe to use from several threads, and from several processes."""
 
@@ -47,8 +64,20 @@ class Store:
         self.home = (home or paths.home()).absolute()
         self._engine = open_engine(sqlite_url(self.home))
 
-    def create(self, request: AnyRequest, out: str | Path | None = None, parent: str | None = None) -> Run:
-        """A new queued run. `parent` is the id, or a prefix of it, of the run that this one follows."""
+    def create(
+        self,
+        request: AnyRequest,
+        out: str | Path | None = None,
+        parent: str | None = None,
+        *,
+        queue: str | None = None,
+        priority: int = 0,
+        tags: Mapping[str, str] | None = None,
+    ) -> Run:
+        """A new queued run. `parent` is the id, or a prefix of it, of the run that this one follows.
+
+        queue: from which workers shall take it; None where the caller carries it out.
+        """
         parent = None if parent is None else self.get(parent).id
         while True:
             now = datetime.now(UTC)
@@ -61,12 +90,15 @@ class Store:
                 parent=parent,
                 out=None if out is None else str(out),
                 created=now,
+                queue=queue,
+                priority=priority,
+                tags=dict(tags or {}),
             )
             try:
-                with self._session() as session:
+                with self.session() as session:
                     session.add(row)
                     session.flush()
-                    return _run(row)
+                    return run_of(row)
             except IntegrityError:
                 if self._find(row.id) is None:
                     raise
@@ -78,40 +110,45 @@ class Store:
             return run
         if not run_id:
             raise self._unknown(run_id)
-        with self._session() as session:
+        with self.session() as session:
             begun = select(RunRow).where(RunRow.id.startswith(run_id, autoescape=True)).order_by(RunRow.id.desc())
             rows = session.scalars(begun.limit(6)).all()
             if len(rows) > 1:
                 ids = ", ".join(row.id for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
                 raise LimnerError(f"several runs begin with {run_id!r}: {ids}", "write more of the id")
             if rows:
-                return _run(rows[0])
+                return run_of(rows[0])
         raise self._unknown(run_id)
 
-    def list(self, limit: int, kind: str | None = None, status: Status | None = None) -> builtins.list[Run]:
-        """Runs, newest first."""
+    def list(
+        self, limit: int, kind: str | None = None, status: Status | None = None, before: str | None = None
+    ) -> builtins.list[Run]:
+        """Runs, newest first; before: the id of a run, to list those older than it."""
         query = select(RunRow).order_by(RunRow.created.desc(), RunRow.id.desc()).limit(limit)
         query = query if kind is None else query.where(RunRow.kind == kind)
         query = query if status is None else query.where(RunRow.status == status)
-        with self._session() as session:
-            return [_run(row) for row in session.scalars(query)]
+        if before is not None:
+            last = self.get(before)
+            query = query.where(tuple_(RunRow.created, RunRow.id) < (last.created, last.id))
+        with self.session() as session:
+            return [run_of(row) for row in session.scalars(query)]
 
     def update(self, run_id: str, **changes: Unpack[Changes]) -> Run:
         """Change a run of exactly this id, and return it as it is now."""
-        with self._session() as session:
+        with self.session() as session:
             query = update(RunRow).where(RunRow.id == run_id).values(**changes).returning(RunRow)
             row = session.scalars(query).one_or_none()
             if row is not None:
-                return _run(row)
+                return run_of(row)
         raise self._unknown(run_id)
 
     def unfinished(self, digest: str) -> builtins.list[Run]:
         """Runs of the request with this digest that are queued, running, failed or interrupted, newest first."""
         query = select(RunRow).where(RunRow.digest == digest, RunRow.status.in_(_UNFINISHED))
-        with self._session() as session:
-            return [_run(row) for row in session.scalars(query.order_by(RunRow.created.desc(), RunRow.id.desc()))]
+        with self.session() as session:
+            return [run_of(row) for row in session.scalars(query.order_by(RunRow.created.desc(), RunRow.id.desc()))]
 
-    def add_event(self, run_id: str, event: Event) -> int:
+    def add_event(self, run_id: str, event: Event, hold: Hold | None = None) -> int:
         """Note what happened; the answer is its number in the run, from 1."""
         numbered = select(
             literal(run_id),
@@ -121,19 +158,25 @@ class Store:
             literal(event.model_dump(mode="json"), JSON),
         ).where(EventRow.run == run_id)
         query = insert(EventRow).from_select(["run", "seq", "time", "kind", "payload"], numbered)
-        with self._of_run(run_id) as session:
+        with self._of_run(run_id, hold) as session:
             return session.execute(query.returning(EventRow.seq)).scalar_one()
 
     def events(self, run_id: str, after: int = 0) -> builtins.list[tuple[int, datetime, Event]]:
         """Number, time and event, in order, of those numbered above `after`."""
         query = select(EventRow).where(EventRow.run == run_id, EventRow.seq > after).order_by(EventRow.seq)
-        with self._session() as session:
+        with self.session() as session:
             return [(row.seq, row.time, _EVENT.validate_python(row.payload)) for row in session.scalars(query)]
 
     def add_artifact(
-        self, run_id: str, kind: str, path: str | Path, sha256: str, details: Mapping[str, Any] | None = None
+        self,
+        run_id: str,
+        kind: str,
+        path: str | Path,
+        sha256: str,
+        details: Mapping[str, Any] | None = None,
+        hold: Hold | None = None,
     ) -> Artifact:
-        """Note a file or folder that the run made."""
+        """Note a file or folder that the run made; what it made at that place before is gone."""
         row = ArtifactRow(
             run=run_id,
             kind=kind,
@@ -142,7 +185,8 @@ class Store:
             details=dict(details or {}),
             created=datetime.now(UTC),
         )
-        with self._of_run(run_id) as session:
+        with self._of_run(run_id, hold) as session:
+            session.execute(delete(ArtifactRow).where(ArtifactRow.run == run_id, ArtifactRow.path == str(path)))
             session.add(row)
             session.flush()
             return _artifact(row)
@@ -155,8 +199,13 @@ class Store:
         query = query if run_id is None else query.where(ArtifactRow.run == run_id)
         query = query if sha256 is None else query.where(ArtifactRow.sha256 == sha256)
         query = query if kind is None else query.where(ArtifactRow.kind == kind)
-        with self._session() as session:
+        with self.session() as session:
             return [_artifact(row) for row in session.scalars(query)]
+
+    def forget_made(self, hold: Hold) -> None:
+        """Take back what an earlier attempt at a run made, before it is begun anew."""
+        with self._of_run(hold.run, hold) as session:
+            session.execute(delete(ArtifactRow).where(ArtifactRow.run == hold.run))
 
     def folder(self, run_id: str) -> Path:
         """The folder of a run's working files and checkpoints; created."""
@@ -167,16 +216,30 @@ class Store:
         self._engine.dispose()
 
     @contextmanager
-    def _session(self) -> Generator[Session]:
+    def session(self) -> Generator[Session]:
         """One transaction, kept when the block ends well."""
         with explained(self._engine.url), Session(self._engine) as session, session.begin():
             yield session
 
     @contextmanager
-    def _of_run(self, run_id: str) -> Generator[Session]:
-        """A transaction that adds something to a run; raises LimnerError when there is no such run."""
+    def writing(self) -> Generator[Session]:
+        """One transaction that looks and then writes: no other writer comes between, on SQLite by waiting for all."""
+        with self.session() as session:
+            if self._engine.dialect.name == "sqlite":
+                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            yield session
+
+    @contextmanager
+    def _of_run(self, run_id: str, hold: Hold | None) -> Generator[Session]:
+        """A transaction that adds something to a run; raises LimnerError when there is no such run, Lost when it is
+        held no longer.
+        """
         try:
-            with self._session() as session:
+            with self.writing() as session:
+                query = select(RunRow).where(RunRow.id == run_id).with_for_update()
+                row = session.scalars(query).one_or_none()
+                if hold is not None and (row is None or not holds(row, hold)):
+                    raise Lost(hold)
                 yield session
         except IntegrityError as error:
             if self._find(run_id) is None:
@@ -184,13 +247,13 @@ class Store:
             raise
 
     def _find(self, run_id: str) -> Run | None:
-        with self._session() as session:
+        with self.session() as session:
             row = session.get(RunRow, run_id)
-            return None if row is None else _run(row)
+            return None if row is None else run_of(row)
 
     def _unknown(self, run_id: str) -> LimnerError:
         """The error for an id that is not there, with the nearest among the latest thousand."""
-        with self._session() as session:
+        with self.session() as session:
             ids = session.scalars(select(RunRow.id).order_by(RunRow.id.desc()).limit(1000)).all()
         return unknown("run", run_id, difflib.get_close_matches(run_id, ids, n=3, cutoff=0.5) or ids[:3])
 
@@ -199,13 +262,24 @@ def _new_id(now: datetime) -> str:
     return f"{now:%y%m%d-%H%M%S}-{''.join(secrets.choice(_LETTERS) for _ in range(4))}"
 
 
-def _run(row: RunRow) -> Run:
+def holds(row: RunRow, hold: Hold) -> bool:
+    """Whether a run is still carried out by whom it was given to."""
+    return (row.status, row.worker, row.attempt) == (Status.RUNNING, hold.worker, hold.attempt)
+
+
+def run_of(row: RunRow) -> Run:
+    """The run that a row tells of."""
     return Run(
         id=row.id,
         request=parse_request(row.request),
         status=Status(row.status),
         parent=row.parent,
         out=row.out,
+        queue=row.queue,
+        priority=row.priority,
+        attempt=row.attempt,
+        progress=None if row.progress is None else Progress.model_validate(row.progress),
+        tags=row.tags,
         error=row.error,
         created=row.created,
         started=row.started,

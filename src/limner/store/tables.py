@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, MetaData, String, Text, TypeDecorator
+from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, Index, MetaData, String, Text, TypeDecorator, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -37,9 +37,10 @@ class Base(DeclarativeBase):
 
 
 class RunRow(Base):
-    """A run and its request."""
+    """A run and its request. worker and lease: who carries a queued run out, and until when without a sign of life."""
 
     __tablename__ = "runs"
+    __table_args__ = (Index("ix_runs_queue", "queue", "status", "priority", "created"),)
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     kind: Mapped[str] = mapped_column(String(32))
@@ -52,6 +53,14 @@ class RunRow(Base):
     created: Mapped[datetime] = mapped_column(UtcDateTime)
     started: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    queue: Mapped[str | None] = mapped_column(String(32))
+    priority: Mapped[int] = mapped_column(server_default="0", default=0)
+    attempt: Mapped[int] = mapped_column(server_default="0", default=0)
+    worker: Mapped[str | None] = mapped_column(String(64))
+    lease: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cancel: Mapped[bool] = mapped_column(server_default=false(), default=False)
+    progress: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    tags: Mapped[dict[str, str]] = mapped_column(JSON, server_default="{}", default=dict)
 
 
 class EventRow(Base):

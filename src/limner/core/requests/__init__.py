@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +26,7 @@ __all__ = [
     "TrainRequest",
     "absolute",
     "parse_request",
+    "relocated",
 ]
 
 AnyRequest = Annotated[GenerateRequest | TrainRequest, Field(discriminator="kind")]
@@ -35,6 +36,23 @@ _ANY: TypeAdapter[GenerateRequest | TrainRequest] = TypeAdapter(AnyRequest)
 def parse_request(value: str | dict[str, Any]) -> GenerateRequest | TrainRequest:
     """A request from its JSON text or its plain dictionary; raises pydantic's ValidationError."""
     return _ANY.validate_json(value) if isinstance(value, str) else _ANY.validate_python(value)
+
+
+def relocated(request: GenerateRequest | TrainRequest, place: Callable[[str], str]) -> GenerateRequest | TrainRequest:
+    """The request with every reference to a file, a folder or a model in it replaced by what `place` makes of it."""
+
+    def moved(reference: str | None) -> str | None:
+        return None if reference is None else place(reference)
+
+    if isinstance(request, TrainRequest):
+        return request.model_copy(update={name: moved(getattr(request, name)) for name in ("data", "model", "vae")})
+    changes: dict[str, Any] = {}
+    for name in ("adapter", "control"):
+        changes[name] = tuple(use.model_copy(update={"path": place(use.path)}) for use in getattr(request, name))
+    for name in ("model", "vae", "image", "mask", "refiner"):
+        changes[name] = moved(getattr(request, name))
+    changes["control_model"] = tuple(place(reference) for reference in request.control_model)
+    return request.model_copy(update=changes)
 
 
 def absolute(request: GenerateRequest | TrainRequest, names: Container[str] = ()) -> GenerateRequest | TrainRequest:
@@ -50,15 +68,4 @@ def absolute(request: GenerateRequest | TrainRequest, names: Container[str] = ()
         except (OSError, RuntimeError, ValueError):
             return path
 
-    if isinstance(request, TrainRequest):
-        own = {"data": full(request.data), "model": full(request.model), "vae": request.vae and full(request.vae)}
-        return request.model_copy(update=own)
-    paths: dict[str, Any] = {"model": full(request.model), "vae": request.vae and full(request.vae)}
-    for name in ("adapter", "control"):
-        paths[name] = tuple(use.model_copy(update={"path": full(use.path)}) for use in getattr(request, name))
-    for name in ("image", "mask"):
-        if (path := getattr(request, name)) is not None:
-            paths[name] = full(path)
-    paths["refiner"] = request.refiner and full(request.refiner)
-    paths["control_model"] = tuple(full(path) for path in request.control_model)
-    return request.model_copy(update=paths)
+    return relocated(request, full)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from string import Formatter
 from typing import Annotated, Any, Literal
 
@@ -169,6 +170,12 @@ class TrainRequest(Request):
     def trigger_words(self) -> tuple[str, ...]:
         """The words that call up what was learnt."""
         return (self.identifier,) if self.identifier else ()
+
+    @property
+    def name(self) -> str:
+        """A folder's name for what is learnt: its trigger words and its class word."""
+        words = (*self.trigger_words, *self.class_word.split())
+        return "-".join(filter(None, (re.sub(r"[^\w.]+", "", word).strip(".") for word in words))) or "taught"
 
     @property
     def instance_prompt(self) -> str:

@@ -1,0 +1,1 @@
+"""The service: the studio over HTTP, with workers in processes of their own."""

@@ -1,0 +1,200 @@
+"""Fetching what a stranger's URL names, from public addresses only.
+
+The address is vetted where it counts, on the socket that is connected, so that no second answer of a name server can
+lead elsewhere. Every redirect is vetted anew. Proxies of the environment play no part.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from threading import Timer
+from time import monotonic
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from ..core.errors import LimnerError
+
+REDIRECTS = 3
+SECONDS = 20.0
+BYTES = 32 * 2**20
+PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.?", re.I)
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "fec0::/10")))
+"""What no version of the standard library must think global: IANA's special-purpose registries (RFC 6890)."""
+
+
+def fetch(
+    url: str, *, bytes_most: int = BYTES, seconds: float = SECONDS, public: Callable[[str], bool] | None = None
+) -> bytes:
+    """The body of a GET of an http or https URL.
+
+    Raises LimnerError for any address that is not public, more than 3 redirects, more than `bytes_most` bytes, more
+    than `seconds` in all, and any answer but 200. public: tells whether an address may be connected to.
+    """
+    until = monotonic() + seconds
+    for _ in range(REDIRECTS + 1):
+        parts = vetted(url)
+        connection = _Connection(parts, until, public or is_public)
+        try:
+            body = _answer(connection, parts, bytes_most, until)
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            late = isinstance(error, TimeoutError) or monotonic() >= until
+            raise refused(url, "took too long" if late else "cannot be reached") from error
+        finally:
+            connection.close()
+        if isinstance(body, bytes):
+            return body
+        url = urljoin(url, body)
+    raise refused(url, f"redirects more than {REDIRECTS} times")
+
+
+def vetted(url: str) -> SplitResult:
+    """The parts of a URL that may be fetched; what reads as one thing here and as another elsewhere is refused."""
+    if len(url) > 2048 or not url.isascii() or re.search(r"[\x00-\x20\\\x7f]", url):
+        raise refused(url, "is no plain URL")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise refused(url, "is no URL") from error
+    if parts.scheme not in PORTS:
+        raise refused(url, "is neither http nor https")
+    if parts.username is not None or parts.password is not None:
+        raise refused(url, "holds a user name or a password")
+    host = parts.hostname or ""
+    if port == 0:
+        raise refused(url, "has no port that can be")
+    if "[" in parts.netloc:
+        if "%" in host or _literal(host) is None:
+            raise refused(url, "has no host that can be")
+    elif not _HOST.fullmatch(host) or (_odd(host) and _literal(host) is None):
+        raise refused(url, "has no host that can be")
+    return parts
+
+
+def _odd(host: str) -> bool:
+    """Whether a host ends in a number, as only addresses do: 127.1, 0x7f.0.0.1, 2130706433, 0177.0.0.1."""
+    last = host.rstrip(".").rsplit(".", 1)[-1]
+    return bool(re.fullmatch(r"\d+|0x[0-9a-f]*", last, re.I))
+
+
+def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def is_public(address: str) -> bool:
+    """Whether an address, and any that it wraps (IPv4-mapped, NAT64, 6to4, Teredo), is a global one of one host."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return is_public(str(found.ipv4_mapped))
+        inner = [found.sixtofour, *(found.teredo or ())]
+        if found in _NAT64 or int(found) < 2**32:  # the latter are the old IPv4-compatible ones
+            inner.append(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF))
+        if not all(is_public(str(part)) for part in inner if part is not None):
+            return False
+    special = any(found in network for network in _SPECIAL if network.version == found.version)
+    return found.is_global and not (special or found.is_multicast or found.is_reserved)
+
+
+class _Connection(http.client.HTTPConnection):
+    """A connection to a public address that the host's name stands for, in the time that is left."""
+
+    def __init__(self, parts: SplitResult, until: float, public: Callable[[str], bool]) -> None:
+        super().__init__(parts.hostname or "", parts.port or PORTS[parts.scheme], timeout=_left(until))
+        self.secure, self.until, self.public = parts.scheme == "https", until, public
+
+        self.line: socket.socket | None = None
+        """The socket, which `sock` forgets as soon as an answer begins that only its closing ends."""
+
+    def connect(self) -> None:
+        self.sock = self.line = self._dial()
+        if self.secure:
+            self.sock = self.line = _tls().wrap_socket(self.sock, server_hostname=self.host)
+
+    def _dial(self) -> socket.socket:
+        problem: OSError = OSError("no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+            if not self.public(str(address[0])):
+                raise LimnerError(f"{self.host!r} is at no public address", "use a picture that anyone can fetch")
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.settimeout(_left(self.until))
+                sock.connect(address)
+                if not self.public(str(sock.getpeername()[0])):
+                    raise LimnerError(f"{self.host!r} is at no public address", "use a picture that anyone can fetch")
+                return sock
+            except OSError as error:
+                sock.close()
+                problem = error
+            except BaseException:
+                sock.close()
+                raise
+        raise problem
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def _left(until: float) -> float:
+    left = until - monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+@contextmanager
+def _deadline(connection: _Connection, until: float) -> Iterator[None]:
+    """Cut the connection when its time is over, however a slow server spreads its bytes."""
+
+    def cut() -> None:
+        if connection.line is not None:
+            with suppress(OSError):
+                connection.line.shutdown(socket.SHUT_RDWR)
+
+    timer = Timer(_left(until), cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+        _left(until)  # what was cut may look whole
+    finally:
+        timer.cancel()
+
+
+def refused(url: str, why: str) -> LimnerError:
+    """The error for a URL that is not fetched, without what may be secret in it."""
+    shown = re.sub(r"//[^/@]*@", "//", re.split(r"[?#]", url[:200])[0])
+    return LimnerError(f"{shown!r} {why}", "give the URL of a picture that anyone can fetch")
+
+
+def _answer(connection: _Connection, parts: SplitResult, most: int, until: float) -> bytes | str:
+    """The body, or where a redirect leads."""
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    with _deadline(connection, until):
+        connection.request("GET", path, headers={"Accept": "image/*", "User-Agent": "limner", "Connection": "close"})
+        answer = connection.getresponse()
+        if answer.status in (301, 302, 303, 307, 308) and (place := answer.headers.get("Location")):
+            return place
+        if answer.status != 200:
+            raise refused(parts.geturl(), f"answers {answer.status}")
+        body = bytearray()
+        while piece := answer.read1(2**16):
+            body += piece
+            if len(body) > most:
+                raise refused(parts.geturl(), f"is larger than {most:,} bytes")
+        if answer.length:
+            raise http.client.IncompleteRead(bytes(body), answer.length)
+        return bytes(body)

@@ -1,0 +1,81 @@
+"""Errors as problem details (RFC 9457): one shape for all of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field, ValidationError
+from starlette.exceptions import HTTPException
+
+from ..core.errors import LimnerError, invalid
+
+MEDIA_TYPE = "application/problem+json"
+log = logging.getLogger("limner.server")
+
+
+class Problem(BaseModel):
+    """What went wrong, as RFC 9457 has it. remedy: how to mend it. errors: the fields at fault, as JSON pointers."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str | None = None
+    remedy: str | None = None
+    errors: list[dict[str, str]] | None = Field(default=None, examples=[[{"pointer": "/prompt", "detail": "..."}]])
+
+
+class Refusal(LimnerError):
+    """A mistake of a client with a status of its own."""
+
+    def __init__(self, status: HTTPStatus, problem: str, remedy: str = "", headers: Mapping[str, str] | None = None):
+        super().__init__(problem, remedy)
+        self.status, self.headers = status, headers
+
+
+def reply(
+    status: int, detail: str | None = None, headers: Mapping[str, str] | None = None, **more: Any
+) -> JSONResponse:
+    """A problem as a response."""
+    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, **more)
+    body = problem.model_dump(exclude_none=True)
+    return JSONResponse(body, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of the app leave it as a problem."""
+
+    @app.exception_handler(LimnerError)
+    def mistake(request: Request, error: LimnerError) -> JSONResponse:
+        status = error.status if isinstance(error, Refusal) else HTTPStatus.UNPROCESSABLE_ENTITY
+        headers = error.headers if isinstance(error, Refusal) else None
+        return reply(status, error.problem, headers, remedy=error.remedy or None)
+
+    @app.exception_handler(RequestValidationError)
+    def unfit(request: Request, error: RequestValidationError) -> JSONResponse:
+        found = [{"pointer": pointer(item["loc"]), "detail": item["msg"]} for item in error.errors()]
+        return reply(422, "; ".join(f"{item['pointer']}: {item['detail']}" for item in found[:3]), errors=found)
+
+    @app.exception_handler(ValidationError)
+    def invalid_request(request: Request, error: ValidationError) -> JSONResponse:
+        return reply(422, str(invalid(error)))
+
+    @app.exception_handler(HTTPException)
+    def refused(request: Request, error: HTTPException) -> JSONResponse:
+        return reply(error.status_code, error.detail, error.headers)
+
+    @app.exception_handler(Exception)
+    def fault(request: Request, error: Exception) -> JSONResponse:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return reply(500, "a fault of Limner's own; its log tells more")
+
+
+def pointer(place: tuple[Any, ...]) -> str:
+    """Where in the body, the query or the headers a value stands."""
+    where, *rest = place
+    return "/" + "/".join(str(part) for part in (rest if where == "body" else place))

@@ -1,0 +1,133 @@
+"""/v1/runs: requests as they are, POSTed; what became of them, listed, watched, cancelled, tried again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from time import monotonic
+from typing import Annotated
+
+from anyio import sleep
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from ..core.errors import LimnerError
+from ..core.events import Made
+from ..core.requests import AnyRequest
+from ..core.runs import Artifact, Run, Status
+from ..store.queue import Queue
+from ..studio import Studio
+from .problems import Refusal
+from .replies import ArtifactReply, RunReply
+from .settings import Settings
+
+LOOK = 0.1
+"""Seconds between two looks at a run that is being waited for."""
+QUIET = 15.0
+"""Seconds after which a silent stream of events says that it is alive."""
+
+
+def router(studio: Studio, settings: Settings) -> APIRouter:
+    """The routes of runs."""
+    routes = APIRouter(prefix="/v1/runs", tags=["runs"])
+    queue = Queue(studio.store)
+
+    def find(run_id: str) -> Run:
+        try:
+            return studio.store.get(run_id)
+        except LimnerError as error:
+            raise Refusal(HTTPStatus.NOT_FOUND, error.problem, "GET /v1/runs lists those there are") from error
+
+    def told(run: Run) -> RunReply:
+        return RunReply.of(run, studio.store.artifacts(run.id))
+
+    @routes.post("", status_code=202, responses={200: {"model": RunReply}})
+    async def submit(
+        request: AnyRequest, response: Response, prefer: Annotated[str | None, Header()] = None
+    ) -> RunReply:
+        """Have a request carried out. With `Prefer: wait`, or `wait=SECONDS`, the answer comes with the result."""
+        run = await run_sync(studio.enqueue, request)
+        seconds = patience(prefer, settings.wait_seconds)
+        if seconds:
+            run = await ended(studio, run, seconds)
+            response.headers["Preference-Applied"] = "wait"
+        response.headers["Location"] = f"/v1/runs/{run.id}"
+        response.status_code = HTTPStatus.OK if run.status.ended else HTTPStatus.ACCEPTED
+        return await run_sync(told, run)
+
+    @routes.get("")
+    def listed(
+        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+        kind: str | None = None,
+        status: Status | None = None,
+        before: Annotated[str | None, Query(description="Id of a run: list those older than it.")] = None,
+    ) -> list[RunReply]:
+        """Runs, newest first."""
+        return [told(run) for run in studio.store.list(limit, kind, status, before)]
+
+    @routes.get("/{run_id}")
+    def shown(run: Run = Depends(find)) -> RunReply:
+        """A run as it stands."""
+        return told(run)
+
+    @routes.post("/{run_id}/cancel")
+    def cancelled(run: Run = Depends(find)) -> RunReply:
+        """Give a run up: at once where it waits, after its present step where it is being carried out."""
+        return told(queue.cancel(run.id))
+
+    @routes.post("/{run_id}/retry", status_code=202)
+    def tried_again(run: Run = Depends(find)) -> RunReply:
+        """Have a run that ended badly carried out again; a training goes on from its last checkpoint."""
+        return told(queue.retry(run.id))
+
+    @routes.get("/{run_id}/events", response_class=EventSourceResponse)
+    async def watched(
+        run: Run = Depends(find), last_event_id: Annotated[int, Header(ge=0)] = 0
+    ) -> AsyncIterator[ServerSentEvent]:
+        """What happens in a run, as server-sent events: `stage`, `notice`, `made`, each with a number to go on from;
+        `progress` without; and `end`, after which no more come.
+        """
+        number, before, spoke = last_event_id, run.progress, monotonic()
+        while True:
+            run = await run_sync(studio.store.get, run.id)
+            for seq, moment, event in await run_sync(studio.store.events, run.id, number):
+                number = seq
+                body = event.model_dump(mode="json")
+                if isinstance(event, Made):
+                    made = Artifact(
+                        run=run.id, kind=event.what, created=moment, **event.model_dump(exclude={"kind", "what"})
+                    )
+                    body = ArtifactReply.of(made).model_dump(mode="json")
+                yield ServerSentEvent(event=event.kind, id=str(number), data=body)
+                spoke = monotonic()
+            if run.progress is not None and run.progress != before:
+                before, spoke = run.progress, monotonic()
+                yield ServerSentEvent(event="progress", data=run.progress.model_dump(mode="json"))
+            if run.status.ended:
+                yield ServerSentEvent(event="end", data={"status": run.status, "error": run.error})
+                return
+            if monotonic() - spoke > QUIET:
+                spoke = monotonic()
+                yield ServerSentEvent(comment="still at it")
+            await sleep(LOOK)
+
+    return routes
+
+
+def patience(prefer: str | None, most: float) -> float:
+    """Seconds that a client would wait for a result, by its `Prefer` header (RFC 7240): `wait` or `wait=10`."""
+    for wish in (prefer or "").lower().split(","):
+        name, _, value = wish.strip().partition("=")
+        if name == "wait":
+            return min(float(value), most) if value.isdigit() else most
+    return 0.0
+
+
+async def ended(studio: Studio, run: Run, seconds: float) -> Run:
+    """The run when it has ended, or as it stands after so many seconds."""
+    until = monotonic() + seconds
+    while not run.status.ended and monotonic() < until:
+        await sleep(LOOK)
+        run = await run_sync(studio.store.get, run.id)
+    return run

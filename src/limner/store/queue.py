@@ -1,0 +1,125 @@
+"""The queue: which worker carries out which run, for how long without a sign of life, and what becomes of it.
+
+A worker claims a run for a lease and renews that while it works. When it dies, the lease runs out and the run goes to
+another one, a few times at most. Whatever a worker writes, it writes as the holder of the run, so that one that lost
+its lease changes nothing any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy.orm import Session
+
+from limner.core.errors import LimnerError
+from limner.core.events import Progress
+from limner.core.runs import Run, Status
+
+from .runs import Hold, Lost, Store, holds, run_of
+from .tables import RunRow
+
+LEASE = timedelta(seconds=30)
+ATTEMPTS = 3
+
+
+class Queue:
+    """Runs that wait for workers. lease: how long a worker may be silent; attempts: how many workers a run may cost."""
+
+    def __init__(self, store: Store, name: str = "default", lease: timedelta = LEASE, attempts: int = ATTEMPTS) -> None:
+        self.store, self.name, self.lease, self.attempts = store, name, lease, attempts
+
+    def claim(self, worker: str) -> tuple[Run, Hold] | None:
+        """The next run, the caller's own from now on; None where nothing waits. Higher priority first, then older."""
+        now = datetime.now(UTC)
+        waiting = or_(RunRow.status == Status.QUEUED, _abandoned(now))
+        query = select(RunRow).where(RunRow.queue == self.name, waiting)
+        query = query.order_by(RunRow.priority.desc(), RunRow.created, RunRow.id).limit(1)
+        with self.store.writing() as session:
+            self._give_up(session, now)
+            row = session.scalars(query.with_for_update(skip_locked=True)).one_or_none()
+            if row is None:
+                return None
+            row.status, row.worker, row.lease = Status.RUNNING, worker, now + self.lease
+            row.attempt += 1
+            row.started = row.started or now
+            row.error, row.progress = None, None
+            session.flush()
+            return run_of(row), Hold(row.id, worker, row.attempt)
+
+    def renew(self, hold: Hold, progress: Progress | None = None) -> bool:
+        """A sign of life, with how far the run is; whether its user wants it stopped.
+
+        Raises Lost when it is held no longer, as do the methods below.
+        """
+        with self._held(hold) as row:
+            row.lease = datetime.now(UTC) + self.lease
+            row.progress = None if progress is None else progress.model_dump(mode="json")
+            return row.cancel
+
+    def finish(self, hold: Hold, status: Status, error: str | None = None) -> Run:
+        """End a run that the caller holds."""
+        with self._held(hold) as row:
+            row.status, row.error, row.finished = status, error, datetime.now(UTC)
+            row.lease = None
+            return run_of(row)
+
+    def release(self, hold: Hold) -> Run:
+        """Put a run back as it was claimed, for a worker that must stop; this attempt does not count."""
+        with self._held(hold) as row:
+            row.status, row.worker, row.lease = Status.QUEUED, None, None
+            row.attempt -= 1
+            return run_of(row)
+
+    def cancel(self, run_id: str) -> Run:
+        """Give a run up: at once where it waits, after its present step where it is being carried out."""
+        with self._row(run_id) as row:
+            if row.status == Status.QUEUED:
+                row.status, row.finished = Status.CANCELLED, datetime.now(UTC)
+            elif row.status == Status.RUNNING:
+                row.cancel = True
+            return run_of(row)
+
+    def retry(self, run_id: str) -> Run:
+        """Have a run that ended badly carried out again; a training goes on from its last checkpoint."""
+        with self._row(run_id) as row:
+            if row.status not in (Status.FAILED, Status.INTERRUPTED, Status.CANCELLED):
+                raise LimnerError(
+                    f"run {row.id} is {row.status}", "only failed, interrupted and cancelled ones are tried again"
+                )
+            row.status, row.queue, row.attempt, row.cancel = Status.QUEUED, self.name, 0, False
+            row.worker, row.lease, row.error, row.finished, row.progress = None, None, None, None, None
+            return run_of(row)
+
+    def _give_up(self, session: Session, now: datetime) -> None:
+        """End the abandoned runs that nobody shall take up again."""
+        theirs = and_(RunRow.queue == self.name, _abandoned(now))
+        ended = {"finished": now, "lease": None}
+        session.execute(update(RunRow).where(theirs, RunRow.cancel).values(status=Status.CANCELLED, **ended))
+        error = f"{self.attempts} workers ended without a word while they carried it out"
+        spent = update(RunRow).where(theirs, RunRow.attempt >= self.attempts)
+        session.execute(spent.values(status=Status.FAILED, error=error, **ended))
+
+    @contextmanager
+    def _held(self, hold: Hold) -> Generator[RunRow]:
+        with self.store.writing() as session:
+            query = select(RunRow).where(RunRow.id == hold.run).with_for_update()
+            row = session.scalars(query).one_or_none()
+            if row is None or not holds(row, hold):
+                raise Lost(hold)
+            yield row
+            session.flush()
+
+    @contextmanager
+    def _row(self, run_id: str) -> Generator[RunRow]:
+        whole = self.store.get(run_id).id
+        with self.store.writing() as session:
+            yield session.scalars(select(RunRow).where(RunRow.id == whole).with_for_update()).one()
+            session.flush()
+
+
+def _abandoned(now: datetime) -> ColumnElement[bool]:
+    """Given to a worker that has shown no sign of life for longer than its lease."""
+    return and_(RunRow.status == Status.RUNNING, RunRow.lease < now)

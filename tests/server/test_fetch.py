@@ -1,0 +1,230 @@
+"""The fetcher reaches public addresses and nothing else, in bounded time and size."""
+
+import http.server
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from limner.core.errors import LimnerError
+from limner.server import fetch as fetching
+from limner.server.fetch import fetch, is_public
+
+HOSTILE = [
+    # this machine
+    "http://127.0.0.1/", "http://127.0.0.1:22/", "http://127.255.255.254/", "http://localhost/", "http://LOCALHOST./",
+    "https://127.0.0.1/", "http://0.0.0.0/", "http://0.1.2.3/", "http://[::1]/", "http://[::]/",
+    # this machine, spelt oddly
+    "http://127.1/", "http://127.0.1/", "http://2130706433/", "http://0x7f000001/", "http://0x7f.0.0.1/",
+    "http://0177.0.0.1/", "http://017700000001/", "http://127.0.0.1./", "http://127.0.0.01/", "http://1/", "http://0/",
+    "http://0x7f.1/", "http://127.0.0.1.:80/", "http://256.256.256.256/", "http://127.0.0.0x1/",
+    # private and special networks
+    "http://10.0.0.1/", "http://172.16.0.1/", "http://172.31.255.255/", "http://192.168.1.1/", "http://100.64.0.1/",
+    "http://192.0.0.8/", "http://192.0.2.1/", "http://198.18.0.1/", "http://198.51.100.7/", "http://203.0.113.7/",
+    "http://224.0.0.1/", "http://239.255.255.250/", "http://240.0.0.1/", "http://255.255.255.255/",
+    # the clouds' own addresses
+    "http://169.254.169.254/latest/meta-data/", "http://169.254.170.2/", "http://[fd00:ec2::254]/",
+    # private ones in IPv6, plain and wrapped
+    "http://[fc00::1]/", "http://[fe80::1]/", "http://[fe80::1%25eth0]/", "http://[fec0::1]/", "http://[ff02::1]/",
+    "http://[2001:db8::1]/", "http://[::ffff:127.0.0.1]/", "http://[::ffff:7f00:1]/", "http://[::ffff:10.0.0.1]/",
+    "http://[::ffff:169.254.169.254]/", "http://[::127.0.0.1]/", "http://[64:ff9b::7f00:1]/",
+    "http://[64:ff9b::169.254.169.254]/", "http://[64:ff9b:1::a00:1]/", "http://[2002:7f00:1::]/",
+    "http://[2002:a00:1::1]/", "http://[2001:0:7f00:1:0:0:80ff:fffe]/", "http://[100::1]/",
+    # not http, or not a URL
+    "file:///etc/passwd", "ftp://example.com/a.png", "gopher://127.0.0.1:6379/_x", "data:image/png;base64,AA",
+    "javascript:alert(1)", "//127.0.0.1/", "127.0.0.1", "", "http://", "http:///a", "http:127.0.0.1", "unix:/var/run/x",
+    "http+unix://%2Fvar%2Frun%2Fx/", "HTTP:\\\\127.0.0.1\\a", "jar:http://example.com!/",
+    # read as one thing here and as another elsewhere
+    "http://example.com@127.0.0.1/", "http://user:word@example.com/", "http://example.com\\@127.0.0.1/",
+    "http://exam ple.com/", "http://example.com\r\nHost: 127.0.0.1/", "http://example.com\t/", "http://ex\u212aample.com/",
+    "http://\uff11\uff12\uff17.0.0.1/", "http://127\u30020\u30020\u30021/", "http://example.com:99999/",
+    "http://example.com:0/", "http://example.com:a/", "http://[::1/", "http://[127.0.0.1]/", "http://[v1.a]/",
+    "http://127.0.0.1%00.example.com/", "http://%31%32%37.0.0.1/", "http://-a.example/", "http://a..b/",
+    "http://" + "a" * 300 + ".com/", "http://example.com/" + "a" * 3000,
+]  # fmt: skip
+
+
+def test_the_list_is_long_enough() -> None:
+    assert len(set(HOSTILE)) == len(HOSTILE) >= 60
+
+
+@pytest.mark.parametrize("url", HOSTILE)
+def test_a_hostile_url_is_refused_before_a_byte_is_sent(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(self: object, address: object) -> None:
+        raise AssertionError(f"connected to {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", never)
+    with pytest.raises(LimnerError) as caught:
+        fetch(url)
+    assert "\n" not in str(caught.value) and "anyone can fetch" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["93.184.216.34", "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "2002:808:808::1"]
+)
+def test_public_addresses(address: str) -> None:
+    assert is_public(address)
+
+
+class Site(http.server.BaseHTTPRequestHandler):
+    """Answers by path."""
+
+    def do_GET(self) -> None:
+        assert self.headers["User-Agent"] == "limner" and "Authorization" not in self.headers
+        kind, _, rest = self.path.lstrip("/").partition("/")
+        getattr(self, kind)(rest)
+
+    def picture(self, rest: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "7")
+        self.end_headers()
+        self.wfile.write(b"picture")
+
+    def missing(self, rest: str) -> None:
+        self.send_error(404)
+
+    def to(self, rest: str) -> None:
+        self.send_response(302)
+        self.send_header("Location", rest)
+        self.end_headers()
+
+    def times(self, rest: str) -> None:
+        self.to("/picture" if rest == "1" else f"/times/{int(rest) - 1}")
+
+    def endless(self, rest: str) -> None:
+        self.send_response(200)
+        self.end_headers()
+        while True:
+            self.wfile.write(b"x" * 65536)
+
+    def drops(self, rest: str) -> None:
+        self.send_response(200)
+        self.end_headers()
+        while True:
+            self.wfile.write(b"x")
+            time.sleep(0.05)
+
+    def slow_head(self, rest: str) -> None:
+        while True:
+            self.wfile.write(b"H")
+            time.sleep(0.05)
+
+    def many_heads(self, rest: str) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            self.wfile.write(b"X-A: " + b"a" * 1000 + b"\r\n")
+
+    def continues(self, rest: str) -> None:
+        while True:
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def silent(self, rest: str) -> None:
+        time.sleep(3)
+
+    def short(self, rest: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "100")
+        self.end_headers()
+        self.wfile.write(b"half")
+
+    def garbage(self, rest: str) -> None:
+        self.wfile.write(b"\x00\x01\x02 not http\r\n\r\n")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass  # clients go away in the middle here
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    server = Server(("127.0.0.1", 0), Site)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def only(address: str) -> bool:
+    """For these tests, the test's own server is the public network."""
+    return address == "127.0.0.1"
+
+
+def test_a_picture_is_fetched_and_redirects_are_followed(site: str) -> None:
+    assert fetch(f"{site}/picture", public=only) == b"picture"
+    assert fetch(f"{site}/times/3", public=only) == b"picture"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("times/4", "redirects more than 3 times"),
+        ("to/http://127.0.0.2/", "is at no public address"),
+        ("to/http://[::1]/", "is at no public address"),
+        ("to/file:///etc/passwd", "is neither http nor https"),
+        ("to/http://169.254.169.254/", "is at no public address"),
+        ("to///127.1/", "has no host that can be"),
+        ("missing", "answers 404"),
+        ("endless", "is larger than 1,000,000 bytes"),
+        ("drops", "took too long"),
+        ("slow_head", "took too long"),
+        ("many_heads", "cannot be reached"),
+        ("continues", "took too long"),
+        ("silent", "took too long"),
+        ("short", "cannot be reached"),
+        ("garbage", "cannot be reached"),
+    ],
+)
+def test_what_a_server_may_try(site: str, path: str, said: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(LimnerError, match=said):
+        fetch(f"{site}/{path}", bytes_most=1_000_000, seconds=1.0, public=only)
+    assert time.monotonic() - began < 20
+
+
+def test_a_name_that_stands_for_a_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80)) for address in ("10.0.0.1", "8.8.8.8")]
+    monkeypatch.setattr(fetching.socket, "getaddrinfo", lambda *a, **k: rows)
+    with pytest.raises(LimnerError, match=r"'pictures\.example' is at no public address"):
+        fetch("http://pictures.example/a.png")
+
+
+def test_a_name_server_that_changes_its_mind_changes_nothing(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rebinding: the name is asked once, and the address that was vetted is the one that is connected to."""
+    port, asked = int(site.rsplit(":", 1)[1]), []
+
+    def answers(host: str, *rest: object, **more: object) -> list[object]:
+        asked.append(host)
+        address = "127.0.0.1" if len(asked) == 1 else "127.0.0.2"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(fetching.socket, "getaddrinfo", answers)
+    assert fetch(f"http://rebinding.example:{port}/picture", public=only) == b"picture"
+    assert asked == ["rebinding.example"]
+
+
+def test_the_peer_is_checked_where_it_is_connected(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket.socket, "getpeername", lambda self: ("10.0.0.1", 80))
+    with pytest.raises(LimnerError, match="is at no public address"):
+        fetch(f"{site}/picture", public=only)
+
+
+def test_proxies_of_the_environment_play_no_part(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert fetch(f"{site}/picture", public=only) == b"picture"
+
+
+def test_what_may_be_secret_in_a_url_is_not_repeated() -> None:
+    with pytest.raises(LimnerError) as caught:
+        fetch("ftp://name:word@example.com/a.png?token=abc#def")
+    assert "word" not in str(caught.value) and "abc" not in str(caught.value)

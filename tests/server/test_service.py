@@ -1,0 +1,351 @@
+"""The real service in a process of its own, spoken to over HTTP."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from limner.engine.labels import read_label
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Message
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    """Speaks to one service."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def __call__(self, method: str, path: str, body: Any = None, timeout: float = 120, **headers: str) -> Reply:
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        kind = {"Content-Type": "application/octet-stream" if isinstance(body, bytes) else "application/json"}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(self.address + path, data, kind | named, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                return Reply(answer.status, answer.headers, answer.read())
+        except urllib.error.HTTPError as error:
+            return Reply(error.code, error.headers, error.read())
+
+
+@dataclass
+class Service:
+    process: subprocess.Popen[str]
+    home: Path
+    call: Client
+
+
+def start(home: Path) -> Service:
+    """`limner serve` on a free port, with one worker."""
+    environment = os.environ | {"LIMNER_HOME": str(home), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "limner.cli", "serve", "--port", "0"]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(r"serves at (http://\S+);", line):
+            return Service(process, home, Client(found[1]))
+    raise AssertionError(f"it ended with code {process.wait()}")
+
+
+def end(service: Service) -> int:
+    service.process.send_signal(signal.SIGTERM)
+    try:
+        return service.process.wait(90)
+    finally:
+        service.process.kill()
+        assert service.process.stderr is not None
+        service.process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Service]:
+    running = start(tmp_path_factory.mktemp("service"))
+    yield running
+    end(running)
+
+
+@pytest.fixture
+def call(service: Service) -> Client:
+    return service.call
+
+
+CALL = {"prompt": "a red mug on the beach", "industry": "Food", "style": "watercolour"}
+PAINT = {"kind": "generate", "prompt": "a cat in the park", "steps": 2}
+
+
+def problem(reply: Reply, status: int) -> dict[str, Any]:
+    """The body of a refusal, which has the one shape of all refusals."""
+    assert reply.status == status, reply.body
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert reply.json["status"] == status and {"type", "title", "detail"} <= reply.json.keys()
+    return reply.json
+
+
+def test_the_marketing_call(call: Client, tmp_path: Path) -> None:
+    reply = call("POST", "/generate-image", CALL)
+    assert reply.status == 200, reply.body
+    assert reply.json.keys() == {"generated_image_url", "generation_time"}
+    assert re.fullmatch(r"\d+\.\ds", reply.json["generation_time"])
+    assert reply.json["generated_image_url"].startswith(call.address)
+    picture = call("GET", reply.json["generated_image_url"].removeprefix(call.address))
+    assert picture.headers["Content-Type"] == "image/png"
+    (tmp_path / "a.png").write_bytes(picture.body)
+    label = read_label(tmp_path / "a.png")
+    assert label is not None and label.request.prompt == "a watercolour painting of a red mug on the beach"
+    run = call("GET", "/v1/runs?limit=1").json[0]
+    assert run["tags"] == {"industry": "food", "style": "watercolour"}
+    again = call("POST", "/generate-image", CALL).json["generated_image_url"]
+    assert again != reply.json["generated_image_url"], "each call has a seed of its own"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"industry": "mining"}, "choose one of: technology, fashion, food, health, finance, travel, real estate,"),
+        ({"style": "cubism"}, "choose one of: photo, watercolour,"),
+        ({"base_image_url": "http://169.254.169.254/a.png"}, "give the URL of a picture|that anyone can fetch"),
+        ({"base_image_url": "file:///etc/passwd"}, "that anyone can fetch"),
+    ],
+)
+def test_what_the_marketing_call_refuses(call: Client, change: dict[str, str], said: str) -> None:
+    assert re.search(said, problem(call("POST", "/generate-image", CALL | change), 422)["remedy"])
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [({}, "/prompt"), (CALL | {"colour": "red"}, "/colour"), (CALL | {"prompt": ""}, "/prompt"), (b"{", "/")],
+)
+def test_a_malformed_call_names_the_field(call: Client, body: Any, pointer: str) -> None:
+    told = problem(call("POST", "/generate-image", body, Content_Type="application/json"), 422)
+    assert any(error["pointer"].startswith(pointer) for error in told["errors"])
+
+
+def test_a_run_is_submitted_watched_and_fetched(call: Client) -> None:
+    reply = call("POST", "/v1/runs", PAINT | {"count": 2})
+    assert reply.status == 202 and reply.headers["Location"] == reply.json["url"]
+    events = parsed(call("GET", f"{reply.json['url']}/events").body)
+    kinds = [event["event"] for event in events]
+    assert kinds[0] == "stage" and kinds[-1] == "end" and kinds.count("made") == 2
+    assert json.loads(events[-1]["data"]) == {"status": "done", "error": None}
+    numbers = [int(event["id"]) for event in events if "id" in event]
+    assert numbers == list(range(1, len(numbers) + 1))
+    replayed = parsed(call("GET", f"{reply.json['url']}/events", Last_Event_ID=str(numbers[-2])).body)
+    assert [event.get("id") for event in replayed] == [str(numbers[-1]), None, None][: len(replayed)] or [
+        event["event"] for event in replayed
+    ][-2:] == ["made", "end"]
+    run = call("GET", reply.json["url"]).json
+    assert run["status"] == "done" and [made["details"]["seed"] for made in run["artifacts"]] == [42, 43]
+    whole = call("GET", run["artifacts"][0]["url"])
+    assert whole.status == 200 and whole.headers["ETag"] == f'"{run["artifacts"][0]["sha256"]}"'
+    part = call("GET", run["artifacts"][0]["url"], Range="bytes=1-3")
+    assert (part.status, part.body, part.headers["Content-Range"]) == (206, b"PNG", f"bytes 1-3/{len(whole.body)}")
+    tail = call("GET", run["artifacts"][0]["url"], Range="bytes=-4")
+    assert (tail.status, tail.body) == (206, whole.body[-4:])
+    problem(call("GET", run["artifacts"][0]["url"], Range="bytes=99999999-"), 416)
+    assert call("GET", run["artifacts"][0]["url"], If_None_Match=whole.headers["ETag"]).status == 304
+
+
+def parsed(stream: bytes) -> list[dict[str, str]]:
+    """Server-sent events as dictionaries; comments are left out."""
+    blocks = [block.splitlines() for block in stream.decode().split("\n\n") if block.strip()]
+    told = [dict(line.split(": ", 1) for line in block if not line.startswith(":")) for block in blocks]
+    return [event for event in told if event]
+
+
+def test_waiting_for_the_result(call: Client) -> None:
+    reply = call("POST", "/v1/runs", PAINT, Prefer="wait")
+    assert (reply.status, reply.json["status"], reply.headers["Preference-Applied"]) == (200, "done", "wait")
+    short = call("POST", "/v1/runs", PAINT | {"steps": 500, "count": 8}, Prefer="wait=1")
+    assert (short.status, short.json["status"]) == (202, "running")
+    assert call("POST", f"{short.json['url']}/cancel").status == 200
+    events = parsed(call("GET", f"{short.json['url']}/events").body)
+    assert json.loads(events[-1]["data"])["status"] == "cancelled"
+    again = call("POST", f"{short.json['url']}/retry")
+    assert (again.status, again.json["status"]) == (202, "queued")
+    problem(call("POST", f"{short.json['url']}/retry"), 422)
+    call("POST", f"{short.json['url']}/cancel")
+
+
+def test_a_failure_is_told_in_one_line(call: Client) -> None:
+    reply = call("POST", "/v1/runs", PAINT | {"scheduler": "nosuch"}, Prefer="wait")
+    assert reply.json["status"] == "failed" and reply.json["error"].startswith("unknown scheduler 'nosuch'")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"kind": "generate", "prompt": "x", "model": "/etc"}, "is no reference"),
+        ({"kind": "generate", "prompt": "x", "image": "../secret.png"}, "is no reference"),
+        ({"kind": "train", "data": "/root", "class_word": "dog"}, "is no reference"),
+        ({"kind": "train", "data": "folder:" + "0" * 64, "class_word": "dog", "options": {"rnak": 2}}, "rnak"),
+        ({"kind": "generate"}, "/generate/prompt"),
+        ({"kind": "generate", "prompt": "x", "steps": 0}, "/generate/steps"),
+        ({"kind": "paint", "prompt": "x"}, "kind"),
+        ([], ""),
+    ],
+)
+def test_requests_that_are_refused(call: Client, body: Any, said: str) -> None:
+    assert said in problem(call("POST", "/v1/runs", body), 422)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/runs/nosuch", 404),
+        ("POST", "/v1/runs/nosuch/cancel", 404),
+        ("GET", "/v1/runs/nosuch/events", 404),
+        ("GET", "/v1/files/" + "0" * 64, 404),
+        ("GET", "/v1/folders/" + "0" * 64, 404),
+        ("GET", "/v1/files/..%2f..%2fetc%2fpasswd", 404),
+        ("GET", "/v1/files/short", 422),
+        ("GET", "/v1/runs?limit=0", 422),
+        ("GET", "/v1/runs?status=asleep", 422),
+        ("GET", "/nosuch", 404),
+        ("DELETE", "/v1/runs", 405),
+        ("POST", "/v1/files", 422),
+        ("POST", "/v1/folders", 422),
+    ],
+)
+def test_refusals_have_one_shape(call: Client, method: str, path: str, status: int) -> None:
+    problem(call(method, path, b"" if method == "POST" else None), status)
+
+
+def test_a_dataset_is_uploaded_and_trained_on(call: Client, painted: Path) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in sorted(painted.iterdir()):
+            packed.write(path, path.name)
+    kept = call("POST", "/v1/folders", archive.getvalue())
+    assert kept.status == 201 and kept.json["reference"].startswith("folder:")
+    body = {"kind": "train", "data": kept.json["reference"], "class_word": "dog", "steps": 2, "class_pictures": 1}
+    trained = call("POST", "/v1/runs", body | {"options": {"rank": 2}}, Prefer="wait").json
+    assert trained["status"] == "done", trained["error"]
+    (adapter,) = [made for made in trained["artifacts"] if made["kind"] == "adapter"]
+    assert adapter["name"] == "sks-dog" and adapter["details"]["trigger_words"] == ["sks"]
+    with zipfile.ZipFile(io.BytesIO(call("GET", adapter["url"]).body)) as packed:
+        assert {"README.md", "metrics.jsonl"} < set(packed.namelist())
+    use = PAINT | {"prompt": "a photo of sks dog", "adapter": [{"path": adapter["reference"]}]}
+    assert call("POST", "/v1/runs", use, Prefer="wait").json["status"] == "done"
+
+
+def test_a_picture_is_uploaded_and_painted_over(call: Client, painted: Path) -> None:
+    kept = call("POST", "/v1/files", (painted / "0.png").read_bytes()).json
+    assert kept["bytes"] == (painted / "0.png").stat().st_size
+    done = call("POST", "/v1/runs", PAINT | {"image": kept["reference"], "steps": 4}, Prefer="wait").json
+    assert done["status"] == "done", done["error"]
+    with Image.open(io.BytesIO(call("GET", done["artifacts"][0]["url"]).body)) as image:
+        assert image.size == (128, 128)
+
+
+def zipped(**members: bytes) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, body in members.items():
+            packed.writestr(name, body)
+    return archive.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"no zip at all", "cannot be unpacked"),
+        (zipped(**{"../../evil.png": b"x"}), "'../../evil.png'"),
+        (zipped(**{"/etc/evil": b"x"}), "'/etc/evil'"),
+        (zipped(**{"a\\..\\b": b"x"}), "the zip holds"),
+        (zipped(), "holds no files"),
+        (zipped(bomb=b"\0" * (520 * 2**20)), "unpacks to more than"),
+        (zipped(a=b"x")[:-30], "cannot be unpacked"),
+    ],
+    ids=["plain", "up", "absolute", "backslash", "empty", "bomb", "cut"],
+)
+def test_hostile_archives(call: Client, body: bytes, said: str) -> None:
+    assert said in problem(call("POST", "/v1/folders", body), 422)["detail"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "evil.example"}, {"Host": "evil.example:80"}, {"Origin": "http://evil.example"}, {"Origin": "null"}],
+)
+def test_another_sites_page_may_not_use_it(call: Client, headers: dict[str, str]) -> None:
+    problem(call("GET", "/v1/runs", **headers), 421)
+
+
+def test_its_own_pages_may(call: Client) -> None:
+    assert call("GET", "/v1/runs", Origin=call.address).status == 200
+
+
+def test_health(call: Client) -> None:
+    assert [call("GET", path).json for path in ("/healthz", "/readyz")] == [{"status": "ok"}] * 2
+
+
+def test_the_interface_is_described(call: Client) -> None:
+    told = call("GET", "/openapi.json").json
+    assert {"/generate-image", "/v1/runs", "/v1/files/{sha256}"} <= told["paths"].keys()
+
+
+@pytest.mark.slow
+def test_a_restart_in_the_middle_loses_nothing(tmp_path: Path, starter: Path) -> None:
+    first = start(tmp_path)
+    runs = [first.call("POST", "/v1/runs", PAINT | {"steps": 300, "seed": seed}).json["id"] for seed in range(3)]
+    time.sleep(2)
+    assert end(first) == 0
+    second = start(tmp_path)
+    try:
+        until = time.monotonic() + 120
+        while any(second.call("GET", f"/v1/runs/{run}").json["status"] != "done" for run in runs):
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        assert [len(second.call("GET", f"/v1/runs/{run}").json["artifacts"]) for run in runs] == [1, 1, 1]
+    finally:
+        end(second)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced(service: Service) -> None:
+    run = service.call("POST", "/v1/runs", PAINT).json
+    assert run["status"] == "queued"
+    found = subprocess.run(["pgrep", "-P", str(service.process.pid)], capture_output=True, text=True, check=True)
+    for worker in found.stdout.split():
+        os.kill(int(worker), signal.SIGKILL)
+    reply = service.call("POST", "/v1/runs", PAINT, Prefer="wait=100")
+    assert reply.json["status"] == "done"
+
+
+def test_the_port_that_is_taken_is_named(home: Path, call: Client) -> None:
+    port = call.address.rsplit(":", 1)[1]
+    command = [sys.executable, "-m", "limner.cli", "serve", "--port", port]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"limner: cannot listen on port {port} of '127.0.0.1': Address already in use")
+
+
+def test_it_opens_to_nobody_else_without_accounts(home: Path) -> None:
+    command = [sys.executable, "-m", "limner.cli", "serve", "--host", "0.0.0.0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and "would let anyone use it" in done.stderr

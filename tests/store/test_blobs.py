@@ -1,0 +1,104 @@
+"""Files are found by what is in them."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from limner.core.errors import LimnerError
+from limner.store.blobs import Blobs
+
+
+@pytest.fixture(params=["folder", "memory"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
+    """A store in a folder, and one that is elsewhere, which fsspec keeps in memory."""
+    url = str(tmp_path / "files") if request.param == "folder" else f"memory://{tmp_path.name}"
+    return Blobs(url, tmp_path / "cache")
+
+
+def write(place: Path, body: bytes) -> Path:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(body)
+    return place
+
+
+def test_a_file_comes_back_by_its_hash(blobs: Blobs, tmp_path: Path) -> None:
+    kept = blobs.put(write(tmp_path / "a.png", b"one"))
+    assert kept == sha256(b"one").hexdigest()
+    assert blobs.put(write(tmp_path / "b.png", b"one")) == kept
+    assert kept in blobs and blobs.size(kept) == 3
+    with blobs.open(kept) as file:
+        assert file.read() == b"one"
+        file.seek(1)
+        assert file.read() == b"ne"
+    assert blobs.path(kept).read_bytes() == b"one"
+    named = blobs.bring(f"sha256:{kept}", ".safetensors")
+    assert named.suffix == ".safetensors" and named.read_bytes() == b"one"
+
+
+def test_a_folder_comes_back_as_it_was(blobs: Blobs, tmp_path: Path) -> None:
+    for name, body in (("a.png", b"1"), ("b.txt", b"a cat"), ("masks/a.png", b"2")):
+        write(tmp_path / "cats" / name, body)
+    write(tmp_path / "cats" / ".limner", b"")
+    reference = blobs.keep(tmp_path / "cats")
+    assert reference == blobs.keep(tmp_path / "cats") and reference.startswith("folder:")
+    for _ in range(2):
+        place = blobs.bring(reference)
+        found = {p.relative_to(place).as_posix(): p.read_bytes() for p in place.rglob("*") if p.is_file()}
+        assert {name: body for name, body in found.items() if name != ".limner"} == {
+            "a.png": b"1",
+            "b.txt": b"a cat",
+            "masks/a.png": b"2",
+        }
+
+
+def test_what_is_not_there(blobs: Blobs) -> None:
+    nothing = "0" * 64
+    assert nothing not in blobs
+    for ask in (blobs.size, blobs.path, lambda it: blobs.bring(f"folder:{it}")):
+        with pytest.raises(LimnerError, match="there is no file 000000000000"):
+            ask(nothing)
+    with pytest.raises(LimnerError, match="there is no file"), blobs.open(nothing):
+        pass
+    blobs.remove(nothing)
+
+
+def test_what_is_removed_is_gone(blobs: Blobs, tmp_path: Path) -> None:
+    kept = blobs.put(write(tmp_path / "a", b"one"))
+    blobs.path(kept, ".png")
+    blobs.remove(kept)
+    assert kept not in blobs
+    with pytest.raises(LimnerError, match="there is no file"):
+        blobs.path(kept, ".png")
+
+
+@pytest.mark.parametrize("reference", ["/etc/passwd", "sha256:../../x", "sha256:" + "g" * 64, "folder:", "a" * 64, ""])
+def test_a_reference_is_a_hash_and_nothing_else(blobs: Blobs, reference: str) -> None:
+    with pytest.raises(LimnerError, match="names nothing that is kept"):
+        blobs.bring(reference)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        b"no json",
+        b"[1]",
+        b"[" * 100_000,
+        *(
+            json.dumps({name: "0" * 64}).encode()
+            for name in ("../a", "/a", "a/../../b", "", "a\\b", "C:a", "a\x00b", ".")
+        ),
+        json.dumps({"a": "1"}).encode(),
+        json.dumps({"a": None}).encode(),
+    ],
+)
+def test_a_list_of_files_that_someone_made_up(blobs: Blobs, tmp_path: Path, told: bytes) -> None:
+    kept = blobs.put(write(tmp_path / "list", told))
+    with pytest.raises(LimnerError, match="is no folder"):
+        blobs.bring(f"folder:{kept}")
+
+
+def test_a_place_that_cannot_be_reached(tmp_path: Path) -> None:
+    with pytest.raises(LimnerError, match="no way to reach the files at 'nosuch://bucket'"):
+        Blobs("nosuch://bucket", tmp_path)

@@ -1,0 +1,167 @@
+"""Runs go to one worker at a time, and none is lost when a worker dies."""
+
+import threading
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from limner.core.errors import LimnerError
+from limner.core.events import Notice, Progress
+from limner.core.requests import GenerateRequest
+from limner.core.runs import Status
+from limner.store.queue import Queue
+from limner.store.runs import Hold, Lost, Store
+
+PAINT = GenerateRequest(prompt="a dog")
+EXPIRED = timedelta(seconds=-1)
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    store = Store(tmp_path)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def queue(store: Store) -> Queue:
+    return Queue(store)
+
+
+def wait(store: Store, **fields: int) -> str:
+    return store.create(PAINT, queue="default", **fields).id
+
+
+def taken(queue: Queue, worker: str = "w") -> Hold:
+    found = queue.claim(worker)
+    assert found is not None
+    return found[1]
+
+
+def test_runs_are_taken_by_priority_and_age_and_once(store: Store, queue: Queue) -> None:
+    ids = [wait(store, priority=priority) for priority in (0, 5, 0)]
+    claimed = [queue.claim("w") for _ in range(4)]
+    assert [found and found[0].id for found in claimed] == [ids[1], ids[0], ids[2], None]
+    run, hold = claimed[0] or pytest.fail()
+    assert (run.status, run.attempt, hold) == (Status.RUNNING, 1, Hold(run.id, "w", 1))
+
+
+def test_a_run_that_its_submitter_carries_out_is_left_alone(store: Store, queue: Queue) -> None:
+    store.create(PAINT)
+    store.create(PAINT, queue="other")
+    assert queue.claim("w") is None
+    assert Queue(store, "other").claim("w") is not None
+
+
+def test_a_finished_run_stays_finished(store: Store, queue: Queue) -> None:
+    hold = taken(queue) if wait(store) else None
+    assert hold is not None
+    run = queue.finish(hold, Status.FAILED, "no memory")
+    assert (run.status, run.error) == (Status.FAILED, "no memory") and run.finished is not None
+    with pytest.raises(Lost):
+        queue.finish(hold, Status.DONE)
+    with pytest.raises(Lost):
+        queue.renew(hold)
+    assert queue.claim("w") is None
+
+
+def test_the_run_of_a_silent_worker_goes_to_another_which_alone_may_write(store: Store) -> None:
+    run_id = wait(store)
+    dead = taken(Queue(store, lease=EXPIRED), "dead")
+    queue = Queue(store)
+    alive = taken(queue, "alive")
+    assert (alive.run, alive.attempt) == (run_id, 2)
+    for write in (
+        lambda: queue.renew(dead),
+        lambda: queue.finish(dead, Status.DONE),
+        lambda: queue.release(dead),
+        lambda: store.add_event(run_id, Notice(text="late"), dead),
+        lambda: store.add_artifact(run_id, "picture", "/a.png", "0" * 64, hold=dead),
+        lambda: store.forget_made(dead),
+    ):
+        with pytest.raises(Lost):
+            write()
+    assert store.events(run_id) == [] and store.artifacts(run_id) == []
+    store.add_event(run_id, Notice(text="in time"), alive)
+    assert queue.finish(alive, Status.DONE).status is Status.DONE
+
+
+def test_a_sign_of_life_keeps_a_run_and_tells_how_far_it_is(store: Store) -> None:
+    run_id = wait(store)
+    hold = taken(Queue(store, lease=EXPIRED))
+    assert Queue(store).renew(hold, Progress(done=3, total=9, figures={"loss": 0.5})) is False
+    assert Queue(store).claim("other") is None
+    assert store.get(run_id).progress == Progress(done=3, total=9, figures={"loss": 0.5})
+
+
+def test_a_run_that_costs_worker_after_worker_is_given_up(store: Store) -> None:
+    run_id = wait(store)
+    queue = Queue(store, lease=EXPIRED, attempts=2)
+    assert [taken(queue).attempt for _ in range(2)] == [1, 2]
+    assert queue.claim("w") is None
+    run = store.get(run_id)
+    assert (run.status, run.error) == (
+        Status.FAILED,
+        "2 workers ended without a word while they carried it out",
+    )
+
+
+def test_a_released_run_waits_as_before(store: Store, queue: Queue) -> None:
+    run_id = wait(store)
+    released = queue.release(taken(queue))
+    assert (released.id, released.status, released.attempt) == (run_id, Status.QUEUED, 0)
+    assert taken(queue).attempt == 1
+
+
+def test_cancelling(store: Store, queue: Queue) -> None:
+    waiting, running = wait(store), wait(store, priority=1)
+    hold = taken(queue)
+    assert queue.cancel(waiting).status is Status.CANCELLED
+    assert queue.cancel(running).status is Status.RUNNING
+    assert queue.renew(hold) is True
+    assert queue.finish(hold, Status.CANCELLED).status is Status.CANCELLED
+    assert queue.claim("w") is None
+    assert queue.cancel(running).status is Status.CANCELLED, "what has ended stays as it is"
+
+
+def test_a_cancelled_run_of_a_dead_worker_is_not_taken_up(store: Store) -> None:
+    run_id = wait(store)
+    queue = Queue(store, lease=EXPIRED)
+    taken(queue)
+    queue.cancel(run_id)
+    assert queue.claim("w") is None and store.get(run_id).status is Status.CANCELLED
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED, Status.INTERRUPTED])
+def test_what_ended_badly_is_tried_again(store: Store, queue: Queue, status: Status) -> None:
+    run_id = wait(store)
+    queue.finish(taken(queue), status, "why")
+    again = queue.retry(run_id)
+    assert (again.status, again.error, again.finished, again.attempt) == (Status.QUEUED, None, None, 0)
+    assert taken(queue).run == run_id
+    with pytest.raises(LimnerError, match="is running; only failed, interrupted and cancelled"):
+        queue.retry(run_id)
+
+
+def test_many_workers_share_the_runs_out(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    ids = [wait(store) for _ in range(40)]
+    done: list[str] = []
+
+    def work(name: str) -> None:
+        own = Store(tmp_path)
+        queue = Queue(own)
+        while (found := queue.claim(name)) is not None:
+            queue.finish(found[1], Status.DONE)
+            done.append(found[0].id)
+        own.close()
+
+    threads = [threading.Thread(target=work, args=(f"w{n}",)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(done) == Counter(ids)
+    store.close()

@@ -1,0 +1,219 @@
+"""Workers carry out what waits, whole and once, whatever happens to them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from sqlalchemy import update
+
+from limner.core.errors import LimnerError
+from limner.core.requests import AdapterUse, GenerateRequest, TrainRequest
+from limner.core.runs import Run, Status
+from limner.engine.labels import read_label
+from limner.store.queue import Queue
+from limner.store.tables import RunRow
+from limner.studio import Studio
+from limner.worker import Worker
+
+
+@pytest.fixture
+def studio(home: Path) -> Studio:
+    return Studio()
+
+
+def work_off(studio: Studio) -> None:
+    """Let one worker carry out all that waits now."""
+    queue = Queue(studio.store)
+    worker = Worker(studio, queue)
+    while (found := queue.claim(worker.name)) is not None:
+        worker.carry_out(*found, lambda: False)
+
+
+def named(studio: Studio, folder: Path) -> str:
+    """A model or a dataset as it is named in a queue."""
+    return studio.blobs.keep(folder)
+
+
+def test_a_run_is_carried_out_and_its_results_kept_by_content(studio: Studio, tiny_sd: Path) -> None:
+    model = named(studio, tiny_sd)
+    run = studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=2, count=2), tags={"industry": "food"})
+    work_off(studio)
+    done = studio.store.get(run.id)
+    assert (done.status, done.attempt, done.tags) == (Status.DONE, 1, {"industry": "food"})
+    pictures = studio.store.artifacts(run.id, kind="picture")
+    assert len(pictures) == 2
+    for picture in pictures:
+        kept = studio.blobs.bring(picture.details["reference"])
+        with Image.open(kept) as image:
+            assert image.size == (64, 64)
+        label = read_label(kept)
+        assert label is not None and isinstance(label.request, GenerateRequest)
+        assert label.request.model == label.model["reference"] == model, "no path of this machine leaves it"
+        assert str(studio.home).encode() not in kept.read_bytes()
+
+
+def test_what_was_taught_is_used_by_its_reference(studio: Studio, tiny_sd: Path, painted: Path) -> None:
+    model = named(studio, tiny_sd)
+    taught = studio.enqueue(
+        TrainRequest(
+            data=named(studio, painted), class_word="dog", model=model, steps=2, class_pictures=1, options={"rank": 2}
+        )
+    )
+    work_off(studio)
+    assert studio.store.get(taught.id).error is None
+    (adapter,) = studio.store.artifacts(taught.id, kind="adapter")
+    folder = studio.blobs.bring(adapter.details["reference"])
+    assert {"README.md", "metrics.jsonl"} < {path.name for path in folder.iterdir()}
+    assert not [path for path in folder.iterdir() if str(studio.home).encode() in path.read_bytes()]
+    for reference in (adapter.details["reference"], f"sha256:{studio.blobs.put(next(folder.glob('*.safetensors')))}"):
+        run = studio.enqueue(
+            GenerateRequest(prompt="sks dog", model=model, steps=1, adapter=(AdapterUse(path=reference),))
+        )
+        work_off(studio)
+        assert studio.store.get(run.id).error is None
+        (picture,) = studio.store.artifacts(run.id, kind="picture")
+        label = read_label(studio.blobs.bring(picture.details["reference"]))
+        assert label is not None and label.adapters[0]["path"] == reference
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x", "~/model", "model.safetensors", "a/../../b", "sha256:short"])
+def test_a_path_of_this_machine_is_refused(studio: Studio, path: str) -> None:
+    for request in (
+        GenerateRequest(prompt="x", model=path),
+        GenerateRequest(prompt="x", image=path),
+        GenerateRequest(prompt="x", adapter=(AdapterUse(path=path),)),
+        TrainRequest(data=path, class_word="dog"),
+    ):
+        with pytest.raises(LimnerError, match="is no reference"):
+            studio.enqueue(request)
+
+
+def test_a_mistake_fails_its_run_in_one_line(studio: Studio) -> None:
+    missing = studio.enqueue(GenerateRequest(prompt="x", image="sha256:" + "0" * 64))
+    unknown = studio.enqueue(GenerateRequest(prompt="x", scheduler="nosuch"))
+    work_off(studio)
+    errors = [studio.store.get(run.id) for run in (missing, unknown)]
+    assert [run.status for run in errors] == [Status.FAILED] * 2
+    assert errors[0].error is not None and errors[0].error.startswith("there is no file 000000000000")
+    assert errors[1].error is not None and "unknown scheduler 'nosuch'" in errors[1].error
+
+
+def test_a_second_attempt_begins_anew(studio: Studio, tiny_sd: Path) -> None:
+    run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1, count=2))
+    queue = Queue(studio.store, lease=timedelta(seconds=-1))
+    dead = queue.claim("dead")
+    assert dead is not None
+    studio.store.add_artifact(run.id, "picture", "/gone/0001.png", "0" * 64, hold=dead[1])
+    work_off(studio)
+    pictures = studio.store.artifacts(run.id, kind="picture")
+    assert len(pictures) == 2 and studio.store.get(run.id).attempt == 2
+
+
+@pytest.fixture
+def worker_process(studio: Studio):
+    """Starts worker processes; those left are killed."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "limner.cli", "worker"]
+        running.append(
+            subprocess.Popen(command, env=os.environ | {"LIMNER_HOME": str(studio.home), "OMP_NUM_THREADS": "1"})
+        )
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def until(what: object, check: object, seconds: float = 120.0) -> None:
+    """Wait for something to become true."""
+    end = time.monotonic() + seconds
+    while not check():  # type: ignore[operator]
+        assert time.monotonic() < end, f"{what} did not come"
+        time.sleep(0.05)
+
+
+def expire(studio: Studio, run: Run) -> None:
+    """Let the lease of a run's worker be over."""
+    with studio.store.writing() as session:
+        session.execute(update(RunRow).where(RunRow.id == run.id).values(lease=run.created))
+
+
+def learnt(studio: Studio, run: Run) -> dict[str, torch.Tensor]:
+    """The weights of the one adapter that a run made."""
+    (adapter,) = studio.store.artifacts(run.id, kind="adapter")
+    return load_file(next(studio.blobs.bring(adapter.details["reference"]).glob("*.safetensors")))
+
+
+def status_of(studio: Studio, run: Run) -> Status:
+    return studio.store.get(run.id).status
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_from_its_checkpoint(
+    studio: Studio, tiny_sd: Path, painted: Path, worker_process
+) -> None:
+    """The weights are those of a run that nobody disturbed."""
+    request = TrainRequest(
+        data=named(studio, painted),
+        class_word="dog",
+        model=named(studio, tiny_sd),
+        steps=60,
+        checkpoint_every=5,
+        class_pictures=1,
+        options={"rank": 2},
+        precision="fp32",
+    )
+    undisturbed = studio.enqueue(request)
+    work_off(studio)
+    run = studio.enqueue(request)
+    folder = studio.store.folder(run.id)
+    process = worker_process()
+    until("a checkpoint", lambda: list(folder.glob("checkpoint-*")))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    killed = studio.store.get(run.id)
+    assert killed.status is Status.RUNNING, "it ended before it could be killed"
+    assert Queue(studio.store).claim("other") is None, "its lease is still running"
+    expire(studio, run)
+    work_off(studio)
+    done = studio.store.get(run.id)
+    assert (done.status, done.attempt) == (Status.DONE, 2)
+    ours, theirs = (learnt(studio, each) for each in (run, undisturbed))
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_told_to_stop_puts_its_run_back(studio: Studio, tiny_sd: Path, worker_process) -> None:
+    model = named(studio, tiny_sd)
+    run = studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=900, count=8, batch=1))
+    process = worker_process()
+    until("its beginning", lambda: (studio.store.get(run.id).progress or None) is not None)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    back = studio.store.get(run.id)
+    assert (back.status, back.attempt) == (Status.QUEUED, 0)
+
+
+@pytest.mark.slow
+def test_a_running_run_is_cancelled(studio: Studio, tiny_sd: Path, worker_process) -> None:
+    model = named(studio, tiny_sd)
+    run = studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=900, count=8, batch=1))
+    after = studio.enqueue(GenerateRequest(prompt="a dog", model=model, steps=1))
+    worker_process()
+    until("its beginning", lambda: (studio.store.get(run.id).progress or None) is not None)
+    Queue(studio.store).cancel(run.id)
+    until("its end", lambda: status_of(studio, run).ended)
+    assert status_of(studio, run) is Status.CANCELLED
+    until("the next run's end", lambda: status_of(studio, after).ended)
+    assert status_of(studio, after) is Status.DONE
