@@ -12,6 +12,7 @@ import torch
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's library is imported
 
+import postgres
 import tiny
 from limner import cli
 from limner.diffusion.quiet import hush
@@ -76,11 +77,25 @@ def painted(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def postgres_folder():
+    """A PostgreSQL server, by the folder of its socket."""
+    with postgres.server() as folder:
+        yield folder
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request):
+    """None for SQLite in the home, or the URL of an empty PostgreSQL database: each test is run with both."""
+    return None if request.param == "sqlite" else postgres.fresh(request.getfixturevalue("postgres_folder"))
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A fresh LIMNER_HOME, no network, and the working folder in tmp_path."""
     folder = tmp_path / "home"
     monkeypatch.setenv("LIMNER_HOME", str(folder))
+    monkeypatch.delenv("LIMNER_DATABASE", raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
     yield folder

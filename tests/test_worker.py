@@ -84,8 +84,23 @@ def test_what_was_taught_is_used_by_its_reference(studio: Studio, tiny_sd: Path,
         assert label is not None and label.adapters[0]["path"] == reference
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "../x", "~/model", "model.safetensors", "a/../../b", "sha256:short"])
-def test_a_path_of_this_machine_is_refused(studio: Studio, path: str) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "../x",
+        "./x",
+        ".ssh/id_rsa",
+        "here/model",
+        "~/model",
+        "model.safetensors",
+        "a/../../b",
+        "sha256:0",
+    ],
+)
+def test_a_path_of_this_machine_is_refused(studio: Studio, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (studio.home / "here" / "model").mkdir(parents=True)
+    monkeypatch.chdir(studio.home)
     for request in (
         GenerateRequest(prompt="x", model=path),
         GenerateRequest(prompt="x", image=path),
@@ -94,6 +109,38 @@ def test_a_path_of_this_machine_is_refused(studio: Studio, path: str) -> None:
     ):
         with pytest.raises(LimnerError, match="is no reference"):
             studio.enqueue(request)
+
+
+@pytest.mark.parametrize("reference", ["starter", "owner/name", "Pictures/cat.png"])
+def test_a_file_is_named_by_its_content_alone(studio: Studio, reference: str) -> None:
+    studio.enqueue(GenerateRequest(prompt="x", model="owner/name", vae="owner/name/vae.safetensors"))
+    for request in (
+        GenerateRequest(prompt="x", image=reference),
+        GenerateRequest(prompt="x", image="sha256:" + "0" * 64, mask=reference),
+        GenerateRequest(prompt="x", adapter=(AdapterUse(path=reference),)),
+        TrainRequest(data=reference, class_word="dog"),
+    ):
+        with pytest.raises(LimnerError, match="is no reference"):
+            studio.enqueue(request)
+
+
+def test_an_error_tells_no_path_of_this_machine(studio: Studio, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("no tensors")
+    broken = f"sha256:{studio.blobs.put(tmp_path / 'text.txt')}"
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "a.txt").write_text("no picture")
+    bare = studio.blobs.keep(tmp_path / "empty")
+    requests = (
+        GenerateRequest(prompt="x", adapter=(AdapterUse(path=broken),)),
+        GenerateRequest(prompt="x", model=bare),
+        GenerateRequest(prompt="x", image=broken),
+        TrainRequest(data=bare, class_word="dog"),
+    )
+    runs = [studio.enqueue(request) for request in requests]
+    work_off(studio)
+    for run, reference in zip(runs, (broken, bare, broken, bare), strict=True):
+        error = studio.store.get(run.id).error
+        assert error is not None and reference[-64:] in error and str(tmp_path) not in error
 
 
 def test_a_mistake_fails_its_run_in_one_line(studio: Studio) -> None:

@@ -120,8 +120,9 @@ def serve(request: Settings) -> None:
     from .server.serve import serve
     from .terminal import Screen
 
-    with Screen() as screen, _stopping(lambda text: screen.note("stopping; what is being carried out is put back")):
-        serve(request, screen.note)
+    told = "stopping; what is being carried out is put back"
+    with Screen() as screen, _stopping(lambda text: screen.note(told)) as stop:
+        serve(request, screen.note, stop)
 
 
 app.command(command_for(Settings, None, serve), name="serve")

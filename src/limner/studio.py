@@ -73,7 +73,7 @@ class Studio:
         machine would mean nothing to a worker elsewhere, and is refused.
         """
         self._check_options(request)
-        relocated(request, refuse_path)
+        check_references(request)
         return self.store.create(request, parent=parent, queue=queue, priority=priority, tags=tags)
 
     def run(
@@ -159,9 +159,25 @@ class Studio:
             names[place] = reference
             return place
 
+        def told(text: str) -> str:
+            """What may be said to those who call over a network: no path of this machine."""
+            for place, reference in (*names.items(), (str(out), "the results"), (str(self.home), "LIMNER_HOME")):
+                text = text.replace(place, reference)
+            return text
+
+        emit = self._recorder(run, listener, hold)
+
+        def emit_told(event: Event) -> None:
+            emit(event.model_copy(update={"text": told(event.text)}) if isinstance(event, Notice) else event)
+
         workspace = Workspace(run.id, folder, out, cache_folder(self.home), resume, stop, names)
-        with explained(out):
-            execute(relocated(run.request, brought), workspace, self._recorder(run, listener, hold))
+        try:
+            with explained(out):
+                execute(relocated(run.request, brought), workspace, emit_told)
+        except LimnerError as error:
+            if type(error) is not LimnerError:
+                raise
+            raise LimnerError(told(error.problem), told(error.remedy)) from error
 
     def assist(self, request: AnyRequest, *, stop: Callable[[], bool] = _never) -> None:
         """Take a share of what another process carries out, as `accelerate launch` has it; nothing is recorded here."""
@@ -330,15 +346,26 @@ class Studio:
         )
 
 
-def refuse_path(reference: str) -> str:
-    """The reference, where it can mean the same on any machine: kept by content, a named model, or on the hub."""
-    if REFERENCE.fullmatch(reference) or reference in aliases():
-        return reference
-    if re.fullmatch(r"[\w.-]+/[\w.-]+(/[\w./-]+\.safetensors)?", reference) and ".." not in reference:
-        return reference
-    raise LimnerError(
-        f"{reference!r} is no reference", "upload the file and name it sha256:HASH, or name a model as OWNER/NAME"
-    )
+def check_references(request: AnyRequest) -> None:
+    """Refuse what would mean nothing, or something else, on another machine: files are kept by content, and models are
+    that too, or named ones, or on the hub.
+    """
+
+    def kept(reference: str) -> str:
+        if REFERENCE.fullmatch(reference):
+            return reference
+        raise LimnerError(f"{reference!r} is no reference", "upload the file and name it sha256:HASH or folder:HASH")
+
+    def model(reference: str) -> str:
+        if reference in aliases() or (_ON_HUB.fullmatch(reference) and not Path(reference).exists()):
+            return reference
+        return kept(reference)
+
+    relocated(request, kept, model)
+
+
+_ON_HUB = re.compile(r"\w[\w.-]*/\w[\w.-]*((/\w[\w.-]*)+\.safetensors)?")
+"""OWNER/NAME, or one file of it; no part begins with a dot."""
 
 
 def _suffix(request: AnyRequest, reference: str) -> str:

@@ -89,10 +89,14 @@ class Worker:
         """One run, to whatever end."""
         log.info("run %s: attempt %d by %s", run.id, hold.attempt, self.name)
         with Pulse(self.queue, hold) as pulse:
+
+            def stopped() -> bool:
+                if pulse.lost:  # nothing may be saved any more
+                    raise Lost(hold)
+                return stop() or pulse.cancelled
+
             try:
-                self.studio.carry_out(
-                    run, hold, listener=pulse.listen, stop=lambda: stop() or pulse.cancelled or pulse.lost
-                )
+                self.studio.carry_out(run, hold, listener=pulse.listen, stop=stopped)
                 end, error = Status.DONE, None
             except (Interrupted, KeyboardInterrupt):
                 end, error = Status.CANCELLED if pulse.cancelled else None, None

@@ -14,6 +14,7 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Engine, Integer, create_engine, inspect, text
 
+import postgres
 from limner.core.errors import LimnerError
 from limner.core.events import Stage
 from limner.core.requests import GenerateRequest
@@ -202,5 +203,31 @@ def test_a_home_that_cannot_be(tmp_path: Path) -> None:
 )
 def test_a_url_that_means_nothing(url: str, words: str) -> None:
     with pytest.raises(LimnerError, match=words) as caught:
+        open_engine(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_postgresql_has_the_same_tables(postgres_folder: str) -> None:
+    engine = open_engine(postgres.fresh(postgres_folder))
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    with migrating(engine) as config:
+        command.downgrade(config, "base")
+    assert tables(engine) == {"alembic_version"}
+    engine.dispose()
+
+
+def test_many_processes_open_a_fresh_postgresql_at_the_same_moment(postgres_folder: str) -> None:
+    url = postgres.fresh(postgres_folder)
+    script = f"from limner.store.database import open_engine; open_engine({url!r}).dispose()"
+    opening = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(3)]
+    assert [process.wait(120) for process in opening] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://limner:secret@127.0.0.1:9/limner", "postgresql://limner:secret@/limner?host=/nowhere"]
+)
+def test_a_server_that_is_away_is_one_line(url: str) -> None:
+    with pytest.raises(LimnerError, match=r"cannot be used .* check that it runs, and its URL") as caught:
         open_engine(url)
     assert "secret" not in str(caught.value)

@@ -19,8 +19,8 @@ EXPIRED = timedelta(seconds=-1)
 
 
 @pytest.fixture
-def store(tmp_path: Path):
-    store = Store(tmp_path)
+def store(tmp_path: Path, database: str | None):
+    store = Store(tmp_path, database)
     yield store
     store.close()
 
@@ -115,6 +115,23 @@ def test_a_released_run_waits_as_before(store: Store, queue: Queue) -> None:
     assert taken(queue).attempt == 1
 
 
+def test_a_released_run_that_was_given_up_ends(store: Store, queue: Queue) -> None:
+    run_id = wait(store)
+    hold = taken(queue)
+    queue.cancel(run_id)
+    released = queue.release(hold)
+    assert (released.status, released.progress) == (Status.CANCELLED, None) and released.finished is not None
+
+
+def test_runs_of_the_command_line_are_left_to_it(store: Store, queue: Queue) -> None:
+    run = store.create(PAINT)
+    store.update(run.id, status=Status.FAILED)
+    for act in (queue.cancel, queue.retry):
+        with pytest.raises(LimnerError, match="is not in the queue"):
+            act(run.id)
+    assert store.list(9, queue="default") == []
+
+
 def test_cancelling(store: Store, queue: Queue) -> None:
     waiting, running = wait(store), wait(store, priority=1)
     hold = taken(queue)
@@ -145,13 +162,12 @@ def test_what_ended_badly_is_tried_again(store: Store, queue: Queue, status: Sta
         queue.retry(run_id)
 
 
-def test_many_workers_share_the_runs_out(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+def test_many_workers_share_the_runs_out(store: Store, tmp_path: Path, database: str | None) -> None:
     ids = [wait(store) for _ in range(40)]
     done: list[str] = []
 
     def work(name: str) -> None:
-        own = Store(tmp_path)
+        own = Store(tmp_path, database)
         queue = Queue(own)
         while (found := queue.claim(name)) is not None:
             queue.finish(found[1], Status.DONE)
@@ -164,4 +180,3 @@ def test_many_workers_share_the_runs_out(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert Counter(done) == Counter(ids)
-    store.close()

@@ -18,8 +18,8 @@ PAINT = GenerateRequest(prompt="a dog")
 
 
 @pytest.fixture
-def store(tmp_path: Path):
-    store = Store(tmp_path)
+def store(tmp_path: Path, database: str | None):
+    store = Store(tmp_path, database)
     yield store
     store.close()
 
@@ -37,10 +37,12 @@ def naming(monkeypatch: pytest.MonkeyPatch, *ids: str) -> None:
         TrainRequest(data="/d", class_word="dog", options={"rank": 4, "targets": ["q", "v"], "a": {"b": None}}),
     ],
 )
-def test_a_request_comes_back_equal(store: Store, tmp_path: Path, request_: GenerateRequest | TrainRequest) -> None:
+def test_a_request_comes_back_equal(
+    store: Store, tmp_path: Path, database: str | None, request_: GenerateRequest | TrainRequest
+) -> None:
     before = datetime.now(UTC)
     run = store.create(request_, out=tmp_path / "out")
-    again = Store(tmp_path)
+    again = Store(tmp_path, database)
     assert again.get(run.id) == run
     again.close()
     assert run.request == request_
@@ -136,9 +138,9 @@ def test_events_come_back_in_order(store: Store) -> None:
     assert [number for number, _, _ in store.events(run.id, after=2)] == [3, 4]
 
 
-def test_events_from_many_threads_and_stores_are_all_kept(store: Store) -> None:
+def test_events_from_many_threads_and_stores_are_all_kept(store: Store, database: str | None) -> None:
     run = store.create(PAINT)
-    second = Store(store.home)
+    second = Store(store.home, database)
 
     def tell(teller: Store) -> None:
         for done in range(20):
@@ -180,7 +182,8 @@ def test_a_store_without_a_home_uses_the_environments(tmp_path: Path, monkeypatc
     assert (tmp_path / "home" / "limner.db").is_file()
 
 
-def test_a_disk_that_fills_up_is_one_line(store: Store) -> None:
+def test_a_disk_that_fills_up_is_one_line(tmp_path: Path) -> None:
+    store = Store(tmp_path)
     with store._engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from http import HTTPStatus
 from time import monotonic
 from typing import Annotated
@@ -34,10 +36,11 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
     queue = Queue(studio.store)
 
     def find(run_id: str) -> Run:
-        try:
-            return studio.store.get(run_id)
-        except LimnerError as error:
-            raise Refusal(HTTPStatus.NOT_FOUND, error.problem, "GET /v1/runs lists those there are") from error
+        with suppress(LimnerError):
+            run = studio.store.get(run_id)
+            if run.queue == queue.name:  # those of the command line are nobody's business here
+                return run
+        raise Refusal(HTTPStatus.NOT_FOUND, f"there is no run {run_id[:40]!r}", "GET /v1/runs lists those there are")
 
     def told(run: Run) -> RunReply:
         return RunReply.of(run, studio.store.artifacts(run.id))
@@ -47,8 +50,8 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
         request: AnyRequest, response: Response, prefer: Annotated[str | None, Header()] = None
     ) -> RunReply:
         """Have a request carried out. With `Prefer: wait`, or `wait=SECONDS`, the answer comes with the result."""
-        run = await run_sync(studio.enqueue, request)
         seconds = patience(prefer, settings.wait_seconds)
+        run = await run_sync(studio.enqueue, request)
         if seconds:
             run = await ended(studio, run, seconds)
             response.headers["Preference-Applied"] = "wait"
@@ -64,7 +67,7 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
         before: Annotated[str | None, Query(description="Id of a run: list those older than it.")] = None,
     ) -> list[RunReply]:
         """Runs, newest first."""
-        return [told(run) for run in studio.store.list(limit, kind, status, before)]
+        return [told(run) for run in studio.store.list(limit, kind, status, before, queue.name)]
 
     @routes.get("/{run_id}")
     def shown(run: Run = Depends(find)) -> RunReply:
@@ -83,7 +86,7 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
 
     @routes.get("/{run_id}/events", response_class=EventSourceResponse)
     async def watched(
-        run: Run = Depends(find), last_event_id: Annotated[int, Header(ge=0)] = 0
+        run: Run = Depends(find), last_event_id: Annotated[int, Header(ge=0, lt=2**63)] = 0
     ) -> AsyncIterator[ServerSentEvent]:
         """What happens in a run, as server-sent events: `stage`, `notice`, `made`, each with a number to go on from;
         `progress` without; and `end`, after which no more come.
@@ -120,7 +123,7 @@ def patience(prefer: str | None, most: float) -> float:
     for wish in (prefer or "").lower().split(","):
         name, _, value = wish.strip().partition("=")
         if name == "wait":
-            return min(float(value), most) if value.isdigit() else most
+            return min(float(value), most) if re.fullmatch("[0-9]{1,9}", value) else most
     return 0.0
 
 

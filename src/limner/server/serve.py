@@ -86,8 +86,8 @@ def workers(home: Path, count: int, say: Callable[[str], None]) -> Iterator[None
                 process.wait()
 
 
-def serve(settings: Settings, say: Callable[[str], None]) -> None:
-    """Serve until a signal says to stop."""
+def serve(settings: Settings, say: Callable[[str], None], stop: Callable[[], bool]) -> None:
+    """Serve until a signal, or `stop`, says that it is enough."""
     refuse_open_doors(settings)
     profile = read_profile(settings.profile)
     studio = Studio()
@@ -99,7 +99,17 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     )
     with workers(studio.home, settings.workers, say):
         say(f"Limner serves at {address}; {address}/docs tells how to call it; Ctrl-C stops it")
-        uvicorn.Server(config).run(sockets=[sock])
+        if not stop():  # uvicorn hears signals from here on, and is told by `stop` of one that came before
+            _Server(config, stop).run(sockets=[sock])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], bool]) -> None:
+        super().__init__(config)
+        self.stop = stop
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self.stop()
 
 
 def refuse_open_doors(settings: Settings) -> None:

@@ -18,9 +18,12 @@ from typing import IO, Any, cast
 
 from limner.core.errors import LimnerError
 
-from .files import MARKER, make_folder, sha256_of, writing, writing_folder
+from .files import MARKER, make_folder, sha256_of, writing
 
 PIECE = 2**20
+LIST_BYTES = 4 * 2**20
+FOLDER_BYTES = 64 * 2**30
+"""A whole FLUX.1 model of full precision fits."""
 REFERENCE = re.compile(r"(sha256|folder):([0-9a-f]{64})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PART = re.compile(r"[^\x00-\x1f/\\:]{1,255}")
@@ -77,11 +80,22 @@ class Blobs:
     def _folder(self, sha256: str) -> Path:
         place = make_folder(self._cache) / f"{sha256}.folder"
         if not place.is_dir():
+            if self.size(sha256) > LIST_BYTES:
+                raise LimnerError(f"{sha256[:12]} is no folder", "name a file as sha256:HASH")
             told = listed(self.path(sha256).read_bytes(), sha256)
-            with writing_folder(place) as partial:
+            if sum(map(self.size, told.values())) > FOLDER_BYTES:
+                raise LimnerError(f"folder {sha256[:12]} is larger than {FOLDER_BYTES:,} bytes", "leave files out")
+            partial = Path(tempfile.mkdtemp(dir=self._cache))
+            try:
                 for name, its in told.items():
                     (partial / name).parent.mkdir(parents=True, exist_ok=True)
                     _same(self.path(its), partial / name)
+                partial.rename(place)
+            except OSError:
+                if not place.is_dir():  # by another worker, meanwhile
+                    raise
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
         return place
 
     def __contains__(self, sha256: str) -> bool:
@@ -144,6 +158,8 @@ def listed(text: bytes, sha256: str) -> dict[str, str]:
 def inside(name: str) -> bool:
     """Whether a file's name stays in its folder, and is one on every system."""
     parts = PurePosixPath(name).parts
+    if any("\ud800" <= letter <= "\udfff" for letter in name):  # no text of any file's name
+        return False
     return bool(parts) and len(name) < 1000 and ".." not in parts and all(_PART.fullmatch(part) for part in parts)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from limner.core.errors import LimnerError
 
@@ -23,6 +23,8 @@ HEAD = "0002"
 """The newest revision in `migrations`, repeated here because importing Alembic to ask for it is slow."""
 
 BUSY_SECONDS = 30.0
+ADVISORY = 7412
+"""The lock of PostgreSQL that processes take to migrate one after another."""
 
 _SPACE = "free some disk space, or set LIMNER_HOME to a folder on another disk"
 _RIGHTS = "change its permissions, or set LIMNER_HOME to another folder"
@@ -65,22 +67,36 @@ def open_engine(url: str | URL | None = None) -> Engine:
 def make_url_or_explain(url: str | URL) -> URL:
     """The parsed URL; raises LimnerError, without the text of the URL, which may hold a password."""
     try:
-        return make_url(url)
+        made = make_url(url)
     except ArgumentError as error:
-        raise LimnerError("the database URL cannot be read", "write it as sqlite:////folder/limner.db") from error
+        raise LimnerError(
+            "the database URL cannot be read", "write it as postgresql://user:password@host/name"
+        ) from error
+    return made.set(drivername="postgresql+psycopg") if made.drivername in ("postgres", "postgresql") else made
 
 
 @contextmanager
 def explained(url: URL) -> Generator[None]:
-    """Turn SQLite's errors into a LimnerError that names the database and the remedy."""
+    """Turn the database's errors into a LimnerError that names the database and the remedy."""
     try:
         yield
     except DBAPIError as error:
+        if url.get_backend_name() != "sqlite" and (error.connection_invalidated or is_away(error)):
+            said = str(error.orig).strip().splitlines()[0][:160]
+            raise LimnerError(
+                f"the database {url.render_as_string()} cannot be used ({said})", "check that it runs, and its URL"
+            ) from error
         name = str(getattr(error.orig, "sqlite_errorname", ""))
         reason = next((reason for start, reason in _REASONS.items() if name.startswith(start)), None)
         if reason is None:
             raise
         raise LimnerError(reason[0].format(database=url.database), reason[1]) from error
+
+
+def is_away(error: DBAPIError) -> bool:
+    """Whether a server could not be reached, or would not serve: it has no SQLSTATE, or one that says so."""
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return isinstance(error, OperationalError) and (not state or state.startswith(("08", "28", "3D", "53", "57")))
 
 
 def revision(connection: Connection) -> str | None:
@@ -103,7 +119,7 @@ def migrations(connection: Connection) -> Config:
 
 @contextmanager
 def migrating(engine: Engine) -> Generator[Config]:
-    """One transaction for a whole migration. SQLite's is immediate: a second process waits here, then finds it done.
+    """One transaction for a whole migration. A second process waits here, then finds it done.
 
     SQLite changes a table by copying and dropping it, which with foreign keys on would drop the rows that point at it.
     """
@@ -112,6 +128,8 @@ def migrating(engine: Engine) -> Generator[Config]:
             if engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+            elif engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY})")
             yield migrations(connection)
     finally:
         engine.dispose()  # the next connection has foreign keys on again
@@ -134,7 +152,7 @@ def _upgrade(engine: Engine) -> None:
 
 def _engine(url: URL) -> Engine:
     try:
-        engine = create_engine(url)
+        engine = create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise LimnerError(
             f"no driver for {url.drivername!r} databases: {error}", "install it, or use sqlite"

@@ -67,10 +67,17 @@ class Queue:
             return run_of(row)
 
     def release(self, hold: Hold) -> Run:
-        """Put a run back as it was claimed, for a worker that must stop; this attempt does not count."""
+        """Put a run back as it was claimed, for a worker that must stop; this attempt does not count.
+
+        One that its user gave up meanwhile ends here.
+        """
         with self._held(hold) as row:
-            row.status, row.worker, row.lease = Status.QUEUED, None, None
-            row.attempt -= 1
+            row.worker, row.lease, row.progress = None, None, None
+            if row.cancel:
+                row.status, row.finished = Status.CANCELLED, datetime.now(UTC)
+            else:
+                row.status = Status.QUEUED
+                row.attempt -= 1
             return run_of(row)
 
     def cancel(self, run_id: str) -> Run:
@@ -89,7 +96,7 @@ class Queue:
                 raise LimnerError(
                     f"run {row.id} is {row.status}", "only failed, interrupted and cancelled ones are tried again"
                 )
-            row.status, row.queue, row.attempt, row.cancel = Status.QUEUED, self.name, 0, False
+            row.status, row.attempt, row.cancel = Status.QUEUED, 0, False
             row.worker, row.lease, row.error, row.finished, row.progress = None, None, None, None, None
             return run_of(row)
 
@@ -116,7 +123,10 @@ class Queue:
     def _row(self, run_id: str) -> Generator[RunRow]:
         whole = self.store.get(run_id).id
         with self.store.writing() as session:
-            yield session.scalars(select(RunRow).where(RunRow.id == whole).with_for_update()).one()
+            row = session.scalars(select(RunRow).where(RunRow.id == whole).with_for_update()).one()
+            if row.queue != self.name:
+                raise LimnerError(f"run {whole} is not in the queue", "who submitted it carries it out")
+            yield row
             session.flush()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import difflib
+import os
 import secrets
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -58,11 +59,14 @@ class Lost(LimnerError):
 
 
 class Store:
-    """The database and the folders of one home. Safe to use from several threads, and from several processes."""
+    """The database and the folders of one home. Safe to use from several threads, and from several processes.
 
-    def __init__(self, home: Path | None = None) -> None:
+    url: of the database; that of LIMNER_DATABASE, or SQLite in the home, when not given.
+    """
+
+    def __init__(self, home: Path | None = None, url: str | None = None) -> None:
         self.home = (home or paths.home()).absolute()
-        self._engine = open_engine(sqlite_url(self.home))
+        self._engine = open_engine(url or os.environ.get("LIMNER_DATABASE") or sqlite_url(self.home))
 
     def create(
         self,
@@ -121,12 +125,18 @@ class Store:
         raise self._unknown(run_id)
 
     def list(
-        self, limit: int, kind: str | None = None, status: Status | None = None, before: str | None = None
+        self,
+        limit: int,
+        kind: str | None = None,
+        status: Status | None = None,
+        before: str | None = None,
+        queue: str | None = None,
     ) -> builtins.list[Run]:
-        """Runs, newest first; before: the id of a run, to list those older than it."""
+        """Runs, newest first; before: the id of a run, to list those older than it. queue: those of one queue only."""
         query = select(RunRow).order_by(RunRow.created.desc(), RunRow.id.desc()).limit(limit)
         query = query if kind is None else query.where(RunRow.kind == kind)
         query = query if status is None else query.where(RunRow.status == status)
+        query = query if queue is None else query.where(RunRow.queue == queue)
         if before is not None:
             last = self.get(before)
             query = query.where(tuple_(RunRow.created, RunRow.id) < (last.created, last.id))

@@ -38,20 +38,26 @@ def parse_request(value: str | dict[str, Any]) -> GenerateRequest | TrainRequest
     return _ANY.validate_json(value) if isinstance(value, str) else _ANY.validate_python(value)
 
 
-def relocated(request: GenerateRequest | TrainRequest, place: Callable[[str], str]) -> GenerateRequest | TrainRequest:
-    """The request with every reference to a file, a folder or a model in it replaced by what `place` makes of it."""
+def relocated(
+    request: GenerateRequest | TrainRequest, place: Callable[[str], str], model: Callable[[str], str] | None = None
+) -> GenerateRequest | TrainRequest:
+    """The request with every reference in it replaced: to a file or a folder by what `place` makes of it, to a model or
+    a part of one by what `model` does, which is the same where it is not given.
+    """
+    model = model or place
 
-    def moved(reference: str | None) -> str | None:
-        return None if reference is None else place(reference)
+    def moved(make: Callable[[str], str], reference: str | None) -> str | None:
+        return None if reference is None else make(reference)
 
+    changes: dict[str, Any] = {name: moved(model, getattr(request, name)) for name in ("model", "vae")}
     if isinstance(request, TrainRequest):
-        return request.model_copy(update={name: moved(getattr(request, name)) for name in ("data", "model", "vae")})
-    changes: dict[str, Any] = {}
+        return request.model_copy(update={**changes, "data": place(request.data)})
     for name in ("adapter", "control"):
         changes[name] = tuple(use.model_copy(update={"path": place(use.path)}) for use in getattr(request, name))
-    for name in ("model", "vae", "image", "mask", "refiner"):
-        changes[name] = moved(getattr(request, name))
-    changes["control_model"] = tuple(place(reference) for reference in request.control_model)
+    for name in ("image", "mask"):
+        changes[name] = moved(place, getattr(request, name))
+    changes["refiner"] = moved(model, request.refiner)
+    changes["control_model"] = tuple(model(reference) for reference in request.control_model)
     return request.model_copy(update=changes)
 
 

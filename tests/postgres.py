@@ -1,0 +1,65 @@
+"""A PostgreSQL server for the tests, started from the programs that are installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def program(name: str) -> str | None:
+    """Where a program of PostgreSQL is: on the path, or where Debian keeps those of each version."""
+    return shutil.which(name) or max(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), default=None)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The folder of its socket. It listens to nobody else, and takes no care to survive a crash of the machine."""
+    initdb, postgres = program("initdb"), program("postgres")
+    if initdb is None or postgres is None:
+        pytest.skip("PostgreSQL is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="limner-pg-"))
+    own: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+    if os.geteuid() == 0:  # which it refuses to run as
+        shutil.chown(folder, "postgres", "postgres")
+        own |= {"user": "postgres", "group": "postgres"}
+    try:
+        data = str(folder / "data")
+        subprocess.run([initdb, "-D", data, "-U", "limner", "-A", "trust", "-E", "UTF8", "-N"], check=True, **own)
+        running = subprocess.Popen(
+            [postgres, "-D", data, "-k", str(folder), "-c", "listen_addresses=", "-c", "fsync=off"], **own
+        )
+        try:
+            until = time.monotonic() + 60
+            while not list(folder.glob(".s.PGSQL.*[0-9]")):
+                assert running.poll() is None and time.monotonic() < until, "PostgreSQL did not start"
+                time.sleep(0.05)
+            yield str(folder)
+        finally:
+            running.terminate()
+            running.wait()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def fresh(folder: str) -> str:
+    """The URL of a new empty database."""
+    import psycopg
+
+    name = f"t{time.monotonic_ns()}"
+    for _ in range(100):
+        try:
+            with psycopg.connect(host=folder, user="limner", dbname="postgres", autocommit=True) as connection:
+                connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            break
+        except psycopg.OperationalError:  # it is still starting
+            time.sleep(0.1)
+    return f"postgresql://limner@/{name}?host={folder}"
