@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -44,7 +45,7 @@ def server() -> Iterator[str]:
                 time.sleep(0.05)
             yield str(folder)
         finally:
-            running.terminate()
+            running.send_signal(signal.SIGINT)  # a "fast" end, which does not wait for those who are connected
             running.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

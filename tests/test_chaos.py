@@ -46,7 +46,11 @@ for line in sys.stdin:  # each line asks for one more worker, forked from here, 
 
 
 @pytest.mark.slow
-def test_three_hundred_runs_under_killed_workers(home: Path, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_three_hundred_runs_under_killed_workers(
+    home: Path, tiny_sd: Path, database: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database is not None:
+        monkeypatch.setenv("LIMNER_DATABASE", database)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     studio, chance = Studio(), random.Random(7)
     model = studio.blobs.keep(tiny_sd)
@@ -88,3 +92,4 @@ def test_three_hundred_runs_under_killed_workers(home: Path, tiny_sd: Path, monk
         assert sorted(picture.details["index"] for picture in pictures) == list(range(run.request.count))
         for picture in pictures:
             assert sha256_of(studio.blobs.bring(picture.details["reference"])) == picture.sha256
+    studio.store.close()

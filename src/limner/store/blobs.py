@@ -41,7 +41,9 @@ class Blobs:
         try:
             found = cast(Any, fsspec.core).url_to_fs(url)
         except (ImportError, ValueError) as error:
-            raise LimnerError(f"no way to reach the files at {url!r} ({error})", "install limner[s3]") from error
+            raise LimnerError(
+                f"no way to reach the files at {url!r} ({error})", "install what it names, or give a folder"
+            ) from error
         self._files, self._root = cast(tuple[Any, str], found)
         self._cache = cache
         self._local = "file" in self._files.protocol
