@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from threading import Timer
 from time import monotonic
+from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from ..core.errors import LimnerError
@@ -122,17 +123,19 @@ class _Connection(http.client.HTTPConnection):
         if self.secure:
             self.sock = self.line = _tls().wrap_socket(self.sock, server_hostname=self.host)
 
+    def _vet(self, address: tuple[Any, ...]) -> None:
+        if not self.public(str(address[0])):
+            raise LimnerError(f"{self.host!r} is at no public address", "use a picture that anyone can fetch")
+
     def _dial(self) -> socket.socket:
         problem: OSError = OSError("no address")
         for family, kind, protocol, _, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
-            if not self.public(str(address[0])):
-                raise LimnerError(f"{self.host!r} is at no public address", "use a picture that anyone can fetch")
+            self._vet(address)
             sock = socket.socket(family, kind, protocol)
             try:
                 sock.settimeout(_left(self.until))
                 sock.connect(address)
-                if not self.public(str(sock.getpeername()[0])):
-                    raise LimnerError(f"{self.host!r} is at no public address", "use a picture that anyone can fetch")
+                self._vet(sock.getpeername())
                 return sock
             except OSError as error:
                 sock.close()
