@@ -74,10 +74,15 @@ class Studio:
     folder: where runs, artifacts and caches are kept; the user's data folder or LIMNER_HOME when not given.
     files: where the results of queued runs are kept, a folder or a URL; LIMNER_FILES, or a folder of the home.
     policy: by which what is queued is moderated; the shipped one when not given.
+    most_pixels: the most pixels that a queued run's pictures may have.
     """
 
     def __init__(
-        self, folder: str | Path | None = None, files: str | None = None, policy: Policy | None = None
+        self,
+        folder: str | Path | None = None,
+        files: str | None = None,
+        policy: Policy | None = None,
+        most_pixels: int | None = None,
     ) -> None:
         self.home = Path(folder) if folder is not None else home()
         self.store = Store(self.home)
@@ -86,7 +91,7 @@ class Studio:
             files or os.environ.get("LIMNER_FILES") or str(self.home / "files"), cache_folder(self.home) / "files"
         )
         self.verdicts = Verdicts(self.store)
-        self.gate = Gate(self.verdicts, policy)
+        self.gate, self.most_pixels = Gate(self.verdicts, policy), most_pixels
 
     def submit(self, request: AnyRequest, out: str | Path | None = None, parent: str | None = None) -> Run:
         """Check a request and record it as a run; results will go to `out`, or to the run's own folder."""
@@ -113,6 +118,9 @@ class Studio:
         cannot be judged by it now (Unable).
         """
         self._check_options(request)
+        if self.most_pixels is not None and request.pixels > self.most_pixels:
+            problem = f"a picture of {request.pixels:,.0f} pixels is asked for, and {self.most_pixels:,} are the most"
+            raise LimnerError(problem, "ask for a smaller one")
         self._check_held(request, caller, granted)
         verdicts = self.gate.admit(request, "" if caller is None else caller.account)
         return self.store.create(

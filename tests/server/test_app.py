@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,6 +203,30 @@ def test_a_call_is_found_in_the_log(client: TestClient, capsys: pytest.CaptureFi
         logging.getLogger("limner").handlers = before
     assert (first["call"], first["method"], first["path"], first["status"]) == ("mine", "GET", "/v1/runs", 200)
     assert "limit" not in json.dumps(first) and len(second["call"]) == 16
+
+
+def test_the_page_that_tells_how_to_call_needs_no_other_host(studio: Studio) -> None:
+    client = TestClient(create_app(studio, Settings(accounts=True)), base_url="http://127.0.0.1")
+    page = client.get("/docs").text
+    needed = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(needed) == 3
+    assert all(link.startswith("/docs/files/") and client.get(link).status_code == 200 for link in needed)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        PAINT | {"width": 4096},
+        PAINT | {"hires": 4, "width": 600},
+        {"kind": "train", "data": "x", "class_word": "cat", "resolution": 2049},
+    ],
+)
+def test_pictures_that_are_too_large_for_the_service(home: Path, asked: dict[str, object]) -> None:
+    told = TestClient(create_app(Studio(home, most_pixels=2048 * 2048), Settings()), base_url="http://127.0.0.1")
+    refused = told.post("/v1/runs", json=asked)
+    assert refused.status_code == 422
+    assert "4,194,304 are the most" in refused.json()["detail"]
+    assert not Studio(home).runs()
 
 
 def test_a_database_that_is_away(client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:

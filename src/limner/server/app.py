@@ -9,6 +9,7 @@ from functools import partial
 from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
+from fastapi_offline import FastAPIOffline
 
 from ..store.answers import Answers
 from ..store.secrets import shared_secret
@@ -32,7 +33,7 @@ from . import (
 )
 from .bounds import Bounds
 from .calls import Calls
-from .door import BEARER, Door
+from .door import BEARER, DOCS, Door
 from .guard import Guard
 from .herald import Herald
 from .idempotency import Idempotency
@@ -54,11 +55,13 @@ def create_app(studio: Studio, settings: Settings, profile: Profile | None = Non
         with Herald(studio).at_work():
             yield
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="Limner",
         version=version("limner"),
         summary="Teach a text-to-image model a subject, then make new pictures of it.",
         lifespan=lifespan,
+        redoc_url=None,
+        static_url=DOCS,
         responses={"4XX": {"model": problems.Problem, "description": "A mistake that the caller can mend."}},
     )
     problems.install(app)

@@ -21,6 +21,7 @@ BEARER = HTTPBearer(auto_error=False, description="A key, as `limner keys add` t
 LOOKING = ("GET", "HEAD", "OPTIONS")
 SAYING = ("/v1/pictures/", "/v1/comparisons", "/v1/collections", "/v1/verify")
 """What changes nothing but what its caller thinks of pictures."""
+DOCS = "/docs/files"
 OPEN = ("/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json")
 """What tells nothing of anyone."""
 
@@ -45,7 +46,8 @@ class Door:
     async def _enter(self, request: Request) -> Caller:
         if self.accounts is None:
             return Caller()
-        if request.url.path in OPEN or (self.links and await run_sync(self.links.opens, request)):
+        path = request.url.path
+        if path in OPEN or path.startswith(f"{DOCS}/") or (self.links and await run_sync(self.links.opens, request)):
             return Caller()
         who = await run_sync(known, self.accounts, request.headers)
         if who.limits.per_minute is not None and (seconds := self.pace.wait(who.key, who.limits.per_minute)):

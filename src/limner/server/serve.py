@@ -107,7 +107,7 @@ def serve(settings: Settings, say: Callable[[str], None], stop: Callable[[], boo
     logs.set_up(settings.log)
     say = log.info if settings.log == "json" else say
     policy = tried_policy(settings.policy)
-    studio = Studio(policy=policy)
+    studio = Studio(policy=policy, most_pixels=settings.pixels)
     refuse_closed_doors(settings, studio)
     studio.check()
     studio.check_credentials()

@@ -32,6 +32,7 @@ class Settings(Frozen):
     run_seconds: float | None = Field(
         default=None, gt=0, description="How long a run may be carried out (default: as long as it takes)."
     )
+    pixels: int = Field(default=2048 * 2048, ge=64, description="The most pixels that a call's pictures may have.")
     profile: Path | None = Field(default=None, description="YAML file of industries and styles for /generate-image.")
     log: Form = Field(default="text", description="How to log: text, or json, a line for each call and run.")
     policy: Path | None = Field(

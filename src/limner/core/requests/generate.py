@@ -96,6 +96,12 @@ class GenerateRequest(Request):
     precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
 
     @property
+    def pixels(self) -> float:
+        """How many pixels a picture of it has, as far as it says so."""
+        width, height = self.width or self.height or 0, self.height or self.width or 0
+        return width * height * (self.hires or 1) ** 2
+
+    @property
     def batch_key(self) -> str | None:
         """Pictures painted from prompts alone go through the model together where all but prompts and seeds is alike.
 

@@ -167,6 +167,11 @@ class TrainRequest(Request):
         return self
 
     @property
+    def pixels(self) -> float:
+        """How many pixels a picture of it has, as far as it says so."""
+        return (self.resolution or 0) ** 2
+
+    @property
     def trigger_words(self) -> tuple[str, ...]:
         """The words that call up what was learnt."""
         return (self.identifier,) if self.identifier else ()
