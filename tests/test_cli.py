@@ -18,9 +18,8 @@ from limner.flags import flag_of
 
 def flags_of(command: str) -> set[str]:
     """Long flags that a command takes."""
-    cli._register([command])
     found = set()
-    for argument in cli.app[command].assemble_argument_collection():
+    for argument in cli.application([command])[command].assemble_argument_collection():
         found |= {name for name in argument.names if name.startswith("--")}
     return found
 

@@ -28,13 +28,14 @@ FLOORS = (
     ("demo", "exam", "feedback"),
     ("worker", "server"),
     ("terminal", "flags"),
-    ("upkeep",),
+    ("commands",),
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 PLUGINS = ("families", "methods", "controls", "moderation")
 SURFACES = {
-    "cli": {
+    "cli": {"commands", "core", "studio", "exam", "flags", "server", ""},
+    "commands": {
         "core",
         "recipes",
         "studio",
@@ -45,13 +46,10 @@ SURFACES = {
         "flags",
         "server",
         "worker",
-        "upkeep",
         "logs",
-        "",
     },
     "terminal": {"core"},
     "flags": {"core"},
-    "upkeep": {"core", "studio", "terminal"},
 }
 HEAVY = {"torch", "diffusers", "transformers", "peft", "sqlalchemy", "alembic", "numpy", "fastapi"}
 SQL = {"sqlalchemy", "alembic"}

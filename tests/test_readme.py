@@ -41,8 +41,7 @@ def commands(text: str) -> list[str]:
 def parse(command: str) -> None:
     """Take a command line apart as `limner` does, without running it; raises what `limner` would tell."""
     arguments = shlex.split(command)[1:]
-    cli._register(arguments)
-    function, bound, _ = cli.app.parse_args(arguments, exit_on_error=False, print_error=False)
+    function, bound, _ = cli.application(arguments).parse_args(arguments, exit_on_error=False, print_error=False)
     assert callable(function) and bound is not None
 
 
@@ -50,7 +49,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_there_is_something_to_check():
-    assert len(commands(README)) > 5 and isinstance(cli.app, App)
+    assert len(commands(README)) > 5 and isinstance(cli.application(), App)
     assert any(kind == "python" for kind, _ in blocks(README))
 
 

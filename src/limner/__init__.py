@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .core.errors import Interrupted, LimnerError
-from .core.requests import AdapterUse, GenerateRequest, TrainRequest
-
 if TYPE_CHECKING:
+    from .core.errors import Interrupted, LimnerError
+    from .core.requests import AdapterUse, GenerateRequest, TrainRequest
     from .studio import Studio
 
 __all__ = ["AdapterUse", "GenerateRequest", "Interrupted", "LimnerError", "Studio", "TrainRequest"]
 
+_ROOMS = {"Studio": ".studio", "Interrupted": ".core.errors", "LimnerError": ".core.errors"}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "Studio":
-        from .studio import Studio
-
-        return Studio
+    if name in __all__:
+        return getattr(import_module(_ROOMS.get(name, ".core.requests"), __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -23,6 +24,13 @@ def spelling(name: str, field: FieldInfo) -> str:
     """What a user types for a field, or where its place says it, reads in the help."""
     flag = flag_of(field)
     return name if flag.positional else flag.name or "--" + name.replace("_", "-")
+
+
+def typed(arguments: Sequence[str], flag: str) -> str | None:
+    """The value of a flag as it was typed last."""
+    values = [b for a, b in pairwise(arguments) if a == flag]
+    values += [a.removeprefix(f"{flag}=") for a in arguments if a.startswith(f"{flag}=")]
+    return values[-1] if values else None
 
 
 def parameter_of(name: str, field: FieldInfo, known: bool = False) -> inspect.Parameter | None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .core.errors import LimnerError
+from ..core.errors import LimnerError
 
 if TYPE_CHECKING:
-    from .studio import Erasure
+    from ..studio import Erasure
 
 _REFERENCE = re.compile("(sha256|folder):")
 _AGE = re.compile(r"([0-9]{1,6})([hdw])")
@@ -24,9 +24,8 @@ Archive = Annotated[Path, Parameter(help="The archive, such as limner-backup.zip
 
 
 def backup(file: Archive) -> None:
-    """Write the whole state into one archive: runs, events, artifacts, files, credentials. Work may go on."""
-    from .studio import Studio
-    from .terminal import Screen
+    from ..studio import Studio
+    from ..terminal import Screen
 
     with Screen() as screen:
         Studio().backup(file.expanduser().absolute(), screen.show)
@@ -39,9 +38,8 @@ def restore(
     *,
     replace: Annotated[bool, Parameter(help="Lose the runs and credentials that are here.", negative=())] = False,
 ) -> None:
-    """Put back what a backup holds, into an empty home and database; the archive is checked first."""
-    from .studio import Studio
-    from .terminal import Screen
+    from ..studio import Studio
+    from ..terminal import Screen
 
     with Screen() as screen:
         Studio().restore(file.expanduser().absolute(), replace=replace, listener=screen.show)
@@ -53,8 +51,7 @@ def erase(
     derived: Annotated[bool, Parameter(help="And all that was made with it.", negative=())] = False,
     dry_run: Annotated[bool, Parameter(help="Only tell what would go.", negative=())] = False,
 ) -> None:
-    """Erase runs, files, or all that is somebody's, for good, with all that only they needed."""
-    from .studio import Studio, Wanted
+    from ..studio import Studio, Wanted
 
     owners = [item.removeprefix("owner:") for item in what if item.startswith("owner:")]
     files = tuple(item for item in what if _REFERENCE.match(item))
@@ -70,8 +67,7 @@ def prune(
     older_than: Annotated[str | None, Parameter(help="Age of the runs and uploads to erase, such as 30d.")] = None,
     keep: Annotated[tuple[str, ...], Parameter(help="Reference of a file or folder that stays.", negative=())] = (),
 ) -> None:
-    """Erase what ended long ago, unless something younger stands on it, and sweep what nothing refers to."""
-    from .studio import Studio
+    from ..studio import Studio
 
     _tell(Studio().prune(None if older_than is None else age(older_than), protected=keep), "erased")
 
@@ -95,6 +91,3 @@ def _tell(done: Erasure, verb: str) -> None:
     orphans = f", {done.orphans:,} files that nothing referred to" if done.orphans else ""
     runs = len(done.runs) + len(done.derived)
     print(f"{verb}: {runs:,} runs, {len(done.files):,} files ({done.bytes / 1e6:,.1f} MB){orphans}")
-
-
-COMMANDS = (backup, restore, erase, prune)

@@ -1,0 +1,67 @@
+"""Commands whose flags are the fields of a request: generate and train."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from ..core.errors import LimnerError
+from ..core.requests import GenerateRequest, TrainRequest
+from ..flags import command_for, typed
+from ..recipes import read_recipe
+from .shared import Out, Recipe, stopping
+
+
+def generate(request: GenerateRequest, *, recipe: Recipe = None, out: Out = Path("pictures")) -> None:
+    _carry_out(request, out, resume=False)
+
+
+def train(
+    request: TrainRequest,
+    *,
+    recipe: Recipe = None,
+    out: Out = None,
+    resume: Annotated[bool, Parameter(help="Go on with the interrupted run of the same request.", negative=())] = False,
+) -> None:
+    if out is None and not resume:
+        out = Path(request.name)
+    _carry_out(request, out, resume)
+
+
+def _carry_out(request: GenerateRequest | TrainRequest, out: Path | None, resume: bool) -> None:
+    from ..studio import Studio
+    from ..terminal import Screen
+
+    if int(os.environ.get("RANK", "0")):  # launched beside the process that tells and writes
+        if isinstance(request, TrainRequest):
+            with stopping(lambda text: None) as stop:
+                Studio().assist(request, stop=stop)
+        return
+    with Screen() as screen, stopping(screen.note) as stop:
+        run = Studio().run(request, out, resume=resume, listener=screen.show, stop=stop)
+        screen.finish(run)
+
+
+def generate_command(arguments: Sequence[str]) -> Callable[..., None]:
+    """`limner generate` for what was typed after it."""
+    return command_for(GenerateRequest, None, generate, _recipe("generate", arguments))
+
+
+def train_command(arguments: Sequence[str]) -> Callable[..., None]:
+    """`limner train` for what was typed after it: a way to learn brings its own options."""
+    from ..studio import method_options
+
+    recipe = _recipe("train", arguments)
+    if len(recipe) > 1:
+        raise LimnerError(f"the recipe holds {len(recipe)} trainings", "keep one document in the file")
+    extra = method_options(str(typed(arguments, "--method") or recipe[0].get("method", "lora")))
+    return command_for(TrainRequest, extra, train, recipe)
+
+
+def _recipe(kind: str, arguments: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    path = typed(arguments, "--recipe")
+    return [{}] if path is None else read_recipe(path, kind)

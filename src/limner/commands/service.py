@@ -1,0 +1,43 @@
+"""Commands of the service: serve, and the worker beside it."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..flags import command_for
+from ..logs import Form
+from ..server.settings import Settings
+from .shared import stopping
+
+
+def _serve(request: Settings) -> None:
+    from ..server.serve import serve
+    from ..terminal import Screen
+
+    told = "stopping; what is being carried out is put back"
+    with Screen() as screen, stopping(lambda text: screen.note(told)) as stop:
+        serve(request, screen.note, stop)
+
+
+serve = command_for(Settings, None, _serve)
+
+
+def worker(
+    *,
+    log: Annotated[Form, Parameter(help="How to log: text or json.")] = "text",
+    together: Annotated[int, Parameter(help="The most pictures of different requests that are painted at once.")] = 8,
+    run_seconds: Annotated[float | None, Parameter(help="How long a run may take (default: as it needs).")] = None,
+    parent: Annotated[int | None, Parameter(show=False)] = None,
+) -> None:
+    from ..logs import set_up
+    from ..studio import Studio
+    from ..worker import Worker
+    from ..worker import log as told
+
+    set_up(log)
+    with stopping(lambda text: told.info("stopping after this step")) as stop:
+        own = Worker(Studio(), together=together, seconds=run_seconds)
+        own.work(lambda: stop() or parent not in (None, os.getppid()))  # nobody's child stops
