@@ -20,6 +20,8 @@ FLOORS = (
     ("diffusion",),
     ("families", "methods", "controls", "moderation"),
     ("data",),
+    ("metrics",),
+    ("pages",),
     ("engine",),
     ("safety",),
     ("recipes", "references", "logs"),
@@ -32,7 +34,7 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-PLUGINS = ("families", "methods", "controls", "moderation")
+PLUGINS = ("families", "methods", "controls", "moderation", "metrics")
 SURFACES = {
     "cli": {"commands", "core", "studio", "exam", "flags", "server", ""},
     "commands": {

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 from .core.errors import LimnerError
-from .core.requests import GenerateRequest, TrainRequest, relocated
+from .core.requests import Request, referred, relocated
 from .registry import aliases
 from .store.blobs import REFERENCE
 
 
-def check_references(request: GenerateRequest | TrainRequest) -> set[str]:
+def check_references(request: Request) -> set[str]:
     """Refuse what would mean nothing, or something else, on another machine: files are kept by content, and models are
     that too, or named ones, or on the hub. Returns the references to what is kept.
     """
@@ -36,9 +36,6 @@ _ON_HUB = re.compile(r"\w[\w.-]*/\w[\w.-]*((/\w[\w.-]*)+\.safetensors)?")
 """OWNER/NAME, or one file of it; no part begins with a dot."""
 
 
-def suffix_of(request: GenerateRequest | TrainRequest, reference: str) -> str:
+def suffix_of(request: Request, reference: str) -> str:
     """How the name of a referenced file must end to be known for what it is."""
-    if isinstance(request, GenerateRequest):
-        pictures = (request.image, request.mask, *(use.path for use in request.control))
-        return "" if reference in pictures else ".safetensors"
-    return ".safetensors"
+    return "" if ("picture", reference) in referred(request) else ".safetensors"

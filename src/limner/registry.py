@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar, cast
 
 from .core.errors import LimnerError, unknown
+from .core.metrics import Metric
 from .core.moderation import Check
 from .core.protocols import Alias, Control, Family, Method
 
@@ -54,6 +55,7 @@ class Group(Generic[T]):
 
 families: Group[Family] = Group("limner.families", "family")
 methods: Group[Method] = Group("limner.methods", "method")
+metrics: Group[Metric] = Group("limner.metrics", "metric")
 controls: Group[Control] = Group("limner.controls", "control")
 checks: Group[Check] = Group("limner.moderation", "check")
 

@@ -139,13 +139,7 @@ def print_runs(runs: Sequence[Run]) -> None:
     whole = (Column(name, no_wrap=True) for name in ("run", "what", "status", "began", "took"))
     table = Table(*whole, "about", box=None, pad_edge=False)
     for run in runs:
-        facts = run.request.model_dump()
-        about = (
-            facts.get("prompt")
-            if run.request.kind == "generate"
-            else f"{facts['data']} as {run.request.instance_prompt}"
-        )
-        cut = Text(str(about)[:60], no_wrap=True, overflow="ellipsis")
+        cut = Text(run.request.about[:60], no_wrap=True, overflow="ellipsis")
         table.add_row(run.id, run.request.kind, run.status.value, _time(run.created), _took(run), cut)
     Console().print(table)
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ..core.errors import LimnerError
 from ..core.moderation import Policy, Verdict
-from ..core.requests import GenerateRequest, TrainRequest
+from ..core.requests import Request
 from ..core.runs import Run
 from ..store.runs import Hold
 from ..store.verdicts import Verdicts
@@ -30,7 +30,7 @@ class Gate:
         """What judges the requests that are queued here."""
         return Moderator(self._policy or read_policy())
 
-    def admit(self, request: GenerateRequest | TrainRequest, owner: str, run: str | None = None) -> list[Verdict]:
+    def admit(self, request: Request, owner: str, run: str | None = None) -> list[Verdict]:
         """The verdicts that let a request in; raises Refused or Unable, and remembers why."""
         policy = self.moderator.policy
         self.verdicts.keep_policy(policy.digest, policy.text)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.errors import LimnerError
 from ..core.moderation import CheckUse, Judge, Policy, Refused, Stage, Unable, Verdict
-from ..core.requests import GenerateRequest, TrainRequest
+from ..core.requests import Request
 from .policy import check_for
 
 log = logging.getLogger("limner.safety")
@@ -49,9 +49,9 @@ class Moderator:
         if problems:
             raise LimnerError("the policy cannot be carried out: " + "; ".join(problems))
 
-    def judge_request(self, request: GenerateRequest | TrainRequest) -> Judged:
+    def judge_request(self, request: Request) -> Judged:
         """What is said of a request's words."""
-        return self.judge_texts(words_of(request), "the prompt is refused")
+        return self.judge_texts(request.words, "the prompt is refused")
 
     def judge_texts(self, texts: Iterable[str], what: str) -> Judged:
         """What is said of texts, up to the first that is refused. what: how the refusal begins."""
@@ -89,22 +89,3 @@ class Moderator:
                 check = check_for(stage, use.check)
                 self._ready[key] = check.ready(check.Options.model_validate(use.options))
             return self._ready[key]
-
-
-def words_of(request: GenerateRequest | TrainRequest) -> list[str]:
-    """What a request says in words, each text once.
-
-    A negative prompt is none of it: it says what shall not be seen, and who is careful names the worst there.
-    """
-    if isinstance(request, GenerateRequest):
-        return [request.prompt]
-    subject = {"identifier": request.identifier or "", "class": request.class_word}
-    previews = (_filled(prompt, subject) for prompt in request.preview_prompt)
-    texts = (request.instance_prompt, request.class_prompt, *subject.values(), *previews)
-    return [text for text in dict.fromkeys(texts) if text.strip()]
-
-
-def _filled(prompt: str, words: dict[str, str]) -> str:
-    for name, word in words.items():
-        prompt = prompt.replace("{" + name + "}", word)
-    return prompt

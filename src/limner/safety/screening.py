@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..core.events import Emit, Event, Made, Notice
 from ..core.moderation import Refused, Stage
-from ..core.requests import GenerateRequest, TrainRequest
+from ..core.requests import Request, referred
 from ..store.files import sha256_of
 from .moderator import Judged, Moderator
 
@@ -24,23 +24,17 @@ class Screening:
         self.moderator, self.keep = moderator, keep
         self.seen, self.withheld = 0, list[Refused]()
 
-    def admit(self, request: GenerateRequest | TrainRequest) -> None:
+    def admit(self, request: Request) -> None:
         """Judge the pictures that a request brings, and their captions; raises Refused or Unable.
 
         request: with its files where they lie on this machine.
         """
-        if isinstance(request, GenerateRequest):
-            given = (request.image, *(use.path for use in request.control))
-            for path in dict.fromkeys(filter(None, given)):
+        brought = dict.fromkeys(referred(request))
+        for kind, path in brought:
+            if kind == "picture":
                 self._admit(Path(path))
-            return
-        from ..data.folder import scan
-
-        photographs = scan(request.data).photographs
-        captions = dict.fromkeys(photo.caption for photo in photographs if photo.caption)
-        self._kept(self.moderator.judge_texts(captions, "a caption is refused"))
-        for photo in photographs:
-            self._admit(photo.path)
+            if kind == "pictures":
+                self._admit_folder(path)
 
     def through(self, emit: Emit) -> Emit:
         """What tells the events of the run to `emit`, but for what is withheld."""
@@ -56,6 +50,15 @@ class Screening:
         if self.seen and len(self.withheld) == self.seen:
             what = "the picture was withheld" if self.seen == 1 else f"all {self.seen} pictures were withheld"
             raise Refused(what, ", ".join(dict.fromkeys(refused.category for refused in self.withheld)))
+
+    def _admit_folder(self, path: str) -> None:
+        from ..data.folder import scan
+
+        photographs = scan(path).photographs
+        captions = dict.fromkeys(photo.caption for photo in photographs if photo.caption)
+        self._kept(self.moderator.judge_texts(captions, "a caption is refused"))
+        for photo in photographs:
+            self._admit(photo.path)
 
     def _admit(self, path: Path) -> None:
         if self.moderator.policy.input:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from limner.core.accounts import Caller
 from limner.core.errors import TooMuch
-from limner.core.requests import GenerateRequest, Request
+from limner.core.requests import Request
 
 from .tables import SpendingRow
 
@@ -19,15 +19,13 @@ DAY = timedelta(days=1)
 def spend(session: Session, who: Caller, request: Request) -> None:
     """Note the pictures that a request asks for; TooMuch where the caller's key may not have them in this day."""
     most = who.limits.pictures_per_day
-    if most is None or not isinstance(request, GenerateRequest):
+    if most is None or not request.pictures:
         return
     now = datetime.now(UTC)
     session.execute(delete(SpendingRow).where(SpendingRow.created < now - DAY))
-    asked = select(func.sum(SpendingRow.pictures)).where(SpendingRow.key == who.key)
-    before = int(session.scalar(asked) or 0)
-    if before + request.count > most:
-        told = (
-            f"{request.count} pictures more than the {before} that were asked for in the last 24 hours are over {most}"
-        )
-        raise TooMuch(told, "wait")
-    session.add(SpendingRow(key=who.key, pictures=request.count, created=now))
+    spent = select(func.sum(SpendingRow.pictures)).where(SpendingRow.key == who.key)
+    before = int(session.scalar(spent) or 0)
+    if before + request.pictures > most:
+        asked = f"{request.pictures} pictures more than the {before} that were asked for in the last 24 hours"
+        raise TooMuch(f"{asked} are over {most}", "wait")
+    session.add(SpendingRow(key=who.key, pictures=request.pictures, created=now))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import Field, TypeAdapter
 
 from .generate import GenerateRequest
-from .request import Flag, Frozen, Name, Precision, Request
+from .request import Flag, Frozen, Kind, Name, Precision, Refers, Request, referred, refers
 from .train import TrainRequest
-from .uses import AdapterUse, ControlUse
+from .uses import AdapterUse, ControlUse, MetricUse
 
 __all__ = [
     "AdapterUse",
@@ -20,16 +20,21 @@ __all__ = [
     "Flag",
     "Frozen",
     "GenerateRequest",
+    "Kind",
+    "MetricUse",
     "Name",
     "Precision",
+    "Refers",
     "Request",
     "TrainRequest",
     "absolute",
     "parse_request",
+    "referred",
     "relocated",
 ]
 
 AnyRequest = Annotated[GenerateRequest | TrainRequest, Field(discriminator="kind")]
+Asked = TypeVar("Asked", bound=Frozen)
 _ANY: TypeAdapter[GenerateRequest | TrainRequest] = TypeAdapter(AnyRequest)
 
 
@@ -38,30 +43,30 @@ def parse_request(value: str | dict[str, Any]) -> GenerateRequest | TrainRequest
     return _ANY.validate_json(value) if isinstance(value, str) else _ANY.validate_python(value)
 
 
-def relocated(
-    request: GenerateRequest | TrainRequest, place: Callable[[str], str], model: Callable[[str], str] | None = None
-) -> GenerateRequest | TrainRequest:
+def relocated(request: Asked, place: Callable[[str], str], model: Callable[[str], str] | None = None) -> Asked:
     """The request with every reference in it replaced: to a file or a folder by what `place` makes of it, to a model or
     a part of one by what `model` does, which is the same where it is not given.
     """
     model = model or place
 
-    def moved(make: Callable[[str], str], reference: str | None) -> str | None:
-        return None if reference is None else make(reference)
+    def moved(value: Any, make: Callable[[str], str] | None) -> Any:
+        if isinstance(value, tuple):
+            return tuple(moved(part, make) for part in cast(tuple[Any, ...], value))
+        if isinstance(value, Frozen):
+            return relocated(value, place, model)
+        return value if make is None or value is None else make(value)
 
-    changes: dict[str, Any] = {name: moved(model, getattr(request, name)) for name in ("model", "vae")}
-    if isinstance(request, TrainRequest):
-        return request.model_copy(update={**changes, "data": place(request.data)})
-    for name in ("adapter", "control"):
-        changes[name] = tuple(use.model_copy(update={"path": place(use.path)}) for use in getattr(request, name))
-    for name in ("image", "mask"):
-        changes[name] = moved(place, getattr(request, name))
-    changes["refiner"] = moved(model, request.refiner)
-    changes["control_model"] = tuple(model(reference) for reference in request.control_model)
+    changes: dict[str, Any] = {}
+    for name, field in type(request).model_fields.items():
+        kind = refers(field)
+        make = None if kind is None else model if kind == "model" else place
+        before = getattr(request, name)
+        if (after := moved(before, make)) != before:
+            changes[name] = after
     return request.model_copy(update=changes)
 
 
-def absolute(request: GenerateRequest | TrainRequest, names: Container[str] = ()) -> GenerateRequest | TrainRequest:
+def absolute(request: Asked, names: Container[str] = ()) -> Asked:
     """The request with its local paths made absolute, so that it means the same from any folder.
 
     names: words that are no paths even where a folder is called so (the aliases of models).

@@ -18,6 +18,7 @@ from .request import (
     Precision,
     Prompt,
     Quantise,
+    Refers,
     Request,
     digest_of,
 )
@@ -30,25 +31,27 @@ class GenerateRequest(Request):
     kind: Annotated[Literal["generate"], Flag(hidden=True)] = "generate"
     prompt: Annotated[Prompt, Flag(positional=True)] = Field(description="What to paint.")
     negative_prompt: Prompt = Field(default="", description="What to keep out of the picture.")
-    model: Name = Field(default="starter", description=MODEL)
-    vae: Name | None = Field(default=None, description=VAE)
+    model: Annotated[Name, Refers("model")] = Field(default="starter", description=MODEL)
+    vae: Annotated[Name | None, Refers("model")] = Field(default=None, description=VAE)
     adapter: tuple[AdapterUse, ...] = Field(
         default=(), description="Adapter to use, as PATH or PATH:WEIGHT; may be repeated."
     )
-    image: Name | None = Field(default=None, description="Picture to begin from.")
+    image: Annotated[Name | None, Refers("picture")] = Field(default=None, description="Picture to begin from.")
     strength: float | None = Field(
         default=None,
         gt=0,
         le=1,
         description="How far the painting may go from that picture, up to 1 (default: 0.6, with a mask 1).",
     )
-    mask: Name | None = Field(default=None, description="Picture of the image's size: what is white is painted anew.")
+    mask: Annotated[Name | None, Refers("picture")] = Field(
+        default=None, description="Picture of the image's size: what is white is painted anew."
+    )
     control: tuple[ControlUse, ...] = Field(
         default=(),
         description="Picture to take the structure from, as KIND=PICTURE or KIND=PICTURE:WEIGHT, by ControlNet; may be "
         "repeated. Kinds: canny, depth, given.",
     )
-    control_model: tuple[Name, ...] = Field(
+    control_model: Annotated[tuple[Name, ...], Refers("model")] = Field(
         default=(), description="ControlNet for each --control, in their order (default: what suits the model)."
     )
     hires: float | None = Field(
@@ -60,7 +63,7 @@ class GenerateRequest(Request):
     hires_strength: float | None = Field(
         default=None, gt=0, le=1, description="How far that second painting may go (default: 0.4)."
     )
-    refiner: Name | None = Field(
+    refiner: Annotated[Name | None, Refers("model")] = Field(
         default=None,
         description="Model that paints over each picture for the detail, such as "
         "stabilityai/stable-diffusion-xl-refiner-1.0; a folder or a Hugging Face id.",
@@ -96,8 +99,16 @@ class GenerateRequest(Request):
     precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """A negative prompt is none of it: it says what shall not be seen, and who is careful names the worst there."""
+        return (self.prompt,)
+
+    @property
+    def pictures(self) -> int:
+        return self.count
+
+    @property
     def pixels(self) -> float:
-        """How many pixels a picture of it has, as far as it says so."""
         width, height = self.width or self.height or 0, self.height or self.width or 0
         return width * height * (self.hires or 1) ** 2
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,18 @@ class Flag:
     positional: bool = False
     hidden: bool = False
     overrules: tuple[str, ...] = ()
+
+
+Kind = Literal["picture", "pictures", "weights", "model"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refers:
+    """What a field names outside of its request: a picture, a folder of pictures, a file of weights, or a model or a
+    part of one. Its value is a text, None, or several of them.
+    """
+
+    to: Kind
 
 
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
@@ -48,6 +62,26 @@ class Request(Frozen):
     """Anything that `Studio.submit` takes. Each has a literal `kind`, which tells requests apart in JSON."""
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """What it says of what shall be seen, each text once."""
+        return ()
+
+    @property
+    def about(self) -> str:
+        """What a list of runs says of it."""
+        return "; ".join(self.words)
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures it asks for."""
+        return 0
+
+    @property
+    def pixels(self) -> float:
+        """How many pixels a picture of it has, as far as it says so."""
+        return 0
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the request's canonical JSON."""
         return digest_of(self.model_dump(mode="json"))
@@ -56,6 +90,24 @@ class Request(Frozen):
     def batch_key(self) -> str | None:
         """Requests of the same key can be carried out together; None where this one is carried out alone."""
         return None
+
+
+def refers(field: FieldInfo) -> Kind | None:
+    """What a field names outside of its request."""
+    return next((item.to for item in field.metadata if isinstance(item, Refers)), None)
+
+
+def referred(request: Frozen) -> Iterator[tuple[Kind, str]]:
+    """All that a request names outside of it, with what each is."""
+    for name, field in type(request).model_fields.items():
+        value = getattr(request, name)
+        kind = refers(field)
+        parts = cast(tuple[Any, ...], value) if isinstance(value, tuple) else (value,)
+        for part in parts:
+            if isinstance(part, Frozen):
+                yield from referred(part)
+            elif kind is not None and part is not None:
+                yield kind, part
 
 
 def digest_of(value: Any) -> str:

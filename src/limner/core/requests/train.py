@@ -8,21 +8,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .request import MODEL, QUANTISE, VAE, Device, Flag, Name, Precision, Prompt, Quantise, Request
+from .request import MODEL, QUANTISE, VAE, Device, Flag, Name, Precision, Prompt, Quantise, Refers, Request
 
 
 class TrainRequest(Request):
     """Teach a model a subject from a few pictures (DreamBooth: an identifier, a class word, prior preservation)."""
 
     kind: Annotated[Literal["train"], Flag(hidden=True)] = "train"
-    data: Annotated[Name, Flag(positional=True)] = Field(description="Folder of pictures of the subject.")
+    data: Annotated[Name, Flag(positional=True), Refers("pictures")] = Field(
+        description="Folder of pictures of the subject."
+    )
     class_word: Annotated[Name, Flag("--class")] = Field(description="What the subject is, such as dog or teapot.")
     identifier: Name | None = Field(
         default="sks",
         description="Made-up word that shall stand for the subject; null in a recipe learns from captions alone.",
     )
-    model: Name = Field(default="starter", description=MODEL)
-    vae: Name | None = Field(default=None, description=VAE)
+    model: Annotated[Name, Refers("model")] = Field(default="starter", description=MODEL)
+    vae: Annotated[Name | None, Refers("model")] = Field(default=None, description=VAE)
     method: Annotated[Name, Flag(overrules=("learning_rate", "text_learning_rate"))] = Field(
         default="lora", description="Way to learn."
     )
@@ -167,8 +169,18 @@ class TrainRequest(Request):
         return self
 
     @property
+    def words(self) -> tuple[str, ...]:
+        subject = {"identifier": self.identifier or "", "class": self.class_word}
+        previews = (_filled(prompt, subject) for prompt in self.preview_prompt)
+        texts = (self.instance_prompt, self.class_prompt, *subject.values(), *previews)
+        return tuple(text for text in dict.fromkeys(texts) if text.strip())
+
+    @property
+    def about(self) -> str:
+        return f"{self.data} as {self.instance_prompt}"
+
+    @property
     def pixels(self) -> float:
-        """How many pixels a picture of it has, as far as it says so."""
         return (self.resolution or 0) ** 2
 
     @property
@@ -192,3 +204,9 @@ class TrainRequest(Request):
     def class_prompt(self) -> str:
         """The caption of the class pictures: the same without the identifier."""
         return " ".join(self.prompt.format(**{"identifier": "", "class": self.class_word}).split())
+
+
+def _filled(prompt: str, words: dict[str, str]) -> str:
+    for name, word in words.items():
+        prompt = prompt.replace("{" + name + "}", word)
+    return prompt

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from .request import Frozen, Name
+from .request import Frozen, Name, Refers
 
 _WEIGHT = r"(?i:[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf))"
 
@@ -23,7 +23,7 @@ def _weighed(text: str) -> tuple[str, float]:
 class AdapterUse(Frozen):
     """An adapter and how strongly it acts; as text "path" or "path:weight"."""
 
-    path: Name = Field(description="Folder or .safetensors file of the adapter.")
+    path: Annotated[Name, Refers("weights")] = Field(description="Folder or .safetensors file of the adapter.")
     weight: float = Field(default=1.0, ge=-4, le=4, description="Strength; 0 switches it off, 1 is as trained.")
 
     @model_validator(mode="before")
@@ -35,11 +35,33 @@ class AdapterUse(Frozen):
         return {"path": path, "weight": weight}
 
 
+class MetricUse(Frozen):
+    """A metric, and the network that it scores with; as text "name" or "name=model"."""
+
+    name: Name = Field(description="Name of the metric.")
+    model: Annotated[Name | None, Refers("model")] = Field(
+        default=None, description="Network that it scores with: a folder or a Hugging Face id."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        name, _, model = value.partition("=")
+        return {"name": name, "model": model or None}
+
+    def __str__(self) -> str:
+        return self.name if self.model is None else f"{self.name}={self.model}"
+
+
 class ControlUse(Frozen):
     """What a picture's structure is taken from, and how strongly; as text "kind=path" or "kind=path:weight"."""
 
     kind: Name = Field(description="How the guide picture is made from the photograph: canny, depth, given.")
-    path: Name = Field(description="The photograph, or for the kind given the guide picture itself.")
+    path: Annotated[Name, Refers("picture")] = Field(
+        description="The photograph, or for the kind given the guide picture itself."
+    )
     weight: float = Field(default=1.0, ge=0, le=4, description="Strength; 0 switches it off.")
 
     @model_validator(mode="before")

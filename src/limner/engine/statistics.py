@@ -1,0 +1,42 @@
+"""Numbers with their uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+DRAWS = 2000
+
+
+def interval(values: Sequence[float] | np.ndarray, share: float = 0.95) -> tuple[float, float, float]:
+    """Mean, and the percentile bootstrap interval of it (Efron and Tibshirani 1993, chapter 13); (n,) -> three numbers.
+
+    Of one value nothing is known but itself: the interval is from minus to plus infinity.
+    """
+    told = np.asarray(values, dtype=np.float64)
+    if len(told) < 2:
+        return float(told[0]), -np.inf, np.inf
+    picks = np.random.default_rng(0).integers(len(told), size=(DRAWS, len(told)))
+    low, high = np.quantile(told[picks].mean(1), ((1 - share) / 2, (1 + share) / 2))
+    return float(told.mean()), float(low), float(high)
+
+
+def difference(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float]:
+    """Mean of second minus first, pair by pair, with its interval."""
+    return interval(np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64))
+
+
+def ranks(values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Ranks from 0, equal values sharing the mean of theirs; (n,) -> (n,)."""
+    told = np.asarray(values, dtype=np.float64)
+    _, inverse, counts = np.unique(told, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts + 1) / 2)[inverse]
+
+
+def rank_correlation(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:
+    """Spearman's correlation of two lists of n values; NaN where one of them is constant."""
+    one, other = ranks(first), ranks(second)
+    if one.std() == 0 or other.std() == 0:
+        return float("nan")
+    return float(np.corrcoef(one, other)[0, 1])
