@@ -20,7 +20,7 @@ from .core.accounts import Caller
 from .core.errors import Interrupted, LimnerError, invalid
 from .core.events import Emit, Event, Made, Notice, Progress
 from .core.moderation import Policy, Refused, Unable
-from .core.requests import GenerateRequest, TrainRequest, absolute, relocated
+from .core.requests import GenerateRequest, Known, TrainRequest, absolute, relocated
 from .core.runs import Artifact, Run, Status
 from .core.workspace import Workspace
 from .references import check_references, suffix_of
@@ -46,7 +46,6 @@ from .store.webhooks import Webhooks
 if TYPE_CHECKING:
     from .engine.verify import Verification
 
-AnyRequest = GenerateRequest | TrainRequest
 Listener = Callable[[Event], None]
 
 
@@ -93,14 +92,14 @@ class Studio:
         self.verdicts = Verdicts(self.store)
         self.gate, self.most_pixels = Gate(self.verdicts, policy), most_pixels
 
-    def submit(self, request: AnyRequest, out: str | Path | None = None, parent: str | None = None) -> Run:
+    def submit(self, request: Known, out: str | Path | None = None, parent: str | None = None) -> Run:
         """Check a request and record it as a run; results will go to `out`, or to the run's own folder."""
         self._check_options(request)
         return self.store.create(absolute(request, aliases()), out=None if out is None else _place(out), parent=parent)
 
     def enqueue(
         self,
-        request: AnyRequest,
+        request: Known,
         *,
         queue: str = "default",
         priority: int = 0,
@@ -192,7 +191,7 @@ class Studio:
         """
         read_backup(self.store, self.blobs, archive, replace, listener)
 
-    def _check_held(self, request: AnyRequest, caller: Caller | None, granted: Collection[str]) -> None:
+    def _check_held(self, request: Known, caller: Caller | None, granted: Collection[str]) -> None:
         references = check_references(request)
         if caller is not None and caller.scope is not None:
             for reference in self.holdings.missing(caller.account, {*references} - {*granted}):
@@ -209,7 +208,7 @@ class Studio:
 
     def run(
         self,
-        request: AnyRequest,
+        request: Known,
         out: str | Path | None = None,
         *,
         resume: bool = False,
@@ -298,16 +297,14 @@ class Studio:
             yield part, failure
 
     @contextmanager
-    def _undertaken(self, part: Part) -> Generator[tuple[AnyRequest, Workspace, Emit]]:
+    def _undertaken(self, part: Part) -> Generator[tuple[Known, Workspace, Emit]]:
         """A queued run as the engine takes it, with its files on this machine; its errors tell of none of them."""
         from .engine.checkpoint import checkpoints
 
         run, hold = part.run, part.hold
         folder = self.store.folder(run.id)
         (folder / mark(self.store)).touch()
-        out = (
-            folder / f"out-{hold.attempt}" / (run.request.name if isinstance(run.request, TrainRequest) else "pictures")
-        )
+        out = folder / f"out-{hold.attempt}" / run.request.name
         resume = bool(checkpoints(folder))
         self.store.forget_made(hold, keep=("preview",) if resume else ())
         for old in folder.glob("out-*"):
@@ -349,7 +346,7 @@ class Studio:
                 raise
             raise LimnerError(told(error.problem), told(error.remedy)) from error
 
-    def assist(self, request: AnyRequest, *, stop: Callable[[], bool] = _never) -> None:
+    def assist(self, request: Known, *, stop: Callable[[], bool] = _never) -> None:
         """Take a share of what another process carries out, as `accelerate launch` has it; nothing is recorded here."""
         from .engine.execute import execute
 
@@ -444,7 +441,7 @@ class Studio:
 
         return emit
 
-    def _to_resume(self, request: AnyRequest) -> Run:
+    def _to_resume(self, request: Known) -> Run:
         """The newest unfinished run of this request that left a checkpoint, or the newest where none did."""
         from .engine.checkpoint import checkpoints
 
@@ -478,7 +475,7 @@ class Studio:
     def _finish(self, run: Run, status: Status, error: str | None) -> Run:
         return self.store.update(run.id, status=status, error=error, finished=datetime.now(UTC))
 
-    def _check_options(self, request: AnyRequest) -> None:
+    def _check_options(self, request: Known) -> None:
         if isinstance(request, TrainRequest):
             from .registry import methods
 

@@ -239,7 +239,8 @@ def test_a_single_picture_is_the_stock_pipelines_to_the_bit(family, components, 
     longest = {"max_sequence_length": 32} if type(theirs).__name__ == "FluxPipeline" else {}
     if hasattr(theirs, "unet"):  # the same attention kernel, since another adds in another order
         theirs.unet.set_attn_processor(components.denoiser.attn_processors)
-        theirs.to(memory_format=torch.channels_last)
+        for part in (theirs.unet, theirs.vae):  # and the same layout
+            part.to(memory_format=torch.channels_last)
     told = conditioning(family, components, PROMPTS[:1])
     (ours,) = paint(pipeline, told, [3], steps=3, guidance=4.0, height=64, width=64, batch=1)
     theirs.set_progress_bar_config(disable=True)

@@ -39,10 +39,14 @@ def test_the_impatient_leave_no_worker_behind(tmp_path: Path, monkeypatch: pytes
     stubborn.chmod(0o700)
     monkeypatch.setattr(serve.sys, "executable", str(stubborn))
     asked = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt), serve.workers(tmp_path, Settings(), lambda text: None):
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
-            time.sleep(0.01)
-        asked.start()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), serve.workers(tmp_path, Settings(), lambda text: None):
+            while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+                time.sleep(0.01)
+            asked.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
     pid = (tmp_path / "pid").read_text().strip()
     found = subprocess.run(["ps", "-p", pid], capture_output=True, check=False)
     assert found.returncode == 1, "the worker is still there"

@@ -9,23 +9,31 @@ from typing import Annotated, Any, TypeVar, cast
 from pydantic import Field, TypeAdapter
 
 from .generate import GenerateRequest
+from .painting import Painting
 from .request import Flag, Frozen, Kind, Name, Precision, Refers, Request, referred, refers
+from .sweep import Axis, Cell, SweepRequest
 from .train import TrainRequest
-from .uses import AdapterUse, ControlUse, MetricUse
+from .uses import AdapterUse, ControlUse, Interval, MetricUse
 
 __all__ = [
     "AdapterUse",
     "AnyRequest",
+    "Axis",
+    "Cell",
     "ControlUse",
     "Flag",
     "Frozen",
     "GenerateRequest",
+    "Interval",
     "Kind",
+    "Known",
     "MetricUse",
     "Name",
+    "Painting",
     "Precision",
     "Refers",
     "Request",
+    "SweepRequest",
     "TrainRequest",
     "absolute",
     "parse_request",
@@ -33,12 +41,13 @@ __all__ = [
     "relocated",
 ]
 
-AnyRequest = Annotated[GenerateRequest | TrainRequest, Field(discriminator="kind")]
+Known = GenerateRequest | TrainRequest | SweepRequest
+AnyRequest = Annotated[Known, Field(discriminator="kind")]
 Asked = TypeVar("Asked", bound=Frozen)
-_ANY: TypeAdapter[GenerateRequest | TrainRequest] = TypeAdapter(AnyRequest)
+_ANY: TypeAdapter[Known] = TypeAdapter(AnyRequest)
 
 
-def parse_request(value: str | dict[str, Any]) -> GenerateRequest | TrainRequest:
+def parse_request(value: str | dict[str, Any]) -> Known:
     """A request from its JSON text or its plain dictionary; raises pydantic's ValidationError."""
     return _ANY.validate_json(value) if isinstance(value, str) else _ANY.validate_python(value)
 

@@ -67,6 +67,11 @@ class Request(Frozen):
         return ()
 
     @property
+    def name(self) -> str:
+        """A folder's name for its results."""
+        return "pictures"
+
+    @property
     def about(self) -> str:
         """What a list of runs says of it."""
         return "; ".join(self.words)

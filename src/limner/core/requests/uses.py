@@ -55,6 +55,32 @@ class MetricUse(Frozen):
         return self.name if self.model is None else f"{self.name}={self.model}"
 
 
+class Interval(Frozen):
+    """A part of the steps, from 0, the first, to 1, the last; as text "0.2-0.8"."""
+
+    start: float = Field(default=0.0, ge=0, lt=1, description="Where it begins.")
+    stop: float = Field(default=1.0, gt=0, le=1, description="Where it ends.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        found = re.fullmatch(r"(\d*\.?\d+)-(\d*\.?\d+)", value)
+        if found is None:
+            raise ValueError(f"{value!r} is not of the form START-STOP, such as 0.2-0.8")
+        return {"start": float(found[1]), "stop": float(found[2])}
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Interval:
+        if self.start >= self.stop:
+            raise ValueError(f"{self} ends before it begins")
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.start:g}-{self.stop:g}"
+
+
 class ControlUse(Frozen):
     """What a picture's structure is taken from, and how strongly; as text "kind=path" or "kind=path:weight"."""
 
