@@ -60,6 +60,7 @@ class Facts:
     denoiser: name of the part that denoises, and of its folder: "unet" or "transformer".
     multiple: sides in pixels must be divisible by it.
     long_prompts: whether it paints from prompts that are longer than its text encoder takes.
+    paired: whether its pipeline gives the denoiser the rows without and with the prompt together, in this order.
     lora_targets: preset name -> name endings of the layers that a LoRA attaches to.
     controls: kind of guide picture -> the ControlNet for it, a Hugging Face id, for denoisers whose configuration is as
     `controlled` says.
@@ -77,6 +78,7 @@ class Facts:
     denoiser: str
     multiple: int
     long_prompts: bool
+    paired: bool
     lora_targets: Mapping[str, tuple[str, ...]]
     controls: Mapping[str, str]
     controlled: Mapping[str, Any]

@@ -13,9 +13,10 @@ from PIL import Image
 
 from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Notice, Stage
-from ..core.protocols import Components
+from ..core.protocols import Components, Facts
 from ..core.requests import GenerateRequest, relocated
 from ..core.workspace import Workspace
+from ..diffusion.guidance import guided
 from ..store.files import make_folder, sha256_of, write_numbered, writing
 from . import mark, models
 from .adapters import Adapter, adapters_on, check_base, open_adapter
@@ -93,6 +94,8 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
     if request.negative_prompt and not components.guided:
         raise LimnerError("this kind of model has no negative prompt", "leave --negative-prompt out")
     check_arguments(request, pipeline, sampling)
+    check_guidance(request, facts, sampling["guidance"])
+    acting_in = (interval.start, interval.stop) if (interval := request.guidance_interval) else (0.0, 1.0)
     if "guidance_rescale" not in accepts(pipeline):
         sampling["guidance_rescale"] = 0.0  # the model's own, which this pipeline knows nothing of
     # told in full, so that a label means the same for good
@@ -108,6 +111,7 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
         memory_told(LESS_MEMORY),
         spared(pipeline, preset, device, models.forget),
         adapters_on(pipeline, facts, adapters, [use.weight for use in request.adapter]),
+        guided(pipeline, components.denoiser, request.guidance_method, acting_in, sampling["guidance"]),
     ):
         again = painters_over(request, base, overs)
         acting = tuple((adapter.sha256, use.weight) for adapter, use in zip(adapters, request.adapter, strict=True))
@@ -223,6 +227,21 @@ def check_arguments(request: GenerateRequest, pipeline: Any, sampling: dict[str,
         raise LimnerError(
             f"a negative prompt does nothing at guidance {sampling['guidance']:g}", "raise --guidance, or leave it out"
         )
+
+
+def check_guidance(request: GenerateRequest, facts: Facts, scale: float) -> None:
+    """Refuse ways to be guided that this kind of model has no place for, or that do nothing."""
+    for name, default in (("guidance_method", "cfg"), ("guidance_interval", None)):
+        if (value := getattr(request, name)) == default:
+            continue
+        if not facts.paired:
+            raise LimnerError(
+                f"{name} ({value}) is not served for this kind of model", "leave it out, or take sd or sdxl"
+            )
+        if scale <= 1:
+            raise LimnerError(
+                f"{name} ({value}) does nothing at guidance {scale:g}", "raise --guidance, or leave it out"
+            )
 
 
 def finished(

@@ -28,6 +28,7 @@ class Flux:
         denoiser="transformer",
         multiple=16,
         long_prompts=False,
+        paired=False,
         lora_targets=FLUX_LORA_TARGETS,
         controls={
             "canny": "InstantX/FLUX.1-dev-Controlnet-Canny",

@@ -28,6 +28,7 @@ class Flux2Klein:
         denoiser="transformer",
         multiple=16,
         long_prompts=False,
+        paired=False,
         lora_targets=FLUX2_LORA_TARGETS,
         controls={},
         controlled={},

@@ -25,6 +25,7 @@ class StableDiffusion:
         denoiser="unet",
         multiple=8,
         long_prompts=True,
+        paired=True,
         lora_targets=UNET_LORA_TARGETS,
         controls={
             "canny": "lllyasviel/control_v11p_sd15_canny",

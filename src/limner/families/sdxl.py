@@ -22,6 +22,7 @@ class StableDiffusionXL:
         denoiser="unet",
         multiple=8,
         long_prompts=True,
+        paired=True,
         lora_targets=UNET_LORA_TARGETS,
         controls={
             "canny": "diffusers/controlnet-canny-sdxl-1.0",

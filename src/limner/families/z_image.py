@@ -26,6 +26,7 @@ class ZImage:
         denoiser="transformer",
         multiple=16,
         long_prompts=False,
+        paired=False,
         lora_targets=Z_LORA_TARGETS,
         controls={},
         controlled={},
