@@ -8,14 +8,17 @@ from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import Field, TypeAdapter
 
+from .compare import CompareRequest
 from .generate import GenerateRequest
 from .request import Flag, Frozen, Kind, Name, Precision, Refers, Request, referred, refers
 from .train import TrainRequest
-from .uses import AdapterUse, ControlUse, MetricUse
+from .uses import AdapterUse, Contestant, ControlUse, MetricUse
 
 __all__ = [
     "AdapterUse",
     "AnyRequest",
+    "CompareRequest",
+    "Contestant",
     "ControlUse",
     "Flag",
     "Frozen",
@@ -33,12 +36,12 @@ __all__ = [
     "relocated",
 ]
 
-AnyRequest = Annotated[GenerateRequest | TrainRequest, Field(discriminator="kind")]
+AnyRequest = Annotated[CompareRequest | GenerateRequest | TrainRequest, Field(discriminator="kind")]
 Asked = TypeVar("Asked", bound=Frozen)
-_ANY: TypeAdapter[GenerateRequest | TrainRequest] = TypeAdapter(AnyRequest)
+_ANY: TypeAdapter[CompareRequest | GenerateRequest | TrainRequest] = TypeAdapter(AnyRequest)
 
 
-def parse_request(value: str | dict[str, Any]) -> GenerateRequest | TrainRequest:
+def parse_request(value: str | dict[str, Any]) -> CompareRequest | GenerateRequest | TrainRequest:
     """A request from its JSON text or its plain dictionary; raises pydantic's ValidationError."""
     return _ANY.validate_json(value) if isinstance(value, str) else _ANY.validate_python(value)
 
