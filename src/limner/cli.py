@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from difflib import get_close_matches
+from importlib import import_module
 
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnknownOptionError
 
@@ -21,6 +22,11 @@ COMMANDS = {
         "requests:train",
         "Teach a model a subject from a few pictures (DreamBooth: an identifier, a class word, prior preservation).",
     ),
+    "compare": (
+        "compare:compare",
+        "Tell which of several models or adapters is better: same prompts and seeds, scores, a page for blind votes.",
+    ),
+    "rank": ("compare:rank", "Rank what was compared by the votes that people saved on the blind page."),
     "run": ("pictures:run", "Carry out the request inside a picture again: the same pixels on the same machine."),
     "runs": ("runs:runs", "List what was done, newest first."),
     "show": ("runs:show", "Tell a run's request, events and results."),
@@ -68,8 +74,12 @@ COMMANDS = {
     ),
 }
 """Where each is, below `commands`, and what its help says."""
-TYPED = {"generate": "generate_command", "train": "train_command"}
-"""Commands of `commands.requests` whose flags depend on what was typed: a recipe, a way to learn."""
+TYPED = {
+    "generate": "requests:generate_command",
+    "train": "requests:train_command",
+    "compare": "compare:compare_command",
+}
+"""Commands whose flags depend on what was typed, such as a recipe or a way to learn, and where they are made."""
 
 
 def application(arguments: Sequence[str] = ()) -> App:
@@ -78,9 +88,9 @@ def application(arguments: Sequence[str] = ()) -> App:
     first = arguments[0] if arguments else ""
     for name, (place, told) in COMMANDS.items():
         if name == first and name in TYPED:
-            from .commands import requests
-
-            app.command(getattr(requests, TYPED[name])(arguments), name=name, help=told)
+            module, maker = TYPED[name].split(":")
+            command = getattr(import_module(f"limner.commands.{module}"), maker)(arguments)
+            app.command(command, name=name, help=inspect.cleandoc(told))
         else:
             app.command(f"limner.commands.{place}", name=name, help=inspect.cleandoc(told))
     return app
@@ -90,12 +100,12 @@ def _spelt(name: str) -> str:
     """A field's name as its flag; a name that is no field's, as it is."""
     from .core.accounts import Limits
     from .core.feedback import PictureQuery, Rating
-    from .core.requests import GenerateRequest, TrainRequest
+    from .core.requests import CompareRequest, GenerateRequest, TrainRequest
     from .exam.sitting import Sitting
     from .flags import spelling
     from .server.settings import Settings
 
-    for model in (GenerateRequest, TrainRequest, Sitting, Settings, Limits, PictureQuery, Rating):
+    for model in (GenerateRequest, TrainRequest, CompareRequest, Sitting, Settings, Limits, PictureQuery, Rating):
         if name in model.model_fields:
             return spelling(name, model.model_fields[name])
     return name

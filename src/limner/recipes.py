@@ -1,4 +1,4 @@
-"""Recipes: requests written down as YAML, a document each."""
+"""Recipes: requests written down as YAML, a document each; and prompts as lines of a text."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import LimnerError
-from .core.requests import GenerateRequest, TrainRequest
+from .core.requests import CompareRequest, GenerateRequest, TrainRequest
 from .diffusion.options import LoraOptions, WordOptions
 
-REQUESTS = {"generate": GenerateRequest, "train": TrainRequest}
+REQUESTS = {"compare": CompareRequest, "generate": GenerateRequest, "train": TrainRequest}
 OPTIONS = {**LoraOptions.model_fields, **WordOptions.model_fields}
 LONGEST = 2**20
 """The longest recipe that is read, in bytes."""
@@ -47,6 +47,24 @@ def read_recipe(path: str | Path, kind: str) -> list[dict[str, Any]]:
     for fields in documents:
         _check_names(path, fields, kind)
     return documents
+
+
+def read_lines(path: str | Path) -> list[str]:
+    """The lines of a text file that say something, each once; raises LimnerError."""
+    place = Path(path).expanduser()
+    remedy = "give a text file with a prompt in each line"
+    if place.exists() and (not place.is_file() or place.stat().st_size > LONGEST):
+        raise LimnerError(f"{str(path)!r} is a folder, a device or a file of over {LONGEST} bytes", remedy)
+    try:
+        text = place.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise LimnerError(f"{str(path)!r} does not exist", remedy) from error
+    except (OSError, ValueError) as error:
+        raise LimnerError(f"{str(path)!r} cannot be read: {error}", remedy) from error
+    lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    if not lines:
+        raise LimnerError(f"{str(path)!r} holds no prompt", remedy)
+    return lines
 
 
 def _check_names(path: str | Path, fields: dict[str, Any], kind: str) -> None:

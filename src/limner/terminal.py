@@ -196,6 +196,16 @@ def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[in
         )
 
 
+def print_ranking(ranks: Sequence[Any]) -> None:
+    """A table of contestants, best first."""
+    table = Table("contestant", "Elo", "95% interval", "won", "tied", "lost", "preferred", box=None, pad_edge=False)
+    for each in ranks:
+        counts = map(str, (each.wins, each.ties, each.losses))
+        interval = f"{each.low:.0f} to {each.high:.0f}"
+        table.add_row(plain(each.contestant), f"{each.elo:.0f}", interval, *counts, f"{each.preferred:.0%}")
+    Console().print(table)
+
+
 def print_pictures(pictures: Sequence[Picture]) -> None:
     """What was painted: id, time, stars, model, file and prompt."""
     table = Table("id", "painted", "stars", "model", Column("picture", overflow="fold"), "prompt", box=None)

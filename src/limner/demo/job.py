@@ -14,9 +14,9 @@ from PIL import Image
 from ..core.errors import LimnerError
 from ..core.events import Event, Made, Progress, Stage
 from ..core.requests import AdapterUse, GenerateRequest, TrainRequest
+from ..pages.figure import Group, grid
 from ..store.files import make_folder, writing
 from ..studio import Studio
-from .figure import Group, grid
 from .page import Pair, write_page
 
 CHARACTER, CLASS, IDENTIFIER = "pixie", "cat", "sks"

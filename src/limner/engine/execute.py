@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..core.events import Emit
-from ..core.requests import GenerateRequest, Request, TrainRequest
+from ..core.requests import CompareRequest, GenerateRequest, Request, TrainRequest
 from ..core.workspace import Workspace
 from ..diffusion.quiet import hush
 from . import credentials
+from .compare import compare
 from .generate import generate, generate_together
 from .together import Order
 from .train import train
 
 EXECUTORS: dict[type[Request], Callable[[Any, Workspace, Emit], None]] = {
+    CompareRequest: compare,
     GenerateRequest: generate,
     TrainRequest: train,
 }

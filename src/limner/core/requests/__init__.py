@@ -8,18 +8,21 @@ from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import Field, TypeAdapter
 
+from .compare import CompareRequest
 from .generate import GenerateRequest
 from .painting import Painting
 from .request import Flag, Frozen, Kind, Name, Precision, Refers, Request, referred, refers
 from .sweep import Axis, Cell, SweepRequest
 from .train import TrainRequest
-from .uses import AdapterUse, ControlUse, Interval, MetricUse
+from .uses import AdapterUse, Contestant, ControlUse, Interval, MetricUse
 
 __all__ = [
     "AdapterUse",
     "AnyRequest",
     "Axis",
     "Cell",
+    "CompareRequest",
+    "Contestant",
     "ControlUse",
     "Flag",
     "Frozen",
@@ -41,7 +44,7 @@ __all__ = [
     "relocated",
 ]
 
-Known = GenerateRequest | TrainRequest | SweepRequest
+Known = GenerateRequest | TrainRequest | SweepRequest | CompareRequest
 AnyRequest = Annotated[Known, Field(discriminator="kind")]
 Asked = TypeVar("Asked", bound=Frozen)
 _ANY: TypeAdapter[Known] = TypeAdapter(AnyRequest)

@@ -1,4 +1,4 @@
-"""What a painting uses besides its model: adapters and controls, as fields and as text."""
+"""What a request uses: adapters, controls, metrics and contestants, as fields and as text."""
 
 from __future__ import annotations
 
@@ -33,6 +33,41 @@ class AdapterUse(Frozen):
             return value
         path, weight = _weighed(value)
         return {"path": path, "weight": weight}
+
+
+class Contestant(Frozen):
+    """What is compared with others; as text MODEL, ADAPTER, ADAPTER:WEIGHT, or MODEL+ADAPTER:WEIGHT with one or more
+    adapters. A + that belongs to a name is written ++.
+
+    model: a model, or an adapter by itself, which then acts on the model that it was taught on.
+    """
+
+    model: Annotated[Name | None, Refers("model")] = Field(
+        default=None, description="Model, or where an adapter stands by itself, that adapter."
+    )
+    adapter: tuple[AdapterUse, ...] = Field(default=(), max_length=8, description="Adapters that act on the model.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        parts = [part.replace("\0", "+") for part in value.replace("\0", "").replace("++", "\0").split("+")]
+        if not all(parts):
+            raise ValueError(f"{value[:80]!r} is not of the form MODEL, ADAPTER:WEIGHT or MODEL+ADAPTER:WEIGHT")
+        first, *rest = parts
+        weighed = _weighed(first)[0] != first
+        return {"model": None, "adapter": parts} if weighed else {"model": first, "adapter": rest}
+
+    @model_validator(mode="after")
+    def _something(self) -> Contestant:
+        if self.model is None and not self.adapter:
+            raise ValueError("a contestant is neither a model nor an adapter; name one")
+        return self
+
+    def __str__(self) -> str:
+        uses = [use.path if use.weight == 1 else f"{use.path}:{use.weight:g}" for use in self.adapter]
+        return "+".join(part.replace("+", "++") for part in ([self.model] if self.model else []) + uses)
 
 
 class MetricUse(Frozen):

@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from limner.demo.figure import Group, grid
+from limner.pages.figure import Group, grid
 
 COLOURS = [[(255, 0, 0), (0, 255, 0), (0, 0, 255)], [(255, 255, 0), (0, 255, 255), (255, 0, 255)]]
 

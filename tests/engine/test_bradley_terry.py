@@ -1,0 +1,67 @@
+"""Strengths from votes: known ones come back, and what has none in the data is finite by the prior."""
+
+import numpy as np
+import pytest
+
+from limner.engine.bradley_terry import PRIOR, bootstrapped, strengths, tally
+
+ELO = np.array([1150.0, 1050.0, 950.0, 850.0])
+
+
+def simulated(rng, count):
+    """Votes of people who prefer as the ratings say."""
+    first, second = rng.integers(4, size=(2, count))
+    met = first != second
+    first, second = first[met], second[met]
+    chance = 1 / (1 + 10 ** ((ELO[second] - ELO[first]) / 400))
+    return first, second, (rng.random(len(first)) < chance).astype(float)
+
+
+def test_known_strengths_come_back_from_simulated_votes():
+    found = strengths(tally(*simulated(np.random.default_rng(3), 40_000), 4))
+    assert np.abs(found - ELO).max() < 12
+    assert found.mean() == pytest.approx(1000)
+
+
+def test_the_intervals_hold_the_truth_as_often_as_they_say():
+    rng, held = np.random.default_rng(4), []
+    for _ in range(25):
+        low, high = np.quantile(bootstrapped(*simulated(rng, 800), 4, 200), (0.025, 0.975), axis=0)
+        held += list((low < ELO) & (high > ELO))
+        assert (high - low < 110).all()
+    assert 0.88 <= np.mean(held) <= 0.99
+
+
+def test_two_contestants_without_a_prior_are_their_log_odds():
+    found = strengths(np.array([[0.0, 30.0], [10.0, 0.0]]), prior=0)
+    assert found[0] - found[1] == pytest.approx(400 * np.log10(3), abs=1e-4)
+
+
+@pytest.mark.parametrize("votes", [1, 10, 1000])
+def test_who_always_wins_is_finite_by_the_prior(votes):
+    found = strengths(np.array([[0.0, votes], [0.0, 0.0]]))
+    assert found[0] - found[1] == pytest.approx(400 * np.log10((votes + PRIOR / 2) / (PRIOR / 2)), abs=1e-3)
+
+
+def test_ties_alone_leave_all_equal():
+    first, second = np.array([0, 1, 2]), np.array([1, 2, 0])
+    assert strengths(tally(first, second, np.full(3, 0.5), 3)) == pytest.approx([1000] * 3)
+
+
+def test_who_met_nobody_stands_in_the_middle_of_two():
+    found = strengths(tally(np.zeros(50, int), np.ones(50, int), np.r_[np.ones(40), np.zeros(10)], 3))
+    assert found[0] > found[2] > found[1]
+    assert found[2] == pytest.approx(1000, abs=1)
+
+
+def test_a_tie_counts_half_for_both():
+    wins = tally(np.array([0, 0]), np.array([1, 1]), np.array([1.0, 0.5]), 2)
+    assert wins.tolist() == [[0, 1.5], [0.5, 0]]
+
+
+def test_sides_do_not_matter():
+    rng = np.random.default_rng(0)
+    first, second = rng.permuted(np.tile([0, 1, 2], (200, 1)), axis=1)[:, :2].T
+    score = rng.choice([0, 0.5, 1], 200)
+    turned = strengths(tally(second, first, 1 - score, 3))
+    assert turned == pytest.approx(strengths(tally(first, second, score, 3)))
