@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from ..core.errors import LimnerError
 from .photographs import open_photograph
 
 SIDE = 24
@@ -38,32 +39,32 @@ def nearest_copies(pictures: Sequence[Path], among: Sequence[Path]) -> list[Matc
     is cropped by more than a few percent is not found, and neither is the same subject in another place or pose. Two
     pictures on flat backdrops with their subjects alike in form and place are copies by this, whatever their colours.
     """
-    known = _forms(map(open_photograph, among))
-    opened = [open_photograph(path) for path in pictures]
-    plain = _alike(_forms(opened), known)
-    mirrored = _alike(_forms(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for picture in opened), known)
-    best = np.maximum(plain, mirrored)
-    found = best.argmax(1)
+    if not among:
+        raise LimnerError("there are no pictures to be a copy of", "name the training pictures")
+    small, known = np.stack([_small(path) for path in pictures]), _forms(np.stack([_small(path) for path in among]))
+    plain, mirrored = _alike(_forms(small), known), _alike(_forms(small[:, :, ::-1]), known)
+    found = enumerate(np.maximum(plain, mirrored).argmax(1).tolist())
     return [
-        Match(among[at], float(best[i, at]), bool(mirrored[i, at] > plain[i, at]))
-        for i, at in enumerate(found.tolist())
+        Match(among[at], float(max(plain[i, at], mirrored[i, at])), bool(mirrored[i, at] > plain[i, at]))
+        for i, at in found
     ]
 
 
-def _forms(pictures: Iterable[Image.Image]) -> np.ndarray:
-    """Gradients (n, 2 * 24 * 24) of pictures, of length 1; of flat ones 0."""
-    found = np.stack([_gradients(picture) for picture in pictures])
+def _small(path: Path) -> np.ndarray:
+    """Luma (24, 24) of a picture, stretched to a square."""
+    picture = open_photograph(path).convert("L").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    return np.asarray(picture, dtype=np.float64)
+
+
+def _forms(luma: np.ndarray) -> np.ndarray:
+    """Gradients (n, 2 * 24 * 24) of (n, 24, 24), of length 1; of flat ones 0."""
+    down, across = np.gradient(luma, axis=(1, 2))
+    found = np.concatenate([down.reshape(len(luma), -1), across.reshape(len(luma), -1)], axis=1)
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     return np.where(lengths > FLAT, found / np.maximum(lengths, FLAT), 0)
 
 
-def _gradients(picture: Image.Image) -> np.ndarray:
-    small = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    down, across = np.gradient(np.asarray(small, dtype=np.float64))
-    return np.concatenate([down.ravel(), across.ravel()])
-
-
 def _alike(forms: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Cosines (n, m) from 0 to 1; two flat pictures are alike."""
-    flat = ~forms.any(1)[:, None] & ~known.any(1)[None]
-    return np.where(flat, 1.0, np.clip(forms @ known.T, 0, 1))
+    shown, there = forms.any(axis=1), known.any(axis=1)
+    return np.where(np.logical_or.outer(shown, there), np.clip(forms @ known.T, 0, 1), 1.0)

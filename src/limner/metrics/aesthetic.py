@@ -65,7 +65,7 @@ def _by_classifier(reference: str) -> Score:
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
     model = loaded(AutoModelForImageClassification, reference)
-    processor = part_of(AutoImageProcessor, reference, use_fast=False)
+    processor = part_of(AutoImageProcessor, reference, backend="pil")
     if model.config.num_labels != 1:
         raise LimnerError(
             f"{reference!r} tells {model.config.num_labels} labels and no rating", "choose a classifier with one output"
@@ -108,6 +108,8 @@ def read_head(reference: str) -> tuple[torch.Tensor, float]:
             found = [(tensors.get_tensor(w).double(), tensors.get_tensor(b).double()) for w, b in layers]
     except (SafetensorError, OSError) as error:
         raise LimnerError(f"the head {reference!r} cannot be read ({error})", "fetch it again") from error
+    if not all(tensor.isfinite().all() for layer in found for tensor in layer):
+        raise LimnerError(f"the head {reference!r} holds numbers that are none", "fetch it again")
     weight, bias = found[0]
     for further, offset in found[1:]:
         weight, bias = further @ weight, further @ bias + offset

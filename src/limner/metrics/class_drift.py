@@ -45,7 +45,7 @@ def _check_pairs(gallery: Gallery) -> None:
     for item, before in zip(gallery.items, gallery.base, strict=True):
         if item.prompt is not None and before.prompt is not None and item.prompt != before.prompt:
             raise LimnerError(
-                f"the metric 'class_drift' was given {item.prompt[:80]!r} beside the base model's {before.prompt[:80]!r}",
+                f"the metric 'class_drift' was given {item.prompt[:60]!r} beside {before.prompt[:60]!r} of the base",
                 "let both paint the same prompts in the same order",
             )
 

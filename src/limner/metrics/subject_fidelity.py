@@ -18,8 +18,8 @@ class SubjectFidelity:
 
     title = "subject fidelity"
     about = (
-        "mean cosine of each picture and the photographs of the subject by an image encoder (DINO or CLIP-I by which is "
-        "named; DreamBooth, Ruiz et al. 2023)"
+        "mean cosine of each picture and the photographs of the subject by an image encoder (DINO or CLIP-I, by which "
+        "is named; DreamBooth, Ruiz et al. 2023)"
     )
     better: Literal["higher", "lower"] | None = "higher"
     unit: Unit = "picture"

@@ -12,7 +12,7 @@ from ..diffusion.similarity import cosines
 
 
 class Uniqueness:
-    """1 less the cosine to the nearest training picture; of near-copies, `memorisation` tells by form and not meaning."""
+    """1 less the cosine to the nearest training picture: by meaning, where `memorisation` goes by form."""
 
     title = "uniqueness"
     about = "cosine distance of each picture to the training picture nearest to it, by an image encoder; 0 for the same"
