@@ -52,3 +52,19 @@ def sheet(
         page = paint_showcase(out, screen.show, stop, model)
         screen.end()
     print(page)
+
+
+@app.command
+def agreement(
+    *,
+    out: Place = Path("limner-agreement"),
+    model: Annotated[str, Parameter(help="The starter, or a folder with another one.")] = "starter",
+) -> None:
+    """Hold the metrics against the truth: rank correlations on pictures of which it is known."""
+    from ..exam.agreement import print_agreement
+    from ..terminal import Screen
+
+    with Screen() as screen, stopping(screen.note) as stop:
+        show = print_agreement(out, Sitting(model=model), screen.show, stop)
+        screen.end()
+    show()

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ..core.metrics import Encoder, Gallery, Need, Score, Unit
+from ..diffusion.similarity import reads_text, to_prompts
 
 
 class PromptFidelity:
@@ -23,14 +24,10 @@ class PromptFidelity:
 
     def scorer(self, model: str | None, encoder: Callable[[str], Encoder]) -> Score:
         assert model is not None
-        opened = encoder(model)
+        opened = reads_text(encoder(model))
 
         def score(gallery: Gallery) -> np.ndarray:
-            prompts = list(dict.fromkeys(item.prompt or "" for item in gallery.items))
-            texts = dict(zip(prompts, opened.texts(prompts), strict=True))
-            pictures = opened.images(gallery.pictures)
-            told = zip(pictures, gallery.items, strict=True)
-            return np.array([float(picture @ texts[item.prompt or ""]) for picture, item in told])
+            return to_prompts(opened, gallery)
 
         return score
 

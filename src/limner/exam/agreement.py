@@ -1,0 +1,115 @@
+"""`limner starter agreement`: whether each metric says what is true, where the truth is known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from ..core.events import Stage
+from ..core.metrics import DEFAULTS
+from ..core.requests import MetricUse
+from ..engine.scoring import Scorers
+from ..engine.statistics import rank_correlation
+from ..store.files import make_folder, writing
+from .examinee import Examinee, Listener, Stop
+from .sitting import Sitting
+from .table import markdown, show
+from .trials import Easel, Trial, trials
+
+SIZE = 8
+DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Spearman's correlation of a metric's values with n known truths, turned so that 1 is full agreement, with its 95%
+    interval (percentile bootstrap over the pairs).
+    """
+
+    metric: str
+    truth: str
+    n: int
+    correlation: float
+    low: float
+    high: float
+
+
+def measure(trial: Trial) -> list[Agreement]:
+    """What the metrics of a trial say, held against what is known."""
+    scorers = Scorers([MetricUse(name=name) for name in trial.metrics])
+    told = [scorers.score(gallery) for gallery in trial.galleries]
+    found = []
+    for name in trial.metrics:
+        values = np.concatenate([scored[name].values for scored in told])
+        turned = -values if name in trial.falls else values
+        known = np.array(trial.known)
+        if trial.within:
+            turned, known = among(turned, trial.within), among(known, trial.within)
+        found.append(Agreement(name, trial.truth, len(values), *correlation(turned, known)))
+    return found
+
+
+def among(values: np.ndarray, blocks: Sequence[int]) -> np.ndarray:
+    """Values (n,) less the mean of those of the same block."""
+    _, block = np.unique(blocks, return_inverse=True)
+    return values - (np.bincount(block, values) / np.bincount(block))[block]
+
+
+def correlation(values: np.ndarray, known: np.ndarray) -> tuple[float, float, float]:
+    """Rank correlation of (n,) and (n,), and the ends of its interval; a draw of equal values counts as none."""
+    picks = np.random.default_rng(0).integers(len(values), size=(DRAWS, len(values)))
+    drawn = np.nan_to_num([rank_correlation(values[pick], known[pick]) for pick in picks])
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return rank_correlation(values, known), float(low), float(high)
+
+
+def measure_agreement(out: Path, sitting: Sitting, listener: Listener, stop: Stop, size: int = SIZE) -> list[Agreement]:
+    """Hold every metric against the truth and write agreement.json and agreement.md into `out`."""
+    make_folder(out)
+    examinee = Examinee.open(sitting, listener, stop)
+    found: list[Agreement] = []
+    with TemporaryDirectory() as folder:
+        for trial in trials(Easel(Path(folder)), examinee, size):
+            listener(Stage(name=", ".join(trial.metrics), total=None))
+            found += measure(trial)
+    told = {"model": examinee.facts, "size": size, "agreement": [asdict(line) for line in found]}
+    with writing(out / "agreement.json") as partial:
+        partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    with writing(out / "agreement.md") as partial:
+        partial.write_text(markdown("metric", COLUMNS, rows(found)), encoding="utf-8")
+    return found
+
+
+COLUMNS = ("default", "agrees with", "n", "rank correlation", "95% interval")
+
+
+def rows(found: list[Agreement]) -> list[tuple[str, list[str]]]:
+    return [
+        (
+            line.metric,
+            [
+                "yes" if line.metric in DEFAULTS else "",
+                line.truth,
+                str(line.n),
+                f"{line.correlation:.2f}",
+                f"{line.low:.2f} to {line.high:.2f}",
+            ],
+        )
+        for line in found
+    ]
+
+
+def print_agreement(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> Callable[[], None]:
+    """Measure; what is returned prints the table."""
+    found = measure_agreement(out, sitting, listener, stop)
+
+    def table() -> None:
+        show("metric", COLUMNS, rows(found))
+        print(f"\n{out / 'agreement.json'}")
+
+    return table
