@@ -27,6 +27,10 @@ COMMANDS = {
         "Tell which of several models or adapters is better: same prompts and seeds, scores, a page for blind votes.",
     ),
     "rank": ("compare:rank", "Rank what was compared by the votes that people saved on the blind page."),
+    "sweep": (
+        "sweep:sweep",
+        "Paint the same with one to three settings varied, side by side, and measure what they do.",
+    ),
     "run": ("pictures:run", "Carry out the request inside a picture again: the same pixels on the same machine."),
     "runs": ("runs:runs", "List what was done, newest first."),
     "show": ("runs:show", "Tell a run's request, events and results."),
@@ -78,6 +82,7 @@ TYPED = {
     "generate": "requests:generate_command",
     "train": "requests:train_command",
     "compare": "compare:compare_command",
+    "sweep": "sweep:sweep_command",
 }
 """Commands whose flags depend on what was typed, such as a recipe or a way to learn, and where they are made."""
 
@@ -100,12 +105,13 @@ def _spelt(name: str) -> str:
     """A field's name as its flag; a name that is no field's, as it is."""
     from .core.accounts import Limits
     from .core.feedback import PictureQuery, Rating
-    from .core.requests import CompareRequest, GenerateRequest, TrainRequest
+    from .core.requests import CompareRequest, GenerateRequest, SweepRequest, TrainRequest
     from .exam.sitting import Sitting
     from .flags import spelling
     from .server.settings import Settings
 
-    for model in (GenerateRequest, TrainRequest, CompareRequest, Sitting, Settings, Limits, PictureQuery, Rating):
+    requests = (GenerateRequest, TrainRequest, SweepRequest, CompareRequest)
+    for model in (*requests, Sitting, Settings, Limits, PictureQuery, Rating):
         if name in model.model_fields:
             return spelling(name, model.model_fields[name])
     return name

@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import LimnerError
-from .core.requests import CompareRequest, GenerateRequest, TrainRequest
+from .core.requests import CompareRequest, GenerateRequest, SweepRequest, TrainRequest
 from .diffusion.options import LoraOptions, WordOptions
 
-REQUESTS = {"compare": CompareRequest, "generate": GenerateRequest, "train": TrainRequest}
+REQUESTS = {
+    "compare": CompareRequest,
+    "generate": GenerateRequest,
+    "sweep": SweepRequest,
+    "train": TrainRequest,
+}
 OPTIONS = {**LoraOptions.model_fields, **WordOptions.model_fields}
 LONGEST = 2**20
 """The longest recipe that is read, in bytes."""

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..core.events import Emit
-from ..core.requests import CompareRequest, GenerateRequest, Request, TrainRequest
+from ..core.requests import CompareRequest, GenerateRequest, Request, SweepRequest, TrainRequest
 from ..core.workspace import Workspace
 from ..diffusion.quiet import hush
 from . import credentials
 from .compare import compare
 from .generate import generate, generate_together
+from .sweep import sweep
 from .together import Order
 from .train import train
 
@@ -19,6 +20,7 @@ EXECUTORS: dict[type[Request], Callable[[Any, Workspace, Emit], None]] = {
     CompareRequest: compare,
     GenerateRequest: generate,
     TrainRequest: train,
+    SweepRequest: sweep,
 }
 
 

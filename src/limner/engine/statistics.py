@@ -22,7 +22,7 @@ def interval(values: Sequence[float] | np.ndarray, share: float = 0.95) -> tuple
     return float(told.mean()), float(low), float(high)
 
 
-def difference(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float]:
+def difference(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
     """Mean of second minus first, pair by pair, with its interval."""
     return interval(np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64))
 

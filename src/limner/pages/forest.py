@@ -47,10 +47,11 @@ def forest(lines: Sequence[Line], across: str, zero: bool = True) -> str:
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
         axes.spines["bottom"].set_color(FAINT)
-        return _svg(figure, across)
+        return as_svg(figure, across)
 
 
-def _svg(figure: object, label: str) -> str:
+def as_svg(figure: object, label: str) -> str:
+    """A figure of matplotlib as SVG for a page. label: what it shows, for those who do not see it."""
     kept = io.StringIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of letters that the font lacks
