@@ -5,7 +5,6 @@ import pytest
 
 from limner.engine.bradley_terry import PRIOR, bootstrapped, strengths, tally
 
-
 ELO = np.array([1150.0, 1050.0, 950.0, 850.0])
 
 
@@ -28,7 +27,7 @@ def test_the_intervals_hold_the_truth_as_often_as_they_say():
     rng, held = np.random.default_rng(4), []
     for _ in range(25):
         low, high = np.quantile(bootstrapped(*simulated(rng, 800), 4, 200), (0.025, 0.975), axis=0)
-        held += list((low < ELO) & (ELO < high))
+        held += list((low < ELO) & (high > ELO))
         assert (high - low < 110).all()
     assert 0.88 <= np.mean(held) <= 0.99
 

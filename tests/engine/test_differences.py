@@ -61,6 +61,12 @@ def test_one_pair_shows_nothing():
     assert found.told()["low"] is None and found.told()["high"] is None
 
 
+def test_few_pairs_show_nothing_however_clear_they_look():
+    (found,) = differences({"a": {"f": scored([0.1] * 5)}, "b": {"f": scored([0.9, 0.8, 0.9, 0.8, 0.9])}})
+    assert found.low > 0 and not found.shown and found.winner is None
+    assert found.figures.endswith("over 5 pairs of pictures, which are too few to tell")
+
+
 def test_a_score_without_a_better_way_names_no_winner(noise):
     found = differences({"a": {"f": scored(noise, None)}, "b": {"f": scored(noise + 1, None)}})
     assert found[0].winner is None and "b has more of it than a" in found[0].sentence()

@@ -21,7 +21,7 @@ from ..pages.render import embedded, write_page
 from ..store.files import sha256_of, writing
 from .cells import cells_of
 from .compared import Compared
-from .differences import Difference, rounded
+from .differences import FEWEST, Difference, rounded
 from .generate import write_aside
 from .scoring import told
 from .statistics import difference
@@ -70,7 +70,8 @@ def _caption(compared: Compared) -> str:
     request = compared.request
     shown, all_of = len(shown_prompts(compared)), len(request.prompt)
     parts = [f"{shown} of {all_of} prompts"] if shown < all_of else []
-    return "; ".join([*parts, settings(compared), "made by AI"]).capitalize() + "."
+    told = "; ".join([*parts, settings(compared), "made by AI"])
+    return told[0].upper() + told[1:] + "."
 
 
 def settings(compared: Compared) -> str:
@@ -79,7 +80,7 @@ def settings(compared: Compared) -> str:
     named = {"steps": "{} steps", "guidance": "guidance {:g}", "scheduler": "sampler {}"}
     given = [form.format(value) for name, form in named.items() if (value := getattr(request, name)) is not None]
     own = [name for name in ("steps", "guidance") if getattr(request, name) is None]
-    given += [f"{' and '.join(own)} as suit each model"] if own else []
+    given += [f"{' and '.join(own)} as each model's own"] if own else []
     return ", ".join(given)
 
 
@@ -146,6 +147,7 @@ def write_report(compared: Compared, out: Path, figure: Path) -> Path:
         request=compared.request,
         entrants=compared.entrants,
         first=first,
+        fewest=FEWEST,
         metrics=[(each.title, each.better, each.unit, each.model) for each in compared.scores[first].values()],
         scores=[(name, [_shown(each) for each in scores.values()]) for name, scores in compared.scores.items()],
         differences=compared.differences,
@@ -177,7 +179,10 @@ def _differences_plot(those: Sequence[Difference]) -> str:
 
 
 def _prompts_plot(compared: Compared) -> str | None:
-    """Differences by prompt, of the second contestant and by the first score of pictures; None where they are not."""
+    """Differences by prompt of two contestants by the first score of pictures; None where there is nothing to see.
+
+    Of few seeds, an interval would say more than is known.
+    """
     first, second = (compared.scores[entrant.name] for entrant in compared.entrants[:2])
     count, prompts = compared.request.count, compared.request.prompt
     named = next((name for name, score in first.items() if score.unit == "picture"), None)
@@ -185,11 +190,13 @@ def _prompts_plot(compared: Compared) -> str | None:
         return None
     parts = [slice(index * count, (index + 1) * count) for index in range(len(prompts))]
     told = [difference(first[named].values[part], second[named].values[part]) for part in parts]
+    if count < FEWEST:
+        told = [(mean, -np.inf, np.inf) for mean, _, _ in told]
     lines = [
-        Line(prompt, *figures, strong=figures[1] > 0 or figures[2] < 0)
-        for prompt, figures in zip(prompts, told, strict=True)
+        Line(prompt, *figures, figures[1] > 0 or figures[2] < 0) for prompt, figures in zip(prompts, told, strict=True)
     ]
-    return forest(sorted(lines, key=lambda line: -line.mean)[:40], f"{first[named].title}, difference by prompt")
+    across = f"{first[named].title}, {compared.entrants[1].name} minus {compared.entrants[0].name}"
+    return forest(evenly(sorted(lines, key=lambda line: -line.mean), 40), across)
 
 
 def _slides(compared: Compared) -> list[dict[str, Any]]:
