@@ -78,7 +78,7 @@ def test_an_adapter_of_no_weight_paints_what_its_model_paints(request_of, tiny_s
             assert np.array_equal(found[first, prompt, seed], found[second, prompt, seed])
     told = json.loads((tmp_path / "out/compare.json").read_text())
     assert [each["mean"] for each in told["differences"]] == [0, 0]
-    assert "no difference is shown" in told["verdict"]
+    assert "is not shown to differ from" in told["verdict"]
 
 
 def test_the_numbers_agree_with_each_other(compared, tiny_sd):
@@ -266,6 +266,10 @@ def test_a_strangers_adapter_makes_us_fetch_nothing(adapter, tmp_path, home):
     (tmp_path / "rex").mkdir()
     save_file(tensors, tmp_path / "rex" / LORA_FILE, {**header, "limner": json.dumps(facts)})
     with pytest.raises(LimnerError, match="'stranger/model', which is not on disk"):
+        entrants(CompareRequest(contestants=("starter", str(tmp_path / "rex")), prompt=("x",)))
+    facts["base"]["reference"] = "gone"
+    save_file(tensors, tmp_path / "rex" / LORA_FILE, {**header, "limner": json.dumps(facts)})
+    with pytest.raises(LimnerError, match="was taught on 'gone', which is not here; write MODEL"):
         entrants(CompareRequest(contestants=("starter", str(tmp_path / "rex")), prompt=("x",)))
     save_file(tensors, tmp_path / "rex" / LORA_FILE)
     with pytest.raises(LimnerError, match="does not say which model it was taught on; write MODEL"):

@@ -42,7 +42,7 @@ def test_no_difference_is_claimed_of_noise(noise):
     (found,) = differences({"a": {"f": scored(noise)}, "b": {"f": scored(after)}})
     assert not found.shown and found.winner is None
     assert "no difference shown between b and a" in found.sentence()
-    assert "between b and a no difference is shown" in verdict([found])
+    assert "b is not shown to differ from a" in verdict([found])
 
 
 def test_the_intervals_hold_the_truth_as_often_as_they_say():

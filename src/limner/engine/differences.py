@@ -112,7 +112,7 @@ def verdict(found: Sequence[Difference]) -> str:
     if rest:
         names = _listed([each.other for each in rest])
         figures = f": {rest[0].figures}" if len(rest) == 1 else ""
-        parts.append(f"between {names} and {first} no difference is shown{figures}")
+        parts.append(f"{names} {'is' if len(rest) == 1 else 'are'} not shown to differ from {first}{figures}")
     text = "; ".join(parts)
     return f"By {title}, {text}."
 
@@ -122,4 +122,4 @@ def _told(each: Difference, how: str, than: str, first: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -183,10 +183,12 @@ def _prompts_plot(compared: Compared) -> str | None:
 
     Of few seeds, an interval would say more than is known.
     """
-    first, second = (compared.scores[entrant.name] for entrant in compared.entrants[:2])
+    if len(compared.entrants) > 2:
+        return None
+    (one, first), (other, second) = compared.scores.items()
     count, prompts = compared.request.count, compared.request.prompt
     named = next((name for name, score in first.items() if score.unit == "picture"), None)
-    if named is None or len(prompts) < 2 or len(compared.entrants) > 2:
+    if named is None or len(prompts) < 2:
         return None
     parts = [slice(index * count, (index + 1) * count) for index in range(len(prompts))]
     told = [difference(first[named].values[part], second[named].values[part]) for part in parts]
@@ -195,7 +197,7 @@ def _prompts_plot(compared: Compared) -> str | None:
     lines = [
         Line(prompt, *figures, figures[1] > 0 or figures[2] < 0) for prompt, figures in zip(prompts, told, strict=True)
     ]
-    across = f"{first[named].title}, {compared.entrants[1].name} minus {compared.entrants[0].name}"
+    across = f"{first[named].title}, {other} minus {one}"
     return forest(evenly(sorted(lines, key=lambda line: -line.mean), 40), across)
 
 
