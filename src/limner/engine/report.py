@@ -80,7 +80,7 @@ def settings(compared: Compared) -> str:
     named = {"steps": "{} steps", "guidance": "guidance {:g}", "scheduler": "sampler {}"}
     given = [form.format(value) for name, form in named.items() if (value := getattr(request, name)) is not None]
     own = [name for name in ("steps", "guidance") if getattr(request, name) is None]
-    given += [f"{' and '.join(own)} as each model's own"] if own else []
+    given += [f"each model's own {' and '.join(own)}"] if own else []
     return ", ".join(given)
 
 
@@ -141,7 +141,7 @@ def write_report(compared: Compared, out: Path, figure: Path) -> Path:
     write_page(
         path,
         "compare.html",
-        title=" against ".join(entrant.name for entrant in compared.entrants),
+        title=heading([entrant.name for entrant in compared.entrants]),
         verdict=compared.verdict,
         settings=settings(compared),
         request=compared.request,
@@ -157,6 +157,11 @@ def write_report(compared: Compared, out: Path, figure: Path) -> Path:
         slides=_slides(compared),
     )
     return path
+
+
+def heading(names: Sequence[str]) -> str:
+    """Who is compared, in words."""
+    return " against ".join(names) if len(names) == 2 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _shown(score: Scored) -> str:
