@@ -42,7 +42,7 @@ def test_no_difference_is_claimed_of_noise(noise):
     (found,) = differences({"a": {"f": scored(noise)}, "b": {"f": scored(after)}})
     assert not found.shown and found.winner is None
     assert "no difference shown between b and a" in found.sentence()
-    assert "between b and a no difference is shown" in verdict([found])
+    assert "b is not shown to differ from a" in verdict([found])
 
 
 def test_the_intervals_hold_the_truth_as_often_as_they_say():
@@ -59,6 +59,12 @@ def test_one_pair_shows_nothing():
     assert not found.shown
     assert found.figures == "+0.8, of one pair only"
     assert found.told()["low"] is None and found.told()["high"] is None
+
+
+def test_few_pairs_show_nothing_however_clear_they_look():
+    (found,) = differences({"a": {"f": scored([0.1] * 5)}, "b": {"f": scored([0.9, 0.8, 0.9, 0.8, 0.9])}})
+    assert found.low > 0 and not found.shown and found.winner is None
+    assert found.figures.endswith("over 5 pairs of pictures, which are too few to tell")
 
 
 def test_a_score_without_a_better_way_names_no_winner(noise):

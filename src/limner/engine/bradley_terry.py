@@ -44,7 +44,15 @@ def tally(first: np.ndarray, second: np.ndarray, score: np.ndarray, count: int) 
 
 
 def bootstrapped(first: np.ndarray, second: np.ndarray, score: np.ndarray, count: int, draws: int = 1000) -> np.ndarray:
-    """Ratings of votes drawn anew from the votes, (draws, count) (Efron and Tibshirani 1993, chapter 6)."""
-    rng = np.random.default_rng(0)
-    picks = rng.integers(len(score), size=(draws, len(score)))
-    return strengths(np.stack([tally(first[pick], second[pick], score[pick], count) for pick in picks]))
+    """Ratings of votes drawn anew for the same pairs as the ratings say, with ties as often; (draws, count).
+
+    The parametric bootstrap (Efron and Tibshirani 1993, section 6.5): drawn from the votes themselves, one who always
+    won would always win again, as if nothing were uncertain.
+    """
+    rating = strengths(tally(first, second, score, count))
+    expected = 1 / (1 + np.exp((rating[second] - rating[first]) / SCALE))
+    tied = np.minimum((score == 0.5).mean(), 2 * np.minimum(expected, 1 - expected))
+    drawn = np.random.default_rng(0).random((draws, len(score)))
+    won = expected - tied / 2
+    scores = np.where(drawn < won, 1.0, np.where(drawn < won + tied, 0.5, 0.0))
+    return strengths(np.stack([tally(first, second, each, count) for each in scores]))

@@ -23,7 +23,7 @@ from .scoring import Scorers
 
 def compare(request: CompareRequest, workspace: Workspace, emit: Emit) -> None:
     """Paint, score and tell; what lies in the workspace's out folder already is not painted again."""
-    found = entrants(request)
+    found = entrants(request, workspace.called)
     emit(Stage(name="loading scores"))
     scorers = Scorers(request.metric, request.encoder)
     references = photographs_of(request)
@@ -39,7 +39,8 @@ def compare(request: CompareRequest, workspace: Workspace, emit: Emit) -> None:
         workspace.check()
         scores[name] = scorers.score(gallery_of(pictures, references))
         emit(Progress(done=number))
-    compared = Compared(relocated(request, workspace.called), tuple(found), painted, scores, tuple(differences(scores)))
+    known = tuple(entrant.known_as(workspace.called) for entrant in found)
+    compared = Compared(relocated(request, workspace.called), known, painted, scores, tuple(differences(scores)))
     tell(compared, out, workspace, emit)
 
 

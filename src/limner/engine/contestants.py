@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from ..core.errors import LimnerError, unknown
 from ..core.requests import AdapterUse, CompareRequest, Contestant, GenerateRequest
 from ..diffusion import hub
 from ..registry import aliases
+from ..store.blobs import REFERENCE
 from . import models
 from .adapters import Adapter, open_adapter
 
@@ -28,6 +29,11 @@ class Entrant:
     vae: str | None
     adapter: tuple[AdapterUse, ...]
 
+    def known_as(self, called: Callable[[str], str]) -> Entrant:
+        """The same, with its files as the user called them."""
+        uses = tuple(use.model_copy(update={"path": called(use.path)}) for use in self.adapter)
+        return replace(self, model=called(self.model), vae=self.vae and called(self.vae), adapter=uses)
+
     def request(self, comparison: CompareRequest, prompt: str, seed: int, count: int) -> GenerateRequest:
         """What paints its pictures of a prompt."""
         shared: dict[str, Any] = {name: getattr(comparison, name) for name in SHARED}
@@ -36,8 +42,11 @@ class Entrant:
         )
 
 
-def entrants(comparison: CompareRequest) -> list[Entrant]:
-    """Who is compared; LimnerError for what is neither a model nor an adapter, and for what is named twice."""
+def entrants(comparison: CompareRequest, called: Callable[[str], str] = str) -> list[Entrant]:
+    """Who is compared; LimnerError for what is neither a model nor an adapter, and for what is named twice.
+
+    called: how the user calls a file.
+    """
     found = [_entrant(contestant, comparison.model) for contestant in comparison.contestants]
     seen: dict[tuple[Any, ...], str] = {}
     for model, vae, uses, told in found:
@@ -45,8 +54,9 @@ def entrants(comparison: CompareRequest) -> list[Entrant]:
         if key in seen:
             raise LimnerError(f"{seen[key]!r} and {told!r} are the same contestant", "name each once")
         seen[key] = told
-    names = _names([(model, uses) for model, _, uses, _ in found])
-    return [Entrant(name, told, model, vae, uses) for name, (model, vae, uses, told) in zip(names, found, strict=True)]
+    known = [Entrant("", told, model, vae, uses) for model, vae, uses, told in found]
+    names = _names([entrant.known_as(called) for entrant in known])
+    return [replace(entrant, name=name) for entrant, name in zip(known, names, strict=True)]
 
 
 Found = tuple[str, str | None, tuple[AdapterUse, ...], str]
@@ -100,25 +110,33 @@ def _base_of(adapter: Adapter, told: str, base: str | None) -> tuple[str, str | 
                 f"adapter {told!r} was taught on {part!r}, which is not on disk",
                 f"if you trust that model, write {reference}+{told}",
             )
+    try:
+        models.resolve(reference)
+    except LimnerError as error:
+        raise LimnerError(
+            f"adapter {told!r} was taught on {reference!r}, which is not here", f"write MODEL+{told}, or give --model"
+        ) from error
     return reference, vae if isinstance(vae, str) else None
 
 
-def _names(found: Sequence[tuple[str, tuple[AdapterUse, ...]]]) -> list[str]:
+def _names(found: Sequence[Entrant]) -> list[str]:
     """The shortest ends of paths that tell all apart; of the model only where models differ or no adapter acts."""
-    one_model = len({model for model, _ in found}) == 1
+    one_model = len({entrant.model for entrant in found}) == 1
     names: list[str] = []
     for parts in range(1, 64):
-        names = [_name(model, uses, parts, one_model) for model, uses in found]
+        names = [_name(entrant, parts, one_model) for entrant in found]
         if len(set(names)) == len(names):
             return names
     return [f"{number} {name}" for number, name in enumerate(names, 1)]
 
 
-def _name(model: str, uses: tuple[AdapterUse, ...], parts: int, one_model: bool) -> str:
-    acting = [_end(use.path, parts) + ("" if use.weight == 1 else f":{use.weight:g}") for use in uses]
-    return "+".join(acting if one_model and acting else [_end(model, parts), *acting])
+def _name(entrant: Entrant, parts: int, one_model: bool) -> str:
+    acting = [_end(use.path, parts) + ("" if use.weight == 1 else f":{use.weight:g}") for use in entrant.adapter]
+    return "+".join(acting if one_model and acting else [_end(entrant.model, parts), *acting])
 
 
 def _end(path: str, parts: int) -> str:
-    """The last parts of a path, without what only tells its kind."""
+    """The last parts of a path, without what only tells its kind; of a reference by content, the beginning."""
+    if found := REFERENCE.fullmatch(path):
+        return found[2][: 7 + parts]
     return "/".join(Path(path.removesuffix(".safetensors")).parts[-parts:]) or path

@@ -11,6 +11,8 @@ import numpy as np
 from ..core.metrics import Scored
 from .statistics import difference
 
+FEWEST = 6
+"""Pairs below which nothing is claimed: five coins fall on one side in one throw of sixteen."""
 OF = {"picture": "pairs of pictures", "group": "prompts", "set": "pair of sets"}
 
 
@@ -34,8 +36,8 @@ class Difference:
 
     @property
     def shown(self) -> bool:
-        """Whether the interval leaves zero out."""
-        return self.low > 0 or self.high < 0
+        """Whether the interval leaves zero out, and there are pairs enough to say so."""
+        return self.count >= FEWEST and (self.low > 0 or self.high < 0)
 
     @property
     def winner(self) -> str | None:
@@ -50,7 +52,8 @@ class Difference:
         if not np.isfinite(self.low):
             return f"{self.mean:+.3g}, of one pair only"
         mean, low, high = rounded(self.mean, self.low, self.high)
-        return f"{mean} [{low}, {high}] over {self.count} {self.of}"
+        few = ", which are too few to tell" if self.count < FEWEST else ""
+        return f"{mean} [{low}, {high}] over {self.count} {self.of}{few}"
 
     def sentence(self) -> str:
         """What it says, in plain English."""
@@ -109,7 +112,7 @@ def verdict(found: Sequence[Difference]) -> str:
     if rest:
         names = _listed([each.other for each in rest])
         figures = f": {rest[0].figures}" if len(rest) == 1 else ""
-        parts.append(f"between {names} and {first} no difference is shown{figures}")
+        parts.append(f"{names} {'is' if len(rest) == 1 else 'are'} not shown to differ from {first}{figures}")
     text = "; ".join(parts)
     return f"By {title}, {text}."
 
@@ -119,4 +122,4 @@ def _told(each: Difference, how: str, than: str, first: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

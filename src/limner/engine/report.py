@@ -21,7 +21,7 @@ from ..pages.render import embedded, write_page
 from ..store.files import sha256_of, writing
 from .cells import cells_of
 from .compared import Compared
-from .differences import Difference, rounded
+from .differences import FEWEST, Difference, rounded
 from .generate import write_aside
 from .scoring import told
 from .statistics import difference
@@ -70,7 +70,8 @@ def _caption(compared: Compared) -> str:
     request = compared.request
     shown, all_of = len(shown_prompts(compared)), len(request.prompt)
     parts = [f"{shown} of {all_of} prompts"] if shown < all_of else []
-    return "; ".join([*parts, settings(compared), "made by AI"]).capitalize() + "."
+    told = "; ".join([*parts, settings(compared), "made by AI"])
+    return told[0].upper() + told[1:] + "."
 
 
 def settings(compared: Compared) -> str:
@@ -79,7 +80,7 @@ def settings(compared: Compared) -> str:
     named = {"steps": "{} steps", "guidance": "guidance {:g}", "scheduler": "sampler {}"}
     given = [form.format(value) for name, form in named.items() if (value := getattr(request, name)) is not None]
     own = [name for name in ("steps", "guidance") if getattr(request, name) is None]
-    given += [f"{' and '.join(own)} as suit each model"] if own else []
+    given += [f"each model's own {' and '.join(own)}"] if own else []
     return ", ".join(given)
 
 
@@ -140,12 +141,13 @@ def write_report(compared: Compared, out: Path, figure: Path) -> Path:
     write_page(
         path,
         "compare.html",
-        title=" against ".join(entrant.name for entrant in compared.entrants),
+        title=heading([entrant.name for entrant in compared.entrants]),
         verdict=compared.verdict,
         settings=settings(compared),
         request=compared.request,
         entrants=compared.entrants,
         first=first,
+        fewest=FEWEST,
         metrics=[(each.title, each.better, each.unit, each.model) for each in compared.scores[first].values()],
         scores=[(name, [_shown(each) for each in scores.values()]) for name, scores in compared.scores.items()],
         differences=compared.differences,
@@ -155,6 +157,11 @@ def write_report(compared: Compared, out: Path, figure: Path) -> Path:
         slides=_slides(compared),
     )
     return path
+
+
+def heading(names: Sequence[str]) -> str:
+    """Who is compared, in words."""
+    return " against ".join(names) if len(names) == 2 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _shown(score: Scored) -> str:
@@ -177,19 +184,26 @@ def _differences_plot(those: Sequence[Difference]) -> str:
 
 
 def _prompts_plot(compared: Compared) -> str | None:
-    """Differences by prompt, of the second contestant and by the first score of pictures; None where they are not."""
-    first, second = (compared.scores[entrant.name] for entrant in compared.entrants[:2])
+    """Differences by prompt of two contestants by the first score of pictures; None where there is nothing to see.
+
+    Of few seeds, an interval would say more than is known.
+    """
+    if len(compared.entrants) > 2:
+        return None
+    (one, first), (other, second) = compared.scores.items()
     count, prompts = compared.request.count, compared.request.prompt
     named = next((name for name, score in first.items() if score.unit == "picture"), None)
-    if named is None or len(prompts) < 2 or len(compared.entrants) > 2:
+    if named is None or len(prompts) < 2:
         return None
     parts = [slice(index * count, (index + 1) * count) for index in range(len(prompts))]
     told = [difference(first[named].values[part], second[named].values[part]) for part in parts]
+    if count < FEWEST:
+        told = [(mean, -np.inf, np.inf) for mean, _, _ in told]
     lines = [
-        Line(prompt, *figures, strong=figures[1] > 0 or figures[2] < 0)
-        for prompt, figures in zip(prompts, told, strict=True)
+        Line(prompt, *figures, figures[1] > 0 or figures[2] < 0) for prompt, figures in zip(prompts, told, strict=True)
     ]
-    return forest(sorted(lines, key=lambda line: -line.mean)[:40], f"{first[named].title}, difference by prompt")
+    across = f"{first[named].title}, {other} minus {one}"
+    return forest(evenly(sorted(lines, key=lambda line: -line.mean), 40), across)
 
 
 def _slides(compared: Compared) -> list[dict[str, Any]]:

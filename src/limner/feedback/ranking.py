@@ -18,6 +18,8 @@ from ..store.files import writing
 KEY, RESULT = "votes-key.json", "ranking.json"
 LONGEST = 2**20
 """The longest file of votes or key that is read, in bytes."""
+FEWEST = 6
+"""Votes below which nothing is claimed."""
 Read = TypeVar("Read", bound=Frozen)
 
 
@@ -63,7 +65,7 @@ def rank(ballots: Sequence[Path], folder: Path) -> Ranking:
 
 
 def ranked(key: VotesKey, ballots: Sequence[Votes]) -> Ranking:
-    """Ratings by Bradley and Terry's model, ties counting half, with bootstrap intervals over the votes."""
+    """Ratings by Bradley and Terry's model, ties counting half, with bootstrap intervals."""
     from ..engine.bradley_terry import PRIOR, bootstrapped, strengths, tally
 
     votes = [(key.pairs[name], choice) for ballot in ballots for name, choice in ballot.votes.items()]
@@ -106,7 +108,7 @@ def ranked(key: VotesKey, ballots: Sequence[Votes]) -> Ranking:
 def _verdict(ranks: Sequence[Rank], lead: tuple[float, float, float], votes: int) -> str:
     first, second = ranks[0], ranks[1]
     figures = f"{lead[0]:.0f} Elo [{lead[1]:.0f}, {lead[2]:.0f}] over {votes} votes"
-    if lead[1] <= 0:
+    if lead[1] <= 0 or votes < FEWEST:
         return f"No difference shown between {first.contestant} and {second.contestant}: {figures}."
     return f"People prefer {first.contestant} to {second.contestant}: {figures}."
 

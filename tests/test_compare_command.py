@@ -1,0 +1,97 @@
+"""limner compare and rank as they are typed, and what they say of mistakes."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from limner import CompareRequest, Studio
+from limner.core.runs import Status
+from limner.store.queue import Queue
+from limner.worker import Worker
+
+
+@pytest.fixture
+def compare(limner, tiny_sd, tmp_path):
+    (tmp_path / "prompts.txt").write_text("\ufeffa cat on the beach\n\n a dog in the snow \na cat on the beach\n")
+
+    def run(*arguments):
+        return limner("compare", *arguments, "--steps", 1, "--count", 1, "--batch", 2)
+
+    return run
+
+
+def test_prompts_come_from_a_file_of_lines(compare, limner, tiny_sd, tmp_path):
+    said = compare("starter", tiny_sd, "--prompts", tmp_path / "prompts.txt", "--metric", "saturation")
+    assert said.code == 0, said.err
+    verdict, page = said.out.splitlines()
+    assert page == str(tmp_path / "comparison/compare.html") and "None of the scores says which is better" in verdict
+    told = json.loads((tmp_path / "comparison/compare.json").read_text())
+    assert told["request"]["prompt"] == ["a cat on the beach", "a dog in the snow"]
+    assert "compare" in limner("runs").out
+    key = json.loads((tmp_path / "comparison/votes-key.json").read_text())
+    votes = {name: "left" if pair["left"] == 1 else "right" for name, pair in key["pairs"].items()}
+    (tmp_path / "votes.json").write_text(json.dumps({"comparison": key["comparison"], "ballot": "a", "votes": votes}))
+    ranked = limner("rank", "votes.json")
+    assert ranked.code == 0 and "No difference shown" in ranked.out  # of two votes
+    assert json.loads((tmp_path / "comparison/ranking.json").read_text())["ranks"][0]["contestant"] == tiny_sd.name
+    again = limner("run", next((tmp_path / "comparison/pictures/1-starter").glob("*.png")), "--out", "again")
+    assert again.code == 0, again.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["starter", "--prompt", "x"], "contestants"),
+        (["starter", "satrter", "--prompt", "x"], "unknown contestant 'satrter'; did you mean 'starter'?"),
+        (["starter", "rex:9", "--prompt", "x"], "less than or equal to 4"),
+        (["starter", "a+", "--prompt", "x"], "'a+' is not of the form MODEL, ADAPTER:WEIGHT or MODEL+ADAPTER:WEIGHT"),
+        (
+            ["starter", "sd15", "--prompts", "none.txt"],
+            "'none.txt' does not exist; give a text file",
+        ),
+        (["starter", "sd15", "--prompts", "."], "'.' is a folder, a device or a file"),
+        (
+            ["starter", "sd15", "--prompts", "prompts.txt", "--prompt", "x"],
+            "prompts come from --prompts and from",
+        ),
+        (["starter", "starter:0", "--prompt", "x"], "unknown adapter 'starter'"),
+        (["starter", "starter", "--prompt", "x"], "'starter' and 'starter' are the same contestant; name each once"),
+        (["starter", "sd15", "--prompt", "x", "--metric", "beauty"], "unknown metric 'beauty'"),
+        (["starter", "sd15", "--prompt", "x", "--references", "nowhere"], "nowhere"),
+    ],
+)
+def test_mistakes_are_told_in_a_line_and_leave_nothing(compare, tmp_path, arguments, line):
+    said = compare(*arguments)
+    assert said.code == 2 and line in said.error, said.err
+    assert said.out == "" and not (tmp_path / "comparison").exists()
+
+
+def test_a_file_of_no_prompts(compare, tmp_path):
+    (tmp_path / "empty.txt").write_text(" \n\n")
+    assert "'empty.txt' holds no prompt" in compare("starter", "sd15", "--prompts", "empty.txt").error
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\xfa")
+    assert "'bytes.txt' cannot be read" in compare("starter", "sd15", "--prompts", "bytes.txt").error
+
+
+def test_a_queued_comparison_tells_no_path_of_this_machine(home, tiny_sd):
+    studio = Studio()
+    model = studio.blobs.keep(tiny_sd)
+    request = CompareRequest(contestants=("starter", model), prompt=("a cat",), steps=1, count=1)
+    run = studio.enqueue(request)
+    queue = Queue(studio.store)
+    worker = Worker(studio, queue)
+    worker.carry_out(*queue.claim(worker.name), lambda: False)
+    done = studio.store.get(run.id)
+    assert done.status is Status.DONE, done.error
+    made = {artifact.kind: artifact for artifact in studio.store.artifacts(run.id)}
+    assert made.keys() == {"picture", "comparison", "scores", "table", "blind page", "key", "report"}
+    for artifact in made.values():
+        assert str(home).encode() not in studio.blobs.bring(artifact.details["reference"]).read_bytes()
+    told = json.loads(studio.blobs.bring(made["scores"].details["reference"]).read_text())
+    assert [each["name"] for each in told["contestants"]] == ["starter", model.partition(":")[2][:8]]
+    assert told["contestants"][1]["model"] == model
+    page = studio.blobs.bring(made["report"].details["reference"]).read_text()
+    assert not re.search(r'(src|href)="(?!data:|#)', page), "it opens by itself"
