@@ -240,7 +240,7 @@ def mixed_sets(easel: Easel, size: int) -> Trial:
     """Sets of pictures of which a known share is of another kind than the photographs."""
     rng = random.Random("mixed sets")
     number = 4 * size
-    alike, strange = (easel.all(_kind(rng, kind) for _ in range(2 * number)) for kind in ("dog", "car"))
+    alike, strange = (easel.all(random_scene(rng, subject=kind) for _ in range(2 * number)) for kind in ("dog", "car"))
     galleries, known = [], []
     for share in np.linspace(0, 1, 11).tolist():
         for _ in range(2):
@@ -254,10 +254,6 @@ def mixed_sets(easel: Easel, size: int) -> Trial:
         tuple(galleries),
         tuple(known),
     )
-
-
-def _kind(rng: random.Random, subject: str) -> Scene:
-    return random_scene(rng, subject=subject)
 
 
 MAKERS = (
