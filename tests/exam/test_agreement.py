@@ -108,6 +108,11 @@ def test_the_page_tells_every_metric_and_the_defaults():
     assert sorted(told) == registry.metrics.names()
     marked = re.findall(r"^\| `(\w+)` \|.*\| yes \|$", page, re.MULTILINE)
     assert sorted(marked) == sorted(DEFAULTS)
+    measured = re.findall(r"^\| ([a-z ]+) \| *(yes|) *\| .* \| \d+ \| (-?\d\.\d\d) \|", page, re.MULTILINE)
+    assert {name.replace(" ", "_") for name, _, _ in measured} == set(registry.metrics.names()) - NAMED
+    poor = {name.replace(" ", "_") for name, _, value in measured if abs(float(value)) < 0.3}
+    assert not poor & set(DEFAULTS)
+    assert {name.replace(" ", "_") for name, default, _ in measured if default} == set(DEFAULTS)
 
 
 def test_scores_of_a_metric_need_its_gallery(tmp_path):
