@@ -21,9 +21,9 @@ NEEDS: dict[Need, str] = {
     "base": "pictures of the base model for the same prompts and seeds",
 }
 """What a metric may need besides pictures, as it is told."""
-DEFAULTS = ("prompt_fidelity", "subject_fidelity", "diversity", "memorisation", "sharpness", "saturation", "clipping")
-"""Metrics of an evaluation that names none, as far as what they need is there. Each agrees with the truth where it is
-known, with a rank correlation of 0.3 at least (`limner starter agreement`, docs/metrics.md).
+DEFAULTS = ("subject_fidelity", "diversity", "memorisation", "sharpness", "saturation", "clipping")
+"""Metrics of an evaluation that names none, as far as what they need is there. Each agrees with the truth wherever
+it was held against it, with a rank correlation of 0.3 at least (`limner starter agreement`, docs/metrics.md).
 """
 Unit = Literal["picture", "group", "set"]
 """What one value of a metric is about: a picture, the pictures of one group, or all of them."""

@@ -25,7 +25,10 @@ def to_prompts(encoder: Encoder, gallery: Gallery) -> np.ndarray:
 def reads_text(encoder: Encoder) -> Encoder:
     """The encoder, if it reads text, so that one that does not is told before anything is painted; LimnerError."""
     try:
-        encoder.texts(["a picture"])
-    except (RuntimeError, IndexError, TypeError, KeyError, AttributeError) as error:
-        raise LimnerError(f"the encoder {encoder.name!r} cannot read a text", "choose another one") from error
+        with torch.inference_mode():
+            encoder.texts(["a picture"])
+    except (RuntimeError, IndexError, TypeError, KeyError, AttributeError) as error:  # parts that do not fit
+        raise LimnerError(
+            f"the encoder {encoder.name!r} cannot read a text ({str(error)[:120]})", "choose another one"
+        ) from error
     return encoder

@@ -68,16 +68,16 @@ def correlation(values: np.ndarray, known: np.ndarray) -> tuple[float, float, fl
     return rank_correlation(values, known), float(low), float(high)
 
 
-def measure_agreement(out: Path, sitting: Sitting, listener: Listener, stop: Stop, size: int = SIZE) -> list[Agreement]:
+def measure_agreement(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> list[Agreement]:
     """Hold every metric against the truth and write agreement.json and agreement.md into `out`."""
     make_folder(out)
     examinee = Examinee.open(sitting, listener, stop)
     found: list[Agreement] = []
     with TemporaryDirectory() as folder:
-        for trial in trials(Easel(Path(folder)), examinee, size):
+        for trial in trials(Easel(Path(folder)), examinee, SIZE):
             listener(Stage(name=", ".join(trial.metrics), total=None))
             found += measure(trial)
-    told = {"model": examinee.facts, "size": size, "agreement": [asdict(line) for line in found]}
+    told = {"model": examinee.facts, "size": SIZE, "agreement": [asdict(line) for line in found]}
     with writing(out / "agreement.json") as partial:
         partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     with writing(out / "agreement.md") as partial:

@@ -1,0 +1,87 @@
+"""Groups that are alike show no gap beyond chance; one that is worse is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from limner.core.errors import LimnerError
+from limner.core.metrics import Gallery, Item, Scored
+from limner.engine.fairness import by_group, fairness, prompts_for
+
+
+def _drawn(seed: int, count: int = 30, **means: float) -> dict[str, list[float]]:
+    rng = np.random.default_rng(seed)
+    return {name: rng.normal(mean, 1, count).tolist() for name, mean in means.items()}
+
+
+def test_the_worst_group_is_named_and_the_gap_holds_the_truth():
+    held = 0
+    for seed in range(40):
+        told = fairness("sharpness", _drawn(seed, corgi=5.0, poodle=4.9, husky=3.0))
+        assert told.worst == "husky" and told.best in ("corgi", "poodle") and told.chance < 0.01
+        assert [group.value for group in told.groups] == ["corgi", "poodle", "husky"] and told.groups[0].count == 30
+        held += told.low <= 2.0 <= told.high
+    assert held >= 33  # of 40, where 38 are to be expected
+
+
+def test_groups_that_are_alike_part_by_chance():
+    found = [fairness("sharpness", _drawn(seed, a=1.0, b=1.0, c=1.0, d=1.0)) for seed in range(40)]
+    assert sum(told.chance < 0.05 for told in found) <= 6
+    assert sum(told.low == 0 for told in found) >= 30
+
+
+def test_the_best_is_the_lowest_where_lower_is_better():
+    told = fairness("clipping", {"corgi": [1.0, 1.2, 0.9], "husky": [5.0, 5.5, 5.1]}, "lower")
+    assert (told.best, told.worst) == ("corgi", "husky") and told.gap == pytest.approx(5.2 - 3.1 / 3)
+
+
+def test_equal_groups_have_no_gap():
+    told = fairness("clipping", {"corgi": [1.0, 1.0], "husky": [1.0, 1.0]})
+    assert (told.gap, told.low, told.high, told.chance) == (0, 0, 0, 1)
+
+
+def test_it_says_the_same_again():
+    values = _drawn(3, corgi=5.0, husky=4.0)
+    assert fairness("sharpness", values) == fairness("sharpness", values)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, "one group only"),
+        ({"corgi": [1.0, 2.0]}, "one group only"),
+        ({"corgi": [1.0, 2.0], "husky": [1.0]}, "'husky' has fewer than two"),
+        ({"corgi": [1.0, 2.0], "husky": [1.0, float("nan")]}, "no number"),
+    ],
+)
+def test_too_little_is_one_line(values, said):
+    with pytest.raises(LimnerError, match=said):
+        fairness("sharpness", values)
+
+
+def test_the_same_prompt_for_every_value():
+    assert prompts_for("a photo of a {} in the {park", ("corgi", "husky", "corgi")) == [
+        "a photo of a corgi in the {park",
+        "a photo of a husky in the {park",
+    ]
+
+
+@pytest.mark.parametrize("template", ["a photo", "a {} and a {}", ""])
+def test_a_prompt_without_one_place_is_one_line(template):
+    with pytest.raises(LimnerError, match="no one place"):
+        prompts_for(template, ("corgi", "husky"))
+
+
+def test_one_value_is_no_comparison():
+    with pytest.raises(LimnerError, match="two values"):
+        prompts_for("a {}", ("corgi", "corgi"))
+
+
+def test_values_by_group(tmp_path):
+    gallery = Gallery(tuple(Item(tmp_path / f"{i}.png", group="ab"[i % 2]) for i in range(4)))
+    scored = Scored("sharpness", "sharpness", "higher", "picture", None, 1.5, 0, 3, (0.0, 1.0, 2.0, 3.0))
+    assert by_group(gallery, scored) == {"a": [0.0, 2.0], "b": [1.0, 3.0]}
+    whole = Scored("fid", "FID", "lower", "set", None, 1.5, 0, 3, (1.5,))
+    with pytest.raises(LimnerError, match="tells nothing of single pictures"):
+        by_group(gallery, whole)
