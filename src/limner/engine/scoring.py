@@ -12,7 +12,10 @@ from ..core.metrics import Gallery, Metric, Score, Scored, check_needs
 from ..core.requests import MetricUse
 from ..registry import metrics
 from .encoders import open_encoder
-from .statistics import interval
+from .statistics import interval, jackknife
+
+LEAST = 4
+"""Pictures of a single group from which on its value has an interval."""
 
 
 class Scorers:
@@ -52,7 +55,17 @@ class Scorers:
             raise LimnerError(
                 f"the metric {name!r} gave a number that is none", "look at the pictures, or leave it out"
             )
-        return Scored(name, metric.title, metric.better, metric.unit, model, *interval(values), tuple(values.tolist()))
+        told = self._of_one_group(score, gallery, values) if metric.unit == "group" else interval(values)
+        return Scored(name, metric.title, metric.better, metric.unit, model, *told, tuple(values.tolist()))
+
+    def _of_one_group(self, score: Score, gallery: Gallery, values: np.ndarray) -> tuple[float, float, float]:
+        """Mean and interval of groups' values; of a single group, whose pictures are left out in turn."""
+        count = len(gallery.items)
+        if len(values) > 1 or count < LEAST:
+            return interval(values)
+        left = [parts(gallery, [i for i in range(count) if i != out]) for out in range(count)]
+        with torch.inference_mode():
+            return jackknife(float(values[0]), [float(score(each)[0]) for each in left])
 
 
 def told(scored: Mapping[str, Scored]) -> dict[str, dict[str, object]]:

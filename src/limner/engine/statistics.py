@@ -22,6 +22,15 @@ def interval(values: Sequence[float] | np.ndarray, share: float = 0.95) -> tuple
     return float(told.mean()), float(low), float(high)
 
 
+def jackknife(whole: float, without: Sequence[float]) -> tuple[float, float, float]:
+    """A value of n things with its 95% interval, by the values without each of them (Tukey's jackknife; Efron and
+    Tibshirani 1993, chapter 11).
+    """
+    left = np.asarray(without, dtype=np.float64)
+    error = np.sqrt((len(left) - 1) / len(left) * np.square(left - left.mean()).sum())
+    return whole, float(whole - 1.96 * error), float(whole + 1.96 * error)
+
+
 def difference(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
     """Mean of second minus first, pair by pair, with its interval."""
     return interval(np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64))

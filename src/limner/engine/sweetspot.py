@@ -70,7 +70,7 @@ def _reason(names: Sequence[str], told: Sequence[np.ndarray], chosen: int, costs
             + (", and" if chosen < last else ".")
         )
     if chosen < last:
-        parts.append(f"no higher one was shown to follow it better ({_fidelities(names, means, chosen)})")
+        parts.append(f"no higher one was shown to follow the prompt better ({_fidelities(names, means, chosen)})")
         moved = [
             f"{title} {values[chosen]:.3g} to {values[last]:.3g}"
             for title, values in costs.items()

@@ -48,6 +48,9 @@ class Swept:
         """For each value of an axis the metric's mean with its interval; NaN where all was withheld."""
         unknown = float("nan")
         nothing = (unknown, unknown, unknown)
+        if len(self.request.axes) == 1:
+            found = [scores.get(metric) for scores in self.scores]
+            return [(score.mean, score.low, score.high) if score else nothing for score in found]
         return [interval(values) if len(values) else nothing for values in self.along(axis, metric)]
 
     def picture(self, cell: int) -> Path | None:

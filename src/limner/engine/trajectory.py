@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..core.choice import evenly
 from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Stage
 from ..core.requests import GenerateRequest
@@ -65,8 +64,8 @@ def watched(request: GenerateRequest, workspace: Workspace, emit: Emit) -> tuple
     adapters = [open_adapter(use.path) for use in request.adapter]
     with adapters_on(pipeline, model.family.facts, adapters, [use.weight for use in request.adapter]):
         latents = _latents(pipeline, told, request.seed, sampling, side)
-        steps = evenly(range(len(latents)), FRAMES)
-        pictures = [_decoded(pipeline, told, latents[step], side) for step in steps]
+        steps = sorted({round(step) for step in np.linspace(1, len(latents), FRAMES)})
+        pictures = [_decoded(pipeline, told, latents[step - 1], side) for step in steps]
     workspace.check()
     return steps, pictures
 
@@ -74,7 +73,7 @@ def watched(request: GenerateRequest, workspace: Workspace, emit: Emit) -> tuple
 def _latents(
     pipeline: Any, told: Mapping[str, Any], seed: int, sampling: Mapping[str, Any], side: Mapping[str, int]
 ) -> list[torch.Tensor]:
-    """The latents before the first step, and after each one."""
+    """The latents after each step."""
     kept: list[torch.Tensor] = []
 
     def keep(pipe: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,61 @@
+"""Sweeps as requests: what varies, and what of it is refused."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from limner.core.requests import Axis, SweepRequest, absolute, parse_request, referred
+
+
+def asked(**fields: object) -> SweepRequest:
+    return SweepRequest.model_validate({"prompt": ["a cat"], **fields})
+
+
+def test_an_axis_reads_as_it_is_typed() -> None:
+    axis = Axis.model_validate("guidance-rescale=0, 0.7")
+    assert axis == Axis(field="guidance_rescale", values=("0", "0.7"))
+
+
+def test_cells_are_all_combinations_the_last_axis_fastest() -> None:
+    request = asked(prompt=["a cat", "a dog"], axis=["guidance=1.5,5", "steps=4,8"], seeds=3, seed=7)
+    cells = [(cell.request.prompt, cell.request.guidance, cell.request.steps) for cell in request.cells]
+    assert cells == [(prompt, g, s) for prompt in ("a cat", "a dog") for g in (1.5, 5.0) for s in (4, 8)]
+    assert {(cell.request.seed, cell.request.count) for cell in request.cells} == {(7, 3)}
+    assert request.pictures == 24
+
+
+def test_values_are_of_their_fields() -> None:
+    request = asked(axis=["adapter=none,a:0.5,a+b", "guidance_interval=none,0.2-0.8"], guidance=4.0)
+    uses = [[(use.path, use.weight) for use in cell.request.adapter] for cell in request.cells[::2]]
+    assert uses == [[], [("a", 0.5)], [("a", 1.0), ("b", 1.0)]]
+    assert [str(cell.request.guidance_interval) for cell in request.cells[:2]] == ["None", "0.2-0.8"]
+
+
+def test_it_survives_json() -> None:
+    request = asked(axis=["scheduler=ddim,euler"], seeds=2)
+    assert parse_request(request.model_dump_json()) == request
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, "one to three axes"),
+        ({"axis": ["guidance=1", "steps=2", "seed=3", "strength=0.5"]}, "one to three axes"),
+        ({"axis": ["guidance"]}, "FIELD=VALUE"),
+        ({"axis": ["guidance=1,,2"]}, "FIELD=VALUE"),
+        ({"axis": ["gidance=1,2"]}, "no axis 'gidance'"),
+        ({"axis": ["count=1,2"]}, "no axis 'count'"),
+        ({"axis": ["guidance=1,1"]}, "names a value twice"),
+        ({"axis": ["guidance=1,2", "guidance=3"]}, "given twice"),
+        ({"axis": ["guidance=1,much"]}, "guidance 'much'"),
+        ({"axis": ["guidance=1,-3"]}, "guidance '-3'"),
+        ({"axis": ["guidance_interval=0.8-0.2"]}, "ends before it begins"),
+        ({"axis": ["steps=1,2"], "prompt": []}, "prompt is missing"),
+        ({"axis": ["steps=1,2"], "prompt": [" "]}, "prompt is empty"),
+        ({"axis": ["steps=1,2,3"], "seeds": 1000, "prompt": ["a", "b", "c", "d"]}, "12,000 pictures"),
+    ],
+)
+def test_what_is_refused(fields: dict[str, object], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        asked(**fields)

@@ -1,0 +1,119 @@
+"""Sweeps carried out on a tiny model: pictures, scores and pages."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from limner import Studio
+from limner.core.requests import SweepRequest
+from limner.engine.labels import read_label
+from limner.engine.sweetspot import lowest_enough
+
+
+def swept(home: Path, out: Path, model: Path, **fields: object) -> dict:
+    asked = {"prompt": ["a cat"], "model": str(model), "steps": 2, "seeds": 2, "metric": ["saturation", "clipping"]}
+    Studio(home).run(SweepRequest.model_validate(asked | fields), out)
+    return json.loads((out / "sweep.json").read_text(encoding="utf-8"))
+
+
+def files(told: dict) -> list[list[str]]:
+    return [[picture["sha256"] for picture in cell["pictures"]] for cell in told["cells"]]
+
+
+def test_all_that_is_left_behind(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
+    told = swept(home, tmp_path / "out", tiny_sd, axis=["guidance=1.5,4"], trajectory=True, steps=4)
+    out = tmp_path / "out"
+    assert [cell["values"] for cell in told["cells"]] == [{"guidance": "1.5"}, {"guidance": "4"}]
+    for cell in told["cells"]:
+        assert [picture["seed"] for picture in cell["pictures"]] == [42, 43]
+        label = read_label(out / cell["pictures"][1]["path"])
+        assert label is not None and label.seed == 43 and label.request.guidance == float(cell["values"]["guidance"])
+    with (out / "sweep.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["guidance"], row["picture_seed"]) for row in rows] == [
+        ("1.5", "42"),
+        ("1.5", "43"),
+        ("4", "42"),
+        ("4", "43"),
+    ]
+    means = [np.mean([float(row["saturation"]) for row in rows if row["guidance"] == value]) for value in ("1.5", "4")]
+    assert np.allclose(means, [place["mean"] for place in told["along"]["guidance"]["saturation"]])
+    for name in ("results.png", "curves.png", "trajectory.png", "trajectory.webp"):
+        with Image.open(out / name) as picture:
+            picture.load()
+    with Image.open(out / "trajectory.webp") as film:
+        assert getattr(film, "n_frames", 1) >= 3
+    page = (out / "sweep.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(?:src|href)=["'](?!data:)[^"']""", page), "the page needs something beside it"
+
+
+def test_the_noise_is_shared_and_going_on_paints_the_same(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
+    one = swept(home, tmp_path / "one", tiny_sd, axis=["guidance_rescale=0,0.5", "seed=3,4"], seeds=1)
+    assert len({name for cell in files(one) for name in cell}) == 4
+    first = tmp_path / "one" / one["cells"][0]["pictures"][0]["path"]
+    rest = tmp_path / "one" / one["cells"][1]["pictures"][0]["path"]
+    before = rest.stat().st_mtime_ns
+    first.unlink()
+    again = swept(home, tmp_path / "one", tiny_sd, axis=["guidance_rescale=0,0.5", "seed=3,4"], seeds=1)
+    assert rest.stat().st_mtime_ns == before, "what was there is not painted again"
+    pixels = [Image.open(tmp_path / "one" / cell["pictures"][0]["path"]).tobytes() for cell in again["cells"]]
+    assert len(set(pixels)) == 4
+    other = swept(home, tmp_path / "other", tiny_sd, axis=["guidance_rescale=0,0.5", "seed=3,4"], seeds=1)
+    fresh = [Image.open(tmp_path / "other" / cell["pictures"][0]["path"]).tobytes() for cell in other["cells"]]
+    assert pixels == fresh
+
+
+def test_guidance_by_other_ways_is_another_picture(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
+    told = swept(home, tmp_path / "out", tiny_sd, axis=["guidance_method=cfg,apg"], guidance=8, seeds=1, steps=4)
+    interval = swept(
+        home, tmp_path / "two", tiny_sd, axis=["guidance_interval=none,0-1,0.5-1"], guidance=8, seeds=1, steps=4
+    )
+    cfg, apg = (Image.open(tmp_path / "out" / cell["pictures"][0]["path"]).tobytes() for cell in told["cells"])
+    whole, all_of_it, half = (
+        Image.open(tmp_path / "two" / cell["pictures"][0]["path"]).tobytes() for cell in interval["cells"]
+    )
+    assert cfg != apg and cfg == whole == all_of_it != half
+
+
+def test_prompts_of_a_hostile_kind_are_only_text(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
+    hostile = "</script><img src=x onerror=alert(1)> \"'"
+    swept(home, tmp_path / "out", tiny_sd, prompt=[hostile, "a dog"], axis=["steps=1,2"], seeds=1)
+    page = (tmp_path / "out" / "sweep.html").read_text(encoding="utf-8")
+    assert "<img src=x" not in page and "</script><img" not in page
+
+
+@pytest.mark.parametrize(
+    ("rising", "chosen"),
+    [
+        ([[0.1, 0.2, 0.15], [0.5, 0.6, 0.55], [0.51, 0.59, 0.55]], 1),
+        ([[0.5, 0.6, 0.55], [0.5, 0.6, 0.55], [0.1, 0.2, 0.15]], 0),
+        ([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], 2),
+    ],
+)
+def test_the_sweet_spot_is_where_fidelity_stops_to_rise(rising: list[list[float]], chosen: int) -> None:
+    assert lowest_enough([np.array(values) for values in rising]) == chosen
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["a cat"], "one to three axes"),
+        (["a cat", "--axis", "guidence=1,2"], "no axis 'guidence'"),
+        (["a cat", "--axis", "steps=1,2", "--metric", "beauty"], "unknown metric 'beauty'"),
+        (["a cat", "--axis", "prompt=nowhere.txt"], "'nowhere.txt' does not exist"),
+        (["a cat", "--axis", "guidance_method=cfg,apg", "--guidance", "1", "--model", "MODEL"], "does nothing"),
+        (["a cat", "--axis", "steps=1,2", "--seeds", "1", "--metric", "diversity", "--model", "MODEL"], "diversity"),
+    ],
+)
+def test_mistakes_are_one_line(limner, tiny_sd: Path, tmp_path: Path, arguments: list[str], told: str) -> None:
+    typed = [str(tiny_sd) if each == "MODEL" else each for each in arguments]
+    said = limner("sweep", *typed, "--out", tmp_path / "out")
+    assert said.code == 2 and told in said.err and "Traceback" not in said.err
+    assert len([line for line in said.err.splitlines() if line.startswith("limner:")]) == 1
