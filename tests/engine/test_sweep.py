@@ -51,7 +51,7 @@ def test_all_that_is_left_behind(home: Path, tmp_path: Path, tiny_sd: Path) -> N
     with Image.open(out / "trajectory.webp") as film:
         assert getattr(film, "n_frames", 1) >= 3
     page = (out / "sweep.html").read_text(encoding="utf-8")
-    assert not re.search(r"""(?:src|href)=["'](?!data:)[^"']""", page), "the page needs something beside it"
+    assert not re.search(r"""(?:src|href)=["'](?!data:|#)[^"']""", page), "the page needs something beside it"
 
 
 def test_the_noise_is_shared_and_going_on_paints_the_same(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
