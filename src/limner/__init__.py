@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .core.errors import Interrupted, LimnerError
-    from .core.requests import AdapterUse, GenerateRequest, TrainRequest
+    from .core.requests import AdapterUse, GenerateRequest, InfluenceRequest, TrainRequest
     from .studio import Studio
 
-__all__ = ["AdapterUse", "GenerateRequest", "Interrupted", "LimnerError", "Studio", "TrainRequest"]
+__all__ = [
+    "AdapterUse",
+    "GenerateRequest",
+    "InfluenceRequest",
+    "Interrupted",
+    "LimnerError",
+    "Studio",
+    "TrainRequest",
+]
 
 _ROOMS = {"Studio": ".studio", "Interrupted": ".core.errors", "LimnerError": ".core.errors"}
 

@@ -21,6 +21,10 @@ COMMANDS = {
         "requests:train",
         "Teach a model a subject from a few pictures (DreamBooth: an identifier, a class word, prior preservation).",
     ),
+    "influence": (
+        "influence:influence",
+        "Tell which training pictures made pictures, and which of them do harm or nothing (TRAK, D-TRAK).",
+    ),
     "run": ("pictures:run", "Carry out the request inside a picture again: the same pixels on the same machine."),
     "runs": ("runs:runs", "List what was done, newest first."),
     "show": ("runs:show", "Tell a run's request, events and results."),
@@ -90,12 +94,12 @@ def _spelt(name: str) -> str:
     """A field's name as its flag; a name that is no field's, as it is."""
     from .core.accounts import Limits
     from .core.feedback import PictureQuery, Rating
-    from .core.requests import GenerateRequest, TrainRequest
+    from .core.requests import GenerateRequest, InfluenceRequest, TrainRequest
     from .exam.sitting import Sitting
     from .flags import spelling
     from .server.settings import Settings
 
-    for model in (GenerateRequest, TrainRequest, Sitting, Settings, Limits, PictureQuery, Rating):
+    for model in (GenerateRequest, TrainRequest, InfluenceRequest, Sitting, Settings, Limits, PictureQuery, Rating):
         if name in model.model_fields:
             return spelling(name, model.model_fields[name])
     return name

@@ -20,7 +20,7 @@ from .core.accounts import Caller
 from .core.errors import Interrupted, LimnerError, invalid
 from .core.events import Emit, Event, Made, Notice, Progress
 from .core.moderation import Policy, Refused, Unable
-from .core.requests import GenerateRequest, TrainRequest, absolute, relocated
+from .core.requests import GenerateRequest, InfluenceRequest, TrainRequest, absolute, relocated
 from .core.runs import Artifact, Run, Status
 from .core.workspace import Workspace
 from .references import check_references, suffix_of
@@ -46,7 +46,7 @@ from .store.webhooks import Webhooks
 if TYPE_CHECKING:
     from .engine.verify import Verification
 
-AnyRequest = GenerateRequest | TrainRequest
+AnyRequest = GenerateRequest | TrainRequest | InfluenceRequest
 Listener = Callable[[Event], None]
 
 

@@ -57,7 +57,7 @@ def invalid(error: ValidationError, spelt: Callable[[str], str] = str) -> Limner
     """
     problems: list[str] = []
     for item in error.errors():
-        field, *inside = [str(part) for part in item["loc"] if part not in ("generate", "train")] or [""]
+        field, *inside = [str(part) for part in item["loc"] if part not in ("generate", "train", "influence")] or [""]
         place = " ".join([spelt(field), *(part for part in inside if not part.isdigit())])
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":

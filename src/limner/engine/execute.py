@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..core.events import Emit
-from ..core.requests import GenerateRequest, Request, TrainRequest
+from ..core.requests import GenerateRequest, InfluenceRequest, Request, TrainRequest
 from ..core.workspace import Workspace
 from ..diffusion.quiet import hush
 from . import credentials
 from .generate import generate, generate_together
+from .influence import influence
 from .together import Order
 from .train import train
 
 EXECUTORS: dict[type[Request], Callable[[Any, Workspace, Emit], None]] = {
     GenerateRequest: generate,
     TrainRequest: train,
+    InfluenceRequest: influence,
 }
 
 

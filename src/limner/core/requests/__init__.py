@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, cast
 from pydantic import Field, TypeAdapter
 
 from .generate import GenerateRequest
+from .influence import InfluenceRequest
 from .request import Flag, Frozen, Kind, Name, Precision, Refers, Request, referred, refers
 from .train import TrainRequest
 from .uses import AdapterUse, ControlUse, MetricUse
@@ -20,6 +21,7 @@ __all__ = [
     "Flag",
     "Frozen",
     "GenerateRequest",
+    "InfluenceRequest",
     "Kind",
     "MetricUse",
     "Name",
@@ -33,12 +35,12 @@ __all__ = [
     "relocated",
 ]
 
-AnyRequest = Annotated[GenerateRequest | TrainRequest, Field(discriminator="kind")]
+AnyRequest = Annotated[GenerateRequest | TrainRequest | InfluenceRequest, Field(discriminator="kind")]
 Asked = TypeVar("Asked", bound=Frozen)
-_ANY: TypeAdapter[GenerateRequest | TrainRequest] = TypeAdapter(AnyRequest)
+_ANY: TypeAdapter[GenerateRequest | TrainRequest | InfluenceRequest] = TypeAdapter(AnyRequest)
 
 
-def parse_request(value: str | dict[str, Any]) -> GenerateRequest | TrainRequest:
+def parse_request(value: str | dict[str, Any]) -> GenerateRequest | TrainRequest | InfluenceRequest:
     """A request from its JSON text or its plain dictionary; raises pydantic's ValidationError."""
     return _ANY.validate_json(value) if isinstance(value, str) else _ANY.validate_python(value)
 
