@@ -5,11 +5,12 @@
 FOLDER keeps pictures and adapters, so that a stopped run goes on. The starter is taught a character from 12 pictures,
 and paints four. Then it is taught again from random halves of the 12, and each time the loss on the four is measured.
 
-LDS, the linear datamodelling score (Park et al. 2023, arXiv 2303.14186, definition 2.4): the rank correlation over halves
-of minus the loss with the sum of the scores of the pictures that were learnt from, its mean over the four. Beside it stands
-what the likeness of pictures says, by the starter's own image encoder. "without": how much the loss on a picture, and the
-picture itself, painted again with its seed, change when it is taught without the three that scored highest for it, and
-without three at random. "planted": two pictures of another character among the 12, told as if they were this one.
+LDS, the linear datamodelling score (Park et al. 2023, arXiv 2303.14186, definition 2.4): the rank correlation over
+halves of minus the loss with the sum of the scores of the pictures that were learnt from, its mean over the four.
+Beside it stands what the likeness of pictures says, by the starter's own image encoder. "without": how much the loss on a
+picture, and the picture itself, painted again with its seed, change when it is taught without the three that scored
+highest for it, and without three at random. "planted": two pictures of another character among the 12, told as if they
+were this one.
 """
 
 from __future__ import annotations
