@@ -3,12 +3,13 @@
     python benchmarks/influence.py FOLDER --threads 1 --json influence.json
 
 FOLDER keeps pictures and adapters, so that a stopped run goes on. The starter is taught a character from 12 pictures,
-and paints four. Then it is taught again from random halves of the 12, and each time the loss on the four is measured.
+and paints four. Then it is taught again from random halves of the 12, and each time the loss is measured on the four
+and on eight drawings of the character that nothing was taught from.
 
 LDS, the linear datamodelling score (Park et al. 2023, arXiv 2303.14186, definition 2.4): the rank correlation over
-halves of minus the loss with the sum of the scores of the pictures that were learnt from, its mean over the four.
-Beside it stands what the likeness of pictures says, by the starter's own image encoder. "without": how much the loss on a
-picture, and the picture itself, painted again with its seed, change when it is taught without the three that scored
+halves of minus the loss with the sum of the scores of the pictures that were learnt from, its mean over the pictures.
+Beside it stands what the likeness of pictures says, by the starter's own image encoder. "without": how much the loss on
+a picture, and the picture itself, painted again with its seed, change when it is taught without the three that scored
 highest for it, and without three at random. "planted": two pictures of another character among the 12, told as if they
 were this one.
 """
@@ -28,7 +29,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from figures import machine, print_table, write_json
+from figures import machine, write_json
 from limner import AdapterUse, GenerateRequest, InfluenceRequest, Studio, TrainRequest
 from limner.core.workspace import Workspace
 from limner.data.folder import scan
@@ -52,7 +53,7 @@ PLACES += ("city",)
 POSES = ("sitting", "standing", "sitting", "sitting", "lying", "sitting", "standing", "sitting", "sitting", "standing")
 POSES += ("lying", "standing")
 ASKED = ("on the beach", "in the park", "in the snow", "in the living room")
-REMOVED, PAINTING, TIMES = 3, 12, 16
+REMOVED, PAINTING, TIMES, UNSEEN = 3, 12, 16, 8
 Output = Literal["square", "loss"]
 SETTINGS: tuple[tuple[Output, int], ...] = (("square", 10), ("loss", 10))
 RIDGES = (1e-3, 1e-2, 0.1, 1.0, 10.0)
@@ -81,6 +82,14 @@ class Bench:
         if not place.exists():
             write_album(place, told)
         return sorted(place.glob("*.png"))
+
+    def unseen(self) -> list[Wanted]:
+        """Eight pictures of the character that are not learnt from, with captions."""
+        place, rng = self.folder / "unseen", random.Random("unseen")
+        if not place.exists():
+            scenes = portraits(CHARACTER, rng, PLACES[:UNSEEN], POSES[:UNSEEN])
+            write_album(place, ((paint(s), FACING.sub("", caption(s, identifier=IDENTIFIER))) for s in scenes))
+        return wanted(str(place), None)
 
     def some(self, name: str, pictures: Sequence[Path], kept: Sequence[int]) -> Path:
         """A folder of some of the pictures."""
@@ -167,6 +176,11 @@ def told(values: Sequence[float]) -> dict[str, float]:
     return {"mean": mean(values), "error": stdev(values) / len(values) ** 0.5}
 
 
+def by_kind(values: Sequence[float], painted: int) -> dict[str, dict[str, float]]:
+    """Of what was painted, of what was drawn and never learnt, and of all."""
+    return {"painted": told(values[:painted]), "unseen": told(values[painted:]), "all": told(values)}
+
+
 def difference(one: Path, other: Path) -> float:
     """1 - cosine of the starter's image features of two pictures."""
     return 1 - float(likeness([one], [other])[0, 0])
@@ -239,14 +253,15 @@ def main() -> None:
     pictures = bench.album("pictures")
     full = bench.adapter("all", pictures[0].parent)
     queries = [each for path in bench.painted("all", full) for each in wanted(str(path), None)]
-    found = features(bench, full, pictures, queries)
+    every = [*queries, *bench.unseen()]
+    found = features(bench, full, pictures, every)
     rng, rows = random.Random(5), []
     measured = []
     for number in range(o.halves):
         kept = sorted(rng.sample(range(len(pictures)), len(pictures) // 2))
         adapter = bench.adapter(f"half-{number}", bench.some(f"half-{number}", pictures, kept))
         rows.append([int(index in kept) for index in range(len(pictures))])
-        measured.append(losses(adapter, queries))
+        measured.append(losses(adapter, every))
         print("half", number, kept, measured[-1].round(4).tolist(), flush=True)
     halves, losses_ = np.array(rows), np.array(measured)
     result: dict[str, Any] = {"machine": machine(), "steps": o.steps, "halves": o.halves, "lds": {}, "seconds": {}}
@@ -255,11 +270,11 @@ def main() -> None:
         result["seconds"][name] = seconds
         for ridge in RIDGES:
             tried[name, ridge] = attribution.scores(asked, training, ridge)
-            result["lds"][f"{name}, ridge {ridge:g}"] = told(lds(tried[name, ridge], halves, losses_))
-    alike = likeness([each.photograph.path for each in queries], pictures)
-    result["lds"]["likeness of pictures"] = told(lds(alike, halves, losses_))
-    rows_told = [[name, f"{v['mean']:.3f}", f"{v['error']:.3f}"] for name, v in result["lds"].items()]
-    print_table(["scores", "LDS", "error"], rows_told)
+            result["lds"][f"{name}, ridge {ridge:g}"] = by_kind(lds(tried[name, ridge], halves, losses_), len(queries))
+    alike = likeness([each.photograph.path for each in every], pictures)
+    result["lds"]["likeness of pictures"] = by_kind(lds(alike, halves, losses_), len(queries))
+    for name, kinds in result["lds"].items():
+        print(name, *(f"{kind} {v['mean']:.3f} ± {v['error']:.3f}" for kind, v in kinds.items()), sep=", ", flush=True)
     usual = InfluenceRequest.model_fields
     output, timesteps, ridge = (usual[name].default for name in ("output", "timesteps", "ridge"))
     write_json(o.json, result)

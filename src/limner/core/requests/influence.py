@@ -31,8 +31,8 @@ class InfluenceRequest(Request):
     )
     prompt: Prompt | None = Field(default=None, description="Prompt of those pictures that do not tell theirs.")
     output: Literal["square", "loss"] = Field(
-        default="square",
-        description="Whose gradients are compared: square (the prediction's square, D-TRAK) or loss (TRAK).",
+        default="loss",
+        description="Whose gradients are compared: loss (TRAK) or square (the prediction's square, D-TRAK).",
     )
     timesteps: int = Field(default=10, ge=1, le=1000, description="Time steps that gradients are averaged over.")
     dimension: int = Field(
