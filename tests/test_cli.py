@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from limner import GenerateRequest, Studio, TrainRequest, cli, registry
+from limner import GenerateRequest, InfluenceRequest, Studio, TrainRequest, cli, registry
 from limner.engine.labels import read_label
 from limner.flags import flag_of
 
@@ -33,7 +33,11 @@ def fields_of(model):
 
 @pytest.mark.parametrize(
     ("command", "model", "own"),
-    [("generate", GenerateRequest, {"--out", "--recipe"}), ("train", TrainRequest, {"--out", "--recipe", "--resume"})],
+    [
+        ("generate", GenerateRequest, {"--out", "--recipe"}),
+        ("train", TrainRequest, {"--out", "--recipe", "--resume"}),
+        ("influence", InfluenceRequest, {"--out"}),
+    ],
 )
 def test_flags_are_the_fields(command, model, own):
     options = registry.methods.get("lora").Options if command == "train" else None

@@ -7,10 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .core.errors import Interrupted, LimnerError
-    from .core.requests import AdapterUse, CompareRequest, GenerateRequest, TrainRequest
+    from .core.requests import (
+        AdapterUse,
+        CompareRequest,
+        GenerateRequest,
+        InfluenceRequest,
+        SweepRequest,
+        TrainRequest,
+    )
     from .studio import Studio
 
-__all__ = ["AdapterUse", "CompareRequest", "GenerateRequest", "Interrupted", "LimnerError", "Studio", "TrainRequest"]
+__all__ = [
+    "AdapterUse",
+    "CompareRequest",
+    "GenerateRequest",
+    "InfluenceRequest",
+    "Interrupted",
+    "LimnerError",
+    "Studio",
+    "SweepRequest",
+    "TrainRequest",
+]
 
 _ROOMS = {"Studio": ".studio", "Interrupted": ".core.errors", "LimnerError": ".core.errors"}
 

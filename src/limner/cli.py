@@ -31,6 +31,10 @@ COMMANDS = {
         "sweep:sweep",
         "Paint the same with one to three settings varied, side by side, and measure what they do.",
     ),
+    "influence": (
+        "influence:influence",
+        "Tell which training pictures made pictures, and which of them do harm or nothing (TRAK, D-TRAK).",
+    ),
     "run": ("pictures:run", "Carry out the request inside a picture again: the same pixels on the same machine."),
     "runs": ("runs:runs", "List what was done, newest first."),
     "show": ("runs:show", "Tell a run's request, events and results."),
@@ -105,12 +109,12 @@ def _spelt(name: str) -> str:
     """A field's name as its flag; a name that is no field's, as it is."""
     from .core.accounts import Limits
     from .core.feedback import PictureQuery, Rating
-    from .core.requests import CompareRequest, GenerateRequest, SweepRequest, TrainRequest
+    from .core.requests import CompareRequest, GenerateRequest, InfluenceRequest, SweepRequest, TrainRequest
     from .exam.sitting import Sitting
     from .flags import spelling
     from .server.settings import Settings
 
-    requests = (GenerateRequest, TrainRequest, SweepRequest, CompareRequest)
+    requests = (GenerateRequest, TrainRequest, SweepRequest, CompareRequest, InfluenceRequest)
     for model in (*requests, Sitting, Settings, Limits, PictureQuery, Rating):
         if name in model.model_fields:
             return spelling(name, model.model_fields[name])

@@ -15,6 +15,10 @@ def check_references(request: Request) -> set[str]:
     """Refuse what would mean nothing, or something else, on another machine: files are kept by content, and models are
     that too, or named ones, or on the hub. Returns the references to what is kept.
     """
+    if request.looked_up:
+        raise LimnerError(
+            f"{request.looked_up[0]} is left open", "name it, for a worker opens no path that an adapter names"
+        )
     found: set[str] = set()
 
     def kept(reference: str) -> str:

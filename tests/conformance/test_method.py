@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from limner import registry
 from limner.core.errors import LimnerError
-from limner.core.protocols import Method, Source, Subject, Teacher
+from limner.core.protocols import SILENT, Method, Source, Subject, Teacher
 from limner.diffusion.options import LORA_FILE, WORDS_FILE
 from limner.engine import models
 from limner.engine.adapters import adapters_on, facts_of, open_adapter
@@ -174,6 +174,59 @@ def test_untaught_the_model_is_as_it_was(family, components, batch, attach):
     assert torch.equal(compared[:1], taught[:1]), "the first sample has no teacher"
     assert (compared[1:] != taught[1:]).all()
     assert all(p.requires_grad for group in trainable.groups().values() for p in group)
+
+
+def test_a_silent_teacher_asks_for_nothing(family, components, batch):
+    """The loss is the mean square of the prediction, whatever should have been predicted."""
+    with torch.no_grad():
+        before = loss_of(family, components, batch, teacher=SILENT)
+        hook = components.denoiser.register_forward_hook(lambda module, told, said: doubled(said))
+        after = loss_of(family, components, batch, teacher=SILENT)
+        hook.remove()
+    assert before.shape == (len(batch),) and (before > 0).all()
+    assert torch.allclose(after, 4 * before)
+
+
+def doubled(said):
+    """What a denoiser says, twice as strong, in whatever it is wrapped."""
+    if isinstance(said, torch.Tensor):
+        return 2 * said
+    if isinstance(said, (list, tuple)):
+        return type(said)(map(doubled, said))
+    return type(said)(**{name: doubled(value) for name, value in said.items()})
+
+
+def test_what_was_saved_is_restored(family, method, components, batch, attach, adapter, tmp_path):
+    """A fresh trainable with the saved tensors predicts what was saved, and saves the same again."""
+    opened = open_adapter(str(adapter))
+    with adapters_on(family.pipeline(components), family.facts, [opened], [1]), torch.no_grad():
+        taught = loss_of(family, components, told(family, components, batch))
+    trainable = attach(components, seed=9)
+    method.restore(trainable, opened.file)
+    with torch.no_grad():
+        assert torch.allclose(loss_of(family, components, told(family, components, batch)), taught, atol=1e-4)
+    method.save(trainable, tmp_path, opened.header, lambda: None)
+    saved, again = load_file(opened.file), load_file(tmp_path / opened.file.name)
+    assert saved.keys() == again.keys() and all(torch.equal(saved[name], again[name]) for name in saved)
+    trainable.detach()
+
+
+def test_what_does_not_fit_is_not_restored(method, components, attach, adapter, tmp_path):
+    opened = open_adapter(str(adapter))
+    tensors = load_file(opened.file)
+    name = min(tensors)
+    for wrong in ({**tensors, name: tensors[name][..., :3].clone()}, {"other": tensors[name]}):
+        save_file(wrong, tmp_path / opened.file.name, opened.header)
+        for file in adapter.glob("*.safetensors"):
+            if file.name != opened.file.name:
+                (tmp_path / file.name).write_bytes(file.read_bytes())
+        trainable = attach(components)
+        before = {name: tensor.detach().clone() for name, tensor in trainable.state().items()}
+        with pytest.raises(LimnerError, match="does not fit"):
+            method.restore(trainable, tmp_path / opened.file.name)
+        moved = [name for name, tensor in trainable.state().items() if not torch.equal(tensor, before[name])]
+        assert moved == [] or all(n.startswith("word.") for n in moved)
+        trainable.detach()
 
 
 def test_attaching_follows_the_seed(family, folder, attach):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from limner.core.requests import Axis, SweepRequest, absolute, parse_request, referred
+from limner.core.requests import Axis, SweepRequest, parse_request
 
 
 def asked(**fields: object) -> SweepRequest:

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
+KINDS = ("compare", "generate", "influence", "sweep", "train")
+"""Kinds of requests, by which pydantic says where in a body an error is, and which no user typed."""
+
+
 def one_line(text: str) -> str:
     """Text from anywhere, fit for a terminal: no line breaks, no control characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
@@ -57,7 +61,7 @@ def invalid(error: ValidationError, spelt: Callable[[str], str] = str) -> Limner
     """
     problems: list[str] = []
     for item in error.errors():
-        field, *inside = [str(part) for part in item["loc"] if part not in ("compare", "generate", "train")] or [""]
+        field, *inside = [str(part) for part in item["loc"] if part not in KINDS] or [""]
         place = " ".join([spelt(field), *(part for part in inside if not part.isdigit())])
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -171,11 +171,16 @@ class Teacher:
     """The model as it was before anything was attached to it, as the teacher of a batch's last samples.
 
     text: what conditions them, as that model encodes it, by `Family.encode_text`'s names. untaught: opens a context in
-    which the denoiser is that model.
+    which the denoiser is that model. silent: it says nothing, and all samples are compared with zero, so that the loss
+    is the mean square of what the model predicts.
     """
 
     text: Mapping[str, torch.Tensor]
     untaught: Callable[[], AbstractContextManager[None]]
+    silent: bool = False
+
+
+SILENT = Teacher({}, nullcontext, silent=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +249,7 @@ class Family(Protocol):
         """Denoising loss of each sample, (n,), in fp32.
 
         The last samples, as many as the teacher has text for, are compared with what it predicts at the same noise, and
-        not with the noise.
+        not with the noise; with a silent teacher, all are compared with zero.
         """
         ...
 
@@ -308,6 +313,10 @@ class Method(Protocol):
 
         base: loads the base model anew, as a stock pipeline, for whoever saves all of it.
         """
+        ...
+
+    def restore(self, trainable: Trainable, file: Path) -> None:
+        """Give what was attached afresh the tensors of a file that `save` wrote; LimnerError where they do not fit."""
         ...
 
     def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:

@@ -15,7 +15,7 @@ from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import get_peft_model_state_dict
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from ..core.errors import LimnerError, unknown
 from ..core.protocols import Components, Facts, Use
@@ -139,11 +139,9 @@ def save_lora(learnt: LowRank, path: Path, header: Mapping[str, str]) -> None:
     Not diffusers' older names: its converter knows only the attention layers, and its loader leaves those out of a
     file where both kinds of name stand.
     """
-    tensors: dict[str, torch.Tensor] = {}
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in _tensors(learnt).items()}
     config: dict[str, Any] = {}
-    for prefix, part in learnt.parts.items():
-        state = get_peft_model_state_dict(part, adapter_name=ADAPTER)
-        tensors |= {f"{prefix}.{name}": tensor.contiguous().cpu() for name, tensor in state.items()}
+    for prefix in learnt.parts:
         told = learnt.configs[prefix]
         config |= {
             f"{prefix}.{name}": value
@@ -152,6 +150,25 @@ def save_lora(learnt: LowRank, path: Path, header: Mapping[str, str]) -> None:
         }
         config[f"{prefix}.target_modules"] = sorted(told.target_modules or ())
     save_file(tensors, path, {"format": "pt", "lora_adapter_metadata": json.dumps(config, sort_keys=True), **header})
+
+
+def _tensors(learnt: LowRank) -> dict[str, torch.Tensor]:
+    """The learnt tensors by their names in files, as references."""
+    return {
+        f"{prefix}.{name}": tensor
+        for prefix, part in learnt.parts.items()
+        for name, tensor in get_peft_model_state_dict(part, adapter_name=ADAPTER).items()
+    }
+
+
+@torch.no_grad()
+def restore_lora(learnt: LowRank, path: Path) -> None:
+    """Read back what `save_lora` wrote; LimnerError where names or shapes are others."""
+    saved, ours = load_file(path), _tensors(learnt)
+    if {name: t.shape for name, t in saved.items()} != {name: t.shape for name, t in ours.items()}:
+        raise _misfit(path)
+    for name, tensor in ours.items():
+        tensor.copy_(saved[name])
 
 
 @contextmanager
@@ -230,7 +247,8 @@ def _load(pipeline: Any, path: Path, name: str) -> None:
         if not any(name in names for names in pipeline.get_list_adapters().values()):
             raise ValueError("the file holds no layer of this model")
     except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise LimnerError(
-            f"adapter {str(path)!r} does not fit this base model",
-            "use the model that it was trained on",
-        ) from error
+        raise _misfit(path) from error
+
+
+def _misfit(path: Path) -> LimnerError:
+    return LimnerError(f"adapter {str(path)!r} does not fit this base model", "use the model that it was trained on")

@@ -144,6 +144,20 @@ def save_words(learnt: Words, path: Path, header: Mapping[str, str]) -> None:
     save_file(tensors, path, {"format": "pt", "word": learnt.subject.identifier, **header})
 
 
+@torch.no_grad()
+def restore_words(learnt: Words, path: Path) -> None:
+    """Read back what `save_words` wrote; LimnerError where the word or its vectors are others."""
+    word, saved = read_words(path)
+    ours = {key or word: put.extended.rows for (key, _), put in zip(learnt.keys, learnt.words, strict=True)}
+    shapes = {name: rows.shape for name, rows in saved.items()}
+    if word != learnt.subject.identifier or shapes != {name: rows.shape for name, rows in ours.items()}:
+        raise LimnerError(
+            f"the word in {str(path)!r} does not fit this base model", "use the model that it was taught to"
+        )
+    for name, rows in ours.items():
+        rows.copy_(saved[name])
+
+
 @contextmanager
 def words_applied(pipeline: Any, facts: Facts, uses: Sequence[Use]) -> Iterator[None]:
     """Put the words of files into a pipeline's text encoders, their vectors made longer or shorter by the use's weight.

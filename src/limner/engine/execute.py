@@ -6,12 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..core.events import Emit
-from ..core.requests import CompareRequest, GenerateRequest, Request, SweepRequest, TrainRequest
+from ..core.requests import (
+    CompareRequest,
+    GenerateRequest,
+    InfluenceRequest,
+    Request,
+    SweepRequest,
+    TrainRequest,
+)
 from ..core.workspace import Workspace
 from ..diffusion.quiet import hush
 from . import credentials
 from .compare import compare
 from .generate import generate, generate_together
+from .influence import influence
 from .sweep import sweep
 from .together import Order
 from .train import train
@@ -21,6 +29,7 @@ EXECUTORS: dict[type[Request], Callable[[Any, Workspace, Emit], None]] = {
     GenerateRequest: generate,
     TrainRequest: train,
     SweepRequest: sweep,
+    InfluenceRequest: influence,
 }
 
 

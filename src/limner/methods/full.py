@@ -58,6 +58,9 @@ class Full:
         (folder / self.file).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return folder / trainable.components.denoiser_name
 
+    def restore(self, trainable: Whole, file: Path) -> None:
+        raise _no_adapter(file)
+
     def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
         return f'pipeline = DiffusionPipeline.from_pretrained("{name}")'
 
@@ -66,7 +69,11 @@ class Full:
         return False
 
     def applied(self, pipeline: Any, facts: Facts, uses: Sequence[Use]) -> AbstractContextManager[None]:
-        raise LimnerError(f"{str(uses[0].file)!r} is a whole model, not an adapter", "give its folder to --model")
+        raise _no_adapter(uses[0].file)
+
+
+def _no_adapter(file: Path) -> LimnerError:
+    return LimnerError(f"{str(file)!r} is a whole model, not an adapter", "give its folder to --model")
 
 
 plugin = Full()

@@ -40,6 +40,11 @@ class Lora:
         save_lora(trainable, folder / self.file, header)
         return folder / self.file
 
+    def restore(self, trainable: LowRank, file: Path) -> None:
+        from ..diffusion.lowrank import restore_lora
+
+        restore_lora(trainable, file)
+
     def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
         return f'pipeline = {base}\npipeline.load_lora_weights("{name}")'
 

@@ -83,6 +83,13 @@ class Pivotal:
         save_lora(trainable.layers, folder / self.file, {**header, WORDS_HASH: sha256_of(folder / WORDS_FILE)})
         return folder / self.file
 
+    def restore(self, trainable: Pair, file: Path) -> None:
+        from ..diffusion.lowrank import restore_lora
+        from ..diffusion.words import restore_words
+
+        restore_words(trainable.words, _words_beside(file))
+        restore_lora(trainable.layers, file)
+
     def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
         from ..diffusion.words import usage
 

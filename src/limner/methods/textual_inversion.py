@@ -41,6 +41,11 @@ class TextualInversion:
         save_words(trainable, folder / self.file, header)
         return folder / self.file
 
+    def restore(self, trainable: Words, file: Path) -> None:
+        from ..diffusion.words import restore_words
+
+        restore_words(trainable, file)
+
     def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
         from ..diffusion.words import usage
 

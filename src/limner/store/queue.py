@@ -61,7 +61,8 @@ class Queue:
                     continue
                 taken = [found]
                 request = found[0].request
-                room = min(pictures, request.batch or 1) - _count(found[0])
+                together = request.batch if isinstance(request, GenerateRequest) else 1
+                room = min(pictures, together or 1) - _count(found[0])
                 if row.batch_key is None or row.attempt > 1 or room < 1:
                     return taken
                 alike = _in_turn(self.name).where(RunRow.status == Status.QUEUED, RunRow.batch_key == row.batch_key)

@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter
 
 from .compare import CompareRequest
 from .generate import GenerateRequest
+from .influence import InfluenceRequest
 from .painting import Painting
 from .request import Flag, Frozen, Kind, Name, Precision, Refers, Request, referred, refers
 from .sweep import Axis, Cell, SweepRequest
@@ -27,6 +28,7 @@ __all__ = [
     "Flag",
     "Frozen",
     "GenerateRequest",
+    "InfluenceRequest",
     "Interval",
     "Kind",
     "Known",
@@ -44,7 +46,7 @@ __all__ = [
     "relocated",
 ]
 
-Known = GenerateRequest | TrainRequest | SweepRequest | CompareRequest
+Known = GenerateRequest | TrainRequest | SweepRequest | CompareRequest | InfluenceRequest
 AnyRequest = Annotated[Known, Field(discriminator="kind")]
 Asked = TypeVar("Asked", bound=Frozen)
 _ANY: TypeAdapter[Known] = TypeAdapter(AnyRequest)

@@ -87,6 +87,11 @@ class Request(Frozen):
         return 0
 
     @property
+    def looked_up(self) -> tuple[str, ...]:
+        """Fields that are left open, and for which an adapter's own word of this machine's files is taken."""
+        return ()
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the request's canonical JSON."""
         return digest_of(self.model_dump(mode="json"))

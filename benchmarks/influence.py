@@ -1,0 +1,291 @@
+"""Whether the influence that `limner influence` estimates is what training without those pictures shows.
+
+    python benchmarks/influence.py FOLDER --threads 1 --json influence.json
+
+FOLDER keeps pictures and adapters, so that a stopped run goes on. The starter is taught a character from 12 pictures,
+and paints four. Then it is taught again from random halves of the 12, and each time the loss is measured on the four
+and on eight drawings of the character that nothing was taught from.
+
+LDS, the linear datamodelling score (Park et al. 2023, arXiv 2303.14186, definition 2.4): the rank correlation over
+halves of minus the loss with the sum of the scores of the pictures that were learnt from, its mean over the pictures.
+Beside it stands what the likeness of pictures says, by the starter's own image encoder. "without": how much the loss on
+a picture, and the picture itself, painted again with its seed, change when it is taught without the three that scored
+highest for it, and without three at random. "planted": two pictures of another character among the 12, told as if they
+were this one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from figures import machine, write_json
+from limner import AdapterUse, GenerateRequest, InfluenceRequest, Studio, TrainRequest
+from limner.core.workspace import Workspace
+from limner.data.folder import scan
+from limner.diffusion.quiet import hush
+from limner.engine import attribution
+from limner.engine.adapters import open_adapter
+from limner.engine.album import write_album
+from limner.engine.encoders import open_encoder
+from limner.engine.gradients import evenly
+from limner.engine.influence import Wanted, encoded, features_of, trace, wanted
+from limner.engine.loop import generator_for
+from limner.engine.plan import make_plan
+from limner.engine.statistics import rank_correlation
+from limner.engine.taught import taught
+from limner.exam.characters import FACING, IDENTIFIER
+from limner.starter.painter import CHARACTERS, caption, paint, portraits
+
+CHARACTER, OTHER = "pixie", "ziggy"
+PLACES = ("park", "living room", "mountains", "beach", "city", "snow", "studio", "desert", "forest", "park", "beach")
+PLACES += ("city",)
+POSES = ("sitting", "standing", "sitting", "sitting", "lying", "sitting", "standing", "sitting", "sitting", "standing")
+POSES += ("lying", "standing")
+ASKED = ("on the beach", "in the park", "in the snow", "in the living room")
+REMOVED, PAINTING, TIMES, UNSEEN = 3, 12, 16, 8
+Output = Literal["square", "loss"]
+SETTINGS: tuple[tuple[Output, int], ...] = (("square", 10), ("loss", 10))
+RIDGES = (1e-3, 1e-2, 0.1, 1.0, 10.0)
+PLANTED = (3, 8)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where all is kept, and how long each training is."""
+
+    folder: Path
+    steps: int
+
+    @property
+    def studio(self) -> Studio:
+        return Studio(self.folder / "home")
+
+    def album(self, name: str, planted: Sequence[int] = ()) -> list[Path]:
+        """The 12 pictures with captions; some of another character where that is wished."""
+        place = self.folder / name
+        told = []
+        for index, where in enumerate(zip(PLACES, POSES, strict=True)):
+            who = OTHER if index in planted else CHARACTER
+            scene = portraits(who, random.Random(f"{who}/{index}"), *((one,) for one in where))[0]
+            told.append((paint(scene), FACING.sub("", caption(scene, identifier=IDENTIFIER))))
+        if not place.exists():
+            write_album(place, told)
+        return sorted(place.glob("*.png"))
+
+    def unseen(self) -> list[Wanted]:
+        """Eight pictures of the character that are not learnt from, with captions."""
+        place, rng = self.folder / "unseen", random.Random("unseen")
+        if not place.exists():
+            scenes = portraits(CHARACTER, rng, PLACES[:UNSEEN], POSES[:UNSEEN])
+            write_album(place, ((paint(s), FACING.sub("", caption(s, identifier=IDENTIFIER))) for s in scenes))
+        return wanted(str(place), None)
+
+    def some(self, name: str, pictures: Sequence[Path], kept: Sequence[int]) -> Path:
+        """A folder of some of the pictures."""
+        place = self.folder / "parts" / name
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        for index in kept:
+            for file in (pictures[index], pictures[index].with_suffix(".txt")):
+                shutil.copyfile(file, place / file.name)
+        return place
+
+    def adapter(self, name: str, data: Path) -> Path:
+        """What is learnt from a folder; made once."""
+        out = self.folder / "adapters" / name
+        if not out.exists():
+            request = TrainRequest(
+                data=str(data), class_word=CHARACTERS[CHARACTER].species, steps=self.steps, batch=4, flip=False,
+                prior=False, held_out=0, checkpoint_every=100_000,
+            )  # fmt: skip
+            self.studio.run(request, out)
+        return out
+
+    def painted(self, name: str, adapter: Path) -> list[Path]:
+        """The four pictures of an adapter, each with its seed; made once."""
+        out = self.folder / "painted" / name
+        for number, where in enumerate(ASKED):
+            if not (out / f"{number + 1:04d}.png").exists():
+                prompt = f"a photo of {IDENTIFIER} {CHARACTERS[CHARACTER].species} {where}"
+                use = AdapterUse(path=str(adapter))
+                request = GenerateRequest(prompt=prompt, adapter=(use,), seed=number, steps=PAINTING)
+                self.studio.run(request, out)
+        return sorted(out.glob("*.png"))
+
+
+def silent(event: object) -> None:
+    return None
+
+
+@torch.no_grad()
+def losses(adapter: Path, queries: Sequence[Wanted]) -> np.ndarray:
+    """Loss on each picture under an adapter, at times and noise that are always the same: (q,)."""
+    with taught(open_adapter(str(adapter)), None, None, "cpu", "fp32", silent) as opened:
+        plan = make_plan(opened.request, scan(queries[0].photograph.path), opened.facts, opened.components.side)
+        found = []
+        for query in queries:
+            example = encoded(query, opened, plan, 0, False, False)
+            shape = torch.Size((8 * TIMES, *example.latents.shape[2:]))
+            draw = evenly(opened.model.family.draw(opened.components, shape, generator_for(1, "watched", 0)), TIMES)
+            batch = example.batch([0] * TIMES, [0] * TIMES, example.text_of([0] * TIMES))
+            found.append(opened.model.family.loss(opened.components, batch, draw).mean().item())
+    return np.array(found)
+
+
+def features(bench: Bench, adapter: Path, pictures: Sequence[Path], queries: Sequence[Wanted]) -> Mapping[str, Any]:
+    """Features of the queries and of the 12, by setting."""
+    found: dict[str, Any] = {}
+    workspace = Workspace("bench", bench.folder, bench.folder, bench.folder)
+    with taught(open_adapter(str(adapter)), None, None, "cpu", "fp32", silent) as opened:
+        learnt = scan(pictures[0].parent)
+        plan = make_plan(opened.request, learnt, opened.facts, opened.components.side)
+        kept = [Wanted(photo, photo.caption or "") for photo in learnt.photographs]
+        for output, timesteps in SETTINGS:
+            request = InfluenceRequest(adapter=str(adapter), output=output, timesteps=timesteps, precision="fp32")
+            began = time.monotonic()
+            training, _, asked = features_of(request, opened, plan, (kept, [], queries), workspace, silent)
+            found[f"{output}, {timesteps} times"] = asked, training, time.monotonic() - began
+    return found
+
+
+def likeness(queries: Sequence[Path], pictures: Sequence[Path]) -> np.ndarray:
+    """Cosine of the starter's image features, (q, n)."""
+    encoder = open_encoder("starter")
+    with torch.inference_mode():
+        return (encoder.images(queries) @ encoder.images(pictures).T).double().numpy()
+
+
+def lds(scores: np.ndarray, halves: np.ndarray, measured: np.ndarray) -> list[float]:
+    """For each picture. scores: (q, n). halves: (m, n) of 0 and 1. measured: losses (m, q)."""
+    predicted = halves @ scores.T
+    return [rank_correlation(predicted[:, i], -measured[:, i]) for i in range(scores.shape[0])]
+
+
+def told(values: Sequence[float]) -> dict[str, float]:
+    return {"mean": mean(values), "error": stdev(values) / len(values) ** 0.5}
+
+
+def by_kind(values: Sequence[float], painted: int) -> dict[str, dict[str, float]]:
+    """Of what was painted, of what was drawn and never learnt, and of all."""
+    return {"painted": told(values[:painted]), "unseen": told(values[painted:]), "all": told(values)}
+
+
+def difference(one: Path, other: Path) -> float:
+    """1 - cosine of the starter's image features of two pictures."""
+    return 1 - float(likeness([one], [other])[0, 0])
+
+
+def without(bench: Bench, pictures: Sequence[Path], queries: Sequence[Wanted], scores: np.ndarray, count: int) -> Any:
+    """Change of the loss and of the picture without those that scored highest, and without others at random."""
+    full = bench.folder / "adapters" / "all"
+    before, originals = losses(full, queries), bench.painted("all", full)
+    top = {i: tuple(sorted(np.argsort(-scores[i])[:REMOVED].tolist())) for i in range(len(queries))}
+    rng = random.Random(3)
+    chance = [tuple(sorted(rng.sample(range(len(pictures)), REMOVED))) for _ in range(count)]
+    changes: dict[tuple[int, ...], tuple[np.ndarray, list[float]]] = {}
+    for removed in dict.fromkeys((*top.values(), *chance)):
+        name = "without-" + "-".join(map(str, removed))
+        kept = [index for index in range(len(pictures)) if index not in removed]
+        adapter = bench.adapter(name, bench.some(name, pictures, kept))
+        seen = [difference(a, b) for a, b in zip(originals, bench.painted(name, adapter), strict=True)]
+        changes[removed] = losses(adapter, queries) - before, seen
+    best = [(changes[top[i]][0][i], changes[top[i]][1][i]) for i in top]
+    others = [
+        (changes[removed][0][i], changes[removed][1][i])
+        for i in top
+        for removed in chance
+        if not set(removed) & set(top[i])
+    ]
+    return {
+        part: {
+            "top": {**told([float(x[k]) for x in best]), "all": [float(x[k]) for x in best]},
+            "random": {**told([float(x[k]) for x in others]), "all": [float(x[k]) for x in others]},
+        }
+        for k, part in enumerate(("loss", "picture"))
+    }
+
+
+def planted(bench: Bench, output: Output, timesteps: int, ridge: float) -> dict[str, Any]:
+    """Ranks by worth, from the lowest, of pictures that show another character."""
+    pictures = bench.album("planted", PLANTED)
+    adapter = bench.adapter("planted", pictures[0].parent)
+    request = InfluenceRequest(
+        adapter=str(adapter),
+        output=output,
+        timesteps=timesteps,
+        ridge=ridge,
+        precision="fp32",
+    )
+    traced = trace(request, Workspace("bench", bench.folder, bench.folder, bench.folder), silent)
+    worths = [each.worth or 0.0 for each in traced.training]
+    order = np.argsort(worths).tolist()
+    return {
+        "ranks": [order.index(index) + 1 for index in PLANTED],
+        "worth": worths,
+        "verdicts": [each.verdict for each in traced.training],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path, help="where pictures and adapters are kept")
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    parser.add_argument("--steps", type=int, default=60, help="of each training")
+    parser.add_argument("--halves", type=int, default=10, help="random halves of the training pictures")
+    parser.add_argument("--random", type=int, default=3, help="trainings without three pictures at random")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    o = parser.parse_args()
+    torch.set_num_threads(o.threads)
+    hush()
+    began = time.monotonic()
+    bench = Bench(o.folder, o.steps)
+    pictures = bench.album("pictures")
+    full = bench.adapter("all", pictures[0].parent)
+    queries = [each for path in bench.painted("all", full) for each in wanted(str(path), None)]
+    every = [*queries, *bench.unseen()]
+    found = features(bench, full, pictures, every)
+    rng, rows = random.Random(5), []
+    measured = []
+    for number in range(o.halves):
+        kept = sorted(rng.sample(range(len(pictures)), len(pictures) // 2))
+        adapter = bench.adapter(f"half-{number}", bench.some(f"half-{number}", pictures, kept))
+        rows.append([int(index in kept) for index in range(len(pictures))])
+        measured.append(losses(adapter, every))
+        print("half", number, kept, measured[-1].round(4).tolist(), flush=True)
+    halves, losses_ = np.array(rows), np.array(measured)
+    result: dict[str, Any] = {"machine": machine(), "steps": o.steps, "halves": o.halves, "lds": {}, "seconds": {}}
+    tried: dict[tuple[str, float], np.ndarray] = {}
+    for name, (asked, training, seconds) in found.items():
+        result["seconds"][name] = seconds
+        for ridge in RIDGES:
+            tried[name, ridge] = attribution.scores(asked, training, ridge)
+            result["lds"][f"{name}, ridge {ridge:g}"] = by_kind(lds(tried[name, ridge], halves, losses_), len(queries))
+    alike = likeness([each.photograph.path for each in every], pictures)
+    result["lds"]["likeness of pictures"] = by_kind(lds(alike, halves, losses_), len(queries))
+    for name, kinds in result["lds"].items():
+        print(name, *(f"{kind} {v['mean']:.3f} ± {v['error']:.3f}" for kind, v in kinds.items()), sep=", ", flush=True)
+    usual = InfluenceRequest.model_fields
+    output, timesteps, ridge = (usual[name].default for name in ("output", "timesteps", "ridge"))
+    write_json(o.json, result)
+    result["planted"] = planted(bench, output, timesteps, ridge)
+    result["without"] = without(bench, pictures, queries, tried[f"{output}, {timesteps} times", ridge], o.random)
+    for part, sides in result["without"].items():
+        print(part, *(f"{side} {v['mean']:.5f} ± {v['error']:.5f}" for side, v in sides.items()))
+    print("planted", result["planted"])
+    result["minutes"] = (time.monotonic() - began) / 60
+    write_json(o.json, result)
+
+
+if __name__ == "__main__":
+    main()

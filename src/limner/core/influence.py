@@ -1,0 +1,56 @@
+"""What each training picture did for pictures, as it is told and kept."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .requests import Frozen
+
+Verdict = Literal["useful", "useless", "harmful"]
+
+
+class Judged(Frozen):
+    """A training picture. worth: its mean score for pictures that it should help, None where there are none."""
+
+    picture: str
+    sha256: str
+    caption: str
+    worth: float | None = None
+    verdict: Verdict | None = None
+
+
+class Explained(Frozen):
+    """A picture and the score of each training picture for it, in their order.
+
+    A picture like no other scores about 1 for itself, and one that did nothing 0; below 0, the picture would be more
+    like the model's own without it.
+    """
+
+    picture: str
+    sha256: str
+    prompt: str
+    scores: tuple[float, ...]
+
+
+class Influence(Frozen):
+    """All scores of an adapter's training pictures. judged_on: on how many pictures their worth was measured."""
+
+    adapter: str
+    sha256: str
+    model: str
+    data: str
+    output: str
+    timesteps: int
+    ridge: float
+    seed: int
+    judged_on: int
+    training: tuple[Judged, ...]
+    pictures: tuple[Explained, ...]
+
+    @property
+    def harmful(self) -> tuple[Judged, ...]:
+        return tuple(each for each in self.training if each.verdict == "harmful")
+
+    @property
+    def useless(self) -> tuple[Judged, ...]:
+        return tuple(each for each in self.training if each.verdict == "useless")
