@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -41,14 +42,18 @@ def paint_parts(name: str, parts: Sequence[Part], workspace: Workspace, emit: Em
     """
     there = [finished(part.request, part.folder) for part in parts]
     if known := sum(map(len, there)):
-        emit(Notice(text=f"{known} of {sum(part.request.count for part in parts)} pictures are there already"))
+        told = f"{known} of {sum(part.request.count for part in parts)} pictures are there already"
+        emit(Notice(text=f"{name}: {told}"))
     bar = Bar(name, emit)
     waiting = [(number, request) for number, part in enumerate(parts) for request in _missing(part, there[number])]
     bar.total = sum(request.count * _steps(request) for _, request in waiting)
+    whole = Counter[str | None]()
+    for part in parts:
+        whole[part.request.batch_key] += part.request.count
     for group in _groups(waiting):
         first = group[0][1]
-        most = sum(parts[number].request.count for number in {number for number, _ in group})
-        size = min(first.batch, most) if first.batch_key else None
+        # of one size however many are left, so that going on paints the same bits
+        size = min(first.batch, whole[first.batch_key]) if first.batch_key else None
         orders = [
             Order(
                 request,
