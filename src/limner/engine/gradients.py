@@ -25,8 +25,9 @@ class Gradients:
     """Features of pictures: the gradient of an output of the model with respect to what was learnt, its mean over time
     steps and noise that are the same for all pictures.
 
-    output: "loss", the one that was trained with, or "square", the mean square of the prediction, which Zheng et al. 2024
-    (D-TRAK, arXiv 2311.00500) found to tell more; on the starter it did not (docs/influence.md). dimension: of a feature, where the gradient is longer.
+    output: "loss", the one that was trained with, or "square", the mean square of the prediction, which Zheng et al.
+    2024 (D-TRAK, arXiv 2311.00500) found to tell more; on the starter it did not (docs/influence.md). dimension: of a
+    feature, where the gradient is longer.
     """
 
     family: Family
