@@ -193,26 +193,29 @@ def without(bench: Bench, pictures: Sequence[Path], queries: Sequence[Wanted], s
     top = {i: tuple(sorted(np.argsort(-scores[i])[:REMOVED].tolist())) for i in range(len(queries))}
     rng = random.Random(3)
     chance = [tuple(sorted(rng.sample(range(len(pictures)), REMOVED))) for _ in range(count)]
-    changes: dict[tuple[int, ...], tuple[np.ndarray, list[float]]] = {}
+    shifts, seen = {}, {}
     for removed in dict.fromkeys((*top.values(), *chance)):
         name = "without-" + "-".join(map(str, removed))
         kept = [index for index in range(len(pictures)) if index not in removed]
         adapter = bench.adapter(name, bench.some(name, pictures, kept))
-        seen = [difference(a, b) for a, b in zip(originals, bench.painted(name, adapter), strict=True)]
-        changes[removed] = losses(adapter, queries) - before, seen
-    best = [(changes[top[i]][0][i], changes[top[i]][1][i]) for i in top]
-    others = [
-        (changes[removed][0][i], changes[removed][1][i])
-        for i in top
-        for removed in chance
-        if not set(removed) & set(top[i])
-    ]
+        shifts[removed] = losses(adapter, queries) - before
+        if removed in chance or removed in [top[i] for i in range(len(originals))]:
+            seen[removed] = [difference(a, b) for a, b in zip(originals, bench.painted(name, adapter), strict=True)]
+    pairs = [(i, removed) for i in top for removed in chance if not set(removed) & set(top[i])]
+    painted_ = range(len(originals))
+    drawn = range(len(originals), len(queries))
     return {
-        part: {
-            "top": {**told([float(x[k]) for x in best]), "all": [float(x[k]) for x in best]},
-            "random": {**told([float(x[k]) for x in others]), "all": [float(x[k]) for x in others]},
-        }
-        for k, part in enumerate(("loss", "picture"))
+        "loss on painted": sides(shifts, top, pairs, painted_),
+        "loss on unseen": sides(shifts, top, pairs, drawn),
+        "picture": sides(seen, top, pairs, painted_),
+    }
+
+
+def sides(changes: Mapping[Any, Any], top: Mapping[int, Any], pairs: Sequence[tuple[int, Any]], which: range) -> Any:
+    """What changed without the highest, and without others at random that hold none of the highest."""
+    return {
+        "top": told([float(changes[top[i]][i]) for i in which]),
+        "random": told([float(changes[removed][i]) for i, removed in pairs if i in which]),
     }
 
 
@@ -279,7 +282,7 @@ def main() -> None:
     output, timesteps, ridge = (usual[name].default for name in ("output", "timesteps", "ridge"))
     write_json(o.json, result)
     result["planted"] = planted(bench, output, timesteps, ridge)
-    result["without"] = without(bench, pictures, queries, tried[f"{output}, {timesteps} times", ridge], o.random)
+    result["without"] = without(bench, pictures, every, tried[f"{output}, {timesteps} times", ridge], o.random)
     for part, sides in result["without"].items():
         print(part, *(f"{side} {v['mean']:.5f} ± {v['error']:.5f}" for side, v in sides.items()))
     print("planted", result["planted"])
