@@ -22,6 +22,13 @@ COMMANDS = {
         "requests:train",
         "Teach a model a subject from a few pictures (DreamBooth: an identifier, a class word, prior preservation).",
     ),
+    "evaluate": (
+        "evaluate:evaluate",
+        """Measure how good a model, an adapter or a folder of pictures is, against photographs of the subject.
+
+        Exit codes: 0 done, 1 what --require asks for is not so, 2 a mistake that you can mend.
+        """,
+    ),
     "compare": (
         "compare:compare",
         "Tell which of several models or adapters is better: same prompts and seeds, scores, a page for blind votes.",
@@ -86,6 +93,7 @@ TYPED = {
     "generate": "requests:generate_command",
     "train": "requests:train_command",
     "compare": "compare:compare_command",
+    "evaluate": "evaluate:evaluate_command",
     "sweep": "sweep:sweep_command",
 }
 """Commands whose flags depend on what was typed, such as a recipe or a way to learn, and where they are made."""
@@ -109,12 +117,19 @@ def _spelt(name: str) -> str:
     """A field's name as its flag; a name that is no field's, as it is."""
     from .core.accounts import Limits
     from .core.feedback import PictureQuery, Rating
-    from .core.requests import CompareRequest, GenerateRequest, InfluenceRequest, SweepRequest, TrainRequest
+    from .core.requests import (
+        CompareRequest,
+        EvaluateRequest,
+        GenerateRequest,
+        InfluenceRequest,
+        SweepRequest,
+        TrainRequest,
+    )
     from .exam.sitting import Sitting
     from .flags import spelling
     from .server.settings import Settings
 
-    requests = (GenerateRequest, TrainRequest, SweepRequest, CompareRequest, InfluenceRequest)
+    requests = (GenerateRequest, TrainRequest, SweepRequest, CompareRequest, EvaluateRequest, InfluenceRequest)
     for model in (*requests, Sitting, Settings, Limits, PictureQuery, Rating):
         if name in model.model_fields:
             return spelling(name, model.model_fields[name])

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import LimnerError
-from .core.requests import CompareRequest, GenerateRequest, SweepRequest, TrainRequest
+from .core.requests import CompareRequest, EvaluateRequest, GenerateRequest, SweepRequest, TrainRequest
 from .diffusion.options import LoraOptions, WordOptions
 
 REQUESTS = {
     "compare": CompareRequest,
+    "evaluate": EvaluateRequest,
     "generate": GenerateRequest,
     "sweep": SweepRequest,
     "train": TrainRequest,

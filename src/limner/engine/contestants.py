@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import LimnerError, unknown
-from ..core.requests import AdapterUse, CompareRequest, Contestant, GenerateRequest
+from ..core.requests import AdapterUse, CompareRequest, Contestant, GenerateRequest, Trial
 from ..diffusion import hub
 from ..registry import aliases
 from ..store.blobs import REFERENCE
@@ -16,7 +16,7 @@ from . import models
 from .adapters import Adapter, open_adapter
 
 SHARED = ("steps", "guidance", "scheduler", "width", "height", "batch", "memory", "quantise", "device", "precision")
-"""Fields of a comparison that hold for all."""
+"""Fields of a trial that hold for all."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Entrant:
         uses = tuple(use.model_copy(update={"path": called(use.path)}) for use in self.adapter)
         return replace(self, model=called(self.model), vae=self.vae and called(self.vae), adapter=uses)
 
-    def request(self, comparison: CompareRequest, prompt: str, seed: int, count: int) -> GenerateRequest:
+    def request(self, trial: Trial, prompt: str, seed: int, count: int) -> GenerateRequest:
         """What paints its pictures of a prompt."""
-        shared: dict[str, Any] = {name: getattr(comparison, name) for name in SHARED}
+        shared: dict[str, Any] = {name: getattr(trial, name) for name in SHARED}
         return GenerateRequest(
             prompt=prompt, model=self.model, vae=self.vae, adapter=self.adapter, seed=seed, count=count, **shared
         )
@@ -57,6 +57,13 @@ def entrants(comparison: CompareRequest, called: Callable[[str], str] = str) -> 
     known = [Entrant("", told, model, vae, uses) for model, vae, uses, told in found]
     names = _names([entrant.known_as(called) for entrant in known])
     return [replace(entrant, name=name) for entrant, name in zip(known, names, strict=True)]
+
+
+def entrant_of(contestant: Contestant, base: str | None, called: Callable[[str], str] = str) -> Entrant:
+    """Who is meant by itself."""
+    model, vae, uses, told = _entrant(contestant, base)
+    known = Entrant("", told, model, vae, uses)
+    return replace(known, name=_names([known.known_as(called)])[0])
 
 
 Found = tuple[str, str | None, tuple[AdapterUse, ...], str]

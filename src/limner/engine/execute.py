@@ -8,6 +8,7 @@ from typing import Any
 from ..core.events import Emit
 from ..core.requests import (
     CompareRequest,
+    EvaluateRequest,
     GenerateRequest,
     InfluenceRequest,
     Request,
@@ -18,6 +19,7 @@ from ..core.workspace import Workspace
 from ..diffusion.quiet import hush
 from . import credentials
 from .compare import compare
+from .evaluate import evaluate
 from .generate import generate, generate_together
 from .influence import influence
 from .sweep import sweep
@@ -26,6 +28,7 @@ from .train import train
 
 EXECUTORS: dict[type[Request], Callable[[Any, Workspace, Emit], None]] = {
     CompareRequest: compare,
+    EvaluateRequest: evaluate,
     GenerateRequest: generate,
     TrainRequest: train,
     SweepRequest: sweep,

@@ -9,12 +9,14 @@ from typing import Annotated, Any, TypeVar, cast
 from pydantic import Field, TypeAdapter
 
 from .compare import CompareRequest
+from .evaluate import EvaluateRequest, Requirement
 from .generate import GenerateRequest
 from .influence import InfluenceRequest
 from .painting import Painting
 from .request import Flag, Frozen, Kind, Name, Precision, Refers, Request, referred, refers
 from .sweep import Axis, Cell, SweepRequest
 from .train import TrainRequest
+from .trial import Trial
 from .uses import AdapterUse, Contestant, ControlUse, Interval, MetricUse
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "CompareRequest",
     "Contestant",
     "ControlUse",
+    "EvaluateRequest",
     "Flag",
     "Frozen",
     "GenerateRequest",
@@ -38,15 +41,17 @@ __all__ = [
     "Precision",
     "Refers",
     "Request",
+    "Requirement",
     "SweepRequest",
     "TrainRequest",
+    "Trial",
     "absolute",
     "parse_request",
     "referred",
     "relocated",
 ]
 
-Known = GenerateRequest | TrainRequest | SweepRequest | CompareRequest | InfluenceRequest
+Known = GenerateRequest | TrainRequest | SweepRequest | CompareRequest | InfluenceRequest | EvaluateRequest
 AnyRequest = Annotated[Known, Field(discriminator="kind")]
 Asked = TypeVar("Asked", bound=Frozen)
 _ANY: TypeAdapter[Known] = TypeAdapter(AnyRequest)

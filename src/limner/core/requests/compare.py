@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .request import MEMORY, QUANTISE, Device, Flag, Memory, Name, Precision, Prompt, Quantise, Refers, Request
+from .request import Flag, Name, Prompt, Refers
+from .trial import Trial
 from .uses import Contestant, MetricUse
 
 MOST_PICTURES = 20_000
 
 
-class CompareRequest(Request):
+class CompareRequest(Trial):
     """Paint the same prompts and seeds with several models or adapters, and tell which is better."""
 
     kind: Annotated[Literal["compare"], Flag(hidden=True)] = "compare"
@@ -27,19 +28,6 @@ class CompareRequest(Request):
         default=None,
         description="Base model of those adapters that stand by themselves (default: the one that each was taught on).",
     )
-    count: int = Field(
-        default=4, ge=1, le=1000, description="Pictures of each prompt; picture i is painted from seed + i."
-    )
-    seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of the first picture.")
-    steps: int | None = Field(
-        default=None, ge=1, le=1000, description="Denoising steps of all (default: what suits each model)."
-    )
-    guidance: float | None = Field(
-        default=None, ge=0, le=100, description="Guidance scale of all (default: what suits each model)."
-    )
-    scheduler: Name | None = Field(default=None, description="Sampler of all, by name (default: each model's own).")
-    width: int | None = Field(default=None, ge=8, le=8192, description="Width in pixels (default: each model's own).")
-    height: int | None = Field(default=None, ge=8, le=8192, description="Height in pixels (default: each model's own).")
     metric: tuple[MetricUse, ...] = Field(
         default=(MetricUse(name="prompt_fidelity"), MetricUse(name="saturation")),
         min_length=1,
@@ -48,15 +36,7 @@ class CompareRequest(Request):
     references: Annotated[Name | None, Refers("pictures")] = Field(
         default=None, description="Folder with photographs of the subject, for scores that need them."
     )
-    encoder: Annotated[Name | None, Refers("model")] = Field(
-        default=None, description="Network of those scores that name none (default: what suits each score)."
-    )
     pairs: int = Field(default=100, ge=1, le=1000, description="The most pairs of pictures that the blind page shows.")
-    batch: int = Field(default=8, ge=1, le=256, description="How many pictures go through the model together.")
-    memory: Memory = Field(default="high", description=MEMORY)
-    quantise: Quantise | None = Field(default=None, description=QUANTISE)
-    device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
-    precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -69,10 +49,6 @@ class CompareRequest(Request):
     @property
     def pictures(self) -> int:
         return len(self.contestants) * len(self.prompt) * self.count
-
-    @property
-    def pixels(self) -> float:
-        return (self.width or self.height or 0) * (self.height or self.width or 0)
 
     @field_validator("prompt")
     @classmethod

@@ -1,0 +1,63 @@
+"""Measure how good a model, an adapter or a folder of pictures is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from ..core.errors import LimnerError
+from ..core.requests import EvaluateRequest
+from ..flags import command_for, typed
+from ..recipes import read_lines, read_recipe
+from .shared import Place, Recipe, stopping
+
+Prompts = Annotated[Path | None, Parameter(help="Text file with a prompt in each line, with {} for the subject.")]
+Suite = Annotated[
+    str | None,
+    Parameter(help="Prompts by name: pets, marketing, exam (the starter's), dreambench (beside --dataset)."),
+]
+
+
+def evaluate(
+    request: EvaluateRequest,
+    *,
+    prompts: Prompts = None,
+    suite: Suite = None,
+    recipe: Recipe = None,
+    out: Place = Path("evaluation"),
+) -> None:
+    from ..studio import Studio
+    from ..terminal import Screen
+
+    with Screen() as screen, stopping(screen.note) as stop:
+        Studio().run(request, out, listener=screen.show, stop=stop)
+        screen.end()
+    report = next(made for made in screen.made if made.what == "report")
+    print(report.details["verdict"])
+    print(report.path)
+    if not report.details["passed"]:
+        sys.exit(1)
+
+
+def evaluate_command(arguments: Sequence[str]) -> Callable[..., None]:
+    """`limner evaluate` for what was typed after it: prompts may come from a file of lines, or from a suite."""
+    path, lines, suite = (typed(arguments, flag) for flag in ("--recipe", "--prompts", "--suite"))
+    recipe: Sequence[Mapping[str, Any]] = [{}] if path is None else read_recipe(path, "evaluate")
+    if len(recipe) > 1:
+        raise LimnerError(f"the recipe holds {len(recipe)} evaluations", "keep one document in the file")
+    given = [flag for flag in ("--prompts", "--suite", "--prompt") if typed(arguments, flag) is not None]
+    if len(given) > 1:
+        raise LimnerError(f"prompts come from {' and from '.join(given)}", "choose one of them")
+    told: dict[str, Any] = dict(recipe[0])
+    if lines is not None:
+        told["prompt"] = read_lines(lines)
+    if suite is not None:
+        from ..exam.suites import suite as prompts_of
+
+        told["prompt"], class_word = prompts_of(suite, typed(arguments, "--dataset") or told.get("dataset"))
+        told |= {"class_word": class_word} if class_word is not None and "class_word" not in told else {}
+    return command_for(EvaluateRequest, None, evaluate, [told])

@@ -1,0 +1,39 @@
+"""How models are tried: the fields that requests which paint prompts to be judged share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from .request import MEMORY, QUANTISE, Device, Memory, Name, Precision, Quantise, Refers, Request
+
+
+class Trial(Request):
+    """Each prompt is painted from the same seeds, by every model in the same way."""
+
+    count: int = Field(
+        default=4, ge=1, le=1000, description="Pictures of each prompt; picture i is painted from seed + i."
+    )
+    seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of the first picture.")
+    steps: int | None = Field(
+        default=None, ge=1, le=1000, description="Denoising steps of all (default: what suits each model)."
+    )
+    guidance: float | None = Field(
+        default=None, ge=0, le=100, description="Guidance scale of all (default: what suits each model)."
+    )
+    scheduler: Name | None = Field(default=None, description="Sampler of all, by name (default: each model's own).")
+    width: int | None = Field(default=None, ge=8, le=8192, description="Width in pixels (default: each model's own).")
+    height: int | None = Field(default=None, ge=8, le=8192, description="Height in pixels (default: each model's own).")
+    encoder: Annotated[Name | None, Refers("model")] = Field(
+        default=None, description="Network of those scores that name none (default: what suits each score)."
+    )
+    batch: int = Field(default=8, ge=1, le=256, description="How many pictures go through the model together.")
+    memory: Memory = Field(default="high", description=MEMORY)
+    quantise: Quantise | None = Field(default=None, description=QUANTISE)
+    device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
+    precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
+
+    @property
+    def pixels(self) -> float:
+        return (self.width or self.height or 0) * (self.height or self.width or 0)

@@ -1,0 +1,201 @@
+"""EvaluateRequest -> pictures, scores, and a report that tells how good they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import LimnerError
+from ..core.events import Emit, Made, Stage
+from ..core.metrics import DEFAULTS, Gallery, Item, Scored
+from ..core.requests import EvaluateRequest, MetricUse, relocated
+from ..core.requests.evaluate import SUBJECT
+from ..core.workspace import Workspace
+from ..data.folder import scan
+from ..registry import metrics
+from ..store.files import make_folder, sha256_of
+from .adapters import open_adapter
+from .contestants import Entrant, entrant_of
+from .evaluated import Evaluated, items_of
+from .evaluatedpage import write_figure, write_numbers, write_report, write_table
+from .labels import read_label
+from .painted import Part, paint_parts
+from .scoring import Scorers
+from .taught import training_of
+
+PLAIN = ("a photo of a {}", "a {} in a park", "a {} on a beach", "a picture of a {} in a room")
+"""Prompts of the class alone, by which it is seen whether that has moved."""
+DRIFT = "class_drift"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """identifier: the made-up word, where there is one. class_word: what the subject is, where that is known."""
+
+    identifier: str | None
+    class_word: str | None
+
+    @property
+    def full(self) -> str:
+        return " ".join(filter(None, (self.identifier, self.class_word)))
+
+    def put(self, template: str, plain: bool = False) -> str:
+        """A prompt with the subject in it, or in plain words, for encoders that never heard of the made-up one."""
+        word = self.class_word or self.full if plain else self.full
+        if SUBJECT in template and not word:
+            raise LimnerError(f"the prompt {template!r} asks for a subject, and none is known", "give --class")
+        return template.replace(SUBJECT, word)
+
+
+def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None:
+    """Paint, score and tell; what lies in the workspace's out folder already is not painted again."""
+    references = _photographs(request.dataset)
+    folder = folder_of_pictures(request)
+    made = _of_a_folder(folder, request, references) if folder else _of_a_model(request, references, workspace, emit)
+    out = make_folder(workspace.out)
+    told = Evaluated(**{**made.__dict__, "request": relocated(request, workspace.called)})
+    emit(Stage(name="writing"))
+    figure = write_figure(told, out, workspace, emit)
+    written = {"scores": write_numbers(told, out), "table": write_table(told, out)}
+    written["report"] = write_report(told, out, figure)
+    for what, path in written.items():
+        details = {"verdict": told.verdict, "passed": told.passed} if what == "report" else {}
+        emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
+
+
+def folder_of_pictures(request: EvaluateRequest) -> Path | None:
+    """The folder that is evaluated as it lies, where the target is one of pictures and no model and no adapter."""
+    if request.target.model is None or request.target.adapter:
+        return None
+    place = Path(request.target.model).expanduser()
+    if not place.is_dir() or (place / "model_index.json").exists() or any(place.glob("*.safetensors")):
+        return None
+    return place
+
+
+def _photographs(folder: str | None) -> tuple[Path, ...]:
+    return () if folder is None else tuple(photograph.path for photograph in scan(folder).photographs)
+
+
+def _of_a_folder(folder: Path, request: EvaluateRequest, references: tuple[Path, ...]) -> Evaluated:
+    """Pictures as they lie, each with the prompt of its label or of the text beside it."""
+    if request.prompt:
+        raise LimnerError("prompts were given, and the pictures are there already", "leave out --prompt and --suite")
+    photographs = scan(str(folder)).photographs
+    prompts = [photograph.caption or _labelled(photograph.path) for photograph in photographs]
+    items = tuple(
+        Item(photograph.path, prompt, prompt or "all") for photograph, prompt in zip(photographs, prompts, strict=True)
+    )
+    gallery = Gallery(items, references)
+    scorers = Scorers(_wanted(request, gallery), request.encoder)
+    _check_required(request, scorers)
+    return Evaluated(request, folder.name, "", "", gallery, None, scorers.score(gallery))
+
+
+def _labelled(picture: Path) -> str | None:
+    try:
+        label = read_label(picture)
+    except LimnerError:
+        return None
+    return getattr(label.request, "prompt", None) if label else None
+
+
+def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspace: Workspace, emit: Emit) -> Evaluated:
+    if not request.prompt:
+        raise LimnerError("there are no prompts to paint", "give --suite pets, --prompts FILE or --prompt TEXT")
+    target = entrant_of(request.target, request.model, workspace.called)
+    subject = _subject(request, target)
+    wanted = [(subject.put(template), subject.put(template, plain=True)) for template in request.prompt]
+    learnt = references if target.adapter else ()
+    expected = tuple(Item(Path(str(seed)), plain, full) for full, plain in wanted for seed in range(request.count))
+    uses = _wanted(request, Gallery(expected, references, learnt))
+    emit(Stage(name="loading scores"))
+    drift = [use for use in uses if use.name == DRIFT] or (
+        [MetricUse(name=DRIFT)] if target.adapter and subject.class_word and not request.metric else []
+    )
+    rest = Scorers([use for use in uses if use.name != DRIFT], request.encoder)
+    moved = Scorers(drift, request.encoder)
+    _check_required(request, rest, moved)
+    rest.check(Gallery(expected, references, learnt))
+    if drift and not (target.adapter and subject.class_word):
+        raise LimnerError("class drift is of an adapter and a class", "name an adapter and --class, or leave it out")
+    out = make_folder(workspace.out)
+    parts = [
+        Part(target.request(request, full, request.seed, request.count), out / "pictures" / f"{number:03d}", {})
+        for number, (full, _) in enumerate(wanted, 1)
+    ]
+    painted = paint_parts("painting", parts, workspace, emit)
+    items = tuple(
+        item
+        for (full, plain), pictures in zip(wanted, painted, strict=True)
+        for item in items_of([pictures[seed] for seed in sorted(pictures)], plain, full)
+    )
+    if len(items) < request.pictures:
+        raise LimnerError(f"{request.pictures - len(items)} pictures were withheld", "leave out what is refused")
+    gallery = Gallery(items, references, learnt)
+    emit(Stage(name="scoring"))
+    scores: dict[str, Scored] = dict(rest.score(gallery))
+    plain = _plain(request, target, str(subject.class_word), out, workspace, emit) if drift else None
+    if plain is not None:
+        scores |= moved.score(plain)
+    return Evaluated(request, target.name, subject.full, subject.class_word or "", gallery, plain, scores)
+
+
+def _subject(request: EvaluateRequest, target: Entrant) -> Subject:
+    """The subject as the request names it, or as the adapter was taught it."""
+    identifier, class_word = request.identifier, request.class_word
+    if target.adapter and (identifier is None or class_word is None):
+        try:
+            training, _ = training_of(open_adapter(target.adapter[0].path))
+        except LimnerError:  # made by another program
+            return Subject(identifier, class_word)
+        identifier, class_word = identifier or training.identifier, class_word or training.class_word
+    return Subject(identifier, class_word)
+
+
+def _wanted(request: EvaluateRequest, gallery: Gallery) -> Sequence[MetricUse]:
+    """The metrics that are asked for, or of the default ones those for which all is there."""
+    if request.metric:
+        return request.metric
+    several = all(len(rows) > 1 for rows in gallery.groups.values())
+    found = [
+        MetricUse(name=name)
+        for name in DEFAULTS
+        if not any(gallery.lacks(need) for need in metrics.get(name).needs)
+        and (several or metrics.get(name).unit == "picture")
+    ]
+    names = {use.name for use in found}
+    return [*found, *(MetricUse(name=r.metric) for r in request.require if r.metric not in {*names, DRIFT})]
+
+
+def _check_required(request: EvaluateRequest, *scorers: Scorers) -> None:
+    known = {name for each in scorers for name in each.ready}
+    for wanted in request.require:
+        if wanted.metric not in known:
+            raise LimnerError(f"{wanted} is required of a metric that is not measured", f"add --metric {wanted.metric}")
+
+
+def _plain(
+    request: EvaluateRequest, target: Entrant, class_word: str, out: Path, workspace: Workspace, emit: Emit
+) -> Gallery:
+    """Pictures of the class alone, by the adapter and by the base model."""
+    base = Entrant(target.name, target.told, target.model, target.vae, ())
+    prompts = [template.replace(SUBJECT, class_word) for template in PLAIN]
+    found: dict[str, Mapping[int, list[Path]]] = {}
+    for who, entrant in (("adapter", target), ("base", base)):
+        parts = [
+            Part(entrant.request(request, prompt, request.seed, request.count), out / "class" / f"{who}-{number}", {})
+            for number, prompt in enumerate(prompts, 1)
+        ]
+        painted = paint_parts(f"class, {who}", parts, workspace, emit)
+        found[who] = {number: [pictures[seed] for seed in sorted(pictures)] for number, pictures in enumerate(painted)}
+    if any(len(row) < request.count for rows in found.values() for row in rows.values()):
+        raise LimnerError("pictures of the class alone were withheld", "leave out class_drift")
+
+    def items(who: str) -> tuple[Item, ...]:
+        return tuple(
+            item for number, prompt in enumerate(prompts) for item in items_of(found[who][number], prompt, prompt)
+        )
+
+    return Gallery(items("adapter"), base=items("base"))

@@ -1,0 +1,144 @@
+"""Evaluations on tiny models: what is painted, scored, told and refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from limner import Studio, TrainRequest
+from limner.core.errors import LimnerError
+from limner.core.requests import EvaluateRequest, parse_request
+from limner.core.requests.evaluate import Requirement
+from limner.exam.suites import MARKETING, PETS, suite
+
+METRICS = ["saturation", "sharpness", "diversity"]
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    folder, rng = tmp_path / "photographs", np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(3):
+        Image.fromarray(rng.integers(0, 255, (64, 64, 3), np.uint8)).save(folder / f"{number}.png")
+    return folder
+
+
+def evaluated(home: Path, out: Path, target: Path, **fields: object) -> dict:
+    asked = {"target": str(target), "steps": 2, "count": 2, "metric": METRICS, **fields}
+    Studio(home).run(EvaluateRequest.model_validate(asked), out)
+    return json.loads((out / "report.json").read_text(encoding="utf-8"))
+
+
+def test_a_model_by_its_prompts(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
+    out = tmp_path / "out"
+    told = evaluated(home, out, tiny_sd, prompt=["a {} in the park", "a tree"], class_word="cat")
+    assert [each["prompt"] for each in told["pictures"]] == ["a cat in the park"] * 2 + ["a tree"] * 2
+    assert set(told["scores"]) == set(METRICS) and told["passed"]
+    with (out / "report.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert np.isclose(np.mean([float(row["sharpness"]) for row in rows]), told["scores"]["sharpness"]["mean"])
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(?:src|href)=["'](?!data:|#)[^"']""", page), "the page needs something beside it"
+    with Image.open(out / "results.png") as figure:
+        figure.load()
+    before = {path: path.stat().st_mtime_ns for path in (out / "pictures").rglob("*.png")}
+    evaluated(home, out, tiny_sd, prompt=["a {} in the park", "a tree"], class_word="cat")
+    assert before == {path: path.stat().st_mtime_ns for path in (out / "pictures").rglob("*.png")}, "painted anew"
+
+
+def test_an_adapter_knows_its_subject_and_is_held_against_photographs_and_class(
+    home: Path, tmp_path: Path, tiny_sd: Path, photographs: Path
+) -> None:
+    training = TrainRequest(
+        data=str(photographs), class_word="cat", identifier="zwx", model=str(tiny_sd), steps=2, prior=False
+    )
+    Studio(home).run(training, tmp_path / "taught")
+    told = evaluated(
+        home,
+        tmp_path / "out",
+        tmp_path / "taught",
+        prompt=["a photo of {}"],
+        dataset=str(photographs),
+        metric=[],
+        require=["subject_fidelity>=-1", "memorisation<=0"],
+    )
+    assert told["subject"] == "zwx cat"
+    assert {each["prompt"] for each in told["pictures"]} == {"a photo of zwx cat"}
+    assert {each["told_to_encoders"] for each in told["pictures"]} == {"a photo of cat"}
+    assert {"subject_fidelity", "memorisation", "class_drift", "diversity"} <= set(told["scores"])
+    assert [each["met"] for each in told["requirements"]] == [True, told["scores"]["memorisation"]["mean"] <= 0]
+    assert told["passed"] == all(each["met"] for each in told["requirements"])
+    assert (tmp_path / "out" / "class").is_dir()
+
+
+def test_a_folder_of_pictures_as_it_lies(home: Path, tmp_path: Path, photographs: Path) -> None:
+    (photographs / "0.txt").write_text("a cat\n", encoding="utf-8")
+    told = evaluated(home, tmp_path / "out", photographs, metric=["saturation"])
+    assert [each["prompt"] for each in told["pictures"]] == ["a cat", "all", "all"]
+    with pytest.raises(LimnerError, match="needs the prompt"):
+        evaluated(home, tmp_path / "two", photographs, metric=["prompt_fidelity"])
+    with pytest.raises(LimnerError, match="pictures are there already"):
+        evaluated(home, tmp_path / "two", photographs, prompt=["a dog"])
+
+
+def test_a_requirement_reads_as_it_is_typed() -> None:
+    wanted = Requirement.model_validate("prompt_fidelity=some/model >= 0.25")
+    assert (wanted.metric, wanted.holds, wanted.value) == ("prompt_fidelity=some/model", ">=", 0.25)
+    assert wanted.met(0.25) and not wanted.met(0.2)
+    request = EvaluateRequest.model_validate({"target": "starter", "require": ["saturation<90"], "prompt": ["a"]})
+    assert parse_request(request.model_dump_json()) == request
+
+
+@pytest.mark.parametrize("text", ["subject_fidelity", "subject_fidelity=0.7", "a>=b", ">=1", "a>=nan"])
+def test_what_is_no_requirement(text: str) -> None:
+    with pytest.raises(ValidationError, match="METRIC>=VALUE"):
+        Requirement.model_validate(text)
+
+
+def test_suites_are_prompts_of_a_subject(tmp_path: Path) -> None:
+    assert suite("pets", None) == (PETS, None) and suite("marketing", None) == (MARKETING, None)
+    assert all("{}" in prompt for prompt in (*PETS, *MARKETING))
+    exam, class_word = suite("exam", None)
+    assert len(exam) > 40 and class_word is None
+    page = "Classes\n\ncup,cup\nrex,dog\n\nprompt_list = [\n'one {0} {1} here'.format(a, b),\n]\n"
+    (tmp_path / "prompts_and_classes.txt").write_text(
+        page + "prompt_list = [\n'a living {0} {1}'.format(a, b),\n]\n", encoding="utf-8"
+    )
+    assert suite("dreambench", str(tmp_path / "cup")) == (("one {} here",), "cup")
+    assert suite("dreambench", str(tmp_path / "rex")) == (("a living {}",), "dog")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["MODEL"], "no prompts to paint"),
+        (["MODEL", "--suite", "pest"], "did you mean 'pets'"),
+        (["MODEL", "--suite", "dreambench"], "give --dataset"),
+        (["MODEL", "--suite", "pets", "--prompt", "a"], "choose one of them"),
+        (["MODEL", "--suite", "pets"], "none is known; give --class"),
+        (["MODEL", "--prompt", "a cat", "--metric", "class_drift"], "of an adapter and a class"),
+        (["MODEL", "--prompt", "a cat", "--metric", "subject_fidelity"], "needs photographs of the subject"),
+        (["MODEL", "--prompt", "a cat", "--require", "subject_fidelity>=0.5"], "needs photographs of the subject"),
+        (["MODEL", "--prompt", "a cat", "--require", "class_drift<=0.5"], "add --metric class_drift"),
+        (["MODEL", "--prompt", "a", "--metric", "saturation", "--require", "clipping<=1"], "add --metric clipping"),
+        (["nowhere-at-all", "--prompt", "a cat"], "unknown contestant"),
+    ],
+)
+def test_mistakes_are_one_line(limner, tiny_sd: Path, tmp_path: Path, arguments: list[str], told: str) -> None:
+    typed = [str(tiny_sd) if each == "MODEL" else each for each in arguments]
+    said = limner("evaluate", *typed, "--out", tmp_path / "out", "--steps", 2, "--count", 2)
+    assert said.code == 2 and told in said.err and "Traceback" not in said.err, said.err
+
+
+def test_what_is_required_decides_the_exit_code(limner, tiny_sd: Path, tmp_path: Path) -> None:
+    asked = ["evaluate", tiny_sd, "--prompt", "a cat", "--steps", 2, "--count", 2, "--metric", "saturation"]
+    assert limner(*asked, "--require", "saturation>=0", "--out", tmp_path / "out").code == 0
+    missed = limner(*asked, "--require", "saturation>=1000", "--out", tmp_path / "out")
+    assert missed.code == 1 and "Not met: saturation>=1000" in missed.out
