@@ -10,4 +10,4 @@ T = TypeVar("T")
 
 def evenly(items: Sequence[T], count: int) -> list[T]:
     """At most `count` of the items, evenly chosen, in their order."""
-    return [items[i] for i in sorted({i * len(items) // count for i in range(count)})]
+    return [items[i] for i in sorted({i * len(items) // count for i in range(count)})] if items else []
