@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
-from limner import GenerateRequest, TrainRequest
+from limner import SweepRequest, TrainRequest
 from limner.core.errors import LimnerError
 from limner.diffusion.options import LORA_FILE, WORDS_FILE
 from limner.recipes import read_recipe
@@ -19,9 +19,9 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_is_a_request(path):
-    kind = "generate" if path.stem == "guidance" else "train"
-    model = {"generate": GenerateRequest, "train": TrainRequest}[kind]
-    more = {"generate": {"prompt": "a fox"}, "train": {"data": "photos"}}[kind]
+    kind = "sweep" if path.stem == "guidance" else "train"
+    model = {"sweep": SweepRequest, "train": TrainRequest}[kind]
+    more = {"sweep": {}, "train": {"data": "photos"}}[kind]
     for document in read_recipe(path, kind):
         model.model_validate({**document, **more})
 
@@ -33,17 +33,19 @@ def test_the_flux_table_is_as_its_users_wrote_it():
     assert told["model"] == "flux-dev"
 
 
-def test_the_guidance_study_paints_four_pictures(limner, tiny_sd, tmp_path):
+def test_the_guidance_study_is_as_its_users_wrote_it(limner, tiny_sd, tmp_path):
     recipe = RECIPES / "guidance.yaml"
-    flags = ["--model", tiny_sd, "--steps", 2, "--out", tmp_path / "out"]
-    said = limner("generate", "a fox", "--recipe", recipe, *flags)
+    flags = ["--model", tiny_sd, "--steps", 2, "--seeds", 1, "--metric", "saturation", "--out", tmp_path / "out"]
+    said = limner("sweep", "--recipe", recipe, *flags)
     assert said.code == 0, said.err
     told = []
-    for path in sorted((tmp_path / "out").glob("*.png")):
+    for path in sorted((tmp_path / "out" / "pictures").rglob("*.png")):
         with Image.open(path) as picture:
             told.append(json.loads(picture.text["limner"])["request"])
     assert [request["guidance"] for request in told] == [1.5, 5.0, 7.5, 12.5]
     assert {request["seed"] for request in told} == {42} and {request["steps"] for request in told} == {2}
+    (kept,) = read_recipe(recipe, "sweep")
+    assert (kept["steps"], kept["seed"]) == (30, 42)
 
 
 def test_flags_overrule_a_recipe(limner, tiny_sd, painted, tmp_path):

@@ -25,7 +25,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--virtual-time-budget=3000",
+    "--virtual-time-budget=30000",
     "--dump-dom",
 )
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no chromium")

@@ -15,16 +15,16 @@ LATENTS = 4 * 128 * 128
 
 @contextmanager
 def guided(
-    pipeline: Any, denoiser: torch.nn.Module, method: str, interval: tuple[float, float], scale: float
+    pipeline: Any, denoiser: torch.nn.Module, way: str, interval: tuple[float, float], scale: float
 ) -> Iterator[None]:
     """While it is open, a pipeline whose denoiser is given unconditional and conditional rows together is guided so.
 
-    method: "cfg" or "apg". interval: share of the steps in which guidance acts, first and last; outside it the picture
+    way: "cfg" or "apg". interval: share of the steps in which guidance acts, first and last; outside it the picture
     follows the prompt as at guidance 1 (Kynkäänniemi et al. 2024, arXiv 2404.07724). scale: the guidance scale. The
     pipeline adds nothing to what it is given in place of both predictions, since it finds no difference between them.
     """
     first, last = interval
-    if method == "cfg" and interval == (0.0, 1.0):
+    if way == "cfg" and interval == (0.0, 1.0):
         yield
         return
     momentum = _Momentum()
@@ -35,7 +35,7 @@ def guided(
         plain, prompted = sample.chunk(2)
         if not first <= at < last:
             result = prompted
-        elif method == "cfg":
+        elif way == "cfg":
             return told
         else:
             result = projected(plain, prompted, scale, momentum.of(at, prompted - plain))
