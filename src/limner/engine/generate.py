@@ -96,8 +96,8 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
     check_arguments(request, pipeline, sampling)
     check_guidance(request, facts, sampling["guidance"])
     acting_in = (interval.start, interval.stop) if (interval := request.guidance_interval) else (0.0, 1.0)
-    if "guidance_rescale" not in accepts(pipeline):
-        sampling["guidance_rescale"] = 0.0  # the model's own, which this pipeline knows nothing of
+    if "guidance_rescale" not in accepts(pipeline) or request.guidance_method != "cfg":
+        sampling["guidance_rescale"] = 0.0  # the model's own, which has no meaning here
     # told in full, so that a label means the same for good
     full = sampling | dict(zip(("width", "height"), inputs.size, strict=True))
     rows, settings = arguments(request, pipeline, inputs, overs["strength"])
