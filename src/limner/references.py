@@ -17,7 +17,7 @@ def check_references(request: Request) -> set[str]:
     """
     if request.looked_up:
         raise LimnerError(
-            f"{request.looked_up[0]} is left open", "name it, for a worker opens no path that an adapter names"
+            f"{request.looked_up[0]} is left open", "name it, for a worker does not take an adapter's word for it"
         )
     found: set[str] = set()
 

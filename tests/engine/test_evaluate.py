@@ -96,6 +96,24 @@ def test_a_requirement_reads_as_it_is_typed() -> None:
     assert parse_request(request.model_dump_json()) == request
 
 
+def test_all_words_that_may_be_painted_are_told_before() -> None:
+    asked = {"target": "starter", "prompt": ["a photo of {}"], "identifier": "zwx", "class_word": "gun"}
+    assert EvaluateRequest.model_validate(asked).words == ("a photo of zwx gun", "zwx", "gun")
+
+
+@pytest.mark.parametrize(
+    ("fields", "left"),
+    [
+        ({"target": "folder:" + "0" * 64}, ("model", "identifier", "class_word")),
+        ({"target": "folder:" + "0" * 64, "model": "starter", "class_word": "cat"}, ("identifier",)),
+        ({"target": "starter+folder:" + "0" * 64, "identifier": "zwx"}, ("class_word",)),
+        ({"target": "starter"}, ()),
+    ],
+)
+def test_what_an_adapter_would_say_is_not_taken_from_strangers(fields: dict[str, str], left: tuple[str, ...]) -> None:
+    assert EvaluateRequest.model_validate({"prompt": ["a photo of {}"], **fields}).looked_up == left
+
+
 @pytest.mark.parametrize("text", ["subject_fidelity", "subject_fidelity=0.7", "a>=b", ">=1", "a>=nan"])
 def test_what_is_no_requirement(text: str) -> None:
     with pytest.raises(ValidationError, match="METRIC>=VALUE"):

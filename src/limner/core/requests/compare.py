@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
 from .request import Flag, Name, Prompt, Refers
 from .trial import Trial
 from .uses import Contestant, MetricUse
-
-MOST_PICTURES = 20_000
 
 
 class CompareRequest(Trial):
@@ -39,10 +37,6 @@ class CompareRequest(Trial):
     pairs: int = Field(default=100, ge=1, le=1000, description="The most pairs of pictures that the blind page shows.")
 
     @property
-    def words(self) -> tuple[str, ...]:
-        return self.prompt
-
-    @property
     def about(self) -> str:
         return " against ".join(map(str, self.contestants))
 
@@ -50,17 +44,6 @@ class CompareRequest(Trial):
     def pictures(self) -> int:
         return len(self.contestants) * len(self.prompt) * self.count
 
-    @field_validator("prompt")
-    @classmethod
-    def _said_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(prompt.strip() for prompt in value):
-            raise ValueError("a prompt is empty; say what to paint")
-        if twice := next((prompt for prompt in value if value.count(prompt) > 1), None):
-            raise ValueError(f"{twice[:80]!r} is there twice; ask for more pictures of it by --count")
-        return value
-
-    @model_validator(mode="after")
-    def _possible(self) -> CompareRequest:
-        if self.pictures > MOST_PICTURES:
-            raise ValueError(f"{self.pictures} pictures are asked for, and {MOST_PICTURES} are the most; ask for fewer")
-        return self
+    @property
+    def looked_up(self) -> tuple[str, ...]:
+        return ("model",) if self.model is None and any(each.by_itself for each in self.contestants) else ()

@@ -6,7 +6,7 @@ import operator
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from .request import Flag, Frozen, Name, Prompt, Refers
 from .trial import Trial
@@ -14,7 +14,6 @@ from .uses import Contestant, MetricUse
 
 SUBJECT = "{}"
 """Stands for the subject in a prompt."""
-MOST_PICTURES = 20_000
 _HOLDS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
@@ -74,7 +73,17 @@ class EvaluateRequest(Trial):
 
     @property
     def words(self) -> tuple[str, ...]:
-        return self.prompt
+        named = tuple(filter(None, (self.identifier, self.class_word)))
+        filled = (prompt.replace(SUBJECT, " ".join(named)) for prompt in self.prompt)
+        return tuple(dict.fromkeys((*filled, *named)))
+
+    @property
+    def looked_up(self) -> tuple[str, ...]:
+        wanted = (
+            *(("model",) if self.target.by_itself else ()),
+            *(("identifier", "class_word") if self.prompt else ()),
+        )
+        return tuple(name for name in wanted if getattr(self, name) is None) if self.target.adapts else ()
 
     @property
     def name(self) -> str:
@@ -88,19 +97,8 @@ class EvaluateRequest(Trial):
     def pictures(self) -> int:
         return len(self.prompt) * self.count
 
-    @field_validator("prompt")
-    @classmethod
-    def _said_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(prompt.strip() for prompt in value):
-            raise ValueError("a prompt is empty; say what to paint")
-        if twice := next((prompt for prompt in value if value.count(prompt) > 1), None):
-            raise ValueError(f"{twice[:80]!r} is there twice; ask for more pictures of it by --count")
-        return value
-
     @model_validator(mode="after")
-    def _possible(self) -> EvaluateRequest:
-        if self.pictures > MOST_PICTURES:
-            raise ValueError(f"{self.pictures} pictures are asked for, and {MOST_PICTURES} are the most; ask for fewer")
+    def _required_of_what_is_asked_for(self) -> EvaluateRequest:
         asked = {str(use) for use in self.metric}
         for wanted in self.require:
             if asked and wanted.metric not in asked:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from .request import MEMORY, QUANTISE, Device, Memory, Name, Precision, Quantise, Refers, Request
+from .request import MEMORY, QUANTISE, Device, Memory, Name, Precision, Prompt, Quantise, Refers, Request
+
+MOST_PICTURES = 20_000
 
 
 class Trial(Request):
     """Each prompt is painted from the same seeds, by every model in the same way."""
 
+    prompt: tuple[Prompt, ...] = Field(description="What to paint; may be repeated.")
     count: int = Field(
         default=4, ge=1, le=1000, description="Pictures of each prompt; picture i is painted from seed + i."
     )
@@ -35,5 +38,24 @@ class Trial(Request):
     precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
 
     @property
+    def words(self) -> tuple[str, ...]:
+        return self.prompt
+
+    @property
     def pixels(self) -> float:
         return (self.width or self.height or 0) * (self.height or self.width or 0)
+
+    @field_validator("prompt")
+    @classmethod
+    def _said_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(prompt.strip() for prompt in value):
+            raise ValueError("a prompt is empty; say what to paint")
+        if twice := next((prompt for prompt in value if value.count(prompt) > 1), None):
+            raise ValueError(f"{twice[:80]!r} is there twice; ask for more pictures of it by --count")
+        return value
+
+    @model_validator(mode="after")
+    def _of_a_size(self) -> Trial:
+        if self.pictures > MOST_PICTURES:
+            raise ValueError(f"{self.pictures} pictures are asked for, and {MOST_PICTURES} are the most; ask for fewer")
+        return self

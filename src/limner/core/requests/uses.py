@@ -65,6 +65,16 @@ class Contestant(Frozen):
             raise ValueError("a contestant is neither a model nor an adapter; name one")
         return self
 
+    @property
+    def by_itself(self) -> bool:
+        """Whether it is, or by its name may be, an adapter on the model that its header names."""
+        return self.model is None or self.model.startswith(("sha256:", "folder:"))
+
+    @property
+    def adapts(self) -> bool:
+        """Whether an adapter acts in it, or by its name may."""
+        return bool(self.adapter) or self.by_itself
+
     def __str__(self) -> str:
         uses = [use.path if use.weight == 1 else f"{use.path}:{use.weight:g}" for use in self.adapter]
         return "+".join(part.replace("+", "++") for part in ([self.model] if self.model else []) + uses)
