@@ -3,7 +3,7 @@
 import json
 from html.parser import HTMLParser
 
-from limner.demo.page import Pair, curve, write_page
+from limner.demo.page import Pair, curve, write_demo
 
 LINES = [{"step": step, "loss": 1 / step, **({"held_out_loss": 0.5} if step == 30 else {})} for step in (1, 10, 20, 30)]
 
@@ -21,7 +21,7 @@ def test_the_page_shows_all_and_escapes_prompts(tmp_path):
     metrics = tmp_path / "metrics.jsonl"
     metrics.write_text("\n".join(map(json.dumps, LINES)))
     pairs = [Pair("<script>alert(1)</script> & co", "a.png", "b.png")]
-    write_page(tmp_path, {"one.png": "a sks cat", "two.png": "a <b> cat"}, pairs, metrics, "limner train x", 1.25)
+    write_demo(tmp_path, {"one.png": "a sks cat", "two.png": "a <b> cat"}, pairs, metrics, "limner train x", 1.25)
     page = (tmp_path / "index.html").read_text()
     assert "<script" not in page and "&lt;script&gt;" in page
     links = Links()

@@ -17,7 +17,7 @@ from ..core.requests import AdapterUse, GenerateRequest, TrainRequest
 from ..pages.figure import Group, grid
 from ..store.files import make_folder, writing
 from ..studio import Studio
-from .page import Pair, write_page
+from .page import Pair, write_demo
 
 CHARACTER, CLASS, IDENTIFIER = "pixie", "cat", "sks"
 PICTURES, STEPS, SEED, GUIDANCE = 8, 30, 42, 3.0
@@ -90,7 +90,7 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
     command = f"limner train {shlex.quote(training.data)} --class {CLASS} --identifier {IDENTIFIER} "
     command += f"--steps {TRAINING_STEPS} --no-flip --out {shlex.quote(str(out / 'adapter'))}"
     shown = {path.relative_to(out).as_posix(): words for path, words in taught.items()}
-    write_page(out, shown, pairs, out / "adapter" / "metrics.jsonl", command, (time.monotonic() - began) / 60)
+    write_demo(out, shown, pairs, out / "adapter" / "metrics.jsonl", command, (time.monotonic() - began) / 60)
     return out / "index.html"
 
 
