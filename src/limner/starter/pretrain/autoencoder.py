@@ -15,6 +15,7 @@ from torch import nn
 
 from .loop import fit
 from .pictures import Gallery
+from .precision import mixed
 from .recipe import Recipe
 
 QUIET = -5.0  # log variance of the latents' noise to begin with, far below their own
@@ -144,7 +145,7 @@ def train(
 
     def loss(step: int, rng: torch.Generator):
         images = to_tensor(_crops(gallery, photographs, recipe, rng)).to(device)
-        with torch.autocast(device.split(":")[0], torch.bfloat16):
+        with mixed(device):
             posterior = encode(vae, images)
             noise = torch.randn(posterior.mean.shape, generator=rng).to(device)
             latents = posterior.mean + posterior.std * noise

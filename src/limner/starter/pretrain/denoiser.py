@@ -19,6 +19,7 @@ from .loop import fit
 from .objective import objective
 from .parts import Parts
 from .pictures import Gallery
+from .precision import mixed
 from .recipe import Recipe
 from .telling import tell
 from .text_encoder import tokenise
@@ -81,7 +82,7 @@ def cache_latents(vae: AutoencoderKL, gallery: Gallery, path: Path, device: str)
         parts = []
         for start in track(range(0, len(gallery), 64), "encoding"):
             images = to_tensor(gallery.batch(range(start, min(start + 64, len(gallery))))).to(device)
-            with torch.autocast(device.split(":")[0], torch.bfloat16):
+            with mixed(device):
                 parts.append(encode(vae, images).mode().half().cpu().numpy())
         np.save(partial := path.with_suffix(".partial.npy"), np.concatenate(parts))
         partial.replace(path)
@@ -109,7 +110,7 @@ def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: 
         told = [tell(gallery.scenes[i], rng if recipe.paraphrase else random.Random(i), dropout) for i in indices]
         tokens = tokenise(parts.tokenizer, told).to(device)
         clean, noise, steps = latents[indices].float().to(device), noise.to(device), steps.to(device)
-        with torch.autocast(device.split(":")[0], torch.bfloat16):
+        with mixed(device):
             with torch.no_grad():
                 states = text_encoder(tokens).last_hidden_state
             guess = model(aim.noisy(clean, noise, steps), steps, states).sample

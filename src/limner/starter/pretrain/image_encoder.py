@@ -18,6 +18,7 @@ from .autoencoder import HELD_OUT, to_tensor
 from .loop import fit
 from .parts import Parts
 from .pictures import Gallery
+from .precision import mixed
 from .recipe import Recipe
 from .telling import ASPECTS, tell, told_kind, told_subject
 from .text_encoder import agreement, tokenise
@@ -70,7 +71,7 @@ def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: 
         indices = torch.randint(trained, (recipe.image.batch,), generator=rng).tolist()
         aspect, words = ASPECTS[step % len(ASPECTS)], random.Random(f"{recipe.seed}/{step}")
         texts = [aspect(gallery.scenes[i], words) for i in indices]
-        with torch.autocast(device.split(":")[0], torch.bfloat16):
+        with mixed(device):
             scores = tower(embedded(texts), pictures(indices))
         return agreement(scores.float(), texts), {}
 

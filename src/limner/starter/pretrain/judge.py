@@ -24,6 +24,7 @@ from ..painter.paint import look_of
 from ..painter.placement import Placement
 from .autoencoder import to_tensor
 from .loop import fit
+from .precision import mixed
 from .recipe import Recipe
 
 SHARD = 500
@@ -142,7 +143,7 @@ def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = Non
         pictures, labels = shards.batch(indices), shards.labels[indices].to(device)
         half = 2 * (batch - formless) // 3
         parts = [pictures[:half], degraded(pictures[half:-formless], rng), jumbled(pictures[-formless:], rng)]
-        with torch.autocast(device.split(":")[0], torch.bfloat16):
+        with mixed(device):
             values, colours = learner(torch.cat(parts).to(device))
         known = shards.eyes[indices].to(device).isfinite()
         errors = (colours.float() - shards.eyes[indices].to(device).nan_to_num()).square() * known

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from .precision import fast_dtype
+
 MOMENTUM = 0.95
 ADAM_SIZE = 0.2  # root mean square of a typical AdamW update, in learning rates
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -50,7 +52,8 @@ class Muon(torch.optim.Optimizer):
                         state["momentum"] = torch.zeros_like(parameter)
                     state["momentum"].lerp_(parameter.grad, 1 - MOMENTUM)
                     directions.append(parameter.grad.lerp(state["momentum"], MOMENTUM).reshape(rows, columns))
-                stacked = torch.stack(directions).bfloat16()
+                stacked = torch.stack(directions)
+                stacked = stacked.to(fast_dtype(stacked.device))
                 flat = orthogonal(stacked.mT if rows > columns else stacked)
                 updates = (flat.mT if rows > columns else flat).float()
                 size = ADAM_SIZE * max(rows, columns) ** 0.5

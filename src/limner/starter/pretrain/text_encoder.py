@@ -18,6 +18,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from ..painter import ATTRIBUTES, Scene, random_scene
 from ..painter.reserved import holds_reserved
 from .loop import fit
+from .precision import mixed
 from .recipe import Recipe
 from .telling import ASPECTS, tell
 
@@ -108,7 +109,7 @@ def train(
         words = random.Random(f"text/{recipe.seed}/{step}")
         aspect = tell if step % 2 else ASPECTS[step // 2 % len(ASPECTS)]
         texts, tokens, facts = batch(words, recipe.text.batch, aspect)
-        with torch.autocast(device.split(":")[0], torch.bfloat16):
+        with mixed(device):
             scores = model(tokens, facts)
         return agreement(scores.float(), texts), {}
 
