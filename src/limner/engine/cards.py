@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..core.protocols import Components, Method, Subject
 from ..core.requests import TrainRequest
+from ..core.standings import Standings
 from .models import Model
 from .plan import Plan
 
@@ -19,7 +20,14 @@ INTRODUCTIONS = {
 
 
 def header(
-    request: TrainRequest, plan: Plan, model: Model, components: Components, dataset: str, pictures: int, name: str
+    request: TrainRequest,
+    plan: Plan,
+    model: Model,
+    components: Components,
+    dataset: str,
+    pictures: int,
+    name: str,
+    standings: Standings | None = None,
 ) -> dict[str, str]:
     """safetensors metadata: our facts as JSON, the modelspec standard, and the `ss_` keys that A1111 reads."""
     base = {
@@ -38,6 +46,7 @@ def header(
         "trigger_words": list(request.trigger_words),
         "sampling": model.sampling,
         "licence": model.licence,
+        **({} if standings is None else {"kept_step": standings.best.step}),
     }
     return {
         "limner": json.dumps(ours, sort_keys=True, ensure_ascii=False),
@@ -52,7 +61,7 @@ def header(
         "ss_output_name": name,
         "ss_sd_model_name": request.model,
         "ss_resolution": f"({plan.resolution}, {plan.resolution})",
-        "ss_steps": str(plan.steps),
+        "ss_steps": str(plan.steps if standings is None else standings.best.step),
         "ss_seed": str(request.seed),
         "ss_num_train_images": str(pictures),
     }
@@ -67,6 +76,7 @@ def model_card(
     pictures: int,
     name: str,
     loss: str,
+    standings: Standings | None = None,
 ) -> str:
     """README.md in the form that the Hugging Face hub reads."""
     prior = "off"
@@ -85,6 +95,7 @@ def model_card(
         "Settings": settings_of(request) or "as they are by default",
         "Resolution": f"{plan.resolution} x {plan.resolution}",
         "Final loss": loss,
+        **({} if standings is None else {"Kept": told_best(standings)}),
     }
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
     front = f"---\nbase_model: {json.dumps(request.model)}\nlicense: {model.licence}\nlibrary_name: diffusers\n"
@@ -104,6 +115,16 @@ def model_card(
         f"```python\n{imports}\n\n"
         f"{method.usage(name, base, model.family.facts, subject)}\n"
         f"image = pipeline(\n    {json.dumps(request.instance_prompt)},\n{sampling}).images[0]\n```\n"
+    )
+
+
+def told_best(standings: Standings) -> str:
+    """Which checkpoint was kept and why, in one line."""
+    best, count = standings.best, len(standings.after)
+    return (
+        f"step {best.step} of {standings.after[-1].step}, the best of {count} checkpoints: "
+        f"{standings.likeness(best):.0%} of the way to the photographs' likeness, "
+        f"prompts followed {standings.obedience(best):.0%} as well as before (encoder of {standings.encoder})"
     )
 
 

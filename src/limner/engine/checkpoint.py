@@ -13,10 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ..core.errors import LimnerError
+from ..core.protocols import Trainable
 from ..store.files import writing_folder
 from .loop import Loop
 
-KEPT = 2
+KEPT, LEARNT = 2, "learnt.safetensors"
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -30,7 +31,7 @@ def save_checkpoint(folder: Path, step: int, loop: Loop) -> Path:
     path = folder / f"checkpoint-{step:08d}"
     tensors, plain = _split(loop.optimiser.state_dict())
     with writing_folder(path) as partial:
-        _save(loop.trainable.state(), partial / "learnt.safetensors")
+        save_learnt(loop.trainable, partial)
         _save(tensors, partial / "optimiser.safetensors")
         if loop.average is not None:
             _save({str(i): value for i, value in enumerate(loop.average.values)}, partial / "average.safetensors")
@@ -54,10 +55,7 @@ def load_checkpoint(path: Path, loop: Loop) -> int:
         raise LimnerError(
             f"checkpoint {str(path)!r} belongs to another request", "repeat the same command with --resume"
         )
-    saved = load_file(path / "learnt.safetensors")
-    with torch.no_grad():
-        for name, tensor in loop.trainable.state().items():
-            tensor.copy_(saved[name])
+    load_learnt(path, loop.trainable)
     loop.optimiser.load_state_dict(
         _joined(load_file(path / "optimiser.safetensors"), facts["optimiser"], loop.optimiser.state_dict())
     )
@@ -68,6 +66,19 @@ def load_checkpoint(path: Path, loop: Loop) -> int:
         loop.average.values = [kept[str(i)].to(value) for i, value in enumerate(loop.average.values)]
         loop.average.steps = int(facts["averaged"])
     return int(facts["step"])
+
+
+def save_learnt(trainable: Trainable, folder: Path) -> None:
+    """Write what is learnt into a folder."""
+    _save(trainable.state(), folder / LEARNT)
+
+
+@torch.no_grad()
+def load_learnt(folder: Path, trainable: Trainable) -> None:
+    """Put back what `save_learnt` wrote."""
+    saved = load_file(folder / LEARNT)
+    for name, tensor in trainable.state().items():
+        tensor.copy_(saved[name])
 
 
 def _save(tensors: Mapping[str, torch.Tensor], path: Path) -> None:

@@ -10,7 +10,7 @@ from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Stage
 from ..core.metrics import DEFAULTS, Gallery, Item, Scored
 from ..core.requests import EvaluateRequest, MetricUse, relocated
-from ..core.requests.evaluate import SUBJECT
+from ..core.requests.request import SUBJECT
 from ..core.workspace import Workspace
 from ..data.folder import scan
 from ..registry import metrics

@@ -144,8 +144,14 @@ class Loop:
                 total += self.family.loss(self.components, batch, draw, self.plan.objective).mean().item()
         return total / rounds
 
-    def run(self, first: int, after_step: Callable[[int, Callable[[], dict[str, float]]], None]) -> None:
-        """Train from step `first` to the end; `after_step` gets the steps done and a function that reads figures."""
+    def kept_at(self, step: int) -> bool:
+        """Whether a checkpoint is due after a step."""
+        return step % self.request.checkpoint_every == 0 or step == self.plan.steps
+
+    def run(self, first: int, after_step: Callable[[int, Callable[[], dict[str, float]]], bool]) -> None:
+        """Train from step `first` to the end; `after_step` gets the steps done and a function that reads figures, and
+        tells whether that was enough.
+        """
         scaled = self.scaler.is_enabled()
         self.trainable.train(True)
         for step in range(first, self.plan.steps):
@@ -176,7 +182,8 @@ class Loop:
                     )
                 return values
 
-            after_step(step + 1, figures)
+            if after_step(step + 1, figures):
+                break
 
 
 def joined(one: Batch, other: Batch) -> Batch:

@@ -13,7 +13,10 @@ from ..core.errors import LimnerError
 
 
 class Metrics:
-    """`metrics.jsonl` in a run's folder, one line per telling. A resumed run drops lines after its checkpoint."""
+    """`metrics.jsonl` in a run's folder, one line per telling, of which a step may have several.
+
+    A resumed run drops lines after its checkpoint.
+    """
 
     def __init__(self, folder: Path, first_step: int, track: Sequence[str], config: dict[str, Any]) -> None:
         self.path = folder / "metrics.jsonl"
@@ -36,7 +39,8 @@ class Metrics:
 
     def last(self, name: str) -> float:
         """The figure as it was told last."""
-        return float(json.loads(self.path.read_text(encoding="utf-8").splitlines()[-1])[name])
+        lines = map(json.loads, reversed(self.path.read_text(encoding="utf-8").splitlines()))
+        return float(next(line[name] for line in lines if name in line))
 
     def close(self) -> None:
         for tracker in self.trackers:

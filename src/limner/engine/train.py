@@ -13,6 +13,7 @@ from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Notice, Stage
 from ..core.protocols import Components, Subject, Trainable
 from ..core.requests import TrainRequest, relocated
+from ..core.requests.request import SUBJECT
 from ..core.workspace import Workspace
 from ..data.files import shown
 from ..data.folder import Scan, scan
@@ -23,8 +24,10 @@ from . import models
 from .adapters import facts_of
 from .captions import as_word, class_captions
 from .cards import header, model_card
+from .contest import PROMPTS, Contest
 from .devices import autocast_dtype, check_quantised, memory_told, pick_device, pick_dtype
 from .examples import Examples, encode
+from .glimpses import Glimpses
 from .loop import Loop, generator_for
 from .optimisers import build_optimiser, check_optimiser, check_rates
 from .plan import Plan, make_plan
@@ -32,6 +35,7 @@ from .previews import Previews
 from .prior import class_pictures
 from .processes import Processes
 from .sides import check_side
+from .standingspage import PAGE, write_standings
 from .trackers import check_trackers
 from .truncation import tell_truncation
 from .watch import run_helping, run_watched
@@ -77,12 +81,10 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
             subject, prior, watched = encode_all(request, plan, photographs, model, components, workspace, emit)
             if processes.main:
                 processes.wait()
-            previews = None
-            if request.preview_every:
-                prompts = request.preview_prompt or (request.instance_prompt, request.class_prompt)
-                previews = Previews(
-                    model.family, components, prompts, plan.resolution, request.seed, model.sampling, workspace.home
-                )
+            previews, contest = None, None
+            if processes.main:
+                previews = previews_of(request, plan, model, components, workspace)
+                contest = contest_of(request, plan, model, components, photographs, workspace, emit)
             autocast = autocast_dtype(request.precision, device)
             teaches_text = method.teaches_text(options)
             strip(components, None if whole else autocast, keep_text=teaches_text)
@@ -106,8 +108,8 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
             )
             if not processes.main:
                 return run_helping(loop, workspace)
-            last = run_watched(loop, workspace, previews, emit)
-        sha256 = save_result(asked, plan, model, components, photographs, loop, last, workspace)
+            last = run_watched(loop, workspace, previews, contest, emit)
+        sha256 = save_result(asked, plan, model, components, photographs, loop, last, contest, workspace)
     finally:
         models.forget()
     details = {
@@ -117,7 +119,58 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
         "base": workspace.called(request.model),
         "vae": request.vae and workspace.called(request.vae),
     }
+    if contest is not None:
+        details |= {"kept_step": contest.standings.best.step}
+        page = workspace.out / PAGE
+        emit(Made(what="report", path=str(page), sha256=sha256_of(page)))
     emit(Made(what=method.makes, path=str(workspace.out), sha256=sha256, details=details))
+
+
+def previews_of(
+    request: TrainRequest, plan: Plan, model: models.Model, components: Components, workspace: Workspace
+) -> Previews | None:
+    """What paints rows of pictures along the way, where that is asked for."""
+    if not request.preview_every:
+        return None
+    prompts = request.preview_prompt or (request.instance_prompt, request.class_prompt)
+    seeds = [request.seed] * len(prompts)
+    glimpses = Glimpses(model.family, components, prompts, seeds, plan.resolution, model.sampling)
+    return Previews(glimpses, workspace.home)
+
+
+def contest_of(
+    request: TrainRequest,
+    plan: Plan,
+    model: models.Model,
+    components: Components,
+    photographs: Scan,
+    workspace: Workspace,
+    emit: Emit,
+) -> Contest | None:
+    """What scores checkpoints, where the best is asked for; the base model paints for comparison."""
+    if request.keep == "last":
+        return None
+    emit(Stage(name="painting by the base model"))
+    prompts = request.trial_prompt or PROMPTS
+    plain, taught = (
+        Glimpses(
+            model.family,
+            components,
+            told,
+            [request.seed + number for number in range(len(prompts))],
+            plan.resolution,
+            model.sampling,
+            plan.batch,
+        )
+        for told in (
+            [prompt.replace(SUBJECT, request.class_word) for prompt in prompts],
+            [request.of_subject(prompt) for prompt in prompts],
+        )
+    )
+    paths = [photograph.path for photograph in photographs.photographs]
+    contest = Contest(request, plain, taught, paths, workspace)
+    contest.tell(emit)
+    return contest
 
 
 def check_learning(request: TrainRequest, plan: Plan, trainable: Trainable) -> None:
@@ -141,9 +194,10 @@ def save_result(
     photographs: Scan,
     loop: Loop,
     last: float,
+    contest: Contest | None,
     workspace: Workspace,
 ) -> str:
-    """Write the folder: what was learnt with its header, model card, figures and previews; returns its hash.
+    """Write the folder: what was learnt with its header, model card, figures and pages; returns its hash.
 
     request: with its files as the user calls them.
     """
@@ -154,16 +208,21 @@ def save_result(
         fresh = model.family.load(model.source(), components.dtype, torch.device("cpu"))
         return model.family.pipeline(fresh)
 
+    if contest is not None:
+        contest.put_best(loop)
+    kept = None if contest is None else contest.standings
     with writing_folder(workspace.out) as partial:
         with loop.shown():
             learnt = method.save(
-                loop.trainable, partial, header(request, plan, model, components, *facts), base
+                loop.trainable, partial, header(request, plan, model, components, *facts, kept), base
             ).relative_to(partial)
-        card = model_card(request, plan, model, method, *facts, loss=f"{last:.4f}")
+        card = model_card(request, plan, model, method, *facts, f"{last:.4f}", kept)
         (partial / "README.md").write_text(card, encoding="utf-8")
         shutil.copyfile(workspace.folder / "metrics.jsonl", partial / "metrics.jsonl")
         for preview in workspace.folder.glob("preview-*.png"):
             shutil.copyfile(preview, partial / preview.name)
+        if contest is not None:
+            write_standings(contest, partial)
     return sha256_of(workspace.out / learnt)
 
 

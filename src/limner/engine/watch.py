@@ -9,7 +9,9 @@ from collections.abc import Callable
 from ..core.errors import Interrupted, LimnerError
 from ..core.events import Emit, Notice, Progress, Stage
 from ..core.workspace import Workspace
+from .cards import told_best
 from .checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from .contest import Contest
 from .loop import TELL_EVERY, Loop
 from .previews import Previews
 from .trackers import Metrics
@@ -21,15 +23,26 @@ def run_helping(loop: Loop, workspace: Workspace) -> None:
     first = load_checkpoint(kept[-1], loop) if kept else 0
     loop.processes.wait()
 
-    def after_step(done: int, figures: Callable[[], dict[str, float]]) -> None:
+    def after_step(done: int, figures: Callable[[], dict[str, float]]) -> bool:
         stopping = loop.processes.agreed(workspace.stop(), loop.components.device)
         if stopping and done < loop.plan.steps:
             raise Interrupted(f"stopped at step {done}")
+        return enough(loop, done, None)
 
-    loop.run(first, after_step)
+    if not enough(loop, first, None):
+        loop.run(first, after_step)
 
 
-def run_watched(loop: Loop, workspace: Workspace, previews: Previews | None, emit: Emit) -> float:
+def enough(loop: Loop, done: int, contest: Contest | None) -> bool:
+    """Whether no better checkpoint is to be expected; all processes ask at the same steps, and the main one knows."""
+    if loop.request.keep == "last" or not loop.kept_at(done):
+        return False
+    return loop.processes.agreed(contest is not None and contest.over, loop.components.device)
+
+
+def run_watched(
+    loop: Loop, workspace: Workspace, previews: Previews | None, contest: Contest | None, emit: Emit
+) -> float:
     """Train with checkpoints, previews and metrics; returns the last loss told."""
     request, plan, folder = loop.request, loop.plan, workspace.folder
     first = 0
@@ -42,11 +55,16 @@ def run_watched(loop: Loop, workspace: Workspace, previews: Previews | None, emi
     emit(Progress(done=first))
     began, last, pictures = time.monotonic(), float("nan"), plan.batch * (2 if loop.prior is not None else 1)
 
-    def after_step(done: int, figures: Callable[[], dict[str, float]]) -> None:
+    def judge(done: int) -> None:
+        assert contest is not None
+        values = contest.judge(done, loop)
+        metrics.add(done, values)
+        emit(Progress(done=done, figures=values))
+
+    def after_step(done: int, figures: Callable[[], dict[str, float]]) -> bool:
         nonlocal last
-        final = done == plan.steps
+        final, watching = done == plan.steps, loop.kept_at(done)
         stopping = loop.processes.agreed(workspace.stop(), loop.components.device) and not final
-        watching = done % request.checkpoint_every == 0 or final
         if done % TELL_EVERY == 0 or watching or stopping or done == first + 1:
             values = figures()
             last = values["loss"]
@@ -60,6 +78,8 @@ def run_watched(loop: Loop, workspace: Workspace, previews: Previews | None, emi
             emit(Progress(done=done))
         if watching or stopping:
             save_checkpoint(folder, done, loop)
+        if contest is not None and watching:
+            judge(done)
         if previews is not None and (done % request.preview_every == 0 or final):
             try:
                 with loop.shown():
@@ -68,9 +88,18 @@ def run_watched(loop: Loop, workspace: Workspace, previews: Previews | None, emi
                 emit(Notice(text=f"no preview of step {done}: {error}", level="warning"))
         if stopping:
             raise Interrupted(f"stopped at step {done} of {plan.steps}; a checkpoint is kept")
+        return enough(loop, done, contest)
 
     try:
-        loop.run(first, after_step)
+        if contest is not None:
+            contest.forget_after(first)
+            if first and loop.kept_at(first) and not contest.knows(first):
+                judge(first)  # it was killed between keeping the checkpoint and scoring it
+        if not enough(loop, first, contest):
+            loop.run(first, after_step)
     finally:
         metrics.close()
+    if contest is not None:
+        early = f"no better checkpoint came in {contest.patience}, so training stopped; " if contest.over else ""
+        emit(Notice(text=f"{early}kept {told_best(contest.standings)}"))
     return last if math.isfinite(last) else metrics.last("loss")

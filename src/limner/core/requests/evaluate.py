@@ -8,12 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from .request import Flag, Frozen, Name, Prompt, Refers
+from .request import SUBJECT, Flag, Frozen, Name, Prompt, Refers
 from .trial import Trial
 from .uses import Contestant, MetricUse
 
-SUBJECT = "{}"
-"""Stands for the subject in a prompt."""
 _HOLDS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 

@@ -43,6 +43,8 @@ Name = Annotated[str, Field(min_length=1, max_length=4096)]
 Prompt = Annotated[str, Field(max_length=20_000)]
 MODEL = "The base model: an alias (see `limner models`), a folder, a .safetensors file, or a Hugging Face id."
 VAE = "Autoencoder in place of the model's own: a folder, a .safetensors file, or a Hugging Face id."
+SUBJECT = "{}"
+"""Stands for the subject in a prompt."""
 Quantise = Literal["nf4", "int8"]
 QUANTISE = "Round the largest networks' weights: nf4 to 4 bits by bitsandbytes, int8 to 8 by torchao (default: off)."
 Memory = Literal["low", "balanced", "high"]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .request import MODEL, QUANTISE, VAE, Device, Flag, Name, Precision, Prompt, Quantise, Refers, Request
+from .request import MODEL, QUANTISE, SUBJECT, VAE, Device, Flag, Name, Precision, Prompt, Quantise, Refers, Request
 
 
 class TrainRequest(Request):
@@ -127,6 +127,28 @@ class TrainRequest(Request):
     checkpoint_every: int = Field(default=50, ge=1, description="Steps between checkpoints.")
     preview_every: int = Field(default=0, ge=0, description="Steps between preview pictures; 0 for none.")
     preview_prompt: tuple[Prompt, ...] = Field(default=(), description="Prompt of a preview; may be repeated.")
+    keep: Annotated[Literal["last", "best"], Flag(overrules=("balance", "trial_prompt", "patience", "encoder"))] = (
+        Field(
+            default="last",
+            description="What is kept: the last step, or the best checkpoint by subject and prompt fidelity.",
+        )
+    )
+    balance: float | None = Field(
+        default=None, ge=0, le=1, description="Weight of the subject against the prompt in the best (default: 0.5)."
+    )
+    trial_prompt: tuple[Prompt, ...] = Field(
+        default=(),
+        max_length=64,
+        description="What checkpoints are scored on, with {} for the subject; may be repeated (default: six).",
+    )
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        description="Checkpoints after the best from which on training stops (default: 3).",
+    )
+    encoder: Annotated[Name | None, Refers("model")] = Field(
+        default=None, description="Network that scores checkpoints (default: the starter's own)."
+    )
     track: tuple[Literal["tensorboard", "wandb"], ...] = Field(
         default=(), description="Tracker to log to; may be repeated."
     )
@@ -146,6 +168,23 @@ class TrainRequest(Request):
             if not self.prior and (value := getattr(self, name)) is not None:
                 raise ValueError(f"{name} ({value}) is given while prior preservation is off; leave one of them out")
         return self
+
+    @model_validator(mode="after")
+    def _scored_or_not(self) -> TrainRequest:
+        for name in ("balance", "trial_prompt", "patience", "encoder"):
+            if self.keep == "last" and (value := getattr(self, name)) not in (None, ()):
+                raise ValueError(f"{name} ({value}) is given while no checkpoint is scored; add keep=best")
+        return self
+
+    @field_validator("trial_prompt")
+    @classmethod
+    def _of_the_subject(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for prompt in value:
+            if SUBJECT not in prompt:
+                raise ValueError(f"{prompt[:80]!r} does not say where the subject stands; write {SUBJECT} there")
+        if len(set(value)) < len(value):
+            raise ValueError("a trial prompt is there twice; name each once")
+        return value
 
     @field_validator("prompt")
     @classmethod
@@ -172,7 +211,8 @@ class TrainRequest(Request):
     def words(self) -> tuple[str, ...]:
         subject = {"identifier": self.identifier or "", "class": self.class_word}
         previews = (_filled(prompt, subject) for prompt in self.preview_prompt)
-        texts = (self.instance_prompt, self.class_prompt, *subject.values(), *previews)
+        trials = (self.of_subject(prompt) for prompt in self.trial_prompt)
+        texts = (self.instance_prompt, self.class_prompt, *subject.values(), *previews, *trials)
         return tuple(text for text in dict.fromkeys(texts) if text.strip())
 
     @property
@@ -199,6 +239,10 @@ class TrainRequest(Request):
         """The caption of the subject's pictures."""
         words = {"identifier": self.identifier or "", "class": self.class_word}
         return " ".join(self.prompt.format(**words).split())
+
+    def of_subject(self, prompt: str) -> str:
+        """A prompt with the subject where it has {}."""
+        return prompt.replace(SUBJECT, " ".join(filter(None, (self.identifier, self.class_word))))
 
     @property
     def class_prompt(self) -> str:

@@ -1,0 +1,145 @@
+"""The best checkpoint is kept: scored, told, stopped for, and found again after a kill."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import ValidationError
+from safetensors.torch import load_file
+
+from limner import Studio, TrainRequest
+from limner.core.events import Made, Notice
+from limner.core.standings import Standing, Standings
+from limner.diffusion.options import LORA_FILE
+from limner.engine import contest
+from limner.engine.adapters import facts_of
+from limner.engine.labels import read_label
+from limner.engine.verify import verify
+
+KEEP = {"keep": "best", "trial_prompt": ("{} on the beach", "{} in the snow"), "steps": 6, "resolution": 64}
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """Let the test say how good each step is. Returns the scores by step, (subject, prompt)."""
+    chosen = {0: (0.2, 0.5), 2: (0.3, 0.5), 4: (0.6, 0.5), 6: (0.4, 0.5)}
+
+    def told(self, step, pictures):
+        subject, prompt = chosen[step]
+        return Standing(step=step, subject=(subject,) * len(pictures), prompt=(prompt,) * len(pictures))
+
+    monkeypatch.setattr(contest.Contest, "_scored", told)
+    return chosen
+
+
+def learnt(folder):
+    return {name: value.numpy().tobytes() for name, value in load_file(folder / LORA_FILE).items()}
+
+
+def test_leaves_the_numbers_and_a_page(learn):
+    folder, events = learn(**KEEP)
+    told = json.loads((folder / "checkpoints.json").read_text())
+    assert [row["step"] for row in told["steps"]] == [0, 2, 4, 6]
+    assert told["encoder"] == "starter" and told["prompts"] == ["sks dog on the beach", "sks dog in the snow"]
+    best = max(told["steps"][1:], key=lambda row: row["balance"])
+    assert told["kept_step"] == best["step"] == facts_of(folder / LORA_FILE)["kept_step"]
+    page = (folder / "checkpoints.html").read_text()
+    assert page.count("data:image/webp") == 2 * 4 and "encoder of starter" in page
+    assert [event.path for event in events if isinstance(event, Made) and event.what == "report"] == [
+        str(folder / "checkpoints.html")
+    ]
+    assert f"step {best['step']} of 6" in (folder / "README.md").read_text()
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "balance" in line] == [2, 4, 6]
+
+
+def test_the_best_is_what_was_learnt_at_that_step(learn, scored):
+    kept, _ = learn(**KEEP)
+    assert facts_of(kept / LORA_FILE)["kept_step"] == 4
+    last, _ = learn(out="last", steps=6, resolution=64)
+    assert learnt(kept) != learnt(last)
+    scored[6] = (0.9, 0.5)
+    assert learnt(learn(out="other", **KEEP)[0]) == learnt(last)
+
+
+def test_an_average_is_kept_as_it_was_scored(learn, scored):
+    kept, _ = learn(**KEEP, ema=0.5)
+    scored |= {2: (0.3, 0.5), 4: (0.6, 0.5), 6: (0.7, 0.5)}
+    assert learnt(kept) != learnt(learn(out="other", **KEEP, ema=0.5)[0])
+    assert learnt(learn(out="whole", steps=6, resolution=64, ema=0.5)[0]) == learnt(
+        learn(out="again", **KEEP, ema=0.5)[0]
+    )
+
+
+def test_training_stops_when_it_only_gets_worse(learn, scored):
+    scored |= {2: (0.7, 0.5), 4: (0.6, 0.5), 6: (0.9, 0.5)}
+    folder, events = learn(**KEEP, patience=1)
+    told = json.loads((folder / "checkpoints.json").read_text())
+    assert [row["step"] for row in told["steps"]] == [0, 2, 4] and told["kept_step"] == 2
+    assert any("no better checkpoint came in 1" in event.text for event in events if isinstance(event, Notice))
+
+
+@pytest.mark.parametrize("killed", ["before scoring", "after scoring"])
+def test_a_killed_run_goes_on_with_its_standings(request_of, tmp_path, monkeypatch, killed):
+    request = request_of(**KEEP)
+    whole = Studio()
+    whole.run(request, tmp_path / "whole")
+    judge = contest.Contest.judge
+
+    def dying(self, step, loop):
+        values = None if killed == "before scoring" and step == 4 else judge(self, step, loop)
+        if step == 4:
+            raise RuntimeError("killed")
+        return values
+
+    monkeypatch.setattr(contest.Contest, "judge", dying)
+    with pytest.raises(RuntimeError, match="killed"):
+        Studio().run(request, tmp_path / "rex")
+    monkeypatch.setattr(contest.Contest, "judge", judge)
+    Studio().run(request, tmp_path / "rex", resume=True)
+    assert (tmp_path / "rex" / "checkpoints.json").read_text() == (tmp_path / "whole" / "checkpoints.json").read_text()
+    assert learnt(tmp_path / "rex") == learnt(tmp_path / "whole")
+
+
+def test_pictures_of_a_checkpoint_say_what_they_are(learn, home):
+    learn(**KEEP)
+    pictures = sorted(home.glob("runs/*/standings/*/*.png"))
+    assert len(pictures) == 8
+    assert read_label(pictures[0]) is None and verify(pictures[0], home).source == "trainedAlgorithmicMedia"
+
+
+def test_an_encoder_that_sees_nothing_is_told(learn):
+    blind = Standings(
+        prompts=("a", "b"),
+        encoder="starter",
+        weight=0.5,
+        alike=1,
+        strange=0.3,
+        base=Standing(step=0, subject=(0.1, 0.1), prompt=(0.3, 0.3)),
+    )
+    told = []
+    each = contest.Contest.__new__(contest.Contest)
+    each.standings = blind
+    each.tell(told.append)
+    assert [event.level for event in told] == ["info", "warning"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"balance": 0.3}, "add keep=best"),
+        ({"patience": 2}, "add keep=best"),
+        ({"keep": "best", "trial_prompt": ["a dog"]}, "where the subject stands"),
+        ({"keep": "best", "trial_prompt": ["{} here", "{} here"]}, "twice"),
+        ({"keep": "best", "balance": 1.5}, "less than or equal to 1"),
+    ],
+)
+def test_bad_wishes_are_refused(fields, problem):
+    with pytest.raises(ValidationError, match=problem):
+        TrainRequest.model_validate({"data": "x", "class_word": "dog", **fields})
+
+
+def test_trial_prompts_are_read_by_moderation():
+    request = TrainRequest(data="x", class_word="dog", keep="best", trial_prompt=("{} with a gun",))
+    assert "sks dog with a gun" in request.words
