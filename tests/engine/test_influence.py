@@ -150,8 +150,8 @@ def test_every_way_to_learn_is_explained(learn, painted, traced, method, options
     assert all(np.isfinite(found.pictures[0].scores))
 
 
-@pytest.mark.parametrize("family", ["sdxl", "flux", "flux2", "z_image"])
-def test_every_family_is_explained(learn, painted, traced, tiny_folder, family):
+@pytest.mark.parametrize("family", ["sdxl", "z_image"])  # how a family's loss is taken is the conformance suite's
+def test_another_family_is_explained(learn, painted, traced, tiny_folder, family):
     folder, _ = learn(model=str(tiny_folder(family)), prior=False, flip=False, steps=2)
     found = traced(folder, painted / "3.png", ridge=1e-6, **SAID)
     assert np.argmax(found.pictures[0].scores) == 3

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from .curves import MARK
 from .forest import ACCENT, FAINT, INK, as_svg
 
+BESIDE = (7, 6), (7, -13), (-20, 6), (-20, -13)
+"""Where names stand, in turn, so that those of neighbours do not lie on each other; in points."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -29,7 +32,7 @@ def tradeoff_svg(points: Sequence[Point], across: str, up: str) -> str:
         figure = Figure(figsize=(6.2, 4.2), layout="constrained")
         axes = figure.add_subplot()
         axes.plot([p.across for p in points], [p.up for p in points], "-", color=ACCENT, linewidth=1.2, alpha=0.5)
-        for point in points:
+        for number, point in enumerate(points):
             colour = MARK if point.best else ACCENT
             axes.plot(
                 [point.across],
@@ -40,7 +43,12 @@ def tradeoff_svg(points: Sequence[Point], across: str, up: str) -> str:
                 markerfacecolor="white" if point.start else colour,
             )
             axes.annotate(
-                point.name, (point.across, point.up), (7, 6), textcoords="offset points", color=INK, fontsize=9
+                point.name,
+                (point.across, point.up),
+                BESIDE[number % len(BESIDE)],
+                textcoords="offset points",
+                color=INK,
+                fontsize=9,
             )
         axes.margins(0.14)
         axes.set_xlabel(across, color=FAINT)
