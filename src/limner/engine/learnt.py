@@ -31,7 +31,7 @@ def asked_of(request: EvaluateRequest, target: Entrant | None, emit: Emit) -> In
         return None
     if target is None or len(target.adapter) != 1 or request.dataset is None:
         if request.influence:
-            raise LimnerError("influence is told of one adapter, and the target is none", REMEDY)
+            raise LimnerError("influence is of a single adapter, and the target is not one", REMEDY)
         return None
     path = target.adapter[0].path
     try:

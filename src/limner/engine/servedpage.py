@@ -21,7 +21,7 @@ def served_page(found: Served) -> dict[str, Any]:
     return {
         "groups": list(found.grouped.rows),
         "count": len(next(iter(found.grouped.rows.values()))),
-        "sentences": [(_capital(gap_told(title, each)), each.shown) for title, each in parted],
+        "sentences": [(_capital(gap_told(title, each)), _bad(each)) for title, each in parted],
         "plot": dots([Panel(title, _lines(each)) for title, each in parted], "scores by group") if parted else None,
         "rows": [_row(found.titles[name], each) for name, each in found.metrics.items()],
         "mistaken": judged and _mistaken(judged),
@@ -32,10 +32,15 @@ def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
+def _bad(each: Fairness) -> bool:
+    """Whether a group is served worse, and chance hardly explains it."""
+    return each.shown and each.better is not None
+
+
 def _lines(each: Fairness) -> list[Line]:
     """The groups as they are asked for; the worst stands out where chance hardly explains that."""
     return [
-        Line(group.value, group.mean, group.low, group.high, each.shown and group.value == each.worst)
+        Line(group.value, group.mean, group.low, group.high, _bad(each) and group.value == each.worst)
         for group in each.groups
     ]
 
@@ -47,7 +52,7 @@ def _row(title: str, each: Fairness) -> dict[str, Any]:
         "gap": f"{each.gap:.2g} [{each.low:.2g}, {each.high:.2g}]",
         "worst": each.worst if each.better and each.gap else "",
         "chance": _chance(each.chance),
-        "shown": each.shown,
+        "bad": _bad(each),
     }
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .forest import ACCENT, FAINT, INK, Line, as_svg
+from .forest import FAINT, INK, Line, as_svg
 
+WARNING = "#c0392b"
 ACROSS = 2
 """Plots in a row."""
 SHORT = 24
@@ -33,7 +34,8 @@ def dots(panels: Sequence[Panel], label: str) -> str:
     tall = -(-len(panels) // wide)
     height = 0.9 + 0.3 * max(len(panel.lines) for panel in panels)
     with rc_context({"svg.hashsalt": "limner", "font.size": 10, "text.parse_math": False}):
-        figure = Figure(figsize=(9, height * tall), layout="constrained")
+        figure = Figure(figsize=(9, height * tall))
+        figure.set_layout_engine("constrained", h_pad=0.12)  # inches
         for number, panel in enumerate(panels):
             _draw(figure.add_subplot(tall, wide, number + 1), panel)
         return as_svg(figure, label)
@@ -42,7 +44,7 @@ def dots(panels: Sequence[Panel], label: str) -> str:
 def _draw(axes: Any, panel: Panel) -> None:
     rows = range(len(panel.lines))
     for row, line in zip(rows, reversed(panel.lines), strict=True):
-        colour = ACCENT if line.strong else FAINT
+        colour = WARNING if line.strong else FAINT
         if np.isfinite(line.low) and np.isfinite(line.high):
             axes.plot((line.low, line.high), (row, row), color=colour, linewidth=2, solid_capstyle="round")
         axes.plot(line.mean, row, "o", color=colour, markersize=6)
