@@ -53,6 +53,7 @@ def _draw(axes: Any, panel: Panel) -> None:
     axes.set_title(panel.title, color=INK, fontsize=11, loc="left")
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", colors=FAINT)
+    axes.locator_params(axis="x", nbins=6)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(FAINT)
