@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from limner.core.errors import LimnerError
-from limner.core.metrics import Gallery, Item, Scored
-from limner.engine.fairness import by_group, fairness, prompts_for
+from limner.core.metrics import Scored
+from limner.engine.fairness import by_group, fairness
 
 
 def _drawn(seed: int, count: int = 30, **means: float) -> dict[str, list[float]]:
@@ -60,28 +60,25 @@ def test_too_little_is_one_line(values, said):
         fairness("sharpness", values)
 
 
-def test_the_same_prompt_for_every_value():
-    assert prompts_for("a photo of a {} in the {park", ("corgi", "husky", "corgi")) == [
-        "a photo of a corgi in the {park",
-        "a photo of a husky in the {park",
-    ]
+def test_what_prompts_differ_by_is_no_noise_of_pairs():
+    rng = np.random.default_rng(1)
+    prompts = rng.normal(0, 10, 24)
+    values = {"corgi": (prompts + rng.normal(0, 0.5, 24)).tolist(), "husky": (prompts + 1).tolist()}
+    apart, paired = (fairness("sharpness", values, paired=each) for each in (False, True))
+    assert paired.gap == apart.gap and paired.worst == apart.worst == "corgi"
+    assert paired.shown and paired.chance < 0.01 and not apart.shown
+    assert paired.low > 0 and paired.high - paired.low < 1 < apart.high - apart.low
 
 
-@pytest.mark.parametrize("template", ["a photo", "a {} and a {}", ""])
-def test_a_prompt_without_one_place_is_one_line(template):
-    with pytest.raises(LimnerError, match="no one place"):
-        prompts_for(template, ("corgi", "husky"))
+def test_pairs_that_are_alike_part_by_chance():
+    found = [fairness("sharpness", _drawn(seed, a=1.0, b=1.0, c=1.0), paired=True) for seed in range(60)]
+    assert sum(told.shown for told in found) <= 8
 
 
-def test_one_value_is_no_comparison():
-    with pytest.raises(LimnerError, match="two values"):
-        prompts_for("a {}", ("corgi", "corgi"))
-
-
-def test_values_by_group(tmp_path):
-    gallery = Gallery(tuple(Item(tmp_path / f"{i}.png", group="ab"[i % 2]) for i in range(4)))
+def test_values_by_group():
+    groups = {"a": [0, 2], "b": [1, 3]}
     scored = Scored("sharpness", "sharpness", "higher", "picture", None, 1.5, 0, 3, (0.0, 1.0, 2.0, 3.0))
-    assert by_group(gallery, scored) == {"a": [0.0, 2.0], "b": [1.0, 3.0]}
+    assert by_group(groups, scored) == {"a": [0.0, 2.0], "b": [1.0, 3.0]}
     whole = Scored("fid", "FID", "lower", "set", None, 1.5, 0, 3, (1.5,))
     with pytest.raises(LimnerError, match="tells nothing of single pictures"):
-        by_group(gallery, whole)
+        by_group(groups, whole)

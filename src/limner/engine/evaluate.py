@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Stage
-from ..core.metrics import DEFAULTS, Gallery, Item, Scored
+from ..core.metrics import DEFAULTS, Gallery, Item
 from ..core.requests import EvaluateRequest, MetricUse, relocated
+from ..core.requests.evaluate import MISTAKEN
 from ..core.requests.request import SUBJECT
 from ..core.workspace import Workspace
 from ..data.folder import scan
@@ -20,8 +21,10 @@ from .contestants import Entrant, entrant_of
 from .evaluated import Evaluated, items_of
 from .evaluatedpage import write_figure, write_numbers, write_report, write_table
 from .labels import read_label
+from .learnt import asked_of, judged
 from .painted import Part, paint_parts
 from .scoring import Scorers
+from .served import JUDGE, grouped, judge_of, served
 from .taught import training_of
 
 PLAIN = ("a photo of a {}", "a {} in a park", "a {} on a beach", "a picture of a {} in a room")
@@ -52,6 +55,8 @@ def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None
     """Paint, score and tell; what lies in the workspace's out folder already is not painted again."""
     references = _photographs(request.dataset)
     folder = folder_of_pictures(request)
+    if folder:
+        asked_of(request, None, emit)
     made = _of_a_folder(folder, request, references) if folder else _of_a_model(request, references, workspace, emit)
     out = make_folder(workspace.out)
     told = Evaluated(**{**made.__dict__, "request": relocated(request, workspace.called)})
@@ -106,7 +111,8 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
         raise LimnerError("there are no prompts to paint", "give --suite pets, --prompts FILE or --prompt TEXT")
     target = entrant_of(request.target, request.model, workspace.called)
     subject = _subject(request, target)
-    wanted = [(subject.put(template), subject.put(template, plain=True)) for template in request.prompt]
+    filled = request.filled
+    wanted = [(subject.put(each.prompt), subject.put(each.prompt, plain=True)) for each in filled]
     learnt = references if target.adapter else ()
     expected = tuple(Item(Path(str(seed)), plain, full) for full, plain in wanted for seed in range(request.count))
     uses = _wanted(request, Gallery(expected, references, learnt))
@@ -118,6 +124,9 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
     moved = Scorers(drift, request.encoder)
     _check_required(request, rest, moved)
     rest.check(Gallery(expected, references, learnt))
+    groups = grouped(filled, [plain for _, plain in wanted], request.count)
+    judge = judge_of(groups, rest, request.encoder, request.require, emit) if request.groups else None
+    lessons = asked_of(request, target, emit)
     if drift and not (target.adapter and subject.class_word):
         raise LimnerError("class drift is of an adapter and a class", "name an adapter and --class, or leave it out")
     out = make_folder(workspace.out)
@@ -135,11 +144,14 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
         raise LimnerError(f"{request.pictures - len(items)} pictures were withheld", "leave out what is refused")
     gallery = Gallery(items, references, learnt)
     emit(Stage(name="scoring"))
-    scores: dict[str, Scored] = dict(rest.score(gallery))
+    scores = rest.score(gallery)
+    alike = served(groups, gallery, scores, judge) if request.groups else None
     plain = _plain(request, target, str(subject.class_word), out, workspace, emit) if drift else None
     if plain is not None:
         scores |= moved.score(plain)
-    return Evaluated(request, target.name, subject.full, subject.class_word or "", gallery, plain, scores)
+    taught = judged(request, lessons, workspace, emit)
+    words = subject.class_word or ""
+    return Evaluated(request, target.name, subject.full, words, gallery, plain, scores, alike, taught)
 
 
 def _subject(request: EvaluateRequest, target: Entrant) -> Subject:
@@ -165,15 +177,23 @@ def _wanted(request: EvaluateRequest, gallery: Gallery) -> Sequence[MetricUse]:
         if not any(gallery.lacks(need) for need in metrics.get(name).needs)
         and (several or metrics.get(name).unit == "picture")
     ]
+    if request.groups and JUDGE not in (use.name for use in found):
+        found.append(MetricUse(name=JUDGE))
     names = {use.name for use in found}
-    return [*found, *(MetricUse(name=r.metric) for r in request.require if r.metric not in {*names, DRIFT})]
+    return [*found, *(MetricUse(name=r.of) for r in request.require if r.of not in {*names, DRIFT, MISTAKEN})]
 
 
 def _check_required(request: EvaluateRequest, *scorers: Scorers) -> None:
+    """Refuse what is required of what is not measured; the first scorers are of the pictures themselves."""
     known = {name for each in scorers for name in each.ready}
+    by_group = {name for name, (metric, _, _) in scorers[0].ready.items() if metric.unit == "picture"}
     for wanted in request.require:
-        if wanted.metric not in known:
-            raise LimnerError(f"{wanted} is required of a metric that is not measured", f"add --metric {wanted.metric}")
+        if wanted.of == MISTAKEN:
+            continue
+        if wanted.of not in known:
+            raise LimnerError(f"{wanted} is required of a metric that is not measured", f"add --metric {wanted.of}")
+        if wanted.of_gap and wanted.of not in by_group:
+            raise LimnerError(f"{wanted} is required, and {wanted.of} is not told by group", "require another gap")
 
 
 def _plain(

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.influence import Influence
 from ..core.metrics import Gallery, Item, Scored
 from ..core.requests import EvaluateRequest, Requirement
+from ..core.requests.evaluate import MISTAKEN
+from .served import Served
 
 RANKED_BY = ("subject_fidelity", "prompt_fidelity", "preference", "aesthetic", "sharpness")
 """Metrics of single pictures by which the best and the worst are told, the first that was asked for."""
@@ -26,6 +29,7 @@ CHECKLIST = {
 class Evaluated:
     """What came of an evaluation. gallery: the pictures, with prompts as encoders are told them, and what they were
     compared with. plain: those of plain class prompts. subject, words: the subject in the prompts, and in plain words.
+    served: how groups were served. learnt: what the training pictures did. Either is None where it was not asked for.
     """
 
     request: EvaluateRequest
@@ -35,6 +39,8 @@ class Evaluated:
     gallery: Gallery
     plain: Gallery | None
     scores: Mapping[str, Scored]
+    served: Served | None = None
+    learnt: Influence | None = None
 
     @property
     def ranked(self) -> tuple[str, list[int]] | None:
@@ -58,9 +64,14 @@ class Evaluated:
 
     @property
     def requirements(self) -> list[tuple[Requirement, float, bool]]:
-        """What was required, the mean, and whether it is met."""
-        means = [(wanted, self.scores[wanted.metric].mean) for wanted in self.request.require]
+        """What was required, the mean or what else it is about, and whether it is met."""
+        means = [(wanted, self._value(wanted)) for wanted in self.request.require]
         return [(wanted, mean, wanted.met(mean)) for wanted, mean in means]
+
+    def _value(self, wanted: Requirement) -> float:
+        if self.served is not None and (wanted.of_gap or wanted.of == MISTAKEN):
+            return self.served.value(wanted)
+        return self.scores[wanted.of].mean
 
     @property
     def passed(self) -> bool:
@@ -72,6 +83,8 @@ class Evaluated:
         told = [f"{score.title} {_figures(score)}" for score in list(self.scores.values())[:3]]
         count = len(self.gallery.items)
         said = f"{self.name}: {', '.join(told)}, over {count} picture{'s' if count > 1 else ''}."
+        if self.served is not None and (parted := self.served.parted):
+            said += f" It does not serve all alike: {'; '.join(parted)}."
         if not self.request.require:
             return said
         missed = [f"{wanted} (it is {mean:.3f})" for wanted, mean, met in self.requirements if not met]

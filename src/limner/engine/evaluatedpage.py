@@ -20,7 +20,10 @@ from ..pages.render import embedded, write_page
 from ..store.files import sha256_of, writing
 from .evaluated import Evaluated
 from .generate import write_aside
+from .learnt import learnt_page
+from .learnt import told as learnt_told
 from .scoring import told
+from .servedpage import served_page
 
 ROWS, COLUMNS, CASES, COPIES, PHOTOGRAPHS = 12, 4, 6, 8, 12
 """The most prompts and pictures of each in the figure; cases at each end, near-copies and photographs on the page."""
@@ -59,14 +62,17 @@ def write_numbers(done: Evaluated, out: Path) -> Path:
         "request": done.request.model_dump(mode="json"),
         "subject": done.subject,
         "scores": told(done.scores),
+        "fairness": done.served and done.served.told(),
+        "influence": done.learnt and learnt_told(done.learnt),
         "pictures": [
             {
                 "path": _place(item.picture, out),
                 "sha256": sha256_of(item.picture),
                 "prompt": item.group,
                 "told_to_encoders": item.prompt,
+                "group": done.served and done.served.group_of.get(index),
             }
-            for item in done.gallery.items
+            for index, item in enumerate(done.gallery.items)
         ],
         "photographs": [picture.name for picture in done.gallery.references],
     }
@@ -111,7 +117,9 @@ def write_report(done: Evaluated, out: Path, figure: Path) -> Path:
         ranked_by=None if ranked is None else done.scores[ranked[0]].title,
         best=[] if ranked is None else [_case(done, ranked[0], index) for index in ranked[1][:CASES]],
         worst=[] if ranked is None else [_case(done, ranked[0], index) for index in ranked[1][::-1][:CASES]],
+        served=done.served and served_page(done.served),
         copies=_copies(done),
+        learnt=done.learnt and learnt_page(done.learnt),
         pairs=_pairs(done),
     )
     return path

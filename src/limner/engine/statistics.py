@@ -36,6 +36,14 @@ def difference(first: Sequence[float] | np.ndarray, second: Sequence[float] | np
     return interval(np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64))
 
 
+def wilson(hits: int, count: int) -> tuple[float, float, float]:
+    """A share of n things with its 95% interval (Wilson 1927), which also holds for few things and shares of 0 or 1."""
+    share, square = hits / count, 1.96**2
+    middle = (share + square / (2 * count)) / (1 + square / count)
+    half = 1.96 / (1 + square / count) * np.sqrt(share * (1 - share) / count + square / (4 * count**2))
+    return share, max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
 def ranks(values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Ranks from 0, equal values sharing the mean of theirs; (n,) -> (n,)."""
     told = np.asarray(values, dtype=np.float64)

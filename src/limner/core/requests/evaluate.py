@@ -6,19 +6,31 @@ import operator
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from .request import SUBJECT, Flag, Frozen, Name, Prompt, Refers
+from .groups import Filled, check_groups, filled, listed, prompts_filled
+from .request import LONGEST, SUBJECT, Flag, Frozen, Name, Prompt, Refers
 from .trial import Trial
 from .uses import Contestant, MetricUse
 
+GAP = ".gap"
+"""Stands behind a metric for the gap of its means between groups."""
+MISTAKEN = "mistaken"
+"""The share of pictures that are taken for those of another group."""
 _HOLDS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
-class Requirement(Frozen):
-    """What a metric's mean must be; as text "subject_fidelity>=0.7"."""
+Group = Annotated[str, Field(max_length=200)]
 
-    metric: Name = Field(description="Name of the metric, as it was asked for.")
+
+class Requirement(Frozen):
+    """What a metric's mean must be; as text "subject_fidelity>=0.7".
+
+    With ".gap" behind the metric's name, what its gap between groups must be, as in "prompt_fidelity.gap<=0.05";
+    "mistaken<=0.1" is of the share of pictures that are taken for those of another group.
+    """
+
+    metric: Name = Field(description="Name of the metric, as it was asked for; NAME.gap for its gap between groups.")
     holds: Literal[">=", "<=", ">", "<"] = Field(description="How the mean must stand to the value.")
     value: float = Field(description="The value.")
 
@@ -31,6 +43,16 @@ class Requirement(Frozen):
         if found is None:
             raise ValueError(f"{value[:80]!r} is not of the form METRIC>=VALUE, such as subject_fidelity>=0.7")
         return {"metric": found[1], "holds": found[2], "value": float(found[3])}
+
+    @property
+    def of(self) -> str:
+        """The metric that it is about."""
+        return self.metric.removesuffix(GAP)
+
+    @property
+    def of_gap(self) -> bool:
+        """Whether it is about the gap between groups."""
+        return self.metric.endswith(GAP)
 
     def met(self, mean: float) -> bool:
         """Whether a mean is as it must be."""
@@ -51,7 +73,14 @@ class EvaluateRequest(Trial):
         default=None, description="Folder with photographs of the subject."
     )
     prompt: tuple[Prompt, ...] = Field(
-        default=(), max_length=1000, description="What to paint, with {} for the subject; may be repeated."
+        default=(),
+        max_length=1000,
+        description="What to paint, with {} for the subject and {group} for a group; may be repeated.",
+    )
+    groups: tuple[Group, ...] = Field(
+        default=(),
+        max_length=64,
+        description="Groups to be served alike, such as cat,dog: each stands for {group} in turn; may be repeated.",
     )
     identifier: Name | None = Field(
         default=None, description="Made-up word for the subject (default: the one that the adapter was taught)."
@@ -68,12 +97,22 @@ class EvaluateRequest(Trial):
     require: tuple[Requirement, ...] = Field(
         default=(), description="What a mean must be, such as subject_fidelity>=0.7; may be repeated."
     )
+    influence: bool | None = Field(
+        default=None,
+        description="Tell which training pictures do harm or nothing; --dataset is then what the adapter learnt from "
+        "(default: where that is so).",
+    )
+
+    @property
+    def filled(self) -> tuple[Filled, ...]:
+        """What is painted, still with {} for the subject."""
+        return filled(self.prompt, self.groups)
 
     @property
     def words(self) -> tuple[str, ...]:
         named = tuple(filter(None, (self.identifier, self.class_word)))
-        filled = (prompt.replace(SUBJECT, " ".join(named)) for prompt in self.prompt)
-        return tuple(dict.fromkeys((*filled, *named)))
+        prompts = (each.prompt.replace(SUBJECT, " ".join(named)) for each in self.filled)
+        return tuple(dict.fromkeys((*prompts, *named)))
 
     @property
     def looked_up(self) -> tuple[str, ...]:
@@ -93,14 +132,30 @@ class EvaluateRequest(Trial):
 
     @property
     def pictures(self) -> int:
-        return len(self.prompt) * self.count
+        return prompts_filled(self.prompt, self.groups) * self.count
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _one_by_one(cls, value: Any) -> Any:
+        return listed(value)
+
+    @model_validator(mode="after")
+    def _groups_and_prompts(self) -> EvaluateRequest:
+        check_groups(self.prompt, self.groups, self.count, LONGEST)
+        return self
+
+    @model_validator(mode="after")
+    def _learnt_from_something(self) -> EvaluateRequest:
+        if self.influence and self.dataset is None:
+            raise ValueError("influence is told of the folder that the adapter learnt from; name it by --dataset")
+        return self
 
     @model_validator(mode="after")
     def _required_of_what_is_asked_for(self) -> EvaluateRequest:
         asked = {str(use) for use in self.metric}
         for wanted in self.require:
-            if asked and wanted.metric not in asked:
-                raise ValueError(
-                    f"{wanted} is required of a metric that is not asked for; add --metric {wanted.metric}"
-                )
+            if (wanted.of_gap or wanted.of == MISTAKEN) and not self.groups:
+                raise ValueError(f"{wanted} is required of groups, and none are named; give --groups")
+            if asked and wanted.of not in {*asked, MISTAKEN}:
+                raise ValueError(f"{wanted} is required of a metric that is not asked for; add --metric {wanted.of}")
         return self

@@ -40,7 +40,9 @@ class Refers:
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Name = Annotated[str, Field(min_length=1, max_length=4096)]
-Prompt = Annotated[str, Field(max_length=20_000)]
+LONGEST = 20_000
+"""Characters of a prompt at most."""
+Prompt = Annotated[str, Field(max_length=LONGEST)]
 MODEL = "The base model: an alias (see `limner models`), a folder, a .safetensors file, or a Hugging Face id."
 VAE = "Autoencoder in place of the model's own: a folder, a .safetensors file, or a Hugging Face id."
 SUBJECT = "{}"

@@ -1,0 +1,82 @@
+"""Groups that a model shall serve alike: values of an attribute, each of which stands in the same prompts in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+GROUP = "{group}"
+"""Stands for the group in a prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A prompt with a group in it. template: as it was typed. group: None where the prompt has no place for one."""
+
+    prompt: str
+    template: str
+    group: str | None
+
+
+def filled(prompts: Sequence[str], groups: Sequence[str]) -> tuple[Filled, ...]:
+    """Each prompt once for each group, or once where it has no place for one."""
+    return tuple(
+        Filled(template.replace(GROUP, group), template, group) if group else Filled(template, template, None)
+        for template in prompts
+        for group in (groups if GROUP in template else ("",))
+    )
+
+
+def prompts_filled(prompts: Sequence[str], groups: Sequence[str]) -> int:
+    """How many prompts `filled` makes."""
+    return sum(max(1, len(groups)) if GROUP in template else 1 for template in prompts)
+
+
+def listed(value: Any) -> Any:
+    """Groups as they are typed, "cat,dog" or one after another, as a list; what is no text stays for pydantic."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",")]
+    if isinstance(value, (list, tuple)):
+        parts = cast("Sequence[Any]", value)
+        return [each for part in parts for each in (listed(part) if isinstance(part, str) else [part])]
+    return value
+
+
+def check_groups(prompts: Sequence[str], groups: Sequence[str], count: int, longest: int) -> None:
+    """Raise ValueError for groups and prompts that do not belong together.
+
+    count: pictures of each prompt. longest: characters that a prompt may have.
+    """
+    holding = [prompt for prompt in prompts if GROUP in prompt]
+    if holding and not groups:
+        raise ValueError(f"{holding[0][:80]!r} has a place for groups, and none are named; give --groups cat,dog")
+    if not groups:
+        return
+    if not all(groups):
+        raise ValueError("a group is empty; name each by a word")
+    if bad := next((group for group in groups if "{" in group or "}" in group), None):
+        raise ValueError(f"the group {bad[:80]!r} has a brace in it; name it by words")
+    if len(set(groups)) < max(2, len(groups)):
+        told = "is named twice" if len(groups) > 1 else "is alone"
+        raise ValueError(f"the group {_twice(groups)[:80]!r} {told}; name two or more, each once")
+    if not holding:
+        raise ValueError(f"groups are named, and no prompt says where they stand; write {GROUP} in one")
+    if len(holding) * count < 2:
+        raise ValueError("each group has one picture; ask for more by --count")
+    wider = max(map(len, groups)) - len(GROUP)
+    if any(len(prompt) + prompt.count(GROUP) * wider > longest for prompt in holding):
+        raise ValueError(f"a prompt is longer than {longest} characters with a group in it; write less")
+    found = [each.prompt for each in filled(prompts, groups)]
+    if len(set(found)) < len(found):
+        raise ValueError(f"{_twice(found)[:80]!r} is there twice with the groups in their places; leave one out")
+
+
+def _twice(texts: Sequence[str]) -> str:
+    """The first text that is there more than once, or else the first."""
+    seen: set[str] = set()
+    for text in texts:
+        if text in seen:
+            return text
+        seen.add(text)
+    return texts[0]

@@ -1,0 +1,162 @@
+"""Training pictures judged in an evaluation: where it can be, and where not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from limner import Studio, TrainRequest
+from limner.core.errors import LimnerError
+from limner.core.events import Notice, Stage
+from limner.core.influence import Influence, Judged
+from limner.core.requests import EvaluateRequest, parse_request
+from limner.engine import learnt
+from limner.engine.contestants import Entrant
+from limner.references import check_references
+
+GENERATE = {"kind": "generate", "prompt": "a cat"}
+
+
+@pytest.fixture(scope="module")
+def rex(tmp_path_factory, tiny_sd, painted):
+    """An adapter and the folder that it learnt from, with captions that are not to be trusted."""
+    place = tmp_path_factory.mktemp("learnt")
+    shutil.copytree(painted, place / "data")
+    (place / "data" / "0.txt").write_text("a <script>alert(1)</script> sks dog", encoding="utf-8")
+    training = TrainRequest(
+        data=str(place / "data"), class_word="dog", model=str(tiny_sd), steps=4, prior=False, held_out=1, flip=False
+    )
+    Studio(place / "home").run(training, place / "rex")
+    return place
+
+
+@pytest.fixture(scope="module")
+def evaluate(rex, tmp_path_factory):
+    """Evaluate the adapter; what is painted once is not painted again. Returns report, page and events."""
+    out = tmp_path_factory.mktemp("results") / "out"
+
+    def run(**fields):
+        asked = {"target": str(rex / "rex"), "dataset": str(rex / "data"), "prompt": ["a photo of {}"]}
+        asked |= {"steps": 2, "count": 2, "metric": ["saturation"], "precision": "fp32"}
+        events = []
+        Studio(rex / "home").run(EvaluateRequest.model_validate(asked | fields), out, listener=events.append)
+        page = (out / "report.html").read_text(encoding="utf-8")
+        return json.loads((out / "report.json").read_text(encoding="utf-8")), page, events
+
+    return run
+
+
+def notices(events):
+    return [event.text for event in events if isinstance(event, Notice) and "are not judged" in event.text]
+
+
+def test_the_folder_that_it_learnt_from_is_judged(evaluate, rex):
+    told, page, events = evaluate()
+    found = told["influence"]
+    assert {each["name"] for each in found["pictures"]} == {f"{number}.png" for number in range(5)}, "one is held out"
+    assert found["judged_on"] == 6
+    worths = [each["worth"] for each in found["pictures"]]
+    assert worths == sorted(worths)
+    verdicts = [each["verdict"] for each in found["pictures"]]
+    assert (found["harmful"], found["useless"]) == (verdicts.count("harmful"), verdicts.count("useless"))
+    assert "Which training pictures do harm?" in page and "<script>alert" not in page
+    assert str(rex) not in json.dumps(found) and str(rex / "data") not in page
+    stages = [event.name for event in events if isinstance(event, Stage)]
+    assert stages[-2:] == ["gradients", "writing"]
+    assert not notices(events)
+
+
+def test_where_it_is_not_wanted_nothing_is_said(evaluate):
+    told, page, events = evaluate(influence=False)
+    assert told["influence"] is None and "training pictures do harm" not in page
+    assert "gradients" not in [event.name for event in events if isinstance(event, Stage)] and not notices(events)
+
+
+def test_without_a_dataset_nothing_is_said(evaluate):
+    told, _, events = evaluate(dataset=None)
+    assert told["influence"] is None and not notices(events)
+
+
+def test_another_folder_is_a_line_or_an_error(evaluate, painted):
+    told, _, events = evaluate(dataset=str(painted))
+    assert told["influence"] is None
+    (line,) = notices(events)
+    assert "not those that 'rex' learnt from" in line
+    with pytest.raises(LimnerError, match="not those that 'rex' learnt from"):
+        evaluate(dataset=str(painted), influence=True)
+
+
+def test_a_refusal_later_on_is_a_line_or_an_error(evaluate, monkeypatch):
+    def refused(*_):
+        raise LimnerError("no gradients here", "use another")
+
+    monkeypatch.setattr(learnt, "trace", refused)
+    told, _, events = evaluate()
+    assert told["influence"] is None and notices(events) == ["the training pictures are not judged: no gradients here"]
+    with pytest.raises(LimnerError, match="no gradients here; use another"):
+        evaluate(influence=True)
+
+
+def test_several_adapters_or_none_are_an_error_where_it_was_wanted(evaluate, rex, tiny_sd):
+    for target in (f"{tiny_sd}+{rex / 'rex'}+{rex / 'rex'}:0.5", str(tiny_sd)):
+        with pytest.raises(LimnerError, match="of a single adapter, and the target is not one"):
+            evaluate(target=target, class_word="dog", influence=True)
+    with pytest.raises(LimnerError, match="of a single adapter"):
+        evaluate(target=str(rex / "data"), prompt=(), influence=True)
+
+
+def test_no_path_of_the_adapter_is_opened(rex, tiny_sd):
+    """What is traced names model and data itself, whatever the header says, so nothing is left to look up."""
+    digest = "0" * 64
+    queued = EvaluateRequest.model_validate(
+        {"target": f"sha256:{digest}", "dataset": f"folder:{digest}", "prompt": ["a cat"], "influence": True}
+    )
+    with pytest.raises(LimnerError, match="model is left open"):
+        check_references(queued)
+    request = EvaluateRequest(target=str(rex / "rex"), dataset=str(rex / "data"), prompt=("a cat",))
+    target = Entrant("rex", "rex", "starter", None, parse_request({**GENERATE, "adapter": [str(rex / "rex")]}).adapter)
+    asked = learnt.asked_of(request, target, lambda event: None)
+    assert asked is not None and asked.looked_up == ()
+    assert (asked.model, asked.vae, asked.data) == ("starter", None, str(rex / "data"))
+
+
+def test_one_picture_alone_is_not_judged(rex, tiny_sd, tmp_path, home):
+    (tmp_path / "one").mkdir()
+    shutil.copyfile(rex / "data" / "0.png", tmp_path / "one" / "0.png")
+    training = TrainRequest(data=str(tmp_path / "one"), class_word="dog", model=str(tiny_sd), steps=1, prior=False)
+    Studio().run(training, tmp_path / "alone")
+    request = EvaluateRequest(
+        target=str(tmp_path / "alone"), dataset=str(tmp_path / "one"), prompt=("a dog",), count=1, steps=1,
+        metric=("saturation",),
+    )  # fmt: skip
+    events = []
+    Studio().run(request, tmp_path / "out", listener=events.append)
+    assert notices(events) == [
+        "the training pictures are not judged: one training picture alone has no others to be judged on"
+    ]
+
+
+def test_the_page_shows_the_worst_and_the_best(painted):
+    pictures = sorted(painted.glob("*.png"))
+    verdicts = ["harmful", "useless", "useful"]
+    training = tuple(
+        Judged(
+            picture=str(pictures[number % 6]),
+            sha256="0" * 64,
+            caption=f"picture {number}",
+            worth=number / 10 - 1,
+            verdict=verdicts[min(number // 15, 2)],
+        )
+        for number in reversed(range(60))
+    )
+    found = Influence(
+        adapter="rex", sha256="0", model="m", data="d", output="loss", timesteps=1, ridge=0.1, seed=1, judged_on=60,
+        training=training, pictures=(),
+    )  # fmt: skip
+    page = learnt.learnt_page(found)
+    assert (page["harmful"], page["useless"], page["more"]) == (15, 15, 30 - learnt.BAD)
+    assert [each["caption"] for each in page["bad"]] == [f"picture {number}" for number in range(learnt.BAD)]
+    assert [each["caption"] for each in page["good"]] == [f"picture {number}" for number in range(59, 53, -1)]
+    assert page["bad"][0]["worth"] == "-1.000"
