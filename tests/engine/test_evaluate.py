@@ -44,8 +44,10 @@ def test_a_model_by_its_prompts(home: Path, tmp_path: Path, tiny_sd: Path) -> No
     with (out / "report.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert np.isclose(np.mean([float(row["sharpness"]) for row in rows]), told["scores"]["sharpness"]["mean"])
-    page = (out / "report.html").read_text(encoding="utf-8")
-    assert not re.search(r"""(?:src|href)=["'](?!data:|#)[^"']""", page), "the page needs something beside it"
+    for name in ("report.html", "score.html"):
+        page = (out / name).read_text(encoding="utf-8")
+        assert not re.search(r"""(?:src|href)=["'](?!data:|#)[^"']""", page), "the page needs something beside it"
+    assert tiny_sd.name not in page and all(each["sha256"] in page for each in told["pictures"])
     with Image.open(out / "results.png") as figure:
         figure.load()
     before = {path: path.stat().st_mtime_ns for path in (out / "pictures").rglob("*.png")}
@@ -76,6 +78,20 @@ def test_an_adapter_knows_its_subject_and_is_held_against_photographs_and_class(
     assert [each["met"] for each in told["requirements"]] == [True, told["scores"]["memorisation"]["mean"] <= 0]
     assert told["passed"] == all(each["met"] for each in told["requirements"])
     assert (tmp_path / "out" / "class").is_dir()
+    sheet = (tmp_path / "out" / "score.html").read_text(encoding="utf-8")
+    assert "a photo of cat" in sheet and "zwx" not in sheet, "people never heard of the made-up word"
+
+
+def test_class_drift_is_of_no_picture_that_was_asked_for(
+    home: Path, tmp_path: Path, tiny_sd: Path, photographs: Path
+) -> None:
+    training = TrainRequest(data=str(photographs), class_word="cat", model=str(tiny_sd), steps=1, prior=False)
+    Studio(home).run(training, tmp_path / "taught")
+    asked = {"prompt": list("abcd"), "count": 1, "metric": ["saturation", "class_drift"]}  # as many as of the class
+    told = evaluated(home, tmp_path / "out", tmp_path / "taught", **asked)
+    assert len(told["scores"]["class_drift"]["values"]) == len(told["pictures"]) == 4
+    header = (tmp_path / "out" / "report.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert header == "prompt,picture,saturation"
 
 
 def test_a_folder_of_pictures_as_it_lies(home: Path, tmp_path: Path, photographs: Path) -> None:

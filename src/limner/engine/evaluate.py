@@ -17,16 +17,16 @@ from ..registry import metrics
 from ..store.files import make_folder, sha256_of
 from .adapters import open_adapter
 from .contestants import Entrant, entrant_of
-from .evaluated import Evaluated, items_of
+from .evaluated import DRIFT, Evaluated, items_of
 from .evaluatedpage import write_figure, write_numbers, write_report, write_table
 from .labels import read_label
 from .painted import Part, paint_parts
+from .scoresheet import write_sheet
 from .scoring import Scorers
 from .taught import training_of
 
 PLAIN = ("a photo of a {}", "a {} in a park", "a {} on a beach", "a picture of a {} in a room")
 """Prompts of the class alone, by which it is seen whether that has moved."""
-DRIFT = "class_drift"
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None
     emit(Stage(name="writing"))
     figure = write_figure(told, out, workspace, emit)
     written = {"scores": write_numbers(told, out), "table": write_table(told, out)}
+    written["score page"] = write_sheet(told, out)
     written["report"] = write_report(told, out, figure)
     for what, path in written.items():
         details = {"verdict": told.verdict, "passed": told.passed} if what == "report" else {}

@@ -20,6 +20,8 @@ CHECKLIST = {
     "uniqueness": ("diversity", "uniqueness", "memorisation", "fid", "kid"),
 }
 """What people look for in pictures, and the metrics that speak of it."""
+DRIFT = "class_drift"
+"""The metric that is of pictures of the class alone, and not of those that were asked for."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,15 @@ class Evaluated:
             return None
         values = np.asarray(self.scores[name].values)
         return name, np.argsort(-values, kind="stable").tolist()
+
+    @property
+    def by_picture(self) -> dict[str, Scored]:
+        """The scores that are of single pictures, a value for each."""
+        return {
+            name: score
+            for name, score in self.scores.items()
+            if score.unit == "picture" and name.split("=")[0] != DRIFT
+        }
 
     @property
     def checklist(self) -> dict[str, list[Scored]]:
