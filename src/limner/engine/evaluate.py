@@ -10,23 +10,21 @@ from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Stage
 from ..core.metrics import DEFAULTS, Gallery, Item, Scored
 from ..core.requests import EvaluateRequest, MetricUse, relocated
-from ..core.requests.evaluate import SUBJECT
+from ..core.requests.evaluate import DRIFT, PLAIN, SUBJECT
 from ..core.workspace import Workspace
 from ..data.folder import scan
 from ..registry import metrics
 from ..store.files import make_folder, sha256_of
 from .adapters import open_adapter
 from .contestants import Entrant, entrant_of
-from .evaluated import DRIFT, Evaluated, items_of
+from .evaluated import Evaluated, items_of
 from .evaluatedpage import write_figure, write_numbers, write_report, write_table
 from .labels import read_label
 from .painted import Part, paint_parts
 from .scoresheet import write_sheet
 from .scoring import Scorers
+from .targets import folder_of_pictures, name_of, pictures_of
 from .taught import training_of
-
-PLAIN = ("a photo of a {}", "a {} in a park", "a {} on a beach", "a picture of a {} in a room")
-"""Prompts of the class alone, by which it is seen whether that has moved."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,10 @@ def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None
     """Paint, score and tell; what lies in the workspace's out folder already is not painted again."""
     references = _photographs(request.dataset)
     folder = folder_of_pictures(request)
-    made = _of_a_folder(folder, request, references) if folder else _of_a_model(request, references, workspace, emit)
+    if folder is None:
+        made = _of_a_model(request, references, workspace, emit)
+    else:
+        made = _of_a_folder(folder, request, references, workspace)
     out = make_folder(workspace.out)
     told = Evaluated(**{**made.__dict__, "request": relocated(request, workspace.called)})
     emit(Stage(name="writing"))
@@ -65,33 +66,25 @@ def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None
         emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
 
 
-def folder_of_pictures(request: EvaluateRequest) -> Path | None:
-    """The folder that is evaluated as it lies, where the target is one of pictures and no model and no adapter."""
-    if request.target.model is None or request.target.adapter:
-        return None
-    place = Path(request.target.model).expanduser()
-    if not place.is_dir() or (place / "model_index.json").exists() or any(place.glob("*.safetensors")):
-        return None
-    return place
-
-
 def _photographs(folder: str | None) -> tuple[Path, ...]:
     return () if folder is None else tuple(photograph.path for photograph in scan(folder).photographs)
 
 
-def _of_a_folder(folder: Path, request: EvaluateRequest, references: tuple[Path, ...]) -> Evaluated:
+def _of_a_folder(
+    folder: Path, request: EvaluateRequest, references: tuple[Path, ...], workspace: Workspace
+) -> Evaluated:
     """Pictures as they lie, each with the prompt of its label or of the text beside it."""
+    photographs = pictures_of(folder)
     if request.prompt:
         raise LimnerError("prompts were given, and the pictures are there already", "leave out --prompt and --suite")
-    photographs = scan(str(folder)).photographs
     prompts = [photograph.caption or _labelled(photograph.path) for photograph in photographs]
     items = tuple(
         Item(photograph.path, prompt, prompt or "all") for photograph, prompt in zip(photographs, prompts, strict=True)
     )
     gallery = Gallery(items, references)
-    scorers = Scorers(_wanted(request, gallery), request.encoder)
+    scorers = Scorers(_wanted(request, gallery), request.encoder, workspace.called)
     _check_required(request, scorers)
-    return Evaluated(request, folder.name, "", "", gallery, None, scorers.score(gallery))
+    return Evaluated(request, name_of(folder, workspace.called), "", "", gallery, None, scorers.score(gallery))
 
 
 def _labelled(picture: Path) -> str | None:
@@ -115,8 +108,8 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
     drift = [use for use in uses if use.name == DRIFT] or (
         [MetricUse(name=DRIFT)] if target.adapter and subject.class_word and not request.metric else []
     )
-    rest = Scorers([use for use in uses if use.name != DRIFT], request.encoder)
-    moved = Scorers(drift, request.encoder)
+    rest = Scorers([use for use in uses if use.name != DRIFT], request.encoder, workspace.called)
+    moved = Scorers(drift, request.encoder, workspace.called)
     _check_required(request, rest, moved)
     rest.check(Gallery(expected, references, learnt))
     if drift and not (target.adapter and subject.class_word):
@@ -132,8 +125,8 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
         for (full, plain), pictures in zip(wanted, painted, strict=True)
         for item in items_of([pictures[seed] for seed in sorted(pictures)], plain, full)
     )
-    if len(items) < request.pictures:
-        raise LimnerError(f"{request.pictures - len(items)} pictures were withheld", "leave out what is refused")
+    if withheld := len(expected) - len(items):
+        raise LimnerError(f"{withheld} pictures were withheld", "leave out what is refused")
     gallery = Gallery(items, references, learnt)
     emit(Stage(name="scoring"))
     scores: dict[str, Scored] = dict(rest.score(gallery))

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.metrics import Gallery, Item, Scored
 from ..core.requests import EvaluateRequest, Requirement
+from ..core.requests.evaluate import DRIFT
 
 RANKED_BY = ("subject_fidelity", "prompt_fidelity", "preference", "aesthetic", "sharpness")
 """Metrics of single pictures by which the best and the worst are told, the first that was asked for."""
@@ -20,8 +21,6 @@ CHECKLIST = {
     "uniqueness": ("diversity", "uniqueness", "memorisation", "fid", "kid"),
 }
 """What people look for in pictures, and the metrics that speak of it."""
-DRIFT = "class_drift"
-"""The metric that is of pictures of the class alone, and not of those that were asked for."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..core.errors import LimnerError
 from ..core.opinions import CRITERIA, HIGHEST, LOWEST, Criterion, Opinions, evaluation_of
 from ..core.requests import Frozen
+from ..core.requests.evaluate import DRIFT
 from ..core.votes import Digest
 from .reading import read_small
 
@@ -52,8 +53,6 @@ class Report(_Told):
     @property
     def metrics(self) -> dict[str, Measured]:
         """Those that say something of each picture."""
-        from ..engine.evaluated import DRIFT
-
         return {
             name: told
             for name, told in self.scores.items()

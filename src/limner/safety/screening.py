@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..core.events import Emit, Event, Made, Notice
 from ..core.moderation import Refused, Stage
-from ..core.requests import Request, referred
+from ..core.requests import EvaluateRequest, Request, referred
+from ..engine.targets import folder_of_pictures
 from ..store.files import sha256_of
 from .moderator import Judged, Moderator
 
@@ -35,6 +36,8 @@ class Screening:
                 self._admit(Path(path))
             if kind == "pictures":
                 self._admit_folder(path)
+        if isinstance(request, EvaluateRequest) and (folder := folder_of_pictures(request)) is not None:
+            self._admit_folder(str(folder))
 
     def through(self, emit: Emit) -> Emit:
         """What tells the events of the run to `emit`, but for what is withheld."""

@@ -14,6 +14,10 @@ from .uses import Contestant, MetricUse
 
 SUBJECT = "{}"
 """Stands for the subject in a prompt."""
+DRIFT = "class_drift"
+"""The metric that is of pictures of the class alone, and not of those that were asked for."""
+PLAIN = ("a photo of a {}", "a {} in a park", "a {} on a beach", "a picture of a {} in a room")
+"""Prompts of the class alone, by which it is seen whether that has moved."""
 _HOLDS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
@@ -95,7 +99,14 @@ class EvaluateRequest(Trial):
 
     @property
     def pictures(self) -> int:
-        return len(self.prompt) * self.count
+        plain = 2 * len(PLAIN) if self.may_drift else 0  # by the adapter, and by the model without it
+        return (len(self.prompt) + plain) * self.count
+
+    @property
+    def may_drift(self) -> bool:
+        """Whether pictures of the class alone may be painted, for all that the request tells."""
+        wanted = not self.metric or any(use.name == DRIFT for use in self.metric)
+        return bool(self.prompt) and self.target.adapts and wanted
 
     @model_validator(mode="after")
     def _required_of_what_is_asked_for(self) -> EvaluateRequest:
