@@ -79,7 +79,7 @@ def test_a_file_of_no_prompts(compare, tmp_path):
 def test_a_queued_comparison_tells_no_path_of_this_machine(home, tiny_sd):
     studio = Studio()
     model = studio.blobs.keep(tiny_sd)
-    request = CompareRequest(contestants=("starter", model), prompt=("a cat",), steps=1, count=1)
+    request = CompareRequest(contestants=("starter", model), prompt=("a cat",), model="starter", steps=1, count=1)
     run = studio.enqueue(request)
     queue = Queue(studio.store)
     worker = Worker(studio, queue)

@@ -34,6 +34,10 @@ COMMANDS = {
         "Tell which of several models or adapters is better: same prompts and seeds, scores, a page for blind votes.",
     ),
     "rank": ("compare:rank", "Rank what was compared by the votes that people saved on the blind page."),
+    "opinions": (
+        "opinions:opinions",
+        "Tell what people who scored an evaluation's pictures blind think, and which metrics think so too.",
+    ),
     "sweep": (
         "sweep:sweep",
         "Paint the same with one to three settings varied, side by side, and measure what they do.",

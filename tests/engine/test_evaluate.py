@@ -12,11 +12,14 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+import networks
 from limner import Studio, TrainRequest
 from limner.core.errors import LimnerError
 from limner.core.requests import EvaluateRequest, parse_request
 from limner.core.requests.evaluate import Requirement
 from limner.exam.suites import MARKETING, PETS, suite
+from limner.store.queue import Queue
+from limner.worker import Worker
 
 METRICS = ["saturation", "sharpness", "diversity"]
 
@@ -44,8 +47,10 @@ def test_a_model_by_its_prompts(home: Path, tmp_path: Path, tiny_sd: Path) -> No
     with (out / "report.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert np.isclose(np.mean([float(row["sharpness"]) for row in rows]), told["scores"]["sharpness"]["mean"])
-    page = (out / "report.html").read_text(encoding="utf-8")
-    assert not re.search(r"""(?:src|href)=["'](?!data:|#)[^"']""", page), "the page needs something beside it"
+    for name in ("report.html", "score.html"):
+        page = (out / name).read_text(encoding="utf-8")
+        assert not re.search(r"""(?:src|href)=["'](?!data:|#)[^"']""", page), "the page needs something beside it"
+    assert tiny_sd.name not in page and all(each["sha256"] in page for each in told["pictures"])
     with Image.open(out / "results.png") as figure:
         figure.load()
     before = {path: path.stat().st_mtime_ns for path in (out / "pictures").rglob("*.png")}
@@ -76,6 +81,20 @@ def test_an_adapter_knows_its_subject_and_is_held_against_photographs_and_class(
     assert [each["met"] for each in told["requirements"]] == [True, told["scores"]["memorisation"]["mean"] <= 0]
     assert told["passed"] == all(each["met"] for each in told["requirements"])
     assert (tmp_path / "out" / "class").is_dir()
+    sheet = (tmp_path / "out" / "score.html").read_text(encoding="utf-8")
+    assert "a photo of cat" in sheet and "zwx" not in sheet, "people never heard of the made-up word"
+
+
+def test_class_drift_is_of_no_picture_that_was_asked_for(
+    home: Path, tmp_path: Path, tiny_sd: Path, photographs: Path
+) -> None:
+    training = TrainRequest(data=str(photographs), class_word="cat", model=str(tiny_sd), steps=1, prior=False)
+    Studio(home).run(training, tmp_path / "taught")
+    asked = {"prompt": list("abcd"), "count": 1, "metric": ["saturation", "class_drift"]}  # as many as of the class
+    told = evaluated(home, tmp_path / "out", tmp_path / "taught", **asked)
+    assert len(told["scores"]["class_drift"]["values"]) == len(told["pictures"]) == 4
+    header = (tmp_path / "out" / "report.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert header == "prompt,picture,saturation"
 
 
 def test_a_folder_of_pictures_as_it_lies(home: Path, tmp_path: Path, photographs: Path) -> None:
@@ -86,6 +105,30 @@ def test_a_folder_of_pictures_as_it_lies(home: Path, tmp_path: Path, photographs
         evaluated(home, tmp_path / "two", photographs, metric=["prompt_fidelity"])
     with pytest.raises(LimnerError, match="pictures are there already"):
         evaluated(home, tmp_path / "two", photographs, prompt=["a dog"])
+
+
+def test_a_queued_evaluation_tells_no_path_of_this_machine(
+    home: Path, tmp_path: Path, tiny_sd: Path, photographs: Path
+) -> None:
+    studio = Studio(home)
+    head = f"sha256:{studio.blobs.put(networks.linear_head(tmp_path / 'head.safetensors'))}"
+    clip = studio.blobs.keep(networks.clip(tmp_path / "clip"))
+    metric = f"aesthetic={head}@{clip}"
+    fields = {"metric": [metric], "encoder": clip, "require": [f"{metric}>=-1000"], "steps": 1, "count": 1}
+    model, folder = studio.blobs.keep(tiny_sd), studio.blobs.keep(photographs)
+    for target in ({"target": model, "prompt": ["a cat"], "identifier": "x", "class_word": "cat"}, {"target": folder}):
+        run = studio.enqueue(EvaluateRequest.model_validate({"model": "starter", **fields, **target}))
+        queue = Queue(studio.store)
+        worker = Worker(studio, queue)
+        worker.carry_out(*queue.claim(worker.name), lambda: False)
+        assert studio.store.get(run.id).error is None
+        made = {artifact.kind: artifact for artifact in studio.store.artifacts(run.id)}
+        assert {"comparison", "scores", "table", "score page", "report"} <= made.keys()
+        for artifact in made.values():
+            assert str(home).encode() not in studio.blobs.bring(artifact.details["reference"]).read_bytes()
+        told = json.loads(studio.blobs.bring(made["scores"].details["reference"]).read_text())
+        assert told["scores"][metric]["model"] == f"{head}@{clip}" and told["passed"]
+        assert told["verdict"].startswith(target["target"].partition(":")[2][:8])
 
 
 def test_a_requirement_reads_as_it_is_typed() -> None:
@@ -146,10 +189,15 @@ def test_suites_are_prompts_of_a_subject(tmp_path: Path) -> None:
         (["MODEL", "--prompt", "a cat", "--require", "subject_fidelity>=0.5"], "needs photographs of the subject"),
         (["MODEL", "--prompt", "a cat", "--require", "class_drift<=0.5"], "add --metric class_drift"),
         (["MODEL", "--prompt", "a", "--metric", "saturation", "--require", "clipping<=1"], "add --metric clipping"),
+        (["EMPTY", "--prompt", "a cat"], "EMPTY' is no model and no adapter, and holds no pictures; name one of these"),
+        (["EMPTY"], "EMPTY' is no model and no adapter, and holds no pictures; name one of these"),
+        (["MODEL", "--prompt", "a", "--metric", "aesthetic=a@b@c"], "names no head and encoder; write aesthetic=HEAD@"),
         (["nowhere-at-all", "--prompt", "a cat"], "unknown contestant"),
     ],
 )
 def test_mistakes_are_one_line(limner, tiny_sd: Path, tmp_path: Path, arguments: list[str], told: str) -> None:
+    (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "EMPTY" / "passwd").write_text("root")
     typed = [str(tiny_sd) if each == "MODEL" else each for each in arguments]
     said = limner("evaluate", *typed, "--out", tmp_path / "out", "--steps", 2, "--count", 2)
     assert said.code == 2 and told in said.err and "Traceback" not in said.err, said.err

@@ -11,8 +11,9 @@ import pytest
 
 from limner import registry
 from limner.core.metrics import DEFAULTS, Gallery, Item
+from limner.engine.statistics import correlation
 from limner.exam import agreement, trials
-from limner.exam.agreement import among, correlation, measure
+from limner.exam.agreement import among, measure
 from limner.exam.trials import MAKERS, Easel, Trial
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"

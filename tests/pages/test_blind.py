@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-from html import unescape
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import browser
+from browser import PRESS, SAVE, TOLD
 from limner.core.votes import Votes, VotesKey
 from limner.engine.blind import write_blind
 from limner.feedback.ranking import ranked
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--virtual-time-budget=30000",
-    "--dump-dom",
-)
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no chromium")
+pytestmark = pytest.mark.skipif(not browser.CHROMIUM.exists(), reason="there is no chromium")
 COLOURS = {"red": (200, 40, 30), "blue": (30, 60, 200)}
 
 
@@ -52,29 +37,9 @@ def page(tmp_path):
 def drive(page, tmp_path):
     """Open the page, run a script in it, and give what it leaves in `answer`."""
 
-    def run(script: str) -> dict:
-        blind, _ = page
-        end = "document.body.append(Object.assign(document.createElement('pre'),"
-        end += " {id: 'answer', textContent: JSON.stringify(answer)}));"
-        ran = f"<script>(async () => {{ const answer = {{}}; {script}; {end} }})()</script></body>"
-        whole = blind.read_text()
-        blind.write_text(whole.replace("</body>", ran))
-        try:
-            profile = f"--user-data-dir={tmp_path / 'profile'}"
-            command = [CHROMIUM, *FLAGS, profile, blind.as_uri()]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
-        finally:
-            blind.write_text(whole)
-        return json.loads(unescape(re.search(r'<pre id="answer">(.*?)</pre>', done.stdout, re.DOTALL)[1]))
-
-    return run
+    return lambda script: browser.drive(page[0], script, tmp_path / "profile")
 
 
-PRESS = "const press = key => document.dispatchEvent(new KeyboardEvent('keydown', { key }));"
-SAVE = """let text; window.Blob = class { constructor(parts) { text = parts[0]; } };
-URL.createObjectURL = made => 'data:,'; document.addEventListener('click', event => event.preventDefault());
-document.getElementById('save').click(); answer.saved = JSON.parse(text);"""
-TOLD = "answer.told = document.getElementById('told').textContent;"
 REDDER = """const redder = () => { const seen = ['left', 'right'].map(id => { const image = document.getElementById(id),
   canvas = document.createElement('canvas'), flat = canvas.getContext('2d'); flat.drawImage(image, 0, 0);
   return flat.getImageData(4, 4, 1, 1).data[0]; }); return seen[0] > seen[1] ? '1' : '2'; };

@@ -11,7 +11,7 @@ import classifiers
 from limner import registry
 from limner.core.events import Notice
 from limner.core.moderation import CheckUse, Policy, Refused, Stage, Unable
-from limner.core.requests import GenerateRequest, TrainRequest
+from limner.core.requests import EvaluateRequest, GenerateRequest, TrainRequest
 from limner.core.runs import Run, Status
 from limner.data.photographs import open_photograph
 from limner.store.queue import Queue
@@ -185,6 +185,29 @@ def test_a_picture_that_is_brought_is_judged_before_painting(
     refused = "a picture that the request brings is refused: unsafe; ask for something else"
     assert [studio.store.get(run.id).error for run in runs] == [refused, refused, None]
     assert studio.store.events(runs[0].id) == [], "nothing was painted"
+
+
+def test_a_folder_that_is_evaluated_is_judged_as_pictures(
+    home: Path, models: Path, painted: Path, tmp_path: Path
+) -> None:
+    refused = "a picture that the request brings is refused: unsafe; ask for something else"
+    strict, loose = (Studio(home / name, policy=Policy(input=(use(models / name),))) for name in ("always", "never"))
+    for studio, error in ((strict, refused), (loose, None)):
+        fields = {"target": studio.blobs.keep(painted), "model": "starter", "metric": ["saturation"]}
+        run = studio.enqueue(EvaluateRequest.model_validate(fields))
+        work_off(studio)
+        assert studio.store.get(run.id).error == error
+        assert len(studio.verdicts.list(10, run=run.id)) == (1 if error else 6), (
+            "each of the six, up to the first refused"
+        )
+        assert (studio.store.artifacts(run.id) == []) == bool(error)
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "0.png").write_bytes((painted / "0.png").read_bytes())
+    (tmp_path / "words" / "0.txt").write_text("a dog with a sw4stika")
+    fields = {"target": loose.blobs.keep(tmp_path / "words"), "model": "starter", "metric": ["saturation"]}
+    run = loose.enqueue(EvaluateRequest.model_validate(fields))
+    work_off(loose)
+    assert loose.store.get(run.id).error == "a caption is refused: hate; ask for something else"
 
 
 def test_captions_are_judged(home: Path, tiny_sd: Path, painted: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def compare(request: CompareRequest, workspace: Workspace, emit: Emit) -> None:
     """Paint, score and tell; what lies in the workspace's out folder already is not painted again."""
     found = entrants(request, workspace.called)
     emit(Stage(name="loading scores"))
-    scorers = Scorers(request.metric, request.encoder)
+    scorers = Scorers(request.metric, request.encoder, workspace.called)
     references = photographs_of(request)
     scorers.check(Gallery(tuple(Item(Path(), prompt) for prompt, _ in cells_of(request)), references))
     out = make_folder(workspace.out)

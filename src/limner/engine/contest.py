@@ -53,7 +53,7 @@ class Contest:
         self.request, self.taught, self.photographs, self.workspace = request, taught, tuple(photographs), workspace
         self.folder = workspace.folder
         self.patience = request.patience or PATIENCE
-        self.scorers = Scorers([MetricUse(name=name) for name in SCORES], request.encoder)
+        self.scorers = Scorers([MetricUse(name=name) for name in SCORES], request.encoder, workspace.called)
         self.plain = plain.prompts
         kept = self.folder / FILE
         if workspace.resume and kept.is_file():

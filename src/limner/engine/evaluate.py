@@ -10,7 +10,7 @@ from ..core.errors import LimnerError
 from ..core.events import Emit, Made, Stage
 from ..core.metrics import DEFAULTS, Gallery, Item
 from ..core.requests import EvaluateRequest, MetricUse, relocated
-from ..core.requests.evaluate import MISTAKEN
+from ..core.requests.evaluate import DRIFT, MISTAKEN, PLAIN
 from ..core.requests.request import SUBJECT
 from ..core.workspace import Workspace
 from ..data.folder import scan
@@ -23,13 +23,11 @@ from .evaluatedpage import write_figure, write_numbers, write_report, write_tabl
 from .labels import read_label
 from .learnt import asked_of, judged
 from .painted import Part, paint_parts
+from .scoresheet import write_sheet
 from .scoring import Scorers
 from .served import JUDGE, grouped, judge_of, served
+from .targets import folder_of_pictures, name_of, pictures_of
 from .taught import training_of
-
-PLAIN = ("a photo of a {}", "a {} in a park", "a {} on a beach", "a picture of a {} in a room")
-"""Prompts of the class alone, by which it is seen whether that has moved."""
-DRIFT = "class_drift"
 
 
 @dataclass(frozen=True)
@@ -55,47 +53,42 @@ def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None
     """Paint, score and tell; what lies in the workspace's out folder already is not painted again."""
     references = _photographs(request.dataset)
     folder = folder_of_pictures(request)
-    if folder:
+    if folder is None:
+        made = _of_a_model(request, references, workspace, emit)
+    else:
         asked_of(request, None, emit)
-    made = _of_a_folder(folder, request, references) if folder else _of_a_model(request, references, workspace, emit)
+        made = _of_a_folder(folder, request, references, workspace)
     out = make_folder(workspace.out)
     told = Evaluated(**{**made.__dict__, "request": relocated(request, workspace.called)})
     emit(Stage(name="writing"))
     figure = write_figure(told, out, workspace, emit)
     written = {"scores": write_numbers(told, out), "table": write_table(told, out)}
+    written["score page"] = write_sheet(told, out)
     written["report"] = write_report(told, out, figure)
     for what, path in written.items():
         details = {"verdict": told.verdict, "passed": told.passed} if what == "report" else {}
         emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
 
 
-def folder_of_pictures(request: EvaluateRequest) -> Path | None:
-    """The folder that is evaluated as it lies, where the target is one of pictures and no model and no adapter."""
-    if request.target.model is None or request.target.adapter:
-        return None
-    place = Path(request.target.model).expanduser()
-    if not place.is_dir() or (place / "model_index.json").exists() or any(place.glob("*.safetensors")):
-        return None
-    return place
-
-
 def _photographs(folder: str | None) -> tuple[Path, ...]:
     return () if folder is None else tuple(photograph.path for photograph in scan(folder).photographs)
 
 
-def _of_a_folder(folder: Path, request: EvaluateRequest, references: tuple[Path, ...]) -> Evaluated:
+def _of_a_folder(
+    folder: Path, request: EvaluateRequest, references: tuple[Path, ...], workspace: Workspace
+) -> Evaluated:
     """Pictures as they lie, each with the prompt of its label or of the text beside it."""
+    photographs = pictures_of(folder)
     if request.prompt:
         raise LimnerError("prompts were given, and the pictures are there already", "leave out --prompt and --suite")
-    photographs = scan(str(folder)).photographs
     prompts = [photograph.caption or _labelled(photograph.path) for photograph in photographs]
     items = tuple(
         Item(photograph.path, prompt, prompt or "all") for photograph, prompt in zip(photographs, prompts, strict=True)
     )
     gallery = Gallery(items, references)
-    scorers = Scorers(_wanted(request, gallery), request.encoder)
+    scorers = Scorers(_wanted(request, gallery), request.encoder, workspace.called)
     _check_required(request, scorers)
-    return Evaluated(request, folder.name, "", "", gallery, None, scorers.score(gallery))
+    return Evaluated(request, name_of(folder, workspace.called), "", "", gallery, None, scorers.score(gallery))
 
 
 def _labelled(picture: Path) -> str | None:
@@ -120,8 +113,8 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
     drift = [use for use in uses if use.name == DRIFT] or (
         [MetricUse(name=DRIFT)] if target.adapter and subject.class_word and not request.metric else []
     )
-    rest = Scorers([use for use in uses if use.name != DRIFT], request.encoder)
-    moved = Scorers(drift, request.encoder)
+    rest = Scorers([use for use in uses if use.name != DRIFT], request.encoder, workspace.called)
+    moved = Scorers(drift, request.encoder, workspace.called)
     _check_required(request, rest, moved)
     rest.check(Gallery(expected, references, learnt))
     groups = grouped(filled, [plain for _, plain in wanted], request.count)
@@ -140,8 +133,8 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
         for (full, plain), pictures in zip(wanted, painted, strict=True)
         for item in items_of([pictures[seed] for seed in sorted(pictures)], plain, full)
     )
-    if len(items) < request.pictures:
-        raise LimnerError(f"{request.pictures - len(items)} pictures were withheld", "leave out what is refused")
+    if withheld := len(expected) - len(items):
+        raise LimnerError(f"{withheld} pictures were withheld", "leave out what is refused")
     gallery = Gallery(items, references, learnt)
     emit(Stage(name="scoring"))
     scores = rest.score(gallery)

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.influence import Influence
 from ..core.metrics import Gallery, Item, Scored
 from ..core.requests import EvaluateRequest, Requirement
-from ..core.requests.evaluate import MISTAKEN
+from ..core.requests.evaluate import DRIFT, MISTAKEN
 from .served import Served
 
 RANKED_BY = ("subject_fidelity", "prompt_fidelity", "preference", "aesthetic", "sharpness")
@@ -50,6 +50,15 @@ class Evaluated:
             return None
         values = np.asarray(self.scores[name].values)
         return name, np.argsort(-values, kind="stable").tolist()
+
+    @property
+    def by_picture(self) -> dict[str, Scored]:
+        """The scores that are of single pictures, a value for each."""
+        return {
+            name: score
+            for name, score in self.scores.items()
+            if score.unit == "picture" and name.split("=")[0] != DRIFT
+        }
 
     @property
     def checklist(self) -> dict[str, list[Scored]]:

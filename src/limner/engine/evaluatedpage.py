@@ -84,8 +84,7 @@ def write_numbers(done: Evaluated, out: Path) -> Path:
 
 def write_table(done: Evaluated, out: Path) -> Path:
     """report.csv: a line for each picture, with the scores that are of one picture."""
-    path, count = out / "report.csv", len(done.gallery.items)
-    names = [name for name, score in done.scores.items() if score.unit == "picture" and len(score.values) == count]
+    path, names = out / "report.csv", list(done.by_picture)
     with writing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["prompt", "picture", *names])

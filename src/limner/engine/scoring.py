@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from ..core.errors import LimnerError
-from ..core.metrics import Gallery, Metric, Score, Scored, check_needs
-from ..core.requests import MetricUse
+from ..core.metrics import Encoder, Gallery, Metric, Score, Scored, check_needs
+from ..core.requests import MetricUse, relocated
 from ..registry import metrics
 from .encoders import open_encoder
 from .statistics import interval, jackknife
@@ -21,10 +21,13 @@ LEAST = 4
 class Scorers:
     """Metrics made ready, each with its network opened once; raises LimnerError for what cannot be.
 
-    encoder: the network of those metrics that name none and need one.
+    encoder: the network of those metrics that name none and need one. called: how the user calls a file, by which the
+    scores are named.
     """
 
-    def __init__(self, uses: Iterable[MetricUse], encoder: str | None = None) -> None:
+    def __init__(
+        self, uses: Iterable[MetricUse], encoder: str | None = None, called: Callable[[str], str] = str
+    ) -> None:
         self.ready: dict[str, tuple[Metric, str | None, Score]] = {}
         for use in uses:
             metric = metrics.get(use.name)
@@ -33,7 +36,8 @@ class Scorers:
             if use.model is not None and metric.model is None and not metric.named:
                 raise LimnerError(f"the metric {use.name!r} scores with no model", f"write {use.name} alone")
             model = use.model or (encoder if encoder and metric.model else metric.model)
-            self.ready[str(use)] = metric, model, metric.scorer(model, open_encoder)
+            score = _scorer(metric, use, model)
+            self.ready[str(relocated(use, called))] = metric, _told(use, model, called), score
 
     def check(self, gallery: Gallery) -> None:
         """Raise LimnerError where a metric misses something in the gallery."""
@@ -66,6 +70,30 @@ class Scorers:
         left = [parts(gallery, [i for i in range(count) if i != out]) for out in range(count)]
         with torch.inference_mode():
             return jackknife(float(values[0]), [float(score(each)[0]) for each in left])
+
+
+def _scorer(metric: Metric, use: MetricUse, model: str | None) -> Score:
+    """What scores, with the encoder that was named in place of the one that the metric would have itself."""
+    asked: list[str] = []
+
+    def opened(name: str) -> Encoder:
+        if use.encoder is None or name == model:
+            return open_encoder(name)
+        asked.append(name)
+        return open_encoder(use.encoder)
+
+    score = metric.scorer(model, opened)
+    if use.encoder is not None and not asked:
+        raise LimnerError(
+            f"the metric {use.name!r} scores by {model!r} and needs no encoder",
+            f"write {use.name}=MODEL, and a @ in a name as @@",
+        )
+    return score
+
+
+def _told(use: MetricUse, model: str | None, called: Callable[[str], str]) -> str | None:
+    """What scores, as the user calls it."""
+    return model and "@".join(called(part) for part in (model, use.encoder) if part is not None)
 
 
 def told(scored: Mapping[str, Scored]) -> dict[str, dict[str, object]]:

@@ -57,3 +57,13 @@ def rank_correlation(first: Sequence[float] | np.ndarray, second: Sequence[float
     if one.std() == 0 or other.std() == 0:
         return float("nan")
     return float(np.corrcoef(one, other)[0, 1])
+
+
+def correlation(values: np.ndarray, known: np.ndarray, draws: int = 1000) -> tuple[float, float, float]:
+    """Rank correlation of (n,) and (n,), and the ends of its 95% interval (percentile bootstrap over the pairs); a draw
+    of equal values counts as none.
+    """
+    picks = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))
+    drawn = np.nan_to_num([rank_correlation(values[pick], known[pick]) for pick in picks])
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return rank_correlation(values, known), float(low), float(high)

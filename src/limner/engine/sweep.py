@@ -27,7 +27,8 @@ def sweep(request: SweepRequest, workspace: Workspace, emit: Emit) -> None:
     """Paint, score and tell; what lies in the workspace's out folder already is not painted again."""
     emit(Stage(name="loading scores"))
     names = MEASURED if request.seeds == 1 else SEVERAL
-    scorers = Scorers(request.metric or [MetricUse(name=name) for name in names], request.encoder)
+    uses = request.metric or [MetricUse(name=name) for name in names]
+    scorers = Scorers(uses, request.encoder, workspace.called)
     scorers.check(Gallery(tuple(Item(Path(), cell.request.prompt) for cell in request.cells)))
     out = make_folder(workspace.out)
     parts = [Part(cell.request, _folder(out, number, cell), {}) for number, cell in enumerate(request.cells, 1)]

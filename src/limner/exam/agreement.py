@@ -14,7 +14,7 @@ from ..core.events import Stage
 from ..core.metrics import DEFAULTS
 from ..core.requests import MetricUse
 from ..engine.scoring import Scorers
-from ..engine.statistics import rank_correlation
+from ..engine.statistics import correlation
 from ..store.files import make_folder, writing
 from .examinee import Examinee, Listener, Stop
 from .sitting import Sitting
@@ -22,7 +22,6 @@ from .table import markdown, show
 from .trials import Easel, Trial, trials
 
 SIZE = 8
-DRAWS = 1000
 
 
 @dataclass(frozen=True)
@@ -58,14 +57,6 @@ def among(values: np.ndarray, blocks: Sequence[int]) -> np.ndarray:
     """Values (n,) less the mean of those of the same block."""
     _, block = np.unique(blocks, return_inverse=True)
     return values - (np.bincount(block, values) / np.bincount(block))[block]
-
-
-def correlation(values: np.ndarray, known: np.ndarray) -> tuple[float, float, float]:
-    """Rank correlation of (n,) and (n,), and the ends of its interval; a draw of equal values counts as none."""
-    picks = np.random.default_rng(0).integers(len(values), size=(DRAWS, len(values)))
-    drawn = np.nan_to_num([rank_correlation(values[pick], known[pick]) for pick in picks])
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return rank_correlation(values, known), float(low), float(high)
 
 
 def measure_agreement(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> list[Agreement]:

@@ -5,22 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from ..core.errors import LimnerError, invalid
+from ..core.errors import LimnerError
 from ..core.requests import Frozen
 from ..core.votes import Votes, VotesKey
 from ..store.files import writing
+from .reading import read_small
 
 KEY, RESULT = "votes-key.json", "ranking.json"
-LONGEST = 2**20
-"""The longest file of votes or key that is read, in bytes."""
 FEWEST = 6
 """Votes below which nothing is claimed."""
-Read = TypeVar("Read", bound=Frozen)
 
 
 class Rank(Frozen):
@@ -55,7 +52,7 @@ class Ranking(Frozen):
 
 def rank(ballots: Sequence[Path], folder: Path) -> Ranking:
     """Rank the contestants of the comparison in a folder by votes, and keep that beside it as ranking.json."""
-    key = _read(folder / KEY, VotesKey, "the key of a blind page", "name the folder that `limner compare` made")
+    key = read_small(folder / KEY, VotesKey, "the key of a blind page", "name the folder that `limner compare` made")
     found = [_ballot(path, key) for path in ballots]
     _check_once(ballots, found)
     ranking = ranked(key, found)
@@ -114,7 +111,7 @@ def _verdict(ranks: Sequence[Rank], lead: tuple[float, float, float], votes: int
 
 
 def _ballot(path: Path, key: VotesKey) -> Votes:
-    votes = _read(path, Votes, "a file of votes", "save it anew from blind.html")
+    votes = read_small(path, Votes, "a file of votes", "save it anew from blind.html")
     if votes.comparison != key.comparison:
         raise LimnerError(f"{str(path)!r} holds votes on another comparison", "name the folder of that by --comparison")
     for name in votes.votes:
@@ -132,27 +129,3 @@ def _check_once(paths: Sequence[Path], ballots: Sequence[Votes]) -> None:
                 f"{str(seen[votes.ballot])!r} and {str(path)!r} are of one person", "name the newer alone"
             )
         seen[votes.ballot] = path
-
-
-def _read(path: Path, kind: type[Read], what: str, remedy: str) -> Read:
-    """A small JSON file as what it should be; LimnerError for anything else."""
-    try:
-        if not path.is_file():
-            raise LimnerError(
-                f"{str(path)!r} is not there" if not path.exists() else f"{str(path)!r} is no file", remedy
-            )
-        with path.open("rb") as file:
-            data = file.read(LONGEST + 1)
-    except OSError as error:
-        raise LimnerError(f"{str(path)!r} cannot be read: {error.strerror or error}", remedy) from error
-    if len(data) > LONGEST:
-        raise LimnerError(f"{str(path)!r} is larger than {what} can be ({LONGEST} bytes)", remedy)
-    try:
-        return kind.model_validate_json(data)
-    except ValidationError as error:
-        raise LimnerError(f"{str(path)!r} is not {what}: {_first(error)}", remedy) from error
-
-
-def _first(error: ValidationError) -> str:
-    """The first of what is wrong, in few words."""
-    return str(invalid(error)).split("; ")[0][:200]

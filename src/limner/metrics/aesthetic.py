@@ -38,23 +38,13 @@ class Aesthetic:
 
     def scorer(self, model: str | None, encoder: Callable[[str], Encoder]) -> Score:
         assert model is not None
-        head, named = (model, "") if Path(model).exists() else _parts(model)
-        if _is_classifier(head):
-            if named:
-                raise LimnerError(f"{head!r} is a classifier and needs no encoder", f"write aesthetic={head}")
-            return _by_classifier(head)
-        weight, bias = read_head(head)
-        return _by_head(head, weight, bias, encoder(named or ENCODER))
+        if _is_classifier(model):
+            return _by_classifier(model)
+        weight, bias = read_head(model)
+        return _by_head(model, weight, bias, encoder(ENCODER))
 
 
 plugin = Aesthetic()
-
-
-def _parts(text: str) -> tuple[str, str]:
-    head, at, encoder = text.partition("@")
-    if not head or (at and not encoder):
-        raise LimnerError(f"{text!r} names no head and encoder", "write aesthetic=HEAD or aesthetic=HEAD@ENCODER")
-    return head, encoder
 
 
 def _is_classifier(head: str) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageOps
+
+from .lettering import fitting, lettered, wrapped
 
 INK, FAINT, PAPER = (28, 30, 36), (120, 124, 134), (255, 255, 255)
 
@@ -30,7 +31,7 @@ def grid(
     `caption` stands below.
     """
     gap, wide_gap, margin, label, head = 6, 22, 28, 200, 76
-    heading, body, small = (ImageFont.load_default(size) for size in (19, 16, 14))
+    heading, body, small = 19, 16, 14
     columns = [name for group in groups for name in group.columns]
     shape = pictures[0][0].size
     tall = max(1, round(side * shape[1] / shape[0]))
@@ -46,29 +47,23 @@ def grid(
     first = 0
     for group in groups:
         left, right = lefts[first], lefts[first + len(group.columns) - 1] + side
-        draw.text(
-            ((left + right) / 2, margin), _fitting(group.heading, heading, right - left), INK, heading, anchor="mm"
-        )
+        font, text = lettered(group.heading, heading)
+        draw.text(((left + right) / 2, margin), fitting(text, font, right - left), INK, font, anchor="mm")
         draw.line((left, margin + 16, right, margin + 16), FAINT, 1)
         first += len(group.columns)
     for left, name in zip(lefts, columns, strict=True):
-        draw.text((left + side / 2, margin + 32), name, FAINT, body, anchor="mm")
+        font, text = lettered(name, body)
+        draw.text((left + side / 2, margin + 32), text, FAINT, font, anchor="mm")
     for number, (row, line) in enumerate(zip(rows, pictures, strict=True)):
         top = head + number * (tall + gap)
-        lines = textwrap.wrap(row, 22, max_lines=max(1, tall // 24), placeholder=" …")
-        text = "\n".join(lines)
-        draw.multiline_text((margin, top + tall / 2), text, INK, body, anchor="lm", spacing=6)
+        font, text = lettered(row, body)
+        if any(map(str.isalnum, row)) and not any(map(str.isalnum, text)):
+            text = f"row {number + 1} (no font here has its letters)"
+        text = wrapped(text, font, label - gap, max(1, tall // 24))
+        draw.multiline_text((margin, top + tall / 2), text, INK, font, anchor="lm", spacing=6)
         for left, picture in zip(lefts, line, strict=True):
             shown = ImageOps.pad(picture.convert("RGB"), (side, tall), Image.Resampling.LANCZOS, color=PAPER)
             figure.paste(shown, (left, top))
-    draw.text((margin, height - 30), _fitting(caption, small, width - 2 * margin), FAINT, small, anchor="lm")
+    font, text = lettered(caption, small)
+    draw.text((margin, height - 30), fitting(text, font, width - 2 * margin), FAINT, font, anchor="lm")
     return figure
-
-
-def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
-    """The text, its end left out where it is wider than `width` pixels."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"

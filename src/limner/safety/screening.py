@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..core.events import Emit, Event, Made, Notice
 from ..core.moderation import Refused, Stage
-from ..core.requests import Request, referred
+from ..core.requests import EvaluateRequest, Request, referred
 from ..store.files import sha256_of
 from .moderator import Judged, Moderator
 
@@ -35,6 +35,8 @@ class Screening:
                 self._admit(Path(path))
             if kind == "pictures":
                 self._admit_folder(path)
+        if isinstance(request, EvaluateRequest):
+            self._admit_target(request)
 
     def through(self, emit: Emit) -> Emit:
         """What tells the events of the run to `emit`, but for what is withheld."""
@@ -50,6 +52,12 @@ class Screening:
         if self.seen and len(self.withheld) == self.seen:
             what = "the picture was withheld" if self.seen == 1 else f"all {self.seen} pictures were withheld"
             raise Refused(what, ", ".join(dict.fromkeys(refused.category for refused in self.withheld)))
+
+    def _admit_target(self, request: EvaluateRequest) -> None:
+        from ..engine.targets import folder_of_pictures
+
+        if (folder := folder_of_pictures(request)) is not None:
+            self._admit_folder(str(folder))
 
     def _admit_folder(self, path: str) -> None:
         from ..data.folder import scan

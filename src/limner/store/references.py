@@ -107,5 +107,8 @@ def uses_of(request: Any) -> set[str]:
     return found
 
 
-REFERRING = ("model", "vae", "refiner", "control_model", "image", "mask", "path", "data")
+REFERRING = (
+    *("model", "vae", "refiner", "control_model", "encoder", "adapter", "path"),
+    *("image", "picture", "mask", "data", "dataset", "references"),
+)
 """Fields of requests that name files and folders."""

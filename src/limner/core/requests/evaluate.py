@@ -17,6 +17,10 @@ GAP = ".gap"
 """Stands behind a metric for the gap of its means between groups."""
 MISTAKEN = "mistaken"
 """The share of pictures that are taken for those of another group."""
+DRIFT = "class_drift"
+"""The metric that is of pictures of the class alone, and not of those that were asked for."""
+PLAIN = ("a photo of a {}", "a {} in a park", "a {} on a beach", "a picture of a {} in a room")
+"""Prompts of the class alone, by which it is seen whether that has moved."""
 _HOLDS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
@@ -132,7 +136,14 @@ class EvaluateRequest(Trial):
 
     @property
     def pictures(self) -> int:
-        return prompts_filled(self.prompt, self.groups) * self.count
+        plain = 2 * len(PLAIN) if self.may_drift else 0  # by the adapter, and by the model without it
+        return (prompts_filled(self.prompt, self.groups) + plain) * self.count
+
+    @property
+    def may_drift(self) -> bool:
+        """Whether pictures of the class alone may be painted, for all that the request tells."""
+        wanted = not self.metric or any(use.name == DRIFT for use in self.metric)
+        return bool(self.prompt) and self.target.adapts and wanted
 
     @field_validator("groups", mode="before")
     @classmethod

@@ -81,11 +81,16 @@ class Contestant(Frozen):
 
 
 class MetricUse(Frozen):
-    """A metric, and the network that it scores with; as text "name" or "name=model"."""
+    """A metric, and the network that it scores with; as text "name", "name=model" or "name=model@encoder". A @ that
+    belongs to a name is written @@.
+    """
 
     name: Name = Field(description="Name of the metric.")
     model: Annotated[Name | None, Refers("model")] = Field(
-        default=None, description="Network that it scores with: a folder or a Hugging Face id."
+        default=None, description="Network that it scores with: a folder, a .safetensors file or a Hugging Face id."
+    )
+    encoder: Annotated[Name | None, Refers("model")] = Field(
+        default=None, description="Where that is a head: the network whose features it reads."
     )
 
     @model_validator(mode="before")
@@ -93,11 +98,25 @@ class MetricUse(Frozen):
     def _from_text(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        name, _, model = value.partition("=")
-        return {"name": name, "model": model or None}
+        name, _, networks = value.partition("=")
+        model, *encoder = [
+            part.replace("\0", "@") for part in networks.replace("\0", "").replace("@@", "\0").split("@")
+        ]
+        if len(encoder) > 1 or (encoder and not (model and encoder[0])):
+            raise ValueError(
+                f"{value[:80]!r} names no head and encoder; write {name[:40]}=HEAD@ENCODER, and a @ in a name as @@"
+            )
+        return {"name": name, "model": model or None, "encoder": encoder[0] if encoder else None}
+
+    @model_validator(mode="after")
+    def _of_a_head(self) -> MetricUse:
+        if self.encoder is not None and self.model is None:
+            raise ValueError(f"the metric {self.name!r} has an encoder and no head; name it as model")
+        return self
 
     def __str__(self) -> str:
-        return self.name if self.model is None else f"{self.name}={self.model}"
+        networks = [part.replace("@", "@@") for part in (self.model, self.encoder) if part is not None]
+        return "=".join([self.name, "@".join(networks)]) if networks else self.name
 
 
 class Interval(Frozen):

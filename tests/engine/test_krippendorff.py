@@ -1,0 +1,56 @@
+"""Krippendorff's alpha as its author worked it out, and at its ends."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from limner.engine.krippendorff import alpha, alpha_interval
+
+# Krippendorff 2011, section C: four observers, twelve units, values missing; 0 stands for those.
+OBSERVED = np.array(
+    [
+        [1, 2, 3, 3, 2, 1, 4, 1, 2, 0, 0, 0],
+        [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, 0, 3],
+        [0, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, 0],
+        [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, 0],
+    ]
+)
+
+
+def test_it_is_what_was_published() -> None:
+    assert alpha(OBSERVED - 1, 5) == pytest.approx(0.815, abs=5e-4)
+
+
+def test_full_agreement_is_one_and_chance_is_none() -> None:
+    rng = np.random.default_rng(0)
+    one = rng.integers(0, 5, 400)
+    assert alpha(np.stack([one, one, one]), 5) == 1
+    whole, low, high = alpha_interval(rng.integers(0, 5, (3, 400)), 5)
+    assert abs(whole) < 0.06 and low < 0 < high
+
+
+def test_the_order_counts() -> None:
+    one = np.random.default_rng(0).integers(0, 5, 200)
+    near, far = np.clip(one + 1, 0, 4), (one + 2) % 5
+    assert alpha(np.stack([one, near]), 5) > 0.6 > 0.1 > alpha(np.stack([one, far]), 5)
+
+
+def test_two_against_two_is_less_than_chance() -> None:
+    # Two units, two raters, each pair (0, 1): observed disagreement 1, expected 8 / 12.
+    assert alpha(np.array([[0, 1], [1, 0]]), 2) == pytest.approx(1 - 1 / (8 / 12))
+
+
+@pytest.mark.parametrize(
+    "scores", [[[0, 1, 2]], [[0, 1, -1], [-1, -1, 2]], [[3, 3, 3], [3, 3, 3]]], ids=["one rater", "apart", "all alike"]
+)
+def test_where_nothing_can_be_said(scores: list[list[int]]) -> None:
+    assert np.isnan(alpha(np.array(scores), 5)) and np.isnan(alpha_interval(np.array(scores), 5)).all()
+
+
+def test_the_interval_narrows_with_the_units() -> None:
+    rng = np.random.default_rng(1)
+    one = rng.integers(0, 5, 800)
+    both = np.stack([one, np.clip(one + rng.integers(-1, 2, 800), 0, 4)])
+    few, many = alpha_interval(both[:, :40], 5), alpha_interval(both, 5)
+    assert few[1] < few[0] < few[2] and many[2] - many[1] < (few[2] - few[1]) / 2

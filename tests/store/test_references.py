@@ -1,0 +1,52 @@
+"""What requests name is known as theirs, so that nothing that a run needs is swept away."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from limner.core.requests import Frozen, Known, parse_request
+from limner.core.requests.request import refers
+from limner.store.references import REFERRING, uses_of
+
+HASH = "ab" * 32
+
+
+def parts(model: type[Frozen]) -> set[str]:
+    """The names of all fields of a request, and of what it holds, that refer to something."""
+    found: set[str] = set()
+    seen: list[type[Frozen]] = [model]
+    for each in seen:
+        for name, field in each.model_fields.items():
+            if refers(field):
+                found.add(name)
+            hints = [field.annotation, *get_args(field.annotation)]
+            seen += [h for h in hints if isinstance(h, type) and issubclass(h, Frozen) and h not in seen]
+    return found
+
+
+@pytest.mark.parametrize("kind", get_args(Known))
+def test_every_field_that_refers_is_looked_at(kind: type[Frozen]) -> None:
+    assert parts(kind) and parts(kind) <= set(REFERRING)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kind": "evaluate", "target": "starter", "prompt": ["a"], "dataset": f"folder:{HASH}"},
+        {"kind": "evaluate", "target": "starter", "prompt": ["a"], "encoder": f"folder:{HASH}"},
+        {"kind": "evaluate", "target": "starter", "prompt": ["a"], "metric": [f"aesthetic=a/b@folder:{HASH}"]},
+        {"kind": "compare", "contestants": ["starter", "sd15"], "prompt": ["a"], "references": f"folder:{HASH}"},
+        {"kind": "influence", "picture": [f"folder:{HASH}"], "adapter": "sha256:" + "0" * 64},
+        {"kind": "influence", "picture": ["sha256:" + "0" * 64], "adapter": f"folder:{HASH}"},
+    ],
+)
+def test_what_a_request_names_is_used(fields: dict[str, object]) -> None:
+    request = parse_request(fields)
+    assert f"folder:{HASH}" in uses_of(request.model_dump(mode="json"))
+
+
+def test_words_are_no_references() -> None:
+    request = parse_request({"kind": "evaluate", "target": "starter", "prompt": [f"folder:{HASH}"]})
+    assert uses_of(request.model_dump(mode="json")) == set()
