@@ -31,8 +31,8 @@ from limner.diffusion.quiet import hush
 from limner.engine import models
 from limner.engine.adapters import adapters_on, open_adapter
 from limner.engine.conditioning import conditioning
-from limner.engine.painting import paint
-from limner.engine.schedulers import apply_scheduler
+from limner.engine.painting.paint import paint
+from limner.engine.painting.schedulers import apply_scheduler
 
 Painter = Callable[[int], np.ndarray]
 OURS, DEFAULTS, BEST = "limner", "stock, defaults", "stock, best settings"

@@ -34,16 +34,16 @@ from limner import AdapterUse, GenerateRequest, InfluenceRequest, Studio, TrainR
 from limner.core.workspace import Workspace
 from limner.data.folder import scan
 from limner.diffusion.quiet import hush
-from limner.engine import attribution
 from limner.engine.adapters import open_adapter
-from limner.engine.album import write_album
-from limner.engine.encoders import open_encoder
-from limner.engine.gradients import evenly
-from limner.engine.influence import Wanted, encoded, features_of, trace, wanted
-from limner.engine.loop import generator_for
-from limner.engine.plan import make_plan
-from limner.engine.statistics import rank_correlation
-from limner.engine.taught import taught
+from limner.engine.influence import attribution
+from limner.engine.influence.gradients import evenly
+from limner.engine.influence.influence import Wanted, encoded, features_of, trace, wanted
+from limner.engine.influence.taught import taught
+from limner.engine.provenance.album import write_album
+from limner.engine.scoring.encoders import open_encoder
+from limner.engine.scoring.statistics import rank_correlation
+from limner.engine.training.loop import generator_for
+from limner.engine.training.plan import make_plan
 from limner.exam.characters import FACING, IDENTIFIER
 from limner.starter.painter import CHARACTERS, caption, paint, portraits
 

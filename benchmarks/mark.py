@@ -21,7 +21,7 @@ from PIL import Image, ImageFilter, ImageOps
 from figures import machine, print_table, write_json
 from limner.data.crop import square
 from limner.data.photographs import SUFFIXES, open_photograph
-from limner.engine import mark
+from limner.engine.provenance import mark
 
 Change = Callable[[Image.Image], Image.Image]
 

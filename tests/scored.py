@@ -9,7 +9,7 @@ import numpy as np
 
 from limner.core.metrics import Gallery, Item
 from limner.core.requests import MetricUse
-from limner.engine.scoring import Scorers
+from limner.engine.scoring.scorers import Scorers
 
 
 def values(use: str, gallery: Gallery) -> np.ndarray:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from limner import GenerateRequest, InfluenceRequest, Studio, TrainRequest, cli, registry
-from limner.engine.labels import read_label
+from limner.engine.provenance.labels import read_label
 from limner.flags import flag_of
 
 

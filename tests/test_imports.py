@@ -34,6 +34,8 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+WINGS = ("", "provenance", "scoring", "painting", "training", "influence", "trials", "execute")
+"""The parts of the engine, from the ground up; "" is what lies in the engine's own folder."""
 PLUGINS = ("families", "methods", "controls", "moderation", "metrics")
 SURFACES = {
     "cli": {"commands", "core", "studio", "exam", "flags", "server", ""},
@@ -58,7 +60,7 @@ SQL = {"sqlalchemy", "alembic"}
 
 
 def name_of(path: Path) -> str:
-    """A file's dotted name below the package: "engine.train", "core" for core/__init__.py, "" for the root."""
+    """A file's dotted name below the package: "engine.models", "core" for core/__init__.py, "" for the root."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -108,8 +110,15 @@ def faults(source: str, module: str, is_package: bool = False) -> list[str]:
     return found
 
 
+def wing_of(module: str) -> str:
+    part = [*module.split("."), ""][1]
+    return part if part in WINGS else ""
+
+
 def upward(module: str, target: str) -> bool:
     ours, theirs = room_of(module), room_of(target)
+    if (ours, theirs) == ("engine", "engine"):
+        return WINGS.index(wing_of(target)) > WINGS.index(wing_of(module))
     if ours == "starter" or theirs == "starter":
         return (ours, theirs) != ("starter", "starter") and (ours == "starter" or FLOOR[ours] <= FLOOR["studio"])
     return ours != theirs and FLOOR[theirs] >= FLOOR[ours]
@@ -155,15 +164,17 @@ def test_no_choice_by_plugin_name(module):
     ("module", "source"),
     [
         ("core.requests", "from ..store import runs"),
-        ("core.requests", "import limner.engine.train"),
-        ("store.runs", "def f():\n    from ..engine import train"),
-        ("engine.train", "from .. import studio"),
-        ("engine.train", "from ..starter.painter import paint"),
+        ("core.requests", "import limner.engine.training.train"),
+        ("store.runs", "def f():\n    from ..engine.training import train"),
+        ("engine.training.train", "from ... import studio"),
+        ("engine.training.train", "from ...starter.painter import paint"),
+        ("engine.painting.generate", "from ..training import train"),
+        ("engine.models", "from .provenance.labels import read_label"),
         ("starter.painter.paint", "from limner.core.errors import LimnerError"),
         ("families.sd", "from .sdxl import plugin"),
         ("families.sd", "from . import sdxl"),
         ("families.sd", "from ..methods import lora"),
-        ("engine.train", "import sqlalchemy.orm"),
+        ("engine.training.train", "import sqlalchemy.orm"),
         ("studio", "from alembic import command"),
         ("cli", "import torch"),
         ("terminal", "from diffusers import UNet2DConditionModel"),
@@ -180,7 +191,10 @@ def test_the_check_sees_an_upward_import(module, source):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("engine.train", "from .. import registry\nfrom ..core.errors import LimnerError\nfrom . import models"),
+        (
+            "engine.training.train",
+            "from ... import registry\nfrom ...core.errors import LimnerError\nfrom .. import models",
+        ),
         ("cli", "from .studio import Studio\nfrom . import __doc__"),
         ("demo.job", "from ..starter.painter import paint"),
         ("store.tables", "import sqlalchemy"),

@@ -20,8 +20,9 @@ from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Anew, Event, Made, Notice, Stage
 from limner.core.requests import AdapterUse, GenerateRequest, TrainRequest
 from limner.core.runs import Run, Status
-from limner.engine import generate, models
-from limner.engine.labels import read_label
+from limner.engine import models
+from limner.engine.painting import generate
+from limner.engine.provenance.labels import read_label
 from limner.store import patience
 from limner.store.database import Away
 from limner.store.queue import Queue

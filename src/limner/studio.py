@@ -44,7 +44,7 @@ from .store.verdicts import Verdicts
 from .store.webhooks import Webhooks
 
 if TYPE_CHECKING:
-    from .engine.verify import Verification
+    from .engine.provenance.verify import Verification
 
 Listener = Callable[[Event], None]
 
@@ -277,7 +277,7 @@ class Studio:
     def carry_out_together(self, parts: Sequence[Part]) -> Generator[tuple[Part, Exception | None]]:
         """Carry out queued runs of one batch key; yields each as it ends, with why where it ended early."""
         from .engine.execute import execute_together
-        from .engine.together import Order
+        from .engine.painting.together import Order
 
         begun: dict[Order, tuple[Part, AbstractContextManager[Any]]] = {}
         for part in parts:
@@ -299,7 +299,7 @@ class Studio:
     @contextmanager
     def _undertaken(self, part: Part) -> Generator[tuple[Known, Workspace, Emit]]:
         """A queued run as the engine takes it, with its files on this machine; its errors tell of none of them."""
-        from .engine.checkpoint import checkpoints
+        from .engine.training.checkpoint import checkpoints
 
         run, hold = part.run, part.hold
         folder = self.store.folder(run.id)
@@ -365,7 +365,7 @@ class Studio:
         stop: Callable[[], bool] = _never,
     ) -> Run:
         """Carry out the request that a picture of ours carries: the same pixels on the same machine."""
-        from .engine.repeat import repeated
+        from .engine.painting.repeat import repeated
 
         request, together = repeated(Path(picture), self._places, listener)
         run = self.submit(request, out, self._maker(Path(picture)))
@@ -376,7 +376,7 @@ class Studio:
 
         Runs that made it are named where they are `visible`. Raises LimnerError for what is no picture.
         """
-        from .engine.verify import verify
+        from .engine.provenance.verify import verify
 
         verdict = verify(picture, self.home)
 
@@ -391,7 +391,7 @@ class Studio:
 
     def check_credentials(self) -> None:
         """Raise LimnerError where pictures could not be signed; Limner's own key is made where there is none."""
-        from .engine import credentials
+        from .engine.provenance import credentials
 
         credentials.check(self.home)
 
@@ -443,7 +443,7 @@ class Studio:
 
     def _to_resume(self, request: Known) -> Run:
         """The newest unfinished run of this request that left a checkpoint, or the newest where none did."""
-        from .engine.checkpoint import checkpoints
+        from .engine.training.checkpoint import checkpoints
 
         unfinished = self.store.unfinished(request.digest)
         if not unfinished:

@@ -12,7 +12,7 @@ from diffusers import FluxPipeline
 import stock
 from limner.core.protocols import Batch, Draw, Family, Objective, Teacher
 from limner.engine.conditioning import conditioning
-from limner.engine.painting import paint
+from limner.engine.painting.paint import paint
 
 PROMPTS = ["a photo of sks dog on the beach", "a cat"]
 FRAMES = torch.tensor(

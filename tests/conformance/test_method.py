@@ -18,7 +18,7 @@ from limner.diffusion.options import LORA_FILE, WORDS_FILE
 from limner.engine import models
 from limner.engine.adapters import adapters_on, facts_of, open_adapter
 from limner.engine.conditioning import conditioning
-from limner.engine.painting import paint
+from limner.engine.painting.paint import paint
 
 SUBJECT = Subject("sks", "dog")
 

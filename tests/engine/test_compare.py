@@ -16,9 +16,9 @@ from PIL import Image
 from limner import CompareRequest, Interrupted, LimnerError, Studio, TrainRequest
 from limner.core.events import Made
 from limner.core.votes import VotesKey
-from limner.engine.blind import chosen_pairs, write_blind
-from limner.engine.contestants import entrants
-from limner.engine.labels import read_label
+from limner.engine.provenance.labels import read_label
+from limner.engine.trials.blind import chosen_pairs, write_blind
+from limner.engine.trials.contestants import entrants
 
 PROMPTS = ("a cat on the beach", "a dog in the snow")
 

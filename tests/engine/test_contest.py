@@ -12,10 +12,10 @@ from limner import Studio, TrainRequest
 from limner.core.events import Made, Notice
 from limner.core.standings import Standing, Standings
 from limner.diffusion.options import LORA_FILE
-from limner.engine import contest
 from limner.engine.adapters import facts_of
-from limner.engine.labels import read_label
-from limner.engine.verify import verify
+from limner.engine.provenance.labels import read_label
+from limner.engine.provenance.verify import verify
+from limner.engine.training import contest
 
 KEEP = {"keep": "best", "trial_prompt": ("{} on the beach", "{} in the snow"), "steps": 6, "resolution": 64}
 

@@ -10,8 +10,8 @@ from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainReques
 from limner.core.events import Made, Notice, Progress
 from limner.diffusion.options import LORA_FILE
 from limner.engine import models
-from limner.engine.labels import read_label, write_png
-from limner.engine.schedulers import SCHEDULERS
+from limner.engine.painting.schedulers import SCHEDULERS
+from limner.engine.provenance.labels import read_label, write_png
 
 PLAINLY = {"guidance": 7.5, "guidance_rescale": 0.0}
 

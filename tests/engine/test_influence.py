@@ -21,10 +21,10 @@ from limner.core.protocols import Draw
 from limner.core.requests import parse_request, referred
 from limner.core.workspace import Workspace
 from limner.diffusion.options import LORA_FILE
-from limner.engine import attribution
-from limner.engine.gradients import evenly
-from limner.engine.influence import trace
-from limner.engine.projection import Projection
+from limner.engine.influence import attribution
+from limner.engine.influence.gradients import evenly
+from limner.engine.influence.influence import trace
+from limner.engine.influence.projection import Projection
 from limner.references import check_references
 
 RNG = np.random.default_rng(0)

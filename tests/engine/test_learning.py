@@ -17,9 +17,9 @@ from limner import AdapterUse, GenerateRequest, LimnerError, Studio
 from limner.core.errors import Interrupted
 from limner.core.events import Made, Notice
 from limner.diffusion.options import LORA_FILE, WORDS_FILE
-from limner.engine.average import Average
 from limner.engine.models import resolve
-from limner.engine.plan import make_plan
+from limner.engine.training.average import Average
+from limner.engine.training.plan import make_plan
 from limner.families.sd import plugin as SD
 
 PLAIN = {"precision": "fp32", "prior": False, "held_out": 0}
@@ -180,7 +180,7 @@ def test_the_average_is_what_is_saved(learn):
 
 
 def test_captions_are_dropped_now_and_then(learn, monkeypatch):
-    from limner.engine.loop import Loop
+    from limner.engine.training.loop import Loop
 
     rows, real = [], Loop._text
 
@@ -206,7 +206,7 @@ def masked(painted, tmp_path, size=None):
 
 
 def test_only_what_the_mask_shows_is_learnt(learn, painted, tmp_path, monkeypatch):
-    from limner.engine import train
+    from limner.engine.training import train
 
     seen, real = [], train.encode
     monkeypatch.setattr(train, "encode", lambda *given, **named: seen.append(real(*given, **named)) or seen[-1])

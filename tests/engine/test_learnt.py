@@ -12,8 +12,8 @@ from limner.core.errors import LimnerError
 from limner.core.events import Notice, Stage
 from limner.core.influence import Influence, Judged
 from limner.core.requests import EvaluateRequest, parse_request
-from limner.engine import learnt
-from limner.engine.contestants import Entrant
+from limner.engine.trials import learnt
+from limner.engine.trials.contestants import Entrant
 from limner.references import check_references
 
 GENERATE = {"kind": "generate", "prompt": "a cat"}

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter, ImageOps
 
-from limner.engine import mark
-from limner.engine.mark.pattern import BITS, NAMES, ROWS, hadamard, hadamard_row, signs
+from limner.engine.provenance import mark
+from limner.engine.provenance.mark.pattern import BITS, NAMES, ROWS, hadamard, hadamard_row, signs
 from limner.starter.painter import paint
 from limner.starter.painter.scene import random_scene
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from limner.core.requests.groups import filled
-from limner.engine.encoders import Tower, open_encoder
-from limner.engine.mistaken import mistaken, read_alike
-from limner.engine.served import grouped
-from limner.engine.statistics import wilson
+from limner.engine.scoring.encoders import Tower, open_encoder
+from limner.engine.scoring.statistics import wilson
+from limner.engine.trials.mistaken import mistaken, read_alike
+from limner.engine.trials.served import grouped
 from limner.starter.painter import PLACES, Scene, paint
 
 DIRECTIONS = {"cat": (1.0, 0.0, 0.0), "dog": (0.0, 1.0, 0.0), "cow": (0.0, 0.0, 1.0)}

@@ -20,7 +20,7 @@ import tiny
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
 from limner.diffusion import hub
 from limner.engine import models
-from limner.engine.cards import how_loaded
+from limner.engine.training.cards import how_loaded
 from limner.store.files import explained, sha256_of
 
 CPU = torch.device("cpu")

@@ -18,7 +18,7 @@ from limner.core.protocols import Source
 from limner.core.requests import ControlUse
 from limner.diffusion.prompts import in_parts, weighed
 from limner.engine.conditioning import conditioning
-from limner.engine.inputs import fitted, painted_size
+from limner.engine.painting.inputs import fitted, painted_size
 
 SIDE = 64
 

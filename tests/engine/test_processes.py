@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from limner import LimnerError
 from limner.diffusion.options import LORA_FILE
-from limner.engine.processes import Processes
+from limner.engine.training.processes import Processes
 
 
 def free_port():

@@ -116,7 +116,7 @@ def test_killed_while_it_writes_a_checkpoint(home, tmp_path):
     """Every instant of the writing: whatever call is the last, the newest complete checkpoint can be read."""
     import torch
 
-    from limner.engine import checkpoint
+    from limner.engine.training import checkpoint
     from tiny import in_progress
 
     weight = torch.nn.Parameter(torch.zeros(3))

@@ -17,8 +17,9 @@ from limner.core.events import Notice
 from limner.core.requests import EvaluateRequest
 from limner.core.requests.evaluate import Requirement
 from limner.core.requests.groups import Filled
-from limner.engine import encoders, served
-from limner.engine.fairness import fairness
+from limner.engine.scoring import encoders
+from limner.engine.trials import served
+from limner.engine.trials.fairness import fairness
 
 HOSTILE = "<b>dog</b>"
 PROMPTS = ("a photo of a {group} in the park", "a tree", "a {group} with {}")

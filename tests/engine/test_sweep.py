@@ -13,8 +13,8 @@ from PIL import Image
 
 from limner import Studio
 from limner.core.requests import SweepRequest
-from limner.engine.labels import read_label
-from limner.engine.sweetspot import lowest_enough
+from limner.engine.provenance.labels import read_label
+from limner.engine.trials.sweetspot import lowest_enough
 
 
 def swept(home: Path, out: Path, model: Path, **fields: object) -> dict:

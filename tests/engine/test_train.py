@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 from limner import GenerateRequest, LimnerError, Studio
 from limner.core.events import Made, Notice, Progress, Stage
 from limner.diffusion.options import LORA_FILE
-from limner.engine import prior, train
-from limner.engine.examples import Examples
-from limner.engine.plan import make_plan
+from limner.engine.training import prior, train
+from limner.engine.training.examples import Examples
+from limner.engine.training.plan import make_plan
 from limner.families.sd import plugin as SD
 from limner.store.files import sha256_of
 
@@ -276,7 +276,7 @@ def test_epochs_are_passes_over_the_pictures(learn):
 
 
 def test_every_picture_is_seen_in_every_pass():
-    from limner.engine.loop import order
+    from limner.engine.training.loop import order
 
     seen = [index for step in range(5) for index in order(5, 3, step, 42)]
     for start in (0, 5, 10):
@@ -342,7 +342,7 @@ def test_steps_whose_scaled_gradients_overflow_are_skipped(learn, scaling):
 
 
 def test_a_preview_that_fails_does_not_end_the_run(learn, monkeypatch):
-    from limner.engine.previews import Previews
+    from limner.engine.training.previews import Previews
 
     def fail(self, step, folder, emit):
         raise LimnerError("the model painted NaN (a black picture)")
@@ -462,7 +462,7 @@ def test_a_resumed_run_may_go_elsewhere(request_of, tmp_path):
 def test_a_checkpoint_of_another_request_is_refused(tmp_path):
     import torch
 
-    from limner.engine.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+    from limner.engine.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
     from tiny import in_progress
 
     weight = torch.nn.Parameter(torch.ones(3))

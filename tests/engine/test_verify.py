@@ -12,10 +12,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from limner import GenerateRequest, LimnerError, Studio
-from limner.engine import mark
-from limner.engine.labels import Label, write_png
-from limner.engine.verify import PROBLEMS, STATES, State, examined
-from limner.engine.xmp import source_of
+from limner.engine.provenance import mark
+from limner.engine.provenance.labels import Label, write_png
+from limner.engine.provenance.verify import PROBLEMS, STATES, State, examined
+from limner.engine.provenance.xmp import source_of
 
 LABEL = Label(
     request=GenerateRequest(prompt="a dog"),

@@ -11,7 +11,7 @@ import pytest
 
 from limner import registry
 from limner.core.metrics import DEFAULTS, Gallery, Item
-from limner.engine.statistics import correlation
+from limner.engine.scoring.statistics import correlation
 from limner.exam import agreement, trials
 from limner.exam.agreement import among, measure
 from limner.exam.trials import MAKERS, Easel, Trial

@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 import networks
 from limner.core.errors import LimnerError
 from limner.core.requests import MetricUse
-from limner.engine.encoders import open_encoder
-from limner.engine.scoring import Scorers
+from limner.engine.scoring.encoders import open_encoder
+from limner.engine.scoring.scorers import Scorers
 from scored import of, values
 
 

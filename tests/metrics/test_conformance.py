@@ -13,7 +13,7 @@ from limner import registry
 from limner.core.errors import LimnerError
 from limner.core.metrics import NEEDS, Gallery, Metric
 from limner.core.requests import MetricUse
-from limner.engine.scoring import Scorers, told
+from limner.engine.scoring.scorers import Scorers, told
 from scored import values
 
 EXTREMES = {"diversity": 0.0, "subject_fidelity": 1.0, "uniqueness": 0.0, "memorisation": 1.0, "class_drift": 0.0}

@@ -13,8 +13,8 @@ import torch
 from limner.core.errors import LimnerError
 from limner.core.metrics import Gallery, Item
 from limner.core.requests import MetricUse
-from limner.engine.encoders import open_encoder
-from limner.engine.scoring import Scorers
+from limner.engine.scoring.encoders import open_encoder
+from limner.engine.scoring.scorers import Scorers
 from limner.starter.painter import caption, paint, random_scene
 from limner.starter.painter.portraits import portraits
 from scored import of, values

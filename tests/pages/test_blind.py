@@ -10,7 +10,7 @@ from PIL import Image
 import browser
 from browser import PRESS, SAVE, TOLD
 from limner.core.votes import Votes, VotesKey
-from limner.engine.blind import write_blind
+from limner.engine.trials.blind import write_blind
 from limner.feedback.ranking import ranked
 
 pytestmark = pytest.mark.skipif(not browser.CHROMIUM.exists(), reason="there is no chromium")

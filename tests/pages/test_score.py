@@ -12,8 +12,8 @@ from browser import PRESS, SAVE, TOLD
 from limner.core.metrics import Gallery, Item
 from limner.core.opinions import CRITERIA, Opinions, evaluation_of
 from limner.core.requests import EvaluateRequest
-from limner.engine.evaluated import Evaluated
-from limner.engine.scoresheet import write_sheet
+from limner.engine.trials.evaluated import Evaluated
+from limner.engine.trials.scoresheet import write_sheet
 from limner.store.files import sha256_of
 
 pytestmark = pytest.mark.skipif(not browser.CHROMIUM.exists(), reason="there is no chromium")

@@ -17,9 +17,9 @@ from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
-from limner.engine.credentials import inspect
-from limner.engine.labels import write_png
-from limner.engine.xmp import source_of
+from limner.engine.provenance.credentials import inspect
+from limner.engine.provenance.labels import write_png
+from limner.engine.provenance.xmp import source_of
 from limner.server import problems
 from limner.server.convert import converted
 from limner.server.shapes import Shaped, openai_error

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from limner.core.requests import TrainRequest
-from limner.engine.labels import read_label
+from limner.engine.provenance.labels import read_label
 from limner.studio import Studio
 from serving import Client, Service, end, parsed, problem, start
 

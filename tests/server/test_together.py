@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from test_service import PAINT, Service, end, parsed, start
 
-from limner.engine.labels import read_label
+from limner.engine.provenance.labels import read_label
 from limner.studio import Studio
 
 

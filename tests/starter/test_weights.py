@@ -13,8 +13,8 @@ from PIL import Image
 
 from limner import AdapterUse, GenerateRequest, Studio, TrainRequest
 from limner.diffusion.options import LORA_FILE
-from limner.engine import mark
 from limner.engine.models import resolve
+from limner.engine.provenance import mark
 from limner.exam.job import GUIDANCES
 from limner.starter.card import hashes
 

@@ -39,7 +39,7 @@ Listener = Callable[[Event], None]
 
 def paint_character(folder: Path) -> dict[Path, str]:
     """Eight pictures of a character that pretraining never showed, in several poses and places, with captions."""
-    from ..engine.album import write_album
+    from ..engine.provenance.album import write_album
     from ..starter.painter import caption, paint, portraits
 
     scenes = portraits(CHARACTER, random.Random(7), PLACES, POSES)
@@ -48,7 +48,7 @@ def paint_character(folder: Path) -> dict[Path, str]:
 
 def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
     """Do it all into the folder `out`, and return the page. Results of an earlier demo there are replaced."""
-    from ..engine.labels import write_png
+    from ..engine.provenance.labels import write_png
 
     began = time.monotonic()
     if out.exists() and not (out.is_dir() and ((out / MARK).exists() or not any(out.iterdir()))):

@@ -17,14 +17,14 @@ from ..core.requests import (
 )
 from ..core.workspace import Workspace
 from ..diffusion.quiet import hush
-from . import credentials
-from .compare import compare
-from .evaluate import evaluate
-from .generate import generate, generate_together
-from .influence import influence
-from .sweep import sweep
-from .together import Order
-from .train import train
+from .influence.influence import influence
+from .painting.generate import generate, generate_together
+from .painting.together import Order
+from .provenance import credentials
+from .training.train import train
+from .trials.compare import compare
+from .trials.evaluate import evaluate
+from .trials.sweep import sweep
 
 EXECUTORS: dict[type[Request], Callable[[Any, Workspace, Emit], None]] = {
     CompareRequest: compare,

@@ -13,8 +13,8 @@ import numpy as np
 from ..core.events import Stage
 from ..core.metrics import DEFAULTS
 from ..core.requests import MetricUse
-from ..engine.scoring import Scorers
-from ..engine.statistics import correlation
+from ..engine.scoring.scorers import Scorers
+from ..engine.scoring.statistics import correlation
 from ..store.files import make_folder, writing
 from .examinee import Examinee, Listener, Stop
 from .sitting import Sitting

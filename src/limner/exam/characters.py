@@ -16,7 +16,7 @@ FACING = re.compile(r" facing (left|right)")  # which is not true of the mirror 
 
 def write_photographs(name: str, folder: Path) -> str:
     """Six pictures of a character with captions, as a user might have them; returns its class word."""
-    from ..engine.album import write_album
+    from ..engine.provenance.album import write_album
     from ..starter.painter import CHARACTERS as LOOKS
     from ..starter.painter import caption, paint, portraits
 

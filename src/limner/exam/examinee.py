@@ -44,7 +44,7 @@ class Examinee:
     def open(cls, sitting: Sitting, listener: Listener, stop: Stop) -> Examinee:
         from ..engine import models
         from ..engine.devices import pick_device, pick_dtype
-        from ..engine.schedulers import apply_scheduler, check_scheduler
+        from ..engine.painting.schedulers import apply_scheduler, check_scheduler
         from ..starter.card import hashes
 
         check_scheduler(sitting.scheduler)
@@ -97,7 +97,7 @@ class Examinee:
         Raises Interrupted when asked to stop.
         """
         from ..engine.conditioning import conditioning
-        from ..engine.painting import paint
+        from ..engine.painting.paint import paint
 
         sampling: dict[str, Any] = self.sampling if guidance is None else self.sampling | {"guidance": guidance}
         self.listener(Stage(name=what, total=len(prompts) * sampling["steps"]))

@@ -64,7 +64,7 @@ def sit_exam(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> dic
 
 def write_sheet(path: Path, asked: Sequence[Question], result: Result, pixels: np.ndarray) -> None:
     """Some of the answers, evenly chosen, with what the judge missed."""
-    from ..engine.labels import write_png
+    from ..engine.provenance.labels import write_png
     from .sheet import contact_sheet
 
     chosen = evenly(range(len(asked)), SHOWN)

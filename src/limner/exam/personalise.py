@@ -35,7 +35,7 @@ def examine_personalisation(
     for each character. An adapter that the same request made in `out` is not trained again.
     """
     from ..engine.adapters import adapters_on, open_adapter
-    from ..engine.labels import write_png
+    from ..engine.provenance.labels import write_png
     from ..starter.judge import Judge
 
     Examinee.open(sitting, listener, stop)  # refuses what it cannot examine now, not after all the training

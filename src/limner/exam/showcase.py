@@ -47,7 +47,7 @@ PROMPTS = (
 
 def paint_showcase(out: Path, listener: Listener, stop: Stop, model: str = "starter") -> Path:
     """Paint the sheet into the file `out`."""
-    from ..engine.labels import write_png
+    from ..engine.provenance.labels import write_png
 
     pixels = Examinee.open(Sitting(model=model), listener, stop).answer("painting", PROMPTS)
     make_folder(out.parent)

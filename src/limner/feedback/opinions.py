@@ -157,8 +157,8 @@ def _means(table: np.ndarray) -> np.ndarray:
 
 
 def _judged(table: np.ndarray) -> Judged:
-    from ..engine.krippendorff import alpha_interval
-    from ..engine.statistics import interval
+    from ..engine.scoring.krippendorff import alpha_interval
+    from ..engine.scoring.statistics import interval
 
     means = _means(table)
     means = means[np.isfinite(means)]
@@ -173,7 +173,7 @@ def _judged(table: np.ndarray) -> Judged:
 
 
 def _likeness(report: Report, hashes: Sequence[str], metric: str, name: Criterion, table: np.ndarray) -> Likeness:
-    from ..engine.statistics import correlation
+    from ..engine.scoring.statistics import correlation
 
     told = report.metrics[metric]
     by_hash = dict(zip((picture.sha256 for picture in report.pictures), told.values, strict=True))

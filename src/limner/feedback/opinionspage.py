@@ -30,7 +30,7 @@ def tell_opinions(paths: Sequence[Path], folder: Path) -> tuple[Findings, Path]:
 
 
 def _write_page(found: Findings, report: Report, folder: Path) -> Path:
-    from ..engine.scoresheet import asked
+    from ..engine.trials.scoresheet import asked
     from ..pages.render import write_page
 
     overall = {sha256: float(np.mean(list(each.values()))) for sha256, each in found.means.items()}

@@ -63,7 +63,7 @@ def rank(ballots: Sequence[Path], folder: Path) -> Ranking:
 
 def ranked(key: VotesKey, ballots: Sequence[Votes]) -> Ranking:
     """Ratings by Bradley and Terry's model, ties counting half, with bootstrap intervals."""
-    from ..engine.bradley_terry import PRIOR, bootstrapped, strengths, tally
+    from ..engine.trials.bradley_terry import PRIOR, bootstrapped, strengths, tally
 
     votes = [(key.pairs[name], choice) for ballot in ballots for name, choice in ballot.votes.items()]
     if not votes:

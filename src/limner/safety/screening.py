@@ -54,7 +54,7 @@ class Screening:
             raise Refused(what, ", ".join(dict.fromkeys(refused.category for refused in self.withheld)))
 
     def _admit_target(self, request: EvaluateRequest) -> None:
-        from ..engine.targets import folder_of_pictures
+        from ..engine.trials.targets import folder_of_pictures
 
         if (folder := folder_of_pictures(request)) is not None:
             self._admit_folder(str(folder))

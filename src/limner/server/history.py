@@ -15,7 +15,7 @@ from ..core.accounts import Caller
 from ..core.errors import LimnerError
 from ..core.feedback import Picture, PictureQuery, Rating
 from ..core.requests import GenerateRequest
-from ..engine.labels import Label, read_label
+from ..engine.provenance.labels import Label, read_label
 from ..store.pictures import Pictures, View
 from ..studio import Studio
 from .door import caller

@@ -1,0 +1,353 @@
+"""TrainRequest -> adapter folder."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+
+from ... import registry
+from ...core.errors import LimnerError
+from ...core.events import Emit, Made, Notice, Stage
+from ...core.protocols import Components, Subject, Trainable
+from ...core.requests import TrainRequest, relocated
+from ...core.requests.request import SUBJECT
+from ...core.workspace import Workspace
+from ...data.files import shown
+from ...data.folder import Scan, scan
+from ...data.pixels import Pictures, load_pictures
+from ...diffusion.pipelines import is_quantised
+from ...store.files import sha256_of, writing_folder
+from .. import models
+from ..adapters import facts_of
+from ..devices import autocast_dtype, check_quantised, memory_told, pick_device, pick_dtype
+from ..painting.sides import check_side
+from ..painting.truncation import tell_truncation
+from .captions import as_word, class_captions
+from .cards import header, model_card
+from .contest import PROMPTS, Contest
+from .examples import Examples, encode
+from .glimpses import Glimpses
+from .loop import Loop, generator_for
+from .optimisers import build_optimiser, check_optimiser, check_rates
+from .plan import Plan, make_plan
+from .previews import Previews
+from .prior import class_pictures
+from .processes import Processes
+from .standingspage import PAGE, write_standings
+from .trackers import check_trackers
+from .watch import run_helping, run_watched
+
+LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-prior"
+
+
+def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
+    """Teach a subject and leave an adapter folder at the workspace's out."""
+    asked = cast(TrainRequest, relocated(request, workspace.called))
+    method = registry.methods.get(request.method)
+    options = method.Options.model_validate(request.options)
+    photographs = scan_told(request, emit)
+    model = models.resolve(request.model, request.vae)
+    device = pick_device(request.device)
+    processes = Processes.joined(device)
+    workspace = processes.shared(workspace)
+    if processes.main:
+        refuse_to_overwrite(asked, workspace)
+    wished = pick_dtype(request.precision, device)  # before the choice, to refuse what the device cannot do
+    check_side("resolution", request.resolution, model.family.facts.multiple)
+    words = Subject(request.identifier or "", request.class_word)
+    method.check(model.family.facts, options, words)
+    check_trackers(request.track)
+    check_optimiser(request.optimiser)
+    models.tell_terms(model, emit)
+    emit(Stage(name="loading"))
+    check_quantised(request.quantise, device)
+    if request.quantise and method.makes == "model":
+        raise LimnerError(f"rounded weights ({request.quantise}) cannot learn themselves", "leave out --quantise")
+    whole = method.makes == "model"  # its weights learn themselves, which takes full precision
+    dtype = torch.float32 if device.type == "cpu" or whole else wished
+    with memory_told(LESS_MEMORY):
+        components = models.load(model, dtype, device, request.quantise)
+    try:
+        with memory_told(LESS_MEMORY):
+            facts = replace(model.family.facts, defaults=model.defaults)
+            plan = make_plan(request, photographs, facts, components.side, processes.count)
+            told(plan, photographs, request, emit)
+            check_learning(request, plan, method.attach(components, facts, options, words, request.seed))
+            if not processes.main:  # the main one paints what all read
+                processes.wait()
+            subject, prior, watched = encode_all(request, plan, photographs, model, components, workspace, emit)
+            if processes.main:
+                processes.wait()
+            previews, contest = None, None
+            if processes.main:
+                previews = previews_of(request, plan, model, components, workspace)
+                contest = contest_of(request, plan, model, components, photographs, workspace, emit)
+            autocast = autocast_dtype(request.precision, device)
+            teaches_text = method.teaches_text(options)
+            strip(components, None if whole else autocast, keep_text=teaches_text)
+            trainable = method.attach(components, facts, options, words, request.seed)
+            if request.gradient_checkpointing:
+                cast(Any, components.denoiser).enable_gradient_checkpointing()  # arXiv 1604.06174
+            optimiser = build_optimiser(request.optimiser, trainable.groups(), plan.rates, request.weight_decay)
+            loop = Loop(
+                asked,
+                plan,
+                model.family,
+                components,
+                trainable,
+                optimiser,
+                subject,
+                prior,
+                watched,
+                autocast,
+                teaches_text,
+                processes,
+            )
+            if not processes.main:
+                return run_helping(loop, workspace)
+            last = run_watched(loop, workspace, previews, contest, emit)
+        sha256 = save_result(asked, plan, model, components, photographs, loop, last, contest, workspace)
+    finally:
+        models.forget()
+    details = {
+        "trigger_words": list(request.trigger_words),
+        **({"say": request.instance_prompt} if request.identifier else {}),
+        "loss": last,
+        "base": workspace.called(request.model),
+        "vae": request.vae and workspace.called(request.vae),
+    }
+    if contest is not None:
+        details |= {"kept_step": contest.standings.best.step}
+        page = workspace.out / PAGE
+        emit(Made(what="report", path=str(page), sha256=sha256_of(page)))
+    emit(Made(what=method.makes, path=str(workspace.out), sha256=sha256, details=details))
+
+
+def previews_of(
+    request: TrainRequest, plan: Plan, model: models.Model, components: Components, workspace: Workspace
+) -> Previews | None:
+    """What paints rows of pictures along the way, where that is asked for."""
+    if not request.preview_every:
+        return None
+    prompts = request.preview_prompt or (request.instance_prompt, request.class_prompt)
+    seeds = [request.seed] * len(prompts)
+    glimpses = Glimpses(model.family, components, prompts, seeds, plan.resolution, model.sampling)
+    return Previews(glimpses, workspace.home)
+
+
+def contest_of(
+    request: TrainRequest,
+    plan: Plan,
+    model: models.Model,
+    components: Components,
+    photographs: Scan,
+    workspace: Workspace,
+    emit: Emit,
+) -> Contest | None:
+    """What scores checkpoints, where the best is asked for; the base model paints for comparison."""
+    if request.keep == "last":
+        return None
+    emit(Stage(name="painting by the base model"))
+    prompts = request.trial_prompt or PROMPTS
+    plain, taught = (
+        Glimpses(
+            model.family,
+            components,
+            told,
+            [request.seed + number for number in range(len(prompts))],
+            plan.resolution,
+            model.sampling,
+            plan.batch,
+        )
+        for told in (
+            [prompt.replace(SUBJECT, request.class_word) for prompt in prompts],
+            [request.of_subject(prompt) for prompt in prompts],
+        )
+    )
+    paths = [photograph.path for photograph in photographs.photographs]
+    contest = Contest(request, plain, taught, paths, workspace)
+    contest.tell(emit)
+    return contest
+
+
+def check_learning(request: TrainRequest, plan: Plan, trainable: Trainable) -> None:
+    """Attach on trial, and take off again: what cannot learn is said before class pictures are painted."""
+    try:
+        if request.text_learning_rate is not None and not trainable.groups().get("text"):
+            raise LimnerError(
+                f"text_learning_rate ({request.text_learning_rate:g}) is given, and no text encoder learns",
+                "add --text-encoder, or leave it out",
+            )
+        check_rates(request.optimiser, trainable.groups(), plan.rates)
+    finally:
+        trainable.detach()
+
+
+def save_result(
+    request: TrainRequest,
+    plan: Plan,
+    model: models.Model,
+    components: Components,
+    photographs: Scan,
+    loop: Loop,
+    last: float,
+    contest: Contest | None,
+    workspace: Workspace,
+) -> str:
+    """Write the folder: what was learnt with its header, model card, figures and pages; returns its hash.
+
+    request: with its files as the user calls them.
+    """
+    facts = (photographs.digest, len(photographs.photographs), workspace.out.name)
+    method = registry.methods.get(request.method)
+
+    def base() -> Any:
+        fresh = model.family.load(model.source(), components.dtype, torch.device("cpu"))
+        return model.family.pipeline(fresh)
+
+    if contest is not None:
+        contest.put_best(loop)
+    kept = None if contest is None else contest.standings
+    with writing_folder(workspace.out) as partial:
+        with loop.shown():
+            learnt = method.save(
+                loop.trainable, partial, header(request, plan, model, components, *facts, kept), base
+            ).relative_to(partial)
+        card = model_card(request, plan, model, method, *facts, f"{last:.4f}", kept)
+        (partial / "README.md").write_text(card, encoding="utf-8")
+        shutil.copyfile(workspace.folder / "metrics.jsonl", partial / "metrics.jsonl")
+        for preview in workspace.folder.glob("preview-*.png"):
+            shutil.copyfile(preview, partial / preview.name)
+        if contest is not None:
+            write_standings(contest, partial)
+    return sha256_of(workspace.out / learnt)
+
+
+def scan_told(request: TrainRequest, emit: Emit) -> Scan:
+    """Look at the folder of pictures, and pass on what is odd about it."""
+    found = scan(request.data)
+    for reason in found.skipped:
+        emit(Notice(text=f"skipped {reason}", level="warning"))
+    for warning in found.warnings:
+        emit(Notice(text=warning, level="warning"))
+    bare = [shown(photo.path) for photo in found.photographs if photo.mask is None]
+    if request.masked and len(bare) == len(found.photographs):
+        raise LimnerError(
+            f"no picture of {request.data!r} has a mask", "put pictures of the same names into its folder 'masks'"
+        )
+    if request.masked and bare:
+        emit(Notice(text=f"without a mask, and so learnt as a whole: {', '.join(bare[:3])}", level="warning"))
+    return found
+
+
+def refuse_to_overwrite(request: TrainRequest, workspace: Workspace) -> None:
+    """Only an empty folder is filled, or one that this very request filled before it was stopped at the last moment."""
+    out = workspace.out
+    file = out / registry.methods.get(request.method).file
+    if workspace.resume and file.is_file() and facts_of(file).get("digest") == request.digest:
+        return
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise LimnerError(f"{str(out)!r} exists already", "choose another --out, or move it away")
+
+
+def told(plan: Plan, photographs: Scan, request: TrainRequest, emit: Emit) -> None:
+    count = len(photographs.photographs)
+    captions = sum(photo.caption is not None for photo in photographs.photographs)
+    kept = f", {len(plan.held_out)} of them held out" if plan.held_out else ""
+    kept += f", {captions} with a caption of their own" if captions else ""
+    emit(
+        Notice(
+            text=f"{count} pictures{kept}; {plan.steps} steps of {plan.batch} at {plan.resolution} px, "
+            f"learning rate {plan.learning_rate:g}"
+            + (f'; say "{request.instance_prompt}"' if request.identifier else "")
+        )
+    )
+    if request.identifier is None:
+        return
+    silent = [
+        photo.path.with_suffix(".txt").name
+        for photo in photographs.photographs
+        if photo.caption and not as_word(request.identifier).search(photo.caption)
+    ]
+    if silent:
+        emit(
+            Notice(
+                text=f"captions that do not name the subject by {request.identifier!r}: {len(silent)}, "
+                f"such as {silent[0]!r}; write '{request.identifier} {request.class_word}' into them",
+                level="warning",
+            )
+        )
+    if request.identifier not in request.instance_prompt:
+        emit(
+            Notice(
+                text=f"the prompt {request.prompt!r} does not hold {{identifier}}, so no word stands for the subject",
+                level="warning",
+            )
+        )
+
+
+def encode_all(
+    request: TrainRequest,
+    plan: Plan,
+    photographs: Scan,
+    model: models.Model,
+    components: Components,
+    workspace: Workspace,
+    emit: Emit,
+) -> tuple[Examples, Examples | None, Examples | None]:
+    """Latents and text of the subject, of the class, and of the held-out pictures."""
+    pictures = load_pictures(photographs, plan.resolution, request.masked)
+    family = model.family
+    kept = [index for index in range(len(pictures)) if index not in plan.held_out]
+    rng = generator_for(request.seed, "posterior", 0)
+    captions = [photo.caption or request.instance_prompt for photo in photographs.photographs]
+    prior = None
+    if plan.prior:
+        prompts = class_captions(request, captions, plan.class_pictures)
+        painted = class_pictures(
+            family,
+            components,
+            f"{model.fingerprint(components.dtype) or model.location} {model.vae or ''}".strip(),
+            prompts,
+            plan.class_pictures,
+            plan.resolution,
+            request.seed,
+            model.sampling,
+            workspace,
+            emit,
+        )
+        told = [prompts[i % len(prompts)] for i in range(len(painted))]
+        prior = encode(family, components, Pictures.whole(painted), told, request.flip, rng, besides=("",))
+    emit(Stage(name="encoding"))
+    for photo, caption in zip(photographs.photographs, captions, strict=True):
+        if photo.caption:
+            tell_truncation(*family.reader(components), f"caption of {shown(photo.path)}", caption, emit)
+    said, besides = [captions[index] for index in kept], ("",) if request.caption_dropout else ()
+    subject = encode(family, components, pictures[kept], said, request.flip, rng, besides)
+    watched = None
+    if plan.held_out:
+        told = [captions[index] for index in plan.held_out]
+        watched = encode(family, components, pictures[list(plan.held_out)], told, False, rng)
+    return subject, prior, watched
+
+
+def strip(components: Components, dtype: torch.dtype | None, *, keep_text: bool) -> None:
+    """Free what the loop does not need: text encoders that do not learn, and the half of the autoencoder that encodes.
+
+    The rest takes the format that the loop computes in, which saves turning the frozen weights into it at every step.
+    """
+    for name in list(components.parts):
+        if name.startswith("image_encoder") or (name.startswith("text_encoder") and not keep_text):
+            components.parts[name] = None
+    vae = components.parts.get("vae")
+    if vae is not None:
+        vae.encoder = None
+    if dtype is not None:
+        for part in components.parts.values():
+            if isinstance(part, torch.nn.Module) and not is_quantised(part):
+                part.to(dtype)
+    if components.device.type == "cuda":
+        torch.cuda.empty_cache()
