@@ -3,7 +3,8 @@
     python benchmarks/mistaken.py --json mistaken.json
 
 The painter draws the same scenes for each group (places and accidents by seeds), and `limner.engine.trials.mistaken`
-asks the encoder whose each picture is. Nothing is painted by a model, so all that is mistaken is the encoder's own mistake.
+asks the encoder whose each picture is. Nothing is painted by a model, so all that is mistaken is the encoder's own
+mistake.
 """
 
 from __future__ import annotations
