@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...core.errors import LimnerError
 from ...core.events import Emit, Made, Stage
 from ...core.metrics import DEFAULTS, Gallery, Item
 from ...core.requests import EvaluateRequest, MetricUse, relocated
-from ...core.requests.evaluate import DRIFT, MISTAKEN, PLAIN
-from ...core.requests.request import SUBJECT
+from ...core.requests.evaluate import DRIFT, MISTAKEN
 from ...core.workspace import Workspace
 from ...data.folder import scan
 from ...registry import metrics
 from ...store.files import make_folder, sha256_of
-from ..adapters import open_adapter
-from ..influence.taught import training_of
 from ..provenance.labels import read_label
 from ..scoring.scorers import Scorers
 from .contestants import Entrant, entrant_of
+from .drift import plain_pictures
 from .evaluated import Evaluated, items_of
 from .evaluatedpage import write_figure, write_numbers, write_report, write_table
 from .learnt import asked_of, judged
 from .painted import Part, paint_parts
 from .scoresheet import write_sheet
 from .served import JUDGE, grouped, judge_of, served
+from .subject import subject_of
 from .targets import folder_of_pictures, name_of, pictures_of
-
-
-@dataclass(frozen=True)
-class Subject:
-    """identifier: the made-up word, where there is one. class_word: what the subject is, where that is known."""
-
-    identifier: str | None
-    class_word: str | None
-
-    @property
-    def full(self) -> str:
-        return " ".join(filter(None, (self.identifier, self.class_word)))
-
-    def put(self, template: str, plain: bool = False) -> str:
-        """A prompt with the subject in it, or in plain words, for encoders that never heard of the made-up one."""
-        word = self.class_word or self.full if plain else self.full
-        if SUBJECT in template and not word:
-            raise LimnerError(f"the prompt {template!r} asks for a subject, and none is known", "give --class")
-        return template.replace(SUBJECT, word)
 
 
 def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None:
@@ -103,7 +82,7 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
     if not request.prompt:
         raise LimnerError("there are no prompts to paint", "give --suite pets, --prompts FILE or --prompt TEXT")
     target = entrant_of(request.target, request.model, workspace.called)
-    subject = _subject(request, target)
+    subject = subject_of(request, target)
     filled = request.filled
     wanted = [(subject.put(each.prompt), subject.put(each.prompt, plain=True)) for each in filled]
     learnt = references if target.adapter else ()
@@ -123,6 +102,28 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
     if drift and not (target.adapter and subject.class_word):
         raise LimnerError("class drift is of an adapter and a class", "name an adapter and --class, or leave it out")
     out = make_folder(workspace.out)
+    items = _painted(request, target, wanted, out, workspace, emit)
+    gallery = Gallery(items, references, learnt)
+    emit(Stage(name="scoring"))
+    scores = rest.score(gallery)
+    alike = served(groups, gallery, scores, judge) if request.groups else None
+    plain = plain_pictures(request, target, str(subject.class_word), out, workspace, emit) if drift else None
+    if plain is not None:
+        scores |= moved.score(plain)
+    taught = judged(request, lessons, workspace, emit)
+    words = subject.class_word or ""
+    return Evaluated(request, target.name, subject.full, words, gallery, plain, scores, alike, taught)
+
+
+def _painted(
+    request: EvaluateRequest,
+    target: Entrant,
+    wanted: Sequence[tuple[str, str]],
+    out: Path,
+    workspace: Workspace,
+    emit: Emit,
+) -> tuple[Item, ...]:
+    """The pictures of all prompts. wanted: each prompt as it is painted, and in plain words."""
     parts = [
         Part(target.request(request, full, request.seed, request.count), out / "pictures" / f"{number:03d}", {})
         for number, (full, _) in enumerate(wanted, 1)
@@ -133,30 +134,9 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
         for (full, plain), pictures in zip(wanted, painted, strict=True)
         for item in items_of([pictures[seed] for seed in sorted(pictures)], plain, full)
     )
-    if withheld := len(expected) - len(items):
+    if withheld := request.count * len(wanted) - len(items):
         raise LimnerError(f"{withheld} pictures were withheld", "leave out what is refused")
-    gallery = Gallery(items, references, learnt)
-    emit(Stage(name="scoring"))
-    scores = rest.score(gallery)
-    alike = served(groups, gallery, scores, judge) if request.groups else None
-    plain = _plain(request, target, str(subject.class_word), out, workspace, emit) if drift else None
-    if plain is not None:
-        scores |= moved.score(plain)
-    taught = judged(request, lessons, workspace, emit)
-    words = subject.class_word or ""
-    return Evaluated(request, target.name, subject.full, words, gallery, plain, scores, alike, taught)
-
-
-def _subject(request: EvaluateRequest, target: Entrant) -> Subject:
-    """The subject as the request names it, or as the adapter was taught it."""
-    identifier, class_word = request.identifier, request.class_word
-    if target.adapter and (identifier is None or class_word is None):
-        try:
-            training, _ = training_of(open_adapter(target.adapter[0].path))
-        except LimnerError:  # made by another program
-            return Subject(identifier, class_word)
-        identifier, class_word = identifier or training.identifier, class_word or training.class_word
-    return Subject(identifier, class_word)
+    return items
 
 
 def _wanted(request: EvaluateRequest, gallery: Gallery) -> Sequence[MetricUse]:
@@ -187,28 +167,3 @@ def _check_required(request: EvaluateRequest, *scorers: Scorers) -> None:
             raise LimnerError(f"{wanted} is required of a metric that is not measured", f"add --metric {wanted.of}")
         if wanted.of_gap and wanted.of not in by_group:
             raise LimnerError(f"{wanted} is required, and {wanted.of} is not told by group", "require another gap")
-
-
-def _plain(
-    request: EvaluateRequest, target: Entrant, class_word: str, out: Path, workspace: Workspace, emit: Emit
-) -> Gallery:
-    """Pictures of the class alone, by the adapter and by the base model."""
-    base = Entrant(target.name, target.told, target.model, target.vae, ())
-    prompts = [template.replace(SUBJECT, class_word) for template in PLAIN]
-    found: dict[str, Mapping[int, list[Path]]] = {}
-    for who, entrant in (("adapter", target), ("base", base)):
-        parts = [
-            Part(entrant.request(request, prompt, request.seed, request.count), out / "class" / f"{who}-{number}", {})
-            for number, prompt in enumerate(prompts, 1)
-        ]
-        painted = paint_parts(f"class, {who}", parts, workspace, emit)
-        found[who] = {number: [pictures[seed] for seed in sorted(pictures)] for number, pictures in enumerate(painted)}
-    if any(len(row) < request.count for rows in found.values() for row in rows.values()):
-        raise LimnerError("pictures of the class alone were withheld", "leave out class_drift")
-
-    def items(who: str) -> tuple[Item, ...]:
-        return tuple(
-            item for number, prompt in enumerate(prompts) for item in items_of(found[who][number], prompt, prompt)
-        )
-
-    return Gallery(items("adapter"), base=items("base"))
