@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import torch
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's library is imported
+os.environ["OMP_NUM_THREADS"] = "1"  # here and in what tests start: the models are so small that a second only waits
 
 import postgres
 import s3
@@ -21,7 +21,6 @@ from limner.engine import models
 from limner.starter.painter import Scene, paint
 
 ROOT = Path(__file__).parents[1]
-torch.set_num_threads(1)  # the models are so small that a second thread only waits
 hush()
 
 

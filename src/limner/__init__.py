@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
         TrainRequest,
     )
     from .studio import Studio
+
+# GNU OpenMP's threads spin for milliseconds when they wait for each other, which beside other work on the same cores
+# makes a step take ten times as long (benchmarks/busy.py). It reads this when torch is imported.
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 __all__ = [
     "AdapterUse",

@@ -59,6 +59,11 @@ def listening(settings: Settings) -> socket.socket:
     raise LimnerError(f"cannot listen on {where} of {settings.host!r}: {problem.strerror}", "choose another --port")
 
 
+def share_of_cores(workers: int) -> dict[str, str]:
+    """What tells each of several workers' numerics how many threads are theirs; one alone takes all."""
+    return {} if workers < 2 else {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))}
+
+
 @contextmanager
 def workers(home: Path, settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
     """Worker processes, each started again when it ends before the block does."""
@@ -69,7 +74,8 @@ def workers(home: Path, settings: Settings, say: Callable[[str], None]) -> Itera
         command = [sys.executable, "-m", "limner.cli", "worker", "--parent", str(os.getpid())]
         command += ["--log", settings.log, "--together", str(settings.together)]
         command += [] if settings.run_seconds is None else ["--run-seconds", str(settings.run_seconds)]
-        return subprocess.Popen(command, env=os.environ | {"LIMNER_HOME": str(home)}, start_new_session=True)
+        environment = {**share_of_cores(settings.workers), **os.environ, "LIMNER_HOME": str(home)}
+        return subprocess.Popen(command, env=environment, start_new_session=True)
 
     def watch() -> None:
         began = [monotonic()] * settings.workers
