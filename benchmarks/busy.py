@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 ROWS, PASSES, TOKENS = 16, 3, 77
 WAYS, SPINS = ("default", "limner"), "GOMP_SPINCOUNT"
@@ -29,8 +30,9 @@ def one_pass() -> float:
     from diffusers import UNet2DConditionModel
 
     unet = UNet2DConditionModel.from_pretrained(str(files("limner.starter") / "weights" / "unet"))
-    side, width = unet.config.sample_size, unet.config.cross_attention_dim
-    latents, text = torch.randn(ROWS, unet.config.in_channels, side, side), torch.randn(ROWS, TOKENS, width)
+    told: Any = unet.config
+    latents = torch.randn(ROWS, told.in_channels, told.sample_size, told.sample_size)
+    text = torch.randn(ROWS, TOKENS, told.cross_attention_dim)
     with torch.inference_mode():
         unet(latents, torch.tensor(500), text)
         began = perf_counter()
