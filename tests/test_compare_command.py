@@ -45,7 +45,7 @@ def test_prompts_come_from_a_file_of_lines(compare, limner, tiny_sd, tmp_path):
     ("arguments", "line"),
     [
         (["starter", "--prompt", "x"], "contestants"),
-        (["starter", "satrter", "--prompt", "x"], "unknown contestant 'satrter'; did you mean 'starter'?"),
+        (["starter", "satrter", "--prompt", "x"], "and no model by that name; did you mean 'starter'?"),
         (["starter", "rex:9", "--prompt", "x"], "less than or equal to 4"),
         (["starter", "a+", "--prompt", "x"], "'a+' is not of the form MODEL, ADAPTER:WEIGHT or MODEL+ADAPTER:WEIGHT"),
         (

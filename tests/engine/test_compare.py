@@ -17,7 +17,7 @@ from limner import CompareRequest, Interrupted, LimnerError, Studio, TrainReques
 from limner.core.events import Made
 from limner.core.votes import VotesKey
 from limner.engine.provenance.labels import read_label
-from limner.engine.trials.blind import chosen_pairs, write_blind
+from limner.engine.trials.blind import chosen_pairs, plain, write_blind
 from limner.engine.trials.contestants import entrants
 
 PROMPTS = ("a cat on the beach", "a dog in the snow")
@@ -241,7 +241,8 @@ def test_what_cannot_be_compared_is_said_before_painting(tiny_sd, adapter, tmp_p
         assert not list(tmp_path.glob("out/pictures/*"))
         return str(caught.value)
 
-    assert "unknown contestant 'satrter'; did you mean 'starter'?" in refusal("starter", "satrter")
+    assert "'satrter' is no adapter and no folder here" in refusal("starter", "satrter")
+    assert "did you mean 'starter'?" in refusal("starter", "satrter")
     assert "are the same contestant" in refusal(str(adapter), f"{tiny_sd}+{adapter}")
     assert "unknown metric 'prompt_fidelty'; did you mean" in refusal(
         "starter", str(tiny_sd), metric=("prompt_fidelty",)
@@ -274,3 +275,11 @@ def test_a_strangers_adapter_makes_us_fetch_nothing(adapter, tmp_path, home):
     save_file(tensors, tmp_path / "rex" / LORA_FILE)
     with pytest.raises(LimnerError, match="does not say which model it was taught on; write MODEL"):
         entrants(CompareRequest(contestants=("starter", str(tmp_path / "rex")), prompt=("x",)))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "shown"),
+    [("a photo of sks cat", "a photo of cat"), ("SKS, asking", ", asking"), ("sks", "sks"), ("a desk", "a desk")],
+)
+def test_voters_read_no_made_up_words(prompt, shown):
+    assert plain(prompt, ["sks", "zwx"]) == shown

@@ -192,7 +192,7 @@ def test_suites_are_prompts_of_a_subject(tmp_path: Path) -> None:
         (["EMPTY", "--prompt", "a cat"], "EMPTY' is no model and no adapter, and holds no pictures; name one of these"),
         (["EMPTY"], "EMPTY' is no model and no adapter, and holds no pictures; name one of these"),
         (["MODEL", "--prompt", "a", "--metric", "aesthetic=a@b@c"], "names no head and encoder; write aesthetic=HEAD@"),
-        (["nowhere-at-all", "--prompt", "a cat"], "unknown contestant"),
+        (["nowhere-at-all", "--prompt", "a cat"], "is no adapter and no folder here"),
     ],
 )
 def test_mistakes_are_one_line(limner, tiny_sd: Path, tmp_path: Path, arguments: list[str], told: str) -> None:

@@ -75,6 +75,22 @@ def test_pairs_that_are_alike_part_by_chance():
     assert sum(told.shown for told in found) <= 8
 
 
+@pytest.mark.parametrize(
+    ("paired", "groups", "least"),
+    [(True, {"a": 4, "b": 4}, 0.125), (True, {"a": 6, "b": 6}, 1 / 32), (True, {"a": 4, "b": 4, "c": 4}, 6 / 6**4)]
+    + [(False, {"a": 2, "b": 2}, 2 / 6), (False, {"a": 4, "b": 4}, 2 / 70)],
+)
+def test_it_is_known_how_rare_a_gap_of_so_few_can_be(paired, groups, least):
+    told = fairness(
+        "sharpness",
+        {name: [number + 0.01 * i for i in range(count)] for number, (name, count) in enumerate(groups.items())},
+        paired=paired,
+    )
+    assert told.least == pytest.approx(least)
+    assert told.chance == pytest.approx(least, abs=0.03), "these groups part as far as they can"
+    assert told.few == (least >= 0.05)
+
+
 def test_values_by_group():
     groups = {"a": [0, 2], "b": [1, 3]}
     scored = Scored("sharpness", "sharpness", "higher", "picture", None, 1.5, 0, 3, (0.0, 1.0, 2.0, 3.0))

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from limner import GenerateRequest, InfluenceRequest, LimnerError, Studio
+from limner import AdapterUse, GenerateRequest, InfluenceRequest, LimnerError, Studio
 from limner.core.errors import Interrupted
 from limner.core.events import Made, Progress, Stage
 from limner.core.influence import Influence
@@ -339,7 +339,10 @@ def test_the_command_leaves_scores_and_a_page(limner, learn, painted, tmp_path):
         "--timesteps", 2, "--out", "told",
     )  # fmt: skip
     assert said.code == 0, said.err
-    assert said.out.splitlines() == [str(tmp_path / "told" / f"influence.{suffix}") for suffix in ("json", "html")]
+    verdict, page = said.out.splitlines()
+    assert verdict.startswith("0.png is most like what 0.png taught (+") and page == str(
+        tmp_path / "told" / "influence.html"
+    )
     found = Influence.model_validate_json((tmp_path / "told" / "influence.json").read_text())
     assert [len(each.scores) for each in found.pictures] == [5, 5]
     page = (tmp_path / "told" / "influence.html").read_text()
@@ -375,3 +378,14 @@ def test_what_was_made_is_told(adapter, home, tmp_path):
         for what, suffix in (("influence", "json"), ("page", "html"))
     ]
     assert Studio().store.get(run.id).request == run.request
+
+
+def test_a_picture_that_another_painted_is_told(learn, traced, tiny_sd, tmp_path):
+    folder, _ = learn(prior=False, flip=False, steps=2)
+    other = GenerateRequest(prompt="a photo of sks dog", model=str(tiny_sd), steps=2, width=64, height=64)
+    Studio().run(other, tmp_path / "plain")
+    taught = other.model_copy(update={"adapter": (AdapterUse(path=str(folder)),)})
+    Studio().run(taught, tmp_path / "taught")
+    by = {name: next((tmp_path / name).glob("*.png")) for name in ("plain", "taught")}
+    assert traced(folder, by["plain"]).pictures[0].painted_by == str(tiny_sd)
+    assert traced(folder, by["taught"]).pictures[0].painted_by is None

@@ -154,6 +154,14 @@ def test_a_gap_that_is_hardly_chance_is_in_the_verdict() -> None:
     assert found.group_of[12] == "dog"
 
 
+def test_too_few_pictures_are_told() -> None:
+    each = fairness("sharpness", {"cat": [0.1, 0.2, 0.1, 0.2], "dog": [5.0, 6.0, 5.0, 6.0]}, paired=True)
+    filled = [Filled("a cat", "a {group}", "cat"), Filled("a dog", "a {group}", "dog")]
+    found = served.Served(served.grouped(filled, ["a", "b"], 4), {"sharpness": "sharpness"}, {"sharpness": each}, None)
+    assert "4 pictures of each are too few to tell" in served.gap_told("sharpness", each)
+    assert found.verdict == "Of cat, dog there are too few pictures to tell whether all are served alike."
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -84,7 +84,7 @@ def test_guidance_by_other_ways_is_another_picture(home: Path, tmp_path: Path, t
 
 def test_prompts_of_a_hostile_kind_are_only_text(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
     hostile = "</script><img src=x onerror=alert(1)> \"'"
-    swept(home, tmp_path / "out", tiny_sd, prompt=[hostile, "a dog"], axis=["steps=1,2"], seeds=1)
+    swept(home, tmp_path / "out", tiny_sd, prompt=[hostile, "a dog"], axis=["guidance=1,2"], seeds=1)
     page = (tmp_path / "out" / "sweep.html").read_text(encoding="utf-8")
     assert "<img src=x" not in page and "</script><img" not in page
 

@@ -14,7 +14,11 @@ def _influence(request: InfluenceRequest, *, out: Place = Path("influence")) -> 
     from ..terminal import Screen
 
     with Screen() as screen, stopping(screen.note) as stop:
-        screen.finish(Studio().run(request, out, listener=screen.show, stop=stop))
+        Studio().run(request, out, listener=screen.show, stop=stop)
+        screen.end()
+    page = next(made for made in screen.made if made.what == "page")
+    print(page.details["verdict"])
+    print(page.path)
 
 
 influence = command_for(InfluenceRequest, None, _influence)

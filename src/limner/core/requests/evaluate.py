@@ -43,7 +43,7 @@ class Requirement(Frozen):
     def _from_text(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        found = re.fullmatch(r"\s*(.+?)\s*(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*", value)
+        found = re.fullmatch(r"\s*(.*?[^=\s])\s*(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*", value)
         if found is None:
             raise ValueError(f"{value[:80]!r} is not of the form METRIC>=VALUE, such as subject_fidelity>=0.7")
         return {"metric": found[1], "holds": found[2], "value": float(found[3])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import product
 from typing import Annotated, Any, Literal
@@ -41,9 +42,12 @@ class Axis(Frozen):
     def _known(self) -> Axis:
         known = sorted(set(GenerateRequest.model_fields) - FIXED)
         if self.field not in known:
-            raise ValueError(f"there is no axis {self.field!r}; choose one of: {', '.join(known)}")
-        if len(set(self.values)) < len(self.values):
-            raise ValueError(f"the axis {self.field} names a value twice")
+            near = get_close_matches(self.field, known, n=1, cutoff=0.6)
+            guess = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"there is no axis {self.field!r}; {guess}choose one of: {', '.join(known)}")
+        twice = next((value for value in self.values if self.values.count(value) > 1), None)
+        if twice is not None:
+            raise ValueError(f"the axis {self.field} names {twice[:80]!r} twice; name each value once")
         return self
 
 
@@ -127,6 +131,9 @@ class SweepRequest(Painting):
         for field in fields:
             if fields.count(field) > 1:
                 raise ValueError(f"the axis {field} is given twice; write all values behind one --axis")
+            known = type(self).model_fields.get(field)
+            if field != "prompt" and known is not None and (value := getattr(self, field)) != known.default:
+                raise ValueError(f"{field} is an axis, and {value} besides; leave one of them out")
         if not self.prompt and "prompt" not in fields:
             raise ValueError("the prompt is missing; say what to paint")
         count = self.seeds

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ...core.errors import LimnerError
-from ...core.events import Emit, Made, Progress, Stage
+from ...core.events import Emit, Made, Notice, Progress, Stage
 from ...core.influence import Explained, Influence, Judged
 from ...core.requests import GenerateRequest, InfluenceRequest, TrainRequest
 from ...core.workspace import Workspace
@@ -22,7 +22,7 @@ from ...pages.render import embedded, write_page
 from ...store.files import sha256_of, writing_folder
 from ..adapters import Adapter, open_adapter
 from ..devices import autocast_dtype, memory_told
-from ..provenance.labels import label_in
+from ..provenance.labels import Label, label_in
 from ..training.examples import Examples, encode
 from ..training.loop import generator_for
 from ..training.plan import Plan, make_plan
@@ -36,10 +36,11 @@ MOST, LEAST, SIDE = 6, 3, 160
 
 @dataclass(frozen=True)
 class Wanted:
-    """A picture and what tells it."""
+    """A picture and what tells it. painted_by: what painted it, where the adapter had no part in it."""
 
     photograph: Photograph
     prompt: str
+    painted_by: str | None = None
 
 
 def influence(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> None:
@@ -50,7 +51,8 @@ def influence(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> No
         write_page(partial / "influence.html", "influence.html", **page_of(found, workspace))
     for what, name in (("influence", "influence.json"), ("page", "influence.html")):
         path = workspace.out / name
-        emit(Made(what=what, path=str(path), sha256=sha256_of(path)))
+        details = {"verdict": found.verdict} if what == "page" else {}
+        emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
 
 
 def trace(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> Influence:
@@ -61,7 +63,11 @@ def trace(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> Influe
     adapter = open_adapter(request.adapter)
     training, _ = training_of(adapter)
     learnt = training_pictures(adapter, training, request.data)
-    asked = [each for place in request.picture for each in wanted(place, request.prompt)]
+    asked = [each for place in request.picture for each in wanted(place, request.prompt, adapter)]
+    for each in asked:
+        if each.painted_by:
+            text = f"{shown(each.photograph.path)} was painted by {each.painted_by}, without {adapter.name!r}"
+            emit(Notice(text=f"{text}: its scores tell likeness, and nobody's part in it", level="warning"))
     emit(Stage(name="loading"))
     with taught(adapter, request.model, request.vae, request.device, request.precision, emit) as opened:
         plan = make_plan(training, learnt, opened.facts, opened.components.side)
@@ -87,24 +93,32 @@ def training_pictures(adapter: Adapter, training: TrainRequest, data: str | None
     return found
 
 
-def wanted(place: str, prompt: str | None) -> list[Wanted]:
+def wanted(place: str, prompt: str | None, adapter: Adapter | None = None) -> list[Wanted]:
     """A picture, or those in a folder, each with its prompt: by its label, by the request, by a text file beside."""
     found = []
     for photograph in scan(place).photographs:
-        said = prompt_in(photograph.path) or prompt or photograph.caption
+        label = label_of(photograph.path)
+        said = cast(GenerateRequest, label.request).prompt if label else prompt or photograph.caption
         if said is None:
             raise LimnerError(f"{shown(photograph.path)} does not tell what it was painted from", "give its --prompt")
-        found.append(Wanted(photograph, said))
+        found.append(Wanted(photograph, said, other_painter(label, adapter) if adapter else None))
     return found
 
 
-def prompt_in(path: Path) -> str | None:
-    """The prompt that a picture of ours was painted from; None for any other."""
+def label_of(path: Path) -> Label | None:
+    """The label of a picture that a prompt was painted to; None for any other."""
     try:
         label = label_in(read_file(path), path)
     except LimnerError:
         return None
-    return label.request.prompt if label is not None and isinstance(label.request, GenerateRequest) else None
+    return label if label is not None and isinstance(label.request, GenerateRequest) else None
+
+
+def other_painter(label: Label | None, adapter: Adapter) -> str | None:
+    """What painted a picture, by its label, where the adapter had no part in it."""
+    if label is None or any(mark["sha256"] == adapter.sha256 for mark in label.adapters):
+        return None
+    return " and ".join(mark["name"] for mark in label.adapters) or label.model["reference"]
 
 
 def features_of(
@@ -195,6 +209,7 @@ def told(
                 sha256=each.photograph.sha256,
                 prompt=each.prompt,
                 scores=tuple(row),
+                painted_by=each.painted_by,
             )
             for each, row in zip(asked, rows, strict=True)
         ),
@@ -212,7 +227,8 @@ def page_of(found: Influence, workspace: Workspace) -> dict[str, Any]:
 
     def row(explained: Explained) -> dict[str, Any]:
         order = sorted(range(len(found.training)), key=lambda index: -explained.scores[index])
-        tail = order[MOST:][-LEAST:]
+        most = [index for index in order[:MOST] if explained.scores[index] > 0]
+        tail = [index for index in order if index not in most][-LEAST:]
         cells = [
             [
                 {
@@ -222,12 +238,13 @@ def page_of(found: Influence, workspace: Workspace) -> dict[str, Any]:
                 }
                 for index in part
             ]
-            for part in (order[:MOST], tail)
+            for part in (most, tail)
         ]
         return {
             "src": show(explained.picture),
-            "name": Path(explained.picture).name,
+            "name": "/".join(Path(explained.picture).parts[-2:]),
             "prompt": explained.prompt,
+            "painted_by": explained.painted_by,
             "most": cells[0],
             "least": cells[1],
         }

@@ -15,7 +15,7 @@ from .encoders import open_encoder
 from .statistics import interval, jackknife
 
 LEAST = 4
-"""Pictures of a single group from which on its value has an interval."""
+"""Pictures from which on a group's value has an interval, and values are compared."""
 
 
 class Scorers:

@@ -12,6 +12,7 @@ from ...core.votes import Pair, VotesKey
 from ...data.photographs import open_photograph
 from ...pages.render import embedded, write_page
 from ...store.files import sha256_of, writing
+from ..training.captions import as_word
 from .cells import Cell
 
 SIDE = 640
@@ -38,9 +39,17 @@ def chosen_pairs(contestants: int, cells: Sequence[Cell], most: int, seed: int) 
 
 
 def write_blind(
-    out: Path, names: Sequence[str], painted: Sequence[Mapping[Cell, Path]], most: int, seed: int
+    out: Path,
+    names: Sequence[str],
+    painted: Sequence[Mapping[Cell, Path]],
+    most: int,
+    seed: int,
+    made_up: Sequence[str] = (),
 ) -> tuple[Path, Path]:
-    """Write page and key; returns their paths. painted: each contestant's pictures."""
+    """Write page and key; returns their paths. painted: each contestant's pictures.
+
+    made_up: words that nobody who votes can know, which are left out of the prompts.
+    """
     pairs = chosen_pairs(len(names), list(painted[0]), most, seed)
     sides = [tuple(painted[number][pair.prompt, pair.seed] for number in (pair.left, pair.right)) for pair in pairs]
     shown = [{"left": sha256_of(left), "right": sha256_of(right)} for left, right in sides]
@@ -51,12 +60,25 @@ def write_blind(
         partial.write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
     pictures = _shuffled({path for both in sides for path in both}, seed)
     told = [
-        {"id": name, "prompt": pair.prompt, "left": pictures.index(left), "right": pictures.index(right)}
+        {
+            "id": name,
+            "prompt": plain(pair.prompt, made_up),
+            "left": pictures.index(left),
+            "right": pictures.index(right),
+        }
         for name, pair, (left, right) in zip(ids, pairs, sides, strict=True)
     ]
     urls = [embedded(open_photograph(path), SIDE) for path in pictures]
     write_page(out / PAGE, "blind.html", title="Which is better?", comparison=comparison, pairs=told, pictures=urls)
     return out / PAGE, out / KEY
+
+
+def plain(prompt: str, made_up: Sequence[str]) -> str:
+    """A prompt without made-up words; where nothing else is in it, as it is."""
+    told = prompt
+    for word in made_up:
+        told = as_word(word).sub("", told)
+    return " ".join(told.split()) or prompt
 
 
 def _shuffled(paths: set[Path], seed: int) -> list[Path]:

@@ -16,7 +16,7 @@ from ..scoring.scorers import Scorers
 from .blind import write_blind
 from .cells import Cell, cells_of, folder_of, painted_cells
 from .compared import Compared
-from .contestants import entrants
+from .contestants import entrants, made_up
 from .differences import differences
 from .report import write_figure, write_numbers, write_report, write_table
 
@@ -64,7 +64,8 @@ def tell(compared: Compared, out: Path, workspace: Workspace, emit: Emit) -> Non
         raise LimnerError("the figure of the comparison was withheld", "leave out the prompts that are refused")
     pictures = [compared.painted[entrant.name] for entrant in compared.entrants]
     names = [entrant.name for entrant in compared.entrants]
-    page, key = write_blind(out, names, pictures, compared.request.pairs, compared.request.seed)
+    words = made_up(compared.entrants)
+    page, key = write_blind(out, names, pictures, compared.request.pairs, compared.request.seed, words)
     made = {
         "scores": write_numbers(compared, out),
         "table": write_table(compared, out),

@@ -66,6 +66,14 @@ def entrant_of(contestant: Contestant, base: str | None, called: Callable[[str],
     return replace(known, name=_names([known.known_as(called)])[0])
 
 
+def made_up(entrants: Sequence[Entrant]) -> list[str]:
+    """The words that adapters among them were taught, and nobody else knows."""
+    told = [open_adapter(use.path).facts.get("trigger_words") for entrant in entrants for use in entrant.adapter]
+    return sorted(
+        {word for words in told if isinstance(words, list) for word in words if isinstance(word, str) and word}
+    )
+
+
 Found = tuple[str, str | None, tuple[AdapterUse, ...], str]
 
 
@@ -97,7 +105,8 @@ def _adapter_at(reference: str) -> Adapter | None:
         return None
     if hub.is_repository(reference) or hub.file_of(reference):
         return None
-    raise unknown("contestant", reference, aliases())
+    known = unknown("model", reference, aliases()).remedy
+    raise LimnerError(f"{reference!r} is no adapter and no folder here, and no model by that name", known)
 
 
 def _base_of(adapter: Adapter, told: str, base: str | None) -> tuple[str, str | None]:

@@ -92,8 +92,8 @@ class Evaluated:
         told = [f"{score.title} {_figures(score)}" for score in list(self.scores.values())[:3]]
         count = len(self.gallery.items)
         said = f"{self.name}: {', '.join(told)}, over {count} picture{'s' if count > 1 else ''}."
-        if self.served is not None and (parted := self.served.parted):
-            said += f" It does not serve all alike: {'; '.join(parted)}."
+        if self.served is not None:
+            said += f" {self.served.verdict}"
         if not self.request.require:
             return said
         missed = [f"{wanted} (it is {mean:.3f})" for wanted, mean, met in self.requirements if not met]

@@ -101,6 +101,7 @@ def _place(picture: Path, out: Path) -> str:
 def write_report(done: Evaluated, out: Path, figure: Path) -> Path:
     """report.html: verdict, checklist, figure, best and worst cases, near-copies, and the class before and after."""
     path, ranked = out / "report.html", done.ranked
+    cases = min(CASES, len(done.gallery.items) // 2)  # none stands at both ends
     write_page(
         path,
         "evaluate.html",
@@ -114,8 +115,8 @@ def write_report(done: Evaluated, out: Path, figure: Path) -> Path:
         figure=embedded(open_photograph(figure), 2400) if figure.exists() else None,
         photographs=[embedded(open_photograph(each), 240) for each in evenly(done.gallery.references, PHOTOGRAPHS)],
         ranked_by=None if ranked is None else done.scores[ranked[0]].title,
-        best=[] if ranked is None else [_case(done, ranked[0], index) for index in ranked[1][:CASES]],
-        worst=[] if ranked is None else [_case(done, ranked[0], index) for index in ranked[1][::-1][:CASES]],
+        best=[] if ranked is None else [_case(done, ranked[0], index) for index in ranked[1][:cases]],
+        worst=[] if ranked is None else [_case(done, ranked[0], index) for index in ranked[1][::-1][:cases]],
         served=done.served and served_page(done.served),
         copies=_copies(done),
         learnt=done.learnt and learnt_page(done.learnt),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import comb
 from typing import Literal
 
 import numpy as np
@@ -34,7 +35,7 @@ class Fairness:
     gap: mean of the best group less that of the worst, in the metric's own unit, at least 0; low, high: its 95%
     interval. better: which way is better, None where that depends. chance: how often groups of these sizes, drawn from
     all values, or of pairs within each, without regard to the attribute, part as far or farther; below HARDLY the gap
-    is hardly chance.
+    is hardly chance. least: the smallest that this could be with so few values, however far the groups part.
     """
 
     metric: str
@@ -45,7 +46,13 @@ class Fairness:
     low: float
     high: float
     chance: float
+    least: float
     better: Literal["higher", "lower"] | None = None
+
+    @property
+    def few(self) -> bool:
+        """Whether there are too few values for any gap to be more than chance."""
+        return self.least >= HARDLY
 
     @property
     def shown(self) -> bool:
@@ -92,7 +99,17 @@ def fairness(
     # by permutation (Good 2005); the gap as it is counts as one of the draws
     chance = float((1 + (shuffled >= gap - 1e-12).sum()) / (1 + DRAWS))
     bounds = max(0.0, float(2 * gap - high)), max(0.0, float(2 * gap - low))
-    return Fairness(metric, groups, best.value, worst.value, gap, *bounds, chance, better)
+    least = _least([len(group) for group in every], paired)
+    return Fairness(metric, groups, best.value, worst.value, gap, *bounds, chance, least, better)
+
+
+def _least(sizes: Sequence[int], paired: bool) -> float:
+    """How often all values of one group would lie above all others of their pairs, and all of another one below."""
+    ordered = len(sizes) * (len(sizes) - 1)  # which group is above and which below
+    if paired:
+        return float(ordered) ** (1 - sizes[0])
+    first, second = sorted(sizes)[:2]
+    return ordered / (comb(sum(sizes), first) * comb(sum(sizes) - first, second))
 
 
 def _apart(groups: list[np.ndarray]) -> np.ndarray:

@@ -60,6 +60,16 @@ class Served:
             found.append(gap_told("share taken for another group", self.mistaken.groups))
         return found
 
+    @property
+    def verdict(self) -> str:
+        """Whether all are served alike, in a sentence."""
+        if self.parted:
+            return f"It does not serve all alike: {'; '.join(self.parted)}."
+        groups = ", ".join(self.grouped.rows)
+        if any(each.few for each in self.metrics.values()):
+            return f"Of {groups} there are too few pictures to tell whether all are served alike."
+        return f"No gap between {groups} was shown to be more than chance."
+
     def value(self, wanted: Requirement) -> float:
         """What is required of groups: a metric's gap, or the share of pictures that are mistaken or its gap."""
         if wanted.of != MISTAKEN:
@@ -135,11 +145,11 @@ def gap_told(title: str, each: Fairness) -> str:
     if each.gap == 0:
         return f"{title} is the same for all"
     gap, low, high, top, bottom = _rounded(each.gap, each.low, each.high, highest.mean, lowest.mean)
+    said = f"{title} is {top} for {highest.value} and {bottom} for {lowest.value}"
+    if each.few:
+        return f"{said}; {lowest.count} pictures of each are too few to tell this gap from chance"
     by = "hardly explains" if each.shown else "may explain"
-    return (
-        f"{title} is {top} for {highest.value} and {bottom} for {lowest.value}; chance {by} this gap of {gap} "
-        f"[{low}, {high}]"
-    )
+    return f"{said}; chance {by} this gap of {gap} [{low}, {high}]"
 
 
 def _rounded(*values: float) -> list[str]:

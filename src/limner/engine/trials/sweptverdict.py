@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..scoring.scorers import LEAST
 from ..scoring.statistics import difference
 from .sweetspot import sweet_spot
 from .swept import Swept
@@ -27,6 +28,8 @@ def verdict(swept: Swept) -> str:
     told = [f"{_short(value)} {float(values.mean()):.3f}" for value, values in ranked]
     if len(ranked) == 1:
         return f"{score.title}: {told[0]}."
+    if len(ranked[0][1]) < LEAST:
+        return f"Too few pictures to tell the values of {axis.field} apart by {score.title}: {', '.join(told)}."
     above = [value for value, values in ranked[1:] if _above(ranked[0][1], values, side)]
     if not above:
         return f"No difference in {score.title} was shown between the values of {axis.field}: {', '.join(told)}."
