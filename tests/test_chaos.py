@@ -23,7 +23,8 @@ NURSERY = f"""
 import os, sys
 from datetime import timedelta
 import torch, diffusers, transformers
-from limner.engine import execute, generate
+from limner.engine import execute
+from limner.engine.painting import generate
 from limner.store.queue import Queue
 from limner.studio import Studio
 from limner.worker import Worker
