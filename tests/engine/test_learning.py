@@ -206,10 +206,10 @@ def masked(painted, tmp_path, size=None):
 
 
 def test_only_what_the_mask_shows_is_learnt(learn, painted, tmp_path, monkeypatch):
-    from limner.engine.training import train
+    from limner.engine.training import encoding
 
-    seen, real = [], train.encode
-    monkeypatch.setattr(train, "encode", lambda *given, **named: seen.append(real(*given, **named)) or seen[-1])
+    seen, real = [], encoding.encode
+    monkeypatch.setattr(encoding, "encode", lambda *given, **named: seen.append(real(*given, **named)) or seen[-1])
     folder = masked(painted, tmp_path)
     part = learn("part", data=str(folder), masked=True, **PLAIN)[0]
     assert seen[0].masks.shape == (6, 2, 1, 8, 8)

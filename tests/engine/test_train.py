@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from limner import GenerateRequest, LimnerError, Studio
 from limner.core.events import Made, Notice, Progress, Stage
 from limner.diffusion.options import LORA_FILE
-from limner.engine.training import prior, train
+from limner.engine.training import encoding, prior
 from limner.engine.training.examples import Examples
 from limner.engine.training.plan import make_plan
 from limner.families.sd import plugin as SD
@@ -183,8 +183,8 @@ def test_a_picture_is_taught_with_its_own_caption(learn, painted, monkeypatch, t
     second.with_suffix(".txt").write_text("a photo of a risksome dog")
     last.with_suffix(".txt").write_text("a drawing of sks dog")
     encoded = []
-    real = train.encode
-    monkeypatch.setattr(train, "encode", lambda *given, **more: encoded.append(real(*given, **more)) or encoded[-1])
+    real = encoding.encode
+    monkeypatch.setattr(encoding, "encode", lambda *given, **more: encoded.append(real(*given, **more)) or encoded[-1])
     _, events = learn(data=str(own), prior=False)
     subject, watched = encoded
     assert subject.captions == ("a photo of sks dog lying down", "a photo of a risksome dog", "a photo of sks dog")
@@ -214,8 +214,10 @@ def test_class_pictures_show_what_the_captions_say(learn, painted, monkeypatch, 
 
     monkeypatch.setattr(prior, "conditioning", looking)
     encoded = []
-    encode = train.encode
-    monkeypatch.setattr(train, "encode", lambda *given, **more: encoded.append(encode(*given, **more)) or encoded[-1])
+    encode = encoding.encode
+    monkeypatch.setattr(
+        encoding, "encode", lambda *given, **more: encoded.append(encode(*given, **more)) or encoded[-1]
+    )
     learn(data=str(own), class_pictures=3)
     assert asked == ["a photo of dog", "a photo of dog lying down"] * 4, "the third does not name the class"
     assert encoded[0].captions == ("a photo of dog", "a photo of dog lying down", "") and encoded[0].told == (0, 1, 0)
@@ -244,14 +246,14 @@ def test_an_untold_picture_gets_the_empty_caption():
 
 def test_flip_gives_two_views(learn, monkeypatch):
     shapes = {}
-    real = train.encode
+    real = encoding.encode
 
     def looking(family, components, pictures, captions, flip, *more, **named):
         examples = real(family, components, pictures, captions, flip, *more, **named)
         shapes.setdefault(flip, []).append(tuple(examples.latents.shape[:2]))
         return examples
 
-    monkeypatch.setattr(train, "encode", looking)
+    monkeypatch.setattr(encoding, "encode", looking)
     learn(out="flipped")
     assert (5, 2) in shapes[True] and (1, 1) in shapes[False]
     shapes.clear()

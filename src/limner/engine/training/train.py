@@ -10,33 +10,28 @@ import torch
 
 from ... import registry
 from ...core.errors import LimnerError
-from ...core.events import Emit, Made, Notice, Stage
+from ...core.events import Emit, Made, Stage
 from ...core.protocols import Components, Subject, Trainable
 from ...core.requests import TrainRequest, relocated
 from ...core.requests.request import SUBJECT
 from ...core.workspace import Workspace
-from ...data.files import shown
-from ...data.folder import Scan, scan
-from ...data.pixels import Pictures, load_pictures
-from ...diffusion.pipelines import is_quantised
+from ...data.folder import Scan
 from ...store.files import sha256_of, writing_folder
 from .. import models
 from ..adapters import facts_of
 from ..devices import autocast_dtype, check_quantised, memory_told, pick_device, pick_dtype
 from ..painting.sides import check_side
-from ..painting.truncation import tell_truncation
-from .captions import as_word, class_captions
 from .cards import header, model_card
 from .contest import PROMPTS, Contest
-from .examples import Examples, encode
+from .encoding import encode_all, strip
 from .glimpses import Glimpses
-from .loop import Loop, generator_for
+from .loop import Loop
 from .optimisers import build_optimiser, check_optimiser, check_rates
 from .plan import Plan, make_plan
 from .previews import Previews
-from .prior import class_pictures
 from .processes import Processes
 from .standingspage import PAGE, write_standings
+from .telling import scan_told, told
 from .trackers import check_trackers
 from .watch import run_helping, run_watched
 
@@ -226,23 +221,6 @@ def save_result(
     return sha256_of(workspace.out / learnt)
 
 
-def scan_told(request: TrainRequest, emit: Emit) -> Scan:
-    """Look at the folder of pictures, and pass on what is odd about it."""
-    found = scan(request.data)
-    for reason in found.skipped:
-        emit(Notice(text=f"skipped {reason}", level="warning"))
-    for warning in found.warnings:
-        emit(Notice(text=warning, level="warning"))
-    bare = [shown(photo.path) for photo in found.photographs if photo.mask is None]
-    if request.masked and len(bare) == len(found.photographs):
-        raise LimnerError(
-            f"no picture of {request.data!r} has a mask", "put pictures of the same names into its folder 'masks'"
-        )
-    if request.masked and bare:
-        emit(Notice(text=f"without a mask, and so learnt as a whole: {', '.join(bare[:3])}", level="warning"))
-    return found
-
-
 def refuse_to_overwrite(request: TrainRequest, workspace: Workspace) -> None:
     """Only an empty folder is filled, or one that this very request filled before it was stopped at the last moment."""
     out = workspace.out
@@ -251,103 +229,3 @@ def refuse_to_overwrite(request: TrainRequest, workspace: Workspace) -> None:
         return
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise LimnerError(f"{str(out)!r} exists already", "choose another --out, or move it away")
-
-
-def told(plan: Plan, photographs: Scan, request: TrainRequest, emit: Emit) -> None:
-    count = len(photographs.photographs)
-    captions = sum(photo.caption is not None for photo in photographs.photographs)
-    kept = f", {len(plan.held_out)} of them held out" if plan.held_out else ""
-    kept += f", {captions} with a caption of their own" if captions else ""
-    emit(
-        Notice(
-            text=f"{count} pictures{kept}; {plan.steps} steps of {plan.batch} at {plan.resolution} px, "
-            f"learning rate {plan.learning_rate:g}"
-            + (f'; say "{request.instance_prompt}"' if request.identifier else "")
-        )
-    )
-    if request.identifier is None:
-        return
-    silent = [
-        photo.path.with_suffix(".txt").name
-        for photo in photographs.photographs
-        if photo.caption and not as_word(request.identifier).search(photo.caption)
-    ]
-    if silent:
-        emit(
-            Notice(
-                text=f"captions that do not name the subject by {request.identifier!r}: {len(silent)}, "
-                f"such as {silent[0]!r}; write '{request.identifier} {request.class_word}' into them",
-                level="warning",
-            )
-        )
-    if request.identifier not in request.instance_prompt:
-        emit(
-            Notice(
-                text=f"the prompt {request.prompt!r} does not hold {{identifier}}, so no word stands for the subject",
-                level="warning",
-            )
-        )
-
-
-def encode_all(
-    request: TrainRequest,
-    plan: Plan,
-    photographs: Scan,
-    model: models.Model,
-    components: Components,
-    workspace: Workspace,
-    emit: Emit,
-) -> tuple[Examples, Examples | None, Examples | None]:
-    """Latents and text of the subject, of the class, and of the held-out pictures."""
-    pictures = load_pictures(photographs, plan.resolution, request.masked)
-    family = model.family
-    kept = [index for index in range(len(pictures)) if index not in plan.held_out]
-    rng = generator_for(request.seed, "posterior", 0)
-    captions = [photo.caption or request.instance_prompt for photo in photographs.photographs]
-    prior = None
-    if plan.prior:
-        prompts = class_captions(request, captions, plan.class_pictures)
-        painted = class_pictures(
-            family,
-            components,
-            f"{model.fingerprint(components.dtype) or model.location} {model.vae or ''}".strip(),
-            prompts,
-            plan.class_pictures,
-            plan.resolution,
-            request.seed,
-            model.sampling,
-            workspace,
-            emit,
-        )
-        told = [prompts[i % len(prompts)] for i in range(len(painted))]
-        prior = encode(family, components, Pictures.whole(painted), told, request.flip, rng, besides=("",))
-    emit(Stage(name="encoding"))
-    for photo, caption in zip(photographs.photographs, captions, strict=True):
-        if photo.caption:
-            tell_truncation(*family.reader(components), f"caption of {shown(photo.path)}", caption, emit)
-    said, besides = [captions[index] for index in kept], ("",) if request.caption_dropout else ()
-    subject = encode(family, components, pictures[kept], said, request.flip, rng, besides)
-    watched = None
-    if plan.held_out:
-        told = [captions[index] for index in plan.held_out]
-        watched = encode(family, components, pictures[list(plan.held_out)], told, False, rng)
-    return subject, prior, watched
-
-
-def strip(components: Components, dtype: torch.dtype | None, *, keep_text: bool) -> None:
-    """Free what the loop does not need: text encoders that do not learn, and the half of the autoencoder that encodes.
-
-    The rest takes the format that the loop computes in, which saves turning the frozen weights into it at every step.
-    """
-    for name in list(components.parts):
-        if name.startswith("image_encoder") or (name.startswith("text_encoder") and not keep_text):
-            components.parts[name] = None
-    vae = components.parts.get("vae")
-    if vae is not None:
-        vae.encoder = None
-    if dtype is not None:
-        for part in components.parts.values():
-            if isinstance(part, torch.nn.Module) and not is_quantised(part):
-                part.to(dtype)
-    if components.device.type == "cuda":
-        torch.cuda.empty_cache()
