@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from limner import Studio, TrainRequest
-from limner.core.events import Made, Notice
+from limner import LimnerError, Studio, TrainRequest
+from limner.core.events import Made, Notice, Stage
 from limner.core.standings import Standing, Standings
 from limner.diffusion.options import LORA_FILE
 from limner.engine.adapters import facts_of
@@ -143,3 +143,10 @@ def test_bad_wishes_are_refused(fields, problem):
 def test_trial_prompts_are_read_by_moderation():
     request = TrainRequest(data="x", class_word="dog", keep="best", trial_prompt=("{} with a gun",))
     assert "sks dog with a gun" in request.words
+
+
+def test_an_encoder_that_is_not_there_is_told_before_class_pictures(request_of, tmp_path):
+    events = []
+    with pytest.raises(LimnerError, match="nowhere/at-all"):
+        Studio().run(request_of(**KEEP, encoder="nowhere/at-all"), tmp_path / "rex", listener=events.append)
+    assert not [event for event in events if isinstance(event, Stage)]

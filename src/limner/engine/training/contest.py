@@ -12,6 +12,7 @@ import torch
 from ...core.events import Emit, Notice
 from ...core.metrics import Gallery, Item
 from ...core.requests import MetricUse, TrainRequest
+from ...core.requests.request import SUBJECT
 from ...core.standings import Standing, Standings
 from ...core.workspace import Workspace
 from ...diffusion.similarity import cosines
@@ -36,15 +37,24 @@ SCORES = ("subject_fidelity", "prompt_fidelity")
 FILE, BEST, PATIENCE, BALANCE = "standings.json", "best", 3, 0.5
 
 
+def scorers_of(request: TrainRequest, workspace: Workspace) -> Scorers | None:
+    """What scores checkpoints, where the best is asked for; LimnerError for an encoder that is not to be had."""
+    if request.keep == "last":
+        return None
+    return Scorers([MetricUse(name=name) for name in SCORES], request.encoder, workspace.called)
+
+
 class Contest:
     """The standings of one training run, kept in its folder, so that an interrupted run goes on with them.
 
-    plain: paints the class alone, by the base model. taught: paints the subject. photographs: of the subject.
+    scorers: as `scorers_of` gives them. plain: paints the class alone, by the base model. taught: paints the subject.
+    photographs: of the subject.
     """
 
     def __init__(
         self,
         request: TrainRequest,
+        scorers: Scorers,
         plain: Glimpses,
         taught: Glimpses,
         photographs: Sequence[Path],
@@ -53,7 +63,7 @@ class Contest:
         self.request, self.taught, self.photographs, self.workspace = request, taught, tuple(photographs), workspace
         self.folder = workspace.folder
         self.patience = request.patience or PATIENCE
-        self.scorers = Scorers([MetricUse(name=name) for name in SCORES], request.encoder, workspace.called)
+        self.scorers = scorers
         self.plain = plain.prompts
         kept = self.folder / FILE
         if workspace.resume and kept.is_file():
@@ -67,7 +77,7 @@ class Contest:
         base = self._scored(0, pictures)
         encoder = open_encoder(str(self.scorers.ready["subject_fidelity"][1]))
         reader = open_encoder(str(self.scorers.ready["prompt_fidelity"][1]))
-        others = [prompt.replace("{}", self.request.class_word) for prompt in PROMPTS]
+        others = [prompt.replace(SUBJECT, self.request.class_word) for prompt in PROMPTS]
         texts = list(dict.fromkeys([*self.plain, *others]))
         with torch.inference_mode():
             alike = cosines(*[encoder.images(self.photographs)] * 2)

@@ -21,8 +21,9 @@ from .. import models
 from ..adapters import facts_of
 from ..devices import autocast_dtype, check_quantised, memory_told, pick_device, pick_dtype
 from ..painting.sides import check_side
+from ..scoring.scorers import Scorers
 from .cards import header, model_card
-from .contest import PROMPTS, Contest
+from .contest import PROMPTS, Contest, scorers_of
 from .encoding import encode_all, strip
 from .glimpses import Glimpses
 from .loop import Loop
@@ -55,6 +56,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     words = Subject(request.identifier or "", request.class_word)
     method.check(model.family.facts, options, words)
     check_trackers(request.track)
+    scorers = scorers_of(request, workspace) if processes.main else None  # refused before anything is painted
     check_optimiser(request.optimiser)
     models.tell_terms(model, emit)
     emit(Stage(name="loading"))
@@ -79,7 +81,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
             previews, contest = None, None
             if processes.main:
                 previews = previews_of(request, plan, model, components, workspace)
-                contest = contest_of(request, plan, model, components, photographs, workspace, emit)
+                contest = contest_of(request, scorers, plan, model, components, photographs, workspace, emit)
             autocast = autocast_dtype(request.precision, device)
             teaches_text = method.teaches_text(options)
             strip(components, None if whole else autocast, keep_text=teaches_text)
@@ -135,6 +137,7 @@ def previews_of(
 
 def contest_of(
     request: TrainRequest,
+    scorers: Scorers | None,
     plan: Plan,
     model: models.Model,
     components: Components,
@@ -143,7 +146,7 @@ def contest_of(
     emit: Emit,
 ) -> Contest | None:
     """What scores checkpoints, where the best is asked for; the base model paints for comparison."""
-    if request.keep == "last":
+    if scorers is None:
         return None
     emit(Stage(name="painting by the base model"))
     prompts = request.trial_prompt or PROMPTS
@@ -163,7 +166,7 @@ def contest_of(
         )
     )
     paths = [photograph.path for photograph in photographs.photographs]
-    contest = Contest(request, plain, taught, paths, workspace)
+    contest = Contest(request, scorers, plain, taught, paths, workspace)
     contest.tell(emit)
     return contest
 
