@@ -15,12 +15,12 @@ import limner
 PACKAGE = Path(limner.__file__).parent
 FLOORS = (
     ("core",),
-    ("registry",),
+    ("registry", "fetch"),
     ("store",),
     ("diffusion",),
     ("families", "methods", "controls", "moderation"),
     ("data",),
-    ("metrics",),
+    ("metrics", "sources", "detectors", "captioners"),
     ("pages",),
     ("engine",),
     ("safety",),
@@ -34,9 +34,9 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-WINGS = ("", "provenance", "scoring", "painting", "training", "influence", "trials", "execute")
+WINGS = ("", "provenance", "scoring", "preparing", "painting", "training", "influence", "trials", "execute")
 """The parts of the engine, from the ground up; "" is what lies in the engine's own folder."""
-PLUGINS = ("families", "methods", "controls", "moderation", "metrics")
+PLUGINS = ("families", "methods", "controls", "moderation", "metrics", "sources", "detectors", "captioners")
 SURFACES = {
     "cli": {"commands", "core", "studio", "exam", "flags", "server", ""},
     "commands": {

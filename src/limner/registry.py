@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar, cast
 
+from .core.datasets import Captioner, Detector, Source
 from .core.errors import LimnerError, unknown
 from .core.metrics import Metric
 from .core.moderation import Check
@@ -58,6 +59,9 @@ methods: Group[Method] = Group("limner.methods", "method")
 metrics: Group[Metric] = Group("limner.metrics", "metric")
 controls: Group[Control] = Group("limner.controls", "control")
 checks: Group[Check] = Group("limner.moderation", "check")
+sources: Group[Source] = Group("limner.sources", "source")
+detectors: Group[Detector] = Group("limner.detectors", "detector")
+captioners: Group[Captioner] = Group("limner.captioners", "captioner")
 
 
 @cache

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
-KINDS = ("compare", "evaluate", "generate", "influence", "sweep", "train")
+KINDS = ("compare", "evaluate", "generate", "influence", "prepare", "sweep", "train")
 """Kinds of requests, by which pydantic says where in a body an error is, and which no user typed."""
 
 

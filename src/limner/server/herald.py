@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from .. import fetch
 from ..core.errors import LimnerError
 from ..core.webhooks import Delivery
 from ..studio import Studio
-from . import fetch
 from .replies import RunReply
 
 SECONDS = 15.0

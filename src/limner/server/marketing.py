@@ -16,13 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from ..core.accounts import Caller
 from ..core.runs import Run
 from ..data.photographs import open_photograph
+from ..fetch import fetch
 from ..store.pictures import View
 from ..store.queue import Queue
 from ..store.standings import standings
 from ..studio import Studio
 from .choosing import chosen
 from .door import caller
-from .fetch import fetch
 from .links import Links
 from .presence import result
 from .problems import Refusal

@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 from ..core.accounts import Caller
 from ..core.requests import Frozen
 from ..core.webhooks import Delivery, Occasion, Webhook
+from ..fetch import check_public
 from ..studio import Studio
 from .door import caller
-from .fetch import check_public
 from .herald import secret_of
 
 

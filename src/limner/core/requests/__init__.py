@@ -13,6 +13,7 @@ from .evaluate import EvaluateRequest, Requirement
 from .generate import GenerateRequest
 from .influence import InfluenceRequest
 from .painting import Painting
+from .prepare import Limit, PrepareRequest
 from .request import Flag, Frozen, Kind, Name, Precision, Refers, Request, referred, refers
 from .sweep import Axis, Cell, SweepRequest
 from .train import TrainRequest
@@ -35,10 +36,12 @@ __all__ = [
     "Interval",
     "Kind",
     "Known",
+    "Limit",
     "MetricUse",
     "Name",
     "Painting",
     "Precision",
+    "PrepareRequest",
     "Refers",
     "Request",
     "Requirement",
@@ -51,7 +54,9 @@ __all__ = [
     "relocated",
 ]
 
-Known = GenerateRequest | TrainRequest | SweepRequest | CompareRequest | InfluenceRequest | EvaluateRequest
+Known = (
+    GenerateRequest | TrainRequest | SweepRequest | CompareRequest | InfluenceRequest | EvaluateRequest | PrepareRequest
+)
 AnyRequest = Annotated[Known, Field(discriminator="kind")]
 Asked = TypeVar("Asked", bound=Frozen)
 _ANY: TypeAdapter[Known] = TypeAdapter(AnyRequest)

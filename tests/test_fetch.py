@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from limner import fetch as fetching
 from limner.core.errors import LimnerError
-from limner.server import fetch as fetching
-from limner.server.fetch import fetch, is_public
+from limner.fetch import fetch, is_public
 
 HOSTILE = [
     # this machine

@@ -1,0 +1,46 @@
+"""What can be wrong with a picture of a dataset, and what is done about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Action = Literal["drop", "flag", "ignore"]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultKind:
+    """title: for people. action: what is done unless the user says otherwise. limit: the value from which it is one,
+    None where nothing is measured. unit: of the limit, and which side of it is bad. certain: whether a picture with it
+    cannot be used whatever the user says.
+    """
+
+    title: str
+    action: Action
+    limit: float | None = None
+    unit: str = ""
+    certain: bool = False
+
+
+FAULTS: dict[str, FaultKind] = {
+    "unreadable": FaultKind("unreadable", "drop", certain=True),
+    "refused": FaultKind("not to be trained on", "drop"),
+    "duplicate": FaultKind("the same picture twice", "drop"),
+    "near_duplicate": FaultKind("nearly the same picture", "drop", 0.9, "likeness from which on"),
+    "small": FaultKind("too small", "drop", 0.5, "share of the wanted side below which"),
+    "enlarged": FaultKind("enlarged", "flag", 1.0, "enlargement above which"),
+    "flat": FaultKind("nearly one colour", "drop", 4.0, "spread of luma (0 to 255) below which"),
+    "blurred": FaultKind("blurred", "flag", 40.0, "sharpness below which"),
+    "dark": FaultKind("under-exposed", "flag", 0.12, "brightness (0 to 1) of its bright parts below which"),
+    "bright": FaultKind("over-exposed", "flag", 0.9, "brightness (0 to 1) of its dark parts above which"),
+    "odd_shape": FaultKind("odd-shaped", "flag", 3.0, "longer side over shorter side above which"),
+    "border": FaultKind("framed by bars", "flag", 0.08, "share of bars above which"),
+    "animated": FaultKind("animated", "flag"),
+    "text": FaultKind("writing in it", "flag", 0.5, "likelihood above which"),
+    "watermark": FaultKind("watermark", "flag", 0.5, "likelihood above which"),
+    "outlier": FaultKind("unlike the others", "flag", 3.0, "robust deviations above which"),
+    "caption": FaultKind("caption that cannot be used", "flag"),
+    "mask": FaultKind("mask that cannot be used", "flag"),
+    "stray": FaultKind("no picture", "ignore"),
+}
+"""By name. A fault that is dropped leaves the picture out; one that is flagged is told in the report."""

@@ -1,0 +1,188 @@
+"""A wish for a dataset."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from ..errors import unknown
+from ..faults import FAULTS
+from .request import Device, Flag, Frozen, Name, Refers, Request
+
+FaultName = Annotated[str, Field(max_length=64)]
+Word = Annotated[str, Field(min_length=1, max_length=200)]
+SHARES = ("train", "validation", "test")
+
+
+def _known(name: str) -> str:
+    if name not in FAULTS:
+        raise ValueError(str(unknown("fault", name, FAULTS)))
+    return name
+
+
+class Limit(Frozen):
+    """From which value on something is a fault; as text "blurred=60"."""
+
+    fault: FaultName = Field(description="Name of the fault.")
+    value: float = Field(ge=0, description="The limit.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        found = re.fullmatch(r"\s*([a-z_]+)\s*=\s*(\d+\.?\d*|\.\d+)\s*", value)
+        if found is None:
+            raise ValueError(f"{value[:80]!r} is not of the form FAULT=VALUE, such as blurred=60")
+        return {"fault": found[1], "value": float(found[2])}
+
+    @field_validator("fault")
+    @classmethod
+    def _measured(cls, value: str) -> str:
+        if FAULTS[_known(value)].limit is None:
+            measured = ", ".join(name for name, kind in FAULTS.items() if kind.limit is not None)
+            raise ValueError(f"{value} has no limit; those with one are {measured}")
+        return value
+
+    def __str__(self) -> str:
+        return f"{self.fault}={self.value:g}"
+
+
+class PrepareRequest(Request):
+    """Make a clean dataset of a pile of pictures, and a report of what is in it."""
+
+    kind: Annotated[Literal["prepare"], Flag(hidden=True)] = "prepare"
+    sources: Annotated[tuple[Name, ...], Flag(positional=True), Refers("pictures")] = Field(
+        min_length=1,
+        max_length=1000,
+        description="Folders, zip files, WebDataset shards, parquet files, tables of pictures and texts (CSV, JSONL), "
+        "lists of URLs, or datasets of the Hugging Face hub.",
+    )
+    class_word: Annotated[Name | None, Flag("--class")] = Field(
+        default=None, description="What the subject is, such as dog or teapot."
+    )
+    identifier: Name | None = Field(default=None, description="Made-up word that shall stand for the subject.")
+    size: int = Field(default=512, ge=32, le=8192, description="Side of the pictures in pixels.")
+    crop: Literal["centre", "subject", "none"] = Field(
+        default="subject", description="What is cut out: the centre, where the subject is, or nothing."
+    )
+    buckets: bool = Field(
+        default=False, description="Keep pictures near their shape, as many pixels as a square of the size has."
+    )
+    multiple: int = Field(default=64, ge=8, le=256, description="What the sides of buckets are multiples of.")
+    detector: Name = Field(
+        default="saliency", description="What finds the subject, as NAME or NAME=MODEL: saliency, face, model."
+    )
+    caption: Annotated[str | None, Field(max_length=2000)] = Field(
+        default=None,
+        description="Template of captions with fields in braces and parts that may be missing in brackets, as in "
+        '"a photo of {identifier} {class}[ in the {background}]" (default: that, as far as it is known).',
+    )
+    written: bool = Field(default=True, description="Take the captions that come with pictures, where there are any.")
+    captioner: Name | None = Field(
+        default=None, description="What captions pictures without one: starter, or a Hugging Face model."
+    )
+    captions: Annotated[Name | None, Refers("picture")] = Field(
+        default=None, description="The captions.csv of an earlier time, as it was edited; it has the last word."
+    )
+    fields: Annotated[Name | None, Refers("picture")] = Field(
+        default=None, description="CSV or JSONL of what pictures or folders show, by their names in the first column."
+    )
+    trigger: tuple[Word, ...] = Field(default=(), description="Word that every caption shall hold; may be repeated.")
+    ban: tuple[Word, ...] = Field(default=(), description="Word that no caption shall hold; may be repeated.")
+    masks: Annotated[Name | None, Refers("pictures")] = Field(
+        default=None, description="Folder of masks, named as the pictures, white where the subject is."
+    )
+    mask_with: Name | None = Field(
+        default=None, description="What makes masks of those without one: a detector, as NAME or NAME=MODEL."
+    )
+    limit: tuple[Limit, ...] = Field(default=(), description="When something is a fault: blurred=60; may be repeated.")
+    drop: tuple[FaultName, ...] = Field(default=(), description="Fault that leaves a picture out; may be repeated.")
+    flag: tuple[FaultName, ...] = Field(default=(), description="Fault that is only told; may be repeated.")
+    ignore: tuple[FaultName, ...] = Field(default=(), description="Fault that is not looked for; may be repeated.")
+    encoder: Name | None = Field(
+        default="starter", description="Network by which pictures are alike or not; none for none."
+    )
+    by: tuple[Word, ...] = Field(
+        default=(), description="Field to balance and to split by; may be repeated (default: the class, where several)."
+    )
+    balance: Literal["off", "weights", "sample"] = Field(
+        default="off", description="Even out over-represented groups: by weights, or by leaving pictures out."
+    )
+    split: tuple[float, float, float] = Field(
+        default=(1.0, 0.0, 0.0), description="Shares of train, validation and test."
+    )
+    author: Name | None = Field(default=None, description="Whose the pictures are, where they do not tell.")
+    licence: Name | None = Field(default=None, description="Their licence, where they do not tell.")
+    origin: Name | None = Field(default=None, description="Where they are from, where they do not tell.")
+    consent: Name | None = Field(default=None, description="The consent of the people in them, where none is told.")
+    despite: Annotated[str | None, Field(max_length=1000)] = Field(
+        default=None, description="Why pictures marked 'no AI training' are taken all the same; it is recorded."
+    )
+    format: Literal["jpeg", "png", "webp"] = Field(default="jpeg", description="Format of the pictures.")
+    quality: int = Field(default=95, ge=1, le=100, description="Quality of JPEG and WebP.")
+    kohya: bool = Field(default=False, description="Write each caption beside its picture too, as a .txt file.")
+    workers: int | None = Field(
+        default=None, ge=1, le=1024, description="Processes that read pictures (default: as many as there are cores)."
+    )
+    executor: Literal["processes", "ray"] = Field(default="processes", description="What they run on.")
+    seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of everything random.")
+    device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps: of networks.")
+
+    @field_validator("drop", "flag", "ignore")
+    @classmethod
+    def _faults(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_known, value))
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        """As text "80/10/10"; what it adds up to is the whole."""
+        if not isinstance(value, str):
+            return value
+        try:
+            parts = [float(part) for part in value.split("/")]
+        except ValueError:
+            parts = []
+        if not 1 <= len(parts) <= 3 or min(parts) < 0 or not 0 < sum(parts) < 1e9:
+            raise ValueError(f"{value[:80]!r} is not of the form TRAIN/VALIDATION/TEST, such as 80/10/10")
+        parts += [0.0] * (3 - len(parts))
+        return tuple(part / sum(parts) for part in parts)
+
+    @field_validator("split")
+    @classmethod
+    def _of_a_whole(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(value) < 0 or abs(sum(value) - 1) > 1e-6 or not value[0]:
+            raise ValueError(f"the shares {'/'.join(f'{part:g}' for part in value)} are not those of a whole")
+        return value
+
+    @model_validator(mode="after")
+    def _one_action_each(self) -> PrepareRequest:
+        named = [*self.drop, *self.flag, *self.ignore]
+        for name in named:
+            if named.count(name) > 1:
+                raise ValueError(f"{name} is to be treated in several ways; name it once")
+            if FAULTS[name].certain and name not in self.drop:
+                raise ValueError(f"{name} pictures cannot be kept; leave it out")
+        if "refused" in (*self.flag, *self.ignore):
+            raise ValueError("pictures marked 'no AI training' are taken only by saying why; give --despite")
+        return self
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        texts = (self.identifier, self.class_word, self.caption, *self.trigger)
+        return tuple(dict.fromkeys(text for text in texts if text and text.strip()))
+
+    @property
+    def about(self) -> str:
+        return ", ".join(self.sources)
+
+    @property
+    def name(self) -> str:
+        return "dataset"
+
+    @property
+    def pixels(self) -> float:
+        return self.size**2

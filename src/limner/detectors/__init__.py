@@ -1,0 +1,1 @@
+"""What finds the subject in a picture, one file each."""
