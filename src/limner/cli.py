@@ -17,6 +17,13 @@ from . import __doc__ as about
 from .core.errors import Interrupted, LimnerError, invalid, unknown
 
 COMMANDS = {
+    "prepare": (
+        "prepare:prepare",
+        """Make a clean dataset of a pile of pictures, and a report of what is in it.
+
+        Originals stay as they are. What was interrupted goes on by the same command.
+        """,
+    ),
     "generate": ("requests:generate", "Paint pictures from a prompt, and where given, from a picture."),
     "train": (
         "requests:train",
@@ -94,6 +101,7 @@ COMMANDS = {
 }
 """Where each is, below `commands`, and what its help says."""
 TYPED = {
+    "prepare": "prepare:prepare_command",
     "generate": "requests:generate_command",
     "train": "requests:train_command",
     "compare": "compare:compare_command",
@@ -126,6 +134,7 @@ def _spelt(name: str) -> str:
         EvaluateRequest,
         GenerateRequest,
         InfluenceRequest,
+        PrepareRequest,
         SweepRequest,
         TrainRequest,
     )
@@ -133,7 +142,8 @@ def _spelt(name: str) -> str:
     from .flags import spelling
     from .server.settings import Settings
 
-    requests = (GenerateRequest, TrainRequest, SweepRequest, CompareRequest, EvaluateRequest, InfluenceRequest)
+    trials = (SweepRequest, CompareRequest, EvaluateRequest, InfluenceRequest)
+    requests = (GenerateRequest, TrainRequest, PrepareRequest, *trials)
     for model in (*requests, Sitting, Settings, Limits, PictureQuery, Rating):
         if name in model.model_fields:
             return spelling(name, model.model_fields[name])

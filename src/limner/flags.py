@@ -122,8 +122,8 @@ def command_for(
 
 
 def _typed_value(value: Any, field: FieldInfo) -> Any:
-    """ "none" leaves a field open that need not be filled, whatever a recipe says."""
-    return None if value == "none" and field.default is None else value
+    """ "none" leaves a field open that may be, whatever a recipe or its default says."""
+    return None if value == "none" and type(None) in get_args(field.annotation) else value
 
 
 def _overruled(

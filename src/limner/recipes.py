@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import LimnerError
-from .core.requests import CompareRequest, EvaluateRequest, GenerateRequest, SweepRequest, TrainRequest
+from .core.requests import CompareRequest, EvaluateRequest, GenerateRequest, PrepareRequest, SweepRequest, TrainRequest
 from .diffusion.options import LoraOptions, WordOptions
 
 REQUESTS = {
     "compare": CompareRequest,
     "evaluate": EvaluateRequest,
     "generate": GenerateRequest,
+    "prepare": PrepareRequest,
     "sweep": SweepRequest,
     "train": TrainRequest,
 }

@@ -42,4 +42,5 @@ _ON_HUB = re.compile(r"\w[\w.-]*/\w[\w.-]*((/\w[\w.-]*)+\.safetensors)?")
 
 def suffix_of(request: Request, reference: str) -> str:
     """How the name of a referenced file must end to be known for what it is."""
-    return "" if ("picture", reference) in referred(request) else ".safetensors"
+    kinds = {kind for kind, named in referred(request) if named == reference}
+    return ".safetensors" if kinds <= {"weights", "model"} else ""

@@ -12,6 +12,7 @@ from .errors import LimnerError
 if TYPE_CHECKING:
     import numpy as np
     import torch
+    from PIL.Image import Image
 
 Need = Literal["prompt", "references", "training", "base"]
 NEEDS: dict[Need, str] = {
@@ -79,6 +80,10 @@ class Encoder(Protocol):
 
     def images(self, pictures: Sequence[Path]) -> torch.Tensor:
         """Files of pictures -> features (n, d) in fp32, of length 1."""
+        ...
+
+    def see(self, pictures: Sequence[Image]) -> torch.Tensor:
+        """RGB pictures -> features (n, d) in fp32, of length 1; nothing is kept of them."""
         ...
 
     def texts(self, texts: Sequence[str]) -> torch.Tensor:

@@ -11,6 +11,7 @@ from ..core.requests import (
     EvaluateRequest,
     GenerateRequest,
     InfluenceRequest,
+    PrepareRequest,
     Request,
     SweepRequest,
     TrainRequest,
@@ -20,6 +21,7 @@ from ..diffusion.quiet import hush
 from .influence.influence import influence
 from .painting.generate import generate, generate_together
 from .painting.together import Order
+from .preparing.prepare import prepare
 from .provenance import credentials
 from .training.train import train
 from .trials.compare import compare
@@ -33,6 +35,7 @@ EXECUTORS: dict[type[Request], Callable[[Any, Workspace, Emit], None]] = {
     TrainRequest: train,
     SweepRequest: sweep,
     InfluenceRequest: influence,
+    PrepareRequest: prepare,
 }
 
 

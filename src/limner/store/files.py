@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,6 +20,8 @@ MARKER = ".limner"
 
 _TEMPORARY = ".limner-"
 _STALE = 24 * 3600.0
+MANY = 100
+"""From so many files on they are flushed together."""
 
 _FULL = ("no space is left to write {path}", "free some disk space, or choose a folder on another disk")
 _DENIED = ("no permission to use {path}", "change its permissions, or choose another folder")
@@ -173,10 +175,11 @@ def writing_folder(path: Path) -> Generator[Path]:
             yield temporary
             (temporary / MARKER).touch()
             usual = (temporary / MARKER).stat().st_mode  # safetensors makes its files private
-            for item in (*temporary.rglob("*"), temporary):
+            items = [*temporary.rglob("*"), temporary]
+            for item in items:
                 if item.is_file():
                     item.chmod(usual)
-                _flush(item)
+            _flush_all(items)
             if _exists(path):
                 os.rename(path, old)
             os.rename(temporary, path)
@@ -243,6 +246,17 @@ def _exists(path: Path) -> bool:
         path.lstat()
         return True
     return False
+
+
+def _flush_all(paths: Sequence[Path]) -> None:
+    """Have the disk keep files and folders; of many, by one call for all that waits, which is some hundred times
+    faster than one for each.
+    """
+    if len(paths) > MANY and hasattr(os, "sync"):
+        os.sync()
+        return
+    for path in paths:
+        _flush(path)
 
 
 def _flush(path: Path) -> None:

@@ -72,8 +72,9 @@ class PrepareRequest(Request):
         default=False, description="Keep pictures near their shape, as many pixels as a square of the size has."
     )
     multiple: int = Field(default=64, ge=8, le=256, description="What the sides of buckets are multiples of.")
-    detector: Name = Field(
-        default="saliency", description="What finds the subject, as NAME or NAME=MODEL: saliency, face, model."
+    detector: Name = Field(default="saliency", description="What finds the subject: saliency, face or model.")
+    detector_model: Annotated[Name | None, Refers("model")] = Field(
+        default=None, description="The network of a detector that needs one: a folder, a file or a Hugging Face id."
     )
     caption: Annotated[str | None, Field(max_length=2000)] = Field(
         default=None,
@@ -81,13 +82,13 @@ class PrepareRequest(Request):
         '"a photo of {identifier} {class}[ in the {background}]" (default: that, as far as it is known).',
     )
     written: bool = Field(default=True, description="Take the captions that come with pictures, where there are any.")
-    captioner: Name | None = Field(
+    captioner: Annotated[Name | None, Refers("model")] = Field(
         default=None, description="What captions pictures without one: starter, or a Hugging Face model."
     )
-    captions: Annotated[Name | None, Refers("picture")] = Field(
+    captions: Annotated[Name | None, Refers("table")] = Field(
         default=None, description="The captions.csv of an earlier time, as it was edited; it has the last word."
     )
-    fields: Annotated[Name | None, Refers("picture")] = Field(
+    fields: Annotated[Name | None, Refers("table")] = Field(
         default=None, description="CSV or JSONL of what pictures or folders show, by their names in the first column."
     )
     trigger: tuple[Word, ...] = Field(default=(), description="Word that every caption shall hold; may be repeated.")
@@ -95,14 +96,12 @@ class PrepareRequest(Request):
     masks: Annotated[Name | None, Refers("pictures")] = Field(
         default=None, description="Folder of masks, named as the pictures, white where the subject is."
     )
-    mask_with: Name | None = Field(
-        default=None, description="What makes masks of those without one: a detector, as NAME or NAME=MODEL."
-    )
+    make_masks: bool = Field(default=False, description="Make masks of those without one, by the detector.")
     limit: tuple[Limit, ...] = Field(default=(), description="When something is a fault: blurred=60; may be repeated.")
     drop: tuple[FaultName, ...] = Field(default=(), description="Fault that leaves a picture out; may be repeated.")
     flag: tuple[FaultName, ...] = Field(default=(), description="Fault that is only told; may be repeated.")
     ignore: tuple[FaultName, ...] = Field(default=(), description="Fault that is not looked for; may be repeated.")
-    encoder: Name | None = Field(
+    encoder: Annotated[Name | None, Refers("model")] = Field(
         default="starter", description="Network by which pictures are alike or not; none for none."
     )
     by: tuple[Word, ...] = Field(

@@ -25,13 +25,13 @@ class Flag:
     overrules: tuple[str, ...] = ()
 
 
-Kind = Literal["picture", "pictures", "weights", "model"]
+Kind = Literal["picture", "pictures", "table", "weights", "model"]
 
 
 @dataclass(frozen=True, slots=True)
 class Refers:
-    """What a field names outside of its request: a picture, a folder of pictures, a file of weights, or a model or a
-    part of one. Its value is a text, None, or several of them.
+    """What a field names outside of its request: a picture, a folder of pictures, a table about them, a file of
+    weights, or a model or a part of one. Its value is a text, None, or several of them.
     """
 
     to: Kind

@@ -38,10 +38,12 @@ class Tower:
         new = [key for key in dict.fromkeys(keys) if key not in self._seen]
         for start in range(0, len(new), BATCH):
             part = new[start : start + BATCH]
-            self._seen |= zip(
-                part, _unit(self._see([open_photograph(path) for path, _ in part]), self.name), strict=True
-            )
+            self._seen |= zip(part, self.see([open_photograph(path) for path, _ in part]), strict=True)
         return torch.stack([self._seen[key] for key in keys])
+
+    @torch.inference_mode()
+    def see(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+        return _unit(self._see(pictures), self.name)
 
     def texts(self, texts: Sequence[str]) -> torch.Tensor:
         if self._read is None:

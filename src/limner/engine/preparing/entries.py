@@ -1,0 +1,74 @@
+"""All that the sources of a request hold, one after another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from ...core.datasets import Entry, Lost, Place, Source
+from ...core.errors import LimnerError
+from ...core.requests import PrepareRequest
+from ...core.workspace import Workspace
+from ...data.fields import Table
+from ...data.photographs import SUFFIXES
+from ...data.places import FilePlace
+from ...registry import sources
+
+
+def source_of(reference: str) -> Source:
+    """The kind of place that a reference names; LimnerError where it is none."""
+    for source in sources.all().values():
+        if source.claims(reference):
+            return source
+    titles = ", ".join(source.title for source in sources.all().values())
+    there = os.path.lexists(os.path.expanduser(reference))
+    problem = "is no source of pictures" if there else "does not exist"
+    raise LimnerError(f"{reference!r} {problem}", f"give one of these: {titles}")
+
+
+def check_sources(request: PrepareRequest) -> None:
+    """Refuse what is no source before anything is read."""
+    for reference in request.sources:
+        source_of(reference)
+    if request.masks is not None and not Path(request.masks).expanduser().is_dir():
+        raise LimnerError(f"{request.masks!r} is no folder of masks", "name a folder")
+
+
+def entries_of(request: PrepareRequest, table: Table | None, workspace: Workspace) -> Iterator[Entry | Lost]:
+    """Entries of all sources in their order, with what the tables and folders beside them tell. Of several sources
+    each key begins with its source's name.
+    """
+    masks = None if request.masks is None else Path(request.masks).expanduser()
+    for reference, prefix in zip(request.sources, prefixes([*map(workspace.called, request.sources)]), strict=True):
+        for item in source_of(reference).entries(reference):
+            item = replace(item, key=prefix + item.key)
+            if isinstance(item, Entry):
+                item = item if table is None else table.told(item)
+                item = replace(item, mask=_mask(masks, item) or item.mask) if masks is not None else item
+            yield item
+
+
+def prefixes(references: list[str]) -> list[str]:
+    """What the keys of each source begin with: nothing for one alone, else its name, numbered where two share it."""
+    if len(references) == 1:
+        return [""]
+    names, found = [PurePosixPath(reference.rstrip("/")).name or "source" for reference in references], list[str]()
+    for number, name in enumerate(names):
+        earlier = names[:number].count(name)
+        found.append(f"{name}-{earlier + 1}/" if earlier else f"{name}/")
+    return found
+
+
+def _mask(folder: Path, entry: Entry) -> Place | None:
+    """The picture of the same name in the folder of masks, in the entry's own subfolder or at the top."""
+    stem = PurePosixPath(entry.place.name).stem
+    if not stem or stem in (".", ".."):
+        return None
+    inside = [part for part in PurePosixPath(entry.folder).parts if part not in ("..", "/")]
+    for place in (folder.joinpath(*inside), folder):
+        for suffix in sorted(SUFFIXES):
+            if (found := place / f"{stem}{suffix}").is_file():
+                return FilePlace(found)
+    return None

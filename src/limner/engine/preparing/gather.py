@@ -1,0 +1,112 @@
+"""What the journal tells, as columns on disk: what whole sets are judged by."""
+
+from __future__ import annotations
+
+import base64
+from array import array
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from .record import Record
+from .staging import Staging
+
+
+@dataclass
+class Columns:
+    """Of the pictures that were written, in their order, n of them.
+
+    numbers: (n,) which record each is. signatures: (n, s) uint8. surroundings: (n, d) fp32. pixels: (n,) of the
+    originals. sharpness: (n,). files, looks: (n,) uint64, heads of the hashes of the file and of its reduction.
+    offsets: where each record begins in the journal, of all of them.
+    """
+
+    numbers: np.ndarray
+    signatures: np.ndarray
+    surroundings: np.ndarray
+    pixels: np.ndarray
+    sharpness: np.ndarray
+    files: np.ndarray
+    looks: np.ndarray
+    offsets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+@dataclass
+class _Growing:
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    pixels: array[int] = field(default_factory=lambda: array("q"))
+    sharpness: array[float] = field(default_factory=lambda: array("f"))
+    files: array[int] = field(default_factory=lambda: array("Q"))
+    looks: array[int] = field(default_factory=lambda: array("Q"))
+    offsets: array[int] = field(default_factory=lambda: array("q"))
+    widths: dict[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The journal and its columns: records and pictures by their places among those that were written."""
+
+    staging: Staging
+    columns: Columns
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def record(self, place: int) -> Record:
+        return self.staging.record(int(self.columns.offsets[self.columns.numbers[place]]))
+
+    def picture(self, place: int) -> Path:
+        name = self.record(place).picture
+        assert name is not None
+        return self.staging.pictures / name
+
+    def opened(self, place: int) -> Image.Image:
+        """The picture as it was written, in RGB."""
+        with Image.open(self.picture(place)) as image:
+            return image.convert("RGB")
+
+
+def gather(staging: Staging) -> Gathered:
+    """Read the journal once; what is long goes into files of the staging folder."""
+    found = _Growing()
+    places = {name: staging.folder / f"{name}.bin" for name in ("signatures", "surroundings")}
+    with places["signatures"].open("wb") as signatures, places["surroundings"].open("wb") as surroundings:
+        for number, (record, offset) in enumerate(staging.placed()):
+            found.offsets.append(offset)
+            if record.picture is None or record.size is None:
+                continue
+            found.numbers.append(number)
+            found.pixels.append(record.size[0] * record.size[1])
+            found.sharpness.append(record.measures.get("sharpness", 0.0))
+            found.files.append(int(record.sha256[:16], 16))
+            found.looks.append(int(record.pixels[:16], 16))
+            for name, file, text in (
+                ("signatures", signatures, record.signature),
+                ("surroundings", surroundings, record.surroundings),
+            ):
+                data = base64.b64decode(text)
+                found.widths[name] = len(data)
+                file.write(data)
+    count = len(found.numbers)
+    columns = Columns(
+        np.array(found.numbers, dtype=np.int64),
+        _mapped(places["signatures"], np.uint8, count, found.widths.get("signatures", 0)),
+        _mapped(places["surroundings"], np.float32, count, found.widths.get("surroundings", 0) // 4),
+        np.array(found.pixels, dtype=np.int64),
+        np.array(found.sharpness, dtype=np.float32),
+        np.array(found.files, dtype=np.uint64),
+        np.array(found.looks, dtype=np.uint64),
+        np.array(found.offsets, dtype=np.int64),
+    )
+    return Gathered(staging, columns)
+
+
+def _mapped(path: Path, kind: type, count: int, width: int) -> np.ndarray:
+    if not count or not width:
+        return np.empty((count, width), dtype=kind)
+    return np.memmap(path, dtype=kind, mode="r", shape=(count, width))

@@ -1,0 +1,44 @@
+"""Pictures as an encoder sees them, kept on disk, so that their number does not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ...core.events import Emit, Progress, Stage
+from ...core.workspace import Workspace
+from ..scoring.encoders import open_encoder
+
+BATCH = 32
+FP32 = 4
+"""Bytes of a number."""
+
+
+def features_of(
+    count: int, picture: Callable[[int], Path], encoder: str, place: Path, workspace: Workspace, emit: Emit
+) -> np.ndarray:
+    """Directions (count, d) of pictures in fp32, mapped from a file; what is in the file is not looked at again.
+
+    picture: where the i-th one is.
+    """
+    emit(Stage(name="looking at pictures", total=count))
+    tower = open_encoder(encoder)
+    width = tower.see([_opened(picture(0))]).shape[1]
+    with place.open("ab") as file:
+        done = file.tell() // (FP32 * width)
+        file.truncate(done * FP32 * width)
+        while done < count:
+            part = range(done, min(done + BATCH, count))
+            file.write(tower.see([_opened(picture(i)) for i in part]).numpy().astype(np.float32).tobytes())
+            done = part.stop
+            emit(Progress(done=done))
+            workspace.check()
+    return np.memmap(place, dtype=np.float32, mode="r", shape=(count, width))
+
+
+def _opened(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGB")

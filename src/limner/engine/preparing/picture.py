@@ -1,0 +1,180 @@
+"""One entry -> what is written of it, and its record. Processes carry this out; it imports nothing heavy."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from dataclasses import replace
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ...core.datasets import Box, Entry, Fault, Finder, Lost
+from ...core.errors import LimnerError
+from ...data.buckets import nearest
+from ...data.crop import crop_box, cut, enlargement
+from ...data.marks import written
+from ...data.masks import cut_mask, made_mask, read_mask
+from ...data.photographs import Reading, read_picture
+from ...data.quality import faults, measures, small
+from ...data.rights import has_location, rights_of
+from ...data.signatures import signature
+from ...data.surroundings import surroundings
+from ...registry import detectors
+from .plan import Plan
+from .record import Record
+
+Job = tuple[int, Entry | Lost, str]
+"""The entry's number, itself, and its stamp."""
+SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+THUMBNAIL = 240
+
+
+def prepared(job: Job, plan: Plan) -> Record:
+    """Read, judge, cut and write one picture. What is wrong with it is told in its record, never raised."""
+    number, item, stamp = job
+    if isinstance(item, Lost):
+        return Record.lost(item)
+    record = Record.of(item, stamp)
+    try:
+        data = item.place.read()
+        record = record.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
+        reading = read_picture(data, item.place.name, least=_least(plan))
+    except LimnerError as error:
+        return record.model_copy(update={"faults": (Fault("unreadable", str(error)),)})
+    return _judged(number, item, record, data, reading, plan)
+
+
+def crashed(job: Job) -> Record:
+    """Of an entry at which a process died."""
+    _, item, stamp = job
+    if isinstance(item, Lost):
+        return Record.lost(item)
+    told = f"{item.place.name!r} makes its decoder crash; save it anew, or remove it"
+    return Record.of(item, stamp, Fault("unreadable", told))
+
+
+def _least(plan: Plan) -> tuple[int, int]:
+    """The smallest (width, height) that a picture may be decoded at."""
+    shapes = plan.buckets or ((plan.size, plan.size),)
+    return max(width for width, _ in shapes), max(height for _, height in shapes)
+
+
+def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: Reading, plan: Plan) -> Record:
+    image, glimpse = reading.image, small(reading.image)
+    found = measures(glimpse, reading.size)
+    rights = record.rights.over(rights_of(data, entry.place.name)).over(plan.rights)
+    wrong = [*faults(found, plan.limits), *written(glimpse, plan.limits), *_odd(reading)]
+    if rights.training == "refused":
+        wrong.append(Fault("refused", f"marked as not to be trained on ({rights.said})"))
+    shown = _where(plan, glimpse)
+    box, shape = _crop(reading.size, plan, shown)
+    wrong += _sized(box, shape, plan)
+    wrong = [fault for fault in wrong if plan.actions[fault.kind] != "ignore"]
+    update = {
+        "pixels": hashlib.sha256(np.ascontiguousarray(np.asarray(glimpse)).tobytes()).hexdigest(),
+        "format": reading.format,
+        "size": reading.size,
+        "notes": reading.notes,
+        "measures": found,
+        "rights": rights,
+        "located": has_location(data),
+        "box": box,
+        "shape": shape,
+        "signature": base64.b64encode(signature(glimpse).tobytes()).decode(),
+        "surroundings": base64.b64encode(surroundings(glimpse, shown).tobytes()).decode(),
+        "thumbnail": _write_thumbnail(number, glimpse, plan),
+    }
+    record = record.model_copy(update=update)
+    if not plan.drops(tuple(wrong)):
+        record, more = _written(number, entry, record, image, plan, shown)
+        wrong += more
+    return record.model_copy(update={"faults": (*record.faults, *wrong)})
+
+
+def _odd(reading: Reading) -> list[Fault]:
+    return [Fault("animated", f"of {reading.frames} frames only the first is taken")] if reading.frames > 1 else []
+
+
+@cache
+def finder(name: str, model: str | None) -> Finder:
+    """A detector, opened once in each process."""
+    return detectors.get(name).finder(model)
+
+
+def _where(plan: Plan, glimpse: Image.Image) -> np.ndarray | None:
+    """How much each place of the picture is the subject's; None where nothing is found, or nobody asks."""
+    return finder(*plan.detector)(glimpse, plan.words) if plan.crop == "subject" else None
+
+
+def _crop(size: tuple[int, int], plan: Plan, shown: np.ndarray | None) -> tuple[Box, tuple[int, int]]:
+    """What is cut out of a picture of this (width, height), and the (width, height) that it is brought to."""
+    if plan.crop == "none":
+        scale = min(1.0, plan.size / min(size))
+        return (0, 0, *size), (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+    shape = nearest(size, plan.buckets) if plan.buckets else (plan.size, plan.size)
+    return crop_box(size, shape, shown), shape
+
+
+def _sized(box: Box, shape: tuple[int, int], plan: Plan) -> list[Fault]:
+    """Whether the crop is smaller than what is made of it."""
+    times = enlargement(box, shape)
+    told = f"{box[2] - box[0]} x {box[3] - box[1]} pixels become {shape[0]} x {shape[1]}"
+    if "small" in plan.limits and times * plan.limits["small"] > 1:
+        return [Fault("small", f"too small: {told}", times)]
+    if "enlarged" in plan.limits and times > plan.limits["enlarged"]:
+        return [Fault("enlarged", f"enlarged {times:.2f} times: {told}", times)]
+    return []
+
+
+def _written(
+    number: int, entry: Entry, record: Record, image: Image.Image, plan: Plan, shown: np.ndarray | None
+) -> tuple[Record, list[Fault]]:
+    """Write the crop, and its mask where there is one."""
+    assert record.box is not None and record.shape is not None and record.size is not None
+    whole = cut(image, record.box, record.shape, record.size)
+    name = f"{number:08d}{SUFFIXES[plan.format]}"
+    _save(whole, plan.folder / name, plan)
+    update = {"picture": name, "bytes": (plan.folder / name).stat().st_size}
+    try:
+        mask = _mask(entry, image, record.size, plan)
+    except LimnerError as error:
+        return record.model_copy(update=update), [Fault("mask", str(error))]
+    if mask is not None:
+        update["mask"] = f"{number:08d}.mask.png"
+        _save(cut_mask(mask, record.box, record.shape, record.size), plan.folder / str(update["mask"]), plan, "png")
+    return record.model_copy(update=update), []
+
+
+def _mask(entry: Entry, image: Image.Image, size: tuple[int, int], plan: Plan) -> Image.Image | None:
+    if entry.mask is not None:
+        return read_mask(entry.mask, size)
+    if plan.makes_masks:
+        return made_mask(image, finder(*plan.detector)(small(image), plan.words))
+    return None
+
+
+def _write_thumbnail(number: int, glimpse: Image.Image, plan: Plan) -> str:
+    name, tiny = f"{number:08d}.thumb.jpg", glimpse.copy()
+    tiny.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
+    _save(tiny, plan.folder / name, replace(plan, quality=85), "jpeg")
+    return name
+
+
+def _save(image: Image.Image, path: Path, plan: Plan, form: str | None = None) -> None:
+    """Write a picture whole, without any metadata of where it is from."""
+    form, kept = form or plan.format, BytesIO()
+    settings: dict[str, dict[str, int]] = {
+        "jpeg": {"quality": plan.quality, "subsampling": 0},
+        "png": {"compress_level": 6},
+        "webp": {"quality": plan.quality, "method": 4},
+    }
+    image.info = {}
+    image.save(kept, form.upper(), **settings[form])
+    partial = path.with_name(f".{path.name}")
+    partial.write_bytes(kept.getvalue())
+    os.replace(partial, path)

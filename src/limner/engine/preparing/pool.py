@@ -1,0 +1,144 @@
+"""Work on many things by several processes, in order, a few at a time, whatever becomes of a process."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from itertools import islice
+from typing import Any, Literal, Protocol, TypeVar
+
+from ...core.errors import LimnerError
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
+CHUNK = 8
+"""Things that a process is sent at once."""
+AHEAD = 3
+"""Chunks for each process that are under way or wait to be taken."""
+
+
+class Dead(Exception):
+    """A process died at its work."""
+
+
+class Answer(Protocol):
+    def result(self) -> list[Any]:
+        """What came of a chunk; Dead where its process died."""
+        ...
+
+
+class Crew(AbstractContextManager["Crew"], Protocol):
+    """Processes at work."""
+
+    def submit(self, work: Callable[[Any], Any], items: Sequence[Any]) -> Answer: ...
+
+    def renew(self) -> None:
+        """Begin with new processes, where some died."""
+        ...
+
+
+def mapped(
+    work: Callable[[Item], Done],
+    items: Iterable[Item],
+    crew: Crew,
+    workers: int,
+    crashed: Callable[[Item], Done],
+) -> Iterator[Done]:
+    """What `work` makes of each item, in their order. At most some dozens of items are held at a time.
+
+    crashed: what stands for an item at whose work a process died, as decoders may on hostile files.
+    """
+    rest, waiting = iter(items), deque[tuple[list[Item], Answer]]()
+    while True:
+        while len(waiting) < AHEAD * workers and (chunk := list(islice(rest, CHUNK))):
+            waiting.append((chunk, crew.submit(work, chunk)))
+        if not waiting:
+            return
+        chunk, answer = waiting.popleft()
+        try:
+            done = answer.result()
+        except Dead:
+            done = _one_by_one(work, chunk, crew, crashed)
+            waiting = deque((part, crew.submit(work, part)) for part, _ in waiting)
+        yield from done
+
+
+def _one_by_one(
+    work: Callable[[Item], Done], items: list[Item], crew: Crew, crashed: Callable[[Item], Done]
+) -> list[Done]:
+    """A chunk again, each item by itself, to find the one that kills."""
+    crew.renew()
+    done: list[Done] = []
+    for item in items:
+        try:
+            done += crew.submit(work, [item]).result()
+        except Dead:
+            crew.renew()
+            done.append(crashed(item))
+    return done
+
+
+def crew_of(executor: Literal["processes", "ray"], workers: int) -> Crew:
+    """Processes of this machine, or of a Ray cluster (RAY_ADDRESS) or a local one."""
+    if executor == "ray":
+        from .raycrew import RayCrew
+
+        return RayCrew(workers)
+    return Processes(workers)
+
+
+def each(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """What a process does with a chunk."""
+    return [work(item) for item in items]
+
+
+class Processes:
+    """A crew of processes on this machine."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._pool = self._begun()
+
+    def _begun(self) -> Any:
+        try:
+            from loky.process_executor import ProcessPoolExecutor
+        except ImportError as error:
+            raise LimnerError("to read pictures by several processes a package is missing", REMEDY) from error
+        return ProcessPoolExecutor(self.workers, env={"OMP_NUM_THREADS": "1"})
+
+    def submit(self, work: Callable[[Any], Any], items: Sequence[Any]) -> Answer:
+        return _Local(self._pool, work, items)
+
+    def renew(self) -> None:
+        self._pool.shutdown(kill_workers=True)
+        self._pool = self._begun()
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(wait=True, kill_workers=True)
+
+
+REMEDY = "pip install 'limner[prepare]'"
+
+
+class _Local:
+    def __init__(self, pool: Any, work: Callable[[Any], Any], items: Sequence[Any]) -> None:
+        from concurrent.futures import BrokenExecutor
+
+        try:
+            self._future = pool.submit(each, work, items)
+        except BrokenExecutor:
+            self._future = None
+
+    def result(self) -> list[Any]:
+        from concurrent.futures import BrokenExecutor
+
+        if self._future is None:
+            raise Dead
+        try:
+            return self._future.result()
+        except BrokenExecutor as error:
+            raise Dead from error

@@ -1,0 +1,127 @@
+"""PrepareRequest -> a folder with a dataset and its report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ...core.datasets import Fault
+from ...core.errors import LimnerError
+from ...core.events import Emit, Made, Progress, Stage
+from ...core.requests import PrepareRequest, relocated
+from ...core.requests.request import digest_of
+from ...core.workspace import Workspace
+from ...data.captionfile import read_captions
+from ...data.diversity import outliers
+from ...data.fields import Table
+from ...store.files import sha256_of, writing_folder
+from ...store.locks import held
+from .choosing import choose
+from .comparing import copies_of
+from .entries import check_sources, entries_of
+from .filling import fill
+from .gather import Gathered, gather
+from .looking import features_of
+from .picture import crashed, prepared
+from .plan import Plan, digest_of_reading, plan_of
+from .pool import crew_of, mapped
+from .staging import Staging
+from .telling import SPOKEN, Spoken, words_of
+from .told import tell
+from .variety import variety_of
+
+REPORT = "report.html"
+
+
+def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
+    """Read, judge, cut, compare, tell and write. What was read before an interruption is not read again."""
+    check_sources(request)
+    table = None if request.fields is None else Table.read(Path(request.fields))
+    edits = {} if request.captions is None else read_captions(Path(request.captions))
+    out = workspace.out
+    staging = Staging(out, digest_of_reading(request))
+    with held(staging.folder):
+        plan = plan_of(request, staging.pictures)
+        read(request, plan, table, staging, workspace, emit)
+        gathered = gather(staging)
+        if not len(gathered):
+            raise _nothing(staging)
+        features = features_for(request, gathered, workspace, emit)
+        emit(Stage(name="comparing"))
+        wrong, family = compared(plan, gathered, features)
+        staying = np.array([at for at in range(len(gathered)) if not plan.drops(wrong.get(at, ()))])
+        spoken = spoken_of(request, gathered, staying, workspace, emit)
+        told = tell(gathered, staying, spoken, edits, request)
+        columns = gathered.columns
+        choice = choose(told.keys, family[staying], told.groups, told.repeats, columns.sharpness[staying], request)
+        variety = variety_of(gathered, staying, features, family, told, request)
+        with writing_folder(out) as folder:
+            asked = relocated(request, workspace.called)
+            story = fill(folder, out.name, asked, plan, gathered, wrong, staying, told, choice, variety, emit)
+    staging.remove()
+    details = {"verdict": story.verdict, "pictures": story.kept}
+    page = out / REPORT
+    emit(Made(what="report", path=str(page), sha256=sha256_of(page), details=details))
+    emit(Made(what="dataset", path=str(out), sha256=sha256_of(out), details=details))
+
+
+def read(
+    request: PrepareRequest, plan: Plan, table: Table | None, staging: Staging, workspace: Workspace, emit: Emit
+) -> None:
+    """Have processes read and write all that the journal does not tell of yet."""
+    emit(Stage(name="reading pictures"))
+    workers = request.workers or os.cpu_count() or 1
+    fresh = staging.unread(entries_of(request, table, workspace))
+    with crew_of(request.executor, workers) as crew:
+        records = mapped(partial(prepared, plan=plan), fresh, crew, workers, crashed)
+        for done, _ in enumerate(staging.add(records), 1):
+            emit(Progress(done=done))
+            workspace.check()
+
+
+def features_for(request: PrepareRequest, gathered: Gathered, workspace: Workspace, emit: Emit) -> np.ndarray | None:
+    """Pictures as an encoder sees them, (n, d); None where none is asked."""
+    if request.encoder is None:
+        return None
+    place = gathered.staging.folder / f"features-{digest_of(request.encoder)[:16]}.bin"
+    return features_of(len(gathered), gathered.picture, request.encoder, place, workspace, emit)
+
+
+def compared(
+    plan: Plan, gathered: Gathered, features: np.ndarray | None
+) -> tuple[Mapping[int, tuple[Fault, ...]], np.ndarray]:
+    """What is wrong with pictures beside others, by their places, and which are copies of each other, (n,)."""
+    likeness = plan.limits.get("near_duplicate")
+    copies = copies_of(gathered.columns, likeness, features, lambda at: gathered.record(at).key, gathered.opened)
+    strange = {} if features is None or "outlier" not in plan.limits else outliers(features, plan.limits["outlier"])
+    both = copies.faults.keys() | strange.keys()
+    wrong = {at: (*copies.faults.get(at, ()), *([strange[at]] if at in strange else [])) for at in sorted(both)}
+    return wrong, copies.family
+
+
+def spoken_of(
+    request: PrepareRequest, gathered: Gathered, staying: Sequence[int] | np.ndarray, workspace: Workspace, emit: Emit
+) -> Spoken | None:
+    """What a captioner says of the pictures that stay, where one is asked."""
+    if request.captioner is None:
+        return None
+    spoken = Spoken(gathered.staging.folder / SPOKEN)
+    pictures = []
+    for at in staying:
+        record = gathered.record(int(at))
+        words = " ".join(filter(None, words_of(record.fields, request)))
+        pictures.append((gathered.staging.pictures / str(record.picture), words or None))
+    spoken.fill(pictures, request, workspace, emit)
+    return spoken
+
+
+def _nothing(staging: Staging) -> LimnerError:
+    """The line for sources without one usable picture: with the first three reasons."""
+    reasons = [fault.told for record in staging.records() for fault in record.faults]
+    more = f" | and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+    said = f": {' | '.join(reasons[:3])}{more}" if reasons else ""
+    return LimnerError(f"no picture is left{said}", "give other pictures, or other limits (--limit, --flag)")

@@ -1,0 +1,126 @@
+"""Where a dataset grows until it is whole: a hidden folder beside it, with a journal of what was read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ...core.datasets import Entry, Lost
+from ...core.errors import LimnerError
+from ...store.files import explained, make_folder, writing
+from .record import Record
+
+JOURNAL, SETTINGS, PICTURES = "journal.jsonl", "settings.json", "pictures"
+
+
+class Staging:
+    """What was read so far, in the order of the sources. Of other settings nothing is taken over.
+
+    The journal tells only of pictures that are whole on disk, and its last line may be torn: so what was interrupted
+    goes on after the last picture that it tells of.
+    """
+
+    def __init__(self, out: Path, digest: str) -> None:
+        name = hashlib.sha256(os.fsencode(out.name)).hexdigest()[:16]
+        self.folder = out.with_name(f".limner-prepare-{name}")
+        self.journal, self.pictures = self.folder / JOURNAL, self.folder / PICTURES
+        with explained(out):
+            if self._settings() != digest:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            make_folder(self.pictures)
+            if not self.journal.exists():
+                self.journal.touch()
+                with writing(self.folder / SETTINGS) as partial:
+                    partial.write_text(json.dumps({"digest": digest}), encoding="utf-8")
+
+    def _settings(self) -> str | None:
+        try:
+            return json.loads((self.folder / SETTINGS).read_text(encoding="utf-8"))["digest"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def records(self) -> Iterator[Record]:
+        """All that the journal tells."""
+        yield from (record for record, _ in self._lines())
+
+    def placed(self) -> Iterator[tuple[Record, int]]:
+        """Each record, and where in the journal it begins."""
+        begin = 0
+        for record, end in self._lines():
+            yield record, begin
+            begin = end
+
+    def record(self, offset: int) -> Record:
+        """The record that begins there."""
+        with self.journal.open("rb") as file:
+            file.seek(offset)
+            return Record.model_validate_json(file.readline())
+
+    def _lines(self) -> Iterator[tuple[Record, int]]:
+        """Each record, and where its line ends; a torn or strange line ends them all."""
+        end = 0
+        with self.journal.open("rb") as file:
+            for line in file:
+                end += len(line)
+                try:
+                    record = Record.model_validate_json(line)
+                except ValidationError:
+                    return
+                if not line.endswith(b"\n"):
+                    return
+                yield record, end
+
+    def unread(self, items: Iterable[Entry | Lost]) -> Iterator[tuple[int, Entry | Lost, str]]:
+        """What the journal does not tell of yet, with its number and its stamp; what it tells of in vain is forgotten.
+
+        Entries are known again by their keys and stamps, as long as they come in the order in which they came before.
+        """
+        known, end = self._lines(), 0
+        fresh = False
+        for number, item in enumerate(items):
+            stamp = _stamp(item)
+            if not fresh:
+                record, after = next(known, (None, end))
+                if record is not None and (record.key, record.stamp) == (item.key, stamp) and self._has(record):
+                    end = after
+                    continue
+                fresh = True
+                known.close()
+                os.truncate(self.journal, end)
+            yield number, item, stamp
+        if not fresh:
+            known.close()
+            os.truncate(self.journal, end)
+
+    def _has(self, record: Record) -> bool:
+        """Whether the picture is there as it was written; a machine that stopped may have lost its bytes."""
+        if record.picture is None:
+            return True
+        try:
+            return (self.pictures / record.picture).stat().st_size == record.bytes
+        except OSError:
+            return False
+
+    def add(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Write each record down as it comes, and hand it on."""
+        with self.journal.open("ab") as file:
+            for record in records:
+                file.write(record.model_dump_json().encode() + b"\n")
+                file.flush()
+                yield record
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _stamp(item: Entry | Lost) -> str:
+    try:
+        return "" if isinstance(item, Lost) else item.place.stamp
+    except LimnerError:  # of what is not there, which reading tells
+        return ""

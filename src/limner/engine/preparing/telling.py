@@ -1,0 +1,130 @@
+"""What is told of each picture that is kept: its caption and its fields, from all that is known of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from ...core.datasets import Speaker
+from ...core.events import Emit, Progress, Stage
+from ...core.requests import PrepareRequest
+from ...core.templates import Template
+from ...core.workspace import Workspace
+from ...data.words import worded
+from ...registry import captioners
+from .dataset import Telling
+from .record import Record
+
+PLAIN = Template.read("a photo of[ {identifier}] {class}")
+BATCH = 16
+SPOKEN = "spoken.jsonl"
+
+
+def words_of(fields: Mapping[str, str], request: PrepareRequest) -> tuple[str | None, str | None]:
+    """Identifier and class word of a picture: its own, or those of all."""
+    return fields.get("identifier") or request.identifier, fields.get("class") or request.class_word
+
+
+def telling(record: Record, spoken: Mapping[str, str], edited: str | None, request: PrepareRequest) -> Telling:
+    """The caption and the fields of one picture.
+
+    spoken: what a captioner said of it, its caption under "". edited: what a person wrote, which stands as it is.
+    Else the caption is of the template that was asked for, or what came with the picture, or the captioner's, or of
+    the plain template, the first of these that there is.
+    """
+    fields = {**{name: value for name, value in spoken.items() if name}, **record.fields}
+    identifier, class_word = words_of(fields, request)
+    if edited is not None:
+        return Telling(edited, "edited", _shown(fields, record))
+    caption, origin = _caption(record, spoken.get(""), fields, identifier, class_word, request)
+    caption = worded(caption, request.trigger, request.ban, identifier, class_word)
+    return Telling(caption, origin, _shown(fields, record))
+
+
+def _shown(fields: Mapping[str, str], record: Record) -> dict[str, str]:
+    """The fields of a picture, among them the folder that it was in."""
+    folder = {"folder": record.folder} if record.folder else {}
+    return {**folder, **fields}
+
+
+def _caption(
+    record: Record,
+    said: str | None,
+    fields: Mapping[str, str],
+    identifier: str | None,
+    class_word: str | None,
+    request: PrepareRequest,
+) -> tuple[str, str]:
+    values = {
+        "caption": (record.caption if request.written else None) or said or "",
+        "folder": PurePosixPath(record.folder).name.replace("_", " "),
+        **fields,
+        "identifier": identifier or "",
+        "class": class_word or PurePosixPath(record.folder).name.replace("_", " "),
+    }
+    if request.caption is not None:
+        template = Template.read(request.caption)
+        if all(values.get(name) for name in template.needs):
+            return template.fill(values), "template"
+    if request.written and record.caption:
+        return record.caption, "written"
+    if said:
+        return said, "captioner"
+    return (PLAIN.fill(values), "template") if values["class"] else ("", "none")
+
+
+class Spoken:
+    """What a captioner said, kept in a file line by line; what is in the file already is not said again."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def lines(self) -> Iterator[dict[str, str]]:
+        if self.place.exists():
+            with self.place.open(encoding="utf-8") as file:
+                for line in file:
+                    yield json.loads(line)
+
+    def fill(
+        self, pictures: Sequence[tuple[Path, str | None]], request: PrepareRequest, workspace: Workspace, emit: Emit
+    ) -> None:
+        """Have all pictures captioned. pictures: where each is, and what its subject is called."""
+        assert request.captioner is not None
+        emit(Stage(name="captioning", total=len(pictures)))
+        speaker = speaker_of(request.captioner, request.device)
+        done = self._kept()
+        with self.place.open("a", encoding="utf-8") as file:
+            for start in range(done, len(pictures), BATCH):
+                part = pictures[start : start + BATCH]
+                for line in _said(speaker, part):
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                file.flush()
+                emit(Progress(done=start + len(part)))
+                workspace.check()
+
+    def _kept(self) -> int:
+        """How many whole lines there are; a torn one goes."""
+        if not self.place.exists():
+            return 0
+        data = self.place.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            self.place.write_bytes(whole)
+        return whole.count(b"\n")
+
+
+def speaker_of(captioner: str, device: str) -> Speaker:
+    """A captioner by its name, or the one that takes any model, with this one."""
+    if captioner in captioners.names():
+        return captioners.get(captioner).speaker(None, device)
+    return captioners.get("model").speaker(captioner, device)
+
+
+def _said(speaker: Speaker, part: Sequence[tuple[Path, str | None]]) -> list[dict[str, str]]:
+    opened = [Image.open(path).convert("RGB") for path, _ in part]
+    fields = speaker.fields(opened)
+    captions = [speaker.captions([image], words)[0] for image, (_, words) in zip(opened, part, strict=True)]
+    return [{"": caption, **told} for caption, told in zip(captions, fields, strict=True)]

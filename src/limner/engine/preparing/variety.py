@@ -1,0 +1,115 @@
+"""How unlike each other the pictures that stay are, and what would make the set better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...core.requests import PrepareRequest
+from ...data.advice import Advice, of_set, of_subject, ordered
+from ...data.balance import joint
+from ...data.diversity import CHUNK, clusters, mean_distance, medoids, projected
+from ...data.surroundings import Surroundings
+from .gather import Gathered
+from .told import Told
+
+SUBJECT, SUBJECTS = 60, 60
+"""The most pictures of one subject, and subjects of a set, of which each is advised by itself."""
+APART = 0.9
+"""Euclidean distance of directions, as is at a cosine of 0.6, from which on pictures are of different clusters."""
+
+
+@dataclass(frozen=True)
+class Variety:
+    """advice: its pictures by their places among those that were written. distance: mean cosine distance of pairs, None
+    where no encoder looked. clusters: how many pictures each has, the largest first. points: (n, 2), a map of the
+    pictures. groups: the number of each one's cluster.
+    """
+
+    advice: Sequence[Advice]
+    distance: float | None = None
+    clusters: tuple[int, ...] = ()
+    middles: tuple[int, ...] = ()
+    points: np.ndarray | None = None
+    groups: np.ndarray | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON tells it."""
+        if self.distance is None:
+            return {}
+        return {"mean_distance": round(self.distance, 6), "clusters": list(self.clusters)}
+
+
+def variety_of(
+    gathered: Gathered,
+    staying: np.ndarray,
+    features: np.ndarray | None,
+    family: np.ndarray,
+    told: Told,
+    request: PrepareRequest,
+) -> Variety:
+    """Of the pictures that stay. features: (n, d) of all that were written. family: (n,) their groups of copies."""
+    advice = _advice(gathered, staying, family, told)
+    if features is None or len(staying) < 2:
+        return Variety(advice)
+    kept = _rows(features, staying, gathered)
+    labels = clusters(kept, APART, request.seed)
+    sizes = tuple(np.bincount(labels).tolist())
+    middles = tuple(int(staying[row]) for row in medoids(kept, labels))
+    return Variety(advice, mean_distance(kept), sizes, middles, projected(kept, request.seed), labels)
+
+
+def _rows(features: np.ndarray, staying: np.ndarray, gathered: Gathered) -> np.ndarray:
+    """The features of those that stay, on disk."""
+    if len(staying) == len(features):
+        return features
+    place = gathered.staging.folder / "staying.bin"
+    kept = np.memmap(place, dtype=features.dtype, mode="w+", shape=(len(staying), features.shape[1]))
+    for start in range(0, len(staying), CHUNK):
+        kept[start : start + CHUNK] = features[staying[start : start + CHUNK]]
+    return kept
+
+
+def _advice(gathered: Gathered, staying: np.ndarray, family: np.ndarray, told: Told) -> list[Advice]:
+    """Of one subject, or of each of some; of a large set, what its tables tell."""
+    few = len(staying) <= SUBJECT * SUBJECTS
+    lines = [telling.caption for telling in told.lines()] if few else []
+    numbers = sorted(set(told.groups.tolist())) if few else []
+    by_group = [np.flatnonzero(told.groups == number) for number in numbers]
+    if len(by_group) == 1 and len(staying) <= SUBJECT:
+        return _placed(_of_subject(gathered, staying, by_group[0], family, lines), staying[by_group[0]])
+    tables = [table for name, table in told.counts.tables().items() if name in told.by]
+    found = of_set(tables, told.captions, told.unlicensed, len(staying))
+    if 1 < len(by_group) <= SUBJECTS and max(map(len, by_group)) <= SUBJECT and told.by:
+        names = _names(told, by_group)
+        for name, rows in zip(names, by_group, strict=True):
+            advice = _placed(_of_subject(gathered, staying, rows, family, lines), staying[rows])
+            found += [replace(each, text=f"{name}: {each.text}") for each in advice if each.level == "warning"]
+    return ordered(found)
+
+
+def _of_subject(
+    gathered: Gathered, staying: np.ndarray, rows: np.ndarray, family: np.ndarray, captions: Sequence[str]
+) -> list[Advice]:
+    """Advice on some of the pictures that stay; its pictures by their places among these rows."""
+    places = staying[rows]
+    seen = [Surroundings.unpacked(gathered.columns.surroundings[place]) for place in places]
+    licences = [gathered.record(int(place)).rights.licence for place in places]
+    return of_subject(seen, family[places].tolist(), [captions[row] for row in rows], licences)
+
+
+def _placed(advice: Sequence[Advice], places: np.ndarray) -> list[Advice]:
+    return [replace(each, pictures=tuple(int(places[at]) for at in each.pictures)) for each in advice]
+
+
+def _names(told: Told, by_group: Sequence[np.ndarray]) -> list[str]:
+    """What each group is called: the values that its first picture has."""
+    first = {int(rows[0]): number for number, rows in enumerate(by_group)}
+    names = [""] * len(by_group)
+    for row, telling in enumerate(told.lines()):
+        if row in first:
+            names[first[row]] = joint(telling.fields, told.by)
+    return names
