@@ -1,0 +1,105 @@
+"""Counts are right to the picture, and balancing gives every group the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limner.data import balance
+from limner.data.balance import NONE, Counts, Table, joint, sample, table_of, weights
+from limner.data.keyed import keyed_all
+
+
+def counted(values, name="breed"):
+    counts = Counts()
+    for value in values:
+        counts.add({name: value})
+    return counts
+
+
+@given(st.lists(st.sampled_from(["corgi", "husky", "", None, "poodle"])))
+def test_every_picture_is_in_one_row(values):
+    table = counted(values).tables().get("breed")
+    truth = Counter(value or NONE for value in values)
+    if set(truth) <= {NONE}:
+        assert table is None, "a field that no picture has is no field"
+    else:
+        assert dict(table.rows) == truth and table.total == len(values)
+        assert sum(table.shares) == pytest.approx(1)
+        assert [count for _, count in table.rows] == sorted(truth.values(), reverse=True)
+
+
+def test_counts_of_parts_add_up():
+    parts = counted(["corgi", "husky", None]), counted(["corgi"]), counted([str(i) for i in range(2000)])
+    whole = Counts()
+    for part in parts[:2]:
+        whole.take(part)
+    assert whole.tables()["breed"].rows == (("corgi", 2), (NONE, 1), ("husky", 1))
+    whole.take(parts[2])
+    assert whole.free == {"breed"} and not whole.tables() and whole.pictures == 2004
+
+
+def test_free_text_and_hostile_tables_are_bounded():
+    assert counted(map(str, range(balance.MOST_VALUES))).tables()
+    counts = counted(map(str, range(balance.MOST_VALUES + 5)))
+    assert counts.free == {"breed"} and not counts.tables()
+    assert counted(["x" * (balance.LONGEST + 1)]).free == {"breed"}
+    counts = Counts()
+    counts.add({f"field {i}": "x" for i in range(balance.MOST_FIELDS + 7)})
+    assert len(counts.tables()) == balance.MOST_FIELDS and counts.left == 7
+
+
+def test_evenness_of_known_tables():
+    even = Table("f", (("a", 5), ("b", 5), ("c", 5), ("d", 5)))
+    assert even.effective == pytest.approx(4) and even.evenness == pytest.approx(1) and even.ratio == 1
+    assert not even.over
+    skewed = Table("f", (("a", 97), ("b", 1), ("c", 1), ("d", 1)))
+    assert skewed.effective < 1.25 and skewed.evenness < 0.15 and skewed.ratio == 97
+    assert skewed.over == (("a", 97),)
+    alone = Table("f", (("a", 3),))
+    assert alone.effective == pytest.approx(1) and alone.evenness == 1 and not alone.over
+    assert Table("f", ()).effective == 0 and Table("f", ()).ratio == 1
+    assert not Table("f", (("a", 3), ("b", 1))).over, "four pictures are chance"
+
+
+def test_equal_draws_are_seldom_called_uneven():
+    rng = np.random.default_rng(0)
+    cried = sum(bool(table_of("f", rng.integers(0, 10, 100).astype(str)).over) for _ in range(300))
+    assert cried <= 15
+
+
+@given(st.lists(st.sampled_from("abcdef"), min_size=1))
+def test_weights_give_every_group_the_same(groups):
+    found = weights(groups)
+    assert found.mean() == pytest.approx(1)
+    sums = [found[np.array(groups) == name].sum() for name in set(groups)]
+    assert sums == pytest.approx([len(groups) / len(set(groups))] * len(sums))
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1), st.integers(0, 5), st.sampled_from([1.0, 1.5, 2.0]))
+def test_a_sample_cuts_to_the_smallest(groups, seed, most):
+    keys = keyed_all(map(str, range(len(groups))))
+    kept = sample(groups, keys, seed, most)
+    counts, left = Counter(groups), Counter(np.array(groups)[kept].tolist())
+    cap = int(most * min(counts.values()))
+    assert left == {name: min(count, cap) for name, count in counts.items()}
+    assert kept.tolist() == sorted(set(kept.tolist())) == sample(groups, keys, seed, most).tolist()
+
+
+def test_a_sample_keeps_the_best_first_and_seeds_differ():
+    groups, keys = ["a"] * 50 + ["b"] * 5, keyed_all(map(str, range(55)))
+    assert sample(groups, keys, 0, best=np.arange(55)).tolist() == [*range(45, 50), *range(50, 55)]
+    assert sample(groups, keys, 0).tolist() != sample(groups, keys, 1).tolist()
+    order = np.random.default_rng(0).permutation(55)
+    moved = sample(np.array(groups)[order], keys[order], 0)
+    assert set(order[moved].tolist()) == set(sample(groups, keys, 0).tolist()), "the order of pictures says nothing"
+
+
+def test_joint_groups_and_nothing():
+    assert joint({"industry": "food", "style": ""}, ("industry", "style", "x")) == f"food / {NONE} / {NONE}"
+    assert not len(weights([])) and not len(sample([], keyed_all([]), 0))
+    assert weights(["a"]).tolist() == [1] and sample(["a"], keyed_all("k"), 0).tolist() == [0]
