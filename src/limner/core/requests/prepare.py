@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ..errors import unknown
 from ..faults import FAULTS
+from ..templates import Template
 from .request import Device, Flag, Frozen, Name, Refers, Request
 
 FaultName = Annotated[str, Field(max_length=64)]
@@ -135,6 +136,13 @@ class PrepareRequest(Request):
     def _faults(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(_known, value))
 
+    @field_validator("caption")
+    @classmethod
+    def _template(cls, value: str | None) -> str | None:
+        if value is not None:
+            Template.read(value)
+        return value
+
     @field_validator("split", mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
@@ -167,6 +175,14 @@ class PrepareRequest(Request):
                 raise ValueError(f"{name} pictures cannot be kept; leave it out")
         if "refused" in (*self.flag, *self.ignore):
             raise ValueError("pictures marked 'no AI training' are taken only by saying why; give --despite")
+        return self
+
+    @model_validator(mode="after")
+    def _no_word_banned_and_wanted(self) -> PrepareRequest:
+        for wanted in filter(None, (self.identifier, *self.trigger)):
+            for banned in self.ban:
+                if f" {' '.join(banned.lower().split())} " in f" {' '.join(wanted.lower().split())} ":
+                    raise ValueError(f"the banned word {banned!r} is in {wanted!r}, which captions shall hold")
         return self
 
     @property
