@@ -13,6 +13,8 @@ from .lettering import fitting, lettered
 
 INK, FAINT, PAPER = (28, 30, 36), (120, 124, 134), (255, 255, 255)
 ACCENT, RED, AMBER = (15, 143, 136), (192, 57, 43), (224, 148, 20)
+VEIL = 218
+"""Grey that lies over what is not cut out."""
 MARKS = {"kept": None, "flagged": AMBER, "dropped": RED}
 FINE = 4
 """How many times finer the corners' marks are drawn than shown."""
@@ -80,11 +82,10 @@ def _boxed(picture: Image.Image, edges: Sequence[int]) -> Image.Image:
 
 
 def _dimmed(picture: Image.Image, by: float) -> Image.Image:
-    """The picture nearer to paper, and paler."""
+    """The picture paler, and nearer to a light grey, which is seen on white ones too."""
     values = np.asarray(picture, dtype=np.float32)
-    grey = values.mean(2, keepdims=True)
-    pale = (values + grey) / 2
-    return Image.fromarray((pale * (1 - by) + 255 * by).astype(np.uint8))
+    pale = (values + values.mean(2, keepdims=True)) / 2
+    return Image.fromarray((pale * (1 - by) + VEIL * by).astype(np.uint8))
 
 
 def _marked(picture: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
