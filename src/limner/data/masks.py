@@ -17,7 +17,7 @@ from .files import printable, shown
 from .otsu import otsu
 from .photographs import SUFFIXES, decode
 
-SIDE = 224
+SIDE = 160
 """Masks are made on about SIDE x SIDE pixels in the picture's shape."""
 ROUNDS = 3
 """Of GrabCut."""
@@ -127,7 +127,7 @@ def _grabcut(pixels: np.ndarray, told: np.ndarray) -> np.ndarray:
     guess = told > threshold
     labels = np.where(guess, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     labels[told <= DOUBTED * threshold] = cv2.GC_BGD
-    if guess.any():
+    if guess.any() and not _is_boxes(guess):
         labels[told >= np.quantile(told[guess], SURE)] = cv2.GC_FGD
     cv2.setRNGSeed(0)  # its clustering draws from the process's generator
     try:
@@ -143,6 +143,16 @@ def _grabcut(pixels: np.ndarray, told: np.ndarray) -> np.ndarray:
     except cv2.error:  # of too few pixels, or all of one colour
         return guess
     return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+
+
+def _is_boxes(mask: np.ndarray) -> bool:
+    """Whether a mask (h, w) is nothing but upright boxes, in which the subject is yet to be told from the corners."""
+    cv2 = _cv2()
+    _, _, told, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    boxes = told[1:]
+    return bool(
+        (boxes[:, cv2.CC_STAT_AREA] >= 0.97 * boxes[:, cv2.CC_STAT_WIDTH] * boxes[:, cv2.CC_STAT_HEIGHT]).all()
+    )
 
 
 def _whole_parts(mask: np.ndarray) -> np.ndarray:
