@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -72,9 +73,9 @@ def _conversion(profile: bytes) -> Conversion:
     if len(profile) > PROFILE_CAP:
         raise BrokenProfile("it is too large")
     source = ImageCms.ImageCmsProfile(BytesIO(profile))
-    mode = _MODES.get(source.profile.xcolor_space.strip())
-    if mode is None:
-        raise BrokenProfile(f"its colours are {source.profile.xcolor_space}")
+    space = cast(Any, source.profile).xcolor_space.strip()
+    if (mode := _MODES.get(space)) is None:
+        raise BrokenProfile(f"its colours are {printable(space)}")
     transform = _transform(source, mode)
     same = mode == "RGB" and _is_identity(transform)
     return Conversion(_name(source), mode, None if same else transform)

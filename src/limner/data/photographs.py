@@ -115,7 +115,9 @@ def _reading(image: Image.Image, path: str | Path, least: tuple[int, int] | None
         "16 bits a channel brought to 8" if deep else None,
         *colours,
     )
-    size = (stored[::-1] if early in _LYING else stored) if kind == "JPEG" else upright.size
+    size = upright.size
+    if kind == "JPEG":
+        size = (stored[1], stored[0]) if early in _LYING else stored
     return Reading(rgb, size, kind, mode, tuple(note for note in notes if note), frames)
 
 
