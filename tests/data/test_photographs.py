@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.data import files, photographs
+from limner.data import files, formats
 from limner.data.photographs import decode, open_photograph
 
 
@@ -288,6 +288,6 @@ def test_heic_with_its_reader(monkeypatch):
 
 def test_avif_without_its_reader(monkeypatch):
     data = encoded(gradient(), "AVIF")
-    monkeypatch.setattr(photographs.features, "check", lambda name: False)
+    monkeypatch.setattr(formats.features, "check", lambda name: False)
     with pytest.raises(LimnerError, match="pip install --upgrade pillow"):
         decode(data, "x")
