@@ -32,6 +32,8 @@ _DEPTH, _FOLDERS = 3, 64
 
 def kind_of(reference: str) -> Kind | None:
     """The kind of a reference; None for what is not there, unless its name alone tells."""
+    if not reference.strip():
+        return None
     path = local(reference)
     if path.is_dir():
         return _folder_kind(path) or "tree"

@@ -126,10 +126,13 @@ def _entries(sample: str | None, found: Iterator[_File | Lost], prefix: str) -> 
     if sample is None:
         yield from (each for each in found if isinstance(each, Lost))
         return
-    kept = _Sample()
-    for count, each in enumerate(found):
-        if isinstance(each, _File) and count < _MOST_FILES:
+    kept, count = _Sample(), 0
+    for count, each in enumerate(found, 1):
+        if isinstance(each, _File) and count <= _MOST_FILES:
             yield from _sort(each, kept, prefix)
+    if count > _MOST_FILES:
+        told = f"the sample {shown(sample)} has more than {_MOST_FILES} files; the rest of them are left out"
+        yield Lost(prefix + legible(sample), Fault("stray", told))
     if not kept.pictures:
         return
     told = _note(kept)
