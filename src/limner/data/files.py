@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from limner.core.errors import LimnerError
 
@@ -34,33 +37,48 @@ def printable(text: str, limit: int = 160) -> str:
 
 def read_file(path: str | Path) -> bytes:
     """All bytes of a regular file of at most `BYTE_CAP` bytes; raises LimnerError for anything else."""
+    with opened(path) as file:
+        if os.fstat(file.fileno()).st_size > BYTE_CAP:
+            raise too_large(path)
+        data = file.read(BYTE_CAP + 1)
+    if len(data) > BYTE_CAP:
+        raise too_large(path)
+    return data
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[BinaryIO]:
+    """A regular file of any size to read from; LimnerError for anything else, and where the disk fails in between."""
     path = Path(path)
+    check_file(path)
     try:
-        _regular(path, os.stat(path))
         # The name may have been given to a pipe since: O_NONBLOCK keeps the opening from waiting for a writer.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         with os.fdopen(os.open(path, flags), "rb") as file:
             _regular(path, os.fstat(file.fileno()))
-            data = file.read(BYTE_CAP + 1)
+            yield file
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def check_file(path: Path) -> None:
+    """Raise LimnerError for what is no regular file, or is not there, without opening it."""
+    try:
+        _regular(path, os.stat(path))
     except LimnerError:
         raise
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
-    if len(data) > BYTE_CAP:
-        raise _too_large(path)
-    return data
 
 
 def _regular(path: Path, status: os.stat_result) -> None:
-    """Refuse folders, pipes, sockets and devices, and files over the cap."""
+    """Refuse folders, pipes, sockets and devices."""
     for is_kind, problem, remedy in _KINDS:
         if is_kind(status.st_mode):
             raise LimnerError(f"{shown(path)} {problem}", remedy)
-    if status.st_size > BYTE_CAP:
-        raise _too_large(path)
 
 
-def _too_large(path: Path) -> LimnerError:
+def too_large(path: str | Path) -> LimnerError:
     return LimnerError(f"{shown(path)} is larger than {BYTE_CAP // 2**20} MiB", "save a smaller copy of it")
 
 

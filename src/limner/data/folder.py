@@ -13,18 +13,16 @@ from pathlib import Path
 from limner.core.errors import LimnerError
 
 from .files import read_file, shown
+from .notes import CAPTION_CAP
 from .photographs import SUFFIXES, decode
 
 FEW = 3
 """With fewer pictures than this a subject is hardly learnt."""
 
-CAPTION_CAP = 2000
-"""The longest caption that is read, in characters; a text encoder takes some 75 words."""
-
 MASKS = "masks"
 """The folder beside the pictures that holds their masks."""
 
-_BESIDE = frozenset(
+BESIDE = frozenset(
     (
         ".txt",
         ".caption",
@@ -47,6 +45,7 @@ _BESIDE = frozenset(
         ".py",
     )
 )
+"""File name endings of what lies beside pictures and is passed over without a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ def _entries(folder: Path) -> tuple[list[Path], list[str]]:
             skipped += _folder_notice(entry) if entry.name != MASKS else []
         elif suffix in SUFFIXES:
             pictures.append(entry)
-        elif suffix not in _BESIDE:
+        elif suffix not in BESIDE:
             skipped.append(f"{shown(entry)} has no picture's suffix and is left out; save it as JPEG or PNG to use it")
     return pictures, skipped
 

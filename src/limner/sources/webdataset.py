@@ -1,0 +1,173 @@
+"""WebDataset shards: tar archives in which the files of one sample lie together and share their name up to a dot."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any, cast
+
+from ..core.datasets import Entry, Fault, Lost, Place
+from ..core.errors import LimnerError
+from ..data.files import BYTE_CAP, opened, printable, shown
+from ..data.kinds import SHARDS, kind_of, local
+from ..data.notes import Note, caption_note, json_note
+from ..data.once import once
+from ..data.photographs import SUFFIXES
+from ..data.places import BytesPlace, TarPlace, legible
+from ..data.trees import ARCHIVES
+
+_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_MOST_SHARDS = 100_000
+_MOST_FILES = 256
+_TEXTS = ("txt", "caption", "text", "json", "cls")
+_MASKS = ("mask", "seg")
+_ERRORS = (tarfile.TarError, EOFError, zlib.error, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of a sample. ending: what stands behind the first dot of its name, in lower case."""
+
+    sample: str
+    ending: str
+    place: Place
+
+
+@dataclass(slots=True)
+class _Sample:
+    pictures: list[_File] = field(default_factory=list[_File])
+    masks: list[_File] = field(default_factory=list[_File])
+    texts: dict[str, Place] = field(default_factory=dict[str, Place])
+
+
+class WebDataset:
+    title = "WebDataset shards"
+
+    def claims(self, reference: str) -> bool:
+        return kind_of(reference) == "shards"
+
+    def entries(self, reference: str) -> Iterator[Entry | Lost]:
+        shards = _shards(reference)
+        for name, path in shards:
+            prefix = "" if len(shards) == 1 else f"{name}/"
+            yield from once(_samples(path, prefix))
+
+
+def _shards(reference: str) -> list[tuple[str, Path]]:
+    """The shards and their names without endings: of a folder, of `{000..012}` in a name, or one."""
+    path = local(reference)
+    if path.is_dir():
+        found = sorted(at.relative_to(path) for at in path.rglob("*") if at.name.lower().endswith(SHARDS))
+        return [(legible(at.with_name(at.name.split(".tar")[0]).as_posix()), path / at) for at in found]
+    names = _ranged(str(path))
+    return [(legible(Path(name).name.split(".tar")[0]), Path(name)) for name in names]
+
+
+def _ranged(name: str) -> list[str]:
+    """A name with each `{000..012}` counted through."""
+    found = _RANGE.search(name)
+    if found is None:
+        return [name]
+    first, last = int(found[1]), int(found[2])
+    if not 0 <= last - first < _MOST_SHARDS:
+        raise LimnerError(f"{found[0]} in {shown(name)} names no shards, or too many", "write it as {000..012}")
+    width, rest = len(found[1]), _ranged(name[found.end() :])
+    return [f"{name[: found.start()]}{at:0{width}d}{tail}" for at in range(first, last + 1) for tail in rest]
+
+
+def _samples(path: Path, prefix: str) -> Iterator[Entry | Lost]:
+    """The pictures of one shard; what is wrong with it is told where it ends."""
+    with opened(path) as file:
+        try:
+            packed = not path.name.lower().endswith(".tar")
+            with tarfile.open(fileobj=file, mode="r|gz" if packed else "r:") as tar:
+                files = _files(tar, path, prefix, packed)
+                for sample, found in groupby(files, lambda each: each.sample if isinstance(each, _File) else None):
+                    yield from _entries(sample, found, prefix)
+        except _ERRORS as error:
+            told = f"{shown(path)} is damaged or unfinished ({printable(str(error))}); copy it again"
+            yield Lost(legible(prefix.rstrip("/") or path.name), Fault("unreadable", told))
+
+
+def _files(tar: tarfile.TarFile, path: Path, prefix: str, packed: bool) -> Iterator[_File | Lost]:
+    """The members that are files. Those with no dot in their names are of no sample, nor are hidden ones."""
+    while (member := tar.next()) is not None:
+        cast(Any, tar).members = []  # tarfile would keep all of them
+        folder, base = posixpath.split(member.name)
+        stem, dot, ending = base.partition(".")
+        if member.isdir() or not stem or any(part.startswith(".") for part in folder.split("/") if part != "."):
+            continue
+        key = prefix + legible(member.name)
+        if not member.isreg() or member.issparse():
+            yield Lost(key, Fault("stray", f"{shown(base)} is no file but a link or a device; it is left alone"))
+        elif member.size > BYTE_CAP:
+            yield Lost(key, Fault("unreadable", f"{shown(base)} is larger than {BYTE_CAP // 2**20} MiB"))
+        elif dot:
+            yield _File(posixpath.join(folder, stem), ending.lower(), _place(tar, member, path, packed))
+
+
+def _place(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, packed: bool) -> Place:
+    """Where a member's bytes are; those of a shard that is compressed can be had but now."""
+    if not packed:
+        return TarPlace(path, member.offset_data, member.size, member.name)
+    file = tar.extractfile(member)
+    assert file is not None
+    return BytesPlace(legible(posixpath.basename(member.name)), file.read())
+
+
+def _entries(sample: str | None, found: Iterator[_File | Lost], prefix: str) -> Iterator[Entry | Lost]:
+    """The pictures of one sample, each with all that is told of it."""
+    if sample is None:
+        yield from (each for each in found if isinstance(each, Lost))
+        return
+    kept, count = _Sample(), 0
+    for count, each in enumerate(found, 1):
+        if isinstance(each, _File) and count <= _MOST_FILES:
+            yield from _sort(each, kept, prefix)
+    if count > _MOST_FILES:
+        told = f"the sample {shown(sample)} has more than {_MOST_FILES} files; the rest of them are left out"
+        yield Lost(prefix + legible(sample), Fault("stray", told))
+    if not kept.pictures:
+        return
+    told = _note(kept)
+    mask = kept.masks[0].place if kept.masks else None
+    folder = legible(posixpath.dirname(sample))
+    for picture in kept.pictures:
+        key = f"{prefix}{legible(sample)}.{legible(picture.ending)}"
+        yield from (Lost(key, fault) for fault in told.faults)
+        yield Entry(key, picture.place, folder, told.caption, told.fields, told.rights, mask)
+
+
+def _sort(each: _File, kept: _Sample, prefix: str) -> Iterator[Lost]:
+    """Put a file where it belongs in its sample; an archive, which nobody opens, is told."""
+    *before, suffix = each.ending.split(".")
+    if f".{suffix}" in SUFFIXES:
+        (kept.masks if before and before[-1] in _MASKS else kept.pictures).append(each)
+    elif suffix in _TEXTS and not before:
+        kept.texts.setdefault(suffix, each.place)
+    elif f".{suffix}" in ARCHIVES:
+        told = f"{shown(each.place.name)} is an archive; name it as a source of its own"
+        yield Lost(f"{prefix}{legible(each.sample)}.{each.ending}", Fault("stray", told))
+
+
+def _note(kept: _Sample) -> Note:
+    """What the texts of a sample tell; `cls` is the field "class"."""
+    told = Note()
+    for ending in ("txt", "caption", "text"):
+        if place := kept.texts.get(ending):
+            told = told.over(caption_note(place))
+    if place := kept.texts.get("cls"):
+        named = caption_note(place)
+        told = told.over(Note(fields={"class": named.caption} if named.caption else {}, faults=named.faults))
+    if place := kept.texts.get("json"):
+        told = told.over(json_note(place))
+    return told
+
+
+plugin = WebDataset()
