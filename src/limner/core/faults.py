@@ -26,7 +26,7 @@ FAULTS: dict[str, FaultKind] = {
     "unreadable": FaultKind("unreadable", "drop", certain=True),
     "refused": FaultKind("not to be trained on", "drop"),
     "duplicate": FaultKind("the same picture twice", "drop"),
-    "near_duplicate": FaultKind("nearly the same picture", "drop", 0.9, "likeness from which on"),
+    "near_duplicate": FaultKind("nearly the same picture", "drop", 0.94, "likeness from which on"),
     "small": FaultKind("too small", "drop", 0.5, "share of the wanted side below which"),
     "enlarged": FaultKind("enlarged", "flag", 1.0, "enlargement above which"),
     "flat": FaultKind("nearly one colour", "drop", 4.0, "spread of luma (0 to 255) below which"),

@@ -41,8 +41,8 @@ def nearest_copies(pictures: Sequence[Path], among: Sequence[Path]) -> list[Matc
     """
     if not among:
         raise LimnerError("there are no pictures to be a copy of", "name the training pictures")
-    small, known = np.stack([_small(path) for path in pictures]), _forms(np.stack([_small(path) for path in among]))
-    plain, mirrored = _alike(_forms(small), known), _alike(_forms(small[:, :, ::-1]), known)
+    small, known = _lumas(pictures), forms(_lumas(among))
+    plain, mirrored = _alike(forms(small), known), _alike(forms(small[:, :, ::-1]), known)
     found = enumerate(np.maximum(plain, mirrored).argmax(1).tolist())
     return [
         Match(among[at], float(max(plain[i, at], mirrored[i, at])), bool(mirrored[i, at] > plain[i, at]))
@@ -50,18 +50,21 @@ def nearest_copies(pictures: Sequence[Path], among: Sequence[Path]) -> list[Matc
     ]
 
 
-def _small(path: Path) -> np.ndarray:
-    """Luma (24, 24) of a picture, stretched to a square."""
-    picture = open_photograph(path).convert("L").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    return np.asarray(picture, dtype=np.float64)
+def small_luma(picture: Image.Image) -> np.ndarray:
+    """Luma (24, 24) in uint8 of a picture, stretched to a square."""
+    return np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
-def _forms(luma: np.ndarray) -> np.ndarray:
-    """Gradients (n, 2 * 24 * 24) of (n, 24, 24), of length 1; of flat ones 0."""
+def forms(luma: np.ndarray) -> np.ndarray:
+    """Gradients (n, 2 * 24 * 24) of floats (n, 24, 24), of length 1; of flat ones 0."""
     down, across = np.gradient(luma, axis=(1, 2))
     found = np.concatenate([down.reshape(len(luma), -1), across.reshape(len(luma), -1)], axis=1)
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     return np.where(lengths > FLAT, found / np.maximum(lengths, FLAT), 0)
+
+
+def _lumas(paths: Sequence[Path]) -> np.ndarray:
+    return np.stack([small_luma(open_photograph(path)) for path in paths]).astype(np.float64)
 
 
 def _alike(forms: np.ndarray, known: np.ndarray) -> np.ndarray:
