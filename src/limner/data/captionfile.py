@@ -15,7 +15,7 @@ from limner.store.files import writing
 
 from .files import printable, read_file, shown
 
-Origin = Literal["template", "written", "captioner", "edited"]
+Origin = Literal["template", "written", "captioner", "edited", "none"]
 COLUMNS = ("picture", "caption", "from")
 SEPARATORS = (",", ";", "\t")
 

@@ -150,9 +150,7 @@ def _is_boxes(mask: np.ndarray) -> bool:
     cv2 = _cv2()
     _, _, told, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     boxes = told[1:]
-    return bool(
-        (boxes[:, cv2.CC_STAT_AREA] >= 0.97 * boxes[:, cv2.CC_STAT_WIDTH] * boxes[:, cv2.CC_STAT_HEIGHT]).all()
-    )
+    return bool((boxes[:, cv2.CC_STAT_AREA] >= 0.97 * boxes[:, cv2.CC_STAT_WIDTH] * boxes[:, cv2.CC_STAT_HEIGHT]).all())
 
 
 def _whole_parts(mask: np.ndarray) -> np.ndarray:

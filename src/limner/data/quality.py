@@ -94,7 +94,9 @@ _FOLLOWING = ("pale", "blurred", "grey", "noisy")
 
 def _figure(value: float, edge: float) -> str:
     """The value in few digits, but never as the limit that it is beyond."""
-    return next((text for text in (f"{value:.{digits}g}" for digits in (2, 3, 4, 6)) if float(text) != edge), f"{value}")
+    return next(
+        (text for text in (f"{value:.{digits}g}" for digits in (2, 3, 4, 6)) if float(text) != edge), f"{value}"
+    )
 
 
 def _entropy(shares: np.ndarray) -> float:

@@ -116,9 +116,7 @@ def _exact(signatures: np.ndarray, block: int) -> tuple[list[Twin], np.ndarray]:
     return [Twin(one, other, 1.0, "exact") for one, other in copies], np.sort(order[fresh])
 
 
-def _near(
-    signatures: np.ndarray, alone: np.ndarray, least: float, ways: tuple[Way, ...], block: int
-) -> Iterator[Twin]:
+def _near(signatures: np.ndarray, alone: np.ndarray, least: float, ways: tuple[Way, ...], block: int) -> Iterator[Twin]:
     """Twins among the pictures `alone`."""
     known = _all_hashes(signatures, alone, ways, block)
     sets, missed = Sets(len(alone)), np.zeros(len(alone), dtype=np.int32)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from limner.core.errors import LimnerError
 from limner.core.wording import article, cleaned
 
-from .folder import CAPTION_CAP
+from .notes import CAPTION_CAP
 
 _READ = 8 * CAPTION_CAP
 """Characters of a text that are looked at; white space and what a caption cannot hold are among them."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from ...core.datasets import Fault
-from ...data.twins import Twin, crop_candidates, cropped_copies, groups, near_copies
+from ...data.twins import How, Sets, Twin, groups, near_copies
 from .gather import Columns
+
+EXACT = 1.0
+HOW: dict[How, str] = {"mirrored": "in a mirror, ", "turned": "turned, ", "cropped": "a part of it, "}
 
 
 @dataclass(frozen=True)
@@ -25,42 +26,30 @@ class Copies:
 def copies_of(
     columns: Columns,
     likeness: float | None,
-    features: np.ndarray | None,
+    cropped: Callable[[], Iterable[Twin]],
     key: Callable[[int], str],
-    opened: Callable[[int], Image.Image],
 ) -> Copies:
     """Which pictures are copies of better ones: those of more pixels, then the sharper, then the first.
 
-    likeness: from which on pictures are nearly the same; None where that is not asked. key: what the i-th is called.
-    opened: the i-th as it was written.
+    likeness: from which on pictures are nearly the same; None where only the very same are asked for. cropped: tells
+    the pictures that are parts of others. key: what the i-th is called.
     """
-    same = [*_twins(columns.files, "file"), *_twins(columns.looks, "pixels")]
-    near: list[Twin] = []
-    if likeness is not None:
-        near = [*near_copies(columns.signatures, likeness)]
-        near += cropped_copies(crop_candidates(columns.signatures, features), opened)
-    best = np.lexsort((np.arange(len(columns)), -columns.sharpness, -columns.pixels))
-    rank = np.empty(len(columns), dtype=np.int64)
-    rank[best] = np.arange(len(columns))
-    family = groups(len(columns), [*same, *near], rank)
-    faults: dict[int, list[Fault]] = defaultdict(list)
-    for twin in (*same, *near):
-        worse, better = sorted((twin.first, twin.second), key=lambda at: -rank[at])
-        if faults[worse]:
-            continue
-        faults[worse].append(_told(twin, key(int(better))))
-    return Copies({at: tuple(found) for at, found in faults.items()}, family)
+    twins = [*near_copies(columns.signatures, EXACT if likeness is None else likeness)]
+    twins += [] if likeness is None else cropped()
+    sets = Sets(len(columns))
+    for twin in twins:
+        sets.join(twin.first, twin.second)
+    kept = groups(twins, lambda at: (columns.pixels[at], columns.sharpness[at], -at))
+    told: dict[int, Twin] = {}
+    for twin in twins:
+        for at in (twin.first, twin.second):
+            if at in kept and (at not in told or twin.how == "exact"):
+                told[at] = twin
+    return Copies({at: (_fault(told[at], key(kept[at])),) for at in sorted(kept)}, sets.roots())
 
 
-def _told(twin: Twin, other: str) -> Fault:
-    if twin.how in ("file", "pixels"):
-        return Fault("duplicate", f"the same {twin.how} as {other!r}", 1.0)
-    how = {"mirrored": "in a mirror, ", "cropped": "cropped, "}.get(twin.how, "")
+def _fault(twin: Twin, other: str) -> Fault:
+    if twin.how == "exact":
+        return Fault("duplicate", f"the same picture as {other!r}", twin.likeness)
+    how = HOW.get(twin.how, "")
     return Fault("near_duplicate", f"nearly the same as {other!r} ({how}likeness {twin.likeness:.2f})", twin.likeness)
-
-
-def _twins(values: np.ndarray, how: str) -> Iterable[Twin]:
-    """Each picture whose value another one before it has, with the first of these."""
-    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    for at in np.flatnonzero(first[inverse.reshape(-1)] != np.arange(len(values))):
-        yield Twin(int(first[inverse.reshape(-1)[at]]), int(at), 1.0, how)

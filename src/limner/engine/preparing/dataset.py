@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...core.requests.prepare import SHARES
+from ...data.captionfile import Origin
 from .record import Record
 
 METADATA, MASKS = "metadata.jsonl", "masks"
@@ -36,8 +37,9 @@ OWN = (
 class Telling:
     """What is told of one picture of the dataset. origin: where its caption is from."""
 
+    key: str
     caption: str
-    origin: str
+    origin: Origin
     fields: dict[str, str]
 
 

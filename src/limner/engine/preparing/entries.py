@@ -11,8 +11,8 @@ from ...core.datasets import Entry, Lost, Place, Source
 from ...core.errors import LimnerError
 from ...core.requests import PrepareRequest
 from ...core.workspace import Workspace
-from ...data.fields import Table
-from ...data.photographs import SUFFIXES
+from ...data.fields import FieldTable, told
+from ...data.masks import beside
 from ...data.places import FilePlace
 from ...registry import sources
 
@@ -36,7 +36,7 @@ def check_sources(request: PrepareRequest) -> None:
         raise LimnerError(f"{request.masks!r} is no folder of masks", "name a folder")
 
 
-def entries_of(request: PrepareRequest, table: Table | None, workspace: Workspace) -> Iterator[Entry | Lost]:
+def entries_of(request: PrepareRequest, table: FieldTable | None, workspace: Workspace) -> Iterator[Entry | Lost]:
     """Entries of all sources in their order, with what the tables and folders beside them tell. Of several sources
     each key begins with its source's name.
     """
@@ -45,7 +45,7 @@ def entries_of(request: PrepareRequest, table: Table | None, workspace: Workspac
         for item in source_of(reference).entries(reference):
             item = replace(item, key=prefix + item.key)
             if isinstance(item, Entry):
-                item = item if table is None else table.told(item)
+                item = item if table is None else told(table, item)
                 item = replace(item, mask=_mask(masks, item) or item.mask) if masks is not None else item
             yield item
 
@@ -62,13 +62,6 @@ def prefixes(references: list[str]) -> list[str]:
 
 
 def _mask(folder: Path, entry: Entry) -> Place | None:
-    """The picture of the same name in the folder of masks, in the entry's own subfolder or at the top."""
-    stem = PurePosixPath(entry.place.name).stem
-    if not stem or stem in (".", ".."):
-        return None
-    inside = [part for part in PurePosixPath(entry.folder).parts if part not in ("..", "/")]
-    for place in (folder.joinpath(*inside), folder):
-        for suffix in sorted(SUFFIXES):
-            if (found := place / f"{stem}{suffix}").is_file():
-                return FilePlace(found)
-    return None
+    """The mask of an entry's name in the folder of masks."""
+    place = beside(folder, str(PurePosixPath(entry.folder, PurePosixPath(entry.key).name)))
+    return None if place is None else FilePlace(place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from ...core.choice import evenly
 from ...core.datasets import Fault
 from ...core.events import Emit, Progress, Stage
 from ...core.requests import PrepareRequest
-from ...data.captionfile import CaptionFile
+from ...data import captionfile
 from ...data.rights import Tally
 from .card import write_card
 from .choosing import Choice
@@ -53,30 +54,30 @@ def fill(
     chosen = set(evenly(range(len(staying)), SHOWN))
     with (
         Folder(folder, staged, told.names, weighted, told.masked, request.kohya, digits) as dataset,
-        CaptionFile(folder / CAPTIONS) as captions,
         (folder / OUTCOMES).open("w", encoding="utf-8") as outcomes,
     ):
-        rows = _Rows(gathered, wrong, staying, told)
+        entries = _Rows(gathered, wrong, staying, told)
         for number, record in enumerate(gathered.staging.records()):
-            faults, row, telling = rows.of(number, record)
+            faults, row, telling = entries.of(number, record)
             stays = row is not None and bool(choice.kept[row])
             file = None
             if stays:
                 assert row is not None and telling is not None
                 part, weight = int(choice.part[row]), float(choice.weight[row])
                 file = dataset.add(record, telling, part, weight, request.despite)
-                captions.add(record.key, telling.caption, telling.origin)
                 rights.add(record.rights, request.despite)
             state = story.state(faults, stays, record.stamp != "")
             shown = _shown(record, faults, state, file, telling)
             story.take(record, faults, shown)
-            sheets.add(number, shown)
+            sheets.add(shown)
             if row in chosen and stays:
                 story.sheet.append(shown)
             outcomes.write(json.dumps(_outcome(record, faults, shown), ensure_ascii=False) + "\n")
             emit(Progress(done=number + 1))
         story.parts = dataset.counts
     names = sheets.close()
+    rows = (captionfile.Row(each.key, each.caption, each.origin) for each in compress(told.lines(), choice.kept))
+    captionfile.write(folder / CAPTIONS, rows)
     write_report(folder, name, request, gathered, story, told, choice, variety, rights, names)
     write_card(folder, name, request, story, told, rights)
     return story

@@ -19,8 +19,7 @@ class Columns:
     """Of the pictures that were written, in their order, n of them.
 
     numbers: (n,) which record each is. signatures: (n, s) uint8. surroundings: (n, d) fp32. pixels: (n,) of the
-    originals. sharpness: (n,). files, looks: (n,) uint64, heads of the hashes of the file and of its reduction.
-    offsets: where each record begins in the journal, of all of them.
+    originals. sharpness: (n,). offsets: where each record begins in the journal, of all of them.
     """
 
     numbers: np.ndarray
@@ -28,8 +27,6 @@ class Columns:
     surroundings: np.ndarray
     pixels: np.ndarray
     sharpness: np.ndarray
-    files: np.ndarray
-    looks: np.ndarray
     offsets: np.ndarray
 
     def __len__(self) -> int:
@@ -41,8 +38,6 @@ class _Growing:
     numbers: array[int] = field(default_factory=lambda: array("q"))
     pixels: array[int] = field(default_factory=lambda: array("q"))
     sharpness: array[float] = field(default_factory=lambda: array("f"))
-    files: array[int] = field(default_factory=lambda: array("Q"))
-    looks: array[int] = field(default_factory=lambda: array("Q"))
     offsets: array[int] = field(default_factory=lambda: array("q"))
     widths: dict[str, int] = field(default_factory=dict[str, int])
 
@@ -83,8 +78,6 @@ def gather(staging: Staging) -> Gathered:
             found.numbers.append(number)
             found.pixels.append(record.size[0] * record.size[1])
             found.sharpness.append(record.measures.get("sharpness", 0.0))
-            found.files.append(int(record.sha256[:16], 16))
-            found.looks.append(int(record.pixels[:16], 16))
             for name, file, text in (
                 ("signatures", signatures, record.signature),
                 ("surroundings", surroundings, record.surroundings),
@@ -99,8 +92,6 @@ def gather(staging: Staging) -> Gathered:
         _mapped(places["surroundings"], np.float32, count, found.widths.get("surroundings", 0) // 4),
         np.array(found.pixels, dtype=np.int64),
         np.array(found.sharpness, dtype=np.float32),
-        np.array(found.files, dtype=np.uint64),
-        np.array(found.looks, dtype=np.uint64),
         np.array(found.offsets, dtype=np.int64),
     )
     return Gathered(staging, columns)

@@ -15,13 +15,11 @@ from PIL import Image
 
 from ...core.datasets import Box, Entry, Fault, Finder, Lost
 from ...core.errors import LimnerError
-from ...data.buckets import nearest
+from ...data import masks
 from ...data.crop import crop_box, cut, enlargement
-from ...data.marks import written
-from ...data.masks import cut_mask, made_mask, read_mask
 from ...data.photographs import Reading, read_picture
 from ...data.quality import faults, measures, small
-from ...data.rights import has_location, rights_of
+from ...data.rights import Marks, marks_of
 from ...data.signatures import signature
 from ...data.surroundings import surroundings
 from ...registry import detectors
@@ -60,15 +58,16 @@ def crashed(job: Job) -> Record:
 
 def _least(plan: Plan) -> tuple[int, int]:
     """The smallest (width, height) that a picture may be decoded at."""
-    shapes = plan.buckets or ((plan.size, plan.size),)
+    shapes = plan.buckets.shapes if plan.buckets else ((plan.size, plan.size),)
     return max(width for width, _ in shapes), max(height for _, height in shapes)
 
 
 def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: Reading, plan: Plan) -> Record:
     image, glimpse = reading.image, small(reading.image)
     found = measures(glimpse, reading.size)
-    rights = record.rights.over(rights_of(data, entry.place.name)).over(plan.rights)
-    wrong = [*faults(found, plan.limits), *written(glimpse, plan.limits), *_odd(reading)]
+    marks = marks_of(data)
+    rights = record.rights.over(marks.rights).over(plan.rights)
+    wrong = [*faults(found, plan.limits), *_odd(reading, marks)]
     if rights.training == "refused":
         wrong.append(Fault("refused", f"marked as not to be trained on ({rights.said})"))
     shown = _where(plan, glimpse)
@@ -76,17 +75,16 @@ def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: Rea
     wrong += _sized(box, shape, plan)
     wrong = [fault for fault in wrong if plan.actions[fault.kind] != "ignore"]
     update = {
-        "pixels": hashlib.sha256(np.ascontiguousarray(np.asarray(glimpse)).tobytes()).hexdigest(),
         "format": reading.format,
         "size": reading.size,
         "notes": reading.notes,
         "measures": found,
         "rights": rights,
-        "located": has_location(data),
+        "located": marks.located,
         "box": box,
         "shape": shape,
         "signature": base64.b64encode(signature(glimpse).tobytes()).decode(),
-        "surroundings": base64.b64encode(surroundings(glimpse, shown).tobytes()).decode(),
+        "surroundings": base64.b64encode(surroundings(glimpse, shown).packed().tobytes()).decode(),
         "thumbnail": _write_thumbnail(number, glimpse, plan),
     }
     record = record.model_copy(update=update)
@@ -96,8 +94,10 @@ def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: Rea
     return record.model_copy(update={"faults": (*record.faults, *wrong)})
 
 
-def _odd(reading: Reading) -> list[Fault]:
-    return [Fault("animated", f"of {reading.frames} frames only the first is taken")] if reading.frames > 1 else []
+def _odd(reading: Reading, marks: Marks) -> list[Fault]:
+    """What is told by the file, and not by its pixels."""
+    found = [Fault("animated", f"of {reading.frames} frames only the first is taken")] if reading.frames > 1 else []
+    return found + ([Fault("synthetic", f"made by AI ({marks.painted})")] if marks.painted else [])
 
 
 @cache
@@ -116,7 +116,7 @@ def _crop(size: tuple[int, int], plan: Plan, shown: np.ndarray | None) -> tuple[
     if plan.crop == "none":
         scale = min(1.0, plan.size / min(size))
         return (0, 0, *size), (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
-    shape = nearest(size, plan.buckets) if plan.buckets else (plan.size, plan.size)
+    shape = plan.buckets.nearest(size) if plan.buckets else (plan.size, plan.size)
     return crop_box(size, shape, shown), shape
 
 
@@ -136,26 +136,37 @@ def _written(
 ) -> tuple[Record, list[Fault]]:
     """Write the crop, and its mask where there is one."""
     assert record.box is not None and record.shape is not None and record.size is not None
-    whole = cut(image, record.box, record.shape, record.size)
+    box = _within(record.box, record.size, image.size)
     name = f"{number:08d}{SUFFIXES[plan.format]}"
-    _save(whole, plan.folder / name, plan)
-    update = {"picture": name, "bytes": (plan.folder / name).stat().st_size}
-    try:
-        mask = _mask(entry, image, record.size, plan)
-    except LimnerError as error:
-        return record.model_copy(update=update), [Fault("mask", str(error))]
+    _save(cut(image, box, record.shape), plan.folder / name, plan)
+    update: dict[str, object] = {"picture": name, "bytes": (plan.folder / name).stat().st_size}
+    mask = _mask(entry, image, record.size, plan)
+    if isinstance(mask, Image.Image):
+        mask = masks.cut_mask(mask, _within(record.box, record.size, mask.size), record.shape)
+    if isinstance(mask, Fault):
+        return record.model_copy(update=update), [mask]
     if mask is not None:
         update["mask"] = f"{number:08d}.mask.png"
-        _save(cut_mask(mask, record.box, record.shape, record.size), plan.folder / str(update["mask"]), plan, "png")
+        _save(mask, plan.folder / str(update["mask"]), plan, "png")
     return record.model_copy(update=update), []
 
 
-def _mask(entry: Entry, image: Image.Image, size: tuple[int, int], plan: Plan) -> Image.Image | None:
+def _within(box: Box, size: tuple[int, int], decoded: tuple[int, int]) -> Box:
+    """A box of a picture of this (width, height) in the same picture as it was decoded, perhaps smaller."""
+    across, down = decoded[0] / size[0], decoded[1] / size[1]
+    left, top = min(round(box[0] * across), decoded[0] - 1), min(round(box[1] * down), decoded[1] - 1)
+    right, bottom = max(left + 1, round(box[2] * across)), max(top + 1, round(box[3] * down))
+    return left, top, min(right, decoded[0]), min(bottom, decoded[1])
+
+
+def _mask(entry: Entry, image: Image.Image, size: tuple[int, int], plan: Plan) -> Image.Image | Fault | None:
+    """The mask that came with a picture, or the one that is made of it where that is asked for."""
     if entry.mask is not None:
-        return read_mask(entry.mask, size)
-    if plan.makes_masks:
-        return made_mask(image, finder(*plan.detector)(small(image), plan.words))
-    return None
+        try:
+            return masks.given(entry.mask.read(), entry.mask.name, size)
+        except LimnerError as error:
+            return Fault("mask", str(error))
+    return masks.made(image, finder(*plan.detector)(small(image), plan.words)) if plan.makes_masks else None
 
 
 def _write_thumbnail(number: int, glimpse: Image.Image, plan: Plan) -> str:

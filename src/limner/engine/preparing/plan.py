@@ -10,7 +10,7 @@ from ...core.datasets import Fault, Rights
 from ...core.faults import FAULTS, Action
 from ...core.requests import PrepareRequest
 from ...core.requests.request import digest_of
-from ...data.buckets import buckets
+from ...data.buckets import Buckets
 from ...registry import detectors
 
 VERSION = 1
@@ -49,7 +49,7 @@ class Plan:
     folder: Path
     size: int
     crop: str
-    buckets: tuple[tuple[int, int], ...]
+    buckets: Buckets | None
     detector: tuple[str, str | None]
     makes_masks: bool
     words: str
@@ -102,7 +102,7 @@ def plan_of(request: PrepareRequest, folder: Path) -> Plan:
         folder,
         request.size,
         request.crop,
-        buckets(request.size, request.multiple) if request.buckets else (),
+        Buckets.of(request.size, request.multiple) if request.buckets else None,
         detector,
         request.make_masks,
         request.class_word or "",

@@ -15,9 +15,9 @@ from ...core.events import Emit, Made, Progress, Stage
 from ...core.requests import PrepareRequest, relocated
 from ...core.requests.request import digest_of
 from ...core.workspace import Workspace
-from ...data.captionfile import read_captions
+from ...data import captionfile
 from ...data.diversity import outliers
-from ...data.fields import Table
+from ...data.fields import FieldTable, read_fields
 from ...store.files import sha256_of, writing_folder
 from ...store.locks import held
 from .choosing import choose
@@ -40,8 +40,8 @@ REPORT = "report.html"
 def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
     """Read, judge, cut, compare, tell and write. What was read before an interruption is not read again."""
     check_sources(request)
-    table = None if request.fields is None else Table.read(Path(request.fields))
-    edits = {} if request.captions is None else read_captions(Path(request.captions))
+    table = None if request.fields is None else read_fields(Path(request.fields))
+    edits = {} if request.captions is None else captionfile.read(Path(request.captions))
     out = workspace.out
     staging = Staging(out, digest_of_reading(request))
     with held(staging.folder):
@@ -70,7 +70,7 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
 
 
 def read(
-    request: PrepareRequest, plan: Plan, table: Table | None, staging: Staging, workspace: Workspace, emit: Emit
+    request: PrepareRequest, plan: Plan, table: FieldTable | None, staging: Staging, workspace: Workspace, emit: Emit
 ) -> None:
     """Have processes read and write all that the journal does not tell of yet."""
     emit(Stage(name="reading pictures"))
@@ -96,7 +96,7 @@ def compared(
 ) -> tuple[Mapping[int, tuple[Fault, ...]], np.ndarray]:
     """What is wrong with pictures beside others, by their places, and which are copies of each other, (n,)."""
     likeness = plan.limits.get("near_duplicate")
-    copies = copies_of(gathered.columns, likeness, features, lambda at: gathered.record(at).key, gathered.opened)
+    copies = copies_of(gathered.columns, likeness, lambda: (), lambda at: gathered.record(at).key)
     strange = {} if features is None or "outlier" not in plan.limits else outliers(features, plan.limits["outlier"])
     both = copies.faults.keys() | strange.keys()
     wrong = {at: (*copies.faults.get(at, ()), *([strange[at]] if at in strange else [])) for at in sorted(both)}

@@ -13,6 +13,7 @@ from ...core.events import Emit, Progress, Stage
 from ...core.requests import PrepareRequest
 from ...core.templates import Template
 from ...core.workspace import Workspace
+from ...data.captionfile import Origin
 from ...data.words import worded
 from ...registry import captioners
 from .dataset import Telling
@@ -38,10 +39,10 @@ def telling(record: Record, spoken: Mapping[str, str], edited: str | None, reque
     fields = {**{name: value for name, value in spoken.items() if name}, **record.fields}
     identifier, class_word = words_of(fields, request)
     if edited is not None:
-        return Telling(edited, "edited", _shown(fields, record))
+        return Telling(record.key, edited, "edited", _shown(fields, record))
     caption, origin = _caption(record, spoken.get(""), fields, identifier, class_word, request)
     caption = worded(caption, request.trigger, request.ban, identifier, class_word)
-    return Telling(caption, origin, _shown(fields, record))
+    return Telling(record.key, caption, origin, _shown(fields, record))
 
 
 def _shown(fields: Mapping[str, str], record: Record) -> dict[str, str]:
@@ -57,7 +58,7 @@ def _caption(
     identifier: str | None,
     class_word: str | None,
     request: PrepareRequest,
-) -> tuple[str, str]:
+) -> tuple[str, Origin]:
     values = {
         "caption": (record.caption if request.written else None) or said or "",
         "folder": PurePosixPath(record.folder).name.replace("_", " "),

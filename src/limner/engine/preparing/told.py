@@ -12,6 +12,7 @@ import numpy as np
 
 from ...core.requests import PrepareRequest
 from ...data.balance import Counts, joint
+from ...data.captionfile import named
 from ...data.keyed import keyed
 from .choosing import groups_of
 from .dataset import Telling
@@ -63,7 +64,7 @@ def tell(
     with place.open("w", encoding="utf-8") as file:
         for row, at in enumerate(staying):
             record = gathered.record(at)
-            told = telling(record, next(said, {}), edits.get(record.key), request)
+            told = telling(record, next(said, {}), edits.get(named(record.key)), request)
             counts.add(told.fields)
             origins[told.origin] += 1
             first = first or told.caption
