@@ -15,22 +15,32 @@ def bars(pixels: np.ndarray) -> float:
     """The share of a picture (h, w, 3), uint8, that lies in bars, 0 to 1.
 
     A bar is rows or columns of one colour up to an edge that runs along most of its length, which tells it from a
-    plain background behind something.
+    plain background behind something; one has its like on the opposite side, which tells it from a sky.
     """
-    top, bottom = _thickness(pixels), _thickness(pixels[::-1])
-    across = pixels[top : len(pixels) - bottom].swapaxes(0, 1)
-    left, right = _thickness(across), _thickness(across[::-1])
     height, width = pixels.shape[:2]
+    top, bottom = _pair(pixels)
+    left, right = _pair(pixels[top : height - bottom].swapaxes(0, 1))
     return 1 - (height - top - bottom) * (width - left - right) / (height * width)
 
 
+def _pair(rows: np.ndarray) -> tuple[int, int]:
+    """How many of the first and of the last rows are bars; none where only one side has one."""
+    if len(rows) < 4 or not (_plain(rows[0]) and _plain(rows[-1])):
+        return 0, 0
+    first, last = _thickness(rows), _thickness(rows[::-1])
+    return (first, last) if first and last else (0, 0)
+
+
+def _plain(row: np.ndarray) -> bool:
+    """Whether a row may begin a bar: a quick look that spares most pictures the rest."""
+    return bool((np.abs(row.astype(np.int16) - row[len(row) // 2]) <= 2 * TOLERANCE).all(1).mean() >= _PURE)
+
+
 def _thickness(rows: np.ndarray) -> int:
-    """How many of the first rows are a bar; at most half of them."""
-    if len(rows) < 4:
-        return 0
-    colour = np.median(rows[0], axis=0)
+    """How many of the first rows are a bar; less than half of them."""
     half = rows[: len(rows) // 2]
-    alike = (np.abs(half.astype(np.int16) - colour.astype(np.int16)) <= TOLERANCE).all(2).mean(1)
+    colour = np.median(half[0], axis=0).astype(np.int16)
+    alike = (np.abs(half.astype(np.int16) - colour) <= TOLERANCE).all(2).mean(1)
     ends = np.flatnonzero(alike < _PURE)
     if not len(ends) or ends[0] == 0:
         return 0

@@ -18,7 +18,6 @@ SIDE = 256
 """Pictures are measured at the area of a square of this side, so that the same limits fit all sizes."""
 
 _LONGEST, _SHORTEST = 4096, 8
-_TILE = 16
 
 
 def small(image: Image.Image) -> Image.Image:
@@ -35,25 +34,23 @@ def measures(small_image: Image.Image, size: tuple[int, int]) -> dict[str, float
 
     sharpness: 0 to 100. light, shade: luma (0 to 1) of the brightest hundredth and the darkest twentieth. spread:
     standard deviation of the channel that varies most, 0 to 255. contrast: between the 2nd and the 98th percentile of
-    luma, 0 to 1. entropy: of luma, in bits. colour: of the most colourful hundredth, 0 to 1. noise: standard deviation
-    in plain parts, 0 to 255. bars: share of the picture. aspect: longer side over shorter side.
+    luma, 0 to 1. entropy: of luma, in bits. colour: of the most colourful hundredth, 0 to 1. bars: share of the picture.
+    aspect: longer side over shorter side.
     """
     cv2 = opencv()
     pixels = np.asarray(small_image)
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    luma = grey.astype(np.float32)
     counts = np.bincount(grey.ravel(), minlength=256)
     levels = counts.cumsum() / grey.size
     darkest, shade, brightest, light = (int(np.searchsorted(levels, part)) / 255 for part in (0.02, 0.05, 0.98, 0.99))
     return {
-        "sharpness": sharpness(luma),
+        "sharpness": sharpness(grey.astype(np.float32)),
         "light": light,
         "shade": shade,
         "spread": float(cv2.meanStdDev(pixels)[1].max()),
         "contrast": brightest - darkest,
         "entropy": _entropy(counts / grey.size),
         "colour": _colour(pixels),
-        "noise": _noise(luma),
         "bars": bars(pixels),
         "aspect": max(size) / min(size),
     }
@@ -81,14 +78,13 @@ _JUDGED: dict[str, tuple[str, bool, str]] = {
     "dark": ("light", True, "under-exposed: brightness of its bright parts"),
     "bright": ("shade", False, "over-exposed: brightness of its dark parts"),
     "pale": ("contrast", True, "hardly any contrast: range of brightness"),
-    "noisy": ("noise", False, "noisy: deviation in plain parts"),
     "grey": ("colour", True, "without colour: colourfulness"),
     "odd_shape": ("aspect", False, "odd-shaped: longer side over shorter side"),
     "border": ("bars", False, "framed by bars: share of the picture"),
 }
 """By fault: its measure, whether the limit is the least that is good (or the most), and how it is told."""
 
-_FOLLOWING = ("pale", "blurred", "grey", "noisy")
+_FOLLOWING = ("pale", "blurred", "grey")
 """What a picture of one colour or without light is by that alone."""
 
 
@@ -113,12 +109,3 @@ def _colour(pixels: np.ndarray) -> float:
     levels = np.bincount(chroma.ravel(), minlength=256).cumsum() / chroma.size
     return int(np.searchsorted(levels, 0.99)) / 255
 
-
-def _noise(luma: np.ndarray) -> float:
-    """The standard deviation of noise in the plainest tenth of the tiles (Immerkaer 1996, Fast noise variance)."""
-    cv2 = opencv()
-    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    rough = np.abs(cv2.filter2D(luma, cv2.CV_32F, kernel))
-    size = (max(1, luma.shape[1] // _TILE), max(1, luma.shape[0] // _TILE))
-    tiles = cv2.resize(rough, size, interpolation=cv2.INTER_AREA)
-    return float(np.quantile(tiles, 0.1) * (np.pi / 2) ** 0.5 / 6)

@@ -50,5 +50,6 @@ def _lost(before: np.ndarray, after: np.ndarray, floor: float) -> float | None:
     if there.sum() < min(_FEWEST, len(after)):
         return None
     before, after = before[there], after[there]
-    strong = after >= np.median(after)
-    return float(np.quantile(1 - after[strong] / before[strong], _SHARPEST))
+    strong = after >= np.sort(after)[len(after) // 2]  # sorting a few hundred is faster than numpy's quantiles
+    lost = np.sort(1 - after[strong] / before[strong])
+    return float(lost[round(_SHARPEST * (len(lost) - 1))])
