@@ -68,10 +68,10 @@ def test_links_devices_and_slips_are_told_and_nothing_is_written(tmp_path: Path)
             member.size = len(png())
             archive.addfile(member, io.BytesIO(png()))
     found = kept(path)
-    assert {"../slip.png", "/etc/slip.png", "new\nline.png"} == set(found)
+    assert set(found) == {"new\nline.png"}
     assert {entry.place.read() for entry in found.values()} == {png()}
     told = lost(path)
-    assert set(told) == {"link.png", "hard.png", "device.png", "pipe.png", "inner.zip"}
+    assert set(told) == {"link.png", "hard.png", "device.png", "pipe.png", "inner.zip", "../slip.png", "/etc/slip.png"}
     assert sorted(at.name for at in tmp_path.rglob("*")) == ["a.tar"] and not (tmp_path.parent / "slip.png").exists()
 
 
@@ -97,7 +97,7 @@ def test_a_shard_that_ends_early(tmp_path: Path) -> None:
     assert [kind for kind, _ in lost(path).values()] == ["unreadable"] and "damaged or unfinished" in lost(path)[
         "a.tar"
     ][1]
-    with pytest.raises(LimnerError, match="ends within '2.png'"):
+    with pytest.raises(LimnerError, match=r"ends within '2\.png'"):
         found["2.png"].place.read()
 
 

@@ -55,14 +55,17 @@ class Cells:
     def groups(self) -> int:
         return self._table.num_row_groups if _is_parquet(self.path) else len(self._table.to_batches())
 
-    def rows(self, group: int) -> Iterator[tuple[str, dict[str, object]]]:
-        """The name that each row's picture has, "" for none, and the row's scalars; without the pictures' bytes."""
+    def rows(self, group: int) -> Iterator[tuple[str, bool, dict[str, object]]]:
+        """The name that each row's picture has, "" for none, whether it has a mask, and the row's scalars; without the
+        pictures' bytes.
+        """
         with _explained(self.path):
             for batch in self._batches(group):
                 called = self._called(batch)
+                masked = batch.column(self.mask).is_valid().to_pylist() if self.mask else [False] * batch.num_rows
                 texts = {name: self._named(name, batch.column(name).to_pylist()) for name in self.others}
                 for row in range(batch.num_rows):
-                    yield called[row], {name: values[row] for name, values in texts.items()}
+                    yield called[row], masked[row], {name: values[row] for name, values in texts.items()}
 
     def _batches(self, group: int) -> Iterator[Any]:
         if not _is_parquet(self.path):
@@ -70,6 +73,7 @@ class Cells:
             yield from (batch.slice(at, _AT_ONCE) for at in range(0, batch.num_rows, _AT_ONCE))
             return
         wanted = [*self.others, *([f"{self.picture}.path"] if self.picture in self._structs else [])]
+        wanted += [self.mask] if self.mask else []
         if wanted:
             yield from self._table.iter_batches(_AT_ONCE, [group], wanted, use_threads=False)
             return

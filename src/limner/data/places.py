@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import lzma
 import os
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -180,6 +181,11 @@ def stamp(path: Path) -> str:
 def legible(name: str) -> str:
     """A name with the bytes in it that are no UTF-8 written as "\\xff"."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def leads_out(member: str) -> bool:
+    """Whether the name of an archive's member leads out of the folder that it would be unpacked into."""
+    return member.startswith(("/", "\\")) or bool(re.match(r"[A-Za-z]:|(.*[/\\])?\.\.([/\\]|$)", member, re.DOTALL))
 
 
 def zip_file(archive: Path) -> zipfile.ZipFile:

@@ -29,8 +29,8 @@ def row_entries(path: Path, prefix: str, first: int = 0) -> Iterator[Entry | Los
     row = first
     for group in range(table.groups):
         try:
-            for inside, (called, values) in enumerate(table.rows(group)):
-                yield from _entry(table, group, inside, called, columns(values), f"{prefix}{row:09d}")
+            for inside, (called, masked, values) in enumerate(table.rows(group)):
+                yield from _entry(table, (group, inside), called, masked, columns(values), f"{prefix}{row:09d}")
                 row += 1
         except LimnerError as error:
             yield Lost(f"{prefix}{row:09d}", Fault("unreadable", str(error)))
@@ -38,17 +38,17 @@ def row_entries(path: Path, prefix: str, first: int = 0) -> Iterator[Entry | Los
 
 
 def _entry(
-    table: Cells, group: int, inside: int, called: str, row: Mapping[str, object], key: str
+    table: Cells, at: tuple[int, int], called: str, masked: bool, row: Mapping[str, object], key: str
 ) -> Iterator[Entry | Lost]:
     told = note(row)
     yield from (Lost(key, fault) for fault in told.faults)
     place: Place | None = None
     if table.picture is not None:
-        place = CellPlace(table.path, group, inside, table.picture, called)
+        place = CellPlace(table.path, *at, table.picture, called)
     elif url := next((url for name in URLS if isinstance(url := row.get(name), str) and is_url(url)), None):
         place = UrlPlace(url)
     if place is None:
-        yield Lost(key, Fault("unreadable", f"row {inside} of group {group} of {shown(table.path)} names no URL"))
+        yield Lost(key, Fault("unreadable", f"row {at[1]} of group {at[0]} of {shown(table.path)} names no URL"))
         return
-    mask = CellPlace(table.path, group, inside, table.mask) if table.mask else None
+    mask = CellPlace(table.path, *at, table.mask) if table.mask and masked else None
     yield Entry(key, place, "", told.caption, told.fields, told.rights, mask)

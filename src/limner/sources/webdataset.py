@@ -19,7 +19,7 @@ from ..data.kinds import SHARDS, kind_of, local
 from ..data.notes import Note, caption_note, json_note
 from ..data.once import once
 from ..data.photographs import SUFFIXES
-from ..data.places import BytesPlace, TarPlace, legible
+from ..data.places import BytesPlace, TarPlace, leads_out, legible
 from ..data.trees import ARCHIVES
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -82,29 +82,38 @@ def _ranged(name: str) -> list[str]:
 
 
 def _samples(path: Path, prefix: str) -> Iterator[Entry | Lost]:
-    """The pictures of one shard; what is wrong with it is told where it ends."""
+    """The pictures of one shard."""
+    files = _files(path, prefix)
+    for sample, found in groupby(files, lambda each: each.sample if isinstance(each, _File) else None):
+        yield from _entries(sample, found, prefix)
+
+
+def _files(path: Path, prefix: str) -> Iterator[_File | Lost]:
+    """The files of a shard; what is wrong with the shard is told where it ends."""
+    packed = not path.name.lower().endswith(".tar")
     with opened(path) as file:
         try:
-            packed = not path.name.lower().endswith(".tar")
             with tarfile.open(fileobj=file, mode="r|gz" if packed else "r:") as tar:
-                files = _files(tar, path, prefix, packed)
-                for sample, found in groupby(files, lambda each: each.sample if isinstance(each, _File) else None):
-                    yield from _entries(sample, found, prefix)
+                yield from _members(tar, path, prefix, packed)
         except _ERRORS as error:
             told = f"{shown(path)} is damaged or unfinished ({printable(str(error))}); copy it again"
             yield Lost(legible(prefix.rstrip("/") or path.name), Fault("unreadable", told))
 
 
-def _files(tar: tarfile.TarFile, path: Path, prefix: str, packed: bool) -> Iterator[_File | Lost]:
+def _members(tar: tarfile.TarFile, path: Path, prefix: str, packed: bool) -> Iterator[_File | Lost]:
     """The members that are files. Those with no dot in their names are of no sample, nor are hidden ones."""
     while (member := tar.next()) is not None:
         cast(Any, tar).members = []  # tarfile would keep all of them
         folder, base = posixpath.split(member.name)
         stem, dot, ending = base.partition(".")
-        if member.isdir() or not stem or any(part.startswith(".") for part in folder.split("/") if part != "."):
-            continue
         key = prefix + legible(member.name)
-        if not member.isreg() or member.issparse():
+        if member.isdir():
+            continue
+        if leads_out(member.name):
+            yield Lost(key, Fault("stray", f"{shown(member.name)} would lie outside of the archive; it is left alone"))
+        elif not stem or any(part.startswith(".") for part in folder.split("/") if part != "."):
+            continue
+        elif not member.isreg() or member.issparse():
             yield Lost(key, Fault("stray", f"{shown(base)} is no file but a link or a device; it is left alone"))
         elif member.size > BYTE_CAP:
             yield Lost(key, Fault("unreadable", f"{shown(base)} is larger than {BYTE_CAP // 2**20} MiB"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import stat
 import zipfile
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from ..core.datasets import Entry, Fault, Lost, Place
 from ..core.errors import LimnerError
 from ..data.files import BYTE_CAP, printable, shown
 from ..data.kinds import kind_of, local
-from ..data.places import ZIP_ERRORS, ZipPlace, legible, zip_file
+from ..data.places import ZIP_ERRORS, ZipPlace, leads_out, legible, zip_file
 from ..data.trees import Level, entries
 
 _ENCRYPTED = 0x1
@@ -80,7 +79,7 @@ def _hidden(part: str) -> bool:
 def _fault(member: zipfile.ZipInfo) -> Fault | None:
     """What keeps a member from being read, None for nothing."""
     name = member.filename
-    if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
+    if leads_out(name):
         return Fault("stray", f"{shown(name)} would lie outside of the archive; it is left alone")
     if name.count("/") > 100:
         return Fault("stray", f"{shown(name)} lies more than 100 folders deep; it is left alone")

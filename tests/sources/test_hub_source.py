@@ -1,0 +1,136 @@
+"""Datasets saved to disk, and those of the hub, for which folders on this machine stand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+
+from gathering import entries, gathered, kept, lost, png, put
+from limner.core.errors import LimnerError
+from limner.data.places import BytesPlace, CellPlace
+
+
+def dataset(count: int, first: int = 0) -> datasets.Dataset:
+    rows = {
+        "image": [{"bytes": png(number), "path": f"{number}.png"} for number in range(first, first + count)],
+        "text": [f"dog {number}" for number in range(first, first + count)],
+        "label": [0] * count,
+    }
+    features = {
+        "image": datasets.Image(),
+        "text": datasets.Value("string"),
+        "label": datasets.ClassLabel(names=["corgi"]),
+    }
+    return datasets.Dataset.from_dict(rows, features=datasets.Features(features))
+
+
+def test_splits_saved_to_disk(tmp_path: Path) -> None:
+    splits = datasets.DatasetDict({"train": dataset(5).shuffle(seed=1).select(range(4)), "test": dataset(2, 5)})
+    splits.save_to_disk(tmp_path / "saved", num_shards={"train": 2, "test": 1})
+    found = entries(tmp_path / "saved")
+    assert [key.split("/")[:2] for key in found] == [["test", "00000"]] * 2 + [["train", "00000"]] * 2 + [
+        ["train", "00001"]
+    ] * 2
+    for entry in found.values():
+        number = int(entry.place.name.removesuffix(".png"))
+        assert isinstance(entry.place, CellPlace) and entry.place.read() == png(number)
+        assert entry.caption == f"dog {number}" and entry.fields == {"label": "corgi"}
+
+
+def test_many_record_batches(tmp_path: Path) -> None:
+    dataset(5).save_to_disk(tmp_path / "saved")
+    table = datasets.load_from_disk(str(tmp_path / "saved")).data.table
+    import pyarrow as pa
+
+    with pa.OSFile(str(tmp_path / "saved/data-00000-of-00001.arrow"), "wb") as file:
+        with pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table, max_chunksize=2)
+    assert [entry.place.read() for entry in entries(tmp_path / "saved").values()] == [
+        png(number) for number in range(5)
+    ]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"_data_files": [{"filename": "../../secret.arrow"}]}',
+        '{"_data_files": [{"filename": "/etc/passwd"}]}',
+    ],
+)
+def test_a_hostile_state(tmp_path: Path, state: str) -> None:
+    dataset(1).save_to_disk(tmp_path / "secret")
+    put(tmp_path / "secret.arrow", (tmp_path / "secret/data-00000-of-00001.arrow").read_bytes())
+    put(tmp_path / "a/b/state.json", state)
+    put(tmp_path / "a/b/dataset_info.json", "{}")
+    if "secret" in state:
+        assert (
+            kept(tmp_path / "a/b") == {}
+            and "'secret.arrow' does not exist" in lost(tmp_path / "a/b")["secret.arrow"][1]
+        )
+    else:
+        with pytest.raises(LimnerError, match="tells (no files|files that are no Arrow files)"):
+            gathered(tmp_path / "a/b")
+
+
+@pytest.mark.parametrize("data", [b"", b"text", b"\xff" * 100])
+def test_a_damaged_file(tmp_path: Path, data: bytes) -> None:
+    dataset(1).save_to_disk(tmp_path / "saved")
+    put(tmp_path / "saved/data-00000-of-00001.arrow", data)
+    assert [kind for kind, _ in lost(tmp_path / "saved").values()] == ["unreadable"]
+
+
+def test_a_dataset_without_files(tmp_path: Path) -> None:
+    put(tmp_path / "dataset_dict.json", json.dumps({"splits": ["train"]}))
+    with pytest.raises(LimnerError, match="no split of the dataset"):
+        gathered(tmp_path)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], list[Any]]:
+    """Have the hub's library find files of this machine under any id; returns what it was asked for."""
+    real, asked = datasets.load_dataset, []
+
+    def setup(files: Any) -> list[Any]:
+        def load(*given: Any, **more: Any) -> Any:
+            asked.append((*given, more["split"]))
+            return real(files["kind"], **files["given"], split=more["split"], streaming=more["streaming"])
+
+        monkeypatch.setattr(datasets, "load_dataset", load)
+        return asked
+
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return setup
+
+
+def test_streaming(tmp_path: Path, hub: Callable[[Any], list[Any]]) -> None:
+    dataset(3).to_parquet(tmp_path / "train.parquet")
+    dataset(1, 3).to_parquet(tmp_path / "test.parquet")
+    asked = hub({"kind": "parquet", "given": {"data_files": {name: f"{name}.parquet" for name in ("train", "test")}}})
+    found = entries("owner/name")
+    assert list(found) == ["test/000000000", *(f"train/{number:09d}" for number in range(3))]
+    for number, entry in zip((3, 0, 1, 2), found.values(), strict=True):
+        assert isinstance(entry.place, BytesPlace) and entry.place.read() == png(number)
+        assert (entry.place.name, entry.caption, entry.fields) == (f"{number}.png", f"dog {number}", {"label": "corgi"})
+    assert len(entries("owner/name:small@train")) == 3
+    assert asked == [("owner/name", None, None), ("owner/name", "small", "train")]
+
+
+def test_no_pictures(tmp_path: Path, hub: Callable[[Any], list[Any]]) -> None:
+    put(tmp_path / "a.csv", "a,b\n1,2\n")
+    hub({"kind": "csv", "given": {"data_files": "a.csv"}})
+    with pytest.raises(LimnerError, match=r"no column of pictures \(it has: a, b\)"):
+        gathered("owner/name")
+
+
+def test_a_dataset_that_cannot_be_had(home: Path) -> None:
+    with pytest.raises(LimnerError, match="'owner/name' cannot be had from the hub"):
+        gathered("owner/name")

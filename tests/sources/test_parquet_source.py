@@ -1,0 +1,155 @@
+"""Parquet files, as stock `datasets` and others write them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gathering import entries, gathered, kept, lost, png, put
+from limner.core.errors import LimnerError
+from limner.data import cells, places
+from limner.data.places import CellPlace, UrlPlace
+
+
+def dataset(count: int) -> datasets.Dataset:
+    rows = {
+        "label": [number % 2 for number in range(count)],
+        "image": [{"bytes": png(number), "path": f"d/{number}.png"} for number in range(count)],
+        "text": [f"dog {number}" for number in range(count)],
+        "score": [number / 2 for number in range(count)],
+        "tags": [["a"]] * count,
+    }
+    features = datasets.Features(
+        {
+            "label": datasets.ClassLabel(names=["corgi", "husky"]),
+            "image": datasets.Image(),
+            "text": datasets.Value("string"),
+            "score": datasets.Value("float32"),
+            "tags": datasets.List(datasets.Value("string")),
+        }
+    )
+    return datasets.Dataset.from_dict(rows, features=features)
+
+
+def test_what_stock_datasets_writes(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    dataset(7).to_parquet(tmp_path / "data/train-00000-of-00002.parquet", batch_size=3)
+    dataset(2).to_parquet(tmp_path / "data/train-00001-of-00002.parquet")
+    put(tmp_path / "README.md")
+    assert pq.ParquetFile(tmp_path / "data/train-00000-of-00002.parquet").num_row_groups == 3
+    found = entries(tmp_path)
+    assert list(found)[6:8] == ["data/train-00000-of-00002/000000006", "data/train-00001-of-00002/000000000"]
+    for number, entry in enumerate([*found.values()][:7]):
+        assert entry.place.read() == png(number) and entry.place.name == f"{number}.png" and entry.folder == ""
+        assert entry.caption == f"dog {number}"
+        assert entry.fields == {"label": ("corgi", "husky")[number % 2], "score": str(number / 2)}
+
+
+def test_plain_bytes_masks_and_rights(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "mask": pa.array([png(9), None]),
+            "jpg": pa.array([png(0), png(1)], pa.large_binary()),
+            "Prompt": ["a dog", None],
+            "License": ["CC0", ""],
+            "url": ["https://a.example/0.jpg", None],
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    first, second = entries(tmp_path / "a.parquet").values()
+    assert first.place.read() == png(0) and second.place.read() == png(1)
+    assert first.mask is not None and first.mask.read() == png(9)
+    assert (first.caption, first.rights.licence, first.rights.source) == ("a dog", "CC0", "https://a.example/0.jpg")
+    assert (second.caption, second.rights.licence, second.mask) == (None, None, None)
+
+
+def test_only_pictures(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"x": [png(number) for number in range(5)]}), tmp_path / "a.parquet", row_group_size=2)
+    found = entries(tmp_path / "a.parquet")
+    assert [entry.place.read() for entry in found.values()] == [png(number) for number in range(5)]
+
+
+def test_tables_of_urls(tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"URL": ["https://a.example/0.jpg?id=1", "file:///etc/passwd", None], "TEXT": ["a", "b", "c"]}),
+        tmp_path / "a.parquet",
+    )
+    (entry,) = kept(tmp_path / "a.parquet").values()
+    assert entry.place == UrlPlace("https://a.example/0.jpg?id=1") and entry.caption == "a"
+    assert len(lost(tmp_path / "a.parquet")) == 2
+
+
+def test_a_name_without_bytes_reads_no_file(tmp_path: Path) -> None:
+    secret = put(tmp_path / "secret.png", png())
+    pq.write_table(
+        pa.table({"image": [{"bytes": None, "path": str(secret)}, {"bytes": png(), "path": None}]}),
+        tmp_path / "a.parquet",
+    )
+    first, second = entries(tmp_path / "a.parquet").values()
+    with pytest.raises(LimnerError, match="without its bytes"):
+        first.place.read()
+    assert second.place.read() == png()
+
+
+def test_a_column_is_read_once_for_a_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pq.write_table(pa.table({"x": [png(number) for number in range(40)]}), tmp_path / "a.parquet", row_group_size=20)
+    found = entries(tmp_path / "a.parquet")
+    opened: list[Path] = []
+    real = cells._table
+    monkeypatch.setattr(cells, "_table", lambda path: [opened.append(path), real(path)][1])
+    assert len({entry.place.read() for entry in found.values()}) == 40 and len(opened) == 2
+
+
+def test_caps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pq.write_table(pa.table({"x": [bytes(3000), png()]}), tmp_path / "a.parquet")
+    first, second = entries(tmp_path / "a.parquet").values()
+    monkeypatch.setattr(places, "BYTE_CAP", 2000)
+    with pytest.raises(LimnerError, match="is larger than"):
+        first.place.read()
+    assert second.place.read() == png()
+    monkeypatch.setattr(cells, "GROUP_CAP", 10)
+    cells._column.cache_clear()
+    with pytest.raises(LimnerError, match="fewer rows to a group"):
+        second.place.read()
+
+
+@pytest.mark.parametrize("data", [b"", b"PAR1", b"PAR1" + bytes(50) + b"PAR1", b"text"])
+def test_damaged(tmp_path: Path, data: bytes) -> None:
+    put(tmp_path / "a.parquet", data)
+    pq.write_table(pa.table({"x": [png()]}), tmp_path / "b.parquet")
+    assert list(kept(tmp_path)) == ["b/000000000"]
+    assert lost(tmp_path)["a.parquet"][0] == "unreadable"
+
+
+def test_a_damaged_middle(tmp_path: Path) -> None:
+    texts = [f"text {number} {hash(number) * 7919}" for number in range(3000)]
+    pq.write_table(pa.table({"image": [png()] * 3000, "text": texts}), tmp_path / "a.parquet", compression="gzip")
+    data = bytearray((tmp_path / "a.parquet").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 2000] = bytes(2000)
+    put(tmp_path / "a.parquet", bytes(data))
+    assert "unreadable" in [kind for kind, _ in lost(tmp_path / "a.parquet").values()]
+
+
+def test_no_pictures_and_hostile_names_of_classes(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1], "b": ["x"]}), tmp_path / "a.parquet")
+    with pytest.raises(LimnerError, match=r"no column of pictures \(it has: a, b\)"):
+        gathered(tmp_path / "a.parquet")
+    for told in (
+        "[" * 10_000,
+        json.dumps({"info": {"features": {"n": {"_type": "ClassLabel", "names": 5}}}}),
+        "\udcff",
+    ):
+        table = pa.table({"x": [png()], "n": [7]})
+        table = table.replace_schema_metadata({"huggingface": told.encode("utf-8", "surrogateescape")})
+        pq.write_table(table, tmp_path / "b.parquet")
+        assert next(iter(entries(tmp_path / "b.parquet").values())).fields == {"n": "7"}
+
+
+def test_a_file_that_went(tmp_path: Path) -> None:
+    with pytest.raises(LimnerError, match="does not exist"):
+        CellPlace(tmp_path / "a.parquet", 0, 0, "x").read()
