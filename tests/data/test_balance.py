@@ -28,7 +28,7 @@ def test_every_picture_is_in_one_row(values):
     if set(truth) <= {NONE}:
         assert table is None, "a field that no picture has is no field"
     else:
-        assert dict(table.rows) == truth and table.total == len(values)
+        assert table is not None and dict(table.rows) == truth and table.total == len(values)
         assert sum(table.shares) == pytest.approx(1)
         assert [count for _, count in table.rows] == sorted(truth.values(), reverse=True)
 

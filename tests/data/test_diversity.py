@@ -1,0 +1,94 @@
+"""Distances, clusters and outliers of planted features."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from limner.core.errors import LimnerError
+from limner.data import diversity
+from limner.data.diversity import Spread, clusters, mean_distance, medoids, outliers, projected, strangeness
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def planted(sizes, spread=0.05, width=32, seed=0):
+    rng = np.random.default_rng(seed)
+    centres = unit(rng.normal(size=(len(sizes), width)))
+    truth = np.repeat(np.arange(len(sizes)), sizes)
+    return unit(centres[truth] + spread * rng.normal(size=(len(truth), width))).astype(np.float32), truth
+
+
+def test_the_mean_distance_is_that_of_all_pairs(tmp_path):
+    features, _ = planted((40, 25))
+    upper = np.triu_indices(65, 1)
+    truth = float((1 - features.astype(float) @ features.T.astype(float))[upper].mean())
+    assert mean_distance(features) == pytest.approx(truth, abs=1e-6)
+    spread = Spread()
+    for row in features:
+        spread.add(row[None])
+    assert spread.distance == pytest.approx(truth, abs=1e-6)
+    np.save(tmp_path / "kept.npy", features)
+    assert mean_distance(np.load(tmp_path / "kept.npy", mmap_mode="r")) == pytest.approx(truth, abs=1e-6)
+    assert mean_distance(features[:1]) == 0 == mean_distance(features[:0])
+    assert mean_distance(features[[0, 0]]) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [(9, 3), (5, 5, 2), (12,), (1, 1, 1)])
+def test_planted_clusters_are_found(sizes):
+    features, truth = planted(sizes)
+    order = np.random.default_rng(1).permutation(len(truth))
+    found = clusters(features[order], 0.7)
+    assert np.bincount(found).tolist() == sorted(sizes, reverse=True)
+    assert len(set(zip(found.tolist(), truth[order].tolist(), strict=True))) == len(sizes)
+
+
+def test_many_are_clustered_by_a_sample(monkeypatch):
+    monkeypatch.setattr(diversity, "WHOLE", 200)
+    monkeypatch.setattr(diversity, "CHUNK", 64)
+    features, truth = planted((900, 400, 150))
+    found = clusters(features, 0.7)
+    assert (found == truth).all() and (clusters(features, 0.7) == found).all()
+
+
+def test_medoids_are_members_near_the_middle():
+    features, truth = planted((9, 4))
+    for label, at in enumerate(medoids(features, truth)):
+        assert truth[at] == label
+        mean = features[truth == label].mean(axis=0)
+        assert (
+            np.linalg.norm(features[at] - mean) <= np.linalg.norm(features[truth == label] - mean, axis=1).min() + 1e-6
+        )
+    assert medoids(features[:0], truth[:0]) == []
+
+
+def test_a_stranger_is_an_outlier_and_others_are_not():
+    features, truth = planted((30, 1))
+    found = outliers(features)
+    assert list(found) == [30] and found[30].kind == "outlier" and found[30].value > 3
+    assert not outliers(features[:30]) and not outliers(features, limit=1e6)
+    assert not outliers(np.repeat(features[:1], 20, axis=0)), "all the same"
+    assert not outliers(features[-3:]) and not strangeness(features[:0]).any()
+
+
+def test_among_many_a_stranger_is_found_by_a_sample(monkeypatch):
+    monkeypatch.setattr(diversity, "REFERENCES", 100)
+    features, _ = planted((1500, 1))
+    assert max(outliers(features), key=lambda at: outliers(features)[at].value or 0) == 1500
+
+
+def test_a_map_has_two_axes_and_is_the_same_again():
+    features, truth = planted((20, 20))
+    places = projected(features)
+    assert places.shape == (40, 2) and (projected(features) == places).all()
+    first, second = places[truth == 0].mean(axis=0), places[truth == 1].mean(axis=0)
+    assert np.linalg.norm(first - second) > 5 * places[truth == 0].std(axis=0).max()
+    assert projected(features[:1]).tolist() == [[0, 0]] and projected(features[:0]).shape == (0, 2)
+    assert projected(features[:2]).shape == (2, 2) and projected(features[:5, :1]).shape == (5, 2)
+
+
+def test_features_without_rows_are_refused():
+    with pytest.raises(LimnerError, match="one row for each picture"):
+        mean_distance(np.zeros(3))
