@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from ...core.datasets import Fault
+from ...data.cropped import cropped_copies, likely_crops, likely_twins
 from ...data.twins import How, Sets, Twin, groups, near_copies
 from .gather import Columns
 
 EXACT = 1.0
+FEW, MANY = 2_000, 20_000
+"""Pictures among which parts of others are sought by their signatures, and by what an encoder sees."""
 HOW: dict[How, str] = {"mirrored": "in a mirror, ", "turned": "turned, ", "cropped": "a part of it, "}
 
 
@@ -26,26 +30,37 @@ class Copies:
 def copies_of(
     columns: Columns,
     likeness: float | None,
-    cropped: Callable[[], Iterable[Twin]],
+    features: np.ndarray | None,
     key: Callable[[int], str],
+    glimpse: Callable[[int], Image.Image],
 ) -> Copies:
-    """Which pictures are copies of better ones: those of more pixels, then the sharper, then the first.
+    """Which pictures are copies of better ones: those with fewer faults, then of more pixels, then
+    the first.
 
-    likeness: from which on pictures are nearly the same; None where only the very same are asked for. cropped: tells
-    the pictures that are parts of others. key: what the i-th is called.
+    likeness: from which on pictures are nearly the same; None where only the very same are asked for. features: (n, d)
+    by which parts of pictures are sought among many, None where no encoder looked. key: what the i-th is called.
+    glimpse: the whole of it, small.
     """
     twins = [*near_copies(columns.signatures, EXACT if likeness is None else likeness)]
-    twins += [] if likeness is None else cropped()
+    if likeness is not None:
+        twins += cropped_copies(_candidates(columns, features), glimpse)
     sets = Sets(len(columns))
     for twin in twins:
         sets.join(twin.first, twin.second)
-    kept = groups(twins, lambda at: (columns.pixels[at], columns.sharpness[at], -at))
+    kept = groups(twins, lambda at: (-columns.faults[at], columns.pixels[at], -at))
     told: dict[int, Twin] = {}
     for twin in twins:
         for at in (twin.first, twin.second):
             if at in kept and (at not in told or twin.how == "exact"):
                 told[at] = twin
     return Copies({at: (_fault(told[at], key(kept[at])),) for at in sorted(kept)}, sets.roots())
+
+
+def _candidates(columns: Columns, features: np.ndarray | None) -> Iterable[tuple[int, int]]:
+    """Pairs of which one may be a part of the other; among very many nobody looks."""
+    if len(columns) <= FEW:
+        return likely_crops(columns.signatures)
+    return likely_twins(features) if features is not None and len(columns) <= MANY else ()
 
 
 def _fault(twin: Twin, other: str) -> Fault:

@@ -19,7 +19,8 @@ class Columns:
     """Of the pictures that were written, in their order, n of them.
 
     numbers: (n,) which record each is. signatures: (n, s) uint8. surroundings: (n, d) fp32. pixels: (n,) of the
-    originals. sharpness: (n,). offsets: where each record begins in the journal, of all of them.
+    originals. sharpness: (n,). faults: (n,) how many each has. offsets: where each record begins in the journal, of
+    all of them.
     """
 
     numbers: np.ndarray
@@ -27,6 +28,7 @@ class Columns:
     surroundings: np.ndarray
     pixels: np.ndarray
     sharpness: np.ndarray
+    faults: np.ndarray
     offsets: np.ndarray
 
     def __len__(self) -> int:
@@ -38,6 +40,7 @@ class _Growing:
     numbers: array[int] = field(default_factory=lambda: array("q"))
     pixels: array[int] = field(default_factory=lambda: array("q"))
     sharpness: array[float] = field(default_factory=lambda: array("f"))
+    faults: array[int] = field(default_factory=lambda: array("i"))
     offsets: array[int] = field(default_factory=lambda: array("q"))
     widths: dict[str, int] = field(default_factory=dict[str, int])
 
@@ -60,6 +63,13 @@ class Gathered:
         assert name is not None
         return self.staging.pictures / name
 
+    def glimpse(self, place: int) -> Image.Image:
+        """The whole picture, small, in RGB."""
+        name = self.record(place).thumbnail
+        assert name is not None
+        with Image.open(self.staging.pictures / name) as image:
+            return image.convert("RGB")
+
     def opened(self, place: int) -> Image.Image:
         """The picture as it was written, in RGB."""
         with Image.open(self.picture(place)) as image:
@@ -78,6 +88,7 @@ def gather(staging: Staging) -> Gathered:
             found.numbers.append(number)
             found.pixels.append(record.size[0] * record.size[1])
             found.sharpness.append(record.measures.get("sharpness", 0.0))
+            found.faults.append(len(record.faults))
             for name, file, text in (
                 ("signatures", signatures, record.signature),
                 ("surroundings", surroundings, record.surroundings),
@@ -92,6 +103,7 @@ def gather(staging: Staging) -> Gathered:
         _mapped(places["surroundings"], np.float32, count, found.widths.get("surroundings", 0) // 4),
         np.array(found.pixels, dtype=np.int64),
         np.array(found.sharpness, dtype=np.float32),
+        np.array(found.faults, dtype=np.int32),
         np.array(found.offsets, dtype=np.int64),
     )
     return Gathered(staging, columns)

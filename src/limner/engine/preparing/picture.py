@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import warnings
 from dataclasses import replace
 from functools import cache
 from io import BytesIO
@@ -34,6 +35,12 @@ THUMBNAIL = 240
 
 def prepared(job: Job, plan: Plan) -> Record:
     """Read, judge, cut and write one picture. What is wrong with it is told in its record, never raised."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what decoders find odd and read all the same
+        return _prepared(job, plan)
+
+
+def _prepared(job: Job, plan: Plan) -> Record:
     number, item, stamp = job
     if isinstance(item, Lost):
         return Record.lost(item)

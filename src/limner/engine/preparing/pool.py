@@ -14,6 +14,8 @@ Item = TypeVar("Item")
 Done = TypeVar("Done")
 CHUNK = 8
 """Things that a process is sent at once."""
+IDLE = 20
+"""Seconds after which processes end that have nothing to do; another dataset may follow."""
 AHEAD = 3
 """Chunks for each process that are under way or wait to be taken."""
 
@@ -102,10 +104,10 @@ class Processes:
 
     def _begun(self) -> Any:
         try:
-            from loky.process_executor import ProcessPoolExecutor
+            from loky import get_reusable_executor
         except ImportError as error:
             raise LimnerError("to read pictures by several processes a package is missing", REMEDY) from error
-        return ProcessPoolExecutor(self.workers, env={"OMP_NUM_THREADS": "1"})
+        return get_reusable_executor(self.workers, timeout=IDLE, env={"OMP_NUM_THREADS": "1"})
 
     def submit(self, work: Callable[[Any], Any], items: Sequence[Any]) -> Answer:
         return _Local(self._pool, work, items)
@@ -117,8 +119,9 @@ class Processes:
     def __enter__(self) -> Processes:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._pool.shutdown(wait=True, kill_workers=True)
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is not None:  # what is under way must write nothing more
+            self._pool.shutdown(wait=True, kill_workers=True)
 
 
 REMEDY = "pip install 'limner[prepare]'"

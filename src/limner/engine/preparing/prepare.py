@@ -96,7 +96,7 @@ def compared(
 ) -> tuple[Mapping[int, tuple[Fault, ...]], np.ndarray]:
     """What is wrong with pictures beside others, by their places, and which are copies of each other, (n,)."""
     likeness = plan.limits.get("near_duplicate")
-    copies = copies_of(gathered.columns, likeness, lambda: (), lambda at: gathered.record(at).key)
+    copies = copies_of(gathered.columns, likeness, features, lambda at: gathered.record(at).key, gathered.glimpse)
     strange = {} if features is None or "outlier" not in plan.limits else outliers(features, plan.limits["outlier"])
     both = copies.faults.keys() | strange.keys()
     wrong = {at: (*copies.faults.get(at, ()), *([strange[at]] if at in strange else [])) for at in sorted(both)}

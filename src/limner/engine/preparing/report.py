@@ -220,7 +220,9 @@ def _captioned(told: Told) -> str:
 
 
 def _rights(facts: dict[str, Any], story: Story) -> list[tuple[str, str]]:
-    rows = [(_upper(name.replace("_", " ")), _counted(value)) for name, value in facts.items() if isinstance(value, dict)]
+    rows = [
+        (_upper(name.replace("_", " ")), _counted(value)) for name, value in facts.items() if isinstance(value, dict)
+    ]
     return rows or [("Nothing is known", "give --author, --licence, --origin and --consent, or a table by --fields")]
 
 

@@ -1,0 +1,277 @@
+"""A pile of pictures becomes a dataset: what is found wrong, what is written, and that it is the same every time."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import planted
+from limner import LimnerError, Studio
+from limner.core.errors import Interrupted
+from limner.core.events import Made
+from limner.core.requests import PrepareRequest
+from limner.store.files import sha256_of
+
+CLEAN = 10
+PHOTOGRAPHS = Path(__file__).parents[2] / "../shared/data/dreambench"
+
+
+@pytest.fixture
+def prepare(home):
+    """Prepare by one process, without an encoder unless it is named; returns the folder."""
+
+    def run(*sources, out, studio=None, stop=lambda: False, **fields):
+        fields = {"workers": 1, "encoder": None, **fields}
+        request = PrepareRequest(sources=tuple(map(str, sources)), **fields)
+        (studio or Studio()).run(request, out, stop=stop)
+        return out
+
+    return run
+
+
+def outcomes(folder):
+    """What became of each entry, by its name."""
+    lines = (folder / "pictures.jsonl").read_text(encoding="utf-8").splitlines()
+    return {line["original"]: line for line in map(json.loads, lines)}
+
+
+def rows(folder, split="train"):
+    return [json.loads(line) for line in (folder / split / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def pile(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pile") / "pile"
+    return folder, planted.plant(folder, CLEAN)
+
+
+@pytest.fixture(scope="module")
+def sorted_out(pile, tmp_path_factory):
+    """The pile, prepared once."""
+    base = tmp_path_factory.mktemp("sorted")
+    os.environ["LIMNER_HOME"] = str(base / "home")
+    request = PrepareRequest(sources=(str(pile[0]),), class_word="dog", size=512, workers=2, encoder=None)
+    Studio(base / "home").run(request, base / "out")
+    return base / "out"
+
+
+def test_at_least_thirty_kinds_are_planted(pile):
+    assert len(pile[1]) >= 30
+
+
+def test_every_planted_fault_is_found_and_told(pile, sorted_out):
+    found, wrong = outcomes(sorted_out), []
+    for name, expected in pile[1].items():
+        line = found.get(name)
+        kinds = [] if line is None else [fault["fault"] for fault in line["faults"]]
+        notes = [] if line is None else line["mended"]
+        if expected.kinds and not set(kinds) & set(expected.kinds):
+            wrong.append((name, expected, kinds, notes))
+        if expected.note and not any(expected.note in note for note in notes):
+            wrong.append((name, expected, kinds, notes))
+        if line is not None and (line["file"] is None) != expected.dropped:
+            wrong.append((name, expected, line["outcome"], kinds))
+    assert wrong == [], "\n".join(map(str, wrong))
+
+
+def test_clean_pictures_are_not_called_wrong(sorted_out):
+    found = outcomes(sorted_out)
+    told = {name: line["faults"] for name, line in found.items() if name.startswith("clean-") and line["faults"]}
+    assert told == {}
+
+
+def test_what_was_mended_is_told_and_locations_are_gone(sorted_out):
+    report = json.loads((sorted_out / "report.json").read_text(encoding="utf-8"))
+    assert report["locations_stripped"] == 1
+    assert any("turned" in note for note in report["mended"])
+    for picture in (sorted_out / "train").glob("*.jpg"):
+        with Image.open(picture) as image:
+            assert image.size == (512, 512) and image.mode == "RGB"
+            assert not image.getexif() and not {"exif", "xmp", "icc_profile"} & image.info.keys()
+
+
+def test_authors_of_files_reach_the_dataset(sorted_out):
+    assert {row["original"]: row["author"] for row in rows(sorted_out)}["located.jpg"] == "Ada Lens"
+
+
+def test_a_turned_picture_stands_upright(sorted_out, pile):
+    row = next(row for row in rows(sorted_out) if row["original"] == "turned.jpg")
+    with Image.open(pile[0] / "turned.jpg") as original, Image.open(sorted_out / "train" / row["file_name"]) as made:
+        upright = original.transpose(Image.Transpose.ROTATE_270).resize(made.size)
+        assert np.abs(np.asarray(upright, dtype=int) - np.asarray(made, dtype=int)).mean() < 6
+
+
+def test_stock_datasets_load_it(sorted_out, tmp_path):
+    import datasets
+
+    datasets.disable_progress_bars()
+    loaded = datasets.load_dataset("imagefolder", data_dir=str(sorted_out), cache_dir=str(tmp_path))
+    assert len(loaded["train"]) == len(rows(sorted_out))
+    first = loaded["train"][0]
+    assert first["image"].size == (512, 512) and first["text"] == "a photo of dog"
+
+
+@pytest.fixture
+def few(tmp_path):
+    """Six pictures with captions in two folders."""
+    for number in range(6):
+        folder = tmp_path / "few" / ("cats" if number % 3 else "dogs")
+        folder.mkdir(parents=True, exist_ok=True)
+        planted.picture(40 + number, 300).save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text(f"number {number} is a dog")
+    return tmp_path / "few"
+
+
+def test_the_same_twice_is_the_same_bytes(prepare, few, tmp_path):
+    plain = {"size": 128, "split": "50/25/25", "kohya": True, "make_masks": True}
+    one = prepare(few, out=tmp_path / "a" / "set", **plain)
+    two = prepare(few, out=tmp_path / "b" / "set", workers=2, **plain)
+    names = {path.relative_to(one) for path in one.rglob("*") if path.is_file()}
+    assert names == {path.relative_to(two) for path in two.rglob("*") if path.is_file()} and len(names) > 20
+    different = [str(name) for name in names if (one / name).read_bytes() != (two / name).read_bytes()]
+    assert set(different) <= {"report.json", "report.html"}  # which tell how many workers there were
+
+
+def test_originals_are_untouched_and_nothing_else_is_left(prepare, few, tmp_path):
+    before = sha256_of(few)
+    prepare(few, out=tmp_path / "set", size=128)
+    assert sha256_of(few) == before
+    assert not list(tmp_path.glob(".limner*"))
+
+
+def test_interrupted_work_goes_on_and_ends_the_same(prepare, few, tmp_path):
+    whole = prepare(few, out=tmp_path / "whole" / "set", size=128)
+    calls = []
+
+    def soon():
+        calls.append(1)
+        return len(calls) > 3
+
+    with pytest.raises(Interrupted):
+        prepare(few, out=tmp_path / "cut" / "set", size=128, stop=soon)
+    (staging,) = (tmp_path / "cut").glob(".limner-prepare-*")
+    lines = (staging / "journal.jsonl").read_text().splitlines()
+    assert 3 <= len(lines) < 6
+    with (staging / "journal.jsonl").open("a") as journal:
+        journal.write('{"key": "torn')
+    again = prepare(few, out=tmp_path / "cut" / "set", size=128)
+    assert sha256_of(again) == sha256_of(whole)
+
+
+def test_pictures_read_before_are_not_read_again(prepare, few, tmp_path):
+    stops = iter([False, False, False, True])
+    with pytest.raises(Interrupted):
+        prepare(few, out=tmp_path / "set", size=128, stop=lambda: next(stops, True))
+    (staging,) = tmp_path.glob(".limner-prepare-*")
+    first = json.loads((staging / "journal.jsonl").read_text().splitlines()[0])
+    before = (staging / "pictures" / first["picture"]).stat().st_ino
+    out = prepare(few, out=tmp_path / "set", size=128)
+    assert before in {path.stat().st_ino for path in (out / "train").iterdir()}
+
+
+def test_captions_come_from_files_templates_and_edits(prepare, few, tmp_path):
+    one = prepare(few, out=tmp_path / "one", size=128, ban=("dog",), trigger=("ohwx",))
+    assert rows(one)[0]["text"].startswith("ohwx") and not any("dog" in row["text"] for row in rows(one))
+    two = prepare(few, out=tmp_path / "two", size=128, class_word="cat", caption="a {folder} photo of {a class}")
+    assert {row["text"] for row in rows(two)} == {"a cats photo of a cat", "a dogs photo of a cat"}
+    with (two / "captions.csv").open(encoding="utf-8-sig", newline="") as file:
+        table = list(csv.DictReader(file))
+    table[0]["caption"] = "my own words"
+    with (tmp_path / "edited.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, table[0])
+        writer.writeheader()
+        writer.writerows(table)
+    three = prepare(few, out=tmp_path / "three", size=128, captions=str(tmp_path / "edited.csv"))
+    assert next(row["text"] for row in rows(three) if row["original"] == table[0]["picture"]) == "my own words"
+
+
+def test_its_own_dataset_can_be_prepared_again(prepare, few, tmp_path):
+    one = prepare(few, out=tmp_path / "one", size=128)
+    two = prepare(one / "train", out=tmp_path / "two", size=64)
+    assert [row["text"] for row in rows(two)] == [row["text"] for row in rows(one)]
+
+
+def test_balance_by_weights_and_by_leaving_out(prepare, few, tmp_path):
+    weighted = prepare(few, out=tmp_path / "one", size=128, by=("folder",), balance="weights")
+    totals: dict[str, float] = {}
+    for row in rows(weighted):
+        totals[row["folder"]] = totals.get(row["folder"], 0) + row["weight"]
+    assert len(totals) == 2 and totals["cats"] == pytest.approx(totals["dogs"])
+    sampled = prepare(few, out=tmp_path / "two", size=128, by=("folder",), balance="sample")
+    counts = [row["folder"] for row in rows(sampled)]
+    assert counts.count("cats") == counts.count("dogs") == 2
+    assert sum(line["outcome"] == "evened out" for line in outcomes(sampled).values()) == 2
+
+
+def test_splits_are_right_to_the_picture(prepare, few, tmp_path):
+    out = prepare(few, out=tmp_path / "set", size=128, split="4/1/1")
+    assert [len(rows(out, split)) for split in ("train", "validation", "test")] == [4, 1, 1]
+    originals = [row["original"] for split in ("train", "validation", "test") for row in rows(out, split)]
+    assert len(set(originals)) == 6
+
+
+def test_buckets_keep_shapes_near(prepare, tmp_path):
+    (tmp_path / "wide").mkdir()
+    planted.picture(3).crop((0, 100, 640, 500)).save(tmp_path / "wide" / "1.png")
+    planted.picture(4).save(tmp_path / "wide" / "2.png")
+    out = prepare(tmp_path / "wide", out=tmp_path / "set", size=256, buckets=True)
+    sizes = [(row["width"], row["height"]) for row in rows(out)]
+    assert sizes[0][0] > sizes[0][1] and sizes[1] == (256, 256)
+    assert all(side % 64 == 0 for size in sizes for side in size)
+
+
+def test_masks_are_made_and_train_reads_them(prepare, few, tmp_path):
+    from limner.data.folder import scan
+
+    out = prepare(few, out=tmp_path / "set", size=128, make_masks=True)
+    found = scan(out).photographs
+    assert len(found) == len(rows(out)) and any(photograph.mask for photograph in found)
+    assert [photograph.caption for photograph in found] == [row["text"] for row in rows(out)]
+
+
+def test_nothing_left_is_told_in_one_line(prepare, tmp_path):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "1.jpg").write_text("no picture")
+    with pytest.raises(LimnerError, match=r"no picture is left: '1\.jpg' holds text"):
+        prepare(tmp_path / "bad", out=tmp_path / "set")
+
+
+def test_a_foreign_folder_is_not_overwritten(prepare, few, tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "mine.txt").write_text("mine")
+    with pytest.raises(LimnerError, match="holds files that Limner did not write"):
+        prepare(few, out=tmp_path / "set", size=128)
+    assert (tmp_path / "set" / "mine.txt").read_text() == "mine"
+
+
+def test_a_refused_picture_is_taken_by_saying_why(prepare, tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(2):
+        xmp = planted.NO_TRAINING.encode() if number else b""
+        (tmp_path / "in" / f"{number}.jpg").write_bytes(planted.bytes_of(planted.picture(number), xmp=xmp))
+    strict = prepare(tmp_path / "in", out=tmp_path / "strict", size=128)
+    assert [row["original"] for row in rows(strict)] == ["0.jpg"]
+    taken = prepare(tmp_path / "in", out=tmp_path / "taken", size=128, despite="they are my own")
+    assert [row["training_override"] for row in rows(taken)] == [None, "they are my own"]
+    assert "they are my own" in (taken / "README.md").read_text()
+
+
+@pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the photographs in ../shared/data/dreambench are not here")
+def test_real_photographs_are_all_kept(prepare, tmp_path):
+    out = prepare(PHOTOGRAPHS / "dog", out=tmp_path / "dog", class_word="dog", identifier="sks")
+    assert [row["text"] for row in rows(out)] == ["a photo of sks dog"] * 5
+    assert all(line["outcome"] == "kept" for line in outcomes(out).values())
+
+
+def test_what_is_made_is_told(few, home, tmp_path):
+    events = []
+    request = PrepareRequest(sources=(str(few),), size=128, workers=1, encoder=None)
+    Studio().run(request, tmp_path / "set", listener=events.append)
+    made = {event.what: event for event in events if isinstance(event, Made)}
+    assert made["dataset"].sha256 == sha256_of(tmp_path / "set") and made["report"].path.endswith("report.html")
