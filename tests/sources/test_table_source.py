@@ -152,4 +152,4 @@ def test_a_long_table_is_streamed(tmp_path: Path) -> None:
         tracemalloc.stop()
         return found
 
-    assert peak(20_000) - peak(5000) < 15_000 * 30
+    assert peak(20_000) - peak(5000) < 15_000 * 70
