@@ -9,6 +9,7 @@ from typing import Any
 
 import datasets
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gathering import entries, gathered, kept, lost, png, put
@@ -138,9 +139,17 @@ def test_streaming(tmp_path: Path, hub: Callable[[Any], list[Any]]) -> None:
     assert asked == [("owner/name", None, None), ("owner/name", "small", "train")]
 
 
+def test_structs_that_nobody_called_pictures(tmp_path: Path, hub: Callable[[Any], list[Any]]) -> None:
+    rows = [{"bytes": png(0), "path": "0.png"}, None, {"bytes": None, "path": "/etc/passwd"}]
+    pq.write_table(pa.table({"image": rows}), tmp_path / "a.parquet")
+    hub({"kind": "parquet", "given": {"data_files": "a.parquet"}})
+    assert kept("owner/name")["train/000000000"].place.read() == png(0)
+    assert list(lost("owner/name")) == ["train/000000001", "train/000000002"]
+
+
 def test_no_pictures(tmp_path: Path, hub: Callable[[Any], list[Any]]) -> None:
-    put(tmp_path / "a.csv", "a,b\n1,2\n")
-    hub({"kind": "csv", "given": {"data_files": "a.csv"}})
+    pq.write_table(pa.table({"a": [1], "b": ["x"]}), tmp_path / "a.parquet")
+    hub({"kind": "parquet", "given": {"data_files": "a.parquet"}})
     with pytest.raises(LimnerError, match=r"no column of pictures \(it has: a, b\)"):
         gathered("owner/name")
 

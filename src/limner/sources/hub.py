@@ -95,13 +95,18 @@ def _splits(reference: str) -> Iterator[tuple[str, Any]]:
 def _columns(rows: Any, reference: str) -> tuple[str, str | None]:
     """The names of the columns of pictures and of masks."""
     features: Mapping[str, Any] = rows.features or {}
-    kept = [name for name, kind in features.items() if type(kind).__name__ == "Image"]
+    kept = [name for name, kind in features.items() if _is_picture(kind)]
     mask = next((name for name in kept if name.lower() in MASKS), None)
     pictures = [name for name in kept if name != mask]
     if not pictures:
-        told = ", ".join(list(features or next(iter(rows), {}))[:12])
-        raise LimnerError(f"{reference!r} has no column of pictures (it has: {told})", "choose another dataset")
+        told = f" (it has: {', '.join(list(features)[:12])})" if features else ""
+        raise LimnerError(f"{reference!r} has no column of pictures{told}", "choose another dataset")
     return next((name for known in PICTURES for name in pictures if name.lower() == known), pictures[0]), mask
+
+
+def _is_picture(kind: Any) -> bool:
+    """Whether a feature is `datasets.Image`, or the struct that it is stored as."""
+    return type(kind).__name__ == "Image" or (isinstance(kind, dict) and "bytes" in kind)
 
 
 def _place(cell: Any, key: str) -> BytesPlace:
