@@ -192,7 +192,7 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_deep_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for _ in range(1500):
+    for _ in range(1050):
         os.mkdir("d")
         os.chdir("d")
     Path("0.png").write_bytes(png())

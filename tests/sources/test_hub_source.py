@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gathering import entries, gathered, kept, lost, png, put
@@ -45,14 +47,27 @@ def test_splits_saved_to_disk(tmp_path: Path) -> None:
 def test_many_record_batches(tmp_path: Path) -> None:
     dataset(5).save_to_disk(tmp_path / "saved")
     table = datasets.load_from_disk(str(tmp_path / "saved")).data.table
-    import pyarrow as pa
+    file = tmp_path / "new.arrow"
+    with pa.OSFile(str(file), "wb") as held, pa.ipc.new_stream(held, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    file.replace(tmp_path / "saved/data-00000-of-00001.arrow")
+    found = list(entries(tmp_path / "saved").values())
+    assert [entry.place.read() for entry in found] == [png(number) for number in range(5)]
+    assert isinstance(found[4].place, CellPlace) and (found[4].place.group, found[4].place.row) == (2, 0)
 
-    with pa.OSFile(str(tmp_path / "saved/data-00000-of-00001.arrow"), "wb") as file:
-        with pa.ipc.new_stream(file, table.schema) as writer:
-            writer.write_table(table, max_chunksize=2)
-    assert [entry.place.read() for entry in entries(tmp_path / "saved").values()] == [
-        png(number) for number in range(5)
-    ]
+
+def test_offsets_that_lead_out_of_the_file(tmp_path: Path) -> None:
+    """Arrow files are mapped into memory: what they say of themselves is checked before it is followed."""
+    dataset(3).save_to_disk(tmp_path / "saved")
+    path = tmp_path / "saved/data-00000-of-00001.arrow"
+    size = len(png())
+    offsets = b"".join(number.to_bytes(4, "little") for number in (0, size, 2 * size, 3 * size))
+    wrong = b"".join(number.to_bytes(4, "little") for number in (0, 2**30, 2**30 + 9, 2**31 - 1))
+    data = path.read_bytes()
+    assert data.count(offsets) == 1
+    put(tmp_path / "new", data.replace(offsets, wrong)).replace(path)
+    told = lost(tmp_path / "saved")
+    assert [kind for kind, _ in told.values()] == ["unreadable"] and kept(tmp_path / "saved") == {}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +91,7 @@ def test_a_hostile_state(tmp_path: Path, state: str) -> None:
             and "'secret.arrow' does not exist" in lost(tmp_path / "a/b")["secret.arrow"][1]
         )
     else:
-        with pytest.raises(LimnerError, match="tells (no files|files that are no Arrow files)"):
+        with pytest.raises(LimnerError, match=r"tells (no files|files that are no Arrow files)"):
             gathered(tmp_path / "a/b")
 
 
@@ -124,9 +139,17 @@ def test_streaming(tmp_path: Path, hub: Callable[[Any], list[Any]]) -> None:
     assert asked == [("owner/name", None, None), ("owner/name", "small", "train")]
 
 
+def test_structs_that_nobody_called_pictures(tmp_path: Path, hub: Callable[[Any], list[Any]]) -> None:
+    rows = [{"bytes": png(0), "path": "0.png"}, None, {"bytes": None, "path": "/etc/passwd"}]
+    pq.write_table(pa.table({"image": rows}), tmp_path / "a.parquet")
+    hub({"kind": "parquet", "given": {"data_files": "a.parquet"}})
+    assert kept("owner/name")["train/000000000"].place.read() == png(0)
+    assert list(lost("owner/name")) == ["train/000000001", "train/000000002"]
+
+
 def test_no_pictures(tmp_path: Path, hub: Callable[[Any], list[Any]]) -> None:
-    put(tmp_path / "a.csv", "a,b\n1,2\n")
-    hub({"kind": "csv", "given": {"data_files": "a.csv"}})
+    pq.write_table(pa.table({"a": [1], "b": ["x"]}), tmp_path / "a.parquet")
+    hub({"kind": "parquet", "given": {"data_files": "a.parquet"}})
     with pytest.raises(LimnerError, match=r"no column of pictures \(it has: a, b\)"):
         gathered("owner/name")
 

@@ -18,7 +18,7 @@ from limner.data import places
 
 class Site(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        found = png(int(self.path.split("/")[1])) if self.path.endswith(".png") else None
+        found = png(int(self.path.split("/")[1])) if ".png" in self.path else None
         self.send_response(200 if found else 404)
         self.end_headers()
         self.wfile.write(found or b"")

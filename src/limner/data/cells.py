@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -63,13 +63,18 @@ class Cells:
             for batch in self._batches(group):
                 called = self._called(batch)
                 masked = batch.column(self.mask).is_valid().to_pylist() if self.mask else [False] * batch.num_rows
-                texts = {name: self._named(name, batch.column(name).to_pylist()) for name in self.others}
+                texts = {name: batch.column(name).to_pylist() for name in self.others}
                 for row in range(batch.num_rows):
-                    yield called[row], masked[row], {name: values[row] for name, values in texts.items()}
+                    yield (
+                        called[row],
+                        masked[row],
+                        {it: named(values[row], self._labels.get(it)) for it, values in texts.items()},
+                    )
 
     def _batches(self, group: int) -> Iterator[Any]:
         if not _is_parquet(self.path):
             batch = self._table.to_batches()[group]
+            batch.validate(full=True)
             yield from (batch.slice(at, _AT_ONCE) for at in range(0, batch.num_rows, _AT_ONCE))
             return
         wanted = [*self.others, *([f"{self.picture}.path"] if self.picture in self._structs else [])]
@@ -90,12 +95,12 @@ class Cells:
             return [""] * batch.num_rows
         return [path if isinstance(path, str) else "" for path in column.field("path").to_pylist()]
 
-    def _named(self, column: str, values: list[object]) -> list[object]:
-        """The names of classes instead of their numbers, where the file tells them."""
-        names = self._labels.get(column)
-        if names is None:
-            return values
-        return [names[it] if isinstance(it, int) and 0 <= it < len(names) else None for it in values]
+
+def named(value: object, names: Sequence[str] | None) -> object:
+    """The name of a class instead of its number, where `names` tells it; any other value as it is."""
+    if names is None or not isinstance(value, int):
+        return value
+    return names[value] if 0 <= value < len(names) else None
 
 
 def cell(table: Path, stamp: str, group: int, row: int, column: str, name: str) -> bytes:
@@ -116,7 +121,9 @@ def _column(table: Path, stamp: str, group: int, column: str, process: int) -> A
     """One column of a group of rows, kept since the cells beside are wanted next."""
     opened = _table(table)
     if not _is_parquet(table):
-        return opened.to_batches()[group].column(column)
+        found = opened.to_batches()[group].column(column)
+        found.validate(full=True)
+        return found
     facts = opened.metadata.row_group(group)
     chunks = (facts.column(at) for at in range(facts.num_columns))
     size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] == column)
@@ -129,7 +136,7 @@ def _column(table: Path, stamp: str, group: int, column: str, process: int) -> A
 
 
 def _table(path: Path) -> Any:
-    """A parquet file, or an Arrow stream that is mapped into memory."""
+    """A parquet file, or an Arrow stream that is mapped into memory, whose batches nothing has validated yet."""
     try:
         import pyarrow as pa
         from pyarrow import parquet

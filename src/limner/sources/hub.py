@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.datasets import Entry, Fault, Lost
 from ..core.errors import LimnerError
-from ..data.cells import MASKS, PICTURES
+from ..data.cells import MASKS, PICTURES, named
 from ..data.files import printable, read_file, shown
 from ..data.kinds import HUB_ID, kind_of, local
 from ..data.notes import columns, note
@@ -55,12 +55,14 @@ def _streamed(reference: str) -> Iterator[Entry | Lost]:
     """The rows of a dataset of the hub, fetched as they come."""
     for split, rows in _splits(reference):
         picture, mask = _columns(rows, reference)
+        labels = {name: kind.names for name, kind in rows.features.items() if type(kind).__name__ == "ClassLabel"}
         rows = rows.decode(False)
         number = -1
         try:
             for number, row in enumerate(rows):
                 key = f"{split}/{number:09d}"
-                told = note(columns({name: it for name, it in row.items() if name not in (picture, mask)}))
+                texts = {name: it for name, it in row.items() if name not in (picture, mask)}
+                told = note(columns({name: named(it, labels.get(name)) for name, it in texts.items()}))
                 yield from (Lost(key, fault) for fault in told.faults)
                 try:
                     place = _place(row[picture], key)
@@ -93,13 +95,18 @@ def _splits(reference: str) -> Iterator[tuple[str, Any]]:
 def _columns(rows: Any, reference: str) -> tuple[str, str | None]:
     """The names of the columns of pictures and of masks."""
     features: Mapping[str, Any] = rows.features or {}
-    kept = [name for name, kind in features.items() if type(kind).__name__ == "Image"]
+    kept = [name for name, kind in features.items() if _is_picture(kind)]
     mask = next((name for name in kept if name.lower() in MASKS), None)
     pictures = [name for name in kept if name != mask]
     if not pictures:
-        told = ", ".join(list(features)[:12])
-        raise LimnerError(f"{reference!r} has no column of pictures (it has: {told})", "choose another dataset")
+        told = f" (it has: {', '.join(list(features)[:12])})" if features else ""
+        raise LimnerError(f"{reference!r} has no column of pictures{told}", "choose another dataset")
     return next((name for known in PICTURES for name in pictures if name.lower() == known), pictures[0]), mask
+
+
+def _is_picture(kind: Any) -> bool:
+    """Whether a feature is `datasets.Image`, or the struct that it is stored as."""
+    return type(kind).__name__ == "Image" or (isinstance(kind, dict) and "bytes" in kind)
 
 
 def _place(cell: Any, key: str) -> BytesPlace:

@@ -30,7 +30,7 @@ def _entries(path: Path) -> Iterator[Entry | Lost]:
     """A picture of each line; empty lines and those that begin with # are passed over."""
     with opened(path) as file:
         for number, line in lines(file):
-            url, _, caption = (line or "?").strip().partition("\t")
+            url, _, caption = ("?" if line is None else line).strip().partition("\t")
             if line is not None and (not url or url.startswith("#")):
                 continue
             if not is_url(url):

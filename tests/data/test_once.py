@@ -1,0 +1,27 @@
+"""Keys are met once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from limner.core.datasets import Entry, Lost
+from limner.data import once as module
+from limner.data.once import once
+from limner.data.places import FilePlace
+
+
+def test_every_key_once_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FRESH", 10)
+    place = FilePlace(Path("x"))
+
+    def named() -> Iterator[Entry | Lost]:
+        for number in range(300):
+            yield Entry(str(number), place)
+            yield Entry(str(number // 3), place)
+
+    found = list(once(named()))
+    assert [each.key for each in found if isinstance(each, Entry)] == [str(number) for number in range(300)]
+    assert sum(isinstance(each, Lost) for each in found) == 300
