@@ -54,7 +54,7 @@ def _row(strokes: np.ndarray) -> int:
 
 
 def _longest(left: np.ndarray, top: np.ndarray, width: np.ndarray, height: np.ndarray) -> int:
-    """The most boxes in a chain from left to right, each close to the next, of like height and with one foot or one head."""
+    """The most boxes in a chain from left to right, each close to the next, of like height, with one foot or head."""
     order = np.argsort(left, kind="stable")
     left, top, width, height = (each[order].astype(np.float32) for each in (left, top, width, height))
     right, foot = left + width, top + height

@@ -17,10 +17,10 @@ FEWEST = 8
 
 _STRONGEST = 24
 _LEAST = 0.3
-_BY_CHANCE = 3.0
-_MEAN = 8.0
+_BY_CHANCE = 1.8
+_MEAN = 24.0
 _PIXELS = 24
-_MOST = 0.35
+_MOST = 0.25
 _MARGIN = 3
 
 
@@ -70,7 +70,7 @@ class Overlay:
         count, labels = cv2.connectedComponents(joined)
         sizes = np.bincount(labels[there], minlength=count)
         marks = np.isin(labels, np.flatnonzero(sizes >= _PIXELS)) & there
-        if not marks.any() or joined.mean() > _MOST:
+        if not marks.any() or there.mean() > _MOST:
             return None
         rows, columns = np.flatnonzero(marks.any(1)), np.flatnonzero(marks.any(0))
         low = [max(0, int(each[0]) - _MARGIN) / SIDE for each in (columns, rows)]
