@@ -34,7 +34,7 @@ def measures(small_image: Image.Image, size: tuple[int, int]) -> dict[str, float
 
     sharpness: 0 to 100. light, shade: luma (0 to 1) of the brightest hundredth and the darkest twentieth. spread:
     standard deviation of the channel that varies most, 0 to 255. contrast: between the 2nd and the 98th percentile of
-    luma, 0 to 1. entropy: of luma, in bits. colour: of the most colourful hundredth, 0 to 1. bars: share of the picture.
+    luma, 0 to 1. entropy: of luma, in bits. colour: of the most colourful hundredth, 0 to 1. bars: their share, 0 to 1.
     aspect: longer side over shorter side.
     """
     cv2 = opencv()
@@ -108,4 +108,3 @@ def _colour(pixels: np.ndarray) -> float:
     chroma = cv2.subtract(most, cv2.min(cv2.min(red, green), blue))
     levels = np.bincount(chroma.ravel(), minlength=256).cumsum() / chroma.size
     return int(np.searchsorted(levels, 0.99)) / 255
-
