@@ -21,21 +21,27 @@ RATIO = 0.8
 """How much nearer the best match of a point must be than the second best (Lowe, IJCV 2004, section 7.1)."""
 ERROR = 3.0
 """In pixels, how far a matched point may lie from where the others say."""
-AGREEING = 12
+AGREEING = 40
+SPREAD = 0.4
+"""Over how much of the width and height of the crop the points must be spread: one thing alone on a plain backdrop,
+shown larger in another picture, is no crop.
+"""
 SHARE = 0.4
 """The least part of a picture's area that a crop of it has."""
 MARGIN = 0.03
 TILT = 0.03
 """The most that a crop is rotated, as the sine."""
-LIKENESS = 0.85
-"""Of a crop to what it is cut from: less than of near-copies, for points agree besides."""
+CROP_LIKENESS = 0.95
+"""Of a crop to what it is cut from, which real ones exceed by far: they are laid on each other exactly."""
+WHOLE_LIKENESS = 0.88
+"""Of whole pictures, less than by signatures alone: points agree besides."""
 KEPT = 2000
 """Pictures whose points are remembered, some 50 kB each."""
 
 CELLS = 8
 CHROMA_WEIGHT = 0.5
 SCALES = (1.0, 0.93, 0.86, 0.79, 0.72)
-LIKELY = 0.85
+LIKELY = 0.88
 BLOCK = 64
 
 
@@ -74,9 +80,7 @@ def likely_twins(features: np.ndarray, nearest: int = 2, least: float = 0.8) -> 
             yield from ((int(other), at + row) for other in order if alike[row, other] >= least)
 
 
-def cropped_copies(
-    candidates: Iterable[tuple[int, int]], open_small: Callable[[int], Image.Image], least: float = LIKENESS
-) -> Iterator[Twin]:
+def cropped_copies(candidates: Iterable[tuple[int, int]], open_small: Callable[[int], Image.Image]) -> Iterator[Twin]:
     """Of pairs of pictures those of which one is a part of the other, of 40% of its area or more, mirrored or not.
 
     Points that both show (SIFT) must lie so that scaling and moving one lays it within the other (RANSAC), and what
@@ -86,7 +90,7 @@ def cropped_copies(
     """
     look = lru_cache(KEPT)(lambda number, mirrored: _points(open_small(number), mirrored))
     pairs = sorted({(min(pair), max(pair)) for pair in candidates if pair[0] != pair[1]})
-    found = (_twin(one, other, look, open_small, least) for one, other in pairs)
+    found = (_twin(one, other, look, open_small) for one, other in pairs)
     yield from sorted(twin for twin in found if twin is not None)
 
 
@@ -104,7 +108,6 @@ def _twin(
     other: int,
     look: Callable[[int, bool], _Seen],
     open_small: Callable[[int], Image.Image],
-    least: float,
 ) -> Twin | None:
     for mirrored in (False, True):
         left, right = look(one, False), look(other, mirrored)
@@ -115,15 +118,11 @@ def _twin(
             pictures = _small(open_small(one)), _small(open_small(other), mirrored)
             shown, cut = pictures[::-1] if swapped else pictures
             alike = float(likeness(signature(shown.crop(box))[None], signature(cut)[None])[0])
-            if alike >= least:
-                return _told(one, other, swapped, mirrored, alike, _share(box, whole.size))
+            all_of_it = _share(box, whole.size) > (1 - MARGIN) ** 2
+            if alike >= (WHOLE_LIKENESS if all_of_it else CROP_LIKENESS):
+                numbers = (other, one) if swapped and not all_of_it else (one, other)
+                return Twin(*numbers, alike, ("mirrored" if mirrored else "same") if all_of_it else "cropped")
     return None
-
-
-def _told(one: int, other: int, swapped: bool, mirrored: bool, alike: float, share: float) -> Twin:
-    if share > (1 - MARGIN) ** 2:
-        return Twin(one, other, alike, "mirrored" if mirrored else "same")
-    return Twin(other, one, alike, "cropped") if swapped else Twin(one, other, alike, "cropped")
 
 
 def _share(box: tuple[int, int, int, int], size: tuple[int, int]) -> float:
@@ -155,7 +154,7 @@ def _box(whole: _Seen, part: _Seen) -> tuple[int, int, int, int] | None:
     moved, agreeing = _cv2().estimateAffinePartial2D(
         part.at[matched[:, 0]], whole.at[matched[:, 1]], ransacReprojThreshold=ERROR
     )
-    if moved is None or agreeing.sum() < AGREEING:
+    if moved is None or agreeing.sum() < AGREEING or _spread(part, matched[agreeing.ravel() > 0, 0]) < SPREAD:
         return None
     scale, sine = moved[0, 0], moved[1, 0]
     left, top = moved[0, 2], moved[1, 2]
@@ -166,6 +165,11 @@ def _box(whole: _Seen, part: _Seen) -> tuple[int, int, int, int] | None:
         return None
     box = max(0, round(left)), max(0, round(top)), min(width, round(right)), min(height, round(bottom))
     return box if box[2] > box[0] and box[3] > box[1] and _share(box, whole.size) >= SHARE else None
+
+
+def _spread(part: _Seen, which: np.ndarray) -> float:
+    """The lesser share of its width and height over which some of a picture's points are spread, 0 to 1."""
+    return float((np.ptp(part.at[which], axis=0) / part.size).min())
 
 
 def _matched(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

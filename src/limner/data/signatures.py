@@ -100,7 +100,7 @@ def likeness(first: np.ndarray, second: np.ndarray, way: Way = SAME) -> np.ndarr
     """
     shown, there = lumas(first), laid(lumas(second), way)
     left, right = forms(shown), forms(there)
-    flat = ~left.any(axis=1) & ~right.any(axis=1)
+    flat = np.logical_not(np.concatenate([left, right], axis=1).any(axis=1))
     cosines = (left * right).sum(axis=1)
     cosines[flat] = np.abs(shown.mean(axis=(1, 2)) - there.mean(axis=(1, 2)))[flat] < FLAT_LUMA
     apart = _colours_apart(chromas(first), laid(chromas(second), way), flat)

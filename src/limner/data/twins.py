@@ -166,15 +166,16 @@ def _candidates(known: np.ndarray, sets: Sets) -> Iterator[tuple[np.ndarray, np.
         keys = _keys(known, np.random.default_rng(band).permutation(HASH_BITS))
         order = np.argsort(keys, kind="stable")
         heads = keys[order] >> np.uint64(64 - width) if width else np.zeros(len(order), dtype=np.uint64)
-        sorted_hashes = known[order]
+        first, second = known[order].T.copy()
         pictures, plain = order // ways, order % ways == 0
         for step in range(1, WINDOW):
-            near = heads[step:] == heads[:-step]
-            if not near.any():
+            at = np.flatnonzero(heads[step:] == heads[:-step])
+            if not len(at):
                 break
-            near &= plain[step:] | plain[:-step]
-            near &= np.bitwise_count(sorted_hashes[step:] ^ sorted_hashes[:-step]).sum(axis=1, dtype=np.uint8) <= FAR
-            at = np.flatnonzero(near)
+            at = at[plain[at] | plain[at + step]]
+            bits = np.bitwise_count(first[at] ^ first[at + step])
+            bits += np.bitwise_count(second[at] ^ second[at + step])
+            at = at[bits <= FAR]
             roots = sets.roots()
             at = at[roots[pictures[at]] != roots[pictures[at + step]]]
             if len(at):

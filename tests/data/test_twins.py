@@ -1,0 +1,228 @@
+"""Copies are found among many pictures, whatever was done to them, and other pictures are none."""
+
+from __future__ import annotations
+
+import io
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageEnhance
+
+from limner.core.faults import FAULTS
+from limner.data.cropped import cropped_copies, likely_crops, likely_twins
+from limner.data.signatures import LENGTH, SAME, WAYS, laid, likeness, signature
+from limner.data.twins import Twin, groups, near_copies
+from limner.starter.painter import COLOURS, PRODUCTS, paint, random_scene
+
+BENCH = Path(__file__).parents[2] / "../shared/data/dreambench"
+LIMIT = FAULTS["near_duplicate"].limit or 0.0
+CLEAN = 150
+
+
+def _jpeg(picture: Image.Image, quality: int = 30) -> Image.Image:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality)
+    with Image.open(file) as again:
+        return again.convert("RGB")
+
+
+def _mirrored(picture: Image.Image) -> Image.Image:
+    return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
+def _scaled(picture: Image.Image, by: float) -> Image.Image:
+    return picture.resize((round(picture.width * by), round(picture.height * by)))
+
+
+def _signed(picture: Image.Image) -> Image.Image:
+    picture = picture.copy()
+    place = (0.6 * picture.width, 0.9 * picture.height)
+    ImageDraw.Draw(picture).text(place, "studio 24", fill="white", font_size=max(6, picture.height // 20))
+    return picture
+
+
+def _cut(picture: Image.Image, left: float, top: float, side: float) -> Image.Image:
+    width, height = picture.size
+    box = left * width, top * height, (left + side) * width, (top + side) * height
+    return picture.crop(tuple(map(round, box)))
+
+
+EDITS = {
+    "jpeg": (_jpeg, "same"),
+    "half": (lambda picture: _scaled(picture, 0.5), "same"),
+    "double": (lambda picture: _scaled(picture, 2), "same"),
+    "mirrored": (_mirrored, "mirrored"),
+    "mirrored, jpeg": (lambda picture: _jpeg(_mirrored(picture)), "mirrored"),
+    "dark": (lambda picture: ImageEnhance.Brightness(picture).enhance(0.7), "same"),
+    "pale": (lambda picture: ImageEnhance.Contrast(picture).enhance(0.7), "same"),
+    "strong": (lambda picture: ImageEnhance.Contrast(picture).enhance(1.3), "same"),
+    "grey": (lambda picture: picture.convert("L").convert("RGB"), "same"),
+    "palette": (lambda picture: picture.quantize(256).convert("RGB"), "same"),
+    "signed": (_signed, "same"),
+    "turned": (lambda picture: picture.transpose(Image.Transpose.ROTATE_90), "turned"),
+}
+CROPS = {
+    "middle": lambda picture: _cut(picture, 0.15, 0.15, 0.71),
+    "corner": lambda picture: _cut(picture, 0, 0, 0.85),
+    "edge": lambda picture: _cut(picture, 0.05, 0.1, 0.9),
+    "mirrored, jpeg": lambda picture: _jpeg(_mirrored(_cut(picture, 0.1, 0.05, 0.85)), 60),
+    "dark, larger": lambda picture: ImageEnhance.Brightness(_scaled(_cut(picture, 0.1, 0.2, 0.8), 1.4)).enhance(0.75),
+}
+
+
+def _signatures(pictures: list[Image.Image]) -> np.ndarray:
+    return np.stack([signature(picture) for picture in pictures])
+
+
+@pytest.fixture(scope="module")
+def clean() -> list[Image.Image]:
+    """Pictures of all kinds, some of products on plain backdrops, some of one scene but for the seed."""
+    rng, scenes = random.Random(7), []
+    for index in range(CLEAN):
+        if index % 10 == 1:
+            scenes.append(scenes[-1].model_copy(update={"seed": rng.getrandbits(31)}))
+        elif index % 10 == 2:
+            colour = rng.choice(tuple(COLOURS))
+            scenes.append(random_scene(rng, subject=rng.choice(PRODUCTS), place="studio", backdrop=colour))
+        else:
+            scenes.append(random_scene(rng))
+    return [paint(scene) for scene in scenes]
+
+
+@pytest.fixture(scope="module")
+def photographs() -> list[Image.Image]:
+    if not BENCH.is_dir():
+        pytest.skip("the photographs are not here")
+    found: list[Image.Image] = []
+    for path in sorted(BENCH.glob("*/*.jpg")):
+        with Image.open(path) as picture:
+            picture.draft("RGB", (384, 384))
+            found.append(picture.convert("RGB"))
+    return found
+
+
+def test_no_clean_picture_is_a_copy(clean):
+    assert list(near_copies(_signatures(clean), LIMIT, WAYS)) == []
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edited_copy_is_found(edit, clean):
+    change, how = EDITS[edit]
+    planted = [0, 35, 77, 140]
+    signatures = _signatures([*clean, *(change(clean[index]) for index in planted)])
+    found = list(near_copies(signatures, LIMIT, WAYS))
+    expected = [(index, CLEAN + at) for at, index in enumerate(planted)]
+    assert [(twin.first, twin.second) for twin in found] == expected
+    assert {twin.how for twin in found} == {how}
+    assert all(LIMIT <= twin.likeness <= 1 for twin in found)
+
+
+def test_the_same_pixels_are_told_apart_from_near_copies(clean):
+    signatures = _signatures([clean[3], clean[4], clean[3], _jpeg(clean[3]), clean[3]])
+    found = list(near_copies(signatures, LIMIT))
+    assert [(twin.first, twin.second, twin.how) for twin in found] == [(0, 2, "exact"), (0, 3, "same"), (0, 4, "exact")]
+
+
+def test_turned_copies_are_found_only_where_they_are_sought(clean):
+    signatures = _signatures([clean[3], clean[3].transpose(Image.Transpose.TRANSVERSE)])
+    assert list(near_copies(signatures, LIMIT)) == []
+    assert [twin.how for twin in near_copies(signatures, LIMIT, WAYS)] == ["turned"]
+
+
+def test_photographs_of_one_subject_are_no_copies_but_the_known_pair_is(photographs):
+    found = list(near_copies(_signatures(photographs), LIMIT, WAYS))
+    assert [(twin.first, twin.second, twin.how) for twin in found] == [(52, 53, "mirrored")]  # dog5/02.jpg, 03.jpg
+
+
+def test_the_result_depends_on_nothing_but_the_signatures(clean, tmp_path):
+    edited = [change(clean[10 * at]) for at, (change, _) in enumerate(EDITS.values())]
+    signatures = _signatures([*clean, *edited])
+    found = list(near_copies(signatures, LIMIT, WAYS))
+    assert found == sorted(found) and len(found) == len(EDITS)
+    signatures.tofile(tmp_path / "signatures")
+    kept = np.memmap(tmp_path / "signatures", dtype=np.uint8, mode="r", shape=signatures.shape)
+    for block in (1, 7, 100_000):
+        assert list(near_copies(kept, LIMIT, WAYS, block)) == found
+
+
+def test_copies_are_found_where_the_hashes_are_in_bands():
+    rng = np.random.default_rng(0)
+    luma = np.kron(rng.integers(0, 256, (5000, 6, 6)), np.ones((4, 4)))
+    planted = np.clip(luma[:100, :, ::-1] + rng.normal(0, 4, (100, 24, 24)), 0, 255)
+    pixels = np.concatenate([luma, planted]).reshape(-1, 576).astype(np.uint8)
+    digests = rng.integers(0, 256, (len(pixels), 16), dtype=np.uint8)
+    signatures = np.concatenate([digests, pixels, np.full((len(pixels), LENGTH - 592), 128, dtype=np.uint8)], axis=1)
+    found = list(near_copies(signatures, LIMIT))
+    assert [(twin.first, twin.second) for twin in found] == [(at, 5000 + at) for at in range(100)]
+
+
+def test_the_best_of_a_group_is_kept():
+    twins = [
+        Twin(0, 3, 1.0, "exact"),
+        Twin(3, 5, 0.95, "same"),
+        Twin(1, 2, 0.97, "mirrored"),
+        Twin(6, 4, 0.99, "cropped"),
+    ]
+    pixels = [100, 50, 50, 900, 20, 400, 80]
+    assert groups(twins, lambda number: pixels[number]) == {0: 3, 2: 1, 4: 6, 5: 3}
+    assert groups([], lambda number: 0) == {}
+
+
+def test_flat_pictures_are_copies_only_in_one_colour():
+    colours = ["red", "blue", "white", "black", "grey", (254, 1, 1)]
+    found = list(near_copies(_signatures([Image.new("RGB", (64, 64), colour) for colour in colours]), LIMIT))
+    assert [(twin.first, twin.second) for twin in found] == [(0, 5)]
+
+
+def test_one_form_in_other_colours_is_no_copy():
+    pictures = []
+    for backdrop, colour in (("navy", "red"), ("navy", "green"), ("olive", "red"), ("maroon", "gold")):
+        picture = Image.new("RGB", (128, 128), backdrop)
+        ImageDraw.Draw(picture).ellipse((30, 40, 90, 110), fill=colour)
+        pictures.append(picture)
+    assert list(near_copies(_signatures(pictures), LIMIT)) == []
+
+
+def test_the_smallest_pictures_and_the_smallest_sets():
+    sizes = [(1, 1), (1, 500), (500, 1), (3, 2)]
+    pictures = [Image.new("RGB", size, (90 * at, 40, 0)) for at, size in enumerate(sizes)]
+    assert all(signature(picture).shape == (LENGTH,) for picture in pictures)
+    assert list(near_copies(_signatures(pictures[:1]), LIMIT)) == []
+    assert list(near_copies(np.zeros((0, LENGTH), dtype=np.uint8), LIMIT)) == []
+    assert list(likely_crops(np.zeros((0, LENGTH), dtype=np.uint8))) == []
+    assert list(cropped_copies([(0, 1), (2, 3), (1, 1)], lambda number: pictures[number])) == []
+
+
+def test_what_is_turned_is_laid_back(clean):
+    values = _signatures([clean[5]])
+    for way in WAYS:
+        turned = Image.fromarray(laid(np.asarray(clean[5])[None], way)[0])
+        # What a transpose and a reflection do is undone by the reflection on the other axis.
+        back = (way[0], way[2], way[1]) if way[0] else way
+        assert likeness(values, _signatures([turned]), back)[0] > 0.99
+        assert way == SAME or likeness(values, _signatures([turned]))[0] < LIMIT
+
+
+@pytest.mark.parametrize("crop", CROPS)
+def test_crops_of_photographs_are_found_and_nothing_else(crop, photographs):
+    photographs = photographs[:60:5]
+    pictures = [*photographs, *(CROPS[crop](photographs[at]) for at in (2, 6))]
+    found = list(cropped_copies(likely_crops(_signatures(pictures)), lambda number: pictures[number]))
+    count = len(photographs)
+    assert [(twin.first, twin.second, twin.how) for twin in found] == [(2, count, "cropped"), (6, count + 1, "cropped")]
+
+
+def test_photographs_of_one_subject_are_no_crops(photographs):
+    some = [*photographs[50:56], *photographs[88:96]]  # the known pair, and a cartoon in one pose
+    found = list(cropped_copies(likely_crops(_signatures(some)), lambda number: some[number]))
+    assert [(twin.first, twin.second, twin.how) for twin in found] == [(2, 3, "mirrored")]
+
+
+def test_a_copy_with_writing_is_found_by_an_encoder(photographs):
+    pictures = [photographs[0], _signed(photographs[0]), photographs[40]]
+    features = np.array([[1, 0, 0.1], [1, 0, 0.2], [0, 1, 0]])
+    assert list(likely_twins(features)) == [(1, 0), (0, 1)]
+    found = list(cropped_copies(likely_twins(features), lambda number: pictures[number]))
+    assert [(twin.first, twin.second, twin.how) for twin in found] == [(0, 1, "same")]
