@@ -155,7 +155,9 @@ class Captioner(Protocol):
 
 class Speaker(Protocol):
     def captions(self, pictures: Sequence[Image], words: str | None) -> list[str]:
-        """A caption for each RGB picture. words: what the subject is called, which the caption shall hold."""
+        """A caption for each RGB picture, "" where it can tell nothing. words: what the subject is called, which the
+        caption shall hold.
+        """
         ...
 
     def fields(self, pictures: Sequence[Image]) -> list[dict[str, str]]:
