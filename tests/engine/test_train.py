@@ -99,7 +99,7 @@ def test_watches_a_held_out_picture(learn):
     [(7, None, ()), (8, None, (7,)), (30, None, (29,)), (8, 0, ()), (6, 2, (4, 5)), (5, 3, (4,))],
 )
 def test_pictures_are_held_out_where_there_are_enough(request_of, pictures, asked, kept):
-    scan = SimpleNamespace(photographs=[None] * pictures)
+    scan = SimpleNamespace(photographs=[None] * pictures, validation=())
     assert make_plan(request_of(held_out=asked), scan, SD.facts, 64).held_out == kept
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from ...core.protocols import Components, Method, Subject
 from ...core.requests import TrainRequest
 from ...core.standings import Standings
+from ...data.files import printable
 from ..models import Model
 from .plan import Plan
 
@@ -27,9 +31,13 @@ def header(
     dataset: str,
     pictures: int,
     name: str,
+    rights: Mapping[str, Any],
     standings: Standings | None = None,
 ) -> dict[str, str]:
-    """safetensors metadata: our facts as JSON, the modelspec standard, and the `ss_` keys that A1111 reads."""
+    """safetensors metadata: our facts as JSON, the modelspec standard, and the `ss_` keys that A1111 reads.
+
+    rights: of the pictures, as `Scan.rights` counts them.
+    """
     base = {
         "reference": request.model,
         "architecture": components.architecture,
@@ -42,7 +50,7 @@ def header(
         "base": base,
         "request": request.model_dump(mode="json"),
         "digest": request.digest,
-        "dataset": {"sha256": dataset, "pictures": pictures},
+        "dataset": {"sha256": dataset, "pictures": pictures, **({"rights": rights} if rights else {})},
         "trigger_words": list(request.trigger_words),
         "sampling": model.sampling,
         "licence": model.licence,
@@ -75,6 +83,7 @@ def model_card(
     dataset: str,
     pictures: int,
     name: str,
+    rights: Mapping[str, Any],
     loss: str,
     standings: Standings | None = None,
 ) -> str:
@@ -90,6 +99,7 @@ def model_card(
         "Trigger words": ", ".join(f"`{word}`" for word in request.trigger_words) or "none: captions alone",
         "Say it as": f"`{request.instance_prompt}`",
         "Pictures": f"{pictures} (dataset SHA-256 `{dataset[:16]}`)",
+        **rights_told(rights),
         "Prior preservation": prior,
         "Steps, batch, learning rate": f"{plan.steps}, {plan.batch}, {plan.learning_rate:g} ({plan.schedule})",
         "Settings": settings_of(request) or "as they are by default",
@@ -116,6 +126,34 @@ def model_card(
         f"{method.usage(name, base, model.family.facts, subject)}\n"
         f"image = pipeline(\n    {json.dumps(request.instance_prompt)},\n{sampling}).images[0]\n```\n"
     )
+
+
+def rights_told(rights: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+    """Rows of the card about the pictures' rights: what each is called -> its values, each with its count."""
+    rows = {
+        title: listed(rights[name])
+        for name, title in (
+            ("licences", "Licences of the pictures"),
+            ("authors", "Authors of the pictures"),
+            ("sources", "Sources of the pictures"),
+            ("consent", "Consent of the people in them"),
+        )
+        if name in rights
+    }
+    if overrides := rights.get("overrides"):
+        reasons = ", ".join(cell(reason) for reason in overrides)
+        rows["Marked 'no AI training' and used all the same"] = f"{sum(overrides.values())} ({reasons})"
+    return rows
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """Values with their counts: "CC-BY-4.0 (10), unknown (2)"."""
+    return ", ".join(f"{cell(value)} ({count})" for value, count in counts.items())
+
+
+def cell(text: str) -> str:
+    """A text of unknown origin for a cell of a Markdown table, where it stands for itself alone."""
+    return re.sub(r"([\\`*_{}\[\]<>|#!~$&])", r"\\\1", printable(text, 300))
 
 
 def told_best(standings: Standings) -> str:

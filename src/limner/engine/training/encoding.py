@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
+from ...core.choice import evenly
 from ...core.events import Emit, Stage
 from ...core.protocols import Components
 from ...core.requests import TrainRequest
@@ -19,6 +22,10 @@ from .examples import Examples, encode
 from .loop import generator_for
 from .plan import Plan
 from .prior import class_pictures
+from .weights import weights_of
+
+WATCHED = 16
+"""The most pictures of a dataset's part for validation that are watched; all of them go through the model at once."""
 
 
 def encode_all(
@@ -59,10 +66,15 @@ def encode_all(
             tell_truncation(*family.reader(components), f"caption of {shown(photo.path)}", caption, emit)
     said, besides = [captions[index] for index in kept], ("",) if request.caption_dropout else ()
     subject = encode(family, components, pictures[kept], said, request.flip, rng, besides)
+    subject = replace(subject, weights=weights_of([photographs.photographs[index].weight for index in kept]))
     watched = None
     if plan.held_out:
         told = [captions[index] for index in plan.held_out]
         watched = encode(family, components, pictures[list(plan.held_out)], told, False, rng)
+    elif plan.validation:
+        aside = Scan(tuple(evenly(photographs.validation, WATCHED)))
+        told = [photo.caption or request.instance_prompt for photo in aside.photographs]
+        watched = encode(family, components, load_pictures(aside, plan.resolution, request.masked), told, False, rng)
     return subject, prior, watched
 
 

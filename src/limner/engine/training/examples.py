@@ -22,7 +22,8 @@ class Examples:
 
     latents: (n, views, c, h, w), views being the picture and its mirror image. captions: m different ones, told by the
     tensors (m, ...) of `text`. told: which of them belongs to each picture. frames: (n, 6), as a Batch has them.
-    masks: (n, views, 1, h, w) or None.
+    masks: (n, views, 1, h, w) or None. weights: how often each picture is shown, as against the others; None
+    for all alike.
     """
 
     latents: torch.Tensor
@@ -32,6 +33,7 @@ class Examples:
     frames: torch.Tensor
     masks: torch.Tensor | None = None
     device: torch.device = CPU
+    weights: tuple[float, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.latents)

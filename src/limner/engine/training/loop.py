@@ -17,6 +17,7 @@ from .average import Average
 from .examples import Examples
 from .plan import Plan
 from .processes import ALONE, Processes
+from .weights import drawn
 
 TELL_EVERY = 10
 
@@ -27,12 +28,18 @@ def generator_for(seed: int, purpose: str, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
-def order(count: int, batch: int, step: int, seed: int) -> list[int]:
-    """Indices of a step's pictures: passes over all of them, each pass in an order of its own."""
+def order(count: int, batch: int, step: int, seed: int, weights: Sequence[float] | None = None) -> list[int]:
+    """Indices of a step's pictures: passes over all of them, each pass in an order of its own; with weights, passes in
+    which some come more than once and others not at all.
+    """
     chosen = []
     for position in range(step * batch, (step + 1) * batch):
         epoch, place = divmod(position, count)
-        chosen.append(int(torch.randperm(count, generator=generator_for(seed, "epoch", epoch))[place]))
+        index = int(torch.randperm(count, generator=generator_for(seed, "epoch", epoch))[place])
+        if weights is not None:
+            start = float(torch.rand((), generator=generator_for(seed, "weights", 0)))
+            index = drawn(weights, epoch, start)[index]
+        chosen.append(index)
     return chosen
 
 
@@ -75,7 +82,7 @@ class Loop:
 
     def _draw(self, examples: Examples, step: int, purpose: str, dropout: float) -> list[tuple[int, int, int]]:
         """A step's pictures: which, in which view, and which caption tells it, a share of these dropped."""
-        indices = order(len(examples), self.plan.batch, step, self.request.seed)
+        indices = order(len(examples), self.plan.batch, step, self.request.seed, examples.weights)
         views = torch.randint(
             examples.latents.shape[1], (len(indices),), generator=generator_for(self.request.seed, purpose, step)
         )

@@ -16,7 +16,9 @@ from .optimisers import OPTIMISERS
 
 @dataclass(frozen=True)
 class Plan:
-    """Numbers of one training run. held_out: indices of the pictures that are only watched."""
+    """Numbers of one training run. held_out: indices of the pictures that are only watched; validation: whether those
+    that the dataset sets aside are watched in their place.
+    """
 
     steps: int
     batch: int
@@ -28,6 +30,7 @@ class Plan:
     prior_target: str
     prior_dropout: float
     held_out: tuple[int, ...]
+    validation: bool
     warmup: int
     schedule: str
     objective: Objective
@@ -57,7 +60,9 @@ def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int, proc
         if method.keeps_class and (value := getattr(request, name)) is not None:
             raise LimnerError(f"{name} ({value}) does nothing: this method cannot change the class", "leave it out")
     count, defaults = len(scan.photographs), facts.defaults
-    watched = int(count >= 8) if request.held_out is None else min(request.held_out, max(0, count - 4))
+    validation = request.held_out is None and bool(scan.validation)
+    alone = int(count >= 8 and not validation)
+    watched = alone if request.held_out is None else min(request.held_out, max(0, count - 4))
     batch = request.batch or int(defaults["batch"])
     if batch % (parts := request.accumulation * processes):
         of = f" for {processes} processes" if processes > 1 else ""
@@ -82,6 +87,7 @@ def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int, proc
         prior_target=request.prior_target or str(defaults["prior_target"]),
         prior_dropout=float(defaults["prior_dropout"] if request.prior_dropout is None else request.prior_dropout),
         held_out=tuple(range(count - watched, count)),
+        validation=validation,
         warmup=min(request.warmup, steps),
         schedule=request.schedule,
         objective=make_objective(request, facts, defaults),

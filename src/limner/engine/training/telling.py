@@ -32,6 +32,7 @@ def told(plan: Plan, photographs: Scan, request: TrainRequest, emit: Emit) -> No
     count = len(photographs.photographs)
     captions = sum(photo.caption is not None for photo in photographs.photographs)
     kept = f", {len(plan.held_out)} of them held out" if plan.held_out else ""
+    kept += f", {len(photographs.validation)} besides for validation" if plan.validation else ""
     kept += f", {captions} with a caption of their own" if captions else ""
     emit(
         Notice(
@@ -43,7 +44,7 @@ def told(plan: Plan, photographs: Scan, request: TrainRequest, emit: Emit) -> No
     if request.identifier is None:
         return
     silent = [
-        photo.path.with_suffix(".txt").name
+        (beside if (beside := photo.path.with_suffix(".txt")).is_file() else photo.path).name
         for photo in photographs.photographs
         if photo.caption and not as_word(request.identifier).search(photo.caption)
     ]

@@ -199,7 +199,7 @@ def save_result(
 
     request: with its files as the user calls them.
     """
-    facts = (photographs.digest, len(photographs.photographs), workspace.out.name)
+    facts = (photographs.digest, len(photographs.photographs), workspace.out.name, photographs.rights)
     method = registry.methods.get(request.method)
 
     def base() -> Any:
