@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limner.core.errors import LimnerError
 from limner.core.datasets import Fault
+from limner.core.errors import LimnerError
 from limner.core.faults import FAULTS
 
 CHUNK = 4_096
