@@ -18,7 +18,11 @@ NUMBERED = 40
 
 
 def scatter(
-    places: np.ndarray, labels: Sequence[int], label: str, marked: Sequence[int] = (), named: str = "cluster"
+    places: np.ndarray,
+    labels: Sequence[int] | np.ndarray,
+    label: str,
+    marked: Sequence[int] = (),
+    named: str = "cluster",
 ) -> str:
     """The map as SVG, to be put into a page. places: (n, 2). labels: of each its cluster, 0 the largest. marked: the
     numbers of those that are ringed, such as outliers. label: what it shows. named: what a cluster is called.
