@@ -47,7 +47,12 @@ def boxing(folder: Path, certain: float = 4.0) -> Path:
     """A YOLOS of three labels; certain: how much more likely dogs are than nothing."""
     torch.manual_seed(0)
     config = YolosConfig(
-        **SMALL, image_size=[32, 32], patch_size=8, num_detection_tokens=5, id2label=LABELS, use_mid_position_embeddings=False
+        **SMALL,
+        image_size=[32, 32],
+        patch_size=8,
+        num_detection_tokens=5,
+        id2label=LABELS,
+        use_mid_position_embeddings=False,
     )
     model = YolosForObjectDetection(config)
     with torch.no_grad():
@@ -199,7 +204,12 @@ def _varint(value: int) -> bytes:
 
 def _tensor(name: str, values: np.ndarray) -> bytes:
     dims = b"".join(_field(1, side) for side in values.shape)
-    return dims + _field(2, 1 if values.dtype == np.float32 else 7) + _field(8, name.encode()) + _field(9, values.tobytes())
+    return (
+        dims
+        + _field(2, 1 if values.dtype == np.float32 else 7)
+        + _field(8, name.encode())
+        + _field(9, values.tobytes())
+    )
 
 
 def _ints(name: str, values: tuple[int, ...]) -> bytes:

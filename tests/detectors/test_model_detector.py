@@ -109,7 +109,15 @@ def test_a_box_lies_where_it_is_in_a_large_picture():
 
 @pytest.mark.parametrize(
     ("words", "numbers"),
-    [("dog", {1}), ("corgi dog", {1}), ("hot dog", {2}), ("hot-dog stand", {2}), ("kitten", {0}), ("hotdog", set()), ("", set())],
+    [
+        ("dog", {1}),
+        ("corgi dog", {1}),
+        ("hot dog", {2}),
+        ("hot-dog stand", {2}),
+        ("kitten", {0}),
+        ("hotdog", set()),
+        ("", set()),
+    ],
 )
 def test_labels_that_words_mean(words, numbers):
     assert labels_for(words, {0: "cat, kitten", 1: "dog", 2: "hot dog"}) == numbers
