@@ -93,10 +93,9 @@ def main() -> None:
         "finding, ms (median)": np.median(figures["find ms"]),
         "making a mask, ms (median)": np.median(figures["mask ms"]),
     }
-    rows = [{"figure": name, "value": round(float(value), 3)} for name, value in shown.items()]
-    print_table(rows)
-    if told.json:
-        write_json(told.json, {"pictures": told.pictures, "figures": rows, "machine": machine()})
+    rounded = {name: round(float(value), 3) for name, value in shown.items()}
+    print_table(("figure", "value"), [(name, f"{value:g}") for name, value in rounded.items()])
+    write_json(told.json, {"pictures": told.pictures, "figures": rounded, "machine": machine()})
 
 
 if __name__ == "__main__":

@@ -41,9 +41,9 @@ def test_ellipses_are_soft_and_of_several_the_surest_counts():
 
 
 def test_weights_that_are_none_are_told(tmp_path):
-    with pytest.raises(LimnerError, match="needs YuNet's weights.*face=PATH"):
+    with pytest.raises(LimnerError, match=r"needs YuNet's weights.*face=PATH"):
         plugin.finder(None)
-    with pytest.raises(LimnerError, match="there is no file 'nowhere.onnx'"):
+    with pytest.raises(LimnerError, match=r"there is no file 'nowhere\.onnx'"):
         plugin.finder("nowhere.onnx")
     (tmp_path / "x.onnx").write_bytes(b"no network")
     with pytest.raises(LimnerError, match="finds no faces"):
