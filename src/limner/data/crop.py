@@ -42,8 +42,8 @@ def crop_box(size: tuple[int, int], shape: tuple[int, int], found: np.ndarray | 
 
     It is the largest one of that shape, put where it holds most of the subject; where several places hold as much, its
     middle is as near to the subject's as can be. found: how much each place is the subject's, (h, w) of any size, 0
-    or more; without it, or where it says the same of all, the middle is taken. zoom: how many times smaller than the largest
-    one the box may be, as long as it holds as much of the subject and has no fewer pixels than `shape`.
+    or more; without it, or where it says the same of all, the middle is taken. zoom: how many times smaller than the
+    largest one the box may be, as long as it holds as much of the subject and has no fewer pixels than `shape`.
     """
     largest = _largest(size, shape)
     subject = None if found is None else _Subject(found, size)
@@ -60,7 +60,7 @@ def crop_box(size: tuple[int, int], shape: tuple[int, int], found: np.ndarray | 
 
 
 def cut(image: Image.Image, box: Box, shape: tuple[int, int]) -> Image.Image:
-    """What is in the box as a picture of `shape` (width, height), antialiased; nothing from outside the box is in it."""
+    """What is in the box as a picture of `shape` (width, height), antialiased, with nothing from outside the box."""
     return image.crop(box).resize(shape, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 

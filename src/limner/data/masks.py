@@ -89,7 +89,8 @@ def made(picture: Image.Image, found: np.ndarray | None) -> Image.Image | Fault:
     """A mask of an RGB picture in mode L, of what a detector found in it: (h, w) from 0 to 1, in the picture's shape.
 
     What lies above the map's threshold (`otsu`) is refined by GrabCut (Rother et al. 2004), which parts the colours of
-    the subject from those around; a map that leaves little open stays as it is. Then holes are filled and small parts left out.
+    the subject from those around; a map that leaves little open stays as it is. Then holes are filled, and small parts
+    left out.
     """
     if found is None or not found.max() > found.min():
         return Fault("mask", "no mask was made: the subject was not found")
@@ -121,7 +122,7 @@ def _near(told: np.ndarray) -> np.ndarray:
 
 
 def _grabcut(pixels: np.ndarray, told: np.ndarray) -> np.ndarray:
-    """Which of the pixels (h, w, 3) are the subject's, (h, w), by a first guess; the guess where colours tell nothing."""
+    """Which of the pixels (h, w, 3) are the subject's, (h, w), by a first guess; that, where colours tell nothing."""
     cv2: Any = _cv2()
     threshold = otsu(told)
     guess = told > threshold

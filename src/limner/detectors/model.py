@@ -18,6 +18,8 @@ SIDE = 512
 """The longer side of the map."""
 NARROWEST = 16
 """Pictures with a shorter side are not looked at: networks refuse them."""
+SLIMMEST = 3
+"""How many times as long as high a picture may be without being padded."""
 SCORE, READ, SEGMENT = 0.5, 0.1, 0.5
 """Least scores of what is taken: of things, of things by words, and of segments."""
 WORDS = "object"
@@ -59,9 +61,27 @@ def _finder(reference: str) -> Look:
     def find(picture: Image.Image, words: str) -> np.ndarray | None:
         if min(picture.size) < NARROWEST:
             return None
-        return _looked(look, reference, picture.convert("RGB"), words.strip())
+        whole = _padded(picture.convert("RGB"))
+        found = _looked(look, reference, whole, words.strip())
+        return None if found is None else _something(_part_of(found, picture.size, whole.size))
 
     return find
+
+
+def _padded(picture: Image.Image) -> Image.Image:
+    """The picture, with grey below or beside it where it is so long that networks would shrink it to nothing."""
+    least = -(-max(picture.size) // SLIMMEST)
+    if min(picture.size) >= least:
+        return picture
+    padded = Image.new("RGB", (max(picture.width, least), max(picture.height, least)), (127, 127, 127))
+    padded.paste(picture)
+    return padded
+
+
+def _part_of(found: np.ndarray, size: tuple[int, int], whole: tuple[int, int]) -> np.ndarray:
+    """Of a map (h, w) of a padded picture, what is of the picture; both as (width, height)."""
+    width, height = (max(1, round(a * side / b)) for a, b, side in zip(size, whole, found.shape[::-1], strict=True))
+    return found[:height, :width]
 
 
 def _looked(look: Look, reference: str, picture: Image.Image, words: str) -> np.ndarray | None:

@@ -43,9 +43,8 @@ def sheet(tiles: Sequence[Tile], columns: int = 6, side: int = 180, first: int =
     drawn = [[_picture(tile, side) for tile in row] for row in rows]
     heights = [max(picture.height for picture in row) for row in drawn]
     width = 2 * MARGIN + columns * (side + GAP) - GAP
-    figure = Image.new(
-        "RGB", (width, 2 * MARGIN + sum(heights) + len(rows) * (LINE + GAP) - (GAP if rows else 0)), PAPER
-    )
+    tall = 2 * MARGIN + sum(heights) + len(rows) * (LINE + GAP) - (GAP if rows else 0)
+    figure = Image.new("RGB", (width, tall), PAPER)
     top = MARGIN
     for number, (row, pictures, height) in enumerate(zip(rows, drawn, heights, strict=True)):
         for column, (tile, picture) in enumerate(zip(row, pictures, strict=True)):
