@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from PIL import Image
-from tellers import TELLERS
 
 from limner import registry
 from limner.core.datasets import Captioner
 from limner.core.errors import LimnerError
 from limner.starter.painter import Scene, paint
+from tellers import TELLERS
 
 SHAPES = ((64, 64), (1, 1), (300, 40))
 

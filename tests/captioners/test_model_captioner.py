@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tellers import TELLERS, WORDS, tokenizer
 from transformers import AutoModelForImageTextToText, AutoProcessor, ViTImageProcessorPil, pipeline
 
 from limner import registry
 from limner.captioners import model as captioner
 from limner.core.errors import LimnerError
+from tellers import TELLERS, WORDS, tokenizer
 
 PICTURES = [
     Image.fromarray(np.random.default_rng(at).integers(0, 256, (24 + 8 * at, 40, 3), dtype=np.uint8)) for at in range(3)
