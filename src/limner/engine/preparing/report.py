@@ -7,24 +7,27 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from ...core.choice import evenly
-from ...core.faults import Action
+from ...core.faults import FAULTS, Action
 from ...core.requests import PrepareRequest
 from ...core.requests.prepare import SHARES
 from ...data.balance import Table
 from ...data.rights import Tally
+from ...pages.histogram import histogram
 from ...pages.render import embedded, write_page
+from ...pages.scatter import scatter
 from ...store.files import writing
 from .choosing import Choice
 from .gather import Gathered
-from .story import Shown, Story
+from .story import Shown, State, Story
 from .told import Told
 from .variety import Variety
 
 PAGE, NUMBERS = "report.html", "report.json"
-ROWS, CAPTIONS, CLUSTERS, SIDE = 16, 24, 12, 200
+ROWS, CAPTIONS, CLUSTERS, FEW, SIDE = 16, 24, 12, 8, 200
 DONE: dict[Action, str] = {"drop": "left out", "flag": "kept, to look at", "ignore": "not looked for"}
 ORIGINS = {
     "template": "of the template",
@@ -111,7 +114,7 @@ def write_report(
         evened=_evened(request, told),
         variety=_variety(variety),
         middles=[embedded(gathered.opened(place), 112) for place in variety.middles[:CLUSTERS]],
-        charts=_charts(variety, told),
+        charts=_charts(variety, gathered),
         captioned=_captioned(told),
         captions=[(each.name, each.caption) for each in evenly(story.sheet, CAPTIONS)],
         rights=_rights(rights.told(), story),
@@ -121,7 +124,7 @@ def write_report(
     )
 
 
-LEFT = (("flagged", "to look at"), ("dropped", "left out"), ("evened out", "set aside"), ("stray", "no pictures"))
+LEFT: tuple[tuple[State, str], ...] = (("flagged", "to look at"), ("dropped", "left out"), ("evened out", "set aside"), ("stray", "no pictures"))
 
 
 def _upper(text: str) -> str:
@@ -208,8 +211,16 @@ def _variety(variety: Variety) -> list[str]:
     return [told]
 
 
-def _charts(variety: Variety, told: Told) -> list[dict[str, str]]:
-    return []
+def _charts(variety: Variety, gathered: Gathered) -> list[dict[str, str]]:
+    """The map of the pictures that stay, and how large and how sharp those were that could be used."""
+    found: list[tuple[str, str]] = []
+    if variety.points is not None and variety.groups is not None and len(variety.points) > 2:
+        found.append(("A map: pictures that are alike lie together", scatter(variety.points, variety.groups, "map")))
+    columns = gathered.columns
+    if len(columns) > FEW:
+        found.append(("How large the originals are", histogram(np.sqrt(columns.pixels), "root of the pixels")))
+        found.append(("How sharp they are", histogram(columns.sharpness, "sharpness", FAULTS["blurred"].limit)))
+    return [{"title": title, "svg": svg} for title, svg in found]
 
 
 def _captioned(told: Told) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 
@@ -59,5 +60,5 @@ def _label(shown: Shown) -> str:
     return Path(shown.key).name if not shown.told else f"{Path(shown.key).name}: {shown.told[0]}"
 
 
-def _state(shown: Shown) -> str:
-    return {"kept": "kept", "flagged": "flagged"}.get(shown.state, "dropped")
+def _state(shown: Shown) -> Literal["kept", "flagged", "dropped"]:
+    return shown.state if shown.state in ("kept", "flagged") else "dropped"

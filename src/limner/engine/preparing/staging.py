@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -62,7 +62,7 @@ class Staging:
             file.seek(offset)
             return Record.model_validate_json(file.readline())
 
-    def _lines(self) -> Iterator[tuple[Record, int]]:
+    def _lines(self) -> Generator[tuple[Record, int]]:
         """Each record, and where its line ends; a torn or strange line ends them all."""
         end = 0
         with self.journal.open("rb") as file:

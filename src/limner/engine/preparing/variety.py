@@ -92,13 +92,13 @@ def _advice(gathered: Gathered, staying: np.ndarray, family: np.ndarray, told: T
 
 
 def _of_subject(
-    gathered: Gathered, staying: np.ndarray, rows: np.ndarray, family: np.ndarray, captions: Sequence[str]
+    gathered: Gathered, staying: np.ndarray, rows: np.ndarray, family: np.ndarray, lines: Sequence[str]
 ) -> list[Advice]:
     """Advice on some of the pictures that stay; its pictures by their places among these rows."""
     places = staying[rows]
     seen = [Surroundings.unpacked(gathered.columns.surroundings[place]) for place in places]
     licences = [gathered.record(int(place)).rights.licence for place in places]
-    return of_subject(seen, family[places].tolist(), [captions[row] for row in rows], licences)
+    return of_subject(seen, family[places].tolist(), [lines[int(row)] for row in rows], licences)
 
 
 def _placed(advice: Sequence[Advice], places: np.ndarray) -> list[Advice]:
