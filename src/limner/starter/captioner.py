@@ -40,9 +40,9 @@ class _Seen(Scene):
 class Speaker:
     """The judge's readings (Guo et al. 2017, arXiv 1706.04599, made them probabilities) as words.
 
-    Of 500 fresh painter pictures it speaks of 98%, and of 94% where they were enlarged to 512 px. Of 3,143
-    fields told of the latter one was wrong, a style. Of 106 photographs of DreamBench it says nothing; of 636 squares cut out of them it
-    takes two for the painter's.
+    Of 500 fresh painter pictures it speaks of 98%, and of 94% where they were enlarged to 512 px. Of 3,143 fields told
+    of the latter one was wrong, a style. Of 106 photographs of DreamBench it says nothing; of 636 squares cut out of
+    them it takes two for the painter's.
     """
 
     def __init__(self, judge: Judge) -> None:
