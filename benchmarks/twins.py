@@ -1,11 +1,9 @@
-"""How long the search for copies takes, what memory it needs, and what it finds.
+"""How long the search for copies takes and what memory it needs.
 
     python benchmarks/twins.py speed 10000 100000 1000000 --json twins-speed.json
-    python benchmarks/twins.py found FOLDER --sample 100 --json twins-found.json
 
 "speed": signatures of random pictures (luma and chroma with a 1/f spectrum), of which one in a hundred is a copy of
-another, noisy, with other contrast, every second one mirrored; they lie in a file. "found": each of a sample of the
-pictures in FOLDER (at any depth) is changed in every way and sought among all of them.
+another, noisy, with other contrast, every second one mirrored; they lie in a file.
 """
 
 from __future__ import annotations

@@ -219,7 +219,7 @@ def _cut(values: np.ndarray, top: float, left: float, scale: float) -> np.ndarra
     """(n, 64) means over the cells of a crop of (n, side, side)."""
     side = values.shape[1]
     rows, columns = (_covered(start, scale, side) for start in (top, left))
-    return (rows @ values @ columns.T).reshape(len(values), -1)
+    return (rows @ values @ columns.T).reshape(len(values), CELLS**2)
 
 
 def _covered(start: float, scale: float, side: int) -> np.ndarray:

@@ -75,7 +75,8 @@ def hashes(signatures: np.ndarray, ways: tuple[Way, ...] = (SAME,)) -> np.ndarra
     down, across = np.indices((12, 12))
     kept = (down + across <= 17) & (down + across > 0)
     assert kept.sum() == HASH_BITS
-    bits = np.stack([_turned(found, way)[:, kept] > 0 for way in ways], axis=1)
+    # Above rounding errors: a flat picture, or one that is even, shall have the same bits however it is turned.
+    bits = np.stack([_turned(found, way)[:, kept] > 1 for way in ways], axis=1)
     return np.ascontiguousarray(np.packbits(bits, axis=2)).view(np.uint64)
 
 
