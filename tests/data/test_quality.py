@@ -1,0 +1,158 @@
+"""Faults of single pictures, planted and not."""
+
+import random
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from limner.core.faults import FAULTS
+from limner.data.bars import bars
+from limner.data.marks import writing
+from limner.data.overlay import Overlay
+from limner.data.quality import faults, measures, small
+from limner.starter.painter import paint, random_scene
+
+
+@pytest.fixture(scope="module")
+def painted():
+    """Painted pictures enlarged to 512 pixels, of no style that frames or veils."""
+    rng = random.Random("quality")
+    return [paint(random_scene(rng)).resize((512, 512), Image.Resampling.LANCZOS) for _ in range(24)]
+
+
+def kinds(image, **limits):
+    return {fault.kind for fault in faults(measures(small(image), image.size), limits)}
+
+
+def pixelwise(image, act):
+    return Image.fromarray(np.clip(act(np.asarray(image).astype(np.float32)), 0, 255).astype(np.uint8))
+
+
+def test_clean_pictures_have_no_faults(painted):
+    told = [kinds(picture) - {"grey"} for picture in painted]
+    assert told == [set()] * len(painted)
+
+
+@pytest.mark.parametrize("side", [300, 128])
+def test_clean_pictures_of_other_sizes(painted, side):
+    assert all(not kinds(picture.resize((side, side))) - {"grey"} for picture in painted)
+
+
+def motion(values):
+    kernel = np.zeros((25, 25), np.float32)
+    kernel[12] = 1 / 25
+    return cv2.filter2D(values, -1, kernel)
+
+
+PLANTED = {
+    "blur": ("blurred", lambda v: cv2.GaussianBlur(v, (0, 0), 5)),
+    "faint blur": ("blurred", lambda v: cv2.GaussianBlur(v, (0, 0), 5) * 0.5 + 60),
+    "motion": ("blurred", motion),
+    "enlarged": ("blurred", lambda v: cv2.resize(cv2.resize(v, (64, 64), interpolation=cv2.INTER_AREA), (512, 512))),
+    "dark": ("dark", lambda v: v * 0.2),
+    "bright": ("bright", lambda v: 200 + v / 5),
+    "flat": ("flat", lambda v: v * 0 + 90),
+    "pale": ("pale", lambda v: 120 + v * 0.15),
+    "grey": ("grey", lambda v: v.mean(2, keepdims=True).repeat(3, 2)),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_planted_faults_are_found(painted, name):
+    kind, act = PLANTED[name]
+    found = [kind in kinds(pixelwise(picture, act)) for picture in painted]
+    assert sum(found) >= 0.9 * len(found)
+
+
+def test_a_blurred_background_is_no_blur(painted):
+    y, x = np.mgrid[:512, :512]
+    inside = ((x - 256) ** 2 + (y - 280) ** 2 < 170**2)[..., None]
+    told = [
+        kinds(pixelwise(picture, lambda v: np.where(inside, v, cv2.GaussianBlur(v, (0, 0), 8)))) for picture in painted
+    ]
+    assert sum("blurred" in each for each in told) <= 1
+
+
+def test_a_fault_is_told_with_its_figure_and_its_limit():
+    (fault,) = faults(measures(Image.new("RGB", (64, 64), (90, 90, 90)), (64, 64)), {})
+    assert (fault.kind, fault.value) == ("flat", 0)
+    assert fault.told == f"nearly one colour: spread 0, and {FAULTS['flat'].limit:g} is the least"
+    measured = {**measures(small(smooth()), (512, 512)), "sharpness": 39.999}
+    assert [f.told for f in faults(measured, {"blurred": 40})] == ["blurred: sharpness 39.999, and 40 is the least"]
+
+
+def smooth():
+    y, x = np.mgrid[:512, :512]
+    return Image.fromarray(np.stack([x // 2, y // 2, (x + y) // 4], -1).astype(np.uint8))
+
+
+def test_limits_are_the_users(painted):
+    assert "blurred" in kinds(painted[0], blurred=100)
+    assert "odd_shape" in kinds(painted[0].crop((0, 0, 512, 150)))
+    assert "odd_shape" not in kinds(painted[0].crop((0, 0, 512, 150)), odd_shape=4)
+
+
+@pytest.mark.parametrize(("colour", "share"), [("black", 0.25), ("white", 0.25), ("red", 0.5)])
+def test_bars(painted, colour, share):
+    band, found = round(512 * share / 2), []
+    for picture in painted:
+        framed = Image.new("RGB", picture.size, colour)
+        framed.paste(picture.crop((0, band, 512, 512 - band)), (0, band))
+        found += [bars(np.asarray(small(framed))), bars(np.asarray(small(framed.rotate(90))))]
+    assert sum(abs(each - share) < 0.03 for each in found) >= 0.8 * len(found)
+
+
+def test_a_plain_background_is_no_bar():
+    picture = Image.new("RGB", (256, 256), "white")
+    ImageDraw.Draw(picture).ellipse((90, 60, 170, 200), fill="brown")
+    assert bars(np.asarray(picture)) == 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4000, 1), (1, 4000), (3, 3), (5000, 7)])
+def test_odd_sizes_are_measured(size):
+    picture = small(Image.effect_noise(size, 50).convert("RGB"))
+    measured = measures(picture, size)
+    assert all(np.isfinite(value) for value in measured.values())
+    assert 0 <= writing(picture) <= 1
+
+
+def test_measures_are_the_same_each_time(painted):
+    assert measures(small(painted[0]), (512, 512)) == measures(small(painted[0].copy()), (512, 512))
+
+
+def test_writing(painted):
+    font, found = ImageFont.load_default(40), []
+    for picture in painted:
+        written = picture.copy()
+        ImageDraw.Draw(written).text((20, 420), "www.example.com", "white", font, stroke_width=3, stroke_fill="black")
+        found.append(writing(small(written)) > 0.5)
+    assert sum(found) >= 0.9 * len(found)
+    assert sum(writing(small(picture)) > 0.5 for picture in painted) <= 1
+
+
+def stamped(picture):
+    layer = Image.new("RGBA", picture.size, (255, 255, 255, 0))
+    ImageDraw.Draw(layer).text((300, 440), "SAMPLE", (255, 255, 255, 128), ImageFont.load_default(50))
+    return small(Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB"))
+
+
+def test_a_shared_mark_is_found_where_it_is(painted):
+    halves = Overlay(), Overlay()
+    whole, clean = Overlay(), Overlay()
+    for i, picture in enumerate(painted):
+        clean.add(small(picture))
+        whole.add(stamped(picture))
+        halves[i % 2].add(stamped(picture))
+    assert clean.found() is None
+    mark = whole.found()
+    assert mark is not None and mark.pictures == 24 and mark.agreement > 0.7
+    left, top, right, bottom = mark.box
+    assert 0.5 < left < 0.65 and 0.8 < top < 0.92 and 0.88 < right <= 1 and 0.9 < bottom <= 1
+    halves[0].merge(halves[1])
+    assert halves[0].found() == mark
+    few = Overlay()
+    for picture in painted[:5]:
+        few.add(stamped(picture))
+    assert few.found() is None
