@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         CompareRequest,
         GenerateRequest,
         InfluenceRequest,
+        PrepareRequest,
         SweepRequest,
         TrainRequest,
     )
@@ -29,6 +30,7 @@ __all__ = [
     "InfluenceRequest",
     "Interrupted",
     "LimnerError",
+    "PrepareRequest",
     "Studio",
     "SweepRequest",
     "TrainRequest",

@@ -39,7 +39,6 @@ FAULTS: dict[str, FaultKind] = {
     "border": FaultKind("framed by bars", "flag", 0.05, "share of bars above which"),
     "animated": FaultKind("animated", "flag"),
     "text": FaultKind("writing in it", "flag", 0.5, "likelihood above which"),
-    "watermark": FaultKind("watermark", "flag", 0.5, "likelihood above which"),
     "synthetic": FaultKind("made by AI", "flag"),
     "outlier": FaultKind("unlike the others", "flag", 3.0, "robust deviations above which"),
     "caption": FaultKind("caption that cannot be used", "flag"),

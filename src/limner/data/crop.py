@@ -61,7 +61,8 @@ def crop_box(size: tuple[int, int], shape: tuple[int, int], found: np.ndarray | 
 
 def cut(image: Image.Image, box: Box, shape: tuple[int, int]) -> Image.Image:
     """What is in the box as a picture of `shape` (width, height), antialiased, with nothing from outside the box."""
-    return image.crop(box).resize(shape, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    part = image if box == (0, 0, *image.size) else image.crop(box)
+    return part if part.size == shape else part.resize(shape, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 def enlargement(box: Box, shape: tuple[int, int]) -> float:

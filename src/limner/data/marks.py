@@ -17,7 +17,7 @@ _HEIGHTS = (4, 48)
 _WIDEST = 3.0
 _FILLED = (0.15, 0.95)
 _SHARE = 0.5
-_MOST = 2000
+_MOST = 1000
 _HALF = 6.5
 _SLOPE = 1.0
 _GAP, _LEVEL = 0.8, 0.15
@@ -58,13 +58,12 @@ def _longest(left: np.ndarray, top: np.ndarray, width: np.ndarray, height: np.nd
     order = np.argsort(left, kind="stable")
     left, top, width, height = (each[order].astype(np.float32) for each in (left, top, width, height))
     right, foot = left + width, top + height
+    higher = np.maximum(height[:, None], height)
+    gap = left[:, None] - right
+    fits = (gap >= -2) & (gap <= _GAP * higher) & (higher <= 1.7 * np.minimum(height[:, None], height))
+    apart = np.minimum(np.abs(foot[:, None] - foot), np.abs(top[:, None] - top))
+    fits &= apart <= np.maximum(1, _LEVEL * higher)
     chain = np.ones(len(left), np.int32)
-    for i in range(1, len(left)):
-        higher = np.maximum(height[:i], height[i])
-        near = (left[i] >= right[:i] - 2) & (left[i] - right[:i] <= _GAP * higher)
-        apart = np.minimum(np.abs(foot[:i] - foot[i]), np.abs(top[:i] - top[i]))
-        level = apart <= np.maximum(1, _LEVEL * higher)
-        like = higher <= 1.7 * np.minimum(height[:i], height[i])
-        if (fits := near & level & like).any():
-            chain[i] += chain[:i][fits].max()
+    for at, before in zip(*np.nonzero(np.tril(fits, -1)), strict=True):  # row by row, so that what is before is done
+        chain[at] = max(chain[at], chain[before] + 1)
     return int(chain.max(initial=0))

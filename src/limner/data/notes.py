@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from ..core.datasets import Entry, Fault, Place, Rights
 from ..core.errors import LimnerError
 from .files import shown
+from .rights import rights_beside
 
 CAPTION_CAP = 2000
 """The longest caption or field that is read, in characters; a text encoder takes some 75 words."""
@@ -21,9 +21,8 @@ TEXT_CAP = 2**20
 CAPTIONS = ("text", "caption", "prompt")
 """Columns that hold a caption, the first of them before the others."""
 
-_AUTHOR, _LICENCE, _SOURCE, _CONSENT = ("author",), ("licence", "license"), ("source", "url"), ("consent",)
-_MARKS = ("training", "said")
-_RIGHTS = (*_AUTHOR, *_LICENCE, *_SOURCE, *_CONSENT, *_MARKS)
+_RIGHTS = ("author", "licence", "license", "source", "url", "consent", "training", "said", "training_override")
+"""Columns that tell whose a picture is, and are no fields of what it shows."""
 _TECHNICAL = frozenset(
     ("key", "status", "error_message", "exif", "width", "height", "original_width", "original_height")
     + ("md5", "sha256", "sha512")
@@ -74,17 +73,7 @@ def note(row: Mapping[str, object], apart: Collection[str] = ()) -> Note:
             faults.append(Fault("caption", str(error)))
     spoken = next((column for column in CAPTIONS if column in texts), None)
     left = {name: text for name, text in texts.items() if name not in (spoken, *_RIGHTS, *_TECHNICAL)}
-    return Note(texts.get(spoken or ""), left, _rights(texts), tuple(faults))
-
-
-def _rights(texts: Mapping[str, str]) -> Rights:
-    def first(names: tuple[str, ...]) -> str | None:
-        return next((texts[name] for name in names if name in texts), None)
-
-    mark: dict[str, Literal["allowed", "refused"]] = {"allowed": "allowed", "refused": "refused"}
-    training = mark.get(texts.get("training", "").lower())
-    said = texts.get("said", "a file beside it") if training else None
-    return Rights(first(_AUTHOR), first(_LICENCE), first(_SOURCE), first(_CONSENT), training, said)
+    return Note(texts.get(spoken or ""), left, rights_beside(texts), tuple(faults))
 
 
 def columns(row: Mapping[str, object]) -> dict[str, object]:

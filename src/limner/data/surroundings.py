@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from .luminance import WEIGHTS
+from .otsu import otsu
 
 SIDE = 128
 """Longer side of the reduction in pixels."""
@@ -219,7 +220,8 @@ def _framing(subject: np.ndarray, told: bool) -> Framing:
     height, width = subject.shape
     across = float(subject.sum(axis=0) @ (np.arange(width) + 0.5)) / total / width
     down = float(subject.sum(axis=1) @ (np.arange(height) + 0.5)) / total / height
-    return Framing(float((subject >= 0.5).mean()) if told else float("nan"), across, down)
+    least = otsu(subject) if float(np.ptp(subject)) > 0 else 0.0
+    return Framing(float((subject > least).mean()) if told else float("nan"), across, down)
 
 
 def _box(subject: np.ndarray) -> tuple[int, int, int, int]:

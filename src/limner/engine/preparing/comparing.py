@@ -8,14 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from ...core.choice import evenly
 from ...core.datasets import Fault
 from ...data.cropped import cropped_copies, likely_crops, likely_twins
+from ...data.overlay import Mark, Overlay
 from ...data.twins import How, Sets, Twin, groups, near_copies
 from .gather import Columns
 
 EXACT = 1.0
-FEW, MANY = 2_000, 20_000
-"""Pictures among which parts of others are sought by their signatures, and by what an encoder sees."""
+FEW, MANY, LOOKED = 2_000, 20_000, 400
+"""Pictures among which parts of others are sought by their signatures, and by what an encoder sees; and in how many a
+shared mark is sought.
+"""
 HOW: dict[How, str] = {"mirrored": "in a mirror, ", "turned": "turned, ", "cropped": "a part of it, "}
 
 
@@ -61,6 +65,14 @@ def _candidates(columns: Columns, features: np.ndarray | None) -> Iterable[tuple
     if len(columns) <= FEW:
         return likely_crops(columns.signatures)
     return likely_twins(features) if features is not None and len(columns) <= MANY else ()
+
+
+def shared_mark(count: int, glimpse: Callable[[int], Image.Image]) -> Mark | None:
+    """The mark that many of `count` pictures carry in one place, such as a watermark, by some hundreds of them."""
+    overlay = Overlay()
+    for at in evenly(range(count), LOOKED):
+        overlay.add(glimpse(at))
+    return overlay.found()
 
 
 def _fault(twin: Twin, other: str) -> Fault:

@@ -28,6 +28,8 @@ OWN = (
     "licence",
     "source",
     "consent",
+    "training",
+    "said",
     "training_override",
 )
 """Columns that mean something to us; a field of the same name is told as field_NAME."""
@@ -92,6 +94,8 @@ class Folder:
             "licence": record.rights.licence,
             "source": record.rights.source,
             "consent": record.rights.consent,
+            "training": record.rights.training,
+            "said": record.rights.said,
             "training_override": override if record.rights.training == "refused" else None,
             **{column(field): told.fields.get(field) for field in self.names},
         }

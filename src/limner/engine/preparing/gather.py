@@ -13,12 +13,16 @@ from PIL import Image
 from .record import Record
 from .staging import Staging
 
+FP32 = 4
+"""Bytes of a number."""
+
 
 @dataclass
 class Columns:
     """Of the pictures that were written, in their order, n of them.
 
-    numbers: (n,) which record each is. signatures: (n, s) uint8. surroundings: (n, d) fp32. pixels: (n,) of the
+    numbers: (n,) which record each is. signatures: (n, s) uint8. surroundings: (n, d) fp32, of large
+    sets only the first. pixels: (n,) of the
     originals. sharpness: (n,). faults: (n,) how many each has. offsets: where each record begins in the journal, of
     all of them.
     """
@@ -94,13 +98,13 @@ def gather(staging: Staging) -> Gathered:
                 ("surroundings", surroundings, record.surroundings),
             ):
                 data = base64.b64decode(text)
-                found.widths[name] = len(data)
+                found.widths[name] = max(len(data), found.widths.get(name, 0))
                 file.write(data)
     count = len(found.numbers)
     columns = Columns(
         np.array(found.numbers, dtype=np.int64),
         _mapped(places["signatures"], np.uint8, count, found.widths.get("signatures", 0)),
-        _mapped(places["surroundings"], np.float32, count, found.widths.get("surroundings", 0) // 4),
+        _mapped(places["surroundings"], np.float32, None, found.widths.get("surroundings", 0) // FP32),
         np.array(found.pixels, dtype=np.int64),
         np.array(found.sharpness, dtype=np.float32),
         np.array(found.faults, dtype=np.int32),
@@ -109,7 +113,10 @@ def gather(staging: Staging) -> Gathered:
     return Gathered(staging, columns)
 
 
-def _mapped(path: Path, kind: type, count: int, width: int) -> np.ndarray:
+def _mapped(path: Path, kind: type, count: int | None, width: int) -> np.ndarray:
+    """The rows of a file; count: how many, None for as many as there are."""
+    if count is None:
+        count = path.stat().st_size // max(1, width * FP32)
     if not count or not width:
         return np.empty((count, width), dtype=kind)
     return np.memmap(path, dtype=kind, mode="r", shape=(count, width))

@@ -18,6 +18,7 @@ from ...core.datasets import Box, Entry, Fault, Finder, Lost
 from ...core.errors import LimnerError
 from ...data import masks
 from ...data.crop import crop_box, cut, enlargement
+from ...data.marks import writing
 from ...data.photographs import Reading, read_picture
 from ...data.quality import faults, measures, small
 from ...data.rights import Marks, marks_of
@@ -30,7 +31,9 @@ from .record import Record
 Job = tuple[int, Entry | Lost, str]
 """The entry's number, itself, and its stamp."""
 SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
-THUMBNAIL = 240
+THUMBNAIL = 256
+SURVEYED = 3_600
+"""Entries of which it is told what surrounds the subject; advice is given on no larger sets."""
 
 
 def prepared(job: Job, plan: Plan) -> Record:
@@ -74,11 +77,13 @@ def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: Rea
     found = measures(glimpse, reading.size)
     marks = marks_of(data)
     rights = record.rights.over(marks.rights).over(plan.rights)
-    wrong = [*faults(found, plan.limits), *_odd(reading, marks)]
+    wrong = [*faults(found, plan.limits), *_odd(reading, marks), *_written_on(glimpse, plan)]
     if rights.training == "refused":
         wrong.append(Fault("refused", f"marked as not to be trained on ({rights.said})"))
-    shown = _where(plan, glimpse)
-    box, shape = _crop(reading.size, plan, shown)
+    box, shape = _crop(reading.size, plan, None)
+    surveyed = number < SURVEYED
+    shown = _where(plan, glimpse) if surveyed or box != (0, 0, *reading.size) else None
+    box = box if shown is None else _crop(reading.size, plan, shown)[0]
     wrong += _sized(box, shape, plan)
     wrong = [fault for fault in wrong if plan.actions[fault.kind] != "ignore"]
     update = {
@@ -90,8 +95,8 @@ def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: Rea
         "located": marks.located,
         "box": box,
         "shape": shape,
-        "signature": base64.b64encode(signature(glimpse).tobytes()).decode(),
-        "surroundings": base64.b64encode(surroundings(glimpse, shown).packed().tobytes()).decode(),
+        "signature": _base64(signature(glimpse)),
+        "surroundings": _base64(surroundings(glimpse, shown).packed()) if surveyed else "",
         "thumbnail": _write_thumbnail(number, glimpse, plan),
     }
     record = record.model_copy(update=update)
@@ -101,10 +106,21 @@ def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: Rea
     return record.model_copy(update={"faults": (*record.faults, *wrong)})
 
 
+def _base64(values: np.ndarray) -> str:
+    return base64.b64encode(values.tobytes()).decode()
+
+
 def _odd(reading: Reading, marks: Marks) -> list[Fault]:
     """What is told by the file, and not by its pixels."""
     found = [Fault("animated", f"of {reading.frames} frames only the first is taken")] if reading.frames > 1 else []
     return found + ([Fault("synthetic", f"made by AI ({marks.painted})")] if marks.painted else [])
+
+
+def _written_on(glimpse: Image.Image, plan: Plan) -> list[Fault]:
+    """Whether letters stand in a picture, a watermark's perhaps."""
+    if "text" not in plan.limits or (likely := writing(glimpse)) <= plan.limits["text"]:
+        return []
+    return [Fault("text", f"letters in a row, a watermark perhaps (likelihood {likely:.2f})", likely)]
 
 
 @cache
@@ -177,8 +193,10 @@ def _mask(entry: Entry, image: Image.Image, size: tuple[int, int], plan: Plan) -
 
 
 def _write_thumbnail(number: int, glimpse: Image.Image, plan: Plan) -> str:
-    name, tiny = f"{number:08d}.thumb.jpg", glimpse.copy()
-    tiny.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
+    name, tiny = f"{number:08d}.thumb.jpg", glimpse
+    if max(glimpse.size) > THUMBNAIL:
+        tiny = glimpse.copy()
+        tiny.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
     _save(tiny, plan.folder / name, replace(plan, quality=85), "jpeg")
     return name
 

@@ -21,7 +21,7 @@ from ...data.fields import FieldTable, read_fields
 from ...store.files import sha256_of, writing_folder
 from ...store.locks import held
 from .choosing import choose
-from .comparing import copies_of
+from .comparing import copies_of, shared_mark
 from .entries import check_sources, entries_of
 from .filling import fill
 from .gather import Gathered, gather
@@ -58,7 +58,8 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
         told = tell(gathered, staying, spoken, edits, request)
         columns = gathered.columns
         choice = choose(told.keys, family[staying], told.groups, told.repeats, columns.sharpness[staying], request)
-        variety = variety_of(gathered, staying, features, family, told, request)
+        mark = shared_mark(len(gathered), gathered.glimpse)
+        variety = variety_of(gathered, staying, features, family, told, mark, request)
         with writing_folder(out) as folder:
             asked = relocated(request, workspace.called)
             story = fill(folder, out.name, asked, plan, gathered, wrong, staying, told, choice, variety, emit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,7 +24,8 @@ class RayCrew:
         self.ray = ray
         self.begun = not ray.is_initialized()
         if self.begun:
-            ray.init(num_cpus=None if _on_a_cluster() else workers, log_to_driver=False, include_dashboard=False)
+            cores = None if _on_a_cluster() else workers
+            ray.init(num_cpus=cores, log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
         self._task = ray.remote(max_retries=0)(each)
 
     def submit(self, work: Callable[[Any], Any], items: Sequence[Any]) -> Answer:

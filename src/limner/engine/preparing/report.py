@@ -28,7 +28,7 @@ from .variety import Variety
 
 PAGE, NUMBERS = "report.html", "report.json"
 ROWS, CAPTIONS, CLUSTERS, FEW, SIDE = 16, 24, 12, 8, 200
-DONE: dict[Action, str] = {"drop": "left out", "flag": "kept, to look at", "ignore": "not looked for"}
+DONE: dict[Action, str] = {"drop": "left out", "flag": "kept, to look at", "ignore": "left aside"}
 ORIGINS = {
     "template": "of the template",
     "written": "came with the pictures",
@@ -124,7 +124,12 @@ def write_report(
     )
 
 
-LEFT: tuple[tuple[State, str], ...] = (("flagged", "to look at"), ("dropped", "left out"), ("evened out", "set aside"), ("stray", "no pictures"))
+LEFT: tuple[tuple[State, str], ...] = (
+    ("flagged", "to look at"),
+    ("dropped", "left out"),
+    ("evened out", "set aside"),
+    ("stray", "no pictures"),
+)
 
 
 def _upper(text: str) -> str:

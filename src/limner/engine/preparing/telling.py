@@ -11,15 +11,15 @@ from PIL import Image
 from ...core.datasets import Speaker
 from ...core.events import Emit, Progress, Stage
 from ...core.requests import PrepareRequest
-from ...core.templates import Template
+from ...core.templates import Template, usual
 from ...core.workspace import Workspace
 from ...data.captionfile import Origin
 from ...data.words import worded
 from ...registry import captioners
+from ..devices import pick_device
 from .dataset import Telling
 from .record import Record
 
-PLAIN = Template.read("a photo of[ {identifier}] {class}")
 BATCH = 16
 SPOKEN = "spoken.jsonl"
 
@@ -74,7 +74,8 @@ def _caption(
         return record.caption, "written"
     if said:
         return said, "captioner"
-    return (PLAIN.fill(values), "template") if values["class"] else ("", "none")
+    plain = usual(bool(identifier), bool(values["class"]))
+    return ("", "none") if plain is None else (Template.read(plain).fill(values), "template")
 
 
 class Spoken:
@@ -120,8 +121,8 @@ class Spoken:
 def speaker_of(captioner: str, device: str) -> Speaker:
     """A captioner by its name, or the one that takes any model, with this one."""
     if captioner in captioners.names():
-        return captioners.get(captioner).speaker(None, device)
-    return captioners.get("model").speaker(captioner, device)
+        return captioners.get(captioner).speaker(None, str(pick_device(device)))
+    return captioners.get("model").speaker(captioner, str(pick_device(device)))
 
 
 def _said(speaker: Speaker, part: Sequence[tuple[Path, str | None]]) -> list[dict[str, str]]:

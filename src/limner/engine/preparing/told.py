@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Told:
 
 def tell(
     gathered: Gathered,
-    staying: Sequence[int],
+    staying: np.ndarray,
     spoken: Spoken | None,
     edits: Mapping[str, str],
     request: PrepareRequest,
@@ -62,7 +62,7 @@ def tell(
     said = iter(()) if spoken is None else spoken.lines()
     names: dict[str, None] = {}
     with place.open("w", encoding="utf-8") as file:
-        for row, at in enumerate(staying):
+        for row, at in enumerate(staying.tolist()):
             record = gathered.record(at)
             told = telling(record, next(said, {}), edits.get(named(record.key)), request)
             counts.add(told.fields)

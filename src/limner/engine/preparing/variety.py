@@ -12,6 +12,7 @@ from ...core.requests import PrepareRequest
 from ...data.advice import Advice, of_set, of_subject, ordered
 from ...data.balance import joint
 from ...data.diversity import CHUNK, clusters, mean_distance, medoids, projected
+from ...data.overlay import Mark
 from ...data.surroundings import Surroundings
 from .gather import Gathered
 from .told import Told
@@ -49,10 +50,11 @@ def variety_of(
     features: np.ndarray | None,
     family: np.ndarray,
     told: Told,
+    mark: Mark | None,
     request: PrepareRequest,
 ) -> Variety:
     """Of the pictures that stay. features: (n, d) of all that were written. family: (n,) their groups of copies."""
-    advice = _advice(gathered, staying, family, told)
+    advice = ordered([*_on_mark(mark), *_advice(gathered, staying, family, told)])
     if features is None or len(staying) < 2:
         return Variety(advice)
     kept = _rows(features, staying, gathered)
@@ -60,6 +62,18 @@ def variety_of(
     sizes = tuple(np.bincount(labels).tolist())
     middles = tuple(int(staying[row]) for row in medoids(kept, labels))
     return Variety(advice, mean_distance(kept), sizes, middles, projected(kept, request.seed), labels)
+
+
+def _on_mark(mark: Mark | None) -> list[Advice]:
+    """Of what many pictures carry in one place."""
+    if mark is None:
+        return []
+    left, top, right, bottom = mark.box
+    across = ("left", "middle", "right")[min(2, int(3 * (left + right) / 2))]
+    down = ("top", "middle", "bottom")[min(2, int(3 * (top + bottom) / 2))]
+    where = "in the middle" if across == down == "middle" else f"at the {down} {across}"
+    told = f"many pictures carry the same mark {where}, a watermark perhaps: it would be learnt with them"
+    return [Advice("warning", told)]
 
 
 def _rows(features: np.ndarray, staying: np.ndarray, gathered: Gathered) -> np.ndarray:
@@ -75,7 +89,7 @@ def _rows(features: np.ndarray, staying: np.ndarray, gathered: Gathered) -> np.n
 
 def _advice(gathered: Gathered, staying: np.ndarray, family: np.ndarray, told: Told) -> list[Advice]:
     """Of one subject, or of each of some; of a large set, what its tables tell."""
-    few = len(staying) <= SUBJECT * SUBJECTS
+    few = len(gathered.columns.surroundings) == len(gathered)
     lines = [telling.caption for telling in told.lines()] if few else []
     numbers = sorted(set(told.groups.tolist())) if few else []
     by_group = [np.flatnonzero(told.groups == number) for number in numbers]
