@@ -21,6 +21,7 @@ _BY_CHANCE = 2.0
 _MEAN = 24.0
 _EDGE = 8.0
 _CARRYING = 0.5
+_ONE_SIDED = 0.4
 _PIXELS = 24
 _MOST = 0.25
 _MARGIN = 3
@@ -73,13 +74,25 @@ class Overlay:
         joined = cv2.dilate(there.astype(np.uint8), np.ones((9, 9), np.uint8))
         count, labels = cv2.connectedComponents(joined)
         sizes = np.bincount(labels[there], minlength=count)
-        marks = np.isin(labels, np.flatnonzero(sizes >= _PIXELS)) & there
+        good = (sizes >= _PIXELS) & (self._onesided(labels, there, count) <= _ONE_SIDED)
+        marks = good[labels] & there
         if not marks.any() or there.mean() > _MOST:
             return None
         rows, columns = np.flatnonzero(marks.any(1)), np.flatnonzero(marks.any(0))
         low = [max(0, int(each[0]) - _MARGIN) / SIDE for each in (columns, rows)]
         high = [min(SIDE, int(each[-1]) + 1 + _MARGIN) / SIDE for each in (columns, rows)]
         return Mark((low[0], low[1], high[0], high[1]), float(np.median(shared[marks])), self.pictures)
+
+    def _onesided(self, labels: np.ndarray, there: np.ndarray, count: int) -> np.ndarray:
+        """By component, how much its gradients point one way, 0 to 1.
+
+        A stroke has two sides, and its gradients cancel out; a horizon or a shadow, which pictures may share, has one.
+        """
+        across, down, lengths = (
+            np.bincount(labels[there], weights[there], minlength=count)
+            for weights in (*self._sums[:2], np.hypot(*self._sums[:2]))
+        )
+        return np.hypot(across, down) / np.maximum(lengths, 1)
 
     def _shared(self) -> np.ndarray:
         """By pixel, how much the gradients agree: the length of their mean over the mean of their lengths, 0 to 1."""
