@@ -40,9 +40,13 @@ def _thickness(rows: np.ndarray) -> int:
     """How many of the first rows are a bar; less than half of them."""
     half = rows[: len(rows) // 2]
     colour = np.median(half[0], axis=0).astype(np.int16)
-    alike = (np.abs(half.astype(np.int16) - colour) <= TOLERANCE).all(2).mean(1)
-    ends = np.flatnonzero(alike < _PURE)
-    if not len(ends) or ends[0] == 0:
-        return 0
-    inside = min(int(ends[0]) + 1, len(half) - 1)  # one row on: the first may be mixed of both
-    return int(ends[0]) if 1 - alike[inside] >= _ENDING else 0
+    for end in range(len(half)):
+        if _alike(half[end], colour) < _PURE:
+            inside = min(end + 1, len(half) - 1)  # one row on: the first may be mixed of both
+            return end if 1 - _alike(half[inside], colour) >= _ENDING else 0
+    return 0
+
+
+def _alike(row: np.ndarray, colour: np.ndarray) -> float:
+    """The share of a row (n, 3) that has a colour."""
+    return float((np.abs(row.astype(np.int16) - colour) <= TOLERANCE).all(1).mean())

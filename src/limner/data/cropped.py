@@ -67,19 +67,6 @@ def likely_crops(signatures: np.ndarray, nearest: int = 2, least: float = LIKELY
         yield from ((int(w), part) for s, w in zip(scores[part], whole[part], strict=True) if s >= least)
 
 
-def likely_twins(features: np.ndarray, nearest: int = 2, least: float = 0.8) -> Iterator[tuple[int, int]]:
-    """Pairs of pictures that may be parts of each other, by an encoder's features (n, d): each with its `nearest`,
-    where the cosine is at least `least`.
-    """
-    count = len(features)
-    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    for at in range(0, count, BLOCK):
-        alike = unit[at : at + BLOCK] @ unit.T
-        alike[np.arange(len(alike)), at + np.arange(len(alike))] = -1
-        for row, order in enumerate(np.argsort(-alike, axis=1, kind="stable")[:, :nearest]):
-            yield from ((int(other), at + row) for other in order if alike[row, other] >= least)
-
-
 def cropped_copies(candidates: Iterable[tuple[int, int]], open_small: Callable[[int], Image.Image]) -> Iterator[Twin]:
     """Of pairs of pictures those of which one is a part of the other, of 40% of its area or more, mirrored or not.
 

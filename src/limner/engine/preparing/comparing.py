@@ -10,16 +10,14 @@ from PIL import Image
 
 from ...core.choice import evenly
 from ...core.datasets import Fault
-from ...data.cropped import cropped_copies, likely_crops, likely_twins
+from ...data.cropped import cropped_copies, likely_crops
 from ...data.overlay import Mark, Overlay
 from ...data.twins import How, Sets, Twin, groups, near_copies
 from .gather import Columns
 
 EXACT = 1.0
-FEW, MANY, LOOKED = 2_000, 20_000, 400
-"""Pictures among which parts of others are sought by their signatures, and by what an encoder sees; and in how many a
-shared mark is sought.
-"""
+FEW, LOOKED = 600, 400
+"""Pictures among which parts of others are sought, which takes some 20 ms each; and in how many a shared mark is."""
 HOW: dict[How, str] = {"mirrored": "in a mirror, ", "turned": "turned, ", "cropped": "a part of it, "}
 
 
@@ -34,20 +32,18 @@ class Copies:
 def copies_of(
     columns: Columns,
     likeness: float | None,
-    features: np.ndarray | None,
     key: Callable[[int], str],
     glimpse: Callable[[int], Image.Image],
 ) -> Copies:
     """Which pictures are copies of better ones: those with fewer faults, then of more pixels, then
     the first.
 
-    likeness: from which on pictures are nearly the same; None where only the very same are asked for. features: (n, d)
-    by which parts of pictures are sought among many, None where no encoder looked. key: what the i-th is called.
-    glimpse: the whole of it, small.
+    likeness: from which on pictures are nearly the same; None where only the very same are asked for. key: what
+    the i-th is called. glimpse: the whole of it, small.
     """
     twins = [*near_copies(columns.signatures, EXACT if likeness is None else likeness)]
     if likeness is not None:
-        twins += cropped_copies(_candidates(columns, features), glimpse)
+        twins += cropped_copies(_candidates(columns), glimpse)
     sets = Sets(len(columns))
     for twin in twins:
         sets.join(twin.first, twin.second)
@@ -60,11 +56,9 @@ def copies_of(
     return Copies({at: (_fault(told[at], key(kept[at])),) for at in sorted(kept)}, sets.roots())
 
 
-def _candidates(columns: Columns, features: np.ndarray | None) -> Iterable[tuple[int, int]]:
+def _candidates(columns: Columns) -> Iterable[tuple[int, int]]:
     """Pairs of which one may be a part of the other; among very many nobody looks."""
-    if len(columns) <= FEW:
-        return likely_crops(columns.signatures)
-    return likely_twins(features) if features is not None and len(columns) <= MANY else ()
+    return likely_crops(columns.signatures) if len(columns) <= FEW else ()
 
 
 def shared_mark(count: int, glimpse: Callable[[int], Image.Image]) -> Mark | None:

@@ -20,6 +20,7 @@ from .choosing import Choice
 from .dataset import Folder, Telling
 from .gather import Gathered
 from .plan import Plan
+from .pool import Crew
 from .record import Record
 from .report import write_report
 from .sheets import Sheets
@@ -41,6 +42,7 @@ def fill(
     told: Told,
     choice: Choice,
     variety: Variety,
+    crew: Crew,
     emit: Emit,
 ) -> Story:
     """Write all of a dataset, which will be called `name`, into an empty folder; returns what the report tells."""
@@ -50,7 +52,7 @@ def fill(
     weighted = bool(len(choice.weight)) and not np.allclose(choice.weight, choice.weight[0])
     staged = gathered.staging.pictures
     digits = max(4, len(str(total)))
-    sheets = Sheets(folder, staged)
+    sheets = Sheets(folder, staged, crew)
     chosen = set(evenly(range(len(staying)), SHOWN))
     with (
         Folder(folder, staged, told.names, weighted, told.masked, request.kohya, digits) as dataset,

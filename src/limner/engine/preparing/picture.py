@@ -32,7 +32,7 @@ Job = tuple[int, Entry | Lost, str]
 """The entry's number, itself, and its stamp."""
 SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 THUMBNAIL = 256
-SURVEYED = 3_600
+SURVEYED = 600
 """Entries of which it is told what surrounds the subject; advice is given on no larger sets."""
 
 

@@ -17,7 +17,7 @@ from ...core.requests.request import digest_of
 from ...core.workspace import Workspace
 from ...data import captionfile
 from ...data.diversity import outliers
-from ...data.fields import FieldTable, read_fields
+from ...data.fields import read_fields
 from ...store.files import sha256_of, writing_folder
 from ...store.locks import held
 from .choosing import choose
@@ -44,9 +44,15 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
     edits = {} if request.captions is None else captionfile.read(Path(request.captions))
     out = workspace.out
     staging = Staging(out, digest_of_reading(request))
-    with held(staging.folder):
+    workers = request.workers or os.cpu_count() or 1
+    with held(staging.folder), crew_of(request.executor, workers) as crew:
         plan = plan_of(request, staging.pictures)
-        read(request, plan, table, staging, workspace, emit)
+        emit(Stage(name="reading pictures"))
+        fresh = staging.unread(entries_of(request, table, workspace))
+        records = mapped(partial(prepared, plan=plan), fresh, crew, workers, crashed)
+        for done, _ in enumerate(staging.add(records), 1):
+            emit(Progress(done=done))
+            workspace.check()
         gathered = gather(staging)
         if not len(gathered):
             raise _nothing(staging)
@@ -62,26 +68,12 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
         variety = variety_of(gathered, staying, features, family, told, mark, request)
         with writing_folder(out) as folder:
             asked = relocated(request, workspace.called)
-            story = fill(folder, out.name, asked, plan, gathered, wrong, staying, told, choice, variety, emit)
+            story = fill(folder, out.name, asked, plan, gathered, wrong, staying, told, choice, variety, crew, emit)
     staging.remove()
     details = {"verdict": story.verdict, "pictures": story.kept}
     page = out / REPORT
     emit(Made(what="report", path=str(page), sha256=sha256_of(page), details=details))
     emit(Made(what="dataset", path=str(out), sha256=sha256_of(out), details=details))
-
-
-def read(
-    request: PrepareRequest, plan: Plan, table: FieldTable | None, staging: Staging, workspace: Workspace, emit: Emit
-) -> None:
-    """Have processes read and write all that the journal does not tell of yet."""
-    emit(Stage(name="reading pictures"))
-    workers = request.workers or os.cpu_count() or 1
-    fresh = staging.unread(entries_of(request, table, workspace))
-    with crew_of(request.executor, workers) as crew:
-        records = mapped(partial(prepared, plan=plan), fresh, crew, workers, crashed)
-        for done, _ in enumerate(staging.add(records), 1):
-            emit(Progress(done=done))
-            workspace.check()
 
 
 def features_for(request: PrepareRequest, gathered: Gathered, workspace: Workspace, emit: Emit) -> np.ndarray | None:
@@ -97,7 +89,7 @@ def compared(
 ) -> tuple[Mapping[int, tuple[Fault, ...]], np.ndarray]:
     """What is wrong with pictures beside others, by their places, and which are copies of each other, (n,)."""
     likeness = plan.limits.get("near_duplicate")
-    copies = copies_of(gathered.columns, likeness, features, lambda at: gathered.record(at).key, gathered.glimpse)
+    copies = copies_of(gathered.columns, likeness, lambda at: gathered.record(at).key, gathered.glimpse)
     strange = {} if features is None or "outlier" not in plan.limits else outliers(features, plan.limits["outlier"])
     both = copies.faults.keys() | strange.keys()
     wrong = {at: (*copies.faults.get(at, ()), *([strange[at]] if at in strange else [])) for at in sorted(both)}

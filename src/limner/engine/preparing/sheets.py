@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -9,42 +11,58 @@ from PIL import Image
 
 from ...pages.contact import Tile, sheet
 from ...store.files import writing
+from .pool import Answer, Crew
 from .story import Shown
 
-EACH = 120
+EACH, AHEAD = 120, 8
+"""Pictures on a sheet, and sheets that are drawn at a time."""
 
 
 class Sheets:
-    """Takes in all entries in their order, and writes a sheet as soon as it is full: contact-001.jpg and so on."""
+    """Takes in all entries in their order; a sheet is drawn by a process as soon as it is full: contact-001.jpg etc."""
 
-    def __init__(self, folder: Path, thumbnails: Path) -> None:
-        self.folder, self.thumbnails = folder, thumbnails
-        self.tiles: list[Tile] = []
+    def __init__(self, folder: Path, thumbnails: Path, crew: Crew) -> None:
+        self.folder, self.thumbnails, self.crew = folder, thumbnails, crew
         self.names: list[str] = []
-        self.done = 0
+        self._full: list[Shown] = []
+        self._drawn: deque[Answer] = deque()
+        self._done = 0
 
     def add(self, shown: Shown) -> None:
-        if shown.picture is None:
-            return
-        with Image.open(self.thumbnails / shown.picture) as image:
-            picture = image.convert("RGB")
-        self.tiles.append(Tile(picture, box_on(picture.size, shown), _label(shown), _state(shown)))
-        if len(self.tiles) == EACH:
-            self._write()
+        if shown.picture is not None:
+            self._full.append(shown)
+        if len(self._full) == EACH:
+            self._draw()
 
     def close(self) -> list[str]:
-        """Write what is left; returns the names of all sheets."""
-        if self.tiles:
-            self._write()
+        """Draw what is left; returns the names of all sheets."""
+        if self._full:
+            self._draw()
+        while self._drawn:
+            self._drawn.popleft().result()
         return self.names
 
-    def _write(self) -> None:
-        name = f"contact-{len(self.names) + 1:03d}.jpg"
-        with writing(self.folder / name) as partial:
-            sheet(self.tiles, first=self.done + 1).save(partial, "JPEG", quality=88)
-        self.names.append(name)
-        self.done += len(self.tiles)
-        self.tiles = []
+    def _draw(self) -> None:
+        self.names.append(f"contact-{len(self.names) + 1:03d}.jpg")
+        job = (self.folder / self.names[-1], self.thumbnails, self._done + 1, self._full)
+        self._drawn.append(self.crew.submit(drawn, [job]))
+        self._done, self._full = self._done + len(self._full), []
+        if len(self._drawn) > AHEAD:
+            self._drawn.popleft().result()
+
+
+def drawn(job: tuple[Path, Path, int, Sequence[Shown]]) -> None:
+    """Write a sheet: its path, the folder of thumbnails, the number of its first tile, and its entries."""
+    path, thumbnails, first, entries = job
+    with writing(path) as partial:
+        tiles = [_tile(shown, thumbnails) for shown in entries]
+        sheet(tiles, first=first).save(partial, "JPEG", quality=88)
+
+
+def _tile(shown: Shown, thumbnails: Path) -> Tile:
+    with Image.open(thumbnails / str(shown.picture)) as image:
+        picture = image.convert("RGB")
+    return Tile(picture, box_on(picture.size, shown), _label(shown), _state(shown))
 
 
 def box_on(size: tuple[int, int], shown: Shown) -> tuple[float, float, float, float] | None:

@@ -1,0 +1,120 @@
+"""How many pictures a second `limner prepare` makes ready, beside a plain Pillow loop and img2dataset's resizer.
+
+    python benchmarks/prepare.py FOLDER --size 256 --json prepare.json
+
+FOLDER holds pictures; without it, --paint N paints so many at 512 pixels first. img2dataset is not installed with
+Limner: --peer names a Python that has it. All write JPEG of quality 95. The plain loop and img2dataset's resizer only
+read, resize and write, in one process as they are; `limner prepare` judges, hashes, crops and compares too, and tells
+all of it in a report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from limner.starter.painter import paint, random_scene
+
+PEER = """
+import io, sys, time
+from pathlib import Path
+from img2dataset.resizer import Resizer
+folder, out, size = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+resizer = Resizer(size, "center_crop", False, encode_quality=95, encode_format="jpg")
+paths = sorted(folder.rglob("*.jpg"))
+start = time.perf_counter()
+for path in paths:
+    data, *_, error = resizer(io.BytesIO(path.read_bytes()))
+    assert error is None, error
+    (out / path.name).write_bytes(data)
+print(time.perf_counter() - start)
+"""
+
+
+def painted(number: int, folder: Path) -> None:
+    """One picture of the painter's, four times as large."""
+    path = folder / f"{number // 1000:03d}" / f"{number:07d}.jpg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = paint(random_scene(random.Random(number))).resize((512, 512), Image.Resampling.LANCZOS)
+    image.save(path, quality=95)
+
+
+def plain_loop(folder: Path, out: Path, size: int) -> float:
+    """Seconds of what most people write: open, resize, save."""
+    start = time.perf_counter()
+    for path in sorted(folder.rglob("*.jpg")):
+        with Image.open(path) as image:
+            image.convert("RGB").resize((size, size), Image.Resampling.LANCZOS).save(out / path.name, quality=95)
+    return time.perf_counter() - start
+
+
+def peer(folder: Path, out: Path, size: int, python: str) -> float:
+    """Seconds of img2dataset's resizer at its defaults, but for the size."""
+    told = subprocess.run(
+        [python, "-c", PEER, str(folder), str(out), str(size)], check=True, capture_output=True, text=True
+    )
+    return float(told.stdout.split()[-1])
+
+
+def ours(folder: Path, out: Path, size: int, flags: list[str]) -> tuple[float, float]:
+    """Seconds of `limner prepare` from its start to its end, and the gigabytes that its largest process took."""
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "limner.cli", "prepare", str(folder), "--out", str(out / "set")]
+    subprocess.run([*command, "--size", str(size), *flags], check=True, capture_output=True)
+    seconds = time.perf_counter() - start
+    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--paint", type=int, default=1000, help="pictures to paint where no folder is named")
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--peer", help="a Python with img2dataset")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = options.folder
+        if folder is None:
+            folder = Path(place) / "painted"
+            with ProcessPoolExecutor(os.cpu_count()) as pool:
+                list(pool.map(partial(painted, folder=folder), range(options.paint), chunksize=20))
+        count = sum(1 for _ in folder.rglob("*.jpg"))
+        found: dict[str, dict[str, float]] = {}
+
+        def tell(name: str, seconds: float, **more: float) -> None:
+            found[name] = {"seconds": round(seconds, 2), "pictures_per_second": round(count / seconds, 1), **more}
+            print(name, found[name], flush=True)
+
+        for name in ("pillow", "img2dataset", "limner", "limner without an encoder", "limner, centre, few checks"):
+            out = Path(place) / name.replace(" ", "-").replace(",", "")
+            out.mkdir()
+            if name == "pillow":
+                tell(name, plain_loop(folder, out, options.size))
+            elif name == "img2dataset":
+                if options.peer:
+                    tell(name, peer(folder, out, options.size, options.peer))
+            else:
+                flags = {"limner": [], "limner without an encoder": ["--encoder", "none"]}.get(name)
+                few = ["--encoder", "none", "--crop", "centre", "--ignore", "text", "--ignore", "near_duplicate"]
+                seconds, gigabytes = ours(folder, out, options.size, few if flags is None else flags)
+                tell(name, seconds, gigabytes=round(gigabytes, 2))
+    told = {"pictures": count, "size": options.size, "cores": os.cpu_count(), "ways": found}
+    if options.json:
+        options.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
