@@ -18,7 +18,7 @@ from sqlalchemy import update
 
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Anew, Event, Made, Notice, Stage
-from limner.core.requests import AdapterUse, GenerateRequest, TrainRequest
+from limner.core.requests import AdapterUse, GenerateRequest, PrepareRequest, TrainRequest
 from limner.core.runs import Run, Status
 from limner.engine import models
 from limner.engine.painting import generate
@@ -90,6 +90,30 @@ def test_what_was_taught_is_used_by_its_reference(studio: Studio, tiny_sd: Path,
         (picture,) = studio.store.artifacts(run.id, kind="picture")
         label = read_label(studio.blobs.bring(picture.details["reference"]))
         assert label is not None and label.adapters[0]["path"] == reference
+
+
+def test_a_dataset_is_prepared_and_taught_by_its_reference(studio: Studio, tiny_sd: Path, painted: Path) -> None:
+    prepared = studio.enqueue(
+        PrepareRequest(sources=(named(studio, painted),), class_word="dog", size=64, workers=1, encoder=None)
+    )
+    work_off(studio)
+    assert studio.store.get(prepared.id).error is None
+    (dataset,) = studio.store.artifacts(prepared.id, kind="dataset")
+    folder = studio.blobs.bring(dataset.details["reference"])
+    assert (folder / "train" / "metadata.jsonl").is_file()
+    assert not [p for p in folder.rglob("*") if p.is_file() and str(studio.home).encode() in p.read_bytes()]
+    taught = studio.enqueue(
+        TrainRequest(
+            data=dataset.details["reference"],
+            class_word="dog",
+            model=named(studio, tiny_sd),
+            steps=2,
+            class_pictures=1,
+            options={"rank": 2},
+        )
+    )
+    work_off(studio)
+    assert studio.store.get(taught.id).error is None
 
 
 @pytest.mark.parametrize(

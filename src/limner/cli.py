@@ -196,6 +196,8 @@ def main(arguments: list[str] | None = None) -> None:
         if arguments[:1] == ["train"]:
             again = [*arguments, *([] if "--resume" in arguments else ["--resume"])]
             print(f"limner: to go on: limner {shlex.join(again)}", file=sys.stderr)
+        elif arguments[:1] == ["prepare"]:
+            print("limner: to go on, give the same command again", file=sys.stderr)
         sys.exit(130)
 
 

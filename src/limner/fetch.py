@@ -33,17 +33,23 @@ _SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "6
 
 
 def fetch(
-    url: str, *, bytes_most: int = BYTES, seconds: float = SECONDS, public: Callable[[str], bool] | None = None
+    url: str,
+    *,
+    bytes_most: int = BYTES,
+    seconds: float = SECONDS,
+    public: Callable[[str], bool] | None = None,
+    headed: Callable[[Mapping[str, str]], None] | None = None,
 ) -> bytes:
     """The body of a GET of an http or https URL.
 
     Raises LimnerError for any address that is not public, more than 3 redirects, more than `bytes_most` bytes, more
-    than `seconds` in all, and any answer but 200. public: tells whether an address may be connected to.
+    than `seconds` in all, and any answer but 200. public: tells whether an address may be connected to. headed: is
+    told the headers of every answer on the way.
     """
     until = monotonic() + seconds
     for _ in range(REDIRECTS + 1):
         with _connected(url, until, public or is_public) as (connection, parts):
-            body = _answer(connection, parts, bytes_most, until)
+            body = _answer(connection, parts, bytes_most, until, headed)
         if isinstance(body, bytes):
             return body
         url = urljoin(url, body)
@@ -235,13 +241,21 @@ def refused(url: str, why: str) -> LimnerError:
     return LimnerError(f"{shown!r} {why}", "give a URL that anyone can reach")
 
 
-def _answer(connection: _Connection, parts: SplitResult, most: int, until: float) -> bytes | str:
+def _answer(
+    connection: _Connection,
+    parts: SplitResult,
+    most: int,
+    until: float,
+    headed: Callable[[Mapping[str, str]], None] | None,
+) -> bytes | str:
     """The body, or where a redirect leads."""
     with _deadline(connection, until):
         connection.request(
             "GET", _target(parts), headers={"Accept": "image/*", "User-Agent": "limner", "Connection": "close"}
         )
         answer = connection.getresponse()
+        if headed is not None:
+            headed(dict(answer.headers.items()))
         if answer.status in (301, 302, 303, 307, 308) and (place := answer.headers.get("Location")):
             return place
         if answer.status != 200:

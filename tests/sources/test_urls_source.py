@@ -12,14 +12,20 @@ import pytest
 
 from gathering import entries, kept, lost, png, put
 from limner import fetch as fetching
+from limner.core.datasets import Refused
 from limner.core.errors import LimnerError
+from limner.core.requests import PrepareRequest
 from limner.data import places
+from limner.engine.preparing.picture import prepared
+from limner.engine.preparing.plan import plan_of
 
 
 class Site(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         found = png(int(self.path.split("/")[1])) if ".png" in self.path else None
         self.send_response(200 if found else 404)
+        if "noai" in self.path:
+            self.send_header("X-Robots-Tag", "noindex, limner: noai")
         self.end_headers()
         self.wfile.write(found or b"")
 
@@ -53,6 +59,20 @@ def test_pictures_are_fetched(tmp_path: Path, site: str, monkeypatch: pytest.Mon
     assert second.key.startswith(f"{site}/1/a.png#") and first.place.stamp != second.place.stamp
     with pytest.raises(LimnerError, match="answers 404"):
         third.place.read()
+
+
+def test_what_a_server_refuses_is_told_with_its_bytes(
+    tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (entry,) = entries(put(tmp_path / "list.txt", f"http://{site}/7/noai.png")).values()
+    monkeypatch.setattr(places, "fetch", partial(fetching.fetch, public=lambda address: address == "127.0.0.1"))
+    with pytest.raises(Refused, match="not to be learnt from") as refused:
+        entry.place.read()
+    assert refused.value.data == png(7) and "noai" in refused.value.said
+    (tmp_path / "out").mkdir()
+    plan = plan_of(PrepareRequest(sources=("x",), size=32, limit=("small=0",), ignore=("flat",)), tmp_path / "out")
+    record = prepared((0, entry, "stamp"), plan)
+    assert "refused" in {fault.kind for fault in record.faults} and record.picture is None
 
 
 def test_lines_that_are_no_urls(tmp_path: Path) -> None:

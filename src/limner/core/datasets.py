@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from .errors import LimnerError
+
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
@@ -28,8 +30,16 @@ class Place(Protocol):
         ...
 
     def read(self) -> bytes:
-        """All of its bytes; LimnerError where they cannot be had."""
+        """All of its bytes; LimnerError where they cannot be had, Refused where they are not to be learnt from."""
         ...
+
+
+class Refused(LimnerError):
+    """A place that gives its bytes, and says that they are not to be learnt from. said: the mark that tells so."""
+
+    def __init__(self, name: str, data: bytes, said: str) -> None:
+        super().__init__(f"{name!r} is not to be learnt from ({said})", "leave it out")
+        self.data, self.said = data, said
 
 
 @dataclass(frozen=True, slots=True)

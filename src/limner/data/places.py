@@ -8,10 +8,12 @@ import os
 import re
 import zipfile
 import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ..core.datasets import Refused
 from ..core.errors import LimnerError
 from ..fetch import fetch
 from .cells import cell
@@ -149,7 +151,20 @@ class UrlPlace:
         return hashlib.sha256(self.url.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
     def read(self) -> bytes:
-        return fetch(self.url)
+        """The picture; Refused where the server says that it is not to be learnt from."""
+        said: list[str] = []
+        data = fetch(self.url, headed=lambda headers: said.extend(_refusals(headers)))
+        if said:
+            raise Refused(self.name, data, said[0])
+        return data
+
+
+def _refusals(headers: Mapping[str, str]) -> Iterator[str]:
+    """The directives of X-Robots-Tag by which a server refuses training, of all agents or of one."""
+    for name, value in headers.items():
+        for directive in value.lower().split(",") if name.lower() == "x-robots-tag" else ():
+            if directive.rpartition(":")[2].strip() in ("noai", "noimageai"):
+                yield f"X-Robots-Tag: {directive.strip()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,13 @@ def sweep(folder: Path) -> None:
                 shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
 
 
+def check_ours(path: Path) -> None:
+    """Refuse a folder that `writing_folder` would not replace, before any work is done for it."""
+    with explained(path):
+        if _exists(path) and any(path.iterdir()) and not (path / MARKER).exists():
+            raise LimnerError(f"{path} holds files that Limner did not write", "choose a new or an empty folder")
+
+
 @contextmanager
 def writing_folder(path: Path) -> Generator[Path]:
     """A temporary sibling folder to fill; it takes the place of `path` when the block ends well, else it goes.
@@ -168,8 +175,7 @@ def writing_folder(path: Path) -> Generator[Path]:
     restore_folder(path)
     temporary, old = _sibling(path), _backup(path)
     with explained(path):
-        if _exists(path) and any(path.iterdir()) and not (path / MARKER).exists():
-            raise LimnerError(f"{path} holds files that Limner did not write", "choose a new or an empty folder")
+        check_ours(path)
         temporary.mkdir()
         try:
             yield temporary

@@ -110,5 +110,6 @@ def uses_of(request: Any) -> set[str]:
 REFERRING = (
     *("model", "vae", "refiner", "control_model", "encoder", "adapter", "path"),
     *("image", "picture", "mask", "data", "dataset", "references"),
+    *("sources", "masks", "captions", "fields", "captioner", "detector_model"),
 )
 """Fields of requests that name files and folders."""

@@ -51,6 +51,39 @@ class Limit(Frozen):
         return f"{self.fault}={self.value:g}"
 
 
+class Shares(Frozen):
+    """Shares of a whole; as text "80/10/10", whatever its parts add up to."""
+
+    train: float = Field(gt=0, le=1, description="For training.")
+    validation: float = Field(default=0.0, ge=0, lt=1, description="To watch for overfitting.")
+    test: float = Field(default=0.0, ge=0, lt=1, description="To be looked at only once.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        number = r"(\d+\.?\d*|\.\d+)"
+        found = re.fullmatch(rf"\s*{number}(?:/{number})?(?:/{number})?\s*", value)
+        parts = [float(part or 0) for part in found.groups()] if found else [0.0]
+        if not parts[0]:
+            raise ValueError(f"{value[:80]!r} is not of the form TRAIN/VALIDATION/TEST, such as 80/10/10")
+        return {name: part / sum(parts) for name, part in zip(SHARES, parts, strict=True)}
+
+    @model_validator(mode="after")
+    def _of_a_whole(self) -> Shares:
+        if abs(sum(self.parts) - 1) > 1e-6:
+            raise ValueError(f"the shares {self} are not those of a whole")
+        return self
+
+    @property
+    def parts(self) -> tuple[float, float, float]:
+        return self.train, self.validation, self.test
+
+    def __str__(self) -> str:
+        return "/".join(f"{100 * part:g}" for part in self.parts)
+
+
 class PrepareRequest(Request):
     """Make a clean dataset of a pile of pictures, and a report of what is in it."""
 
@@ -99,7 +132,9 @@ class PrepareRequest(Request):
     )
     make_masks: bool = Field(default=False, description="Make masks of those without one, by the detector.")
     limit: tuple[Limit, ...] = Field(default=(), description="When something is a fault: blurred=60; may be repeated.")
-    drop: tuple[FaultName, ...] = Field(default=(), description="Fault that leaves a picture out; may be repeated.")
+    drop: tuple[FaultName, ...] = Field(
+        default=(), description=f"Fault that leaves a picture out, of {', '.join(FAULTS)}; may be repeated."
+    )
     flag: tuple[FaultName, ...] = Field(default=(), description="Fault that is only told; may be repeated.")
     ignore: tuple[FaultName, ...] = Field(default=(), description="Fault that is not looked for; may be repeated.")
     encoder: Annotated[Name | None, Refers("model")] = Field(
@@ -111,9 +146,7 @@ class PrepareRequest(Request):
     balance: Literal["off", "weights", "sample"] = Field(
         default="off", description="Even out over-represented groups: by weights, or by leaving pictures out."
     )
-    split: tuple[float, float, float] = Field(
-        default=(1.0, 0.0, 0.0), description="Shares of train, validation and test."
-    )
+    split: Shares = Field(default=Shares(train=1.0), description="Shares of train, validation and test, as 80/10/10.")
     author: Name | None = Field(default=None, description="Whose the pictures are, where they do not tell.")
     licence: Name | None = Field(default=None, description="Their licence, where they do not tell.")
     origin: Name | None = Field(default=None, description="Where they are from, where they do not tell.")
@@ -141,28 +174,6 @@ class PrepareRequest(Request):
     def _template(cls, value: str | None) -> str | None:
         if value is not None:
             Template.read(value)
-        return value
-
-    @field_validator("split", mode="before")
-    @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        """As text "80/10/10"; what it adds up to is the whole."""
-        if not isinstance(value, str):
-            return value
-        try:
-            parts = [float(part) for part in value.split("/")]
-        except ValueError:
-            parts = []
-        if not 1 <= len(parts) <= 3 or min(parts) < 0 or not 0 < sum(parts) < 1e9:
-            raise ValueError(f"{value[:80]!r} is not of the form TRAIN/VALIDATION/TEST, such as 80/10/10")
-        parts += [0.0] * (3 - len(parts))
-        return tuple(part / sum(parts) for part in parts)
-
-    @field_validator("split")
-    @classmethod
-    def _of_a_whole(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
-        if min(value) < 0 or abs(sum(value) - 1) > 1e-6 or not value[0]:
-            raise ValueError(f"the shares {'/'.join(f'{part:g}' for part in value)} are not those of a whole")
         return value
 
     @model_validator(mode="after")

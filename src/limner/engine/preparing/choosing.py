@@ -36,7 +36,7 @@ def choose(
     keys: (n,) as `data.keyed` makes them. family: (n,) the same for copies of each other. groups: (n,) numbers of the
     groups that shall be even. repeats: (n,) how often each is to be shown for once.
     """
-    part = split(keys, family, groups, request.split, request.seed)
+    part = split(keys, family, groups, request.split.parts, request.seed)
     kept, weight = np.ones(len(keys), dtype=bool), repeats.astype(np.float64)
     training = np.flatnonzero(part == TRAIN)
     if request.balance == "sample":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +28,19 @@ def features_of(
     emit(Stage(name="looking at pictures", total=count))
     tower = open_encoder(encoder)
     width = tower.see([_opened(picture(0))]).shape[1]
-    with place.open("ab") as file:
+    with place.open("ab") as file, ThreadPoolExecutor(2) as threads:
         done = file.tell() // (FP32 * width)
         file.truncate(done * FP32 * width)
-        while done < count:
-            part = range(done, min(done + BATCH, count))
-            file.write(tower.see([_opened(picture(i)) for i in part]).numpy().astype(np.float32).tobytes())
-            done = part.stop
+
+        def opened(start: int) -> list[Future[Image.Image]]:
+            return [threads.submit(_opened, picture(i)) for i in range(start, min(start + BATCH, count))]
+
+        following = opened(done)
+        while part := following:
+            following = opened(done + len(part))  # while the network is at work
+            seen = tower.see([each.result() for each in part])
+            file.write(seen.numpy().astype(np.float32).tobytes())
+            done += len(part)
             emit(Progress(done=done))
             workspace.check()
     return np.memmap(place, dtype=np.float32, mode="r", shape=(count, width))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ...core.datasets import Box, Entry, Fault, Finder, Lost
+from ...core.datasets import Box, Entry, Fault, Finder, Lost, Refused, Rights
 from ...core.errors import LimnerError
 from ...data import masks
 from ...data.crop import crop_box, cut, enlargement
@@ -49,7 +49,11 @@ def _prepared(job: Job, plan: Plan) -> Record:
         return Record.lost(item)
     record = Record.of(item, stamp)
     try:
-        data = item.place.read()
+        try:
+            data = item.place.read()
+        except Refused as refused:
+            data, rights = refused.data, Rights(training="refused", said=refused.said)
+            record = record.model_copy(update={"rights": rights.over(record.rights)})
         record = record.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
         reading = read_picture(data, item.place.name, least=_least(plan))
     except LimnerError as error:

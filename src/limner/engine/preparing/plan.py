@@ -11,7 +11,6 @@ from ...core.faults import FAULTS, Action
 from ...core.requests import PrepareRequest
 from ...core.requests.request import digest_of
 from ...data.buckets import Buckets
-from ...registry import detectors
 
 VERSION = 1
 """Of what becomes of a picture; with another one, interrupted work is begun anew."""
@@ -94,16 +93,13 @@ def digest_of_reading(request: PrepareRequest) -> str:
 
 
 def plan_of(request: PrepareRequest, folder: Path) -> Plan:
-    """The plan of a request. Detectors are opened on trial, so that one that is not to be had is told now."""
-    detector = (request.detector, request.detector_model)
-    if request.crop == "subject" or request.make_masks:
-        detectors.get(request.detector).finder(request.detector_model)
+    """The plan of a request. folder: where pictures are written to."""
     return Plan(
         folder,
         request.size,
         request.crop,
         Buckets.of(request.size, request.multiple) if request.buckets else None,
-        detector,
+        (request.detector, request.detector_model),
         request.make_masks,
         request.class_word or "",
         limits_of(request),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -90,6 +91,11 @@ def crew_of(executor: Literal["processes", "ray"], workers: int) -> Crew:
     return Processes(workers)
 
 
+def _deaf() -> None:
+    """Ctrl-C in a terminal goes to all processes; the one that asks for work decides what becomes of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def each(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     """What a process does with a chunk."""
     return [work(item) for item in items]
@@ -107,7 +113,7 @@ class Processes:
             from loky import get_reusable_executor
         except ImportError as error:
             raise LimnerError("to read pictures by several processes a package is missing", REMEDY) from error
-        return get_reusable_executor(self.workers, timeout=IDLE, env={"OMP_NUM_THREADS": "1"})
+        return get_reusable_executor(self.workers, timeout=IDLE, env={"OMP_NUM_THREADS": "1"}, initializer=_deaf)
 
     def submit(self, work: Callable[[Any], Any], items: Sequence[Any]) -> Answer:
         return _Local(self._pool, work, items)

@@ -11,15 +11,17 @@ import numpy as np
 
 from ...core.datasets import Fault
 from ...core.errors import LimnerError
-from ...core.events import Emit, Made, Progress, Stage
+from ...core.events import Emit, Made, Notice, Progress, Stage
 from ...core.requests import PrepareRequest, relocated
 from ...core.requests.request import digest_of
 from ...core.workspace import Workspace
 from ...data import captionfile
 from ...data.diversity import outliers
 from ...data.fields import read_fields
-from ...store.files import sha256_of, writing_folder
+from ...registry import detectors
+from ...store.files import check_ours, sha256_of, writing_folder
 from ...store.locks import held
+from ..scoring.encoders import open_encoder
 from .choosing import choose
 from .comparing import copies_of, shared_mark
 from .entries import check_sources, entries_of
@@ -30,7 +32,7 @@ from .picture import crashed, prepared
 from .plan import Plan, digest_of_reading, plan_of
 from .pool import crew_of, mapped
 from .staging import Staging
-from .telling import SPOKEN, Spoken, words_of
+from .telling import Spoken, speaker_of, words_of
 from .told import tell
 from .variety import variety_of
 
@@ -39,7 +41,7 @@ REPORT = "report.html"
 
 def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
     """Read, judge, cut, compare, tell and write. What was read before an interruption is not read again."""
-    check_sources(request)
+    check(request, workspace.out)
     table = None if request.fields is None else read_fields(Path(request.fields))
     edits = {} if request.captions is None else captionfile.read(Path(request.captions))
     out = workspace.out
@@ -53,6 +55,8 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
         for done, _ in enumerate(staging.add(records), 1):
             emit(Progress(done=done))
             workspace.check()
+        if table is not None and table.unmet:
+            emit(Notice(text=_unmet(table.unmet, "--fields"), level="warning"))
         gathered = gather(staging)
         if not len(gathered):
             raise _nothing(staging)
@@ -62,6 +66,8 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
         staying = np.array([at for at in range(len(gathered)) if not plan.drops(wrong.get(at, ()))])
         spoken = spoken_of(request, gathered, staying, workspace, emit)
         told = tell(gathered, staying, spoken, edits, request)
+        if strangers := captionfile.strangers(edits, (telling.key for telling in told.lines())):
+            emit(Notice(text=_unmet(strangers, "--captions"), level="warning"))
         columns = gathered.columns
         choice = choose(told.keys, family[staying], told.groups, told.repeats, columns.sharpness[staying], request)
         mark = shared_mark(len(gathered), gathered.glimpse)
@@ -74,6 +80,18 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
     page = out / REPORT
     emit(Made(what="report", path=str(page), sha256=sha256_of(page), details=details))
     emit(Made(what="dataset", path=str(out), sha256=sha256_of(out), details=details))
+
+
+def check(request: PrepareRequest, out: Path) -> None:
+    """Refuse now what could not be done after all was read."""
+    check_sources(request)
+    check_ours(out)
+    if request.crop == "subject" or request.make_masks:
+        detectors.get(request.detector).finder(request.detector_model)
+    if request.encoder is not None:
+        open_encoder(request.encoder)
+    if request.captioner is not None:
+        speaker_of(request.captioner, request.device)
 
 
 def features_for(request: PrepareRequest, gathered: Gathered, workspace: Workspace, emit: Emit) -> np.ndarray | None:
@@ -102,14 +120,22 @@ def spoken_of(
     """What a captioner says of the pictures that stay, where one is asked."""
     if request.captioner is None:
         return None
-    spoken = Spoken(gathered.staging.folder / SPOKEN)
-    pictures = []
-    for at in staying:
-        record = gathered.record(int(at))
+    name = digest_of([request.captioner, request.encoder, request.identifier, request.class_word])[:16]
+    spoken = Spoken(gathered.staging.folder / f"spoken-{name}.jsonl")
+
+    def job(row: int) -> tuple[Path, str | None]:
+        record = gathered.record(int(staying[row]))
         words = " ".join(filter(None, words_of(record.fields, request)))
-        pictures.append((gathered.staging.pictures / str(record.picture), words or None))
-    spoken.fill(pictures, request, workspace, emit)
+        return gathered.staging.pictures / str(record.picture), words or None
+
+    spoken.fill(len(staying), job, request, workspace, emit)
     return spoken
+
+
+def _unmet(names: Sequence[str], flag: str) -> str:
+    """What is said of rows that are of no picture."""
+    shown = ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"rows of {flag} that are of no picture in the dataset: {shown}"
 
 
 def _nothing(staging: Staging) -> LimnerError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
@@ -21,7 +22,6 @@ from .dataset import Telling
 from .record import Record
 
 BATCH = 16
-SPOKEN = "spoken.jsonl"
 
 
 def words_of(fields: Mapping[str, str], request: PrepareRequest) -> tuple[str | None, str | None]:
@@ -38,10 +38,10 @@ def telling(record: Record, spoken: Mapping[str, str], edited: str | None, reque
     """
     fields = {**{name: value for name, value in spoken.items() if name}, **record.fields}
     identifier, class_word = words_of(fields, request)
-    if edited is not None:
-        return Telling(record.key, edited, "edited", _shown(fields, record))
     caption, origin = _caption(record, spoken.get(""), fields, identifier, class_word, request)
     caption = worded(caption, request.trigger, request.ban, identifier, class_word)
+    if edited is not None and edited != caption:
+        caption, origin = edited, "edited"
     return Telling(record.key, caption, origin, _shown(fields, record))
 
 
@@ -91,16 +91,21 @@ class Spoken:
                     yield json.loads(line)
 
     def fill(
-        self, pictures: Sequence[tuple[Path, str | None]], request: PrepareRequest, workspace: Workspace, emit: Emit
+        self,
+        count: int,
+        job: Callable[[int], tuple[Path, str | None]],
+        request: PrepareRequest,
+        workspace: Workspace,
+        emit: Emit,
     ) -> None:
-        """Have all pictures captioned. pictures: where each is, and what its subject is called."""
+        """Have `count` pictures captioned. job: where the i-th is, and what its subject is called."""
         assert request.captioner is not None
-        emit(Stage(name="captioning", total=len(pictures)))
+        emit(Stage(name="captioning", total=count))
         speaker = speaker_of(request.captioner, request.device)
         done = self._kept()
         with self.place.open("a", encoding="utf-8") as file:
-            for start in range(done, len(pictures), BATCH):
-                part = pictures[start : start + BATCH]
+            for start in range(done, count, BATCH):
+                part = [job(at) for at in range(start, min(start + BATCH, count))]
                 for line in _said(speaker, part):
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
                 file.flush()
@@ -126,7 +131,9 @@ def speaker_of(captioner: str, device: str) -> Speaker:
 
 
 def _said(speaker: Speaker, part: Sequence[tuple[Path, str | None]]) -> list[dict[str, str]]:
+    """The captions and the fields of some pictures; those of one subject are captioned together."""
     opened = [Image.open(path).convert("RGB") for path, _ in part]
-    fields = speaker.fields(opened)
-    captions = [speaker.captions([image], words)[0] for image, (_, words) in zip(opened, part, strict=True)]
+    fields, captions = speaker.fields(opened), list[str]()
+    for words, rows in groupby(range(len(part)), key=lambda row: part[row][1]):
+        captions += speaker.captions([opened[row] for row in rows], words)
     return [{"": caption, **told} for caption, told in zip(captions, fields, strict=True)]
