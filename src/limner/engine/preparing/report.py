@@ -151,7 +151,7 @@ def _tile(shown: Shown, staged: Path) -> dict[str, Any]:
             (bottom - top) / shown.size[1],
         )
         box = tuple(round(100 * side, 2) for side in sides)
-    name = shown.key.rsplit("/", 1)[-1]
+    name = "/".join(shown.key.split("/")[-2:])
     return {"src": src, "box": box, "key": shown.key, "name": name, "state": shown.state, "told": shown.told}
 
 

@@ -75,7 +75,8 @@ def box_on(size: tuple[int, int], shown: Shown) -> tuple[float, float, float, fl
 
 
 def _label(shown: Shown) -> str:
-    return Path(shown.key).name if not shown.told else f"{Path(shown.key).name}: {shown.told[0]}"
+    name = "/".join(shown.key.split("/")[-2:])
+    return f"{name}: {shown.told[0]}" if shown.told else name
 
 
 def _state(shown: Shown) -> Literal["kept", "flagged", "dropped"]:

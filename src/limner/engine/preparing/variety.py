@@ -90,40 +90,35 @@ def _rows(features: np.ndarray, staying: np.ndarray, gathered: Gathered) -> np.n
 def _advice(gathered: Gathered, staying: np.ndarray, family: np.ndarray, told: Told) -> list[Advice]:
     """Of one subject, or of each of some; of a large set, what its tables tell."""
     few = len(gathered.columns.surroundings) == len(gathered)
-    lines = [telling.caption for telling in told.lines()] if few else []
-    numbers = sorted(set(told.groups.tolist())) if few else []
-    by_group = [np.flatnonzero(told.groups == number) for number in numbers]
-    if len(by_group) == 1 and len(staying) <= SUBJECT:
-        return _placed(_of_subject(gathered, staying, by_group[0], family, lines), staying[by_group[0]])
+    subjects = _subjects(told) if few else {}
+    if len(subjects) == 1 and len(staying) <= SUBJECT:
+        captions = [telling.caption for telling in told.lines()]
+        licences = [gathered.record(int(place)).rights.licence for place in staying]
+        found = of_subject(_seen(gathered, staying), family[staying].tolist(), captions, licences)
+        return _placed(found, staying)
     tables = [table for name, table in told.counts.tables().items() if name in told.by]
     found = of_set(tables, told.captions, told.unlicensed, len(staying))
-    if 1 < len(by_group) <= SUBJECTS and max(map(len, by_group)) <= SUBJECT and told.by:
-        names = _names(told, by_group)
-        for name, rows in zip(names, by_group, strict=True):
-            advice = _placed(_of_subject(gathered, staying, rows, family, lines), staying[rows])
+    if 1 < len(subjects) <= SUBJECTS and max(map(len, subjects.values())) <= SUBJECT:
+        for name, rows in subjects.items():
+            places = staying[rows]
+            advice = _placed(of_subject(_seen(gathered, places), family[places].tolist()), places)
             found += [replace(each, text=f"{name}: {each.text}") for each in advice if each.level == "warning"]
-    return ordered(found)
+    return found
 
 
-def _of_subject(
-    gathered: Gathered, staying: np.ndarray, rows: np.ndarray, family: np.ndarray, lines: Sequence[str]
-) -> list[Advice]:
-    """Advice on some of the pictures that stay; its pictures by their places among these rows."""
-    places = staying[rows]
-    seen = [Surroundings.unpacked(gathered.columns.surroundings[place]) for place in places]
-    licences = [gathered.record(int(place)).rights.licence for place in places]
-    return of_subject(seen, family[places].tolist(), [lines[int(row)] for row in rows], licences)
+def _seen(gathered: Gathered, places: np.ndarray) -> list[Surroundings]:
+    return [Surroundings.unpacked(gathered.columns.surroundings[place]) for place in places]
 
 
 def _placed(advice: Sequence[Advice], places: np.ndarray) -> list[Advice]:
     return [replace(each, pictures=tuple(int(places[at]) for at in each.pictures)) for each in advice]
 
 
-def _names(told: Told, by_group: Sequence[np.ndarray]) -> list[str]:
-    """What each group is called: the values that its first picture has."""
-    first = {int(rows[0]): number for number, rows in enumerate(by_group)}
-    names = [""] * len(by_group)
+def _subjects(told: Told) -> dict[str, np.ndarray]:
+    """The rows of each subject: of a folder, where there are several, or else of a group that is evened out."""
+    folders = told.counts.tables().get("folder")
+    by = ("folder",) if folders is not None and len(folders.rows) > 1 else told.by
+    found: dict[str, list[int]] = {}
     for row, telling in enumerate(told.lines()):
-        if row in first:
-            names[first[row]] = joint(telling.fields, told.by)
-    return names
+        found.setdefault(joint(telling.fields, by), []).append(row)
+    return {name: np.array(rows) for name, rows in found.items()}
