@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...core.requests import PrepareRequest
-from ...data.advice import Advice, of_set, of_subject, ordered
+from ...data.advice import Advice, of_set, of_subject, on_balance, ordered
 from ...data.balance import joint
 from ...data.diversity import CHUNK, clusters, mean_distance, medoids, projected
 from ...data.overlay import Mark
@@ -96,8 +96,10 @@ def _advice(gathered: Gathered, staying: np.ndarray, family: np.ndarray, told: T
         licences = [gathered.record(int(place)).rights.licence for place in staying]
         found = of_subject(_seen(gathered, staying), family[staying].tolist(), captions, licences)
         return _placed(found, staying)
-    tables = [table for name, table in told.counts.tables().items() if name in told.by]
-    found = of_set(tables, told.captions, told.unlicensed, len(staying))
+    tables = told.counts.tables()
+    found = of_set([tables[name] for name in told.by if name in tables], told.captions, told.unlicensed, len(staying))
+    others = [each for name, table in tables.items() if name not in told.by for each in on_balance(table)]
+    found += [replace(each, level="info") for each in others if each.level == "warning"]
     if 1 < len(subjects) <= SUBJECTS and max(map(len, subjects.values())) <= SUBJECT:
         for name, rows in subjects.items():
             places = staying[rows]
