@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from ..core.errors import LimnerError
 from ..core.requests import CompareRequest
 from ..flags import command_for, typed
-from ..recipes import read_lines, read_recipe
-from .shared import Place, Recipe, stopping
+from ..recipes import read_lines
+from .shared import Place, Recipe, one_recipe, report
 
 Prompts = Annotated[Path | None, Parameter(help="Text file with a prompt in each line.")]
 
@@ -20,28 +20,17 @@ Prompts = Annotated[Path | None, Parameter(help="Text file with a prompt in each
 def compare(
     request: CompareRequest, *, prompts: Prompts = None, recipe: Recipe = None, out: Place = Path("comparison")
 ) -> None:
-    from ..studio import Studio
-    from ..terminal import Screen
-
-    with Screen() as screen, stopping(screen.note) as stop:
-        Studio().run(request, out, listener=screen.show, stop=stop)
-        screen.end()
-    report = next(made for made in screen.made if made.what == "report")
-    print(report.details["verdict"])
-    print(report.path)
+    report(request, out)
 
 
 def compare_command(arguments: Sequence[str]) -> Callable[..., None]:
     """`limner compare` for what was typed after it: prompts may come from a file of lines."""
-    path, lines = typed(arguments, "--recipe"), typed(arguments, "--prompts")
-    recipe: Sequence[Mapping[str, Any]] = [{}] if path is None else read_recipe(path, "compare")
-    if len(recipe) > 1:
-        raise LimnerError(f"the recipe holds {len(recipe)} comparisons", "keep one document in the file")
+    lines, recipe = typed(arguments, "--prompts"), one_recipe(arguments, "compare", "comparisons")
     if lines is not None:
         if typed(arguments, "--prompt") is not None:
             raise LimnerError("prompts come from --prompts and from --prompt", "put them all into the file")
-        recipe = [{**recipe[0], "prompt": read_lines(lines)}]
-    return command_for(CompareRequest, None, compare, recipe)
+        recipe = {**recipe, "prompt": read_lines(lines)}
+    return command_for(CompareRequest, None, compare, [recipe])
 
 
 def rank(

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from ..core.errors import LimnerError
 from ..core.requests import EvaluateRequest
 from ..flags import command_for, typed
-from ..recipes import read_lines, read_recipe
-from .shared import Place, Recipe, stopping
+from ..recipes import read_lines
+from .shared import Place, Recipe, one_recipe, report
 
 Prompts = Annotated[Path | None, Parameter(help="Text file with a prompt in each line, with {} for the subject.")]
 Suite = Annotated[
@@ -30,29 +30,18 @@ def evaluate(
     recipe: Recipe = None,
     out: Place = Path("evaluation"),
 ) -> None:
-    from ..studio import Studio
-    from ..terminal import Screen
-
-    with Screen() as screen, stopping(screen.note) as stop:
-        Studio().run(request, out, listener=screen.show, stop=stop)
-        screen.end()
-    report = next(made for made in screen.made if made.what == "report")
-    print(report.details["verdict"])
-    print(report.path)
-    if not report.details["passed"]:
+    made = report(request, out)
+    if not made.details["passed"]:
         sys.exit(1)
 
 
 def evaluate_command(arguments: Sequence[str]) -> Callable[..., None]:
     """`limner evaluate` for what was typed after it: prompts may come from a file of lines, or from a suite."""
-    path, lines, suite = (typed(arguments, flag) for flag in ("--recipe", "--prompts", "--suite"))
-    recipe: Sequence[Mapping[str, Any]] = [{}] if path is None else read_recipe(path, "evaluate")
-    if len(recipe) > 1:
-        raise LimnerError(f"the recipe holds {len(recipe)} evaluations", "keep one document in the file")
+    lines, suite = typed(arguments, "--prompts"), typed(arguments, "--suite")
+    told = dict(one_recipe(arguments, "evaluate", "evaluations"))
     given = [flag for flag in ("--prompts", "--suite", "--prompt") if typed(arguments, flag) is not None]
     if len(given) > 1:
         raise LimnerError(f"prompts come from {' and from '.join(given)}", "choose one of them")
-    told: dict[str, Any] = dict(recipe[0])
     if lines is not None:
         told["prompt"] = read_lines(lines)
     if suite is not None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..core.errors import LimnerError
 from ..core.requests import GenerateRequest, TrainRequest
 from ..flags import command_for, typed
 from ..recipes import read_recipe
-from .shared import Out, Recipe, stopping
+from .shared import Out, Recipe, one_recipe, stopping
 
 
 def generate(request: GenerateRequest, *, recipe: Recipe = None, out: Out = Path("pictures")) -> None:
@@ -48,20 +47,14 @@ def _carry_out(request: GenerateRequest | TrainRequest, out: Path | None, resume
 
 def generate_command(arguments: Sequence[str]) -> Callable[..., None]:
     """`limner generate` for what was typed after it."""
-    return command_for(GenerateRequest, None, generate, _recipe("generate", arguments))
+    path = typed(arguments, "--recipe")
+    return command_for(GenerateRequest, None, generate, [{}] if path is None else read_recipe(path, "generate"))
 
 
 def train_command(arguments: Sequence[str]) -> Callable[..., None]:
     """`limner train` for what was typed after it: a way to learn brings its own options."""
     from ..studio import method_options
 
-    recipe = _recipe("train", arguments)
-    if len(recipe) > 1:
-        raise LimnerError(f"the recipe holds {len(recipe)} trainings", "keep one document in the file")
-    extra = method_options(str(typed(arguments, "--method") or recipe[0].get("method", "lora")))
-    return command_for(TrainRequest, extra, train, recipe)
-
-
-def _recipe(kind: str, arguments: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-    path = typed(arguments, "--recipe")
-    return [{}] if path is None else read_recipe(path, kind)
+    recipe = one_recipe(arguments, "train", "trainings")
+    extra = method_options(str(typed(arguments, "--method") or recipe.get("method", "lora")))
+    return command_for(TrainRequest, extra, train, [recipe])

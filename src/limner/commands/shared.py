@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from ..core.errors import LimnerError
+from ..core.events import Made
+from ..core.requests import Known
+from ..flags import typed
+from ..recipes import read_recipe
+
 Out = Annotated[Path | None, Parameter(help="Where the result goes.")]
 Place = Annotated[Path, Parameter(help="Where the result goes.")]
 Recipe = Annotated[
     Path | None, Parameter(help="YAML file with fields of the request, which flags overrule; see recipes/.")
 ]
+
+
+def one_recipe(arguments: Sequence[str], kind: str, several: str) -> Mapping[str, Any]:
+    """The fields of the recipe that was typed, none without one; LimnerError where it holds several requests."""
+    path = typed(arguments, "--recipe")
+    documents = [{}] if path is None else read_recipe(path, kind)
+    if len(documents) > 1:
+        raise LimnerError(f"the recipe holds {len(documents)} {several}", "keep one document in the file")
+    return documents[0]
+
+
+def report(request: Known, out: Path, what: str = "report") -> Made:
+    """Carry a request out, and print its verdict and where the page is that it made."""
+    from ..studio import Studio
+    from ..terminal import Screen
+
+    with Screen() as screen, stopping(screen.note) as stop:
+        Studio().run(request, out, listener=screen.show, stop=stop)
+        screen.end()
+    page = next(made for made in screen.made if made.what == what)
+    print(page.details["verdict"])
+    print(page.path)
+    return page
 
 
 @contextmanager

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from ..core.errors import LimnerError
 from ..core.requests import SweepRequest
-from ..flags import command_for, typed
-from ..recipes import read_lines, read_recipe
-from .shared import Place, Recipe, stopping
+from ..flags import command_for
+from ..recipes import read_lines
+from .shared import Place, Recipe, one_recipe, report
 
 
 def sweep(request: SweepRequest, *, recipe: Recipe = None, out: Place = Path("sweep")) -> None:
-    from ..studio import Studio
-    from ..terminal import Screen
-
-    with Screen() as screen, stopping(screen.note) as stop:
-        Studio().run(with_prompts(request), out, listener=screen.show, stop=stop)
-        screen.end()
-    report = next(made for made in screen.made if made.what == "report")
-    print(report.details["verdict"])
-    print(report.path)
+    report(with_prompts(request), out)
 
 
 def with_prompts(request: SweepRequest) -> SweepRequest:
@@ -38,8 +28,4 @@ def with_prompts(request: SweepRequest) -> SweepRequest:
 
 def sweep_command(arguments: Sequence[str]) -> Callable[..., None]:
     """`limner sweep` for what was typed after it."""
-    path = typed(arguments, "--recipe")
-    recipe: Sequence[Mapping[str, Any]] = [{}] if path is None else read_recipe(path, "sweep")
-    if len(recipe) > 1:
-        raise LimnerError(f"the recipe holds {len(recipe)} sweeps", "keep one document in the file")
-    return command_for(SweepRequest, None, sweep, recipe)
+    return command_for(SweepRequest, None, sweep, [one_recipe(arguments, "sweep", "sweeps")])
