@@ -19,9 +19,9 @@ from PIL import Image
 
 from figures import machine, print_table, write_json
 from limner import registry
-from limner.data.crop import crop_box
-from limner.data.masks import made
-from limner.data.otsu import otsu
+from limner.data.cutting.crop import crop_box
+from limner.data.cutting.masks import made
+from limner.data.cutting.otsu import otsu
 from limner.starter.painter import compose, random_scene
 from limner.starter.painter.canvas import SIZE
 from limner.starter.painter.style_tools import subject_mask

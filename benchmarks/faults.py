@@ -21,10 +21,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from figures import machine, print_table, write_json
 from limner.core.faults import FAULTS
-from limner.data.marks import writing
-from limner.data.overlay import Overlay
-from limner.data.photographs import SUFFIXES, open_photograph
-from limner.data.quality import faults, measures, small
+from limner.data.judging.marks import writing
+from limner.data.judging.overlay import Overlay
+from limner.data.judging.quality import faults, measures, small
+from limner.data.reading.photographs import SUFFIXES, open_photograph
 from limner.starter.painter import paint, random_scene
 
 SIDE = 512

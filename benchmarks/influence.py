@@ -32,7 +32,7 @@ import torch
 from figures import machine, write_json
 from limner import AdapterUse, GenerateRequest, InfluenceRequest, Studio, TrainRequest
 from limner.core.workspace import Workspace
-from limner.data.folder import scan
+from limner.data.sets.folder import scan
 from limner.diffusion.quiet import hush
 from limner.engine.adapters import open_adapter
 from limner.engine.influence import attribution

@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from figures import machine, print_table, write_json
-from limner.data.crop import square
-from limner.data.photographs import SUFFIXES, open_photograph
+from limner.data.cutting.crop import square
+from limner.data.reading.photographs import SUFFIXES, open_photograph
 from limner.engine.provenance import mark
 
 Change = Callable[[Image.Image], Image.Image]

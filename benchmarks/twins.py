@@ -20,8 +20,8 @@ import numpy as np
 
 from figures import machine, print_table, write_json
 from limner.core.faults import FAULTS
-from limner.data.signatures import COLOUR_SIDE, DIGEST, LENGTH
-from limner.data.twins import near_copies
+from limner.data.likeness.signatures import COLOUR_SIDE, DIGEST, LENGTH
+from limner.data.likeness.twins import near_copies
 
 LIMIT = FAULTS["near_duplicate"].limit or 0.0
 BLOCK = 10_000

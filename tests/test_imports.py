@@ -36,6 +36,9 @@ FLOORS = (
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 WINGS = ("", "provenance", "scoring", "preparing", "painting", "training", "influence", "trials", "execute")
 """The parts of the engine, from the ground up; "" is what lies in the engine's own folder."""
+ROOMS = ("", "reading", "rights", "judging", "cutting", "likeness", "entries", "wording", "variety", "sets")
+"""The parts of `data`, likewise."""
+PARTED = {"engine": WINGS, "data": ROOMS}
 PLUGINS = ("families", "methods", "controls", "moderation", "metrics", "sources", "detectors", "captioners")
 SURFACES = {
     "cli": {"commands", "core", "studio", "exam", "flags", "server", ""},
@@ -110,15 +113,15 @@ def faults(source: str, module: str, is_package: bool = False) -> list[str]:
     return found
 
 
-def wing_of(module: str) -> str:
-    part = [*module.split("."), ""][1]
-    return part if part in WINGS else ""
+def part_of(module: str) -> str:
+    room, part = [*module.split("."), ""][:2]
+    return part if part in PARTED[room] else ""
 
 
 def upward(module: str, target: str) -> bool:
     ours, theirs = room_of(module), room_of(target)
-    if (ours, theirs) == ("engine", "engine"):
-        return WINGS.index(wing_of(target)) > WINGS.index(wing_of(module))
+    if ours == theirs and ours in PARTED:
+        return PARTED[ours].index(part_of(target)) > PARTED[ours].index(part_of(module))
     if ours == "starter" or theirs == "starter":
         return (ours, theirs) != ("starter", "starter") and (ours == "starter" or FLOOR[ours] <= FLOOR["studio"])
     return ours != theirs and FLOOR[theirs] >= FLOOR[ours]
@@ -170,6 +173,7 @@ def test_no_choice_by_plugin_name(module):
         ("engine.training.train", "from ...starter.painter import paint"),
         ("engine.painting.generate", "from ..training import train"),
         ("engine.models", "from .provenance.labels import read_label"),
+        ("data.reading.photographs", "from ..sets.folder import scan"),
         ("starter.painter.paint", "from limner.core.errors import LimnerError"),
         ("families.sd", "from .sdxl import plugin"),
         ("families.sd", "from . import sdxl"),

@@ -11,7 +11,7 @@ from gathering import EXAMPLES, entries, gathered, png
 from limner import fetch as fetching
 from limner import registry
 from limner.core.datasets import Source
-from limner.data import places
+from limner.data.entries import places
 
 
 @pytest.fixture(params=registry.sources.names())

@@ -9,9 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from limner.data.advice import Advice, of_set, of_subject, on_balance, on_captions, on_copies, on_licences, on_number
-from limner.data.balance import NONE, Table
-from limner.data.surroundings import Light, surroundings
+from limner.data.variety.advice import (
+    Advice,
+    of_set,
+    of_subject,
+    on_balance,
+    on_captions,
+    on_copies,
+    on_licences,
+    on_number,
+)
+from limner.data.variety.balance import NONE, Table
+from limner.data.variety.surroundings import Light, surroundings
 
 GROUNDS = ("white", "#2a6e2a", "#203060", "#d08030", "#707070", "#602050", "#f0e060", "#101010", "#60c0d0")
 

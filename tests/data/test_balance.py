@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.data import balance
-from limner.data.balance import NONE, Counts, Table, joint, sample, table_of, weights
-from limner.data.keyed import keyed_all
+from limner.data.variety import balance
+from limner.data.variety.balance import NONE, Counts, Table, joint, sample, table_of, weights
+from limner.data.variety.keyed import keyed_all
 
 
 def counted(values, name="breed"):

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from limner.data.crop import crop_box, cut, enlargement, square
-from limner.data.otsu import otsu
+from limner.data.cutting.crop import crop_box, cut, enlargement, square
+from limner.data.cutting.otsu import otsu
 from limner.detectors.saliency import plugin
 
 sides = st.integers(1, 3000)

@@ -9,8 +9,8 @@ import pytest
 from gathering import put
 from limner.core.datasets import Entry, Rights
 from limner.core.errors import LimnerError
-from limner.data.fields import read_fields, told
-from limner.data.places import FilePlace
+from limner.data.entries.fields import read_fields, told
+from limner.data.entries.places import FilePlace
 
 
 def entry(key: str, **more: object) -> Entry:

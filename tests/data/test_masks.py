@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from limner.core.datasets import Fault
-from limner.data.crop import crop_box
-from limner.data.masks import beside, cut_mask, fault_of, given, made
+from limner.data.cutting.crop import crop_box
+from limner.data.cutting.masks import beside, cut_mask, fault_of, given, made
 from limner.detectors.saliency import plugin
 
 pytest.importorskip("cv2")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from limner.core.datasets import Entry, Lost
-from limner.data import once as module
-from limner.data.once import once
-from limner.data.places import FilePlace
+from limner.data.entries import once as module
+from limner.data.entries.once import once
+from limner.data.entries.places import FilePlace
 
 
 def test_every_key_once_however_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.data import files, formats
-from limner.data.photographs import decode, open_photograph
+from limner.data import files
+from limner.data.reading import formats
+from limner.data.reading.photographs import decode, open_photograph
 
 
 def gradient(width=48, height=32):

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from limner import LimnerError
-from limner.data.folder import scan
-from limner.data.prepared import rows_of
+from limner.data.sets.folder import scan
+from limner.data.sets.prepared import rows_of
 
 
 def fill(folder, *names, table=None):

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from limner.core.faults import FAULTS
-from limner.data.bars import bars
-from limner.data.marks import writing
-from limner.data.overlay import Overlay
-from limner.data.quality import faults, measures, small
+from limner.data.judging.bars import bars
+from limner.data.judging.marks import writing
+from limner.data.judging.overlay import Overlay
+from limner.data.judging.quality import faults, measures, small
 from limner.starter.painter import paint, random_scene
 
 

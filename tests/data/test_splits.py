@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.data.keyed import keyed, keyed_all
-from limner.data.splits import TEST, TRAIN, VALIDATION, apportioned, split
+from limner.data.variety.keyed import keyed, keyed_all
+from limner.data.variety.splits import TEST, TRAIN, VALIDATION, apportioned, split
 
 SHARES = (0.8, 0.1, 0.1)
 

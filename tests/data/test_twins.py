@@ -11,9 +11,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
 from limner.core.faults import FAULTS
-from limner.data.cropped import cropped_copies, likely_crops
-from limner.data.signatures import LENGTH, SAME, WAYS, laid, likeness, signature
-from limner.data.twins import Twin, groups, near_copies
+from limner.data.likeness.cropped import cropped_copies, likely_crops
+from limner.data.likeness.signatures import LENGTH, SAME, WAYS, laid, likeness, signature
+from limner.data.likeness.twins import Twin, groups, near_copies
 from limner.starter.painter import COLOURS, PRODUCTS, paint, random_scene
 
 BENCH = Path(__file__).parents[2] / "../shared/data/dreambench"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.core.errors import LimnerError
-from limner.data.folder import CAPTION_CAP
-from limner.data.words import cut, holds, too_long, worded
+from limner.data.sets.folder import CAPTION_CAP
+from limner.data.wording.words import cut, holds, too_long, worded
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import minimum_filter
 
 from limner.core.errors import LimnerError
-from limner.data.crop import crop_box
+from limner.data.cutting.crop import crop_box
 from limner.detectors.saliency import barrier_distance, border_contrast, plugin
 from limner.starter.painter import compose, paint, random_scene
 from limner.starter.painter.style_tools import subject_mask

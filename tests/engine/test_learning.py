@@ -92,7 +92,7 @@ def test_an_optimiser_learns_and_goes_on_to_the_bit(request_of, tmp_path, optimi
 
 
 def test_prodigy_begins_at_a_rate_of_one(request_of, painted):
-    from limner.data.folder import scan
+    from limner.data.sets.folder import scan
 
     plan = make_plan(request_of(optimiser="prodigy", learning_rate=None), scan(painted), SD.facts, 64)
     assert plan.learning_rate == 1.0
@@ -100,7 +100,7 @@ def test_prodigy_begins_at_a_rate_of_one(request_of, painted):
 
 @pytest.mark.parametrize(("method", "rate"), [("lora", 1e-4), ("full", 5e-6), ("textual_inversion", 2e-3)])
 def test_each_method_has_a_rate_of_its_own(request_of, painted, method, rate):
-    from limner.data.folder import scan
+    from limner.data.sets.folder import scan
 
     request = request_of(method=method, options={}, learning_rate=None, prior=False)
     assert make_plan(request, scan(painted), SD.facts, 64).learning_rate == pytest.approx(rate)

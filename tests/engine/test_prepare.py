@@ -239,7 +239,7 @@ def test_buckets_keep_shapes_near(prepare, tmp_path):
 
 
 def test_masks_are_made_and_train_reads_them(prepare, few, tmp_path):
-    from limner.data.folder import scan
+    from limner.data.sets.folder import scan
 
     out = prepare(few, out=tmp_path / "set", size=128, make_masks=True)
     found = scan(out).photographs

@@ -50,7 +50,7 @@ def test_a_folder_with_one_head_is_that_head(pictures, clip, tmp_path):
 def test_a_classifier_with_one_output_rates(pictures, tmp_path):
     from transformers import ViTForImageClassification, ViTImageProcessorPil
 
-    from limner.data.photographs import open_photograph
+    from limner.data.reading.photographs import open_photograph
 
     folder = networks.rater(tmp_path / "rater")
     model = ViTForImageClassification.from_pretrained(folder).eval()

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from limner.core.errors import LimnerError
-from limner.data.copies import NEAR_COPY, nearest_copies
+from limner.data.likeness.copies import NEAR_COPY, nearest_copies
 from scored import of, values
 
 BENCH = Path(__file__).parents[2] / "../shared/data/dreambench"

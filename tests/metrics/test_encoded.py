@@ -44,7 +44,7 @@ def test_prompts_of_their_own_fit_better_than_those_of_others(scenes):
 def test_a_clip_by_name_scores_as_itself(name, scenes, clip):
     from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
-    from limner.data.photographs import open_photograph
+    from limner.data.reading.photographs import open_photograph
 
     item = Item(scenes[0].picture, "a photo of a red car")
     model = CLIPModel.from_pretrained(clip).eval()

@@ -13,7 +13,7 @@ from limner.core.events import Notice
 from limner.core.moderation import CheckUse, Policy, Refused, Stage, Unable
 from limner.core.requests import EvaluateRequest, GenerateRequest, TrainRequest
 from limner.core.runs import Run, Status
-from limner.data.photographs import open_photograph
+from limner.data.reading.photographs import open_photograph
 from limner.store.queue import Queue
 from limner.store.tables import RunRow
 from limner.studio import Studio

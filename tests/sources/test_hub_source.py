@@ -14,7 +14,7 @@ import pytest
 
 from gathering import entries, gathered, kept, lost, png, put
 from limner.core.errors import LimnerError
-from limner.data.places import BytesPlace, CellPlace
+from limner.data.entries.places import BytesPlace, CellPlace
 
 
 def dataset(count: int, first: int = 0) -> datasets.Dataset:

@@ -12,8 +12,8 @@ import pytest
 
 from gathering import entries, gathered, kept, lost, png, put
 from limner.core.errors import LimnerError
-from limner.data import cells, places
-from limner.data.places import CellPlace, UrlPlace
+from limner.data.entries import cells, places
+from limner.data.entries.places import CellPlace, UrlPlace
 
 
 def dataset(count: int) -> datasets.Dataset:

@@ -10,7 +10,7 @@ import pytest
 from gathering import entries, gathered, kept, lost, png, put
 from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
-from limner.data.places import UrlPlace
+from limner.data.entries.places import UrlPlace
 
 
 @pytest.fixture

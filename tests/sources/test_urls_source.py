@@ -15,7 +15,7 @@ from limner import fetch as fetching
 from limner.core.datasets import Refused
 from limner.core.errors import LimnerError
 from limner.core.requests import PrepareRequest
-from limner.data import places
+from limner.data.entries import places
 from limner.engine.preparing.picture import prepared
 from limner.engine.preparing.plan import plan_of
 

@@ -13,8 +13,8 @@ import pytest
 from gathering import entries, gathered, kept, lost, png, put, zipped
 from limner.core.datasets import Entry
 from limner.core.errors import LimnerError
-from limner.data import places
-from limner.data.places import ZipPlace
+from limner.data.entries import places
+from limner.data.entries.places import ZipPlace
 from limner.sources import zip as source
 
 

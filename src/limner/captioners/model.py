@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import LimnerError
 from ..core.wording import cleaned
-from ..data.words import holds, worded
+from ..data.wording.words import holds, worded
 
 if TYPE_CHECKING:
     from PIL.Image import Image

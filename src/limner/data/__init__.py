@@ -1,1 +1,1 @@
-"""Photographs as they come, made ready for training: read, cropped, hashed and put into arrays."""
+"""Pictures as they come, made ready for training: read, judged, cut, compared, told, and put into arrays."""

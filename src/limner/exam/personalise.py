@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..core.requests import TrainRequest
-from ..data.folder import scan
+from ..data.sets.folder import scan
 from ..store.files import make_folder, writing
 from ..studio import Studio
 from .asks import ASKS, prompts_for

@@ -96,7 +96,7 @@ def _cases(hashes: Sequence[str], overall: dict[str, float], report: Report, fol
 
 
 def _embedded(path: Path, sha256: str, folder: Path) -> str | None:
-    from ..data.photographs import open_photograph
+    from ..data.reading.photographs import open_photograph
     from ..pages.render import embedded
 
     try:

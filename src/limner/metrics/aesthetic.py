@@ -11,7 +11,7 @@ import torch
 
 from ..core.errors import LimnerError
 from ..core.metrics import Encoder, Gallery, Need, Score, Unit
-from ..data.photographs import open_photograph
+from ..data.reading.photographs import open_photograph
 from ..diffusion.classifiers import loaded, part_of
 from ..diffusion.hub import errors_told, file_of, is_repository
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ..core.metrics import Encoder, Gallery, Need, Score, Unit
-from ..data.photographs import open_photograph
+from ..data.reading.photographs import open_photograph
 
 
 class Clipping:

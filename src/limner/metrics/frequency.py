@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ..core.metrics import Encoder, Gallery, Need, Score, Unit
-from ..data.luminance import luminance
+from ..data.reading.luminance import luminance
 
 FINE = 0.125
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ..core.metrics import Encoder, Gallery, Need, Score, Unit
-from ..data.copies import NEAR_COPY, nearest_copies
+from ..data.likeness.copies import NEAR_COPY, nearest_copies
 
 
 class Memorisation:

@@ -60,7 +60,7 @@ class Screening:
             self._admit_folder(str(folder))
 
     def _admit_folder(self, path: str) -> None:
-        from ..data.folder import scan
+        from ..data.sets.folder import scan
 
         photographs = scan(path).photographs
         captions = dict.fromkeys(photo.caption for photo in photographs if photo.caption)
@@ -76,7 +76,7 @@ class Screening:
         """The event, or what is told in its place."""
         if not isinstance(event, Made) or not self.moderator.policy.picture:
             return [event]
-        from ..data.photographs import SUFFIXES
+        from ..data.reading.photographs import SUFFIXES
 
         place = Path(event.path)
         files = sorted(place.rglob("*")) if place.is_dir() else [place]
@@ -108,7 +108,7 @@ class Screening:
         return None
 
     def _judged(self, stage: Stage, file: Path, what: str) -> Judged:
-        from ..data.photographs import open_photograph
+        from ..data.reading.photographs import open_photograph
 
         return self.moderator.judge(stage, open_photograph(file), sha256_of(file), what)
 

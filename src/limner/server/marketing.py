@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ..core.accounts import Caller
 from ..core.runs import Run
-from ..data.photographs import open_photograph
+from ..data.reading.photographs import open_photograph
 from ..fetch import fetch
 from ..store.pictures import View
 from ..store.queue import Queue

@@ -14,7 +14,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from ..core.accounts import Caller
 from ..core.errors import LimnerError
-from ..data.photographs import open_photograph
+from ..data.reading.photographs import open_photograph
 from ..store.blobs import PIECE
 from ..studio import Studio
 from .problems import Refusal

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ..core.datasets import Entry, Fault, Lost, Place
 from ..core.errors import LimnerError
+from ..data.entries.kinds import kind_of, local
+from ..data.entries.places import FilePlace, legible
+from ..data.entries.trees import Level, entries
 from ..data.files import check_file, shown
-from ..data.kinds import kind_of, local
-from ..data.photographs import SUFFIXES
-from ..data.places import FilePlace, legible
-from ..data.trees import Level, entries
+from ..data.reading.photographs import SUFFIXES
 
 
 class Folder:

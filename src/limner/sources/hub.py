@@ -9,12 +9,12 @@ from typing import Any
 
 from ..core.datasets import Entry, Fault, Lost
 from ..core.errors import LimnerError
-from ..data.cells import MASKS, PICTURES, named
+from ..data.entries.cells import MASKS, PICTURES, named
+from ..data.entries.kinds import HUB_ID, kind_of, local
+from ..data.entries.notes import columns, note
+from ..data.entries.places import BytesPlace, legible
+from ..data.entries.rowentries import row_entries
 from ..data.files import printable, read_file, shown
-from ..data.kinds import HUB_ID, kind_of, local
-from ..data.notes import columns, note
-from ..data.places import BytesPlace, legible
-from ..data.rowentries import row_entries
 
 
 class Hub:

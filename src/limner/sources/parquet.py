@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..core.datasets import Entry, Lost
-from ..data.kinds import kind_of, local
-from ..data.places import legible
-from ..data.rowentries import row_entries
+from ..data.entries.kinds import kind_of, local
+from ..data.entries.places import legible
+from ..data.entries.rowentries import row_entries
 
 
 class Parquet:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from ..core.datasets import Entry, Fault, Lost, Place
 from ..core.errors import LimnerError
+from ..data.entries.kinds import kind_of, local
+from ..data.entries.notes import note
+from ..data.entries.once import once
+from ..data.entries.places import FilePlace, UrlPlace, legible
+from ..data.entries.tables import Row, rows
+from ..data.entries.urls import is_url, key_of, told_of
 from ..data.files import opened, shown
-from ..data.kinds import kind_of, local
-from ..data.notes import note
-from ..data.once import once
-from ..data.places import FilePlace, UrlPlace, legible
-from ..data.tables import Row, rows
-from ..data.urls import is_url, key_of, told_of
 
 PICTURES = ("file_name", "filename", "file", "image_path", "path", "image", "picture", "url", "image_url")
 MASKS = ("mask", "mask_file_name")

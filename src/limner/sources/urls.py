@@ -7,13 +7,13 @@ from pathlib import Path
 
 from ..core.datasets import Entry, Fault, Lost, Rights
 from ..core.errors import LimnerError
+from ..data.entries.kinds import kind_of, local
+from ..data.entries.notes import words
+from ..data.entries.once import once
+from ..data.entries.places import UrlPlace, legible
+from ..data.entries.tables import lines
+from ..data.entries.urls import is_url, key_of, told_of
 from ..data.files import opened, shown
-from ..data.kinds import kind_of, local
-from ..data.notes import words
-from ..data.once import once
-from ..data.places import UrlPlace, legible
-from ..data.tables import lines
-from ..data.urls import is_url, key_of, told_of
 
 
 class Urls:

@@ -14,13 +14,13 @@ from typing import Any, cast
 
 from ..core.datasets import Entry, Fault, Lost, Place
 from ..core.errors import LimnerError
+from ..data.entries.kinds import SHARDS, kind_of, local
+from ..data.entries.notes import Note, caption_note, json_note
+from ..data.entries.once import once
+from ..data.entries.places import BytesPlace, TarPlace, leads_out, legible
+from ..data.entries.trees import ARCHIVES
 from ..data.files import BYTE_CAP, opened, printable, shown
-from ..data.kinds import SHARDS, kind_of, local
-from ..data.notes import Note, caption_note, json_note
-from ..data.once import once
-from ..data.photographs import SUFFIXES
-from ..data.places import BytesPlace, TarPlace, leads_out, legible
-from ..data.trees import ARCHIVES
+from ..data.reading.photographs import SUFFIXES
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _MOST_SHARDS = 100_000

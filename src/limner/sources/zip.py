@@ -9,10 +9,10 @@ from pathlib import Path
 
 from ..core.datasets import Entry, Fault, Lost, Place
 from ..core.errors import LimnerError
+from ..data.entries.kinds import kind_of, local
+from ..data.entries.places import ZIP_ERRORS, ZipPlace, leads_out, legible, zip_file
+from ..data.entries.trees import Level, entries
 from ..data.files import BYTE_CAP, printable, shown
-from ..data.kinds import kind_of, local
-from ..data.places import ZIP_ERRORS, ZipPlace, leads_out, legible, zip_file
-from ..data.trees import Level, entries
 
 _ENCRYPTED = 0x1
 

@@ -15,9 +15,9 @@ from ...core.influence import Explained, Influence, Judged
 from ...core.requests import GenerateRequest, InfluenceRequest, TrainRequest
 from ...core.workspace import Workspace
 from ...data.files import read_file, shown
-from ...data.folder import Photograph, Scan, scan
-from ...data.photographs import open_photograph
-from ...data.pixels import load_pictures
+from ...data.reading.photographs import open_photograph
+from ...data.sets.folder import Photograph, Scan, scan
+from ...data.sets.pixels import load_pictures
 from ...pages.render import embedded, write_page
 from ...store.files import sha256_of, writing_folder
 from ..adapters import Adapter, open_adapter

@@ -13,7 +13,7 @@ from ...core.errors import LimnerError
 from ...core.protocols import Control
 from ...core.requests import GenerateRequest
 from ...data.files import read_file
-from ...data.photographs import open_photograph
+from ...data.reading.photographs import open_photograph
 from ...store.files import sha256_of
 from ..provenance.xmp import painted_by_a_model
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...core.requests import PrepareRequest
-from ...data.balance import sample, weights
-from ...data.splits import TRAIN, split
+from ...data.variety.balance import sample, weights
+from ...data.variety.splits import TRAIN, split
 
 
 @dataclass(frozen=True)

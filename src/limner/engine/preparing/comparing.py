@@ -10,9 +10,9 @@ from PIL import Image
 
 from ...core.choice import evenly
 from ...core.datasets import Fault
-from ...data.cropped import cropped_copies, likely_crops
-from ...data.overlay import Mark, Overlay
-from ...data.twins import How, Sets, Twin, groups, near_copies
+from ...data.judging.overlay import Mark, Overlay
+from ...data.likeness.cropped import cropped_copies, likely_crops
+from ...data.likeness.twins import How, Sets, Twin, groups, near_copies
 from .gather import Columns
 
 EXACT = 1.0

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...core.requests.prepare import SHARES
-from ...data.captionfile import Origin
+from ...data.reading.formats import MASKS
+from ...data.wording.captionfile import Origin
 from .record import Record
 
-METADATA, MASKS = "metadata.jsonl", "masks"
+METADATA = "metadata.jsonl"
 OWN = (
     "file_name",
     "text",

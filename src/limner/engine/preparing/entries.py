@@ -11,9 +11,9 @@ from ...core.datasets import Entry, Lost, Place, Source
 from ...core.errors import LimnerError
 from ...core.requests import PrepareRequest
 from ...core.workspace import Workspace
-from ...data.fields import FieldTable, told
-from ...data.masks import beside
-from ...data.places import FilePlace
+from ...data.cutting.masks import beside
+from ...data.entries.fields import FieldTable, told
+from ...data.entries.places import FilePlace
 from ...registry import sources
 
 

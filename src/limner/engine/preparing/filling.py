@@ -13,8 +13,8 @@ from ...core.choice import evenly
 from ...core.datasets import Fault
 from ...core.events import Emit, Progress, Stage
 from ...core.requests import PrepareRequest
-from ...data import captionfile
 from ...data.rights import Tally
+from ...data.wording import captionfile
 from .card import write_card
 from .choosing import Choice
 from .dataset import Folder, Telling

@@ -16,14 +16,14 @@ from PIL import Image
 
 from ...core.datasets import Box, Entry, Fault, Finder, Lost, Refused, Rights
 from ...core.errors import LimnerError
-from ...data import masks
-from ...data.crop import crop_box, cut, enlargement
-from ...data.marks import writing
-from ...data.photographs import Reading, read_picture
-from ...data.quality import faults, measures, small
+from ...data.cutting import masks
+from ...data.cutting.crop import crop_box, cut, enlargement
+from ...data.judging.marks import writing
+from ...data.judging.quality import faults, measures, small
+from ...data.likeness.signatures import signature
+from ...data.reading.photographs import Reading, read_picture
 from ...data.rights import Marks, marks_of
-from ...data.signatures import signature
-from ...data.surroundings import surroundings
+from ...data.variety.surroundings import surroundings
 from ...registry import detectors
 from .plan import Plan
 from .record import Record

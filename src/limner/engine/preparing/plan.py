@@ -10,7 +10,7 @@ from ...core.datasets import Fault, Rights
 from ...core.faults import FAULTS, Action
 from ...core.requests import PrepareRequest
 from ...core.requests.request import digest_of
-from ...data.buckets import Buckets
+from ...data.cutting.buckets import Buckets
 
 VERSION = 1
 """Of what becomes of a picture; with another one, interrupted work is begun anew."""

@@ -15,9 +15,9 @@ from ...core.events import Emit, Made, Notice, Progress, Stage
 from ...core.requests import PrepareRequest, relocated
 from ...core.requests.request import digest_of
 from ...core.workspace import Workspace
-from ...data import captionfile
-from ...data.diversity import outliers
-from ...data.fields import read_fields
+from ...data.entries.fields import read_fields
+from ...data.variety.diversity import outliers
+from ...data.wording import captionfile
 from ...registry import detectors
 from ...store.files import check_ours, sha256_of, writing_folder
 from ...store.locks import held

@@ -14,8 +14,8 @@ from ...core.choice import evenly
 from ...core.faults import FAULTS, Action
 from ...core.requests import PrepareRequest
 from ...core.requests.prepare import SHARES
-from ...data.balance import Table
 from ...data.rights import Tally
+from ...data.variety.balance import Table
 from ...pages.histogram import histogram
 from ...pages.render import embedded, write_page
 from ...pages.scatter import scatter

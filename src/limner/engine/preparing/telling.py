@@ -14,8 +14,8 @@ from ...core.events import Emit, Progress, Stage
 from ...core.requests import PrepareRequest
 from ...core.templates import Template, usual
 from ...core.workspace import Workspace
-from ...data.captionfile import Origin
-from ...data.words import worded
+from ...data.wording.captionfile import Origin
+from ...data.wording.words import worded
 from ...registry import captioners
 from ..devices import pick_device
 from .dataset import Telling

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from ...core.requests import PrepareRequest
-from ...data.balance import Counts, joint
-from ...data.captionfile import named
-from ...data.keyed import keyed
+from ...data.variety.balance import Counts, joint
+from ...data.variety.keyed import keyed
+from ...data.wording.captionfile import named
 from .choosing import groups_of
 from .dataset import Telling
 from .gather import Gathered

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...core.requests import PrepareRequest
-from ...data.advice import Advice, of_set, of_subject, on_balance, ordered
-from ...data.balance import joint
-from ...data.diversity import CHUNK, clusters, mean_distance, medoids, projected
-from ...data.overlay import Mark
-from ...data.surroundings import Surroundings
+from ...data.judging.overlay import Mark
+from ...data.variety.advice import Advice, of_set, of_subject, on_balance, ordered
+from ...data.variety.balance import joint
+from ...data.variety.diversity import CHUNK, clusters, mean_distance, medoids, projected
+from ...data.variety.surroundings import Surroundings
 from .gather import Gathered
 from .told import Told
 

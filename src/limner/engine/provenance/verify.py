@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from ...core.errors import LimnerError
 from ...core.requests import Frozen
 from ...data.files import read_file, shown
-from ...data.photographs import decode
+from ...data.reading.photographs import decode
 from . import mark
 from .credentials import Finding, inspect
 from .labels import Label, label_in

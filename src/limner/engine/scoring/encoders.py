@@ -13,7 +13,7 @@ from PIL import Image
 
 from ...core.errors import LimnerError
 from ...core.metrics import Encoder
-from ...data.photographs import open_photograph
+from ...data.reading.photographs import open_photograph
 from ...diffusion.hub import errors_told, on_disk
 from ...registry import aliases
 from .. import models

@@ -12,8 +12,8 @@ from ...core.protocols import Components
 from ...core.requests import TrainRequest
 from ...core.workspace import Workspace
 from ...data.files import shown
-from ...data.folder import Scan
-from ...data.pixels import Pictures, load_pictures
+from ...data.sets.folder import Scan
+from ...data.sets.pixels import Pictures, load_pictures
 from ...diffusion.pipelines import is_quantised
 from .. import models
 from ..painting.truncation import tell_truncation

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from ...core.protocols import Batch, Components, Family
-from ...data.pixels import Pictures
+from ...data.sets.pixels import Pictures
 
 BATCH = 8
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from ... import registry
 from ...core.errors import LimnerError
 from ...core.protocols import Facts, Objective
 from ...core.requests import TrainRequest
-from ...data.folder import Scan
+from ...data.sets.folder import Scan
 from .optimisers import OPTIMISERS
 
 

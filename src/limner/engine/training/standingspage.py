@@ -9,7 +9,7 @@ from statistics import fmean
 
 from ...core.choice import evenly
 from ...core.standings import Standing, Standings
-from ...data.photographs import open_photograph
+from ...data.reading.photographs import open_photograph
 from ...pages.curves import Curve, curves_svg
 from ...pages.render import embedded, write_page
 from ...pages.tradeoff import Point, tradeoff_svg

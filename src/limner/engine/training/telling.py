@@ -6,7 +6,7 @@ from ...core.errors import LimnerError
 from ...core.events import Emit, Notice
 from ...core.requests import TrainRequest
 from ...data.files import shown
-from ...data.folder import Scan, scan
+from ...data.sets.folder import Scan, scan
 from .captions import as_word
 from .plan import Plan
 

@@ -15,7 +15,7 @@ from ...core.protocols import Components, Subject, Trainable
 from ...core.requests import TrainRequest, relocated
 from ...core.requests.request import SUBJECT
 from ...core.workspace import Workspace
-from ...data.folder import Scan
+from ...data.sets.folder import Scan
 from ...store.files import sha256_of, writing_folder
 from .. import models
 from ..adapters import facts_of

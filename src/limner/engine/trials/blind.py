@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...core.requests.request import digest_of
 from ...core.votes import Pair, VotesKey
-from ...data.photographs import open_photograph
+from ...data.reading.photographs import open_photograph
 from ...pages.render import embedded, write_page
 from ...store.files import sha256_of, writing
 from ..training.captions import as_word

@@ -10,7 +10,7 @@ from ...core.events import Emit, Made, Progress, Stage
 from ...core.metrics import Gallery, Item, Scored
 from ...core.requests import CompareRequest, relocated
 from ...core.workspace import Workspace
-from ...data.folder import scan
+from ...data.sets.folder import scan
 from ...store.files import make_folder, sha256_of
 from ..scoring.scorers import Scorers
 from .blind import write_blind

@@ -11,7 +11,7 @@ from ...core.metrics import DEFAULTS, Gallery, Item
 from ...core.requests import EvaluateRequest, MetricUse, relocated
 from ...core.requests.evaluate import DRIFT, MISTAKEN
 from ...core.workspace import Workspace
-from ...data.folder import scan
+from ...data.sets.folder import scan
 from ...registry import metrics
 from ...store.files import make_folder, sha256_of
 from ..provenance.labels import read_label

@@ -13,8 +13,8 @@ from ...core.choice import evenly
 from ...core.events import Emit
 from ...core.metrics import Scored
 from ...core.workspace import Workspace
-from ...data.copies import nearest_copies
-from ...data.photographs import open_photograph
+from ...data.likeness.copies import nearest_copies
+from ...data.reading.photographs import open_photograph
 from ...pages.figure import Group, grid
 from ...pages.render import embedded, write_page
 from ...store.files import sha256_of, writing

@@ -10,7 +10,7 @@ from ...core.events import Emit, Notice
 from ...core.influence import Influence, Judged
 from ...core.requests import EvaluateRequest, InfluenceRequest
 from ...core.workspace import Workspace
-from ...data.photographs import open_photograph
+from ...data.reading.photographs import open_photograph
 from ...pages.render import embedded
 from ..adapters import open_adapter
 from ..influence.influence import trace, training_pictures

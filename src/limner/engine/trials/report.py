@@ -14,7 +14,7 @@ from ...core.choice import evenly
 from ...core.events import Emit
 from ...core.metrics import Scored
 from ...core.workspace import Workspace
-from ...data.photographs import open_photograph
+from ...data.reading.photographs import open_photograph
 from ...pages.figure import Group, grid
 from ...pages.forest import Line, forest
 from ...pages.render import embedded, write_page

@@ -10,7 +10,7 @@ from pathlib import Path
 from ...core.choice import evenly
 from ...core.metrics import Item
 from ...core.opinions import CRITERIA, HIGHEST, LOWEST, MOST, Criterion, evaluation_of
-from ...data.photographs import open_photograph
+from ...data.reading.photographs import open_photograph
 from ...pages.render import embedded, write_page
 from ...store.files import sha256_of
 from .evaluated import Evaluated

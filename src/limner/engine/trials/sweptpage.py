@@ -15,7 +15,7 @@ from ...core.choice import evenly
 from ...core.events import Emit
 from ...core.requests import Axis
 from ...core.workspace import Workspace
-from ...data.photographs import open_photograph
+from ...data.reading.photographs import open_photograph
 from ...pages.curves import Curve, curves_picture, curves_svg
 from ...pages.figure import Group, grid
 from ...pages.render import embedded, write_page

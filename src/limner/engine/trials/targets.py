@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ...core.errors import LimnerError
 from ...core.requests import EvaluateRequest
-from ...data.folder import Photograph, scan
-from ...data.photographs import SUFFIXES
+from ...data.reading.photographs import SUFFIXES
+from ...data.sets.folder import Photograph, scan
 from ...store.blobs import REFERENCE
 
 

@@ -1,0 +1,1 @@
+"""What is cut out of pictures, to which shape, and their masks."""

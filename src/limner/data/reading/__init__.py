@@ -1,0 +1,1 @@
+"""Pictures of any format as upright 8-bit sRGB."""

@@ -1,0 +1,136 @@
+"""The table of a prepared folder, `metadata.jsonl`: what it tells of each picture (Hugging Face's imagefolder form)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from limner.core.datasets import Rights
+from limner.core.errors import LimnerError
+
+from ..files import printable, read_file
+from ..rights import rights_beside
+
+TABLE = "metadata.jsonl"
+TRAIN, VALIDATION = "train", "validation"
+
+
+_UNKNOWN = Rights()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One picture's line. text: its caption. weight: how often it is shown, as against the others. override: why it is
+    learnt from though its owner refuses.
+    """
+
+    text: str | None = None
+    weight: float = 1.0
+    mask: Path | None = None
+    rights: Rights = _UNKNOWN
+    override: str | None = None
+
+    @property
+    def refused(self) -> str | None:
+        """The mark by which the picture is not to be learnt from; None where it may be."""
+        return (self.rights.said or "so marked") if self.rights.training == "refused" and not self.override else None
+
+
+NO_ROW = Row()
+
+
+def split_of(folder: Path) -> Path:
+    """Where a dataset's training pictures lie: in its part for training, or in the folder itself."""
+    part = folder / TRAIN
+    return part if not (folder / TABLE).is_file() and (part / TABLE).is_file() else folder
+
+
+def rows_of(folder: Path) -> dict[Path, Row]:
+    """Picture -> its row, in the table's order; empty where the folder has no table.
+
+    Raises LimnerError for a line that is no object with a file_name, and for names that lead out of the folder.
+    """
+    table = folder / TABLE
+    if not table.is_file():
+        return {}
+    found: dict[Path, Row] = {}
+    try:
+        text = read_file(table).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LimnerError(f"{_named(table)} is not UTF-8 text", "save it as UTF-8") from error
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            path, row = _row(line, folder, f"line {number} of {_named(table)}")
+            if path in found:
+                raise _wrong(f"line {number} of {_named(table)}", f"names {printable(path.name)!r} a second time")
+            found[path] = row
+    return found
+
+
+def _row(line: str, folder: Path, where: str) -> tuple[Path, Row]:
+    try:
+        told: Any = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise _wrong(where, "is not JSON") from error
+    if not isinstance(told, dict):
+        raise _wrong(where, "is no JSON object")
+    name, mask = _text(told, "file_name", where), _text(told, "mask_file_name", where)
+    if name is None:
+        raise _wrong(where, "has no file_name")
+    text = _text(told, "text", where)
+    return _inside(folder, name, where), Row(
+        text=" ".join(text.split()) if text else None,
+        weight=_weight(told, where),
+        mask=None if mask is None else _inside(folder, mask, where),
+        rights=rights_beside(told),
+        override=_text(told, "training_override", where),
+    )
+
+
+def _text(told: Mapping[str, Any], key: str, where: str) -> str | None:
+    value = told.get(key)
+    if value is not None and not isinstance(value, str):
+        raise _wrong(where, f"has a {key} that is no text")
+    return value or None
+
+
+def _weight(told: Mapping[str, Any], where: str) -> float:
+    value = told.get("weight")
+    if value is None:
+        return 1.0
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1e-6 <= value <= 1e6:
+        raise _wrong(where, f"has the weight {printable(json.dumps(value), 40)}, which is no number from 1e-6 to 1e6")
+    return float(value)
+
+
+def _inside(folder: Path, name: str, where: str) -> Path:
+    """The file of a name below the folder; folders on the way there may be no links that lead out."""
+    parts = {*PurePosixPath(name).parts, *PureWindowsPath(name).parts}
+    path = folder / name
+    rooted = PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor
+    if rooted or "\0" in name or ".." in parts or path == folder:
+        raise _leaves(where, name)
+    try:
+        within = path.parent.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _leaves(where, name) from error
+    if not within:
+        raise _leaves(where, name)
+    return path
+
+
+def _leaves(where: str, name: str) -> LimnerError:
+    return LimnerError(
+        f"{where} names {printable(name, 80)!r}, which is not in the folder", "give names of files below the folder"
+    )
+
+
+def _wrong(where: str, problem: str) -> LimnerError:
+    return LimnerError(f"{where} {problem}", 'mend it: {"file_name": "01.jpg", "text": "a photo of sks dog"}')
+
+
+def _named(table: Path) -> str:
+    return repr(f"{table.parent.name}/{table.name}")

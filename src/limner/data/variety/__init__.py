@@ -1,0 +1,1 @@
+"""Pictures of a set beside each other: balance, splits, surroundings, diversity, advice."""
