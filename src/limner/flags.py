@@ -64,7 +64,7 @@ def parameter_of(name: str, field: FieldInfo, known: bool = False) -> inspect.Pa
 def _default(field: FieldInfo) -> Any:
     """A field's default, nested models as text, as they are typed."""
     found = None if field.is_required() else field.get_default(call_default_factory=True)
-    return tuple(str(part) for part in found) if isinstance(found, tuple) else found
+    return tuple(map(str, found)) if isinstance(found, tuple) else str(found) if isinstance(found, BaseModel) else found
 
 
 def _whole(hint: Any, tokens: Sequence[Token]) -> int:

@@ -168,9 +168,9 @@ def test_interrupted_work_goes_on_and_ends_the_same(prepare, few, tmp_path):
     with pytest.raises(Interrupted):
         prepare(few, out=tmp_path / "cut" / "set", size=128, stop=soon)
     (staging,) = (tmp_path / "cut").glob(".limner-prepare-*")
-    lines = (staging / "journal.jsonl").read_text().splitlines()
+    lines = (staging / "work" / "journal.jsonl").read_text().splitlines()
     assert 3 <= len(lines) < 6
-    with (staging / "journal.jsonl").open("a") as journal:
+    with (staging / "work" / "journal.jsonl").open("a") as journal:
         journal.write('{"key": "torn')
     again = prepare(few, out=tmp_path / "cut" / "set", size=128)
     assert sha256_of(again) == sha256_of(whole)
@@ -181,8 +181,8 @@ def test_pictures_read_before_are_not_read_again(prepare, few, tmp_path):
     with pytest.raises(Interrupted):
         prepare(few, out=tmp_path / "set", size=128, stop=lambda: next(stops, True))
     (staging,) = tmp_path.glob(".limner-prepare-*")
-    first = json.loads((staging / "journal.jsonl").read_text().splitlines()[0])
-    before = (staging / "pictures" / first["picture"]).stat().st_ino
+    first = json.loads((staging / "work" / "journal.jsonl").read_text().splitlines()[0])
+    before = (staging / "work" / "pictures" / first["picture"]).stat().st_ino
     out = prepare(few, out=tmp_path / "set", size=128)
     assert before in {path.stat().st_ino for path in (out / "train").iterdir()}
 
@@ -270,7 +270,7 @@ def test_a_refused_picture_is_taken_by_saying_why(prepare, tmp_path):
     strict = prepare(tmp_path / "in", out=tmp_path / "strict", size=128)
     assert [row["original"] for row in rows(strict)] == ["0.jpg"]
     taken = prepare(tmp_path / "in", out=tmp_path / "taken", size=128, despite="they are my own")
-    assert [row["training_override"] for row in rows(taken)] == [None, "they are my own"]
+    assert [row["training_override"] for row in rows(taken)] == ["", "they are my own"]
     assert "they are my own" in (taken / "README.md").read_text()
 
 
@@ -287,3 +287,93 @@ def test_what_is_made_is_told(few, home, tmp_path):
     Studio().run(request, tmp_path / "set", listener=events.append)
     made = {event.what: event for event in events if isinstance(event, Made)}
     assert made["dataset"].sha256 == sha256_of(tmp_path / "set") and made["report"].path.endswith("report.html")
+
+
+def test_stock_datasets_load_splits_of_which_one_knows_nothing(prepare, few, tmp_path):
+    import datasets
+
+    (tmp_path / "told.csv").write_text("name,breed,author,image\n1,corgi,Ada,mine\n")
+    (few / "cats" / "masks").mkdir()
+    Image.new("L", (300, 300), 255).save(few / "cats" / "masks" / "1.png")
+    with Image.open(few / "cats" / "masks" / "1.png") as mask:
+        mask.paste(0, (0, 0, 100, 300))
+        mask.save(few / "cats" / "masks" / "1.png")
+    out = prepare(few, out=tmp_path / "set", size=128, split="50/50", fields=str(tmp_path / "told.csv"), kohya=True)
+    datasets.disable_progress_bars()
+    for how in ({"path": "imagefolder", "data_dir": str(out)}, {"path": str(out)}):
+        loaded = datasets.load_dataset(**how, cache_dir=str(tmp_path / "cache"))
+        assert [len(loaded[split]) for split in ("train", "validation")] == [3, 3]
+        found = [row for split in loaded.values() for row in split]
+        assert sorted(row["breed"] for row in found) == ["", "", "", "", "", "corgi"]
+        assert {row["image"].size for row in found} == {row["mask"].size for row in found} == {(128, 128)}
+
+
+def test_of_two_that_prepare_the_same_one_is_told(prepare, few, tmp_path):
+    from limner.engine.preparing.staging import Staging
+    from limner.store.locks import Held
+
+    staging = Staging(tmp_path / "set")
+    with staging.held():
+        staging.begin("mine")
+        (staging.pictures / "00000000.jpg").write_bytes(b"mine")
+        with pytest.raises(Held):
+            prepare(few, out=tmp_path / "set", size=128)
+        assert (staging.pictures / "00000000.jpg").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("change", ["gone", "caption", "fields"])
+def test_what_changed_meanwhile_is_not_taken_from_before(prepare, few, tmp_path, monkeypatch, change):
+    from limner.engine.preparing import prepare as preparing
+
+    (tmp_path / "told.csv").write_text("name,breed\n1,corgi\n")
+    flags = {"size": 128, "encoder": "starter", "fields": str(tmp_path / "told.csv")}
+
+    def stopped(*arguments):
+        raise Interrupted("stopped")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(preparing, "compared", stopped)  # after pictures were looked at
+        with pytest.raises(Interrupted):
+            prepare(few, out=tmp_path / "set", **flags)
+    if change == "gone":
+        (few / "cats" / "1.png").unlink()
+        (few / "cats" / "1.txt").unlink()
+    elif change == "caption":
+        (few / "cats" / "1.txt").write_text("quite other words")
+    else:
+        (tmp_path / "told.csv").write_text("name,breed\n1,poodle\n")
+    went_on = prepare(few, out=tmp_path / "set", **flags)
+    afresh = prepare(few, out=tmp_path / "again" / "set", **flags)
+    assert (went_on / "report.json").read_bytes() == (afresh / "report.json").read_bytes()
+    assert rows(went_on) == rows(afresh)
+
+
+def test_a_whole_dataset_can_be_a_source(prepare, few, tmp_path):
+    one = prepare(few, out=tmp_path / "one", size=128, by=("folder",), balance="weights")
+    two = prepare(one, out=tmp_path / "two", size=128)
+    assert [row["text"] for row in rows(two)] == [row["text"] for row in rows(one)]
+    assert [row["weight"] for row in rows(two)] == pytest.approx([row["weight"] for row in rows(one)])
+
+
+@pytest.mark.parametrize("out", ["few/inside", "few", "."])
+def test_a_result_in_its_source_is_refused(prepare, few, tmp_path, out):
+    with pytest.raises(LimnerError, match="lie in each other"):
+        prepare(few, out=tmp_path / out, size=128)
+
+
+def test_the_report_is_of_what_was_not_set_aside(prepare, few, tmp_path):
+    out = prepare(few, out=tmp_path / "set", size=128, by=("folder",), balance="sample")
+    report = json.loads((out / "report.json").read_text())
+    assert report["balance"]["tables"]["folder"]["values"] == {"cats": 2, "dogs": 2}
+    assert sum(report["captions"].values()) == 4 and str(tmp_path) not in (out / "report.json").read_text()
+
+
+def test_a_field_that_no_picture_has(prepare, few, tmp_path):
+    with pytest.raises(LimnerError, match="no picture has the field 'nosuch'"):
+        prepare(few, out=tmp_path / "set", size=128, by=("nosuch",))
+
+
+def test_sources_of_one_name_have_keys_of_their_own():
+    from limner.engine.preparing.entries import prefixes
+
+    assert prefixes(["x/a", "y/a", "z/a-2", "w/b"]) == ["a/", "a-2/", "a-2-2/", "b/"]

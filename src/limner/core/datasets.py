@@ -77,7 +77,7 @@ class Entry:
 
     key: what it is called within the source, the same whenever the source is the same: "dog/01.jpg". folder: the
     names of the folders it lies in below the source, "" for none. fields: what is told of it, such as its breed.
-    rights: what files beside it tell. repeats: how often it is to be shown for once (kohya's `10_sks dog`).
+    rights: what files beside it tell. repeats: how often it is to be shown for once (kohya's `10_sks dog`, a weight).
     """
 
     key: str
@@ -87,7 +87,7 @@ class Entry:
     fields: Mapping[str, str] = field(default_factory=dict[str, str])
     rights: Rights = Rights()
     mask: Place | None = None
-    repeats: int = 1
+    repeats: float = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,11 @@ def scatter(
     label: str,
     marked: Sequence[int] = (),
     named: str = "cluster",
+    numbered: bool = True,
 ) -> str:
     """The map as SVG, to be put into a page. places: (n, 2). labels: of each its cluster, 0 the largest. marked: the
-    numbers of those that are ringed, such as outliers. label: what it shows. named: what a cluster is called.
+    numbers of those that are ringed, such as outliers. label: what it shows. named: what a cluster is called. numbered:
+    whether each has its number, where they are few.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -50,7 +52,7 @@ def scatter(
             axes.scatter(
                 *rings.T, s=size * 3, facecolors="none", edgecolors=INK, linewidths=1, label="unlike the others"
             )
-        if count <= NUMBERED:
+        if numbered and count <= NUMBERED:
             for number, place in enumerate(where):
                 axes.annotate(str(number + 1), tuple(place), (5, 4), textcoords="offset points", color=INK, fontsize=8)
         axes.margins(0.08)

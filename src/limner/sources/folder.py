@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from ..data.entries.places import FilePlace, legible
 from ..data.entries.trees import Level, entries
 from ..data.files import check_file, shown
 from ..data.reading.photographs import SUFFIXES
+from ..store.files import MARKER
+
+SHEET = re.compile(r"contact-\d+\.jpg")
+"""Sheets of a prepared dataset, beside its folders of pictures."""
 
 
 class Folder:
@@ -74,7 +79,9 @@ class Walk:
 def _names(at: Path, folder: str, lost: list[Lost]) -> list[str]:
     """The names in a folder that are not hidden, sorted; a folder below the root that cannot be listed is told."""
     try:
-        return sorted(name for name in os.listdir(at) if not name.startswith("."))
+        names = os.listdir(at)
+        own = MARKER in names  # a dataset of ours, with sheets that show its pictures
+        return sorted(name for name in names if not name.startswith(".") and not (own and SHEET.fullmatch(name)))
     except OSError as error:
         told = f"the folder {shown(at)} cannot be listed ({error.strerror}); allow it: chmod u+rx {shown(at)}"
         if not folder:

@@ -110,7 +110,7 @@ class PrepareRequest(Request):
     detector_model: Annotated[Name | None, Refers("model")] = Field(
         default=None, description="The network of a detector that needs one: a folder, a file or a Hugging Face id."
     )
-    caption: Annotated[str | None, Field(max_length=2000)] = Field(
+    caption: Annotated[str | None, Field(min_length=1, max_length=2000)] = Field(
         default=None,
         description="Template of captions with fields in braces and parts that may be missing in brackets, as in "
         '"a photo of {identifier} {class}[ in the {background}]" (default: that, as far as it is known).',

@@ -24,7 +24,19 @@ CAPTIONS = ("text", "caption", "prompt")
 _RIGHTS = ("author", "licence", "license", "source", "url", "consent", "training", "said", "training_override")
 """Columns that tell whose a picture is, and are no fields of what it shows."""
 _TECHNICAL = frozenset(
-    ("key", "status", "error_message", "exif", "width", "height", "original_width", "original_height")
+    (
+        "weight",
+        "original",
+        "mask_file_name",
+        "key",
+        "status",
+        "error_message",
+        "exif",
+        "width",
+        "height",
+        "original_width",
+        "original_height",
+    )
     + ("md5", "sha256", "sha512")
 )
 """What img2dataset writes of each picture's file, which is nothing that the picture shows."""
@@ -35,12 +47,13 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What is told of one picture. faults: what was told and cannot be used."""
+    """What is told of one picture. weight: how often it is to be shown. faults: what was told and cannot be used."""
 
     caption: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict[str, str])
     rights: Rights = field(default_factory=Rights)
     faults: tuple[Fault, ...] = ()
+    weight: float | None = None
 
     def over(self, other: Note) -> Note:
         """This, and where it says nothing, what the other says."""
@@ -49,12 +62,14 @@ class Note:
             {**other.fields, **self.fields},
             self.rights.over(other.rights),
             self.faults + other.faults,
+            self.weight or other.weight,
         )
 
     def told(self, entry: Entry) -> Entry:
         """An entry with what this tells, which stands above what the entry knew."""
         caption, fields = self.caption or entry.caption, {**entry.fields, **self.fields}
-        return replace(entry, caption=caption, fields=fields, rights=self.rights.over(entry.rights))
+        rights, repeats = self.rights.over(entry.rights), self.weight or entry.repeats
+        return replace(entry, caption=caption, fields=fields, rights=rights, repeats=repeats)
 
 
 def note(row: Mapping[str, object], apart: Collection[str] = ()) -> Note:
@@ -73,7 +88,16 @@ def note(row: Mapping[str, object], apart: Collection[str] = ()) -> Note:
             faults.append(Fault("caption", str(error)))
     spoken = next((column for column in CAPTIONS if column in texts), None)
     left = {name: text for name, text in texts.items() if name not in (spoken, *_RIGHTS, *_TECHNICAL)}
-    return Note(texts.get(spoken or ""), left, rights_beside(texts), tuple(faults))
+    return Note(texts.get(spoken or ""), left, rights_beside(texts), tuple(faults), _weight(texts.get("weight")))
+
+
+def _weight(text: str | None) -> float | None:
+    """A weight as training takes it; None where it is none."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if 1e-6 <= value <= 1e6 else None
 
 
 def columns(row: Mapping[str, object]) -> dict[str, object]:

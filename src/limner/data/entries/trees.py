@@ -136,7 +136,7 @@ def _pictures(
         yield from (Lost(key, fault) for fault in found.faults)
         caption = found.caption or (legible(shows) if shows else None)
         mask = masks.get(_stem(name))
-        yield Entry(key, place, legible(folder), caption, found.fields, found.rights, mask, repeats)
+        yield Entry(key, place, legible(folder), caption, found.fields, found.rights, mask, found.weight or repeats)
 
 
 def _note(level: Level, name: str, path: str, above: tuple[_Told, ...]) -> Note:

@@ -10,6 +10,7 @@ from ...core.requests import PrepareRequest
 from ...core.requests.prepare import SHARES
 from ...data.rights import Tally
 from ...store.files import writing
+from .picture import SUFFIXES
 from .story import Story
 from .told import Told
 
@@ -32,7 +33,7 @@ def write_card(folder: Path, name: str, request: PrepareRequest, story: Story, t
             {
                 "config_name": "default",
                 "data_files": [
-                    {"split": split, "path": f"{split}/**"}
+                    {"split": split, "path": _files(split, request, told)}
                     for split, count in zip(SHARES, story.parts, strict=True)
                     if count
                 ],
@@ -43,6 +44,12 @@ def write_card(folder: Path, name: str, request: PrepareRequest, story: Story, t
     text = f"---\n{lines}\n---\n\n# {_plain(name)}\n\n{_body(request, story, told, rights)}"
     with writing(folder / "README.md") as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def _files(split: str, request: PrepareRequest, told: Told) -> list[str]:
+    """The files of a split, but for captions beside pictures, for which it might be taken for one of texts."""
+    masks = [f"{split}/masks/*.png"] if told.masked else []
+    return [f"{split}/metadata.jsonl", f"{split}/*{SUFFIXES[request.format]}", *masks]
 
 
 def _is_identifier(licence: str) -> bool:
@@ -61,12 +68,12 @@ def _body(request: PrepareRequest, story: Story, told: Told, rights: Tally) -> s
             {
                 "Size": _size(request),
                 "Format": request.format.upper(),
-                "Captions": ", ".join(f"{count:,} {origin}" for origin, count in sorted(told.origins.items())),
+                "Captions": ", ".join(f"{count:,} {origin}" for origin, count in sorted(story.origins.items())),
                 "Left out": f"{story.states['dropped']:,} of {story.entries - story.states['stray']:,}",
             }
         ),
         *(["## What was left out, and flagged\n\n" + _faults(story)] if story.by_fault else []),
-        *_balance(told),
+        *_balance(story),
         "## Rights\n\n" + _rights(rights),
         "## Use\n\n```python\nfrom datasets import load_dataset\n\n"
         'dataset = load_dataset("imagefolder", data_dir="PATH/TO/THIS/FOLDER")\n```\n\n'
@@ -95,8 +102,8 @@ def _faults(story: Story) -> str:
     return "| found | pictures | done |\n|---|---|---|\n" + "\n".join(rows)
 
 
-def _balance(told: Told) -> list[str]:
-    tables = [table for table in told.counts.tables().values() if len(table.rows) > 1]
+def _balance(story: Story) -> list[str]:
+    tables = [table for table in story.counts.tables().values() if len(table.rows) > 1]
     if not tables:
         return []
     rows = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,14 +32,14 @@ class Copies:
 def copies_of(
     columns: Columns,
     likeness: float | None,
+    strange: Collection[int],
     key: Callable[[int], str],
     glimpse: Callable[[int], Image.Image],
 ) -> Copies:
-    """Which pictures are copies of better ones: those with fewer faults, then of more pixels, then
-    the first.
+    """Which pictures are copies of better ones: those with fewer faults, then of more pixels, then the first.
 
-    likeness: from which on pictures are nearly the same; None where only the very same are asked for. key: what
-    the i-th is called. glimpse: the whole of it, small.
+    likeness: from which on pictures are nearly the same; None where only the very same are asked for. strange: which
+    have a fault besides. key: what the i-th is called. glimpse: the whole of it, small.
     """
     twins = [*near_copies(columns.signatures, EXACT if likeness is None else likeness)]
     if likeness is not None:
@@ -47,7 +47,7 @@ def copies_of(
     sets = Sets(len(columns))
     for twin in twins:
         sets.join(twin.first, twin.second)
-    kept = groups(twins, lambda at: (-columns.faults[at], columns.pixels[at], -at))
+    kept = groups(twins, lambda at: (-columns.faults[at] - (at in strange), columns.pixels[at], -at))
     told: dict[int, Twin] = {}
     for twin in twins:
         for at in (twin.first, twin.second):

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from PIL import Image
+
 from ...core.requests.prepare import SHARES
 from ...data.reading.formats import MASKS
 from ...data.wording.captionfile import Origin
@@ -32,6 +34,9 @@ OWN = (
     "training",
     "said",
     "training_override",
+    "image",
+    "mask",
+    "label",
 )
 """Columns that mean something to us; a field of the same name is told as field_NAME."""
 
@@ -47,7 +52,8 @@ class Telling:
 
 
 class Folder:
-    """A dataset's folder while it is filled. names: of all fields, so that every line has the same columns.
+    """A dataset's folder while it is filled. What is not known is told as "", for readers of several splits want each
+    column to hold the same kind of thing in all of them. names: of all fields, so that every line has the same columns.
 
     weighted, masked: whether any picture has a weight, or a mask. kohya: whether captions lie beside the pictures too.
     """
@@ -76,11 +82,13 @@ class Folder:
         stem = f"{self.counts[split]:0{self.digits}d}"
         name = stem + Path(record.picture).suffix
         _put(self.staged / record.picture, folder / name)
-        mask = None
-        if record.mask is not None:
-            mask = f"{MASKS}/{stem}.png"
+        mask = f"{MASKS}/{stem}.png"
+        if self.masked:
             (folder / MASKS).mkdir(exist_ok=True)
-            _put(self.staged / record.mask, folder / mask)
+            if record.mask is None:  # one without a mask counts everywhere
+                Image.new("L", record.shape, 255).save(folder / mask)
+            else:
+                _put(self.staged / record.mask, folder / mask)
         if self.kohya:
             (folder / f"{stem}.txt").write_text(told.caption + "\n", encoding="utf-8")
         row: dict[str, Any] = {
@@ -91,14 +99,14 @@ class Folder:
             "height": record.shape[1],
             **({"weight": round(weight, 6)} if self.weighted else {}),
             **({"mask_file_name": mask} if self.masked else {}),
-            "author": record.rights.author,
-            "licence": record.rights.licence,
-            "source": record.rights.source,
-            "consent": record.rights.consent,
-            "training": record.rights.training,
-            "said": record.rights.said,
-            "training_override": override if record.rights.training == "refused" else None,
-            **{column(field): told.fields.get(field) for field in self.names},
+            "author": record.rights.author or "",
+            "licence": record.rights.licence or "",
+            "source": record.rights.source or "",
+            "consent": record.rights.consent or "",
+            "training": record.rights.training or "",
+            "said": record.rights.said or "",
+            "training_override": override or "" if record.rights.training == "refused" else "",
+            **{column(field): told.fields.get(field, "") for field in self.names},
         }
         self._lines(split).write(json.dumps(row, ensure_ascii=False) + "\n")
         return f"{SHARES[split]}/{name}"
@@ -111,8 +119,9 @@ class Folder:
 
 
 def column(field: str) -> str:
-    """The column of a field."""
-    return f"field_{field}" if field in OWN else field
+    """The column of a field: its name, unless that means something to us or to who reads the folder."""
+    taken = field in OWN or field.endswith("file_name") or field.startswith("field_")
+    return f"field_{field}" if taken else field
 
 
 def _put(source: Path, target: Path) -> None:

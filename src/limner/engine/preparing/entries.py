@@ -28,10 +28,15 @@ def source_of(reference: str) -> Source:
     raise LimnerError(f"{reference!r} {problem}", f"give one of these: {titles}")
 
 
-def check_sources(request: PrepareRequest) -> None:
-    """Refuse what is no source before anything is read."""
+def check_sources(request: PrepareRequest, out: Path) -> None:
+    """Refuse what is no source before anything is read, and a result that would lie in its own source."""
     for reference in request.sources:
         source_of(reference)
+        place, target = Path(reference).expanduser().resolve(), out.resolve()
+        if place.exists() and (target.is_relative_to(place) or place.is_relative_to(target)):
+            raise LimnerError(
+                f"the dataset {str(out)!r} and its source {reference!r} lie in each other", "choose another --out"
+            )
     if request.masks is not None and not Path(request.masks).expanduser().is_dir():
         raise LimnerError(f"{request.masks!r} is no folder of masks", "name a folder")
 
@@ -55,9 +60,9 @@ def prefixes(references: list[str]) -> list[str]:
     if len(references) == 1:
         return [""]
     names, found = [PurePosixPath(reference.rstrip("/")).name or "source" for reference in references], list[str]()
-    for number, name in enumerate(names):
-        earlier = names[:number].count(name)
-        found.append(f"{name}-{earlier + 1}/" if earlier else f"{name}/")
+    for name in names:
+        fresh = (f"{name}{more}/" for more in ("", *(f"-{number}" for number in range(2, len(names) + 2))))
+        found.append(next(prefix for prefix in fresh if prefix not in found))
     return found
 
 

@@ -68,6 +68,8 @@ def fill(
                 part, weight = int(choice.part[row]), float(choice.weight[row])
                 file = dataset.add(record, telling, part, weight, request.despite)
                 rights.add(record.rights, request.despite)
+                story.counts.add(telling.fields)
+                story.origins[telling.origin] += 1
             state = story.state(faults, stays, record.stamp != "")
             shown = _shown(record, faults, state, file, telling)
             story.take(record, faults, shown)

@@ -105,7 +105,8 @@ def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: Rea
     }
     record = record.model_copy(update=update)
     if not plan.drops(tuple(wrong)):
-        record, more = _written(number, entry, record, image, plan, shown)
+        written, more = _written(number, entry, record, image, plan)
+        record = record if plan.drops(tuple(more)) else written
         wrong += more
     return record.model_copy(update={"faults": (*record.faults, *wrong)})
 
@@ -158,9 +159,7 @@ def _sized(box: Box, shape: tuple[int, int], plan: Plan) -> list[Fault]:
     return []
 
 
-def _written(
-    number: int, entry: Entry, record: Record, image: Image.Image, plan: Plan, shown: np.ndarray | None
-) -> tuple[Record, list[Fault]]:
+def _written(number: int, entry: Entry, record: Record, image: Image.Image, plan: Plan) -> tuple[Record, list[Fault]]:
     """Write the crop, and its mask where there is one."""
     assert record.box is not None and record.shape is not None and record.size is not None
     box = _within(record.box, record.size, image.size)

@@ -20,7 +20,6 @@ from ...data.variety.diversity import outliers
 from ...data.wording import captionfile
 from ...registry import detectors
 from ...store.files import check_ours, sha256_of, writing_folder
-from ...store.locks import held
 from ..scoring.encoders import open_encoder
 from .choosing import choose
 from .comparing import copies_of, shared_mark
@@ -45,35 +44,45 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
     table = None if request.fields is None else read_fields(Path(request.fields))
     edits = {} if request.captions is None else captionfile.read(Path(request.captions))
     out = workspace.out
-    staging = Staging(out, digest_of_reading(request))
+    staging = Staging(out)
     workers = request.workers or os.cpu_count() or 1
-    with held(staging.folder), crew_of(request.executor, workers) as crew:
+    with staging.held(), crew_of(request.executor, workers) as crew:
+        staging.begin(digest_of_reading(request))
         plan = plan_of(request, staging.pictures)
         emit(Stage(name="reading pictures"))
         fresh = staging.unread(entries_of(request, table, workspace))
         records = mapped(partial(prepared, plan=plan), fresh, crew, workers, crashed)
+        done = 0
         for done, _ in enumerate(staging.add(records), 1):
             emit(Progress(done=done))
             workspace.check()
+        emit(Progress(done=done, total=max(1, done)))
         if table is not None and table.unmet:
             emit(Notice(text=_unmet(table.unmet, "--fields"), level="warning"))
         gathered = gather(staging)
         if not len(gathered):
-            raise _nothing(staging)
+            problem = _nothing(staging)
+            staging.forget()
+            raise problem
         features = features_for(request, gathered, workspace, emit)
         emit(Stage(name="comparing"))
         wrong, family = compared(plan, gathered, features)
         staying = np.array([at for at in range(len(gathered)) if not plan.drops(wrong.get(at, ()))])
         spoken = spoken_of(request, gathered, staying, workspace, emit)
         told = tell(gathered, staying, spoken, edits, request)
+        if request.caption is not None and not told.origins.get("template"):
+            text = (
+                f"no picture has all that the template of captions needs; fields are: {', '.join(told.names) or 'none'}"
+            )
+            emit(Notice(text=text, level="warning"))
         if strangers := captionfile.strangers(edits, (telling.key for telling in told.lines())):
             emit(Notice(text=_unmet(strangers, "--captions"), level="warning"))
         columns = gathered.columns
         choice = choose(told.keys, family[staying], told.groups, told.repeats, columns.sharpness[staying], request)
         mark = shared_mark(len(gathered), gathered.glimpse)
-        variety = variety_of(gathered, staying, features, family, told, mark, request)
+        variety = variety_of(gathered, staying, choice.kept, features, family, told, mark, request)
         with writing_folder(out) as folder:
-            asked = relocated(request, workspace.called)
+            asked = relocated(request, lambda place: _shown(workspace.called(place)))
             story = fill(folder, out.name, asked, plan, gathered, wrong, staying, told, choice, variety, crew, emit)
     staging.remove()
     details = {"verdict": story.verdict, "pictures": story.kept}
@@ -84,7 +93,7 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
 
 def check(request: PrepareRequest, out: Path) -> None:
     """Refuse now what could not be done after all was read."""
-    check_sources(request)
+    check_sources(request, out)
     check_ours(out)
     if request.crop == "subject" or request.make_masks:
         detectors.get(request.detector).finder(request.detector_model)
@@ -98,7 +107,8 @@ def features_for(request: PrepareRequest, gathered: Gathered, workspace: Workspa
     """Pictures as an encoder sees them, (n, d); None where none is asked."""
     if request.encoder is None:
         return None
-    place = gathered.staging.folder / f"features-{digest_of(request.encoder)[:16]}.bin"
+    name = digest_of([request.encoder, gathered.staging.digest()])[:16]
+    place = gathered.staging.folder / f"features-{name}.bin"
     return features_of(len(gathered), gathered.picture, request.encoder, place, workspace, emit)
 
 
@@ -107,20 +117,21 @@ def compared(
 ) -> tuple[Mapping[int, tuple[Fault, ...]], np.ndarray]:
     """What is wrong with pictures beside others, by their places, and which are copies of each other, (n,)."""
     likeness = plan.limits.get("near_duplicate")
-    copies = copies_of(gathered.columns, likeness, lambda at: gathered.record(at).key, gathered.glimpse)
     strange = {} if features is None or "outlier" not in plan.limits else outliers(features, plan.limits["outlier"])
+    copies = copies_of(gathered.columns, likeness, strange, lambda at: gathered.record(at).key, gathered.glimpse)
     both = copies.faults.keys() | strange.keys()
     wrong = {at: (*copies.faults.get(at, ()), *([strange[at]] if at in strange else [])) for at in sorted(both)}
     return wrong, copies.family
 
 
 def spoken_of(
-    request: PrepareRequest, gathered: Gathered, staying: Sequence[int] | np.ndarray, workspace: Workspace, emit: Emit
+    request: PrepareRequest, gathered: Gathered, staying: np.ndarray, workspace: Workspace, emit: Emit
 ) -> Spoken | None:
     """What a captioner says of the pictures that stay, where one is asked."""
     if request.captioner is None:
         return None
-    name = digest_of([request.captioner, request.encoder, request.identifier, request.class_word])[:16]
+    words = (request.captioner, request.identifier, request.class_word)
+    name = digest_of([*words, gathered.staging.digest(), staying.tolist()])[:16]
     spoken = Spoken(gathered.staging.folder / f"spoken-{name}.jsonl")
 
     def job(row: int) -> tuple[Path, str | None]:
@@ -130,6 +141,11 @@ def spoken_of(
 
     spoken.fill(len(staying), job, request, workspace, emit)
     return spoken
+
+
+def _shown(place: str) -> str:
+    """A reference without the folders of this machine, for a dataset may be handed on."""
+    return Path(place).name if Path(place).exists() else place
 
 
 def _unmet(names: Sequence[str], flag: str) -> str:

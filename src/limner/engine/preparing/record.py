@@ -31,7 +31,7 @@ class Record(Frozen):
     located: bool = False
     caption: str | None = None
     fields: dict[str, str] = Field(default_factory=dict)
-    repeats: int = 1
+    repeats: float = 1
     box: Box | None = None
     shape: tuple[int, int] | None = None
     picture: str | None = None

@@ -30,7 +30,7 @@ PAGE, NUMBERS = "report.html", "report.json"
 ROWS, CAPTIONS, CLUSTERS, FEW, SIDE = 16, 24, 12, 8, 200
 DONE: dict[Action, str] = {"drop": "left out", "flag": "kept, to look at", "ignore": "left aside"}
 ORIGINS = {
-    "template": "of the template",
+    "template": "by the template",
     "written": "came with the pictures",
     "captioner": "by the captioner",
     "edited": "as they were edited",
@@ -53,12 +53,12 @@ def facts_of(
         "faults": story.faults(),
         "mended": dict(sorted(story.notes.items())),
         "locations_stripped": story.located,
-        "captions": dict(sorted(told.origins.items())),
+        "captions": dict(sorted(story.origins.items())),
         "balance": {
             "by": list(told.by),
             "mode": request.balance,
-            "tables": {field: _table(table) for field, table in told.counts.tables().items()},
-            "free_text": sorted(told.counts.free),
+            "tables": {field: _table(table) for field, table in story.counts.tables().items()},
+            "free_text": sorted(story.counts.free),
         },
         "variety": variety.facts(),
         "advice": [{"level": each.level, "text": each.text} for each in variety.advice],
@@ -110,12 +110,13 @@ def write_report(
             {**each, "done": DONE[each["action"]], **_examples(story, each["fault"], staged)} for each in story.faults()
         ],
         mended=_mended(story),
-        tables=[_bars(table) for table in told.counts.tables().values() if len(table.rows) > 1],
+        tables=[_bars(table) for table in story.counts.tables().values() if len(table.rows) > 1],
         evened=_evened(request, told),
         variety=_variety(variety),
         middles=[embedded(gathered.opened(place), 112) for place in variety.middles[:CLUSTERS]],
         charts=_charts(variety, gathered),
-        captioned=_captioned(told),
+        captioned=_captioned(story),
+        captions_file=f"{name}/captions.csv",
         captions=[(each.name, each.caption) for each in evenly(story.sheet, CAPTIONS)],
         rights=_rights(rights.told(), story),
         settings=_settings(request),
@@ -220,7 +221,12 @@ def _charts(variety: Variety, gathered: Gathered) -> list[dict[str, str]]:
     """The map of the pictures that stay, and how large and how sharp those were that could be used."""
     found: list[tuple[str, str]] = []
     if variety.points is not None and variety.groups is not None and len(variety.points) > 2:
-        found.append(("A map: pictures that are alike lie together", scatter(variety.points, variety.groups, "map")))
+        found.append(
+            (
+                "A map: pictures that are alike lie together",
+                scatter(variety.points, variety.groups, "map", numbered=False),
+            )
+        )
     columns = gathered.columns
     if len(columns) > FEW:
         found.append(("How large the originals are", histogram(np.sqrt(columns.pixels), "root of the pixels")))
@@ -228,9 +234,9 @@ def _charts(variety: Variety, gathered: Gathered) -> list[dict[str, str]]:
     return [{"title": title, "svg": svg} for title, svg in found]
 
 
-def _captioned(told: Told) -> str:
+def _captioned(story: Story) -> str:
     parts = [
-        f"{count:,} {ORIGINS[origin]}" for origin, count in sorted(told.origins.items(), key=lambda each: -each[1])
+        f"{count:,} {ORIGINS[origin]}" for origin, count in sorted(story.origins.items(), key=lambda each: -each[1])
     ]
     return f"{_upper(', '.join(parts))}."
 

@@ -7,13 +7,17 @@ import json
 import os
 import shutil
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from ...core.datasets import Entry, Lost
+from ...core.datasets import Entry, Lost, Place
 from ...core.errors import LimnerError
-from ...store.files import explained, make_folder, writing
+from ...core.requests.request import digest_of
+from ...store.files import explained, make_folder, sha256_of, writing
+from ...store.locks import held
 from .record import Record
 
 JOURNAL, SETTINGS, PICTURES = "journal.jsonl", "settings.json", "pictures"
@@ -26,11 +30,22 @@ class Staging:
     goes on after the last picture that it tells of.
     """
 
-    def __init__(self, out: Path, digest: str) -> None:
+    def __init__(self, out: Path) -> None:
         name = hashlib.sha256(os.fsencode(out.name)).hexdigest()[:16]
-        self.folder = out.with_name(f".limner-prepare-{name}")
+        self.out, self.place = out, out.with_name(f".limner-prepare-{name}")
+        self.folder = self.place / "work"
         self.journal, self.pictures = self.folder / JOURNAL, self.folder / PICTURES
-        with explained(out):
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Keep others away, who might prepare the same at the same time; Held where another program does so."""
+        make_folder(self.place)
+        with held(self.place):
+            yield
+
+    def begin(self, digest: str) -> None:
+        """Go on with what lies there, or where that was of other settings, anew."""
+        with explained(self.out):
             if self._settings() != digest:
                 shutil.rmtree(self.folder, ignore_errors=True)
             make_folder(self.pictures)
@@ -100,10 +115,10 @@ class Staging:
 
     def _has(self, record: Record) -> bool:
         """Whether the picture is there as it was written; a machine that stopped may have lost its bytes."""
-        if record.picture is None:
-            return True
+        if any(not (self.pictures / name).is_file() for name in (record.mask, record.thumbnail) if name):
+            return False
         try:
-            return (self.pictures / record.picture).stat().st_size == record.bytes
+            return record.picture is None or (self.pictures / record.picture).stat().st_size == record.bytes
         except OSError:
             return False
 
@@ -115,12 +130,30 @@ class Staging:
                 file.flush()
                 yield record
 
-    def remove(self) -> None:
+    def forget(self) -> None:
+        """Take away what was read, while the place is held."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def digest(self) -> str:
+        """The same as long as the journal is."""
+        return sha256_of(self.journal)
+
+    def remove(self) -> None:
+        """Take all of it away; it must not be held."""
+        shutil.rmtree(self.place, ignore_errors=True)
 
 
 def _stamp(item: Entry | Lost) -> str:
+    """Changes when the entry does: its bytes, its mask's, or what is told of it; "" for what is no entry."""
+    if isinstance(item, Lost):
+        return ""
+    places = [item.place, *([item.mask] if item.mask is not None else [])]
+    told = [item.caption, sorted(item.fields.items()), astuple(item.rights), item.repeats, item.folder]
+    return digest_of([*map(_stamp_of, places), *told])
+
+
+def _stamp_of(place: Place) -> str:
     try:
-        return "" if isinstance(item, Lost) else item.place.stamp
+        return place.stamp
     except LimnerError:  # of what is not there, which reading tells
         return ""

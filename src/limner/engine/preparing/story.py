@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ...core.datasets import Box, Fault
 from ...core.faults import FAULTS, Action
+from ...data.variety.balance import Counts
 from .record import Record
 
 State = Literal["kept", "flagged", "evened out", "dropped", "stray"]
@@ -40,7 +41,8 @@ class Shown:
 @dataclass
 class Story:
     """parts: pictures in train, validation and test. by_fault: how often each fault was found. states: how many entries
-    ended how. notes: what was mended, and how often. examples: of each fault. sheet: pictures that stay, evenly chosen.
+    ended how. notes: what was mended, and how often. counts, origins: of the fields and of the captions of what is in
+    the dataset. examples: of each fault. sheet: pictures of the dataset, evenly chosen.
     """
 
     actions: dict[str, Action]
@@ -51,6 +53,8 @@ class Story:
     states: Counter[State] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     located: int = 0
+    counts: Counts = field(default_factory=Counts)
+    origins: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[Shown]] = field(default_factory=dict)
     sheet: list[Shown] = field(default_factory=list)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...core.errors import LimnerError
 from ...core.requests import PrepareRequest
 from ...data.variety.balance import Counts, joint
 from ...data.variety.keyed import keyed
@@ -58,7 +59,7 @@ def tell(
     counts, origins, captions = Counts(), Counter[str](), Counter[str | None]()
     masked, unlicensed, first = False, 0, None
     keys = np.empty(len(staying), dtype=np.uint64)
-    repeats = np.empty(len(staying), dtype=np.int64)
+    repeats = np.empty(len(staying))
     said = iter(()) if spoken is None else spoken.lines()
     names: dict[str, None] = {}
     with place.open("w", encoding="utf-8") as file:
@@ -75,6 +76,9 @@ def tell(
             names |= dict.fromkeys(told.fields)
             file.write(json.dumps(asdict(told), ensure_ascii=False) + "\n")
     by = request.by or _evened(counts)
+    for name in by:
+        if name not in names:
+            raise LimnerError(f"no picture has the field {name!r}", f"balance by one of: {', '.join(names) or 'none'}")
     groups = groups_of([joint(each.fields, by) for each in _lines(place)]) if by else np.zeros(len(staying), np.int64)
     return Told(place, counts, by, groups, keys, repeats, origins, captions, unlicensed, masked, tuple(names))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy as np
 from ...core.requests import PrepareRequest
 from ...data.judging.overlay import Mark
 from ...data.variety.advice import Advice, of_set, of_subject, on_balance, ordered
-from ...data.variety.balance import joint
+from ...data.variety.balance import Counts, Table, joint
 from ...data.variety.diversity import CHUNK, clusters, mean_distance, medoids, projected
 from ...data.variety.surroundings import Surroundings
+from .dataset import Telling
 from .gather import Gathered
 from .told import Told
 
@@ -47,21 +49,42 @@ class Variety:
 def variety_of(
     gathered: Gathered,
     staying: np.ndarray,
+    kept: np.ndarray,
     features: np.ndarray | None,
     family: np.ndarray,
     told: Told,
     mark: Mark | None,
     request: PrepareRequest,
 ) -> Variety:
-    """Of the pictures that stay. features: (n, d) of all that were written. family: (n,) their groups of copies."""
-    advice = ordered([*_on_mark(mark), *_advice(gathered, staying, family, told)])
-    if features is None or len(staying) < 2:
+    """Of the pictures that are in the dataset. staying, kept: the places of those that are not left out, and which of
+    them are not set aside. features: (n, d) of all that were written. family: (n,) their groups of copies."""
+    places = staying[kept]
+    lines = Kept(told, kept)
+    advice = ordered([*_on_mark(mark), *_advice(gathered, places, family, lines, request)])
+    if features is None or len(places) < 2:
         return Variety(advice)
-    kept = _rows(features, staying, gathered)
-    labels = clusters(kept, APART, request.seed)
+    rows = _rows(features, places, gathered)
+    labels = clusters(rows, APART, request.seed)
     sizes = tuple(np.bincount(labels).tolist())
-    middles = tuple(int(staying[row]) for row in medoids(kept, labels))
-    return Variety(advice, mean_distance(kept), sizes, middles, projected(kept, request.seed), labels)
+    middles = tuple(int(places[row]) for row in medoids(rows, labels))
+    return Variety(advice, mean_distance(rows), sizes, middles, projected(rows, request.seed), labels)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is told of the pictures that are in the dataset."""
+
+    told: Told
+    kept: np.ndarray
+
+    def lines(self) -> Iterator[Telling]:
+        return compress(self.told.lines(), self.kept)
+
+    def tables(self) -> dict[str, Table]:
+        counts = Counts()
+        for telling in self.lines():
+            counts.add(telling.fields)
+        return counts.tables()
 
 
 def _on_mark(mark: Mark | None) -> list[Advice]:
@@ -87,23 +110,26 @@ def _rows(features: np.ndarray, staying: np.ndarray, gathered: Gathered) -> np.n
     return kept
 
 
-def _advice(gathered: Gathered, staying: np.ndarray, family: np.ndarray, told: Told) -> list[Advice]:
+def _advice(
+    gathered: Gathered, places: np.ndarray, family: np.ndarray, kept: Kept, request: PrepareRequest
+) -> list[Advice]:
     """Of one subject, or of each of some; of a large set, what its tables tell."""
     few = len(gathered.columns.surroundings) == len(gathered)
-    subjects = _subjects(told) if few else {}
-    if len(subjects) == 1 and len(staying) <= SUBJECT:
-        captions = [telling.caption for telling in told.lines()]
-        licences = [gathered.record(int(place)).rights.licence for place in staying]
-        found = of_subject(_seen(gathered, staying), family[staying].tolist(), captions, licences)
-        return _placed(found, staying)
-    tables = told.counts.tables()
-    found = of_set([tables[name] for name in told.by if name in tables], told.captions, told.unlicensed, len(staying))
+    tables, told = kept.tables(), kept.told
+    subjects = _subjects(kept, tables) if few else {}
+    if len(subjects) == 1 and len(places) <= SUBJECT:
+        captions = [telling.caption for telling in kept.lines()]
+        licences = [gathered.record(int(place)).rights.licence for place in places]
+        found = of_subject(_seen(gathered, places), family[places].tolist(), captions, licences)
+        return _placed(found, places)
+    uneven = [tables[name] for name in told.by if name in tables and request.balance == "off"]
+    found = of_set(uneven, told.captions, told.unlicensed, int(told.captions.total()))
     others = [each for name, table in tables.items() if name not in told.by for each in on_balance(table)]
     found += [replace(each, level="info") for each in others if each.level == "warning"]
     if 1 < len(subjects) <= SUBJECTS and max(map(len, subjects.values())) <= SUBJECT:
         for name, rows in subjects.items():
-            places = staying[rows]
-            advice = _placed(of_subject(_seen(gathered, places), family[places].tolist()), places)
+            theirs = places[rows]
+            advice = _placed(of_subject(_seen(gathered, theirs), family[theirs].tolist()), theirs)
             found += [replace(each, text=f"{name}: {each.text}") for each in advice if each.level == "warning"]
     return found
 
@@ -116,11 +142,10 @@ def _placed(advice: Sequence[Advice], places: np.ndarray) -> list[Advice]:
     return [replace(each, pictures=tuple(int(places[at]) for at in each.pictures)) for each in advice]
 
 
-def _subjects(told: Told) -> dict[str, np.ndarray]:
+def _subjects(kept: Kept, tables: Mapping[str, Table]) -> dict[str, np.ndarray]:
     """The rows of each subject: of a folder, where there are several, or else of a group that is evened out."""
-    folders = told.counts.tables().get("folder")
-    by = ("folder",) if folders is not None and len(folders.rows) > 1 else told.by
+    by = ("folder",) if len(tables["folder"].rows if "folder" in tables else ()) > 1 else kept.told.by
     found: dict[str, list[int]] = {}
-    for row, telling in enumerate(told.lines()):
+    for row, telling in enumerate(kept.lines()):
         found.setdefault(joint(telling.fields, by), []).append(row)
     return {name: np.array(rows) for name, rows in found.items()}

@@ -14,7 +14,7 @@ from PIL import Image
 from ...core.errors import LimnerError
 from ...core.metrics import Encoder
 from ...data.reading.photographs import open_photograph
-from ...diffusion.hub import errors_told, on_disk
+from ...diffusion.hub import errors_told, is_repository, on_disk
 from ...registry import aliases
 from .. import models
 
@@ -85,6 +85,10 @@ def _of_a_pipeline(name: str, place: Path) -> Tower:
 def _of_transformers(name: str, location: str) -> Tower:
     from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
+    if on_disk(location) is None and not is_repository(location):
+        raise LimnerError(
+            f"there is no encoder {name!r}", "name an alias, a folder, or OWNER/NAME of the Hugging Face hub"
+        )
     with errors_told(name, "encoder"):
         model = AutoModel.from_pretrained(location, dtype=torch.float32, use_safetensors=True).eval()
         processor = AutoImageProcessor.from_pretrained(location, use_fast=False)
