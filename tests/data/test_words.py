@@ -42,6 +42,8 @@ def test_trigger_words_stand_in_front_in_their_order():
 @pytest.mark.parametrize(
     ("text", "ban", "expected"),
     [
+        ("a photo of a dog", ["photo"], "a dog"),
+        ("this is an old photo of a dog on grass", ["old photo"], "this is a dog on grass"),
         ("a red car, RED, on a road", ["red"], "a car, on a road"),
         ("an old dog", ["old"], "a dog"),
         ("a big orange ball", ["big"], "an orange ball"),

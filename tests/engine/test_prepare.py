@@ -190,8 +190,12 @@ def test_pictures_read_before_are_not_read_again(prepare, few, tmp_path):
 def test_captions_come_from_files_templates_and_edits(prepare, few, tmp_path):
     one = prepare(few, out=tmp_path / "one", size=128, ban=("dog",), trigger=("ohwx",))
     assert rows(one)[0]["text"].startswith("ohwx") and not any("dog" in row["text"] for row in rows(one))
-    two = prepare(few, out=tmp_path / "two", size=128, class_word="cat", caption="a {folder} photo of {a class}")
+    two = prepare(
+        few, out=tmp_path / "two", size=128, class_word="cat", caption="a {folder} photo of {a class}", written=False
+    )
     assert {row["text"] for row in rows(two)} == {"a cats photo of a cat", "a dogs photo of a cat"}
+    around = prepare(few, out=tmp_path / "around", size=128, caption="{caption}, in {folder}")
+    assert rows(around)[0]["text"] == "number 1 is a dog, in cats"
     with (two / "captions.csv").open(encoding="utf-8-sig", newline="") as file:
         table = list(csv.DictReader(file))
     table[0]["caption"] = "my own words"

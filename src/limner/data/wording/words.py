@@ -17,6 +17,7 @@ _DANGLING = re.compile(
     r"(?:(?:^|\s+)(?:a|an|the|and|or|with|without|wearing|in|on|at|of|by|near|from|to|its|his|her|their))+$", re.I
 )
 _ARTICLE = re.compile(r"(?:^|(?<=\s))(an?)$", re.I)
+_LINK = re.compile(r"(?:of|in|on|at|with|by|near|from)\s+", re.I)
 
 
 def worded(
@@ -136,6 +137,8 @@ def _joined(before: str, after: str, held: Sequence[re.Pattern[str]]) -> str:
 def _mended(before: str, after: str) -> str:
     if before.endswith("(") and after.startswith(")"):
         before, after = before[:-1].rstrip(), after[1:].lstrip()
+    if (lone := _ARTICLE.search(before)) and (link := _LINK.match(after)):  # of "a photo of a dog" without "photo"
+        before, after = before[: lone.start()].rstrip(), after[link.end() :]
     if not after or after[0] in ",.;:!?)":
         before = _DANGLING.sub("", before)
     if not before or before[-1] in ",;:":

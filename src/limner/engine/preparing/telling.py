@@ -33,8 +33,8 @@ def telling(record: Record, spoken: Mapping[str, str], edited: str | None, reque
     """The caption and the fields of one picture.
 
     spoken: what a captioner said of it, its caption under "". edited: what a person wrote, which stands as it is.
-    Else the caption is of the template that was asked for, or what came with the picture, or the captioner's, or of
-    the plain template, the first of these that there is.
+    Else the caption is what came with the picture, or of the template that was asked for, which may hold that, or the
+    captioner's, or of the usual template, the first of these that there is.
     """
     fields = {**{name: value for name, value in spoken.items() if name}, **record.fields}
     identifier, class_word = words_of(fields, request)
@@ -66,12 +66,14 @@ def _caption(
         "identifier": identifier or "",
         "class": class_word or PurePosixPath(record.folder).name.replace("_", " "),
     }
-    if request.caption is not None:
-        template = Template.read(request.caption)
-        if all(values.get(name) for name in template.needs):
-            return template.fill(values), "template"
-    if request.written and record.caption:
+    template = None if request.caption is None else Template.read(request.caption)
+    if template is not None and not all(values.get(name) for name in template.needs):
+        template = None
+    around = template is not None and "caption" in template.names
+    if request.written and record.caption and not around:
         return record.caption, "written"
+    if template is not None:
+        return template.fill(values), "template"
     if said:
         return said, "captioner"
     plain = usual(bool(identifier), bool(values["class"]))
