@@ -116,3 +116,24 @@ def test_expressions_are_not_passed_over_in_silence():
     seen = [picture("white")]
     assert "expressions were not looked at" in told(of_subject(seen), "info")
     assert "expressions" not in told(of_subject(seen, looked_at_faces=True)) + told(of_subject([]))
+
+
+def test_of_faces_it_tells_expressions():
+    from limner.data.variety.advice import on_views
+
+    alike = [surroundings(*subject) for subject in [_face(0)] * 4]
+    (told,) = on_views(alike, faces=True)
+    assert told.level == "info" and "expressions" in told.text
+    (told,) = on_views([surroundings(*_face(seed)) for seed in range(4)], faces=True)
+    assert told.level == "good" and "expressions" in told.text
+
+
+def _face(seed):
+    """Noise, in the middle of which the face shall be."""
+    rng = np.random.default_rng(seed)
+    picture = Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).resize(
+        (128, 128), Image.Resampling.BICUBIC
+    )
+    where = np.zeros((128, 128), dtype=np.float32)
+    where[32:96, 32:96] = 1
+    return picture, where

@@ -129,11 +129,13 @@ class Source(Protocol):
 class Detector(Protocol):
     """What finds the subject in a picture: a plugin of `limner.detectors`, one file each.
 
-    title: for people. named: whether it needs the name of a model, whose weights must be at hand.
+    title: for people. named: whether it needs the name of a model, whose weights must be at hand. faces: whether it
+    finds faces, and not whole subjects.
     """
 
     title: str
     named: bool
+    faces: bool
 
     def finder(self, model: str | None) -> Finder:
         """What finds, with a model of this name; LimnerError where it is not to be had."""

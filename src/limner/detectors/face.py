@@ -24,6 +24,7 @@ class Face:
 
     title = "faces"
     named = True
+    faces = True
 
     def finder(self, model: str | None) -> Faces:
         if not model:

@@ -37,6 +37,7 @@ class Model:
 
     title = "a network by name"
     named = True
+    faces = False
 
     def finder(self, model: str | None) -> Look:
         if not model:

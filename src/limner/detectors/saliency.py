@@ -29,6 +29,7 @@ class Saliency:
 
     title = "what stands out"
     named = False
+    faces = False
 
     def finder(self, model: str | None) -> Saliency:
         if model is not None:

@@ -63,8 +63,8 @@ def of_subject(
         *on_copies(copies),
         *on_backgrounds(seen),
         *on_light(seen),
-        *on_views(seen),
-        *on_framing(seen),
+        *on_views(seen, looked_at_faces),
+        *([] if looked_at_faces else on_framing(seen)),
         *on_captions(Counter(captions)),
         *on_licences([at for at, licence in enumerate(licences) if not licence], len(licences)),
     ]
@@ -146,10 +146,18 @@ def alike_views(seen: Sequence[Surroundings]) -> float:
     return 1 - mean_distance(np.stack(views)) if len(views) > 1 else float("nan")
 
 
-def on_views(seen: Sequence[Surroundings]) -> list[Advice]:
-    if len(seen) < LOOKED or not alike_views(seen) >= ALIKE_VIEWS:
+def on_views(seen: Sequence[Surroundings], faces: bool = False) -> list[Advice]:
+    """faces: whether it is faces that were found, of which expressions are a part of how they look."""
+    if len(seen) < LOOKED or not np.isfinite(alike := alike_views(seen)):
         return []
-    return [Advice("info", "the subject looks much the same in all pictures: add other angles and poses")]
+    if alike >= ALIKE_VIEWS:
+        what, more = ("face", "expressions and angles") if faces else ("subject", "angles and poses")
+        return [Advice("info", f"the {what} looks much the same in all pictures: add other {more}")]
+    return (
+        [Advice("good", "the face looks different from picture to picture: expressions or angles vary")]
+        if faces
+        else []
+    )
 
 
 def on_framing(seen: Sequence[Surroundings]) -> list[Advice]:

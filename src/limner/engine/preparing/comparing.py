@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from PIL import Image
@@ -12,12 +13,15 @@ from ...core.choice import evenly
 from ...core.datasets import Fault
 from ...data.judging.overlay import Mark, Overlay
 from ...data.likeness.cropped import cropped_copies, likely_crops
+from ...data.likeness.neighbours import near_neighbours, neighbours
 from ...data.likeness.twins import How, Sets, Twin, groups, near_copies
 from .gather import Columns
 
 EXACT = 1.0
-FEW, LOOKED = 600, 400
-"""Pictures among which parts of others are sought, which takes some 20 ms each; and in how many a shared mark is."""
+FEW, MANY, LOOKED = 600, 50_000, 400
+"""Pictures among which parts of others are sought, which takes some 20 ms each; among which an encoder's neighbours
+are; and in how many a shared mark is.
+"""
 HOW: dict[How, str] = {"mirrored": "in a mirror, ", "turned": "turned, ", "cropped": "a part of it, "}
 
 
@@ -32,18 +36,21 @@ class Copies:
 def copies_of(
     columns: Columns,
     likeness: float | None,
+    features: np.ndarray | None,
     strange: Collection[int],
     key: Callable[[int], str],
     glimpse: Callable[[int], Image.Image],
 ) -> Copies:
     """Which pictures are copies of better ones: those with fewer faults, then of more pixels, then the first.
 
-    likeness: from which on pictures are nearly the same; None where only the very same are asked for. strange: which
-    have a fault besides. key: what the i-th is called. glimpse: the whole of it, small.
+    likeness: from which on pictures are nearly the same; None where only the very same are asked for. features: (n, d)
+    as an encoder sees them, where one looked. strange: which have a fault besides. key: what the i-th is called.
+    glimpse: the whole of it, small.
     """
     twins = [*near_copies(columns.signatures, EXACT if likeness is None else likeness)]
     if likeness is not None:
-        twins += cropped_copies(_candidates(columns), glimpse)
+        twins += _by_features(columns, features, likeness)
+        twins += cropped_copies(_candidates(columns, features), glimpse)
     sets = Sets(len(columns))
     for twin in twins:
         sets.join(twin.first, twin.second)
@@ -56,9 +63,18 @@ def copies_of(
     return Copies({at: (_fault(told[at], key(kept[at])),) for at in sorted(kept)}, sets.roots())
 
 
-def _candidates(columns: Columns) -> Iterable[tuple[int, int]]:
-    """Pairs of which one may be a part of the other; among very many nobody looks."""
-    return likely_crops(columns.signatures) if len(columns) <= FEW else ()
+def _by_features(columns: Columns, features: np.ndarray | None, likeness: float) -> Iterable[Twin]:
+    """Copies among those that an encoder takes for nearly the same; among very many nobody looks."""
+    if features is None or len(columns) > MANY:
+        return ()
+    return near_neighbours(features, columns.signatures, likeness)
+
+
+def _candidates(columns: Columns, features: np.ndarray | None) -> Iterable[tuple[int, int]]:
+    """Pairs of which one may be a part of the other, or the same written on; among many nobody looks."""
+    if len(columns) > FEW:
+        return ()
+    return chain(likely_crops(columns.signatures), () if features is None else neighbours(features))
 
 
 def shared_mark(count: int, glimpse: Callable[[int], Image.Image]) -> Mark | None:

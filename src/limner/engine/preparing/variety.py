@@ -15,6 +15,7 @@ from ...data.variety.advice import Advice, of_set, of_subject, on_balance, order
 from ...data.variety.balance import Counts, Table, joint
 from ...data.variety.diversity import CHUNK, clusters, mean_distance, medoids, projected
 from ...data.variety.surroundings import Surroundings
+from ...registry import detectors
 from .dataset import Telling
 from .gather import Gathered
 from .told import Told
@@ -120,7 +121,8 @@ def _advice(
     if len(subjects) == 1 and len(places) <= SUBJECT:
         captions = [telling.caption for telling in kept.lines()]
         licences = [gathered.record(int(place)).rights.licence for place in places]
-        found = of_subject(_seen(gathered, places), family[places].tolist(), captions, licences)
+        faces = request.crop == "subject" and detectors.get(request.detector).faces
+        found = of_subject(_seen(gathered, places), family[places].tolist(), captions, licences, faces)
         return _placed(found, places)
     uneven = [tables[name] for name in told.by if name in tables and request.balance == "off"]
     found = of_set(uneven, told.captions, told.unlicensed, int(told.captions.total()))
