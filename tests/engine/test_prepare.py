@@ -256,6 +256,7 @@ def test_nothing_left_is_told_in_one_line(prepare, tmp_path):
     (tmp_path / "bad" / "1.jpg").write_text("no picture")
     with pytest.raises(LimnerError, match=r"no picture is left: '1\.jpg' holds text"):
         prepare(tmp_path / "bad", out=tmp_path / "set")
+    assert not list(tmp_path.glob(".limner-*"))
 
 
 def test_a_foreign_folder_is_not_overwritten(prepare, few, tmp_path):
@@ -320,7 +321,7 @@ def test_of_two_that_prepare_the_same_one_is_told(prepare, few, tmp_path):
     with staging.held():
         staging.begin("mine")
         (staging.pictures / "00000000.jpg").write_bytes(b"mine")
-        with pytest.raises(Held):
+        with pytest.raises(Held, match="being prepared by another program"):
             prepare(few, out=tmp_path / "set", size=128)
         assert (staging.pictures / "00000000.jpg").read_bytes() == b"mine"
 

@@ -17,7 +17,7 @@ from ...core.datasets import Entry, Lost, Place
 from ...core.errors import LimnerError
 from ...core.requests.request import digest_of
 from ...store.files import explained, make_folder, sha256_of, writing
-from ...store.locks import held
+from ...store.locks import Held, held
 from .record import Record
 
 JOURNAL, SETTINGS, PICTURES = "journal.jsonl", "settings.json", "pictures"
@@ -38,10 +38,21 @@ class Staging:
 
     @contextmanager
     def held(self) -> Generator[None]:
-        """Keep others away, who might prepare the same at the same time; Held where another program does so."""
+        """Keep others away, who might prepare the same at the same time; Held where another program does so.
+
+        Where nothing was read, nothing is left behind.
+        """
         make_folder(self.place)
-        with held(self.place):
-            yield
+        try:
+            with held(self.place):
+                yield
+        except Held as error:
+            problem = f"{str(self.out)!r} is being prepared by another program"
+            raise Held(problem, "wait until that ends, or choose another --out") from error
+        except LimnerError:
+            if not self.journal.exists() or not self.journal.stat().st_size:
+                self.remove()
+            raise
 
     def begin(self, digest: str) -> None:
         """Go on with what lies there, or where that was of other settings, anew."""
