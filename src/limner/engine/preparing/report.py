@@ -220,7 +220,7 @@ def _variety(variety: Variety) -> list[str]:
 def _charts(variety: Variety, gathered: Gathered) -> list[dict[str, str]]:
     """The map of the pictures that stay, and how large and how sharp those were that could be used."""
     found: list[tuple[str, str]] = []
-    if variety.points is not None and variety.groups is not None and len(variety.points) > 2:
+    if variety.points is not None and variety.groups is not None and len(variety.points) > FEW:
         found.append(
             (
                 "A map: pictures that are alike lie together",
