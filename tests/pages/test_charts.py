@@ -1,4 +1,4 @@
-"""Bars, maps and histograms: all are there, and no name is markup."""
+"""Maps and histograms: all are there, and no name is markup."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from limner.pages.bars import MOST, WARNING, bars
-from limner.pages.forest import ACCENT
 from limner.pages.histogram import histogram
 from limner.pages.scatter import scatter
 
@@ -18,24 +16,10 @@ def tags(svg):
     return [str(element.tag).rsplit("}", 1)[-1] for element in ElementTree.fromstring(svg).iter()]
 
 
-def drawn(svg):
-    """How many bars there are, by their colours."""
-    return svg.count(f"fill: {ACCENT}"), svg.count(f"fill: {WARNING}")
-
-
 def dots(svg):
     """How many dots each collection has, in the order in which they were drawn."""
     groups = [each for each in ElementTree.fromstring(svg).iter() if "PathCollection" in each.attrib.get("id", "")]
     return [sum(str(inner.tag).endswith("use") for inner in group.iter()) for group in groups]
-
-
-def test_bars_are_drawn_once_each_and_the_rest_is_told():
-    few = bars([("a", 3), (HOSTILE, 1)], HOSTILE, ["a"])
-    assert drawn(few) == (1, 1) and drawn(bars([], "x")) == (0, 0)
-    assert drawn(bars([(f"{i}", 90 - i) for i in range(60)], "x")) == (MOST, 0)
-    assert drawn(bars([(f"{i}", 90 - i) for i in range(MOST + 1)], "x")) == (MOST + 1, 0)
-    assert "script" not in tags(few) and ElementTree.fromstring(few).attrib["aria-label"] == HOSTILE
-    assert few == bars([("a", 3), (HOSTILE, 1)], HOSTILE, ["a"]), "the same again"
 
 
 def test_a_map_has_a_dot_for_each_picture():

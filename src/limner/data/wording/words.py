@@ -56,11 +56,6 @@ def worded(
     return _taken_out(put, [word for each in ban if (word := cleaned(each))], kept)
 
 
-def too_long(text: str) -> bool:
-    """Whether a caption has to be cut."""
-    return len(text) > CAPTION_CAP
-
-
 def cut(text: str, limit: int) -> str:
     """The beginning of a text, of at most `limit` characters, up to the end of a word where there is one."""
     if len(text) <= limit:
