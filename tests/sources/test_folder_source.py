@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -190,11 +191,20 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "chmod u+r 'secret.png'" in told["secret.png"][1]
 
 
-def test_a_deep_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A picture under more folders than Python recurses. Taken down again, as pytest's own clearing recurses."""
     monkeypatch.chdir(tmp_path)
     for _ in range(1050):
         os.mkdir("d")
         os.chdir("d")
     Path("0.png").write_bytes(png())
-    monkeypatch.chdir(tmp_path)
-    assert len(kept(tmp_path)) == 1
+    yield tmp_path
+    os.remove("0.png")
+    for _ in range(1050):
+        os.chdir("..")
+        os.rmdir("d")
+
+
+def test_a_deep_tree(deep: Path) -> None:
+    assert len(kept(deep)) == 1
