@@ -16,12 +16,24 @@ from PIL.PngImagePlugin import PngInfo
 
 from limner.core.datasets import Rights
 from limner.core.faults import FAULTS
-from limner.data.rights import has_location, marks_of, painted_by, rights_of
+from limner.data.rights import marks_of
 from limner.engine.provenance.credentials import own
 
 PICTURE = Image.linear_gradient("L").resize((24, 16)).convert("RGB")
 KINDS = ("JPEG", "PNG", "PNG, packed", "WEBP", "TIFF", "GIF")
 DMI = "http://ns.useplus.org/ldf/vocab/DMI-"
+
+
+def rights_of(data):
+    return marks_of(data).rights
+
+
+def painted_by(data):
+    return marks_of(data).painted
+
+
+def has_location(data):
+    return marks_of(data).located
 
 
 def packet(inside="", attributes="", head=""):

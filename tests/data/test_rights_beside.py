@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from limner.core.datasets import Rights
-from limner.data.rights import Tally, rights_beside, summary
+from limner.data.rights import Tally, rights_beside
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,16 @@ def test_marks_beside(row, training):
     assert found.training == training and (found.said is not None) == (training is not None)
 
 
+def summary(each):
+    tally = Tally()
+    for rights in each:
+        tally.add(rights)
+    return tally.told()
+
+
 def test_counts_of_many():
     some = [Rights("Jane", "CC0", "https://a.example/1"), Rights("Jane", "CC0", "https://a.example/2"), Rights()]
-    assert summary(iter(some)) == {
+    assert summary(some) == {
         "pictures": 3,
         "licences": {"CC0": 2, "unknown": 1},
         "authors": {"Jane": 2, "unknown": 1},

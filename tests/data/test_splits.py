@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.data.variety.keyed import keyed, keyed_all
+from limner.data.variety.keyed import keyed
 from limner.data.variety.splits import TEST, TRAIN, VALIDATION, apportioned, split
 
 SHARES = (0.8, 0.1, 0.1)
 
 
 def keys(count):
-    return keyed_all(f"{i}.png" for i in range(count))
+    return np.array([keyed(f"{i}.png") for i in range(count)], dtype=np.uint64)
 
 
 @given(

@@ -39,21 +39,6 @@ def marks_of(data: bytes) -> Marks:
     return Marks(rights, painted, any(map(exif.located, blocks.exif)))
 
 
-def rights_of(data: bytes) -> Rights:
-    """Whose a picture is, by its bytes alone."""
-    return marks_of(data).rights
-
-
-def painted_by(data: bytes) -> str | None:
-    """The digital source type by which a picture says that a model painted it, or a part of it; None for all else."""
-    return marks_of(data).painted
-
-
-def has_location(data: bytes) -> bool:
-    """Whether a picture's EXIF tells where it was taken."""
-    return any(map(exif.located, blocks_of(data).exif))
-
-
 def _told(blocks: Blocks, data: bytes) -> Iterator[tuple[Rights, str | None]]:
     yield from map(xmp.rights_in, blocks.xmp)
     for iim in (iptc.resource_in(blocks.resources), blocks.iptc):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -47,14 +46,6 @@ class Tally:
         """
         known = {name: counts for name, counts in self.counts.items() if set(counts) - {UNKNOWN}}
         return {"pictures": self.pictures, **{name: _most(counts, most) for name, counts in known.items()}}
-
-
-def summary(each: Iterable[Rights]) -> dict[str, Any]:
-    """The tally of some pictures' rights, as JSON can hold it."""
-    tally = Tally()
-    for rights in each:
-        tally.add(rights)
-    return tally.told()
 
 
 def _most(counts: dict[str, int], most: int) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -94,26 +94,14 @@ class Counts:
         self.pictures += 1
         for name, value in fields.items():
             if value and name not in self.free:
-                self._count(name, value, 1)
+                self._count(name, value)
 
-    def take(self, other: Counts) -> None:
-        """Add what another counted, such as another process."""
-        self.pictures += other.pictures
-        self.left += other.left
-        for name in other.free:
-            self.free.add(name)
-            self._fields.pop(name, None)
-        for name, counter in other._fields.items():
-            for value, count in counter.items():
-                if name not in self.free:
-                    self._count(name, value, count)
-
-    def _count(self, name: str, value: str, count: int) -> None:
+    def _count(self, name: str, value: str) -> None:
         if name not in self._fields and len(self._fields) + len(self.free) >= MOST_FIELDS:
-            self.left += count
+            self.left += 1
             return
         counter = self._fields.setdefault(name, Counter())
-        counter[value] += count
+        counter[value] += 1
         if len(counter) > MOST_VALUES or len(value) > LONGEST:
             self.free.add(name)
             del self._fields[name]
@@ -127,11 +115,6 @@ class Counts:
         if missing := self.pictures - sum(counter.values()):
             counts[NONE] = counts.get(NONE, 0) + missing
         return Table(name, tuple(sorted(counts.items(), key=lambda row: (-row[1], row[0]))))
-
-
-def table_of(name: str, groups: Iterable[str]) -> Table:
-    """The table of groups, one for each picture."""
-    return Table(name, tuple(sorted(Counter(groups).items(), key=lambda row: (-row[1], row[0]))))
 
 
 def joint(fields: Mapping[str, str | None], by: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -13,11 +12,6 @@ _ODD = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 def keyed(key: str) -> int:
     """A number of 64 bits for a key, the same on every machine: the head of its BLAKE2b."""
     return int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
-
-
-def keyed_all(keys: Iterable[str]) -> np.ndarray:
-    """`keyed` of each, (n,) in uint64."""
-    return np.fromiter(map(keyed, keys), dtype=np.uint64)
 
 
 def drawn(numbers: np.ndarray, seed: int) -> np.ndarray:
