@@ -64,8 +64,8 @@ def test_a_picture_whose_caption_cannot_be_read_is_left_out_and_told(album):
     (album / "b.txt").write_text("word " * 1000)
     found = scan(album)
     assert [photo.path.name for photo in found.photographs] == ["c.png"]
-    assert found.skipped[0].startswith("'A.PNG' has a caption that is not UTF-8 text, 'A.txt'")
-    assert found.skipped[1].startswith("'b.jpg' has a caption of 4,999 characters, 'b.txt'")
+    assert found.skipped[0].startswith("'A.PNG' is left out: 'A.txt' is not UTF-8 text")
+    assert found.skipped[1].startswith("'b.jpg' is left out: the caption in 'b.txt' has 4,999 characters")
 
 
 def test_a_folder_is_no_caption(album):

@@ -110,7 +110,7 @@ def test_a_picture_that_is_not_there_is_told(tmp_path):
     found = scan(fill(tmp_path / "set", "1.png", table=[{"file_name": "1.png"}, {"file_name": "2.png"}]))
     assert len(found.photographs) == 1 and found.skipped[0].startswith("'2.png' does not exist")
     long = [{"file_name": "1.png", "text": "x" * 3000}]
-    with pytest.raises(LimnerError, match=r"a caption of 3,000 characters, 'metadata.jsonl'"):
+    with pytest.raises(LimnerError, match=r"the caption in 'metadata.jsonl' has 3,000 characters"):
         scan(fill(tmp_path / "long", "1.png", table=long))
 
 

@@ -15,7 +15,8 @@ from typing import Any
 from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
 
-from ..entries.notes import CAPTION_CAP
+from ..entries.notes import text_of, words
+from ..entries.places import FilePlace
 from ..files import read_file, shown
 from ..reading.formats import BESIDE, MASKS, SUFFIXES
 from ..reading.photographs import decode
@@ -201,7 +202,7 @@ def _photograph(path: Path, row: Row = NO_ROW) -> Photograph:
         path,
         hashlib.sha256(data).hexdigest(),
         decode(data, path).size,
-        _caption(path) or _short(row.text, path),
+        _caption(path, row.text),
         mask,
         hashlib.sha256(read_file(mask)).hexdigest() if mask else None,
         row.weight,
@@ -210,27 +211,14 @@ def _photograph(path: Path, row: Row = NO_ROW) -> Photograph:
     )
 
 
-def _caption(picture: Path) -> str | None:
-    """The text beside a picture, its white space made single, or None; raises LimnerError where it cannot be read."""
+def _caption(picture: Path, told: str | None) -> str | None:
+    """The text beside a picture, or else what the table tells, as one line; raises LimnerError where it is none."""
     path = picture.with_suffix(".txt")
-    if not path.is_file():
-        return None
-    what = f"{shown(picture)} has a caption"
     try:
-        text = " ".join(read_file(path).decode("utf-8-sig").split())
-    except UnicodeDecodeError as error:
-        raise LimnerError(f"{what} that is not UTF-8 text, {shown(path)}", "save it as UTF-8 or remove it") from error
+        beside = words(text_of(FilePlace(path)), f"the caption in {shown(path)}") if path.is_file() else None
+        return beside or words(told, f"the caption in {shown(TABLE)}")
     except LimnerError as error:
-        raise LimnerError(f"{what} that cannot be read: {error.problem}", error.remedy) from error
-    return _short(text or None, picture, path)
-
-
-def _short(text: str | None, picture: Path, place: Path = Path(TABLE)) -> str | None:
-    """A caption that is not too long to be read, from the file that it is in."""
-    if text is not None and len(text) > CAPTION_CAP:
-        what = f"{shown(picture)} has a caption of {len(text):,} characters, {shown(place)}"
-        raise LimnerError(what, f"keep it under {CAPTION_CAP:,}")
-    return text
+        raise LimnerError(f"{shown(picture)} is left out: {error.problem}", error.remedy) from error
 
 
 def _missing(path: Path) -> LimnerError:

@@ -80,9 +80,8 @@ def _row(line: str, folder: Path, where: str) -> tuple[Path, Row]:
     name, mask = _text(told, "file_name", where), _text(told, "mask_file_name", where)
     if name is None:
         raise _wrong(where, "has no file_name")
-    text = _text(told, "text", where)
     return _inside(folder, name, where), Row(
-        text=" ".join(text.split()) if text else None,
+        text=_text(told, "text", where),
         weight=_weight(told, where),
         mask=None if mask is None else _inside(folder, mask, where),
         rights=rights_beside(told),
