@@ -389,6 +389,8 @@ def test_bad_values_of_generate(refused, tiny_sd, flags, said):
         (["--track", "mlflow"], "mlflow"),
         (["--held-out", "-1"], "--held-out"),
         (["--identifier", ""], "--identifier '': string should have at least 1 character"),
+        (["--identifier", "s\x1bks"], "--identifier: 's\\x1bks' is no word or words"),
+        (["--identifier", "\n"], "--identifier: '\\n' is no word or words"),
         (["--precision", "fp16"], "fp16"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from .groups import Filled, check_groups, filled, listed, prompts_filled
-from .request import LONGEST, SUBJECT, Flag, Frozen, Name, Prompt, Refers
+from .request import LONGEST, SUBJECT, Flag, Frozen, Name, Prompt, Refers, Word
 from .trial import Trial
 from .uses import Contestant, MetricUse
 
@@ -86,10 +86,10 @@ class EvaluateRequest(Trial):
         max_length=64,
         description="Groups to be served alike, such as cat,dog: each stands for {group} in turn; may be repeated.",
     )
-    identifier: Name | None = Field(
+    identifier: Word | None = Field(
         default=None, description="Made-up word for the subject (default: the one that the adapter was taught)."
     )
-    class_word: Annotated[Name | None, Flag("--class")] = Field(
+    class_word: Annotated[Word | None, Flag("--class")] = Field(
         default=None, description="What the subject is (default: as the adapter was taught)."
     )
     model: Annotated[Name | None, Refers("model")] = Field(

@@ -10,10 +10,9 @@ from pydantic import Field, field_validator, model_validator
 from ..errors import unknown
 from ..faults import FAULTS
 from ..templates import Template
-from .request import Device, Flag, Frozen, Name, Refers, Request
+from .request import Device, Flag, Frozen, Name, Refers, Request, Word
 
 FaultName = Annotated[str, Field(max_length=64)]
-Word = Annotated[str, Field(min_length=1, max_length=200)]
 SHARES = ("train", "validation", "test")
 
 
@@ -94,10 +93,10 @@ class PrepareRequest(Request):
         description="Folders, zip files, WebDataset shards, parquet files, tables of pictures and texts (CSV, JSONL), "
         "lists of URLs, or datasets of the Hugging Face hub.",
     )
-    class_word: Annotated[Name | None, Flag("--class")] = Field(
+    class_word: Annotated[Word | None, Flag("--class")] = Field(
         default=None, description="What the subject is, such as dog or teapot."
     )
-    identifier: Name | None = Field(default=None, description="Made-up word that shall stand for the subject.")
+    identifier: Word | None = Field(default=None, description="Made-up word that shall stand for the subject.")
     size: int = Field(default=512, ge=32, le=8192, description="Side of the pictures in pixels.")
     crop: Literal["centre", "subject", "none"] = Field(
         default="subject", description="What is cut out: the centre, where the subject is, or nothing."

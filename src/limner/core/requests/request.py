@@ -7,8 +7,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
+from unicodedata import category
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 
@@ -40,6 +41,17 @@ class Refers:
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Name = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    if not line or any(category(char) in ("Cc", "Cs") for char in line):
+        raise ValueError(f"{text[:80]!r} is no word or words")
+    return line
+
+
+Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+"""What stands in captions and prompts: on one line, white space made single, without control characters."""
 LONGEST = 20_000
 """Characters of a prompt at most."""
 Prompt = Annotated[str, Field(max_length=LONGEST)]

@@ -8,7 +8,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .request import MODEL, QUANTISE, SUBJECT, VAE, Device, Flag, Name, Precision, Prompt, Quantise, Refers, Request
+from .request import (
+    MODEL,
+    QUANTISE,
+    SUBJECT,
+    VAE,
+    Device,
+    Flag,
+    Name,
+    Precision,
+    Prompt,
+    Quantise,
+    Refers,
+    Request,
+    Word,
+)
 
 
 class TrainRequest(Request):
@@ -18,8 +32,8 @@ class TrainRequest(Request):
     data: Annotated[Name, Flag(positional=True), Refers("pictures")] = Field(
         description="Folder of pictures of the subject."
     )
-    class_word: Annotated[Name, Flag("--class")] = Field(description="What the subject is, such as dog or teapot.")
-    identifier: Name | None = Field(
+    class_word: Annotated[Word, Flag("--class")] = Field(description="What the subject is, such as dog or teapot.")
+    identifier: Word | None = Field(
         default="sks",
         description="Made-up word that shall stand for the subject; null in a recipe learns from captions alone.",
     )
