@@ -59,7 +59,7 @@ def gathered(reference: str | Path) -> list[Entry | Lost]:
 def entries(reference: str | Path) -> dict[str, Entry]:
     """The entries by key; nothing may be lost."""
     found = gathered(reference)
-    assert not [each for each in found if isinstance(each, Lost)], found
+    assert not [each for each in found if isinstance(each, Lost) or each.faults], found
     return {each.key: each for each in found if isinstance(each, Entry)}
 
 
@@ -69,8 +69,11 @@ def kept(reference: str | Path) -> dict[str, Entry]:
 
 
 def lost(reference: str | Path) -> dict[str, tuple[str, str]]:
-    """Kind and words of what is lost, by key; every one of them one line."""
-    found = {each.key: (each.fault.kind, each.fault.told) for each in gathered(reference) if isinstance(each, Lost)}
+    """Kind and words of what is lost, entries or what was told of them, by key; every one of them one line."""
+    found: dict[str, tuple[str, str]] = {}
+    for each in gathered(reference):
+        for fault in each.faults if isinstance(each, Entry) else (each.fault,):
+            found[each.key] = (fault.kind, fault.told)
     assert all(told.isprintable() for _, told in found.values()), found
     return found
 

@@ -116,6 +116,12 @@ def plant(folder: Path, clean: int) -> dict[str, Expected]:
 
     copied = [picture(number) for number in range(8)]
     put("truncated.jpg", bytes_of(picture(next(fresh)))[:9000], "unreadable", dropped=True)
+    whole = bytes_of(picture(next(fresh)))
+    put("cut-and-ended.jpg", whole[: len(whole) * 3 // 5] + b"\xff\xd9", "unreadable", dropped=True)
+    put(
+        "hole.jpg", whole[: len(whole) // 2] + bytes(4096) + whole[len(whole) // 2 + 4096 :], "unreadable", dropped=True
+    )
+    put("padded.jpg", bytes_of(picture(next(fresh)))[:-2] + bytes(9) + b"\xff\xd9", "damaged")
     put("bomb.png", bomb(), "unreadable", dropped=True)
     put("renamed-text.jpg", b"These are my holiday notes.\n" * 40, "unreadable", dropped=True)
     put("page.png", b"<!doctype html><html><body>404</body></html>", "unreadable", dropped=True)
@@ -131,6 +137,7 @@ def plant(folder: Path, clean: int) -> dict[str, Expected]:
         dropped=True,
     )
     put("copy-cropped.jpg", bytes_of(copied[4].crop((40, 30, 600, 590))), "near_duplicate", dropped=True)
+    put("copy-turned.jpg", bytes_of(copied[7].rotate(90)), "near_duplicate", dropped=True)
     put("copy-halved.jpg", bytes_of(copied[5].resize((320, 320))), "near_duplicate", dropped=True)
     put("copy-brighter.jpg", bytes_of(ImageEnhance.Brightness(copied[6]).enhance(1.25)), "near_duplicate", dropped=True)
     put("blurred.jpg", of(lambda image: image.filter(ImageFilter.GaussianBlur(7))), "blurred")
@@ -160,12 +167,16 @@ def plant(folder: Path, clean: int) -> dict[str, Expected]:
     gps = {1: "N", 2: (52.0, 30.0, 0.0), 3: "E", 4: (13.0, 24.0, 0.0)}
     put("located.jpg", with_exif(picture(next(fresh)), {0x013B: "Ada Lens"}, gps))
     put("refused.jpg", bytes_of(picture(next(fresh)), xmp=NO_TRAINING.encode()), "refused", dropped=True)
+    owned = picture(next(fresh))
+    put("refused-too.jpg", bytes_of(owned, xmp=NO_TRAINING.encode()), "refused", dropped=True)
+    put("copy-of-refused.jpg", bytes_of(owned, quality=80), "refused", dropped=True)
     told = PngImagePlugin.PngInfo()
     told.add_itxt("XML:com.adobe.xmp", BY_AI)
     put("by-ai.png", bytes_of(picture(next(fresh)), "PNG", pnginfo=told), "synthetic")
     put("name\nwith newline.jpg", bytes_of(picture(next(fresh))))
     put("captioned.jpg", bytes_of(picture(next(fresh))), "caption")
     (folder / "captioned.txt").write_bytes(b"a caf\xe9 dog")
+    (folder / "nobody.txt").write_text("a caption of no picture")
     put("masked.jpg", bytes_of(picture(next(fresh))), "mask")
     (folder / "masks").mkdir(exist_ok=True)
     Image.new("L", (30, 30), 255).save(folder / "masks" / "masked.png")
@@ -183,5 +194,5 @@ def _put_strange(folder: Path, found: dict[str, Expected]) -> None:
     (folder / "video.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(64))
     for name in ("loop.jpg", "dangling.jpg", "pipe.jpg"):
         found[name] = Expected(("unreadable", "stray"), dropped=True)
-    for name in ("around", "folder.jpg", "video.mp4"):
+    for name in ("around", "folder.jpg", "video.mp4", "nobody.txt"):
         found[name] = Expected(("stray", "unreadable"), dropped=True)

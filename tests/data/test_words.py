@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.core.errors import LimnerError
-from limner.data.sets.folder import CAPTION_CAP
+from limner.data.entries.notes import CAPTION_CAP
 from limner.data.wording.words import cut, holds, worded
 
 

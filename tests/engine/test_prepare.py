@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,38 @@ def test_stock_datasets_load_it(sorted_out, tmp_path):
     assert len(loaded["train"]) == len(rows(sorted_out))
     first = loaded["train"][0]
     assert first["image"].size == (512, 512) and first["text"] == "a photo of a dog"
+
+
+def test_of_copies_the_best_is_kept(prepare, tmp_path):
+    def saved(name: str, image: Image.Image, **settings: object) -> None:
+        (tmp_path / "pile").mkdir(exist_ok=True)
+        image.save(tmp_path / "pile" / name, **settings)
+
+    first, second, third, fourth = (planted.picture(60 + number, 300) for number in range(4))
+    saved("1-a.jpg", first, quality=30)
+    saved("1-b.png", first)
+    saved("2-a.png", second.convert("L"))
+    saved("2-b.jpg", second, quality=80)
+    saved("3-a.png", third)
+    saved("3-b.png", third)
+    (tmp_path / "pile" / "3-b.txt").write_text("a dog that someone wrote of")
+    saved("4-a.jpg", fourth, quality=90)
+    with Image.open(tmp_path / "pile" / "4-a.jpg") as same:
+        saved("4-b.png", same.convert("RGB"))
+    out = prepare(tmp_path / "pile", out=tmp_path / "out", size=128)
+    assert sorted(row["original"] for row in rows(out)) == ["1-b.png", "2-b.jpg", "3-b.png", "4-a.jpg"]
+
+
+def test_a_caption_that_cannot_be_used_is_told_of_its_picture(sorted_out):
+    line = outcomes(sorted_out)["captioned.jpg"]
+    assert line["outcome"] == "flagged" and [fault["fault"] for fault in line["faults"]] == ["caption"]
+
+
+def test_faults_are_counted_of_what_was_kept_or_left_out_for_them(sorted_out):
+    report = json.loads((sorted_out / "report.json").read_text(encoding="utf-8"))
+    told = {each["fault"]: each["count"] for each in report["faults"] if each["action"] == "flag"}
+    lines = [line for line in outcomes(sorted_out).values() if line["outcome"] == "flagged"]
+    assert told and told == Counter(fault["fault"] for line in lines for fault in line["faults"])
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ class Captioner:
         from PIL.Image import new
 
         if model is None:
-            raise LimnerError("this captioner needs a model", "name a folder or a Hugging Face id: model=OWNER/NAME")
+            raise LimnerError("this captioner needs a model", "name a folder or a Hugging Face id in its place")
         speaker = Speaker(model, device)
         speaker.captions([new("RGB", (64, 64), (128, 128, 128))], None)
         return speaker

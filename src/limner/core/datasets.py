@@ -78,6 +78,7 @@ class Entry:
     key: what it is called within the source, the same whenever the source is the same: "dog/01.jpg". folder: the
     names of the folders it lies in below the source, "" for none. fields: what is told of it, such as its breed.
     rights: what files beside it tell. repeats: how often it is to be shown for once (kohya's `10_sks dog`, a weight).
+    faults: what was told of it and cannot be used.
     """
 
     key: str
@@ -88,6 +89,7 @@ class Entry:
     rights: Rights = Rights()
     mask: Place | None = None
     repeats: float = 1
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ FAULTS: dict[str, FaultKind] = {
     "grey": FaultKind("without colour", "ignore", 0.02, "colourfulness (0 to 1) below which"),
     "odd_shape": FaultKind("odd-shaped", "flag", 3.0, "longer side over shorter side above which"),
     "border": FaultKind("framed by bars", "flag", 0.05, "share of bars above which"),
+    "damaged": FaultKind("perhaps damaged", "flag"),
     "animated": FaultKind("animated", "flag"),
     "text": FaultKind("writing in it", "flag", 0.5, "likelihood above which"),
     "synthetic": FaultKind("made by AI", "flag"),

@@ -41,7 +41,7 @@ class Model:
 
     def finder(self, model: str | None) -> Look:
         if not model:
-            raise LimnerError("the detector 'model' needs a network", "name one: model=facebook/detr-resnet-50")
+            raise LimnerError("the detector 'model' needs a network", "name one, such as facebook/detr-resnet-50")
         return _finder(model)
 
 

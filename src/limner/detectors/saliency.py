@@ -33,7 +33,9 @@ class Saliency:
 
     def finder(self, model: str | None) -> Saliency:
         if model is not None:
-            raise LimnerError(f"saliency needs no model, and {model!r} is one", "use saliency alone, or model=NAME")
+            raise LimnerError(
+                f"saliency needs no model, and {model!r} is one", "leave it out, or use the detector 'model'"
+            )
         _cv2()
         return self
 

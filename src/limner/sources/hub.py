@@ -63,14 +63,13 @@ def _streamed(reference: str) -> Iterator[Entry | Lost]:
                 key = f"{split}/{number:09d}"
                 texts = {name: it for name, it in row.items() if name not in (picture, mask)}
                 told = note(columns({name: named(it, labels.get(name)) for name, it in texts.items()}))
-                yield from (Lost(key, fault) for fault in told.faults)
                 try:
                     place = _place(row[picture], key)
                     masked = _place(row[mask], key) if mask and row[mask] else None
                 except LimnerError as error:
                     yield Lost(key, Fault("unreadable", str(error)))
                     continue
-                yield Entry(key, place, "", told.caption, told.fields, told.rights, masked)
+                yield Entry(key, place, "", told.caption, told.fields, told.rights, masked, faults=told.faults)
         except Exception as error:  # the hub's library raises what its many formats and the network do
             raise _unreachable(reference, error) from error
 

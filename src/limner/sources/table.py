@@ -60,9 +60,8 @@ def _entry(table: Path, row: Row) -> Iterator[Entry | Lost]:
         return
     told = note(row.values, (column, *MASKS))
     source = told_of(place.url) if isinstance(place, UrlPlace) else None
-    yield from (Lost(key, fault) for fault in told.faults)
     rights = replace(told.rights, source=told.rights.source or source)
-    yield Entry(key, place, folder, told.caption, told.fields, rights, mask)
+    yield Entry(key, place, folder, told.caption, told.fields, rights, mask, faults=told.faults)
 
 
 def _picture(table: Path, named: str) -> tuple[str, str, Place]:

@@ -149,8 +149,7 @@ def _entries(sample: str | None, found: Iterator[_File | Lost], prefix: str) -> 
     folder = legible(posixpath.dirname(sample))
     for picture in kept.pictures:
         key = f"{prefix}{legible(sample)}.{legible(picture.ending)}"
-        yield from (Lost(key, fault) for fault in told.faults)
-        yield Entry(key, picture.place, folder, told.caption, told.fields, told.rights, mask)
+        yield Entry(key, picture.place, folder, told.caption, told.fields, told.rights, mask, faults=told.faults)
 
 
 def _sort(each: _File, kept: _Sample, prefix: str) -> Iterator[Lost]:

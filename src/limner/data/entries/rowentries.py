@@ -41,7 +41,6 @@ def _entry(
     table: Cells, at: tuple[int, int], called: str, masked: bool, row: Mapping[str, object], key: str
 ) -> Iterator[Entry | Lost]:
     told = note(row)
-    yield from (Lost(key, fault) for fault in told.faults)
     place: Place | None = None
     if table.picture is not None:
         place = CellPlace(table.path, *at, table.picture, called)
@@ -51,4 +50,4 @@ def _entry(
         yield Lost(key, Fault("unreadable", f"row {at[1]} of group {at[0]} of {shown(table.path)} names no URL"))
         return
     mask = CellPlace(table.path, *at, table.mask) if table.mask and masked else None
-    yield Entry(key, place, "", told.caption, told.fields, told.rights, mask)
+    yield Entry(key, place, "", told.caption, told.fields, told.rights, mask, faults=told.faults)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -17,6 +17,7 @@ from .places import legible
 from .tables import Row, rows
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+CAPTIONS = (".txt", ".caption")
 METADATA = ("metadata.jsonl", "metadata.csv")
 """Tables of the pictures of a folder and of those below it, as Hugging Face's imagefolder has them."""
 
@@ -123,26 +124,27 @@ def _pictures(
     kohya = REPEATS.fullmatch(called)
     repeats, shows = (int(kohya[1]), kohya[2]) if kohya else (1, None)
     keys: set[str] = set()
+    stems = {_stem(name) for name in level.files if _is_picture(name)}
     for name, place in sorted(level.files.items()):
         path = _joined(folder, name)
         if not _is_picture(name):
-            yield from _stray(name, path)
+            yield from _stray(name, path, stems)
             continue
         found = _note(level, name, path, above)
         key = legible(path)
         while key in keys:
             key += "~"
         keys.add(key)
-        yield from (Lost(key, fault) for fault in found.faults)
         caption = found.caption or (legible(shows) if shows else None)
         mask = masks.get(_stem(name))
-        yield Entry(key, place, legible(folder), caption, found.fields, found.rights, mask, found.weight or repeats)
+        repeated = found.weight or repeats
+        yield Entry(key, place, legible(folder), caption, found.fields, found.rights, mask, repeated, found.faults)
 
 
 def _note(level: Level, name: str, path: str, above: tuple[_Told, ...]) -> Note:
     """What is told of a picture: by files of its own name, then by the tables of the nearest folder."""
     found = Note()
-    for suffix, read in ((".txt", caption_note), (".caption", caption_note), (".json", json_note)):
+    for suffix, read in (*((suffix, caption_note) for suffix in CAPTIONS), (".json", json_note)):
         if beside := level.files.get(_stem(name) + suffix):
             found = found.over(read(beside))
     for table in above:
@@ -151,10 +153,13 @@ def _note(level: Level, name: str, path: str, above: tuple[_Told, ...]) -> Note:
     return found
 
 
-def _stray(name: str, path: str) -> Iterator[Lost]:
+def _stray(name: str, path: str, stems: Collection[str]) -> Iterator[Lost]:
+    """What is told of a file that is no picture. stems: the names of the pictures beside it, without suffix."""
     suffix = posixpath.splitext(name)[1].lower()
     if suffix in ARCHIVES:
         yield _lost(path, "stray", f"{shown(name)} is an archive; name it as a source of its own")
+    elif suffix in CAPTIONS and stems and _stem(name) not in stems:
+        yield _lost(path, "stray", f"the text {shown(name)} is of no picture here; a caption has its picture's name")
     elif suffix not in BESIDE:
         yield _lost(path, "stray", f"{shown(name)} has no picture's suffix; save it as JPEG or PNG to use it")
 

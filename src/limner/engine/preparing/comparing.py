@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,10 +15,13 @@ from ...core.datasets import Fault
 from ...data.judging.overlay import Mark, Overlay
 from ...data.likeness.cropped import cropped_copies, likely_crops
 from ...data.likeness.neighbours import near_neighbours, neighbours
+from ...data.likeness.signatures import WAYS
 from ...data.likeness.twins import How, Sets, Twin, groups, near_copies
 from .gather import Columns
 
 EXACT = 1.0
+RICH = 0.6
+"""The share of the largest copy's bytes from which on another one is as good: mirrored, or saved again as it was."""
 FEW, MANY, LOOKED = 600, 50_000, 400
 """Pictures among which parts of others are sought, which takes some 20 ms each; among which an encoder's neighbours
 are; and in how many a shared mark is.
@@ -41,26 +45,67 @@ def copies_of(
     key: Callable[[int], str],
     glimpse: Callable[[int], Image.Image],
 ) -> Copies:
-    """Which pictures are copies of better ones: those with fewer faults, then of more pixels, then the first.
+    """Which pictures are copies of better ones: those with fewer faults, then in colour, of more pixels, with words, of
+    clearly more bytes, then the first; and which are copies of one that is not to be trained on, and so are not either.
 
     likeness: from which on pictures are nearly the same; None where only the very same are asked for. features: (n, d)
-    as an encoder sees them, where one looked. strange: which have a fault besides. key: what the i-th is called.
-    glimpse: the whole of it, small.
+    as an encoder sees them, where one looked. strange: which have a fault besides. key: what the i-th is called,
+    the barred ones last. glimpse: the whole of it, small.
     """
-    twins = [*near_copies(columns.signatures, EXACT if likeness is None else likeness)]
+    count = len(columns)
+    found = [*near_copies(columns.signatures, EXACT if likeness is None else likeness, WAYS)]
+    barred = _barred(found, count, key)
+    twins = [twin for twin in found if max(twin.first, twin.second) < count]
     if likeness is not None:
         twins += _by_features(columns, features, likeness)
         twins += cropped_copies(_candidates(columns, features), glimpse)
-    sets = Sets(len(columns))
+    sets = Sets(count)
     for twin in twins:
         sets.join(twin.first, twin.second)
-    kept = groups(twins, lambda at: (-columns.faults[at] - (at in strange), columns.pixels[at], -at))
+    family = sets.roots()
+    rich = _rich(columns.weights, twins, family)
+
+    def better(at: int) -> tuple[Any, ...]:
+        faults = -columns.faults[at] - (at in strange)
+        return at not in barred, faults, columns.coloured[at], columns.pixels[at], columns.spoken[at], rich[at], -at
+
+    kept = groups(twins, better)
     told: dict[int, Twin] = {}
     for twin in twins:
         for at in (twin.first, twin.second):
             if at in kept and (at not in told or twin.how == "exact"):
                 told[at] = twin
-    return Copies({at: (_fault(told[at], key(kept[at])),) for at in sorted(kept)}, sets.roots())
+    copies = {at: (_fault(told[at], key(kept[at])),) for at in sorted(kept)}
+    return Copies(copies | {at: (*copies.get(at, ()), fault) for at, fault in barred.items()}, family)
+
+
+def _rich(weights: np.ndarray, twins: Iterable[Twin], family: np.ndarray) -> np.ndarray:
+    """Whether a picture is told by nearly as many bytes as any of its family, (n,): then it is hardly worse by JPEG.
+
+    weights: (n,) bytes of the files. The very same pixels are told by as many as the smallest file with them has.
+    """
+    least = weights.copy()
+    exact = [(twin.first, twin.second) for twin in twins if twin.how == "exact"]
+    for first, second in exact:
+        least[first] = min(least[first], least[second])
+    for first, second in exact:
+        least[second] = least[first]
+    most = np.zeros_like(least)
+    np.maximum.at(most, family, least)
+    return least >= RICH * most[family]
+
+
+def _barred(twins: Iterable[Twin], count: int, key: Callable[[int], str]) -> dict[int, Fault]:
+    """The pictures of which a copy is not to be trained on, those from `count` on, and what is told of that."""
+    whole: dict[int, set[int]] = {}
+    for twin in twins:
+        both = whole.get(twin.first, {twin.first}) | whole.get(twin.second, {twin.second})
+        whole |= dict.fromkeys(both, both)
+    found: dict[int, Fault] = {}
+    for at, those in sorted(whole.items()):
+        if at < count <= max(those):
+            found[at] = Fault("refused", f"a copy of {key(max(those))!r}, which is not to be trained on")
+    return found
 
 
 def _by_features(columns: Columns, features: np.ndarray | None, likeness: float) -> Iterable[Twin]:
@@ -74,7 +119,7 @@ def _candidates(columns: Columns, features: np.ndarray | None) -> Iterable[tuple
     """Pairs of which one may be a part of the other, or the same written on; among many nobody looks."""
     if len(columns) > FEW:
         return ()
-    return chain(likely_crops(columns.signatures), () if features is None else neighbours(features))
+    return chain(likely_crops(columns.signatures[: len(columns)]), () if features is None else neighbours(features))
 
 
 def shared_mark(count: int, glimpse: Callable[[int], Image.Image]) -> Mark | None:

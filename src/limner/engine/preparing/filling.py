@@ -13,6 +13,7 @@ from ...core.choice import evenly
 from ...core.datasets import Fault
 from ...core.events import Emit, Progress, Stage
 from ...core.requests import PrepareRequest
+from ...data.files import printable
 from ...data.rights import Tally
 from ...data.wording import captionfile
 from .card import write_card
@@ -111,7 +112,7 @@ class _Rows:
 def _shown(record: Record, faults: tuple[Fault, ...], state: State, name: str | None, telling: Telling | None) -> Shown:
     told = tuple((fault.kind, fault.told) for fault in faults)
     caption = telling and telling.caption
-    return Shown(record.key, state, told, record.thumbnail, record.box, record.size, name, caption)
+    return Shown(printable(record.key, 1000), state, told, record.thumbnail, record.box, record.size, name, caption)
 
 
 def _outcome(record: Record, faults: tuple[Fault, ...], shown: Shown) -> dict[str, object]:

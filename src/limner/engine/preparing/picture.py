@@ -21,7 +21,9 @@ from ...data.cutting.crop import crop_box, cut, enlargement
 from ...data.judging.marks import writing
 from ...data.judging.quality import faults, measures, small
 from ...data.likeness.signatures import signature
+from ...data.reading.formats import damaged
 from ...data.reading.photographs import Reading, read_picture
+from ...data.reading.wholeness import harm_of
 from ...data.rights import Marks, marks_of
 from ...data.variety.surroundings import surroundings
 from ...registry import detectors
@@ -54,10 +56,15 @@ def _prepared(job: Job, plan: Plan) -> Record:
         except Refused as refused:
             data, rights = refused.data, Rights(training="refused", said=refused.said)
             record = record.model_copy(update={"rights": rights.over(record.rights)})
-        record = record.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
+        record = record.model_copy(update={"sha256": hashlib.sha256(data).hexdigest(), "weight": len(data)})
         reading = read_picture(data, item.place.name, least=_least(plan))
+        harm = harm_of(data) if reading.format == "JPEG" else None
+        if harm and harm.certain:
+            raise damaged(data, item.place.name, harm.told)
     except LimnerError as error:
-        return record.model_copy(update={"faults": (Fault("unreadable", str(error)),)})
+        return record.with_faults(Fault("unreadable", str(error)))
+    if harm:
+        record = record.with_faults(Fault("damaged", f"perhaps damaged: {harm.told}"))
     return _judged(number, item, record, data, reading, plan)
 
 
@@ -81,7 +88,7 @@ def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: Rea
     found = measures(glimpse, reading.size)
     marks = marks_of(data)
     rights = record.rights.over(marks.rights).over(plan.rights)
-    wrong = [*faults(found, plan.limits), *_odd(reading, marks), *_written_on(glimpse, plan)]
+    wrong = [*record.faults, *faults(found, plan.limits), *_odd(reading, marks), *_written_on(glimpse, plan)]
     if rights.training == "refused":
         wrong.append(Fault("refused", f"marked as not to be trained on ({rights.said})"))
     box, shape = _crop(reading.size, plan, None)
@@ -108,7 +115,7 @@ def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: Rea
         written, more = _written(number, entry, record, image, plan)
         record = record if plan.drops(tuple(more)) else written
         wrong += more
-    return record.model_copy(update={"faults": (*record.faults, *wrong)})
+    return record.model_copy(update={"faults": tuple(wrong)})
 
 
 def _base64(values: np.ndarray) -> str:

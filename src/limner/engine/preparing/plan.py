@@ -12,7 +12,7 @@ from ...core.requests import PrepareRequest
 from ...core.requests.request import digest_of
 from ...data.cutting.buckets import Buckets
 
-VERSION = 1
+VERSION = 2
 """Of what becomes of a picture; with another one, interrupted work is begun anew."""
 READING = (
     "size",

@@ -118,9 +118,7 @@ def compared(
     """What is wrong with pictures beside others, by their places, and which are copies of each other, (n,)."""
     likeness = plan.limits.get("near_duplicate")
     strange = {} if features is None or "outlier" not in plan.limits else outliers(features, plan.limits["outlier"])
-    copies = copies_of(
-        gathered.columns, likeness, features, strange, lambda at: gathered.record(at).key, gathered.glimpse
-    )
+    copies = copies_of(gathered.columns, likeness, features, strange, gathered.key, gathered.glimpse)
     both = copies.faults.keys() | strange.keys()
     wrong = {at: (*copies.faults.get(at, ()), *([strange[at]] if at in strange else [])) for at in sorted(both)}
     return wrong, copies.family

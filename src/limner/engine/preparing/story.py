@@ -95,6 +95,8 @@ class Story:
         self.states[shown.state] += 1
         self.located += record.located
         self.notes.update(record.notes)
+        if shown.state == "dropped":  # it counts for what it was left out for
+            faults = [fault for fault in faults if self.actions[fault.kind] == "drop"]
         for fault in faults:
             self.by_fault[fault.kind] += 1
             found = self.examples.setdefault(fault.kind, [])

@@ -1,0 +1,58 @@
+"""Damage within JPEGs is told, and what only looks odd is not."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from limner.data.reading.wholeness import harm_of
+
+END = b"\xff\xd9"
+
+
+def jpeg(form: str = "JPEG", mode: str = "RGB", **settings: object) -> bytes:
+    grain = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
+    kept = io.BytesIO()
+    Image.fromarray(grain).convert(mode).save(kept, form, **settings)
+    return kept.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        jpeg(),
+        jpeg(progressive=True),
+        jpeg(mode="L"),
+        jpeg(mode="CMYK"),
+        jpeg(keep_rgb=True),
+        jpeg(restart_marker_blocks=4),
+        jpeg(form="MPO"),
+        jpeg() + b"what a camera left behind",
+        jpeg(exif=b"Exif\0\0II*\0\xff\xff\xff\x7f"),
+        jpeg(icc_profile=b"no profile"),
+    ],
+)
+def test_whole_ones_are_not_told(data: bytes) -> None:
+    assert harm_of(data) is None
+
+
+@pytest.mark.parametrize("settings", [{}, {"progressive": True}, {"restart_marker_blocks": 4}])
+def test_damage_is_told(settings: dict[str, object]) -> None:
+    data = jpeg(**settings)
+    half = len(data) // 2
+    for broken in (
+        data[:half] + END,
+        data[:half] + data[half + 1000 :],
+        data[:half] + bytes(2000) + data[half + 2000 :],
+    ):
+        harm = harm_of(broken)
+        assert harm is not None and harm.certain and harm.told
+
+
+def test_few_bytes_too_many_may_be_harmless() -> None:
+    for extra in (bytes(10), bytes(500), b"\x12\x34\x56" * 5):
+        harm = harm_of(jpeg()[:-2] + extra + END)
+        assert harm is not None and not harm.certain and "bytes too many" in harm.told
