@@ -63,7 +63,7 @@ def copies_of(
     for twin in twins:
         sets.join(twin.first, twin.second)
     family = sets.roots()
-    rich = _rich(columns.weights, twins, family)
+    rich = _rich(columns.source_bytes, twins, family)
 
     def better(at: int) -> tuple[Any, ...]:
         faults = -columns.faults[at] - (at in strange)
@@ -79,12 +79,12 @@ def copies_of(
     return Copies(copies | {at: (*copies.get(at, ()), fault) for at, fault in barred.items()}, family)
 
 
-def _rich(weights: np.ndarray, twins: Iterable[Twin], family: np.ndarray) -> np.ndarray:
+def _rich(source_bytes: np.ndarray, twins: Iterable[Twin], family: np.ndarray) -> np.ndarray:
     """Whether a picture is told by nearly as many bytes as any of its family, (n,): then it is hardly worse by JPEG.
 
-    weights: (n,) bytes of the files. The very same pixels are told by as many as the smallest file with them has.
+    source_bytes: (n,) of the files. The very same pixels are told by as many as the smallest file with them has.
     """
-    least = weights.copy()
+    least = source_bytes.copy()
     exact = [(twin.first, twin.second) for twin in twins if twin.how == "exact"]
     for first, second in exact:
         least[first] = min(least[first], least[second])

@@ -25,7 +25,7 @@ class Columns:
 
     numbers: (n,) which record each is. barred: (m,) which records are of pictures that were left out as not to be
     trained on. signatures: (n + m, s) uint8, those of the barred ones last. surroundings: (n, d) fp32, of large sets
-    only the first. pixels, weights: (n,) of the originals, the latter in bytes. coloured: (n,) whether there is colour
+    only the first. pixels, source_bytes: (n,) of the original files. coloured: (n,) whether there is colour
     in each. spoken: (n,) whether a caption or fields came with it. sharpness: (n,). faults: (n,) how many each has.
     offsets: where each record begins in the journal, of all of them.
     """
@@ -35,7 +35,7 @@ class Columns:
     signatures: np.ndarray
     surroundings: np.ndarray
     pixels: np.ndarray
-    weights: np.ndarray
+    source_bytes: np.ndarray
     coloured: np.ndarray
     spoken: np.ndarray
     sharpness: np.ndarray
@@ -51,7 +51,7 @@ class _Growing:
     numbers: array[int] = field(default_factory=lambda: array("q"))
     barred: array[int] = field(default_factory=lambda: array("q"))
     pixels: array[int] = field(default_factory=lambda: array("q"))
-    weights: array[int] = field(default_factory=lambda: array("q"))
+    source_bytes: array[int] = field(default_factory=lambda: array("q"))
     coloured: array[int] = field(default_factory=lambda: array("b"))
     spoken: array[int] = field(default_factory=lambda: array("b"))
     sharpness: array[float] = field(default_factory=lambda: array("f"))
@@ -112,7 +112,7 @@ def gather(staging: Staging) -> Gathered:
                 continue
             found.numbers.append(number)
             found.pixels.append(record.size[0] * record.size[1])
-            found.weights.append(record.weight)
+            found.source_bytes.append(record.source_bytes)
             found.coloured.append(record.measures.get("colour", 0.0) >= GREY)
             found.spoken.append(bool(record.caption or record.fields))
             found.sharpness.append(record.measures.get("sharpness", 0.0))
@@ -132,7 +132,7 @@ def gather(staging: Staging) -> Gathered:
         _mapped(places["signatures"], np.uint8, count + len(found.barred), found.widths.get("signatures", 0)),
         _mapped(places["surroundings"], np.float32, None, found.widths.get("surroundings", 0) // FP32),
         np.array(found.pixels, dtype=np.int64),
-        np.array(found.weights, dtype=np.int64),
+        np.array(found.source_bytes, dtype=np.int64),
         np.array(found.coloured, dtype=bool),
         np.array(found.spoken, dtype=bool),
         np.array(found.sharpness, dtype=np.float32),

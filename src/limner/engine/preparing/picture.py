@@ -56,7 +56,7 @@ def _prepared(job: Job, plan: Plan) -> Record:
         except Refused as refused:
             data, rights = refused.data, Rights(training="refused", said=refused.said)
             record = record.model_copy(update={"rights": rights.over(record.rights)})
-        record = record.model_copy(update={"sha256": hashlib.sha256(data).hexdigest(), "weight": len(data)})
+        record = record.model_copy(update={"sha256": hashlib.sha256(data).hexdigest(), "source_bytes": len(data)})
         reading = read_picture(data, item.place.name, least=_least(plan))
         harm = harm_of(data) if reading.format == "JPEG" else None
         if harm and harm.certain:

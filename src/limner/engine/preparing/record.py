@@ -11,18 +11,18 @@ from ...core.requests import Frozen
 class Record(Frozen):
     """One entry after it was read, or something that is no entry, and why.
 
-    stamp: changes when the source's bytes do. sha256: of the file's bytes, "" where it could not be read. weight: how
-    many those are. size: (width, height) of the upright picture. notes: what was done to it, in plain words. located:
-    whether it told where it was taken. box: the crop, in its pixels. shape: (width, height) of what was written, and
-    bytes its length. picture, mask, thumbnail: names in the staging folder, None where nothing was written. signature,
-    surroundings: as `data.signatures` and `data.surroundings` make them, in base64.
+    stamp: changes when the source's bytes do. sha256: of the file's bytes, "" where it could not be read. source_bytes:
+    how many those are. size: (width, height) of the upright picture. notes: what was done to it, in plain words.
+    located: whether it told where it was taken. box: the crop, in its pixels. shape: (width, height) of what was
+    written, and bytes its length. picture, mask, thumbnail: names in the staging folder, None where nothing was
+    written. signature, surroundings: as `data.signatures` and `data.surroundings` make them, in base64.
     """
 
     key: str
     stamp: str = ""
     folder: str = ""
     sha256: str = ""
-    weight: int = 0
+    source_bytes: int = 0
     format: str = ""
     size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
