@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
+import os
 import subprocess
-from html import unescape
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import F_DUPFD_CLOEXEC, fcntl
+from itertools import count
 from pathlib import Path
-from typing import Any
+from threading import Timer
+from typing import Any, BinaryIO
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
@@ -19,28 +24,85 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--virtual-time-budget=30000",
-    "--dump-dom",
+    "--remote-debugging-pipe",
 )
 PRESS = "const press = key => document.dispatchEvent(new KeyboardEvent('keydown', { key }));"
 SAVE = """let text; window.Blob = class { constructor(parts) { text = parts[0]; } };
 URL.createObjectURL = made => 'data:,'; document.addEventListener('click', event => event.preventDefault());
 document.getElementById('save').click(); answer.saved = JSON.parse(text);"""
 TOLD = "answer.told = document.getElementById('told').textContent;"
+SECONDS = 120
 
 
 def drive(page: Path, script: str, profile: Path, *flags: str) -> dict[str, Any]:
     """Open a page, run a script in it, and give its answer. profile: where what the browser keeps lies."""
-    end = "document.body.append(Object.assign(document.createElement('pre'),"
-    end += " {id: 'answer', textContent: JSON.stringify(answer)}));"
-    ran = f"<script>(async () => {{ const answer = {{}}; {script}; {end} }})()</script></body>"
-    whole = page.read_text()
-    page.write_text(whole.replace("</body>", ran))
+    with _browser(f"--user-data-dir={profile}", *flags) as browser:
+        target = browser.ask("Target.createTarget", url="about:blank")["targetId"]
+        browser.session = browser.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        browser.ask("Page.navigate", url=page.as_uri())
+        while browser.evaluate("location.protocol + document.readyState") != "file:complete":
+            time.sleep(0.02)
+        answer = browser.evaluate(f"(async () => {{ const answer = {{}}; {script}; return answer; }})()")
+        browser.session = None
+        browser.ask("Browser.close")
+    return answer
+
+
+class _Pipe:
+    """The browser's debugging pipe: messages of JSON, each ended by a zero byte."""
+
+    def __init__(self, told: BinaryIO, heard: BinaryIO) -> None:
+        self.session: str | None = None
+        self._told, self._heard, self._numbers = told, heard, count(1)
+
+    def evaluate(self, expression: str) -> Any:
+        done = self.ask("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in done, done["exceptionDetails"]
+        return done["result"]["value"]
+
+    def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        whom = {"sessionId": self.session} if self.session else {}
+        self._told.write(json.dumps({"id": number, "method": method, "params": params, **whom}).encode() + b"\0")
+        self._told.flush()
+        while (answer := self._message()).get("id") != number:
+            pass
+        assert "error" not in answer, (method, answer["error"])
+        return answer["result"]
+
+    def _message(self) -> dict[str, Any]:
+        message = bytearray()
+        while (byte := self._heard.read(1)) != b"\0":
+            assert byte, f"the browser ended, or was ended after {SECONDS} s"
+            message += byte
+        return json.loads(message)
+
+
+@contextmanager
+def _browser(*flags: str) -> Iterator[_Pipe]:
+    """A browser that reads what it is told at descriptor 3 and answers at 4, ended at the latest after SECONDS."""
+    (told, telling), (hearing, answering) = os.pipe(), os.pipe()
+    # Above 4, so that neither is overwritten while it is copied.
+    ends = [fcntl(each, F_DUPFD_CLOEXEC, 10) for each in (told, answering)]
+    os.close(told)
+    os.close(answering)
+
+    def placed() -> None:
+        os.dup2(ends[0], 3)
+        os.dup2(ends[1], 4)
+
+    process = subprocess.Popen(
+        [CHROMIUM, *FLAGS, *flags], preexec_fn=placed, close_fds=False, stderr=subprocess.DEVNULL
+    )
+    for end in ends:
+        os.close(end)
+    clock = Timer(SECONDS, process.kill)
+    clock.start()
     try:
-        command = [CHROMIUM, *FLAGS, *flags, f"--user-data-dir={profile}", page.as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+        with open(telling, "wb") as asked, open(hearing, "rb") as heard:
+            yield _Pipe(asked, heard)
+            process.wait()
     finally:
-        page.write_text(whole)
-    found = re.search(r'<pre id="answer">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found is not None, done.stdout[-2000:]
-    return json.loads(unescape(found[1]))
+        clock.cancel()
+        process.kill()
+        process.wait()

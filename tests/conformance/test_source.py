@@ -40,7 +40,7 @@ def test_it_finds_the_same_again(reference: str) -> None:
 
 def test_its_places_can_be_sent_and_read(name: str, reference: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert fetching.fetch is places.fetch
-    monkeypatch.setattr(places, "fetch", lambda url: png(int(url[-5])))
+    monkeypatch.setattr(places, "fetch", lambda url, headed: png(int(url[-5])))
     shades = []
     for entry in entries(reference).values():
         sent = pickle.dumps(entry.place)
