@@ -424,6 +424,10 @@ def test_several_mistakes_are_told_together(refused, generate):
     assert "count" in line and "batch" in line
 
 
+def test_a_whole_is_not_told_again_beside_its_part(refused):
+    assert refused("prepare", "").endswith("sources '': string should have at least 1 character")
+
+
 def test_a_damaged_database(refused, home, generate):
     home.mkdir()
     (home / "limner.db").write_text("no database" * 1000)

@@ -60,7 +60,11 @@ def invalid(error: ValidationError, spelt: Callable[[str], str] = str) -> Limner
     spelt: how the surface spells a field.
     """
     problems: list[str] = []
+    # A whole that is refused only since one of its parts was is not told again.
+    wholes = {other["loc"][:end] for other in error.errors() for end in range(1, len(other["loc"]))}
     for item in error.errors():
+        if item["loc"] in wholes:
+            continue
         field, *inside = [str(part) for part in item["loc"] if part not in KINDS] or [""]
         place = " ".join([spelt(field), *(part for part in inside if not part.isdigit())])
         message = item["msg"].removeprefix("Value error, ")
