@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageEnhance
 
 from limner.core.faults import FAULTS
 from limner.data.likeness.cropped import cropped_copies, likely_crops
-from limner.data.likeness.signatures import LENGTH, SAME, WAYS, laid, likeness, signature
-from limner.data.likeness.twins import Twin, groups, near_copies
+from limner.data.likeness.signatures import LENGTH, MIRRORED, SAME, WAYS, laid, likeness, signature
+from limner.data.likeness.twins import Twin, groups, near_copies, together
 from limner.starter.painter import COLOURS, PRODUCTS, paint, random_scene
 
 BENCH = Path(__file__).parents[2] / "../shared/data/dreambench"
@@ -104,7 +104,7 @@ def photographs() -> list[Image.Image]:
 
 
 def test_no_clean_picture_is_a_copy(clean):
-    assert list(near_copies(_signatures(clean), LIMIT, WAYS)) == []
+    assert list(near_copies(_signatures(clean), LIMIT)) == []
 
 
 @pytest.mark.parametrize("edit", EDITS)
@@ -112,7 +112,7 @@ def test_an_edited_copy_is_found(edit, clean):
     change, how = EDITS[edit]
     planted = [0, 35, 77, 140]
     signatures = _signatures([*clean, *(change(clean[index]) for index in planted)])
-    found = list(near_copies(signatures, LIMIT, WAYS))
+    found = list(near_copies(signatures, LIMIT))
     expected = [(index, CLEAN + at) for at, index in enumerate(planted)]
     assert [(twin.first, twin.second) for twin in found] == expected
     assert {twin.how for twin in found} == {how}
@@ -127,24 +127,24 @@ def test_the_same_pixels_are_told_apart_from_near_copies(clean):
 
 def test_turned_copies_are_found_only_where_they_are_sought(clean):
     signatures = _signatures([clean[3], clean[3].transpose(Image.Transpose.TRANSVERSE)])
-    assert list(near_copies(signatures, LIMIT)) == []
-    assert [twin.how for twin in near_copies(signatures, LIMIT, WAYS)] == ["turned"]
+    assert list(near_copies(signatures, LIMIT, (SAME, MIRRORED))) == []
+    assert [twin.how for twin in near_copies(signatures, LIMIT)] == ["turned"]
 
 
 def test_photographs_of_one_subject_are_no_copies_but_the_known_pair_is(photographs):
-    found = list(near_copies(_signatures(photographs), LIMIT, WAYS))
+    found = list(near_copies(_signatures(photographs), LIMIT))
     assert [(twin.first, twin.second, twin.how) for twin in found] == [(52, 53, "mirrored")]  # dog5/02.jpg, 03.jpg
 
 
 def test_the_result_depends_on_nothing_but_the_signatures(clean, tmp_path):
     edited = [change(clean[10 * at]) for at, (change, _) in enumerate(EDITS.values())]
     signatures = _signatures([*clean, *edited])
-    found = list(near_copies(signatures, LIMIT, WAYS))
+    found = list(near_copies(signatures, LIMIT))
     assert found == sorted(found) and len(found) == len(EDITS)
     signatures.tofile(tmp_path / "signatures")
     kept = np.memmap(tmp_path / "signatures", dtype=np.uint8, mode="r", shape=signatures.shape)
     for block in (1, 7, 100_000):
-        assert list(near_copies(kept, LIMIT, WAYS, block)) == found
+        assert list(near_copies(kept, LIMIT, block=block)) == found
 
 
 def test_copies_are_found_where_the_hashes_are_in_bands():
@@ -166,8 +166,8 @@ def test_the_best_of_a_group_is_kept():
         Twin(6, 4, 0.99, "cropped"),
     ]
     pixels = [100, 50, 50, 900, 20, 400, 80]
-    assert groups(twins, lambda number: pixels[number]) == {0: 3, 2: 1, 4: 6, 5: 3}
-    assert groups([], lambda number: 0) == {}
+    assert groups(together(twins, 7), lambda number: pixels[number]) == {0: 3, 2: 1, 4: 6, 5: 3}
+    assert groups(together([], 3), lambda number: 0) == groups(together([], 0), lambda number: 0) == {}
 
 
 def test_flat_pictures_are_copies_only_in_one_colour():

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .signatures import DIGEST, HASH_BITS, MIRRORED, SAME, Way, hashes, likeness
+from .signatures import DIGEST, HASH_BITS, MIRRORED, SAME, WAYS, Way, hashes, likeness
 
 BANDS = 12
 WINDOW = 128
@@ -65,7 +65,7 @@ class Sets:
 
 
 def near_copies(
-    signatures: np.ndarray, least: float, ways: tuple[Way, ...] = (SAME, MIRRORED), block: int = BLOCK
+    signatures: np.ndarray, least: float, ways: tuple[Way, ...] = WAYS, block: int = BLOCK
 ) -> Iterator[Twin]:
     """Copies among pictures by their signatures (n, 720) from `signature`, which may lie in a file (np.memmap).
 
@@ -82,24 +82,24 @@ def near_copies(
     yield from sorted(exact + list(_near(signatures, alone, least, ways, block)))
 
 
-def groups(twins: Iterable[Twin], better: Callable[[int], Any]) -> dict[int, int]:
-    """For each picture that is a copy the one that is kept of its group: where `better` is greatest, else the first."""
-    above: dict[int, int] = {}
-
-    def root(of: int) -> int:
-        while (up := above.setdefault(of, of)) != of:
-            above[of] = above[up]
-            of = above[of]
-        return of
-
+def together(twins: Iterable[Twin], count: int) -> np.ndarray:
+    """For each of `count` pictures the first of those that are copies of each other and of it, (n,)."""
+    sets = Sets(count)
     for twin in twins:
-        one, other = root(twin.first), root(twin.second)
-        above[max(one, other)] = min(one, other)
+        sets.join(twin.first, twin.second)
+    return sets.roots()
+
+
+def groups(family: np.ndarray, better: Callable[[int], Any]) -> dict[int, int]:
+    """For each picture that is a copy the one that is kept of its group: where `better` is greatest, else the first.
+
+    family: (n,) from `together`.
+    """
     members: dict[int, list[int]] = {}
-    for each in sorted(above):
-        members.setdefault(root(each), []).append(each)
+    for each in np.flatnonzero(np.bincount(family)[family] > 1).tolist():
+        members.setdefault(int(family[each]), []).append(each)
     kept = {top: max(those, key=better) for top, those in members.items()}
-    return {each: kept[root(each)] for each in sorted(above) if kept[root(each)] != each}
+    return {each: kept[top] for top, those in members.items() for each in those if each != kept[top]}
 
 
 def _exact(signatures: np.ndarray, block: int) -> tuple[list[Twin], np.ndarray]:

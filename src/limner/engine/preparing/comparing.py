@@ -15,8 +15,7 @@ from ...core.datasets import Fault
 from ...data.judging.overlay import Mark, Overlay
 from ...data.likeness.cropped import cropped_copies, likely_crops
 from ...data.likeness.neighbours import near_neighbours, neighbours
-from ...data.likeness.signatures import WAYS
-from ...data.likeness.twins import How, Sets, Twin, groups, near_copies
+from ...data.likeness.twins import How, Twin, groups, near_copies, together
 from .gather import Columns
 
 EXACT = 1.0
@@ -53,23 +52,20 @@ def copies_of(
     the barred ones last. glimpse: the whole of it, small.
     """
     count = len(columns)
-    found = [*near_copies(columns.signatures, EXACT if likeness is None else likeness, WAYS)]
-    barred = _barred(found, count, key)
+    found = [*near_copies(columns.signatures, EXACT if likeness is None else likeness)]
+    barred = _barred(together(found, len(columns.signatures)), count, key)
     twins = [twin for twin in found if max(twin.first, twin.second) < count]
     if likeness is not None:
         twins += _by_features(columns, features, likeness)
         twins += cropped_copies(_candidates(columns, features), glimpse)
-    sets = Sets(count)
-    for twin in twins:
-        sets.join(twin.first, twin.second)
-    family = sets.roots()
+    family = together(twins, count)
     rich = _rich(columns.source_bytes, twins, family)
 
     def better(at: int) -> tuple[Any, ...]:
         faults = -columns.faults[at] - (at in strange)
         return at not in barred, faults, columns.coloured[at], columns.pixels[at], columns.spoken[at], rich[at], -at
 
-    kept = groups(twins, better)
+    kept = groups(family, better)
     told: dict[int, Twin] = {}
     for twin in twins:
         for at in (twin.first, twin.second):
@@ -84,28 +80,23 @@ def _rich(source_bytes: np.ndarray, twins: Iterable[Twin], family: np.ndarray) -
 
     source_bytes: (n,) of the files. The very same pixels are told by as many as the smallest file with them has.
     """
-    least = source_bytes.copy()
-    exact = [(twin.first, twin.second) for twin in twins if twin.how == "exact"]
-    for first, second in exact:
-        least[first] = min(least[first], least[second])
-    for first, second in exact:
-        least[second] = least[first]
-    most = np.zeros_like(least)
-    np.maximum.at(most, family, least)
-    return least >= RICH * most[family]
+    same = together((twin for twin in twins if twin.how == "exact"), len(source_bytes))
+    least, most = source_bytes.copy(), np.zeros_like(source_bytes)
+    np.minimum.at(least, same, source_bytes)
+    np.maximum.at(most, family, least[same])
+    return least[same] >= RICH * most[family]
 
 
-def _barred(twins: Iterable[Twin], count: int, key: Callable[[int], str]) -> dict[int, Fault]:
-    """The pictures of which a copy is not to be trained on, those from `count` on, and what is told of that."""
-    whole: dict[int, set[int]] = {}
-    for twin in twins:
-        both = whole.get(twin.first, {twin.first}) | whole.get(twin.second, {twin.second})
-        whole |= dict.fromkeys(both, both)
-    found: dict[int, Fault] = {}
-    for at, those in sorted(whole.items()):
-        if at < count <= max(those):
-            found[at] = Fault("refused", f"a copy of {key(max(those))!r}, which is not to be trained on")
-    return found
+def _barred(whole: np.ndarray, count: int, key: Callable[[int], str]) -> dict[int, Fault]:
+    """The pictures of which a copy is not to be trained on, those from `count` on, and what is told of that.
+
+    whole: the families of all of them, (n + m,).
+    """
+    last = dict(zip(whole[count:].tolist(), range(count, len(whole)), strict=True))
+    return {
+        at: Fault("refused", f"a copy of {key(last[whole[at]])!r}, which is not to be trained on")
+        for at in np.flatnonzero(np.isin(whole[:count], whole[count:])).tolist()
+    }
 
 
 def _by_features(columns: Columns, features: np.ndarray | None, likeness: float) -> Iterable[Twin]:
