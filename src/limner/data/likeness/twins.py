@@ -71,8 +71,8 @@ def near_copies(
 
     least: the `likeness` from which on two are copies. ways: how a copy may be turned, among them `SAME`. Of every
     group of copies so many twins are told as join it, and no more; in the order of `first`, `second`. block: how many
-    signatures are in memory at once, which changes nothing in the result. Besides these, memory holds some 150 bytes
-    a picture for two ways.
+    signatures are in memory at once, which changes nothing in the result. Besides these, memory holds some 800 bytes
+    a picture for all ways.
 
     Candidates lie near each other when the hashes are sorted, by their bits in another order each time (Charikar,
     STOC 2002, section 3), and `likeness` decides. Few pictures are compared each with each.
