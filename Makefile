@@ -9,14 +9,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help venv demo test check clean
+.PHONY: help venv demo test test-long test-all mutants check clean
 
 help:
-	@echo "make demo   teach the starter a character it has never seen; leaves limner-demo/"
-	@echo "make test   run the tests"
-	@echo "make check  lint, format and type checks"
-	@echo "make venv   only install into .venv (PYTHON=python3.12 chooses the Python)"
-	@echo "make clean  remove .venv, limner-demo and caches"
+	@echo "make demo       teach the starter a character it has never seen; leaves limner-demo/"
+	@echo "make test       run the tests (8 minutes on two cores)"
+	@echo "make test-all   run them and the long proofs; make test-long runs only what it adds"
+	@echo "make mutants    check that the tests notice small changes of the source"
+	@echo "make check      lint, format and type checks"
+	@echo "make venv       only install into .venv (PYTHON=python3.12 chooses the Python)"
+	@echo "make clean      remove .venv, limner-demo and caches"
 
 venv: $(INSTALLED)
 
@@ -24,7 +26,16 @@ demo: $(INSTALLED)
 	$(BIN)/limner demo
 
 test: $(INSTALLED)
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not slow"
+
+# Tests marked slow, and property tests again with more examples.
+test-long: $(INSTALLED)
+	$(BIN)/pytest -m "slow or hypothesis" --hypothesis-profile=long
+
+test-all: test test-long
+
+mutants: $(INSTALLED)
+	$(BIN)/python tests/mutants/run.py
 
 check: $(INSTALLED)
 	$(BIN)/ruff check
