@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from threading import Event, Thread
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +17,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -26,7 +28,8 @@ from rich.text import Text
 
 from .core.accounts import Key
 from .core.errors import LimnerError, one_line
-from .core.events import Event, Made, Notice, Stage
+from .core.events import Event as RunEvent
+from .core.events import Made, Notice, Stage
 from .core.events import Progress as Done
 from .core.feedback import Picture
 from .core.runs import Artifact, Run
@@ -39,8 +42,14 @@ def plain(text: str) -> str:
     return escape(one_line(text))
 
 
+EVERY = 5.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+
 class Screen:
-    """Shows the events of one run as bars with time left. Bars go to stderr, results to stdout."""
+    """Shows the events of one run as bars with time left, or without a terminal as a line every few seconds. Progress
+    goes to stderr, results to stdout.
+    """
 
     def __init__(self) -> None:
         self.console = Console(stderr=True)
@@ -52,7 +61,10 @@ class Screen:
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
             console=self.console,
+            disable=not self.console.is_terminal,
         )
+        self.lines: Thread | None = None
+        self.ended = Event()
         self.bar: TaskID | None = None
         self.figures: dict[str, float] = {}
         self.made: list[Made] = []
@@ -71,15 +83,19 @@ class Screen:
     def _stop(self) -> None:
         if self.bars.live.is_started:
             self.bars.stop()
+        if self.lines is not None:
+            self.ended.set()
+            self.lines.join()
+            self.lines = None
 
     def note(self, text: str) -> None:
         self.bars.console.print(plain(text), soft_wrap=True)
 
-    def show(self, event: Event) -> None:
+    def show(self, event: RunEvent) -> None:
         """Take in one event."""
         if isinstance(event, Stage):
             self._end_bar()
-            self.bars.start()
+            self._start()
             self.bar = self.bars.add_task(event.name, total=event.total, note="")
         elif isinstance(event, Done) and self.bar is not None:
             self.figures |= event.figures
@@ -96,12 +112,38 @@ class Screen:
         self._end_bar()
         self._stop()
 
+    def _start(self) -> None:
+        self.bars.start()
+        if self.bars.disable and self.lines is None:
+            self.ended.clear()
+            self.lines = Thread(target=self._print_lines, daemon=True)
+            self.lines.start()
+
+    def _print_lines(self) -> None:
+        while not self.ended.wait(EVERY):
+            if self.bars.tasks and not (task := self.bars.tasks[-1]).finished:
+                self._print_line(task)
+
+    def _print_line(self, task: Task, *, ended: bool = False) -> None:
+        count = "" if task.total is None else f" {task.completed:.0f}/{task.total:.0f}"
+        if ended:
+            when = f"took {_clock(task.elapsed or 0)}"
+        elif task.time_remaining is None:
+            when = f"{_clock(task.elapsed or 0)} so far"
+        else:
+            when = f"{_clock(task.time_remaining)} left"
+        line = ", ".join(part for part in (f"{task.description}{count}", task.fields["note"], when) if part)
+        self.console.print(plain(line), soft_wrap=True, highlight=False)
+
     def _end_bar(self) -> None:
         if self.bar is None:
             return
         task = self.bars.tasks[-1]
+        if self.bars.disable:
+            self._print_line(task, ended=True)
         if task.total is None:
             self.bars.update(self.bar, total=1, completed=1)
+        self.bar = None
 
     def finish(self, run: Run) -> None:
         """Say what was made, one path a line, and how to look it up."""
@@ -241,6 +283,11 @@ def print_verdict(picture: Path, verdict: Any) -> None:
         lines.append(("run", run))
     for name, text in lines:
         console.print(f"  {name:8} {plain(text)}")
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"
 
 
 def _time(moment: datetime) -> str:
