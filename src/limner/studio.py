@@ -6,7 +6,7 @@ import builtins
 import os
 import shutil
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -239,6 +239,57 @@ class Studio:
 
         Its events go to `listener`, `stop` is asked between steps. together: see Workspace.
         """
+        from .engine.execute import execute
+
+        with self._begun(run, out, resume=resume, together=together, stop=stop) as workspace:
+            execute(run.request, workspace, self._recorder(run, listener))
+        return self.store.get(run.id)
+
+    def run_together(
+        self,
+        requests: Sequence[GenerateRequest],
+        out: str | Path,
+        *,
+        listener: Callable[[int, Event], None] = lambda number, event: None,
+        stop: Callable[[], bool] = _never,
+    ) -> builtins.list[Run]:
+        """Submit generate requests of one batch key and carry them out here and now, through the model together.
+
+        listener: gets each event with the number of its request. Raises the first failure, once all have ended.
+        """
+        from .engine.execute import execute_together
+        from .engine.painting.together import Order
+
+        runs = [self.submit(request, out) for request in requests]
+        begun: dict[Order, ExitStack] = {}
+        failures: builtins.list[Exception] = []
+        with ExitStack() as all_of_them:
+            for number, (run, request) in enumerate(zip(runs, requests, strict=True)):
+                stack = all_of_them.enter_context(ExitStack())
+                workspace = stack.enter_context(self._begun(run, stop=stop))
+                begun[Order(request, workspace, self._recorder(run, partial(listener, number)))] = stack
+            for order, failure in execute_together(list(begun)):
+                try:
+                    with begun[order]:  # records how this one ended
+                        if failure is not None:
+                            raise failure
+                except Exception as error:
+                    failures.append(error)
+        if failures:
+            raise failures[0]
+        return [self.store.get(run.id) for run in runs]
+
+    @contextmanager
+    def _begun(
+        self,
+        run: Run,
+        out: str | Path | None = None,
+        *,
+        resume: bool = False,
+        together: int | None = None,
+        stop: Callable[[], bool] = _never,
+    ) -> Generator[Workspace]:
+        """A recorded run while it is carried out here; at the end it is recorded how it ended."""
         folder = self.store.folder(run.id)
         place = run.out if out is None else _place(out)
         out = Path(place) if place else folder / "out"
@@ -250,16 +301,14 @@ class Studio:
                 sweep(littered)
             try:
                 with explained(out):
-                    from .engine.execute import execute
-
-                    execute(run.request, workspace, self._recorder(run, listener))
+                    yield workspace
             except (Interrupted, KeyboardInterrupt) as error:
                 self._finish(run, Status.INTERRUPTED, str(error) or "stopped")
                 raise
             except BaseException as error:
                 self._finish(run, Status.FAILED, str(error) or type(error).__name__)
                 raise
-            return self._finish(run, Status.DONE, None)
+            self._finish(run, Status.DONE, None)
 
     def carry_out(
         self, run: Run, hold: Hold, *, listener: Listener = _silent, stop: Callable[[], bool] = _never

@@ -101,23 +101,42 @@ def paint_cells(
     listener: Listener,
     stop: Callable[[], bool],
 ) -> list[list[Path]]:
-    """Every prompt in every column, as one bar."""
-    requests = [
-        GenerateRequest(prompt=prompt, adapter=(use,) if use else (), guidance=value, steps=STEPS, seed=SEED)
-        for prompt in PROMPTS
-        for use, value in columns
-    ]
-    paths: list[Path] = []
-    listener(Stage(name="results", total=len(requests) * STEPS))
-    for number, request in enumerate(requests):
+    """Paint every prompt in every column, the prompts of a column together, and show it as one bar. Returns a row of
+    paths for each prompt.
+    """
+    painted: list[list[Path]] = []
+    listener(Stage(name="results", total=len(columns) * len(PROMPTS) * STEPS))
+    for use, guidance in columns:
+        requests = [
+            GenerateRequest(
+                prompt=prompt,
+                adapter=(use,) if use else (),
+                guidance=guidance,
+                steps=STEPS,
+                seed=SEED,
+                batch=len(PROMPTS),
+            )
+            for prompt in PROMPTS
+        ]
+        column: dict[int, Path] = {}
+        done = dict.fromkeys(range(len(requests)), 0)
+        before = len(painted) * len(PROMPTS) * STEPS
 
-        def pass_on(event: Event, before: int = number * STEPS) -> None:
+        def pass_on(
+            number: int,
+            event: Event,
+            column: dict[int, Path] = column,
+            done: dict[int, int] = done,
+            before: int = before,
+        ) -> None:
             if isinstance(event, Progress):
-                listener(Progress(done=before + event.done))
+                done[number] = event.done
+                listener(Progress(done=before + sum(done.values())))
             elif isinstance(event, Made):
-                paths.append(folder / Path(event.path).name)
+                column[number] = folder / Path(event.path).name
             elif not isinstance(event, Stage):
                 listener(event)
 
-        studio.run(request, folder, listener=pass_on, stop=stop)
-    return [paths[start : start + len(columns)] for start in range(0, len(paths), len(columns))]
+        studio.run_together(requests, folder, listener=pass_on, stop=stop)
+        painted.append([column[number] for number in range(len(requests))])
+    return [list(row) for row in zip(*painted, strict=True)]
