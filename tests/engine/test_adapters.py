@@ -45,7 +45,12 @@ def test_switching_is_exact_and_reads_nothing_twice(tiny_sd, adapters, tmp_path,
         fresh.append(paint(*uses))
     models.forget()
     loads, load = [], lowrank._load
-    monkeypatch.setattr(lowrank, "_load", lambda *given: (loads.append(given[1].parent.name), load(*given)))
+
+    def counted(pipeline, file):
+        loads.append(file.parent.name)
+        return load(pipeline, file)
+
+    monkeypatch.setattr(lowrank, "_load", counted)
     for uses, expected in (*zip(wishes, fresh, strict=True), ((), fresh[0])):
         assert np.array_equal(paint(*uses), expected)
     assert loads == ["plain", "dora"]

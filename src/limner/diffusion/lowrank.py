@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary
 
 import torch
 from peft import LoraConfig
-from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
@@ -20,9 +19,10 @@ from safetensors.torch import load_file, save_file
 from ..core.errors import LimnerError, unknown
 from ..core.protocols import Components, Facts, Use
 from .kept import Kept
+from .layerupdate import Layer, Update
+from .lorafile import LoraFile
 from .options import LoraOptions
 from .pipelines import is_quantised
-from .quiet import silence
 
 ADAPTER = "default"
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
@@ -173,81 +173,79 @@ def restore_lora(learnt: LowRank, path: Path) -> None:
 
 @contextmanager
 def lora_applied(pipeline: Any, uses: Sequence[Use]) -> Iterator[None]:
-    """Merge files into a pipeline's weights, so that painting costs nothing extra; afterwards put back the bits."""
-    if any(is_quantised(part) for part in pipeline.components.values()):
-        with _beside(pipeline, uses):  # rounded weights take nothing in
-            yield
-        return
-    kept: dict[torch.nn.Parameter, torch.Tensor] = {}
-    merged: list[LoraLayer] = []
-    try:
-        for use in uses:
-            for layer in _layers_in(pipeline, use.file):
-                for parameter in layer.get_base_layer().parameters():
-                    kept.setdefault(parameter, parameter.detach().cpu().clone())
-                layer.set_scale(ADAPTER, use.weight)
-                merged.append(layer)
-                layer.merge(adapter_names=[ADAPTER])
+    """Merge files into a pipeline's weights, so that painting costs nothing extra; afterwards put back the bits.
+
+    Each file adds its weight times what it changes in the base's own weights, so their order does not matter. Rounded
+    weights take nothing in: there the files act beside them.
+    """
+    given: dict[Layer, list[tuple[Update, float]]] = {}
+    for use in uses:
+        for layer, update in _updates_of(pipeline, use.file):
+            if use.weight:
+                given.setdefault(layer, []).append((update, use.weight))
+    networks = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
+    rounded = {module for part in networks if is_quantised(part) for module in part.modules()}
+    with ExitStack() as stack:
+        for layer, updates in given.items():
+            stack.enter_context((_beside if layer in rounded else _merged)(layer, updates))
         yield
-    finally:
-        for layer in merged:
-            layer.merged_adapters.clear()
-        with torch.no_grad():
-            for parameter, original in kept.items():
-                parameter.copy_(original)
 
 
 @contextmanager
-def _beside(pipeline: Any, uses: Sequence[Use]) -> Iterator[None]:
-    """Files act beside a pipeline's weights."""
-    names = [f"adapter_{i}" for i in range(len(uses))]
+@torch.no_grad()
+def _merged(layer: Layer, updates: Sequence[tuple[Update, float]]) -> Iterator[None]:
+    """Add updates to a layer's weight."""
+    weight, original = layer.weight, layer.weight.detach().cpu().clone()
     try:
-        for use, name in zip(uses, names, strict=True):
-            _load(pipeline, use.file, name)
-        pipeline.set_adapters(names, [use.weight for use in uses])
+        added = sum(strength * update.delta(weight) for update, strength in updates)
+        weight.copy_(weight + added)
         yield
     finally:
-        pipeline.unload_lora_weights()
+        weight.copy_(original)
+
+
+@contextmanager
+def _beside(layer: Layer, updates: Sequence[tuple[Update, float]]) -> Iterator[None]:
+    """Add to a layer's output what updates of its weight would."""
+    acting = [(update.beside(layer), strength) for update, strength in updates]
+
+    def add(layer: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+        return output + sum(strength * update.added(layer, inputs[0], output) for update, strength in acting)
+
+    hook = layer.register_forward_hook(add)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 BUDGET = 2**30
 """Bytes of adapters' tensors that are kept in memory for each model."""
-_known: WeakKeyDictionary[torch.nn.Module, Kept[list[LoraLayer]]] = WeakKeyDictionary()
+Updates = list[tuple[Layer, Update]]
+_known: WeakKeyDictionary[torch.nn.Module, Kept[Updates]] = WeakKeyDictionary()
 
 
-def _layers_in(pipeline: Any, file: Path) -> list[LoraLayer]:
-    """A file's tensors in PEFT's layers, which know the layers of the pipeline that they act on, and stand apart.
-
-    They stay in memory with the network that they are for.
-    """
+def _updates_of(pipeline: Any, file: Path) -> Updates:
+    """A file's updates of the pipeline's layers; they stay in memory with the network that they are for."""
     denoiser = getattr(pipeline, pipeline._lora_loadable_modules[0])
     known = _known.setdefault(denoiser, Kept(BUDGET, _bytes))
     told = file.stat()
-
-    def made() -> list[LoraLayer]:
-        try:
-            _load(pipeline, file, ADAPTER)
-            parts = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
-            return [module for part in parts for module in part.modules() if isinstance(module, LoraLayer)]
-        finally:
-            pipeline.unload_lora_weights()
-
-    return known.of((str(file.resolve()), told.st_mtime_ns, told.st_size), made)
+    return known.of((str(file.resolve()), told.st_mtime_ns, told.st_size), lambda: _load(pipeline, file))
 
 
-def _bytes(layers: list[LoraLayer]) -> int:
-    own = (named for layer in layers for named in cast(torch.nn.Module, layer).named_parameters())
-    return sum(parameter.nbytes for name, parameter in own if not name.startswith("base_layer."))
+def _bytes(updates: Updates) -> int:
+    tensors = (tensor for _, update in updates for tensor in update.tensors())
+    return sum({tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}.values())
 
 
-def _load(pipeline: Any, path: Path, name: str) -> None:
-    try:
-        with silence():
-            pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name)
-        if not any(name in names for names in pipeline.get_list_adapters().values()):
-            raise ValueError("the file holds no layer of this model")
-    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise _misfit(path) from error
+def _load(pipeline: Any, file: Path) -> Updates:
+    denoiser = pipeline._lora_loadable_modules[0]
+    networks = {
+        name: part
+        for name, part in pipeline.components.items()
+        if isinstance(part, torch.nn.Module) and (name == denoiser or name.startswith("text_encoder"))
+    }
+    return [(layer, update.to(layer.weight.device)) for layer, update in LoraFile(file, networks, denoiser).updates()]
 
 
 def _misfit(path: Path) -> LimnerError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.protocols import Components, Facts, Subject, Use
+from ..diffusion.loranames import is_adapter
 from ..diffusion.options import LORA_FILE, LoraOptions, check_encoders
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Lora:
         return f'pipeline = {base}\npipeline.load_lora_weights("{name}")'
 
     def recognises(self, names: Collection[str]) -> bool:
-        return any("lora" in name for name in names)
+        return is_adapter(names)
 
     def applied(self, pipeline: Any, facts: Facts, uses: Sequence[Use]) -> AbstractContextManager[None]:
         from ..diffusion.lowrank import lora_applied
