@@ -1,16 +1,19 @@
 """The fetcher reaches public addresses and nothing else, in bounded time and size."""
 
 import http.server
+import random
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from limner import fetch as fetching
 from limner.core.errors import LimnerError
-from limner.fetch import fetch, is_public
+from limner.data.entries.places import UrlPlace
+from limner.fetch import fetch, is_public, post
 
 HOSTILE = [
     # this machine
@@ -241,3 +244,106 @@ def test_what_may_be_secret_in_a_url_is_not_repeated() -> None:
     with pytest.raises(LimnerError) as caught:
         fetch("ftp://name:word@example.com/a.png?token=abc#def")
     assert "word" not in str(caught.value) and "abc" not in str(caught.value)
+
+
+OK, MOVED = b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 302 Found\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+ANSWERS = {
+    "nothing": b"",
+    "bytes": bytes(range(256)) * 4,
+    "no status": b"HTTP/1.1\r\n\r\n",
+    "a negative status": b"HTTP/1.1 -1 x\r\n\r\n",
+    "a large status": b"HTTP/1.1 99999 x\r\n\r\n",
+    "status 000": b"HTTP/1.1 000 x\r\n\r\n",
+    "a status in other digits": "HTTP/1.1 \u0662\u0660\u0660 x\r\n\r\n".encode(),
+    "another version": b"HTTP/9.9 200 OK\r\n\r\nabc",
+    "a long status line": b"HTTP/1.1 200 " + b"x" * 70_000,
+    "a long header": OK + b"a: " + b"b" * 70_000 + b"\r\n\r\n",
+    "many headers": OK + b"a: b\r\n" * 200 + b"\r\n",
+    "a long length": OK + b"Content-Length: 999999999999\r\n\r\nabc",
+    "chunks of no size": CHUNKED + b"zz\r\nabc",
+    "chunks of a negative size": CHUNKED + b"-5\r\nabc",
+    "chunks of a huge size": CHUNKED + b"f" * 400 + b"\r\nabc",
+    "a long line of a chunk": CHUNKED + b"1" * 70_000 + b"\r\n",
+    "half a chunk": CHUNKED + b"10\r\nabc",
+    "no last chunk": CHUNKED + b"3\r\nabc\r\n",
+    "moved nowhere": MOVED + b"\r\n",
+    **{
+        f"moved to {place!r}": MOVED + b"Location: " + place + b"\r\n\r\n"
+        for place in (
+            *(b"http://[", b"http://[::1", b"http://]", b"//[", b"http://[v1.x]/", b"http://a:b/", b"http://a:99999/"),
+            *(b"http://xn--\xff.example/", b"http://xn--a.b.example/", b"http://" + b"a" * 70 + b".example/"),
+            *(b"http://\xbc\xe2\x84\x80/", b"\xed\xa0\x80", b"?\x7f", b"/a\r\n b", b"http:", b"=?utf-8?b?////?="),
+            *(b"file:///etc/passwd", b"data:image/png;base64,AA", b"javascript:1", b"/" + b"a" * 3000, b"http://a..b/"),
+        )
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def answering() -> Iterator[tuple[str, list[bytes]]]:
+    """A server that answers whatever stands first in the list, byte for byte."""
+    answers, ending = [b""], threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+
+        def serve() -> None:
+            while not ending.is_set():
+                with suppress(OSError), sock.accept()[0] as line:
+                    line.settimeout(2)
+                    line.recv(65536)
+                    line.sendall(answers[0])
+                    line.shutdown(socket.SHUT_WR)
+                    line.recv(1)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}/"
+        yield url, answers
+        ending.set()
+        with suppress(LimnerError):
+            fetch(url, public=only)
+        thread.join(5)
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_no_answer_is_more_than_a_failure(answering: tuple[str, list[bytes]], answer: str) -> None:
+    url, answers = answering
+    answers[0] = ANSWERS[answer]
+    with pytest.raises(LimnerError) as caught:
+        fetch(url, seconds=2.0, public=only)
+    assert "\n" not in str(caught.value) and str(caught.value).isprintable()
+
+
+def test_no_change_of_an_answer_is_more_than_a_failure(answering: tuple[str, list[bytes]]) -> None:
+    """Answers with bytes put in, taken out and exchanged."""
+    url, answers = answering
+    chance = random.Random(7)
+    seeds = [OK + b"Content-Length: 3\r\n\r\nabc", CHUNKED + b"3\r\nabc\r\n0\r\n\r\n"]
+    seeds.append(MOVED + b"Location: http://[::1]/a\r\n\r\n")
+    for number in range(150):
+        answer = bytearray(seeds[number % 3])
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(answer))
+            put = chance.choice([b"", b"[", b"]", b":", b"\x00", b"\xff", b"-", b"9", b"\r\n", b"%", b"@", b"#"])
+            answer[at : at + chance.randint(0, 2)] = put
+        answers[0] = bytes(answer)
+        with suppress(LimnerError):
+            assert len(fetch(url, seconds=2.0, bytes_most=1000, public=only)) <= 1000
+
+
+def test_the_status_of_a_post_is_all_that_an_answer_gives(answering: tuple[str, list[bytes]]) -> None:
+    url, answers = answering
+    for answer in ANSWERS.values():
+        answers[0] = answer
+        with suppress(LimnerError):
+            assert post(url, b"{}", {}, seconds=2.0, public=only) in range(100, 1000)
+
+
+def test_a_picture_whose_server_answers_nonsense_is_lost_alone(
+    answering: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, answers = answering
+    monkeypatch.setattr(fetching, "is_public", only)
+    answers[0] = ANSWERS["moved to b'http://['"]
+    with pytest.raises(LimnerError, match="answers what cannot be read"):
+        UrlPlace(f"{url}cat.jpg").read()

@@ -43,16 +43,17 @@ def fetch(
     """The body of a GET of an http or https URL.
 
     Raises LimnerError for any address that is not public, more than 3 redirects, more than `bytes_most` bytes, more
-    than `seconds` in all, and any answer but 200. public: tells whether an address may be connected to. headed: is
-    told the headers of every answer on the way.
+    than `seconds` in all, any answer but 200, and any that is no sound HTTP. public: tells whether an address may be
+    connected to. headed: is told the headers of every answer on the way.
     """
     until = monotonic() + seconds
     for _ in range(REDIRECTS + 1):
         with _connected(url, until, public or is_public) as (connection, parts):
             body = _answer(connection, parts, bytes_most, until, headed)
-        if isinstance(body, bytes):
-            return body
-        url = urljoin(url, body)
+            if isinstance(body, bytes):
+                return body
+            onward = urljoin(url, body)
+        url = onward
     raise refused(url, f"redirects more than {REDIRECTS} times")
 
 
@@ -66,7 +67,8 @@ def post(
     until = monotonic() + seconds
     with _connected(url, until, public or is_public) as (connection, parts), _deadline(connection, until):
         connection.request("POST", _target(parts), body, {"User-Agent": "limner", "Connection": "close", **headers})
-        return connection.getresponse().status
+        with connection.getresponse() as answer:
+            return answer.status
 
 
 @contextmanager
@@ -76,9 +78,13 @@ def _connected(url: str, until: float, public: Callable[[str], bool]) -> Iterato
     connection = _Connection(parts, until, public)
     try:
         yield connection, parts
-    except (OSError, http.client.HTTPException, UnicodeError) as error:
+    except LimnerError:
+        raise
+    except Exception as error:  # what a hostile server answers makes http.client and urllib raise nearly anything
         late = isinstance(error, TimeoutError) or monotonic() >= until
-        raise refused(url, "took too long" if late else "cannot be reached") from error
+        reached = not isinstance(error, (OSError, http.client.HTTPException))
+        why = "took too long" if late else "answers what cannot be read" if reached else "cannot be reached"
+        raise refused(url, why) from error
     finally:
         connection.close()
 
@@ -161,6 +167,12 @@ class _Connection(http.client.HTTPConnection):
         if self.secure:
             self.sock = self.line = _tls().wrap_socket(self.sock, server_hostname=self.host)
 
+    def cut(self) -> None:
+        """End the connection, whoever is reading from it."""
+        if self.line is not None:
+            with suppress(OSError):
+                self.line.shutdown(socket.SHUT_RDWR)
+
     def _vet(self, address: tuple[Any, ...]) -> None:
         if not self.public(str(address[0])):
             raise LimnerError(f"{self.host!r} is at no public address", "give an address that anyone can reach")
@@ -220,12 +232,7 @@ def _left(until: float) -> float:
 def _deadline(connection: _Connection, until: float) -> Iterator[None]:
     """Cut the connection when its time is over, however a slow server spreads its bytes."""
 
-    def cut() -> None:
-        if connection.line is not None:
-            with suppress(OSError):
-                connection.line.shutdown(socket.SHUT_RDWR)
-
-    timer = Timer(_left(until), cut)
+    timer = Timer(_left(until), connection.cut)
     timer.daemon = True
     timer.start()
     try:
@@ -253,18 +260,18 @@ def _answer(
         connection.request(
             "GET", _target(parts), headers={"Accept": "image/*", "User-Agent": "limner", "Connection": "close"}
         )
-        answer = connection.getresponse()
-        if headed is not None:
-            headed(dict(answer.headers.items()))
-        if answer.status in (301, 302, 303, 307, 308) and (place := answer.headers.get("Location")):
-            return place
-        if answer.status != 200:
-            raise refused(parts.geturl(), f"answers {answer.status}")
-        body = bytearray()
-        while piece := answer.read1(2**16):
-            body += piece
-            if len(body) > most:
-                raise refused(parts.geturl(), f"is larger than {most:,} bytes")
-        if answer.length:
-            raise http.client.IncompleteRead(bytes(body), answer.length)
-        return bytes(body)
+        with connection.getresponse() as answer:
+            if headed is not None:
+                headed(dict(answer.headers.items()))
+            if answer.status in (301, 302, 303, 307, 308) and (place := answer.headers.get("Location")):
+                return place
+            if answer.status != 200:
+                raise refused(parts.geturl(), f"answers {answer.status}")
+            body = bytearray()
+            while piece := answer.read1(2**16):
+                body += piece
+                if len(body) > most:
+                    raise refused(parts.geturl(), f"is larger than {most:,} bytes")
+            if answer.length:
+                raise http.client.IncompleteRead(bytes(body), answer.length)
+            return bytes(body)

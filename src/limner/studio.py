@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import os
-import shutil
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -38,6 +37,7 @@ from .store.patience import patiently
 from .store.prune import mark, prune, sweep_machine, sweep_orphans
 from .store.queue import Queue
 from .store.references import mentions
+from .store.removal import discard
 from .store.restore import read_backup
 from .store.runs import Hold, Store
 from .store.verdicts import Verdicts
@@ -357,7 +357,7 @@ class Studio:
         resume = bool(checkpoints(folder))
         self.store.forget_made(hold, keep=("preview",) if resume else ())
         for old in folder.glob("out-*"):
-            shutil.rmtree(old, ignore_errors=True)
+            discard(old, folder)
         names: dict[str, str] = {}
 
         def brought(reference: str) -> str:
@@ -374,7 +374,7 @@ class Studio:
             return text
 
         emit = self._recorder(run, part.listener, hold)
-        screening = self.gate.screening(run, hold)
+        screening = self.gate.screening(run, hold, folder)
 
         def emit_told(event: Event) -> None:
             emit(event.model_copy(update={"text": told(event.text)}) if isinstance(event, Notice) else event)
@@ -388,7 +388,7 @@ class Studio:
                 yield request, workspace, screening.through(emit_told)
                 screening.settle()
         except (Refused, Unable):
-            shutil.rmtree(out.parent, ignore_errors=True)  # nothing that was not judged stays
+            discard(out.parent, folder)  # nothing that was not judged stays
             raise
         except LimnerError as error:
             if type(error) is not LimnerError:

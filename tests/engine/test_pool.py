@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
 
+from limner.core.datasets import Entry, Fault, Lost
+from limner.data.entries.budget import held_bytes
+from limner.data.entries.places import BytesPlace, FilePlace
 from limner.engine.preparing.pool import AHEAD, CHUNK, crew_of, mapped
 
 
@@ -36,3 +42,41 @@ def test_little_is_taken_ahead():
         assert next(done) == 200
         assert len(taken) <= (AHEAD + 1) * CHUNK
         done.close()
+
+
+def test_no_more_bytes_wait_than_there_is_room_for() -> None:
+    taken, done, most = 0, 0, 0
+
+    class Lazy:
+        """Does a chunk only when its result is asked for."""
+
+        def submit(self, work: Any, items: Any) -> Any:
+            return Later(lambda: [work(item) for item in items])
+
+    def items() -> Iterator[int]:
+        nonlocal taken, most
+        for number in range(200):
+            taken += 1
+            most = max(most, taken - done)
+            yield number
+
+    for number in mapped(lambda item: item, items(), cast(Any, Lazy()), 4, lambda item: item, lambda item: 10, 55):
+        assert number == done
+        done += 1
+    assert done == 200 and most <= 7, "five whole ones, the one that is too much, and the one that is handed on"
+    taken = done = most = 0
+    for _ in mapped(lambda item: item, items(), cast(Any, Lazy()), 4, lambda item: item, lambda item: 1000, 55):
+        done += 1
+    assert done == 200 and most <= 2, "what is too large by itself goes alone"
+
+
+class Later:
+    def __init__(self, act: Any) -> None:
+        self.result = act
+
+
+def test_an_entry_weighs_what_it_holds() -> None:
+    inside, outside = BytesPlace("a", bytes(7)), FilePlace(Path("b"))
+    assert held_bytes(Entry("a", inside, mask=inside)) == 14
+    assert held_bytes(Entry("a", outside, mask=inside)) == 7
+    assert held_bytes(Entry("a", outside)) == held_bytes(Lost("a", Fault("stray", "x"))) == 0

@@ -397,6 +397,31 @@ def test_a_diverging_run_is_stopped(learn, home, tmp_path):
     assert not (tmp_path / "rex").exists()
 
 
+def test_of_two_trainings_for_one_place_the_second_is_refused_at_once(learn, tmp_path, monkeypatch):
+    from limner.engine import models
+    from limner.store.locks import filling
+
+    monkeypatch.setattr(models, "load", lambda *_: pytest.fail("the model was loaded"))
+    with filling(tmp_path / "rex"), pytest.raises(LimnerError, match=r"rex' is being filled by another program; wait"):
+        learn()
+    assert not (tmp_path / "rex").exists()
+
+
+def test_a_result_that_came_to_be_meanwhile_is_not_replaced(learn, tmp_path, monkeypatch):
+    """As of a program on another machine, which no lock keeps away."""
+    from limner.engine.training import train as training
+
+    def appear(*_, **__):
+        (tmp_path / "rex").mkdir()
+        (tmp_path / "rex" / "adapter").write_text("the first one's")
+        return "card"
+
+    monkeypatch.setattr(training, "model_card", appear)
+    with pytest.raises(LimnerError, match=r"rex' exists already"):
+        learn(steps=1, prior=False)
+    assert [path.name for path in (tmp_path / "rex").iterdir()] == ["adapter"]
+
+
 def test_an_old_result_is_not_overwritten(learn, tmp_path):
     (tmp_path / "rex").mkdir()
     (tmp_path / "rex" / "notes.txt").write_text("mine")

@@ -112,7 +112,7 @@ def test_what_shows_a_withheld_picture_is_withheld(home: Path, tiny_sd: Path, mo
     from limner.safety.screening import Screening
 
     told: list[object] = []
-    screening = Screening(Moderator(Policy(picture=(use(models / "always"),))), lambda judged: None)
+    screening = Screening(Moderator(Policy(picture=(use(models / "always"),))), lambda judged: None, home)
     emit = screening.through(told.append)
     for name, what, details in (("a", "picture", {"index": 0}), ("b", "comparison", {}), ("c", "preview", {"step": 5})):
         place = home / f"{name}.png"
@@ -145,7 +145,7 @@ def test_a_comparison_goes_with_the_picture_that_it_shows(home: Path, models: Pa
     findings = iter([Finding("unsafe"), Finding()])  # the strip as a whole would pass
     moderator._judge_of = lambda stage, use: lambda picture: next(findings)  # type: ignore[method-assign]
     told: list[object] = []
-    emit = Screening(moderator, lambda judged: None).through(told.append)
+    emit = Screening(moderator, lambda judged: None, home).through(told.append)
     for what in ("picture", "comparison"):
         place = home / f"{what}.png"
         place.parent.mkdir(exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tarfile
@@ -10,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from gathering import entries, gathered, kept, lost, png, tarred
+from limner.core.datasets import Entry, Lost
 from limner.core.errors import LimnerError
+from limner.data.entries import budget
+from limner.data.entries.places import BytesPlace
+from limner.sources import webdataset as source
 
 
 def test_what_the_stock_library_writes(tmp_path: Path) -> None:
@@ -142,3 +147,91 @@ def test_members_are_not_kept(tmp_path: Path) -> None:
     assert len(gathered(path)) == 1
     assert tracemalloc.get_traced_memory()[1] < 300_000
     tracemalloc.stop()
+
+
+class Packed:
+    """A compressed shard of a few kilobytes and the bytes that were unpacked of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.unpacked = 0
+        read = gzip.GzipFile.read
+
+        def counted(file: gzip.GzipFile, size: int | None = -1) -> bytes:
+            data = read(file, size)
+            self.unpacked += len(data)
+            return data
+
+        monkeypatch.setattr(gzip.GzipFile, "read", counted)
+
+
+def held(found: list[Entry | Lost]) -> int:
+    """Bytes that entries keep in memory, each once."""
+    places = {id(place): place for each in found if isinstance(each, Entry) for place in (each.place, each.mask)}
+    return sum(len(place.data) for place in places.values() if isinstance(place, BytesPlace))
+
+
+def test_a_sample_of_a_compressed_shard_keeps_no_more_than_its_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "SAMPLE_BYTES", 2**20)
+    bomb = bytes(2**18)
+    files = {f"0.{number}.png": bomb for number in range(40)} | {"1.png": png(), "1.txt": "a dog"}
+    path = tarred(tmp_path / "a.tar.gz", files, "w:gz")
+    assert path.stat().st_size < 30_000
+    found = gathered(path)
+    assert held(found) == 2**20 + len(png())
+    assert len([each for each in found if isinstance(each, Entry)]) == 5, "the sample after it has a budget of its own"
+    told = lost(path)
+    assert len(told) == 36 and "its sample unpacks to more than 1 MiB; unpack the shard" in told["0.4.png"][1]
+    masked = {"2.png": png(), **{f"2.{number}.mask.png": bomb for number in range(9)}, "2.txt": bytes(2**20)}
+    assert held(gathered(tarred(tmp_path / "b.tgz", masked, "w:gz"))) <= 2**20
+
+
+def test_a_shard_that_is_not_compressed_has_no_such_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "SAMPLE_BYTES", 100)
+    assert len(entries(tarred(tmp_path / "a.tar", {"0.png": png(), "0.1.png": png()}))) == 2
+
+
+def test_what_is_of_no_use_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "_unpacked", lambda tar, member: pytest.fail(f"{member.name} was unpacked"))
+    assert gathered(tarred(tmp_path / "a.tar.gz", {"0.npy": bytes(2**20), "0.zip": bytes(2**20)}, "w:gz"))
+
+
+def test_an_archive_unpacks_to_no_more_than_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "ARCHIVE_BYTES", 2**20)
+    monkeypatch.setattr(budget, "RATIO", 2)
+    path = tarred(tmp_path / "a.tar.gz", {f"{number}.npy": bytes(2**18) for number in range(40)}, "w:gz")
+    packed = Packed(monkeypatch)
+    assert "it unpacks to more than 1,048,576 bytes" in lost(path)["a.tar.gz"][1]
+    assert packed.unpacked < 3 * 2**20
+    monkeypatch.setattr(budget, "RATIO", 10**6)
+    assert "a.tar.gz" not in lost(path)
+
+
+@pytest.mark.parametrize("ending", [".tar", ".tar.gz"])
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_headers_that_unpack_to_much_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, kind: bytes
+) -> None:
+    head = tarfile.TarInfo("0.png")
+    head.type, head.size = kind, 2**24
+    body = b"16777216 path=" + b"a" * (2**24 - 15) + b"\n"
+    shard = head.tobuf() + body + tarfile.TarInfo("1.png").tobuf() + bytes(1024)
+    path = tmp_path / f"a{ending}"
+    path.write_bytes(gzip.compress(shard, 1) if ending.endswith("gz") else shard)
+    packed = Packed(monkeypatch)
+    assert "more than 1,048,576 bytes stand between two files" in lost(path)[path.name][1]
+    assert packed.unpacked < 3 * 2**20
+
+
+def test_a_chain_of_sparse_headers_without_end_is_not_followed(tmp_path: Path) -> None:
+    head = tarfile.TarInfo("0.png")
+    head.type = tarfile.GNUTYPE_SPARSE
+    block = bytearray(head.tobuf(tarfile.GNU_FORMAT))
+    block[482] = 1  # more of it follows
+    block[148:156] = b" " * 8
+    block[148:156] = f"{sum(block):06o}\0 ".encode()
+    more = (b"0" * 11 + b"\0") * 42 + b"\1" + bytes(7)
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(gzip.compress(bytes(block) + more * 2**14, 1))
+    assert "stand between two files" in lost(path)["a.tar.gz"][1]

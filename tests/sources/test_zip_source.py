@@ -13,7 +13,8 @@ import pytest
 from gathering import entries, gathered, kept, lost, png, put, zipped
 from limner.core.datasets import Entry
 from limner.core.errors import LimnerError
-from limner.data.entries import places
+from limner.data.entries import budget, places
+from limner.data.entries.notes import TEXT_CAP
 from limner.data.entries.places import ZipPlace
 from limner.sources import zip as source
 
@@ -80,6 +81,29 @@ def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = zipped(tmp_path / "a.zip", {"bomb.png": bytes(2**21), "good.png": png()})
     assert archive.stat().st_size < 10_000
     assert list(kept(archive)) == ["good.png"] and "unpacks to more" in lost(archive)["bomb.png"][1]
+
+
+def test_many_small_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive has a budget for all of its members, and a packed member a smaller one than a stored one."""
+    monkeypatch.setattr(budget, "ARCHIVE_BYTES", 2**20)
+    archive = zipped(tmp_path / "a.zip", {f"{number}.png": bytes(2**17) for number in range(10)})
+    with pytest.raises(LimnerError, match=r"'a\.zip' unpacks to more than 1,048,576 bytes; make several"):
+        gathered(archive)
+    monkeypatch.setattr(budget, "ARCHIVE_BYTES", 2**30)
+    monkeypatch.setattr(source, "SAMPLE_BYTES", 2**16)
+    assert kept(archive) == {} and "unpacks to more than 0 MiB" in lost(archive)["0.png"][1]
+    with zipfile.ZipFile(tmp_path / "stored.zip", "w") as stored:
+        stored.writestr("0.png", bytes(2**17))
+    assert list(kept(tmp_path / "stored.zip")) == ["0.png"]
+
+
+def test_a_text_is_not_unpacked_to_find_that_it_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = zipped(tmp_path / "a.zip", {"0.png": png(), "0.txt": bytes(TEXT_CAP + 1)})
+    read = places.ZipPlace.read
+    monkeypatch.setattr(
+        places.ZipPlace, "read", lambda place: pytest.fail("read") if place.name == "0.txt" else read(place)
+    )
+    assert "is larger than" in str(lost(archive)) or "is larger than" in str(gathered(archive))
 
 
 def test_a_bomb_that_lies_about_its_size(tmp_path: Path) -> None:

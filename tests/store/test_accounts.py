@@ -19,6 +19,8 @@ from limner.store.runs import Store
 from limner.store.secrets import shared_secret
 from limner.store.tables import KeyRow
 
+A, B = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+
 
 @pytest.fixture
 def accounts(store: Store) -> Accounts:
@@ -109,27 +111,27 @@ def test_holdings(accounts: Accounts) -> None:
     holdings = Holdings(accounts.store)
     for name in ("ann", "bob"):
         accounts.add_key(name)
-    holdings.add(Caller(account="ann"), "sha256:a", 10)
-    holdings.add(Caller(account="ann"), "sha256:a", 10)
+    holdings.add(Caller(account="ann"), A, 10)
+    holdings.add(Caller(account="ann"), A, 10)
     assert (holdings.bytes("ann"), holdings.bytes("bob")) == (10, 0)
-    assert holdings.missing("bob", ["sha256:a", "sha256:b"]) == ["sha256:a", "sha256:b"]
-    with pytest.raises(LimnerError, match="'sha256:a' is not yours"):
-        holdings.share("bob", "sha256:a", 10, EVERYONE)
+    assert holdings.missing("bob", [A, B]) == [A, B]
+    with pytest.raises(LimnerError, match=f"'{A}' is not yours"):
+        holdings.share("bob", A, 10, EVERYONE)
     with pytest.raises(LimnerError, match="no account 'cyd'"):
-        holdings.share("ann", "sha256:a", 10, "cyd")
-    holdings.share("ann", "sha256:a", 10, "bob")
-    assert holdings.missing("bob", ["sha256:a"]) == [] and holdings.missing("cyd", ["sha256:a"])
-    with pytest.raises(LimnerError, match="'sha256:a' is not yours"):  # only lent
-        holdings.share("bob", "sha256:a", 10, EVERYONE)
+        holdings.share("ann", A, 10, "cyd")
+    holdings.share("ann", A, 10, "bob")
+    assert holdings.missing("bob", [A]) == [] and holdings.missing("cyd", [A])
+    with pytest.raises(LimnerError, match=f"'{A}' is not yours"):  # only lent
+        holdings.share("bob", A, 10, EVERYONE)
     assert [held.owner for held in holdings.given("ann")] == ["bob"] and holdings.given("bob") == []
-    holdings.share(None, "sha256:a", 10, EVERYONE)
-    assert holdings.missing("cyd", ["sha256:a"]) == []
-    holdings.take_back(None, "sha256:a", EVERYONE)
-    assert holdings.missing("cyd", ["sha256:a"]) and holdings.missing("bob", ["sha256:a"]) == []
+    holdings.share(None, A, 10, EVERYONE)
+    assert holdings.missing("cyd", [A]) == []
+    holdings.take_back(None, A, EVERYONE)
+    assert holdings.missing("cyd", [A]) and holdings.missing("bob", [A]) == []
     with pytest.raises(LimnerError, match="was not shared with 'bob' by you"):
-        holdings.take_back("bob", "sha256:a", "bob")
-    holdings.take_back("ann", "sha256:a", "bob")
-    assert holdings.missing("bob", ["sha256:a"])
+        holdings.take_back("bob", A, "bob")
+    holdings.take_back("ann", A, "bob")
+    assert holdings.missing("bob", [A])
     holdings.check(Caller(account="ann", limits=Limits(kept_bytes=20)), 10)
     with pytest.raises(TooMuch, match="11 bytes more than the 10 that are kept for 'ann' are over its 20"):
         holdings.check(Caller(account="ann", limits=Limits(kept_bytes=20)), 11)

@@ -7,9 +7,11 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import String, update
 
 import postgres
 from limner.core.accounts import Caller
@@ -18,7 +20,12 @@ from limner.core.events import Event, Notice, Progress, Stage
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.store import backup as backups
+from limner.store import paths, rows
 from limner.store.backup import MANIFEST
+from limner.store.erase import Wanted
+from limner.store.prune import prune
+from limner.store.rows import TABLES
+from limner.store.tables import Name, RunRow
 from limner.studio import Studio
 
 OTHERS = ["sqlite", "postgres"]
@@ -215,21 +222,161 @@ def test_a_backup_that_is_damaged_or_made_up_changes_nothing(
 
 def test_rows_that_do_not_fit_change_nothing(sound: Path, home: Path, tmp_path: Path) -> None:
     """An archive whose hashes are right and whose rows are not."""
-    row = b'{"id": 1, "run": "nobody", "kind": "x", "path": "", "sha256": "", "details": {}, "created": "2026-01-01"}\n'
-    name = "rows/artifacts.jsonl"
-
-    def change(member: str, body: bytes) -> bytes:
-        if member == MANIFEST:
-            facts = json.loads(body)
-            facts["hashes"][name] = hashlib.sha256(row).hexdigest()
-            return json.dumps(facts).encode()
-        return row if member == name else body
-
     there = Studio(home)
     with pytest.raises(LimnerError, match="do not fit together"):
-        there.restore(rewritten(sound, tmp_path / "spoilt.zip", change))
+        there.restore(forged(sound, tmp_path / "spoilt.zip", "artifacts", run="261129-101010-zzzz"))
     assert there.store.list(1) == []
     there.store.close()
+
+
+def forged(source: Path, place: Path, table: str, **values: object) -> Path:
+    """A backup with other values in the first row of a table, whose hashes are right."""
+    name, bodies = f"rows/{table}.jsonl", dict[str, bytes]()
+
+    def change(member: str, body: bytes) -> bytes:
+        if member == name:
+            first, *rest = body.splitlines(keepends=True)
+            bodies[name] = body = json.dumps(json.loads(first) | values).encode() + b"\n" + b"".join(rest)
+        if member == MANIFEST:
+            facts = json.loads(body)
+            facts["hashes"][name] = hashlib.sha256(bodies[name]).hexdigest()
+            return json.dumps(facts).encode()
+        return body
+
+    return rewritten(source, place, change)
+
+
+PATHS = ("/tmp/victim", "../../victim", "..", ".", "", "a/b", "x\x00y", "261129-101010-abcd\n", "261129-101010-abcdé")
+FORGED = {
+    "runs": {
+        "id": (*PATHS, "261129-101010-abcde", 7, None, ["x"]),
+        "kind": ("x" * 33, "a\nb"),
+        "digest": ("", "A" * 64, "a" * 63, "a" * 65, "g" * 64),
+        "status": ("ended", ""),
+        "owner": (*PATHS[:4], "Ann", "a" * 65),
+        "key": ("abc", "../../../../k"),
+        "batch_key": ("x",),
+        "priority": (2**31, -(2**40), 1.5, True, "1"),
+        "created": ("2026-01-01", 7, "now"),
+        "request": ("x", [], 7),
+        "tags": ([],),
+        "out": ("a\x00b", "\ud800"),
+        "error": (7,),
+    },
+    "artifacts": {
+        "run": PATHS,
+        "sha256": (*PATHS, "a" * 63),
+        "reference": ("sha256:../../x", "file:" + "a" * 64, "folder:" + "a" * 63),
+        "id": (2**31, "1"),
+        "details": ([],),
+    },
+    "holdings": {
+        "owner": (*PATHS[:4], "**"),
+        "reference": ("sha256:x", "/etc/passwd", "a" * 64),
+        "bytes": (2**63, 1.0),
+        "giver": ("*", "/x"),
+    },
+    "events": {"run": PATHS[:3], "seq": (2**31,), "kind": ("x" * 33,), "payload": ("x",)},
+    "policies": {"digest": (*PATHS, "a" * 63), "text": ("\x00",)},
+    "verdicts": {"stage": ("later",), "subject": PATHS[:4], "allowed": (1, "yes"), "score": ("1", float("inf"))},
+}
+
+
+@pytest.mark.parametrize("table", FORGED)
+def test_no_row_comes_in_that_is_not_one_of_ours(sound: Path, home: Path, tmp_path: Path, table: str) -> None:
+    there = Studio(home)
+    for column, values in FORGED[table].items():
+        for value in values:
+            with pytest.raises(LimnerError, match=f"the backup has a row (that cannot be: {column} of|of '{table}')"):
+                there.restore(forged(sound, tmp_path / "forged.zip", table, **{column: value}))
+    assert there.store.list(1) == [] and list(there.blobs) == [] and not (home / "credentials").exists()
+    there.store.close()
+
+
+def test_every_text_that_becomes_a_path_or_a_word_of_ours_has_a_pattern() -> None:
+    """A column of short texts is a `Name`, but for those that hold what people write."""
+    said = {"pictures.industry", "pictures.style", "collections.name"}
+    short = {
+        f"{table.name}.{column.name}"
+        for table in TABLES.values()
+        for column in table.columns
+        if isinstance(column.type, String) and column.type.length and not isinstance(column.type, Name)
+    }
+    assert short == said
+
+
+def test_what_is_created_is_checked_as_what_is_restored(home: Path) -> None:
+    studio = Studio(home)
+    with (
+        pytest.raises(ValueError, match="id of 'runs' is '/tmp/victim', which is no such name"),
+        studio.store.writing() as session,
+    ):
+        session.add(RunRow(id="/tmp/victim", kind="generate", request={}, digest="a" * 64, status="queued"))
+    with pytest.raises(LimnerError, match=r"'\.\./victim' is no id of a run"):
+        paths.run_folder(home, "../victim")
+    assert not list(home.rglob("victim"))
+    studio.store.close()
+
+
+@pytest.mark.parametrize("run", ["{victim}", "../../victim", "link/victim"])
+def test_a_row_that_an_older_version_restored_deletes_nothing_else(home: Path, tmp_path: Path, run: str) -> None:
+    """Such rows may be in databases already."""
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "thesis.txt").write_text("mine")
+    bad = run.replace("{victim}", str(tmp_path / "victim"))
+    studio = Studio(home)
+    (home / "runs").mkdir()
+    (home / "runs" / "link").symlink_to(tmp_path)
+    for delete in (
+        lambda: studio.erase(Wanted(runs=(bad,))),
+        lambda: prune(studio.store, studio.blobs, datetime.now(UTC) + timedelta(days=1)),
+    ):
+        made = studio.store.create(GenerateRequest(prompt="x"))
+        with studio.store.writing() as session:
+            session.execute(update(RunRow).where(RunRow.id == made.id).values(id=bad, status=Status.DONE))
+        with pytest.raises(LimnerError, match="does not lie below"):
+            delete()
+    studio.sweep()
+    assert (tmp_path / "victim" / "thesis.txt").read_text() == "mine"
+    studio.store.close()
+
+
+def test_parts_of_a_backup_do_not_share_bytes(sound: Path, home: Path, tmp_path: Path) -> None:
+    """A small archive could name one large part again and again, each part within another one."""
+    place = rewritten(sound, tmp_path / "many.zip", lambda name, body: body)
+    with zipfile.ZipFile(kept := io.BytesIO(), "w") as archive:
+        archive.writestr(inner := zipfile.ZipInfo(f"files/{0:064d}"), bytes(2**16))
+    with zipfile.ZipFile(place, "a") as archive:
+        outer = zipfile.ZipInfo(f"files/{1:064d}")
+        archive.writestr(outer, kept.getvalue()[: archive_start(inner) + inner.file_size])
+        inner.header_offset = archive_start(outer)
+        archive.filelist.append(inner)
+    there = Studio(home)
+    with pytest.raises(LimnerError, match="holds parts that share their bytes"):
+        there.restore(place)
+    there.store.close()
+
+
+def archive_start(member: zipfile.ZipInfo) -> int:
+    """Where the bytes of a member begin."""
+    return member.header_offset + 30 + len(member.filename)
+
+
+def test_rows_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = TABLES["answers"]
+    monkeypatch.setattr(rows, "VALUES", 10)
+    with pytest.raises(LimnerError, match="cannot be read"):
+        rows.row_from(table, json.dumps({"headers": [0] * 20}).encode())
+    monkeypatch.setattr(rows, "BATCH_BYTES", 100)
+    written: list[int] = []
+
+    class Spy:
+        def execute(self, statement: object, batch: list[object]) -> None:
+            written.append(len(batch))
+
+    lines = (json.dumps({"key": "k" * 40}).encode() for _ in range(6))
+    assert rows.insert_rows(Spy(), table, lines) == 6  # type: ignore[arg-type]
+    assert written == [2, 2, 2]
 
 
 def test_an_older_backup_is_filled_up(sound: Path, home: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,51 @@ def test_writing_folder_fills_an_empty_folder_of_the_users_own(tmp_path: Path) -
     assert (tmp_path / "empty" / "weights.txt").read_text() == "new"
 
 
+def never(folder: Path) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("may_replace", [files.is_ours, never])
+@pytest.mark.parametrize("moment", ["meanwhile", "first rename", "last rename"])
+def test_a_folder_that_comes_to_be_meanwhile_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, may_replace: Callable[[Path], bool], moment: str
+) -> None:
+    """Somebody else's files appear while ours are written, or just before a rename."""
+    path, rename, calls = tmp_path / "rex", os.rename, 0
+
+    def appear() -> None:
+        path.mkdir(exist_ok=True)
+        (path / "notes.txt").write_text("mine")
+
+    def late(old: Path, new: Path) -> None:
+        nonlocal calls
+        calls += 1
+        if (moment, calls) in (("first rename", 1), ("last rename", 2)):
+            appear()
+        rename(old, new)
+
+    path.mkdir()
+    refused = pytest.raises(LimnerError, match=r"exists already|holds files that Limner did not write")
+    with refused, writing_folder(path, may_replace) as temporary:
+        (temporary / "weights.txt").write_text("ours")
+        if moment == "meanwhile":
+            appear()
+        monkeypatch.setattr(os, "rename", late)
+    monkeypatch.undo()
+    assert names(path) == ["notes.txt"] and (path / "notes.txt").read_text() == "mine"
+    assert [name for name in names(tmp_path) if not name.startswith(".limner-old")] == ["rex"]
+
+
+def test_of_two_results_for_one_place_the_later_is_refused(tmp_path: Path) -> None:
+    """Although no lock holds it, as on two machines with one disk."""
+    refused = pytest.raises(LimnerError, match=r"rex' exists already; choose another --out, or move it away")
+    with refused, writing_folder(tmp_path / "rex", never) as mine:
+        (mine / "weights.txt").write_text("mine")
+        with writing_folder(tmp_path / "rex", never) as other:
+            (other / "weights.txt").write_text("other")
+    assert (tmp_path / "rex" / "weights.txt").read_text() == "other"
+
+
 def test_a_failed_second_rename_puts_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path / "adapter", "old")
     rename, calls = os.rename, 0
@@ -201,7 +247,12 @@ def test_a_refusal_of_the_disk_is_one_line(
     assert str(caught.value).startswith(words.format(path=tmp_path / "a"))
     assert names(tmp_path) == []
     monkeypatch.setattr(Path, "mkdir", refuse)
-    for make in (make_folder, paths.cache_folder, lambda home: paths.run_folder(home, "x"), paths.database_file):
+    for make in (
+        make_folder,
+        paths.cache_folder,
+        lambda home: paths.run_folder(home, "261129-101010-abcd"),
+        paths.database_file,
+    ):
         with pytest.raises(LimnerError) as caught:
             make(tmp_path / "home")
         assert "\n" not in str(caught.value)

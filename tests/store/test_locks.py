@@ -2,18 +2,20 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from limner import LimnerError
-from limner.store.locks import held, is_held
+from limner.store.locks import Held, alone, filling, held, is_held
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from limner.store.locks import held
-with held(Path(sys.argv[1])):
+from limner.store.locks import filling, held
+with held(Path(sys.argv[1])), filling(Path(sys.argv[1]) / "rex"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -28,6 +30,9 @@ def test_a_second_program_is_refused_until_the_first_ends(tmp_path: Path) -> Non
         assert is_held(tmp_path)
         with pytest.raises(LimnerError, match="carried out by another program"), held(tmp_path):
             pass
+        said = r"rex' is being filled by another program; wait until that ends, or choose another --out$"
+        with pytest.raises(Held, match=said), filling(tmp_path / "rex"):
+            pass
     finally:
         program.kill()
         program.wait()
@@ -35,3 +40,50 @@ def test_a_second_program_is_refused_until_the_first_ends(tmp_path: Path) -> Non
     assert not is_held(tmp_path)
     with held(tmp_path):
         assert is_held(tmp_path)
+    with filling(tmp_path / "rex"):  # what a killed program held is free
+        assert not (tmp_path / "rex").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def test_a_folder_is_filled_by_one_at_a_time_whatever_it_is_called(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with filling(tmp_path / "real" / "rex"):
+        for same in (tmp_path / "real" / "rex", tmp_path / "link" / "rex", tmp_path / "real" / ".." / "real" / "rex"):
+            with pytest.raises(Held), filling(same):
+                pass
+        with filling(tmp_path / "real" / "max"):
+            pass
+    assert list((tmp_path / "real").iterdir()) == []
+
+
+def test_a_place_that_is_given_back_is_taken_by_one(tmp_path: Path) -> None:
+    """Its lock goes with it: whoever waited for the old one must not believe to hold the new one."""
+    inside, most, turns = 0, 0, 0
+
+    def fill(_: int) -> None:
+        nonlocal inside, most, turns
+        for _ in range(60):
+            with suppress(Held), filling(tmp_path / "rex"):
+                inside += 1
+                most = max(most, inside)
+                turns += 1
+                inside -= 1
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(fill, range(4)))
+    assert most == 1 and turns > 4
+
+
+def test_an_error_gives_the_place_back(tmp_path: Path) -> None:
+    @alone
+    def fill(folder: Path, size: int, *, fail: bool) -> int:
+        with pytest.raises(Held), filling(folder):
+            pass
+        if fail:
+            raise ZeroDivisionError
+        return size
+
+    with pytest.raises(ZeroDivisionError):
+        fill(tmp_path / "rex", 1, fail=True)
+    assert fill(tmp_path / "rex", 2, fail=False) == 2

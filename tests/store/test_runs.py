@@ -13,6 +13,7 @@ from limner.core.requests import AdapterUse, GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.store import runs
 from limner.store.runs import Store
+from limner.store.tables import RunRow
 
 PAINT = GenerateRequest(prompt="a dog")
 
@@ -21,6 +22,7 @@ def naming(monkeypatch: pytest.MonkeyPatch, *ids: str) -> None:
     """Let the next runs have these ids."""
     coming = iter(ids)
     monkeypatch.setattr(runs, "_new_id", lambda now: next(coming))
+    monkeypatch.setattr(RunRow.__table__.c.id.type, "pattern", ".*")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_an_unknown_run_is_refused_everywhere(store: Store) -> None:
         lambda: store.get("x"),
         lambda: store.update("x", status=Status.DONE),
         lambda: store.add_event("x", Notice(text="hello")),
-        lambda: store.add_artifact("x", "picture", "/p", "0"),
+        lambda: store.add_artifact("261129-101010-xxxx", "picture", "/p", "0" * 64),
         lambda: store.folder("../x"),
         lambda: store.create(PAINT, parent="x"),
     ):
@@ -150,15 +152,15 @@ def test_events_from_many_threads_and_stores_are_all_kept(store: Store, database
 
 def test_artifacts_are_found_by_run_hash_and_kind(store: Store, tmp_path: Path) -> None:
     run, other = store.create(PAINT), store.create(PAINT)
-    picture = store.add_artifact(run.id, "picture", tmp_path / "p.png", "aa", {"seed": 42, "tags": ["x"]})
-    report = store.add_artifact(run.id, "report", "/r", "bb")
-    copy = store.add_artifact(other.id, "picture", "/q", "aa")
+    picture = store.add_artifact(run.id, "picture", tmp_path / "p.png", "a" * 64, {"seed": 42, "tags": ["x"]})
+    report = store.add_artifact(run.id, "report", "/r", "b" * 64)
+    copy = store.add_artifact(other.id, "picture", "/q", "a" * 64)
     assert (picture.path, picture.details, report.details) == (str(tmp_path / "p.png"), {"seed": 42, "tags": ["x"]}, {})
     assert store.artifacts() == [copy, report, picture]
     assert store.artifacts(run.id) == [report, picture]
-    assert store.artifacts(sha256="aa") == [copy, picture]
+    assert store.artifacts(sha256="a" * 64) == [copy, picture]
     assert store.artifacts(kind="picture", limit=1) == [copy]
-    assert store.artifacts(run.id, kind="picture", sha256="aa") == [picture]
+    assert store.artifacts(run.id, kind="picture", sha256="a" * 64) == [picture]
 
 
 def test_a_run_has_a_folder_in_the_home(store: Store, tmp_path: Path) -> None:

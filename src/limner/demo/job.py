@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shlex
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,8 @@ from ..core.events import Event, Made, Progress, Stage
 from ..core.requests import AdapterUse, GenerateRequest, TrainRequest
 from ..pages.figure import Group, grid
 from ..store.files import make_folder, writing
+from ..store.locks import alone
+from ..store.removal import discard
 from ..studio import Studio
 from .page import Pair, write_demo
 
@@ -46,6 +47,7 @@ def paint_character(folder: Path) -> dict[Path, str]:
     return write_album(folder, ((paint(scene), caption(scene, identifier=IDENTIFIER)) for scene in scenes))
 
 
+@alone
 def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
     """Do it all into the folder `out`, and return the page. Results of an earlier demo there are replaced."""
     from ..engine.provenance.labels import write_png
@@ -56,7 +58,7 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
     make_folder(out)
     (out / MARK).touch()
     for name in ("adapter", "pictures"):
-        shutil.rmtree(out / name, ignore_errors=True)
+        discard(out / name, out)
     studio = Studio()
     taught = paint_character(out / "photographs")
     training = TrainRequest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from ..core.events import Emit
@@ -18,6 +19,7 @@ from ..core.requests import (
 )
 from ..core.workspace import Workspace
 from ..diffusion.quiet import hush
+from ..store.locks import filling
 from .influence.influence import influence
 from .painting.generate import generate, generate_together
 from .painting.together import Order
@@ -42,11 +44,12 @@ EXECUTORS: dict[type[Request], Callable[[Any, Workspace, Emit], None]] = {
 def execute(request: Request, workspace: Workspace, emit: Emit) -> None:
     """Carry out a request: artifacts go to `workspace.out`, events to `emit`.
 
-    Credentials that cannot sign are told before anything else.
+    Credentials that cannot sign are told before anything else. Raises Held where another program fills that folder.
     """
     hush()
     credentials.check(workspace.home)
-    EXECUTORS[type(request)](request, workspace, emit)
+    with nullcontext() if request.shares_folder else filling(workspace.out):
+        EXECUTORS[type(request)](request, workspace, emit)
 
 
 def execute_together(orders: Sequence[Order]) -> Iterator[tuple[Order, Exception | None]]:

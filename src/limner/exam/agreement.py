@@ -16,6 +16,7 @@ from ..core.requests import MetricUse
 from ..engine.scoring.scorers import Scorers
 from ..engine.scoring.statistics import correlation
 from ..store.files import make_folder, writing
+from ..store.locks import alone
 from .examinee import Examinee, Listener, Stop
 from .sitting import Sitting
 from .table import markdown, show
@@ -59,6 +60,7 @@ def among(values: np.ndarray, blocks: Sequence[int]) -> np.ndarray:
     return values - (np.bincount(block, values) / np.bincount(block))[block]
 
 
+@alone
 def measure_agreement(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> list[Agreement]:
     """Hold every metric against the truth and write agreement.json and agreement.md into `out`."""
     make_folder(out)

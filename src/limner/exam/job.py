@@ -12,6 +12,7 @@ import numpy as np
 from ..core.choice import evenly
 from ..core.events import Stage
 from ..store.files import make_folder, writing
+from ..store.locks import alone
 from .examinee import SEED, Examinee, Listener, Stop
 from .judging import PICTURES, check_judge
 from .marking import Result, mark
@@ -23,6 +24,7 @@ GUIDANCES = (1.5, 3.0, 5.0, 7.5, 12.5)
 SHOWN = 64
 
 
+@alone
 def sit_exam(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> dict[str, Result]:
     """Sit the exam at each guidance and write exam.json, exam.md and a sheet for each guidance into `out`.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..core.requests import TrainRequest
 from ..data.sets.folder import scan
 from ..store.files import make_folder, writing
+from ..store.locks import alone
 from ..studio import Studio
 from .asks import ASKS, prompts_for
 from .characters import CHARACTERS, IDENTIFIER, PICTURES, write_photographs
@@ -20,6 +21,7 @@ from .sitting import Sitting
 from .table import markdown, show
 
 
+@alone
 def examine_personalisation(
     out: Path,
     sitting: Sitting,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -41,8 +42,8 @@ class Gate:
             raise judged.refusal
         return judged.verdicts
 
-    def screening(self, run: Run, hold: Hold) -> Screening:
-        """What lets a run through as the policy has it that it was admitted by."""
+    def screening(self, run: Run, hold: Hold, folder: Path) -> Screening:
+        """What lets a run through as the policy has it that it was admitted by. folder: where all that it makes is."""
         moderator = self._moderator_of(run)
         policy = moderator.policy
         self.verdicts.keep_policy(policy.digest, policy.text)
@@ -51,7 +52,7 @@ class Gate:
             text = judged.text if policy.keep_text else None
             self.verdicts.add(judged.verdicts, policy.digest, run=run.id, owner=run.owner, text=text, hold=hold)
 
-        return Screening(moderator, keep)
+        return Screening(moderator, keep, folder)
 
     def _moderator_of(self, run: Run) -> Moderator:
         """What judges by a run's policy, with its models loaded once; a run of before there were policies has ours."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from ..core.events import Emit, Event, Made, Notice
 from ..core.moderation import Refused, Stage
 from ..core.requests import EvaluateRequest, Request, referred
 from ..store.files import sha256_of
+from ..store.removal import remove
 from .moderator import Judged, Moderator
 
 PICTURE = "picture"
@@ -18,10 +18,10 @@ COMPOSED = "comparison"
 
 
 class Screening:
-    """Judges what one run brings and makes. keep: where verdicts go."""
+    """Judges what one run brings and makes. keep: where verdicts go. folder: where all that it makes is."""
 
-    def __init__(self, moderator: Moderator, keep: Callable[[Judged], None]) -> None:
-        self.moderator, self.keep = moderator, keep
+    def __init__(self, moderator: Moderator, keep: Callable[[Judged], None], folder: Path) -> None:
+        self.moderator, self.keep, self.folder = moderator, keep, folder
         self.seen, self.withheld = 0, list[Refused]()
 
     def admit(self, request: Request) -> None:
@@ -84,12 +84,12 @@ class Screening:
         try:
             for file in files:
                 if file.suffix.lower() in SUFFIXES and (refused := self._refusal(event, file)):
-                    file.unlink()
+                    remove(file, self.folder)
                     told.append(
                         Notice(text=f"{_called(event, file)} was withheld: {refused.category}", level="warning")
                     )
         except BaseException:
-            shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+            remove(place, self.folder)
             raise
         return [*told, event] if place.exists() else told
 

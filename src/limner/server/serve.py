@@ -25,6 +25,7 @@ from ..safety.policy import read_policy
 from ..safety.trial import try_pictures
 from ..studio import Studio
 from .app import create_app
+from .connections import config_of
 from .prepared import settled
 from .profile import read_profile
 from .retention import retention
@@ -34,6 +35,8 @@ from .waiting import waiting
 
 PORT = 7412
 TRIED = 50
+FILES = 512
+"""Files that the service may have open beside its connections."""
 PATIENCE = 60.0
 """Seconds that workers get to put their runs back when the service stops."""
 log = logging.getLogger("limner.server")
@@ -57,6 +60,18 @@ def listening(settings: Settings) -> socket.socket:
             problem = error
     where = f"port {settings.port}" if settings.port is not None else f"none of the ports {PORT} to {PORT + TRIED - 1}"
     raise LimnerError(f"cannot listen on {where} of {settings.host!r}: {problem.strerror}", "choose another --port")
+
+
+def allow_files(connections: int) -> None:
+    """Let this process have so many connections open, beside its files, as far as the system allows."""
+    if os.name == "nt":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + FILES if hard == resource.RLIM_INFINITY else min(hard, connections + FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def share_of_cores(workers: int) -> dict[str, str]:
@@ -125,7 +140,8 @@ def serve(settings: Settings, say: Callable[[str], None], stop: Callable[[], boo
         public = ending.enter_context(shared(settings, port, say)) if settings.share else None
         names = settings.names if public is None else (*settings.names, urlsplit(public).netloc)
         app = create_app(studio, settings.model_copy(update={"names": names}), profile)
-        config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, server_header=False)
+        allow_files(settings.connections)
+        config = config_of(app, settings)
         ending.enter_context(retention(studio, settings, profile))
         ending.enter_context(workers(studio.home, settings, say))
         say(f"Limner serves at {address}; {address}/docs tells how to call it; Ctrl-C stops it")

@@ -40,6 +40,22 @@ class Settings(Frozen):
     )
     upload_bytes: int = Field(default=64 * 2**20, ge=1, description="The largest upload, in bytes.")
     unpacked_bytes: int = Field(default=512 * 2**20, ge=1, description="The most that a zip may unpack to, in bytes.")
+    connections: int = Field(default=1000, ge=1, le=100_000, description="The most connections that are open at once.")
+    connections_each: int = Field(
+        default=250,
+        ge=0,
+        le=100_000,
+        description="The most connections from one address; 0 for any number, as behind a reverse proxy.",
+    )
+    header_seconds: float = Field(
+        default=20.0, gt=0, le=3600, description="How long the headers of a request may take to arrive."
+    )
+    body_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="How long the next bytes of a request may take to arrive, or of an answer to be read.",
+    )
     wait_seconds: float = Field(default=600.0, gt=0, description="How long a request may wait for its result.")
     presign: bool = Field(
         default=False,
@@ -60,6 +76,11 @@ class Settings(Frozen):
     def asks_for_keys(self) -> bool:
         """Whether a call needs a key: always, where others than this machine's user can reach the service."""
         return self.accounts or self.share or self.host not in LOOPBACK
+
+    @property
+    def each_client(self) -> int:
+        """The most connections from one address, 0 for any number: all come from the tunnel's, where there is one."""
+        return 0 if self.share else self.connections_each
 
     @property
     def host_names(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from ..data.entries.kinds import HUB_ID, kind_of, local
 from ..data.entries.notes import columns, note
 from ..data.entries.places import BytesPlace, legible
 from ..data.entries.rowentries import row_entries
-from ..data.files import printable, read_file, shown
+from ..data.files import BYTE_CAP, printable, read_file, shown, too_large
 
 
 class Hub:
@@ -116,7 +116,9 @@ def _place(cell: Any, key: str) -> BytesPlace:
         from datasets.utils.file_utils import xopen
 
         with xopen(path, "rb") as file:
-            data = file.read()
+            data = file.read(BYTE_CAP + 1)
+    if isinstance(data, bytes) and len(data) > BYTE_CAP:
+        raise too_large(name)
     if not isinstance(data, bytes):
         raise LimnerError(f"{key} holds no picture", "choose another split")
     return BytesPlace(name, data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import posixpath
 import re
 import tarfile
@@ -14,6 +15,7 @@ from typing import Any, cast
 
 from ..core.datasets import Entry, Fault, Lost, Place
 from ..core.errors import LimnerError
+from ..data.entries.budget import HEADER_BYTES, SAMPLE_BYTES, Metered, archive_bytes
 from ..data.entries.kinds import SHARDS, kind_of, local
 from ..data.entries.notes import Note, caption_note, json_note
 from ..data.entries.once import once
@@ -27,7 +29,8 @@ _MOST_SHARDS = 100_000
 _MOST_FILES = 256
 _TEXTS = ("txt", "caption", "text", "json", "cls")
 _MASKS = ("mask", "seg")
-_ERRORS = (tarfile.TarError, EOFError, zlib.error, ValueError)
+_WANTED = {*_TEXTS, *(suffix.removeprefix(".") for suffix in SUFFIXES)}
+_ERRORS = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +96,20 @@ def _files(path: Path, prefix: str) -> Iterator[_File | Lost]:
     packed = not path.name.lower().endswith(".tar")
     with opened(path) as file:
         try:
-            with tarfile.open(fileobj=file, mode="r|gz" if packed else "r:") as tar:
-                yield from _members(tar, path, prefix, packed)
+            meter = Metered(gzip.GzipFile(fileobj=file) if packed else file, archive_bytes(path), HEADER_BYTES)
+            with tarfile.open(fileobj=cast(Any, meter), mode="r:") as tar:
+                yield from _members(tar, meter, path, prefix, packed)
         except _ERRORS as error:
             told = f"{shown(path)} is damaged or unfinished ({printable(str(error))}); copy it again"
             yield Lost(legible(prefix.rstrip("/") or path.name), Fault("unreadable", told))
 
 
-def _members(tar: tarfile.TarFile, path: Path, prefix: str, packed: bool) -> Iterator[_File | Lost]:
+def _members(tar: tarfile.TarFile, meter: Metered, path: Path, prefix: str, packed: bool) -> Iterator[_File | Lost]:
     """The members that are files. Those with no dot in their names are of no sample, nor are hidden ones."""
+    room = _Room()
     while (member := tar.next()) is not None:
         cast(Any, tar).members = []  # tarfile would keep all of them
+        meter.until = tar.offset + HEADER_BYTES  # the next header begins behind this member
         folder, base = posixpath.split(member.name)
         stem, dot, ending = base.partition(".")
         key = prefix + legible(member.name)
@@ -118,13 +124,38 @@ def _members(tar: tarfile.TarFile, path: Path, prefix: str, packed: bool) -> Ite
         elif member.size > BYTE_CAP:
             yield Lost(key, Fault("unreadable", f"{shown(base)} is larger than {BYTE_CAP // 2**20} MiB"))
         elif dot:
-            yield _File(posixpath.join(folder, stem), ending.lower(), _place(tar, member, path, packed))
+            sample = posixpath.join(folder, stem)
+            if not packed:
+                place = TarPlace(path, member.offset_data, member.size, member.name)
+                yield _File(sample, ending.lower(), place)
+            elif ending.rpartition(".")[2].lower() not in _WANTED:
+                yield _File(sample, ending.lower(), BytesPlace(legible(base), b""))
+            elif room.for_sample(sample, member.size):
+                yield _File(sample, ending.lower(), _unpacked(tar, member))
+            else:
+                told = f"with {shown(base)} its sample unpacks to more than {SAMPLE_BYTES // 2**20} MiB"
+                yield Lost(key, Fault("unreadable", f"{told}; unpack the shard to a .tar file"))
 
 
-def _place(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, packed: bool) -> Place:
-    """Where a member's bytes are; those of a shard that is compressed can be had but now."""
-    if not packed:
-        return TarPlace(path, member.offset_data, member.size, member.name)
+@dataclass(slots=True)
+class _Room:
+    """What may still be unpacked of the sample that is read now."""
+
+    sample: str | None = None
+    bytes: int = 0
+
+    def for_sample(self, sample: str, size: int) -> bool:
+        """Whether so many bytes of a sample may be unpacked, which then count."""
+        if sample != self.sample:
+            self.sample, self.bytes = sample, SAMPLE_BYTES
+        if size > self.bytes:
+            return False
+        self.bytes -= size
+        return True
+
+
+def _unpacked(tar: tarfile.TarFile, member: tarfile.TarInfo) -> BytesPlace:
+    """The bytes of a member of a shard that is compressed, which can be had but now."""
     file = tar.extractfile(member)
     assert file is not None
     return BytesPlace(legible(posixpath.basename(member.name)), file.read())

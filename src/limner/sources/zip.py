@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..core.datasets import Entry, Fault, Lost, Place
 from ..core.errors import LimnerError
+from ..data.entries.budget import SAMPLE_BYTES, archive_bytes
 from ..data.entries.kinds import kind_of, local
 from ..data.entries.places import ZIP_ERRORS, ZipPlace, leads_out, legible, zip_file
 from ..data.entries.trees import Level, entries
@@ -44,10 +45,15 @@ def _levels(archive: Path, members: list[zipfile.ZipInfo]) -> dict[str, Level]:
     files: dict[str, dict[str, Place]] = {"": {}}
     folders: dict[str, set[str]] = {"": set()}
     lost: list[Lost] = []
+    left = archive_bytes(archive)
     for member in members:
         name = member.filename
         if member.is_dir():
             continue
+        if (left := left - member.file_size) < 0:
+            raise LimnerError(
+                f"{shown(archive)} unpacks to more than {archive_bytes(archive):,} bytes", "make several archives of it"
+            )
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if fault := _fault(member):
             lost.append(Lost(legible(name), fault))
@@ -88,8 +94,9 @@ def _fault(member: zipfile.ZipInfo) -> Fault | None:
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         return Fault("stray", f"{shown(name)} is no file but a link or a device; it is left alone")
-    if member.file_size > BYTE_CAP:
-        return Fault("unreadable", f"{shown(name)} unpacks to more than {BYTE_CAP // 2**20} MiB; it is left alone")
+    most = BYTE_CAP if member.compress_type == zipfile.ZIP_STORED else min(SAMPLE_BYTES, BYTE_CAP)
+    if member.file_size > most:
+        return Fault("unreadable", f"{shown(name)} unpacks to more than {most // 2**20} MiB; it is left alone")
     return None
 
 

@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 from limner.core.accounts import Caller, Key, Limits, Role
 from limner.core.errors import LimnerError, unknown
 
+from . import names
 from .runs import Store
 from .tables import AccountRow, KeyRow
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
-_SECRET = re.compile(r"limner_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
+_SECRET = re.compile(rf"limner_({names.KEY})_[A-Za-z0-9_-]{{43}}")
 
 
 class Accounts:
@@ -35,7 +35,7 @@ class Accounts:
 
         role: of a new account (a maker, unless it is said), or the role that an old one must have.
         """
-        if _NAME.fullmatch(account) is None:
+        if re.fullmatch(names.ACCOUNT, account) is None:
             raise LimnerError(
                 f"{account!r} is no name of an account", "write up to 64 small letters, digits and any of . _ @ + -"
             )

@@ -21,9 +21,11 @@ from typing import IO, Any, TypeVar, cast
 
 from limner.core.errors import LimnerError, Unavailable
 
-from .files import MARKER, make_folder, sha256_of, writing
+from . import names
+from .files import MARKER, founding, make_folder, sha256_of, writing
 from .lists import LIST_BYTES, check_size, listed, write_list
 from .reach import reach, reached, shown
+from .removal import discard, remove
 
 PIECE = 2**20
 BLOCK = 4 * 2**20
@@ -32,9 +34,9 @@ AT_ONCE = 8
 """Files that go to or come from such a store at the same time."""
 FRESH = 12 * 3600.0
 """Seconds for which a file counts as just kept: well below the age at which orphans are swept."""
-REFERENCE = re.compile(r"(sha256|folder):([0-9a-f]{64})")
+REFERENCE = re.compile(names.REFERENCE)
 _MARK = ".limner-of-"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = re.compile(names.SHA256)
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -135,18 +137,11 @@ class Blobs:
         place = make_folder(self._cache) / f"{sha256}.folder"
         if not place.is_dir():
             told = self.folder(sha256)
-            partial = Path(tempfile.mkdtemp(dir=self._cache))
-            try:
+            with founding(place) as partial:  # another worker may do so meanwhile
                 paths = dict(zip(told.values(), self._each(self.path, told.values()), strict=True))
                 for name, its in told.items():
                     (partial / name).parent.mkdir(parents=True, exist_ok=True)
                     _same(paths[its], partial / name)
-                partial.rename(place)
-            except OSError:
-                if not place.is_dir():  # by another worker, meanwhile
-                    raise
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
         return place
 
     def __contains__(self, sha256: str) -> bool:
@@ -208,14 +203,16 @@ class Blobs:
         """Let go of a file, which may be gone already, and of this machine's copies."""
         place = self._place(sha256)
         with self._reached():
-            if self._files.exists(place):
+            if self._local:
+                remove(Path(place), Path(self._root))
+            elif self._files.exists(place):
                 self._files.rm_file(place)
         self.forget(sha256)
 
     def forget(self, sha256: str) -> None:
         """Remove this machine's copies of a file."""
         for copy in self._cache.glob(f"{sha256}*"):
-            shutil.rmtree(copy, ignore_errors=True) if copy.is_dir() else copy.unlink(missing_ok=True)
+            discard(copy, self._cache)
 
     def copies(self) -> Iterator[str]:
         """The hashes of those files of which this machine has copies of its own."""

@@ -4,7 +4,6 @@ files, so that nothing ever refers to what is gone; what a crash leaves behind, 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,9 @@ from limner.core.runs import Status
 from .blobs import REFERENCE, Blobs
 from .feedback import count_ratings
 from .locks import is_held
+from .paths import runs_folder
 from .references import Lists, References, bare, mentions, named
+from .removal import discard
 from .runs import Store
 from .tables import (
     AnswerRow,
@@ -227,14 +228,14 @@ def remove(store: Store, blobs: Blobs, done: Erasure) -> None:
                 if sha256 not in again:
                     blobs.remove(sha256)
     for run in [*done.runs, *done.derived]:
-        shutil.rmtree(store.home / "runs" / run, ignore_errors=True)
+        discard(runs_folder(store.home) / run, runs_folder(store.home))
 
 
 def _refuse_running(store: Store, session: Session, runs: list[str]) -> None:
     for some in _portions(runs):
         query = select(RunRow).where(RunRow.id.in_(some), RunRow.status == Status.RUNNING).with_for_update()
         for row in session.scalars(query):
-            folder = store.home / "runs" / row.id
+            folder = runs_folder(store.home) / row.id
             if row.queue is not None or (folder.is_dir() and is_held(folder)):
                 raise Busy(f"run {row.id} is being carried out", "cancel it first")
 

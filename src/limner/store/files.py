@@ -7,13 +7,14 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from limner.core.errors import LimnerError
+
+from .removal import discard, remove
 
 MARKER = ".limner"
 """An empty file that marks a folder as ours, so that `writing_folder` may replace it. No part of the folder's hash."""
@@ -105,7 +106,12 @@ def writing(path: Path) -> Generator[Path]:
             os.replace(temporary, path)
             _flush(path.parent)
         finally:
-            temporary.unlink(missing_ok=True)
+            discard(temporary, path.parent)
+
+
+def move_over(file: Path, name: str) -> None:
+    """Give a file another name in its folder, in place of a file that has it. Nothing waits for the disk."""
+    os.replace(file, file.with_name(name))
 
 
 def write_numbered(folder: Path, suffix: str, write: Callable[[Path], None]) -> Path:
@@ -129,7 +135,7 @@ def write_numbered(folder: Path, suffix: str, write: Callable[[Path], None]) -> 
                     _flush(folder)
                     return path
         finally:
-            temporary.unlink(missing_ok=True)
+            discard(temporary, folder)
 
 
 def _name_anew(file: Path, path: Path) -> None:
@@ -143,7 +149,7 @@ def _name_anew(file: Path, path: Path) -> None:
         try:
             os.replace(file, path)
         except BaseException:
-            path.unlink(missing_ok=True)
+            discard(path, path.parent)
             raise
 
 
@@ -154,28 +160,45 @@ def sweep(folder: Path) -> None:
             if left.name.startswith(f"{_TEMPORARY}old-") or not re.match(r"[0-9a-f]{12}", left.name[len(_TEMPORARY) :]):
                 continue
             if time.time() - left.lstat().st_mtime > _STALE:
-                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+                remove(left, folder)
 
 
-def check_ours(path: Path) -> None:
-    """Refuse a folder that `writing_folder` would not replace, before any work is done for it."""
+def is_ours(folder: Path) -> bool:
+    """Whether a folder is empty, or one that `writing_folder` wrote."""
+    return (folder / MARKER).exists() or not any(folder.iterdir())
+
+
+def check_replaceable(path: Path, may_replace: Callable[[Path], bool] = is_ours) -> None:
+    """Refuse what `writing_folder` would not replace, before any work is done for it."""
     with explained(path):
-        if _exists(path) and any(path.iterdir()) and not (path / MARKER).exists():
-            raise LimnerError(f"{path} holds files that Limner did not write", "choose a new or an empty folder")
+        if _exists(path) and any(path.iterdir()) and not may_replace(path):
+            raise _refused(path, may_replace)
+
+
+def _refused(path: Path, may_replace: Callable[[Path], bool]) -> LimnerError:
+    if may_replace is is_ours:
+        return LimnerError(f"{path} holds files that Limner did not write", "choose a new or an empty folder")
+    return exists_already(path)
+
+
+def exists_already(path: Path) -> LimnerError:
+    """The error for a result that would take the place of something else."""
+    return LimnerError(f"{str(path)!r} exists already", "choose another --out, or move it away")
 
 
 @contextmanager
-def writing_folder(path: Path) -> Generator[Path]:
+def writing_folder(path: Path, may_replace: Callable[[Path], bool] = is_ours) -> Generator[Path]:
     """A temporary sibling folder to fill; it takes the place of `path` when the block ends well, else it goes.
 
-    An older folder that this function wrote is replaced whole; any other folder with files in it is refused. When the
-    machine stops between the two renames, the old folder is complete beside `path`, and `restore_folder` puts it back.
+    may_replace: whether a folder with files in it may be replaced; any other is refused, also one that came to be
+    while the block ran. When the machine stops between the two renames, the old folder is complete beside `path`, and
+    `restore_folder` puts it back.
     """
     make_folder(path.parent)
     restore_folder(path)
-    temporary, old = _sibling(path), _backup(path)
+    temporary = _sibling(path)
     with explained(path):
-        check_ours(path)
+        check_replaceable(path, may_replace)
         temporary.mkdir()
         try:
             yield temporary
@@ -186,13 +209,30 @@ def writing_folder(path: Path) -> Generator[Path]:
                 if item.is_file():
                     item.chmod(usual)
             _flush_all(items)
-            if _exists(path):
-                os.rename(path, old)
-            os.rename(temporary, path)
+            _put_folder(temporary, path, may_replace)
             _flush(path.parent)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            discard(temporary, path.parent)
             restore_folder(path)
+
+
+def _put_folder(temporary: Path, path: Path, may_replace: Callable[[Path], bool]) -> None:
+    """Give a folder its name. What has the name is looked at once it has lost it, so that nothing comes in between."""
+    old = _backup(path)
+    if _exists(path):
+        check_replaceable(path, may_replace)
+        os.rename(path, old)
+        if not old.is_dir() or (any(old.iterdir()) and not may_replace(old)):
+            os.rename(old, path)
+            raise _refused(path, may_replace)
+        if not old.is_symlink():
+            (old / MARKER).touch()  # by which `restore_folder` knows that it may go
+    try:
+        os.rename(temporary, path)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):  # somebody was faster
+            raise _refused(path, may_replace) from error
+        raise
 
 
 @contextmanager
@@ -216,7 +256,7 @@ def founding(path: Path) -> Generator[Path]:
                     raise
             _flush(path.parent)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            discard(temporary, path.parent)
 
 
 def restore_folder(path: Path) -> None:
@@ -225,10 +265,10 @@ def restore_folder(path: Path) -> None:
     with explained(path):
         if not _exists(old):
             return
-        if _exists(path):
-            shutil.rmtree(old)
-        else:
+        if not _exists(path):
             os.rename(old, path)
+        elif old.is_symlink() or (old / MARKER).exists():
+            remove(old, path.parent)
 
 
 def _sha256_of_file(path: Path) -> str:

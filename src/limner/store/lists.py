@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from limner.core.errors import LimnerError
 
+from .names import SHA256
+
 LIST_BYTES = 4 * 2**20
 FILES = 10_000
 """The most files of a folder."""
@@ -18,7 +20,7 @@ FOLDER_BYTES = 64 * 2**30
 """A whole FLUX.1 model of full precision fits."""
 REPEATED_BYTES = 2**28
 """Bytes that a folder may have more than its different files have: a list could name one large file many times."""
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = re.compile(SHA256)
 _PART = re.compile(r"[^\x00-\x1f/\\:]{1,255}")
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from platformdirs import user_data_path
 
+from limner.core.errors import LimnerError
+
+from . import names
 from .files import make_folder
 
 
@@ -21,9 +25,16 @@ def database_file(home: Path) -> Path:
     return make_folder(home) / "limner.db"
 
 
+def runs_folder(home: Path) -> Path:
+    """The folders of all runs. Not created."""
+    return home / "runs"
+
+
 def run_folder(home: Path, run_id: str) -> Path:
-    """A run's working files and checkpoints; created."""
-    return make_folder(home / "runs" / run_id)
+    """A run's working files and checkpoints; created. LimnerError for what is no id of a run."""
+    if re.fullmatch(names.RUN, run_id) is None:
+        raise LimnerError(f"{run_id[:80]!r} is no id of a run", "list runs with limner runs")
+    return make_folder(runs_folder(home) / run_id)
 
 
 def cache_folder(home: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -14,7 +13,9 @@ from limner.core.runs import Status
 
 from .blobs import Blobs
 from .erase import Erasure, Found, delete_rows, remove
+from .paths import runs_folder
 from .references import Lists, References, bare, mentions, named
+from .removal import discard
 from .runs import Store
 from .tables import CollectedRow, FavouriteRow, HoldingRow, PictureRow, RunRow
 
@@ -88,12 +89,12 @@ def sweep_orphans(store: Store, blobs: Blobs, protected: Iterable[str] = ()) -> 
 
 def sweep_machine(store: Store, blobs: Blobs) -> None:
     """Remove this machine's working folders of runs that are no more, and its copies of files that are no more."""
-    marked = list((store.home / "runs").glob(f"*/{mark(store)}"))  # listed before the rows are
+    marked = list(runs_folder(store.home).glob(f"*/{mark(store)}"))  # listed before the rows are
     with store.session() as session:
         known = set(session.scalars(select(RunRow.id)))
     for place in marked:
         if place.parent.name not in known:
-            shutil.rmtree(place.parent, ignore_errors=True)
+            discard(place.parent, runs_folder(store.home))
     for sha256 in set(blobs.copies()):
         if sha256 not in blobs:
             blobs.forget(sha256)

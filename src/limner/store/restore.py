@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tempfile
 import zipfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from pydantic import ValidationError
 from sqlalchemy import func, select
@@ -24,7 +25,7 @@ from .database import HEAD
 from .files import explained, writing
 from .lists import inside
 from .paths import credentials_folder
-from .rows import TABLES, count_on, delete_all, insert_rows
+from .rows import TABLES, count_on, delete_all, insert_rows, row_from
 from .runs import Store
 
 MANIFEST_BYTES = 16 * 2**20
@@ -70,6 +71,8 @@ def _checked(archive: zipfile.ZipFile, emit: Emit) -> Manifest:
     emit(Stage(name="checking", total=len(members)))
     if len({member.filename for member in members}) < len(members):
         raise damaged("holds two parts of one name")
+    if sum(member.compress_size for member in members) > os.fstat(cast(IO[bytes], archive.fp).fileno()).st_size:
+        raise damaged("holds parts that share their bytes")
     try:
         manifest = Manifest.model_validate_json(_read(archive, MANIFEST, MANIFEST_BYTES))
     except ValidationError as error:
@@ -94,6 +97,10 @@ def _checked(archive: zipfile.ZipFile, emit: Emit) -> Manifest:
         raise damaged("is not whole")
     if {f"rows/{name}.jsonl" for name in manifest.rows} - manifest.hashes.keys():
         raise damaged("lacks a table")
+    for name in manifest.rows:
+        with archive.open(f"rows/{name}.jsonl") as source:
+            for line in _lines(source):
+                row_from(TABLES[name], line)
     return manifest
 
 

@@ -12,11 +12,15 @@ from sqlalchemy import Connection, Table, TypeDecorator, func, insert, select, t
 
 from limner.core.errors import LimnerError
 
-from .tables import Base
+from .tables import Base, check_row
 
 TABLES = {table.name: table for table in Base.metadata.sorted_tables}
 """By name; those that others point at first."""
 BATCH = 500
+BATCH_BYTES = 16 * 2**20
+"""Rows that are written at once: so many, or as soon as their lines have so many bytes."""
+VALUES = 2**20
+"""The most values, names and containers in the JSON of one row: each takes far more memory than its bytes."""
 
 
 def rows_of(connection: Connection, table: Table) -> Iterator[bytes]:
@@ -34,14 +38,20 @@ def _plain(value: Any) -> Any:
 
 
 def row_from(table: Table, line: bytes) -> dict[str, Any]:
-    """The values that a line tells; LimnerError for one that is no row of this table."""
+    """The values that a line tells; LimnerError for one that is no row of this table, or that nothing here writes."""
+    remedy = "it is damaged, or no backup of Limner's; use another one"
     try:
+        if sum(map(line.count, (b",", b"[", b"{"))) > VALUES:
+            raise ValueError("it holds too many values")
         told: dict[str, Any] = json.loads(line)
-        return {name: _value(table, name, value) for name, value in told.items()}
+        row = {name: _value(table, name, value) for name, value in told.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise LimnerError(
-            f"the backup has a row of {table.name!r} that cannot be read", "use another backup"
-        ) from error
+        raise LimnerError(f"the backup has a row of {table.name!r} that cannot be read", remedy) from error
+    try:
+        check_row(table, row)
+    except ValueError as error:
+        raise LimnerError(f"the backup has a row that cannot be: {error}", remedy) from error
+    return row
 
 
 def _value(table: Table, name: str, value: Any) -> Any:
@@ -51,6 +61,8 @@ def _value(table: Table, name: str, value: Any) -> Any:
         return None
     if kind is datetime:
         return datetime.fromisoformat(value)
+    if kind is float and type(value) is int:
+        return float(value)
     return b64decode(value) if kind is bytes else value
 
 
@@ -66,17 +78,17 @@ def insert_rows(connection: Connection, table: Table, lines: Iterable[bytes]) ->
     (key,) = table.primary_key.columns if own else (None,)
     later: list[dict[str, Any]] = []
     batch: list[dict[str, Any]] = []
-    count = 0
+    count = size = 0
     for line in lines:
         row = row_from(table, line)
         if key is not None and any(row.get(name) is not None for name in own):
             later.append({"its_key": row[key.name]} | {name: row[name] for name in own if name in row})
             row |= dict.fromkeys(own)
         batch.append({column.name: row[column.name] for column in table.columns if column.name in row})
-        count += 1
-        if len(batch) == BATCH:
+        count, size = count + 1, size + len(line)
+        if len(batch) == BATCH or size >= BATCH_BYTES:
             connection.execute(insert(table), batch)
-            batch = []
+            batch, size = [], 0
     if batch:
         connection.execute(insert(table), batch)
     for row in later:

@@ -31,6 +31,7 @@ from limner.core.runs import Artifact, Run, Status
 from . import paths
 from .catalogue import catalogue
 from .database import explained, open_engine, sqlite_url
+from .names import LETTERS
 from .spendings import spend
 from .state import State, state_of
 from .tables import ArtifactRow, EventRow, RunRow, UtcDateTime
@@ -38,7 +39,6 @@ from .verdicts import rows_of
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 _UNFINISHED = [Status.QUEUED, Status.RUNNING, Status.FAILED, Status.INTERRUPTED]
-_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 log = logging.getLogger("limner.store")
 
 
@@ -366,7 +366,7 @@ class Store:
 
 
 def _new_id(now: datetime) -> str:
-    return f"{now:%y%m%d-%H%M%S}-{''.join(secrets.choice(_LETTERS) for _ in range(4))}"
+    return f"{now:%y%m%d-%H%M%S}-{''.join(secrets.choice(LETTERS) for _ in range(4))}"
 
 
 def holds(row: RunRow, hold: Hold) -> bool:

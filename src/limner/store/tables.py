@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Column,
+    Connection,
     DateTime,
     Dialect,
     Float,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     String,
+    Table,
     Text,
     TypeDecorator,
     UniqueConstraint,
+    event,
     false,
+    inspect,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column
+
+from . import names
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -37,6 +48,14 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
+
+
+class Name(String):
+    """A text of which `check_row` sees that the whole matches a pattern."""
+
+    def __init__(self, length: int, pattern: str = names.LINE) -> None:
+        super().__init__(length)
+        self.pattern = pattern
 
 
 class Base(DeclarativeBase):
@@ -67,29 +86,29 @@ class RunRow(Base):
         Index("ix_runs_batch_key", "batch_key", "status"),
     )
 
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    kind: Mapped[str] = mapped_column(String(32))
+    id: Mapped[str] = mapped_column(Name(32, names.RUN), primary_key=True)
+    kind: Mapped[str] = mapped_column(Name(32))
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
-    digest: Mapped[str] = mapped_column(String(64), index=True)
-    status: Mapped[str] = mapped_column(String(16), index=True)
+    digest: Mapped[str] = mapped_column(Name(64, names.SHA256), index=True)
+    status: Mapped[str] = mapped_column(Name(16, names.STATUS), index=True)
     parent: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"))
     out: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
     started: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    queue: Mapped[str | None] = mapped_column(String(32))
+    queue: Mapped[str | None] = mapped_column(Name(32))
     priority: Mapped[int] = mapped_column(server_default="0", default=0)
     attempt: Mapped[int] = mapped_column(server_default="0", default=0)
-    worker: Mapped[str | None] = mapped_column(String(64))
+    worker: Mapped[str | None] = mapped_column(Name(64))
     lease: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cancel: Mapped[bool] = mapped_column(server_default=false(), default=False)
     progress: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     tags: Mapped[dict[str, str]] = mapped_column(JSON, server_default="{}", default=dict)
-    owner: Mapped[str] = mapped_column(String(64), server_default="", default="")
-    key: Mapped[str] = mapped_column(String(16), server_default="", default="")
+    owner: Mapped[str] = mapped_column(Name(64, names.OWNER), server_default="", default="")
+    key: Mapped[str] = mapped_column(Name(16, names.ASKED_BY), server_default="", default="")
     policy: Mapped[str | None] = mapped_column(ForeignKey("policies.digest"))
-    batch_key: Mapped[str | None] = mapped_column(String(64))
+    batch_key: Mapped[str | None] = mapped_column(Name(64, names.SHA256))
 
 
 class PolicyRow(Base):
@@ -97,7 +116,7 @@ class PolicyRow(Base):
 
     __tablename__ = "policies"
 
-    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    digest: Mapped[str] = mapped_column(Name(64, names.SHA256), primary_key=True)
     text: Mapped[str] = mapped_column(Text)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -109,11 +128,11 @@ class VerdictRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
-    owner: Mapped[str] = mapped_column(String(64), server_default="", default="", index=True)
+    owner: Mapped[str] = mapped_column(Name(64, names.OWNER), server_default="", default="", index=True)
     policy: Mapped[str] = mapped_column(ForeignKey("policies.digest"))
-    stage: Mapped[str] = mapped_column(String(16))
-    subject: Mapped[str] = mapped_column(String(64), index=True)
-    check: Mapped[str] = mapped_column(String(255))
+    stage: Mapped[str] = mapped_column(Name(16, names.STAGE))
+    subject: Mapped[str] = mapped_column(Name(64, names.SHA256), index=True)
+    check: Mapped[str] = mapped_column(Name(255))
     allowed: Mapped[bool]
     category: Mapped[str | None] = mapped_column(Text)
     score: Mapped[float | None] = mapped_column(Float)
@@ -130,7 +149,7 @@ class EventRow(Base):
     run: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     time: Mapped[datetime] = mapped_column(UtcDateTime)
-    kind: Mapped[str] = mapped_column(String(32))
+    kind: Mapped[str] = mapped_column(Name(32))
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
@@ -141,12 +160,12 @@ class ArtifactRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
-    kind: Mapped[str] = mapped_column(String(32))
+    kind: Mapped[str] = mapped_column(Name(32))
     path: Mapped[str] = mapped_column(Text)
-    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    sha256: Mapped[str] = mapped_column(Name(64, names.SHA256), index=True)
     details: Mapped[dict[str, Any]] = mapped_column(JSON)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
-    reference: Mapped[str | None] = mapped_column(String(80), index=True)
+    reference: Mapped[str | None] = mapped_column(Name(80, names.REFERENCE), index=True)
 
 
 class AccountRow(Base):
@@ -154,8 +173,8 @@ class AccountRow(Base):
 
     __tablename__ = "accounts"
 
-    name: Mapped[str] = mapped_column(String(64), primary_key=True)
-    role: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(Name(64, names.ACCOUNT), primary_key=True)
+    role: Mapped[str] = mapped_column(Name(16, names.ROLE))
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -164,9 +183,9 @@ class KeyRow(Base):
 
     __tablename__ = "keys"
 
-    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    id: Mapped[str] = mapped_column(Name(16, names.KEY), primary_key=True)
     account: Mapped[str] = mapped_column(ForeignKey("accounts.name", ondelete="CASCADE"), index=True)
-    sha256: Mapped[str] = mapped_column(String(64))
+    sha256: Mapped[str] = mapped_column(Name(64, names.SHA256))
     per_minute: Mapped[int | None]
     pictures_per_day: Mapped[int | None]
     kept_bytes: Mapped[int | None] = mapped_column(BigInteger)
@@ -183,10 +202,10 @@ class HoldingRow(Base):
 
     __tablename__ = "holdings"
 
-    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
-    reference: Mapped[str] = mapped_column(String(80), primary_key=True, index=True)
+    owner: Mapped[str] = mapped_column(Name(64, names.HOLDER), primary_key=True)
+    reference: Mapped[str] = mapped_column(Name(80, names.REFERENCE), primary_key=True, index=True)
     bytes: Mapped[int] = mapped_column(BigInteger)
-    giver: Mapped[str | None] = mapped_column(String(64), index=True)
+    giver: Mapped[str | None] = mapped_column(Name(64, names.OWNER), index=True)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -195,8 +214,8 @@ class SecretRow(Base):
 
     __tablename__ = "secrets"
 
-    name: Mapped[str] = mapped_column(String(32), primary_key=True)
-    value: Mapped[str] = mapped_column(String(128))
+    name: Mapped[str] = mapped_column(Name(32), primary_key=True)
+    value: Mapped[str] = mapped_column(Name(128, names.SHA256))
 
 
 class WebhookRow(Base):
@@ -204,11 +223,11 @@ class WebhookRow(Base):
 
     __tablename__ = "webhooks"
 
-    id: Mapped[str] = mapped_column(String(16), primary_key=True)
-    owner: Mapped[str] = mapped_column(String(64), index=True)
+    id: Mapped[str] = mapped_column(Name(16, names.WEBHOOK), primary_key=True)
+    owner: Mapped[str] = mapped_column(Name(64, names.OWNER), index=True)
     url: Mapped[str] = mapped_column(Text)
-    secret: Mapped[str] = mapped_column(String(64))
-    events: Mapped[list[str]] = mapped_column(JSON)
+    secret: Mapped[str] = mapped_column(Name(64, names.SHA256))
+    events: Mapped[list[str]] = mapped_column(JSON, info={"holds": list})
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -217,10 +236,10 @@ class DeliveryRow(Base):
 
     __tablename__ = "deliveries"
 
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    id: Mapped[str] = mapped_column(Name(32, names.DELIVERY), primary_key=True)
     webhook: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"), index=True)
     run: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
-    event: Mapped[str] = mapped_column(String(32))
+    event: Mapped[str] = mapped_column(Name(32))
     attempts: Mapped[int] = mapped_column(server_default="0", default=0)
     due: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
     delivered: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -233,9 +252,9 @@ class AnswerRow(Base):
 
     __tablename__ = "answers"
 
-    account: Mapped[str] = mapped_column(String(64), primary_key=True)
-    key: Mapped[str] = mapped_column(String(255), primary_key=True)
-    digest: Mapped[str] = mapped_column(String(64))
+    account: Mapped[str] = mapped_column(Name(64, names.OWNER), primary_key=True)
+    key: Mapped[str] = mapped_column(Name(255), primary_key=True)
+    digest: Mapped[str] = mapped_column(Name(64, names.SHA256))
     began: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     status: Mapped[int | None]
     headers: Mapped[dict[str, str]] = mapped_column(JSON)
@@ -254,12 +273,12 @@ class PictureRow(Base):
 
     id: Mapped[int] = mapped_column(ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True)
     run: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
-    owner: Mapped[str] = mapped_column(String(64))
-    queue: Mapped[str | None] = mapped_column(String(32))
+    owner: Mapped[str] = mapped_column(Name(64, names.OWNER))
+    queue: Mapped[str | None] = mapped_column(Name(32))
     created: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     words: Mapped[str] = mapped_column(Text)
     negative: Mapped[str] = mapped_column(Text)
-    wish: Mapped[str] = mapped_column(String(64))
+    wish: Mapped[str] = mapped_column(Name(64, names.SHA256))
     model: Mapped[str] = mapped_column(Text)
     industry: Mapped[str | None] = mapped_column(String(200), index=True)
     style: Mapped[str | None] = mapped_column(String(200))
@@ -273,7 +292,7 @@ class PictureAdapterRow(Base):
     __tablename__ = "picture_adapters"
 
     picture: Mapped[int] = mapped_column(ForeignKey("pictures.id", ondelete="CASCADE"), primary_key=True)
-    key: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+    key: Mapped[str] = mapped_column(Name(64, names.SHA256), primary_key=True, index=True)
     reference: Mapped[str] = mapped_column(Text)
 
 
@@ -283,9 +302,9 @@ class RatingRow(Base):
     __tablename__ = "ratings"
 
     picture: Mapped[int] = mapped_column(ForeignKey("pictures.id", ondelete="CASCADE"), primary_key=True)
-    account: Mapped[str] = mapped_column(String(64), primary_key=True)
+    account: Mapped[str] = mapped_column(Name(64, names.OWNER), primary_key=True)
     stars: Mapped[int]
-    reasons: Mapped[str] = mapped_column(String(400))
+    reasons: Mapped[str] = mapped_column(Name(400))
     comment: Mapped[str] = mapped_column(Text)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -296,11 +315,11 @@ class ComparisonRow(Base):
     __tablename__ = "comparisons"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    account: Mapped[str] = mapped_column(String(64))
+    account: Mapped[str] = mapped_column(Name(64, names.OWNER))
     better: Mapped[int] = mapped_column(ForeignKey("pictures.id", ondelete="CASCADE"), index=True)
     worse: Mapped[int] = mapped_column(ForeignKey("pictures.id", ondelete="CASCADE"), index=True)
     tie: Mapped[bool]
-    reasons: Mapped[str] = mapped_column(String(400))
+    reasons: Mapped[str] = mapped_column(Name(400))
     comment: Mapped[str] = mapped_column(Text)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -310,7 +329,7 @@ class FavouriteRow(Base):
 
     __tablename__ = "favourites"
 
-    account: Mapped[str] = mapped_column(String(64), primary_key=True)
+    account: Mapped[str] = mapped_column(Name(64, names.OWNER), primary_key=True)
     picture: Mapped[int] = mapped_column(ForeignKey("pictures.id", ondelete="CASCADE"), primary_key=True, index=True)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -322,7 +341,7 @@ class CollectionRow(Base):
     __table_args__ = (UniqueConstraint("account", "name"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    account: Mapped[str] = mapped_column(String(64))
+    account: Mapped[str] = mapped_column(Name(64, names.OWNER))
     name: Mapped[str] = mapped_column(String(100))
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -344,6 +363,56 @@ class SpendingRow(Base):
     __table_args__ = (Index("ix_spendings_key", "key", "created"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(String(16))
+    key: Mapped[str] = mapped_column(Name(16, names.ASKED_BY))
     pictures: Mapped[int]
     created: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+def check_row(table: Table, row: Mapping[str, Any]) -> None:
+    """Raise ValueError for a value that its column cannot hold on every database, or that is not the name it must be.
+
+    row: values by the names of columns; what is left out is not checked.
+    """
+    for name, value in row.items():
+        if fault := _fault(table.columns[name], value):
+            raise ValueError(f"{name} of {table.name!r} is {value!r:.80}, which is {fault}")
+
+
+def _fault(column: Column[Any], value: Any) -> str | None:
+    """What is wrong with a value of a column; None for nothing."""
+    kind = column.type
+    if value is None:
+        return None if column.nullable else "missing"
+    if isinstance(kind, String):
+        return _text_fault(kind, value)
+    if isinstance(kind, JSON):
+        wanted: type = column.info.get("holds", dict)
+        return None if isinstance(value, wanted) else f"no {wanted.__name__}"
+    if isinstance(kind, UtcDateTime):
+        return None if isinstance(value, datetime) and value.tzinfo is not None else "no time with a zone"
+    if type(value) is not kind.python_type:
+        return f"no {kind.python_type.__name__}"
+    if isinstance(kind, Integer):
+        bits = 63 if isinstance(kind, BigInteger) else 31
+        return None if -(2**bits) <= value < 2**bits else "too large"
+    if isinstance(kind, Float):
+        return None if math.isfinite(value) else "not finite"
+    return None
+
+
+def _text_fault(kind: String, value: Any) -> str | None:
+    if not isinstance(value, str):
+        return "no text"
+    if kind.length is not None and len(value) > kind.length:
+        return f"longer than {kind.length} characters"
+    if re.search(r"[\x00\ud800-\udfff]", value):
+        return "no text that every database takes"
+    if isinstance(kind, Name) and re.fullmatch(kind.pattern, value) is None:
+        return "no such name"
+    return None
+
+
+@event.listens_for(Base, "before_insert", propagate=True)
+def _check(mapper: Mapper[Any], connection: Connection, row: Base) -> None:
+    names = {column.name for column in row.__table__.columns}
+    check_row(row.__table__, {name: value for name, value in inspect(row).dict.items() if name in names})

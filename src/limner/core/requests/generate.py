@@ -18,6 +18,10 @@ class GenerateRequest(Painting):
     count: int = Field(default=1, ge=1, le=10_000, description="How many pictures; picture i is painted from seed + i.")
 
     @property
+    def shares_folder(self) -> bool:
+        return True  # its pictures are numbered, each by a name that must be new
+
+    @property
     def words(self) -> tuple[str, ...]:
         """A negative prompt is none of it: it says what shall not be seen, and who is careful names the worst there."""
         return (self.prompt,)

@@ -88,6 +88,11 @@ class Request(Frozen):
         return "pictures"
 
     @property
+    def shares_folder(self) -> bool:
+        """Whether its results may go where another run puts its own at the same time."""
+        return False
+
+    @property
     def about(self) -> str:
         """What a list of runs says of it."""
         return "; ".join(self.words)

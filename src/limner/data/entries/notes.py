@@ -125,8 +125,8 @@ def words(value: object, what: str = "the caption") -> str | None:
 
 def text_of(place: Place) -> str:
     """The text of a small file; raises LimnerError where it is too long, or no UTF-8."""
-    data = place.read()
-    if len(data) > TEXT_CAP:
+    data = b"" if (size := getattr(place, "size", 0)) > TEXT_CAP else place.read()
+    if max(size, len(data)) > TEXT_CAP:
         raise LimnerError(f"{shown(place.name)} is larger than {TEXT_CAP // 2**20} MiB", "keep it short")
     try:
         return data.decode("utf-8-sig")

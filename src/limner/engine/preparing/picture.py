@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import warnings
 from dataclasses import replace
 from functools import cache
@@ -27,6 +26,7 @@ from ...data.reading.wholeness import harm_of
 from ...data.rights import Marks, marks_of
 from ...data.variety.surroundings import surroundings
 from ...registry import detectors
+from ...store.files import move_over
 from .plan import Plan
 from .record import Record
 
@@ -223,4 +223,4 @@ def _save(image: Image.Image, path: Path, plan: Plan, form: str | None = None) -
     image.save(kept, form.upper(), **settings[form])
     partial = path.with_name(f".{path.name}")
     partial.write_bytes(kept.getvalue())
-    os.replace(partial, path)
+    move_over(partial, path.name)

@@ -21,6 +21,10 @@ AHEAD = 3
 """Chunks for each process that are under way or wait to be taken."""
 
 
+def _nothing(item: Any) -> int:
+    return 0
+
+
 class Dead(Exception):
     """A process died at its work."""
 
@@ -47,24 +51,40 @@ def mapped(
     crew: Crew,
     workers: int,
     crashed: Callable[[Item], Done],
+    weight: Callable[[Item], int] = _nothing,
+    most: int = 1,
 ) -> Iterator[Done]:
     """What `work` makes of each item, in their order. At most some dozens of items are held at a time.
 
-    crashed: what stands for an item at whose work a process died, as decoders may on hostile files.
+    crashed: what stands for an item at whose work a process died, as decoders may on hostile files. weight: how many
+    bytes an item holds; of so many as `most` bytes, and those of one item more, the items wait at a time.
     """
-    rest, waiting = iter(items), deque[tuple[list[Item], Answer]]()
+    rest, waiting, heavy = iter(items), deque[tuple[list[Item], Answer]](), 0
     while True:
-        while len(waiting) < AHEAD * workers and (chunk := list(islice(rest, CHUNK))):
+        while len(waiting) < AHEAD * workers and heavy < most and (chunk := _chunk(rest, weight, most - heavy)):
             waiting.append((chunk, crew.submit(work, chunk)))
+            heavy += sum(map(weight, chunk))
         if not waiting:
             return
         chunk, answer = waiting.popleft()
+        heavy -= sum(map(weight, chunk))
         try:
             done = answer.result()
         except Dead:
             done = _one_by_one(work, chunk, crew, crashed)
             waiting = deque((part, crew.submit(work, part)) for part, _ in waiting)
         yield from done
+
+
+def _chunk(items: Iterator[Item], weight: Callable[[Item], int], most: int) -> list[Item]:
+    """The next items, until one more would be too many, or they weigh `most`."""
+    chunk: list[Item] = []
+    for item in islice(items, CHUNK):
+        chunk.append(item)
+        most -= weight(item)
+        if most <= 0:
+            break
+    return chunk
 
 
 def _one_by_one(

@@ -15,11 +15,12 @@ from ...core.events import Emit, Made, Notice, Progress, Stage
 from ...core.requests import PrepareRequest, relocated
 from ...core.requests.request import digest_of
 from ...core.workspace import Workspace
+from ...data.entries.budget import HELD_BYTES, held_bytes
 from ...data.entries.fields import read_fields
 from ...data.variety.diversity import outliers
 from ...data.wording import captionfile
 from ...registry import detectors
-from ...store.files import check_ours, sha256_of, writing_folder
+from ...store.files import check_replaceable, sha256_of, writing_folder
 from ..scoring.encoders import open_encoder
 from .choosing import choose
 from .comparing import copies_of, shared_mark
@@ -46,12 +47,14 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
     out = workspace.out
     staging = Staging(out)
     workers = request.workers or os.cpu_count() or 1
-    with staging.held(), crew_of(request.executor, workers) as crew:
+    with staging.opened(), crew_of(request.executor, workers) as crew:
         staging.begin(digest_of_reading(request))
         plan = plan_of(request, staging.pictures)
         emit(Stage(name="reading pictures"))
         fresh = staging.unread(entries_of(request, table, workspace))
-        records = mapped(partial(prepared, plan=plan), fresh, crew, workers, crashed)
+        records = mapped(
+            partial(prepared, plan=plan), fresh, crew, workers, crashed, lambda job: held_bytes(job[1]), HELD_BYTES
+        )
         done = 0
         for done, _ in enumerate(staging.add(records), 1):
             emit(Progress(done=done))
@@ -94,7 +97,7 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
 def check(request: PrepareRequest, out: Path) -> None:
     """Refuse now what could not be done after all was read."""
     check_sources(request, out)
-    check_ours(out)
+    check_replaceable(out)
     if request.crop == "subject" or request.make_masks:
         detectors.get(request.detector).finder(request.detector_model)
     if request.encoder is not None:

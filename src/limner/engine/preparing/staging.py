@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
@@ -17,7 +16,7 @@ from ...core.datasets import Entry, Lost, Place
 from ...core.errors import LimnerError
 from ...core.requests.request import digest_of
 from ...store.files import explained, make_folder, sha256_of, writing
-from ...store.locks import Held, held
+from ...store.removal import discard
 from .record import Record
 
 JOURNAL, SETTINGS, PICTURES = "journal.jsonl", "settings.json", "pictures"
@@ -37,18 +36,11 @@ class Staging:
         self.journal, self.pictures = self.folder / JOURNAL, self.folder / PICTURES
 
     @contextmanager
-    def held(self) -> Generator[None]:
-        """Keep others away, who might prepare the same at the same time; Held where another program does so.
-
-        Where nothing was read, nothing is left behind.
-        """
+    def opened(self) -> Generator[None]:
+        """The hidden folder, which goes again where an error comes before anything was read."""
         make_folder(self.place)
         try:
-            with held(self.place):
-                yield
-        except Held as error:
-            problem = f"{str(self.out)!r} is being prepared by another program"
-            raise Held(problem, "wait until that ends, or choose another --out") from error
+            yield
         except LimnerError:
             if not self.journal.exists() or not self.journal.stat().st_size:
                 self.remove()
@@ -58,7 +50,7 @@ class Staging:
         """Go on with what lies there, or where that was of other settings, anew."""
         with explained(self.out):
             if self._settings() != digest:
-                shutil.rmtree(self.folder, ignore_errors=True)
+                self.forget()
             make_folder(self.pictures)
             if not self.journal.exists():
                 self.journal.touch()
@@ -142,16 +134,16 @@ class Staging:
                 yield record
 
     def forget(self) -> None:
-        """Take away what was read, while the place is held."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Take away what was read."""
+        discard(self.folder, self.place)
 
     def digest(self) -> str:
         """The same as long as the journal is."""
         return sha256_of(self.journal)
 
     def remove(self) -> None:
-        """Take all of it away; it must not be held."""
-        shutil.rmtree(self.place, ignore_errors=True)
+        """Take all of it away."""
+        discard(self.place, self.out.parent)
 
 
 def _stamp(item: Entry | Lost) -> str:

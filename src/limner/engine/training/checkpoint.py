@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from ...core.errors import LimnerError
 from ...core.protocols import Trainable
 from ...store.files import writing_folder
+from ...store.removal import discard
 from .loop import Loop
 
 KEPT, LEARNT = 2, "learnt.safetensors"
@@ -44,7 +44,7 @@ def save_checkpoint(folder: Path, step: int, loop: Loop) -> Path:
         }
         (partial / "state.json").write_text(json.dumps(facts), encoding="utf-8")
     for old in checkpoints(folder)[:-KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+        discard(old, folder)
     return path
 
 

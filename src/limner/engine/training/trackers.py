@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import LimnerError
+from ...store.files import writing
 
 
 class Metrics:
@@ -22,9 +22,8 @@ class Metrics:
         self.path = folder / "metrics.jsonl"
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
         kept = [line for line in lines if _step_of(line) is not None and (_step_of(line) or 0) <= first_step]
-        partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        os.replace(partial, self.path)
+        with writing(self.path) as partial:
+            partial.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         self.trackers = [_tracker(name, folder) for name in track]
         for tracker in self.trackers:
             tracker.store_init_configuration(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -16,7 +17,7 @@ from ...core.requests import TrainRequest, relocated
 from ...core.requests.request import SUBJECT
 from ...core.workspace import Workspace
 from ...data.sets.folder import Scan
-from ...store.files import sha256_of, writing_folder
+from ...store.files import check_replaceable, exists_already, sha256_of, writing_folder
 from .. import models
 from ..adapters import facts_of
 from ..devices import autocast_dtype, check_quantised, memory_told, pick_device, pick_dtype
@@ -209,7 +210,7 @@ def save_result(
     if contest is not None:
         contest.put_best(loop)
     kept = None if contest is None else contest.standings
-    with writing_folder(workspace.out) as partial:
+    with writing_folder(workspace.out, lambda folder: same_result(folder, request, workspace)) as partial:
         with loop.shown():
             learnt = method.save(
                 loop.trainable, partial, header(request, plan, model, components, *facts, kept), base
@@ -227,8 +228,12 @@ def save_result(
 def refuse_to_overwrite(request: TrainRequest, workspace: Workspace) -> None:
     """Only an empty folder is filled, or one that this very request filled before it was stopped at the last moment."""
     out = workspace.out
-    file = out / registry.methods.get(request.method).file
-    if workspace.resume and file.is_file() and facts_of(file).get("digest") == request.digest:
-        return
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise LimnerError(f"{str(out)!r} exists already", "choose another --out, or move it away")
+    if out.exists() and not out.is_dir():
+        raise exists_already(out)
+    check_replaceable(out, lambda folder: same_result(folder, request, workspace))
+
+
+def same_result(folder: Path, request: TrainRequest, workspace: Workspace) -> bool:
+    """Whether a resumed run finds its own result, which it wrote just before it was stopped."""
+    file = folder / registry.methods.get(request.method).file
+    return workspace.resume and file.is_file() and facts_of(file).get("digest") == request.digest

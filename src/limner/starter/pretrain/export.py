@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -65,13 +66,13 @@ def export(
     trained: list[str],
     note: str = "",
 ) -> None:
-    """Write the model folder with its card; an older folder at `out` is replaced.
+    """Write the model folder with its card; an older model at `out` is replaced.
 
     trained: the stages whose logs are in `folder`. note: what the card must add.
     """
     assert parts.vae is not None and parts.judge is not None
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    check_replaceable(out)
+    partial = _sibling(out)
     scores = dict(parts.scores)
     scores["painter PSNR, dB"] = psnr(parts.vae, gallery.batch(range(len(gallery) - 256, len(gallery))))
     for split, photos in photographs.items():
@@ -96,9 +97,27 @@ def export(
     }
     (partial / "scores.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     (partial / "README.md").write_text(model_card(partial), encoding="utf-8")
+    put_folder(partial, out)
+
+
+def check_replaceable(out: Path) -> None:
+    """Raise FileExistsError for what is no model that `export` wrote."""
+    if out.is_symlink() or (out.exists() and any(out.iterdir()) and not (out / "scores.json").is_file()):
+        raise FileExistsError(f"{str(out)!r} exists and is no starter; choose another --out, or move it away")
+
+
+def put_folder(partial: Path, out: Path) -> None:
+    """Give a folder its name, in place of an older model, which goes once the new one is there."""
+    old = _sibling(out)
     if out.exists():
-        shutil.rmtree(out)
+        check_replaceable(out)
+        out.rename(old)
     partial.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sibling(out: Path) -> Path:
+    return out.with_name(f".{out.name}-{secrets.token_hex(6)}")
 
 
 def save(pipeline: StableDiffusionPipeline, folder: Path) -> None:

@@ -1,0 +1,60 @@
+"""How much may come of packed bytes: few bytes can unpack to many, so what is kept and what is read has its limits."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from ...core.datasets import Entry, Lost
+from .places import BytesPlace
+
+SAMPLE_BYTES = 128 * 2**20
+"""The most that is unpacked of one sample: its pictures, masks and texts together."""
+ARCHIVE_BYTES, RATIO = 4 * 2**30, 100
+"""The most that an archive may unpack to: so much, or so many times its own size where that is more."""
+HELD_BYTES = 128 * 2**20
+"""The most unpacked bytes of one request that wait to be looked at."""
+HEADER_BYTES = 2**20
+"""The most that may stand between two files of a tar archive: names, times and the like."""
+
+
+def archive_bytes(archive: Path) -> int:
+    """The most that an archive may unpack to."""
+    return max(ARCHIVE_BYTES, RATIO * archive.stat().st_size)
+
+
+def held_bytes(item: Entry | Lost) -> int:
+    """How many bytes an entry holds in memory, since they can be read but once where they come from."""
+    places = (item.place, item.mask) if isinstance(item, Entry) else ()
+    return sum(len(place.data) for place in places if isinstance(place, BytesPlace))
+
+
+class Metered(io.RawIOBase):
+    """A file of which nothing is read beyond `until`, and never more than `most` bytes: it ends there by ValueError."""
+
+    def __init__(self, file: Any, most: int, until: int) -> None:
+        self._file, self._most, self.until = file, most, until
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._check(offset)
+        return self._file.seek(offset, whence)
+
+    def read(self, size: int = -1, /) -> bytes:
+        self._check(self.tell() + max(size, 0))
+        return self._file.read(size)
+
+    def _check(self, end: int) -> None:
+        if end > self._most:
+            raise ValueError(f"it unpacks to more than {self._most:,} bytes")
+        if end > self.until:
+            raise ValueError(f"more than {HEADER_BYTES:,} bytes stand between two files")

@@ -1,0 +1,54 @@
+"""Every result folder is filled by one program at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limner.core.requests import GenerateRequest, Request
+from limner.core.workspace import Workspace
+from limner.demo.job import run_demo
+from limner.engine import execute as executing
+from limner.exam.agreement import measure_agreement
+from limner.exam.job import sit_exam
+from limner.exam.personalise import examine_personalisation
+from limner.store.locks import Held, filling
+
+
+@pytest.mark.parametrize("kind", executing.EXECUTORS)
+def test_each_kind_holds_its_folder_but_the_one_that_shares_it(
+    kind: type[Request], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is read or loaded, and until its work ends."""
+    work: list[str] = []
+
+    def fill(request: Request, workspace: Workspace, emit: Any) -> None:
+        work.append("done")
+        try:
+            with filling(workspace.out):
+                work.append("shared")
+        except Held:
+            work.append("held")
+
+    monkeypatch.setitem(executing.EXECUTORS, kind, fill)
+    workspace = Workspace("run", tmp_path / "run", tmp_path / "rex", tmp_path / "cache", home=home)
+    request = kind.model_construct()
+    executing.execute(request, workspace, print)
+    assert work == ["done", "shared" if kind is GenerateRequest else "held"]
+    with filling(tmp_path / "rex"):
+        if kind is GenerateRequest:
+            executing.execute(request, workspace, print)
+        else:
+            with pytest.raises(Held, match="is being filled by another program"):
+                executing.execute(request, workspace, print)
+    assert len(work) == (4 if kind is GenerateRequest else 2)
+
+
+@pytest.mark.parametrize("fill", [sit_exam, examine_personalisation, measure_agreement, run_demo])
+def test_exams_and_the_demo_hold_their_folders(fill: Callable[..., Any], tmp_path: Path) -> None:
+    with filling(tmp_path / "out"), pytest.raises(Held, match="is being filled by another program"):
+        fill(tmp_path / "out", None, None, None)
+    assert not (tmp_path / "out").exists()

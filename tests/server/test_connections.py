@@ -1,0 +1,245 @@
+"""Half-open connections end by themselves, and no client takes all connections."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+
+from limner.server.connections import client_of, config_of
+from limner.server.serve import allow_files
+from limner.server.settings import Settings
+
+SOON = 0.15
+"""Seconds that a client has in these tests."""
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
+
+
+async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Reads the body; /slow answers later than a client may be, /large by more than fits on the way."""
+    if scope["type"] == "lifespan":
+        return
+    body = b""
+    while (message := await receive())["type"] == "http.request":
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    if message["type"] == "http.disconnect":
+        scope["state"]["gone"].append(len(body))
+        return
+    if scope["path"] == "/slow":
+        await asyncio.sleep(3 * SOON)
+    answer = bytes(2**25) if scope["path"] == "/large" else str(len(body)).encode()
+    length = str(len(answer)).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+    await send({"type": "http.response.body", "body": answer})
+
+
+@contextmanager
+def serving(**settings: Any) -> Iterator[tuple[int, list[int]]]:
+    """A server on a free port, and how many bytes came of each request that was broken off."""
+    gone: list[int] = []
+
+    async def told(scope: Any, receive: Any, send: Any) -> None:
+        scope["state"] = {"gone": gone}
+        await app(scope, receive, send)
+
+    wanted = {"header_seconds": SOON, "body_seconds": SOON, **settings}
+    server = uvicorn.Server(config_of(told, Settings(**wanted)))
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        thread = threading.Thread(target=server.run, args=([sock],), daemon=True)
+        thread.start()
+        try:
+            yield sock.getsockname()[1], gone
+        finally:
+            server.should_exit = server.force_exit = True
+            thread.join(10)
+
+
+@contextmanager
+def connected(port: int) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        yield sock
+
+
+def answer_of(sock: socket.socket) -> bytes:
+    """All that comes until the server closes the connection."""
+    pieces = []
+    with contextlib.suppress(ConnectionResetError):
+        while piece := sock.recv(2**16):
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def reply(sock: socket.socket) -> tuple[bytes, bytes]:
+    """The status and the body of one answer."""
+    found = b""
+    while b"\r\n\r\n" not in found:
+        found += (piece := sock.recv(1))
+        assert piece, found
+    size = int(found.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    body = b""
+    while len(body) < size:
+        body += sock.recv(size - len(body))
+    return found[9:12], body
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[int, list[int]]]:
+    with serving() as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-Y: ", POST, POST + b"12345", POST[:-4]],
+    ids=["nothing", "a letter", "half a header", "no body", "half a body", "no end of headers"],
+)
+def test_half_a_request_is_not_waited_for(server: tuple[int, list[int]], sent: bytes) -> None:
+    with connected(server[0]) as sock:
+        sock.sendall(sent)
+        began = time.monotonic()
+        answer = answer_of(sock)
+        assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n") and answer.endswith(b"took too long to arrive")
+        assert time.monotonic() - began < 5
+
+
+def test_a_trickle_is_not_waited_for(server: tuple[int, list[int]]) -> None:
+    """Each piece comes in time, and the whole never would."""
+    for begin, piece in ((b"GET / HTTP/1.1\r\nHost: x\r\n", b"a: b\r\n"), (POST.replace(b"10", b"9999"), b"a")):
+        with connected(server[0]) as sock:
+            sock.sendall(begin)
+            began = time.monotonic()
+            with contextlib.suppress(ConnectionError):
+                while time.monotonic() - began < 5:
+                    sock.sendall(piece)
+                    time.sleep(SOON / 5)
+            assert time.monotonic() - began < 5
+
+
+def test_the_application_hears_of_a_body_that_does_not_come(server: tuple[int, list[int]]) -> None:
+    server[1].clear()
+    with connected(server[0]) as sock:
+        sock.sendall(POST + b"1234")
+        answer_of(sock)
+    until = time.monotonic() + 5
+    while not server[1] and time.monotonic() < until:
+        time.sleep(0.01)
+    assert server[1] == [4]
+
+
+def test_half_a_request_after_a_whole_one_is_not_waited_for(server: tuple[int, list[int]]) -> None:
+    with connected(server[0]) as sock:
+        sock.sendall(GET)
+        assert reply(sock) == (b"200", b"0")
+        sock.sendall(GET[:-2])
+        assert b"408 Request Timeout" in answer_of(sock)
+
+
+def test_whole_requests_are_answered_on_one_connection_however_slow_the_answer(server: tuple[int, list[int]]) -> None:
+    with connected(server[0]) as sock:
+        for request in (GET, POST + b"0123456789", GET.replace(b"/ ", b"/slow "), GET):
+            sock.sendall(request)
+            assert reply(sock)[0] == b"200"
+        for request in (GET + GET, POST[:20], POST[20:], b"0123456789"):  # pipelined; in pieces
+            sock.sendall(request)
+        assert [reply(sock)[1] for _ in range(3)] == [b"0", b"0", b"10"]
+
+
+def test_a_long_body_may_take_longer_than_its_next_piece(server: tuple[int, list[int]]) -> None:
+    size = 8 * 4096
+    with connected(server[0]) as sock:
+        sock.sendall(POST.replace(b"10", str(size).encode()))
+        for _ in range(8):
+            time.sleep(SOON / 3)
+            sock.sendall(bytes(4096))
+        assert reply(sock) == (b"200", str(size).encode())
+
+
+def test_an_answer_that_nobody_reads_is_broken_off(server: tuple[int, list[int]]) -> None:
+    with connected(server[0]) as sock:
+        sock.sendall(GET.replace(b"/ ", b"/large "))
+        time.sleep(3 * SOON)
+        assert len(answer_of(sock)) < 2**25
+
+
+def statuses(port: int, count: int) -> list[bytes]:
+    """How many requests are answered while as many connections stand open, and nothing more is sent on them."""
+    with ExitStack() as ending:
+        socks = [ending.enter_context(connected(port)) for _ in range(count)]
+        for sock in socks:
+            sock.sendall(GET)
+        return [reply(sock)[0] for sock in socks]
+
+
+def test_one_client_takes_no_more_than_its_share() -> None:
+    with serving(connections=8, connections_each=4, header_seconds=20) as (port, _):
+        assert sorted(statuses(port, 6)) == [b"200"] * 4 + [b"503"] * 2
+        assert answered(port), "connections that ended count no more"
+
+
+def test_a_share_of_nothing_is_no_limit() -> None:
+    with serving(connections=6, connections_each=0, header_seconds=20) as (port, _):
+        assert sorted(statuses(port, 8)) == [b"200"] * 6 + [b"503"] * 2
+
+
+def test_half_open_connections_lock_nobody_out() -> None:
+    """All connections are taken, and given back when their time is over."""
+    with serving(connections=5, connections_each=0) as (port, _), ExitStack() as ending:
+        for _ in range(5):
+            ending.enter_context(connected(port)).sendall(POST)
+        with connected(port) as sock:
+            assert b"503 Service Unavailable" in answer_of(sock)
+        assert answered(port)
+
+
+def answered(port: int) -> bool:
+    """Whether a new client is answered before long."""
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        with connected(port) as sock:
+            sock.sendall(GET)
+            if reply(sock)[0] == b"200":
+                return True
+        time.sleep(0.02)
+    return False
+
+
+def test_with_a_tunnel_all_clients_share_its_address() -> None:
+    assert (Settings().each_client, Settings(share=True).each_client) == (250, 0)
+
+
+@pytest.mark.parametrize(
+    ("address", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("", "", True),
+    ],
+)
+def test_a_client_is_an_address_or_a_network_of_ipv6(address: str, other: str, same: bool) -> None:
+    assert (client_of(address) == client_of(other)) is same
+
+
+def test_files_are_allowed_for_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    limits = {"soft": 100, "hard": 5000}
+    monkeypatch.setattr(resource, "getrlimit", lambda which: tuple(limits.values()))
+    monkeypatch.setattr(resource, "setrlimit", lambda which, to: limits.update(soft=to[0], hard=to[1]))
+    allow_files(1000)
+    assert limits == {"soft": 1512, "hard": 5000}
+    allow_files(100)
+    assert limits == {"soft": 1512, "hard": 5000}, "never fewer"
+    allow_files(100_000)
+    assert limits == {"soft": 5000, "hard": 5000}
