@@ -16,6 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from sqlalchemy import update
 
+from limner.commands.service import empty_folder
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Anew, Event, Made, Notice, Stage
 from limner.core.requests import AdapterUse, GenerateRequest, PrepareRequest, TrainRequest
@@ -123,16 +124,13 @@ def test_a_dataset_is_prepared_and_taught_by_its_reference(studio: Studio, tiny_
         "../x",
         "./x",
         ".ssh/id_rsa",
-        "here/model",
         "~/model",
         "model.safetensors",
         "a/../../b",
         "sha256:0",
     ],
 )
-def test_a_path_of_this_machine_is_refused(studio: Studio, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    (studio.home / "here" / "model").mkdir(parents=True)
-    monkeypatch.chdir(studio.home)
+def test_a_path_of_this_machine_is_refused(studio: Studio, path: str) -> None:
     for request in (
         GenerateRequest(prompt="x", model=path),
         GenerateRequest(prompt="x", image=path),
@@ -141,6 +139,26 @@ def test_a_path_of_this_machine_is_refused(studio: Studio, path: str, monkeypatc
     ):
         with pytest.raises(LimnerError, match="is no reference"):
             studio.enqueue(request)
+
+
+def test_a_name_on_the_hub_is_one_whatever_folders_there_are(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here" / "model").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", "here")
+    studio.enqueue(GenerateRequest(prompt="x", model="here/model"))
+    with empty_folder():
+        assert not Path("here/model").exists(), "a worker would take it for the model"
+        assert os.environ["HF_HOME"] == str(tmp_path / "here"), "what is told of this machine means the same"
+    assert Path("here/model").exists()
+
+
+def test_a_run_that_names_a_path_is_not_carried_out(studio: Studio) -> None:
+    run = studio.store.create(GenerateRequest(prompt="x", image="/etc/passwd"), queue="default")
+    work_off(studio)
+    told = studio.store.get(run.id)
+    assert told.status is Status.FAILED and "is no reference" in (told.error or "")
 
 
 @pytest.mark.parametrize("reference", ["starter", "owner/name", "Pictures/cat.png"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from .core.errors import LimnerError
 from .core.requests import Request, referred, relocated
@@ -32,8 +31,12 @@ def check_references(request: Request) -> set[str]:
 
 
 def is_model(reference: str) -> bool:
-    """Whether this names a model the same on every machine: an alias, or one on the Hugging Face hub."""
-    return reference in aliases() or bool(_ON_HUB.fullmatch(reference) and not Path(reference).exists())
+    """Whether this names a model the same on every machine: an alias, or one on the Hugging Face hub.
+
+    Only the name says so. What lies on this machine's disk is nobody's business who asks over a network, and a worker
+    has no such folder in its way, for it works in an empty one.
+    """
+    return reference in aliases() or _ON_HUB.fullmatch(reference) is not None
 
 
 _ON_HUB = re.compile(r"\w[\w.-]*/\w[\w.-]*((/\w[\w.-]*)+\.safetensors)?")

@@ -383,6 +383,7 @@ class Studio:
         workspace = Workspace(run.id, folder, out, cache, resume, part.stop, names=names, home=self.home)
         try:
             with explained(out):
+                check_references(run.request)  # which a version before this one may have let in
                 request = relocated(run.request, brought)
                 screening.admit(request)
                 yield request, workspace, screening.through(emit_told)
@@ -525,6 +526,7 @@ class Studio:
         return self.store.update(run.id, status=status, error=error, finished=datetime.now(UTC))
 
     def _check_options(self, request: Known) -> None:
+        request.check()
         if isinstance(request, TrainRequest):
             from .registry import methods
 

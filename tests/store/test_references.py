@@ -39,6 +39,8 @@ def test_every_field_that_refers_is_looked_at(kind: type[Frozen]) -> None:
         {"kind": "evaluate", "target": "starter", "prompt": ["a"], "metric": [f"aesthetic=a/b@folder:{HASH}"]},
         {"kind": "compare", "contestants": ["starter", "sd15"], "prompt": ["a"], "references": f"folder:{HASH}"},
         {"kind": "influence", "picture": [f"folder:{HASH}"], "adapter": "sha256:" + "0" * 64},
+        {"kind": "sweep", "prompt": ["a"], "axis": [f"adapter=none,folder:{HASH}:0.5"]},
+        {"kind": "sweep", "prompt": ["a"], "axis": [f"control=none,given=folder:{HASH}"]},
         {"kind": "influence", "picture": ["sha256:" + "0" * 64], "adapter": f"folder:{HASH}"},
     ],
 )
@@ -50,3 +52,10 @@ def test_what_a_request_names_is_used(fields: dict[str, object]) -> None:
 def test_words_are_no_references() -> None:
     request = parse_request({"kind": "evaluate", "target": "starter", "prompt": [f"folder:{HASH}"]})
     assert uses_of(request.model_dump(mode="json")) == set()
+    swept = parse_request({"kind": "sweep", "prompt": [f"folder:{HASH}"], "axis": [f"negative_prompt=a,folder:{HASH}"]})
+    assert uses_of(swept.model_dump(mode="json")) == set()
+
+
+def test_what_cannot_be_read_is_looked_through_too() -> None:
+    assert uses_of({"kind": "gone", "image": f"folder:{HASH}"}) == {f"folder:{HASH}"}
+    assert uses_of({"axis": [{"field": ["no", "name"], "values": [f"folder:{HASH}"]}]}) == set()

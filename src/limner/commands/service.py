@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -40,4 +43,15 @@ def worker(
     set_up(log)
     with stopping(lambda text: told.info("stopping after this step")) as stop:
         own = Worker(Studio(), together=together, seconds=run_seconds)
-        own.work(lambda: stop() or parent not in (None, os.getppid()))  # nobody's child stops
+        with empty_folder():
+            own.work(lambda: stop() or parent not in (None, os.getppid()))  # nobody's child stops
+
+
+@contextmanager
+def empty_folder() -> Iterator[None]:
+    """Work in an empty folder, so that a model's name on the hub is never taken for a path of this machine."""
+    for name, value in os.environ.items():
+        if value and not os.path.isabs(value) and (os.path.exists(value) or name.endswith(("_HOME", "_CACHE", "_DIR"))):
+            os.environ[name] = os.path.abspath(value)
+    with TemporaryDirectory(prefix="limner-worker-") as folder, chdir(folder):
+        yield

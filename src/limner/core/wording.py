@@ -31,6 +31,17 @@ def article(phrase: str) -> str:
 
 def punctuated(text: str) -> str:
     """A text with single spaces, none before punctuation, one comma where there are several, and none at its ends."""
-    text = re.sub(r"\s+(?=[,.;:!?](?:\s|[,.;:!?]|$))", "", " ".join(text.split()))
-    text = re.sub(r"(?:[,;:]\s*)+(?=[,.;:!?](?:\s|$))", "", text)
+    text = re.sub(r" (?=[,.;:!?](?:\s|[,.;:!?]|$))", "", " ".join(text.split()))
+    text = re.sub(r"[,;:][,;:\s]*", _last, text)
     return text.lstrip(",;:.!? ").rstrip(",;: ")
+
+
+def _last(found: re.Match[str]) -> str:
+    """What stays of commas and the like: those from the last one on that a word may follow, or none before a stop."""
+    run, after = found[0], found.string[found.end() : found.end() + 2]
+    if after[:1] in tuple(".!?") and not after[1:].strip():
+        return ""
+    for place in range(len(run) - 1, 0, -1):
+        if run[place] in ",;:" and not (run[place + 1 : place + 2] or after[:1]).strip():
+            return run[place:]
+    return run

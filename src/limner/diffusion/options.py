@@ -31,6 +31,7 @@ class LoraOptions(Frozen):
     targets: str | None = Field(
         None,
         min_length=1,
+        max_length=2000,
         description="Layers: a preset (attention, transformer, all), or name endings or patterns with *, separated by "
         "commas.",
     )

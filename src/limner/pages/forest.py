@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +56,8 @@ def as_svg(figure: object, label: str) -> str:
         warnings.simplefilter("ignore", UserWarning)  # of letters that the font lacks
         figure.savefig(kept, format="svg", metadata={"Date": None})  # type: ignore[attr-defined]
     text = kept.getvalue()
-    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    before, _, rest = text[text.index("<svg") :].partition("<metadata>")
+    text = before + (rest.partition("</metadata>")[2] if rest else "")
     told = label.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return text.replace("<svg", f'<svg role="img" aria-label="{told}"', 1)
 

@@ -24,7 +24,7 @@ class Account(BaseModel):
 class Share(Frozen):
     """Something that is kept, and who else may use it."""
 
-    reference: str = Field(pattern="^(sha256|folder):[0-9a-f]{64}$")
+    reference: str = Field(pattern="^(sha256|folder):[0-9a-f]{64}$", max_length=71)
     account: str = Field(default=EVERYONE, min_length=1, max_length=64, description="Name of an account, or * for all.")
 
 

@@ -24,10 +24,11 @@ def span(wish: str | None, size: int, unless: str | None = None, tag: str = "") 
     Only one range is served; several, and other units, are answered by the whole, as the RFC allows. unless: the
     client's `If-Range`, which must be this very tag, and no weak one.
     """
-    found = re.fullmatch(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", wish or "")
-    if found is None or not any(found.groups()) or (unless is not None and unless.strip() != f'"{tag}"'):
+    unit, _, told = (wish or "").partition("=")
+    first, dash, last = map(str.strip, told.partition("-"))
+    wished = unit.strip() == "bytes" and dash and (first or last) and all(map(_a_place, (first, last)))
+    if not wished or (unless is not None and unless.strip() != f'"{tag}"'):
         return 0, size - 1
-    first, last = found.groups()
     begin, end = (int(first), int(last or size - 1)) if first else (max(0, size - int(last)), size - 1)
     if first and last and begin > end:  # no valid range at all
         return 0, size - 1
@@ -35,3 +36,8 @@ def span(wish: str | None, size: int, unless: str | None = None, tag: str = "") 
         headers = {"Content-Range": f"bytes */{size}"}
         raise Refusal(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, f"the file has {size} bytes", headers=headers)
     return begin, min(end, size - 1)
+
+
+def _a_place(text: str) -> bool:
+    """Whether a text is a place in a file, or says nothing of it."""
+    return not text or (text.isdecimal() and len(text) <= 18)

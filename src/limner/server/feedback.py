@@ -26,7 +26,7 @@ from .history import PictureReply, Viewed, finder
 from .problems import Refusal
 from .replies import url_of
 
-Id = Annotated[str, Field(pattern="^([0-9]{1,10}|[0-9a-f]{64})$")]
+Id = Annotated[str, Field(pattern="^([0-9]{1,10}|[0-9a-f]{64})$", max_length=64)]
 
 
 class Preference(Frozen):

@@ -206,7 +206,12 @@ _ZIP = {
                     "type": "object",
                     "required": ["files"],
                     "properties": {
-                        "files": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+                        "files": {
+                            "type": "array",
+                            "minItems": 1,
+                            "maxItems": FILES,
+                            "items": {"type": "string", "format": "binary"},
+                        }
                     },
                 }
             },

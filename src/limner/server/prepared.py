@@ -30,7 +30,7 @@ def settled(profile: Profile, studio: Studio) -> tuple[Profile, frozenset[str]]:
         return reference
 
     def model(name: str) -> str:
-        return name if is_model(name) else place(name)
+        return name if is_model(name) and not Path(name).exists() else place(name)
 
     def industry(sector: Industry) -> Industry:
         return Industry(words=sector.words, text=_moved(sector.text, place), picture=_moved(sector.picture, place))

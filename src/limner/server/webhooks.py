@@ -21,7 +21,9 @@ class WebhookRequest(Frozen):
     """An address to be told. url: http or https, at a public address."""
 
     url: str = Field(min_length=1, max_length=2048, examples=["https://example.com/limner"])
-    events: tuple[Occasion, ...] = Field(default=("run.done", "run.failed", "run.cancelled"), min_length=1)
+    events: tuple[Occasion, ...] = Field(
+        default=("run.done", "run.failed", "run.cancelled"), min_length=1, max_length=16
+    )
 
 
 class WebhookReply(BaseModel):

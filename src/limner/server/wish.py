@@ -13,6 +13,9 @@ BY_MODEL = "which here is a matter of the model; leave it out"
 SIDE = 8192
 
 
+Short = Annotated[str, Field(max_length=64)]
+
+
 def _only(*values: Any, why: str) -> AfterValidator:
     """Refuse, with a reason, all but some of the values that OpenAI knows."""
 
@@ -44,17 +47,17 @@ class Wish(BaseModel):
         default=None, max_length=200, description="A model of GET /v1/models; OpenAI's names mean the service's own."
     )
     n: int | None = Field(default=None, ge=1, le=10, description="How many pictures.")
-    size: Annotated[str | None, AfterValidator(_a_size)] = Field(
+    size: Annotated[Short | None, AfterValidator(_a_size)] = Field(
         default=None, description="WIDTHxHEIGHT, or auto for the model's own."
     )
-    quality: Annotated[str | None, _only("auto", "standard", "medium", why=BY_MODEL)] = None
+    quality: Annotated[Short | None, _only("auto", "standard", "medium", why=BY_MODEL)] = None
     response_format: Literal["url", "b64_json"] | None = Field(
         default=None, description="Where nothing is said: b64_json for gpt-image names, url for all others."
     )
     output_format: Format | None = None
     output_compression: int | None = Field(default=None, ge=0, le=100, description="Quality of JPEG and WebP.")
-    background: Annotated[str | None, _only("auto", "opaque", why="no model here paints transparency")] = None
-    moderation: Annotated[str | None, _only("auto", why="moderation is not lowered by a wish")] = None
+    background: Annotated[Short | None, _only("auto", "opaque", why="no model here paints transparency")] = None
+    moderation: Annotated[Short | None, _only("auto", why="moderation is not lowered by a wish")] = None
     user: str | None = Field(default=None, max_length=256, description="Kept with the run as a tag.")
     safety_identifier: str | None = Field(default=None, max_length=256, description="Kept with the run as a tag.")
     stream: Annotated[bool | None, _only(False, why="pictures come when they are done; /v1/runs streams events")] = None
@@ -97,10 +100,10 @@ class Wish(BaseModel):
 class Generation(Wish):
     """A wish for new pictures."""
 
-    style: Annotated[str | None, _only(why="say in the prompt how it shall look")] = None
+    style: Annotated[Short | None, _only(why="say in the prompt how it shall look")] = None
 
 
 class Edit(Wish):
     """A wish for pictures that begin from one."""
 
-    input_fidelity: Annotated[str | None, _only(why="the service decides how far a picture may change")] = None
+    input_fidelity: Annotated[Short | None, _only(why="the service decides how far a picture may change")] = None

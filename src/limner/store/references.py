@@ -9,11 +9,12 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ..core.requests import Known, referring_fields
 from .blobs import Blobs
 from .tables import ArtifactRow, HoldingRow, PictureAdapterRow, RunRow
 
@@ -97,8 +98,10 @@ def uses_of(request: Any) -> set[str]:
     """What a request refers to, as it is kept, whether this version can read it or not."""
     found: set[str] = set()
     if isinstance(request, dict):
-        for name, value in cast(dict[str, Any], request).items():
-            if name in REFERRING and isinstance(value, (str, list)):
+        fields = cast(dict[str, Any], request)
+        refers = REFERRING | ({"values"} if str(fields.get("field")) in REFERRING else set[str]())
+        for name, value in fields.items():
+            if name in refers and isinstance(value, (str, list)):
                 found |= mentions(cast(object, value))
             elif isinstance(value, (dict, list)):
                 found |= uses_of(value)
@@ -107,9 +110,5 @@ def uses_of(request: Any) -> set[str]:
     return found
 
 
-REFERRING = (
-    *("model", "vae", "refiner", "control_model", "encoder", "adapter", "path"),
-    *("image", "picture", "mask", "data", "dataset", "references"),
-    *("sources", "masks", "captions", "fields", "captioner", "detector_model"),
-)
-"""Fields of requests that name files and folders."""
+REFERRING = frozenset(name for kind in get_args(Known) for name in referring_fields(kind))
+"""Fields of requests that name files and folders, themselves or in what they hold; an axis has the name of one."""

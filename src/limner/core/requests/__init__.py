@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter
 
@@ -14,7 +14,7 @@ from .generate import GenerateRequest
 from .influence import InfluenceRequest
 from .painting import Painting
 from .prepare import Limit, PrepareRequest
-from .request import Flag, Frozen, Kind, Name, Precision, Refers, Request, referred, refers
+from .request import Flag, Frozen, Kind, Name, Precision, Refers, Request, referred, referring_fields
 from .sweep import Axis, Cell, SweepRequest
 from .train import TrainRequest
 from .trial import Trial
@@ -51,6 +51,7 @@ __all__ = [
     "absolute",
     "parse_request",
     "referred",
+    "referring_fields",
     "relocated",
 ]
 
@@ -71,23 +72,8 @@ def relocated(request: Asked, place: Callable[[str], str], model: Callable[[str]
     """The request with every reference in it replaced: to a file or a folder by what `place` makes of it, to a model or
     a part of one by what `model` does, which is the same where it is not given.
     """
-    model = model or place
-
-    def moved(value: Any, make: Callable[[str], str] | None) -> Any:
-        if isinstance(value, tuple):
-            return tuple(moved(part, make) for part in cast(tuple[Any, ...], value))
-        if isinstance(value, Frozen):
-            return relocated(value, place, model)
-        return value if make is None or value is None else make(value)
-
-    changes: dict[str, Any] = {}
-    for name, field in type(request).model_fields.items():
-        kind = refers(field)
-        make = None if kind is None else model if kind == "model" else place
-        before = getattr(request, name)
-        if (after := moved(before, make)) != before:
-            changes[name] = after
-    return request.model_copy(update=changes)
+    to_model = model or place
+    return request.with_references(lambda kind, value: to_model(value) if kind == "model" else place(value))
 
 
 def absolute(request: Asked, names: Container[str] = ()) -> Asked:

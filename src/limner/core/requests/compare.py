@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .request import Flag, Name, Prompt, Refers
-from .trial import Trial
+from .request import MOST_METRICS, Flag, Name, Prompt, Refers
+from .trial import MOST_PROMPTS, Trial
 from .uses import Contestant, MetricUse
 
 
@@ -21,7 +21,9 @@ class CompareRequest(Trial):
         description="What is compared, two to eight: MODEL, ADAPTER, ADAPTER:WEIGHT or MODEL+ADAPTER:WEIGHT (a + of a "
         "name is written ++). The others are compared with the first.",
     )
-    prompt: tuple[Prompt, ...] = Field(min_length=1, description="What to paint; may be repeated.")
+    prompt: tuple[Prompt, ...] = Field(
+        min_length=1, max_length=MOST_PROMPTS, description="What to paint; may be repeated."
+    )
     model: Annotated[Name | None, Refers("model")] = Field(
         default=None,
         description="Base model of those adapters that stand by themselves (default: the one that each was taught on).",
@@ -29,6 +31,7 @@ class CompareRequest(Trial):
     metric: tuple[MetricUse, ...] = Field(
         default=(MetricUse(name="prompt_fidelity"), MetricUse(name="saturation")),
         min_length=1,
+        max_length=MOST_METRICS,
         description="Score, as NAME or NAME=MODEL; may be repeated.",
     )
     references: Annotated[Name | None, Refers("pictures")] = Field(

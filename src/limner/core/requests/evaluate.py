@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import operator
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .groups import Filled, check_groups, filled, listed, prompts_filled
-from .request import LONGEST, SUBJECT, Flag, Frozen, Name, Prompt, Refers, Word
+from .groups import GROUP, MOST_GROUPS, Filled, check_groups, filled, listed, prompts_filled
+from .request import LONGEST, MOST_METRICS, SUBJECT, Flag, Frozen, Name, Prompt, Refers, Word, check_filled
+from .text import number
 from .trial import Trial
 from .uses import Contestant, MetricUse
 
@@ -38,15 +38,14 @@ class Requirement(Frozen):
     holds: Literal[">=", "<=", ">", "<"] = Field(description="How the mean must stand to the value.")
     value: float = Field(description="The value.")
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        found = re.fullmatch(r"\s*(.*?[^=\s])\s*(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*", value)
-        if found is None:
-            raise ValueError(f"{value[:80]!r} is not of the form METRIC>=VALUE, such as subject_fidelity>=0.7")
-        return {"metric": found[1], "holds": found[2], "value": float(found[3])}
+    def from_text(cls, text: str) -> Any:
+        at = max(text.rfind(">"), text.rfind("<"))
+        metric, holds = text[: max(at, 0)].strip(), text[at : at + 1] + ("=" if text[at + 1 : at + 2] == "=" else "")
+        value = number(text[at + len(holds) :].strip())
+        if at < 0 or not metric or metric.endswith("=") or value is None:
+            raise ValueError(f"{text[:80]!r} is not of the form METRIC>=VALUE, such as subject_fidelity>=0.7")
+        return {"metric": metric, "holds": holds, "value": value}
 
     @property
     def of(self) -> str:
@@ -83,7 +82,7 @@ class EvaluateRequest(Trial):
     )
     groups: tuple[Group, ...] = Field(
         default=(),
-        max_length=64,
+        max_length=MOST_GROUPS,
         description="Groups to be served alike, such as cat,dog: each stands for {group} in turn; may be repeated.",
     )
     identifier: Word | None = Field(
@@ -96,10 +95,14 @@ class EvaluateRequest(Trial):
         default=None, description="Base model of an adapter (default: the one that it was taught on)."
     )
     metric: tuple[MetricUse, ...] = Field(
-        default=(), description="Score, as NAME or NAME=MODEL; may be repeated (default: what agrees with the truth)."
+        default=(),
+        max_length=MOST_METRICS,
+        description="Score, as NAME or NAME=MODEL; may be repeated (default: what agrees with the truth).",
     )
     require: tuple[Requirement, ...] = Field(
-        default=(), description="What a mean must be, such as subject_fidelity>=0.7; may be repeated."
+        default=(),
+        max_length=4 * MOST_METRICS,
+        description="What a mean must be, such as subject_fidelity>=0.7; may be repeated.",
     )
     influence: bool | None = Field(
         default=None,
@@ -153,6 +156,8 @@ class EvaluateRequest(Trial):
     @model_validator(mode="after")
     def _groups_and_prompts(self) -> EvaluateRequest:
         check_groups(self.prompt, self.groups, self.count, LONGEST)
+        subject = f"{self.identifier or ''} {self.class_word or ''}"
+        check_filled(self.prompt, {SUBJECT: subject, GROUP: max(self.groups, key=len, default="")})
         return self
 
     @model_validator(mode="after")

@@ -6,8 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from .text import repeated
+
 GROUP = "{group}"
 """Stands for the group in a prompt."""
+MOST_GROUPS = 64
+MOST_TEXT = 4_000_000
+"""Characters of all prompts with all groups in them, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ def prompts_filled(prompts: Sequence[str], groups: Sequence[str]) -> int:
 def listed(value: Any) -> Any:
     """Groups as they are typed, "cat,dog" or one after another, as a list; what is no text stays for pydantic."""
     if isinstance(value, str):
-        return [part.strip() for part in value.split(",")]
+        return [part.strip() for part in value.split(",", MOST_GROUPS)]
     if isinstance(value, (list, tuple)):
         parts = cast("Sequence[Any]", value)
         return [each for part in parts for each in (listed(part) if isinstance(part, str) else [part])]
@@ -59,24 +64,16 @@ def check_groups(prompts: Sequence[str], groups: Sequence[str], count: int, long
         raise ValueError(f"the group {bad[:80]!r} has a brace in it; name it by words")
     if len(set(groups)) < max(2, len(groups)):
         told = "is named twice" if len(groups) > 1 else "is alone"
-        raise ValueError(f"the group {_twice(groups)[:80]!r} {told}; name two or more, each once")
+        raise ValueError(f"the group {(repeated(groups) or groups[0])[:80]!r} {told}; name two or more, each once")
     if not holding:
         raise ValueError(f"groups are named, and no prompt says where they stand; write {GROUP} in one")
     if len(holding) * count < 2:
         raise ValueError("each group has one picture; ask for more by --count")
     wider = max(map(len, groups)) - len(GROUP)
-    if any(len(prompt) + prompt.count(GROUP) * wider > longest for prompt in holding):
+    lengths = [len(prompt) + prompt.count(GROUP) * wider for prompt in holding]
+    if max(lengths) > longest:
         raise ValueError(f"a prompt is longer than {longest} characters with a group in it; write less")
-    found = [each.prompt for each in filled(prompts, groups)]
-    if len(set(found)) < len(found):
-        raise ValueError(f"{_twice(found)[:80]!r} is there twice with the groups in their places; leave one out")
-
-
-def _twice(texts: Sequence[str]) -> str:
-    """The first text that is there more than once, or else the first."""
-    seen: set[str] = set()
-    for text in texts:
-        if text in seen:
-            return text
-        seen.add(text)
-    return texts[0]
+    if len(groups) * sum(lengths) > MOST_TEXT:
+        raise ValueError(f"the prompts have more than {MOST_TEXT:,} characters with each group in them; ask for fewer")
+    if (twice := repeated(each.prompt for each in filled(prompts, groups))) is not None:
+        raise ValueError(f"{twice[:80]!r} is there twice with the groups in their places; leave one out")

@@ -32,7 +32,7 @@ class Painting(Request):
     model: Annotated[Name, Refers("model")] = Field(default="starter", description=MODEL)
     vae: Annotated[Name | None, Refers("model")] = Field(default=None, description=VAE)
     adapter: tuple[AdapterUse, ...] = Field(
-        default=(), description="Adapter to use, as PATH or PATH:WEIGHT; may be repeated."
+        default=(), max_length=32, description="Adapter to use, as PATH or PATH:WEIGHT; may be repeated."
     )
     image: Annotated[Name | None, Refers("picture")] = Field(default=None, description="Picture to begin from.")
     strength: float | None = Field(
@@ -46,11 +46,14 @@ class Painting(Request):
     )
     control: tuple[ControlUse, ...] = Field(
         default=(),
+        max_length=16,
         description="Picture to take the structure from, as KIND=PICTURE or KIND=PICTURE:WEIGHT, by ControlNet; may be "
         "repeated. Kinds: canny, depth, given.",
     )
     control_model: Annotated[tuple[Name, ...], Refers("model")] = Field(
-        default=(), description="ControlNet for each --control, in their order (default: what suits the model)."
+        default=(),
+        max_length=16,
+        description="ControlNet for each --control, in their order (default: what suits the model).",
     )
     hires: float | None = Field(
         default=None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -11,6 +10,7 @@ from ..errors import unknown
 from ..faults import FAULTS
 from ..templates import Template
 from .request import Device, Flag, Frozen, Name, Refers, Request, Word
+from .text import decimal, repeated
 
 FaultName = Annotated[str, Field(max_length=64)]
 SHARES = ("train", "validation", "test")
@@ -28,15 +28,13 @@ class Limit(Frozen):
     fault: FaultName = Field(description="Name of the fault.")
     value: float = Field(ge=0, description="The limit.")
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        found = re.fullmatch(r"\s*([a-z_]+)\s*=\s*(\d+\.?\d*|\.\d+)\s*", value)
-        if found is None:
-            raise ValueError(f"{value[:80]!r} is not of the form FAULT=VALUE, such as blurred=60")
-        return {"fault": found[1], "value": float(found[2])}
+    def from_text(cls, text: str) -> Any:
+        fault, _, told = text.partition("=")
+        value = decimal(told.strip())
+        if not fault.strip() or value is None:
+            raise ValueError(f"{text[:80]!r} is not of the form FAULT=VALUE, such as blurred=60")
+        return {"fault": fault.strip(), "value": value}
 
     @field_validator("fault")
     @classmethod
@@ -57,17 +55,13 @@ class Shares(Frozen):
     validation: float = Field(default=0.0, ge=0, lt=1, description="To watch for overfitting.")
     test: float = Field(default=0.0, ge=0, lt=1, description="To be looked at only once.")
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        number = r"(\d+\.?\d*|\.\d+)"
-        found = re.fullmatch(rf"\s*{number}(?:/{number})?(?:/{number})?\s*", value)
-        parts = [float(part or 0) for part in found.groups()] if found else [0.0]
-        if not parts[0]:
-            raise ValueError(f"{value[:80]!r} is not of the form TRAIN/VALIDATION/TEST, such as 80/10/10")
-        return {name: part / sum(parts) for name, part in zip(SHARES, parts, strict=True)}
+    def from_text(cls, text: str) -> Any:
+        parts = [decimal(part) for part in text.strip().split("/")]
+        told = [part for part in parts if part is not None]
+        if len(told) < len(parts) or len(told) > len(SHARES) or not told[0]:
+            raise ValueError(f"{text[:80]!r} is not of the form TRAIN/VALIDATION/TEST, such as 80/10/10")
+        return {name: part / sum(told) for name, part in zip(SHARES, told, strict=False)}
 
     @model_validator(mode="after")
     def _of_a_whole(self) -> Shares:
@@ -124,23 +118,37 @@ class PrepareRequest(Request):
     fields: Annotated[Name | None, Refers("table")] = Field(
         default=None, description="CSV or JSONL of what pictures or folders show, by their names in the first column."
     )
-    trigger: tuple[Word, ...] = Field(default=(), description="Word that every caption shall hold; may be repeated.")
-    ban: tuple[Word, ...] = Field(default=(), description="Word that no caption shall hold; may be repeated.")
+    trigger: tuple[Word, ...] = Field(
+        default=(), max_length=64, description="Word that every caption shall hold; may be repeated."
+    )
+    ban: tuple[Word, ...] = Field(
+        default=(), max_length=1000, description="Word that no caption shall hold; may be repeated."
+    )
     masks: Annotated[Name | None, Refers("pictures")] = Field(
         default=None, description="Folder of masks, named as the pictures, white where the subject is."
     )
     make_masks: bool = Field(default=False, description="Make masks of those without one, by the detector.")
-    limit: tuple[Limit, ...] = Field(default=(), description="When something is a fault: blurred=60; may be repeated.")
-    drop: tuple[FaultName, ...] = Field(
-        default=(), description=f"Fault that leaves a picture out, of {', '.join(FAULTS)}; may be repeated."
+    limit: tuple[Limit, ...] = Field(
+        default=(), max_length=64, description="When something is a fault: blurred=60; may be repeated."
     )
-    flag: tuple[FaultName, ...] = Field(default=(), description="Fault that is only told; may be repeated.")
-    ignore: tuple[FaultName, ...] = Field(default=(), description="Fault that is not looked for; may be repeated.")
+    drop: tuple[FaultName, ...] = Field(
+        default=(),
+        max_length=64,
+        description=f"Fault that leaves a picture out, of {', '.join(FAULTS)}; may be repeated.",
+    )
+    flag: tuple[FaultName, ...] = Field(
+        default=(), max_length=64, description="Fault that is only told; may be repeated."
+    )
+    ignore: tuple[FaultName, ...] = Field(
+        default=(), max_length=64, description="Fault that is not looked for; may be repeated."
+    )
     encoder: Annotated[Name | None, Refers("model")] = Field(
         default="starter", description="Network by which pictures are alike or not; none for none."
     )
     by: tuple[Word, ...] = Field(
-        default=(), description="Field to balance and to split by; may be repeated (default: the class, where several)."
+        default=(),
+        max_length=16,
+        description="Field to balance and to split by; may be repeated (default: the class, where several).",
     )
     balance: Literal["off", "weights", "sample"] = Field(
         default="off", description="Even out over-represented groups: by weights, or by leaving pictures out."
@@ -177,10 +185,10 @@ class PrepareRequest(Request):
 
     @model_validator(mode="after")
     def _one_action_each(self) -> PrepareRequest:
-        named = [*self.drop, *self.flag, *self.ignore]
+        named = (*self.drop, *self.flag, *self.ignore)
+        if (twice := repeated(named)) is not None:
+            raise ValueError(f"{twice} is to be treated in several ways; name it once")
         for name in named:
-            if named.count(name) > 1:
-                raise ValueError(f"{name} is to be treated in several ways; name it once")
             if FAULTS[name].certain and name not in self.drop:
                 raise ValueError(f"{name} pictures cannot be kept; leave it out")
         if "refused" in (*self.flag, *self.ignore):
@@ -189,10 +197,12 @@ class PrepareRequest(Request):
 
     @model_validator(mode="after")
     def _no_word_banned_and_wanted(self) -> PrepareRequest:
-        for wanted in filter(None, (self.identifier, *self.trigger)):
-            for banned in self.ban:
-                if f" {' '.join(banned.lower().split())} " in f" {' '.join(wanted.lower().split())} ":
-                    raise ValueError(f"the banned word {banned!r} is in {wanted!r}, which captions shall hold")
+        wanted = {word: f" {' '.join(word.lower().split())} " for word in (self.identifier, *self.trigger) if word}
+        together = "\n".join(wanted.values())
+        for banned in self.ban:
+            if (sought := f" {' '.join(banned.lower().split())} ") in together:
+                holding = next(word for word, plain in wanted.items() if sought in plain)
+                raise ValueError(f"the banned word {banned!r} is in {holding!r}, which captions shall hold")
         return self
 
     @property

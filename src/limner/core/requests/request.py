@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from functools import cache
+from itertools import islice
+from operator import is_
+from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_args
 from unicodedata import category
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from annotated_types import MaxLen
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
 
@@ -38,7 +42,9 @@ class Refers:
     to: Kind
 
 
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+Change = Callable[[Kind, str], str]
+"""What to put in the place of a reference, given what it refers to."""
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", max_length=32)]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Name = Annotated[str, Field(min_length=1, max_length=4096)]
 
@@ -57,6 +63,10 @@ LONGEST = 20_000
 Prompt = Annotated[str, Field(max_length=LONGEST)]
 MODEL = "The base model: an alias (see `limner models`), a folder, a .safetensors file, or a Hugging Face id."
 VAE = "Autoencoder in place of the model's own: a folder, a .safetensors file, or a Hugging Face id."
+MOST_FIELDS = 200
+"""Fields that are looked at of what shall become a model; none has as many."""
+MOST_METRICS = 64
+"""Metrics of a request at most."""
 SUBJECT = "{}"
 """Stands for the subject in a prompt."""
 Quantise = Literal["nf4", "int8"]
@@ -69,9 +79,80 @@ MEMORY = (
 
 
 class Frozen(BaseModel):
-    """Immutable, no unknown keys, finite numbers, and the same after a JSON round trip."""
+    """Immutable, no unknown keys, finite numbers, and the same after a JSON round trip.
+
+    longest_text: characters of its text form at most, where it has one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    longest_text: ClassVar[int] = 2**14
+
+    @classmethod
+    def from_text(cls, text: str) -> Any:
+        """The fields that a text stands for; a model without a text form leaves it to pydantic, which refuses it."""
+        return text
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bounded(cls, value: Any) -> Any:
+        """Sizes are checked before anything reads the value, for it may come from a stranger."""
+        if isinstance(value, str):
+            if len(value) > cls.longest_text:
+                raise ValueError(
+                    f"{value[:80]!r} goes on for {len(value):,} characters; write at most {cls.longest_text:,}"
+                )
+            return cls.from_text(value)
+        if not isinstance(value, dict):
+            return value
+        fields = cast(dict[str, Any], value)
+        if len(fields) > MOST_FIELDS:
+            raise ValueError(f"it has {len(fields):,} fields; give at most {MOST_FIELDS}")
+        # pydantic counts only what is valid, and would read and complain of all the rest of a list that is too long.
+        cut = {name: _first(fields[name], most + 1) for name, most in _limits(cls).items() if name in fields}
+        return {**fields, **cut}
+
+    def with_references(self, change: Change) -> Self:
+        """The same with every reference in it replaced by what `change` makes of it, whatever field holds it."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        found = {name: _changed(value, refers(type(self).model_fields[name]), change) for name, value in values.items()}
+        changed = {name for name, value in values.items() if found[name] is not value}
+        # A copy would keep what is cached.
+        return self.model_construct(self.model_fields_set | changed, **found) if changed else self
+
+
+@cache
+def _limits(model: type[Frozen]) -> dict[str, int]:
+    """How long the values of fields may be, where they have such a limit."""
+    return {
+        name: item.max_length
+        for name, field in model.model_fields.items()
+        for item in field.metadata
+        if isinstance(item, MaxLen)
+    }
+
+
+def _first(value: Any, most: int) -> Any:
+    """The first items of a list or a mapping; anything else as it is."""
+    if isinstance(value, dict):
+        return dict(islice(cast(dict[Any, Any], value).items(), most))
+    return cast(list[Any] | tuple[Any, ...], value)[:most] if isinstance(value, (list, tuple)) else value
+
+
+def _changed(value: Any, kind: Kind | None, change: Change) -> Any:
+    """A field's value with the references in it replaced; the value itself where that changes nothing."""
+    if isinstance(value, Frozen):
+        return value.with_references(change)
+    if isinstance(value, str):
+        return value if kind is None or (after := change(kind, value)) == value else after
+    if isinstance(value, (tuple, list)):
+        before = cast(tuple[Any, ...] | list[Any], value)
+        parts = [_changed(part, kind, change) for part in before]
+        return before if all(map(is_, parts, before)) else type(before)(parts)
+    if isinstance(value, dict):
+        items = cast(dict[Any, Any], value)
+        found = {key: _changed(part, kind, change) for key, part in items.items()}
+        return items if all(map(is_, found.values(), items.values())) else found
+    return value
 
 
 class Request(Frozen):
@@ -112,6 +193,9 @@ class Request(Frozen):
         """Fields that are left open, and for which an adapter's own word of this machine's files is taken."""
         return ()
 
+    def check(self) -> None:
+        """Raise LimnerError for what is seen only by putting all of the request together, and takes its time."""
+
     @property
     def digest(self) -> str:
         """SHA-256 of the request's canonical JSON."""
@@ -128,17 +212,41 @@ def refers(field: FieldInfo) -> Kind | None:
     return next((item.to for item in field.metadata if isinstance(item, Refers)), None)
 
 
-def referred(request: Frozen) -> Iterator[tuple[Kind, str]]:
+def referred(request: Frozen) -> list[tuple[Kind, str]]:
     """All that a request names outside of it, with what each is."""
-    for name, field in type(request).model_fields.items():
-        value = getattr(request, name)
-        kind = refers(field)
-        parts = cast(tuple[Any, ...], value) if isinstance(value, tuple) else (value,)
-        for part in parts:
-            if isinstance(part, Frozen):
-                yield from referred(part)
-            elif kind is not None and part is not None:
-                yield kind, part
+    found: list[tuple[Kind, str]] = []
+
+    def noted(kind: Kind, value: str) -> str:
+        found.append((kind, value))
+        return value
+
+    request.with_references(noted)
+    return found
+
+
+def referring_fields(model: type[Frozen]) -> frozenset[str]:
+    """Names of the fields of a model, and of the models in it, that refer to something or hold what does."""
+    found: set[str] = set()
+    for name, field in model.model_fields.items():
+        inner = frozenset[str]().union(*map(referring_fields, _models_in(field.annotation)))
+        if inner or refers(field):
+            found |= {name} | inner
+    return frozenset(found)
+
+
+def _models_in(hint: Any) -> list[type[Frozen]]:
+    """The models that a type hint names."""
+    if isinstance(hint, type) and issubclass(hint, Frozen):
+        return [hint]
+    return [model for part in get_args(hint) for model in _models_in(part)]
+
+
+def check_filled(prompts: Iterable[str], marks: Mapping[str, str]) -> None:
+    """Raise ValueError where a prompt is too long with its marks replaced; marks: what stands for what."""
+    for prompt in prompts:
+        wider = sum(prompt.count(mark) * max(0, len(text) - len(mark)) for mark, text in marks.items())
+        if len(prompt) + wider > LONGEST:
+            raise ValueError(f"{prompt[:80]!r} is longer than {LONGEST:,} characters when it is filled in; write less")
 
 
 def digest_of(value: Any) -> str:

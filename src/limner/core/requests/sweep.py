@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
-from typing import Annotated, Any, Literal
+from math import prod
+from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_origin
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
+from ..errors import LimnerError
 from .generate import GenerateRequest
 from .painting import Painting
-from .request import Flag, Frozen, Name, Prompt, Refers
+from .request import MOST_METRICS, Change, Flag, Frozen, Name, Prompt, Refers
+from .text import joined, repeated, split
 from .uses import MetricUse
 
 MOST = 10_000
@@ -25,30 +28,35 @@ FIXED = {"kind", "count", "device", "precision", "batch", "memory"}
 class Axis(Frozen):
     """A field and the values that it takes; as text "guidance=1.5,5.0,7.5"."""
 
+    longest_text: ClassVar[int] = 2**20
     field: Name = Field(description="Field of a generate request.")
     values: tuple[Prompt, ...] = Field(min_length=1, max_length=1000, description="Its values, as they are typed.")
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        field, equals, values = value.partition("=")
-        if not equals or not all(part.strip() for part in values.split(",")):
-            raise ValueError(f"{value!r} is not of the form FIELD=VALUE,VALUE, such as guidance=1.5,5.0,7.5")
-        return {"field": field.strip().replace("-", "_"), "values": [part.strip() for part in values.split(",")]}
+    def from_text(cls, text: str) -> Any:
+        field, equals, told = text.partition("=")
+        values = [part.strip() for part in told.split(",")]
+        if not equals or not all(values):
+            raise ValueError(f"{text[:80]!r} is not of the form FIELD=VALUE,VALUE, such as guidance=1.5,5.0,7.5")
+        return {"field": field.strip().replace("-", "_"), "values": values}
 
     @model_validator(mode="after")
     def _known(self) -> Axis:
         known = sorted(set(GenerateRequest.model_fields) - FIXED)
         if self.field not in known:
-            near = get_close_matches(self.field, known, n=1, cutoff=0.6)
+            near = get_close_matches(self.field[:80], known, n=1, cutoff=0.6)
             guess = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"there is no axis {self.field!r}; {guess}choose one of: {', '.join(known)}")
-        twice = next((value for value in self.values if self.values.count(value) > 1), None)
-        if twice is not None:
+            raise ValueError(f"there is no axis {self.field[:80]!r}; {guess}choose one of: {', '.join(known)}")
+        if (twice := repeated(self.values)) is not None:
             raise ValueError(f"the axis {self.field} names {twice[:80]!r} twice; name each value once")
         return self
+
+    def with_references(self, change: Change) -> Self:
+        """The same with the references in its values replaced: they are what the varied field would refer to."""
+        values = tuple(_with_references(self.field, value, change) for value in self.values)
+        if values == self.values:
+            return self
+        return self.model_construct(self.model_fields_set, field=self.field, values=values)
 
 
 class Cell(Frozen):
@@ -67,6 +75,7 @@ class SweepRequest(Painting):
     )
     axis: tuple[Axis, ...] = Field(
         default=(),
+        max_length=16,
         description="Field to vary and its values, such as guidance=1.5,5.0,7.5; may be repeated. prompt=FILE takes "
         "the lines of a file.",
     )
@@ -74,7 +83,9 @@ class SweepRequest(Painting):
         default=4, ge=1, le=1000, description="How many seeds each cell is painted from, from --seed on; all the same."
     )
     metric: tuple[MetricUse, ...] = Field(
-        default=(), description="Metric, as NAME or NAME=MODEL; may be repeated (default: what guidance changes)."
+        default=(),
+        max_length=MOST_METRICS,
+        description="Metric, as NAME or NAME=MODEL; may be repeated (default: what guidance changes).",
     )
     encoder: Annotated[Name | None, Refers("model")] = Field(
         default=None, description="Network that metrics see with: a folder or Hugging Face id (default: the starter's)."
@@ -91,12 +102,15 @@ class SweepRequest(Painting):
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """All places, the last axis varying fastest."""
-        return tuple(self._cells())
+        """All places, the last axis varying fastest; raises LimnerError for one that cannot be."""
+        try:
+            return tuple(self._cells([axis.values for axis in self.axes]))
+        except ValidationError as error:
+            raise LimnerError(_told(error)) from error
 
     @property
     def words(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(cell.request.prompt for cell in self.cells))
+        return next((axis.values for axis in self.axes if axis.field == "prompt"), self.prompt)
 
     @property
     def name(self) -> str:
@@ -108,18 +122,28 @@ class SweepRequest(Painting):
 
     @property
     def pictures(self) -> int:
-        return len(self.cells) * self.seeds
+        return prod(len(axis.values) for axis in self.axes) * self.seeds
 
     @property
     def pixels(self) -> float:
         return max(cell.request.pixels for cell in self.cells)
 
-    def _cells(self) -> Iterator[Cell]:
-        fixed = self.model_dump(include=set(Painting.model_fields)) | {"count": self.seeds}
+    def check(self) -> None:
+        _ = self.cells
+
+    def _cells(self, values: Sequence[Sequence[str]]) -> Iterator[Cell]:
+        """The places of some values of each axis; raises pydantic's ValidationError for one that cannot be."""
+        fixed = {name: getattr(self, name) for name in Painting.model_fields} | {"count": self.seeds}
         fixed |= {"prompt": self.prompt[0]} if self.prompt else {}
-        for values in product(*(axis.values for axis in self.axes)):
-            varied = {axis.field: typed(axis.field, value) for axis, value in zip(self.axes, values, strict=True)}
-            yield Cell(values=values, request=GenerateRequest.model_validate(fixed | varied))
+        fields = [axis.field for axis in self.axes]
+        read = [
+            [(value, getattr(_read(field, value), field)) for value in its]
+            for field, its in zip(fields, values, strict=True)
+        ]
+        for place in product(*read):
+            varied = {field: found for field, (_, found) in zip(fields, place, strict=True)}
+            request = GenerateRequest.model_validate(fixed | varied)
+            yield Cell(values=tuple(value for value, _ in place), request=request)
 
     @model_validator(mode="after")
     def _possible(self) -> SweepRequest:
@@ -128,31 +152,60 @@ class SweepRequest(Painting):
             raise ValueError(
                 f"a sweep has one to three axes, and this one {len(fields)}; write --axis guidance=3,5,7.5"
             )
+        if (twice := repeated(fields)) is not None:
+            raise ValueError(f"the axis {twice} is given twice; write all values behind one --axis")
         for field in fields:
-            if fields.count(field) > 1:
-                raise ValueError(f"the axis {field} is given twice; write all values behind one --axis")
             known = type(self).model_fields.get(field)
             if field != "prompt" and known is not None and (value := getattr(self, field)) != known.default:
                 raise ValueError(f"{field} is an axis, and {value} besides; leave one of them out")
         if not self.prompt and "prompt" not in fields:
             raise ValueError("the prompt is missing; say what to paint")
-        count = self.seeds
-        for axis in self.axes:
-            count *= len(axis.values)
-        if count > MOST:
-            raise ValueError(f"the sweep is of {count:,} pictures, and {MOST:,} are the most; vary less")
-        try:
-            _ = self.cells
+        if self.pictures > MOST:
+            raise ValueError(f"the sweep is of {self.pictures:,} pictures, and {MOST:,} are the most; vary less")
+        first = [axis.values[:1] for axis in self.axes]
+        try:  # each value beside the first of the others; `check` looks at all combinations, which takes longer
+            for number, axis in enumerate(self.axes):
+                for _ in self._cells([*first[:number], axis.values, *first[number + 1 :]]):
+                    pass
         except ValidationError as error:
-            item = error.errors()[0]
-            told = item["msg"].removeprefix("Value error, ")
-            raise ValueError(f"{'.'.join(map(str, item['loc']))} {str(item['input'])[:80]!r}: {told}") from error
+            raise ValueError(_told(error)) from error
         return self
 
 
+def _told(error: ValidationError) -> str:
+    """What is wrong with a place of a sweep."""
+    item = error.errors()[0]
+    said = item["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(map(str, item['loc']))} {str(item['input'])[:80]!r}: {said}"
+
+
 def typed(field: str, value: str) -> Any:
-    """A value of an axis as its field takes it: "none" leaves a field open, "+" joins what a field holds several of."""
-    several = field in ("adapter", "control", "control_model")
+    """A value of an axis as its field takes it: "none" leaves a field open, "+" joins what a field holds several of.
+
+    "++" is a + that belongs to one of those.
+    """
+    several = get_origin(GenerateRequest.model_fields[field].annotation) is tuple
     if value == "none":
         return () if several else None
-    return value.split("+") if several else value
+    return split(value, "+") if several else value
+
+
+def _with_references(field: str, value: str, change: Change) -> str:
+    """A value of an axis, as text, with the references in it replaced."""
+    before = _read(field, value)
+    if (after := before.with_references(change)) is before:
+        return value
+    found = getattr(after, field)
+    return joined(map(str, cast(tuple[Any, ...], found)), "+") if isinstance(found, tuple) else str(found)
+
+
+def _read(field: str, value: str) -> Frozen:
+    """What a value of an axis means, as a model that has nothing but this field; raises pydantic's ValidationError."""
+    return _alone(field).model_validate({field: typed(field, value)})
+
+
+@cache
+def _alone(field: str) -> type[Frozen]:
+    """A model of one field of a generate request."""
+    info = GenerateRequest.model_fields[field]
+    return create_model(field, __base__=Frozen, **{field: (info.annotation, info)})  # type: ignore[call-overload]

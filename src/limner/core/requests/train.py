@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable
 from string import Formatter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from .request import (
+    LONGEST,
     MODEL,
     QUANTISE,
     SUBJECT,
@@ -22,7 +25,28 @@ from .request import (
     Refers,
     Request,
     Word,
+    check_filled,
 )
+from .text import repeated
+
+OptionName = Annotated[str, Field(max_length=64)]
+
+
+def _small(options: dict[str, Any]) -> dict[str, Any]:
+    """The options, whose values only the method knows; refuses larger ones than any method takes."""
+    if _deeper_than(options, 8):
+        raise ValueError("the options are nested more than 8 deep; write plain values")
+    if len(json.dumps(options, default=str)) > LONGEST:
+        raise ValueError(f"the options have more than {LONGEST:,} characters; write less")
+    return options
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    """Whether lists and mappings stand in one another more than so many times."""
+    if not isinstance(value, (dict, list)):
+        return False
+    inner: Iterable[Any] = cast(dict[Any, Any], value).values() if isinstance(value, dict) else cast(list[Any], value)
+    return levels == 0 or any(_deeper_than(part, levels - 1) for part in inner)
 
 
 class TrainRequest(Request):
@@ -42,8 +66,8 @@ class TrainRequest(Request):
     method: Annotated[Name, Flag(overrules=("learning_rate", "text_learning_rate"))] = Field(
         default="lora", description="Way to learn."
     )
-    options: Annotated[dict[str, Any], Flag(hidden=True)] = Field(
-        default_factory=dict, description="Options of the method."
+    options: Annotated[dict[OptionName, Any], Flag(hidden=True), AfterValidator(_small)] = Field(
+        default_factory=dict, max_length=64, description="Options of the method."
     )
     prompt: Prompt = Field(
         default="a photo of {identifier} {class}",
@@ -140,7 +164,9 @@ class TrainRequest(Request):
     )
     checkpoint_every: int = Field(default=50, ge=1, description="Steps between checkpoints.")
     preview_every: int = Field(default=0, ge=0, description="Steps between preview pictures; 0 for none.")
-    preview_prompt: tuple[Prompt, ...] = Field(default=(), description="Prompt of a preview; may be repeated.")
+    preview_prompt: tuple[Prompt, ...] = Field(
+        default=(), max_length=64, description="Prompt of a preview; may be repeated."
+    )
     keep: Annotated[Literal["last", "best"], Flag(overrules=("balance", "trial_prompt", "patience", "encoder"))] = (
         Field(
             default="last",
@@ -164,7 +190,7 @@ class TrainRequest(Request):
         default=None, description="Network that scores checkpoints (default: the starter's own)."
     )
     track: tuple[Literal["tensorboard", "wandb"], ...] = Field(
-        default=(), description="Tracker to log to; may be repeated."
+        default=(), max_length=8, description="Tracker to log to; may be repeated."
     )
     seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of everything random.")
     device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
@@ -196,7 +222,7 @@ class TrainRequest(Request):
         for prompt in value:
             if SUBJECT not in prompt:
                 raise ValueError(f"{prompt[:80]!r} does not say where the subject stands; write {SUBJECT} there")
-        if len(set(value)) < len(value):
+        if repeated(value) is not None:
             raise ValueError("a trial prompt is there twice; name each once")
         return value
 
@@ -208,7 +234,7 @@ class TrainRequest(Request):
         except ValueError:
             parts = [("", "?", "", None)]
         if any(name not in (None, "identifier", "class") or spec or conversion for _, name, spec, conversion in parts):
-            raise ValueError(f"prompt {value!r} may hold only {{identifier}} and {{class}}")
+            raise ValueError(f"prompt {value[:80]!r} may hold only {{identifier}} and {{class}}")
         return value
 
     @model_validator(mode="after")
@@ -219,6 +245,13 @@ class TrainRequest(Request):
             raise ValueError(
                 f"the identifier is the class word {self.class_word!r} itself; make a word up, such as sks"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _not_too_long_when_filled(self) -> TrainRequest:
+        identifier, class_word = self.identifier or "", self.class_word
+        marks = {"{identifier}": identifier, "{class}": class_word, SUBJECT: f"{identifier} {class_word}"}
+        check_filled((self.prompt, *self.preview_prompt, *self.trial_prompt), marks)
         return self
 
     @property

@@ -7,14 +7,17 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from .request import MEMORY, QUANTISE, Device, Memory, Name, Precision, Prompt, Quantise, Refers, Request
+from .text import repeated
 
 MOST_PICTURES = 20_000
+MOST_PROMPTS = 10_000
+"""Prompts of a trial at most: each is painted by two contestants at least."""
 
 
 class Trial(Request):
     """Each prompt is painted from the same seeds, by every model in the same way."""
 
-    prompt: tuple[Prompt, ...] = Field(description="What to paint; may be repeated.")
+    prompt: tuple[Prompt, ...] = Field(max_length=MOST_PROMPTS, description="What to paint; may be repeated.")
     count: int = Field(
         default=4, ge=1, le=1000, description="Pictures of each prompt; picture i is painted from seed + i."
     )
@@ -50,7 +53,7 @@ class Trial(Request):
     def _said_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(prompt.strip() for prompt in value):
             raise ValueError("a prompt is empty; say what to paint")
-        if twice := next((prompt for prompt in value if value.count(prompt) > 1), None):
+        if twice := repeated(value):
             raise ValueError(f"{twice[:80]!r} is there twice; ask for more pictures of it by --count")
         return value
 

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
 from .request import Frozen, Name, Refers
-
-_WEIGHT = r"(?i:[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf))"
-
-
-def _weighed(text: str) -> tuple[str, float]:
-    """A path with ":weight" behind it, or without, and then of weight 1."""
-    found = re.fullmatch(rf"(.*?)(?::({_WEIGHT}))?", text, re.DOTALL)
-    assert found is not None, "the pattern matches any text"
-    path, weight = found.groups()
-    return path, float(weight) if weight else 1.0
+from .text import decimal, joined, split, weighted, weighted_text
 
 
 class AdapterUse(Frozen):
@@ -26,13 +16,13 @@ class AdapterUse(Frozen):
     path: Annotated[Name, Refers("weights")] = Field(description="Folder or .safetensors file of the adapter.")
     weight: float = Field(default=1.0, ge=-4, le=4, description="Strength; 0 switches it off, 1 is as trained.")
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        path, weight = _weighed(value)
+    def from_text(cls, text: str) -> Any:
+        path, weight = weighted(text)
         return {"path": path, "weight": weight}
+
+    def __str__(self) -> str:
+        return weighted_text(self.path, self.weight)
 
 
 class Contestant(Frozen):
@@ -42,21 +32,19 @@ class Contestant(Frozen):
     model: a model, or an adapter by itself, which then acts on the model that it was taught on.
     """
 
+    longest_text: ClassVar[int] = 2**17
     model: Annotated[Name | None, Refers("model")] = Field(
         default=None, description="Model, or where an adapter stands by itself, that adapter."
     )
     adapter: tuple[AdapterUse, ...] = Field(default=(), max_length=8, description="Adapters that act on the model.")
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        parts = [part.replace("\0", "+") for part in value.replace("\0", "").replace("++", "\0").split("+")]
+    def from_text(cls, text: str) -> Any:
+        parts = split(text, "+")
         if not all(parts):
-            raise ValueError(f"{value[:80]!r} is not of the form MODEL, ADAPTER:WEIGHT or MODEL+ADAPTER:WEIGHT")
+            raise ValueError(f"{text[:80]!r} is not of the form MODEL, ADAPTER:WEIGHT or MODEL+ADAPTER:WEIGHT")
         first, *rest = parts
-        weighed = _weighed(first)[0] != first
+        weighed = weighted(first)[0] != first
         return {"model": None, "adapter": parts} if weighed else {"model": first, "adapter": rest}
 
     @model_validator(mode="after")
@@ -76,8 +64,7 @@ class Contestant(Frozen):
         return bool(self.adapter) or self.by_itself
 
     def __str__(self) -> str:
-        uses = [use.path if use.weight == 1 else f"{use.path}:{use.weight:g}" for use in self.adapter]
-        return "+".join(part.replace("+", "++") for part in ([self.model] if self.model else []) + uses)
+        return joined([*([self.model] if self.model else []), *map(str, self.adapter)], "+")
 
 
 class MetricUse(Frozen):
@@ -93,18 +80,13 @@ class MetricUse(Frozen):
         default=None, description="Where that is a head: the network whose features it reads."
     )
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        name, _, networks = value.partition("=")
-        model, *encoder = [
-            part.replace("\0", "@") for part in networks.replace("\0", "").replace("@@", "\0").split("@")
-        ]
+    def from_text(cls, text: str) -> Any:
+        name, _, networks = text.partition("=")
+        model, *encoder = split(networks, "@")
         if len(encoder) > 1 or (encoder and not (model and encoder[0])):
             raise ValueError(
-                f"{value[:80]!r} names no head and encoder; write {name[:40]}=HEAD@ENCODER, and a @ in a name as @@"
+                f"{text[:80]!r} names no head and encoder; write {name[:40]}=HEAD@ENCODER, and a @ in a name as @@"
             )
         return {"name": name, "model": model or None, "encoder": encoder[0] if encoder else None}
 
@@ -115,8 +97,8 @@ class MetricUse(Frozen):
         return self
 
     def __str__(self) -> str:
-        networks = [part.replace("@", "@@") for part in (self.model, self.encoder) if part is not None]
-        return "=".join([self.name, "@".join(networks)]) if networks else self.name
+        networks = [part for part in (self.model, self.encoder) if part is not None]
+        return f"{self.name}={joined(networks, '@')}" if networks else self.name
 
 
 class Interval(Frozen):
@@ -125,15 +107,13 @@ class Interval(Frozen):
     start: float = Field(default=0.0, ge=0, lt=1, description="Where it begins.")
     stop: float = Field(default=1.0, gt=0, le=1, description="Where it ends.")
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        found = re.fullmatch(r"(\d*\.?\d+)-(\d*\.?\d+)", value)
-        if found is None:
-            raise ValueError(f"{value!r} is not of the form START-STOP, such as 0.2-0.8")
-        return {"start": float(found[1]), "stop": float(found[2])}
+    def from_text(cls, text: str) -> Any:
+        start, _, stop = text.partition("-")
+        found = {"start": decimal(start), "stop": decimal(stop)}
+        if None in found.values():
+            raise ValueError(f"{text[:80]!r} is not of the form START-STOP, such as 0.2-0.8")
+        return found
 
     @model_validator(mode="after")
     def _in_order(self) -> Interval:
@@ -154,13 +134,13 @@ class ControlUse(Frozen):
     )
     weight: float = Field(default=1.0, ge=0, le=4, description="Strength; 0 switches it off.")
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        kind, equals, rest = value.partition("=")
+    def from_text(cls, text: str) -> Any:
+        kind, equals, rest = text.partition("=")
         if not equals:
-            raise ValueError(f"{value!r} is not of the form KIND=PICTURE, such as canny=photo.png")
-        path, weight = _weighed(rest)
+            raise ValueError(f"{text[:80]!r} is not of the form KIND=PICTURE, such as canny=photo.png")
+        path, weight = weighted(rest)
         return {"kind": kind, "path": path, "weight": weight}
+
+    def __str__(self) -> str:
+        return f"{self.kind}={weighted_text(self.path, self.weight)}"

@@ -13,8 +13,8 @@ from ..entries.notes import CAPTION_CAP
 
 _READ = 8 * CAPTION_CAP
 """Characters of a text that are looked at; white space and what a caption cannot hold are among them."""
-_DANGLING = re.compile(
-    r"(?:(?:^|\s+)(?:a|an|the|and|or|with|without|wearing|in|on|at|of|by|near|from|to|its|his|her|their))+$", re.I
+_DANGLING = frozenset(
+    "a an the and or with without wearing in on at of by near from to its his her their".split()  # noqa: SIM905
 )
 _ARTICLE = re.compile(r"(?:^|(?<=\s))(an?)$", re.I)
 _LINK = re.compile(r"(?:of|in|on|at|with|by|near|from)\s+", re.I)
@@ -135,7 +135,7 @@ def _mended(before: str, after: str) -> str:
     if (lone := _ARTICLE.search(before)) and (link := _LINK.match(after)):  # of "a photo of a dog" without "photo"
         before, after = before[: lone.start()].rstrip(), after[link.end() :]
     if not after or after[0] in ",.;:!?)":
-        before = _DANGLING.sub("", before)
+        before = _undangled(before)
     if not before or before[-1] in ",;:":
         after = after.lstrip(",;: ")
     if not before:
@@ -146,3 +146,13 @@ def _mended(before: str, after: str) -> str:
         right = article(after)
         before = before[: found.start()] + (right.capitalize() if found[1][0].isupper() else right)
     return before + ("" if not after or after[0] in ",.;:!?)" or before[-1] == "(" else " ") + after
+
+
+def _undangled(text: str) -> str:
+    """The text without the words at its end that something would have to follow."""
+    end = len(text)
+    for word in reversed(text.split()):
+        if word.lower() not in _DANGLING:
+            break
+        end = text.rindex(word, 0, end)
+    return text if end == len(text) else text[:end].rstrip()

@@ -60,10 +60,10 @@ class Label(Frozen):
     request: AnyRequest
     index: int = Field(ge=0)
     seed: int = Field(ge=0, lt=2**64)
-    version: str
+    version: str = Field(max_length=200)
     model: ModelMark
-    adapters: tuple[AdapterMark, ...] = ()
-    inputs: dict[str, Sha256] = Field(default_factory=dict)
+    adapters: tuple[AdapterMark, ...] = Field(default=(), max_length=64)
+    inputs: dict[str, Sha256] = Field(default_factory=dict, max_length=256)
     together: int | None = Field(default=None, ge=1, le=256)
 
 
@@ -106,7 +106,7 @@ def label_in(data: bytes, path: str | Path) -> Label | None:
     try:
         return Label.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "label"
         raise unlabelled(path, f"{where}: {first['msg']}") from error
 

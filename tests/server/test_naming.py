@@ -1,0 +1,139 @@
+"""What requests over HTTP may name: files that are kept for the caller, whatever field holds them, and no paths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import pytest
+from fastapi.testclient import TestClient
+from pydantic import ValidationError
+
+from hostile import BODIES
+from limner.core.accounts import Role
+from limner.core.requests import Axis, Frozen, GenerateRequest, Known, SweepRequest, referred, referring_fields
+from limner.core.requests.request import refers
+from limner.server.app import create_app
+from limner.server.settings import Settings
+from limner.studio import Studio
+
+
+def models_in(hint: Any) -> list[type[Frozen]]:
+    if isinstance(hint, type) and issubclass(hint, Frozen):
+        return [hint]
+    return [model for part in get_args(hint) for model in models_in(part)]
+
+
+WRITTEN = ("{}", "canny={}", "canny=starter@{}", "starter+{}")
+"""Texts by which a part of a request may name something."""
+
+
+def names(part: type[Frozen], value: Any, name: str) -> bool:
+    """Whether this is a part of a request, and names that."""
+    try:
+        return name in {found for _, found in referred(part.model_validate(value))}
+    except ValidationError:
+        return False
+
+
+def naming(model: type[Frozen], name: str) -> Iterator[tuple[str, Any]]:
+    """Each field of a model that refers to something, or holds what does, with a value that names this there."""
+    for field, info in model.model_fields.items():
+        found: list[Any] = [name] if refers(info) else []
+        for part in models_in(info.annotation):
+            needed = {other: "canny" for other, its in part.model_fields.items() if its.is_required()}
+            given = [{**needed, inside: value} for inside, value in naming(part, name)]
+            given += [text.format(name) for text in WRITTEN]
+            found += [value for value in given if names(part, value, name)]
+        several = get_origin(info.annotation) is tuple
+        more = ["starter"] if field == "contestants" else []
+        yield from ((field, [value, *more] if several else value) for value in found)
+
+
+def asked(kind: type[Frozen], name: str, own: str, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Requests of a kind that name this, each in another field or axis; all else in them is the caller's own."""
+    which = kind.model_fields["kind"].default
+    known: dict[str, dict[str, Any]] = {
+        "train": {"data": folder, "keep": "best"},
+        "prepare": {"sources": [folder]},
+        "influence": {"adapter": own, "model": "starter", "data": folder},
+        "evaluate": {"target": "starter", "model": "starter"},
+        "compare": {"contestants": ["starter", "owner/name"], "model": "starter"},
+        "generate": {"image": own},
+        "sweep": {"image": own},
+    }
+    base = {"kind": which, **BODIES[which], **known[which]}
+    for field, value in naming(kind, name):
+        yield field, {**base, **_beside(field, own), field: value}
+    for field, value in naming(GenerateRequest, name) if which == "sweep" else ():
+        text = value[0] if isinstance(value, list) else value
+        if isinstance(text, str):
+            rest = {key: its for key, its in base.items() if key != field} | _beside(field, own)
+            several = field in ("adapter", "control")
+            for typed in (text, f"{text}+{text}") if several else (text,):
+                axis = {"field": field, "values": [typed]}
+                assert names(Axis, axis, name)
+                yield f"axis {field}", {**rest, "axis": [axis]}
+            yield f"axis {field}", {**rest, "axis": [f"{field}={text}", "steps=1,2"]}
+
+
+def _beside(field: str, own: str) -> dict[str, Any]:
+    return {"control": [f"canny={own}"]} if field == "control_model" else {}
+
+
+def referring(kind: type[Frozen]) -> set[str]:
+    """The fields of a request that hold references."""
+    return set(kind.model_fields) & referring_fields(kind)
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    return Studio(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def call(studio: Studio) -> Iterator[dict[str, Any]]:
+    """What posts as ann and as eve, and uploads of each."""
+    keys = {name: studio.accounts.add_key(name, Role.MAKER)[1] for name in ("ann", "eve")}
+    with TestClient(create_app(studio, Settings(accounts=True)), base_url="http://127.0.0.1") as client:
+
+        def post(who: str, path: str, **body: Any) -> Any:
+            return client.post(path, headers={"Authorization": f"Bearer {keys[who]}"}, **body)
+
+        own = {who: post(who, "/v1/files", content=who.encode()).json()["reference"] for who in keys}
+        listed = json.dumps({"a.png": own["eve"].removeprefix("sha256:")}).encode()
+        folder = post("eve", "/v1/files", content=listed).json()["reference"].replace("sha256:", "folder:")
+        yield {"post": post, "own": own, "folder": folder}
+
+
+@pytest.mark.parametrize("kind", get_args(Known))
+def test_no_answer_depends_on_what_lies_on_the_disk(
+    kind: type[Frozen], call: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here" / "folder").mkdir(parents=True)
+    (tmp_path / "here" / "file.png").write_bytes(b"\x89PNG")
+    (tmp_path / "here" / "link.png").symlink_to(tmp_path / "here" / "file.png")
+    axes = {f"axis {name}" for name in referring(GenerateRequest)}
+    ends = ("here/folder", "here/file.png", "here/nothing")
+    for paths in (ends, [str(tmp_path / end) for end in ends]):
+        answers: dict[str, set[tuple[int, str]]] = {}
+        for path in paths:
+            for number, (field, body) in enumerate(asked(kind, path, call["own"]["eve"], call["folder"])):
+                reply = call["post"]("eve", "/v1/runs", json=body)
+                said = reply.text.replace(path, "PATH") if reply.status_code != 202 else ""
+                answers.setdefault(f"{number} {field}", set()).add((int(reply.status_code), said))
+                if path.startswith("/"):
+                    assert reply.status_code == 422 and "'PATH' is no reference" in said, (field, body, reply.text)
+        assert all(len(said) == 1 for said in answers.values()), answers
+        tried = {field.partition(" ")[2] for field in answers}
+        assert referring(kind) <= tried and (kind is not SweepRequest or axes <= tried)
+
+
+@pytest.mark.parametrize("kind", get_args(Known))
+def test_what_is_anothers_is_refused_wherever_it_is_named(kind: type[Frozen], call: dict[str, Any]) -> None:
+    for field, body in asked(kind, call["own"]["ann"], call["own"]["eve"], call["folder"]):
+        reply = call["post"]("eve", "/v1/runs", json=body)
+        assert reply.status_code == 422 and "is not yours" in reply.json()["detail"], (field, body, reply.text)
