@@ -426,9 +426,12 @@ class Studio:
 
         Runs that made it are named where they are `visible`. Raises LimnerError for what is no picture.
         """
-        from .engine.provenance.verify import verify
+        return self.attributed(examined(picture, self.home), picture, visible)
 
-        verdict = verify(picture, self.home)
+    def attributed(
+        self, verdict: Verification, picture: str | Path, visible: Callable[[Run], bool] = lambda run: True
+    ) -> Verification:
+        """A verdict with the runs that made the picture, where they are `visible`."""
 
         def maker(**known: str) -> str | None:
             runs = (self.store.get(made.run) for made in self.store.artifacts(limit=10, **known))
@@ -534,6 +537,15 @@ class Studio:
                 methods.get(request.method).Options.model_validate(request.options)
             except ValidationError as error:
                 raise invalid(error) from error
+
+
+def examined(picture: str | Path, home: Path) -> Verification:
+    """What a picture's labels, credentials and mark say; all that parses a stranger's file, and nothing that asks the
+    database, so that it can be done in a process of its own.
+    """
+    from .engine.provenance.verify import verify
+
+    return verify(picture, home)
 
 
 def _place(out: str | Path) -> str:

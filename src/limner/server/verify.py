@@ -8,8 +8,7 @@ from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
-from anyio import CapacityLimiter
-from anyio.to_thread import run_sync
+from anyio import CapacityLimiter, fail_after, to_process, to_thread
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
@@ -17,14 +16,16 @@ from ..core.accounts import Caller
 from ..core.errors import LimnerError
 from ..core.runs import Run
 from ..store.queue import Queue
-from ..studio import Studio
+from ..studio import Studio, examined
 from .door import caller
 from .files import received
 from .problems import Refusal
 from .settings import Settings
 
 AT_ONCE = 2
-"""How many pictures are looked at at the same time: it takes a second of a core each."""
+"""How many pictures are examined at the same time, each in a process: it takes a second of a core."""
+SECONDS = 60.0
+"""How long an examination may take, with the wait for a process; its process is then killed."""
 
 
 class LabelReply(BaseModel):
@@ -86,9 +87,14 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
             place = Path(folder) / "upload"
             await received(request, place, settings.upload_bytes)
             try:
-                verdict = await run_sync(partial(studio.verify, place, partial(visible, who)), limiter=limiter)
+                with fail_after(SECONDS):
+                    found = await to_process.run_sync(examined, place, studio.home, cancellable=True, limiter=limiter)
             except LimnerError as error:
                 raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, error.problem, error.remedy) from error
+            except TimeoutError as error:
+                problem = f"the picture could not be examined in {SECONDS:g} seconds"
+                raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, problem, "save it anew, or make it smaller") from error
+            verdict = await to_thread.run_sync(partial(studio.attributed, found, place, partial(visible, who)))
         return VerdictReply.model_validate(verdict.model_dump())
 
     return routes

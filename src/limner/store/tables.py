@@ -415,4 +415,7 @@ def _text_fault(kind: String, value: Any) -> str | None:
 @event.listens_for(Base, "before_insert", propagate=True)
 def _check(mapper: Mapper[Any], connection: Connection, row: Base) -> None:
     names = {column.name for column in row.__table__.columns}
-    check_row(row.__table__, {name: value for name, value in inspect(row).dict.items() if name in names})
+    check_row(
+        Base.metadata.tables[row.__tablename__],
+        {name: value for name, value in inspect(row).dict.items() if name in names},
+    )
