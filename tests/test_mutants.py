@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 SPEC = importlib.util.spec_from_file_location("mutation_check", ROOT / "tests/mutants/run.py")
 assert SPEC is not None and SPEC.loader is not None
 run = importlib.util.module_from_spec(SPEC)
+sys.modules[SPEC.name] = run  # where dataclasses look their annotations up
 SPEC.loader.exec_module(run)
 MUTANTS = [mutant for path in run.lists() for mutant in run.load(path)]
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
-from limner import SweepRequest, TrainRequest
+from limner import SweepRequest, TrainRequest, registry
 from limner.core.errors import LimnerError
 from limner.diffusion.options import LORA_FILE, WORDS_FILE
 from limner.recipes import read_recipe
@@ -22,8 +22,14 @@ def test_every_recipe_is_a_request(path):
     kind = "sweep" if path.stem == "guidance" else "train"
     model = {"sweep": SweepRequest, "train": TrainRequest}[kind]
     more = {"sweep": {}, "train": {"data": "photos"}}[kind]
-    for document in read_recipe(path, kind):
-        model.model_validate({**document, **more})
+    documents = read_recipe(path, kind)
+    assert documents
+    for document in documents:
+        request = model.model_validate({**document, **more})
+        assert request.kind == kind and set(document) <= request.model_fields_set, "each of its fields says something"
+        if kind == "train":
+            options = registry.methods.get(request.method).Options
+            assert options.model_validate(request.options).model_fields_set == set(request.options)
 
 
 def test_the_flux_table_is_as_its_users_wrote_it():

@@ -19,3 +19,12 @@ def test_the_last_one_stays_whatever_its_size() -> None:
     assert "large" in kept and "small" not in kept
     kept.shrink(0)
     assert kept.values() == []
+
+
+def test_what_just_fits_stays() -> None:
+    kept: Kept[str] = Kept(10, len)
+    for key in ("a", "b"):
+        kept.of(key, lambda key=key: key * 5)
+    assert kept.values() == ["aaaaa", "bbbbb"]
+    kept.of("c", lambda: "c")
+    assert kept.values() == ["bbbbb", "c"]

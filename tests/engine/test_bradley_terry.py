@@ -65,3 +65,29 @@ def test_sides_do_not_matter():
     score = rng.choice([0, 0.5, 1], 200)
     turned = strengths(tally(second, first, 1 - score, 3))
     assert turned == pytest.approx(strengths(tally(first, second, score, 3)))
+
+
+@pytest.mark.parametrize(("votes", "odds"), [(1, 3), (2, 5), (10, 21)])
+def test_the_prior_is_one_tie(votes, odds):
+    """Half a win and half a defeat for each of two: after one vote the odds are 1.5 to 0.5."""
+    found = strengths(np.array([[0.0, votes], [0.0, 0.0]]))
+    assert found[0] - found[1] == pytest.approx(400 * np.log10(odds), abs=1e-3)
+
+
+def test_the_prior_is_shared_among_the_others():
+    """Of three, each has half a tie with each other one. By the likelihood's own equations, and by no iteration."""
+    wins = np.array([[0.0, 7.0, 5.0], [2.0, 0.0, 6.0], [1.0, 3.0, 0.0]])
+    found = strengths(wins)
+    every = wins + 0.25 * (1 - np.eye(3))
+    chance = 1 / (1 + 10 ** ((found[None] - found[:, None]) / 400))
+    games = every + every.T
+    assert every.sum(1) == pytest.approx((games * chance * (1 - np.eye(3))).sum(1), abs=1e-4)
+
+
+def test_ties_are_drawn_as_often_as_they_were():
+    """Two who are alike: with half of the votes ties, their lead varies by half of what it does without a tie."""
+    first, second = np.zeros(400, int), np.ones(400, int)
+    whole = np.tile([1.0, 0.0], 200)
+    ties = np.where(np.arange(400) < 200, 0.5, whole)
+    spread = [np.ptp(bootstrapped(first, second, score, 2, 400), axis=1).std() for score in (whole, ties)]
+    assert (spread[1] / spread[0]) ** 2 == pytest.approx(0.5, abs=0.1)

@@ -54,3 +54,23 @@ def test_the_interval_narrows_with_the_units() -> None:
     both = np.stack([one, np.clip(one + rng.integers(-1, 2, 800), 0, 4)])
     few, many = alpha_interval(both[:, :40], 5), alpha_interval(both, 5)
     assert few[1] < few[0] < few[2] and many[2] - many[1] < (few[2] - few[1]) / 2
+
+
+def test_the_interval_is_the_bootstraps_of_95_percent() -> None:
+    """Units drawn anew by another generator; the ends of 90% lie 0.046 and 0.016 inside of these."""
+    rng = np.random.default_rng(2)
+    one = rng.integers(0, 5, 20)
+    both = np.stack([one, np.clip(one + rng.integers(-2, 3, 20), 0, 4)])
+    drawn = [alpha(both[:, rng.integers(20, size=20)], 5) for _ in range(1500)]
+    whole, low, high = alpha_interval(both, 5)
+    assert whole == alpha(both, 5)
+    assert (low, high) == pytest.approx(np.quantile(drawn, (0.025, 0.975)), abs=0.012)
+
+
+def test_units_that_one_person_scored_are_not_drawn() -> None:
+    rng = np.random.default_rng(3)
+    one = rng.integers(0, 5, 40)
+    both = np.stack([one, np.clip(one + rng.integers(-1, 2, 40), 0, 4)])
+    alone = np.full((2, 400), -1)
+    alone[0] = rng.integers(0, 5, 400)
+    assert alpha_interval(np.concatenate([both, alone], axis=1), 5) == alpha_interval(both, 5)

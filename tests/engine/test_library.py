@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 import tiny
 from hub import Hub
@@ -114,3 +116,7 @@ def test_an_autoencoder_without_half_precision_files(hub, tmp_path):
     flags = ["--model", "who/tiny", "--vae", "who/vae", "--precision", "bf16", "--steps", 1, "--out", "out"]
     said = limner(hub, tmp_path, "generate", "a cat", *flags)
     assert said.returncode == 0, said.stderr
+    with Image.open(tmp_path / "out" / "0001.png") as picture:
+        request = json.loads(picture.text["limner"])["request"]
+    assert (request["vae"], request["precision"]) == ("who/vae", "bf16")
+    assert "diffusion_pytorch_model.safetensors" in hub.asked, "the autoencoder's own, in full precision"

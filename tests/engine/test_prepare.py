@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -59,9 +58,10 @@ def pile(tmp_path_factory):
 def sorted_out(pile, tmp_path_factory):
     """The pile, prepared once."""
     base = tmp_path_factory.mktemp("sorted")
-    os.environ["LIMNER_HOME"] = str(base / "home")
     request = PrepareRequest(sources=(str(pile[0]),), class_word="dog", size=512, workers=2, encoder=None)
-    Studio(base / "home").run(request, base / "out")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIMNER_HOME", str(base / "home"))
+        Studio(base / "home").run(request, base / "out")
     return base / "out"
 
 

@@ -114,6 +114,17 @@ def test_of_few_pictures_nothing_is_claimed(folder: Path) -> None:
     assert findings(read_report(folder), [one]).criteria["detail"].mean[1:] == (None, None)
 
 
+@pytest.mark.parametrize(("count", "claimed"), [(9, False), (10, True)])
+def test_a_metric_is_claimed_from_ten_pictures_on(folder: Path, count: int, claimed: bool) -> None:
+    """Both are of pictures from all over the scale, on which people and the metric agree."""
+    told = opinions(folder)
+    some = {sha: {"relevance": said["relevance"]} for sha, said in [*told.scores.items()][:: COUNT // count][:count]}
+    found = findings(read_report(folder), [told.model_copy(update={"scores": some})])
+    value = next(each.correlation for each in found.metrics if each.metric == "prompt_fidelity")
+    assert value is not None and value[1] is not None and value[1] > 0
+    assert ("goes best with them" in found.verdict) == claimed
+
+
 def test_the_command_prints_and_keeps(limner, folder: Path, file: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.json"
     other.write_text(opinions(folder, 1, "</td><script>alert(1)</script>").model_dump_json())

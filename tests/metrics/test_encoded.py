@@ -71,7 +71,7 @@ def test_another_encoder_says_something_else(name, scenes, dino):
 
 def test_a_folder_that_is_no_encoder_is_one_line(tmp_path, scenes):
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(LimnerError):
+    with pytest.raises(LimnerError, match=f"{tmp_path.name}' .*(incomplete|no encoder)"):
         values(f"subject_fidelity={tmp_path}", of([scenes[0].picture], references=(scenes[1].picture,)))
 
 

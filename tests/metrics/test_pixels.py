@@ -57,7 +57,10 @@ def test_hardly_depends_on_the_size_of_the_file(name, scenes, changed):
 @pytest.mark.parametrize("name", DETAIL)
 def test_any_shape_has_a_value(name, size, painted_as):
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3))
-    assert values(name, of([painted_as(pixels)])) >= 0
+    (found,) = values(name, of([painted_as(pixels)]))
+    flat = size == (1, 1) or (name, size) == ("edge_density", (2, 2))  # a slope over 256 pixels is no edge
+    assert (found == 0) == flat
+    assert name == "sharpness" or found <= 100
 
 
 def test_the_laplacian_of_a_parabola_is_its_curvature():

@@ -13,6 +13,8 @@ every test against each; with tests that train models that takes days, so the mu
 from __future__ import annotations
 
 import argparse
+import gc
+import importlib
 import os
 import py_compile
 import shutil
@@ -38,14 +40,28 @@ SECONDS = 300
 NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "limner-demo", "build", "dist", "pictures")
 WARM = (
     "torch",
-    "transformers",
-    "diffusers",
     "peft",
+    "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
+    "diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl_img2img",
+    "diffusers.pipelines.flux.pipeline_flux",
+    "diffusers.pipelines.flux2.pipeline_flux2_klein",
+    "diffusers.pipelines.z_image.pipeline_z_image",
+    "transformers.models.clip.modeling_clip",
+    "transformers.models.qwen3.modeling_qwen3",
+    "transformers.models.t5.modeling_t5",
+    "scipy.stats",
+    "cyclopts",
     "fastapi.testclient",
     "sqlalchemy.orm",
     "alembic.config",
     "PIL.Image",
+    "pytest",
+    "xdist.plugin",
+    "_hypothesis_pytestplugin",
+    "hypothesis",
+    "schemathesis.pytest.plugin",
 )
+"""What takes long to import and is no part of Limner: imported once, before the forks."""
 OPTIONS = "-n", "0", "-x", "-q", "-m", "not slow", "-W", "ignore::pytest.PytestAssertRewriteWarning"
 PASSED, FAILED, INTERRUPTED = 0, 1, 2
 """Exit codes of pytest: all passed, some failed, stopped by an error while collecting."""
@@ -150,8 +166,11 @@ def check(mutants: list[Mutant], jobs: int) -> dict[str, bool]:
     """Name of each mutant -> whether its tests notice it. Raises ValueError where tests fail without any mutant."""
     from rich.progress import MofNCompleteColumn, Progress
 
-    tests = sorted({test for mutant in mutants for test in mutant.tests})
-    tasks = [((test,), None) for test in tests] + [(mutant.tests, mutant) for mutant in mutants]
+    tests: dict[str, set[str]] = {}  # by their file, since most of a run's time is spent before the first test
+    for test in (test for mutant in mutants for test in mutant.tests):
+        tests.setdefault(test.partition("::")[0], set()).add(test)
+    tasks = [(tuple(sorted(those)), None) for _, those in sorted(tests.items())]
+    tasks += [(mutant.tests, mutant) for mutant in mutants]
     noticed: dict[str, bool] = {}
     with (
         tempfile.TemporaryDirectory(prefix="limner-mutants-") as folder,
@@ -218,7 +237,8 @@ def main() -> int:
         os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
         with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):  # peft warns of kernels that need a GPU
             for name in WARM:
-                __import__(name)
+                importlib.import_module(name)
+        gc.freeze()  # or every child would walk through all of it at its end
         noticed = check(mutants, max(1, arguments.jobs))
     except (OSError, ValueError) as error:
         print(f"mutants: {error}", file=sys.stderr)

@@ -66,8 +66,9 @@ def test_the_exam_in_the_card_was_sat_by_these_weights(starter):
 
 
 @pytest.mark.slow
-def test_stock_diffusers_paints_what_limner_paints(starter, painted, home, tmp_path):
-    """Base and adapter, with stock parts alone on the other side."""
+def test_stock_diffusers_paints_what_limner_paints(starter, painted, home, tmp_path, monkeypatch):
+    """Base and adapter, without a mark, with stock parts alone on the other side."""
+    monkeypatch.setattr(mark, "embed", lambda pixels, name, where: pixels)
     studio = Studio()
     studio.run(
         TrainRequest(data=str(painted), class_word="dog", steps=8, batch=2, class_pictures=2, warmup=0),
@@ -76,7 +77,7 @@ def test_stock_diffusers_paints_what_limner_paints(starter, painted, home, tmp_p
     prompt, sampling = "a photo of sks dog on the beach", resolve("starter").sampling
     for name, adapter in (("base", ()), ("rex", (AdapterUse(path=str(tmp_path / "rex")),))):
         paint = GenerateRequest(prompt=prompt, steps=6, seed=3, adapter=adapter)
-        (made,) = studio.show(studio.run(paint, tmp_path / f"{name}-pictures").id)[1]
+        studio.run(paint, tmp_path / f"{name}-pictures")
         pipeline = stock(starter)
         if adapter:
             pipeline.load_lora_weights(str(tmp_path / "rex"), weight_name=LORA_FILE)
@@ -89,8 +90,7 @@ def test_stock_diffusers_paints_what_limner_paints(starter, painted, home, tmp_p
         ).images[0]
         with Image.open(tmp_path / f"{name}-pictures" / "0001.png") as image:
             ours = np.asarray(image)
-        marked = mark.embed(np.asarray(theirs), int(made.details["mark"], 16))
-        assert np.abs(ours.astype(int) - marked).max() <= 1, name
+        assert np.abs(ours.astype(int) - np.asarray(theirs)).max() <= 1, name
     assert (tmp_path / "base-pictures" / "0001.png").read_bytes() != (
         tmp_path / "rex-pictures" / "0001.png"
     ).read_bytes()

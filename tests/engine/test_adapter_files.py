@@ -1,0 +1,102 @@
+"""Adapters on a base: which one they are for, and each with its own weight."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from limner import registry
+from limner.core.errors import LimnerError
+from limner.core.protocols import Use
+from limner.engine import adapters
+from limner.engine.adapters import Adapter, adapters_on, check_base
+from limner.methods import pivotal
+from limner.methods.pivotal import Pair
+
+
+def adapter(name="rex", method="lora", **base):
+    return Adapter(Path(f"/a/{name}.safetensors"), "0" * 64, {}, {"base": base} if base else {}, method)
+
+
+def told(each, architecture="sd1", prints=("a",)):
+    events = []
+    model = SimpleNamespace(reference="mine", fingerprints=lambda: set(prints))
+    check_base(each, model, architecture, events.append)
+    return [event.level for event in events]
+
+
+def test_an_adapter_is_for_its_own_architecture():
+    assert told(adapter(reference="sd15", architecture="sd1", fingerprint="a")) == []
+    with pytest.raises(LimnerError, match=r"made for 'sd15' \(sd1\), not for 'mine'; use --model sd15"):
+        told(adapter(reference="sd15", architecture="sd1", fingerprint="a"), "sdxl")
+    assert told(adapter()) == [], "another tool's says nothing of it"
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "prints", "warned"), [("a", ["a", "b"], False), ("c", ["a", "b"], True), (None, ["a"], False)]
+)
+def test_an_adapter_on_other_weights_is_told(fingerprint, prints, warned):
+    found = told(adapter(reference="sd15", architecture="sd1", fingerprint=fingerprint), prints=prints)
+    assert found == ["warning"] * warned
+
+
+def test_each_adapter_acts_by_its_own_weight(monkeypatch):
+    given, left = {}, []
+
+    def method(name):
+        @contextmanager
+        def applied(pipeline, facts, uses):
+            given[name] = [(use.file.stem, use.weight) for use in uses]
+            yield
+            left.append(name)
+
+        return SimpleNamespace(applied=applied)
+
+    monkeypatch.setattr(registry.methods, "get", method)
+    three = [adapter("a"), adapter("b", "textual_inversion"), adapter("c")]
+    with adapters_on(None, None, three, [0.5, 1.0, -2.0]):
+        assert given == {"lora": [("a", 0.5), ("c", -2.0)], "textual_inversion": [("b", 1.0)]} and left == []
+    assert left == ["textual_inversion", "lora"]
+
+
+def test_what_fits_half_way_lets_go_of_the_model(monkeypatch):
+    def refused(pipeline, facts, uses):
+        raise LimnerError("does not fit")
+
+    forgotten = []
+    monkeypatch.setattr(registry.methods, "get", lambda name: SimpleNamespace(applied=refused))
+    monkeypatch.setattr(adapters, "forget", lambda: forgotten.append(True))
+    with pytest.raises(LimnerError), adapters_on(None, None, [adapter()], [1.0]):
+        pass
+    assert forgotten == [True]
+
+
+def test_a_pivotal_adapters_word_has_its_weight(monkeypatch):
+    """The word beside the file acts by the same weight as the layers."""
+    from limner.diffusion import lowrank, words
+
+    given = {}
+
+    def acting(name):
+        @contextmanager
+        def applied(pipeline, *told):
+            given[name] = [(use.file.name, use.weight) for use in told[-1]]
+            yield
+
+        return applied
+
+    monkeypatch.setattr(pivotal, "_words_beside", lambda file: file.with_name("word"))
+    monkeypatch.setattr(words, "words_applied", acting("words"))
+    monkeypatch.setattr(lowrank, "lora_applied", acting("layers"))
+    with pivotal.plugin.applied(None, None, [Use(Path("/a/lora"), 0.5), Use(Path("/b/lora"), 2.0)]):
+        assert given == {"words": [("word", 0.5), ("word", 2.0)], "layers": [("lora", 0.5), ("lora", 2.0)]}
+
+
+def test_a_pivotal_adapters_word_learns_at_the_text_rate():
+    layers = SimpleNamespace(groups=lambda: {"denoiser": [1], "text": [2]}, state=lambda: {"x": 1})
+    word = SimpleNamespace(groups=lambda: {"text": [3]}, state=lambda: {"x": 3})
+    found = Pair(layers, word)
+    assert found.groups() == {"denoiser": [1], "text": [2, 3]} and found.state() == {"x": 1, "word.x": 3}

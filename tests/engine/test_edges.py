@@ -1,0 +1,369 @@
+"""Numbers from which on something is claimed, each tried on both of its sides, and what is claimed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from limner.core.choice import evenly
+from limner.core.metrics import Gallery, Item, Scored
+from limner.core.requests import EvaluateRequest, MetricUse, SweepRequest
+from limner.core.requests.evaluate import Requirement
+from limner.core.standings import Standing, Standings
+from limner.core.votes import Pair, Votes, VotesKey
+from limner.engine.scoring.scorers import Scorers, parts, told
+from limner.engine.trials.blind import chosen_pairs, plain
+from limner.engine.trials.differences import Difference, differences
+from limner.engine.trials.evaluated import Evaluated
+from limner.engine.trials.fairness import Fairness, Group, fairness
+from limner.engine.trials.painted import Part, _missing
+from limner.engine.trials.served import gap_told
+from limner.engine.trials.sweetspot import lowest_enough, sweet_spot
+from limner.engine.trials.swept import Swept
+from limner.engine.trials.sweptverdict import verdict
+from limner.feedback.ranking import ranked
+
+
+def scored(values, better="higher", unit="picture", metric="prompt_fidelity", title="fidelity"):
+    values = tuple(float(value) for value in values)
+    return Scored(metric, title, better, unit, None, float(np.mean(values)), 0.0, 0.0, values)
+
+
+# Differences
+
+
+def difference(low, high, count=6, better="higher", mean=None):
+    mean = (low + high) / 2 if mean is None else mean
+    return Difference("f", "fidelity", better, "first", "other", mean, low, high, count, "pairs")
+
+
+@pytest.mark.parametrize(("count", "shown"), [(5, False), (6, True), (7, True)])
+def test_a_difference_takes_six_pairs(count, shown):
+    assert difference(0.1, 0.2, count).shown == shown
+    assert ("too few to tell" in difference(0.1, 0.2, count).figures) != shown
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "better", "winner"),
+    [
+        (0.001, 0.2, "higher", "other"),
+        (0.0, 0.2, "higher", None),
+        (-0.2, 0.0, "higher", None),
+        (-0.2, -0.001, "higher", "first"),
+        (0.001, 0.2, "lower", "first"),
+        (-0.2, -0.001, "lower", "other"),
+        (0.001, 0.2, None, None),
+    ],
+)
+def test_the_winner_is_whom_the_interval_leaves_on_the_better_side(low, high, better, winner):
+    assert difference(low, high, better=better).winner == winner
+
+
+def test_differences_are_of_the_others_to_the_first():
+    found = differences({"a": {"f": scored([1, 2, 3])}, "b": {"f": scored([2, 4, 6])}})
+    assert [(each.first, each.other, each.mean, each.count) for each in found] == [("a", "b", 2.0, 3)]
+
+
+# Fairness
+
+
+def test_the_gap_and_how_rare_it_is_by_hand():
+    """Of groups of three that do not overlap, 2 of the 20 ways to deal out six values part as far."""
+    found = fairness("f", {"a": [1.0, 2.0, 3.0], "b": [11.0, 12.0, 13.0]})
+    assert (found.best, found.worst, found.gap) == ("b", "a", 10.0)
+    assert found.least == pytest.approx(0.1) and found.chance == pytest.approx(0.1, abs=0.02)
+    assert found.few and not found.shown
+
+
+def test_the_interval_of_the_gap_is_the_basic_bootstraps():
+    """Twice the gap less the upper quantile of resampled gaps, by a generator of our own."""
+    rng = np.random.default_rng(9)
+    one, other = rng.lognormal(size=12), rng.lognormal(size=12) + 2
+    drawn = other[rng.integers(12, size=(20_000, 12))].mean(1) - one[rng.integers(12, size=(20_000, 12))].mean(1)
+    low, high = np.quantile(np.abs(drawn), (0.025, 0.975))
+    found, gap = fairness("f", {"a": one.tolist(), "b": other.tolist()}), other.mean() - one.mean()
+    assert (found.low, found.high) == pytest.approx((2 * gap - high, 2 * gap - low), abs=0.1)
+    assert abs((2 * gap - high) - low) > 0.3, "the percentile interval would be another"
+
+
+def test_a_gap_as_it_is_counts_as_one_of_the_draws():
+    """So that chance is never said to be none: of 2,000 draws at least one in 2,001."""
+    found = fairness("f", {"a": np.arange(30.0).tolist(), "b": (100 + np.arange(30.0)).tolist()})
+    assert found.chance == pytest.approx(1 / 2001)
+
+
+@pytest.mark.parametrize(("chance", "shown"), [(0.049, True), (0.05, False), (0.051, False)])
+def test_what_chance_hardly_explains(chance, shown):
+    groups = (Group("a", 9, 0.5, 0.4, 0.6), Group("b", 9, 0.75, 0.7, 0.8))
+    found = Fairness("f", groups, "b", "a", 0.25, 0.1, 0.4, chance, 0.001)
+    assert found.shown == shown and not found.few
+    said = "hardly explains" if shown else "may explain"
+    assert gap_told("fidelity", found) == (
+        f"fidelity is 0.75 for b and 0.50 for a; chance {said} this gap of 0.25 [0.10, 0.40]"
+    )
+
+
+@pytest.mark.parametrize(("least", "few"), [(0.049, False), (0.05, True), (0.051, True)])
+def test_what_is_too_few(least, few):
+    groups = (Group("a", 4, 0.5, 0.4, 0.6), Group("b", 3, 0.75, 0.7, 0.8))
+    found = Fairness("f", groups, "b", "a", 0.25, 0.1, 0.4, 0.2, least)
+    assert found.few == few and ("too few to tell" in gap_told("fidelity", found)) == few
+
+
+# Requirements and what an evaluation says
+
+
+@pytest.mark.parametrize(
+    ("text", "mean", "met"),
+    [
+        ("f>=0.7", 0.7, True),
+        ("f>=0.7", 0.699, False),
+        ("f<=0.7", 0.7, True),
+        ("f<=0.7", 0.701, False),
+        ("f>0.7", 0.7, False),
+        ("f>0.7", 0.701, True),
+        ("f<0.7", 0.7, False),
+        ("f<0.7", 0.699, True),
+    ],
+)
+def test_a_requirement_is_met_or_not(text, mean, met):
+    assert Requirement.model_validate(text).met(mean) is met
+
+
+def evaluated(scores, **fields):
+    request = EvaluateRequest.model_validate({"target": "starter", "prompt": ["a cat"], **fields})
+    items = tuple(Item(Path(f"{i}.png"), "a cat", "a cat") for i in range(3))
+    return Evaluated(request, "starter", "", "", Gallery(items), None, scores)
+
+
+def test_pictures_are_ranked_from_the_best_by_the_first_metric_that_says_so():
+    sharp = scored([3, 1, 2], metric="sharpness")
+    assert evaluated({"clipping": scored([1, 2, 3], "lower"), "sharpness": sharp}).ranked == ("sharpness", [0, 2, 1])
+    subject = scored([0.1, 0.3, 0.2], metric="subject_fidelity=x")
+    assert evaluated({"sharpness": sharp, "subject_fidelity=x": subject}).ranked == ("subject_fidelity=x", [1, 2, 0])
+    assert evaluated({"clipping": scored([1, 2, 3], "lower")}).ranked is None
+
+
+def test_all_that_is_required_must_be_met():
+    both = ["sharpness>=2", "clipping<=1"]
+    metrics = ["sharpness", "clipping"]
+    scores = {"sharpness": scored([1, 2, 3]), "clipping": scored([1, 1, 1], "lower")}
+    assert evaluated(scores, metric=metrics, require=both).passed
+    scores["clipping"] = scored([1, 1, 2], "lower")
+    missed = evaluated(scores, metric=metrics, require=both)
+    assert not missed.passed and "Not met: clipping<=1 (it is 1.333)" in missed.verdict
+
+
+# Scores of galleries
+
+
+class Counted:
+    """Scores a gallery's only group by its pictures' number, and each picture by its index."""
+
+    title, about, better, model, named, needs = "counted", "", "higher", None, False, frozenset()
+
+    def __init__(self, unit):
+        self.unit = unit
+
+    def scorer(self, model, encoder):
+        if self.unit == "group":
+            return lambda gallery: np.array([float(np.sum([int(p.stem) ** 2 for p in gallery.pictures]))])
+        return lambda gallery: np.arange(len(gallery.items))
+
+
+@pytest.mark.parametrize("count", [3, 4, 5])
+def test_a_single_group_has_an_interval_from_four_pictures_on(monkeypatch, count):
+    from limner.engine.scoring import scorers
+
+    monkeypatch.setattr(scorers.metrics, "get", lambda name: Counted("group"))
+    gallery = Gallery(tuple(Item(Path(f"{i}.png")) for i in range(count)))
+    (found,) = Scorers([MetricUse(name="counted")]).score(gallery).values()
+    assert found.mean == sum(i**2 for i in range(count))
+    assert np.isfinite(found.low) == (count >= 4)
+    if count >= 4:
+        left = np.array([found.mean - i**2 for i in range(count)])
+        error = ((count - 1) / count * ((left - left.mean()) ** 2).sum()) ** 0.5
+        assert (found.low, found.high) == pytest.approx((found.mean - 1.96 * error, found.mean + 1.96 * error))
+    assert ("low" in told({"counted": found})["counted"]) == (count >= 4)
+
+
+def test_the_base_models_pictures_stay_with_their_items():
+    items, base = (tuple(Item(Path(f"{name}{i}.png")) for i in range(3)) for name in "ab")
+    found = parts(Gallery(items, (Path("r"),), (Path("t"),), base), [2, 0])
+    assert (found.items, found.base) == ((items[2], items[0]), (base[2], base[0]))
+    assert (found.references, found.training) == ((Path("r"),), (Path("t"),))
+
+
+# Guidance
+
+
+def test_the_sweet_spot_is_not_measurably_below_any_higher_one():
+    base = np.linspace(0, 1, 8)
+    rising = [base, base + 0.1, base + 0.2]
+    assert lowest_enough(rising) == 2
+    assert lowest_enough([base, base - 0.1, base - 0.2]) == 0
+    assert lowest_enough([base, base, base + 0.1]) == 2, "also not below the last one"
+    noisy = base + 0.1 + np.array([1, -1] * 4)
+    assert lowest_enough([base, noisy]) == 0, "higher on average, by nothing that could be measured"
+
+
+def swept(values, seeds=4, axis="guidance=1,5,9", metric="prompt_fidelity", better="higher", **more):
+    request = SweepRequest.model_validate(
+        {"prompt": ["a cat"], "axis": [axis], "seeds": seeds, "metric": [metric, *more]}
+    )
+    scores = [
+        {metric: scored(row, better)} | {name: scored(rows[cell], better) for name, rows in more.items()}
+        for cell, row in enumerate(values)
+    ]
+    return Swept(request, [{} for _ in values], scores)
+
+
+RISING = [np.full(4, 0.1) + 0.01 * np.arange(4), np.full(4, 0.5) + 0.01 * np.arange(4), np.full(4, 0.5)]
+
+
+def test_the_sweet_spot_of_a_sweep():
+    found = sweet_spot(swept(RISING))
+    assert found is not None and found.value == "5"
+    turned = sweet_spot(swept(RISING[::-1], axis="guidance=9,5,1"))
+    assert turned is not None and turned.value == "5", "from the lowest on, however they were typed"
+    assert sweet_spot(swept([row[:3] for row in RISING], seeds=3)) is None, "three pictures each tell nothing"
+    assert sweet_spot(swept(RISING[:1], axis="guidance=1")) is None
+    assert sweet_spot(swept(RISING, axis="steps=1,5,9")) is None
+
+
+def test_the_sweet_spot_of_guidance_of_two_digits():
+    """10 comes after 9, though not as a text."""
+    found = sweet_spot(swept([RISING[0], RISING[1], RISING[1] + 0.2], axis="guidance=2,9,10"))
+    assert found is not None and found.value == "10" and "It is the highest that was tried" in found.reason
+
+
+@pytest.mark.parametrize(("better", "best"), [("higher", "9"), ("lower", "1")])
+def test_the_verdict_names_the_value_on_the_better_side(better, best):
+    rows = [np.arange(4.0), np.arange(4.0) + 5, np.arange(4.0) + 9]
+    said = verdict(swept(rows, axis="steps=1,5,9", metric="sharpness", better=better))
+    assert said.startswith(f"Of steps, {best} has the best fidelity, measurably better than all others: {best} ")
+    few = verdict(swept([row[:3] for row in rows], 3, "steps=1,5,9", "sharpness", better))
+    assert few.startswith("Too few pictures")
+
+
+def test_a_curve_is_in_the_axis_own_order():
+    request = SweepRequest.model_validate({"prompt": ["a"], "axis": ["guidance=1,2", "seed=3,4"], "seeds": 1})
+    scores = [{"f": scored([value])} for value in (1, 2, 3, 4)]
+    found = Swept(request, [{}] * 4, scores)
+    assert [part.tolist() for part in found.along(request.axes[0], "f")] == [[1, 2], [3, 4]]
+    assert [part.tolist() for part in found.along(request.axes[1], "f")] == [[1, 3], [2, 4]]
+    assert [mean for mean, _, _ in found.curve(request.axes[1], "f")] == [2, 3]
+
+
+# Votes
+
+
+KEY = VotesKey(
+    comparison="a" * 64,
+    contestants=("red", "blue"),
+    pairs={f"pair-{n}": Pair(prompt="x", seed=n, left=n % 2, right=1 - n % 2) for n in range(40)},
+)
+
+
+def votes(choices):
+    return Votes(comparison="a" * 64, ballot="b", votes={f"pair-{n}": choice for n, choice in enumerate(choices)})
+
+
+def test_six_votes_are_needed_however_clear_they_are():
+    """Red is to the left of every other pair."""
+    ballots = [votes(["left", "right"] * 20).model_copy(update={"ballot": f"b{n}"}) for n in range(2)]
+    many = ranked(KEY, ballots)
+    assert [rank.contestant for rank in many.ranks] == ["red", "blue"] and many.verdict.startswith("People prefer red")
+    assert (many.votes, many.ballots, many.left, many.prior) == (80, 2, 0.5, 1.0)
+    assert (many.ranks[0].wins, many.ranks[0].ties, many.ranks[0].losses) == (80, 0, 0)
+    assert many.ranks[0].elo - many.ranks[1].elo == pytest.approx(400 * np.log10(80.5 / 0.5), abs=0.01)
+    assert many.lead[0] == pytest.approx(many.ranks[0].elo - many.ranks[1].elo)
+
+
+def test_the_intervals_of_a_ranking_are_of_95_percent():
+    """Of two, 30 votes to 10: drawn anew as a binomial share, by a generator of our own."""
+    choices = ["left" if (n % 2 == 0) == (n < 30) else "right" for n in range(40)]
+    (red, blue), won = ranked(KEY, [votes(choices)]).ranks, 30.5 / 41
+    drawn = np.random.default_rng(8).binomial(40, won, 20_000)
+    low, high = np.quantile(200 * np.log10((drawn + 0.5) / (40 - drawn + 0.5)), (0.025, 0.975))
+    assert (red.wins, red.losses) == (30, 10)
+    assert (red.low - 1000, red.high - 1000) == pytest.approx((low, high), abs=6)
+    assert (blue.high - 1000, blue.low - 1000) == pytest.approx((-low, -high), abs=6)
+
+
+def test_a_tie_is_half_a_win_and_no_side():
+    found = ranked(KEY, [votes(["left", "tie", "tie", "right"])])
+    by = {rank.contestant: rank for rank in found.ranks}
+    assert found.left == 0.5
+    assert [(by[n].wins, by[n].ties, by[n].losses, by[n].preferred) for n in ("red", "blue")] == [
+        (2, 2, 0, 0.75),
+        (0, 2, 2, 0.25),
+    ]
+
+
+@pytest.mark.parametrize(("count", "claimed"), [(5, False), (6, True)])
+def test_nothing_is_claimed_of_five_votes(monkeypatch, count, claimed):
+    from limner.feedback import ranking
+
+    found = ranked(KEY, [votes(["left", "right"] * 20)])
+    said = ranking._verdict(found.ranks, (200.0, 50.0, 300.0), count)
+    assert said.startswith("People prefer red" if claimed else "No difference shown")
+    assert ranking._verdict(found.ranks, (200.0, 0.0, 300.0), 80).startswith("No difference shown")
+
+
+def test_every_two_contestants_meet_about_equally_often_and_on_both_sides():
+    cells = [(f"p{n}", n) for n in range(30)]
+    pairs = chosen_pairs(3, cells, 45, 1)
+    met = {}
+    for pair in pairs:
+        assert (pair.prompt, pair.seed) in cells and pair.left != pair.right
+        met.setdefault(frozenset((pair.left, pair.right)), []).append(pair.left < pair.right)
+    assert [len(sides) for sides in met.values()] == [15] * 3 and all(2 < sum(sides) < 13 for sides in met.values())
+    assert len({(pair.prompt, frozenset((pair.left, pair.right))) for pair in pairs}) == 45, "no pair twice"
+    assert len(chosen_pairs(3, cells, 1000, 1)) == 90 and chosen_pairs(3, cells, 45, 2) != pairs
+
+
+def test_made_up_words_are_left_out_of_prompts():
+    assert plain("a photo of SKS dog, sksy", ["sks"]) == "a photo of dog, sksy"
+    assert plain("sks", ["sks"]) == "sks"
+
+
+# Standings
+
+
+def test_patience_counts_what_came_after_the_best():
+    base = Standing(step=0, subject=(0.2,), prompt=(0.5,))
+    found = Standings(prompts=("a",), encoder="x", weight=0.25, alike=0.6, strange=0.1, base=base)
+    assert found.waited == 0
+    for step, subject in ((1, 0.4), (2, 0.5), (3, 0.3), (4, 0.3)):
+        found = found.plus(Standing(step=step, subject=(subject,), prompt=(0.3,)))
+    assert found.best.step == 2 and found.waited == 2
+    assert found.balance(found.best) == pytest.approx(0.25 * (0.3 / 0.4) + 0.75 * (0.2 / 0.4))
+
+
+@pytest.mark.parametrize(("strange", "blind"), [(0.47, False), (0.479, False), (0.481, True), (0.6, True)])
+def test_an_encoder_is_blind_below_two_hundredths(strange, blind):
+    base = Standing(step=0, subject=(0.2,), prompt=(0.5,))
+    assert Standings(prompts=("a",), encoder="x", weight=1, alike=1, strange=strange, base=base).blind == blind
+
+
+# Choosing
+
+
+@pytest.mark.parametrize(
+    ("count", "found"),
+    [(1, [0]), (2, [0, 5]), (3, [0, 3, 6]), (5, [0, 2, 4, 6, 8]), (10, list(range(10))), (99, list(range(10)))],
+)
+def test_some_are_chosen_evenly(count, found):
+    assert evenly(range(10), count) == found and evenly([], count) == []
+
+
+def test_what_is_missing_is_painted_in_runs_of_neighbouring_seeds():
+    from limner import GenerateRequest
+
+    part = Part(GenerateRequest(prompt="a", seed=10, count=8), Path("x"), {})
+    there = {seed: Path("y") for seed in (10, 13, 14, 17)}
+    assert [(each.seed, each.count) for each in _missing(part, there)] == [(11, 2), (15, 2)]
+    assert [(each.seed, each.count) for each in _missing(part, {})] == [(10, 8)]

@@ -1,0 +1,75 @@
+"""Features of pictures: gradients that are means over times and views, by a model whose gradients are known."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from limner.core.protocols import PLAIN, SILENT, Draw
+from limner.engine.influence.gradients import Gradients
+from limner.engine.training.examples import Examples
+
+
+class Family:
+    """Its loss is first x the picture's number x time + second; of no use is the third."""
+
+    def __init__(self):
+        self.parameters = [torch.nn.Parameter(torch.ones(2)) for _ in range(3)]
+        self.asked = []
+
+    def groups(self):
+        return {"denoiser": self.parameters[:2], "text": self.parameters[2:]}
+
+    def draw(self, components, shape, rng, objective):
+        noise = torch.randn(shape, generator=rng)
+        return Draw(noise, torch.arange(float(shape[0])))
+
+    def loss(self, components, batch, draw, objective, teacher):
+        self.asked.append((len(batch.latents), objective, teacher, batch.text["words"].flatten().tolist()))
+        numbers = batch.latents.flatten(1)[:, 0]
+        first, second, _ = self.parameters
+        return first.sum() * numbers * draw.timesteps + second.sum()
+
+
+def example(*numbers):
+    latents = torch.tensor(numbers).reshape(1, len(numbers), 1, 1, 1)
+    return Examples(latents, ("a",), {"words": torch.tensor([[7.0]])}, (0,), torch.zeros(1, 6))
+
+
+def features(timesteps, output="loss", dimension=100):
+    family = Family()
+    components = SimpleNamespace(device=torch.device("cpu"))
+    return family, Gradients(family, components, family, PLAIN, output, timesteps, dimension, 3)
+
+
+@pytest.mark.parametrize("timesteps", [1, 8, 10])
+@pytest.mark.parametrize("numbers", [(3.0,), (3.0, 5.0)])
+def test_they_are_the_mean_over_times_and_views(timesteps, numbers):
+    """Eight times as many are drawn, and the middle one of each run of eight is taken: 4, 12, 20 and so on."""
+    family, gradients = features(timesteps)
+    times = [8 * index + 4 for index in range(timesteps)]
+    wanted = sum(numbers) / len(numbers) * sum(times) / timesteps
+    found = gradients.of(example(*numbers))
+    assert found.tolist() == pytest.approx([wanted, wanted, 1, 1, 0, 0])
+    assert sum(count for count, *_ in family.asked) == timesteps * len(numbers)
+    assert max(count for count, *_ in family.asked) <= 8 and {w for *_, words in family.asked for w in words} == {7.0}
+
+
+@pytest.mark.parametrize(("output", "teacher"), [("loss", None), ("square", SILENT)])
+def test_the_square_of_the_prediction_is_the_loss_without_a_target(output, teacher):
+    family, gradients = features(2, output)
+    gradients.of(example(1.0))
+    assert [told[2] for told in family.asked] == [teacher]
+
+
+def test_all_pictures_of_a_shape_are_asked_with_the_same_noise():
+    _, gradients = features(2)
+    first = gradients._draw(torch.Size((1, 1, 1)))
+    assert gradients._draw(torch.Size((1, 1, 1))) is first and len(first.noise) == 2
+
+
+def test_long_ones_are_projected():
+    _, gradients = features(1, dimension=4)
+    assert gradients.of(example(1.0)).shape == (4,)

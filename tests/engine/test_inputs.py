@@ -1,0 +1,132 @@
+"""Sizes, cuts and strengths of what is painted over a picture, by hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from limner import GenerateRequest
+from limner.core.errors import LimnerError
+from limner.engine.painting.inputs import Inputs, fitted, painted_size
+from limner.engine.painting.repainting import Over, painted_over
+from limner.engine.painting.sides import check_side
+from limner.engine.painting.tasks import keep_outside, painted_part, strengths
+
+
+def request(**fields):
+    return GenerateRequest(prompt="a", **fields)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "size"),
+    [
+        ({}, None, (512, 512)),
+        ({"width": 640}, None, (640, 512)),
+        ({"height": 640}, None, (512, 640)),
+        ({}, (512, 512), (512, 512)),
+        ({}, (1024, 256), (1024, 256)),
+        ({}, (300, 300), (512, 512)),
+        ({}, (200, 100), (728, 360)),
+        ({"width": 400}, (200, 100), (400, 200)),
+        ({"height": 400}, (200, 100), (800, 400)),
+        ({"width": 256, "height": 512}, (200, 100), (256, 512)),
+        ({"width": 16}, (1000, 10), (16, 8)),
+    ],
+)
+def test_the_size_keeps_the_pictures_shape_at_the_models_area(asked, given, size):
+    """Of 2 x 1 the sides are 512 root 2 and 512 / root 2, that is 724 and 362, to the next eights."""
+    assert painted_size(request(**asked), given, 512, 8) == size
+
+
+def test_a_picture_is_cut_in_its_middle():
+    """Stripes of three colours: of one twice as wide as it should be, the outer quarters go."""
+    pixels = np.zeros((8, 32, 3), np.uint8)
+    pixels[:, :8], pixels[:, 8:24], pixels[:, 24:] = 50, 100, 200
+    wide = Image.fromarray(pixels)
+    assert np.asarray(fitted(wide, (16, 8))).reshape(-1, 3)[[0, 64, -1]].tolist() == [[100] * 3] * 3
+    tall = fitted(wide.transpose(Image.Transpose.ROTATE_90), (8, 16))
+    assert tall.size == (8, 16) and abs(np.asarray(tall).mean() - 100) < 8
+    assert fitted(wide, (32, 8)) is wide
+    assert fitted(wide, (64, 16)).size == (64, 16) and np.asarray(fitted(wide, (64, 16)))[0, 0, 0] == 50
+
+
+@pytest.mark.parametrize(
+    ("fields", "steps", "found"),
+    [
+        ({}, 30, (0.6, 0.4, 0.3)),
+        ({"image": "a.png", "mask": "b.png"}, 30, (1.0, 0.4, 0.3)),
+        ({"image": "a.png", "strength": 0.25, "hires": 2, "hires_strength": 0.5}, 30, (0.25, 0.5, 0.3)),
+        ({}, 1, (1.0, 1.0, 1.0)),
+        ({}, 3, (0.6, 0.4, 1 / 3)),
+    ],
+)
+def test_how_far_a_painting_over_goes_by_default(fields, steps, found):
+    """The help says 0.6, with a mask 1; 0.4 enlarged; 0.3 by a refiner. One step is left at least."""
+    names = ("strength", "hires_strength", "refiner_strength")
+    assert tuple(strengths(request(**fields), steps)[name] for name in names) == pytest.approx(found)
+
+
+@pytest.mark.parametrize(("strength", "steps"), [(0.1, 10), (0.5, 2), (1.0, 1), (0.34, 3)])
+def test_one_step_is_enough(strength, steps):
+    assert strengths(request(image="a.png", strength=strength), steps)["strength"] == strength
+
+
+@pytest.mark.parametrize(
+    ("strength", "steps", "least"), [(0.09, 10, 0.1), (0.49, 2, 0.5), (0.99, 1, 1.0), (0.3, 3, 0.34)]
+)
+def test_no_step_is_not(strength, steps, least):
+    with pytest.raises(LimnerError, match=f"leaves none of {steps} steps; use {least} or more"):
+        strengths(request(image="a.png", strength=strength), steps)
+
+
+def inputs(image, mask):
+    return Inputs(image.size, image, mask, (), (), {})
+
+
+def test_what_is_black_in_the_mask_stays_to_the_bit():
+    rng = np.random.default_rng(0)
+    image, painted = (rng.integers(0, 256, (4, 12, 3)).astype(np.uint8) for _ in range(2))
+    hole = np.zeros((4, 12), np.uint8)
+    hole[:, 6:] = 255
+    given = inputs(Image.fromarray(image), Image.fromarray(hole))
+    found = keep_outside(painted, given)
+    assert np.array_equal(found[:, :6], image[:, :6]) and np.array_equal(found[:, 6:], painted[:, 6:])
+    assert np.array_equal(painted_part(given, painted), hole)
+    larger = np.zeros((8, 24, 3), np.uint8)
+    part = painted_part(given, larger)
+    assert part.shape == (8, 24) and part[:, :4].max() == 0 and part[:, 20:].min() == 255
+    plain = Inputs((12, 4), None, None, (), (), {})
+    assert keep_outside(painted, plain) is painted and painted_part(plain, painted) is None
+
+
+@pytest.mark.parametrize(
+    ("scale", "size"), [(1.0, (40, 24)), (2.0, (80, 48)), (1.5, (64, 32)), (1.2, (48, 32)), (1.35, (48, 32))]
+)
+def test_an_enlarged_picture_has_sides_of_sixteens(scale, size):
+    """Every family takes those; a refiner, which enlarges nothing, keeps the size that there is."""
+    given = {}
+
+    class Pipeline:
+        def set_progress_bar_config(self, disable):
+            pass
+
+        def __call__(self, image=None, height=None, width=None, strength=None, generator=None, **named):
+            given.update(size=image[0].size, side=(width, height), strength=strength, seed=generator[0].initial_seed())
+            return SimpleNamespace(images=np.zeros((1, height, width, 3)))
+
+    pixels = np.zeros((24, 40, 3), np.uint8)
+    sampling = {"steps": 2, "guidance": 3.0}
+    again = painted_over(Over(Pipeline(), 0.4, scale), {}, pixels, 11, sampling, lambda done: None)
+    assert again.shape[1::-1] == size == given["size"]
+    assert given["side"] in (size, (None, None)) and (given["strength"], given["seed"]) == (0.4, 11)
+
+
+@pytest.mark.parametrize(("pixels", "nearest"), [(60, 64), (100, 96), (3, 8), (65, 64)])
+def test_a_side_that_no_latents_have_names_the_nearest_that_they_have(pixels, nearest):
+    check_side("width", nearest, 8)
+    check_side("width", None, 8)
+    with pytest.raises(LimnerError, match=f"width {pixels} is not a multiple of 8; use {nearest}"):
+        check_side("width", pixels, 8)

@@ -1,0 +1,115 @@
+"""Painting in batches, by a pipeline that writes down what it is given."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from limner.core.errors import LimnerError
+from limner.engine.painting.paint import paint, rows_of
+
+
+class Pipeline:
+    """Paints a pixel for each seed: the seed's own first number, the prompt's, and its guidance."""
+
+    def __init__(self, value=None):
+        self.given, self.value = [], value
+
+    def set_progress_bar_config(self, disable):
+        assert disable
+
+    def __call__(
+        self,
+        prompt_embeds=None,
+        prompt=None,
+        num_inference_steps=None,
+        guidance_scale=None,
+        guidance_rescale=0.0,
+        generator=None,
+        height=None,
+        width=None,
+        strength=None,
+        output_type=None,
+        callback_on_step_end=None,
+    ):
+        assert output_type == "np" and not torch.is_grad_enabled() and all(g.device.type == "cpu" for g in generator)
+        self.given.append((num_inference_steps, guidance_scale, guidance_rescale, height, width, strength, prompt))
+        for step in range(num_inference_steps):
+            callback_on_step_end(self, step, 0, {})
+        drawn = [torch.rand((), generator=each).item() for each in generator]
+        told = [0.0] * len(generator) if prompt_embeds is None else prompt_embeds.flatten().tolist()
+        pixels = np.array([[seed, words, 0.5] for seed, words in zip(drawn, told, strict=True)])
+        return SimpleNamespace(images=np.full((len(generator), 1, 1, 3), self.value) if self.value is not None else
+                               pixels[:, None, None])  # fmt: skip
+
+
+class Plain(Pipeline):
+    """One that knows no rescaling."""
+
+    def __call__(self, prompt_embeds=None, num_inference_steps=None, guidance_scale=None, generator=None, height=None,
+                 width=None, output_type=None, callback_on_step_end=None):  # fmt: skip
+        return super().__call__(prompt_embeds, None, num_inference_steps, guidance_scale, 0.0, generator, height, width,
+                                None, output_type, callback_on_step_end)  # fmt: skip
+
+
+WORDS = {"prompt_embeds": torch.tensor([[0.1], [0.2], [0.3], [0.4], [0.5]])}
+SIZE = {"height": 8, "width": 16}
+
+
+def painted(pipeline, conditioning, seeds, **options):
+    return list(paint(pipeline, conditioning, seeds, **{"steps": 3, "guidance": 2.0, "batch": 2} | SIZE | options))
+
+
+def test_each_picture_has_its_own_seed_and_its_own_words():
+    pipeline = Pipeline()
+    pixels = np.stack(painted(pipeline, WORDS, [7, 8, 9, 10, 11]))[:, 0, 0]
+    drawn = [torch.rand((), generator=torch.Generator().manual_seed(seed)).item() for seed in (7, 8, 9, 10, 11)]
+    assert pixels[:, 0].tolist() == [round(255 * value) for value in drawn]
+    assert pixels[:, 1].tolist() == [round(255 * value) for value in WORDS["prompt_embeds"].flatten().tolist()]
+    assert pipeline.given == [(3, 2.0, 0.0, 8, 16, None, None)] * 3
+
+
+def test_what_holds_for_all_is_told_to_all():
+    pipeline = Pipeline()
+    painted(pipeline, {"prompt": ["a"]}, [1, 2, 3], guidance_rescale=0.7, settings={"strength": 0.4})
+    assert pipeline.given == [(3, 2.0, 0.7, 8, 16, 0.4, ["a", "a"]), (3, 2.0, 0.7, 8, 16, 0.4, ["a"])]
+    assert len(painted(Plain(), {}, [1], guidance_rescale=0.7)) == 1, "that is left out where it is not known"
+
+
+def test_steps_are_counted_for_each_picture():
+    told = []
+    painted(Pipeline(), WORDS, [1, 2, 3, 4, 5], on_step=told.append)
+    assert told == [2, 4, 6, 6, 8, 10, 12, 12, 13, 14, 15, 15]
+
+
+@pytest.mark.parametrize(
+    ("value", "level"), [(0.0, 0), (1.0, 255), (0.498, 127), (0.4985, 127), (0.5, 128), (0.999, 255)]
+)
+def test_levels_are_rounded_to_the_nearest(value, level):
+    ((pixel,),) = painted(Pipeline(value), {}, [1])[0]
+    assert pixel.tolist() == [level] * 3 and pixel.dtype == np.uint8
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_black_picture_is_told(value):
+    with pytest.raises(LimnerError, match="painted NaN"):
+        painted(Pipeline(value), {}, [1])
+
+
+def test_one_black_picture_of_several_is_told():
+    class Half(Pipeline):
+        def __call__(self, num_inference_steps=None, guidance_scale=None, generator=None, output_type=None,
+                     callback_on_step_end=None):  # fmt: skip
+            return SimpleNamespace(images=np.array([[[[0.5] * 3]], [[[np.nan, 0.5, 0.5]]]]))
+
+    with pytest.raises(LimnerError, match="painted NaN"):
+        painted(Half(), {}, [1, 2])
+
+
+def test_rows():
+    assert rows_of(WORDS["prompt_embeds"], 1, 2).flatten().tolist() == pytest.approx([0.2, 0.3])
+    assert rows_of(torch.tensor([[7.0, 8.0]]), 4, 3).tolist() == [[7, 8]] * 3
+    assert rows_of(["a"], 4, 3) == ["a"] * 3 and rows_of(["a", "b", "c"], 1, 2) == ["b", "c"]

@@ -1,0 +1,86 @@
+"""Class pictures: painted once, each from a seed of its own, whatever was there before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from limner.core.workspace import Workspace
+from limner.engine.training import prior
+
+
+class Painter:
+    """Paints the seed and the prompt's length into its pictures, in batches as it is told."""
+
+    def __init__(self, monkeypatch):
+        self.batches = []
+        monkeypatch.setattr(prior, "paint", self.paint)
+        monkeypatch.setattr(prior, "conditioning", lambda family, components, prompts: prompts)
+
+    def paint(self, pipeline, prompts, seeds, *, height, width, batch, on_step, steps, guidance):
+        self.batches.append((len(seeds), batch))
+        on_step(len(seeds) * steps)
+        for seed, prompt in zip(seeds, prompts, strict=True):
+            yield np.full((height, width, 3), seed + 100 * len(prompt), np.uint8)
+
+
+@pytest.fixture
+def painter(monkeypatch):
+    return Painter(monkeypatch)
+
+
+@pytest.fixture
+def painted(tmp_path):
+    events = []
+
+    def run(count, prompts=("a", "bb"), side=32, seed=5, fingerprint="model", guidance=3.0):
+        family = SimpleNamespace(pipeline=lambda components: None)
+        components = SimpleNamespace(device=torch.device("cpu"), dtype=torch.float32)
+        sampling = {"steps": 2, "guidance": guidance}
+        place = Path(tmp_path)
+        workspace = Workspace("run", place, place, place)
+        found = prior.class_pictures(
+            family, components, fingerprint, prompts, count, side, seed, sampling, workspace, events.append
+        )
+        return [int(picture[0, 0, 0]) for picture in found], found.shape, events
+
+    return run
+
+
+def level(index, prompts=("a", "bb"), seed=5):
+    return (seed + index + 100 * len(prompts[index % len(prompts)])) % 256
+
+
+def test_each_has_a_seed_of_its_own_and_the_prompts_come_in_turn(painter, painted):
+    found, shape, events = painted(5)
+    assert found == [level(i) for i in range(5)] and shape == (5, 32, 32, 3)
+    assert painter.batches == [(8, 8)] and events[0].total == 16, "a whole batch, of two steps each"
+
+
+def test_a_cache_filled_in_two_goes_is_the_same(painter, painted):
+    painted(5)
+    assert painted(12)[0] == [level(i) for i in range(12)]
+    assert painter.batches == [(8, 8), (8, 8)], "what was painted is not painted again"
+    assert painted(12)[0] == painted(12)[0] and len(painter.batches) == 2
+
+
+@pytest.mark.parametrize(("side", "batch"), [(512, 8), (513, 7), (1024, 2), (1025, 1), (4096, 1)])
+def test_large_pictures_go_in_smaller_batches(painter, painted, side, batch, monkeypatch):
+    """2^21 pixels at once at most, and one picture at least."""
+    monkeypatch.setattr(np, "save", lambda file, pixels, allow_pickle: None)
+    monkeypatch.setattr(np, "load", lambda path, allow_pickle: np.zeros((1, 1, 3), np.uint8))
+    monkeypatch.setattr(np, "full", lambda shape, value, kind: np.zeros((1, 1, 3), np.uint8))
+    painted(1, side=side)
+    assert painter.batches == [(batch, batch)]
+
+
+def test_what_changes_them_is_another_cache(painter, painted):
+    painted(1)
+    for change in ({"seed": 6}, {"fingerprint": "other"}, {"side": 16}, {"guidance": 4.0}, {"prompts": ("c",)}):
+        before = len(painter.batches)
+        painted(1, **change)
+        assert len(painter.batches) == before + 1, change

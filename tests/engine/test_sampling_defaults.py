@@ -1,0 +1,40 @@
+"""How each named model is painted with where nothing is said: as the makers of the models have it."""
+
+from __future__ import annotations
+
+import pytest
+
+from limner.engine.models import resolve
+
+STEPS_AND_GUIDANCE = {
+    "starter": (10, 3.0, 0.7),
+    "sd15": (30, 7.5, 0.0),
+    "sd21": (30, 7.5, 0.0),
+    "realistic-vision": (30, 7.5, 0.0),
+    "sdxl": (30, 5.0, 0.0),
+    "flux-dev": (28, 3.5, 0.0),
+    "flux-schnell": (4, 0.0, 0.0),
+    "flux2-klein": (4, 1.0, 0.0),
+    "flux2-klein-base": (50, 4.0, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", STEPS_AND_GUIDANCE)
+def test_steps_guidance_and_rescaling(name):
+    told = resolve(name).sampling
+    assert (told["steps"], told["guidance"], told["guidance_rescale"]) == STEPS_AND_GUIDANCE[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "learning"),
+    [
+        ("starter", (600, 4, 1e-3, 16, "all")),
+        ("sd15", (800, 2, 1e-4, 16, "attention")),
+        ("sdxl", (500, 1, 1e-4, 16, "attention")),
+        ("flux-dev", (1000, 1, 1e-4, 16, "attention")),
+        ("z-image", (1000, 1, 1e-4, 16, "attention")),
+    ],
+)
+def test_how_it_is_taught(name, learning):
+    told = resolve(name).defaults
+    assert tuple(told[field] for field in ("steps", "batch", "learning_rate", "rank", "targets")) == learning
