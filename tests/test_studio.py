@@ -1,52 +1,84 @@
-"""Requests that the studio carries out together, here and now."""
+"""What the studio lets into the queue, and which of several stopped runs goes on."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from limner import GenerateRequest, Studio
-from limner.core.errors import Interrupted
-from limner.core.events import Made
+from limner.core.accounts import Caller, Limits, Role
+from limner.core.errors import LimnerError, TooMuch
+from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
+from limner.studio import Studio
+
+ANN, BOB, ROOT = Caller(account="ann", role=Role.MAKER), Caller(account="bob", role=Role.MAKER), Caller(account="root")
 
 
 @pytest.fixture
-def requests(tiny_sd):
-    """Two requests of one batch key."""
-    fields = {"model": str(tiny_sd), "steps": 2, "seed": 3, "width": 32, "height": 32, "batch": 2}
-    return [GenerateRequest(prompt=prompt, **fields) for prompt in ("a cat", "a red mug")]
+def studio(home: Path) -> Iterator[Studio]:
+    found = Studio(home, most_pixels=512 * 512)
+    yield found
+    found.store.close()
 
 
-def test_each_request_gets_a_run_its_own_image_and_its_own_events(home, tmp_path, requests):
-    studio, made = Studio(), {}
-
-    def listen(number, event):
-        if isinstance(event, Made):
-            made[number] = event.path
-
-    runs = studio.run_together(requests, tmp_path / "out", listener=listen)
-    assert [run.status for run in runs] == [Status.DONE, Status.DONE]
-    for number, (run, request) in enumerate(zip(runs, requests, strict=True)):
-        shown, artifacts = studio.show(run.id)
-        assert shown.request == request and [artifact.path for artifact in artifacts] == [made[number]]
-    assert len(set(made.values())) == 2
+def test_a_picture_of_the_most_pixels_is_let_in_and_no_larger_one(studio: Studio) -> None:
+    studio.enqueue(GenerateRequest(prompt="a", width=512, height=512))
+    studio.enqueue(GenerateRequest(prompt="a", width=256, height=256, hires=2.0))
+    for larger in ({"width": 512, "height": 513}, {"width": 513}, {"width": 256, "height": 256, "hires": 2.1}):
+        with pytest.raises(LimnerError, match="262,144 are the most; ask for a smaller one"):
+            studio.enqueue(GenerateRequest.model_validate({"prompt": "a", **larger}))
 
 
-def test_what_is_stopped_is_recorded_as_interrupted(home, tmp_path, requests):
-    studio = Studio()
-    with pytest.raises(Interrupted):
-        studio.run_together(requests, tmp_path / "out", stop=lambda: True)
-    assert [run.status for run in studio.runs()] == [Status.INTERRUPTED] * 2
+def test_a_caller_names_what_it_holds(studio: Studio, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"a picture")
+    mine = studio.keep(tmp_path / "a.png", ANN)
+    request = GenerateRequest(prompt="a", image=mine)
+    with pytest.raises(LimnerError, match=r"is not yours; upload it"):
+        studio.enqueue(request, caller=BOB)
+    assert studio.enqueue(request, caller=BOB, granted=[mine]).owner == "bob"
+    for caller in (ANN, ROOT, None):
+        run = studio.enqueue(request, caller=caller)
+        assert run.owner == ("" if caller is None else caller.account)
+    with pytest.raises(LimnerError, match="is not yours"):
+        studio.enqueue(GenerateRequest(prompt="a", image="sha256:" + "0" * 64), caller=ANN)
 
 
-def test_one_that_fails_leaves_the_other(home, tmp_path, requests):
-    studio = Studio()
+def test_a_run_is_tried_again_with_what_its_caller_holds_now(studio: Studio, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"a picture")
+    mine = studio.keep(tmp_path / "a.png", ANN)
+    run = studio.enqueue(GenerateRequest(prompt="a", image=mine), caller=ANN)
+    studio.store.update(run.id, status=Status.FAILED)
+    with pytest.raises(LimnerError, match="is not yours"):
+        studio.retry(studio.store.get(run.id), BOB)
+    assert studio.store.get(run.id).status is Status.FAILED
+    assert studio.retry(studio.store.get(run.id), ANN).status is Status.QUEUED
 
-    def listen(number, event):
-        if number == 0 and isinstance(event, Made):
-            raise OSError("the disk is full")
 
-    with pytest.raises(Exception, match="the disk is full"):
-        studio.run_together(requests, tmp_path / "out", listener=listen)
-    status = {run.request.prompt: run.status for run in studio.runs()}
-    assert status == {"a cat": Status.FAILED, "a red mug": Status.DONE}
+def test_nothing_is_kept_beyond_a_quota(studio: Studio, tmp_path: Path) -> None:
+    (tmp_path / "data" / "deep").mkdir(parents=True)
+    for name in ("a", "deep/b"):
+        (tmp_path / "data" / name).write_bytes(b"x" * 50)
+    who = ANN.model_copy(update={"limits": Limits(kept_bytes=150)})
+    large = ANN.model_copy(update={"limits": Limits(kept_bytes=10**6)})
+    (tmp_path / "c").write_bytes(b"c" * 151)
+    with pytest.raises(TooMuch, match="151 bytes more than the 0"):
+        studio.keep(tmp_path / "c", who)
+    assert list(studio.blobs) == [], "what is refused is not written either"
+    folder = studio.keep(tmp_path / "data", large)
+    held = {holding.reference: holding.bytes for holding in studio.holdings.list("ann")}
+    assert held == {folder: 100}, "folders themselves take nothing"
+
+
+def test_the_newest_run_with_a_checkpoint_is_the_one_to_resume(studio: Studio, tmp_path: Path) -> None:
+    request = TrainRequest(data=str(tmp_path), class_word="dog")
+    runs = [studio.submit(request) for _ in range(3)]
+    for run in runs:
+        studio.store.update(run.id, status=Status.INTERRUPTED)
+    assert studio._to_resume(runs[0].request).id == runs[2].id, "none has a checkpoint: the newest"
+    for run in runs[:2]:
+        (studio.store.folder(run.id) / "checkpoint-00000010").mkdir()
+    assert studio._to_resume(runs[0].request).id == runs[1].id
+    with pytest.raises(LimnerError, match="there is no interrupted run of this request"):
+        studio._to_resume(request.model_copy(update={"seed": 7}))

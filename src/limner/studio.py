@@ -139,7 +139,8 @@ class Studio:
         Raises TooMuch where more would be kept for the caller than its key allows.
         """
         who = caller or Caller()
-        size = sum(file.stat().st_size for file in place.rglob("*")) if place.is_dir() else place.stat().st_size
+        files = [file for file in place.rglob("*") if file.is_file()] if place.is_dir() else [place]
+        size = sum(file.stat().st_size for file in files)
         self.holdings.check(who, size)
         reference = self.blobs.keep(place)
         self.holdings.add(who, reference, size)

@@ -122,7 +122,10 @@ def test_where_nothing_is_found_no_mask_is_made(found):
 def test_tiny_pictures_break_nothing(size):
     found = np.random.default_rng(1).random((9, 9)).astype(np.float32)
     mask = made(Image.new("RGB", size, "red"), found)
-    assert isinstance(mask, Fault) or mask.size == size
+    if isinstance(mask, Fault):
+        assert (mask.kind, mask.told.startswith("no mask was made: ")) == ("mask", True)
+    else:
+        assert (mask.size, mask.mode) == (size, "L") and set(np.unique(np.asarray(mask))) <= {0, 255}
 
 
 def test_a_mask_is_found_by_its_pictures_key(tmp_path):

@@ -405,6 +405,7 @@ def test_broken_exif_iptc_and_lengths_are_no_error():
 @pytest.mark.parametrize("kind", KINDS[:5])
 def test_files_that_break_off_anywhere(kind):
     data = saved(kind, packet(f"<dc:creator>Jane</dc:creator><plus:DataMining>{DMI}PROHIBITED</plus:DataMining>"))
+    assert (rights_of(data).author, rights_of(data).training) == ("Jane", "refused")
     for cut in range(0, len(data), 7):
         assert rights_of(data[:cut]).author in (None, "Jane")
     head = data[:16]

@@ -86,6 +86,8 @@ def test_small_and_empty_sets():
     assert (alone == TRAIN).all(), "strata of one"
     many = split(keys(30), np.arange(30), np.arange(30) // 3, SHARES)
     assert np.bincount(many).tolist() == [24, 3, 3]
+    pairs = split(keys(18), np.arange(18), np.arange(18) // 2, (1 / 3, 1 / 3, 1 / 3))
+    assert np.bincount(pairs).tolist() == [9, 3, 6], "where one of two must train, the test has its share first"
 
 
 @pytest.mark.parametrize(("total", "parts"), [(10, [8, 1, 1]), (11, [9, 1, 1]), (0, [0, 0, 0]), (5, [4, 1, 0])])

@@ -240,7 +240,12 @@ def test_all_words_of_a_training_are_judged(home: Path, fields: dict[str, object
 
 
 def test_a_negative_prompt_may_name_what_shall_not_be_seen(home: Path) -> None:
-    Studio().enqueue(GenerateRequest(prompt="a cat", negative_prompt="nsfw, nude, child, gore"))
+    studio = Studio()
+    run = studio.enqueue(GenerateRequest(prompt="a cat", negative_prompt="nsfw, nude, child, gore"))
+    assert run.status is Status.QUEUED
+    assert [verdict.allowed for verdict in studio.verdicts.list(10, run=run.id)] == [True]
+    with pytest.raises(Refused):
+        studio.enqueue(GenerateRequest(prompt="nsfw, nude, child, gore"))
 
 
 @pytest.mark.parametrize("keep", [True, False])

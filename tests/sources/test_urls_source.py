@@ -92,7 +92,9 @@ def test_lines_that_are_no_urls(tmp_path: Path) -> None:
 
 def test_secrets_are_not_told(tmp_path: Path) -> None:
     lines = ("https://ann:word@a.example/0.png", "https://a.example/1.png?X-Amz-Signature=word&a=1#word")
-    for key, entry in entries(put(tmp_path / "list.txt", "\n".join(lines))).items():
+    found = entries(put(tmp_path / "list.txt", "\n".join(lines)))
+    assert len(found) == len(lines)
+    for key, entry in found.items():
         assert "word" not in key + str(entry.rights.source) + entry.place.name
         assert str(entry.rights.source).startswith("https://a.example/")
 

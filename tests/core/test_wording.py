@@ -1,0 +1,52 @@
+"""English put together by machine: articles, single lines, punctuation."""
+
+from __future__ import annotations
+
+import pytest
+
+from limner.core.wording import article, cleaned, punctuated
+
+AN = (
+    "apple eagle icon owl umbrella uncle urn hour honest heir oneiric undo unidentified unimportant uninteresting Akita"
+)
+A = "dog husky house once one-eyed unicorn uniform university user usual utility ufo ubiquitous european Yak x-ray"
+
+
+@pytest.mark.parametrize("word", AN.split())
+def test_an_stands_before_a_vowel_that_is_heard(word: str) -> None:
+    assert article(word) == article(word.upper()) == "an"
+
+
+@pytest.mark.parametrize("word", [*A.split(), "", "1st"])
+def test_a_stands_before_all_else(word: str) -> None:
+    assert article(word) == article(word.upper()) == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (" a\tdog\r\n on  grass ", "a dog on grass"),
+        ("a\x00b\x1b[31mc", "a b [31mc"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"),
+        ("\ud800x", "x"),
+        ("", ""),
+    ],
+)
+def test_a_text_is_one_line(text: str, told: str) -> None:
+    assert cleaned(text) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a dog , on  grass .", "a dog, on grass."),
+        ("a dog,, , on grass", "a dog, on grass"),
+        (", a dog,", "a dog"),
+        ("a dog ;.", "a dog."),
+        ("1.5 times", "1.5 times"),
+        ("a dog!", "a dog!"),
+    ],
+)
+def test_punctuation_is_mended_where_something_was_left_out(text: str, told: str) -> None:
+    assert punctuated(text) == told

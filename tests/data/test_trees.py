@@ -1,0 +1,50 @@
+"""What tables of several folders tell of one picture: the nearest has the first word, the others fill in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from PIL import Image
+
+from limner.core.datasets import Entry
+from limner.sources.folder import plugin
+
+
+def entries(folder: Path) -> dict[str, Entry]:
+    return {found.key: found for found in plugin.entries(str(folder)) if isinstance(found, Entry)}
+
+
+def table(folder: Path, **told: str) -> None:
+    (folder / "metadata.jsonl").write_text(json.dumps(told))
+
+
+def picture(folder: Path, name: str) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (4, 4)).save(folder / name)
+
+
+def test_the_table_of_the_nearest_folder_has_the_first_word(tmp_path: Path) -> None:
+    picture(tmp_path, "a/b/1.png")
+    table(tmp_path, file_name="a/b/1.png", text="outer", breed="husky", place="snow")
+    table(tmp_path / "a", file_name="b/1.png", text="middle", place="park")
+    table(tmp_path / "a" / "b", file_name="1.png", text="inner")
+    entry = entries(tmp_path)["a/b/1.png"]
+    assert entry.caption == "inner" and entry.fields == {"breed": "husky", "place": "park"}
+
+
+def test_a_text_beside_the_picture_comes_before_all_tables(tmp_path: Path) -> None:
+    picture(tmp_path, "1.png")
+    table(tmp_path, file_name="1.png", text="of the table", breed="husky")
+    (tmp_path / "1.txt").write_text("beside it")
+    entry = entries(tmp_path)["1.png"]
+    assert entry.caption == "beside it" and entry.fields == {"breed": "husky"}
+
+
+def test_a_folder_of_kohyas_gives_repeats_unless_a_weight_is_told(tmp_path: Path) -> None:
+    for name in ("10_sks dog/1.png", "10_sks dog/2.png", "plain/3.png"):
+        picture(tmp_path, name)
+    table(tmp_path / "10_sks dog", file_name="2.png", weight="2.5")
+    found = entries(tmp_path)
+    assert [found[key].repeats for key in sorted(found)] == [10, 2.5, 1]
+    assert [found[key].caption for key in sorted(found)] == ["sks dog", "sks dog", None]

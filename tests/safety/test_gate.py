@@ -1,0 +1,62 @@
+"""The gate of the queue: what it remembers of refused words, and by which policy a run is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from limner.core.moderation import CheckUse, Policy, Refused, Stage
+from limner.core.requests import GenerateRequest
+from limner.store.queue import Queue
+from limner.store.runs import Hold
+from limner.studio import Studio
+
+
+def bans(word: str, keep_text: bool = False) -> Policy:
+    return Policy(prompt=(CheckUse(check="words", options={"add": [word]}),), keep_text=keep_text)
+
+
+@pytest.fixture
+def studio(home: Path) -> Iterator[Studio]:
+    found = Studio(home, policy=bans("cat"))
+    yield found
+    found.store.close()
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_refused_words_are_kept_where_the_policy_says_so(home: Path, keep: bool) -> None:
+    studio = Studio(home, policy=bans("cat", keep_text=keep))
+    with pytest.raises(Refused):
+        studio.gate.admit(GenerateRequest(prompt="a cat"), "ann")
+    (verdict,) = studio.verdicts.list(10)
+    assert (verdict.text, verdict.owner, verdict.allowed) == ("a cat" if keep else None, "ann", False)
+    assert studio.gate.admit(GenerateRequest(prompt="a dog"), "ann")[0].allowed
+    studio.store.close()
+
+
+def test_a_run_is_judged_by_the_policy_that_let_it_in(studio: Studio, home: Path) -> None:
+    run = studio.enqueue(GenerateRequest(prompt="a dog"))
+    assert run.policy == bans("cat").digest
+    later = Studio(home, policy=bans("dog"))
+    found = Queue(later.store).claim("w")
+    assert found is not None
+    screening = later.gate.screening(*found)
+    assert screening.moderator.policy == bans("cat")
+    said = {text: screening.moderator.judge_texts([text], "x").refusal is None for text in ("a dog", "a cat")}
+    assert said == {"a dog": True, "a cat": False}
+    assert later.gate.moderator.policy == bans("dog"), "that of new requests"
+    assert later.gate.screening(*found).moderator is screening.moderator, "its models are loaded once"
+    later.store.close()
+
+
+def test_a_run_of_before_there_were_policies_is_judged_by_todays(studio: Studio) -> None:
+    run = studio.enqueue(GenerateRequest(prompt="a dog")).model_copy(update={"policy": None})
+    assert studio.gate.screening(run, Hold(run.id, "w", 1)).moderator is studio.gate.moderator
+
+
+def test_verdicts_name_stage_policy_and_run(studio: Studio) -> None:
+    run = studio.enqueue(GenerateRequest(prompt="a dog"))
+    (verdict,) = studio.verdicts.list(10, run=run.id)
+    assert (verdict.stage, verdict.policy, verdict.check) == (Stage.PROMPT, bans("cat").digest, "words")

@@ -1,0 +1,53 @@
+"""How long a client waits, by its `Prefer` header (RFC 7240), and from which event on it watches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from limner.core.events import Notice
+from limner.server.app import create_app
+from limner.server.runs import patience
+from limner.server.settings import Settings
+from limner.store.queue import Queue
+from limner.studio import Studio
+
+
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [
+        (None, 0),
+        ("", 0),
+        ("respond-async", 0),
+        ("wait", 60),
+        ("wait=10", 10),
+        ("wait=60", 60),
+        ("wait=61", 60),
+        ("wait=999999999", 60),
+        ("wait=-1", 60),
+        ("Wait=5", 5),
+        ("respond-async, wait=7", 7),
+        ("waiting=5", 0),
+    ],
+)
+def test_no_client_waits_longer_than_the_service_lets_it(prefer: str | None, seconds: float) -> None:
+    assert patience(prefer, 60) == seconds
+
+
+def test_events_go_on_from_the_last_that_was_seen(home: Path) -> None:
+    studio = Studio(home)
+    client = TestClient(create_app(studio, Settings()), base_url="http://127.0.0.1")
+    run = client.post("/v1/runs", json={"kind": "generate", "prompt": "a cat"}).json()["id"]
+    for text in ("one", "two", "three"):
+        studio.store.add_event(run, Notice(text=text))
+    Queue(studio.store).cancel(run)
+
+    def told(**headers: str) -> list[str]:
+        lines = client.get(f"/v1/runs/{run}/events", headers=headers).text.splitlines()
+        return [line.partition(": ")[2] for line in lines if line.startswith(("id:", "event:"))]
+
+    assert [each for each in told() if each.isdigit()] == ["1", "2", "3"] and told()[-1] == "end"
+    assert [each for each in told(**{"Last-Event-ID": "2"}) if each.isdigit()] == ["3"]
+    assert told(**{"Last-Event-ID": "3"}) == ["end"]

@@ -1,0 +1,119 @@
+"""What makes two calls with one Idempotency-Key the same call, and which answers are given again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import delete
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from limner.core.accounts import Caller
+from limner.server.idempotency import Idempotency
+from limner.store.answers import Answers
+from limner.store.runs import Store
+from limner.store.tables import AnswerRow
+
+KEY = {"Idempotency-Key": "order-1"}
+
+
+class Service:
+    """An application that counts its calls and answers with a status that the test chooses."""
+
+    def __init__(self, store: Store) -> None:
+        self.calls, self.status, self.account = 0, 201, "ann"
+        answers = Answers(store, timedelta(minutes=1))
+
+        async def answer(request: Request) -> PlainTextResponse:
+            self.calls += 1
+            return PlainTextResponse(f"call {self.calls}", self.status, {"X-Call": str(self.calls)})
+
+        app = Starlette(routes=[Route(path, answer, methods=["POST", "PUT"]) for path in ("/a", "/b")])
+        inner = Idempotency(app, answers)
+
+        async def outer(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                scope.setdefault("state", {})["caller"] = Caller(account=self.account)
+            await inner(scope, receive, send)
+
+        self.client = TestClient(outer, raise_server_exceptions=False)
+
+    def post(self, path: str = "/a", body: bytes = b"{}", kind: str = "application/json", **headers: str) -> Any:
+        return self.client.post(path, content=body, headers=KEY | {"Content-Type": kind} | headers)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    found = Store(tmp_path_factory.mktemp("answers"))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def service(store: Store) -> Service:
+    with store.session() as session:
+        session.execute(delete(AnswerRow))
+    return Service(store)
+
+
+def test_the_same_call_is_answered_again_and_not_carried_out(service: Service) -> None:
+    first, second = service.post(), service.post()
+    assert (first.text, second.text, service.calls) == ("call 1", "call 1", 1)
+    assert second.status_code == 201 and second.headers["X-Call"] == "1"
+    assert second.headers["Idempotent-Replayed"] == "true" and "Idempotent-Replayed" not in first.headers
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"path": "/b"}, {"path": "/a?x=1"}, {"body": b"{ }"}, {"kind": "application/octet-stream"}],
+    ids=["path", "query", "body", "type"],
+)
+def test_another_call_with_its_key_is_refused(service: Service, change: dict[str, Any]) -> None:
+    service.post()
+    reply = service.post(**change)
+    assert reply.status_code == 422 and "was used for another call" in reply.text and service.calls == 1
+
+
+def test_parameters_of_the_type_do_not_matter(service: Service) -> None:
+    service.post()
+    assert service.post(kind="application/json; charset=utf-8").text == "call 1"
+
+
+def test_a_key_is_one_accounts_own(service: Service) -> None:
+    service.post()
+    service.account = "bob"
+    assert service.post().text == "call 2"
+    service.account = "ann"
+    assert service.post().text == "call 1"
+
+
+def test_calls_without_a_key_and_other_methods_are_carried_out_each_time(service: Service) -> None:
+    for count in (1, 2):
+        assert service.client.post("/a", content=b"{}").text == f"call {count}"
+    for count in (3, 4):
+        assert service.client.put("/a", content=b"{}", headers=KEY).text == f"call {count}"
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 400, 404, 413, 422, 504])
+def test_answers_that_stay_true_are_kept(service: Service, status: int) -> None:
+    service.status = status
+    assert [service.post().status_code for _ in range(2)] == [status, status] and service.calls == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 408, 409, 429, 500, 502, 503, 505])
+def test_answers_that_another_try_may_change_are_not_kept(service: Service, status: int) -> None:
+    service.status = status
+    service.post()
+    service.status = 201
+    assert (service.post().status_code, service.calls) == (201, 2)
+
+
+@pytest.mark.parametrize(("length", "status"), [(1, 201), (255, 201), (256, 422), (0, 422)])
+def test_a_key_has_1_to_255_characters(service: Service, length: int, status: int) -> None:
+    assert service.post(**{"Idempotency-Key": "k" * length}).status_code == status

@@ -1,0 +1,54 @@
+"""Runs and artifacts as they are answered: in the order in which they were made, without the places of this machine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from limner.core.requests import GenerateRequest
+from limner.core.runs import Artifact, Run
+from limner.server.replies import ArtifactReply, RunReply, url_of
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def artifact(number: int, **details: object) -> Artifact:
+    path = f"/srv/limner/runs/x/{number:04d}.png"
+    return Artifact(
+        id=number, run="x", kind="picture", path=path, sha256=f"{number:064x}", details=details, created=NOW
+    )
+
+
+def test_an_artifact_tells_its_name_and_no_place() -> None:
+    folder = "folder:" + "f" * 64
+    told = ArtifactReply.of(artifact(7, seed=3, reference=folder, base={"path": "/srv/a"}, vae={"path": "/srv/b"}))
+    assert (told.name, told.reference, told.url, told.details) == (
+        "0007.png",
+        folder,
+        f"/v1/folders/{'f' * 64}",
+        {"seed": 3},
+    )
+    assert "/srv" not in told.model_dump_json()
+    plain = ArtifactReply.of(artifact(7))
+    assert (plain.reference, plain.url) == (f"sha256:{7:064x}", f"/v1/files/{7:064x}")
+
+
+def test_the_name_of_a_path_of_windows() -> None:
+    told = artifact(1).model_copy(update={"path": r"C:\runs\0001.png"})
+    assert ArtifactReply.of(told).name == "0001.png"
+
+
+def test_a_run_tells_what_it_made_first_first() -> None:
+    run = Run(
+        id="x", request=GenerateRequest(prompt="a"), created=NOW, out="/srv/out", owner="ann", key="k", policy="p"
+    )
+    told = RunReply.of(run, [artifact(3), artifact(2), artifact(1)])  # as the store lists them, newest first
+    assert [made.name for made in told.artifacts] == ["0001.png", "0002.png", "0003.png"]
+    assert told.url == "/v1/runs/x" and "/srv" not in told.model_dump_json()
+
+
+@pytest.mark.parametrize("reference", ["", "sha256:x", "file:" + "0" * 64])
+def test_only_a_reference_has_a_url(reference: str) -> None:
+    with pytest.raises(AssertionError):
+        url_of(reference)

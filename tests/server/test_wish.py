@@ -1,0 +1,100 @@
+"""Requests in OpenAI's words, at the edges of what is allowed, and what they become."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from limner.server.wish import Generation
+
+
+def wish(**fields: object) -> Generation:
+    return Generation.model_validate({"prompt": "a red mug", **fields})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"n": 1},
+        {"n": 10},
+        {"size": "8x8192"},
+        {"size": "8192x8"},
+        {"size": "auto"},
+        {"prompt": "x" * 20_000},
+        {"output_compression": 0, "output_format": "jpeg"},
+        {"output_compression": 100, "output_format": "webp"},
+    ],
+)
+def test_what_is_allowed(fields: dict[str, object]) -> None:
+    wish(**fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"n": 0},
+        {"n": 11},
+        {"size": "7x512"},
+        {"size": "512x7"},
+        {"size": "8193x512"},
+        {"size": "512x8193"},
+        {"size": "512"},
+        {"size": "512x512x512"},
+        {"prompt": ""},
+        {"prompt": " \n"},
+        {"prompt": "x" * 20_001},
+        {"output_compression": 50},
+        {"output_compression": 50, "output_format": "png"},
+        {"output_compression": 101, "output_format": "jpeg"},
+        {"quality": "hd"},
+        {"background": "transparent"},
+        {"moderation": "low"},
+        {"stream": True},
+        {"style": "vivid"},
+        {"seed": 1},
+    ],
+)
+def test_what_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        wish(**fields)
+
+
+def test_a_size_is_width_by_height() -> None:
+    assert wish(size="640x512", n=3).fields() == {"prompt": "a red mug", "count": 3, "width": 640, "height": 512}
+    assert wish().fields() == wish(size="auto").fields() == {"prompt": "a red mug", "count": 1}
+
+
+@pytest.mark.parametrize(
+    ("model", "form", "embedded"),
+    [
+        (None, None, False),
+        ("dall-e-3", None, False),
+        ("gpt-image-1", None, True),
+        ("chatgpt-image-latest", None, True),
+        ("starter", None, False),
+        ("gpt-image-1", "url", False),
+        ("dall-e-3", "b64_json", True),
+    ],
+)
+def test_the_answer_holds_the_picture_where_openais_does(model: str | None, form: str | None, embedded: bool) -> None:
+    assert wish(model=model, response_format=form).embedded is embedded
+
+
+@pytest.mark.parametrize(
+    ("model", "ours"),
+    [
+        (None, None),
+        ("dall-e-2", None),
+        ("gpt-image-1", None),
+        ("chatgpt-image-x", None),
+        ("sdxl", "sdxl"),
+        ("gpt", "gpt"),
+    ],
+)
+def test_openais_names_leave_the_model_to_the_service(model: str | None, ours: str | None) -> None:
+    assert wish(model=model).ours == ours
+
+
+def test_whom_it_is_for_is_a_tag() -> None:
+    assert wish(user="ann", safety_identifier="s").tags() == {"user": "ann", "safety_identifier": "s"}
+    assert wish(user="").tags() == {}

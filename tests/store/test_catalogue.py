@@ -1,0 +1,43 @@
+"""What pictures are looked up by: hashes that any program can compute, and texts without capitals."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from limner.core.feedback import Rating
+from limner.core.requests import GenerateRequest
+from limner.store.catalogue import adapter_key, folded, wish_of
+from limner.store.feedback import Feedback
+from limner.store.pictures import Pictures, View
+from limner.store.preferences import Preferences
+from limner.store.runs import Store
+
+
+def test_a_wish_is_the_hash_of_both_prompts() -> None:
+    told = {"prompt": "a dog", "negative_prompt": "blurry"}
+    assert wish_of(told) == hashlib.sha256(b"a dog\0blurry").hexdigest()
+    assert wish_of({"prompt": "a dog"}) == hashlib.sha256(b"a dog\0").hexdigest()
+
+
+def test_an_adapter_is_known_by_its_hash_or_that_of_its_path() -> None:
+    assert adapter_key("sha256:" + "a" * 64) == adapter_key("folder:" + "a" * 64) == "a" * 64
+    assert adapter_key("/my/lora.safetensors") == hashlib.sha256(b"/my/lora.safetensors").hexdigest()
+
+
+def test_texts_are_looked_up_whatever_their_capitals() -> None:
+    assert folded("A STRASSE\0") == folded("a stra\u00dfe") == "a strasse"
+
+
+def test_only_pictures_of_the_same_prompts_make_a_pair(tmp_path: Path) -> None:
+    store, view = Store(tmp_path), View("ann")
+    pictures: list[int] = []
+    for negative in ("", "blurry", "blurry"):
+        run = store.create(GenerateRequest(prompt="a dog", negative_prompt=negative))
+        store.add_artifact(run.id, "picture", f"/{run.id}.png", f"{len(pictures):064x}")
+        pictures += Pictures(store).of_run(view, run.id)
+    for picture, stars in zip(pictures, (5, 4, 1), strict=True):
+        Feedback(store).rate(view, picture, Rating(stars=stars))
+    pairs = [(pair.better.id, pair.worse.id) for pair in Preferences(store, view).starred()]
+    assert pairs == [(pictures[1], pictures[2])]
+    store.close()

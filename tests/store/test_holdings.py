@@ -1,0 +1,51 @@
+"""Whose files count and may be used: what was brought in, made, shared, and not what others did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from limner.core.accounts import EVERYONE, Caller, Limits
+from limner.core.errors import LimnerError, TooMuch
+from limner.core.requests import GenerateRequest
+from limner.store.accounts import Accounts
+from limner.store.holdings import Holdings
+from limner.store.runs import Store
+
+A, B = ("sha256:" + letter * 64 for letter in "ab")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    found = Store(tmp_path)
+    for name in ("ann", "bob"):
+        Accounts(found).add_key(name)
+    yield found
+    found.close()
+
+
+def test_what_others_share_counts_for_them_alone(store: Store) -> None:
+    holdings = Holdings(store)
+    holdings.add(Caller(account="ann"), A, 100)
+    holdings.share("ann", A, 100, "bob")
+    holdings.share("ann", A, 100, EVERYONE)
+    assert (holdings.bytes("ann"), holdings.bytes("bob"), holdings.bytes(EVERYONE)) == (100, 0, 0)
+    bob = Caller(account="bob", limits=Limits(kept_bytes=10))
+    holdings.add(bob, B, 10)
+    with pytest.raises(TooMuch, match="1 bytes more than the 10 that are kept for 'bob'"):
+        holdings.check(bob, 1)
+
+
+def test_what_ones_runs_made_is_ones_own_and_no_other_accounts(store: Store) -> None:
+    holdings = Holdings(store)
+    run = store.create(GenerateRequest(prompt="a"), caller=Caller(account="ann"))
+    store.add_artifact(run.id, "picture", "/a.png", "a" * 64, {"reference": A})
+    assert holdings.missing("ann", [A, B]) == [B] and holdings.missing("bob", [A, B]) == [A, B]
+    assert holdings.owns("ann", A) and not holdings.owns("bob", A) and not holdings.owns("ann", B)
+    with pytest.raises(LimnerError, match="is not yours"):
+        holdings.share("bob", A, 1, EVERYONE)
+    holdings.share("ann", A, 1, "bob")
+    assert holdings.missing("bob", [A]) == [] and not holdings.owns("bob", A)
+    assert [(held.owner, held.giver) for held in holdings.given("ann")] == [("bob", "ann")]

@@ -1,0 +1,72 @@
+"""Names and sizes that a list of a folder's files may have, on both sides of each limit."""
+
+from __future__ import annotations
+
+import pytest
+
+from limner.core.errors import LimnerError
+from limner.store.lists import FILES, FOLDER_BYTES, REPEATED_BYTES, check_size, inside
+
+
+@pytest.mark.parametrize(
+    "name", ["a.png", "dog/01.jpg", "ä ö.txt", ".hidden", "a..b", "...", "x" * 255, "/".join(["x" * 199] * 4), "a//b"]
+)
+def test_names_that_stay_in_their_folder(name: str) -> None:
+    assert inside(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../a",
+        "a/../b",
+        "a/..",
+        "/etc/passwd",
+        "a\\b",
+        "..\\a",
+        "c:a",
+        "a:b",
+        "a\0b",
+        "a\nb",
+        "\x1f",
+        "\ud800",
+    ]
+    + ["x" * 256, "/".join(["x" * 200] * 5), "a/" * 500 + "b"],
+)
+def test_names_that_lead_out_or_are_none_on_some_system(name: str) -> None:
+    assert not inside(name)
+
+
+def test_a_name_has_less_than_a_thousand_characters() -> None:
+    longest = "/".join(["x" * 198] * 5) + "/xxxx"
+    assert len(longest) == 999 and inside(longest) and not inside(longest + "x")
+
+
+@pytest.mark.parametrize(("count", "fits"), [(FILES, True), (FILES + 1, False)])
+def test_a_folder_has_ten_thousand_files_at_most(count: int, fits: bool) -> None:
+    told = {str(number): "a" * 64 for number in range(count)}
+    assert FILES == 10_000
+    refused(told, {"a" * 64: 0}, None if fits else f"holds {count:,} files")
+
+
+@pytest.mark.parametrize(("size", "fits"), [(FOLDER_BYTES, True), (FOLDER_BYTES + 1, False)])
+def test_a_folder_has_64_gibibytes_at_most(size: int, fits: bool) -> None:
+    assert FOLDER_BYTES == 64 * 1024**3
+    refused({"a": "a" * 64}, {"a" * 64: size}, None if fits else "is larger than")
+
+
+@pytest.mark.parametrize(("size", "fits"), [(REPEATED_BYTES, True), (REPEATED_BYTES + 1, False)])
+def test_files_named_again_have_256_mebibytes_at_most(size: int, fits: bool) -> None:
+    assert REPEATED_BYTES == 256 * 1024**2
+    refused({"a": "a" * 64, "b": "a" * 64}, {"a" * 64: size}, None if fits else "holds the same files again and again")
+
+
+def refused(told: dict[str, str], sizes: dict[str, int], said: str | None) -> None:
+    if said is None:
+        check_size(told, sizes, "f" * 64)
+        return
+    with pytest.raises(LimnerError, match=said):
+        check_size(told, sizes, "f" * 64)

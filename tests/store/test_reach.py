@@ -1,0 +1,49 @@
+"""The address of a store never tells what is secret in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from limner.core.errors import LimnerError, Unavailable
+from limner.store.reach import reach, reached, shown
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("s3://bucket/folder", "'s3://bucket/folder'"),
+        ("s3://key:word@bucket/folder", "'s3://bucket/folder'"),
+        ("https://host/a?X-Amz-Signature=abc", "'https://host/a'"),
+        ("https://name:w@rd@host/a?sig=x@y", "'https://host/a'"),
+        ("/srv/files", "'/srv/files'"),
+    ],
+)
+def test_an_address_is_shown_without_keys_and_signatures(url: str, told: str) -> None:
+    assert shown(url) == told
+
+
+@pytest.mark.parametrize("scheme", ["s3", "s3a"])
+def test_a_key_in_an_address_is_refused_and_not_repeated(scheme: str) -> None:
+    with pytest.raises(LimnerError, match="holds a key; give that as AWS_ACCESS_KEY_ID") as caught:
+        reach(f"{scheme}://AKIA:word@bucket/x")
+    assert "word" not in str(caught.value) and "AKIA" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError("403 for https://host/a?X-Amz-Signature=abc"), "may not be used"),
+        (ConnectionError("no answer from https://host/a?sig=abc"), "cannot be reached"),
+    ],
+)
+def test_what_a_store_says_is_told_without_its_signatures(error: Exception, said: str) -> None:
+    with pytest.raises(Unavailable, match=said) as caught, reached("s3://key:word@bucket"):
+        raise error
+    assert "abc" not in str(caught.value) and "word" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("x"), LimnerError("x"), ValueError("x"), KeyError("x")])
+def test_what_is_no_error_of_reaching_goes_through(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, reached("s3://bucket"):
+        raise error
+    assert caught.value is error

@@ -1,0 +1,152 @@
+"""How long things last, on both sides of each limit."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from limner.core.accounts import Caller, Limits
+from limner.core.errors import LimnerError, TooMuch
+from limner.core.feedback import PictureQuery
+from limner.core.requests import GenerateRequest
+from limner.core.runs import Status
+from limner.store.accounts import Accounts
+from limner.store.answers import Answer, Answers
+from limner.store.files import sweep
+from limner.store.pictures import Pictures, View
+from limner.store.queue import Queue
+from limner.store.runs import Store
+from limner.store.tables import AnswerRow, DeliveryRow, RunRow, SpendingRow
+from limner.store.webhooks import Webhooks
+from limner.studio import Studio
+
+PAINT = GenerateRequest(prompt="a dog")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    found = Store(tmp_path / "home")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def studio(home: Path) -> Iterator[Studio]:
+    found = Studio(home)
+    yield found
+    found.store.close()
+
+
+def ago(**time: float) -> datetime:
+    return datetime.now(UTC) - timedelta(**time)
+
+
+def set_all(store: Store, row: Any, **values: object) -> None:
+    with store.session() as session:
+        session.execute(update(row).values(**values))
+
+
+def test_a_key_lasts_as_many_days_as_was_said(store: Store) -> None:
+    key, _ = Accounts(store).add_key("ann", days=30)
+    assert key.expires == key.created + timedelta(days=30)
+    assert Accounts(store).add_key("ann")[0].expires is None
+    assert Accounts(store).add_key("ann", days=36_500)[0].expires is not None
+    with pytest.raises(LimnerError, match="cannot be good for 36501 days"):
+        Accounts(store).add_key("ann", days=36_501)
+
+
+def test_pictures_count_for_24_hours(store: Store) -> None:
+    who = Caller(account="ann", key="k", limits=Limits(pictures_per_day=2))
+    store.create(GenerateRequest(prompt="a", count=2), caller=who)
+    set_all(store, SpendingRow, created=ago(hours=23, minutes=59))
+    with pytest.raises(TooMuch):
+        store.create(PAINT, caller=who)
+    store.create(GenerateRequest(prompt="a", count=2), caller=who.model_copy(update={"key": "another"}))
+    set_all(store, SpendingRow, created=ago(hours=24, minutes=1))
+    store.create(GenerateRequest(prompt="a", count=2), caller=who)
+
+
+def test_an_answer_is_kept_for_a_day(store: Store) -> None:
+    answers, answer = Answers(store, timedelta(minutes=1)), Answer(201, {}, b"x")
+    answers.begin("ann", "k", "d")
+    answers.keep("ann", "k", answer)
+    set_all(store, AnswerRow, began=ago(hours=23, minutes=59))
+    assert answers.begin("ann", "k", "d") == answer
+    set_all(store, AnswerRow, began=ago(hours=24, minutes=1))
+    assert answers.begin("ann", "k", "another call") is None
+
+
+def test_a_webhook_is_tried_again_after_longer_and_longer_pauses(store: Store) -> None:
+    hooks, queue = Webhooks(store), Queue(store)
+    hook, _ = hooks.add("", "https://a.example/", ("run.cancelled",))
+    queue.cancel(store.create(PAINT, queue="default").id)
+    pauses = [5, 60, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600]
+    for attempt, pause in enumerate(pauses, 1):
+        set_all(store, DeliveryRow, due=ago(seconds=1))
+        found, before = hooks.claim(), datetime.now(UTC)
+        assert found is not None and found[0].attempts == attempt
+        assert found[0].due is not None and abs(found[0].due - before - timedelta(minutes=2)) < timedelta(seconds=3)
+        hooks.settle(found[0].id, attempt, "it answered 500")
+        (told,) = hooks.deliveries(hook.id, None)
+        assert told.due is not None and abs(told.due - before - timedelta(seconds=pause)) < timedelta(seconds=3)
+
+
+def test_what_nothing_refers_to_is_swept_after_a_day(studio: Studio, tmp_path: Path) -> None:
+    studio.check()
+    kept = {}
+    for name, hours in (("young", 23.9), ("old", 24.1)):
+        (tmp_path / name).write_text(name)
+        kept[name] = studio.blobs.put(tmp_path / name)
+        moment = time.time() - hours * 3600
+        os.utime(studio.blobs.path(kept[name]), (moment, moment))
+    assert studio.prune(None).orphans == 1
+    assert [blob.sha256 for blob in studio.blobs] == [kept["young"]]
+
+
+def test_half_written_files_are_swept_after_a_day(tmp_path: Path) -> None:
+    for name, hours in ((".limner-0123456789ab.png", 23.9), (".limner-ba9876543210.png", 24.1)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - hours * 3600,) * 2)
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".limner-0123456789ab.png"]
+
+
+def test_a_run_is_pruned_by_when_it_ended(studio: Studio) -> None:
+    cases = [
+        (31, 31, Status.DONE, True),
+        (31, 31, Status.FAILED, True),
+        (31, 29, Status.DONE, False),
+        (29, 29, Status.DONE, False),
+        (31, None, Status.CANCELLED, True),
+        (31, None, Status.RUNNING, False),
+        (31, None, Status.QUEUED, False),
+    ]
+    goes = dict[str, bool]()
+    for created, finished, status, wanted in cases:
+        run = studio.enqueue(PAINT)
+        ended = None if finished is None else ago(days=finished)
+        with studio.store.session() as session:
+            values = {"created": ago(days=created), "finished": ended, "status": status}
+            session.execute(update(RunRow).where(RunRow.id == run.id).values(**values))
+        goes[run.id] = wanted
+    assert set(studio.prune(timedelta(days=30)).runs) == {run for run, wanted in goes.items() if wanted}
+
+
+def test_pictures_are_listed_since_a_moment_and_before_another(store: Store) -> None:
+    run = store.create(PAINT)
+    store.add_artifact(run.id, "picture", "/a.png", "0" * 64)
+    (picture,) = Pictures(store).list(View(), PictureQuery())
+    later = picture.created + timedelta(microseconds=1)
+
+    def count(**query: datetime) -> int:
+        return len(Pictures(store).list(View(), PictureQuery.model_validate(query)))
+
+    assert (count(since=picture.created), count(since=later)) == (1, 0)
+    assert (count(until=picture.created), count(until=later)) == (0, 1)

@@ -1,0 +1,81 @@
+"""What a request of the queue may name: kept files by their content, and models that mean the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limner.core.errors import LimnerError
+from limner.core.requests import parse_request, referred
+from limner.references import check_references, is_model, suffix_of
+
+A, B, C = ("sha256:" + letter * 64 for letter in "abc")
+FOLDER = "folder:" + "d" * 64
+
+
+def request(**fields: Any) -> Any:
+    return parse_request({"kind": "generate", "prompt": "x", **fields})
+
+
+def test_all_references_are_found_wherever_they_stand() -> None:
+    asked = request(
+        image=A, mask=B, adapter=[C, f"{FOLDER}:0.5"], control=[f"canny={A}"], control_model=["own/canny"], model=FOLDER
+    )
+    assert check_references(asked) == {A, B, C, FOLDER}
+    assert sorted(referred(asked)) == sorted(
+        [("picture", A), ("picture", B), ("weights", C), ("weights", FOLDER), ("picture", A), ("model", "own/canny")]
+        + [("model", FOLDER)]
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"image": "/etc/passwd"},
+        {"image": "starter"},
+        {"image": "owner/name"},
+        {"image": A, "mask": "b.png"},
+        {"adapter": ["a.safetensors"]},
+        {"adapter": [A, "b/c/d"]},
+        {"control": ["canny=photo.png"]},
+        {"model": "./models/x"},
+        {"model": "/srv/model"},
+        {"model": "nosuch"},
+        {"vae": "../vae"},
+        {"image": A[:-1]},
+        {"image": A.upper()},
+    ],
+)
+def test_paths_mean_nothing_elsewhere(fields: dict[str, Any]) -> None:
+    with pytest.raises(LimnerError, match="is no reference; upload the file"):
+        check_references(request(**fields))
+
+
+def test_what_is_left_open_is_not_looked_up_on_this_machine() -> None:
+    compare = {"kind": "compare", "contestants": [A, B], "prompt": ["x"]}
+    with pytest.raises(LimnerError, match="model is left open"):
+        check_references(parse_request(compare))
+    assert check_references(parse_request(compare | {"model": "starter"})) == {A, B}
+    evaluate = {"kind": "evaluate", "target": A, "prompt": ["a {}"], "model": "starter"}
+    with pytest.raises(LimnerError, match="identifier is left open"):
+        check_references(parse_request(evaluate | {"class_word": "dog"}))
+    assert check_references(parse_request(evaluate | {"class_word": "dog", "identifier": "sks"})) == {A}
+
+
+def test_a_model_is_an_alias_or_on_the_hub_and_no_folder_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("starter", "owner/name", "owner/name-1.0", "owner/name/unet/weights.safetensors"):
+        assert is_model(name), name
+    for name in ("nosuch", "owner/", "/name", "../name", "owner/.name", "owner/name/x", "a/b/c.bin", "owner/name/", A):
+        assert not is_model(name), name
+    (tmp_path / "owner" / "name").mkdir(parents=True)
+    assert not is_model("owner/name") and is_model("owner/other")
+
+
+def test_weights_are_known_by_their_ending() -> None:
+    asked = request(image=A, adapter=[B, C], control=[f"canny={C}"])
+    assert [suffix_of(asked, reference) for reference in (A, B, C)] == ["", ".safetensors", ""]

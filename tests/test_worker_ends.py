@@ -1,0 +1,140 @@
+"""How a worker ends a run: by what became of it, and by what its user and its lease say meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from limner import worker as workers
+from limner.core.errors import Interrupted, LimnerError
+from limner.core.events import Progress
+from limner.core.requests import GenerateRequest
+from limner.core.runs import FAULT, Run, Status
+from limner.store.database import Away
+from limner.store.queue import Queue
+from limner.store.runs import Hold, Lost
+from limner.studio import Studio
+from limner.worker import Pulse, Sign, Worker, _stopped
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    found = Studio(tmp_path_factory.mktemp("worker"))
+    yield found
+    found.store.close()
+
+
+def carried_out(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, fails: BaseException | None, cancelled: bool = False
+) -> Run:
+    """A run as it stands after a worker carried it out, which ends as the test has it."""
+    queue = Queue(studio.store, f"queue {len(studio.store.list(1000))}")  # one of its own
+    run = studio.enqueue(GenerateRequest(prompt="a cat"), queue=queue.name)
+    found = queue.claim("w")
+    assert found is not None and found[0].id == run.id
+
+    def carry_out(run: Run, hold: Hold, *, listener: Any, stop: Any) -> None:
+        sign = stop.args[0]
+        sign.cancelled = cancelled
+        if fails is not None:
+            raise fails
+
+    monkeypatch.setattr(studio, "carry_out", carry_out)
+    Worker(studio, queue, "w").carry_out(*found, lambda: False)
+    return studio.store.get(run.id)
+
+
+@pytest.mark.parametrize(
+    ("fails", "status", "error"),
+    [
+        (None, Status.DONE, None),
+        (LimnerError("no such scheduler", "choose another"), Status.FAILED, "no such scheduler; choose another"),
+        (KeyError("x"), Status.FAILED, f"{FAULT} (KeyError); its log tells more"),
+        (MemoryError(), Status.FAILED, f"{FAULT} (MemoryError); its log tells more"),
+    ],
+)
+def test_a_run_ends_by_what_became_of_it(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, fails: BaseException | None, status: Status, error: str | None
+) -> None:
+    run = carried_out(studio, monkeypatch, fails)
+    assert (run.status, run.error, run.attempt) == (status, error, 1) and run.finished is not None
+    assert run.faulty == (error is not None and error.startswith(FAULT))
+
+
+@pytest.mark.parametrize("fails", [Interrupted(), KeyboardInterrupt()])
+def test_a_run_that_is_stopped_goes_back_unless_its_user_gave_it_up(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, fails: BaseException
+) -> None:
+    back = carried_out(studio, monkeypatch, fails)
+    assert (back.status, back.attempt, back.finished) == (Status.QUEUED, 0, None)
+    ended = carried_out(studio, monkeypatch, fails, cancelled=True)
+    assert ended.status is Status.CANCELLED and ended.finished is not None and ended.error is None
+
+
+def test_a_run_whose_database_stays_away_goes_back(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    back = carried_out(studio, monkeypatch, Away("it is away"))
+    assert (back.status, back.attempt) == (Status.QUEUED, 0)
+
+
+def test_a_run_that_was_lost_is_left_alone(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = carried_out(studio, monkeypatch, Lost(Hold("x", "w", 1)))
+    assert (run.status, run.attempt) == (Status.RUNNING, 1), "another worker has it"
+
+
+def sign(**told: bool) -> Sign:
+    found = Sign(Hold("r", "w", 1))
+    for name, value in told.items():
+        setattr(found, name, value)
+    return found
+
+
+def test_a_run_stops_when_the_worker_must_or_its_user_wants_it() -> None:
+    assert not _stopped(sign(), lambda: False, None)
+    assert _stopped(sign(), lambda: True, None)
+    assert _stopped(sign(cancelled=True), lambda: False, None)
+    with pytest.raises(Lost):
+        _stopped(sign(lost=True), lambda: False, None)
+
+
+@pytest.mark.parametrize(("age", "late"), [(59.0, False), (61.0, True)])
+def test_a_run_may_take_as_many_seconds_as_the_service_allows(
+    monkeypatch: pytest.MonkeyPatch, age: float, late: bool
+) -> None:
+    found = sign()
+    monkeypatch.setattr(workers.time, "monotonic", lambda: found.began + age)
+    assert not _stopped(found, lambda: False, None)
+    if not late:
+        assert not _stopped(found, lambda: False, 60.0)
+        return
+    with pytest.raises(LimnerError, match="it took longer than the 60 s that this service allows"):
+        _stopped(found, lambda: False, 60.0)
+
+
+def test_signs_of_life_bring_back_what_users_and_other_workers_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One beat: of four runs one goes on, one was given up, one was lost; of one that ended nobody asks."""
+    monkeypatch.setattr(workers, "BEAT", 0.001)
+    signs = [Sign(Hold(name, "w", 1)) for name in ("goes on", "given up", "lost", "ended")]
+    signs[0].listen(Progress(done=3))
+    signs[3].ended = True
+    beaten, asked = threading.Event(), list[list[tuple[str, Progress | None]]]()
+
+    class Renewing:
+        def renew_all(self, told: Any) -> list[bool | None]:
+            asked.append([(hold.run, progress) for hold, progress in told])
+            if len(asked) > 1:
+                beaten.set()
+            return [{"goes on": False, "given up": True, "lost": None}[hold.run] for hold, _ in told]
+
+    with Pulse(Renewing(), signs):  # type: ignore[arg-type]
+        assert beaten.wait(10)
+    assert asked[0] == [("goes on", Progress(done=3)), ("given up", None), ("lost", None)]
+    assert asked[1] == asked[0][:2], "nobody asks for what is lost"
+    assert [(each.lost, each.cancelled) for each in signs] == [
+        (False, False),
+        (False, True),
+        (True, False),
+        (False, False),
+    ]
