@@ -13,8 +13,8 @@ from importlib import import_module
 
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnknownOptionError
 
-from . import __doc__ as about
-from .core.errors import Interrupted, LimnerError, invalid, unknown
+from limner import __doc__ as about
+from limner.core.errors import Interrupted, LimnerError, invalid, unknown
 
 COMMANDS = {
     "prepare": (
@@ -127,9 +127,9 @@ def application(arguments: Sequence[str] = ()) -> App:
 
 def _spelt(name: str) -> str:
     """A field's name as its flag; a name that is no field's, as it is."""
-    from .core.accounts import Limits
-    from .core.feedback import PictureQuery, Rating
-    from .core.requests import (
+    from limner.core.accounts import Limits
+    from limner.core.feedback import PictureQuery, Rating
+    from limner.core.requests import (
         CompareRequest,
         EvaluateRequest,
         GenerateRequest,
@@ -138,9 +138,9 @@ def _spelt(name: str) -> str:
         SweepRequest,
         TrainRequest,
     )
-    from .exam.sitting import Sitting
-    from .flags import spelling
-    from .server.settings import Settings
+    from limner.exam.sitting import Sitting
+    from limner.flags import spelling
+    from limner.server.settings import Settings
 
     trials = (SweepRequest, CompareRequest, EvaluateRequest, InfluenceRequest)
     requests = (GenerateRequest, TrainRequest, PrepareRequest, *trials)
@@ -152,8 +152,8 @@ def _spelt(name: str) -> str:
 
 def _methods_with(flag: str) -> list[str]:
     """The ways to learn that have a flag among their options."""
-    from .flags import spelling
-    from .studio import method_options, methods
+    from limner.flags import spelling
+    from limner.studio import method_options, methods
 
     found = []
     for method in methods():
