@@ -182,7 +182,7 @@ def test_a_file_is_merged_by_its_weight_and_taken_out_to_the_bit(pipeline, files
 
 
 def test_a_file_of_another_network_is_refused(pipeline, tmp_path):
-    save_file({"unet.no_such.lora_A.weight": torch.zeros(1, 4), "unet.no_such.lora_B.weight": torch.zeros(4, 1)},
+    save_file({"unet.no_such.lora_A.weight": torch.ones(1, 4), "unet.no_such.lora_B.weight": torch.ones(4, 1)},
               tmp_path / "other.safetensors")  # fmt: skip
     with (
         pytest.raises(LimnerError, match="does not fit this base model"),

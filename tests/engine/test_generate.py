@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+from functools import partial
+
+import diffusers
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
@@ -98,12 +103,65 @@ def test_batches_change_no_picture(paint):
         assert np.abs(pixels(a).astype(int) - pixels(b)).max() <= 1
 
 
+STOCK = {
+    "ddim": diffusers.DDIMScheduler,
+    "ddpm": diffusers.DDPMScheduler,
+    "dpm++2m": diffusers.DPMSolverMultistepScheduler,
+    "dpm++2m-karras": partial(diffusers.DPMSolverMultistepScheduler, use_karras_sigmas=True),
+    "dpm++2m-sde": partial(diffusers.DPMSolverMultistepScheduler, algorithm_type="sde-dpmsolver++"),
+    "euler": diffusers.EulerDiscreteScheduler,
+    "euler-a": diffusers.EulerAncestralDiscreteScheduler,
+    "heun": diffusers.HeunDiscreteScheduler,
+    "pndm": partial(diffusers.PNDMScheduler, skip_prk_steps=True),
+    "unipc": diffusers.UniPCMultistepScheduler,
+}
+
+
+@pytest.fixture(scope="module")
+def stock_pipeline(tiny_sd):
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(tiny_sd, use_safetensors=True, safety_checker=None)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
 @pytest.mark.parametrize("name", SCHEDULERS)
-def test_every_scheduler_paints(paint, name):
+def test_every_scheduler_paints_what_the_stock_pipeline_paints_with_it(paint, stock_pipeline, name):
+    noise = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    more = {"clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1, "timestep_spacing": "leading"}
+    known = inspect.signature(getattr(STOCK[name], "func", STOCK[name])).parameters
+    stock_pipeline.scheduler = STOCK[name](**noise, **{key: value for key, value in more.items() if key in known})
+    theirs = stock_pipeline(
+        "a photo of a dog",
+        num_inference_steps=4,
+        guidance_scale=PLAINLY["guidance"],
+        generator=torch.Generator().manual_seed(42),
+        output_type="np",
+    ).images[0]
     (path,), _ = paint(scheduler=name, steps=4)
-    assert pixels(path).shape == (64, 64, 3) and pixels(path).std() > 0
-    again, _ = paint(out="again", scheduler=name, steps=4)
-    assert np.array_equal(pixels(path), pixels(again[0])), "the sampler draws noise that no seed decides"
+    assert np.abs(pixels(path).astype(int) - (theirs * 255).round().astype(int)).max() <= 1
+
+
+def test_the_stock_pipelines_paint_differently(paint):
+    seen = {pixels(paint(out=name, scheduler=name, steps=4)[0][0]).tobytes() for name in ("ddim", "euler-a", "heun")}
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("name", ["ddpm", "euler-a", "dpm++2m-sde"])
+def test_noise_that_a_scheduler_adds_is_decided_by_the_seed(paint, name):
+    first, again, other = (
+        pixels(paint(out=f"{out}", scheduler=name, steps=4, seed=seed)[0][0])
+        for out, seed in (("first", 42), ("again", 42), ("other", 43))
+    )
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+def test_steps_that_a_scheduler_cannot_take_are_refused_before_the_model_is_loaded(paint, monkeypatch, tmp_path):
+    monkeypatch.setattr(models, "load", lambda *given: pytest.fail("the model was loaded"))
+    with pytest.raises(LimnerError, match=r"scheduler 'ddim' cannot take 1000 steps .*; use 999 --steps"):
+        paint(scheduler="ddim", steps=1000)
+    with pytest.raises(LimnerError, match=r"the model's own scheduler \(DDIMScheduler\) cannot take 1000 steps"):
+        paint(steps=1000, refiner="starter")
+    assert not (tmp_path / "pictures").exists()
 
 
 def test_a_scheduler_is_for_one_request(paint):
@@ -202,7 +260,6 @@ def test_a_gone_or_changed_adapter_is_told(paint, adapter, tmp_path, change):
 def test_an_adapter_on_other_weights_of_the_kind_is_told(paint, adapter, tiny_sd, tmp_path):
     import shutil
 
-    import torch
     from safetensors.torch import load_file, save_file
 
     other = tmp_path / "other"

@@ -16,7 +16,7 @@ from limner import GenerateRequest, LimnerError, Studio, registry
 from limner.core.events import Made, Notice, Progress
 from limner.core.protocols import Source
 from limner.core.requests import ControlUse
-from limner.diffusion.prompts import in_parts, weighed
+from limner.diffusion.prompts import Parts, in_parts, weigh, weighed
 from limner.engine.conditioning import conditioning
 from limner.engine.painting.inputs import fitted, painted_size
 
@@ -422,6 +422,53 @@ def test_a_weight_changes_the_picture_and_one_does_not(paint):
     pictures = [paint(str(i), prompt=f"a (cat{weight}) on the beach")[0][0] for i, weight in enumerate((":1", ":1.5"))]
     (plain,), _ = paint("plain", prompt="a cat on the beach")
     assert np.abs(pictures[0] - plain).max() <= 1 and np.abs(pictures[1] - plain).max() > 1
+
+
+STATES = {
+    "mean zero": lambda states: states - states.mean(),
+    "mean tiny": lambda states: states - states.mean() + 2e-5,
+    "mean negative": lambda states: states - 3,
+    "large": lambda states: 1e4 * states,
+    "all zero": lambda states: 0 * states,
+    "signs balanced": lambda states: torch.cat([states[:, ::2], -states[:, ::2]], dim=1),
+}
+
+
+@pytest.mark.parametrize("kind", STATES)
+def test_weights_move_states_in_proportion_whatever_their_mean(kind):
+    """A token of weight w is w times as far from the empty prompt's as it was, in the same direction."""
+    rng = torch.Generator().manual_seed(5)
+    for _ in range(40):
+        states = STATES[kind](torch.randn(2, 8, 16, generator=rng))
+        empty = torch.randn(1, 8, 16, generator=rng)
+        weights = torch.rand(2, 8, generator=rng) * 10
+        weights[:, 0], weights[:, 1] = 1.0, 0.0
+        weights[0, 2] = 1 / (weights[0] / weights[0].sum()).sum()
+        ids = torch.zeros(1, 8, dtype=torch.long)
+        found = weigh(states, [Parts(ids, row[None]) for row in weights], empty)
+        by_hand = np.empty((2, 8, 16))
+        for part in range(2):
+            for token in range(8):
+                away = states[part, token].double().numpy() - empty[0, token].double().numpy()
+                by_hand[part, token] = empty[0, token].double().numpy() + float(weights[part, token]) * away
+        assert np.allclose(found.numpy(), by_hand, rtol=1e-4, atol=1e-4 * (1 + states.abs().max().item()))
+        assert torch.equal(found[:, 0], states[:, 0]), "a weight of 1 changes nothing, to the bit"
+        assert torch.equal(found[:, 1], empty[0, 1].expand(2, -1))
+
+
+@pytest.mark.parametrize("family", ["sd", "sdxl"])
+def test_weights_act_on_their_own_words_only(tiny_folder, family):
+    folder, family = tiny_folder(family), registry.families.get(family)
+    components = family.load(Source(str(folder)), torch.float32, torch.device("cpu"))
+    plain, neutral, heavy = (
+        conditioning(family, components, [text], "a (dog:1.2)")
+        for text in ("a cat on the beach", "a (cat:1) on the (beach:1.0)", "a (cat:1.5) on the beach")
+    )
+    assert all(torch.equal(plain[name], neutral[name]) for name in plain)
+    moved = (heavy["prompt_embeds"] - plain["prompt_embeds"]).abs().amax(-1)[0]
+    assert moved.nonzero().flatten().tolist() == [2], "the third token: after the start and the article"
+    others = [name for name in plain if name != "prompt_embeds"]
+    assert all(torch.equal(plain[name], heavy[name]) for name in others)
 
 
 @pytest.mark.parametrize("family", ["sd", "sdxl"])

@@ -63,7 +63,8 @@ def projected(plain: torch.Tensor, prompted: torch.Tensor, scale: float, update:
     radius = RADIUS * (update[0].numel() / LATENTS) ** 0.5
     update, prompted_64 = update.double(), prompted.double()
     update = update * (radius / torch.linalg.vector_norm(update, dim=axes, keepdim=True)).clamp(max=1)
-    along = prompted_64 / torch.linalg.vector_norm(prompted_64, dim=axes, keepdim=True)
+    length = torch.linalg.vector_norm(prompted_64, dim=axes, keepdim=True)
+    along = prompted_64 / length.clamp(min=torch.finfo(length.dtype).tiny)  # of a prediction of zeros, no direction
     parallel = (update * along).sum(axes, keepdim=True) * along
     return prompted_64.add((scale - 1) * (update - parallel + ETA * parallel)).to(plain.dtype)
 

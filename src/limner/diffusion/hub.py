@@ -41,6 +41,26 @@ def on_disk(location: str) -> Path | None:
     return next((Path(found).parent for found in known if isinstance(found, str)), None)
 
 
+def settings_of(location: str, part: str) -> dict[str, Any] | None:
+    """The settings of a part of a model by its folder's name, without its weights; None where they are not known.
+
+    Those of a repository are fetched. A single file has none of its own.
+    """
+    from huggingface_hub import errors, hf_hub_download
+
+    name = f"{part}/{part}_config.json"
+    place = on_disk(location)
+    try:
+        if place is None or not (place / name).is_file():
+            if place == Path(location) or not is_repository(location):
+                return None
+            place = Path(hf_hub_download(location, name)).parents[1]
+        settings = json.loads((place / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, errors.HTTPError):  # loading the model reports it
+        return None
+    return settings if isinstance(settings, dict) else None
+
+
 def index_of(reference: str) -> tuple[dict[str, Any], str]:
     """`model_index.json` and the licence of a repository on the Hugging Face hub, or from its local cache."""
     from huggingface_hub import hf_hub_download

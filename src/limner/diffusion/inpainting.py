@@ -41,7 +41,8 @@ class LatentInpainting(StableDiffusionImg2ImgPipeline):
         noise = noise.to(clean)
 
         def keep_outside(pipe: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
-            after = self.scheduler.timesteps[self.scheduler.timesteps < timestep][:1]
+            times = self.scheduler.timesteps[-self._num_timesteps :]  # some come twice
+            after = times[step + 1 :][:1]
             outside = self.scheduler.add_noise(clean, noise, after.repeat(len(clean))) if len(after) else clean
             values["latents"] = torch.where(inside, values["latents"], outside.to(values["latents"]))
             return callback_on_step_end(pipe, step, timestep, values)

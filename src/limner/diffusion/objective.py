@@ -34,7 +34,9 @@ def signal_to_noise(alphas_cumprod: torch.Tensor, timesteps: torch.Tensor) -> to
 
 def min_snr_weight(snr: torch.Tensor, gamma: float, prediction_type: str) -> torch.Tensor:
     """Weights of Hang et al. 2023 (arXiv 2303.09556): min(SNR, gamma)/SNR, or /(SNR + 1) for v-prediction."""
-    return snr.clamp(max=gamma) / (snr + 1 if prediction_type == "v_prediction" else snr)
+    if prediction_type == "v_prediction":
+        return snr.clamp(max=gamma) / (snr + 1)
+    return (gamma / snr).clamp(max=1)  # 1 where the terminal SNR is zero
 
 
 def target(schedule: DDPMScheduler, clean: torch.Tensor, noise: torch.Tensor, timesteps: Any) -> torch.Tensor:

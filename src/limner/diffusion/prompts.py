@@ -94,16 +94,15 @@ def _words(tokenizer: Any, text: str) -> list[list[int]]:
     return [word for word in words if word]
 
 
-def weigh(states: torch.Tensor, prompts: Sequence[Parts]) -> torch.Tensor:
-    """States (k, length, width) of prompts' parts times their weights; each prompt keeps its mean, as in A1111."""
-    done, weighed = 0, []
-    for prompt in prompts:
-        own, done = states[done : done + len(prompt.ids)], done + len(prompt.ids)
-        if not bool((prompt.weights == 1).all()):
-            heavy = own * prompt.weights[..., None].to(own)
-            own = heavy * (own.mean() / heavy.mean())
-        weighed.append(own)
-    return torch.cat(weighed)
+def weigh(states: torch.Tensor, prompts: Sequence[Parts], empty: torch.Tensor) -> torch.Tensor:
+    """States (k, length, width) of prompts' parts with their weights applied.
+
+    empty: those of the empty prompt (1, length, width). A token of weight w is moved to empty + w (state - empty): 1
+    leaves it as it is, 0 makes it the empty prompt's at the same place, more moves it further away. Nothing is divided
+    by a statistic of the states, whose mean is near zero in many encoders.
+    """
+    weights = torch.cat([prompt.weights for prompt in prompts])[..., None].to(states)
+    return torch.where(weights == 1, states, torch.lerp(empty, states, weights))
 
 
 def read(
@@ -112,19 +111,23 @@ def read(
     """Groups of prompts -> states (n, parts x length, width) of each, all with as many parts as the longest needs.
 
     encode: tokenizers, each with what turns its ids (k, length) into states (k, length, width); widths are put side by
-    side. A group goes through together.
+    side. A group goes through together, in the order of the groups; the empty prompt goes through last, where there are
+    weights.
     """
     told = [[[in_parts(tokenizer, prompt) for prompt in group] for group in groups] for tokenizer, _ in encode]
     longest = max(len(part.ids) for stack in told for group in stack for part in group)
-    read = []
-    for index in range(len(groups)):
-        sides = []
-        for (tokenizer, states_of), stack in zip(encode, told, strict=True):
-            group = [_lengthened(part, in_parts(tokenizer, ""), longest) for part in stack[index]]
-            states = weigh(states_of(torch.cat([part.ids for part in group])), group)
-            sides.append(states.reshape(len(group), -1, states.shape[-1]))
-        read.append(torch.cat(sides, dim=-1) if len(sides) > 1 else sides[0])
-    return read
+    sides: list[list[torch.Tensor]] = []
+    for (tokenizer, states_of), stack in zip(encode, told, strict=True):
+        empty = in_parts(tokenizer, "")
+        stack = [[_lengthened(part, empty, longest) for part in group] for group in stack]
+        read = [states_of(torch.cat([part.ids for part in group])) for group in stack]
+        if any(bool((part.weights != 1).any()) for group in stack for part in group):
+            neutral = states_of(empty.ids)
+            read = [weigh(states, group, neutral) for states, group in zip(read, stack, strict=True)]
+        sides.append(
+            [states.reshape(len(group), -1, states.shape[-1]) for states, group in zip(read, stack, strict=True)]
+        )
+    return [torch.cat(widths, dim=-1) for widths in zip(*sides, strict=True)]
 
 
 def _lengthened(part: Parts, empty: Parts, count: int) -> Parts:

@@ -162,6 +162,13 @@ def _family_of_file(reference: str, file: Path) -> str:
     )
 
 
+def settings_of(reference: str, part: str) -> Mapping[str, Any] | None:
+    """The settings of a part of a model, such as its scheduler, before it is loaded; None where they are not known."""
+    aliases = registry.aliases()
+    location = aliases[reference][1].reference if reference in aliases else reference
+    return hub.settings_of(str(Path(_place(location)).expanduser()), part)
+
+
 def _place(reference: str) -> str:
     if reference.startswith("package:"):
         package, _, inside = reference.removeprefix("package:").partition("/")

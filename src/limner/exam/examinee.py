@@ -44,11 +44,13 @@ class Examinee:
     def open(cls, sitting: Sitting, listener: Listener, stop: Stop) -> Examinee:
         from ..engine import models
         from ..engine.devices import pick_device, pick_dtype
-        from ..engine.painting.schedulers import apply_scheduler, check_scheduler
+        from ..engine.painting.schedulers import apply_scheduler, check_scheduler, check_steps
         from ..starter.card import hashes
 
         check_scheduler(sitting.scheduler)
         found = models.resolve(sitting.model)
+        sampling = found.sampling | ({"steps": sitting.steps} if sitting.steps else {})
+        check_steps(models.settings_of(sitting.model, "scheduler"), sitting.scheduler, sampling["steps"])
         device = pick_device("auto")
         dtype = pick_dtype(sitting.precision, device)
         listener(Stage(name="loading"))
@@ -58,8 +60,7 @@ class Examinee:
                 f"model {sitting.model!r} paints {side} px, and the judge reads pictures of {SIDE}", "use the starter"
             )
         pipeline = found.family.pipeline(components)
-        apply_scheduler(pipeline, sitting.scheduler)
-        sampling = found.sampling | ({"steps": sitting.steps} if sitting.steps else {})
+        apply_scheduler(pipeline, sitting.scheduler, sampling["steps"])
         facts = {
             "reference": sitting.model,
             "sha256": hashes(Path(found.location)),

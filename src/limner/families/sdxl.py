@@ -118,7 +118,7 @@ class StableDiffusionXL:
 
         known = [(components.parts[f"tokenizer{suffix}"], encoder(suffix)) for suffix in ("", "_2")]
         states, negative = read(known, prompts, negatives)
-        first, first_negative = (rows[:: len(rows) // len(prompts)] for rows in pooled)
+        first, first_negative = (rows[:: len(rows) // len(prompts)] for rows in pooled[:2])
         zeros = components.flags.get("force_zeros_for_empty_prompt", True)
         empty = [index for index, text in enumerate(negatives) if not text and zeros]
         negative[empty], first_negative[empty] = 0, 0

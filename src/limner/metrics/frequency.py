@@ -40,7 +40,7 @@ def fine_share(luma: np.ndarray) -> float:
     """Of (h, w), 0 to 100."""
     height, width = luma.shape
     window = np.outer(np.hanning(height), np.hanning(width))
-    faded = (luma - (luma * window).sum() / window.sum()) * window
+    faded = (luma - (luma * window).sum() / max(float(window.sum()), 1e-9)) * window
     power = np.abs(np.fft.fft2(faded)) ** 2
     fine = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None]) > FINE
     whole = float(power.sum())

@@ -29,7 +29,7 @@ from .inputs import Inputs, fit_inputs, fitted, open_inputs
 from .memory import preset_for, spared
 from .paint import paint
 from .repainting import Over, painted_over, painters_over
-from .schedulers import apply_scheduler, check_scheduler
+from .schedulers import apply_scheduler, check_scheduler, check_steps
 from .sides import check_side
 from .tasks import accepts, arguments, keep_outside, load_controlnets, painted_part, pipeline_for, strengths
 from .together import Abandoned, Order, living, painted, passes, tell
@@ -70,6 +70,7 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
     device = pick_device(request.device)
     dtype = pick_dtype(request.precision, device)
     check_scheduler(request.scheduler, facts)
+    check_passes(request, sampling["steps"], overs)
     check_side("height", request.height, facts.multiple)
     check_side("width", request.width, facts.multiple)
     adapters = [open_adapter(use.path) for use in request.adapter]
@@ -86,7 +87,7 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
     for adapter in adapters:
         check_base(adapter, model, components.architecture, emit)
     base = model.family.pipeline(components)
-    apply_scheduler(base, request.scheduler)
+    apply_scheduler(base, request.scheduler, sampling["steps"], passes_of(request, overs))
     controlnets = load_controlnets(request, facts, base)
     inputs = fit_inputs(request, given, components.side, facts.multiple)
     pipeline = pipeline_for(base, inputs.image is not None, inputs.mask is not None, controlnets)
@@ -215,6 +216,20 @@ def label_of(
         ),
         inputs={workspace.called(path): sha256 for path, sha256 in inputs.files.items()},
     )
+
+
+def passes_of(request: GenerateRequest, strengths: Mapping[str, float]) -> set[float]:
+    """The strengths of the passes that a request's scheduler makes, 1 for one from noise."""
+    first = strengths["strength"] if request.image else 1.0
+    return {first, strengths["hires_strength"]} if request.hires else {first}
+
+
+def check_passes(request: GenerateRequest, steps: int, strengths: Mapping[str, float]) -> None:
+    """Refuse a number of steps that a scheduler of the request cannot take, before anything is loaded."""
+    own = models.settings_of(request.model, "scheduler")
+    check_steps(own, request.scheduler, steps, passes_of(request, strengths))
+    if request.refiner is not None:
+        check_steps(models.settings_of(request.refiner, "scheduler"), None, steps, {strengths["refiner_strength"]})
 
 
 def check_arguments(request: GenerateRequest, pipeline: Any, sampling: dict[str, Any]) -> None:

@@ -55,9 +55,9 @@ def watched(request: GenerateRequest, workspace: Workspace, emit: Emit) -> tuple
     device = pick_device(request.device)
     components = models.load(model, pick_dtype(request.precision, device), device, request.quantise)
     pipeline = model.family.pipeline(components)
-    apply_scheduler(pipeline, request.scheduler)
     chosen = {name: value for name in model.sampling if (value := getattr(request, name)) is not None}
     sampling = model.sampling | chosen
+    apply_scheduler(pipeline, request.scheduler, int(sampling["steps"]))
     side = {"height": request.height or components.side, "width": request.width or components.side}
     emit(Stage(name="trajectory", total=int(sampling["steps"])))
     told = conditioning(model.family, components, [request.prompt])
