@@ -64,9 +64,7 @@ def test_what_is_left_open_is_not_looked_up_on_this_machine() -> None:
     assert check_references(parse_request(evaluate | {"class_word": "dog", "identifier": "sks"})) == {A}
 
 
-def test_a_model_is_an_alias_or_on_the_hub_by_its_name_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_is_an_alias_or_on_the_hub_by_its_name_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("starter", "owner/name", "owner/name-1.0", "owner/name/unet/weights.safetensors"):
         assert is_model(name), name

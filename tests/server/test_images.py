@@ -23,7 +23,8 @@ from limner.engine.provenance.xmp import source_of
 from limner.server import problems
 from limner.server.convert import converted
 from limner.server.shapes import Shaped, openai_error
-from serving import Service, end, key_of, start
+from serving import Service, key_of
+from serving import service as running
 
 SOURCE = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 CAT = "a cat in the park"
@@ -42,9 +43,8 @@ def service(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator
     }
     (home / "mine.yaml").write_text(yaml.safe_dump(profile))
     key_of(home, "boss", "--role", "admin")
-    running = start(home, "--profile", str(home / "mine.yaml"), "--accounts")
-    yield running
-    end(running)
+    with running(home, profile=home / "mine.yaml", accounts=True) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -242,4 +242,4 @@ def test_other_formats_are_signed_anew(home: Path, tmp_path: Path, form: str) ->
     changed = bytearray(data)
     changed[data.rindex(b"\xff\xda") + 20 if form == "jpeg" else data.index(b"VP8 ") + 30] ^= 1
     worse = inspect(bytes(changed), f"image/{form}", home)
-    assert worse is None or worse.problems
+    assert worse is not None and worse.problems == ("assertion.dataHash.mismatch",)
