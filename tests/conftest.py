@@ -4,24 +4,76 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import sys
+from collections.abc import Callable, Generator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's library is imported
 os.environ["OMP_NUM_THREADS"] = "1"  # here and in what tests start: the models are so small that a second only waits
 
 import postgres
 import s3
-import tiny
-from limner import cli
-from limner.diffusion.quiet import hush
-from limner.engine import models
-from limner.starter.painter import Scene, paint
+from forking import Forker
+from limner.store.files import sha256_of
+from skips import unless_unexpected
+
+if TYPE_CHECKING:
+    from limner.studio import Known as Request
 
 ROOT = Path(__file__).parents[1]
-hush()
+FORKER: pytest.StashKey[Forker] = pytest.StashKey()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left alone with it in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None and "forker" not in fixtures_of(item))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What has to be done before the first test, where tests run: the controller of pytest-xdist collects none."""
+    if "diffusers" in sys.modules:
+        from limner.diffusion.quiet import hush
+
+        hush()
+    if any("forker" in fixtures_of(item) for item in session.items) and not session.config.option.collectonly:
+        session.config.stash[FORKER] = Forker()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if (forker := config.stash.get(FORKER, None)) is not None:
+        forker.close()
+
+
+def fixtures_of(item: pytest.Item) -> Sequence[str]:
+    return getattr(item, "fixturenames", ())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return unless_unexpected((yield), call)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    return unless_unexpected(report, getattr(report, "call", None))
+
+
+@pytest.fixture(scope="session")
+def forker(request: pytest.FixtureRequest) -> Forker:
+    """What starts processes without their imports."""
+    return request.config.stash[FORKER]
 
 
 @dataclass(frozen=True)
@@ -42,16 +94,80 @@ class Said:
 
 
 @pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory):
-    """Family name -> its tiny model folder, built once. Tests never write into it."""
-    built: dict[str, Path] = {}
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Makes a folder once for all workers of pytest-xdist: its name, what fills it -> the folder, only to be read."""
+    base = tmp_path_factory.getbasetemp()
+    base = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made-once"
+    found: dict[str, Path] = {}
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        if name not in found:
+            place, partial = base / name, base / "partial" / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{place}.lock"):
+                if not place.exists():
+                    partial.mkdir(parents=True)
+                    fill(partial)
+                    Path(f"{place}.sha256").write_text(sha256_of(partial))
+                    partial.rename(place)
+            found[name] = place
+        return found[name]
+
+    yield make
+    changed = [name for name, place in found.items() if sha256_of(place) != Path(f"{place}.sha256").read_text()]
+    assert not changed, f"tests wrote into what they share: {changed}"
+
+
+@pytest.fixture(scope="session")
+def ran_once(made_once, tmp_path_factory) -> Callable[[str, Request], Path]:
+    """Carries out a request once for all workers of pytest-xdist: name, request -> what it left, only to be read."""
+
+    def run(name: str, request: Request) -> Path:
+        from limner import Studio
+
+        return made_once(name, lambda folder: Studio(tmp_path_factory.mktemp("home")).run(request, folder))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(made_once):
+    """Family name -> its tiny model folder."""
 
     def of(family: str) -> Path:
-        if family not in built:
-            built[family] = tiny.build(family, tmp_path_factory.mktemp("models") / f"tiny-{family}")
-        return built[family]
+        import tiny
+
+        return made_once(f"models/tiny-{family}", lambda folder: tiny.build(family, folder))
 
     return of
+
+
+@pytest.fixture(scope="session")
+def components_kept():
+    """Components of shared model folders that were loaded before, by what they were loaded from."""
+    return {}
+
+
+@pytest.fixture
+def loaded_once(made_once, components_kept, tmp_path_factory, monkeypatch):
+    """Shared model folders are read from the disk once: what is loaded later is a copy of what was loaded first."""
+    from limner import registry
+
+    base = str(made_once("empty", lambda folder: None).parent)
+
+    def keeping(load):
+        def of(source, dtype, device):
+            if source.quantised or source.vae or not source.location.startswith(base):
+                return load(source, dtype, device)
+            key = source.location, dtype, device
+            if key not in components_kept:
+                components_kept[key] = load(source, dtype, device)
+            return deepcopy(components_kept[key])
+
+        return of
+
+    for family in registry.families.all().values():
+        monkeypatch.setattr(family, "load", keeping(family.load))
 
 
 @pytest.fixture(scope="session")
@@ -65,16 +181,18 @@ def tiny_sdxl(tiny_folder):
 
 
 @pytest.fixture(scope="session")
-def painted(tmp_path_factory):
-    """Six painter pictures of one dog, as a training folder. Tests never write into it."""
-    folder = tmp_path_factory.mktemp("pictures") / "dog"
-    folder.mkdir()
-    rng = random.Random(7)
-    for index, place in enumerate(("beach", "park", "snow", "city", "forest", "desert")):
-        paint(Scene(subject="dog", character="comet", place=place, seed=rng.getrandbits(31))).save(
-            folder / f"{index}.png"
-        )
-    return folder
+def painted(made_once):
+    """Six painter pictures of one dog, as a training folder."""
+
+    def fill(folder: Path) -> None:
+        from limner.starter.painter import Scene, paint
+
+        rng = random.Random(7)
+        for index, place in enumerate(("beach", "park", "snow", "city", "forest", "desert")):
+            scene = Scene(subject="dog", character="comet", place=place, seed=rng.getrandbits(31))
+            paint(scene).save(folder / f"{index}.png")
+
+    return made_once("pictures/dog", fill)
 
 
 @pytest.fixture(scope="session")
@@ -105,16 +223,31 @@ def bucket(s3_server, monkeypatch):
     return s3.fresh()
 
 
+@pytest.fixture(scope="session")
+def empty_database(made_once):
+    """A database file without rows, since making one takes eight migrations."""
+
+    def fill(folder: Path) -> None:
+        from limner.store.database import open_engine, sqlite_url
+
+        open_engine(sqlite_url(folder)).dispose()
+
+    return made_once("database", fill) / "limner.db"
+
+
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path, empty_database, monkeypatch):
     """A fresh LIMNER_HOME, no network, and the working folder in tmp_path."""
     folder = tmp_path / "home"
+    folder.mkdir()
+    shutil.copyfile(empty_database, folder / empty_database.name)
     monkeypatch.setenv("LIMNER_HOME", str(folder))
     monkeypatch.delenv("LIMNER_DATABASE", raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
     yield folder
-    models.forget()
+    if models := sys.modules.get("limner.engine.models"):
+        models.forget()
 
 
 @pytest.fixture
@@ -122,6 +255,8 @@ def limner(home, capsys):
     """Run a command in this process."""
 
     def run(*arguments: object) -> Said:
+        from limner import cli
+
         code = 0
         try:
             cli.main([str(argument) for argument in arguments])

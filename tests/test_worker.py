@@ -1,5 +1,6 @@
 """Workers carry out what waits, whole and once, whatever happens to them."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator

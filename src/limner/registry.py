@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, Generic, TypeVar, cast
 
@@ -32,14 +32,17 @@ class Group(Generic[T]):
         self.noun = noun
         self._loaded: dict[str, T] = {}
 
+    @cached_property
+    def _built_in(self) -> list[str]:
+        package = importlib.import_module(self.package)
+        return [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
+
     def _third_party(self) -> dict[str, EntryPoint]:
         return {point.name: point for point in _installed(tuple(sys.path)).select(group=self.package)}
 
     def names(self) -> list[str]:
         """Names of all plugins, without loading any."""
-        package = importlib.import_module(self.package)
-        built_in = (module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
-        return sorted({*built_in, *self._third_party()})
+        return sorted({*self._built_in, *self._third_party()})
 
     def get(self, name: str) -> T:
         """The plugin of that name; an unknown name is a LimnerError with the nearest one."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from limner.core.errors import Interrupted, LimnerError
 from limner.engine import models
-from limner.exam import asks, characters, job, judging, personalise, showcase
+from limner.exam import asks, characters, job, judging, likeness, personalise, showcase
 from limner.exam.examinee import Examinee
 from limner.exam.sitting import Sitting
 from limner.starter.card import hashes
@@ -90,12 +90,15 @@ def test_a_model_that_the_judge_cannot_read_is_refused_before_it_is_taught(limne
 
 def test_a_stopped_exam_leaves_nothing_half_written(starter, home, tmp_path):
     with pytest.raises(Interrupted):
-        job.sit_exam(tmp_path, Sitting(guidance=(5.0,), steps=1, questions=2), lambda event: None, lambda: True)
-    assert not list(tmp_path.iterdir())
+        job.sit_exam(tmp_path / "out", Sitting(guidance=(5.0,), steps=1, questions=2), lambda event: None, lambda: True)
+    assert not list(tmp_path.glob("out/*"))
 
 
 def test_personalisation_is_examined(starter, home, tmp_path, monkeypatch):
-    training = {"steps": 2, "batch": 2, "class_pictures": 2, "warmup": 0}
+    training = {"steps": 2, "batch": 2, "prior": False, "warmup": 0}
+    few = asks.ASKS[::2]
+    for module in (asks, likeness, personalise):
+        monkeypatch.setattr(module, "ASKS", few)
 
     def examine(folder):
         sitting = Sitting(personalise=True, steps=1)
