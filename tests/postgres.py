@@ -9,7 +9,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def program(name: str) -> str | None:
 @contextmanager
 def server() -> Iterator[str]:
     """The folder of its socket. It listens to nobody else, and takes no care to survive a crash of the machine."""
+    psycopg = pytest.importorskip("psycopg")
     initdb, postgres = program("initdb"), program("postgres")
     if initdb is None or postgres is None:
         pytest.skip("PostgreSQL is not installed")
@@ -40,9 +42,12 @@ def server() -> Iterator[str]:
         )
         try:
             until = time.monotonic() + 60
-            while not list(folder.glob(".s.PGSQL.*[0-9]")):
+            while True:
+                with suppress(psycopg.OperationalError):
+                    psycopg.connect(host=str(folder), user="limner", dbname="postgres").close()
+                    break
                 assert running.poll() is None and time.monotonic() < until, "PostgreSQL did not start"
-                time.sleep(0.05)
+                time.sleep(0.02)
             yield str(folder)
         finally:
             running.send_signal(signal.SIGINT)  # a "fast" end, which does not wait for those who are connected
@@ -52,15 +57,29 @@ def server() -> Iterator[str]:
 
 
 def fresh(folder: str) -> str:
-    """The URL of a new empty database."""
+    """The URL of a new database with Limner's tables and no rows."""
+    return _create(folder, _template(folder))
+
+
+def empty(folder: str) -> str:
+    """The URL of a new database without tables."""
+    return _create(folder, "template1")
+
+
+@cache
+def _template(folder: str) -> str:
+    """The name of a database that is copied for each test."""
+    from limner.store.database import open_engine
+
+    url = empty(folder)
+    open_engine(url).dispose()
+    return url.split("/")[3].partition("?")[0]
+
+
+def _create(folder: str, template: str) -> str:
     import psycopg
 
     name = f"t{time.monotonic_ns()}"
-    for _ in range(100):
-        try:
-            with psycopg.connect(host=folder, user="limner", dbname="postgres", autocommit=True) as connection:
-                connection.execute(f'CREATE DATABASE "{name}"'.encode())
-            break
-        except psycopg.OperationalError:  # it is still starting
-            time.sleep(0.1)
+    with psycopg.connect(host=folder, user="limner", dbname="postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
     return f"postgresql://limner@/{name}?host={folder}"

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Engine, Integer, create_engine, inspect, text
+from sqlalchemy import URL, Column, Engine, Integer, create_engine, inspect, text
 
 import postgres
 from limner.core.errors import LimnerError
@@ -49,44 +50,84 @@ def engine(tmp_path: Path):
     engine.dispose()
 
 
+@pytest.fixture
+def empty(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[], Engine]]:
+    """A function that makes an empty database: of SQLite, or of the server that the parameter names."""
+    made: list[Engine] = []
+
+    def make() -> Engine:
+        if getattr(request, "param", "sqlite") == "sqlite":
+            url: str | URL = f"sqlite:///{tmp_path}/{len(made)}.db"
+        else:
+            url = database.make_url_or_explain(postgres.empty(request.getfixturevalue("postgres_folder")))
+        made.append(create_engine(url))
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.dispose()
+
+
+def migrated(engine: Engine, revision: str) -> Engine:
+    """The database at a revision, by its migrations."""
+    with migrating(engine) as config:
+        command.upgrade(config, revision)
+    return engine
+
+
 def test_the_constant_is_the_newest_revision(engine: Engine) -> None:
     with migrating(engine) as config:
         assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
 
-def test_migrations_make_the_tables_of_this_version(engine: Engine, tmp_path: Path) -> None:
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
-        assert database.revision(connection) == HEAD
-    made = create_engine(f"sqlite:///{tmp_path}/made.db")
-    Base.metadata.create_all(made)
-    assert schema(engine) == schema(made)
-    made.dispose()
+@pytest.mark.parametrize("empty", ["sqlite", "postgres"], indirect=True)
+def test_migrations_make_the_tables_of_a_new_database(empty: Callable[[], Engine]) -> None:
+    old, new = migrated(empty(), "head"), empty()
+    open_engine(new.url).dispose()
+    assert schema(old) == schema(new)
+    for engine in (old, new):
+        with engine.connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+            assert database.revision(connection) == HEAD
 
 
-def test_down_and_up_again(engine: Engine) -> None:
+@pytest.mark.parametrize("empty", ["sqlite", "postgres"], indirect=True)
+def test_down_and_up_again(empty: Callable[[], Engine]) -> None:
+    engine = migrated(empty(), "head")
     with migrating(engine) as config:
         command.downgrade(config, "base")
     assert tables(engine) == {"alembic_version"}
-    engine.dispose()
-    again = open_engine(engine.url)
-    assert tables(again) == {"alembic_version", *Base.metadata.tables}
-    again.dispose()
+    for revision in (None, "0001", "0007"):
+        if revision is not None:
+            with migrating(engine) as config:
+                command.downgrade(config, revision)
+        open_engine(engine.url).dispose()
+        with engine.connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+            assert database.revision(connection) == HEAD
 
 
-def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    upgrade = command.upgrade
+@pytest.mark.parametrize("revision", [None, "0007"])
+def test_an_upgrade_that_fails_changes_nothing(
+    empty: Callable[[], Engine], monkeypatch: pytest.MonkeyPatch, revision: str | None
+) -> None:
+    engine = empty()
+    if revision is not None:
+        migrated(engine, revision)
+    before = schema(engine)
+    act = "_create" if revision is None else "_migrate"
+    upgrade = getattr(database, act)
 
     def dying(*arguments: object) -> None:
-        upgrade(*arguments)  # type: ignore[arg-type]
+        upgrade(*arguments)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(command, "upgrade", dying)
+    monkeypatch.setattr(database, act, dying)
     with pytest.raises(ZeroDivisionError):
-        open_engine(sqlite_url(tmp_path))
-    plain = create_engine(sqlite_url(tmp_path))
-    assert tables(plain) == set()
-    plain.dispose()
+        open_engine(engine.url)
+    assert schema(engine) == before
+    with engine.connect() as connection:
+        assert database.revision(connection) == revision
 
 
 def test_a_migration_that_copies_a_table_keeps_the_rows_that_point_at_it(tmp_path: Path, engine: Engine) -> None:
@@ -122,10 +163,11 @@ def test_without_a_url_it_is_the_file_in_the_home(tmp_path: Path, monkeypatch: p
     assert paths.database_file(paths.home()).is_file()
 
 
-def test_a_database_at_head_opens_without_alembic(engine: Engine, tmp_path: Path) -> None:
+def test_a_database_is_created_and_opened_without_alembic(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; from limner.store.database import *\n"
-        "open_engine(sqlite_url(pathlib.Path(sys.argv[1]))); sys.exit('alembic' in sys.modules)"
+        "for _ in range(2): open_engine(sqlite_url(pathlib.Path(sys.argv[1]))).dispose()\n"
+        "sys.exit('alembic' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
 
@@ -207,18 +249,8 @@ def test_a_url_that_means_nothing(url: str, words: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_postgresql_has_the_same_tables(postgres_folder: str) -> None:
-    engine = open_engine(postgres.fresh(postgres_folder))
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
-    with migrating(engine) as config:
-        command.downgrade(config, "base")
-    assert tables(engine) == {"alembic_version"}
-    engine.dispose()
-
-
 def test_many_processes_open_a_fresh_postgresql_at_the_same_moment(postgres_folder: str) -> None:
-    url = postgres.fresh(postgres_folder)
+    url = postgres.empty(postgres_folder)
     script = f"from limner.store.database import open_engine; open_engine({url!r}).dispose()"
     opening = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(3)]
     assert [process.wait(120) for process in opening] == [0, 0, 0]
