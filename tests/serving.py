@@ -1,19 +1,39 @@
-"""A service in a process of its own, and a client that speaks to it over HTTP."""
+"""The service, in this process or in one of its own, and a client that speaks to it over HTTP."""
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
+
+import pytest
+
+from limner import cli
+from limner.core.moderation import Policy, Stage
+from limner.safety.moderator import Moderator
+from limner.server import serve
+from limner.server.settings import Settings
+from limner.studio import Studio
+from limner.worker import Worker
+
+ADDRESS = re.compile(r"serves at (http://\S+);")
+CALL = {"prompt": "a red mug on the beach", "industry": "Food", "style": "watercolour"}
+PAINT = {"kind": "generate", "prompt": "a cat in the park", "steps": 2}
 
 
 @dataclass(frozen=True)
@@ -47,24 +67,102 @@ class Client:
 
 @dataclass
 class Service:
-    process: subprocess.Popen[str]
     home: Path
     call: Client
 
 
-def start(home: Path, *flags: str, **variables: str) -> Service:
-    """`limner serve` on a free port, with one worker."""
-    environment = os.environ | {"LIMNER_HOME": str(home), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"} | variables
+@dataclass
+class Process(Service):
+    process: subprocess.Popen[str]
+
+
+@contextmanager
+def service(home: Path, variables: Mapping[str, str] | None = None, **settings: Any) -> Iterator[Service]:
+    """`limner serve` in threads of this process: the whole service and its worker, without starting programs.
+
+    variables: of the environment, while it starts.
+    """
+    addresses: SimpleQueue[str | BaseException] = SimpleQueue()
+    ending = threading.Event()
+
+    def say(text: str) -> None:
+        if found := ADDRESS.search(text):
+            addresses.put(found[1])
+
+    def run() -> None:
+        try:
+            serve.serve(Settings(port=0, **settings), say, ending.is_set)
+        except BaseException as error:
+            addresses.put(error)
+
+    thread = threading.Thread(target=run)
+    with _same_logging():
+        try:
+            with pytest.MonkeyPatch.context() as patch:  # all are read before the service says its address
+                for name, value in {"LIMNER_HOME": str(home), **(variables or {})}.items():
+                    patch.setenv(name, value)
+                patch.setattr(serve, "workers", workers)
+                patch.setattr(serve, "try_pictures", try_pictures)
+                thread.start()
+                address = addresses.get(timeout=60)
+            if isinstance(address, BaseException):
+                raise address
+            yield Service(home, Client(address))
+        finally:
+            ending.set()
+            thread.join()
+
+
+def try_pictures(policy: Policy) -> None:
+    """What `limner.safety.trial` does in a process of its own."""
+    Moderator(policy).prepare(Stage.INPUT, Stage.PICTURE)
+
+
+@contextmanager
+def _same_logging() -> Iterator[None]:
+    """The loggers are afterwards as they were, for a service sets them up anew."""
+    loggers = [logging.getLogger(name) for name in ("limner", "limner.calls", "uvicorn")]
+    before = [(each, each.handlers, each.propagate, each.level) for each in loggers]
+    try:
+        yield
+    finally:
+        for logger, handlers, propagate, level in before:
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
+
+
+@contextmanager
+def workers(home: Path, settings: Settings, say: object = None) -> Iterator[None]:
+    """The workers of a service as threads of this process."""
+    ending = threading.Event()
+    studios = [Studio(home) for _ in range(settings.workers)]
+    owns = [Worker(each, together=settings.together, seconds=settings.run_seconds) for each in studios]
+    threads = [threading.Thread(target=each.work, args=(ending.is_set,)) for each in owns]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join()
+        for studio in studios:
+            studio.store.close()
+
+
+def start(home: Path, *flags: str) -> Process:
+    """`limner serve` as a program on a free port, with one worker."""
+    environment = os.environ | {"LIMNER_HOME": str(home), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", "limner.cli", "serve", "--port", "0", *flags]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stderr is not None
     for line in process.stderr:
-        if found := re.search(r"serves at (http://\S+);", line):
-            return Service(process, home, Client(found[1]))
+        if found := ADDRESS.search(line):
+            return Process(home, Client(found[1]), process)
     raise AssertionError(f"it ended with code {process.wait()}")
 
 
-def end(service: Service) -> int:
+def end(service: Process) -> int:
     service.process.send_signal(signal.SIGTERM)
     try:
         return service.process.wait(90)
@@ -89,8 +187,29 @@ def parsed(stream: bytes) -> list[dict[str, str]]:
     return [event for event in told if event]
 
 
+def command(home: Path, *arguments: object) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command in this process."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, _same_logging(), redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("LIMNER_HOME", str(home))
+        patch.setattr(serve, "try_pictures", try_pictures)
+        try:
+            cli.main([str(argument) for argument in arguments])
+        except SystemExit as stopped:
+            code = int(stopped.code or 0)
+    return code, out.getvalue(), err.getvalue()
+
+
 def key_of(home: Path, account: str, *flags: str) -> str:
-    """A new key, made by the command line."""
-    command = [sys.executable, "-m", "limner.cli", "keys", "add", account, *flags]
-    environment = os.environ | {"LIMNER_HOME": str(home)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    """A new key to the service of a home."""
+    code, out, err = command(home, "keys", "add", account, *flags)
+    assert code == 0, err
+    return out.strip()
+
+
+def refused(home: Path, *arguments: object) -> str:
+    """The line by which a command that must not start ends."""
+    code, out, err = command(home, *arguments)
+    assert (code, out) == (2, ""), (code, out, err)
+    (line,) = err.splitlines()
+    return line

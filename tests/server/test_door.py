@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,7 @@ import pytest
 
 from limner.server.links import Links
 from limner.server.pace import Pace
-from serving import Client, Reply, end, key_of, problem, start
+from serving import Client, Reply, key_of, problem, refused, service
 
 PAINT = {"kind": "generate", "prompt": "a cat in the park", "steps": 1}
 
@@ -41,9 +39,8 @@ def house(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[d
             ("fast", "--per-minute", "2"),
         )
     }
-    service = start(home, "--accounts")
-    yield {"nobody": As(service.call, "limner_x")} | {name: As(service.call, key) for name, key in keys.items()}
-    end(service)
+    with service(home, accounts=True) as running:
+        yield {"nobody": As(running.call, "limner_x")} | {name: As(running.call, key) for name, key in keys.items()}
 
 
 def test_no_key_no_entry(house: dict[str, As]) -> None:
@@ -112,25 +109,19 @@ def test_a_body_without_end_is_cut_off(house: dict[str, As]) -> None:
 
 
 def test_beyond_this_machine_it_needs_a_key(home: Path) -> None:
-    command = [sys.executable, "-m", "limner.cli", "serve", "--host", "0.0.0.0", "--port", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2 and done.stderr.startswith(
-        "limner: with --host '0.0.0.0' every call needs a key, and no"
-    )
+    said = "limner: with --host '0.0.0.0' every call needs a key, and no admin has one"
+    assert refused(home, "serve", "--host", "0.0.0.0", "--port", 0).startswith(said)
 
 
 def test_beyond_this_machine_by_any_address(tmp_path: Path) -> None:
     key = key_of(tmp_path, "root", "--role", "admin")
-    service = start(tmp_path, "--host", "0.0.0.0", "--workers", "0", "--names", "limner.example")
-    try:
-        call = Client(service.call.address.replace("0.0.0.0", "127.0.0.1"))
+    with service(tmp_path, host="0.0.0.0", workers=0, names=("limner.example",)) as running:
+        call = Client(running.call.address.replace("0.0.0.0", "127.0.0.1"))
         problem(call("GET", "/v1/runs"), 401)
         bearer = f"Bearer {key}"
         assert call("GET", "/v1/runs", Authorization=bearer, Host="10.1.2.3").status == 200
         assert call("GET", "/v1/runs", Authorization=bearer, Host="limner.example:80").status == 200
         problem(call("GET", "/v1/runs", Authorization=bearer, Host="evil.example"), 421)
-    finally:
-        end(service)
 
 
 def test_a_bucket_fills_again() -> None:

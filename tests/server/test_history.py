@@ -14,18 +14,16 @@ import pyarrow.parquet as parquet
 import pytest
 from PIL import Image
 
-from serving import Client, Service, end, problem, start
+from serving import CALL, PAINT, Client, Service, problem
+from serving import service as running
 
-CALL = {"prompt": "a red mug on the beach", "industry": "Food", "style": "watercolour"}
-PAINT = {"kind": "generate", "prompt": "a cat in the park", "steps": 2}
 REASONS = ["wrong_subject", "bad_anatomy"]
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Service]:
-    running = start(tmp_path_factory.mktemp("service"))
-    yield running
-    end(running)
+    with running(tmp_path_factory.mktemp("service")) as found:
+        yield found
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ from limner.engine.provenance.xmp import source_of
 from limner.server import problems
 from limner.server.convert import converted
 from limner.server.shapes import Shaped, openai_error
-from serving import Service, end, key_of, start
+from serving import Service, key_of
+from serving import service as running
 
 SOURCE = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 CAT = "a cat in the park"
@@ -42,9 +43,8 @@ def service(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator
     }
     (home / "mine.yaml").write_text(yaml.safe_dump(profile))
     key_of(home, "boss", "--role", "admin")
-    running = start(home, "--profile", str(home / "mine.yaml"), "--accounts")
-    yield running
-    end(running)
+    with running(home, profile=home / "mine.yaml", accounts=True) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

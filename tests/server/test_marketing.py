@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +17,8 @@ from limner.core.requests import TrainRequest
 from limner.core.runs import FAULT, Status
 from limner.store.queue import Queue
 from limner.studio import Studio
-from serving import Service, end, problem, start
+from serving import Service, problem, refused
+from serving import service as running
 
 CALL = {"prompt": "a red mug on the beach", "industry": "food", "style": "photo"}
 
@@ -47,9 +45,8 @@ def service(tmp_path_factory: pytest.TempPathFactory, adapters: list[Path], star
         "styles": {"photo": {}},
     }
     (home / "mine.yaml").write_text(yaml.safe_dump(profile))
-    running = start(home, "--profile", str(home / "mine.yaml"))
-    yield running
-    end(running)
+    with running(home, profile=home / "mine.yaml") as found:
+        yield found
 
 
 def test_adapters_are_chosen_by_their_ratings(service: Service) -> None:
@@ -97,9 +94,8 @@ def idle(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Se
     """A service without workers."""
     home = tmp_path_factory.mktemp("idle")
     (home / "mine.yaml").write_text(yaml.safe_dump({"industries": {"slow": {}}, "styles": {"photo": {}}}))
-    running = start(home, "--profile", str(home / "mine.yaml"), "--workers", "0", "--wait-seconds", "20")
-    yield running
-    end(running)
+    with running(home, profile=home / "mine.yaml", workers=0, wait_seconds=20) as found:
+        yield found
 
 
 @pytest.mark.parametrize(
@@ -141,8 +137,5 @@ def test_a_profile_that_names_what_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         yaml.safe_dump({"industries": {"food": {"text": ["/no/such"]}}, "styles": {"photo": {}}})
     )
-    command = [sys.executable, "-m", "limner.cli", "serve", "--port", "0", "--profile", str(tmp_path / "mine.yaml")]
-    variables = os.environ | {"LIMNER_HOME": str(tmp_path / "home")}
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert "limner: the profile names '/no/such', where there is nothing; check the path" in done.stderr
+    said = refused(tmp_path / "home", "serve", "--port", 0, "--profile", tmp_path / "mine.yaml")
+    assert said == "limner: the profile names '/no/such', where there is nothing; check the path"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 from PIL import Image
-from test_service import CALL, PAINT, Client, end, problem, start
 
 import classifiers
 from moderating import answering
+from serving import CALL, PAINT, Client, problem, refused, service
 
 SECRET = "zyx-marker"
 """A word that the outside service, and not the list, refuses."""
@@ -41,16 +39,15 @@ def call(tmp_path_factory: pytest.TempPathFactory, starter: Path, down: dict[str
 
     always = {"model": str(classifiers.picture_classifier(folder / "always", 500)), "refuse": {"fine": 0.5}}
     with answering(answer) as url:
-        service = {"check": "service", "options": {"url": url, "seconds": 10}}
+        outside = {"check": "service", "options": {"url": url, "seconds": 10}}
         policy = {
-            "prompt": [{"check": "words", "options": {"add": ["rival brand"]}}, service],
-            "input": [service],
+            "prompt": [{"check": "words", "options": {"add": ["rival brand"]}}, outside],
+            "input": [outside],
             "picture": [{"check": "image_classifier", "options": always}],
         }
         (folder / "policy.yaml").write_text(yaml.safe_dump(policy))
-        running = start(folder / "home", "--policy", str(folder / "policy.yaml"))
-        yield running.call
-        end(running)
+        with service(folder / "home", policy=folder / "policy.yaml") as running:
+            yield running.call
 
 
 def is_pure_red(told: list[dict[str, Any]]) -> bool:
@@ -130,35 +127,29 @@ def test_verdicts_are_listed_in_pages(call: Client) -> None:
     problem(call("GET", "/v1/runs/nosuch/verdicts"), 404)
 
 
-@pytest.mark.slow
 def test_withheld_pictures_are_not_to_be_had(tmp_path: Path, starter: Path) -> None:
     model = classifiers.picture_classifier(tmp_path / "always", 500)
     picture = {"check": "image_classifier", "options": {"model": str(model), "refuse": {"unsafe": 0.5}}}
     (tmp_path / "policy.yaml").write_text(yaml.safe_dump({"picture": [picture]}))
-    service = start(tmp_path / "home", "--policy", str(tmp_path / "policy.yaml"))
-    try:
-        run = service.call("POST", "/v1/runs", PAINT | {"count": 2}, Prefer="wait").json
+    with service(tmp_path / "home", policy=tmp_path / "policy.yaml") as running:
+        call = running.call
+        run = call("POST", "/v1/runs", PAINT | {"count": 2}, Prefer="wait").json
         assert (run["status"], run["artifacts"]) == ("failed", [])
         assert run["error"] == "all 2 pictures were withheld: unsafe; ask for something else"
-        events = service.call("GET", f"{run['url']}/events").body.decode()
+        events = call("GET", f"{run['url']}/events").body.decode()
         assert "picture 2 was withheld: unsafe" in events and "event: made" not in events
-        told = problem(service.call("POST", "/generate-image", CALL), 422)
+        told = problem(call("POST", "/generate-image", CALL), 422)
         assert told["detail"] == "the picture was withheld: unsafe; ask for something else"
-        verdicts = service.call("GET", f"{run['url']}/verdicts").json
+        verdicts = call("GET", f"{run['url']}/verdicts").json
         refused = [verdict["subject"] for verdict in verdicts if not verdict["allowed"]]
         assert len(refused) == 2
         for sha256 in refused:
-            problem(service.call("GET", f"/v1/files/{sha256}"), 404)
-        assert not [path for path in service.home.rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x89PNG"]
-    finally:
-        end(service)
+            problem(call("GET", f"/v1/files/{sha256}"), 404)
+        assert not [path for path in running.home.rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x89PNG"]
 
 
 def test_a_mistake_in_the_policy_is_told_at_start(tmp_path: Path, home: Path) -> None:
     checker = {"check": "safety_checker", "options": {"model": "somebody/nosuch"}}
     (tmp_path / "policy.yaml").write_text(yaml.safe_dump({"picture": [checker]}))
-    command = [sys.executable, "-m", "limner.cli", "serve", "--port", "0", "--policy", str(tmp_path / "policy.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     said = "the policy cannot be carried out: picture: safety_checker: classifier 'somebody/nosuch' is not on disk"
-    assert done.returncode == 2 and done.stderr.startswith(f"limner: {said}"), done.stderr
-    assert "Traceback" not in done.stderr
+    assert refused(home, "serve", "--port", 0, "--policy", tmp_path / "policy.yaml").startswith(f"limner: {said}")

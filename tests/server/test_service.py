@@ -1,15 +1,10 @@
-"""The real service in a process of its own, spoken to over HTTP."""
+"""The real service, spoken to over HTTP."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,23 +16,19 @@ from PIL import Image
 from limner.core.requests import TrainRequest
 from limner.engine.provenance.labels import read_label
 from limner.studio import Studio
-from serving import Client, Service, end, parsed, problem, start
+from serving import CALL, PAINT, Client, Service, parsed, problem, refused
+from serving import service as running
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Service]:
-    running = start(tmp_path_factory.mktemp("service"), "--unpacked-bytes", str(2**25))
-    yield running
-    end(running)
+    with running(tmp_path_factory.mktemp("service"), unpacked_bytes=2**25) as found:
+        yield found
 
 
 @pytest.fixture
 def call(service: Service) -> Client:
     return service.call
-
-
-CALL = {"prompt": "a red mug on the beach", "industry": "Food", "style": "watercolour"}
-PAINT = {"kind": "generate", "prompt": "a cat in the park", "steps": 2}
 
 
 def test_the_marketing_call(call: Client, tmp_path: Path) -> None:
@@ -258,44 +249,7 @@ def test_the_interface_is_described(call: Client) -> None:
     assert {"/generate-image", "/v1/runs", "/v1/files/{sha256}"} <= told["paths"].keys()
 
 
-@pytest.mark.slow
-def test_a_restart_in_the_middle_loses_nothing(tmp_path: Path, starter: Path) -> None:
-    first = start(tmp_path)
-    runs = [first.call("POST", "/v1/runs", PAINT | {"steps": 100, "seed": seed}).json["id"] for seed in range(3)]
-    until = time.monotonic() + 120
-    while not any(run["progress"] for run in first.call("GET", "/v1/runs").json):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    assert end(first) == 0
-    second = start(tmp_path)
-    try:
-        until = time.monotonic() + 120
-        while any(second.call("GET", f"/v1/runs/{run}").json["status"] != "done" for run in runs):
-            assert time.monotonic() < until
-            time.sleep(0.2)
-        assert [len(second.call("GET", f"/v1/runs/{run}").json["artifacts"]) for run in runs] == [1, 1, 1]
-    finally:
-        end(second)
-
-
-@pytest.mark.slow
-def test_a_killed_worker_is_replaced(service: Service) -> None:
-    run = service.call("POST", "/v1/runs", PAINT).json
-    assert run["status"] == "queued"
-    found = subprocess.run(["pgrep", "-P", str(service.process.pid)], capture_output=True, text=True, check=True)
-    for worker in found.stdout.split():
-        os.kill(int(worker), signal.SIGKILL)
-    reply = service.call("POST", "/v1/runs", PAINT, Prefer="wait=100")
-    assert reply.json["status"] == "done"
-    until = time.monotonic() + 120  # the lease of the killed worker must run out
-    while service.call("GET", run["url"]).json["status"] != "done":
-        assert time.monotonic() < until, "that of the killed worker was left behind"
-        time.sleep(0.5)
-
-
 def test_the_port_that_is_taken_is_named(home: Path, call: Client) -> None:
     port = call.address.rsplit(":", 1)[1]
-    command = [sys.executable, "-m", "limner.cli", "serve", "--port", port]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"limner: cannot listen on port {port} of '127.0.0.1': Address already in use")
+    said = f"limner: cannot listen on port {port} of '127.0.0.1': Address already in use"
+    assert refused(home, "serve", "--port", port).startswith(said)

@@ -1,26 +1,53 @@
-"""The service stops at once, in peace, and leaves nothing running."""
+"""The service as a program: it stops at once, in peace, leaves nothing running, and loses nothing."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_service import PAINT, start
+from sqlalchemy import update
 
+from limner.core.runs import Status
 from limner.server import serve
 from limner.server.settings import Settings
+from limner.store.tables import RunRow
+from limner.studio import Studio
+from serving import PAINT, Process, end, start
+
+LONG = PAINT | {"steps": 900, "count": 8}
+
+
+def until(said: str, check: Callable[[], object], seconds: float = 120) -> None:
+    """Wait for something to become true."""
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, said
+        time.sleep(0.05)
+
+
+def worker_of(service: Process) -> int:
+    """The process of the one worker, once it has come."""
+    found: list[str] = []
+
+    def look() -> bool:
+        line = ["pgrep", "-P", str(service.process.pid)]
+        found[:] = subprocess.run(line, capture_output=True, text=True, check=False).stdout.split()
+        return bool(found)
+
+    until("no worker came", look)
+    return int(found[0])
 
 
 def test_a_stream_of_events_ends_with_the_service(tmp_path: Path, starter: Path) -> None:
     running = start(tmp_path)
-    run = running.call("POST", "/v1/runs", PAINT | {"steps": 900, "count": 8}).json
+    run = running.call("POST", "/v1/runs", LONG).json
     assert running.process.stderr is not None
     with urllib.request.urlopen(running.call.address + run["url"] + "/events", timeout=60) as stream:
         stream.readline()
@@ -31,23 +58,78 @@ def test_a_stream_of_events_ends_with_the_service(tmp_path: Path, starter: Path)
     said = running.process.stderr.read()
     running.process.stderr.close()
     assert "Traceback" not in said and "ERROR" not in said, said
+    studio = Studio(tmp_path)
+    back = studio.store.get(run["id"])
+    studio.store.close()
+    assert (back.status, back.attempt) == (Status.QUEUED, 0)
+
+
+@pytest.mark.slow
+def test_a_restart_in_the_middle_loses_nothing(tmp_path: Path, starter: Path) -> None:
+    first = start(tmp_path)
+    runs = [first.call("POST", "/v1/runs", PAINT | {"steps": 20, "seed": seed}).json["url"] for seed in range(2)]
+    until("no run began", lambda: any(run["progress"] for run in first.call("GET", "/v1/runs").json))
+    assert end(first) == 0
+    second = start(tmp_path)
+    try:
+        until("not all were done", lambda: all(second.call("GET", run).json["status"] == "done" for run in runs))
+        assert [len(second.call("GET", run).json["artifacts"]) for run in runs] == [1, 1]
+    finally:
+        end(second)
+
+
+@pytest.mark.slow
+def test_the_run_of_a_killed_worker_is_carried_out_by_another(tmp_path: Path, starter: Path) -> None:
+    running, studio = start(tmp_path), Studio(tmp_path)
+    try:
+        url = running.call("POST", "/v1/runs", PAINT | {"steps": 200}).json["url"]
+        until("the run did not begin", lambda: running.call("GET", url).json["progress"])
+        os.kill(worker_of(running), signal.SIGKILL)
+        with studio.store.writing() as session:  # its lease is over
+            past = studio.store.list(1)[0].created
+            assert session.execute(update(RunRow).values(lease=past)).rowcount == 1
+        until("the run was left behind", lambda: running.call("GET", url).json["status"] == "done")
+        assert studio.store.list(1)[0].attempt == 2
+    finally:
+        studio.store.close()
+        end(running)
+
+
+def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str = "") -> None:
+    """Let `workers` start a script that notes its process in the file `pids` and sleeps."""
+    program = tmp_path / "worker"
+    program.write_text(f"#!/bin/sh\n{first}\necho $$ >> {tmp_path}/pids\nexec sleep 120\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(serve.sys, "executable", str(program))
+
+
+def started(tmp_path: Path) -> list[int]:
+    file = tmp_path / "pids"
+    return [int(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def test_a_killed_worker_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub(tmp_path, monkeypatch)
+    hour = iter(range(0, 10**9, 3600))
+    monkeypatch.setattr(serve, "monotonic", lambda: next(hour))
+    said: list[str] = []
+    with serve.workers(tmp_path, Settings(), said.append):
+        until("no worker came", lambda: started(tmp_path))
+        os.kill(started(tmp_path)[0], signal.SIGKILL)
+        until("no other worker came", lambda: len(started(tmp_path)) == 2)
+    assert said == [f"a worker ended (code {-signal.SIGKILL}); another one takes its place"]
 
 
 def test_the_impatient_leave_no_worker_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stubborn = tmp_path / "worker"
-    stubborn.write_text(f"#!/bin/sh\ntrap '' TERM\necho $$ > {tmp_path}/pid\nexec sleep 120\n")
-    stubborn.chmod(0o700)
-    monkeypatch.setattr(serve.sys, "executable", str(stubborn))
-    asked = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    stub(tmp_path, monkeypatch, "trap '' TERM")
+    asked = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt), serve.workers(tmp_path, Settings(), lambda text: None):
-            while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
-                time.sleep(0.01)
+            until("no worker came", lambda: started(tmp_path))
             asked.start()
     finally:
         signal.signal(signal.SIGINT, before)
-    pid = (tmp_path / "pid").read_text().strip()
-    found = subprocess.run(["ps", "-p", pid], capture_output=True, check=False)
+    (pid,) = started(tmp_path)
+    found = subprocess.run(["ps", "-p", str(pid)], capture_output=True, check=False)
     assert found.returncode == 1, "the worker is still there"
-    assert sys.executable == str(stubborn)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import subprocess
-import sys
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -17,9 +14,8 @@ import pytest
 
 import s3
 from limner.store.blobs import Blobs
-from serving import Client, Reply, Service, end, problem, start
-
-PAINT = {"kind": "generate", "prompt": "a cat in the park", "steps": 2}
+from serving import PAINT, Client, Reply, Service, problem, refused
+from serving import service as running
 
 
 class Straight(urllib.request.HTTPRedirectHandler):
@@ -39,13 +35,9 @@ def place(s3_server: s3.Server) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def service(
-    tmp_path_factory: pytest.TempPathFactory, s3_server: s3.Server, place: str, starter: Path
-) -> Iterator[Service]:
-    home = tmp_path_factory.mktemp("service")
-    running = start(home, "--presign", LIMNER_FILES=place, **s3_server.environment)
-    yield running
-    end(running)
+def service(tmp_path_factory: pytest.TempPathFactory, place: str, starter: Path) -> Iterator[Service]:
+    with running(tmp_path_factory.mktemp("service"), {"LIMNER_FILES": place}, presign=True) as found:
+        yield found
 
 
 @pytest.fixture
@@ -66,7 +58,6 @@ def done(reply: Reply) -> dict[str, Any]:
     return reply.json
 
 
-@pytest.mark.slow
 def test_from_the_upload_to_the_erasure(service: Service, call: Client, place: str, painted: Path) -> None:
     data = call("POST", "/v1/folders", dataset(painted)).json
     body = {"kind": "train", "data": data["reference"], "class_word": "dog", "steps": 2, "class_pictures": 1}
@@ -119,15 +110,10 @@ def test_an_unused_upload_goes_at_once(call: Client) -> None:
     problem(call("GET", kept["url"]), 404)
 
 
-def test_a_store_that_is_away_is_told_at_start(home: Path, s3_server: s3.Server) -> None:
-    told = {"LIMNER_HOME": str(home), "LIMNER_FILES": "s3://nosuch/place", **s3_server.environment}
-    for command in ("serve", "worker"):
-        line = [sys.executable, "-m", "limner.cli", command]
-        ended = subprocess.run(line, env=os.environ | told, capture_output=True, text=True, timeout=60, check=False)
-        assert ended.returncode == 2
-        assert ended.stderr.splitlines() == [
-            "limner: there is no place for files at 's3://nosuch/place'; make that bucket, or name another"
-        ]
+def test_a_store_that_is_away_is_told_at_start(home: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNER_FILES", "s3://nosuch/place")
+    said = "limner: there is no place for files at 's3://nosuch/place'; make that bucket, or name another"
+    assert [refused(home, command) for command in ("serve", "worker")] == [said] * 2
 
 
 def test_the_commands(limner: Any, tmp_path: Path) -> None:

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from test_service import Service, end, problem, start
 
 from limner.core.requests import GenerateRequest
 from limner.studio import Studio
+from serving import Service, problem
+from serving import service as running
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Service]:
-    running = start(tmp_path_factory.mktemp("verifying"))
-    yield running
-    end(running)
+    with running(tmp_path_factory.mktemp("verifying")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
