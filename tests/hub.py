@@ -5,8 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import pytest
+from huggingface_hub import constants, hf_api
 
 COMMIT = "c" * 40
 
@@ -89,3 +94,16 @@ class Hub:
                 """No words on the terminal."""
 
         return Handler
+
+
+@contextmanager
+def reached(url: str, cache: Path, offline: bool = False) -> Iterator[None]:
+    """Have the hub's library, which reads its environment once, ask a hub and keep what it fetches in a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "ENDPOINT", url)
+        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+        patch.setattr(constants, "HF_HUB_CACHE", str(cache / "hub"))
+        patch.setattr(constants, "HF_HUB_OFFLINE", offline)
+        patch.setattr(hf_api.api, "endpoint", url)
+        patch.delenv("HF_HUB_OFFLINE", raising=False)
+        yield

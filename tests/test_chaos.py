@@ -1,99 +1,77 @@
-"""Three hundred runs, and workers that are killed at random: all end, each once."""
+"""Many runs, and workers that are killed at random: all end, each once."""
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
+from datetime import timedelta
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pytest
 
+from forking import forked
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.files import sha256_of
-from limner.studio import Studio
-
-RUNS, WORKERS, LEASE = 300, 2, 2.0
-
-NURSERY = f"""
-import os, sys
-from datetime import timedelta
-import torch, diffusers, transformers
-from limner.engine import execute
-from limner.engine.painting import generate
 from limner.store.queue import Queue
 from limner.studio import Studio
 from limner.worker import Worker
 
-torch.set_num_threads(1)
-for line in sys.stdin:  # each line asks for one more worker, forked from here, for imports take long
-    child = os.fork()
-    if child == 0:
-        sys.stdin.close()
-        studio = Studio()
-        Worker(studio, Queue(studio.store, lease=timedelta(seconds={LEASE}), attempts=1000)).work(lambda: False)
-    print(child, flush=True)
-    while True:
-        try:
-            if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                break
-        except ChildProcessError:
-            break
-"""
+WORKERS, LEASE = 2, timedelta(seconds=2)
 
 
-@pytest.mark.slow
-def test_three_hundred_runs_under_killed_workers(
-    home: Path, tiny_sd: Path, database: str | None, monkeypatch: pytest.MonkeyPatch
+def work() -> None:
+    """What each worker process does until it is killed."""
+    studio = Studio()
+    Worker(studio, Queue(studio.store, lease=LEASE, attempts=1000)).work(lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("database", "runs", "kills"),
+    [
+        ("sqlite", 80, 4),
+        ("postgres", 40, 2),
+        pytest.param("sqlite", 300, 10, marks=pytest.mark.slow),
+        pytest.param("postgres", 300, 10, marks=pytest.mark.slow),
+    ],
+    indirect=["database"],
+)
+def test_many_runs_under_killed_workers(
+    home: Path, tiny_sd: Path, database: str | None, runs: int, kills: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if database is not None:
         monkeypatch.setenv("LIMNER_DATABASE", database)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     studio, chance = Studio(), random.Random(7)
     model = studio.blobs.keep(tiny_sd)
-    for seed in range(RUNS):
+    for seed in range(runs):
         studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=2, count=1 + seed % 3, seed=seed))
-    nursery = subprocess.Popen(
-        [sys.executable, "-c", NURSERY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
-    )
-    assert nursery.stdin is not None and nursery.stdout is not None
-
-    def born() -> int:
-        assert nursery.stdin is not None and nursery.stdout is not None
-        print(file=nursery.stdin, flush=True)
-        return int(nursery.stdout.readline())
 
     def ended() -> int:
-        return sum(run.status.ended for run in studio.store.list(RUNS))
+        return sum(run.status.ended for run in studio.store.list(runs))
 
-    workers = [born() for _ in range(WORKERS)]
+    workers: list[ForkProcess] = [forked(studio, work) for _ in range(WORKERS)]
     killed, until = 0, time.monotonic() + 900
     try:
-        while (before := ended()) < RUNS:
+        while (before := ended()) < runs:
             asked, patience = before + chance.randrange(12), time.monotonic() + chance.uniform(4, 20)
-            while ended() < min(asked, RUNS) and time.monotonic() < patience:  # however slow the machine is
+            while ended() < min(asked, runs) and time.monotonic() < patience:  # however slow the machine is
                 time.sleep(0.1)
             assert time.monotonic() < until, "the runs did not end in time"
             time.sleep(chance.uniform(0, 1))
             victim = chance.randrange(WORKERS)
-            os.kill(workers[victim], signal.SIGKILL)
+            workers[victim].kill()
+            workers[victim].join()
             killed += 1
-            workers[victim] = born()
+            workers[victim] = forked(studio, work)
     finally:
         for worker in workers:
-            os.kill(worker, signal.SIGKILL)
-        nursery.kill()
-        nursery.wait()
-        nursery.stdin.close()
-        nursery.stdout.close()
-    runs = studio.store.list(RUNS + 1)
-    assert {run.error for run in runs if run.status is not Status.DONE} == set() and len(runs) == RUNS
-    assert killed > 10 and sum(run.attempt for run in runs) > RUNS, "no worker was killed at its work"
-    for run in runs:
+            worker.kill()
+            worker.join()
+    found = studio.store.list(runs + 1)
+    assert {run.error for run in found if run.status is not Status.DONE} == set() and len(found) == runs
+    assert killed >= kills and sum(run.attempt for run in found) > runs, "no worker was killed at its work"
+    for run in found:
         assert isinstance(run.request, GenerateRequest)
         pictures = studio.store.artifacts(run.id, kind="picture")
         assert sorted(picture.details["index"] for picture in pictures) == list(range(run.request.count))

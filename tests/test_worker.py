@@ -1,11 +1,10 @@
 """Workers carry out what waits, whole and once, whatever happens to them."""
 
-import os
-import signal
-import subprocess
-import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from sqlalchemy import update
 
+from forking import forked
+from limner import cli, worker
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Anew, Event, Made, Notice, Stage
 from limner.core.requests import AdapterUse, GenerateRequest, PrepareRequest, TrainRequest
@@ -40,9 +41,9 @@ def studio(home: Path) -> Studio:
 def work_off(studio: Studio) -> None:
     """Let one worker carry out all that waits now."""
     queue = Queue(studio.store)
-    worker = Worker(studio, queue)
-    while (found := queue.claim(worker.name)) is not None:
-        worker.carry_out(*found, lambda: False)
+    one = Worker(studio, queue)
+    while (found := queue.claim(one.name)) is not None:
+        one.carry_out(*found, lambda: False)
 
 
 def named(studio: Studio, folder: Path) -> str:
@@ -222,12 +223,11 @@ def test_a_database_that_is_away_for_a_moment_costs_nothing(
     monkeypatch.setattr(patience, "PAUSE", 0.01)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1))
     queue = Queue(studio.store)
-    worker = Worker(studio, queue)
     found = queue.claim("w")
     assert found is not None
     place = queue if holder == "queue" else studio.store
     monkeypatch.setattr(place, name, Gone(getattr(place, name), 2))
-    worker.carry_out(*found, lambda: False)
+    Worker(studio, queue).carry_out(*found, lambda: False)
     assert (status_of(studio, run), studio.store.get(run.id).attempt) == (Status.DONE, 1)
     assert [event.kind for event in told(studio, run)] == ["stage", "stage", "made"]
 
@@ -364,9 +364,15 @@ def test_one_that_is_cancelled_fails_or_is_lost_takes_no_other_along(
     found = together(studio)
     cancelled, lost, failing, good = (run.id for run in four)
     renew_all, encoded, paint = Queue.renew_all, generate.encoded, generate.paint
+    begun, heard = threading.Event(), threading.Semaphore(0)
+    wishes: list[list[bool | None]] = []
 
     def renewed(queue: Queue, signs: Any) -> Any:
-        return [True if hold.run == cancelled else None if hold.run == lost else False for hold, _ in signs]
+        told = renew_all(queue, signs)
+        if begun.is_set():
+            wishes.append(told)
+            heard.release()
+        return told
 
     def fails(kept: Any, family: Any, components: Any, acting: Any, prompt: str, negative: str) -> Any:
         if prompt == PROMPTS[2]:
@@ -374,17 +380,23 @@ def test_one_that_is_cancelled_fails_or_is_lost_takes_no_other_along(
         return encoded(kept, family, components, acting, prompt, negative)
 
     def slowly(*given: Any, **options: Any) -> Any:
-        time.sleep(1.2)  # a beat of the pulse passes
+        Queue(studio.store).cancel(cancelled)
+        with studio.store.writing() as session:
+            session.execute(update(RunRow).where(RunRow.id == lost).values(worker="another", attempt=2))
+        begun.set()
+        for _ in range(2):  # at the second beat the pulse has taken in what the first one said
+            assert heard.acquire(timeout=60)
         return paint(*given, **options)
 
+    monkeypatch.setattr(worker, "BEAT", 0.01)
     monkeypatch.setattr(Queue, "renew_all", renewed)
     monkeypatch.setattr(generate, "encoded", fails)
     monkeypatch.setattr(generate, "paint", slowly)
     Worker(studio).carry_out_together(found, lambda: False)
-    monkeypatch.setattr(Queue, "renew_all", renew_all)
+    assert wishes[0] == [True, None, False, False]
     ends = {run.id: studio.store.get(run.id) for run in four}
-    assert ends[cancelled].status is Status.CANCELLED
-    assert ends[lost].status is Status.RUNNING and studio.store.artifacts(lost) == []
+    assert ends[cancelled].status is Status.CANCELLED and studio.store.artifacts(cancelled) == []
+    assert (ends[lost].status, ends[lost].attempt) == (Status.RUNNING, 2) and studio.store.artifacts(lost) == []
     assert (ends[failing].status, ends[failing].error) == (Status.FAILED, "no such bird")
     assert ends[good].status is Status.DONE and len(pixels(studio, four[3])) == 2
 
@@ -435,29 +447,26 @@ def test_a_prompt_is_encoded_once(studio: Studio, four: list[Run]) -> None:
 
 
 @pytest.fixture
-def worker_process(studio: Studio):
+def worker_process(studio: Studio) -> Iterator[Callable[[], ForkProcess]]:
     """Starts worker processes; those left are killed."""
-    running: list[subprocess.Popen[bytes]] = []
+    running: list[ForkProcess] = []
 
-    def start() -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "limner.cli", "worker"]
-        running.append(
-            subprocess.Popen(command, env=os.environ | {"LIMNER_HOME": str(studio.home), "OMP_NUM_THREADS": "1"})
-        )
+    def start() -> ForkProcess:
+        running.append(forked(studio, lambda: cli.main(["worker"])))
         return running[-1]
 
     yield start
     for process in running:
         process.kill()
-        process.wait()
+        process.join()
 
 
-def until(what: object, check: object, seconds: float = 120.0) -> None:
+def until(what: object, check: Callable[[], object], seconds: float = 120.0) -> None:
     """Wait for something to become true."""
     end = time.monotonic() + seconds
-    while not check():  # type: ignore[operator]
+    while not check():
         assert time.monotonic() < end, f"{what} did not come"
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 def expire(studio: Studio, run: Run) -> None:
@@ -476,7 +485,6 @@ def status_of(studio: Studio, run: Run) -> Status:
     return studio.store.get(run.id).status
 
 
-@pytest.mark.slow
 def test_a_killed_training_goes_on_from_its_checkpoint(
     studio: Studio, tiny_sd: Path, painted: Path, worker_process
 ) -> None:
@@ -485,7 +493,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
         data=named(studio, painted),
         class_word="dog",
         model=named(studio, tiny_sd),
-        steps=60,
+        steps=30,
         checkpoint_every=5,
         class_pictures=1,
         options={"rank": 2},
@@ -497,8 +505,8 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     folder = studio.store.folder(run.id)
     process = worker_process()
     until("a checkpoint", lambda: list(folder.glob("checkpoint-*")))
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     killed = studio.store.get(run.id)
     assert killed.status is Status.RUNNING, "it ended before it could be killed"
     assert Queue(studio.store).claim("other") is None, "its lease is still running"
@@ -510,19 +518,18 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-@pytest.mark.slow
 def test_a_worker_that_is_told_to_stop_puts_its_run_back(studio: Studio, tiny_sd: Path, worker_process) -> None:
     model = named(studio, tiny_sd)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=900, count=8, batch=1))
     process = worker_process()
     until("its beginning", lambda: (studio.store.get(run.id).progress or None) is not None)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    process.terminate()
+    process.join(60)
+    assert process.exitcode == 0
     back = studio.store.get(run.id)
     assert (back.status, back.attempt) == (Status.QUEUED, 0)
 
 
-@pytest.mark.slow
 def test_a_running_run_is_cancelled(studio: Studio, tiny_sd: Path, worker_process) -> None:
     model = named(studio, tiny_sd)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=900, count=8, batch=1))

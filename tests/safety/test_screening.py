@@ -240,7 +240,13 @@ def test_all_words_of_a_training_are_judged(home: Path, fields: dict[str, object
 
 
 def test_a_negative_prompt_may_name_what_shall_not_be_seen(home: Path) -> None:
-    Studio().enqueue(GenerateRequest(prompt="a cat", negative_prompt="nsfw, nude, child, gore"))
+    studio, words = Studio(), "nsfw, nude, child, swastika"
+    run = studio.enqueue(GenerateRequest(prompt="a cat", negative_prompt=words))
+    assert run.status is Status.QUEUED
+    (verdict,) = studio.verdicts.list(10)
+    assert (verdict.run, verdict.check, verdict.allowed) == (run.id, "words", True)
+    with pytest.raises(Refused):
+        studio.enqueue(GenerateRequest(prompt=words))
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -8,6 +8,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -66,16 +67,17 @@ def test_a_refusal_is_kept_too_and_a_fault_is_not(
 
 
 def test_while_the_first_call_goes_on(client: TestClient) -> None:
-    key = {"Idempotency-Key": "slow", "Prefer": "wait=3"}
-    slow = threading.Thread(target=client.post, args=("/v1/runs",), kwargs={"json": PAINT, "headers": key})
-    slow.start()
-    try:
-        while not client.get("/v1/runs").json():
-            pass
-        reply = client.post("/v1/runs", json=PAINT, headers=key)
-        assert reply.status_code == 409 and "goes on" in reply.json()["detail"]
-    finally:
-        slow.join()
+    key = {"Idempotency-Key": "slow", "Prefer": "wait=60"}
+    with ThreadPoolExecutor(1) as another:
+        slow = another.submit(client.post, "/v1/runs", json=PAINT, headers=key)
+        while not (runs := client.get("/v1/runs").json()):
+            assert not slow.done(), slow.result().text
+        try:
+            reply = client.post("/v1/runs", json=PAINT, headers=key)
+            assert reply.status_code == 409 and "goes on" in reply.json()["detail"]
+        finally:
+            client.post(f"{runs[0]['url']}/cancel")
+    assert slow.result().json()["id"] == runs[0]["id"] and len(client.get("/v1/runs").json()) == 1
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "\u00e4".encode()])

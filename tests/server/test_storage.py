@@ -60,7 +60,7 @@ def done(reply: Reply) -> dict[str, Any]:
 
 def test_from_the_upload_to_the_erasure(service: Service, call: Client, place: str, painted: Path) -> None:
     data = call("POST", "/v1/folders", dataset(painted)).json
-    body = {"kind": "train", "data": data["reference"], "class_word": "dog", "steps": 2, "class_pictures": 1}
+    body = {"kind": "train", "data": data["reference"], "class_word": "dog", "steps": 1, "batch": 1, "prior": False}
     trained = done(call("POST", "/v1/runs", body | {"options": {"rank": 2}}, Prefer="wait"))
     (adapter,) = [made for made in trained["artifacts"] if made["kind"] == "adapter"]
     use = {"prompt": "a photo of sks dog", "adapter": [{"path": adapter["reference"]}]}
