@@ -1,6 +1,9 @@
 """A policy's mistakes are told in one line, and the word list cannot be switched off."""
 
+import io
+from contextlib import redirect_stderr
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import yaml
@@ -8,9 +11,22 @@ import yaml
 import classifiers
 from limner.core.errors import LimnerError
 from limner.core.moderation import CheckUse, Policy, Stage
+from limner.safety import trial
 from limner.safety.moderator import Moderator
 from limner.safety.policy import read_policy
 from limner.safety.trial import try_pictures
+
+
+def here(command: list[str], *, input: str, **options: object) -> CompletedProcess[str]:
+    """What the program of the trial does, in this process."""
+    said, code = io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(said):
+        patch.setattr(trial.sys, "stdin", io.StringIO(input))
+        try:
+            trial.main()
+        except SystemExit as stopped:
+            code = int(stopped.code or 0)
+    return CompletedProcess(command, code, "", said.getvalue())
 
 
 def written(folder: Path, **told: object) -> Path:
@@ -77,7 +93,18 @@ def test_the_digest_is_of_what_is_meant(tmp_path: Path) -> None:
     assert read_policy(written(tmp_path, keep_text=True)).digest != read_policy().digest
 
 
-def test_pictures_checks_are_tried_at_start(tmp_path: Path, home: Path) -> None:
+def test_pictures_checks_are_tried_in_a_process_of_their_own() -> None:
+    outside = {"url": "http://127.0.0.1:9/"}
+    try_pictures(Policy(picture=(CheckUse(check="service", options=outside),)))
+    hidden = CheckUse(check="service", options=outside | {"token": "LIMNER_NO_SUCH_TOKEN"})
+    said = r"^the policy cannot be carried out: picture: service: .*'LIMNER_NO_SUCH_TOKEN'"
+    with pytest.raises(LimnerError, match=said):
+        try_pictures(Policy(picture=(hidden,)))
+
+
+def test_pictures_checks_are_tried_at_start(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial.subprocess, "run", here)
+
     def policy(model: Path, label: str = "unsafe") -> Policy:
         use = CheckUse(check="image_classifier", options={"model": str(model), "refuse": {label: 0.5}})
         return Policy(picture=(use,))

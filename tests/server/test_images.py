@@ -242,4 +242,4 @@ def test_other_formats_are_signed_anew(home: Path, tmp_path: Path, form: str) ->
     changed = bytearray(data)
     changed[data.rindex(b"\xff\xda") + 20 if form == "jpeg" else data.index(b"VP8 ") + 30] ^= 1
     worse = inspect(bytes(changed), f"image/{form}", home)
-    assert worse is None or worse.problems
+    assert worse is not None and worse.problems == ("assertion.dataHash.mismatch",)

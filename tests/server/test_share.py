@@ -1,17 +1,16 @@
 """A public address by a tunnel program, which is here a script that says what such a program says."""
 
+import os
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
-from fastapi.testclient import TestClient
 
 from limner.core.errors import LimnerError
 from limner.server import share
-from limner.server.app import create_app
 from limner.server.settings import Settings
 from limner.server.share import shared
-from limner.studio import Studio
-from serving import refused
+from serving import key_of, problem, refused, service
 
 SAYS = {
     "cloudflared": [
@@ -21,6 +20,13 @@ SAYS = {
     "ngrok": ['{"lvl":"info","msg":"started tunnel","addr":"http://x","url":"https://odd-mug-red.ngrok-free.app"}'],
     "tailscale": ["Available on the internet:", "", "https://odd-mug.red.ts.net/", "|-- proxy http://127.0.0.1:1"],
     "ssh": ["Welcome! see https://docs.example.com/", "odd.example.com tunneled, https://odd-mug.example.com"],
+}
+COMMAND = {
+    "cloudflared": "tunnel --no-autoupdate --url http://127.0.0.1:7412",
+    "ngrok": "http 127.0.0.1:7412 --log stdout --log-format json",
+    "tailscale": "funnel http://127.0.0.1:7412",
+    "ssh": "-T -o ExitOnForwardFailure=yes -o BatchMode=yes -o ServerAliveInterval=30"
+    " -R 80:127.0.0.1:7412 -- me@example.com",
 }
 ADDRESS = {
     "cloudflared": "https://odd-mug-red.trycloudflare.com",
@@ -41,7 +47,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def install(programs: Path, name: str, lines: list[str], then: str = "exec /bin/sleep 60") -> None:
     told = "\n".join(f"echo '{line}'" for line in lines)
-    script = f"#!/bin/sh\necho \"$@\" > '{programs}/{name}.asked'\n{told}\n{then}\n"
+    script = f"#!/bin/sh\necho \"$@\" > '{programs}/{name}.asked'\necho $$ > '{programs}/{name}.pid'\n{told}\n{then}\n"
     (programs / name).write_text(script)
     (programs / name).chmod(0o755)
 
@@ -52,8 +58,19 @@ def test_the_address_is_read(programs: Path, name: str) -> None:
     said: list[str] = []
     with shared(Settings(share=True, share_host="me@example.com"), 7412, said.append) as address:
         assert address == ADDRESS[name]
-    assert "127.0.0.1:7412" in (programs / f"{name}.asked").read_text()
+        os.kill(process := int((programs / f"{name}.pid").read_text()), 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    assert (programs / f"{name}.asked").read_text() == f"{COMMAND[name]}\n"
     assert said == [], "its end was ours"
+
+
+def test_an_end_of_the_program_is_told(programs: Path) -> None:
+    install(programs, "ngrok", SAYS["ngrok"], then=f"while [ ! -e '{programs}/end' ]; do /bin/sleep 0.02; done; exit 3")
+    said: SimpleQueue[str] = SimpleQueue()
+    with shared(Settings(share=True), 1, said.put):
+        (programs / "end").touch()
+        assert said.get(timeout=30) == "ngrok ended (code 3): the service has no public address any more"
 
 
 def test_the_first_that_is_installed_or_the_one_that_is_named(programs: Path) -> None:
@@ -99,13 +116,17 @@ def test_a_program_that_fails_or_says_nothing(programs: Path, monkeypatch: pytes
         pass
 
 
-def test_its_name_is_let_in_and_no_other(tmp_path: Path) -> None:
-    app = create_app(Studio(tmp_path), Settings(names=("odd-mug-red.trycloudflare.com",)))
-    client = TestClient(app, base_url="http://127.0.0.1")
-    for host, status in (("odd-mug-red.trycloudflare.com", 200), ("127.0.0.1", 200), ("other.trycloudflare.com", 421)):
-        assert client.get("/healthz", headers={"Host": host}).status_code == status
-    own = {"Host": "odd-mug-red.trycloudflare.com", "Origin": "https://odd-mug-red.trycloudflare.com"}
-    assert client.get("/healthz", headers=own).status_code == 200
+def test_its_name_is_let_in_with_a_key_and_no_other(programs: Path, tmp_path: Path) -> None:
+    install(programs, "cloudflared", SAYS["cloudflared"])
+    key = {"Authorization": f"Bearer {key_of(tmp_path, 'root', '--role', 'admin')}"}
+    name = "odd-mug-red.trycloudflare.com"
+    with service(tmp_path, share=True, workers=0) as running:
+        asked = f"http://{(programs / 'cloudflared.asked').read_text().rsplit('http://', 1)[1].strip()}"
+        assert asked == running.call.address, "it leads to the port of this service"
+        for host, status in ((name, 200), ("127.0.0.1", 200), ("other.trycloudflare.com", 421)):
+            assert running.call("GET", "/v1/runs", Host=host, **key).status == status
+        assert running.call("GET", "/v1/runs", Host=name, Origin=f"https://{name}", **key).status == 200
+        problem(running.call("GET", "/v1/runs", Host=name), 401)
 
 
 def test_nothing_is_shared_without_accounts(home: Path) -> None:
