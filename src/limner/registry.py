@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+import sys
+from functools import cache, lru_cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, Generic, TypeVar, cast
 
 from .core.datasets import Captioner, Detector, Source
@@ -17,6 +18,12 @@ from .core.protocols import Alias, Control, Family, Method
 T = TypeVar("T")
 
 
+@lru_cache(maxsize=4)
+def _installed(path: tuple[str, ...]) -> EntryPoints:
+    """The entry points of all packages on a path; finding them reads a file of each package."""
+    return entry_points()
+
+
 class Group(Generic[T]):
     """Plugins of one kind, such as `limner.families`: a package of modules, each with a `plugin`."""
 
@@ -26,7 +33,7 @@ class Group(Generic[T]):
         self._loaded: dict[str, T] = {}
 
     def _third_party(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=self.package)}
+        return {point.name: point for point in _installed(tuple(sys.path)).select(group=self.package)}
 
     def names(self) -> list[str]:
         """Names of all plugins, without loading any."""

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
+from ..core.version import version
 from ..store.answers import Answers
 from ..store.secrets import shared_secret
 from ..studio import Studio
@@ -57,7 +57,7 @@ def create_app(studio: Studio, settings: Settings, profile: Profile | None = Non
 
     app = FastAPIOffline(
         title="Limner",
-        version=version("limner"),
+        version=version(),
         summary="Teach a text-to-image model a subject, then make new pictures of it.",
         lifespan=lifespan,
         redoc_url=None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from ...core.errors import LimnerError
 from ...core.events import Emit, Made, Notice, Stage
 from ...core.protocols import Components, Facts
 from ...core.requests import GenerateRequest, relocated
+from ...core.version import version
 from ...core.workspace import Workspace
 from ...diffusion.guidance import guided
 from ...store.files import make_folder, sha256_of, write_numbered, writing
@@ -203,7 +203,7 @@ def label_of(
         request=relocated(request, workspace.called),
         index=0,
         seed=request.seed,
-        version=version("limner"),
+        version=version(),
         model={
             "reference": workspace.called(request.model),
             "sha256": model.fingerprint(components.dtype),

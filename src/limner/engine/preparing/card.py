@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import version
 from pathlib import Path
 
 from ...core.requests import PrepareRequest
 from ...core.requests.prepare import SHARES
+from ...core.version import version
 from ...data.rights import Tally
 from ...store.files import writing
 from .picture import SUFFIXES
@@ -62,7 +62,7 @@ def _body(request: PrepareRequest, story: Story, told: Told, rights: Tally) -> s
     taught = f" what `{_plain(subject)}` is" if subject else ""
     sections = [
         f"Pictures with captions for teaching a text-to-image model{taught}: "
-        f"{parts}. Prepared by Limner {version('limner')}; report.html shows all of it.",
+        f"{parts}. Prepared by Limner {version()}; report.html shows all of it.",
         "## Pictures\n\n"
         + _table(
             {

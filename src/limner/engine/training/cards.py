@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from ...core.protocols import Components, Method, Subject
 from ...core.requests import TrainRequest
 from ...core.standings import Standings
+from ...core.version import version
 from ...data.files import printable
 from ..models import Model
 from .plan import Plan
@@ -45,7 +45,7 @@ def header(
         "licence": model.licence,
     }
     ours = {
-        "version": version("limner"),
+        "version": version(),
         "method": request.method,
         "base": base,
         "request": request.model_dump(mode="json"),
@@ -95,7 +95,7 @@ def model_card(
         prior += f"{plan.prior_dropout:.0%} of them shown without a caption"
     rows = {
         "Base model": f"{request.model} (licence: {model.licence})",
-        "Trained by": f"Limner {version('limner')}, method {request.method}",
+        "Trained by": f"Limner {version()}, method {request.method}",
         "Trigger words": ", ".join(f"`{word}`" for word in request.trigger_words) or "none: captions alone",
         "Say it as": f"`{request.instance_prompt}`",
         "Pictures": f"{pictures} (dataset SHA-256 `{dataset[:16]}`)",

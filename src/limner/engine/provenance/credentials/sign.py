@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import threading
 from datetime import UTC, datetime
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from ....core.version import version
 from ....data.files import printable
 from .inspect import context, state_of
 from .keys import Credentials, credentials, refused
@@ -62,7 +62,7 @@ def signed(data: bytes, source: str, by: Credentials, kind: str = PNG) -> bytes:
 
 def manifest(source: str, kind: str = PNG) -> dict[str, Any]:
     """What the credentials say: that Limner created the picture, when, and in which way."""
-    agent = {"name": "Limner", "version": version("limner")}
+    agent = {"name": "Limner", "version": version()}
     created = {
         "action": "c2pa.created",
         "when": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
