@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from filelock import FileLock
 
@@ -26,6 +27,8 @@ from skips import unless_unexpected
 
 if TYPE_CHECKING:
     from limner.studio import Known as Request
+
+hypothesis.settings.register_profile("long", max_examples=1000, deadline=None)  # of `make test-long`
 
 ROOT = Path(__file__).parents[1]
 FORKER: pytest.StashKey[Forker] = pytest.StashKey()
