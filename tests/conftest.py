@@ -4,24 +4,47 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's library is imported
 os.environ["OMP_NUM_THREADS"] = "1"  # here and in what tests start: the models are so small that a second only waits
 
 import postgres
 import s3
-import tiny
-from limner import cli
-from limner.diffusion.quiet import hush
-from limner.engine import models
-from limner.starter.painter import Scene, paint
+from forking import Forker
+from limner.store.files import sha256_of
 
 ROOT = Path(__file__).parents[1]
-hush()
+FORKER: pytest.StashKey[Forker] = pytest.StashKey()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What has to be done before the first test, where tests run: the controller of pytest-xdist collects none."""
+    if "diffusers" in sys.modules:
+        from limner.diffusion.quiet import hush
+
+        hush()
+    needed = any("forker" in getattr(item, "fixturenames", ()) for item in session.items)
+    if needed and not session.config.option.collectonly:
+        session.config.stash[FORKER] = Forker()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if (forker := config.stash.get(FORKER, None)) is not None:
+        forker.close()
+
+
+@pytest.fixture(scope="session")
+def forker(request: pytest.FixtureRequest) -> Forker:
+    """What starts processes without their imports."""
+    return request.config.stash[FORKER]
 
 
 @dataclass(frozen=True)
@@ -42,14 +65,38 @@ class Said:
 
 
 @pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory):
-    """Family name -> its tiny model folder, built once. Tests never write into it."""
-    built: dict[str, Path] = {}
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Makes a folder once for all workers of pytest-xdist: its name, what fills it -> the folder, only to be read."""
+    base = tmp_path_factory.getbasetemp()
+    base = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made-once"
+    found: dict[str, Path] = {}
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        if name not in found:
+            place, partial = base / name, base / "partial" / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{place}.lock"):
+                if not place.exists():
+                    partial.mkdir(parents=True)
+                    fill(partial)
+                    Path(f"{place}.sha256").write_text(sha256_of(partial))
+                    partial.rename(place)
+            found[name] = place
+        return found[name]
+
+    yield make
+    changed = [name for name, place in found.items() if sha256_of(place) != Path(f"{place}.sha256").read_text()]
+    assert not changed, f"tests wrote into what they share: {changed}"
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(made_once):
+    """Family name -> its tiny model folder."""
 
     def of(family: str) -> Path:
-        if family not in built:
-            built[family] = tiny.build(family, tmp_path_factory.mktemp("models") / f"tiny-{family}")
-        return built[family]
+        import tiny
+
+        return made_once(f"models/tiny-{family}", lambda folder: tiny.build(family, folder))
 
     return of
 
@@ -65,16 +112,18 @@ def tiny_sdxl(tiny_folder):
 
 
 @pytest.fixture(scope="session")
-def painted(tmp_path_factory):
-    """Six painter pictures of one dog, as a training folder. Tests never write into it."""
-    folder = tmp_path_factory.mktemp("pictures") / "dog"
-    folder.mkdir()
-    rng = random.Random(7)
-    for index, place in enumerate(("beach", "park", "snow", "city", "forest", "desert")):
-        paint(Scene(subject="dog", character="comet", place=place, seed=rng.getrandbits(31))).save(
-            folder / f"{index}.png"
-        )
-    return folder
+def painted(made_once):
+    """Six painter pictures of one dog, as a training folder."""
+
+    def fill(folder: Path) -> None:
+        from limner.starter.painter import Scene, paint
+
+        rng = random.Random(7)
+        for index, place in enumerate(("beach", "park", "snow", "city", "forest", "desert")):
+            scene = Scene(subject="dog", character="comet", place=place, seed=rng.getrandbits(31))
+            paint(scene).save(folder / f"{index}.png")
+
+    return made_once("pictures/dog", fill)
 
 
 @pytest.fixture(scope="session")
@@ -105,16 +154,31 @@ def bucket(s3_server, monkeypatch):
     return s3.fresh()
 
 
+@pytest.fixture(scope="session")
+def empty_database(made_once):
+    """A database file without rows, since making one takes eight migrations."""
+
+    def fill(folder: Path) -> None:
+        from limner.store.database import open_engine, sqlite_url
+
+        open_engine(sqlite_url(folder)).dispose()
+
+    return made_once("database", fill) / "limner.db"
+
+
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path, empty_database, monkeypatch):
     """A fresh LIMNER_HOME, no network, and the working folder in tmp_path."""
     folder = tmp_path / "home"
+    folder.mkdir()
+    shutil.copyfile(empty_database, folder / empty_database.name)
     monkeypatch.setenv("LIMNER_HOME", str(folder))
     monkeypatch.delenv("LIMNER_DATABASE", raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
     yield folder
-    models.forget()
+    if models := sys.modules.get("limner.engine.models"):
+        models.forget()
 
 
 @pytest.fixture
@@ -122,6 +186,8 @@ def limner(home, capsys):
     """Run a command in this process."""
 
     def run(*arguments: object) -> Said:
+        from limner import cli
+
         code = 0
         try:
             cli.main([str(argument) for argument in arguments])

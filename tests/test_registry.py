@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -16,16 +16,16 @@ from limner.core.protocols import Family, Method
 @pytest.fixture
 def third_party(monkeypatch):
     """Installs a module as a plugin of a group, as a package with that entry point would."""
-    points: dict[str, list[EntryPoint]] = {}
+    points: list[EntryPoint] = []
 
     def install(group: str, name: str, module: str, plugin: object | None) -> None:
         if plugin is not None:
             made = ModuleType(module)
             made.plugin = plugin  # type: ignore[attr-defined]
             monkeypatch.setitem(sys.modules, module, made)
-        points.setdefault(group, []).append(EntryPoint(name, module, group))
+        points.append(EntryPoint(name, module, group))
 
-    monkeypatch.setattr(registry, "entry_points", lambda group: points.get(group, []))
+    monkeypatch.setattr(registry, "installed", lambda: EntryPoints(points))
     registry.aliases.cache_clear()
     yield install
     registry.aliases.cache_clear()

@@ -1,5 +1,6 @@
 """Real architectures at toy sizes with random weights, written as ordinary diffusers folders."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,10 +35,12 @@ from transformers import (
     T5Tokenizer,
 )
 
+from limner import registry
 from limner.starter.pretrain.tokenizer import build_tokenizer
 
 WIDTH, TOKENS = 32, 24
-
+STEPS = 4
+"""Of a picture where no request says how many, such as class pictures and previews."""
 
 VAE = {
     "down_block_types": ("DownEncoderBlock2D",) * 4,
@@ -265,12 +268,16 @@ def tiny_refiner(folder: Path) -> Path:
 
 
 def build(family: str, folder: Path) -> Path:
-    """The tiny folder of a family: a new family brings a function `tiny_<family>` here."""
+    """The tiny folder of a family, painted in few steps: a new family brings a function `tiny_<family>` here."""
     builder = globals().get(f"tiny_{family}")
     assert builder is not None, (
         f"write tiny_{family} in tests/tiny.py, so that the conformance suite can load {family!r}"
     )
-    return builder(folder)
+    builder(folder)
+    defaults = {"guidance_rescale": 0.0, **registry.families.get(family).facts.defaults}
+    sampling = {"steps": STEPS, **{name: defaults[name] for name in ("guidance", "guidance_rescale")}}
+    (folder / "limner.json").write_text(json.dumps({"sampling": sampling}))
+    return folder
 
 
 def in_progress(tensors, optimiser, scaler, digest, average=None):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache, cached_property
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, Generic, TypeVar, cast
 
 from .core.datasets import Captioner, Detector, Source
@@ -17,6 +17,12 @@ from .core.protocols import Alias, Control, Family, Method
 T = TypeVar("T")
 
 
+@cache
+def installed() -> EntryPoints:
+    """The entry points of all installed packages, read once: it takes a file for each package."""
+    return entry_points()
+
+
 class Group(Generic[T]):
     """Plugins of one kind, such as `limner.families`: a package of modules, each with a `plugin`."""
 
@@ -25,14 +31,17 @@ class Group(Generic[T]):
         self.noun = noun
         self._loaded: dict[str, T] = {}
 
+    @cached_property
+    def _built_in(self) -> list[str]:
+        package = importlib.import_module(self.package)
+        return [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
+
     def _third_party(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=self.package)}
+        return {point.name: point for point in installed().select(group=self.package)}
 
     def names(self) -> list[str]:
         """Names of all plugins, without loading any."""
-        package = importlib.import_module(self.package)
-        built_in = (module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
-        return sorted({*built_in, *self._third_party()})
+        return sorted({*self._built_in, *self._third_party()})
 
     def get(self, name: str) -> T:
         """The plugin of that name; an unknown name is a LimnerError with the nearest one."""

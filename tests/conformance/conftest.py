@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from itertools import product
+
 import pytest
 import torch
 
+import stock
 from limner import registry
-from limner.core.protocols import Batch, Source
+from limner.core.errors import LimnerError
+from limner.core.protocols import Batch, Source, Subject
 from limner.engine import models
 
 PROMPTS = ["a photo of sks dog on the beach", "a cat"]
+SUBJECT = Subject("sks", "dog")
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(params=registry.families.names())
+def pytest_generate_tests(metafunc):
+    """Every family, every method, and where a test takes both, the pairs that can be trained."""
+    families, methods = registry.families.names(), registry.methods.names()
+    told = {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
+    wanted = [name for name in ("family_name", "method") if name in {*metafunc.fixturenames} - told]
+    if len(wanted) == 2:
+        pairs = [pair for pair in product(families, methods) if trainable(*pair)]
+        if "adapter" in metafunc.fixturenames:
+            pairs = [pair for pair in pairs if registry.methods.get(pair[1]).makes == "adapter"]
+        metafunc.parametrize(wanted, pairs, indirect=True)
+    elif wanted:
+        metafunc.parametrize(wanted[0], families if wanted == ["family_name"] else methods, indirect=True)
+
+
+def trainable(family, method):
+    """Whether the family has a place for what the method teaches."""
+    method = registry.methods.get(method)
+    try:
+        method.check(registry.families.get(family).facts, method.Options(), SUBJECT)
+    except LimnerError:
+        return False
+    return True
+
+
+@pytest.fixture
 def family_name(request):
     return request.param
 
@@ -23,7 +53,7 @@ def family(family_name):
     return registry.families.get(family_name)
 
 
-@pytest.fixture(params=registry.methods.names())
+@pytest.fixture
 def method(request):
     return registry.methods.get(request.param)
 
@@ -38,9 +68,41 @@ def model(folder):
     return models.resolve(str(folder))
 
 
+@pytest.fixture(scope="session")
+def loaded(tiny_folder):
+    """A family's name -> components of its tiny model, a copy of those that were loaded once."""
+    kept = {}
+
+    def of(name):
+        if name not in kept:
+            kept[name] = registry.families.get(name).load(Source(str(tiny_folder(name))), torch.float32, CPU)
+        return deepcopy(kept[name])
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def stock_pipeline(tiny_folder):
+    """A family's name -> the stock pipeline of its tiny model, a copy of that which was loaded once."""
+    kept = {}
+
+    def of(name):
+        if name not in kept:
+            kept[name] = stock.load(tiny_folder(name))
+        return deepcopy(kept[name])
+
+    return of
+
+
 @pytest.fixture
-def components(family, folder):
-    return family.load(Source(str(folder)), torch.float32, CPU)
+def theirs(stock_pipeline, family_name):
+    """The stock pipeline of the family's tiny model."""
+    return stock_pipeline(family_name)
+
+
+@pytest.fixture
+def components(loaded, family_name):
+    return loaded(family_name)
 
 
 @pytest.fixture

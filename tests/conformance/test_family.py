@@ -10,6 +10,7 @@ import torch
 from diffusers import FluxPipeline
 
 import stock
+from limner import registry
 from limner.core.protocols import Batch, Draw, Family, Objective, Teacher
 from limner.engine.conditioning import conditioning
 from limner.engine.painting.paint import paint
@@ -18,6 +19,11 @@ PROMPTS = ["a photo of sks dog on the beach", "a cat"]
 FRAMES = torch.tensor(
     [[90, 120, 0, 11, 64, 64], [64, 64, 0, 0, 64, 64], [200, 100, 32, 0, 64, 64], [64, 70, 0, 3, 64, 64]]
 )
+
+
+def knowing(setting):
+    """The families whose loss knows a setting."""
+    return [name for name, family in registry.families.all().items() if setting in family.facts.objective]
 
 
 def rng(seed=5):
@@ -123,18 +129,17 @@ def test_loss_follows_the_generator(family, components, batch):
     assert not torch.equal(first, other)
 
 
-def test_loss_and_gradient_are_those_of_the_training_script(family, components, folder, batch):
+def test_loss_and_gradient_are_those_of_the_training_script(family, components, theirs, batch):
     """The same noise, times and pictures; text, noising, network and comparison by stock parts."""
     batch = Batch(batch.latents, batch.text, FRAMES)
     draw = family.draw(components, batch.latents.shape, rng())
     components.denoiser.requires_grad_(True)
     ours = family.loss(components, batch, draw)
     ours.mean().backward()
-    pipeline = stock.load(folder)
-    theirs_denoiser = pipeline.components[components.denoiser_name].requires_grad_(True)
-    theirs = stock.losses(pipeline, batch.latents, draw.noise, draw.timesteps, [PROMPTS[0]] * 4, FRAMES)
-    theirs.mean().backward()
-    assert torch.allclose(ours, theirs, rtol=1e-5)
+    theirs_denoiser = theirs.components[components.denoiser_name].requires_grad_(True)
+    wanted = stock.losses(theirs, batch.latents, draw.noise, draw.timesteps, [PROMPTS[0]] * 4, FRAMES)
+    wanted.mean().backward()
+    assert torch.allclose(ours, wanted, rtol=1e-5)
     gradients = {name: p.grad for name, p in theirs_denoiser.named_parameters() if p.grad is not None}
     assert len(gradients) > 10
     ours_gradients = dict(components.denoiser.named_parameters())
@@ -145,20 +150,18 @@ def test_loss_and_gradient_are_those_of_the_training_script(family, components, 
 
 @pytest.mark.parametrize("gamma", [None, 5.0, 0.5])
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
-def test_prediction_types_and_min_snr(family, components, folder, batch, kind, gamma):
-    if "min_snr_gamma" not in family.facts.objective:
-        pytest.skip("its loss knows no SNR weighting")
-    pipeline = stock.load(folder)
-    for parts in (components.parts, pipeline.components):
+@pytest.mark.parametrize("family_name", knowing("min_snr_gamma"), indirect=True)
+def test_prediction_types_and_min_snr(family, components, theirs, batch, kind, gamma):
+    for parts in (components.parts, theirs.components):
         config = parts["scheduler"].config
         parts["scheduler"] = type(parts["scheduler"]).from_config(config, prediction_type=kind)
-    pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config, prediction_type=kind)
+    theirs.scheduler = type(theirs.scheduler).from_config(theirs.scheduler.config, prediction_type=kind)
     batch = Batch(batch.latents, batch.text, FRAMES)
     draw = family.draw(components, batch.latents.shape, rng())
     with torch.no_grad():
         ours = family.loss(components, batch, draw, Objective(min_snr_gamma=gamma))
-        theirs = stock.losses(pipeline, batch.latents, draw.noise, draw.timesteps, [PROMPTS[0]] * 4, FRAMES, gamma)
-    assert torch.allclose(ours, theirs, rtol=1e-5)
+        wanted = stock.losses(theirs, batch.latents, draw.noise, draw.timesteps, [PROMPTS[0]] * 4, FRAMES, gamma)
+    assert torch.allclose(ours, wanted, rtol=1e-5)
 
 
 def test_a_whole_picture_is_framed_by_itself(family, components, batch):
@@ -197,9 +200,8 @@ def test_times_cover_the_schedule(family, components, batch):
         assert {int(time) // 250 for time in times} >= {0, 1, 2, 3} and len(set(times.tolist())) > 150
 
 
+@pytest.mark.parametrize("family_name", knowing("noise_offset"), indirect=True)
 def test_noise_offset_moves_whole_channels(family, components):
-    if "noise_offset" not in family.facts.objective:
-        pytest.skip("its loss knows no noise offset")
     shape = torch.Size((64, 4, 32, 32))
     plain = family.draw(components, shape, rng())
     moved = family.draw(components, shape, rng(), Objective(noise_offset=0.5))
@@ -209,9 +211,8 @@ def test_noise_offset_moves_whole_channels(family, components):
     assert offset.std().item() == pytest.approx(0.5, abs=0.1)
 
 
-def test_paints_what_the_stock_pipeline_paints(family, components, folder):
+def test_paints_what_the_stock_pipeline_paints(family, components, theirs):
     pipeline = family.pipeline(components)
-    theirs = stock.load(folder)
     theirs.set_progress_bar_config(disable=True)
     knows_negative = "negative_prompt" in inspect.signature(type(theirs).__call__).parameters
     longest = {"max_sequence_length": 32} if type(theirs).__name__ == "FluxPipeline" else {}
@@ -234,8 +235,8 @@ def test_paints_what_the_stock_pipeline_paints(family, components, folder):
     assert not np.array_equal(ours[0], ours[1])
 
 
-def test_a_single_picture_is_the_stock_pipelines_to_the_bit(family, components, folder):
-    pipeline, theirs = family.pipeline(components), stock.load(folder)
+def test_a_single_picture_is_the_stock_pipelines_to_the_bit(family, components, theirs):
+    pipeline = family.pipeline(components)
     longest = {"max_sequence_length": 32} if type(theirs).__name__ == "FluxPipeline" else {}
     if hasattr(theirs, "unet"):  # the same attention kernel, since another adds in another order
         theirs.unet.set_attn_processor(components.denoiser.attn_processors)

@@ -98,42 +98,28 @@ def stock_picture(pipeline, seed=3):
 
 @pytest.fixture
 def attach(family, method):
-    """A function that attaches the method to components; the test is skipped where the family has no place for it."""
-    try:
-        method.check(family.facts, method.Options(), SUBJECT)
-    except LimnerError as error:
-        pytest.skip(str(error))
+    """A function that attaches the method to components."""
     return lambda components, seed=1: method.attach(components, family.facts, method.Options(), SUBJECT, seed)
 
 
-@pytest.fixture(scope="session")
-def results():
-    """What was trained so far, by family and method."""
-    return {}
-
-
 @pytest.fixture
-def result(family, method, family_name, folder, batch, attach, results, tmp_path_factory):
-    """A folder that was trained and written, once for each family and method. Tests never write into it."""
+def result(family, method, family_name, loaded, batch, attach, made_once):
+    """A folder that was trained and written, once for each family and method."""
     name = name_of(method)
-    if (family_name, name) not in results:
-        components = family.load(Source(str(folder)), torch.float32, torch.device("cpu"))
+
+    def fill(folder):
+        components = loaded(family_name)
         trainable = attach(components)
         learn(family, components, trainable, batch)
-        path = tmp_path_factory.mktemp(f"{family_name}-{name}") / "rex"
-        path.mkdir()
         header = {"limner": json.dumps({"method": name, "made": "for a test"})}
-        base = family.load(Source(str(folder)), torch.float32, torch.device("cpu"))
-        method.save(trainable, path, header, lambda: family.pipeline(base))
-        results[family_name, name] = path
-    return results[family_name, name]
+        method.save(trainable, folder, header, lambda: family.pipeline(loaded(family_name)))
+
+    return made_once(f"trained/{family_name}-{name}/rex", fill)
 
 
 @pytest.fixture
-def adapter(method, result):
-    """The result, where that is an adapter."""
-    if method.makes != "adapter":
-        pytest.skip("it makes whole models")
+def adapter(result):
+    """The result of a method that makes adapters."""
     return result
 
 
@@ -229,9 +215,9 @@ def test_what_does_not_fit_is_not_restored(method, components, attach, adapter, 
         trainable.detach()
 
 
-def test_attaching_follows_the_seed(family, folder, attach):
+def test_attaching_follows_the_seed(loaded, family_name, attach):
     def drawn(seed):
-        components = family.load(Source(str(folder)), torch.float32, torch.device("cpu"))
+        components = loaded(family_name)
         before = torch.get_rng_state()
         state = attach(components, seed).state()
         assert torch.equal(before, torch.get_rng_state()), "attaching must not touch the global generator"

@@ -6,8 +6,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -15,46 +13,26 @@ from safetensors.torch import load_file
 
 from limner.diffusion.options import LORA_FILE
 
-STEPS = 60
+STEPS = 24
 
 
 @pytest.fixture
-def start(tiny_sd, painted, tmp_path):
+def start(forker, tiny_sd, painted, tmp_path):
     """Start `limner train` with a home of its own; the working folder is shared, so that paths are too."""
-
-    def begin(home, out, *more, every="1"):
-        command = [sys.executable, "-m", "limner.cli", "train", str(painted), "--class", "dog", "--model", str(tiny_sd)]
-        command += [
-            "--steps",
-            str(STEPS),
-            "--batch",
-            "2",
-            "--rank",
-            "4",
-            "--learning-rate",
-            "0.01",
-            "--class-pictures",
-            "2",
-            "--prior-target",
-            "model",
-        ]
-        command += ["--checkpoint-every", every, "--out", str(tmp_path / out), *more]
-        environment = {**os.environ, "LIMNER_HOME": str(tmp_path / home), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-        return subprocess.Popen(
-            command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
     started = []
 
-    def keep(*arguments, **options):
-        started.append(begin(*arguments, **options))
+    def begin(home, out, *more, every=1):
+        fields = {"--class": "dog", "--model": tiny_sd, "--steps": STEPS, "--batch": 2, "--rank": 4}
+        fields |= {"--learning-rate": 0.01, "--class-pictures": 2, "--prior-target": "model"}
+        fields |= {"--checkpoint-every": every, "--out": tmp_path / out}
+        flags = [part for pair in fields.items() for part in pair]
+        environment = os.environ | {"LIMNER_HOME": str(tmp_path / home)}
+        started.append(forker.limner("train", painted, *flags, *more, environment=environment, folder=tmp_path))
         return started[-1]
 
-    yield keep
+    yield begin
     for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        process.end()
 
 
 def checkpoint_of(home):
@@ -90,7 +68,6 @@ def told(folder):
     return [{name: value for name, value in line.items() if name != "images_per_second"} for line in regular]
 
 
-@pytest.mark.slow
 def test_killed_at_random_instants_it_ends_in_the_same_bits(start, tmp_path):
     done(start("whole-home", "whole"))
     rng, home = random.Random(), tmp_path / "killed-home"
@@ -174,7 +151,7 @@ def test_killed_while_it_writes_a_checkpoint(home, tmp_path):
 
 
 def test_ctrl_c_keeps_a_checkpoint_and_tells_how_to_go_on(start, tmp_path):
-    process = start("home", "rex", every="1000")
+    process = start("home", "rex", every=1000)
     runs = tmp_path / "home" / "runs"
     assert wait_for(process, lambda: any(path.stat().st_size for path in runs.glob("*/metrics.jsonl")))
     process.send_signal(signal.SIGINT)
@@ -185,7 +162,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_tells_how_to_go_on(start, tmp_path):
     lines = [line for line in err.splitlines() if line.startswith("limner: ")]
     assert "a checkpoint is kept" in lines[0]
     assert lines[1].startswith("limner: to go on: limner train ") and lines[1].endswith("--resume")
-    _, err = done(start("home", "rex", "--resume", every="1000"))
+    _, err = done(start("home", "rex", "--resume", every=1000))
     assert "going on from step" in err and (tmp_path / "rex" / LORA_FILE).is_file()
 
 
