@@ -6,9 +6,10 @@ import os
 import random
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
@@ -20,9 +21,18 @@ import postgres
 import s3
 from forking import Forker
 from limner.store.files import sha256_of
+from skips import unless_unexpected
+
+if TYPE_CHECKING:
+    from limner.studio import Known as Request
 
 ROOT = Path(__file__).parents[1]
 FORKER: pytest.StashKey[Forker] = pytest.StashKey()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left alone with it in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None and "forker" not in fixtures_of(item))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -31,14 +41,32 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from limner.diffusion.quiet import hush
 
         hush()
-    needed = any("forker" in getattr(item, "fixturenames", ()) for item in session.items)
-    if needed and not session.config.option.collectonly:
+    if any("forker" in fixtures_of(item) for item in session.items) and not session.config.option.collectonly:
         session.config.stash[FORKER] = Forker()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if (forker := config.stash.get(FORKER, None)) is not None:
         forker.close()
+
+
+def fixtures_of(item: pytest.Item) -> Sequence[str]:
+    return getattr(item, "fixturenames", ())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return unless_unexpected((yield), call)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    return unless_unexpected(report, getattr(report, "call", None))
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +115,18 @@ def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Pat
     yield make
     changed = [name for name, place in found.items() if sha256_of(place) != Path(f"{place}.sha256").read_text()]
     assert not changed, f"tests wrote into what they share: {changed}"
+
+
+@pytest.fixture(scope="session")
+def ran_once(made_once, tmp_path_factory) -> Callable[[str, Request], Path]:
+    """Carries out a request once for all workers of pytest-xdist: name, request -> what it left, only to be read."""
+
+    def run(name: str, request: Request) -> Path:
+        from limner import Studio
+
+        return made_once(name, lambda folder: Studio(tmp_path_factory.mktemp("home")).run(request, folder))
+
+    return run
 
 
 @pytest.fixture(scope="session")

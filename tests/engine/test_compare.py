@@ -23,18 +23,16 @@ from limner.engine.trials.contestants import entrants
 PROMPTS = ("a cat on the beach", "a dog in the snow")
 
 
-@pytest.fixture(scope="module")
-def adapter(tiny_sd, painted, tmp_path_factory):
+@pytest.fixture(scope="session")
+def adapter(tiny_sd, painted, ran_once):
     """An adapter for the tiny SD model."""
-    folder = tmp_path_factory.mktemp("adapter")
     request = TrainRequest(
         data=str(painted), class_word="dog", model=str(tiny_sd), steps=1, batch=1, prior=False, options={"rank": 2}
     )
-    Studio(folder / "home").run(request, folder / "rex")
-    return folder / "rex"
+    return ran_once("compare/rex", request)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def request_of(tiny_sd, adapter):
     def made(*contestants, **fields):
         named = contestants or (str(tiny_sd), str(adapter))
@@ -43,12 +41,10 @@ def request_of(tiny_sd, adapter):
     return made
 
 
-@pytest.fixture(scope="module")
-def compared(request_of, tmp_path_factory):
-    """A finished comparison. Tests never write into it."""
-    folder = tmp_path_factory.mktemp("compared")
-    Studio(folder / "home").run(request_of(), folder / "out")
-    return folder / "out"
+@pytest.fixture(scope="session")
+def compared(request_of, ran_once):
+    """A finished comparison."""
+    return ran_once("compare/out", request_of())
 
 
 def pixels_of(folder):

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from limner import AdapterUse, GenerateRequest, InfluenceRequest, LimnerError, Studio
+from limner import AdapterUse, GenerateRequest, InfluenceRequest, LimnerError, Studio, TrainRequest
 from limner.core.errors import Interrupted
 from limner.core.events import Made, Progress, Stage
 from limner.core.influence import Influence
@@ -34,9 +34,14 @@ def silent(event):
     return None
 
 
-@pytest.fixture
-def adapter(learn):
-    return learn(prior=False, flip=False, steps=6)[0]
+@pytest.fixture(scope="session")
+def adapter(ran_once, tiny_sd, painted):
+    """What five of the painted pictures taught; the sixth was held out."""
+    request = TrainRequest(
+        data=str(painted), class_word="dog", model=str(tiny_sd), steps=6, batch=2, prior=False, flip=False, held_out=1,
+        options={"rank": 4}, learning_rate=1e-2, checkpoint_every=6,
+    )  # fmt: skip
+    return ran_once("influence/rex", request)
 
 
 @pytest.fixture

@@ -20,28 +20,36 @@ GENERATE = {"kind": "generate", "prompt": "a cat"}
 
 
 @pytest.fixture(scope="module")
-def rex(tmp_path_factory, tiny_sd, painted):
-    """An adapter and the folder that it learnt from, with captions that are not to be trusted."""
-    place = tmp_path_factory.mktemp("learnt")
-    shutil.copytree(painted, place / "data")
-    (place / "data" / "0.txt").write_text("a <script>alert(1)</script> sks dog", encoding="utf-8")
-    training = TrainRequest(
-        data=str(place / "data"), class_word="dog", model=str(tiny_sd), steps=4, prior=False, held_out=1, flip=False
-    )
-    Studio(place / "home").run(training, place / "rex")
-    return place
+def data(made_once, painted):
+    """Pictures with captions that are not to be trusted."""
+
+    def fill(folder):
+        shutil.copytree(painted, folder, dirs_exist_ok=True)
+        (folder / "0.txt").write_text("a <script>alert(1)</script> sks dog", encoding="utf-8")
+
+    return made_once("learnt/data", fill)
 
 
 @pytest.fixture(scope="module")
-def evaluate(rex, tmp_path_factory):
+def rex(ran_once, tiny_sd, data):
+    """An adapter that learnt from these."""
+    training = TrainRequest(
+        data=str(data), class_word="dog", model=str(tiny_sd), steps=4, prior=False, held_out=1, flip=False
+    )
+    return ran_once("learnt/rex", training)
+
+
+@pytest.fixture(scope="module")
+def evaluate(rex, data, tmp_path_factory):
     """Evaluate the adapter; what is painted once is not painted again. Returns report, page and events."""
-    out = tmp_path_factory.mktemp("results") / "out"
+    folder = tmp_path_factory.mktemp("results")
+    out = folder / "out"
 
     def run(**fields):
-        asked = {"target": str(rex / "rex"), "dataset": str(rex / "data"), "prompt": ["a photo of {}"]}
+        asked = {"target": str(rex), "dataset": str(data), "prompt": ["a photo of {}"]}
         asked |= {"steps": 2, "count": 2, "metric": ["saturation"], "precision": "fp32"}
         events = []
-        Studio(rex / "home").run(EvaluateRequest.model_validate(asked | fields), out, listener=events.append)
+        Studio(folder / "home").run(EvaluateRequest.model_validate(asked | fields), out, listener=events.append)
         page = (out / "report.html").read_text(encoding="utf-8")
         return json.loads((out / "report.json").read_text(encoding="utf-8")), page, events
 
@@ -52,7 +60,7 @@ def notices(events):
     return [event.text for event in events if isinstance(event, Notice) and "are not judged" in event.text]
 
 
-def test_the_folder_that_it_learnt_from_is_judged(evaluate, rex):
+def test_the_folder_that_it_learnt_from_is_judged(evaluate, rex, data):
     told, page, events = evaluate()
     found = told["influence"]
     assert {each["name"] for each in found["pictures"]} == {f"{number}.png" for number in range(5)}, "one is held out"
@@ -62,7 +70,7 @@ def test_the_folder_that_it_learnt_from_is_judged(evaluate, rex):
     verdicts = [each["verdict"] for each in found["pictures"]]
     assert (found["harmful"], found["useless"]) == (verdicts.count("harmful"), verdicts.count("useless"))
     assert "Which training pictures do harm?" in page and "<script>alert" not in page
-    assert str(rex) not in json.dumps(found) and str(rex / "data") not in page
+    assert str(rex) not in json.dumps(found) and str(data) not in page
     stages = [event.name for event in events if isinstance(event, Stage)]
     assert stages[-2:] == ["gradients", "writing"]
     assert not notices(events)
@@ -99,15 +107,15 @@ def test_a_refusal_later_on_is_a_line_or_an_error(evaluate, monkeypatch):
         evaluate(influence=True)
 
 
-def test_several_adapters_or_none_are_an_error_where_it_was_wanted(evaluate, rex, tiny_sd):
-    for target in (f"{tiny_sd}+{rex / 'rex'}+{rex / 'rex'}:0.5", str(tiny_sd)):
+def test_several_adapters_or_none_are_an_error_where_it_was_wanted(evaluate, rex, data, tiny_sd):
+    for target in (f"{tiny_sd}+{rex}+{rex}:0.5", str(tiny_sd)):
         with pytest.raises(LimnerError, match="of a single adapter, and the target is not one"):
             evaluate(target=target, class_word="dog", influence=True)
     with pytest.raises(LimnerError, match="of a single adapter"):
-        evaluate(target=str(rex / "data"), prompt=(), influence=True)
+        evaluate(target=str(data), prompt=(), influence=True)
 
 
-def test_no_path_of_the_adapter_is_opened(rex, tiny_sd):
+def test_no_path_of_the_adapter_is_opened(rex, data, tiny_sd):
     """What is traced names model and data itself, whatever the header says, so nothing is left to look up."""
     digest = "0" * 64
     queued = EvaluateRequest.model_validate(
@@ -115,16 +123,16 @@ def test_no_path_of_the_adapter_is_opened(rex, tiny_sd):
     )
     with pytest.raises(LimnerError, match="model is left open"):
         check_references(queued)
-    request = EvaluateRequest(target=str(rex / "rex"), dataset=str(rex / "data"), prompt=("a cat",))
-    target = Entrant("rex", "rex", "starter", None, parse_request({**GENERATE, "adapter": [str(rex / "rex")]}).adapter)
+    request = EvaluateRequest(target=str(rex), dataset=str(data), prompt=("a cat",))
+    target = Entrant("rex", "rex", "starter", None, parse_request({**GENERATE, "adapter": [str(rex)]}).adapter)
     asked = learnt.asked_of(request, target, lambda event: None)
     assert asked is not None and asked.looked_up == ()
-    assert (asked.model, asked.vae, asked.data) == ("starter", None, str(rex / "data"))
+    assert (asked.model, asked.vae, asked.data) == ("starter", None, str(data))
 
 
-def test_one_picture_alone_is_not_judged(rex, tiny_sd, tmp_path, home):
+def test_one_picture_alone_is_not_judged(data, tiny_sd, tmp_path, home):
     (tmp_path / "one").mkdir()
-    shutil.copyfile(rex / "data" / "0.png", tmp_path / "one" / "0.png")
+    shutil.copyfile(data / "0.png", tmp_path / "one" / "0.png")
     training = TrainRequest(data=str(tmp_path / "one"), class_word="dog", model=str(tiny_sd), steps=1, prior=False)
     Studio().run(training, tmp_path / "alone")
     request = EvaluateRequest(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
+import pickle
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -49,20 +50,23 @@ def rows(folder, split="train"):
     return [json.loads(line) for line in (folder / split / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.fixture(scope="module")
-def pile(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pile") / "pile"
-    return folder, planted.plant(folder, CLEAN)
+@pytest.fixture(scope="session")
+def pile(made_once):
+    """A folder in which everything is wrong that can be, and what to expect of each file."""
+
+    def fill(folder):
+        expected = planted.plant(folder / "pile", CLEAN)
+        (folder / "expected").write_bytes(pickle.dumps(expected))
+
+    place = made_once("prepare/planted", fill)
+    return place / "pile", pickle.loads((place / "expected").read_bytes())
 
 
-@pytest.fixture(scope="module")
-def sorted_out(pile, tmp_path_factory):
+@pytest.fixture(scope="session")
+def sorted_out(pile, ran_once):
     """The pile, prepared once."""
-    base = tmp_path_factory.mktemp("sorted")
-    os.environ["LIMNER_HOME"] = str(base / "home")
     request = PrepareRequest(sources=(str(pile[0]),), class_word="dog", size=512, workers=2, encoder=None)
-    Studio(base / "home").run(request, base / "out")
-    return base / "out"
+    return ran_once("prepare/sorted", request)
 
 
 def test_at_least_thirty_kinds_are_planted(pile):
@@ -153,15 +157,24 @@ def test_faults_are_counted_of_what_was_kept_or_left_out_for_them(sorted_out):
     assert told and told == Counter(fault["fault"] for line in lines for fault in line["faults"])
 
 
-@pytest.fixture
-def few(tmp_path):
+@pytest.fixture(scope="session")
+def six(made_once):
     """Six pictures with captions in two folders."""
-    for number in range(6):
-        folder = tmp_path / "few" / ("cats" if number % 3 else "dogs")
-        folder.mkdir(parents=True, exist_ok=True)
-        planted.picture(40 + number, 300).save(folder / f"{number}.png")
-        (folder / f"{number}.txt").write_text(f"number {number} is a dog")
-    return tmp_path / "few"
+
+    def fill(place):
+        for number in range(6):
+            folder = place / ("cats" if number % 3 else "dogs")
+            folder.mkdir(exist_ok=True)
+            planted.picture(40 + number, 300).save(folder / f"{number}.png")
+            (folder / f"{number}.txt").write_text(f"number {number} is a dog")
+
+    return made_once("prepare/six", fill)
+
+
+@pytest.fixture
+def few(six, tmp_path):
+    """The six pictures, to be written into."""
+    return Path(shutil.copytree(six, tmp_path / "few"))
 
 
 def test_the_same_twice_is_the_same_bytes(prepare, few, tmp_path):

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from limner import LimnerError
+from limner import LimnerError, Studio
 from limner.diffusion.options import LORA_FILE
 from limner.engine.training.processes import Processes
 
@@ -25,18 +25,32 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def launch(tmp_path, processes, arguments):
-    """`limner` alone, or in several processes as accelerate starts them; on CPUs, whatever the flag is called."""
-    launcher = ["-m", "limner.cli"]
-    if processes > 1:
-        numbers = ["--num_processes", processes, "--num_machines", 1, "--main_process_port", free_port()]
-        launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", *numbers, *launcher]
-    environment = os.environ | {"LIMNER_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
-    environment.pop("RANK", None)
-    command = [sys.executable, *map(str, launcher), *map(str, arguments)]
-    return subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+@pytest.fixture
+def launch(forker, tmp_path):
+    """Start `limner` alone, or in several processes with the environment that accelerate's launcher gives to each."""
+    started = []
+
+    def begin(count, arguments):
+        ranks = [{}]
+        if count > 1:
+            group = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1"}
+            group |= {"MASTER_PORT": free_port()}
+            ranks = [group | {"RANK": rank, "LOCAL_RANK": rank} for rank in range(count)]
+        for rank in ranks:
+            told = {name: str(value) for name, value in rank.items()} | {"LIMNER_HOME": str(tmp_path / "home")}
+            started.append(forker.limner(*arguments, environment=os.environ | told, folder=tmp_path))
+        return started[-len(ranks) :]
+
+    yield begin
+    for process in started:
+        process.end()
+
+
+def done(processes):
+    """What the main one of several processes wrote, when all have ended well."""
+    told = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), told
+    return told[0]
 
 
 @pytest.fixture
@@ -52,47 +66,53 @@ def apart(one, other):
     return (sum((one[n] - other[n]).norm() ** 2 for n in ups) / sum(one[n].norm() ** 2 for n in ups)).sqrt().item()
 
 
-@pytest.mark.slow
-def test_two_processes_learn_what_one_learns(tmp_path, arguments):
-    runs = [(processes, launch(tmp_path, processes, [*arguments, "--out", f"by-{processes}"])) for processes in (1, 2)]
-    for processes, run in runs:
-        out, err = run.communicate(timeout=300)
-        assert run.returncode == 0, err
-        assert out.strip().splitlines()[-1] == str(tmp_path / f"by-{processes}")
+def test_two_processes_learn_what_one_learns(launch, tmp_path, arguments):
+    runs = {count: launch(count, [*arguments, "--out", f"by-{count}"]) for count in (1, 2)}
+    for count, processes in runs.items():
+        assert done(processes)[0].strip().splitlines()[-1] == str(tmp_path / f"by-{count}")
+    assert_alike(tmp_path)
+
+
+def assert_alike(tmp_path):
+    """What one process and what two processes made: the same adapter, the same figures, and a run each."""
     assert 0 < apart(tmp_path / "by-1", tmp_path / "by-2") < 0.02, "sums in another order, and nothing else"
     told = [
         [json.loads(line)["loss"] for line in (tmp_path / f"by-{n}" / "metrics.jsonl").read_text().splitlines()]
         for n in (1, 2)
     ]
     assert told[0] == pytest.approx(told[1], rel=1e-3)
-    listed = subprocess.run(
-        [sys.executable, "-m", "limner.cli", "runs"],
-        env=os.environ | {"LIMNER_HOME": str(tmp_path / "home"), "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert listed.stdout.count("train") == 2, "a helping process is no run"
+    listed = Studio(tmp_path / "home").runs()
+    assert [run.request.kind for run in listed] == ["train"] * 2, "a helping process is no run"
 
 
 @pytest.mark.slow
-def test_two_processes_stop_together_and_go_on(tmp_path, arguments):
-    arguments = [40 if part == 6 else part for part in arguments] + ["--out", "rex"]
-    run = launch(tmp_path, 2, arguments)
+def test_two_processes_by_accelerates_launcher_learn_what_one_learns(launch, tmp_path, arguments):
+    done(launch(1, [*arguments, "--out", "by-1"]))
+    numbers = ["--num_processes", 2, "--num_machines", 1, "--main_process_port", free_port()]
+    launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", *numbers, "-m", "limner.cli"]
+    command = [sys.executable, *map(str, [*launcher, *arguments, "--out", "by-2"])]
+    environment = os.environ | {"LIMNER_HOME": str(tmp_path / "home")}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip().splitlines()[-1] == str(tmp_path / "by-2")
+    assert_alike(tmp_path)
+
+
+def test_two_processes_stop_together_and_go_on(launch, tmp_path, arguments):
+    arguments = [20 if part == 6 else part for part in arguments] + ["--out", "rex"]
+    run = launch(2, arguments)
     folder = tmp_path / "home" / "runs"
     deadline = time.monotonic() + 200
     while not list(folder.glob("*/checkpoint-*")):
-        assert run.poll() is None and time.monotonic() < deadline, run.communicate()
-        time.sleep(0.05)
-    run.send_signal(signal.SIGINT)
-    run.communicate(timeout=200)
+        assert run[0].poll() is None and time.monotonic() < deadline, run[0].output()
+        time.sleep(0.01)
+    for process in run:
+        process.send_signal(signal.SIGINT)
+    assert [process.wait(200) for process in run] == [130, 130]
     assert not (tmp_path / "rex").exists()
-    again = launch(tmp_path, 2, [*arguments, "--resume"])
-    _, err = again.communicate(timeout=300)
-    assert again.returncode == 0 and "going on from step" in err, err
-    whole = launch(tmp_path, 2, [*arguments[:-1], "whole"])
-    whole.communicate(timeout=300)
-    assert whole.returncode == 0
+    _, err = done(launch(2, [*arguments, "--resume"]))
+    assert "going on from step" in err
+    done(launch(2, [*arguments[:-1], "whole"]))
     assert apart(tmp_path / "rex", tmp_path / "whole") == 0
 
 

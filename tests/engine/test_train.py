@@ -425,12 +425,12 @@ def test_only_a_run_of_the_same_request_is_resumed(request_of, tmp_path):
 
     studio = Studio()
     with pytest.raises(Interrupted):
-        studio.run(request_of(steps=40, prior=False), tmp_path / "rex", stop=stop)
+        studio.run(request_of(steps=8, prior=False), tmp_path / "rex", stop=stop)
     with pytest.raises(LimnerError, match="no interrupted run of this request"):
-        studio.run(request_of(steps=41, prior=False), tmp_path / "rex", resume=True)
-    run = studio.run(request_of(steps=40, prior=False), resume=True)
+        studio.run(request_of(steps=9, prior=False), tmp_path / "rex", resume=True)
+    run = studio.run(request_of(steps=8, prior=False), resume=True)
     assert Path(run.out) == tmp_path / "rex" and (tmp_path / "rex" / LORA_FILE).is_file()
-    whole = studio.run(request_of(steps=40, prior=False), tmp_path / "whole")
+    whole = studio.run(request_of(steps=8, prior=False), tmp_path / "whole")
     assert tensors(tmp_path / "rex") == tensors(Path(whole.out))
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from limner.core.errors import Interrupted, LimnerError
 from limner.engine import models
-from limner.exam import asks, characters, job, judging, personalise, showcase
+from limner.exam import asks, characters, job, judging, likeness, personalise, showcase
 from limner.exam.examinee import Examinee
 from limner.exam.sitting import Sitting
 from limner.starter.card import hashes
@@ -95,7 +95,10 @@ def test_a_stopped_exam_leaves_nothing_half_written(starter, home, tmp_path):
 
 
 def test_personalisation_is_examined(starter, home, tmp_path, monkeypatch):
-    training = {"steps": 2, "batch": 2, "class_pictures": 2, "warmup": 0}
+    training = {"steps": 2, "batch": 2, "prior": False, "warmup": 0}
+    few = asks.ASKS[::3]
+    for module in (asks, likeness, personalise):
+        monkeypatch.setattr(module, "ASKS", few)
 
     def examine(folder):
         sitting = Sitting(personalise=True, steps=1)
