@@ -7,6 +7,7 @@ import random
 import shutil
 import sys
 from collections.abc import Callable, Generator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,6 +140,34 @@ def tiny_folder(made_once):
         return made_once(f"models/tiny-{family}", lambda folder: tiny.build(family, folder))
 
     return of
+
+
+@pytest.fixture(scope="session")
+def components_kept():
+    """Components of shared model folders that were loaded before, by what they were loaded from."""
+    return {}
+
+
+@pytest.fixture
+def loaded_once(made_once, components_kept, tmp_path_factory, monkeypatch):
+    """Shared model folders are read from the disk once: what is loaded later is a copy of what was loaded first."""
+    from limner import registry
+
+    base = str(made_once("empty", lambda folder: None).parent)
+
+    def keeping(load):
+        def of(source, dtype, device):
+            if source.quantised or source.vae or not source.location.startswith(base):
+                return load(source, dtype, device)
+            key = source.location, dtype, device
+            if key not in components_kept:
+                components_kept[key] = load(source, dtype, device)
+            return deepcopy(components_kept[key])
+
+        return of
+
+    for family in registry.families.all().values():
+        monkeypatch.setattr(family, "load", keeping(family.load))
 
 
 @pytest.fixture(scope="session")

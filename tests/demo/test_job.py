@@ -22,10 +22,11 @@ def test_the_character_is_painted_in_eight_unlike_pictures(tmp_path):
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path, home):
-    (tmp_path / "letter.txt").write_text("dear")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
     with pytest.raises(LimnerError, match="holds something else"):
-        run_demo(tmp_path, lambda event: None, lambda: False)
-    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+        run_demo(tmp_path / "mine", lambda event: None, lambda: False)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
 
 
 def test_the_guidance_study_is_the_users_own():
@@ -36,7 +37,7 @@ def test_a_short_demo_leaves_a_whole_folder(tmp_path, home, monkeypatch):
     """Into a folder named relative to where the user stands, twice: the second replaces the first."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(job, "TRAINING_STEPS", 2)
-    monkeypatch.setattr(job, "TrainRequest", partial(TrainRequest, class_pictures=1, options={"rank": 2}))
+    monkeypatch.setattr(job, "TrainRequest", partial(TrainRequest, prior=False, options={"rank": 2}))
     monkeypatch.setattr(job, "STEPS", 2)
     monkeypatch.setattr(job, "PROMPTS", ("a photo of sks cat on the beach",))
     for _ in range(2):

@@ -8,7 +8,17 @@ from limner import Studio, TrainRequest
 
 
 @pytest.fixture
-def request_of(tiny_sd, painted, home):
+def class_pictures(home, tmp_path_factory):
+    """The folder of kept class pictures, the same for all tests: what they are painted from is part of their names."""
+    kept = tmp_path_factory.getbasetemp() / "class-pictures"
+    kept.mkdir(exist_ok=True)
+    (home / "cache").mkdir()
+    (home / "cache" / "class").symlink_to(kept)
+    return home / "cache" / "class"
+
+
+@pytest.fixture
+def request_of(tiny_sd, painted, class_pictures, loaded_once):
     """A training request of a few steps; keywords overrule."""
 
     def make(**fields):
@@ -18,7 +28,7 @@ def request_of(tiny_sd, painted, home):
             "options": {"rank": 4},
             "learning_rate": 1e-2,
             "checkpoint_every": 2,
-            "held_out": 1,
+            "held_out": 0,
         }
         if not fields.get("prior", True):
             del plain["class_pictures"]

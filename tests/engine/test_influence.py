@@ -222,7 +222,7 @@ def test_the_prompt_is_read_from_the_label(adapter, tiny_sd, traced, home, tmp_p
 def test_data_that_is_gone_or_other_is_told(learn, painted, traced, tmp_path):
     data = tmp_path / "mine"
     shutil.copytree(painted, data)
-    adapter, _ = learn(data=str(data), prior=False)
+    adapter, _ = learn(data=str(data), prior=False, held_out=1)
     (data / "0.txt").write_text("a caption that was not there")
     with pytest.raises(LimnerError, match=r"not those that 'rex' learnt from; name the folder .* by --data"):
         traced(adapter)
@@ -256,7 +256,7 @@ def test_an_adapter_of_another_base_is_refused(adapter, tiny_sdxl, traced):
 def test_a_base_that_is_gone_is_told(learn, tiny_sd, traced, tmp_path):
     model = tmp_path / "model"
     shutil.copytree(tiny_sd, model)
-    adapter, _ = learn(model=str(model), prior=False)
+    adapter, _ = learn(model=str(model), prior=False, held_out=1)
     shutil.rmtree(model)
     with pytest.raises(LimnerError, match=r"the base model of adapter 'rex' is not to be had: .*; name it by --model"):
         traced(adapter)
@@ -338,7 +338,7 @@ def test_the_command_leaves_scores_and_a_page(limner, learn, painted, tmp_path):
     data = tmp_path / "<i>dog"
     shutil.copytree(painted, data)
     (data / "0.txt").write_text("a photo of <script>alert(1)</script> sks dog")
-    adapter, _ = learn(prior=False, data=str(data))
+    adapter, _ = learn(prior=False, data=str(data), held_out=1)
     said = limner(
         "influence", data / "0.png", data / "1.png", "--adapter", adapter, "--prompt", "a <b>sks</b> dog",
         "--timesteps", 2, "--out", "told",

@@ -89,7 +89,7 @@ def test_tells_loss_and_speed(learn):
 
 
 def test_watches_a_held_out_picture(learn):
-    told = metrics(learn()[0])
+    told = metrics(learn(held_out=1)[0])
     assert np.isfinite(told[-1]["held_out_loss"])
     assert not any("held_out_loss" in line for line in metrics(learn(out="all", held_out=0)[0]))
 
@@ -113,7 +113,8 @@ def test_few_pictures_are_all_trained_on(learn, painted, tmp_path):
     assert any("only 2 pictures" in event.text for event in events if isinstance(event, Notice))
 
 
-def test_class_pictures_are_painted_once(learn, monkeypatch):
+def test_class_pictures_are_painted_once(learn, class_pictures, monkeypatch):
+    class_pictures.unlink()
     painted_now = []
     real = prior.paint
 
@@ -185,7 +186,7 @@ def test_a_picture_is_taught_with_its_own_caption(learn, painted, monkeypatch, t
     encoded = []
     real = encoding.encode
     monkeypatch.setattr(encoding, "encode", lambda *given, **more: encoded.append(real(*given, **more)) or encoded[-1])
-    _, events = learn(data=str(own), prior=False)
+    _, events = learn(data=str(own), prior=False, held_out=1)
     subject, watched = encoded
     assert subject.captions == ("a photo of sks dog lying down", "a photo of a risksome dog", "a photo of sks dog")
     assert subject.told[:3] == (0, 1, 2) and watched.captions == ("a drawing of sks dog",)
@@ -198,7 +199,8 @@ def test_a_picture_is_taught_with_its_own_caption(learn, painted, monkeypatch, t
     ]
 
 
-def test_class_pictures_show_what_the_captions_say(learn, painted, monkeypatch, tmp_path):
+def test_class_pictures_show_what_the_captions_say(learn, painted, class_pictures, monkeypatch, tmp_path):
+    class_pictures.unlink()
     own = tmp_path / "own"
     shutil.copytree(painted, own)
     first, second, third, *_ = sorted(own.iterdir())
@@ -254,10 +256,10 @@ def test_flip_gives_two_views(learn, monkeypatch):
         return examples
 
     monkeypatch.setattr(encoding, "encode", looking)
-    learn(out="flipped")
+    learn(out="flipped", held_out=1)
     assert (5, 2) in shapes[True] and (1, 1) in shapes[False]
     shapes.clear()
-    learn(out="straight", flip=False)
+    learn(out="straight", flip=False, held_out=1)
     assert set(shapes) == {False} and (5, 1) in shapes[False]
 
 
@@ -307,7 +309,8 @@ def test_training_leaves_generation_alone(learn, request_of, tiny_sd, tmp_path):
 
 def test_learning_lowers_the_loss(learn):
     """On one picture without its mirror image, and with the same noise before and after."""
-    told = metrics(learn(steps=60, learning_rate=2e-2, prior=False, min_snr_gamma=None, checkpoint_every=20)[0])
+    fields = {"learning_rate": 2e-2, "prior": False, "min_snr_gamma": None, "held_out": 1}
+    told = metrics(learn(steps=60, checkpoint_every=20, **fields)[0])
     watched = [line["held_out_loss"] for line in told if "held_out_loss" in line]
     assert watched[-1] < watched[0]
 

@@ -90,8 +90,8 @@ def test_a_model_that_the_judge_cannot_read_is_refused_before_it_is_taught(limne
 
 def test_a_stopped_exam_leaves_nothing_half_written(starter, home, tmp_path):
     with pytest.raises(Interrupted):
-        job.sit_exam(tmp_path, Sitting(guidance=(5.0,), steps=1, questions=2), lambda event: None, lambda: True)
-    assert not list(tmp_path.iterdir())
+        job.sit_exam(tmp_path / "out", Sitting(guidance=(5.0,), steps=1, questions=2), lambda event: None, lambda: True)
+    assert not list(tmp_path.glob("out/*"))
 
 
 def test_personalisation_is_examined(starter, home, tmp_path, monkeypatch):

@@ -58,39 +58,37 @@ class LowRank:
                     raise LimnerError(
                         f"LoRA cannot learn the layers {', '.join(layers[name])} ({error})", "name other --targets"
                     ) from error
-        for parameter in self.state().values():
-            parameter.data = parameter.data.float()
-
-    def groups(self) -> dict[str, list[torch.nn.Parameter]]:
-        groups: dict[str, list[torch.nn.Parameter]] = {"denoiser": [], "text": []}
-        for name, parameter in self.state().items():
-            groups["denoiser" if name.startswith(f"{self.denoiser}.") else "text"].append(parameter)
-        return groups
-
-    def state(self) -> dict[str, torch.nn.Parameter]:
-        return {
+        self._state = {
             f"{prefix}.{name}": parameter
             for prefix, part in self.parts.items()
             for name, parameter in part.named_parameters()
             if ".lora_" in name
         }
+        self._layers = [m for part in self.parts.values() for m in part.modules() if isinstance(m, BaseTunerLayer)]
+        for parameter in self._state.values():
+            parameter.data = parameter.data.float()
 
-    def _layers(self) -> list[BaseTunerLayer]:
-        return [m for part in self.parts.values() for m in part.modules() if isinstance(m, BaseTunerLayer)]
+    def groups(self) -> dict[str, list[torch.nn.Parameter]]:
+        groups: dict[str, list[torch.nn.Parameter]] = {"denoiser": [], "text": []}
+        for name, parameter in self._state.items():
+            groups["denoiser" if name.startswith(f"{self.denoiser}.") else "text"].append(parameter)
+        return groups
+
+    def state(self) -> dict[str, torch.nn.Parameter]:
+        return self._state
 
     def train(self, on: bool) -> None:
-        for layer in self._layers():
+        for layer in self._layers:
             layer.lora_dropout.train(on)  # type: ignore[union-attr]
 
     @contextmanager
     def untaught(self) -> Iterator[None]:
-        layers = self._layers()
-        for layer in layers:
+        for layer in self._layers:
             layer.enable_adapters(False)
         try:
             yield
         finally:
-            for layer in layers:
+            for layer in self._layers:
                 layer.enable_adapters(True)
 
     def detach(self) -> None:
