@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -11,11 +12,12 @@ from limner.starter.painter import sectors
 
 
 @pytest.fixture
-def photos(tmp_path):
-    (tmp_path / "photos").mkdir()
-    for number in range(3):
-        planted.picture(70 + number, 300).save(tmp_path / "photos" / f"{number}.png")
-    return tmp_path / "photos"
+def photos(made_once, tmp_path):
+    def fill(folder):
+        for number in range(3):
+            planted.picture(70 + number, 300).save(folder / f"{number}.png")
+
+    return shutil.copytree(made_once("prepare/three", fill), tmp_path / "photos")
 
 
 def test_it_says_how_it_ended_and_where_the_report_is(limner, photos, tmp_path):

@@ -15,14 +15,14 @@ from limner.diffusion.options import LORA_FILE
 from limner.engine.adapters import facts_of
 from limner.engine.provenance.labels import read_label
 from limner.engine.provenance.verify import verify
-from limner.engine.training import contest
+from limner.engine.training import contest, standingspage
 
 KEEP = {"keep": "best", "trial_prompt": ("{} on the beach", "{} in the snow"), "steps": 6, "resolution": 64}
 
 
 @pytest.fixture
 def scored(monkeypatch):
-    """Let the test say how good each step is. Returns the scores by step, (subject, prompt)."""
+    """Let the test say how good each step is, without plots. Returns the scores by step, (subject, prompt)."""
     chosen = {0: (0.2, 0.5), 2: (0.3, 0.5), 4: (0.6, 0.5), 6: (0.4, 0.5)}
 
     def told(self, step, pictures):
@@ -30,6 +30,8 @@ def scored(monkeypatch):
         return Standing(step=step, subject=(subject,) * len(pictures), prompt=(prompt,) * len(pictures))
 
     monkeypatch.setattr(contest.Contest, "_scored", told)
+    for plot in ("curves_svg", "tradeoff_svg"):
+        monkeypatch.setattr(standingspage, plot, lambda *given: "")
     return chosen
 
 
@@ -81,10 +83,9 @@ def test_training_stops_when_it_only_gets_worse(learn, scored):
 
 
 @pytest.mark.parametrize("killed", ["before scoring", "after scoring"])
-def test_a_killed_run_goes_on_with_its_standings(request_of, tmp_path, monkeypatch, killed):
+def test_a_killed_run_goes_on_with_its_standings(request_of, ran_once, tmp_path, monkeypatch, killed):
     request = request_of(**KEEP)
-    whole = Studio()
-    whole.run(request, tmp_path / "whole")
+    whole = ran_once("contest/whole", request)
     judge = contest.Contest.judge
 
     def dying(self, step, loop):
@@ -98,8 +99,8 @@ def test_a_killed_run_goes_on_with_its_standings(request_of, tmp_path, monkeypat
         Studio().run(request, tmp_path / "rex")
     monkeypatch.setattr(contest.Contest, "judge", judge)
     Studio().run(request, tmp_path / "rex", resume=True)
-    assert (tmp_path / "rex" / "checkpoints.json").read_text() == (tmp_path / "whole" / "checkpoints.json").read_text()
-    assert learnt(tmp_path / "rex") == learnt(tmp_path / "whole")
+    assert (tmp_path / "rex" / "checkpoints.json").read_text() == (whole / "checkpoints.json").read_text()
+    assert learnt(tmp_path / "rex") == learnt(whole)
 
 
 def test_pictures_of_a_checkpoint_say_what_they_are(learn, home):

@@ -21,10 +21,18 @@ NAMED = {"preference", "aesthetic"}
 """Which no machine has without a download."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def found(tmp_path_factory, starter):
     easel = Easel(tmp_path_factory.mktemp("easel"))
     return [line for make in MAKERS for line in measure(make(easel, 4))]
+
+
+def test_every_metric_is_held_against_a_truth_and_agrees_on_few_pictures(tmp_path, starter):
+    easel = Easel(tmp_path)
+    sizes = {make: 4 if make is trials.mixed_sets else 2 for make in MAKERS}  # FID needs 16 pictures
+    few = [line for make, size in sizes.items() for line in measure(make(easel, size))]
+    assert {line.metric for line in few} == set(registry.metrics.names()) - NAMED
+    assert all(line.correlation > 0.5 for line in few), few
 
 
 @pytest.mark.slow

@@ -20,14 +20,20 @@ def pixels(path):
         return np.asarray(image).astype(int)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("folder", "class_word"), [("dog", "dog"), ("bear_plushie", "teddy bear")])
+@pytest.mark.parametrize(
+    ("folder", "class_word", "steps"),
+    [
+        ("dog", "dog", 15),
+        pytest.param("dog", "dog", 40, marks=pytest.mark.slow),
+        pytest.param("bear_plushie", "teddy bear", 40, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the photographs in ../shared/data/dreambench are not here")
-def test_photographs_move_the_pictures(starter, home, tmp_path, folder, class_word):
+def test_photographs_move_the_pictures(starter, home, tmp_path, folder, class_word, steps):
     request = TrainRequest(
         data=str(PHOTOGRAPHS / folder),
         class_word=class_word,
-        steps=40,
+        steps=steps,
         batch=2,
         class_pictures=4,
         checkpoint_every=5,
