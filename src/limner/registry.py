@@ -18,9 +18,9 @@ T = TypeVar("T")
 
 
 @cache
-def installed() -> EntryPoints:
-    """The entry points of all installed packages, read once: it takes a file for each package."""
-    return entry_points()
+def installed(group: str) -> EntryPoints:
+    """The entry points of a group in all installed packages, read once: it takes a file of each package."""
+    return entry_points(group=group)
 
 
 class Group(Generic[T]):
@@ -37,7 +37,7 @@ class Group(Generic[T]):
         return [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
 
     def _third_party(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in installed().select(group=self.package)}
+        return {point.name: point for point in installed(self.package)}
 
     def names(self) -> list[str]:
         """Names of all plugins, without loading any."""
