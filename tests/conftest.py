@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING
 import pytest
 from filelock import FileLock
 
-os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's library is imported
-os.environ["OMP_NUM_THREADS"] = "1"  # here and in what tests start: the models are so small that a second only waits
-
 import postgres
 import s3
 from forking import Forker
@@ -26,6 +23,11 @@ from skips import unless_unexpected
 
 if TYPE_CHECKING:
     from limner.studio import Known as Request
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's library is imported
+os.environ["OMP_NUM_THREADS"] = "1"  # here and in what tests start: the models are so small that a second only waits
+QUIET = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
+os.environ.update(QUIET)  # while tests are collected, which imports both; what tests start is as loud as it is
 
 ROOT = Path(__file__).parents[1]
 FORKER: pytest.StashKey[Forker] = pytest.StashKey()
@@ -38,6 +40,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What has to be done before the first test, where tests run: the controller of pytest-xdist collects none."""
+    for name in QUIET:
+        del os.environ[name]
     if "diffusers" in sys.modules:
         from limner.diffusion.quiet import hush
 
