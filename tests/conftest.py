@@ -40,14 +40,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What has to be done before the first test, where tests run: the controller of pytest-xdist collects none."""
-    for name in QUIET:
-        del os.environ[name]
     if "diffusers" in sys.modules:
         from limner.diffusion.quiet import hush
 
         hush()
     if any("forker" in fixtures_of(item) for item in session.items) and not session.config.option.collectonly:
         session.config.stash[FORKER] = Forker()
+    for name in QUIET:
+        del os.environ[name]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
