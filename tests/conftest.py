@@ -16,9 +16,6 @@ import hypothesis
 import pytest
 from filelock import FileLock
 
-os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's library is imported
-os.environ["OMP_NUM_THREADS"] = "1"  # here and in what tests start: the models are so small that a second only waits
-
 import postgres
 import s3
 from forking import Forker
@@ -29,6 +26,10 @@ if TYPE_CHECKING:
     from limner.studio import Known as Request
 
 hypothesis.settings.register_profile("long", max_examples=1000, deadline=None)  # of `make test-long`
+os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's library is imported
+os.environ["OMP_NUM_THREADS"] = "1"  # here and in what tests start: the models are so small that a second only waits
+QUIET = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
+os.environ.update(QUIET)  # while tests are collected, which imports both; what tests start is as loud as it is
 
 ROOT = Path(__file__).parents[1]
 FORKER: pytest.StashKey[Forker] = pytest.StashKey()
@@ -47,6 +48,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         hush()
     if any("forker" in fixtures_of(item) for item in session.items) and not session.config.option.collectonly:
         session.config.stash[FORKER] = Forker()
+    for name in QUIET:
+        del os.environ[name]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -429,12 +429,12 @@ def test_a_whole_is_not_told_again_beside_its_part(refused):
 
 
 def test_a_damaged_database(refused, home, generate):
-    home.mkdir()
     (home / "limner.db").write_text("no database" * 1000)
     assert "is not a database" in refused(*generate())
 
 
 def test_home_is_a_file(limner, home):
+    shutil.rmtree(home)
     Path(home).write_text("mine")
     said = limner("runs")
     assert said.code == 2 and str(home) in said.error

@@ -25,7 +25,7 @@ def third_party(monkeypatch):
             monkeypatch.setitem(sys.modules, module, made)
         points.append(EntryPoint(name, module, group))
 
-    monkeypatch.setattr(registry, "_installed", lambda path: EntryPoints(points))
+    monkeypatch.setattr(registry, "installed", lambda group: EntryPoints(points).select(group=group))
     registry.aliases.cache_clear()
     yield install
     registry.aliases.cache_clear()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import sys
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, Generic, TypeVar, cast
 
@@ -18,10 +17,10 @@ from .core.protocols import Alias, Control, Family, Method
 T = TypeVar("T")
 
 
-@lru_cache(maxsize=4)
-def _installed(path: tuple[str, ...]) -> EntryPoints:
-    """The entry points of all packages on a path; finding them reads a file of each package."""
-    return entry_points()
+@cache
+def installed(group: str) -> EntryPoints:
+    """The entry points of a group in all installed packages, read once: it takes a file of each package."""
+    return entry_points(group=group)
 
 
 class Group(Generic[T]):
@@ -38,7 +37,7 @@ class Group(Generic[T]):
         return [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
 
     def _third_party(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in _installed(tuple(sys.path)).select(group=self.package)}
+        return {point.name: point for point in installed(self.package)}
 
     def names(self) -> list[str]:
         """Names of all plugins, without loading any."""

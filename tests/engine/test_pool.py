@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
+from limner import LimnerError
 from limner.core.datasets import Entry, Fault, Lost
 from limner.data.entries.budget import held_bytes
 from limner.data.entries.places import BytesPlace, FilePlace
@@ -80,3 +85,59 @@ def test_an_entry_weighs_what_it_holds() -> None:
     assert held_bytes(Entry("a", inside, mask=inside)) == 14
     assert held_bytes(Entry("a", outside, mask=inside)) == 7
     assert held_bytes(Entry("a", outside)) == held_bytes(Lost("a", Fault("stray", "x"))) == 0
+
+
+class Ray:
+    """Stands for the package `ray`: tasks run here and now, and number 5 kills its worker."""
+
+    class exceptions:
+        class WorkerCrashedError(Exception):
+            pass
+
+    def __init__(self, initialised):
+        self.initialised, self.told, self.over = initialised, {}, False
+
+    def is_initialized(self):
+        return self.initialised
+
+    def init(self, **told):
+        self.told = told
+
+    def remote(self, max_retries):
+        assert max_retries == 0, "a picture that kills a process must not be tried for ever"
+        return lambda task: SimpleNamespace(remote=lambda work, items: lambda: task(work, items))
+
+    def get(self, task):
+        try:
+            return task()
+        except ZeroDivisionError as error:
+            raise self.exceptions.WorkerCrashedError from error
+
+    def shutdown(self):
+        self.over = True
+
+
+def killing(number: int) -> int:
+    return 2 * number if number != 5 else 1 // 0
+
+
+@pytest.mark.parametrize(("initialised", "address", "cores"), [(False, None, 2), (False, "a:1", None), (True, None, 0)])
+def test_a_crew_of_rays(monkeypatch, initialised, address, cores):
+    """Here `ray` is stood for; test_prepare.py has it for real."""
+    ray = Ray(initialised)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if address:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+    with crew_of("ray", 2) as crew:
+        found = list(mapped(killing, iter(range(40)), crew, 2, crashed))
+    assert found == [-5 if number == 5 else 2 * number for number in range(40)]
+    assert ray.told.get("num_cpus", 0) == cores and ray.over == (not initialised), "only what was begun is ended"
+
+
+def test_ray_that_is_not_installed_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(
+        LimnerError, match=r"Ray is not installed; pip install 'limner\[ray\]', or --executor processes"
+    ):
+        crew_of("ray", 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tomllib
-from importlib.metadata import distributions, entry_points
+from importlib.metadata import distributions
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +133,7 @@ def test_it_is_registered_by_an_entry_point(tmp_path, monkeypatch):
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
     (installed / "entry_points.txt").write_text(f"[limner.captioners]\nstarter = {points['starter']}\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(registry, "installed", entry_points)
+    monkeypatch.setattr(registry, "installed", registry.installed.__wrapped__)
     assert any(found.name == "other" for found in distributions())
     group = registry.Group("limner.captioners", "captioner")
     assert {"model", "starter"} <= set(group.names())

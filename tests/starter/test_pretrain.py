@@ -16,6 +16,7 @@ from limner.starter.pretrain import __main__ as pretrain
 from limner.starter.pretrain import judge, loop, pictures
 from limner.starter.pretrain.recipe import Recipe, Stage
 
+SHARD = 300
 TOY = Recipe(
     text_width=32,
     text_layers=1,
@@ -26,7 +27,7 @@ TOY = Recipe(
     vae_channels=(8, 8, 8, 16),
     vae_crop=32,
     unet_channels=(16, 16, 32),
-    pictures=1000,
+    pictures=2 * SHARD,
     autoencoder=Stage(steps=4, batch=2, learning_rate=1e-3, warmup=2),
     text=Stage(steps=4, batch=4, learning_rate=1e-3, warmup=2),
     image=Stage(steps=4, batch=4, learning_rate=1e-3, warmup=2),
@@ -45,7 +46,7 @@ def gallery(made_once):
         scenes = [random_scene(rng) for _ in range(20)]
         painted = np.stack([np.asarray(paint(scene)) for scene in scenes])
         for index in range(2):
-            rows = [(i * (index + 1)) % len(scenes) for i in range(pictures.SHARD)]
+            rows = [(i * (index + 1)) % len(scenes) for i in range(SHARD)]
             np.save(folder / f"shard-{index:05d}.npy", painted[rows])
             (folder / f"shard-{index:05d}.json").write_text(json.dumps([scenes[row].model_dump_json() for row in rows]))
 
@@ -53,11 +54,12 @@ def gallery(made_once):
 
 
 def run_recipe(gallery, folder, recipe=TOY, stages=pretrain.STAGES, begin_with=None):
-    """Run the recipe in a folder, with few pictures for the judge."""
+    """Run the recipe in a folder, with small shards."""
     if not (folder / "pictures").exists():
         (folder / "pictures").symlink_to(gallery)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judge, "SHARD", 20)
+        patch.setattr(pictures, "SHARD", SHARD)
         pretrain.run(recipe, folder, out=folder / "starter", stages=stages, begin_with=begin_with)
 
 

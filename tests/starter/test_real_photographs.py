@@ -21,21 +21,21 @@ def pixels(path):
 
 
 @pytest.mark.parametrize(
-    ("folder", "class_word", "steps"),
+    ("folder", "class_word", "steps", "batch"),
     [
-        ("dog", "dog", 15),
-        pytest.param("dog", "dog", 40, marks=pytest.mark.slow),
-        pytest.param("bear_plushie", "teddy bear", 40, marks=pytest.mark.slow),
+        ("dog", "dog", 15, 1),
+        pytest.param("dog", "dog", 40, 2, marks=pytest.mark.slow),
+        pytest.param("bear_plushie", "teddy bear", 40, 2, marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the photographs in ../shared/data/dreambench are not here")
-def test_photographs_move_the_pictures(starter, home, tmp_path, folder, class_word, steps):
+def test_photographs_move_the_pictures(starter, home, tmp_path, folder, class_word, steps, batch):
     request = TrainRequest(
         data=str(PHOTOGRAPHS / folder),
         class_word=class_word,
         steps=steps,
-        batch=2,
-        class_pictures=4,
+        batch=batch,
+        prior=False,
         checkpoint_every=5,
         held_out=1,
     )
@@ -47,7 +47,7 @@ def test_photographs_move_the_pictures(starter, home, tmp_path, folder, class_wo
     assert watched[-1] < watched[0], "the held-out photograph is no better known than before"
     paths = {}
     for name, uses in (("base", ()), ("taught", (AdapterUse(path=str(tmp_path / "rex")),))):
-        paint = GenerateRequest(prompt=request.instance_prompt, adapter=uses, steps=8, count=2)
+        paint = GenerateRequest(prompt=request.instance_prompt, adapter=uses, steps=4, count=2)
         studio.run(paint, tmp_path / name)
         paths[name] = [pixels(path) for path in sorted((tmp_path / name).glob("*.png"))]
     moved = np.mean([np.abs(a - b).mean() for a, b in zip(paths["base"], paths["taught"], strict=True)])
