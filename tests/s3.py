@@ -1,26 +1,23 @@
-"""An S3 server for the tests: OpenStack Swift with its S3 API, each part of it in a process of its own."""
+"""An S3 server for the tests: OpenStack Swift with its S3 API, all parts of it in one process."""
 
 from __future__ import annotations
 
 import getpass
-import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from socket import IPPROTO_TCP, TCP_NODELAY
 
 import pytest
 
 KEY, SECRET = "shop:limner", "a-secret-of-the-tests"
-PARTS = {"account": "AccountController", "container": "ContainerController", "object": "ObjectController"}
+PARTS = ("account", "container", "object")
 PROXY = """
 [DEFAULT]
 bind_ip = 127.0.0.1
@@ -85,63 +82,60 @@ def server() -> Iterator[Server]:
     """A running store without buckets, with one user."""
     pytest.importorskip("swift")
     folder = Path(tempfile.mkdtemp(prefix="limner-s3-"))
-    with ExitStack() as ending:
-        ending.callback(shutil.rmtree, folder, ignore_errors=True)
-        (folder / "disks" / "d1").mkdir(parents=True)
-        (folder / "swift.conf").write_text("[swift-hash]\nswift_hash_path_suffix = tests\n")
-        told = {"folder": folder, "user": getpass.getuser(), "secret": SECRET}
-        for part in PARTS:
-            port = free_port()
-            _ring(folder, part, port)
-            (folder / f"{part}.conf").write_text(PART.format(part=part, port=port, **told))
-            ending.enter_context(_running(part, folder))
-        port = free_port()
-        filters = "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n" for name in FILTERS)
-        (folder / "proxy.conf").write_text(PROXY.format(port=port, **told) + filters)
-        process = ending.enter_context(_running("proxy", folder))
-        found = Server(f"http://127.0.0.1:{port}")
-        until = time.monotonic() + 60
-        while not _healthy(found.address):
-            assert process.poll() is None and time.monotonic() < until, (folder / "proxy.log").read_text()
-            time.sleep(0.05)
-        yield found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _healthy(address: str) -> bool:
-    with suppress(OSError, urllib.error.URLError), urllib.request.urlopen(f"{address}/healthcheck", timeout=5) as told:
-        return told.status == 200
-    return False
-
-
-@contextmanager
-def _running(part: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    program = Path(sys.executable).with_name(f"swift-{part}-server")
-    with (folder / f"{part}.log").open("wb") as log:
-        command = [sys.executable, "-W", "ignore", program, folder / f"{part}.conf"]
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=dict(os.environ))
+    log = folder / "log"
     try:
-        yield process
+        with log.open("wb") as told:
+            command = [sys.executable, "-W", "ignore", __file__, folder]
+            process = subprocess.Popen(command, stdout=told, stderr=told, cwd=folder)
+        try:
+            until = time.monotonic() + 60
+            while not (folder / "address").exists():
+                assert process.poll() is None and time.monotonic() < until, log.read_text()
+                time.sleep(0.02)
+            yield Server((folder / "address").read_text())
+        finally:
+            process.kill()
+            process.wait()
     finally:
-        process.kill()
-        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _ring(folder: Path, part: str, port: int) -> None:
-    """One device holds everything, once."""
-    script = f"""
-from swift.common.ring import RingBuilder
-builder = RingBuilder(4, 1, 0)
-builder.add_dev({{"id": 0, "region": 1, "zone": 1, "weight": 1, "ip": "127.0.0.1", "port": {port}, "device": "d1"}})
-builder.rebalance()
-builder.get_ring().save("{part}.ring.gz")
-"""
-    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, cwd=folder)
+def main(folder: Path) -> None:
+    """Serve all parts of the store in this process, its files in a folder, until it is killed."""
+    from swift.common.utils import eventlet_monkey_patch
+
+    eventlet_monkey_patch()
+    import eventlet.wsgi
+    from swift.common import wsgi
+    from swift.common.ring import RingBuilder
+
+    (folder / "disks" / "d1").mkdir(parents=True)
+    (folder / "swift.conf").write_text("[swift-hash]\nswift_hash_path_suffix = tests\n")
+    told = {"folder": folder, "user": getpass.getuser(), "secret": SECRET}
+    sockets = {part: eventlet.listen(("127.0.0.1", 0)) for part in (*PARTS, "proxy")}
+    for part, socket in sockets.items():
+        socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        port = socket.getsockname()[1]
+        if part == "proxy":
+            filters = "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n" for name in FILTERS)
+            (folder / "proxy.conf").write_text(PROXY.format(port=port, **told) + filters)
+            continue
+        (folder / f"{part}.conf").write_text(PART.format(part=part, port=port, **told))
+        ring = RingBuilder(4, 1, 0)  # one device holds everything, once
+        ring.add_dev({"id": 0, "region": 1, "zone": 1, "weight": 1, "ip": "127.0.0.1", "port": port, "device": "d1"})
+        ring.rebalance()
+        ring.get_ring().save(str(folder / f"{part}.ring.gz"))
+    eventlet.hubs.use_hub(wsgi.get_hub())
+    serving = []
+    for part, socket in sockets.items():
+        app, *_ = wsgi.init_request_processor(str(folder / f"{part}.conf"), f"{part}-server")
+        options = {"protocol": wsgi.SwiftHttpProtocol, "capitalize_response_headers": False}
+        serving.append(eventlet.spawn(eventlet.wsgi.server, socket, app, wsgi.NullLogger(), **options))
+    address = "http://{}:{}".format(*sockets["proxy"].getsockname())
+    (folder / "address.new").write_text(address)
+    (folder / "address.new").rename(folder / "address")
+    for each in serving:
+        each.wait()
 
 
 def fresh() -> str:
@@ -160,3 +154,7 @@ def forget() -> None:
     import s3fs
 
     s3fs.S3FileSystem.clear_instance_cache()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
