@@ -22,7 +22,7 @@ class Hub:
     def __init__(self, repositories: dict[str, Path], gated: tuple[str, ...] = ()) -> None:
         self.repositories, self.gated, self.asked = repositories, gated, []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     @property
     def url(self) -> str:

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from multiprocessing.context import ForkProcess
@@ -33,6 +32,7 @@ from limner.store.runs import Hold
 from limner.store.tables import RunRow
 from limner.studio import Studio
 from limner.worker import Worker
+from waiting import until
 
 
 @pytest.fixture
@@ -478,14 +478,6 @@ def worker_process(studio: Studio) -> Iterator[Callable[[], ForkProcess]]:
     for process in running:
         process.kill()
         process.join()
-
-
-def until(what: object, check: Callable[[], object], seconds: float = 120.0) -> None:
-    """Wait for something to become true."""
-    end = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < end, f"{what} did not come"
-        time.sleep(0.02)
 
 
 def expire(studio: Studio, run: Run) -> None:

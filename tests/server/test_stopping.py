@@ -6,9 +6,7 @@ import os
 import signal
 import subprocess
 import threading
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,16 +18,9 @@ from limner.server.settings import Settings
 from limner.store.tables import RunRow
 from limner.studio import Studio
 from serving import PAINT, Process, end, start
+from waiting import until
 
 LONG = PAINT | {"steps": 900, "count": 8}
-
-
-def until(said: str, check: Callable[[], object], seconds: float = 120) -> None:
-    """Wait for something to become true."""
-    end = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < end, said
-        time.sleep(0.05)
 
 
 def worker_of(service: Process) -> int:
@@ -41,7 +32,7 @@ def worker_of(service: Process) -> int:
         found[:] = subprocess.run(line, capture_output=True, text=True, check=False).stdout.split()
         return bool(found)
 
-    until("no worker came", look)
+    until("a worker", look)
     return int(found[0])
 
 
@@ -68,11 +59,11 @@ def test_a_stream_of_events_ends_with_the_service(tmp_path: Path, starter: Path)
 def test_a_restart_in_the_middle_loses_nothing(tmp_path: Path, starter: Path) -> None:
     first = start(tmp_path)
     runs = [first.call("POST", "/v1/runs", PAINT | {"steps": 20, "seed": seed}).json["url"] for seed in range(2)]
-    until("no run began", lambda: any(run["progress"] for run in first.call("GET", "/v1/runs").json))
+    until("a run's beginning", lambda: any(run["progress"] for run in first.call("GET", "/v1/runs").json))
     assert end(first) == 0
     second = start(tmp_path)
     try:
-        until("not all were done", lambda: all(second.call("GET", run).json["status"] == "done" for run in runs))
+        until("the end of all runs", lambda: all(second.call("GET", run).json["status"] == "done" for run in runs))
         assert [len(second.call("GET", run).json["artifacts"]) for run in runs] == [1, 1]
     finally:
         end(second)
@@ -83,12 +74,12 @@ def test_the_run_of_a_killed_worker_is_carried_out_by_another(tmp_path: Path, st
     running, studio = start(tmp_path), Studio(tmp_path)
     try:
         url = running.call("POST", "/v1/runs", PAINT | {"steps": 200}).json["url"]
-        until("the run did not begin", lambda: running.call("GET", url).json["progress"])
+        until("its beginning", lambda: running.call("GET", url).json["progress"])
         os.kill(worker_of(running), signal.SIGKILL)
         with studio.store.writing() as session:  # its lease is over
             past = studio.store.list(1)[0].created
             assert session.execute(update(RunRow).values(lease=past)).rowcount == 1
-        until("the run was left behind", lambda: running.call("GET", url).json["status"] == "done")
+        until("its end", lambda: running.call("GET", url).json["status"] == "done")
         assert studio.store.list(1)[0].attempt == 2
     finally:
         studio.store.close()
@@ -114,9 +105,9 @@ def test_a_killed_worker_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(serve, "monotonic", lambda: next(hour))
     said: list[str] = []
     with serve.workers(tmp_path, Settings(), said.append):
-        until("no worker came", lambda: started(tmp_path))
+        until("a worker", lambda: started(tmp_path))
         os.kill(started(tmp_path)[0], signal.SIGKILL)
-        until("no other worker came", lambda: len(started(tmp_path)) == 2)
+        until("another worker", lambda: len(started(tmp_path)) == 2)
     assert said == [f"a worker ended (code {-signal.SIGKILL}); another one takes its place"]
 
 
@@ -126,7 +117,7 @@ def test_the_impatient_leave_no_worker_behind(tmp_path: Path, monkeypatch: pytes
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt), serve.workers(tmp_path, Settings(), lambda text: None):
-            until("no worker came", lambda: started(tmp_path))
+            until("a worker", lambda: started(tmp_path))
             asked.start()
     finally:
         signal.signal(signal.SIGINT, before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from limner.engine.provenance.labels import read_label
 from limner.server.settings import Settings
 from limner.studio import Studio
 from serving import PAINT, parsed, service, workers
+from waiting import until
 
 
 def test_eight_clients_at_once(tmp_path: Path, starter: Path) -> None:
@@ -26,10 +26,7 @@ def test_eight_clients_at_once(tmp_path: Path, starter: Path) -> None:
             return run, call("GET", run["artifacts"][0]["url"]).body
 
         coming = clients.map(asked, range(8))
-        until = time.monotonic() + 60
-        while len(call("GET", "/v1/runs").json) < 8:
-            assert time.monotonic() < until, "the runs do not wait"
-            time.sleep(0.02)
+        until("the eighth run", lambda: len(call("GET", "/v1/runs").json) == 8)
         with workers(running.home, Settings()):
             answers = list(coming)
         for number, (run, body) in enumerate(answers):
