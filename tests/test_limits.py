@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel, ValidationError
 
 from hostile import BODIES, LENGTH, texts, within
 from limner import registry
-from limner.core.errors import LimnerError
+from limner.core.errors import MOST_PROBLEMS, LimnerError, invalid
 from limner.core.requests import Frozen, GenerateRequest, Known, parse_request
 from limner.engine.provenance.labels import TEXT_CAP, label_in
 from limner.server.app import create_app
@@ -128,6 +129,41 @@ def test_a_text_is_measured_before_it_is_parsed(part: type[Frozen], monkeypatch:
     monkeypatch.setattr(part, "from_text", classmethod(lambda cls, text: pytest.fail("it was parsed")))
     with pytest.raises(ValidationError, match="write at most"):
         part.model_validate("a" * (part.longest_text + 1))
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("begin", ["", "a=", "steps="])
+@pytest.mark.parametrize("piece", ["+:5", "a:9+", ",\ud800", "@@a", "/0"])
+def test_a_text_has_no_more_mistakes_than_its_lists_are_long(part: type[Frozen], begin: str, piece: str) -> None:
+    text = begin + "x" + piece * ((part.longest_text - len(begin) - 1) // len(piece))
+    with suppress(ValueError):
+        read = part.from_text(text)
+        lists = [value for value in read.values() if isinstance(value, list)] if isinstance(read, dict) else []
+        assert all(len(value) <= 1001 for value in lists), "it is split further than any list takes"
+    try:
+        within(part.model_validate, text)
+    except ValidationError as error:
+        assert error.error_count() < 2_000
+
+
+MANY = {"kind": "compare", "contestants": ["a", "b"], "prompt": ["\ud800"] * 10_000}
+
+
+def test_a_line_about_a_request_lists_only_the_first_of_many_mistakes() -> None:
+    with pytest.raises(ValidationError) as raised:
+        parse_request({**MANY, "a" * LENGTH: 0})
+    told = str(invalid(raised.value))
+    assert told.endswith(f"and {10_001 - MOST_PROBLEMS:,} more") and len(told) < 10_000
+
+
+def test_an_answer_lists_only_the_first_of_many_mistakes(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    client = TestClient(create_app(studio, Settings()), base_url="http://127.0.0.1")
+    reply = client.post(
+        "/v1/runs", content=json.dumps({**MANY, "a" * LENGTH: 0}), headers={"Content-Type": "application/json"}
+    )
+    studio.store.close()
+    assert reply.status_code == 422 and len(reply.json()["errors"]) == MOST_PROBLEMS and len(reply.content) < 20_000
 
 
 def test_a_hostile_axis_of_any_field_is_read_at_once() -> None:

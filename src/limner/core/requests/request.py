@@ -101,7 +101,7 @@ class Frozen(BaseModel):
                 raise ValueError(
                     f"{value[:80]!r} goes on for {len(value):,} characters; write at most {cls.longest_text:,}"
                 )
-            return cls.from_text(value)
+            value = cls.from_text(value)
         if not isinstance(value, dict):
             return value
         fields = cast(dict[str, Any], value)
