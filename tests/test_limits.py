@@ -221,3 +221,11 @@ def test_a_label_that_somebody_made_up_is_read_at_once(text: str) -> None:
     assert len(file.getvalue()) < 40_000
     with pytest.raises(LimnerError, match="carries no Limner request that can be read"):
         within(label_in, file.getvalue(), "picture.png")
+
+
+def test_prompts_stay_small_when_groups_and_subject_are_filled_in() -> None:
+    prompts = [f"{{group}} {number} {'{}' * 40}" for number in range(100)]
+    body = {"kind": "evaluate", "target": "a", "count": 1, "identifier": "a" * 200, "class_word": "b" * 200}
+    parse_request({**body, "prompt": prompts[:2], "groups": ["cat", "dog"]})
+    with pytest.raises(ValidationError, match="more than 4,000,000 characters when they are filled in"):
+        within(parse_request, {**body, "prompt": prompts, "groups": [f"{number}" for number in range(10, 74)]})
