@@ -203,6 +203,26 @@ def test_options_of_a_method_are_small(deep: int, told: str) -> None:
         parse_request({"kind": "train", "data": "a", "class_word": "dog", "options": {"a": value}})
 
 
+def nested(levels: int) -> dict[str, Any]:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return {"kind": "train", "data": "a", "class_word": "dog", "options": {"a": value}}
+
+
+def test_options_of_a_method_are_nested_eight_deep_at_most() -> None:
+    parse_request(nested(7))
+    with pytest.raises(ValidationError, match="nested more than 8 deep"):
+        parse_request(nested(8))
+
+
+@pytest.mark.parametrize("part", [[], {}, 1], ids=str)
+def test_options_of_many_values_are_refused_unread(part: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limner.core.requests.train.json.dumps", lambda *given, **more: pytest.fail("it was written"))
+    with pytest.raises(ValidationError, match="more than 20,000 characters"):
+        within(parse_request, {"kind": "train", "data": "a", "class_word": "dog", "options": {"a": [part] * 350_000}})
+
+
 def test_more_fields_than_any_model_has_are_refused_at_once() -> None:
     strange = {f"a{number}": 0 for number in range(LENGTH)}
     for body in ({"kind": "generate", "prompt": "a", **strange}, {"kind": "evaluate", "target": strange}):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from limner.server.app import create_app
-from limner.server.bounds import UPLOADS, Bounds, is_upload
+from limner.server.bounds import NESTED, UPLOADS, Bounds, is_upload
 from limner.server.guard import Guard
 from limner.server.settings import Settings
 from limner.studio import Studio
@@ -86,6 +86,15 @@ def test_a_body_is_of_a_mebibyte_and_an_upload_of_what_is_allowed(path: str, kin
     bounded: Any = Bounds(APP, 3 * 2**20)
     reply = TestClient(bounded).post(path, content=b"x" * size, headers={"Content-Type": kind})
     assert reply.status_code == status and (status != 200 or reply.text == str(size))
+
+
+@pytest.mark.parametrize("bracket", [b"[", b"{"])
+def test_a_body_has_so_many_brackets_and_an_upload_any_number(bracket: bytes) -> None:
+    client = TestClient(cast(Any, Bounds(APP, 3 * 2**20)))
+    kind = {"Content-Type": "application/zip"}
+    assert client.post("/v1/runs", content=bracket * NESTED, headers=kind).status_code == 200
+    assert client.post("/v1/runs", content=bracket * (NESTED + 1), headers=kind).status_code == 413
+    assert client.post("/v1/files", content=bracket * (NESTED + 1), headers=kind).status_code == 200
 
 
 def test_the_first_of_two_media_types_counts() -> None:

@@ -7,6 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 JSON_BYTES = 2**20
+NESTED = 100_000
+"""Lists and objects in a body of JSON at most, for each takes far more time and memory than its bytes."""
 UPLOADS = ("/v1/files", "/v1/folders", "/v1/verify", "/v1/images/edits")
 """Paths that take files. All others parse the body as JSON, whatever its media type says."""
 TYPES = ("application/octet-stream", "application/zip", "multipart/form-data")
@@ -22,15 +24,20 @@ class Bounds:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        most = self.bytes_most if is_upload(scope) else JSON_BYTES
-        got = 0
+        upload = is_upload(scope)
+        most = self.bytes_most if upload else JSON_BYTES
+        got = nested = 0
 
         async def counted() -> Message:
-            nonlocal got
+            nonlocal got, nested
             message = await receive()
-            got += len(message.get("body", b""))
+            body = message.get("body", b"")
+            got += len(body)
             if got > most:
                 raise HTTPException(413, f"the body is larger than {most:,} bytes")
+            nested += 0 if upload else body.count(b"[") + body.count(b"{")
+            if nested > NESTED:
+                raise HTTPException(413, f"the body has more than {NESTED:,} opening brackets")
             return message
 
         await self.app(scope, counted, send)
