@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel, ValidationError
 
 from hostile import BODIES, LENGTH, texts, within
 from limner import registry
-from limner.core.errors import LimnerError
+from limner.core.errors import MOST_PROBLEMS, LimnerError, invalid
 from limner.core.requests import Frozen, GenerateRequest, Known, parse_request
 from limner.engine.provenance.labels import TEXT_CAP, label_in
 from limner.server.app import create_app
@@ -130,6 +131,41 @@ def test_a_text_is_measured_before_it_is_parsed(part: type[Frozen], monkeypatch:
         part.model_validate("a" * (part.longest_text + 1))
 
 
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("begin", ["", "a=", "steps="])
+@pytest.mark.parametrize("piece", ["+:5", "a:9+", ",\ud800", "@@a", "/0"])
+def test_a_text_has_no_more_mistakes_than_its_lists_are_long(part: type[Frozen], begin: str, piece: str) -> None:
+    text = begin + "x" + piece * ((part.longest_text - len(begin) - 1) // len(piece))
+    with suppress(ValueError):
+        read = part.from_text(text)
+        lists = [value for value in read.values() if isinstance(value, list)] if isinstance(read, dict) else []
+        assert all(len(value) <= 1001 for value in lists), "it is split further than any list takes"
+    try:
+        within(part.model_validate, text)
+    except ValidationError as error:
+        assert error.error_count() < 2_000
+
+
+MANY = {"kind": "compare", "contestants": ["a", "b"], "prompt": ["\ud800"] * 10_000}
+
+
+def test_a_line_about_a_request_lists_only_the_first_of_many_mistakes() -> None:
+    with pytest.raises(ValidationError) as raised:
+        parse_request({**MANY, "a" * LENGTH: 0})
+    told = str(invalid(raised.value))
+    assert told.endswith(f"and {10_001 - MOST_PROBLEMS:,} more") and len(told) < 10_000
+
+
+def test_an_answer_lists_only_the_first_of_many_mistakes(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    client = TestClient(create_app(studio, Settings()), base_url="http://127.0.0.1")
+    reply = client.post(
+        "/v1/runs", content=json.dumps({**MANY, "a" * LENGTH: 0}), headers={"Content-Type": "application/json"}
+    )
+    studio.store.close()
+    assert reply.status_code == 422 and len(reply.json()["errors"]) == MOST_PROBLEMS and len(reply.content) < 20_000
+
+
 def test_a_hostile_axis_of_any_field_is_read_at_once() -> None:
     for text in texts("x"):
         for field in GenerateRequest.model_fields:
@@ -167,6 +203,26 @@ def test_options_of_a_method_are_small(deep: int, told: str) -> None:
         parse_request({"kind": "train", "data": "a", "class_word": "dog", "options": {"a": value}})
 
 
+def nested(levels: int) -> dict[str, Any]:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return {"kind": "train", "data": "a", "class_word": "dog", "options": {"a": value}}
+
+
+def test_options_of_a_method_are_nested_eight_deep_at_most() -> None:
+    parse_request(nested(7))
+    with pytest.raises(ValidationError, match="nested more than 8 deep"):
+        parse_request(nested(8))
+
+
+@pytest.mark.parametrize("part", [[], {}, 1], ids=str)
+def test_options_of_many_values_are_refused_unread(part: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limner.core.requests.train.json.dumps", lambda *given, **more: pytest.fail("it was written"))
+    with pytest.raises(ValidationError, match="more than 20,000 characters"):
+        within(parse_request, {"kind": "train", "data": "a", "class_word": "dog", "options": {"a": [part] * 350_000}})
+
+
 def test_more_fields_than_any_model_has_are_refused_at_once() -> None:
     strange = {f"a{number}": 0 for number in range(LENGTH)}
     for body in ({"kind": "generate", "prompt": "a", **strange}, {"kind": "evaluate", "target": strange}):
@@ -185,3 +241,11 @@ def test_a_label_that_somebody_made_up_is_read_at_once(text: str) -> None:
     assert len(file.getvalue()) < 40_000
     with pytest.raises(LimnerError, match="carries no Limner request that can be read"):
         within(label_in, file.getvalue(), "picture.png")
+
+
+def test_prompts_stay_small_when_groups_and_subject_are_filled_in() -> None:
+    prompts = [f"{{group}} {number} {'{}' * 40}" for number in range(100)]
+    body = {"kind": "evaluate", "target": "a", "count": 1, "identifier": "a" * 200, "class_word": "b" * 200}
+    parse_request({**body, "prompt": prompts[:2], "groups": ["cat", "dog"]})
+    with pytest.raises(ValidationError, match="more than 4,000,000 characters when they are filled in"):
+        within(parse_request, {**body, "prompt": prompts, "groups": [f"{number}" for number in range(10, 74)]})

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hostile import within
 from limner.core.errors import LimnerError
 from limner.core.readings import plain, readings
 from limner.moderation.words import ADDED, LIST, plugin, shipped
@@ -182,3 +183,11 @@ def test_the_list_is_written_as_it_is_read() -> None:
 def test_the_plainest_reading_is_first() -> None:
     assert readings("A  Cat, on (the:1.3) Beach!")[0] == "a cat on the beach"
     assert unicodedata.is_normalized("NFC", plain("가나다 ガ"))
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "a ", "bad ", "kid ", "1a ", "h3ll0! ", "h e l l o ", "a.", "\u1e17", "the cat, "]
+)
+def test_a_long_text_is_judged_at_once(piece: str) -> None:
+    judge = plugin.ready(plugin.Options())
+    assert within(judge, piece * (40_000 // len(piece))).category is None

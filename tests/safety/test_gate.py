@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from limner.core.errors import LimnerError
 from limner.core.moderation import CheckUse, Policy, Refused, Stage
-from limner.core.requests import GenerateRequest
+from limner.core.requests import CompareRequest, Contestant, GenerateRequest
+from limner.safety.gate import MOST_CHARACTERS
 from limner.store.queue import Queue
 from limner.store.runs import Hold
 from limner.studio import Studio
@@ -42,21 +44,40 @@ def test_a_run_is_judged_by_the_policy_that_let_it_in(studio: Studio, home: Path
     later = Studio(home, policy=bans("dog"))
     found = Queue(later.store).claim("w")
     assert found is not None
-    screening = later.gate.screening(*found)
+    screening = later.gate.screening(*found, home)
     assert screening.moderator.policy == bans("cat")
     said = {text: screening.moderator.judge_texts([text], "x").refusal is None for text in ("a dog", "a cat")}
     assert said == {"a dog": True, "a cat": False}
     assert later.gate.moderator.policy == bans("dog"), "that of new requests"
-    assert later.gate.screening(*found).moderator is screening.moderator, "its models are loaded once"
+    assert later.gate.screening(*found, home).moderator is screening.moderator, "its models are loaded once"
     later.store.close()
 
 
 def test_a_run_of_before_there_were_policies_is_judged_by_todays(studio: Studio) -> None:
     run = studio.enqueue(GenerateRequest(prompt="a dog")).model_copy(update={"policy": None})
-    assert studio.gate.screening(run, Hold(run.id, "w", 1)).moderator is studio.gate.moderator
+    assert studio.gate.screening(run, Hold(run.id, "w", 1), studio.home).moderator is studio.gate.moderator
 
 
 def test_verdicts_name_stage_policy_and_run(studio: Studio) -> None:
     run = studio.enqueue(GenerateRequest(prompt="a dog"))
     (verdict,) = studio.verdicts.list(10, run=run.id)
     assert (verdict.stage, verdict.policy, verdict.check) == (Stage.PROMPT, bans("cat").digest, "words")
+
+
+def words_of(length: int, letter: str = "a") -> CompareRequest:
+    """A comparison whose prompts have so many characters together."""
+    prompts = [f"{start:06}".ljust(min(10_000, length - start), letter) for start in range(0, length, 10_000)]
+    return CompareRequest(contestants=(Contestant(model="a"), Contestant(model="b")), prompt=tuple(prompts))
+
+
+@pytest.mark.parametrize(("length", "letter"), [(MOST_CHARACTERS + 6, "a"), (20_000, "\ufdfa")])
+def test_more_words_than_are_moderated_are_refused_unread(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, length: int, letter: str
+) -> None:
+    monkeypatch.setattr(studio.gate.moderator, "judge_request", lambda request: pytest.fail("they were judged"))
+    with pytest.raises(LimnerError, match="characters together, and 250,000 are the most"):
+        studio.gate.admit(words_of(length, letter), "ann")
+
+
+def test_as_many_words_as_are_moderated_are_admitted(studio: Studio) -> None:
+    assert len(studio.gate.admit(words_of(MOST_CHARACTERS), "ann")) == 25

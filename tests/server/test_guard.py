@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
@@ -11,15 +12,18 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from limner.server.bounds import Bounds
+from limner.server.app import create_app
+from limner.server.bounds import NESTED, UPLOADS, Bounds, is_upload
 from limner.server.guard import Guard
+from limner.server.settings import Settings
+from limner.studio import Studio
 
 
 async def length(request: Request) -> PlainTextResponse:
     return PlainTextResponse(str(len(await request.body())))
 
 
-APP = Starlette(routes=[Route("/", length, methods=["GET", "POST"])])
+APP = Starlette(routes=[Route("/{path:path}", length, methods=["GET", "POST"])])
 
 
 def answered(literal: bool = False, **headers: str) -> int:
@@ -59,21 +63,58 @@ def test_only_its_own_pages_may_call_it(origin: str, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "size", "status"),
+    ("path", "kind", "size", "status"),
     [
-        ("application/json", 2**20, 200),
-        ("application/json", 2**20 + 1, 413),
-        ("text/plain", 2**20 + 1, 413),
-        ("", 2**20 + 1, 413),
-        ("application/octet-stream", 2**20 + 1, 200),
-        ("application/octet-stream", 3 * 2**20, 200),
-        ("application/octet-stream", 3 * 2**20 + 1, 413),
-        ("multipart/form-data; boundary=x", 3 * 2**20, 200),
-        ("IMAGE/PNG", 3 * 2**20, 200),
-        ("application/zip", 3 * 2**20 + 1, 413),
+        ("/v1/runs", "application/json", 2**20, 200),
+        ("/v1/runs", "application/json", 2**20 + 1, 413),
+        ("/v1/runs", "application/zip+json", 2**20 + 1, 413),
+        ("/v1/runs", "application/octet-stream", 2**20 + 1, 413),
+        ("/v1/runs", "multipart/form-data; boundary=x", 2**20 + 1, 413),
+        ("/v1/files", "text/plain", 2**20 + 1, 413),
+        ("/v1/files", "", 2**20 + 1, 413),
+        ("/v1/files", "application/zip+json", 2**20 + 1, 413),
+        ("/v1/files", "application/octet-stream", 2**20 + 1, 200),
+        ("/v1/files", "application/octet-stream", 3 * 2**20, 200),
+        ("/v1/files", "application/octet-stream", 3 * 2**20 + 1, 413),
+        ("/v1/folders", "multipart/form-data; boundary=x", 3 * 2**20, 200),
+        ("/v1/folders", "application/zip", 3 * 2**20 + 1, 413),
+        ("/v1/verify", "IMAGE/PNG", 3 * 2**20, 200),
+        ("/v1/images/edits", "application/x-www-form-urlencoded", 2**20 + 1, 413),
     ],
 )
-def test_a_body_is_of_a_mebibyte_and_an_upload_of_what_is_allowed(kind: str, size: int, status: int) -> None:
+def test_a_body_is_of_a_mebibyte_and_an_upload_of_what_is_allowed(path: str, kind: str, size: int, status: int) -> None:
     bounded: Any = Bounds(APP, 3 * 2**20)
-    reply = TestClient(bounded).post("/", content=b"x" * size, headers={"Content-Type": kind})
+    reply = TestClient(bounded).post(path, content=b"x" * size, headers={"Content-Type": kind})
     assert reply.status_code == status and (status != 200 or reply.text == str(size))
+
+
+@pytest.mark.parametrize("bracket", [b"[", b"{"])
+def test_a_body_has_so_many_brackets_and_an_upload_any_number(bracket: bytes) -> None:
+    client = TestClient(cast(Any, Bounds(APP, 3 * 2**20)))
+    kind = {"Content-Type": "application/zip"}
+    assert client.post("/v1/runs", content=bracket * NESTED, headers=kind).status_code == 200
+    assert client.post("/v1/runs", content=bracket * (NESTED + 1), headers=kind).status_code == 413
+    assert client.post("/v1/files", content=bracket * (NESTED + 1), headers=kind).status_code == 200
+
+
+def test_the_first_of_two_media_types_counts() -> None:
+    bounded: Any = Bounds(APP, 3 * 2**20)
+    kinds = [("Content-Type", "application/x-www-form-urlencoded"), ("Content-Type", "multipart/form-data; boundary=x")]
+    reply = TestClient(bounded).post("/v1/images/edits", content=b"x" * (2**20 + 1), headers=kinds)
+    assert reply.status_code == 413
+
+
+def test_only_routes_that_take_files_have_the_larger_bound(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    described = create_app(studio, Settings()).openapi()["paths"]
+    studio.store.close()
+    bodies = {
+        path: set(operation["requestBody"]["content"])
+        for path, operations in described.items()
+        for operation in operations.values()
+        if "requestBody" in operation
+    }
+    assert {path for path, kinds in bodies.items() if kinds != {"application/json"}} == set(UPLOADS)
+    for path in UPLOADS:
+        for kind in bodies[path]:
+            assert is_upload({"type": "http", "path": path, "headers": [(b"content-type", kind.encode())]})

@@ -62,6 +62,17 @@ def test_a_hash_in_a_text_keeps_no_file(accounts: dict[str, TestClient], studio:
     assert sha256 not in studio.blobs
 
 
+@pytest.mark.parametrize("kind", ["sha256", "folder"])
+@pytest.mark.parametrize("path", ["/v1/shares", "/v1/shares/revoke"])
+def test_sharing_tells_nobody_what_others_keep(accounts: dict[str, TestClient], path: str, kind: str) -> None:
+    sha256 = uploaded(accounts["ann"]).removeprefix("sha256:")
+    body = {"reference": f"{kind}:{sha256}", "account": "vic"}
+    kept = accounts["bob"].post(path, json=body)
+    absent = accounts["bob"].post(path, json=body | {"reference": f"{kind}:{'0' * 64}"})
+    assert kept.status_code == absent.status_code == 422
+    assert kept.text.replace(sha256, "0" * 64) == absent.text
+
+
 def test_what_was_lent_is_lent_for_a_while(accounts: dict[str, TestClient], studio: Studio) -> None:
     ann, bob, vic = accounts.values()
     share = {"reference": uploaded(ann), "account": "bob"}

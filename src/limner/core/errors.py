@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 KINDS = ("compare", "evaluate", "generate", "influence", "prepare", "sweep", "train")
 """Kinds of requests, by which pydantic says where in a body an error is, and which no user typed."""
+MOST_PROBLEMS = 50
+"""The most problems of one request that an error lists."""
 
 
 def one_line(text: str) -> str:
@@ -60,12 +62,12 @@ def invalid(error: ValidationError, spelt: Callable[[str], str] = str) -> Limner
     spelt: how the surface spells a field.
     """
     problems: list[str] = []
+    found = error.errors(include_url=False)
     # A whole that is refused only since one of its parts was is not told again.
-    wholes = {other["loc"][:end] for other in error.errors() for end in range(1, len(other["loc"]))}
-    for item in error.errors():
-        if item["loc"] in wholes:
-            continue
-        field, *inside = [str(part) for part in item["loc"] if part not in KINDS] or [""]
+    wholes = {other["loc"][:end] for other in found for end in range(1, len(other["loc"]))}
+    told = [item for item in found if item["loc"] not in wholes]
+    for item in told[:MOST_PROBLEMS]:
+        field, *inside = [str(part)[:80] for part in item["loc"] if part not in KINDS] or [""]
         place = " ".join([spelt(field), *(part for part in inside if not part.isdigit())])
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
@@ -76,4 +78,6 @@ def invalid(error: ValidationError, spelt: Callable[[str], str] = str) -> Limner
             problems.append(f"{place}: {message}" if place else message)
         else:
             problems.append(f"{place} {_short(item['input'])!r}: {message[0].lower()}{message[1:]}")
+    if len(told) > MOST_PROBLEMS:
+        problems.append(f"and {len(told) - MOST_PROBLEMS:,} more")
     return LimnerError("; ".join(problems))

@@ -18,10 +18,13 @@ _ALIKE = str.maketrans(_CYRILLIC | _GREEK | _SMALL | _SIGNS)
 _BLANKS = re.compile("[\u115f\u1160\u3164\uffa0\u2800]")
 """Letters and signs that show nothing."""
 _UNSEEN = ("Mn", "Me", "Cf", "Cc")
+_CONTROLS = {code: None for code in (*range(32), 127) if not chr(code).isspace()}
 _FIGURES = dict(zip("0345789@$€+", "oeastbgaset", strict=True))
 _LEET = [str.maketrans(_FIGURES | dict.fromkeys("1!|", letter)) for letter in "il"]
+_ENDS = "!?.,;:"
 _DIGITS = str.maketrans("", "", "0123456789")
 _WEIGHT = re.compile(r":\s*[\d.]+\s*(?=[)\]])")
+_MANY = re.compile(r"(.)\1{2,}")
 _SPELT = re.compile(r"(?<!\S)\w(?: \w){2,}(?!\S)")
 
 
@@ -29,6 +32,8 @@ def folded(text: str) -> str:
     """The text in lower case and compatible form (NFKC), without accents, invisible signs and letters that only look
     like Latin ones.
     """
+    if text.isascii():
+        return text.lower().translate(_CONTROLS)
     text = unicodedata.normalize("NFKC", text).translate(_ALIKE)  # black squares have no lower case
     parts = unicodedata.normalize("NFD", _BLANKS.sub("", text).casefold())
     kept = "".join(sign for sign in parts if sign.isspace() or unicodedata.category(sign) not in _UNSEEN)
@@ -48,20 +53,22 @@ def readings(text: str) -> tuple[str, ...]:
     """
     base = _WEIGHT.sub(" ", folded(text))
     found: dict[str, None] = {}
-    for form in (base, *(_figured(base, table) for table in _LEET), _figured(base, _DIGITS)):
+    for form in dict.fromkeys((base, *(_figured(base, table) for table in _LEET), _figured(base, _DIGITS))):
         apart = re.sub(r"[\W_]", " ", form)
-        joined = " ".join(re.sub(r"[\W_]+", "", word) for word in form.split())
-        for read in (apart, joined, *_spelt(apart)):
-            for version in (read, re.sub(r"(.)\1{2,}", r"\1", read), re.sub(r"(.)\1{2,}", r"\1\1", read)):
-                found[" ".join(version.split())] = None
+        joined = re.sub(r"[^\w\s]+|_+", "", form)
+        for read in dict.fromkeys(" ".join(each.split()) for each in (apart, joined, *_spelt(apart))):
+            if read not in found:
+                found |= dict.fromkeys((read, _MANY.sub(r"\1", read), _MANY.sub(r"\1\1", read)))
     return tuple(found)
 
 
 def _figured(text: str, table: Mapping[int, str | int | None]) -> str:
     """The text with figures replaced in words that hold letters too."""
+    if not any(sign in text for sign in (*_ENDS, *map(chr, table))):
+        return text
 
     def read(found: re.Match[str]) -> str:
-        word = found[0].rstrip("!?.,;:")
+        word = found[0].rstrip(_ENDS)
         return word.translate(table) if re.search(r"[^\W\d_]", word) else found[0]
 
     return re.sub(r"\S+", read, text)

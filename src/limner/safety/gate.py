@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from unicodedata import normalize
 
 from pydantic import ValidationError
 
@@ -16,6 +18,9 @@ from ..store.verdicts import Verdicts
 from .moderator import Judged, Moderator
 from .policy import read_policy
 from .screening import Screening
+
+MOST_CHARACTERS = 250_000
+"""Characters of all the words of a queued request at most, in compatible form: moderation reads each of them."""
 
 
 class Gate:
@@ -33,6 +38,7 @@ class Gate:
 
     def admit(self, request: Request, owner: str, run: str | None = None) -> list[Verdict]:
         """The verdicts that let a request in; raises Refused or Unable, and remembers why."""
+        _check_length(request.words)
         policy = self.moderator.policy
         self.verdicts.keep_policy(policy.digest, policy.text)
         judged = self.moderator.judge_request(request)
@@ -70,3 +76,13 @@ class Gate:
                     "give the worker the service's version of Limner",
                 ) from error
         return self._carried
+
+
+def _check_length(texts: Iterable[str]) -> None:
+    """Raise LimnerError for more words than are moderated of one request."""
+    length = sum(len(text if text.isascii() else normalize("NFKC", text)) for text in texts)
+    if length > MOST_CHARACTERS:
+        raise LimnerError(
+            f"the prompts of the request have {length:,} characters together, and {MOST_CHARACTERS:,} are the most",
+            "write less, or send several requests",
+        )

@@ -58,8 +58,9 @@ class Moderator:
         judged = Judged()
         for text in texts:
             said = self.judge(Stage.PROMPT, text, hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(), what)
-            judged = Judged(judged.verdicts + said.verdicts, said.refusal, text if said.refusal else None)
-            if judged.refusal:
+            judged.verdicts += said.verdicts
+            if said.refusal:
+                judged.refusal, judged.text = said.refusal, text
                 break
         return judged
 

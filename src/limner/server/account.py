@@ -51,6 +51,7 @@ def router(studio: Studio) -> APIRouter:
     @routes.post("/shares", status_code=201)
     def shared(share: Share, who: Caller = Depends(caller)) -> Share:
         """Let another account, or all, use a file or folder that is one's own."""
+        studio.holdings.check_own(who.scope, share.reference)  # before anything depends on whether it is kept
         size = studio.blobs.bytes(share.reference)
         studio.holdings.share(who.scope, share.reference, size, share.account)
         return share

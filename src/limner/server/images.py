@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import tempfile
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ..registry import aliases
 from ..store.blobs import REFERENCE
 from ..store.queue import Queue
 from ..studio import Studio
+from .admission import admitted
 from .convert import Format, converted
 from .door import caller
 from .links import Links
@@ -118,7 +120,7 @@ def router(
             return file.read()
 
     async def painted(request: Request, wish: Wish, who: Caller, files: dict[str, str]) -> Images:
-        run = await run_sync(submitted, wish, who, files)
+        run = await admitted(partial(submitted, wish, who, files))
         run = await result(studio, queue, request, run, settings.wait_seconds)
         return await run_sync(answered, request, wish, who, run)
 

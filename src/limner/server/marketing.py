@@ -21,6 +21,7 @@ from ..store.pictures import View
 from ..store.queue import Queue
 from ..store.standings import standings
 from ..studio import Studio
+from .admission import ADMISSIONS
 from .choosing import chosen
 from .door import caller
 from .links import Links
@@ -94,7 +95,7 @@ def router(
     async def generate_image(call: Call, request: Request, who: Caller = Depends(caller)) -> Answer:
         """Paint one picture, with the adapter of an industry and in a style; answers when it is there."""
         began = monotonic()
-        run = await run_sync(submitted, call, who, limiter=FETCHING if call.base_image_url else None)
+        run = await run_sync(submitted, call, who, limiter=FETCHING if call.base_image_url else ADMISSIONS)
         run = await result(studio, queue, request, run, settings.wait_seconds)
         made = await run_sync(studio.store.artifacts, run.id, None, "picture")
         if not made:

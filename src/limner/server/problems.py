@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from ..core.errors import LimnerError, TooMuch, Unavailable, invalid
+from ..core.errors import MOST_PROBLEMS, LimnerError, TooMuch, Unavailable, invalid
 from ..core.moderation import Refused, Unable
 from ..core.runs import FAULT
 from .shapes import MEDIA_TYPE, Shaped
@@ -98,7 +98,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def unfit(request: Request, error: RequestValidationError) -> JSONResponse:
-        found = [{"pointer": pointer(item["loc"]), "detail": item["msg"]} for item in error.errors()]
+        found = [{"pointer": pointer(item["loc"]), "detail": item["msg"]} for item in error.errors()[:MOST_PROBLEMS]]
         return reply(422, "; ".join(f"{item['pointer']}: {item['detail']}" for item in found[:3]), errors=found)
 
     @app.exception_handler(ValidationError)
@@ -123,4 +123,4 @@ def install(app: FastAPI) -> None:
 def pointer(place: tuple[Any, ...]) -> str:
     """Where in the body, the query or the headers a value stands."""
     where, *rest = place
-    return "/" + "/".join(str(part) for part in (rest if where == "body" else place))
+    return "/" + "/".join(str(part)[:80] for part in (rest if where == "body" else place))

@@ -21,6 +21,7 @@ from ..core.runs import Artifact, Run, Status
 from ..store.queue import Queue, Unfit
 from ..store.runs import Unreadable
 from ..studio import Studio
+from .admission import admitted
 from .door import caller
 from .problems import Refusal
 from .replies import ArtifactReply, RunReply
@@ -48,7 +49,7 @@ def router(studio: Studio, settings: Settings, granted: frozenset[str] = frozens
     ) -> RunReply:
         """Have a request carried out. With `Prefer: wait`, or `wait=SECONDS`, the answer comes with the result."""
         seconds = patience(prefer, settings.wait_seconds)
-        run = await run_sync(partial(studio.enqueue, request, caller=who))
+        run = await admitted(partial(studio.enqueue, request, caller=who))
         if seconds:
             run = await ended(studio, run, seconds)
             response.headers["Preference-Applied"] = "wait"
@@ -82,10 +83,10 @@ def router(studio: Studio, settings: Settings, granted: frozenset[str] = frozens
         return told(queue.cancel(run.id))
 
     @routes.post("/{run_id}/retry", status_code=202)
-    def tried_again(run: Run = Depends(find), who: Caller = Depends(caller)) -> RunReply:
+    async def tried_again(run: Run = Depends(find), who: Caller = Depends(caller)) -> RunReply:
         """Have a run that ended badly carried out again; a training goes on from its last checkpoint."""
         try:
-            return told(studio.retry(run, who, granted))
+            return await run_sync(told, await admitted(partial(studio.retry, run, who, granted)))
         except Unfit as error:
             raise Refusal(HTTPStatus.CONFLICT, error.problem, error.remedy) from error
 

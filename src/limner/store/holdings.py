@@ -54,8 +54,7 @@ class Holdings:
 
         LimnerError for what is not its own (what others shared with it is not), and for an account that there is not.
         """
-        if owner is not None and not self.owns(owner, reference):
-            raise LimnerError(f"{reference!r} is not yours", "share what you uploaded, or had made")
+        self.check_own(owner, reference)
         now = datetime.now(UTC)
         with self.store.writing() as session:
             if other != EVERYONE and session.get(AccountRow, other) is None:
@@ -67,6 +66,11 @@ class Holdings:
     def given(self, owner: str | None) -> builtins.list[Holding]:
         """What an account, or any (None), shares, newest first."""
         return [held for held in self.list() if held.giver is not None and owner in (None, held.giver)]
+
+    def check_own(self, owner: str | None, reference: str) -> None:
+        """Raise LimnerError for what is not an account's own to share; owner: None for an admin, who shares any."""
+        if owner is not None and not self.owns(owner, reference):
+            raise LimnerError(f"{reference!r} is not yours", "share what you uploaded, or had made")
 
     def owns(self, owner: str, reference: str) -> bool:
         """Whether an account brought something in, or had it made."""

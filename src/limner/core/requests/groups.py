@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from .request import MOST_TEXT
 from .text import repeated
 
 GROUP = "{group}"
 """Stands for the group in a prompt."""
 MOST_GROUPS = 64
-MOST_TEXT = 4_000_000
-"""Characters of all prompts with all groups in them, at most."""
 
 
 @dataclass(frozen=True, slots=True)

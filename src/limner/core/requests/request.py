@@ -60,6 +60,8 @@ Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_l
 """What stands in captions and prompts: on one line, white space made single, without control characters."""
 LONGEST = 20_000
 """Characters of a prompt at most."""
+MOST_TEXT = 4_000_000
+"""Characters of all prompts of a request at most, with what stands for their marks."""
 Prompt = Annotated[str, Field(max_length=LONGEST)]
 MODEL = "The base model: an alias (see `limner models`), a folder, a .safetensors file, or a Hugging Face id."
 VAE = "Autoencoder in place of the model's own: a folder, a .safetensors file, or a Hugging Face id."
@@ -101,7 +103,7 @@ class Frozen(BaseModel):
                 raise ValueError(
                     f"{value[:80]!r} goes on for {len(value):,} characters; write at most {cls.longest_text:,}"
                 )
-            return cls.from_text(value)
+            value = cls.from_text(value)
         if not isinstance(value, dict):
             return value
         fields = cast(dict[str, Any], value)
@@ -242,11 +244,18 @@ def _models_in(hint: Any) -> list[type[Frozen]]:
 
 
 def check_filled(prompts: Iterable[str], marks: Mapping[str, str]) -> None:
-    """Raise ValueError where a prompt is too long with its marks replaced; marks: what stands for what."""
+    """Raise ValueError where a prompt, or all of them, are too long with their marks replaced.
+
+    marks: what stands for what.
+    """
+    total = 0
     for prompt in prompts:
         wider = sum(prompt.count(mark) * max(0, len(text) - len(mark)) for mark, text in marks.items())
         if len(prompt) + wider > LONGEST:
             raise ValueError(f"{prompt[:80]!r} is longer than {LONGEST:,} characters when it is filled in; write less")
+        total += len(prompt) + wider
+    if total > MOST_TEXT:
+        raise ValueError(f"the prompts have more than {MOST_TEXT:,} characters when they are filled in; ask for fewer")
 
 
 def digest_of(value: Any) -> str:

@@ -21,6 +21,8 @@ from .uses import MetricUse
 MOST = 10_000
 """The most pictures of a sweep."""
 AXES = 3
+MOST_VALUES = 1000
+"""The most values of an axis."""
 FIXED = {"kind", "count", "device", "precision", "batch", "memory"}
 """Fields of a generate request that no axis varies."""
 
@@ -30,12 +32,14 @@ class Axis(Frozen):
 
     longest_text: ClassVar[int] = 2**20
     field: Name = Field(description="Field of a generate request.")
-    values: tuple[Prompt, ...] = Field(min_length=1, max_length=1000, description="Its values, as they are typed.")
+    values: tuple[Prompt, ...] = Field(
+        min_length=1, max_length=MOST_VALUES, description="Its values, as they are typed."
+    )
 
     @classmethod
     def from_text(cls, text: str) -> Any:
         field, equals, told = text.partition("=")
-        values = [part.strip() for part in told.split(",")]
+        values = [part.strip() for part in told.split(",", MOST_VALUES)]
         if not equals or not all(values):
             raise ValueError(f"{text[:80]!r} is not of the form FIELD=VALUE,VALUE, such as guidance=1.5,5.0,7.5")
         return {"field": field.strip().replace("-", "_"), "values": values}

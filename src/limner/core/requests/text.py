@@ -27,9 +27,13 @@ def decimal(text: str) -> float | None:
     return float(text) if plain else None
 
 
-def split(text: str, sign: str) -> list[str]:
-    """The parts of a text between signs; a doubled sign is one that belongs to a part."""
-    return [part.replace("\0", sign) for part in text.replace("\0", "").replace(sign * 2, "\0").split(sign)]
+def split(text: str, sign: str, most: int = -1) -> list[str]:
+    """The parts of a text between signs; a doubled sign is one that belongs to a part.
+
+    most: how many parts are wanted at most; the text is then split no further, and the last part is all the rest.
+    """
+    marked = text.replace("\0", "").replace(sign * 2, "\0")
+    return [part.replace("\0", sign) for part in marked.split(sign, most - 1 if most > 0 else -1)]
 
 
 def joined(parts: Iterable[str], sign: str) -> str:

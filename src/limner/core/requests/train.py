@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from string import Formatter
 from typing import Annotated, Any, Literal, cast
 
@@ -34,19 +33,29 @@ OptionName = Annotated[str, Field(max_length=64)]
 
 def _small(options: dict[str, Any]) -> dict[str, Any]:
     """The options, whose values only the method knows; refuses larger ones than any method takes."""
-    if _deeper_than(options, 8):
-        raise ValueError("the options are nested more than 8 deep; write plain values")
-    if len(json.dumps(options, default=str)) > LONGEST:
+    if not _few(options) or len(json.dumps(options, default=str)) > LONGEST:
         raise ValueError(f"the options have more than {LONGEST:,} characters; write less")
     return options
 
 
-def _deeper_than(value: Any, levels: int) -> bool:
-    """Whether lists and mappings stand in one another more than so many times."""
-    if not isinstance(value, (dict, list)):
-        return False
-    inner: Iterable[Any] = cast(dict[Any, Any], value).values() if isinstance(value, dict) else cast(list[Any], value)
-    return levels == 0 or any(_deeper_than(part, levels - 1) for part in inner)
+def _few(options: dict[str, Any]) -> bool:
+    """Whether there are fewer values than characters are allowed; raises ValueError for deep nesting."""
+    left, level = LONGEST, [cast(Any, options)]
+    for _ in range(8):
+        level = [part for whole in level for part in _parts(whole)]
+        left -= len(level)
+        if left < 0:
+            return False
+    if any(isinstance(value, (dict, list)) for value in level):
+        raise ValueError("the options are nested more than 8 deep; write plain values")
+    return True
+
+
+def _parts(value: Any) -> list[Any]:
+    """The values of a list or a mapping; none of anything else."""
+    if isinstance(value, dict):
+        return list(cast(dict[Any, Any], value).values())
+    return cast(list[Any], value) if isinstance(value, list) else []
 
 
 class TrainRequest(Request):

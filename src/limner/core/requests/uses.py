@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from .request import Frozen, Name, Refers
 from .text import decimal, joined, split, weighted, weighted_text
 
+MOST_ADAPTERS = 8
+"""The most adapters of a contestant."""
+
 
 class AdapterUse(Frozen):
     """An adapter and how strongly it acts; as text "path" or "path:weight"."""
@@ -36,11 +39,13 @@ class Contestant(Frozen):
     model: Annotated[Name | None, Refers("model")] = Field(
         default=None, description="Model, or where an adapter stands by itself, that adapter."
     )
-    adapter: tuple[AdapterUse, ...] = Field(default=(), max_length=8, description="Adapters that act on the model.")
+    adapter: tuple[AdapterUse, ...] = Field(
+        default=(), max_length=MOST_ADAPTERS, description="Adapters that act on the model."
+    )
 
     @classmethod
     def from_text(cls, text: str) -> Any:
-        parts = split(text, "+")
+        parts = split(text, "+", MOST_ADAPTERS + 2)
         if not all(parts):
             raise ValueError(f"{text[:80]!r} is not of the form MODEL, ADAPTER:WEIGHT or MODEL+ADAPTER:WEIGHT")
         first, *rest = parts
