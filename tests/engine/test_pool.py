@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from limner.core.datasets import Entry, Fault, Lost
-from limner.data.entries.budget import held_bytes
-from limner.data.entries.places import BytesPlace, FilePlace
+from limner.data.entries.places import BytesPlace, FilePlace, held_bytes
 from limner.engine.preparing.pool import AHEAD, CHUNK, crew_of, mapped
 
 

@@ -15,8 +15,9 @@ from ...core.events import Emit, Made, Notice, Progress, Stage
 from ...core.requests import PrepareRequest, relocated
 from ...core.requests.request import digest_of
 from ...core.workspace import Workspace
-from ...data.entries.budget import HELD_BYTES, held_bytes
+from ...data.entries.budget import HELD_BYTES
 from ...data.entries.fields import read_fields
+from ...data.entries.places import held_bytes
 from ...data.variety.diversity import outliers
 from ...data.wording import captionfile
 from ...registry import detectors
