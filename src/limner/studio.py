@@ -381,7 +381,10 @@ class Studio:
             emit(event.model_copy(update={"text": told(event.text)}) if isinstance(event, Notice) else event)
 
         cache = cache_folder(self.home)
-        workspace = Workspace(run.id, folder, out, cache, resume, part.stop, names=names, home=self.home)
+        cores = os.cpu_count() or 1
+        workspace = Workspace(
+            run.id, folder, out, cache, resume, part.stop, names=names, processes=cores, home=self.home
+        )
         try:
             with explained(out):
                 check_references(run.request)  # which a version before this one may have let in

@@ -13,8 +13,7 @@ import pytest
 
 from limner import LimnerError
 from limner.core.datasets import Entry, Fault, Lost
-from limner.data.entries.budget import held_bytes
-from limner.data.entries.places import BytesPlace, FilePlace
+from limner.data.entries.places import BytesPlace, FilePlace, held_bytes
 from limner.engine.preparing.pool import AHEAD, CHUNK, crew_of, mapped
 
 

@@ -96,13 +96,13 @@ def test_a_name_without_bytes_reads_no_file(tmp_path: Path) -> None:
     assert second.place.read() == png()
 
 
-def test_a_column_is_read_once_for_a_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_opened_once_for_all_its_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pq.write_table(pa.table({"x": [png(number) for number in range(40)]}), tmp_path / "a.parquet", row_group_size=20)
     found = entries(tmp_path / "a.parquet")
     opened: list[Path] = []
     real = cells._table
     monkeypatch.setattr(cells, "_table", lambda path: [opened.append(path), real(path)][1])
-    assert len({entry.place.read() for entry in found.values()}) == 40 and len(opened) == 2
+    assert len({entry.place.read() for entry in found.values()}) == 40 and len(opened) == 1
 
 
 def test_caps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_caps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LimnerError, match="is larger than"):
         first.place.read()
     assert second.place.read() == png()
-    monkeypatch.setattr(cells, "GROUP_CAP", 10)
+    monkeypatch.setattr(cells, "SAMPLE_BYTES", 10)
     cells._column.cache_clear()
     with pytest.raises(LimnerError, match="fewer rows to a group"):
         second.place.read()

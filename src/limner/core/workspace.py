@@ -19,6 +19,7 @@ class Workspace:
     together: how many pictures shall go through the model at once, where one is painted again that was painted in
     company; None for as many as the request says.
     names: what the user calls files by, by their paths, where these were put in the request in place of names.
+    processes: the most processes that the run may start, all on this machine; None for as many as the request says.
     home: Limner's own folder, whose credentials sign what is made; the usual one when not given.
     """
 
@@ -30,6 +31,7 @@ class Workspace:
     stop: Callable[[], bool] = lambda: False
     together: int | None = None
     names: Mapping[str, str] = field(default_factory=dict[str, str])
+    processes: int | None = None
     home: Path | None = None
 
     def called(self, path: str) -> str:

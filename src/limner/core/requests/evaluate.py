@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -43,7 +44,7 @@ class Requirement(Frozen):
         at = max(text.rfind(">"), text.rfind("<"))
         metric, holds = text[: max(at, 0)].strip(), text[at : at + 1] + ("=" if text[at + 1 : at + 2] == "=" else "")
         value = number(text[at + len(holds) :].strip())
-        if at < 0 or not metric or metric.endswith("=") or value is None:
+        if at < 0 or not metric or metric.endswith("=") or value is None or not isfinite(value):
             raise ValueError(f"{text[:80]!r} is not of the form METRIC>=VALUE, such as subject_fidelity>=0.7")
         return {"metric": metric, "holds": holds, "value": value}
 

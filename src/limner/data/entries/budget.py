@@ -6,13 +6,12 @@ import io
 from pathlib import Path
 from typing import Any
 
-from ...core.datasets import Entry, Lost
-from .places import BytesPlace
-
 SAMPLE_BYTES = 128 * 2**20
 """The most that is unpacked of one sample: its pictures, masks and texts together."""
 ARCHIVE_BYTES, RATIO = 4 * 2**30, 100
 """The most that an archive may unpack to: so much, or so many times its own size where that is more."""
+DENSE = 4
+"""What a table unpacks to at once is at most SAMPLE_BYTES, or so many times what was read for it where that is more."""
 HELD_BYTES = 128 * 2**20
 """The most unpacked bytes of one request that wait to be looked at."""
 HEADER_BYTES = 2**20
@@ -22,12 +21,6 @@ HEADER_BYTES = 2**20
 def archive_bytes(archive: Path) -> int:
     """The most that an archive may unpack to."""
     return max(ARCHIVE_BYTES, RATIO * archive.stat().st_size)
-
-
-def held_bytes(item: Entry | Lost) -> int:
-    """How many bytes an entry holds in memory, since they can be read but once where they come from."""
-    places = (item.place, item.mask) if isinstance(item, Entry) else ()
-    return sum(len(place.data) for place in places if isinstance(place, BytesPlace))
 
 
 class Metered(io.RawIOBase):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -12,15 +13,19 @@ from typing import Any
 
 from ...core.errors import LimnerError
 from ..files import check_file, printable, shown
+from .budget import DENSE, SAMPLE_BYTES
+from .messages import unpacked_bytes
+from .pages import largest_pages
 
 PICTURES = ("image", "picture", "img", "photo", "jpg", "png", "webp", "pixel_values", "bytes")
 """Names that columns of pictures have, the first of them before the others."""
 
 MASKS = ("mask", "image_mask")
-GROUP_CAP = 4 * 2**30
-"""The largest column of one row group that is read at once, in bytes."""
+PATH_CAP = 1000
+"""The longest name that a cell gives its picture, in characters."""
 
 _AT_ONCE = 256
+"""The most rows that are read at once."""
 
 
 class Cells:
@@ -34,26 +39,29 @@ class Cells:
         check_file(path)
         self.path = path
         self._table = _table(path)
-        schema = self._schema()
+        schema = self._schema
+        kinds = {field.name: field.type for field in schema}
         kept = [field.name for field in schema if _holds_bytes(field.type)]
         self.mask = next((name for name in kept if name.lower() in MASKS), None)
         pictures = [name for name in kept if name != self.mask]
         named = (name for known in PICTURES for name in pictures if name.lower() == known)
         self.picture = next(named, pictures[0] if pictures else None)
-        self.others = [field.name for field in schema if not _is_nested(field.type) and field.name not in kept]
-        self._structs = {field.name for field in schema if _is_struct(field.type)}
+        self.others = [field.name for field in schema if _is_scalar(field.type) and field.name not in kept]
+        self._named = self.picture is not None and _has_path(kinds[self.picture])
+        self._nested_mask = self.mask is not None and _is_struct(kinds[self.mask])
         self._labels = _labels(schema.metadata)
 
+    @property
     def _schema(self) -> Any:
-        return self._table.schema_arrow if _is_parquet(self.path) else self._table.schema
+        return self._table.schema_arrow if _is_parquet(self.path) else self._table[0]
 
     @property
     def columns(self) -> list[str]:
-        return [field.name for field in self._schema()]
+        return [field.name for field in self._schema]
 
     @property
     def groups(self) -> int:
-        return self._table.num_row_groups if _is_parquet(self.path) else len(self._table.to_batches())
+        return self._table.num_row_groups if _is_parquet(self.path) else len(self._table[1])
 
     def rows(self, group: int) -> Iterator[tuple[str, bool, dict[str, object]]]:
         """The name that each row's picture has, "" for none, whether it has a mask, and the row's scalars; without the
@@ -72,28 +80,53 @@ class Cells:
                     )
 
     def _batches(self, group: int) -> Iterator[Any]:
-        if not _is_parquet(self.path):
-            batch = self._table.to_batches()[group]
-            batch.validate(full=True)
-            yield from (batch.slice(at, _AT_ONCE) for at in range(0, batch.num_rows, _AT_ONCE))
-            return
-        wanted = [*self.others, *([f"{self.picture}.path"] if self.picture in self._structs else [])]
-        wanted += [self.mask] if self.mask else []
-        if wanted:
-            yield from self._table.iter_batches(_AT_ONCE, [group], wanted, use_threads=False)
-            return
         import pyarrow as pa
 
+        if not _is_parquet(self.path):
+            batch = self._table[1][group]
+            batch.validate(full=True)
+            told = [batch.column(name) for name in self.others]
+            told += [batch.column(self.picture).field("path")] if self._named else []
+            size = _rows_at_once(sum(map(_largest_value, told)))
+            yield from (batch.slice(at, size) for at in range(0, batch.num_rows, size))
+            return
+        wanted = [*self.others, *([f"{self.picture}.path"] if self._named else [])]
+        if self.mask is not None:
+            wanted.append(f"{self.mask}.bytes" if self._nested_mask else self.mask)
+        if wanted:
+            yield from _batches(self.path, self._table, group, wanted)
+            return
         count = self._table.metadata.row_group(group).num_rows
-        yield pa.record_batch({"": pa.nulls(count)})
+        for at in range(0, count, _AT_ONCE):
+            yield pa.record_batch({"": pa.nulls(min(_AT_ONCE, count - at))})
 
     def _called(self, batch: Any) -> list[str]:
-        if self.picture not in self._structs or self.picture not in batch.schema.names:
+        if not self._named:
             return [""] * batch.num_rows
-        column = batch.column(self.picture)
-        if not any(field.name == "path" for field in column.type):
-            return [""] * batch.num_rows
-        return [path if isinstance(path, str) else "" for path in column.field("path").to_pylist()]
+        paths = batch.column(self.picture).field("path").to_pylist()
+        return [path[-PATH_CAP:] if isinstance(path, str) else "" for path in paths]
+
+
+class _Cursor:
+    """The cells of one column of a group of rows, a few of which are held at a time: those beside are wanted next."""
+
+    def __init__(self, begun: Callable[[], Iterator[Any]]) -> None:
+        self._begun, self._lock = begun, threading.Lock()
+        self._rest, self._first, self._held = begun(), 0, None
+
+    def cell(self, row: int) -> Any:
+        """A cell of the column; None where it has none."""
+        with self._lock:
+            if row < self._first:
+                self._rest, self._first, self._held = self._begun(), 0, None
+            while self._held is None or row >= self._first + len(self._held):
+                self._first += 0 if self._held is None else len(self._held)
+                self._held = None  # before the next ones are unpacked
+                self._held = next(self._rest, None)
+                if self._held is None:
+                    self._rest, self._first = self._begun(), 0
+                    return None
+            return self._held[row - self._first]
 
 
 def named(value: object, names: Sequence[str] | None) -> object:
@@ -106,8 +139,7 @@ def named(value: object, names: Sequence[str] | None) -> object:
 def cell(table: Path, stamp: str, group: int, row: int, column: str, name: str) -> bytes:
     """The bytes of a picture in a cell: of a struct its `bytes`, or the cell itself; `name` only names it in errors."""
     with _explained(table):
-        found = _column(table, stamp, group, column, os.getpid())
-        value = found[row] if row < len(found) else None
+        value = _column(table, stamp, group, column, os.getpid()).cell(row)
         if value is not None and _is_struct(value.type):
             value = value.get("bytes")
         data = None if value is None else value.as_py()
@@ -117,26 +149,62 @@ def cell(table: Path, stamp: str, group: int, row: int, column: str, name: str) 
 
 
 @lru_cache(maxsize=2)
-def _column(table: Path, stamp: str, group: int, column: str, process: int) -> Any:
+def _column(table: Path, stamp: str, group: int, column: str, process: int) -> _Cursor:
     """One column of a group of rows, kept since the cells beside are wanted next."""
-    opened = _table(table)
+    opened = _opened(table, stamp, process)
     if not _is_parquet(table):
-        found = opened.to_batches()[group].column(column)
+        found = opened[1][group].column(column)
         found.validate(full=True)
-        return found
-    facts = opened.metadata.row_group(group)
-    chunks = (facts.column(at) for at in range(facts.num_columns))
-    size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] == column)
-    if size > GROUP_CAP:
+        return _Cursor(lambda: iter([found]))
+    leaf = f"{column}.bytes" if _is_struct(opened.schema_arrow.field(column).type) else column
+    return _Cursor(lambda: (batch.column(column) for batch in _batches(table, opened, group, [leaf])))
+
+
+def _batches(path: Path, table: Any, group: int, columns: list[str]) -> Iterator[Any]:
+    """Columns of a group of rows of a parquet file, as many rows at a time as can be held whatever is in them.
+
+    No value is larger than the page that it is in, though many rows may share one in a dictionary.
+    """
+    sizes = largest_pages(path, table.metadata, group, columns)
+    unpacked, packed = (sum(size[at] for size in sizes) for at in (0, 1))
+    _check_dense(path, unpacked, packed)
+    yield from table.iter_batches(_rows_at_once(unpacked), [group], columns, use_threads=False)
+
+
+def _check_dense(path: Path, unpacked: int, packed: int) -> None:
+    """Refuse what unpacks to more than is held in memory at once."""
+    if unpacked > max(SAMPLE_BYTES, DENSE * packed):
         raise LimnerError(
-            f"a row group of {shown(table)} holds {size / 2**30:.0f} GiB of pictures",
-            "write it anew with fewer rows to a group",
+            f"{shown(path)} unpacks {packed:,} bytes to {unpacked:,} at once",
+            "write it anew without compression, or with fewer rows to a group",
         )
-    return opened.read_row_group(group, columns=[column], use_threads=False).column(column)
+
+
+def _rows_at_once(largest: int) -> int:
+    """How many rows are read at once. largest: the most bytes that one may have."""
+    return min(_AT_ONCE, max(1, SAMPLE_BYTES // max(1, largest)))
+
+
+def _largest_value(column: Any) -> int:
+    """The size of the largest text in an Arrow array; little for numbers."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    values = column.dictionary if pa.types.is_dictionary(column.type) else column
+    pc: Any = compute
+    return pc.max(pc.binary_length(values)).as_py() or 0 if _is_text(values.type) else 16
+
+
+@lru_cache(maxsize=2)
+def _opened(table: Path, stamp: str, process: int) -> Any:
+    """A table, opened once for all its groups: a file may have very many."""
+    return _table(table)
 
 
 def _table(path: Path) -> Any:
-    """A parquet file, or an Arrow stream that is mapped into memory, whose batches nothing has validated yet."""
+    """A parquet file, or the schema and the batches of an Arrow stream that is mapped into memory, which nothing has
+    validated yet.
+    """
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -144,9 +212,12 @@ def _table(path: Path) -> Any:
         raise LimnerError(f"to read {shown(path)} pyarrow is needed", "pip install 'limner[prepare]'") from error
     with _explained(path):
         if _is_parquet(path):
-            return parquet.ParquetFile(path)
+            return parquet.ParquetFile(path, pre_buffer=False)
         with pa.memory_map(str(path)) as file:
-            return pa.ipc.open_stream(file).read_all()
+            _check_dense(path, unpacked_bytes(file), file.size())
+            file.seek(0)
+            read = pa.ipc.open_stream(file).read_all()
+            return read.schema, read.to_batches()
 
 
 @contextmanager
@@ -172,10 +243,23 @@ def _is_struct(kind: Any) -> bool:
     return pa.types.is_struct(kind)
 
 
-def _is_nested(kind: Any) -> bool:
+def _is_scalar(kind: Any) -> bool:
     import pyarrow as pa
 
-    return pa.types.is_nested(kind) or _is_binary(kind) or isinstance(kind, pa.BaseExtensionType)
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    plain = (pa.types.is_primitive, pa.types.is_boolean, pa.types.is_null, pa.types.is_decimal, _is_text)
+    return any(check(kind) for check in plain)
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _has_path(kind: Any) -> bool:
+    """Whether cells are structs that name their pictures."""
+    return _is_struct(kind) and any(it.name == "path" and _is_scalar(it.type) for it in kind)
 
 
 def _is_binary(kind: Any) -> bool:

@@ -115,9 +115,11 @@ def words(value: object, what: str = "the caption") -> str | None:
     """
     if value is None or value != value or isinstance(value, bytes | list | tuple | dict):  # NaN is not itself
         return None
-    text = " ".join(_CONTROL.sub(" ", str(value)).split())
-    if _SURROGATE.search(text):
-        raise LimnerError(f"{what} is not UTF-8 text", "save it as UTF-8")
+    text = str(value)
+    if len(text) <= TEXT_CAP:  # what is longer is refused as it is, for a table may hold very much of it
+        text = " ".join(_CONTROL.sub(" ", text).split())
+        if _SURROGATE.search(text):
+            raise LimnerError(f"{what} is not UTF-8 text", "save it as UTF-8")
     if len(text) > CAPTION_CAP:
         raise LimnerError(f"{what} has {len(text):,} characters", f"keep it under {CAPTION_CAP:,}")
     return text or None

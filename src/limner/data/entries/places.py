@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ...core.datasets import Refused
+from ...core.datasets import Entry, Lost, Refused
 from ...core.errors import LimnerError
 from ...fetch import fetch
 from ..files import BYTE_CAP, check_file, opened, printable, read_file, shown, too_large
@@ -182,6 +182,12 @@ class BytesPlace:
         if len(self.data) > BYTE_CAP:
             raise too_large(self.name)
         return self.data
+
+
+def held_bytes(item: Entry | Lost) -> int:
+    """How many bytes an entry holds in memory, since they can be read but once where they come from."""
+    places = (item.place, item.mask) if isinstance(item, Entry) else ()
+    return sum(len(place.data) for place in places if isinstance(place, BytesPlace))
 
 
 def stamp(path: Path) -> str:

@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from limner.core.errors import LimnerError
 
 from ..files import read_file, shown
+from .costs import FRAMES, check_bytes, check_header, tiff_frames
 from .depths import is_deep, to_rgb
 from .formats import SUFFIXES, damaged, misnamed, pillow_formats, title, unfinished_jpeg, unknown
 
@@ -21,7 +22,7 @@ __all__ = ["PIXEL_CAP", "SUFFIXES", "Reading", "decode", "open_photograph", "rea
 PIXEL_CAP = 100_000_000
 """The largest picture that is decoded, in pixels."""
 
-COUNTED = 16 * 2**20
+COUNTED = 4 * 2**20
 """Frames of larger files are not counted, in bytes: a hostile file may have millions of them."""
 
 _ORIENTATION = 0x0112
@@ -77,13 +78,15 @@ def read_picture(data: bytes, path: str | Path, cap: int = PIXEL_CAP, least: tup
     if not data:
         raise LimnerError(f"{shown(path)} is empty (0 bytes)", "copy it again or remove it")
     formats = pillow_formats(data, path)
+    check_bytes(data, path)
     try:
         with _header(data, formats) as image:
             if image.width * image.height > cap:
                 raise _too_many_pixels(path, f"{image.width} x {image.height} = {image.width * image.height}", cap)
+            check_header(image, path)
             if image.format in ("JPEG", "MPO") and unfinished_jpeg(data):
                 raise damaged(data, path, "its end is missing")
-            return _reading(image, path, least, len(data))
+            return _reading(image, path, least, data)
     except LimnerError:
         raise
     except Image.DecompressionBombError as error:
@@ -94,8 +97,8 @@ def read_picture(data: bytes, path: str | Path, cap: int = PIXEL_CAP, least: tup
         raise damaged(data, path, str(error)) from error
 
 
-def _reading(image: Image.Image, path: str | Path, least: tuple[int, int] | None, weight: int) -> Reading:
-    """What an open picture holds. weight: of its file, in bytes."""
+def _reading(image: Image.Image, path: str | Path, least: tuple[int, int] | None, data: bytes) -> Reading:
+    """What an open picture holds. data: its file."""
     stored, mode, kind, deep = image.size, image.mode, title(image.format), is_deep(image)
     # Asking a PNG would load it and hide how that fails; a TIFF must be asked now, for Pillow turns it by itself.
     early = _orientation(image) if kind in ("JPEG", "TIFF") else 1
@@ -107,10 +110,10 @@ def _reading(image: Image.Image, path: str | Path, least: tuple[int, int] | None
     upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
     rgb, colours = to_rgb(upright, image.info.get("icc_profile"))
     rgb.info = {}  # Pillow would write the old profile and EXIF data, with the place, into what is saved of it
-    frames = _frames(image, weight)
+    frames, counted = _frames(image, data)
     notes = (
         misnamed(path, kind),
-        f"the first of {frames if weight <= COUNTED else 'several'} frames" if frames > 1 else None,
+        f"the first of {frames if counted else 'several'} frames" if frames > 1 else None,
         "turned as its EXIF says" if {early, orientation} & _UPRIGHT.keys() else None,
         "16 bits a channel brought to 8" if deep else None,
         *colours,
@@ -138,16 +141,21 @@ def _orientation(image: Image.Image) -> int:
     return found if isinstance(found, int) else 1
 
 
-def _frames(image: Image.Image, weight: int) -> int:
-    """How many frames a picture has. What an MPO holds besides is a preview, a depth or a gain map, and no frame."""
+def _frames(image: Image.Image, data: bytes) -> tuple[int, bool]:
+    """How many frames a picture has, and whether all were counted. What an MPO holds besides is a preview, a depth or a
+    gain map, and no frame.
+    """
     if image.format == "MPO":
-        return 1
+        return 1, True
+    if image.format == "TIFF":  # Pillow takes time that grows with the square of the number
+        frames = tiff_frames(data)
+        return frames, frames < FRAMES
     try:
-        if weight > COUNTED:
-            return 2 if getattr(image, "is_animated", False) else 1
-        return getattr(image, "n_frames", 1)
+        if len(data) > COUNTED:
+            return 2 if getattr(image, "is_animated", False) else 1, False
+        return getattr(image, "n_frames", 1), True
     except Exception:  # the first frame is good, whatever the others are
-        return 2
+        return 2, True
 
 
 def _too_many_pixels(path: str | Path, found: str, cap: int = PIXEL_CAP) -> LimnerError:

@@ -15,8 +15,9 @@ from ...core.events import Emit, Made, Notice, Progress, Stage
 from ...core.requests import PrepareRequest, relocated
 from ...core.requests.request import digest_of
 from ...core.workspace import Workspace
-from ...data.entries.budget import HELD_BYTES, held_bytes
+from ...data.entries.budget import HELD_BYTES
 from ...data.entries.fields import read_fields
+from ...data.entries.places import held_bytes
 from ...data.variety.diversity import outliers
 from ...data.wording import captionfile
 from ...registry import detectors
@@ -41,12 +42,12 @@ REPORT = "report.html"
 
 def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
     """Read, judge, cut, compare, tell and write. What was read before an interruption is not read again."""
+    workers = workers_of(request, workspace, emit)
     check(request, workspace.out)
     table = None if request.fields is None else read_fields(Path(request.fields))
     edits = {} if request.captions is None else captionfile.read(Path(request.captions))
     out = workspace.out
     staging = Staging(out)
-    workers = request.workers or os.cpu_count() or 1
     with staging.opened(), crew_of(request.executor, workers) as crew:
         staging.begin(digest_of_reading(request))
         plan = plan_of(request, staging.pictures)
@@ -104,6 +105,18 @@ def check(request: PrepareRequest, out: Path) -> None:
         open_encoder(request.encoder)
     if request.captioner is not None:
         speaker_of(request.captioner, request.device)
+
+
+def workers_of(request: PrepareRequest, workspace: Workspace, emit: Emit) -> int:
+    """How many processes read pictures; raises LimnerError for an executor that a queued run may not use."""
+    wanted, most = request.workers or os.cpu_count() or 1, workspace.processes
+    if most is None:
+        return wanted
+    if request.executor != "processes":
+        raise LimnerError(f"a queued run cannot use the executor {request.executor!r}", "leave the executor out")
+    if wanted > most:
+        emit(Notice(text=f"{most} processes read pictures, not {wanted}: a queued run starts one for each core"))
+    return min(wanted, most)
 
 
 def features_for(request: PrepareRequest, gathered: Gathered, workspace: Workspace, emit: Emit) -> np.ndarray | None:

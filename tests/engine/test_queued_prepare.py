@@ -1,0 +1,80 @@
+"""A queued prepare request uses no more of the worker's machine than its cores."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from limner import Studio
+from limner.core.errors import LimnerError
+from limner.core.events import Notice
+from limner.core.requests import PrepareRequest
+from limner.core.runs import Run
+from limner.engine.preparing import prepare
+from limner.store.queue import Queue
+from limner.worker import Worker
+
+CORES = os.cpu_count() or 1
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Executors and numbers of processes that were asked for; none is started, and the run ends there."""
+    asked: list[tuple[str, int]] = []
+
+    def crew_of(executor: str, workers: int) -> None:
+        asked.append((executor, workers))
+        raise LimnerError("no processes in this test", "none")
+
+    monkeypatch.setattr(prepare, "crew_of", crew_of)
+    return asked
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    (tmp_path / "few").mkdir()
+    Image.new("RGB", (64, 64)).save(tmp_path / "few/a.png")
+    return tmp_path / "few"
+
+
+@pytest.fixture
+def studio(home: Path) -> Studio:
+    return Studio()
+
+
+def carried_out(studio: Studio, few: Path, **fields: object) -> Run:
+    source = studio.blobs.keep(few)
+    run = studio.enqueue(PrepareRequest.model_validate({"sources": [source], "encoder": None, **fields}))
+    queue = Queue(studio.store)
+    worker = Worker(studio, queue)
+    found = queue.claim(worker.name)
+    assert found is not None
+    worker.carry_out(*found, lambda: False)
+    return studio.store.get(run.id)
+
+
+@pytest.mark.parametrize(("wanted", "given"), [(1024, CORES), (CORES + 1, CORES), (1, 1), (None, CORES)])
+def test_no_more_processes_than_cores(
+    studio: Studio, few: Path, started: list[tuple[str, int]], wanted: int | None, given: int
+) -> None:
+    run = carried_out(studio, few, workers=wanted)
+    assert started == [("processes", given)]
+    said = [event.text for *_, event in studio.events(run.id) if isinstance(event, Notice)]
+    assert any(f"{given} processes read pictures, not {wanted}" in text for text in said) == ((wanted or 0) > CORES)
+
+
+def test_only_the_executor_of_this_machine(studio: Studio, few: Path, started: list[tuple[str, int]]) -> None:
+    run = carried_out(studio, few, executor="ray")
+    assert started == [] and "a queued run cannot use the executor 'ray'" in str(run.error)
+
+
+def test_the_command_line_takes_what_it_asks_for(
+    studio: Studio, few: Path, tmp_path: Path, started: list[tuple[str, int]]
+) -> None:
+    request = PrepareRequest(sources=(str(few),), encoder=None, workers=1000, executor="ray")
+    with pytest.raises(LimnerError, match="no processes in this test"):
+        studio.run(request, tmp_path / "out")
+    assert started == [("ray", 1000)]
