@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -96,8 +97,17 @@ def test_few_rows_are_held_at_a_time_where_they_are_large(tmp_path: Path, counte
     assert pool.max_memory() < 8 * MOST
 
 
-def test_texts_of_a_dictionary_in_an_arrow_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = stream(tmp_path / "a.arrow", {"x": [b"x"] * ROWS, "text": repeated("a" * LARGE)}, None)
+@pytest.mark.parametrize("kind", ["dictionary", "views"])
+def test_texts_that_share_their_bytes_in_an_arrow_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    shared = repeated("a" * LARGE)
+    if kind == "views":
+        views = struct.pack("<i4sii", LARGE, b"aaaa", 0, 0) * ROWS
+        buffers = [None, pa.py_buffer(views), pa.py_buffer(b"a" * LARGE)]
+        shared = pa.Array.from_buffers(pa.string_view(), ROWS, buffers)
+    path = stream(tmp_path / "a.arrow", {"x": [b"x"] * ROWS, "text": shared}, None)
+    assert path.stat().st_size < 3 * LARGE
     held: list[int] = []
     real = cells.Cells._batches
     monkeypatch.setattr(

@@ -191,6 +191,8 @@ def _largest_value(column: Any) -> int:
     from pyarrow import compute
 
     values = column.dictionary if pa.types.is_dictionary(column.type) else column
+    if pa.types.is_string_view(values.type):  # which pyarrow does not measure
+        return values.get_total_buffer_size()
     pc: Any = compute
     return pc.max(pc.binary_length(values)).as_py() or 0 if _is_text(values.type) else 16
 
