@@ -40,6 +40,7 @@ TEXTS: dict[str, Any] = {
     "reference": lambda n: f"sha256:{n:064x}",
     **dict.fromkeys(("digest", "sha256", "subject", "wish", "batch_key"), lambda n: f"{n:064x}"),
     "picture_adapters.key": lambda n: f"{n:064x}",
+    **dict.fromkeys(("spendings.key", "runs.key"), lambda n: f"{n:012x}"),
     **dict.fromkeys(("owner", "account", "giver", "accounts.name"), lambda n: f"account-{n}"),
 }
 """What texts stand for: by table and column, or by column."""
@@ -90,7 +91,7 @@ def value(table: Table, column: Any, number: int) -> Any:
         float: number + 0.1,
         bool: number % 2 == 1,
         bytes: bytes([0, 255, 128, number]),
-        object: {"ü": [number, None, "x"]},
+        object: [f"ü {number}", None] if column.info.get("holds") is list else {"ü": [number, None, "x"]},
     }
     return values[kind]
 

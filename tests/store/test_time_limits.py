@@ -63,24 +63,24 @@ def test_a_key_lasts_as_many_days_as_was_said(store: Store) -> None:
 
 
 def test_pictures_count_for_24_hours(store: Store) -> None:
-    who = Caller(account="ann", key="k", limits=Limits(pictures_per_day=2))
+    who = Caller(account="ann", key="0" * 12, limits=Limits(pictures_per_day=2))
     store.create(GenerateRequest(prompt="a", count=2), caller=who)
     set_all(store, SpendingRow, created=ago(hours=23, minutes=59))
     with pytest.raises(TooMuch):
         store.create(PAINT, caller=who)
-    store.create(GenerateRequest(prompt="a", count=2), caller=who.model_copy(update={"key": "another"}))
+    store.create(GenerateRequest(prompt="a", count=2), caller=who.model_copy(update={"key": "1" * 12}))
     set_all(store, SpendingRow, created=ago(hours=24, minutes=1))
     store.create(GenerateRequest(prompt="a", count=2), caller=who)
 
 
 def test_an_answer_is_kept_for_a_day(store: Store) -> None:
     answers, answer = Answers(store, timedelta(minutes=1)), Answer(201, {}, b"x")
-    answers.begin("ann", "k", "d")
+    answers.begin("ann", "k", "d" * 64)
     answers.keep("ann", "k", answer)
     set_all(store, AnswerRow, began=ago(hours=23, minutes=59))
-    assert answers.begin("ann", "k", "d") == answer
+    assert answers.begin("ann", "k", "d" * 64) == answer
     set_all(store, AnswerRow, began=ago(hours=24, minutes=1))
-    assert answers.begin("ann", "k", "another call") is None
+    assert answers.begin("ann", "k", "e" * 64) is None
 
 
 def test_a_webhook_is_tried_again_after_longer_and_longer_pauses(store: Store) -> None:
