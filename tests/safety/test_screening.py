@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -275,13 +276,14 @@ def test_a_prompt_that_cannot_be_judged_is_refused(home: Path) -> None:
 
 def test_a_worker_that_cannot_read_the_policy_does_not_paint(home: Path, tiny_sd: Path) -> None:
     studio = Studio()
-    studio.verdicts.keep_policy("f" * 64, '{"prompt": [], "of_the_future": true}')
+    text = '{"prompt": [], "of_the_future": true}'
+    studio.verdicts.keep_policy(digest := hashlib.sha256(text.encode()).hexdigest(), text)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=studio.blobs.keep(tiny_sd), steps=1))
     with studio.store.session() as session:
-        session.execute(update(RunRow).values(policy="f" * 64))
+        session.execute(update(RunRow).values(policy=digest))
     work_off(studio)
     error = studio.store.get(run.id).error
-    assert error is not None and error.startswith("policy ffffffffffff of the run cannot be read by this worker")
+    assert error is not None and error.startswith(f"policy {digest[:12]} of the run cannot be read by this worker")
     assert studio.store.artifacts(run.id) == []
 
 

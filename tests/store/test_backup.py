@@ -178,7 +178,21 @@ def manifest(**changes: object) -> Callable[[Path, Path], Path]:
     return lambda source, place: rewritten(source, place, change)
 
 
+def encrypted(source: Path, place: Path) -> Path:
+    """A backup whose members are said to be encrypted."""
+    body = bytearray(source.read_bytes())
+    with zipfile.ZipFile(source) as archive:
+        at = archive.start_dir
+        for member in archive.infolist():
+            body[member.header_offset + 6] |= 1
+            body[at + 8] |= 1
+            at += 46 + len(member.filename.encode()) + len(member.extra) + len(member.comment)
+    place.write_bytes(body)
+    return place
+
+
 DAMAGE = {
+    "encrypted": (encrypted, "cannot be read"),
     "cut": (cut, "it is damaged"),
     "flipped": (flipped, "it is damaged"),
     "no file": (without("files/"), "is not whole"),
@@ -268,7 +282,7 @@ FORGED = {
         "sha256": (*PATHS, "a" * 63),
         "reference": ("sha256:../../x", "file:" + "a" * 64, "folder:" + "a" * 63),
         "id": (2**31, "1"),
-        "details": ([],),
+        "details": ([], *({"reference": value} for value in ("x", 7, "folder:../../x", "sha256:" + "a" * 63))),
     },
     "holdings": {
         "owner": (*PATHS[:4], "**"),
@@ -277,7 +291,7 @@ FORGED = {
         "giver": ("*", "/x"),
     },
     "events": {"run": PATHS[:3], "seq": (2**31,), "kind": ("x" * 33,), "payload": ("x",)},
-    "policies": {"digest": (*PATHS, "a" * 63), "text": ("\x00",)},
+    "policies": {"digest": (*PATHS, "a" * 63, "a" * 64), "text": ("\x00",)},
     "verdicts": {"stage": ("later",), "subject": PATHS[:4], "allowed": (1, "yes"), "score": ("1", float("inf"))},
 }
 

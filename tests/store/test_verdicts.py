@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, insert
 
 from limner.core.accounts import Caller
 from limner.core.moderation import Policy, Stage, Verdict
 from limner.core.requests import GenerateRequest
 from limner.store.queue import Queue
 from limner.store.runs import Hold, Lost, Store
-from limner.store.tables import RunRow
+from limner.store.tables import PolicyRow, RunRow
 from limner.store.verdicts import Verdicts
 
 POLICY = Policy(keep_text=True)
@@ -66,3 +67,9 @@ def test_they_go_with_their_run(verdicts: Verdicts) -> None:
     with verdicts.store.session() as session:
         session.execute(delete(RunRow).where(RunRow.id == run.id))
     assert verdicts.list(10) == []
+
+
+def test_a_text_that_is_not_the_one_of_its_digest_is_no_policy(verdicts: Verdicts) -> None:
+    with verdicts.store.writing() as session:
+        session.execute(insert(PolicyRow).values(digest="a" * 64, text=POLICY.text, created=datetime.now(UTC)))
+    assert verdicts.policy("a" * 64) is None and verdicts.policy(POLICY.digest) == POLICY.text

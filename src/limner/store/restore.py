@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import struct
 import tempfile
 import zipfile
 from collections.abc import Generator, Iterator
@@ -57,7 +58,10 @@ def _opened(place: Path) -> Generator[zipfile.ZipFile]:
         try:
             with zipfile.ZipFile(place) as archive:
                 yield archive
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError) as error:
+        except LimnerError:
+            raise
+        # zipfile raises RuntimeError for what is encrypted, and the others for offsets and sizes that cannot be.
+        except (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, struct.error) as error:
             raise damaged(f"cannot be read ({error})") from error
 
 

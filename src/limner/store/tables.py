@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -116,7 +117,7 @@ class PolicyRow(Base):
 
     __tablename__ = "policies"
 
-    digest: Mapped[str] = mapped_column(Name(64, names.SHA256), primary_key=True)
+    digest: Mapped[str] = mapped_column(Name(64, names.SHA256), primary_key=True, info={"hash_of": "text"})
     text: Mapped[str] = mapped_column(Text)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -163,7 +164,7 @@ class ArtifactRow(Base):
     kind: Mapped[str] = mapped_column(Name(32))
     path: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(Name(64, names.SHA256), index=True)
-    details: Mapped[dict[str, Any]] = mapped_column(JSON)
+    details: Mapped[dict[str, Any]] = mapped_column(JSON, info={"names": {"reference": names.REFERENCE}})
     created: Mapped[datetime] = mapped_column(UtcDateTime)
     reference: Mapped[str | None] = mapped_column(Name(80, names.REFERENCE), index=True)
 
@@ -376,6 +377,10 @@ def check_row(table: Table, row: Mapping[str, Any]) -> None:
     for name, value in row.items():
         if fault := _fault(table.columns[name], value):
             raise ValueError(f"{name} of {table.name!r} is {value!r:.80}, which is {fault}")
+    for name, value in row.items():
+        hashed = row.get(table.columns[name].info.get("hash_of", ""))
+        if hashed is not None and hashlib.sha256(hashed.encode()).hexdigest() != value:
+            raise ValueError(f"{name} of {table.name!r} is {value!r}, which is not the SHA-256 of its text")
 
 
 def _fault(column: Column[Any], value: Any) -> str | None:
@@ -387,7 +392,7 @@ def _fault(column: Column[Any], value: Any) -> str | None:
         return _text_fault(kind, value)
     if isinstance(kind, JSON):
         wanted: type = column.info.get("holds", dict)
-        return None if isinstance(value, wanted) else f"no {wanted.__name__}"
+        return _json_fault(column, value) if isinstance(value, wanted) else f"no {wanted.__name__}"
     if isinstance(kind, UtcDateTime):
         return None if isinstance(value, datetime) and value.tzinfo is not None else "no time with a zone"
     if type(value) is not kind.python_type:
@@ -397,6 +402,14 @@ def _fault(column: Column[Any], value: Any) -> str | None:
         return None if -(2**bits) <= value < 2**bits else "too large"
     if isinstance(kind, Float):
         return None if math.isfinite(value) else "not finite"
+    return None
+
+
+def _json_fault(column: Column[Any], value: Any) -> str | None:
+    for key, pattern in column.info.get("names", {}).items():
+        found = value.get(key, None)
+        if found is not None and not (isinstance(found, str) and re.fullmatch(pattern, found)):
+            return f"with a {key} that is no such name"
     return None
 
 

@@ -7,6 +7,7 @@ finds a run whose policy is gone, and none can be swept away while a run names i
 from __future__ import annotations
 
 import builtins
+import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -38,10 +39,11 @@ class Verdicts:
         self._known.add(digest)
 
     def policy(self, digest: str) -> str | None:
-        """The text of a policy that is kept."""
+        """The text of a policy that is kept; None where there is none of that digest."""
         with self.store.session() as session:
             row = session.get(PolicyRow, digest)
-            return None if row is None else row.text
+            text = None if row is None else row.text
+        return text if text is not None and hashlib.sha256(text.encode()).hexdigest() == digest else None
 
     def add(
         self,
