@@ -30,6 +30,14 @@ def test_a_bomb_is_stopped_at_the_limit(tmp_path: Path) -> None:
         unzip(archive(tmp_path / "a.zip", {"bomb": b"\0" * (2**20 + 1)}), tmp_path / "out", 2**20)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_unpack_without_bounds_are_refused(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as packed:
+        packed.writestr("a.png", bytes(1000))
+    with pytest.raises(LimnerError, match=r"'a\.png' in the zip is neither stored nor deflated; make the zip anew"):
+        unzip(tmp_path / "a.zip", tmp_path / "out", 2**20)
+
+
 def directory(entries: int, zip64: bool) -> bytes:
     """The end of a zip: a long list of files, with the record that tells where it lies."""
     entry = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 0, 20, 0, *(0,) * 7, 1, *(0,) * 6) + b"a"

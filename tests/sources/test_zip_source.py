@@ -83,6 +83,15 @@ def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(kept(archive)) == ["good.png"] and "unpacks to more" in lost(archive)["bomb.png"][1]
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_unpack_without_bounds_are_lost(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as packed:
+        packed.writestr("bomb.png", bytes(1000))
+        packed.writestr("good.png", png(), compress_type=zipfile.ZIP_DEFLATED)
+    assert list(kept(tmp_path / "a.zip")) == ["good.png"]
+    assert "neither stored nor deflated" in lost(tmp_path / "a.zip")["bomb.png"][1]
+
+
 def test_many_small_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An archive has a budget for all of its members, and a packed member a smaller one than a stored one."""
     monkeypatch.setattr(budget, "ARCHIVE_BYTES", 2**20)

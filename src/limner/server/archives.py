@@ -12,6 +12,7 @@ from pathlib import Path
 from starlette.datastructures import UploadFile
 
 from ..core.errors import LimnerError
+from ..data.entries.budget import ZIP_METHODS
 from ..store.blobs import PIECE, Blobs
 from ..store.lists import FILES, inside
 
@@ -62,6 +63,9 @@ def _unpack(found: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, size:
     """Unpack one file where `size` bytes were unpacked before; bytes with it."""
     if not inside(member.filename) or (member.external_attr >> 16) & 0o170000 == 0o120000:
         raise LimnerError(f"the zip holds {member.filename[:80]!r}", "name its files plainly")
+    if member.compress_type not in ZIP_METHODS:
+        remedy = "make the zip anew with deflate"
+        raise LimnerError(f"{member.filename[:80]!r} in the zip is neither stored nor deflated", remedy)
     place = folder / member.filename
     place.parent.mkdir(parents=True, exist_ok=True)
     with found.open(member) as source, place.open("xb") as target:

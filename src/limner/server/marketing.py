@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ..core.accounts import Caller
 from ..core.runs import Run
-from ..data.reading.photographs import open_photograph
 from ..fetch import fetch
 from ..store.pictures import View
 from ..store.queue import Queue
@@ -30,6 +29,7 @@ from .problems import Refusal
 from .profile import Profile
 from .replies import ArtifactReply
 from .settings import Settings
+from .uploads import size_of
 
 FETCHING = CapacityLimiter(16)
 """So many slow addresses take no thread from those who give none."""
@@ -118,5 +118,5 @@ def fetched(studio: Studio, who: Caller, url: str, settings: Settings) -> str:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "base"
         place.write_bytes(body)
-        open_photograph(place)
+        size_of(studio, place)
         return studio.keep(place, who)

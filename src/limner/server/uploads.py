@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from http import HTTPStatus
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -14,13 +15,17 @@ from starlette.datastructures import FormData, UploadFile
 
 from ..core.accounts import Caller
 from ..core.errors import LimnerError
-from ..data.reading.photographs import open_photograph
+from ..data.files import read_file
+from ..data.reading.photographs import PIXEL_CAP, decode
 from ..store.blobs import PIECE
 from ..studio import Studio
 from .problems import Refusal
 from .wish import Edit
 
 FILES = ("image", "image[]", "mask")
+LARGER = 16
+"""How many times the pixels that a run may generate an image may have that is sent: decoding takes 28 bytes a pixel."""
+_decoding = BoundedSemaphore(2)
 
 
 def edit_of(form: FormData) -> Edit:
@@ -50,13 +55,20 @@ def mask_of(form: FormData) -> UploadFile | None:
     return next((file for file in found if isinstance(file, UploadFile)), None)
 
 
+def size_of(studio: Studio, place: Path) -> tuple[int, int]:
+    """Width and height of an image that was sent; raises LimnerError for what cannot be decoded or is too large."""
+    cap = PIXEL_CAP if studio.most_pixels is None else min(PIXEL_CAP, LARGER * studio.most_pixels)
+    with _decoding:
+        return decode(read_file(place), place, cap).size
+
+
 def taken(studio: Studio, who: Caller, image: UploadFile, mask: UploadFile | None) -> dict[str, str]:
     """Keep the picture, and the mask as ours are: white is painted anew. References by the names of request fields."""
     with tempfile.TemporaryDirectory() as folder:
         place, cover = Path(folder) / "image", Path(folder) / "mask.png"
         _write(image, place)
         try:
-            size = open_photograph(place).size
+            size = size_of(studio, place)
         except LimnerError as error:
             raise _unfit("image", str(error)) from error
         found = {"image": place}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..core.datasets import Entry, Fault, Lost, Place
 from ..core.errors import LimnerError
-from ..data.entries.budget import SAMPLE_BYTES, archive_bytes
+from ..data.entries.budget import SAMPLE_BYTES, ZIP_METHODS, archive_bytes
 from ..data.entries.kinds import kind_of, local
 from ..data.entries.places import ZIP_ERRORS, ZipPlace, leads_out, legible, zip_file
 from ..data.entries.trees import Level, entries
@@ -91,6 +91,8 @@ def _fault(member: zipfile.ZipInfo) -> Fault | None:
         return Fault("stray", f"{shown(name)} lies more than 100 folders deep; it is left alone")
     if member.flag_bits & _ENCRYPTED:
         return Fault("unreadable", f"{shown(name)} needs a password; make the archive anew without one")
+    if member.compress_type not in ZIP_METHODS:
+        return Fault("unreadable", f"{shown(name)} is neither stored nor deflated; make the archive anew with deflate")
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         return Fault("stray", f"{shown(name)} is no file but a link or a device; it is left alone")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
+ZIP_METHODS = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
+"""Methods that `zipfile` unpacks a bounded piece at a time; others it unpacks at once, as much as it has read."""
 SAMPLE_BYTES = 128 * 2**20
 """The most that is unpacked of one sample: its pictures, masks and texts together."""
 ARCHIVE_BYTES, RATIO = 4 * 2**30, 100
