@@ -72,7 +72,7 @@ def stock(options: argparse.Namespace, location: str, adapter: str | None, best:
     """The stock pipeline as a function from a count to pictures (n, h, w, 3)."""
     pipeline = StableDiffusionPipeline.from_pretrained(location, torch_dtype=torch.float32, safety_checker=None)
     pipeline.to(options.device)
-    apply_scheduler(pipeline, options.scheduler)
+    apply_scheduler(pipeline, options.scheduler, options.steps)
     if adapter:
         pipeline.load_lora_weights(adapter)
     if best:
@@ -95,7 +95,7 @@ def ours(options: argparse.Namespace, model: models.Model, adapter: str | None, 
     components = model.family.load(model.source(), torch.float32, device)
     side = components.side
     pipeline = model.family.pipeline(components)
-    apply_scheduler(pipeline, options.scheduler)
+    apply_scheduler(pipeline, options.scheduler, options.steps)
     stack.enter_context(
         adapters_on(pipeline, model.family.facts, [open_adapter(adapter)], [1.0]) if adapter else nullcontext()
     )
