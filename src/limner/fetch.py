@@ -262,7 +262,7 @@ def _answer(
         )
         with connection.getresponse() as answer:
             if headed is not None:
-                headed(dict(answer.headers.items()))
+                headed({name: ", ".join(answer.headers.get_all(name, [])) for name in answer.headers})
             if answer.status in (301, 302, 303, 307, 308) and (place := answer.headers.get("Location")):
                 return place
             if answer.status != 200:

@@ -26,6 +26,7 @@ class Site(http.server.BaseHTTPRequestHandler):
         self.send_response(200 if found else 404)
         if "noai" in self.path:
             self.send_header("X-Robots-Tag", "noindex, limner: noai")
+            self.send_header("X-Robots-Tag", "all")  # as a cache in front may add
         self.end_headers()
         self.wfile.write(found or b"")
 
