@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def until(what: str, check: Callable[[], object], seconds: float = 120) -> None:
+def until(what: str, check: Callable[[], object], seconds: float = 300) -> None:
     """Wait for something to become true."""
     end = time.monotonic() + seconds
     while not check():
