@@ -13,7 +13,7 @@ INSTALLED := $(VENV)/.installed
 
 help:
 	@echo "make demo       teach the starter a character it has never seen; leaves limner-demo/"
-	@echo "make test       run the tests (8 minutes on two cores)"
+	@echo "make test       run the tests (some ten minutes on two cores)"
 	@echo "make test-all   run them and the long proofs; make test-long runs only what it adds"
 	@echo "make mutants    check that the tests notice small changes of the source"
 	@echo "make check      lint, format and type checks"

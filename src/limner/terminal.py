@@ -96,6 +96,7 @@ class Screen:
         if isinstance(event, Stage):
             self._end_bar()
             self._start()
+            self.figures = {}
             self.bar = self.bars.add_task(event.name, total=event.total, note="")
         elif isinstance(event, Done) and self.bar is not None:
             self.figures |= event.figures
