@@ -13,6 +13,7 @@ from importlib import import_module
 
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnknownOptionError
 
+# By full names: a process that examines uploads runs this file by its path, where relative imports fail.
 from limner import __doc__ as about
 from limner.core.errors import Interrupted, LimnerError, invalid, unknown
 

@@ -43,8 +43,8 @@ def fetch(
     """The body of a GET of an http or https URL.
 
     Raises LimnerError for any address that is not public, more than 3 redirects, more than `bytes_most` bytes, more
-    than `seconds` in all, any answer but 200, and any that is no sound HTTP. public: tells whether an address may be
-    connected to. headed: is told the headers of every answer on the way.
+    than `seconds` in all, any answer but 200, and any that is no valid HTTP. public: whether an address may be
+    connected to. headed: called with the headers of every answer on the way.
     """
     until = monotonic() + seconds
     for _ in range(REDIRECTS + 1):

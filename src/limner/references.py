@@ -33,8 +33,8 @@ def check_references(request: Request) -> set[str]:
 def is_model(reference: str) -> bool:
     """Whether this names a model the same on every machine: an alias, or one on the Hugging Face hub.
 
-    Only the name says so. What lies on this machine's disk is nobody's business who asks over a network, and a worker
-    has no such folder in its way, for it works in an empty one.
+    The name alone decides, so that no answer over a network depends on this machine's disk. A worker runs in an empty
+    folder, where no folder of that name can be taken for the model.
     """
     return reference in aliases() or _ON_HUB.fullmatch(reference) is not None
 

@@ -290,7 +290,7 @@ class Studio:
         together: int | None = None,
         stop: Callable[[], bool] = _never,
     ) -> Generator[Workspace]:
-        """A recorded run while it is carried out here; at the end it is recorded how it ended."""
+        """Run a recorded run's block: record its start, and its end as done, failed or interrupted."""
         folder = self.store.folder(run.id)
         place = run.out if out is None else _place(out)
         out = Path(place) if place else folder / "out"
@@ -544,8 +544,8 @@ class Studio:
 
 
 def examined(picture: str | Path, home: Path) -> Verification:
-    """What a picture's labels, credentials and mark say; all that parses a stranger's file, and nothing that asks the
-    database, so that it can be done in a process of its own.
+    """What a picture's labels, credentials and mark say. Parses the file and uses no database, so it can run in another
+    process.
     """
     from .engine.provenance.verify import verify
 

@@ -44,7 +44,7 @@ EXECUTORS: dict[type[Request], Callable[[Any, Workspace, Emit], None]] = {
 def execute(request: Request, workspace: Workspace, emit: Emit) -> None:
     """Carry out a request: artifacts go to `workspace.out`, events to `emit`.
 
-    Credentials that cannot sign are told before anything else. Raises Held where another program fills that folder.
+    Credentials that cannot sign raise first. Raises Held where another program fills that folder.
     """
     hush()
     credentials.check(workspace.home)

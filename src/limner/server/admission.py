@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 
 Result = TypeVar("Result")
 ADMISSIONS = CapacityLimiter(8)
-"""Moderation may take a second for each: so many leave threads for all other calls."""
+"""Moderation of a request may take seconds; eight at once leave threads for all other calls."""
 
 
 async def admitted(call: Callable[[], Result]) -> Result:

@@ -1,7 +1,7 @@
-"""Connections of clients: how many there may be, and how long each may take to send a request and to read an answer.
+"""Limits on clients' connections: their number, and the time to send a request and to read an answer.
 
-uvicorn times only idle connections. A client that sends half a request, or reads no answer, would be waited for for
-ever, and enough of them keep everybody else out.
+uvicorn times out only idle connections. It would wait for ever for a client that sends half a request or reads no
+answer, and enough of those would keep everybody else out.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Connections:
         self.open: Counter[str] = Counter()
 
     def admit(self, client: str) -> bool:
-        """Count a client's new connection; whether it may stay."""
+        """Count a client's new connection and return whether it may stay."""
         self.open[client] += 1
         return self.open.total() <= self.most and (not self.each or self.open[client] <= self.each)
 
     def release(self, client: str) -> None:
-        """Count a client's connection no more."""
+        """Stop counting a client's connection."""
         self.open[client] -= 1
         if not self.open[client]:
             del self.open[client]

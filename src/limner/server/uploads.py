@@ -24,7 +24,7 @@ from .wish import Edit
 
 FILES = ("image", "image[]", "mask")
 LARGER = 16
-"""How many times the pixels that a run may generate an image may have that is sent: decoding takes 28 bytes a pixel."""
+"""An uploaded image may have this many times the pixels of a generated one: decoding takes 28 bytes for each."""
 _decoding = BoundedSemaphore(2)
 
 

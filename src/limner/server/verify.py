@@ -25,7 +25,7 @@ from .settings import Settings
 AT_ONCE = 2
 """How many pictures are examined at the same time, each in a process: it takes a second of a core."""
 SECONDS = 60.0
-"""How long an examination may take, with the wait for a process; its process is then killed."""
+"""How long an examination may take, the wait for a process included; then its process is killed."""
 
 
 class LabelReply(BaseModel):

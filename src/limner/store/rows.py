@@ -38,7 +38,7 @@ def _plain(value: Any) -> Any:
 
 
 def row_from(table: Table, line: bytes) -> dict[str, Any]:
-    """The values that a line tells; LimnerError for one that is no row of this table, or that nothing here writes."""
+    """The values of a line; raises LimnerError for one that is not a row of this table, or that no version writes."""
     remedy = "it is damaged, or no backup of Limner's; use another one"
     try:
         if sum(map(line.count, (b",", b"[", b"{"))) > VALUES:

@@ -119,10 +119,10 @@ class PrepareRequest(Request):
         default=None, description="CSV or JSONL of what pictures or folders show, by their names in the first column."
     )
     trigger: tuple[Word, ...] = Field(
-        default=(), max_length=64, description="Word that every caption shall hold; may be repeated."
+        default=(), max_length=64, description="Word that every caption must contain; may be repeated."
     )
     ban: tuple[Word, ...] = Field(
-        default=(), max_length=1000, description="Word that no caption shall hold; may be repeated."
+        default=(), max_length=1000, description="Word that no caption may contain; may be repeated."
     )
     masks: Annotated[Name | None, Refers("pictures")] = Field(
         default=None, description="Folder of masks, named as the pictures, white where the subject is."
@@ -137,7 +137,7 @@ class PrepareRequest(Request):
         description=f"Fault that leaves a picture out, of {', '.join(FAULTS)}; may be repeated.",
     )
     flag: tuple[FaultName, ...] = Field(
-        default=(), max_length=64, description="Fault that is only told; may be repeated."
+        default=(), max_length=64, description="Fault that is only reported; may be repeated."
     )
     ignore: tuple[FaultName, ...] = Field(
         default=(), max_length=64, description="Fault that is not looked for; may be repeated."

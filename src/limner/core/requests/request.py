@@ -66,7 +66,7 @@ Prompt = Annotated[str, Field(max_length=LONGEST)]
 MODEL = "The base model: an alias (see `limner models`), a folder, a .safetensors file, or a Hugging Face id."
 VAE = "Autoencoder in place of the model's own: a folder, a .safetensors file, or a Hugging Face id."
 MOST_FIELDS = 200
-"""Fields that are looked at of what shall become a model; none has as many."""
+"""The most fields of a value that are validated; no model has as many."""
 MOST_METRICS = 64
 """Metrics of a request at most."""
 SUBJECT = "{}"

@@ -1,4 +1,4 @@
-"""How much may come of packed bytes: few bytes can unpack to many, so what is kept and what is read has its limits."""
+"""Limits on unpacking: a few bytes can unpack to very many, so what is read and what is kept are bounded."""
 
 from __future__ import annotations
 

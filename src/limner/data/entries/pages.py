@@ -1,6 +1,6 @@
-"""How large the pages of a parquet file unpack, as their headers announce, which is what a reader allocates.
+"""Sizes to which the pages of a parquet file unpack, as the page headers announce; a reader allocates as much.
 
-The file's own footer tells sums that nothing checks; pages are headed by PageHeader in Thrift's compact protocol.
+The sums in the file's footer are checked by nothing. Each page begins with a PageHeader in Thrift's compact protocol.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _DEEP = 8
 _NUMBERS, _I32, _BYTES, _LISTS, _MAP, _STRUCT = (4, 5, 6), 5, 8, (9, 10), 11, 12
 _KIND, _UNPACKED, _PACKED = (1,), (2,), (3,)
 _VALUES = {0: (5, 1), 3: (8, 1)}
-"""Where a header tells how many values its page holds, by the kind of page: data, and data of the second version."""
+"""Fields of a header with the number of values in its page, by the kind of page: data, and data of version 2."""
 _ENCODING = {0: (5, 2), 3: (8, 4)}
 _DELTA = 7
-"""DELTA_BYTE_ARRAY: a value is told by what it begins with of the one before."""
+"""DELTA_BYTE_ARRAY: a value is stored as the length of the prefix that it shares with the one before, and the rest."""
 _LASTING = "parquet-mr"
-"""Whose first values of a page may begin with the last one of the page before (PARQUET-246)."""
+"""A writer whose pages may begin with a prefix of the last value of the page before (PARQUET-246)."""
 
 
 def largest_pages(path: Path, metadata: Any, group: int, columns: Sequence[str]) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Pictures whose decoding takes far longer than their pixels or their bytes let expect are refused."""
+"""Refuses images that take far longer to decode than their pixels and bytes suggest."""
 
 from __future__ import annotations
 
