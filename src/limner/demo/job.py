@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -106,39 +107,39 @@ def paint_cells(
     """Paint every prompt in every column, the prompts of a column together, and show it as one bar. Returns a row of
     paths for each prompt.
     """
-    painted: list[list[Path]] = []
-    listener(Stage(name="results", total=len(columns) * len(PROMPTS) * STEPS))
-    for use, guidance in columns:
-        requests = [
-            GenerateRequest(
-                prompt=prompt,
-                adapter=(use,) if use else (),
-                guidance=guidance,
-                steps=STEPS,
-                seed=SEED,
-                batch=len(PROMPTS),
-            )
-            for prompt in PROMPTS
-        ]
-        column: dict[int, Path] = {}
-        done = dict.fromkeys(range(len(requests)), 0)
-        before = len(painted) * len(PROMPTS) * STEPS
-
-        def pass_on(
-            number: int,
-            event: Event,
-            column: dict[int, Path] = column,
-            done: dict[int, int] = done,
-            before: int = before,
-        ) -> None:
-            if isinstance(event, Progress):
-                done[number] = event.done
-                listener(Progress(done=before + sum(done.values())))
-            elif isinstance(event, Made):
-                column[number] = folder / Path(event.path).name
-            elif not isinstance(event, Stage):
-                listener(event)
-
-        studio.run_together(requests, folder, listener=pass_on, stop=stop)
-        painted.append([column[number] for number in range(len(requests))])
+    whole = len(PROMPTS) * STEPS
+    listener(Stage(name="results", total=len(columns) * whole))
+    painted = [
+        paint_column(studio, use, guidance, folder, number * whole, listener, stop)
+        for number, (use, guidance) in enumerate(columns)
+    ]
     return [list(row) for row in zip(*painted, strict=True)]
+
+
+def paint_column(
+    studio: Studio,
+    use: AdapterUse | None,
+    guidance: float,
+    folder: Path,
+    before: int,
+    listener: Listener,
+    stop: Callable[[], bool],
+) -> list[Path]:
+    """Paint every prompt with an adapter, or with the base model alone. before: image-steps of earlier columns."""
+    adapter = (use,) if use else ()
+    settings: dict[str, Any] = {"adapter": adapter, "guidance": guidance, "steps": STEPS, "seed": SEED}
+    requests = [GenerateRequest(prompt=prompt, batch=len(PROMPTS), **settings) for prompt in PROMPTS]
+    paths: dict[int, Path] = {}
+    done: dict[int, int] = {}
+
+    def pass_on(number: int, event: Event) -> None:
+        if isinstance(event, Progress):
+            done[number] = event.done
+            listener(Progress(done=before + sum(done.values())))
+        elif isinstance(event, Made):
+            paths[number] = folder / Path(event.path).name
+        elif not isinstance(event, Stage) and number == 0:  # each of them gets the same notices
+            listener(event)
+
+    studio.run_together(requests, folder, listener=pass_on, stop=stop)
+    return [paths[number] for number in range(len(requests))]
