@@ -55,7 +55,7 @@ def test_a_class_word_is_no_place_for_a_group() -> None:
         ({"prompt": ["a {group}", "a cat"], "groups": "cat,dog"}, "'a cat' is there twice"),
         ({"prompt": ["a {group}"], "groups": [str(number) for number in range(65)]}, "at most 64"),
         ({"prompt": ["a {group}"], "groups": ["a" * 201, "b"]}, "at most 200"),
-        ({"prompt": ["{group}" * 2800], "groups": ["a" * 200, "b"]}, "longer than 20000"),
+        ({"prompt": ["{group}" * 2800], "groups": ["a" * 200, "b"]}, "longer than 20,000"),
         ({"prompt": ["a {group}"], "groups": "cat,dog", "count": 1000}, None),
         ({"prompt": [f"{n} {{group}}" for n in range(11)], "groups": "cat,dog", "count": 1000}, "22000 pictures"),
         ({"prompt": ["a cat"], "require": ["saturation.gap<=1"]}, "none are named; give --groups"),

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from .groups import MOST_GROUPS, Filled, check_groups, filled, listed, prompts_filled
-from .request import LONGEST, MOST_METRICS, SUBJECT, Flag, Frozen, Name, Prompt, Refers, Word, check_filled
+from .request import MOST_METRICS, SUBJECT, Flag, Frozen, Name, Prompt, Refers, Word, check_filled
 from .text import number
 from .trial import Trial
 from .uses import Contestant, MetricUse
@@ -156,7 +156,7 @@ class EvaluateRequest(Trial):
 
     @model_validator(mode="after")
     def _groups_and_prompts(self) -> EvaluateRequest:
-        check_groups(self.prompt, self.groups, self.count, LONGEST)
+        check_groups(self.prompt, self.groups, self.count)
         subject = f"{self.identifier or ''} {self.class_word or ''}"
         check_filled((each.prompt for each in self.filled), {SUBJECT: subject})
         return self

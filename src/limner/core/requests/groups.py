@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from .request import MOST_TEXT
+from .request import check_filled
 from .text import repeated
 
 GROUP = "{group}"
@@ -47,10 +47,10 @@ def listed(value: Any) -> Any:
     return value
 
 
-def check_groups(prompts: Sequence[str], groups: Sequence[str], count: int, longest: int) -> None:
+def check_groups(prompts: Sequence[str], groups: Sequence[str], count: int) -> None:
     """Raise ValueError for groups and prompts that do not belong together.
 
-    count: pictures of each prompt. longest: characters that a prompt may have.
+    count: pictures of each prompt.
     """
     holding = [prompt for prompt in prompts if GROUP in prompt]
     if holding and not groups:
@@ -68,11 +68,6 @@ def check_groups(prompts: Sequence[str], groups: Sequence[str], count: int, long
         raise ValueError(f"groups are named, and no prompt says where they stand; write {GROUP} in one")
     if len(holding) * count < 2:
         raise ValueError("each group has one picture; ask for more by --count")
-    wider = max(map(len, groups)) - len(GROUP)
-    lengths = [len(prompt) + prompt.count(GROUP) * wider for prompt in holding]
-    if max(lengths) > longest:
-        raise ValueError(f"a prompt is longer than {longest} characters with a group in it; write less")
-    if len(groups) * sum(lengths) > MOST_TEXT:
-        raise ValueError(f"the prompts have more than {MOST_TEXT:,} characters with each group in them; ask for fewer")
+    check_filled((prompt for prompt in holding for _ in groups), {GROUP: max(groups, key=len)})
     if (twice := repeated(each.prompt for each in filled(prompts, groups))) is not None:
         raise ValueError(f"{twice[:80]!r} is there twice with the groups in their places; leave one out")
