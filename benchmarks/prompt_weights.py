@@ -75,9 +75,9 @@ class Starter:
 
     def finds(self, texts: Sequence[str], seeds: Sequence[int], subjects: Sequence[str]) -> list[bool]:
         """Whether the judge finds each prompt's subject in the image that is generated from it."""
-        told = conditioning(self.family, self.components, texts)
+        arguments = conditioning(self.family, self.components, texts)
         size: dict[str, Any] = {"height": SIDE, "width": SIDE, "batch": len(texts)}
-        pixels = np.stack(list(paint(self.pipeline, told, seeds, **self.sampling, **size)))
+        pixels = np.stack(list(paint(self.pipeline, arguments, seeds, **self.sampling, **size)))
         readings = self.judge.read(pixels)
         return [readings.shows(place, "subject", subject) for place, subject in enumerate(subjects)]
 
@@ -138,8 +138,8 @@ def main() -> None:
             {"prompt": each.weighted, "subject": each.subject, "without": bare, "with": found}
             for each, bare, found in zip(asked, plain, heavy, strict=True)
         ]
-        told = {"prompts": options.prompts, "steps": options.steps, "seed": options.seed, "machine": machine()}
-        write_json(options.json, told | {"verdicts": verdicts})
+        facts = {"prompts": options.prompts, "steps": options.steps, "seed": options.seed, "machine": machine()}
+        write_json(options.json, facts | {"verdicts": verdicts})
 
 
 if __name__ == "__main__":

@@ -82,8 +82,8 @@ def _connected(url: str, until: float, public: Callable[[str], bool]) -> Iterato
         raise
     except Exception as error:  # what a hostile server answers makes http.client and urllib raise nearly anything
         late = isinstance(error, TimeoutError) or monotonic() >= until
-        reached = not isinstance(error, (OSError, http.client.HTTPException))
-        why = "took too long" if late else "answers what cannot be read" if reached else "cannot be reached"
+        answered = not isinstance(error, (OSError, http.client.HTTPException))
+        why = "took too long" if late else "sends an answer that cannot be read" if answered else "cannot be reached"
         raise refused(url, why) from error
     finally:
         connection.close()

@@ -65,8 +65,8 @@ def invalid(error: ValidationError, spelt: Callable[[str], str] = str) -> Limner
     found = error.errors(include_url=False)
     # A whole that is refused only since one of its parts was is not told again.
     wholes = {other["loc"][:end] for other in found for end in range(1, len(other["loc"]))}
-    told = [item for item in found if item["loc"] not in wholes]
-    for item in told[:MOST_PROBLEMS]:
+    parts = [item for item in found if item["loc"] not in wholes]
+    for item in parts[:MOST_PROBLEMS]:
         field, *inside = [str(part)[:80] for part in item["loc"] if part not in KINDS] or [""]
         place = " ".join([spelt(field), *(part for part in inside if not part.isdigit())])
         message = item["msg"].removeprefix("Value error, ")
@@ -78,6 +78,6 @@ def invalid(error: ValidationError, spelt: Callable[[str], str] = str) -> Limner
             problems.append(f"{place}: {message}" if place else message)
         else:
             problems.append(f"{place} {_short(item['input'])!r}: {message[0].lower()}{message[1:]}")
-    if len(told) > MOST_PROBLEMS:
-        problems.append(f"and {len(told) - MOST_PROBLEMS:,} more")
+    if len(parts) > MOST_PROBLEMS:
+        problems.append(f"and {len(parts) - MOST_PROBLEMS:,} more")
     return LimnerError("; ".join(problems))

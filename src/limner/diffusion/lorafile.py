@@ -173,7 +173,7 @@ class LoraFile:
         lacking = []
         for group in groups:
             wanted = ["down", "up"]
-            if (told := scales.get(group.part)) and told.config.get("use_dora") is True:
+            if (own := scales.get(group.part)) and own.config.get("use_dora") is True:
                 wanted.append("magnitude")
             first = next(iter(group.names.values()))
             lacking += [f"{role!r} beside {first}" for role in wanted if role not in group.tensors]

@@ -24,9 +24,9 @@ def span(wish: str | None, size: int, unless: str | None = None, tag: str = "") 
     Only one range is served; several, and other units, are answered by the whole, as the RFC allows. unless: the
     client's `If-Range`, which must be this very tag, and no weak one.
     """
-    unit, _, told = (wish or "").partition("=")
-    first, dash, last = map(str.strip, told.partition("-"))
-    wished = unit.strip() == "bytes" and dash and (first or last) and all(map(_a_place, (first, last)))
+    unit, _, span_text = (wish or "").partition("=")
+    first, dash, last = map(str.strip, span_text.partition("-"))
+    wished = unit.strip() == "bytes" and dash and (first or last) and all(map(_is_offset, (first, last)))
     if not wished or (unless is not None and unless.strip() != f'"{tag}"'):
         return 0, size - 1
     begin, end = (int(first), int(last or size - 1)) if first else (max(0, size - int(last)), size - 1)
@@ -38,6 +38,6 @@ def span(wish: str | None, size: int, unless: str | None = None, tag: str = "") 
     return begin, min(end, size - 1)
 
 
-def _a_place(text: str) -> bool:
-    """Whether a text is a place in a file, or says nothing of it."""
+def _is_offset(text: str) -> bool:
+    """Whether a text is an offset in a file, or empty."""
     return not text or (text.isdecimal() and len(text) <= 18)

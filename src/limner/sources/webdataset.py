@@ -133,8 +133,8 @@ def _members(tar: tarfile.TarFile, meter: Metered, path: Path, prefix: str, pack
             elif room.for_sample(sample, member.size):
                 yield _File(sample, ending.lower(), _unpacked(tar, member))
             else:
-                told = f"with {shown(base)} its sample unpacks to more than {SAMPLE_BYTES // 2**20} MiB"
-                yield Lost(key, Fault("unreadable", f"{told}; unpack the shard to a .tar file"))
+                problem = f"with {shown(base)} its sample unpacks to more than {SAMPLE_BYTES // 2**20} MiB"
+                yield Lost(key, Fault("unreadable", f"{problem}; unpack the shard to a .tar file"))
 
 
 @dataclass(slots=True)

@@ -30,8 +30,8 @@ class Limit(Frozen):
 
     @classmethod
     def from_text(cls, text: str) -> Any:
-        fault, _, told = text.partition("=")
-        value = decimal(told.strip())
+        fault, _, limit = text.partition("=")
+        value = decimal(limit.strip())
         if not fault.strip() or value is None:
             raise ValueError(f"{text[:80]!r} is not of the form FAULT=VALUE, such as blurred=60")
         return {"fault": fault.strip(), "value": value}
@@ -58,10 +58,10 @@ class Shares(Frozen):
     @classmethod
     def from_text(cls, text: str) -> Any:
         parts = [decimal(part) for part in text.strip().split("/")]
-        told = [part for part in parts if part is not None]
-        if len(told) < len(parts) or len(told) > len(SHARES) or not told[0]:
+        numbers = [part for part in parts if part is not None]
+        if len(numbers) < len(parts) or len(numbers) > len(SHARES) or not numbers[0]:
             raise ValueError(f"{text[:80]!r} is not of the form TRAIN/VALIDATION/TEST, such as 80/10/10")
-        return {name: part / sum(told) for name, part in zip(SHARES, told, strict=False)}
+        return {name: part / sum(numbers) for name, part in zip(SHARES, numbers, strict=False)}
 
     @model_validator(mode="after")
     def _of_a_whole(self) -> Shares:

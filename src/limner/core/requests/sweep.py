@@ -38,8 +38,8 @@ class Axis(Frozen):
 
     @classmethod
     def from_text(cls, text: str) -> Any:
-        field, equals, told = text.partition("=")
-        values = [part.strip() for part in told.split(",", MOST_VALUES)]
+        field, equals, rest = text.partition("=")
+        values = [part.strip() for part in rest.split(",", MOST_VALUES)]
         if not equals or not all(values):
             raise ValueError(f"{text[:80]!r} is not of the form FIELD=VALUE,VALUE, such as guidance=1.5,5.0,7.5")
         return {"field": field.strip().replace("-", "_"), "values": values}
@@ -110,7 +110,7 @@ class SweepRequest(Painting):
         try:
             return tuple(self._cells([axis.values for axis in self.axes]))
         except ValidationError as error:
-            raise LimnerError(_told(error)) from error
+            raise LimnerError(_problem(error)) from error
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -172,11 +172,11 @@ class SweepRequest(Painting):
                 for _ in self._cells([*first[:number], axis.values, *first[number + 1 :]]):
                     pass
         except ValidationError as error:
-            raise ValueError(_told(error)) from error
+            raise ValueError(_problem(error)) from error
         return self
 
 
-def _told(error: ValidationError) -> str:
+def _problem(error: ValidationError) -> str:
     """What is wrong with a place of a sweep."""
     item = error.errors()[0]
     said = item["msg"].removeprefix("Value error, ")

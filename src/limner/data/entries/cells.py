@@ -85,9 +85,9 @@ class Cells:
         if not _is_parquet(self.path):
             batch = self._table[1][group]
             batch.validate(full=True)
-            told = [batch.column(name) for name in self.others]
-            told += [batch.column(self.picture).field("path")] if self._named else []
-            size = _rows_at_once(sum(map(_largest_value, told)))
+            texts = [batch.column(name) for name in self.others]
+            texts += [batch.column(self.picture).field("path")] if self._named else []
+            size = _rows_at_once(sum(map(_largest_value, texts)))
             yield from (batch.slice(at, size) for at in range(0, batch.num_rows, size))
             return
         wanted = [*self.others, *([f"{self.picture}.path"] if self._named else [])]

@@ -64,7 +64,7 @@ def correlation(values: np.ndarray, known: np.ndarray, draws: int = 1000) -> tup
     of equal values counts as none.
     """
     picks = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))
-    one, other = (_ranks_drawn(told, picks) for told in (values, known))
+    one, other = (_ranks_drawn(side, picks) for side in (values, known))
     with np.errstate(invalid="ignore"):
         drawn = np.nan_to_num((one * other).sum(1) / np.sqrt(np.square(one).sum(1) * np.square(other).sum(1)))
     low, high = np.quantile(drawn, (0.025, 0.975))
