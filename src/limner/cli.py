@@ -6,6 +6,7 @@ import inspect
 import re
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -180,6 +181,7 @@ def _one_line(error: CycloptsError) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point. Exit codes: 0 done, 2 a mistake that the user can mend, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # a hostile picture can cause one for each of 65,535 tags
     try:
         application(arguments)(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import struct
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from limner.core.errors import LimnerError
 from limner.data.reading import costs
+from limner.data.reading.costs import CHUNKS, PIECES, check_bytes
 from limner.data.reading.photographs import Reading, read_picture
+from limner.engine.provenance import verify
 
 Entry = tuple[int, int, int, int]
 SHORT, LONG = 3, 4
@@ -129,3 +133,37 @@ def test_scans_are_counted_in_linear_time() -> None:
     assert costs._scans(b"\xff\xd8" + b"\xff" * 4_000_000 + b"\x00") == 0
     assert costs._scans(b"\xff\xd8" + b"\xff\xd0" * 2_000_000) == 0
     assert time.process_time() - began < 1
+
+
+def chunks(kind: bytes, count: int) -> bytes:
+    """A PNG of one pixel with so many empty chunks of a kind before its own."""
+    file = BytesIO()
+    Image.new("L", (1, 1)).save(file, "PNG")
+    whole = file.getvalue()
+    empty = struct.pack(">I", 0) + kind + struct.pack(">I", zlib.crc32(kind))
+    return whole[:33] + empty * count + whole[33:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "refused"),
+    [
+        (b"teXt", CHUNKS - 2, False),  # besides the first and the last chunk
+        (b"teXt", CHUNKS - 1, True),
+        (b"IDAT", PIECES - 1, False),
+        (b"IDAT", PIECES, True),
+    ],
+)
+def test_chunks_of_a_png_are_bounded(kind: bytes, count: int, refused: bool) -> None:
+    data = chunks(kind, count)
+    if not refused:
+        check_bytes(data, "a.png")
+        return
+    with pytest.raises(LimnerError, match="takes too long to decode"):
+        check_bytes(data, "a.png")
+
+
+def test_a_png_of_too_many_chunks_is_not_examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "inspect", lambda *arguments: pytest.fail("its credentials were read"))
+    (tmp_path / "a.png").write_bytes(chunks(b"teXt", CHUNKS))
+    with pytest.raises(LimnerError, match="takes too long to decode"):
+        verify.verify(tmp_path / "a.png")

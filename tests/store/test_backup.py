@@ -265,7 +265,7 @@ FORGED = {
     "runs": {
         "id": (*PATHS, "261129-101010-abcde", 7, None, ["x"]),
         "kind": ("x" * 33, "a\nb"),
-        "digest": ("", "A" * 64, "a" * 63, "a" * 65, "g" * 64),
+        "digest": ("", "A" * 64, "a" * 63, "a" * 65, "g" * 64, "b" * 64),
         "status": ("ended", ""),
         "owner": (*PATHS[:4], "Ann", "a" * 65),
         "key": ("abc", "../../../../k"),

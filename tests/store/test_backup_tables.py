@@ -17,8 +17,15 @@ from limner.store.tables import Base
 from limner.studio import Studio
 
 ROWS = 3
+
+
+def request(number: int) -> GenerateRequest:
+    return GenerateRequest(prompt=f"picture {number}")
+
+
 TEXTS: dict[str, Any] = {
     "runs.id": lambda n: f"260102-03040{n}-abcd",
+    "runs.digest": lambda n: request(n).digest,
     "runs.status": "done",
     "runs.queue": "default",
     "keys.id": lambda n: f"{n:012x}",
@@ -79,7 +86,7 @@ def value(table: Table, column: Any, number: int) -> Any:
     kind = column.type
     kind = kind.impl_instance.python_type if hasattr(kind, "impl_instance") else kind.python_type
     if (table.name, column.name) == ("runs", "request"):
-        return GenerateRequest(prompt=f"picture {number}").model_dump(mode="json")
+        return request(number).model_dump(mode="json")
     if (table.name, column.name) == ("events", "payload"):
         return {"kind": "notice", "text": f"half\u2028way {number}", "level": "info"}
     if kind is str:

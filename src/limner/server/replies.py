@@ -28,7 +28,9 @@ class ArtifactReply(BaseModel):
 
     @staticmethod
     def of(artifact: Artifact) -> ArtifactReply:
-        reference = str(artifact.details.get("reference") or f"sha256:{artifact.sha256}")
+        reference = str(artifact.details.get("reference", ""))
+        if REFERENCE.fullmatch(reference) is None:  # as a version that checked no backup may have restored it
+            reference = f"sha256:{artifact.sha256}"
         name = artifact.path.replace("\\", "/").rsplit("/", 1)[-1]
         return ArtifactReply(
             kind=artifact.kind,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from http import HTTPStatus
 from time import monotonic
@@ -90,17 +90,25 @@ def router(studio: Studio, settings: Settings, granted: frozenset[str] = frozens
         except Unfit as error:
             raise Refusal(HTTPStatus.CONFLICT, error.problem, error.remedy) from error
 
+    def counted(who: Caller = Depends(caller)) -> Iterator[None]:
+        """Counts a stream for its account until the answer has ended."""
+        with waiting(studio).stream(who.account):
+            yield
+
     @routes.get("/{run_id}/events", response_class=EventSourceResponse)
     async def watched(
-        run: Run = Depends(find), last_event_id: Annotated[int, Header(ge=0, lt=2**63)] = 0
+        run: Run = Depends(find),
+        last_event_id: Annotated[int, Header(ge=0, lt=2**63)] = 0,
+        counted: None = Depends(counted),
     ) -> AsyncIterator[ServerSentEvent]:
         """What happens in a run, as server-sent events: `stage`, `notice`, `made`, each with a number to go on from;
         `progress` without; and `end`, after which no more come. `anew`, numbered too: another attempt begins, and what
         was made before holds no more where its hash is among those that are `gone`. A stream that ends without `end`
         goes on from its last number.
         """
-        number, before, spoke = last_event_id, run.progress, monotonic()
+        number, before, spoke, quiet = last_event_id, run.progress, monotonic(), 0
         while True:
+            known = number, before
             try:
                 run = await run_sync(studio.store.get, run.id)
             except LimnerError:  # it was erased
@@ -125,7 +133,8 @@ def router(studio: Studio, settings: Settings, granted: frozenset[str] = frozens
             if monotonic() - spoke > QUIET:
                 spoke = monotonic()
                 yield ServerSentEvent(comment="still at it")
-            if not await waiting(studio).pause():
+            quiet = quiet + 1 if (number, before) == known else 0
+            if not await waiting(studio).pause(quiet):
                 return
 
     return routes

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
-from anyio import CapacityLimiter, fail_after, to_process, to_thread
+from anyio import CapacityLimiter, fail_after, move_on_after, to_process, to_thread
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
@@ -25,7 +28,9 @@ from .settings import Settings
 AT_ONCE = 2
 """How many pictures are examined at the same time, each in a process: it takes a second of a core."""
 SECONDS = 60.0
-"""How long an examination may take, the wait for a process included; then its process is killed."""
+"""How long an examination may take; then its process is killed."""
+WAIT = 60.0
+"""How long to wait for others' pictures. An account has one picture examined at a time."""
 
 
 class LabelReply(BaseModel):
@@ -71,11 +76,25 @@ class VerdictReply(BaseModel):
     run: str | None
 
 
+@asynccontextmanager
+async def turn(*limiters: CapacityLimiter) -> AsyncIterator[None]:
+    """Hold a place of each limiter; raises Refusal (503) where they are not free in time."""
+    async with AsyncExitStack() as held:
+        with move_on_after(WAIT) as late:
+            for limiter in limiters:
+                await held.enter_async_context(limiter)
+        if late.cancelled_caught:
+            problem, later = "other pictures are being examined", {"Retry-After": "30"}
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, problem, "try again soon", headers=later)
+        yield
+
+
 def router(studio: Studio, settings: Settings) -> APIRouter:
     """The route of verifying."""
     routes = APIRouter(prefix="/v1", tags=["verify"])
     queue = Queue(studio.store).name
-    limiter = CapacityLimiter(AT_ONCE)
+    places = CapacityLimiter(AT_ONCE)
+    own: defaultdict[str, CapacityLimiter] = defaultdict(lambda: CapacityLimiter(1))
 
     def visible(who: Caller, run: Run) -> bool:
         return run.queue == queue and who.scope in (None, run.owner)
@@ -87,8 +106,9 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
             place = Path(folder) / "upload"
             await received(request, place, settings.upload_bytes)
             try:
-                with fail_after(SECONDS):
-                    found = await to_process.run_sync(examined, place, studio.home, cancellable=True, limiter=limiter)
+                async with turn(own[who.account], places):
+                    with fail_after(SECONDS):
+                        found = await to_process.run_sync(examined, place, studio.home, cancellable=True)
             except LimnerError as error:
                 raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, error.problem, error.remedy) from error
             except TimeoutError as error:

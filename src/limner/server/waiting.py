@@ -6,17 +6,23 @@ import asyncio
 import logging
 import threading
 import time
-from contextlib import closing, suppress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import cache
+from http import HTTPStatus
 
 from anyio.to_thread import run_sync
 
 from ..core.runs import Run
 from ..store.news import News
 from ..studio import Studio
+from .problems import Refusal
 
-LOOK = 0.1
-"""Seconds between two looks at the events of a run."""
+LOOK, SLOWEST = 0.1, 1.0
+"""Seconds between two looks at the events of a run, and at those of a run of which there is nothing new."""
+STREAMS = 32
+"""The most streams of events that one account may have open: each looks at the database again and again."""
 log = logging.getLogger("limner.server")
 
 
@@ -44,6 +50,7 @@ class Waiting:
         self.studio, self.stopping = studio, False
         self._waiters: set[Waiter] = set()
         self._lock, self._looking = threading.Lock(), False
+        self._streams = Counter[str]()
 
     def stop(self) -> None:
         self.stopping = True
@@ -51,11 +58,27 @@ class Waiting:
             for waiter in self._waiters:
                 waiter.wake()
 
-    async def pause(self) -> bool:
-        """Wait for the next look at events; whether to look at all."""
+    async def pause(self, quiet: int) -> bool:
+        """Wait for the next look at events; whether to look at all. quiet: looks in a row that showed nothing new."""
         if not self.stopping:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(min(SLOWEST, LOOK * (1 + quiet // 10)))
         return not self.stopping
+
+    @contextmanager
+    def stream(self, account: str) -> Iterator[None]:
+        """Count a stream of an account while it is open; raises Refusal (429) where it has too many."""
+        with self._lock:
+            if self._streams[account] >= STREAMS:
+                problem = f"{STREAMS} streams of events are open already"
+                raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, problem, "close one of them first")
+            self._streams[account] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._streams[account] -= 1
+                if not self._streams[account]:
+                    del self._streams[account]
 
     async def end_of(self, run_id: str, seconds: float) -> None:
         """Until a run has ended, or so many seconds are over."""

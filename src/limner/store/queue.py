@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, object_session
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.events import Progress
-from limner.core.requests import GenerateRequest
+from limner.core.requests import GenerateRequest, Request
 from limner.core.runs import FAULT, Run, Status
 
 from .runs import Hold, Lost, Store, Unreadable, holds, run_of
@@ -67,7 +67,9 @@ class Queue:
                     return taken
                 alike = _in_turn(self.name).where(RunRow.status == Status.QUEUED, RunRow.batch_key == row.batch_key)
                 for other in session.scalars(alike.where(RunRow.attempt == 0).limit(room)).all():
-                    if _wished(other) <= room and (found := self._take(session, other, worker, now)) is not None:
+                    if _wished(other) > room or not _is_alike(other, request):
+                        continue
+                    if (found := self._take(session, other, worker, now)) is not None:
                         taken.append(found)
                         room -= _count(found[0])
                 return taken
@@ -224,6 +226,14 @@ def _in_turn(queue: str) -> Select[RunRow]:
 
 def _count(run: Run) -> int:
     return run.request.count if isinstance(run.request, GenerateRequest) else 1
+
+
+def _is_alike(row: RunRow, request: Request) -> bool:
+    """Whether a run can be carried out together with a request: the key in its row may come from a forged backup."""
+    try:
+        return run_of(row).request.batch_key == request.batch_key
+    except Unreadable:
+        return True  # taking it makes it fail
 
 
 def _wished(row: RunRow) -> int:

@@ -33,6 +33,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column
 
+from limner.core.requests.request import digest_of
+
 from . import names
 
 
@@ -90,7 +92,7 @@ class RunRow(Base):
     id: Mapped[str] = mapped_column(Name(32, names.RUN), primary_key=True)
     kind: Mapped[str] = mapped_column(Name(32))
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
-    digest: Mapped[str] = mapped_column(Name(64, names.SHA256), index=True)
+    digest: Mapped[str] = mapped_column(Name(64, names.SHA256), index=True, info={"hash_of": "request"})
     status: Mapped[str] = mapped_column(Name(16, names.STATUS), index=True)
     parent: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"))
     out: Mapped[str | None] = mapped_column(Text)
@@ -379,8 +381,13 @@ def check_row(table: Table, row: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} of {table.name!r} is {value!r:.80}, which is {fault}")
     for name, value in row.items():
         hashed = row.get(table.columns[name].info.get("hash_of", ""))
-        if hashed is not None and hashlib.sha256(hashed.encode()).hexdigest() != value:
-            raise ValueError(f"{name} of {table.name!r} is {value!r}, which is not the SHA-256 of its text")
+        if hashed is not None and _hash(hashed) != value:
+            raise ValueError(f"{name} of {table.name!r} is {value!r}, which is not the SHA-256 of what it stands for")
+
+
+def _hash(value: Any) -> str:
+    """The SHA-256 of a text, or of the canonical JSON of anything else."""
+    return hashlib.sha256(value.encode()).hexdigest() if isinstance(value, str) else digest_of(value)
 
 
 def _fault(column: Column[Any], value: Any) -> str | None:

@@ -19,6 +19,9 @@ SCANS = 100
 PIECES = 2**16
 """The most strips or tiles of a TIFF."""
 
+CHUNKS = 1000
+"""The most chunks of a PNG besides those of its pixels, such as texts; of pixels it has at most PIECES."""
+
 PADDING = 4
 """The most pixels of all tiles of a TIFF together, for each pixel of the picture, where these are many."""
 
@@ -29,6 +32,7 @@ FRAMES = 1000
 """The most frames of a TIFF that are counted."""
 
 _SMALL = 2**22
+_PNG, _PIXELS = b"\x89PNG\r\n\x1a\n", (b"IDAT", b"fdAT", b"fcTL")
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 _PLAIN, _SCAN, _END = (0x01, 0xD8), 0xDA, 0xD9
 """JPEG markers: those without a segment besides restarts, of a scan, of the end."""
@@ -39,6 +43,8 @@ def check_bytes(data: bytes, path: str | Path) -> None:
     """Refuse what takes long to open or to decode by its structure; linear in `data`."""
     if data.startswith(b"\xff\xd8") and _scans(data) > SCANS:
         raise _too_long(path, f"more than {SCANS} scans")
+    if data.startswith(_PNG) and _has_many_chunks(data):
+        raise _too_long(path, f"more than {CHUNKS} chunks besides its pixels, or more than {PIECES} of pixels")
     for tag, count in next(_directories(data), ()):
         if tag in (_STRIPS, _TILES) and count > PIECES:
             raise _too_long(path, f"{count} strips or tiles")
@@ -74,6 +80,18 @@ def _scans(data: bytes) -> int:
         if marker not in _PLAIN:
             at += max(2, int.from_bytes(data[at : at + 2], "big"))
     return scans
+
+
+def _has_many_chunks(data: bytes) -> bool:
+    """Whether a PNG has more chunks than a picture needs; counted no further (PNG, section 5.3)."""
+    at, pixels, others = len(_PNG), 0, 0
+    while at + 8 <= len(data) and pixels <= PIECES and others <= CHUNKS:
+        if data[at + 4 : at + 8] in _PIXELS:
+            pixels += 1
+        else:
+            others += 1
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return pixels > PIECES or others > CHUNKS
 
 
 def _directories(data: bytes) -> Iterator[list[tuple[int, int]]]:

@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from ...core.errors import LimnerError
 from ...core.requests import Frozen
 from ...data.files import read_file, shown
+from ...data.reading.costs import check_bytes
 from ...data.reading.photographs import decode
 from . import mark
 from .credentials import Finding, inspect
@@ -113,7 +114,9 @@ def verify(path: str | Path, home: Path | None = None) -> Verification:
 
 def examined(data: bytes, path: str | Path, home: Path | None = None) -> Verification:
     """The same of a file's bytes; path: only names it in errors."""
-    finding = inspect(data, kind_of(data, path), home)
+    kind = kind_of(data, path)
+    check_bytes(data, path)
+    finding = inspect(data, kind, home)
     found, damage = None, damaged(data)
     try:
         found = mark.read(seen(data, path))

@@ -1,0 +1,27 @@
+"""Which runs a worker takes together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import update
+
+from limner.core.requests import AdapterUse, GenerateRequest
+from limner.store.queue import Queue
+from limner.store.tables import RunRow
+from limner.studio import Studio
+
+
+def test_a_forged_key_takes_no_run_along_with_another_adapter(home: Path) -> None:
+    studio = Studio(home)
+    queue = Queue(studio.store)
+    fields = {"prompt": "a cat", "batch": 4, "model": "starter"}
+    plain = [studio.store.create(GenerateRequest(**fields), queue=queue.name) for _ in range(2)]
+    other = GenerateRequest(**fields, adapter=(AdapterUse(path="sha256:" + "a" * 64),))
+    forged = studio.store.create(other, queue=queue.name)
+    with studio.store.writing() as session:
+        session.execute(update(RunRow).values(batch_key=plain[0].request.batch_key).where(RunRow.id == forged.id))
+    taken = [run.id for run, _ in queue.claim_together("w", 4)]
+    assert taken == [run.id for run in plain]
+    assert [run.id for run, _ in queue.claim_together("w", 4)] == [forged.id], "it is carried out by itself"
+    studio.store.close()
