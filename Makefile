@@ -9,6 +9,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 INSTALLED := $(VENV)/.installed
 
+# Tests start hundreds of processes: without bytecode kept beside the source, each compiles it again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help venv demo test test-long test-all mutants check clean
 
 help:

@@ -7,7 +7,6 @@ import random
 import shutil
 import sys
 from collections.abc import Callable, Generator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -157,6 +156,7 @@ def components_kept():
 @pytest.fixture
 def loaded_once(made_once, components_kept, tmp_path_factory, monkeypatch):
     """Shared model folders are read from the disk once: what is loaded later is a copy of what was loaded first."""
+    from copies import Original
     from limner import registry
 
     base = str(made_once("empty", lambda folder: None).parent)
@@ -167,8 +167,8 @@ def loaded_once(made_once, components_kept, tmp_path_factory, monkeypatch):
                 return load(source, dtype, device)
             key = source.location, dtype, device
             if key not in components_kept:
-                components_kept[key] = load(source, dtype, device)
-            return deepcopy(components_kept[key])
+                components_kept[key] = Original(load(source, dtype, device))
+            return components_kept[key].copy()
 
         return of
 

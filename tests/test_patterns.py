@@ -21,9 +21,13 @@ STANDS_IN = r"a\s+b"
 
 
 def trees() -> Iterator[tuple[str, ast.Module]]:
+    """The modules that make or use a pattern."""
+    concerned = re.compile(rf"\bre\b|\b_?[A-Z][A-Z_]*\.(?:{'|'.join(METHODS)})\(")
     for path in sorted(PACKAGE.rglob("*.py")):
+        if not concerned.search(text := path.read_text(encoding="utf-8")):
+            continue
         name = ".".join(("limner", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
-        yield name, ast.parse(path.read_text(encoding="utf-8"))
+        yield name, ast.parse(text)
 
 
 def written(module: str, node: ast.expr) -> str | bytes:
@@ -49,18 +53,17 @@ def patterns() -> dict[tuple[str | bytes, int], tuple[str, set[str]]]:
     named: dict[int, str] = {}
     used, found = defaultdict[str, set[str]](set), list[tuple[str, str, ast.Call]]()
     for module, tree in trees():
-        for node in ast.walk(tree):
+        nodes = list(ast.walk(tree))
+        for node in nodes:
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
                 named |= {id(node.value): target.id} if isinstance(target, ast.Name) else {}
-            if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name) or node.attr not in METHODS:
-                continue
-            used[node.value.id].add(node.attr)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in {
-                f"re.{each}" for each in (*METHODS, "compile")
-            }:
-                found.append((module, node.func.attr, node))  # type: ignore[attr-defined]
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr in METHODS:
+                used[node.value.id].add(node.attr)
+        for node in nodes:
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=attr)) if attr in (*METHODS, "compile"):
+                    found.append((module, attr, node))
     known: dict[tuple[str | bytes, int], tuple[str, set[str]]] = {}
     for module, method, node in found:
         key = written(module, node.args[0]), flags_of(node, method)

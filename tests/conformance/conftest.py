@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from itertools import product
 
 import pytest
 import torch
 
 import stock
+from copies import Original
 from limner import registry
 from limner.core.errors import LimnerError
 from limner.core.protocols import Batch, Source, Subject
@@ -75,8 +75,9 @@ def loaded(tiny_folder):
 
     def of(name):
         if name not in kept:
-            kept[name] = registry.families.get(name).load(Source(str(tiny_folder(name))), torch.float32, CPU)
-        return deepcopy(kept[name])
+            source = Source(str(tiny_folder(name)))
+            kept[name] = Original(registry.families.get(name).load(source, torch.float32, CPU))
+        return kept[name].copy()
 
     return of
 
@@ -88,8 +89,8 @@ def stock_pipeline(tiny_folder):
 
     def of(name):
         if name not in kept:
-            kept[name] = stock.load(tiny_folder(name))
-        return deepcopy(kept[name])
+            kept[name] = Original(stock.load(tiny_folder(name)))
+        return kept[name].copy()
 
     return of
 
