@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
@@ -31,6 +32,7 @@ QUIET = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
 os.environ.update(QUIET)  # while tests are collected, which imports both; what tests start is as loud as it is
 
 ROOT = Path(__file__).parents[1]
+WEIGHTS = ROOT / "src/limner/starter/weights"
 FORKER: pytest.StashKey[Forker] = pytest.StashKey()
 
 
@@ -49,6 +51,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session.config.stash[FORKER] = Forker()
     for name in QUIET:
         del os.environ[name]
+    gc.freeze()  # what was imported stays: no collection has to look through it again
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -156,14 +159,14 @@ def components_kept():
 @pytest.fixture
 def loaded_once(made_once, components_kept, tmp_path_factory, monkeypatch):
     """Shared model folders are read from the disk once: what is loaded later is a copy of what was loaded first."""
-    from copies import Original
     from limner import registry
+    from original import Original
 
-    base = str(made_once("empty", lambda folder: None).parent)
+    shared = str(made_once("empty", lambda folder: None).parent), str(WEIGHTS)
 
     def keeping(load):
         def of(source, dtype, device):
-            if source.quantised or source.vae or not source.location.startswith(base):
+            if source.quantised or source.vae or not source.location.startswith(shared):
                 return load(source, dtype, device)
             key = source.location, dtype, device
             if key not in components_kept:
@@ -277,9 +280,8 @@ def limner(home, capsys):
 @pytest.fixture(scope="session")
 def starter():
     """The bundled model's folder; a test that needs it is skipped where the weights were not built."""
-    folder = ROOT / "src/limner/starter/weights"
-    if not (folder / "model_index.json").is_file():
+    if not (WEIGHTS / "model_index.json").is_file():
         pytest.skip(
             "the starter's weights are not in src/limner/starter/weights; python -m limner.starter.pretrain makes them"
         )
-    return folder
+    return WEIGHTS

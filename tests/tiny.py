@@ -1,6 +1,7 @@
 """Real architectures at toy sizes with random weights, written as ordinary diffusers folders."""
 
 import json
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,6 +27,7 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    CLIPTokenizer,
     Qwen2Tokenizer,
     Qwen3Config,
     Qwen3ForCausalLM,
@@ -54,6 +56,12 @@ VAE = {
 
 def _vae(**options) -> AutoencoderKL:
     return AutoencoderKL(**(VAE | options))
+
+
+@cache
+def _clip_tokenizer() -> CLIPTokenizer:
+    """Only to be saved: learning its merges takes a second."""
+    return build_tokenizer(1, TOKENS)
 
 
 def _t5_tokenizer() -> T5Tokenizer:
@@ -134,7 +142,7 @@ def _scheduler() -> DDIMScheduler:
 def tiny_sd(folder: Path) -> Path:
     """A Stable Diffusion 1.x folder, 64 px."""
     torch.manual_seed(0)
-    tokenizer = build_tokenizer(1, TOKENS)
+    tokenizer = _clip_tokenizer()
     StableDiffusionPipeline(
         vae=_vae(),
         text_encoder=CLIPTextModel(_text_config(tokenizer)),
@@ -151,7 +159,7 @@ def tiny_sd(folder: Path) -> Path:
 def tiny_sdxl(folder: Path) -> Path:
     """A Stable Diffusion XL folder, 64 px, both text encoders."""
     torch.manual_seed(0)
-    tokenizer = build_tokenizer(1, TOKENS)
+    tokenizer = _clip_tokenizer()
     StableDiffusionXLPipeline(
         vae=_vae(),
         text_encoder=CLIPTextModel(_text_config(tokenizer)),
@@ -172,7 +180,7 @@ def tiny_sdxl(folder: Path) -> Path:
 def tiny_flux(folder: Path) -> Path:
     """A FLUX.1-dev folder: guidance embedded, times shifted by the picture's size."""
     torch.manual_seed(0)
-    tokenizer, t5 = build_tokenizer(1, TOKENS), _t5_tokenizer()
+    tokenizer, t5 = _clip_tokenizer(), _t5_tokenizer()
     FluxPipeline(
         vae=_vae(latent_channels=4, shift_factor=0.1, scaling_factor=0.4),
         text_encoder=CLIPTextModel(_text_config(tokenizer)),
@@ -248,7 +256,7 @@ def tiny_z_image(folder: Path) -> Path:
 def tiny_refiner(folder: Path) -> Path:
     """An SDXL refiner folder: the second text encoder alone, and conditioning on an aesthetic score."""
     torch.manual_seed(0)
-    tokenizer = build_tokenizer(1, TOKENS)
+    tokenizer = _clip_tokenizer()
     StableDiffusionXLImg2ImgPipeline(
         vae=_vae(),
         text_encoder=None,

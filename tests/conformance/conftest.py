@@ -8,11 +8,11 @@ import pytest
 import torch
 
 import stock
-from copies import Original
 from limner import registry
 from limner.core.errors import LimnerError
 from limner.core.protocols import Batch, Source, Subject
 from limner.engine import models
+from original import Original
 
 PROMPTS = ["a photo of sks dog on the beach", "a cat"]
 SUBJECT = Subject("sks", "dog")

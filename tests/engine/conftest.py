@@ -7,6 +7,11 @@ import pytest
 from limner import Studio, TrainRequest
 
 
+@pytest.fixture(autouse=True)
+def quick_loading(loaded_once):
+    """What these tests are about is not loading."""
+
+
 @pytest.fixture
 def class_pictures(home, tmp_path_factory):
     """The folder of kept class pictures, the same for all tests: what they are painted from is part of their names."""
@@ -18,7 +23,7 @@ def class_pictures(home, tmp_path_factory):
 
 
 @pytest.fixture
-def request_of(tiny_sd, painted, class_pictures, loaded_once):
+def request_of(tiny_sd, painted, class_pictures):
     """A training request of a few steps; keywords overrule."""
 
     def make(**fields):

@@ -157,7 +157,7 @@ def test_every_way_to_learn_is_explained(learn, painted, traced, method, options
 
 @pytest.mark.parametrize("family", ["sdxl", "z_image"])  # how a family's loss is taken is the conformance suite's
 def test_another_family_is_explained(learn, painted, traced, tiny_folder, family):
-    folder, _ = learn(model=str(tiny_folder(family)), prior=False, flip=False, steps=2)
+    folder, _ = learn(model=str(tiny_folder(family)), prior=False, flip=False, steps=2, resolution=64)
     found = traced(folder, painted / "3.png", ridge=1e-6, **SAID)
     assert np.argmax(found.pictures[0].scores) == 3
 

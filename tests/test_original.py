@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from copies import Original
+from original import Original
 
 
 def test_a_copy_equals_its_original_and_shares_nothing_with_it() -> None:
