@@ -221,6 +221,7 @@ DAMAGE = {
     "twice": (twice, "two parts of one name"),
     "file and folder": (with_credential("credentials/key.pem/more", b"x"), "as a file and as a folder"),
     "large credential": (with_credential("credentials/a.pem", bytes(2**24 + 1)), "of more than 16,777,216 bytes"),
+    "fewer rows": (manifest(rows={"runs": 3}), "has not all rows of runs"),
     "newer": (manifest(revision="9999"), "is of a newer Limner; update limner"),
     "odd": (manifest(rows="all"), "cannot be read"),
     "no zip": (lambda source, place: place.write_bytes(b"nothing") and place, "cannot be read"),
@@ -424,6 +425,13 @@ def test_rows_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = (json.dumps({"key": "k" * 40}).encode() for _ in range(6))
     assert rows.insert_rows(Spy(), table, lines) == 6  # type: ignore[arg-type]
     assert written == [2, 2, 2]
+    runs = [json.dumps({"id": f"r{n}", "parent": "r0" if n else None}).encode() for n in range(5)]
+    monkeypatch.setattr(rows, "BATCH", 2)
+    monkeypatch.setattr(rows, "row_from", lambda table, line: json.loads(line))
+    for write, batches in ((rows.insert_rows, [2, 2, 1]), (rows.point_rows, [1, 2, 1])):
+        written.clear()
+        write(Spy(), TABLES["runs"], iter(runs))  # type: ignore[arg-type]
+        assert written == batches, "as they come, without any kept for later"
 
 
 def test_an_older_backup_is_filled_up(sound: Path, home: Path, tmp_path: Path) -> None:
