@@ -162,6 +162,16 @@ def start(home: Path, *flags: str) -> Process:
     raise AssertionError(f"it ended with code {process.wait()}")
 
 
+@contextmanager
+def program(home: Path, *flags: str) -> Iterator[Process]:
+    """`limner serve` as a program, which has ended when the block ends, however that does."""
+    running = start(home, *flags)
+    try:
+        yield running
+    finally:
+        end(running)
+
+
 def end(service: Process) -> int:
     service.process.send_signal(signal.SIGTERM)
     try:

@@ -383,7 +383,16 @@ class Studio:
         cache = cache_folder(self.home)
         cores = os.cpu_count() or 1
         workspace = Workspace(
-            run.id, folder, out, cache, resume, part.stop, names=names, processes=cores, home=self.home
+            run.id,
+            folder,
+            out,
+            cache,
+            resume,
+            part.stop,
+            names=names,
+            processes=cores,
+            screen=screening,
+            home=self.home,
         )
         try:
             with explained(out):

@@ -148,11 +148,6 @@ def test_the_defaults_of_a_model_reach_the_method(learn, monkeypatch):
     assert down and all(learnt[name].shape[0] == 2 for name in down)
 
 
-def test_prior_matters(learn):
-    assert tensors(learn(out="with")[0]) != tensors(learn(out="without", prior=False)[0])
-    assert tensors(learn(out="heavy", prior_weight=9)[0]) != tensors(learn(out="light", prior_weight=0.1)[0])
-
-
 def test_class_pictures_teach_nothing_at_first_when_compared_with_the_base_model(learn):
     def first_loss(target, weight):
         fields = {"steps": 1, "prior_target": target, "prior_weight": weight, "precision": "fp32"}

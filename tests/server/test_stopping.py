@@ -7,17 +7,19 @@ import signal
 import subprocess
 import threading
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
+import serving
 from limner.core.runs import Status
 from limner.server import serve
 from limner.server.settings import Settings
 from limner.store.tables import RunRow
 from limner.studio import Studio
-from serving import PAINT, Process, end, start
+from serving import PAINT, Process, end, program
 from waiting import until
 
 LONG = PAINT | {"steps": 900, "count": 8}
@@ -37,17 +39,16 @@ def worker_of(service: Process) -> int:
 
 
 def test_a_stream_of_events_ends_with_the_service(tmp_path: Path, starter: Path) -> None:
-    running = start(tmp_path)
-    run = running.call("POST", "/v1/runs", LONG).json
-    assert running.process.stderr is not None
-    with urllib.request.urlopen(running.call.address + run["url"] + "/events", timeout=60) as stream:
-        stream.readline()
-        running.process.send_signal(signal.SIGTERM)
-        told = stream.read()
-    assert b"event: end" not in told, "the run is put back, and goes on later"
-    assert running.process.wait(90) == 0
-    said = running.process.stderr.read()
-    running.process.stderr.close()
+    with program(tmp_path) as running:
+        run = running.call("POST", "/v1/runs", LONG).json
+        assert running.process.stderr is not None
+        with urllib.request.urlopen(running.call.address + run["url"] + "/events", timeout=60) as stream:
+            stream.readline()
+            running.process.send_signal(signal.SIGTERM)
+            told = stream.read()
+        assert b"event: end" not in told, "the run is put back, and goes on later"
+        assert running.process.wait(90) == 0
+        said = running.process.stderr.read()
     assert "Traceback" not in said and "ERROR" not in said, said
     studio = Studio(tmp_path)
     back = studio.store.get(run["id"])
@@ -57,33 +58,34 @@ def test_a_stream_of_events_ends_with_the_service(tmp_path: Path, starter: Path)
 
 @pytest.mark.slow
 def test_a_restart_in_the_middle_loses_nothing(tmp_path: Path, starter: Path) -> None:
-    first = start(tmp_path)
-    runs = [first.call("POST", "/v1/runs", PAINT | {"steps": 20, "seed": seed}).json["url"] for seed in range(2)]
-    until("a run's beginning", lambda: any(run["progress"] for run in first.call("GET", "/v1/runs").json))
-    assert end(first) == 0
-    second = start(tmp_path)
-    try:
+    with program(tmp_path) as first:
+        runs = [first.call("POST", "/v1/runs", PAINT | {"steps": 20, "seed": seed}).json["url"] for seed in range(2)]
+        until("a run's beginning", lambda: any(run["progress"] for run in first.call("GET", "/v1/runs").json))
+        assert end(first) == 0
+    with program(tmp_path) as second:
         until("the end of all runs", lambda: all(second.call("GET", run).json["status"] == "done" for run in runs))
         assert [len(second.call("GET", run).json["artifacts"]) for run in runs] == [1, 1]
-    finally:
-        end(second)
 
 
 @pytest.mark.slow
 def test_the_run_of_a_killed_worker_is_carried_out_by_another(tmp_path: Path, starter: Path) -> None:
-    running, studio = start(tmp_path), Studio(tmp_path)
-    try:
+    with program(tmp_path) as running, closing(Studio(tmp_path).store) as store:
         url = running.call("POST", "/v1/runs", PAINT | {"steps": 200}).json["url"]
         until("its beginning", lambda: running.call("GET", url).json["progress"])
         os.kill(worker_of(running), signal.SIGKILL)
-        with studio.store.writing() as session:  # its lease is over
-            past = studio.store.list(1)[0].created
+        with store.writing() as session:  # its lease is over
+            past = store.list(1)[0].created
             assert session.execute(update(RunRow).values(lease=past)).rowcount == 1
         until("its end", lambda: running.call("GET", url).json["status"] == "done")
-        assert studio.store.list(1)[0].attempt == 2
-    finally:
-        studio.store.close()
-        end(running)
+        assert store.list(1)[0].attempt == 2
+
+
+def test_a_test_that_fails_leaves_no_service_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = subprocess.Popen(["sleep", "120"], stderr=subprocess.PIPE, text=True)
+    monkeypatch.setattr(serving, "start", lambda home: Process(home, serving.Client("http://127.0.0.1:9"), process))
+    with pytest.raises(AssertionError, match="it failed"), program(tmp_path):
+        raise AssertionError("it failed")
+    assert process.poll() == -signal.SIGTERM
 
 
 def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str = "") -> None:

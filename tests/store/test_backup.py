@@ -171,6 +171,21 @@ def other_rows(source: Path, place: Path) -> Path:
     return rewritten(source, place, lambda name, body: body.replace(b"it failed", b"all well"))
 
 
+def with_credential(name: str, body: bytes) -> Callable[[Path, Path], Path]:
+    """A backup with one more credential, which its manifest names."""
+
+    def spoilt(source: Path, place: Path) -> Path:
+        def named(part: str, old: bytes) -> bytes:
+            if part != MANIFEST:
+                return old
+            told = json.loads(old)
+            return json.dumps(told | {"hashes": told["hashes"] | {name: hashlib.sha256(body).hexdigest()}}).encode()
+
+        return rewritten(source, place, named, **{name: body})
+
+    return spoilt
+
+
 def manifest(**changes: object) -> Callable[[Path, Path], Path]:
     def change(name: str, body: bytes) -> bytes:
         return json.dumps(json.loads(body) | changes).encode() if name == MANIFEST else body
@@ -204,6 +219,9 @@ DAMAGE = {
     "unknown table": (with_more(**{"rows/alembic_version.jsonl": b"x"}), "holds 'rows/alembic_version.jsonl'"),
     "compressed": (squeezed, "which is compressed"),
     "twice": (twice, "two parts of one name"),
+    "file and folder": (with_credential("credentials/key.pem/more", b"x"), "as a file and as a folder"),
+    "large credential": (with_credential("credentials/a.pem", bytes(2**24 + 1)), "of more than 16,777,216 bytes"),
+    "fewer rows": (manifest(rows={"runs": 3}), "has not all rows of runs"),
     "newer": (manifest(revision="9999"), "is of a newer Limner; update limner"),
     "odd": (manifest(rows="all"), "cannot be read"),
     "no zip": (lambda source, place: place.write_bytes(b"nothing") and place, "cannot be read"),
@@ -231,6 +249,22 @@ def test_a_backup_that_is_damaged_or_made_up_changes_nothing(
     assert said in str(caught.value)
     assert there.store.list(1) == [] and list(there.blobs) == [] and not (home / "credentials").exists()
     assert not list(tmp_path.rglob("*evil*"))
+    there.store.close()
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("name", ["own", "own/key.pem/old"])
+def test_credentials_that_cannot_be_written_are_refused_before_anything_is(
+    sound: Path, home: Path, tmp_path: Path, name: str, replace: bool
+) -> None:
+    (home / "credentials" / "own").mkdir(parents=True)
+    (home / "credentials" / "own" / "key.pem").write_bytes(b"mine")
+    there = Studio(home)
+    spoilt = with_credential(f"credentials/{name}", b"x")(sound, tmp_path / "spoilt.zip")
+    with pytest.raises(LimnerError, match=r"move .*credentials/own.* away"):
+        there.restore(spoilt, replace=replace)
+    assert list(there.blobs) == [] and there.store.list(1) == []
+    assert [file.name for file in (home / "credentials").rglob("*")] == ["own", "key.pem"]
     there.store.close()
 
 
@@ -391,6 +425,13 @@ def test_rows_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = (json.dumps({"key": "k" * 40}).encode() for _ in range(6))
     assert rows.insert_rows(Spy(), table, lines) == 6  # type: ignore[arg-type]
     assert written == [2, 2, 2]
+    runs = [json.dumps({"id": f"r{n}", "parent": "r0" if n else None}).encode() for n in range(5)]
+    monkeypatch.setattr(rows, "BATCH", 2)
+    monkeypatch.setattr(rows, "row_from", lambda table, line: json.loads(line))
+    for write, batches in ((rows.insert_rows, [2, 2, 1]), (rows.point_rows, [1, 2, 1])):
+        written.clear()
+        write(Spy(), TABLES["runs"], iter(runs))  # type: ignore[arg-type]
+        assert written == batches, "as they come, without any kept for later"
 
 
 def test_an_older_backup_is_filled_up(sound: Path, home: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -139,6 +139,23 @@ class KeptVerdict(Verdict):
     policy: str
     text: str | None = None
     created: datetime
+
+
+class Screen(Protocol):
+    """Judges what a run reads, where only the run itself knows how to read it; raises Refused or Unable."""
+
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether the policy has checks of pictures that a request brings."""
+        ...
+
+    def admit_picture(self, picture: Any, sha256: str) -> None:
+        """Judge a picture (RGB). sha256: of its file."""
+        ...
+
+    def admit_captions(self, captions: Iterable[str]) -> None:
+        """Judge captions, each text once."""
+        ...
 
 
 class Refused(LimnerError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import Interrupted
+from .moderation import Screen
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Workspace:
     company; None for as many as the request says.
     names: what the user calls files by, by their paths, where these were put in the request in place of names.
     processes: the most processes that the run may start, all on this machine; None for as many as the request says.
+    screen: judges what a queued run reads; None where nothing is judged.
     home: Limner's own folder, whose credentials sign what is made; the usual one when not given.
     """
 
@@ -32,6 +34,7 @@ class Workspace:
     together: int | None = None
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     processes: int | None = None
+    screen: Screen | None = None
     home: Path | None = None
 
     def called(self, path: str) -> str:

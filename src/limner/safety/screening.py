@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from ..core.events import Emit, Event, Made, Notice
 from ..core.moderation import Refused, Stage
-from ..core.requests import EvaluateRequest, Request, referred
+from ..core.requests import EvaluateRequest, PrepareRequest, Request, referred
 from ..store.files import sha256_of
 from ..store.removal import remove
 from .moderator import Judged, Moderator
@@ -27,8 +28,10 @@ class Screening:
     def admit(self, request: Request) -> None:
         """Judge the pictures that a request brings, and their captions; raises Refused or Unable.
 
-        request: with its files where they lie on this machine.
+        request: with its files where they lie on this machine. What a dataset is prepared from is judged as it is read.
         """
+        if isinstance(request, PrepareRequest):
+            return
         brought = dict.fromkeys(referred(request))
         for kind, path in brought:
             if kind == "picture":
@@ -62,15 +65,27 @@ class Screening:
     def _admit_folder(self, path: str) -> None:
         from ..data.sets.folder import scan
 
-        photographs = scan(path).photographs
-        captions = dict.fromkeys(photo.caption for photo in photographs if photo.caption)
-        self._kept(self.moderator.judge_texts(captions, "a caption is refused"))
+        found = scan(path)
+        photographs = (*found.photographs, *found.validation)
+        self.admit_captions(photo.caption for photo in photographs if photo.caption)
         for photo in photographs:
             self._admit(photo.path)
 
     def _admit(self, path: Path) -> None:
-        if self.moderator.policy.input:
-            self._kept(self._judged(Stage.INPUT, path, "a picture that the request brings is refused"))
+        from ..data.reading.photographs import open_photograph
+
+        if self.sees_pictures:
+            self.admit_picture(open_photograph(path), sha256_of(path))
+
+    @property
+    def sees_pictures(self) -> bool:
+        return bool(self.moderator.policy.input)
+
+    def admit_picture(self, picture: Any, sha256: str) -> None:
+        self._kept(self.moderator.judge(Stage.INPUT, picture, sha256, "a picture that the request brings is refused"))
+
+    def admit_captions(self, captions: Iterable[str]) -> None:
+        self._kept(self.moderator.judge_texts(dict.fromkeys(captions), "a caption is refused"))
 
     def _passed(self, event: Event) -> list[Event]:
         """The event, or what is told in its place."""
@@ -98,7 +113,9 @@ class Screening:
         self.seen += event.what == PICTURE
         if event.what == COMPOSED and self.withheld:
             return self.withheld[-1]
-        judged = self._judged(Stage.PICTURE, file, "the picture was withheld")
+        from ..data.reading.photographs import open_photograph
+
+        judged = self.moderator.judge(Stage.PICTURE, open_photograph(file), sha256_of(file), "the picture was withheld")
         self.keep(judged)
         if isinstance(judged.refusal, Refused):
             self.withheld += [judged.refusal] if event.what == PICTURE else []
@@ -106,11 +123,6 @@ class Screening:
         if judged.refusal is not None:
             raise judged.refusal
         return None
-
-    def _judged(self, stage: Stage, file: Path, what: str) -> Judged:
-        from ..data.reading.photographs import open_photograph
-
-        return self.moderator.judge(stage, open_photograph(file), sha256_of(file), what)
 
     def _kept(self, judged: Judged) -> None:
         self.keep(judged)

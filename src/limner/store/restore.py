@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from pydantic import ValidationError
@@ -26,7 +26,7 @@ from .database import HEAD
 from .files import explained, writing
 from .lists import inside
 from .paths import credentials_folder
-from .rows import TABLES, count_on, delete_all, insert_rows, row_from
+from .rows import TABLES, count_on, delete_all, insert_rows, own_columns, point_rows, row_from
 from .runs import Store
 
 MANIFEST_BYTES = 16 * 2**20
@@ -43,6 +43,7 @@ def read_backup(store: Store, blobs: Blobs, place: Path, replace: bool, emit: Em
     """
     with _opened(place) as archive:
         manifest = _checked(archive, emit)
+        _check_credentials(archive, manifest, credentials_folder(store.home))
         if not replace:
             _refuse_to_overwrite(store, archive, manifest)
         _put_files(archive, blobs, emit)
@@ -101,10 +102,10 @@ def _checked(archive: zipfile.ZipFile, emit: Emit) -> Manifest:
         raise damaged("is not whole")
     if {f"rows/{name}.jsonl" for name in manifest.rows} - manifest.hashes.keys():
         raise damaged("lacks a table")
-    for name in manifest.rows:
+    for name, expected in manifest.rows.items():
         with archive.open(f"rows/{name}.jsonl") as source:
-            for line in _lines(source):
-                row_from(TABLES[name], line)
+            if sum(bool(row_from(TABLES[name], line)) for line in _lines(source)) != expected:
+                raise damaged(f"has not all rows of {name}")
     return manifest
 
 
@@ -129,6 +130,23 @@ def _read(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     if len(body) > most:
         raise damaged(f"has a {name} of more than {most:,} bytes")
     return body
+
+
+def _check_credentials(archive: zipfile.ZipFile, manifest: Manifest, folder: Path) -> None:
+    """Raise LimnerError for credentials that could not all be written into the folder."""
+    names = [name for name in manifest.hashes if name.startswith("credentials/")]
+    folders = {str(above) for name in names for above in PurePosixPath(name).parents}
+    for name in names:
+        if name in folders:
+            raise damaged(f"holds {name[:80]!r} as a file and as a folder")
+        if archive.getinfo(name).file_size > CREDENTIAL_BYTES:
+            raise damaged(f"has a {name[:80]} of more than {CREDENTIAL_BYTES:,} bytes")
+        place = folder / name.partition("/")[2]
+        if place.is_dir():
+            raise LimnerError(f"{name[:80]!r} is a file in the backup and a folder here", f"move {place} away")
+        for above in place.relative_to(folder.parent).parents:
+            if (at := folder.parent / above).exists() and not at.is_dir():
+                raise LimnerError(f"{name[:80]!r} needs a folder where there is a file", f"move {at} away")
 
 
 def _refuse_to_overwrite(store: Store, archive: zipfile.ZipFile, manifest: Manifest) -> None:
@@ -177,8 +195,10 @@ def _put_rows(store: Store, archive: zipfile.ZipFile, manifest: Manifest, replac
             for name, table in TABLES.items():
                 if name in manifest.rows:
                     with archive.open(f"rows/{name}.jsonl") as source:
-                        if insert_rows(connection, table, _lines(source)) != manifest.rows[name]:
-                            raise damaged(f"has not all rows of {name}")
+                        insert_rows(connection, table, _lines(source))
+                    if own_columns(table):
+                        with archive.open(f"rows/{name}.jsonl") as source:
+                            point_rows(connection, table, _lines(source))
             count_on(connection)
     except (IntegrityError, StatementError) as error:
         raise damaged("has rows that do not fit together") from error

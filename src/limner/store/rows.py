@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, TypeDecorator, func, insert, select, text, update
+from sqlalchemy import Connection, Table, TypeDecorator, bindparam, func, insert, select, text, update
 
 from limner.core.errors import LimnerError
 
@@ -73,28 +73,44 @@ def delete_all(connection: Connection) -> None:
 
 
 def insert_rows(connection: Connection, table: Table, lines: Iterable[bytes]) -> int:
-    """Write rows into a table; how many it was. Rows that point at rows of their own table do so once all are there."""
-    own = [column.name for column in table.columns if any(key.column.table is table for key in column.foreign_keys)]
-    (key,) = table.primary_key.columns if own else (None,)
-    later: list[dict[str, Any]] = []
+    """Write rows into a table; how many it was. Those that point at rows of their own table point at none yet."""
+    own = own_columns(table)
+    count = 0
+    for batch in _batches(table, lines):
+        rows = [{column.name: row[column.name] for column in table.columns if column.name in row} for row in batch]
+        connection.execute(insert(table), [row | {name: None for name in own if name in row} for row in rows])
+        count += len(batch)
+    return count
+
+
+def point_rows(connection: Connection, table: Table, lines: Iterable[bytes]) -> None:
+    """Let rows point at rows of their own table, all of which are there now."""
+    own = own_columns(table)
+    (key,) = table.primary_key.columns
+    pointed = update(table).where(key == bindparam("its_key"))
+    for batch in _batches(table, lines):
+        rows = [{"its_key": row[key.name]} | {name: row.get(name) for name in own} for row in batch]
+        if rows := [row for row in rows if any(row[name] is not None for name in own)]:
+            connection.execute(pointed, rows)
+
+
+def own_columns(table: Table) -> list[str]:
+    """The columns of a table that point at its own rows."""
+    return [column.name for column in table.columns if any(key.column.table is table for key in column.foreign_keys)]
+
+
+def _batches(table: Table, lines: Iterable[bytes]) -> Iterator[list[dict[str, Any]]]:
+    """The rows of lines, so many at a time that they fit into memory."""
     batch: list[dict[str, Any]] = []
-    count = size = 0
+    size = 0
     for line in lines:
-        row = row_from(table, line)
-        if key is not None and any(row.get(name) is not None for name in own):
-            later.append({"its_key": row[key.name]} | {name: row[name] for name in own if name in row})
-            row |= dict.fromkeys(own)
-        batch.append({column.name: row[column.name] for column in table.columns if column.name in row})
-        count, size = count + 1, size + len(line)
+        batch.append(row_from(table, line))
+        size += len(line)
         if len(batch) == BATCH or size >= BATCH_BYTES:
-            connection.execute(insert(table), batch)
+            yield batch
             batch, size = [], 0
     if batch:
-        connection.execute(insert(table), batch)
-    for row in later:
-        assert key is not None
-        connection.execute(update(table).where(key == row.pop("its_key")).values(row))
-    return count
+        yield batch
 
 
 def count_on(connection: Connection) -> None:

@@ -184,6 +184,19 @@ class BytesPlace:
         return self.data
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadablePlace:
+    """A file that could not be read, and why: reading it again fails in the same way."""
+
+    name: str
+    problem: str
+    remedy: str
+    stamp: str = "gone"
+
+    def read(self) -> bytes:
+        raise LimnerError(self.problem, self.remedy)
+
+
 def held_bytes(item: Entry | Lost) -> int:
     """How many bytes an entry holds in memory, since they can be read but once where they come from."""
     places = (item.place, item.mask) if isinstance(item, Entry) else ()

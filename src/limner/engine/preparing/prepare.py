@@ -32,6 +32,7 @@ from .looking import features_of
 from .picture import crashed, prepared
 from .plan import Plan, digest_of_reading, plan_of
 from .pool import crew_of, mapped
+from .screened import screened
 from .staging import Staging
 from .telling import Spoken, speaker_of, words_of
 from .told import tell
@@ -52,7 +53,7 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
         staging.begin(digest_of_reading(request))
         plan = plan_of(request, staging.pictures)
         emit(Stage(name="reading pictures"))
-        fresh = staging.unread(entries_of(request, table, workspace))
+        fresh = screened(staging.unread(entries_of(request, table, workspace)), workspace.screen)
         records = mapped(
             partial(prepared, plan=plan), fresh, crew, workers, crashed, lambda job: held_bytes(job[1]), HELD_BYTES
         )
@@ -74,6 +75,8 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
         staying = np.array([at for at in range(len(gathered)) if not plan.drops(wrong.get(at, ()))])
         spoken = spoken_of(request, gathered, staying, workspace, emit)
         told = tell(gathered, staying, spoken, edits, request)
+        if workspace.screen is not None:
+            workspace.screen.admit_captions(line.caption for line in told.lines() if line.caption)
         if request.caption is not None and not told.origins.get("template"):
             text = (
                 f"no picture has all that the template of captions needs; fields are: {', '.join(told.names) or 'none'}"
