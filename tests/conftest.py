@@ -52,6 +52,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     for name in QUIET:
         del os.environ[name]
     gc.freeze()  # what was imported stays: no collection has to look through it again
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -245,8 +246,10 @@ def empty_database(made_once):
 
 
 @pytest.fixture
-def home(tmp_path, empty_database, monkeypatch):
+def home(request, tmp_path, empty_database, monkeypatch):
     """A fresh LIMNER_HOME, no network, and the working folder in tmp_path."""
+    if "limner.engine.models" in sys.modules:
+        request.getfixturevalue("loaded_once")
     folder = tmp_path / "home"
     folder.mkdir()
     shutil.copyfile(empty_database, folder / empty_database.name)

@@ -30,8 +30,8 @@ def work() -> None:
 @pytest.mark.parametrize(
     ("database", "runs", "kills"),
     [
-        ("sqlite", 80, 4),
-        ("postgres", 40, 2),
+        ("sqlite", 40, 2),
+        ("postgres", 24, 1),
         pytest.param("sqlite", 300, 10, marks=pytest.mark.slow),
         pytest.param("postgres", 300, 10, marks=pytest.mark.slow),
     ],

@@ -106,9 +106,21 @@ def components(loaded, family_name):
     return loaded(family_name)
 
 
+@pytest.fixture(scope="session")
+def batches():
+    """What was encoded before, by the family's name."""
+    return {}
+
+
 @pytest.fixture
-def batch(family, components):
-    """Four pictures of 64 x 64 pixels that are told by the first prompt."""
+def batch(batches, family_name, family, loaded):
+    """Four images of 64 x 64 pixels whose caption is the first prompt."""
+    if family_name not in batches:
+        batches[family_name] = Original(encoded(family, loaded(family_name)))
+    return batches[family_name].copy()
+
+
+def encoded(family, components):
     rng = torch.Generator().manual_seed(1)
     with torch.no_grad():
         latents = family.encode_images(components, torch.rand(4, 3, 64, 64, generator=rng) * 2 - 1, rng)

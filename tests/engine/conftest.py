@@ -7,11 +7,6 @@ import pytest
 from limner import Studio, TrainRequest
 
 
-@pytest.fixture(autouse=True)
-def quick_loading(loaded_once):
-    """What these tests are about is not loading."""
-
-
 @pytest.fixture
 def class_pictures(home, tmp_path_factory):
     """The folder of kept class pictures, the same for all tests: what they are painted from is part of their names."""

@@ -99,7 +99,7 @@ def test_two_processes_by_accelerates_launcher_learn_what_one_learns(launch, tmp
 
 
 def test_two_processes_stop_together_and_go_on(launch, tmp_path, arguments):
-    arguments = [20 if part == 6 else part for part in arguments] + ["--out", "rex"]
+    arguments = [10 if part == 6 else part for part in arguments] + ["--out", "rex"]
     run = launch(2, arguments)
     folder = tmp_path / "home" / "runs"
     deadline = time.monotonic() + 200
