@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -71,10 +72,15 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in PACKAGE.rglob("*.py")}
 
 
+@cache
+def tree_of(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
 def imports(source: str, module: str, is_package: bool) -> Iterator[str]:
     """Absolute dotted names of everything that a source imports."""
     here = f"limner.{module}".rstrip(".").split(".")
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree_of(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -130,7 +136,7 @@ def upward(module: str, target: str) -> bool:
 def choices(source: str) -> list[int]:
     """Lines that choose by the name of a family or a method."""
     lines = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree_of(source)):
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
             if any(map(_names_plugin, sides)) and any(map(_is_text, sides)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from functools import cache
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from limner.starter.pretrain import judge, loop, pictures
 from limner.starter.pretrain.recipe import Recipe, Stage
 
 SHARD = 300
+BUILD_TOKENIZER = cache(pretrain.build_tokenizer)
 TOY = Recipe(
     text_width=32,
     text_layers=1,
@@ -60,6 +62,7 @@ def run_recipe(gallery, folder, recipe=TOY, stages=pretrain.STAGES, begin_with=N
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judge, "SHARD", 20)
         patch.setattr(pictures, "SHARD", SHARD)
+        patch.setattr(pretrain, "build_tokenizer", BUILD_TOKENIZER)
         pretrain.run(recipe, folder, out=folder / "starter", stages=stages, begin_with=begin_with)
 
 
