@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make demo       teach the starter a character it has never seen; leaves limner-demo/"
-	@echo "make test       run the tests (some ten minutes on two cores)"
+	@echo "make test       run the tests (some eight minutes on two cores)"
 	@echo "make test-all   run them and the long proofs; make test-long runs only what it adds"
 	@echo "make mutants    check that the tests notice small changes of the source"
 	@echo "make check      lint, format and type checks"

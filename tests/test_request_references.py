@@ -74,6 +74,8 @@ def test_a_model_is_an_alias_or_on_the_hub_by_its_name_alone(tmp_path: Path, mon
     assert is_model("owner/name"), "what lies on this machine changes no answer"
 
 
-def test_weights_are_known_by_their_ending() -> None:
+def test_weights_and_tables_are_known_by_their_ending() -> None:
     asked = request(image=A, adapter=[B, C], control=[f"canny={C}"])
     assert [suffix_of(asked, reference) for reference in (A, B, C)] == ["", ".safetensors", ""]
+    prepare = parse_request({"kind": "prepare", "sources": [FOLDER], "fields": A, "captions": B})
+    assert [suffix_of(prepare, reference) for reference in (FOLDER, A, B)] == ["", ".csv", ".csv"]

@@ -45,5 +45,9 @@ _ON_HUB = re.compile(r"\w[\w.-]*/\w[\w.-]*((/\w[\w.-]*)+\.safetensors)?")
 
 def suffix_of(request: Request, reference: str) -> str:
     """How the name of a referenced file must end to be known for what it is."""
-    kinds = {kind for kind, named in referred(request) if named == reference}
-    return ".safetensors" if kinds <= {"weights", "model"} else ""
+    suffixes = {_SUFFIXES.get(kind, "") for kind, named in referred(request) if named == reference}
+    return suffixes.pop() if len(suffixes) == 1 else ""
+
+
+_SUFFIXES = {"weights": ".safetensors", "model": ".safetensors", "table": ".csv"}
+"""Of files that are kept by their content, whose names are not known, by what refers to them."""

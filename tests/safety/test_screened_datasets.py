@@ -101,7 +101,7 @@ def test_pictures_of_every_kind_of_source_are_judged(studio: Studio, tmp_path: P
     assert [artifact.kind for artifact in studio.store.artifacts(run.id)].count("dataset") == 1
 
 
-@pytest.mark.parametrize("way", ["beside", "edited", "template"])
+@pytest.mark.parametrize("way", ["beside", "edited", "template", "table"])
 def test_captions_are_judged_as_they_are_written(studio: Studio, tmp_path: Path, way: str) -> None:
     put(tmp_path / "few/0.png", png(1))
     fields: dict[str, Any] = {}
@@ -111,6 +111,9 @@ def test_captions_are_judged_as_they_are_written(studio: Studio, tmp_path: Path,
         fields["captions"] = studio.blobs.keep(
             put(tmp_path / "c.csv", "picture,caption\n0.png,a dog with a sw4stika\n")
         )
+    elif way == "table":
+        fields["fields"] = studio.blobs.keep(put(tmp_path / "c.csv", "picture,mood\n0.png,sw4stika\n"))
+        fields["caption"] = "a dog[ with a {mood}]"
     else:
         put(tmp_path / "few/metadata.jsonl", json.dumps({"file_name": "0.png", "mood": "sw4stika"}))
         fields["caption"] = "a dog[ with a {mood}]"
