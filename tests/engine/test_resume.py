@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from limner.diffusion.options import LORA_FILE
 
-STEPS = 24
+STEPS = 16
 
 
 @pytest.fixture
