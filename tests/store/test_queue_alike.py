@@ -25,3 +25,16 @@ def test_a_forged_key_takes_no_run_along_with_another_adapter(home: Path) -> Non
     assert taken == [run.id for run in plain]
     assert [run.id for run, _ in queue.claim_together("w", 4)] == [forged.id], "it is carried out by itself"
     studio.store.close()
+
+
+def test_runs_of_another_kind_take_no_room_from_those_that_are_alike(home: Path) -> None:
+    studio = Studio(home)
+    queue = Queue(studio.store)
+    fields = {"prompt": "a cat", "batch": 4, "model": "starter"}
+    first = studio.store.create(GenerateRequest(**fields), queue=queue.name)
+    for letter in "abcd":
+        other = GenerateRequest(**fields, adapter=(AdapterUse(path="sha256:" + letter * 64),))
+        studio.store.create(other, queue=queue.name)
+    last = studio.store.create(GenerateRequest(**fields), queue=queue.name)
+    assert [run.id for run, _ in queue.claim_together("w", 4)] == [first.id, last.id]
+    studio.store.close()
