@@ -115,7 +115,7 @@ def test_few_pictures_are_all_trained_on(learn, painted, tmp_path):
 
 def test_class_pictures_are_painted_once(learn, class_pictures, monkeypatch):
     class_pictures.unlink()
-    painted_now = []
+    painted_now, once = [], {"seed": 1, "steps": 1}
     real = prior.paint
 
     def counting(pipeline, conditioning, seeds, **options):
@@ -123,17 +123,17 @@ def test_class_pictures_are_painted_once(learn, class_pictures, monkeypatch):
         return real(pipeline, conditioning, seeds, **options)
 
     monkeypatch.setattr(prior, "paint", counting)
-    learn(out="one", class_pictures=3, seed=1)
+    learn(out="one", class_pictures=3, **once)
     whole = list(range(1, 9))
     assert painted_now == whole, "a whole batch, so that its bits do not depend on the count"
-    _, events = learn(out="two", class_pictures=3, seed=1)
+    _, events = learn(out="two", class_pictures=3, **once)
     assert painted_now == whole
     assert "class pictures" not in [event.name for event in events if isinstance(event, Stage)]
-    learn(out="three", class_pictures=10, seed=1)
+    learn(out="three", class_pictures=10, **once)
     assert painted_now == [*whole, *range(9, 17)]
-    learn(out="four", class_pictures=2, seed=1, class_word="cat")
+    learn(out="four", class_pictures=2, class_word="cat", **once)
     assert painted_now == [*whole, *range(9, 17), *whole]
-    learn(out="five", prior=False, seed=1)
+    learn(out="five", prior=False, **once)
     assert len(painted_now) == 24
 
 
@@ -305,7 +305,7 @@ def test_training_leaves_generation_alone(learn, request_of, tiny_sd, tmp_path):
 def test_learning_lowers_the_loss(learn):
     """On one picture without its mirror image, and with the same noise before and after."""
     fields = {"learning_rate": 2e-2, "prior": False, "min_snr_gamma": None, "held_out": 1}
-    told = metrics(learn(steps=60, checkpoint_every=20, **fields)[0])
+    told = metrics(learn(steps=30, checkpoint_every=10, **fields)[0])
     watched = [line["held_out_loss"] for line in told if "held_out_loss" in line]
     assert watched[-1] < watched[0]
 
