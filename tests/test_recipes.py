@@ -84,6 +84,16 @@ def test_flags_put_aside_what_contradicts_them(limner, tiny_sd, painted, tmp_pat
     assert request["options"] == {"dora": False, "rank": 2, "targets": None}
 
 
+def test_a_switch_typed_as_on_overrules_nothing(limner, tiny_sd, painted, tmp_path):
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text("class_word: dog\nclass_pictures: 2\nprior_dropout: 0.5\nsteps: 1\nbatch: 1\n")
+    said = limner("train", painted, "--recipe", recipe, "--prior", "--model", tiny_sd, "--out", tmp_path / "rex")
+    assert said.code == 0, said.err
+    with safe_open(tmp_path / "rex" / LORA_FILE, framework="pt") as file:
+        request = json.loads(file.metadata()["limner"])["request"]
+    assert request["prior"] and (request["class_pictures"], request["prior_dropout"]) == (2, 0.5)
+
+
 @pytest.mark.parametrize(
     "flags",
     [["--steps", 2, "--epochs", 1], ["--no-prior", "--class-pictures", 5], ["--no-prior", "--prior-dropout", 0.5]],

@@ -45,6 +45,8 @@ def test_keys_however_they_are_spelt(row, found):
         ({"tags": ["dog", "noai"]}, "refused"),
         ({"X-Robots-Tag": "noindex, noimageai"}, "refused"),
         ({"ai_training": True, "keywords": "noai"}, "refused"),
+        ({"ai_training": "yes", "data_mining": "DMI-PROHIBITED"}, "refused"),
+        ({"ai_training": "no", "data_mining": "DMI-ALLOWED"}, "refused"),
         ({"ai_training": "perhaps"}, None),
         ({"text": "a dog named noai"}, None),
     ],

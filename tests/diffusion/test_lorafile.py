@@ -220,6 +220,19 @@ def test_dora_of_fused_layers(by, pipeline, tmp_path):
     assert_merged(merged(flux, (writer.save(tmp_path / "a.safetensors"), 1.0)), weights(flux), added)
 
 
+def test_dora_of_swapped_halves(pipeline, tmp_path):
+    """Shift and scale stand the other way round in the authors' code, and so do the norms of their rows."""
+    flux = pipeline("flux")
+    writer, name = Writer("bfl_peft"), "diffusion_model.final_layer.adaLN_modulation.1"
+    old = torch.cat(layers(flux, "transformer")["norm_out.linear"].chunk(2)[::-1])
+    updated = old + writer.delta(name, old.shape)
+    gain = 2 + writer.random(len(old), 1)
+    writer.tensors[f"{name}.dora_scale"] = gain * updated.norm(dim=1, keepdim=True)
+    added = torch.cat((gain * updated - old).chunk(2)[::-1])
+    file = writer.save(tmp_path / "a.safetensors")
+    assert_merged(merged(flux, (file, 1.0)), weights(flux), {"transformer.norm_out.linear.weight": added})
+
+
 def test_convolutions_in_tucker_form(sd, tmp_path):
     """LyCORIS' LoCon with a middle convolution: up, middle and down one after the other."""
     layer = "down_blocks.1.resnets.0.conv2"

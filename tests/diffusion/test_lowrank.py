@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -179,6 +180,18 @@ def test_a_file_is_merged_by_its_weight_and_taken_out_to_the_bit(pipeline, files
         after = layer.weight.detach().clone()
     assert torch.allclose(after, before + sum(weights) * product, atol=1e-5)
     assert torch.equal(pipeline.unet.get_submodule(LAYER).weight, before)
+
+
+def test_a_file_that_was_written_anew_is_read_anew(pipeline, files, tmp_path):
+    """Its tensors are kept in memory, by path, time and size."""
+    tensors, product = load_file(files[0]), files[1]
+    place, layer = tmp_path / "lora.safetensors", pipeline.unet.get_submodule(LAYER)
+    before = layer.weight.detach().clone()
+    for turn, factor in enumerate((1.0, -2.0)):
+        save_file({name: factor * tensor if "lora_B" in name else tensor for name, tensor in tensors.items()}, place)
+        os.utime(place, (turn, turn))
+        with lora_applied(pipeline, [Use(place, 1.0)]):
+            assert torch.allclose(layer.weight, before + factor * product, atol=1e-5)
 
 
 def test_a_file_of_another_network_is_refused(pipeline, tmp_path):

@@ -184,16 +184,16 @@ def test_the_blind_page_names_no_contestant(compared, adapter):
 
 
 def test_the_blind_page_shows_what_the_key_says(tmp_path):
-    """Every pair's pictures are those of the contestants on that side, found by their colours."""
-    painted = [{("a cat", seed): tmp_path / f"{number}-{seed}.png" for seed in range(8)} for number in range(3)]
+    """Every pair's pictures are those of the contestants on that side, found by their colours; no word tells whose."""
+    painted = [{("a sks cat", seed): tmp_path / f"{number}-{seed}.png" for seed in range(8)} for number in range(3)]
     for number, pictures in enumerate(painted):
         for (_, seed), path in pictures.items():
             Image.new("RGB", (16, 16), (80 * number + 20, 30 * seed + 10, 0)).save(path)
-    page, kept = write_blind(tmp_path, ("a", "b", "c"), painted, 20, 42)
+    page, kept = write_blind(tmp_path, ("a", "b", "c"), painted, 20, 42, ("sks",))
     key = VotesKey.model_validate_json(kept.read_text())
     pairs = json.loads(re.search(r"pairs = (\[.*?\]), pictures", page.read_text())[1])
     urls = json.loads(re.search(r"pictures = (\[.*?\]);", page.read_text())[1])
-    assert len(pairs) == len(key.pairs) == 20
+    assert len(pairs) == len(key.pairs) == 20 and {told["prompt"] for told in pairs} == {"a cat"}
     for told in pairs:
         pair = key.pairs[told["id"]]
         for side in ("left", "right"):

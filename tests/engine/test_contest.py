@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 from safetensors.torch import load_file
@@ -15,6 +16,7 @@ from limner.diffusion.options import LORA_FILE
 from limner.engine.adapters import facts_of
 from limner.engine.provenance.labels import read_label
 from limner.engine.provenance.verify import verify
+from limner.engine.scoring.encoders import open_encoder
 from limner.engine.training import contest, standingspage
 
 KEEP = {"keep": "best", "trial_prompt": ("{} on the beach", "{} in the snow"), "steps": 6, "resolution": 64}
@@ -108,6 +110,15 @@ def test_pictures_of_a_checkpoint_say_what_they_are(learn, home):
     pictures = sorted(home.glob("runs/*/standings/*/*.png"))
     assert len(pictures) == 8
     assert read_label(pictures[0]) is None and verify(pictures[0], home).source == "trainedAlgorithmicMedia"
+
+
+def test_photographs_are_compared_with_each_other_and_not_with_themselves(learn, painted, home):
+    learn(**KEEP | {"steps": 2})
+    (kept,) = home.glob("runs/*/standings.json")
+    features = open_encoder("starter").images(sorted(painted.glob("*.png")))
+    alike = (features.double() @ features.double().T).numpy()
+    others = alike[~np.eye(len(alike), dtype=bool)]
+    assert Standings.model_validate_json(kept.read_text()).alike == pytest.approx(others.mean(), abs=1e-5)
 
 
 def test_an_encoder_that_sees_nothing_is_told(learn):

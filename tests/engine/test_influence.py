@@ -25,6 +25,7 @@ from limner.engine.influence import attribution
 from limner.engine.influence.gradients import evenly
 from limner.engine.influence.influence import trace
 from limner.engine.influence.projection import Projection
+from limner.engine.training.examples import encode
 from limner.references import check_references
 
 RNG = np.random.default_rng(0)
@@ -185,6 +186,27 @@ def test_the_same_pixels_in_another_file_score_the_same(adapter, painted, traced
         image.convert("RGB").save(tmp_path / "copy.bmp")
     one, other = traced(adapter, painted / "2.png", tmp_path / "copy.bmp", **SAID).pictures
     assert one.scores == other.scores and one.sha256 != other.sha256
+
+
+def test_influence_is_computed_with_the_masks_of_the_training(learn, painted, traced, tmp_path, monkeypatch):
+    """Of the pictures learnt from and of those held out; pictures that are asked about have none."""
+    data = shutil.copytree(painted, tmp_path / "data")
+    (data / "masks").mkdir()
+    for path in data.glob("*.png"):
+        with Image.open(path) as picture:
+            mask = Image.new("L", picture.size)
+        mask.paste(255, (0, 0, mask.width // 2, mask.height))
+        mask.save(data / "masks" / path.name)
+    folder, _ = learn(data=str(data), masked=True, prior=False, flip=False, held_out=1, steps=1)
+    masked = []
+
+    def encoded(family, components, pictures, *given):
+        masked.append(pictures.masks is not None)
+        return encode(family, components, pictures, *given)
+
+    monkeypatch.setattr("limner.engine.influence.influence.encode", encoded)
+    traced(folder, painted / "1.png", **SAID)
+    assert masked == [True] * 6 + [False]
 
 
 def test_without_pictures_only_the_training_pictures_are_judged(adapter, traced):

@@ -203,6 +203,16 @@ def test_pictures_are_told_by_their_own_captions():
     assert {number: words for number, words, _ in each.family.seen} == {1.0: 2.0, 2.0: 0.0, 3.0: 1.0}
 
 
+def test_each_picture_keeps_its_caption_while_text_encoders_learn():
+    each = loop(examples([1.0, 2.0, 3.0], captions=("a", "b", "c"), told=(2, 0, 1)), batch=3)
+    each.teaches_text = True
+    each.family.encode_text = lambda components, texts: {
+        "words": torch.tensor([[float("abc".index(t))] for t in texts])
+    }
+    list(each.losses(0))
+    assert {number: words for number, words, _ in each.family.seen} == {1.0: 2.0, 2.0: 0.0, 3.0: 1.0}
+
+
 # The held-out pictures
 
 
@@ -241,6 +251,20 @@ def test_every_step_is_told_with_the_rate_that_it_was_taken_at():
     rest = loop(examples([1.0]), batch=1, steps=4, schedule="linear", learning_rate=0.1)
     assert [done for done, _ in run(rest, first=2)] == [3, 4]
     assert [done for done, _ in run(loop(examples([1.0]), batch=1), stop=lambda done: done == 2)] == [1, 2]
+
+
+def test_dropout_draws_anew_at_every_step_and_alike_in_a_resumed_run():
+    """Layers drop by the process's own generator, which every step begins anew."""
+
+    def drawn(first):
+        each, found = loop(examples([1.0]), batch=1), []
+        loss = each.family.loss
+        each.family.loss = lambda *given: found.append(torch.rand(()).item()) or loss(*given)
+        run(each, first)
+        return found
+
+    whole = drawn(0)
+    assert len(set(whole)) == 4 and drawn(2) == whole[2:]
 
 
 def test_a_long_gradient_is_cut_to_length_one():

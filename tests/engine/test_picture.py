@@ -12,7 +12,7 @@ from limner.core.datasets import Entry
 from limner.core.requests import PrepareRequest
 from limner.data.entries.places import FilePlace
 from limner.engine.preparing.picture import prepared
-from limner.engine.preparing.plan import actions_of, limits_of, plan_of
+from limner.engine.preparing.plan import actions_of, digest_of_reading, limits_of, plan_of
 from limner.engine.preparing.record import Record
 
 
@@ -66,3 +66,33 @@ def test_limits_of_what_is_looked_for() -> None:
     assert limits["blurred"] == 60 and limits["small"] == 0.5
     assert "border" not in limits and "grey" not in limits and "duplicate" not in limits
     assert limits_of(request(flag=["grey"]))["grey"] == 0.02
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": 64},
+        {"crop": "centre"},
+        {"buckets": True, "crop": "centre"},
+        {"detector": "face"},
+        {"detector_model": "x"},
+        {"class_word": "cat"},
+        {"make_masks": True},
+        {"limit": ["blurred=60"]},
+        {"drop": ["blurred"]},
+        {"flag": ["small"]},
+        {"ignore": ["border"]},
+        {"author": "Ann"},
+        {"licence": "CC0"},
+        {"origin": "a book"},
+        {"consent": "yes"},
+        {"despite": "they are mine"},
+        {"format": "png"},
+        {"quality": 80},
+    ],
+)
+def test_pictures_read_before_are_used_only_where_they_would_be_read_and_written_alike(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    assert plan_of(request(**change), tmp_path) != plan_of(request(), tmp_path)
+    assert digest_of_reading(request(**change)) != digest_of_reading(request()) == digest_of_reading(request(seed=7))

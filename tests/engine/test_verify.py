@@ -191,8 +191,9 @@ def test_the_command_and_its_exit_codes(limner, studio, picture, tmp_path):
     assert "model 'starter' with rex, seed 7" in said.out
     with Image.open(path) as image:
         image.convert("RGB").save(tmp_path / "b.jpg", quality=75)
-    both = limner("verify", path, tmp_path / "b.jpg")
-    assert both.code == 1 and "b.jpg: stripped, painted by Limner" in both.out and "ours" in both.out
+    for pictures in ((path, tmp_path / "b.jpg"), (tmp_path / "b.jpg", path)):
+        both = limner("verify", *pictures)
+        assert both.code == 1 and "b.jpg: stripped, painted by Limner" in both.out and "ours" in both.out
     (tmp_path / "t.png").write_text("text")
     assert "'t.png' is no picture that can be read" in limner("verify", tmp_path / "t.png").error
     assert limner("verify", tmp_path / "t.png").code == 2

@@ -53,6 +53,17 @@ def test_a_run_is_judged_by_the_policy_that_let_it_in(studio: Studio, home: Path
     later.store.close()
 
 
+def test_each_run_is_judged_by_its_own_policy(studio: Studio, home: Path) -> None:
+    studio.enqueue(GenerateRequest(prompt="a dog"))
+    other = Studio(home, policy=bans("cow"))
+    other.enqueue(GenerateRequest(prompt="a dog"))
+    worker = Studio(home)
+    found = [Queue(worker.store).claim("w") for _ in range(2)]
+    assert [worker.gate.screening(*each, home).moderator.policy for each in found if each] == [bans("cat"), bans("cow")]
+    other.store.close()
+    worker.store.close()
+
+
 def test_a_run_of_before_there_were_policies_is_judged_by_todays(studio: Studio) -> None:
     run = studio.enqueue(GenerateRequest(prompt="a dog")).model_copy(update={"policy": None})
     assert studio.gate.screening(run, Hold(run.id, "w", 1), studio.home).moderator is studio.gate.moderator

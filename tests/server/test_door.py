@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
+from limner.core.accounts import Caller, Limits
+from limner.server.door import Door
 from limner.server.links import Links
 from limner.server.pace import Pace
+from limner.store.accounts import Accounts
 from serving import Client, Reply, key_of, problem, refused, service
 
 PAINT = {"kind": "generate", "prompt": "a cat in the park", "steps": 1}
@@ -134,6 +141,18 @@ def test_a_bucket_fills_again() -> None:
     assert (pace.wait("a", 2), pace.wait("a", 2)) == (0, 30)
     pace.wait("b", 1), pace.wait("c", 1)
     assert pace.wait("a", 2) == 0, "the bucket that was used longest ago is forgotten"
+
+
+def test_a_client_may_call_again_after_the_seconds_of_retry_after() -> None:
+    now = [0.0]
+    accounts = SimpleNamespace(caller=lambda secret: Caller(account="ann", key="k", limits=Limits(per_minute=7)))
+    door = Door(PlainTextResponse("in"), cast(Accounts, accounts), None)
+    door.pace = Pace(lambda: now[0])
+    client = TestClient(door, headers={"Authorization": "Bearer x"})
+    replies = [client.get("/v1/runs") for _ in range(8)]
+    assert [reply.status_code for reply in replies] == [200] * 7 + [429]
+    now[0] = float(replies[-1].headers["Retry-After"])
+    assert client.get("/v1/runs").status_code == 200
 
 
 def test_a_link_is_good_for_a_while() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from limner.engine.provenance.credentials import inspect
+from limner.engine.provenance.credentials.inspect import context, state_of
 from limner.engine.provenance.labels import write_png
 from limner.engine.provenance.xmp import source_of
 from limner.server import problems
@@ -104,7 +106,7 @@ def test_a_picture_is_painted_over(client: openai.OpenAI) -> None:
     assert opened(base64.b64decode(made.data[0].b64_json or "")).size == (128, 128)
 
 
-def test_only_what_is_transparent_is_painted_anew(client: openai.OpenAI) -> None:
+def test_only_what_is_transparent_is_painted_anew(client: openai.OpenAI, service: Service) -> None:
     image = Image.new("RGB", (128, 128), "teal")
     mask = Image.new("RGBA", (128, 128), (0, 0, 0, 255))
     mask.paste((0, 0, 0, 0), (64, 0, 128, 128))
@@ -115,6 +117,10 @@ def test_only_what_is_transparent_is_painted_anew(client: openai.OpenAI) -> None
     pixels = np.asarray(opened(base64.b64decode(made.data[0].b64_json or "")).convert("RGB"), dtype=int)
     change = np.abs(pixels - np.asarray(image, dtype=int)).mean(axis=(0, 2))
     assert change[:48].max() < 2 and change[72:].mean() > 5
+    painted = service.call("GET", "/v1/pictures?limit=1", Authorization=f"Bearer {client.api_key}").json[0]
+    assert painted["request"]["mask"] and painted["request"]["strength"] is None, (
+        "wholly anew, whatever the profile says"
+    )
 
 
 def test_models(client: openai.OpenAI) -> None:
@@ -243,3 +249,12 @@ def test_other_formats_are_signed_anew(home: Path, tmp_path: Path, form: str) ->
     changed[data.rindex(b"\xff\xda") + 20 if form == "jpeg" else data.index(b"VP8 ") + 30] ^= 1
     worse = inspect(bytes(changed), f"image/{form}", home)
     assert worse is not None and worse.problems == ("assertion.dataHash.mismatch",)
+
+
+@pytest.mark.parametrize("form", ["jpeg", "webp"])
+def test_credentials_of_another_format_name_the_same_source_type(home: Path, tmp_path: Path, form: str) -> None:
+    """Of what was painted over a photograph, too."""
+    source = "compositeWithTrainedAlgorithmicMedia"
+    write_png(Image.new("RGB", (64, 64), "teal"), tmp_path / "a.png", source=source, home=home)
+    manifest, _ = state_of(converted((tmp_path / "a.png").read_bytes(), form, home=home), f"image/{form}", context([]))
+    assert f'/{source}"' in json.dumps(manifest)

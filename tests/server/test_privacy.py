@@ -105,6 +105,15 @@ def test_what_is_erased_is_not_told_again(accounts: dict[str, TestClient], studi
     assert second.json()["id"] != first["id"] and "Idempotent-Replayed" not in second.headers
 
 
+def test_the_kept_answer_to_an_upload_is_erased_with_it(accounts: dict[str, TestClient], studio: Studio) -> None:
+    ann, headers = accounts["ann"], {**RAW, "Idempotency-Key": "k"}
+    first = ann.post("/v1/files", content=b"a picture", headers=headers).json()
+    assert ann.delete(first["url"]).status_code == 200
+    second = ann.post("/v1/files", content=b"a picture", headers=headers)
+    assert "Idempotent-Replayed" not in second.headers
+    assert first["reference"].removeprefix("sha256:") in studio.blobs, "it is brought in again"
+
+
 def test_an_address_that_shows_to_be_private(accounts: dict[str, TestClient]) -> None:
     for url in ("http://127.0.0.1/", "http://[::1]/", "http://10.0.0.1/x", "http://169.254.169.254/"):
         assert accounts["ann"].post("/v1/webhooks", json={"url": url}).status_code == 422

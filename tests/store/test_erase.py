@@ -12,7 +12,7 @@ from sqlalchemy import update
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.events import Notice
-from limner.core.feedback import PictureQuery
+from limner.core.feedback import PictureQuery, Rating
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.store.erase import Busy, InUse, Wanted
@@ -142,6 +142,20 @@ def test_all_that_is_somebodys(house: Household) -> None:
     assert house.studio.erase(Wanted(owner="ann")).runs == [house.train]
     assert house.bodies == {b"a tree"}
     assert house.studio.erase(Wanted(owner="nobody")).runs == []
+
+
+def test_the_ratings_and_webhooks_of_an_owner_are_erased_too(house: Household) -> None:
+    """The mean of a picture is that of the ratings that are left."""
+    pictures, feedback = Pictures(house.studio.store), Feedback(house.studio.store)
+    (picture,) = pictures.list(View(), PictureQuery(run=house.other))
+    feedback.rate(View("dan"), picture.id, Rating(stars=1))
+    feedback.rate(View("cleo"), picture.id, Rating(stars=5))
+    for owner in ("dan", "cleo"):
+        house.studio.webhooks.add(owner, "https://a.example/", ("run.done",))
+    house.studio.erase(Wanted(owner="dan"))
+    left = pictures.get(View(), picture.id)
+    assert (left.ratings, left.mean) == (1, 5)
+    assert [hook.owner for hook in house.studio.webhooks.list(None)] == ["cleo"]
 
 
 def test_what_two_brought_in_stays_for_the_other(house: Household) -> None:
