@@ -220,6 +220,21 @@ def test_dora_of_fused_layers(by, pipeline, tmp_path):
     assert_merged(merged(flux, (writer.save(tmp_path / "a.safetensors"), 1.0)), weights(flux), added)
 
 
+def test_dora_of_swapped_halves(pipeline, tmp_path):
+    """FLUX's authors have shift before scale in the last layer, and diffusers scale before shift; norms go along."""
+    flux = pipeline("flux")
+    writer, name = Writer("bfl_peft"), "diffusion_model.final_layer.adaLN_modulation.1"
+    ours = layers(flux, "transformer")["norm_out.linear"]
+    half = len(ours) // 2
+    old = ours.roll(half, 0)
+    updated = old + writer.delta(name, old.shape)
+    learnt = updated.norm(dim=1, keepdim=True) * (1 + writer.random(len(old), 1).abs())
+    writer.tensors[f"{name}.dora_scale"] = learnt
+    added = learnt * updated / updated.norm(dim=1, keepdim=True) - old
+    during = merged(flux, (writer.save(tmp_path / "a.safetensors"), 1.0))
+    assert_merged(during, weights(flux), {"transformer.norm_out.linear.weight": added.roll(half, 0)})
+
+
 def test_convolutions_in_tucker_form(sd, tmp_path):
     """LyCORIS' LoCon with a middle convolution: up, middle and down one after the other."""
     layer = "down_blocks.1.resnets.0.conv2"
@@ -474,6 +489,14 @@ def test_names_of_sdxl_at_its_real_size():
     known = loranames.places(tuple(STABILITY.values()))
     for theirs, ours in STABILITY.items():
         assert known[theirs.replace(".", "_")].layers == (ours,), theirs
+
+
+@pytest.mark.parametrize(
+    ("encoder", "part"), [("clip_l", "text_encoder"), ("clip_g", "text_encoder_2"), ("t5xxl", "text_encoder_2")]
+)
+def test_text_encoders_by_comfyuis_names(encoder, part):
+    name = "text_model.encoder.layers.0.self_attn.q_proj"
+    assert loranames.part_of(f"text_encoders.{encoder}.transformer.{name}") == (part, name)
 
 
 def test_a_word_with_lora_in_its_name_is_a_word(tmp_path):
