@@ -77,6 +77,22 @@ def test_what_is_srgb_already_is_untouched():
     assert (reading.notes, reading.image.tobytes()) == ((), picture.tobytes())
 
 
+def test_a_profile_that_is_near_srgb_is_used():
+    """A plain gamma of 2.2 is some levels darker in the shadows."""
+    data = encoded(Image.new("RGB", (8, 8), (32, 32, 32)), "PNG", icc_profile=matrix_profile("Gamma 2.2", SRGB))
+    reading = read_picture(data, "a.png")
+    assert reading.notes == ("colours converted from the profile 'Gamma 2.2'",)
+    assert reading.image.getpixel((4, 4))[0] == pytest.approx(by_hand((32, 32, 32), SRGB)[0], abs=1)
+
+
+def test_an_mpos_second_picture_is_no_frame():
+    """Cameras put a preview or a map of depths there."""
+    first = Image.new("RGB", (16, 16), "red")
+    data = encoded(first, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8), "blue")])
+    reading = read_picture(data, "a.jpg")
+    assert (reading.format, reading.frames, reading.notes) == ("JPEG", 1, ())
+
+
 def test_no_profile_and_no_exif_data_is_left_in_what_is_read():
     exif = Image.Exif()
     exif[0x010E] = "at home"
