@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from limner.core.datasets import Rights
 from limner.core.faults import FAULTS
 from limner.data.rights import marks_of
+from limner.data.rights.tally import DISTINCT, Tally
 from limner.engine.provenance.credentials import own
 
 PICTURE = Image.linear_gradient("L").resize((24, 16)).convert("RGB")
@@ -129,6 +130,41 @@ def test_plus_data_mining_in_every_spelling(term, meant, written):
         "quotes": packet(attributes=f"plus:DataMining = '{DMI}{term}'"),
     }[written]
     assert rights_of(saved(xmp=xmp)).training == meant
+
+
+def test_a_document_type_ends_the_reading_and_marks_still_stand():
+    inside = f"<dc:creator>Jane</dc:creator><plus:DataMining>{DMI}PROHIBITED</plus:DataMining>"
+    found = rights_of(saved(xmp=packet(inside, head='<!DOCTYPE x [<!ENTITY a "b">]>')))
+    assert (found.author, found.training) == (None, "refused")
+    assert rights_of(saved(xmp=packet(inside))).author == "Jane"
+
+
+def test_a_statement_is_the_licence_where_there_is_no_other():
+    statement = "<xmpRights:WebStatement>https://jane.example/rights</xmpRights:WebStatement>"
+    found = rights_of(saved(xmp=packet(statement)))
+    assert (found.licence, found.source) == ("https://jane.example/rights", None)
+
+
+def test_of_many_authors_the_most_frequent_are_named_and_the_rest_counted():
+    tally = Tally()
+    for number in range(DISTINCT + 20):
+        for _ in range(3 if number in (5, 7) else 1):
+            tally.add(Rights(author=f"author {number:03d}"))
+    for _ in range(9):
+        tally.add(Rights(licence="CC0"), "mine")
+    told = tally.told(3)
+    everybody = DISTINCT + 20 + 2 * 2
+    assert told["authors"] == {
+        "author 005": 3,
+        "author 007": 3,
+        "author 000": 1,
+        "others": everybody - 7,
+        "unknown": 9,
+    }
+    assert list(told["authors"])[-2:] == ["others", "unknown"] and told["pictures"] == everybody + 9
+    assert told["licences"] == {"CC0": 9, "unknown": everybody} and next(iter(told["licences"])) == "CC0"
+    assert told["overrides"] == {"mine": 9} and "consent" not in told
+    assert len(tally.counts["authors"]) == DISTINCT + 2, "memory is bounded"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -107,6 +107,13 @@ def test_a_box_lies_where_it_is_in_a_large_picture():
         boxed((64, 64), torch.tensor([[0.0, 0.0, float("nan"), 5.0]]), torch.tensor([0.8]))
 
 
+def test_of_boxes_on_each_other_the_surest_counts_and_their_edges_are_within():
+    found = boxed((64, 64), torch.tensor([[0.0, 0.0, 32.0, 32.0], [16.6, 16.6, 47.2, 47.2]]), torch.tensor([0.5, 0.4]))
+    assert found is not None and found[20, 20] == pytest.approx(0.5) and found[40, 40] == pytest.approx(0.4)
+    rows = np.flatnonzero(found[:, 40])
+    assert (rows[0], rows[-1]) == (16, 47)
+
+
 @pytest.mark.parametrize(
     ("words", "numbers"),
     [
