@@ -127,6 +127,12 @@ def test_code_of_a_models_own_is_not_run(folders, tmp_path, home):
     assert not (tmp_path / "was run").exists()
 
 
+def test_on_a_cpu_a_model_in_half_precision_is_taken_in_full(folders, tmp_path, home):
+    half = spoilt(folders["blip"], tmp_path / "half")
+    AutoModelForImageTextToText.from_pretrained(half, dtype=torch.bfloat16).save_pretrained(half)
+    assert captioner.plugin.speaker(str(half), "cpu")._model.dtype == torch.float32
+
+
 def test_a_model_whose_parts_do_not_fit_is_told_before_it_is_used(folders, tmp_path, home):
     wrong = spoilt(folders["encoder_decoder"], tmp_path / "wrong")
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(wrong)

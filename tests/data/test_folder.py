@@ -48,6 +48,17 @@ def test_digest_tells_the_pictures_not_their_names(album):
     assert scan(album).digest == hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
+def test_the_digest_knows_masks_by_their_content(album):
+    (album / "masks").mkdir()
+    found = [scan(album).digest]
+    for left in (5, 9, 5):
+        mask = Image.new("L", (22, 30))
+        mask.paste(255, (left, 0, 15, 30))
+        mask.save(album / "masks" / "b.png")
+        found.append(scan(album).digest)
+    assert len(set(found)) == 3 and found[1] == found[3]
+
+
 def test_a_text_file_beside_a_picture_is_its_caption(album):
     plain = scan(album)
     assert [photo.caption for photo in plain.photographs] == [None] * 3

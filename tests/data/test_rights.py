@@ -230,6 +230,28 @@ def test_iptc(kind, mark):
     assert found.training == ("refused" if mark else None)
 
 
+def test_iptc_of_captions_of_credit_before_source_and_of_other_records():
+    assert rights_of(with_resources(saved(), iim((120, b"a dog, noai")))).training == "refused"
+    assert rights_of(with_resources(saved(), iim((115, b"Source"), (110, b"Credit")))).source == "Credit"
+    envelope = b"\x1c\x01" + struct.pack(">BH", 80, 1) + b"X"
+    assert rights_of(with_resources(saved(), envelope + iim((80, b"Jane")))).author == "Jane"
+
+
+def test_exif_of_copyright_of_latitude_alone_and_in_windows_signs():
+    assert rights_of(saved(exif=exif(t8298="(c) Jane, noai"))).training == "refused"
+    for number, letter in ((2, "N"), (4, "E")):
+        info = exif(t013b="Jane")
+        info.get_ifd(0x8825).update({number - 1: letter, number: (48.0, 8.0, 0.0)})
+        assert has_location(saved(exif=info)), "one of both tells a place"
+    assert rights_of(saved(exif=exif(t013b="Studio “5 €”".encode("cp1252")))).author == "Studio “5 €”"
+
+
+def test_a_png_text_may_refuse_by_its_keyword():
+    info = PngInfo()
+    info.add_text("noai", "1")
+    assert rights_of(saved("PNG", pnginfo=info)).training == "refused"
+
+
 @pytest.mark.parametrize("packed", [True, False])
 def test_png_texts_and_raw_profiles(packed):
     info = PngInfo()

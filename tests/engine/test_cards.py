@@ -26,28 +26,17 @@ def taught(**fields):
     """A request, its plan, and the model that it is for."""
     request = TrainRequest(**{"data": "x", "class_word": "dog", "model": "sd15", "steps": 300, "seed": 7} | fields)
     photographs = [Photograph(Path(f"{i}.png"), "0" * 64, (64, 64), None) for i in range(6)]
-    sampling = {"steps": 30, "guidance": 7.5, "guidance_rescale": 0.7}
     plan = make_plan(request, Scan(tuple(photographs)), SD.facts, 512)
-    return (
-        request,
-        plan,
-        Model(
-            "sd15",
-            "owner/name",
-            "sd",
-            None,
-            "mit",
-            told={f"denoising_{k}" if k == "steps" else k: v for k, v in sampling.items()},
-        ),
-    )
+    told = {"denoising_steps": 30, "guidance": 7.5, "guidance_rescale": 0.7}
+    return request, plan, Model("sd15", "owner/name", "sd", None, "mit", told=told)
 
 
 def rows_of(card):
     """The rows of a card's table."""
-    lines = [
-        line.strip("| ").split(" | ", 1) for line in card.splitlines() if line.startswith("| ") and " | " in line[2:-2]
-    ]
-    return dict(line for line in lines if len(line) == 2)
+    rows = (
+        line.removeprefix("| ").removesuffix(" |").split(" | ", 1) for line in card.splitlines() if line[:2] == "| "
+    )
+    return dict(row for row in rows if len(row) == 2)
 
 
 def test_a_card_tells_what_was_done():
