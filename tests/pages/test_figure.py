@@ -40,6 +40,8 @@ def test_pictures_keep_their_shape():
     box = figure.point(lambda value: 255 * (value == 255)).convert("RGB")
     red = [(x, y) for x in range(box.width) for y in range(box.height) if box.getpixel((x, y)) == (255, 0, 0)]
     assert (len({x for x, _ in red}), len({y for _, y in red})) == (40, 20)
+    square = grid(("a cat",), (Group("one", ("x",)),), [[flat((255, 0, 0))]], "", 40)
+    assert square.height - figure.height == 20, "and no room is lost"
 
 
 def test_each_group_has_a_line_as_wide_as_its_columns():
