@@ -195,3 +195,12 @@ def test_a_jpeg_without_its_end_is_never_half_grey(least, padding):
     assert read_picture(data + b"\0" * 4000, "a.jpg", least=least).image.size[0] in (256, 32)
     with pytest.raises(LimnerError, match="damaged or unfinished JPEG"):
         read_picture(data[: len(data) * 2 // 3] + padding, "a.jpg", least=least)
+
+
+def test_a_jpeg_that_was_padded_with_zeros_is_unfinished():
+    """As some programs leave a download that broke off; the decoder takes zeros for grey and says nothing."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    data = encoded(noise, "JPEG")
+    with pytest.raises(LimnerError, match=r"damaged or unfinished JPEG file \(its end is missing\)"):
+        decode(data[: len(data) // 2] + bytes(len(data) // 2), "a.jpg")
+    assert decode(data, "a.jpg").size == (64, 64)

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from limner.core.errors import LimnerError
 from limner.core.protocols import Use
 from limner.diffusion import loranames, lowrank
+from limner.diffusion.layerupdate import Update
 from limner.engine.adapters import open_adapter
 from lorafiles import GRID, NETWORKS, Writer, layers, write
 
@@ -277,6 +278,16 @@ def test_beside_a_layer_is_as_merged_into_it(kind, norms, sd, tmp_path, monkeypa
         assert all(torch.equal(before[name], weight) for name, weight in weights(sd).items())
     torch.testing.assert_close(beside, into, rtol=1e-4, atol=1e-5)
     assert (into - base).abs().mean() > 0.01 and torch.equal(layer(states), base)
+
+
+def test_beside_a_convolution_with_strides_it_goes_in_the_same_strides():
+    rng = torch.Generator().manual_seed(0)
+    layer = torch.nn.Conv2d(3, 4, 3, stride=2, padding=1, dilation=1).requires_grad_(False)
+    states, up, down = (torch.randn(*shape, generator=rng) for shape in ((1, 3, 9, 7), (4, 2), (2, 3, 3, 3)))
+    update = Update(up, down, 0.5)
+    found = update.beside(layer).added(layer, states, layer(states))
+    wanted = torch.conv2d(states, update.delta(layer.weight), None, stride=2, padding=1)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 
 def peft_header(**options):
