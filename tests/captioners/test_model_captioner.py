@@ -117,6 +117,22 @@ def test_pickles_and_parts_are_refused(folders, tmp_path, home):
         captioner.plugin.speaker(str(lacking), "cpu")
 
 
+def test_code_of_a_models_own_is_not_run(folders, tmp_path, home):
+    own = spoilt(folders["blip"], tmp_path / "own")
+    (own / "mine.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')\nclass Model: pass\n")
+    config = json.loads((own / "config.json").read_text())
+    config["auto_map"] = {"AutoModelForImageTextToText": "mine.Model"}
+    (own / "config.json").write_text(json.dumps(config))
+    assert captioner.plugin.speaker(str(own), "cpu").captions(PICTURES[:1], None)
+    assert not (tmp_path / "was run").exists()
+
+
+def test_on_a_cpu_a_model_in_half_precision_is_taken_in_full(folders, tmp_path, home):
+    half = spoilt(folders["blip"], tmp_path / "half")
+    AutoModelForImageTextToText.from_pretrained(half, dtype=torch.bfloat16).save_pretrained(half)
+    assert captioner.plugin.speaker(str(half), "cpu")._model.dtype == torch.float32
+
+
 def test_a_model_whose_parts_do_not_fit_is_told_before_it_is_used(folders, tmp_path, home):
     wrong = spoilt(folders["encoder_decoder"], tmp_path / "wrong")
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(wrong)

@@ -13,6 +13,7 @@ from limner.data.variety.advice import (
     Advice,
     of_set,
     of_subject,
+    on_backgrounds,
     on_balance,
     on_captions,
     on_copies,
@@ -59,6 +60,14 @@ def test_varied_pictures_are_praised():
     assert "all pictures share one background" in told(of_subject([picture("white", at) for at in range(6)]))
 
 
+@pytest.mark.parametrize(("alike", "said"), [(3, "good"), (4, None), (5, "warning")])
+def test_of_nine_three_on_one_background_are_varied_and_five_are_too_many(alike, said):
+    """A third and less is praised, more than a half is warned of."""
+    grounds = ["white"] * alike + list(GROUNDS[1 : 10 - alike])
+    found = on_backgrounds([picture(ground, number) for number, ground in enumerate(grounds)])
+    assert [advice.level for advice in found] == ([said] if said else [])
+
+
 def test_light_and_views():
     seen = [picture(ground, number) for number, ground in enumerate(GROUNDS)]
     noon = [replace(each, light=Light(0.5, 0.2, 1.0, 0.0)) for each in seen]
@@ -91,6 +100,7 @@ def test_five_pictures_are_enough():
 
 def test_copies_captions_and_licences():
     assert not on_copies([]) and not on_copies([1, 2, 3, 4, 5]) and not on_copies([1, 1, *range(2, 9)])
+    assert on_copies([1, 1, 2, 3]) and not on_copies([1, 1, 2, 3, 4]), "from a quarter on"
     found = on_copies([7, 7, 7, 1, 2])
     assert "2 of 5 pictures" in found[0].text and found[0].pictures == (0, 1, 2)
     assert "all captions are the same" in told(on_captions(Counter(["a dog"] * 5)))

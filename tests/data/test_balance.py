@@ -60,6 +60,18 @@ def test_evenness_of_known_tables():
     assert not Table("f", (("a", 3), ("b", 1))).over, "four pictures are chance"
 
 
+@pytest.mark.parametrize(("first", "second", "over"), [(75, 25, True), (74, 26, False), (14, 2, True), (13, 3, False)])
+def test_a_group_is_over_half_as_much_again_and_beyond_three_deviations(first, second, over):
+    """Of 100, a half is 50 and half as much again 75; of 16, three deviations of an equal draw are 3 x 2 above 8."""
+    assert bool(Table("f", (("a", first), ("b", second))).over) == over
+
+
+def test_evenness_is_the_entropy_over_its_greatest():
+    entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+    table = Table("f", (("a", 3), ("b", 1)))
+    assert table.evenness == pytest.approx(entropy / np.log(2)) and table.effective == pytest.approx(np.exp(entropy))
+
+
 def test_equal_draws_are_seldom_called_uneven():
     rng = np.random.default_rng(0)
     cried = sum(bool(counted(rng.integers(0, 10, 100).astype(str)).tables()["breed"].over) for _ in range(300))

@@ -66,6 +66,9 @@ def test_what_spreadsheets_save_is_read(file, encoding, separator, end):
 def test_the_mark_of_excel_is_no_line(file):
     file.write_bytes(b"sep=;\r\npicture;caption\r\na.png;a dog\r\n")
     assert read(file) == {"a.png": "a dog"}
+    file.write_bytes(b"sep=;\r\npicture;caption\r\na.png;a dog\r\n;a cat\r\n")
+    with pytest.raises(LimnerError, match=r"line 4 .* has a caption and names no picture"):
+        read(file)
 
 
 @pytest.mark.parametrize(

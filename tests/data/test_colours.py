@@ -77,6 +77,22 @@ def test_what_is_srgb_already_is_untouched():
     assert (reading.notes, reading.image.tobytes()) == ((), picture.tobytes())
 
 
+def test_a_profile_that_is_near_srgb_is_used():
+    """A plain gamma of 2.2 is some levels darker in the shadows."""
+    data = encoded(Image.new("RGB", (8, 8), (32, 32, 32)), "PNG", icc_profile=matrix_profile("Gamma 2.2", SRGB))
+    reading = read_picture(data, "a.png")
+    assert reading.notes == ("colours converted from the profile 'Gamma 2.2'",)
+    assert reading.image.getpixel((4, 4))[0] == pytest.approx(by_hand((32, 32, 32), SRGB)[0], abs=1)
+
+
+def test_an_mpos_second_picture_is_no_frame():
+    """Cameras put a preview or a map of depths there."""
+    first = Image.new("RGB", (16, 16), "red")
+    data = encoded(first, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8), "blue")])
+    reading = read_picture(data, "a.jpg")
+    assert (reading.format, reading.frames, reading.notes) == ("JPEG", 1, ())
+
+
 def test_no_profile_and_no_exif_data_is_left_in_what_is_read():
     exif = Image.Exif()
     exif[0x010E] = "at home"
@@ -179,3 +195,12 @@ def test_a_jpeg_without_its_end_is_never_half_grey(least, padding):
     assert read_picture(data + b"\0" * 4000, "a.jpg", least=least).image.size[0] in (256, 32)
     with pytest.raises(LimnerError, match="damaged or unfinished JPEG"):
         read_picture(data[: len(data) * 2 // 3] + padding, "a.jpg", least=least)
+
+
+def test_a_jpeg_that_was_padded_with_zeros_is_unfinished():
+    """As some programs leave a download that broke off; the decoder takes zeros for grey and says nothing."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    data = encoded(noise, "JPEG")
+    with pytest.raises(LimnerError, match=r"damaged or unfinished JPEG file \(its end is missing\)"):
+        decode(data[: len(data) // 2] + bytes(len(data) // 2), "a.jpg")
+    assert decode(data, "a.jpg").size == (64, 64)

@@ -76,6 +76,12 @@ def test_a_heavy_subject_wins_over_a_light_one():
     assert box[0] <= 500 and box[2] >= 580
 
 
+def test_what_a_map_says_faintly_of_much_of_the_picture_is_not_counted():
+    size = (600, 100)
+    box = crop_box(size, (64, 64), spot(size, 500, 0, 515, 100) + 0.2 * spot(size, 20, 0, 420, 100))
+    assert box[0] <= 500 and box[2] >= 515
+
+
 def test_zoom_comes_nearer_but_cuts_nothing_and_keeps_the_pixels():
     size = (800, 800)
     found = spot(size, 500, 500, 600, 580)

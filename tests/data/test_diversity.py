@@ -73,6 +73,26 @@ def test_a_stranger_is_an_outlier_and_others_are_not():
     assert not outliers(features[-3:]) and not strangeness(features[:0]).any()
 
 
+def test_strangeness_is_the_distance_to_the_five_nearest_in_robust_deviations():
+    """1.4826 times the median absolute deviation is the standard deviation of normal numbers."""
+    features, _ = planted((12,), spread=0.3)
+    cosines = features.astype(float) @ features.T.astype(float)
+    near = np.array([np.sort(1 - np.delete(row, at))[:5].mean() for at, row in enumerate(cosines)])
+    deviation = 1.4826 * np.median(np.abs(near - np.median(near)))
+    assert deviation > diversity.LEAST_SPREAD
+    assert strangeness(features) == pytest.approx((near - np.median(near)) / deviation, rel=1e-3)
+    found = strangeness(features)
+    assert list(outliers(features, limit=float(np.sort(found)[-2]))) == [int(found.argmax())], "more than the limit"
+
+
+def test_a_chain_is_no_cluster():
+    """Average linkage: neighbours are near, and the ends far from each other."""
+    turns = np.arange(20) * 0.1
+    features = np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    assert clusters(features, 0.3).max() + 1 >= 4
+    assert clusters(features[:3], 0.3).max() == 0
+
+
 def test_among_many_a_stranger_is_found_by_a_sample(monkeypatch):
     monkeypatch.setattr(diversity, "REFERENCES", 100)
     features, _ = planted((1500, 1))

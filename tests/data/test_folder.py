@@ -48,6 +48,31 @@ def test_digest_tells_the_pictures_not_their_names(album):
     assert scan(album).digest == hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
+def test_the_digest_knows_masks_by_their_content(album):
+    (album / "masks").mkdir()
+    found = [scan(album).digest]
+    for left in (5, 9, 5):
+        mask = Image.new("L", (22, 30))
+        mask.paste(255, (left, 0, 15, 30))
+        mask.save(album / "masks" / "b.png")
+        found.append(scan(album).digest)
+    assert len(set(found)) == 3 and found[1] == found[3]
+
+
+def test_without_a_mask_a_picture_counts_everywhere(album):
+    (album / "masks").mkdir()
+    mask = Image.new("L", (22, 30))
+    mask.paste(255, (0, 0, 22, 15))
+    mask.save(album / "masks" / "b.png")
+    masks = load_pictures(scan(album), 16, masked=True).masks
+    assert masks.shape == (3, 16, 16) and masks[[0, 2]].min() == 255
+    assert masks[1, :6].min() == 255 and masks[1, 10:].max() == 0
+    assert load_pictures(scan(album), 16).masks is None
+    Image.new("L", (30, 22), 255).save(album / "masks" / "b.png")
+    with pytest.raises(LimnerError, match=r"the mask 'b\.png' is 30 x 22, and its picture 22 x 30"):
+        load_pictures(scan(album), 16, masked=True)
+
+
 def test_a_text_file_beside_a_picture_is_its_caption(album):
     plain = scan(album)
     assert [photo.caption for photo in plain.photographs] == [None] * 3

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from limner.core.datasets import Fault
 from limner.data.cutting.crop import crop_box
-from limner.data.cutting.masks import beside, cut_mask, fault_of, given, made
+from limner.data.cutting.masks import _whole_parts, beside, cut_mask, fault_of, given, made
 from limner.detectors.saliency import plugin
 
 pytest.importorskip("cv2")
@@ -102,6 +102,15 @@ def test_a_mask_is_made_with_its_holes_filled():
     assert overlap(mask, truth) > 0.9
     again = made(picture, found)
     assert isinstance(again, Image.Image) and mask.tobytes() == again.tobytes()
+
+
+def test_parts_of_a_subject_are_kept_and_specks_are_not():
+    """Of two squares the lesser has a ninth or a quarter of the greater's area."""
+    for side, kept in ((10, False), (15, True)):
+        found = np.zeros((60, 90), bool)
+        found[10:40, 10:40] = found[10 : 10 + side, 60 : 60 + side] = True
+        parts = _whole_parts(found)
+        assert parts[10:40, 10:40].mean() > 0.98 and (parts[10:25, 60:75].sum() > 200) == kept
 
 
 def test_a_box_is_refined_and_an_outline_is_left_as_it_is():

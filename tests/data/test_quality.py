@@ -91,7 +91,15 @@ def smooth():
 def test_limits_are_the_users(painted):
     assert "blurred" in kinds(painted[0], blurred=100)
     assert "odd_shape" in kinds(painted[0].crop((0, 0, 512, 150)))
+    assert "odd_shape" in kinds(painted[0].crop((0, 0, 150, 512))), "a tall one is as odd as a wide one"
     assert "odd_shape" not in kinds(painted[0].crop((0, 0, 512, 150)), odd_shape=4)
+
+
+@pytest.mark.parametrize(("pixels", "colour"), [(0, 0), (50, 0), (150, 1)])
+def test_colour_is_that_of_the_most_colourful_hundredth(pixels, colour):
+    values = np.full((100, 100, 3), 128, np.uint8)
+    values.reshape(-1, 3)[:pixels] = (255, 0, 0)
+    assert measures(Image.fromarray(values), (100, 100))["colour"] == colour
 
 
 @pytest.mark.parametrize(("colour", "share"), [("black", 0.25), ("white", 0.25), ("red", 0.5)])
@@ -156,3 +164,19 @@ def test_a_shared_mark_is_found_where_it_is(painted):
     for picture in painted[:5]:
         few.add(stamped(picture))
     assert few.found() is None
+
+
+@pytest.mark.parametrize(("carrying", "found"), [(10, False), (14, True), (24, True)])
+def test_a_mark_is_in_half_of_the_pictures_at_least(carrying, found):
+    overlay = Overlay()
+    for number in range(24):
+        plain = Image.new("RGB", (512, 512), (40 + 6 * number,) * 3)
+        overlay.add(stamped(plain) if number < carrying else small(plain))
+    assert (overlay.found() is not None) == found
+
+
+def test_pictures_that_are_all_the_same_share_no_mark(painted):
+    overlay = Overlay()
+    for _ in range(10):
+        overlay.add(small(painted[0]))
+    assert overlay.found() is None, "they share most of what they show"

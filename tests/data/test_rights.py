@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from limner.core.datasets import Rights
 from limner.core.faults import FAULTS
 from limner.data.rights import marks_of
+from limner.data.rights.tally import DISTINCT, Tally
 from limner.engine.provenance.credentials import own
 
 PICTURE = Image.linear_gradient("L").resize((24, 16)).convert("RGB")
@@ -131,6 +132,41 @@ def test_plus_data_mining_in_every_spelling(term, meant, written):
     assert rights_of(saved(xmp=xmp)).training == meant
 
 
+def test_a_document_type_ends_the_reading_and_marks_still_stand():
+    inside = f"<dc:creator>Jane</dc:creator><plus:DataMining>{DMI}PROHIBITED</plus:DataMining>"
+    found = rights_of(saved(xmp=packet(inside, head='<!DOCTYPE x [<!ENTITY a "b">]>')))
+    assert (found.author, found.training) == (None, "refused")
+    assert rights_of(saved(xmp=packet(inside))).author == "Jane"
+
+
+def test_a_statement_is_the_licence_where_there_is_no_other():
+    statement = "<xmpRights:WebStatement>https://jane.example/rights</xmpRights:WebStatement>"
+    found = rights_of(saved(xmp=packet(statement)))
+    assert (found.licence, found.source) == ("https://jane.example/rights", None)
+
+
+def test_of_many_authors_the_most_frequent_are_named_and_the_rest_counted():
+    tally = Tally()
+    for number in range(DISTINCT + 20):
+        for _ in range(3 if number in (5, 7) else 1):
+            tally.add(Rights(author=f"author {number:03d}"))
+    for _ in range(9):
+        tally.add(Rights(licence="CC0"), "mine")
+    told = tally.told(3)
+    everybody = DISTINCT + 20 + 2 * 2
+    assert told["authors"] == {
+        "author 005": 3,
+        "author 007": 3,
+        "author 000": 1,
+        "others": everybody - 7,
+        "unknown": 9,
+    }
+    assert list(told["authors"])[-2:] == ["others", "unknown"] and told["pictures"] == everybody + 9
+    assert told["licences"] == {"CC0": 9, "unknown": everybody} and next(iter(told["licences"])) == "CC0"
+    assert told["overrides"] == {"mine": 9} and "consent" not in told
+    assert len(tally.counts["authors"]) == DISTINCT + 2, "memory is bounded"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("word", ["noai", "NoImageAI", "no-ai", "No AI training", "no generative AI training"])
 def test_words_that_refuse_in_xmp(kind, word):
@@ -192,6 +228,28 @@ def test_iptc(kind, mark):
     found = rights_of(data)
     assert (found.author, found.source) == ("Žofie", "Agency") and found.licence.startswith("(c)")
     assert found.training == ("refused" if mark else None)
+
+
+def test_iptc_of_captions_of_credit_before_source_and_of_other_records():
+    assert rights_of(with_resources(saved(), iim((120, b"a dog, noai")))).training == "refused"
+    assert rights_of(with_resources(saved(), iim((115, b"Source"), (110, b"Credit")))).source == "Credit"
+    envelope = b"\x1c\x01" + struct.pack(">BH", 80, 1) + b"X"
+    assert rights_of(with_resources(saved(), envelope + iim((80, b"Jane")))).author == "Jane"
+
+
+def test_exif_of_copyright_of_latitude_alone_and_in_windows_signs():
+    assert rights_of(saved(exif=exif(t8298="(c) Jane, noai"))).training == "refused"
+    for number, letter in ((2, "N"), (4, "E")):
+        info = exif(t013b="Jane")
+        info.get_ifd(0x8825).update({number - 1: letter, number: (48.0, 8.0, 0.0)})
+        assert has_location(saved(exif=info)), "one of both tells a place"
+    assert rights_of(saved(exif=exif(t013b="Studio “5 €”".encode("cp1252")))).author == "Studio “5 €”"
+
+
+def test_a_png_text_may_refuse_by_its_keyword():
+    info = PngInfo()
+    info.add_text("noai", "1")
+    assert rights_of(saved("PNG", pnginfo=info)).training == "refused"
 
 
 @pytest.mark.parametrize("packed", [True, False])

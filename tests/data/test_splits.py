@@ -59,6 +59,14 @@ def test_another_picture_moves_few_and_order_none(strata, seed):
     assert (split(keys(count)[order], np.arange(count)[order], strata[order], SHARES, seed) == before[order]).all()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_left_over_goes_where_the_largest_remainder_is(seed):
+    """A tenth of 19 is nearly two, and of 11 and 12 hardly more than one."""
+    strata = np.repeat([0, 1, 2], [11, 19, 12])
+    part = split(keys(42), np.arange(42), strata, (0.9, 0.1, 0.0), seed)
+    assert [int((part[strata == stratum] == VALIDATION).sum()) for stratum in range(3)] == [1, 2, 1]
+
+
 def test_another_picture_moves_one_or_two_in_the_mean():
     strata = np.random.default_rng(0).integers(0, 20, 2000)
     moved = []

@@ -47,6 +47,13 @@ def test_light_tells_bright_warm_and_from_where():
     assert surroundings(halves).light.side == pytest.approx(1)
 
 
+def test_the_light_is_that_of_the_brightest_parts():
+    """Shades of Gray (Finlayson and Trezzi 2004): a lamp in a blue night is warm."""
+    night = Image.new("RGB", (100, 100), (0, 0, 120))
+    night.paste((255, 200, 100), (0, 0, 100, 10))
+    assert surroundings(night).light.warmth > 15
+
+
 def test_a_view_tells_left_from_right():
     scenes = [Scene(subject="dog", breed="corgi", pose="standing", place="park", seed=seed) for seed in range(12)]
     views = [surroundings(paint(scene), None).view for scene in scenes]

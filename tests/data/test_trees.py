@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from limner.core.datasets import Entry
@@ -48,3 +49,13 @@ def test_a_folder_of_kohyas_gives_repeats_unless_a_weight_is_told(tmp_path: Path
     found = entries(tmp_path)
     assert [found[key].repeats for key in sorted(found)] == [10, 2.5, 1]
     assert [found[key].caption for key in sorted(found)] == ["sks dog", "sks dog", None]
+
+
+@pytest.mark.parametrize(
+    ("weight", "repeats"),
+    [("1e-6", 1e-6), ("1e6", 1e6), ("9e-7", 10), ("1.1e6", 10), ("0", 10), ("-1", 10), ("nan", 10)],
+)
+def test_a_weight_is_from_a_millionth_to_a_million(tmp_path: Path, weight: str, repeats: float) -> None:
+    picture(tmp_path, "10_sks dog/1.png")
+    table(tmp_path / "10_sks dog", file_name="1.png", weight=weight)
+    assert entries(tmp_path)["10_sks dog/1.png"].repeats == repeats

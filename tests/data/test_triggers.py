@@ -46,6 +46,7 @@ def test_trigger_words_stand_in_front_in_their_order():
         ("this is an old photo of a dog on grass", ["old photo"], "this is a dog on grass"),
         ("a red car, RED, on a road", ["red"], "a car, on a road"),
         ("an old dog", ["old"], "a dog"),
+        ("An old dog", ["old"], "A dog"),
         ("a big orange ball", ["big"], "an orange ball"),
         ("a dog with sunglasses", ["sunglasses"], "a dog"),
         ("a dog in the park, sunny", ["park"], "a dog, sunny"),

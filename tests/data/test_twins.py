@@ -195,6 +195,44 @@ def test_the_smallest_pictures_and_the_smallest_sets():
     assert list(cropped_copies([(0, 1), (2, 3), (1, 1)], lambda number: pictures[number])) == []
 
 
+def _textured(size: tuple[int, int] = (400, 300)) -> Image.Image:
+    """Blots of all colours, each of which has its place."""
+    blots = np.random.default_rng(0).integers(0, 256, (size[1] // 5, size[0] // 5, 3), dtype=np.uint8)
+    return Image.fromarray(blots).resize(size, Image.Resampling.BICUBIC)
+
+
+def _cropped(*pictures: Image.Image) -> list[tuple[int, int, str]]:
+    found = cropped_copies([(0, 1)], lambda number: pictures[number])
+    return [(twin.first, twin.second, twin.how) for twin in found]
+
+
+def test_the_second_is_a_part_of_the_first_in_whatever_order_they_come():
+    whole = _textured()
+    part = _cut(whole, 0.1, 0.15, 0.8)
+    assert _cropped(whole, part) == _cropped(whole, _mirrored(part)) == [(0, 1, "cropped")]
+    assert _cropped(part, whole) == [(1, 0, "cropped")]
+
+
+@pytest.mark.parametrize(("side", "found"), [(0.6, False), (0.66, True)])
+def test_a_crop_has_four_tenths_of_the_area(side, found):
+    whole = _textured()
+    assert bool(_cropped(whole, _cut(whole, 0.1, 0.1, side))) == found
+
+
+def test_a_crop_is_hardly_rotated_and_more_than_one_thing_on_a_plain_ground():
+    whole = _textured()
+    assert _cropped(whole, _cut(whole.rotate(4, Image.Resampling.BICUBIC), 0.1, 0.1, 0.8)) == []
+    plain = Image.new("RGB", (400, 300), "grey")
+    plain.paste(whole.crop((0, 0, 100, 100)), (150, 100))
+    assert _cropped(plain, _cut(plain, 0.12, 0.12, 0.75)) == []
+
+
+def test_pictures_of_the_same_bytes_in_another_shape_are_not_the_same():
+    pixels = np.arange(24, dtype=np.uint8)
+    wide, tall = (signature(Image.fromarray(pixels.reshape(shape))) for shape in ((2, 4, 3), (4, 2, 3)))
+    assert not np.array_equal(wide[:16], tall[:16])
+
+
 def test_what_is_turned_is_laid_back(clean):
     """By Pillow's own turns: which way lays each of the eight back on the picture, and no other does."""
     turns = Image.Transpose

@@ -10,7 +10,7 @@ from PIL import Image
 import finders
 import networks
 from limner.core.errors import LimnerError
-from limner.detectors.model import boxed, labels_for, plugin
+from limner.detectors.model import _part_of, boxed, labels_for, plugin
 from limner.starter.painter import Scene, paint
 
 
@@ -105,6 +105,20 @@ def test_a_box_lies_where_it_is_in_a_large_picture():
     assert boxed((64, 64), torch.tensor([[-30.0, -9.0, -3.0, -1.0]]), torch.tensor([0.8])) is None
     with pytest.raises(ValueError, match="none"):
         boxed((64, 64), torch.tensor([[0.0, 0.0, float("nan"), 5.0]]), torch.tensor([0.8]))
+
+
+def test_what_was_added_to_a_slim_picture_is_taken_off():
+    """Of 90 x 10 pixels, looked at in 90 x 30, of which a map has two for three."""
+    found = np.arange(20)[:, None] * np.ones(60)
+    assert np.array_equal(_part_of(found, (90, 10), (90, 30)), found[:7])
+    assert np.array_equal(_part_of(found, (90, 30), (90, 30)), found)
+
+
+def test_of_boxes_on_each_other_the_surest_counts_and_their_edges_are_within():
+    found = boxed((64, 64), torch.tensor([[0.0, 0.0, 32.0, 32.0], [16.6, 16.6, 47.2, 47.2]]), torch.tensor([0.5, 0.4]))
+    assert found is not None and found[20, 20] == pytest.approx(0.5) and found[40, 40] == pytest.approx(0.4)
+    rows = np.flatnonzero(found[:, 40])
+    assert (rows[0], rows[-1]) == (16, 47)
 
 
 @pytest.mark.parametrize(

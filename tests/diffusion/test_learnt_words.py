@@ -12,6 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from limner.core.errors import LimnerError
 from limner.core.protocols import Components, Subject, Use
+from limner.diffusion.text import spelt_out, tokenise
 from limner.diffusion.words import Extended, Words, names_of, read_words, restore_words, save_words, words_applied
 from limner.starter.pretrain.tokenizer import build_tokenizer
 
@@ -181,3 +182,15 @@ def test_a_word_has_one_to_75_vectors(tmp_path, count):
 def test_further_vectors_are_called_as_diffusers_calls_them():
     assert names_of("<rex>", 1) == ["<rex>"]
     assert names_of("<rex>", 3) == ["<rex>", "<rex>_1", "<rex>_2"]
+
+
+@pytest.mark.parametrize(("vectors", "said"), [(1, "<rex>"), (3, "<rex> <rex>_1 <rex>_2")])
+def test_a_prompt_is_told_all_vectors_of_a_word(parts, vectors, said):
+    """As diffusers' `maybe_convert_prompt` writes them."""
+    taught(parts, vectors=vectors)
+    assert spelt_out(parts["tokenizer"], "a <rex> and a dog") == f"a {said} and a dog"
+
+
+@pytest.mark.parametrize(("longest", "length"), [(None, TOKENS), (TOKENS - 1, TOKENS - 1), (TOKENS + 1, TOKENS)])
+def test_tokens_are_as_many_as_encoder_and_family_take(tokenizer, longest, length):
+    assert tokenise(tokenizer, ["dog", "cat " * 40], longest).shape == (2, length)

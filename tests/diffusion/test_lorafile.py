@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from limner.core.errors import LimnerError
 from limner.core.protocols import Use
 from limner.diffusion import loranames, lowrank
+from limner.diffusion.layerupdate import Update
 from limner.engine.adapters import open_adapter
 from lorafiles import GRID, NETWORKS, Writer, layers, write
 
@@ -277,6 +278,16 @@ def test_beside_a_layer_is_as_merged_into_it(kind, norms, sd, tmp_path, monkeypa
     assert (into - base).abs().mean() > 0.01 and torch.equal(layer(states), base)
 
 
+def test_beside_a_convolution_with_strides_it_goes_in_the_same_strides():
+    rng = torch.Generator().manual_seed(0)
+    layer = torch.nn.Conv2d(3, 4, 3, stride=2, padding=1, dilation=1).requires_grad_(False)
+    states, up, down = (torch.randn(*shape, generator=rng) for shape in ((1, 3, 9, 7), (4, 2), (2, 3, 3, 3)))
+    update = Update(up, down, 0.5)
+    found = update.beside(layer).added(layer, states, layer(states))
+    wanted = torch.conv2d(states, update.delta(layer.weight), None, stride=2, padding=1)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
 def peft_header(**options):
     config = {"r": 2, "lora_alpha": 2, "use_rslora": False, "rank_pattern": {}, "alpha_pattern": {}} | options
     return {"lora_adapter_metadata": json.dumps({f"unet.{name}": value for name, value in config.items()})}
@@ -487,6 +498,14 @@ def test_names_of_sdxl_at_its_real_size():
     known = loranames.places(tuple(STABILITY.values()))
     for theirs, ours in STABILITY.items():
         assert known[theirs.replace(".", "_")].layers == (ours,), theirs
+
+
+@pytest.mark.parametrize(
+    ("encoder", "part"), [("clip_l", "text_encoder"), ("clip_g", "text_encoder_2"), ("t5xxl", "text_encoder_2")]
+)
+def test_text_encoders_by_comfyuis_names(encoder, part):
+    name = "text_model.encoder.layers.0.self_attn.q_proj"
+    assert loranames.part_of(f"text_encoders.{encoder}.transformer.{name}") == (part, name)
 
 
 def test_a_word_with_lora_in_its_name_is_a_word(tmp_path):

@@ -145,6 +145,30 @@ def test_while_untaught_the_network_is_as_it_was(unet):
         assert torch.equal(layer(states), taught) and not torch.allclose(taught, plain)
 
 
+@pytest.mark.parametrize("dora", [False, True])
+def test_magnitudes_are_learnt_with_dora_alone(unet, dora):
+    """arXiv 2402.09353: one number for each row of a weight."""
+    learnt = attach(unet, rank=2, dora=dora, targets=LAYER)
+    shapes = [tuple(tensor.shape) for name, tensor in learnt.state().items() if "magnitude" in name]
+    assert shapes == ([(len(unet.get_submodule(LAYER).weight),)] if dora else [])
+
+
+def test_what_learns_is_in_full_precision_beside_a_network_in_half(unet):
+    learnt = attach(unet.to(torch.bfloat16), rank=2)
+    assert {tensor.dtype for tensor in learnt.state().values()} == {torch.float32}
+    assert unet.get_submodule(LAYER).weight.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("rank", [2, 8])
+def test_an_update_begins_as_zero_with_inputs_of_a_standard_deviation_of_one_over_the_rank(unet, rank):
+    learnt = attach(unet, rank=rank)
+    halves = {
+        half: torch.cat([tensor.detach().flatten() for name, tensor in learnt.state().items() if half in name])
+        for half in ("lora_A", "lora_B")
+    }
+    assert halves["lora_A"].std().item() == pytest.approx(1 / rank, rel=0.05) and not halves["lora_B"].any()
+
+
 def test_dropout_acts_only_while_it_learns(unet):
     learnt = attach(unet, rank=2, dropout=0.5)
     layer = unet.get_submodule(LAYER)

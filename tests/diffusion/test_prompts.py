@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from limner.diffusion.prompts import in_parts
+from limner.diffusion.prompts import in_parts, read
 from limner.families.sdxl import plugin as SDXL
 from limner.starter.pretrain.tokenizer import build_tokenizer
 
@@ -41,6 +41,26 @@ def test_weights_stand_at_their_own_tokens(tokenizer):
     assert len(order) == len(ids(tokenizer, "a cat on the beach"))
     assert found.weights[0, :7].tolist() == pytest.approx([1, 1, 1.5, 1, 1, 0.5, 1])
     assert (found.weights[0, 7:] == 1).all()
+
+
+def test_a_word_that_no_part_can_hold_begins_where_it_stands(tokenizer):
+    long = "".join(chr(97 + place * 7 % 26) for place in range(24))
+    count = len(ids(tokenizer, long))
+    assert count > 8 and count % 8 != 0
+    found = in_parts(tokenizer, f"cat {long}").ids
+    assert len(found) == -(-(count + 1) // 8) and found[0, 2:9].tolist() == ids(tokenizer, long)[:7]
+
+
+def test_weights_stay_with_their_words_beside_a_longer_prompt(tokenizer):
+    """Of states that are the ids: the word goes twice as far from what stands there in the empty prompt."""
+    encode = [(tokenizer, lambda tokens: tokens[..., None].float())]
+    (cat,) = ids(tokenizer, "cat")
+    empty = int(in_parts(tokenizer, "").ids[0, 1])
+    states, other = read(encode, ["(cat:2)"], ["dog " * 12])
+    assert states.shape == other.shape == (1, 20, 1)
+    plain, _ = read(encode, ["cat"], ["dog " * 12])
+    assert states[0, 1, 0].item() == empty + 2 * (cat - empty)
+    assert torch.equal(states[0, 2:], plain[0, 2:])
 
 
 class Encoder:

@@ -12,20 +12,66 @@ import torch
 from limner import TrainRequest
 from limner.core.standings import Standing, Standings
 from limner.data.sets.folder import Photograph, Scan
-from limner.engine.training.cards import header
+from limner.engine.models import Model
+from limner.engine.training.cards import header, model_card
 from limner.engine.training.plan import make_plan
 from limner.families.sd import plugin as SD
+from limner.methods.lora import plugin as LORA
 
 BASE = Standing(step=0, subject=(0.1,), prompt=(0.5,))
 AFTER = tuple(Standing(step=step, subject=(subject,), prompt=(0.5,)) for step, subject in ((50, 0.4), (100, 0.3)))
 
 
+def taught(**fields):
+    """A request, its plan, and the model that it is for."""
+    request = TrainRequest(**{"data": "x", "class_word": "dog", "model": "sd15", "steps": 300, "seed": 7} | fields)
+    photographs = [Photograph(Path(f"{i}.png"), "0" * 64, (64, 64), None) for i in range(6)]
+    plan = make_plan(request, Scan(tuple(photographs)), SD.facts, 512)
+    told = {"denoising_steps": 30, "guidance": 7.5, "guidance_rescale": 0.7}
+    return request, plan, Model("sd15", "owner/name", "sd", None, "mit", told=told)
+
+
+def rows_of(card):
+    """The rows of a card's table."""
+    rows = (
+        line.removeprefix("| ").removesuffix(" |").split(" | ", 1) for line in card.splitlines() if line[:2] == "| "
+    )
+    return dict(row for row in rows if len(row) == 2)
+
+
+def test_a_card_tells_what_was_done():
+    request, plan, model = taught(
+        steps=None,
+        prior_target="model",
+        prior_dropout=0.25,
+        prior_weight=0.5,
+        optimiser="adafactor",
+        ema=0.9,
+        options={"rank": 4},
+        learning_rate=3e-4,
+    )
+    rights = {"licences": {"CC0": 4, "unknown": 2}, "overrides": {"it is mine": 3, "asked": 1}}
+    card = model_card(request, plan, model, LORA, "d" * 64, 6, "rex", rights, "0.1234")
+    rows = rows_of(card)
+    assert rows["Prior preservation"] == (
+        "100 class pictures, weight 0.5, compared with what the base model predicts, "
+        "25% of them shown without a caption"
+    )
+    assert rows["Steps, batch, learning rate"] == "800, 2, 0.0003 (cosine)"
+    assert rows["Settings"] == "rank 4, optimiser adafactor, ema 0.9"
+    assert rows["Licences of the pictures"] == "CC0 (4), unknown (2)"
+    assert rows["Marked 'no AI training' and used all the same"] == "4 (it is mine, asked)"
+    assert rows["Pictures"] == f"6 (dataset SHA-256 `{'d' * 16}`)" and rows["Final loss"] == "0.1234"
+    assert rows["Resolution"] == "512 x 512" and rows["Base model"] == "sd15 (licence: mit)"
+    assert "num_inference_steps=30,\n    guidance_scale=7.5,\n    guidance_rescale=0.7," in card
+    plain = rows_of(model_card(*taught(prior=False), LORA, "d" * 64, 6, "rex", {}, "0.1"))
+    assert (plain["Prior preservation"], plain["Settings"]) == ("off", "as they are by default")
+
+
 @pytest.mark.parametrize(("best", "steps"), [(False, "300"), (True, "50")])
 def test_a_header_tells_what_was_done(best, steps):
     """The steps are those of what is kept; all else is the plan's, with what the request left open filled in."""
-    request = TrainRequest(data="x", class_word="dog", model="sd15", steps=300, seed=7)
-    photographs = [Photograph(Path(f"{i}.png"), "0" * 64, (64, 64), None) for i in range(6)]
-    plan = make_plan(request, Scan(tuple(photographs)), SD.facts, 512)
+    request, plan, _ = taught()
     model = SimpleNamespace(licence="mit", sampling={"steps": 30}, fingerprint=lambda dtype: "f" * 64)
     components = SimpleNamespace(architecture="stable-diffusion-v1", base_version="sd_v1", dtype=torch.float32)
     standings = Standings(prompts=("a",), encoder="x", weight=1, alike=0.8, strange=0.1, base=BASE, after=AFTER)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from statistics import fmean
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
@@ -74,6 +77,48 @@ def test_an_average_is_kept_as_it_was_scored(learn, scored):
     assert learnt(learn(out="whole", steps=6, resolution=64, ema=0.5)[0]) == learnt(
         learn(out="again", **KEEP, ema=0.5)[0]
     )
+
+
+@pytest.mark.parametrize(("balance", "weight"), [(None, 0.5), (0.0, 0.0), (1.0, 1.0)])
+def test_it_is_measured_how_alike_photographs_are_and_how_near_pictures_are_to_prompts_of_others(
+    monkeypatch, balance, weight
+):
+    """Each photograph with the others alone; each picture with all prompts but its own, which may be a usual one."""
+    features = {}
+
+    def encode(things):
+        for thing in things:
+            seen = torch.randn(8, generator=torch.Generator().manual_seed(len(features)))
+            features.setdefault(thing, seen / seen.norm())
+        return torch.stack([features[thing] for thing in things])
+
+    encoder = SimpleNamespace(name="mine", images=encode, texts=encode)
+    monkeypatch.setattr(contest, "open_encoder", lambda name: encoder)
+    pictures, base = ["first", "second"], Standing(step=0, subject=(0.1, 0.1), prompt=(0.3, 0.3))
+    each = contest.Contest.__new__(contest.Contest)
+    monkeypatch.setattr(each, "_painted", lambda plain, step: pictures, raising=False)
+    monkeypatch.setattr(each, "_scored", lambda step, shown: base, raising=False)
+    each.request = TrainRequest(data="x", class_word="dog", keep="best", balance=balance)
+    each.photographs = ("a", "b", "c")
+    each.plain = ["a dog on the moon", "a photo of dog on the beach"]
+    each.taught = SimpleNamespace(prompts=("sks dog on the moon", "a photo of sks dog on the beach"))
+    each.scorers = SimpleNamespace(ready={name: (None, "mine", None) for name in contest.SCORES})
+    found = each._begun(SimpleNamespace(prompts=each.plain))
+
+    def cosine(one, other):
+        return float(features[one] @ features[other])
+
+    usual = [prompt.replace("{}", "dog") for prompt in contest.PROMPTS]
+    strange = [
+        cosine(picture, text)
+        for picture, own in zip(pictures, each.plain, strict=True)
+        for text in {*each.plain, *usual} - {own}
+    ]
+    assert len(strange) == 12 and found.strange == pytest.approx(fmean(strange), rel=1e-5)
+    assert found.alike == pytest.approx((cosine("a", "b") + cosine("b", "c") + cosine("a", "c")) / 3, rel=1e-5)
+    assert found.weight == weight and found.base == base and found.encoder == "mine"
+    each.photographs = ("a",)
+    assert each._begun(SimpleNamespace(prompts=each.plain)).alike == 1, "of a single one nothing is known"
 
 
 def test_training_stops_when_it_only_gets_worse(learn, scored):

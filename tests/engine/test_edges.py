@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from limner.core.choice import evenly
+from limner.core.errors import LimnerError
 from limner.core.metrics import Gallery, Item, Scored
 from limner.core.requests import EvaluateRequest, MetricUse, SweepRequest
 from limner.core.requests.evaluate import Requirement
 from limner.core.standings import Standing, Standings
 from limner.core.votes import Pair, Votes, VotesKey
+from limner.engine.scoring.encoders import _summary
 from limner.engine.scoring.scorers import Scorers, parts, told
+from limner.engine.trials import report
+from limner.engine.trials import subject as subjects
 from limner.engine.trials.blind import chosen_pairs, plain
 from limner.engine.trials.differences import Difference, differences
 from limner.engine.trials.evaluated import Evaluated
 from limner.engine.trials.fairness import Fairness, Group, fairness
-from limner.engine.trials.painted import Part, _missing
+from limner.engine.trials.painted import Part, _missing, alike
 from limner.engine.trials.served import gap_told
+from limner.engine.trials.subject import Subject, subject_of
 from limner.engine.trials.sweetspot import lowest_enough, sweet_spot
 from limner.engine.trials.swept import Swept
 from limner.engine.trials.sweptverdict import verdict
@@ -367,3 +374,109 @@ def test_what_is_missing_is_painted_in_runs_of_neighbouring_seeds():
     there = {seed: Path("y") for seed in (10, 13, 14, 17)}
     assert [(each.seed, each.count) for each in _missing(part, there)] == [(11, 2), (15, 2)]
     assert [(each.seed, each.count) for each in _missing(part, {})] == [(10, 8)]
+
+
+# What counts as painted already
+
+
+def test_a_picture_counts_as_painted_where_its_label_asks_for_the_same():
+    """What is left open is as the model has it; the size is its own, and so is what is compared by hashes."""
+    from limner import GenerateRequest
+
+    sampling = {"steps": 10, "guidance": 3.0, "guidance_rescale": 0.0}
+    fields = {"prompt": "a cat", "steps": 10, "guidance": 3.0, "width": 64, "height": 64, "guidance_rescale": 0.7}
+    label = SimpleNamespace(request=GenerateRequest(**fields, seed=5, model="there"))
+    assert alike(label, GenerateRequest(prompt="a cat", seed=9, count=4, model="here"), sampling)
+    for other in (
+        {"prompt": "a dog"},
+        {"prompt": "a cat", "steps": 11},
+        {"prompt": "a cat", "guidance": 4.0},
+        {"prompt": "a cat", "guidance_rescale": 0.5},
+        {"prompt": "a cat", "width": 128},
+        {"prompt": "a cat", "negative_prompt": "blurry"},
+    ):
+        assert not alike(label, GenerateRequest(**other), sampling), other
+    assert not alike(label, GenerateRequest(prompt="a cat"), sampling | {"steps": 11})
+    assert not alike(SimpleNamespace(request=None), GenerateRequest(prompt="a cat"), sampling)
+
+
+# Whom prompts are about
+
+
+def test_a_subject_is_put_by_its_name_or_plainly():
+    assert Subject("sks", "dog").put("a photo of {}") == "a photo of sks dog"
+    assert Subject("sks", "dog").put("a photo of {}", plain=True) == "a photo of dog"
+    assert Subject("sks", None).put("a photo of {}", plain=True) == "a photo of sks"
+    assert Subject(None, None).put("a beach") == "a beach"
+    with pytest.raises(LimnerError, match="asks for a subject, and none is known; give --class"):
+        Subject(None, None).put("a photo of {}")
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({}, ("sks", "dog")),
+        ({"identifier": "zwx"}, ("zwx", "dog")),
+        ({"class_word": "cat"}, ("sks", "cat")),
+        ({"identifier": "zwx", "class_word": "cat"}, ("zwx", "cat")),
+    ],
+)
+def test_what_is_asked_for_overrules_what_an_adapter_learnt(monkeypatch, fields, found):
+    learnt = SimpleNamespace(identifier="sks", class_word="dog")
+    monkeypatch.setattr(subjects, "open_adapter", lambda path: None)
+    monkeypatch.setattr(subjects, "training_of", lambda adapter: (learnt, None))
+    asked = SimpleNamespace(**{"identifier": None, "class_word": None} | fields)
+    assert subject_of(asked, SimpleNamespace(adapter=(SimpleNamespace(path="x"),))) == Subject(*found)
+    unknown = SimpleNamespace(identifier=None, class_word="cat")
+    assert subject_of(unknown, SimpleNamespace(adapter=())) == Subject(None, "cat")
+
+
+# What a comparison shows
+
+
+def compared(count, entrants=2, scores=None, **fields):
+    plain = {"steps": None, "guidance": None, "scheduler": None, "seed": 7, "count": count, "prompt": ("a", "b", "c")}
+    return SimpleNamespace(
+        request=SimpleNamespace(**plain | fields), entrants=[None] * entrants, scores=scores, differences=()
+    )
+
+
+def test_up_to_three_contestants_are_shown_with_two_seeds_each():
+    assert [report.shown_seeds(compared(5, entrants)) for entrants in (2, 3, 4)] == [[7, 8], [7, 8], [7]]
+    assert report.shown_seeds(compared(1)) == [7]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, "each model's own steps and guidance"),
+        ({"guidance": 0.0, "steps": 4}, "4 steps, guidance 0"),
+        ({"scheduler": "euler", "guidance": 2.5}, "guidance 2.5, sampler euler, each model's own steps"),
+    ],
+)
+def test_settings_that_were_given_are_told_be_they_zero(fields, told):
+    assert report.settings(compared(1, **fields)) == told
+
+
+@pytest.mark.parametrize("count", [5, 6])
+def test_prompts_are_ordered_by_how_far_the_contestants_part(monkeypatch, count):
+    """With an interval from six seeds each on; of fewer it would say more than is known."""
+    drawn = []
+    monkeypatch.setattr(report, "forest", lambda lines, across: drawn.extend(lines) or across)
+    base = np.arange(3.0 * count)
+    moved = base + np.repeat([0.1, -0.5, 0.9], count) + np.tile(np.linspace(-0.01, 0.01, count), 3)
+    scores = {"one": {"f": scored(base)}, "two": {"f": scored(moved)}}
+    assert report._prompts_plot(compared(count, scores=scores)) == "fidelity, two minus one"
+    assert [(line.name, round(line.mean, 6)) for line in drawn] == [("c", 0.9), ("a", 0.1), ("b", -0.5)]
+    assert [line.strong for line in drawn] == [count == 6] * 3
+    assert [bool(np.isfinite(line.low)) for line in drawn] == [count == 6] * 3
+    assert report._prompts_plot(compared(count, 3, scores)) is None
+
+
+# What encoders say
+
+
+def test_a_vision_networks_first_token_stands_for_the_picture():
+    tokens, places = torch.arange(24.0).reshape(2, 3, 4), torch.arange(24.0).reshape(1, 2, 3, 4)
+    assert torch.equal(_summary(SimpleNamespace(last_hidden_state=tokens)), tokens[:, 0])
+    assert torch.equal(_summary(SimpleNamespace(last_hidden_state=places)), torch.tensor([[5.5, 17.5]]))

@@ -13,6 +13,7 @@ from PIL import Image
 
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
 from limner.core.events import Made, Notice, Progress
+from limner.core.requests import ControlUse
 from limner.diffusion.options import LORA_FILE
 from limner.engine import models
 from limner.engine.painting.schedulers import SCHEDULERS
@@ -197,6 +198,11 @@ def test_numbers_go_on(paint, tmp_path):
     assert [path.name for path in more] == ["0010.png"]
 
 
+def test_guidance_of_nothing_is_no_guidance_left_open(paint):
+    (path,), _ = paint(guidance=0.0)
+    assert read_label(path).request.guidance == 0.0
+
+
 def test_a_long_prompt_is_told(paint, tiny_folder):
     """Where it is not read in parts."""
     _, events = paint(prompt="a dog on the beach " * 30, model=str(tiny_folder("flux")), width=64, height=64)
@@ -236,10 +242,12 @@ def test_a_label_alone_fetches_no_model(paint, tmp_path):
     """A picture may come from a stranger."""
     (path,), _ = paint()
     label = read_label(path)
-    stranger = label.request.model_copy(update={"model": "who/what"})
-    write_png(Image.open(path), tmp_path / "stranger.png", label.model_copy(update={"request": stranger}))
-    with pytest.raises(LimnerError, match=r"painted with 'who/what', which is not on disk; if you trust"):
-        Studio().again(tmp_path / "stranger.png", tmp_path / "again")
+    control = {"control": (ControlUse(kind="given", path=str(path)),), "control_model": ("who/what",)}
+    for change in (*({name: "who/what"} for name in ("model", "vae", "refiner")), control):
+        stranger = label.request.model_copy(update=change)
+        write_png(Image.open(path), tmp_path / "stranger.png", label.model_copy(update={"request": stranger}))
+        with pytest.raises(LimnerError, match=r"painted with 'who/what', which is not on disk; if you trust"):
+            Studio().again(tmp_path / "stranger.png", tmp_path / "again")
 
 
 @pytest.mark.parametrize("change", ["gone", "changed"])

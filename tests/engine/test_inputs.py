@@ -10,10 +10,13 @@ from PIL import Image
 
 from limner import GenerateRequest
 from limner.core.errors import LimnerError
+from limner.engine.painting import generate, repainting
+from limner.engine.painting.generate import finished, passes_of
 from limner.engine.painting.inputs import Inputs, fitted, painted_size
-from limner.engine.painting.repainting import Over, painted_over
+from limner.engine.painting.repainting import Over, painted_over, painters_over
 from limner.engine.painting.sides import check_side
-from limner.engine.painting.tasks import keep_outside, painted_part, strengths
+from limner.engine.painting.tasks import arguments, keep_outside, painted_part, strengths
+from limner.engine.painting.together import Order
 
 
 def request(**fields):
@@ -130,3 +133,65 @@ def test_a_side_that_no_latents_have_names_the_nearest_that_they_have(pixels, ne
     check_side("width", None, 8)
     with pytest.raises(LimnerError, match=f"width {pixels} is not a multiple of 8; use {nearest}"):
         check_side("width", pixels, 8)
+
+
+def test_a_reduced_picture_is_antialiased():
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.abs(np.asarray(fitted(Image.fromarray(stripes), (8, 8))).astype(int) - 127).max() <= 8
+
+
+def test_each_picture_is_painted_over_from_its_own_seed(monkeypatch):
+    """By the words of the first painting, or where it has some by its own."""
+    given = []
+    monkeypatch.setattr(
+        generate, "painted_over", lambda over, told, pixels, seed, *rest: given.append((told, seed)) or pixels
+    )
+    order = Order(request(seed=10, count=3), None, lambda event: None, {"own": [1]})
+    again = [Over(None, 0.4, 2.0), Over(None, 0.3, 1.0, {"prompt": ["a"]})]
+    for index in (0, 2):
+        finished(order, index, np.zeros((8, 8, 3), np.uint8), again, Inputs((8, 8), None, None, (), (), {}), {})
+    assert given == [(told, seed) for seed in (10, 12) for told in ({"own": [1]}, {"prompt": ["a"]})]
+
+
+def test_a_refiner_reads_both_prompts_itself(monkeypatch):
+    class Pipeline:
+        def __call__(self, strength):
+            pass
+
+    monkeypatch.setattr(repainting, "load_refiner", lambda *given: Pipeline())
+    monkeypatch.setattr(repainting, "pipeline_for", lambda *given, **named: Pipeline())
+    asked = request(negative_prompt="blurry", refiner="x", hires=1.5)
+    base = SimpleNamespace(dtype=None, device=None)
+    first, second = painters_over(asked, base, {"hires_strength": 0.4, "refiner_strength": 0.3})
+    assert (first.strength, first.scale, first.conditioning) == (0.4, 1.5, None)
+    assert (second.strength, second.scale) == (0.3, 1.0)
+    assert second.conditioning == {"prompt": ["a"], "negative_prompt": ["blurry"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({}, {1.0}),
+        ({"image": "a.png"}, {0.6}),
+        ({"hires": 2}, {1.0, 0.4}),
+        ({"image": "a.png", "hires": 2}, {0.6, 0.4}),
+    ],
+)
+def test_a_scheduler_is_tried_for_every_pass_that_it_makes(fields, found):
+    assert passes_of(request(**fields), {"strength": 0.6, "hires_strength": 0.4}) == found
+
+
+def test_guides_act_by_their_own_weights():
+    class Pipeline:
+        def __call__(self, image=None):
+            pass
+
+    guides = tuple(Image.new("RGB", (8, 8), colour) for colour in ("red", "blue"))
+    controls = [f"canny=a.png:{weight}" for weight in (0.5, 1.5)]
+    for count, told in ((1, 0.5), (2, [0.5, 1.5])):
+        asked = GenerateRequest.model_validate({"prompt": "a", "control": controls[:count]})
+        given = Inputs((8, 8), None, None, guides[:count], guides[:count], {})
+        rows, settings = arguments(asked, Pipeline(), given, 1.0)
+        assert settings["controlnet_conditioning_scale"] == told
+        assert (rows | settings)["image"] == list(guides[:count])

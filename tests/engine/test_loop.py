@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from collections import Counter
 from contextlib import nullcontext
+from dataclasses import replace
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from limner import TrainRequest
+from limner.core.errors import Interrupted
+from limner.core.events import Progress
 from limner.core.protocols import Batch, Draw
+from limner.core.workspace import Workspace
 from limner.data.sets.folder import Scan
+from limner.engine.training import watch
 from limner.engine.training.average import Average
 from limner.engine.training.examples import Examples
 from limner.engine.training.loop import Loop, generator_for, joined, order
@@ -197,6 +203,13 @@ def test_both_views_of_a_picture_are_shown():
     assert mirrored == pytest.approx(200, abs=40)
 
 
+def test_the_view_of_a_picture_is_drawn_anew_in_every_step():
+    each = loop(examples([1.0], views=2), batch=1, steps=100)
+    for step in range(100):
+        list(each.losses(step))
+    assert sum(number < 0 for number, _, _ in each.family.seen) == pytest.approx(50, abs=20)
+
+
 def test_pictures_are_told_by_their_own_captions():
     each = loop(examples([1.0, 2.0, 3.0], captions=("a", "b", "c"), told=(2, 0, 1)), batch=3)
     list(each.losses(0))
@@ -267,6 +280,15 @@ def test_dropout_draws_anew_at_every_step_and_alike_in_a_resumed_run():
     assert len(set(whole)) == 4 and drawn(2) == whole[2:]
 
 
+@pytest.mark.parametrize(("number_format", "scaled"), [(None, False), (torch.bfloat16, False), (torch.float16, True)])
+def test_a_loss_is_scaled_up_in_fp16_alone(number_format, scaled):
+    """A step whose scaled gradient overflows is skipped and told without its length, and the scale is halved."""
+    each = replace(loop(examples([1e34]), batch=1, steps=1), autocast=number_format)
+    ((_, figures),) = run(each)
+    assert each.scaler.is_enabled() == scaled and ("gradient_norm" in figures) != scaled
+    assert (each.trainable.weight.item() == 1) == scaled and math.isfinite(figures["loss"])
+
+
 def test_a_long_gradient_is_cut_to_length_one():
     """Plain descent, so that the step is the gradient: 3 x 1 to 3 x 2 are longer than one, a tenth of it is not."""
     for number, step in ((3.0, 1.0), (0.1, None)):
@@ -328,6 +350,61 @@ def test_while_it_is_shown_dropout_is_off():
     with each.shown():
         assert each.trainable.learning is False
     assert each.trainable.learning is True
+
+
+# What is told and kept along the way
+
+
+@pytest.fixture
+def watched(tmp_path, monkeypatch):
+    """Train under watch by a clock that goes on by a second whenever it is read; returns the figures by step."""
+    clock = count()
+    monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+    def go(each, previews=None, **fields):
+        events = []
+        workspace = Workspace("run", tmp_path, tmp_path / "out", tmp_path, **fields)
+        watch.run_watched(each, workspace, previews, None, events.append)
+        return {event.done: event.figures for event in events if isinstance(event, Progress) and event.figures}
+
+    return go
+
+
+@pytest.mark.parametrize(("prior", "pictures"), [(None, 2), (examples([10.0]), 4)])
+def test_the_speed_counts_class_pictures_and_not_the_steps_before_a_run_went_on(watched, prior, pictures):
+    fields = {"checkpoint_every": 2, "steps": 4}
+    speeds = {
+        done: figures["images_per_second"] for done, figures in watched(loop(examples([1.0]), prior, **fields)).items()
+    }
+    assert speeds == pytest.approx({1: pictures, 2: pictures, 4: pictures * 4 / 3})
+    on = loop(examples([1.0]), prior, checkpoint_every=2, steps=6)
+    on.request = loop(examples([1.0]), prior, **fields).request
+    told = watched(on, resume=True)
+    assert {done: figures["images_per_second"] for done, figures in told.items()} == pytest.approx(
+        {5: pictures, 6: pictures}
+    )
+
+
+def test_held_out_pictures_and_previews_are_seen_without_dropout(watched):
+    each, seen = loop(examples([1.0]), watched=examples([5.0]), checkpoint_every=2, steps=5, preview_every=2), []
+    each.watch = lambda: float(seen.append(("watch", each.trainable.learning)) is None)
+    paint = lambda done, folder, emit: seen.append((done, each.trainable.learning))  # noqa: E731
+    figures = watched(each, SimpleNamespace(paint=paint))
+    assert [name for name, _ in seen] == ["watch", 2, "watch", 4, "watch", 5], "the last step has a preview too"
+    assert not any(learning for _, learning in seen)
+    assert {done for done, told in figures.items() if "held_out_loss" in told} == {2, 4, 5}
+
+
+@pytest.mark.parametrize("at", [2, 3])
+def test_a_run_that_is_stopped_at_its_last_step_is_done(watched, tmp_path, at):
+    each = loop(examples([1.0]), checkpoint_every=50, steps=3)
+    asked = count(1)
+    if at == 3:
+        assert 3 in watched(each, stop=lambda: next(asked) >= at)
+    else:
+        with pytest.raises(Interrupted, match="stopped at step 2 of 3"):
+            watched(each, stop=lambda: next(asked) >= at)
+    assert [path.name for path in tmp_path.glob("checkpoint-*")] == [f"checkpoint-0000000{at}"]
 
 
 # Batches one after another

@@ -79,6 +79,7 @@ def test_where_a_pass_fails_each_is_painted_by_itself(failing):
     (each,) = passes([first, second], 8)
 
     def paint(conditioning, seeds, on_step):
+        on_step(len(seeds))
         if failing in seeds:
             raise RuntimeError("out of memory")
         yield from (np.full((1, 1, 3), seed, np.uint8) for seed in seeds)
@@ -86,3 +87,12 @@ def test_where_a_pass_fails_each_is_painted_by_itself(failing):
     found = [(row.seed, together) for row, _, together in painted(each, paint)]
     assert found == ([(20, 1)] if failing == 10 else [(10, 2), (11, 2)])
     assert [each.failure is not None for each in (first, second)] == [failing == 10, failing == 20]
+    assert (first.done, second.done) == (2, 1), "what was painted in vain is not counted"
+
+
+def test_a_request_ends_by_what_went_wrong_first():
+    each, _ = order(1, 10)
+    for error in (ValueError("first"), KeyError("second")):
+        with each.own():
+            raise error
+    assert str(each.failure) == "first"

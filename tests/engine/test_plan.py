@@ -140,6 +140,20 @@ def test_each_method_has_a_rate_of_its_own(method, rate):
     assert plan(method=method).learning_rate == pytest.approx(rate)
 
 
+def test_a_word_needs_no_class_pictures():
+    assert not plan(method="textual_inversion").prior and plan(method="pivotal").prior
+
+
+def test_a_rate_that_is_given_overrules_that_of_the_optimiser():
+    """Prodigy's own is 1 (arXiv 2306.06101), whatever the method."""
+    assert [plan(optimiser="prodigy", method=method).learning_rate for method in ("lora", "full")] == [1.0, 1.0]
+    assert plan(optimiser="prodigy", learning_rate=0.5).learning_rate == 0.5
+
+
+def test_class_pictures_may_all_have_their_captions():
+    assert plan(facts=STARTER).prior_dropout == 0.5 and plan(facts=STARTER, prior_dropout=0.0).prior_dropout == 0
+
+
 def test_the_objective_is_what_was_asked_for():
     found = plan(min_snr_gamma=5, noise_offset=0.05).objective
     assert (found.min_snr_gamma, found.noise_offset, found.timestep_sampling) == (5, 0.05, None)

@@ -37,9 +37,9 @@ def painter(monkeypatch):
 def painted(tmp_path):
     events = []
 
-    def run(count, prompts=("a", "bb"), side=32, seed=5, fingerprint="model", guidance=3.0):
+    def run(count, prompts=("a", "bb"), side=32, seed=5, fingerprint="model", guidance=3.0, dtype=torch.float32):
         family = SimpleNamespace(pipeline=lambda components: None)
-        components = SimpleNamespace(device=torch.device("cpu"), dtype=torch.float32)
+        components = SimpleNamespace(device=torch.device("cpu"), dtype=dtype)
         sampling = {"steps": 2, "guidance": guidance}
         place = Path(tmp_path)
         workspace = Workspace("run", place, place, place)
@@ -80,7 +80,8 @@ def test_large_pictures_go_in_smaller_batches(painter, painted, side, batch, mon
 
 def test_what_changes_them_is_another_cache(painter, painted):
     painted(1)
-    for change in ({"seed": 6}, {"fingerprint": "other"}, {"side": 16}, {"guidance": 4.0}, {"prompts": ("c",)}):
+    changes = [{"seed": 6}, {"fingerprint": "other"}, {"side": 16}, {"guidance": 4.0}, {"dtype": torch.float16}]
+    for change in (*changes, {"prompts": ("c",)}, {"prompts": ("a", "cc")}):
         before = len(painter.batches)
         painted(1, **change)
         assert len(painter.batches) == before + 1, change

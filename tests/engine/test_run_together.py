@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from limner import GenerateRequest, Studio
 from limner.core.errors import Interrupted
 from limner.core.events import Made
 from limner.core.runs import Status
+from limner.engine.provenance.labels import read_label
 
 
 @pytest.fixture
@@ -30,6 +33,7 @@ def test_each_request_gets_a_run_its_own_image_and_its_own_events(home, tmp_path
         shown, artifacts = studio.show(run.id)
         assert shown.request == request and [artifact.path for artifact in artifacts] == [made[number]]
     assert len(set(made.values())) == 2
+    assert [read_label(Path(path)).together for path in made.values()] == [2, 2]
 
 
 def test_what_is_stopped_is_recorded_as_interrupted(home, tmp_path, requests):

@@ -277,3 +277,11 @@ def test_what_cannot_be_taken_names_a_number_that_can():
     with pytest.raises(LimnerError, match="use another --scheduler, or other --steps"):
         check_steps(CONFIGS["consistency"], None, 200)
     check_steps(None, "ddim", 1000)  # not known yet
+
+
+@pytest.mark.parametrize(
+    ("steps", "strength", "first"), [(10, 1.0, 0), (10, 0.6, 4), (5, 0.7, 2), (30, 0.99, 1), (4, 0.1, 4)]
+)
+def test_a_pass_over_an_image_begins_where_diffusers_begins_it(steps, strength, first):
+    """Of five steps at 0.7 three and not four are made (StableDiffusionImg2ImgPipeline.get_timesteps)."""
+    assert first_step(steps, strength) == first

@@ -10,6 +10,8 @@ from PIL import ImageFont
 
 from limner.exam.job import judge_table
 from limner.exam.judging import calibration_error, check_judge
+from limner.exam.likeness import Likeness, total
+from limner.exam.likeness import rows as likeness_rows
 from limner.exam.marking import Result, Share, mark
 from limner.exam.questions import Question, questions
 from limner.exam.sheet import contact_sheet, wrap
@@ -71,6 +73,17 @@ def test_the_judges_own_figures():
     assert told["noise, 10%"]["attributes"]["subject"] <= told["whole"]["attributes"]["subject"] + 0.05
     columns, lines = judge_table(told)
     assert columns[0] == "whole" and lines[-1][0] == "calibration error" and len(lines[0][1]) == len(columns)
+
+
+def test_prompts_are_obeyed_as_against_the_base_model():
+    def told(prompt, base):
+        return Likeness(Share(1, 2), Share(2, 2), Share(1, 4), prompt, base, Share(0, 8), Share(1, 8))
+
+    first, second = told(Share(6, 10), Share(8, 10)), told(Share(2, 10), Share(2, 10))
+    assert first.obeyed == pytest.approx(0.75) and np.isnan(told(Share(1, 2), Share(0, 2)).obeyed)
+    assert total([first, second]).obeyed == pytest.approx(0.8) and total([first, second]).base_drift == Share(2, 16)
+    ((_, cells), _) = likeness_rows({"ziggy": first})
+    assert cells == ["50", "100", "25", "60", "80", "75", "0", "12"]
 
 
 def test_captions_are_as_wide_as_their_picture():

@@ -67,6 +67,17 @@ def test_slivers_are_shown_too(size, box):
     assert sheet([Tile(Image.new("RGB", size, BLUE), box, "x", "dropped")], columns=3, side=40).width > 120
 
 
+def test_numbers_go_on_from_row_to_row():
+    tile = Tile(Image.new("RGB", (60, 60), BLUE), None, "")
+    figure = values(sheet([tile] * 4, columns=2, side=60, first=5))
+    for number in range(4):
+        left, top = MARGIN + number % 2 * (60 + GAP), MARGIN + 60 + number // 2 * (60 + LINE + GAP)
+        alone = values(sheet([tile], columns=1, side=60, first=5 + number))[
+            MARGIN + 60 : MARGIN + 60 + LINE, MARGIN:-MARGIN
+        ]
+        assert np.array_equal(figure[top : top + LINE, left : left + 60], alone), number
+
+
 def test_of_nothing_there_is_an_empty_sheet():
     assert sheet([]).height == 2 * MARGIN
 

@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from limner.pages.figure import Group, grid
+from limner.pages.figure import PAPER, Group, grid
 
 COLOURS = [[(255, 0, 0), (0, 255, 0), (0, 0, 255)], [(255, 255, 0), (0, 255, 255), (255, 0, 255)]]
 
@@ -33,6 +33,23 @@ def test_every_cell_is_shown_in_order():
     assert places[COLOURS[0][0]][1] < places[COLOURS[1][0]][1]
     gap = places[COLOURS[0][2]][0] - places[COLOURS[0][1]][0]
     assert places[COLOURS[0][1]][0] - places[COLOURS[0][0]][0] > gap, "groups stand apart"
+
+
+def test_pictures_keep_their_shape():
+    figure = grid(("a cat",), (Group("one", ("x",)),), [[Image.new("RGB", (32, 16), (255, 0, 0))]], "", 40)
+    box = figure.point(lambda value: 255 * (value == 255)).convert("RGB")
+    red = [(x, y) for x in range(box.width) for y in range(box.height) if box.getpixel((x, y)) == (255, 0, 0)]
+    assert (len({x for x, _ in red}), len({y for _, y in red})) == (40, 20)
+    square = grid(("a cat",), (Group("one", ("x",)),), [[flat((255, 0, 0))]], "", 40)
+    assert square.height - figure.height == 20, "and no room is lost"
+
+
+def test_each_group_has_a_line_as_wide_as_its_columns():
+    groups = (Group("one", ("x",)), Group("two", ("y", "z")))
+    figure = grid(("a",), groups, [[flat(colour) for colour in COLOURS[0]]], "", 40)
+    row = [figure.getpixel((x, 28 + 16)) != PAPER for x in range(figure.width)]
+    edges = [x for x in range(1, figure.width) if row[x] != row[x - 1]]
+    assert [last - first for first, last in zip(edges[::2], edges[1::2], strict=True)] == [41, 40 + 6 + 41]
 
 
 def test_a_missing_picture_is_refused():

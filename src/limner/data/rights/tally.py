@@ -35,7 +35,7 @@ class Tally:
 
     def _count(self, name: str, value: str) -> None:
         counts = self.counts[name]
-        if value not in counts and len(counts) >= DISTINCT:
+        if value not in counts and value != UNKNOWN and len(counts) >= DISTINCT:
             value = OTHERS
         counts[value] = counts.get(value, 0) + 1
 
