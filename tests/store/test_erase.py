@@ -15,8 +15,10 @@ from limner.core.events import Notice
 from limner.core.feedback import PictureQuery
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
+from limner.store import erase as erasing
 from limner.store.erase import Busy, InUse, Wanted
 from limner.store.feedback import Feedback
+from limner.store.locks import held
 from limner.store.pictures import Pictures, View
 from limner.store.prune import mark
 from limner.store.queue import Queue
@@ -160,6 +162,35 @@ def test_what_is_being_carried_out_is_not_erased(house: Household) -> None:
     assert run.id in house.runs
 
 
+def test_what_another_program_carries_out_is_not_erased(house: Household) -> None:
+    run = house.studio.submit(GenerateRequest(prompt="d"))
+    house.studio.store.update(run.id, status=Status.RUNNING)
+    with held(house.studio.store.folder(run.id)), pytest.raises(Busy, match=f"run {run.id} is being carried out"):
+        house.studio.erase(Wanted(runs=(run.id,)))
+    assert house.studio.erase(Wanted(runs=(run.id,))).runs == [run.id], "its program ended"
+
+
+def test_what_somebody_brings_in_while_it_is_erased_stays(house: Household, monkeypatch: pytest.MonkeyPatch) -> None:
+    remove = erasing.remove
+
+    def brought_in_before(*told: Any) -> None:
+        house.studio.keep(house.scratch / "second", Caller(account="dan"))
+        remove(*told)
+
+    monkeypatch.setattr(erasing, "remove", brought_in_before)
+    assert len(house.studio.erase(Wanted(runs=(house.over,))).files) == 1
+    assert b"of a face, in snow" in house.bodies
+
+
+def test_results_in_places_of_the_users_own_are_named_and_stay(house: Household, tmp_path: Path) -> None:
+    run = house.studio.submit(GenerateRequest(prompt="d"))
+    here, gone = house.file("mine.png", b"mine"), tmp_path / "gone.png"
+    for place in (here, gone, house.studio.store.folder(run.id) / "own.png"):
+        house.studio.store.add_artifact(run.id, "picture", place, "0" * 64)
+    house.studio.store.update(run.id, status=Status.DONE)
+    assert house.studio.erase(Wanted(runs=(run.id,))).left == [str(here)] and here.exists()
+
+
 @pytest.mark.parametrize("reference", ["sha256:1", "folder:", "a" * 64])
 def test_what_is_no_reference(house: Household, reference: str) -> None:
     with pytest.raises(LimnerError, match="is no reference"):
@@ -227,6 +258,13 @@ def test_what_is_old_goes_unless_something_younger_stands_on_it(house: Household
     assert house.runs == set() and house.bodies == {b"a face", b"a tree", b"a photo"}, "an upload of today"
     assert house.studio.prune(timedelta(0)).uploads == [house.data]
     assert house.bodies == set()
+
+
+def test_what_is_protected_stays_though_nobody_holds_it(house: Household) -> None:
+    reference = house.studio.blobs.keep(house.file("base", b"a profile's base"))
+    long_ago(house, run := house.run(GenerateRequest(prompt="d", image=reference), owner="bob"))
+    assert house.studio.prune(timedelta(days=30), protected=[reference]).runs == [run]
+    assert b"a profile's base" in house.bodies
 
 
 def test_queued_runs_are_not_pruned(house: Household) -> None:
