@@ -12,7 +12,7 @@ from limner.core.moderation import CheckUse, Policy, Refused, Stage
 from limner.core.requests import CompareRequest, Contestant, GenerateRequest
 from limner.safety.gate import MOST_CHARACTERS
 from limner.store.queue import Queue
-from limner.store.runs import Hold
+from limner.store.runs import Hold, Lost
 from limner.studio import Studio
 
 
@@ -38,6 +38,27 @@ def test_refused_words_are_kept_where_the_policy_says_so(home: Path, keep: bool)
     studio.store.close()
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_refused_captions_are_kept_where_the_policy_says_so(home: Path, keep: bool) -> None:
+    studio = Studio(home, policy=bans("cat", keep_text=keep))
+    studio.enqueue(GenerateRequest(prompt="a dog"))
+    run, hold = Queue(studio.store).claim("w") or pytest.fail()
+    with pytest.raises(Refused, match="a caption is refused"):
+        studio.gate.screening(run, hold, home).admit_captions(["a dog", "a cat"])
+    texts = [(verdict.allowed, verdict.text) for verdict in studio.verdicts.list(2, run=run.id)]
+    assert texts == [(False, "a cat" if keep else None), (True, None)]
+    studio.store.close()
+
+
+def test_a_worker_that_lost_its_run_adds_no_verdict(studio: Studio) -> None:
+    studio.enqueue(GenerateRequest(prompt="a dog"))
+    run, hold = Queue(studio.store).claim("w") or pytest.fail()
+    before = studio.verdicts.list(10)
+    with pytest.raises(Lost):
+        studio.gate.screening(run, Hold(run.id, "other", hold.attempt), studio.home).admit_captions(["a dog"])
+    assert studio.verdicts.list(10) == before
+
+
 def test_a_run_is_judged_by_the_policy_that_let_it_in(studio: Studio, home: Path) -> None:
     run = studio.enqueue(GenerateRequest(prompt="a dog"))
     assert run.policy == bans("cat").digest
@@ -51,6 +72,14 @@ def test_a_run_is_judged_by_the_policy_that_let_it_in(studio: Studio, home: Path
     assert later.gate.moderator.policy == bans("dog"), "that of new requests"
     assert later.gate.screening(*found, home).moderator is screening.moderator, "its models are loaded once"
     later.store.close()
+
+
+def test_runs_of_several_policies_are_judged_each_by_its_own(studio: Studio, home: Path) -> None:
+    for word in ("cat", "cow"):
+        Studio(home, policy=bans(word)).enqueue(GenerateRequest(prompt="a dog"))
+    later = Studio(home, policy=bans("dog"))
+    found = [Queue(later.store).claim("w") or pytest.fail() for _ in range(2)]
+    assert [later.gate.screening(*each, home).moderator.policy for each in found] == [bans("cat"), bans("cow")]
 
 
 def test_a_run_of_before_there_were_policies_is_judged_by_todays(studio: Studio) -> None:

@@ -111,6 +111,8 @@ def test_pictures_checks_are_tried_at_start(tmp_path: Path, home: Path, monkeypa
 
     model = classifiers.picture_classifier(tmp_path / "model")
     try_pictures(policy(model))
+    with pytest.raises(LimnerError, match=r"input: image_classifier: .*nosuch"):
+        try_pictures(Policy(input=policy(tmp_path / "nosuch").picture))
     with pytest.raises(
         LimnerError, match=r"picture: image_classifier: .* knows no label 'nsfw'; choose from: fine, un"
     ):

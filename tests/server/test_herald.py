@@ -80,6 +80,14 @@ def test_what_arrived_is_what_was_answered_by_2xx(
     assert (delivery.delivered is not None, delivery.error) == (arrived, None if arrived else f"it answered {status}")
 
 
+def test_a_private_address_is_told_nothing(studio: Studio) -> None:
+    hook, _ = studio.webhooks.add("", "http://127.0.0.1:9/", ("run.cancelled",))
+    Queue(studio.store).cancel(studio.enqueue(GenerateRequest(prompt="a cat")).id)
+    assert Herald(studio).deliver()
+    (delivery,) = studio.webhooks.deliveries(hook.id, None)
+    assert "'127.0.0.1' is at no public address" in (delivery.error or "")
+
+
 @pytest.fixture
 def studio(home: Path) -> Studio:
     return Studio(home)

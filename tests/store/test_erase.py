@@ -22,7 +22,7 @@ from limner.store.locks import held
 from limner.store.pictures import Pictures, View
 from limner.store.prune import mark
 from limner.store.queue import Queue
-from limner.store.tables import RunRow
+from limner.store.tables import HoldingRow, RunRow
 from limner.studio import Studio
 
 
@@ -225,6 +225,7 @@ def test_what_another_database_may_refer_to_is_not_swept(
         with pytest.raises(LimnerError, match="1 other databases use these files too"):
             studio.prune(None)
     (house.studio.home / "runs" / "of-another").mkdir()
+    (house.studio.home / "runs" / "of-another" / mark(other.store)).touch()
     house.studio.sweep()
     assert (house.studio.home / "runs" / "of-another").exists()
     assert len(house.bodies) == 7
@@ -258,6 +259,26 @@ def test_what_is_old_goes_unless_something_younger_stands_on_it(house: Household
     assert house.runs == set() and house.bodies == {b"a face", b"a tree", b"a photo"}, "an upload of today"
     assert house.studio.prune(timedelta(0)).uploads == [house.data]
     assert house.bodies == set()
+
+
+def test_an_old_upload_that_a_run_uses_stays_and_so_does_a_share_of_what_a_run_made(house: Household) -> None:
+    studio = house.studio
+    for account in ("ann", "dan"):
+        studio.accounts.add_key(account)
+    unused = studio.keep(house.file("unused", b"unused"), Caller(account="ann"))
+    for shared in (house.second, unused):
+        studio.holdings.share(None, shared, 1, "dan")
+    with studio.store.session() as session:
+        session.execute(update(HoldingRow).values(created=datetime.now(UTC) - timedelta(days=100)))
+    assert studio.prune(timedelta(days=30)).uploads == [unused]
+    assert {held.reference for held in studio.holdings.list()} == {house.data, house.second}
+
+
+def test_what_is_protected_is_no_orphan(house: Household) -> None:
+    reference = house.studio.blobs.keep(house.file("base", b"a profile's base"))
+    age(house)
+    assert house.studio.prune(None, protected=[f"- {reference}"]).orphans == 0 and b"a profile's base" in house.bodies
+    assert house.studio.prune(None).orphans == 1 and b"a profile's base" not in house.bodies
 
 
 def test_what_is_protected_stays_though_nobody_holds_it(house: Household) -> None:
