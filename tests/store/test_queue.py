@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -65,9 +65,10 @@ def test_a_finished_run_stays_finished(store: Store, queue: Queue) -> None:
 def test_the_run_of_a_silent_worker_goes_to_another_which_alone_may_write(store: Store) -> None:
     run_id = wait(store)
     dead = taken(Queue(store, lease=EXPIRED), "dead")
-    queue = Queue(store)
+    began, queue = store.get(run_id).started, Queue(store)
     alive = taken(queue, "alive")
     assert (alive.run, alive.attempt) == (run_id, 2)
+    assert began is not None and store.get(run_id).started == began, "it began with the first"
     for write in (
         lambda: queue.renew(dead),
         lambda: queue.finish(dead, Status.DONE),
@@ -108,6 +109,19 @@ def test_a_queue_gives_up_no_run_of_another(store: Store) -> None:
     taken(Queue(store, "other", lease=EXPIRED))
     assert Queue(store, attempts=1).claim("w") is None and store.get(other).status is Status.RUNNING
     assert Queue(store, "other", attempts=1).claim("w") is None and store.get(other).status is Status.FAILED
+
+
+def test_what_watchers_are_told_of_the_queue(store: Store, queue: Queue) -> None:
+    for _ in range(3):
+        wait(store)
+    store.create(PAINT)  # of the command line
+    for worker in ("w", "w", "v"):
+        taken(queue, worker)
+    state = store.state()
+    assert (state.workers, state.oldest, state.runs) == (2, 0.0, {("generate", "running"): 3})
+    waiting = wait(store)
+    changed(store, waiting, created=datetime.now(UTC) - timedelta(minutes=2))
+    assert 119 < store.state().oldest < 180
 
 
 def test_a_released_run_waits_as_before(store: Store, queue: Queue) -> None:
