@@ -54,16 +54,20 @@ def service(tmp_path_factory: pytest.TempPathFactory, adapters: list[Path], star
         yield found
 
 
-def test_adapters_are_chosen_by_their_ratings(service: Service) -> None:
-    call = service.call
+def test_adapters_are_chosen_by_their_ratings(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    call, counted, asked = service.call, marketing.standings, list[Any]()
+    monkeypatch.setattr(marketing, "standings", lambda *told: asked.append(told[2:]) or counted(*told))
     seen: dict[str, int] = {}
-    for _ in range(3):
-        sha256 = call("POST", "/generate-image", CALL).json["generated_image_url"].rsplit("/", 1)[1]
+    for industry in ("food", "Food", " FOOD "):
+        named = CALL | {"industry": industry}
+        sha256 = call("POST", "/generate-image", named).json["generated_image_url"].rsplit("/", 1)[1]
         picture = call("GET", f"/v1/pictures/{sha256}").json
         (use,) = picture["request"]["adapter"]
+        assert picture["tags"]["industry"] == "food", "however it is written"
         assert picture["tags"]["adapter"] == use["path"] and "the best of 2" in picture["tags"]["chosen"]
         assert picture["label"]["adapters"][0]["path"] == use["path"]
         seen[use["path"]] = picture["id"]
+    assert asked == [("adapter", "food")] * 3, "ratings of the same industry"
     rated = next(iter(seen))
     assert [run["priority"] for run in call("GET", "/v1/runs").json] == [1, 1, 1], "somebody waits for each"
     call("PUT", f"/v1/pictures/{seen[rated]}/rating", {"stars": 5})
