@@ -249,11 +249,11 @@ def test_preferences_are_read_in_batches(store: Store, monkeypatch: pytest.Monke
     monkeypatch.setattr("limner.store.preferences.BATCH", 2)
     ids = painted(store, count=5)
     for picture in ids:
-        for view in (ADA, ALL):
+        for view in (ADA, ALL, View("cleo")):
             Feedback(store).rate(view, picture, Rating(stars=1))
     for worse in ids[1:]:
         Feedback(store).compare(ADA, Comparison(better=ids[0], worse=worse))
-    assert [each.picture.id for each in Preferences(store, ALL).rated()] == [id for id in ids for _ in range(2)]
+    assert [each.picture.id for each in Preferences(store, ALL).rated()] == [id for id in ids for _ in range(3)]
     assert [pair.worse.id for pair in Preferences(store, ALL).compared()] == ids[1:]
 
 
