@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,6 +13,8 @@ from typing import Any
 import pytest
 
 from limner import worker as workers
+from limner.commands import service
+from limner.commands.shared import stopping
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Notice, Progress
 from limner.core.moderation import Refused, Unable
@@ -186,3 +190,23 @@ def test_signs_of_life_bring_back_what_users_and_other_workers_did(monkeypatch: 
         (True, False),
         (False, False),
     ]
+
+
+def test_a_worker_ends_with_the_service_that_started_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = list[bool]()
+    monkeypatch.setattr(Worker, "work", lambda self, stop: ends.append(stop()))
+    monkeypatch.setattr("limner.logs.set_up", lambda form: None)
+    for parent in (None, os.getppid(), os.getppid() + 1):
+        service.worker(parent=parent)
+    assert ends == [False, False, True]
+
+
+def test_the_first_signal_asks_and_the_second_stops_at_once() -> None:
+    before, said = signal.getsignal(signal.SIGTERM), list[str]()
+    with stopping(said.append) as stop:
+        assert not stop()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop() and len(said) == 1
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import uvicorn
 
+from limner.core.errors import LimnerError
+from limner.server import serve
 from limner.server.connections import Connection, Connections, client_of, config_of
 from limner.server.serve import allow_files, listening
 from limner.server.settings import Settings
@@ -283,3 +285,19 @@ def test_files_are_allowed_for_all_connections(monkeypatch: pytest.MonkeyPatch) 
     assert limits == {"soft": 1512, "hard": 5000}, "never fewer"
     allow_files(100_000)
     assert limits == {"soft": 5000, "hard": 5000}
+
+
+def test_the_next_port_that_is_free_is_taken_unless_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(serve, "PORT", port)
+        with listening(Settings()) as found:
+            assert port < found.getsockname()[1] < port + serve.TRIED
+        with pytest.raises(LimnerError, match=f"cannot listen on port {port} of '127.0.0.1'"):
+            listening(Settings(port=port))
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(1, None), (2, "4"), (3, "2"), (16, "1")])
+def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch, workers: int, threads: str | None) -> None:
+    monkeypatch.setattr(serve.os, "cpu_count", lambda: 8)
+    assert serve.share_of_cores(workers).get("OMP_NUM_THREADS") == threads
