@@ -57,8 +57,12 @@ def test_it_is_asked_with_the_token_of_the_environment(monkeypatch: pytest.Monke
         handler.end_headers()
         handler.wfile.write(body)
 
-    monkeypatch.delenv("MODERATION_KEY", raising=False)
     with serving(reply) as url:
+        for blank in ("", " \n"):
+            monkeypatch.setenv("MODERATION_KEY", blank)
+            with pytest.raises(LimnerError, match="'MODERATION_KEY' is not set"):
+                judged(url, token="MODERATION_KEY")
+        monkeypatch.delenv("MODERATION_KEY")
         with pytest.raises(LimnerError, match="'MODERATION_KEY' is not set"):
             judged(url, token="MODERATION_KEY")
         monkeypatch.setenv("MODERATION_KEY", "secret")
