@@ -210,3 +210,18 @@ def test_the_first_signal_asks_and_the_second_stops_at_once() -> None:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_worker_outlives_a_database_that_is_away(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, asked = Queue(studio.store, "away"), list[str]()
+
+    def claim(worker: str, together: int) -> list[Any]:
+        asked.append(worker)
+        if len(asked) == 1:
+            raise Away("it is away")
+        return []
+
+    monkeypatch.setattr(queue, "claim_together", claim)
+    monkeypatch.setattr(workers, "BEAT", 0.0)
+    Worker(studio, queue, "w").work(lambda: len(asked) == 2)
+    assert asked == ["w", "w"]
