@@ -92,11 +92,19 @@ class Site(http.server.BaseHTTPRequestHandler):
         kind, _, rest = self.path.lstrip("/").partition("/")
         getattr(self, kind)(rest)
 
+    do_POST = do_GET
+
     def picture(self, rest: str) -> None:
         self.send_response(200)
         self.send_header("Content-Length", "7")
         self.end_headers()
         self.wfile.write(b"picture")
+
+    def status(self, rest: str) -> None:
+        self.send_response(int(rest))
+        self.send_header("Location" if rest.startswith("3") else "X-Location", "/picture")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def missing(self, rest: str) -> None:
         self.send_error(404)
@@ -124,6 +132,11 @@ class Site(http.server.BaseHTTPRequestHandler):
 
     def slow_head(self, rest: str) -> None:
         while True:
+            self.wfile.write(b"H")
+            time.sleep(0.05)
+
+    def head_of_5_seconds(self, rest: str) -> None:
+        for _ in range(100):
             self.wfile.write(b"H")
             time.sleep(0.05)
 
@@ -179,6 +192,30 @@ def only(address: str) -> bool:
 def test_a_picture_is_fetched_and_redirects_are_followed(site: str) -> None:
     assert fetch(f"{site}/picture", public=only) == b"picture"
     assert fetch(f"{site}/times/3", public=only) == b"picture"
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 206, 301, 302, 303, 307, 308, 305, 410, 500])
+def test_a_body_comes_with_200_and_five_statuses_lead_elsewhere(site: str, status: int) -> None:
+    url = f"{site}/status/{status}"
+    if status in (200, 301, 302, 303, 307, 308):
+        assert fetch(url, public=only) == (b"" if status == 200 else b"picture")
+    else:
+        with pytest.raises(LimnerError, match=f"answers {status}"):
+            fetch(url, public=only)
+
+
+def test_a_body_of_the_most_bytes_is_taken_and_no_larger_one(site: str) -> None:
+    assert fetch(f"{site}/picture", bytes_most=7, public=only) == b"picture"
+    with pytest.raises(LimnerError, match="is larger than 6 bytes"):
+        fetch(f"{site}/picture", bytes_most=6, public=only)
+
+
+def test_a_post_is_answered_in_time_or_not_at_all(site: str) -> None:
+    assert post(f"{site}/status/204", b"{}", {}, seconds=20, public=only) == 204
+    began = time.monotonic()
+    with pytest.raises(LimnerError, match="took too long"):
+        post(f"{site}/head_of_5_seconds", b"{}", {}, seconds=0.1, public=only)
+    assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize(

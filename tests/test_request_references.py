@@ -70,6 +70,8 @@ def test_a_model_is_an_alias_or_on_the_hub_by_its_name_alone(tmp_path: Path, mon
         assert is_model(name), name
     for name in ("nosuch", "owner/", "/name", "../name", "owner/.name", "owner/name/x", "a/b/c.bin", "owner/name/", A):
         assert not is_model(name), name
+    for name in ("owner/name/.cache/a.safetensors", "owner/name/../a.safetensors", "owner/name/.safetensors"):
+        assert not is_model(name), name
     (tmp_path / "owner" / "name").mkdir(parents=True)
     assert is_model("owner/name"), "what lies on this machine changes no answer"
 
@@ -77,5 +79,6 @@ def test_a_model_is_an_alias_or_on_the_hub_by_its_name_alone(tmp_path: Path, mon
 def test_weights_and_tables_are_known_by_their_ending() -> None:
     asked = request(image=A, adapter=[B, C], control=[f"canny={C}"])
     assert [suffix_of(asked, reference) for reference in (A, B, C)] == ["", ".safetensors", ""]
+    assert suffix_of(asked, FOLDER) == "", "it is not named there"
     prepare = parse_request({"kind": "prepare", "sources": [FOLDER], "fields": A, "captions": B})
     assert [suffix_of(prepare, reference) for reference in (FOLDER, A, B)] == ["", ".csv", ".csv"]

@@ -71,6 +71,20 @@ def test_nothing_is_kept_beyond_a_quota(studio: Studio, tmp_path: Path) -> None:
     assert held == {folder: 100}, "folders themselves take nothing"
 
 
+def test_what_is_erased_while_it_is_kept_is_put_back(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"a picture")
+    add = studio.holdings.add
+
+    def erased_before(who: Caller, reference: str, size: int) -> None:
+        studio.blobs.remove(reference.removeprefix("sha256:"))
+        add(who, reference, size)
+
+    monkeypatch.setattr(studio.holdings, "add", erased_before)
+    assert studio.blobs.bring(studio.keep(tmp_path / "a", ANN)).read_bytes() == b"a picture"
+
+
 def test_the_newest_run_with_a_checkpoint_is_the_one_to_resume(studio: Studio, tmp_path: Path) -> None:
     request = TrainRequest(data=str(tmp_path), class_word="dog")
     runs = [studio.submit(request) for _ in range(3)]

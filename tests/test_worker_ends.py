@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from limner import worker as workers
+from limner.commands import service
+from limner.commands.shared import stopping
 from limner.core.errors import Interrupted, LimnerError
-from limner.core.events import Progress
+from limner.core.events import Notice, Progress
+from limner.core.moderation import Refused, Unable
 from limner.core.requests import GenerateRequest
 from limner.core.runs import FAULT, Run, Status
 from limner.store.database import Away
 from limner.store.queue import Queue
 from limner.store.runs import Hold, Lost
-from limner.studio import Studio
+from limner.studio import Part, Studio
 from limner.worker import Pulse, Sign, Worker, _stopped
 
 
@@ -72,6 +79,51 @@ def test_a_run_that_is_stopped_goes_back_unless_its_user_gave_it_up(
     assert (back.status, back.attempt, back.finished) == (Status.QUEUED, 0, None)
     ended = carried_out(studio, monkeypatch, fails, cancelled=True)
     assert ended.status is Status.CANCELLED and ended.finished is not None and ended.error is None
+
+
+def undertaken(studio: Studio, queue: str, *kinds: str) -> tuple[Part, Path]:
+    """A run at its second attempt, of which the first made something of these kinds; its folder."""
+    run = studio.enqueue(GenerateRequest(prompt="a cat"), queue=queue)
+    waiting = Queue(studio.store, queue, lease=timedelta(0))
+    _, hold = waiting.claim("w") or pytest.fail()
+    folder = studio.store.folder(run.id)
+    (folder / "out-1" / "pictures").mkdir(parents=True)
+    for kind in kinds:
+        studio.store.add_artifact(run.id, kind, folder / kind, "0" * 64, hold=hold)
+    _, hold = waiting.claim("w") or pytest.fail()
+    return Part(run, hold), folder
+
+
+@pytest.mark.parametrize(("checkpoint", "kinds"), [(True, ["preview"]), (False, [])])
+def test_another_attempt_keeps_only_previews_and_only_where_it_goes_on(
+    studio: Studio, checkpoint: bool, kinds: list[str]
+) -> None:
+    part, folder = undertaken(studio, f"attempts {checkpoint}", "preview", "picture")
+    if checkpoint:
+        (folder / "checkpoint-00000010").mkdir()
+    with studio._undertaken(part):
+        assert [made.kind for made in studio.store.artifacts(part.run.id)] == kinds
+        assert [*folder.glob("out-*")] == []
+
+
+def test_no_path_of_this_machine_is_told(studio: Studio) -> None:
+    part, _ = undertaken(studio, "paths")
+    told = list[str]()
+    with pytest.raises(LimnerError) as caught, studio._undertaken(part) as (_, workspace, emit):
+        emit(Notice(text=f"{workspace.out / 'a.png'} beside {studio.home / 'x'}"))
+        told += [event.text for _, _, event in studio.store.events(part.run.id) if isinstance(event, Notice)]
+        raise LimnerError(f"no space is left to write {workspace.out}", f"look at {studio.home}")
+    assert told == ["the results/a.png beside LIMNER_HOME/x"]
+    assert str(caught.value) == "no space is left to write the results; look at LIMNER_HOME"
+
+
+@pytest.mark.parametrize("fails", [Refused("it was withheld", "too red"), Unable("words")])
+def test_nothing_stays_of_results_that_are_refused(studio: Studio, fails: LimnerError) -> None:
+    part, folder = undertaken(studio, f"refused {type(fails).__name__}")
+    with pytest.raises(type(fails)), studio._undertaken(part) as (_, workspace, _):
+        workspace.out.mkdir(parents=True)
+        raise fails
+    assert [*folder.glob("out-*")] == []
 
 
 def test_a_run_whose_database_stays_away_goes_back(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,3 +190,38 @@ def test_signs_of_life_bring_back_what_users_and_other_workers_did(monkeypatch: 
         (True, False),
         (False, False),
     ]
+
+
+def test_a_worker_ends_with_the_service_that_started_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = list[bool]()
+    monkeypatch.setattr(Worker, "work", lambda self, stop: ends.append(stop()))
+    monkeypatch.setattr("limner.logs.set_up", lambda form: None)
+    for parent in (None, os.getppid(), os.getppid() + 1):
+        service.worker(parent=parent)
+    assert ends == [False, False, True]
+
+
+def test_the_first_signal_asks_and_the_second_stops_at_once() -> None:
+    before, said = signal.getsignal(signal.SIGTERM), list[str]()
+    with stopping(said.append) as stop:
+        assert not stop()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop() and len(said) == 1
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_worker_outlives_a_database_that_is_away(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, asked = Queue(studio.store, "away"), list[str]()
+
+    def claim(worker: str, together: int) -> list[Any]:
+        asked.append(worker)
+        if len(asked) == 1:
+            raise Away("it is away")
+        return []
+
+    monkeypatch.setattr(queue, "claim_together", claim)
+    monkeypatch.setattr(workers, "BEAT", 0.0)
+    Worker(studio, queue, "w").work(lambda: len(asked) == 2)
+    assert asked == ["w", "w"]

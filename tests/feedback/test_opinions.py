@@ -11,6 +11,7 @@ from PIL import Image
 
 from limner.core.opinions import CRITERIA, Opinions, evaluation_of
 from limner.feedback.opinions import findings, read_report
+from limner.feedback.opinionspage import _embedded
 from limner.store.files import sha256_of
 
 COUNT = 40
@@ -149,6 +150,18 @@ def test_pictures_that_are_gone_or_elsewhere_are_left_out(limner, folder: Path, 
     (folder / "report.json").write_text(json.dumps(report))
     assert limner("opinions", file, "--evaluation", folder).code == 0
     assert "<img" not in (folder / "opinions.html").read_text()
+
+
+def test_only_a_picture_of_the_folder_that_is_as_it_was_is_shown(folder: Path, tmp_path: Path) -> None:
+    path, beside, link = folder / "pictures/00.png", tmp_path / "beside.png", folder / "link.png"
+    sha256 = sha256_of(path)
+    beside.write_bytes(path.read_bytes())
+    link.symlink_to(beside)
+    assert _embedded(path, sha256, folder) is not None
+    for elsewhere in (beside, folder / "../beside.png", link, folder / "nosuch.png", folder / "pictures"):
+        assert _embedded(elsewhere, sha256, folder) is None
+    Image.new("RGB", (8, 8), "blue").save(path)
+    assert _embedded(path, sha256, folder) is None
 
 
 def changed(file: Path, **fields: object) -> str:

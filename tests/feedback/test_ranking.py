@@ -9,7 +9,7 @@ import pytest
 
 from limner.core.errors import LimnerError
 from limner.core.votes import Pair, Votes, VotesKey
-from limner.feedback.ranking import rank, ranked
+from limner.feedback.ranking import Rank, _verdict, rank, ranked
 
 HASH = "ab" * 32
 NAMES = ("alpha", "beta", "gamma")
@@ -166,3 +166,12 @@ def test_a_key_of_pairs_that_cannot_be_is_refused(folder, votes):
     (folder / "votes-key.json").write_text(json.dumps(told))
     with pytest.raises(LimnerError, match="is not the key of a blind page"):
         rank([votes], folder)
+
+
+@pytest.mark.parametrize(("low", "votes", "claimed"), [(0.1, 6, True), (0.1, 5, False), (0.0, 6, False)])
+def test_a_lead_is_claimed_from_six_votes_on_where_its_interval_lies_above_0(
+    low: float, votes: int, claimed: bool
+) -> None:
+    ranks = [Rank(contestant=name, elo=1000, low=900, high=1100, wins=1, ties=0, losses=0) for name in "ab"]
+    said = _verdict(ranks, (50.0, low, 100.0), votes)
+    assert said.startswith("People prefer a to b" if claimed else "No difference shown between a and b")

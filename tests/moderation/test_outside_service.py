@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -56,8 +57,12 @@ def test_it_is_asked_with_the_token_of_the_environment(monkeypatch: pytest.Monke
         handler.end_headers()
         handler.wfile.write(body)
 
-    monkeypatch.delenv("MODERATION_KEY", raising=False)
     with serving(reply) as url:
+        for blank in ("", " \n"):
+            monkeypatch.setenv("MODERATION_KEY", blank)
+            with pytest.raises(LimnerError, match="'MODERATION_KEY' is not set"):
+                judged(url, token="MODERATION_KEY")
+        monkeypatch.delenv("MODERATION_KEY")
         with pytest.raises(LimnerError, match="'MODERATION_KEY' is not set"):
             judged(url, token="MODERATION_KEY")
         monkeypatch.setenv("MODERATION_KEY", "secret")
@@ -82,6 +87,7 @@ def test_it_is_asked_with_the_token_of_the_environment(monkeypatch: pytest.Monke
         {"results": [{"flagged": False, "category_scores": {"hate": "low"}}]},
         b'{"results": [{"flagged": false, "category_scores": {"hate": NaN}}]}',
         b'{"results": [{"flagged": false}], "more": "' + b"x" * BYTES + b'"}',
+        b'{"results": [{"flagged": false}]}' + b" " * BYTES,
         b'{"results": [{"flagged": false}',
     ],
     ids=lambda answer: str(answer)[:50],
@@ -91,7 +97,7 @@ def test_what_is_no_answer_is_not_believed(answer: Any) -> None:
         assert refused(url)
 
 
-@pytest.mark.parametrize("status", [204, 301, 307, 401, 404, 429, 500, 503])
+@pytest.mark.parametrize("status", [201, 203, 204, 206, 301, 307, 401, 404, 429, 500, 503])
 def test_no_other_status_is_an_answer(status: int) -> None:
     elsewhere: list[Any] = []
 
@@ -99,8 +105,10 @@ def test_no_other_status_is_an_answer(status: int) -> None:
         handler.send_response(status)
         if 300 <= status < 400:
             handler.send_header("Location", other)
-        handler.send_header("Content-Length", "0")
+        body = json.dumps(FINE).encode() if status != 204 else b""
+        handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
+        handler.wfile.write(body)
 
     with answering(lambda told: elsewhere.append(told) or FINE) as other, serving(reply) as url:
         assert refused(url)

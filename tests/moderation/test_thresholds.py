@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+import random
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+import classifiers
 from limner.core.errors import LimnerError
+from limner.diffusion import classifiers as loading
 from limner.diffusion.classifiers import check_labels, finding
+from limner.moderation.classifier import plugin
 
 LABELS = {0: "fine", 1: "rude", 2: "cruel"}
 
@@ -61,3 +66,22 @@ def test_thresholds_are_of_labels_that_there_are() -> None:
     check_labels(model(True), "x", {"rude": 0.5})
     with pytest.raises(LimnerError, match="knows no label 'mean'; choose from: fine, rude, cruel"):
         check_labels(model(True), "x", {"mean": 0.5})
+
+
+def test_pieces_of_a_long_text_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a phrase is whole in one of them, wherever it stands."""
+    seen, load = list[torch.Tensor](), loading.loaded
+
+    def watched(*told: Any) -> Any:
+        model = load(*told)
+        model.register_forward_pre_hook(lambda _, __, named: seen.append(named["input_ids"]), with_kwargs=True)
+        return model
+
+    monkeypatch.setattr(loading, "loaded", watched)
+    options = plugin.Options(model=str(classifiers.text_classifier(tmp_path / "model")), refuse={"toxic": 0.5})
+    judge = plugin.ready(options)
+    seen.clear()
+    words = random.Random(0).choices(("a", "cat", "on", "the", "beach"), k=80)
+    assert judge(" ".join(words)).category is None
+    first, second, third = torch.cat(seen).tolist()
+    assert [first[-4:], second[-4:]] == [second[:4], third[:4]] and len(first) == 32

@@ -139,6 +139,11 @@ def test_no_exception_for_what_is_locked(phrase: str) -> None:
     assert said("a nude child", allow=() if said(phrase) else (phrase,)) == "sexual content with minors"
 
 
+def test_no_exception_for_ones_own_words() -> None:
+    with pytest.raises(LimnerError, match="'a black cat' cannot be allowed: words that this service does not paint"):
+        plugin.ready(plugin.Options(add=("cat",), allow=("a black cat",)))
+
+
 @pytest.mark.parametrize("phrase", ["*", " ", "...", "{age}", "\u200b", "(*)"])
 def test_what_is_no_word_is_not_added(phrase: str) -> None:
     with pytest.raises(LimnerError, match="is no word"):

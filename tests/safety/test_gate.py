@@ -12,7 +12,7 @@ from limner.core.moderation import CheckUse, Policy, Refused, Stage
 from limner.core.requests import CompareRequest, Contestant, GenerateRequest
 from limner.safety.gate import MOST_CHARACTERS
 from limner.store.queue import Queue
-from limner.store.runs import Hold
+from limner.store.runs import Hold, Lost
 from limner.studio import Studio
 
 
@@ -36,6 +36,27 @@ def test_refused_words_are_kept_where_the_policy_says_so(home: Path, keep: bool)
     assert (verdict.text, verdict.owner, verdict.allowed) == ("a cat" if keep else None, "ann", False)
     assert studio.gate.admit(GenerateRequest(prompt="a dog"), "ann")[0].allowed
     studio.store.close()
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_refused_captions_are_kept_where_the_policy_says_so(home: Path, keep: bool) -> None:
+    studio = Studio(home, policy=bans("cat", keep_text=keep))
+    studio.enqueue(GenerateRequest(prompt="a dog"))
+    run, hold = Queue(studio.store).claim("w") or pytest.fail()
+    with pytest.raises(Refused, match="a caption is refused"):
+        studio.gate.screening(run, hold, home).admit_captions(["a dog", "a cat"])
+    texts = [(verdict.allowed, verdict.text) for verdict in studio.verdicts.list(2, run=run.id)]
+    assert texts == [(False, "a cat" if keep else None), (True, None)]
+    studio.store.close()
+
+
+def test_a_worker_that_lost_its_run_adds_no_verdict(studio: Studio) -> None:
+    studio.enqueue(GenerateRequest(prompt="a dog"))
+    run, hold = Queue(studio.store).claim("w") or pytest.fail()
+    before = studio.verdicts.list(10)
+    with pytest.raises(Lost):
+        studio.gate.screening(run, Hold(run.id, "other", hold.attempt), studio.home).admit_captions(["a dog"])
+    assert studio.verdicts.list(10) == before
 
 
 def test_a_run_is_judged_by_the_policy_that_let_it_in(studio: Studio, home: Path) -> None:

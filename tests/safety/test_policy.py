@@ -91,6 +91,9 @@ def test_what_is_no_policy(tmp_path: Path, text: str) -> None:
 def test_the_digest_is_of_what_is_meant(tmp_path: Path) -> None:
     assert read_policy(written(tmp_path)).digest == read_policy().digest
     assert read_policy(written(tmp_path, keep_text=True)).digest != read_policy().digest
+    options = [{"model": "m", "url": "https://a.example/"}, {"url": "https://a.example/", "model": "m"}]
+    uses = [CheckUse(check="service", options=each) for each in options]
+    assert Policy(prompt=(uses[0],)).digest == Policy(prompt=(uses[1],)).digest, "in whatever order it is written"
 
 
 def test_pictures_checks_are_tried_in_a_process_of_their_own() -> None:
@@ -111,6 +114,8 @@ def test_pictures_checks_are_tried_at_start(tmp_path: Path, home: Path, monkeypa
 
     model = classifiers.picture_classifier(tmp_path / "model")
     try_pictures(policy(model))
+    with pytest.raises(LimnerError, match=r"input: image_classifier: .*nosuch"):
+        try_pictures(Policy(input=policy(tmp_path / "nosuch").picture))
     with pytest.raises(
         LimnerError, match=r"picture: image_classifier: .* knows no label 'nsfw'; choose from: fine, un"
     ):

@@ -104,11 +104,21 @@ def test_a_run_of_which_no_picture_is_left_fails(tmp_path: Path, count: int, sai
     Screened(tmp_path).screening.settle()  # a run that paints nothing
 
 
+def test_a_preview_is_nothing_that_is_left(tmp_path: Path) -> None:
+    run = Screened(tmp_path)
+    run.emit(made(picture(tmp_path, "0.png", "white"), what="preview"))
+    run.emit(made(picture(tmp_path, "1.png", "red")))
+    with pytest.raises(Refused, match="the picture was withheld"):
+        run.screening.settle()
+
+
 def test_a_preview_that_is_withheld_fails_no_run(tmp_path: Path) -> None:
     run = Screened(tmp_path)
     run.emit(made(picture(tmp_path, "1.png", "red"), what="preview"))
     run.screening.settle()
-    assert [type(event) for event in run.told] == [Notice]
+    run.emit(made(picture(tmp_path, "2.png", "white")))
+    run.screening.settle()
+    assert [type(event) for event in run.told] == [Notice, Made]
 
 
 def test_what_shows_a_withheld_picture_is_withheld_with_it(tmp_path: Path) -> None:

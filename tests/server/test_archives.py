@@ -6,9 +6,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from starlette.datastructures import UploadFile
 
 from limner.core.errors import LimnerError
-from limner.server.archives import DIRECTORY_BYTES, unzip, zipped
+from limner.server.archives import DIRECTORY_BYTES, unzip, written, zipped
 from limner.store.blobs import Blobs
 
 
@@ -77,3 +78,13 @@ def test_a_zip_is_sent_as_it_is_made(tmp_path: Path) -> None:
         assert packed.testzip() is None
         assert packed.namelist() == ["a.txt", "b/large.bin"]
         assert packed.read("b/large.bin") == (tmp_path / "large").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/evil", "a\\..\\evil", "", None])
+def test_files_of_a_form_stay_in_their_folder(tmp_path: Path, name: str | None) -> None:
+    fine = UploadFile(io.BytesIO(b"12"), filename="deep/a.png")
+    assert written([fine], tmp_path / "fine") == 2 and (tmp_path / "fine/deep/a.png").read_bytes() == b"12"
+    (tmp_path / "in").mkdir()
+    with pytest.raises(LimnerError, match="name its files plainly"):
+        written([UploadFile(io.BytesIO(b"12"), filename=name)], tmp_path / "in" / "form")
+    assert not [*tmp_path.rglob("*evil*")]

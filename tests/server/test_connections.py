@@ -7,12 +7,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import uvicorn
 
-from limner.server.connections import client_of, config_of
+from limner.core.errors import LimnerError
+from limner.server import serve
+from limner.server.connections import Connection, Connections, client_of, config_of
 from limner.server.serve import allow_files, listening
 from limner.server.settings import Settings
 
@@ -135,6 +138,13 @@ def test_the_application_hears_of_a_body_that_does_not_come(server: tuple[int, l
     assert server[1] == [4]
 
 
+def test_an_answer_does_not_name_the_program_that_serves(server: tuple[int, list[int]]) -> None:
+    with connected(server[0]) as sock:
+        sock.sendall(GET.replace(b"Host", b"Connection: close\r\nHost"))
+        answer = answer_of(sock).lower()
+    assert answer.startswith(b"http/1.1 200") and b"\r\nserver:" not in answer
+
+
 def test_half_a_request_after_a_whole_one_is_not_waited_for(server: tuple[int, list[int]]) -> None:
     with connected(server[0]) as sock:
         sock.sendall(GET)
@@ -161,6 +171,18 @@ def test_a_long_body_may_take_longer_than_its_next_piece(server: tuple[int, list
             time.sleep(SOON / 3)
             sock.sendall(bytes(4096))
         assert reply(sock) == (b"200", str(size).encode())
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_a_client_that_we_keep_waiting_is_not_slow(paused: bool) -> None:
+    connection: Any = Connection.__new__(Connection)
+    waits, answers = list[float](), list[int]()
+    connection.all, connection.loop = Connections(Settings(body_seconds=30)), SimpleNamespace(time=lambda: 100.0)
+    connection.flow, connection._reading = SimpleNamespace(read_paused=paused), SimpleNamespace(start=waits.append)
+    connection._in_body, connection._body_began, connection._last, connection._got = True, 0.0, 0.0, 10
+    connection._answer = lambda status, *told: answers.append(status)
+    connection._sent_too_slowly()
+    assert (waits, answers) == (([30.0], []) if paused else ([], [408]))
 
 
 def test_an_answer_that_nobody_reads_is_broken_off(server: tuple[int, list[int]]) -> None:
@@ -263,3 +285,19 @@ def test_files_are_allowed_for_all_connections(monkeypatch: pytest.MonkeyPatch) 
     assert limits == {"soft": 1512, "hard": 5000}, "never fewer"
     allow_files(100_000)
     assert limits == {"soft": 5000, "hard": 5000}
+
+
+def test_the_next_port_that_is_free_is_taken_unless_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(serve, "PORT", port)
+        with listening(Settings()) as found:
+            assert port < found.getsockname()[1] < port + serve.TRIED
+        with pytest.raises(LimnerError, match=f"cannot listen on port {port} of '127.0.0.1'"):
+            listening(Settings(port=port))
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(1, None), (2, "4"), (3, "2"), (16, "1")])
+def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch, workers: int, threads: str | None) -> None:
+    monkeypatch.setattr(serve.os, "cpu_count", lambda: 8)
+    assert serve.share_of_cores(workers).get("OMP_NUM_THREADS") == threads

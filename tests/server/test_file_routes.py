@@ -47,6 +47,19 @@ def test_head_answers_as_get_does_without_the_body(call: TestClient) -> None:
     assert call.head(folder).headers["ETag"] == call.get(folder).headers["ETag"] and call.head(folder).content == b""
 
 
+def test_files_are_cached_for_ever_and_by_no_cache_that_others_use(call: TestClient) -> None:
+    url = kept(call, BODY)
+    for place in (url, folder_of(call, {"a.png": url.rpartition("/")[2]})):
+        told = call.get(place).headers["Cache-Control"].split(", ")
+        assert "private" in told and "public" not in told and {"immutable", "max-age=31536000"} <= {*told}
+
+
+def test_an_upload_of_nothing_is_refused(call: TestClient) -> None:
+    for place in ("/v1/files", "/v1/folders", "/v1/verify"):
+        reply = call.post(place, content=b"")
+        assert (reply.status_code, reply.json()["detail"]) == (422, "the upload is empty")
+
+
 @pytest.mark.parametrize(
     ("wish", "same"),
     [

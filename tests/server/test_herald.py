@@ -16,9 +16,10 @@ from standardwebhooks import Webhook
 
 from limner import fetch
 from limner.core.requests import GenerateRequest
-from limner.server.herald import Herald, secret_of, signature
+from limner.server.herald import SECONDS, Herald, secret_of, signature
 from limner.store.queue import Queue
 from limner.store.tables import DeliveryRow
+from limner.store.webhooks import LEASE
 from limner.studio import Studio
 
 
@@ -78,6 +79,18 @@ def test_what_arrived_is_what_was_answered_by_2xx(
     assert Herald(studio).deliver()
     (delivery,) = studio.webhooks.deliveries(hook.id, None)
     assert (delivery.delivered is not None, delivery.error) == (arrived, None if arrived else f"it answered {status}")
+
+
+def test_a_delivery_is_left_to_its_thread_for_longer_than_a_receiver_may_take() -> None:
+    assert LEASE.total_seconds() > 2 * SECONDS
+
+
+def test_a_private_address_is_told_nothing(studio: Studio) -> None:
+    hook, _ = studio.webhooks.add("", "http://127.0.0.1:9/", ("run.cancelled",))
+    Queue(studio.store).cancel(studio.enqueue(GenerateRequest(prompt="a cat")).id)
+    assert Herald(studio).deliver()
+    (delivery,) = studio.webhooks.deliveries(hook.id, None)
+    assert "'127.0.0.1' is at no public address" in (delivery.error or "")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import urllib.request
@@ -81,6 +82,10 @@ def test_pictures_by_their_urls(client: openai.OpenAI, service: Service) -> None
     assert all(image.b64_json is None for image in made.data)
     listed = service.call("GET", "/v1/pictures", Authorization=f"Bearer {client.api_key}").json
     assert [picture["tags"] for picture in listed] == [{"user": "ann"}] * 2
+    (run,) = service.call("GET", "/v1/runs?limit=1", Authorization=f"Bearer {client.api_key}").json
+    assert run["priority"] == 1, "somebody waits for it"
+    painted = [picture["sha256"] for picture in reversed(listed)]
+    assert painted == [hashlib.sha256(body).hexdigest() for body in (first, second)], "in the order of their seeds"
     assert [picture["request"]["steps"] for picture in listed] == [2, 2]
 
 
@@ -93,10 +98,15 @@ def test_pictures_in_the_answer(client: openai.OpenAI, form: Any, format: str) -
     assert (image.format, image.size) == (format, (64, 96)) and SOURCE in body
 
 
-def test_another_format_by_its_url(client: openai.OpenAI) -> None:
-    made = client.images.generate(prompt=CAT, model="starter", output_format="jpeg", output_compression=40)
+def test_another_format_by_its_url(client: openai.OpenAI, service: Service) -> None:
+    made = client.images.generate(prompt=CAT, model="starter", output_format="jpeg", output_compression=0)
     assert made.data is not None and made.data[0].url
-    assert opened(fetched(made.data[0].url)).format == "JPEG"
+    key = f"Bearer {client.api_key}"
+    (painted,) = service.call("GET", "/v1/pictures?limit=1", Authorization=key).json
+    listed = service.call("GET", f"/v1/pictures?run={painted['run']}", Authorization=key).json
+    assert listed == [painted], "its copy is no picture of its own"
+    image: Any = opened(fetched(made.data[0].url))
+    assert image.format == "JPEG" and {*image.quantization[0]} == {255}, "the lowest quality there is"
 
 
 def test_a_picture_is_painted_over(client: openai.OpenAI) -> None:

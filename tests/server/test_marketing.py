@@ -12,10 +12,14 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
+from limner.core.accounts import Caller, Role
+from limner.core.errors import LimnerError
 from limner.core.requests import TrainRequest
 from limner.core.runs import FAULT, Status
-from limner.server import presence
+from limner.server import marketing, presence
+from limner.server.settings import Settings
 from limner.store.queue import Queue
 from limner.studio import Studio
 from serving import Service, problem, refused
@@ -50,17 +54,22 @@ def service(tmp_path_factory: pytest.TempPathFactory, adapters: list[Path], star
         yield found
 
 
-def test_adapters_are_chosen_by_their_ratings(service: Service) -> None:
-    call = service.call
+def test_adapters_are_chosen_by_their_ratings(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    call, counted, asked = service.call, marketing.standings, list[Any]()
+    monkeypatch.setattr(marketing, "standings", lambda *told: asked.append(told[2:]) or counted(*told))
     seen: dict[str, int] = {}
-    for _ in range(3):
-        sha256 = call("POST", "/generate-image", CALL).json["generated_image_url"].rsplit("/", 1)[1]
+    for industry in ("food", "Food", " FOOD "):
+        named = CALL | {"industry": industry}
+        sha256 = call("POST", "/generate-image", named).json["generated_image_url"].rsplit("/", 1)[1]
         picture = call("GET", f"/v1/pictures/{sha256}").json
         (use,) = picture["request"]["adapter"]
+        assert picture["tags"]["industry"] == "food", "however it is written"
         assert picture["tags"]["adapter"] == use["path"] and "the best of 2" in picture["tags"]["chosen"]
         assert picture["label"]["adapters"][0]["path"] == use["path"]
         seen[use["path"]] = picture["id"]
+    assert asked == [("adapter", "food")] * 3, "ratings of the same industry"
     rated = next(iter(seen))
+    assert [run["priority"] for run in call("GET", "/v1/runs").json] == [1, 1, 1], "somebody waits for each"
     call("PUT", f"/v1/pictures/{seen[rated]}/rating", {"stars": 5})
     (standing,) = call("GET", "/v1/ratings/summary?by=adapter").json
     assert (standing["name"], standing["mean"]) == (rated, 5.0)
@@ -70,6 +79,27 @@ def test_a_blank_prompt_is_refused(service: Service) -> None:
     for blank in ("  ", "\n\t", "\u2003"):
         told = problem(service.call("POST", "/generate-image", CALL | {"prompt": blank}), 422)
         assert "the prompt is blank" in told["detail"]
+
+
+def test_a_base_picture_is_bounded_and_read_before_it_is_kept(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio, ann, bounds = Studio(home), Caller(account="ann", role=Role.MAKER), list[int]()
+    Image.new("RGB", (8, 8), "teal").save(tmp_path / "a.png")
+    body = b"<html>"
+
+    def fetch(url: str, *, bytes_most: int) -> bytes:
+        bounds.append(bytes_most)
+        return body
+
+    monkeypatch.setattr(marketing, "fetch", fetch)
+    with pytest.raises(LimnerError):
+        marketing.fetched(studio, ann, "https://example.com/a.png", Settings(upload_bytes=1000))
+    assert bounds == [1000] and [*studio.blobs] == []
+    body = (tmp_path / "a.png").read_bytes()
+    reference = marketing.fetched(studio, ann, "https://example.com/a.png", Settings())
+    assert [held.reference for held in studio.holdings.list("ann")] == [reference]
+    studio.store.close()
 
 
 def answered(service: Service) -> tuple[Thread, list[Any], str]:
@@ -97,6 +127,14 @@ def idle(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Se
     (home / "mine.yaml").write_text(yaml.safe_dump({"industries": {"slow": {}}, "styles": {"photo": {}}}))
     with running(home, profile=home / "mine.yaml", workers=0, wait_seconds=20) as found:
         yield found
+
+
+@pytest.mark.parametrize("name", ["industry", "style"])
+def test_nothing_is_fetched_for_an_industry_or_a_style_that_there_is_not(idle: Service, name: str) -> None:
+    call = CALL | {"industry": "slow", "base_image_url": "http://127.0.0.1:9/a.png"}
+    assert "no public address" in problem(idle.call("POST", "/generate-image", call), 422)["detail"]
+    told = problem(idle.call("POST", "/generate-image", call | {name: "nosuch"}), 422)
+    assert f"unknown {name} 'nosuch'" in told["detail"]
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,10 @@ def test_events_go_on_from_the_last_that_was_seen(home: Path) -> None:
     assert [each for each in told() if each.isdigit()] == ["1", "2", "3"] and told()[-1] == "end"
     assert [each for each in told(**{"Last-Event-ID": "2"}) if each.isdigit()] == ["3"]
     assert told(**{"Last-Event-ID": "3"}) == ["end"]
+
+
+def test_a_client_that_waited_in_vain_is_told_so(home: Path) -> None:
+    client = TestClient(create_app(Studio(home), Settings(wait_seconds=0.01)), base_url="http://127.0.0.1")
+    reply = client.post("/v1/runs", json={"kind": "generate", "prompt": "a cat"}, headers={"Prefer": "wait"})
+    assert (reply.status_code, reply.json()["status"]) == (202, "queued")
+    assert reply.headers["Preference-Applied"] == "wait" and reply.headers["Location"] == reply.json()["url"]

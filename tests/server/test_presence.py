@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from limner.core.requests import GenerateRequest
 from limner.core.runs import FAULT, Run, Status
-from limner.server.presence import check_done
+from limner.server.presence import check_done, wanted
 from limner.server.problems import Refusal
 
 
@@ -38,6 +41,29 @@ def test_a_run_that_is_not_done(status: Status, error: str | None, answer: int) 
         assert caught.value.problem == error
     if answer == 504:
         assert f"not there after 12 s ({status})" in caught.value.problem
+
+
+@pytest.mark.parametrize(("headers", "given_up"), [({}, ["withdraw x"]), ({"idempotency-key": "k"}, [])])
+def test_a_client_that_goes_away_gives_its_waiting_run_up_unless_it_means_to_come_back(
+    headers: dict[str, str], given_up: list[str]
+) -> None:
+    done = list[str]()
+
+    async def gone() -> bool:
+        return True
+
+    async def waits() -> None:
+        request: Any = SimpleNamespace(headers=headers, is_disconnected=gone)
+        queue: Any = SimpleNamespace(
+            withdraw=lambda run: done.append(f"withdraw {run}"), cancel=lambda run: done.append(f"cancel {run}")
+        )
+        async with wanted(request, queue, run(Status.QUEUED)):
+            for _ in range(100):
+                if not done:
+                    await asyncio.sleep(0.0005)
+
+    asyncio.run(waits())
+    assert done == given_up
 
 
 def test_a_run_that_is_done_is_no_refusal() -> None:

@@ -39,6 +39,16 @@ def test_profiles_that_are_refused(tmp_path: Path, told: dict[str, Any], said: s
     assert said in str(refused.value) and "\n" not in str(refused.value)
 
 
+def test_a_folder_of_a_models_name_is_meant_where_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    studio, profile = Studio(tmp_path / "home"), read_profile(written(tmp_path, text={"model": "mine/dog"}))
+    assert settled(profile, studio)[0].text.request == {"model": "mine/dog"}, "one of the hub"
+    (tmp_path / "mine" / "dog").mkdir(parents=True)
+    (tmp_path / "mine" / "dog" / "weights").write_bytes(b"x")
+    assert settled(profile, studio)[0].text.request["model"].startswith("folder:")
+    studio.store.close()
+
+
 def test_paths_become_references(tmp_path: Path) -> None:
     (tmp_path / "one.safetensors").write_bytes(b"x")
     (tmp_path / "two").mkdir()

@@ -19,6 +19,7 @@ PROFILE = Profile.model_validate(
         "styles": {
             "photo": {"prompt": "a photo of {prompt}, sharp", "negative_prompt": "blurry"},
             "none": {},
+            "lens": {"prompt": "{prompt}, {85mm}"},
         },
     }
 )
@@ -30,6 +31,7 @@ def test_words_stand_behind_the_prompt_and_the_style_around_both() -> None:
     assert (request.model, request.steps, request.seed, request.image) == ("sdxl", 9, 5, None)
     plain = PROFILE.request("a {red} mug", "plain", "none", seed=0)
     assert (plain.prompt, plain.negative_prompt, plain.seed) == ("a {red} mug", "", 0)
+    assert PROFILE.request("a mug", "plain", "lens").prompt == "a mug, {85mm}", "other braces are words"
 
 
 def test_a_base_picture_has_a_side_and_adapters_of_its_own() -> None:

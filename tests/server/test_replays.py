@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import delete
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from limner.core.accounts import Caller
@@ -27,14 +27,25 @@ class Service:
     """An application that counts its calls and answers with a status that the test chooses."""
 
     def __init__(self, store: Store) -> None:
-        self.calls, self.status, self.account = 0, 201, "ann"
+        self.calls, self.status, self.account, self.breaks = 0, 201, "ann", False
         answers = Answers(store, timedelta(minutes=1))
 
         async def answer(request: Request) -> PlainTextResponse:
             self.calls += 1
             return PlainTextResponse(f"call {self.calls}", self.status, {"X-Call": str(self.calls)})
 
-        app = Starlette(routes=[Route(path, answer, methods=["POST", "PUT"]) for path in ("/a", "/b")])
+        async def pieces() -> AsyncIterator[str]:
+            self.calls += 1
+            yield f"call {self.calls}"
+            if self.breaks:
+                raise OSError("the disk fails")
+            yield ", whole"
+
+        async def stream(request: Request) -> StreamingResponse:
+            return StreamingResponse(pieces())
+
+        routes = [Route(path, answer, methods=["POST", "PUT"]) for path in ("/a", "/b")]
+        app = Starlette(routes=[*routes, Route("/stream", stream, methods=["POST"])])
         inner = Idempotency(app, answers)
 
         async def outer(scope: Any, receive: Any, send: Any) -> None:
@@ -85,6 +96,17 @@ def test_parameters_of_the_type_do_not_matter(service: Service) -> None:
     assert service.post(kind="application/json; charset=utf-8").text == "call 1"
 
 
+def test_a_form_is_the_same_whatever_parts_it(service: Service) -> None:
+    """Clients draw the boundary anew at each try."""
+
+    def send(boundary: str, said: str) -> Any:
+        body = f'--{boundary}\r\nContent-Disposition: form-data; name="prompt"\r\n\r\n{said}\r\n--{boundary}--\r\n'
+        return service.post(body=body.encode(), kind=f'multipart/form-data; boundary="{boundary}"')
+
+    assert [send(boundary, "a cat").text for boundary in ("4f1c", "b07a9")] == ["call 1", "call 1"]
+    assert send("4f1c", "a dog").status_code == 422
+
+
 def test_a_key_is_one_accounts_own(service: Service) -> None:
     service.post()
     service.account = "bob"
@@ -112,6 +134,25 @@ def test_answers_that_another_try_may_change_are_not_kept(service: Service, stat
     service.post()
     service.status = 201
     assert (service.post().status_code, service.calls) == (201, 2)
+
+
+def test_an_answer_in_pieces_is_given_again_whole(service: Service) -> None:
+    assert [service.post("/stream").text for _ in range(2)] == ["call 1, whole"] * 2
+
+
+def test_an_answer_that_broke_off_is_not_given_again(service: Service) -> None:
+    service.breaks = True
+    assert service.post("/stream").text == "call 1"
+    service.breaks = False
+    assert service.post("/stream").text == "call 2, whole"
+
+
+@pytest.mark.parametrize(("most", "again"), [(6, "call 1"), (5, "call 2")])
+def test_an_answer_that_is_too_large_to_be_kept_is_not_cut(
+    service: Service, monkeypatch: pytest.MonkeyPatch, most: int, again: str
+) -> None:
+    monkeypatch.setattr("limner.server.idempotency.KEPT", most)
+    assert [service.post().text for _ in range(2)] == ["call 1", again]
 
 
 @pytest.mark.parametrize(("length", "status"), [(1, 201), (255, 201), (256, 422), (0, 422)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from limner.server.app import create_app
 from limner.server.problems import Refusal
 from limner.server.settings import Settings
 from limner.server.waiting import LOOK, SLOWEST, STREAMS, waiting
+from limner.store.erase import Wanted
 from limner.store.queue import Queue
 from limner.studio import Studio
+from serving import parsed
 
 
 def test_an_account_has_so_many_streams_and_others_have_their_own(home: Path) -> None:
@@ -44,6 +47,20 @@ def test_a_stream_counts_until_it_ends(home: Path, monkeypatch: pytest.MonkeyPat
     refused = client.get(f"/v1/runs/{run}/events")
     assert refused.status_code == 429 and "close one of them" in refused.text
     assert client.get("/v1/runs/nosuch/events").status_code == 404
+
+
+def test_the_stream_of_a_run_that_is_erased_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = Studio(home)
+    client = TestClient(create_app(studio, Settings()), base_url="http://127.0.0.1")
+    run = client.post("/v1/runs", json={"kind": "generate", "prompt": "a cat"}).json()["id"]
+
+    async def erased(self: object, quiet: int) -> bool:
+        studio.erase(Wanted(runs=(run,)))
+        return True
+
+    monkeypatch.setattr(module.Waiting, "pause", erased)
+    (told,) = parsed(client.get(f"/v1/runs/{run}/events").content)
+    assert told["event"] == "end" and json.loads(told["data"]) == {"status": "erased", "error": None}
 
 
 @pytest.mark.parametrize(("quiet", "seconds"), [(0, LOOK), (9, LOOK), (10, 2 * LOOK), (90, SLOWEST), (10**6, SLOWEST)])

@@ -48,7 +48,9 @@ def test_keys_that_open_nothing(accounts: Accounts) -> None:
     for bad in ("", "x", wrong, secret + "x", secret.upper(), key.id, secret.replace("limner", "Limner"), "\ud800"):
         assert accounts.caller(bad) is None
     accounts.revoke(key.id)
-    assert accounts.caller(secret) is None and accounts.listed()[0].revoked is not None
+    revoked = accounts.listed()[0].revoked
+    assert accounts.caller(secret) is None and revoked is not None
+    assert accounts.revoke(key.id).revoked == revoked, "the first time counts"
 
 
 def test_a_key_runs_out(accounts: Accounts) -> None:
@@ -74,8 +76,9 @@ def test_times_that_no_key_has(accounts: Accounts, days: int) -> None:
 def test_roles(accounts: Accounts) -> None:
     key, secret = accounts.add_key("ann")
     assert not accounts.has_admin()
-    with pytest.raises(LimnerError, match="account 'ann' is a maker"):
-        accounts.add_key("ann", Role.ADMIN)
+    for role in (Role.ADMIN, Role.VIEWER):
+        with pytest.raises(LimnerError, match="account 'ann' is a maker"):
+            accounts.add_key("ann", role)
     accounts.change_role("ann", Role.ADMIN)
     assert accounts.has_admin() and accounts.caller(secret).role is Role.ADMIN
     accounts.revoke(key.id)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from limner.core.errors import LimnerError
 from limner.store.answers import Answer, Answers, InFlight
 from limner.store.runs import Store
+from limner.store.tables import AnswerRow
 
 D, E = "d" * 64, "e" * 64
 
@@ -28,11 +30,26 @@ def test_the_answer_is_given_again(store: Store) -> None:
 def test_a_call_that_came_to_nothing_may_be_sent_again(store: Store) -> None:
     answers = Answers(store, timedelta(hours=1))
     answers.begin("ann", "k", D)
+    for account, key in (("ann", "l"), ("bob", "k")):
+        answers.begin(account, key, D)
     answers.forget("ann", "k")
     assert answers.begin("ann", "k", E) is None
+    for account, key in (("ann", "l"), ("bob", "k")):
+        with pytest.raises(InFlight):  # what was not forgotten goes on
+            answers.begin(account, key, D)
 
 
 def test_a_call_that_never_ended_is_not_waited_for_for_ever(store: Store) -> None:
     answers = Answers(store, timedelta(0))
     answers.begin("ann", "k", D)
     assert answers.begin("ann", "k", D) is None
+
+
+def test_of_two_that_take_a_lost_call_up_only_one_carries_it_out(store: Store) -> None:
+    answers = Answers(store, timedelta(hours=1))
+    answers.begin("ann", "k", D)
+    with store.session() as session:
+        session.execute(update(AnswerRow).values(began=datetime.now(UTC) - timedelta(hours=2)))
+    assert answers.begin("ann", "k", D) is None
+    with pytest.raises(InFlight):
+        answers.begin("ann", "k", D)

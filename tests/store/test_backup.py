@@ -268,6 +268,19 @@ def test_credentials_that_cannot_be_written_are_refused_before_anything_is(
     there.store.close()
 
 
+def test_another_credential_is_not_lost_unasked(sound: Path, home: Path) -> None:
+    place = home / "credentials" / "key.pem"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"mine")
+    there = Studio(home)
+    with pytest.raises(LimnerError, match=r"another credentials/key\.pem here already; .* --replace to lose it"):
+        there.restore(sound)
+    assert (place.read_bytes(), there.store.list(1), list(there.blobs)) == (b"mine", [], [])
+    there.restore(sound, replace=True)
+    assert place.read_bytes() == b"secret"
+    there.store.close()
+
+
 def test_rows_that_do_not_fit_change_nothing(sound: Path, home: Path, tmp_path: Path) -> None:
     """An archive whose hashes are right and whose rows are not."""
     there = Studio(home)

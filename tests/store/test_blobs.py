@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from limner.core.errors import LimnerError
-from limner.store.blobs import Blobs
+from limner.store.blobs import FRESH, Blobs
+from limner.store.prune import DAY
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -152,6 +153,10 @@ def test_what_is_kept_again_counts_as_new(blobs: Blobs, tmp_path: Path, monkeypa
     assert next(iter(blobs)).age > 1e9
     blobs.put(place)
     assert next(iter(blobs)).age < 60
+
+
+def test_what_counts_as_just_kept_is_far_from_being_swept() -> None:
+    assert 0 < FRESH <= DAY / 2
 
 
 def test_a_part_of_a_file(blobs: Blobs, tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Column, Engine, Integer, create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
 
 import postgres
 from limner.core.errors import LimnerError
 from limner.core.events import Stage
 from limner.core.requests import GenerateRequest
 from limner.store import database, paths
-from limner.store.database import HEAD, migrating, open_engine, sqlite_url
+from limner.store.database import HEAD, is_away, migrating, open_engine, sqlite_url
 from limner.store.runs import Store
 from limner.store.tables import Base
 
@@ -263,3 +264,28 @@ def test_a_server_that_is_away_is_one_line(url: str) -> None:
     with pytest.raises(LimnerError, match=r"cannot be used .* check that it runs, and its URL") as caught:
         open_engine(url)
     assert "secret" not in str(caught.value)
+
+
+class Said(Exception):
+    """What a server's driver raises."""
+
+    def __init__(self, sqlstate: str | None) -> None:
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    ("state", "away"),
+    [
+        (None, True),
+        ("08006", True),  # the connection failed
+        ("28P01", True),  # the password is wrong
+        ("3D000", True),  # there is no such database
+        ("53100", True),  # its disk is full
+        ("53300", True),  # it has too many connections
+        ("57P03", True),  # it is starting
+        ("40001", False),  # two transactions met
+        ("42P01", False),  # there is no such table
+    ],
+)
+def test_a_server_that_would_not_serve_is_away(state: str | None, away: bool) -> None:
+    assert is_away(OperationalError("SELECT 1", {}, Said(state))) is away

@@ -15,12 +15,14 @@ from limner.core.events import Notice
 from limner.core.feedback import PictureQuery, Rating
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
+from limner.store import erase as erasing
 from limner.store.erase import Busy, InUse, Wanted
 from limner.store.feedback import Feedback
+from limner.store.locks import held
 from limner.store.pictures import Pictures, View
 from limner.store.prune import mark
 from limner.store.queue import Queue
-from limner.store.tables import RunRow
+from limner.store.tables import HoldingRow, RunRow
 from limner.studio import Studio
 
 
@@ -174,6 +176,35 @@ def test_what_is_being_carried_out_is_not_erased(house: Household) -> None:
     assert run.id in house.runs
 
 
+def test_what_another_program_carries_out_is_not_erased(house: Household) -> None:
+    run = house.studio.submit(GenerateRequest(prompt="d"))
+    house.studio.store.update(run.id, status=Status.RUNNING)
+    with held(house.studio.store.folder(run.id)), pytest.raises(Busy, match=f"run {run.id} is being carried out"):
+        house.studio.erase(Wanted(runs=(run.id,)))
+    assert house.studio.erase(Wanted(runs=(run.id,))).runs == [run.id], "its program ended"
+
+
+def test_what_somebody_brings_in_while_it_is_erased_stays(house: Household, monkeypatch: pytest.MonkeyPatch) -> None:
+    remove = erasing.remove
+
+    def brought_in_before(*told: Any) -> None:
+        house.studio.keep(house.scratch / "second", Caller(account="dan"))
+        remove(*told)
+
+    monkeypatch.setattr(erasing, "remove", brought_in_before)
+    assert len(house.studio.erase(Wanted(runs=(house.over,))).files) == 1
+    assert b"of a face, in snow" in house.bodies
+
+
+def test_results_in_places_of_the_users_own_are_named_and_stay(house: Household, tmp_path: Path) -> None:
+    run = house.studio.submit(GenerateRequest(prompt="d"))
+    here, gone = house.file("mine.png", b"mine"), tmp_path / "gone.png"
+    for place in (here, gone, house.studio.store.folder(run.id) / "own.png"):
+        house.studio.store.add_artifact(run.id, "picture", place, "0" * 64)
+    house.studio.store.update(run.id, status=Status.DONE)
+    assert house.studio.erase(Wanted(runs=(run.id,))).left == [str(here)] and here.exists()
+
+
 @pytest.mark.parametrize("reference", ["sha256:1", "folder:", "a" * 64])
 def test_what_is_no_reference(house: Household, reference: str) -> None:
     with pytest.raises(LimnerError, match="is no reference"):
@@ -208,6 +239,7 @@ def test_what_another_database_may_refer_to_is_not_swept(
         with pytest.raises(LimnerError, match="1 other databases use these files too"):
             studio.prune(None)
     (house.studio.home / "runs" / "of-another").mkdir()
+    (house.studio.home / "runs" / "of-another" / mark(other.store)).touch()
     house.studio.sweep()
     assert (house.studio.home / "runs" / "of-another").exists()
     assert len(house.bodies) == 7
@@ -241,6 +273,33 @@ def test_what_is_old_goes_unless_something_younger_stands_on_it(house: Household
     assert house.runs == set() and house.bodies == {b"a face", b"a tree", b"a photo"}, "an upload of today"
     assert house.studio.prune(timedelta(0)).uploads == [house.data]
     assert house.bodies == set()
+
+
+def test_an_old_upload_that_a_run_uses_stays_and_so_does_a_share_of_what_a_run_made(house: Household) -> None:
+    studio = house.studio
+    for account in ("ann", "dan"):
+        studio.accounts.add_key(account)
+    unused = studio.keep(house.file("unused", b"unused"), Caller(account="ann"))
+    for shared in (house.second, unused):
+        studio.holdings.share(None, shared, 1, "dan")
+    with studio.store.session() as session:
+        session.execute(update(HoldingRow).values(created=datetime.now(UTC) - timedelta(days=100)))
+    assert studio.prune(timedelta(days=30)).uploads == [unused]
+    assert {held.reference for held in studio.holdings.list()} == {house.data, house.second}
+
+
+def test_what_is_protected_is_no_orphan(house: Household) -> None:
+    reference = house.studio.blobs.keep(house.file("base", b"a profile's base"))
+    age(house)
+    assert house.studio.prune(None, protected=[f"- {reference}"]).orphans == 0 and b"a profile's base" in house.bodies
+    assert house.studio.prune(None).orphans == 1 and b"a profile's base" not in house.bodies
+
+
+def test_what_is_protected_stays_though_nobody_holds_it(house: Household) -> None:
+    reference = house.studio.blobs.keep(house.file("base", b"a profile's base"))
+    long_ago(house, run := house.run(GenerateRequest(prompt="d", image=reference), owner="bob"))
+    assert house.studio.prune(timedelta(days=30), protected=[reference]).runs == [run]
+    assert b"a profile's base" in house.bodies
 
 
 def test_queued_runs_are_not_pruned(house: Household) -> None:

@@ -1,5 +1,6 @@
 """Pictures are found again, and what is said of them is kept and counted, on SQLite and on PostgreSQL."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -162,6 +163,25 @@ def test_collections(store: Store) -> None:
     assert collections.list(ADA) == [] and found(store) == [other, picture]
 
 
+def test_an_account_has_the_most_collections_and_no_more(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limner.store.feedback.COLLECTIONS", 2)
+    collections = Collections(store)
+    for view in (ADA, BEN):
+        for name in ("a", "b"):
+            collections.add(view, name)
+        with pytest.raises(LimnerError, match="there are 2 collections; delete one first"):
+            collections.add(view, "c")
+
+
+def test_a_comparison_replaces_no_other_accounts(store: Store) -> None:
+    first, second = painted(store, count=2)
+    for view in (ADA, ALL):
+        Feedback(store).compare(view, Comparison(better=first, worse=second))
+    Feedback(store).compare(ADA, Comparison(better=second, worse=first))
+    pairs = [(pair.better.id, pair.worse.id) for pair in Preferences(store, ALL).compared()]
+    assert pairs == [(first, second), (second, first)]
+
+
 def test_standings(store: Store) -> None:
     one = painted(store, count=3, model="starter", tags={"industry": "food", "style": "photo"})
     two = painted(store, count=2, model="sdxl", adapter=[LORA], owner="ben")
@@ -207,17 +227,33 @@ def test_preferences_for_training(store: Store) -> None:
     assert (pair.better.id, pair.worse.id, pair.source, pair.rater) == (ids[1], ids[0], "stars", rated[0].rater)
     assert [*bens.rated(), *bens.compared(), *bens.starred()] == []
     assert [each.rater for each in Preferences(store, ALL).rated()] == [each.rater for each in rated]
+    assert rated[0].rater != hashlib.sha256(b"ada").hexdigest()[:16], "nobody finds it out by trying names"
+
+
+def test_pairs_are_of_pictures_that_are_both_in_view(store: Store) -> None:
+    (mine,), (other,) = painted(store), painted(store, owner="ben")
+    for pair in ((mine, other), (other, mine)):
+        Feedback(store).compare(ALL, Comparison(better=pair[0], worse=pair[1]))
+        assert [len([*Preferences(store, view).compared()]) for view in (ALL, ADA, BEN)] == [1, 0, 0]
+
+
+def test_equal_stars_prefer_nothing(store: Store) -> None:
+    for picture, stars in zip(painted(store, count=4), (4, 3, 3, 2), strict=True):
+        Feedback(store).rate(ADA, picture, Rating(stars=stars))
+    assert [(pair.better.mine, pair.worse.mine) for pair in Preferences(store, ADA).starred()] == [
+        (Rating(stars=4), Rating(stars=2))
+    ]
 
 
 def test_preferences_are_read_in_batches(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("limner.store.preferences.BATCH", 2)
     ids = painted(store, count=5)
     for picture in ids:
-        for view in (ADA, ALL):
+        for view in (ADA, ALL, View("cleo")):
             Feedback(store).rate(view, picture, Rating(stars=1))
     for worse in ids[1:]:
         Feedback(store).compare(ADA, Comparison(better=ids[0], worse=worse))
-    assert [each.picture.id for each in Preferences(store, ALL).rated()] == [id for id in ids for _ in range(2)]
+    assert [each.picture.id for each in Preferences(store, ALL).rated()] == [id for id in ids for _ in range(3)]
     assert [pair.worse.id for pair in Preferences(store, ALL).compared()] == ids[1:]
 
 

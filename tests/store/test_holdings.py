@@ -38,6 +38,15 @@ def test_what_others_share_counts_for_them_alone(store: Store) -> None:
         holdings.check(bob, 1)
 
 
+def test_the_same_once_more_counts_once_up_to_the_last_byte(store: Store) -> None:
+    holdings, ann = Holdings(store), Caller(account="ann", limits=Limits(kept_bytes=100))
+    for _ in range(2):
+        holdings.add(ann, A, 100)
+    assert holdings.bytes("ann") == 100
+    with pytest.raises(TooMuch):
+        holdings.add(ann, B, 1)
+
+
 def test_what_ones_runs_made_is_ones_own_and_no_other_accounts(store: Store) -> None:
     holdings = Holdings(store)
     run = store.create(GenerateRequest(prompt="a"), caller=Caller(account="ann"))

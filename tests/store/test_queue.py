@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -65,9 +65,10 @@ def test_a_finished_run_stays_finished(store: Store, queue: Queue) -> None:
 def test_the_run_of_a_silent_worker_goes_to_another_which_alone_may_write(store: Store) -> None:
     run_id = wait(store)
     dead = taken(Queue(store, lease=EXPIRED), "dead")
-    queue = Queue(store)
+    began, queue = store.get(run_id).started, Queue(store)
     alive = taken(queue, "alive")
     assert (alive.run, alive.attempt) == (run_id, 2)
+    assert began is not None and store.get(run_id).started == began, "it began with the first"
     for write in (
         lambda: queue.renew(dead),
         lambda: queue.finish(dead, Status.DONE),
@@ -101,6 +102,26 @@ def test_a_run_that_costs_worker_after_worker_is_given_up(store: Store) -> None:
         Status.FAILED,
         "a fault of Limner's own: 2 workers ended without a word while they carried it out",
     )
+
+
+def test_a_queue_gives_up_no_run_of_another(store: Store) -> None:
+    other = store.create(PAINT, queue="other").id
+    taken(Queue(store, "other", lease=EXPIRED))
+    assert Queue(store, attempts=1).claim("w") is None and store.get(other).status is Status.RUNNING
+    assert Queue(store, "other", attempts=1).claim("w") is None and store.get(other).status is Status.FAILED
+
+
+def test_what_watchers_are_told_of_the_queue(store: Store, queue: Queue) -> None:
+    for _ in range(3):
+        wait(store)
+    store.create(PAINT)  # of the command line
+    for worker in ("w", "w", "v"):
+        taken(queue, worker)
+    state = store.state()
+    assert (state.workers, state.oldest, state.runs) == (2, 0.0, {("generate", "running"): 3})
+    waiting = wait(store)
+    changed(store, waiting, created=datetime.now(UTC) - timedelta(minutes=2))
+    assert 119 < store.state().oldest < 180
 
 
 def test_a_released_run_waits_as_before(store: Store, queue: Queue) -> None:
@@ -155,6 +176,14 @@ def test_what_ended_badly_is_tried_again(store: Store, queue: Queue, status: Sta
     assert taken(queue).run == run_id
     with pytest.raises(LimnerError, match="is running; only failed, interrupted and cancelled"):
         queue.retry(run_id)
+
+
+def test_a_run_that_is_done_is_not_tried_again(store: Store, queue: Queue) -> None:
+    run_id = wait(store)
+    queue.finish(taken(queue), Status.DONE)
+    with pytest.raises(LimnerError, match="is done; only failed, interrupted and cancelled"):
+        queue.retry(run_id)
+    assert store.get(run_id).status is Status.DONE
 
 
 def test_many_workers_share_the_runs_out(store: Store, tmp_path: Path, database: str | None) -> None:
@@ -276,6 +305,15 @@ def test_what_cost_a_worker_is_carried_out_alone(store: Store) -> None:
     ids.append(wait(store))
     taken = [Queue(store).claim_together("w", 8) for _ in range(4)]
     assert [[run.id for run, _ in each] for each in taken] == [[run_id] for run_id in ids]
+
+
+def test_what_cost_a_worker_and_was_put_back_joins_no_other(store: Store, queue: Queue) -> None:
+    costly = wait(store)
+    taken(Queue(store, lease=EXPIRED))
+    assert queue.release(taken(queue)).attempt == 1
+    ids = [wait(store, priority=1) for _ in range(2)]
+    assert [run.id for run, _ in queue.claim_together("w", 8)] == ids
+    assert [run.id for run, _ in queue.claim_together("w", 8)] == [costly]
 
 
 def test_damaged_company_is_left_behind(store: Store, queue: Queue) -> None:

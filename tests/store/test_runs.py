@@ -94,6 +94,15 @@ def test_list_is_newest_first_and_filters(store: Store) -> None:
     assert [run.id for run in store.list(9, kind="generate", status=Status.DONE)] == [first.id]
 
 
+def test_all_but_queued_and_running_runs_have_ended(store: Store) -> None:
+    runs = {status: store.create(GenerateRequest(prompt="a")).id for status in Status}
+    for status, run in runs.items():
+        store.update(run, status=status)
+    going = {runs[Status.QUEUED], runs[Status.RUNNING]}
+    assert {*store.ended_among([*runs.values()])} == {*runs.values()} - going
+    assert store.ended_among([runs[Status.DONE], "nosuch"]) == [runs[Status.DONE]]
+
+
 def test_update_changes_what_is_given_and_nothing_else(store: Store) -> None:
     run, other = store.create(PAINT), store.create(PAINT)
     moment = datetime(2030, 1, 1, 14, tzinfo=timezone(timedelta(hours=2)))

@@ -32,8 +32,8 @@ def test_a_large_file_goes_in_parts(blobs: Blobs, tmp_path: Path) -> None:
 
 
 def test_a_signed_url_is_one_that_anyone_may_fetch(blobs: Blobs, tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"a picture")
-    url = blobs.signed(blobs.put(tmp_path / "a.png"), 60, "image/png")
+    (tmp_path / "upload").write_bytes(b"a picture")
+    url = blobs.signed(blobs.put(tmp_path / "upload"), 60, "image/png")
     assert url is not None and s3.SECRET not in url
     with urllib.request.urlopen(url) as answer:
         assert answer.read() == b"a picture" and answer.headers["Content-Type"] == "image/png"

@@ -13,7 +13,7 @@ from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.queue import Queue
 from limner.store.runs import Store
-from limner.store.tables import DeliveryRow
+from limner.store.tables import DeliveryRow, RunRow
 from limner.store.webhooks import MOST, PAUSES, Webhooks
 
 PAINT = GenerateRequest(prompt="a dog")
@@ -52,6 +52,31 @@ def test_each_end_is_told_to_whom_it_concerns(store: Store) -> None:
     assert hooks.deliveries(of_bob.id, "bob") == []
 
 
+def test_an_end_is_told_once(store: Store) -> None:
+    hooks, queue = Webhooks(store), Queue(store)
+    hook, _ = hooks.add("", "https://a.example/", ("run.cancelled",))
+    run = store.create(PAINT, queue="default").id
+    for act in (queue.cancel, queue.cancel, queue.withdraw):
+        act(run)
+    assert len(hooks.deliveries(hook.id, "")) == 1
+
+
+def test_the_end_of_a_run_that_cannot_be_read_is_told(store: Store) -> None:
+    hooks, queue = Webhooks(store), Queue(store)
+    hook, _ = hooks.add("", "https://a.example/", ("run.failed",))
+    run = store.create(PAINT, queue="default").id
+    with store.session() as session:
+        session.execute(update(RunRow).values(request={"kind": "generate", "brush": "wide"}))
+    assert queue.claim("w") is None
+    assert [told.run for told in hooks.deliveries(hook.id, "")] == [run]
+
+
+def test_a_delivery_is_tried_as_often_as_the_documentation_says() -> None:
+    seconds, minutes, hours = (5,), (1, 5, 30), (2, 5, 10)
+    wanted = [*seconds, *(60 * each for each in minutes), *(3600 * each for each in hours)]
+    assert [pause.total_seconds() for pause in PAUSES] == wanted
+
+
 def test_a_delivery_is_tried_until_it_arrives_or_is_given_up(store: Store) -> None:
     hooks, queue = Webhooks(store), Queue(store)
     hook, secret = hooks.add("", "https://a.example/", ("run.cancelled",))
@@ -75,6 +100,9 @@ def test_who_was_too_slow_has_no_say(store: Store) -> None:
     queue.cancel(store.create(PAINT, queue="default").id)
     first, second = hooks.claim(), due_now(store) or hooks.claim()
     assert first is not None and second is not None and second[0].attempts == 2
+    hooks.settle(first[0].id, 1, "took too long")
+    (told,) = hooks.deliveries(hook.id, None)
+    assert told == second[0], "the second try goes on"
     hooks.settle(second[0].id, 2)
     hooks.settle(first[0].id, 1, "took too long")
     (told,) = hooks.deliveries(hook.id, None)
