@@ -9,8 +9,7 @@ import pytest
 
 from limner import CompareRequest, Studio
 from limner.core.runs import Status
-from limner.store.queue import Queue
-from limner.worker import Worker
+from working import carried_out
 
 
 @pytest.fixture
@@ -80,12 +79,8 @@ def test_a_queued_comparison_tells_no_path_of_this_machine(home, tiny_sd):
     studio = Studio()
     model = studio.blobs.keep(tiny_sd)
     request = CompareRequest(contestants=("starter", model), prompt=("a cat",), model="starter", steps=1, count=1)
-    run = studio.enqueue(request)
-    queue = Queue(studio.store)
-    worker = Worker(studio, queue)
-    worker.carry_out(*queue.claim(worker.name), lambda: False)
-    done = studio.store.get(run.id)
-    assert done.status is Status.DONE, done.error
+    run = carried_out(studio, request)
+    assert run.status is Status.DONE, run.error
     made = {artifact.kind: artifact for artifact in studio.store.artifacts(run.id)}
     assert made.keys() == {"picture", "comparison", "scores", "table", "blind page", "key", "report"}
     for artifact in made.values():

@@ -33,19 +33,12 @@ from limner.store.tables import RunRow
 from limner.studio import Studio
 from limner.worker import Worker
 from waiting import until
+from working import work_off
 
 
 @pytest.fixture
 def studio(home: Path) -> Studio:
     return Studio()
-
-
-def work_off(studio: Studio) -> None:
-    """Let one worker carry out all that waits now."""
-    queue = Queue(studio.store)
-    one = Worker(studio, queue)
-    while (found := queue.claim(one.name)) is not None:
-        one.carry_out(*found, lambda: False)
 
 
 def named(studio: Studio, folder: Path) -> str:

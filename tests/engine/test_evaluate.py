@@ -18,8 +18,7 @@ from limner.core.errors import LimnerError
 from limner.core.requests import EvaluateRequest, parse_request
 from limner.core.requests.evaluate import Requirement
 from limner.exam.suites import MARKETING, PETS, suite
-from limner.store.queue import Queue
-from limner.worker import Worker
+from working import carried_out
 
 METRICS = ["saturation", "sharpness", "diversity"]
 
@@ -117,11 +116,8 @@ def test_a_queued_evaluation_tells_no_path_of_this_machine(
     fields = {"metric": [metric], "encoder": clip, "require": [f"{metric}>=-1000"], "steps": 1, "count": 1}
     model, folder = studio.blobs.keep(tiny_sd), studio.blobs.keep(photographs)
     for target in ({"target": model, "prompt": ["a cat"], "identifier": "x", "class_word": "cat"}, {"target": folder}):
-        run = studio.enqueue(EvaluateRequest.model_validate({"model": "starter", **fields, **target}))
-        queue = Queue(studio.store)
-        worker = Worker(studio, queue)
-        worker.carry_out(*queue.claim(worker.name), lambda: False)
-        assert studio.store.get(run.id).error is None
+        run = carried_out(studio, EvaluateRequest.model_validate({"model": "starter", **fields, **target}))
+        assert run.error is None
         made = {artifact.kind: artifact for artifact in studio.store.artifacts(run.id)}
         assert {"comparison", "scores", "table", "score page", "report"} <= made.keys()
         for artifact in made.values():

@@ -14,8 +14,7 @@ from limner.core.events import Notice
 from limner.core.requests import PrepareRequest
 from limner.core.runs import Run
 from limner.engine.preparing import prepare
-from limner.store.queue import Queue
-from limner.worker import Worker
+from working import carried_out
 
 CORES = os.cpu_count() or 1
 
@@ -45,29 +44,23 @@ def studio(home: Path) -> Studio:
     return Studio()
 
 
-def carried_out(studio: Studio, few: Path, **fields: object) -> Run:
+def prepared(studio: Studio, few: Path, **fields: object) -> Run:
     source = studio.blobs.keep(few)
-    run = studio.enqueue(PrepareRequest.model_validate({"sources": [source], "encoder": None, **fields}))
-    queue = Queue(studio.store)
-    worker = Worker(studio, queue)
-    found = queue.claim(worker.name)
-    assert found is not None
-    worker.carry_out(*found, lambda: False)
-    return studio.store.get(run.id)
+    return carried_out(studio, PrepareRequest.model_validate({"sources": [source], "encoder": None, **fields}))
 
 
 @pytest.mark.parametrize(("wanted", "given"), [(1024, CORES), (CORES + 1, CORES), (1, 1), (None, CORES)])
 def test_no_more_processes_than_cores(
     studio: Studio, few: Path, started: list[tuple[str, int]], wanted: int | None, given: int
 ) -> None:
-    run = carried_out(studio, few, workers=wanted)
+    run = prepared(studio, few, workers=wanted)
     assert started == [("processes", given)]
     said = [event.text for *_, event in studio.events(run.id) if isinstance(event, Notice)]
     assert any(f"{given} processes read pictures, not {wanted}" in text for text in said) == ((wanted or 0) > CORES)
 
 
 def test_only_the_executor_of_this_machine(studio: Studio, few: Path, started: list[tuple[str, int]]) -> None:
-    run = carried_out(studio, few, executor="ray")
+    run = prepared(studio, few, executor="ray")
     assert started == [] and "a queued run cannot use the executor 'ray'" in str(run.error)
 
 

@@ -23,9 +23,8 @@ from limner.data.entries.places import BytesPlace
 from limner.engine.preparing.screened import screened
 from limner.safety.moderator import Moderator
 from limner.safety.screening import Screening
-from limner.store.queue import Queue
 from limner.studio import Studio
-from limner.worker import Worker
+from working import carried_out
 
 REFUSED = "a picture that the request brings is refused: too red; ask for something else"
 
@@ -44,16 +43,10 @@ def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
     return Studio(policy=Policy(input=(CheckUse(check="redness"),)))
 
 
-def carried_out(studio: Studio, folder: Path, **fields: object) -> Run:
+def prepared(studio: Studio, folder: Path, **fields: object) -> Run:
     plain = {"size": 32, "encoder": None, "workers": 1, "limit": ["small=0"], "ignore": ["flat", "near_duplicate"]}
     told = {"sources": [studio.blobs.keep(folder)], **plain, **fields}
-    run = studio.enqueue(PrepareRequest.model_validate(told))
-    queue = Queue(studio.store)
-    worker = Worker(studio, queue)
-    found = queue.claim(worker.name)
-    assert found is not None
-    worker.carry_out(*found, lambda: False)
-    return studio.store.get(run.id)
+    return carried_out(studio, PrepareRequest.model_validate(told))
 
 
 def shards(folder: Path, shade: int, ending: str) -> None:
@@ -91,12 +84,12 @@ def masked(folder: Path, shade: int) -> None:
 )
 def test_pictures_of_every_kind_of_source_are_judged(studio: Studio, tmp_path: Path, fill: Any) -> None:
     fill(tmp_path / "bad", 250)
-    run = carried_out(studio, tmp_path / "bad")
+    run = prepared(studio, tmp_path / "bad")
     assert (run.status, run.error) == (Status.FAILED, REFUSED)
     assert studio.store.artifacts(run.id) == []
     assert not [file for file in studio.store.folder(run.id).rglob("*") if file.suffix in (".jpg", ".png", ".jsonl")]
     fill(tmp_path / "good", 9)
-    run = carried_out(studio, tmp_path / "good")
+    run = prepared(studio, tmp_path / "good")
     assert run.error is None
     assert [artifact.kind for artifact in studio.store.artifacts(run.id)].count("dataset") == 1
 
@@ -117,7 +110,7 @@ def test_captions_are_judged_as_they_are_written(studio: Studio, tmp_path: Path,
     else:
         put(tmp_path / "few/metadata.jsonl", json.dumps({"file_name": "0.png", "mood": "sw4stika"}))
         fields["caption"] = "a dog[ with a {mood}]"
-    run = carried_out(studio, tmp_path / "few", **fields)
+    run = prepared(studio, tmp_path / "few", **fields)
     assert run.error == "a caption is refused: hate; ask for something else"
     assert studio.store.artifacts(run.id) == []
 

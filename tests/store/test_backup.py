@@ -436,7 +436,7 @@ def test_rows_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
             written.append(len(batch))
 
     lines = (json.dumps({"key": "k" * 40}).encode() for _ in range(6))
-    assert rows.insert_rows(Spy(), table, lines) == 6  # type: ignore[arg-type]
+    rows.insert_rows(Spy(), table, lines)  # type: ignore[arg-type]
     assert written == [2, 2, 2]
     runs = [json.dumps({"id": f"r{n}", "parent": "r0" if n else None}).encode() for n in range(5)]
     monkeypatch.setattr(rows, "BATCH", 2)

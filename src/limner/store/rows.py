@@ -72,15 +72,12 @@ def delete_all(connection: Connection) -> None:
         connection.execute(table.delete())
 
 
-def insert_rows(connection: Connection, table: Table, lines: Iterable[bytes]) -> int:
-    """Write rows into a table; how many it was. Those that point at rows of their own table point at none yet."""
+def insert_rows(connection: Connection, table: Table, lines: Iterable[bytes]) -> None:
+    """Write rows into a table. Those that point at rows of their own table point at none yet."""
     own = own_columns(table)
-    count = 0
     for batch in _batches(table, lines):
         rows = [{column.name: row[column.name] for column in table.columns if column.name in row} for row in batch]
         connection.execute(insert(table), [row | {name: None for name in own if name in row} for row in rows])
-        count += len(batch)
-    return count
 
 
 def point_rows(connection: Connection, table: Table, lines: Iterable[bytes]) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from limner.core.errors import LimnerError
 
 from ..files import shown
+from .chunks import SIGNATURE, png_chunks
 
 SCANS = 100
 """The most scans of a JPEG: each passes over all its pixels. Encoders write at most some dozens."""
@@ -32,7 +33,7 @@ FRAMES = 1000
 """The most frames of a TIFF that are counted."""
 
 _SMALL = 2**22
-_PNG, _PIXELS = b"\x89PNG\r\n\x1a\n", (b"IDAT", b"fdAT", b"fcTL")
+_PIXELS = (b"IDAT", b"fdAT", b"fcTL")
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 _PLAIN, _SCAN, _END = (0x01, 0xD8), 0xDA, 0xD9
 """JPEG markers: those without a segment besides restarts, of a scan, of the end."""
@@ -43,7 +44,7 @@ def check_bytes(data: bytes, path: str | Path) -> None:
     """Refuse what takes long to open or to decode by its structure; linear in `data`."""
     if data.startswith(b"\xff\xd8") and _scans(data) > SCANS:
         raise _too_long(path, f"more than {SCANS} scans")
-    if data.startswith(_PNG) and _has_many_chunks(data):
+    if data.startswith(SIGNATURE) and _has_many_chunks(data):
         raise _too_long(path, f"more than {CHUNKS} chunks besides its pixels, or more than {PIECES} of pixels")
     for tag, count in next(_directories(data), ()):
         if tag in (_STRIPS, _TILES) and count > PIECES:
@@ -83,15 +84,13 @@ def _scans(data: bytes) -> int:
 
 
 def _has_many_chunks(data: bytes) -> bool:
-    """Whether a PNG has more chunks than a picture needs; counted no further (PNG, section 5.3)."""
-    at, pixels, others = len(_PNG), 0, 0
-    while at + 8 <= len(data) and pixels <= PIECES and others <= CHUNKS:
-        if data[at + 4 : at + 8] in _PIXELS:
-            pixels += 1
-        else:
-            others += 1
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
-    return pixels > PIECES or others > CHUNKS
+    """Whether a PNG has more chunks than an image needs; stops counting there."""
+    counts = {True: 0, False: 0}
+    for kind, _, _ in png_chunks(data):
+        counts[kind in _PIXELS] += 1
+        if counts[True] > PIECES or counts[False] > CHUNKS:
+            return True
+    return False
 
 
 def _directories(data: bytes) -> Iterator[list[tuple[int, int]]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
+from itertools import islice
 
+from ..reading.chunks import png_chunks
 from . import tiff
 
 CAP = 2**22
@@ -83,18 +85,16 @@ def _of_jpeg(data: bytes) -> Blocks:
 
 
 def _of_png(data: bytes) -> Blocks:
-    found, at = Blocks(), 8
-    for _ in range(BLOCKS):
-        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        if len(kind) < 4 or kind == b"IEND":
+    found = Blocks()
+    for kind, at, size in islice(png_chunks(data), BLOCKS):
+        if kind == b"IEND":
             break
         if kind in (b"tEXt", b"zTXt", b"iTXt"):
-            _add_text(found, kind, data[at + 8 : at + 8 + min(size, CAP)])
+            _add_text(found, kind, data[at : at + min(size, CAP)])
         elif kind == b"eXIf" and len(found.exif) < _ALIKE:
-            found.exif.append(data[at + 8 : at + 8 + min(size, CAP)].removeprefix(_EXIF))
+            found.exif.append(data[at : at + min(size, CAP)].removeprefix(_EXIF))
         elif kind == b"caBX":
             found.credentials = True
-        at += 12 + size
     return found
 
 
