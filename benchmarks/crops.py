@@ -18,10 +18,10 @@ import numpy as np
 from PIL import Image
 
 from figures import machine, print_table, write_json
-from limner import registry
-from limner.data.cutting.crop import crop_box
-from limner.data.cutting.masks import made
-from limner.data.cutting.otsu import otsu
+from limner.imaging.crop import crop_box
+from limner.imaging.masks import made
+from limner.imaging.otsu import otsu
+from limner.plugins import registry
 from limner.starter.painter import compose, random_scene
 from limner.starter.painter.canvas import SIZE
 from limner.starter.painter.style_tools import subject_mask

@@ -21,9 +21,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from figures import machine, print_table, write_json
-from limner.data.reading.photographs import open_photograph
-from limner.data.variety.advice import backgrounds, of_subject, on_backgrounds, on_framing, on_light, on_views
-from limner.data.variety.surroundings import Surroundings, surroundings
+from limner.data.diversity.advice import backgrounds, of_subject, on_backgrounds, on_framing, on_light, on_views
+from limner.data.diversity.scene import Surroundings, surroundings
+from limner.imaging.decode import open_photograph
 from limner.starter.painter import CHARACTERS, COLOURS, LIGHTS, PLACES, POSES, STUDIO, Scene, paint, random_scene
 
 SIZE = 12

@@ -20,11 +20,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from figures import machine, print_table, write_json
-from limner.core.faults import FAULTS
-from limner.data.judging.marks import writing
-from limner.data.judging.overlay import Overlay
-from limner.data.judging.quality import faults, measures, small
-from limner.data.reading.photographs import SUFFIXES, open_photograph
+from limner.core.image_faults import FAULTS
+from limner.data.quality.measures import faults, measures, small
+from limner.data.quality.overlays import Overlay
+from limner.data.quality.text_marks import writing
+from limner.imaging.decode import SUFFIXES, open_photograph
 from limner.starter.painter import paint, random_scene
 
 SIDE = 512

@@ -25,20 +25,20 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from figures import machine, print_table, summary, write_json
-from limner import registry
 from limner.core.protocols import Subject
-from limner.diffusion.quiet import hush
-from limner.engine import models
-from limner.engine.adapters import adapters_on, open_adapter
-from limner.engine.conditioning import conditioning
-from limner.engine.painting.paint import paint
-from limner.engine.painting.schedulers import apply_scheduler
+from limner.engine.generate.sampling import paint
+from limner.engine.generate.schedulers import apply_scheduler
+from limner.models import loading
+from limner.models.adapters import adapters_on, open_adapter
+from limner.models.conditioning import conditioning
+from limner.models.logging import hush
+from limner.plugins import registry
 
 Painter = Callable[[int], np.ndarray]
 OURS, DEFAULTS, BEST = "limner", "stock, defaults", "stock, best settings"
 
 
-def random_adapter(model: models.Model, folder: Path, rank: int) -> str:
+def random_adapter(model: loading.Model, folder: Path, rank: int) -> str:
     """An attention LoRA with small random weights: it costs what a trained one costs."""
     device = torch.device("cpu")
     components = model.family.load(model.source(), torch.float32, device)
@@ -89,7 +89,7 @@ def stock(options: argparse.Namespace, location: str, adapter: str | None, best:
     return painted
 
 
-def ours(options: argparse.Namespace, model: models.Model, adapter: str | None, stack: ExitStack) -> Painter:
+def ours(options: argparse.Namespace, model: loading.Model, adapter: str | None, stack: ExitStack) -> Painter:
     """Limner's painting as a function from a count to pictures (n, h, w, 3)."""
     device = torch.device(options.device)
     components = model.family.load(model.source(), torch.float32, device)
@@ -174,7 +174,7 @@ def main() -> None:
     hush()
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
-    model = models.resolve(chosen.model)
+    model = loading.resolve(chosen.model)
     results = {}
     with tempfile.TemporaryDirectory() as scratch:
         made = chosen.adapter or random_adapter(model, Path(scratch), chosen.rank)

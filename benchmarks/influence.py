@@ -32,20 +32,20 @@ import torch
 from figures import machine, write_json
 from limner import AdapterUse, GenerateRequest, InfluenceRequest, Studio, TrainRequest
 from limner.core.workspace import Workspace
+from limner.data.sets.album import write_album
 from limner.data.sets.folder import scan
-from limner.diffusion.quiet import hush
-from limner.engine.adapters import open_adapter
 from limner.engine.influence import attribution
 from limner.engine.influence.gradients import evenly
 from limner.engine.influence.influence import Wanted, encoded, features_of, trace, wanted
-from limner.engine.influence.taught import taught
-from limner.engine.provenance.album import write_album
+from limner.engine.influence.restored import taught
 from limner.engine.scoring.encoders import open_encoder
-from limner.engine.scoring.statistics import rank_correlation
-from limner.engine.training.loop import generator_for
-from limner.engine.training.plan import make_plan
-from limner.exam.characters import FACING, IDENTIFIER
+from limner.engine.train.loop import generator_for
+from limner.engine.train.plan import make_plan
+from limner.models.adapters import open_adapter
+from limner.models.logging import hush
+from limner.starter.exam.characters import FACING, IDENTIFIER
 from limner.starter.painter import CHARACTERS, caption, paint, portraits
+from limner.stats.intervals import rank_correlation
 
 CHARACTER, OTHER = "pixie", "ziggy"
 PLACES = ("park", "living room", "mountains", "beach", "city", "snow", "studio", "desert", "forest", "park", "beach")

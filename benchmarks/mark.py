@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from figures import machine, print_table, write_json
-from limner.data.cutting.crop import square
-from limner.data.reading.photographs import SUFFIXES, open_photograph
-from limner.engine.provenance import mark
+from limner.imaging.crop import square
+from limner.imaging.decode import SUFFIXES, open_photograph
+from limner.provenance import watermark
 
 Change = Callable[[Image.Image], Image.Image]
 
@@ -106,20 +106,20 @@ def main() -> None:
     noises, embedding, reading, searching, false = [], [], [], [], 0
     for path in files:
         plain = np.asarray(square(open_photograph(path), options.side))
-        name = mark.name_of(plain)
+        name = watermark.name_of(plain)
         began = time.perf_counter()
-        marked = mark.embed(plain, name)
+        marked = watermark.embed(plain, name)
         embedding.append(time.perf_counter() - began)
         noises.append(10 * np.log10(255**2 / np.mean((marked.astype(float) - plain) ** 2)))
         for change, act in CHANGES.items():
             pixels = np.asarray(act(Image.fromarray(marked)))
             began = time.perf_counter()
-            found = mark.read(pixels)
+            found = watermark.read(pixels)
             reading.append(time.perf_counter() - began)
             told[change][0] += found is not None
             told[change][1] += found is not None and found.name == name
         began = time.perf_counter()
-        false += mark.read(plain) is not None
+        false += watermark.read(plain) is not None
         searching.append(time.perf_counter() - began)
     rows = [[change, f"{100 * a / len(files):.0f}%", f"{100 * b / len(files):.0f}%"] for change, (a, b) in told.items()]
     print_table(["change", "found", "named"], rows)

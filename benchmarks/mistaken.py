@@ -2,9 +2,9 @@
 
     python benchmarks/mistaken.py --json mistaken.json
 
-The painter draws the same scenes for each group (places and accidents by seeds), and `limner.engine.trials.mistaken`
-asks the encoder whose each picture is. Nothing is painted by a model, so all that is mistaken is the encoder's own
-mistake.
+The painter draws the same scenes for each group (places and accidents by seeds), and
+`limner.engine.evaluate.group_errors` asks the encoder whose each picture is. Nothing is painted by a model, so all that
+is mistaken is the encoder's own mistake.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from figures import machine, print_table, write_json
+from limner.engine.evaluate.group_errors import Mistaken, mistaken
 from limner.engine.scoring.encoders import open_encoder
-from limner.engine.trials.mistaken import Mistaken, mistaken
 from limner.starter.painter import BREEDS, COLOURS, PLACES, POSES, PRODUCTS, Scene, paint
 
 ASKED: tuple[tuple[str, Sequence[str], str, str, dict[str, Any]], ...] = (

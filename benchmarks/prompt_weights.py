@@ -20,11 +20,11 @@ import torch
 from tqdm import tqdm
 
 from figures import machine, print_table, write_json
-from limner.engine import models
-from limner.engine.conditioning import conditioning
-from limner.engine.devices import pick_device, pick_dtype
-from limner.engine.painting.paint import paint
-from limner.exam.marking import Share
+from limner.engine.generate.sampling import paint
+from limner.models import loading
+from limner.models.conditioning import conditioning
+from limner.models.devices import pick_device, pick_dtype
+from limner.starter.exam.marking import Share
 from limner.starter.judge import Judge
 from limner.starter.painter import caption, random_scene
 
@@ -68,9 +68,9 @@ class Starter:
     """The starter and the judge."""
 
     def __init__(self, steps: int, precision: str) -> None:
-        model, device = models.resolve("starter"), pick_device("auto")
+        model, device = loading.resolve("starter"), pick_device("auto")
         self.family, self.sampling = model.family, model.sampling | {"steps": steps}
-        self.components = models.load(model, pick_dtype(precision, device), device)
+        self.components = loading.load(model, pick_dtype(precision, device), device)
         self.pipeline, self.judge = self.family.pipeline(self.components), Judge.load()
 
     def finds(self, texts: Sequence[str], seeds: Sequence[int], subjects: Sequence[str]) -> list[bool]:

@@ -27,11 +27,11 @@ from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from figures import machine, print_table, write_json
 from limner.core.choice import evenly
 from limner.core.protocols import Components
-from limner.engine import models
-from limner.exam.examinee import Examinee
-from limner.exam.job import write_sheet
-from limner.exam.marking import mark
-from limner.exam.questions import questions
+from limner.models import loading
+from limner.starter.exam.examinee import Examinee
+from limner.starter.exam.job import write_sheet
+from limner.starter.exam.marking import mark
+from limner.starter.exam.questions import questions
 from limner.starter.judge import Judge
 from limner.starter.pretrain import denoiser
 from limner.starter.pretrain.export import assemble
@@ -40,7 +40,7 @@ from limner.starter.pretrain.parts import Parts
 from limner.starter.pretrain.pictures import SHARD, Gallery
 from limner.starter.pretrain.recipe import Recipe, Stage
 
-STARTER = Path(models.resolve("starter").location)
+STARTER = Path(loading.resolve("starter").location)
 SHOWN = ("subject", "breed", "colour", "place", "extra", "style")
 STAGE = Stage(steps=600, batch=16, learning_rate=1.5e-3, warmup=30, decay=0.6, ema=0.99)
 SMALL = Recipe(unet_channels=(32, 64, 96), denoiser=STAGE)
@@ -129,7 +129,7 @@ def try_out(folder: Path, name: str, latents: torch.Tensor, count: int) -> dict[
     last = json.loads((scratch / "denoiser.jsonl").read_text().splitlines()[-1])
     pipeline = assemble(parts, recipe.size, objective(recipe.prediction).scheduler()).to(torch.bfloat16)
     asked = evenly(questions(), count)
-    starter = models.resolve("starter")
+    starter = loading.resolve("starter")
     components = Components(dict(pipeline.components), "unet", "", "", recipe.size, torch.bfloat16, torch.device("cpu"))
     told = {"facts": {}, "sampling": dict(starter.sampling), "listener": lambda event: None, "stop": lambda: False}
     examinee = Examinee(starter.family, components, pipeline, **told)

@@ -27,7 +27,7 @@ from statistics import quantiles
 from typing import Any
 
 from figures import machine, print_table, write_json
-from limner.engine import models
+from limner.models import loading
 
 Ask = Callable[[int], None]
 HERE = Path(__file__).parent
@@ -42,7 +42,7 @@ def post(url: str, body: dict[str, Any], **headers: str) -> bytes:
 
 
 def told(options: argparse.Namespace, number: int) -> dict[str, Any]:
-    sampling = models.resolve("starter").sampling | {"steps": options.steps}
+    sampling = loading.resolve("starter").sampling | {"steps": options.steps}
     return {"prompt": PROMPTS[number % len(PROMPTS)], "seed": number, **sampling}
 
 
@@ -75,7 +75,7 @@ def stock(options: argparse.Namespace) -> Iterator[Ask]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     threads = str(options.threads)
-    own = {"MODEL": models.resolve("starter").location, "THREADS": threads, "OMP_NUM_THREADS": threads}
+    own = {"MODEL": loading.resolve("starter").location, "THREADS": threads, "OMP_NUM_THREADS": threads}
     command = [sys.executable, "-m", "uvicorn", "stock_server:app", "--app-dir", str(HERE), "--port", str(port)]
     process = subprocess.Popen([*command, "--log-level", "warning"], env=os.environ | own)
     try:

@@ -29,7 +29,7 @@ from figures import machine, print_table, write_json
 from limner import AdapterUse, GenerateRequest, Studio, TrainRequest
 from limner.core.events import Progress, Stage
 from limner.core.requests import AnyRequest
-from limner.diffusion.quiet import hush
+from limner.models.logging import hush
 from limner.starter.pretrain.tokenizer import build_tokenizer
 
 CLIP_L = {

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from figures import machine, print_table, summary, write_json
-from limner.engine import models
+from limner.models import loading
 
 STAND_IN = Path(__file__).parent / "stand_in"
 WORD, LEARNING_RATE = "thing", "1e-4"
@@ -57,7 +57,7 @@ class Bench:
 
     def __init__(self, options: argparse.Namespace, scratch: Path) -> None:
         self.options, self.scratch = options, scratch
-        self.model = models.resolve(options.model).location
+        self.model = loading.resolve(options.model).location
         self.pictures = options.data or painted(scratch / "pictures", options.pictures)
         self.environment = {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
         if options.device == "cpu":

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from figures import machine, print_table, write_json
-from limner.core.faults import FAULTS
-from limner.data.likeness.signatures import COLOUR_SIDE, DIGEST, LENGTH
-from limner.data.likeness.twins import near_copies
+from limner.core.image_faults import FAULTS
+from limner.data.duplicates.near_duplicates import near_copies
+from limner.data.duplicates.signatures import COLOUR_SIDE, DIGEST, LENGTH
 
 LIMIT = FAULTS["near_duplicate"].limit or 0.0
 BLOCK = 10_000

@@ -23,7 +23,7 @@ from limner.store.files import sha256_of
 from skips import unless_unexpected
 
 if TYPE_CHECKING:
-    from limner.studio import Known as Request
+    from limner.studio.studio import Known as Request
 
 hypothesis.settings.register_profile("long", max_examples=1000, deadline=None)  # of `make test-long`
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's library is imported
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What has to be done before the first test, where tests run: the controller of pytest-xdist collects none."""
     if "diffusers" in sys.modules:
-        from limner.diffusion.quiet import hush
+        from limner.models.logging import hush
 
         hush()
     if any("forker" in fixtures_of(item) for item in session.items) and not session.config.option.collectonly:
@@ -160,7 +160,7 @@ def components_kept():
 @pytest.fixture
 def loaded_once(made_once, components_kept, tmp_path_factory, monkeypatch):
     """Shared model folders are read from the disk once: what is loaded later is a copy of what was loaded first."""
-    from limner import registry
+    from limner.plugins import registry
     from original import Original
 
     shared = str(made_once("empty", lambda folder: None).parent), str(WEIGHTS)
@@ -248,7 +248,7 @@ def empty_database(made_once):
 @pytest.fixture
 def home(request, tmp_path, empty_database, monkeypatch):
     """A fresh LIMNER_HOME, no network, and the working folder in tmp_path."""
-    if "limner.engine.models" in sys.modules:
+    if "limner.models.loading" in sys.modules:
         request.getfixturevalue("loaded_once")
     folder = tmp_path / "home"
     folder.mkdir()
@@ -258,7 +258,7 @@ def home(request, tmp_path, empty_database, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
     yield folder
-    if models := sys.modules.get("limner.engine.models"):
+    if models := sys.modules.get("limner.models.loading"):
         models.forget()
 
 
@@ -267,11 +267,11 @@ def limner(home, capsys):
     """Run a command in this process."""
 
     def run(*arguments: object) -> Said:
-        from limner import cli
+        from limner.cli import main
 
         code = 0
         try:
-            cli.main([str(argument) for argument in arguments])
+            main([str(argument) for argument in arguments])
         except SystemExit as stop:
             code = 0 if stop.code is None else int(stop.code)
         said = capsys.readouterr()

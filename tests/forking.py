@@ -26,18 +26,18 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from limner.studio import Studio
+    from limner.studio.studio import Studio
 
 IMPORTED = (
     "accelerate",
     "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
-    "limner.cli",
-    "limner.commands.requests",
-    "limner.commands.shared",
+    "limner.cli.app",
+    "limner.cli.commands.requests",
+    "limner.cli.commands.shared",
     "limner.engine.execute",
-    "limner.families.sd",
-    "limner.methods.lora",
-    "limner.worker",
+    "limner.plugins.families.sd",
+    "limner.plugins.methods.lora",
+    "limner.workers.worker",
     "transformers.models.clip.modeling_clip",
     "transformers.models.clip.tokenization_clip",
 )

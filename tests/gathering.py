@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from limner import registry
 from limner.core.datasets import Entry, Lost
+from limner.plugins import registry
 
 
 def png(shade: int = 0) -> bytes:

@@ -23,13 +23,13 @@ from typing import Any
 
 import pytest
 
-from limner import cli
+from limner.cli import main
 from limner.core.moderation import Policy, Stage
-from limner.safety.moderator import Moderator
+from limner.moderation.moderator import Moderator
 from limner.server import serve
 from limner.server.settings import Settings
-from limner.studio import Studio
-from limner.worker import Worker
+from limner.studio.studio import Studio
+from limner.workers.worker import Worker
 
 ADDRESS = re.compile(r"serves at (http://\S+);")
 CALL = {"prompt": "a red mug on the beach", "industry": "Food", "style": "watercolour"}
@@ -114,7 +114,7 @@ def service(home: Path, variables: Mapping[str, str] | None = None, **settings: 
 
 
 def try_pictures(policy: Policy) -> None:
-    """What `limner.safety.trial` does in a process of its own."""
+    """What `limner.moderation.preload` does in a process of its own."""
     Moderator(policy).prepare(Stage.INPUT, Stage.PICTURE)
 
 
@@ -204,7 +204,7 @@ def command(home: Path, *arguments: object) -> tuple[int, str, str]:
         patch.setenv("LIMNER_HOME", str(home))
         patch.setattr(serve, "try_pictures", try_pictures)
         try:
-            cli.main([str(argument) for argument in arguments])
+            main([str(argument) for argument in arguments])
         except SystemExit as stopped:
             code = int(stopped.code or 0)
     return code, out.getvalue(), err.getvalue()

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from limner import Studio, TrainRequest
-from limner.diffusion.options import LORA_FILE
+from limner.models.options import LORA_FILE
 
 
 @pytest.fixture
@@ -285,8 +285,8 @@ def test_no_gpu(refused, generate, train, monkeypatch):
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
 def test_out_of_memory(refused, generate, train, monkeypatch, error):
-    from limner.engine.painting import generate as generating
-    from limner.engine.training import loop
+    from limner.engine.generate import generate as generating
+    from limner.engine.train import loop
 
     def full(*arguments, **options):
         raise error
@@ -312,7 +312,7 @@ def test_full_disk_under_safetensors(refused, train, monkeypatch):
     import safetensors.torch
     from safetensors import SafetensorError
 
-    from limner.engine.training import checkpoint
+    from limner.engine.train import checkpoint
 
     def full(*arguments, **options):
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")

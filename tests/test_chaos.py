@@ -15,8 +15,8 @@ from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.files import sha256_of
 from limner.store.queue import Queue
-from limner.studio import Studio
-from limner.worker import Worker
+from limner.studio.studio import Studio
+from limner.workers.worker import Worker
 
 WORKERS, LEASE = 2, timedelta(seconds=2)
 

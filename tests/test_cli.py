@@ -11,15 +11,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from limner import GenerateRequest, InfluenceRequest, Studio, TrainRequest, cli, registry
-from limner.engine.provenance.labels import read_label
-from limner.flags import flag_of
+from limner import GenerateRequest, InfluenceRequest, Studio, TrainRequest
+from limner.cli.app import application
+from limner.cli.flags import flag_of
+from limner.plugins import registry
+from limner.provenance.labels import read_label
 
 
 def flags_of(command: str) -> set[str]:
     """Long flags that a command takes."""
     found = set()
-    for argument in cli.application([command])[command].assemble_argument_collection():
+    for argument in application([command])[command].assemble_argument_collection():
         found |= {name for name in argument.names if name.startswith("--")}
     return found
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,51 +15,43 @@ import pytest
 import limner
 
 PACKAGE = Path(limner.__file__).parent
-FLOORS = (
+LAYERS = (
     ("core",),
-    ("registry", "fetch"),
+    ("plugins.registry", "fetch", "stats"),
+    ("imaging",),
     ("store",),
-    ("diffusion",),
-    ("families", "methods", "controls", "moderation"),
+    ("provenance",),
     ("data",),
-    ("metrics", "sources", "detectors", "captioners"),
-    ("pages",),
+    ("models",),
+    ("plugins",),
+    ("reports",),
     ("engine",),
-    ("safety",),
-    ("recipes", "references", "logs"),
+    ("moderation",),
     ("studio",),
     ("",),
-    ("demo", "exam", "feedback"),
-    ("worker", "server"),
-    ("terminal", "flags"),
-    ("commands",),
+    ("starter",),
+    ("workers", "server"),
     ("cli",),
 )
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-WINGS = ("", "provenance", "scoring", "preparing", "painting", "training", "influence", "trials", "execute")
-"""The parts of the engine, from the ground up; "" is what lies in the engine's own folder."""
-ROOMS = ("", "reading", "rights", "judging", "cutting", "likeness", "entries", "wording", "variety", "sets")
-"""The parts of `data`, likewise."""
-PARTED = {"engine": WINGS, "data": ROOMS}
-PLUGINS = ("families", "methods", "controls", "moderation", "metrics", "sources", "detectors", "captioners")
-SURFACES = {
-    "cli": {"commands", "core", "studio", "exam", "flags", "server", ""},
-    "commands": {
-        "core",
-        "recipes",
-        "studio",
-        "terminal",
-        "demo",
-        "exam",
-        "feedback",
-        "flags",
-        "server",
-        "worker",
-        "logs",
-    },
-    "terminal": {"core"},
-    "flags": {"core"},
+"""Packages from the lowest layer up; "" is `limner` itself. The registry loads plugins by name and imports none."""
+LAYER = {package: number for number, packages in enumerate(LAYERS) for package in packages}
+PARTS = {
+    "engine": ("scoring", "generate", "train", "influence", "prepare", "sweep", "compare", "evaluate", "execute"),
+    "data": ("", "quality", "duplicates", "entries", "captions", "diversity", "sets"),
+    "cli": ("flags", "terminal", "recipes", "commands", "app", "__main__"),
 }
+"""The parts of packages, likewise."""
+PLUGINS = (
+    "families",
+    "methods",
+    "controls",
+    "checks",
+    "metrics",
+    "sources",
+    "detectors",
+    "captioners",
+)
+SURFACES = {"cli": {"core", "studio", "starter", "server", "workers", ""}}
 HEAVY = {"torch", "diffusers", "transformers", "peft", "sqlalchemy", "alembic", "numpy", "fastapi"}
 SQL = {"sqlalchemy", "alembic"}
 
@@ -93,44 +86,54 @@ def imports(source: str, module: str, is_package: bool) -> Iterator[str]:
                 yield inner if inner.removeprefix("limner.") in MODULES else base
 
 
-def room_of(module: str) -> str:
-    return module.split(".")[0]
+def package_of(module: str) -> str:
+    """The package, or the module beside them, in which a module lies: "engine", "plugins.registry"."""
+    return module if module in LAYER else module.split(".")[0]
 
 
 def faults(source: str, module: str, is_package: bool = False) -> list[str]:
     """What is wrong with a module's imports, a line each."""
     found = []
-    room = room_of(module)
+    package = package_of(module)
     for target in imports(source, module, is_package):
         top = target.split(".")[0]
-        if top in SQL and room != "store":
+        if top in SQL and package != "store":
             found.append(f"{module} imports {top}: only store knows SQL")
-        if room in SURFACES and top in HEAVY:
+        if package in SURFACES and top in HEAVY:
             found.append(f"{module} imports {top}: a surface must start fast")
         if top != "limner":
             continue
         theirs = target.removeprefix("limner").removeprefix(".")
         if upward(module, theirs):
-            found.append(f"{module} imports {theirs or 'limner'}: that runs upward")
-        if room in SURFACES and room_of(theirs) not in {room, *SURFACES[room]}:
+            found.append(f"{module} imports {theirs or 'limner'}: that is a higher layer")
+        if package in SURFACES and package_of(theirs) not in {package, *SURFACES[package]}:
             found.append(f"{module} imports {theirs}: surfaces know studio and core only")
-        if room in PLUGINS and room_of(theirs) == room and theirs != room:
-            found.append(f"{module} imports its sibling {theirs}")
+        if plugin_of(module) and plugin_of(theirs) and plugin_of(module) != plugin_of(theirs):
+            found.append(f"{module} imports another plugin, {theirs}")
     return found
 
 
+def plugin_of(module: str) -> str:
+    """The name of a plugin's module below `plugins`, such as "families.sd"; "" for all else."""
+    parts = module.split(".")
+    return ".".join(parts[1:3]) if parts[0] == "plugins" and len(parts) > 2 else ""
+
+
 def part_of(module: str) -> str:
-    room, part = [*module.split("."), ""][:2]
-    return part if part in PARTED[room] else ""
+    package, part = [*module.split("."), ""][:2]
+    return part if part in PARTS[package] else ""
 
 
 def upward(module: str, target: str) -> bool:
-    ours, theirs = room_of(module), room_of(target)
-    if ours == theirs and ours in PARTED:
-        return PARTED[ours].index(part_of(target)) > PARTED[ours].index(part_of(module))
-    if ours == "starter" or theirs == "starter":
-        return (ours, theirs) != ("starter", "starter") and (ours == "starter" or FLOOR[ours] <= FLOOR["studio"])
-    return ours != theirs and FLOOR[theirs] >= FLOOR[ours]
+    ours, theirs = package_of(module), package_of(target)
+    if ours == theirs:
+        return ours in PARTS and _order(target) > _order(module)
+    return LAYER[theirs] >= LAYER[ours]
+
+
+def _order(module: str) -> int:
+    parts = PARTS[package_of(module)]
+    return parts.index(part_of(module)) if part_of(module) in parts else -1
 
 
 def choices(source: str) -> list[int]:
@@ -159,12 +162,23 @@ def _is_text(node: ast.expr) -> bool:
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_imports_go_down(module):
     path = MODULES[module]
-    room = room_of(module)
-    assert room in FLOOR or room == "starter", f"say in this test on which floor the room {room!r} is"
+    assert package_of(module) in LAYER, f"say in this test in which layer {package_of(module)!r} is"
     assert faults(path.read_text(), module, path.name == "__init__.py") == []
 
 
-@pytest.mark.parametrize("module", sorted(m for m in MODULES if room_of(m) not in PLUGINS))
+def test_no_cycles():
+    graph = {
+        module: {
+            name
+            for target in imports(path.read_text(), module, path.name == "__init__.py")
+            if (name := target.removeprefix("limner.")) in MODULES and name != module
+        }
+        for module, path in MODULES.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names them
+
+
+@pytest.mark.parametrize("module", sorted(m for m in MODULES if not plugin_of(m)))
 def test_no_choice_by_plugin_name(module):
     assert choices(MODULES[module].read_text()) == []
 
@@ -172,26 +186,28 @@ def test_no_choice_by_plugin_name(module):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("core.requests", "from ..store import runs"),
-        ("core.requests", "import limner.engine.training.train"),
-        ("store.runs", "def f():\n    from ..engine.training import train"),
-        ("engine.training.train", "from ... import studio"),
-        ("engine.training.train", "from ...starter.painter import paint"),
-        ("engine.painting.generate", "from ..training import train"),
-        ("engine.models", "from .provenance.labels import read_label"),
-        ("data.reading.photographs", "from ..sets.folder import scan"),
-        ("starter.painter.paint", "from limner.core.errors import LimnerError"),
-        ("families.sd", "from .sdxl import plugin"),
-        ("families.sd", "from . import sdxl"),
-        ("families.sd", "from ..methods import lora"),
-        ("engine.training.train", "import sqlalchemy.orm"),
-        ("studio", "from alembic import command"),
-        ("cli", "import torch"),
-        ("terminal", "from diffusers import UNet2DConditionModel"),
-        ("cli", "from .engine.models import resolve"),
-        ("terminal", "from .store.runs import Store"),
-        ("studio", "from .cli import main"),
-        ("registry", "from . import studio"),
+        ("core.requests.train", "from limner.store import runs"),
+        ("core.requests.train", "import limner.engine.train.train"),
+        ("store.runs", "def f():\n    from limner.engine.train import train"),
+        ("engine.train.train", "from limner.studio import studio"),
+        ("engine.train.train", "from limner.starter.painter import paint"),
+        ("engine.generate.generate", "from ..train import train"),
+        ("models.loading", "from limner.engine.generate.generate import generate"),
+        ("imaging.decode", "from limner.data.sets.folder import scan"),
+        ("data.quality.borders", "from ..sets.folder import scan"),
+        ("plugins.families.sd", "from .sdxl import plugin"),
+        ("plugins.families.sd", "from . import sdxl"),
+        ("plugins.families.sd", "from ..methods import lora"),
+        ("plugins.registry", "from limner.plugins.families import sd"),
+        ("engine.train.train", "import sqlalchemy.orm"),
+        ("studio.studio", "from alembic import command"),
+        ("cli.app", "import torch"),
+        ("cli.terminal", "from diffusers import UNet2DConditionModel"),
+        ("cli.app", "from limner.models.loading import resolve"),
+        ("cli.terminal", "from limner.store.runs import Store"),
+        ("cli.flags", "from .app import main"),
+        ("studio.studio", "from limner.cli import main"),
+        ("plugins.registry", "from limner import studio"),
     ],
 )
 def test_the_check_sees_an_upward_import(module, source):
@@ -202,13 +218,13 @@ def test_the_check_sees_an_upward_import(module, source):
     ("module", "source"),
     [
         (
-            "engine.training.train",
-            "from ... import registry\nfrom ...core import errors\nfrom .. import models",
+            "engine.train.train",
+            "from limner.plugins import registry\nfrom limner.core import errors\nfrom ..generate import generate",
         ),
-        ("cli", "from .studio import Studio\nfrom . import __doc__"),
-        ("demo.job", "from ..starter.painter import paint"),
+        ("cli.app", "from limner.studio.studio import Studio\nfrom limner import __doc__"),
+        ("starter.demo.job", "from ..painter import paint"),
         ("store.tables", "import sqlalchemy"),
-        ("families.sd", "import torch\nfrom ..diffusion.text import tokenise"),
+        ("plugins.families.sd", "import torch\nfrom limner.models.tokens import tokenise"),
     ],
 )
 def test_the_check_lets_a_downward_import_be(module, source):

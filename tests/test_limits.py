@@ -16,13 +16,13 @@ from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel, ValidationError
 
 from hostile import BODIES, LENGTH, texts, within
-from limner import registry
 from limner.core.errors import MOST_PROBLEMS, LimnerError, invalid
 from limner.core.requests import Frozen, GenerateRequest, Known, parse_request
-from limner.engine.provenance.labels import TEXT_CAP, label_in
+from limner.plugins import registry
+from limner.provenance.labels import TEXT_CAP, label_in
 from limner.server.app import create_app
 from limner.server.settings import Settings
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 KINDS = get_args(Known)
 LENGTHS = (LENGTH, 20_000, 2_000)

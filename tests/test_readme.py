@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cyclopts import App, CycloptsError
 
-from limner import cli
+from limner.cli.app import application
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
@@ -41,7 +41,7 @@ def commands(text: str) -> list[str]:
 def parse(command: str) -> None:
     """Take a command line apart as `limner` does, without running it; raises what `limner` would tell."""
     arguments = shlex.split(command)[1:]
-    function, bound, _ = cli.application(arguments).parse_args(arguments, exit_on_error=False, print_error=False)
+    function, bound, _ = application(arguments).parse_args(arguments, exit_on_error=False, print_error=False)
     assert callable(function) and bound is not None
 
 
@@ -61,7 +61,7 @@ def links(page: Path) -> list[str]:
 
 
 def test_there_is_something_to_check():
-    assert len(commands(README)) > 5 and isinstance(cli.application(), App)
+    assert len(commands(README)) > 5 and isinstance(application(), App)
     assert any(kind == "python" for kind, _ in blocks(README))
 
 

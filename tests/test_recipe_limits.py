@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from limner import recipes
+from limner.cli import recipes
+from limner.cli.recipes import read_lines, read_recipe
 from limner.core.errors import LimnerError
-from limner.recipes import read_lines, read_recipe
 
 MOST = 64
 

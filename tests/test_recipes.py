@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
-from limner import SweepRequest, TrainRequest, registry
+from limner import SweepRequest, TrainRequest
+from limner.cli.recipes import read_recipe
 from limner.core.errors import LimnerError
-from limner.diffusion.options import LORA_FILE, WORDS_FILE
-from limner.recipes import read_recipe
+from limner.models.options import LORA_FILE, WORDS_FILE
+from limner.plugins import registry
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 

@@ -8,9 +8,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from limner import registry
 from limner.core.errors import LimnerError
 from limner.core.protocols import Family, Method
+from limner.plugins import registry
 
 
 @pytest.fixture

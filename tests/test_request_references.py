@@ -9,7 +9,7 @@ import pytest
 
 from limner.core.errors import LimnerError
 from limner.core.requests import parse_request, referred
-from limner.references import check_references, is_model, suffix_of
+from limner.studio.references import check_references, is_model, suffix_of
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 FOLDER = "folder:" + "d" * 64

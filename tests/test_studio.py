@@ -11,7 +11,7 @@ from limner.core.accounts import Caller, Limits, Role
 from limner.core.errors import LimnerError, TooMuch
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 ANN, BOB, ROOT = Caller(account="ann", role=Role.MAKER), Caller(account="bob", role=Role.MAKER), Caller(account="root")
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from limner import terminal
+from limner.cli import terminal
 from limner.core.events import Progress, Stage
 
 

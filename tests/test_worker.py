@@ -16,22 +16,23 @@ from safetensors.torch import load_file
 from sqlalchemy import update
 
 from forking import forked
-from limner import cli, worker
-from limner.commands.service import empty_folder
+from limner.cli import main
+from limner.cli.commands.service import empty_folder
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Anew, Event, Made, Notice, Stage
 from limner.core.requests import AdapterUse, GenerateRequest, PrepareRequest, TrainRequest
 from limner.core.runs import Run, Status
-from limner.engine import models
-from limner.engine.painting import generate
-from limner.engine.provenance.labels import read_label
-from limner.store import patience
+from limner.engine.generate import generate
+from limner.models import loading
+from limner.provenance.labels import read_label
+from limner.store import retry
 from limner.store.database import Away
 from limner.store.queue import Queue
 from limner.store.runs import Hold
 from limner.store.tables import RunRow
-from limner.studio import Studio
-from limner.worker import Worker
+from limner.studio.studio import Studio
+from limner.workers import worker
+from limner.workers.worker import Worker
 from waiting import until
 from working import work_off
 
@@ -232,7 +233,7 @@ class Gone:
 def test_a_database_that_is_away_for_a_moment_costs_nothing(
     studio: Studio, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch, holder: str, name: str
 ) -> None:
-    monkeypatch.setattr(patience, "PAUSE", 0.01)
+    monkeypatch.setattr(retry, "PAUSE", 0.01)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1))
     queue = Queue(studio.store)
     found = queue.claim("w")
@@ -248,7 +249,7 @@ def test_a_database_that_is_away_for_a_moment_costs_nothing(
 def test_a_database_that_stays_away_ends_no_worker(
     studio: Studio, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(patience, "PAUSE", 0.01)
+    monkeypatch.setattr(retry, "PAUSE", 0.01)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1))
     queue = Queue(studio.store, lease=timedelta(seconds=0.2))
     found = queue.claim("w")
@@ -449,13 +450,13 @@ def test_a_worker_that_must_stop_puts_all_back(studio: Studio, four: list[Run]) 
 
 def test_a_prompt_is_encoded_once(studio: Studio, four: list[Run]) -> None:
     work_off(studio)
-    (loaded,) = models._loaded.values()
+    (loaded,) = loading._loaded.values()
     assert loaded.embeddings.made == 3, "four requests say three prompts"
     studio.enqueue(four[0].request)
     work_off(studio)
     assert loaded.embeddings.made == 3
-    models.forget()
-    assert models.embeddings(loaded.components).made == 0
+    loading.forget()
+    assert loading.embeddings(loaded.components).made == 0
 
 
 @pytest.fixture
@@ -464,7 +465,7 @@ def worker_process(studio: Studio) -> Iterator[Callable[[], ForkProcess]]:
     running: list[ForkProcess] = []
 
     def start() -> ForkProcess:
-        running.append(forked(studio, lambda: cli.main(["worker"])))
+        running.append(forked(studio, lambda: main(["worker"])))
         return running[-1]
 
     yield start

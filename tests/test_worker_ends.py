@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from limner import worker as workers
-from limner.commands import service
-from limner.commands.shared import stopping
+from limner.cli.commands import service
+from limner.cli.commands.shared import stopping
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Notice, Progress
 from limner.core.moderation import Refused, Unable
@@ -23,8 +22,9 @@ from limner.core.runs import FAULT, Run, Status
 from limner.store.database import Away
 from limner.store.queue import Queue
 from limner.store.runs import Hold, Lost
-from limner.studio import Part, Studio
-from limner.worker import Pulse, Sign, Worker, _stopped
+from limner.studio.studio import Part, Studio
+from limner.workers import worker as workers
+from limner.workers.worker import Pulse, Sign, Worker, _stopped
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +195,7 @@ def test_signs_of_life_bring_back_what_users_and_other_workers_did(monkeypatch: 
 def test_a_worker_ends_with_the_service_that_started_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ends = list[bool]()
     monkeypatch.setattr(Worker, "work", lambda self, stop: ends.append(stop()))
-    monkeypatch.setattr("limner.logs.set_up", lambda form: None)
+    monkeypatch.setattr("limner.core.logs.set_up", lambda form: None)
     for parent in (None, os.getppid(), os.getppid() + 1):
         service.worker(parent=parent)
     assert ends == [False, False, True]

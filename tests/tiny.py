@@ -37,7 +37,7 @@ from transformers import (
     T5Tokenizer,
 )
 
-from limner import registry
+from limner.plugins import registry
 from limner.starter.pretrain.tokenizer import build_tokenizer
 
 WIDTH, TOKENS = 32, 24

@@ -5,8 +5,8 @@ from __future__ import annotations
 from limner.core.requests import Request
 from limner.core.runs import Run
 from limner.store.queue import Queue
-from limner.studio import Studio
-from limner.worker import Worker
+from limner.studio.studio import Studio
+from limner.workers.worker import Worker
 
 
 def work_off(studio: Studio) -> None:

@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .core.errors import Interrupted, LimnerError
-    from .core.requests import (
+    from limner.core.errors import Interrupted, LimnerError
+    from limner.core.requests import (
         AdapterUse,
         CompareRequest,
         GenerateRequest,
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         SweepRequest,
         TrainRequest,
     )
-    from .studio import Studio
+    from limner.studio.studio import Studio
 
 # GNU OpenMP's threads spin for milliseconds when they wait for each other, which beside other work on the same cores
 # makes a step take ten times as long (benchmarks/busy.py). It reads this when torch is imported.
@@ -36,10 +36,10 @@ __all__ = [
     "TrainRequest",
 ]
 
-_ROOMS = {"Studio": ".studio", "Interrupted": ".core.errors", "LimnerError": ".core.errors"}
+_MODULES = {"Studio": ".studio.studio", "Interrupted": ".core.errors", "LimnerError": ".core.errors"}
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module(_ROOMS.get(name, ".core.requests"), __name__), name)
+        return getattr(import_module(_MODULES.get(name, ".core.requests"), __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

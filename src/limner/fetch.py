@@ -20,7 +20,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from .core.errors import LimnerError
+from limner.core.errors import LimnerError
 
 REDIRECTS = 3
 SECONDS = 20.0

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import stock
-from limner import registry
 from limner.core.errors import LimnerError
 from limner.core.protocols import Batch, Source, Subject
-from limner.engine import models
+from limner.models import loading
+from limner.plugins import registry
 from original import Original
 
 PROMPTS = ["a photo of sks dog on the beach", "a cat"]
@@ -65,7 +65,7 @@ def folder(tiny_folder, family_name):
 
 @pytest.fixture
 def model(folder):
-    return models.resolve(str(folder))
+    return loading.resolve(str(folder))
 
 
 @pytest.fixture(scope="session")

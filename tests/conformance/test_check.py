@@ -11,9 +11,9 @@ from PIL import Image
 from pydantic import BaseModel
 
 import classifiers
-from limner import registry
 from limner.core.errors import LimnerError
 from limner.core.moderation import Check, Finding
+from limner.plugins import registry
 from moderating import answering
 
 BAD = "a bad swastika"

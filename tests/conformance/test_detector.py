@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import finders
-from limner import registry
 from limner.core.datasets import Detector, Finder
 from limner.core.errors import LimnerError
+from limner.plugins import registry
 from limner.starter.painter import Scene, paint
 
 PICTURE = paint(Scene(subject="dog", breed="husky", seed=1))

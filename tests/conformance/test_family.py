@@ -10,10 +10,10 @@ import torch
 from diffusers import FluxPipeline
 
 import stock
-from limner import registry
 from limner.core.protocols import Batch, Draw, Family, Objective, Teacher
-from limner.engine.conditioning import conditioning
-from limner.engine.painting.paint import paint
+from limner.engine.generate.sampling import paint
+from limner.models.conditioning import conditioning
+from limner.plugins import registry
 
 PROMPTS = ["a photo of sks dog on the beach", "a cat"]
 FRAMES = torch.tensor(

@@ -11,14 +11,14 @@ import torch
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from limner import registry
 from limner.core.errors import LimnerError
 from limner.core.protocols import SILENT, Method, Source, Subject, Teacher
-from limner.diffusion.options import LORA_FILE, WORDS_FILE
-from limner.engine import models
-from limner.engine.adapters import adapters_on, facts_of, open_adapter
-from limner.engine.conditioning import conditioning
-from limner.engine.painting.paint import paint
+from limner.engine.generate.sampling import paint
+from limner.models import loading
+from limner.models.adapters import adapters_on, facts_of, open_adapter
+from limner.models.conditioning import conditioning
+from limner.models.options import LORA_FILE, WORDS_FILE
+from limner.plugins import registry
 
 SUBJECT = Subject("sks", "dog")
 
@@ -271,7 +271,7 @@ def test_stock_diffusers_paints_the_same(family, method, components, folder, res
             ours = picture(family, components, pipeline)
     else:
         ours = picture(
-            family, models.resolve(str(path)).family.load(Source(str(path)), torch.float32, torch.device("cpu"))
+            family, loading.resolve(str(path)).family.load(Source(str(path)), torch.float32, torch.device("cpu"))
         )
     monkeypatch.chdir(path.parent)
     known = {"DiffusionPipeline": DiffusionPipeline}

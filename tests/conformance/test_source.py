@@ -9,9 +9,9 @@ import pytest
 
 from gathering import EXAMPLES, entries, gathered, png
 from limner import fetch as fetching
-from limner import registry
 from limner.core.datasets import Source
 from limner.data.entries import places
+from limner.plugins import registry
 
 
 @pytest.fixture(params=registry.sources.names())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from limner.core.readings import folded, plain, readings
+from limner.core.disguises import folded, plain, readings
 
 
 @pytest.mark.parametrize(

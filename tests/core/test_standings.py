@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from limner.core.standings import LEAST, Standing, Standings
+from limner.core.checkpoint_scores import LEAST, Standing, Standings
 
 
 def standings(weight: float = 0.5, **fields) -> Standings:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limner.core.english import article, cleaned, punctuated
 from limner.core.errors import LimnerError
 from limner.core.requests.prepare import PrepareRequest
 from limner.core.templates import Template, usual
-from limner.core.wording import article, cleaned, punctuated
 
 LONG = "a photo of {identifier} {class}[, {a breed}][ in the {background}][ with {extras}]"
 

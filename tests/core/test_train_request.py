@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from limner import GenerateRequest, TrainRequest
 from limner.core.requests import CompareRequest, InfluenceRequest, SweepRequest
 from limner.core.requests.uses import AdapterUse, ControlUse, Interval
-from limner.diffusion.options import LoraOptions, WordOptions
+from limner.models.options import LoraOptions, WordOptions
 
 GIVEN = {
     TrainRequest: {"data": "photos", "class_word": "dog", "keep": "best"},

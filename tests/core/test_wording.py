@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from limner.core.wording import article, cleaned, punctuated
+from limner.core.english import article, cleaned, punctuated
 
 AN = (
     "apple eagle icon owl umbrella uncle urn hour honest heir oneiric undo unidentified unimportant uninteresting Akita"

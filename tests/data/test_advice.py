@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from limner.data.variety.advice import (
+from limner.data.diversity.advice import (
     Advice,
     of_set,
     of_subject,
@@ -20,8 +20,8 @@ from limner.data.variety.advice import (
     on_licences,
     on_number,
 )
-from limner.data.variety.balance import NONE, Table
-from limner.data.variety.surroundings import Light, surroundings
+from limner.data.diversity.balance import NONE, Table
+from limner.data.diversity.scene import Light, surroundings
 
 GROUNDS = ("white", "#2a6e2a", "#203060", "#d08030", "#707070", "#602050", "#f0e060", "#101010", "#60c0d0")
 
@@ -129,7 +129,7 @@ def test_expressions_are_not_passed_over_in_silence():
 
 
 def test_of_faces_it_tells_expressions():
-    from limner.data.variety.advice import on_views
+    from limner.data.diversity.advice import on_views
 
     alike = [surroundings(*subject) for subject in [_face(0)] * 4]
     (told,) = on_views(alike, faces=True)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.data.variety import balance
-from limner.data.variety.balance import NONE, Counts, Table, joint, sample, weights
-from limner.data.variety.keyed import keyed
+from limner.data.diversity import balance
+from limner.data.diversity.balance import NONE, Counts, Table, joint, sample, weights
+from limner.data.diversity.seeded import keyed
 
 
 def keys_of(names):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limner.data.cutting.buckets import Buckets
-from limner.data.cutting.crop import crop_box
+from limner.imaging.buckets import Buckets
+from limner.imaging.crop import crop_box
 
 
 @pytest.mark.parametrize("size", [32, 128, 512, 768, 1000, 1024, 8192])

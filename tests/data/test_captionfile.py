@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.core.errors import LimnerError
-from limner.data.wording.captionfile import Row, armed, disarmed, read, strangers, write
+from limner.data.captions.caption_file import Row, armed, disarmed, read, strangers, write
 
 ROWS = [
     Row("dog/01.jpg", 'a "big" dog, running; fast', "template"),

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from limner.core.errors import LimnerError
-from limner.data.reading.photographs import decode, read_picture
+from limner.imaging.decode import decode, read_picture
 
 # Primaries adapted to D50, as columns X, Y, Z, of SMPTE EG 432-1 with white D65 (Display P3).
 P3 = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.data.reading import costs
-from limner.data.reading.costs import CHUNKS, PIECES, check_bytes
-from limner.data.reading.photographs import Reading, read_picture
-from limner.engine.provenance import verify
+from limner.imaging import decoding_cost
+from limner.imaging.decode import Reading, read_picture
+from limner.imaging.decoding_cost import CHUNKS, PIECES, check_bytes
+from limner.provenance import verify
 
 Entry = tuple[int, int, int, int]
 SHORT, LONG = 3, 4
@@ -130,8 +130,8 @@ def test_their_ordinary_like_is_read(made: Callable[[], bytes]) -> None:
 
 def test_scans_are_counted_in_linear_time() -> None:
     began = time.process_time()
-    assert costs._scans(b"\xff\xd8" + b"\xff" * 4_000_000 + b"\x00") == 0
-    assert costs._scans(b"\xff\xd8" + b"\xff\xd0" * 2_000_000) == 0
+    assert decoding_cost._scans(b"\xff\xd8" + b"\xff" * 4_000_000 + b"\x00") == 0
+    assert decoding_cost._scans(b"\xff\xd8" + b"\xff\xd0" * 2_000_000) == 0
     assert time.process_time() - began < 1
 
 

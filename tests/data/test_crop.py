@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from limner.data.cutting.crop import crop_box, cut, enlargement, square
-from limner.data.cutting.otsu import otsu
-from limner.detectors.saliency import plugin
+from limner.imaging.crop import crop_box, cut, enlargement, square
+from limner.imaging.otsu import otsu
+from limner.plugins.detectors.saliency import plugin
 
 sides = st.integers(1, 3000)
 shapes = st.tuples(st.integers(8, 1024), st.integers(8, 1024))

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from limner.core.datasets import Fault
-from limner.data.cutting.crop import enlargement, frame
-from limner.data.cutting.masks import cut_mask, fault_of, given, made
+from limner.imaging.crop import enlargement, frame
+from limner.imaging.masks import cut_mask, fault_of, given, made
 
 
 def mask(*values: int) -> Image.Image:

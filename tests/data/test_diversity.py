@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from limner.core.errors import LimnerError
-from limner.data.variety import diversity
-from limner.data.variety.diversity import Spread, clusters, mean_distance, medoids, outliers, projected, strangeness
+from limner.data.diversity import diversity
+from limner.data.diversity.diversity import Spread, clusters, mean_distance, medoids, outliers, projected, strangeness
 
 
 def unit(rows):

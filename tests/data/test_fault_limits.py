@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.core.faults import FAULTS
-from limner.data.judging.bars import bars
-from limner.data.judging.marks import writing
-from limner.data.judging.quality import faults, measures
-from limner.data.variety.advice import on_backgrounds, on_captions, on_copies, on_number
-from limner.data.variety.balance import Counts, Table
-from limner.data.variety.surroundings import surroundings
+from limner.core.image_faults import FAULTS
+from limner.data.diversity.advice import on_backgrounds, on_captions, on_copies, on_number
+from limner.data.diversity.balance import Counts, Table
+from limner.data.diversity.scene import surroundings
+from limner.data.quality.borders import bars
+from limner.data.quality.measures import faults, measures
+from limner.data.quality.text_marks import writing
 
 GOOD = {
     "sharpness": 60.0,

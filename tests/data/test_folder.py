@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.data.cutting.crop import square
 from limner.data.sets import folder as folder_module
 from limner.data.sets.folder import scan
 from limner.data.sets.pixels import load_pictures
+from limner.imaging.crop import square
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.data.likeness.copies import Match, nearest_copies
-from limner.data.likeness.signatures import LENGTH, LUMA, likeness, signature
-from limner.data.likeness.twins import Sets, _candidates, near_copies
+from limner.data.duplicates.copies import Match, nearest_copies
+from limner.data.duplicates.near_duplicates import Sets, _candidates, near_copies
+from limner.data.duplicates.signatures import LENGTH, LUMA, likeness, signature
 
 
 def differing(bits: int) -> np.ndarray:

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from limner.core.datasets import Fault
-from limner.data.cutting.crop import crop_box
-from limner.data.cutting.masks import _whole_parts, beside, cut_mask, fault_of, given, made
-from limner.detectors.saliency import plugin
+from limner.imaging.crop import crop_box
+from limner.imaging.masks import _whole_parts, beside, cut_mask, fault_of, given, made
+from limner.plugins.detectors.saliency import plugin
 
 pytest.importorskip("cv2")
 

@@ -7,8 +7,8 @@ import random
 import numpy as np
 from PIL import Image, ImageOps
 
-from limner.data.likeness.neighbours import near_neighbours, neighbours
-from limner.data.likeness.signatures import signature
+from limner.data.duplicates.neighbours import near_neighbours, neighbours
+from limner.data.duplicates.signatures import signature
 from limner.starter.painter import paint, random_scene
 
 
@@ -27,7 +27,7 @@ def test_each_has_its_nearest_once():
 def test_blocks_change_nothing(monkeypatch):
     features = unit(np.random.default_rng(0).normal(size=(40, 4)))
     whole = list(neighbours(features, 0.5))
-    monkeypatch.setattr("limner.data.likeness.neighbours.BLOCK", 7)
+    monkeypatch.setattr("limner.data.duplicates.neighbours.BLOCK", 7)
     assert list(neighbours(features, 0.5)) == whole and len(whole) > 10
 
 

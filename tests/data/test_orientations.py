@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.data.reading.photographs import read_picture
+from limner.imaging.decode import read_picture
 
 WIDTH, HEIGHT = 800, 400
 UPRIGHT = Image.fromarray(

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from limner.core import files
 from limner.core.errors import LimnerError
-from limner.data import files
-from limner.data.reading import formats
-from limner.data.reading.photographs import decode, open_photograph
+from limner.imaging import formats
+from limner.imaging.decode import decode, open_photograph
 
 
 def gradient(width=48, height=32):

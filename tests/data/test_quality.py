@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from limner.core.faults import FAULTS
-from limner.data.judging.bars import bars
-from limner.data.judging.marks import writing
-from limner.data.judging.overlay import Overlay
-from limner.data.judging.quality import faults, measures, small
+from limner.core.image_faults import FAULTS
+from limner.data.quality.borders import bars
+from limner.data.quality.measures import faults, measures, small
+from limner.data.quality.overlays import Overlay
+from limner.data.quality.text_marks import writing
 from limner.starter.painter import paint, random_scene
 
 

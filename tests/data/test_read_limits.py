@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from limner.core import files
 from limner.core.errors import LimnerError
-from limner.data import files
-from limner.data.files import BYTE_CAP, printable, read_file
+from limner.core.files import BYTE_CAP, printable, read_file
 
 
 @pytest.mark.parametrize(("size", "read"), [(10, True), (11, False)])

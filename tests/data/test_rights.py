@@ -15,10 +15,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from limner.core.datasets import Rights
-from limner.core.faults import FAULTS
-from limner.data.rights import marks_of
-from limner.data.rights.tally import DISTINCT, Tally
-from limner.engine.provenance.credentials import own
+from limner.core.image_faults import FAULTS
+from limner.provenance.credentials import own
+from limner.provenance.rights import marks_of
+from limner.provenance.rights.tally import DISTINCT, Tally
 
 PICTURE = Image.linear_gradient("L").resize((24, 16)).convert("RGB")
 KINDS = ("JPEG", "PNG", "PNG, packed", "WEBP", "TIFF", "GIF")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from limner.core.datasets import Rights
-from limner.data.rights import Tally, rights_beside
+from limner.provenance.rights import Tally, rights_beside
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.data.variety.keyed import keyed
-from limner.data.variety.splits import TEST, TRAIN, VALIDATION, apportioned, split
+from limner.data.diversity.seeded import keyed
+from limner.data.diversity.splits import TEST, TRAIN, VALIDATION, apportioned, split
 
 SHARES = (0.8, 0.1, 0.1)
 

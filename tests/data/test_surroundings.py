@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.data.variety.surroundings import BACKGROUND, VIEW, WIDTH, Surroundings, surroundings
+from limner.data.diversity.scene import BACKGROUND, VIEW, WIDTH, Surroundings, surroundings
 from limner.starter.painter import Scene, paint, random_scene
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from limner.core.datasets import Entry
-from limner.sources.folder import plugin
+from limner.plugins.sources.folder import plugin
 
 
 def entries(folder: Path) -> dict[str, Entry]:

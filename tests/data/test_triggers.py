@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.core.errors import LimnerError
+from limner.data.captions.trigger_words import cut, holds, worded
 from limner.data.entries.notes import CAPTION_CAP
-from limner.data.wording.words import cut, holds, worded
 
 
 @pytest.mark.parametrize(

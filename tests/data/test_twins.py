@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
-from limner.core.faults import FAULTS
-from limner.data.likeness.cropped import cropped_copies, likely_crops
-from limner.data.likeness.signatures import LENGTH, MIRRORED, SAME, WAYS, likeness, signature
-from limner.data.likeness.twins import Twin, groups, near_copies, together
+from limner.core.image_faults import FAULTS
+from limner.data.duplicates.cropped import cropped_copies, likely_crops
+from limner.data.duplicates.near_duplicates import Twin, groups, near_copies, together
+from limner.data.duplicates.signatures import LENGTH, MIRRORED, SAME, WAYS, likeness, signature
 from limner.starter.painter import COLOURS, PRODUCTS, paint, random_scene
 
 BENCH = Path(__file__).parents[2] / "../shared/data/dreambench"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.data.reading.wholeness import harm_of
+from limner.imaging.jpeg_truncation import harm_of
 
 END = b"\xff\xd9"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from limner.data.captions.trigger_words import cut, holds, worded
 from limner.data.entries.notes import CAPTION_CAP
-from limner.data.wording.words import cut, holds, worded
 
 
 @pytest.mark.parametrize(

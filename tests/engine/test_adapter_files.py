@@ -8,13 +8,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from limner import registry
 from limner.core.errors import LimnerError
 from limner.core.protocols import Use
-from limner.engine import adapters
-from limner.engine.adapters import Adapter, adapters_on, check_base
-from limner.methods import pivotal
-from limner.methods.pivotal import Pair
+from limner.models import adapters
+from limner.models.adapters import Adapter, adapters_on, check_base
+from limner.plugins import registry
+from limner.plugins.methods import pivotal
+from limner.plugins.methods.pivotal import Pair
 
 
 def adapter(name="rex", method="lora", **base):
@@ -76,7 +76,7 @@ def test_what_fits_half_way_lets_go_of_the_model(monkeypatch):
 
 def test_a_pivotal_adapters_word_has_its_weight(monkeypatch):
     """The word beside the file acts by the same weight as the layers."""
-    from limner.diffusion import lowrank, words
+    from limner.models import embeddings, lora
 
     given = {}
 
@@ -89,8 +89,8 @@ def test_a_pivotal_adapters_word_has_its_weight(monkeypatch):
         return applied
 
     monkeypatch.setattr(pivotal, "_words_beside", lambda file: file.with_name("word"))
-    monkeypatch.setattr(words, "words_applied", acting("words"))
-    monkeypatch.setattr(lowrank, "lora_applied", acting("layers"))
+    monkeypatch.setattr(embeddings, "words_applied", acting("words"))
+    monkeypatch.setattr(lora, "lora_applied", acting("layers"))
     with pivotal.plugin.applied(None, None, [Use(Path("/a/lora"), 0.5), Use(Path("/b/lora"), 2.0)]):
         assert given == {"words": [("word", 0.5), ("word", 2.0)], "layers": [("lora", 0.5), ("lora", 2.0)]}
 

@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from limner import AdapterUse, GenerateRequest, Studio, TrainRequest
-from limner.diffusion import lowrank
-from limner.engine import models
+from limner.models import loading, lora
 
 
 @pytest.fixture
@@ -41,22 +40,22 @@ def test_switching_is_exact_and_reads_nothing_twice(tiny_sd, adapters, tmp_path,
     wishes = [(), ((plain, 1.0),), ((dora, 1.0),), ((plain, 0.5), (dora, 1.0)), ((plain, 1.0),)]
     fresh = []
     for uses in wishes:
-        models.forget()
+        loading.forget()
         fresh.append(paint(*uses))
-    models.forget()
-    loads, load = [], lowrank._load
+    loading.forget()
+    loads, load = [], lora._load
 
     def counted(pipeline, file):
         loads.append(file.parent.name)
         return load(pipeline, file)
 
-    monkeypatch.setattr(lowrank, "_load", counted)
+    monkeypatch.setattr(lora, "_load", counted)
     for uses, expected in (*zip(wishes, fresh, strict=True), ((), fresh[0])):
         assert np.array_equal(paint(*uses), expected)
     assert loads == ["plain", "dora"]
     assert not np.array_equal(fresh[0], fresh[1]) and not np.array_equal(fresh[1], fresh[2])
-    monkeypatch.setattr(lowrank, "BUDGET", 1)
-    models.forget()
+    monkeypatch.setattr(lora, "BUDGET", 1)
+    loading.forget()
     for uses in (wishes[1], wishes[2], wishes[1]):
         paint(*uses)
     assert loads[2:] == ["plain", "dora", "plain"]
@@ -65,9 +64,9 @@ def test_switching_is_exact_and_reads_nothing_twice(tiny_sd, adapters, tmp_path,
 def test_adapters_leave_with_their_model(tiny_sd, adapters, tmp_path):
     paint = painter(str(tiny_sd), tmp_path / "out")
     paint((adapters[0], 1.0))
-    (loaded,) = models._loaded.values()
+    (loaded,) = loading._loaded.values()
     unet = weakref.ref(loaded.components.parts["unet"])
     del loaded
-    models.forget()
+    loading.forget()
     gc.collect()
     assert unet() is None

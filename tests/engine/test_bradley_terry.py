@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from limner.engine.trials.bradley_terry import PRIOR, bootstrapped, strengths, tally
+from limner.stats.bradley_terry import PRIOR, bootstrapped, strengths, tally
 
 ELO = np.array([1150.0, 1050.0, 950.0, 850.0])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from limner import TrainRequest
-from limner.engine.training.captions import as_word, class_captions
+from limner.engine.train.class_captions import as_word, class_captions
 
 
 def told(captions, count=48, **fields):

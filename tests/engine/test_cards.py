@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from limner import TrainRequest
-from limner.core.standings import Standing, Standings
+from limner.core.checkpoint_scores import Standing, Standings
 from limner.data.sets.folder import Photograph, Scan
-from limner.engine.models import Model
-from limner.engine.training.cards import header, model_card
-from limner.engine.training.plan import make_plan
-from limner.families.sd import plugin as SD
-from limner.methods.lora import plugin as LORA
+from limner.engine.train.model_card import header, model_card
+from limner.engine.train.plan import make_plan
+from limner.models.loading import Model
+from limner.plugins.families.sd import plugin as SD
+from limner.plugins.methods.lora import plugin as LORA
 
 BASE = Standing(step=0, subject=(0.1,), prompt=(0.5,))
 AFTER = tuple(Standing(step=step, subject=(subject,), prompt=(0.5,)) for step, subject in ((50, 0.4), (100, 0.3)))

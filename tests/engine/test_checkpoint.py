@@ -9,8 +9,8 @@ import torch
 
 import tiny
 from limner.core.errors import LimnerError
-from limner.engine.training.average import Average
-from limner.engine.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from limner.engine.train.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from limner.engine.train.ema import Average
 
 
 def loop(digest="digest", average=True, steps=3):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from limner.core.requests import PrepareRequest
-from limner.data.variety.keyed import keyed
-from limner.data.variety.splits import TEST, TRAIN, VALIDATION
-from limner.engine.preparing.choosing import Choice, choose, groups_of
+from limner.data.diversity.seeded import keyed
+from limner.data.diversity.splits import TEST, TRAIN, VALIDATION
+from limner.engine.prepare.splits import Choice, choose, groups_of
 
 COUNT = 60
 

@@ -16,9 +16,9 @@ from PIL import Image
 from limner import CompareRequest, Interrupted, LimnerError, Studio, TrainRequest
 from limner.core.events import Made
 from limner.core.votes import VotesKey
-from limner.engine.provenance.labels import read_label
-from limner.engine.trials.blind import chosen_pairs, plain, write_blind
-from limner.engine.trials.contestants import entrants
+from limner.engine.compare.blind_page import chosen_pairs, plain, write_blind
+from limner.engine.compare.contestants import entrants
+from limner.provenance.labels import read_label
 
 PROMPTS = ("a cat on the beach", "a dog in the snow")
 
@@ -253,7 +253,7 @@ def test_a_strangers_adapter_makes_us_fetch_nothing(adapter, tmp_path, home):
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    from limner.diffusion.options import LORA_FILE
+    from limner.models.options import LORA_FILE
 
     with safe_open(adapter / LORA_FILE, framework="pt") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.data.likeness.signatures import LENGTH, LUMA
-from limner.engine.preparing.comparing import copies_of
-from limner.engine.preparing.gather import Columns
+from limner.data.duplicates.signatures import LENGTH, LUMA
+from limner.engine.prepare.columns import Columns
+from limner.engine.prepare.duplicates import copies_of
 
 GLIMPSE = Image.new("RGB", (16, 16))
 

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from limner.engine import embeddings
-from limner.engine.conditioning import TOGETHER, conditioning
-from limner.engine.painting.truncation import tell_truncation, tell_weights
+from limner.engine.generate.truncation import tell_truncation, tell_weights
+from limner.models import prompt_cache
+from limner.models.conditioning import TOGETHER, conditioning
 
 
 class Family:
@@ -50,11 +50,11 @@ def test_what_was_encoded_is_kept_by_prompt_negative_and_adapters(monkeypatch):
         made.append((*prompts, negative))
         return {"prompt_embeds": torch.full((1, 2), float(len(made)))}
 
-    monkeypatch.setattr(embeddings, "conditioning", encode)
-    kept = embeddings.no_embeddings()
+    monkeypatch.setattr(prompt_cache, "conditioning", encode)
+    kept = prompt_cache.no_embeddings()
     wishes = [((), "a", ""), ((), "a", "b"), ((), "b", ""), ((("x", 1.0),), "a", ""), ((("x", 0.5),), "a", "")]
-    first = [embeddings.encoded(kept, None, None, *wish)["prompt_embeds"] for wish in wishes]
-    again = [embeddings.encoded(kept, None, None, *wish)["prompt_embeds"] for wish in wishes]
+    first = [prompt_cache.encoded(kept, None, None, *wish)["prompt_embeds"] for wish in wishes]
+    again = [prompt_cache.encoded(kept, None, None, *wish)["prompt_embeds"] for wish in wishes]
     assert len(made) == 5 and all(one is other for one, other in zip(first, again, strict=True))
 
 

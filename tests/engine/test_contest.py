@@ -13,14 +13,14 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from limner import LimnerError, Studio, TrainRequest
+from limner.core.checkpoint_scores import Standing, Standings
 from limner.core.events import Made, Notice, Stage
-from limner.core.standings import Standing, Standings
-from limner.diffusion.options import LORA_FILE
-from limner.engine.adapters import facts_of
-from limner.engine.provenance.labels import read_label
-from limner.engine.provenance.verify import verify
 from limner.engine.scoring.encoders import open_encoder
-from limner.engine.training import contest, standingspage
+from limner.engine.train import checkpoint_report, checkpoint_scores
+from limner.models.adapters import facts_of
+from limner.models.options import LORA_FILE
+from limner.provenance.labels import read_label
+from limner.provenance.verify import verify
 
 KEEP = {"keep": "best", "trial_prompt": ("{} on the beach", "{} in the snow"), "steps": 6, "resolution": 64}
 
@@ -34,9 +34,9 @@ def scored(monkeypatch):
         subject, prompt = chosen[step]
         return Standing(step=step, subject=(subject,) * len(pictures), prompt=(prompt,) * len(pictures))
 
-    monkeypatch.setattr(contest.Contest, "_scored", told)
+    monkeypatch.setattr(checkpoint_scores.Contest, "_scored", told)
     for plot in ("curves_svg", "tradeoff_svg"):
-        monkeypatch.setattr(standingspage, plot, lambda *given: "")
+        monkeypatch.setattr(checkpoint_report, plot, lambda *given: "")
     return chosen
 
 
@@ -93,22 +93,22 @@ def test_it_is_measured_how_alike_photographs_are_and_how_near_pictures_are_to_p
         return torch.stack([features[thing] for thing in things])
 
     encoder = SimpleNamespace(name="mine", images=encode, texts=encode)
-    monkeypatch.setattr(contest, "open_encoder", lambda name: encoder)
+    monkeypatch.setattr(checkpoint_scores, "open_encoder", lambda name: encoder)
     pictures, base = ["first", "second"], Standing(step=0, subject=(0.1, 0.1), prompt=(0.3, 0.3))
-    each = contest.Contest.__new__(contest.Contest)
+    each = checkpoint_scores.Contest.__new__(checkpoint_scores.Contest)
     monkeypatch.setattr(each, "_painted", lambda plain, step: pictures, raising=False)
     monkeypatch.setattr(each, "_scored", lambda step, shown: base, raising=False)
     each.request = TrainRequest(data="x", class_word="dog", keep="best", balance=balance)
     each.photographs = ("a", "b", "c")
     each.plain = ["a dog on the moon", "a photo of dog on the beach"]
     each.taught = SimpleNamespace(prompts=("sks dog on the moon", "a photo of sks dog on the beach"))
-    each.scorers = SimpleNamespace(ready={name: (None, "mine", None) for name in contest.SCORES})
+    each.scorers = SimpleNamespace(ready={name: (None, "mine", None) for name in checkpoint_scores.SCORES})
     found = each._begun(SimpleNamespace(prompts=each.plain))
 
     def cosine(one, other):
         return float(features[one] @ features[other])
 
-    usual = [prompt.replace("{}", "dog") for prompt in contest.PROMPTS]
+    usual = [prompt.replace("{}", "dog") for prompt in checkpoint_scores.PROMPTS]
     strange = [
         cosine(picture, text)
         for picture, own in zip(pictures, each.plain, strict=True)
@@ -133,7 +133,7 @@ def test_training_stops_when_it_only_gets_worse(learn, scored):
 def test_a_killed_run_goes_on_with_its_standings(request_of, ran_once, tmp_path, monkeypatch, killed):
     request = request_of(**KEEP)
     whole = ran_once("contest/whole", request)
-    judge = contest.Contest.judge
+    judge = checkpoint_scores.Contest.judge
 
     def dying(self, step, loop):
         values = None if killed == "before scoring" and step == 4 else judge(self, step, loop)
@@ -141,10 +141,10 @@ def test_a_killed_run_goes_on_with_its_standings(request_of, ran_once, tmp_path,
             raise RuntimeError("killed")
         return values
 
-    monkeypatch.setattr(contest.Contest, "judge", dying)
+    monkeypatch.setattr(checkpoint_scores.Contest, "judge", dying)
     with pytest.raises(RuntimeError, match="killed"):
         Studio().run(request, tmp_path / "rex")
-    monkeypatch.setattr(contest.Contest, "judge", judge)
+    monkeypatch.setattr(checkpoint_scores.Contest, "judge", judge)
     Studio().run(request, tmp_path / "rex", resume=True)
     assert (tmp_path / "rex" / "checkpoints.json").read_text() == (whole / "checkpoints.json").read_text()
     assert learnt(tmp_path / "rex") == learnt(whole)
@@ -176,7 +176,7 @@ def test_an_encoder_that_sees_nothing_is_told(learn):
         base=Standing(step=0, subject=(0.1, 0.1), prompt=(0.3, 0.3)),
     )
     told = []
-    each = contest.Contest.__new__(contest.Contest)
+    each = checkpoint_scores.Contest.__new__(checkpoint_scores.Contest)
     each.standings = blind
     each.tell(told.append)
     assert [event.level for event in told] == ["info", "warning"]

@@ -22,10 +22,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
 from limner import GenerateRequest, LimnerError, Studio
-from limner.engine.provenance import credentials
-from limner.engine.provenance.credentials import keys, own
-from limner.engine.provenance.labels import Label, write_png
-from limner.engine.provenance.verify import State, examined
+from limner.provenance import credentials
+from limner.provenance.credentials import keys, own
+from limner.provenance.labels import Label, write_png
+from limner.provenance.verify import State, examined
 
 SECRET = "a very private prompt"
 
@@ -120,7 +120,7 @@ def test_the_own_key_is_private_and_made_once(home, signed):
 
 
 def test_processes_that_begin_at_once_share_a_key(tmp_path):
-    script = "import sys; from pathlib import Path; from limner.engine.provenance.credentials import credentials; "
+    script = "import sys; from pathlib import Path; from limner.provenance.credentials import credentials; "
     script += "sys.stdin.read(1); print(credentials(Path(sys.argv[1])).serial)"
     running = [
         subprocess.Popen(

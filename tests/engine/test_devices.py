@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from limner.core.errors import LimnerError
-from limner.engine.devices import autocast_dtype, memory_told, pick_device, pick_dtype
+from limner.models.devices import autocast_dtype, memory_told, pick_device, pick_dtype
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from limner.core.metrics import Scored
-from limner.engine.trials.differences import differences, rounded, verdict
+from limner.engine.compare.differences import differences, rounded, verdict
 
 
 def scored(values, better="higher", unit="picture"):

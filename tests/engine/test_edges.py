@@ -9,28 +9,28 @@ import numpy as np
 import pytest
 import torch
 
+from limner.core.checkpoint_scores import Standing, Standings
 from limner.core.choice import evenly
 from limner.core.errors import LimnerError
 from limner.core.metrics import Gallery, Item, Scored
 from limner.core.requests import EvaluateRequest, MetricUse, SweepRequest
 from limner.core.requests.evaluate import Requirement
-from limner.core.standings import Standing, Standings
 from limner.core.votes import Pair, Votes, VotesKey
+from limner.engine.compare import report
+from limner.engine.compare.blind_page import chosen_pairs, plain
+from limner.engine.compare.differences import Difference, differences
+from limner.engine.compare.ranking import ranked
+from limner.engine.evaluate import subject as subjects
+from limner.engine.evaluate.group_scores import gap_told
+from limner.engine.evaluate.result import Evaluated
+from limner.engine.evaluate.subject import Subject, subject_of
+from limner.engine.generate.parts import Part, _missing, alike
 from limner.engine.scoring.encoders import _summary
 from limner.engine.scoring.scorers import Scorers, parts, told
-from limner.engine.trials import report
-from limner.engine.trials import subject as subjects
-from limner.engine.trials.blind import chosen_pairs, plain
-from limner.engine.trials.differences import Difference, differences
-from limner.engine.trials.evaluated import Evaluated
-from limner.engine.trials.fairness import Fairness, Group, fairness
-from limner.engine.trials.painted import Part, _missing, alike
-from limner.engine.trials.served import gap_told
-from limner.engine.trials.subject import Subject, subject_of
-from limner.engine.trials.sweetspot import lowest_enough, sweet_spot
-from limner.engine.trials.swept import Swept
-from limner.engine.trials.sweptverdict import verdict
-from limner.feedback.ranking import ranked
+from limner.engine.sweep.best_guidance import lowest_enough, sweet_spot
+from limner.engine.sweep.result import Swept
+from limner.engine.sweep.verdict import verdict
+from limner.stats.group_fairness import Fairness, Group, fairness
 
 
 def scored(values, better="higher", unit="picture", metric="prompt_fidelity", title="fidelity"):
@@ -312,7 +312,7 @@ def test_a_tie_is_half_a_win_and_no_side():
 
 @pytest.mark.parametrize(("count", "claimed"), [(5, False), (6, True)])
 def test_nothing_is_claimed_of_five_votes(monkeypatch, count, claimed):
-    from limner.feedback import ranking
+    from limner.engine.compare import ranking
 
     found = ranked(KEY, [votes(["left", "right"] * 20)])
     said = ranking._verdict(found.ranks, (200.0, 50.0, 300.0), count)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from limner.core.errors import LimnerError
 from limner.core.requests import PrepareRequest
-from limner.engine.preparing.entries import check_sources, prefixes
+from limner.engine.prepare.entries import check_sources, prefixes
 
 
 @pytest.mark.parametrize("out", ["pictures", "pictures/out", "pictures/a/b/out", "."])

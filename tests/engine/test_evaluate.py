@@ -17,7 +17,7 @@ from limner import Studio, TrainRequest
 from limner.core.errors import LimnerError
 from limner.core.requests import EvaluateRequest, parse_request
 from limner.core.requests.evaluate import Requirement
-from limner.exam.suites import MARKETING, PETS, suite
+from limner.starter.exam.suites import MARKETING, PETS, suite
 from working import carried_out
 
 METRICS = ["saturation", "sharpness", "diversity"]

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from limner.data.sets.pixels import Pictures
-from limner.engine.conditioning import conditioning
-from limner.engine.training.examples import encode
+from limner.engine.train.examples import encode
+from limner.models.conditioning import conditioning
 
 COMPONENTS = SimpleNamespace(device=torch.device("cpu"))
 

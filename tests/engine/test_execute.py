@@ -10,11 +10,11 @@ import pytest
 
 from limner.core.requests import GenerateRequest, Request
 from limner.core.workspace import Workspace
-from limner.demo.job import run_demo
 from limner.engine import execute as executing
-from limner.exam.agreement import measure_agreement
-from limner.exam.job import sit_exam
-from limner.exam.personalise import examine_personalisation
+from limner.starter.demo.job import run_demo
+from limner.starter.exam.agreement import measure_agreement
+from limner.starter.exam.job import sit_exam
+from limner.starter.exam.personalise import examine_personalisation
 from limner.store.locks import Held, filling
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from limner.core.errors import LimnerError
 from limner.core.metrics import Scored
-from limner.engine.trials.fairness import by_group, fairness
+from limner.stats.group_fairness import by_group, fairness
 
 
 def _drawn(seed: int, count: int = 30, **means: float) -> dict[str, list[float]]:

@@ -14,10 +14,10 @@ from PIL import Image
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
 from limner.core.events import Made, Notice, Progress
 from limner.core.requests import ControlUse
-from limner.diffusion.options import LORA_FILE
-from limner.engine import models
-from limner.engine.painting.schedulers import SCHEDULERS
-from limner.engine.provenance.labels import read_label, write_png
+from limner.engine.generate.schedulers import SCHEDULERS
+from limner.models import loading
+from limner.models.options import LORA_FILE
+from limner.provenance.labels import read_label, write_png
 
 PLAINLY = {"guidance": 7.5, "guidance_rescale": 0.0}
 
@@ -157,7 +157,7 @@ def test_noise_that_a_scheduler_adds_is_decided_by_the_seed(paint, name):
 
 
 def test_steps_that_a_scheduler_cannot_take_are_refused_before_the_model_is_loaded(paint, monkeypatch, tmp_path):
-    monkeypatch.setattr(models, "load", lambda *given: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(loading, "load", lambda *given: pytest.fail("the model was loaded"))
     with pytest.raises(LimnerError, match=r"scheduler 'ddim' cannot take 1000 steps .*; use 999 --steps"):
         paint(scheduler="ddim", steps=1000)
     with pytest.raises(LimnerError, match=r"the model's own scheduler \(DDIMScheduler\) cannot take 1000 steps"):
@@ -281,7 +281,7 @@ def test_an_adapter_on_other_weights_of_the_kind_is_told(paint, adapter, tiny_sd
 
 
 def test_what_is_left_open_is_the_models_and_told(paint, starter):
-    sampling = models.resolve("starter").sampling
+    sampling = loading.resolve("starter").sampling
     (path,), _ = paint(model="starter", **dict.fromkeys(sampling))
     request = read_label(path).request
     assert {name: getattr(request, name) for name in sampling} == sampling

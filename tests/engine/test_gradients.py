@@ -9,7 +9,7 @@ import torch
 
 from limner.core.protocols import PLAIN, SILENT, Draw
 from limner.engine.influence.gradients import Gradients
-from limner.engine.training.examples import Examples
+from limner.engine.train.examples import Examples
 
 
 class Family:

@@ -20,13 +20,13 @@ from limner.core.influence import Influence
 from limner.core.protocols import Draw
 from limner.core.requests import parse_request, referred
 from limner.core.workspace import Workspace
-from limner.diffusion.options import LORA_FILE
 from limner.engine.influence import attribution
 from limner.engine.influence.gradients import evenly
 from limner.engine.influence.influence import trace
 from limner.engine.influence.projection import Projection
-from limner.engine.training.examples import encode
-from limner.references import check_references
+from limner.engine.train.examples import encode
+from limner.models.options import LORA_FILE
+from limner.studio.references import check_references
 
 RNG = np.random.default_rng(0)
 

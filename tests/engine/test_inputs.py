@@ -10,13 +10,13 @@ from PIL import Image
 
 from limner import GenerateRequest
 from limner.core.errors import LimnerError
-from limner.engine.painting import generate, repainting
-from limner.engine.painting.generate import finished, passes_of
-from limner.engine.painting.inputs import Inputs, fitted, painted_size
-from limner.engine.painting.repainting import Over, painted_over, painters_over
-from limner.engine.painting.sides import check_side
-from limner.engine.painting.tasks import arguments, keep_outside, painted_part, strengths
-from limner.engine.painting.together import Order
+from limner.engine.generate import generate, refining
+from limner.engine.generate.batching import Order
+from limner.engine.generate.generate import finished, passes_of
+from limner.engine.generate.inputs import Inputs, fitted, painted_size
+from limner.engine.generate.refining import Over, painted_over, painters_over
+from limner.engine.generate.sizes import check_side
+from limner.engine.generate.tasks import arguments, keep_outside, painted_part, strengths
 
 
 def request(**fields):
@@ -159,8 +159,8 @@ def test_a_refiner_reads_both_prompts_itself(monkeypatch):
         def __call__(self, strength):
             pass
 
-    monkeypatch.setattr(repainting, "load_refiner", lambda *given: Pipeline())
-    monkeypatch.setattr(repainting, "pipeline_for", lambda *given, **named: Pipeline())
+    monkeypatch.setattr(refining, "load_refiner", lambda *given: Pipeline())
+    monkeypatch.setattr(refining, "pipeline_for", lambda *given, **named: Pipeline())
     asked = request(negative_prompt="blurry", refiner="x", hires=1.5)
     base = SimpleNamespace(dtype=None, device=None)
     first, second = painters_over(asked, base, {"hires_strength": 0.4, "refiner_strength": 0.3})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from limner.engine.scoring.krippendorff import alpha, alpha_interval
+from limner.stats.krippendorff import alpha, alpha_interval
 
 # Krippendorff 2011, section C: four observers, twelve units, values missing; 0 stands for those.
 OBSERVED = np.array(

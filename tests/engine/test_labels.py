@@ -14,8 +14,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from limner.core.errors import LimnerError
 from limner.core.requests import GenerateRequest, TrainRequest
-from limner.engine.provenance import labels
-from limner.engine.provenance.labels import Label, a1111_parameters, read_label, write_png
+from limner.provenance import labels
+from limner.provenance.labels import Label, a1111_parameters, read_label, write_png
 
 READER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 ODD = 'ein Wölfchen, "sitzend"\n犬 🐶 \u202e\x01 ' + "\u0301"

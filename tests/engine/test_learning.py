@@ -16,11 +16,11 @@ from safetensors.torch import load_file, save_file
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio
 from limner.core.errors import Interrupted
 from limner.core.events import Made, Notice
-from limner.diffusion.options import LORA_FILE, WORDS_FILE
-from limner.engine.models import resolve
-from limner.engine.training.average import Average
-from limner.engine.training.plan import make_plan
-from limner.families.sd import plugin as SD
+from limner.engine.train.ema import Average
+from limner.engine.train.plan import make_plan
+from limner.models.loading import resolve
+from limner.models.options import LORA_FILE, WORDS_FILE
+from limner.plugins.families.sd import plugin as SD
 
 PLAIN = {"precision": "fp32", "prior": False, "held_out": 0}
 
@@ -180,7 +180,7 @@ def test_the_average_is_what_is_saved(learn):
 
 
 def test_captions_are_dropped_now_and_then(learn, monkeypatch):
-    from limner.engine.training.loop import Loop
+    from limner.engine.train.loop import Loop
 
     rows, real = [], Loop._text
 
@@ -206,7 +206,7 @@ def masked(painted, tmp_path, size=None):
 
 
 def test_only_what_the_mask_shows_is_learnt(learn, painted, tmp_path, monkeypatch):
-    from limner.engine.training import encoding
+    from limner.engine.train import encoding
 
     seen, real = [], encoding.encode
     monkeypatch.setattr(encoding, "encode", lambda *given, **named: seen.append(real(*given, **named)) or seen[-1])

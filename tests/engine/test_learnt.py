@@ -12,9 +12,9 @@ from limner.core.errors import LimnerError
 from limner.core.events import Notice, Stage
 from limner.core.influence import Influence, Judged
 from limner.core.requests import EvaluateRequest, parse_request
-from limner.engine.trials import learnt
-from limner.engine.trials.contestants import Entrant
-from limner.references import check_references
+from limner.engine.compare.contestants import Entrant
+from limner.engine.evaluate import training_images
+from limner.studio.references import check_references
 
 GENERATE = {"kind": "generate", "prompt": "a cat"}
 
@@ -100,7 +100,7 @@ def test_a_refusal_later_on_is_a_line_or_an_error(evaluate, monkeypatch):
     def refused(*_):
         raise LimnerError("no gradients here", "use another")
 
-    monkeypatch.setattr(learnt, "trace", refused)
+    monkeypatch.setattr(training_images, "trace", refused)
     told, _, events = evaluate()
     assert told["influence"] is None and notices(events) == ["the training pictures are not judged: no gradients here"]
     with pytest.raises(LimnerError, match="no gradients here; use another"):
@@ -125,7 +125,7 @@ def test_no_path_of_the_adapter_is_opened(rex, data, tiny_sd):
         check_references(queued)
     request = EvaluateRequest(target=str(rex), dataset=str(data), prompt=("a cat",))
     target = Entrant("rex", "rex", "starter", None, parse_request({**GENERATE, "adapter": [str(rex)]}).adapter)
-    asked = learnt.asked_of(request, target, lambda event: None)
+    asked = training_images.asked_of(request, target, lambda event: None)
     assert asked is not None and asked.looked_up == ()
     assert (asked.model, asked.vae, asked.data) == ("starter", None, str(data))
 
@@ -163,8 +163,8 @@ def test_the_page_shows_the_worst_and_the_best(painted):
         adapter="rex", sha256="0", model="m", data="d", output="loss", timesteps=1, ridge=0.1, seed=1, judged_on=60,
         training=training, pictures=(),
     )  # fmt: skip
-    page = learnt.learnt_page(found)
-    assert (page["harmful"], page["useless"], page["more"]) == (15, 15, 30 - learnt.BAD)
-    assert [each["caption"] for each in page["bad"]] == [f"picture {number}" for number in range(learnt.BAD)]
+    page = training_images.learnt_page(found)
+    assert (page["harmful"], page["useless"], page["more"]) == (15, 15, 30 - training_images.BAD)
+    assert [each["caption"] for each in page["bad"]] == [f"picture {number}" for number in range(training_images.BAD)]
     assert [each["caption"] for each in page["good"]] == [f"picture {number}" for number in range(59, 53, -1)]
     assert page["bad"][0]["worth"] == "-1.000"

@@ -8,8 +8,8 @@ import tiny
 from hub import Hub, reached
 from limner import Studio
 from limner.core.events import Progress
-from limner.engine import fetching
-from limner.engine.provenance.labels import read_label
+from limner.models import downloads
+from limner.provenance.labels import read_label
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -36,7 +36,7 @@ def test_the_models_are_listed():
 
 @pytest.mark.parametrize("reference", ["who/tiny", "who/file/model.safetensors"])
 def test_fetching_tells_how_far_it_is(hub, monkeypatch, reference):
-    monkeypatch.setattr(fetching, "MEGABYTE", 1000)
+    monkeypatch.setattr(downloads, "MEGABYTE", 1000)
     told = []
     Studio().fetch(reference, listener=told.append)
     counted = [(event.done, event.total) for event in told if isinstance(event, Progress)]

@@ -18,15 +18,15 @@ from limner.core.events import Progress
 from limner.core.protocols import Batch, Draw
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import Scan
-from limner.engine.training import watch
-from limner.engine.training.average import Average
-from limner.engine.training.examples import Examples
-from limner.engine.training.loop import Loop, generator_for, joined, order
-from limner.engine.training.optimisers import build_optimiser
-from limner.engine.training.plan import make_plan
-from limner.engine.training.processes import ALONE, Processes
-from limner.engine.training.weights import drawn, weights_of
-from limner.families.sd import plugin as SD
+from limner.engine.train import callbacks
+from limner.engine.train.ema import Average
+from limner.engine.train.examples import Examples
+from limner.engine.train.loop import Loop, generator_for, joined, order
+from limner.engine.train.optimisers import build_optimiser
+from limner.engine.train.plan import make_plan
+from limner.engine.train.processes import ALONE, Processes
+from limner.engine.train.sampling_weights import drawn, weights_of
+from limner.plugins.families.sd import plugin as SD
 
 
 class Model:
@@ -359,12 +359,12 @@ def test_while_it_is_shown_dropout_is_off():
 def watched(tmp_path, monkeypatch):
     """Train under watch by a clock that goes on by a second whenever it is read; returns the figures by step."""
     clock = count()
-    monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(callbacks, "time", SimpleNamespace(monotonic=lambda: next(clock)))
 
     def go(each, previews=None, **fields):
         events = []
         workspace = Workspace("run", tmp_path, tmp_path / "out", tmp_path, **fields)
-        watch.run_watched(each, workspace, previews, None, events.append)
+        callbacks.run_watched(each, workspace, previews, None, events.append)
         return {event.done: event.figures for event in events if isinstance(event, Progress) and event.figures}
 
     return go

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter, ImageOps
 
-from limner.engine.provenance import mark
-from limner.engine.provenance.mark.pattern import BITS, NAMES, ROWS, hadamard, hadamard_row, signs
+from limner.provenance import watermark
+from limner.provenance.watermark.pattern import BITS, NAMES, ROWS, hadamard, hadamard_row, signs
 from limner.starter.painter import paint
 from limner.starter.painter.scene import random_scene
 
@@ -28,7 +28,9 @@ def picture(seed, side):
 @pytest.fixture(scope="module")
 def marked():
     """Side -> (picture, the same with a mark), three a side."""
-    return {side: [(p, mark.embed(p, NAME)) for p in (picture(s, side) for s in range(3))] for side in (128, 256, 512)}
+    return {
+        side: [(p, watermark.embed(p, NAME)) for p in (picture(s, side) for s in range(3))] for side in (128, 256, 512)
+    }
 
 
 def squeezed(image, quality=75):
@@ -75,21 +77,21 @@ BESIDES = {
 @pytest.mark.parametrize("side", [256, 512])
 def test_what_it_lives_through(marked, side, attack):
     for _, pixels in marked[side]:
-        found = mark.read(np.asarray((PROMISED | BESIDES)[attack](Image.fromarray(pixels))))
+        found = watermark.read(np.asarray((PROMISED | BESIDES)[attack](Image.fromarray(pixels))))
         assert found is not None and found.name == NAME and found.mirrored == (attack == "mirrored")
         assert found.chance < 1e-7
 
 
 def test_a_part_that_was_cut_out(marked):
     for side in (256, 512):
-        found = mark.read(np.asarray(cropped(Image.fromarray(marked[side][0][1]))))
+        found = watermark.read(np.asarray(cropped(Image.fromarray(marked[side][0][1]))))
         assert found is not None and found.name == NAME
 
 
 def test_a_small_picture_is_marked_too(marked):
     for _, pixels in marked[128]:
-        assert mark.read(pixels).name == NAME
-        assert mark.read(np.asarray(squeezed(Image.fromarray(pixels), 90))) is not None
+        assert watermark.read(pixels).name == NAME
+        assert watermark.read(np.asarray(squeezed(Image.fromarray(pixels), 90))) is not None
 
 
 def test_it_is_not_seen(marked):
@@ -102,9 +104,9 @@ def test_it_is_not_seen(marked):
 
 def test_a_flat_picture_is_barely_touched():
     flat = np.full((256, 256, 3), 200, np.uint8)
-    pixels = mark.embed(flat, NAME)
+    pixels = watermark.embed(flat, NAME)
     assert np.abs(pixels.astype(int) - 200).max() <= 5
-    assert mark.read(pixels).name == NAME
+    assert watermark.read(pixels).name == NAME
 
 
 def test_there_is_none_where_there_is_none():
@@ -112,42 +114,42 @@ def test_there_is_none_where_there_is_none():
     plain = [picture(seed, side) for seed, side in ((5, 128), (6, 300), (7, 512))]
     plain += [rng.integers(0, 256, (200, 260, 3)).astype(np.uint8), np.zeros((64, 64, 3), np.uint8)]
     plain += [np.full((300, 300, 3), 255, np.uint8), np.tile(plain[0][:32, :32], (8, 8, 1))]
-    assert [mark.read(pixels) for pixels in plain] == [None] * len(plain)
-    assert mark.read(np.zeros((8, 900, 3), np.uint8)) is None
+    assert [watermark.read(pixels) for pixels in plain] == [None] * len(plain)
+    assert watermark.read(np.zeros((8, 900, 3), np.uint8)) is None
 
 
 def test_the_same_picture_is_marked_the_same(marked):
     plain, pixels = marked[256][0]
-    assert np.array_equal(mark.embed(plain, NAME), pixels)
-    assert not np.array_equal(mark.embed(plain, NAME + 1), pixels)
-    assert mark.name_of(plain) == mark.name_of(plain.copy()) != mark.name_of(pixels)
-    assert 0 <= mark.name_of(plain) < NAMES
+    assert np.array_equal(watermark.embed(plain, NAME), pixels)
+    assert not np.array_equal(watermark.embed(plain, NAME + 1), pixels)
+    assert watermark.name_of(plain) == watermark.name_of(plain.copy()) != watermark.name_of(pixels)
+    assert 0 <= watermark.name_of(plain) < NAMES
 
 
 def test_only_the_part_that_was_painted_is_touched(marked):
     plain = marked[256][0][0]
     where = np.zeros((256, 256), np.uint8)
     where[:, 64:] = 255
-    pixels = mark.embed(plain, NAME, where)
+    pixels = watermark.embed(plain, NAME, where)
     assert np.array_equal(pixels[:, :64], plain[:, :64]) and not np.array_equal(pixels[:, 64:], plain[:, 64:])
-    assert mark.read(pixels).name == NAME
+    assert watermark.read(pixels).name == NAME
 
 
 def test_a_picture_that_is_too_small_is_left_alone():
     tiny = picture(0, 64)
-    assert mark.embed(tiny, NAME) is tiny
+    assert watermark.embed(tiny, NAME) is tiny
 
 
 def test_sizes_and_shapes():
     for height, width in ((128, 700), (333, 257), (1030, 770)):
         pixels = np.asarray(Image.fromarray(picture(3, 256)).resize((width, height), Image.Resampling.LANCZOS))
-        assert mark.read(mark.embed(pixels, NAME)).name == NAME
+        assert watermark.read(watermark.embed(pixels, NAME)).name == NAME
 
 
 def test_a_later_mark_is_the_one_that_is_read(marked):
     for side in (256, 512):
         for _, pixels in marked[side]:
-            assert mark.read(mark.embed(pixels, 77)).name == 77
+            assert watermark.read(watermark.embed(pixels, 77)).name == 77
 
 
 def test_the_fast_transform_is_the_matrix():

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from limner.core.requests.groups import filled
+from limner.engine.evaluate.group_errors import mistaken, read_alike
+from limner.engine.evaluate.group_scores import grouped
 from limner.engine.scoring.encoders import Tower, open_encoder
-from limner.engine.scoring.statistics import wilson
-from limner.engine.trials.mistaken import mistaken, read_alike
-from limner.engine.trials.served import grouped
 from limner.starter.painter import PLACES, Scene, paint
+from limner.stats.intervals import wilson
 
 DIRECTIONS = {"cat": (1.0, 0.0, 0.0), "dog": (0.0, 1.0, 0.0), "cow": (0.0, 0.0, 1.0)}
 

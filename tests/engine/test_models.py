@@ -18,9 +18,8 @@ from safetensors.torch import save_file
 
 import tiny
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
-from limner.diffusion import hub
-from limner.engine import models
-from limner.engine.training.cards import how_loaded
+from limner.engine.train.model_card import how_loaded
+from limner.models import hub, loading
 from limner.store.files import explained, sha256_of
 
 CPU = torch.device("cpu")
@@ -29,7 +28,7 @@ CPU = torch.device("cpu")
 def test_the_fingerprint_is_the_hash_of_the_weights(tiny_sd, tmp_path):
     folder = shutil.copytree(tiny_sd, tmp_path / "model")
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
-    model = models.resolve(str(folder))
+    model = loading.resolve(str(folder))
     first = model.fingerprint(torch.float32)
     assert first == sha256_of(weights) == model.fingerprint(torch.bfloat16)
     weights.write_bytes(weights.read_bytes() + b" ")
@@ -45,8 +44,8 @@ def test_the_fingerprint_of_a_hub_model_is_known_once_it_is_on_disk(tmp_path, mo
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    model = models.Model("who/what", "who/what", "sd", None, "unknown")
-    assert model.fingerprints() == set() and models.must_be_fetched("who/what")
+    model = loading.Model("who/what", "who/what", "sd", None, "unknown")
+    assert model.fingerprints() == set() and loading.must_be_fetched("who/what")
     repository = tmp_path / "models--who--what"
     snapshot = repository / "snapshots" / ("c" * 40)
     (snapshot / "unet").mkdir(parents=True)
@@ -54,10 +53,10 @@ def test_the_fingerprint_of_a_hub_model_is_known_once_it_is_on_disk(tmp_path, mo
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text("c" * 40)
     (snapshot / "model_index.json").write_text("{}")
-    assert models.must_be_fetched("who/what"), "an index alone is no model"
+    assert loading.must_be_fetched("who/what"), "an index alone is no model"
     (repository / "blobs" / ("a" * 64)).write_bytes(b"weights")
     (snapshot / "unet" / "diffusion_pytorch_model.safetensors").symlink_to(repository / "blobs" / ("a" * 64))
-    assert model.fingerprint(torch.float32) == "a" * 64 and not models.must_be_fetched("who/what")
+    assert model.fingerprint(torch.float32) == "a" * 64 and not loading.must_be_fetched("who/what")
     (snapshot / "unet" / "more.safetensors").symlink_to(repository / "blobs" / ("a" * 64))
     assert model.fingerprint(torch.float32) == hashlib.sha256(b"a" * 128).hexdigest()
 
@@ -66,15 +65,15 @@ def test_half_precision_takes_the_fp16_files(tiny_sd, tmp_path):
     folder = tmp_path / "half"
     StableDiffusionPipeline.from_pretrained(tiny_sd, dtype=torch.float16).save_pretrained(folder, variant="fp16")
     assert not (folder / "unet" / "diffusion_pytorch_model.safetensors").exists()
-    components = models.load(models.resolve(str(folder)), torch.bfloat16, CPU)
+    components = loading.load(loading.resolve(str(folder)), torch.bfloat16, CPU)
     assert components.denoiser.dtype == torch.bfloat16
 
 
 def test_half_precision_of_a_model_without_fp16_files(tiny_sd):
-    components = models.load(models.resolve(str(tiny_sd)), torch.bfloat16, CPU)
+    components = loading.load(loading.resolve(str(tiny_sd)), torch.bfloat16, CPU)
     assert components.denoiser.dtype == torch.bfloat16
     pixels = torch.rand(1, 3, 64, 64) * 2 - 1
-    family = models.resolve(str(tiny_sd)).family
+    family = loading.resolve(str(tiny_sd)).family
     latents = family.encode_images(components, pixels, torch.Generator().manual_seed(1))
     assert latents.dtype == torch.float32, "latents are encoded once and learnt from a thousand times"
     assert components.parts["vae"].dtype == torch.bfloat16
@@ -93,9 +92,9 @@ def test_stable_diffusion_2_is_told_from_1(tiny_sd, tmp_path, prediction, archit
     pipeline.unet = UNet2DConditionModel.from_config(config)
     pipeline.scheduler.register_to_config(prediction_type=prediction)
     pipeline.save_pretrained(tmp_path)
-    components = models.load(models.resolve(str(tmp_path)), torch.float32, CPU)
+    components = loading.load(loading.resolve(str(tmp_path)), torch.float32, CPU)
     assert (components.architecture, components.base_version) == (architecture, version)
-    first = models.load(models.resolve(str(tiny_sd)), torch.float32, CPU)
+    first = loading.load(loading.resolve(str(tiny_sd)), torch.float32, CPU)
     assert (first.architecture, first.base_version) == ("stable-diffusion-v1", "sd_v1")
 
 
@@ -149,14 +148,14 @@ def file(tiny_sd, tmp_path):
 
 def test_a_single_file_with_an_autoencoder_beside_it(file, tiny_sd, home, monkeypatch, tmp_path):
     """It paints what the folder paints that it was made of."""
-    real = models.Model.source
-    monkeypatch.setattr(models.Model, "source", lambda self, *given: replace(real(self, *given), config=str(tiny_sd)))
+    real = loading.Model.source
+    monkeypatch.setattr(loading.Model, "source", lambda self, *given: replace(real(self, *given), config=str(tiny_sd)))
     common = {"prompt": "a cat", "steps": 2}
     one = Studio().run(GenerateRequest(model=str(file), vae=str(tiny_sd / "vae"), **common), tmp_path / "one")
     two = Studio().run(GenerateRequest(model=str(tiny_sd), **common), tmp_path / "two")
     pixels = [np.asarray(Image.open(f"{run.out}/0001.png")).astype(int) for run in (one, two)]
     assert np.abs(pixels[0] - pixels[1]).max() <= 1
-    model = models.resolve(str(file))
+    model = loading.resolve(str(file))
     assert model.family_name == "sd" and model.fingerprint(torch.float32) == sha256_of(file)
 
 
@@ -195,18 +194,18 @@ def test_files_that_are_no_model(limner, tmp_path, tiny_sd):
 
 def test_a_full_fine_tune_of_the_starter_is_painted_as_the_starter_is(starter, tmp_path):
     folder = shutil.copytree(starter, tmp_path / "taught", ignore=shutil.ignore_patterns("judge"))
-    told = {"sampling": models.resolve("starter").sampling}
+    told = {"sampling": loading.resolve("starter").sampling}
     (folder / "limner.json").write_text(json.dumps(told))
-    assert models.resolve(str(folder)).sampling == told["sampling"]
+    assert loading.resolve(str(folder)).sampling == told["sampling"]
     (folder / "limner.json").write_text('{"sampling": {"steps": "many"}}')
-    assert models.resolve(str(folder)).sampling["steps"] == 30
+    assert loading.resolve(str(folder)).sampling["steps"] == 30
 
 
 def test_the_users_models_are_named():
-    model = models.resolve("realistic-vision")
+    model = loading.resolve("realistic-vision")
     assert model.family_name == "sd" and model.vae == "stabilityai/sd-vae-ft-mse"
-    assert models.resolve("realistic-vision", "mine").vae == "mine"
-    assert models.resolve("flux-dev").alias.terms and models.resolve("sdxl").vae == "madebyollin/sdxl-vae-fp16-fix"
+    assert loading.resolve("realistic-vision", "mine").vae == "mine"
+    assert loading.resolve("flux-dev").alias.terms and loading.resolve("sdxl").vae == "madebyollin/sdxl-vae-fp16-fix"
 
 
 @pytest.mark.parametrize(
@@ -222,7 +221,7 @@ def test_the_users_models_are_named():
     ],
 )
 def test_a_card_tells_how_its_base_is_loaded(name, told):
-    imports, loaded = how_loaded(models.resolve(name))
+    imports, loaded = how_loaded(loading.resolve(name))
     known = {}
     exec(imports, known)
     compile(loaded, "card", "eval")
@@ -281,15 +280,15 @@ def test_eight_bit_weights_paint_and_are_taught(tiny_folder, home, painted, tmp_
 
 
 def test_models_used_last_stay_in_memory(tiny_sd, tiny_sdxl, home, monkeypatch):
-    first, second = (models.resolve(str(folder)) for folder in (tiny_sd, tiny_sdxl))
-    parts = models.load(first, torch.float32, CPU)
-    models.load(second, torch.float32, CPU)
-    assert models.load(first, torch.float32, CPU) is parts
+    first, second = (loading.resolve(str(folder)) for folder in (tiny_sd, tiny_sdxl))
+    parts = loading.load(first, torch.float32, CPU)
+    loading.load(second, torch.float32, CPU)
+    assert loading.load(first, torch.float32, CPU) is parts
     monkeypatch.setenv("LIMNER_MODEL_GB", "0")
-    models.load(second, torch.float32, CPU)
-    assert models.load(first, torch.bfloat16, CPU) is not parts and len(models._loaded.values()) == 1
+    loading.load(second, torch.float32, CPU)
+    assert loading.load(first, torch.bfloat16, CPU) is not parts and len(loading._loaded.values()) == 1
     monkeypatch.setenv("LIMNER_MODEL_GB", "much")
     with pytest.raises(LimnerError, match="LIMNER_MODEL_GB is 'much'"):
-        models.load(second, torch.float32, CPU)
-    models.forget()
-    assert models._loaded.values() == []
+        loading.load(second, torch.float32, CPU)
+    loading.forget()
+    assert loading._loaded.values() == []

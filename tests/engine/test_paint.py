@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from limner.core.errors import LimnerError
-from limner.engine.painting.paint import paint, rows_of
+from limner.engine.generate.sampling import paint, rows_of
 
 
 class Pipeline:

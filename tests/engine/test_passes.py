@@ -10,7 +10,7 @@ import torch
 
 from limner import GenerateRequest
 from limner.core.events import Progress
-from limner.engine.painting.together import Order, painted, passes
+from limner.engine.generate.batching import Order, painted, passes
 
 
 def order(count, seed, words=1.0, length=3):

@@ -11,9 +11,9 @@ from PIL import Image
 from limner.core.datasets import Entry
 from limner.core.requests import PrepareRequest
 from limner.data.entries.places import FilePlace
-from limner.engine.preparing.picture import prepared
-from limner.engine.preparing.plan import actions_of, digest_of_reading, limits_of, plan_of
-from limner.engine.preparing.record import Record
+from limner.engine.prepare.image import prepared
+from limner.engine.prepare.plan import actions_of, digest_of_reading, limits_of, plan_of
+from limner.engine.prepare.record import Record
 
 
 def record_of(folder: Path, size: tuple[int, int], **asked: object) -> Record:

@@ -12,13 +12,14 @@ from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, Con
 from PIL import Image
 
 import tiny
-from limner import GenerateRequest, LimnerError, Studio, registry
+from limner import GenerateRequest, LimnerError, Studio
 from limner.core.events import Made, Notice, Progress
 from limner.core.protocols import Source
 from limner.core.requests import ControlUse
-from limner.diffusion.prompts import Parts, in_parts, weigh, weighed
-from limner.engine.conditioning import conditioning
-from limner.engine.painting.inputs import fitted, painted_size
+from limner.engine.generate.inputs import fitted, painted_size
+from limner.models.conditioning import conditioning
+from limner.models.prompts import Parts, in_parts, weigh, weighed
+from limner.plugins import registry
 
 SIDE = 64
 
@@ -330,12 +331,12 @@ def test_a_mask_of_which_nothing_white_is_left(paint, tmp_path):
 
 
 def test_tiles_are_decoded_and_switched_off_again(paint, tiny_sd):
-    from limner.engine import models
+    from limner.models import loading
 
     (whole,), _ = paint()
     (tiled,), _ = paint("tiled", tiled=True, memory="low", width=SIDE, height=SIDE)
     assert np.abs(whole - tiled).mean() < 30
-    assert not any(loaded.components.parts["vae"].use_tiling for loaded in models._loaded.values())
+    assert not any(loaded.components.parts["vae"].use_tiling for loaded in loading._loaded.values())
 
 
 def test_what_cannot_paint_over_is_refused(paint, tiny_folder):

@@ -10,9 +10,9 @@ import pytest
 
 from limner import LimnerError, TrainRequest
 from limner.data.sets.folder import Photograph, Scan
-from limner.engine.training.plan import make_plan
-from limner.families.flux import plugin as FLUX
-from limner.families.sd import plugin as SD
+from limner.engine.train.plan import make_plan
+from limner.plugins.families.flux import plugin as FLUX
+from limner.plugins.families.sd import plugin as SD
 
 STARTER = replace(SD.facts, defaults=SD.facts.defaults | SD.aliases[0].defaults)
 

@@ -14,7 +14,8 @@ import pytest
 from limner import LimnerError
 from limner.core.datasets import Entry, Fault, Lost
 from limner.data.entries.places import BytesPlace, FilePlace, held_bytes
-from limner.engine.preparing.pool import AHEAD, CHUNK, crew_of, mapped
+from limner.engine.prepare.pool import AHEAD, CHUNK, mapped
+from limner.engine.prepare.prepare import crew_of
 
 
 def doubled(number: int) -> int:

@@ -360,7 +360,7 @@ def test_stock_datasets_load_splits_of_which_one_knows_nothing(prepare, few, tmp
 
 
 def test_of_two_that_prepare_the_same_one_is_told(prepare, few, tmp_path):
-    from limner.engine.preparing.staging import Staging
+    from limner.engine.prepare.staging import Staging
     from limner.store.locks import Held, filling
 
     staging = Staging(tmp_path / "set")
@@ -374,7 +374,7 @@ def test_of_two_that_prepare_the_same_one_is_told(prepare, few, tmp_path):
 
 @pytest.mark.parametrize("change", ["gone", "caption", "fields"])
 def test_what_changed_meanwhile_is_not_taken_from_before(prepare, few, tmp_path, monkeypatch, change):
-    from limner.engine.preparing import prepare as preparing
+    from limner.engine.prepare import prepare as preparing
 
     (tmp_path / "told.csv").write_text("name,breed\n1,corgi\n")
     flags = {"size": 128, "encoder": "starter", "fields": str(tmp_path / "told.csv")}
@@ -425,6 +425,6 @@ def test_a_field_that_no_picture_has(prepare, few, tmp_path):
 
 
 def test_sources_of_one_name_have_keys_of_their_own():
-    from limner.engine.preparing.entries import prefixes
+    from limner.engine.prepare.entries import prefixes
 
     assert prefixes(["x/a", "y/a", "z/a-2", "w/b"]) == ["a/", "a-2/", "a-2-2/", "b/"]

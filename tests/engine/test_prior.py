@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from limner.core.workspace import Workspace
-from limner.engine.training import prior
+from limner.engine.train import prior
 
 
 class Painter:

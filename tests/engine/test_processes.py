@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from limner import LimnerError, Studio
-from limner.diffusion.options import LORA_FILE
-from limner.engine.training.processes import Processes
+from limner.engine.train.processes import Processes
+from limner.models.options import LORA_FILE
 
 
 def free_port():

@@ -24,18 +24,18 @@ from scipy import ndimage, stats
 
 from limner import GenerateRequest
 from limner.core.errors import LimnerError
-from limner.engine.painting import repeat
-from limner.engine.provenance import labels, verify
-from limner.engine.provenance.credentials import Finding, keys, own
-from limner.engine.provenance.credentials.sign import manifest
-from limner.engine.provenance.labels import Label, label_in, read_label, write_png
-from limner.engine.provenance.mark import pattern
-from limner.engine.provenance.mark.read import Reading, decoded, told
-from limner.engine.provenance.verify import State, state_of
-from limner.engine.provenance.xmp import packet, painted_by_a_model, source_of
+from limner.engine.generate import reproduce
+from limner.provenance import labels, verify
+from limner.provenance.credentials import Finding, keys, own
+from limner.provenance.credentials.sign import manifest
+from limner.provenance.labels import Label, label_in, read_label, write_png
+from limner.provenance.verify import State, state_of
+from limner.provenance.watermark import pattern
+from limner.provenance.watermark.read import Reading, decoded, told
+from limner.provenance.xmp import packet, painted_by_a_model, source_of
 
-embed, read = (import_module(f"limner.engine.provenance.mark.{name}") for name in ("embed", "read"))
-inspect = import_module("limner.engine.provenance.credentials.inspect")
+embed, read = (import_module(f"limner.provenance.watermark.{name}") for name in ("embed", "read"))
+inspect = import_module("limner.provenance.credentials.inspect")
 RNG = np.random.default_rng(0)
 
 
@@ -388,7 +388,7 @@ def test_an_adapter_is_the_one_with_the_bits_wherever_it_lies(tmp_path):
     mine = hashlib.sha256(b"mine").hexdigest()
 
     def found(path, *places):
-        return repeat._same_adapter(str(tmp_path / path), mine, lambda sha256: [str(tmp_path / p) for p in places])
+        return reproduce._same_adapter(str(tmp_path / path), mine, lambda sha256: [str(tmp_path / p) for p in places])
 
     assert found("moved") == str(tmp_path / "moved")
     assert found("old", "nowhere", "moved") == str(tmp_path / "moved")
@@ -403,9 +403,9 @@ def test_an_adapter_is_the_one_with_the_bits_wherever_it_lies(tmp_path):
     [(["a" * 64], "a" * 64, False), (["b" * 64], "a" * 64, True), ([], "a" * 64, False), (["b" * 64], None, False)],
 )
 def test_other_weights_of_the_same_name_are_told(monkeypatch, here, told, warned):
-    monkeypatch.setattr(repeat, "resolve", lambda model: SimpleNamespace(fingerprints=lambda: here))
+    monkeypatch.setattr(reproduce, "resolve", lambda model: SimpleNamespace(fingerprints=lambda: here))
     events = []
-    repeat._tell_other_weights("sd15", told, events.append)
+    reproduce._tell_other_weights("sd15", told, events.append)
     assert [event.level for event in events] == ["warning"] * warned
 
 

@@ -13,7 +13,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import Notice
 from limner.core.requests import PrepareRequest
 from limner.core.runs import Run
-from limner.engine.preparing import prepare
+from limner.engine.prepare import prepare
 from working import carried_out
 
 CORES = os.cpu_count() or 1

@@ -11,7 +11,7 @@ import time
 import pytest
 from safetensors.torch import load_file
 
-from limner.diffusion.options import LORA_FILE
+from limner.models.options import LORA_FILE
 
 STEPS = 16
 
@@ -93,7 +93,7 @@ def test_killed_while_it_writes_a_checkpoint(home, tmp_path):
     """Every instant of the writing: whatever call is the last, the newest complete checkpoint can be read."""
     import torch
 
-    from limner.engine.training import checkpoint
+    from limner.engine.train import checkpoint
     from tiny import in_progress
 
     weight = torch.nn.Parameter(torch.zeros(3))

@@ -10,7 +10,7 @@ from limner import GenerateRequest, Studio
 from limner.core.errors import Interrupted
 from limner.core.events import Made
 from limner.core.runs import Status
-from limner.engine.provenance.labels import read_label
+from limner.provenance.labels import read_label
 
 
 @pytest.fixture

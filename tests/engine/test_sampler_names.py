@@ -10,9 +10,9 @@ import pytest
 from diffusers import DDIMScheduler
 
 from limner.core.errors import LimnerError
-from limner.engine.painting.schedulers import SCHEDULERS, apply_scheduler, check_scheduler
-from limner.families.flux import plugin as FLUX
-from limner.families.sd import plugin as SD
+from limner.engine.generate.schedulers import SCHEDULERS, apply_scheduler, check_scheduler
+from limner.plugins.families.flux import plugin as FLUX
+from limner.plugins.families.sd import plugin as SD
 
 CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 NAMED = {

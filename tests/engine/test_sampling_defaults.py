@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from limner.engine.models import resolve
+from limner.models.loading import resolve
 
 STEPS_AND_GUIDANCE = {
     "starter": (10, 3.0, 0.7),

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from limner import LimnerError
-from limner.engine.painting.schedulers import SCHEDULERS, check_steps, first_step, scheduler_for
+from limner.engine.generate.schedulers import SCHEDULERS, check_steps, first_step, scheduler_for
 
 WEIGHTS = Path(__file__).parents[2] / "src/limner/starter/weights"
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}

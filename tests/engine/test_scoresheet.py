@@ -7,8 +7,8 @@ from pathlib import Path
 
 from limner.core.metrics import Item
 from limner.core.opinions import CRITERIA
-from limner.engine.trials.evaluated import CHECKLIST
-from limner.engine.trials.scoresheet import asked, chosen
+from limner.engine.evaluate.result import CHECKLIST
+from limner.engine.evaluate.scoresheet import asked, chosen
 
 
 def items(counts: list[int]) -> list[Item]:

@@ -17,9 +17,9 @@ from limner.core.events import Notice
 from limner.core.requests import EvaluateRequest
 from limner.core.requests.evaluate import Requirement
 from limner.core.requests.groups import Filled
+from limner.engine.evaluate import group_scores
 from limner.engine.scoring import encoders
-from limner.engine.trials import served
-from limner.engine.trials.fairness import fairness
+from limner.stats.group_fairness import fairness
 
 HOSTILE = "<b>dog</b>"
 PROMPTS = ("a photo of a {group} in the park", "a tree", "a {group} with {}")
@@ -114,7 +114,7 @@ class Deaf:
 def test_an_encoder_that_knows_no_difference_does_not_judge(
     evaluate: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(served, "open_encoder", lambda name: Deaf())
+    monkeypatch.setattr(group_scores, "open_encoder", lambda name: Deaf())
     told = evaluate(metric=["saturation"])
     assert told["fairness"]["mistaken"] is None and "was not asked whose picture is whose" in told["page"]
     notices = [event.text for event in told["events"] if isinstance(event, Notice)]
@@ -139,8 +139,10 @@ def test_a_gap_that_is_none_is_refused(
 
 def test_a_gap_that_is_hardly_chance_is_in_the_verdict() -> None:
     values = {"cat": [0.1 + 0.001 * i for i in range(12)], "dog": [0.3 + 0.001 * i for i in range(12)]}
-    found = served.Served(
-        served.grouped([Filled("a cat", "a {group}", "cat"), Filled("a dog", "a {group}", "dog")], ["a", "b"], 12),
+    found = group_scores.Served(
+        group_scores.grouped(
+            [Filled("a cat", "a {group}", "cat"), Filled("a dog", "a {group}", "dog")], ["a", "b"], 12
+        ),
         {"sharpness": "sharpness", "saturation": "saturation"},
         {
             "sharpness": fairness("sharpness", values, "higher", paired=True),
@@ -157,8 +159,10 @@ def test_a_gap_that_is_hardly_chance_is_in_the_verdict() -> None:
 def test_too_few_pictures_are_told() -> None:
     each = fairness("sharpness", {"cat": [0.1, 0.2, 0.1, 0.2], "dog": [5.0, 6.0, 5.0, 6.0]}, paired=True)
     filled = [Filled("a cat", "a {group}", "cat"), Filled("a dog", "a {group}", "dog")]
-    found = served.Served(served.grouped(filled, ["a", "b"], 4), {"sharpness": "sharpness"}, {"sharpness": each}, None)
-    assert "4 pictures of each are too few to tell" in served.gap_told("sharpness", each)
+    found = group_scores.Served(
+        group_scores.grouped(filled, ["a", "b"], 4), {"sharpness": "sharpness"}, {"sharpness": each}, None
+    )
+    assert "4 pictures of each are too few to tell" in group_scores.gap_told("sharpness", each)
     assert found.verdict == "Of cat, dog there are too few pictures to tell whether all are served alike."
 
 

@@ -6,15 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from limner.engine.scoring.statistics import (
-    correlation,
-    difference,
-    interval,
-    jackknife,
-    rank_correlation,
-    ranks,
-    wilson,
-)
+from limner.stats.intervals import correlation, difference, interval, jackknife, rank_correlation, ranks, wilson
 
 NORMAL = stats.norm.ppf(0.975)
 """Standard deviations that hold 95% of a normal variable."""

@@ -16,8 +16,8 @@ from PIL import Image
 
 from limner import Studio
 from limner.core.requests import SweepRequest
-from limner.engine.provenance.labels import read_label
-from limner.engine.trials.sweetspot import lowest_enough
+from limner.engine.sweep.best_guidance import lowest_enough
+from limner.provenance.labels import read_label
 
 
 def swept(home: Path, out: Path, model: Path, **fields: object) -> dict:

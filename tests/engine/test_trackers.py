@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from limner.engine.training.trackers import Metrics
+from limner.engine.train.trackers import Metrics
 
 
 def steps_of(metrics: Metrics) -> list[int]:

@@ -18,11 +18,11 @@ from safetensors.torch import load_file
 
 from limner import GenerateRequest, LimnerError, Studio
 from limner.core.events import Made, Notice, Progress, Stage
-from limner.diffusion.options import LORA_FILE
-from limner.engine.training import encoding, prior
-from limner.engine.training.examples import Examples
-from limner.engine.training.plan import make_plan
-from limner.families.sd import plugin as SD
+from limner.engine.train import encoding, prior
+from limner.engine.train.examples import Examples
+from limner.engine.train.plan import make_plan
+from limner.models.options import LORA_FILE
+from limner.plugins.families.sd import plugin as SD
 from limner.store.files import sha256_of
 
 
@@ -139,7 +139,7 @@ def test_class_pictures_are_painted_once(learn, class_pictures, monkeypatch):
 
 def test_the_defaults_of_a_model_reach_the_method(learn, monkeypatch):
     """An alias may overrule its family's rank and targets."""
-    from limner.engine.models import Model
+    from limner.models.loading import Model
 
     family = Model.defaults.fget
     monkeypatch.setattr(Model, "defaults", property(lambda self: {**family(self), "rank": 2, "targets": "all"}))
@@ -275,7 +275,7 @@ def test_epochs_are_passes_over_the_pictures(learn):
 
 
 def test_every_picture_is_seen_in_every_pass():
-    from limner.engine.training.loop import order
+    from limner.engine.train.loop import order
 
     seen = [index for step in range(5) for index in order(5, 3, step, 42)]
     for start in (0, 5, 10):
@@ -342,7 +342,7 @@ def test_steps_whose_scaled_gradients_overflow_are_skipped(learn, scaling):
 
 
 def test_a_preview_that_fails_does_not_end_the_run(learn, monkeypatch):
-    from limner.engine.training.previews import Previews
+    from limner.engine.train.previews import Previews
 
     def fail(self, step, folder, emit):
         raise LimnerError("the model painted NaN (a black picture)")
@@ -396,10 +396,10 @@ def test_a_diverging_run_is_stopped(learn, home, tmp_path):
 
 
 def test_of_two_trainings_for_one_place_the_second_is_refused_at_once(learn, tmp_path, monkeypatch):
-    from limner.engine import models
+    from limner.models import loading
     from limner.store.locks import filling
 
-    monkeypatch.setattr(models, "load", lambda *_: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(loading, "load", lambda *_: pytest.fail("the model was loaded"))
     with filling(tmp_path / "rex"), pytest.raises(LimnerError, match=r"rex' is being filled by another program; wait"):
         learn()
     assert not (tmp_path / "rex").exists()
@@ -407,7 +407,7 @@ def test_of_two_trainings_for_one_place_the_second_is_refused_at_once(learn, tmp
 
 def test_a_result_that_came_to_be_meanwhile_is_not_replaced(learn, tmp_path, monkeypatch):
     """As of a program on another machine, which no lock keeps away."""
-    from limner.engine.training import train as training
+    from limner.engine.train import train as training
 
     def appear(*_, **__):
         (tmp_path / "rex").mkdir()
@@ -487,7 +487,7 @@ def test_a_resumed_run_may_go_elsewhere(request_of, tmp_path):
 def test_a_checkpoint_of_another_request_is_refused(tmp_path):
     import torch
 
-    from limner.engine.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+    from limner.engine.train.checkpoint import checkpoints, load_checkpoint, save_checkpoint
     from tiny import in_progress
 
     weight = torch.nn.Parameter(torch.ones(3))

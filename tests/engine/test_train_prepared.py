@@ -11,10 +11,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from limner.core.events import Notice
-from limner.diffusion.options import LORA_FILE
-from limner.engine.training.cards import rights_told
-from limner.engine.training.loop import order
-from limner.engine.training.weights import drawn, weights_of
+from limner.engine.train.loop import order
+from limner.engine.train.model_card import rights_told
+from limner.engine.train.sampling_weights import drawn, weights_of
+from limner.models.options import LORA_FILE
 
 
 def facts(folder):

@@ -12,10 +12,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from limner import GenerateRequest, LimnerError, Studio
-from limner.engine.provenance import mark
-from limner.engine.provenance.labels import Label, write_png
-from limner.engine.provenance.verify import PROBLEMS, STATES, State, examined
-from limner.engine.provenance.xmp import source_of
+from limner.provenance import watermark
+from limner.provenance.labels import Label, write_png
+from limner.provenance.verify import PROBLEMS, STATES, State, examined
+from limner.provenance.xmp import source_of
 
 LABEL = Label(
     request=GenerateRequest(prompt="a dog"),
@@ -44,9 +44,9 @@ def studio(home):
 def picture(studio, tmp_path):
     """A picture as `limner generate` leaves it, with its place in the history."""
     pixels = textured()
-    name = mark.name_of(pixels)
+    name = watermark.name_of(pixels)
     path = tmp_path / "a.png"
-    write_png(Image.fromarray(mark.embed(pixels, name)), path, LABEL)
+    write_png(Image.fromarray(watermark.embed(pixels, name)), path, LABEL)
     run = studio.submit(LABEL.request)
     studio.store.add_artifact(run.id, "picture", path, "0" * 64, {"mark": f"{name:08x}"})
     return path, run.id, f"{name:08x}"

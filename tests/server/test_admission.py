@@ -16,7 +16,7 @@ from limner.core.requests import GenerateRequest
 from limner.server.admission import ADMISSIONS
 from limner.server.app import create_app
 from limner.server.settings import Settings
-from limner.studio import Studio
+from limner.studio.studio import Studio
 from serving import CALL, PAINT
 
 MANY = 50

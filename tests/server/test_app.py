@@ -17,13 +17,13 @@ from fastapi.testclient import TestClient
 from standardwebhooks import Webhook
 
 from limner.core.accounts import Role
+from limner.core.logs import set_up
 from limner.core.runs import Status
-from limner.logs import set_up
 from limner.server.app import create_app
-from limner.server.herald import Herald
 from limner.server.settings import Settings
+from limner.server.webhook_delivery import Herald
 from limner.store.queue import Queue
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 PAINT = {"kind": "generate", "prompt": "a cat in the park"}
 

@@ -13,9 +13,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from hostile import BODIES
 from limner.core.requests import AnyRequest, Known
 from limner.server.app import create_app
+from limner.server.openai_models import Edit, Generation
 from limner.server.settings import Settings
-from limner.server.wish import Edit, Generation
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 KINDS: dict[str, type[BaseModel]] = {kind.model_fields["kind"].default: kind for kind in get_args(Known)}
 MODELS: dict[str, tuple[Any, dict[str, Any]]] = {

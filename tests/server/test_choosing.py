@@ -4,7 +4,7 @@ from collections import Counter
 
 from limner.core.feedback import Standing
 from limner.core.requests import AdapterUse
-from limner.server.choosing import chosen
+from limner.server.bandit import chosen
 
 GOOD, BAD, NEW = (AdapterUse(path=f"sha256:{letter * 64}") for letter in "abc")
 

@@ -13,9 +13,9 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from limner.core.accounts import Caller, Limits
-from limner.server.door import Door
+from limner.server.auth import Door
 from limner.server.links import Links
-from limner.server.pace import Pace
+from limner.server.rate_limit import Pace
 from limner.store.accounts import Accounts
 from serving import Client, Reply, key_of, problem, refused, service
 

@@ -8,7 +8,7 @@ import pytest
 
 from limner.core.feedback import Standing
 from limner.core.requests import AdapterUse
-from limner.server.choosing import _draw
+from limner.server.bandit import _draw
 
 USE = AdapterUse(path="sha256:" + "a" * 64)
 

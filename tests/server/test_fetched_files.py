@@ -10,10 +10,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from limner.server.app import create_app
-from limner.server.conditions import known, span
+from limner.server.conditional_files import known, span
 from limner.server.problems import Refusal
 from limner.server.settings import Settings
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 BODY = bytes(range(100))
 TAG = "a" * 64

@@ -10,10 +10,10 @@ from fastapi.testclient import TestClient
 
 from limner.core.errors import Unavailable
 from limner.server.app import create_app
-from limner.server.conditions import known
+from limner.server.conditional_files import known
 from limner.server.settings import Settings
 from limner.store import lists
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 BODY = b"\x89PNG and more"
 NOTHING = "0" * 64

@@ -13,10 +13,10 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from limner.server.app import create_app
-from limner.server.bounds import NESTED, UPLOADS, Bounds, is_upload
-from limner.server.guard import Guard
+from limner.server.body_limits import NESTED, UPLOADS, Bounds, is_upload
+from limner.server.hosts import Guard
 from limner.server.settings import Settings
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 
 async def length(request: Request) -> PlainTextResponse:

@@ -16,11 +16,11 @@ from standardwebhooks import Webhook
 
 from limner import fetch
 from limner.core.requests import GenerateRequest
-from limner.server.herald import SECONDS, Herald, secret_of, signature
+from limner.server.webhook_delivery import SECONDS, Herald, secret_of, signature
 from limner.store.queue import Queue
 from limner.store.tables import DeliveryRow
 from limner.store.webhooks import LEASE
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 
 @pytest.fixture

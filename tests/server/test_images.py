@@ -19,13 +19,13 @@ from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
-from limner.engine.provenance.credentials import inspect
-from limner.engine.provenance.credentials.inspect import context, state_of
-from limner.engine.provenance.labels import write_png
-from limner.engine.provenance.xmp import source_of
+from limner.provenance.credentials import inspect
+from limner.provenance.credentials.inspect import context, state_of
+from limner.provenance.labels import write_png
+from limner.provenance.xmp import source_of
 from limner.server import problems
 from limner.server.convert import converted
-from limner.server.shapes import Shaped, openai_error
+from limner.server.error_format import Shaped, openai_error
 from serving import Service, key_of
 from serving import service as running
 

@@ -18,10 +18,10 @@ from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError
 from limner.core.requests import TrainRequest
 from limner.core.runs import FAULT, Status
-from limner.server import marketing, presence
+from limner.server import disconnect, marketing
 from limner.server.settings import Settings
 from limner.store.queue import Queue
-from limner.studio import Studio
+from limner.studio.studio import Studio
 from serving import Service, problem, refused
 from serving import service as running
 
@@ -156,7 +156,7 @@ def test_a_run_that_ends_badly(idle: Service, ending: Status, error: str | None,
 
 
 def test_a_run_that_nobody_waits_for_any_more_is_given_up(idle: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "LOOK", 0.02)
+    monkeypatch.setattr(disconnect, "LOOK", 0.02)
     host, port = idle.call.address.removeprefix("http://").split(":")
     body = json.dumps(CALL | {"industry": "slow"})
     for headers, ends in (({}, "cancelled"), ({"Idempotency-Key": "again"}, "queued")):

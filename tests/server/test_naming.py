@@ -17,7 +17,7 @@ from limner.core.requests import Axis, Frozen, GenerateRequest, Known, SweepRequ
 from limner.core.requests.request import refers
 from limner.server.app import create_app
 from limner.server.settings import Settings
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 
 def models_in(hint: Any) -> list[type[Frozen]]:

@@ -17,7 +17,7 @@ from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.server.app import create_app
 from limner.server.settings import Settings
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 PAINT = {"kind": "generate", "prompt": "a cat in the park"}
 RAW = {"Content-Type": "application/octet-stream"}

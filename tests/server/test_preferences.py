@@ -12,7 +12,7 @@ from limner.server.app import create_app
 from limner.server.runs import patience
 from limner.server.settings import Settings
 from limner.store.queue import Queue
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 
 @pytest.mark.parametrize(

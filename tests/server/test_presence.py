@@ -11,7 +11,7 @@ import pytest
 
 from limner.core.requests import GenerateRequest
 from limner.core.runs import FAULT, Run, Status
-from limner.server.presence import check_done, wanted
+from limner.server.disconnect import check_done, wanted
 from limner.server.problems import Refusal
 
 

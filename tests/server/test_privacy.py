@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from limner.server.app import create_app
 from limner.server.settings import Settings
 from limner.store.queue import Queue
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 PAINT = {"kind": "generate", "prompt": "a cat in the park"}
 RAW = {"Content-Type": "application/octet-stream"}

@@ -10,7 +10,7 @@ from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError
 from limner.server.prepared import settled
 from limner.server.profile import read_profile
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 PLAIN: dict[str, Any] = {"industries": {"food": {}}, "styles": {"photo": {}}}
 

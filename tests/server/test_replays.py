@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from limner.core.accounts import Caller
 from limner.server.idempotency import Idempotency
-from limner.store.answers import Answers
+from limner.store.idempotency import Answers
 from limner.store.runs import Store
 from limner.store.tables import AnswerRow
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from limner.core.errors import LimnerError
 from limner.server.uploads import LARGER, size_of
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 
 def test_an_image_has_so_many_times_the_pixels_of_a_run_and_no_more(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from limner.core.requests import TrainRequest
-from limner.engine.provenance.labels import read_label
-from limner.studio import Studio
+from limner.provenance.labels import read_label
+from limner.studio.studio import Studio
 from serving import CALL, PAINT, Client, Service, parsed, problem, refused
 from serving import service as running
 

@@ -18,7 +18,7 @@ from limner.core.runs import Status
 from limner.server import serve
 from limner.server.settings import Settings
 from limner.store.tables import RunRow
-from limner.studio import Studio
+from limner.studio.studio import Studio
 from serving import PAINT, Process, end, program
 from waiting import until
 

@@ -118,7 +118,7 @@ def test_a_store_that_is_away_is_told_at_start(home: Path, place: str, monkeypat
 
 def test_the_commands(limner: Any, tmp_path: Path) -> None:
     from limner.core.requests import GenerateRequest
-    from limner.studio import Studio
+    from limner.studio.studio import Studio
 
     studio = Studio()
     (tmp_path / "a.png").write_bytes(b"one")

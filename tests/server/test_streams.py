@@ -16,7 +16,7 @@ from limner.server.settings import Settings
 from limner.server.waiting import LOOK, SLOWEST, STREAMS, waiting
 from limner.store.erase import Wanted
 from limner.store.queue import Queue
-from limner.studio import Studio
+from limner.studio.studio import Studio
 from serving import parsed
 
 

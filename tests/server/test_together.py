@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from limner.engine.provenance.labels import read_label
+from limner.provenance.labels import read_label
 from limner.server.settings import Settings
-from limner.studio import Studio
+from limner.studio.studio import Studio
 from serving import PAINT, parsed, service, workers
 from waiting import until
 

@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 from limner.core.accounts import Caller
 from limner.server.problems import Refusal
 from limner.server.uploads import taken
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 
 @pytest.fixture(scope="module")

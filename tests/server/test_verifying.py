@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from limner.core.requests import GenerateRequest
-from limner.studio import Studio
+from limner.studio.studio import Studio
 from serving import Service, problem
 from serving import service as running
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from limner.server.wish import Generation
+from limner.server.openai_models import Generation
 
 
 def wish(**fields: object) -> Generation:

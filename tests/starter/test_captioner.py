@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner import registry
 from limner.core.datasets import Captioner
+from limner.plugins import registry
 from limner.starter.captioner import plugin
 from limner.starter.painter import CHARACTERS, Scene, paint, random_scene
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy import ndimage, stats
 
-from limner.exam.judging import calibration_error
-from limner.exam.marking import Share
+from limner.starter.exam.judging import calibration_error
+from limner.starter.exam.marking import Share
 from limner.starter.judge import ATTRIBUTES, Judge, Readings
 from limner.starter.judge.degrade import blotched, blurred, jumbled, noisy
 

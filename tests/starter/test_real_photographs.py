@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from limner import AdapterUse, GenerateRequest, Studio, TrainRequest
-from limner.diffusion.options import LORA_FILE
+from limner.models.options import LORA_FILE
 
 PHOTOGRAPHS = Path(__file__).parents[2] / "../shared/data/dreambench"
 

@@ -11,11 +11,11 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from limner import AdapterUse, GenerateRequest, Studio, TrainRequest
-from limner.diffusion.options import LORA_FILE
-from limner.engine.models import resolve
-from limner.engine.provenance import mark
-from limner.exam.job import GUIDANCES
+from limner.models.loading import resolve
+from limner.models.options import LORA_FILE
+from limner.provenance import watermark
 from limner.starter.card import hashes
+from limner.starter.exam.job import GUIDANCES
 
 PARTS = ("vae", "text_encoder", "image_encoder", "unet")
 
@@ -66,7 +66,7 @@ def test_the_exam_in_the_card_was_sat_by_these_weights(starter):
 
 def test_stock_diffusers_paints_what_limner_paints(starter, painted, home, tmp_path, monkeypatch):
     """Base and adapter, without a mark, with stock parts alone on the other side."""
-    monkeypatch.setattr(mark, "embed", lambda pixels, name, where: pixels)
+    monkeypatch.setattr(watermark, "embed", lambda pixels, name, where: pixels)
     studio = Studio()
     studio.run(
         TrainRequest(data=str(painted), class_word="dog", steps=2, batch=2, prior=False, learning_rate=1e-3, warmup=0),

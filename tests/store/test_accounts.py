@@ -13,7 +13,7 @@ from limner.core.errors import LimnerError, TooMuch
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.accounts import Accounts
-from limner.store.holdings import Holdings
+from limner.store.grants import Holdings
 from limner.store.queue import Queue
 from limner.store.runs import Store
 from limner.store.secrets import shared_secret

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from limner.core.errors import LimnerError
-from limner.store.answers import Answer, Answers, InFlight
+from limner.store.idempotency import Answer, Answers, InFlight
 from limner.store.runs import Store
 from limner.store.tables import AnswerRow
 

@@ -26,7 +26,7 @@ from limner.store.erase import Wanted
 from limner.store.prune import prune
 from limner.store.rows import TABLES
 from limner.store.tables import Name, RunRow
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 OTHERS = ["sqlite", "postgres"]
 

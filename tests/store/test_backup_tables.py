@@ -14,7 +14,7 @@ from sqlalchemy import Table, insert, inspect, select
 
 from limner.core.requests import GenerateRequest
 from limner.store.tables import Base
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 ROWS = 3
 

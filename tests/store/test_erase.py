@@ -23,7 +23,7 @@ from limner.store.pictures import Pictures, View
 from limner.store.prune import mark
 from limner.store.queue import Queue
 from limner.store.tables import HoldingRow, RunRow
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 
 class Household:

@@ -17,8 +17,8 @@ from limner.store.database import migrating
 from limner.store.feedback import Collections, Feedback
 from limner.store.pictures import Pictures, View
 from limner.store.preferences import Preferences
+from limner.store.rating_counts import standings
 from limner.store.runs import Store
-from limner.store.standings import standings
 
 ADA, BEN, ALL = View("ada", "ada"), View("ben", "ben"), View("boss")
 LORA = "sha256:" + "a" * 64

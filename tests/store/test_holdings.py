@@ -11,7 +11,7 @@ from limner.core.accounts import EVERYONE, Caller, Limits
 from limner.core.errors import LimnerError, TooMuch
 from limner.core.requests import GenerateRequest
 from limner.store.accounts import Accounts
-from limner.store.holdings import Holdings
+from limner.store.grants import Holdings
 from limner.store.runs import Store
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from limner.core.requests import AdapterUse, GenerateRequest
 from limner.store.queue import Queue
 from limner.store.tables import RunRow
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 
 def test_a_forged_key_takes_no_run_along_with_another_adapter(home: Path) -> None:

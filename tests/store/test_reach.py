@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from limner.core.errors import LimnerError, Unavailable
-from limner.store.reach import reach, reached, shown
+from limner.store.remote import reach, reached, shown
 
 
 @pytest.mark.parametrize(

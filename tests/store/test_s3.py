@@ -10,9 +10,9 @@ import pytest
 
 import s3
 from limner.core.errors import LimnerError, Unavailable
-from limner.store import reach
+from limner.store import remote
 from limner.store.blobs import Blobs
-from limner.store.reach import shown
+from limner.store.remote import shown
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_store_that_cannot_be_used(bucket: str, tmp_path: Path, monkeypatch: p
     environment, before, said = CHANGES[change]
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setitem(reach.PATIENCE, "retries", {"max_attempts": 1, "mode": "standard"})
+    monkeypatch.setitem(remote.PATIENCE, "retries", {"max_attempts": 1, "mode": "standard"})
     s3.forget()
     blobs = Blobs(bucket.replace("s3://", f"s3://{before}"), tmp_path / "cache")
     with pytest.raises(Unavailable) as caught:

@@ -18,14 +18,14 @@ from limner.core.feedback import PictureQuery
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.accounts import Accounts
-from limner.store.answers import Answer, Answers
 from limner.store.files import sweep
+from limner.store.idempotency import Answer, Answers
 from limner.store.pictures import Pictures, View
 from limner.store.queue import Queue
 from limner.store.runs import Store
 from limner.store.tables import AnswerRow, DeliveryRow, RunRow, SpendingRow
 from limner.store.webhooks import Webhooks
-from limner.studio import Studio
+from limner.studio.studio import Studio
 
 PAINT = GenerateRequest(prompt="a dog")
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from .requests import Frozen
+from limner.core.requests import Frozen
 
 EVERYONE = "*"
 """The owner of what is shared with all accounts."""

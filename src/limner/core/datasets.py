@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from .errors import LimnerError
+from limner.core.errors import LimnerError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .requests import Frozen
+from limner.core.requests import Frozen
 
 
 class Stage(Frozen):

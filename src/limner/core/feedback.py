@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from .requests import Frozen, GenerateRequest
+from limner.core.requests import Frozen, GenerateRequest
 
 STARS = 5
 

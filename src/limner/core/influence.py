@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Literal
 
-from .requests import Frozen
+from limner.core.requests import Frozen
 
 Verdict = Literal["useful", "useless", "harmful"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from .errors import LimnerError
+from limner.core.errors import LimnerError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from .errors import LimnerError
-from .requests import Frozen, Name
+from limner.core.errors import LimnerError
+from limner.core.requests import Frozen, Name
 
 
 def _absolute(reference: str) -> str:

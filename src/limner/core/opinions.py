@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .requests import Frozen
-from .requests.request import digest_of
-from .votes import Digest, Id
+from limner.core.requests import Frozen
+from limner.core.requests.request import digest_of
+from limner.core.votes import Digest, Id
 
 Criterion = Literal["relevance", "aesthetics", "detail", "uniqueness"]
 CRITERIA: tuple[Criterion, ...] = ("relevance", "aesthetics", "detail", "uniqueness")

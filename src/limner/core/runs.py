@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import Field
 
-from .events import Progress
-from .requests import AnyRequest, Frozen
+from limner.core.events import Progress
+from limner.core.requests import AnyRequest, Frozen
 
 FAULT = "a fault of Limner's own"
 """How the error of a run begins that nobody who asked for it can mend."""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .errors import LimnerError
-from .wording import article, cleaned, punctuated
+from limner.core.english import article, cleaned, punctuated
+from limner.core.errors import LimnerError
 
 _TOKEN = re.compile(r"\{\{|\}\}|\[\[|[{}\[\]]|[^{}\[\]]+")
 _FIELD = re.compile(r"\s*(?:(?P<article>an?)\s+)?(?P<name>\w[\w .-]{0,63}?)\s*\}")

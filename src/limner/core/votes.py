@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .requests import Frozen
+from limner.core.requests import Frozen
 
 Choice = Literal["left", "right", "tie"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from .requests import Frozen
+from limner.core.requests import Frozen
 
 Occasion = Literal["run.done", "run.failed", "run.cancelled"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import Interrupted
-from .moderation import Screen
+from limner.core.errors import Interrupted
+from limner.core.moderation import Screen
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from ..core.events import Emit
-from ..core.requests import (
+from limner.core.events import Emit
+from limner.core.requests import (
     CompareRequest,
     EvaluateRequest,
     GenerateRequest,
@@ -17,18 +17,18 @@ from ..core.requests import (
     SweepRequest,
     TrainRequest,
 )
-from ..core.workspace import Workspace
-from ..diffusion.quiet import hush
-from ..store.locks import filling
-from .influence.influence import influence
-from .painting.generate import generate, generate_together
-from .painting.together import Order
-from .preparing.prepare import prepare
-from .provenance import credentials
-from .training.train import train
-from .trials.compare import compare
-from .trials.evaluate import evaluate
-from .trials.sweep import sweep
+from limner.core.workspace import Workspace
+from limner.engine.compare.compare import compare
+from limner.engine.evaluate.evaluate import evaluate
+from limner.engine.generate.batching import Order
+from limner.engine.generate.generate import generate, generate_together
+from limner.engine.influence.influence import influence
+from limner.engine.prepare.prepare import prepare
+from limner.engine.sweep.sweep import sweep
+from limner.engine.train.train import train
+from limner.models.logging import hush
+from limner.provenance import credentials
+from limner.store.locks import filling
 
 EXECUTORS: dict[type[Request], Callable[[Any, Workspace, Emit], None]] = {
     CompareRequest: compare,

@@ -1,1 +1,1 @@
-"""Checks of prompts and pictures, one file each."""
+"""Moderation: the policy, and its enforcement before and after generation."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from ..core.accounts import EVERYONE, Caller, Holding, Limits, Role
-from ..core.requests import Frozen
-from ..studio import Studio
-from .door import caller
+from limner.core.accounts import EVERYONE, Caller, Holding, Limits, Role
+from limner.core.requests import Frozen
+from limner.server.auth import caller
+from limner.studio.studio import Studio
 
 
 class Account(BaseModel):

@@ -10,11 +10,8 @@ from functools import partial
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from ..core.version import version
-from ..store.answers import Answers
-from ..store.secrets import shared_secret
-from ..studio import Studio
-from . import (
+from limner.core.version import version
+from limner.server import (
     account,
     collections,
     erasure,
@@ -31,20 +28,23 @@ from . import (
     verify,
     webhooks,
 )
-from .bounds import Bounds
-from .calls import Calls
-from .door import BEARER, DOCS, Door
-from .guard import Guard
-from .herald import Herald
-from .idempotency import Idempotency
-from .links import Links
-from .metrics import Measured, Metrics
-from .metrics import router as metrics_router
-from .openapi import describe
-from .prepared import settled
-from .profile import Profile, read_profile
-from .settings import Settings
-from .shapes import Shaped
+from limner.server.auth import BEARER, DOCS, Door
+from limner.server.body_limits import Bounds
+from limner.server.error_format import Shaped
+from limner.server.hosts import Guard
+from limner.server.idempotency import Idempotency
+from limner.server.links import Links
+from limner.server.metrics import Measured, Metrics
+from limner.server.metrics import router as metrics_router
+from limner.server.openapi_errors import describe
+from limner.server.prepared import settled
+from limner.server.profile import Profile, read_profile
+from limner.server.request_log import Calls
+from limner.server.settings import Settings
+from limner.server.webhook_delivery import Herald
+from limner.store.idempotency import Answers
+from limner.store.secrets import shared_secret
+from limner.studio.studio import Studio
 
 
 def create_app(studio: Studio, settings: Settings, profile: Profile | None = None) -> FastAPI:

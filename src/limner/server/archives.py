@@ -11,10 +11,10 @@ from pathlib import Path
 
 from starlette.datastructures import UploadFile
 
-from ..core.errors import LimnerError
-from ..data.entries.budget import ZIP_METHODS
-from ..store.blobs import PIECE, Blobs
-from ..store.lists import FILES, inside
+from limner.core.errors import LimnerError
+from limner.data.entries.budget import ZIP_METHODS
+from limner.store.blobs import PIECE, Blobs
+from limner.store.lists import FILES, inside
 
 DIRECTORY_BYTES = 400 * FILES
 """The most that the list at the end of a zip may take."""

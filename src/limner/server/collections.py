@@ -9,13 +9,13 @@ from fastapi import APIRouter, Depends, Response
 from fastapi import Path as Part
 from pydantic import Field, field_validator
 
-from ..core.errors import LimnerError
-from ..core.feedback import Collection, Picture
-from ..core.requests import Frozen
-from ..store.feedback import Collections
-from ..studio import Studio
-from .history import Viewed, finder
-from .problems import Refusal
+from limner.core.errors import LimnerError
+from limner.core.feedback import Collection, Picture
+from limner.core.requests import Frozen
+from limner.server.history import Viewed, finder
+from limner.server.problems import Refusal
+from limner.store.feedback import Collections
+from limner.studio.studio import Studio
 
 Id = Annotated[int, Part(ge=1, lt=2**31)]
 

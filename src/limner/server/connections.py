@@ -16,7 +16,7 @@ import h11
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .settings import Settings
+from limner.server.settings import Settings
 
 RATE = 1024
 """Bytes per second that a client must send of a body, and read of an answer, at least, on average."""

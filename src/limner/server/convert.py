@@ -8,8 +8,8 @@ from typing import Literal
 
 from PIL import Image
 
-from ..engine.provenance.credentials import sign
-from ..engine.provenance.xmp import source_of
+from limner.provenance.credentials import sign
+from limner.provenance.xmp import source_of
 
 Format = Literal["png", "jpeg", "webp"]
 XMP = "XML:com.adobe.xmp"

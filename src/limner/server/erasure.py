@@ -8,14 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
-from ..core.accounts import Caller
-from ..core.runs import Run
-from ..store.erase import Busy, InUse, Wanted
-from ..studio import Studio
-from .door import caller
-from .files import Sha256, check_held
-from .problems import Problem, Refusal, reply
-from .runs import finder
+from limner.core.accounts import Caller
+from limner.core.runs import Run
+from limner.server.auth import caller
+from limner.server.files import Sha256, check_held
+from limner.server.problems import Problem, Refusal, reply
+from limner.server.runs import finder
+from limner.store.erase import Busy, InUse, Wanted
+from limner.studio.studio import Studio
 
 Derived = Annotated[bool, Query(description="Erase what was made with it too.")]
 

@@ -12,19 +12,19 @@ from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import Field, model_validator
 
-from ..core.feedback import ByWhat, Comment, Comparison, Picture, Rating, Reasons, Standing
-from ..core.requests import Frozen
-from ..feedback.columns import Embed, Kind, Pictured, picture_bytes
-from ..feedback.export import Format, check_export, json_lines, write_parquet
-from ..store.blobs import PIECE
-from ..store.feedback import Feedback
-from ..store.pictures import Pictures
-from ..store.preferences import Preferences
-from ..store.standings import standings
-from ..studio import Studio
-from .history import PictureReply, Viewed, finder
-from .problems import Refusal
-from .replies import url_of
+from limner.core.feedback import ByWhat, Comment, Comparison, Picture, Rating, Reasons, Standing
+from limner.core.requests import Frozen
+from limner.server.history import PictureReply, Viewed, finder
+from limner.server.problems import Refusal
+from limner.server.replies import url_of
+from limner.store.blobs import PIECE
+from limner.store.feedback import Feedback
+from limner.store.pictures import Pictures
+from limner.store.preferences import Preferences
+from limner.store.rating_counts import standings
+from limner.studio.feedback_columns import Embed, Kind, Pictured, picture_bytes
+from limner.studio.feedback_export import Format, check_export, json_lines, write_parquet
+from limner.studio.studio import Studio
 
 Id = Annotated[str, Field(pattern="^([0-9]{1,10}|[0-9a-f]{64})$", max_length=64)]
 

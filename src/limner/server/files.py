@@ -16,16 +16,16 @@ from fastapi import Path as Part
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from ..core.accounts import Caller
-from ..core.errors import LimnerError, Unavailable
-from ..store.blobs import PIECE
-from ..studio import Studio
-from .archives import FILES, unzip, written, zipped
-from .conditions import known, span
-from .door import caller
-from .problems import Refusal
-from .replies import url_of
-from .settings import Settings
+from limner.core.accounts import Caller
+from limner.core.errors import LimnerError, Unavailable
+from limner.server.archives import FILES, unzip, written, zipped
+from limner.server.auth import caller
+from limner.server.conditional_files import known, span
+from limner.server.problems import Refusal
+from limner.server.replies import url_of
+from limner.server.settings import Settings
+from limner.store.blobs import PIECE
+from limner.studio.studio import Studio
 
 SIGNED_SECONDS = 3600
 FOREVER = "private, max-age=31536000, immutable"

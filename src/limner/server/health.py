@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from ..studio import Studio
+from limner.studio.studio import Studio
 
 
 class Health(BaseModel):

@@ -11,16 +11,16 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as Part
 from pydantic import BaseModel
 
-from ..core.accounts import Caller
-from ..core.errors import LimnerError
-from ..core.feedback import Picture, PictureQuery, Rating
-from ..core.requests import GenerateRequest
-from ..engine.provenance.labels import Label, read_label
-from ..store.pictures import Pictures, View
-from ..studio import Studio
-from .door import caller
-from .problems import Refusal
-from .replies import INNER, url_of
+from limner.core.accounts import Caller
+from limner.core.errors import LimnerError
+from limner.core.feedback import Picture, PictureQuery, Rating
+from limner.core.requests import GenerateRequest
+from limner.provenance.labels import Label, read_label
+from limner.server.auth import caller
+from limner.server.problems import Refusal
+from limner.server.replies import INNER, url_of
+from limner.store.pictures import Pictures, View
+from limner.studio.studio import Studio
 
 QUEUE = "default"
 Name = Annotated[

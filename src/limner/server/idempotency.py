@@ -14,9 +14,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..core.errors import LimnerError
-from ..store.answers import Answer, Answers, InFlight
-from .problems import Refusal, refusal
+from limner.core.errors import LimnerError
+from limner.server.problems import Refusal, refusal
+from limner.store.idempotency import Answer, Answers, InFlight
 
 HELD = 2**20
 """Bytes of a body that stay in memory; more go to disk."""

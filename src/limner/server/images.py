@@ -15,24 +15,24 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 from starlette.formparsers import MultiPartException
 
-from ..core.accounts import Caller
-from ..core.requests import GenerateRequest
-from ..core.runs import Artifact, Run
-from ..registry import aliases
-from ..store.blobs import REFERENCE
-from ..store.queue import Queue
-from ..studio import Studio
-from .admission import admitted
-from .convert import Format, converted
-from .door import caller
-from .links import Links
-from .presence import result
-from .problems import Refusal
-from .profile import Profile
-from .replies import ArtifactReply, url_of
-from .settings import Settings
-from .uploads import edit_of, image_of, mask_of, taken
-from .wish import Edit, Generation, Wish
+from limner.core.accounts import Caller
+from limner.core.requests import GenerateRequest
+from limner.core.runs import Artifact, Run
+from limner.plugins.registry import aliases
+from limner.server.admission import admitted
+from limner.server.auth import caller
+from limner.server.convert import Format, converted
+from limner.server.disconnect import result
+from limner.server.links import Links
+from limner.server.openai_models import Edit, Generation, Wish
+from limner.server.problems import Refusal
+from limner.server.profile import Profile
+from limner.server.replies import ArtifactReply, url_of
+from limner.server.settings import Settings
+from limner.server.uploads import edit_of, image_of, mask_of, taken
+from limner.store.blobs import REFERENCE
+from limner.store.queue import Queue
+from limner.studio.studio import Studio
 
 
 class Fault(BaseModel):

@@ -13,23 +13,23 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from ..core.accounts import Caller
-from ..core.runs import Run
-from ..fetch import fetch
-from ..store.pictures import View
-from ..store.queue import Queue
-from ..store.standings import standings
-from ..studio import Studio
-from .admission import ADMISSIONS
-from .choosing import chosen
-from .door import caller
-from .links import Links
-from .presence import result
-from .problems import Refusal
-from .profile import Profile
-from .replies import ArtifactReply
-from .settings import Settings
-from .uploads import size_of
+from limner.core.accounts import Caller
+from limner.core.runs import Run
+from limner.fetch import fetch
+from limner.server.admission import ADMISSIONS
+from limner.server.auth import caller
+from limner.server.bandit import chosen
+from limner.server.disconnect import result
+from limner.server.links import Links
+from limner.server.problems import Refusal
+from limner.server.profile import Profile
+from limner.server.replies import ArtifactReply
+from limner.server.settings import Settings
+from limner.server.uploads import size_of
+from limner.store.pictures import View
+from limner.store.queue import Queue
+from limner.store.rating_counts import standings
+from limner.studio.studio import Studio
 
 FETCHING = CapacityLimiter(16)
 """So many slow addresses take no thread from those who give none."""

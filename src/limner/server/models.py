@@ -8,10 +8,10 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from ..core.protocols import Alias
-from ..registry import aliases
-from .images import REFUSED
-from .problems import Refusal
+from limner.core.protocols import Alias
+from limner.plugins.registry import aliases
+from limner.server.images import REFUSED
+from limner.server.problems import Refusal
 
 
 class Model(BaseModel):

@@ -8,12 +8,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from ..core.accounts import Caller
-from ..core.errors import LimnerError
-from ..core.moderation import KeptVerdict, Stage
-from ..studio import Studio
-from .door import admin, caller
-from .problems import Refusal
+from limner.core.accounts import Caller
+from limner.core.errors import LimnerError
+from limner.core.moderation import KeptVerdict, Stage
+from limner.server.auth import admin, caller
+from limner.server.problems import Refusal
+from limner.studio.studio import Studio
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Before = Annotated[int | None, Query(ge=1, lt=2**63, description="Id of a verdict: list those older than it.")]

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import LimnerError
-from ..core.requests import AdapterUse, GenerateRequest, relocated
-from ..references import is_model
-from ..store.blobs import REFERENCE
-from ..studio import Studio
-from .profile import Industry, Profile, Side
+from limner.core.errors import LimnerError
+from limner.core.requests import AdapterUse, GenerateRequest, relocated
+from limner.server.profile import Industry, Profile, Side
+from limner.store.blobs import REFERENCE
+from limner.studio.references import is_model
+from limner.studio.studio import Studio
 
 BASE = "sha256:" + "0" * 64
 """Stands for the picture that comes with each call."""

@@ -15,10 +15,10 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from ..core.errors import MOST_PROBLEMS, LimnerError, TooMuch, Unavailable, invalid
-from ..core.moderation import Refused, Unable
-from ..core.runs import FAULT
-from .shapes import MEDIA_TYPE, Shaped
+from limner.core.errors import MOST_PROBLEMS, LimnerError, TooMuch, Unavailable, invalid
+from limner.core.moderation import Refused, Unable
+from limner.core.runs import FAULT
+from limner.server.error_format import MEDIA_TYPE, Shaped
 
 REFUSED, UNABLE = "urn:limner:moderation:refused", "urn:limner:moderation:unable"
 """Types of problems: what moderation refuses, and what it cannot judge."""

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from ..core.errors import LimnerError, invalid
-from ..core.requests import AdapterUse, Frozen, GenerateRequest, Name
+from limner.core.errors import LimnerError, invalid
+from limner.core.requests import AdapterUse, Frozen, GenerateRequest, Name
 
 SHIPPED = Path(__file__).with_name("marketing.yaml")
 FILLED = {"prompt", "image", "kind"}

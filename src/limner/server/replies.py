@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from ..core.events import Progress
-from ..core.requests import AnyRequest
-from ..core.runs import Artifact, Run, Status
-from ..store.blobs import REFERENCE
+from limner.core.events import Progress
+from limner.core.requests import AnyRequest
+from limner.core.runs import Artifact, Run, Status
+from limner.store.blobs import REFERENCE
 
 INNER = ("reference", "base", "vae")
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from ..studio import Studio
-from .profile import Profile
-from .settings import Settings
+from limner.server.profile import Profile
+from limner.server.settings import Settings
+from limner.studio.studio import Studio
 
 EVERY = 6 * 3600.0
 """Seconds between two looks."""

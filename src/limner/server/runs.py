@@ -13,20 +13,20 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from ..core.accounts import Caller
-from ..core.errors import LimnerError
-from ..core.events import Made
-from ..core.requests import AnyRequest
-from ..core.runs import Artifact, Run, Status
-from ..store.queue import Queue, Unfit
-from ..store.runs import Unreadable
-from ..studio import Studio
-from .admission import admitted
-from .door import caller
-from .problems import Refusal
-from .replies import ArtifactReply, RunReply
-from .settings import Settings
-from .waiting import ended, waiting
+from limner.core.accounts import Caller
+from limner.core.errors import LimnerError
+from limner.core.events import Made
+from limner.core.requests import AnyRequest
+from limner.core.runs import Artifact, Run, Status
+from limner.server.admission import admitted
+from limner.server.auth import caller
+from limner.server.problems import Refusal
+from limner.server.replies import ArtifactReply, RunReply
+from limner.server.settings import Settings
+from limner.server.waiting import ended, waiting
+from limner.store.queue import Queue, Unfit
+from limner.store.runs import Unreadable
+from limner.studio.studio import Studio
 
 QUIET = 15.0
 """Seconds after which a silent stream of events says that it is alive."""

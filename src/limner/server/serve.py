@@ -17,21 +17,21 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from .. import logs
-from ..core.errors import LimnerError
-from ..core.moderation import Policy, Stage
-from ..safety.moderator import Moderator
-from ..safety.policy import read_policy
-from ..safety.trial import try_pictures
-from ..studio import Studio
-from .app import create_app
-from .connections import config_of
-from .prepared import settled
-from .profile import read_profile
-from .retention import retention
-from .settings import Settings
-from .share import shared
-from .waiting import waiting
+from limner.core import logs
+from limner.core.errors import LimnerError
+from limner.core.moderation import Policy, Stage
+from limner.moderation.moderator import Moderator
+from limner.moderation.policy import read_policy
+from limner.moderation.preload import try_pictures
+from limner.server.app import create_app
+from limner.server.connections import config_of
+from limner.server.prepared import settled
+from limner.server.profile import read_profile
+from limner.server.retention import retention
+from limner.server.settings import Settings
+from limner.server.share import shared
+from limner.server.waiting import waiting
+from limner.studio.studio import Studio
 
 PORT = 7412
 TRIED = 50

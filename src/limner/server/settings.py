@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from ..core.requests import Frozen
-from ..logs import Form
+from limner.core.logs import Form
+from limner.core.requests import Frozen
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

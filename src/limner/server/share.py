@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from queue import Empty, Queue
 from time import monotonic
 
-from ..core.errors import LimnerError, one_line
-from .settings import Settings
+from limner.core.errors import LimnerError, one_line
+from limner.server.settings import Settings
 
 PATIENCE = 30.0
 """Seconds in which a tunnel must say its address."""

@@ -13,14 +13,14 @@ from PIL import Image
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from ..core.accounts import Caller
-from ..core.errors import LimnerError
-from ..data.files import read_file
-from ..data.reading.photographs import PIXEL_CAP, decode
-from ..store.blobs import PIECE
-from ..studio import Studio
-from .problems import Refusal
-from .wish import Edit
+from limner.core.accounts import Caller
+from limner.core.errors import LimnerError
+from limner.core.files import read_file
+from limner.imaging.decode import PIXEL_CAP, decode
+from limner.server.openai_models import Edit
+from limner.server.problems import Refusal
+from limner.store.blobs import PIECE
+from limner.studio.studio import Studio
 
 FILES = ("image", "image[]", "mask")
 LARGER = 16

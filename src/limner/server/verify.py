@@ -15,15 +15,15 @@ from anyio import CapacityLimiter, fail_after, move_on_after, to_process, to_thr
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
-from ..core.accounts import Caller
-from ..core.errors import LimnerError
-from ..core.runs import Run
-from ..store.queue import Queue
-from ..studio import Studio, examined
-from .door import caller
-from .files import received
-from .problems import Refusal
-from .settings import Settings
+from limner.core.accounts import Caller
+from limner.core.errors import LimnerError
+from limner.core.runs import Run
+from limner.server.auth import caller
+from limner.server.files import received
+from limner.server.problems import Refusal
+from limner.server.settings import Settings
+from limner.store.queue import Queue
+from limner.studio.studio import Studio, examined
 
 AT_ONCE = 2
 """How many pictures are examined at the same time, each in a process: it takes a second of a core."""

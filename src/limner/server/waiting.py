@@ -14,10 +14,10 @@ from http import HTTPStatus
 
 from anyio.to_thread import run_sync
 
-from ..core.runs import Run
-from ..store.news import News
-from ..studio import Studio
-from .problems import Refusal
+from limner.core.runs import Run
+from limner.server.problems import Refusal
+from limner.store.changes import News
+from limner.studio.studio import Studio
 
 LOOK, SLOWEST = 0.1, 1.0
 """Seconds between two looks at the events of a run, and at those of a run of which there is nothing new."""

@@ -8,13 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
-from ..core.accounts import Caller
-from ..core.requests import Frozen
-from ..core.webhooks import Delivery, Occasion, Webhook
-from ..fetch import check_public
-from ..studio import Studio
-from .door import caller
-from .herald import secret_of
+from limner.core.accounts import Caller
+from limner.core.requests import Frozen
+from limner.core.webhooks import Delivery, Occasion, Webhook
+from limner.fetch import check_public
+from limner.server.auth import caller
+from limner.server.webhook_delivery import secret_of
+from limner.studio.studio import Studio
 
 
 class WebhookRequest(Frozen):

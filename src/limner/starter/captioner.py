@@ -9,14 +9,14 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .painter import BREEDS, Scene, caption
-from .painter.scene import COLOURED_EXTRAS
-from .painter.vocabulary import STUDIO
+from limner.starter.painter import BREEDS, Scene, caption
+from limner.starter.painter.scene import COLOURED_EXTRAS
+from limner.starter.painter.vocabulary import STUDIO
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .judge import Judge, Readings
+    from limner.starter.judge import Judge, Readings
 
 KNOWN = 0.97
 """How likely the readings must be together, for a picture to be one of the painter's."""
@@ -75,7 +75,7 @@ class Captioner:
 
     def speaker(self, model: str | None, device: str) -> Speaker:
         """The speaker; it has one model and reads on the CPU."""
-        from .judge import Judge
+        from limner.starter.judge import Judge
 
         return Speaker(Judge.load())
 
@@ -87,7 +87,7 @@ def _small(picture: Image) -> Image:
     """The middle of a picture at the judge's size."""
     from PIL.Image import Resampling
 
-    from .judge.judge import SIDE
+    from limner.starter.judge.judge import SIDE
 
     width, height = picture.size
     side = min(width, height)
@@ -98,7 +98,7 @@ def _small(picture: Image) -> Image:
 
 def _fields(readings: Readings, index: int) -> dict[str, str]:
     """What is sure of one picture."""
-    from .judge.attributes import COLOURLESS, NATURAL, NONE
+    from limner.starter.judge.attributes import COLOURLESS, NATURAL, NONE
 
     read = {name: (readings.likeliest(index, name), float(readings.values[name][index].max())) for name in _read()}
     animal = read["subject"][0] in BREEDS
@@ -129,7 +129,7 @@ def _fields(readings: Readings, index: int) -> dict[str, str]:
 
 def _marked(readings: Readings, index: int) -> bool:
     """Whether an animal bears what no breed has, and so is of none; what grows on a head is not seen under a hat."""
-    from .judge.attributes import HATS, MARKINGS
+    from limner.starter.judge.attributes import HATS, MARKINGS
 
     places = ("belly", "back") if readings.likeliest(index, "extra") in HATS else ("belly", "back", "forehead", "crest")
     return any(readings.likeliest(index, place) != MARKINGS[place][0] for place in places)
@@ -137,7 +137,7 @@ def _marked(readings: Readings, index: int) -> bool:
 
 def _read() -> tuple[str, ...]:
     """The attributes that are read."""
-    from .painter import ATTRIBUTES
+    from limner.starter.painter import ATTRIBUTES
 
     return (*ATTRIBUTES, *(name for name in OF_ANIMALS if name not in ATTRIBUTES))
 

@@ -14,10 +14,9 @@ from sqlalchemy.orm import Session
 
 from limner.core.accounts import Caller, Key, Limits, Role
 from limner.core.errors import LimnerError, unknown
-
-from . import names
-from .runs import Store
-from .tables import AccountRow, KeyRow
+from limner.store import names
+from limner.store.runs import Store
+from limner.store.tables import AccountRow, KeyRow
 
 _SECRET = re.compile(rf"limner_({names.KEY})_[A-Za-z0-9_-]{{43}}")
 

@@ -21,13 +21,12 @@ from sqlalchemy import Connection
 
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.events import Emit, Notice, Progress, Stage
-
-from .blobs import PIECE, Blobs
-from .database import HEAD
-from .files import explained, writing
-from .paths import credentials_folder
-from .rows import TABLES, rows_of
-from .runs import Store
+from limner.store.blobs import PIECE, Blobs
+from limner.store.database import HEAD
+from limner.store.files import explained, writing
+from limner.store.paths import credentials_folder
+from limner.store.rows import TABLES, rows_of
+from limner.store.runs import Store
 
 MANIFEST = "limner.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)

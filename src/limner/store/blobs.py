@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 from limner.core.errors import LimnerError, Unavailable
-
-from . import names
-from .files import MARKER, founding, make_folder, sha256_of, writing
-from .lists import LIST_BYTES, check_size, listed, write_list
-from .reach import reach, reached, shown
-from .removal import discard, remove
+from limner.store import names
+from limner.store.files import MARKER, founding, make_folder, sha256_of, writing
+from limner.store.lists import LIST_BYTES, check_size, listed, write_list
+from limner.store.remote import reach, reached, shown
+from limner.store.removal import discard, remove
 
 PIECE = 2**20
 BLOCK = 4 * 2**20

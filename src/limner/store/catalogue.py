@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from .blobs import REFERENCE
-from .tables import ArtifactRow, PictureAdapterRow, PictureRow, RunRow
+from limner.store.blobs import REFERENCE
+from limner.store.tables import ArtifactRow, PictureAdapterRow, PictureRow, RunRow
 
 
 def catalogue(session: Session, artifact: ArtifactRow, run: RunRow) -> None:

@@ -28,8 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from limner.core.errors import LimnerError, Unavailable
-
-from . import paths
+from limner.store import paths
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -180,7 +179,7 @@ def _upgrade(engine: Engine) -> None:
 
 def _create(connection: Connection) -> None:
     """Create all tables at the newest revision, several times as fast as by running every migration."""
-    from .tables import Base
+    from limner.store.tables import Base
 
     number = Column("version_num", String(32), nullable=False)
     versions = Table(VERSIONS, MetaData(), number, PrimaryKeyConstraint("version_num", name=f"{VERSIONS}_pkc"))

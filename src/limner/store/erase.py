@@ -14,15 +14,14 @@ from sqlalchemy.orm import Session
 
 from limner.core.errors import LimnerError
 from limner.core.runs import Status
-
-from .blobs import REFERENCE, Blobs
-from .feedback import count_ratings
-from .locks import is_held
-from .paths import runs_folder
-from .references import Lists, References, bare, mentions, named
-from .removal import discard
-from .runs import Store
-from .tables import (
+from limner.store.blobs import REFERENCE, Blobs
+from limner.store.feedback import count_ratings
+from limner.store.locks import is_held
+from limner.store.paths import runs_folder
+from limner.store.references import Lists, References, bare, mentions, named
+from limner.store.removal import discard
+from limner.store.runs import Store
+from limner.store.tables import (
     AnswerRow,
     ArtifactRow,
     CollectionRow,

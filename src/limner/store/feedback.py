@@ -14,11 +14,10 @@ from sqlalchemy.orm import Session
 
 from limner.core.errors import LimnerError
 from limner.core.feedback import Collection, Comparison, Rating
-
-from .catalogue import sound
-from .pictures import View, visible
-from .runs import Store
-from .tables import CollectedRow, CollectionRow, ComparisonRow, FavouriteRow, PictureRow, RatingRow
+from limner.store.catalogue import sound
+from limner.store.pictures import View, visible
+from limner.store.runs import Store
+from limner.store.tables import CollectedRow, CollectionRow, ComparisonRow, FavouriteRow, PictureRow, RatingRow
 
 COLLECTIONS = 1000
 """The most that an account may have."""

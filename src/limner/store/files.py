@@ -13,8 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from limner.core.errors import LimnerError
-
-from .removal import discard, remove
+from limner.store.removal import discard, remove
 
 MARKER = ".limner"
 """An empty file that marks a folder as ours, so that `writing_folder` may replace it. No part of the folder's hash."""

@@ -15,9 +15,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 from filelock import FileLock, Timeout
 
 from limner.core.errors import LimnerError
-
-from .files import explained, make_folder
-from .removal import discard
+from limner.store.files import explained, make_folder
+from limner.store.removal import discard
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -9,9 +9,8 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from limner.core.errors import LimnerError
-
-from . import names
-from .files import make_folder
+from limner.store import names
+from limner.store.files import make_folder
 
 
 def home() -> Path:

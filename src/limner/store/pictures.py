@@ -14,11 +14,10 @@ from sqlalchemy.orm import Session
 from limner.core.errors import LimnerError
 from limner.core.feedback import Picture, PictureQuery, Rating, Reason
 from limner.core.requests import GenerateRequest, parse_request
-
-from .blobs import REFERENCE
-from .catalogue import adapter_key, folded, sound
-from .runs import Store
-from .tables import (
+from limner.store.blobs import REFERENCE
+from limner.store.catalogue import adapter_key, folded, sound
+from limner.store.runs import Store
+from limner.store.tables import (
     ArtifactRow,
     CollectedRow,
     CollectionRow,

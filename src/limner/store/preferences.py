@@ -14,11 +14,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
 from limner.core.feedback import Picture, Rating, Reason
-
-from .pictures import Pictures, View, rating_of, reasons_of
-from .runs import Store
-from .secrets import shared_secret
-from .tables import ComparisonRow, PictureRow, RatingRow
+from limner.store.pictures import Pictures, View, rating_of, reasons_of
+from limner.store.runs import Store
+from limner.store.secrets import shared_secret
+from limner.store.tables import ComparisonRow, PictureRow, RatingRow
 
 BATCH = 200
 """Pictures that are in memory at once."""

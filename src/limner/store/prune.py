@@ -10,14 +10,13 @@ from sqlalchemy.orm import Session
 
 from limner.core.errors import LimnerError
 from limner.core.runs import Status
-
-from .blobs import Blobs
-from .erase import Erasure, Found, delete_rows, remove
-from .paths import runs_folder
-from .references import Lists, References, bare, mentions, named
-from .removal import discard
-from .runs import Store
-from .tables import CollectedRow, FavouriteRow, HoldingRow, PictureRow, RunRow
+from limner.store.blobs import Blobs
+from limner.store.erase import Erasure, Found, delete_rows, remove
+from limner.store.paths import runs_folder
+from limner.store.references import Lists, References, bare, mentions, named
+from limner.store.removal import discard
+from limner.store.runs import Store
+from limner.store.tables import CollectedRow, FavouriteRow, HoldingRow, PictureRow, RunRow
 
 DAY = 24 * 3600.0
 """Seconds after which what nothing refers to is an orphan, and no newcomer whose row is still to come."""

@@ -20,11 +20,10 @@ from limner.core.errors import LimnerError
 from limner.core.events import Progress
 from limner.core.requests import GenerateRequest, Request
 from limner.core.runs import FAULT, Run, Status
-
-from .runs import Hold, Lost, Store, Unreadable, holds, run_of
-from .spendings import spend
-from .tables import RunRow
-from .webhooks import announce
+from limner.store.quota import spend
+from limner.store.runs import Hold, Lost, Store, Unreadable, holds, run_of
+from limner.store.tables import RunRow
+from limner.store.webhooks import announce
 
 LEASE = timedelta(seconds=30)
 ATTEMPTS = 3

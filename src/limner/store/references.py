@@ -14,9 +14,9 @@ from typing import Any, cast, get_args
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ..core.requests import Known, referring_fields
-from .blobs import Blobs
-from .tables import ArtifactRow, HoldingRow, PictureAdapterRow, RunRow
+from limner.core.requests import Known, referring_fields
+from limner.store.blobs import Blobs
+from limner.store.tables import ArtifactRow, HoldingRow, PictureAdapterRow, RunRow
 
 _MENTION = re.compile(r"(?<![0-9a-f])(?:folder:)?[0-9a-f]{64}(?![0-9a-f])")
 

@@ -19,15 +19,14 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Progress, Stage
-
-from .backup import MANIFEST, Manifest
-from .blobs import PIECE, Blobs
-from .database import HEAD
-from .files import explained, writing
-from .lists import inside
-from .paths import credentials_folder
-from .rows import TABLES, count_on, delete_all, insert_rows, own_columns, point_rows, row_from
-from .runs import Store
+from limner.store.backup import MANIFEST, Manifest
+from limner.store.blobs import PIECE, Blobs
+from limner.store.database import HEAD
+from limner.store.files import explained, writing
+from limner.store.lists import inside
+from limner.store.paths import credentials_folder
+from limner.store.rows import TABLES, count_on, delete_all, insert_rows, own_columns, point_rows, row_from
+from limner.store.runs import Store
 
 MANIFEST_BYTES = 16 * 2**20
 LINE_BYTES = 64 * 2**20

@@ -11,8 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, TypeDecorator, bindparam, func, insert, select, text, update
 
 from limner.core.errors import LimnerError
-
-from .tables import Base, check_row
+from limner.store.tables import Base, check_row
 
 TABLES = {table.name: table for table in Base.metadata.sorted_tables}
 """By name; those that others point at first."""

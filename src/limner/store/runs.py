@@ -27,15 +27,13 @@ from limner.core.events import Anew, Event, Progress
 from limner.core.moderation import Verdict
 from limner.core.requests import AnyRequest, parse_request
 from limner.core.runs import Artifact, Run, Status
-
-from . import paths
-from .catalogue import catalogue
-from .database import explained, open_engine, sqlite_url
-from .names import LETTERS
-from .spendings import spend
-from .state import State, state_of
-from .tables import ArtifactRow, EventRow, RunRow, UtcDateTime
-from .verdicts import rows_of
+from limner.store import paths
+from limner.store.catalogue import catalogue
+from limner.store.database import explained, open_engine, sqlite_url
+from limner.store.names import LETTERS
+from limner.store.queue_state import State, state_of
+from limner.store.quota import spend
+from limner.store.tables import ArtifactRow, EventRow, RunRow, UtcDateTime, VerdictRow
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 _UNFINISHED = [Status.QUEUED, Status.RUNNING, Status.FAILED, Status.INTERRUPTED]
@@ -136,7 +134,7 @@ class Store:
                     spend(session, who, request)
                     session.add(row)
                     session.flush()
-                    session.add_all(rows_of(reached, policy or "", row.id, who.account))
+                    session.add_all(VerdictRow.of(verdict, policy or "", row.id, who.account) for verdict in reached)
                     return run_of(row)
             except IntegrityError:
                 if self._find(row.id) is None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 
-from .runs import Store
-from .tables import SecretRow
+from limner.store.runs import Store
+from limner.store.tables import SecretRow
 
 
 def shared_secret(store: Store, name: str) -> bytes:

@@ -33,9 +33,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column
 
+from limner.core.moderation import Verdict
 from limner.core.requests.request import digest_of
-
-from . import names
+from limner.store import names
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -142,6 +142,18 @@ class VerdictRow(Base):
     skipped: Mapped[bool] = mapped_column(server_default=false(), default=False)
     text: Mapped[str | None] = mapped_column(Text)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    @classmethod
+    def of(cls, verdict: Verdict, policy: str, run: str | None, owner: str, text: str | None = None) -> VerdictRow:
+        """A new row. text: the refused words, which a verdict that allows does not keep."""
+        return cls(
+            **verdict.model_dump(),
+            run=run,
+            owner=owner,
+            policy=policy,
+            text=None if verdict.allowed else text,
+            created=datetime.now(UTC),
+        )
 
 
 class EventRow(Base):

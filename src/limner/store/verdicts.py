@@ -17,11 +17,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from limner.core.moderation import KeptVerdict, Stage, Verdict
-
-from .tables import PolicyRow, VerdictRow
+from limner.store.tables import PolicyRow, VerdictRow
 
 if TYPE_CHECKING:
-    from .runs import Hold, Store
+    from limner.store.runs import Hold, Store
 
 
 class Verdicts:
@@ -59,7 +58,7 @@ class Verdicts:
 
         Raises Lost where a worker that holds the run no longer tells them.
         """
-        rows = rows_of(verdicts, policy, run, owner, text)
+        rows = [VerdictRow.of(verdict, policy, run, owner, text) for verdict in verdicts]
         if run is None:
             with self.store.session() as session:
                 session.add_all(rows)
@@ -84,24 +83,6 @@ class Verdicts:
         query = query if before is None else query.where(VerdictRow.id < before)
         with self.store.session() as session:
             return [_verdict(row) for row in session.scalars(query)]
-
-
-def rows_of(
-    verdicts: Iterable[Verdict], policy: str, run: str | None, owner: str, text: str | None = None
-) -> list[VerdictRow]:
-    """Rows for verdicts, in order."""
-    now = datetime.now(UTC)
-    return [
-        VerdictRow(
-            **verdict.model_dump(),
-            run=run,
-            owner=owner,
-            policy=policy,
-            text=None if verdict.allowed else text,
-            created=now,
-        )
-        for verdict in verdicts
-    ]
 
 
 def _verdict(row: VerdictRow) -> KeptVerdict:

@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session
 
 from limner.core.errors import LimnerError, unknown
 from limner.core.webhooks import Delivery, Occasion, Webhook
-
-from .runs import Store
-from .tables import DeliveryRow, RunRow, WebhookRow
+from limner.store.runs import Store
+from limner.store.tables import DeliveryRow, RunRow, WebhookRow
 
 MOST = 20
 """The most webhooks of an account."""

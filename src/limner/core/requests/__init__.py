@@ -8,17 +8,27 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter
 
-from .compare import CompareRequest
-from .evaluate import EvaluateRequest, Requirement
-from .generate import GenerateRequest
-from .influence import InfluenceRequest
-from .painting import Painting
-from .prepare import Limit, PrepareRequest
-from .request import Flag, Frozen, Kind, Name, Precision, Refers, Request, referred, referring_fields
-from .sweep import Axis, Cell, SweepRequest
-from .train import TrainRequest
-from .trial import Trial
-from .uses import AdapterUse, Contestant, ControlUse, Interval, MetricUse
+from limner.core.requests.compare import CompareRequest
+from limner.core.requests.evaluate import EvaluateRequest, Requirement
+from limner.core.requests.generate import GenerateRequest
+from limner.core.requests.generation import Painting
+from limner.core.requests.influence import InfluenceRequest
+from limner.core.requests.prepare import Limit, PrepareRequest
+from limner.core.requests.request import (
+    Flag,
+    Frozen,
+    Kind,
+    Name,
+    Precision,
+    Refers,
+    Request,
+    referred,
+    referring_fields,
+)
+from limner.core.requests.sweep import Axis, Cell, SweepRequest
+from limner.core.requests.train import TrainRequest
+from limner.core.requests.trial import Trial
+from limner.core.requests.uses import AdapterUse, Contestant, ControlUse, Interval, MetricUse
 
 __all__ = [
     "AdapterUse",

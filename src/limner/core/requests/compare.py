@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .request import MOST_METRICS, Flag, Name, Prompt, Refers
-from .trial import MOST_PROMPTS, Trial
-from .uses import Contestant, MetricUse
+from limner.core.requests.request import MOST_METRICS, Flag, Name, Prompt, Refers
+from limner.core.requests.trial import MOST_PROMPTS, Trial
+from limner.core.requests.uses import Contestant, MetricUse
 
 
 class CompareRequest(Trial):

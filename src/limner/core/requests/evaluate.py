@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .groups import MOST_GROUPS, Filled, check_groups, filled, listed, prompts_filled
-from .request import MOST_METRICS, SUBJECT, Flag, Frozen, Name, Prompt, Refers, Word, check_filled
-from .text import number
-from .trial import Trial
-from .uses import Contestant, MetricUse
+from limner.core.requests.groups import MOST_GROUPS, Filled, check_groups, filled, listed, prompts_filled
+from limner.core.requests.request import MOST_METRICS, SUBJECT, Flag, Frozen, Name, Prompt, Refers, Word, check_filled
+from limner.core.requests.text import number
+from limner.core.requests.trial import Trial
+from limner.core.requests.uses import Contestant, MetricUse
 
 GAP = ".gap"
 """Stands behind a metric for the gap of its means between groups."""

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from .painting import Painting
-from .request import Flag, Prompt, digest_of
+from limner.core.requests.generation import Painting
+from limner.core.requests.request import Flag, Prompt, digest_of
 
 
 class GenerateRequest(Painting):

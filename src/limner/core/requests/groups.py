@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from .request import check_filled
-from .text import repeated
+from limner.core.requests.request import check_filled
+from limner.core.requests.text import repeated
 
 GROUP = "{group}"
 """Stands for the group in a prompt."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .request import Device, Flag, Name, Precision, Prompt, Refers, Request
+from limner.core.requests.request import Device, Flag, Name, Precision, Prompt, Refers, Request
 
 
 class InfluenceRequest(Request):

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ..errors import unknown
-from ..faults import FAULTS
-from ..templates import Template
-from .request import Device, Flag, Frozen, Name, Refers, Request, Word
-from .text import decimal, repeated
+from limner.core.errors import unknown
+from limner.core.image_faults import FAULTS
+from limner.core.requests.request import Device, Flag, Frozen, Name, Refers, Request, Word
+from limner.core.requests.text import decimal, repeated
+from limner.core.templates import Template
 
 FaultName = Annotated[str, Field(max_length=64)]
 SHARES = ("train", "validation", "test")

@@ -11,12 +11,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_origin
 
 from pydantic import Field, ValidationError, create_model, model_validator
 
-from ..errors import LimnerError
-from .generate import GenerateRequest
-from .painting import Painting
-from .request import MOST_METRICS, Change, Flag, Frozen, Name, Prompt, Refers
-from .text import joined, repeated, split
-from .uses import MetricUse
+from limner.core.errors import LimnerError
+from limner.core.requests.generate import GenerateRequest
+from limner.core.requests.generation import Painting
+from limner.core.requests.request import MOST_METRICS, Change, Flag, Frozen, Name, Prompt, Refers
+from limner.core.requests.text import joined, repeated, split
+from limner.core.requests.uses import MetricUse
 
 MOST = 10_000
 """The most pictures of a sweep."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from .request import (
+from limner.core.requests.request import (
     LONGEST,
     MODEL,
     QUANTISE,
@@ -26,7 +26,7 @@ from .request import (
     Word,
     check_filled,
 )
-from .text import repeated
+from limner.core.requests.text import repeated
 
 OptionName = Annotated[str, Field(max_length=64)]
 

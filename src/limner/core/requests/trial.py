@@ -6,8 +6,19 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from .request import MEMORY, QUANTISE, Device, Memory, Name, Precision, Prompt, Quantise, Refers, Request
-from .text import repeated
+from limner.core.requests.request import (
+    MEMORY,
+    QUANTISE,
+    Device,
+    Memory,
+    Name,
+    Precision,
+    Prompt,
+    Quantise,
+    Refers,
+    Request,
+)
+from limner.core.requests.text import repeated
 
 MOST_PICTURES = 20_000
 MOST_PROMPTS = 10_000

@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from .request import Frozen, Name, Refers
-from .text import decimal, joined, split, weighted, weighted_text
+from limner.core.requests.request import Frozen, Name, Refers
+from limner.core.requests.text import decimal, joined, split, weighted, weighted_text
 
 MOST_ADAPTERS = 8
 """The most adapters of a contestant."""

@@ -11,11 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import LimnerError
-from ..files import check_file, printable, shown
-from .budget import DENSE, SAMPLE_BYTES
-from .messages import unpacked_bytes
-from .pages import largest_pages
+from limner.core.errors import LimnerError
+from limner.core.files import check_file, printable, shown
+from limner.data.entries.budget import DENSE, SAMPLE_BYTES
+from limner.data.entries.messages import unpacked_bytes
+from limner.data.entries.pages import largest_pages
 
 PICTURES = ("image", "picture", "img", "photo", "jpg", "png", "webp", "pixel_values", "bytes")
 """Names that columns of pictures have, the first of them before the others."""

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ...core.datasets import Entry
-from ...core.errors import LimnerError
-from ..files import opened, shown
-from .notes import Note, note, words
-from .tables import TABLES, Row, rows
+from limner.core.datasets import Entry
+from limner.core.errors import LimnerError
+from limner.core.files import opened, shown
+from limner.data.entries.notes import Note, note, words
+from limner.data.entries.tables import TABLES, Row, rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from ..reading.photographs import SUFFIXES
-from .tables import TABLES
+from limner.data.entries.tables import TABLES
+from limner.imaging.decode import SUFFIXES
 
 Kind = Literal["tree", "zip", "shards", "parquet", "table", "urls", "hub", "saved"]
 

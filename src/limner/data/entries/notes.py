@@ -7,10 +7,10 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from ...core.datasets import Entry, Fault, Place, Rights
-from ...core.errors import LimnerError
-from ..files import shown
-from ..rights import rights_beside
+from limner.core.datasets import Entry, Fault, Place, Rights
+from limner.core.errors import LimnerError
+from limner.core.files import shown
+from limner.provenance.rights import rights_beside
 
 CAPTION_CAP = 2000
 """The longest caption or field that is read, in characters; a text encoder takes some 75 words."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from ...core.datasets import Entry, Fault, Lost
-from ..files import shown
+from limner.core.datasets import Entry, Fault, Lost
+from limner.core.files import shown
 
 _FRESH = 2**12
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ...core.datasets import Entry, Lost, Refused
-from ...core.errors import LimnerError
-from ...fetch import fetch
-from ..files import BYTE_CAP, check_file, opened, printable, read_file, shown, too_large
-from .cells import cell
+from limner.core.datasets import Entry, Lost, Refused
+from limner.core.errors import LimnerError
+from limner.core.files import BYTE_CAP, check_file, opened, printable, read_file, shown, too_large
+from limner.data.entries.cells import cell
+from limner.fetch import fetch
 
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, ValueError)
 """What a broken, hostile or encrypted archive makes zipfile raise; OSError besides."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ...core.datasets import Entry, Fault, Lost, Place
-from ...core.errors import LimnerError
-from ..files import shown
-from .cells import Cells
-from .notes import columns, note
-from .places import CellPlace, UrlPlace, legible
-from .urls import is_url
+from limner.core.datasets import Entry, Fault, Lost, Place
+from limner.core.errors import LimnerError
+from limner.core.files import shown
+from limner.data.entries.cells import Cells
+from limner.data.entries.notes import columns, note
+from limner.data.entries.places import CellPlace, UrlPlace, legible
+from limner.data.entries.urls import is_url
 
 URLS = ("url", "image_url")
 

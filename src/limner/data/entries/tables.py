@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO, cast
 
-from ...core.errors import LimnerError
-from ..files import printable, shown
-from .notes import columns
+from limner.core.errors import LimnerError
+from limner.core.files import printable, shown
+from limner.data.entries.notes import columns
 
 LINE_CAP = 2**20
 """The longest line that is read, in bytes."""

@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Generator, Iterator, Mapping, 
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from ...core.datasets import Entry, Fault, Lost, Place
-from ...core.errors import LimnerError
-from ..files import shown
-from ..reading.formats import BESIDE, MASKS, SUFFIXES
-from .notes import Note, caption_note, json_note, note
-from .places import legible
-from .tables import Row, rows
+from limner.core.datasets import Entry, Fault, Lost, Place
+from limner.core.errors import LimnerError
+from limner.core.files import shown
+from limner.data.entries.notes import Note, caption_note, json_note, note
+from limner.data.entries.places import legible
+from limner.data.entries.tables import Row, rows
+from limner.imaging.formats import BESIDE, MASKS, SUFFIXES
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 CAPTIONS = (".txt", ".caption")

@@ -14,14 +14,13 @@ from typing import Any
 
 from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
-
-from ..entries.notes import text_of, words
-from ..entries.places import FilePlace
-from ..files import read_file, shown
-from ..reading.formats import BESIDE, MASKS, SUFFIXES
-from ..reading.photographs import decode
-from ..rights import Tally
-from .prepared import NO_ROW, TABLE, VALIDATION, Row, rows_of, split_of
+from limner.core.files import read_file, shown
+from limner.data.entries.notes import text_of, words
+from limner.data.entries.places import FilePlace
+from limner.data.sets.prepared import NO_ROW, TABLE, VALIDATION, Row, rows_of, split_of
+from limner.imaging.decode import decode
+from limner.imaging.formats import BESIDE, MASKS, SUFFIXES
+from limner.provenance.rights import Tally
 
 FEW = 3
 """With fewer pictures than this a subject is hardly learnt."""

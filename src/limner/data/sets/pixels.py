@@ -11,11 +11,10 @@ import numpy as np
 from PIL import Image
 
 from limner.core.errors import LimnerError
-
-from ..cutting.crop import frame, square
-from ..files import read_file, shown
-from ..reading.photographs import decode
-from .folder import Photograph, Scan
+from limner.core.files import read_file, shown
+from limner.data.sets.folder import Photograph, Scan
+from limner.imaging.crop import frame, square
+from limner.imaging.decode import decode
 
 
 @dataclass(frozen=True)

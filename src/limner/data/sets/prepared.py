@@ -10,9 +10,8 @@ from typing import Any
 
 from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
-
-from ..files import printable, read_file
-from ..rights import rights_beside
+from limner.core.files import printable, read_file
+from limner.provenance.rights import rights_beside
 
 TABLE = "metadata.jsonl"
 TRAIN, VALIDATION = "train", "validation"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...core.errors import LimnerError
-from ...core.influence import Verdict
+from limner.core.errors import LimnerError
+from limner.core.influence import Verdict
 
 NEAR = 0.1
 """A worth below this share of the greatest is as good as none."""

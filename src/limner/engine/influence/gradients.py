@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from ...core.protocols import PLAIN, SILENT, Components, Draw, Family, Objective, Trainable
-from ..training.examples import Examples
-from ..training.loop import generator_for
-from .projection import Projection
+from limner.core.protocols import PLAIN, SILENT, Components, Draw, Family, Objective, Trainable
+from limner.engine.influence.projection import Projection
+from limner.engine.train.examples import Examples
+from limner.engine.train.loop import generator_for
 
 TOGETHER = 8
 """Time steps that go through the model at once."""

@@ -9,26 +9,26 @@ from typing import Any, cast
 
 import numpy as np
 
-from ...core.errors import LimnerError
-from ...core.events import Emit, Made, Notice, Progress, Stage
-from ...core.influence import Explained, Influence, Judged
-from ...core.requests import GenerateRequest, InfluenceRequest, TrainRequest
-from ...core.workspace import Workspace
-from ...data.files import read_file, shown
-from ...data.reading.photographs import open_photograph
-from ...data.sets.folder import Photograph, Scan, scan
-from ...data.sets.pixels import load_pictures
-from ...pages.render import embedded, write_page
-from ...store.files import sha256_of, writing_folder
-from ..adapters import Adapter, open_adapter
-from ..devices import autocast_dtype, memory_told
-from ..provenance.labels import Label, label_in
-from ..training.examples import Examples, encode
-from ..training.loop import generator_for
-from ..training.plan import Plan, make_plan
-from . import attribution
-from .gradients import Gradients
-from .taught import LESS_MEMORY, Taught, taught, training_of
+from limner.core.errors import LimnerError
+from limner.core.events import Emit, Made, Notice, Progress, Stage
+from limner.core.files import read_file, shown
+from limner.core.influence import Explained, Influence, Judged
+from limner.core.requests import GenerateRequest, InfluenceRequest, TrainRequest
+from limner.core.workspace import Workspace
+from limner.data.sets.folder import Photograph, Scan, scan
+from limner.data.sets.pixels import load_pictures
+from limner.engine.influence import attribution
+from limner.engine.influence.gradients import Gradients
+from limner.engine.influence.restored import LESS_MEMORY, Taught, taught, training_of
+from limner.engine.train.examples import Examples, encode
+from limner.engine.train.loop import generator_for
+from limner.engine.train.plan import Plan, make_plan
+from limner.imaging.decode import open_photograph
+from limner.models.adapters import Adapter, open_adapter
+from limner.models.devices import autocast_dtype, memory_told
+from limner.provenance.labels import Label, label_in
+from limner.reports.render import embedded, write_page
+from limner.store.files import sha256_of, writing_folder
 
 MOST, LEAST, SIDE = 6, 3, 160
 """How many training pictures are shown of each end, and how large in pixels."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..training.loop import generator_for
+from limner.engine.train.loop import generator_for
 
 
 class Projection:

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from ...core.errors import LimnerError
-from ...core.metrics import Encoder
-from ...data.reading.photographs import open_photograph
-from ...diffusion.hub import errors_told, is_repository, on_disk
-from ...registry import aliases
-from .. import models
+from limner.core.errors import LimnerError
+from limner.core.metrics import Encoder
+from limner.imaging.decode import open_photograph
+from limner.models import loading
+from limner.models.hub import errors_told, is_repository, on_disk
+from limner.plugins.registry import aliases
 
 BATCH = 32
 
@@ -56,7 +56,7 @@ def open_encoder(name: str) -> Encoder:
     """An encoder by its name: an alias or folder of a base model with an image encoder, or a folder or Hugging Face id
     of a CLIP, a SigLIP, a DINO or another vision network that transformers knows.
     """
-    location = models.resolve(name).location if name in aliases() else name
+    location = loading.resolve(name).location if name in aliases() else name
     place = on_disk(location)
     if place is not None and (place / "image_encoder" / "config.json").is_file():
         return _of_a_pipeline(name, place)

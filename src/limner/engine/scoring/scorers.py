@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import torch
 
-from ...core.errors import LimnerError
-from ...core.metrics import Encoder, Gallery, Metric, Score, Scored, check_needs
-from ...core.requests import MetricUse, relocated
-from ...registry import metrics
-from .encoders import open_encoder
-from .statistics import interval, jackknife
+from limner.core.errors import LimnerError
+from limner.core.metrics import Encoder, Gallery, Metric, Score, Scored, check_needs
+from limner.core.requests import MetricUse, relocated
+from limner.engine.scoring.encoders import open_encoder
+from limner.plugins.registry import metrics
+from limner.stats.intervals import interval, jackknife
 
 LEAST = 4
 """Pictures from which on a group's value has an interval, and values are compared."""

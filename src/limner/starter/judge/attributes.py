@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .. import painter
-from ..painter import CHARACTERS
-from ..painter.animals import BREED_LOOKS, Look
-from ..painter.animals.emblems import EMBLEMS
-from ..painter.looks import CLEARLY, COATS, UNCLEAR, distance
-from ..painter.scene import Scene
+from limner.starter import painter
+from limner.starter.painter import CHARACTERS
+from limner.starter.painter.animals import BREED_LOOKS, Look
+from limner.starter.painter.animals.emblems import EMBLEMS
+from limner.starter.painter.looks import CLEARLY, COATS, UNCLEAR, distance
+from limner.starter.painter.scene import Scene
 
 NONE, NATURAL = "none", "natural"
 

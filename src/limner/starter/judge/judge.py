@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .attributes import ATTRIBUTES
-from .network import Network
+from limner.starter.judge.attributes import ATTRIBUTES
+from limner.starter.judge.network import Network
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "judge" / "model.safetensors"
 SIDE, BATCH = 128, 64

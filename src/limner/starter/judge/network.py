@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .attributes import ATTRIBUTES
+from limner.starter.judge.attributes import ATTRIBUTES
 
 WIDTHS = (48, 80, 128, 192)
 BLOCKS = (1, 2, 2, 1)

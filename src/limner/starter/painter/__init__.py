@@ -1,11 +1,23 @@
 """The painter: draws pictures whose every attribute is known, for pretraining and for measuring."""
 
-from .captions import caption, class_caption
-from .characters import CHARACTERS
-from .paint import compose, paint
-from .portraits import portraits
-from .scene import Scene, random_scene
-from .vocabulary import ATTRIBUTES, BREEDS, COLOURS, EXTRAS, LIGHTS, PLACES, POSES, PRODUCTS, STUDIO, STYLES, WEATHERS
+from limner.starter.painter.captions import caption, class_caption
+from limner.starter.painter.characters import CHARACTERS
+from limner.starter.painter.paint import compose, paint
+from limner.starter.painter.portraits import portraits
+from limner.starter.painter.scene import Scene, random_scene
+from limner.starter.painter.vocabulary import (
+    ATTRIBUTES,
+    BREEDS,
+    COLOURS,
+    EXTRAS,
+    LIGHTS,
+    PLACES,
+    POSES,
+    PRODUCTS,
+    STUDIO,
+    STYLES,
+    WEATHERS,
+)
 
 __all__ = [
     "ATTRIBUTES",

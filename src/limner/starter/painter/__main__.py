@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from . import CHARACTERS, STYLES, Scene, paint, random_scene
-from .canvas import SIZE
+from limner.starter.painter import CHARACTERS, STYLES, Scene, paint, random_scene
+from limner.starter.painter.canvas import SIZE
 
 
 def contact_sheet(seed: int, columns: int, rows: int) -> Image.Image:

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .vocabulary import RGB
+from limner.starter.painter.vocabulary import RGB
 
 SIZE = 128
 Depth = Literal["back", "subject", "front"]

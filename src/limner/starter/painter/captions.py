@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from .scene import Scene
-from .vocabulary import COLOURS, EXTRAS, SPECIES, STUDIO
+from limner.starter.painter.scene import Scene
+from limner.starter.painter.vocabulary import COLOURS, EXTRAS, SPECIES, STUDIO
 
 STYLE_OPENINGS: dict[str, tuple[str, ...]] = {
     "illustration": ("a photo of {}", "a picture of {}", "an illustration of {}", "{}", "a drawing of {}"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .animals import Look
-from .vocabulary import RGB
+from limner.starter.painter.animals import Look
+from limner.starter.painter.vocabulary import RGB
 
 TEAL: RGB = (44, 178, 170)
 LILAC: RGB = (186, 156, 226)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .animals import HEAD, Anatomy, line_colour, solid
-from .canvas import Canvas, darker, ellipse_points, lighter
-from .vocabulary import COLOURS, RGB
+from limner.starter.painter.animals import HEAD, Anatomy, line_colour, solid
+from limner.starter.painter.canvas import Canvas, darker, ellipse_points, lighter
+from limner.starter.painter.vocabulary import COLOURS, RGB
 
 GOLD: RGB = (250, 196, 48)
 BLACK: RGB = (30, 28, 36)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import colorsys
 import random
 
-from .animals import BREED_LOOKS, Look
-from .animals.ears import EARS
-from .animals.emblems import EMBLEMS
-from .characters import CHARACTERS
-from .vocabulary import RGB
+from limner.starter.painter.animals import BREED_LOOKS, Look
+from limner.starter.painter.animals.ears import EARS
+from limner.starter.painter.animals.emblems import EMBLEMS
+from limner.starter.painter.characters import CHARACTERS
+from limner.starter.painter.vocabulary import RGB
 
 COATS: dict[str, RGB] = {
     "teal": CHARACTERS["ziggy"].coat,

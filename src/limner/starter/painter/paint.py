@@ -7,16 +7,16 @@ import random
 import numpy as np
 from PIL import Image
 
-from .animals import BREED_LOOKS, Look, draw_animal
-from .canvas import Canvas
-from .characters import CHARACTERS
-from .extras import draw_extra
-from .placement import Placement
-from .places import draw_place, draw_shadow, draw_weather
-from .products import draw_product
-from .scene import Scene
-from .styles import render
-from .vocabulary import COLOURS
+from limner.starter.painter.animals import BREED_LOOKS, Look, draw_animal
+from limner.starter.painter.canvas import Canvas
+from limner.starter.painter.characters import CHARACTERS
+from limner.starter.painter.extras import draw_extra
+from limner.starter.painter.placement import Placement
+from limner.starter.painter.places import draw_place, draw_shadow, draw_weather
+from limner.starter.painter.products import draw_product
+from limner.starter.painter.scene import Scene
+from limner.starter.painter.styles import render
+from limner.starter.painter.vocabulary import COLOURS
 
 
 def look_of(scene: Scene) -> Look:

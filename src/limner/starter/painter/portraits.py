@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from .characters import CHARACTERS
-from .scene import Scene, random_scene
+from limner.starter.painter.characters import CHARACTERS
+from limner.starter.painter.scene import Scene, random_scene
 
 
 def portraits(character: str, rng: random.Random, places: Iterable[str], poses: Iterable[str]) -> list[Scene]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .canvas import Canvas, Points, darker, ellipse_points, lighter, mix
-from .vocabulary import RGB
+from limner.starter.painter.canvas import Canvas, Points, darker, ellipse_points, lighter, mix
+from limner.starter.painter.vocabulary import RGB
 
 INK: RGB = (38, 40, 52)
 PAPER: RGB = (246, 244, 238)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .scene import Scene
-from .vocabulary import BREEDS, COLOURS, EXTRAS, PLACES, PRODUCTS, STUDIO, STYLES
+from limner.starter.painter.scene import Scene
+from limner.starter.painter.vocabulary import BREEDS, COLOURS, EXTRAS, PLACES, PRODUCTS, STUDIO, STYLES
 
 ONE_IN = 8
 KINDS = (*BREEDS["cat"], *BREEDS["dog"], *PRODUCTS)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from .captions import caption
-from .paint import paint
-from .scene import Scene, random_scene
+from limner.starter.painter.captions import caption
+from limner.starter.painter.paint import paint
+from limner.starter.painter.scene import Scene, random_scene
 
 SECTORS: dict[str, tuple[str, ...]] = {
     "technology": ("phone", "headphones"),

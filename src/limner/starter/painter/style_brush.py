@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .canvas import SIZE, Shape, rasterise
-from .style_tools import (
+from limner.starter.painter.canvas import SIZE, Shape, rasterise
+from limner.starter.painter.style_tools import (
     DETAIL,
     blurred,
     brightest,

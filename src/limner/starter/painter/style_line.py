@@ -10,8 +10,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from .canvas import Shape, mix, rasterise
-from .style_tools import (
+from limner.starter.painter.canvas import Shape, mix, rasterise
+from limner.starter.painter.style_tools import (
     BLACK,
     DETAIL,
     WHITE,
@@ -31,7 +31,7 @@ from .style_tools import (
     traced,
     warp,
 )
-from .vocabulary import RGB
+from limner.starter.painter.vocabulary import RGB
 
 PAPER = np.array([0.985, 0.97, 0.94], np.float32)
 NIGHT: RGB = (13, 12, 30)

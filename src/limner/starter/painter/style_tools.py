@@ -12,8 +12,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageFilter
 
-from .canvas import SIZE, Gradient, Shape, mix, rasterise
-from .vocabulary import RGB
+from limner.starter.painter.canvas import SIZE, Gradient, Shape, mix, rasterise
+from limner.starter.painter.vocabulary import RGB
 
 BLACK: RGB = (0, 0, 0)
 WHITE: RGB = (255, 255, 255)

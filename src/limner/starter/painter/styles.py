@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
-from .canvas import SIZE, Shape, rasterise
-from .style_brush import oil_painting, watercolour
-from .style_line import neon_sign, pencil_sketch
-from .style_tools import subject_mask
+from limner.starter.painter.canvas import SIZE, Shape, rasterise
+from limner.starter.painter.style_brush import oil_painting, watercolour
+from limner.starter.painter.style_line import neon_sign, pencil_sketch
+from limner.starter.painter.style_tools import subject_mask
 
 Renderer = Callable[[Sequence[Shape], np.random.Generator], Image.Image]
 

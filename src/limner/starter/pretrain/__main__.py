@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
-from . import autoencoder, denoiser, image_encoder, judge, text_encoder
-from .export import export
-from .parts import Parts
-from .pictures import Gallery, load_photographs
-from .recipe import HELD_OUT_PHOTOGRAPHS, Recipe
-from .tokenizer import build_tokenizer
+from limner.starter.pretrain import autoencoder, denoiser, image_encoder, judge, text_encoder
+from limner.starter.pretrain.export import export
+from limner.starter.pretrain.parts import Parts
+from limner.starter.pretrain.pictures import Gallery, load_photographs
+from limner.starter.pretrain.recipe import HELD_OUT_PHOTOGRAPHS, Recipe
+from limner.starter.pretrain.tokenizer import build_tokenizer
 
 NEEDED_BY = {  # which stages ask for what each of them trains
     "judge": {"judge", "export"},

@@ -13,10 +13,10 @@ from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDis
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from torch import nn
 
-from .loop import fit
-from .pictures import Gallery
-from .precision import mixed
-from .recipe import Recipe
+from limner.starter.pretrain.loop import fit
+from limner.starter.pretrain.pictures import Gallery
+from limner.starter.pretrain.precision import mixed
+from limner.starter.pretrain.recipe import Recipe
 
 QUIET = -5.0  # log variance of the latents' noise to begin with, far below their own
 HELD_OUT = 500  # the last pictures of the gallery are never trained on

@@ -13,16 +13,16 @@ from diffusers.models.attention_processor import AttnProcessor
 from rich.progress import track
 from torch import nn
 
-from ..painter import Scene
-from .autoencoder import HELD_OUT, decode, encode, to_tensor
-from .loop import fit
-from .objective import objective
-from .parts import Parts
-from .pictures import Gallery
-from .precision import mixed
-from .recipe import Recipe
-from .telling import tell
-from .text_encoder import tokenise
+from limner.starter.painter import Scene
+from limner.starter.pretrain.autoencoder import HELD_OUT, decode, encode, to_tensor
+from limner.starter.pretrain.loop import fit
+from limner.starter.pretrain.objective import objective
+from limner.starter.pretrain.parts import Parts
+from limner.starter.pretrain.pictures import Gallery
+from limner.starter.pretrain.precision import mixed
+from limner.starter.pretrain.recipe import Recipe
+from limner.starter.pretrain.telling import tell
+from limner.starter.pretrain.text_encoder import tokenise
 
 
 def build(recipe: Recipe) -> UNet2DConditionModel:

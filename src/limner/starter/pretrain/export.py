@@ -15,12 +15,12 @@ from PIL import Image
 from safetensors.torch import save_file
 from transformers import CLIPImageProcessor
 
-from ..card import hashes, model_card
-from .autoencoder import psnr
-from .objective import objective
-from .parts import JUDGE, Parts
-from .pictures import Gallery
-from .recipe import HELD_OUT_PHOTOGRAPHS, Recipe, Stage
+from limner.starter.card import hashes, model_card
+from limner.starter.pretrain.autoencoder import psnr
+from limner.starter.pretrain.objective import objective
+from limner.starter.pretrain.parts import JUDGE, Parts
+from limner.starter.pretrain.pictures import Gallery
+from limner.starter.pretrain.recipe import HELD_OUT_PHOTOGRAPHS, Recipe, Stage
 
 STAGE_NAMES = {
     "judge": "judge",

@@ -14,14 +14,14 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from .autoencoder import HELD_OUT, to_tensor
-from .loop import fit
-from .parts import Parts
-from .pictures import Gallery
-from .precision import mixed
-from .recipe import Recipe
-from .telling import ASPECTS, tell, told_kind, told_subject
-from .text_encoder import agreement, tokenise
+from limner.starter.pretrain.autoencoder import HELD_OUT, to_tensor
+from limner.starter.pretrain.loop import fit
+from limner.starter.pretrain.parts import Parts
+from limner.starter.pretrain.pictures import Gallery
+from limner.starter.pretrain.precision import mixed
+from limner.starter.pretrain.recipe import Recipe
+from limner.starter.pretrain.telling import ASPECTS, tell, told_kind, told_subject
+from limner.starter.pretrain.text_encoder import agreement, tokenise
 
 
 def build(recipe: Recipe) -> CLIPVisionModelWithProjection:

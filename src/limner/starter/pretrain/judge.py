@@ -14,18 +14,18 @@ import torch.nn.functional as F
 from rich.progress import track
 from torch import nn
 
-from ..judge.attributes import ATTRIBUTES, COLOURLESS, EYEWEAR, truth
-from ..judge.degrade import degraded, jumbled
-from ..judge.network import GLANCES, SEEN, Network
-from ..painter import Scene, paint, random_scene
-from ..painter.animals import Look
-from ..painter.looks import random_look
-from ..painter.paint import look_of
-from ..painter.placement import Placement
-from .autoencoder import to_tensor
-from .loop import fit
-from .precision import mixed
-from .recipe import Recipe
+from limner.starter.judge.attributes import ATTRIBUTES, COLOURLESS, EYEWEAR, truth
+from limner.starter.judge.degrade import degraded, jumbled
+from limner.starter.judge.network import GLANCES, SEEN, Network
+from limner.starter.painter import Scene, paint, random_scene
+from limner.starter.painter.animals import Look
+from limner.starter.painter.looks import random_look
+from limner.starter.painter.paint import look_of
+from limner.starter.painter.placement import Placement
+from limner.starter.pretrain.autoencoder import to_tensor
+from limner.starter.pretrain.loop import fit
+from limner.starter.pretrain.precision import mixed
+from limner.starter.pretrain.recipe import Recipe
 
 SHARD = 500
 ONE_UNSEEN_IN = 16  # the last pictures, which are not trained on

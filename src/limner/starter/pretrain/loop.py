@@ -22,8 +22,8 @@ from rich.progress import (
 )
 from torch import nn
 
-from .muon import OPTIMISERS
-from .recipe import Stage
+from limner.starter.pretrain.muon import OPTIMISERS
+from limner.starter.pretrain.recipe import Stage
 
 CHECKPOINT_EVERY = 250
 

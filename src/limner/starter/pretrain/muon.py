@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from .precision import fast_dtype
+from limner.starter.pretrain.precision import fast_dtype
 
 MOMENTUM = 0.95
 ADAM_SIZE = 0.2  # root mean square of a typical AdamW update, in learning rates

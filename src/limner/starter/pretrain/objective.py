@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from diffusers import DDPMScheduler, SchedulerMixin, UniPCMultistepScheduler
 
-from .recipe import Prediction
+from limner.starter.pretrain.recipe import Prediction
 
 STEPS = 1000
 SCALED_LINEAR = {

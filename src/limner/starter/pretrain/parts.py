@@ -10,8 +10,8 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
-from ..judge import Judge
-from ..judge.network import Network
+from limner.starter.judge import Judge
+from limner.starter.judge.network import Network
 
 JUDGE = Path("judge", "model.safetensors")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from ..painter import Scene, paint, random_scene
-from ..painter.reserved import holds_reserved
+from limner.starter.painter import Scene, paint, random_scene
+from limner.starter.painter.reserved import holds_reserved
 
 SHARD = 500
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from ..painter import Scene, caption
-from ..painter.captions import article, untold
+from limner.starter.painter import Scene, caption
+from limner.starter.painter.captions import article, untold
 
 LEFT_OUT = {"breed": 0.2, "colour": 0.1, "backdrop": 0.3}  # share of captions that do not tell it
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

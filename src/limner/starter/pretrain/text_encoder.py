@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from ..painter import ATTRIBUTES, Scene, random_scene
-from ..painter.reserved import holds_reserved
-from .loop import fit
-from .precision import mixed
-from .recipe import Recipe
-from .telling import ASPECTS, tell
+from limner.starter.painter import ATTRIBUTES, Scene, random_scene
+from limner.starter.painter.reserved import holds_reserved
+from limner.starter.pretrain.loop import fit
+from limner.starter.pretrain.precision import mixed
+from limner.starter.pretrain.recipe import Recipe
+from limner.starter.pretrain.telling import ASPECTS, tell
 
 FACTS = {**ATTRIBUTES, "facing": ("left", "right")}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from transformers import CLIPTokenizer
 
-from ..painter import caption, class_caption, random_scene
+from limner.starter.painter import caption, class_caption, random_scene
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 

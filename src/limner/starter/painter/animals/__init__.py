@@ -4,10 +4,10 @@ Animal units: the origin is the centre of ground contact, y grows downward, a si
 Head units: the origin is the centre of the head, whose radius is 18.
 """
 
-from .anatomy import HEAD, Anatomy
-from .animal import draw_animal
-from .breeds import BREED_LOOKS
-from .look import Look
-from .solids import line_colour, solid
+from limner.starter.painter.animals.anatomy import HEAD, Anatomy
+from limner.starter.painter.animals.animal import draw_animal
+from limner.starter.painter.animals.breeds import BREED_LOOKS
+from limner.starter.painter.animals.look import Look
+from limner.starter.painter.animals.solids import line_colour, solid
 
 __all__ = ["BREED_LOOKS", "HEAD", "Anatomy", "Look", "draw_animal", "line_colour", "solid"]

@@ -6,16 +6,16 @@ import math
 import random
 from collections.abc import Callable
 
-from ..canvas import Canvas
-from .anatomy import HEAD, Anatomy
-from .eyes import eye_place
-from .head import draw_head
-from .look import Look
-from .lying import draw_lying, plan_lying
-from .plan import Plan
-from .sitting import draw_sitting, plan_sitting
-from .standing import draw_standing, plan_standing
-from .tail import draw_tail
+from limner.starter.painter.animals.anatomy import HEAD, Anatomy
+from limner.starter.painter.animals.eyes import eye_place
+from limner.starter.painter.animals.head import draw_head
+from limner.starter.painter.animals.look import Look
+from limner.starter.painter.animals.lying import draw_lying, plan_lying
+from limner.starter.painter.animals.plan import Plan
+from limner.starter.painter.animals.sitting import draw_sitting, plan_sitting
+from limner.starter.painter.animals.standing import draw_standing, plan_standing
+from limner.starter.painter.animals.tail import draw_tail
+from limner.starter.painter.canvas import Canvas
 
 _PLANS: dict[str, Callable[[Look], Plan]] = {"sitting": plan_sitting, "standing": plan_standing, "lying": plan_lying}
 _BODIES: dict[str, Callable[[Canvas, Look, Plan], None]] = {

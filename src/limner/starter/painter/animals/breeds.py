@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..vocabulary import RGB
-from .look import Look
+from limner.starter.painter.animals.look import Look
+from limner.starter.painter.vocabulary import RGB
 
 _SNOW: RGB = (248, 246, 242)
 _NOSE_PINK: RGB = (232, 122, 136)

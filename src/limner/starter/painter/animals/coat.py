@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..canvas import Canvas, Points
-from .contours import mirror, ribbon
-from .look import Look
-from .plan import Plan
+from limner.starter.painter.animals.contours import mirror, ribbon
+from limner.starter.painter.animals.look import Look
+from limner.starter.painter.animals.plan import Plan
+from limner.starter.painter.canvas import Canvas, Points
 
 
 def _fractions(torso: np.ndarray, places: Points) -> np.ndarray:

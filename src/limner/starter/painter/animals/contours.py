@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..canvas import Points, ellipse_points, smooth
+from limner.starter.painter.canvas import Points, ellipse_points, smooth
 
 
 def mirror(points: Points) -> np.ndarray:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..canvas import Canvas, smooth
-from .contours import coat_edge, mirror
-from .look import Look
-from .solids import solid
+from limner.starter.painter.animals.contours import coat_edge, mirror
+from limner.starter.painter.animals.look import Look
+from limner.starter.painter.animals.solids import solid
+from limner.starter.painter.canvas import Canvas, smooth
 
 # The left ear of each form, and whether it hangs in front of the head.
 EARS: dict[str, tuple[list[tuple[float, float]], bool]] = {

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from ..canvas import Canvas
-from .contours import ribbon
-from .look import Look
+from limner.starter.painter.animals.contours import ribbon
+from limner.starter.painter.animals.look import Look
+from limner.starter.painter.canvas import Canvas
 
 
 def _star() -> np.ndarray:

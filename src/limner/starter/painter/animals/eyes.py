@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from ..canvas import Canvas, lighter
-from ..vocabulary import RGB
-from .look import INK, Look
+from limner.starter.painter.animals.look import INK, Look
+from limner.starter.painter.canvas import Canvas, lighter
+from limner.starter.painter.vocabulary import RGB
 
 
 def _draw_eye(canvas: Canvas, look: Look, x: float, y: float, colour: RGB, gaze: float) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..canvas import Canvas
-from .contours import mirror, ribbon
-from .look import Look
+from limner.starter.painter.animals.contours import mirror, ribbon
+from limner.starter.painter.animals.look import Look
+from limner.starter.painter.canvas import Canvas
 
 
 def _face_stripes(canvas: Canvas, look: Look) -> None:

@@ -6,16 +6,16 @@ import random
 
 import numpy as np
 
-from ..canvas import Canvas, smooth
-from .contours import coat_edge, mirror
-from .ears import EARS, draw_ears
-from .emblems import draw_emblem
-from .eyes import draw_eyes
-from .face import FACE_MARKS
-from .look import Look
-from .muzzle import draw_cat_muzzle, draw_dog_muzzle
-from .parts import HEAD_PARTS
-from .solids import modelled
+from limner.starter.painter.animals.contours import coat_edge, mirror
+from limner.starter.painter.animals.ears import EARS, draw_ears
+from limner.starter.painter.animals.emblems import draw_emblem
+from limner.starter.painter.animals.eyes import draw_eyes
+from limner.starter.painter.animals.face import FACE_MARKS
+from limner.starter.painter.animals.look import Look
+from limner.starter.painter.animals.muzzle import draw_cat_muzzle, draw_dog_muzzle
+from limner.starter.painter.animals.parts import HEAD_PARTS
+from limner.starter.painter.animals.solids import modelled
+from limner.starter.painter.canvas import Canvas, smooth
 
 
 def _head_contour(look: Look) -> np.ndarray:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..canvas import Canvas, darker, ellipse_points, mix
-from ..vocabulary import RGB
-from .contours import coat_edge
-from .look import Look
-from .solids import line_colour, solid
+from limner.starter.painter.animals.contours import coat_edge
+from limner.starter.painter.animals.look import Look
+from limner.starter.painter.animals.solids import line_colour, solid
+from limner.starter.painter.canvas import Canvas, darker, ellipse_points, mix
+from limner.starter.painter.vocabulary import RGB
 
 
 def draw_paw(canvas: Canvas, x: float, y: float, rx: float, colour: RGB, shift: float = 0) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..vocabulary import RGB
+from limner.starter.painter.vocabulary import RGB
 
 INK: RGB = (38, 30, 40)
 PINK: RGB = (240, 146, 156)

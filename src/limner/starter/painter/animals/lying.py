@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..canvas import Canvas, smooth
-from .legs import draw_paw
-from .look import Look
-from .plan import Plan
-from .solids import line_colour
-from .torso import draw_torso, draw_wing
+from limner.starter.painter.animals.legs import draw_paw
+from limner.starter.painter.animals.look import Look
+from limner.starter.painter.animals.plan import Plan
+from limner.starter.painter.animals.solids import line_colour
+from limner.starter.painter.animals.torso import draw_torso, draw_wing
+from limner.starter.painter.canvas import Canvas, smooth
 
 
 def plan_lying(look: Look) -> Plan:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..canvas import Canvas, lighter, mix
-from .look import INK, Look
-from .solids import line_colour
+from limner.starter.painter.animals.look import INK, Look
+from limner.starter.painter.animals.solids import line_colour
+from limner.starter.painter.canvas import Canvas, lighter, mix
 
 
 def draw_cat_muzzle(canvas: Canvas, look: Look) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..canvas import Canvas, darker, ellipse_points
-from .contours import coat_edge
-from .look import INK, Look
-from .solids import solid
+from limner.starter.painter.animals.contours import coat_edge
+from limner.starter.painter.animals.look import INK, Look
+from limner.starter.painter.animals.solids import solid
+from limner.starter.painter.canvas import Canvas, darker, ellipse_points
 
 
 def _draw_antenna(canvas: Canvas, look: Look) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..canvas import Canvas, darker, ellipse_points, smooth
-from .contours import coat_edge, mirror
-from .emblems import draw_emblem
-from .legs import draw_front_leg, draw_paw
-from .look import Look
-from .plan import Plan
-from .solids import solid
-from .torso import draw_torso, draw_wing
+from limner.starter.painter.animals.contours import coat_edge, mirror
+from limner.starter.painter.animals.emblems import draw_emblem
+from limner.starter.painter.animals.legs import draw_front_leg, draw_paw
+from limner.starter.painter.animals.look import Look
+from limner.starter.painter.animals.plan import Plan
+from limner.starter.painter.animals.solids import solid
+from limner.starter.painter.animals.torso import draw_torso, draw_wing
+from limner.starter.painter.canvas import Canvas, darker, ellipse_points, smooth
 
 
 def plan_sitting(look: Look) -> Plan:

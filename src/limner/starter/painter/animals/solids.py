@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..canvas import Canvas, Gradient, darker, lighter
-from ..vocabulary import RGB
+from limner.starter.painter.canvas import Canvas, Gradient, darker, lighter
+from limner.starter.painter.vocabulary import RGB
 
 
 def line_colour(colour: RGB) -> RGB:

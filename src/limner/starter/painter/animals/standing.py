@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..canvas import Canvas, smooth
-from .legs import draw_leg
-from .look import Look
-from .plan import Plan
-from .torso import draw_torso, draw_wing
+from limner.starter.painter.animals.legs import draw_leg
+from limner.starter.painter.animals.look import Look
+from limner.starter.painter.animals.plan import Plan
+from limner.starter.painter.animals.torso import draw_torso, draw_wing
+from limner.starter.painter.canvas import Canvas, smooth
 
 
 def plan_standing(look: Look) -> Plan:

@@ -6,11 +6,11 @@ import random
 
 import numpy as np
 
-from ..canvas import Canvas, ellipse_points
-from .contours import coat_edge, ribbon
-from .look import Look
-from .plan import Plan
-from .solids import solid
+from limner.starter.painter.animals.contours import coat_edge, ribbon
+from limner.starter.painter.animals.look import Look
+from limner.starter.painter.animals.plan import Plan
+from limner.starter.painter.animals.solids import solid
+from limner.starter.painter.canvas import Canvas, ellipse_points
 
 # For each tail form: its path from the root outward, and its widths.
 _TAILS: dict[str, tuple[list[tuple[float, float]], tuple[float, ...]]] = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..canvas import Canvas, darker, smooth
-from .coat import COAT_MARKS
-from .contours import coat_edge
-from .emblems import draw_emblem
-from .look import Look
-from .plan import Plan
-from .solids import modelled, solid
+from limner.starter.painter.animals.coat import COAT_MARKS
+from limner.starter.painter.animals.contours import coat_edge
+from limner.starter.painter.animals.emblems import draw_emblem
+from limner.starter.painter.animals.look import Look
+from limner.starter.painter.animals.plan import Plan
+from limner.starter.painter.animals.solids import modelled, solid
+from limner.starter.painter.canvas import Canvas, darker, smooth
 
 
 def draw_torso(canvas: Canvas, look: Look, plan: Plan) -> None:

@@ -4,8 +4,8 @@ The subject stands in the middle with its feet at y 98 to 116, so ground lies be
 tall scenery keeps to the sides.
 """
 
-from .place import draw_place
-from .shadow import draw_shadow
-from .weather import draw_weather
+from limner.starter.painter.places.place import draw_place
+from limner.starter.painter.places.shadow import draw_shadow
+from limner.starter.painter.places.weather import draw_weather
 
 __all__ = ["draw_place", "draw_shadow", "draw_weather"]

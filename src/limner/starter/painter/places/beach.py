@@ -6,14 +6,14 @@ import random
 
 import numpy as np
 
-from ..canvas import SIZE, Canvas, darker, ellipse_points, lighter, mix, smooth
-from ..vocabulary import RGB
-from .borders import one_side
-from .ground import draw_ridge
-from .mood import Mood
-from .palette import WHITE
-from .sky import draw_sky
-from .touches import dot, patch
+from limner.starter.painter.canvas import SIZE, Canvas, darker, ellipse_points, lighter, mix, smooth
+from limner.starter.painter.places.borders import one_side
+from limner.starter.painter.places.ground import draw_ridge
+from limner.starter.painter.places.mood import Mood
+from limner.starter.painter.places.palette import WHITE
+from limner.starter.painter.places.sky import draw_sky
+from limner.starter.painter.places.touches import dot, patch
+from limner.starter.painter.vocabulary import RGB
 
 
 def draw_beach(canvas: Canvas, mood: Mood, light: str, rng: random.Random) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from ..canvas import SIZE
+from limner.starter.painter.canvas import SIZE
 
 
 def one_side(rng: random.Random, inner: float = 26, outer: float = 4) -> float:

@@ -6,15 +6,15 @@ import random
 
 import numpy as np
 
-from ..canvas import SIZE, Canvas, darker
-from ..vocabulary import RGB
-from .borders import both_sides, one_side
-from .mood import Mood
-from .palette import BARK, LEAF
-from .sky import draw_sky
-from .street_lamp import draw_street_lamp
-from .touches import patch
-from .trees import draw_tree
+from limner.starter.painter.canvas import SIZE, Canvas, darker
+from limner.starter.painter.places.borders import both_sides, one_side
+from limner.starter.painter.places.mood import Mood
+from limner.starter.painter.places.palette import BARK, LEAF
+from limner.starter.painter.places.sky import draw_sky
+from limner.starter.painter.places.street_lamp import draw_street_lamp
+from limner.starter.painter.places.touches import patch
+from limner.starter.painter.places.trees import draw_tree
+from limner.starter.painter.vocabulary import RGB
 
 
 def draw_city(canvas: Canvas, mood: Mood, light: str, rng: random.Random) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 
-from ..canvas import SIZE, Canvas, darker, lighter, mix, smooth
-from ..vocabulary import RGB
-from .borders import both_sides
-from .ground import draw_ridge
-from .mood import Mood
-from .sky import draw_sky
-from .touches import dot, patch
+from limner.starter.painter.canvas import SIZE, Canvas, darker, lighter, mix, smooth
+from limner.starter.painter.places.borders import both_sides
+from limner.starter.painter.places.ground import draw_ridge
+from limner.starter.painter.places.mood import Mood
+from limner.starter.painter.places.sky import draw_sky
+from limner.starter.painter.places.touches import dot, patch
+from limner.starter.painter.vocabulary import RGB
 
 
 def draw_desert(canvas: Canvas, mood: Mood, light: str, rng: random.Random) -> None:

@@ -6,14 +6,14 @@ import random
 
 import numpy as np
 
-from ..canvas import SIZE, Canvas, darker, lighter
-from .borders import both_sides
-from .ground import draw_ridge, draw_tufts
-from .mood import Mood
-from .palette import BARK, PINE
-from .sky import draw_sky
-from .touches import dot
-from .trees import draw_fir, draw_spire
+from limner.starter.painter.canvas import SIZE, Canvas, darker, lighter
+from limner.starter.painter.places.borders import both_sides
+from limner.starter.painter.places.ground import draw_ridge, draw_tufts
+from limner.starter.painter.places.mood import Mood
+from limner.starter.painter.places.palette import BARK, PINE
+from limner.starter.painter.places.sky import draw_sky
+from limner.starter.painter.places.touches import dot
+from limner.starter.painter.places.trees import draw_fir, draw_spire
 
 
 def draw_forest(canvas: Canvas, mood: Mood, light: str, rng: random.Random) -> None:

@@ -6,9 +6,9 @@ import random
 
 import numpy as np
 
-from ..canvas import SIZE, Canvas, smooth
-from ..vocabulary import RGB
-from .touches import patch
+from limner.starter.painter.canvas import SIZE, Canvas, smooth
+from limner.starter.painter.places.touches import patch
+from limner.starter.painter.vocabulary import RGB
 
 
 def draw_ridge(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 
-from ..canvas import SIZE, Canvas, Gradient, darker, ellipse_points, lighter, mix
-from ..vocabulary import RGB
-from .mood import Mood
-from .palette import LAMPLIGHT, LEAF, WHITE
-from .sky import draw_moon
-from .touches import dot
+from limner.starter.painter.canvas import SIZE, Canvas, Gradient, darker, ellipse_points, lighter, mix
+from limner.starter.painter.places.mood import Mood
+from limner.starter.painter.places.palette import LAMPLIGHT, LEAF, WHITE
+from limner.starter.painter.places.sky import draw_moon
+from limner.starter.painter.places.touches import dot
+from limner.starter.painter.vocabulary import RGB
 
 
 def draw_living_room(canvas: Canvas, mood: Mood, light: str, rng: random.Random) -> None:

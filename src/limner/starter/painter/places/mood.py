@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from ..canvas import darker, mix
-from ..vocabulary import RGB
-from .palette import LAMPLIGHT, WHITE
+from limner.starter.painter.canvas import darker, mix
+from limner.starter.painter.places.palette import LAMPLIGHT, WHITE
+from limner.starter.painter.vocabulary import RGB
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..vocabulary import RGB
+from limner.starter.painter.vocabulary import RGB
 
 WHITE: RGB = (255, 255, 255)
 LAMPLIGHT: RGB = (255, 220, 130)

@@ -6,15 +6,15 @@ import random
 
 import numpy as np
 
-from ..canvas import Canvas, darker, mix, smooth
-from .borders import both_sides, one_side
-from .ground import draw_ridge, draw_tufts
-from .mood import Mood
-from .palette import BARK, LEAF, WHITE
-from .sky import draw_sky
-from .street_lamp import draw_street_lamp
-from .touches import dot
-from .trees import draw_tree
+from limner.starter.painter.canvas import Canvas, darker, mix, smooth
+from limner.starter.painter.places.borders import both_sides, one_side
+from limner.starter.painter.places.ground import draw_ridge, draw_tufts
+from limner.starter.painter.places.mood import Mood
+from limner.starter.painter.places.palette import BARK, LEAF, WHITE
+from limner.starter.painter.places.sky import draw_sky
+from limner.starter.painter.places.street_lamp import draw_street_lamp
+from limner.starter.painter.places.touches import dot
+from limner.starter.painter.places.trees import draw_tree
 
 
 def draw_park(canvas: Canvas, mood: Mood, light: str, rng: random.Random) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from ..canvas import Canvas
-from ..vocabulary import RGB, STUDIO
-from .beach import draw_beach
-from .city import draw_city
-from .desert import draw_desert
-from .forest import draw_forest
-from .living_room import draw_living_room
-from .mood import MOODS, Mood
-from .mountains import draw_mountains
-from .park import draw_park
-from .snow import draw_snow
-from .studio import draw_studio
+from limner.starter.painter.canvas import Canvas
+from limner.starter.painter.places.beach import draw_beach
+from limner.starter.painter.places.city import draw_city
+from limner.starter.painter.places.desert import draw_desert
+from limner.starter.painter.places.forest import draw_forest
+from limner.starter.painter.places.living_room import draw_living_room
+from limner.starter.painter.places.mood import MOODS, Mood
+from limner.starter.painter.places.mountains import draw_mountains
+from limner.starter.painter.places.park import draw_park
+from limner.starter.painter.places.snow import draw_snow
+from limner.starter.painter.places.studio import draw_studio
+from limner.starter.painter.vocabulary import RGB, STUDIO
 
 PLACE_PAINTERS: dict[str, Callable[[Canvas, Mood, str, random.Random], None]] = {
     "beach": draw_beach,

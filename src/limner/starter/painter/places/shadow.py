@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..canvas import Canvas, ellipse_points, mix
-from .mood import MOODS
+from limner.starter.painter.canvas import Canvas, ellipse_points, mix
+from limner.starter.painter.places.mood import MOODS
 
 
 def draw_shadow(canvas: Canvas, x: float, y: float, half_width: float, light: str) -> None:

@@ -7,10 +7,10 @@ import random
 
 import numpy as np
 
-from ..canvas import SIZE, Canvas, Gradient, ellipse_points, mix
-from .borders import one_side
-from .mood import Mood
-from .touches import patch
+from limner.starter.painter.canvas import SIZE, Canvas, Gradient, ellipse_points, mix
+from limner.starter.painter.places.borders import one_side
+from limner.starter.painter.places.mood import Mood
+from limner.starter.painter.places.touches import patch
 
 
 def draw_sky(

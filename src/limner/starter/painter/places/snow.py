@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 
-from ..canvas import Canvas, darker, mix
-from ..vocabulary import RGB
-from .borders import both_sides, one_side
-from .ground import draw_ridge
-from .mood import Mood
-from .palette import BARK, LAMPLIGHT, WHITE
-from .sky import draw_sky
-from .touches import dot, patch
-from .trees import draw_fir
+from limner.starter.painter.canvas import Canvas, darker, mix
+from limner.starter.painter.places.borders import both_sides, one_side
+from limner.starter.painter.places.ground import draw_ridge
+from limner.starter.painter.places.mood import Mood
+from limner.starter.painter.places.palette import BARK, LAMPLIGHT, WHITE
+from limner.starter.painter.places.sky import draw_sky
+from limner.starter.painter.places.touches import dot, patch
+from limner.starter.painter.places.trees import draw_fir
+from limner.starter.painter.vocabulary import RGB
 
 
 def draw_snow(canvas: Canvas, mood: Mood, light: str, rng: random.Random) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..canvas import Canvas, ellipse_points
-from .mood import Mood
-from .palette import LAMPLIGHT
-from .touches import patch
+from limner.starter.painter.canvas import Canvas, ellipse_points
+from limner.starter.painter.places.mood import Mood
+from limner.starter.painter.places.palette import LAMPLIGHT
+from limner.starter.painter.places.touches import patch
 
 
 def draw_street_lamp(canvas: Canvas, x: float, y: float, mood: Mood) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..canvas import SIZE, Canvas, Gradient, darker, lighter
-from ..vocabulary import RGB
+from limner.starter.painter.canvas import SIZE, Canvas, Gradient, darker, lighter
+from limner.starter.painter.vocabulary import RGB
 
 
 def draw_studio(canvas: Canvas, backdrop: RGB) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..canvas import Canvas, Points, ellipse_points
-from ..vocabulary import RGB
+from limner.starter.painter.canvas import Canvas, Points, ellipse_points
+from limner.starter.painter.vocabulary import RGB
 
 
 def patch(canvas: Canvas, points: Points, fill: RGB) -> None:

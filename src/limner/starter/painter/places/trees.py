@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..canvas import Canvas, darker, lighter
-from ..vocabulary import RGB
-from .touches import patch
+from limner.starter.painter.canvas import Canvas, darker, lighter
+from limner.starter.painter.places.touches import patch
+from limner.starter.painter.vocabulary import RGB
 
 
 def draw_tree(canvas: Canvas, x: float, y: float, size: float, leaf: RGB, bark: RGB) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import random
 
-from ..canvas import SIZE, Canvas, ellipse_points, mix
-from ..vocabulary import RGB
-from .mood import MOODS
-from .palette import WHITE
-from .touches import patch
+from limner.starter.painter.canvas import SIZE, Canvas, ellipse_points, mix
+from limner.starter.painter.places.mood import MOODS
+from limner.starter.painter.places.palette import WHITE
+from limner.starter.painter.places.touches import patch
+from limner.starter.painter.vocabulary import RGB
 
 
 def draw_weather(canvas: Canvas, weather: str, light: str, rng: random.Random) -> None:

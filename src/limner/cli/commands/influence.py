@@ -1,0 +1,16 @@
+"""Which training pictures made a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from limner.cli.commands.shared import Place, report
+from limner.cli.flags import command_for
+from limner.core.requests import InfluenceRequest
+
+
+def _influence(request: InfluenceRequest, *, out: Place = Path("influence")) -> None:
+    report(request, out, "page")
+
+
+influence = command_for(InfluenceRequest, None, _influence)

@@ -1,0 +1,93 @@
+"""Commands that look after what is kept: backup, restore, erase, prune."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from limner.core.errors import LimnerError
+
+if TYPE_CHECKING:
+    from limner.studio.studio import Erasure
+
+_REFERENCE = re.compile("(sha256|folder):")
+_AGE = re.compile(r"([0-9]{1,6})([hdw])")
+_HOURS = {"h": 1, "d": 24, "w": 7 * 24}
+SHOWN = 20
+"""Lines of a list that are shown."""
+
+Archive = Annotated[Path, Parameter(help="The archive, such as limner-backup.zip.")]
+
+
+def backup(file: Archive) -> None:
+    from limner.cli.terminal import Screen
+    from limner.studio.studio import Studio
+
+    with Screen() as screen:
+        Studio().backup(file.expanduser().absolute(), screen.show)
+        screen.end()
+    print(file)
+
+
+def restore(
+    file: Archive,
+    *,
+    replace: Annotated[bool, Parameter(help="Lose the runs and credentials that are here.", negative=())] = False,
+) -> None:
+    from limner.cli.terminal import Screen
+    from limner.studio.studio import Studio
+
+    with Screen() as screen:
+        Studio().restore(file.expanduser().absolute(), replace=replace, listener=screen.show)
+        screen.end()
+
+
+def erase(
+    *what: Annotated[str, Parameter(help="Id of a run, sha256:HASH or folder:HASH, or owner:NAME for all of theirs.")],
+    derived: Annotated[bool, Parameter(help="And all that was made with it.", negative=())] = False,
+    dry_run: Annotated[bool, Parameter(help="Only tell what would go.", negative=())] = False,
+) -> None:
+    from limner.studio.studio import Studio, Wanted
+
+    owners = [item.removeprefix("owner:") for item in what if item.startswith("owner:")]
+    files = tuple(item for item in what if _REFERENCE.match(item))
+    runs = tuple(item for item in what if not item.startswith("owner:") and item not in files)
+    if not what or len(owners) > 1 or "" in owners:
+        raise LimnerError("nothing to erase was named" if not what else "name one owner", "see limner erase --help")
+    wanted = Wanted(runs=runs, references=files, owner=owners[0] if owners else None)
+    _tell(Studio().erase(wanted, derived=derived, dry=dry_run), "would be erased" if dry_run else "erased")
+
+
+def prune(
+    *,
+    older_than: Annotated[str | None, Parameter(help="Age of the runs and uploads to erase, such as 30d.")] = None,
+    keep: Annotated[tuple[str, ...], Parameter(help="Reference of a file or folder that stays.", negative=())] = (),
+) -> None:
+    from limner.studio.studio import Studio
+
+    _tell(Studio().prune(None if older_than is None else age(older_than), protected=keep), "erased")
+
+
+def age(text: str) -> timedelta:
+    """A time such as 12h, 30d or 8w."""
+    found = _AGE.fullmatch(text)
+    if found is None or int(found[1]) * _HOURS[found[2]] > 24 * 36500:
+        raise LimnerError(f"{text!r} is no age", "write 12h, 30d or 8w")
+    return timedelta(hours=int(found[1]) * _HOURS[found[2]])
+
+
+def _tell(done: Erasure, verb: str) -> None:
+    for title, items in (("run", done.runs), ("derived run", done.derived), ("upload", done.uploads)):
+        for item in items[:SHOWN]:
+            print(f"{title} {item}")
+        if len(items) > SHOWN:
+            print(f"and {len(items) - SHOWN:,} more")
+    for path in done.left:
+        print(f"left where it is: {path}")
+    orphans = f", {done.orphans:,} files that nothing referred to" if done.orphans else ""
+    runs = len(done.runs) + len(done.derived)
+    print(f"{verb}: {runs:,} runs, {len(done.files):,} files ({done.bytes / 1e6:,.1f} MB){orphans}")

@@ -1,0 +1,301 @@
+"""What a person at a terminal sees: progress bars, notices, lists."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column, Table
+from rich.text import Text
+
+from limner.core.accounts import Key
+from limner.core.errors import LimnerError, one_line
+from limner.core.events import Event as RunEvent
+from limner.core.events import Made, Notice, Stage
+from limner.core.events import Progress as Done
+from limner.core.feedback import Picture
+from limner.core.runs import Artifact, Run
+
+FIGURES = {"loss": "loss {:.4f}", "held_out_loss": "held out {:.4f}", "images_per_second": "{:.1f} images/s"}
+
+
+def plain(text: str) -> str:
+    """Text of a stranger's making, shown as it is: no markup, no control characters."""
+    return escape(one_line(text))
+
+
+EVERY = 5.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+
+class Screen:
+    """Shows the events of one run as bars with time left, or without a terminal as a line every few seconds. Progress
+    goes to stderr, results to stdout.
+    """
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        self.bars = Progress(
+            TextColumn("{task.description:14}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.lines: Thread | None = None
+        self.ended = Event()
+        self.bar: TaskID | None = None
+        self.figures: dict[str, float] = {}
+        self.made: list[Made] = []
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, LimnerError) and self.bars.live.is_started:  # of a mistake, only its line stays
+            self.bars.live.transient = True
+            self.bars.live.stop()
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.bars.live.is_started:
+            self.bars.stop()
+        if self.lines is not None:
+            self.ended.set()
+            self.lines.join()
+            self.lines = None
+
+    def note(self, text: str) -> None:
+        self.bars.console.print(plain(text), soft_wrap=True)
+
+    def show(self, event: RunEvent) -> None:
+        """Take in one event."""
+        if isinstance(event, Stage):
+            self._end_bar()
+            self._start()
+            self.figures = {}
+            self.bar = self.bars.add_task(event.name, total=event.total, note="")
+        elif isinstance(event, Done) and self.bar is not None:
+            self.figures |= event.figures
+            note = ", ".join(form.format(self.figures[name]) for name, form in FIGURES.items() if name in self.figures)
+            self.bars.update(self.bar, completed=event.done, total=event.total, note=note)
+        elif isinstance(event, Notice):
+            colour = "yellow" if event.level == "warning" else "cyan"
+            self.bars.console.print(f"[{colour}]{event.level}:[/] {plain(event.text)}", soft_wrap=True)
+        elif isinstance(event, Made):
+            self.made.append(event)
+
+    def end(self) -> None:
+        """No more events follow."""
+        self._end_bar()
+        self._stop()
+
+    def _start(self) -> None:
+        self.bars.start()
+        if self.bars.disable and self.lines is None:
+            self.ended.clear()
+            self.lines = Thread(target=self._print_lines, daemon=True)
+            self.lines.start()
+
+    def _print_lines(self) -> None:
+        while not self.ended.wait(EVERY):
+            if self.bars.tasks and not (task := self.bars.tasks[-1]).finished:
+                self._print_line(task)
+
+    def _print_line(self, task: Task, *, ended: bool = False) -> None:
+        count = "" if task.total is None else f" {task.completed:.0f}/{task.total:.0f}"
+        if ended:
+            when = f"took {_clock(task.elapsed or 0)}"
+        elif task.time_remaining is None:
+            when = f"{_clock(task.elapsed or 0)} so far"
+        else:
+            when = f"{_clock(task.time_remaining)} left"
+        line = ", ".join(part for part in (f"{task.description}{count}", task.fields["note"], when) if part)
+        self.console.print(plain(line), soft_wrap=True, highlight=False)
+
+    def _end_bar(self) -> None:
+        if self.bar is None:
+            return
+        task = self.bars.tasks[-1]
+        if self.bars.disable:
+            self._print_line(task, ended=True)
+        if task.total is None:
+            self.bars.update(self.bar, total=1, completed=1)
+        self.bar = None
+
+    def finish(self, run: Run) -> None:
+        """Say what was made, one path a line, and how to look it up."""
+        self.end()
+        for made in self.made:
+            if made.what not in ("preview", "guide"):
+                print(made.path)
+        seeds = [str(made.details["seed"]) for made in self.made if made.what == "picture"]
+        if seeds:
+            self.console.print(
+                f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}", style="dim"
+            )
+        for made in self.made:
+            if "say" in made.details:
+                self.console.print(f"try: {plain(how_to_paint(made))}", soft_wrap=True)
+        self.console.print(f"run {run.id}; limner show {run.id} tells it", style="dim", soft_wrap=True)
+
+
+def how_to_paint(made: Made) -> str:
+    """The command that paints what was taught."""
+    model = [made.path] if made.what == "model" else [base] if (base := made.details["base"]) != "starter" else []
+    words = ["limner", "generate", f"{made.details['say']} on the beach"]
+    words += [part for place in model for part in ("--model", place)]
+    if made.what == "adapter":
+        words += ["--vae", vae] if (vae := made.details["vae"]) else []
+        words += ["--adapter", made.path]
+    return shlex.join(words)
+
+
+def print_runs(runs: Sequence[Run]) -> None:
+    """A table of runs."""
+    if not runs:
+        print('nothing was done yet; try: limner generate "a photo of a cat on the beach"')
+        return
+    whole = (Column(name, no_wrap=True) for name in ("run", "what", "status", "began", "took"))
+    table = Table(*whole, "about", box=None, pad_edge=False)
+    for run in runs:
+        cut = Text(run.request.about[:60], no_wrap=True, overflow="ellipsis")
+        table.add_row(run.id, run.request.kind, run.status.value, _time(run.created), _took(run), cut)
+    Console().print(table)
+
+
+def print_models(entries: Sequence[Any]) -> None:
+    """A table of base models."""
+    named = (Column(name, no_wrap=True) for name in ("name", "family"))
+    needs = (Column(name, no_wrap=True, justify="right") for name in ("fetch", "GPU"))
+    licence = Column("licence", overflow="fold")
+    table = Table(*named, *needs, licence, Column("on disk", no_wrap=True), box=None, pad_edge=False)
+    for entry in entries:
+        needs = (f"{value:.1f} GB" if value else "-" for value in (entry.gigabytes, entry.memory))
+        table.add_row(entry.name, entry.family, *needs, plain(entry.licence), "yes" if entry.place else "no")
+    Console().print(table)
+    print(
+        "\nlimner models get NAME fetches one; --model takes any Hugging Face id, folder or .safetensors file besides"
+    )
+
+
+def print_keys(keys: Sequence[Key]) -> None:
+    """A table of the service's keys."""
+    table = Table("account", "role", "key", "made", "good until", "allows", box=None, pad_edge=False)
+    for key in keys:
+        until = f"revoked {_time(key.revoked)}" if key.revoked else _time(key.expires) if key.expires else "for ever"
+        told = [
+            f"{value:,} {name.replace('_', ' ')}" for name, value in key.limits.model_dump(exclude_none=True).items()
+        ]
+        table.add_row(key.account, key.role, key.id, _time(key.created), until, ", ".join(told) or "anything")
+    Console().print(table)
+
+
+def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[int, datetime, Any]]) -> None:
+    """Everything known of one run."""
+    console = Console(soft_wrap=True)
+    console.print(
+        f"[bold]run {run.id}[/]  {run.request.kind}, {run.status.value}, began {_time(run.created)}, took {_took(run)}"
+    )
+    if run.error:
+        console.print(f"[red]{plain(run.error)}[/]")
+    console.print("\n[bold]request[/]")
+    console.print_json(
+        json.dumps(run.request.model_dump(mode="json", exclude_defaults=True) | {"kind": run.request.kind})
+    )
+    notices = [event.text for _, _, event in events if isinstance(event, Notice)]
+    if notices:
+        console.print("\n[bold]notices[/]")
+        for text in notices:
+            console.print(f"  {plain(text)}")
+    console.print("\n[bold]made[/]" if artifacts else "\nit made nothing")
+    for artifact in reversed(artifacts):
+        seed = f"  seed {artifact.details['seed']}" if "seed" in artifact.details else ""
+        console.print(
+            f"  {artifact.kind:8} {plain(artifact.path)}  sha256 {artifact.sha256[:12]}{seed}", highlight=False
+        )
+
+
+def print_ranking(ranks: Sequence[Any]) -> None:
+    """A table of contestants, best first."""
+    table = Table("contestant", "Elo", "95% interval", "won", "tied", "lost", "preferred", box=None, pad_edge=False)
+    for each in ranks:
+        counts = map(str, (each.wins, each.ties, each.losses))
+        interval = f"{each.low:.0f} to {each.high:.0f}"
+        table.add_row(plain(each.contestant), f"{each.elo:.0f}", interval, *counts, f"{each.preferred:.0%}")
+    Console().print(table)
+
+
+def print_pictures(pictures: Sequence[Picture]) -> None:
+    """What was painted: id, time, stars, model, file and prompt."""
+    table = Table("id", "painted", "stars", "model", Column("picture", overflow="fold"), "prompt", box=None)
+    for picture in pictures:
+        stars = "-" if picture.mean is None else f"{picture.mean:.1f} ({picture.ratings})"
+        words = [picture.request.model, picture.reference or picture.path, picture.request.prompt]
+        heart = " *" if picture.favourite else ""
+        table.add_row(str(picture.id) + heart, _time(picture.created), stars, *map(plain, words))
+    Console().print(table if pictures else "no picture fits", soft_wrap=True)
+
+
+def print_verdict(picture: Path, verdict: Any) -> None:
+    """All that is known of a picture: the verdict first, then what it rests on."""
+    console = Console(soft_wrap=True, highlight=False)
+    colour = "green" if verdict.good else "yellow"
+    console.print(f"{plain(str(picture))}: [{colour}]{verdict.state}[/], {plain(verdict.told)}")
+    label, mark = verdict.label, verdict.mark
+    lines = [*(("problem", problem) for problem in verdict.problems)]
+    if verdict.software or verdict.signer:
+        when = "" if verdict.signed is None else f", {_time(verdict.signed)}"
+        lines.append(
+            ("signed", f"{verdict.software or 'unknown software'} by {verdict.signer or 'nobody named'}{when}")
+        )
+    if verdict.source:
+        lines.append(("source", verdict.source))
+    if label is not None:
+        adapters = f" with {', '.join(label.adapters)}" if label.adapters else ""
+        lines.append(("label", f"Limner {label.version}, model {label.model!r}{adapters}, seed {label.seed}"))
+    if mark is not None:
+        name = "its name is lost" if mark.name is None else f"name {mark.name}"
+        lines.append(("mark", f"found, {name}{', mirrored' if mark.mirrored else ''} (by chance: {mark.chance:.0e})"))
+    if run := verdict.run or (mark and mark.run):
+        lines.append(("run", run))
+    for name, text in lines:
+        console.print(f"  {name:8} {plain(text)}")
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _took(run: Run) -> str:
+    if run.started is None or run.finished is None:
+        return "-"
+    return f"{(run.finished - run.started).total_seconds():.1f} s"

@@ -1,0 +1,38 @@
+"""What people send back: small JSON files, of which any may be hostile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from limner.core.errors import LimnerError, invalid
+
+LONGEST = 2**20
+"""The longest file that is read, in bytes."""
+Read = TypeVar("Read", bound=BaseModel)
+
+
+def read_small(path: Path, kind: type[Read], what: str, remedy: str, longest: int = LONGEST) -> Read:
+    """A JSON file as what it should be; LimnerError for anything else."""
+    try:
+        if not path.is_file():
+            raise LimnerError(
+                f"{str(path)!r} is not there" if not path.exists() else f"{str(path)!r} is no file", remedy
+            )
+        with path.open("rb") as file:
+            data = file.read(longest + 1)
+    except OSError as error:
+        raise LimnerError(f"{str(path)!r} cannot be read: {error.strerror or error}", remedy) from error
+    if len(data) > longest:
+        raise LimnerError(f"{str(path)!r} is larger than {what} can be ({longest} bytes)", remedy)
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        raise LimnerError(f"{str(path)!r} is not {what}: {_first(error)}", remedy) from error
+
+
+def _first(error: ValidationError) -> str:
+    """The first of what is wrong, in few words."""
+    return str(invalid(error)).split("; ")[0][:200]

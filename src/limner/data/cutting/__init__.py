@@ -1,1 +1,0 @@
-"""What is cut out of pictures, to which shape, and their masks."""

@@ -1,1 +1,0 @@
-"""Pictures of any format as upright 8-bit sRGB."""

@@ -1,0 +1,157 @@
+"""What a comparison names -> models with adapters, each under a short name of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from limner.core.errors import LimnerError, unknown
+from limner.core.requests import AdapterUse, CompareRequest, Contestant, GenerateRequest, Trial
+from limner.models import hub, loading
+from limner.models.adapters import Adapter, open_adapter
+from limner.plugins.registry import aliases
+from limner.store.blobs import REFERENCE
+
+SHARED = ("steps", "guidance", "scheduler", "width", "height", "batch", "memory", "quantise", "device", "precision")
+"""Fields of a trial that hold for all."""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One of those that are compared. name: short, and of no other. told: as it was named."""
+
+    name: str
+    told: str
+    model: str
+    vae: str | None
+    adapter: tuple[AdapterUse, ...]
+
+    def known_as(self, called: Callable[[str], str]) -> Entrant:
+        """The same, with its files as the user called them."""
+        uses = tuple(use.model_copy(update={"path": called(use.path)}) for use in self.adapter)
+        return replace(self, model=called(self.model), vae=self.vae and called(self.vae), adapter=uses)
+
+    def request(self, trial: Trial, prompt: str, seed: int, count: int) -> GenerateRequest:
+        """What paints its pictures of a prompt."""
+        shared: dict[str, Any] = {name: getattr(trial, name) for name in SHARED}
+        return GenerateRequest(
+            prompt=prompt, model=self.model, vae=self.vae, adapter=self.adapter, seed=seed, count=count, **shared
+        )
+
+
+def entrants(comparison: CompareRequest, called: Callable[[str], str] = str) -> list[Entrant]:
+    """Who is compared; LimnerError for what is neither a model nor an adapter, and for what is named twice.
+
+    called: how the user calls a file.
+    """
+    found = [_entrant(contestant, comparison.model) for contestant in comparison.contestants]
+    seen: dict[tuple[Any, ...], str] = {}
+    for model, vae, uses, told in found:
+        key = model, vae, tuple((use.path, use.weight) for use in uses)
+        if key in seen:
+            raise LimnerError(f"{seen[key]!r} and {told!r} are the same contestant", "name each once")
+        seen[key] = told
+    known = [Entrant("", told, model, vae, uses) for model, vae, uses, told in found]
+    names = _names([entrant.known_as(called) for entrant in known])
+    return [replace(entrant, name=name) for entrant, name in zip(known, names, strict=True)]
+
+
+def entrant_of(contestant: Contestant, base: str | None, called: Callable[[str], str] = str) -> Entrant:
+    """Who is meant by itself."""
+    model, vae, uses, told = _entrant(contestant, base)
+    known = Entrant("", told, model, vae, uses)
+    return replace(known, name=_names([known.known_as(called)])[0])
+
+
+def made_up(entrants: Sequence[Entrant]) -> list[str]:
+    """The words that adapters among them were taught, and nobody else knows."""
+    told = [open_adapter(use.path).facts.get("trigger_words") for entrant in entrants for use in entrant.adapter]
+    return sorted(
+        {word for words in told if isinstance(words, list) for word in words if isinstance(word, str) and word}
+    )
+
+
+Found = tuple[str, str | None, tuple[AdapterUse, ...], str]
+
+
+def _entrant(contestant: Contestant, base: str | None) -> Found:
+    """Model, autoencoder, adapters, and how it was named."""
+    told = str(contestant)
+    if contestant.model is None:
+        first = open_adapter(contestant.adapter[0].path)
+        return *_base_of(first, told, base), contestant.adapter, told
+    adapter = _adapter_at(contestant.model)
+    if adapter is None:
+        loading.resolve(contestant.model)
+        return contestant.model, None, contestant.adapter, told
+    return *_base_of(adapter, told, base), (AdapterUse(path=contestant.model), *contestant.adapter), told
+
+
+def _adapter_at(reference: str) -> Adapter | None:
+    """The adapter that a contestant's first part names, None where that is a model."""
+    if reference in aliases():
+        return None
+    place = Path(reference).expanduser()
+    if place.is_dir():
+        return None if (place / "model_index.json").exists() else open_adapter(reference)
+    if place.is_file():
+        try:
+            loading.resolve(reference)
+        except LimnerError:
+            return open_adapter(reference)
+        return None
+    if hub.is_repository(reference) or hub.file_of(reference):
+        return None
+    known = unknown("model", reference, aliases()).remedy
+    raise LimnerError(f"{reference!r} is no adapter and no folder here, and no model by that name", known)
+
+
+def _base_of(adapter: Adapter, told: str, base: str | None) -> tuple[str, str | None]:
+    """Model and autoencoder that an adapter acts on where no model is named beside it."""
+    if base is not None:
+        return base, None
+    facts, request = adapter.facts.get("base"), adapter.facts.get("request")
+    reference = facts.get("reference") if isinstance(facts, dict) else None
+    vae = request.get("vae") if isinstance(request, dict) else None
+    if not isinstance(reference, str) or not reference:
+        raise LimnerError(
+            f"adapter {told!r} does not say which model it was taught on", f"write MODEL+{told}, or give --model"
+        )
+    for part in (reference, vae):  # the file may come from a stranger: it alone must not make us download anything
+        if isinstance(part, str) and loading.must_be_fetched(part):
+            raise LimnerError(
+                f"adapter {told!r} was taught on {part!r}, which is not on disk",
+                f"if you trust that model, write {reference}+{told}",
+            )
+    try:
+        loading.resolve(reference)
+    except LimnerError as error:
+        raise LimnerError(
+            f"adapter {told!r} was taught on {reference!r}, which is not here", f"write MODEL+{told}, or give --model"
+        ) from error
+    return reference, vae if isinstance(vae, str) else None
+
+
+def _names(found: Sequence[Entrant]) -> list[str]:
+    """The shortest ends of paths that tell all apart; of the model only where models differ or no adapter acts."""
+    one_model = len({entrant.model for entrant in found}) == 1
+    names: list[str] = []
+    for parts in range(1, 64):
+        names = [_name(entrant, parts, one_model) for entrant in found]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{number} {name}" for number, name in enumerate(names, 1)]
+
+
+def _name(entrant: Entrant, parts: int, one_model: bool) -> str:
+    acting = [_end(use.path, parts) + ("" if use.weight == 1 else f":{use.weight:g}") for use in entrant.adapter]
+    return "+".join(acting if one_model and acting else [_end(entrant.model, parts), *acting])
+
+
+def _end(path: str, parts: int) -> str:
+    """The last parts of a path, without what only tells its kind; of a reference by content, the beginning."""
+    if found := REFERENCE.fullmatch(path):
+        return found[2][: 7 + parts]
+    return "/".join(Path(path.removesuffix(".safetensors")).parts[-parts:]) or path

@@ -1,0 +1,37 @@
+"""A folder of pictures that is evaluated as it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from limner.core.errors import LimnerError
+from limner.core.requests import EvaluateRequest
+from limner.data.sets.folder import Photograph, scan
+from limner.imaging.decode import SUFFIXES
+from limner.store.blobs import REFERENCE
+
+
+def folder_of_pictures(request: EvaluateRequest) -> Path | None:
+    """The folder that is evaluated, where the target is one of pictures and no model and no adapter."""
+    if request.target.model is None or request.target.adapter:
+        return None
+    place = Path(request.target.model).expanduser()
+    if not place.is_dir() or (place / "model_index.json").exists() or any(place.glob("*.safetensors")):
+        return None
+    return place
+
+
+def pictures_of(folder: Path) -> tuple[Photograph, ...]:
+    """The pictures in a folder that was named as a target; raises LimnerError where it holds none."""
+    with suppress(OSError):  # which scan tells
+        if not any(entry.suffix.lower() in SUFFIXES for entry in folder.iterdir()):
+            raise LimnerError(f"{str(folder)!r} is no model and no adapter, and holds no pictures", "name one of these")
+    return scan(folder).photographs
+
+
+def name_of(folder: Path, called: Callable[[str], str]) -> str:
+    """What a folder is called in a report; of a reference by content, the beginning. called: how the user calls it."""
+    found = REFERENCE.fullmatch(called(str(folder)))
+    return found[2][:8] if found else folder.name or str(folder)

@@ -1,0 +1,75 @@
+"""A pipeline and seeds -> pixels, in batches."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+
+from limner.core.errors import LimnerError
+
+
+def paint(
+    pipeline: Any,
+    conditioning: Mapping[str, Any],
+    seeds: Sequence[int],
+    *,
+    steps: int,
+    guidance: float,
+    guidance_rescale: float = 0.0,
+    height: int,
+    width: int,
+    batch: int,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    on_step: Callable[[int], None] = lambda done: None,
+) -> Iterator[np.ndarray]:
+    """Yield pictures (h, w, 3) uint8, one per seed.
+
+    conditioning: the pipeline's own arguments, as `Family.conditioning` gives them: a row for every seed, or one for
+    all. settings: arguments that hold for all pictures. Each picture's noise comes from its own CPU generator, so that
+    it does not depend on the device. guidance_rescale: phi of Lin et al. 2024 (arXiv 2305.08891, section 3.4), which
+    not every pipeline knows. on_step is told picture-steps done so far.
+    """
+    done = 0
+    asked = {"guidance_rescale": guidance_rescale, "height": height, "width": width}
+    known = inspect.signature(type(pipeline).__call__).parameters
+    common = {name: value for name, value in asked.items() if name in known} | dict(settings)
+
+    def count_step(pipe: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+        nonlocal done
+        done += rows
+        on_step(done)
+        return values
+
+    pipeline.set_progress_bar_config(disable=True)
+    for start in range(0, len(seeds), batch):
+        part = seeds[start : start + batch]
+        rows = len(part)
+        with torch.inference_mode():
+            pixels = pipeline(
+                **common,
+                **{name: rows_of(value, start, rows) for name, value in conditioning.items()},
+                num_inference_steps=steps,
+                guidance_scale=guidance,
+                generator=[torch.Generator("cpu").manual_seed(seed) for seed in part],
+                output_type="np",
+                callback_on_step_end=count_step,
+            ).images
+        if not np.isfinite(pixels).all():
+            raise LimnerError(
+                "the model painted NaN (a black picture): its numbers overflowed", "use --precision fp32 or bf16"
+            )
+        yield from (pixels * 255).round().astype(np.uint8)
+        done = (start + rows) * steps
+        on_step(done)
+
+
+def rows_of(value: Any, start: int, rows: int) -> Any:
+    """Conditioning of the `rows` pictures from `start` on; a single row is that of every picture."""
+    if len(value) > 1:
+        return value[start : start + rows]
+    return value.expand(rows, *value.shape[1:]) if isinstance(value, torch.Tensor) else list(value) * rows

@@ -1,0 +1,1 @@
+"""Sweeps: the same image with one to three settings varied, with scores."""

@@ -1,0 +1,1 @@
+"""Layouts of adapter files, one file each."""

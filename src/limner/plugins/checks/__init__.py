@@ -1,0 +1,1 @@
+"""Moderation checks of prompts and images, one file each."""

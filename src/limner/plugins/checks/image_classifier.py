@@ -1,0 +1,43 @@
+"""A picture classifier of the transformers library, by name, such as Falconsai/nsfw_image_detection."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from limner.core.moderation import Finding, Judge, Model
+from limner.core.requests import Frozen
+
+
+class Options(Frozen):
+    """model: a folder or a Hugging Face id. refuse: label -> score, from 0 to 1, from which on it refuses."""
+
+    model: Model
+    refuse: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(min_length=1)
+
+
+class ImageClassifier:
+    Options = Options
+    texts, pictures = False, True
+
+    def ready(self, options: Any) -> Judge:
+        import torch
+        from PIL import Image
+        from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+        from limner.models.classifiers import check_labels, finding, loaded, part_of, tried
+
+        model = loaded(AutoModelForImageClassification, options.model)
+        check_labels(model, options.model, options.refuse)
+        processor = part_of(AutoImageProcessor, options.model, backend="pil")
+
+        def judge(picture: Any) -> Finding:
+            with torch.inference_mode():
+                pixels = processor(images=picture, return_tensors="pt")["pixel_values"]
+                return finding(model, model(pixels).logits, options.refuse)
+
+        return tried(judge, Image.new("RGB", (64, 48)), options.model)
+
+
+plugin = ImageClassifier()

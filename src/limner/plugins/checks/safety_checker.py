@@ -1,0 +1,50 @@
+"""The safety checker of Stable Diffusion: a picture's CLIP embedding against those of 20 concepts that it keeps secret
+(Rando et al. 2022, arXiv 2210.04610, tell what they are).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from limner.core.moderation import Finding, Judge, Model
+from limner.core.requests import Frozen
+
+UNSAFE = "not safe for work"
+
+
+class Options(Frozen):
+    """model: a folder or a Hugging Face id, of the checker itself or of a pipeline that has one."""
+
+    model: Model = "CompVis/stable-diffusion-safety-checker"
+
+
+class SafetyChecker:
+    Options = Options
+    texts, pictures = False, True
+
+    def ready(self, options: Any) -> Judge:
+        import torch
+        from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+        from PIL import Image
+        from transformers import AutoImageProcessor
+
+        from limner.models.classifiers import loaded, part_of, tried
+
+        whole = (Path(options.model).expanduser() / "safety_checker").is_dir()
+        places = ({"subfolder": "safety_checker"}, {"subfolder": "feature_extractor"}) if whole else ({}, {})
+        model = loaded(StableDiffusionSafetyChecker, options.model, **places[0])
+        processor = part_of(AutoImageProcessor, options.model, backend="pil", **places[1])
+
+        def judge(picture: Any) -> Finding:
+            with torch.inference_mode():
+                pixels = processor(images=picture, return_tensors="pt")["pixel_values"]
+                if not torch.isfinite(model.visual_projection(model.vision_model(pixels)[1])).all():
+                    raise ValueError("the picture's embedding is no number")
+                _, flagged = model(clip_input=pixels, images=torch.zeros(1, 1))
+            return Finding(UNSAFE if flagged[0] else None)
+
+        return tried(judge, Image.new("RGB", (64, 48)), options.model)
+
+
+plugin = SafetyChecker()

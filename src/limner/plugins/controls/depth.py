@@ -1,0 +1,37 @@
+"""How near everything in a photograph is: near is white (Depth Anything V2, arXiv 2406.09414)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from limner.core.errors import LimnerError
+
+ESTIMATOR = "depth-anything/Depth-Anything-V2-Small-hf"
+
+
+@cache
+def _estimator() -> Any:
+    from transformers import pipeline
+
+    try:
+        return pipeline("depth-estimation", model=ESTIMATOR)
+    except (OSError, ValueError) as error:
+        raise LimnerError(
+            f"the depth estimator {ESTIMATOR!r} is not on disk and could not be fetched ({str(error)[:120]})",
+            "connect to the network, or make the map of depths elsewhere and use --control given=MAP with its "
+            "--control-model",
+        ) from error
+
+
+class Depth:
+    def guide(self, picture: Image.Image) -> Image.Image:
+        depth = np.asarray(_estimator()(picture)["depth"].resize(picture.size), dtype=np.float32)
+        spread = float(depth.max() - depth.min()) or 1.0
+        return Image.fromarray(((depth - depth.min()) / spread * 255).astype(np.uint8)).convert("RGB")
+
+
+plugin = Depth()

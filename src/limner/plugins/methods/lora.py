@@ -1,0 +1,61 @@
+"""Low-rank adaptation: a frozen weight W plus a learnt (alpha / rank) B A (Hu et al. 2021, arXiv 2106.09685)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limner.core.protocols import Components, Facts, Subject, Use
+from limner.models.formats.lora_names import is_adapter
+from limner.models.options import LORA_FILE, LoraOptions, check_encoders
+
+if TYPE_CHECKING:
+    from limner.models.lora import LowRank
+
+
+class Lora:
+    Options = LoraOptions
+    makes = "adapter"
+    keeps_class = False
+    file = LORA_FILE
+
+    def learning_rate(self, lora: float) -> float:
+        return lora
+
+    def teaches_text(self, options: Any) -> bool:
+        return options.text_encoder
+
+    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
+        check_encoders(facts, options)
+
+    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> LowRank:
+        from limner.models.lora import attach_lora
+
+        return attach_lora(components, facts, options, seed)
+
+    def save(self, trainable: LowRank, folder: Path, header: Mapping[str, str], base: Callable[[], Any]) -> Path:
+        from limner.models.lora import save_lora
+
+        save_lora(trainable, folder / self.file, header)
+        return folder / self.file
+
+    def restore(self, trainable: LowRank, file: Path) -> None:
+        from limner.models.lora import restore_lora
+
+        restore_lora(trainable, file)
+
+    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+        return f'pipeline = {base}\npipeline.load_lora_weights("{name}")'
+
+    def recognises(self, names: Collection[str]) -> bool:
+        return is_adapter(names)
+
+    def applied(self, pipeline: Any, facts: Facts, uses: Sequence[Use]) -> AbstractContextManager[None]:
+        from limner.models.lora import lora_applied
+
+        return lora_applied(pipeline, uses)
+
+
+plugin = Lora()

@@ -1,0 +1,64 @@
+"""Textual Inversion: a new word whose vectors are learnt while the model stays (Gal et al. 2022, arXiv 2208.01618)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limner.core.protocols import Components, Facts, Subject, Use
+from limner.models.options import WORDS_FILE, WordOptions, check_words
+
+if TYPE_CHECKING:
+    from limner.models.embeddings import Words
+
+
+class TextualInversion:
+    Options = WordOptions
+    makes = "adapter"
+    keeps_class = True
+    file = WORDS_FILE
+
+    def learning_rate(self, lora: float) -> float:
+        """Rows of an embedding are of about one size in all text encoders: diffusers teaches them at 2e-3."""
+        return 2e-3
+
+    def teaches_text(self, options: Any) -> bool:
+        return True
+
+    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
+        check_words(facts, subject)
+
+    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Words:
+        from limner.models.embeddings import Words
+
+        return Words(components, facts, subject, options.vectors, options.initial_word or subject.class_word, seed)
+
+    def save(self, trainable: Words, folder: Path, header: Mapping[str, str], base: Callable[[], Any]) -> Path:
+        from limner.models.embeddings import save_words
+
+        save_words(trainable, folder / self.file, header)
+        return folder / self.file
+
+    def restore(self, trainable: Words, file: Path) -> None:
+        from limner.models.embeddings import restore_words
+
+        restore_words(trainable, file)
+
+    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+        from limner.models.embeddings import usage
+
+        return f"pipeline = {base}\n{usage(name, facts, subject)}"
+
+    def recognises(self, names: Collection[str]) -> bool:
+        known = {"emb_params", "clip_l", "clip_g", "t5"}
+        return set(names) <= known or (len(names) == 1 and "." not in next(iter(names)))
+
+    def applied(self, pipeline: Any, facts: Facts, uses: Sequence[Use]) -> AbstractContextManager[None]:
+        from limner.models.embeddings import words_applied
+
+        return words_applied(pipeline, facts, uses)
+
+
+plugin = TextualInversion()

@@ -1,0 +1,70 @@
+"""How far the pictures as a whole are from the photographs as a whole, without a bias for few of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from limner.core.metrics import Encoder, Gallery, Need, Score, Unit
+from limner.models.feature_statistics import Features, check_enough, torchmetrics_image
+
+FEWEST = 8
+SUBSETS, SUBSET = 100, 1000
+
+
+class KID:
+    """Squared maximum mean discrepancy with a cubic kernel (Bińkowski et al. 2018, arXiv 1801.01401, section 3), by
+    torchmetrics: k(x, y) = (x . y + 1)^3 of features of length 1, times 1000.
+    """
+
+    title = "KID"
+    about = (
+        "kernel distance, times 1000, of the pictures' features and the photographs' by an image encoder (Bińkowski et "
+        "al. 2018, who take Inception); without bias, so about 0 or below for pictures of the same kind"
+    )
+    better: Literal["higher", "lower"] | None = "lower"
+    unit: Unit = "set"
+    needs: frozenset[Need] = frozenset({"references"})
+    model: str | None = "starter"
+    named = False
+
+    def scorer(self, model: str | None, encoder: Callable[[str], Encoder]) -> Score:
+        assert model is not None
+        distance = torchmetrics_image("kid").KernelInceptionDistance
+        opened = encoder(model)
+
+        def score(gallery: Gallery) -> np.ndarray:
+            check_enough("kid", gallery, FEWEST)
+            return np.array(
+                [1000 * _distance(distance, opened.images(gallery.pictures), opened.images(gallery.references))]
+            )
+
+        return score
+
+
+def _distance(distance: Any, pictures: torch.Tensor, references: torch.Tensor) -> float:
+    """Of features (n, d) and (m, d). What torchmetrics draws from them, it draws alike each time, in whatever order
+    they come.
+    """
+    fewest = min(len(pictures), len(references), SUBSET)
+    subsets = 1 if len(pictures) == len(references) == fewest else SUBSETS
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore", UserWarning)  # that all features are kept, of which there are few
+        torch.manual_seed(0)
+        measure = distance(feature=Features(pictures.shape[1]), subsets=subsets, subset_size=fewest, gamma=1.0)
+        measure.update(_sorted(references), real=True)
+        measure.update(_sorted(pictures), real=False)
+        return float(measure.compute()[0])
+
+
+def _sorted(features: torch.Tensor) -> torch.Tensor:
+    """Rows (n, d) in an order of their own, in fp64."""
+    found = features.double().cpu().numpy()
+    return torch.from_numpy(found[np.lexsort(found.T[::-1].round(4))])
+
+
+plugin = KID()

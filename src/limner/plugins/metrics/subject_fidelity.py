@@ -1,0 +1,40 @@
+"""How alike each picture is to the photographs of the subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from limner.core.metrics import Encoder, Gallery, Need, Score, Unit
+from limner.models.similarity import cosines
+
+
+class SubjectFidelity:
+    """Mean cosine to the photographs: DINO or CLIP-I of Ruiz et al. 2023 (DreamBooth, arXiv 2208.12242, section 4.2),
+    by which encoder is named.
+    """
+
+    title = "subject fidelity"
+    about = (
+        "mean cosine of each picture and the photographs of the subject by an image encoder (DINO or CLIP-I, by which "
+        "is named; DreamBooth, Ruiz et al. 2023)"
+    )
+    better: Literal["higher", "lower"] | None = "higher"
+    unit: Unit = "picture"
+    needs: frozenset[Need] = frozenset({"references"})
+    model: str | None = "starter"
+    named = False
+
+    def scorer(self, model: str | None, encoder: Callable[[str], Encoder]) -> Score:
+        assert model is not None
+        opened = encoder(model)
+
+        def score(gallery: Gallery) -> np.ndarray:
+            return cosines(opened.images(gallery.pictures), opened.images(gallery.references)).mean(1)
+
+        return score
+
+
+plugin = SubjectFidelity()

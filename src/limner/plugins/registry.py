@@ -1,0 +1,88 @@
+"""Name -> plugin. Built-in ones are found by file name, third-party ones by entry point; both load when first used."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache, cached_property
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from typing import Any, Generic, TypeVar, cast
+
+from limner.core.datasets import Captioner, Detector, Source
+from limner.core.errors import LimnerError, unknown
+from limner.core.metrics import Metric
+from limner.core.moderation import Check
+from limner.core.protocols import Alias, Control, Family, Method
+
+T = TypeVar("T")
+
+
+@cache
+def installed(group: str) -> EntryPoints:
+    """The entry points of a group in all installed packages, read once: it takes a file of each package."""
+    return entry_points(group=group)
+
+
+class Group(Generic[T]):
+    """Plugins of one kind: modules with a `plugin`, in a package of Limner's or named by an entry point.
+
+    entry_points: the group of third-party entry points, such as `limner.families`. package: where Limner's own are.
+    """
+
+    def __init__(self, entry_points: str, noun: str, package: str | None = None) -> None:
+        self.entry_points = entry_points
+        self.noun = noun
+        self.package = package or entry_points.replace("limner.", "limner.plugins.", 1)
+        self._loaded: dict[str, T] = {}
+
+    @cached_property
+    def _built_in(self) -> list[str]:
+        package = importlib.import_module(self.package)
+        return [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
+
+    def _third_party(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in installed(self.entry_points)}
+
+    def names(self) -> list[str]:
+        """Names of all plugins, without loading any."""
+        return sorted({*self._built_in, *self._third_party()})
+
+    def get(self, name: str) -> T:
+        """The plugin of that name; an unknown name is a LimnerError with the nearest one."""
+        if name not in self._loaded:
+            if name not in self.names():
+                raise unknown(self.noun, name, self.names())
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def _load(self, name: str) -> T:
+        point = self._third_party().get(name)
+        try:
+            module = importlib.import_module(point.value if point else f"{self.package}.{name}")
+        except ImportError as error:
+            raise LimnerError(f"{self.noun} {name!r} needs a package that is missing: {error}", "install it") from error
+        return cast(T, cast(Any, module).plugin)
+
+    def all(self) -> dict[str, T]:
+        return {name: self.get(name) for name in self.names()}
+
+
+families: Group[Family] = Group("limner.families", "family")
+methods: Group[Method] = Group("limner.methods", "method")
+metrics: Group[Metric] = Group("limner.metrics", "metric")
+controls: Group[Control] = Group("limner.controls", "control")
+checks: Group[Check] = Group("limner.moderation", "check", "limner.plugins.checks")
+sources: Group[Source] = Group("limner.sources", "source")
+detectors: Group[Detector] = Group("limner.detectors", "detector")
+captioners: Group[Captioner] = Group("limner.captioners", "captioner")
+
+
+@cache
+def aliases() -> dict[str, tuple[str, Alias]]:
+    """Alias -> (family name, alias) over all families."""
+    return {alias.name: (name, alias) for name, family in families.all().items() for alias in family.aliases}
+
+
+def family_of_pipeline(class_name: str) -> str | None:
+    """The family whose folders name this diffusers pipeline class in `model_index.json`."""
+    return next((name for name, family in families.all().items() if class_name in family.facts.pipelines), None)

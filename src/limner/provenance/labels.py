@@ -1,0 +1,183 @@
+"""Labels: what every painted PNG says about itself, so that it can be painted again.
+
+PNG text keys: `limner`, the label as JSON; `parameters`, the text that A1111 and its readers know; and an XMP packet
+with the IPTC digital source type (http://cv.iptc.org/newscodes/digitalsourcetype/).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from pydantic import ConfigDict, Field, ValidationError, with_config
+from typing_extensions import TypedDict
+
+from limner.core.errors import LimnerError
+from limner.core.files import printable, read_file, shown
+from limner.core.requests import AnyRequest, Frozen, GenerateRequest
+from limner.provenance import credentials
+from limner.provenance.xmp import Source, packet
+
+TEXT_CAP = 2**20
+"""The longest label that is read, in characters."""
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+@with_config(_STRICT)
+class ModelMark(TypedDict):
+    """The base model: what the user asked for, the hash of its weights where it is known, and its licence."""
+
+    reference: str
+    sha256: Sha256 | None
+    licence: str
+
+
+@with_config(_STRICT)
+class AdapterMark(TypedDict):
+    """An adapter as it was used."""
+
+    name: str
+    path: str
+    sha256: Sha256
+    weight: float
+
+
+class Label(Frozen):
+    """Everything that made a picture: the whole request, which of its pictures this is, and what painted it.
+
+    inputs: the pictures that it was painted from, with their hashes. together: how many pictures went through the model
+    at once, where there were other requests' among them: the last bits depend on it.
+    """
+
+    request: AnyRequest
+    index: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**64)
+    version: str = Field(max_length=200)
+    model: ModelMark
+    adapters: tuple[AdapterMark, ...] = Field(default=(), max_length=64)
+    inputs: dict[str, Sha256] = Field(default_factory=dict, max_length=256)
+    together: int | None = Field(default=None, ge=1, le=256)
+
+
+def write_png(
+    image: Image.Image,
+    path: str | Path,
+    label: Label | None = None,
+    source: Source = "trainedAlgorithmicMedia",
+    home: Path | None = None,
+) -> None:
+    """Write the picture to exactly this path, with its label if it has one, and with how it came to be.
+
+    It is signed last, with the credentials of `home` or of the usual one; what a program drew is not, so that the same
+    drawing is the same file.
+    """
+    text = PngInfo()
+    if label is not None:
+        text.add_text("limner", label.model_dump_json())
+        if parameters := a1111_parameters(label, image.size):
+            text.add_text("parameters", parameters)
+    text.add_itxt("XML:com.adobe.xmp", packet(source))
+    file = BytesIO()
+    image.save(file, format="PNG", pnginfo=text)
+    data = file.getvalue()
+    Path(path).write_bytes(data if source == "algorithmicMedia" else credentials.sign(data, source, home))
+
+
+def read_label(path: str | Path) -> Label | None:
+    """The label of a PNG, None where it has none; raises LimnerError for a file or a label that cannot be read."""
+    return label_in(read_file(path), path)
+
+
+def label_in(data: bytes, path: str | Path) -> Label | None:
+    """The label in a PNG's bytes; path: only names it in errors."""
+    text = _label_text(data, path)
+    if text is None:
+        return None
+    if len(text) > TEXT_CAP:
+        raise unlabelled(path, f"its label is longer than {TEXT_CAP} characters")
+    try:
+        return Label.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "label"
+        raise unlabelled(path, f"{where}: {first['msg']}") from error
+
+
+def unlabelled(path: str | Path, reason: str = "") -> LimnerError:
+    """The error for a picture that cannot be painted again because its label is missing or cannot be read."""
+    because = f" that can be read ({printable(reason)})" if reason else ""
+    remedy = "only pictures that Limner painted can be run again"
+    return LimnerError(f"{shown(path)} carries no Limner request{because}", remedy)
+
+
+def _label_text(data: bytes, path: str | Path) -> str | None:
+    """The PNG's `limner` text. Every chunk is checked, no pixel is decoded."""
+    try:
+        with Image.open(BytesIO(data), formats=("PNG",)) as image:
+            text = image.info.get("limner")
+            image.verify()
+    except Exception as error:  # a hostile file makes the decoder raise nearly anything
+        png = data.startswith(b"\x89PNG")
+        raise unlabelled(path, "the PNG file is damaged or unfinished" if png else "it is not a PNG file") from error
+    return text
+
+
+def a1111_parameters(label: Label, size: tuple[int, int] | None = None) -> str:
+    """The generation as the text that A1111 writes and its readers parse; empty for a picture of another request.
+
+    size: width and height of the picture in pixels, where the request leaves them to the model.
+    """
+    request = label.request
+    if not isinstance(request, GenerateRequest):
+        return ""
+    loras = [f"<lora:{_alias(mark)}:{_number(mark['weight'])}>" for mark in label.adapters]
+    lines = [_clean(" ".join([request.prompt, *loras]))]
+    if request.negative_prompt.strip():
+        lines.append(f"Negative prompt: {_clean(request.negative_prompt)}")
+    facts = _facts(label, request, size or (request.width, request.height))
+    lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in facts.items() if value is not None))
+    return "\n".join(lines)
+
+
+def _facts(label: Label, request: GenerateRequest, size: tuple[int | None, int | None]) -> dict[str, str | None]:
+    """The last line's keys and values in A1111's order."""
+    sha256 = label.model["sha256"]
+    hashes = ", ".join(f"{_alias(mark)}: {mark['sha256'][:12]}" for mark in label.adapters)
+    return {
+        "Steps": None if request.steps is None else str(request.steps),
+        "Sampler": request.scheduler,
+        "CFG scale": None if request.guidance is None else _number(request.guidance),
+        "Seed": str(label.seed),
+        "Size": f"{size[0]}x{size[1]}" if all(size) else None,
+        "Model hash": sha256[:10] if sha256 else None,
+        "Model": label.model["reference"],
+        "Lora hashes": hashes or None,
+        "Version": f"limner {label.version}",
+    }
+
+
+def _quoted(value: str) -> str:
+    """The value as JSON where it would break the line or the reader."""
+    plain = value and value == value.strip() and not re.search(r'[,:"\r\n]', value)
+    return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _alias(mark: AdapterMark) -> str:
+    """The adapter's name without what would end `<lora:name:weight>` or split the list of hashes."""
+    return re.sub(r"[<>:,\s]+", "_", mark["name"])
+
+
+def _number(value: float) -> str:
+    return repr(value).removesuffix(".0")
+
+
+def _clean(text: str) -> str:
+    """The text without NUL, which ends a PNG text."""
+    return text.replace("\0", "")

@@ -1,0 +1,1 @@
+"""Reports: page templates, figures and plots."""

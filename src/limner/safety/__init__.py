@@ -1,1 +1,0 @@
-"""What the service refuses to paint: a policy of checks, carried out before and after."""

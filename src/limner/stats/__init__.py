@@ -1,0 +1,1 @@
+"""Statistics as plain functions: confidence intervals, rankings, rater agreement, group fairness."""

@@ -1,0 +1,5 @@
+"""The studio: submits, executes and records requests."""
+
+from limner.studio.studio import Studio
+
+__all__ = ["Studio"]

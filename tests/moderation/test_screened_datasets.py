@@ -1,0 +1,177 @@
+"""What a queued run prepares a dataset from is judged as it is read, and the bytes that were judged are used."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from gathering import png, put, tarred
+from limner.core.datasets import Entry, Fault, Lost, Refused
+from limner.core.moderation import CheckUse, Finding, Policy, Stage
+from limner.core.moderation import Refused as Forbidden
+from limner.core.requests import PrepareRequest, TrainRequest
+from limner.core.runs import Run, Status
+from limner.data.entries.places import BytesPlace
+from limner.engine.prepare.moderated import screened
+from limner.moderation.moderator import Moderator
+from limner.moderation.screening import Screening
+from limner.studio.studio import Studio
+from working import carried_out
+
+REFUSED = "a picture that the request brings is refused: too red; ask for something else"
+
+
+def redness(picture: Any) -> Finding:
+    return Finding("too red" if picture.getpixel((0, 0))[0] > 200 else None)
+
+
+@pytest.fixture
+def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+    """Its policy refuses bright red pictures, and needs no network for it."""
+    judge_of = Moderator._judge_of  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(
+        Moderator, "_judge_of", lambda self, stage, use: redness if stage is Stage.INPUT else judge_of(self, stage, use)
+    )
+    return Studio(policy=Policy(input=(CheckUse(check="redness"),)))
+
+
+def prepared(studio: Studio, folder: Path, **fields: object) -> Run:
+    plain = {"size": 32, "encoder": None, "workers": 1, "limit": ["small=0"], "ignore": ["flat", "near_duplicate"]}
+    told = {"sources": [studio.blobs.keep(folder)], **plain, **fields}
+    return carried_out(studio, PrepareRequest.model_validate(told))
+
+
+def shards(folder: Path, shade: int, ending: str) -> None:
+    tarred(put(folder / f"a{ending}"), {"0.png": png(1), "1.png": png(shade)}, "w:gz" if "gz" in ending else "w")
+
+
+def table(folder: Path, shade: int) -> None:
+    rows = [{"image": {"bytes": png(shade), "path": "0.png"}, "text": "a dog"}]
+    pq.write_table(pa.Table.from_pylist(rows), put(folder / "a.parquet"))
+
+
+def nested(folder: Path, shade: int) -> None:
+    put(folder / "top.png", png(1))
+    put(folder / "dogs/old/0.png", png(shade))
+
+
+def masked(folder: Path, shade: int) -> None:
+    put(folder / "0.png", png(1))
+    picture, held = Image.new("RGB", (8, 8)), io.BytesIO()
+    picture.paste((shade, 255, 255), (0, 0, 4, 8))
+    picture.save(held, "PNG")
+    put(folder / "masks/0.png", held.getvalue())
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        nested,
+        table,
+        masked,
+        lambda folder, shade: shards(folder, shade, ".tar"),
+        lambda folder, shade: shards(folder, shade, ".tar.gz"),
+    ],
+    ids=["nested", "parquet", "masks", "tar", "tar.gz"],
+)
+def test_pictures_of_every_kind_of_source_are_judged(studio: Studio, tmp_path: Path, fill: Any) -> None:
+    fill(tmp_path / "bad", 250)
+    run = prepared(studio, tmp_path / "bad")
+    assert (run.status, run.error) == (Status.FAILED, REFUSED)
+    assert studio.store.artifacts(run.id) == []
+    assert not [file for file in studio.store.folder(run.id).rglob("*") if file.suffix in (".jpg", ".png", ".jsonl")]
+    fill(tmp_path / "good", 9)
+    run = prepared(studio, tmp_path / "good")
+    assert run.error is None
+    assert [artifact.kind for artifact in studio.store.artifacts(run.id)].count("dataset") == 1
+
+
+@pytest.mark.parametrize("way", ["beside", "edited", "template", "table"])
+def test_captions_are_judged_as_they_are_written(studio: Studio, tmp_path: Path, way: str) -> None:
+    put(tmp_path / "few/0.png", png(1))
+    fields: dict[str, Any] = {}
+    if way == "beside":
+        put(tmp_path / "few/0.txt", "a dog with a sw4stika")
+    elif way == "edited":
+        fields["captions"] = studio.blobs.keep(
+            put(tmp_path / "c.csv", "picture,caption\n0.png,a dog with a sw4stika\n")
+        )
+    elif way == "table":
+        fields["fields"] = studio.blobs.keep(put(tmp_path / "c.csv", "picture,mood\n0.png,sw4stika\n"))
+        fields["caption"] = "a dog[ with a {mood}]"
+    else:
+        put(tmp_path / "few/metadata.jsonl", json.dumps({"file_name": "0.png", "mood": "sw4stika"}))
+        fields["caption"] = "a dog[ with a {mood}]"
+    run = prepared(studio, tmp_path / "few", **fields)
+    assert run.error == "a caption is refused: hate; ask for something else"
+    assert studio.store.artifacts(run.id) == []
+
+
+@dataclass
+class Fickle:
+    """A place whose bytes differ each time, as those of a URL may."""
+
+    answers: list[bytes]
+    said: str | None = None
+    name: str = "a.png"
+    stamp: str = "the same"
+    reads: list[bytes] = field(default_factory=list[bytes])
+
+    def read(self) -> bytes:
+        self.reads.append(data := self.answers.pop(0))
+        if self.said is not None:
+            raise Refused(self.name, data, self.said)
+        return data
+
+
+def passed(studio: Studio, place: Fickle) -> Entry:
+    screening = Screening(studio.gate.moderator, lambda judged: None, studio.home)
+    ((number, item, stamp),) = screened([(3, Entry("a.png", place), "s")], screening)
+    assert isinstance(item, Entry) and (number, stamp) == (3, "s")
+    return item
+
+
+def test_what_was_judged_is_what_is_used(studio: Studio) -> None:
+    item = passed(studio, Fickle([png(1), png(250)]))
+    assert item.place == BytesPlace("a.png", png(1)) and item.rights.training is None
+    with pytest.raises(Forbidden, match="too red"):
+        passed(studio, Fickle([png(250), png(1)]))
+
+
+def test_what_cannot_be_judged_is_not_read_again(studio: Studio) -> None:
+    place = Fickle([b"no picture", png(250)])
+    item = passed(studio, place)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"a\.png"):
+            item.place.read()
+    assert place.reads == [b"no picture"]
+
+
+def test_a_mark_against_training_is_kept(studio: Studio) -> None:
+    item = passed(studio, Fickle([png(1)], said="X-Robots-Tag: noai"))
+    assert (item.rights.training, item.rights.said) == ("refused", "X-Robots-Tag: noai")
+    assert item.place.read() == png(1)
+
+
+def test_without_checks_of_pictures_nothing_is_read_twice(home: Path) -> None:
+    screening = Screening(Moderator(Policy()), lambda judged: None, home)
+    place, lost = Fickle([]), Lost("b.png", Fault("stray", "no file"))
+    jobs = [(0, Entry("a.png", place), "s"), (1, lost, "")]
+    assert list(screened(jobs, screening)) == jobs == list(screened(jobs, None))
+
+
+def test_validation_pictures_of_a_prepared_dataset_are_judged(studio: Studio, tmp_path: Path) -> None:
+    for part, shade in (("train", 1), ("validation", 250)):
+        put(tmp_path / "data" / part / "0.png", png(shade))
+        put(tmp_path / "data" / part / "metadata.jsonl", '{"file_name": "0.png"}')
+    screening = Screening(studio.gate.moderator, lambda judged: None, studio.home)
+    with pytest.raises(Forbidden, match="too red"):
+        screening.admit(TrainRequest(data=str(tmp_path / "data"), class_word="dog"))

@@ -1,0 +1,150 @@
+"""Captioning models by name: what the stock library says, in batches, and what is told of folders that fail."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor, ViTImageProcessorPil, pipeline
+
+from limner.core.errors import LimnerError
+from limner.plugins import registry
+from limner.plugins.captioners import model as captioner
+from tellers import TELLERS, WORDS, tokenizer
+
+PICTURES = [
+    Image.fromarray(np.random.default_rng(at).integers(0, 256, (24 + 8 * at, 40, 3), dtype=np.uint8)) for at in range(3)
+]
+LIMITS = {"max_new_tokens": captioner.LONGEST, "do_sample": False}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return {name: build(tmp_path_factory.mktemp("tellers") / name) for name, build in TELLERS.items()}
+
+
+def stock(name, folder, picture):
+    """What the library's own pipeline, or its classes, say of one picture."""
+    if name == "llava":
+        content = [{"type": "image", "image": picture}, {"type": "text", "text": captioner.QUESTION}]
+        tell = pipeline("image-text-to-text", model=str(folder))
+        told = tell(text=[{"role": "user", "content": content}], return_full_text=False, generate_kwargs=LIMITS)
+        return told[0]["generated_text"]
+    own = name == "encoder_decoder"
+    processor = ViTImageProcessorPil.from_pretrained(folder) if own else AutoProcessor.from_pretrained(folder)
+    model = AutoModelForImageTextToText.from_pretrained(folder)
+    tokens = model.generate(**processor(images=picture, return_tensors="pt"), **LIMITS)
+    return tokenizer().decode(tokens[0], skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("name", TELLERS)
+def test_it_says_what_the_library_says(folders, name):
+    speaker = registry.captioners.get("model").speaker(str(folders[name]), "cpu")
+    told = speaker.captions(PICTURES, None)
+    assert told == [" ".join(stock(name, folders[name], picture).split()) for picture in PICTURES]
+    assert len(set(told)) == 3 and all(set(text.split()) <= set(WORDS) for text in told)
+    assert told == speaker.captions(PICTURES, None)
+    assert speaker.fields(PICTURES) == [{}, {}, {}]
+
+
+def test_batches_change_nothing(folders, monkeypatch):
+    speaker = captioner.plugin.speaker(str(folders["llava"]), "cpu")
+    together = speaker.captions(PICTURES, None)
+    monkeypatch.setattr(captioner, "BATCH", 2)
+    assert speaker.captions(PICTURES, None) == together
+    assert speaker.captions([], None) == []
+    assert speaker.captions([PICTURES[0].convert("L").convert("RGBA")], None) == speaker.captions(
+        [PICTURES[0].convert("L")], None
+    )
+
+
+def test_a_model_that_can_be_asked_is_told_the_words(folders):
+    speaker = captioner.plugin.speaker(str(folders["llava"]), "cpu")
+    ids = speaker._inputs(PICTURES[:1], "the red car")["input_ids"][0]
+    told = AutoProcessor.from_pretrained(folders["llava"]).decode(ids)
+    assert "[UNK]" in told and told.startswith("ASK :")
+    assert len(ids) > len(speaker._inputs(PICTURES[:1], "")["input_ids"][0])
+    assert all("sks dog" in text for text in speaker.captions(PICTURES, "sks dog"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "expected"),
+    [
+        ("a dog on the beach", "sks dog", "sks dog on the beach"),
+        ("a small bear sits", "zwx teddy bear", "a small zwx teddy bear sits"),
+        ("a teddy bear sits", "zwx teddy bear", "zwx teddy bear sits"),
+        ("a puppy", "sks dog", "sks dog, a puppy"),
+        ("a cat", "cat", "a cat"),
+        ("a cat", "dog", "dog, a cat"),
+        ("", "sks dog", ""),
+        ("a cat", "", "a cat"),
+    ],
+)
+def test_the_subject_is_called_by_its_words(text, words, expected):
+    assert captioner._called(text, words) == expected
+
+
+def test_what_is_no_captioner_is_told_in_one_line(folders, tmp_path, home):
+    speaker = captioner.plugin.speaker
+    with pytest.raises(LimnerError, match="needs a model"):
+        speaker(None, "cpu")
+    with pytest.raises(LimnerError, match="captioner 'nobody/nothing' is not on disk and could not be fetched"):
+        speaker("nobody/nothing", "cpu")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(LimnerError, match="incomplete or no captioner"):
+        speaker(str(tmp_path / "empty"), "cpu")
+
+
+def spoilt(folder, to):
+    return shutil.copytree(folder, to)
+
+
+def test_pickles_and_parts_are_refused(folders, tmp_path, home):
+    pickled = spoilt(folders["blip"], tmp_path / "pickled")
+    (pickled / "model.safetensors").unlink()
+    torch.save({}, pickled / "pytorch_model.bin")
+    with pytest.raises(LimnerError, match="pickles are refused"):
+        captioner.plugin.speaker(str(pickled), "cpu")
+    lacking = spoilt(folders["blip"], tmp_path / "lacking")
+    config = json.loads((lacking / "config.json").read_text())
+    config["vision_config"]["num_hidden_layers"] = 2
+    (lacking / "config.json").write_text(json.dumps(config))
+    with pytest.raises(LimnerError, match="is not whole: it has no 'vision_model"):
+        captioner.plugin.speaker(str(lacking), "cpu")
+
+
+def test_code_of_a_models_own_is_not_run(folders, tmp_path, home):
+    own = spoilt(folders["blip"], tmp_path / "own")
+    (own / "mine.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')\nclass Model: pass\n")
+    config = json.loads((own / "config.json").read_text())
+    config["auto_map"] = {"AutoModelForImageTextToText": "mine.Model"}
+    (own / "config.json").write_text(json.dumps(config))
+    assert captioner.plugin.speaker(str(own), "cpu").captions(PICTURES[:1], None)
+    assert not (tmp_path / "was run").exists()
+
+
+def test_on_a_cpu_a_model_in_half_precision_is_taken_in_full(folders, tmp_path, home):
+    half = spoilt(folders["blip"], tmp_path / "half")
+    AutoModelForImageTextToText.from_pretrained(half, dtype=torch.bfloat16).save_pretrained(half)
+    assert captioner.plugin.speaker(str(half), "cpu")._model.dtype == torch.float32
+
+
+def test_a_model_whose_parts_do_not_fit_is_told_before_it_is_used(folders, tmp_path, home):
+    wrong = spoilt(folders["encoder_decoder"], tmp_path / "wrong")
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(wrong)
+    with pytest.raises(LimnerError, match="cannot caption pictures") as caught:
+        captioner.plugin.speaker(str(wrong), "cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_package_is_told(folders, monkeypatch):
+    def fails(*_, **__):
+        raise ImportError("it requires the num2words library\n")
+
+    monkeypatch.setattr(AutoProcessor, "from_pretrained", fails)
+    with pytest.raises(LimnerError, match=r"needs a package that is missing .*num2words"):
+        captioner.plugin.speaker(str(folders["blip"]), "cpu")

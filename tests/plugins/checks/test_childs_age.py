@@ -1,0 +1,37 @@
+"""Ages: below 18 is a child's, in digits and in words, and 18 is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from limner.plugins.checks.words import of_phrases, plugin
+
+WORDS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+CHILD = [*map(str, range(1, 18)), *WORDS.split()]
+ADULT = ["18", "19", "20", "21", "30", "70", "117", "160", "eighteen", "nineteen", "twenty", "0"]
+JUDGE = plugin.ready(plugin.Options())
+
+
+@pytest.mark.parametrize("age", CHILD)
+def test_below_eighteen_is_a_childs_age(age: str) -> None:
+    assert of_phrases(["{age} years old"]).search(f"she is {age} years old")
+    assert JUDGE(f"nude, {age} years old").category == "sexual content with minors"
+
+
+@pytest.mark.parametrize("age", ADULT)
+def test_eighteen_and_more_is_not(age: str) -> None:
+    assert not of_phrases(["{age} years old"]).search(f"she is {age} years old")
+    assert JUDGE(f"nude, {age} years old").category is None
+
+
+@pytest.mark.parametrize("text", ["a 9 years old oak", "age 12 whisky", "{age} years old"])
+def test_an_age_alone_is_refused_nowhere(text: str) -> None:
+    assert JUDGE(text).category is None
+
+
+def test_words_are_whole() -> None:
+    found = of_phrases(["rape", "child sex*", "*crime"])
+    for text in ("rape", "a rape scene", "child sexual", "warcrime"):
+        assert found.search(text), text
+    for text in ("grape", "rapeseed", "drape", "children sex", "crimes"):
+        assert not found.search(text), text

@@ -1,0 +1,63 @@
+"""What an outside service's answer means: any result that is flagged refuses, by its highest category."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from limner.core.errors import LimnerError
+from limner.core.moderation import Finding
+from limner.plugins.checks.service import Answer, checked, found
+
+
+def result(flagged: bool, **scores: float) -> dict[str, Any]:
+    """A result in which every category of half a point or more is true."""
+    return {
+        "flagged": flagged,
+        "categories": {name: score >= 0.5 for name, score in scores.items()},
+        "category_scores": scores,
+    }
+
+
+@pytest.mark.parametrize(
+    ("results", "finding"),
+    [
+        ([result(False, hate=0.1, gore=0.3)], Finding(None, 0.3)),
+        ([result(False)], Finding(None, None)),
+        ([result(True, hate=0.6, gore=0.9, spam=0.4)], Finding("gore", 0.9)),
+        ([result(True, hate=0.9, gore=0.6)], Finding("hate", 0.9)),
+        ([result(False, hate=0.1), result(True, gore=0.7)], Finding("gore", 0.7)),
+        ([result(True, gore=0.7), result(False, hate=0.1)], Finding("gore", 0.7)),
+        ([result(True)], Finding("flagged", None)),
+        ([result(True, hate=0.2)], Finding("flagged", None)),
+        ([{"flagged": True, "categories": {"a\nb": True, "c": None}}], Finding("a b", None)),
+        ([{"flagged": True, "categories": {"x" * 200: True}}], Finding("x" * 80, None)),
+    ],
+)
+def test_what_an_answer_means(results: list[dict[str, Any]], finding: Finding) -> None:
+    assert found(Answer.model_validate({"results": results})) == finding
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "https://moderation.example/v1?x=1", "http://10.0.0.7/a"])
+def test_a_service_may_be_anywhere(url: str) -> None:
+    checked(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x/",
+        "http://",
+        "x",
+        "http://x:0/",
+        "http://user@x/",
+        "http://user:word@x/",
+        "http://x y/",
+        "http://exämple/",
+    ]
+    + ["http://x/\n", "http://x:99999/", "http://[::1/"],
+)
+def test_what_is_no_url_of_a_service(url: str) -> None:
+    with pytest.raises(LimnerError, match="is no URL of a service"):
+        checked(url)

@@ -1,0 +1,237 @@
+"""WebDataset shards: our own, the stock library's, and hostile ones."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from gathering import entries, gathered, kept, lost, png, tarred
+from limner.core.datasets import Entry, Lost
+from limner.core.errors import LimnerError
+from limner.data.entries import budget
+from limner.data.entries.places import BytesPlace
+from limner.plugins.sources import webdataset as source
+
+
+def test_what_the_stock_library_writes(tmp_path: Path) -> None:
+    webdataset = pytest.importorskip("webdataset")
+    with webdataset.ShardWriter(str(tmp_path / "pets-%03d.tar"), maxcount=2, verbose=0) as writer:
+        for number in range(5):
+            told = {"author": "Ann", "breed": "corgi", "sha256": "0"}
+            sample = {"png": png(number), "txt": f"dog {number}", "cls": number % 2, "json": told}
+            writer.write({"__key__": f"train/{number:04d}", **sample})
+    found = entries(tmp_path)
+    ours = list(found.items())
+    assert [key for key, _ in ours][:3] == [
+        "pets-000/train/0000.png",
+        "pets-000/train/0001.png",
+        "pets-001/train/0002.png",
+    ]
+    for number, (_, entry) in enumerate(ours):
+        assert entry.place.read() == png(number) and entry.caption == f"dog {number}" and entry.folder == "train"
+        assert entry.fields == {"class": str(number % 2), "breed": "corgi"} and entry.rights.author == "Ann"
+        assert entry.place.name == f"{number:04d}.png"
+    braces = entries(str(tmp_path / "pets-{000..002}.tar"))
+    assert braces == found
+
+
+def test_one_shard_and_several_pictures_in_a_sample(tmp_path: Path) -> None:
+    files = {"a.b/0.left.png": png(0), "a.b/0.right.jpg": png(1), "a.b/0.mask.png": png(2), "a.b/0.txt": "a dog"}
+    found = entries(tarred(tmp_path / "a.tar", files))
+    assert list(found) == ["a.b/0.left.png", "a.b/0.right.jpg"]
+    for entry in found.values():
+        assert entry.caption == "a dog" and entry.mask is not None and entry.mask.read() == png(2)
+
+
+@pytest.mark.parametrize("ending", [".tar.gz", ".tgz"])
+def test_compressed_shards(tmp_path: Path, ending: str) -> None:
+    files = {"0.png": png(0), "0.txt": "a dog", "1.png": png(1)}
+    found = entries(tarred(tmp_path / f"a{ending}", files, "w:gz"))
+    assert [(entry.caption, entry.place.read()) for entry in found.values()] == [("a dog", png(0)), (None, png(1))]
+
+
+def test_links_devices_and_slips_are_told_and_nothing_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as archive:
+        for kind, name in (
+            (tarfile.SYMTYPE, "link.png"),
+            (tarfile.LNKTYPE, "hard.png"),
+            (tarfile.CHRTYPE, "device.png"),
+            (tarfile.FIFOTYPE, "pipe.png"),
+            (tarfile.DIRTYPE, "folder.png"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "/etc/passwd"
+            archive.addfile(member)
+        for name in ("../slip.png", "/etc/slip.png", "new\nline.png", "inner.zip", "no_dot", ".hidden.png"):
+            member = tarfile.TarInfo(name)
+            member.size = len(png())
+            archive.addfile(member, io.BytesIO(png()))
+    found = kept(path)
+    assert set(found) == {"new\nline.png"}
+    assert {entry.place.read() for entry in found.values()} == {png()}
+    told = lost(path)
+    assert set(told) == {"link.png", "hard.png", "device.png", "pipe.png", "inner.zip", "../slip.png", "/etc/slip.png"}
+    assert sorted(at.name for at in tmp_path.rglob("*")) == ["a.tar"] and not (tmp_path.parent / "slip.png").exists()
+
+
+def test_texts_that_cannot_be_used(tmp_path: Path) -> None:
+    files = {
+        "0.png": png(0),
+        "0.txt": b"caf\xe9",
+        "1.png": png(1),
+        "1.json": "[]",
+        "2.png": png(2),
+        "2.cls": "x" * 3000,
+    }
+    path = tarred(tmp_path / "a.tar", files)
+    assert len(kept(path)) == 3
+    assert {key: kind for key, (kind, _) in lost(path).items()} == dict.fromkeys(("0.png", "1.png", "2.png"), "caption")
+
+
+def test_a_shard_that_ends_early(tmp_path: Path) -> None:
+    path = tarred(tmp_path / "a.tar", {"0.png": png(0), "1.png": png(1), "2.png": bytes(4000)})
+    path.write_bytes(path.read_bytes()[: 512 * 6])
+    found = kept(path)
+    assert found["0.png"].place.read() == png(0)
+    assert [kind for kind, _ in lost(path).values()] == ["unreadable"] and "damaged or unfinished" in lost(path)[
+        "a.tar"
+    ][1]
+    with pytest.raises(LimnerError, match=r"ends within '2\.png'"):
+        found["2.png"].place.read()
+
+
+@pytest.mark.parametrize("data", [b"", b"not a tar" * 100, bytes(100)])
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz"])
+def test_what_is_no_tar(tmp_path: Path, data: bytes, name: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    assert kept(tmp_path / name) == {} and lost(tmp_path / name)[name][0] == "unreadable"
+
+
+def test_a_name_twice_and_a_sample_without_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as archive:
+        for name in ("0.png", "1.png", "0.png", *(f"9.{number}.png" for number in range(400))):
+            member = tarfile.TarInfo(name)
+            member.size = len(png())
+            archive.addfile(member, io.BytesIO(png()))
+    assert len([key for key in kept(path) if key.startswith("9.")]) == 256
+    told = lost(path)
+    assert "named twice" in told["0.png"][1] and "more than 256 files" in told["9"][1] and len(told) == 2
+
+
+@pytest.mark.parametrize("name", ["a-{5..1}.tar", "a-{0..999999999}.tar"])
+def test_ranges_that_name_nothing(tmp_path: Path, name: str) -> None:
+    with pytest.raises(LimnerError, match="names no shards, or too many"):
+        gathered(str(tmp_path / name))
+
+
+def test_a_shard_that_is_missing(tmp_path: Path) -> None:
+    tarred(tmp_path / "a-0.tar", {"0.png": png()})
+    with pytest.raises(LimnerError, match=r"'a-1\.tar' does not exist"):
+        gathered(str(tmp_path / "a-{0..1}.tar"))
+
+
+def test_members_are_not_kept(tmp_path: Path) -> None:
+    """A shard of many samples takes no more memory than one of few."""
+    import tracemalloc
+
+    files: dict[str, bytes | str] = {f"{number:05d}.json": json.dumps({"n": number}) for number in range(1000)}
+    path = tarred(tmp_path / "a.tar", {**files, "9.png": png()})
+    tracemalloc.start()
+    assert len(gathered(path)) == 1
+    assert tracemalloc.get_traced_memory()[1] < 300_000
+    tracemalloc.stop()
+
+
+class Packed:
+    """A compressed shard of a few kilobytes and the bytes that were unpacked of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.unpacked = 0
+        read = gzip.GzipFile.read
+
+        def counted(file: gzip.GzipFile, size: int | None = -1) -> bytes:
+            data = read(file, size)
+            self.unpacked += len(data)
+            return data
+
+        monkeypatch.setattr(gzip.GzipFile, "read", counted)
+
+
+def held(found: list[Entry | Lost]) -> int:
+    """Bytes that entries keep in memory, each once."""
+    places = {id(place): place for each in found if isinstance(each, Entry) for place in (each.place, each.mask)}
+    return sum(len(place.data) for place in places.values() if isinstance(place, BytesPlace))
+
+
+def test_a_sample_of_a_compressed_shard_keeps_no_more_than_its_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "SAMPLE_BYTES", 2**20)
+    bomb = bytes(2**18)
+    files = {f"0.{number}.png": bomb for number in range(40)} | {"1.png": png(), "1.txt": "a dog"}
+    path = tarred(tmp_path / "a.tar.gz", files, "w:gz")
+    assert path.stat().st_size < 30_000
+    found = gathered(path)
+    assert held(found) == 2**20 + len(png())
+    assert len([each for each in found if isinstance(each, Entry)]) == 5, "the sample after it has a budget of its own"
+    told = lost(path)
+    assert len(told) == 36 and "its sample unpacks to more than 1 MiB; unpack the shard" in told["0.4.png"][1]
+    masked = {"2.png": png(), **{f"2.{number}.mask.png": bomb for number in range(9)}, "2.txt": bytes(2**20)}
+    assert held(gathered(tarred(tmp_path / "b.tgz", masked, "w:gz"))) <= 2**20
+
+
+def test_a_shard_that_is_not_compressed_has_no_such_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "SAMPLE_BYTES", 100)
+    assert len(entries(tarred(tmp_path / "a.tar", {"0.png": png(), "0.1.png": png()}))) == 2
+
+
+def test_what_is_of_no_use_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "_unpacked", lambda tar, member: pytest.fail(f"{member.name} was unpacked"))
+    assert gathered(tarred(tmp_path / "a.tar.gz", {"0.npy": bytes(2**20), "0.zip": bytes(2**20)}, "w:gz"))
+
+
+def test_an_archive_unpacks_to_no_more_than_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "ARCHIVE_BYTES", 2**20)
+    monkeypatch.setattr(budget, "RATIO", 2)
+    path = tarred(tmp_path / "a.tar.gz", {f"{number}.npy": bytes(2**18) for number in range(40)}, "w:gz")
+    packed = Packed(monkeypatch)
+    assert "it unpacks to more than 1,048,576 bytes" in lost(path)["a.tar.gz"][1]
+    assert packed.unpacked < 3 * 2**20
+    monkeypatch.setattr(budget, "RATIO", 10**6)
+    assert "a.tar.gz" not in lost(path)
+
+
+@pytest.mark.parametrize("ending", [".tar", ".tar.gz"])
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_headers_that_unpack_to_much_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, kind: bytes
+) -> None:
+    head = tarfile.TarInfo("0.png")
+    head.type, head.size = kind, 2**24
+    body = b"16777216 path=" + b"a" * (2**24 - 15) + b"\n"
+    shard = head.tobuf() + body + tarfile.TarInfo("1.png").tobuf() + bytes(1024)
+    path = tmp_path / f"a{ending}"
+    path.write_bytes(gzip.compress(shard, 1) if ending.endswith("gz") else shard)
+    packed = Packed(monkeypatch)
+    assert "more than 1,048,576 bytes stand between two files" in lost(path)[path.name][1]
+    assert packed.unpacked < 3 * 2**20
+
+
+def test_a_chain_of_sparse_headers_without_end_is_not_followed(tmp_path: Path) -> None:
+    head = tarfile.TarInfo("0.png")
+    head.type = tarfile.GNUTYPE_SPARSE
+    block = bytearray(head.tobuf(tarfile.GNU_FORMAT))
+    block[482] = 1  # more of it follows
+    block[148:156] = b" " * 8
+    block[148:156] = f"{sum(block):06o}\0 ".encode()
+    more = (b"0" * 11 + b"\0") * 42 + b"\1" + bytes(7)
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(gzip.compress(bytes(block) + more * 2**14, 1))
+    assert "stand between two files" in lost(path)["a.tar.gz"][1]

@@ -1,0 +1,188 @@
+"""Zip archives, hostile ones among them."""
+
+from __future__ import annotations
+
+import stat
+import struct
+import warnings
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from gathering import entries, gathered, kept, lost, png, put, zipped
+from limner.core.datasets import Entry
+from limner.core.errors import LimnerError
+from limner.data.entries import budget, places
+from limner.data.entries.notes import TEXT_CAP
+from limner.data.entries.places import ZipPlace
+from limner.plugins.sources import zip as source
+
+
+def test_the_same_tree_as_a_folder(tmp_path: Path) -> None:
+    files: dict[str, bytes | str] = {
+        "10_sks dog/0.png": png(0),
+        "10_sks dog/1.png": png(1),
+        "10_sks dog/1.txt": "a dog",
+        "10_sks dog/masks/1.png": png(2),
+        "metadata.jsonl": '{"file_name": "10_sks dog/0.png", "breed": "corgi"}',
+        "__MACOSX/10_sks dog/._0.png": "x",
+        ".DS_Store": "x",
+        "z/notes.docx": "x",
+    }
+    for name, data in files.items():
+        put(tmp_path / "in" / name, data)
+    (tmp_path / "in/__MACOSX/10_sks dog/._0.png").unlink()
+    archive = zipped(tmp_path / "in.zip", files)
+    inside, outside = kept(archive), kept(tmp_path / "in")
+    assert list(inside) == list(outside) == ["10_sks dog/0.png", "10_sks dog/1.png"]
+    for key, entry in inside.items():
+        other = outside[key]
+        assert (entry.caption, entry.fields, entry.folder) == (other.caption, other.fields, other.folder)
+        assert (entry.repeats, entry.place.name, entry.place.read()) == (10, other.place.name, other.place.read())
+    assert inside["10_sks dog/1.png"].mask is not None
+    assert lost(archive) == lost(tmp_path / "in")
+
+
+def test_slips_links_and_nests_are_told_and_nothing_is_written(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("link.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    home = tmp_path / "home"
+    home.mkdir()
+    with zipfile.ZipFile(home / "bad.zip", "w") as archive:
+        for name in ("good.png", "../slip.png", "a/../../slip.png", "/etc/x.png", "C:/x.png", "..\\slip.png"):
+            archive.writestr(name, png())
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("inner.zip", b"PK")
+        archive.writestr("d/" * 200 + "deep.png", png())
+        archive.writestr("new\nline.png", png())
+    assert list(kept(home / "bad.zip")) == ["good.png", "new\nline.png"]
+    told = lost(home / "bad.zip")
+    assert len(told) == 8 and {kind for kind, _ in told.values()} == {"stray"}
+    assert sorted(at.name for at in tmp_path.rglob("*")) == ["bad.zip", "home"]
+
+
+def test_encrypted_members(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "a.zip", {"secret.png": png()})
+    data = bytearray(archive.read_bytes())
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    archive.write_bytes(data)
+    assert kept(archive) == {}
+    assert lost(archive)["secret.png"] == (
+        "unreadable",
+        "'secret.png' needs a password; make the archive anew without one",
+    )
+
+
+def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (places, source):
+        monkeypatch.setattr(module, "BYTE_CAP", 2**20)
+    archive = zipped(tmp_path / "a.zip", {"bomb.png": bytes(2**21), "good.png": png()})
+    assert archive.stat().st_size < 10_000
+    assert list(kept(archive)) == ["good.png"] and "unpacks to more" in lost(archive)["bomb.png"][1]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_unpack_without_bounds_are_lost(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as packed:
+        packed.writestr("bomb.png", bytes(1000))
+        packed.writestr("good.png", png(), compress_type=zipfile.ZIP_DEFLATED)
+    assert list(kept(tmp_path / "a.zip")) == ["good.png"]
+    assert "neither stored nor deflated" in lost(tmp_path / "a.zip")["bomb.png"][1]
+
+
+def test_many_small_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive has a budget for all of its members, and a packed member a smaller one than a stored one."""
+    monkeypatch.setattr(budget, "ARCHIVE_BYTES", 2**20)
+    archive = zipped(tmp_path / "a.zip", {f"{number}.png": bytes(2**17) for number in range(10)})
+    with pytest.raises(LimnerError, match=r"'a\.zip' unpacks to more than 1,048,576 bytes; make several"):
+        gathered(archive)
+    monkeypatch.setattr(budget, "ARCHIVE_BYTES", 2**30)
+    monkeypatch.setattr(source, "SAMPLE_BYTES", 2**16)
+    assert kept(archive) == {} and "unpacks to more than 0 MiB" in lost(archive)["0.png"][1]
+    with zipfile.ZipFile(tmp_path / "stored.zip", "w") as stored:
+        stored.writestr("0.png", bytes(2**17))
+    assert list(kept(tmp_path / "stored.zip")) == ["0.png"]
+
+
+def test_a_text_is_not_unpacked_to_find_that_it_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = zipped(tmp_path / "a.zip", {"0.png": png(), "0.txt": bytes(TEXT_CAP + 1)})
+    read = places.ZipPlace.read
+    monkeypatch.setattr(
+        places.ZipPlace, "read", lambda place: pytest.fail("read") if place.name == "0.txt" else read(place)
+    )
+    assert "is larger than" in str(lost(archive)) or "is larger than" in str(gathered(archive))
+
+
+def test_a_bomb_that_lies_about_its_size(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "a.zip", {"bomb.png": bytes(2**21)})
+    data = bytearray(archive.read_bytes())
+    for at in (22, data.index(b"PK\x01\x02") + 24):
+        data[at : at + 4] = struct.pack("<I", 100)
+    archive.write_bytes(data)
+    with pytest.raises(LimnerError, match="cannot be unpacked"):
+        kept(archive)["bomb.png"].place.read()
+
+
+def test_a_name_twice(tmp_path: Path) -> None:
+    with warnings.catch_warnings(), zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        warnings.simplefilter("ignore")
+        for name, shade in (("a/0.png", 0), ("a/0.png", 1), ("a//0.png", 2), ("b.png", 3)):
+            archive.writestr(name, png(shade))
+    found = [each for each in gathered(tmp_path / "a.zip") if isinstance(each, Entry)]
+    assert [entry.key for entry in found] == ["b.png", "a/0.png"] and found[1].place.read() == png(2)
+    assert "twice" in lost(tmp_path / "a.zip")["a/0.png"][1]
+
+
+@pytest.mark.parametrize("size", [0, 1, 30, 90, -1])
+def test_truncated_and_empty(tmp_path: Path, size: int) -> None:
+    archive = zipped(tmp_path / "a.zip", {"0.png": png()})
+    archive.write_bytes(archive.read_bytes()[:size])
+    with pytest.raises(LimnerError, match=r"'a\.zip' is no zip archive, or a damaged one"):
+        gathered(archive)
+
+
+def test_a_member_that_is_damaged(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "a.zip", {"0.png": png(), "1.png": png(1)})
+    data = bytearray(archive.read_bytes())
+    data[50] ^= 0xFF
+    archive.write_bytes(data)
+    found = entries(archive)
+    with pytest.raises(LimnerError, match=r"'0\.png' cannot be unpacked"):
+        found["0.png"].place.read()
+    assert found["1.png"].place.read() == png(1)
+
+
+def test_an_archive_that_changed_or_went(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "a.zip", {"0.png": png()})
+    place = entries(archive)["0.png"].place
+    zipped(archive, {"0.png": png(1)})
+    with pytest.raises(LimnerError, match="has changed"):
+        place.read()
+    zipped(archive, {"1.png": png(1)})
+    with pytest.raises(LimnerError, match="cannot be unpacked"):
+        place.read()
+    archive.unlink()
+    with pytest.raises(LimnerError, match="does not exist"):
+        place.read()
+
+
+def test_many_members_are_read_without_reading_the_directory_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = zipped(tmp_path / "a.zip", {f"{number}.png": png(number) for number in range(20)})
+    opened: list[object] = []
+    real = zipfile.ZipFile
+
+    def counting(*given: object) -> object:
+        opened.append(given)
+        return real(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(places.zipfile, "ZipFile", counting)
+    assert len({entry.place.read() for entry in entries(archive).values()}) == 20 and len(opened) == 1
+
+
+def test_only_regular_files_are_opened(tmp_path: Path) -> None:
+    with pytest.raises(LimnerError, match="is a device"):
+        ZipPlace(Path("/dev/zero"), "a", 0, 1).read()

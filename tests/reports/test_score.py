@@ -1,0 +1,128 @@
+"""The page for scores in a real browser: keys and clicks, what is kept and saved, and what it does not tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import browser
+from browser import PRESS, SAVE, TOLD
+from limner.core.metrics import Gallery, Item
+from limner.core.opinions import CRITERIA, Opinions, evaluation_of
+from limner.core.requests import EvaluateRequest
+from limner.engine.evaluate.result import Evaluated
+from limner.engine.evaluate.scoresheet import write_sheet
+from limner.store.files import sha256_of
+
+pytestmark = pytest.mark.skipif(not browser.CHROMIUM.exists(), reason="there is no chromium")
+PROMPT = "</script><b>a {{ cat }}"
+CLICK = "const click = (name, n) => document.querySelector(`[data-question=${name}] [data-points='${n}']`).click();"
+NOW = "const now = () => document.querySelector('.now').dataset.question;"
+
+
+def painted(folder: Path, count: int, start: int = 0) -> list[Path]:
+    folder.mkdir()
+    for number in range(count):
+        Image.new("RGB", (32, 32), (200, 40, start + number)).save(folder / f"secret-{number}.png")
+    return sorted(folder.iterdir())
+
+
+def sheet(tmp_path: Path, items: list[Item], references: list[Path], prompts: list[str]) -> Path:
+    request = EvaluateRequest.model_validate({"target": "secret-model", "prompt": prompts})
+    done = Evaluated(request, "secret-model", "", "", Gallery(tuple(items), tuple(references)), None, {})
+    return write_sheet(done, tmp_path)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    return painted(tmp_path / "pictures", 4)
+
+
+@pytest.fixture
+def page(tmp_path: Path, pictures: list[Path]) -> Path:
+    """A page of four pictures with hostile prompts, and photographs."""
+    items = [Item(path, PROMPT, PROMPT) for path in pictures]
+    return sheet(tmp_path, items, painted(tmp_path / "photographs", 6, 100), [PROMPT])
+
+
+@pytest.fixture
+def drive(page, tmp_path):
+    return lambda script, *flags: browser.drive(page, script, tmp_path / "profile", *flags)
+
+
+def test_all_is_scored_by_keys_and_saved(drive, pictures) -> None:
+    keys = "for (let n = 0; n < 4; n++) for (const key of '5432') press(key);"
+    rater = "const box = document.getElementById('rater'); box.value = ' Anna '; box.dispatchEvent(new Event('input'));"
+    answer = drive(f"{PRESS} {keys} {rater} {TOLD} {SAVE}")
+    told = Opinions.model_validate(answer["saved"])
+    assert answer["told"].startswith("All 4 are scored")
+    assert told.scores.keys() == {sha256_of(path) for path in pictures} and told.rater == "Anna"
+    assert all(scores == dict(zip(CRITERIA, (5, 4, 3, 2), strict=True)) for scores in told.scores.values())
+    assert told.evaluation == evaluation_of(map(sha256_of, pictures))
+
+
+def test_scores_stay_in_the_browser_and_can_be_changed(drive) -> None:
+    first = drive(f"{PRESS} {NOW} for (const key of '11112') press(key); answer.now = now(); {TOLD} {SAVE}")
+    assert first["told"] == "Picture 2 of 4, 1 scored" and first["now"] == "aesthetics"
+    change = f"press('ArrowLeft'); {CLICK} click('detail', 4); answer.stays = now();"
+    again = drive(f"{PRESS} {NOW} answer.now = now(); {change} {TOLD} {SAVE}")
+    assert again["now"] == "aesthetics" and again["told"] == "Picture 1 of 4, 1 scored" and again["stays"] == "detail"
+    assert sorted(again["saved"]["scores"].values(), key=len) == [
+        {"relevance": 2},
+        {"relevance": 1, "aesthetics": 1, "detail": 4, "uniqueness": 1},
+    ]
+    assert again["saved"]["ballot"] == first["saved"]["ballot"] and again["saved"]["rater"] is None
+
+
+def test_arrows_choose_the_question(drive) -> None:
+    walk = "for (const key of ['ArrowDown', 'ArrowDown', 'ArrowUp']) { press(key); answer[key] = now(); }"
+    answer = drive(f"{PRESS} {NOW} {walk} press('ArrowUp'); press('ArrowUp'); answer.top = now();")
+    assert answer == {"ArrowDown": "detail", "ArrowUp": "aesthetics", "top": "relevance"}
+
+
+def test_what_storage_holds_is_not_believed(drive) -> None:
+    spoil = """const key = Object.keys(localStorage)[0], told = JSON.parse(localStorage[key]);
+    told.scores[pictures[0].sha256] = { detail: 9, relevance: '<b>', aesthetics: 2, other: 1 };
+    told.scores.strange = { detail: 1 }; told.rater = 7; localStorage[key] = JSON.stringify(told);"""
+    drive(f"{PRESS} press('3'); {spoil}")
+    answer = drive(f"{PRESS} {SAVE}")
+    assert list(answer["saved"]["scores"].values()) == [{"aesthetics": 2}] and answer["saved"]["rater"] is None
+
+
+def test_a_name_is_typed_without_scoring(drive) -> None:
+    typed = "document.getElementById('rater').dispatchEvent(new KeyboardEvent('keydown', {key: '5', bubbles: true}));"
+    assert drive(f"{typed} {TOLD} answer.off = document.getElementById('save').disabled;") == {
+        "told": "Picture 1 of 4, 0 scored",
+        "off": True,
+    }
+
+
+def test_a_prompt_is_text_and_nothing_tells_whose_it_is(drive, page) -> None:
+    seen = "answer.prompt = document.getElementById('prompt').textContent;"
+    answer = drive(f"{seen} answer.bold = document.querySelectorAll('b').length; answer.photographs = "
+                   "document.querySelectorAll('.photographs img').length")  # fmt: skip
+    assert answer == {"prompt": PROMPT, "bold": 0, "photographs": 4}
+    assert "secret" not in page.read_text()
+
+
+def test_relevance_is_asked_of_pictures_with_words_alone(tmp_path: Path, pictures: list[Path]) -> None:
+    items = [Item(pictures[0], None, "all"), Item(pictures[1], "a cat", "a cat")]
+    page = sheet(tmp_path, items, [], [])
+    asked = "answer[pictures[at].prompt ?? 'none'] = [...document.querySelectorAll('.question:not([hidden])')].length;"
+    answer = browser.drive(page, f"{asked} go(1); {asked}", tmp_path / "profile")
+    assert answer == {"none": 3, "a cat": 4}
+    wordless = sheet(tmp_path, items[:1], [], []).read_text()
+    assert 'data-question="relevance"' not in wordless and "photographs" not in wordless.split("<body>")[1]
+
+
+@pytest.mark.parametrize("size", ["--window-size=500,900", "--window-size=1280,800"])
+def test_it_fits_a_phone_and_a_desk(drive, size: str) -> None:
+    answer = drive("answer.wide = document.documentElement.scrollWidth - document.documentElement.clientWidth", size)
+    assert answer["wide"] == 0
+
+
+def test_it_opens_by_itself(page: Path) -> None:
+    text = page.read_text()
+    assert "http" not in text.replace("http-equiv", "") and 'src="/' not in text and "made by AI" in text

@@ -1,0 +1,81 @@
+"""The exam's questions: always the same, never seen in pretraining, and answered by the scenes beside them."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from limner.starter.exam.questions import COUNTS, questions
+from limner.starter.judge import ATTRIBUTES, truth
+from limner.starter.painter import Scene, random_scene
+from limner.starter.painter.reserved import TABLES, holds_reserved, is_reserved, pairs
+from limner.starter.pretrain import pictures
+
+
+@pytest.fixture(scope="module")
+def asked():
+    return questions()
+
+
+def test_there_are_512_different_ones_and_always_the_same(asked):
+    assert len(asked) == sum(COUNTS.values()) == 512 == len({question.prompt for question in asked})
+    assert asked == questions()
+
+
+def test_what_is_wanted_is_what_the_scene_shows(asked):
+    for question in asked:
+        told = truth(question.scene)
+        assert question.wanted, question.prompt
+        for name, value in question.wanted.items():
+            assert value in ATTRIBUTES[name] and told[name] == value, (question.prompt, name)
+
+
+def test_what_is_wanted_is_said(asked):
+    for question in asked:
+        words = question.prompt
+        for name in ("extra", "colour", "extra_colour", "backdrop", "style"):
+            value = question.wanted.get(name)
+            if value and value != "none" and not (name == "style" and value == "illustration"):
+                assert value in words, question
+        assert ("without" in words) == (question.kind == "without")
+
+
+def test_combinations_are_held_out(asked):
+    for question in asked:
+        if question.kind != "one" or "colour" in question.wanted:
+            assert holds_reserved(question.scene), question.prompt
+
+
+def test_every_subject_and_value_is_asked_for(asked):
+    seen = {(name, value) for question in asked for name, value in question.wanted.items()}
+    for name in ("subject", "breed", "place", "extra", "colour", "extra_colour"):
+        assert {value for key, value in seen if key == name} == set(ATTRIBUTES[name]) - {"studio"}, name
+
+
+def test_pretraining_never_shows_a_reserved_pair(monkeypatch):
+    monkeypatch.setattr(pictures, "SHARD", 40)
+    monkeypatch.setattr(pictures, "paint", lambda scene: [[0]])
+    scenes = [Scene.model_validate_json(line) for line in pictures._paint_shard(1, 0)[0]]
+    assert len(scenes) == 40 and not any(map(holds_reserved, scenes))
+    rng = random.Random(1)
+    share = sum(holds_reserved(random_scene(rng)) for _ in range(1000)) / 1000
+    assert 0.1 < share < 0.4
+
+
+def test_one_pair_in_eight_is_reserved_and_every_value_is_in_some():
+    for table, (rows, columns) in TABLES.items():
+        chosen = {(row, column) for row in rows for column in columns if is_reserved((table, row, column))}
+        assert len(chosen) * 8 == len(rows) * len(columns)
+        assert {column for _, column in chosen} == set(columns)
+
+
+def test_pairs_of_a_scene():
+    scene = Scene(subject="dog", breed="corgi", place="beach", extra="scarf", extra_colour="red", style="pixel art")
+    assert pairs(scene) == [
+        ("place", "corgi", "beach"),
+        ("style", "corgi", "pixel art"),
+        ("extra", "corgi", "scarf"),
+        ("extra_colour", "scarf", "red"),
+    ]
+    assert pairs(Scene(subject="mug", colour="red", place="studio", backdrop="blue")) == [("colour", "mug", "red")]
