@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from limner.imaging.formats import unfinished_jpeg
 from limner.imaging.jpeg_truncation import harm_of
 
 END = b"\xff\xd9"
@@ -56,3 +57,10 @@ def test_few_bytes_too_many_may_be_harmless() -> None:
     for extra in (bytes(10), bytes(500), b"\x12\x34\x56" * 5):
         harm = harm_of(jpeg()[:-2] + extra + END)
         assert harm is not None and not harm.certain and "bytes too many" in harm.told
+
+
+def test_the_end_of_a_thumbnail_does_not_end_the_image() -> None:
+    thumbnail = b"Exif\0\0II*\0" + jpeg(quality=10)[:2000] + END
+    data = jpeg(exif=thumbnail)
+    assert not unfinished_jpeg(data)
+    assert unfinished_jpeg(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))

@@ -164,12 +164,13 @@ def test_suites_are_prompts_of_a_subject(tmp_path: Path) -> None:
     assert all("{}" in prompt for prompt in (*PETS, *MARKETING))
     exam, class_word = suite("exam", None)
     assert len(exam) > 40 and class_word is None
-    page = "Classes\n\ncup,cup\nrex,dog\n\nprompt_list = [\n'one {0} {1} here'.format(a, b),\n]\n"
+    page = "Classes\n\ncup,cup\nrex,dog\ntom,cat\n\nprompt_list = [\n'one {0} {1} here'.format(a, b),\n]\n"
     (tmp_path / "prompts_and_classes.txt").write_text(
         page + "prompt_list = [\n'a living {0} {1}'.format(a, b),\n]\n", encoding="utf-8"
     )
     assert suite("dreambench", str(tmp_path / "cup")) == (("one {} here",), "cup")
     assert suite("dreambench", str(tmp_path / "rex")) == (("a living {}",), "dog")
+    assert suite("dreambench", str(tmp_path / "tom")) == (("a living {}",), "cat")
 
 
 @pytest.mark.parametrize(

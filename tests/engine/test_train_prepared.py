@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 
 import pytest
+from PIL import Image, ImageOps
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -132,3 +133,18 @@ def test_hostile_names_stay_in_their_cell():
         "Licences of the pictures": "",
         "Authors of the pictures": r"a\|b \# c \<script\>\[x\](y) (2)",
     }
+
+
+def test_the_held_out_loss_is_of_the_validation_images(learn, dataset, tmp_path):
+    def losses(name):
+        folder, _ = learn(data=str(dataset), held_out=None, out=tmp_path / name)
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        return [line["held_out_loss"] for line in lines if "held_out_loss" in line], (folder / LORA_FILE)
+
+    before, first = losses("first")
+    for path in (dataset / "validation").glob("*.png"):
+        ImageOps.invert(Image.open(path).convert("RGB")).save(path)
+    after, second = losses("second")
+    trained, again = load_file(first), load_file(second)
+    assert all((trained[name] == again[name]).all() for name in trained), "they are not trained on"
+    assert before and before != after

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from pydantic import ValidationError
 
+from limner.server import serve
 from limner.server.settings import Settings
 
 
@@ -45,3 +48,33 @@ def test_settings_beyond_their_bounds_are_refused(fields: dict[str, object]) -> 
 def test_its_names_are_those_of_the_machine_and_those_that_were_said() -> None:
     names = Settings(host="10.0.0.7", names=("limner.example",)).host_names
     assert set(names) == {"127.0.0.1", "::1", "localhost", "[::1]", "10.0.0.7", "limner.example"}
+
+
+def test_workers_are_started_with_the_settings_of_the_service(tmp_path, monkeypatch):
+    started = []
+
+    class Started:
+        def __init__(self, command, env, **options):
+            started.append((command, env))
+
+        def poll(self):
+            return None
+
+        def send_signal(self, number):
+            pass
+
+        def wait(self, timeout=None):
+            return 0
+
+        kill = wait
+
+    monkeypatch.setattr(serve.subprocess, "Popen", Started)
+    monkeypatch.setattr(serve.os, "cpu_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with serve.workers(tmp_path, Settings(workers=2, together=5, run_seconds=60, log="json"), print):
+        pass
+    assert len(started) == 2
+    command, environment = started[0]
+    flags = dict(zip(command[command.index("worker") + 1 :: 2], command[command.index("worker") + 2 :: 2], strict=True))
+    assert flags == {"--parent": str(os.getpid()), "--log": "json", "--together": "5", "--run-seconds": "60.0"}
+    assert (environment["OMP_NUM_THREADS"], environment["LIMNER_HOME"]) == ("4", str(tmp_path))

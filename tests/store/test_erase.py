@@ -306,3 +306,13 @@ def test_queued_runs_are_not_pruned(house: Household) -> None:
     run = house.studio.enqueue(GenerateRequest(prompt="d"))
     long_ago(house, run.id)
     assert run.id not in house.studio.prune(timedelta(days=30)).runs and run.id in house.runs
+
+
+def test_what_an_erased_account_shared_goes_from_those_who_got_it(house: Household) -> None:
+    holdings = house.studio.holdings
+    brought = house.studio.keep(house.file("shared", b"of ann"), Caller(account="ann"))
+    house.studio.accounts.add_key("dan")
+    holdings.share("ann", brought, 6, "dan")
+    assert holdings.missing("dan", {brought}) == []
+    house.studio.erase(Wanted(owner="ann"), derived=True)
+    assert holdings.missing("dan", {brought}) == [brought] and b"of ann" not in house.bodies
