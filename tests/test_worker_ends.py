@@ -68,7 +68,7 @@ def test_a_run_ends_by_what_became_of_it(
 ) -> None:
     run = carried_out(studio, monkeypatch, fails)
     assert (run.status, run.error, run.attempt) == (status, error, 1) and run.finished is not None
-    assert run.faulty == (error is not None and error.startswith(FAULT))
+    assert run.internal_error == (error is not None and error.startswith(FAULT))
 
 
 @pytest.mark.parametrize("fails", [Interrupted(), KeyboardInterrupt()])

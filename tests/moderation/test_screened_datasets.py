@@ -15,9 +15,10 @@ from PIL import Image
 
 from gathering import png, put, tarred
 from limner.core.datasets import Entry, Fault, Lost, Refused
+from limner.core.execution import parse_body
 from limner.core.moderation import CheckUse, Finding, Policy, Stage
 from limner.core.moderation import Refused as Forbidden
-from limner.core.requests import PrepareRequest, TrainRequest
+from limner.core.requests import TrainRequest
 from limner.core.runs import Run, Status
 from limner.data.entries.places import BytesPlace
 from limner.engine.prepare.moderated import screened
@@ -46,7 +47,7 @@ def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
 def prepared(studio: Studio, folder: Path, **fields: object) -> Run:
     plain = {"size": 32, "encoder": None, "workers": 1, "limit": ["small=0"], "ignore": ["flat", "near_duplicate"]}
     told = {"sources": [studio.blobs.keep(folder)], **plain, **fields}
-    return carried_out(studio, PrepareRequest.model_validate(told))
+    return carried_out(studio, *parse_body({"kind": "prepare", **told}))
 
 
 def shards(folder: Path, shade: int, ending: str) -> None:

@@ -131,6 +131,7 @@ def _spelt(name: str) -> str:
     """A field's name as its flag; a name that is no field's, as it is."""
     from limner.cli.flags import spelling
     from limner.core.accounts import Limits
+    from limner.core.execution import Execution
     from limner.core.feedback import PictureQuery, Rating
     from limner.core.requests import (
         CompareRequest,
@@ -146,7 +147,7 @@ def _spelt(name: str) -> str:
 
     trials = (SweepRequest, CompareRequest, EvaluateRequest, InfluenceRequest)
     requests = (GenerateRequest, TrainRequest, PrepareRequest, *trials)
-    for model in (*requests, Sitting, Settings, Limits, PictureQuery, Rating):
+    for model in (*requests, Execution, Sitting, Settings, Limits, PictureQuery, Rating):
         if name in model.model_fields:
             return spelling(name, model.model_fields[name])
     return name

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from limner.core.errors import LimnerError, invalid
+from limner.core.execution import split_body
 from limner.core.requests import Flag
 
 
@@ -101,7 +102,8 @@ def command_for(
     options = dict(extra.model_fields) if extra else {}
     told = set.intersection(*(set(document) | set(_options_of(document)) for document in recipe))
     parameters = [parameter_of(name, field, name in told) for name, field in {**fields, **options}.items()]
-    own = [p for name, p in inspect.signature(act, eval_str=True).parameters.items() if name != "request"]
+    taken = inspect.signature(act, eval_str=True).parameters
+    own = [p for name, p in taken.items() if name not in ("request", "execution")]
 
     def command(*positional: Any, **given: Any) -> None:
         given |= dict(zip((p.name for p in kept), positional, strict=False))
@@ -112,7 +114,11 @@ def command_for(
             given["options"] = chosen
         requests = [model.model_validate(_overruled(document, given, fields, extra)) for document in recipe]
         for request in requests:
-            act(request=request, **theirs)
+            if "execution" in taken:
+                asked, execution = split_body(request)
+                act(request=asked, execution=execution, **theirs)
+            else:
+                act(request=request, **theirs)
 
     kept = [p for p in parameters if p is not None]
     kept.sort(key=lambda p: (p.kind, p.default is not inspect.Parameter.empty))

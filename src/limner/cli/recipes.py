@@ -8,24 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.core.requests import (
-    CompareRequest,
-    EvaluateRequest,
-    GenerateRequest,
-    PrepareRequest,
-    SweepRequest,
-    TrainRequest,
-)
+from limner.core.execution import body_model
 from limner.models.options import LoraOptions, WordOptions
 
-REQUESTS = {
-    "compare": CompareRequest,
-    "evaluate": EvaluateRequest,
-    "generate": GenerateRequest,
-    "prepare": PrepareRequest,
-    "sweep": SweepRequest,
-    "train": TrainRequest,
-}
 OPTIONS = {**LoraOptions.model_fields, **WordOptions.model_fields}
 LONGEST = 2**20
 """The longest recipe that is read, in bytes."""
@@ -83,7 +68,7 @@ def read_lines(path: str | Path) -> list[str]:
 
 def _check_names(path: str | Path, fields: dict[str, Any], kind: str) -> None:
     """Refuse a field that the request does not have, with the nearest that it has."""
-    known = REQUESTS[kind].model_fields
+    known = body_model(kind).model_fields
     for name in (name for name in fields if name not in known):
         if name in OPTIONS:
             remedy = f"it is an option of the method: write 'options: {{{name}: {fields[name]!r}}}'"

@@ -31,6 +31,7 @@ from limner.core.errors import LimnerError, one_line
 from limner.core.events import Event as RunEvent
 from limner.core.events import Made, Notice, Stage
 from limner.core.events import Progress as Done
+from limner.core.execution import body_of
 from limner.core.feedback import Picture
 from limner.core.runs import Artifact, Run
 
@@ -223,9 +224,8 @@ def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[in
     if run.error:
         console.print(f"[red]{plain(run.error)}[/]")
     console.print("\n[bold]request[/]")
-    console.print_json(
-        json.dumps(run.request.model_dump(mode="json", exclude_defaults=True) | {"kind": run.request.kind})
-    )
+    body = body_of(run.request, run.execution)
+    console.print_json(json.dumps(body.model_dump(mode="json", exclude_defaults=True) | {"kind": run.request.kind}))
     notices = [event.text for _, _, event in events if isinstance(event, Notice)]
     if notices:
         console.print("\n[bold]notices[/]")

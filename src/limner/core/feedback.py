@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from limner.core.execution import Execution
 from limner.core.requests import Frozen, GenerateRequest
 
 STARS = 5
@@ -77,6 +78,7 @@ class Picture(Frozen):
     created: datetime
     owner: str
     request: GenerateRequest
+    execution: Execution = Field(default_factory=Execution)
     details: dict[str, Any]
     tags: dict[str, str]
     mean: float | None

@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import Field
 
 from limner.core.events import Progress
+from limner.core.execution import Execution
 from limner.core.requests import AnyRequest, Frozen
 
 FAULT = "a fault of Limner's own"
-"""How the error of a run begins that nobody who asked for it can mend."""
+"""How the error of a run begins that failed because of a bug or a crash in Limner."""
 
 
 class Status(StrEnum):
@@ -54,10 +55,12 @@ class Run(Frozen):
     attempt: how often a worker took it up. tags: what it was made for, by which history is filtered and counted.
     owner: the account whose it is; key: the one it was asked by. Both are empty where there are no accounts.
     policy: the digest of the policy that it is moderated by; None for one of the command line.
+    internal_error: whether it failed because of a bug or a crash in Limner, not because of the request.
     """
 
     id: str
     request: AnyRequest
+    execution: Execution = Field(default_factory=Execution)
     status: Status = Status.QUEUED
     parent: str | None = None
     out: str | None = None
@@ -70,11 +73,7 @@ class Run(Frozen):
     key: str = ""
     policy: str | None = None
     error: str | None = None
+    internal_error: bool = False
     created: datetime
     started: datetime | None = None
     finished: datetime | None = None
-
-    @property
-    def faulty(self) -> bool:
-        """Whether it failed by a fault of Limner's own, and not by what was asked."""
-        return self.status is Status.FAILED and (self.error or "").startswith(FAULT)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from limner.core.errors import Interrupted
+from limner.core.execution import Execution
 from limner.core.moderation import Screen
 
 
@@ -23,6 +24,7 @@ class Workspace:
     processes: the most processes that the run may start, all on this machine; None for as many as the request says.
     screen: judges what a queued run reads; None where nothing is judged.
     home: Limner's own folder, whose credentials sign what is made; the usual one when not given.
+    execution: how the request is executed.
     """
 
     run: str
@@ -36,6 +38,7 @@ class Workspace:
     processes: int | None = None
     screen: Screen | None = None
     home: Path | None = None
+    execution: Execution = field(default_factory=Execution)
 
     def called(self, path: str) -> str:
         """A path of the request as the user named it."""

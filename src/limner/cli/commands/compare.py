@@ -12,15 +12,21 @@ from limner.cli.commands.shared import Place, Recipe, one_recipe, report
 from limner.cli.flags import command_for, typed
 from limner.cli.recipes import read_lines
 from limner.core.errors import LimnerError
+from limner.core.execution import Execution, body_model
 from limner.core.requests import CompareRequest
 
 Prompts = Annotated[Path | None, Parameter(help="Text file with a prompt in each line.")]
 
 
 def compare(
-    request: CompareRequest, *, prompts: Prompts = None, recipe: Recipe = None, out: Place = Path("comparison")
+    request: CompareRequest,
+    execution: Execution,
+    *,
+    prompts: Prompts = None,
+    recipe: Recipe = None,
+    out: Place = Path("comparison"),
 ) -> None:
-    report(request, out)
+    report(request, execution, out)
 
 
 def compare_command(arguments: Sequence[str]) -> Callable[..., None]:
@@ -30,7 +36,7 @@ def compare_command(arguments: Sequence[str]) -> Callable[..., None]:
         if typed(arguments, "--prompt") is not None:
             raise LimnerError("prompts come from --prompts and from --prompt", "put them all into the file")
         recipe = {**recipe, "prompt": read_lines(lines)}
-    return command_for(CompareRequest, None, compare, [recipe])
+    return command_for(body_model("compare"), None, compare, [recipe])
 
 
 def rank(

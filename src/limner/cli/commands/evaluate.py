@@ -13,6 +13,7 @@ from limner.cli.commands.shared import Place, Recipe, one_recipe, report
 from limner.cli.flags import command_for, typed
 from limner.cli.recipes import read_lines
 from limner.core.errors import LimnerError
+from limner.core.execution import Execution, body_model
 from limner.core.requests import EvaluateRequest
 
 Prompts = Annotated[Path | None, Parameter(help="Text file with a prompt in each line, with {} for the subject.")]
@@ -24,13 +25,14 @@ Suite = Annotated[
 
 def evaluate(
     request: EvaluateRequest,
+    execution: Execution,
     *,
     prompts: Prompts = None,
     suite: Suite = None,
     recipe: Recipe = None,
     out: Place = Path("evaluation"),
 ) -> None:
-    made = report(request, out)
+    made = report(request, execution, out)
     if not made.details["passed"]:
         sys.exit(1)
 
@@ -49,4 +51,4 @@ def evaluate_command(arguments: Sequence[str]) -> Callable[..., None]:
 
         told["prompt"], class_word = prompts_of(suite, typed(arguments, "--dataset") or told.get("dataset"))
         told |= {"class_word": class_word} if class_word is not None and "class_word" not in told else {}
-    return command_for(EvaluateRequest, None, evaluate, [told])
+    return command_for(body_model("evaluate"), None, evaluate, [told])

@@ -14,6 +14,7 @@ from limner.cli.flags import typed
 from limner.cli.recipes import read_recipe
 from limner.core.errors import LimnerError
 from limner.core.events import Made
+from limner.core.execution import Execution
 from limner.core.requests import Known
 
 Out = Annotated[Path | None, Parameter(help="Where the result goes.")]
@@ -32,13 +33,13 @@ def one_recipe(arguments: Sequence[str], kind: str, several: str) -> Mapping[str
     return documents[0]
 
 
-def report(request: Known, out: Path, what: str = "report") -> Made:
+def report(request: Known, execution: Execution, out: Path, what: str = "report") -> Made:
     """Carry a request out, and print its verdict and where the page is that it made."""
     from limner.cli.terminal import Screen
     from limner.studio.studio import Studio
 
     with Screen() as screen, stopping(screen.note) as stop:
-        Studio().run(request, out, listener=screen.show, stop=stop)
+        Studio().run(request, out, listener=screen.show, stop=stop, execution=execution)
         screen.end()
     page = next(made for made in screen.made if made.what == what)
     print(page.details["verdict"])

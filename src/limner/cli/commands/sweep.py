@@ -8,11 +8,12 @@ from pathlib import Path
 from limner.cli.commands.shared import Place, Recipe, one_recipe, report
 from limner.cli.flags import command_for
 from limner.cli.recipes import read_lines
+from limner.core.execution import Execution, body_model
 from limner.core.requests import SweepRequest
 
 
-def sweep(request: SweepRequest, *, recipe: Recipe = None, out: Place = Path("sweep")) -> None:
-    report(with_prompts(request), out)
+def sweep(request: SweepRequest, execution: Execution, *, recipe: Recipe = None, out: Place = Path("sweep")) -> None:
+    report(with_prompts(request), execution, out)
 
 
 def with_prompts(request: SweepRequest) -> SweepRequest:
@@ -28,4 +29,4 @@ def with_prompts(request: SweepRequest) -> SweepRequest:
 
 def sweep_command(arguments: Sequence[str]) -> Callable[..., None]:
     """`limner sweep` for what was typed after it."""
-    return command_for(SweepRequest, None, sweep, [one_recipe(arguments, "sweep", "sweeps")])
+    return command_for(body_model("sweep"), None, sweep, [one_recipe(arguments, "sweep", "sweeps")])

@@ -7,12 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from limner.core.requests.request import (
-    MEMORY,
     MODEL,
     QUANTISE,
     VAE,
-    Device,
-    Memory,
     Name,
     Precision,
     Prompt,
@@ -101,9 +98,7 @@ class Painting(Request):
     height: int | None = Field(default=None, ge=8, le=8192, description="Height in pixels (default: the model's own).")
     batch: int = Field(default=8, ge=1, le=256, description="How many pictures go through the model together.")
     tiled: bool = Field(default=False, description="Encode and decode pictures in tiles, to save memory.")
-    memory: Memory = Field(default="high", description=MEMORY)
     quantise: Quantise | None = Field(default=None, description=QUANTISE)
-    device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
     precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
 
     @property

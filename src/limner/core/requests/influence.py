@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from limner.core.requests.request import Device, Flag, Name, Precision, Prompt, Refers, Request
+from limner.core.requests.request import Flag, Name, Precision, Prompt, Refers, Request
 
 
 class InfluenceRequest(Request):
@@ -42,7 +42,6 @@ class InfluenceRequest(Request):
         default=0.1, gt=0, le=1e6, description="Ridge of the kernel, in parts of its mean diagonal (lambda)."
     )
     seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of noise and projection.")
-    device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
     precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
 
     @property

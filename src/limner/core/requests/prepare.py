@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from limner.core.errors import unknown
 from limner.core.image_faults import FAULTS
-from limner.core.requests.request import Device, Flag, Frozen, Name, Refers, Request, Word
+from limner.core.requests.request import Flag, Frozen, Name, Refers, Request, Word
 from limner.core.requests.text import decimal, repeated
 from limner.core.templates import Template
 
@@ -164,12 +164,7 @@ class PrepareRequest(Request):
     format: Literal["jpeg", "png", "webp"] = Field(default="jpeg", description="Format of the pictures.")
     quality: int = Field(default=95, ge=1, le=100, description="Quality of JPEG and WebP.")
     kohya: bool = Field(default=False, description="Write each caption beside its picture too, as a .txt file.")
-    workers: int | None = Field(
-        default=None, ge=1, le=1024, description="Processes that read pictures (default: as many as there are cores)."
-    )
-    executor: Literal["processes", "ray"] = Field(default="processes", description="What they run on.")
     seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of everything random.")
-    device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps: of networks.")
 
     @field_validator("drop", "flag", "ignore")
     @classmethod

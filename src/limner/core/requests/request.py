@@ -44,7 +44,6 @@ class Refers:
 
 Change = Callable[[Kind, str], str]
 """What to put in the place of a reference, given what it refers to."""
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", max_length=32)]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Name = Annotated[str, Field(min_length=1, max_length=4096)]
 
@@ -73,11 +72,6 @@ SUBJECT = "{}"
 """Stands for the subject in a prompt."""
 Quantise = Literal["nf4", "int8"]
 QUANTISE = "Round the largest networks' weights: nf4 to 4 bits by bitsandbytes, int8 to 8 by torchao (default: off)."
-Memory = Literal["low", "balanced", "high"]
-MEMORY = (
-    "How much GPU memory there is: high keeps all networks there, balanced only the one at work, and low rounds its "
-    "weights to 4 bits besides, and decodes in tiles."
-)
 
 
 class Frozen(BaseModel):

@@ -23,7 +23,7 @@ MOST = 10_000
 AXES = 3
 MOST_VALUES = 1000
 """The most values of an axis."""
-FIXED = {"kind", "count", "device", "precision", "batch", "memory"}
+FIXED = {"kind", "count", "precision", "batch"}
 """Fields of a generate request that no axis varies."""
 
 

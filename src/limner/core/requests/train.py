@@ -15,7 +15,6 @@ from limner.core.requests.request import (
     QUANTISE,
     SUBJECT,
     VAE,
-    Device,
     Flag,
     Name,
     Precision,
@@ -172,7 +171,6 @@ class TrainRequest(Request):
         description="Pictures kept from training, to watch for overfitting (default: one of 8 or more).",
     )
     checkpoint_every: int = Field(default=50, ge=1, description="Steps between checkpoints.")
-    preview_every: int = Field(default=0, ge=0, description="Steps between preview pictures; 0 for none.")
     preview_prompt: tuple[Prompt, ...] = Field(
         default=(), max_length=64, description="Prompt of a preview; may be repeated."
     )
@@ -198,11 +196,7 @@ class TrainRequest(Request):
     encoder: Annotated[Name | None, Refers("model")] = Field(
         default=None, description="Network that scores checkpoints (default: the starter's own)."
     )
-    track: tuple[Literal["tensorboard", "wandb"], ...] = Field(
-        default=(), max_length=8, description="Tracker to log to; may be repeated."
-    )
     seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of everything random.")
-    device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
     precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
 
     @model_validator(mode="after")

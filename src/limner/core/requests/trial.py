@@ -7,10 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from limner.core.requests.request import (
-    MEMORY,
     QUANTISE,
-    Device,
-    Memory,
     Name,
     Precision,
     Prompt,
@@ -46,9 +43,7 @@ class Trial(Request):
         default=None, description="Network of those scores that name none (default: what suits each score)."
     )
     batch: int = Field(default=8, ge=1, le=256, description="How many pictures go through the model together.")
-    memory: Memory = Field(default="high", description=MEMORY)
     quantise: Quantise | None = Field(default=None, description=QUANTISE)
-    device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
     precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
 
     @property

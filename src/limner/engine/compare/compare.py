@@ -7,6 +7,7 @@ from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Made, Progress, Stage
+from limner.core.execution import body_of
 from limner.core.metrics import Gallery, Item, Scored
 from limner.core.requests import CompareRequest, relocated
 from limner.core.workspace import Workspace
@@ -40,7 +41,8 @@ def compare(request: CompareRequest, workspace: Workspace, emit: Emit) -> None:
         scores[name] = scorers.score(gallery_of(pictures, references))
         emit(Progress(done=number))
     known = tuple(entrant.known_as(workspace.called) for entrant in found)
-    compared = Compared(relocated(request, workspace.called), known, painted, scores, tuple(differences(scores)))
+    asked = body_of(relocated(request, workspace.called), workspace.execution)
+    compared = Compared(asked, known, painted, scores, tuple(differences(scores)))
     tell(compared, out, workspace, emit)
 
 

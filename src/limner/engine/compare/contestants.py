@@ -14,7 +14,7 @@ from limner.models.adapters import Adapter, open_adapter
 from limner.plugins.registry import aliases
 from limner.store.blobs import REFERENCE
 
-SHARED = ("steps", "guidance", "scheduler", "width", "height", "batch", "memory", "quantise", "device", "precision")
+SHARED = ("steps", "guidance", "scheduler", "width", "height", "batch", "quantise", "precision")
 """Fields of a trial that hold for all."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Made, Stage
+from limner.core.execution import body_of
 from limner.core.metrics import DEFAULTS, Gallery, Item
 from limner.core.requests import EvaluateRequest, MetricUse, relocated
 from limner.core.requests.evaluate import DRIFT, MISTAKEN
@@ -38,7 +39,8 @@ def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None
         asked_of(request, None, emit)
         made = _of_a_folder(folder, request, references, workspace)
     out = make_folder(workspace.out)
-    told = Evaluated(**{**made.__dict__, "request": relocated(request, workspace.called)})
+    asked = body_of(relocated(request, workspace.called), workspace.execution)
+    told = Evaluated(**{**made.__dict__, "request": asked})
     emit(Stage(name="writing"))
     figure = write_figure(told, out, workspace, emit)
     written = {"scores": write_numbers(told, out), "table": write_table(told, out)}

@@ -45,7 +45,6 @@ def asked_of(request: EvaluateRequest, target: Entrant | None, emit: Emit) -> In
         model=target.model,
         vae=target.vae,
         data=request.dataset,
-        device=request.device,
         precision=request.precision,
     )
 

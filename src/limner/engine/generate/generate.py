@@ -12,6 +12,7 @@ from PIL import Image
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Made, Notice, Stage
+from limner.core.execution import body_of
 from limner.core.protocols import Components, Facts
 from limner.core.requests import GenerateRequest, relocated
 from limner.core.version import version
@@ -75,7 +76,8 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
     chosen = {name: value for name in model.sampling if (value := getattr(request, name)) is not None}
     sampling = model.sampling | chosen
     overs = strengths(request, sampling["steps"])
-    device = pick_device(request.device)
+    execution = orders[0].workspace.execution
+    device = pick_device(execution.device)
     dtype = pick_dtype(request.precision, device)
     check_scheduler(request.scheduler, facts)
     check_passes(request, sampling["steps"], overs)
@@ -83,10 +85,10 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
     check_side("width", request.width, facts.multiple)
     adapters = [open_adapter(use.path) for use in request.adapter]
     given = open_inputs(request)
-    preset = preset_for(request, device)
+    preset = preset_for(request, execution.memory, device)
     check_quantised(preset.quantised, device)
-    if request.memory != "high" and device.type != "cuda":
-        told = f"memory {request.memory!r}: networks leave the GPU, and are rounded, only where there is a CUDA GPU"
+    if execution.memory != "high" and device.type != "cuda":
+        told = f"memory {execution.memory!r}: networks leave the GPU, and are rounded, only where there is a CUDA GPU"
         emit(Notice(text=told))
     loading.tell_terms(model, emit)
     emit(Stage(name="loading"))
@@ -209,7 +211,7 @@ def label_of(
 ) -> Label:
     """What the label of each of a request's pictures says, as that of the first."""
     return Label(
-        request=relocated(request, workspace.called),
+        request=body_of(relocated(request, workspace.called), workspace.execution),
         index=0,
         seed=request.seed,
         version=version(),

@@ -69,7 +69,7 @@ def trace(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> Influe
             text = f"{shown(each.photograph.path)} was painted by {each.painted_by}, without {adapter.name!r}"
             emit(Notice(text=f"{text}: its scores tell likeness, and nobody's part in it", level="warning"))
     emit(Stage(name="loading"))
-    with taught(adapter, request.model, request.vae, request.device, request.precision, emit) as opened:
+    with taught(adapter, request.model, request.vae, workspace.execution.device, request.precision, emit) as opened:
         plan = make_plan(training, learnt, opened.facts, opened.components.side)
         captions = [Wanted(photo, photo.caption or training.instance_prompt) for photo in learnt.photographs]
         kept = [each for index, each in enumerate(captions) if index not in plan.held_out]

@@ -103,7 +103,7 @@ class Spoken:
         """Have `count` pictures captioned. job: where the i-th is, and what its subject is called."""
         assert request.captioner is not None
         emit(Stage(name="captioning", total=count))
-        speaker = speaker_of(request.captioner, request.device)
+        speaker = speaker_of(request.captioner, workspace.execution.device)
         done = self._kept()
         with self.place.open("a", encoding="utf-8") as file:
             for start in range(done, count, BATCH):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from limner.core.events import Emit, Made, Progress, Stage
+from limner.core.execution import body_of
 from limner.core.metrics import Gallery, Item, Scored
 from limner.core.requests import Cell, MetricUse, SweepRequest, relocated
 from limner.core.workspace import Workspace
@@ -40,7 +41,8 @@ def sweep(request: SweepRequest, workspace: Workspace, emit: Emit) -> None:
         whole = len(pictures) == cell.request.count
         scores.append(scorers.score(_gallery(cell, pictures)) if whole else {})
         emit(Progress(done=number))
-    _tell(Swept(relocated(request, workspace.called), painted, scores), out, workspace, emit)
+    asked = body_of(relocated(request, workspace.called), workspace.execution)
+    _tell(Swept(asked, painted, scores), out, workspace, emit)
 
 
 def _folder(out: Path, number: int, cell: Cell) -> Path:

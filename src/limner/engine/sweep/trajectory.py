@@ -52,7 +52,7 @@ def write_trajectory(swept: Swept, out: Path, workspace: Workspace, emit: Emit) 
 def watched(request: GenerateRequest, workspace: Workspace, emit: Emit) -> tuple[list[int], list[Image.Image]]:
     """What the picture is after some of its steps: how many were done, and the picture of the latents then."""
     model = loading.resolve(request.model, request.vae)
-    device = pick_device(request.device)
+    device = pick_device(workspace.execution.device)
     components = loading.load(model, pick_dtype(request.precision, device), device, request.quantise)
     pipeline = model.family.pipeline(components)
     chosen = {name: value for name in model.sampling if (value := getattr(request, name)) is not None}

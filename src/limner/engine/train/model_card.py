@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.checkpoint_scores import Standings
+from limner.core.execution import split_body
 from limner.core.files import printable
 from limner.core.protocols import Components, Method, Subject
 from limner.core.requests import TrainRequest
@@ -36,7 +37,7 @@ def header(
 ) -> dict[str, str]:
     """safetensors metadata: our facts as JSON, the modelspec standard, and the `ss_` keys that A1111 reads.
 
-    rights: of the pictures, as `Scan.rights` counts them.
+    request: a body, with how it was executed. rights: of the pictures, as `Scan.rights` counts them.
     """
     base = {
         "reference": request.model,
@@ -49,7 +50,7 @@ def header(
         "method": request.method,
         "base": base,
         "request": request.model_dump(mode="json"),
-        "digest": request.digest,
+        "digest": split_body(request)[0].digest,
         "dataset": {"sha256": dataset, "pictures": pictures, **({"rights": rights} if rights else {})},
         "trigger_words": list(request.trigger_words),
         "sampling": model.sampling,
