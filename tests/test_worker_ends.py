@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from limner.cli.commands import service
-from limner.cli.commands.shared import stopping
+from limner.cli.commands.shared import stop_on_signal
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Notice, Progress
 from limner.core.moderation import Refused, Unable
@@ -203,7 +203,7 @@ def test_a_worker_ends_with_the_service_that_started_it(home: Path, monkeypatch:
 
 def test_the_first_signal_asks_and_the_second_stops_at_once() -> None:
     before, said = signal.getsignal(signal.SIGTERM), list[str]()
-    with stopping(said.append) as stop:
+    with stop_on_signal(said.append) as stop:
         assert not stop()
         signal.raise_signal(signal.SIGTERM)
         assert stop() and len(said) == 1

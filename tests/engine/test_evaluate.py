@@ -15,9 +15,9 @@ from pydantic import ValidationError
 import networks
 from limner import Studio, TrainRequest
 from limner.core.errors import LimnerError
+from limner.core.prompts import MARKETING, PETS, suite
 from limner.core.requests import EvaluateRequest, parse_request
 from limner.core.requests.evaluate import Requirement
-from limner.starter.exam.suites import MARKETING, PETS, suite
 from working import carried_out
 
 METRICS = ["saturation", "sharpness", "diversity"]

@@ -80,7 +80,8 @@ def asked(kind: type[Frozen], name: str, own: str, folder: str) -> Iterator[tupl
 
 
 def _beside(field: str, own: str) -> dict[str, Any]:
-    return {"control": [f"canny={own}"]} if field == "control_model" else {}
+    """What a field needs beside it, or cannot have."""
+    return {"control_model": {"control": [f"canny={own}"]}, "prompts": {"prompt": []}}.get(field, {})
 
 
 def referring(kind: type[Frozen]) -> set[str]:

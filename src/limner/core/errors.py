@@ -7,12 +7,11 @@ import reprlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from limner.core.kinds import KINDS
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-
-KINDS = ("compare", "evaluate", "generate", "influence", "prepare", "sweep", "train")
-"""Kinds of requests, by which pydantic says where in a body an error is, and which no user typed."""
 MOST_PROBLEMS = 50
 """The most problems of one request that an error lists."""
 

@@ -17,7 +17,8 @@ class RequestKind:
     name: its `kind` in JSON, and its command. request, executor, command: "module:name" of the request class, of the
     function that executes it, and of the function that the command calls with it; the last two are looked for in
     `limner.engine` and in `limner.cli.commands`. execution: fields of `Execution` that it takes. several: whether a
-    recipe may hold more than one of it.
+    recipe may hold more than one. resumed_by: flags that resume an interrupted run of the same command, None where
+    there is nothing to resume.
     """
 
     name: str
@@ -27,6 +28,12 @@ class RequestKind:
     execution: tuple[str, ...]
     help: str
     several: bool = False
+    resumed_by: tuple[str, ...] | None = None
+
+    @property
+    def request_class(self) -> str:
+        """The name of the request class."""
+        return self.request.partition(":")[2]
 
     def load_request(self) -> Any:
         """The request class."""
@@ -57,6 +64,7 @@ KINDS = {
             ("workers", "executor", "device"),
             "Build a clean dataset from images, with a report. Originals are not changed. Repeat the same command to "
             "resume an interrupted run.",
+            resumed_by=(),
         ),
         RequestKind(
             "generate",
@@ -74,6 +82,7 @@ KINDS = {
             "requests:train",
             ("preview_every", "track", "device"),
             "Train a model on a few images of one subject (DreamBooth: identifier, class word, prior preservation).",
+            resumed_by=("--resume",),
         ),
         RequestKind(
             "evaluate",

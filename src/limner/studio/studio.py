@@ -101,6 +101,7 @@ class Studio:
         execution: Execution | None = None,
     ) -> Run:
         """Check a request and record it as a run; results will go to `out`, or to the run's own folder."""
+        request = request.expanded()
         self._check_options(request)
         place = None if out is None else _place(out)
         return self.store.create(absolute(request, aliases()), out=place, parent=parent, execution=execution)
@@ -125,6 +126,8 @@ class Studio:
         machine would mean nothing to a worker elsewhere, and is refused. So is what the policy forbids (Refused), or
         cannot be judged by it now (Unable).
         """
+        self._check_held(request, caller, granted)
+        request = request.expanded(lambda reference: str(self.blobs.bring(reference)))
         self._check_options(request)
         if self.most_pixels is not None and request.pixels > self.most_pixels:
             problem = f"a picture of {request.pixels:,.0f} pixels is asked for, and {self.most_pixels:,} are the most"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
 
 from pydantic import Field, TypeAdapter
 
+from limner.core.kinds import KINDS
 from limner.core.requests.compare import CompareRequest
 from limner.core.requests.evaluate import EvaluateRequest, Requirement
 from limner.core.requests.generate import GenerateRequest
@@ -65,10 +66,12 @@ __all__ = [
     "relocated",
 ]
 
-Known = (
-    GenerateRequest | TrainRequest | SweepRequest | CompareRequest | InfluenceRequest | EvaluateRequest | PrepareRequest
-)
-AnyRequest = Annotated[Known, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    Known = AnyRequest = Request
+else:
+    Known = Union[tuple(kind.load_request() for kind in KINDS.values())]  # noqa: UP007
+    AnyRequest = Annotated[Known, Field(discriminator="kind")]
+"""A request of any registered kind; AnyRequest: for pydantic, which tells them apart by `kind`."""
 Asked = TypeVar("Asked", bound=Frozen)
 _ANY: TypeAdapter[Known] = TypeAdapter(AnyRequest)
 

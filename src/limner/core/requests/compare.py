@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from limner.core.requests.request import MOST_METRICS, Flag, Name, Prompt, Refers
-from limner.core.requests.trial import MOST_PROMPTS, Trial
+from limner.core.requests.request import MOST_METRICS, Flag, Name, Refers
+from limner.core.requests.trial import Trial
 from limner.core.requests.uses import Contestant, MetricUse
 
 
@@ -20,9 +20,6 @@ class CompareRequest(Trial):
         max_length=8,
         description="What is compared, two to eight: MODEL, ADAPTER, ADAPTER:WEIGHT or MODEL+ADAPTER:WEIGHT (a + of a "
         "name is written ++). The others are compared with the first.",
-    )
-    prompt: tuple[Prompt, ...] = Field(
-        min_length=1, max_length=MOST_PROMPTS, description="What to paint; may be repeated."
     )
     model: Annotated[Name | None, Refers("model")] = Field(
         default=None,
@@ -38,6 +35,12 @@ class CompareRequest(Trial):
         default=None, description="Folder with photographs of the subject, for scores that need them."
     )
     pairs: int = Field(default=100, ge=1, le=1000, description="The most pairs of pictures that the blind page shows.")
+
+    @model_validator(mode="after")
+    def _some_prompt(self) -> CompareRequest:
+        if not self.prompt and self.prompts is None:
+            raise ValueError("prompt is missing; give --prompt or --prompts")
+        return self
 
     @property
     def about(self) -> str:

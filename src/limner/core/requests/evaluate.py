@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from math import isfinite
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from limner.core.prompts import suite
 from limner.core.requests.groups import MOST_GROUPS, Filled, check_groups, filled, listed, prompts_filled
 from limner.core.requests.request import MOST_METRICS, SUBJECT, Flag, Frozen, Name, Prompt, Refers, Word, check_filled
 from limner.core.requests.text import number
@@ -81,6 +83,11 @@ class EvaluateRequest(Trial):
         max_length=1000,
         description="What to paint, with {} for the subject and {group} for a group; may be repeated.",
     )
+    suite: Name | None = Field(
+        default=None,
+        description="Prompts by name, in place of --prompt: pets, marketing, exam (the starter's), dreambench (with "
+        "--dataset).",
+    )
     groups: tuple[Group, ...] = Field(
         default=(),
         max_length=MOST_GROUPS,
@@ -110,6 +117,12 @@ class EvaluateRequest(Trial):
         description="Tell which training pictures do harm or nothing; --dataset is then what the adapter learnt from "
         "(default: where that is so).",
     )
+
+    def expanded(self, place: Callable[[str], str] = str) -> Self:
+        if self.suite is None:
+            return super().expanded(place)
+        prompt, class_word = suite(self.suite, self.dataset)
+        return self.changed(prompt=prompt, suite=None, class_word=self.class_word or class_word)
 
     @property
     def filled(self) -> tuple[Filled, ...]:

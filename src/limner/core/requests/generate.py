@@ -7,15 +7,17 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from limner.core.requests.generation import Painting
-from limner.core.requests.request import Flag, Prompt, digest_of
+from limner.core.requests.request import Flag, Prompt, Trait, digest_of, fields_with
 
 
 class GenerateRequest(Painting):
     """Paint pictures from a prompt, and where given, from a picture."""
 
-    kind: Annotated[Literal["generate"], Flag(hidden=True)] = "generate"
-    prompt: Annotated[Prompt, Flag(positional=True)] = Field(description="What to paint.")
-    count: int = Field(default=1, ge=1, le=10_000, description="How many pictures; picture i is painted from seed + i.")
+    kind: Annotated[Literal["generate"], Flag(hidden=True), Trait.NOT_VARIED] = "generate"
+    prompt: Annotated[Prompt, Flag(positional=True), Trait.BATCHED] = Field(description="What to paint.")
+    count: Annotated[int, Trait.BATCHED, Trait.IMAGE_NUMBER, Trait.NOT_VARIED] = Field(
+        default=1, ge=1, le=10_000, description="How many pictures; picture i is painted from seed + i."
+    )
 
     @property
     def shares_folder(self) -> bool:
@@ -38,7 +40,7 @@ class GenerateRequest(Painting):
         """
         if self.image or self.control or self.hires or self.refiner:
             return None
-        shared = self.model_dump(mode="json", exclude={"prompt", "negative_prompt", "seed", "count"})
+        shared = self.model_dump(mode="json", exclude={*fields_with(type(self), Trait.BATCHED)})
         return digest_of(shared | {"negative": bool(self.negative_prompt)})
 
     @field_validator("prompt")

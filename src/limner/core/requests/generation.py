@@ -16,6 +16,7 @@ from limner.core.requests.request import (
     Quantise,
     Refers,
     Request,
+    Trait,
 )
 from limner.core.requests.uses import AdapterUse, ControlUse, Interval
 
@@ -25,10 +26,12 @@ GuidanceMethod = Literal["cfg", "apg"]
 class Painting(Request):
     """How pictures are painted, whatever they show."""
 
-    negative_prompt: Prompt = Field(default="", description="What to keep out of the picture.")
-    model: Annotated[Name, Refers("model")] = Field(default="starter", description=MODEL)
-    vae: Annotated[Name | None, Refers("model")] = Field(default=None, description=VAE)
-    adapter: tuple[AdapterUse, ...] = Field(
+    negative_prompt: Annotated[Prompt, Trait.BATCHED] = Field(
+        default="", description="What to keep out of the picture."
+    )
+    model: Annotated[Name, Refers("model"), Trait.COMPARED_BY_HASH] = Field(default="starter", description=MODEL)
+    vae: Annotated[Name | None, Refers("model"), Trait.COMPARED_BY_HASH] = Field(default=None, description=VAE)
+    adapter: Annotated[tuple[AdapterUse, ...], Trait.COMPARED_BY_HASH] = Field(
         default=(), max_length=32, description="Adapter to use, as PATH or PATH:WEIGHT; may be repeated."
     )
     image: Annotated[Name | None, Refers("picture")] = Field(default=None, description="Picture to begin from.")
@@ -69,7 +72,9 @@ class Painting(Request):
     refiner_strength: float | None = Field(
         default=None, gt=0, le=1, description="How far the refiner may go (default: 0.3)."
     )
-    seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of the first picture.")
+    seed: Annotated[int, Trait.BATCHED, Trait.IMAGE_NUMBER] = Field(
+        default=42, ge=0, lt=2**63, description="Seed of the first picture."
+    )
     steps: int | None = Field(
         default=None, ge=1, le=1000, description="Denoising steps (default: what suits the model)."
     )
@@ -79,7 +84,7 @@ class Painting(Request):
         le=100,
         description="Guidance scale: how closely the prompt is followed (default: what suits the model).",
     )
-    guidance_rescale: float | None = Field(
+    guidance_rescale: Annotated[float | None, Trait.MODEL_DEFAULT] = Field(
         default=None,
         ge=0,
         le=1,
@@ -94,12 +99,18 @@ class Painting(Request):
         default=None, description="Share of the steps in which guidance acts, such as 0.2-0.8 (default: all of them)."
     )
     scheduler: Name | None = Field(default=None, description="Sampler by name (default: the model's own).")
-    width: int | None = Field(default=None, ge=8, le=8192, description="Width in pixels (default: the model's own).")
-    height: int | None = Field(default=None, ge=8, le=8192, description="Height in pixels (default: the model's own).")
-    batch: int = Field(default=8, ge=1, le=256, description="How many pictures go through the model together.")
+    width: Annotated[int | None, Trait.MODEL_DEFAULT] = Field(
+        default=None, ge=8, le=8192, description="Width in pixels (default: the model's own)."
+    )
+    height: Annotated[int | None, Trait.MODEL_DEFAULT] = Field(
+        default=None, ge=8, le=8192, description="Height in pixels (default: the model's own)."
+    )
+    batch: Annotated[int, Trait.NOT_VARIED] = Field(
+        default=8, ge=1, le=256, description="How many pictures go through the model together."
+    )
     tiled: bool = Field(default=False, description="Encode and decode pictures in tiles, to save memory.")
     quantise: Quantise | None = Field(default=None, description=QUANTISE)
-    precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
+    precision: Annotated[Precision, Trait.NOT_VARIED] = Field(default="auto", description="auto, fp32, bf16 or fp16.")
 
     @property
     def pixels(self) -> float:

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from limner.core.errors import unknown
 from limner.core.image_faults import FAULTS
-from limner.core.requests.request import Flag, Frozen, Name, Refers, Request, Word
+from limner.core.requests.request import Flag, Frozen, Name, Refers, Request, Trait, Word
 from limner.core.requests.text import decimal, repeated
 from limner.core.templates import Template
 
@@ -80,7 +80,7 @@ class Shares(Frozen):
 class PrepareRequest(Request):
     """Make a clean dataset of a pile of pictures, and a report of what is in it."""
 
-    kind: Annotated[Literal["prepare"], Flag(hidden=True)] = "prepare"
+    kind: Annotated[Literal["prepare"], Flag(hidden=True), Trait.AFTER_DECODING] = "prepare"
     sources: Annotated[tuple[Name, ...], Flag(positional=True), Refers("pictures")] = Field(
         min_length=1,
         max_length=1000,
@@ -90,7 +90,9 @@ class PrepareRequest(Request):
     class_word: Annotated[Word | None, Flag("--class")] = Field(
         default=None, description="What the subject is, such as dog or teapot."
     )
-    identifier: Word | None = Field(default=None, description="Made-up word that shall stand for the subject.")
+    identifier: Annotated[Word | None, Trait.AFTER_DECODING] = Field(
+        default=None, description="Made-up word that shall stand for the subject."
+    )
     size: int = Field(default=512, ge=32, le=8192, description="Side of the pictures in pixels.")
     crop: Literal["centre", "subject", "none"] = Field(
         default="subject", description="What is cut out: the centre, where the subject is, or nothing."
@@ -103,25 +105,27 @@ class PrepareRequest(Request):
     detector_model: Annotated[Name | None, Refers("model")] = Field(
         default=None, description="The network of a detector that needs one: a folder, a file or a Hugging Face id."
     )
-    caption: Annotated[str | None, Field(min_length=1, max_length=2000)] = Field(
+    caption: Annotated[str | None, Field(min_length=1, max_length=2000), Trait.AFTER_DECODING] = Field(
         default=None,
         description="Template of captions with fields in braces and parts that may be missing in brackets, as in "
         '"a photo of {identifier} {class}[ in the {background}]" (default: that, as far as it is known).',
     )
-    written: bool = Field(default=True, description="Take the captions that come with pictures, where there are any.")
-    captioner: Annotated[Name | None, Refers("model")] = Field(
+    written: Annotated[bool, Trait.AFTER_DECODING] = Field(
+        default=True, description="Take the captions that come with pictures, where there are any."
+    )
+    captioner: Annotated[Name | None, Refers("model"), Trait.AFTER_DECODING] = Field(
         default=None, description="What captions pictures without one: starter, or a Hugging Face model."
     )
-    captions: Annotated[Name | None, Refers("table")] = Field(
+    captions: Annotated[Name | None, Refers("table"), Trait.AFTER_DECODING] = Field(
         default=None, description="The captions.csv of an earlier time, as it was edited; it has the last word."
     )
     fields: Annotated[Name | None, Refers("table")] = Field(
         default=None, description="CSV or JSONL of what pictures or folders show, by their names in the first column."
     )
-    trigger: tuple[Word, ...] = Field(
+    trigger: Annotated[tuple[Word, ...], Trait.AFTER_DECODING] = Field(
         default=(), max_length=64, description="Word that every caption must contain; may be repeated."
     )
-    ban: tuple[Word, ...] = Field(
+    ban: Annotated[tuple[Word, ...], Trait.AFTER_DECODING] = Field(
         default=(), max_length=1000, description="Word that no caption may contain; may be repeated."
     )
     masks: Annotated[Name | None, Refers("pictures")] = Field(
@@ -142,18 +146,20 @@ class PrepareRequest(Request):
     ignore: tuple[FaultName, ...] = Field(
         default=(), max_length=64, description="Fault that is not looked for; may be repeated."
     )
-    encoder: Annotated[Name | None, Refers("model")] = Field(
+    encoder: Annotated[Name | None, Refers("model"), Trait.AFTER_DECODING] = Field(
         default="starter", description="Network by which pictures are alike or not; none for none."
     )
-    by: tuple[Word, ...] = Field(
+    by: Annotated[tuple[Word, ...], Trait.AFTER_DECODING] = Field(
         default=(),
         max_length=16,
         description="Field to balance and to split by; may be repeated (default: the class, where several).",
     )
-    balance: Literal["off", "weights", "sample"] = Field(
+    balance: Annotated[Literal["off", "weights", "sample"], Trait.AFTER_DECODING] = Field(
         default="off", description="Even out over-represented groups: by weights, or by leaving pictures out."
     )
-    split: Shares = Field(default=Shares(train=1.0), description="Shares of train, validation and test, as 80/10/10.")
+    split: Annotated[Shares, Trait.AFTER_DECODING] = Field(
+        default=Shares(train=1.0), description="Shares of train, validation and test, as 80/10/10."
+    )
     author: Name | None = Field(default=None, description="Whose the pictures are, where they do not tell.")
     licence: Name | None = Field(default=None, description="Their licence, where they do not tell.")
     origin: Name | None = Field(default=None, description="Where they are from, where they do not tell.")
@@ -163,8 +169,12 @@ class PrepareRequest(Request):
     )
     format: Literal["jpeg", "png", "webp"] = Field(default="jpeg", description="Format of the pictures.")
     quality: int = Field(default=95, ge=1, le=100, description="Quality of JPEG and WebP.")
-    kohya: bool = Field(default=False, description="Write each caption beside its picture too, as a .txt file.")
-    seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of everything random.")
+    kohya: Annotated[bool, Trait.AFTER_DECODING] = Field(
+        default=False, description="Write each caption beside its picture too, as a .txt file."
+    )
+    seed: Annotated[int, Trait.AFTER_DECODING] = Field(
+        default=42, ge=0, lt=2**63, description="Seed of everything random."
+    )
 
     @field_validator("drop", "flag", "ignore")
     @classmethod

@@ -6,10 +6,11 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from itertools import islice
 from operator import is_
-from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast, get_args
 from unicodedata import category
 
 from annotated_types import MaxLen
@@ -40,6 +41,18 @@ class Refers:
     """
 
     to: Kind
+
+
+class Trait(StrEnum):
+    """What code needs to know of a field beyond its type. Annotate the field with it; lists of names are derived."""
+
+    NOT_VARIED = "no axis of a sweep varies it"
+    BATCHED = "requests that differ only in such fields can be executed in one batch"
+    IMAGE_NUMBER = "it says which images a request is for, not what they look like"
+    COMPARED_BY_HASH = "image labels hold the hash of what it names, and are compared by that"
+    MODEL_DEFAULT = "where it is left open, a label holds what the model filled in"
+    AFTER_DECODING = "it does not change how images are read, cropped and written"
+    ON_CARD = "model cards list it where it differs from the default"
 
 
 Change = Callable[[Kind, str], str]
@@ -107,6 +120,11 @@ class Frozen(BaseModel):
         cut = {name: _first(fields[name], most + 1) for name, most in _limits(cls).items() if name in fields}
         return {**fields, **cut}
 
+    def changed(self, **values: Any) -> Self:
+        """The same with other values of some fields, validated; raises pydantic's ValidationError."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self).model_validate(given | values)
+
     def with_references(self, change: Change) -> Self:
         """The same with every reference in it replaced by what `change` makes of it, whatever field holds it."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
@@ -154,6 +172,10 @@ def _changed(value: Any, kind: Kind | None, change: Change) -> Any:
 class Request(Frozen):
     """Anything that `Studio.submit` takes. Each has a literal `kind`, which tells requests apart in JSON."""
 
+    if TYPE_CHECKING:
+        kind: Any
+        """The name of its kind, a literal in each class."""
+
     @property
     def words(self) -> tuple[str, ...]:
         """What it says of what shall be seen, each text once."""
@@ -189,6 +211,13 @@ class Request(Frozen):
         """Fields that are left open, and for which an adapter's own word of this machine's files is taken."""
         return ()
 
+    def expanded(self, place: Callable[[str], str] = str) -> Self:
+        """The request with named prompts and files of prompts read in; the request itself where there are none.
+
+        place: the path of a file that the request refers to. Raises LimnerError and pydantic's ValidationError.
+        """
+        return self
+
     def check(self) -> None:
         """Raise LimnerError for what is seen only by putting all of the request together, and takes its time."""
 
@@ -201,6 +230,11 @@ class Request(Frozen):
     def batch_key(self) -> str | None:
         """Requests of the same key can be carried out together; None where this one is carried out alone."""
         return None
+
+
+def fields_with(model: type[BaseModel], trait: Trait) -> tuple[str, ...]:
+    """Names of the fields of a model that have a trait, in their order."""
+    return tuple(name for name, field in model.model_fields.items() if trait in field.metadata)
 
 
 def refers(field: FieldInfo) -> Kind | None:

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, create_model, model_validator
 from limner.core.errors import LimnerError
 from limner.core.requests.generate import GenerateRequest
 from limner.core.requests.generation import Painting
-from limner.core.requests.request import MOST_METRICS, Change, Flag, Frozen, Name, Prompt, Refers
+from limner.core.requests.request import MOST_METRICS, Change, Flag, Frozen, Name, Prompt, Refers, Trait, fields_with
 from limner.core.requests.text import joined, repeated, split
 from limner.core.requests.uses import MetricUse
 
@@ -23,8 +23,6 @@ MOST = 10_000
 AXES = 3
 MOST_VALUES = 1000
 """The most values of an axis."""
-FIXED = {"kind", "count", "precision", "batch"}
-"""Fields of a generate request that no axis varies."""
 
 
 class Axis(Frozen):
@@ -46,7 +44,8 @@ class Axis(Frozen):
 
     @model_validator(mode="after")
     def _known(self) -> Axis:
-        known = sorted(set(GenerateRequest.model_fields) - FIXED)
+        fixed = fields_with(GenerateRequest, Trait.NOT_VARIED)
+        known = sorted(GenerateRequest.model_fields.keys() - fixed)
         if self.field not in known:
             near = get_close_matches(self.field[:80], known, n=1, cutoff=0.6)
             guess = f"did you mean {near[0]!r}? " if near else ""

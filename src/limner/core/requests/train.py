@@ -22,6 +22,7 @@ from limner.core.requests.request import (
     Quantise,
     Refers,
     Request,
+    Trait,
     Word,
     check_filled,
 )
@@ -91,19 +92,21 @@ class TrainRequest(Request):
     batch: int | None = Field(
         default=None, ge=1, le=1024, description="Pictures a step (default: what suits the model)."
     )
-    accumulation: int = Field(
+    accumulation: Annotated[int, Trait.ON_CARD] = Field(
         default=1, ge=1, le=1024, description="Parts that a batch is cut into, one after another, to save memory."
     )
     gradient_checkpointing: bool = Field(
         default=False, description="Compute activations twice in place of keeping them: less memory, slower."
     )
     optimiser: Annotated[
-        Literal["adamw", "adamw8bit", "prodigy", "adafactor"], Flag(overrules=("learning_rate", "text_learning_rate"))
+        Literal["adamw", "adamw8bit", "prodigy", "adafactor"],
+        Flag(overrules=("learning_rate", "text_learning_rate")),
+        Trait.ON_CARD,
     ] = Field(default="adamw", description="adamw, adamw8bit, prodigy or adafactor.")
     learning_rate: float | None = Field(
         default=None, gt=0, le=10, description="Default: what suits the model; 1 with Prodigy, which finds its own."
     )
-    text_learning_rate: float | None = Field(
+    text_learning_rate: Annotated[float | None, Trait.ON_CARD] = Field(
         default=None,
         gt=0,
         le=10,
@@ -113,23 +116,25 @@ class TrainRequest(Request):
         default="cosine", description="How the learning rate falls."
     )
     warmup: int = Field(default=10, ge=0, description="Steps over which the learning rate rises.")
-    weight_decay: float = Field(default=0.01, ge=0, le=1, description="The optimiser's weight decay.")
-    ema: float | None = Field(
+    weight_decay: Annotated[float, Trait.ON_CARD] = Field(
+        default=0.01, ge=0, le=1, description="The optimiser's weight decay."
+    )
+    ema: Annotated[float | None, Trait.ON_CARD] = Field(
         default=None,
         gt=0,
         lt=1,
         description="Keep a moving average of what is learnt, with this decay, and save that; 0.99 is usual for LoRA "
         "(default: off).",
     )
-    quantise: Quantise | None = Field(default=None, description=QUANTISE)
+    quantise: Annotated[Quantise | None, Trait.ON_CARD] = Field(default=None, description=QUANTISE)
     resolution: int | None = Field(
         default=None, ge=32, le=4096, description="Side in pixels (default: the model's own)."
     )
     flip: bool = Field(default=True, description="Train on mirrored pictures too.")
-    masked: bool = Field(
+    masked: Annotated[bool, Trait.ON_CARD] = Field(
         default=False, description="Learn only from what is white in DATA/masks, pictures named as those in DATA."
     )
-    caption_dropout: float = Field(
+    caption_dropout: Annotated[float, Trait.ON_CARD] = Field(
         default=0.0, ge=0, lt=1, description="Share of the subject's pictures shown without a caption."
     )
     prior: Annotated[bool, Flag(overrules=("class_pictures", "prior_target", "prior_dropout"))] = Field(
@@ -151,17 +156,17 @@ class TrainRequest(Request):
         description="Share of class pictures shown without a caption, so that guidance points from the class to the "
         "subject (default: what suits the model).",
     )
-    min_snr_gamma: float | None = Field(
+    min_snr_gamma: Annotated[float | None, Trait.ON_CARD] = Field(
         default=None, gt=0, description="Min-SNR loss weighting (arXiv 2303.09556); 5 is usual (default: off)."
     )
-    noise_offset: float | None = Field(
+    noise_offset: Annotated[float | None, Trait.ON_CARD] = Field(
         default=None,
         gt=0,
         le=1,
         description="Noise added to each channel as a whole, so that very dark and bright pictures are learnt; "
         "0.05 is usual (default: off).",
     )
-    timestep_sampling: Literal["uniform", "logit_normal", "shift"] | None = Field(
+    timestep_sampling: Annotated[Literal["uniform", "logit_normal", "shift"] | None, Trait.ON_CARD] = Field(
         default=None, description="How a flow model's times are drawn: uniform, logit_normal or shift."
     )
     held_out: int | None = Field(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from limner.core.prompts import read_prompts
 from limner.core.requests.request import (
     QUANTISE,
     Name,
@@ -25,7 +27,12 @@ MOST_PROMPTS = 10_000
 class Trial(Request):
     """Each prompt is painted from the same seeds, by every model in the same way."""
 
-    prompt: tuple[Prompt, ...] = Field(max_length=MOST_PROMPTS, description="What to paint; may be repeated.")
+    prompt: tuple[Prompt, ...] = Field(
+        default=(), max_length=MOST_PROMPTS, description="What to generate; may be repeated."
+    )
+    prompts: Annotated[Name | None, Refers("table")] = Field(
+        default=None, description="Text file with a prompt in each line, in place of --prompt."
+    )
     count: int = Field(
         default=4, ge=1, le=1000, description="Pictures of each prompt; picture i is painted from seed + i."
     )
@@ -53,6 +60,20 @@ class Trial(Request):
     @property
     def pixels(self) -> float:
         return (self.width or self.height or 0) * (self.height or self.width or 0)
+
+    def expanded(self, place: Callable[[str], str] = str) -> Self:
+        if self.prompts is None:
+            return self
+        return self.changed(prompt=tuple(read_prompts(place(self.prompts))), prompts=None)
+
+    @model_validator(mode="after")
+    def _prompts_from_one_place(self) -> Trial:
+        given = [name for name in ("prompts", "suite", "prompt") if getattr(self, name, None) not in (None, ())]
+        if len(given) > 1:
+            raise ValueError(
+                f"prompts come from {' and from '.join(f'--{name}' for name in given)}; choose one of them"
+            )
+        return self
 
     @field_validator("prompt")
     @classmethod

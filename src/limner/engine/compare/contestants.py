@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError, unknown
-from limner.core.requests import AdapterUse, CompareRequest, Contestant, GenerateRequest, Trial
+from limner.core.requests import AdapterUse, CompareRequest, Contestant, GenerateRequest, Painting, Trial
 from limner.models import hub, loading
 from limner.models.adapters import Adapter, open_adapter
 from limner.plugins.registry import aliases
 from limner.store.blobs import REFERENCE
 
-SHARED = ("steps", "guidance", "scheduler", "width", "height", "batch", "quantise", "precision")
-"""Fields of a trial that hold for all."""
+SHARED = (Trial.model_fields.keys() & Painting.model_fields.keys()) - {"seed"}
+"""Settings of a trial that hold for all contestants."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
 from limner.core.execution import split_body
 from limner.core.requests import GenerateRequest
+from limner.core.requests.request import Trait, fields_with
 from limner.core.workspace import Workspace
 from limner.engine.generate.batching import Order
 from limner.engine.generate.generate import generate_together
@@ -103,8 +104,8 @@ def alike(label: Label, request: GenerateRequest, sampling: Mapping[str, float],
     told, execution = split_body(label.request)
     if execution.memory != memory:
         return False
-    left = {"seed", "count", "adapter", "model", "vae"}  # which are compared by their hashes, or are the picture's own
-    left |= {name for name in ("guidance_rescale", "width", "height") if getattr(request, name) is None}
+    left = {*fields_with(GenerateRequest, Trait.IMAGE_NUMBER), *fields_with(GenerateRequest, Trait.COMPARED_BY_HASH)}
+    left |= {name for name in fields_with(GenerateRequest, Trait.MODEL_DEFAULT) if getattr(request, name) is None}
     open_fields = {name: value for name, value in sampling.items() if getattr(request, name) is None}
     filled = request.model_copy(update=open_fields)
     return told.model_dump(exclude=left) == filled.model_dump(exclude=left)

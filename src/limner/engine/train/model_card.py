@@ -14,6 +14,7 @@ from limner.core.execution import split_body
 from limner.core.files import printable
 from limner.core.protocols import Components, Method, Subject
 from limner.core.requests import TrainRequest
+from limner.core.requests.request import Trait, fields_with
 from limner.core.version import version
 from limner.engine.train.plan import Plan
 from limner.models.loading import Model
@@ -170,19 +171,7 @@ def told_best(standings: Standings) -> str:
 def settings_of(request: TrainRequest) -> str:
     """What was chosen of the optimiser and of the method's options, in words."""
     chosen: dict[str, object] = dict(request.options)
-    names = (
-        "optimiser",
-        "text_learning_rate",
-        "weight_decay",
-        "timestep_sampling",
-        "ema",
-        "accumulation",
-        "masked",
-        "caption_dropout",
-        "min_snr_gamma",
-        "noise_offset",
-        "quantise",
-    )
+    names = fields_with(TrainRequest, Trait.ON_CARD)
     plain = TrainRequest.model_fields
     chosen |= {name: value for name in names if (value := getattr(request, name)) != plain[name].default}
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items())
