@@ -13,7 +13,7 @@ import limner
 from limner.cli.app import application
 from limner.core import requests
 from limner.core.kinds import KINDS
-from limner.core.requests import Known, parse_request
+from limner.core.requests import KnownRequest, parse_request
 from limner.core.requests.request import Trait, fields_with
 
 
@@ -23,7 +23,7 @@ def test_a_kind_is_exported_and_has_a_command_with_recipes(name: str) -> None:
     request: Any = kind.load_request()
     assert getattr(limner, request.__name__) is getattr(requests, request.__name__) is request
     assert request.__name__ in limner.__all__ and request.__name__ in requests.__all__
-    assert request.model_fields["kind"].default == name and request in get_args(Known)
+    assert request.model_fields["kind"].default == name and request in get_args(KnownRequest)
     assert callable(kind.load_executor()) and callable(kind.load_command())
     flags = {flag for each in application([name])[name].assemble_argument_collection() for flag in each.names}
     assert {"--recipe", "--out", *(f"--{field.replace('_', '-')}" for field in kind.execution)} <= flags

@@ -12,11 +12,11 @@ from limner.core.kinds import KINDS
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-MOST_PROBLEMS = 50
+MAX_PROBLEMS = 50
 """The most problems of one request that an error lists."""
 
 
-def one_line(text: str) -> str:
+def clean_line(text: str) -> str:
     """Text from anywhere, fit for a terminal: no line breaks, no control characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
@@ -25,7 +25,7 @@ class LimnerError(ValueError):
     """A problem that the user can mend. `str(error)` is one line: "problem; remedy"."""
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        self.problem, self.remedy = one_line(problem), one_line(remedy)
+        self.problem, self.remedy = clean_line(problem), clean_line(remedy)
         super().__init__(f"{self.problem}; {self.remedy}" if remedy else self.problem)
 
 
@@ -33,7 +33,7 @@ class Unavailable(LimnerError):
     """Something that Limner stands on, such as its database, does not work now."""
 
 
-class TooMuch(LimnerError):
+class QuotaExceeded(LimnerError):
     """A wish beyond what its account is allowed."""
 
 
@@ -65,7 +65,7 @@ def invalid(error: ValidationError, spelt: Callable[[str], str] = str) -> Limner
     # A whole that is refused only since one of its parts was is not told again.
     wholes = {other["loc"][:end] for other in found for end in range(1, len(other["loc"]))}
     parts = [item for item in found if item["loc"] not in wholes]
-    for item in parts[:MOST_PROBLEMS]:
+    for item in parts[:MAX_PROBLEMS]:
         field, *inside = [str(part)[:80] for part in item["loc"] if part not in KINDS] or [""]
         place = " ".join([spelt(field), *(part for part in inside if not part.isdigit())])
         message = item["msg"].removeprefix("Value error, ")
@@ -77,6 +77,6 @@ def invalid(error: ValidationError, spelt: Callable[[str], str] = str) -> Limner
             problems.append(f"{place}: {message}" if place else message)
         else:
             problems.append(f"{place} {_short(item['input'])!r}: {message[0].lower()}{message[1:]}")
-    if len(parts) > MOST_PROBLEMS:
-        problems.append(f"and {len(parts) - MOST_PROBLEMS:,} more")
+    if len(parts) > MAX_PROBLEMS:
+        problems.append(f"and {len(parts) - MAX_PROBLEMS:,} more")
     return LimnerError("; ".join(problems))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, cast
 from pydantic import Field, TypeAdapter, create_model
 
 from limner.core.kinds import KINDS
-from limner.core.requests import Known
+from limner.core.requests import KnownRequest
 from limner.core.requests.request import Frozen, Request, digest_of
 
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", max_length=32)]
@@ -83,14 +83,14 @@ def as_body(value: Any) -> Any:
 
 
 if TYPE_CHECKING:
-    AnyBody = Known
+    AnyBody = KnownRequest
 else:
     AnyBody = Annotated[Union[tuple(map(body_model, KINDS))], Field(discriminator="kind")]  # noqa: UP007
 """A body of any kind, for pydantic."""
-_BODY: TypeAdapter[Known] = TypeAdapter(AnyBody)
+_BODY: TypeAdapter[KnownRequest] = TypeAdapter(AnyBody)
 
 
-def parse_body(value: str | Mapping[str, Any]) -> tuple[Known, Execution]:
+def parse_body(value: str | Mapping[str, Any]) -> tuple[KnownRequest, Execution]:
     """Request and execution from a body, as JSON text or as a dictionary; raises pydantic's ValidationError."""
     return split_body(_BODY.validate_json(value) if isinstance(value, str) else _BODY.validate_python(value))
 

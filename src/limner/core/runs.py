@@ -12,7 +12,7 @@ from limner.core.events import Progress
 from limner.core.execution import Execution
 from limner.core.requests import AnyRequest, Frozen
 
-FAULT = "a fault of Limner's own"
+INTERNAL_ERROR = "a fault of Limner's own"
 """How the error of a run begins that failed because of a bug or a crash in Limner."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from limner.core.errors import Interrupted
 from limner.core.execution import Execution
-from limner.core.moderation import Screen
+from limner.core.moderation import ImageScreen
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Workspace:
     together: int | None = None
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     processes: int | None = None
-    screen: Screen | None = None
+    screen: ImageScreen | None = None
     home: Path | None = None
     execution: Execution = field(default_factory=Execution)
 

@@ -19,8 +19,8 @@ from limner.core.accounts import Caller
 from limner.core.errors import Interrupted, LimnerError, invalid
 from limner.core.events import Emit, Event, Made, Notice, Progress
 from limner.core.execution import Execution
-from limner.core.moderation import Policy, Refused, Unable
-from limner.core.requests import GenerateRequest, Known, TrainRequest, absolute, relocated
+from limner.core.moderation import Policy, RequestRefused, Unable
+from limner.core.requests import GenerateRequest, KnownRequest, TrainRequest, absolute_paths, replace_references
 from limner.core.runs import Artifact, Run, Status
 from limner.core.workspace import Workspace
 from limner.moderation.gate import Gate
@@ -95,7 +95,7 @@ class Studio:
 
     def submit(
         self,
-        request: Known,
+        request: KnownRequest,
         out: str | Path | None = None,
         parent: str | None = None,
         execution: Execution | None = None,
@@ -104,11 +104,11 @@ class Studio:
         request = request.expanded()
         self._check_options(request)
         place = None if out is None else _place(out)
-        return self.store.create(absolute(request, aliases()), out=place, parent=parent, execution=execution)
+        return self.store.create(absolute_paths(request, aliases()), out=place, parent=parent, execution=execution)
 
     def enqueue(
         self,
-        request: Known,
+        request: KnownRequest,
         *,
         queue: str = "default",
         priority: int = 0,
@@ -205,7 +205,7 @@ class Studio:
         """
         read_backup(self.store, self.blobs, archive, replace, listener)
 
-    def _check_held(self, request: Known, caller: Caller | None, granted: Collection[str]) -> None:
+    def _check_held(self, request: KnownRequest, caller: Caller | None, granted: Collection[str]) -> None:
         references = check_references(request)
         if caller is not None and caller.scope is not None:
             for reference in self.holdings.missing(caller.account, {*references} - {*granted}):
@@ -222,7 +222,7 @@ class Studio:
 
     def run(
         self,
-        request: Known,
+        request: KnownRequest,
         out: str | Path | None = None,
         *,
         resume: bool = False,
@@ -236,7 +236,7 @@ class Studio:
         A resumed run's result goes where it was to go, or to `out` when that is given anew.
         """
         if resume:
-            interrupted = self._to_resume(absolute(request, aliases()))
+            interrupted = self._to_resume(absolute_paths(request, aliases()))
             return self.execute(interrupted, out, resume=True, listener=listener, stop=stop, execution=execution)
         return self.execute(self.submit(request, out, parent, execution), listener=listener, stop=stop)
 
@@ -374,7 +374,7 @@ class Studio:
             yield part, failure
 
     @contextmanager
-    def _undertaken(self, part: Part) -> Generator[tuple[Known, Workspace, Emit]]:
+    def _undertaken(self, part: Part) -> Generator[tuple[KnownRequest, Workspace, Emit]]:
         """A queued run as the engine takes it, with its files on this machine; its errors tell of none of them."""
         from limner.engine.train.checkpoint import checkpoints
 
@@ -425,11 +425,11 @@ class Studio:
         try:
             with explained(out):
                 check_references(run.request)  # which a version before this one may have let in
-                request = relocated(run.request, brought)
+                request = replace_references(run.request, brought)
                 screening.admit(request)
                 yield request, workspace, screening.through(emit_told)
                 screening.settle()
-        except (Refused, Unable):
+        except (RequestRefused, Unable):
             discard(out.parent, folder)  # nothing that was not judged stays
             raise
         except LimnerError as error:
@@ -437,7 +437,9 @@ class Studio:
                 raise
             raise LimnerError(told(error.problem), told(error.remedy)) from error
 
-    def assist(self, request: Known, *, stop: Callable[[], bool] = _never, execution: Execution | None = None) -> None:
+    def assist(
+        self, request: KnownRequest, *, stop: Callable[[], bool] = _never, execution: Execution | None = None
+    ) -> None:
         """Take a share of what another process carries out, as `accelerate launch` has it; nothing is recorded here."""
         from limner.engine.execute import execute
 
@@ -453,7 +455,7 @@ class Studio:
                 home=self.home,
                 execution=execution or Execution(),
             )
-            execute(absolute(request, aliases()), workspace, _silent)
+            execute(absolute_paths(request, aliases()), workspace, _silent)
 
     def again(
         self,
@@ -543,7 +545,7 @@ class Studio:
 
         return emit
 
-    def _to_resume(self, request: Known) -> Run:
+    def _to_resume(self, request: KnownRequest) -> Run:
         """The newest unfinished run of this request that left a checkpoint, or the newest where none did."""
         from limner.engine.train.checkpoint import checkpoints
 
@@ -577,7 +579,7 @@ class Studio:
     def _finish(self, run: Run, status: Status, error: str | None) -> Run:
         return self.store.update(run.id, status=status, error=error, finished=datetime.now(UTC))
 
-    def _check_options(self, request: Known) -> None:
+    def _check_options(self, request: KnownRequest) -> None:
         request.check()
         if isinstance(request, TrainRequest):
             from limner.plugins.registry import methods

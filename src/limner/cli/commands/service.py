@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from limner.cli.commands.shared import stop_on_signal
 from limner.cli.flags import command_for
 from limner.core.accounts import Limits, Role
-from limner.core.logs import Form
+from limner.core.logs import LogFormat
 from limner.server.settings import Settings
 
 keys = App(name="keys")
@@ -33,17 +33,17 @@ serve = command_for(Settings, _serve)
 
 def worker(
     *,
-    log: Annotated[Form, Parameter(help="Log format: text or json.")] = "text",
+    log: Annotated[LogFormat, Parameter(help="Log format: text or json.")] = "text",
     together: Annotated[int, Parameter(help="Most images of different requests in one batch.")] = 8,
     run_seconds: Annotated[float | None, Parameter(help="Most seconds for a run (default: no limit).")] = None,
     parent: Annotated[int | None, Parameter(show=False)] = None,
 ) -> None:
-    from limner.core.logs import set_up
+    from limner.core.logs import configure
     from limner.studio.studio import Studio
     from limner.workers.worker import Worker
     from limner.workers.worker import log as logger
 
-    set_up(log)
+    configure(log)
     with stop_on_signal(lambda line: logger.info("stopping after this step")) as stop:
         own = Worker(Studio(), together=together, seconds=run_seconds)
         with empty_folder():

@@ -12,13 +12,13 @@ from cyclopts import Parameter
 
 from limner.core.events import Made
 from limner.core.execution import Execution
-from limner.core.requests import Known
+from limner.core.requests import KnownRequest
 
 Out = Annotated[Path | None, Parameter(help="Folder for the result.")]
 Folder = Annotated[Path, Parameter(help="Folder for the result.")]
 
 
-def run_and_report(request: Known, execution: Execution, out: Path, what: str = "report") -> Made:
+def run_and_report(request: KnownRequest, execution: Execution, out: Path, what: str = "report") -> Made:
     """Execute a request, print its verdict and the path of its report, and return the event of that report."""
     from limner.cli.terminal import Screen
     from limner.studio.studio import Studio

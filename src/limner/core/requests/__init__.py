@@ -12,23 +12,23 @@ from limner.core.kinds import KINDS
 from limner.core.requests.compare import CompareRequest
 from limner.core.requests.evaluate import EvaluateRequest, Requirement
 from limner.core.requests.generate import GenerateRequest
-from limner.core.requests.generation import Painting
+from limner.core.requests.generation import GenerationSettings
 from limner.core.requests.influence import InfluenceRequest
-from limner.core.requests.prepare import Limit, PrepareRequest
+from limner.core.requests.prepare import FaultLimit, PrepareRequest
 from limner.core.requests.request import (
     Flag,
     Frozen,
-    Kind,
     Name,
     Precision,
+    ReferenceKind,
     Refers,
     Request,
-    referred,
-    referring_fields,
+    reference_fields,
+    references_of,
 )
 from limner.core.requests.sweep import Axis, Cell, SweepRequest
 from limner.core.requests.train import TrainRequest
-from limner.core.requests.trial import Trial
+from limner.core.requests.trial import TrialRequest
 from limner.core.requests.uses import AdapterUse, Contestant, ControlUse, Interval, MetricUse
 
 __all__ = [
@@ -40,48 +40,48 @@ __all__ = [
     "Contestant",
     "ControlUse",
     "EvaluateRequest",
+    "FaultLimit",
     "Flag",
     "Frozen",
     "GenerateRequest",
+    "GenerationSettings",
     "InfluenceRequest",
     "Interval",
-    "Kind",
-    "Known",
-    "Limit",
+    "KnownRequest",
     "MetricUse",
     "Name",
-    "Painting",
     "Precision",
     "PrepareRequest",
+    "ReferenceKind",
     "Refers",
     "Request",
     "Requirement",
     "SweepRequest",
     "TrainRequest",
-    "Trial",
-    "absolute",
+    "TrialRequest",
+    "absolute_paths",
     "parse_request",
-    "referred",
-    "referring_fields",
-    "relocated",
+    "reference_fields",
+    "references_of",
+    "replace_references",
 ]
 
 if TYPE_CHECKING:
-    Known = AnyRequest = Request
+    KnownRequest = AnyRequest = Request
 else:
-    Known = Union[tuple(kind.load_request() for kind in KINDS.values())]  # noqa: UP007
-    AnyRequest = Annotated[Known, Field(discriminator="kind")]
+    KnownRequest = Union[tuple(kind.load_request() for kind in KINDS.values())]  # noqa: UP007
+    AnyRequest = Annotated[KnownRequest, Field(discriminator="kind")]
 """A request of any registered kind; AnyRequest: for pydantic, which tells them apart by `kind`."""
 Asked = TypeVar("Asked", bound=Frozen)
-_ANY: TypeAdapter[Known] = TypeAdapter(AnyRequest)
+_ANY: TypeAdapter[KnownRequest] = TypeAdapter(AnyRequest)
 
 
-def parse_request(value: str | dict[str, Any]) -> Known:
+def parse_request(value: str | dict[str, Any]) -> KnownRequest:
     """A request from its JSON text or its plain dictionary; raises pydantic's ValidationError."""
     return _ANY.validate_json(value) if isinstance(value, str) else _ANY.validate_python(value)
 
 
-def relocated(request: Asked, place: Callable[[str], str], model: Callable[[str], str] | None = None) -> Asked:
+def replace_references(request: Asked, place: Callable[[str], str], model: Callable[[str], str] | None = None) -> Asked:
     """The request with every reference in it replaced: to a file or a folder by what `place` makes of it, to a model or
     a part of one by what `model` does, which is the same where it is not given.
     """
@@ -89,7 +89,7 @@ def relocated(request: Asked, place: Callable[[str], str], model: Callable[[str]
     return request.with_references(lambda kind, value: to_model(value) if kind == "model" else place(value))
 
 
-def absolute(request: Asked, names: Container[str] = ()) -> Asked:
+def absolute_paths(request: Asked, names: Container[str] = ()) -> Asked:
     """The request with its local paths made absolute, so that it means the same from any folder.
 
     names: words that are no paths even where a folder is called so (the aliases of models).
@@ -102,4 +102,4 @@ def absolute(request: Asked, names: Container[str] = ()) -> Asked:
         except (OSError, RuntimeError, ValueError):
             return path
 
-    return relocated(request, full)
+    return replace_references(request, full)

@@ -6,24 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from limner.core.requests.request import (
-    MODEL,
-    QUANTISE,
-    VAE,
-    Name,
-    Precision,
-    Prompt,
-    Quantise,
-    Refers,
-    Request,
-    Trait,
-)
+from limner.core.requests.request import MODEL, QUANTISE, VAE, Name, Precision, Prompt, Quantise, Refers, Request, Trait
 from limner.core.requests.uses import AdapterUse, ControlUse, Interval
 
 GuidanceMethod = Literal["cfg", "apg"]
 
 
-class Painting(Request):
+class GenerationSettings(Request):
     """How pictures are painted, whatever they show."""
 
     negative_prompt: Annotated[Prompt, Trait.BATCHED] = Field(
@@ -118,7 +107,7 @@ class Painting(Request):
         return width * height * (self.hires or 1) ** 2
 
     @model_validator(mode="after")
-    def _with_an_image(self) -> Painting:
+    def _with_an_image(self) -> GenerationSettings:
         for name in ("strength", "mask"):
             if self.image is None and (value := getattr(self, name)) is not None:
                 raise ValueError(f"{name} ({value}) is given without an image; give --image, or leave it out")

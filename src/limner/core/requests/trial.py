@@ -8,27 +8,19 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from limner.core.prompts import read_prompts
-from limner.core.requests.request import (
-    QUANTISE,
-    Name,
-    Precision,
-    Prompt,
-    Quantise,
-    Refers,
-    Request,
-)
-from limner.core.requests.text import repeated
+from limner.core.requests.parsing import find_repeated
+from limner.core.requests.request import QUANTISE, Name, Precision, Prompt, Quantise, Refers, Request
 
-MOST_PICTURES = 20_000
-MOST_PROMPTS = 10_000
+MAX_IMAGES = 20_000
+MAX_PROMPTS = 10_000
 """Prompts of a trial at most: each is painted by two contestants at least."""
 
 
-class Trial(Request):
+class TrialRequest(Request):
     """Each prompt is painted from the same seeds, by every model in the same way."""
 
     prompt: tuple[Prompt, ...] = Field(
-        default=(), max_length=MOST_PROMPTS, description="What to generate; may be repeated."
+        default=(), max_length=MAX_PROMPTS, description="What to generate; may be repeated."
     )
     prompts: Annotated[Name | None, Refers("table")] = Field(
         default=None, description="Text file with a prompt in each line, in place of --prompt."
@@ -67,7 +59,7 @@ class Trial(Request):
         return self.changed(prompt=tuple(read_prompts(place(self.prompts))), prompts=None)
 
     @model_validator(mode="after")
-    def _prompts_from_one_place(self) -> Trial:
+    def _prompts_from_one_place(self) -> TrialRequest:
         given = [name for name in ("prompts", "suite", "prompt") if getattr(self, name, None) not in (None, ())]
         if len(given) > 1:
             raise ValueError(
@@ -80,12 +72,12 @@ class Trial(Request):
     def _said_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(prompt.strip() for prompt in value):
             raise ValueError("a prompt is empty; say what to paint")
-        if twice := repeated(value):
+        if twice := find_repeated(value):
             raise ValueError(f"{twice[:80]!r} is there twice; ask for more pictures of it by --count")
         return value
 
     @model_validator(mode="after")
-    def _of_a_size(self) -> Trial:
-        if self.pictures > MOST_PICTURES:
-            raise ValueError(f"{self.pictures} pictures are asked for, and {MOST_PICTURES} are the most; ask for fewer")
+    def _of_a_size(self) -> TrialRequest:
+        if self.pictures > MAX_IMAGES:
+            raise ValueError(f"{self.pictures} pictures are asked for, and {MAX_IMAGES} are the most; ask for fewer")
         return self

@@ -8,13 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError, unknown
-from limner.core.requests import AdapterUse, CompareRequest, Contestant, GenerateRequest, Painting, Trial
+from limner.core.requests import (
+    AdapterUse,
+    CompareRequest,
+    Contestant,
+    GenerateRequest,
+    GenerationSettings,
+    TrialRequest,
+)
 from limner.models import hub, loading
 from limner.models.adapters import Adapter, open_adapter
 from limner.plugins.registry import aliases
 from limner.store.blobs import REFERENCE
 
-SHARED = (Trial.model_fields.keys() & Painting.model_fields.keys()) - {"seed"}
+SHARED = (TrialRequest.model_fields.keys() & GenerationSettings.model_fields.keys()) - {"seed"}
 """Settings of a trial that hold for all contestants."""
 
 
@@ -33,7 +40,7 @@ class Entrant:
         uses = tuple(use.model_copy(update={"path": called(use.path)}) for use in self.adapter)
         return replace(self, model=called(self.model), vae=self.vae and called(self.vae), adapter=uses)
 
-    def request(self, trial: Trial, prompt: str, seed: int, count: int) -> GenerateRequest:
+    def request(self, trial: TrialRequest, prompt: str, seed: int, count: int) -> GenerateRequest:
         """What paints its pictures of a prompt."""
         shared: dict[str, Any] = {name: getattr(trial, name) for name in SHARED}
         return GenerateRequest(

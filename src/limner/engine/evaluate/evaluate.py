@@ -8,8 +8,8 @@ from pathlib import Path
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Made, Stage
 from limner.core.execution import body_of
-from limner.core.metrics import DEFAULTS, Gallery, Item
-from limner.core.requests import EvaluateRequest, MetricUse, relocated
+from limner.core.metrics import DEFAULTS, ImageSet, ScoredImage
+from limner.core.requests import EvaluateRequest, MetricUse, replace_references
 from limner.core.requests.evaluate import DRIFT, MISTAKEN
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import scan
@@ -39,7 +39,7 @@ def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None
         asked_of(request, None, emit)
         made = _of_a_folder(folder, request, references, workspace)
     out = make_folder(workspace.out)
-    asked = body_of(relocated(request, workspace.called), workspace.execution)
+    asked = body_of(replace_references(request, workspace.called), workspace.execution)
     told = Evaluated(**{**made.__dict__, "request": asked})
     emit(Stage(name="writing"))
     figure = write_figure(told, out, workspace, emit)
@@ -64,9 +64,10 @@ def _of_a_folder(
         raise LimnerError("prompts were given, and the pictures are there already", "leave out --prompt and --suite")
     prompts = [photograph.caption or _labelled(photograph.path) for photograph in photographs]
     items = tuple(
-        Item(photograph.path, prompt, prompt or "all") for photograph, prompt in zip(photographs, prompts, strict=True)
+        ScoredImage(photograph.path, prompt, prompt or "all")
+        for photograph, prompt in zip(photographs, prompts, strict=True)
     )
-    gallery = Gallery(items, references)
+    gallery = ImageSet(items, references)
     scorers = Scorers(_wanted(request, gallery), request.encoder, workspace.called)
     _check_required(request, scorers)
     return Evaluated(request, name_of(folder, workspace.called), "", "", gallery, None, scorers.score(gallery))
@@ -88,8 +89,10 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
     filled = request.filled
     wanted = [(subject.put(each.prompt), subject.put(each.prompt, plain=True)) for each in filled]
     learnt = references if target.adapter else ()
-    expected = tuple(Item(Path(str(seed)), plain, full) for full, plain in wanted for seed in range(request.count))
-    uses = _wanted(request, Gallery(expected, references, learnt))
+    expected = tuple(
+        ScoredImage(Path(str(seed)), plain, full) for full, plain in wanted for seed in range(request.count)
+    )
+    uses = _wanted(request, ImageSet(expected, references, learnt))
     emit(Stage(name="loading scores"))
     drift = [use for use in uses if use.name == DRIFT] or (
         [MetricUse(name=DRIFT)] if target.adapter and subject.class_word and not request.metric else []
@@ -97,7 +100,7 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
     rest = Scorers([use for use in uses if use.name != DRIFT], request.encoder, workspace.called)
     moved = Scorers(drift, request.encoder, workspace.called)
     _check_required(request, rest, moved)
-    rest.check(Gallery(expected, references, learnt))
+    rest.check(ImageSet(expected, references, learnt))
     groups = grouped(filled, [plain for _, plain in wanted], request.count)
     judge = judge_of(groups, rest, request.encoder, request.require, emit) if request.groups else None
     lessons = asked_of(request, target, emit)
@@ -105,7 +108,7 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
         raise LimnerError("class drift is of an adapter and a class", "name an adapter and --class, or leave it out")
     out = make_folder(workspace.out)
     items = _painted(request, target, wanted, out, workspace, emit)
-    gallery = Gallery(items, references, learnt)
+    gallery = ImageSet(items, references, learnt)
     emit(Stage(name="scoring"))
     scores = rest.score(gallery)
     alike = served(groups, gallery, scores, judge) if request.groups else None
@@ -124,7 +127,7 @@ def _painted(
     out: Path,
     workspace: Workspace,
     emit: Emit,
-) -> tuple[Item, ...]:
+) -> tuple[ScoredImage, ...]:
     """The pictures of all prompts. wanted: each prompt as it is painted, and in plain words."""
     parts = [
         Part(target.request(request, full, request.seed, request.count), out / "pictures" / f"{number:03d}", {})
@@ -141,7 +144,7 @@ def _painted(
     return items
 
 
-def _wanted(request: EvaluateRequest, gallery: Gallery) -> Sequence[MetricUse]:
+def _wanted(request: EvaluateRequest, gallery: ImageSet) -> Sequence[MetricUse]:
     """The metrics that are asked for, or of the default ones those for which all is there."""
     if request.metric:
         return request.metric

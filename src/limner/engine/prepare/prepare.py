@@ -14,7 +14,7 @@ from limner.core.datasets import Fault
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Made, Notice, Progress, Stage
 from limner.core.execution import body_of
-from limner.core.requests import PrepareRequest, relocated
+from limner.core.requests import PrepareRequest, replace_references
 from limner.core.requests.request import digest_of
 from limner.core.workspace import Workspace
 from limner.data.captions import caption_file
@@ -100,7 +100,7 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
         mark = shared_mark(len(gathered), gathered.glimpse)
         variety = variety_of(gathered, staying, choice.kept, features, family, told, mark, request)
         with writing_folder(out) as folder:
-            asked = relocated(request, lambda place: _shown(workspace.called(place)))
+            asked = replace_references(request, lambda place: _shown(workspace.called(place)))
             asked = body_of(asked, workspace.execution)
             story = fill(folder, out.name, asked, plan, gathered, wrong, staying, told, choice, variety, crew, emit)
     staging.remove()
