@@ -144,7 +144,7 @@ def test_no_flag_is_ignored(limner, painted, tiny_sd):
 
 def test_runs_before_there_is_one(limner):
     said = limner("runs")
-    assert said.code == 0 and "nothing was done yet" in said.out
+    assert said.code == 0 and "there are no runs yet" in said.out
 
 
 def test_a_run_that_failed_is_remembered(limner, tiny_sd):

@@ -126,7 +126,7 @@ def test_no_path_of_the_adapter_is_opened(rex, data, tiny_sd):
     request = EvaluateRequest(target=str(rex), dataset=str(data), prompt=("a cat",))
     target = Entrant("rex", "rex", "starter", None, parse_request({**GENERATE, "adapter": [str(rex)]}).adapter)
     asked = training_images.asked_of(request, target, lambda event: None)
-    assert asked is not None and asked.looked_up == ()
+    assert asked is not None and asked.unresolved == ()
     assert (asked.model, asked.vae, asked.data) == ("starter", None, str(data))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from limner.core.requests.groups import fill_groups
+from limner.core.requests.evaluate import fill_groups
 from limner.engine.evaluate.group_errors import mistaken, read_alike
 from limner.engine.evaluate.group_scores import grouped
 from limner.engine.scoring.encoders import Tower, open_encoder

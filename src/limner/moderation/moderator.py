@@ -51,7 +51,7 @@ class Moderator:
 
     def judge_request(self, request: Request) -> Judged:
         """What is said of a request's words."""
-        return self.judge_texts(request.words, "the prompt is refused")
+        return self.judge_texts(request.texts, "the prompt is refused")
 
     def judge_texts(self, texts: Iterable[str], what: str) -> Judged:
         """What is said of texts, up to the first that is refused. what: how the refusal begins."""

@@ -381,7 +381,7 @@ class Studio:
         run, hold = part.run, part.hold
         folder = self.store.folder(run.id)
         (folder / mark(self.store)).touch()
-        out = folder / f"out-{hold.attempt}" / run.request.name
+        out = folder / f"out-{hold.attempt}" / run.request.folder_name
         resume = bool(checkpoints(folder))
         self.store.forget_made(hold, keep=("preview",) if resume else ())
         for old in folder.glob("out-*"):

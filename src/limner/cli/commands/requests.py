@@ -82,7 +82,7 @@ def train(
         with stop_on_signal(lambda text: None) as stop:
             Studio().assist(request, stop=stop, execution=execution)
         return
-    _run(request, execution, Path(request.name) if out is None and not resume else out, resume)
+    _run(request, execution, Path(request.folder_name) if out is None and not resume else out, resume)
 
 
 def _run(request: GenerateRequest | TrainRequest, execution: Execution, out: Path | None, resume: bool = False) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Progress, Stage
+from limner.core.events import ArtifactKind, Emit, Made, Progress, Stage
 from limner.core.execution import body_of
 from limner.core.metrics import ImageSet, MetricResult, ScoredImage
 from limner.core.requests import CompareRequest, replace_references
@@ -77,4 +77,4 @@ def tell(compared: Compared, out: Path, workspace: Workspace, emit: Emit) -> Non
     }
     for what, path in made.items():
         details = {"verdict": compared.verdict} if what == "report" else {}
-        emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
+        emit(Made(what=ArtifactKind(what), path=str(path), sha256=sha256_of(path), details=details))

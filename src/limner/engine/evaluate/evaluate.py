@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Stage
+from limner.core.events import ArtifactKind, Emit, Made, Stage
 from limner.core.execution import body_of
 from limner.core.metrics import DEFAULTS, ImageSet, ScoredImage
 from limner.core.requests import EvaluateRequest, MetricUse, replace_references
@@ -48,7 +48,7 @@ def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None
     written["report"] = write_report(told, out, figure)
     for what, path in written.items():
         details = {"verdict": told.verdict, "passed": told.passed} if what == "report" else {}
-        emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
+        emit(Made(what=ArtifactKind(what), path=str(path), sha256=sha256_of(path), details=details))
 
 
 def _photographs(folder: str | None) -> tuple[Path, ...]:

@@ -12,8 +12,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
 from limner.core.metrics import Encoder, ImageSet, MetricResult
 from limner.core.requests import Requirement
-from limner.core.requests.evaluate import MISTAKEN
-from limner.core.requests.groups import FilledPrompt
+from limner.core.requests.evaluate import MISTAKEN, FilledPrompt
 from limner.engine.evaluate.group_errors import Mistaken, mistaken, read_alike
 from limner.engine.scoring.encoders import open_encoder
 from limner.engine.scoring.scorers import Scorers

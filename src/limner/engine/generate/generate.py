@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Notice, Stage
+from limner.core.events import ArtifactKind, Emit, Made, Notice, Stage
 from limner.core.execution import body_of
 from limner.core.protocols import Components, Facts
 from limner.core.requests import GenerateRequest, replace_references
@@ -196,7 +196,7 @@ def keep_picture(order: Order, label: Label, pixels: np.ndarray, inputs: Inputs)
         "height": height,
         "mark": f"{name:08x}",
     }
-    emit(Made(what="picture", path=str(path), sha256=sha256_of(path), details=details))
+    emit(Made(what=ArtifactKind.PICTURE, path=str(path), sha256=sha256_of(path), details=details))
     if inputs.guides and label.index == 0:
         write_guides(request, inputs, pixels, workspace, emit)
 
@@ -304,4 +304,4 @@ def write_aside(picture: Image.Image, path: Path, what: str, source: Source, wor
     make_folder(path.parent)
     with writing(path) as partial_path:
         write_png(picture, partial_path, source=source, home=workspace.home)
-    emit(Made(what=what, path=str(path), sha256=sha256_of(path)))
+    emit(Made(what=ArtifactKind(what), path=str(path), sha256=sha256_of(path)))

@@ -12,7 +12,7 @@ import numpy as np
 
 from limner.core.datasets import Fault
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Notice, Progress, Stage
+from limner.core.events import ArtifactKind, Emit, Made, Notice, Progress, Stage
 from limner.core.execution import body_of
 from limner.core.requests import PrepareRequest, replace_references
 from limner.core.requests.request import digest_of
@@ -106,8 +106,8 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
     staging.remove()
     details = {"verdict": story.verdict, "pictures": story.kept}
     page = out / REPORT
-    emit(Made(what="report", path=str(page), sha256=sha256_of(page), details=details))
-    emit(Made(what="dataset", path=str(out), sha256=sha256_of(out), details=details))
+    emit(Made(what=ArtifactKind.REPORT, path=str(page), sha256=sha256_of(page), details=details))
+    emit(Made(what=ArtifactKind.DATASET, path=str(out), sha256=sha256_of(out), details=details))
 
 
 def check(request: PrepareRequest, workspace: Workspace) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from limner.core.events import Emit, Made, Progress, Stage
+from limner.core.events import ArtifactKind, Emit, Made, Progress, Stage
 from limner.core.execution import body_of
 from limner.core.metrics import ImageSet, MetricResult, ScoredImage
 from limner.core.requests import Cell, MetricUse, SweepRequest, replace_references
@@ -67,4 +67,4 @@ def _tell(swept: Swept, out: Path, workspace: Workspace, emit: Emit) -> None:
     made["report"] = write_report(swept, out, figure, frames)
     for what, path in made.items():
         details = {"verdict": verdict(swept)} if what == "report" else {}
-        emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
+        emit(Made(what=ArtifactKind(what), path=str(path), sha256=sha256_of(path), details=details))

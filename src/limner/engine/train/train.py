@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Stage
+from limner.core.events import ArtifactKind, Emit, Made, Stage
 from limner.core.execution import body_of, digests_of
 from limner.core.protocols import Components, Subject, Trainable
 from limner.core.requests import TrainRequest, replace_references
@@ -121,8 +121,8 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     if contest is not None:
         details |= {"kept_step": contest.standings.best.step}
         page = workspace.out / PAGE
-        emit(Made(what="report", path=str(page), sha256=sha256_of(page)))
-    emit(Made(what=method.makes, path=str(workspace.out), sha256=sha256, details=details))
+        emit(Made(what=ArtifactKind.REPORT, path=str(page), sha256=sha256_of(page)))
+    emit(Made(what=ArtifactKind(method.makes), path=str(workspace.out), sha256=sha256, details=details))
 
 
 def previews_of(
