@@ -223,7 +223,8 @@ def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[in
     """Print everything known of one run."""
     console = Console(soft_wrap=True)
     console.print(
-        f"[bold]run {run.id}[/]  {run.request.kind}, {run.status.value}, started {_time(run.created)}, took {_took(run)}"
+        f"[bold]run {run.id}[/]  {run.request.kind}, {run.status.value}, "
+        f"started {_time(run.created)}, took {_took(run)}"
     )
     if run.error:
         console.print(f"[red]{plain(run.error)}[/]")

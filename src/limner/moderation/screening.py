@@ -57,10 +57,10 @@ class Screening:
             raise RequestRefused(what, ", ".join(dict.fromkeys(refused.category for refused in self.withheld)))
 
     def _admit_target(self, request: EvaluateRequest) -> None:
-        from limner.engine.evaluate.image_folder import folder_of_pictures
+        from limner.engine.compare.targets import ImagesTarget, target_of
 
-        if (folder := folder_of_pictures(request)) is not None:
-            self._admit_folder(str(folder))
+        if isinstance(target := target_of(request.target), ImagesTarget):
+            self._admit_folder(str(target.folder))
 
     def _admit_folder(self, path: str) -> None:
         from limner.data.sets.folder import scan

@@ -14,9 +14,10 @@ from limner.core.requests.evaluate import DRIFT, MISTAKEN
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import scan
 from limner.engine.compare.contestants import Entrant, entrant_of
+from limner.engine.compare.targets import ImagesTarget, target_of
 from limner.engine.evaluate.class_drift import plain_pictures
 from limner.engine.evaluate.group_scores import JUDGE, grouped, judge_of, served
-from limner.engine.evaluate.image_folder import folder_of_pictures, name_of, pictures_of
+from limner.engine.evaluate.image_folder import name_of, pictures_of
 from limner.engine.evaluate.report import write_figure, write_numbers, write_report, write_table
 from limner.engine.evaluate.result import Evaluated, items_of
 from limner.engine.evaluate.scoresheet import write_sheet
@@ -32,12 +33,12 @@ from limner.store.files import make_folder, sha256_of
 def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None:
     """Paint, score and tell; what lies in the workspace's out folder already is not painted again."""
     references = _photographs(request.dataset)
-    folder = folder_of_pictures(request)
-    if folder is None:
-        made = _of_a_model(request, references, workspace, emit)
-    else:
+    target = target_of(request.target)
+    if isinstance(target, ImagesTarget):
         asked_of(request, None, emit)
-        made = _of_a_folder(folder, request, references, workspace)
+        made = _of_a_folder(target.folder, request, references, workspace)
+    else:
+        made = _of_a_model(request, references, workspace, emit)
     out = make_folder(workspace.out)
     asked = body_of(replace_references(request, workspace.called), workspace.execution)
     told = Evaluated(**{**made.__dict__, "request": asked})
