@@ -39,7 +39,7 @@ def fields_of(model):
     [
         ("generate", {"--out", "--recipe"}),
         ("train", {"--out", "--recipe", "--resume"}),
-        ("influence", {"--out"}),
+        ("influence", {"--out", "--recipe"}),
     ],
 )
 def test_flags_are_the_fields(command, own):

@@ -247,5 +247,5 @@ def test_prompts_stay_small_when_groups_and_subject_are_filled_in() -> None:
     prompts = [f"{{group}} {number} {'{}' * 40}" for number in range(100)]
     body = {"kind": "evaluate", "target": "a", "count": 1, "identifier": "a" * 200, "class_word": "b" * 200}
     parse_request({**body, "prompt": prompts[:2], "groups": ["cat", "dog"]})
-    with pytest.raises(ValidationError, match="more than 4,000,000 characters when they are filled in"):
+    with pytest.raises(ValidationError, match="more than 4,000,000 characters when filled in"):
         within(parse_request, {**body, "prompt": prompts, "groups": [f"{number}" for number in range(10, 74)]})

@@ -127,7 +127,7 @@ def test_captions_alone_need_no_identifier(limner, tiny_sd, painted, tmp_path):
     assert "none: captions alone" in card and 'instance_prompt: "a photo of picture"' in card
     recipe.write_text("identifier: null\nclass_word: picture\n")
     said = limner("train", painted, "--recipe", recipe, "--model", tiny_sd)
-    assert said.code == 2 and "without an identifier there is no subject to tell from its class" in said.error
+    assert said.code == 2 and "prior preservation needs an identifier for the subject" in said.error
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_what_names_no_head_and_encoder(text: str) -> None:
 
 
 def test_an_encoder_by_itself_is_refused() -> None:
-    with pytest.raises(ValidationError, match="has an encoder and no head"):
+    with pytest.raises(ValidationError, match="has an encoder but no head"):
         MetricUse(name="aesthetic", encoder="clip")
 
 

@@ -61,10 +61,10 @@ def test_escapes_and_punctuation(text, values, expected):
         ("a } b", "closes a brace that is not open at character 3, '} b'; write }}"),
         ("a [b", "opens a bracket that is not closed at character 3"),
         ("a] b", "closes a bracket that is not open at character 2"),
-        ("{}", "begins no field at character 1"),
-        ("{a.b!r:>10}", "begins no field"),
-        ("{b{c}}", "begins no field"),
-        ("[ [ [ [ [ x]]]]]", "more than 4 brackets in one another at character 9"),
+        ("{}", "has no field name at character 1"),
+        ("{a.b!r:>10}", "has no field name"),
+        ("{b{c}}", "has no field name"),
+        ("[ [ [ [ [ x]]]]]", "nests more than 4 brackets at character 9"),
     ],
 )
 def test_malformed_templates_are_told_in_one_line(text, told):
