@@ -94,7 +94,7 @@ def test_it_survives_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({}, "axes, and one to three are possible"),
         ({"axis": ["guidance=1", "steps=2", "seed=3", "strength=0.5"]}, "axes, and one to three are possible"),
@@ -114,6 +114,6 @@ def test_it_survives_json() -> None:
         ({"axis": ["steps=1,2,3"], "seeds": 1000, "prompt": ["a", "b", "c", "d"]}, "12,000 images"),
     ],
 )
-def test_what_is_refused(fields: dict[str, object], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_what_is_refused(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         asked(**fields)

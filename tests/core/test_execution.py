@@ -22,8 +22,8 @@ def test_a_body_is_split_and_put_together_again() -> None:
     assert execution == Execution(device="cuda:1", track=("wandb",), preview_every=5)
     body = body_of(request, execution)
     assert isinstance(body, TrainRequest)
-    told = body.model_dump(mode="json")
-    assert told == request.model_dump(mode="json") | {"device": "cuda:1", "track": ["wandb"], "preview_every": 5}
+    dumped = body.model_dump(mode="json")
+    assert dumped == request.model_dump(mode="json") | {"device": "cuda:1", "track": ["wandb"], "preview_every": 5}
     assert split_body(body) == (request, execution)
     assert body.model_dump(exclude_unset=True).keys() == fields.keys()
 

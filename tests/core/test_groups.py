@@ -1,4 +1,4 @@
-"""Groups in prompts: what is painted, told, counted and refused."""
+"""Groups in prompts: what is generated, counted and refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_class_word_is_no_place_for_a_group() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"prompt": ["a {group}"]}, "has a placeholder for groups, and none are given; give --groups"),
         ({"prompt": ["a tree"], "groups": "cat,dog"}, "no prompt has a place for them"),
@@ -67,11 +67,11 @@ def test_a_class_word_is_no_place_for_a_group() -> None:
         ({"prompt": ["a cat"], "influence": True}, "give it by --dataset"),
     ],
 )
-def test_what_is_refused(fields: dict[str, object], told: str | None) -> None:
-    if told is None:
+def test_what_is_refused(fields: dict[str, object], message: str | None) -> None:
+    if message is None:
         assert asked(**fields).image_count == 2000
         return
-    with pytest.raises(ValidationError, match=told):
+    with pytest.raises(ValidationError, match=message):
         asked(**fields)
 
 
