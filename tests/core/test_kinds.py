@@ -56,10 +56,12 @@ class Finder:
 
 sys.meta_path.insert(0, Finder)
 KINDS["echo"] = RequestKind("echo", "echo:EchoRequest", "echo:echo", "echo:echo", ("device",), "Echo a text.")
+import limner
 from limner.cli import main
 from limner.core.execution import parse_body
 
 request, execution = parse_body({"kind": "echo", "text": "hi", "device": "cpu"})
+assert type(request) is limner.EchoRequest and "EchoRequest" in limner.__all__
 KINDS["echo"].load_executor()(request, execution)
 main(["echo", "hello", "--device", "cpu", "--out", "y"])
 """
@@ -72,7 +74,7 @@ def test_a_new_kind_needs_one_line_beside_its_own_files(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["echo hi cpu x", "echo hello cpu y"], done.stderr
 
 
-def test_a_request_is_told_by_its_kind() -> None:
+def test_kinds_are_distinguished_in_json() -> None:
     assert type(parse_request({"kind": "generate", "prompt": "a"})) is limner.GenerateRequest
     with pytest.raises(ValueError, match="kind"):
         parse_request({"kind": "nosuch"})
