@@ -18,8 +18,9 @@ from pydantic import ValidationError
 from limner.core.accounts import Caller
 from limner.core.errors import Interrupted, LimnerError, invalid
 from limner.core.events import Emit, Event, Made, Notice, Progress
-from limner.core.moderation import Policy, Refused, Unable
-from limner.core.requests import GenerateRequest, Known, TrainRequest, absolute, relocated
+from limner.core.execution import Execution
+from limner.core.moderation import Policy, RequestRefused, Unable
+from limner.core.requests import GenerateRequest, KnownRequest, TrainRequest, absolute_paths, replace_references
 from limner.core.runs import Artifact, Run, Status
 from limner.core.workspace import Workspace
 from limner.moderation.gate import Gate
@@ -92,14 +93,22 @@ class Studio:
         self.verdicts = Verdicts(self.store)
         self.gate, self.most_pixels = Gate(self.verdicts, policy), most_pixels
 
-    def submit(self, request: Known, out: str | Path | None = None, parent: str | None = None) -> Run:
+    def submit(
+        self,
+        request: KnownRequest,
+        out: str | Path | None = None,
+        parent: str | None = None,
+        execution: Execution | None = None,
+    ) -> Run:
         """Check a request and record it as a run; results will go to `out`, or to the run's own folder."""
+        request = request.expanded()
         self._check_options(request)
-        return self.store.create(absolute(request, aliases()), out=None if out is None else _place(out), parent=parent)
+        place = None if out is None else _place(out)
+        return self.store.create(absolute_paths(request, aliases()), out=place, parent=parent, execution=execution)
 
     def enqueue(
         self,
-        request: Known,
+        request: KnownRequest,
         *,
         queue: str = "default",
         priority: int = 0,
@@ -107,6 +116,7 @@ class Studio:
         tags: Mapping[str, str] | None = None,
         caller: Caller | None = None,
         granted: Collection[str] = (),
+        execution: Execution | None = None,
     ) -> Run:
         """Check a request and record it as a run that waits for a worker, and that belongs to its caller.
 
@@ -116,6 +126,8 @@ class Studio:
         machine would mean nothing to a worker elsewhere, and is refused. So is what the policy forbids (Refused), or
         cannot be judged by it now (Unable).
         """
+        self._check_held(request, caller, granted)
+        request = request.expanded(lambda reference: str(self.blobs.bring(reference)))
         self._check_options(request)
         if self.most_pixels is not None and request.pixels > self.most_pixels:
             problem = f"a picture of {request.pixels:,.0f} pixels is asked for, and {self.most_pixels:,} are the most"
@@ -131,6 +143,7 @@ class Studio:
             caller=caller,
             policy=self.gate.moderator.policy.digest,
             verdicts=verdicts,
+            execution=execution,
         )
 
     def keep(self, place: Path, caller: Caller | None = None) -> str:
@@ -192,7 +205,7 @@ class Studio:
         """
         read_backup(self.store, self.blobs, archive, replace, listener)
 
-    def _check_held(self, request: Known, caller: Caller | None, granted: Collection[str]) -> None:
+    def _check_held(self, request: KnownRequest, caller: Caller | None, granted: Collection[str]) -> None:
         references = check_references(request)
         if caller is not None and caller.scope is not None:
             for reference in self.holdings.missing(caller.account, {*references} - {*granted}):
@@ -209,22 +222,23 @@ class Studio:
 
     def run(
         self,
-        request: Known,
+        request: KnownRequest,
         out: str | Path | None = None,
         *,
         resume: bool = False,
         parent: str | None = None,
         listener: Listener = _silent,
         stop: Callable[[], bool] = _never,
+        execution: Execution | None = None,
     ) -> Run:
         """Submit a request and carry it out here and now; `resume` goes on with its interrupted run.
 
         A resumed run's result goes where it was to go, or to `out` when that is given anew.
         """
         if resume:
-            interrupted = self._to_resume(absolute(request, aliases()))
-            return self.execute(interrupted, out, resume=True, listener=listener, stop=stop)
-        return self.execute(self.submit(request, out, parent), listener=listener, stop=stop)
+            interrupted = self._to_resume(absolute_paths(request, aliases()))
+            return self.execute(interrupted, out, resume=True, listener=listener, stop=stop, execution=execution)
+        return self.execute(self.submit(request, out, parent, execution), listener=listener, stop=stop)
 
     def execute(
         self,
@@ -235,13 +249,16 @@ class Studio:
         together: int | None = None,
         listener: Listener = _silent,
         stop: Callable[[], bool] = _never,
+        execution: Execution | None = None,
     ) -> Run:
-        """Carry out a recorded run; `out` overrules where its result was to go.
+        """Carry out a recorded run; `out` overrules where its result was to go, `execution` how it is executed.
 
         Its events go to `listener`, `stop` is asked between steps. together: see Workspace.
         """
         from limner.engine.execute import execute
 
+        if execution is not None:
+            run = self.store.update(run.id, execution=execution.model_dump(mode="json", exclude_defaults=True))
         with self._begun(run, out, resume=resume, together=together, stop=stop) as workspace:
             execute(run.request, workspace, self._recorder(run, listener))
         return self.store.get(run.id)
@@ -294,7 +311,17 @@ class Studio:
         folder = self.store.folder(run.id)
         place = run.out if out is None else _place(out)
         out = Path(place) if place else folder / "out"
-        workspace = Workspace(run.id, folder, out, cache_folder(self.home), resume, stop, together, home=self.home)
+        workspace = Workspace(
+            run.id,
+            folder,
+            out,
+            cache_folder(self.home),
+            resume,
+            stop,
+            together,
+            home=self.home,
+            execution=run.execution,
+        )
         with held(folder):
             began = run.started or datetime.now(UTC)
             self.store.update(run.id, status=Status.RUNNING, out=place, started=began, error=None)
@@ -347,14 +374,14 @@ class Studio:
             yield part, failure
 
     @contextmanager
-    def _undertaken(self, part: Part) -> Generator[tuple[Known, Workspace, Emit]]:
+    def _undertaken(self, part: Part) -> Generator[tuple[KnownRequest, Workspace, Emit]]:
         """A queued run as the engine takes it, with its files on this machine; its errors tell of none of them."""
         from limner.engine.train.checkpoint import checkpoints
 
         run, hold = part.run, part.hold
         folder = self.store.folder(run.id)
         (folder / mark(self.store)).touch()
-        out = folder / f"out-{hold.attempt}" / run.request.name
+        out = folder / f"out-{hold.attempt}" / run.request.folder_name
         resume = bool(checkpoints(folder))
         self.store.forget_made(hold, keep=("preview",) if resume else ())
         for old in folder.glob("out-*"):
@@ -393,15 +420,16 @@ class Studio:
             processes=cores,
             screen=screening,
             home=self.home,
+            execution=run.execution,
         )
         try:
             with explained(out):
                 check_references(run.request)  # which a version before this one may have let in
-                request = relocated(run.request, brought)
+                request = replace_references(run.request, brought)
                 screening.admit(request)
                 yield request, workspace, screening.through(emit_told)
                 screening.settle()
-        except (Refused, Unable):
+        except (RequestRefused, Unable):
             discard(out.parent, folder)  # nothing that was not judged stays
             raise
         except LimnerError as error:
@@ -409,15 +437,25 @@ class Studio:
                 raise
             raise LimnerError(told(error.problem), told(error.remedy)) from error
 
-    def assist(self, request: Known, *, stop: Callable[[], bool] = _never) -> None:
+    def assist(
+        self, request: KnownRequest, *, stop: Callable[[], bool] = _never, execution: Execution | None = None
+    ) -> None:
         """Take a share of what another process carries out, as `accelerate launch` has it; nothing is recorded here."""
         from limner.engine.execute import execute
 
         self._check_options(request)
         with TemporaryDirectory() as folder:
             own = Path(folder)
-            workspace = Workspace("assistant", own, own / "out", cache_folder(self.home), stop=stop, home=self.home)
-            execute(absolute(request, aliases()), workspace, _silent)
+            workspace = Workspace(
+                "assistant",
+                own,
+                own / "out",
+                cache_folder(self.home),
+                stop=stop,
+                home=self.home,
+                execution=execution or Execution(),
+            )
+            execute(absolute_paths(request, aliases()), workspace, _silent)
 
     def again(
         self,
@@ -430,8 +468,8 @@ class Studio:
         """Carry out the request that a picture of ours carries: the same pixels on the same machine."""
         from limner.engine.generate.reproduce import repeated
 
-        request, together = repeated(Path(picture), self._places, listener)
-        run = self.submit(request, out, self._maker(Path(picture)))
+        request, execution, together = repeated(Path(picture), self._places, listener)
+        run = self.submit(request, out, self._maker(Path(picture)), execution)
         return self.execute(run, together=together, listener=listener, stop=stop)
 
     def verify(self, picture: str | Path, visible: Callable[[Run], bool] = lambda run: True) -> Verification:
@@ -507,7 +545,7 @@ class Studio:
 
         return emit
 
-    def _to_resume(self, request: Known) -> Run:
+    def _to_resume(self, request: KnownRequest) -> Run:
         """The newest unfinished run of this request that left a checkpoint, or the newest where none did."""
         from limner.engine.train.checkpoint import checkpoints
 
@@ -541,7 +579,7 @@ class Studio:
     def _finish(self, run: Run, status: Status, error: str | None) -> Run:
         return self.store.update(run.id, status=status, error=error, finished=datetime.now(UTC))
 
-    def _check_options(self, request: Known) -> None:
+    def _check_options(self, request: KnownRequest) -> None:
         request.check()
         if isinstance(request, TrainRequest):
             from limner.plugins.registry import methods
