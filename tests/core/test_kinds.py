@@ -61,7 +61,6 @@ from limner.cli import main
 from limner.core.execution import parse_body
 
 request, execution = parse_body({"kind": "echo", "text": "hi", "device": "cpu"})
-assert type(request) is limner.EchoRequest and "EchoRequest" in limner.__all__
 KINDS["echo"].load_executor()(request, execution)
 main(["echo", "hello", "--device", "cpu", "--out", "y"])
 """

@@ -232,7 +232,7 @@ def test_what_is_no_regular_file(tmp_path):
     (tmp_path / "loop.jpg").symlink_to("loop.jpg")
     assert "leads back to itself" in refusal(tmp_path / "loop.jpg")
     (tmp_path / "dangling.jpg").symlink_to("nowhere.jpg")
-    assert "link to a file that is not there" in refusal(tmp_path / "dangling.jpg")
+    assert "link to a file that does not exist" in refusal(tmp_path / "dangling.jpg")
     assert "does not exist" in refusal(tmp_path / "missing.jpg")
     assert "cannot be read" in refusal("nul\0.jpg")
     assert "cannot be read" in refusal("x" * 5000)
