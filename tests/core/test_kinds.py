@@ -56,7 +56,6 @@ class Finder:
 
 sys.meta_path.insert(0, Finder)
 KINDS["echo"] = RequestKind("echo", "echo:EchoRequest", "echo:echo", "echo:echo", ("device",), "Echo a text.")
-import limner
 from limner.cli import main
 from limner.core.execution import parse_body
 
