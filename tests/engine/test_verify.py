@@ -14,8 +14,8 @@ from PIL.PngImagePlugin import PngInfo
 from limner import GenerateRequest, LimnerError, Studio
 from limner.provenance import watermark
 from limner.provenance.labels import Label, write_png
-from limner.provenance.verify import PROBLEMS, STATES, State, examined
-from limner.provenance.xmp import source_of
+from limner.provenance.verify import PROBLEMS, STATES, VerificationState, verify_bytes
+from limner.provenance.xmp import source_type
 
 LABEL = Label(
     request=GenerateRequest(prompt="a dog"),
@@ -44,7 +44,7 @@ def studio(home):
 def picture(studio, tmp_path):
     """A picture as `limner generate` leaves it, with its place in the history."""
     pixels = textured()
-    name = watermark.name_of(pixels)
+    name = watermark.payload_for(pixels)
     path = tmp_path / "a.png"
     write_png(Image.fromarray(watermark.embed(pixels, name)), path, LABEL)
     run = studio.submit(LABEL.request)
@@ -55,7 +55,7 @@ def picture(studio, tmp_path):
 def test_ours_as_it_was_made(studio, picture):
     path, run, name = picture
     verdict = studio.verify(path)
-    assert verdict.state is State.OURS and verdict.good and verdict.unchanged and verdict.problems == ()
+    assert verdict.state is VerificationState.OURS and verdict.good and verdict.unchanged and verdict.problems == ()
     assert verdict.source == "trainedAlgorithmicMedia" and verdict.software.startswith("Limner ")
     assert verdict.label.model_dump() == {"version": "0.1.0", "model": "starter", "adapters": ("rex",), "seed": 7}
     assert (verdict.mark.name, verdict.mark.run, verdict.run) == (name, run, None)
@@ -69,7 +69,7 @@ def test_saved_anew_it_is_still_known_by_its_mark(studio, picture, tmp_path, kin
     with Image.open(path) as image:
         Image.fromarray(np.asarray(image)).save(tmp_path / "b", kind, quality=80)
     verdict = studio.verify(tmp_path / "b")
-    assert verdict.state is State.STRIPPED and verdict.unchanged is None and "saved anew" in verdict.told
+    assert verdict.state is VerificationState.STRIPPED and verdict.unchanged is None and "saved anew" in verdict.told
     assert (verdict.mark.name, verdict.mark.run) == (name, run) and verdict.label is None
 
 
@@ -77,14 +77,14 @@ def test_changed_after_it_was_signed(studio, picture):
     path, _, _ = picture
     data = path.read_bytes()
     at = data.index(b"a dog")
-    verdict = examined(data[:at] + b"b" + data[at + 1 :], "b.png")
-    assert verdict.state is State.CHANGED and verdict.unchanged is False and not verdict.good
+    verdict = verify_bytes(data[:at] + b"b" + data[at + 1 :], "b.png")
+    assert verdict.state is VerificationState.CHANGED and verdict.unchanged is False and not verdict.good
     assert PROBLEMS["assertion.dataHash.mismatch"] in verdict.problems
     assert any("damaged" in text for text in verdict.problems), "and its checksum is wrong"
     at = data.index(b"IDAT") + 2000
-    assert examined(data[:at] + b"\0\0\0\0" + data[at + 4 :], "b.png").state is State.CHANGED
+    assert verify_bytes(data[:at] + b"\0\0\0\0" + data[at + 4 :], "b.png").state is VerificationState.CHANGED
     with pytest.raises(LimnerError, match="damaged or unfinished"):
-        examined(data[:-4000], "b.png")
+        verify_bytes(data[:-4000], "b.png")
 
 
 def test_credentials_of_one_picture_on_another(studio, picture, tmp_path):
@@ -94,24 +94,24 @@ def test_credentials_of_one_picture_on_another(studio, picture, tmp_path):
     chunk = data[at : at + struct.unpack(">I", data[at : at + 4])[0] + 12]
     Image.fromarray(textured(seed=5)).save(tmp_path / "other.png")
     other = (tmp_path / "other.png").read_bytes()
-    assert examined(other[:33] + chunk + other[33:], "x.png").state is State.CHANGED
+    assert verify_bytes(other[:33] + chunk + other[33:], "x.png").state is VerificationState.CHANGED
 
 
 def test_made_by_another_limner(studio, picture, tmp_path):
-    verdict = examined(picture[0].read_bytes(), "a.png", tmp_path / "another")
-    assert verdict.state is State.FOREIGN and verdict.unchanged and not verdict.good
+    verdict = verify_bytes(picture[0].read_bytes(), "a.png", tmp_path / "another")
+    assert verdict.state is VerificationState.FOREIGN and verdict.unchanged and not verdict.good
     assert verdict.software.startswith("Limner ") and verdict.mark is not None
 
 
 def test_a_picture_of_somebody_else(studio, tmp_path):
     Image.fromarray(textured(seed=3)).save(tmp_path / "x.png")
     verdict = studio.verify(tmp_path / "x.png")
-    assert verdict.state is State.UNKNOWN and verdict.told == STATES[State.UNKNOWN]
+    assert verdict.state is VerificationState.UNKNOWN and verdict.told == STATES[VerificationState.UNKNOWN]
     assert verdict.mark is verdict.label is verdict.source is verdict.unchanged is None
 
 
 def test_every_state_has_its_words():
-    assert set(STATES) == set(State)
+    assert set(STATES) == set(VerificationState)
 
 
 def test_no_address_in_a_picture_is_called(studio, tmp_path, monkeypatch):
@@ -124,7 +124,7 @@ def test_no_address_in_a_picture_is_called(studio, tmp_path, monkeypatch):
     packet += 'dcterms:provenance="http://127.0.0.1:9/a.c2pa"/></rdf:RDF></x:xmpmeta>'
     info.add_itxt("XML:com.adobe.xmp", packet)
     Image.new("RGB", (40, 40)).save(tmp_path / "x.png", pnginfo=info)
-    assert studio.verify(tmp_path / "x.png").state in (State.UNKNOWN, State.CHANGED)
+    assert studio.verify(tmp_path / "x.png").state in (VerificationState.UNKNOWN, VerificationState.CHANGED)
     assert called == []
 
 
@@ -162,7 +162,7 @@ HOSTILE = {
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_files_are_one_line(home, case):
     with pytest.raises(LimnerError) as caught:
-        examined(HOSTILE[case], "a\n.png")
+        verify_bytes(HOSTILE[case], "a\n.png")
     assert str(caught.value).isprintable() and len(str(caught.value)) < 400
 
 
@@ -170,15 +170,15 @@ def test_hostile_files_are_one_line(home, case):
 def test_hostile_credentials_are_not_ours(home, body):
     rows = zlib.compress(b"".join(b"\0" + bytes(150) for _ in range(50)))
     data = png(50, 50, chunk(b"caBX", body), chunk(b"IDAT", rows), chunk(b"IEND", b""))
-    assert examined(data, "a.png").state in (State.CHANGED, State.UNKNOWN)
+    assert verify_bytes(data, "a.png").state in (VerificationState.CHANGED, VerificationState.UNKNOWN)
 
 
 def test_the_source_type_in_any_spelling():
     begin = b"xx<x:xmpmeta "
     url = b"http://cv.iptc.org/newscodes/digitalsourcetype/compositeSynthetic"
-    assert source_of(begin + b'><a p:DigitalSourceType="' + url + b'"/>') == "compositeSynthetic"
-    assert source_of(begin + b"><q:DigitalSourceType>" + url + b"</q:DigitalSourceType>") == "compositeSynthetic"
-    assert source_of(b"DigitalSourceType>" + url) is None and source_of(b"") is None
+    assert source_type(begin + b'><a p:DigitalSourceType="' + url + b'"/>') == "compositeSynthetic"
+    assert source_type(begin + b"><q:DigitalSourceType>" + url + b"</q:DigitalSourceType>") == "compositeSynthetic"
+    assert source_type(b"DigitalSourceType>" + url) is None and source_type(b"") is None
 
 
 # The command
@@ -208,7 +208,7 @@ def test_what_the_starter_paints_is_marked_signed_and_the_same_again(starter, st
     request = GenerateRequest(prompt="a photo of a cat on the beach", steps=4)
     run = studio.run(request, tmp_path / "first")
     verdict = studio.verify(tmp_path / "first" / "0001.png")
-    assert verdict.state is State.OURS and verdict.run == run.id
+    assert verdict.state is VerificationState.OURS and verdict.run == run.id
     if verdict.mark is not None:
         assert verdict.mark.run == run.id
     studio.again(tmp_path / "first" / "0001.png", tmp_path / "again")
@@ -228,7 +228,7 @@ def test_a_photograph_that_was_painted_over_is_told(studio, tiny_sd, tmp_path):
     ):
         studio.run(GenerateRequest(**plain, image=image and str(image)), tmp_path / name)
         data = (tmp_path / name / "0001.png").read_bytes()
-        told = source_of(data)
+        told = source_type(data)
         assert data.count(f"digitalsourcetype/{told}".encode()) == 2, "XMP and the credentials say the same"
         sources.append(told)
     assert sources == ["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "trainedAlgorithmicMedia"]

@@ -16,13 +16,13 @@ import openai
 import pytest
 import yaml
 from fastapi import FastAPI
+from limner.provenance.credentials.inspect_credentials import context, state_of
 from PIL import Image
 from starlette.testclient import TestClient
 
-from limner.provenance.credentials import inspect
-from limner.provenance.credentials.inspect import context, state_of
+from limner.provenance.credentials import inspect_credentials
 from limner.provenance.labels import write_png
-from limner.provenance.xmp import source_of
+from limner.provenance.xmp import source_type
 from limner.server import problems
 from limner.server.convert import converted
 from limner.server.error_format import Shaped, openai_error
@@ -253,11 +253,11 @@ def test_a_png_stays_as_it_is() -> None:
 def test_other_formats_are_signed_anew(home: Path, tmp_path: Path, form: str) -> None:
     write_png(Image.new("RGB", (64, 64), "teal"), tmp_path / "a.png", home=home)
     data = converted((tmp_path / "a.png").read_bytes(), form, home=home)
-    found = inspect(data, f"image/{form}", home)
-    assert found is not None and found.problems == () and source_of(data) == "trainedAlgorithmicMedia"
+    found = inspect_credentials(data, f"image/{form}", home)
+    assert found is not None and found.problems == () and source_type(data) == "trainedAlgorithmicMedia"
     changed = bytearray(data)
     changed[data.rindex(b"\xff\xda") + 20 if form == "jpeg" else data.index(b"VP8 ") + 30] ^= 1
-    worse = inspect(bytes(changed), f"image/{form}", home)
+    worse = inspect_credentials(bytes(changed), f"image/{form}", home)
     assert worse is not None and worse.problems == ("assertion.dataHash.mismatch",)
 
 

@@ -18,9 +18,9 @@ from limner.core.requests import Frozen
 from limner.imaging.decode import decode
 from limner.imaging.decoding_cost import check_bytes
 from limner.provenance import watermark
-from limner.provenance.credentials import Finding, inspect
-from limner.provenance.labels import Label, label_in
-from limner.provenance.xmp import source_of
+from limner.provenance.credentials import CredentialReport, inspect_credentials
+from limner.provenance.labels import Label, parse_label
+from limner.provenance.xmp import source_type
 
 KINDS = {"image/png": rb"\x89PNG\r\n\x1a\n", "image/jpeg": rb"\xff\xd8\xff", "image/webp": rb"RIFF.{4}WEBP"}
 PIXEL_CAP = 64_000_000
@@ -29,7 +29,7 @@ SIDE = 1024
 """The shorter side that a larger picture is reduced to, in pixels, before the mark is looked for."""
 
 
-class State(StrEnum):
+class VerificationState(StrEnum):
     """What is known of a picture."""
 
     OURS = "ours"
@@ -41,12 +41,12 @@ class State(StrEnum):
 
 
 STATES = {
-    State.OURS: "made here, and not changed since",
-    State.TRUSTED: "signed by somebody whose root certificate is trusted here, and not changed since",
-    State.FOREIGN: "not changed since it was signed, but nobody known here vouches for who signed it",
-    State.CHANGED: "changed since it was signed",
-    State.STRIPPED: "painted by Limner, but its credentials are gone: it was saved anew, and may have been changed",
-    State.UNKNOWN: "nothing in it says that Limner made it",
+    VerificationState.OURS: "made here, and not changed since",
+    VerificationState.TRUSTED: "signed by somebody whose root certificate is trusted here, and not changed since",
+    VerificationState.FOREIGN: "not changed since it was signed, but nobody known here vouches for who signed it",
+    VerificationState.CHANGED: "changed since it was signed",
+    VerificationState.STRIPPED: "painted by Limner, but its credentials are gone: it was saved anew, and may have been changed",
+    VerificationState.UNKNOWN: "nothing in it says that Limner made it",
 }
 PROBLEMS = {
     "assertion.dataHash.mismatch": "the file's bytes are not those that were signed",
@@ -89,7 +89,7 @@ class Verification(Frozen):
     this file.
     """
 
-    state: State
+    state: VerificationState
     told: str
     unchanged: bool | None
     problems: tuple[str, ...] = ()
@@ -104,22 +104,22 @@ class Verification(Frozen):
     @property
     def good(self) -> bool:
         """Whether it is as somebody trusted here made it."""
-        return self.state in (State.OURS, State.TRUSTED)
+        return self.state in (VerificationState.OURS, VerificationState.TRUSTED)
 
 
 def verify(path: str | Path, home: Path | None = None) -> Verification:
     """What is known of a PNG, JPEG or WebP; raises LimnerError for a file that is none, or cannot be read."""
-    return examined(read_file(path), path, home)
+    return verify_bytes(read_file(path), path, home)
 
 
-def examined(data: bytes, path: str | Path, home: Path | None = None) -> Verification:
+def verify_bytes(data: bytes, path: str | Path, home: Path | None = None) -> Verification:
     """The same of a file's bytes; path: only names it in errors."""
     kind = kind_of(data, path)
     check_bytes(data, path)
-    finding = inspect(data, kind, home)
+    finding = inspect_credentials(data, kind, home)
     found, damage = None, damaged(data)
     try:
-        found = watermark.read(seen(data, path))
+        found = watermark.detect(seen(data, path))
     except LimnerError as error:
         if finding is None or finding.signer is None:
             raise
@@ -136,7 +136,7 @@ def examined(data: bytes, path: str | Path, home: Path | None = None) -> Verific
         signer=finding.signer if finding else None,
         software=finding.software if finding else None,
         signed=finding.when if finding else None,
-        source=source_of(data),
+        source=source_type(data),
         label=label
         and Told(
             version=label.version,
@@ -151,13 +151,17 @@ def examined(data: bytes, path: str | Path, home: Path | None = None) -> Verific
     )
 
 
-def state_of(finding: Finding | None, limners: bool) -> State:
+def state_of(finding: CredentialReport | None, limners: bool) -> VerificationState:
     """The word for it. limners: its label or its mark is Limner's."""
     if finding is None:
-        return State.STRIPPED if limners else State.UNKNOWN
+        return VerificationState.STRIPPED if limners else VerificationState.UNKNOWN
     if finding.problems:
-        return State.CHANGED
-    vouched = {"this installation": State.OURS, "a trusted root": State.TRUSTED, "nobody known": State.FOREIGN}
+        return VerificationState.CHANGED
+    vouched = {
+        "this installation": VerificationState.OURS,
+        "a trusted root": VerificationState.TRUSTED,
+        "nobody known": VerificationState.FOREIGN,
+    }
     return vouched[finding.by]
 
 
@@ -201,6 +205,6 @@ def seen(data: bytes, path: str | Path) -> np.ndarray:
 def label_or_none(data: bytes) -> Label | None:
     """The label, where there is one that can be read; a broken one is none."""
     try:
-        return label_in(data, "picture")
+        return parse_label(data, "picture")
     except LimnerError:
         return None

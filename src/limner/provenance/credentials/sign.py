@@ -13,8 +13,8 @@ from PIL import Image
 
 from limner.core.files import short_line
 from limner.core.version import version
-from limner.provenance.credentials.inspect import context, state_of
-from limner.provenance.credentials.keys import Credentials, credentials, refused
+from limner.provenance.credentials.inspect_credentials import context, state_of
+from limner.provenance.credentials.keys import Credentials, credentials_error, load_credentials
 
 SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 PNG = "image/png"
@@ -24,12 +24,12 @@ def sign(data: bytes, source: str, place: Path | None = None, kind: str = PNG) -
     """A picture's bytes with content credentials. source: its IPTC digital source type. place: whose home's key signs;
     kind: the media type of the bytes, of PNG, JPEG or WebP.
     """
-    return signed(data, source, credentials(place), kind)
+    return signed(data, source, load_credentials(place), kind)
 
 
-def check(place: Path | None = None) -> None:
+def check_signing(place: Path | None = None) -> None:
     """Raise LimnerError where a home's pictures could not be signed; its own key is made now where there is none."""
-    found = credentials(place)
+    found = load_credentials(place)
     with _checking:
         if found in _checked:
             return
@@ -37,7 +37,7 @@ def check(place: Path | None = None) -> None:
         Image.new("RGB", (1, 1)).save(file, "PNG")
         _, problems = state_of(signed(file.getvalue(), "algorithmicMedia", found), PNG, context([found.root]))
         if problems:
-            raise refused(found.place, f"C2PA does not take the certificate ({', '.join(problems)})")
+            raise credentials_error(found.place, f"C2PA does not take the certificate ({', '.join(problems)})")
         _checked.add(found)
 
 
@@ -56,7 +56,7 @@ def signed(data: bytes, source: str, by: Credentials, kind: str = PNG) -> bytes:
         with c2pa.Signer.from_info(info) as signer, c2pa.Builder(told, context([])) as builder:
             builder.sign(signer, kind, BytesIO(data), file)
     except c2pa.C2paError as error:
-        raise refused(by.place, f"C2PA does not take them ({short_line(str(error))})") from error
+        raise credentials_error(by.place, f"C2PA does not take them ({short_line(str(error))})") from error
     return file.getvalue()
 
 
