@@ -98,7 +98,7 @@ class Verification(Frozen):
     signed: datetime | None = None
     source: str | None = None
     label: Told | None = None
-    watermark: Marked | None = None
+    mark: Marked | None = None
     run: str | None = None
 
     @property
