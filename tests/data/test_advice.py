@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 
 from limner.data.diversity.advice import (
     Advice,
-    of_set,
-    of_subject,
+    advise_on_dataset,
+    advise_on_subject,
     on_backgrounds,
     on_balance,
     on_captions,
@@ -20,8 +20,8 @@ from limner.data.diversity.advice import (
     on_licences,
     on_number,
 )
-from limner.data.diversity.balance import NONE, Table
-from limner.data.diversity.scene import Light, surroundings
+from limner.data.diversity.balance import NONE, ValueCounts
+from limner.data.diversity.scenes import Light, describe_scene
 
 GROUNDS = ("white", "#2a6e2a", "#203060", "#d08030", "#707070", "#602050", "#f0e060", "#101010", "#60c0d0")
 
@@ -36,7 +36,7 @@ def picture(ground, number=0, box=(40, 40, 88, 88)):
         angle = number * 29 % 180 / 57.3
         draw.line((at, 64, at + 40 * np.cos(angle), 64 + 40 * np.sin(angle)), "white", 3)
     where[box[1] : box[3], box[0] : box[2]] = 1
-    return surroundings(image, where)
+    return describe_scene(image, where)
 
 
 def told(found: list[Advice], level: str = "") -> str:
@@ -45,7 +45,7 @@ def told(found: list[Advice], level: str = "") -> str:
 
 def test_nine_of_twelve_on_one_background():
     grounds = ["white"] * 4 + ["#2a6e2a", "#203060", "#d08030"] + ["white"] * 5
-    found = of_subject([picture(ground, number) for number, ground in enumerate(grounds)])
+    found = advise_on_subject([picture(ground, number) for number, ground in enumerate(grounds)])
     shared = [advice for advice in found if "share one background" in advice.text]
     assert len(shared) == 1 and shared[0].level == "warning"
     assert shared[0].text.startswith("9 of 12 pictures share one background: add others")
@@ -54,10 +54,10 @@ def test_nine_of_twelve_on_one_background():
 
 
 def test_varied_pictures_are_praised():
-    found = of_subject([picture(ground, number) for number, ground in enumerate(GROUNDS)], looked_at_faces=True)
+    found = advise_on_subject([picture(ground, number) for number, ground in enumerate(GROUNDS)], looked_at_faces=True)
     assert not told(found, "warning") and "same light" not in told(found)
     assert "9 pictures show about 9 backgrounds" in told(found, "good")
-    assert "all pictures share one background" in told(of_subject([picture("white", at) for at in range(6)]))
+    assert "all pictures share one background" in told(advise_on_subject([picture("white", at) for at in range(6)]))
 
 
 @pytest.mark.parametrize(("alike", "said"), [(3, "good"), (4, None), (5, "warning")])
@@ -71,27 +71,27 @@ def test_of_nine_three_on_one_background_are_varied_and_five_are_too_many(alike,
 def test_light_and_views():
     seen = [picture(ground, number) for number, ground in enumerate(GROUNDS)]
     noon = [replace(each, light=Light(0.5, 0.2, 1.0, 0.0)) for each in seen]
-    assert "same light" in told(of_subject(noon))
+    assert "same light" in told(advise_on_subject(noon))
     evening = [replace(each, light=Light(0.5, 0.2, 25.0 * (at % 2), 0.0)) for at, each in enumerate(seen)]
-    assert "same light" not in told(of_subject(evening))
-    assert "looks much the same" in told(of_subject([replace(each, view=seen[0].view) for each in seen]))
+    assert "same light" not in told(advise_on_subject(evening))
+    assert "looks much the same" in told(advise_on_subject([replace(each, view=seen[0].view) for each in seen]))
     blank = [replace(each, view=np.zeros_like(each.view)) for each in seen]
-    assert "looks much the same" not in told(of_subject(blank)), "what is not seen is not alike"
+    assert "looks much the same" not in told(advise_on_subject(blank)), "what is not seen is not alike"
 
 
 def test_small_subjects_are_named():
     seen = [picture(ground, number) for number, ground in enumerate(GROUNDS)]
     seen[2], seen[5] = picture("white", 3, (60, 60, 90, 90)), picture("green", 4, (10, 10, 30, 30))
-    found = [advice for advice in of_subject(seen) if "fills less than 10%" in advice.text]
+    found = [advice for advice in advise_on_subject(seen) if "fills less than 10%" in advice.text]
     assert [advice.pictures for advice in found] == [(2, 5)] and "2 pictures: crop closer" in found[0].text
-    untold = [surroundings(Image.new("RGB", (64, 64))) for _ in range(6)]
-    assert "fills less" not in told(of_subject(untold))
+    untold = [describe_scene(Image.new("RGB", (64, 64))) for _ in range(6)]
+    assert "fills less" not in told(advise_on_subject(untold))
 
 
 @pytest.mark.parametrize("count", range(5))
 def test_few_pictures_are_told(count):
     assert ("no picture" if not count else f"only {count} picture") in told(on_number(count), "warning")
-    assert told(of_subject([picture("white")] * count), "warning")
+    assert told(advise_on_subject([picture("white")] * count), "warning")
 
 
 def test_five_pictures_are_enough():
@@ -112,29 +112,29 @@ def test_copies_captions_and_licences():
 
 
 def test_balance_is_told_with_its_figures():
-    found = of_set([Table("breed", (("corgi", 80), ("husky", 10), ("poodle", 10)))], Counter(), 3, 100)
+    found = advise_on_dataset([ValueCounts("breed", (("corgi", 80), ("husky", 10), ("poodle", 10)))], Counter(), 3, 100)
     text = told(found, "warning")
     assert "breed: 'corgi' has 80 of 100 pictures (80%), 2.4 times an equal share" in text
     assert "weights would count each 0.42 times" in text and "sample would keep 30 of all" in text
     assert "the licence is not known for 3 of 100 pictures" in text
-    assert not told(on_balance(Table("style", (("a", 50), ("b", 48)))), "warning")
-    assert "not told for 5 of 25" in told(on_balance(Table("style", (("a", 10), ("b", 10), (NONE, 5)))))
-    assert not on_balance(Table("style", ())) and not on_balance(Table("style", (("a", 5),)))
+    assert not told(on_balance(ValueCounts("style", (("a", 50), ("b", 48)))), "warning")
+    assert "not told for 5 of 25" in told(on_balance(ValueCounts("style", (("a", 10), ("b", 10), (NONE, 5)))))
+    assert not on_balance(ValueCounts("style", ())) and not on_balance(ValueCounts("style", (("a", 5),)))
 
 
 def test_expressions_are_not_passed_over_in_silence():
     seen = [picture("white")]
-    assert "expressions were not looked at" in told(of_subject(seen), "info")
-    assert "expressions" not in told(of_subject(seen, looked_at_faces=True)) + told(of_subject([]))
+    assert "expressions were not looked at" in told(advise_on_subject(seen), "info")
+    assert "expressions" not in told(advise_on_subject(seen, looked_at_faces=True)) + told(advise_on_subject([]))
 
 
 def test_of_faces_it_tells_expressions():
     from limner.data.diversity.advice import on_views
 
-    alike = [surroundings(*subject) for subject in [_face(0)] * 4]
+    alike = [describe_scene(*subject) for subject in [_face(0)] * 4]
     (told,) = on_views(alike, faces=True)
     assert told.level == "info" and "expressions" in told.text
-    (told,) = on_views([surroundings(*_face(seed)) for seed in range(4)], faces=True)
+    (told,) = on_views([describe_scene(*_face(seed)) for seed in range(4)], faces=True)
     assert told.level == "good" and "expressions" in told.text
 
 

@@ -10,14 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.core.errors import LimnerError
-from limner.data.captions.caption_file import Row, armed, disarmed, read, strangers, write
+from limner.data.captions.caption_file import (
+    CaptionRow,
+    escape_formula,
+    read_captions,
+    unescape_formula,
+    unknown_images,
+    write_captions,
+)
 
 ROWS = [
-    Row("dog/01.jpg", 'a "big" dog, running; fast', "template"),
-    Row("=cmd|' /C calc'!A0.png", "=1+1", "written"),
-    Row("-x\n2.png", "@SUM(A1), -5 degrees;=2+3", "captioner"),
-    Row("'quoted", "'=1 and '", "edited"),
-    Row("n\udcff\u00e9.jpg", "\u00e9l\u00e9phant \U0001f418", "written"),
+    CaptionRow("dog/01.jpg", 'a "big" dog, running; fast', "template"),
+    CaptionRow("=cmd|' /C calc'!A0.png", "=1+1", "written"),
+    CaptionRow("-x\n2.png", "@SUM(A1), -5 degrees;=2+3", "captioner"),
+    CaptionRow("'quoted", "'=1 and '", "edited"),
+    CaptionRow("n\udcff\u00e9.jpg", "\u00e9l\u00e9phant \U0001f418", "written"),
 ]
 
 
@@ -27,10 +34,10 @@ def file(tmp_path):
 
 
 def test_what_is_written_is_read(file):
-    write(file, iter(ROWS))
-    assert read(file) == {row.picture: row.caption for row in ROWS}
+    write_captions(file, iter(ROWS))
+    assert read_captions(file) == {row.picture: row.caption for row in ROWS}
     first = file.read_bytes()
-    write(file, ROWS)
+    write_captions(file, ROWS)
     assert file.read_bytes() == first and first.startswith(b"\xef\xbb\xbf") and b"\r\n" in first
 
 
@@ -42,7 +49,7 @@ def cells_of(file, separator):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_no_cell_is_a_formula_in_any_country(file, separator):
-    write(file, ROWS)
+    write_captions(file, ROWS)
     assert not any(cell.lstrip().startswith(("=", "+", "-", "@")) for cell in cells_of(file, separator))
 
 
@@ -60,15 +67,15 @@ def test_what_spreadsheets_save_is_read(file, encoding, separator, end):
         ["'=1", "'-d.png", "", ""],
     ]
     file.write_bytes(end.join(separator.join(line) for line in lines).encode(encoding))
-    assert read(file) == {"a.png": "a caf\u00e9", "b.png": "two lines", "-d.png": "=1"}
+    assert read_captions(file) == {"a.png": "a caf\u00e9", "b.png": "two lines", "-d.png": "=1"}
 
 
 def test_the_mark_of_excel_is_no_line(file):
     file.write_bytes(b"sep=;\r\npicture;caption\r\na.png;a dog\r\n")
-    assert read(file) == {"a.png": "a dog"}
+    assert read_captions(file) == {"a.png": "a dog"}
     file.write_bytes(b"sep=;\r\npicture;caption\r\na.png;a dog\r\n;a cat\r\n")
     with pytest.raises(LimnerError, match=r"line 4 .* has a caption and names no picture"):
-        read(file)
+        read_captions(file)
 
 
 @pytest.mark.parametrize(
@@ -89,35 +96,35 @@ def test_the_mark_of_excel_is_no_line(file):
 def test_what_is_no_such_table_is_told(file, data, told):
     file.write_bytes(data)
     with pytest.raises(LimnerError) as caught:
-        read(file)
+        read_captions(file)
     assert told in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_what_is_no_file_is_told(tmp_path):
     with pytest.raises(LimnerError, match="does not exist"):
-        read(tmp_path / "nothing.csv")
+        read_captions(tmp_path / "nothing.csv")
     with pytest.raises(LimnerError, match="is a folder"):
-        read(tmp_path)
+        read_captions(tmp_path)
 
 
 def test_pictures_that_are_not_there_are_told():
-    assert strangers({"b": "x", "a": "x", "c\ufffd": "x"}, iter(["a", "z", "c\ud800"])) == ["b"]
+    assert unknown_images({"b": "x", "a": "x", "c\ufffd": "x"}, iter(["a", "z", "c\ud800"])) == ["b"]
 
 
 def test_rows_are_not_held_while_they_are_written(file):
     def rows():
         for number in range(5_000):
-            yield Row(
+            yield CaptionRow(
                 f"{number:09d}.png", f"a photo of dog {number:09d} that runs along the beach at sunset", "template"
             )
 
     tracemalloc.start()
     try:
-        write(file, rows())
+        write_captions(file, rows())
         written = tracemalloc.get_traced_memory()[1]
         tracemalloc.reset_peak()
         before = tracemalloc.get_traced_memory()[0]
-        captions = read(file)
+        captions = read_captions(file)
         held = (tracemalloc.get_traced_memory()[0] - before) / len(captions)
     finally:
         tracemalloc.stop()
@@ -127,5 +134,5 @@ def test_rows_are_not_held_while_they_are_written(file):
 
 @given(st.text(alphabet=st.one_of(st.sampled_from("=+-@;,\t' \n\"a"), st.characters(exclude_categories=["Cs"]))))
 def test_disarmed_cells_come_back(cell):
-    assert armed(disarmed(cell)) == cell
-    assert not disarmed(cell).lstrip().startswith(("=", "+", "-", "@"))
+    assert unescape_formula(escape_formula(cell)) == cell
+    assert not escape_formula(cell).lstrip().startswith(("=", "+", "-", "@"))

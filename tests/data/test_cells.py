@@ -14,7 +14,7 @@ import pytest
 
 from limner.core.datasets import Entry, Lost
 from limner.core.errors import LimnerError
-from limner.data.entries import cells
+from limner.data.entries import image_tables
 from limner.data.entries.pages import _Header, largest_pages
 from limner.data.entries.rowentries import row_entries
 
@@ -24,7 +24,7 @@ ROWS, LARGE, MOST = 200, 2**16, 2**18
 
 @pytest.fixture(autouse=True)
 def most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cells, "SAMPLE_BYTES", MOST)
+    monkeypatch.setattr(image_tables, "SAMPLE_BYTES", MOST)
 
 
 Counted = Callable[[], pa.MemoryPool]
@@ -109,9 +109,9 @@ def test_texts_that_share_their_bytes_in_an_arrow_stream(
     path = stream(tmp_path / "a.arrow", {"x": [b"x"] * ROWS, "text": shared}, None)
     assert path.stat().st_size < 3 * LARGE
     held: list[int] = []
-    real = cells.Cells._batches
+    real = image_tables.Cells._batches
     monkeypatch.setattr(
-        cells.Cells, "_batches", lambda self, group: (held.append(it.num_rows) or it for it in real(self, group))
+        image_tables.Cells, "_batches", lambda self, group: (held.append(it.num_rows) or it for it in real(self, group))
     )
     assert len(lines(path)) == ROWS
     assert sum(held) == ROWS and max(held) * LARGE <= MOST
@@ -161,15 +161,15 @@ def test_cells_are_read_in_any_order(tmp_path: Path) -> None:
         entry = found[at]
         assert isinstance(entry, Entry) and entry.place.read() == data[at]
     with pytest.raises(LimnerError, match="without its bytes"):
-        cells.cell(tmp_path / "a.parquet", "", 0, 8, "x", "y")
-    assert cells.cell(tmp_path / "a.parquet", "", 0, 3, "x", "y") == data[3]
+        image_tables.cell(tmp_path / "a.parquet", "", 0, 8, "x", "y")
+    assert image_tables.cell(tmp_path / "a.parquet", "", 0, 3, "x", "y") == data[3]
 
 
 def test_columns_whose_cells_may_have_any_size_are_passed_over(tmp_path: Path) -> None:
     columns = {"x": [b"x"], "y": pa.array([None], pa.binary(8)), "z": [["a"]], "n": [1], "t": ["a"]}
-    assert cells.Cells(parquet(tmp_path / "a.parquet", columns)).others == ["n", "t"]
+    assert image_tables.Cells(parquet(tmp_path / "a.parquet", columns)).others == ["n", "t"]
     views = {"x": [b"x"], "w": pa.RunEndEncodedArray.from_arrays([1], ["a"]), "n": [1]}
-    assert cells.Cells(stream(tmp_path / "a.arrow", views, None)).others == ["n"]
+    assert image_tables.Cells(stream(tmp_path / "a.arrow", views, None)).others == ["n"]
 
 
 def test_a_column_of_lists_with_the_name_of_another(tmp_path: Path) -> None:
@@ -180,8 +180,8 @@ def test_a_column_of_lists_with_the_name_of_another(tmp_path: Path) -> None:
 
 def test_a_file_of_many_groups_or_batches_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
-    real = cells._table
-    monkeypatch.setattr(cells, "_table", lambda path: opened.append(path) or real(path))
+    real = image_tables._table
+    monkeypatch.setattr(image_tables, "_table", lambda path: opened.append(path) or real(path))
     batch = pa.record_batch({"x": [b"x"]})
     with pa.ipc.new_stream(tmp_path / "a.arrow", batch.schema) as file:
         for _ in range(50):

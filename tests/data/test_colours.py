@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from limner.core.errors import LimnerError
-from limner.imaging.decode import decode, read_picture
+from limner.imaging.decode import decode, read_image
 
 # Primaries adapted to D50, as columns X, Y, Z, of SMPTE EG 432-1 with white D65 (Display P3).
 P3 = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))
@@ -64,7 +64,7 @@ def by_hand(colour, columns, gamma=2.2):
 def test_wide_colours_become_those_of_srgb(colour, kind):
     options = {"lossless": True} if kind == "WEBP" else {}
     data = encoded(Image.new("RGB", (8, 8), colour), kind, icc_profile=matrix_profile("Display P3", P3), **options)
-    reading = read_picture(data, f"a.{kind.lower()}")
+    reading = read_image(data, f"a.{kind.lower()}")
     assert reading.notes == ("colours converted from the profile 'Display P3'",)
     assert np.abs(np.asarray(reading.image, int)[4, 4] - by_hand(colour, P3)).max() <= 3
     assert decode(data, "a").tobytes() == reading.image.tobytes()
@@ -73,14 +73,14 @@ def test_wide_colours_become_those_of_srgb(colour, kind):
 def test_what_is_srgb_already_is_untouched():
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8))
     built_in = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    reading = read_picture(encoded(picture, "PNG", icc_profile=built_in), "a.png")
+    reading = read_image(encoded(picture, "PNG", icc_profile=built_in), "a.png")
     assert (reading.notes, reading.image.tobytes()) == ((), picture.tobytes())
 
 
 def test_a_profile_that_is_near_srgb_is_used():
     """A plain gamma of 2.2 is some levels darker in the shadows."""
     data = encoded(Image.new("RGB", (8, 8), (32, 32, 32)), "PNG", icc_profile=matrix_profile("Gamma 2.2", SRGB))
-    reading = read_picture(data, "a.png")
+    reading = read_image(data, "a.png")
     assert reading.notes == ("colours converted from the profile 'Gamma 2.2'",)
     assert reading.image.getpixel((4, 4))[0] == pytest.approx(by_hand((32, 32, 32), SRGB)[0], abs=1)
 
@@ -89,7 +89,7 @@ def test_an_mpos_second_picture_is_no_frame():
     """Cameras put a preview or a map of depths there."""
     first = Image.new("RGB", (16, 16), "red")
     data = encoded(first, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8), "blue")])
-    reading = read_picture(data, "a.jpg")
+    reading = read_image(data, "a.jpg")
     assert (reading.format, reading.frames, reading.notes) == ("JPEG", 1, ())
 
 
@@ -103,7 +103,7 @@ def test_no_profile_and_no_exif_data_is_left_in_what_is_read():
 
 def test_a_grey_profile():
     bright = profile("Gamma 1.0", b"GRAY", {b"kTRC": curve(1.0)})
-    reading = read_picture(encoded(Image.new("L", (8, 8), 55), "PNG", icc_profile=bright), "a.png")
+    reading = read_image(encoded(Image.new("L", (8, 8), 55), "PNG", icc_profile=bright), "a.png")
     assert abs(reading.image.getpixel((4, 4))[0] - by_hand((55, 55, 55), SRGB, 1.0)[0]) <= 2
     assert reading.notes == ("colours converted from the profile 'Gamma 1.0'",)
 
@@ -116,7 +116,7 @@ def test_a_profile_of_colours_on_a_grey_picture():
 def test_transparency_stays_where_it_is_under_a_profile():
     picture = Image.new("RGBA", (2, 1), (255, 0, 0, 0))
     picture.putpixel((1, 0), (100, 150, 100, 255))
-    reading = read_picture(encoded(picture, "PNG", icc_profile=matrix_profile("Display P3", P3)), "a.png")
+    reading = read_image(encoded(picture, "PNG", icc_profile=matrix_profile("Display P3", P3)), "a.png")
     assert reading.image.getpixel((0, 0)) == (255, 255, 255)
     assert np.abs(np.array(reading.image.getpixel((1, 0))) - by_hand((100, 150, 100), P3)).max() <= 3
     assert reading.notes == ("colours converted from the profile 'Display P3'", "transparency laid on white")
@@ -129,20 +129,20 @@ def test_transparency_stays_where_it_is_under_a_profile():
 def test_a_broken_profile_is_left_out_and_told(broken, mode):
     picture = Image.new("RGB", (8, 8), (90, 90, 90)).convert(mode)
     kind = "TIFF" if mode == "CMYK" else "PNG"
-    reading = read_picture(encoded(picture, kind, icc_profile=broken), f"a.{kind.lower()}")
+    reading = read_image(encoded(picture, kind, icc_profile=broken), f"a.{kind.lower()}")
     assert reading.image.getpixel((4, 4)) == (90, 90, 90)
     assert "its colour profile cannot be used, so it is taken for sRGB" in reading.notes
 
 
 def test_a_profile_for_other_pictures_is_left_out():
     data = encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "TIFF", icc_profile=matrix_profile("Display P3", P3))
-    reading = read_picture(data, "a.tif")
+    reading = read_image(data, "a.tif")
     assert reading.image.getpixel((4, 4)) == (255, 0, 0)
     assert reading.notes[0] == "converted from CMYK" and "cannot be used" in reading.notes[1]
 
 
 def test_lab_pictures():
-    reading = read_picture(encoded(Image.new("LAB", (4, 4), (255, 128, 128)), "TIFF"), "a.tif")
+    reading = read_image(encoded(Image.new("LAB", (4, 4), (255, 128, 128)), "TIFF"), "a.tif")
     assert min(reading.image.getpixel((2, 2))) >= 250
     assert reading.notes == ("converted from Lab",)
 
@@ -150,17 +150,17 @@ def test_lab_pictures():
 def test_what_was_done_is_told():
     exif = Image.Exif()
     exif[0x0112] = 6
-    turned = read_picture(encoded(Image.new("RGB", (8, 4)), "JPEG", exif=exif), "a.png")
+    turned = read_image(encoded(Image.new("RGB", (8, 4)), "JPEG", exif=exif), "a.png")
     assert (turned.size, turned.image.size, turned.format, turned.frames) == ((4, 8), (4, 8), "JPEG", 1)
     assert turned.notes == ("named .png, and a JPEG inside", "turned as its EXIF says")
-    tiff = read_picture(encoded(Image.new("RGB", (8, 4)), "TIFF", exif=exif), "a.tif")
+    tiff = read_image(encoded(Image.new("RGB", (8, 4)), "TIFF", exif=exif), "a.tif")
     assert (tiff.size, tiff.notes) == ((4, 8), ("turned as its EXIF says",))
-    deep = read_picture(encoded(Image.fromarray(np.full((4, 4), 999, np.uint16)), "PNG"), "a")
+    deep = read_image(encoded(Image.fromarray(np.full((4, 4), 999, np.uint16)), "PNG"), "a")
     assert (deep.notes, deep.mode) == (("16 bits a channel brought to 8",), "I;16")
     frames = [Image.new("RGB", (8, 8), (60 * i, 0, 0)) for i in range(4)]
-    moving = read_picture(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]), "a.gif")
+    moving = read_image(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]), "a.gif")
     assert (moving.frames, moving.notes) == (4, ("the first of 4 frames",))
-    plain = read_picture(encoded(frames[0], "MPO", save_all=True, append_images=frames[1:]), "a.jpg")
+    plain = read_image(encoded(frames[0], "MPO", save_all=True, append_images=frames[1:]), "a.jpg")
     assert (plain.frames, plain.notes, plain.format) == (1, (), "JPEG")
 
 
@@ -175,16 +175,16 @@ def test_a_large_jpeg_may_be_read_reduced(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encoded(smooth(1600, 800), "JPEG", quality=95, exif=exif)
-    whole = read_picture(data, "a.jpg")
+    whole = read_image(data, "a.jpg")
     least = (100, 200) if orientation == 6 else (200, 100)
-    less = read_picture(data, "a.jpg", least=least)
+    less = read_image(data, "a.jpg", least=least)
     assert less.size == whole.size == whole.image.size
     assert less.image.size == tuple(side // 4 for side in whole.size)
     assert all(side >= 2 * wish for side, wish in zip(less.image.size, least, strict=True))
     reduced = np.asarray(whole.image.resize(less.image.size, Image.Resampling.BOX), int)
     assert np.abs(np.asarray(less.image, int) - reduced).mean() < 1
-    assert read_picture(data, "a.jpg", least=(401, 401)).image.size == whole.size
-    assert read_picture(data, "a.jpg", least=least).image.tobytes() == less.image.tobytes()
+    assert read_image(data, "a.jpg", least=(401, 401)).image.size == whole.size
+    assert read_image(data, "a.jpg", least=least).image.tobytes() == less.image.tobytes()
 
 
 @pytest.mark.parametrize("least", [None, (8, 8)])
@@ -192,9 +192,9 @@ def test_a_large_jpeg_may_be_read_reduced(orientation):
 def test_a_jpeg_without_its_end_is_never_half_grey(least, padding):
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8))
     data = encoded(noise, "JPEG")
-    assert read_picture(data + b"\0" * 4000, "a.jpg", least=least).image.size[0] in (256, 32)
+    assert read_image(data + b"\0" * 4000, "a.jpg", least=least).image.size[0] in (256, 32)
     with pytest.raises(LimnerError, match="damaged or unfinished JPEG"):
-        read_picture(data[: len(data) * 2 // 3] + padding, "a.jpg", least=least)
+        read_image(data[: len(data) * 2 // 3] + padding, "a.jpg", least=least)
 
 
 def test_a_jpeg_that_was_padded_with_zeros_is_unfinished():

@@ -14,7 +14,7 @@ from PIL import Image
 
 from limner.core.errors import LimnerError
 from limner.imaging import decoding_cost
-from limner.imaging.decode import Reading, read_picture
+from limner.imaging.decode import DecodedImage, read_image
 from limner.imaging.decoding_cost import CHUNKS, PIECES, check_bytes
 from limner.provenance import verify
 
@@ -72,9 +72,9 @@ def runs(side: int) -> bytes:
     return b"BM" + struct.pack("<IHHI", 14 + len(header) + len(body), 0, 0, 14 + len(header)) + header + body
 
 
-def quickly(data: bytes, seconds: float = 1) -> Reading:
+def quickly(data: bytes, seconds: float = 1) -> DecodedImage:
     began = time.process_time()
-    found = read_picture(data, "x")
+    found = read_image(data, "x")
     assert time.process_time() - began < seconds
     return found
 
@@ -108,7 +108,7 @@ def test_what_takes_long_is_refused_at_once(monkeypatch: pytest.MonkeyPatch, mad
     data = made()
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     with pytest.raises(LimnerError, match=rf"'x' takes too long to decode \({reason}\)"):
-        read_picture(data, "x")
+        read_image(data, "x")
 
 
 @pytest.mark.parametrize(

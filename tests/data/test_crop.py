@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from limner.imaging.crop import crop_box, cut, enlargement, square
+from limner.imaging.crop import center_square, crop_and_resize, crop_box, upscale_factor
 from limner.imaging.otsu import otsu
 from limner.plugins.detectors.saliency import plugin
 
@@ -41,14 +41,14 @@ def test_a_box_lies_in_its_picture_and_is_the_same_again(size, shape, zoom, seed
     if zoom == 1 or blank:
         assert (right - left, bottom - top) == (width, height)
     if width >= shape[0] and height >= shape[1]:
-        assert enlargement(box, shape) <= 1 + 1e-9, "no zoom enlarges"
+        assert upscale_factor(box, shape) <= 1 + 1e-9, "no zoom enlarges"
 
 
 @pytest.mark.parametrize("size", [(640, 480), (480, 640), (500, 500), (7, 3), (1, 1)])
 def test_without_a_map_a_square_is_cut_from_the_middle_as_before(size):
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8))
     box = crop_box(size, (32, 32))
-    assert np.array_equal(np.asarray(square(image, 32)), np.asarray(image.crop(box).resize((32, 32), 1)))
+    assert np.array_equal(np.asarray(center_square(image, 32)), np.asarray(image.crop(box).resize((32, 32), 1)))
 
 
 @settings(max_examples=60, deadline=None)
@@ -108,7 +108,7 @@ def test_a_map_that_says_nothing_leaves_the_middle(found):
 def test_extreme_pictures_are_cut(size):
     picture = Image.new("RGB", size, (9, 80, 200))
     box = crop_box(size, (64, 48), plugin.finder(None)(picture, "dog"))
-    done = cut(picture, box, (64, 48))
+    done = crop_and_resize(picture, box, (64, 48))
     assert done.size == (64, 48) and np.all(np.asarray(done) == (9, 80, 200))
 
 
@@ -117,19 +117,19 @@ def test_nothing_bleeds_in_from_outside(size):
     picture = Image.new("RGB", size, "red")
     inner = (size[0] // 3, size[1] // 3, 2 * size[0] // 3, 2 * size[1] // 3)
     picture.paste((0, 0, 255), inner)
-    assert np.all(np.asarray(cut(picture, inner, (16, 16))) == (0, 0, 255))
+    assert np.all(np.asarray(crop_and_resize(picture, inner, (16, 16))) == (0, 0, 255))
 
 
 def test_large_reductions_are_antialiased():
     stripes = np.zeros((1024, 1024, 3), np.uint8)
     stripes[:, ::2] = 255
-    done = np.asarray(cut(Image.fromarray(stripes), (0, 0, 1024, 1024), (32, 32)), dtype=int)
+    done = np.asarray(crop_and_resize(Image.fromarray(stripes), (0, 0, 1024, 1024), (32, 32)), dtype=int)
     assert np.abs(done - 127.5).max() <= 3
 
 
 def test_enlargement_is_of_the_side_that_is_enlarged_most():
-    assert enlargement((10, 10, 110, 60), (200, 200)) == 4
-    assert enlargement((0, 0, 1024, 1024), (512, 512)) == 0.5
+    assert upscale_factor((10, 10, 110, 60), (200, 200)) == 4
+    assert upscale_factor((0, 0, 1024, 1024), (512, 512)) == 0.5
 
 
 @settings(max_examples=50, deadline=None)

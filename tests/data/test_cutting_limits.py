@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from limner.core.datasets import Fault
-from limner.imaging.crop import enlargement, frame
-from limner.imaging.masks import cut_mask, fault_of, given, made
+from limner.imaging.crop import size_conditioning, upscale_factor
+from limner.imaging.masks import crop_mask, make_mask, mask_fault, read_mask
 
 
 def mask(*values: int) -> Image.Image:
@@ -29,19 +29,19 @@ def mask(*values: int) -> Image.Image:
     ],
 )
 def test_white_begins_at_half(values: tuple[int, ...], said: str | None) -> None:
-    fault = fault_of(mask(*values))
+    fault = mask_fault(mask(*values))
     assert (fault and fault.told) == said
 
 
 def test_a_mask_that_is_not_soft_is_black_or_white_from_half_on() -> None:
-    part = cut_mask(mask(0, 64, 127, 128, 200, 255), (0, 0, 6, 1), (6, 1), soft=False)
+    part = crop_mask(mask(0, 64, 127, 128, 200, 255), (0, 0, 6, 1), (6, 1), soft=False)
     assert isinstance(part, Image.Image)
     assert np.asarray(part).tolist() == [[0, 0, 0, 255, 255, 255]]
 
 
 @pytest.mark.parametrize(("peak", "fits"), [(127, False), (128, True), (255, True)])
 def test_a_cut_holds_something_white(peak: int, fits: bool) -> None:
-    part = cut_mask(mask(255, 0, peak), (1, 0, 3, 1), (2, 1))
+    part = crop_mask(mask(255, 0, peak), (1, 0, 3, 1), (2, 1))
     assert isinstance(part, Image.Image) is fits
     if isinstance(part, Fault):
         assert part.told == "nothing of the mask is in what is cut out"
@@ -51,9 +51,9 @@ def test_a_cut_holds_something_white(peak: int, fits: bool) -> None:
 def test_a_mask_is_of_its_pictures_width_and_height(size: tuple[int, int]) -> None:
     file = BytesIO()
     Image.fromarray(np.eye(size[1], size[0], dtype=np.uint8) * 255).save(file, "PNG")
-    found = given(file.getvalue(), "m.png", (4, 2))
+    found = read_mask(file.getvalue(), "m.png", (4, 2))
     assert isinstance(found, Fault) and f"is {size[0]} x {size[1]}, and its picture 4 x 2" in found.told
-    assert isinstance(given(file.getvalue(), "m.png", size), Image.Image)
+    assert isinstance(read_mask(file.getvalue(), "m.png", size), Image.Image)
 
 
 @pytest.mark.parametrize(("side", "is_made"), [(10, False), (14, True)])
@@ -63,7 +63,7 @@ def test_a_mask_of_less_than_half_a_percent_is_none(side: int, is_made: bool) ->
     picture.paste("darkred", (70, 70, 70 + side, 70 + side))
     found = np.zeros((160, 160), dtype=np.float32)
     found[70 : 70 + side, 70 : 70 + side] = 1
-    told = made(picture, found)
+    told = make_mask(picture, found)
     assert isinstance(told, Image.Image) is is_made
     if isinstance(told, Fault):
         assert told.value is not None and 0 < told.value < 0.005
@@ -80,9 +80,9 @@ def test_a_mask_of_less_than_half_a_percent_is_none(side: int, is_made: bool) ->
 )
 def test_sdxl_is_told_height_before_width_and_top_before_left(size: tuple[int, int], told: tuple[int, ...]) -> None:
     """arXiv 2307.01952, section 2.2: c_size is (height, width), c_crop is (top, left)."""
-    assert frame(size, 512) == told
+    assert size_conditioning(size, 512) == told
 
 
 def test_the_side_that_is_enlarged_most_counts() -> None:
-    assert enlargement((0, 0, 100, 200), (200, 200)) == 2
-    assert enlargement((10, 20, 110, 70), (100, 100)) == 2
+    assert upscale_factor((0, 0, 100, 200), (200, 200)) == 2
+    assert upscale_factor((10, 20, 110, 70), (100, 100)) == 2

@@ -9,7 +9,7 @@ import pytest
 from gathering import put
 from limner.core.datasets import Entry, Rights
 from limner.core.errors import LimnerError
-from limner.data.entries.fields import read_fields, told
+from limner.data.entries.fields import apply_field_table, read_field_table
 from limner.data.entries.places import FilePlace
 
 
@@ -32,22 +32,22 @@ def test_the_nearest_name_counts(tmp_path: Path, name: str) -> None:
             '{"Picture": "0", "mood": "wild", "caption": "a wild corgi"}\n'
             '{"Picture": "dogs/corgi/1.png", "breed": "pembroke", "licence": "MIT"}\n{"Picture": "none.png"}\n'
         )
-    table = read_fields(put(tmp_path / name, text))
+    table = read_field_table(put(tmp_path / name, text))
     assert len(table.unmet) == 6
-    first = told(table, entry("dogs/corgi/0.png", caption="old", fields={"mood": "sad", "age": "3"}))
+    first = apply_field_table(table, entry("dogs/corgi/0.png", caption="old", fields={"mood": "sad", "age": "3"}))
     assert first.fields == {"breed": "corgi", "mood": "wild", "class": "animal", "age": "3"}
     assert (first.caption, first.rights.licence) == ("a wild corgi", "CC0")
-    second = told(table, entry("dogs/corgi/1.png", caption="old", rights=Rights("Ann", "BSD")))
+    second = apply_field_table(table, entry("dogs/corgi/1.png", caption="old", rights=Rights("Ann", "BSD")))
     assert (second.caption, second.fields["breed"]) == ("old", "pembroke")
     assert second.rights == Rights("Ann", "MIT")
     other = entry("cats/7.png", caption="a cat")
-    assert told(table, other) == other
+    assert apply_field_table(table, other) == other
     assert table.unmet == ["none.png"]
 
 
 def test_a_refusal_stands(tmp_path: Path) -> None:
-    table = read_fields(put(tmp_path / "a.csv", "picture,training\n0.png,allowed\n"))
-    refused = told(table, entry("0.png", rights=Rights(training="refused", said="XMP")))
+    table = read_field_table(put(tmp_path / "a.csv", "picture,training\n0.png,allowed\n"))
+    refused = apply_field_table(table, entry("0.png", rights=Rights(training="refused", said="XMP")))
     assert (refused.rights.training, refused.rights.said) == ("refused", "XMP")
 
 
@@ -68,12 +68,12 @@ def test_tables_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> Non
     path = tmp_path / "a.csv"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(LimnerError, match=said) as caught:
-        read_fields(path)
+        read_field_table(path)
     assert str(caught.value).isprintable()
 
 
 def test_what_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(LimnerError, match=r"'a\.xlsx' is no table; give a file with an ending of \.csv"):
-        read_fields(put(tmp_path / "a.xlsx"))
+        read_field_table(put(tmp_path / "a.xlsx"))
     with pytest.raises(LimnerError, match="does not exist"):
-        read_fields(tmp_path / "a.csv")
+        read_field_table(tmp_path / "a.csv")

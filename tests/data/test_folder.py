@@ -12,7 +12,7 @@ from limner.core.errors import LimnerError
 from limner.data.sets import folder as folder_module
 from limner.data.sets.folder import scan
 from limner.data.sets.pixels import load_pictures
-from limner.imaging.crop import square
+from limner.imaging.crop import center_square
 
 
 @pytest.fixture
@@ -191,17 +191,17 @@ def test_square_takes_the_middle():
     pixels = np.zeros((10, 40, 3), np.uint8)
     pixels[:, 15:25] = 200
     image = Image.fromarray(pixels)
-    assert np.asarray(square(image, 10)).tolist() == np.full((10, 10, 3), 200).tolist()
-    assert np.asarray(square(image.transpose(Image.Transpose.ROTATE_90), 10)).min() == 200
-    assert np.asarray(square(image, 4)).min() == 200  # nothing from outside the square bleeds in
-    assert square(Image.new("RGB", (1, 1), "red"), 8).getpixel((7, 7)) == (255, 0, 0)
-    assert square(Image.new("RGB", (3000, 1)), 8).size == (8, 8)
+    assert np.asarray(center_square(image, 10)).tolist() == np.full((10, 10, 3), 200).tolist()
+    assert np.asarray(center_square(image.transpose(Image.Transpose.ROTATE_90), 10)).min() == 200
+    assert np.asarray(center_square(image, 4)).min() == 200  # nothing from outside the square bleeds in
+    assert center_square(Image.new("RGB", (1, 1), "red"), 8).getpixel((7, 7)) == (255, 0, 0)
+    assert center_square(Image.new("RGB", (3000, 1)), 8).size == (8, 8)
 
 
 def test_square_is_antialiased():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
-    small = np.asarray(square(Image.fromarray(stripes), 8), int)
+    small = np.asarray(center_square(Image.fromarray(stripes), 8), int)
     assert np.abs(small[:, 1:-1] - 128).max() < 10
 
 
@@ -210,7 +210,7 @@ def test_load_pictures_keeps_the_order(album):
     pixels = load_pictures(found, 16).pixels
     assert (pixels.shape, pixels.dtype) == ((3, 16, 16, 3), np.uint8)
     for photo, picture in zip(found.photographs, pixels, strict=True):
-        np.testing.assert_array_equal(picture, np.asarray(square(Image.open(photo.path), 16)))
+        np.testing.assert_array_equal(picture, np.asarray(center_square(Image.open(photo.path), 16)))
 
 
 def test_load_pictures_notices_changes(album):

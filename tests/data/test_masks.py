@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from limner.core.datasets import Fault
 from limner.imaging.crop import crop_box
-from limner.imaging.masks import _whole_parts, beside, cut_mask, fault_of, given, made
+from limner.imaging.masks import _whole_parts, crop_mask, find_mask, make_mask, mask_fault, read_mask
 from limner.plugins.detectors.saliency import plugin
 
 pytest.importorskip("cv2")
@@ -34,7 +34,7 @@ def told(fault) -> str:
 
 
 def test_a_good_mask_is_taken_as_it_is():
-    read = given(file_of(spotted()), "a.png", (60, 40))
+    read = read_mask(file_of(spotted()), "a.png", (60, 40))
     assert isinstance(read, Image.Image) and np.array_equal(np.asarray(read), np.asarray(spotted()))
 
 
@@ -51,28 +51,28 @@ def test_a_good_mask_is_taken_as_it_is():
     ],
 )
 def test_a_mask_that_cannot_be_used_is_told(data, line):
-    assert line in told(given(data, "a.png", (60, 40)))
+    assert line in told(read_mask(data, "a.png", (60, 40)))
 
 
 def test_a_mask_is_cut_as_its_picture_is():
     size = (120, 80)
     mask = spotted(size, (60, 20, 100, 60))
     box = crop_box(size, (32, 32), np.asarray(mask) / 255)
-    done = cut_mask(mask, box, (32, 32), soft=False)
+    done = crop_mask(mask, box, (32, 32), soft=False)
     assert isinstance(done, Image.Image) and done.size == (32, 32)
     values = np.asarray(done)
     assert set(np.unique(values)) == {0, 255}
     assert values.mean() / 255 == pytest.approx(40 * 40 / 80**2, abs=0.03), "all of the subject is there"
-    soft = cut_mask(mask.resize((127, 90)), (0, 0, 127, 90), (32, 32))
+    soft = crop_mask(mask.resize((127, 90)), (0, 0, 127, 90), (32, 32))
     assert isinstance(soft, Image.Image) and len(np.unique(np.asarray(soft))) > 2
 
 
 def test_a_box_without_the_subject_is_told_and_one_full_of_it_is_not():
     mask = spotted()
-    assert "nothing of the mask" in told(cut_mask(mask, (35, 0, 60, 40), (16, 16)))
-    full = cut_mask(mask, (12, 12, 28, 28), (16, 16))
+    assert "nothing of the mask" in told(crop_mask(mask, (35, 0, 60, 40), (16, 16)))
+    full = crop_mask(mask, (12, 12, 28, 28), (16, 16))
     assert isinstance(full, Image.Image) and full.getextrema() == (255, 255)
-    assert fault_of(mask) is None
+    assert mask_fault(mask) is None
 
 
 def disc() -> tuple[Image.Image, np.ndarray]:
@@ -96,11 +96,11 @@ def overlap(mask: Image.Image | Fault, truth: np.ndarray) -> float:
 def test_a_mask_is_made_with_its_holes_filled():
     picture, truth = disc()
     found = plugin.finder(None)(picture, "disc")
-    mask = made(picture, found)
+    mask = make_mask(picture, found)
     assert isinstance(mask, Image.Image) and mask.size == picture.size and mask.mode == "L"
     assert set(np.unique(np.asarray(mask))) == {0, 255}
     assert overlap(mask, truth) > 0.9
-    again = made(picture, found)
+    again = make_mask(picture, found)
     assert isinstance(again, Image.Image) and mask.tobytes() == again.tobytes()
 
 
@@ -117,20 +117,20 @@ def test_a_box_is_refined_and_an_outline_is_left_as_it_is():
     picture, truth = disc()
     box = np.zeros(truth.shape, np.float32)
     box[55:166, 115:226] = 0.8
-    assert overlap(made(picture, box), truth) > 0.9 > (box > 0)[truth].sum() / (box > 0).sum()
+    assert overlap(make_mask(picture, box), truth) > 0.9 > (box > 0)[truth].sum() / (box > 0).sum()
     other = np.roll(truth, 40, 1)
-    assert overlap(made(picture, other.astype(np.float32)), other) > 0.95, "a network's outline is believed"
+    assert overlap(make_mask(picture, other.astype(np.float32)), other) > 0.95, "a network's outline is believed"
 
 
 @pytest.mark.parametrize("found", [None, np.zeros((8, 8), np.float32), np.ones((8, 8), np.float32)])
 def test_where_nothing_is_found_no_mask_is_made(found):
-    assert "not found" in told(made(disc()[0], found))
+    assert "not found" in told(make_mask(disc()[0], found))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (2, 2), (900, 3)])
 def test_tiny_pictures_break_nothing(size):
     found = np.random.default_rng(1).random((9, 9)).astype(np.float32)
-    mask = made(Image.new("RGB", size, "red"), found)
+    mask = make_mask(Image.new("RGB", size, "red"), found)
     if isinstance(mask, Fault):
         assert (mask.kind, mask.told.startswith("no mask was made: ")) == ("mask", True)
     else:
@@ -141,8 +141,8 @@ def test_a_mask_is_found_by_its_pictures_key(tmp_path):
     (tmp_path / "dog").mkdir()
     for name in ("dog/01.png", "01.png", "02.webp"):  # another folder's picture may be called 01 too
         (tmp_path / name).write_bytes(b"x")
-    assert beside(tmp_path, "dog/01.jpg") == tmp_path / "dog/01.png"
-    assert beside(tmp_path, "dog/02.jpg") == tmp_path / "02.webp"
-    assert beside(tmp_path, "dog/03.jpg") is None
+    assert find_mask(tmp_path, "dog/01.jpg") == tmp_path / "dog/01.png"
+    assert find_mask(tmp_path, "dog/02.jpg") == tmp_path / "02.webp"
+    assert find_mask(tmp_path, "dog/03.jpg") is None
     for hostile in ("../02.jpg", "/etc/02.jpg", "", "a\0b.jpg", "."):
-        assert beside(tmp_path / "dog", hostile) is None
+        assert find_mask(tmp_path / "dog", hostile) is None

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from limner.core.datasets import Entry, Lost
-from limner.data.entries import once as module
-from limner.data.entries.once import once
+from limner.data.entries import unique_entries as module
+from limner.data.entries.once import unique_entries
 from limner.data.entries.places import FilePlace
 
 
@@ -22,6 +22,6 @@ def test_every_key_once_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
             yield Entry(str(number), place)
             yield Entry(str(number // 3), place)
 
-    found = list(once(named()))
+    found = list(unique_entries(named()))
     assert [each.key for each in found if isinstance(each, Entry)] == [str(number) for number in range(300)]
     assert sum(isinstance(each, Lost) for each in found) == 300

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.imaging.decode import read_picture
+from limner.imaging.decode import read_image
 
 WIDTH, HEIGHT = 800, 400
 UPRIGHT = Image.fromarray(
@@ -45,7 +45,7 @@ def jpeg(orientation: int) -> bytes:
 
 @pytest.mark.parametrize("orientation", STORED)
 def test_a_jpeg_is_turned_upright_and_its_size_with_it(orientation: int) -> None:
-    reading = read_picture(jpeg(orientation), "a.jpg")
+    reading = read_image(jpeg(orientation), "a.jpg")
     assert reading.size == reading.image.size == (WIDTH, HEIGHT)
     assert np.abs(np.asarray(reading.image, int) - np.asarray(UPRIGHT, int)).mean() < 4
     assert ("turned as its EXIF says" in reading.notes) == (orientation != 1)
@@ -53,8 +53,8 @@ def test_a_jpeg_is_turned_upright_and_its_size_with_it(orientation: int) -> None
 
 @pytest.mark.parametrize("orientation", STORED)
 def test_a_jpeg_is_decoded_no_smaller_than_twice_what_is_wanted_of_the_upright_picture(orientation: int) -> None:
-    reading = read_picture(jpeg(orientation), "a.jpg", least=(100, 50))
+    reading = read_image(jpeg(orientation), "a.jpg", least=(100, 50))
     assert (reading.size, reading.image.size) == ((WIDTH, HEIGHT), (200, 100))
-    wide = read_picture(jpeg(orientation), "a.jpg", least=(200, 25))
+    wide = read_image(jpeg(orientation), "a.jpg", least=(200, 25))
     assert (wide.size, wide.image.size) == ((WIDTH, HEIGHT), (400, 200))
-    assert read_picture(jpeg(orientation), "a.jpg", least=(201, 25)).image.size == (WIDTH, HEIGHT)
+    assert read_image(jpeg(orientation), "a.jpg", least=(201, 25)).image.size == (WIDTH, HEIGHT)

@@ -15,7 +15,7 @@ from PIL import Image
 from limner.core import files
 from limner.core.errors import LimnerError
 from limner.imaging import formats
-from limner.imaging.decode import decode, open_photograph
+from limner.imaging.decode import decode, open_image
 
 
 def gradient(width=48, height=32):
@@ -46,7 +46,7 @@ def png(width, height, body, *, depth=8, colour=2, extra=b""):
 def refusal(path):
     """The one line of the error that opening the file raises."""
     with pytest.raises(LimnerError) as caught:
-        open_photograph(path)
+        open_image(path)
     line = str(caught.value)
     assert line.isprintable(), line
     assert caught.value.remedy
@@ -60,7 +60,7 @@ NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), d
 def test_every_format_is_told_by_content_not_by_name(tmp_path, kind):
     path = tmp_path / "dog.txt.JPG"
     path.write_bytes(encoded(gradient(), kind, **({"lossless": True} if kind == "WEBP" else {})))
-    image = open_photograph(path)
+    image = open_image(path)
     assert (image.mode, image.size) == ("RGB", (48, 32))
     error = np.abs(np.asarray(image, int) - np.asarray(gradient(), int)).mean()
     assert error < (12 if kind in ("GIF", "JPEG", "AVIF") else 1e-9)
@@ -241,7 +241,7 @@ def test_what_is_no_regular_file(tmp_path):
 def test_a_link_to_a_picture_is_followed(tmp_path):
     (tmp_path / "a.png").write_bytes(encoded(gradient(), "PNG"))
     (tmp_path / "b.png").symlink_to("a.png")
-    assert open_photograph(tmp_path / "b.png").size == (48, 32)
+    assert open_image(tmp_path / "b.png").size == (48, 32)
 
 
 def test_a_name_that_turned_into_a_pipe_does_not_block(tmp_path, monkeypatch):

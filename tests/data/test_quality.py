@@ -8,10 +8,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from limner.core.image_faults import FAULTS
-from limner.data.quality.borders import bars
-from limner.data.quality.measures import faults, measures, small
-from limner.data.quality.overlays import Overlay
-from limner.data.quality.text_marks import writing
+from limner.data.quality.borders import border_share
+from limner.data.quality.measures import measure_quality, quality_faults, reduce_image
+from limner.data.quality.overlays import OverlayFinder
+from limner.data.quality.text import text_likelihood
 from limner.starter.painter import paint, random_scene
 
 
@@ -23,7 +23,7 @@ def painted():
 
 
 def kinds(image, **limits):
-    return {fault.kind for fault in faults(measures(small(image), image.size), limits)}
+    return {fault.kind for fault in quality_faults(measure_quality(reduce_image(image), image.size), limits)}
 
 
 def pixelwise(image, act):
@@ -76,11 +76,13 @@ def test_a_blurred_background_is_no_blur(painted):
 
 
 def test_a_fault_is_told_with_its_figure_and_its_limit():
-    (fault,) = faults(measures(Image.new("RGB", (64, 64), (90, 90, 90)), (64, 64)), {})
+    (fault,) = quality_faults(measure_quality(Image.new("RGB", (64, 64), (90, 90, 90)), (64, 64)), {})
     assert (fault.kind, fault.value) == ("flat", 0)
     assert fault.told == f"nearly one colour: spread 0, and {FAULTS['flat'].limit:g} is the least"
-    measured = {**measures(small(smooth()), (512, 512)), "sharpness": 39.999}
-    assert [f.told for f in faults(measured, {"blurred": 40})] == ["blurred: sharpness 39.999, and 40 is the least"]
+    measured = {**measure_quality(reduce_image(smooth()), (512, 512)), "sharpness": 39.999}
+    assert [f.told for f in quality_faults(measured, {"blurred": 40})] == [
+        "blurred: sharpness 39.999, and 40 is the least"
+    ]
 
 
 def smooth():
@@ -99,7 +101,7 @@ def test_limits_are_the_users(painted):
 def test_colour_is_that_of_the_most_colourful_hundredth(pixels, colour):
     values = np.full((100, 100, 3), 128, np.uint8)
     values.reshape(-1, 3)[:pixels] = (255, 0, 0)
-    assert measures(Image.fromarray(values), (100, 100))["colour"] == colour
+    assert measure_quality(Image.fromarray(values), (100, 100))["colour"] == colour
 
 
 @pytest.mark.parametrize(("colour", "share"), [("black", 0.25), ("white", 0.25), ("red", 0.5)])
@@ -108,26 +110,31 @@ def test_bars(painted, colour, share):
     for picture in painted:
         framed = Image.new("RGB", picture.size, colour)
         framed.paste(picture.crop((0, band, 512, 512 - band)), (0, band))
-        found += [bars(np.asarray(small(framed))), bars(np.asarray(small(framed.rotate(90))))]
+        found += [
+            border_share(np.asarray(reduce_image(framed))),
+            border_share(np.asarray(reduce_image(framed.rotate(90)))),
+        ]
     assert sum(abs(each - share) < 0.03 for each in found) >= 0.8 * len(found)
 
 
 def test_a_plain_background_is_no_bar():
     picture = Image.new("RGB", (256, 256), "white")
     ImageDraw.Draw(picture).ellipse((90, 60, 170, 200), fill="brown")
-    assert bars(np.asarray(picture)) == 0
+    assert border_share(np.asarray(picture)) == 0
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4000, 1), (1, 4000), (3, 3), (5000, 7)])
 def test_odd_sizes_are_measured(size):
-    picture = small(Image.effect_noise(size, 50).convert("RGB"))
-    measured = measures(picture, size)
+    picture = reduce_image(Image.effect_noise(size, 50).convert("RGB"))
+    measured = measure_quality(picture, size)
     assert all(np.isfinite(value) for value in measured.values())
-    assert 0 <= writing(picture) <= 1
+    assert 0 <= text_likelihood(picture) <= 1
 
 
 def test_measures_are_the_same_each_time(painted):
-    assert measures(small(painted[0]), (512, 512)) == measures(small(painted[0].copy()), (512, 512))
+    assert measure_quality(reduce_image(painted[0]), (512, 512)) == measure_quality(
+        reduce_image(painted[0].copy()), (512, 512)
+    )
 
 
 def test_writing(painted):
@@ -135,22 +142,22 @@ def test_writing(painted):
     for picture in painted:
         written = picture.copy()
         ImageDraw.Draw(written).text((20, 420), "www.example.com", "white", font, stroke_width=3, stroke_fill="black")
-        found.append(writing(small(written)) > 0.5)
+        found.append(text_likelihood(reduce_image(written)) > 0.5)
     assert sum(found) >= 0.9 * len(found)
-    assert sum(writing(small(picture)) > 0.5 for picture in painted) <= 1
+    assert sum(text_likelihood(reduce_image(picture)) > 0.5 for picture in painted) <= 1
 
 
 def stamped(picture):
     layer = Image.new("RGBA", picture.size, (255, 255, 255, 0))
     ImageDraw.Draw(layer).text((280, 60), "SAMPLE", (255, 255, 255, 128), ImageFont.load_default(50))
-    return small(Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB"))
+    return reduce_image(Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB"))
 
 
 def test_a_shared_mark_is_found_where_it_is(painted):
-    halves = Overlay(), Overlay()
-    whole, clean = Overlay(), Overlay()
+    halves = OverlayFinder(), OverlayFinder()
+    whole, clean = OverlayFinder(), OverlayFinder()
     for i, picture in enumerate(painted):
-        clean.add(small(picture))
+        clean.add(reduce_image(picture))
         whole.add(stamped(picture))
         halves[i % 2].add(stamped(picture))
     assert clean.found() is None
@@ -160,7 +167,7 @@ def test_a_shared_mark_is_found_where_it_is(painted):
     assert 0.45 < left < 0.58 and 0.05 < top < 0.18 and 0.85 < right < 1 and 0.18 < bottom < 0.3
     halves[0].merge(halves[1])
     assert halves[0].found() == mark
-    few = Overlay()
+    few = OverlayFinder()
     for picture in painted[:5]:
         few.add(stamped(picture))
     assert few.found() is None
@@ -168,15 +175,15 @@ def test_a_shared_mark_is_found_where_it_is(painted):
 
 @pytest.mark.parametrize(("carrying", "found"), [(10, False), (14, True), (24, True)])
 def test_a_mark_is_in_half_of_the_pictures_at_least(carrying, found):
-    overlay = Overlay()
+    overlay = OverlayFinder()
     for number in range(24):
         plain = Image.new("RGB", (512, 512), (40 + 6 * number,) * 3)
-        overlay.add(stamped(plain) if number < carrying else small(plain))
+        overlay.add(stamped(plain) if number < carrying else reduce_image(plain))
     assert (overlay.found() is not None) == found
 
 
 def test_pictures_that_are_all_the_same_share_no_mark(painted):
-    overlay = Overlay()
+    overlay = OverlayFinder()
     for _ in range(10):
-        overlay.add(small(painted[0]))
+        overlay.add(reduce_image(painted[0]))
     assert overlay.found() is None, "they share most of what they show"

@@ -17,8 +17,8 @@ from PIL.PngImagePlugin import PngInfo
 from limner.core.datasets import Rights
 from limner.core.image_faults import FAULTS
 from limner.provenance.credentials import own
-from limner.provenance.rights import marks_of
-from limner.provenance.rights.tally import DISTINCT, Tally
+from limner.provenance.rights import read_image_rights
+from limner.provenance.rights.tally import DISTINCT, RightsCounts
 
 PICTURE = Image.linear_gradient("L").resize((24, 16)).convert("RGB")
 KINDS = ("JPEG", "PNG", "PNG, packed", "WEBP", "TIFF", "GIF")
@@ -26,15 +26,15 @@ DMI = "http://ns.useplus.org/ldf/vocab/DMI-"
 
 
 def rights_of(data):
-    return marks_of(data).rights
+    return read_image_rights(data).rights
 
 
 def painted_by(data):
-    return marks_of(data).painted
+    return read_image_rights(data).painted
 
 
 def has_location(data):
-    return marks_of(data).located
+    return read_image_rights(data).located
 
 
 def packet(inside="", attributes="", head=""):
@@ -146,7 +146,7 @@ def test_a_statement_is_the_licence_where_there_is_no_other():
 
 
 def test_of_many_authors_the_most_frequent_are_named_and_the_rest_counted():
-    tally = Tally()
+    tally = RightsCounts()
     for number in range(DISTINCT + 20):
         for _ in range(3 if number in (5, 7) else 1):
             tally.add(Rights(author=f"author {number:03d}"))
@@ -312,12 +312,12 @@ def test_location_is_seen_and_plain_writing_leaves_everything_out(kind):
     plain.save(file, kind)
     again = Image.open(BytesIO(file.getvalue()))
     assert not again.getexif() and not {"exif", "xmp", "photoshop", "icc_profile", "comment"} & set(again.info)
-    assert marks_of(file.getvalue()).rights == Rights() and b"Jane" not in file.getvalue()
+    assert read_image_rights(file.getvalue()).rights == Rights() and b"Jane" not in file.getvalue()
 
 
 # Content credentials
 
-KEY, CHAIN = own.issued()
+KEY, CHAIN = own.issue_certificates()
 
 
 def created(source):
@@ -482,5 +482,5 @@ def test_a_picture_without_marks_costs_little():
     data = [saved(kind) for kind in KINDS]
     began = time.perf_counter()
     for _ in range(50):
-        assert all(marks_of(each).rights == Rights() for each in data)
+        assert all(read_image_rights(each).rights == Rights() for each in data)
     assert (time.perf_counter() - began) / 50 / len(data) < 5e-3  # some 0.03 ms on an idle machine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from limner.core.datasets import Rights
-from limner.provenance.rights import Tally, rights_beside
+from limner.provenance.rights import RightsCounts, rights_from_fields
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from limner.provenance.rights import Tally, rights_beside
     ],
 )
 def test_keys_however_they_are_spelt(row, found):
-    assert rights_beside(row) == found
+    assert rights_from_fields(row) == found
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_keys_however_they_are_spelt(row, found):
     ],
 )
 def test_marks_beside(row, training):
-    found = rights_beside(row)
+    found = rights_from_fields(row)
     assert found.training == training and (found.said is not None) == (training is not None)
 
 
 def summary(each):
-    tally = Tally()
+    tally = RightsCounts()
     for rights in each:
         tally.add(rights)
     return tally.told()
@@ -75,7 +75,7 @@ def test_counts_of_many():
 
 
 def test_counts_stay_small_and_add_up():
-    tally = Tally()
+    tally = RightsCounts()
     for number in range(5000):
         tally.add(
             Rights(author=f"author {number % 2500}", training="refused", said="noai"),

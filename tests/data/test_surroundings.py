@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.data.diversity.scene import BACKGROUND, VIEW, WIDTH, Surroundings, surroundings
+from limner.data.diversity.scenes import BACKGROUND, VIEW, WIDTH, SceneDescription, describe_scene
 from limner.starter.painter import Scene, paint, random_scene
 
 
@@ -19,44 +19,44 @@ def subject_on(colour, place=(32, 32, 96, 96), size=(128, 128), subject="red"):
     return picture, where
 
 
-def apart(first: Surroundings, second: Surroundings) -> float:
+def apart(first: SceneDescription, second: SceneDescription) -> float:
     return float(np.linalg.norm(first.background - second.background))
 
 
 def test_the_subject_is_no_part_of_the_background():
-    red, blue = (surroundings(*subject_on("white", subject=colour)) for colour in ("red", "blue"))
-    other = surroundings(*subject_on("green"))
+    red, blue = (describe_scene(*subject_on("white", subject=colour)) for colour in ("red", "blue"))
+    other = describe_scene(*subject_on("green"))
     assert apart(red, blue) < 0.25 < 1 < apart(red, other)
 
 
 def test_framing_is_where_the_map_says():
-    framing = surroundings(*subject_on("white", (0, 64, 32, 128))).framing
+    framing = describe_scene(*subject_on("white", (0, 64, 32, 128))).framing
     assert framing.share == pytest.approx(1 / 8) and framing.across == pytest.approx(1 / 8)
     assert framing.down == pytest.approx(3 / 4)
-    assert np.isnan(surroundings(Image.new("RGB", (64, 64))).framing.share), "nobody told"
-    assert surroundings(Image.new("RGB", (64, 64)), np.zeros((8, 8))).framing.share == 0
+    assert np.isnan(describe_scene(Image.new("RGB", (64, 64))).framing.share), "nobody told"
+    assert describe_scene(Image.new("RGB", (64, 64)), np.zeros((8, 8))).framing.share == 0
 
 
 def test_light_tells_bright_warm_and_from_where():
-    dark, bright = (surroundings(Image.new("RGB", (90, 60), (v, v, v))).light for v in (40, 220))
+    dark, bright = (describe_scene(Image.new("RGB", (90, 60), (v, v, v))).light for v in (40, 220))
     assert dark.luma < bright.luma and abs(bright.warmth) < 0.5 and bright.contrast < 1e-3
-    warm, cold = (surroundings(Image.new("RGB", (90, 60), c)).light.warmth for c in ("#ffd9a0", "#a0c8ff"))
+    warm, cold = (describe_scene(Image.new("RGB", (90, 60), c)).light.warmth for c in ("#ffd9a0", "#a0c8ff"))
     assert warm > 15 and cold < -15
     halves = Image.new("RGB", (100, 100), "black")
     halves.paste("white", (50, 0, 100, 100))
-    assert surroundings(halves).light.side == pytest.approx(1)
+    assert describe_scene(halves).light.side == pytest.approx(1)
 
 
 def test_the_light_is_that_of_the_brightest_parts():
     """Shades of Gray (Finlayson and Trezzi 2004): a lamp in a blue night is warm."""
     night = Image.new("RGB", (100, 100), (0, 0, 120))
     night.paste((255, 200, 100), (0, 0, 100, 10))
-    assert surroundings(night).light.warmth > 15
+    assert describe_scene(night).light.warmth > 15
 
 
 def test_a_view_tells_left_from_right():
     scenes = [Scene(subject="dog", breed="corgi", pose="standing", place="park", seed=seed) for seed in range(12)]
-    views = [surroundings(paint(scene), None).view for scene in scenes]
+    views = [describe_scene(paint(scene), None).view for scene in scenes]
     cosines = {same: [] for same in (True, False)}
     for i, first in enumerate(scenes):
         for j in range(i):
@@ -68,7 +68,7 @@ def test_one_place_is_nearer_than_another():
     rng = random.Random(3)
     of = {
         place: [
-            surroundings(paint(random_scene(rng, place=place, light="day", weather="clear", style="illustration")))
+            describe_scene(paint(random_scene(rng, place=place, light="day", weather="clear", style="illustration")))
             for _ in range(4)
         ]
         for place in ("beach", "forest", "snow")
@@ -83,17 +83,17 @@ def test_one_place_is_nearer_than_another():
 def test_odd_pictures_and_maps_have_finite_numbers(size, told):
     where = np.full((2, 3), np.nan) if told else None
     for picture in (Image.new("RGB", size), Image.new("RGB", size, "white")):
-        seen = surroundings(picture, where)
+        seen = describe_scene(picture, where)
         assert seen.background.shape == (BACKGROUND,) and seen.view.shape == (VIEW,)
         assert np.isfinite(seen.background).all() and np.isfinite(seen.view).all() and BACKGROUND <= 256
-    full = surroundings(Image.effect_noise((64, 64), 60).convert("RGB"), np.ones((64, 64)))
+    full = describe_scene(Image.effect_noise((64, 64), 60).convert("RGB"), np.ones((64, 64)))
     assert np.isfinite(full.packed()).all() and full.framing.share == 1
 
 
 def test_packed_and_unpacked_are_the_same():
-    seen = surroundings(*subject_on("navy"))
+    seen = describe_scene(*subject_on("navy"))
     row = seen.packed()
-    again = Surroundings.unpacked(row)
+    again = SceneDescription.unpacked(row)
     assert row.shape == (WIDTH,) and row.dtype == np.float32 and (again.packed() == row).all()
     assert again.framing.share == pytest.approx(seen.framing.share)
-    assert (surroundings(*subject_on("navy")).packed() == row).all(), "the same again"
+    assert (describe_scene(*subject_on("navy")).packed() == row).all(), "the same again"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.core.errors import LimnerError
-from limner.data.captions.trigger_words import cut, holds, worded
-from limner.data.entries.notes import CAPTION_CAP
+from limner.data.captions.trigger_words import apply_trigger_words, contains_words, truncate
+from limner.data.entries.annotations import CAPTION_CAP
 
 
 @pytest.mark.parametrize(
@@ -26,17 +26,17 @@ from limner.data.entries.notes import CAPTION_CAP
     ],
 )
 def test_the_identifier_stands_before_the_class_word(text, expected):
-    assert worded(text, identifier="sks", class_word="dog") == expected
+    assert apply_trigger_words(text, identifier="sks", class_word="dog") == expected
 
 
 def test_an_identifier_without_a_class_word_stands_in_front():
-    assert worded("a dog", identifier="sks") == "sks, a dog"
-    assert worded("a teddy  bear", identifier="zwx", class_word="teddy bear") == "zwx teddy bear"
+    assert apply_trigger_words("a dog", identifier="sks") == "sks, a dog"
+    assert apply_trigger_words("a teddy  bear", identifier="zwx", class_word="teddy bear") == "zwx teddy bear"
 
 
 def test_trigger_words_stand_in_front_in_their_order():
-    assert worded("a cat", ("neon style", "zwx")) == "neon style, zwx, a cat"
-    assert worded("a cat in Neon  style", ("neon style", "zwx")) == "zwx, a cat in Neon style"
+    assert apply_trigger_words("a cat", ("neon style", "zwx")) == "neon style, zwx, a cat"
+    assert apply_trigger_words("a cat in Neon  style", ("neon style", "zwx")) == "zwx, a cat in Neon style"
 
 
 @pytest.mark.parametrize(
@@ -64,34 +64,34 @@ def test_trigger_words_stand_in_front_in_their_order():
     ],
 )
 def test_banned_words_go_and_leave_no_trace(text, ban, expected):
-    assert worded(text, ban=ban) == expected
+    assert apply_trigger_words(text, ban=ban) == expected
 
 
 def test_what_belongs_to_a_trigger_word_stays():
-    assert worded("a dog and a dog", ("sks dog",), ("dog",)) == "sks dog"
-    assert worded("a photo with sks", ("with sks",), ("photo",)) == "a with sks"
+    assert apply_trigger_words("a dog and a dog", ("sks dog",), ("dog",)) == "sks dog"
+    assert apply_trigger_words("a photo with sks", ("with sks",), ("photo",)) == "a with sks"
 
 
 def test_hostile_texts_become_one_line():
-    assert worded("a\x00dog\r\n\u202ewith\u2028a \x1b[31mhat\ud800") == "a dog with a [31mhat"
-    assert worded("\u0645\u06cc\u200c\u062e") == "\u0645\u06cc\u200c\u062e"
+    assert apply_trigger_words("a\x00dog\r\n\u202ewith\u2028a \x1b[31mhat\ud800") == "a dog with a [31mhat"
+    assert apply_trigger_words("\u0645\u06cc\u200c\u062e") == "\u0645\u06cc\u200c\u062e"
 
 
 def test_long_captions_are_cut_at_a_word_and_keep_their_trigger():
     long = "word " * 200_000 + "sks"
     begun = time.monotonic()
-    told = worded(long, ("sks",), ("banned",))
+    told = apply_trigger_words(long, ("sks",), ("banned",))
     assert time.monotonic() - begun < 1
     assert told.startswith("sks, word") and told.endswith("word") and CAPTION_CAP - 10 < len(told) <= CAPTION_CAP
     assert len(long) > CAPTION_CAP >= len(told)
-    assert worded("x" * 9999) == "x" * CAPTION_CAP
-    assert cut("a dog runs", 6) == "a dog" == cut("a dog runs", 5)
-    assert worded("red car " * 5000, ban=("car red",)) == "red car"
+    assert apply_trigger_words("x" * 9999) == "x" * CAPTION_CAP
+    assert truncate("a dog runs", 6) == "a dog" == truncate("a dog runs", 5)
+    assert apply_trigger_words("red car " * 5000, ban=("car red",)) == "red car"
 
 
 def test_trigger_words_that_are_a_caption_too_long_are_told():
     with pytest.raises(LimnerError, match=r"trigger words are longer than the 2,000"):
-        worded("a dog", tuple(f"{number}" * 199 for number in range(11)))
+        apply_trigger_words("a dog", tuple(f"{number}" * 199 for number in range(11)))
 
 
 SOME = st.text(alphabet=st.one_of(st.sampled_from("aAnsdog ,.;:()'-\n\x00e\u0301"), st.characters()), max_size=60)
@@ -102,8 +102,8 @@ WORDS = st.lists(
 
 @given(SOME | WORDS.map(" ".join), st.lists(SOME, max_size=2) | WORDS, WORDS, SOME | st.none(), SOME | st.none())
 def test_what_was_worded_stays(text, trigger, ban, identifier, class_word):
-    told = worded(text, trigger, ban, identifier, class_word)
-    assert worded(told, trigger, ban, identifier, class_word) == told
+    told = apply_trigger_words(text, trigger, ban, identifier, class_word)
+    assert apply_trigger_words(told, trigger, ban, identifier, class_word) == told
     assert told == " ".join(told.split()) and len(told) <= CAPTION_CAP
     if not trigger and not identifier:
-        assert not any(word.strip() and holds(told, word) and word.isalpha() for word in ban)
+        assert not any(word.strip() and contains_words(told, word) and word.isalpha() for word in ban)

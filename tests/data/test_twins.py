@@ -11,9 +11,14 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
 from limner.core.image_faults import FAULTS
-from limner.data.duplicates.cropped import cropped_copies, likely_crops
-from limner.data.duplicates.near_duplicates import Twin, groups, near_copies, together
-from limner.data.duplicates.signatures import LENGTH, MIRRORED, SAME, WAYS, likeness, signature
+from limner.data.duplicates.cropped import crop_candidates, find_crops
+from limner.data.duplicates.near_duplicates import (
+    NearDuplicate,
+    dropped_duplicates,
+    duplicate_groups,
+    find_near_duplicates,
+)
+from limner.data.duplicates.signatures import LENGTH, MIRRORED, ORIENTATIONS, UPRIGHT, signature, similarity
 from limner.starter.painter import COLOURS, PRODUCTS, paint, random_scene
 
 BENCH = Path(__file__).parents[2] / "../shared/data/dreambench"
@@ -104,7 +109,7 @@ def photographs() -> list[Image.Image]:
 
 
 def test_no_clean_picture_is_a_copy(clean):
-    assert list(near_copies(_signatures(clean), LIMIT)) == []
+    assert list(find_near_duplicates(_signatures(clean), LIMIT)) == []
 
 
 @pytest.mark.parametrize("edit", EDITS)
@@ -112,7 +117,7 @@ def test_an_edited_copy_is_found(edit, clean):
     change, how = EDITS[edit]
     planted = [0, 35, 77, 140]
     signatures = _signatures([*clean, *(change(clean[index]) for index in planted)])
-    found = list(near_copies(signatures, LIMIT))
+    found = list(find_near_duplicates(signatures, LIMIT))
     expected = [(index, CLEAN + at) for at, index in enumerate(planted)]
     assert [(twin.first, twin.second) for twin in found] == expected
     assert {twin.how for twin in found} == {how}
@@ -121,30 +126,30 @@ def test_an_edited_copy_is_found(edit, clean):
 
 def test_the_same_pixels_are_told_apart_from_near_copies(clean):
     signatures = _signatures([clean[3], clean[4], clean[3], _jpeg(clean[3]), clean[3]])
-    found = list(near_copies(signatures, LIMIT))
+    found = list(find_near_duplicates(signatures, LIMIT))
     assert [(twin.first, twin.second, twin.how) for twin in found] == [(0, 2, "exact"), (0, 3, "same"), (0, 4, "exact")]
 
 
 def test_turned_copies_are_found_only_where_they_are_sought(clean):
     signatures = _signatures([clean[3], clean[3].transpose(Image.Transpose.TRANSVERSE)])
-    assert list(near_copies(signatures, LIMIT, (SAME, MIRRORED))) == []
-    assert [twin.how for twin in near_copies(signatures, LIMIT)] == ["turned"]
+    assert list(find_near_duplicates(signatures, LIMIT, (UPRIGHT, MIRRORED))) == []
+    assert [twin.how for twin in find_near_duplicates(signatures, LIMIT)] == ["turned"]
 
 
 def test_photographs_of_one_subject_are_no_copies_but_the_known_pair_is(photographs):
-    found = list(near_copies(_signatures(photographs), LIMIT))
+    found = list(find_near_duplicates(_signatures(photographs), LIMIT))
     assert [(twin.first, twin.second, twin.how) for twin in found] == [(52, 53, "mirrored")]  # dog5/02.jpg, 03.jpg
 
 
 def test_the_result_depends_on_nothing_but_the_signatures(clean, tmp_path):
     edited = [change(clean[10 * at]) for at, (change, _) in enumerate(EDITS.values())]
     signatures = _signatures([*clean, *edited])
-    found = list(near_copies(signatures, LIMIT))
+    found = list(find_near_duplicates(signatures, LIMIT))
     assert found == sorted(found) and len(found) == len(EDITS)
     signatures.tofile(tmp_path / "signatures")
     kept = np.memmap(tmp_path / "signatures", dtype=np.uint8, mode="r", shape=signatures.shape)
     for block in (1, 7, 100_000):
-        assert list(near_copies(kept, LIMIT, block=block)) == found
+        assert list(find_near_duplicates(kept, LIMIT, block=block)) == found
 
 
 def test_copies_are_found_where_the_hashes_are_in_bands():
@@ -154,25 +159,29 @@ def test_copies_are_found_where_the_hashes_are_in_bands():
     pixels = np.concatenate([luma, planted]).reshape(-1, 576).astype(np.uint8)
     digests = rng.integers(0, 256, (len(pixels), 16), dtype=np.uint8)
     signatures = np.concatenate([digests, pixels, np.full((len(pixels), LENGTH - 592), 128, dtype=np.uint8)], axis=1)
-    found = list(near_copies(signatures, LIMIT))
+    found = list(find_near_duplicates(signatures, LIMIT))
     assert [(twin.first, twin.second) for twin in found] == [(at, 800 + at) for at in range(100)]
 
 
 def test_the_best_of_a_group_is_kept():
     twins = [
-        Twin(0, 3, 1.0, "exact"),
-        Twin(3, 5, 0.95, "same"),
-        Twin(1, 2, 0.97, "mirrored"),
-        Twin(6, 4, 0.99, "cropped"),
+        NearDuplicate(0, 3, 1.0, "exact"),
+        NearDuplicate(3, 5, 0.95, "same"),
+        NearDuplicate(1, 2, 0.97, "mirrored"),
+        NearDuplicate(6, 4, 0.99, "cropped"),
     ]
     pixels = [100, 50, 50, 900, 20, 400, 80]
-    assert groups(together(twins, 7), lambda number: pixels[number]) == {0: 3, 2: 1, 4: 6, 5: 3}
-    assert groups(together([], 3), lambda number: 0) == groups(together([], 0), lambda number: 0) == {}
+    assert dropped_duplicates(duplicate_groups(twins, 7), lambda number: pixels[number]) == {0: 3, 2: 1, 4: 6, 5: 3}
+    assert (
+        dropped_duplicates(duplicate_groups([], 3), lambda number: 0)
+        == dropped_duplicates(duplicate_groups([], 0), lambda number: 0)
+        == {}
+    )
 
 
 def test_flat_pictures_are_copies_only_in_one_colour():
     colours = ["red", "blue", "white", "black", "grey", (254, 1, 1)]
-    found = list(near_copies(_signatures([Image.new("RGB", (64, 64), colour) for colour in colours]), LIMIT))
+    found = list(find_near_duplicates(_signatures([Image.new("RGB", (64, 64), colour) for colour in colours]), LIMIT))
     assert [(twin.first, twin.second) for twin in found] == [(0, 5)]
 
 
@@ -182,17 +191,17 @@ def test_one_form_in_other_colours_is_no_copy():
         picture = Image.new("RGB", (128, 128), backdrop)
         ImageDraw.Draw(picture).ellipse((30, 40, 90, 110), fill=colour)
         pictures.append(picture)
-    assert list(near_copies(_signatures(pictures), LIMIT)) == []
+    assert list(find_near_duplicates(_signatures(pictures), LIMIT)) == []
 
 
 def test_the_smallest_pictures_and_the_smallest_sets():
     sizes = [(1, 1), (1, 500), (500, 1), (3, 2)]
     pictures = [Image.new("RGB", size, (90 * at, 40, 0)) for at, size in enumerate(sizes)]
     assert all(signature(picture).shape == (LENGTH,) for picture in pictures)
-    assert list(near_copies(_signatures(pictures[:1]), LIMIT)) == []
-    assert list(near_copies(np.zeros((0, LENGTH), dtype=np.uint8), LIMIT)) == []
-    assert list(likely_crops(np.zeros((0, LENGTH), dtype=np.uint8))) == []
-    assert list(cropped_copies([(0, 1), (2, 3), (1, 1)], lambda number: pictures[number])) == []
+    assert list(find_near_duplicates(_signatures(pictures[:1]), LIMIT)) == []
+    assert list(find_near_duplicates(np.zeros((0, LENGTH), dtype=np.uint8), LIMIT)) == []
+    assert list(crop_candidates(np.zeros((0, LENGTH), dtype=np.uint8))) == []
+    assert list(find_crops([(0, 1), (2, 3), (1, 1)], lambda number: pictures[number])) == []
 
 
 def _textured(size: tuple[int, int] = (400, 300)) -> Image.Image:
@@ -202,7 +211,7 @@ def _textured(size: tuple[int, int] = (400, 300)) -> Image.Image:
 
 
 def _cropped(*pictures: Image.Image) -> list[tuple[int, int, str]]:
-    found = cropped_copies([(0, 1)], lambda number: pictures[number])
+    found = find_crops([(0, 1)], lambda number: pictures[number])
     return [(twin.first, twin.second, twin.how) for twin in found]
 
 
@@ -237,7 +246,7 @@ def test_what_is_turned_is_laid_back(clean):
     """By Pillow's own turns: which way lays each of the eight back on the picture, and no other does."""
     turns = Image.Transpose
     laid_by = {
-        None: SAME,
+        None: UPRIGHT,
         turns.FLIP_LEFT_RIGHT: MIRRORED,
         turns.FLIP_TOP_BOTTOM: (False, True, False),
         turns.ROTATE_180: (False, True, True),
@@ -246,29 +255,29 @@ def test_what_is_turned_is_laid_back(clean):
         turns.ROTATE_90: (True, False, True),
         turns.ROTATE_270: (True, True, False),
     }
-    assert set(laid_by.values()) == set(WAYS)
+    assert set(laid_by.values()) == set(ORIENTATIONS)
     values = _signatures([clean[5]])
     for turn, back in laid_by.items():
         turned = _signatures([clean[5] if turn is None else clean[5].transpose(turn)])
-        assert [way for way in WAYS if likeness(values, turned, way)[0] > LIMIT] == [back]
+        assert [way for way in ORIENTATIONS if similarity(values, turned, way)[0] > LIMIT] == [back]
 
 
 @pytest.mark.parametrize("crop", CROPS)
 def test_crops_of_photographs_are_found_and_nothing_else(crop, photographs):
     photographs = photographs[:60:5]
     pictures = [*photographs, *(CROPS[crop](photographs[at]) for at in (2, 6))]
-    found = list(cropped_copies(likely_crops(_signatures(pictures)), lambda number: pictures[number]))
+    found = list(find_crops(crop_candidates(_signatures(pictures)), lambda number: pictures[number]))
     count = len(photographs)
     assert [(twin.first, twin.second, twin.how) for twin in found] == [(2, count, "cropped"), (6, count + 1, "cropped")]
 
 
 def test_photographs_of_one_subject_are_no_crops(photographs):
     some = [*photographs[50:56], *photographs[88:96]]  # the known pair, and a cartoon in one pose
-    found = list(cropped_copies(likely_crops(_signatures(some)), lambda number: some[number]))
+    found = list(find_crops(crop_candidates(_signatures(some)), lambda number: some[number]))
     assert [(twin.first, twin.second, twin.how) for twin in found] == [(2, 3, "mirrored")]
 
 
 def test_a_copy_with_writing_is_the_same(photographs):
     pictures = [photographs[0], _signed(photographs[0]), photographs[40]]
-    found = list(cropped_copies([(1, 0), (0, 2)], lambda number: pictures[number]))
+    found = list(find_crops([(1, 0), (0, 2)], lambda number: pictures[number]))
     assert [(twin.first, twin.second, twin.how) for twin in found] == [(0, 1, "same")]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.imaging.jpeg_truncation import harm_of
+from limner.imaging.damage import jpeg_damage
 
 END = b"\xff\xd9"
 
@@ -36,7 +36,7 @@ def jpeg(form: str = "JPEG", mode: str = "RGB", **settings: object) -> bytes:
     ],
 )
 def test_whole_ones_are_not_told(data: bytes) -> None:
-    assert harm_of(data) is None
+    assert jpeg_damage(data) is None
 
 
 @pytest.mark.parametrize("settings", [{}, {"progressive": True}, {"restart_marker_blocks": 4}])
@@ -48,11 +48,11 @@ def test_damage_is_told(settings: dict[str, object]) -> None:
         data[:half] + data[half + 1000 :],
         data[:half] + bytes(2000) + data[half + 2000 :],
     ):
-        harm = harm_of(broken)
+        harm = jpeg_damage(broken)
         assert harm is not None and harm.certain and harm.told
 
 
 def test_few_bytes_too_many_may_be_harmless() -> None:
     for extra in (bytes(10), bytes(500), b"\x12\x34\x56" * 5):
-        harm = harm_of(jpeg()[:-2] + extra + END)
+        harm = jpeg_damage(jpeg()[:-2] + extra + END)
         assert harm is not None and not harm.certain and "bytes too many" in harm.told

@@ -25,7 +25,7 @@ from limner import GenerateRequest, LimnerError, Studio
 from limner.provenance import credentials
 from limner.provenance.credentials import keys, own
 from limner.provenance.labels import Label, write_png
-from limner.provenance.verify import State, examined
+from limner.provenance.verify import State, verify_bytes
 
 SECRET = "a very private prompt"
 
@@ -73,7 +73,7 @@ def flipped(data, at):
 
 def test_c2pas_own_reader_validates(signed, home):
     assert read(signed)[0] == "Valid"
-    state, manifest = read(signed, credentials.credentials(home).root)
+    state, manifest = read(signed, credentials.load_credentials(home).root)
     assert state == "Trusted"
     (assertion,) = manifest["assertions"]
     (action,) = assertion["data"]["actions"]
@@ -98,13 +98,13 @@ def test_c2pas_own_reader_rejects_a_changed_byte(signed, home):
     assert sum(told) > len(told) / 2
     for at in (*inside, *sorted(set(outside))[::5]):
         with suppress(LimnerError):  # it may be no picture any more
-            assert not examined(flipped(signed, at), "a.png", home).good, at
+            assert not verify_bytes(flipped(signed, at), "a.png", home).good, at
 
 
 def test_cut_and_grown_files_are_rejected(signed, home):
     for changed in (signed[:-1], signed + b"x", signed[:-12], signed[: len(signed) // 2]):
         try:
-            assert not examined(changed, "a.png", home).good
+            assert not verify_bytes(changed, "a.png", home).good
         except LimnerError:
             assert read(changed)[0] != "Valid"
 
@@ -114,9 +114,9 @@ def test_the_own_key_is_private_and_made_once(home, signed):
     assert stat.S_IMODE((folder / "key.pem").stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     before = (folder / "key.pem").read_bytes()
-    credentials.check(home)
+    credentials.check_signing(home)
     assert (folder / "key.pem").read_bytes() == before
-    assert "key" not in repr(credentials.credentials(home)).replace("key.pem", "")
+    assert "key" not in repr(credentials.load_credentials(home)).replace("key.pem", "")
 
 
 def test_processes_that_begin_at_once_share_a_key(tmp_path):
@@ -198,17 +198,17 @@ def test_the_users_own_chain_signs(tmp_path, monkeypatch, kind):
     picture = Image.new("RGB", (40, 40), "red")
     write_png(picture, tmp_path / "before.png", home=home)
     monkeypatch.setenv(keys.FOLDER, str(folder))
-    credentials.check(home)
+    credentials.check_signing(home)
     write_png(picture, tmp_path / "a.png", home=home)
     assert read((tmp_path / "a.png").read_bytes(), ROOT)[0] == "Trusted"
     for name, signer in (("a.png", "me"), ("before.png", "Installation")):
-        verdict = examined((tmp_path / name).read_bytes(), name, home)
+        verdict = verify_bytes((tmp_path / name).read_bytes(), name, home)
         assert verdict.state is State.OURS and signer in verdict.signer
     # somebody else with a certificate of the same authority is not us
     other = ec.generate_private_key(ec.SECP256R1())
     write(tmp_path / "other", other, certificate("me", "middle", other, MIDDLE_KEY), *chain[1:])
     monkeypatch.setenv(keys.FOLDER, str(tmp_path / "other"))
-    assert examined((tmp_path / "a.png").read_bytes(), "a.png", tmp_path / "elsewhere").state is State.FOREIGN
+    assert verify_bytes((tmp_path / "a.png").read_bytes(), "a.png", tmp_path / "elsewhere").state is State.FOREIGN
 
 
 def wrong(case, folder):
@@ -269,10 +269,10 @@ def test_wrong_credentials_are_told_before_anything_is_painted(tmp_path, monkeyp
 
 def test_a_root_that_is_trusted_besides(tmp_path, signed, home):
     other = tmp_path / "other"
-    assert examined(signed, "a.png", other).state is State.FOREIGN
+    assert verify_bytes(signed, "a.png", other).state is State.FOREIGN
     (other / "credentials" / "trusted").mkdir(parents=True)
-    (other / "credentials" / "trusted" / "them.pem").write_bytes(credentials.credentials(home).root)
-    assert examined(signed, "a.png", other).state is State.TRUSTED
+    (other / "credentials" / "trusted" / "them.pem").write_bytes(credentials.load_credentials(home).root)
+    assert verify_bytes(signed, "a.png", other).state is State.TRUSTED
 
 
 def test_what_a_program_drew_is_the_same_file_each_time(tmp_path):
@@ -284,4 +284,4 @@ def test_what_a_program_drew_is_the_same_file_each_time(tmp_path):
 
 
 def test_a_new_key_is_another_one():
-    assert own.issued()[0] != own.issued()[0]
+    assert own.issue_certificates()[0] != own.issue_certificates()[0]

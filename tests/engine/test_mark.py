@@ -77,21 +77,21 @@ BESIDES = {
 @pytest.mark.parametrize("side", [256, 512])
 def test_what_it_lives_through(marked, side, attack):
     for _, pixels in marked[side]:
-        found = watermark.read(np.asarray((PROMISED | BESIDES)[attack](Image.fromarray(pixels))))
+        found = watermark.detect(np.asarray((PROMISED | BESIDES)[attack](Image.fromarray(pixels))))
         assert found is not None and found.name == NAME and found.mirrored == (attack == "mirrored")
         assert found.chance < 1e-7
 
 
 def test_a_part_that_was_cut_out(marked):
     for side in (256, 512):
-        found = watermark.read(np.asarray(cropped(Image.fromarray(marked[side][0][1]))))
+        found = watermark.detect(np.asarray(cropped(Image.fromarray(marked[side][0][1]))))
         assert found is not None and found.name == NAME
 
 
 def test_a_small_picture_is_marked_too(marked):
     for _, pixels in marked[128]:
-        assert watermark.read(pixels).name == NAME
-        assert watermark.read(np.asarray(squeezed(Image.fromarray(pixels), 90))) is not None
+        assert watermark.detect(pixels).name == NAME
+        assert watermark.detect(np.asarray(squeezed(Image.fromarray(pixels), 90))) is not None
 
 
 def test_it_is_not_seen(marked):
@@ -106,7 +106,7 @@ def test_a_flat_picture_is_barely_touched():
     flat = np.full((256, 256, 3), 200, np.uint8)
     pixels = watermark.embed(flat, NAME)
     assert np.abs(pixels.astype(int) - 200).max() <= 5
-    assert watermark.read(pixels).name == NAME
+    assert watermark.detect(pixels).name == NAME
 
 
 def test_there_is_none_where_there_is_none():
@@ -114,16 +114,16 @@ def test_there_is_none_where_there_is_none():
     plain = [picture(seed, side) for seed, side in ((5, 128), (6, 300), (7, 512))]
     plain += [rng.integers(0, 256, (200, 260, 3)).astype(np.uint8), np.zeros((64, 64, 3), np.uint8)]
     plain += [np.full((300, 300, 3), 255, np.uint8), np.tile(plain[0][:32, :32], (8, 8, 1))]
-    assert [watermark.read(pixels) for pixels in plain] == [None] * len(plain)
-    assert watermark.read(np.zeros((8, 900, 3), np.uint8)) is None
+    assert [watermark.detect(pixels) for pixels in plain] == [None] * len(plain)
+    assert watermark.detect(np.zeros((8, 900, 3), np.uint8)) is None
 
 
 def test_the_same_picture_is_marked_the_same(marked):
     plain, pixels = marked[256][0]
     assert np.array_equal(watermark.embed(plain, NAME), pixels)
     assert not np.array_equal(watermark.embed(plain, NAME + 1), pixels)
-    assert watermark.name_of(plain) == watermark.name_of(plain.copy()) != watermark.name_of(pixels)
-    assert 0 <= watermark.name_of(plain) < NAMES
+    assert watermark.payload_for(plain) == watermark.payload_for(plain.copy()) != watermark.payload_for(pixels)
+    assert 0 <= watermark.payload_for(plain) < NAMES
 
 
 def test_only_the_part_that_was_painted_is_touched(marked):
@@ -132,7 +132,7 @@ def test_only_the_part_that_was_painted_is_touched(marked):
     where[:, 64:] = 255
     pixels = watermark.embed(plain, NAME, where)
     assert np.array_equal(pixels[:, :64], plain[:, :64]) and not np.array_equal(pixels[:, 64:], plain[:, 64:])
-    assert watermark.read(pixels).name == NAME
+    assert watermark.detect(pixels).name == NAME
 
 
 def test_a_picture_that_is_too_small_is_left_alone():
@@ -143,13 +143,13 @@ def test_a_picture_that_is_too_small_is_left_alone():
 def test_sizes_and_shapes():
     for height, width in ((128, 700), (333, 257), (1030, 770)):
         pixels = np.asarray(Image.fromarray(picture(3, 256)).resize((width, height), Image.Resampling.LANCZOS))
-        assert watermark.read(watermark.embed(pixels, NAME)).name == NAME
+        assert watermark.detect(watermark.embed(pixels, NAME)).name == NAME
 
 
 def test_a_later_mark_is_the_one_that_is_read(marked):
     for side in (256, 512):
         for _, pixels in marked[side]:
-            assert watermark.read(watermark.embed(pixels, 77)).name == 77
+            assert watermark.detect(watermark.embed(pixels, 77)).name == 77
 
 
 def test_the_fast_transform_is_the_matrix():

@@ -26,16 +26,16 @@ from limner import GenerateRequest
 from limner.core.errors import LimnerError
 from limner.engine.generate import reproduce
 from limner.provenance import labels, verify
-from limner.provenance.credentials import Finding, keys, own
+from limner.provenance.credentials import CredentialReport, keys, own
 from limner.provenance.credentials.sign import manifest
-from limner.provenance.labels import Label, label_in, read_label, write_png
+from limner.provenance.labels import Label, parse_label, read_label, write_png
 from limner.provenance.verify import State, state_of
 from limner.provenance.watermark import pattern
-from limner.provenance.watermark.read import Reading, decoded, told
-from limner.provenance.xmp import packet, painted_by_a_model, source_of
+from limner.provenance.watermark.detect import Reading, decoded, told
+from limner.provenance.xmp import is_fully_generated, packet, source_type
 
 embed, read = (import_module(f"limner.provenance.watermark.{name}") for name in ("embed", "read"))
-inspect = import_module("limner.provenance.credentials.inspect")
+inspect = import_module("limner.provenance.credentials.manifests")
 RNG = np.random.default_rng(0)
 
 
@@ -196,7 +196,7 @@ def test_turned_views_are_of_half_and_whole_degrees():
 # Verifying
 
 
-FOUND = {by: Finding(by, ()) for by in ("this installation", "a trusted root", "nobody known")}
+FOUND = {by: CredentialReport(by, ()) for by in ("this installation", "a trusted root", "nobody known")}
 
 
 @pytest.mark.parametrize(
@@ -207,8 +207,8 @@ FOUND = {by: Finding(by, ()) for by in ("this installation", "a trusted root", "
         (FOUND["this installation"], False, State.OURS),
         (FOUND["a trusted root"], True, State.TRUSTED),
         (FOUND["nobody known"], True, State.FOREIGN),
-        (Finding("this installation", ("changed",)), True, State.CHANGED),
-        (Finding("nobody known", ("changed",)), False, State.CHANGED),
+        (CredentialReport("this installation", ("changed",)), True, State.CHANGED),
+        (CredentialReport("nobody known", ("changed",)), False, State.CHANGED),
     ],
 )
 def test_one_word_for_all(finding, limners, state):
@@ -246,13 +246,13 @@ def test_at_most_64_million_pixels_are_looked_at(monkeypatch):
 )
 def test_only_what_is_wholly_painted_says_so(source, painted):
     data = b"xx" + packet(source).encode()
-    assert source_of(data) == source and painted_by_a_model(data) == painted
+    assert source_type(data) == source and is_fully_generated(data) == painted
 
 
 @pytest.mark.parametrize(("distance", "found"), [(2**20 - 300, True), (2**20, False)])
 def test_xmp_is_searched_for_a_mebibyte(distance, found):
     begin, rest = b"<x:xmpmeta>", packet("compositeSynthetic").encode().split(b"<x:xmpmeta", 1)[1]
-    assert (source_of(begin + b" " * distance + rest) is not None) == found
+    assert (source_type(begin + b" " * distance + rest) is not None) == found
 
 
 # Labels
@@ -284,9 +284,9 @@ def test_a_label_of_a_mebibyte_is_read_and_of_more_is_not(monkeypatch, more):
     monkeypatch.setattr(labels, "_label_text", lambda data, path: text)
     if more:
         with pytest.raises(LimnerError, match="its label is longer than 1048576 characters"):
-            label_in(b"", "a.png")
+            parse_label(b"", "a.png")
     else:
-        assert label_in(b"", "a.png") == label()
+        assert parse_label(b"", "a.png") == label()
 
 
 def test_only_what_a_program_drew_is_not_signed(tmp_path):
@@ -298,7 +298,7 @@ def test_only_what_a_program_drew_is_not_signed(tmp_path):
     ):
         write_png(Image.new("RGB", (8, 8)), tmp_path / "a.png", source=source, home=tmp_path / "home")
         data = (tmp_path / "a.png").read_bytes()
-        assert (b"caBX" in data) == signed and source_of(data) == source
+        assert (b"caBX" in data) == signed and source_type(data) == source
     write_png(Image.new("RGB", (8, 8)), tmp_path / "a.png", label(), "algorithmicMedia")
     assert read_label(tmp_path / "a.png") == label()
 
@@ -318,7 +318,7 @@ def test_what_is_signed_is_that_a_model_created_it_now():
 
 def test_our_own_certificate_is_of_the_profile_of_c2pa():
     """C2PA 2.2, section 14.5: P-256, digitalSignature and nothing else, an extended use, key identifiers; 30 years."""
-    raw, chain = own.issued()
+    raw, chain = own.issue_certificates()
     key, (leaf, root) = pem.load_pem_private_key(raw, None), x509.load_pem_x509_certificates(chain)
     assert isinstance(key.curve, ec.SECP256R1) and leaf.public_key() == key.public_key()
     leaf.verify_directly_issued_by(root)

@@ -14,8 +14,8 @@ from PIL.PngImagePlugin import PngInfo
 from limner import GenerateRequest, LimnerError, Studio
 from limner.provenance import watermark
 from limner.provenance.labels import Label, write_png
-from limner.provenance.verify import PROBLEMS, STATES, State, examined
-from limner.provenance.xmp import source_of
+from limner.provenance.verify import PROBLEMS, STATES, State, verify_bytes
+from limner.provenance.xmp import source_type
 
 LABEL = Label(
     request=GenerateRequest(prompt="a dog"),
@@ -44,7 +44,7 @@ def studio(home):
 def picture(studio, tmp_path):
     """A picture as `limner generate` leaves it, with its place in the history."""
     pixels = textured()
-    name = watermark.name_of(pixels)
+    name = watermark.payload_for(pixels)
     path = tmp_path / "a.png"
     write_png(Image.fromarray(watermark.embed(pixels, name)), path, LABEL)
     run = studio.submit(LABEL.request)
@@ -77,14 +77,14 @@ def test_changed_after_it_was_signed(studio, picture):
     path, _, _ = picture
     data = path.read_bytes()
     at = data.index(b"a dog")
-    verdict = examined(data[:at] + b"b" + data[at + 1 :], "b.png")
+    verdict = verify_bytes(data[:at] + b"b" + data[at + 1 :], "b.png")
     assert verdict.state is State.CHANGED and verdict.unchanged is False and not verdict.good
     assert PROBLEMS["assertion.dataHash.mismatch"] in verdict.problems
     assert any("damaged" in text for text in verdict.problems), "and its checksum is wrong"
     at = data.index(b"IDAT") + 2000
-    assert examined(data[:at] + b"\0\0\0\0" + data[at + 4 :], "b.png").state is State.CHANGED
+    assert verify_bytes(data[:at] + b"\0\0\0\0" + data[at + 4 :], "b.png").state is State.CHANGED
     with pytest.raises(LimnerError, match="damaged or unfinished"):
-        examined(data[:-4000], "b.png")
+        verify_bytes(data[:-4000], "b.png")
 
 
 def test_credentials_of_one_picture_on_another(studio, picture, tmp_path):
@@ -94,11 +94,11 @@ def test_credentials_of_one_picture_on_another(studio, picture, tmp_path):
     chunk = data[at : at + struct.unpack(">I", data[at : at + 4])[0] + 12]
     Image.fromarray(textured(seed=5)).save(tmp_path / "other.png")
     other = (tmp_path / "other.png").read_bytes()
-    assert examined(other[:33] + chunk + other[33:], "x.png").state is State.CHANGED
+    assert verify_bytes(other[:33] + chunk + other[33:], "x.png").state is State.CHANGED
 
 
 def test_made_by_another_limner(studio, picture, tmp_path):
-    verdict = examined(picture[0].read_bytes(), "a.png", tmp_path / "another")
+    verdict = verify_bytes(picture[0].read_bytes(), "a.png", tmp_path / "another")
     assert verdict.state is State.FOREIGN and verdict.unchanged and not verdict.good
     assert verdict.software.startswith("Limner ") and verdict.mark is not None
 
@@ -162,7 +162,7 @@ HOSTILE = {
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_files_are_one_line(home, case):
     with pytest.raises(LimnerError) as caught:
-        examined(HOSTILE[case], "a\n.png")
+        verify_bytes(HOSTILE[case], "a\n.png")
     assert str(caught.value).isprintable() and len(str(caught.value)) < 400
 
 
@@ -170,15 +170,15 @@ def test_hostile_files_are_one_line(home, case):
 def test_hostile_credentials_are_not_ours(home, body):
     rows = zlib.compress(b"".join(b"\0" + bytes(150) for _ in range(50)))
     data = png(50, 50, chunk(b"caBX", body), chunk(b"IDAT", rows), chunk(b"IEND", b""))
-    assert examined(data, "a.png").state in (State.CHANGED, State.UNKNOWN)
+    assert verify_bytes(data, "a.png").state in (State.CHANGED, State.UNKNOWN)
 
 
 def test_the_source_type_in_any_spelling():
     begin = b"xx<x:xmpmeta "
     url = b"http://cv.iptc.org/newscodes/digitalsourcetype/compositeSynthetic"
-    assert source_of(begin + b'><a p:DigitalSourceType="' + url + b'"/>') == "compositeSynthetic"
-    assert source_of(begin + b"><q:DigitalSourceType>" + url + b"</q:DigitalSourceType>") == "compositeSynthetic"
-    assert source_of(b"DigitalSourceType>" + url) is None and source_of(b"") is None
+    assert source_type(begin + b'><a p:DigitalSourceType="' + url + b'"/>') == "compositeSynthetic"
+    assert source_type(begin + b"><q:DigitalSourceType>" + url + b"</q:DigitalSourceType>") == "compositeSynthetic"
+    assert source_type(b"DigitalSourceType>" + url) is None and source_type(b"") is None
 
 
 # The command
@@ -228,7 +228,7 @@ def test_a_photograph_that_was_painted_over_is_told(studio, tiny_sd, tmp_path):
     ):
         studio.run(GenerateRequest(**plain, image=image and str(image)), tmp_path / name)
         data = (tmp_path / name / "0001.png").read_bytes()
-        told = source_of(data)
+        told = source_type(data)
         assert data.count(f"digitalsourcetype/{told}".encode()) == 2, "XMP and the credentials say the same"
         sources.append(told)
     assert sources == ["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "trainedAlgorithmicMedia"]

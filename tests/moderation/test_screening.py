@@ -13,7 +13,7 @@ from limner.core.events import Notice
 from limner.core.moderation import CheckUse, Policy, Refused, Stage, Unable
 from limner.core.requests import EvaluateRequest, GenerateRequest, TrainRequest
 from limner.core.runs import Run, Status
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 from limner.plugins import registry
 from limner.store.queue import Queue
 from limner.store.tables import RunRow
@@ -73,7 +73,7 @@ def test_a_picture_is_withheld_and_the_others_kept(home: Path, tiny_sd: Path, mo
     judge = check.ready(check.Options.model_validate(use(models / "some", 1.0).options))
     made = sorted(open_policy.store.artifacts(run.id), key=lambda one: one.details["index"])
     kept = {one.sha256 for one in made}
-    scores = [judge(open_photograph(open_policy.blobs.bring(one.details["reference"]))).score or 0.0 for one in made]
+    scores = [judge(open_image(open_policy.blobs.bring(one.details["reference"]))).score or 0.0 for one in made]
     worst = max(scores)
     index, threshold = scores.index(worst), (worst + sorted(scores)[1]) / 2
     assert sorted(scores)[1] < worst, scores

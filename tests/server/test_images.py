@@ -19,10 +19,10 @@ from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
-from limner.provenance.credentials import inspect
-from limner.provenance.credentials.inspect import context, state_of
+from limner.provenance.credentials import manifests
+from limner.provenance.credentials.manifests import c2pa_context, read_manifest
 from limner.provenance.labels import write_png
-from limner.provenance.xmp import source_of
+from limner.provenance.xmp import source_type
 from limner.server import problems
 from limner.server.convert import converted
 from limner.server.error_format import Shaped, openai_error
@@ -253,11 +253,11 @@ def test_a_png_stays_as_it_is() -> None:
 def test_other_formats_are_signed_anew(home: Path, tmp_path: Path, form: str) -> None:
     write_png(Image.new("RGB", (64, 64), "teal"), tmp_path / "a.png", home=home)
     data = converted((tmp_path / "a.png").read_bytes(), form, home=home)
-    found = inspect(data, f"image/{form}", home)
-    assert found is not None and found.problems == () and source_of(data) == "trainedAlgorithmicMedia"
+    found = manifests(data, f"image/{form}", home)
+    assert found is not None and found.problems == () and source_type(data) == "trainedAlgorithmicMedia"
     changed = bytearray(data)
     changed[data.rindex(b"\xff\xda") + 20 if form == "jpeg" else data.index(b"VP8 ") + 30] ^= 1
-    worse = inspect(bytes(changed), f"image/{form}", home)
+    worse = manifests(bytes(changed), f"image/{form}", home)
     assert worse is not None and worse.problems == ("assertion.dataHash.mismatch",)
 
 
@@ -266,5 +266,7 @@ def test_credentials_of_another_format_name_the_same_source_type(home: Path, tmp
     """Of what was painted over a photograph, too."""
     source = "compositeWithTrainedAlgorithmicMedia"
     write_png(Image.new("RGB", (64, 64), "teal"), tmp_path / "a.png", source=source, home=home)
-    manifest, _ = state_of(converted((tmp_path / "a.png").read_bytes(), form, home=home), f"image/{form}", context([]))
+    manifest, _ = read_manifest(
+        converted((tmp_path / "a.png").read_bytes(), form, home=home), f"image/{form}", c2pa_context([])
+    )
     assert f'/{source}"' in json.dumps(manifest)

@@ -47,7 +47,7 @@ def execute(request: Request, workspace: Workspace, emit: Emit) -> None:
     Credentials that cannot sign raise first. Raises Held where another program fills that folder.
     """
     hush()
-    credentials.check(workspace.home)
+    credentials.check_signing(workspace.home)
     with nullcontext() if request.shares_folder else filling(workspace.out):
         EXECUTORS[type(request)](request, workspace, emit)
 
@@ -55,5 +55,5 @@ def execute(request: Request, workspace: Workspace, emit: Emit) -> None:
 def execute_together(orders: Sequence[Order]) -> Iterator[tuple[Order, Exception | None]]:
     """Carry out generate requests of one batch key; yields each as it ends, with why where it ended early."""
     hush()
-    credentials.check(orders[0].workspace.home)
+    credentials.check_signing(orders[0].workspace.home)
     yield from generate_together(orders)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw
 
-from limner.imaging.lettering import fitting, lettered
+from limner.imaging.fonts import font_for, truncate
 
 INK, FAINT, PAPER = (28, 30, 36), (120, 124, 134), (255, 255, 255)
 ACCENT, RED, AMBER = (15, 143, 136), (192, 57, 43), (224, 148, 20)
@@ -33,7 +33,7 @@ class Tile:
     state: Literal["kept", "flagged", "dropped"] = "kept"
 
 
-def sheet(tiles: Sequence[Tile], columns: int = 6, side: int = 180, first: int = 1) -> Image.Image:
+def draw_contact_sheet(tiles: Sequence[Tile], columns: int = 6, side: int = 180, first: int = 1) -> Image.Image:
     """The tiles in rows of `columns`, each in a cell of `side` pixels with its number and label below.
 
     What is not cut out is dimmed, what is has an outline. An amber corner: flagged, a red one: dropped. Rows are as
@@ -102,9 +102,9 @@ def _marked(picture: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
 def _write(figure: Image.Image, tile: Tile, number: int, at: tuple[int, int], width: int) -> None:
     """A tile's number, and beside it its label, below its picture."""
     draw, middle = ImageDraw.Draw(figure), at[1] + LINE / 2 + 1
-    font, text = lettered(str(number), TEXT)
+    font, text = font_for(str(number), TEXT)
     draw.text((at[0], middle), text, INK, font, anchor="lm")
     start = font.getlength(text) + 7
-    font, text = lettered(" ".join(tile.label.split()), SMALL)
+    font, text = font_for(" ".join(tile.label.split()), SMALL)
     colour = MARKS[tile.state] or FAINT
-    draw.text((at[0] + start, middle), fitting(text, font, width - start), colour, font, anchor="lm")
+    draw.text((at[0] + start, middle), truncate(text, font, width - start), colour, font, anchor="lm")

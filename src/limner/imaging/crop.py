@@ -18,7 +18,7 @@ ZOOMS = 8
 """How many sizes of a box are tried between the largest and the smallest one."""
 
 
-def square(image: Image.Image, side: int) -> Image.Image:
+def center_square(image: Image.Image, side: int) -> Image.Image:
     """The largest square in the middle of the picture, resized with antialiasing to side x side pixels."""
     edge = min(image.size)
     left, top = (image.width - edge) // 2, (image.height - edge) // 2
@@ -27,7 +27,7 @@ def square(image: Image.Image, side: int) -> Image.Image:
     return middle.resize((side, side), Image.Resampling.LANCZOS)
 
 
-def frame(size: tuple[int, int], side: int) -> tuple[int, int, int, int, int, int]:
+def size_conditioning(size: tuple[int, int], side: int) -> tuple[int, int, int, int, int, int]:
     """What `square` does to a picture of this (width, height), in the terms of SDXL (arXiv 2307.01952, section 2.2):
     its height and width, the crop's top and left in pixels of the result, the crop's height and width.
     """
@@ -58,13 +58,13 @@ def crop_box(size: tuple[int, int], shape: tuple[int, int], found: np.ndarray | 
     return box
 
 
-def cut(image: Image.Image, box: Box, shape: tuple[int, int]) -> Image.Image:
+def crop_and_resize(image: Image.Image, box: Box, shape: tuple[int, int]) -> Image.Image:
     """What is in the box as a picture of `shape` (width, height), antialiased, with nothing from outside the box."""
     part = image if box == (0, 0, *image.size) else image.crop(box)
     return part if part.size == shape else part.resize(shape, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def enlargement(box: Box, shape: tuple[int, int]) -> float:
+def upscale_factor(box: Box, shape: tuple[int, int]) -> float:
     """How many times as long the sides of `shape` (width, height) are as those of the box, the greater of both."""
     return max(shape[0] / (box[2] - box[0]), shape[1] / (box[3] - box[1]))
 

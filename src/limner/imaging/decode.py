@@ -13,10 +13,18 @@ from PIL import Image, UnidentifiedImageError
 from limner.core.errors import LimnerError
 from limner.core.files import read_file, shown
 from limner.imaging.decoding_cost import FRAMES, check_bytes, check_header, tiff_frames
-from limner.imaging.formats import SUFFIXES, damaged, misnamed, pillow_formats, title, unfinished_jpeg, unknown
+from limner.imaging.formats import (
+    SUFFIXES,
+    damaged_image,
+    misnamed,
+    pillow_formats,
+    title,
+    unfinished_jpeg,
+    unknown_format,
+)
 from limner.imaging.modes import is_deep, to_rgb
 
-__all__ = ["PIXEL_CAP", "SUFFIXES", "Reading", "decode", "open_photograph", "read_picture"]
+__all__ = ["PIXEL_CAP", "SUFFIXES", "DecodedImage", "decode", "open_image", "read_image"]
 
 PIXEL_CAP = 100_000_000
 """The largest picture that is decoded, in pixels."""
@@ -41,7 +49,7 @@ _opening = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class DecodedImage:
     """A picture that was read, and what was done to it.
 
     image: upright, 8-bit RGB, sRGB. size: width and height of the upright original, which `image` may be a reduction
@@ -57,17 +65,19 @@ class Reading:
     frames: int
 
 
-def open_photograph(path: str | Path) -> Image.Image:
+def open_image(path: str | Path) -> Image.Image:
     """The picture in a file, sRGB and upright; raises LimnerError."""
     return decode(read_file(path), path)
 
 
 def decode(data: bytes, path: str | Path, cap: int = PIXEL_CAP) -> Image.Image:
     """The picture in a file's bytes, sRGB and upright; `path` only names it in errors. cap: the most pixels."""
-    return read_picture(data, path, cap).image
+    return read_image(data, path, cap).image
 
 
-def read_picture(data: bytes, path: str | Path, cap: int = PIXEL_CAP, least: tuple[int, int] | None = None) -> Reading:
+def read_image(
+    data: bytes, path: str | Path, cap: int = PIXEL_CAP, least: tuple[int, int] | None = None
+) -> DecodedImage:
     """The picture in a file's bytes and what was done to it; raises LimnerError.
 
     path: names it in errors, and its ending is compared with what is inside. cap: the most pixels. least: width and
@@ -84,19 +94,19 @@ def read_picture(data: bytes, path: str | Path, cap: int = PIXEL_CAP, least: tup
                 raise _too_many_pixels(path, f"{image.width} x {image.height} = {image.width * image.height}", cap)
             check_header(image, path)
             if image.format in ("JPEG", "MPO") and unfinished_jpeg(data):
-                raise damaged(data, path, "its end is missing")
+                raise damaged_image(data, path, "its end is missing")
             return _reading(image, path, least, data)
     except LimnerError:
         raise
     except Image.DecompressionBombError as error:
         raise _too_many_pixels(path, "far too many") from error
     except UnidentifiedImageError as error:
-        raise unknown(data, path) from error
+        raise unknown_format(data, path) from error
     except Exception as error:  # a hostile file makes the decoders raise nearly anything
-        raise damaged(data, path, str(error)) from error
+        raise damaged_image(data, path, str(error)) from error
 
 
-def _reading(image: Image.Image, path: str | Path, least: tuple[int, int] | None, data: bytes) -> Reading:
+def _reading(image: Image.Image, path: str | Path, least: tuple[int, int] | None, data: bytes) -> DecodedImage:
     """What an open picture holds. data: its file."""
     stored, mode, kind, deep = image.size, image.mode, title(image.format), is_deep(image)
     # Asking a PNG would load it and hide how that fails; a TIFF must be asked now, for Pillow turns it by itself.
@@ -120,7 +130,7 @@ def _reading(image: Image.Image, path: str | Path, least: tuple[int, int] | None
     size = upright.size
     if kind == "JPEG":
         size = (stored[1], stored[0]) if early in _LYING else stored
-    return Reading(rgb, size, kind, mode, tuple(note for note in notes if note), frames)
+    return DecodedImage(rgb, size, kind, mode, tuple(note for note in notes if note), frames)
 
 
 def _header(data: bytes, formats: tuple[str, ...]) -> Image.Image:

@@ -37,7 +37,7 @@ SUFFIXES = frozenset(ENDINGS)
 MASKS = "masks"
 """The folder beside the pictures that holds their masks."""
 
-BESIDE = frozenset(
+SIDECAR_SUFFIXES = frozenset(
     (
         ".txt",
         ".caption",
@@ -122,15 +122,15 @@ def unfinished_jpeg(data: bytes) -> bool:
     return False
 
 
-def unknown(data: bytes, path: str | Path) -> LimnerError:
+def unknown_format(data: bytes, path: str | Path) -> LimnerError:
     """The line for bytes that no decoder takes: a broken picture, a text, or something else."""
     if _brands(data) or any(data.startswith(signature) for signature in _SIGNATURES):
-        return damaged(data, path, "its header cannot be read")
+        return damaged_image(data, path, "its header cannot be read")
     text = "text" if _is_text(data[:512]) else "no picture of a known kind"
     return LimnerError(f"{shown(path)} holds {text}, whatever its name says", "save the picture as JPEG or PNG")
 
 
-def damaged(data: bytes, path: str | Path, reason: str) -> LimnerError:
+def damaged_image(data: bytes, path: str | Path, reason: str) -> LimnerError:
     """The line for a picture that does not decode to its end."""
     kind = next((kind for start, kind in _SIGNATURES.items() if data.startswith(start)), "picture")
     return LimnerError(

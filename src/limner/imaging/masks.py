@@ -12,7 +12,7 @@ from PIL import Image
 from limner.core.datasets import Box, Fault
 from limner.core.errors import LimnerError
 from limner.core.files import printable, shown
-from limner.imaging.crop import cut
+from limner.imaging.crop import crop_and_resize
 from limner.imaging.decode import SUFFIXES, decode
 from limner.imaging.otsu import otsu
 
@@ -33,7 +33,7 @@ LEAST, MOST = 0.005, 0.95
 """A mask that was made is none where it covers less or more of the picture than this."""
 
 
-def beside(folder: Path, key: str) -> Path | None:
+def find_mask(folder: Path, key: str) -> Path | None:
     """The mask in a folder of a picture that is called `key`, such as "dog/01.jpg": dog/01.* or else 01.*."""
     inner = PurePosixPath(key)
     if inner.is_absolute() or ".." in inner.parts or not inner.stem or "\0" in key:
@@ -45,7 +45,7 @@ def beside(folder: Path, key: str) -> Path | None:
     return None
 
 
-def given(data: bytes, name: str, size: tuple[int, int]) -> Image.Image | Fault:
+def read_mask(data: bytes, name: str, size: tuple[int, int]) -> Image.Image | Fault:
     """The mask in a file's bytes for a picture of this (width, height), in mode L; or what is wrong with it."""
     try:
         mask = decode(data, name).convert("L")
@@ -56,10 +56,10 @@ def given(data: bytes, name: str, size: tuple[int, int]) -> Image.Image | Fault:
             "mask",
             f"the mask {shown(name)} is {mask.width} x {mask.height}, and its picture {size[0]} x {size[1]}",
         )
-    return fault_of(mask, f"the mask {shown(name)}") or mask
+    return mask_fault(mask, f"the mask {shown(name)}") or mask
 
 
-def fault_of(mask: Image.Image, what: str = "the mask") -> Fault | None:
+def mask_fault(mask: Image.Image, what: str = "the mask") -> Fault | None:
     """What is wrong with a mask in mode L: nothing of it is white, or all of it is."""
     low, high = mask.getextrema()
     white = 255
@@ -70,12 +70,12 @@ def fault_of(mask: Image.Image, what: str = "the mask") -> Fault | None:
     return None
 
 
-def cut_mask(mask: Image.Image, box: Box, shape: tuple[int, int], soft: bool = True) -> Image.Image | Fault:
+def crop_mask(mask: Image.Image, box: Box, shape: tuple[int, int], soft: bool = True) -> Image.Image | Fault:
     """A mask in mode L, cut as its picture is; soft keeps edges smooth, else all is black or white.
 
     A Fault where nothing white is in the box. One that is all white there is right: the subject fills the box.
     """
-    part = cut(mask, box, shape)
+    part = crop_and_resize(mask, box, shape)
     if not soft:
         part = part.point([0] * 128 + [255] * 128)
     peak = part.getextrema()[1]
@@ -84,7 +84,7 @@ def cut_mask(mask: Image.Image, box: Box, shape: tuple[int, int], soft: bool = T
     return part
 
 
-def made(picture: Image.Image, found: np.ndarray | None) -> Image.Image | Fault:
+def make_mask(picture: Image.Image, found: np.ndarray | None) -> Image.Image | Fault:
     """A mask of an RGB picture in mode L, of what a detector found in it: (h, w) from 0 to 1, in the picture's shape.
 
     What lies above the map's threshold (`otsu`) is refined by GrabCut (Rother et al. 2004), which parts the colours of

@@ -72,10 +72,10 @@ class Screening:
             self._admit(photo.path)
 
     def _admit(self, path: Path) -> None:
-        from limner.imaging.decode import open_photograph
+        from limner.imaging.decode import open_image
 
         if self.sees_pictures:
-            self.admit_picture(open_photograph(path), sha256_of(path))
+            self.admit_picture(open_image(path), sha256_of(path))
 
     @property
     def sees_pictures(self) -> bool:
@@ -113,9 +113,9 @@ class Screening:
         self.seen += event.what == PICTURE
         if event.what == COMPOSED and self.withheld:
             return self.withheld[-1]
-        from limner.imaging.decode import open_photograph
+        from limner.imaging.decode import open_image
 
-        judged = self.moderator.judge(Stage.PICTURE, open_photograph(file), sha256_of(file), "the picture was withheld")
+        judged = self.moderator.judge(Stage.PICTURE, open_image(file), sha256_of(file), "the picture was withheld")
         self.keep(judged)
         if isinstance(judged.refusal, Refused):
             self.withheld += [judged.refusal] if event.what == PICTURE else []

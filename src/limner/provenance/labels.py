@@ -21,7 +21,7 @@ from limner.core.errors import LimnerError
 from limner.core.files import printable, read_file, shown
 from limner.core.requests import AnyRequest, Frozen, GenerateRequest
 from limner.provenance import credentials
-from limner.provenance.xmp import Source, packet
+from limner.provenance.xmp import SourceType, packet
 
 TEXT_CAP = 2**20
 """The longest label that is read, in characters."""
@@ -70,7 +70,7 @@ def write_png(
     image: Image.Image,
     path: str | Path,
     label: Label | None = None,
-    source: Source = "trainedAlgorithmicMedia",
+    source: SourceType = "trainedAlgorithmicMedia",
     home: Path | None = None,
 ) -> None:
     """Write the picture to exactly this path, with its label if it has one, and with how it came to be.
@@ -92,10 +92,10 @@ def write_png(
 
 def read_label(path: str | Path) -> Label | None:
     """The label of a PNG, None where it has none; raises LimnerError for a file or a label that cannot be read."""
-    return label_in(read_file(path), path)
+    return parse_label(read_file(path), path)
 
 
-def label_in(data: bytes, path: str | Path) -> Label | None:
+def parse_label(data: bytes, path: str | Path) -> Label | None:
     """The label in a PNG's bytes; path: only names it in errors."""
     text = _label_text(data, path)
     if text is None:

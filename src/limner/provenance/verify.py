@@ -18,9 +18,9 @@ from limner.core.requests import Frozen
 from limner.imaging.decode import decode
 from limner.imaging.decoding_cost import check_bytes
 from limner.provenance import watermark
-from limner.provenance.credentials import Finding, inspect
-from limner.provenance.labels import Label, label_in
-from limner.provenance.xmp import source_of
+from limner.provenance.credentials import CredentialReport, manifests
+from limner.provenance.labels import Label, parse_label
+from limner.provenance.xmp import source_type
 
 KINDS = {"image/png": rb"\x89PNG\r\n\x1a\n", "image/jpeg": rb"\xff\xd8\xff", "image/webp": rb"RIFF.{4}WEBP"}
 PIXEL_CAP = 64_000_000
@@ -109,17 +109,17 @@ class Verification(Frozen):
 
 def verify(path: str | Path, home: Path | None = None) -> Verification:
     """What is known of a PNG, JPEG or WebP; raises LimnerError for a file that is none, or cannot be read."""
-    return examined(read_file(path), path, home)
+    return verify_bytes(read_file(path), path, home)
 
 
-def examined(data: bytes, path: str | Path, home: Path | None = None) -> Verification:
+def verify_bytes(data: bytes, path: str | Path, home: Path | None = None) -> Verification:
     """The same of a file's bytes; path: only names it in errors."""
     kind = kind_of(data, path)
     check_bytes(data, path)
-    finding = inspect(data, kind, home)
+    finding = manifests(data, kind, home)
     found, damage = None, damaged(data)
     try:
-        found = watermark.read(seen(data, path))
+        found = watermark.detect(seen(data, path))
     except LimnerError as error:
         if finding is None or finding.signer is None:
             raise
@@ -136,7 +136,7 @@ def examined(data: bytes, path: str | Path, home: Path | None = None) -> Verific
         signer=finding.signer if finding else None,
         software=finding.software if finding else None,
         signed=finding.when if finding else None,
-        source=source_of(data),
+        source=source_type(data),
         label=label
         and Told(
             version=label.version,
@@ -151,7 +151,7 @@ def examined(data: bytes, path: str | Path, home: Path | None = None) -> Verific
     )
 
 
-def state_of(finding: Finding | None, limners: bool) -> State:
+def state_of(finding: CredentialReport | None, limners: bool) -> State:
     """The word for it. limners: its label or its mark is Limner's."""
     if finding is None:
         return State.STRIPPED if limners else State.UNKNOWN
@@ -201,6 +201,6 @@ def seen(data: bytes, path: str | Path) -> np.ndarray:
 def label_or_none(data: bytes) -> Label | None:
     """The label, where there is one that can be read; a broken one is none."""
     try:
-        return label_in(data, "picture")
+        return parse_label(data, "picture")
     except LimnerError:
         return None

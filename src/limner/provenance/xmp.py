@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-Source = Literal[
+SourceType = Literal[
     "trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "compositeSynthetic", "algorithmicMedia"
 ]
 """Painted by a model, painted over another picture, put together from painted pictures, drawn by a program."""
@@ -28,18 +28,18 @@ _SOURCE = re.compile(
 _BEGIN = b"<x:xmpmeta"
 
 
-def packet(source: Source) -> str:
+def packet(source: SourceType) -> str:
     """An XMP packet that tells a source type."""
     return _PACKET.format(source=source)
 
 
-def source_of(data: bytes) -> str | None:
+def source_type(data: bytes) -> str | None:
     """The source type that a file's XMP tells, None where it tells none or is compressed."""
     begin = data.find(_BEGIN)
     found = _SOURCE.search(data, begin, begin + 2**20) if begin >= 0 else None
     return found[1].decode() if found else None
 
 
-def painted_by_a_model(data: bytes) -> bool:
+def is_fully_generated(data: bytes) -> bool:
     """Whether a picture says of itself that a model painted all of it."""
-    return source_of(data) == "trainedAlgorithmicMedia"
+    return source_type(data) == "trainedAlgorithmicMedia"

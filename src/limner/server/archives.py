@@ -12,7 +12,7 @@ from pathlib import Path
 from starlette.datastructures import UploadFile
 
 from limner.core.errors import LimnerError
-from limner.data.entries.budget import ZIP_METHODS
+from limner.data.entries.unpacked_sizes import ZIP_METHODS
 from limner.store.blobs import PIECE, Blobs
 from limner.store.lists import FILES, inside
 

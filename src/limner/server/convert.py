@@ -9,7 +9,7 @@ from typing import Literal
 from PIL import Image
 
 from limner.provenance.credentials import sign
-from limner.provenance.xmp import source_of
+from limner.provenance.xmp import source_type
 
 Format = Literal["png", "jpeg", "webp"]
 XMP = "XML:com.adobe.xmp"
@@ -28,5 +28,5 @@ def converted(png: bytes, format: Format, quality: int = 95, home: Path | None =
         xmp = str(image.info.get(XMP, "")).encode()
         image.convert("RGB").save(target, format=format.upper(), quality=quality, xmp=xmp)
     data = target.getvalue()
-    source = source_of(data) or "trainedAlgorithmicMedia"
+    source = source_type(data) or "trainedAlgorithmicMedia"
     return sign(data, source, home, f"image/{format}")

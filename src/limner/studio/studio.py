@@ -459,7 +459,7 @@ class Studio:
         """Raise LimnerError where pictures could not be signed; Limner's own key is made where there is none."""
         from limner.provenance import credentials
 
-        credentials.check(self.home)
+        credentials.check_signing(self.home)
 
     def models(self) -> builtins.list[Any]:
         """The base models that have names: name, family, reference, gigabytes, memory, licence, place on disk."""

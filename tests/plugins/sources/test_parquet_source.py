@@ -12,7 +12,7 @@ import pytest
 
 from gathering import entries, gathered, kept, lost, png, put
 from limner.core.errors import LimnerError
-from limner.data.entries import cells, places
+from limner.data.entries import image_tables, places
 from limner.data.entries.places import CellPlace, UrlPlace
 
 
@@ -100,8 +100,8 @@ def test_a_file_is_opened_once_for_all_its_groups(tmp_path: Path, monkeypatch: p
     pq.write_table(pa.table({"x": [png(number) for number in range(40)]}), tmp_path / "a.parquet", row_group_size=20)
     found = entries(tmp_path / "a.parquet")
     opened: list[Path] = []
-    real = cells._table
-    monkeypatch.setattr(cells, "_table", lambda path: [opened.append(path), real(path)][1])
+    real = image_tables._table
+    monkeypatch.setattr(image_tables, "_table", lambda path: [opened.append(path), real(path)][1])
     assert len({entry.place.read() for entry in found.values()}) == 40 and len(opened) == 1
 
 
@@ -112,8 +112,8 @@ def test_caps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LimnerError, match="is larger than"):
         first.place.read()
     assert second.place.read() == png()
-    monkeypatch.setattr(cells, "SAMPLE_BYTES", 10)
-    cells._column.cache_clear()
+    monkeypatch.setattr(image_tables, "SAMPLE_BYTES", 10)
+    image_tables._column.cache_clear()
     with pytest.raises(LimnerError, match="fewer rows to a group"):
         second.place.read()
 

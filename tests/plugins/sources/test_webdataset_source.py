@@ -13,7 +13,7 @@ import pytest
 from gathering import entries, gathered, kept, lost, png, tarred
 from limner.core.datasets import Entry, Lost
 from limner.core.errors import LimnerError
-from limner.data.entries import budget
+from limner.data.entries import unpacked_sizes
 from limner.data.entries.places import BytesPlace
 from limner.plugins.sources import webdataset as source
 
@@ -198,13 +198,13 @@ def test_what_is_of_no_use_is_not_kept(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_an_archive_unpacks_to_no_more_than_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "ARCHIVE_BYTES", 2**20)
-    monkeypatch.setattr(budget, "RATIO", 2)
+    monkeypatch.setattr(unpacked_sizes, "ARCHIVE_BYTES", 2**20)
+    monkeypatch.setattr(unpacked_sizes, "RATIO", 2)
     path = tarred(tmp_path / "a.tar.gz", {f"{number}.npy": bytes(2**18) for number in range(40)}, "w:gz")
     packed = Packed(monkeypatch)
     assert "it unpacks to more than 1,048,576 bytes" in lost(path)["a.tar.gz"][1]
     assert packed.unpacked < 3 * 2**20
-    monkeypatch.setattr(budget, "RATIO", 10**6)
+    monkeypatch.setattr(unpacked_sizes, "RATIO", 10**6)
     assert "a.tar.gz" not in lost(path)
 
 

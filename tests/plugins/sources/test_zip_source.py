@@ -13,8 +13,8 @@ import pytest
 from gathering import entries, gathered, kept, lost, png, put, zipped
 from limner.core.datasets import Entry
 from limner.core.errors import LimnerError
-from limner.data.entries import budget, places
-from limner.data.entries.notes import TEXT_CAP
+from limner.data.entries import places, unpacked_sizes
+from limner.data.entries.annotations import TEXT_CAP
 from limner.data.entries.places import ZipPlace
 from limner.plugins.sources import zip as source
 
@@ -94,11 +94,11 @@ def test_methods_that_unpack_without_bounds_are_lost(tmp_path: Path, method: int
 
 def test_many_small_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An archive has a budget for all of its members, and a packed member a smaller one than a stored one."""
-    monkeypatch.setattr(budget, "ARCHIVE_BYTES", 2**20)
+    monkeypatch.setattr(unpacked_sizes, "ARCHIVE_BYTES", 2**20)
     archive = zipped(tmp_path / "a.zip", {f"{number}.png": bytes(2**17) for number in range(10)})
     with pytest.raises(LimnerError, match=r"'a\.zip' unpacks to more than 1,048,576 bytes; make several"):
         gathered(archive)
-    monkeypatch.setattr(budget, "ARCHIVE_BYTES", 2**30)
+    monkeypatch.setattr(unpacked_sizes, "ARCHIVE_BYTES", 2**30)
     monkeypatch.setattr(source, "SAMPLE_BYTES", 2**16)
     assert kept(archive) == {} and "unpacks to more than 0 MiB" in lost(archive)["0.png"][1]
     with zipfile.ZipFile(tmp_path / "stored.zip", "w") as stored:

@@ -14,7 +14,7 @@ from limner.core.errors import LimnerError
 from limner.core.files import printable, read_file, shown
 from limner.store.files import writing
 
-Origin = Literal["template", "written", "captioner", "edited", "none"]
+CaptionOrigin = Literal["template", "written", "captioner", "edited", "none"]
 COLUMNS = ("picture", "caption", "from")
 SEPARATORS = (",", ";", "\t")
 
@@ -27,15 +27,15 @@ _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Halves of characters that stand for no byte of a file's name."""
 
 
-class Row(NamedTuple):
+class CaptionRow(NamedTuple):
     """picture: the entry's key. origin: where its caption is from."""
 
     picture: str
     caption: str
-    origin: Origin
+    origin: CaptionOrigin
 
 
-def write(path: Path, rows: Iterable[Row]) -> None:
+def write_captions(path: Path, rows: Iterable[CaptionRow]) -> None:
     """Write the captions row by row: UTF-8 with the mark by which spreadsheets know it, every cell in quotes.
 
     A cell that a spreadsheet would calculate gets an apostrophe before its = + - or @, which `read` takes away.
@@ -46,10 +46,10 @@ def write(path: Path, rows: Iterable[Row]) -> None:
     ):
         table = csv.writer(file, quoting=csv.QUOTE_ALL)
         table.writerow(COLUMNS)
-        table.writerows(map(disarmed, row) for row in rows)
+        table.writerows(map(escape_formula, row) for row in rows)
 
 
-def read(path: Path) -> dict[str, str]:
+def read_captions(path: Path) -> dict[str, str]:
     """The captions of a file that may have been edited, by their pictures; what has no caption there is left out.
 
     Separated by commas, semicolons or tabs, in UTF-8 or UTF-16, in any order of columns and rows; columns besides
@@ -71,25 +71,25 @@ def read(path: Path) -> dict[str, str]:
     return captions
 
 
-def strangers(captions: Mapping[str, str], pictures: Iterable[str]) -> list[str]:
+def unknown_images(captions: Mapping[str, str], pictures: Iterable[str]) -> list[str]:
     """Pictures of a file of captions that are not among all pictures, sorted."""
     left = set(captions)
     for picture in pictures:
-        left.discard(named(picture))
+        left.discard(caption_key(picture))
     return sorted(left)
 
 
-def named(picture: str) -> str:
+def caption_key(picture: str) -> str:
     """An entry's key as the file has it: the same, but for halves of characters that no file can hold."""
     return _NO_BYTE.sub("\ufffd", picture)
 
 
-def disarmed(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     """A cell that no spreadsheet calculates."""
-    return _FORMULA.sub(r"\1\2'\3", named(cell))
+    return _FORMULA.sub(r"\1\2'\3", caption_key(cell))
 
 
-def armed(cell: str) -> str:
+def unescape_formula(cell: str) -> str:
     """What was disarmed."""
     return _DISARMED.sub(r"\1\2\3", cell)
 
@@ -113,7 +113,7 @@ def _rows(file: IO[str], path: Path) -> Iterator[tuple[int, str, str]]:
         if any(cells[len(columns) :]):
             raise _wrong(path, line, f"has {len(cells)} cells where the first line has {len(columns)}")
         row = dict(zip(columns, cells, strict=False))
-        picture, caption = armed(row.get("picture", "")), cleaned(armed(row.get("caption", "")))
+        picture, caption = unescape_formula(row.get("picture", "")), cleaned(unescape_formula(row.get("caption", "")))
         if "\ufffd" in caption or any("\udc80" <= char <= "\udcff" for char in row.get("caption", "")):
             raise _wrong(path, line, "holds characters that are not UTF-8")
         if caption and not picture:

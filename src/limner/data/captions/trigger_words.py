@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from limner.core.english import article, cleaned
 from limner.core.errors import LimnerError
-from limner.data.entries.notes import CAPTION_CAP
+from limner.data.entries.annotations import CAPTION_CAP
 
 _READ = 8 * CAPTION_CAP
 """Characters of a text that are looked at; white space and what a caption cannot hold are among them."""
@@ -19,7 +19,7 @@ _ARTICLE = re.compile(r"(?:^|(?<=\s))(an?)$", re.I)
 _LINK = re.compile(r"(?:of|in|on|at|with|by|near|from)\s+", re.I)
 
 
-def worded(
+def apply_trigger_words(
     text: str,
     trigger: Sequence[str] = (),
     ban: Sequence[str] = (),
@@ -49,13 +49,13 @@ def worded(
         raise LimnerError(
             f"the trigger words are longer than the {CAPTION_CAP:,} characters of a caption", "name fewer"
         )
-    told = cut(cleaned(text[:_READ]), CAPTION_CAP)
+    told = truncate(cleaned(text[:_READ]), CAPTION_CAP)
     while len(put := _put_in(told, kept, lead, subject)) > CAPTION_CAP:
-        told = cut(told, len(told) - (len(put) - CAPTION_CAP))
+        told = truncate(told, len(told) - (len(put) - CAPTION_CAP))
     return _taken_out(put, [word for each in ban if (word := cleaned(each))], kept)
 
 
-def cut(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """The beginning of a text, of at most `limit` characters, up to the end of a word where there is one."""
     if len(text) <= limit:
         return text
@@ -64,7 +64,7 @@ def cut(text: str, limit: int) -> str:
     return (whole or head).rstrip(" ,;:")
 
 
-def holds(text: str, word: str) -> bool:
+def contains_words(text: str, word: str) -> bool:
     """Whether a text has a word, or several in their order, in any case."""
     return _held(word).search(text) is not None
 
@@ -86,10 +86,10 @@ def _spaced(word: str) -> str:
 
 def _put_in(text: str, kept: Sequence[str], lead: str, class_word: str) -> str:
     """The text with all words that it shall hold. lead: identifier and class word, "" where there is none."""
-    if lead and not holds(text, kept[0]):
+    if lead and not contains_words(text, kept[0]):
         text = _named(text, kept[0], class_word) or _before(lead, text)
     for word in reversed(kept):
-        if not holds(text, word):
+        if not contains_words(text, word):
             text = _before(word, text)
     return text
 

@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from limner.data.diversity.balance import NONE, Table
+from limner.data.diversity.balance import NONE, ValueCounts
 from limner.data.diversity.diversity import clusters, mean_distance
-from limner.data.diversity.scene import Surroundings
+from limner.data.diversity.scenes import SceneDescription
 
 FEW = 5
 """Pictures of a subject; DreamBooth's own sets have 4 to 6 (arXiv 2208.12242), and with fewer all that they share by
@@ -48,8 +48,8 @@ class Advice:
     pictures: tuple[int, ...] = ()
 
 
-def of_subject(
-    seen: Sequence[Surroundings],
+def advise_on_subject(
+    seen: Sequence[SceneDescription],
     copies: Sequence[int] = (),
     captions: Sequence[str | None] = (),
     licences: Sequence[str | None] = (),
@@ -70,20 +70,20 @@ def of_subject(
     ]
     if seen and not looked_at_faces:
         found.append(Advice("info", "expressions were not looked at: that needs a detector of faces"))
-    return ordered(found)
+    return sort_advice(found)
 
 
-def of_set(
-    tables: Sequence[Table], captions: Counter[str | None] | None = None, unlicensed: int = 0, pictures: int = 0
+def advise_on_dataset(
+    tables: Sequence[ValueCounts], captions: Counter[str | None] | None = None, unlicensed: int = 0, pictures: int = 0
 ) -> list[Advice]:
     """On a set of many, warnings first. tables: of the fields to balance by. unlicensed: pictures without licence."""
     found = [advice for table in tables for advice in on_balance(table)]
     found += on_captions(captions or Counter())
     found += on_licences([], pictures, unlicensed)
-    return ordered(found)
+    return sort_advice(found)
 
 
-def ordered(found: Sequence[Advice]) -> list[Advice]:
+def sort_advice(found: Sequence[Advice]) -> list[Advice]:
     """Warnings first, then what is only told, then what is good."""
     return sorted(found, key=lambda advice: ("warning", "info", "good").index(advice.level))
 
@@ -111,17 +111,17 @@ def on_copies(copies: Sequence[int]) -> list[Advice]:
     ]
 
 
-def backgrounds(seen: Sequence[Surroundings]) -> np.ndarray:
+def background_clusters(seen: Sequence[SceneDescription]) -> np.ndarray:
     """The number of each picture's background (n,), the most frequent one 0."""
     if not seen:
         return np.empty(0, dtype=np.int64)
     return clusters(np.stack([each.background for each in seen]), APART)
 
 
-def on_backgrounds(seen: Sequence[Surroundings]) -> list[Advice]:
+def on_backgrounds(seen: Sequence[SceneDescription]) -> list[Advice]:
     if len(seen) < LOOKED:
         return []
-    labels = backgrounds(seen)
+    labels = background_clusters(seen)
     sharing = tuple(np.flatnonzero(labels == 0).tolist())
     if len(sharing) > SHARED * len(seen):
         who = "all pictures" if len(sharing) == len(seen) else f"{len(sharing)} of {_pictures(len(seen))}"
@@ -131,7 +131,7 @@ def on_backgrounds(seen: Sequence[Surroundings]) -> list[Advice]:
     return []
 
 
-def on_light(seen: Sequence[Surroundings]) -> list[Advice]:
+def on_light(seen: Sequence[SceneDescription]) -> list[Advice]:
     if len(seen) < LOOKED:
         return []
     lumas, warmths = np.array([(each.light.luma, each.light.warmth) for each in seen]).T
@@ -140,13 +140,13 @@ def on_light(seen: Sequence[Surroundings]) -> list[Advice]:
     return []
 
 
-def alike_views(seen: Sequence[Surroundings]) -> float:
+def alike_views(seen: Sequence[SceneDescription]) -> float:
     """The mean cosine of how the subject looks in two pictures; NaN where fewer than two tell."""
     views = [each.view for each in seen if each.view.any()]
     return 1 - mean_distance(np.stack(views)) if len(views) > 1 else float("nan")
 
 
-def on_views(seen: Sequence[Surroundings], faces: bool = False) -> list[Advice]:
+def on_views(seen: Sequence[SceneDescription], faces: bool = False) -> list[Advice]:
     """faces: whether it is faces that were found, of which expressions are a part of how they look."""
     if len(seen) < LOOKED or not np.isfinite(alike := alike_views(seen)):
         return []
@@ -160,7 +160,7 @@ def on_views(seen: Sequence[Surroundings], faces: bool = False) -> list[Advice]:
     )
 
 
-def on_framing(seen: Sequence[Surroundings]) -> list[Advice]:
+def on_framing(seen: Sequence[SceneDescription]) -> list[Advice]:
     small = tuple(at for at, each in enumerate(seen) if each.framing.share < SMALL_SUBJECT)
     if not small:
         return []
@@ -196,7 +196,7 @@ def on_licences(without: Sequence[int], total: int, count: int | None = None) ->
     return [Advice("warning", f"{told}: tell it by --licence, if they are yours to use", tuple(without))]
 
 
-def on_balance(table: Table) -> list[Advice]:
+def on_balance(table: ValueCounts) -> list[Advice]:
     """On the groups of one field, or of several together."""
     groups, total = len(table.rows), table.total
     found: list[Advice] = []

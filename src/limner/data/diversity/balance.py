@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from limner.data.diversity.seeded import drawn
+from limner.data.keys import seeded_numbers
 
 NONE = "(none)"
 """The group of the pictures that have no value in a field."""
@@ -27,7 +27,7 @@ BETWEEN = " / "
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ValueCounts:
     """How many pictures have each value of a field. rows: value and count, the most frequent first, then by name."""
 
     field: str
@@ -77,7 +77,7 @@ class Table:
 
 
 @dataclass
-class Counts:
+class FieldCounts:
     """Counts values as pictures come. Memory is bounded by `MOST_FIELDS` and `MOST_VALUES`.
 
     pictures: how many there were. free: fields of too many or too long values, which have no table. left: how many
@@ -106,18 +106,18 @@ class Counts:
             self.free.add(name)
             del self._fields[name]
 
-    def tables(self) -> dict[str, Table]:
+    def tables(self) -> dict[str, ValueCounts]:
         """The table of each field by its name, in order of appearance; pictures without a value are `NONE`."""
         return {name: self._table(name, counter) for name, counter in self._fields.items()}
 
-    def _table(self, name: str, counter: Counter[str]) -> Table:
+    def _table(self, name: str, counter: Counter[str]) -> ValueCounts:
         counts = dict(counter)
         if missing := self.pictures - sum(counter.values()):
             counts[NONE] = counts.get(NONE, 0) + missing
-        return Table(name, tuple(sorted(counts.items(), key=lambda row: (-row[1], row[0]))))
+        return ValueCounts(name, tuple(sorted(counts.items(), key=lambda row: (-row[1], row[0]))))
 
 
-def joint(fields: Mapping[str, str | None], by: Sequence[str]) -> str:
+def joint_group(fields: Mapping[str, str | None], by: Sequence[str]) -> str:
     """The group of a picture by several fields together: "food / poster"; `NONE` stands where a value is missing."""
     return BETWEEN.join(fields.get(name) or NONE for name in by)
 
@@ -128,7 +128,7 @@ def _coded(groups: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return codes.reshape(-1), counts
 
 
-def weights(groups: Sequence[str] | np.ndarray) -> np.ndarray:
+def balance_weights(groups: Sequence[str] | np.ndarray) -> np.ndarray:
     """The weight of each picture (n,) in fp64: every group has the same in all, and the mean is 1."""
     if not len(groups):
         return np.empty(0)
@@ -136,7 +136,7 @@ def weights(groups: Sequence[str] | np.ndarray) -> np.ndarray:
     return len(codes) / (len(counts) * counts[codes].astype(np.float64))
 
 
-def sample(
+def downsample(
     groups: Sequence[str] | np.ndarray,
     keys: np.ndarray,
     seed: int,
@@ -153,7 +153,7 @@ def sample(
     assert most >= 1, "a group cannot be smaller than the smallest"
     codes, counts = _coded(groups)
     rank = np.zeros(len(codes)) if best is None else -np.asarray(best, dtype=np.float64)
-    order = np.lexsort((drawn(keys, seed), rank, codes))
+    order = np.lexsort((seeded_numbers(keys, seed), rank, codes))
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     within = np.arange(len(codes)) - starts[codes[order]]
     return np.sort(order[within < int(most * counts.min())])

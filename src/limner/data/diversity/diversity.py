@@ -30,7 +30,7 @@ _TO_DEVIATIONS = 1.4826  # of a normal distribution, over its median absolute de
 
 
 @dataclass
-class Spread:
+class MeanDistance:
     """Mean pairwise cosine distance of rows of length 1 as they come; memory is that of one row.
 
     With s the sum of n rows, the mean cosine of two different ones is (|s|^2 - n) / (n (n - 1)).
@@ -57,7 +57,7 @@ class Spread:
 
 def mean_distance(features: np.ndarray) -> float:
     """The mean cosine distance of pairs of (n, d) rows of length 1."""
-    spread = Spread()
+    spread = MeanDistance()
     for rows in _chunks(features):
         spread.add(rows)
     return spread.distance
@@ -94,7 +94,7 @@ def medoids(features: np.ndarray, labels: np.ndarray) -> list[int]:
     return found
 
 
-def strangeness(features: np.ndarray, seed: int = 42) -> np.ndarray:
+def outlier_scores(features: np.ndarray, seed: int = 42) -> np.ndarray:
     """How far each row (n,) lies from its nearest ones, in robust deviations above the median; 0 for too few.
 
     The mean cosine distance to the `NEAREST` others, among all or `REFERENCES` drawn ones.
@@ -124,14 +124,14 @@ def outliers(features: np.ndarray, limit: float | None = None, seed: int = 42) -
     """The rows that are unlike the others, with what is told of them. limit: of deviations, by default the usual."""
     least = FAULTS["outlier"].limit if limit is None else limit
     assert least is not None
-    found = strangeness(features, seed)
+    found = outlier_scores(features, seed)
     return {
         int(at): Fault("outlier", f"unlike the others ({found[at]:.1f} deviations)", float(found[at]))
         for at in np.flatnonzero(found > least)
     }
 
 
-def projected(features: np.ndarray, seed: int = 42) -> np.ndarray:
+def principal_components(features: np.ndarray, seed: int = 42) -> np.ndarray:
     """The two principal components of rows, (n, 2): a map on which those alike lie together.
 
     The axes are those of at most `WHOLE` drawn rows; each points to where its greatest part is positive.

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from limner.data.diversity.seeded import drawn
+from limner.data.keys import seeded_numbers
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
 
-def split(
+def assign_splits(
     keys: np.ndarray, copies: np.ndarray, strata: np.ndarray, shares: Sequence[float], seed: int = 42
 ) -> np.ndarray:
     """Of each picture 0, 1 or 2 for train, validation and test, (n,) in int8.
@@ -27,7 +27,7 @@ def split(
     """
     if not len(keys):
         return np.empty(0, dtype=np.int8)
-    draws = drawn(keys, seed)
+    draws = seeded_numbers(keys, seed)
     order = np.argsort(draws, kind="stable")
     _, first, unit, sizes = np.unique(
         np.asarray(copies)[order], return_index=True, return_inverse=True, return_counts=True
@@ -44,7 +44,7 @@ def split(
     return found
 
 
-def apportioned(total: int, shares: Sequence[float]) -> list[int]:
+def apportion(total: int, shares: Sequence[float]) -> list[int]:
     """A number of pictures in parts, by largest remainders (Hamilton's method); earlier parts win ties."""
     exact = np.round(total * np.asarray(shares, dtype=np.float64) / sum(shares), 9)
     parts = np.floor(exact).astype(np.int64)
@@ -64,7 +64,7 @@ def _quotas(stratum: np.ndarray, sizes: np.ndarray, shares: Sequence[float]) -> 
     np.minimum.at(least, stratum, sizes)
     room = pictures - least
     drawn_at = np.unique(stratum, return_index=True)[1]
-    wanted = apportioned(int(pictures.sum()), shares)
+    wanted = apportion(int(pictures.sum()), shares)
     quotas = np.zeros((len(pictures), 2), dtype=np.int64)
     for column, part in ((1, TEST), (0, VALIDATION)):
         exact = np.round(pictures * shares[part], 9)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 
 SIDE = 24
 NEAR_COPY = 0.8
@@ -19,7 +19,7 @@ FLAT = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class CopyMatch:
     """The most alike of some pictures. likeness: 0 to 1. mirrored: whether it is alike in a mirror."""
 
     picture: Path
@@ -31,7 +31,7 @@ class Match:
         return self.likeness >= NEAR_COPY
 
 
-def nearest_copies(pictures: Sequence[Path], among: Sequence[Path]) -> list[Match]:
+def nearest_copies(pictures: Sequence[Path], among: Sequence[Path]) -> list[CopyMatch]:
     """For each picture the one of `among` that it is most a copy of.
 
     Likeness is the cosine of their gradients at 24 x 24 pixels, of the picture as it is or mirrored, at least 0: what a
@@ -45,7 +45,7 @@ def nearest_copies(pictures: Sequence[Path], among: Sequence[Path]) -> list[Matc
     plain, mirrored = _alike(forms(small), known), _alike(forms(small[:, :, ::-1]), known)
     found = enumerate(np.maximum(plain, mirrored).argmax(1).tolist())
     return [
-        Match(among[at], float(max(plain[i, at], mirrored[i, at])), bool(mirrored[i, at] > plain[i, at]))
+        CopyMatch(among[at], float(max(plain[i, at], mirrored[i, at])), bool(mirrored[i, at] > plain[i, at]))
         for i, at in found
     ]
 
@@ -64,7 +64,7 @@ def forms(luma: np.ndarray) -> np.ndarray:
 
 
 def _lumas(paths: Sequence[Path]) -> np.ndarray:
-    return np.stack([small_luma(open_photograph(path)) for path in paths]).astype(np.float64)
+    return np.stack([small_luma(open_image(path)) for path in paths]).astype(np.float64)
 
 
 def _alike(forms: np.ndarray, known: np.ndarray) -> np.ndarray:

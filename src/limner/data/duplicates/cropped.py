@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from limner.core.errors import LimnerError
-from limner.data.duplicates.near_duplicates import Twin
-from limner.data.duplicates.signatures import chromas, likeness, lumas, signature
+from limner.data.duplicates.near_duplicates import NearDuplicate
+from limner.data.duplicates.signatures import chromas, lumas, signature, similarity
 
 SIDE = 256
 """Points are sought in pictures of about 256 x 256 pixels."""
@@ -45,7 +45,7 @@ LIKELY = 0.88
 BLOCK = 64
 
 
-def likely_crops(signatures: np.ndarray, nearest: int = 2, least: float = LIKELY) -> Iterator[tuple[int, int]]:
+def crop_candidates(signatures: np.ndarray, nearest: int = 2, least: float = LIKELY) -> Iterator[tuple[int, int]]:
     """Pairs of a picture and what may be a crop of it, mirrored or not, by signatures (n, 720) alone.
 
     The crops of each, at five sizes and in up to nine places, are compared with every other as a whole, at 8 x 8
@@ -67,7 +67,9 @@ def likely_crops(signatures: np.ndarray, nearest: int = 2, least: float = LIKELY
         yield from ((int(w), part) for s, w in zip(scores[part], whole[part], strict=True) if s >= least)
 
 
-def cropped_copies(candidates: Iterable[tuple[int, int]], open_small: Callable[[int], Image.Image]) -> Iterator[Twin]:
+def find_crops(
+    candidates: Iterable[tuple[int, int]], open_small: Callable[[int], Image.Image]
+) -> Iterator[NearDuplicate]:
     """Of pairs of pictures those of which one is a part of the other, of 40% of its area or more, mirrored or not.
 
     Points that both show (SIFT) must lie so that scaling and moving one lays it within the other (RANSAC), and what
@@ -95,7 +97,7 @@ def _twin(
     other: int,
     look: Callable[[int, bool], _Seen],
     open_small: Callable[[int], Image.Image],
-) -> Twin | None:
+) -> NearDuplicate | None:
     for mirrored in (False, True):
         left, right = look(one, False), look(other, mirrored)
         for whole, part, swapped in ((left, right, False), (right, left, True)):
@@ -104,11 +106,11 @@ def _twin(
                 continue
             pictures = _small(open_small(one)), _small(open_small(other), mirrored)
             shown, cut = pictures[::-1] if swapped else pictures
-            alike = float(likeness(signature(shown.crop(box))[None], signature(cut)[None])[0])
+            alike = float(similarity(signature(shown.crop(box))[None], signature(cut)[None])[0])
             all_of_it = _share(box, whole.size) > (1 - MARGIN) ** 2
             if alike >= (WHOLE_LIKENESS if all_of_it else CROP_LIKENESS):
                 numbers = (other, one) if swapped and not all_of_it else (one, other)
-                return Twin(*numbers, alike, ("mirrored" if mirrored else "same") if all_of_it else "cropped")
+                return NearDuplicate(*numbers, alike, ("mirrored" if mirrored else "same") if all_of_it else "cropped")
     return None
 
 

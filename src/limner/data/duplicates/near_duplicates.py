@@ -8,7 +8,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from limner.data.duplicates.signatures import DIGEST, HASH_BITS, MIRRORED, SAME, WAYS, Way, hashes, likeness
+from limner.data.duplicates.signatures import (
+    DIGEST,
+    HASH_BITS,
+    MIRRORED,
+    ORIENTATIONS,
+    UPRIGHT,
+    Orientation,
+    perceptual_hashes,
+    similarity,
+)
 
 BANDS = 12
 WINDOW = 128
@@ -22,11 +31,11 @@ such as charts or icons, time shall not grow with their square.
 BLOCK = 1024
 """Signatures that are held in memory at once."""
 
-How = Literal["exact", "same", "mirrored", "turned", "cropped"]
+DuplicateKind = Literal["exact", "same", "mirrored", "turned", "cropped"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Twin:
+class NearDuplicate:
     """Two pictures, by their numbers, of which one is a copy of the other.
 
     likeness: 0 to 1. how: "exact" has the same pixels; "cropped": the second is a part of the first. Else first is
@@ -35,11 +44,11 @@ class Twin:
 
     first: int
     second: int
-    likeness: float
-    how: How
+    similarity: float
+    how: DuplicateKind
 
 
-class Sets:
+class UnionFind:
     """Which of n things belong together (union by the least number, Tarjan 1975)."""
 
     def __init__(self, count: int) -> None:
@@ -64,9 +73,9 @@ class Sets:
         return self.above
 
 
-def near_copies(
-    signatures: np.ndarray, least: float, ways: tuple[Way, ...] = WAYS, block: int = BLOCK
-) -> Iterator[Twin]:
+def find_near_duplicates(
+    signatures: np.ndarray, least: float, ways: tuple[Orientation, ...] = ORIENTATIONS, block: int = BLOCK
+) -> Iterator[NearDuplicate]:
     """Copies among pictures by their signatures (n, 720) from `signature`, which may lie in a file (np.memmap).
 
     least: the `likeness` from which on two are copies. ways: how a copy may be turned, among them `SAME`. Of every
@@ -77,20 +86,20 @@ def near_copies(
     Candidates lie near each other when the hashes are sorted, by their bits in another order each time (Charikar,
     STOC 2002, section 3), and `likeness` decides. Few pictures are compared each with each.
     """
-    assert ways[0] == SAME
+    assert ways[0] == UPRIGHT
     exact, alone = _exact(signatures, block)
     yield from sorted(exact + list(_near(signatures, alone, least, ways, block)))
 
 
-def together(twins: Iterable[Twin], count: int) -> np.ndarray:
+def duplicate_groups(twins: Iterable[NearDuplicate], count: int) -> np.ndarray:
     """For each of `count` pictures the first of those that are copies of each other and of it, (n,)."""
-    sets = Sets(count)
+    sets = UnionFind(count)
     for twin in twins:
         sets.join(twin.first, twin.second)
     return sets.roots()
 
 
-def groups(family: np.ndarray, better: Callable[[int], Any]) -> dict[int, int]:
+def dropped_duplicates(family: np.ndarray, better: Callable[[int], Any]) -> dict[int, int]:
     """For each picture that is a copy the one that is kept of its group: where `better` is greatest, else the first.
 
     family: (n,) from `together`.
@@ -102,7 +111,7 @@ def groups(family: np.ndarray, better: Callable[[int], Any]) -> dict[int, int]:
     return {each: kept[top] for top, those in members.items() for each in those if each != kept[top]}
 
 
-def _exact(signatures: np.ndarray, block: int) -> tuple[list[Twin], np.ndarray]:
+def _exact(signatures: np.ndarray, block: int) -> tuple[list[NearDuplicate], np.ndarray]:
     """Twins with the same digest, and the numbers of those that are left without them."""
     digests = np.empty((len(signatures), DIGEST.stop), dtype=np.uint8)
     for at in range(0, len(signatures), block):
@@ -113,13 +122,15 @@ def _exact(signatures: np.ndarray, block: int) -> tuple[list[Twin], np.ndarray]:
     fresh[1:] = (words[order[1:]] != words[order[:-1]]).any(axis=1)
     first = order[np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))]
     copies = zip(first[~fresh].tolist(), order[~fresh].tolist(), strict=True)
-    return [Twin(one, other, 1.0, "exact") for one, other in copies], np.sort(order[fresh])
+    return [NearDuplicate(one, other, 1.0, "exact") for one, other in copies], np.sort(order[fresh])
 
 
-def _near(signatures: np.ndarray, alone: np.ndarray, least: float, ways: tuple[Way, ...], block: int) -> Iterator[Twin]:
+def _near(
+    signatures: np.ndarray, alone: np.ndarray, least: float, ways: tuple[Orientation, ...], block: int
+) -> Iterator[NearDuplicate]:
     """Twins among the pictures `alone`."""
     known = _all_hashes(signatures, alone, ways, block)
-    sets, missed = Sets(len(alone)), np.zeros(len(alone), dtype=np.int32)
+    sets, missed = UnionFind(len(alone)), np.zeros(len(alone), dtype=np.int32)
     for rows, others in _candidates(known, sets):
         one, other, way = _laid(rows, others, len(ways))
         new = np.minimum(missed[one], missed[other]) < PATIENCE
@@ -127,12 +138,12 @@ def _near(signatures: np.ndarray, alone: np.ndarray, least: float, ways: tuple[W
         found = np.empty(len(one))
         for number, each in enumerate(ways):
             for part in _parts(np.flatnonzero(way == number), block):
-                found[part] = likeness(signatures[alone[one[part]]], signatures[alone[other[part]]], each)
+                found[part] = similarity(signatures[alone[one[part]]], signatures[alone[other[part]]], each)
         np.add.at(missed, np.concatenate([one[found < least], other[found < least]]), 1)
         for at in np.flatnonzero(found >= least).tolist():
             if sets.join(int(one[at]), int(other[at])):
                 first, second = sorted((int(alone[one[at]]), int(alone[other[at]])))
-                yield Twin(first, second, float(found[at]), _how(ways[way[at]]))
+                yield NearDuplicate(first, second, float(found[at]), _how(ways[way[at]]))
 
 
 def _laid(rows: np.ndarray, others: np.ndarray, ways: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -142,23 +153,23 @@ def _laid(rows: np.ndarray, others: np.ndarray, ways: int) -> tuple[np.ndarray, 
     return one // ways, other // ways, other % ways
 
 
-def _how(way: Way) -> How:
-    return "same" if way == SAME else "mirrored" if way == MIRRORED else "turned"
+def _how(way: Orientation) -> DuplicateKind:
+    return "same" if way == UPRIGHT else "mirrored" if way == MIRRORED else "turned"
 
 
 def _parts(numbers: np.ndarray, block: int) -> Iterator[np.ndarray]:
     return (numbers[at : at + block] for at in range(0, len(numbers), block))
 
 
-def _all_hashes(signatures: np.ndarray, alone: np.ndarray, ways: tuple[Way, ...], block: int) -> np.ndarray:
+def _all_hashes(signatures: np.ndarray, alone: np.ndarray, ways: tuple[Orientation, ...], block: int) -> np.ndarray:
     """(n * ways, 2) in uint64: each picture in each way."""
     known = np.empty((len(alone), len(ways), 2), dtype=np.uint64)
     for at in range(0, len(alone), block):
-        known[at : at + block] = hashes(signatures[alone[at : at + block]], ways)
+        known[at : at + block] = perceptual_hashes(signatures[alone[at : at + block]], ways)
     return known.reshape(-1, 2)
 
 
-def _candidates(known: np.ndarray, sets: Sets) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _candidates(known: np.ndarray, sets: UnionFind) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Rows of hashes, and others, that are near to each other and not together yet; one of the two is not turned."""
     ways = len(known) // max(1, len(sets.above))
     width = max(0, int(np.ceil(np.log2(max(1, len(known) / WINDOW * 2)))))

@@ -23,14 +23,16 @@ PALE = 3.0
 STRETCH = (0.5, 2.0)
 FLAT_LUMA = 6.0
 
-Way = tuple[bool, bool, bool]
+Orientation = tuple[bool, bool, bool]
 """How a picture is laid on another: whether its rows and columns change places, and then, whether it is put upside
 down and whether it is mirrored.
 """
-SAME: Way = (False, False, False)
-MIRRORED: Way = (False, False, True)
-TURNED: tuple[Way, ...] = tuple((t, d, m) for t in (False, True) for d in (False, True) for m in (False, True))[2:]
-WAYS: tuple[Way, ...] = (SAME, MIRRORED, *TURNED)
+UPRIGHT: Orientation = (False, False, False)
+MIRRORED: Orientation = (False, False, True)
+TURNED: tuple[Orientation, ...] = tuple((t, d, m) for t in (False, True) for d in (False, True) for m in (False, True))[
+    2:
+]
+ORIENTATIONS: tuple[Orientation, ...] = (UPRIGHT, MIRRORED, *TURNED)
 
 
 def signature(image: Image.Image) -> np.ndarray:
@@ -57,14 +59,14 @@ def chromas(signatures: np.ndarray) -> np.ndarray:
     return signatures[:, CHROMA].reshape(-1, COLOUR_SIDE, COLOUR_SIDE, 2).astype(np.float32) - 128
 
 
-def laid(values: np.ndarray, way: Way) -> np.ndarray:
+def laid(values: np.ndarray, way: Orientation) -> np.ndarray:
     """Pictures (n, h, w, ...) turned in a way."""
     swapped, down, across = way
     values = values.swapaxes(1, 2) if swapped else values
     return values[:, :: -1 if down else 1, :: -1 if across else 1]
 
 
-def hashes(signatures: np.ndarray, ways: tuple[Way, ...] = (SAME,)) -> np.ndarray:
+def perceptual_hashes(signatures: np.ndarray, ways: tuple[Orientation, ...] = (UPRIGHT,)) -> np.ndarray:
     """Perceptual hashes (n, ways, 2) in uint64 of the pictures as they would be in every way.
 
     The signs of the 128 lowest frequencies of luma's cosine transform but the mean. Imagehash's pHash compares with
@@ -85,7 +87,7 @@ def _cosines(count: int) -> np.ndarray:
     return np.cos(np.pi / SIDE * (np.arange(SIDE) + 0.5) * np.arange(count)[:, None]).astype(np.float32)
 
 
-def _turned(coefficients: np.ndarray, way: Way) -> np.ndarray:
+def _turned(coefficients: np.ndarray, way: Orientation) -> np.ndarray:
     """What `laid` does, to the coefficients (n, 12, 12): a reflection changes the sign of the odd ones."""
     swapped, down, across = way
     found = coefficients.swapaxes(1, 2) if swapped else coefficients
@@ -93,7 +95,7 @@ def _turned(coefficients: np.ndarray, way: Way) -> np.ndarray:
     return found * (signs[:, None] if down else 1) * (signs if across else 1)
 
 
-def likeness(first: np.ndarray, second: np.ndarray, way: Way = SAME) -> np.ndarray:
+def similarity(first: np.ndarray, second: np.ndarray, way: Orientation = UPRIGHT) -> np.ndarray:
     """How alike pictures are, (n,) from 0 to 1, by signatures (n, 720) and (n, 720), the second laid on the first.
 
     The cosine of their gradients, as in `copies`, less a hundredth for every level by which their colours differ more

@@ -9,15 +9,15 @@ from pathlib import Path, PurePosixPath
 from limner.core.datasets import Entry
 from limner.core.errors import LimnerError
 from limner.core.files import opened, shown
-from limner.data.entries.notes import Note, note, words
-from limner.data.entries.tables import TABLES, Row, rows
+from limner.data.entries.annotations import Annotation, note, text_value
+from limner.data.entries.text_tables import TABLES, Row, rows
 
 
 @dataclass(frozen=True, slots=True)
 class FieldTable:
     """What is told, by the names of pictures and folders; the names that were met are in `met`."""
 
-    notes: dict[str, Note]
+    notes: dict[str, Annotation]
     met: set[str] = field(default_factory=set[str])
 
     @property
@@ -26,11 +26,11 @@ class FieldTable:
         return [name for name in self.notes if name not in self.met]
 
 
-def read_fields(path: Path) -> FieldTable:
+def read_field_table(path: Path) -> FieldTable:
     """The table in a CSV, TSV or JSONL file; raises LimnerError for any row that cannot be used."""
     if path.suffix.lower() not in TABLES:
         raise LimnerError(f"{shown(path)} is no table", f"give a file with an ending of {', '.join(TABLES)}")
-    notes: dict[str, Note] = {}
+    notes: dict[str, Annotation] = {}
     with opened(path) as file:
         for row in rows(file, path.name):
             if isinstance(row, LimnerError):
@@ -44,11 +44,11 @@ def read_fields(path: Path) -> FieldTable:
     return FieldTable(notes)
 
 
-def told(table: FieldTable, entry: Entry) -> Entry:
+def apply_field_table(table: FieldTable, entry: Entry) -> Entry:
     """An entry with what the table tells of it, above what it knew: of its key before its file's name, its stem, and
     the folders that it is in, the innermost first.
     """
-    known = Note()
+    known = Annotation()
     for name in _names(entry):
         if found := table.notes.get(name):
             table.met.add(name)
@@ -56,11 +56,11 @@ def told(table: FieldTable, entry: Entry) -> Entry:
     return known.told(entry)
 
 
-def _row(path: Path, row: Row) -> tuple[str, Note]:
+def _row(path: Path, row: Row) -> tuple[str, Annotation]:
     """The name in a row's first column, and what the others tell."""
     first = next(iter(row.values), "")
     try:
-        name = words(row.values.get(first), "the name")
+        name = text_value(row.values.get(first), "the name")
         if name is None:
             raise LimnerError("no picture or folder is named", "name one in the first column")
         found = note(row.values, (first,))

@@ -13,7 +13,7 @@ from limner.core.files import shown
 _FRESH = 2**12
 
 
-def once(found: Iterable[Entry | Lost]) -> Iterator[Entry | Lost]:
+def unique_entries(found: Iterable[Entry | Lost]) -> Iterator[Entry | Lost]:
     """What is found, with entries of a key that was there before told instead."""
     seen = _Seen()
     for each in found:

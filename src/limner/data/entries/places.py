@@ -16,7 +16,7 @@ from pathlib import Path
 from limner.core.datasets import Entry, Lost, Refused
 from limner.core.errors import LimnerError
 from limner.core.files import BYTE_CAP, check_file, opened, printable, read_file, shown, too_large
-from limner.data.entries.cells import cell
+from limner.data.entries.image_tables import cell
 from limner.fetch import fetch
 
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, ValueError)

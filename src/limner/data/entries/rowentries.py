@@ -8,8 +8,8 @@ from pathlib import Path
 from limner.core.datasets import Entry, Fault, Lost, Place
 from limner.core.errors import LimnerError
 from limner.core.files import shown
-from limner.data.entries.cells import Cells
-from limner.data.entries.notes import columns, note
+from limner.data.entries.annotations import columns, note
+from limner.data.entries.image_tables import Cells
 from limner.data.entries.places import CellPlace, UrlPlace, legible
 from limner.data.entries.urls import is_url
 

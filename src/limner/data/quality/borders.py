@@ -11,7 +11,7 @@ _PURE = 0.97
 _ENDING = 0.6
 
 
-def bars(pixels: np.ndarray) -> float:
+def border_share(pixels: np.ndarray) -> float:
     """The share of a picture (h, w, 3), uint8, that lies in bars, 0 to 1.
 
     A bar is rows or columns of one colour up to an edge that runs along most of its length, which tells it from a

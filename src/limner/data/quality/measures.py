@@ -9,7 +9,7 @@ from PIL import Image
 
 from limner.core.datasets import Fault
 from limner.core.image_faults import FAULTS
-from limner.data.quality.borders import bars
+from limner.data.quality.borders import border_share
 from limner.data.quality.sharpness import sharpness
 from limner.imaging.opencv import opencv
 
@@ -19,7 +19,7 @@ SIDE = 256
 _LONGEST, _SHORTEST = 4096, 8
 
 
-def small(image: Image.Image) -> Image.Image:
+def reduce_image(image: Image.Image) -> Image.Image:
     """An RGB picture reduced to about 256 x 256 pixels in its own shape; a smaller one as it is."""
     scale = SIDE / (image.width * image.height) ** 0.5
     if scale >= 1:
@@ -28,7 +28,7 @@ def small(image: Image.Image) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
-def measures(small_image: Image.Image, size: tuple[int, int]) -> dict[str, float]:
+def measure_quality(small_image: Image.Image, size: tuple[int, int]) -> dict[str, float]:
     """What is measured of a picture that `small` gave; size: width and height of the upright original.
 
     sharpness: 0 to 100. light, shade: luma (0 to 1) of the brightest hundredth and the darkest twentieth. spread:
@@ -50,12 +50,12 @@ def measures(small_image: Image.Image, size: tuple[int, int]) -> dict[str, float
         "contrast": brightest - darkest,
         "entropy": _entropy(counts / grey.size),
         "colour": _colour(pixels),
-        "bars": bars(pixels),
+        "bars": border_share(pixels),
         "aspect": max(size) / min(size),
     }
 
 
-def faults(measured: Mapping[str, float], limits: Mapping[str, float]) -> list[Fault]:
+def quality_faults(measured: Mapping[str, float], limits: Mapping[str, float]) -> list[Fault]:
     """What is wrong with a picture by its measures. limits: by the name of a fault; those of `FAULTS` where none is."""
 
     def limit(kind: str) -> float:

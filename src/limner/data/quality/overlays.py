@@ -28,7 +28,7 @@ _MARGIN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class SharedOverlay:
     """Where a mark is: left, top, right, bottom as shares of width and height. pictures: how many were compared.
 
     agreement: how much their edges there agree, 0 to 1; about the share of pictures that carry it.
@@ -39,7 +39,7 @@ class Mark:
     pictures: int
 
 
-class Overlay:
+class OverlayFinder:
     """Adds up the gradients of pictures; what they share stands out, and all else cancels out.
 
     After Dekel, Rubinstein, Liu and Freeman 2017 (On the effectiveness of visible watermarks, section 3.1), with a
@@ -58,12 +58,12 @@ class Overlay:
         self._sums += np.stack([across, down, lengths, lengths >= _EDGE]).astype(np.int64)
         self.pictures += 1
 
-    def merge(self, other: Overlay) -> None:
+    def merge(self, other: OverlayFinder) -> None:
         """Count what another has counted."""
         self._sums += other._sums
         self.pictures += other.pictures
 
-    def found(self) -> Mark | None:
+    def found(self) -> SharedOverlay | None:
         """The mark that the pictures share; None where there is none, or where they share most of what they show."""
         if self.pictures < FEWEST:
             return None
@@ -81,7 +81,7 @@ class Overlay:
         rows, columns = np.flatnonzero(marks.any(1)), np.flatnonzero(marks.any(0))
         low = [max(0, int(each[0]) - _MARGIN) / SIDE for each in (columns, rows)]
         high = [min(SIDE, int(each[-1]) + 1 + _MARGIN) / SIDE for each in (columns, rows)]
-        return Mark((low[0], low[1], high[0], high[1]), float(np.median(shared[marks])), self.pictures)
+        return SharedOverlay((low[0], low[1], high[0], high[1]), float(np.median(shared[marks])), self.pictures)
 
     def _onesided(self, labels: np.ndarray, there: np.ndarray, count: int) -> np.ndarray:
         """By component, how much its gradients point one way, 0 to 1.

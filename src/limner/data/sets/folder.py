@@ -15,12 +15,12 @@ from typing import Any
 from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
 from limner.core.files import read_file, shown
-from limner.data.entries.notes import text_of, words
+from limner.data.entries.annotations import read_text, text_value
 from limner.data.entries.places import FilePlace
 from limner.data.sets.prepared import NO_ROW, TABLE, VALIDATION, Row, rows_of, split_of
 from limner.imaging.decode import decode
-from limner.imaging.formats import BESIDE, MASKS, SUFFIXES
-from limner.provenance.rights import Tally
+from limner.imaging.formats import MASKS, SIDECAR_SUFFIXES, SUFFIXES
+from limner.provenance.rights import RightsCounts
 
 FEW = 3
 """With fewer pictures than this a subject is hardly learnt."""
@@ -87,7 +87,7 @@ class Scan:
     @cached_property
     def rights(self) -> dict[str, Any]:
         """Counts of what is known of the pictures' rights: licences, authors and so on; empty for a plain folder."""
-        tally = Tally()
+        tally = RightsCounts()
         for photo in self.photographs:
             tally.add(photo.rights, photo.override)
         return {name: counts for name, counts in tally.told(NAMED).items() if name != "pictures"}
@@ -137,7 +137,7 @@ def _entries(folder: Path, rows: Mapping[Path, Row]) -> tuple[list[Path], list[s
             skipped += _folder_notice(entry) if not known else []
         elif suffix in SUFFIXES:
             pictures.add(entry)
-        elif suffix not in BESIDE:
+        elif suffix not in SIDECAR_SUFFIXES:
             skipped.append(f"{shown(entry)} has no picture's suffix and is left out; save it as JPEG or PNG to use it")
     for path, row in rows.items():
         if row.refused is not None:
@@ -214,8 +214,8 @@ def _caption(picture: Path, told: str | None) -> str | None:
     """The text beside a picture, or else what the table tells, as one line; raises LimnerError where it is none."""
     path = picture.with_suffix(".txt")
     try:
-        beside = words(text_of(FilePlace(path)), f"the caption in {shown(path)}") if path.is_file() else None
-        return beside or words(told, f"the caption in {shown(TABLE)}")
+        beside = text_value(read_text(FilePlace(path)), f"the caption in {shown(path)}") if path.is_file() else None
+        return beside or text_value(told, f"the caption in {shown(TABLE)}")
     except LimnerError as error:
         raise LimnerError(f"{shown(picture)} is left out: {error.problem}", error.remedy) from error
 

@@ -13,7 +13,7 @@ from PIL import Image
 from limner.core.errors import LimnerError
 from limner.core.files import read_file, shown
 from limner.data.sets.folder import Photograph, Scan
-from limner.imaging.crop import frame, square
+from limner.imaging.crop import center_square, size_conditioning
 from limner.imaging.decode import decode
 
 
@@ -61,7 +61,9 @@ def load_pictures(scan: Scan, side: int, masked: bool = False) -> Pictures:
     for index, photograph in enumerate(scan.photographs):
         if masks is not None and photograph.mask is not None:
             masks[index] = _mask(photograph, side)
-    return Pictures(pixels, np.array([frame(photograph.size, side) for photograph in scan.photographs]), masks)
+    return Pictures(
+        pixels, np.array([size_conditioning(photograph.size, side) for photograph in scan.photographs]), masks
+    )
 
 
 def _picture(photograph: Photograph, side: int) -> np.ndarray:
@@ -72,7 +74,7 @@ def _picture(photograph: Photograph, side: int) -> np.ndarray:
         raise LimnerError(f"a picture is gone since it was scanned: {error.problem}", "start again") from error
     if hashlib.sha256(data).hexdigest() != photograph.sha256:
         raise LimnerError(f"{shown(photograph.path)} has changed since it was scanned", "start again")
-    return np.asarray(square(decode(data, photograph.path), side))
+    return np.asarray(center_square(decode(data, photograph.path), side))
 
 
 def _mask(photograph: Photograph, side: int) -> np.ndarray:
@@ -85,7 +87,7 @@ def _mask(photograph: Photograph, side: int) -> np.ndarray:
             f"{photograph.size[0]} x {photograph.size[1]}",
             "make a mask of the picture's own size",
         )
-    values = np.asarray(square(image.convert("L"), side))
+    values = np.asarray(center_square(image.convert("L"), side))
     if not values.any():
         raise LimnerError(f"the mask {shown(photograph.mask)} is all black", "paint what shall be learnt white")
     return values

@@ -11,7 +11,7 @@ from typing import Any
 from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
 from limner.core.files import printable, read_file
-from limner.provenance.rights import rights_beside
+from limner.provenance.rights import rights_from_fields
 
 TABLE = "metadata.jsonl"
 TRAIN, VALIDATION = "train", "validation"
@@ -83,7 +83,7 @@ def _row(line: str, folder: Path, where: str) -> tuple[Path, Row]:
         text=_text(told, "text", where),
         weight=_weight(told, where),
         mask=None if mask is None else _inside(folder, mask, where),
-        rights=rights_beside(told),
+        rights=rights_from_fields(told),
         override=_text(told, "training_override", where),
     )
 

@@ -13,7 +13,7 @@ from limner.core.workspace import Workspace
 from limner.engine.compare.contestants import Entrant
 from limner.engine.influence.influence import trace, training_pictures
 from limner.engine.influence.restored import training_of
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 from limner.models.adapters import open_adapter
 from limner.reports.render import embedded
 
@@ -105,7 +105,7 @@ def _worth(each: Judged) -> float:
 
 def _shown(each: Judged) -> dict[str, Any]:
     return {
-        "picture": embedded(open_photograph(each.picture), SIDE),
+        "picture": embedded(open_image(each.picture), SIDE),
         "name": Path(each.picture).name,
         "caption": each.caption,
         "worth": f"{each.worth:+.3f}",

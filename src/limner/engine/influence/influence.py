@@ -23,10 +23,10 @@ from limner.engine.influence.restored import LESS_MEMORY, Taught, taught, traini
 from limner.engine.train.examples import Examples, encode
 from limner.engine.train.loop import generator_for
 from limner.engine.train.plan import Plan, make_plan
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 from limner.models.adapters import Adapter, open_adapter
 from limner.models.devices import autocast_dtype, memory_told
-from limner.provenance.labels import Label, label_in
+from limner.provenance.labels import Label, parse_label
 from limner.reports.render import embedded, write_page
 from limner.store.files import sha256_of, writing_folder
 
@@ -108,7 +108,7 @@ def wanted(place: str, prompt: str | None, adapter: Adapter | None = None) -> li
 def label_of(path: Path) -> Label | None:
     """The label of a picture that a prompt was painted to; None for any other."""
     try:
-        label = label_in(read_file(path), path)
+        label = parse_label(read_file(path), path)
     except LimnerError:
         return None
     return label if label is not None and isinstance(label.request, GenerateRequest) else None
@@ -222,7 +222,7 @@ def page_of(found: Influence, workspace: Workspace) -> dict[str, Any]:
 
     def show(path: str) -> str:
         if path not in seen:
-            seen[path] = embedded(open_photograph(path), SIDE)
+            seen[path] = embedded(open_image(path), SIDE)
         return seen[path]
 
     def row(explained: Explained) -> dict[str, Any]:

@@ -29,6 +29,6 @@ class Previews:
 
 def write_marked(pixels: np.ndarray, path: Path, home: Path | None) -> None:
     """Write pixels (h, w, 3) uint8 as a PNG that says it was made by AI, visibly to machines and in its pixels."""
-    pixels = watermark.embed(pixels, watermark.name_of(pixels))
+    pixels = watermark.embed(pixels, watermark.payload_for(pixels))
     with writing(path) as partial:
         write_png(Image.fromarray(pixels), partial, home=home)

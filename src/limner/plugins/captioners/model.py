@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from limner.core.english import cleaned
 from limner.core.errors import LimnerError
-from limner.data.captions.trigger_words import holds, worded
+from limner.data.captions.trigger_words import apply_trigger_words, contains_words
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -111,13 +111,13 @@ def _called(text: str, words: str) -> str:
     """A caption in which the subject is called by these words, such as "sks dog": put in place of the longest end of
     them that it has, "a dog on the beach" -> "sks dog on the beach", and else in front of it.
     """
-    if not words or not text or holds(text, words):
+    if not words or not text or contains_words(text, words):
         return text
     parts = words.split()
-    ends = (at for at in range(1, len(parts)) if holds(text, " ".join(parts[at:])))
+    ends = (at for at in range(1, len(parts)) if contains_words(text, " ".join(parts[at:])))
     if (at := next(ends, None)) is not None:
-        text = worded(text, identifier=" ".join(parts[:at]), class_word=" ".join(parts[at:]))
-    return text if holds(text, words) else f"{words}, {text}"
+        text = apply_trigger_words(text, identifier=" ".join(parts[:at]), class_word=" ".join(parts[at:]))
+    return text if contains_words(text, words) else f"{words}, {text}"
 
 
 @contextmanager

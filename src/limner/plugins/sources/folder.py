@@ -10,9 +10,9 @@ from pathlib import Path
 from limner.core.datasets import Entry, Fault, Lost, Place
 from limner.core.errors import LimnerError
 from limner.core.files import check_file, shown
-from limner.data.entries.kinds import kind_of, local
+from limner.data.entries.folders import Level, entries
 from limner.data.entries.places import FilePlace, legible
-from limner.data.entries.trees import Level, entries
+from limner.data.entries.references import local_path, reference_kind
 from limner.imaging.decode import SUFFIXES
 from limner.store.files import MARKER
 
@@ -24,10 +24,10 @@ class Folder:
     title = "folder of pictures"
 
     def claims(self, reference: str) -> bool:
-        return kind_of(reference) == "tree"
+        return reference_kind(reference) == "tree"
 
     def entries(self, reference: str) -> Iterator[Entry | Lost]:
-        path = local(reference)
+        path = local_path(reference)
         if path.is_dir():
             yield from entries(Walk(path).level, path.resolve().name)
         else:

@@ -10,10 +10,10 @@ from typing import Any
 from limner.core.datasets import Entry, Fault, Lost
 from limner.core.errors import LimnerError
 from limner.core.files import BYTE_CAP, printable, read_file, shown, too_large
-from limner.data.entries.cells import MASKS, PICTURES, named
-from limner.data.entries.kinds import HUB_ID, kind_of, local
-from limner.data.entries.notes import columns, note
+from limner.data.entries.annotations import columns, note
+from limner.data.entries.image_tables import MASKS, PICTURES, named
 from limner.data.entries.places import BytesPlace, legible
+from limner.data.entries.references import HUB_ID, local_path, reference_kind
 from limner.data.entries.rowentries import row_entries
 
 
@@ -21,10 +21,10 @@ class Hub:
     title = "dataset of the Hugging Face hub, or one saved to disk"
 
     def claims(self, reference: str) -> bool:
-        return kind_of(reference) in ("hub", "saved")
+        return reference_kind(reference) in ("hub", "saved")
 
     def entries(self, reference: str) -> Iterator[Entry | Lost]:
-        path = local(reference)
+        path = local_path(reference)
         yield from _saved(path) if path.is_dir() else _streamed(reference)
 
 

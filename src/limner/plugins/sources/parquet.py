@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from limner.core.datasets import Entry, Lost
-from limner.data.entries.kinds import kind_of, local
 from limner.data.entries.places import legible
+from limner.data.entries.references import local_path, reference_kind
 from limner.data.entries.rowentries import row_entries
 
 
@@ -15,10 +15,10 @@ class Parquet:
     title = "parquet files of pictures"
 
     def claims(self, reference: str) -> bool:
-        return kind_of(reference) == "parquet"
+        return reference_kind(reference) == "parquet"
 
     def entries(self, reference: str) -> Iterator[Entry | Lost]:
-        path = local(reference)
+        path = local_path(reference)
         if not path.is_dir():
             yield from row_entries(path, "")
             return

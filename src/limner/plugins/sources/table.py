@@ -9,11 +9,11 @@ from pathlib import Path
 from limner.core.datasets import Entry, Fault, Lost, Place
 from limner.core.errors import LimnerError
 from limner.core.files import opened, shown
-from limner.data.entries.kinds import kind_of, local
-from limner.data.entries.notes import note
-from limner.data.entries.once import once
+from limner.data.entries.annotations import note
+from limner.data.entries.once import unique_entries
 from limner.data.entries.places import FilePlace, UrlPlace, legible
-from limner.data.entries.tables import Row, rows
+from limner.data.entries.references import local_path, reference_kind
+from limner.data.entries.text_tables import Row, rows
 from limner.data.entries.urls import is_url, key_of, told_of
 
 PICTURES = ("file_name", "filename", "file", "image_path", "path", "image", "picture", "url", "image_url")
@@ -24,10 +24,10 @@ class Table:
     title = "table of pictures and texts"
 
     def claims(self, reference: str) -> bool:
-        return kind_of(reference) == "table"
+        return reference_kind(reference) == "table"
 
     def entries(self, reference: str) -> Iterator[Entry | Lost]:
-        yield from once(_entries(local(reference)))
+        yield from unique_entries(_entries(local_path(reference)))
 
 
 def _entries(path: Path) -> Iterator[Entry | Lost]:

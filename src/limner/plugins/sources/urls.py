@@ -8,11 +8,11 @@ from pathlib import Path
 from limner.core.datasets import Entry, Fault, Lost, Rights
 from limner.core.errors import LimnerError
 from limner.core.files import opened, shown
-from limner.data.entries.kinds import kind_of, local
-from limner.data.entries.notes import words
-from limner.data.entries.once import once
+from limner.data.entries.annotations import text_value
+from limner.data.entries.once import unique_entries
 from limner.data.entries.places import UrlPlace, legible
-from limner.data.entries.tables import lines
+from limner.data.entries.references import local_path, reference_kind
+from limner.data.entries.text_tables import lines
 from limner.data.entries.urls import is_url, key_of, told_of
 
 
@@ -20,10 +20,10 @@ class Urls:
     title = "list of URLs"
 
     def claims(self, reference: str) -> bool:
-        return kind_of(reference) == "urls"
+        return reference_kind(reference) == "urls"
 
     def entries(self, reference: str) -> Iterator[Entry | Lost]:
-        yield from once(_entries(local(reference)))
+        yield from unique_entries(_entries(local_path(reference)))
 
 
 def _entries(path: Path) -> Iterator[Entry | Lost]:
@@ -43,7 +43,7 @@ def _entries(path: Path) -> Iterator[Entry | Lost]:
 def _entry(url: str, caption: str) -> Iterator[Entry | Lost]:
     key, text = key_of(url), None
     try:
-        text = words(caption)
+        text = text_value(caption)
     except LimnerError as error:
         yield Lost(key, Fault("caption", str(error)))
     yield Entry(key, UrlPlace(url), caption=text, rights=Rights(source=told_of(url)))

@@ -16,12 +16,12 @@ from typing import Any, cast
 from limner.core.datasets import Entry, Fault, Lost, Place
 from limner.core.errors import LimnerError
 from limner.core.files import BYTE_CAP, opened, printable, shown
-from limner.data.entries.budget import HEADER_BYTES, SAMPLE_BYTES, Metered, archive_bytes
-from limner.data.entries.kinds import SHARDS, kind_of, local
-from limner.data.entries.notes import Note, caption_note, json_note
-from limner.data.entries.once import once
+from limner.data.entries.annotations import Annotation, caption_note, json_note
+from limner.data.entries.folders import ARCHIVES
+from limner.data.entries.once import unique_entries
 from limner.data.entries.places import BytesPlace, TarPlace, leads_out, legible
-from limner.data.entries.trees import ARCHIVES
+from limner.data.entries.references import SHARDS, local_path, reference_kind
+from limner.data.entries.unpacked_sizes import HEADER_BYTES, SAMPLE_BYTES, Metered, archive_bytes
 from limner.imaging.decode import SUFFIXES
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -53,18 +53,18 @@ class WebDataset:
     title = "WebDataset shards"
 
     def claims(self, reference: str) -> bool:
-        return kind_of(reference) == "shards"
+        return reference_kind(reference) == "shards"
 
     def entries(self, reference: str) -> Iterator[Entry | Lost]:
         shards = _shards(reference)
         for name, path in shards:
             prefix = "" if len(shards) == 1 else f"{name}/"
-            yield from once(_samples(path, prefix))
+            yield from unique_entries(_samples(path, prefix))
 
 
 def _shards(reference: str) -> list[tuple[str, Path]]:
     """The shards and their names without endings: of a folder, of `{000..012}` in a name, or one."""
-    path = local(reference)
+    path = local_path(reference)
     if path.is_dir():
         found = sorted(at.relative_to(path) for at in path.rglob("*") if at.name.lower().endswith(SHARDS))
         return [(legible(at.with_name(at.name.split(".tar")[0]).as_posix()), path / at) for at in found]
@@ -195,15 +195,15 @@ def _sort(each: _File, kept: _Sample, prefix: str) -> Iterator[Lost]:
         yield Lost(f"{prefix}{legible(each.sample)}.{each.ending}", Fault("stray", told))
 
 
-def _note(kept: _Sample) -> Note:
+def _note(kept: _Sample) -> Annotation:
     """What the texts of a sample tell; `cls` is the field "class"."""
-    told = Note()
+    told = Annotation()
     for ending in ("txt", "caption", "text"):
         if place := kept.texts.get(ending):
             told = told.over(caption_note(place))
     if place := kept.texts.get("cls"):
         named = caption_note(place)
-        told = told.over(Note(fields={"class": named.caption} if named.caption else {}, faults=named.faults))
+        told = told.over(Annotation(fields={"class": named.caption} if named.caption else {}, faults=named.faults))
     if place := kept.texts.get("json"):
         told = told.over(json_note(place))
     return told

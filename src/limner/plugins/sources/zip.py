@@ -10,10 +10,10 @@ from pathlib import Path
 from limner.core.datasets import Entry, Fault, Lost, Place
 from limner.core.errors import LimnerError
 from limner.core.files import BYTE_CAP, printable, shown
-from limner.data.entries.budget import SAMPLE_BYTES, ZIP_METHODS, archive_bytes
-from limner.data.entries.kinds import kind_of, local
+from limner.data.entries.folders import Level, entries
 from limner.data.entries.places import ZIP_ERRORS, ZipPlace, leads_out, legible, zip_file
-from limner.data.entries.trees import Level, entries
+from limner.data.entries.references import local_path, reference_kind
+from limner.data.entries.unpacked_sizes import SAMPLE_BYTES, ZIP_METHODS, archive_bytes
 
 _ENCRYPTED = 0x1
 
@@ -22,10 +22,10 @@ class Zip:
     title = "zip archive of pictures"
 
     def claims(self, reference: str) -> bool:
-        return kind_of(reference) == "zip"
+        return reference_kind(reference) == "zip"
 
     def entries(self, reference: str) -> Iterator[Entry | Lost]:
-        path = local(reference)
+        path = local_path(reference)
         try:
             members = zip_file(path).infolist()
         except LimnerError:

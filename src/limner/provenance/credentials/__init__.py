@@ -1,7 +1,7 @@
 """Content credentials (C2PA): who made a picture, signed, so that a changed byte shows."""
 
-from limner.provenance.credentials.inspect import Finding, inspect
-from limner.provenance.credentials.keys import Credentials, credentials
-from limner.provenance.credentials.sign import check, sign
+from limner.provenance.credentials.keys import Credentials, load_credentials
+from limner.provenance.credentials.manifests import CredentialReport, inspect
+from limner.provenance.credentials.sign import check_signing, sign
 
-__all__ = ["Credentials", "Finding", "check", "credentials", "inspect", "sign"]
+__all__ = ["CredentialReport", "Credentials", "check_signing", "inspect", "load_credentials", "sign"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from limner.core.errors import LimnerError
 from limner.core.files import printable
-from limner.provenance.credentials.own import make_own
+from limner.provenance.credentials.own import create_own_key
 from limner.store.files import explained
 from limner.store.paths import credentials_folder, home
 
@@ -38,7 +38,7 @@ class Credentials:
         return self.chain[self.chain.rindex(b"-----BEGIN CERTIFICATE-----") :]
 
 
-def credentials(place: Path | None = None) -> Credentials:
+def load_credentials(place: Path | None = None) -> Credentials:
     """What signs the pictures of a home: the user's folder $LIMNER_CREDENTIALS, or the home's own, which is made now
     where it is missing. Raises LimnerError for a key and certificates that cannot sign today.
     """
@@ -46,20 +46,20 @@ def credentials(place: Path | None = None) -> Credentials:
     if chosen:
         return read_credentials(Path(chosen).expanduser())
     own = credentials_folder(place or home()) / "own"
-    make_own(own)
+    create_own_key(own)
     return read_credentials(own)
 
 
-def known(place: Path | None = None) -> list[Credentials]:
+def own_credentials(place: Path | None = None) -> list[Credentials]:
     """All that this installation signs with, or did before the user chose a folder."""
     own = credentials_folder(place or home()) / "own"
     return [
-        credentials(place),
+        load_credentials(place),
         *([read_credentials(own, dated=False)] if os.environ.get(FOLDER) and own.exists() else []),
     ]
 
 
-def trusted(place: Path | None = None) -> list[bytes]:
+def trusted_roots(place: Path | None = None) -> list[bytes]:
     """Root certificates that the user trusts besides: the PEM files in the home's `credentials/trusted`."""
     folder = credentials_folder(place or home()) / "trusted"
     with explained(folder):
@@ -77,23 +77,23 @@ def read_credentials(folder: Path, dated: bool = True) -> Credentials:
         key: Any = pem.load_pem_private_key(raw, password=None)
         certificates = x509.load_pem_x509_certificates(chain)
     except LimnerError as error:
-        raise refused(folder, error.problem) from error
+        raise credentials_error(folder, error.problem) from error
     except (ValueError, TypeError) as error:
-        raise refused(folder, f"{KEY} or {CHAIN} cannot be read: {printable(str(error))}") from error
+        raise credentials_error(folder, f"{KEY} or {CHAIN} cannot be read: {printable(str(error))}") from error
     first = certificates[0]
     if len(certificates) < 2:
-        raise refused(folder, f"{CHAIN} holds one certificate, and the one that issued it is missing")
+        raise credentials_error(folder, f"{CHAIN} holds one certificate, and the one that issued it is missing")
     if first.public_key() != key.public_key():
-        raise refused(folder, f"the first certificate of {CHAIN} is not that of {KEY}")
+        raise credentials_error(folder, f"the first certificate of {CHAIN} is not that of {KEY}")
     for lower, upper in pairwise(certificates):
         try:
             lower.verify_directly_issued_by(upper)
         except Exception as error:  # the library tells a wrong name, key and signature apart by kind
-            raise refused(folder, f"a certificate of {CHAIN} was not issued by the next one") from error
+            raise credentials_error(folder, f"a certificate of {CHAIN} was not issued by the next one") from error
     now = datetime.now(UTC)
     if dated and not first.not_valid_before_utc <= now <= first.not_valid_after_utc:
         days = f"from {first.not_valid_before_utc:%Y-%m-%d} to {first.not_valid_after_utc:%Y-%m-%d}"
-        raise refused(folder, f"the certificate is valid {days}")
+        raise credentials_error(folder, f"the certificate is valid {days}")
     private = key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption())
     public = b"".join(certificate.public_bytes(pem.Encoding.PEM) for certificate in certificates)
     return Credentials(private, public, algorithm(key, folder), first.serial_number, folder)
@@ -111,10 +111,10 @@ def algorithm(key: Any, folder: Path) -> str:
         return "ed25519"
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= 2048:
         return "ps256"
-    raise refused(folder, "C2PA knows no signatures by this kind of key")
+    raise credentials_error(folder, "C2PA knows no signatures by this kind of key")
 
 
-def refused(folder: Path, problem: str) -> LimnerError:
+def credentials_error(folder: Path, problem: str) -> LimnerError:
     """The error for credentials that cannot sign; it may be told to strangers, and names no path."""
     where = f"{FOLDER} ({folder.name!r})" if os.environ.get(FOLDER) else "LIMNER_HOME/credentials/own"
     return LimnerError(

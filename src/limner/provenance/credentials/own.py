@@ -11,11 +11,11 @@ YEARS = 30
 """A picture outlives its certificate only with a time-stamp, and that would need a server."""
 
 
-def make_own(folder: Path) -> None:
+def create_own_key(folder: Path) -> None:
     """Make a folder with `key.pem`, which only its owner may read, and `chain.pem`, unless it is there."""
     if folder.exists():
         return
-    key, chain = issued()
+    key, chain = issue_certificates()
     with founding(folder) as place:
         (place / "chain.pem").write_bytes(chain)
         private = place / "key.pem"
@@ -23,7 +23,7 @@ def make_own(folder: Path) -> None:
         private.write_bytes(key)
 
 
-def issued() -> tuple[bytes, bytes]:
+def issue_certificates() -> tuple[bytes, bytes]:
     """A new key, and its certificate with that of a root whose key is thrown away; as PEM.
 
     The profile is that of C2PA 2.2, section 14.5: P-256, digitalSignature, an extended use, key identifiers.

@@ -13,8 +13,8 @@ from PIL import Image
 
 from limner.core.files import printable
 from limner.core.version import version
-from limner.provenance.credentials.inspect import context, state_of
-from limner.provenance.credentials.keys import Credentials, credentials, refused
+from limner.provenance.credentials.keys import Credentials, credentials_error, load_credentials
+from limner.provenance.credentials.manifests import c2pa_context, read_manifest
 
 SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 PNG = "image/png"
@@ -24,20 +24,20 @@ def sign(data: bytes, source: str, place: Path | None = None, kind: str = PNG) -
     """A picture's bytes with content credentials. source: its IPTC digital source type. place: whose home's key signs;
     kind: the media type of the bytes, of PNG, JPEG or WebP.
     """
-    return signed(data, source, credentials(place), kind)
+    return signed(data, source, load_credentials(place), kind)
 
 
-def check(place: Path | None = None) -> None:
+def check_signing(place: Path | None = None) -> None:
     """Raise LimnerError where a home's pictures could not be signed; its own key is made now where there is none."""
-    found = credentials(place)
+    found = load_credentials(place)
     with _checking:
         if found in _checked:
             return
         file = BytesIO()
         Image.new("RGB", (1, 1)).save(file, "PNG")
-        _, problems = state_of(signed(file.getvalue(), "algorithmicMedia", found), PNG, context([found.root]))
+        _, problems = read_manifest(signed(file.getvalue(), "algorithmicMedia", found), PNG, c2pa_context([found.root]))
         if problems:
-            raise refused(found.place, f"C2PA does not take the certificate ({', '.join(problems)})")
+            raise credentials_error(found.place, f"C2PA does not take the certificate ({', '.join(problems)})")
         _checked.add(found)
 
 
@@ -53,10 +53,10 @@ def signed(data: bytes, source: str, by: Credentials, kind: str = PNG) -> bytes:
     file = BytesIO()
     try:
         told = json.dumps(manifest(source, kind))
-        with c2pa.Signer.from_info(info) as signer, c2pa.Builder(told, context([])) as builder:
+        with c2pa.Signer.from_info(info) as signer, c2pa.Builder(told, c2pa_context([])) as builder:
             builder.sign(signer, kind, BytesIO(data), file)
     except c2pa.C2paError as error:
-        raise refused(by.place, f"C2PA does not take them ({printable(str(error))})") from error
+        raise credentials_error(by.place, f"C2PA does not take them ({printable(str(error))})") from error
     return file.getvalue()
 
 

@@ -21,7 +21,7 @@ _NO = frozenset(("no", "false", "0", "0.0", "notallowed", "refused", "prohibited
 _TEXT = 10_000
 
 
-def rights_beside(mapping: Mapping[str, Any]) -> Rights:
+def rights_from_fields(mapping: Mapping[str, Any]) -> Rights:
     """What keys such as author, license, source_url, consent, noai or ai_training tell, however they are spelt.
 
     A key may name the standard it is of, as in "XMP-plus:DataMining". What is neither text, number, truth nor a list

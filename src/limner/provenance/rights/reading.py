@@ -15,7 +15,7 @@ _AUTHOR, _LICENCE = ("author", "artist", "creator"), ("copyright", "license", "l
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class ImageRights:
     """rights: whose it is. painted: the IPTC digital source type of what a model painted, all of it or a part, None for
     all else. located: whether it tells where it was taken.
     """
@@ -25,7 +25,7 @@ class Marks:
     located: bool = False
 
 
-def marks_of(data: bytes) -> Marks:
+def read_image_rights(data: bytes) -> ImageRights:
     """All that is read of a picture's bytes, whatever the format; what is broken says nothing.
 
     Where several tell the same, XMP has the word, then IPTC, EXIF, PNG's texts and the content credentials; a refusal
@@ -35,7 +35,7 @@ def marks_of(data: bytes) -> Marks:
     found = list(_told(blocks, data))
     rights = reduce(Rights.over, (each for each, _ in found), Rights())
     painted = next((kind for _, kind in found if kind), None)
-    return Marks(rights, painted, any(map(exif.located, blocks.exif)))
+    return ImageRights(rights, painted, any(map(exif.located, blocks.exif)))
 
 
 def _told(blocks: Blocks, data: bytes) -> Iterator[tuple[Rights, str | None]]:

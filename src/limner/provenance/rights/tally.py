@@ -12,7 +12,7 @@ DISTINCT = 100
 UNKNOWN, OTHERS = "unknown", "others"
 
 
-class Tally:
+class RightsCounts:
     """Counts of licences, authors, sources and consents, each picture's once, and of marks about training."""
 
     def __init__(self) -> None:

@@ -8,6 +8,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+from limner.provenance.watermark.detect import decoded
 from limner.provenance.watermark.pattern import (
     GRIDS,
     NAMES,
@@ -18,9 +19,8 @@ from limner.provenance.watermark.pattern import (
     resized,
     whitened,
 )
-from limner.provenance.watermark.read import decoded
 
-LEAST = 128
+MIN_SIDE = 128
 """The shortest side of a picture that is marked, in pixels; a smaller one has no room for it."""
 HALVED = 256
 """From this side on the mark must live through resizing by half, too."""
@@ -34,7 +34,7 @@ MARGIN = 1.5
 """By how much, in standard deviations, its name must be the best there."""
 
 
-def name_of(pixels: np.ndarray) -> int:
+def payload_for(pixels: np.ndarray) -> int:
     """What a picture's mark says: 30 bits that name it, from the pixels (h, w, 3) uint8 before they are marked."""
     return int.from_bytes(sha256(pixels.tobytes()).digest()[:8]) % NAMES
 
@@ -46,7 +46,7 @@ def embed(pixels: np.ndarray, name: int, where: np.ndarray | None = None) -> np.
     LEAST is given back as it is. Where no strength lives through the rehearsal, the greatest is used.
     """
     height, width = pixels.shape[:2]
-    if min(height, width) < LEAST:
+    if min(height, width) < MIN_SIDE:
         return pixels
     luma = brightness(pixels)
     grid = grid_of(width, height)

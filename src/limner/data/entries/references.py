@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from limner.data.entries.tables import TABLES
+from limner.data.entries.text_tables import TABLES
 from limner.imaging.decode import SUFFIXES
 
 Kind = Literal["tree", "zip", "shards", "parquet", "table", "urls", "hub", "saved"]
@@ -30,11 +30,11 @@ _SAVED = ("state.json", "dataset_dict.json")
 _DEPTH, _FOLDERS = 3, 64
 
 
-def kind_of(reference: str) -> Kind | None:
+def reference_kind(reference: str) -> Kind | None:
     """The kind of a reference; None for what is not there, unless its name alone tells."""
     if not reference.strip():
         return None
-    path = local(reference)
+    path = local_path(reference)
     if path.is_dir():
         return _folder_kind(path) or "tree"
     name = path.name.lower()
@@ -45,7 +45,7 @@ def kind_of(reference: str) -> Kind | None:
     return "hub" if HUB_ID.fullmatch(reference) and not os.path.lexists(path) else None
 
 
-def local(reference: str) -> Path:
+def local_path(reference: str) -> Path:
     """A reference as a path."""
     return Path(os.path.expanduser(reference))
 

@@ -38,7 +38,7 @@ TURNS = (-1.0, -0.5, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
-class Mark:
+class DetectedWatermark:
     """A mark that was found. name: what it says, None where that is lost.
 
     chance: at most how probable it is to find one as good in a picture without one.
@@ -75,7 +75,7 @@ def tail(deviations: float) -> float:
     return math.erfc(deviations / math.sqrt(2)) / 2
 
 
-def read(pixels: np.ndarray) -> Mark | None:
+def detect(pixels: np.ndarray) -> DetectedWatermark | None:
     """The mark of a picture (h, w, 3) uint8; None where there is none, or none that can be told from chance."""
     if min(pixels.shape[:2]) < FEWEST:
         return None
@@ -83,7 +83,7 @@ def read(pixels: np.ndarray) -> Mark | None:
     return straight(luma) or searched(luma)
 
 
-def straight(luma: np.ndarray) -> Mark | None:
+def straight(luma: np.ndarray) -> DetectedWatermark | None:
     """The mark where it lies over the whole picture (h, w), as it is, mirrored, or turned a little."""
     seen = [banded(whitened(view)) for grid in grids(luma) for view in turned(resized(luma, grid, grid))]
     views = [(view, mirrored) for plain in seen for view, mirrored in ((plain, False), (plain[:, ::-1], True))]
@@ -91,7 +91,7 @@ def straight(luma: np.ndarray) -> Mark | None:
     return told(decoded(best), len(views), mirrored)
 
 
-def searched(luma: np.ndarray) -> Mark | None:
+def searched(luma: np.ndarray) -> DetectedWatermark | None:
     """The mark of a larger picture that this one (h, w), or its mirror image, was cut from."""
     best, where, tried = 0.0, None, 0
     for grid in grids(luma):
@@ -127,12 +127,12 @@ def sides(grid: int) -> list[int]:
     return np.rint(np.arange(grid, KEPT * grid, -STEP)).astype(int).tolist()
 
 
-def told(reading: Reading, places: int, mirrored: bool) -> Mark | None:
+def told(reading: Reading, places: int, mirrored: bool) -> DetectedWatermark | None:
     """A reading as what is told of it, where it is none of chance; places: how many there were to find it in."""
     chance = reading.chance(places)
     if chance > CHANCE:
         return None
-    return Mark(reading.name if reading.margin > TOLD else None, chance, mirrored)
+    return DetectedWatermark(reading.name if reading.margin > TOLD else None, chance, mirrored)
 
 
 def score(seen: np.ndarray) -> float:

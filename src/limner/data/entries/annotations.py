@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from limner.core.datasets import Entry, Fault, Place, Rights
 from limner.core.errors import LimnerError
 from limner.core.files import shown
-from limner.provenance.rights import rights_beside
+from limner.provenance.rights import rights_from_fields
 
 CAPTION_CAP = 2000
 """The longest caption or field that is read, in characters; a text encoder takes some 75 words."""
@@ -46,7 +46,7 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Annotation:
     """What is told of one picture. weight: how often it is to be shown. faults: what was told and cannot be used."""
 
     caption: str | None = None
@@ -55,9 +55,9 @@ class Note:
     faults: tuple[Fault, ...] = ()
     weight: float | None = None
 
-    def over(self, other: Note) -> Note:
+    def over(self, other: Annotation) -> Annotation:
         """This, and where it says nothing, what the other says."""
-        return Note(
+        return Annotation(
             self.caption or other.caption,
             {**other.fields, **self.fields},
             self.rights.over(other.rights),
@@ -72,7 +72,7 @@ class Note:
         return replace(entry, caption=caption, fields=fields, rights=rights, repeats=repeats)
 
 
-def note(row: Mapping[str, object], apart: Collection[str] = ()) -> Note:
+def note(row: Mapping[str, object], apart: Collection[str] = ()) -> Annotation:
     """What a row of a table or a JSON object tells, by the names of its columns in lower case.
 
     apart: columns that tell something else, such as the picture's name. Lists and objects tell nothing.
@@ -82,13 +82,15 @@ def note(row: Mapping[str, object], apart: Collection[str] = ()) -> Note:
         if column in apart:
             continue
         try:
-            if text := words(value, f"the {column}"):
+            if text := text_value(value, f"the {column}"):
                 texts[column] = text
         except LimnerError as error:
             faults.append(Fault("caption", str(error)))
     spoken = next((column for column in CAPTIONS if column in texts), None)
     left = {name: text for name, text in texts.items() if name not in (spoken, *_RIGHTS, *_TECHNICAL)}
-    return Note(texts.get(spoken or ""), left, rights_beside(texts), tuple(faults), _weight(texts.get("weight")))
+    return Annotation(
+        texts.get(spoken or ""), left, rights_from_fields(texts), tuple(faults), _weight(texts.get("weight"))
+    )
 
 
 def _weight(text: str | None) -> float | None:
@@ -109,7 +111,7 @@ def _column(name: object) -> str:
     return "_".join(_CONTROL.sub(" ", str(name)[:64]).lower().split())
 
 
-def words(value: object, what: str = "the caption") -> str | None:
+def text_value(value: object, what: str = "the caption") -> str | None:
     """A scalar as one line of text; None where it is none or empty. what: names it in the LimnerError that is raised
     for more than CAPTION_CAP characters and for what is no UTF-8.
     """
@@ -125,7 +127,7 @@ def words(value: object, what: str = "the caption") -> str | None:
     return text or None
 
 
-def text_of(place: Place) -> str:
+def read_text(place: Place) -> str:
     """The text of a small file; raises LimnerError where it is too long, or no UTF-8."""
     data = b"" if (size := getattr(place, "size", 0)) > TEXT_CAP else place.read()
     if max(size, len(data)) > TEXT_CAP:
@@ -136,22 +138,22 @@ def text_of(place: Place) -> str:
         raise LimnerError(f"{shown(place.name)} is not UTF-8 text", "save it as UTF-8") from error
 
 
-def caption_note(place: Place) -> Note:
+def caption_note(place: Place) -> Annotation:
     """What a text file beside a picture tells."""
     try:
-        return Note(words(text_of(place), f"the caption in {shown(place.name)}"))
+        return Annotation(text_value(read_text(place), f"the caption in {shown(place.name)}"))
     except LimnerError as error:
-        return Note(faults=(Fault("caption", str(error)),))
+        return Annotation(faults=(Fault("caption", str(error)),))
 
 
-def json_note(place: Place) -> Note:
+def json_note(place: Place) -> Annotation:
     """What a JSON file beside a picture tells, as img2dataset writes it."""
     try:
-        found = json.loads(text_of(place))
+        found = json.loads(read_text(place))
     except LimnerError as error:
-        return Note(faults=(Fault("caption", str(error)),))
+        return Annotation(faults=(Fault("caption", str(error)),))
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        return Note(faults=(Fault("caption", f"{shown(place.name)} holds no JSON object; mend it or remove it"),))
+        return Annotation(faults=(Fault("caption", f"{shown(place.name)} holds no JSON object; mend it or remove it"),))
     return note(columns(found))

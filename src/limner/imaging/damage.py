@@ -24,7 +24,7 @@ class Harm:
     certain: bool
 
 
-def harm_of(data: bytes) -> Harm | None:
+def jpeg_damage(data: bytes) -> Harm | None:
     """What libjpeg warns of in a JPEG that Pillow has decoded; None where that is nothing.
 
     It is decoded once more, in grey at an eighth of its size, which reads all of the data and takes little else. A

@@ -22,7 +22,7 @@ FULL = r"(?i)cjk|unicode|pingfang|hiragino|gothic|msyh|malgun"
 """Names of fonts that are made for the letters of China, Japan and Korea, which the first two lack."""
 
 
-def lettered(text: str, size: int) -> tuple[Font, str]:
+def font_for(text: str, size: int) -> tuple[Font, str]:
     """A font that has the letters of a text, and the text as it is written: what no font of this machine has becomes ?,
     one for several.
     """
@@ -40,7 +40,7 @@ def lettered(text: str, size: int) -> tuple[Font, str]:
     return best, re.sub(f"[{re.escape(''.join(sorted(lacked or ())))}]+", "?", text) if lacked else text
 
 
-def fitting(text: str, font: Font, width: float) -> str:
+def truncate(text: str, font: Font, width: float) -> str:
     """The text, its end left out where it is wider than `width` pixels."""
     if font.getlength(text) <= width:
         return text
@@ -49,13 +49,13 @@ def fitting(text: str, font: Font, width: float) -> str:
     return text + "…"
 
 
-def wrapped(text: str, font: Font, width: float, lines: int) -> str:
+def wrap(text: str, font: Font, width: float, lines: int) -> str:
     """The text in at most so many lines of at most `width` pixels, its end left out where there is no room."""
     for columns in range(24, 3, -1):
         found = textwrap.wrap(text, columns, max_lines=lines, placeholder=" …")
         if all(font.getlength(line) <= width for line in found):
             return "\n".join(found)
-    return fitting(text, font, width)
+    return truncate(text, font, width)
 
 
 def _places() -> chain[str | None]:

@@ -13,9 +13,9 @@ from typing import Any
 
 from limner.core.errors import LimnerError
 from limner.core.files import check_file, printable, shown
-from limner.data.entries.budget import DENSE, SAMPLE_BYTES
 from limner.data.entries.messages import unpacked_bytes
 from limner.data.entries.pages import largest_pages
+from limner.data.entries.unpacked_sizes import DENSE, SAMPLE_BYTES
 
 PICTURES = ("image", "picture", "img", "photo", "jpg", "png", "webp", "pixel_values", "bytes")
 """Names that columns of pictures have, the first of them before the others."""

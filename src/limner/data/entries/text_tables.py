@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 
 from limner.core.errors import LimnerError
 from limner.core.files import printable, shown
-from limner.data.entries.notes import columns
+from limner.data.entries.annotations import columns
 
 LINE_CAP = 2**20
 """The longest line that is read, in bytes."""

@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
-from limner.provenance.credentials.keys import known, trusted
+from limner.provenance.credentials.keys import own_credentials, trusted_roots
 
 UNTRUSTED = "signingCredential.untrusted"
 BOX = b"jumb"
@@ -20,7 +20,7 @@ Signer = Literal["this installation", "a trusted root", "nobody known"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class CredentialReport:
     """Credentials that a file carries. by: who vouches for them. problems: C2PA's codes for what does not hold.
 
     software, signer and when are the file's own claims.
@@ -33,26 +33,26 @@ class Finding:
     when: datetime | None = None
 
 
-def inspect(data: bytes, kind: str, place: Path | None = None) -> Finding | None:
+def inspect(data: bytes, kind: str, place: Path | None = None) -> CredentialReport | None:
     """The credentials in a picture's bytes, None where it has none; kind: its media type.
 
     place: the home whose credentials are "this installation".
     """
-    ours = known(place)
-    active, problems = state_of(data, kind, context([own.root for own in ours]))
+    ours = own_credentials(place)
+    active, problems = read_manifest(data, kind, c2pa_context([own.root for own in ours]))
     if active is None:
-        return Finding("nobody known", tuple(problems)) if problems and BOX in data else None
+        return CredentialReport("nobody known", tuple(problems)) if problems and BOX in data else None
     by: Signer = "nobody known"
     serial = str((active.get("signature_info") or {}).get("cert_serial_number"))
     if UNTRUSTED not in problems and serial in {str(own.serial) for own in ours}:
         by = "this installation"
-    elif roots := trusted(place):
-        active, problems = state_of(data, kind, context(roots))
+    elif roots := trusted_roots(place):
+        active, problems = read_manifest(data, kind, c2pa_context(roots))
         by = "nobody known" if UNTRUSTED in problems else "a trusted root"
     told = active or {}
     generator = (told.get("claim_generator_info") or [{}])[0]
     signature = told.get("signature_info") or {}
-    return Finding(
+    return CredentialReport(
         by,
         tuple(problem for problem in problems if problem != UNTRUSTED),
         " ".join(str(generator[key]) for key in ("name", "version") if generator.get(key)) or None,
@@ -61,7 +61,7 @@ def inspect(data: bytes, kind: str, place: Path | None = None) -> Finding | None
     )
 
 
-def context(roots: Sequence[bytes]) -> Any:
+def c2pa_context(roots: Sequence[bytes]) -> Any:
     """How c2pa shall work: offline, and trusting nobody but these root certificates."""
     import c2pa
 
@@ -74,7 +74,7 @@ def context(roots: Sequence[bytes]) -> Any:
     )
 
 
-def state_of(data: bytes, kind: str, how: Any) -> tuple[dict[str, Any] | None, list[str]]:
+def read_manifest(data: bytes, kind: str, how: Any) -> tuple[dict[str, Any] | None, list[str]]:
     """The active manifest of a file, and the codes of what does not hold; neither where it has no credentials."""
     import c2pa
 

@@ -57,7 +57,7 @@ class Framing:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Surroundings:
+class SceneDescription:
     """Of one picture. background: (BACKGROUND,) fp32, of which Euclidean distances tell how far two are unlike.
     view: (VIEW,) fp32 of length 1, or 0 where nothing is seen; their cosine tells how alike two views are.
     """
@@ -74,14 +74,14 @@ class Surroundings:
         return np.concatenate([self.background, np.array(few, dtype=np.float32), self.view]).astype(np.float32)
 
     @classmethod
-    def unpacked(cls, row: np.ndarray) -> Surroundings:
+    def unpacked(cls, row: np.ndarray) -> SceneDescription:
         """What `packed` made a row of."""
         background, few, view = np.split(row, [BACKGROUND, BACKGROUND + 7])
         numbers = [float(number) for number in few]
         return cls(background, Light(*numbers[:4]), Framing(*numbers[4:]), view)
 
 
-def surroundings(picture: Image.Image, where: np.ndarray | None = None) -> Surroundings:
+def describe_scene(picture: Image.Image, where: np.ndarray | None = None) -> SceneDescription:
     """Of an upright RGB picture. where: (h, w) from 0 to 1, how much each pixel is the subject's, of any size in the
     picture's shape; without it the rim of the picture is the background, and the middle is the subject.
     """
@@ -95,7 +95,7 @@ def surroundings(picture: Image.Image, where: np.ndarray | None = None) -> Surro
     linear = _LINEAR[pixels]
     lab, luma = _lab(linear), pixels.astype(np.float32) @ np.array(WEIGHTS, dtype=np.float32)
     background = np.concatenate([_colours(lab, outside), _texture(luma, outside), _layout(lab, outside)])
-    return Surroundings(
+    return SceneDescription(
         background.astype(np.float32),
         _light(linear, luma),
         _framing(subject, where is not None),

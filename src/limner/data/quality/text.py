@@ -23,7 +23,7 @@ _SLOPE = 1.0
 _GAP, _LEVEL = 0.8, 0.15
 
 
-def writing(small_image: Image.Image) -> float:
+def text_likelihood(small_image: Image.Image) -> float:
     """How likely it is that there is writing in a picture that `quality.small` gave, 0 to 1.
 
     Strokes are what a top-hat of either polarity leaves; their connected components are letters where they have much

@@ -11,10 +11,10 @@ from io import BytesIO
 from limner.core.datasets import Entry, Fault, Lost, Place
 from limner.core.errors import LimnerError
 from limner.core.files import shown
-from limner.data.entries.notes import Note, caption_note, json_note, note
+from limner.data.entries.annotations import Annotation, caption_note, json_note, note
 from limner.data.entries.places import legible
-from limner.data.entries.tables import Row, rows
-from limner.imaging.formats import BESIDE, MASKS, SUFFIXES
+from limner.data.entries.text_tables import Row, rows
+from limner.imaging.formats import MASKS, SIDECAR_SUFFIXES, SUFFIXES
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 CAPTIONS = (".txt", ".caption")
@@ -25,7 +25,7 @@ NAMES = ("file_name", "image_file_name")
 REPEATS = re.compile(r"([1-9]\d{0,2})_(\S.*)")
 """The name of a kohya folder: how often its pictures are to be shown, and what they show."""
 
-_MISSING = Note()
+_MISSING = Annotation()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class _Told:
     """What the tables of one folder tell, by the pictures' names from that folder on; what is used is taken out."""
 
     folder: str
-    notes: dict[str, Note] = field(default_factory=dict[str, Note])
+    notes: dict[str, Annotation] = field(default_factory=dict[str, Annotation])
 
 
 def entries(level_of: Callable[[str], Level], root: str = "") -> Iterator[Entry | Lost]:
@@ -141,9 +141,9 @@ def _pictures(
         yield Entry(key, place, legible(folder), caption, found.fields, found.rights, mask, repeated, found.faults)
 
 
-def _note(level: Level, name: str, path: str, above: tuple[_Told, ...]) -> Note:
+def _note(level: Level, name: str, path: str, above: tuple[_Told, ...]) -> Annotation:
     """What is told of a picture: by files of its own name, then by the tables of the nearest folder."""
-    found = Note()
+    found = Annotation()
     for suffix, read in (*((suffix, caption_note) for suffix in CAPTIONS), (".json", json_note)):
         if beside := level.files.get(_stem(name) + suffix):
             found = found.over(read(beside))
@@ -160,7 +160,7 @@ def _stray(name: str, path: str, stems: Collection[str]) -> Iterator[Lost]:
         yield _lost(path, "stray", f"{shown(name)} is an archive; name it as a source of its own")
     elif suffix in CAPTIONS and stems and _stem(name) not in stems:
         yield _lost(path, "stray", f"the text {shown(name)} is of no picture here; a caption has its picture's name")
-    elif suffix not in BESIDE:
+    elif suffix not in SIDECAR_SUFFIXES:
         yield _lost(path, "stray", f"{shown(name)} has no picture's suffix; save it as JPEG or PNG to use it")
 
 
