@@ -1,4 +1,4 @@
-"""What is known of the rights in many pictures, counted, in little memory."""
+"""Counts what is known of the rights of many images, in bounded memory."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from urllib.parse import urlsplit
 from limner.core.datasets import Rights
 
 DISTINCT = 100
-"""The most different values of one kind that are told apart; of more, those that come first."""
+"""The most different values of one kind that are counted separately: those that come first."""
 UNKNOWN, OTHERS = "unknown", "others"
 
 
 class RightsCounts:
-    """Counts of licences, authors, sources and consents, each picture's once, and of marks about training."""
+    """Counts of licences, authors, sources and consents, one of each per image, and of permissions and refusals."""
 
     def __init__(self) -> None:
-        self.pictures = 0
+        self.images = 0
         self.counts: dict[str, dict[str, int]] = {
             name: {} for name in ("licences", "authors", "sources", "consent", "refused", "allowed", "overrides")
         }
 
     def add(self, rights: Rights, override: str | None = None) -> None:
-        """Count a picture. override: why it is used though it refuses."""
-        self.pictures += 1
+        """Count an image. override: the reason why it is used despite a refusal."""
+        self.images += 1
         self._count("licences", rights.licence or UNKNOWN)
         self._count("authors", rights.author or UNKNOWN)
-        self._count("sources", _place(rights.source) if rights.source else UNKNOWN)
+        self._count("sources", _host(rights.source) if rights.source else UNKNOWN)
         self._count("consent", rights.consent or UNKNOWN)
         if rights.training is not None:
             self._count(rights.training, rights.said or "said elsewhere")
@@ -39,16 +39,17 @@ class RightsCounts:
             value = OTHERS
         counts[value] = counts.get(value, 0) + 1
 
-    def told(self, most: int = DISTINCT) -> dict[str, Any]:
-        """Pictures, and kind -> value -> count, the most frequent `most` first and the rest as others.
+    def summary(self, most: int = DISTINCT) -> dict[str, Any]:
+        """The counts as a dictionary: "pictures" is the number of images, all others count values by kind.
 
-        A kind of which nothing is known of any picture is left out.
+        Only the `most` most frequent values are separate; the rest are "others". Kinds of which nothing is known for
+        any image are left out.
         """
         known = {name: counts for name, counts in self.counts.items() if set(counts) - {UNKNOWN}}
-        return {"pictures": self.pictures, **{name: _most(counts, most) for name, counts in known.items()}}
+        return {"pictures": self.images, **{name: _most_frequent(counts, most) for name, counts in known.items()}}
 
 
-def _most(counts: dict[str, int], most: int) -> dict[str, int]:
+def _most_frequent(counts: dict[str, int], most: int) -> dict[str, int]:
     ranked = sorted(counts, key=lambda value: (value in (UNKNOWN, OTHERS), -counts[value], value))
     named, rest = [value for value in ranked if value not in (UNKNOWN, OTHERS)], counts.get(OTHERS, 0)
     found = {value: counts[value] for value in named[:most]}
@@ -57,8 +58,8 @@ def _most(counts: dict[str, int], most: int) -> dict[str, int]:
     return found | ({UNKNOWN: counts[UNKNOWN]} if UNKNOWN in counts else {})
 
 
-def _place(source: str) -> str:
-    """A source as it is counted: of a URL its host alone."""
+def _host(source: str) -> str:
+    """The host of a URL; any other source as it is."""
     try:
         parts = urlsplit(source)
     except ValueError:
