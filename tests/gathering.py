@@ -1,4 +1,4 @@
-"""Small pictures in every kind of place that `limner prepare` takes them from."""
+"""Small images in every kind of source that `limner prepare` reads."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def lost(reference: str | Path) -> dict[str, tuple[str, str]]:
     for each in gathered(reference):
         for fault in each.faults if isinstance(each, Entry) else (each.fault,):
             found[each.key] = (fault.kind, fault.told)
-    assert all(told.isprintable() for _, told in found.values()), found
+    assert all(message.isprintable() for _, message in found.values()), found
     return found
 
 

@@ -1,4 +1,4 @@
-"""A folder of pictures in which everything is wrong that can be, with what must be said of each."""
+"""A folder of images with every kind of fault, and what must be reported for each."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def plant(folder: Path, clean: int) -> dict[str, Expected]:
     put("bars.jpg", of(letterboxed), "border")
     put("text.jpg", of(lambda image: written_on(image, "SALE 50% OFF TODAY", 56, 255)), "text")
     put("watermark.jpg", of(lambda image: written_on(image, "© stock photo", 40, 130, True)), "text")
-    put("turned.jpg", with_exif(picture(next(fresh)), {0x0112: 6}), note="turned")
+    put("turned.jpg", with_exif(picture(next(fresh)), {0x0112: 6}), note="rotated")
     put("cmyk.jpg", bytes_of(picture(next(fresh)).convert("CMYK")), note="CMYK")
     deep = np.asarray(picture(next(fresh)).convert("L"), dtype=np.uint16) * 257
     put("sixteen-bits.png", bytes_of(Image.fromarray(deep), "PNG"), note="16 bits")
@@ -170,9 +170,9 @@ def plant(folder: Path, clean: int) -> dict[str, Expected]:
     owned = picture(next(fresh))
     put("refused-too.jpg", bytes_of(owned, xmp=NO_TRAINING.encode()), "refused", dropped=True)
     put("copy-of-refused.jpg", bytes_of(owned, quality=80), "refused", dropped=True)
-    told = PngImagePlugin.PngInfo()
-    told.add_itxt("XML:com.adobe.xmp", BY_AI)
-    put("by-ai.png", bytes_of(picture(next(fresh)), "PNG", pnginfo=told), "synthetic")
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", BY_AI)
+    put("by-ai.png", bytes_of(picture(next(fresh)), "PNG", pnginfo=info), "synthetic")
     put("name\nwith newline.jpg", bytes_of(picture(next(fresh))))
     put("captioned.jpg", bytes_of(picture(next(fresh))), "caption")
     (folder / "captioned.txt").write_bytes(b"a caf\xe9 dog")

@@ -1,4 +1,4 @@
-"""The file of captions: what is written comes back, from spreadsheets too, and nothing in it is calculated."""
+"""The file of captions: written captions are read back, also from spreadsheets, and no cell is a formula."""
 
 from __future__ import annotations
 
@@ -79,35 +79,35 @@ def test_the_mark_of_excel_is_no_line(file):
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (b"", "the first line of 'captions.csv' does not name the columns"),
         (b"a.png,a dog\n", "begin it with picture,caption,from"),
-        (b"picture,caption\na.png,a dog, running\n", "line 2 of 'captions.csv' has 3 cells where the first line has 2"),
-        (b"picture,caption\na.png,x\na.png,y\n", "line 3 of 'captions.csv' captions 'a.png' a second time"),
+        (b"picture,caption\na.png,a dog, running\n", "line 2 of 'captions.csv' has 3 cells, but the first line has 2"),
+        (b"picture,caption\na.png,x\na.png,y\n", "line 3 of 'captions.csv' gives 'a.png' a second, different caption"),
         (b"picture,caption\n,y\n", "line 2 of 'captions.csv' has a caption and names no picture"),
-        (b"picture,caption\na.png,caf\xe9\n", "line 2 of 'captions.csv' holds characters that are not UTF-8"),
+        (b"picture,caption\na.png,caf\xe9\n", "line 2 of 'captions.csv' has characters that are not UTF-8"),
         (b'picture,caption\na.png,"x\n', "cannot be read (unexpected end of data)"),
         (b'picture,caption\na.png,"x' + b"y\n" * 99_999, "cannot be read (field larger than field limit"),
         (b"\xff\xfea", "cannot be read"),
         (b"\x89PNG\r\n\x1a\n\x00\x00" + bytes(range(256)) * 99, "does not name the columns"),
     ],
 )
-def test_what_is_no_such_table_is_told(file, data, told):
+def test_a_broken_caption_file_is_an_error(file, data, message):
     file.write_bytes(data)
     with pytest.raises(LimnerError) as caught:
         read_captions(file)
-    assert told in str(caught.value) and "\n" not in str(caught.value)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_what_is_no_file_is_told(tmp_path):
+def test_a_missing_caption_file_is_an_error(tmp_path):
     with pytest.raises(LimnerError, match="does not exist"):
         read_captions(tmp_path / "nothing.csv")
     with pytest.raises(LimnerError, match="is a folder"):
         read_captions(tmp_path)
 
 
-def test_pictures_that_are_not_there_are_told():
+def test_unknown_images_are_listed():
     assert unknown_images({"b": "x", "a": "x", "c\ufffd": "x"}, iter(["a", "z", "c\ud800"])) == ["b"]
 
 

@@ -1,4 +1,4 @@
-"""Small parquet and Arrow files that unpack to much: little of them is in memory at a time, or they are refused."""
+"""Small Parquet and Arrow files that unpack to much: little is in memory at a time, or they are rejected."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 from limner.core.datasets import Entry, Lost
 from limner.core.errors import LimnerError
 from limner.data.entries import image_tables
-from limner.data.entries.pages import _Header, largest_pages
-from limner.data.entries.rowentries import row_entries
+from limner.data.entries.table_entries import table_entries
+from limner.data.entries.unpacked_sizes import _PageHeader, largest_page_sizes
 
 ROWS, LARGE, MOST = 200, 2**16, 2**18
 """Rows of a table, the size of each of its values, and what may be unpacked at once."""
@@ -64,7 +64,7 @@ def stream(path: Path, columns: dict[str, Any], compression: str | None = "zstd"
 
 
 def lines(path: Path) -> list[Entry | Lost]:
-    return list(row_entries(path, ""))
+    return list(table_entries(path, ""))
 
 
 def structs(data: bytes, path: str) -> pa.Array:
@@ -109,9 +109,11 @@ def test_texts_that_share_their_bytes_in_an_arrow_stream(
     path = stream(tmp_path / "a.arrow", {"x": [b"x"] * ROWS, "text": shared}, None)
     assert path.stat().st_size < 3 * LARGE
     held: list[int] = []
-    real = image_tables.Cells._batches
+    real = image_tables.ImageTable._batches
     monkeypatch.setattr(
-        image_tables.Cells, "_batches", lambda self, group: (held.append(it.num_rows) or it for it in real(self, group))
+        image_tables.ImageTable,
+        "_batches",
+        lambda self, group: (held.append(it.num_rows) or it for it in real(self, group)),
     )
     assert len(lines(path)) == ROWS
     assert sum(held) == ROWS and max(held) * LARGE <= MOST
@@ -138,12 +140,12 @@ def test_what_unpacks_to_too_much_at_once_is_refused(tmp_path: Path, counted: Co
     path = REFUSED[kind](tmp_path)
     pool = counted()
     (found,) = lines(path)
-    told = found.fault.told if isinstance(found, Lost) else ""
+    message = found.fault.told if isinstance(found, Lost) else ""
     if isinstance(found, Entry):
         with pytest.raises(LimnerError) as refused:
             found.place.read()
-        told = str(refused.value)
-    assert "at once; write it anew without compression, or with fewer rows to a group" in told
+        message = str(refused.value)
+    assert "at once; write it again without compression, or with fewer rows per group" in message
     assert pool.max_memory() < MOST
 
 
@@ -161,21 +163,21 @@ def test_cells_are_read_in_any_order(tmp_path: Path) -> None:
         entry = found[at]
         assert isinstance(entry, Entry) and entry.place.read() == data[at]
     with pytest.raises(LimnerError, match="without its bytes"):
-        image_tables.cell(tmp_path / "a.parquet", "", 0, 8, "x", "y")
-    assert image_tables.cell(tmp_path / "a.parquet", "", 0, 3, "x", "y") == data[3]
+        image_tables.read_cell(tmp_path / "a.parquet", "", 0, 8, "x", "y")
+    assert image_tables.read_cell(tmp_path / "a.parquet", "", 0, 3, "x", "y") == data[3]
 
 
 def test_columns_whose_cells_may_have_any_size_are_passed_over(tmp_path: Path) -> None:
     columns = {"x": [b"x"], "y": pa.array([None], pa.binary(8)), "z": [["a"]], "n": [1], "t": ["a"]}
-    assert image_tables.Cells(parquet(tmp_path / "a.parquet", columns)).others == ["n", "t"]
+    assert image_tables.ImageTable(parquet(tmp_path / "a.parquet", columns)).others == ["n", "t"]
     views = {"x": [b"x"], "w": pa.RunEndEncodedArray.from_arrays([1], ["a"]), "n": [1]}
-    assert image_tables.Cells(stream(tmp_path / "a.arrow", views, None)).others == ["n"]
+    assert image_tables.ImageTable(stream(tmp_path / "a.arrow", views, None)).others == ["n"]
 
 
 def test_a_column_of_lists_with_the_name_of_another(tmp_path: Path) -> None:
     path = parquet(tmp_path / "a.parquet", {"x.y": [["a"] * 3], "x": [{"y": "b"}]})
-    with pytest.raises(ValueError, match="one of lists"):
-        largest_pages(path, pq.ParquetFile(path).metadata, 0, ["x.y"])
+    with pytest.raises(ValueError, match="contains lists"):
+        largest_page_sizes(path, pq.ParquetFile(path).metadata, 0, ["x.y"])
 
 
 def test_a_file_of_many_groups_or_batches_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,17 +202,17 @@ def test_pages_are_found_whatever_the_writer_does(tmp_path: Path, version: str, 
     more = {"write_page_index": version == "2.0", "write_page_checksum": version == "2.0", "data_page_size": 20_000}
     values = [os.urandom(500) + bytes(500) for _ in range(3000)]
     path = parquet(tmp_path / "a.parquet", {"x": values}, data_page_version=version, **options, **more)
-    ((unpacked, packed),) = largest_pages(path, pq.ParquetFile(path).metadata, 0, ["x"])
+    ((unpacked, packed),) = largest_page_sizes(path, pq.ParquetFile(path).metadata, 0, ["x"])
     assert 500_000 < unpacked < 4_000_000 and 200_000 < packed < 2_100_000
 
 
 def test_the_size_that_counts_is_the_one_that_the_reader_takes() -> None:
     kind, plain = b"\x15\x00", b"\x15\x80\x80\x01"  # fields of 32 bits: the type of page, 8,192
     again = b"\x05\x04"  # a field of 32 bits whose id, 2, is written out
-    header = _Header(kind + plain + b"\x06\x04\x02" + b"\x15\x10" + b"\x00", 0, 40)  # type: ignore[arg-type]
+    header = _PageHeader(kind + plain + b"\x06\x04\x02" + b"\x15\x10" + b"\x00", 0, 40)  # type: ignore[arg-type]
     assert (header.unpacked, header.packed) == (8192, 8), "64 bits are no size"
-    header = _Header(kind + plain + again + b"\x06" + b"\x15\x10" + b"\x00", 0, 40)  # type: ignore[arg-type]
+    header = _PageHeader(kind + plain + again + b"\x06" + b"\x15\x10" + b"\x00", 0, 40)  # type: ignore[arg-type]
     assert (header.unpacked, header.packed) == (3, 8), "the last one counts"
     for broken in (b"\x15", b"\x18\xff\xff\xff\xff\x7f", b"\x1c" * 40, b"\x19\xf1\xff\xff\xff\xff\x0f", b"\x1d"):
         with pytest.raises((ValueError, IndexError)):
-            _Header(broken, 0, len(broken))  # type: ignore[arg-type]
+            _PageHeader(broken, 0, len(broken))  # type: ignore[arg-type]

@@ -9,8 +9,8 @@ import pytest
 from gathering import put
 from limner.core.datasets import Entry, Rights
 from limner.core.errors import LimnerError
-from limner.data.entries.fields import apply_field_table, read_field_table
 from limner.data.entries.places import FilePlace
+from limner.data.entries.text_tables import apply_field_table, read_field_table
 
 
 def entry(key: str, **more: object) -> Entry:
@@ -33,7 +33,7 @@ def test_the_nearest_name_counts(tmp_path: Path, name: str) -> None:
             '{"Picture": "dogs/corgi/1.png", "breed": "pembroke", "licence": "MIT"}\n{"Picture": "none.png"}\n'
         )
     table = read_field_table(put(tmp_path / name, text))
-    assert len(table.unmet) == 6
+    assert len(table.unused) == 6
     first = apply_field_table(table, entry("dogs/corgi/0.png", caption="old", fields={"mood": "sad", "age": "3"}))
     assert first.fields == {"breed": "corgi", "mood": "wild", "class": "animal", "age": "3"}
     assert (first.caption, first.rights.licence) == ("a wild corgi", "CC0")
@@ -42,7 +42,7 @@ def test_the_nearest_name_counts(tmp_path: Path, name: str) -> None:
     assert second.rights == Rights("Ann", "MIT")
     other = entry("cats/7.png", caption="a cat")
     assert apply_field_table(table, other) == other
-    assert table.unmet == ["none.png"]
+    assert table.unused == ["none.png"]
 
 
 def test_a_refusal_stands(tmp_path: Path) -> None:
@@ -54,14 +54,14 @@ def test_a_refusal_stands(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "holds no rows"),
-        ("picture,breed\n", "holds no rows"),
+        ("", "has no rows"),
+        ("picture,breed\n", "has no rows"),
         ("picture,breed\n0.png,a\n0.png,b\n", r"line 3 .* names '0\.png' again"),
-        ("picture,breed\n,a\n", "line 2 .*no picture or folder is named"),
+        ("picture,breed\n,a\n", "line 2 .*it names no image or folder"),
         ("picture,breed\n0.png,a,b\n", "line 2 .* has 3 cells for 2 columns"),
         ("picture,breed\n0.png," + "a" * 2001 + "\n", "line 2 .*the breed has 2,001 characters"),
         ("picture,breed\n0.png,\udcff\n", "line 2 .*the breed is not UTF-8 text"),
-        ('picture,breed\n0.png,"a\n', "line 2 .*is no row"),
+        ('picture,breed\n0.png,"a\n', "line 2 .*is not a valid row"),
     ],
 )
 def test_tables_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
@@ -73,7 +73,7 @@ def test_tables_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> Non
 
 
 def test_what_is_no_table(tmp_path: Path) -> None:
-    with pytest.raises(LimnerError, match=r"'a\.xlsx' is no table; give a file with an ending of \.csv"):
+    with pytest.raises(LimnerError, match=r"'a\.xlsx' is not a table; give a file with the suffix \.csv"):
         read_field_table(put(tmp_path / "a.xlsx"))
     with pytest.raises(LimnerError, match="does not exist"):
         read_field_table(tmp_path / "a.csv")

@@ -1,4 +1,4 @@
-"""The limits of copies, on both sides of each."""
+"""The limits of near duplicates, tested on both sides."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_likeness_of_the_limit_is_a_copy_and_less_is_none() -> None:
     signatures[:, LUMA] = np.clip([luma, luma + rng.normal(0, 40, luma.shape)], 0, 255).astype(np.uint8)
     alike = float(similarity(signatures[:1], signatures[1:])[0])
     assert 0.5 < alike < 0.99
-    assert [(twin.first, twin.second, twin.likeness) for twin in find_near_duplicates(signatures, alike)] == [
+    assert [(twin.first, twin.second, twin.similarity) for twin in find_near_duplicates(signatures, alike)] == [
         (0, 1, alike)
     ]
     assert list(find_near_duplicates(signatures, float(np.nextafter(alike, 1)))) == []
@@ -62,13 +62,13 @@ def test_a_generated_picture_is_a_near_copy_from_four_fifths_on(alike: float, co
     assert CopyMatch(Path("a.png"), alike, mirrored=False).is_copy is copy
 
 
-def test_a_copy_is_told_apart_from_its_mirror_image(tmp_path: Path) -> None:
+def test_a_copy_and_its_mirror_image_are_distinguished(tmp_path: Path) -> None:
     noise = np.random.default_rng(3).integers(0, 256, (24, 24, 3), dtype=np.uint8)
-    picture = Image.fromarray(noise).resize((96, 96), Image.Resampling.NEAREST)
-    picture.save(tmp_path / "known.png")
-    picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "mirrored.png")
-    picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(tmp_path / "flipped.png")
+    image = Image.fromarray(noise).resize((96, 96), Image.Resampling.NEAREST)
+    image.save(tmp_path / "known.png")
+    image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "mirrored.png")
+    image.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(tmp_path / "flipped.png")
     known, mirrored, flipped = (tmp_path / f"{name}.png" for name in ("known", "mirrored", "flipped"))
     same, mirror, other = nearest_copies([known, mirrored, flipped], [known])
     assert (same.mirrored, mirror.mirrored) == (False, True)
-    assert same.likeness == pytest.approx(1) and mirror.likeness == pytest.approx(1) and other.likeness < 0.5
+    assert same.similarity == pytest.approx(1) and mirror.similarity == pytest.approx(1) and other.similarity < 0.5

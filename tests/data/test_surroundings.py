@@ -1,4 +1,4 @@
-"""What is around a subject: known pictures have known descriptions."""
+"""Scenes: known images have known descriptions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_framing_is_where_the_map_says():
     assert describe_scene(Image.new("RGB", (64, 64)), np.zeros((8, 8))).framing.share == 0
 
 
-def test_light_tells_bright_warm_and_from_where():
+def test_light_is_measured_by_brightness_warmth_and_side():
     dark, bright = (describe_scene(Image.new("RGB", (90, 60), (v, v, v))).light for v in (40, 220))
     assert dark.luma < bright.luma and abs(bright.warmth) < 0.5 and bright.contrast < 1e-3
     warm, cold = (describe_scene(Image.new("RGB", (90, 60), c)).light.warmth for c in ("#ffd9a0", "#a0c8ff"))
@@ -54,7 +54,7 @@ def test_the_light_is_that_of_the_brightest_parts():
     assert describe_scene(night).light.warmth > 15
 
 
-def test_a_view_tells_left_from_right():
+def test_a_view_distinguishes_left_and_right():
     scenes = [Scene(subject="dog", breed="corgi", pose="standing", place="park", seed=seed) for seed in range(12)]
     views = [describe_scene(paint(scene), None).view for scene in scenes]
     cosines = {same: [] for same in (True, False)}
@@ -79,21 +79,21 @@ def test_one_place_is_nearer_than_another():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 3), (2000, 1500)])
-@pytest.mark.parametrize("told", [True, False])
-def test_odd_pictures_and_maps_have_finite_numbers(size, told):
-    where = np.full((2, 3), np.nan) if told else None
+@pytest.mark.parametrize("known", [True, False])
+def test_odd_pictures_and_maps_have_finite_numbers(size, known):
+    where = np.full((2, 3), np.nan) if known else None
     for picture in (Image.new("RGB", size), Image.new("RGB", size, "white")):
         seen = describe_scene(picture, where)
         assert seen.background.shape == (BACKGROUND,) and seen.view.shape == (VIEW,)
         assert np.isfinite(seen.background).all() and np.isfinite(seen.view).all() and BACKGROUND <= 256
     full = describe_scene(Image.effect_noise((64, 64), 60).convert("RGB"), np.ones((64, 64)))
-    assert np.isfinite(full.packed()).all() and full.framing.share == 1
+    assert np.isfinite(full.to_row()).all() and full.framing.share == 1
 
 
 def test_packed_and_unpacked_are_the_same():
     seen = describe_scene(*subject_on("navy"))
-    row = seen.packed()
-    again = SceneDescription.unpacked(row)
-    assert row.shape == (WIDTH,) and row.dtype == np.float32 and (again.packed() == row).all()
+    row = seen.to_row()
+    again = SceneDescription.from_row(row)
+    assert row.shape == (WIDTH,) and row.dtype == np.float32 and (again.to_row() == row).all()
     assert again.framing.share == pytest.approx(seen.framing.share)
-    assert (describe_scene(*subject_on("navy")).packed() == row).all(), "the same again"
+    assert (describe_scene(*subject_on("navy")).to_row() == row).all(), "the same again"

@@ -80,16 +80,18 @@ def test_hostile_texts_become_one_line():
 def test_long_captions_are_cut_at_a_word_and_keep_their_trigger():
     long = "word " * 200_000 + "sks"
     begun = time.monotonic()
-    told = apply_trigger_words(long, ("sks",), ("banned",))
+    caption = apply_trigger_words(long, ("sks",), ("banned",))
     assert time.monotonic() - begun < 1
-    assert told.startswith("sks, word") and told.endswith("word") and CAPTION_CAP - 10 < len(told) <= CAPTION_CAP
-    assert len(long) > CAPTION_CAP >= len(told)
+    assert (
+        caption.startswith("sks, word") and caption.endswith("word") and CAPTION_CAP - 10 < len(caption) <= CAPTION_CAP
+    )
+    assert len(long) > CAPTION_CAP >= len(caption)
     assert apply_trigger_words("x" * 9999) == "x" * CAPTION_CAP
     assert truncate("a dog runs", 6) == "a dog" == truncate("a dog runs", 5)
     assert apply_trigger_words("red car " * 5000, ban=("car red",)) == "red car"
 
 
-def test_trigger_words_that_are_a_caption_too_long_are_told():
+def test_too_long_trigger_words_are_an_error():
     with pytest.raises(LimnerError, match=r"trigger words are longer than the 2,000"):
         apply_trigger_words("a dog", tuple(f"{number}" * 199 for number in range(11)))
 
@@ -102,8 +104,8 @@ WORDS = st.lists(
 
 @given(SOME | WORDS.map(" ".join), st.lists(SOME, max_size=2) | WORDS, WORDS, SOME | st.none(), SOME | st.none())
 def test_what_was_worded_stays(text, trigger, ban, identifier, class_word):
-    told = apply_trigger_words(text, trigger, ban, identifier, class_word)
-    assert apply_trigger_words(told, trigger, ban, identifier, class_word) == told
-    assert told == " ".join(told.split()) and len(told) <= CAPTION_CAP
+    caption = apply_trigger_words(text, trigger, ban, identifier, class_word)
+    assert apply_trigger_words(caption, trigger, ban, identifier, class_word) == caption
+    assert caption == " ".join(caption.split()) and len(caption) <= CAPTION_CAP
     if not trigger and not identifier:
-        assert not any(word.strip() and contains_words(told, word) and word.isalpha() for word in ban)
+        assert not any(word.strip() and contains_words(caption, word) and word.isalpha() for word in ban)

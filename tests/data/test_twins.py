@@ -1,4 +1,4 @@
-"""Copies are found among many pictures, whatever was done to them, and other pictures are none."""
+"""Copies are found among many images after many kinds of changes, and other images are not."""
 
 from __future__ import annotations
 
@@ -26,59 +26,59 @@ LIMIT = FAULTS["near_duplicate"].limit or 0.0
 CLEAN = 150
 
 
-def _jpeg(picture: Image.Image, quality: int = 30) -> Image.Image:
+def _jpeg(image: Image.Image, quality: int = 30) -> Image.Image:
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=quality)
+    image.save(file, "JPEG", quality=quality)
     with Image.open(file) as again:
         return again.convert("RGB")
 
 
-def _mirrored(picture: Image.Image) -> Image.Image:
-    return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+def _mirrored(image: Image.Image) -> Image.Image:
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
-def _scaled(picture: Image.Image, by: float) -> Image.Image:
-    return picture.resize((round(picture.width * by), round(picture.height * by)))
+def _scaled(image: Image.Image, by: float) -> Image.Image:
+    return image.resize((round(image.width * by), round(image.height * by)))
 
 
-def _signed(picture: Image.Image) -> Image.Image:
-    picture = picture.copy()
-    place = (0.6 * picture.width, 0.9 * picture.height)
-    ImageDraw.Draw(picture).text(place, "studio 24", fill="white", font_size=max(6, picture.height // 20))
-    return picture
+def _signed(image: Image.Image) -> Image.Image:
+    image = image.copy()
+    place = (0.6 * image.width, 0.9 * image.height)
+    ImageDraw.Draw(image).text(place, "studio 24", fill="white", font_size=max(6, image.height // 20))
+    return image
 
 
-def _cut(picture: Image.Image, left: float, top: float, side: float) -> Image.Image:
-    width, height = picture.size
+def _cut(image: Image.Image, left: float, top: float, side: float) -> Image.Image:
+    width, height = image.size
     box = left * width, top * height, (left + side) * width, (top + side) * height
-    return picture.crop(tuple(map(round, box)))
+    return image.crop(tuple(map(round, box)))
 
 
 EDITS = {
     "jpeg": (_jpeg, "same"),
-    "half": (lambda picture: _scaled(picture, 0.5), "same"),
-    "double": (lambda picture: _scaled(picture, 2), "same"),
+    "half": (lambda image: _scaled(image, 0.5), "same"),
+    "double": (lambda image: _scaled(image, 2), "same"),
     "mirrored": (_mirrored, "mirrored"),
-    "mirrored, jpeg": (lambda picture: _jpeg(_mirrored(picture)), "mirrored"),
-    "dark": (lambda picture: ImageEnhance.Brightness(picture).enhance(0.7), "same"),
-    "pale": (lambda picture: ImageEnhance.Contrast(picture).enhance(0.7), "same"),
-    "strong": (lambda picture: ImageEnhance.Contrast(picture).enhance(1.3), "same"),
-    "grey": (lambda picture: picture.convert("L").convert("RGB"), "same"),
-    "palette": (lambda picture: picture.quantize(256).convert("RGB"), "same"),
+    "mirrored, jpeg": (lambda image: _jpeg(_mirrored(image)), "mirrored"),
+    "dark": (lambda image: ImageEnhance.Brightness(image).enhance(0.7), "same"),
+    "pale": (lambda image: ImageEnhance.Contrast(image).enhance(0.7), "same"),
+    "strong": (lambda image: ImageEnhance.Contrast(image).enhance(1.3), "same"),
+    "grey": (lambda image: image.convert("L").convert("RGB"), "same"),
+    "palette": (lambda image: image.quantize(256).convert("RGB"), "same"),
     "signed": (_signed, "same"),
-    "turned": (lambda picture: picture.transpose(Image.Transpose.ROTATE_90), "turned"),
+    "turned": (lambda image: image.transpose(Image.Transpose.ROTATE_90), "turned"),
 }
 CROPS = {
-    "middle": lambda picture: _cut(picture, 0.15, 0.15, 0.71),
-    "corner": lambda picture: _cut(picture, 0, 0, 0.85),
-    "edge": lambda picture: _cut(picture, 0.05, 0.1, 0.9),
-    "mirrored, jpeg": lambda picture: _jpeg(_mirrored(_cut(picture, 0.1, 0.05, 0.85)), 60),
-    "dark, larger": lambda picture: ImageEnhance.Brightness(_scaled(_cut(picture, 0.1, 0.2, 0.8), 1.4)).enhance(0.75),
+    "middle": lambda image: _cut(image, 0.15, 0.15, 0.71),
+    "corner": lambda image: _cut(image, 0, 0, 0.85),
+    "edge": lambda image: _cut(image, 0.05, 0.1, 0.9),
+    "mirrored, jpeg": lambda image: _jpeg(_mirrored(_cut(image, 0.1, 0.05, 0.85)), 60),
+    "dark, larger": lambda image: ImageEnhance.Brightness(_scaled(_cut(image, 0.1, 0.2, 0.8), 1.4)).enhance(0.75),
 }
 
 
 def _signatures(pictures: list[Image.Image]) -> np.ndarray:
-    return np.stack([signature(picture) for picture in pictures])
+    return np.stack([signature(image) for image in pictures])
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +102,9 @@ def photographs() -> list[Image.Image]:
         pytest.skip("the photographs are not here")
     found: list[Image.Image] = []
     for path in sorted(BENCH.glob("*/*.jpg")):
-        with Image.open(path) as picture:
-            picture.draft("RGB", (384, 384))
-            found.append(picture.convert("RGB"))
+        with Image.open(path) as image:
+            image.draft("RGB", (384, 384))
+            found.append(image.convert("RGB"))
     return found
 
 
@@ -120,25 +120,29 @@ def test_an_edited_copy_is_found(edit, clean):
     found = list(find_near_duplicates(signatures, LIMIT))
     expected = [(index, CLEAN + at) for at, index in enumerate(planted)]
     assert [(twin.first, twin.second) for twin in found] == expected
-    assert {twin.how for twin in found} == {how}
-    assert all(LIMIT <= twin.likeness <= 1 for twin in found)
+    assert {twin.kind for twin in found} == {how}
+    assert all(LIMIT <= twin.similarity <= 1 for twin in found)
 
 
-def test_the_same_pixels_are_told_apart_from_near_copies(clean):
+def test_equal_pixels_and_near_duplicates_are_distinguished(clean):
     signatures = _signatures([clean[3], clean[4], clean[3], _jpeg(clean[3]), clean[3]])
     found = list(find_near_duplicates(signatures, LIMIT))
-    assert [(twin.first, twin.second, twin.how) for twin in found] == [(0, 2, "exact"), (0, 3, "same"), (0, 4, "exact")]
+    assert [(twin.first, twin.second, twin.kind) for twin in found] == [
+        (0, 2, "exact"),
+        (0, 3, "same"),
+        (0, 4, "exact"),
+    ]
 
 
 def test_turned_copies_are_found_only_where_they_are_sought(clean):
     signatures = _signatures([clean[3], clean[3].transpose(Image.Transpose.TRANSVERSE)])
     assert list(find_near_duplicates(signatures, LIMIT, (UPRIGHT, MIRRORED))) == []
-    assert [twin.how for twin in find_near_duplicates(signatures, LIMIT)] == ["turned"]
+    assert [twin.kind for twin in find_near_duplicates(signatures, LIMIT)] == ["turned"]
 
 
 def test_photographs_of_one_subject_are_no_copies_but_the_known_pair_is(photographs):
     found = list(find_near_duplicates(_signatures(photographs), LIMIT))
-    assert [(twin.first, twin.second, twin.how) for twin in found] == [(52, 53, "mirrored")]  # dog5/02.jpg, 03.jpg
+    assert [(twin.first, twin.second, twin.kind) for twin in found] == [(52, 53, "mirrored")]  # dog5/02.jpg, 03.jpg
 
 
 def test_the_result_depends_on_nothing_but_the_signatures(clean, tmp_path):
@@ -188,16 +192,16 @@ def test_flat_pictures_are_copies_only_in_one_colour():
 def test_one_form_in_other_colours_is_no_copy():
     pictures = []
     for backdrop, colour in (("navy", "red"), ("navy", "green"), ("olive", "red"), ("maroon", "gold")):
-        picture = Image.new("RGB", (128, 128), backdrop)
-        ImageDraw.Draw(picture).ellipse((30, 40, 90, 110), fill=colour)
-        pictures.append(picture)
+        image = Image.new("RGB", (128, 128), backdrop)
+        ImageDraw.Draw(image).ellipse((30, 40, 90, 110), fill=colour)
+        pictures.append(image)
     assert list(find_near_duplicates(_signatures(pictures), LIMIT)) == []
 
 
 def test_the_smallest_pictures_and_the_smallest_sets():
     sizes = [(1, 1), (1, 500), (500, 1), (3, 2)]
     pictures = [Image.new("RGB", size, (90 * at, 40, 0)) for at, size in enumerate(sizes)]
-    assert all(signature(picture).shape == (LENGTH,) for picture in pictures)
+    assert all(signature(image).shape == (LENGTH,) for image in pictures)
     assert list(find_near_duplicates(_signatures(pictures[:1]), LIMIT)) == []
     assert list(find_near_duplicates(np.zeros((0, LENGTH), dtype=np.uint8), LIMIT)) == []
     assert list(crop_candidates(np.zeros((0, LENGTH), dtype=np.uint8))) == []
@@ -212,7 +216,7 @@ def _textured(size: tuple[int, int] = (400, 300)) -> Image.Image:
 
 def _cropped(*pictures: Image.Image) -> list[tuple[int, int, str]]:
     found = find_crops([(0, 1)], lambda number: pictures[number])
-    return [(twin.first, twin.second, twin.how) for twin in found]
+    return [(twin.first, twin.second, twin.kind) for twin in found]
 
 
 def test_the_second_is_a_part_of_the_first_in_whatever_order_they_come():
@@ -268,16 +272,19 @@ def test_crops_of_photographs_are_found_and_nothing_else(crop, photographs):
     pictures = [*photographs, *(CROPS[crop](photographs[at]) for at in (2, 6))]
     found = list(find_crops(crop_candidates(_signatures(pictures)), lambda number: pictures[number]))
     count = len(photographs)
-    assert [(twin.first, twin.second, twin.how) for twin in found] == [(2, count, "cropped"), (6, count + 1, "cropped")]
+    assert [(twin.first, twin.second, twin.kind) for twin in found] == [
+        (2, count, "cropped"),
+        (6, count + 1, "cropped"),
+    ]
 
 
 def test_photographs_of_one_subject_are_no_crops(photographs):
     some = [*photographs[50:56], *photographs[88:96]]  # the known pair, and a cartoon in one pose
     found = list(find_crops(crop_candidates(_signatures(some)), lambda number: some[number]))
-    assert [(twin.first, twin.second, twin.how) for twin in found] == [(2, 3, "mirrored")]
+    assert [(twin.first, twin.second, twin.kind) for twin in found] == [(2, 3, "mirrored")]
 
 
 def test_a_copy_with_writing_is_the_same(photographs):
     pictures = [photographs[0], _signed(photographs[0]), photographs[40]]
     found = list(find_crops([(1, 0), (0, 2)], lambda number: pictures[number]))
-    assert [(twin.first, twin.second, twin.how) for twin in found] == [(0, 1, "same")]
+    assert [(twin.first, twin.second, twin.kind) for twin in found] == [(0, 1, "same")]

@@ -1,4 +1,4 @@
-"""When a caption holds a word: as a whole word, in any case, with any white space between several."""
+"""When a caption contains a word: as a whole word, in any case, with any white space."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def test_signs_of_a_word_mean_themselves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "told"), [(10, "a dog runs"), (9, "a dog"), (6, "a dog"), (5, "a dog"), (4, "a"), (0, "")]
+    ("limit", "expected"), [(10, "a dog runs"), (9, "a dog"), (6, "a dog"), (5, "a dog"), (4, "a"), (0, "")]
 )
-def test_a_text_is_cut_at_the_end_of_a_word(limit: int, told: str) -> None:
-    assert truncate("a dog runs", limit) == told
+def test_a_text_is_cut_at_the_end_of_a_word(limit: int, expected: str) -> None:
+    assert truncate("a dog runs", limit) == expected
 
 
 def test_a_caption_of_the_longest_length_stays_whole() -> None:

@@ -1,4 +1,4 @@
-"""Tiny networks that find things, with random weights, built in code as the folders that transformers reads."""
+"""Tiny detection and segmentation models with random weights, built in code as folders for transformers."""
 
 from __future__ import annotations
 
@@ -217,9 +217,9 @@ def _ints(name: str, values: tuple[int, ...]) -> bytes:
 
 
 def _node(kind: str, inputs: tuple[str, ...], output: str, attributes: list[bytes]) -> bytes:
-    told = b"".join(_field(1, name.encode()) for name in inputs) + _field(2, output.encode())
-    told += _field(3, f"{output}_{kind}".encode()) + _field(4, kind.encode())
-    return _field(1, told + b"".join(_field(5, attribute) for attribute in attributes))
+    node = b"".join(_field(1, name.encode()) for name in inputs) + _field(2, output.encode())
+    node += _field(3, f"{output}_{kind}".encode()) + _field(4, kind.encode())
+    return _field(1, node + b"".join(_field(5, attribute) for attribute in attributes))
 
 
 def _value(name: str, shape: tuple[int, ...]) -> bytes:

@@ -1,4 +1,4 @@
-"""Keys are met once."""
+"""Each key of a source appears once."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from limner.core.datasets import Entry, Lost
-from limner.data.entries import unique_entries as module
-from limner.data.entries.once import unique_entries
+from limner.data import keys
 from limner.data.entries.places import FilePlace
+from limner.data.keys import unique_entries
 
 
 def test_every_key_once_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_FRESH", 10)
+    monkeypatch.setattr(keys, "_FRESH", 10)
     place = FilePlace(Path("x"))
 
     def named() -> Iterator[Entry | Lost]:

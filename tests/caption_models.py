@@ -1,4 +1,4 @@
-"""Tiny captioning models with random weights, built in code as the folders that transformers reads."""
+"""Tiny captioning models with random weights, built in code as folders for transformers."""
 
 from __future__ import annotations
 
@@ -119,4 +119,4 @@ def llava(folder: Path) -> Path:
     return folder
 
 
-TELLERS = {"blip": blip, "git": git, "encoder_decoder": encoder_decoder, "llava": llava}
+MODELS = {"blip": blip, "git": git, "encoder_decoder": encoder_decoder, "llava": llava}
