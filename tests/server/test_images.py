@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
-from limner.provenance.credentials import manifests
+from limner.provenance.credentials import inspect_credentials
 from limner.provenance.credentials.manifests import c2pa_context, read_manifest
 from limner.provenance.labels import write_png
 from limner.provenance.xmp import source_type
@@ -253,11 +253,11 @@ def test_a_png_stays_as_it_is() -> None:
 def test_other_formats_are_signed_anew(home: Path, tmp_path: Path, form: str) -> None:
     write_png(Image.new("RGB", (64, 64), "teal"), tmp_path / "a.png", home=home)
     data = converted((tmp_path / "a.png").read_bytes(), form, home=home)
-    found = manifests(data, f"image/{form}", home)
+    found = inspect_credentials(data, f"image/{form}", home)
     assert found is not None and found.problems == () and source_type(data) == "trainedAlgorithmicMedia"
     changed = bytearray(data)
     changed[data.rindex(b"\xff\xda") + 20 if form == "jpeg" else data.index(b"VP8 ") + 30] ^= 1
-    worse = manifests(bytes(changed), f"image/{form}", home)
+    worse = inspect_credentials(bytes(changed), f"image/{form}", home)
     assert worse is not None and worse.problems == ("assertion.dataHash.mismatch",)
 
 
