@@ -15,7 +15,7 @@ from PIL import Image
 from limner.core import files
 from limner.core.errors import LimnerError
 from limner.imaging import formats
-from limner.imaging.decode import decode, open_image, open_own
+from limner.imaging.decode import decode, open_image, open_stored
 
 
 def gradient(width=48, height=32):
@@ -298,5 +298,7 @@ def test_own_images_are_opened_as_they_are_stored(tmp_path):
     transparent = Image.new("RGBA", (8, 4), (255, 0, 0, 0))
     transparent.save(tmp_path / "a.png")
     for source in (tmp_path / "a.png", (tmp_path / "a.png").read_bytes()):
-        image = open_own(source, ("PNG",))
+        image = open_stored(source, ("PNG",))
         assert image.mode == "RGBA" and image.tobytes() == transparent.tobytes()
+    with pytest.raises(ValueError, match="the image is 8 x 4, not 4 x 8"):
+        open_stored(tmp_path / "a.png", size=(4, 8))

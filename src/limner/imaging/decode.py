@@ -17,7 +17,7 @@ from limner.imaging.damage import is_unfinished_jpeg
 from limner.imaging.decoding_cost import FRAMES, check_bytes, check_header, tiff_frames
 from limner.imaging.formats import SUFFIXES, damaged_image, format_title, misnamed, pillow_formats, unknown_format
 
-__all__ = ["PIXEL_CAP", "SUFFIXES", "DecodedImage", "decode", "open_image", "open_own", "read_image"]
+__all__ = ["PIXEL_CAP", "SUFFIXES", "DecodedImage", "decode", "open_image", "open_stored", "read_image"]
 
 PIXEL_CAP = 100_000_000
 """The largest image that is decoded, in pixels."""
@@ -63,13 +63,17 @@ def open_image(path: str | Path) -> Image.Image:
     return decode(read_file(path), path)
 
 
-def open_own(source: str | Path | bytes, formats: tuple[str, ...] | None = None) -> Image.Image:
-    """An image that Limner wrote itself, as stored: no conversion of colours and orientation, no limits.
+def open_stored(
+    source: str | Path | bytes, formats: tuple[str, ...] | None = None, size: tuple[int, int] | None = None
+) -> Image.Image:
+    """An image as it is stored, without conversion of colours and orientation: for files that Limner wrote itself.
 
-    source: a path, or the bytes of a file. formats: Pillow's names of the formats to try. Other people's files are for
-    `open_image` and `decode`.
+    source: a path, or the bytes of a file. formats: Pillow's names of the formats to try. size: the (width, height)
+    that it must have; ValueError for any other one, before pixels are decoded, which bounds the cost of foreign files.
     """
     with Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=formats) as image:
+        if size is not None and image.size != size:
+            raise ValueError("the image is {} x {}, not {} x {}".format(*image.size, *size))
         image.load()
     return image
 

@@ -45,7 +45,7 @@ STATES = {
     VerificationState.TRUSTED: "signed under a root certificate that is trusted here, and not changed since",
     VerificationState.FOREIGN: "not changed since it was signed, but the signer is not known here",
     VerificationState.CHANGED: "changed since it was signed",
-    VerificationState.STRIPPED: "made by Limner, but without credentials: it was saved again, and may have been changed",
+    VerificationState.STRIPPED: "made by Limner, but without credentials: it was saved again and may have been changed",
     VerificationState.UNKNOWN: "nothing in it shows that Limner made it",
 }
 PROBLEMS = {

@@ -12,7 +12,7 @@ from limner.core.datasets import Entry, Fault, Lost, Place
 from limner.core.errors import LimnerError
 from limner.core.files import shown
 from limner.data.entries.annotations import Annotation, parse_annotation, read_caption_file, read_json_file
-from limner.data.entries.places import legible
+from limner.data.entries.places import escaped_name
 from limner.data.entries.text_tables import TableRow, rows
 from limner.imaging.formats import MASKS, SIDECAR_SUFFIXES, SUFFIXES
 
@@ -133,14 +133,14 @@ def _images(
             yield from _stray(name, path, stems)
             continue
         found = _annotation(listing, name, path, above)
-        key = legible(path)
+        key = escaped_name(path)
         while key in keys:
             key += "~"
         keys.add(key)
-        caption = found.caption or (legible(shows) if shows else None)
+        caption = found.caption or (escaped_name(shows) if shows else None)
         mask = masks.get(_stem(name))
         repeated = found.weight or repeats
-        yield Entry(key, place, legible(folder), caption, found.fields, found.rights, mask, repeated, found.faults)
+        yield Entry(key, place, escaped_name(folder), caption, found.fields, found.rights, mask, repeated, found.faults)
 
 
 def _annotation(listing: FolderListing, name: str, path: str, above: tuple[_FolderTables, ...]) -> Annotation:
@@ -181,4 +181,4 @@ def _joined(folder: str, name: str) -> str:
 
 
 def _lost(path: str, kind: str, problem: str) -> Lost:
-    return Lost(legible(path), Fault(kind, problem))
+    return Lost(escaped_name(path), Fault(kind, problem))

@@ -30,7 +30,7 @@ class FilePlace:
 
     @property
     def name(self) -> str:
-        return legible(self.path.name)
+        return escaped_name(self.path.name)
 
     @property
     def stamp(self) -> str:
@@ -182,12 +182,12 @@ def stamp(path: Path) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
-def legible(name: str) -> str:
+def escaped_name(name: str) -> str:
     """A file name with bytes that are not UTF-8 written as "\\xff"."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def leads_out(member: str) -> bool:
+def is_outside_archive(member: str) -> bool:
     """Whether a member of an archive would be unpacked outside the target folder."""
     return member.startswith(("/", "\\")) or bool(re.match(r"[A-Za-z]:|(.*[/\\])?\.\.([/\\]|$)", member, re.DOTALL))
 
@@ -206,4 +206,4 @@ def _zip_file(archive: Path, stamp: str, process: int) -> zipfile.ZipFile:
 
 def last_part(path: str) -> str:
     """The last component of a path in an archive or table."""
-    return legible(path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1])
+    return escaped_name(path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1])

@@ -11,7 +11,7 @@ from limner.core.errors import LimnerError
 from limner.core.files import BYTE_CAP, check_file, shown, too_large
 from limner.data.entries.annotations import normalized_columns, parse_annotation
 from limner.data.entries.image_tables import ImageTable, read_cell
-from limner.data.entries.places import UrlPlace, last_part, legible, stamp
+from limner.data.entries.places import UrlPlace, escaped_name, last_part, stamp
 from limner.data.entries.references import is_url
 
 URLS = ("url", "image_url")
@@ -32,7 +32,7 @@ class CellPlace:
 
     @property
     def name(self) -> str:
-        return last_part(self.file_name) or f"row {self.row} of group {self.group} of {legible(self.table.name)}"
+        return last_part(self.file_name) or f"row {self.row} of group {self.group} of {escaped_name(self.table.name)}"
 
     @property
     def stamp(self) -> str:
@@ -51,7 +51,7 @@ def table_entries(path: Path, prefix: str, first: int = 0) -> Iterator[Entry | L
     try:
         table = ImageTable(path)
     except LimnerError as error:
-        yield Lost(legible(path.name), Fault("unreadable", str(error)))
+        yield Lost(escaped_name(path.name), Fault("unreadable", str(error)))
         return
     if table.image is None and not any(name.lower() in URLS for name in table.others):
         columns = ", ".join(table.columns[:12])

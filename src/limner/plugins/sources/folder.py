@@ -11,7 +11,7 @@ from limner.core.datasets import Entry, Fault, Lost, Place
 from limner.core.errors import LimnerError
 from limner.core.files import check_file, shown
 from limner.data.entries.folders import FolderListing, folder_entries
-from limner.data.entries.places import FilePlace, legible
+from limner.data.entries.places import FilePlace, escaped_name
 from limner.data.entries.references import local_path, reference_kind
 from limner.imaging.decode import SUFFIXES
 from limner.store.files import MARKER
@@ -50,7 +50,7 @@ class FolderWalk:
         folders: list[str] = []
         lost: list[Lost] = []
         for name in _names(at, folder, lost):
-            key = legible(f"{folder}/{name}" if folder else name)
+            key = escaped_name(f"{folder}/{name}" if folder else name)
             if not (at / name).is_dir():
                 try:
                     _check(at / name)
@@ -88,7 +88,7 @@ def _names(at: Path, folder: str, lost: list[Lost]) -> list[str]:
         problem = f"the folder {shown(at)} cannot be listed ({error.strerror}); allow it: chmod u+rx {shown(at)}"
         if not folder:
             raise LimnerError(*problem.split("; ", 1)) from error
-        lost.append(Lost(legible(folder), Fault("unreadable", problem)))
+        lost.append(Lost(escaped_name(folder), Fault("unreadable", problem)))
         return []
 
 

@@ -12,7 +12,7 @@ from limner.core.errors import LimnerError
 from limner.core.files import BYTE_CAP, printable, read_file, shown, too_large
 from limner.data.entries.annotations import normalized_columns, parse_annotation
 from limner.data.entries.image_tables import IMAGES, MASKS, class_name
-from limner.data.entries.places import BytesPlace, legible
+from limner.data.entries.places import BytesPlace, escaped_name
 from limner.data.entries.references import HUB_ID, local_path, reference_kind
 from limner.data.entries.table_entries import table_entries
 
@@ -38,7 +38,7 @@ def _saved(folder: Path) -> Iterator[Entry | Lost]:
     for state in states:
         split = state.parent.relative_to(folder).as_posix()
         for number, name in enumerate(_files(state)):
-            prefix = "" if split == "." else f"{legible(split)}/"
+            prefix = "" if split == "." else f"{escaped_name(split)}/"
             yield from table_entries(state.parent / name, f"{prefix}{number:05d}/")
 
 
@@ -114,7 +114,7 @@ def _is_image(kind: Any) -> bool:
 def _place(cell: Any, key: str) -> BytesPlace:
     """The bytes of an image in a cell; an image that the hub stores as a file is fetched."""
     data, path = (cell or {}).get("bytes"), (cell or {}).get("path")
-    name = legible(str(path).replace("\\", "/").rsplit("/", 1)[-1]) if path else key
+    name = escaped_name(str(path).replace("\\", "/").rsplit("/", 1)[-1]) if path else key
     if data is None and isinstance(path, str) and "://" in path:
         from datasets.utils.file_utils import xopen
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from limner.core.datasets import Entry, Lost
-from limner.data.entries.places import legible
+from limner.data.entries.places import escaped_name
 from limner.data.entries.references import local_path, reference_kind
 from limner.data.entries.table_entries import table_entries
 
@@ -25,7 +25,7 @@ class ParquetSource:
             yield from table_entries(path, "")
             return
         for file in sorted(at for at in path.rglob("*") if _is_parquet(at.relative_to(path))):
-            yield from table_entries(file, legible(file.relative_to(path).with_suffix("").as_posix()) + "/")
+            yield from table_entries(file, escaped_name(file.relative_to(path).with_suffix("").as_posix()) + "/")
 
 
 def _is_parquet(path: Path) -> bool:

@@ -10,7 +10,7 @@ from limner.core.datasets import Entry, Fault, Lost, Place
 from limner.core.errors import LimnerError
 from limner.core.files import opened, shown
 from limner.data.entries.annotations import parse_annotation
-from limner.data.entries.places import FilePlace, UrlPlace, legible
+from limner.data.entries.places import FilePlace, UrlPlace, escaped_name
 from limner.data.entries.references import is_url, local_path, public_url, reference_kind, url_key
 from limner.data.entries.text_tables import TableRow, rows
 from limner.data.keys import unique_entries
@@ -37,7 +37,7 @@ def _entries(path: Path) -> Iterator[Entry | Lost]:
         for row in rows(file, path.name):
             empty = False
             if isinstance(row, LimnerError):
-                yield Lost(legible(path.name), Fault("unreadable", str(row)))
+                yield Lost(escaped_name(path.name), Fault("unreadable", str(row)))
             else:
                 yield from _entry(path, row)
     if empty:
@@ -57,7 +57,7 @@ def _entry(table: Path, row: TableRow) -> Iterator[Entry | Lost]:
         key, folder, place = _image(table, str(row.values[column]).strip())
         mask = next((_place(table, str(row.values[name]).strip()) for name in MASKS if row.values.get(name)), None)
     except LimnerError as error:
-        yield Lost(f"{legible(table.name)} line {row.line}", Fault("unreadable", str(error)))
+        yield Lost(f"{escaped_name(table.name)} line {row.line}", Fault("unreadable", str(error)))
         return
     found = parse_annotation(row.values, (column, *MASKS))
     source = public_url(place.url) if isinstance(place, UrlPlace) else None
@@ -72,7 +72,7 @@ def _image(table: Path, named: str) -> tuple[str, str, Place]:
         return url_key(named), "", place
     inside = place.path.relative_to(table.parent)
     folder = inside.parent.as_posix()
-    return legible(inside.as_posix()), "" if folder == "." else legible(folder), place
+    return escaped_name(inside.as_posix()), "" if folder == "." else escaped_name(folder), place
 
 
 def _place(table: Path, named: str) -> FilePlace | UrlPlace:

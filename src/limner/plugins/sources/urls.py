@@ -9,7 +9,7 @@ from limner.core.datasets import Entry, Fault, Lost, Rights
 from limner.core.errors import LimnerError
 from limner.core.files import opened, shown
 from limner.data.entries.annotations import text_value
-from limner.data.entries.places import UrlPlace, legible
+from limner.data.entries.places import UrlPlace, escaped_name
 from limner.data.entries.references import is_url, local_path, public_url, reference_kind, url_key
 from limner.data.entries.text_tables import lines
 from limner.data.keys import unique_entries
@@ -36,7 +36,7 @@ def _entries(path: Path) -> Iterator[Entry | Lost]:
                 continue
             if not is_url(url):
                 problem = f"line {number} of {shown(path)} is not a URL; begin it with https://"
-                yield Lost(f"{legible(path.name)} line {number}", Fault("stray", problem))
+                yield Lost(f"{escaped_name(path.name)} line {number}", Fault("stray", problem))
             else:
                 yield from _entry(url.strip(), caption)
 

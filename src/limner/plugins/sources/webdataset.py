@@ -18,7 +18,7 @@ from limner.core.errors import LimnerError
 from limner.core.files import BYTE_CAP, opened, printable, shown
 from limner.data.entries.annotations import Annotation, read_caption_file, read_json_file
 from limner.data.entries.folders import ARCHIVES
-from limner.data.entries.places import BytesPlace, TarPlace, leads_out, legible
+from limner.data.entries.places import BytesPlace, TarPlace, escaped_name, is_outside_archive
 from limner.data.entries.references import SHARDS, local_path, reference_kind
 from limner.data.entries.unpacked_sizes import HEADER_BYTES, SAMPLE_BYTES, LimitedReader, archive_bytes
 from limner.data.keys import unique_entries
@@ -69,9 +69,9 @@ def _shards(reference: str) -> list[tuple[str, Path]]:
     path = local_path(reference)
     if path.is_dir():
         found = sorted(at.relative_to(path) for at in path.rglob("*") if at.name.lower().endswith(SHARDS))
-        return [(legible(at.with_name(at.name.split(".tar")[0]).as_posix()), path / at) for at in found]
+        return [(escaped_name(at.with_name(at.name.split(".tar")[0]).as_posix()), path / at) for at in found]
     names = _expand_range(str(path))
-    return [(legible(Path(name).name.split(".tar")[0]), Path(name)) for name in names]
+    return [(escaped_name(Path(name).name.split(".tar")[0]), Path(name)) for name in names]
 
 
 def _expand_range(name: str) -> list[str]:
@@ -105,7 +105,7 @@ def _files(path: Path, prefix: str) -> Iterator[_SampleFile | Lost]:
                 yield from _members(tar, reader, path, prefix, packed)
         except _ERRORS as error:
             problem = f"{shown(path)} is damaged or unfinished ({printable(str(error))}); copy it again"
-            yield Lost(legible(prefix.rstrip("/") or path.name), Fault("unreadable", problem))
+            yield Lost(escaped_name(prefix.rstrip("/") or path.name), Fault("unreadable", problem))
 
 
 def _members(
@@ -118,10 +118,10 @@ def _members(
         reader.until = tar.offset + HEADER_BYTES  # the next header begins after this member
         folder, base = posixpath.split(member.name)
         stem, dot, ending = base.partition(".")
-        key = prefix + legible(member.name)
+        key = prefix + escaped_name(member.name)
         if member.isdir():
             continue
-        if leads_out(member.name):
+        if is_outside_archive(member.name):
             yield Lost(key, Fault("stray", f"{shown(member.name)} would be outside the archive; it is skipped"))
         elif not stem or any(part.startswith(".") for part in folder.split("/") if part != "."):
             continue
@@ -135,7 +135,7 @@ def _members(
                 place = TarPlace(path, member.offset_data, member.size, member.name)
                 yield _SampleFile(sample, ending.lower(), place)
             elif ending.rpartition(".")[2].lower() not in _WANTED:
-                yield _SampleFile(sample, ending.lower(), BytesPlace(legible(base), b""))
+                yield _SampleFile(sample, ending.lower(), BytesPlace(escaped_name(base), b""))
             elif budget.spend(sample, member.size):
                 yield _SampleFile(sample, ending.lower(), _unpacked(tar, member))
             else:
@@ -164,7 +164,7 @@ def _unpacked(tar: tarfile.TarFile, member: tarfile.TarInfo) -> BytesPlace:
     """The bytes of a member of a compressed shard, which can be read only now."""
     file = tar.extractfile(member)
     assert file is not None
-    return BytesPlace(legible(posixpath.basename(member.name)), file.read())
+    return BytesPlace(escaped_name(posixpath.basename(member.name)), file.read())
 
 
 def _entries(sample: str | None, found: Iterator[_SampleFile | Lost], prefix: str) -> Iterator[Entry | Lost]:
@@ -178,14 +178,14 @@ def _entries(sample: str | None, found: Iterator[_SampleFile | Lost], prefix: st
             yield from _sort(each, files, prefix)
     if count > _MOST_FILES:
         problem = f"the sample {shown(sample)} has more than {_MOST_FILES} files; the others are skipped"
-        yield Lost(prefix + legible(sample), Fault("stray", problem))
+        yield Lost(prefix + escaped_name(sample), Fault("stray", problem))
     if not files.images:
         return
     note = _annotation(files)
     mask = files.masks[0].place if files.masks else None
-    folder = legible(posixpath.dirname(sample))
+    folder = escaped_name(posixpath.dirname(sample))
     for image in files.images:
-        key = f"{prefix}{legible(sample)}.{legible(image.ending)}"
+        key = f"{prefix}{escaped_name(sample)}.{escaped_name(image.ending)}"
         yield Entry(key, image.place, folder, note.caption, note.fields, note.rights, mask, faults=note.faults)
 
 
@@ -198,7 +198,7 @@ def _sort(each: _SampleFile, sample: _Sample, prefix: str) -> Iterator[Lost]:
         sample.texts.setdefault(suffix, each.place)
     elif f".{suffix}" in ARCHIVES:
         problem = f"{shown(each.place.name)} is an archive; name it as a source of its own"
-        yield Lost(f"{prefix}{legible(each.sample)}.{each.ending}", Fault("stray", problem))
+        yield Lost(f"{prefix}{escaped_name(each.sample)}.{each.ending}", Fault("stray", problem))
 
 
 def _annotation(sample: _Sample) -> Annotation:

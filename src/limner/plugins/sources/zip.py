@@ -11,7 +11,7 @@ from limner.core.datasets import Entry, Fault, Lost, Place
 from limner.core.errors import LimnerError
 from limner.core.files import BYTE_CAP, printable, shown
 from limner.data.entries.folders import FolderListing, folder_entries
-from limner.data.entries.places import ZIP_ERRORS, ZipPlace, leads_out, legible, zip_file
+from limner.data.entries.places import ZIP_ERRORS, ZipPlace, escaped_name, is_outside_archive, zip_file
 from limner.data.entries.references import local_path, reference_kind
 from limner.data.entries.unpacked_sizes import SAMPLE_BYTES, ZIP_METHODS, archive_bytes
 
@@ -59,14 +59,14 @@ def _listings(archive: Path, members: list[zipfile.ZipInfo]) -> dict[str, Folder
             )
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if fault := _fault(member):
-            lost.append(Lost(legible(name), fault))
+            lost.append(Lost(escaped_name(name), fault))
         elif not any(_hidden(part) for part in parts):
             for depth in range(len(parts) - 1):
                 _add_folder(files, folders, parts, depth)
             siblings = files["/".join(parts[:-1])]
             if parts[-1] in siblings:
                 problem = f"{shown(name)} is in the archive twice; the last one counts"
-                lost.append(Lost(legible(name), Fault("stray", problem)))
+                lost.append(Lost(escaped_name(name), Fault("stray", problem)))
             siblings[parts[-1]] = ZipPlace(archive, name, member.CRC, member.file_size)
     listings = {path: FolderListing(files[path], sorted(folders[path])) for path in files}
     listings[""] = FolderListing(files[""], sorted(folders[""]), lost)
@@ -88,7 +88,7 @@ def _hidden(part: str) -> bool:
 def _fault(member: zipfile.ZipInfo) -> Fault | None:
     """The Fault of a member that cannot be read; None for others."""
     name = member.filename
-    if leads_out(name):
+    if is_outside_archive(name):
         return Fault("stray", f"{shown(name)} would be outside the archive; it is skipped")
     if name.count("/") > 100:
         return Fault("stray", f"{shown(name)} is more than 100 folders deep; it is skipped")

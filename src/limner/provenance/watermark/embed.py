@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from limner.imaging.decode import open_own
+from limner.imaging.decode import open_stored
 from limner.provenance.watermark.detect import decode_payload
 from limner.provenance.watermark.pattern import (
     GRIDS,
@@ -95,6 +95,6 @@ def survives(pixels: np.ndarray, grid: int, payload: int) -> bool:
         image = image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
     file = BytesIO()
     image.save(file, "JPEG", quality=75)
-    compressed = np.asarray(open_own(file.getvalue()).convert("RGB"))
+    compressed = np.asarray(open_stored(file.getvalue()).convert("RGB"))
     found = decode_payload(bandpass(whiten(resized(luma_of(compressed), grid, grid))))
     return found.payload == payload and found.margin > MARGIN and found.chance(positions=1) < SPARE
