@@ -13,7 +13,7 @@ from limner.core.errors import LimnerError
 from limner.core.files import shown
 from limner.data.entries.annotations import Annotation, parse_annotation, read_caption_file, read_json_file
 from limner.data.entries.places import escaped_name
-from limner.data.entries.text_tables import TableRow, rows
+from limner.data.entries.text_tables import TableRow, read_rows
 from limner.imaging.formats import MASKS, SIDECAR_SUFFIXES, SUFFIXES
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
@@ -80,7 +80,7 @@ def _read_tables(listing: FolderListing, here: _FolderTables) -> Iterator[Lost]:
             continue
         at = _joined(here.folder, name)
         try:
-            found = rows(BytesIO(listing.files[name].read()), name)
+            found = read_rows(BytesIO(listing.files[name].read()), name)
         except LimnerError as error:
             yield _lost(at, "caption", str(error))
             continue

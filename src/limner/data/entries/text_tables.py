@@ -45,7 +45,7 @@ class FieldTable:
         return [name for name in self.annotations if name not in self.used]
 
 
-def rows(file: BinaryIO | BytesIO, name: str) -> Iterator[TableRow | LimnerError]:
+def read_rows(file: BinaryIO | BytesIO, name: str) -> Iterator[TableRow | LimnerError]:
     """All rows of a table, and an error in place of each row that cannot be read.
 
     name: of the file; its suffix determines the format. Bytes that are not UTF-8 become surrogates, which `text_value`
@@ -54,7 +54,7 @@ def rows(file: BinaryIO | BytesIO, name: str) -> Iterator[TableRow | LimnerError
     return _json_rows(file, name) if name.lower().endswith(".jsonl") else _separated_rows(file, name)
 
 
-def lines(file: BinaryIO | BytesIO) -> Iterator[tuple[int, str | None]]:
+def read_lines(file: BinaryIO | BytesIO) -> Iterator[tuple[int, str | None]]:
     """Number, from 1, and text of each line; None for a line of more than LINE_CAP bytes, which is skipped."""
     number = 0
     while piece := file.readline(LINE_CAP + 1):
@@ -76,7 +76,7 @@ def read_field_table(path: Path) -> FieldTable:
         raise LimnerError(f"{shown(path)} is not a table", f"give a file with the suffix {' or '.join(TABLES)}")
     annotations: dict[str, Annotation] = {}
     with opened(path) as file:
-        for row in rows(file, path.name):
+        for row in read_rows(file, path.name):
             if isinstance(row, LimnerError):
                 raise row
             name, annotation = _parse_field_row(path, row)
@@ -102,7 +102,7 @@ def apply_field_table(table: FieldTable, entry: Entry) -> Entry:
 
 
 def _json_rows(file: BinaryIO | BytesIO, name: str) -> Iterator[TableRow | LimnerError]:
-    for number, line in lines(file):
+    for number, line in read_lines(file):
         if line is not None and not line.strip():
             continue
         try:
@@ -120,7 +120,7 @@ def _separated_rows(file: BinaryIO | BytesIO, name: str) -> Iterator[TableRow | 
     overlong: list[int] = []
 
     def texts() -> Iterator[str]:
-        for number, line in lines(file):
+        for number, line in read_lines(file):
             if line is None:
                 overlong.append(number)
             yield line or "\n"

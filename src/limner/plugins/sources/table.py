@@ -12,7 +12,7 @@ from limner.core.files import opened, shown
 from limner.data.entries.annotations import parse_annotation
 from limner.data.entries.places import FilePlace, UrlPlace, escaped_name
 from limner.data.entries.references import is_url, local_path, public_url, reference_kind, url_key
-from limner.data.entries.text_tables import TableRow, rows
+from limner.data.entries.text_tables import TableRow, read_rows
 from limner.data.keys import unique_entries
 
 IMAGES = ("file_name", "filename", "file", "image_path", "path", "image", "picture", "url", "image_url")
@@ -34,7 +34,7 @@ class TableSource:
 def _entries(path: Path) -> Iterator[Entry | Lost]:
     empty = True
     with opened(path) as file:
-        for row in rows(file, path.name):
+        for row in read_rows(file, path.name):
             empty = False
             if isinstance(row, LimnerError):
                 yield Lost(escaped_name(path.name), Fault("unreadable", str(row)))

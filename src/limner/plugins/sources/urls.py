@@ -11,7 +11,7 @@ from limner.core.files import opened, shown
 from limner.data.entries.annotations import text_value
 from limner.data.entries.places import UrlPlace, escaped_name
 from limner.data.entries.references import is_url, local_path, public_url, reference_kind, url_key
-from limner.data.entries.text_tables import lines
+from limner.data.entries.text_tables import read_lines
 from limner.data.keys import unique_entries
 
 
@@ -30,7 +30,7 @@ class UrlListSource:
 def _entries(path: Path) -> Iterator[Entry | Lost]:
     """An image for each line; empty lines and lines that begin with # are skipped."""
     with opened(path) as file:
-        for number, line in lines(file):
+        for number, line in read_lines(file):
             url, _, caption = ("?" if line is None else line).strip().partition("\t")
             if line is not None and (not url or url.startswith("#")):
                 continue
