@@ -33,7 +33,7 @@ def seeded_numbers(hashes: np.ndarray, seed: int) -> np.ndarray:
 
 
 def unique_entries(items: Iterable[Entry | Lost]) -> Iterator[Entry | Lost]:
-    """The items of a source; an entry with the key of an earlier one is replaced by a Lost."""
+    """The items of a source; an entry with the key of an earlier one is replaced by its fault."""
     seen = _KeySet()
     for item in items:
         if isinstance(item, Entry) and not seen.add(item.key):

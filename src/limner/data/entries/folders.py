@@ -156,7 +156,7 @@ def _annotation(listing: FolderListing, name: str, path: str, above: tuple[_Fold
 
 
 def _stray(name: str, path: str, stems: Collection[str]) -> Iterator[Lost]:
-    """The Lost of a file that is not an image, if any. stems: names of the images in its folder without suffix."""
+    """The fault of a file that is not an image, if any. stems: names of the images in its folder without suffix."""
     suffix = posixpath.splitext(name)[1].lower()
     if suffix in ARCHIVES:
         yield _lost(path, "stray", f"{shown(name)} is an archive; name it as a source of its own")

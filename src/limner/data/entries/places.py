@@ -121,7 +121,7 @@ class UrlPlace:
         return hashlib.sha256(self.url.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
     def read(self) -> bytes:
-        """The image. Raises Refused if the server does not allow training."""
+        """The image. If the server does not allow training, raises an error that has the bytes."""
         said: list[str] = []
         data = fetch(self.url, headed=lambda headers: said.extend(_refusals(headers)))
         if said:

@@ -96,7 +96,7 @@ def _samples(path: Path, prefix: str) -> Iterator[Entry | Lost]:
 
 
 def _files(path: Path, prefix: str) -> Iterator[_SampleFile | Lost]:
-    """The files of a shard, and a Lost where a damaged shard ends."""
+    """The files of a shard, and a fault where a damaged shard ends."""
     packed = not path.name.lower().endswith(".tar")
     with opened(path) as file:
         try:
@@ -190,7 +190,7 @@ def _entries(sample: str | None, found: Iterator[_SampleFile | Lost], prefix: st
 
 
 def _sort(each: _SampleFile, sample: _Sample, prefix: str) -> Iterator[Lost]:
-    """Add a file to its sample; yields a Lost for an archive, which is not opened."""
+    """Add a file to its sample; yields a fault for an archive, which is not opened."""
     *before, suffix = each.ending.split(".")
     if f".{suffix}" in SUFFIXES:
         (sample.masks if before and before[-1] in _MASKS else sample.images).append(each)
