@@ -152,7 +152,7 @@ def plant(folder: Path, clean: int) -> dict[str, Expected]:
     put("bars.jpg", of(letterboxed), "border")
     put("text.jpg", of(lambda image: written_on(image, "SALE 50% OFF TODAY", 56, 255)), "text")
     put("watermark.jpg", of(lambda image: written_on(image, "© stock photo", 40, 130, True)), "text")
-    put("turned.jpg", with_exif(picture(next(fresh)), {0x0112: 6}), note="rotated")
+    put("turned.jpg", with_exif(picture(next(fresh)), {0x0112: 6}), note="turned")
     put("cmyk.jpg", bytes_of(picture(next(fresh)).convert("CMYK")), note="CMYK")
     deep = np.asarray(picture(next(fresh)).convert("L"), dtype=np.uint16) * 257
     put("sixteen-bits.png", bytes_of(Image.fromarray(deep), "PNG"), note="16 bits")

@@ -152,11 +152,11 @@ def test_conversions_are_noted():
     exif[0x0112] = 6
     turned = read_image(encoded(Image.new("RGB", (8, 4)), "JPEG", exif=exif), "a.png")
     assert (turned.size, turned.image.size, turned.format, turned.frames) == ((4, 8), (4, 8), "JPEG", 1)
-    assert turned.notes == ("named .png, but it is a JPEG", "rotated by its EXIF orientation")
+    assert turned.notes == ("named .png, and a JPEG inside", "turned as its EXIF says")
     tiff = read_image(encoded(Image.new("RGB", (8, 4)), "TIFF", exif=exif), "a.tif")
-    assert (tiff.size, tiff.notes) == ((4, 8), ("rotated by its EXIF orientation",))
+    assert (tiff.size, tiff.notes) == ((4, 8), ("turned as its EXIF says",))
     deep = read_image(encoded(Image.fromarray(np.full((4, 4), 999, np.uint16)), "PNG"), "a")
-    assert (deep.notes, deep.mode) == (("16 bits per channel reduced to 8",), "I;16")
+    assert (deep.notes, deep.mode) == (("16 bits a channel brought to 8",), "I;16")
     frames = [Image.new("RGB", (8, 8), (60 * i, 0, 0)) for i in range(4)]
     moving = read_image(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]), "a.gif")
     assert (moving.frames, moving.notes) == (4, ("the first of 4 frames",))

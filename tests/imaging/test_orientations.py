@@ -48,7 +48,7 @@ def test_a_jpeg_is_turned_upright_and_its_size_with_it(orientation: int) -> None
     reading = read_image(jpeg(orientation), "a.jpg")
     assert reading.size == reading.image.size == (WIDTH, HEIGHT)
     assert np.abs(np.asarray(reading.image, int) - np.asarray(UPRIGHT, int)).mean() < 4
-    assert ("rotated by its EXIF orientation" in reading.notes) == (orientation != 1)
+    assert ("turned as its EXIF says" in reading.notes) == (orientation != 1)
 
 
 @pytest.mark.parametrize("orientation", STORED)

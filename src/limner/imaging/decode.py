@@ -46,8 +46,9 @@ class DecodedImage:
     """A decoded image, and how it was converted.
 
     image: upright, 8-bit RGB, sRGB. size: (width, height) of the upright original; `image` may be smaller. format: by
-    content, such as "JPEG". mode: Pillow's mode of the file. notes: what was converted, in words. frames: their
-    number; 2 means several for very large files, whose frames are not counted.
+    content, such as "JPEG". mode: Pillow's mode of the file. notes: conversions, in words that are keys in the report
+    of a prepared dataset and do not change. frames: their number; 2 means several for very large files, whose frames
+    are not counted.
     """
 
     image: Image.Image
@@ -131,8 +132,8 @@ def _decoded(image: Image.Image, path: str | Path, least: tuple[int, int] | None
     notes = (
         misnamed(path, kind),
         f"the first of {frames if counted else 'several'} frames" if frames > 1 else None,
-        "rotated by its EXIF orientation" if {early, orientation} & _UPRIGHT.keys() else None,
-        "16 bits per channel reduced to 8" if deep else None,
+        "turned as its EXIF says" if {early, orientation} & _UPRIGHT.keys() else None,
+        "16 bits a channel brought to 8" if deep else None,
         *colours,
     )
     size = upright.size

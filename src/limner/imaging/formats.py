@@ -123,7 +123,7 @@ def misnamed(path: str | Path, found: str) -> str | None:
     ending = Path(path).suffix.lower()
     if ENDINGS.get(ending, found) == found:
         return None
-    return f"named {ending}, but it is {'an' if found == 'AVIF' else 'a'} {found}"
+    return f"named {ending}, and {'an' if found == 'AVIF' else 'a'} {found} inside"
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
