@@ -39,7 +39,7 @@ TEMPLATE = (
 
 
 def lively(model: PreTrainedModel) -> PreTrainedModel:
-    """The model with weights so large that it tells different pictures differently."""
+    """The model with weights so large that different images get different captions."""
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:

@@ -32,7 +32,7 @@ BY_AI = (
 
 @dataclass(frozen=True)
 class Expected:
-    """kinds: faults of which one must be told. note: what must be said to be mended. dropped: if it is left out."""
+    """kinds: faults of which one must be reported. note: a word of the note. dropped: whether it is left out."""
 
     kinds: tuple[str, ...] = ()
     note: str = ""
@@ -40,7 +40,7 @@ class Expected:
 
 
 def picture(seed: int, side: int = SIDE) -> Image.Image:
-    """A picture of the painter's as a camera might take it: large, with grain."""
+    """A drawn image like one of a camera: large, with grain."""
     rng = random.Random(seed)
     scene = random_scene(
         rng, style="illustration", light="day", weather="clear", place=rng.choice(("city", "park", "forest"))
@@ -100,7 +100,7 @@ def with_exif(image: Image.Image, tags: dict[int, object], gps: dict[int, object
 
 
 def plant(folder: Path, clean: int) -> dict[str, Expected]:
-    """Fill a folder with so many clean pictures, clean-0.jpg and so on, and all faults; returns what to expect."""
+    """Fill a folder with clean images, clean-0.jpg and so on, and one image per fault; returns what to expect."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(clean):
         (folder / f"clean-{number}.jpg").write_bytes(bytes_of(picture(number)))
@@ -185,7 +185,7 @@ def plant(folder: Path, clean: int) -> dict[str, Expected]:
 
 
 def _put_strange(folder: Path, found: dict[str, Expected]) -> None:
-    """What is no file at all."""
+    """Add links, pipes and folders, which are not regular files."""
     (folder / "loop.jpg").symlink_to(folder / "loop.jpg")
     (folder / "around").symlink_to(folder, target_is_directory=True)
     (folder / "dangling.jpg").symlink_to(folder / "not-there.jpg")

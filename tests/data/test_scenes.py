@@ -33,7 +33,7 @@ def test_framing_is_where_the_map_says():
     framing = describe_scene(*subject_on("white", (0, 64, 32, 128))).framing
     assert framing.share == pytest.approx(1 / 8) and framing.across == pytest.approx(1 / 8)
     assert framing.down == pytest.approx(3 / 4)
-    assert np.isnan(describe_scene(Image.new("RGB", (64, 64))).framing.share), "nobody told"
+    assert np.isnan(describe_scene(Image.new("RGB", (64, 64))).framing.share), "unknown position"
     assert describe_scene(Image.new("RGB", (64, 64)), np.zeros((8, 8))).framing.share == 0
 
 

@@ -329,7 +329,7 @@ def created(source):
 
 
 def signed(entries=None, kind="image/png", label="c2pa.training-mining", source="digitalCapture", more=()):
-    """A picture with credentials that tell of uses; signed by a certificate made for this test."""
+    """An image with credentials about uses, signed by a certificate made for this test."""
     assertions = [created(source), *more]
     if entries is not None:
         assertions.append({"label": label, "data": {"entries": {name: {"use": use} for name, use in entries.items()}}})
