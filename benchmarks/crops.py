@@ -19,8 +19,8 @@ from PIL import Image
 
 from figures import machine, print_table, write_json
 from limner.imaging.crop import crop_box
+from limner.imaging.luminance import otsu
 from limner.imaging.masks import make_mask
-from limner.imaging.otsu import otsu
 from limner.plugins import registry
 from limner.starter.painter import compose, random_scene
 from limner.starter.painter.canvas import SIZE

@@ -117,7 +117,7 @@ def main() -> None:
             found = watermark.detect(pixels)
             reading.append(time.perf_counter() - began)
             told[change][0] += found is not None
-            told[change][1] += found is not None and found.name == name
+            told[change][1] += found is not None and found.payload == name
         began = time.perf_counter()
         false += watermark.detect(plain) is not None
         searching.append(time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""Counts are right to the picture, and balancing gives every group the same."""
+"""Counts are exact, and balancing gives all groups the same weight."""
 
 from __future__ import annotations
 

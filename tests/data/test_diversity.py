@@ -1,4 +1,4 @@
-"""Distances, clusters and outliers of planted features."""
+"""Distances, clusters and outliers of known features."""
 
 from __future__ import annotations
 
@@ -121,5 +121,5 @@ def test_a_map_has_two_axes_and_is_the_same_again():
 
 
 def test_features_without_rows_are_refused():
-    with pytest.raises(LimnerError, match="one row for each picture"):
+    with pytest.raises(LimnerError, match="one row for each image"):
         mean_distance(np.zeros(3))

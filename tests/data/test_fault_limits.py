@@ -1,4 +1,4 @@
-"""The limits that docs/faults.md publishes, on both sides of each."""
+"""The limits in docs/faults.md, tested on both sides."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_measure_at_its_limit_is_good_and_beyond_it_a_fault(
     assert quality_faults(GOOD | {measure: math.nextafter(limit, bad)}, {kind: math.nextafter(limit, bad)}) == []
 
 
-def test_what_follows_from_one_colour_or_no_light_is_not_told_besides() -> None:
+def test_consequences_of_one_colour_or_no_light_are_not_reported() -> None:
     poor = GOOD | {"contrast": 0.1, "sharpness": 1.0, "colour": 0.0}
     assert [fault.kind for fault in quality_faults(poor, {})] == ["blurred", "pale", "grey"]
     for kind, change in (("flat", {"spread": 1.0}), ("dark", {"light": 0.1}), ("bright", {"shade": 0.9})):
@@ -119,16 +119,16 @@ def test_a_value_of_more_than_two_hundred_characters_is_free_text(length: int, f
 def test_advice_begins_at_its_limits() -> None:
     assert [len(on_number(count)) for count in (0, 4, 5, 20)] == [1, 1, 0, 0]
     assert on_copies([0, 0, 1, 2, 3]) == [], "a fifth are copies"
-    (told,) = on_copies([0, 0, 1, 2])
-    assert told.text.startswith("1 of 4 pictures are nearly the same") and told.pictures == (0, 1)
+    (advice,) = on_copies([0, 0, 1, 2])
+    assert advice.text.startswith("1 of 4 images are nearly the same") and advice.pictures == (0, 1)
     assert [len(on_captions(Counter(["a dog"] * count))) for count in (2, 3)] == [0, 1]
 
 
-@pytest.mark.parametrize(("first", "told"), [(4, []), (5, ["warning"])])
-def test_a_background_of_more_than_half_the_pictures_is_told(first: int, told: list[str]) -> None:
+@pytest.mark.parametrize(("first", "levels"), [(4, []), (5, ["warning"])])
+def test_a_background_of_more_than_half_the_images_is_a_warning(first: int, levels: list[str]) -> None:
     grounds = ["white"] * first + ["#2a6e2a", "#203060", "#d08030", "#101010"]
     found = on_backgrounds([describe_scene(Image.new("RGB", (64, 64), ground)) for ground in grounds])
-    assert [advice.level for advice in found] == told
+    assert [advice.level for advice in found] == levels
 
 
 def test_brightness_is_read_at_published_shares_of_the_pixels() -> None:

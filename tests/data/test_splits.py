@@ -1,4 +1,4 @@
-"""Shares are right, copies stay together, and another picture moves few."""
+"""Shares are exact, copies stay together, and a further image moves few others."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def keys(count):
     st.sampled_from([SHARES, (0.5, 0.25, 0.25), (1.0, 0.0, 0.0), (0.34, 0.33, 0.33), (0.7, 0.0, 0.3)]),
     st.integers(0, 3),
 )
-def test_copies_are_never_across(pictures, shares, seed):
-    copies, strata = np.array(pictures, dtype=int).reshape(-1, 2).T
+def test_copies_are_never_across(images, shares, seed):
+    copies, strata = np.array(images, dtype=int).reshape(-1, 2).T
     found = assign_splits(keys(len(copies)), copies, strata, shares, seed)
     assert len(found) == len(copies)
     for group in set(copies.tolist()):

@@ -59,7 +59,7 @@ def test_numbers_and_labels_are_written():
     plain = values(draw_contact_sheet([tile], columns=1, side=60))
     assert (plain[MARGIN + 60 :] < 100).any(), "a number"
     assert not np.array_equal(plain, values(draw_contact_sheet([tile], columns=1, side=60, first=7)))
-    long = Tile(tile.picture, None, "a very long label\nwith 猫 in it " * 9)
+    long = Tile(tile.image, None, "a very long label\nwith 猫 in it " * 9)
     told = values(draw_contact_sheet([long], columns=1, side=60))
     assert not np.array_equal(plain, told)
     assert (told[:, MARGIN + 60 :] == 255).all(), "it stays below its picture"

@@ -16,11 +16,11 @@ import openai
 import pytest
 import yaml
 from fastapi import FastAPI
-from limner.provenance.credentials.inspect_credentials import context, state_of
 from PIL import Image
 from starlette.testclient import TestClient
 
 from limner.provenance.credentials import inspect_credentials
+from limner.provenance.credentials.manifests import c2pa_context, read_manifest
 from limner.provenance.labels import write_png
 from limner.provenance.xmp import source_type
 from limner.server import problems
@@ -266,5 +266,7 @@ def test_credentials_of_another_format_name_the_same_source_type(home: Path, tmp
     """Of what was painted over a photograph, too."""
     source = "compositeWithTrainedAlgorithmicMedia"
     write_png(Image.new("RGB", (64, 64), "teal"), tmp_path / "a.png", source=source, home=home)
-    manifest, _ = state_of(converted((tmp_path / "a.png").read_bytes(), form, home=home), f"image/{form}", context([]))
+    manifest, _ = read_manifest(
+        converted((tmp_path / "a.png").read_bytes(), form, home=home), f"image/{form}", c2pa_context([])
+    )
     assert f'/{source}"' in json.dumps(manifest)

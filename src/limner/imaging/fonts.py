@@ -1,4 +1,4 @@
-"""Letters of figures: a font that has them, on whatever machine, and what stands in for those that none has."""
+"""Text in figures: a font with the letters of a text, and fitting text into a width."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from PIL import ImageFont
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 WIDER = 0.88
-"""How much smaller than the first font the others are written, to look as large."""
+"""Scale of all fonts but the first, so that they look equally large."""
 NOTHING = "\U0010ffff"
-"""No letter: what a font shows of it, it shows of all that it has not."""
+"""Not a character: fonts draw it in the same way as all characters that they lack."""
 MOST, LONGEST = 200, 400
-"""The most fonts of the machine that are looked at, and letters of a text that a figure may show."""
+"""The most fonts of the machine that are tried, and the most characters of a text in a figure."""
 FULL = r"(?i)cjk|unicode|pingfang|hiragino|gothic|msyh|malgun"
-"""Names of fonts that are made for the letters of China, Japan and Korea, which the first two lack."""
+"""Names of fonts with Chinese, Japanese and Korean letters, which the first two fonts lack."""
 
 
 def font_for(text: str, size: int) -> tuple[Font, str]:
-    """A font that has the letters of a text, and the text as it is written: what no font of this machine has becomes ?,
-    one for several.
+    """A font that has the letters of a text, and the text to draw with it.
+
+    A run of letters that no font of this machine has is replaced by one "?".
     """
-    text = re.sub(r"[\u200b-\u200f\ufe0f]", "", text[:LONGEST])  # which only say how their neighbours look
+    text = re.sub(r"[\u200b-\u200f\ufe0f]", "", text[:LONGEST])  # these only change how their neighbours look
     best, lacked = _font(None, size), None
     for place in _places():
         font = _opened(place, size)
@@ -41,7 +42,7 @@ def font_for(text: str, size: int) -> tuple[Font, str]:
 
 
 def truncate(text: str, font: Font, width: float) -> str:
-    """The text, its end left out where it is wider than `width` pixels."""
+    """The text, shortened if it is wider than `width` pixels."""
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:
@@ -50,7 +51,7 @@ def truncate(text: str, font: Font, width: float) -> str:
 
 
 def wrap(text: str, font: Font, width: float, lines: int) -> str:
-    """The text in at most so many lines of at most `width` pixels, its end left out where there is no room."""
+    """The text in at most `lines` lines of at most `width` pixels, shortened if it does not fit."""
     for columns in range(24, 3, -1):
         found = textwrap.wrap(text, columns, max_lines=lines, placeholder=" …")
         if all(font.getlength(line) <= width for line in found):
@@ -59,7 +60,7 @@ def wrap(text: str, font: Font, width: float, lines: int) -> str:
 
 
 def _places() -> chain[str | None]:
-    """Pillow's own font, that of matplotlib, which has Greek, Cyrillic, Arabic and more, and then the machine's."""
+    """Paths of Pillow's font (None), of matplotlib's, which has Greek, Cyrillic and Arabic, then of the machine's."""
     return chain([None], (place for found in (_of_matplotlib, _of_machine) for place in found()))
 
 
@@ -72,7 +73,7 @@ def _of_matplotlib() -> tuple[str, ...]:
 
 @cache
 def _of_machine() -> tuple[str, ...]:
-    """Fonts that stand upright, those of most letters first."""
+    """Paths of upright fonts, those with most letters first."""
     from matplotlib.font_manager import findSystemFonts
 
     slanted = re.compile(r"(?i)bold|italic|oblique|light|thin|black|mono|dejavu")
@@ -83,7 +84,7 @@ def _of_machine() -> tuple[str, ...]:
 def _opened(place: str | None, size: int) -> Font | None:
     try:
         return _font(place, size)
-    except OSError:  # of pictures in one size, or damaged
+    except OSError:  # a bitmap font of one size, or damaged
         return None
 
 

@@ -1,6 +1,6 @@
-"""What is around the subject of a picture, in what light it is, how it is framed and from where it is seen.
+"""Describes the scene of an image: background, light, framing and view of the subject.
 
-All is measured on a reduction of 128 pixels, in a few milliseconds, by numpy alone.
+Everything is measured on a reduction to 128 pixels, in a few milliseconds, by numpy alone.
 """
 
 from __future__ import annotations
@@ -10,35 +10,36 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from limner.imaging.luminance import WEIGHTS
-from limner.imaging.otsu import otsu
+from limner.imaging.luminance import WEIGHTS, otsu
 
 SIDE = 128
-"""Longer side of the reduction in pixels."""
+"""Longer side of the reduced image, in pixels."""
 RING = 0.2
-"""Share of the sides that is background where nobody told where the subject is."""
+"""Width of the border that counts as background if the position of the subject is unknown, as a share of the side."""
 LEAST_OUTSIDE = 0.03
-"""Share of the picture; where less is outside of the subject, the ring is taken."""
+"""If less than this share of the image is background, the border is used instead."""
 _LIGHTNESS = np.array([10.0, 35.0, 60.0, 85.0])
 _CHROMA = np.array([-50.0, -20.0, -5.0, 5.0, 20.0, 50.0])
-"""Middles of the bins of L, and of a and b of CIELAB; closer near grey, where most of a photograph is."""
+"""Centres of the bins of L, and of a and b of CIELAB; closer near grey, where most colours of photographs are."""
 _TURNS, _GRID = 8, 4
 _TEXTURE_FULL = 60.0
-"""Gradient in luma per pixel that counts as full texture; only the share of texture in distances hangs on it."""
+"""Gradient in luma per pixel that counts as full texture; it only sets the weight of texture in distances."""
 COLOURS, TEXTURE, LAYOUT = len(_LIGHTNESS) * len(_CHROMA) ** 2, 2 * 2 * _TURNS, _GRID * _GRID * 3
 BACKGROUND = COLOURS + TEXTURE + LAYOUT
-"""Numbers of the background's description."""
+"""Length of the background's feature vector."""
 _SUBJECT, _CELL = 64, 16
 VIEW = (_SUBJECT // _CELL) ** 2 * _TURNS
-"""Numbers of the description of how the subject looks."""
+"""Length of the view's feature vector."""
 WIDTH = BACKGROUND + 4 + 3 + VIEW
-"""Numbers of all that is known of one picture, as `Surroundings.packed` has them."""
+"""Length of a row of `SceneDescription.to_row`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """luma: mean, 0 to 1. contrast: its standard deviation. warmth: b of CIELAB of the light, as it is estimated;
-    above 0 it is yellow, below blue. side: how much brighter the right half is than the left one, -1 to 1.
+    """Light of an image.
+
+    luma: mean, 0 to 1. contrast: standard deviation of luma. warmth: b of CIELAB of the estimated light, above 0
+    yellow, below 0 blue. side: how much brighter the right half is than the left one, -1 to 1.
     """
 
     luma: float
@@ -49,7 +50,7 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """share: of the picture that is the subject, NaN where nobody told. across, down: its middle, 0 to 1."""
+    """Framing of the subject. share: of the image, NaN if its position is unknown. across, down: its centre, 0 to 1."""
 
     share: float
     across: float
@@ -58,8 +59,10 @@ class Framing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneDescription:
-    """Of one picture. background: (BACKGROUND,) fp32, of which Euclidean distances tell how far two are unlike.
-    view: (VIEW,) fp32 of length 1, or 0 where nothing is seen; their cosine tells how alike two views are.
+    """The scene of one image.
+
+    background: (BACKGROUND,) fp32, compared by Euclidean distance. view: how the subject looks, (VIEW,) fp32 of length
+    1 or all 0 if nothing is seen, compared by cosine.
     """
 
     background: np.ndarray
@@ -67,31 +70,33 @@ class SceneDescription:
     framing: Framing
     view: np.ndarray
 
-    def packed(self) -> np.ndarray:
-        """All as one row (WIDTH,) in fp32, to be kept in an array or a file."""
+    def to_row(self) -> np.ndarray:
+        """All values as one row (WIDTH,) in fp32, for an array or a file."""
         light, framing = self.light, self.framing
         few = (light.luma, light.contrast, light.warmth, light.side, framing.share, framing.across, framing.down)
         return np.concatenate([self.background, np.array(few, dtype=np.float32), self.view]).astype(np.float32)
 
     @classmethod
-    def unpacked(cls, row: np.ndarray) -> SceneDescription:
-        """What `packed` made a row of."""
+    def from_row(cls, row: np.ndarray) -> SceneDescription:
+        """The inverse of `to_row`."""
         background, few, view = np.split(row, [BACKGROUND, BACKGROUND + 7])
         numbers = [float(number) for number in few]
         return cls(background, Light(*numbers[:4]), Framing(*numbers[4:]), view)
 
 
-def describe_scene(picture: Image.Image, where: np.ndarray | None = None) -> SceneDescription:
-    """Of an upright RGB picture. where: (h, w) from 0 to 1, how much each pixel is the subject's, of any size in the
-    picture's shape; without it the rim of the picture is the background, and the middle is the subject.
+def describe_scene(image: Image.Image, where: np.ndarray | None = None) -> SceneDescription:
+    """The scene of an upright RGB image.
+
+    where: map of the subject, (h, w) from 0 to 1, of any size in the aspect ratio of the image; without it the border
+    of the image counts as background and the rest as subject.
     """
-    scale = min(1.0, SIDE / max(picture.size))
-    size = (max(8, round(picture.width * scale)), max(8, round(picture.height * scale)))
-    pixels = np.asarray(picture.convert("RGB").resize(size, Image.Resampling.BOX))
-    subject = _ring(size) if where is None else _resized(where, size)
+    scale = min(1.0, SIDE / max(image.size))
+    size = (max(8, round(image.width * scale)), max(8, round(image.height * scale)))
+    pixels = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BOX))
+    subject = _centre(size) if where is None else _resized(where, size)
     outside = (1 - subject) ** 2
     if outside.mean() < LEAST_OUTSIDE:
-        outside = 1 - _ring(size)
+        outside = 1 - _centre(size)
     linear = _LINEAR[pixels]
     lab, luma = _lab(linear), pixels.astype(np.float32) @ np.array(WEIGHTS, dtype=np.float32)
     background = np.concatenate([_colours(lab, outside), _texture(luma, outside), _layout(lab, outside)])
@@ -103,8 +108,8 @@ def describe_scene(picture: Image.Image, where: np.ndarray | None = None) -> Sce
     )
 
 
-def _ring(size: tuple[int, int]) -> np.ndarray:
-    """1 in the middle of (h, w), 0 in the rim."""
+def _centre(size: tuple[int, int]) -> np.ndarray:
+    """1 in the centre of (h, w), 0 in the border."""
     width, height = size
     found = np.zeros((height, width), dtype=np.float32)
     top, left = round(height * RING), round(width * RING)
@@ -118,7 +123,7 @@ def _resized(where: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _linear() -> np.ndarray:
-    """Linear light from 0 to 1 of each byte of sRGB (IEC 61966-2-1)."""
+    """Linear light, 0 to 1, of each sRGB byte (IEC 61966-2-1)."""
     values = np.arange(256) / 255
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
@@ -137,17 +142,17 @@ def _lab(linear: np.ndarray) -> np.ndarray:
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
-def _soft(values: np.ndarray, middles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The lower of the two bins that each value lies between, and its share in the upper one."""
+def _soft_bins(values: np.ndarray, middles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lower one of the two bins next to each value, and the share of the upper one."""
     place = np.interp(values, middles, np.arange(len(middles)))
     lower = np.minimum(place.astype(np.int64), len(middles) - 2)
     return lower, place - lower
 
 
 def _colours(lab: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Square roots of the shares of colours (COLOURS,): their distances are Hellinger's, times the root of 2."""
+    """Square roots of the shares of colours (COLOURS,): their Euclidean distance is Hellinger's times sqrt(2)."""
     flat, weight = lab.reshape(-1, 3), weights.reshape(-1)
-    at = [_soft(flat[:, part], middles) for part, middles in enumerate((_LIGHTNESS, _CHROMA, _CHROMA))]
+    at = [_soft_bins(flat[:, part], middles) for part, middles in enumerate((_LIGHTNESS, _CHROMA, _CHROMA))]
     found, sizes = np.zeros(COLOURS), (len(_LIGHTNESS), len(_CHROMA), len(_CHROMA))
     for corner in range(8):
         bins, shares = np.zeros(len(flat), dtype=np.int64), weight.astype(np.float64)
@@ -160,13 +165,13 @@ def _colours(lab: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _gradients(luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Strength (h, w), and direction as a place among `_TURNS` from 0, the same for edges from dark and from light."""
+    """Strength (h, w), and direction from 0 to `_TURNS`, equal for edges from dark to light and from light to dark."""
     down, across = np.gradient(luma)
     return np.hypot(down, across), np.arctan2(down, across) % np.pi * (_TURNS / np.pi)
 
 
-def _turned(strength: np.ndarray, turn: np.ndarray, cells: np.ndarray, count: int) -> np.ndarray:
-    """Sums of strength (count, _TURNS) by cell and direction, shared between the two directions beside it."""
+def _direction_sums(strength: np.ndarray, turn: np.ndarray, cells: np.ndarray, count: int) -> np.ndarray:
+    """Sums of strength (count, _TURNS) by cell and direction, shared between the two nearest directions."""
     lower = turn.astype(np.int64)
     share = turn - lower
     found = np.zeros(count * _TURNS)
@@ -176,7 +181,7 @@ def _turned(strength: np.ndarray, turn: np.ndarray, cells: np.ndarray, count: in
 
 
 def _texture(luma: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """How much texture of each direction there is (TEXTURE,), fine and coarse, in the upper and in the lower half."""
+    """The amount of texture by direction (TEXTURE,), fine and coarse, in the upper and the lower half."""
     found = []
     for step in (1, 2):
         height, width = (side // step * step for side in luma.shape)
@@ -186,12 +191,12 @@ def _texture(luma: np.ndarray, weights: np.ndarray) -> np.ndarray:
         strength, turn = _gradients(small)
         half = np.broadcast_to((np.arange(len(small)) * 2 >= len(small)).astype(np.int64)[:, None], small.shape)
         sums = np.bincount(half.reshape(-1), weight.reshape(-1), 2)[:, None]
-        found.append(_turned(strength * weight, turn, half, 2) / np.maximum(sums, 1e-6) / _TEXTURE_FULL)
+        found.append(_direction_sums(strength * weight, turn, half, 2) / np.maximum(sums, 1e-6) / _TEXTURE_FULL)
     return np.sqrt(np.concatenate(found)).reshape(-1)
 
 
 def _layout(lab: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean colours of a coarse grid (LAYOUT,), of which the subject's cells have the mean of all."""
+    """Mean colours of the background in a coarse grid (LAYOUT,); cells with only subject get the mean of all."""
     height, width = weights.shape
     rows, columns = np.arange(height) * _GRID // height, np.arange(width) * _GRID // width
     cells = (rows[:, None] * _GRID + columns).reshape(-1)
@@ -205,7 +210,7 @@ def _layout(lab: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _light(linear: np.ndarray, luma: np.ndarray) -> Light:
-    """The light by Shades of Gray: the Minkowski mean with p = 6 is grey (Finlayson and Trezzi 2004)."""
+    """The light; its colour by Shades of Gray: the Minkowski mean with p = 6 is grey (Finlayson and Trezzi 2004)."""
     mean = (linear.reshape(-1, 3).astype(np.float64) ** 6).mean(axis=0) ** (1 / 6)
     warmth = _lab((mean / max(float(mean.max()), 1e-6)).astype(np.float32))[2]
     middle = luma.shape[1] // 2
@@ -213,7 +218,7 @@ def _light(linear: np.ndarray, luma: np.ndarray) -> Light:
     return Light(float(luma.mean()) / 255, float(luma.std()) / 255, float(warmth), side)
 
 
-def _framing(subject: np.ndarray, told: bool) -> Framing:
+def _framing(subject: np.ndarray, known: bool) -> Framing:
     total = float(subject.sum())
     if total <= 0:
         return Framing(0.0, 0.5, 0.5)
@@ -221,11 +226,11 @@ def _framing(subject: np.ndarray, told: bool) -> Framing:
     across = float(subject.sum(axis=0) @ (np.arange(width) + 0.5)) / total / width
     down = float(subject.sum(axis=1) @ (np.arange(height) + 0.5)) / total / height
     least = otsu(subject) if float(np.ptp(subject)) > 0 else 0.0
-    return Framing(float((subject > least).mean()) if told else float("nan"), across, down)
+    return Framing(float((subject > least).mean()) if known else float("nan"), across, down)
 
 
 def _box(subject: np.ndarray) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of where the subject is half as certain as at its most certain place, made square."""
+    """The square box, as left, top, right, bottom, around the part with at least half of the subject map's maximum."""
     found = subject >= max(float(subject.max()) / 2, 1e-6)
     if not found.any():
         return 0, 0, subject.shape[1], subject.shape[0]
@@ -236,7 +241,7 @@ def _box(subject: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def _view(luma: np.ndarray, subject: np.ndarray) -> np.ndarray:
-    """Histograms of oriented gradients (Dalal and Triggs 2005) of the subject's square at 64 pixels, (VIEW,)."""
+    """Histograms of oriented gradients (Dalal and Triggs 2005) of the subject's box at 64 pixels, (VIEW,)."""
     box = _box(subject)
     cut = (
         Image.fromarray(part.astype(np.float32)).transform(
@@ -248,7 +253,7 @@ def _view(luma: np.ndarray, subject: np.ndarray) -> np.ndarray:
     strength, turn = _gradients(seen)
     rows, per_row = np.arange(_SUBJECT) // _CELL, _SUBJECT // _CELL
     cells = rows[:, None] * per_row + rows
-    found = np.sqrt(_turned(strength * certain, turn, cells, per_row**2)).reshape(-1)
-    found -= found.mean()  # what all have in common says nothing
+    found = np.sqrt(_direction_sums(strength * certain, turn, cells, per_row**2)).reshape(-1)
+    found -= found.mean()  # the common part does not distinguish views
     length = float(np.linalg.norm(found))
     return (found / length if length > 1e-3 else np.zeros(VIEW)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What the files beside a picture tell of it: its caption, its fields and its rights."""
+"""Annotations of images: caption, fields, rights and weight, from sidecar files and rows of tables."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from limner.core.files import quoted
 from limner.provenance.rights import rights_from_fields
 
 CAPTION_CAP = 2000
-"""The longest caption or field that is read, in characters; a text encoder takes some 75 words."""
+"""The longest caption or field value, in characters; a text encoder reads about 75 tokens."""
 
 TEXT_CAP = 2**20
-"""The largest text file beside a picture that is read, in bytes."""
+"""The largest sidecar file that is read, in bytes."""
 
 CAPTIONS = ("text", "caption", "prompt")
-"""Columns that hold a caption, the first of them before the others."""
+"""Columns with captions, in order of preference."""
 
 _RIGHTS = ("author", "licence", "license", "source", "url", "consent", "training", "said", "training_override")
-"""Columns that tell whose a picture is, and are no fields of what it shows."""
+"""Columns about rights, which are not fields of the content."""
 _TECHNICAL = frozenset(
     (
         "weight",
@@ -39,7 +39,7 @@ _TECHNICAL = frozenset(
     )
     + ("md5", "sha256", "sha512")
 )
-"""What img2dataset writes of each picture's file, which is nothing that the picture shows."""
+"""Columns that img2dataset writes about each file, which are not fields of the content."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -47,7 +47,7 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What is told of one picture. weight: how often it is to be shown. faults: what was told and cannot be used."""
+    """What is known of one image. weight: how often it is used. faults: values that cannot be used."""
 
     caption: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -56,7 +56,7 @@ class Annotation:
     weight: float | None = None
 
     def over(self, other: Annotation) -> Annotation:
-        """This, and where it says nothing, what the other says."""
+        """This annotation, completed by the other one."""
         return Annotation(
             self.caption or other.caption,
             {**other.fields, **self.fields},
@@ -65,17 +65,17 @@ class Annotation:
             self.weight or other.weight,
         )
 
-    def told(self, entry: Entry) -> Entry:
-        """An entry with what this tells, which stands above what the entry knew."""
+    def apply_to(self, entry: Entry) -> Entry:
+        """The entry with this annotation, which overrides its own values."""
         caption, fields = self.caption or entry.caption, {**entry.fields, **self.fields}
         rights, repeats = self.rights.over(entry.rights), self.weight or entry.repeats
         return replace(entry, caption=caption, fields=fields, rights=rights, repeats=repeats)
 
 
-def note(row: Mapping[str, object], apart: Collection[str] = ()) -> Annotation:
-    """What a row of a table or a JSON object tells, by the names of its columns in lower case.
+def parse_annotation(row: Mapping[str, object], apart: Collection[str] = ()) -> Annotation:
+    """The annotation in a row of a table or a JSON object, by the names of its columns in lower case.
 
-    apart: columns that tell something else, such as the picture's name. Lists and objects tell nothing.
+    apart: columns with another meaning, such as the file name. Lists and objects are ignored.
     """
     texts, faults = {}, []
     for column, value in row.items():
@@ -86,15 +86,15 @@ def note(row: Mapping[str, object], apart: Collection[str] = ()) -> Annotation:
                 texts[column] = text
         except LimnerError as error:
             faults.append(Fault("caption", str(error)))
-    spoken = next((column for column in CAPTIONS if column in texts), None)
-    left = {name: text for name, text in texts.items() if name not in (spoken, *_RIGHTS, *_TECHNICAL)}
+    caption = next((column for column in CAPTIONS if column in texts), None)
+    fields = {name: text for name, text in texts.items() if name not in (caption, *_RIGHTS, *_TECHNICAL)}
     return Annotation(
-        texts.get(spoken or ""), left, rights_from_fields(texts), tuple(faults), _weight(texts.get("weight"))
+        texts.get(caption or ""), fields, rights_from_fields(texts), tuple(faults), _weight(texts.get("weight"))
     )
 
 
 def _weight(text: str | None) -> float | None:
-    """A weight as training takes it; None where it is none."""
+    """A weight that training accepts; None for other texts."""
     try:
         value = float(text or "")
     except ValueError:
@@ -102,8 +102,8 @@ def _weight(text: str | None) -> float | None:
     return value if 1e-6 <= value <= 1e6 else None
 
 
-def columns(row: Mapping[str, object]) -> dict[str, object]:
-    """A row with its columns' names in lower case and without spaces, as templates name them."""
+def normalized_columns(row: Mapping[str, object]) -> dict[str, object]:
+    """A row with column names in lower case and without spaces, as caption templates use them."""
     return {_SURROGATE.sub("?", _column(name)): value for name, value in row.items()}
 
 
@@ -112,13 +112,14 @@ def _column(name: object) -> str:
 
 
 def text_value(value: object, what: str = "the caption") -> str | None:
-    """A scalar as one line of text; None where it is none or empty. what: names it in the LimnerError that is raised
-    for more than CAPTION_CAP characters and for what is no UTF-8.
+    """A scalar as one line of text; None for other values and empty texts.
+
+    Raises LimnerError for more than CAPTION_CAP characters and for text that is not UTF-8. what: names it in messages.
     """
     if value is None or value != value or isinstance(value, bytes | list | tuple | dict):  # NaN is not itself
         return None
     text = str(value)
-    if len(text) <= TEXT_CAP:  # what is longer is refused as it is, for a table may hold very much of it
+    if len(text) <= TEXT_CAP:  # a longer text is rejected without processing it
         text = " ".join(_CONTROL.sub(" ", text).split())
         if _SURROGATE.search(text):
             raise LimnerError(f"{what} is not UTF-8 text", "save it as UTF-8")
@@ -128,26 +129,26 @@ def text_value(value: object, what: str = "the caption") -> str | None:
 
 
 def read_text(place: Place) -> str:
-    """The text of a small file; raises LimnerError where it is too long, or no UTF-8."""
+    """The text of a small file. Raises LimnerError if it is too long or not UTF-8."""
     data = b"" if (size := getattr(place, "size", 0)) > TEXT_CAP else place.read()
     if max(size, len(data)) > TEXT_CAP:
-        raise LimnerError(f"{quoted(place.name)} is larger than {TEXT_CAP // 2**20} MiB", "keep it short")
+        raise LimnerError(f"{quoted(place.name)} is larger than {TEXT_CAP // 2**20} MiB", "shorten it")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise LimnerError(f"{quoted(place.name)} is not UTF-8 text", "save it as UTF-8") from error
 
 
-def caption_note(place: Place) -> Annotation:
-    """What a text file beside a picture tells."""
+def read_caption_file(place: Place) -> Annotation:
+    """The annotation in a text file next to an image: its caption."""
     try:
         return Annotation(text_value(read_text(place), f"the caption in {quoted(place.name)}"))
     except LimnerError as error:
         return Annotation(faults=(Fault("caption", str(error)),))
 
 
-def json_note(place: Place) -> Annotation:
-    """What a JSON file beside a picture tells, as img2dataset writes it."""
+def read_json_file(place: Place) -> Annotation:
+    """The annotation in a JSON file next to an image, as img2dataset writes it."""
     try:
         found = json.loads(read_text(place))
     except LimnerError as error:
@@ -156,6 +157,6 @@ def json_note(place: Place) -> Annotation:
         found = None
     if not isinstance(found, dict):
         return Annotation(
-            faults=(Fault("caption", f"{quoted(place.name)} holds no JSON object; mend it or remove it"),)
+            faults=(Fault("caption", f"{quoted(place.name)} is not a JSON object; correct it or remove it"),)
         )
-    return note(columns(found))
+    return parse_annotation(normalized_columns(found))

@@ -1,4 +1,4 @@
-"""Tables of parquet and Arrow files whose cells hold pictures, as Hugging Face datasets keep them."""
+"""Parquet and Arrow files whose cells contain images, in the layout of Hugging Face datasets."""
 
 from __future__ import annotations
 
@@ -13,26 +13,23 @@ from typing import Any
 
 from limner.core.errors import LimnerError
 from limner.core.files import check_file, quoted, short_line
-from limner.data.entries.messages import unpacked_bytes
-from limner.data.entries.pages import largest_pages
-from limner.data.entries.unpacked_sizes import DENSE, SAMPLE_BYTES
+from limner.data.entries.unpacked_sizes import DENSE, SAMPLE_BYTES, arrow_unpacked_bytes, largest_page_sizes
 
-PICTURES = ("image", "picture", "img", "photo", "jpg", "png", "webp", "pixel_values", "bytes")
-"""Names that columns of pictures have, the first of them before the others."""
+IMAGES = ("image", "picture", "img", "photo", "jpg", "png", "webp", "pixel_values", "bytes")
+"""Names of columns of images, in order of preference."""
 
 MASKS = ("mask", "image_mask")
 PATH_CAP = 1000
-"""The longest name that a cell gives its picture, in characters."""
+"""The longest file name in a cell, in characters."""
 
 _AT_ONCE = 256
 """The most rows that are read at once."""
 
 
-class Cells:
-    """A parquet file or an Arrow stream, in groups of rows.
+class ImageTable:
+    """A Parquet file or an Arrow stream, read in row groups.
 
-    picture, mask: names of the columns that hold them, None where there is none. others: of the other columns, which
-    are scalars.
+    image, mask: names of their columns, None if there is none. others: names of the other columns with scalars.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,11 +40,11 @@ class Cells:
         kinds = {field.name: field.type for field in schema}
         kept = [field.name for field in schema if _holds_bytes(field.type)]
         self.mask = next((name for name in kept if name.lower() in MASKS), None)
-        pictures = [name for name in kept if name != self.mask]
-        named = (name for known in PICTURES for name in pictures if name.lower() == known)
-        self.picture = next(named, pictures[0] if pictures else None)
+        images = [name for name in kept if name != self.mask]
+        named = (name for known in IMAGES for name in images if name.lower() == known)
+        self.image = next(named, images[0] if images else None)
         self.others = [field.name for field in schema if _is_scalar(field.type) and field.name not in kept]
-        self._named = self.picture is not None and _has_path(kinds[self.picture])
+        self._named = self.image is not None and _has_path(kinds[self.image])
         self._nested_mask = self.mask is not None and _is_struct(kinds[self.mask])
         self._labels = _labels(schema.metadata)
 
@@ -64,19 +61,17 @@ class Cells:
         return self._table.num_row_groups if _is_parquet(self.path) else len(self._table[1])
 
     def rows(self, group: int) -> Iterator[tuple[str, bool, dict[str, object]]]:
-        """The name that each row's picture has, "" for none, whether it has a mask, and the row's scalars; without the
-        pictures' bytes.
-        """
+        """File name of the image ("" for none), whether there is a mask, and scalars of each row; reads no images."""
         with _explained(self.path):
             for batch in self._batches(group):
-                called = self._called(batch)
+                file_names = self._file_names(batch)
                 masked = batch.column(self.mask).is_valid().to_pylist() if self.mask else [False] * batch.num_rows
                 texts = {name: batch.column(name).to_pylist() for name in self.others}
                 for row in range(batch.num_rows):
                     yield (
-                        called[row],
+                        file_names[row],
                         masked[row],
-                        {it: named(values[row], self._labels.get(it)) for it, values in texts.items()},
+                        {it: class_name(values[row], self._labels.get(it)) for it, values in texts.items()},
                     )
 
     def _batches(self, group: int) -> Iterator[Any]:
@@ -86,11 +81,11 @@ class Cells:
             batch = self._table[1][group]
             batch.validate(full=True)
             texts = [batch.column(name) for name in self.others]
-            texts += [batch.column(self.picture).field("path")] if self._named else []
+            texts += [batch.column(self.image).field("path")] if self._named else []
             size = _rows_at_once(sum(map(_largest_value, texts)))
             yield from (batch.slice(at, size) for at in range(0, batch.num_rows, size))
             return
-        wanted = [*self.others, *([f"{self.picture}.path"] if self._named else [])]
+        wanted = [*self.others, *([f"{self.image}.path"] if self._named else [])]
         if self.mask is not None:
             wanted.append(f"{self.mask}.bytes" if self._nested_mask else self.mask)
         if wanted:
@@ -100,22 +95,22 @@ class Cells:
         for at in range(0, count, _AT_ONCE):
             yield pa.record_batch({"": pa.nulls(min(_AT_ONCE, count - at))})
 
-    def _called(self, batch: Any) -> list[str]:
+    def _file_names(self, batch: Any) -> list[str]:
         if not self._named:
             return [""] * batch.num_rows
-        paths = batch.column(self.picture).field("path").to_pylist()
+        paths = batch.column(self.image).field("path").to_pylist()
         return [path[-PATH_CAP:] if isinstance(path, str) else "" for path in paths]
 
 
-class _Cursor:
-    """The cells of one column of a group of rows, a few of which are held at a time: those beside are wanted next."""
+class _ColumnCursor:
+    """The cells of one column of a row group; a few neighbouring ones are in memory, because they are read next."""
 
     def __init__(self, begun: Callable[[], Iterator[Any]]) -> None:
         self._begun, self._lock = begun, threading.Lock()
         self._rest, self._first, self._held = begun(), 0, None
 
     def cell(self, row: int) -> Any:
-        """A cell of the column; None where it has none."""
+        """A cell of the column; None if it has no such row."""
         with self._lock:
             if row < self._first:
                 self._rest, self._first, self._held = self._begun(), 0, None
@@ -129,69 +124,69 @@ class _Cursor:
             return self._held[row - self._first]
 
 
-def named(value: object, names: Sequence[str] | None) -> object:
-    """The name of a class instead of its number, where `names` tells it; any other value as it is."""
+def class_name(value: object, names: Sequence[str] | None) -> object:
+    """The name of a class by its number; without `names`, and for other values, the value itself."""
     if names is None or not isinstance(value, int):
         return value
     return names[value] if 0 <= value < len(names) else None
 
 
-def cell(table: Path, stamp: str, group: int, row: int, column: str, name: str) -> bytes:
-    """The bytes of a picture in a cell: of a struct its `bytes`, or the cell itself; `name` only names it in errors."""
+def read_cell(table: Path, stamp: str, group: int, row: int, column: str, name: str) -> bytes:
+    """The bytes of the image in a cell: the field `bytes` of a struct, or the cell itself. name: for messages."""
     with _explained(table):
         value = _column(table, stamp, group, column, os.getpid()).cell(row)
         if value is not None and _is_struct(value.type):
             value = value.get("bytes")
         data = None if value is None else value.as_py()
     if data is None:
-        raise LimnerError(f"{quoted(name)} is named in {quoted(table)} without its bytes", "write the picture into it")
+        raise LimnerError(f"{quoted(name)} is named in {quoted(table)} without its bytes", "write the image into it")
     return data if isinstance(data, bytes) else bytes(data)
 
 
 @lru_cache(maxsize=2)
-def _column(table: Path, stamp: str, group: int, column: str, process: int) -> _Cursor:
-    """One column of a group of rows, kept since the cells beside are wanted next."""
+def _column(table: Path, stamp: str, group: int, column: str, process: int) -> _ColumnCursor:
+    """One column of a row group, cached because neighbouring cells are read next."""
     opened = _opened(table, stamp, process)
     if not _is_parquet(table):
         found = opened[1][group].column(column)
         found.validate(full=True)
-        return _Cursor(lambda: iter([found]))
+        return _ColumnCursor(lambda: iter([found]))
     leaf = f"{column}.bytes" if _is_struct(opened.schema_arrow.field(column).type) else column
-    return _Cursor(lambda: (batch.column(column) for batch in _batches(table, opened, group, [leaf])))
+    return _ColumnCursor(lambda: (batch.column(column) for batch in _batches(table, opened, group, [leaf])))
 
 
 def _batches(path: Path, table: Any, group: int, columns: list[str]) -> Iterator[Any]:
-    """Columns of a group of rows of a parquet file, as many rows at a time as can be held whatever is in them.
+    """Columns of a row group of a Parquet file, in batches of rows that fit in memory whatever they contain.
 
-    No value is larger than the page that it is in, though many rows may share one in a dictionary.
+    No value is larger than its page, although many rows may share one value of a dictionary.
     """
-    sizes = largest_pages(path, table.metadata, group, columns)
+    sizes = largest_page_sizes(path, table.metadata, group, columns)
     unpacked, packed = (sum(size[at] for size in sizes) for at in (0, 1))
     _check_dense(path, unpacked, packed)
     yield from table.iter_batches(_rows_at_once(unpacked), [group], columns, use_threads=False)
 
 
 def _check_dense(path: Path, unpacked: int, packed: int) -> None:
-    """Refuse what unpacks to more than is held in memory at once."""
+    """Raise LimnerError if a table unpacks to more than fits in memory."""
     if unpacked > max(SAMPLE_BYTES, DENSE * packed):
         raise LimnerError(
             f"{quoted(path)} unpacks {packed:,} bytes to {unpacked:,} at once",
-            "write it anew without compression, or with fewer rows to a group",
+            "write it again without compression, or with fewer rows per group",
         )
 
 
 def _rows_at_once(largest: int) -> int:
-    """How many rows are read at once. largest: the most bytes that one may have."""
+    """The number of rows that are read at once. largest: the most bytes of one row."""
     return min(_AT_ONCE, max(1, SAMPLE_BYTES // max(1, largest)))
 
 
 def _largest_value(column: Any) -> int:
-    """The size of the largest text in an Arrow array; little for numbers."""
+    """The size of the largest text in an Arrow array; a small constant for numbers."""
     import pyarrow as pa
     from pyarrow import compute
 
     values = column.dictionary if pa.types.is_dictionary(column.type) else column
-    if pa.types.is_string_view(values.type):  # which pyarrow does not measure
+    if pa.types.is_string_view(values.type):  # pyarrow cannot measure these
         return values.get_total_buffer_size()
     pc: Any = compute
     return pc.max(pc.binary_length(values)).as_py() or 0 if _is_text(values.type) else 16
@@ -199,24 +194,22 @@ def _largest_value(column: Any) -> int:
 
 @lru_cache(maxsize=2)
 def _opened(table: Path, stamp: str, process: int) -> Any:
-    """A table, opened once for all its groups: a file may have very many."""
+    """A table, opened once for all of its groups, which may be many."""
     return _table(table)
 
 
 def _table(path: Path) -> Any:
-    """A parquet file, or the schema and the batches of an Arrow stream that is mapped into memory, which nothing has
-    validated yet.
-    """
+    """A Parquet file, or the schema and batches of a memory-mapped Arrow stream, not yet validated."""
     try:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise LimnerError(f"to read {quoted(path)} pyarrow is needed", "pip install 'limner[prepare]'") from error
+        raise LimnerError(f"{quoted(path)} needs pyarrow, which is missing", "pip install 'limner[prepare]'") from error
     with _explained(path):
         if _is_parquet(path):
             return parquet.ParquetFile(path, pre_buffer=False)
         with pa.memory_map(str(path)) as file:
-            _check_dense(path, unpacked_bytes(file), file.size())
+            _check_dense(path, arrow_unpacked_bytes(file), file.size())
             file.seek(0)
             read = pa.ipc.open_stream(file).read_all()
             return read.schema, read.to_batches()
@@ -224,7 +217,7 @@ def _table(path: Path) -> Any:
 
 @contextmanager
 def _explained(path: Path) -> Generator[None]:
-    """Turn what pyarrow raises of a broken file into one line."""
+    """Turn the exceptions of pyarrow for a broken file into a LimnerError."""
     try:
         yield
     except LimnerError:
@@ -260,7 +253,7 @@ def _is_text(kind: Any) -> bool:
 
 
 def _has_path(kind: Any) -> bool:
-    """Whether cells are structs that name their pictures."""
+    """Whether cells are structs with a file name."""
     return _is_struct(kind) and any(it.name == "path" and _is_scalar(it.type) for it in kind)
 
 
@@ -271,15 +264,15 @@ def _is_binary(kind: Any) -> bool:
 
 
 def _holds_bytes(kind: Any) -> bool:
-    """Whether cells are bytes, or structs of bytes and a name."""
+    """Whether cells are bytes, or structs with bytes."""
     return _is_binary(kind) or (_is_struct(kind) and any(it.name == "bytes" and _is_binary(it.type) for it in kind))
 
 
 def _labels(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
-    """The names of the classes of each column of classes, which `datasets` writes into the schema."""
+    """The class names of each column of classes, which `datasets` writes into the schema."""
     try:
         features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
-        found = {name: told.get("names") for name, told in features.items() if told.get("_type") == "ClassLabel"}
+        found = {name: kind.get("names") for name, kind in features.items() if kind.get("_type") == "ClassLabel"}
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
     return {name: names for name, names in found.items() if isinstance(names, list)}

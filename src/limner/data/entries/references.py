@@ -1,12 +1,14 @@
-"""What a reference names, by its name and by the names in its folder: exactly one kind, or none."""
+"""References to sources: the kind that a path or name refers to, and URLs as keys and sources."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from limner.data.entries.text_tables import TABLES
 from limner.imaging.decode import SUFFIXES
@@ -28,10 +30,11 @@ _BY_SUFFIX: dict[str, Kind] = {
 }
 _SAVED = ("state.json", "dataset_dict.json")
 _DEPTH, _FOLDERS = 3, 64
+_SECRET = re.compile(r"sig|token|key|secret|pass|cred|auth", re.I)
 
 
 def reference_kind(reference: str) -> Kind | None:
-    """The kind of a reference; None for what is not there, unless its name alone tells."""
+    """The kind of a reference, exactly one; None if it does not exist and its name alone does not decide."""
     if not reference.strip():
         return None
     path = local_path(reference)
@@ -46,25 +49,25 @@ def reference_kind(reference: str) -> Kind | None:
 
 
 def local_path(reference: str) -> Path:
-    """A reference as a path."""
+    """A reference as a path, with ~ expanded."""
     return Path(os.path.expanduser(reference))
 
 
 def _folder_kind(folder: Path) -> Kind | None:
-    """What the names in a folder tell, or those in the folders below it; None where they tell nothing."""
+    """The kind by the file names in a folder, or in folders below it; None if they do not decide."""
     ahead, looked = [(folder, 0)], 0
     while ahead and looked < _FOLDERS:
         (at, depth), *ahead = ahead
         looked += 1
         names = _names(at)
-        if found := _told_by(names):
+        if found := _kind_by_names(names):
             return found
         if depth < _DEPTH:
             ahead += [(at / name, depth + 1) for name in names if "." not in name and (at / name).is_dir()]
     return None
 
 
-def _told_by(names: Sequence[str]) -> Kind | None:
+def _kind_by_names(names: Sequence[str]) -> Kind | None:
     lower = [name.lower() for name in names]
     if any(name in lower for name in _SAVED):
         return "saved"
@@ -80,3 +83,26 @@ def _names(folder: Path) -> list[str]:
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError:
         return []
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is an http or https URL."""
+    return re.match(r"https?://[^\s/]", text, re.I) is not None
+
+
+def url_key(url: str) -> str:
+    """Host and path of a URL, and a hash of the URL if it has further parts, which may be secret."""
+    plain = re.sub(r"^[^/]*@", "", url.split("://", 1)[-1])
+    path = re.split(r"[?#]", plain)[0]
+    more = "" if path == plain else f"#{hashlib.sha256(url.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}"
+    return path.encode("utf-8", "backslashreplace").decode() + more
+
+
+def public_url(url: str) -> str:
+    """A URL without user, and without its query if that may contain a secret."""
+    plain = re.sub(r"//[^/@]*@", "//", url.encode("utf-8", "backslashreplace").decode(), count=1)
+    try:
+        names = [name for name, _ in parse_qsl(urlsplit(plain).query, keep_blank_values=True)]
+    except ValueError:
+        names = [""]
+    return plain if names and not any(map(_SECRET.search, names)) else re.split(r"[?#]", plain)[0]

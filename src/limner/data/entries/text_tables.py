@@ -1,44 +1,61 @@
-"""Tables that hold text: CSV, TSV and JSON lines, read row by row whatever is in them."""
+"""Text tables: CSV, TSV and JSON lines, read row by row, and the user's table of fields."""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
+from limner.core.datasets import Entry
 from limner.core.errors import LimnerError
-from limner.core.files import quoted, short_line
-from limner.data.entries.annotations import columns
+from limner.core.files import open_file, quoted, short_line
+from limner.data.entries.annotations import Annotation, normalized_columns, parse_annotation, text_value
 
 LINE_CAP = 2**20
 """The longest line that is read, in bytes."""
 
 TABLES = (".csv", ".tsv", ".jsonl")
-"""File name endings of tables, in lower case."""
+"""File name suffixes of text tables, in lower case."""
 
 _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """line: of the file, from 1, in which the row ends. values: by the names of the columns, in lower case."""
+class TableRow:
+    """A row. line: the line of the file, from 1, in which it ends. values: by column name in lower case."""
 
     line: int
     values: Mapping[str, object]
 
 
-def rows(file: BinaryIO | BytesIO, name: str) -> Iterator[Row | LimnerError]:
-    """All rows of a table, and an error in the place of those that cannot be read. name: of the file, its ending tells
-    the format. Bytes that are no UTF-8 are kept as surrogates: `notes.words` tells which cell they are in.
+@dataclass(frozen=True, slots=True)
+class FieldTable:
+    """The user's fields by the name of an image or folder. used: the names that matched an entry."""
+
+    annotations: dict[str, Annotation]
+    used: set[str] = field(default_factory=set[str])
+
+    @property
+    def unused(self) -> list[str]:
+        """The names that matched no entry so far, in the order of the table."""
+        return [name for name in self.annotations if name not in self.used]
+
+
+def read_rows(file: BinaryIO | BytesIO, name: str) -> Iterator[TableRow | LimnerError]:
+    """All rows of a table, and an error in place of each row that cannot be read.
+
+    name: of the file; its suffix determines the format. Bytes that are not UTF-8 become surrogates, which `text_value`
+    rejects for the cell that contains them.
     """
-    return _json_rows(file, name) if name.lower().endswith(".jsonl") else _cells(file, name)
+    return _json_rows(file, name) if name.lower().endswith(".jsonl") else _separated_rows(file, name)
 
 
-def lines(file: BinaryIO | BytesIO) -> Iterator[tuple[int, str | None]]:
-    """Number, from 1, and text of each line; None for one of more than LINE_CAP bytes, which is passed over."""
+def read_lines(file: BinaryIO | BytesIO) -> Iterator[tuple[int, str | None]]:
+    """Number, from 1, and text of each line; None for a line of more than LINE_CAP bytes, which is skipped."""
     number = 0
     while piece := file.readline(LINE_CAP + 1):
         number += 1
@@ -50,8 +67,42 @@ def lines(file: BinaryIO | BytesIO) -> Iterator[tuple[int, str | None]]:
             yield number, (piece.removeprefix(_BOM) if number == 1 else piece).decode("utf-8", "surrogateescape")
 
 
-def _json_rows(file: BinaryIO | BytesIO, name: str) -> Iterator[Row | LimnerError]:
-    for number, line in lines(file):
+def read_field_table(path: Path) -> FieldTable:
+    """The table in a CSV, TSV or JSONL file, whose first column names images or folders.
+
+    Raises LimnerError for any row that cannot be used.
+    """
+    if path.suffix.lower() not in TABLES:
+        raise LimnerError(f"{quoted(path)} is not a table", f"give a file with the suffix {' or '.join(TABLES)}")
+    annotations: dict[str, Annotation] = {}
+    with open_file(path) as file:
+        for row in read_rows(file, path.name):
+            if isinstance(row, LimnerError):
+                raise row
+            name, annotation = _parse_field_row(path, row)
+            if name in annotations:
+                raise LimnerError(f"line {row.line} of {quoted(path)} names {name[:80]!r} again", "remove one of them")
+            annotations[name] = annotation
+    if not annotations:
+        raise LimnerError(f"{quoted(path)} has no rows", "write a header, and a row for each image or folder")
+    return FieldTable(annotations)
+
+
+def apply_field_table(table: FieldTable, entry: Entry) -> Entry:
+    """An entry with the fields of the table, which override its own.
+
+    A row for its key counts before those for its file name, its stem, and its folders, the innermost first.
+    """
+    known = Annotation()
+    for name in _names(entry):
+        if found := table.annotations.get(name):
+            table.used.add(name)
+            known = known.over(found)
+    return known.apply_to(entry)
+
+
+def _json_rows(file: BinaryIO | BytesIO, name: str) -> Iterator[TableRow | LimnerError]:
+    for number, line in read_lines(file):
         if line is not None and not line.strip():
             continue
         try:
@@ -59,17 +110,17 @@ def _json_rows(file: BinaryIO | BytesIO, name: str) -> Iterator[Row | LimnerErro
         except (ValueError, RecursionError):
             found = None
         if isinstance(found, dict):
-            yield Row(number, columns(cast("dict[str, object]", found)))
+            yield TableRow(number, normalized_columns(cast("dict[str, object]", found)))
         else:
-            yield LimnerError(f"line {number} of {quoted(name)} is no JSON object", "write one row to a line")
+            yield LimnerError(f"line {number} of {quoted(name)} is not a JSON object", "write one row per line")
 
 
-def _cells(file: BinaryIO | BytesIO, name: str) -> Iterator[Row | LimnerError]:
-    """Rows of a table of separated cells, the first of them naming the columns."""
+def _separated_rows(file: BinaryIO | BytesIO, name: str) -> Iterator[TableRow | LimnerError]:
+    """Rows of a CSV or TSV table, whose first row names the columns."""
     overlong: list[int] = []
 
     def texts() -> Iterator[str]:
-        for number, line in lines(file):
+        for number, line in read_lines(file):
             if line is None:
                 overlong.append(number)
             yield line or "\n"
@@ -82,7 +133,8 @@ def _cells(file: BinaryIO | BytesIO, name: str) -> Iterator[Row | LimnerError]:
             row = next(read, None)
         except csv.Error as error:
             yield LimnerError(
-                f"line {read.line_num} of {quoted(name)} is no row ({short_line(str(error))})", "put quotes in pairs"
+                f"line {read.line_num} of {quoted(name)} is not a valid row ({short_line(str(error))})",
+                "close all quotes",
             )
             continue
         while overlong:
@@ -98,10 +150,10 @@ def _cells(file: BinaryIO | BytesIO, name: str) -> Iterator[Row | LimnerError]:
         elif len(row) > len(names):
             yield LimnerError(
                 f"line {read.line_num} of {quoted(name)} has {len(row)} cells for {len(names)} columns",
-                "put text with commas into quotes",
+                "quote text with commas",
             )
         else:
-            yield Row(read.line_num, columns(dict(zip(names, row, strict=False))))
+            yield TableRow(read.line_num, normalized_columns(dict(zip(names, row, strict=False))))
 
 
 def _after(first: str, rest: Iterator[str]) -> Iterator[str]:
@@ -111,5 +163,28 @@ def _after(first: str, rest: Iterator[str]) -> Iterator[str]:
 
 
 def _delimiter(header: str, name: str) -> str:
-    """What stands between cells: a tab in TSV, and in CSV what the header has most of, for Excel writes ; in places."""
+    """The delimiter: a tab in TSV; in CSV the most frequent one in the header, because Excel may write semicolons."""
     return "\t" if name.lower().endswith(".tsv") else max(",;\t", key=header.count)
+
+
+def _parse_field_row(path: Path, row: TableRow) -> tuple[str, Annotation]:
+    """The name in the first column of a row, and the annotation in the others."""
+    first = next(iter(row.values), "")
+    try:
+        name = text_value(row.values.get(first), "the name")
+        if name is None:
+            raise LimnerError("it names no image or folder", "name one in the first column")
+        found = parse_annotation(row.values, (first,))
+        if found.faults:
+            raise LimnerError(found.faults[0].told)
+    except LimnerError as error:
+        raise LimnerError(f"line {row.line} of {quoted(path)}: {error.problem}", error.remedy) from error
+    return name.rstrip("/"), found
+
+
+def _names(entry: Entry) -> Iterator[str]:
+    """All names by which a table may refer to an entry, the most specific first."""
+    name, folder = entry.place.name, PurePosixPath(entry.folder)
+    folders = [part for at in (folder, *folder.parents) if at.name for part in (at.as_posix(), at.name)]
+    without = entry.key.removesuffix(PurePosixPath(entry.key).suffix)
+    yield from dict.fromkeys((entry.key, without, name, PurePosixPath(name).stem, *folders))

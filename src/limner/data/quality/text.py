@@ -1,4 +1,4 @@
-"""Hints of writing in a picture: small shapes of one height that stand in a row."""
+"""Estimates whether an image contains text: small shapes of one height in a row."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from PIL import Image
 from limner.imaging.opencv import opencv
 
 STROKE = 9
-"""Lines thinner than this may be strokes of letters, in pixels of a picture that `quality.small` gave."""
+"""Lines thinner than this may be strokes of letters, in pixels of an image from `reduce_image`."""
 
 CONTRAST = 28
-"""How much lighter or darker than its ground writing is at least, of 255 levels."""
+"""The least contrast of text to its background, of 255 levels."""
 
 _HEIGHTS = (4, 48)
 _WIDEST = 3.0
@@ -24,11 +24,11 @@ _GAP, _LEVEL = 0.8, 0.15
 
 
 def text_likelihood(small_image: Image.Image) -> float:
-    """How likely it is that there is writing in a picture that `quality.small` gave, 0 to 1.
+    """The likelihood that there is text in an image from `reduce_image`, 0 to 1.
 
-    Strokes are what a top-hat of either polarity leaves; their connected components are letters where they have much
-    the same height and baseline and stand close beside each other. It is a hint: fences and rows of windows look so,
-    and what is lower than some 20 pixels in a picture of 512 is not seen.
+    Strokes are found by top-hat and black-hat filters. Their connected components count as letters if they have nearly
+    the same height and baseline and are close together. This is only a hint: fences and rows of windows look similar,
+    and text lower than about 20 pixels in an image of 512 is missed.
     """
     cv2 = opencv()
     grey = cv2.cvtColor(np.asarray(small_image), cv2.COLOR_RGB2GRAY)
@@ -38,9 +38,9 @@ def text_likelihood(small_image: Image.Image) -> float:
 
 
 def _row(strokes: np.ndarray) -> int:
-    """How many letters the longest row of them has."""
+    """The number of letters in the longest row."""
     cv2 = opencv()
-    # Half of the strongest stroke nearby parts letters that blend into each other.
+    # A threshold of half the strongest stroke nearby separates letters that touch.
     around = cv2.dilate(strokes, np.ones((5, 5), np.uint8))
     mask = ((strokes >= CONTRAST) & (strokes >= _SHARE * around)).astype(np.uint8)
     count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
@@ -54,7 +54,7 @@ def _row(strokes: np.ndarray) -> int:
 
 
 def _longest(left: np.ndarray, top: np.ndarray, width: np.ndarray, height: np.ndarray) -> int:
-    """The most boxes in a chain from left to right, each close to the next, of like height, with one foot or head."""
+    """The longest left-to-right chain of boxes that are close, of similar height and on one base or top line."""
     order = np.argsort(left, kind="stable")
     left, top, width, height = (each[order].astype(np.float32) for each in (left, top, width, height))
     right, foot = left + width, top + height
@@ -64,6 +64,8 @@ def _longest(left: np.ndarray, top: np.ndarray, width: np.ndarray, height: np.nd
     apart = np.minimum(np.abs(foot[:, None] - foot), np.abs(top[:, None] - top))
     fits &= apart <= np.maximum(1, _LEVEL * higher)
     chain = np.ones(len(left), np.int32)
-    for at, before in zip(*np.nonzero(np.tril(fits, -1)), strict=True):  # row by row, so that what is before is done
+    for at, before in zip(
+        *np.nonzero(np.tril(fits, -1)), strict=True
+    ):  # row by row, so that earlier boxes are complete
         chain[at] = max(chain[at], chain[before] + 1)
     return int(chain.max(initial=0))

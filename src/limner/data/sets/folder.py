@@ -90,7 +90,7 @@ class Scan:
         tally = RightsCounts()
         for photo in self.photographs:
             tally.add(photo.rights, photo.override)
-        return {name: counts for name, counts in tally.told(NAMED).items() if name != "pictures"}
+        return {name: counts for name, counts in tally.summary(NAMED).items() if name != "pictures"}
 
     @property
     def warnings(self) -> tuple[str, ...]:

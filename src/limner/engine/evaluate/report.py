@@ -142,12 +142,12 @@ def _copies(done: Evaluated) -> list[dict[str, str]] | None:
     if not done.gallery.training:
         return None
     matches = nearest_copies(done.gallery.pictures, done.gallery.training)
-    order = sorted(range(len(matches)), key=lambda index: -matches[index].likeness)
+    order = sorted(range(len(matches)), key=lambda index: -matches[index].similarity)
     return [
         {
             "picture": embedded(open_image(done.gallery.items[index].picture), 240),
-            "learnt": embedded(open_image(matches[index].picture), 240),
-            "told": f"likeness {matches[index].likeness:.2f}" + (", mirrored" if matches[index].mirrored else ""),
+            "learnt": embedded(open_image(matches[index].image), 240),
+            "told": f"likeness {matches[index].similarity:.2f}" + (", mirrored" if matches[index].mirrored else ""),
         }
         for index in order
         if matches[index].is_copy

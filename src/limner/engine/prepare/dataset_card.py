@@ -24,7 +24,7 @@ def write_card(
     folder: Path, name: str, request: PrepareRequest, story: Story, told: Told, rights: RightsCounts
 ) -> None:
     """Write README.md."""
-    licences = [licence for licence in rights.told().get("licences", {}) if licence not in ("unknown", "others")]
+    licences = [licence for licence in rights.summary().get("licences", {}) if licence not in ("unknown", "others")]
     front = {
         "pretty_name": name,
         "license": licences[0].lower() if len(licences) == 1 and _is_identifier(licences[0]) else "other",
@@ -117,7 +117,7 @@ def _balance(story: Story) -> list[str]:
 
 
 def _rights(rights: RightsCounts) -> str:
-    facts = {name.replace("_", " "): value for name, value in rights.told().items() if isinstance(value, dict)}
+    facts = {name.replace("_", " "): value for name, value in rights.summary().items() if isinstance(value, dict)}
     if not facts:
         return "Nothing is known of whose these pictures are."
     return _table(

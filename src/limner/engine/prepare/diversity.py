@@ -137,7 +137,7 @@ def _advice(
 
 
 def _seen(gathered: Gathered, places: np.ndarray) -> list[SceneDescription]:
-    return [SceneDescription.unpacked(gathered.columns.surroundings[place]) for place in places]
+    return [SceneDescription.from_row(gathered.columns.surroundings[place]) for place in places]
 
 
 def _placed(advice: Sequence[Advice], places: np.ndarray) -> list[Advice]:

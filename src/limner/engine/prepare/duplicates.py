@@ -16,11 +16,12 @@ from limner.data.duplicates.cropped import crop_candidates, find_crops
 from limner.data.duplicates.near_duplicates import (
     DuplicateKind,
     NearDuplicate,
+    confirmed_neighbours,
     dropped_duplicates,
     duplicate_groups,
     find_near_duplicates,
+    nearest_neighbours,
 )
-from limner.data.duplicates.neighbours import confirmed_neighbours, nearest_neighbours
 from limner.data.quality.overlays import OverlayFinder, SharedOverlay
 from limner.engine.prepare.columns import Columns
 
@@ -75,7 +76,7 @@ def copies_of(
     told: dict[int, NearDuplicate] = {}
     for twin in twins:
         for at in (twin.first, twin.second):
-            if at in kept and (at not in told or twin.how == "exact"):
+            if at in kept and (at not in told or twin.kind == "exact"):
                 told[at] = twin
     copies = {at: (_fault(told[at], key(kept[at])),) for at in sorted(kept)}
     return Copies(copies | {at: (*copies.get(at, ()), fault) for at, fault in barred.items()}, family)
@@ -86,7 +87,7 @@ def _rich(source_bytes: np.ndarray, twins: Iterable[NearDuplicate], family: np.n
 
     source_bytes: (n,) of the files. The very same pixels are told by as many as the smallest file with them has.
     """
-    same = duplicate_groups((twin for twin in twins if twin.how == "exact"), len(source_bytes))
+    same = duplicate_groups((twin for twin in twins if twin.kind == "exact"), len(source_bytes))
     least, most = source_bytes.copy(), np.zeros_like(source_bytes)
     np.minimum.at(least, same, source_bytes)
     np.maximum.at(most, family, least[same])
@@ -130,7 +131,9 @@ def shared_mark(count: int, glimpse: Callable[[int], Image.Image]) -> SharedOver
 
 
 def _fault(twin: NearDuplicate, other: str) -> Fault:
-    if twin.how == "exact":
-        return Fault("duplicate", f"the same picture as {other!r}", twin.likeness)
-    how = HOW.get(twin.how, "")
-    return Fault("near_duplicate", f"nearly the same as {other!r} ({how}likeness {twin.likeness:.2f})", twin.likeness)
+    if twin.kind == "exact":
+        return Fault("duplicate", f"the same picture as {other!r}", twin.similarity)
+    how = HOW.get(twin.kind, "")
+    return Fault(
+        "near_duplicate", f"nearly the same as {other!r} ({how}likeness {twin.similarity:.2f})", twin.similarity
+    )

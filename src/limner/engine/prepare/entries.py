@@ -11,8 +11,8 @@ from limner.core.datasets import Entry, Place, Skipped, Source
 from limner.core.errors import LimnerError
 from limner.core.requests import PrepareRequest
 from limner.core.workspace import Workspace
-from limner.data.entries.fields import FieldTable, apply_field_table
 from limner.data.entries.places import FilePlace
+from limner.data.entries.text_tables import FieldTable, apply_field_table
 from limner.imaging.masks import find_mask
 from limner.plugins.registry import sources
 

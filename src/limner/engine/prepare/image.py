@@ -60,11 +60,11 @@ def _prepared(job: Job, plan: Plan) -> Record:
         reading = read_image(data, item.place.name, least=_least(plan))
         harm = jpeg_damage(data) if reading.format == "JPEG" else None
         if harm and harm.certain:
-            raise damaged_image(data, item.place.name, harm.told)
+            raise damaged_image(data, item.place.name, harm.message)
     except LimnerError as error:
         return record.with_faults(Fault("unreadable", str(error)))
     if harm:
-        record = record.with_faults(Fault("damaged", f"perhaps damaged: {harm.told}"))
+        record = record.with_faults(Fault("damaged", f"perhaps damaged: {harm.message}"))
     return _judged(number, item, record, data, reading, plan)
 
 
@@ -103,11 +103,11 @@ def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: Dec
         "notes": reading.notes,
         "measures": found,
         "rights": rights,
-        "located": marks.located,
+        "located": marks.has_location,
         "box": box,
         "shape": shape,
         "signature": _base64(signature(glimpse)),
-        "surroundings": _base64(describe_scene(glimpse, shown).packed()) if surveyed else "",
+        "surroundings": _base64(describe_scene(glimpse, shown).to_row()) if surveyed else "",
         "thumbnail": _write_thumbnail(number, glimpse, plan),
     }
     record = record.model_copy(update=update)
@@ -125,7 +125,7 @@ def _base64(values: np.ndarray) -> str:
 def _odd(reading: DecodedImage, marks: ImageRights) -> list[Fault]:
     """What is told by the file, and not by its pixels."""
     found = [Fault("animated", f"of {reading.frames} frames only the first is taken")] if reading.frames > 1 else []
-    return found + ([Fault("synthetic", f"made by AI ({marks.painted})")] if marks.painted else [])
+    return found + ([Fault("synthetic", f"made by AI ({marks.generated})")] if marks.generated else [])
 
 
 def _written_on(glimpse: Image.Image, plan: Plan) -> list[Fault]:

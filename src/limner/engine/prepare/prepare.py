@@ -19,8 +19,8 @@ from limner.core.requests.request import digest_of
 from limner.core.workspace import Workspace
 from limner.data.captions import caption_file
 from limner.data.diversity.diversity import outliers
-from limner.data.entries.fields import read_field_table
 from limner.data.entries.places import held_bytes
+from limner.data.entries.text_tables import read_field_table
 from limner.data.entries.unpacked_sizes import HELD_BYTES
 from limner.engine.prepare.captions import Spoken, speaker_of, words_of
 from limner.engine.prepare.columns import Gathered, gather
@@ -73,8 +73,8 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
             emit(Progress(done=done))
             workspace.check()
         emit(Progress(done=done, total=max(1, done)))
-        if table is not None and table.unmet:
-            emit(Notice(text=_unmet(table.unmet, "--fields"), level="warning"))
+        if table is not None and table.unused:
+            emit(Notice(text=_unmet(table.unused, "--fields"), level="warning"))
         gathered = gather(staging)
         if not len(gathered):
             problem = _nothing(staging)

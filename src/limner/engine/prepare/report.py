@@ -62,7 +62,7 @@ def facts_of(
         },
         "variety": variety.facts(),
         "advice": [{"level": each.level, "text": each.text} for each in variety.advice],
-        "rights": rights.told(),
+        "rights": rights.summary(),
         "request": request.model_dump(mode="json"),
     }
 
@@ -118,7 +118,7 @@ def write_report(
         captioned=_captioned(story),
         captions_file=f"{name}/captions.csv",
         captions=[(each.name, each.caption) for each in evenly(story.sheet, CAPTIONS)],
-        rights=_rights(rights.told(), story),
+        rights=_rights(rights.summary(), story),
         settings=_settings(request),
         train=_train(request, name),
         folder=json.dumps(name),
