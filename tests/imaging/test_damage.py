@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.imaging.damage import jpeg_damage
-from limner.imaging.formats import unfinished_jpeg
+from limner.imaging.damage import is_unfinished_jpeg, jpeg_damage
 
 END = b"\xff\xd9"
 
@@ -62,5 +61,5 @@ def test_few_bytes_too_many_may_be_harmless() -> None:
 def test_the_end_of_a_thumbnail_does_not_end_the_image() -> None:
     thumbnail = b"Exif\0\0II*\0" + jpeg(quality=10)[:2000] + END
     data = jpeg(exif=thumbnail)
-    assert not unfinished_jpeg(data)
-    assert unfinished_jpeg(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+    assert not is_unfinished_jpeg(data)
+    assert is_unfinished_jpeg(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
