@@ -25,7 +25,7 @@ from limner.engine.train.examples import Examples
 from limner.engine.train.loop import Loop, generator_for, joined, order
 from limner.engine.train.optimisers import build_optimiser
 from limner.engine.train.plan import make_plan
-from limner.engine.train.processes import ALONE, Processes
+from limner.engine.train.processes import ALONE, ProcessGroup
 from limner.engine.train.sampling_weights import drawn, weights_of
 from limner.plugins.families.sd import plugin as SD
 
@@ -173,7 +173,7 @@ def test_the_parts_of_a_batch_add_up_to_it(accumulation, processes):
             examples([10.0, 20.0]),
             batch=4,
             accumulation=accumulation,
-            processes=Processes(index, processes),
+            processes=ProcessGroup(index, processes),
         )
         parts = list(each.losses(0))
         assert len(parts) == accumulation

@@ -17,7 +17,7 @@ from limner.core.errors import LimnerError
 from limner.core.files import quoted, read_file
 from limner.data.entries.annotations import read_text, text_value
 from limner.data.entries.places import FilePlace
-from limner.data.sets.prepared import NO_ROW, TABLE, VALIDATION, Row, rows_of, split_of
+from limner.data.sets.prepared import NO_ROW, TABLE, VALIDATION, MetadataRow, rows_of, split_of
 from limner.imaging.decode import decode
 from limner.imaging.formats import MASKS, SIDECAR_SUFFIXES, SUFFIXES
 from limner.provenance.rights import RightsCounts
@@ -31,7 +31,7 @@ NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Photograph:
+class ImageFile:
     """A readable picture file; `sha256` is of its bytes, `size` is (width, height) in pixels, upright.
 
     caption: what a text file of the same name beside it says ("01.txt" beside "01.jpg"), or the folder's table. mask: a
@@ -57,9 +57,9 @@ class Scan:
     validation: those that a prepared dataset sets aside, not to be learnt from.
     """
 
-    photographs: tuple[Photograph, ...]
+    photographs: tuple[ImageFile, ...]
     skipped: tuple[str, ...] = ()
-    validation: tuple[Photograph, ...] = ()
+    validation: tuple[ImageFile, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -125,7 +125,7 @@ def _scanned(folder: Path) -> Scan:
     return _readable(folder, pictures, skipped, rows)
 
 
-def _entries(folder: Path, rows: Mapping[Path, Row]) -> tuple[list[Path], list[str]]:
+def _entries(folder: Path, rows: Mapping[Path, MetadataRow]) -> tuple[list[Path], list[str]]:
     """The files with a picture's suffix and those that the table names, sorted by name, and the reasons why others are
     left out.
     """
@@ -170,9 +170,9 @@ def _folder_notice(folder: Path) -> list[str]:
     return [f"{quoted(folder)} is a folder, not a picture file; remove it"] if folder.suffix.lower() in SUFFIXES else []
 
 
-def _readable(folder: Path, pictures: list[Path], skipped: list[str], rows: Mapping[Path, Row]) -> Scan:
+def _readable(folder: Path, pictures: list[Path], skipped: list[str], rows: Mapping[Path, MetadataRow]) -> Scan:
     """The scan of a folder's picture files, without the unreadable ones and exact duplicates."""
-    photographs: dict[str, Photograph] = {}
+    photographs: dict[str, ImageFile] = {}
     with ThreadPoolExecutor(2) as threads:
         for found in threads.map(_attempt, pictures, (rows.get(path, NO_ROW) for path in pictures)):
             if isinstance(found, LimnerError):
@@ -184,20 +184,20 @@ def _readable(folder: Path, pictures: list[Path], skipped: list[str], rows: Mapp
     return Scan(tuple(photographs.values()), tuple(skipped))
 
 
-def _attempt(path: Path, row: Row) -> Photograph | LimnerError:
+def _attempt(path: Path, row: MetadataRow) -> ImageFile | LimnerError:
     try:
         return _photograph(path, row)
     except LimnerError as error:
         return error
 
 
-def _photograph(path: Path, row: Row = NO_ROW) -> Photograph:
+def _photograph(path: Path, row: MetadataRow = NO_ROW) -> ImageFile:
     """Read and decode one picture file, of which a table tells more; raises LimnerError."""
     data = read_file(path)
     mask = next(
         (mask for suffix in sorted(SUFFIXES) if (mask := path.parent / MASKS / (path.stem + suffix)).exists()), row.mask
     )
-    return Photograph(
+    return ImageFile(
         path,
         hashlib.sha256(data).hexdigest(),
         decode(data, path).size,

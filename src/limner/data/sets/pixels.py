@@ -12,7 +12,7 @@ from PIL import Image
 
 from limner.core.errors import LimnerError
 from limner.core.files import quoted, read_file
-from limner.data.sets.folder import Photograph, Scan
+from limner.data.sets.folder import ImageFile, Scan
 from limner.imaging.crop import center_square, size_conditioning
 from limner.imaging.decode import decode
 
@@ -66,7 +66,7 @@ def load_pictures(scan: Scan, side: int, masked: bool = False) -> Pictures:
     )
 
 
-def _picture(photograph: Photograph, side: int) -> np.ndarray:
+def _picture(photograph: ImageFile, side: int) -> np.ndarray:
     """One photograph as (side, side, 3), uint8."""
     try:
         data = read_file(photograph.path)
@@ -77,7 +77,7 @@ def _picture(photograph: Photograph, side: int) -> np.ndarray:
     return np.asarray(center_square(decode(data, photograph.path), side))
 
 
-def _mask(photograph: Photograph, side: int) -> np.ndarray:
+def _mask(photograph: ImageFile, side: int) -> np.ndarray:
     """A photograph's mask as (side, side), uint8: white counts, black does not."""
     assert photograph.mask is not None
     image: Image.Image = decode(read_file(photograph.mask), photograph.mask)

@@ -21,7 +21,7 @@ _UNKNOWN = Rights()
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MetadataRow:
     """One picture's line. text: its caption. weight: how often it is shown, as against the others. override: why it is
     learnt from though its owner refuses.
     """
@@ -38,7 +38,7 @@ class Row:
         return (self.rights.said or "so marked") if self.rights.training == "refused" and not self.override else None
 
 
-NO_ROW = Row()
+NO_ROW = MetadataRow()
 
 
 def split_of(folder: Path) -> Path:
@@ -47,7 +47,7 @@ def split_of(folder: Path) -> Path:
     return part if not (folder / TABLE).is_file() and (part / TABLE).is_file() else folder
 
 
-def rows_of(folder: Path) -> dict[Path, Row]:
+def rows_of(folder: Path) -> dict[Path, MetadataRow]:
     """Picture -> its row, in the table's order; empty where the folder has no table.
 
     Raises LimnerError for a line that is no object with a file_name, and for names that lead out of the folder.
@@ -55,7 +55,7 @@ def rows_of(folder: Path) -> dict[Path, Row]:
     table = folder / TABLE
     if not table.is_file():
         return {}
-    found: dict[Path, Row] = {}
+    found: dict[Path, MetadataRow] = {}
     try:
         text = read_file(table).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -69,7 +69,7 @@ def rows_of(folder: Path) -> dict[Path, Row]:
     return found
 
 
-def _row(line: str, folder: Path, where: str) -> tuple[Path, Row]:
+def _row(line: str, folder: Path, where: str) -> tuple[Path, MetadataRow]:
     try:
         told: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -79,7 +79,7 @@ def _row(line: str, folder: Path, where: str) -> tuple[Path, Row]:
     name, mask = _text(told, "file_name", where), _text(told, "mask_file_name", where)
     if name is None:
         raise _wrong(where, "has no file_name")
-    return _inside(folder, name, where), Row(
+    return _inside(folder, name, where), MetadataRow(
         text=_text(told, "text", where),
         weight=_weight(told, where),
         mask=None if mask is None else _inside(folder, mask, where),

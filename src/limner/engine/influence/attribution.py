@@ -28,7 +28,7 @@ def scores(pictures: np.ndarray, training: np.ndarray, ridge: float) -> np.ndarr
     return np.linalg.solve(kernel + ridge * size * np.eye(len(training)), training @ pictures.T).T
 
 
-def among(training: np.ndarray, ridge: float) -> np.ndarray:
+def leave_one_out(training: np.ndarray, ridge: float) -> np.ndarray:
     """Scores of the others for each training picture, as if it had not been learnt from; (n, k) -> (n, n).
 
     The diagonal is NaN.
@@ -46,7 +46,7 @@ def worth(watched: np.ndarray, training: np.ndarray, ridge: float) -> np.ndarray
 
     None where there is neither.
     """
-    told = np.concatenate([scores(watched, training, ridge), among(training, ridge)])
+    told = np.concatenate([scores(watched, training, ridge), leave_one_out(training, ridge)])
     known = ~np.isnan(told)
     return np.where(known, told, 0).sum(0) / known.sum(0) if known.any(0).all() else None
 

@@ -13,9 +13,9 @@ from limner.core.workspace import Workspace
 from limner.engine.train.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from limner.engine.train.checkpoint_scores import Contest
 from limner.engine.train.loop import TELL_EVERY, Loop
-from limner.engine.train.model_card import told_best
+from limner.engine.train.model_card import best_summary
 from limner.engine.train.previews import Previews
-from limner.engine.train.trackers import Metrics
+from limner.engine.train.trackers import MetricsLog
 
 
 def run_helping(loop: Loop, workspace: Workspace) -> None:
@@ -52,7 +52,7 @@ def run_watched(
         emit(Notice(text=f"going on from step {first}"))
     loop.processes.wait()
     settings = body_of(loop.request, execution).model_dump(mode="json")
-    metrics = Metrics(folder, first, execution.track, settings)
+    metrics = MetricsLog(folder, first, execution.track, settings)
     emit(Stage(name="training", total=plan.steps))
     emit(Progress(done=first))
     began, last, pictures = time.monotonic(), float("nan"), plan.batch * (2 if loop.prior is not None else 1)
@@ -103,5 +103,5 @@ def run_watched(
         metrics.close()
     if contest is not None:
         early = f"no better checkpoint came in {contest.patience}, so training stopped; " if contest.over else ""
-        emit(Notice(text=f"{early}kept {told_best(contest.standings)}"))
+        emit(Notice(text=f"{early}kept {best_summary(contest.standings)}"))
     return last if math.isfinite(last) else metrics.last("loss")

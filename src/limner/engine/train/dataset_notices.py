@@ -7,8 +7,8 @@ from limner.core.events import Emit, Notice
 from limner.core.files import quoted
 from limner.core.requests import TrainRequest
 from limner.data.sets.folder import Scan, scan
-from limner.engine.train.class_captions import as_word
-from limner.engine.train.plan import Plan
+from limner.engine.train.class_captions import word_pattern
+from limner.engine.train.plan import TrainPlan
 
 
 def scan_told(request: TrainRequest, emit: Emit) -> Scan:
@@ -28,7 +28,7 @@ def scan_told(request: TrainRequest, emit: Emit) -> Scan:
     return found
 
 
-def told(plan: Plan, photographs: Scan, request: TrainRequest, emit: Emit) -> None:
+def told(plan: TrainPlan, photographs: Scan, request: TrainRequest, emit: Emit) -> None:
     count = len(photographs.photographs)
     captions = sum(photo.caption is not None for photo in photographs.photographs)
     kept = f", {len(plan.held_out)} of them held out" if plan.held_out else ""
@@ -46,7 +46,7 @@ def told(plan: Plan, photographs: Scan, request: TrainRequest, emit: Emit) -> No
     silent = [
         (beside if (beside := photo.path.with_suffix(".txt")).is_file() else photo.path).name
         for photo in photographs.photographs
-        if photo.caption and not as_word(request.identifier).search(photo.caption)
+        if photo.caption and not word_pattern(request.identifier).search(photo.caption)
     ]
     if silent:
         emit(

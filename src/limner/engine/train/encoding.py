@@ -18,7 +18,7 @@ from limner.engine.generate.truncation import tell_truncation
 from limner.engine.train.class_captions import class_captions
 from limner.engine.train.examples import Examples, encode
 from limner.engine.train.loop import generator_for
-from limner.engine.train.plan import Plan
+from limner.engine.train.plan import TrainPlan
 from limner.engine.train.prior import class_pictures
 from limner.engine.train.sampling_weights import weights_of
 from limner.models import loading
@@ -30,7 +30,7 @@ WATCHED = 16
 
 def encode_all(
     request: TrainRequest,
-    plan: Plan,
+    plan: TrainPlan,
     photographs: Scan,
     model: loading.Model,
     components: Components,

@@ -15,8 +15,8 @@ from limner.core.protocols import Batch, Components, Draw, Family, Teacher, Trai
 from limner.core.requests import TrainRequest
 from limner.engine.train.ema import Average
 from limner.engine.train.examples import Examples
-from limner.engine.train.plan import Plan
-from limner.engine.train.processes import ALONE, Processes
+from limner.engine.train.plan import TrainPlan
+from limner.engine.train.processes import ALONE, ProcessGroup
 from limner.engine.train.sampling_weights import drawn
 
 TELL_EVERY = 10
@@ -48,7 +48,7 @@ class Loop:
     """One training run in progress. `subject`, `prior` and `watched` are encoded; the last two may be absent."""
 
     request: TrainRequest
-    plan: Plan
+    plan: TrainPlan
     family: Family
     components: Components
     trainable: Trainable
@@ -58,7 +58,7 @@ class Loop:
     watched: Examples | None
     autocast: torch.dtype | None
     teaches_text: bool = False
-    processes: Processes = ALONE
+    processes: ProcessGroup = ALONE
 
     def __post_init__(self) -> None:
         # fp16 gradients underflow unless the loss is scaled up (Micikevicius et al. 2017); else this does nothing

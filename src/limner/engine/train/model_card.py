@@ -9,14 +9,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from limner.core.checkpoint_scores import Standings
+from limner.core.checkpoint_scores import CheckpointScores
 from limner.core.execution import split_body
 from limner.core.files import short_line
 from limner.core.protocols import Components, Method, Subject
 from limner.core.requests import TrainRequest
 from limner.core.requests.request import Trait, fields_with
 from limner.core.version import version
-from limner.engine.train.plan import Plan
+from limner.engine.train.plan import TrainPlan
 from limner.models.loading import Model
 
 INTRODUCTIONS = {
@@ -27,14 +27,14 @@ INTRODUCTIONS = {
 
 def header(
     request: TrainRequest,
-    plan: Plan,
+    plan: TrainPlan,
     model: Model,
     components: Components,
     dataset: str,
     pictures: int,
     name: str,
     rights: Mapping[str, Any],
-    standings: Standings | None = None,
+    standings: CheckpointScores | None = None,
 ) -> dict[str, str]:
     """safetensors metadata: our facts as JSON, the modelspec standard, and the `ss_` keys that A1111 reads.
 
@@ -79,7 +79,7 @@ def header(
 
 def model_card(
     request: TrainRequest,
-    plan: Plan,
+    plan: TrainPlan,
     model: Model,
     method: Method,
     dataset: str,
@@ -87,7 +87,7 @@ def model_card(
     name: str,
     rights: Mapping[str, Any],
     loss: str,
-    standings: Standings | None = None,
+    standings: CheckpointScores | None = None,
 ) -> str:
     """README.md in the form that the Hugging Face hub reads."""
     prior = "off"
@@ -107,7 +107,7 @@ def model_card(
         "Settings": settings_of(request) or "as they are by default",
         "Resolution": f"{plan.resolution} x {plan.resolution}",
         "Final loss": loss,
-        **({} if standings is None else {"Kept": told_best(standings)}),
+        **({} if standings is None else {"Kept": best_summary(standings)}),
     }
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
     front = f"---\nbase_model: {json.dumps(request.model)}\nlicense: {model.licence}\nlibrary_name: diffusers\n"
@@ -158,7 +158,7 @@ def cell(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>|#!~$&])", r"\\\1", short_line(text, 300))
 
 
-def told_best(standings: Standings) -> str:
+def best_summary(standings: CheckpointScores) -> str:
     """Which checkpoint was kept and why, in one line."""
     best, count = standings.best, len(standings.after)
     return (

@@ -15,7 +15,7 @@ from limner.plugins import registry
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainPlan:
     """Numbers of one training run. held_out: indices of the pictures that are only watched; validation: whether those
     that the dataset sets aside are watched in their place.
     """
@@ -50,7 +50,7 @@ class Plan:
         return self.learning_rate * rise * fall
 
 
-def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int, processes: int = 1) -> Plan:
+def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int, processes: int = 1) -> TrainPlan:
     """Fill what the request leaves open with what suits the model and the method.
 
     native: the model's own side in pixels.
@@ -76,7 +76,7 @@ def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int, proc
         steps = request.steps or int(defaults["steps"])
     own = OPTIMISERS[request.optimiser].rate
     learning_rate = request.learning_rate or own or method.learning_rate(float(defaults["learning_rate"]))
-    return Plan(
+    return TrainPlan(
         steps=steps,
         batch=batch,
         learning_rate=learning_rate,

@@ -12,7 +12,7 @@ from limner.core.errors import LimnerError
 from limner.store.files import writing
 
 
-class Metrics:
+class MetricsLog:
     """`metrics.jsonl` in a run's folder, one line per telling, of which a step may have several.
 
     A resumed run drops lines after its checkpoint.

@@ -20,17 +20,17 @@ from limner.data.sets.folder import Scan
 from limner.engine.generate.sizes import check_side
 from limner.engine.scoring.scorers import Scorers
 from limner.engine.train.callbacks import run_helping, run_watched
-from limner.engine.train.checkpoint_report import PAGE, write_standings
+from limner.engine.train.checkpoint_report import PAGE, write_checkpoint_report
 from limner.engine.train.checkpoint_scores import PROMPTS, Contest, scorers_of
 from limner.engine.train.dataset_notices import scan_told, told
 from limner.engine.train.encoding import encode_all, strip
 from limner.engine.train.loop import Loop
 from limner.engine.train.model_card import header, model_card
 from limner.engine.train.optimisers import build_optimiser, check_optimiser, check_rates
-from limner.engine.train.plan import Plan, make_plan
+from limner.engine.train.plan import TrainPlan, make_plan
 from limner.engine.train.preview_sampler import Glimpses
 from limner.engine.train.previews import Previews
-from limner.engine.train.processes import Processes
+from limner.engine.train.processes import ProcessGroup
 from limner.engine.train.trackers import check_trackers
 from limner.models import loading
 from limner.models.adapters import facts_of
@@ -49,7 +49,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     photographs = scan_told(request, emit)
     model = loading.resolve(request.model, request.vae)
     device = pick_device(workspace.execution.device)
-    processes = Processes.joined(device)
+    processes = ProcessGroup.joined(device)
     workspace = processes.shared(workspace)
     if processes.main:
         refuse_to_overwrite(asked, workspace)
@@ -126,7 +126,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
 
 
 def previews_of(
-    request: TrainRequest, plan: Plan, model: loading.Model, components: Components, workspace: Workspace
+    request: TrainRequest, plan: TrainPlan, model: loading.Model, components: Components, workspace: Workspace
 ) -> Previews | None:
     """What paints rows of pictures along the way, where that is asked for."""
     if not workspace.execution.preview_every:
@@ -140,7 +140,7 @@ def previews_of(
 def contest_of(
     request: TrainRequest,
     scorers: Scorers | None,
-    plan: Plan,
+    plan: TrainPlan,
     model: loading.Model,
     components: Components,
     photographs: Scan,
@@ -173,7 +173,7 @@ def contest_of(
     return contest
 
 
-def check_learning(request: TrainRequest, plan: Plan, trainable: Trainable) -> None:
+def check_learning(request: TrainRequest, plan: TrainPlan, trainable: Trainable) -> None:
     """Attach on trial, and take off again: what cannot learn is said before class pictures are painted."""
     try:
         if request.text_learning_rate is not None and not trainable.groups().get("text"):
@@ -188,7 +188,7 @@ def check_learning(request: TrainRequest, plan: Plan, trainable: Trainable) -> N
 
 def save_result(
     request: TrainRequest,
-    plan: Plan,
+    plan: TrainPlan,
     model: loading.Model,
     components: Components,
     photographs: Scan,
@@ -226,7 +226,7 @@ def save_result(
         for preview in workspace.folder.glob("preview-*.png"):
             shutil.copyfile(preview, partial / preview.name)
         if contest is not None:
-            write_standings(contest, partial)
+            write_checkpoint_report(contest, partial)
     return sha256_of(workspace.out / learnt)
 
 
