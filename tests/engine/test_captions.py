@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from limner import TrainRequest
-from limner.engine.train.class_captions import as_word, class_captions
+from limner.engine.train.class_captions import word_pattern, class_captions
 
 
 def told(captions, count=48, **fields):
@@ -34,7 +34,7 @@ def test_captions_that_do_not_name_subject_and_class_are_left_out(caption):
 def test_the_identifier_is_found_in_any_case_and_with_any_signs():
     assert told(["SKS Dog asleep"]) == ("a photo of dog", "Dog asleep")
     assert told(["my (s.k+s dog"], identifier="(s.k+s") == ("a photo of dog", "my dog")
-    assert as_word("s.s").search("a sks dog") is None
+    assert word_pattern("s.s").search("a sks dog") is None
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 48])

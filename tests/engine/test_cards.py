@@ -10,22 +10,22 @@ import pytest
 import torch
 
 from limner import TrainRequest
-from limner.core.checkpoint_scores import Standing, Standings
-from limner.data.sets.folder import Photograph, Scan
+from limner.core.checkpoint_scores import StepScores, CheckpointScores
+from limner.data.sets.folder import ImageFile, Scan
 from limner.engine.train.model_card import header, model_card
 from limner.engine.train.plan import make_plan
 from limner.models.loading import Model
 from limner.plugins.families.sd import plugin as SD
 from limner.plugins.methods.lora import plugin as LORA
 
-BASE = Standing(step=0, subject=(0.1,), prompt=(0.5,))
-AFTER = tuple(Standing(step=step, subject=(subject,), prompt=(0.5,)) for step, subject in ((50, 0.4), (100, 0.3)))
+BASE = StepScores(step=0, subject=(0.1,), prompt=(0.5,))
+AFTER = tuple(StepScores(step=step, subject=(subject,), prompt=(0.5,)) for step, subject in ((50, 0.4), (100, 0.3)))
 
 
 def taught(**fields):
     """A request, its plan, and the model that it is for."""
     request = TrainRequest(**{"data": "x", "class_word": "dog", "model": "sd15", "steps": 300, "seed": 7} | fields)
-    photographs = [Photograph(Path(f"{i}.png"), "0" * 64, (64, 64), None) for i in range(6)]
+    photographs = [ImageFile(Path(f"{i}.png"), "0" * 64, (64, 64), None) for i in range(6)]
     plan = make_plan(request, Scan(tuple(photographs)), SD.facts, 512)
     told = {"denoising_steps": 30, "guidance": 7.5, "guidance_rescale": 0.7}
     return request, plan, Model("sd15", "owner/name", "sd", None, "mit", told=told)
@@ -74,7 +74,7 @@ def test_a_header_tells_what_was_done(best, steps):
     request, plan, _ = taught()
     model = SimpleNamespace(licence="mit", sampling={"steps": 30}, fingerprint=lambda dtype: "f" * 64)
     components = SimpleNamespace(architecture="stable-diffusion-v1", base_version="sd_v1", dtype=torch.float32)
-    standings = Standings(prompts=("a",), encoder="x", weight=1, alike=0.8, strange=0.1, base=BASE, after=AFTER)
+    standings = CheckpointScores(prompts=("a",), encoder="x", weight=1, alike=0.8, strange=0.1, base=BASE, after=AFTER)
     found = header(request, plan, model, components, "d" * 64, 6, "rex", {}, standings if best else None)
     assert {name: found[f"ss_{name}"] for name in ("steps", "seed", "resolution", "num_train_images")} == {
         "steps": steps,

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from limner import LimnerError, Studio, TrainRequest
-from limner.core.checkpoint_scores import Standing, Standings
+from limner.core.checkpoint_scores import StepScores, CheckpointScores
 from limner.core.events import Made, Notice, Stage
 from limner.engine.scoring.encoders import open_encoder
 from limner.engine.train import checkpoint_report, checkpoint_scores
@@ -32,7 +32,7 @@ def scored(monkeypatch):
 
     def told(self, step, pictures):
         subject, prompt = chosen[step]
-        return Standing(step=step, subject=(subject,) * len(pictures), prompt=(prompt,) * len(pictures))
+        return StepScores(step=step, subject=(subject,) * len(pictures), prompt=(prompt,) * len(pictures))
 
     monkeypatch.setattr(checkpoint_scores.Contest, "_scored", told)
     for plot in ("curves_svg", "tradeoff_svg"):
@@ -94,7 +94,7 @@ def test_it_is_measured_how_alike_photographs_are_and_how_near_pictures_are_to_p
 
     encoder = SimpleNamespace(name="mine", images=encode, texts=encode)
     monkeypatch.setattr(checkpoint_scores, "open_encoder", lambda name: encoder)
-    pictures, base = ["first", "second"], Standing(step=0, subject=(0.1, 0.1), prompt=(0.3, 0.3))
+    pictures, base = ["first", "second"], StepScores(step=0, subject=(0.1, 0.1), prompt=(0.3, 0.3))
     each = checkpoint_scores.Contest.__new__(checkpoint_scores.Contest)
     monkeypatch.setattr(each, "_painted", lambda plain, step: pictures, raising=False)
     monkeypatch.setattr(each, "_scored", lambda step, shown: base, raising=False)
@@ -163,17 +163,17 @@ def test_photographs_are_compared_with_each_other_and_not_with_themselves(learn,
     features = open_encoder("starter").images(sorted(painted.glob("*.png")))
     alike = (features.double() @ features.double().T).numpy()
     others = alike[~np.eye(len(alike), dtype=bool)]
-    assert Standings.model_validate_json(kept.read_text()).alike == pytest.approx(others.mean(), abs=1e-5)
+    assert CheckpointScores.model_validate_json(kept.read_text()).alike == pytest.approx(others.mean(), abs=1e-5)
 
 
 def test_an_encoder_that_sees_nothing_is_told(learn):
-    blind = Standings(
+    blind = CheckpointScores(
         prompts=("a", "b"),
         encoder="starter",
         weight=0.5,
         alike=1,
         strange=0.3,
-        base=Standing(step=0, subject=(0.1, 0.1), prompt=(0.3, 0.3)),
+        base=StepScores(step=0, subject=(0.1, 0.1), prompt=(0.3, 0.3)),
     )
     told = []
     each = checkpoint_scores.Contest.__new__(checkpoint_scores.Contest)

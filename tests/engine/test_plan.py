@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from limner import LimnerError, TrainRequest
-from limner.data.sets.folder import Photograph, Scan
+from limner.data.sets.folder import ImageFile, Scan
 from limner.engine.train.plan import make_plan
 from limner.plugins.families.flux import plugin as FLUX
 from limner.plugins.families.sd import plugin as SD
@@ -18,7 +18,7 @@ STARTER = replace(SD.facts, defaults=SD.facts.defaults | SD.aliases[0].defaults)
 
 
 def scan(count, validation=0):
-    photographs = [Photograph(Path(f"{i}.png"), "0" * 64, (64, 64), None) for i in range(count + validation)]
+    photographs = [ImageFile(Path(f"{i}.png"), "0" * 64, (64, 64), None) for i in range(count + validation)]
     return Scan(tuple(photographs[:count]), validation=tuple(photographs[count:]))
 
 

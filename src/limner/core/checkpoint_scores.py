@@ -10,7 +10,7 @@ LEAST = 0.02
 """The least distance between two ends of a scale, in cosine; below it an encoder tells them apart by chance."""
 
 
-class Standing(Frozen):
+class StepScores(Frozen):
     """The scores of a step's pictures, one for each prompt: cosine to the photographs, and to the prompt's words."""
 
     step: int
@@ -18,7 +18,7 @@ class Standing(Frozen):
     prompt: tuple[float, ...]
 
 
-class Standings(Frozen):
+class CheckpointScores(Frozen):
     """A model's standings, and the scales on which they are weighed.
 
     prompts: as they are painted. encoder: what scored. weight: of the subject against the prompt, 0 to 1. base: the
@@ -31,24 +31,24 @@ class Standings(Frozen):
     weight: float
     alike: float
     strange: float
-    base: Standing
-    after: tuple[Standing, ...] = ()
+    base: StepScores
+    after: tuple[StepScores, ...] = ()
 
-    def likeness(self, standing: Standing) -> float:
+    def likeness(self, standing: StepScores) -> float:
         """How much of the way to the photographs' likeness to each other is gone: 0 the base model, 1 all of it."""
         start = fmean(self.base.subject)
         return (fmean(standing.subject) - start) / max(self.alike - start, LEAST)
 
-    def obedience(self, standing: Standing) -> float:
+    def obedience(self, standing: StepScores) -> float:
         """How well prompts are still followed: 1 as by the base model, 0 as if they were exchanged for others."""
         return (fmean(standing.prompt) - self.strange) / max(fmean(self.base.prompt) - self.strange, LEAST)
 
-    def balance(self, standing: Standing) -> float:
+    def balance(self, standing: StepScores) -> float:
         """Likeness and obedience, weighed."""
         return self.weight * self.likeness(standing) + (1 - self.weight) * self.obedience(standing)
 
     @property
-    def best(self) -> Standing:
+    def best(self) -> StepScores:
         """The standing of the highest balance, the earliest of equal ones; the base is none of them."""
         return max(self.after, key=self.balance)
 
@@ -62,9 +62,9 @@ class Standings(Frozen):
         """Whether the encoder hardly tells the base model's pictures from those of other prompts."""
         return fmean(self.base.prompt) - self.strange < LEAST
 
-    def to(self, step: int) -> Standings:
+    def to(self, step: int) -> CheckpointScores:
         """Those up to a step."""
         return self.model_copy(update={"after": tuple(each for each in self.after if each.step <= step)})
 
-    def plus(self, standing: Standing) -> Standings:
+    def plus(self, standing: StepScores) -> CheckpointScores:
         return self.model_copy(update={"after": (*self.after, standing)})

@@ -10,7 +10,7 @@ from pathlib import Path
 from limner.core.requests.request import digest_of
 from limner.core.votes import Pair, VotesKey
 from limner.engine.compare.cells import Cell
-from limner.engine.train.class_captions import as_word
+from limner.engine.train.class_captions import word_pattern
 from limner.imaging.decode import open_photograph
 from limner.reports.render import embedded, write_page
 from limner.store.files import sha256_of, writing
@@ -77,7 +77,7 @@ def plain(prompt: str, made_up: Sequence[str]) -> str:
     """A prompt without made-up words; where nothing else is in it, as it is."""
     told = prompt
     for word in made_up:
-        told = as_word(word).sub("", told)
+        told = word_pattern(word).sub("", told)
     return " ".join(told.split()) or prompt
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.requests import EvaluateRequest
-from limner.data.sets.folder import Photograph, scan
+from limner.data.sets.folder import ImageFile, scan
 from limner.imaging.decode import SUFFIXES
 from limner.store.blobs import REFERENCE
 
@@ -23,7 +23,7 @@ def folder_of_pictures(request: EvaluateRequest) -> Path | None:
     return place
 
 
-def pictures_of(folder: Path) -> tuple[Photograph, ...]:
+def pictures_of(folder: Path) -> tuple[ImageFile, ...]:
     """The pictures in a folder that was named as a target; raises LimnerError where it holds none."""
     with suppress(OSError):  # which scan tells
         if not any(entry.suffix.lower() in SUFFIXES for entry in folder.iterdir()):

@@ -15,11 +15,11 @@ from limner.core.files import read_file, shown
 from limner.core.influence import Explained, Influence, Judged
 from limner.core.requests import GenerateRequest, InfluenceRequest, TrainRequest
 from limner.core.workspace import Workspace
-from limner.data.sets.folder import Photograph, Scan, scan
+from limner.data.sets.folder import ImageFile, Scan, scan
 from limner.data.sets.pixels import load_pictures
 from limner.engine.influence import attribution
 from limner.engine.influence.gradients import Gradients
-from limner.engine.influence.restored import LESS_MEMORY, Taught, taught, training_of
+from limner.engine.influence.restored import LESS_MEMORY, RestoredAdapter, restored, training_of
 from limner.engine.train.examples import Examples, encode
 from limner.engine.train.loop import generator_for
 from limner.engine.train.plan import Plan, make_plan
@@ -35,10 +35,10 @@ MOST, LEAST, SIDE = 6, 3, 160
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Query:
     """A picture and what tells it. painted_by: what painted it, where the adapter had no part in it."""
 
-    photograph: Photograph
+    photograph: ImageFile
     prompt: str
     painted_by: str | None = None
 
@@ -63,15 +63,15 @@ def trace(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> Influe
     adapter = open_adapter(request.adapter)
     training, _ = training_of(adapter)
     learnt = training_pictures(adapter, training, request.data)
-    asked = [each for place in request.picture for each in wanted(place, request.prompt, adapter)]
+    asked = [each for place in request.picture for each in queries(place, request.prompt, adapter)]
     for each in asked:
         if each.painted_by:
             text = f"{shown(each.photograph.path)} was painted by {each.painted_by}, without {adapter.name!r}"
             emit(Notice(text=f"{text}: its scores tell likeness, and nobody's part in it", level="warning"))
     emit(Stage(name="loading"))
-    with taught(adapter, request.model, request.vae, request.device, request.precision, emit) as opened:
+    with restored(adapter, request.model, request.vae, request.device, request.precision, emit) as opened:
         plan = make_plan(training, learnt, opened.facts, opened.components.side)
-        captions = [Wanted(photo, photo.caption or training.instance_prompt) for photo in learnt.photographs]
+        captions = [Query(photo, photo.caption or training.instance_prompt) for photo in learnt.photographs]
         kept = [each for index, each in enumerate(captions) if index not in plan.held_out]
         watched = [captions[index] for index in plan.held_out]
         features = features_of(request, opened, plan, (kept, watched, asked), workspace, emit)
@@ -93,7 +93,7 @@ def training_pictures(adapter: Adapter, training: TrainRequest, data: str | None
     return found
 
 
-def wanted(place: str, prompt: str | None, adapter: Adapter | None = None) -> list[Wanted]:
+def queries(place: str, prompt: str | None, adapter: Adapter | None = None) -> list[Query]:
     """A picture, or those in a folder, each with its prompt: by its label, by the request, by a text file beside."""
     found = []
     for photograph in scan(place).photographs:
@@ -101,7 +101,7 @@ def wanted(place: str, prompt: str | None, adapter: Adapter | None = None) -> li
         said = cast(GenerateRequest, label.request).prompt if label else prompt or photograph.caption
         if said is None:
             raise LimnerError(f"{shown(photograph.path)} does not tell what it was painted from", "give its --prompt")
-        found.append(Wanted(photograph, said, other_painter(label, adapter) if adapter else None))
+        found.append(Query(photograph, said, other_painter(label, adapter) if adapter else None))
     return found
 
 
@@ -123,9 +123,9 @@ def other_painter(label: Label | None, adapter: Adapter) -> str | None:
 
 def features_of(
     request: InfluenceRequest,
-    opened: Taught,
+    opened: RestoredAdapter,
     plan: Plan,
-    groups: tuple[Sequence[Wanted], Sequence[Wanted], Sequence[Wanted]],
+    groups: tuple[Sequence[Query], Sequence[Query], Sequence[Query]],
     workspace: Workspace,
     emit: Emit,
 ) -> list[np.ndarray]:
@@ -161,7 +161,7 @@ def features_of(
     return found
 
 
-def encoded(each: Wanted, opened: Taught, plan: Plan, seed: int, flip: bool, masked: bool) -> Examples:
+def encoded(each: Query, opened: RestoredAdapter, plan: Plan, seed: int, flip: bool, masked: bool) -> Examples:
     """One picture as the loss takes it; all draw the same from the autoencoder, so that equal pixels stay equal."""
     pictures = load_pictures(Scan((each.photograph,)), plan.resolution, masked)
     rng = generator_for(seed, "posterior", 0)
@@ -171,9 +171,9 @@ def encoded(each: Wanted, opened: Taught, plan: Plan, seed: int, flip: bool, mas
 def told(
     request: InfluenceRequest,
     adapter: Adapter,
-    opened: Taught,
+    opened: RestoredAdapter,
     learnt: Scan,
-    groups: tuple[Sequence[Wanted], Sequence[Wanted]],
+    groups: tuple[Sequence[Query], Sequence[Query]],
     features: Sequence[np.ndarray],
 ) -> Influence:
     """All that is found out, from the features of the pictures learnt from, held out and asked for."""

@@ -22,7 +22,7 @@ LESS_MEMORY = "use another --device, or --precision bf16"
 
 
 @dataclass(frozen=True)
-class Taught:
+class RestoredAdapter:
     """A base model with what an adapter taught attached to it. request: the training's."""
 
     request: TrainRequest
@@ -49,9 +49,9 @@ def training_of(adapter: Adapter) -> tuple[TrainRequest, BaseModel]:
 
 
 @contextmanager
-def taught(
+def restored(
     adapter: Adapter, model: str | None, vae: str | None, device: str, precision: str, emit: Emit
-) -> Iterator[Taught]:
+) -> Iterator[RestoredAdapter]:
     """The adapter on its base model while it is open; afterwards the base is forgotten.
 
     model: the base, where it is not the one that the adapter names; then with this autoencoder.
@@ -70,7 +70,7 @@ def taught(
             method.check(facts, options, words)
             trainable = method.attach(components, facts, options, words, request.seed)
             method.restore(trainable, adapter.file)
-            yield Taught(request, options, base, facts, components, trainable)
+            yield RestoredAdapter(request, options, base, facts, components, trainable)
     finally:
         loading.forget()
 

@@ -7,10 +7,10 @@ import math
 from pathlib import Path
 from statistics import fmean
 
-from limner.core.checkpoint_scores import Standing, Standings
+from limner.core.checkpoint_scores import StepScores, CheckpointScores
 from limner.core.choice import evenly
 from limner.engine.train.checkpoint_scores import Contest
-from limner.engine.train.model_card import told_best
+from limner.engine.train.model_card import best_summary
 from limner.imaging.decode import open_photograph
 from limner.reports.curves import Curve, curves_svg
 from limner.reports.render import embedded, write_page
@@ -21,7 +21,7 @@ from limner.store.files import writing
 PAGE, NUMBERS, COLUMNS, SIDE = "checkpoints.html", "checkpoints.json", 8, 192
 
 
-def write_standings(contest: Contest, out: Path) -> None:
+def write_checkpoint_report(contest: Contest, out: Path) -> None:
     """Write checkpoints.html and checkpoints.json into a folder."""
     found = contest.standings
     rows = [_row(found, standing) for standing in (found.base, *found.after)]
@@ -37,7 +37,7 @@ def write_standings(contest: Contest, out: Path) -> None:
         out / PAGE,
         "checkpoints.html",
         title="Which checkpoint?",
-        kept=told_best(found),
+        kept=best_summary(found),
         early=contest.over,
         patience=contest.patience,
         encoder=found.encoder,
@@ -52,7 +52,7 @@ def write_standings(contest: Contest, out: Path) -> None:
     )
 
 
-def _row(found: Standings, standing: Standing) -> dict[str, float]:
+def _row(found: CheckpointScores, standing: StepScores) -> dict[str, float]:
     return {
         "step": standing.step,
         "subject_fidelity": fmean(standing.subject),
@@ -63,13 +63,13 @@ def _row(found: Standings, standing: Standing) -> dict[str, float]:
     }
 
 
-def _shown(found: Standings) -> list[Standing]:
+def _shown(found: CheckpointScores) -> list[StepScores]:
     """The base, the best, and others evenly, in the order of their steps."""
     chosen = {each.step for each in (found.best, *evenly(found.after, COLUMNS - 2))}
     return [found.base, *(each for each in found.after if each.step in chosen)]
 
 
-def _points(found: Standings) -> list[Point]:
+def _points(found: CheckpointScores) -> list[Point]:
     first = Point("base model", fmean(found.base.prompt), fmean(found.base.subject), start=True)
     rest = [
         Point(f"{each.step}", fmean(each.prompt), fmean(each.subject), best=each.step == found.best.step)
@@ -78,7 +78,7 @@ def _points(found: Standings) -> list[Point]:
     return [first, *rest]
 
 
-def _curves(found: Standings) -> list[Curve]:
+def _curves(found: CheckpointScores) -> list[Curve]:
     standings = [found.base, *found.after]
     places, best = [float(each.step) for each in standings], float(found.best.step)
     balances = [(found.balance(each), math.nan, math.nan) for each in standings]

@@ -9,7 +9,7 @@ from statistics import fmean
 import numpy as np
 import torch
 
-from limner.core.checkpoint_scores import Standing, Standings
+from limner.core.checkpoint_scores import StepScores, CheckpointScores
 from limner.core.events import Emit, Notice
 from limner.core.metrics import Gallery, Item
 from limner.core.requests import MetricUse, TrainRequest
@@ -67,12 +67,12 @@ class Contest:
         self.plain = plain.prompts
         kept = self.folder / FILE
         if workspace.resume and kept.is_file():
-            self.standings = Standings.model_validate_json(kept.read_text(encoding="utf-8"))
+            self.standings = CheckpointScores.model_validate_json(kept.read_text(encoding="utf-8"))
         else:
             self.standings = self._begun(plain)
             self._keep()
 
-    def _begun(self, plain: Glimpses) -> Standings:
+    def _begun(self, plain: Glimpses) -> CheckpointScores:
         pictures = self._painted(plain, 0)
         base = self._scored(0, pictures)
         encoder = open_encoder(str(self.scorers.ready["subject_fidelity"][1]))
@@ -84,7 +84,7 @@ class Contest:
             across = cosines(reader.images(pictures), reader.texts(texts))
         own = np.array([[text == prompt for text in texts] for prompt in self.plain])
         count = len(self.photographs)
-        return Standings(
+        return CheckpointScores(
             prompts=tuple(self.taught.prompts),
             encoder=reader.name,
             weight=BALANCE if self.request.balance is None else self.request.balance,
@@ -149,10 +149,10 @@ class Contest:
             write_marked(pixels, path, self.workspace.home)
         return pictures
 
-    def _scored(self, step: int, pictures: Sequence[Path]) -> Standing:
+    def _scored(self, step: int, pictures: Sequence[Path]) -> StepScores:
         items = tuple(Item(path, prompt, prompt) for path, prompt in zip(pictures, self.plain, strict=True))
         scores = self.scorers.score(Gallery(items, references=self.photographs))
-        return Standing(step=step, subject=scores[SCORES[0]].values, prompt=scores[SCORES[1]].values)
+        return StepScores(step=step, subject=scores[SCORES[0]].values, prompt=scores[SCORES[1]].values)
 
     def _keep(self) -> None:
         make_folder(self.folder)

@@ -9,7 +9,7 @@ from limner.core.choice import evenly
 from limner.core.requests import TrainRequest
 
 
-def as_word(text: str) -> re.Pattern[str]:
+def word_pattern(text: str) -> re.Pattern[str]:
     """Finds a text where it stands by itself, in any case, as the models' tokenizers have none."""
     return re.compile(rf"(?<!\w){re.escape(text)}(?!\w)", re.IGNORECASE)
 
@@ -22,7 +22,7 @@ def class_captions(request: TrainRequest, captions: Iterable[str], count: int) -
     some are evenly chosen; one in which the class is not named is left out.
     """
     assert request.identifier is not None, "class pictures are of a subject's class"
-    identifier, class_word = as_word(request.identifier), as_word(request.class_word)
+    identifier, class_word = word_pattern(request.identifier), word_pattern(request.class_word)
     bare = (" ".join(identifier.sub("", text).split()) for text in captions if identifier.search(text))
     told = list(dict.fromkeys(text for text in bare if class_word.search(text) and text != request.class_prompt))
     chosen = evenly(told, min(len(told), 3 * count // 4))

@@ -7,7 +7,7 @@ from limner.core.events import Emit, Notice
 from limner.core.files import shown
 from limner.core.requests import TrainRequest
 from limner.data.sets.folder import Scan, scan
-from limner.engine.train.class_captions import as_word
+from limner.engine.train.class_captions import word_pattern
 from limner.engine.train.plan import Plan
 
 
@@ -46,7 +46,7 @@ def told(plan: Plan, photographs: Scan, request: TrainRequest, emit: Emit) -> No
     silent = [
         (beside if (beside := photo.path.with_suffix(".txt")).is_file() else photo.path).name
         for photo in photographs.photographs
-        if photo.caption and not as_word(request.identifier).search(photo.caption)
+        if photo.caption and not word_pattern(request.identifier).search(photo.caption)
     ]
     if silent:
         emit(

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from limner.core.checkpoint_scores import Standings
+from limner.core.checkpoint_scores import CheckpointScores
 from limner.core.files import printable
 from limner.core.protocols import Components, Method, Subject
 from limner.core.requests import TrainRequest
@@ -32,7 +32,7 @@ def header(
     pictures: int,
     name: str,
     rights: Mapping[str, Any],
-    standings: Standings | None = None,
+    standings: CheckpointScores | None = None,
 ) -> dict[str, str]:
     """safetensors metadata: our facts as JSON, the modelspec standard, and the `ss_` keys that A1111 reads.
 
@@ -85,7 +85,7 @@ def model_card(
     name: str,
     rights: Mapping[str, Any],
     loss: str,
-    standings: Standings | None = None,
+    standings: CheckpointScores | None = None,
 ) -> str:
     """README.md in the form that the Hugging Face hub reads."""
     prior = "off"
@@ -105,7 +105,7 @@ def model_card(
         "Settings": settings_of(request) or "as they are by default",
         "Resolution": f"{plan.resolution} x {plan.resolution}",
         "Final loss": loss,
-        **({} if standings is None else {"Kept": told_best(standings)}),
+        **({} if standings is None else {"Kept": best_summary(standings)}),
     }
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
     front = f"---\nbase_model: {json.dumps(request.model)}\nlicense: {model.licence}\nlibrary_name: diffusers\n"
@@ -156,7 +156,7 @@ def cell(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>|#!~$&])", r"\\\1", printable(text, 300))
 
 
-def told_best(standings: Standings) -> str:
+def best_summary(standings: CheckpointScores) -> str:
     """Which checkpoint was kept and why, in one line."""
     best, count = standings.best, len(standings.after)
     return (

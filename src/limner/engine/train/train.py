@@ -19,7 +19,7 @@ from limner.data.sets.folder import Scan
 from limner.engine.generate.sizes import check_side
 from limner.engine.scoring.scorers import Scorers
 from limner.engine.train.callbacks import run_helping, run_watched
-from limner.engine.train.checkpoint_report import PAGE, write_standings
+from limner.engine.train.checkpoint_report import PAGE, write_checkpoint_report
 from limner.engine.train.checkpoint_scores import PROMPTS, Contest, scorers_of
 from limner.engine.train.dataset_notices import scan_told, told
 from limner.engine.train.encoding import encode_all, strip
@@ -221,7 +221,7 @@ def save_result(
         for preview in workspace.folder.glob("preview-*.png"):
             shutil.copyfile(preview, partial / preview.name)
         if contest is not None:
-            write_standings(contest, partial)
+            write_checkpoint_report(contest, partial)
     return sha256_of(workspace.out / learnt)
 
 
