@@ -1,8 +1,9 @@
-"""Callbacks of every training run: metrics and progress, checkpoints, previews."""
+"""The callbacks of training: metrics and progress, checkpoints, checkpoint scores, previews."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Made, Notice, Progress, Stage
 from limner.engine.train.checkpoint import save_checkpoint
+from limner.engine.train.checkpoint_scores import CheckpointScorer
 from limner.engine.train.loop import Callback, Loop, Step
 from limner.engine.train.preview_sampler import PreviewSampler, write_labelled
 from limner.engine.train.trackers import Metrics
@@ -60,6 +62,28 @@ class Checkpoints(Callback):
     def after_step(self, step: Step) -> None:
         if step.checkpoint_due or step.stopping:
             save_checkpoint(self.folder, step.done, step.loop)
+
+
+class ScoreCheckpoints(Callback):
+    """Scores every checkpoint, and finishes the run where no better one is to be expected.
+
+    log: writes figures of a step.
+    """
+
+    def __init__(self, scorer: CheckpointScorer, log: Callable[[int, dict[str, float]], None]) -> None:
+        self.scorer, self.log = scorer, log
+
+    def begin(self, loop: Loop, first: int) -> None:
+        self.scorer.drop_after(first)
+        if first and loop.checkpoint_due(first) and not self.scorer.has(first):
+            self.log(first, self.scorer.score(first, loop))  # killed between saving the checkpoint and scoring it
+
+    def after_step(self, step: Step) -> None:
+        if step.checkpoint_due:
+            self.log(step.done, self.scorer.score(step.done, step.loop))
+
+    def finished(self) -> bool:
+        return self.scorer.finished
 
 
 class Previews(Callback):
