@@ -36,7 +36,7 @@ from limner.data.sets.album import write_album
 from limner.data.sets.folder import scan
 from limner.engine.influence import attribution
 from limner.engine.influence.gradients import evenly
-from limner.engine.influence.influence import Query, encoded, features_of, trace, queries
+from limner.engine.influence.influence import Query, encode_query, features_of, trace, queries
 from limner.engine.influence.restored import restored
 from limner.engine.scoring.encoders import open_encoder
 from limner.engine.train.loop import generator_for
@@ -135,7 +135,7 @@ def losses(adapter: Path, queries: Sequence[Query]) -> np.ndarray:
         plan = make_plan(opened.request, scan(queries[0].photograph.path), opened.facts, opened.components.side)
         found = []
         for query in queries:
-            example = encoded(query, opened, plan, 0, False, False)
+            example = encode_query(query, opened, plan, 0, False, False)
             shape = torch.Size((8 * TIMES, *example.latents.shape[2:]))
             draw = evenly(opened.model.family.draw(opened.components, shape, generator_for(1, "watched", 0)), TIMES)
             batch = example.batch([0] * TIMES, [0] * TIMES, example.text_of([0] * TIMES))

@@ -82,10 +82,10 @@ def test_a_training_picture_scores_one_for_itself_and_nothing_for_its_opposite_o
 
 def test_leaving_out_is_leaving_out():
     training = RNG.normal(size=(4, 20))
-    found = attribution.among(training, 0.1)
+    found = attribution.leave_one_out(training, 0.1)
     assert np.isnan(np.diag(found)).all()
     assert np.allclose(found[1, [0, 2, 3]], attribution.scores(training[1:2], training[[0, 2, 3]], 0.1)[0])
-    assert np.isnan(attribution.among(training[:1], 0.1)).all()
+    assert np.isnan(attribution.leave_one_out(training[:1], 0.1)).all()
 
 
 def test_a_picture_that_pulls_the_other_way_does_harm():

@@ -11,7 +11,7 @@ from limner.core.influence import Influence, Judged
 from limner.core.requests import EvaluateRequest, InfluenceRequest
 from limner.core.workspace import Workspace
 from limner.engine.compare.contestants import Entrant
-from limner.engine.influence.influence import trace, training_pictures
+from limner.engine.influence.influence import trace, training_images
 from limner.engine.influence.restored import training_of
 from limner.imaging.decode import open_photograph
 from limner.models.adapters import open_adapter
@@ -37,7 +37,7 @@ def asked_of(request: EvaluateRequest, target: Entrant | None, emit: Emit) -> In
     try:
         adapter = open_adapter(path)
         training, _ = training_of(adapter)
-        training_pictures(adapter, training, request.dataset)
+        training_images(adapter, training, request.dataset)
     except LimnerError as error:
         return _left_out(request, error, emit)
     return InfluenceRequest(

@@ -62,7 +62,7 @@ def trace(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> Influe
     """
     adapter = open_adapter(request.adapter)
     training, _ = training_of(adapter)
-    learnt = training_pictures(adapter, training, request.data)
+    learnt = training_images(adapter, training, request.data)
     asked = [each for place in request.picture for each in queries(place, request.prompt, adapter)]
     for each in asked:
         if each.painted_by:
@@ -78,7 +78,7 @@ def trace(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> Influe
     return told(request, adapter, opened, learnt, (kept, asked), features)
 
 
-def training_pictures(adapter: Adapter, training: TrainRequest, data: str | None) -> Scan:
+def training_images(adapter: Adapter, training: TrainRequest, data: str | None) -> Scan:
     """The pictures that an adapter learnt from, in the folder that it or the user names, to the bit."""
     remedy = "name the folder of its training pictures by --data"
     place = training.data if data is None else data
@@ -155,13 +155,13 @@ def features_of(
         for each in group:
             workspace.check()
             with memory_told(LESS_MEMORY):
-                rows.append(gradients.of(encoded(each, opened, plan, request.seed, flip, masked)).double().numpy())
+                rows.append(gradients.of(encode_query(each, opened, plan, request.seed, flip, masked)).double().numpy())
             emit(Progress(done=(done := done + 1)))
         found.append(np.stack(rows) if rows else np.zeros((0, len(found[0][0]))))
     return found
 
 
-def encoded(each: Query, opened: RestoredAdapter, plan: Plan, seed: int, flip: bool, masked: bool) -> Examples:
+def encode_query(each: Query, opened: RestoredAdapter, plan: Plan, seed: int, flip: bool, masked: bool) -> Examples:
     """One picture as the loss takes it; all draw the same from the autoencoder, so that equal pixels stay equal."""
     pictures = load_pictures(Scan((each.photograph,)), plan.resolution, masked)
     rng = generator_for(seed, "posterior", 0)
