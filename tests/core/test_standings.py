@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from limner.core.checkpoint_scores import LEAST, StepScores, CheckpointScores
+from limner.core.checkpoint_scores import LEAST, CheckpointScores, StepScores
 
 
 def standings(weight: float = 0.5, **fields) -> CheckpointScores:

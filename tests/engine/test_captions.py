@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from limner import TrainRequest
-from limner.engine.train.class_captions import word_pattern, class_captions
+from limner.engine.train.class_captions import class_captions, word_pattern
 
 
 def told(captions, count=48, **fields):

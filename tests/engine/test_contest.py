@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from limner import LimnerError, Studio, TrainRequest
-from limner.core.checkpoint_scores import StepScores, CheckpointScores
+from limner.core.checkpoint_scores import CheckpointScores, StepScores
 from limner.core.events import Made, Notice, Stage
 from limner.engine.scoring.encoders import open_encoder
 from limner.engine.train import checkpoint_report, checkpoint_scores
@@ -30,11 +30,11 @@ def scored(monkeypatch):
     """Let the test say how good each step is, without plots. Returns the scores by step, (subject, prompt)."""
     chosen = {0: (0.2, 0.5), 2: (0.3, 0.5), 4: (0.6, 0.5), 6: (0.4, 0.5)}
 
-    def told(self, step, pictures):
+    def scores_of(self, step, pictures):
         subject, prompt = chosen[step]
         return StepScores(step=step, subject=(subject,) * len(pictures), prompt=(prompt,) * len(pictures))
 
-    monkeypatch.setattr(checkpoint_scores.Contest, "_scored", told)
+    monkeypatch.setattr(checkpoint_scores.CheckpointScorer, "_score", scores_of)
     for plot in ("curves_svg", "tradeoff_svg"):
         monkeypatch.setattr(checkpoint_report, plot, lambda *given: "")
     return chosen
@@ -95,15 +95,15 @@ def test_it_is_measured_how_alike_photographs_are_and_how_near_pictures_are_to_p
     encoder = SimpleNamespace(name="mine", images=encode, texts=encode)
     monkeypatch.setattr(checkpoint_scores, "open_encoder", lambda name: encoder)
     pictures, base = ["first", "second"], StepScores(step=0, subject=(0.1, 0.1), prompt=(0.3, 0.3))
-    each = checkpoint_scores.Contest.__new__(checkpoint_scores.Contest)
-    monkeypatch.setattr(each, "_painted", lambda plain, step: pictures, raising=False)
-    monkeypatch.setattr(each, "_scored", lambda step, shown: base, raising=False)
+    each = checkpoint_scores.CheckpointScorer.__new__(checkpoint_scores.CheckpointScorer)
+    monkeypatch.setattr(each, "_sample", lambda plain, step: pictures, raising=False)
+    monkeypatch.setattr(each, "_score", lambda step, shown: base, raising=False)
     each.request = TrainRequest(data="x", class_word="dog", keep="best", balance=balance)
-    each.photographs = ("a", "b", "c")
+    each.images = ("a", "b", "c")
     each.plain = ["a dog on the moon", "a photo of dog on the beach"]
-    each.taught = SimpleNamespace(prompts=("sks dog on the moon", "a photo of sks dog on the beach"))
-    each.scorers = SimpleNamespace(ready={name: (None, "mine", None) for name in checkpoint_scores.SCORES})
-    found = each._begun(SimpleNamespace(prompts=each.plain))
+    each.subject = SimpleNamespace(prompts=("sks dog on the moon", "a photo of sks dog on the beach"))
+    each.scorers = SimpleNamespace(ready={name: (None, "mine", None) for name in checkpoint_scores.METRICS})
+    found = each._score_base(SimpleNamespace(prompts=each.plain))
 
     def cosine(one, other):
         return float(features[one] @ features[other])
@@ -117,8 +117,8 @@ def test_it_is_measured_how_alike_photographs_are_and_how_near_pictures_are_to_p
     assert len(strange) == 12 and found.strange == pytest.approx(fmean(strange), rel=1e-5)
     assert found.alike == pytest.approx((cosine("a", "b") + cosine("b", "c") + cosine("a", "c")) / 3, rel=1e-5)
     assert found.weight == weight and found.base == base and found.encoder == "mine"
-    each.photographs = ("a",)
-    assert each._begun(SimpleNamespace(prompts=each.plain)).alike == 1, "of a single one nothing is known"
+    each.images = ("a",)
+    assert each._score_base(SimpleNamespace(prompts=each.plain)).alike == 1, "of a single one nothing is known"
 
 
 def test_training_stops_when_it_only_gets_worse(learn, scored):
@@ -126,25 +126,25 @@ def test_training_stops_when_it_only_gets_worse(learn, scored):
     folder, events = learn(**KEEP, patience=1)
     told = json.loads((folder / "checkpoints.json").read_text())
     assert [row["step"] for row in told["steps"]] == [0, 2, 4] and told["kept_step"] == 2
-    assert any("no better checkpoint came in 1" in event.text for event in events if isinstance(event, Notice))
+    assert any("no better checkpoint in 1" in event.text for event in events if isinstance(event, Notice))
 
 
 @pytest.mark.parametrize("killed", ["before scoring", "after scoring"])
 def test_a_killed_run_goes_on_with_its_standings(request_of, ran_once, tmp_path, monkeypatch, killed):
     request = request_of(**KEEP)
     whole = ran_once("contest/whole", request)
-    judge = checkpoint_scores.Contest.judge
+    score = checkpoint_scores.CheckpointScorer.score
 
     def dying(self, step, loop):
-        values = None if killed == "before scoring" and step == 4 else judge(self, step, loop)
+        values = None if killed == "before scoring" and step == 4 else score(self, step, loop)
         if step == 4:
             raise RuntimeError("killed")
         return values
 
-    monkeypatch.setattr(checkpoint_scores.Contest, "judge", dying)
+    monkeypatch.setattr(checkpoint_scores.CheckpointScorer, "score", dying)
     with pytest.raises(RuntimeError, match="killed"):
         Studio().run(request, tmp_path / "rex")
-    monkeypatch.setattr(checkpoint_scores.Contest, "judge", judge)
+    monkeypatch.setattr(checkpoint_scores.CheckpointScorer, "score", score)
     Studio().run(request, tmp_path / "rex", resume=True)
     assert (tmp_path / "rex" / "checkpoints.json").read_text() == (whole / "checkpoints.json").read_text()
     assert learnt(tmp_path / "rex") == learnt(whole)
@@ -176,9 +176,9 @@ def test_an_encoder_that_sees_nothing_is_told(learn):
         base=StepScores(step=0, subject=(0.1, 0.1), prompt=(0.3, 0.3)),
     )
     told = []
-    each = checkpoint_scores.Contest.__new__(checkpoint_scores.Contest)
-    each.standings = blind
-    each.tell(told.append)
+    each = checkpoint_scores.CheckpointScorer.__new__(checkpoint_scores.CheckpointScorer)
+    each.scores = blind
+    each.describe(told.append)
     assert [event.level for event in told] == ["info", "warning"]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from limner.core.checkpoint_scores import StepScores, CheckpointScores
+from limner.core.checkpoint_scores import CheckpointScores, StepScores
 from limner.core.choice import evenly
 from limner.core.errors import LimnerError
 from limner.core.metrics import Gallery, Item, Scored

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from limner.data.sets.pixels import Pictures
+from limner.data.sets.pixels import Crops
 from limner.engine.train.examples import encode
 from limner.models.conditioning import conditioning
 
@@ -41,11 +41,11 @@ def pictures(count=2, masks=False):
     pixels[:, :, :2], pixels[:, 0, 0, 1] = 255, 51
     mask = np.zeros((count, 4, 4), np.uint8)
     mask[:, :, 0] = 255
-    return Pictures(pixels, np.tile(np.arange(6), (count, 1)), mask if masks else None)
+    return Crops(pixels, np.tile(np.arange(6), (count, 1)), mask if masks else None)
 
 
-def encoded(given, captions, flip=False, besides=(), family=None):
-    return encode(family or Family(), COMPONENTS, given, captions, flip, torch.Generator(), besides)
+def encoded(given, captions, flip=False, extra=(), family=None):
+    return encode(family or Family(), COMPONENTS, given, captions, flip, torch.Generator(), extra)
 
 
 def test_levels_reach_from_minus_one_to_one():
@@ -66,10 +66,10 @@ def test_the_mirror_image_is_the_second_view():
 
 def test_each_caption_is_encoded_once_and_tells_its_pictures():
     family = Family()
-    found = encoded(pictures(3), ["bb", "a", "bb"], besides=("",), family=family)
+    found = encoded(pictures(3), ["bb", "a", "bb"], extra=("",), family=family)
     assert found.captions == ("bb", "a", "") and family.read == ["bb", "a", ""]
-    assert found.rows_for([0, 1, 2]) == [0, 1, 0]
-    assert found.rows_for([0, 1, 2], [False, True, True]) == [0, 2, 2]
+    assert found.captions_for([0, 1, 2]) == [0, 1, 0]
+    assert found.captions_for([0, 1, 2], [False, True, True]) == [0, 2, 2]
     assert found.text_of([1, 0, 2])["length"].flatten().tolist() == [1, 2, 0]
 
 
@@ -78,7 +78,7 @@ def test_pictures_and_captions_go_by_eights_and_none_is_lost(count):
     family = Family()
     found = encoded(pictures(count), [f"{i:02d}" for i in range(count)], family=family)
     assert len(found) == count == sum(family.seen) and max(family.seen) <= 8
-    assert found.text["length"].shape == (count, 1) and found.told == tuple(range(count))
+    assert found.text["length"].shape == (count, 1) and found.caption_of == tuple(range(count))
 
 
 @pytest.mark.parametrize("count", [1, 2, 64, 65, 130])

@@ -41,7 +41,9 @@ def example(*numbers):
 def features(timesteps, output="loss", dimension=100):
     family = Family()
     components = SimpleNamespace(device=torch.device("cpu"))
-    return family, Gradients(family, components, family, PLAIN, output, timesteps, dimension, 3)
+    model = SimpleNamespace(family=family)
+    restored = SimpleNamespace(model=model, components=components, trainable=family, trains_text=False)
+    return family, Gradients(restored, PLAIN, output, timesteps, dimension, 3)
 
 
 @pytest.mark.parametrize("timesteps", [1, 8, 10])

@@ -104,7 +104,7 @@ def test_a_picture_that_pulls_the_other_way_does_harm():
 
 @pytest.mark.parametrize("bad", [np.zeros((2, 5)), np.full((2, 5), np.nan)])
 def test_gradients_that_tell_nothing_are_refused(bad):
-    with pytest.raises(LimnerError, match="no finite numbers, or all zero"):
+    with pytest.raises(LimnerError, match="not finite, or all zero"):
         attribution.scores(np.ones((1, 5)), bad, 0.1)
 
 
@@ -200,11 +200,11 @@ def test_influence_is_computed_with_the_masks_of_the_training(learn, painted, tr
     folder, _ = learn(data=str(data), masked=True, prior=False, flip=False, held_out=1, steps=1)
     masked = []
 
-    def encoded(family, components, pictures, *given):
-        masked.append(pictures.masks is not None)
-        return encode(family, components, pictures, *given)
+    def looking(family, components, images, *given):
+        masked.append(images.masked)
+        return encode(family, components, images, *given)
 
-    monkeypatch.setattr("limner.engine.influence.influence.encode", encoded)
+    monkeypatch.setattr("limner.engine.influence.influence.encode", looking)
     traced(folder, painted / "1.png", **SAID)
     assert masked == [True] * 6 + [False]
 
@@ -246,16 +246,16 @@ def test_data_that_is_gone_or_other_is_told(learn, painted, traced, tmp_path):
     shutil.copytree(painted, data)
     adapter, _ = learn(data=str(data), prior=False, held_out=1)
     (data / "0.txt").write_text("a caption that was not there")
-    with pytest.raises(LimnerError, match=r"not those that 'rex' learnt from; name the folder .* by --data"):
+    with pytest.raises(LimnerError, match=r"'rex' was not trained on the images in .*; name the folder .* by --data"):
         traced(adapter)
     shutil.rmtree(data)
-    with pytest.raises(LimnerError, match=r"not to be had: .* does not exist; name the folder .* by --data"):
+    with pytest.raises(LimnerError, match=r"not available: .* does not exist; name the folder .* by --data"):
         traced(adapter)
     assert len(traced(adapter, data=str(painted)).training) == 5
     other = tmp_path / "other"
     other.mkdir()
     Image.new("RGB", (64, 64), "red").save(other / "0.png")
-    with pytest.raises(LimnerError, match="not those that 'rex' learnt from"):
+    with pytest.raises(LimnerError, match="'rex' was not trained on the images"):
         traced(adapter, data=str(other))
 
 
@@ -266,7 +266,7 @@ def test_pictures_that_are_none_are_told(adapter, painted, traced, tmp_path):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(LimnerError, match=name):
             traced(adapter, tmp_path / name, **SAID)
-    with pytest.raises(LimnerError, match="does not tell what it was painted from; give its --prompt"):
+    with pytest.raises(LimnerError, match="does not state its prompt; give it by --prompt"):
         traced(adapter, painted / "0.png")
 
 
@@ -280,7 +280,7 @@ def test_a_base_that_is_gone_is_told(learn, tiny_sd, traced, tmp_path):
     shutil.copytree(tiny_sd, model)
     adapter, _ = learn(model=str(model), prior=False, held_out=1)
     shutil.rmtree(model)
-    with pytest.raises(LimnerError, match=r"the base model of adapter 'rex' is not to be had: .*; name it by --model"):
+    with pytest.raises(LimnerError, match=r"the base model of adapter 'rex' is not available: .*; name it by --model"):
         traced(adapter)
     assert len(traced(adapter, model=str(tiny_sd)).training) == 5
 
@@ -307,7 +307,7 @@ def with_header(adapter, place, **facts):
     ],
 )
 def test_a_header_that_lies_is_one_line(adapter, traced, tmp_path, facts):
-    with pytest.raises(LimnerError, match=r"does not tell how it was trained|are not those"):
+    with pytest.raises(LimnerError, match=r"does not state how it was trained|was not trained on"):
         traced(with_header(adapter, tmp_path / "lies", **facts))
 
 
@@ -318,14 +318,14 @@ def test_tensors_that_the_header_does_not_fit_are_refused(adapter, learn, traced
     with pytest.raises(LimnerError, match="does not fit this base model"):
         traced(lies)
     wrong = with_header(adapter, tmp_path / "wrong", request=request | {"options": {"no_such_option": 8}})
-    with pytest.raises(LimnerError, match="does not tell how it was trained"):
+    with pytest.raises(LimnerError, match="does not state how it was trained"):
         traced(wrong)
 
 
 def test_an_adapter_of_another_tool_is_refused(adapter, traced, tmp_path):
     bare = tmp_path / "bare.safetensors"
     save_file(load_file(adapter / LORA_FILE), bare)
-    with pytest.raises(LimnerError, match="does not tell how it was trained; give one that `limner train` made"):
+    with pytest.raises(LimnerError, match="does not state how it was trained; give one that `limner train` made"):
         traced(bare)
 
 

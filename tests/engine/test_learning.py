@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio
 from limner.core.errors import Interrupted
 from limner.core.events import Made, Notice
-from limner.engine.train.ema import Average
+from limner.engine.train.ema import EMA
 from limner.engine.train.plan import make_plan
 from limner.models.loading import resolve
 from limner.models.options import LORA_FILE, WORDS_FILE
@@ -63,7 +63,7 @@ def test_a_batch_in_parts_is_the_same_batch(learn):
 
 
 def test_a_batch_that_cannot_be_cut_is_refused(learn):
-    with pytest.raises(LimnerError, match="a batch of 2 cannot be cut into 3 equal parts; use a --batch"):
+    with pytest.raises(LimnerError, match="a batch of 2 cannot be split into 3 equal parts; use a --batch"):
         learn(accumulation=3)
 
 
@@ -111,25 +111,25 @@ def test_each_method_has_a_rate_of_its_own(request_of, painted, method, rate):
     [
         ({"options": {"targets": "nothing*,to_q"}}, "unknown LoRA target 'nothing*'"),
         ({"options": {"targets": "norm1"}}, "unknown LoRA target 'norm1'"),
-        ({"text_learning_rate": 0.5}, "no text encoder learns"),
+        ({"text_learning_rate": 0.5}, "no text encoder is trained"),
     ],
 )
 def test_what_cannot_learn_is_said_before_class_pictures_are_painted(request_of, tmp_path, fields, said):
     stages = []
     with pytest.raises(LimnerError, match=re.escape(said)):
         Studio().run(request_of(**fields), tmp_path / "rex", listener=lambda e: stages.append(getattr(e, "name", None)))
-    assert "loading" in stages and "class pictures" not in stages
+    assert "loading" in stages and "class images" not in stages
 
 
 def test_prodigy_finds_one_rate_for_all(learn):
     pytest.importorskip("prodigyopt")
     options = {"rank": 4, "text_encoder": True}
-    with pytest.raises(LimnerError, match="'prodigy' finds one learning rate for all that learns, and 2 are given"):
+    with pytest.raises(LimnerError, match="'prodigy' finds one learning rate for all parameters, and 2 are given"):
         learn(optimiser="prodigy", learning_rate=None, text_learning_rate=0.5, options=options, **PLAIN)
 
 
 def test_a_rate_for_text_encoders_that_do_not_learn(learn, tiny_folder):
-    with pytest.raises(LimnerError, match=r"text_learning_rate \(0.5\) is given, and no text encoder learns"):
+    with pytest.raises(LimnerError, match=r"text_learning_rate \(0.5\) is given, and no text encoder is trained"):
         learn(text_learning_rate=0.5, **PLAIN)
     with pytest.raises(LimnerError, match="the text encoder of this kind of model takes no adapter"):
         learn(model=str(tiny_folder("z_image")), options={"text_encoder": True}, **PLAIN)
@@ -158,14 +158,14 @@ def test_text_encoders_have_a_rate_of_their_own(learn):
 
 def test_the_average_follows_and_steps_aside():
     weight = torch.nn.Parameter(torch.zeros(1))
-    average = Average([weight], 0.5)
+    average = EMA([weight], 0.5)
     kept = 0.0
     for step, value in enumerate((1.0, 2.0, 3.0)):
         weight.data.fill_(value)
-        average.follow()
+        average.update()
         share = min(0.5, (1 + step) / (10 + step))
         kept = share * kept + (1 - share) * value
-    with average.shown():
+    with average.applied():
         assert weight.item() == pytest.approx(kept)
     assert weight.item() == 3.0
 
@@ -180,15 +180,15 @@ def test_the_average_is_what_is_saved(learn):
 
 
 def test_captions_are_dropped_now_and_then(learn, monkeypatch):
-    from limner.engine.train.loop import Loop
+    from limner.engine.train.subject import SubjectLesson
 
-    rows, real = [], Loop._text
+    rows, real = [], SubjectLesson._text
 
     def looking(self, examples, these):
         rows.extend(examples.captions[row] for row in these)
         return real(self, examples, these)
 
-    monkeypatch.setattr(Loop, "_text", looking)
+    monkeypatch.setattr(SubjectLesson, "_text", looking)
     learn(caption_dropout=0.5, steps=20, **PLAIN)
     assert 8 <= rows.count("") <= 32 and rows.count("") + rows.count("a photo of sks dog") == 40
 
@@ -221,9 +221,9 @@ def test_only_what_the_mask_shows_is_learnt(learn, painted, tmp_path, monkeypatc
 
 
 def test_masks_that_do_not_fit(learn, painted, tmp_path):
-    with pytest.raises(LimnerError, match=r"no picture of .* has a mask; put pictures of the same names"):
+    with pytest.raises(LimnerError, match=r"no image of .* has a mask; put masks into its folder"):
         learn(masked=True)
-    with pytest.raises(LimnerError, match=r"the mask '0.png' is 9 x 9, and its picture 128 x 128"):
+    with pytest.raises(LimnerError, match=r"the mask '0.png' is 9 x 9, and its image 128 x 128"):
         learn(data=str(masked(painted, tmp_path, (9, 9))), masked=True)
 
 
@@ -231,9 +231,9 @@ def test_masks_that_do_not_fit(learn, painted, tmp_path):
 
 
 def test_a_setting_that_means_nothing_is_refused(learn, request_of, painted, tiny_folder):
-    with pytest.raises(LimnerError, match=r"timestep_sampling \(shift\) means nothing to this kind of model"):
+    with pytest.raises(LimnerError, match=r"timestep_sampling \(shift\) does nothing for this kind of model"):
         learn(timestep_sampling="shift")
-    with pytest.raises(LimnerError, match=r"min_snr_gamma \(5.0\) means nothing .* it knows timestep_sampling"):
+    with pytest.raises(LimnerError, match=r"min_snr_gamma \(5.0\) does nothing .* it takes timestep_sampling"):
         learn(model=str(tiny_folder("flux")), min_snr_gamma=5.0, resolution=64)
 
 
@@ -300,7 +300,7 @@ def test_a_word_is_taught_and_painted_in_half_precision(learn, tiny_sd, tmp_path
 def test_a_word_leaves_the_class_alone_and_needs_no_class_pictures(learn):
     fields = {"method": "textual_inversion", "options": {}, "identifier": "<rex>", "prior": True}
     folder, events = learn(**fields, class_pictures=None)
-    assert not any(getattr(event, "name", "") == "class pictures" for event in events)
+    assert not any(getattr(event, "name", "") == "class images" for event in events)
     assert "| Prior preservation | off |" in (folder / "README.md").read_text()
     with pytest.raises(LimnerError, match=r"class_pictures \(3\) does nothing: this method cannot change the class"):
         learn("other", **fields)

@@ -116,7 +116,7 @@ def test_a_batch_is_cut_into_equal_parts(batch, accumulation, processes, fits):
         assert plan(**fields).batch == batch
     else:
         with pytest.raises(
-            LimnerError, match=f"a batch of {batch} cannot be cut into {accumulation * processes} equal"
+            LimnerError, match=f"a batch of {batch} cannot be split into {accumulation * processes} equal"
         ):
             plan(**fields)
 

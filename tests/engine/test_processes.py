@@ -111,22 +111,22 @@ def test_two_processes_stop_together_and_go_on(launch, tmp_path, arguments):
     assert [process.wait(200) for process in run] == [130, 130]
     assert not (tmp_path / "rex").exists()
     _, err = done(launch(2, [*arguments, "--resume"]))
-    assert "going on from step" in err
+    assert "resuming from step" in err
     done(launch(2, [*arguments[:-1], "whole"]))
     assert apart(tmp_path / "rex", tmp_path / "whole") == 0
 
 
 def test_a_batch_that_the_processes_cannot_share(learn, monkeypatch):
     monkeypatch.setattr(Processes, "joined", classmethod(lambda cls, device: Processes(0, 3)))
-    monkeypatch.setattr(Processes, "_told", lambda self, value: value)
+    monkeypatch.setattr(Processes, "_broadcast", lambda self, value: value)
     with pytest.raises(
-        LimnerError, match="a batch of 2 cannot be cut into 3 equal parts for 3 processes; use a --batch"
+        LimnerError, match="a batch of 2 cannot be split into 3 equal parts for 3 processes; use a --batch"
     ):
         learn()
 
 
 def test_alone_nothing_is_shared():
     alone, tensors = Processes(), [torch.ones(3)]
-    alone.summed(tensors)
+    alone.sum(tensors)
     alone.wait()
     assert alone.main and alone.agreed(True, torch.device("cpu")) and tensors[0].sum() == 3

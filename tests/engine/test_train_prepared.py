@@ -11,9 +11,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from limner.core.events import Notice
-from limner.engine.train.loop import order
-from limner.engine.train.model_card import rights_told
-from limner.engine.train.sampling_weights import drawn, weights_of
+from limner.engine.train.batches import order, uneven, weighted_pass
+from limner.engine.train.model_card import rights_table
 from limner.models.options import LORA_FILE
 
 
@@ -49,11 +48,11 @@ def test_header_and_card_carry_the_rights(learn, dataset):
         "overrides": {"Jane agreed | by *letter*": 1},
     }
     card = (folder / "README.md").read_text()
-    assert "| Licences of the pictures | CC-BY-4.0 (1), unknown (3) |" in card
-    assert "| Authors of the pictures | Jane (4) |" in card
-    assert r"| Marked 'no AI training' and used all the same | 1 (Jane agreed \| by \*letter\*) |" in card
+    assert "| Licences of the images | CC-BY-4.0 (1), unknown (3) |" in card
+    assert "| Authors of the images | Jane (4) |" in card
+    assert r"| Marked 'no AI training', used nevertheless | 1 (Jane agreed \| by \*letter\*) |" in card
     texts = [event.text for event in events if isinstance(event, Notice)]
-    assert any("4 pictures, 2 besides for validation, 4 with a caption" in text for text in texts)
+    assert any("4 images, 2 more for validation, 4 with a caption" in text for text in texts)
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert all(0 < line["held_out_loss"] < 100 for line in lines if line["step"] in (2, 4))
 
@@ -67,7 +66,7 @@ def test_held_out_overrules_the_validation_part(learn, dataset):
 def test_a_plain_folders_header_and_card_say_nothing_of_rights(learn):
     folder, _ = learn()
     assert set(facts(folder)["dataset"]) == {"sha256", "pictures"}
-    assert "of the pictures" not in (folder / "README.md").read_text()
+    assert "of the images" not in (folder / "README.md").read_text()
 
 
 def test_weights_change_what_is_learnt_and_captions_may_lie_anywhere(learn, painted, dataset, tmp_path):
@@ -103,13 +102,13 @@ def test_each_is_drawn_by_its_share(weights):
 def test_within_one_pass_none_is_drawn_more_than_its_share_rounded_up():
     weights = (1, 2, 3, 6)
     for turn in range(50):
-        seen = Counter(drawn(weights, turn, 0.3))
+        seen = Counter(weighted_pass(weights, turn, 0.3))
         assert all(abs(seen[index] - weight / 3) < 1 for index, weight in enumerate(weights))
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.1, 3.3])
 def test_equal_weights_change_nothing(weight):
-    assert weights_of([weight] * 5) is None
+    assert uneven([weight] * 5) is None
     for count in (1, 2, 7, 33):
         assert [order(count, 3, step, 7) for step in range(20)] == [
             order(count, 3, step, 7, [weight] * count) for step in range(20)
@@ -127,8 +126,8 @@ def test_a_step_is_the_same_wherever_training_begins_and_for_its_seed():
 
 
 def test_hostile_names_stay_in_their_cell():
-    told = rights_told({"authors": {"a|b\n# c <script>[x](y)": 2}, "licences": {}, "overrides": {}})
+    told = rights_table({"authors": {"a|b\n# c <script>[x](y)": 2}, "licences": {}, "overrides": {}})
     assert told == {
-        "Licences of the pictures": "",
-        "Authors of the pictures": r"a\|b \# c \<script\>\[x\](y) (2)",
+        "Licences of the images": "",
+        "Authors of the images": r"a\|b \# c \<script\>\[x\](y) (2)",
     }

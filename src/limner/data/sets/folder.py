@@ -32,10 +32,10 @@ NAMED = 20
 class ImageFile:
     """A readable image file; `sha256` is of its bytes, `size` is (width, height) in pixels, upright.
 
-    caption: from a text file of the same name beside it ("01.txt" beside "01.jpg"), or from the folder's table. mask: an
-    image of the same name in the folder "masks" beside it, or the one that the table names, white where the subject
-    is, and mask_sha256 its hash. weight, rights, override: from the table. prepared: whether the table states the
-    image's size, as `limner prepare` does.
+    caption: from a text file of the same name beside it ("01.txt" beside "01.jpg"), or from the folder's table. mask:
+    an image of the same name in the folder "masks" beside it, or the one that the table names, white where the
+    subject is, and mask_sha256 its hash. weight, rights, override: from the table. prepared: whether the table states
+    the image's size, as `limner prepare` does.
     """
 
     path: Path

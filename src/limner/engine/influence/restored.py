@@ -53,20 +53,20 @@ def training_of(adapter: Adapter) -> tuple[TrainRequest, BaseModel]:
 
 
 @contextmanager
-def restored(adapter: Adapter, request: InfluenceRequest, emit: Emit) -> Iterator[RestoredAdapter]:
+def restored(adapter: Adapter, request: InfluenceRequest, device: str, emit: Emit) -> Iterator[RestoredAdapter]:
     """The adapter on its base model while it is open; afterwards the base is unloaded.
 
     The request may name another base model, with another autoencoder, than the adapter does.
     """
     training, options = training_of(adapter)
     base = resolve_base(adapter, training, request.model, request.vae)
-    device = pick_device(request.device)
-    dtype = pick_dtype(request.precision, device)
+    place = pick_device(device)
+    dtype = pick_dtype(request.precision, place)
     method = registry.methods.get(training.method)
     subject = Subject(training.identifier or "", training.class_word)
     try:
         with memory_told(LESS_MEMORY):
-            components = loading.load(base, torch.float32 if device.type == "cpu" else dtype, device)
+            components = loading.load(base, torch.float32 if place.type == "cpu" else dtype, place)
             check_base(adapter, base, components.architecture, emit)
             facts = replace(base.family.facts, defaults=base.defaults)
             method.check(facts, options, subject)

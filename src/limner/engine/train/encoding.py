@@ -63,9 +63,7 @@ class Encoder:
             held_out = evenly(scan.validation, VALIDATION)
         return EncodedSets(subject, prior, self.encode_files(held_out, flip=False))
 
-    def encode_files(
-        self, images: Sequence[ImageFile], flip: bool, extra: Sequence[str] = ()
-    ) -> tuple[Examples, ...]:
+    def encode_files(self, images: Sequence[ImageFile], flip: bool, extra: Sequence[str] = ()) -> tuple[Examples, ...]:
         """Encode image files with their captions, as a set for each size. extra: further captions in every set."""
         shapes: dict[Shape, list[ImageFile]] = {}
         for image in images:

@@ -30,10 +30,10 @@ class Images(Protocol):
 class Examples:
     """Encoded images of one size, and their captions. They stay on the CPU, as a large set would fill a GPU.
 
-    latents: (n, views, c, h, w); the views are the image and, where asked, its mirror image. captions: m different ones,
-    encoded as the tensors (m, ...) of `text`. caption_of: the index of each image's caption. frames: (n, 6), as a Batch
-    has them. masks: (n, views, 1, h, w) or None. device: where batches go. weights: how often each image is shown,
-    relative to the others; None where all are shown alike.
+    latents: (n, views, c, h, w); the views are the image and, where asked, its mirror image. captions: m different
+    ones, encoded as the tensors (m, ...) of `text`. caption_of: the index of each image's caption. frames: (n, 6), as a
+    Batch has them. masks: (n, views, 1, h, w) or None. device: where batches go. weights: how often each image is
+    shown, relative to the others; None where all are shown alike.
     """
 
     latents: torch.Tensor

@@ -103,9 +103,7 @@ class Loop:
         """Whether a checkpoint is due after so many steps."""
         return done % self.request.checkpoint_every == 0 or done == self.plan.steps
 
-    def run(
-        self, first: int, callbacks: Sequence[Callback] = (), stop: Callable[[], bool] = lambda: False
-    ) -> None:
+    def run(self, first: int, callbacks: Sequence[Callback] = (), stop: Callable[[], bool] = lambda: False) -> None:
         """Train from `first` steps done to the end, or until a callback has finished.
 
         stop: asked after every step; once any process says yes, all raise Interrupted after their callbacks.

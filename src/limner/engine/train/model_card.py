@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+
 from limner.core.checkpoint_scores import CheckpointScores
 from limner.core.files import printable
 from limner.core.protocols import Components, Method, Subject

@@ -266,9 +266,7 @@ def save_result(
 
     if scorer is not None:
         scorer.restore_best(loop)
-    trained = Trained(
-        request, plan, model, job.dataset, workspace.out.name, None if scorer is None else scorer.scores
-    )
+    trained = Trained(request, plan, model, job.dataset, workspace.out.name, None if scorer is None else scorer.scores)
     with writing_folder(workspace.out, lambda folder: same_result(folder, request, workspace)) as partial:
         with loop.evaluating():
             file = method.save(loop.trainable, partial, header(trained, components), base).relative_to(partial)
@@ -294,8 +292,7 @@ def save_result(
 
 
 def check_out(request: TrainRequest, workspace: Workspace) -> None:
-    """LimnerError unless out is absent, empty, or holds this request's own result, of a run stopped at its last moment.
-    """
+    """LimnerError unless out is absent, empty, or holds this request's own result, of a run stopped at its last moment."""
     out = workspace.out
     if out.exists() and not out.is_dir():
         raise exists_already(out)
