@@ -292,7 +292,7 @@ def save_result(
 
 
 def check_out(request: TrainRequest, workspace: Workspace) -> None:
-    """LimnerError unless out is absent, empty, or holds this request's own result, of a run stopped at its last moment."""
+    """Raise LimnerError unless out is absent or empty, or holds what this run wrote before it was stopped."""
     out = workspace.out
     if out.exists() and not out.is_dir():
         raise exists_already(out)
