@@ -14,8 +14,8 @@ from transformers import CLIPVisionModelWithProjection
 
 from limner.starter.painter import paint, random_scene
 from limner.starter.pretrain import __main__ as pretrain
-from limner.starter.pretrain import judge, loop, pictures
-from limner.starter.pretrain.recipe import Recipe, Stage
+from limner.starter.pretrain import judge, loop, drawings
+from limner.starter.pretrain.recipe import Recipe, StageRecipe
 
 SHARD = 300
 BUILD_TOKENIZER = cache(pretrain.build_tokenizer)
@@ -30,12 +30,12 @@ TOY = Recipe(
     vae_crop=32,
     unet_channels=(16, 16, 32),
     pictures=2 * SHARD,
-    autoencoder=Stage(steps=4, batch=2, learning_rate=1e-3, warmup=2),
-    text=Stage(steps=4, batch=4, learning_rate=1e-3, warmup=2),
-    image=Stage(steps=4, batch=4, learning_rate=1e-3, warmup=2),
-    judge=Stage(steps=4, batch=8, learning_rate=1e-3, warmup=2),
+    autoencoder=StageRecipe(steps=4, batch=2, learning_rate=1e-3, warmup=2),
+    text=StageRecipe(steps=4, batch=4, learning_rate=1e-3, warmup=2),
+    image=StageRecipe(steps=4, batch=4, learning_rate=1e-3, warmup=2),
+    judge=StageRecipe(steps=4, batch=8, learning_rate=1e-3, warmup=2),
     judge_pictures=40,
-    denoiser=Stage(steps=4, batch=4, learning_rate=1e-3, warmup=2),
+    denoiser=StageRecipe(steps=4, batch=4, learning_rate=1e-3, warmup=2),
 )
 
 
@@ -61,7 +61,7 @@ def run_recipe(gallery, folder, recipe=TOY, stages=pretrain.STAGES, begin_with=N
         (folder / "pictures").symlink_to(gallery)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judge, "SHARD", 20)
-        patch.setattr(pictures, "SHARD", SHARD)
+        patch.setattr(drawings, "SHARD", SHARD)
         patch.setattr(pretrain, "build_tokenizer", BUILD_TOKENIZER)
         pretrain.run(recipe, folder, out=folder / "starter", stages=stages, begin_with=begin_with)
 
@@ -85,10 +85,10 @@ def recipe_run(gallery, tmp_path):
 
 
 def test_shards_are_the_same_every_time(monkeypatch):
-    monkeypatch.setattr(pictures, "SHARD", 2)
-    (scenes, pixels), (again, same) = pictures._paint_shard(1, 0), pictures._paint_shard(1, 0)
+    monkeypatch.setattr(drawings, "SHARD", 2)
+    (scenes, pixels), (again, same) = drawings._paint_shard(1, 0), drawings._paint_shard(1, 0)
     assert scenes == again and np.array_equal(pixels, same) and pixels.shape == (2, 128, 128, 3)
-    assert pictures._paint_shard(1, 1)[0] != scenes
+    assert drawings._paint_shard(1, 1)[0] != scenes
 
 
 # diffusers says so when the pipeline is put together, and writes steps_offset 1, which trailing spacing never reads.
@@ -159,7 +159,7 @@ def test_randomness_is_the_same_in_every_process():
 
 
 def test_the_learning_rate_is_a_trapezoid():
-    stage = Stage(steps=100, batch=1, learning_rate=1.0, warmup=10, decay=0.25)
+    stage = StageRecipe(steps=100, batch=1, learning_rate=1.0, warmup=10, decay=0.25)
     rates = [stage.rate(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[10:75] == [1.0] * 65
     assert rates[75:] == sorted(rates[75:], reverse=True) and 0 < rates[-1] <= 0.05
@@ -171,9 +171,9 @@ def test_photographs_are_split(tmp_path):
     for name in ("dog", "mug"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (600, 300)).save(tmp_path / name / "00.jpg")
-    split = pictures.load_photographs(tmp_path, ("dog",), side=64)
+    split = drawings.load_photographs(tmp_path, ("dog",), side=64)
     assert {key: [p.shape for p in value] for key, value in split.items()} == {
         "train": [(64, 128, 3)],
         "held_out": [(64, 128, 3)],
     }
-    assert pictures.load_photographs(None, ()) == {"train": [], "held_out": []}
+    assert drawings.load_photographs(None, ()) == {"train": [], "held_out": []}

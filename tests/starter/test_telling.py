@@ -8,14 +8,14 @@ import torch
 
 from limner.starter.painter import EXTRAS, Scene, random_scene
 from limner.starter.painter.reserved import holds_reserved
-from limner.starter.pretrain.telling import tell
+from limner.starter.pretrain.training_captions import training_caption
 from limner.starter.pretrain.text_encoder import FACTS, agreement, facts_of, scenes_at
 
 
 def told(count, **fixed):
     rng = random.Random(1)
     scenes = [random_scene(rng, **fixed) for _ in range(count)]
-    return [(scene, tell(scene, rng)) for scene in scenes]
+    return [(scene, training_caption(scene, rng)) for scene in scenes]
 
 
 def test_captions_name_what_is_not_worn_and_never_what_is():
@@ -39,7 +39,7 @@ def test_breed_colour_and_backdrop_are_left_out_at_times():
 
 def test_no_caption_at_all():
     rng = random.Random(1)
-    assert {tell(random_scene(rng), rng, dropout=1.0) for _ in range(5)} == {""}
+    assert {training_caption(random_scene(rng), rng, dropout=1.0) for _ in range(5)} == {""}
 
 
 def test_facts_are_numbered_from_one():

@@ -10,8 +10,8 @@ import torch
 
 from limner.starter.pretrain import autoencoder, denoiser, image_encoder, judge, text_encoder
 from limner.starter.pretrain.export import export
-from limner.starter.pretrain.parts import Parts
-from limner.starter.pretrain.pictures import Gallery, load_photographs
+from limner.starter.pretrain.parts import StarterParts
+from limner.starter.pretrain.drawings import DrawnImages, load_photographs
 from limner.starter.pretrain.recipe import HELD_OUT_PHOTOGRAPHS, Recipe
 from limner.starter.pretrain.tokenizer import build_tokenizer
 
@@ -67,7 +67,7 @@ def run(
     begin_with: Path | None = None,
 ) -> None:
     """Run the stages in order; each goes on from its last checkpoint, and a finished one only loads."""
-    parts = Parts.load(begin_with) if begin_with else Parts(build_tokenizer(recipe.seed, recipe.tokens))
+    parts = StarterParts.load(begin_with) if begin_with else StarterParts(build_tokenizer(recipe.seed, recipe.tokens))
     wished = [stage for stage in NEEDED_BY if getattr(recipe, stage).steps]  # of no steps: left out
     trained = [stage for stage in wished if begin_with is None or stage in stages]  # whose logs are in this folder
 
@@ -77,12 +77,12 @@ def run(
     if due("judge"):
         parts.judge = judge.train(recipe, folder, device, parts.judge)
     if "pictures" in stages:
-        Gallery.build(folder / "pictures", recipe.pictures, recipe.seed, os.cpu_count() or 1)
+        DrawnImages.build(folder / "pictures", recipe.pictures, recipe.seed, os.cpu_count() or 1)
     if due("text"):
         parts.text = text_encoder.train(recipe, parts.tokenizer, folder, device, parts.text)
     if not set(stages) - {"judge", "pictures", "text"}:
         return
-    gallery = Gallery(folder / "pictures")
+    gallery = DrawnImages(folder / "pictures")
     photos = load_photographs(photographs, HELD_OUT_PHOTOGRAPHS)
     if due("autoencoder"):
         parts.vae = autoencoder.train(recipe, gallery, photos["train"], folder, device, parts.vae)

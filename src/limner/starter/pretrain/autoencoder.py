@@ -14,7 +14,7 @@ from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from torch import nn
 
 from limner.starter.pretrain.loop import fit
-from limner.starter.pretrain.pictures import Gallery
+from limner.starter.pretrain.drawings import DrawnImages
 from limner.starter.pretrain.precision import mixed
 from limner.starter.pretrain.recipe import Recipe
 
@@ -64,7 +64,7 @@ def reconstruction_loss(result: torch.Tensor, target: torch.Tensor) -> torch.Ten
     return F.l1_loss(result, target) + 2 * F.mse_loss(result, target) + across + down
 
 
-def _crops(gallery: Gallery, photographs: list[np.ndarray], recipe: Recipe, rng: torch.Generator) -> np.ndarray:
+def _crops(gallery: DrawnImages, photographs: list[np.ndarray], recipe: Recipe, rng: torch.Generator) -> np.ndarray:
     crop, trained = recipe.vae_crop, len(gallery) - HELD_OUT
     out = np.empty((recipe.autoencoder.batch, crop, crop, 3), np.uint8)
     for row in out:
@@ -128,7 +128,7 @@ def whiten(vae: AutoencoderKL, pixels: np.ndarray) -> None:
 
 def train(
     recipe: Recipe,
-    gallery: Gallery,
+    gallery: DrawnImages,
     photographs: list[np.ndarray],
     folder: Path,
     device: str,

@@ -17,11 +17,11 @@ from limner.starter.painter import Scene
 from limner.starter.pretrain.autoencoder import HELD_OUT, decode, encode, to_tensor
 from limner.starter.pretrain.loop import fit
 from limner.starter.pretrain.objective import objective
-from limner.starter.pretrain.parts import Parts
-from limner.starter.pretrain.pictures import Gallery
+from limner.starter.pretrain.parts import StarterParts
+from limner.starter.pretrain.drawings import DrawnImages
 from limner.starter.pretrain.precision import mixed
 from limner.starter.pretrain.recipe import Recipe
-from limner.starter.pretrain.telling import tell
+from limner.starter.pretrain.training_captions import training_caption
 from limner.starter.pretrain.text_encoder import tokenise
 
 
@@ -76,7 +76,7 @@ def emphasis(scene: Scene) -> float:
 
 
 @torch.no_grad()
-def cache_latents(vae: AutoencoderKL, gallery: Gallery, path: Path, device: str) -> torch.Tensor:
+def cache_latents(vae: AutoencoderKL, gallery: DrawnImages, path: Path, device: str) -> torch.Tensor:
     """Latents (n, c, 16, 16) of the whole gallery in fp16, kept in a file."""
     if not path.exists():
         parts = []
@@ -89,7 +89,7 @@ def cache_latents(vae: AutoencoderKL, gallery: Gallery, path: Path, device: str)
     return torch.from_numpy(np.load(path))
 
 
-def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: str) -> UNet2DConditionModel:
+def train(recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Path, device: str) -> UNet2DConditionModel:
     assert parts.vae is not None and parts.text is not None
     latents = cache_latents(parts.vae, gallery, folder / "latents.npy", device)
     text_encoder = parts.text.to(device)  # pyright: ignore[reportArgumentType]
@@ -107,7 +107,7 @@ def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: 
     def squared_error(model: nn.Module, indices: list[int], steps: torch.Tensor, noise: torch.Tensor, seed: str):
         rng = random.Random(seed)
         dropout = recipe.caption_dropout if model is unet else 0.0
-        told = [tell(gallery.scenes[i], rng if recipe.paraphrase else random.Random(i), dropout) for i in indices]
+        told = [training_caption(gallery.scenes[i], rng if recipe.paraphrase else random.Random(i), dropout) for i in indices]
         tokens = tokenise(parts.tokenizer, told).to(device)
         clean, noise, steps = latents[indices].float().to(device), noise.to(device), steps.to(device)
         with mixed(device):

@@ -18,9 +18,9 @@ from transformers import CLIPImageProcessor
 from limner.starter.card import hashes, model_card
 from limner.starter.pretrain.autoencoder import psnr
 from limner.starter.pretrain.objective import objective
-from limner.starter.pretrain.parts import JUDGE, Parts
-from limner.starter.pretrain.pictures import Gallery
-from limner.starter.pretrain.recipe import HELD_OUT_PHOTOGRAPHS, Recipe, Stage
+from limner.starter.pretrain.parts import JUDGE, StarterParts
+from limner.starter.pretrain.drawings import DrawnImages
+from limner.starter.pretrain.recipe import HELD_OUT_PHOTOGRAPHS, Recipe, StageRecipe
 
 STAGE_NAMES = {
     "judge": "judge",
@@ -35,7 +35,7 @@ LOGGED_SCORES = (
 )
 
 
-def assemble(parts: Parts, side: int, scheduler: SchedulerMixin) -> StableDiffusionPipeline:
+def assemble(parts: StarterParts, side: int, scheduler: SchedulerMixin) -> StableDiffusionPipeline:
     """The stock pipeline around the trained parts, with the image encoder beside them."""
     assert parts.vae is not None and parts.text is not None and parts.unet is not None and parts.image is not None
     return StableDiffusionPipeline(
@@ -58,9 +58,9 @@ def assemble(parts: Parts, side: int, scheduler: SchedulerMixin) -> StableDiffus
 
 def export(
     recipe: Recipe,
-    gallery: Gallery,
+    gallery: DrawnImages,
     photographs: dict[str, list[np.ndarray]],
-    parts: Parts,
+    parts: StarterParts,
     folder: Path,
     out: Path,
     trained: list[str],
@@ -148,7 +148,7 @@ def _last_figures(path: Path, steps: int) -> dict[str, float]:
     return {name: value for line in lines if line["step"] <= steps for name, value in line.items()}
 
 
-def _row(name: str, log: dict[str, float], stage: Stage) -> dict:
+def _row(name: str, log: dict[str, float], stage: StageRecipe) -> dict:
     """What one stage did, for the card's table."""
     minutes = log["step"] * stage.batch / log["per_second"] / 60
     return {"stage": STAGE_NAMES[name], "steps": int(log["step"]), "batch": stage.batch, "minutes": round(minutes)}

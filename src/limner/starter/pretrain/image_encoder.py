@@ -16,11 +16,11 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from limner.starter.pretrain.autoencoder import HELD_OUT, to_tensor
 from limner.starter.pretrain.loop import fit
-from limner.starter.pretrain.parts import Parts
-from limner.starter.pretrain.pictures import Gallery
+from limner.starter.pretrain.parts import StarterParts
+from limner.starter.pretrain.drawings import DrawnImages
 from limner.starter.pretrain.precision import mixed
 from limner.starter.pretrain.recipe import Recipe
-from limner.starter.pretrain.telling import ASPECTS, tell, told_kind, told_subject
+from limner.starter.pretrain.training_captions import CAPTION_KINDS, training_caption, kind_caption, subject_caption
 from limner.starter.pretrain.text_encoder import agreement, tokenise
 
 
@@ -52,7 +52,7 @@ class ImageTower(nn.Module):
         return F.normalize(texts.float(), dim=-1) @ pictures.T * self.temperature.clamp(max=4.6).exp()
 
 
-def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: str) -> CLIPVisionModelWithProjection:
+def train(recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Path, device: str) -> CLIPVisionModelWithProjection:
     torch.manual_seed(recipe.seed)
     tower = ImageTower(parts.image or build(recipe)).to(device)
     tower.image.set_attn_implementation("eager")  # at these sizes faster than the fused kernel on a CPU
@@ -69,7 +69,7 @@ def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: 
 
     def loss(step: int, rng: torch.Generator):
         indices = torch.randint(trained, (recipe.image.batch,), generator=rng).tolist()
-        aspect, words = ASPECTS[step % len(ASPECTS)], random.Random(f"{recipe.seed}/{step}")
+        aspect, words = CAPTION_KINDS[step % len(CAPTION_KINDS)], random.Random(f"{recipe.seed}/{step}")
         texts = [aspect(gallery.scenes[i], words) for i in indices]
         with mixed(device):
             scores = tower(embedded(texts), pictures(indices))
@@ -79,10 +79,10 @@ def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: 
     def evaluate(model: nn.Module) -> dict[str, float]:
         unseen = list(range(trained, trained + 200))
         scenes, words = [gallery.scenes[i] for i in unseen], random.Random("unseen")
-        scores = model(embedded([tell(scene, words) for scene in scenes]), pictures(unseen))
+        scores = model(embedded([training_caption(scene, words) for scene in scenes]), pictures(unseen))
         right = scores.argmax(1) == torch.arange(len(scores), device=device)
         figures = {"recall_at_1_of_200": right.float().mean().item()}
-        for name, aspect in (("subject_read", told_subject), ("kind_read", told_kind)):
+        for name, aspect in (("subject_read", subject_caption), ("kind_read", kind_caption)):
             texts = [aspect(scene, words) for scene in scenes]
             choices = sorted(set(texts))
             best = model(embedded(choices), pictures(unseen)).argmax(0).tolist()

@@ -34,7 +34,7 @@ EYES_WEIGHT = 20.0
 
 
 @dataclass(frozen=True)
-class Sitter:
+class JudgeSample:
     """One picture to learn from: an animal may be dressed in a random look, whose coat has a name."""
 
     scene: Scene
@@ -54,20 +54,20 @@ class Sitter:
         return np.array(pair, np.float32).flatten() / 255
 
 
-def sitters(seed: int, index: int) -> list[Sitter]:
+def judge_samples(seed: int, index: int) -> list[JudgeSample]:
     """Who is in a shard, always the same: breeds, products, and animals with random looks; no character."""
     rng, found = random.Random(f"judge/{seed}/{index}"), []
     for _ in range(SHARD):
         scene = random_scene(rng)
         dressed = scene.is_animal and rng.random() < 0.65
         look, coat = random_look(rng, scene.subject) if dressed else (None, None)
-        found.append(Sitter(scene, look, coat))
+        found.append(JudgeSample(scene, look, coat))
     return found
 
 
 def _paint_shard(seed: int, index: int) -> np.ndarray:
     """Pictures (n, 128, 128, 3)."""
-    return np.stack([np.asarray(paint(sitter.scene, sitter.look)) for sitter in sitters(seed, index)])
+    return np.stack([np.asarray(paint(sitter.scene, sitter.look)) for sitter in judge_samples(seed, index)])
 
 
 def label(told: dict[str, str | None]) -> np.ndarray:
@@ -90,7 +90,7 @@ class Shards:
                 np.save(partial := path.with_name("partial.npy"), future.result())
                 os.replace(partial, path)
         self.parts = [np.load(path, mmap_mode="r") for path in paths]
-        told = [sitter for i in range(len(paths)) for sitter in sitters(seed, i)]
+        told = [sitter for i in range(len(paths)) for sitter in judge_samples(seed, i)]
         self.labels = torch.from_numpy(np.stack([label(truth(t.scene, t.look, t.coat)) for t in told])).long()
         self.eyes = torch.from_numpy(np.stack([t.eyes for t in told]))
 
@@ -117,7 +117,7 @@ def judging_loss(values: dict[str, torch.Tensor], labels: torch.Tensor, formless
     return torch.stack(losses).sum()
 
 
-class Learner(nn.Module):
+class JudgeWithEyes(nn.Module):
     """A judge that must tell the colours of both eyes besides, and so learns where to look when it compares them."""
 
     def __init__(self, network: Network) -> None:
@@ -134,7 +134,7 @@ class Learner(nn.Module):
 def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = None) -> Network:
     torch.manual_seed(recipe.seed)
     shards = Shards(folder / "judge-pictures", recipe.judge_pictures, recipe.seed)
-    learner = Learner(begin or Network()).to(device)
+    learner = JudgeWithEyes(begin or Network()).to(device)
     trained, batch = len(shards) - len(shards) // ONE_UNSEEN_IN, recipe.judge.batch
     formless = max(1, batch // 16)
 
@@ -151,7 +151,7 @@ def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = Non
         told = judging_loss({name: logits.float() for name, logits in values.items()}, labels, formless)
         return told + EYES_WEIGHT * missed, {"eyes": missed.item()}
 
-    def evaluate(model: Learner) -> dict[str, float]:
+    def evaluate(model: JudgeWithEyes) -> dict[str, float]:
         model.eval()
         rows = list(range(trained, len(shards)))[:500]
         shares = accuracy(model.network, shards.batch(rows), shards.labels[rows])

@@ -23,7 +23,7 @@ from rich.progress import (
 from torch import nn
 
 from limner.starter.pretrain.muon import OPTIMISERS
-from limner.starter.pretrain.recipe import Stage
+from limner.starter.pretrain.recipe import StageRecipe
 
 CHECKPOINT_EVERY = 250
 
@@ -47,7 +47,7 @@ def follow(average: nn.Module, model: nn.Module, step: int, decay: float) -> Non
 def fit(
     name: str,
     model: M,
-    stage: Stage,
+    stage: StageRecipe,
     loss: Callable[[int, torch.Generator], tuple[torch.Tensor, dict[str, float]]],
     folder: Path,
     *,

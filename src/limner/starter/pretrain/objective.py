@@ -19,7 +19,7 @@ SCALED_LINEAR = {
 }
 
 
-class Objective(ABC):
+class PretrainObjective(ABC):
     """Noise is mixed into latents (n, c, h, w) by steps (n,), 0 to 999; all tensors are on one device."""
 
     @abstractmethod
@@ -37,7 +37,7 @@ class Objective(ABC):
         """What the finished pipeline samples with."""
 
 
-class Discrete(Objective):
+class Discrete(PretrainObjective):
     """v (Salimans & Ho 2022, arXiv 2202.00512) or epsilon (Ho et al. 2020) on the scaled-linear schedule.
 
     With v the schedule ends at zero SNR (Lin et al. 2024, arXiv 2305.08891, algorithm 1), so that plain red and pitch
@@ -66,7 +66,7 @@ class Discrete(Objective):
         return UniPCMultistepScheduler(**self.config)  # pyright: ignore[reportArgumentType]
 
 
-class Flow(Objective):
+class Flow(PretrainObjective):
     """Rectified flow: the direction of straight lines from picture to noise (Liu et al. 2023, arXiv 2209.03003)."""
 
     def _share(self, steps: torch.Tensor) -> torch.Tensor:
@@ -89,5 +89,5 @@ class Flow(Objective):
         )
 
 
-def objective(prediction: Prediction) -> Objective:
+def objective(prediction: Prediction) -> PretrainObjective:
     return Flow() if prediction == "flow_prediction" else Discrete(prediction)

@@ -17,7 +17,7 @@ JUDGE = Path("judge", "model.safetensors")
 
 
 @dataclass
-class Parts:
+class StarterParts:
     """What is trained so far, in fp32; `scores` and `training` tell what an earlier starter brought along."""
 
     tokenizer: CLIPTokenizer
@@ -30,7 +30,7 @@ class Parts:
     training: list[dict] = field(default_factory=list)
 
     @classmethod
-    def load(cls, folder: Path) -> Parts:
+    def load(cls, folder: Path) -> StarterParts:
         """The parts of a finished starter."""
         told = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
         return cls(

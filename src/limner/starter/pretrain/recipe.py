@@ -12,7 +12,7 @@ HELD_OUT_PHOTOGRAPHS = ("dog", "cat", "bear_plushie", "duck_toy")
 Prediction = Literal["v_prediction", "epsilon", "flow_prediction"]
 
 
-class Stage(BaseModel):
+class StageRecipe(BaseModel):
     """How one network is trained.
 
     decay: last share of the steps over which the learning rate falls linearly to zero; before that it is
@@ -64,9 +64,9 @@ class Recipe(BaseModel):
     paraphrase: bool = True
     snr_cap: float | None = 20.0
     centre_weight: float = 2.0
-    autoencoder: Stage = Stage(steps=4250, batch=16, learning_rate=2e-3, decay=0.6, ema=0.995)
-    text: Stage = Stage(steps=600, batch=256, learning_rate=1e-3, warmup=50, weight_decay=0.05, decay=0.6, ema=0.98)
-    image: Stage = Stage(steps=250, batch=128, learning_rate=1e-3, warmup=30, weight_decay=0.05, decay=0.6, ema=0.98)
-    denoiser: Stage = Stage(steps=8000, batch=64, learning_rate=1.5e-3, warmup=100, decay=0.6, ema=0.996)
+    autoencoder: StageRecipe = StageRecipe(steps=4250, batch=16, learning_rate=2e-3, decay=0.6, ema=0.995)
+    text: StageRecipe = StageRecipe(steps=600, batch=256, learning_rate=1e-3, warmup=50, weight_decay=0.05, decay=0.6, ema=0.98)
+    image: StageRecipe = StageRecipe(steps=250, batch=128, learning_rate=1e-3, warmup=30, weight_decay=0.05, decay=0.6, ema=0.98)
+    denoiser: StageRecipe = StageRecipe(steps=8000, batch=64, learning_rate=1.5e-3, warmup=100, decay=0.6, ema=0.996)
     judge_pictures: int = 48_000
-    judge: Stage = Stage(steps=4000, batch=128, learning_rate=2e-3, warmup=100, decay=0.6, ema=0.99, weight_decay=0.02)
+    judge: StageRecipe = StageRecipe(steps=4000, batch=128, learning_rate=2e-3, warmup=100, decay=0.6, ema=0.99, weight_decay=0.02)

@@ -20,7 +20,7 @@ from limner.starter.painter.reserved import holds_reserved
 from limner.starter.pretrain.loop import fit
 from limner.starter.pretrain.precision import mixed
 from limner.starter.pretrain.recipe import Recipe
-from limner.starter.pretrain.telling import ASPECTS, tell
+from limner.starter.pretrain.training_captions import CAPTION_KINDS, training_caption
 
 FACTS = {**ATTRIBUTES, "facing": ("left", "right")}
 
@@ -107,7 +107,7 @@ def train(
 
     def loss(step: int, rng: torch.Generator):
         words = random.Random(f"text/{recipe.seed}/{step}")
-        aspect = tell if step % 2 else ASPECTS[step // 2 % len(ASPECTS)]
+        aspect = training_caption if step % 2 else CAPTION_KINDS[step // 2 % len(CAPTION_KINDS)]
         texts, tokens, facts = batch(words, recipe.text.batch, aspect)
         with mixed(device):
             scores = model(tokens, facts)
@@ -115,7 +115,7 @@ def train(
 
     @torch.no_grad()
     def evaluate(average: nn.Module) -> dict[str, float]:
-        _, tokens, facts = batch(random.Random("unseen"), 200, tell)
+        _, tokens, facts = batch(random.Random("unseen"), 200, training_caption)
         right = average(tokens, facts).argmax(1) == torch.arange(200, device=device)
         return {"recall_at_1_of_200": right.float().mean().item()}
 

@@ -25,7 +25,7 @@ SPARE_WORDS = (
 )
 
 
-def learn_merges(words: dict[str, int], limit: int) -> list[tuple[str, str]]:
+def byte_pair_merges(words: dict[str, int], limit: int) -> list[tuple[str, str]]:
     """Byte-pair merges, most frequent pair first (Sennrich et al. 2016, algorithm 1)."""
     pieces = {word: [*word[:-1], word[-1] + "</w>"] for word in words}
     merges: list[tuple[str, str]] = []
@@ -62,7 +62,7 @@ def build_tokenizer(seed: int, tokens: int) -> CLIPTokenizer:
         for text in (caption(scene, rng), class_caption(scene, rng)):
             for word in text.replace(",", " ").split():
                 words[word] = words.get(word, 10) + 1
-    merges = learn_merges(words, limit=4000)
+    merges = byte_pair_merges(words, limit=4000)
     alphabet = list(bytes_to_unicode().values())
     vocabulary = [*alphabet, *(letter + "</w>" for letter in alphabet), *("".join(pair) for pair in merges)]
     vocabulary = [*dict.fromkeys(vocabulary), START, END]

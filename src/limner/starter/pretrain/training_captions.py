@@ -11,7 +11,7 @@ LEFT_OUT = {"breed": 0.2, "colour": 0.1, "backdrop": 0.3}  # share of captions t
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def tell(scene: Scene, rng: random.Random, dropout: float = 0.0) -> str:
+def training_caption(scene: Scene, rng: random.Random, dropout: float = 0.0) -> str:
     """A caption for training: mostly full, sometimes short, sometimes with a made-up identifier, sometimes none."""
     if rng.random() < dropout:
         return ""
@@ -22,18 +22,18 @@ def tell(scene: Scene, rng: random.Random, dropout: float = 0.0) -> str:
     return caption(untold(scene, *left_out), rng)
 
 
-def told_subject(scene: Scene, rng: random.Random) -> str:
+def subject_caption(scene: Scene, rng: random.Random) -> str:
     return article(scene.subject)
 
 
-def told_kind(scene: Scene, rng: random.Random) -> str:
+def kind_caption(scene: Scene, rng: random.Random) -> str:
     return article(f"{scene.breed} {scene.subject}" if scene.breed else f"{scene.colour} {scene.subject}")
 
 
-def told_worn(scene: Scene, rng: random.Random) -> str:
+def accessory_caption(scene: Scene, rng: random.Random) -> str:
     worn = f"{scene.extra_colour} {scene.extra}" if scene.extra_colour else scene.extra
     return f"{article(scene.subject)} with {worn}" if worn else article(scene.subject)
 
 
 # Whole captions can be told apart by place and light alone, so batches of short ones ask for the rest by turns.
-ASPECTS = (tell, told_subject, told_kind, told_worn)
+ASPECTS = (training_caption, subject_caption, kind_caption, accessory_caption)

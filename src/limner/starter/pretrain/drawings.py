@@ -26,7 +26,7 @@ def _paint_shard(seed: int, index: int) -> tuple[list[str], np.ndarray]:
     return [scene.model_dump_json() for scene in scenes], np.stack([np.asarray(paint(scene)) for scene in scenes])
 
 
-class Gallery:
+class DrawnImages:
     """Painted pictures with their scenes: `pixels` is (n, 128, 128, 3) uint8, `scenes` a list of n."""
 
     def __init__(self, folder: Path) -> None:
