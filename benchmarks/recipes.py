@@ -34,10 +34,10 @@ from limner.starter.exam.marking import mark
 from limner.starter.exam.questions import questions
 from limner.starter.judge import Judge
 from limner.starter.pretrain import denoiser
+from limner.starter.pretrain.drawings import SHARD, DrawnImages
 from limner.starter.pretrain.export import assemble
 from limner.starter.pretrain.objective import objective
 from limner.starter.pretrain.parts import StarterParts
-from limner.starter.pretrain.drawings import SHARD, DrawnImages
 from limner.starter.pretrain.recipe import Recipe, StageRecipe
 
 STARTER = Path(loading.resolve("starter").location)

@@ -12,9 +12,10 @@ import torch
 from diffusers import StableDiffusionPipeline
 from transformers import CLIPVisionModelWithProjection
 
+from limner.engine.train.batches import generator_for
 from limner.starter.painter import paint, random_scene
 from limner.starter.pretrain import __main__ as pretrain
-from limner.starter.pretrain import judge, loop, drawings
+from limner.starter.pretrain import drawings, judge, loop
 from limner.starter.pretrain.recipe import Recipe, StageRecipe
 
 SHARD = 300
@@ -153,8 +154,8 @@ def test_an_interrupted_stage_ends_in_the_same_weights(recipe_run, whole, tmp_pa
 
 def test_randomness_is_the_same_in_every_process():
     """The hash of a text would be another one in each."""
-    assert loop.step_generator(1, "denoiser", 7).initial_seed() == 90354345350865
-    drawn = {loop.step_generator(1, "denoiser", step).initial_seed() for step in range(1000)}
+    assert generator_for(1, "denoiser", 7).initial_seed() == 62012244163193080
+    drawn = {generator_for(1, name, step).initial_seed() for name in ("image", "judge") for step in range(500)}
     assert len(drawn) == 1000
 
 

@@ -8,8 +8,8 @@ import torch
 
 from limner.starter.painter import EXTRAS, Scene, random_scene
 from limner.starter.painter.reserved import holds_reserved
-from limner.starter.pretrain.training_captions import training_caption
 from limner.starter.pretrain.text_encoder import FACTS, agreement, facts_of, scenes_at
+from limner.starter.pretrain.training_captions import training_caption
 
 
 def told(count, **fixed):
