@@ -42,7 +42,7 @@ def test_sorted_hashed_and_measured(album):
     assert (found.skipped, found.warnings) == ((), ())
 
 
-def test_digest_tells_the_pictures_not_their_names(album):
+def test_digest_is_of_the_images_not_their_names(album):
     before = scan(album).digest
     (album / "c.png").rename(album / "zzz.png")
     assert scan(album).digest == before
@@ -83,12 +83,12 @@ def test_a_text_file_beside_a_picture_is_its_caption(album):
     (album / "b.txt").write_text("\ufeffa photo of sks dog\n  asleep \n", encoding="utf-8")
     (album / "c.txt").write_text(" \n")
     (album / "other.txt").write_text("no picture is called so")
-    told = scan(album)
-    assert [photo.caption for photo in told.images] == [None, "a photo of sks dog asleep", None]
-    assert told.digest != plain.digest and told.skipped == ()
+    found = scan(album)
+    assert [photo.caption for photo in found.images] == [None, "a photo of sks dog asleep", None]
+    assert found.digest != plain.digest and found.skipped == ()
 
 
-def test_a_picture_whose_caption_cannot_be_read_is_left_out_and_told(album):
+def test_a_picture_whose_caption_cannot_be_read_is_left_out_and_reported(album):
     (album / "A.txt").write_bytes(b"\xff\xfe\x00")
     (album / "b.txt").write_text("word " * 1000)
     found = scan(album)
@@ -109,7 +109,7 @@ def test_size_is_upright(tmp_path):
     assert scan(tmp_path).images[0].size == (20, 40)
 
 
-def test_what_is_left_out_is_told_and_what_lies_beside_is_not(album):
+def test_what_is_left_out_is_reported_and_what_lies_beside_is_not(album):
     (album / "dup.png").write_bytes((album / "A.PNG").read_bytes())
     (album / "cut\n.jpg").write_bytes((album / "b.jpg").read_bytes()[:200])
     (album / ".hidden.png").write_bytes(b"x")

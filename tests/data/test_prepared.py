@@ -1,4 +1,4 @@
-"""Folders with a table: what it tells of the pictures, and tables that are broken or hostile."""
+"""Folders with a table: its rows, and tables that are broken or hostile."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def test_the_digest_knows_captions_and_weights_and_not_where_they_are_written(tm
     table.write_text('{"file_name": "1.png", "author": "Jane", "weight": 1}\n')
     assert scan(plain).digest == bare
     table.write_text('{"file_name": "1.png", "text": "a  dog"}\n')
-    told = scan(plain).digest
+    captioned = scan(plain).digest
     table.unlink()
     (plain / "1.txt").write_text("a dog")
-    assert scan(plain).digest == told != bare
+    assert scan(plain).digest == captioned != bare
     table.write_text('{"file_name": "1.png", "weight": 2}\n')
-    assert scan(plain).digest not in (told, bare)
+    assert scan(plain).digest not in (captioned, bare)
 
 
 def test_imagefolder_from_anywhere_with_nested_names(tmp_path):
@@ -106,7 +106,7 @@ def test_pictures_that_refuse_are_left_out_unless_it_was_said_why(tmp_path):
     assert found.rights["overrides"] == {"the painter agreed": 1} and found.rights["refused"] == {"noai beside it": 1}
 
 
-def test_a_picture_that_is_not_there_is_told(tmp_path):
+def test_a_picture_that_is_not_there_is_reported(tmp_path):
     found = scan(fill(tmp_path / "set", "1.png", table=[{"file_name": "1.png"}, {"file_name": "2.png"}]))
     assert len(found.images) == 1 and found.skipped[0].startswith("'2.png' does not exist")
     long = [{"file_name": "1.png", "text": "x" * 3000}]

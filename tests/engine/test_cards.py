@@ -29,8 +29,8 @@ def trained(rights=None, **fields):
     dataset = Scan(tuple(ImageFile(Path(f"{i}.png"), "0" * 64, (64, 64)) for i in range(6)))
     vars(dataset).update(digest="d" * 64, rights=rights or {})
     plan = make_plan(request, dataset, SD.facts, 512)
-    told = {"denoising_steps": 30, "guidance": 7.5, "guidance_rescale": 0.7}
-    return Trained(request, plan, Model("sd15", "owner/name", "sd", None, "mit", told=told), dataset, "rex")
+    defaults = {"denoising_steps": 30, "guidance": 7.5, "guidance_rescale": 0.7}
+    return Trained(request, plan, Model("sd15", "owner/name", "sd", None, "mit", told=defaults), dataset, "rex")
 
 
 def rows_of(card):
@@ -41,7 +41,7 @@ def rows_of(card):
     return dict(row for row in rows if len(row) == 2)
 
 
-def test_a_card_tells_what_was_done():
+def test_a_card_states_what_was_done():
     rights = {"licences": {"CC0": 4, "unknown": 2}, "overrides": {"it is mine": 3, "asked": 1}}
     run = trained(
         rights,
@@ -71,7 +71,7 @@ def test_a_card_tells_what_was_done():
 
 
 @pytest.mark.parametrize(("best", "steps"), [(False, "300"), (True, "50")])
-def test_a_header_tells_what_was_done(best, steps):
+def test_a_header_states_what_was_done(best, steps):
     """The steps are those of what is kept; all else is the plan's, with what the request left open filled in."""
     model = SimpleNamespace(licence="mit", sampling={"steps": 30}, fingerprint=lambda dtype: "f" * 64)
     components = SimpleNamespace(architecture="stable-diffusion-v1", base_version="sd_v1", dtype=torch.float32)

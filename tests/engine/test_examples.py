@@ -1,4 +1,4 @@
-"""What is learnt from, encoded: pixels from -1 to 1, mirrored, masked, and told by the right captions."""
+"""Encoded images: pixels from -1 to 1, mirrored, masked, each with its caption."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMPONENTS = SimpleNamespace(device=torch.device("cpu"))
 
 
 class Family:
-    """Latents are the pixels themselves, in halves; text is its length."""
+    """Latents are the pixels at half the size; a text is encoded as its length."""
 
     def __init__(self):
         self.seen, self.read = [], []
@@ -64,7 +64,7 @@ def test_the_mirror_image_is_the_second_view():
     assert torch.equal(batch.latents[0], found.latents[1, 1]) and torch.equal(batch.mask[1], found.masks[0, 0])
 
 
-def test_each_caption_is_encoded_once_and_tells_its_pictures():
+def test_each_caption_is_encoded_once_and_belongs_to_its_images():
     family = Family()
     found = encoded(pictures(3), ["bb", "a", "bb"], extra=("",), family=family)
     assert found.captions == ("bb", "a", "") and family.read == ["bb", "a", ""]
@@ -85,10 +85,10 @@ def test_pictures_and_captions_go_by_eights_and_none_is_lost(count):
 def test_prompts_are_encoded_once_each_and_stand_in_their_order(count):
     family = Family()
     prompts = ["x" * (i + 1) for i in range(count)]
-    told = conditioning(family, COMPONENTS, [*prompts, prompts[0]], "no")
+    found = conditioning(family, COMPONENTS, [*prompts, prompts[0]], "no")
     assert [len(each) for each in family.read] == [min(64, count - start) for start in range(0, count, 64)]
     if count == 1:
-        assert len(told["prompt"]) == 1, "one row stands for all"
+        assert len(found["prompt"]) == 1, "one row stands for all"
     else:
-        assert told["prompt"] == [*prompts, prompts[0]]
-        assert told["prompt_embeds"].flatten().tolist() == [*map(len, prompts), 1]
+        assert found["prompt"] == [*prompts, prompts[0]]
+        assert found["prompt_embeds"].flatten().tolist() == [*map(len, prompts), 1]

@@ -63,7 +63,7 @@ def test_they_are_the_mean_over_times_and_views(timesteps, numbers):
 def test_the_square_of_the_prediction_is_the_loss_without_a_target(output, teacher):
     family, gradients = features(2, output)
     gradients.of(example(1.0))
-    assert [told[2] for told in family.asked] == [teacher]
+    assert [asked[2] for asked in family.asked] == [teacher]
 
 
 def test_all_pictures_of_a_shape_are_asked_with_the_same_noise():

@@ -1,4 +1,4 @@
-"""Which training pictures made a picture: planted truths, and what a user may get wrong."""
+"""Which training images made an image: planted truths, and what a user may get wrong."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def silent(event):
 
 @pytest.fixture(scope="session")
 def adapter(ran_once, tiny_sd, painted):
-    """What five of the painted pictures taught; the sixth was held out."""
+    """An adapter of five of the painted pictures; the sixth was held out."""
     request = TrainRequest(
         data=str(painted), class_word="dog", model=str(tiny_sd), steps=6, batch=2, prior=False, flip=False, held_out=1,
         options={"rank": 4}, learning_rate=1e-2, checkpoint_every=6,
@@ -189,7 +189,7 @@ def test_the_same_pixels_in_another_file_score_the_same(adapter, painted, traced
 
 
 def test_influence_is_computed_with_the_masks_of_the_training(learn, painted, traced, tmp_path, monkeypatch):
-    """Of the pictures learnt from and of those held out; pictures that are asked about have none."""
+    """Of training images and held-out images; queries have no mask."""
     data = shutil.copytree(painted, tmp_path / "data")
     (data / "masks").mkdir()
     for path in data.glob("*.png"):
@@ -241,7 +241,7 @@ def test_the_prompt_is_read_from_the_label(adapter, tiny_sd, traced, home, tmp_p
 # what a user may get wrong
 
 
-def test_data_that_is_gone_or_other_is_told(learn, painted, traced, tmp_path):
+def test_data_that_is_gone_or_other_is_reported(learn, painted, traced, tmp_path):
     data = tmp_path / "mine"
     shutil.copytree(painted, data)
     adapter, _ = learn(data=str(data), prior=False, held_out=1)
@@ -259,7 +259,7 @@ def test_data_that_is_gone_or_other_is_told(learn, painted, traced, tmp_path):
         traced(adapter, data=str(other))
 
 
-def test_pictures_that_are_none_are_told(adapter, painted, traced, tmp_path):
+def test_pictures_that_are_none_are_reported(adapter, painted, traced, tmp_path):
     with pytest.raises(LimnerError, match=r"nothing.png' does not exist"):
         traced(adapter, tmp_path / "nothing.png", **SAID)
     for name, data in (("text.png", b"no picture"), ("cut.png", (painted / "0.png").read_bytes()[:500])):
@@ -275,7 +275,7 @@ def test_an_adapter_of_another_base_is_refused(adapter, tiny_sdxl, traced):
         traced(adapter, model=str(tiny_sdxl))
 
 
-def test_a_base_that_is_gone_is_told(learn, tiny_sd, traced, tmp_path):
+def test_a_base_that_is_gone_is_reported(learn, tiny_sd, traced, tmp_path):
     model = tmp_path / "model"
     shutil.copytree(tiny_sd, model)
     adapter, _ = learn(model=str(model), prior=False, held_out=1)
@@ -290,8 +290,8 @@ def with_header(adapter, place, **facts):
     place.mkdir()
     with safe_open(adapter / LORA_FILE, framework="pt") as file:
         header = file.metadata()
-    told = json.loads(header["limner"]) | facts
-    save_file(load_file(adapter / LORA_FILE), place / LORA_FILE, header | {"limner": json.dumps(told)})
+    ours = json.loads(header["limner"]) | facts
+    save_file(load_file(adapter / LORA_FILE), place / LORA_FILE, header | {"limner": json.dumps(ours)})
     return place
 
 
@@ -388,7 +388,7 @@ def test_the_command_leaves_scores_and_a_page(limner, learn, painted, tmp_path):
     assert refused.code == 2 and "holds files that Limner did not write" in refused.error
 
 
-def test_the_command_tells_mistakes_in_a_line(limner, home):
+def test_the_command_reports_mistakes_in_a_line(limner, home):
     assert limner("influence", "a.png").code == 2
     said = limner("influence", "a.png", "--adapter", "no-such", "--ridge", 0)
     assert said.code == 2 and "--ridge" in said.error
@@ -396,7 +396,7 @@ def test_the_command_tells_mistakes_in_a_line(limner, home):
     assert said.code == 2 and "unknown adapter 'no-such'" in said.error
 
 
-def test_what_was_made_is_told(adapter, home, tmp_path):
+def test_what_was_made_is_reported(adapter, home, tmp_path):
     events = []
     run = Studio().run(InfluenceRequest(adapter=str(adapter), timesteps=2), tmp_path / "told", listener=events.append)
     made = [(event.what, event.path) for event in events if isinstance(event, Made)]
@@ -407,7 +407,7 @@ def test_what_was_made_is_told(adapter, home, tmp_path):
     assert Studio().store.get(run.id).request == run.request
 
 
-def test_a_picture_that_another_painted_is_told(learn, traced, tiny_sd, tmp_path):
+def test_a_picture_that_another_painted_is_reported(learn, traced, tiny_sd, tmp_path):
     folder, _ = learn(prior=False, flip=False, steps=2)
     other = GenerateRequest(prompt="a photo of sks dog", model=str(tiny_sd), steps=2, width=64, height=64)
     Studio().run(other, tmp_path / "plain")

@@ -1,4 +1,4 @@
-"""Ways and settings of learning: what they promise holds, and stopping and going on changes nothing."""
+"""Methods and settings of training: each does what it says, and stopping and resuming changes nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from limner.plugins.families.sd import plugin as SD
 PLAIN = {"precision": "fp32", "prior": False, "held_out": 0}
 
 
-def learnt(folder, file=LORA_FILE):
+def trained(folder, file=LORA_FILE):
     return load_file(folder / file)
 
 
@@ -59,7 +59,7 @@ def test_a_batch_in_parts_is_the_same_batch(learn):
     for prior in (False, True):
         whole = learn(f"whole-{prior}", batch=4, **(PLAIN | {"prior": prior}))[0]
         parts = learn(f"parts-{prior}", batch=4, accumulation=4, **(PLAIN | {"prior": prior}))[0]
-        assert 0 < apart(learnt(whole), learnt(parts)) < 0.02, "Adam makes much of the last bits of small gradients"
+        assert 0 < apart(trained(whole), trained(parts)) < 0.02, "Adam makes much of the last bits of small gradients"
 
 
 def test_a_batch_that_cannot_be_cut_is_refused(learn):
@@ -69,7 +69,7 @@ def test_a_batch_that_cannot_be_cut_is_refused(learn):
 
 def test_checkpointed_gradients_are_the_same(learn):
     kept, anew = learn("kept", **PLAIN)[0], learn("anew", gradient_checkpointing=True, **PLAIN)[0]
-    assert apart(learnt(kept), learnt(anew)) < 0.02
+    assert apart(trained(kept), trained(anew)) < 0.02
 
 
 # Optimisers
@@ -86,8 +86,8 @@ def test_an_optimiser_learns_and_goes_on_to_the_bit(request_of, tmp_path, optimi
     with pytest.raises(Interrupted):
         Studio().run(request, stopped, stop=lambda: next(asked) >= 1)
     Studio().run(request, stopped, resume=True)
-    assert same(learnt(whole), learnt(stopped))
-    assert any(tensor.abs().sum() > 0 for name, tensor in learnt(whole).items() if "lora_B" in name)
+    assert same(trained(whole), trained(stopped))
+    assert any(tensor.abs().sum() > 0 for name, tensor in trained(whole).items() if "lora_B" in name)
     assert "going on" not in (whole / "metrics.jsonl").read_text()
 
 
@@ -147,7 +147,7 @@ def test_text_encoders_have_a_rate_of_their_own(learn):
 
     def moved(folder):
         return sum(
-            v.abs().sum().item() for n, v in learnt(folder).items() if n.startswith("text_encoder") and "lora_B" in n
+            v.abs().sum().item() for n, v in trained(folder).items() if n.startswith("text_encoder") and "lora_B" in n
         )
 
     assert 0 < moved(slow) < 1e-2 * moved(fast)
@@ -171,12 +171,12 @@ def test_the_average_follows_and_steps_aside():
 
 
 def test_the_average_is_what_is_saved(learn):
-    last, averaged = learnt(learn("last", **PLAIN)[0]), learnt(learn("averaged", ema=0.99, **PLAIN)[0])
+    last, averaged = trained(learn("last", **PLAIN)[0]), trained(learn("averaged", ema=0.99, **PLAIN)[0])
     ups = [name for name in last if "lora_B" in name]
     assert all(averaged[name].norm() < last[name].norm() for name in ups), "it lags behind from zero"
 
 
-# What is learnt from
+# What is trained on
 
 
 def test_captions_are_dropped_now_and_then(learn, monkeypatch):
@@ -205,7 +205,7 @@ def masked(painted, tmp_path, size=None):
     return folder
 
 
-def test_only_what_the_mask_shows_is_learnt(learn, painted, tmp_path, monkeypatch):
+def test_only_what_the_mask_shows_is_trained(learn, painted, tmp_path, monkeypatch):
     from limner.engine.train import encoding
 
     seen, real = [], encoding.encode
@@ -217,7 +217,7 @@ def test_only_what_the_mask_shows_is_learnt(learn, painted, tmp_path, monkeypatc
     assert straight[0, :, :3].min() > 0.9 and straight[0, :, 5:].max() < 0.1
     assert torch.allclose(mirrored, straight.flip(2), atol=0.01)
     whole = learn("whole", data=str(folder), **PLAIN)[0]
-    assert seen[1].masks is None and not same(learnt(part), learnt(whole))
+    assert seen[1].masks is None and not same(trained(part), trained(whole))
 
 
 def test_masks_that_do_not_fit(learn, painted, tmp_path):
@@ -238,7 +238,7 @@ def test_a_setting_that_means_nothing_is_refused(learn, request_of, painted, tin
 
 
 @pytest.mark.parametrize("family", ["sdxl", "flux", "flux2", "z_image"])
-def test_every_family_is_taught_and_painted(learn, tiny_folder, tmp_path, family):
+def test_every_family_is_trained_and_painted(learn, tiny_folder, tmp_path, family):
     model = tiny_folder(family)
     fields = PLAIN | {"prior": True, "learning_rate": 5e-2, "steps": 8}
     folder, events = learn(model=str(model), resolution=64, preview_every=8, **fields)
@@ -259,7 +259,7 @@ def test_a_word_of_three_vectors_is_stock(learn, tiny_folder, tmp_path, monkeypa
     options = {"vectors": 3, "initial_word": "cat"} | ({"rank": 4} if method == "pivotal" else {})
     fields = {"model": str(model), "resolution": 64, "identifier": "<rex>", "method": method, "options": options}
     folder, _ = learn(steps=6, learning_rate=5e-2, **fields, **PLAIN)
-    vectors = learnt(folder, WORDS_FILE)
+    vectors = trained(folder, WORDS_FILE)
     assert {len(value) for value in vectors.values()} == {3}
     prompt = "a photo of <rex> dog, <rex>"
     ours = paint(folder, model, tmp_path / "ours", prompt=prompt, steps=3, guidance=5.0, precision="fp32")
@@ -285,7 +285,7 @@ def test_a_word_of_three_vectors_is_stock(learn, tiny_folder, tmp_path, monkeypa
     assert np.abs(base - ours).max() > 3
 
 
-def test_a_word_is_taught_and_painted_in_half_precision(learn, tiny_sd, tmp_path):
+def test_a_word_is_trained_and_painted_in_half_precision(learn, tiny_sd, tmp_path):
     fields = {"method": "pivotal", "options": {"rank": 4}, "identifier": "<rex>", "preview_every": 2}
     folder, _ = learn(**fields, precision="bf16", prior=False, held_out=0)
     assert len(list(folder.glob("preview-*.png"))) == 2
@@ -421,9 +421,9 @@ def test_kinds_of_lora_are_stock(learn, tiny_sd, tmp_path, options):
     base = paint(folder, tiny_sd, tmp_path / "base", adapter=(), steps=3, precision="fp32")
     assert np.abs(ours - base).max() > 3
     if "targets" in options:
-        assert all("attn2.to_" in name and "to_out" not in name for name in learnt(folder))
+        assert all("attn2.to_" in name and "to_out" not in name for name in trained(folder))
 
 
-def test_notices_tell_no_surprise(learn):
+def test_notices_hold_no_surprise(learn):
     _, events = learn(**PLAIN)
     assert not [event.text for event in events if isinstance(event, Notice) and event.level == "warning"]

@@ -167,13 +167,13 @@ def test_the_loss_is_the_subjects_mean_plus_the_weighted_mean_of_the_class():
     assert [number for number, _, _ in subject] == [1.0 + index for index in order(3, 2, 1, 42)]
 
 
-@pytest.mark.parametrize(("target", "teaches"), [("model", True), ("pictures", False)])
-def test_the_base_model_teaches_the_class_where_that_is_asked(target, teaches):
+@pytest.mark.parametrize(("target", "compared"), [("model", True), ("pictures", False)])
+def test_class_images_are_compared_with_the_base_model_where_that_is_asked(target, compared):
     each = loop(examples([1.0, 2.0]), examples([10.0, 20.0]), prior_target=target)
     list(each.lesson.losses(0))
     (teacher,) = each.trainable.teachers
-    assert (teacher is not None) == teaches
-    if teaches:
+    assert (teacher is not None) == compared
+    if compared:
         assert len(teacher.text["words"]) == 2
 
 
@@ -209,8 +209,8 @@ def test_captions_are_dropped_as_often_as_asked(dropout, share):
 def test_captions_of_class_images_are_dropped_as_often_as_asked():
     each = loop(examples([1.0]), examples([10.0]), prior_dropout=0.5, batch=400)
     list(each.lesson.losses(0))
-    told = Counter((number >= 10, words) for number, words, _ in each.trainable.seen)
-    assert told[False, 0.0] == 400 and told[True, 1.0] == pytest.approx(200, abs=40)
+    log = Counter((number >= 10, words) for number, words, _ in each.trainable.seen)
+    assert log[False, 0.0] == 400 and log[True, 1.0] == pytest.approx(200, abs=40)
 
 
 def test_both_views_of_a_picture_are_shown():
@@ -275,9 +275,9 @@ def run(each, first=0):
 
 def test_every_step_is_logged_with_the_rate_that_it_was_taken_at():
     each = loop(examples([1.0]), batch=1, steps=4, schedule="linear", learning_rate=0.1)
-    told = run(each)
-    assert [done for done, _ in told] == [1, 2, 3, 4]
-    assert [figures["learning_rate"] for _, figures in told] == pytest.approx([0.1, 0.075, 0.05, 0.025])
+    log = run(each)
+    assert [done for done, _ in log] == [1, 2, 3, 4]
+    assert [figures["learning_rate"] for _, figures in log] == pytest.approx([0.1, 0.075, 0.05, 0.025])
     # AdamW moves by its rate while the gradient keeps its sign
     assert each.trainable.weight.item() == pytest.approx(1 - 0.25, abs=0.02)
     rest = loop(examples([1.0]), batch=1, steps=4, schedule="linear", learning_rate=0.1)
@@ -300,7 +300,7 @@ def test_dropout_draws_anew_at_every_step_and_alike_in_a_resumed_run():
 
 @pytest.mark.parametrize(("number_format", "scaled"), [(None, False), (torch.bfloat16, False), (torch.float16, True)])
 def test_a_loss_is_scaled_up_in_fp16_alone(number_format, scaled):
-    """A step whose scaled gradient overflows is skipped and told without its length, and the scale is halved."""
+    """A step whose scaled gradient overflows is skipped and logged without its norm, and the scale is halved."""
     each = replace(loop(examples([1e34]), batch=1, steps=1), autocast=number_format)
     ((_, figures),) = run(each)
     assert each.scaler.is_enabled() == scaled and ("gradient_norm" in figures) != scaled
@@ -330,7 +330,7 @@ def test_groups_keep_their_own_rates():
     assert [group["scale"] for group in alone.param_groups] == [pytest.approx(0.1)]
 
 
-def test_groups_are_taught_at_their_own_rates():
+def test_groups_are_trained_at_their_own_rates():
     """The text encoders' tensor at a tenth of the rate, in every step."""
     each = loop(examples([1.0]), batch=1, steps=3, schedule="linear", learning_rate=0.2)
     rates = []
@@ -401,8 +401,8 @@ def test_the_speed_counts_class_pictures_and_not_the_steps_before_a_run_went_on(
     }
     assert speeds == pytest.approx({1: pictures, 2: pictures, 4: pictures * 4 / 3})
     on = loop(examples([1.0]), prior, checkpoint_every=2, steps=6)
-    told = logged(on, first=4)
-    assert {done: figures["images_per_second"] for done, figures in told.items()} == pytest.approx(
+    log = logged(on, first=4)
+    assert {done: figures["images_per_second"] for done, figures in log.items()} == pytest.approx(
         {5: pictures, 6: pictures}
     )
 
@@ -418,7 +418,7 @@ def test_held_out_pictures_and_previews_are_seen_without_dropout(logged, tmp_pat
     figures = logged(each, Looking(None, tmp_path, 2, None))
     assert [name for name, _ in seen] == ["held out", 2, "held out", 4, "held out", 5], "the last step has a preview"
     assert not any(training for _, training in seen)
-    assert {done for done, told in figures.items() if "held_out_loss" in told} == {2, 4, 5}
+    assert {done for done, log in figures.items() if "held_out_loss" in log} == {2, 4, 5}
 
 
 @pytest.mark.parametrize("at", [2, 3])

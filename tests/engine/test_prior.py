@@ -1,4 +1,4 @@
-"""Class pictures: painted once, each from a seed of its own, whatever was there before."""
+"""Class images: generated once, each from a seed of its own, whatever the cache holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from limner.engine.train import prior
 
 
 class Painter:
-    """Paints the seed and the prompt's length into its pictures, in batches as it is told."""
+    """Writes the seed and the prompt's length into its images."""
 
     def __init__(self, monkeypatch):
         self.batches = []

@@ -66,7 +66,7 @@ def test_every_image_is_trained_in_its_own_shape(learn, dataset, encoded):
 
 
 def test_a_batch_has_one_size_and_each_image_its_own_frame(learn, dataset, tiny_folder, monkeypatch):
-    """SDXL is told each image's size and crop."""
+    """SDXL is conditioned on each image's size and crop."""
     batches, real = [], SubjectLesson._batch
 
     def looking(self, picks):

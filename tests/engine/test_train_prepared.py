@@ -1,4 +1,4 @@
-"""Training on a prepared dataset: its captions, weights and rights, and the part that is watched."""
+"""Training on a prepared dataset: its captions, weights and rights, and its validation part."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def facts(folder):
 
 @pytest.fixture
 def dataset(painted, tmp_path):
-    """Four pictures to learn from and two to watch, with rights."""
+    """Four training images and two validation images, with rights."""
     place, pictures = tmp_path / "set", sorted(painted.glob("*.png"))
     for part, chosen in (("train", pictures[:4]), ("validation", pictures[4:])):
         (place / part).mkdir(parents=True)
@@ -39,9 +39,9 @@ def dataset(painted, tmp_path):
 
 def test_header_and_card_carry_the_rights(learn, dataset):
     folder, events = learn(data=str(dataset), held_out=None)
-    told = facts(folder)["dataset"]
-    assert told["pictures"] == 4
-    assert told["rights"] == {
+    found = facts(folder)["dataset"]
+    assert found["pictures"] == 4
+    assert found["rights"] == {
         "licences": {"CC-BY-4.0": 1, "unknown": 3},
         "authors": {"Jane": 4},
         "refused": {"noai beside it": 1},
@@ -69,7 +69,7 @@ def test_a_plain_folders_header_and_card_say_nothing_of_rights(learn):
     assert "of the images" not in (folder / "README.md").read_text()
 
 
-def test_weights_change_what_is_learnt_and_captions_may_lie_anywhere(learn, painted, dataset, tmp_path):
+def test_weights_change_what_is_trained_and_captions_may_lie_anywhere(learn, painted, dataset, tmp_path):
     train, texts = dataset / "train", tmp_path / "plain"
     texts.mkdir()
     rows = [json.loads(line) for line in (train / "metadata.jsonl").read_text().splitlines()]
@@ -77,14 +77,14 @@ def test_weights_change_what_is_learnt_and_captions_may_lie_anywhere(learn, pain
         shutil.copy(train / row["file_name"], texts)
         (texts / row["file_name"]).with_suffix(".txt").write_text(row["text"])
 
-    def learnt(out, data):
+    def trained(out, data):
         folder, _ = learn(out=out, data=str(data), held_out=0, steps=3)
         return {name: value.numpy().tobytes() for name, value in load_file(folder / LORA_FILE).items()}
 
-    weighted = learnt("weighted", train)
+    weighted = trained("weighted", train)
     (train / "metadata.jsonl").write_text("".join(json.dumps({**row, "weight": 1}) + "\n" for row in rows))
-    alike = learnt("alike", train)
-    assert alike == learnt("texts", texts) and alike != weighted
+    alike = trained("alike", train)
+    assert alike == trained("texts", texts) and alike != weighted
 
 
 # How often each is drawn
@@ -117,17 +117,17 @@ def test_equal_weights_change_nothing(weight):
 
 def test_a_step_is_the_same_wherever_training_begins_and_for_its_seed():
     weights = (1, 2, 5, 1)
-    told = [order(4, 3, step, 1, weights) for step in range(30)]
-    assert [order(4, 3, step, 1, weights) for step in reversed(range(30))] == told[::-1]
-    assert told != [order(4, 3, step, 2, weights) for step in range(30)]
-    assert [index for step in told for index in step] == [
+    found = [order(4, 3, step, 1, weights) for step in range(30)]
+    assert [order(4, 3, step, 1, weights) for step in reversed(range(30))] == found[::-1]
+    assert found != [order(4, 3, step, 2, weights) for step in range(30)]
+    assert [index for step in found for index in step] == [
         index for step in range(90) for index in order(4, 1, step, 1, weights)
     ]
 
 
 def test_hostile_names_stay_in_their_cell():
-    told = rights_table({"authors": {"a|b\n# c <script>[x](y)": 2}, "licences": {}, "overrides": {}})
-    assert told == {
+    found = rights_table({"authors": {"a|b\n# c <script>[x](y)": 2}, "licences": {}, "overrides": {}})
+    assert found == {
         "Licences of the images": "",
         "Authors of the images": r"a\|b \# c \<script\>\[x\](y) (2)",
     }

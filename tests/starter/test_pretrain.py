@@ -115,13 +115,13 @@ def test_the_whole_recipe_makes_a_stock_model(whole):
 def test_a_finished_starter_is_trained_further(recipe_run, whole):
     first, more = whole / "starter", TOY.model_copy(update={"seed": 2})
     second = recipe_run("second", recipe=more, stages=("denoiser", "export"), begin_with=first) / "starter"
-    told, now = (json.loads((folder / "scores.json").read_text()) for folder in (first, second))
-    changed = {name for name, digest in now["sha256"].items() if digest != told["sha256"][name]}
+    before, now = (json.loads((folder / "scores.json").read_text()) for folder in (first, second))
+    changed = {name for name, digest in now["sha256"].items() if digest != before["sha256"][name]}
     assert changed == {"unet/diffusion_pytorch_model.safetensors"}
-    assert [row["stage"] for row in now["training"]] == [row["stage"] for row in told["training"]] + ["UNet"]
+    assert [row["stage"] for row in now["training"]] == [row["stage"] for row in before["training"]] + ["UNet"]
     assert not [path for path in second.rglob("*.json") if str(first.parent) in path.read_text()]
-    name = "caption told from picture, recall at 1 of 200"
-    assert now["scores"][name] == told["scores"][name]
+    name = "caption before from picture, recall at 1 of 200"
+    assert now["scores"][name] == before["scores"][name]
 
 
 def test_an_interrupted_stage_ends_in_the_same_weights(recipe_run, whole, tmp_path, monkeypatch):

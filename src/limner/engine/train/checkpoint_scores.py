@@ -97,7 +97,7 @@ class CheckpointScorer:
         )
 
     def describe(self, emit: Emit) -> None:
-        """Emit how checkpoints are scored, and a warning where the encoder cannot tell the prompts apart."""
+        """Emit how checkpoints are scored, and a warning where the encoder cannot distinguish the prompts."""
         scores = self.scores
         text = f"every checkpoint is scored on {len(scores.prompts)} prompts by the encoder of {scores.encoder}"
         emit(Notice(text=text))
