@@ -39,4 +39,4 @@ def accessory_caption(scene: Scene, rng: random.Random) -> str:
 
 
 # Place and light alone distinguish whole captions, so batches of short captions train the rest in turn.
-ASPECTS = (training_caption, subject_caption, kind_caption, accessory_caption)
+CAPTION_KINDS = (training_caption, subject_caption, kind_caption, accessory_caption)
