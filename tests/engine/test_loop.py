@@ -18,16 +18,16 @@ from limner.core.events import Progress
 from limner.core.protocols import Batch, Draw
 from limner.data.sets.folder import Scan
 from limner.engine.train import callbacks
-from limner.engine.train.batches import Buckets, generator_for, order, uneven, weighted_pass
+from limner.engine.train.batches import BucketSchedule, generator_for, order, uneven, weighted_pass
 from limner.engine.train.callbacks import Checkpoints, Previews, ProgressLog
 from limner.engine.train.ema import EMA
 from limner.engine.train.examples import Examples
 from limner.engine.train.loop import Callback, Loop
 from limner.engine.train.optimisers import build_optimiser
 from limner.engine.train.plan import make_plan
-from limner.engine.train.processes import ALONE, Processes
+from limner.engine.train.processes import ALONE, ProcessGroup
 from limner.engine.train.subject import SubjectLesson, joined
-from limner.engine.train.trackers import Metrics
+from limner.engine.train.trackers import MetricsLog
 from limner.plugins.families.sd import plugin as SD
 
 
@@ -189,7 +189,7 @@ def test_the_parts_of_a_batch_add_up_to_it(accumulation, processes):
             examples([10.0, 20.0]),
             batch=4,
             accumulation=accumulation,
-            processes=Processes(index, processes),
+            processes=ProcessGroup(index, processes),
         )
         parts = list(each.lesson.losses(0))
         assert len(parts) == accumulation
@@ -386,7 +386,7 @@ def logged(tmp_path, monkeypatch):
 
     def go(each, *more, first=0, stop=lambda: False):
         events = []
-        log = ProgressLog(Metrics(tmp_path, first, (), {}), events.append)
+        log = ProgressLog(MetricsLog(tmp_path, first, (), {}), events.append)
         each.run(first, [log, Checkpoints(tmp_path), *more], stop)
         return {event.done: event.figures for event in events if isinstance(event, Progress) and event.figures}
 
@@ -462,19 +462,19 @@ def test_a_callback_ends_a_run_that_keeps_the_best_checkpoint_and_is_ended_after
 
 
 def test_one_bucket_is_all_that_there_is():
-    assert [Buckets([7], 3).at(step) for step in (0, 1, 99)] == [(0, 0), (0, 1), (0, 99)]
+    assert [BucketSchedule([7], 3).at(step) for step in (0, 1, 99)] == [(0, 0), (0, 1), (0, 99)]
 
 
 @pytest.mark.parametrize("shares", [(1, 1), (10, 1), (3, 5, 2), (1, 100)])
 def test_each_bucket_comes_by_its_share_wherever_a_run_begins(shares):
-    buckets = Buckets(shares, 42)
+    buckets = BucketSchedule(shares, 42)
     shown = [buckets.at(step) for step in range(500)]
     for bucket, share in enumerate(shares):
         turns = [turn for each, turn in shown if each == bucket]
         assert turns == list(range(len(turns))), "each of its batches once, in order"
         assert abs(len(turns) - 500 * share / sum(shares)) < 3
-    assert [Buckets(shares, 42).at(step) for step in (499, 250, 0)] == [shown[step] for step in (499, 250, 0)]
-    assert [Buckets(shares, 43).at(step) for step in range(500)] != shown
+    assert [BucketSchedule(shares, 42).at(step) for step in (499, 250, 0)] == [shown[step] for step in (499, 250, 0)]
+    assert [BucketSchedule(shares, 43).at(step) for step in range(500)] != shown
 
 
 def test_a_batch_has_images_of_one_size_and_every_image_comes_as_often():

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from limner import LimnerError, Studio
-from limner.engine.train.processes import Processes
+from limner.engine.train.processes import ProcessGroup
 from limner.models.options import LORA_FILE
 
 
@@ -117,8 +117,8 @@ def test_two_processes_stop_together_and_go_on(launch, tmp_path, arguments):
 
 
 def test_a_batch_that_the_processes_cannot_share(learn, monkeypatch):
-    monkeypatch.setattr(Processes, "joined", classmethod(lambda cls, device: Processes(0, 3)))
-    monkeypatch.setattr(Processes, "_broadcast", lambda self, value: value)
+    monkeypatch.setattr(ProcessGroup, "joined", classmethod(lambda cls, device: ProcessGroup(0, 3)))
+    monkeypatch.setattr(ProcessGroup, "_broadcast", lambda self, value: value)
     with pytest.raises(
         LimnerError, match="a batch of 2 cannot be split into 3 equal parts for 3 processes; use a --batch"
     ):
@@ -126,7 +126,7 @@ def test_a_batch_that_the_processes_cannot_share(learn, monkeypatch):
 
 
 def test_alone_nothing_is_shared():
-    alone, tensors = Processes(), [torch.ones(3)]
+    alone, tensors = ProcessGroup(), [torch.ones(3)]
     alone.sum(tensors)
     alone.wait()
     assert alone.main and alone.agreed(True, torch.device("cpu")) and tensors[0].sum() == 3

@@ -17,7 +17,7 @@ from limner.core.errors import LimnerError
 from limner.core.files import read_file, shown
 from limner.data.entries.notes import text_of, words
 from limner.data.entries.places import FilePlace
-from limner.data.sets.prepared import NO_ROW, TABLE, VALIDATION, Row, rows_of, split_of
+from limner.data.sets.prepared import NO_ROW, TABLE, VALIDATION, MetadataRow, rows_of, split_of
 from limner.imaging.decode import decode
 from limner.imaging.formats import BESIDE, MASKS, SUFFIXES
 from limner.provenance.rights import Tally
@@ -132,7 +132,7 @@ def _scan_folder(folder: Path) -> Scan:
     return _readable(folder, paths, skipped, rows)
 
 
-def _entries(folder: Path, rows: Mapping[Path, Row]) -> tuple[list[Path], list[str]]:
+def _entries(folder: Path, rows: Mapping[Path, MetadataRow]) -> tuple[list[Path], list[str]]:
     """Files with an image's suffix and files that the table names, sorted by name; and why others are left out."""
     paths, skipped, named = set(rows), [], {path.relative_to(folder).parts[0] for path in rows}
     for entry in _listed(folder):
@@ -175,7 +175,7 @@ def _folder_notice(folder: Path) -> list[str]:
     return [f"{shown(folder)} is a folder, not an image file; remove it"] if folder.suffix.lower() in SUFFIXES else []
 
 
-def _readable(folder: Path, paths: list[Path], skipped: list[str], rows: Mapping[Path, Row]) -> Scan:
+def _readable(folder: Path, paths: list[Path], skipped: list[str], rows: Mapping[Path, MetadataRow]) -> Scan:
     """The scan of these files, without unreadable ones and exact duplicates."""
     images: dict[str, ImageFile] = {}
     with ThreadPoolExecutor(2) as threads:
@@ -189,14 +189,14 @@ def _readable(folder: Path, paths: list[Path], skipped: list[str], rows: Mapping
     return Scan(tuple(images.values()), tuple(skipped))
 
 
-def _attempt(path: Path, row: Row) -> ImageFile | LimnerError:
+def _attempt(path: Path, row: MetadataRow) -> ImageFile | LimnerError:
     try:
         return _image(path, row)
     except LimnerError as error:
         return error
 
 
-def _image(path: Path, row: Row = NO_ROW) -> ImageFile:
+def _image(path: Path, row: MetadataRow = NO_ROW) -> ImageFile:
     """Read and decode one image file with its row of the table; raises LimnerError."""
     data = read_file(path)
     size = decode(data, path).size

@@ -21,7 +21,7 @@ _UNKNOWN = Rights()
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MetadataRow:
     """One image's row. text: its caption. size: (width, height) as the table states it. weight: how often the image is
     shown, relative to the others. override: why it is trained on although its owner refuses.
     """
@@ -39,7 +39,7 @@ class Row:
         return (self.rights.said or "so marked") if self.rights.training == "refused" and not self.override else None
 
 
-NO_ROW = Row()
+NO_ROW = MetadataRow()
 
 
 def split_of(folder: Path) -> Path:
@@ -48,7 +48,7 @@ def split_of(folder: Path) -> Path:
     return part if not (folder / TABLE).is_file() and (part / TABLE).is_file() else folder
 
 
-def rows_of(folder: Path) -> dict[Path, Row]:
+def rows_of(folder: Path) -> dict[Path, MetadataRow]:
     """Image -> its row, in the table's order; empty where the folder has no table.
 
     Raises LimnerError for a line that is not an object with a file_name, and for names that lead out of the folder.
@@ -56,7 +56,7 @@ def rows_of(folder: Path) -> dict[Path, Row]:
     table = folder / TABLE
     if not table.is_file():
         return {}
-    found: dict[Path, Row] = {}
+    found: dict[Path, MetadataRow] = {}
     try:
         text = read_file(table).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -70,7 +70,7 @@ def rows_of(folder: Path) -> dict[Path, Row]:
     return found
 
 
-def _row(line: str, folder: Path, where: str) -> tuple[Path, Row]:
+def _row(line: str, folder: Path, where: str) -> tuple[Path, MetadataRow]:
     try:
         values: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -80,7 +80,7 @@ def _row(line: str, folder: Path, where: str) -> tuple[Path, Row]:
     name, mask = _text(values, "file_name", where), _text(values, "mask_file_name", where)
     if name is None:
         raise _wrong(where, "has no file_name")
-    return _inside(folder, name, where), Row(
+    return _inside(folder, name, where), MetadataRow(
         text=_text(values, "text", where),
         size=_size(values),
         weight=_weight(values, where),

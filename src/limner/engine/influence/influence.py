@@ -22,7 +22,7 @@ from limner.engine.influence.gradients import Gradients
 from limner.engine.influence.restored import LESS_MEMORY, RestoredAdapter, restored, training_of
 from limner.engine.train.batches import generator_for
 from limner.engine.train.examples import Examples, encode
-from limner.engine.train.plan import Plan, make_plan
+from limner.engine.train.plan import TrainPlan, make_plan
 from limner.imaging.decode import open_photograph
 from limner.models.adapters import Adapter, open_adapter
 from limner.models.devices import autocast_dtype, memory_told
@@ -127,7 +127,7 @@ def other_generator(label: Label | None, adapter: Adapter) -> str | None:
 def features_of(
     request: InfluenceRequest,
     opened: RestoredAdapter,
-    plan: Plan,
+    plan: TrainPlan,
     groups: tuple[Sequence[Query], Sequence[Query], Sequence[Query]],
     workspace: Workspace,
     emit: Emit,
@@ -156,7 +156,9 @@ def features_of(
     return found
 
 
-def encode_query(query: Query, opened: RestoredAdapter, plan: Plan, seed: int, flip: bool, masked: bool) -> Examples:
+def encode_query(
+    query: Query, opened: RestoredAdapter, plan: TrainPlan, seed: int, flip: bool, masked: bool
+) -> Examples:
     """One encoded image; the autoencoder draws the same noise for all, so that equal pixels stay equal."""
     image = CroppedFiles((query.image,), plan.shape_of(query.image), masked)
     rng = generator_for(seed, "posterior", 0)

@@ -54,7 +54,7 @@ def weighted_pass(weights: Sequence[float], turn: int, start: float) -> list[int
     return np.minimum(np.searchsorted(shares, points, side="right"), len(weights) - 1).tolist()
 
 
-class Buckets:
+class BucketSchedule:
     """Which bucket (the images of one size) each step trains on. A bucket comes as often as its share says.
 
     shares: of the buckets, such as their counts of images. Steps move through the shares by the golden ratio, so that

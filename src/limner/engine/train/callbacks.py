@@ -14,7 +14,7 @@ from limner.engine.train.checkpoint import save_checkpoint
 from limner.engine.train.checkpoint_scores import CheckpointScorer
 from limner.engine.train.loop import Callback, Loop, Step
 from limner.engine.train.preview_sampler import PreviewSampler, write_labelled
-from limner.engine.train.trackers import Metrics
+from limner.engine.train.trackers import MetricsLog
 from limner.store.files import sha256_of
 
 LOG_EVERY = 10
@@ -24,7 +24,7 @@ LOG_EVERY = 10
 class ProgressLog(Callback):
     """Emits progress after every step, and logs figures at some: loss, learning rate, speed, held-out loss."""
 
-    def __init__(self, metrics: Metrics, emit: Emit) -> None:
+    def __init__(self, metrics: MetricsLog, emit: Emit) -> None:
         self.metrics, self.emit = metrics, emit
 
     def begin(self, loop: Loop, first: int) -> None:

@@ -8,7 +8,7 @@ from limner.core.files import shown
 from limner.core.requests import TrainRequest
 from limner.data.sets.folder import Scan, scan
 from limner.engine.train.class_captions import word_pattern
-from limner.engine.train.plan import Plan
+from limner.engine.train.plan import TrainPlan
 
 
 def scan_dataset(request: TrainRequest, emit: Emit) -> Scan:
@@ -29,7 +29,7 @@ def scan_dataset(request: TrainRequest, emit: Emit) -> Scan:
     return found
 
 
-def describe_run(plan: Plan, dataset: Scan, request: TrainRequest, emit: Emit) -> None:
+def describe_run(plan: TrainPlan, dataset: Scan, request: TrainRequest, emit: Emit) -> None:
     """Emit what will be trained on and for how long, and warn of captions without the identifier."""
     images = dataset.images
     captions = sum(image.caption is not None for image in images)

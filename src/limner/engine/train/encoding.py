@@ -18,8 +18,8 @@ from limner.data.sets.pixels import CroppedFiles, Shape, read_mask
 from limner.engine.generate.truncation import tell_truncation
 from limner.engine.train.batches import generator_for, uneven
 from limner.engine.train.class_captions import class_captions
-from limner.engine.train.examples import Examples, Images, encode
-from limner.engine.train.plan import Plan
+from limner.engine.train.examples import Examples, ImageSource, encode
+from limner.engine.train.plan import TrainPlan
 from limner.engine.train.prior import class_images
 from limner.models.loading import Model
 from limner.models.pipelines import is_quantised
@@ -37,10 +37,10 @@ class EncodedSets:
     held_out: tuple[Examples, ...]
 
 
-class Encoder:
+class DatasetEncoder:
     """Encodes images with a model's own encoders; all draw from one random generator, in the order of the calls."""
 
-    def __init__(self, request: TrainRequest, plan: Plan, model: Model, components: Components) -> None:
+    def __init__(self, request: TrainRequest, plan: TrainPlan, model: Model, components: Components) -> None:
         self.request, self.plan, self.model, self.components = request, plan, model, components
         self.rng = generator_for(request.seed, "posterior", 0)
 
@@ -85,7 +85,7 @@ class Encoder:
         captions = [prompts[i % len(prompts)] for i in range(len(images))]
         return self._encode(images, captions, request.flip, ("",))
 
-    def _encode(self, images: Images, captions: Sequence[str], flip: bool, extra: Sequence[str]) -> Examples:
+    def _encode(self, images: ImageSource, captions: Sequence[str], flip: bool, extra: Sequence[str]) -> Examples:
         return encode(self.model.family, self.components, images, captions, flip, self.rng, extra)
 
     def _caption(self, image: ImageFile) -> str:

@@ -18,7 +18,7 @@ BATCH = 8
 CPU = torch.device("cpu")
 
 
-class Images(Protocol):
+class ImageSource(Protocol):
     """Images of one size that are read a part at a time."""
 
     def __len__(self) -> int: ...
@@ -74,7 +74,7 @@ class Examples:
 def encode(
     family: Family,
     components: Components,
-    images: Images,
+    images: ImageSource,
     captions: Sequence[str],
     flip: bool,
     rng: torch.Generator,

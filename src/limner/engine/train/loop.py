@@ -16,8 +16,8 @@ from limner.core.requests import TrainRequest
 from limner.engine.train.batches import generator_for
 from limner.engine.train.ema import EMA
 from limner.engine.train.lesson import Lesson
-from limner.engine.train.plan import Plan
-from limner.engine.train.processes import ALONE, Processes
+from limner.engine.train.plan import TrainPlan
+from limner.engine.train.processes import ALONE, ProcessGroup
 
 
 class Callback(Protocol):
@@ -75,13 +75,13 @@ class Loop:
     """One training run in progress."""
 
     request: TrainRequest
-    plan: Plan
+    plan: TrainPlan
     lesson: Lesson
     trainable: Trainable
     optimiser: torch.optim.Optimizer
     device: torch.device
     autocast: torch.dtype | None = None
-    processes: Processes = ALONE
+    processes: ProcessGroup = ALONE
 
     def __post_init__(self) -> None:
         # fp16 gradients underflow unless the loss is scaled up (Micikevicius et al. 2017); else this does nothing

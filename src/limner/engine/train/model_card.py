@@ -15,7 +15,7 @@ from limner.core.protocols import Components, Method, Subject
 from limner.core.requests import TrainRequest
 from limner.core.version import version
 from limner.data.sets.folder import Scan
-from limner.engine.train.plan import Plan
+from limner.engine.train.plan import TrainPlan
 from limner.models.loading import Model
 
 INTRODUCTIONS = {
@@ -47,7 +47,7 @@ class Trained:
     """
 
     request: TrainRequest
-    plan: Plan
+    plan: TrainPlan
     model: Model
     dataset: Scan
     name: str

@@ -16,7 +16,7 @@ from limner.plugins import registry
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainPlan:
     """Values of one training run. held_out: indices of the images that only measure the loss. validation: whether the
     dataset's own validation images measure it in their place. bucketed: whether images are trained in their own shapes,
     with sides that are multiples of `multiple`, and not as squares of `resolution` pixels.
@@ -60,7 +60,7 @@ class Plan:
         return self.resolution, self.resolution
 
 
-def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int, processes: int = 1) -> Plan:
+def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int, processes: int = 1) -> TrainPlan:
     """The plan of a request, with what it leaves open filled in to suit the model and the method.
 
     native: the model's own side in pixels. Raises LimnerError for values that do not go together.
@@ -86,7 +86,7 @@ def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int, proc
         steps = request.steps or int(defaults["steps"])
     own = OPTIMISERS[request.optimiser].rate
     learning_rate = request.learning_rate or own or method.learning_rate(float(defaults["learning_rate"]))
-    return Plan(
+    return TrainPlan(
         steps=steps,
         batch=batch,
         learning_rate=learning_rate,

@@ -15,7 +15,7 @@ from limner.core.protocols import Components
 from limner.core.workspace import Workspace
 from limner.data.sets.pixels import Crops
 from limner.engine.generate.sampling import paint
-from limner.engine.train.plan import Plan
+from limner.engine.train.plan import TrainPlan
 from limner.models.conditioning import conditioning
 from limner.models.loading import Model
 from limner.store.files import writing
@@ -50,7 +50,7 @@ def class_images(
     model: Model,
     components: Components,
     prompts: Sequence[str],
-    plan: Plan,
+    plan: TrainPlan,
     seed: int,
     workspace: Workspace,
     emit: Emit,

@@ -16,14 +16,14 @@ from limner.core.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Processes:
+class ProcessGroup:
     """This process, number `index` of `count`. Number 0 is the main one, which alone emits events and writes files."""
 
     index: int = 0
     count: int = 1
 
     @classmethod
-    def joined(cls, device: torch.device) -> Processes:
+    def joined(cls, device: torch.device) -> ProcessGroup:
         """Join the processes that were launched with this one; alone where there are none."""
         if int(os.environ.get("WORLD_SIZE", "1")) < 2:
             return cls()
@@ -76,4 +76,4 @@ class Processes:
             start += tensor.numel()
 
 
-ALONE = Processes()
+ALONE = ProcessGroup()

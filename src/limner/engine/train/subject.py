@@ -10,10 +10,10 @@ import torch
 
 from limner.core.protocols import Batch, Components, Draw, Family, Teacher, Trainable
 from limner.core.requests import TrainRequest
-from limner.engine.train.batches import Buckets, generator_for, order
+from limner.engine.train.batches import BucketSchedule, generator_for, order
 from limner.engine.train.examples import Examples
-from limner.engine.train.plan import Plan
-from limner.engine.train.processes import ALONE, Processes
+from limner.engine.train.plan import TrainPlan
+from limner.engine.train.processes import ALONE, ProcessGroup
 
 HELD_OUT_ROUNDS = 4
 """How often the held-out loss draws noise for every image."""
@@ -49,7 +49,7 @@ class SubjectLesson:
     """
 
     request: TrainRequest
-    plan: Plan
+    plan: TrainPlan
     family: Family
     components: Components
     trainable: Trainable
@@ -58,10 +58,12 @@ class SubjectLesson:
     held_out: Sequence[Examples] = ()
     autocast: torch.dtype | None = None
     trains_text: bool = False
-    processes: Processes = ALONE
+    processes: ProcessGroup = ALONE
 
     def __post_init__(self) -> None:
-        self._buckets = Buckets([sum(each.weights or [1.0] * len(each)) for each in self.subject], self.request.seed)
+        self._buckets = BucketSchedule(
+            [sum(each.weights or [1.0] * len(each)) for each in self.subject], self.request.seed
+        )
 
     @property
     def images(self) -> int:

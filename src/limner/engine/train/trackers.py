@@ -12,7 +12,7 @@ from limner.core.errors import LimnerError
 from limner.store.files import writing
 
 
-class Metrics:
+class MetricsLog:
     """`metrics.jsonl` in a run's folder. A line has a step and some of its figures; a step may have several lines.
 
     A resumed run drops lines after its checkpoint, which is at `first_step`. config: settings for the trackers.

@@ -26,15 +26,15 @@ from limner.engine.train.checkpoint import checkpoints, load_checkpoint
 from limner.engine.train.checkpoint_report import PAGE, write_checkpoint_report
 from limner.engine.train.checkpoint_scores import PROMPTS, CheckpointScorer, open_scorers
 from limner.engine.train.dataset_notices import describe_run, scan_dataset
-from limner.engine.train.encoding import EncodedSets, Encoder, strip
+from limner.engine.train.encoding import DatasetEncoder, EncodedSets, strip
 from limner.engine.train.loop import Callback, Loop
 from limner.engine.train.model_card import Trained, best_summary, header, model_card
 from limner.engine.train.optimisers import build_optimiser, check_optimiser, check_rates
-from limner.engine.train.plan import Plan, make_plan
+from limner.engine.train.plan import TrainPlan, make_plan
 from limner.engine.train.preview_sampler import PreviewSampler
-from limner.engine.train.processes import Processes
+from limner.engine.train.processes import ProcessGroup
 from limner.engine.train.subject import SubjectLesson
-from limner.engine.train.trackers import Metrics, check_trackers
+from limner.engine.train.trackers import MetricsLog, check_trackers
 from limner.models import loading
 from limner.models.adapters import facts_of
 from limner.models.devices import autocast_dtype, check_quantised, memory_told, pick_device, pick_dtype
@@ -45,7 +45,7 @@ LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainJob:
     """A request that was checked as far as is possible without loading the model.
 
     named: the request with its files as the user names them. scorers: score checkpoints, in the main process of a run
@@ -60,7 +60,7 @@ class Job:
     model: loading.Model
     options: BaseModel
     device: torch.device
-    processes: Processes
+    processes: ProcessGroup
     scorers: Scorers | None
 
     @property
@@ -112,7 +112,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
         loading.forget()
 
 
-def check_job(request: TrainRequest, workspace: Workspace, emit: Emit) -> Job:
+def check_job(request: TrainRequest, workspace: Workspace, emit: Emit) -> TrainJob:
     """Check a request before the model is loaded; raises LimnerError for all that can be known by then."""
     named = cast(TrainRequest, relocated(request, workspace.called))
     method = registry.methods.get(request.method)
@@ -120,7 +120,7 @@ def check_job(request: TrainRequest, workspace: Workspace, emit: Emit) -> Job:
     dataset = scan_dataset(request, emit)
     model = loading.resolve(request.model, request.vae)
     device = pick_device(request.device)
-    processes = Processes.joined(device)
+    processes = ProcessGroup.joined(device)
     workspace = processes.shared(workspace)
     if processes.main:
         check_out(named, workspace)
@@ -129,7 +129,7 @@ def check_job(request: TrainRequest, workspace: Workspace, emit: Emit) -> Job:
     method.check(model.family.facts, options, Subject(request.identifier or "", request.class_word))
     check_trackers(request.track)
     scorers = open_scorers(request, workspace) if processes.main else None
-    job = Job(request, named, workspace, emit, dataset, model, options, device, processes, scorers)
+    job = TrainJob(request, named, workspace, emit, dataset, model, options, device, processes, scorers)
     check_optimiser(request.optimiser)
     loading.tell_terms(model, emit)
     emit(Stage(name="loading"))
@@ -139,14 +139,14 @@ def check_job(request: TrainRequest, workspace: Workspace, emit: Emit) -> Job:
     return job
 
 
-def load_model(job: Job) -> Components:
+def load_model(job: TrainJob) -> Components:
     """Load the base model. On a CPU, and where its own weights are trained, it is loaded in fp32."""
     full = job.device.type == "cpu" or job.whole
     dtype = torch.float32 if full else pick_dtype(job.request.precision, job.device)
     return loading.load(job.model, dtype, job.device, job.request.quantise)
 
 
-def check_trainable(job: Job, plan: Plan, components: Components) -> None:
+def check_trainable(job: TrainJob, plan: TrainPlan, components: Components) -> None:
     """Attach and detach the method; LimnerError where it cannot be trained, before class images are generated."""
     request, trainable = job.request, job.attach(components)
     try:
@@ -160,11 +160,11 @@ def check_trainable(job: Job, plan: Plan, components: Components) -> None:
         trainable.detach()
 
 
-def encode_sets(job: Job, plan: Plan, components: Components) -> EncodedSets:
+def encode_sets(job: TrainJob, plan: TrainPlan, components: Components) -> EncodedSets:
     """Encode all images and captions; the main process generates class images first, which the others read."""
     if not job.processes.main:
         job.processes.wait()
-    sets = Encoder(job.request, plan, job.model, components).encode_all(job.dataset, job.workspace, job.emit)
+    sets = DatasetEncoder(job.request, plan, job.model, components).encode_all(job.dataset, job.workspace, job.emit)
     if job.processes.main:
         job.processes.wait()
     return sets
@@ -173,7 +173,7 @@ def encode_sets(job: Job, plan: Plan, components: Components) -> EncodedSets:
 class SamplerSet:
     """What generates images during training, prepared while the encoders are loaded. None where it is not asked for."""
 
-    def __init__(self, job: Job, plan: Plan, components: Components) -> None:
+    def __init__(self, job: TrainJob, plan: TrainPlan, components: Components) -> None:
         self.previews: PreviewSampler | None = None
         self.scorer: CheckpointScorer | None = None
         request, home = job.request, job.workspace.home
@@ -184,7 +184,9 @@ class SamplerSet:
         if job.scorers is not None:
             self.scorer = self._open_scorer(job, job.scorers, plan, components)
 
-    def _open_scorer(self, job: Job, scorers: Scorers, plan: Plan, components: Components) -> CheckpointScorer:
+    def _open_scorer(
+        self, job: TrainJob, scorers: Scorers, plan: TrainPlan, components: Components
+    ) -> CheckpointScorer:
         """The scorer of checkpoints; the base model generates its images for comparison."""
         job.emit(Stage(name="scoring the base model"))
         request = job.request
@@ -202,7 +204,7 @@ class SamplerSet:
         return scorer
 
 
-def build_loop(job: Job, plan: Plan, components: Components, sets: EncodedSets) -> Loop:
+def build_loop(job: TrainJob, plan: TrainPlan, components: Components, sets: EncodedSets) -> Loop:
     """Free the encoders, attach the method, and build the optimiser, the lesson and the loop."""
     request = job.request
     trains_text = job.method.teaches_text(job.options)
@@ -227,7 +229,7 @@ def build_loop(job: Job, plan: Plan, components: Components, sets: EncodedSets) 
     return Loop(job.named, plan, lesson, trainable, optimiser, job.device, job.autocast, job.processes)
 
 
-def resume(job: Job, loop: Loop) -> int:
+def resume(job: TrainJob, loop: Loop) -> int:
     """Load the newest checkpoint of an interrupted run; returns the steps done, 0 for a new run."""
     saved = checkpoints(job.workspace.folder) if job.workspace.resume else []
     first = load_checkpoint(saved[-1], loop) if saved else 0
@@ -237,10 +239,10 @@ def resume(job: Job, loop: Loop) -> int:
     return first
 
 
-def run_with_callbacks(job: Job, loop: Loop, first: int, samplers: SamplerSet) -> float:
+def run_with_callbacks(job: TrainJob, loop: Loop, first: int, samplers: SamplerSet) -> float:
     """Train as the main process: log, save, score, preview; returns the last loss."""
     folder, request = job.workspace.folder, loop.request
-    metrics = Metrics(folder, first, request.track, request.model_dump(mode="json"))
+    metrics = MetricsLog(folder, first, request.track, request.model_dump(mode="json"))
     log = ProgressLog(metrics, job.emit)
     callbacks: list[Callback] = [log, Checkpoints(folder)]
     if samplers.scorer is not None:
@@ -255,7 +257,7 @@ def run_with_callbacks(job: Job, loop: Loop, first: int, samplers: SamplerSet) -
 
 
 def save_result(
-    job: Job, plan: Plan, components: Components, loop: Loop, scorer: CheckpointScorer | None, loss: float
+    job: TrainJob, plan: TrainPlan, components: Components, loop: Loop, scorer: CheckpointScorer | None, loss: float
 ) -> None:
     """Write the result's folder: trained weights with their header, model card, metrics, previews and report."""
     request, workspace, method, model = job.named, job.workspace, job.method, job.model

@@ -39,7 +39,7 @@ class PretrainObjective(ABC):
         """The sampler of the finished pipeline."""
 
 
-class Discrete(PretrainObjective):
+class DiscreteObjective(PretrainObjective):
     """v (Salimans & Ho 2022, arXiv 2202.00512) or epsilon (Ho et al. 2020) on the scaled-linear schedule.
 
     With v the schedule ends at zero SNR (Lin et al. 2024, arXiv 2305.08891, algorithm 1), so that plain red and very
@@ -68,7 +68,7 @@ class Discrete(PretrainObjective):
         return UniPCMultistepScheduler(**self.config)  # pyright: ignore[reportArgumentType]
 
 
-class Flow(PretrainObjective):
+class FlowObjective(PretrainObjective):
     """Rectified flow: the direction of straight lines from image to noise (Liu et al. 2023, arXiv 2209.03003)."""
 
     def _share(self, steps: torch.Tensor) -> torch.Tensor:
@@ -93,4 +93,4 @@ class Flow(PretrainObjective):
 
 def objective(prediction: Prediction) -> PretrainObjective:
     """The objective of a prediction type."""
-    return Flow() if prediction == "flow_prediction" else Discrete(prediction)
+    return FlowObjective() if prediction == "flow_prediction" else DiscreteObjective(prediction)
