@@ -99,12 +99,19 @@ def test_an_interrupted_run_ends_in_the_same_weights(request_of, dataset, tmp_pa
     assert tensors(tmp_path / "whole") == tensors(tmp_path / "stopped")
 
 
-def test_weights_of_the_table_hold_across_sizes(learn, dataset, encoded):
+def test_weights_of_the_table_hold_across_sizes(learn, dataset, monkeypatch):
     rows = [json.loads(line) for line in (dataset / "metadata.jsonl").read_text().splitlines()]
     table = "".join(json.dumps({**row, "weight": 1 + (index in (0, 4))}) + "\n" for index, row in enumerate(rows))
     (dataset / "metadata.jsonl").write_text(table)
+    found, real = [], encoding.DatasetEncoder.encode_files
+    monkeypatch.setattr(
+        encoding.DatasetEncoder,
+        "encode_files",
+        lambda *given, **named: found.append(real(*given, **named)) or found[-1],
+    )
     learn(data=str(dataset), prior=False)
-    assert [each.weights for each in encoded] == [(2.0, 2.0), (1.0, 1.0), (1.0, 1.0)]
+    subject, held_out = found
+    assert [each.weights for each in subject] == [(2.0, 2.0), (1.0, 1.0), (1.0, 1.0)] and held_out == ()
 
 
 def test_squares_of_a_prepared_set_are_trained_as_a_plain_folder(learn, painted, tmp_path):
