@@ -71,7 +71,7 @@ def test_a_restored_state_goes_on_to_the_bit():
     first.step()
     other = copy.deepcopy(layer)
     second = MatrixMuon(other.parameters(), lr=0.01, weight_decay=0.1)
-    second.load_state_dict(first.state_dict())
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
     for each, optimiser in ((layer, first), (other, second)):
         each.weight.grad = 2 * gradient.flip(0)
         optimiser.step()

@@ -120,7 +120,7 @@ def test_a_finished_starter_is_trained_further(recipe_run, whole):
     assert changed == {"unet/diffusion_pytorch_model.safetensors"}
     assert [row["stage"] for row in now["training"]] == [row["stage"] for row in before["training"]] + ["UNet"]
     assert not [path for path in second.rglob("*.json") if str(first.parent) in path.read_text()]
-    name = "caption before from picture, recall at 1 of 200"
+    name = "caption told from picture, recall at 1 of 200"
     assert now["scores"][name] == before["scores"][name]
 
 

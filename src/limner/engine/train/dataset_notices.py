@@ -34,7 +34,7 @@ def describe_run(plan: TrainPlan, dataset: Scan, request: TrainRequest, emit: Em
     images = dataset.images
     captions = sum(image.caption is not None for image in images)
     sizes = len({plan.shape_of(image) for image in images})
-    text = f"{len(images)} images"
+    text = f"{len(images)} {'image' if len(images) == 1 else 'images'}"
     text += f", {len(plan.held_out)} of them held out" if plan.held_out else ""
     text += f", {len(dataset.validation)} more for validation" if plan.validation else ""
     text += f", {captions} with a caption of their own" if captions else ""
