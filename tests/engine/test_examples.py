@@ -81,6 +81,28 @@ def test_pictures_and_captions_go_by_eights_and_none_is_lost(count):
     assert found.text["length"].shape == (count, 1) and found.caption_of == tuple(range(count))
 
 
+def test_images_are_read_by_eights_and_never_all_at_once():
+    class Files:
+        """Images that are read when they are asked for."""
+
+        def __init__(self):
+            self.read = []
+
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, part):
+            self.read.append(len(range(20)[part]))
+            return pictures(20, masks=True)[part]
+
+    files = Files()
+    found = encoded(files, ["a"] * 20, flip=True)
+    assert files.read == [8, 8, 4] * 2, "once more for the mirror images"
+    whole = encoded(pictures(20, masks=True), ["a"] * 20, flip=True)
+    assert torch.equal(found.latents, whole.latents) and torch.equal(found.masks, whole.masks)
+    assert found.frames.shape == (20, 6) and torch.equal(found.frames, whole.frames)
+
+
 @pytest.mark.parametrize("count", [1, 2, 64, 65, 130])
 def test_prompts_are_encoded_once_each_and_stand_in_their_order(count):
     family = Family()
