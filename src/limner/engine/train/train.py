@@ -4,91 +4,36 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 from typing import Any, cast
 
 import torch
-from pydantic import BaseModel
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Made, Notice, Stage
-from limner.core.protocols import Components, Facts, Method, Subject, Trainable
-from limner.core.requests import TrainRequest, relocated
+from limner.core.protocols import Components
+from limner.core.requests import TrainRequest
 from limner.core.requests.request import SUBJECT
 from limner.core.workspace import Workspace
-from limner.data.sets.folder import Scan
-from limner.engine.generate.sizes import check_side
 from limner.engine.scoring.scorers import Scorers
 from limner.engine.train.callbacks import Checkpoints, Previews, ProgressLog, ScoreCheckpoints
 from limner.engine.train.checkpoint import checkpoints, load_checkpoint
 from limner.engine.train.checkpoint_report import PAGE, write_checkpoint_report
-from limner.engine.train.checkpoint_scores import PROMPTS, CheckpointScorer, open_scorers
-from limner.engine.train.dataset_notices import describe_run, scan_dataset
+from limner.engine.train.checkpoint_scores import PROMPTS, CheckpointScorer
+from limner.engine.train.dataset_notices import describe_run
 from limner.engine.train.encoding import DatasetEncoder, EncodedSets, strip
+from limner.engine.train.job import TrainJob, check_job, same_result
 from limner.engine.train.loop import Callback, Loop
 from limner.engine.train.model_card import Trained, best_summary, header, model_card
-from limner.engine.train.optimisers import build_optimiser, check_optimiser, check_rates
+from limner.engine.train.optimisers import build_optimiser, check_rates
 from limner.engine.train.plan import TrainPlan, make_plan
 from limner.engine.train.preview_sampler import PreviewSampler
-from limner.engine.train.processes import ProcessGroup
 from limner.engine.train.subject import SubjectLesson
-from limner.engine.train.trackers import MetricsLog, check_trackers
+from limner.engine.train.trackers import MetricsLog
 from limner.models import loading
-from limner.models.adapters import facts_of
-from limner.models.devices import autocast_dtype, check_quantised, memory_told, pick_device, pick_dtype
-from limner.plugins import registry
-from limner.store.files import check_replaceable, exists_already, sha256_of, writing_folder
+from limner.models.devices import memory_told, pick_dtype
+from limner.store.files import sha256_of, writing_folder
 
 LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-prior"
-
-
-@dataclass(frozen=True)
-class TrainJob:
-    """A request that was checked as far as is possible without loading the model.
-
-    named: the request with its files as the user names them. scorers: score checkpoints, in the main process of a run
-    that keeps the best one.
-    """
-
-    request: TrainRequest
-    named: TrainRequest
-    workspace: Workspace
-    emit: Emit
-    dataset: Scan
-    model: loading.Model
-    options: BaseModel
-    device: torch.device
-    processes: ProcessGroup
-    scorers: Scorers | None
-
-    @property
-    def method(self) -> Method:
-        return registry.methods.get(self.request.method)
-
-    @property
-    def subject(self) -> Subject:
-        return Subject(self.request.identifier or "", self.request.class_word)
-
-    @cached_property
-    def facts(self) -> Facts:
-        """The family's facts with the model's own defaults."""
-        return replace(self.model.family.facts, defaults=self.model.defaults)
-
-    @property
-    def whole(self) -> bool:
-        """Whether the model's own weights are trained, which takes full precision."""
-        return self.method.makes == "model"
-
-    @property
-    def autocast(self) -> torch.dtype | None:
-        """The number format of the forward pass; None for the weights' own."""
-        return autocast_dtype(self.request.precision, self.device)
-
-    def attach(self, components: Components) -> Trainable:
-        """Attach the method's fresh tensors to the model."""
-        return self.method.attach(components, self.facts, self.options, self.subject, self.request.seed)
 
 
 def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
@@ -110,33 +55,6 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
         save_result(job, plan, components, loop, samplers.scorer, loss)
     finally:
         loading.forget()
-
-
-def check_job(request: TrainRequest, workspace: Workspace, emit: Emit) -> TrainJob:
-    """Check a request before the model is loaded; raises LimnerError for all that can be known by then."""
-    named = cast(TrainRequest, relocated(request, workspace.called))
-    method = registry.methods.get(request.method)
-    options = method.Options.model_validate(request.options)
-    dataset = scan_dataset(request, emit)
-    model = loading.resolve(request.model, request.vae)
-    device = pick_device(request.device)
-    processes = ProcessGroup.joined(device)
-    workspace = processes.shared(workspace)
-    if processes.main:
-        check_out(named, workspace)
-    pick_dtype(request.precision, device)  # raises where the device cannot compute in it
-    check_side("resolution", request.resolution, model.family.facts.multiple)
-    method.check(model.family.facts, options, Subject(request.identifier or "", request.class_word))
-    check_trackers(request.track)
-    scorers = open_scorers(request, workspace) if processes.main else None
-    job = TrainJob(request, named, workspace, emit, dataset, model, options, device, processes, scorers)
-    check_optimiser(request.optimiser)
-    loading.tell_terms(model, emit)
-    emit(Stage(name="loading"))
-    check_quantised(request.quantise, device)
-    if request.quantise and job.whole:
-        raise LimnerError(f"rounded weights ({request.quantise}) cannot be trained", "leave out --quantise")
-    return job
 
 
 def load_model(job: TrainJob) -> Components:
@@ -291,17 +209,3 @@ def save_result(
         job.emit(Made(what="report", path=str(page), sha256=sha256_of(page)))
     path = workspace.out
     job.emit(Made(what=method.makes, path=str(path), sha256=sha256_of(path / file), details=details))
-
-
-def check_out(request: TrainRequest, workspace: Workspace) -> None:
-    """Raise LimnerError unless out is absent or empty, or holds what this run wrote before it was stopped."""
-    out = workspace.out
-    if out.exists() and not out.is_dir():
-        raise exists_already(out)
-    check_replaceable(out, lambda folder: same_result(folder, request, workspace))
-
-
-def same_result(folder: Path, request: TrainRequest, workspace: Workspace) -> bool:
-    """Whether a resumed run finds its own result, which it wrote just before it was stopped."""
-    file = folder / registry.methods.get(request.method).file
-    return workspace.resume and file.is_file() and facts_of(file).get("digest") == request.digest
