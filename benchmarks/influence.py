@@ -39,7 +39,7 @@ from limner.engine.influence.gradients import evenly
 from limner.engine.influence.influence import Query, encode_query, features_of, queries, trace
 from limner.engine.influence.restored import restored
 from limner.engine.scoring.encoders import open_encoder
-from limner.engine.train.loop import generator_for
+from limner.engine.train.batches import generator_for
 from limner.engine.train.plan import make_plan
 from limner.models.adapters import open_adapter
 from limner.models.logging import hush
@@ -131,8 +131,9 @@ def silent(event: object) -> None:
 @torch.no_grad()
 def losses(adapter: Path, queries: Sequence[Query]) -> np.ndarray:
     """Loss on each picture under an adapter, at times and noise that are always the same: (q,)."""
-    with restored(open_adapter(str(adapter)), None, None, "cpu", "fp32", silent) as opened:
-        plan = make_plan(opened.request, scan(queries[0].photograph.path), opened.facts, opened.components.side)
+    request = InfluenceRequest(adapter=str(adapter), precision="fp32")
+    with restored(open_adapter(str(adapter)), request, "cpu", silent) as opened:
+        plan = make_plan(opened.request, scan(queries[0].image.path), opened.facts, opened.components.side)
         found = []
         for query in queries:
             example = encode_query(query, opened, plan, 0, False, False)
@@ -147,10 +148,11 @@ def features(bench: Bench, adapter: Path, pictures: Sequence[Path], queries: Seq
     """Features of the queries and of the 12, by setting."""
     found: dict[str, Any] = {}
     workspace = Workspace("bench", bench.folder, bench.folder, bench.folder)
-    with restored(open_adapter(str(adapter)), None, None, "cpu", "fp32", silent) as opened:
+    request = InfluenceRequest(adapter=str(adapter), precision="fp32")
+    with restored(open_adapter(str(adapter)), request, "cpu", silent) as opened:
         learnt = scan(pictures[0].parent)
         plan = make_plan(opened.request, learnt, opened.facts, opened.components.side)
-        kept = [Query(photo, photo.caption or "") for photo in learnt.photographs]
+        kept = [Query(image, image.caption or "") for image in learnt.images]
         for output, timesteps in SETTINGS:
             request = InfluenceRequest(adapter=str(adapter), output=output, timesteps=timesteps, precision="fp32")
             began = time.monotonic()
@@ -274,7 +276,7 @@ def main() -> None:
         for ridge in RIDGES:
             tried[name, ridge] = attribution.scores(asked, training, ridge)
             result["lds"][f"{name}, ridge {ridge:g}"] = by_kind(lds(tried[name, ridge], halves, losses_), len(queries))
-    alike = likeness([each.photograph.path for each in every], pictures)
+    alike = likeness([each.image.path for each in every], pictures)
     result["lds"]["likeness of pictures"] = by_kind(lds(alike, halves, losses_), len(queries))
     for name, kinds in result["lds"].items():
         print(name, *(f"{kind} {v['mean']:.3f} ± {v['error']:.3f}" for kind, v in kinds.items()), sep=", ", flush=True)

@@ -307,7 +307,7 @@ def test_a_training_goes_on_where_its_files_lie_elsewhere(
     moved = Studio(tmp_path / "moved")
     work_off(moved)
     assert moved.store.get(run.id).error is None
-    assert any(isinstance(event, Notice) and "going on from step" in event.text for event in told(moved, run))
+    assert any(isinstance(event, Notice) and "resuming from step" in event.text for event in told(moved, run))
     moved.store.close()
 
 

@@ -66,7 +66,7 @@ class Screening:
         from limner.data.sets.folder import scan
 
         found = scan(path)
-        photographs = (*found.photographs, *found.validation)
+        photographs = (*found.images, *found.validation)
         self.admit_captions(photo.caption for photo in photographs if photo.caption)
         for photo in photographs:
             self._admit(photo.path)

@@ -17,7 +17,7 @@ def pictures_of(folder: Path) -> tuple[ImageFile, ...]:
     with suppress(OSError):  # which scan tells
         if not any(entry.suffix.lower() in SUFFIXES for entry in folder.iterdir()):
             raise LimnerError(f"{str(folder)!r} is no model and no adapter, and holds no pictures", "name one of these")
-    return scan(folder).photographs
+    return scan(folder).images
 
 
 def name_of(folder: Path, called: Callable[[str], str]) -> str:

@@ -1,10 +1,11 @@
-"""The pretraining pictures: random scenes without reserved pairs, painted once, kept in a memory-mapped array."""
+"""The images of pretraining: random scenes without reserved pairs, drawn once, in memory-mapped arrays."""
 
 from __future__ import annotations
 
 import json
 import os
 import random
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from limner.starter.painter import Scene, paint, random_scene
 from limner.starter.painter.reserved import holds_reserved
 
 SHARD = 500
+"""How many images a file holds."""
 
 
 def _paint_shard(seed: int, index: int) -> tuple[list[str], np.ndarray]:
@@ -27,33 +29,34 @@ def _paint_shard(seed: int, index: int) -> tuple[list[str], np.ndarray]:
 
 
 class DrawnImages:
-    """Painted pictures with their scenes: `pixels` is (n, 128, 128, 3) uint8, `scenes` a list of n."""
+    """Drawn images with their scenes. An item is (128, 128, 3) uint8; `scenes` is a list of n."""
 
     def __init__(self, folder: Path) -> None:
         shards = sorted(folder.glob("shard-*.json"))
         if not shards:
-            raise FileNotFoundError(f"no painted pictures in {folder}; run the stage 'pictures' first")
-        told = [json.loads(path.read_text(encoding="utf-8")) for path in shards]
-        self.scenes = [Scene(**json.loads(line)) for lines in told for line in lines]
-        self.parts = [np.load(path.with_suffix(".npy"), mmap_mode="r") for path in shards]
+            raise FileNotFoundError(f"no drawn images in {folder}; run the stage 'pictures' first")
+        lists = [json.loads(path.read_text(encoding="utf-8")) for path in shards]
+        self.scenes = [Scene(**json.loads(line)) for lines in lists for line in lines]
+        self.shards = [np.load(path.with_suffix(".npy"), mmap_mode="r") for path in shards]
 
     def __len__(self) -> int:
         return len(self.scenes)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return self.parts[index // SHARD][index % SHARD]
+        return self.shards[index // SHARD][index % SHARD]
 
-    def batch(self, indices) -> np.ndarray:
+    def batch(self, indices: Iterable[int]) -> np.ndarray:
+        """Images (n, 128, 128, 3) uint8."""
         return np.stack([self[int(i)] for i in indices])
 
     @staticmethod
     def build(folder: Path, count: int, seed: int, workers: int) -> None:
-        """Paint what is missing of `count` pictures; finished shards are kept."""
+        """Draw what is missing of `count` images; finished files are kept."""
         folder.mkdir(parents=True, exist_ok=True)
         missing = [i for i in range(-(-count // SHARD)) if not (folder / f"shard-{i:05d}.json").exists()]
         with ProcessPoolExecutor(workers) as pool:
             futures = [(i, pool.submit(_paint_shard, seed, i)) for i in missing]
-            for index, future in track(futures, "painting"):
+            for index, future in track(futures, "drawing"):
                 scenes, pixels = future.result()
                 path = folder / f"shard-{index:05d}.npy"
                 np.save(partial := path.with_suffix(".partial.npy"), pixels)

@@ -1,6 +1,6 @@
-"""The image encoder, trained to agree with the finished text encoder on which caption tells which picture.
+"""The image encoder, trained to match images with captions as the finished text encoder embeds them.
 
-The text encoder stays as it is (locked tuning, Zhai et al. 2022, arXiv 2111.07991, with the towers' parts swapped), so
+The text encoder is frozen (locked tuning, Zhai et al. 2022, arXiv 2111.07991, where it is the image encoder), so that
 this stage may come last. The text projection is the identity: a text's embedding is its pooled state.
 """
 
@@ -25,6 +25,7 @@ from limner.starter.pretrain.training_captions import CAPTION_KINDS, kind_captio
 
 
 def build(recipe: Recipe) -> CLIPVisionModelWithProjection:
+    """The untrained image encoder."""
     return CLIPVisionModelWithProjection(
         CLIPVisionConfig(
             hidden_size=recipe.image_width,
@@ -39,7 +40,7 @@ def build(recipe: Recipe) -> CLIPVisionModelWithProjection:
 
 
 class ImageTower(nn.Module):
-    """An image encoder with a learnt temperature."""
+    """An image encoder with a trained temperature."""
 
     def __init__(self, image: CLIPVisionModelWithProjection) -> None:
         super().__init__()
@@ -48,13 +49,14 @@ class ImageTower(nn.Module):
 
     def forward(self, texts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """Embedded texts (n, d) and images (n, 3, s, s) -> similarities (n texts, n images) times the temperature."""
-        pictures = F.normalize(self.image(images).image_embeds.float(), dim=-1)
-        return F.normalize(texts.float(), dim=-1) @ pictures.T * self.temperature.clamp(max=4.6).exp()
+        features = F.normalize(self.image(images).image_embeds.float(), dim=-1)
+        return F.normalize(texts.float(), dim=-1) @ features.T * self.temperature.clamp(max=4.6).exp()
 
 
 def train(
     recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Path, device: str
 ) -> CLIPVisionModelWithProjection:
+    """Train the image encoder."""
     torch.manual_seed(recipe.seed)
     tower = ImageTower(parts.image or build(recipe)).to(device)
     tower.image.set_attn_implementation("eager")  # at these sizes faster than the fused kernel on a CPU
@@ -63,31 +65,31 @@ def train(
     trained = len(gallery) - HELD_OUT
 
     @torch.no_grad()
-    def embedded(texts: list[str]) -> torch.Tensor:
+    def embed(texts: list[str]) -> torch.Tensor:
         return text(tokenise(parts.tokenizer, texts, "longest").to(device)).pooler_output
 
-    def pictures(indices: list[int]) -> torch.Tensor:
+    def images(indices: list[int]) -> torch.Tensor:
         return to_tensor(gallery.batch(indices)).to(device)
 
-    def loss(step: int, rng: torch.Generator):
+    def loss(step: int, rng: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         indices = torch.randint(trained, (recipe.image.batch,), generator=rng).tolist()
-        aspect, words = CAPTION_KINDS[step % len(CAPTION_KINDS)], random.Random(f"{recipe.seed}/{step}")
-        texts = [aspect(gallery.scenes[i], words) for i in indices]
+        kind, words = CAPTION_KINDS[step % len(CAPTION_KINDS)], random.Random(f"{recipe.seed}/{step}")
+        texts = [kind(gallery.scenes[i], words) for i in indices]
         with mixed(device):
-            scores = tower(embedded(texts), pictures(indices))
+            scores = tower(embed(texts), images(indices))
         return agreement(scores.float(), texts), {}
 
     @torch.no_grad()
     def evaluate(model: nn.Module) -> dict[str, float]:
         unseen = list(range(trained, trained + 200))
         scenes, words = [gallery.scenes[i] for i in unseen], random.Random("unseen")
-        scores = model(embedded([training_caption(scene, words) for scene in scenes]), pictures(unseen))
+        scores = model(embed([training_caption(scene, words) for scene in scenes]), images(unseen))
         right = scores.argmax(1) == torch.arange(len(scores), device=device)
         figures = {"recall_at_1_of_200": right.float().mean().item()}
-        for name, aspect in (("subject_read", subject_caption), ("kind_read", kind_caption)):
-            texts = [aspect(scene, words) for scene in scenes]
+        for name, kind in (("subject_read", subject_caption), ("kind_read", kind_caption)):
+            texts = [kind(scene, words) for scene in scenes]
             choices = sorted(set(texts))
-            best = model(embedded(choices), pictures(unseen)).argmax(0).tolist()
+            best = model(embed(choices), images(unseen)).argmax(0).tolist()
             figures[name] = sum(choices[b] == text for b, text in zip(best, texts, strict=True)) / len(texts)
         return figures
 

@@ -1,4 +1,4 @@
-"""Every number of the starter's pretraining, in one place."""
+"""The recipe of the starter's pretraining: all its numbers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 HELD_OUT_PHOTOGRAPHS = ("dog", "cat", "bear_plushie", "duck_toy")
-
-
+"""Folders of photographs that only measure the autoencoder."""
 Prediction = Literal["v_prediction", "epsilon", "flow_prediction"]
 
 
 class StageRecipe(BaseModel):
     """How one network is trained.
 
-    decay: last share of the steps over which the learning rate falls linearly to zero; before that it is
-    constant (after `warmup` steps), so that a longer run may be continued from any checkpoint.
+    decay: the last share of the steps, in which the learning rate falls linearly to zero. Before that it is constant
+    after `warmup` steps, so that a longer run may go on from any checkpoint.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

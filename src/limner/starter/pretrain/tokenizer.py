@@ -1,4 +1,4 @@
-"""The starter's tokenizer: a CLIP byte-pair vocabulary learnt from the painter's own captions."""
+"""The starter's tokenizer: a CLIP byte-pair vocabulary, trained on the painter's own captions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from limner.starter.painter import caption, class_caption, random_scene
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 
-# Words of prompts that the painter never draws, so that they too are single tokens which training can teach.
+# Words that the painter does not draw, so that they too are single tokens, which fine-tuning can train.
 SPARE_WORDS = (
     "cat dog animal pet character toy teddy bear plushie stuffed duck robot monster product object thing can candle "
     "boot shoe bowl berry clock vase cartoon emoji person man woman child face portrait style house street road rug "
@@ -52,7 +52,7 @@ def byte_pair_merges(words: dict[str, int], limit: int) -> list[tuple[str, str]]
 
 
 def build_tokenizer(seed: int, tokens: int) -> CLIPTokenizer:
-    """A CLIPTokenizer whose every caption word is one token and whose unknown words fall into letters."""
+    """A CLIPTokenizer with one token for every word of a caption; unknown words are split into letters."""
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     rng = random.Random(f"{seed}/tokenizer")
