@@ -13,7 +13,7 @@ from PIL import Image
 from limner.core.requests import TrainRequest
 from limner.core.runs import Status
 from limner.studio import Studio
-from working import work_off
+from working import execute_queue
 
 MADE = Path(__file__).with_name("made_by_0.1.zip")
 FOLDER = "/srv/old"
@@ -46,7 +46,7 @@ def test_the_database_migrates(made, limner):
 
 def test_a_queued_run_is_executed(made, home):
     studio = Studio(home)
-    work_off(studio)
+    execute_queue(studio)
     assert studio.store.get(QUEUED).status is Status.DONE
     studio.store.close()
 

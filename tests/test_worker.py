@@ -35,7 +35,7 @@ from limner.studio.studio import Studio
 from limner.workers import worker
 from limner.workers.worker import Worker
 from waiting import until
-from working import work_off
+from working import execute_queue
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def named(studio: Studio, folder: Path) -> str:
 def test_a_run_is_carried_out_and_its_results_kept_by_content(studio: Studio, tiny_sd: Path) -> None:
     model = named(studio, tiny_sd)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=2, count=2), tags={"industry": "food"})
-    work_off(studio)
+    execute_queue(studio)
     done = studio.store.get(run.id)
     assert (done.status, done.attempt, done.tags) == (Status.DONE, 1, {"industry": "food"})
     pictures = studio.store.artifacts(run.id, kind="picture")
@@ -73,7 +73,7 @@ def test_what_was_taught_is_used_by_its_reference(studio: Studio, tiny_sd: Path,
             data=named(studio, painted), class_word="dog", model=model, steps=2, class_pictures=1, options={"rank": 2}
         )
     )
-    work_off(studio)
+    execute_queue(studio)
     assert studio.store.get(taught.id).error is None
     (adapter,) = studio.store.artifacts(taught.id, kind="adapter")
     folder = studio.blobs.bring(adapter.details["reference"])
@@ -83,7 +83,7 @@ def test_what_was_taught_is_used_by_its_reference(studio: Studio, tiny_sd: Path,
         run = studio.enqueue(
             GenerateRequest(prompt="sks dog", model=model, steps=1, adapter=(AdapterUse(path=reference),))
         )
-        work_off(studio)
+        execute_queue(studio)
         assert studio.store.get(run.id).error is None
         (picture,) = studio.store.artifacts(run.id, kind="picture")
         label = read_label(studio.blobs.bring(picture.details["reference"]))
@@ -95,7 +95,7 @@ def test_a_dataset_is_prepared_and_taught_by_its_reference(studio: Studio, tiny_
         PrepareRequest(sources=(named(studio, painted),), class_word="dog", size=64, encoder=None),
         execution=Execution(workers=1),
     )
-    work_off(studio)
+    execute_queue(studio)
     assert studio.store.get(prepared.id).error is None
     (dataset,) = studio.store.artifacts(prepared.id, kind="dataset")
     folder = studio.blobs.bring(dataset.details["reference"])
@@ -111,7 +111,7 @@ def test_a_dataset_is_prepared_and_taught_by_its_reference(studio: Studio, tiny_
             options={"rank": 2},
         )
     )
-    work_off(studio)
+    execute_queue(studio)
     assert studio.store.get(taught.id).error is None
 
 
@@ -154,7 +154,7 @@ def test_a_name_on_the_hub_is_one_whatever_folders_there_are(
 
 def test_a_run_that_names_a_path_is_not_carried_out(studio: Studio) -> None:
     run = studio.store.create(GenerateRequest(prompt="x", image="/etc/passwd"), queue="default")
-    work_off(studio)
+    execute_queue(studio)
     told = studio.store.get(run.id)
     assert told.status is Status.FAILED and "is no reference" in (told.error or "")
 
@@ -185,7 +185,7 @@ def test_an_error_tells_no_path_of_this_machine(studio: Studio, tmp_path: Path) 
         TrainRequest(data=bare, class_word="dog"),
     )
     runs = [studio.enqueue(request) for request in requests]
-    work_off(studio)
+    execute_queue(studio)
     for run, reference in zip(runs, (broken, bare, broken, bare), strict=True):
         error = studio.store.get(run.id).error
         assert error is not None and reference[-64:] in error and str(tmp_path) not in error
@@ -194,7 +194,7 @@ def test_an_error_tells_no_path_of_this_machine(studio: Studio, tmp_path: Path) 
 def test_a_mistake_fails_its_run_in_one_line(studio: Studio) -> None:
     missing = studio.enqueue(GenerateRequest(prompt="x", image="sha256:" + "0" * 64))
     unknown = studio.enqueue(GenerateRequest(prompt="x", scheduler="nosuch"))
-    work_off(studio)
+    execute_queue(studio)
     errors = [studio.store.get(run.id) for run in (missing, unknown)]
     assert [run.status for run in errors] == [Status.FAILED] * 2
     assert errors[0].error is not None and errors[0].error.startswith("there is no file 000000000000")
@@ -207,7 +207,7 @@ def test_a_second_attempt_begins_anew(studio: Studio, tiny_sd: Path) -> None:
     dead = queue.claim("dead")
     assert dead is not None
     studio.store.add_artifact(run.id, "picture", "/gone/0001.png", "0" * 64, hold=dead[1])
-    work_off(studio)
+    execute_queue(studio)
     pictures = studio.store.artifacts(run.id, kind="picture")
     assert len(pictures) == 2 and studio.store.get(run.id).attempt == 2
     first, *_ = told(studio, run)
@@ -260,7 +260,7 @@ def test_a_database_that_stays_away_ends_no_worker(
     Worker(studio, queue).carry_out(*found, lambda: name == "release")
     assert status_of(studio, run) is Status.RUNNING
     expire(studio, run)
-    work_off(studio)
+    execute_queue(studio)
     assert (status_of(studio, run), studio.store.get(run.id).attempt) == (Status.DONE, 2)
 
 
@@ -283,7 +283,7 @@ def test_an_adapter_is_listed_once_though_its_worker_died_before_it_said_so(
     assert found is not None
     studio.carry_out(*found)
     (first,) = studio.store.artifacts(run.id, kind="adapter")
-    work_off(studio)
+    execute_queue(studio)
     assert studio.store.get(run.id).error is None
     assert len(studio.store.artifacts(run.id, kind="adapter")) == 1
     assert len(studio.store.artifacts(run.id, kind="preview")) == 2, "previews before the checkpoint are kept"
@@ -305,7 +305,7 @@ def test_a_training_goes_on_where_its_files_lie_elsewhere(
     studio.store.close()
     studio.home.rename(tmp_path / "moved")
     moved = Studio(tmp_path / "moved")
-    work_off(moved)
+    execute_queue(moved)
     assert moved.store.get(run.id).error is None
     assert any(isinstance(event, Notice) and "resuming from step" in event.text for event in told(moved, run))
     moved.store.close()
@@ -358,7 +358,7 @@ def test_runs_that_are_alike_are_painted_together_and_each_as_if_alone(
         assert [event.kind for event in told(studio, run)] == ["stage", "stage", *["made"] * request.count]
         assert told(studio, run)[1] == painting
         alone = studio.enqueue(request)
-        work_off(studio)
+        execute_queue(studio)
         for ours, theirs in zip(pixels(studio, run), pixels(studio, alone), strict=True):
             assert np.abs(ours.astype(int) - theirs).max() <= 1 and ours.std() > 0
         kept = [studio.blobs.bring(made.details["reference"]) for made in studio.store.artifacts(run.id)]
@@ -446,16 +446,16 @@ def test_a_worker_that_must_stop_puts_all_back(studio: Studio, four: list[Run]) 
     Worker(studio).carry_out_together(together(studio), stop)
     back = [studio.store.get(run.id) for run in four]
     assert [(run.status, run.attempt) for run in back] == [(Status.QUEUED, 0)] * 4
-    work_off(studio)
+    execute_queue(studio)
     assert all(status_of(studio, run) is Status.DONE for run in four)
 
 
 def test_a_prompt_is_encoded_once(studio: Studio, four: list[Run]) -> None:
-    work_off(studio)
+    execute_queue(studio)
     (loaded,) = loading._loaded.values()
     assert loaded.embeddings.made == 3, "four requests say three prompts"
     studio.enqueue(four[0].request)
-    work_off(studio)
+    execute_queue(studio)
     assert loaded.embeddings.made == 3
     loading.forget()
     assert loading.embeddings(loaded.components).made == 0
@@ -507,7 +507,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
         precision="fp32",
     )
     undisturbed = studio.enqueue(request)
-    work_off(studio)
+    execute_queue(studio)
     run = studio.enqueue(request)
     folder = studio.store.folder(run.id)
     process = worker_process()
@@ -518,7 +518,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     assert killed.status is Status.RUNNING, "it ended before it could be killed"
     assert Queue(studio.store).claim("other") is None, "its lease is still running"
     expire(studio, run)
-    work_off(studio)
+    execute_queue(studio)
     done = studio.store.get(run.id)
     assert (done.status, done.attempt) == (Status.DONE, 2)
     ours, theirs = (learnt(studio, each) for each in (run, undisturbed))

@@ -34,7 +34,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     found.store.close()
 
 
-def carried_out(
+def enqueue_and_execute(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, fails: BaseException | None, cancelled: bool = False
 ) -> Run:
     """A run as it stands after a worker carried it out, which ends as the test has it."""
@@ -66,7 +66,7 @@ def carried_out(
 def test_a_run_ends_by_what_became_of_it(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, fails: BaseException | None, status: Status, error: str | None
 ) -> None:
-    run = carried_out(studio, monkeypatch, fails)
+    run = enqueue_and_execute(studio, monkeypatch, fails)
     assert (run.status, run.error, run.attempt) == (status, error, 1) and run.finished is not None
     assert run.internal_error == (error is not None and error.startswith(INTERNAL_ERROR))
 
@@ -75,9 +75,9 @@ def test_a_run_ends_by_what_became_of_it(
 def test_a_run_that_is_stopped_goes_back_unless_its_user_gave_it_up(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, fails: BaseException
 ) -> None:
-    back = carried_out(studio, monkeypatch, fails)
+    back = enqueue_and_execute(studio, monkeypatch, fails)
     assert (back.status, back.attempt, back.finished) == (Status.QUEUED, 0, None)
-    ended = carried_out(studio, monkeypatch, fails, cancelled=True)
+    ended = enqueue_and_execute(studio, monkeypatch, fails, cancelled=True)
     assert ended.status is Status.CANCELLED and ended.finished is not None and ended.error is None
 
 
@@ -127,12 +127,12 @@ def test_nothing_stays_of_results_that_are_refused(studio: Studio, fails: Limner
 
 
 def test_a_run_whose_database_stays_away_goes_back(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    back = carried_out(studio, monkeypatch, Away("it is away"))
+    back = enqueue_and_execute(studio, monkeypatch, Away("it is away"))
     assert (back.status, back.attempt) == (Status.QUEUED, 0)
 
 
 def test_a_run_that_was_lost_is_left_alone(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = carried_out(studio, monkeypatch, Lost(Hold("x", "w", 1)))
+    run = enqueue_and_execute(studio, monkeypatch, Lost(Hold("x", "w", 1)))
     assert (run.status, run.attempt) == (Status.RUNNING, 1), "another worker has it"
 
 

@@ -10,7 +10,7 @@ from limner.studio.studio import Studio
 from limner.workers.worker import Worker
 
 
-def work_off(studio: Studio) -> None:
+def execute_queue(studio: Studio) -> None:
     """Let one worker carry out all runs that wait now."""
     queue = Queue(studio.store)
     worker = Worker(studio, queue)
@@ -18,8 +18,8 @@ def work_off(studio: Studio) -> None:
         worker.carry_out(*found, lambda: False)
 
 
-def carried_out(studio: Studio, request: Request, execution: Execution | None = None) -> Run:
+def enqueue_and_execute(studio: Studio, request: Request, execution: Execution | None = None) -> Run:
     """Queue a request and return its run as it ended."""
     run = studio.enqueue(request, execution=execution)
-    work_off(studio)
+    execute_queue(studio)
     return studio.store.get(run.id)

@@ -25,7 +25,7 @@ from limner.engine.prepare.moderated import screened
 from limner.moderation.moderator import Moderator
 from limner.moderation.screening import Screening
 from limner.studio.studio import Studio
-from working import carried_out
+from working import enqueue_and_execute
 
 REFUSED = "a picture that the request brings is refused: too red; ask for something else"
 
@@ -49,7 +49,7 @@ def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
 def prepared(studio: Studio, folder: Path, **fields: object) -> Run:
     plain = {"size": 32, "encoder": None, "workers": 1, "limit": ["small=0"], "ignore": ["flat", "near_duplicate"]}
     told = {"sources": [studio.blobs.keep(folder)], **plain, **fields}
-    return carried_out(studio, *parse_body({"kind": "prepare", **told}))
+    return enqueue_and_execute(studio, *parse_body({"kind": "prepare", **told}))
 
 
 def shards(folder: Path, shade: int, ending: str) -> None:

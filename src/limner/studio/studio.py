@@ -23,7 +23,7 @@ from limner.core.moderation import Policy, RequestRefused, Unable
 from limner.core.requests import GenerateRequest, KnownRequest, TrainRequest, absolute_paths, replace_references
 from limner.core.runs import Artifact, Run, Status
 from limner.core.workspace import Workspace
-from limner.moderation.gate import Gate
+from limner.moderation.enforcement import Enforcer
 from limner.plugins.registry import aliases
 from limner.store.accounts import Accounts
 from limner.store.backup import write_backup
@@ -91,7 +91,7 @@ class Studio:
             files or os.environ.get("LIMNER_FILES") or str(self.home / "files"), cache_folder(self.home) / "files"
         )
         self.verdicts = Verdicts(self.store)
-        self.gate, self.most_pixels = Gate(self.verdicts, policy), most_pixels
+        self.gate, self.most_pixels = Enforcer(self.verdicts, policy), most_pixels
 
     def submit(
         self,
