@@ -10,7 +10,7 @@ import pytest
 from limner.core.errors import LimnerError
 from limner.core.moderation import CheckUse, Policy, Refused, Stage
 from limner.core.requests import CompareRequest, Contestant, GenerateRequest
-from limner.moderation.gate import MOST_CHARACTERS
+from limner.moderation.enforcement import MOST_CHARACTERS
 from limner.store.queue import Queue
 from limner.store.runs import Hold, Lost
 from limner.studio.studio import Studio

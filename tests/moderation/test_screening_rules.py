@@ -11,7 +11,7 @@ from PIL import Image
 from limner.core.events import Made, Notice
 from limner.core.moderation import CheckUse, Finding, Policy, Refused, Unable
 from limner.core.requests import GenerateRequest, TrainRequest
-from limner.moderation.moderator import Judged, Moderator
+from limner.moderation.moderator import Judgement, Moderator
 from limner.moderation.screening import Screening
 
 USE = CheckUse(check="image_classifier", options={})
@@ -22,7 +22,7 @@ class Screened:
 
     def __init__(self, folder: Path, **stages: Any) -> None:
         self.told: list[Any] = []
-        self.kept: list[Judged] = []
+        self.kept: list[Judgement] = []
         moderator = Moderator(Policy(**(stages or {"input": (USE,), "picture": (USE,)})))
 
         def judge(subject: Any) -> Finding:

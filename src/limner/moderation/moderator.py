@@ -18,7 +18,7 @@ log = logging.getLogger("limner.safety")
 
 
 @dataclass
-class Judged:
+class Judgement:
     """What was said of something, check by check up to the first that refuses.
 
     refusal: why it is refused. text: the words that are.
@@ -49,13 +49,13 @@ class Moderator:
         if problems:
             raise LimnerError("the policy cannot be carried out: " + "; ".join(problems))
 
-    def judge_request(self, request: Request) -> Judged:
+    def judge_request(self, request: Request) -> Judgement:
         """What is said of a request's words."""
         return self.judge_texts(request.words, "the prompt is refused")
 
-    def judge_texts(self, texts: Iterable[str], what: str) -> Judged:
+    def judge_texts(self, texts: Iterable[str], what: str) -> Judgement:
         """What is said of texts, up to the first that is refused. what: how the refusal begins."""
-        judged = Judged()
+        judged = Judgement()
         for text in texts:
             said = self.judge(Stage.PROMPT, text, hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(), what)
             judged.verdicts += said.verdicts
@@ -64,9 +64,9 @@ class Moderator:
                 break
         return judged
 
-    def judge(self, stage: Stage, subject: Any, sha256: str, what: str) -> Judged:
+    def judge(self, stage: Stage, subject: Any, sha256: str, what: str) -> Judgement:
         """What is said of one text or picture (RGB). what: how the refusal begins."""
-        judged = Judged()
+        judged = Judgement()
         for use in self.policy.uses(stage):
             told: dict[str, Any] = {"stage": stage, "subject": sha256, "check": use.check}
             try:

@@ -9,7 +9,7 @@ from typing import Any
 from limner.core.events import Emit, Event, Made, Notice
 from limner.core.moderation import Refused, Stage
 from limner.core.requests import EvaluateRequest, PrepareRequest, Request, referred
-from limner.moderation.moderator import Judged, Moderator
+from limner.moderation.moderator import Judgement, Moderator
 from limner.store.files import sha256_of
 from limner.store.removal import remove
 
@@ -21,7 +21,7 @@ COMPOSED = "comparison"
 class Screening:
     """Judges what one run brings and makes. keep: where verdicts go. folder: where all that it makes is."""
 
-    def __init__(self, moderator: Moderator, keep: Callable[[Judged], None], folder: Path) -> None:
+    def __init__(self, moderator: Moderator, keep: Callable[[Judgement], None], folder: Path) -> None:
         self.moderator, self.keep, self.folder = moderator, keep, folder
         self.seen, self.withheld = 0, list[Refused]()
 
@@ -124,7 +124,7 @@ class Screening:
             raise judged.refusal
         return None
 
-    def _kept(self, judged: Judged) -> None:
+    def _kept(self, judged: Judgement) -> None:
         self.keep(judged)
         if judged.refusal is not None:
             raise judged.refusal

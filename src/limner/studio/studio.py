@@ -22,7 +22,7 @@ from limner.core.moderation import Policy, Refused, Unable
 from limner.core.requests import GenerateRequest, Known, TrainRequest, absolute, relocated
 from limner.core.runs import Artifact, Run, Status
 from limner.core.workspace import Workspace
-from limner.moderation.gate import Gate
+from limner.moderation.enforcement import Enforcer
 from limner.plugins.registry import aliases
 from limner.store.accounts import Accounts
 from limner.store.backup import write_backup
@@ -90,7 +90,7 @@ class Studio:
             files or os.environ.get("LIMNER_FILES") or str(self.home / "files"), cache_folder(self.home) / "files"
         )
         self.verdicts = Verdicts(self.store)
-        self.gate, self.most_pixels = Gate(self.verdicts, policy), most_pixels
+        self.gate, self.most_pixels = Enforcer(self.verdicts, policy), most_pixels
 
     def submit(self, request: Known, out: str | Path | None = None, parent: str | None = None) -> Run:
         """Check a request and record it as a run; results will go to `out`, or to the run's own folder."""

@@ -13,7 +13,7 @@ from limner.core.errors import LimnerError
 from limner.core.moderation import Policy, Verdict
 from limner.core.requests import Request
 from limner.core.runs import Run
-from limner.moderation.moderator import Judged, Moderator
+from limner.moderation.moderator import Judgement, Moderator
 from limner.moderation.policy import read_policy
 from limner.moderation.screening import Screening
 from limner.store.runs import Hold
@@ -23,7 +23,7 @@ MOST_CHARACTERS = 250_000
 """Characters of all the words of a queued request at most, in compatible form: moderation reads each of them."""
 
 
-class Gate:
+class Enforcer:
     """Judges requests and runs, and remembers the verdicts. policy: the shipped one when not given."""
 
     def __init__(self, verdicts: Verdicts, policy: Policy | None = None) -> None:
@@ -54,7 +54,7 @@ class Gate:
         policy = moderator.policy
         self.verdicts.keep_policy(policy.digest, policy.text)
 
-        def keep(judged: Judged) -> None:
+        def keep(judged: Judgement) -> None:
             text = judged.text if policy.keep_text else None
             self.verdicts.add(judged.verdicts, policy.digest, run=run.id, owner=run.owner, text=text, hold=hold)
 
