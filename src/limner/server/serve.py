@@ -22,7 +22,7 @@ from limner.core.errors import LimnerError
 from limner.core.moderation import Policy, Stage
 from limner.moderation.moderator import Moderator
 from limner.moderation.policy import read_policy
-from limner.moderation.preload import try_pictures
+from limner.moderation.preload import try_image_checks
 from limner.server.app import create_app
 from limner.server.connections import server_config
 from limner.server.erasure import retention
@@ -72,7 +72,7 @@ def load_policy(path: Path | None) -> Policy:
     """Read the moderation policy and try to load all of its checks; raises LimnerError where one cannot be loaded."""
     policy = read_policy(path)
     Moderator(policy).prepare(Stage.PROMPT)
-    try_pictures(policy)
+    try_image_checks(policy)
     return policy
 
 
