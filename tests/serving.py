@@ -101,8 +101,8 @@ def service(home: Path, variables: Mapping[str, str] | None = None, **settings: 
             with pytest.MonkeyPatch.context() as patch:  # all are read before the service says its address
                 for name, value in {"LIMNER_HOME": str(home), **(variables or {})}.items():
                     patch.setenv(name, value)
-                patch.setattr(serve, "workers", workers)
-                patch.setattr(serve, "try_pictures", try_pictures)
+                patch.setattr(serve, "worker_processes", workers)
+                patch.setattr(serve, "try_image_checks", try_image_checks)
                 thread.start()
                 address = addresses.get(timeout=60)
             if isinstance(address, BaseException):
@@ -113,7 +113,7 @@ def service(home: Path, variables: Mapping[str, str] | None = None, **settings: 
             thread.join()
 
 
-def try_pictures(policy: Policy) -> None:
+def try_image_checks(policy: Policy) -> None:
     """What `limner.moderation.preload` does in a process of its own."""
     Moderator(policy).prepare(Stage.INPUT, Stage.PICTURE)
 
@@ -202,7 +202,7 @@ def command(home: Path, *arguments: object) -> tuple[int, str, str]:
     out, err, code = io.StringIO(), io.StringIO(), 0
     with pytest.MonkeyPatch.context() as patch, _same_logging(), redirect_stdout(out), redirect_stderr(err):
         patch.setenv("LIMNER_HOME", str(home))
-        patch.setattr(serve, "try_pictures", try_pictures)
+        patch.setattr(serve, "try_image_checks", try_image_checks)
         try:
             main([str(argument) for argument in arguments])
         except SystemExit as stopped:

@@ -30,7 +30,7 @@ from limner.store.database import Away
 from limner.store.queue import Queue
 from limner.store.runs import Hold
 from limner.store.tables import RunRow
-from limner.studio.studio import Studio
+from limner.studio.studio import Part, Studio
 from limner.workers import worker
 from limner.workers.worker import Worker
 from waiting import until
@@ -202,9 +202,8 @@ def test_a_mistake_fails_its_run_in_one_line(studio: Studio) -> None:
 def test_a_second_attempt_begins_anew(studio: Studio, tiny_sd: Path) -> None:
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1, count=2))
     queue = Queue(studio.store, lease=timedelta(seconds=-1))
-    dead = queue.claim("dead")
-    assert dead is not None
-    studio.store.add_artifact(run.id, "picture", "/gone/0001.png", "0" * 64, hold=dead[1])
+    ((_, dead),) = queue.claim_together("dead", 1)
+    studio.store.add_artifact(run.id, "picture", "/gone/0001.png", "0" * 64, hold=dead)
     work_off(studio)
     pictures = studio.store.artifacts(run.id, kind="picture")
     assert len(pictures) == 2 and studio.store.get(run.id).attempt == 2
@@ -236,11 +235,10 @@ def test_a_database_that_is_away_for_a_moment_costs_nothing(
     monkeypatch.setattr(retry, "PAUSE", 0.01)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1))
     queue = Queue(studio.store)
-    found = queue.claim("w")
-    assert found is not None
+    claimed = queue.claim_together("w", 1)
     place = queue if holder == "queue" else studio.store
     monkeypatch.setattr(place, name, Gone(getattr(place, name), 2))
-    Worker(studio, queue).carry_out(*found, lambda: False)
+    Worker(studio, queue).execute(claimed, lambda: False)
     assert (status_of(studio, run), studio.store.get(run.id).attempt) == (Status.DONE, 1)
     assert [event.kind for event in told(studio, run)] == ["stage", "stage", "made"]
 
@@ -252,10 +250,9 @@ def test_a_database_that_stays_away_ends_no_worker(
     monkeypatch.setattr(retry, "PAUSE", 0.01)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1))
     queue = Queue(studio.store, lease=timedelta(seconds=0.2))
-    found = queue.claim("w")
-    assert found is not None
+    claimed = queue.claim_together("w", 1)
     monkeypatch.setattr(queue, name, Gone(None, 10**9))
-    Worker(studio, queue).carry_out(*found, lambda: name == "release")
+    Worker(studio, queue).execute(claimed, lambda: name == "release")
     assert status_of(studio, run) is Status.RUNNING
     expire(studio, run)
     work_off(studio)
@@ -277,9 +274,9 @@ def test_an_adapter_is_listed_once_though_its_worker_died_before_it_said_so(
     studio: Studio, tiny_sd: Path, painted: Path
 ) -> None:
     run = studio.enqueue(training(studio, tiny_sd, painted, steps=2, preview_every=1))
-    found = Queue(studio.store, lease=timedelta(seconds=-1)).claim("dead")
-    assert found is not None
-    studio.carry_out(*found)
+    (claimed,) = Queue(studio.store, lease=timedelta(seconds=-1)).claim_together("dead", 1)
+    ((_, failure),) = studio.carry_out_together([Part(*claimed)])
+    assert failure is None
     (first,) = studio.store.artifacts(run.id, kind="adapter")
     work_off(studio)
     assert studio.store.get(run.id).error is None
@@ -294,12 +291,12 @@ def test_a_training_goes_on_where_its_files_lie_elsewhere(
 ) -> None:
     run = studio.enqueue(training(studio, tiny_sd, painted, steps=4, preview_every=1))
     queue = Queue(studio.store)
-    found = queue.claim("w")
-    assert found is not None
+    ((claimed, hold),) = queue.claim_together("w", 1)
     made: list[Event] = []
-    with pytest.raises(Interrupted):
-        studio.carry_out(*found, listener=made.append, stop=lambda: any(isinstance(event, Made) for event in made))
-    queue.release(found[1])
+    part = Part(claimed, hold, made.append, lambda: any(isinstance(event, Made) for event in made))
+    ((_, failure),) = studio.carry_out_together([part])
+    assert isinstance(failure, Interrupted)
+    queue.release(hold)
     studio.store.close()
     studio.home.rename(tmp_path / "moved")
     moved = Studio(tmp_path / "moved")
@@ -346,7 +343,7 @@ def test_runs_that_are_alike_are_painted_together_and_each_as_if_alone(
     monkeypatch.setattr(generate, "paint", counted)
     found = together(studio)
     assert [run.id for run, _ in found] == [run.id for run in four]
-    Worker(studio).carry_out_together(found, lambda: False)
+    Worker(studio).execute(found, lambda: False)
     assert rows == [6]
     for run in four:
         done, request = studio.store.get(run.id), run.request
@@ -401,11 +398,11 @@ def test_one_that_is_cancelled_fails_or_is_lost_takes_no_other_along(
             assert heard.acquire(timeout=60)
         return paint(*given, **options)
 
-    monkeypatch.setattr(worker, "BEAT", 0.01)
+    monkeypatch.setattr(worker, "HEARTBEAT", 0.01)
     monkeypatch.setattr(Queue, "renew_all", renewed)
     monkeypatch.setattr(generate, "encoded", fails)
     monkeypatch.setattr(generate, "paint", slowly)
-    Worker(studio).carry_out_together(found, lambda: False)
+    Worker(studio).execute(found, lambda: False)
     assert wishes[0] == [True, None, False, False]
     ends = {run.id: studio.store.get(run.id) for run in four}
     assert ends[cancelled].status is Status.CANCELLED and studio.store.artifacts(cancelled) == []
@@ -426,7 +423,7 @@ def test_where_a_pass_fails_each_is_painted_by_itself(
         return paint(pipeline, told, seeds, **options)
 
     monkeypatch.setattr(generate, "paint", fails)
-    Worker(studio).carry_out_together(together(studio), lambda: False)
+    Worker(studio).execute(together(studio), lambda: False)
     assert sizes == [6, 1, 2, 1, 2]
     ends = [studio.store.get(run.id) for run in four]
     assert [run.status for run in ends] == [Status.DONE, Status.DONE, Status.FAILED, Status.DONE]
@@ -441,7 +438,7 @@ def test_a_worker_that_must_stop_puts_all_back(studio: Studio, four: list[Run]) 
         asked.append(1)
         return len(asked) > 5
 
-    Worker(studio).carry_out_together(together(studio), stop)
+    Worker(studio).execute(together(studio), stop)
     back = [studio.store.get(run.id) for run in four]
     assert [(run.status, run.attempt) for run in back] == [(Status.QUEUED, 0)] * 4
     work_off(studio)
@@ -514,7 +511,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     process.join()
     killed = studio.store.get(run.id)
     assert killed.status is Status.RUNNING, "it ended before it could be killed"
-    assert Queue(studio.store).claim("other") is None, "its lease is still running"
+    assert Queue(studio.store).claim_together("other", 1) == [], "its lease is still running"
     expire(studio, run)
     work_off(studio)
     done = studio.store.get(run.id)

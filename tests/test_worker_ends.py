@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from limner.store.queue import Queue
 from limner.store.runs import Hold, Lost
 from limner.studio.studio import Part, Studio
 from limner.workers import worker as workers
-from limner.workers.worker import Pulse, Sign, Worker, _stopped
+from limner.workers.worker import Attempt, Heartbeat, Worker, _must_stop
 
 
 @pytest.fixture(scope="module")
@@ -34,23 +34,25 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     found.store.close()
 
 
-def carried_out(
+def executed(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, fails: BaseException | None, cancelled: bool = False
 ) -> Run:
-    """A run as it stands after a worker carried it out, which ends as the test has it."""
-    queue = Queue(studio.store, f"queue {len(studio.store.list(1000))}")  # one of its own
+    """Execute a run that ends with `fails`, and return it as the worker recorded it."""
+    queue = Queue(studio.store, f"queue {len(studio.store.list(1000))}")  # unique
     run = studio.enqueue(GenerateRequest(prompt="a cat"), queue=queue.name)
-    found = queue.claim("w")
-    assert found is not None and found[0].id == run.id
+    claimed = queue.claim_together("w", 1)
+    assert [each.id for each, _ in claimed] == [run.id]
 
-    def carry_out(run: Run, hold: Hold, *, listener: Any, stop: Any) -> None:
-        sign = stop.args[0]
-        sign.cancelled = cancelled
-        if fails is not None:
+    def carry_out_together(parts: Sequence[Part]) -> Iterator[tuple[Part, BaseException | None]]:
+        (part,) = parts
+        attempt: Any = part.stop.args[0]  # type: ignore[attr-defined]
+        attempt.cancelled = cancelled
+        if isinstance(fails, KeyboardInterrupt):
             raise fails
+        yield part, fails
 
-    monkeypatch.setattr(studio, "carry_out", carry_out)
-    Worker(studio, queue, "w").carry_out(*found, lambda: False)
+    monkeypatch.setattr(studio, "carry_out_together", carry_out_together)
+    Worker(studio, queue, "w").execute(claimed, lambda: False)
     return studio.store.get(run.id)
 
 
@@ -59,14 +61,14 @@ def carried_out(
     [
         (None, Status.DONE, None),
         (LimnerError("no such scheduler", "choose another"), Status.FAILED, "no such scheduler; choose another"),
-        (KeyError("x"), Status.FAILED, f"{FAULT} (KeyError); its log tells more"),
-        (MemoryError(), Status.FAILED, f"{FAULT} (MemoryError); its log tells more"),
+        (KeyError("x"), Status.FAILED, f"{FAULT} (KeyError); see the worker's log"),
+        (MemoryError(), Status.FAILED, f"{FAULT} (MemoryError); see the worker's log"),
     ],
 )
 def test_a_run_ends_by_what_became_of_it(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, fails: BaseException | None, status: Status, error: str | None
 ) -> None:
-    run = carried_out(studio, monkeypatch, fails)
+    run = executed(studio, monkeypatch, fails)
     assert (run.status, run.error, run.attempt) == (status, error, 1) and run.finished is not None
     assert run.faulty == (error is not None and error.startswith(FAULT))
 
@@ -75,9 +77,9 @@ def test_a_run_ends_by_what_became_of_it(
 def test_a_run_that_is_stopped_goes_back_unless_its_user_gave_it_up(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, fails: BaseException
 ) -> None:
-    back = carried_out(studio, monkeypatch, fails)
+    back = executed(studio, monkeypatch, fails)
     assert (back.status, back.attempt, back.finished) == (Status.QUEUED, 0, None)
-    ended = carried_out(studio, monkeypatch, fails, cancelled=True)
+    ended = executed(studio, monkeypatch, fails, cancelled=True)
     assert ended.status is Status.CANCELLED and ended.finished is not None and ended.error is None
 
 
@@ -85,12 +87,12 @@ def undertaken(studio: Studio, queue: str, *kinds: str) -> tuple[Part, Path]:
     """A run at its second attempt, of which the first made something of these kinds; its folder."""
     run = studio.enqueue(GenerateRequest(prompt="a cat"), queue=queue)
     waiting = Queue(studio.store, queue, lease=timedelta(0))
-    _, hold = waiting.claim("w") or pytest.fail()
+    ((_, hold),) = waiting.claim_together("w", 1)
     folder = studio.store.folder(run.id)
     (folder / "out-1" / "pictures").mkdir(parents=True)
     for kind in kinds:
         studio.store.add_artifact(run.id, kind, folder / kind, "0" * 64, hold=hold)
-    _, hold = waiting.claim("w") or pytest.fail()
+    ((_, hold),) = waiting.claim_together("w", 1)
     return Part(run, hold), folder
 
 
@@ -127,28 +129,28 @@ def test_nothing_stays_of_results_that_are_refused(studio: Studio, fails: Limner
 
 
 def test_a_run_whose_database_stays_away_goes_back(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    back = carried_out(studio, monkeypatch, Away("it is away"))
+    back = executed(studio, monkeypatch, Away("it is away"))
     assert (back.status, back.attempt) == (Status.QUEUED, 0)
 
 
 def test_a_run_that_was_lost_is_left_alone(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = carried_out(studio, monkeypatch, Lost(Hold("x", "w", 1)))
+    run = executed(studio, monkeypatch, Lost(Hold("x", "w", 1)))
     assert (run.status, run.attempt) == (Status.RUNNING, 1), "another worker has it"
 
 
-def sign(**told: bool) -> Sign:
-    found = Sign(Hold("r", "w", 1))
+def sign(**told: bool) -> Attempt:
+    found = Attempt(Hold("r", "w", 1))
     for name, value in told.items():
         setattr(found, name, value)
     return found
 
 
 def test_a_run_stops_when_the_worker_must_or_its_user_wants_it() -> None:
-    assert not _stopped(sign(), lambda: False, None)
-    assert _stopped(sign(), lambda: True, None)
-    assert _stopped(sign(cancelled=True), lambda: False, None)
+    assert not _must_stop(sign(), lambda: False, None)
+    assert _must_stop(sign(), lambda: True, None)
+    assert _must_stop(sign(cancelled=True), lambda: False, None)
     with pytest.raises(Lost):
-        _stopped(sign(lost=True), lambda: False, None)
+        _must_stop(sign(lost=True), lambda: False, None)
 
 
 @pytest.mark.parametrize(("age", "late"), [(59.0, False), (61.0, True)])
@@ -157,18 +159,18 @@ def test_a_run_may_take_as_many_seconds_as_the_service_allows(
 ) -> None:
     found = sign()
     monkeypatch.setattr(workers.time, "monotonic", lambda: found.began + age)
-    assert not _stopped(found, lambda: False, None)
+    assert not _must_stop(found, lambda: False, None)
     if not late:
-        assert not _stopped(found, lambda: False, 60.0)
+        assert not _must_stop(found, lambda: False, 60.0)
         return
-    with pytest.raises(LimnerError, match="it took longer than the 60 s that this service allows"):
-        _stopped(found, lambda: False, 60.0)
+    with pytest.raises(LimnerError, match="the run took longer than 60 s"):
+        _must_stop(found, lambda: False, 60.0)
 
 
 def test_signs_of_life_bring_back_what_users_and_other_workers_did(monkeypatch: pytest.MonkeyPatch) -> None:
     """One beat: of four runs one goes on, one was given up, one was lost; of one that ended nobody asks."""
-    monkeypatch.setattr(workers, "BEAT", 0.001)
-    signs = [Sign(Hold(name, "w", 1)) for name in ("goes on", "given up", "lost", "ended")]
+    monkeypatch.setattr(workers, "HEARTBEAT", 0.001)
+    signs = [Attempt(Hold(name, "w", 1)) for name in ("goes on", "given up", "lost", "ended")]
     signs[0].listen(Progress(done=3))
     signs[3].ended = True
     beaten, asked = threading.Event(), list[list[tuple[str, Progress | None]]]()
@@ -180,7 +182,7 @@ def test_signs_of_life_bring_back_what_users_and_other_workers_did(monkeypatch: 
                 beaten.set()
             return [{"goes on": False, "given up": True, "lost": None}[hold.run] for hold, _ in told]
 
-    with Pulse(Renewing(), signs):  # type: ignore[arg-type]
+    with Heartbeat(Renewing(), signs):  # type: ignore[arg-type]
         assert beaten.wait(10)
     assert asked[0] == [("goes on", Progress(done=3)), ("given up", None), ("lost", None)]
     assert asked[1] == asked[0][:2], "nobody asks for what is lost"
@@ -222,6 +224,6 @@ def test_a_worker_outlives_a_database_that_is_away(studio: Studio, monkeypatch: 
         return []
 
     monkeypatch.setattr(queue, "claim_together", claim)
-    monkeypatch.setattr(workers, "BEAT", 0.0)
+    monkeypatch.setattr(workers, "HEARTBEAT", 0.0)
     Worker(studio, queue, "w").work(lambda: len(asked) == 2)
     assert asked == ["w", "w"]

@@ -1,4 +1,4 @@
-"""Runs of the queue, carried out in this process."""
+"""Executes queued runs in the process of a test."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from limner.workers.worker import Worker
 
 
 def work_off(studio: Studio) -> None:
-    """Let one worker carry out all runs that wait now."""
+    """Let one worker execute all queued runs."""
     queue = Queue(studio.store)
     worker = Worker(studio, queue)
-    while (found := queue.claim(worker.name)) is not None:
-        worker.carry_out(*found, lambda: False)
+    while found := queue.claim_together(worker.name, 1):
+        worker.execute(found, lambda: False)
 
 
 def carried_out(studio: Studio, request: Request) -> Run:
-    """Queue a request and return its run as it ended."""
+    """Queue a request, execute it and return the ended run."""
     run = studio.enqueue(request)
     work_off(studio)
     return studio.store.get(run.id)

@@ -52,7 +52,7 @@ def policy(*uses: CheckUse) -> Policy:
 
 
 def judged(*uses: CheckUse, subject: str = "a bad, worse picture") -> Any:
-    return Moderator(policy(*uses)).judge(Stage.PICTURE, subject, "0" * 64, "the picture was withheld")
+    return Moderator(policy(*uses)).judge(Stage.PICTURE, subject, "0" * 64, "the image was withheld")
 
 
 def test_the_first_check_that_refuses_is_the_last_that_is_asked(check: Bans) -> None:

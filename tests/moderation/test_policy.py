@@ -14,7 +14,7 @@ from limner.core.moderation import CheckUse, Policy, Stage
 from limner.moderation import preload
 from limner.moderation.moderator import Moderator
 from limner.moderation.policy import read_policy
-from limner.moderation.preload import try_pictures
+from limner.moderation.preload import try_image_checks
 
 
 def here(command: list[str], *, input: str, **options: object) -> CompletedProcess[str]:
@@ -98,11 +98,11 @@ def test_the_digest_is_of_what_is_meant(tmp_path: Path) -> None:
 
 def test_pictures_checks_are_tried_in_a_process_of_their_own() -> None:
     outside = {"url": "http://127.0.0.1:9/"}
-    try_pictures(Policy(picture=(CheckUse(check="service", options=outside),)))
+    try_image_checks(Policy(picture=(CheckUse(check="service", options=outside),)))
     hidden = CheckUse(check="service", options=outside | {"token": "LIMNER_NO_SUCH_TOKEN"})
-    said = r"^the policy cannot be carried out: picture: service: .*'LIMNER_NO_SUCH_TOKEN'"
+    said = r"^checks of the policy cannot be loaded: picture: service: .*'LIMNER_NO_SUCH_TOKEN'"
     with pytest.raises(LimnerError, match=said):
-        try_pictures(Policy(picture=(hidden,)))
+        try_image_checks(Policy(picture=(hidden,)))
 
 
 def test_pictures_checks_are_tried_at_start(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,12 +113,12 @@ def test_pictures_checks_are_tried_at_start(tmp_path: Path, home: Path, monkeypa
         return Policy(picture=(use,))
 
     model = classifiers.picture_classifier(tmp_path / "model")
-    try_pictures(policy(model))
+    try_image_checks(policy(model))
     with pytest.raises(LimnerError, match=r"input: image_classifier: .*nosuch"):
-        try_pictures(Policy(input=policy(tmp_path / "nosuch").picture))
+        try_image_checks(Policy(input=policy(tmp_path / "nosuch").picture))
     with pytest.raises(
         LimnerError, match=r"picture: image_classifier: .* knows no label 'nsfw'; choose from: fine, un"
     ):
-        try_pictures(policy(model, "nsfw"))
+        try_image_checks(policy(model, "nsfw"))
     with pytest.raises(LimnerError, match=r"picture: image_classifier: .*nosuch"):
-        try_pictures(policy(tmp_path / "nosuch"))
+        try_image_checks(policy(tmp_path / "nosuch"))

@@ -21,12 +21,12 @@ from limner.core.requests import PrepareRequest, TrainRequest
 from limner.core.runs import Run, Status
 from limner.data.entries.places import BytesPlace
 from limner.engine.prepare.moderated import screened
+from limner.moderation.enforcement import Screening
 from limner.moderation.moderator import Moderator
-from limner.moderation.screening import Screening
 from limner.studio.studio import Studio
 from working import carried_out
 
-REFUSED = "a picture that the request brings is refused: too red; ask for something else"
+REFUSED = "an image of the request is refused: too red; ask for something else"
 
 
 def redness(picture: Any) -> Finding:

@@ -82,7 +82,7 @@ def test_a_picture_is_withheld_and_the_others_kept(home: Path, tiny_sd: Path, mo
     assert run.status is Status.DONE
     left = studio.store.artifacts(run.id)
     assert {one.details["index"] for one in left} == {0, 1, 2} - {index}
-    assert f"picture {index + 1} was withheld: unsafe" in notices(studio, run)
+    assert f"image {index + 1} was withheld: unsafe" in notices(studio, run)
     (refused,) = studio.verdicts.list(10, run=run.id, allowed=False)
     assert (refused.category, refused.score) == ("unsafe", pytest.approx(worst, abs=1e-5))
     assert len(pictures_left(studio, tiny_sd)) == 4, "two that are kept, each where it was painted too"
@@ -93,15 +93,15 @@ def test_a_picture_is_withheld_and_the_others_kept(home: Path, tiny_sd: Path, mo
 def test_a_run_of_which_nothing_is_left_fails(home: Path, tiny_sd: Path, models: Path, count: int) -> None:
     studio = Studio(policy=Policy(picture=(use(models / "always"),)))
     run = painted(studio, tiny_sd, count=count)
-    what = "the picture was withheld" if count == 1 else "all 2 pictures were withheld"
+    what = "the image was withheld" if count == 1 else "all 2 images were withheld"
     assert (run.status, run.error) == (Status.FAILED, f"{what}: unsafe; ask for something else")
     assert studio.store.artifacts(run.id) == [] and pictures_left(studio, tiny_sd) == set()
 
 
 def test_what_shows_a_withheld_picture_is_withheld(home: Path, tiny_sd: Path, models: Path, painted: Path) -> None:
     from limner.core.events import Made
+    from limner.moderation.enforcement import Screening
     from limner.moderation.moderator import Moderator
-    from limner.moderation.screening import Screening
 
     told: list[object] = []
     screening = Screening(Moderator(Policy(picture=(use(models / "always"),))), lambda judged: None, home)
@@ -120,7 +120,7 @@ def test_what_shows_a_withheld_picture_is_withheld(home: Path, tiny_sd: Path, mo
     emit(made)
     assert told[-1] == made and [path.name for path in folder.iterdir()] == ["weights.safetensors"]
     assert [event.text for event in told if isinstance(event, Notice)] == [
-        "picture 1 was withheld: unsafe",
+        "image 1 was withheld: unsafe",
         "the comparison was withheld: unsafe",
         "the preview was withheld: unsafe",
         "preview-1.png of the adapter was withheld: unsafe",
@@ -130,8 +130,8 @@ def test_what_shows_a_withheld_picture_is_withheld(home: Path, tiny_sd: Path, mo
 def test_a_comparison_goes_with_the_picture_that_it_shows(home: Path, models: Path, painted: Path) -> None:
     from limner.core.events import Made
     from limner.core.moderation import Finding
+    from limner.moderation.enforcement import Screening
     from limner.moderation.moderator import Moderator
-    from limner.moderation.screening import Screening
 
     moderator = Moderator(Policy(picture=(use(models / "always"),)))
     findings = iter([Finding("unsafe"), Finding()])  # the strip as a whole would pass
@@ -174,7 +174,7 @@ def test_a_picture_that_is_brought_is_judged_before_painting(
         studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=1)),
     ]
     work_off(Studio(studio.home))
-    refused = "a picture that the request brings is refused: unsafe; ask for something else"
+    refused = "an image of the request is refused: unsafe; ask for something else"
     assert [studio.store.get(run.id).error for run in runs] == [refused, refused, None]
     assert studio.store.events(runs[0].id) == [], "nothing was painted"
 
@@ -182,7 +182,7 @@ def test_a_picture_that_is_brought_is_judged_before_painting(
 def test_a_folder_that_is_evaluated_is_judged_as_pictures(
     home: Path, models: Path, painted: Path, tmp_path: Path
 ) -> None:
-    refused = "a picture that the request brings is refused: unsafe; ask for something else"
+    refused = "an image of the request is refused: unsafe; ask for something else"
     strict, loose = (Studio(home / name, policy=Policy(input=(use(models / name),))) for name in ("always", "never"))
     for studio, error in ((strict, refused), (loose, None)):
         fields = {"target": studio.blobs.keep(painted), "model": "starter", "metric": ["saturation"]}

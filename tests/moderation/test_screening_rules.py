@@ -11,8 +11,8 @@ from PIL import Image
 from limner.core.events import Made, Notice
 from limner.core.moderation import CheckUse, Finding, Policy, Refused, Unable
 from limner.core.requests import GenerateRequest, TrainRequest
+from limner.moderation.enforcement import Screening
 from limner.moderation.moderator import Judgement, Moderator
-from limner.moderation.screening import Screening
 
 USE = CheckUse(check="image_classifier", options={})
 
@@ -53,7 +53,7 @@ def made(path: str, what: str = "picture", **details: Any) -> Made:
 def test_a_picture_that_is_brought_is_judged(tmp_path: Path) -> None:
     for fields in ({"image": "red"}, {"image": "white", "mask": "red"}):
         paths = {name: picture(tmp_path, f"{name}.png", colour) for name, colour in fields.items()}
-        with pytest.raises(Refused, match="a picture that the request brings is refused: too red"):
+        with pytest.raises(Refused, match="an image of the request is refused: too red"):
             Screened(tmp_path).screening.admit(GenerateRequest.model_validate({"prompt": "a", **paths}))
     control = picture(tmp_path, "control.png", "red")
     with pytest.raises(Refused):
@@ -86,14 +86,14 @@ def test_a_withheld_picture_is_gone_and_told_of(tmp_path: Path) -> None:
     run = Screened(tmp_path)
     first, second = made(picture(tmp_path, "1.png", "red"), index=0), made(picture(tmp_path, "2.png", "white"), index=1)
     run.emit(first), run.emit(second)
-    assert run.told == [Notice(text="picture 1 was withheld: too red", level="warning"), second]
+    assert run.told == [Notice(text="image 1 was withheld: too red", level="warning"), second]
     assert not Path(first.path).exists() and Path(second.path).exists()
     run.screening.settle()
     assert len(run.kept) == 2
 
 
 @pytest.mark.parametrize(
-    ("count", "said"), [(1, "the picture was withheld: too red"), (2, "all 2 pictures were withheld: too red")]
+    ("count", "said"), [(1, "the image was withheld: too red"), (2, "all 2 images were withheld: too red")]
 )
 def test_a_run_of_which_no_picture_is_left_fails(tmp_path: Path, count: int, said: str) -> None:
     run = Screened(tmp_path)
@@ -108,7 +108,7 @@ def test_a_preview_is_nothing_that_is_left(tmp_path: Path) -> None:
     run = Screened(tmp_path)
     run.emit(made(picture(tmp_path, "0.png", "white"), what="preview"))
     run.emit(made(picture(tmp_path, "1.png", "red")))
-    with pytest.raises(Refused, match="the picture was withheld"):
+    with pytest.raises(Refused, match="the image was withheld"):
         run.screening.settle()
 
 

@@ -21,7 +21,7 @@ from limner.core.logs import set_up
 from limner.core.runs import Status
 from limner.server.app import create_app
 from limner.server.settings import Settings
-from limner.server.webhook_delivery import Herald
+from limner.server.webhook_delivery import WebhookSender
 from limner.store.queue import Queue
 from limner.studio.studio import Studio
 
@@ -83,7 +83,7 @@ def test_while_the_first_call_goes_on(client: TestClient) -> None:
 @pytest.mark.parametrize("key", ["", "x" * 256, "\u00e4".encode()])
 def test_keys_that_are_none(client: TestClient, key: str | bytes) -> None:
     reply = client.post("/v1/runs", json=PAINT, headers={"Idempotency-Key": key})
-    assert reply.status_code == 422 and "is no key" in reply.json()["detail"]
+    assert reply.status_code == 422 and "is invalid" in reply.json()["detail"]
 
 
 def test_an_upload_and_a_form_are_compared_by_what_they_hold(client: TestClient) -> None:
@@ -130,8 +130,8 @@ def test_a_webhook_is_told_and_can_check_who_tells(client: TestClient, studio: S
     made = client.post("/v1/webhooks", json={"url": url, "events": ["run.cancelled"]}).json()
     run = client.post("/v1/runs", json=PAINT).json()
     client.post(f"{run['url']}/cancel")
-    herald = Herald(studio, public=lambda address: True)
-    assert herald.deliver() and not herald.deliver()
+    herald = WebhookSender(studio, is_public=lambda address: True)
+    assert herald.send_one() and not herald.deliver()
     ((headers, body),) = receiver.told
     told = Webhook(made["secret"]).verify(body, {name.lower(): value for name, value in headers.items()})
     assert told["type"] == "run.cancelled" and told["data"]["id"] == run["id"]
@@ -149,7 +149,7 @@ def test_a_receiver_that_fails_is_told_again(
     receiver.answers.append(answer)
     made = client.post("/v1/webhooks", json={"url": f"http://localhost:{receiver.server_port}/"}).json()
     client.post(client.post("/v1/runs", json=PAINT).json()["url"] + "/cancel")
-    assert Herald(studio, public=lambda address: True).deliver()
+    assert WebhookSender(studio, is_public=lambda address: True).send_one()
     (delivery,) = client.get(f"/v1/webhooks/{made['id']}/deliveries").json()
     assert (delivery["error"], delivery["delivered"]) == (said, None) and delivery["due"]
     assert len(receiver.told) == 1, "no redirect is followed"
@@ -158,7 +158,7 @@ def test_a_receiver_that_fails_is_told_again(
 def test_no_webhook_at_a_private_address(client: TestClient, studio: Studio, receiver: Any) -> None:
     made = client.post("/v1/webhooks", json={"url": f"http://localhost:{receiver.server_port}/"}).json()
     client.post(client.post("/v1/runs", json=PAINT).json()["url"] + "/cancel")
-    assert Herald(studio).deliver()
+    assert WebhookSender(studio).send_one()
     (delivery,) = client.get(f"/v1/webhooks/{made['id']}/deliveries").json()
     assert "is at no public address" in delivery["error"] and receiver.told == []
     for url in (
@@ -180,10 +180,9 @@ def test_what_the_service_does_is_measured(client: TestClient, studio: Studio) -
     assert 'limner_runs{kind="generate",status="queued"} 1.0' in figures
     assert 'limner_http_requests_total{method="GET",route="/v1/runs/{run_id}",status="404"} 1.0' in figures
     assert "limner_workers_busy 0.0" in figures and run["id"] not in "".join(figures)
-    claimed = Queue(studio.store).claim("w")
-    assert claimed is not None
+    ((_, hold),) = Queue(studio.store).claim_together("w", 1)
     assert "limner_workers_busy 1.0" in client.get("/metrics").text
-    Queue(studio.store).finish(claimed[1], Status.DONE)
+    Queue(studio.store).finish(hold, Status.DONE)
     assert 'limner_runs{kind="generate",status="done"} 1.0' in client.get("/metrics").text
 
 

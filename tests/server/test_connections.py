@@ -15,8 +15,8 @@ import uvicorn
 
 from limner.core.errors import LimnerError
 from limner.server import serve
-from limner.server.connections import Connection, Connections, client_of, config_of
-from limner.server.serve import allow_files, listening
+from limner.server.connections import ConnectionProtocol, Connections, client_of, server_config
+from limner.server.serve import listen, raise_file_limit
 from limner.server.settings import Settings
 
 SOON = 0.15
@@ -55,7 +55,7 @@ def serving(**settings: Any) -> Iterator[tuple[int, list[int]]]:
         await app(scope, receive, send)
 
     wanted = {"header_seconds": SOON, "body_seconds": SOON, **settings}
-    server = uvicorn.Server(config_of(told, Settings(**wanted)))
+    server = uvicorn.Server(server_config(told, Settings(**wanted)))
     with socket.create_server(("127.0.0.1", 0)) as sock:
         thread = threading.Thread(target=server.run, args=([sock],), daemon=True)
         thread.start()
@@ -175,7 +175,7 @@ def test_a_long_body_may_take_longer_than_its_next_piece(server: tuple[int, list
 
 @pytest.mark.parametrize("paused", [True, False])
 def test_a_client_that_we_keep_waiting_is_not_slow(paused: bool) -> None:
-    connection: Any = Connection.__new__(Connection)
+    connection: Any = ConnectionProtocol.__new__(ConnectionProtocol)
     waits, answers = list[float](), list[int]()
     connection.all, connection.loop = Connections(Settings(body_seconds=30)), SimpleNamespace(time=lambda: 100.0)
     connection.flow, connection._reading = SimpleNamespace(read_paused=paused), SimpleNamespace(start=waits.append)
@@ -263,7 +263,7 @@ def test_answers_do_not_wait_for_their_acknowledgement() -> None:
             transport.close()
 
     async def accept() -> None:
-        sock = listening(Settings(port=0))
+        sock = listen(Settings(port=0))
         async with await asyncio.get_running_loop().create_server(Accepted, sock=sock):
             reader, writer = await asyncio.open_connection(*sock.getsockname())
             await reader.read()
@@ -279,11 +279,11 @@ def test_files_are_allowed_for_all_connections(monkeypatch: pytest.MonkeyPatch) 
     limits = {"soft": 100, "hard": 5000}
     monkeypatch.setattr(resource, "getrlimit", lambda which: tuple(limits.values()))
     monkeypatch.setattr(resource, "setrlimit", lambda which, to: limits.update(soft=to[0], hard=to[1]))
-    allow_files(1000)
+    raise_file_limit(1000)
     assert limits == {"soft": 1512, "hard": 5000}
-    allow_files(100)
+    raise_file_limit(100)
     assert limits == {"soft": 1512, "hard": 5000}, "never fewer"
-    allow_files(100_000)
+    raise_file_limit(100_000)
     assert limits == {"soft": 5000, "hard": 5000}
 
 
@@ -291,10 +291,10 @@ def test_the_next_port_that_is_free_is_taken_unless_one_is_named(monkeypatch: py
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setattr(serve, "PORT", port)
-        with listening(Settings()) as found:
+        with listen(Settings()) as found:
             assert port < found.getsockname()[1] < port + serve.TRIED
         with pytest.raises(LimnerError, match=f"cannot listen on port {port} of '127.0.0.1'"):
-            listening(Settings(port=port))
+            listen(Settings(port=port))
 
 
 @pytest.mark.parametrize(("workers", "threads"), [(1, None), (2, "4"), (3, "2"), (16, "1")])

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from limner.core.errors import Unavailable
 from limner.server.app import create_app
-from limner.server.conditional_files import known
+from limner.server.files import matches
 from limner.server.settings import Settings
 from limner.store import lists
 from limner.studio.studio import Studio
@@ -95,7 +95,7 @@ def test_a_range_only_of_the_same_file(call: TestClient) -> None:
 
 
 def test_tags_are_told_apart_quickly() -> None:
-    assert not known('"' + '", "' * 50_000, "a" * 64)
+    assert not matches('"' + '", "' * 50_000, "a" * 64)
 
 
 def folder_of(call: TestClient, told: dict[str, str]) -> str:

@@ -24,8 +24,8 @@ from limner.provenance.credentials.inspect import context, state_of
 from limner.provenance.labels import write_png
 from limner.provenance.xmp import source_of
 from limner.server import problems
-from limner.server.convert import converted
-from limner.server.error_format import Shaped, openai_error
+from limner.server.error_format import ErrorFormatMiddleware, openai_error
+from limner.server.images import convert_image
 from serving import Service, key_of
 from serving import service as running
 
@@ -146,17 +146,17 @@ def test_models(client: openai.OpenAI) -> None:
     ("wish", "param", "said"),
     [
         ({"prompt": " "}, None, "blank"),
-        ({"size": "1x1"}, "size", "is no size"),
-        ({"size": "large"}, "size", "is no size"),
+        ({"size": "1x1"}, "size", "is not a size"),
+        ({"size": "large"}, "size", "is not a size"),
         ({"size": "100x100"}, None, "multiple"),
         ({"n": 11}, "n", "10"),
-        ({"quality": "hd"}, "quality", "is not served"),
-        ({"style": "vivid"}, "style", "is not served"),
-        ({"background": "transparent"}, "background", "is not served"),
-        ({"moderation": "low"}, "moderation", "is not served"),
+        ({"quality": "hd"}, "quality", "is not supported"),
+        ({"style": "vivid"}, "style", "is not supported"),
+        ({"background": "transparent"}, "background", "is not supported"),
+        ({"moderation": "low"}, "moderation", "is not supported"),
         ({"output_format": "gif"}, "output_format", ""),
         ({"output_compression": 5}, None, "for jpeg and webp"),
-        ({"partial_images": 2}, "partial_images", "no stream"),
+        ({"partial_images": 2}, "partial_images", "not streamed"),
         ({"extra_body": {"colour": "red"}}, "colour", ""),
     ],
 )
@@ -168,7 +168,7 @@ def test_what_cannot_be_done_is_refused(client: openai.OpenAI, wish: dict[str, A
 
 
 def test_streams_are_refused(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="pictures come when they are done"):
+    with pytest.raises(openai.BadRequestError, match="use /v1/runs, which streams events"):
         client.images.generate(prompt=CAT, stream=True)
 
 
@@ -189,8 +189,8 @@ SMALL, CLEAR = (png(Image.new("RGBA", (64, 64), (0, 0, 0, alpha))) for alpha in 
         ({"image": SMALL, "mask": b"no picture"}, "mask", "no PNG"),
         ({"image": SMALL, "mask": SMALL}, "mask", "transparent nowhere"),
         ({"image": SMALL, "mask": png(Image.new("RGBA", (32, 32)))}, "mask", "32 x 32 and the image 64 x 64"),
-        ({"image": SMALL, "size": "huge"}, "size", "is no size"),
-        ({"image": SMALL, "input_fidelity": "high"}, "input_fidelity", "is not served"),
+        ({"image": SMALL, "size": "huge"}, "size", "is not a size"),
+        ({"image": SMALL, "input_fidelity": "high"}, "input_fidelity", "is not supported"),
         ({"image": SMALL, "extra_body": {"markup": "x"}}, "markup", ""),
     ],
 )
@@ -225,8 +225,8 @@ def test_all_refusals_have_their_shape(
 
 def test_our_own_faults_have_it_too_and_nobody_elses_paths() -> None:
     app = FastAPI()
-    problems.install(app)
-    app.add_middleware(Shaped)
+    problems.install_error_handlers(app)
+    app.add_middleware(ErrorFormatMiddleware)
 
     @app.get("/v1/images/fault")
     @app.get("/fault")
@@ -246,13 +246,13 @@ def test_what_moderation_refuses_has_openais_word_for_it() -> None:
 
 
 def test_a_png_stays_as_it_is() -> None:
-    assert converted(b"anything", "png") == b"anything"
+    assert convert_image(b"anything", "png") == b"anything"
 
 
 @pytest.mark.parametrize("form", ["jpeg", "webp"])
 def test_other_formats_are_signed_anew(home: Path, tmp_path: Path, form: str) -> None:
     write_png(Image.new("RGB", (64, 64), "teal"), tmp_path / "a.png", home=home)
-    data = converted((tmp_path / "a.png").read_bytes(), form, home=home)
+    data = convert_image((tmp_path / "a.png").read_bytes(), form, home=home)
     found = inspect(data, f"image/{form}", home)
     assert found is not None and found.problems == () and source_of(data) == "trainedAlgorithmicMedia"
     changed = bytearray(data)
@@ -266,5 +266,7 @@ def test_credentials_of_another_format_name_the_same_source_type(home: Path, tmp
     """Of what was painted over a photograph, too."""
     source = "compositeWithTrainedAlgorithmicMedia"
     write_png(Image.new("RGB", (64, 64), "teal"), tmp_path / "a.png", source=source, home=home)
-    manifest, _ = state_of(converted((tmp_path / "a.png").read_bytes(), form, home=home), f"image/{form}", context([]))
+    manifest, _ = state_of(
+        convert_image((tmp_path / "a.png").read_bytes(), form, home=home), f"image/{form}", context([])
+    )
     assert f'/{source}"' in json.dumps(manifest)

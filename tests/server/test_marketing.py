@@ -18,7 +18,8 @@ from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError
 from limner.core.requests import TrainRequest
 from limner.core.runs import FAULT, Status
-from limner.server import disconnect, marketing
+from limner.server import marketing, uploads
+from limner.server import waiting as waiting_module
 from limner.server.settings import Settings
 from limner.store.queue import Queue
 from limner.studio.studio import Studio
@@ -92,7 +93,7 @@ def test_a_base_picture_is_bounded_and_read_before_it_is_kept(
         bounds.append(bytes_most)
         return body
 
-    monkeypatch.setattr(marketing, "fetch", fetch)
+    monkeypatch.setattr(uploads, "fetch", fetch)
     with pytest.raises(LimnerError):
         marketing.fetched(studio, ann, "https://example.com/a.png", Settings(upload_bytes=1000))
     assert bounds == [1000] and [*studio.blobs] == []
@@ -141,22 +142,22 @@ def test_nothing_is_fetched_for_an_industry_or_a_style_that_there_is_not(idle: S
     ("ending", "error", "status", "said"),
     [
         (Status.CANCELLED, None, 409, "the run was cancelled"),
-        (Status.FAILED, f"{FAULT} (KeyError); its log tells more", 500, FAULT),
+        (Status.FAILED, f"{FAULT} (KeyError); see the worker's log", 500, FAULT),
         (Status.FAILED, "unknown scheduler 'nosuch'", 422, "unknown scheduler"),
     ],
 )
 def test_a_run_that_ends_badly(idle: Service, ending: Status, error: str | None, status: int, said: str) -> None:
     thread, answers, run = answered(idle)
     queue = Queue(Studio(idle.home).store)
-    found = queue.claim("w")
-    assert found is not None and found[0].id == run
-    queue.finish(found[1], ending, error)
+    ((claimed, hold),) = queue.claim_together("w", 1)
+    assert claimed.id == run
+    queue.finish(hold, ending, error)
     thread.join()
     assert said in problem(answers[0], status)["detail"]
 
 
 def test_a_run_that_nobody_waits_for_any_more_is_given_up(idle: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disconnect, "LOOK", 0.02)
+    monkeypatch.setattr(waiting_module, "DISCONNECT_POLL", 0.02)
     host, port = idle.call.address.removeprefix("http://").split(":")
     body = json.dumps(CALL | {"industry": "slow"})
     for headers, ends in (({}, "cancelled"), ({"Idempotency-Key": "again"}, "queued")):
@@ -178,4 +179,4 @@ def test_a_profile_that_names_what_is_not_there(tmp_path: Path) -> None:
         yaml.safe_dump({"industries": {"food": {"text": ["/no/such"]}}, "styles": {"photo": {}}})
     )
     said = refused(tmp_path / "home", "serve", "--port", 0, "--profile", tmp_path / "mine.yaml")
-    assert said.startswith("limner: the profile names '/no/such', where there is nothing; check the path")
+    assert said.startswith("limner: the profile uses '/no/such', which does not exist; check the path")

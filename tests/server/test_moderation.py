@@ -80,7 +80,7 @@ def test_what_passes_is_painted(call: Client) -> None:
     ("prompt", "category"),
     [
         ("a wall with a sw\u0430stika", "hate"),
-        ("a mug of the rival brand", "words that this service does not paint"),
+        ("a mug of the rival brand", "words that the policy of this server forbids"),
         (f"a {SECRET}", "house rule"),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_base_picture_is_refused(call: Client) -> None:
         run = call("POST", "/v1/runs", PAINT | {"image": image}, Prefer="wait").json
         assert run["status"] == status, run["error"]
         if status == "failed":
-            assert run["error"] == "a picture that the request brings is refused: too red; ask for something else"
+            assert run["error"] == "an image of the request is refused: too red; ask for something else"
             assert call("GET", f"{run['url']}/verdicts?limit=1").json[0]["category"] == "too red"
 
 
@@ -135,11 +135,11 @@ def test_withheld_pictures_are_not_to_be_had(tmp_path: Path, starter: Path) -> N
         call = running.call
         run = call("POST", "/v1/runs", PAINT | {"count": 2}, Prefer="wait").json
         assert (run["status"], run["artifacts"]) == ("failed", [])
-        assert run["error"] == "all 2 pictures were withheld: unsafe; ask for something else"
+        assert run["error"] == "all 2 images were withheld: unsafe; ask for something else"
         events = call("GET", f"{run['url']}/events").body.decode()
-        assert "picture 2 was withheld: unsafe" in events and "event: made" not in events
+        assert "image 2 was withheld: unsafe" in events and "event: made" not in events
         told = problem(call("POST", "/generate-image", CALL), 422)
-        assert told["detail"] == "the picture was withheld: unsafe; ask for something else"
+        assert told["detail"] == "the image was withheld: unsafe; ask for something else"
         verdicts = call("GET", f"{run['url']}/verdicts").json
         refused = [verdict["subject"] for verdict in verdicts if not verdict["allowed"]]
         assert len(refused) == 2
@@ -151,5 +151,5 @@ def test_withheld_pictures_are_not_to_be_had(tmp_path: Path, starter: Path) -> N
 def test_a_mistake_in_the_policy_is_told_at_start(tmp_path: Path, home: Path) -> None:
     checker = {"check": "safety_checker", "options": {"model": "somebody/nosuch"}}
     (tmp_path / "policy.yaml").write_text(yaml.safe_dump({"picture": [checker]}))
-    said = "the policy cannot be carried out: picture: safety_checker: classifier 'somebody/nosuch' is not on disk"
+    said = "checks of the policy cannot be loaded: picture: safety_checker: classifier 'somebody/nosuch' is not on disk"
     assert refused(home, "serve", "--port", 0, "--policy", tmp_path / "policy.yaml").startswith(f"limner: {said}")

@@ -8,8 +8,8 @@ import yaml
 
 from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError
-from limner.server.prepared import settled
-from limner.server.profile import read_profile
+from limner.core.requests import AdapterUse
+from limner.server.profile import Profile, read_profile, store_files
 from limner.studio.studio import Studio
 
 PLAIN: dict[str, Any] = {"industries": {"food": {}}, "styles": {"photo": {}}}
@@ -27,10 +27,10 @@ def written(tmp_path: Path, **told: Any) -> Path:
         ({"text": {"strength": 0.6}}, "text: strength (0.6) is given without an image"),
         ({"text": {"mask": "a.png"}}, "text: mask (a.png) is given without an image"),
         ({"picture": {"strength": 7}}, "picture: strength '7'"),
-        ({"picture": {"prompt": "x"}}, "picture: prompt comes with each call"),
+        ({"picture": {"prompt": "x"}}, "picture: prompt comes from each request"),
         ({"text": {"stesp": 3}}, "text: unknown field 'stesp'"),
         ({"industries": {}}, "industries"),
-        ({"styles": {"photo": {"prompt": "a photo"}}}, "must hold {prompt}"),
+        ({"styles": {"photo": {"prompt": "a photo"}}}, "must contain {prompt}"),
     ],
 )
 def test_profiles_that_are_refused(tmp_path: Path, told: dict[str, Any], said: str) -> None:
@@ -42,10 +42,10 @@ def test_profiles_that_are_refused(tmp_path: Path, told: dict[str, Any], said: s
 def test_a_folder_of_a_models_name_is_meant_where_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     studio, profile = Studio(tmp_path / "home"), read_profile(written(tmp_path, text={"model": "mine/dog"}))
-    assert settled(profile, studio)[0].text.request == {"model": "mine/dog"}, "one of the hub"
+    assert store_files(profile, studio)[0].text.request == {"model": "mine/dog"}, "one of the hub"
     (tmp_path / "mine" / "dog").mkdir(parents=True)
     (tmp_path / "mine" / "dog" / "weights").write_bytes(b"x")
-    assert settled(profile, studio)[0].text.request["model"].startswith("folder:")
+    assert store_files(profile, studio)[0].text.request["model"].startswith("folder:")
     studio.store.close()
 
 
@@ -60,13 +60,13 @@ def test_paths_become_references(tmp_path: Path) -> None:
         "text": {"model": f"{tmp_path}/two"},
     }
     studio = Studio(tmp_path / "home")
-    profile, used = settled(read_profile(written(tmp_path, **told)), studio)
+    profile, used = store_files(read_profile(written(tmp_path, **told)), studio)
     first, second = profile.adapters("FOOD", None)
     assert first.path.startswith("sha256:") and first.weight == 0.5 and second.path.startswith("folder:")
     assert profile.text.request == {"model": second.path}
     assert profile.picture.request["strength"] == 0.5 and profile.picture.request["mask"] in used
     assert used == {first.path, second.path, profile.picture.request["mask"]}
-    again, _ = settled(profile, studio)
+    again, _ = store_files(profile, studio)
     assert again == profile
     request = profile.request("x", "food", "photo", adapter=first, seed=5)
     assert (request.adapter, request.seed) == ((first,), 5)
@@ -74,22 +74,76 @@ def test_paths_become_references(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("/no/such.safetensors", "where there is nothing"), ("sha256:" + "f" * 64, "is not kept here")],
+    [("/no/such.safetensors", "which does not exist"), ("sha256:" + "f" * 64, "is not stored here")],
 )
 @pytest.mark.parametrize("place", ["industry", "model"])
 def test_what_is_not_there_is_named_at_start(tmp_path: Path, name: str, said: str, place: str) -> None:
     told = {"industries": {"food": {"text": [name]}}} if place == "industry" else {"text": {"model": name}}
     with pytest.raises(LimnerError, match=said):
-        settled(read_profile(written(tmp_path, **told)), Studio(tmp_path / "home"))
+        store_files(read_profile(written(tmp_path, **told)), Studio(tmp_path / "home"))
 
 
 def test_what_the_profile_names_is_for_all_who_call(tmp_path: Path) -> None:
     (tmp_path / "one.safetensors").write_bytes(b"x")
     studio = Studio(tmp_path / "home")
     told = {"industries": {"food": {"text": [f"{tmp_path}/one.safetensors"]}}}
-    profile, used = settled(read_profile(written(tmp_path, **told)), studio)
+    profile, used = store_files(read_profile(written(tmp_path, **told)), studio)
     request = profile.request("x", "food", "photo", adapter=profile.adapters("food", None)[0])
     team = Caller(account="team", role=Role.MAKER)
     assert studio.enqueue(request, caller=team, granted=used).owner == "team"
     with pytest.raises(LimnerError, match="is not yours"):
         studio.enqueue(request, caller=team)
+
+
+PROFILE = Profile.model_validate(
+    {
+        "text": {"model": "sdxl", "steps": 9},
+        "picture": {"model": "sd15", "strength": 0.5},
+        "industries": {
+            "Food": {"words": "steam, herbs", "text": ["a.safetensors:0.5"], "picture": ["b.safetensors"]},
+            "plain": {},
+        },
+        "styles": {
+            "photo": {"prompt": "a photo of {prompt}, sharp", "negative_prompt": "blurry"},
+            "none": {},
+            "lens": {"prompt": "{prompt}, {85mm}"},
+        },
+    }
+)
+
+
+def test_words_stand_behind_the_prompt_and_the_style_around_both() -> None:
+    request = PROFILE.request("  a red mug ", "food", "PHOTO ", seed=5)
+    assert request.prompt == "a photo of a red mug, steam, herbs, sharp" and request.negative_prompt == "blurry"
+    assert (request.model, request.steps, request.seed, request.image) == ("sdxl", 9, 5, None)
+    plain = PROFILE.request("a {red} mug", "plain", "none", seed=0)
+    assert (plain.prompt, plain.negative_prompt, plain.seed) == ("a {red} mug", "", 0)
+    assert PROFILE.request("a mug", "plain", "lens").prompt == "a mug, {85mm}", "other braces are words"
+
+
+def test_a_base_picture_has_a_side_and_adapters_of_its_own() -> None:
+    request = PROFILE.request("a mug", "food", "photo", image="sha256:" + "0" * 64, seed=1)
+    assert (request.model, request.strength, request.steps) == ("sd15", 0.5, None)
+    assert PROFILE.adapters("FOOD", None) == (AdapterUse(path="a.safetensors", weight=0.5),)
+    assert PROFILE.adapters("food", request.image) == (AdapterUse(path="b.safetensors"),)
+    assert PROFILE.adapters("plain", None) == ()
+
+
+def test_the_seed_of_the_profile_comes_before_the_calls() -> None:
+    fixed = PROFILE.model_copy(update={"text": PROFILE.text.model_validate({"seed": 7})})
+    assert [fixed.request("x", "food", "none", seed=seed).seed for seed in (1, None)] == [7, 7]
+    assert len({PROFILE.request("x", "food", "none").seed for _ in range(4)}) == 4, "a new one each time"
+
+
+def test_an_adapter_is_used_where_one_is_chosen() -> None:
+    use = AdapterUse(path="c.safetensors", weight=2)
+    assert PROFILE.request("x", "food", "none", adapter=use).adapter == (use,)
+    assert PROFILE.request("x", "food", "none").adapter == ()
+
+
+@pytest.mark.parametrize(
+    ("industry", "style", "said"), [("sport", "photo", "unknown industry"), ("food", "x", "unknown style")]
+)
+def test_what_is_unknown_is_told(industry: str, style: str, said: str) -> None:
+    with pytest.raises(LimnerError, match=said):
+        PROFILE.request("x", industry, style)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from limner.server.erasure import retention
 from limner.server.profile import read_profile
-from limner.server.retention import retention
 from limner.server.settings import Settings
 from limner.store.erase import Erasure
 

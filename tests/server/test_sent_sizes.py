@@ -6,15 +6,15 @@ import pytest
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.server.uploads import LARGER, size_of
+from limner.server.uploads import UPLOAD_PIXELS, image_size
 from limner.studio.studio import Studio
 
 
 def test_an_image_has_so_many_times_the_pixels_of_a_run_and_no_more(tmp_path: Path) -> None:
     studio = Studio(tmp_path / "home", most_pixels=100)
-    Image.new("RGB", (40, 100 * LARGER // 40)).save(tmp_path / "most.png")
-    Image.new("RGB", (40, 100 * LARGER // 40 + 1)).save(tmp_path / "more.png")
-    assert size_of(studio, tmp_path / "most.png") == (40, 40)
+    Image.new("RGB", (40, 100 * UPLOAD_PIXELS // 40)).save(tmp_path / "most.png")
+    Image.new("RGB", (40, 100 * UPLOAD_PIXELS // 40 + 1)).save(tmp_path / "more.png")
+    assert image_size(studio, tmp_path / "most.png") == (40, 40)
     with pytest.raises(LimnerError, match="40 x 41 = 1640"):
-        size_of(studio, tmp_path / "more.png")
+        image_size(studio, tmp_path / "more.png")
     studio.store.close()

@@ -10,13 +10,13 @@ from limner.server.settings import Settings
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_on_this_machine_alone_no_key_is_asked_for(host: str) -> None:
-    assert not Settings(host=host).asks_for_keys
-    assert Settings(host=host, accounts=True).asks_for_keys and Settings(host=host, share=True).asks_for_keys
+    assert not Settings(host=host).needs_keys
+    assert Settings(host=host, accounts=True).needs_keys and Settings(host=host, share=True).needs_keys
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "127.0.0.2", "limner.example", ""])
 def test_beyond_it_a_key_is_always_asked_for(host: str) -> None:
-    assert Settings(host=host).asks_for_keys and Settings(host=host, accounts=False).asks_for_keys
+    assert Settings(host=host).needs_keys and Settings(host=host, accounts=False).needs_keys
 
 
 def test_what_is_done_where_nothing_is_said() -> None:

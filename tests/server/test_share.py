@@ -9,7 +9,7 @@ import pytest
 from limner.core.errors import LimnerError
 from limner.server import share
 from limner.server.settings import Settings
-from limner.server.share import shared
+from limner.server.share import public_address
 from serving import key_of, problem, refused, service
 
 SAYS = {
@@ -56,7 +56,7 @@ def install(programs: Path, name: str, lines: list[str], then: str = "exec /bin/
 def test_the_address_is_read(programs: Path, name: str) -> None:
     install(programs, name, SAYS[name])
     said: list[str] = []
-    with shared(Settings(share=True, share_host="me@example.com"), 7412, said.append) as address:
+    with public_address(Settings(share=True, share_host="me@example.com"), 7412, said.append) as address:
         assert address == ADDRESS[name]
         os.kill(process := int((programs / f"{name}.pid").read_text()), 0)
     with pytest.raises(ProcessLookupError):
@@ -68,17 +68,17 @@ def test_the_address_is_read(programs: Path, name: str) -> None:
 def test_an_end_of_the_program_is_told(programs: Path) -> None:
     install(programs, "ngrok", SAYS["ngrok"], then=f"while [ ! -e '{programs}/end' ]; do /bin/sleep 0.02; done; exit 3")
     said: SimpleQueue[str] = SimpleQueue()
-    with shared(Settings(share=True), 1, said.put):
+    with public_address(Settings(share=True), 1, said.put):
         (programs / "end").touch()
-        assert said.get(timeout=30) == "ngrok ended (code 3): the service has no public address any more"
+        assert said.get(timeout=30) == "ngrok ended (code 3): the server has no public address any more"
 
 
 def test_the_first_that_is_installed_or_the_one_that_is_named(programs: Path) -> None:
     for name in ("ngrok", "cloudflared"):
         install(programs, name, SAYS[name])
-    with shared(Settings(share=True), 1, print) as address:
+    with public_address(Settings(share=True), 1, print) as address:
         assert address == ADDRESS["cloudflared"]
-    with shared(Settings(share=True, share_by="ngrok"), 1, print) as address:
+    with public_address(Settings(share=True, share_by="ngrok"), 1, print) as address:
         assert address == ADDRESS["ngrok"]
 
 
@@ -87,12 +87,12 @@ def test_the_first_that_is_installed_or_the_one_that_is_named(programs: Path) ->
     [
         ({}, "no tunnel program is installed (cloudflared, ngrok, tailscale); install one"),
         ({"share_by": "carrier-pigeon"}, "choose one of: cloudflared, ngrok, tailscale, ssh"),
-        ({"share_by": "ssh"}, "name it by --share-host"),
+        ({"share_by": "ssh"}, "set it with --share-host"),
         ({"share_host": "me@example.com"}, "no tunnel program is installed (cloudflared, ngrok, tailscale, ssh)"),
     ],
 )
 def test_what_cannot_be_shared(programs: Path, settings: dict[str, str], said: str) -> None:
-    with pytest.raises(LimnerError) as caught, shared(Settings(share=True, **settings), 1, print):  # type: ignore[arg-type]
+    with pytest.raises(LimnerError) as caught, public_address(Settings(share=True, **settings), 1, print):  # type: ignore[arg-type]
         pass
     assert said in str(caught.value)
 
@@ -106,13 +106,16 @@ def test_a_host_that_is_an_option(host: str) -> None:
 def test_a_program_that_fails_or_says_nothing(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(programs, "cloudflared", ["ERR no network"], then="exit 3")
     with (
-        pytest.raises(LimnerError, match=r"cloudflared ended .it last said: 'ERR no network'"),
-        shared(Settings(share=True), 1, print),
+        pytest.raises(LimnerError, match=r"cloudflared ended .last line: 'ERR no network'"),
+        public_address(Settings(share=True), 1, print),
     ):
         pass
-    monkeypatch.setattr(share, "PATIENCE", 0.5)
+    monkeypatch.setattr(share, "START_SECONDS", 0.5)
     install(programs, "cloudflared", ["INF waiting"])
-    with pytest.raises(LimnerError, match=r"told no address in 0.5 s"), shared(Settings(share=True), 1, print):
+    with (
+        pytest.raises(LimnerError, match="no address in 0.5 s"),
+        public_address(Settings(share=True), 1, print),
+    ):
         pass
 
 

@@ -89,7 +89,7 @@ def test_a_test_that_fails_leaves_no_service_behind(tmp_path: Path, monkeypatch:
 
 
 def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str = "") -> None:
-    """Let `workers` start a script that notes its process in the file `pids` and sleeps."""
+    """Let `worker_processes` start a script that notes its process in the file `pids` and sleeps."""
     program = tmp_path / "worker"
     program.write_text(f"#!/bin/sh\n{first}\necho $$ >> {tmp_path}/pids\nexec sleep 120\n")
     program.chmod(0o700)
@@ -106,11 +106,11 @@ def test_a_killed_worker_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyP
     hour = iter(range(0, 10**9, 3600))
     monkeypatch.setattr(serve, "monotonic", lambda: next(hour))
     said: list[str] = []
-    with serve.workers(tmp_path, Settings(), said.append):
+    with serve.worker_processes(tmp_path, Settings(), said.append):
         until("a worker", lambda: started(tmp_path))
         os.kill(started(tmp_path)[0], signal.SIGKILL)
         until("another worker", lambda: len(started(tmp_path)) == 2)
-    assert said == [f"a worker ended (code {-signal.SIGKILL}); another one takes its place"]
+    assert said == [f"a worker ended (code {-signal.SIGKILL}) and is started again"]
 
 
 def test_the_impatient_leave_no_worker_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +118,7 @@ def test_the_impatient_leave_no_worker_behind(tmp_path: Path, monkeypatch: pytes
     asked = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with pytest.raises(KeyboardInterrupt), serve.workers(tmp_path, Settings(), lambda text: None):
+        with pytest.raises(KeyboardInterrupt), serve.worker_processes(tmp_path, Settings(), lambda text: None):
             until("a worker", lambda: started(tmp_path))
             asked.start()
     finally:

@@ -11,8 +11,8 @@ from PIL import Image
 from starlette.datastructures import UploadFile
 
 from limner.core.accounts import Caller
-from limner.server.problems import Refusal
-from limner.server.uploads import taken
+from limner.server.problems import HTTPError
+from limner.server.uploads import store_edit_files
 from limner.studio.studio import Studio
 
 
@@ -38,23 +38,23 @@ def covered(alpha: list[list[int]]) -> Image.Image:
 
 def test_what_is_wholly_transparent_is_white_in_the_mask(studio: Studio) -> None:
     mask = covered([[0, 1, 127, 255], [0, 0, 128, 254]])
-    kept = taken(studio, Caller(), upload(Image.new("RGB", (4, 2), "red")), upload(mask))
+    kept = store_edit_files(studio, Caller(), upload(Image.new("RGB", (4, 2), "red")), upload(mask))
     with Image.open(studio.blobs.bring(kept["mask"])) as found:
         assert (found.mode, np.asarray(found).tolist()) == ("L", [[255, 0, 0, 0], [255, 255, 0, 0]])
     with Image.open(studio.blobs.bring(kept["image"])) as found:
         assert found.getpixel((0, 0)) == (255, 0, 0)
-    assert taken(studio, Caller(), upload(Image.new("RGB", (4, 2), "red")), None) == {"image": kept["image"]}
+    assert store_edit_files(studio, Caller(), upload(Image.new("RGB", (4, 2), "red")), None) == {"image": kept["image"]}
 
 
 @pytest.mark.parametrize("size", [(4, 3), (5, 2), (2, 4), (8, 4)])
 def test_a_mask_is_of_the_pictures_size(studio: Studio, size: tuple[int, int]) -> None:
     mask = Image.new("RGBA", size)
-    with pytest.raises(Refusal, match=rf"the mask is {size[0]} x {size[1]} and the image 4 x 2") as caught:
-        taken(studio, Caller(), upload(Image.new("RGB", (4, 2))), upload(mask))
+    with pytest.raises(HTTPError, match=rf"the mask is {size[0]} x {size[1]} and the image 4 x 2") as caught:
+        store_edit_files(studio, Caller(), upload(Image.new("RGB", (4, 2))), upload(mask))
     assert caught.value.status == 422 and caught.value.errors == [{"pointer": "/mask", "detail": caught.value.problem}]
 
 
 def test_a_mask_is_transparent_somewhere(studio: Studio) -> None:
     for mask in (Image.new("RGB", (4, 2)), covered([[255, 1], [1, 255]]).resize((4, 2), Image.Resampling.NEAREST)):
-        with pytest.raises(Refusal, match="the mask is transparent nowhere"):
-            taken(studio, Caller(), upload(Image.new("RGB", (4, 2))), upload(mask))
+        with pytest.raises(HTTPError, match="the mask has no transparent pixel"):
+            store_edit_files(studio, Caller(), upload(Image.new("RGB", (4, 2))), upload(mask))

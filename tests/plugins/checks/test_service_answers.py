@@ -8,7 +8,7 @@ import pytest
 
 from limner.core.errors import LimnerError
 from limner.core.moderation import Finding
-from limner.plugins.checks.service import Answer, checked, found
+from limner.plugins.checks.service import ServiceResponse, check_url, finding_of
 
 
 def result(flagged: bool, **scores: float) -> dict[str, Any]:
@@ -36,12 +36,12 @@ def result(flagged: bool, **scores: float) -> dict[str, Any]:
     ],
 )
 def test_what_an_answer_means(results: list[dict[str, Any]], finding: Finding) -> None:
-    assert found(Answer.model_validate({"results": results})) == finding
+    assert finding_of(ServiceResponse.model_validate({"results": results})) == finding
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "https://moderation.example/v1?x=1", "http://10.0.0.7/a"])
 def test_a_service_may_be_anywhere(url: str) -> None:
-    checked(url)
+    check_url(url)
 
 
 @pytest.mark.parametrize(
@@ -59,5 +59,5 @@ def test_a_service_may_be_anywhere(url: str) -> None:
     + ["http://x/\n", "http://x:99999/", "http://[::1/"],
 )
 def test_what_is_no_url_of_a_service(url: str) -> None:
-    with pytest.raises(LimnerError, match="is no URL of a service"):
-        checked(url)
+    with pytest.raises(LimnerError, match="is not the URL of a service"):
+        check_url(url)

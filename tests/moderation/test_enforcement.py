@@ -10,7 +10,7 @@ import pytest
 from limner.core.errors import LimnerError
 from limner.core.moderation import CheckUse, Policy, Refused, Stage
 from limner.core.requests import CompareRequest, Contestant, GenerateRequest
-from limner.moderation.enforcement import MOST_CHARACTERS
+from limner.moderation.enforcement import MAX_CHARACTERS
 from limner.store.queue import Queue
 from limner.store.runs import Hold, Lost
 from limner.studio.studio import Studio
@@ -42,7 +42,7 @@ def test_refused_words_are_kept_where_the_policy_says_so(home: Path, keep: bool)
 def test_refused_captions_are_kept_where_the_policy_says_so(home: Path, keep: bool) -> None:
     studio = Studio(home, policy=bans("cat", keep_text=keep))
     studio.enqueue(GenerateRequest(prompt="a dog"))
-    run, hold = Queue(studio.store).claim("w") or pytest.fail()
+    ((run, hold),) = Queue(studio.store).claim_together("w", 1)
     with pytest.raises(Refused, match="a caption is refused"):
         studio.gate.screening(run, hold, home).admit_captions(["a dog", "a cat"])
     texts = [(verdict.allowed, verdict.text) for verdict in studio.verdicts.list(2, run=run.id)]
@@ -52,7 +52,7 @@ def test_refused_captions_are_kept_where_the_policy_says_so(home: Path, keep: bo
 
 def test_a_worker_that_lost_its_run_adds_no_verdict(studio: Studio) -> None:
     studio.enqueue(GenerateRequest(prompt="a dog"))
-    run, hold = Queue(studio.store).claim("w") or pytest.fail()
+    ((run, hold),) = Queue(studio.store).claim_together("w", 1)
     before = studio.verdicts.list(10)
     with pytest.raises(Lost):
         studio.gate.screening(run, Hold(run.id, "other", hold.attempt), studio.home).admit_captions(["a dog"])
@@ -63,9 +63,8 @@ def test_a_run_is_judged_by_the_policy_that_let_it_in(studio: Studio, home: Path
     run = studio.enqueue(GenerateRequest(prompt="a dog"))
     assert run.policy == bans("cat").digest
     later = Studio(home, policy=bans("dog"))
-    found = Queue(later.store).claim("w")
-    assert found is not None
-    screening = later.gate.screening(*found, home)
+    (claimed,) = Queue(later.store).claim_together("w", 1)
+    screening = later.gate.screening(*claimed, home)
     assert screening.moderator.policy == bans("cat")
     said = {text: screening.moderator.judge_texts([text], "x").refusal is None for text in ("a dog", "a cat")}
     assert said == {"a dog": True, "a cat": False}
@@ -79,8 +78,8 @@ def test_each_run_is_judged_by_its_own_policy(studio: Studio, home: Path) -> Non
     other = Studio(home, policy=bans("cow"))
     other.enqueue(GenerateRequest(prompt="a dog"))
     worker = Studio(home)
-    found = [Queue(worker.store).claim("w") for _ in range(2)]
-    assert [worker.gate.screening(*each, home).moderator.policy for each in found if each] == [bans("cat"), bans("cow")]
+    claimed = [run for _ in range(2) for run in Queue(worker.store).claim_together("w", 1)]
+    assert [worker.gate.screening(*each, home).moderator.policy for each in claimed] == [bans("cat"), bans("cow")]
     other.store.close()
     worker.store.close()
 
@@ -102,14 +101,14 @@ def words_of(length: int, letter: str = "a") -> CompareRequest:
     return CompareRequest(contestants=(Contestant(model="a"), Contestant(model="b")), prompt=tuple(prompts))
 
 
-@pytest.mark.parametrize(("length", "letter"), [(MOST_CHARACTERS + 6, "a"), (20_000, "\ufdfa")])
+@pytest.mark.parametrize(("length", "letter"), [(MAX_CHARACTERS + 6, "a"), (20_000, "\ufdfa")])
 def test_more_words_than_are_moderated_are_refused_unread(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, length: int, letter: str
 ) -> None:
     monkeypatch.setattr(studio.gate.moderator, "judge_request", lambda request: pytest.fail("they were judged"))
-    with pytest.raises(LimnerError, match="characters together, and 250,000 are the most"):
+    with pytest.raises(LimnerError, match="characters in total; the limit is 250,000"):
         studio.gate.admit(words_of(length, letter), "ann")
 
 
 def test_as_many_words_as_are_moderated_are_admitted(studio: Studio) -> None:
-    assert len(studio.gate.admit(words_of(MOST_CHARACTERS), "ann")) == 25
+    assert len(studio.gate.admit(words_of(MAX_CHARACTERS), "ann")) == 25

@@ -13,8 +13,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from limner.server.app import create_app
-from limner.server.body_limits import NESTED, UPLOADS, Bounds, is_upload
-from limner.server.hosts import Guard
+from limner.server.hosts import HostsMiddleware
+from limner.server.limits import JSON_BRACKETS, UPLOAD_PATHS, BodyLimitMiddleware, is_upload
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
 
@@ -26,24 +26,24 @@ async def length(request: Request) -> PlainTextResponse:
 APP = Starlette(routes=[Route("/{path:path}", length, methods=["GET", "POST"])])
 
 
-def answered(literal: bool = False, **headers: str) -> int:
-    guarded: Any = Guard(APP, ("127.0.0.1", "localhost", "[::1]", "Limner.Example"), literal)
+def answered(any_address: bool = False, **headers: str) -> int:
+    guarded: Any = HostsMiddleware(APP, ("127.0.0.1", "localhost", "[::1]", "Limner.Example"), any_address)
     return TestClient(guarded).get("/", headers=headers).status_code
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:7412", "LOCALHOST:1", "[::1]:80", "[::1]", "limner.example"])
 def test_a_server_has_its_own_names(host: str) -> None:
-    assert answered(Host=host) == answered(Host=host, literal=True) == 200
+    assert answered(Host=host) == answered(Host=host, any_address=True) == 200
 
 
 @pytest.mark.parametrize("host", ["10.1.2.3", "10.1.2.3:80", "[fd00::1]:80", "8.8.8.8"])
 def test_any_address_names_it_only_where_it_listens_to_all(host: str) -> None:
-    assert (answered(Host=host), answered(Host=host, literal=True)) == (421, 200)
+    assert (answered(Host=host), answered(Host=host, any_address=True)) == (421, 200)
 
 
 @pytest.mark.parametrize("host", ["", "evil.example", "127.0.0.1.evil.example", "limner.example.evil", "localhost:x"])
 def test_no_other_name_does(host: str) -> None:
-    assert answered(Host=host) == answered(Host=host, literal=True) == 421
+    assert answered(Host=host) == answered(Host=host, any_address=True) == 421
 
 
 @pytest.mark.parametrize(
@@ -83,22 +83,22 @@ def test_only_its_own_pages_may_call_it(origin: str, status: int) -> None:
     ],
 )
 def test_a_body_is_of_a_mebibyte_and_an_upload_of_what_is_allowed(path: str, kind: str, size: int, status: int) -> None:
-    bounded: Any = Bounds(APP, 3 * 2**20)
+    bounded: Any = BodyLimitMiddleware(APP, 3 * 2**20)
     reply = TestClient(bounded).post(path, content=b"x" * size, headers={"Content-Type": kind})
     assert reply.status_code == status and (status != 200 or reply.text == str(size))
 
 
 @pytest.mark.parametrize("bracket", [b"[", b"{"])
 def test_a_body_has_so_many_brackets_and_an_upload_any_number(bracket: bytes) -> None:
-    client = TestClient(cast(Any, Bounds(APP, 3 * 2**20)))
+    client = TestClient(cast(Any, BodyLimitMiddleware(APP, 3 * 2**20)))
     kind = {"Content-Type": "application/zip"}
-    assert client.post("/v1/runs", content=bracket * NESTED, headers=kind).status_code == 200
-    assert client.post("/v1/runs", content=bracket * (NESTED + 1), headers=kind).status_code == 413
-    assert client.post("/v1/files", content=bracket * (NESTED + 1), headers=kind).status_code == 200
+    assert client.post("/v1/runs", content=bracket * JSON_BRACKETS, headers=kind).status_code == 200
+    assert client.post("/v1/runs", content=bracket * (JSON_BRACKETS + 1), headers=kind).status_code == 413
+    assert client.post("/v1/files", content=bracket * (JSON_BRACKETS + 1), headers=kind).status_code == 200
 
 
 def test_the_first_of_two_media_types_counts() -> None:
-    bounded: Any = Bounds(APP, 3 * 2**20)
+    bounded: Any = BodyLimitMiddleware(APP, 3 * 2**20)
     kinds = [("Content-Type", "application/x-www-form-urlencoded"), ("Content-Type", "multipart/form-data; boundary=x")]
     reply = TestClient(bounded).post("/v1/images/edits", content=b"x" * (2**20 + 1), headers=kinds)
     assert reply.status_code == 413
@@ -114,7 +114,7 @@ def test_only_routes_that_take_files_have_the_larger_bound(tmp_path: Path) -> No
         for operation in operations.values()
         if "requestBody" in operation
     }
-    assert {path for path, kinds in bodies.items() if kinds != {"application/json"}} == set(UPLOADS)
-    for path in UPLOADS:
+    assert {path for path, kinds in bodies.items() if kinds != {"application/json"}} == set(UPLOAD_PATHS)
+    for path in UPLOAD_PATHS:
         for kind in bodies[path]:
             assert is_upload({"type": "http", "path": path, "headers": [(b"content-type", kind.encode())]})

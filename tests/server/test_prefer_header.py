@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from limner.core.events import Notice
 from limner.server.app import create_app
-from limner.server.runs import patience
+from limner.server.runs import wait_seconds
 from limner.server.settings import Settings
 from limner.store.queue import Queue
 from limner.studio.studio import Studio
@@ -33,7 +33,7 @@ from limner.studio.studio import Studio
     ],
 )
 def test_no_client_waits_longer_than_the_service_lets_it(prefer: str | None, seconds: float) -> None:
-    assert patience(prefer, 60) == seconds
+    assert wait_seconds(prefer, 60) == seconds
 
 
 def test_events_go_on_from_the_last_that_was_seen(home: Path) -> None:

@@ -13,9 +13,8 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from limner.core.accounts import Caller, Limits
-from limner.server.auth import Door
-from limner.server.links import Links
-from limner.server.rate_limit import Pace
+from limner.server.auth import AuthMiddleware, SignedLinks
+from limner.server.limits import RateLimit
 from limner.store.accounts import Accounts
 from serving import Client, Reply, key_of, problem, refused, service
 
@@ -54,7 +53,9 @@ def test_no_key_no_entry(house: dict[str, As]) -> None:
     call = house["ann"].call
     for method, path in (("GET", "/v1/runs"), ("POST", "/v1/runs"), ("POST", "/generate-image"), ("GET", "/nosuch")):
         reply = call(method, path, {} if method == "POST" else None)
-        assert "no key is given" in problem(reply, 401)["detail"] and reply.headers["WWW-Authenticate"] == "Bearer"
+        assert (
+            "the request has no key" in problem(reply, 401)["detail"] and reply.headers["WWW-Authenticate"] == "Bearer"
+        )
     assert "unknown, expired or revoked" in problem(house["nobody"]("GET", "/v1/runs"), 401)["detail"]
     assert call("GET", "/healthz").status == call("GET", "/readyz").status == call("GET", "/openapi.json").status == 200
 
@@ -133,22 +134,22 @@ def test_beyond_this_machine_by_any_address(tmp_path: Path) -> None:
 
 def test_a_bucket_fills_again() -> None:
     now = [0.0]
-    pace = Pace(lambda: now[0], kept=2)
-    assert [pace.wait("a", 2) for _ in range(3)] == [0, 0, 30]
+    rate_limit = RateLimit(lambda: now[0], buckets=2)
+    assert [rate_limit.wait("a", 2) for _ in range(3)] == [0, 0, 30]
     now[0] = 29.0
-    assert pace.wait("a", 2) == pytest.approx(1)
+    assert rate_limit.wait("a", 2) == pytest.approx(1)
     now[0] = 30.0
-    assert (pace.wait("a", 2), pace.wait("a", 2)) == (0, 30)
-    pace.wait("b", 1), pace.wait("c", 1)
-    assert pace.wait("a", 2) == 0, "the bucket that was used longest ago is forgotten"
+    assert (rate_limit.wait("a", 2), rate_limit.wait("a", 2)) == (0, 30)
+    rate_limit.wait("b", 1), rate_limit.wait("c", 1)
+    assert rate_limit.wait("a", 2) == 0, "the bucket that was used least recently is dropped"
 
 
 def test_a_client_may_call_again_after_the_seconds_of_retry_after() -> None:
     now = [0.0]
     accounts = SimpleNamespace(caller=lambda secret: Caller(account="ann", key="k", limits=Limits(per_minute=7)))
-    door = Door(PlainTextResponse("in"), cast(Accounts, accounts), None)
-    door.pace = Pace(lambda: now[0])
-    client = TestClient(door, headers={"Authorization": "Bearer x"})
+    middleware = AuthMiddleware(PlainTextResponse("in"), cast(Accounts, accounts), None)
+    middleware.rate_limit = RateLimit(lambda: now[0])
+    client = TestClient(middleware, headers={"Authorization": "Bearer x"})
     replies = [client.get("/v1/runs") for _ in range(8)]
     assert [reply.status_code for reply in replies] == [200] * 7 + [429]
     now[0] = float(replies[-1].headers["Retry-After"])
@@ -157,16 +158,16 @@ def test_a_client_may_call_again_after_the_seconds_of_retry_after() -> None:
 
 def test_a_link_is_good_for_a_while() -> None:
     now = [1000.0]
-    links = Links(lambda: b"secret", 60, lambda: now[0])
+    links = SignedLinks(lambda: b"secret", 60, lambda: now[0])
 
     def opens(url: str, method: str = "GET") -> bool:
         from fastapi import Request
 
         path, _, query = url.partition("?")
         scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": []}
-        return links.opens(Request(scope | {"server": ("x", 80), "scheme": "http", "root_path": ""}))
+        return links.verify(Request(scope | {"server": ("x", 80), "scheme": "http", "root_path": ""}))
 
-    url = links.signed("/v1/files/a")
+    url = links.sign("/v1/files/a")
     assert opens(url) and opens(url, "HEAD") and not opens(url, "POST") and not opens(url.replace("/a?", "/b?"))
     now[0] = 1061.0
     assert not opens(url) and not opens(url.replace("until=1060", "until=2000"))

@@ -14,7 +14,7 @@ from PIL import Image
 from limner.core.errors import LimnerError
 from limner.core.moderation import CheckUse, Finding, Policy, Stage, Unable
 from limner.moderation.moderator import Moderator
-from limner.plugins.checks.service import BYTES, plugin
+from limner.plugins.checks.service import MAX_BYTES, plugin
 from moderating import answering, serving
 
 FINE = {"results": [{"flagged": False, "categories": {"hate": False}, "category_scores": {"hate": 0.01}}]}
@@ -86,8 +86,8 @@ def test_it_is_asked_with_the_token_of_the_environment(monkeypatch: pytest.Monke
         {"results": [{"flagged": False, "category_scores": {"hate": 7}}]},
         {"results": [{"flagged": False, "category_scores": {"hate": "low"}}]},
         b'{"results": [{"flagged": false, "category_scores": {"hate": NaN}}]}',
-        b'{"results": [{"flagged": false}], "more": "' + b"x" * BYTES + b'"}',
-        b'{"results": [{"flagged": false}]}' + b" " * BYTES,
+        b'{"results": [{"flagged": false}], "more": "' + b"x" * MAX_BYTES + b'"}',
+        b'{"results": [{"flagged": false}]}' + b" " * MAX_BYTES,
         b'{"results": [{"flagged": false}',
     ],
     ids=lambda answer: str(answer)[:50],
@@ -147,7 +147,7 @@ def test_a_service_that_is_down() -> None:
     "url", ["ftp://host/x", "http://", "https://user:word@host/", "http://host:0/", "http://ho st/", "/etc/passwd", "x"]
 )
 def test_what_is_no_service_is_told_at_start(url: str) -> None:
-    with pytest.raises(LimnerError, match="is no URL of a service"):
+    with pytest.raises(LimnerError, match="is not the URL of a service"):
         judged(url)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 import time
 from collections.abc import Mapping
@@ -16,7 +18,7 @@ from standardwebhooks import Webhook
 
 from limner import fetch
 from limner.core.requests import GenerateRequest
-from limner.server.webhook_delivery import SECONDS, Herald, secret_of, signature
+from limner.server.webhook_delivery import TIMEOUT, WebhookSender, encoded_secret
 from limner.store.queue import Queue
 from limner.store.tables import DeliveryRow
 from limner.store.webhooks import LEASE
@@ -36,14 +38,19 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes, Mapping[str,
     return found
 
 
+def signature(secret: bytes, message: str, timestamp: str, body: bytes) -> str:
+    """The signature of a delivery as Standard Webhooks publishes it."""
+    digest = hmac.new(secret, f"{message}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
 def test_the_signature_is_the_published_one() -> None:
-    """The example of https://github.com/standard-webhooks/standard-webhooks, as its own libraries test it."""
+    """The example of https://github.com/standard-webhooks/standard-webhooks, which its own libraries test."""
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-    body = b'{"test": 2432232314}'
     key = base64.b64decode(secret.removeprefix("whsec_"))
-    assert secret_of(key.hex()) == secret
-    told = signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
-    assert told == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    assert encoded_secret(key.hex()) == secret
+    signed = signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", b'{"test": 2432232314}')
+    assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
 def test_each_try_is_stamped_with_its_own_moment(studio: Studio, sent: list[Any]) -> None:
@@ -54,12 +61,14 @@ def test_each_try_is_stamped_with_its_own_moment(studio: Studio, sent: list[Any]
         began = datetime.now(UTC) - timedelta(hours=5)
         with studio.store.session() as session:
             session.execute(update(DeliveryRow).values(created=began, due=began))
-        assert Herald(studio).deliver()
+        assert WebhookSender(studio).send_one()
         url, body, headers = sent[attempt]
         moment = int(headers["webhook-timestamp"])
         assert abs(moment - time.time()) < 60, "receivers refuse what is older than five minutes"
         assert url == "https://example.com/hook" and headers["Content-Type"] == "application/json"
-        told = Webhook(secret_of(secret)).verify(body, dict(headers))
+        told = Webhook(encoded_secret(secret)).verify(body, dict(headers))
+        stamp = headers["webhook-timestamp"]
+        assert headers["webhook-signature"] == signature(bytes.fromhex(secret), headers["webhook-id"], stamp, body)
         assert (told["type"], told["data"]["id"]) == ("run.cancelled", run.id) and json.loads(body) == told
         assert datetime.fromisoformat(told["timestamp"]) == began, "when the run ended, whenever that arrives"
     assert sent[0][2]["webhook-id"] == sent[1][2]["webhook-id"] == studio.webhooks.deliveries(hook.id, None)[0].id
@@ -76,19 +85,22 @@ def test_what_arrived_is_what_was_answered_by_2xx(
     monkeypatch.setattr(fetch, "post", lambda *given, **more: status)
     hook, _ = studio.webhooks.add("", "https://example.com/", ("run.cancelled",))
     Queue(studio.store).cancel(studio.enqueue(GenerateRequest(prompt="a cat")).id)
-    assert Herald(studio).deliver()
+    assert WebhookSender(studio).send_one()
     (delivery,) = studio.webhooks.deliveries(hook.id, None)
-    assert (delivery.delivered is not None, delivery.error) == (arrived, None if arrived else f"it answered {status}")
+    assert (delivery.delivered is not None, delivery.error) == (
+        arrived,
+        None if arrived else f"the receiver answered {status}",
+    )
 
 
 def test_a_delivery_is_left_to_its_thread_for_longer_than_a_receiver_may_take() -> None:
-    assert LEASE.total_seconds() > 2 * SECONDS
+    assert LEASE.total_seconds() > 2 * TIMEOUT
 
 
 def test_a_private_address_is_told_nothing(studio: Studio) -> None:
     hook, _ = studio.webhooks.add("", "http://127.0.0.1:9/", ("run.cancelled",))
     Queue(studio.store).cancel(studio.enqueue(GenerateRequest(prompt="a cat")).id)
-    assert Herald(studio).deliver()
+    assert WebhookSender(studio).send_one()
     (delivery,) = studio.webhooks.deliveries(hook.id, None)
     assert "'127.0.0.1' is at no public address" in (delivery.error or "")
 

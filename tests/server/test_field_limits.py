@@ -13,15 +13,15 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from hostile import BODIES
 from limner.core.requests import AnyRequest, Known
 from limner.server.app import create_app
-from limner.server.openai_models import Edit, Generation
+from limner.server.openai_models import ImageEditRequest, ImageGenerationRequest
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
 
 KINDS: dict[str, type[BaseModel]] = {kind.model_fields["kind"].default: kind for kind in get_args(Known)}
 MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     **{name: (AnyRequest, {"kind": name, **body}) for name, body in BODIES.items()},
-    "generations": (Generation, {"prompt": "a"}),
-    "edits": (Edit, {"prompt": "a"}),
+    "generations": (ImageGenerationRequest, {"prompt": "a"}),
+    "edits": (ImageEditRequest, {"prompt": "a"}),
 }
 TYPES: tuple[Any, ...] = (None, True, -1, 0, 0.5, 10**400, "", "\ud800", "a", [], [[]], [None], {}, {"a": {}})
 """A value of each type of JSON, whatever a field takes."""

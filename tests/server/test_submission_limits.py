@@ -13,8 +13,8 @@ import pytest
 
 from limner.core.errors import LimnerError
 from limner.core.requests import GenerateRequest
-from limner.server.admission import ADMISSIONS
 from limner.server.app import create_app
+from limner.server.limits import SUBMISSIONS
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
 from serving import CALL, PAINT
@@ -63,10 +63,10 @@ def test_other_calls_are_answered_meanwhile(studio: Studio, monkeypatch: pytest.
             asyncio.create_task(status(app, "POST", path.replace("RUN", run.id), bodies.get(path))) for _ in range(MANY)
         ]
         try:
-            while len(judged) < ADMISSIONS.total_tokens:
+            while len(judged) < SUBMISSIONS.total_tokens:
                 await asyncio.sleep(0.01)
             assert await asyncio.wait_for(status(app, "GET", "/v1/runs"), 5) == 200
-            assert len(judged) == ADMISSIONS.total_tokens
+            assert len(judged) == SUBMISSIONS.total_tokens
         finally:
             release.set()
             assert set(await asyncio.gather(*waiting)) <= {400, 422}

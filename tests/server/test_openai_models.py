@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from limner.server.openai_models import Generation
+from limner.server.openai_models import ImageGenerationRequest
 
 
-def wish(**fields: object) -> Generation:
-    return Generation.model_validate({"prompt": "a red mug", **fields})
+def request(**fields: object) -> ImageGenerationRequest:
+    return ImageGenerationRequest.model_validate({"prompt": "a red mug", **fields})
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def wish(**fields: object) -> Generation:
     ],
 )
 def test_what_is_allowed(fields: dict[str, object]) -> None:
-    wish(**fields)
+    request(**fields)
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,17 @@ def test_what_is_allowed(fields: dict[str, object]) -> None:
 )
 def test_what_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        wish(**fields)
+        request(**fields)
 
 
 def test_a_size_is_width_by_height() -> None:
-    assert wish(size="640x512", n=3).fields() == {"prompt": "a red mug", "count": 3, "width": 640, "height": 512}
-    assert wish().fields() == wish(size="auto").fields() == {"prompt": "a red mug", "count": 1}
+    assert request(size="640x512", n=3).generate_fields() == {
+        "prompt": "a red mug",
+        "count": 3,
+        "width": 640,
+        "height": 512,
+    }
+    assert request().generate_fields() == request(size="auto").generate_fields() == {"prompt": "a red mug", "count": 1}
 
 
 @pytest.mark.parametrize(
@@ -77,11 +82,11 @@ def test_a_size_is_width_by_height() -> None:
     ],
 )
 def test_the_answer_holds_the_picture_where_openais_does(model: str | None, form: str | None, embedded: bool) -> None:
-    assert wish(model=model, response_format=form).embedded is embedded
+    assert request(model=model, response_format=form).embeds_images is embedded
 
 
 @pytest.mark.parametrize(
-    ("model", "ours"),
+    ("model", "own_model"),
     [
         (None, None),
         ("dall-e-2", None),
@@ -91,10 +96,10 @@ def test_the_answer_holds_the_picture_where_openais_does(model: str | None, form
         ("gpt", "gpt"),
     ],
 )
-def test_openais_names_leave_the_model_to_the_service(model: str | None, ours: str | None) -> None:
-    assert wish(model=model).ours == ours
+def test_openais_names_leave_the_model_to_the_service(model: str | None, own_model: str | None) -> None:
+    assert request(model=model).own_model == own_model
 
 
 def test_whom_it_is_for_is_a_tag() -> None:
-    assert wish(user="ann", safety_identifier="s").tags() == {"user": "ann", "safety_identifier": "s"}
-    assert wish(user="").tags() == {}
+    assert request(user="ann", safety_identifier="s").tags() == {"user": "ann", "safety_identifier": "s"}
+    assert request(user="").tags() == {}

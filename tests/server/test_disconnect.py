@@ -11,8 +11,8 @@ import pytest
 
 from limner.core.requests import GenerateRequest
 from limner.core.runs import FAULT, Run, Status
-from limner.server.disconnect import check_done, wanted
-from limner.server.problems import Refusal
+from limner.server.problems import HTTPError
+from limner.server.waiting import cancel_on_disconnect, check_done
 
 
 def run(status: Status, error: str | None = None) -> Run:
@@ -23,7 +23,7 @@ def run(status: Status, error: str | None = None) -> Run:
     ("status", "error", "answer"),
     [
         (Status.FAILED, "unknown scheduler 'x'", 422),
-        (Status.FAILED, f"{FAULT} (KeyError); its log tells more", 500),
+        (Status.FAILED, f"{FAULT} (KeyError); see the server log", 500),
         (Status.FAILED, f"unknown scheduler {FAULT!r}", 422),
         (Status.FAILED, None, 422),
         (Status.CANCELLED, None, 409),
@@ -33,14 +33,14 @@ def run(status: Status, error: str | None = None) -> Run:
     ],
 )
 def test_a_run_that_is_not_done(status: Status, error: str | None, answer: int) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(HTTPError) as caught:
         check_done(run(status, error), 12.4)
     assert caught.value.status == answer
     assert ("GET /v1/runs/x" in caught.value.remedy) == (status is not Status.CANCELLED)
     if error is not None:
         assert caught.value.problem == error
     if answer == 504:
-        assert f"not there after 12 s ({status})" in caught.value.problem
+        assert f"the run is not done after 12 s ({status})" in caught.value.problem
 
 
 @pytest.mark.parametrize(("headers", "given_up"), [({}, ["withdraw x"]), ({"idempotency-key": "k"}, [])])
@@ -57,7 +57,7 @@ def test_a_client_that_goes_away_gives_its_waiting_run_up_unless_it_means_to_com
         queue: Any = SimpleNamespace(
             withdraw=lambda run: done.append(f"withdraw {run}"), cancel=lambda run: done.append(f"cancel {run}")
         )
-        async with wanted(request, queue, run(Status.QUEUED)):
+        async with cancel_on_disconnect(request, queue, run(Status.QUEUED)):
             for _ in range(100):
                 if not done:
                     await asyncio.sleep(0.0005)

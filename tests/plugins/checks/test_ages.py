@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from limner.plugins.checks.words import of_phrases, plugin
+from limner.plugins.checks.words import compile_phrases, plugin
 
 WORDS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
 CHILD = [*map(str, range(1, 18)), *WORDS.split()]
@@ -14,13 +14,13 @@ JUDGE = plugin.ready(plugin.Options())
 
 @pytest.mark.parametrize("age", CHILD)
 def test_below_eighteen_is_a_childs_age(age: str) -> None:
-    assert of_phrases(["{age} years old"]).search(f"she is {age} years old")
+    assert compile_phrases(["{age} years old"]).search(f"she is {age} years old")
     assert JUDGE(f"nude, {age} years old").category == "sexual content with minors"
 
 
 @pytest.mark.parametrize("age", ADULT)
 def test_eighteen_and_more_is_not(age: str) -> None:
-    assert not of_phrases(["{age} years old"]).search(f"she is {age} years old")
+    assert not compile_phrases(["{age} years old"]).search(f"she is {age} years old")
     assert JUDGE(f"nude, {age} years old").category is None
 
 
@@ -30,7 +30,7 @@ def test_an_age_alone_is_refused_nowhere(text: str) -> None:
 
 
 def test_words_are_whole() -> None:
-    found = of_phrases(["rape", "child sex*", "*crime"])
+    found = compile_phrases(["rape", "child sex*", "*crime"])
     for text in ("rape", "a rape scene", "child sexual", "warcrime"):
         assert found.search(text), text
     for text in ("grape", "rapeseed", "drape", "children sex", "crimes"):

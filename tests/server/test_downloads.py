@@ -10,8 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from limner.server.app import create_app
-from limner.server.conditional_files import known, span
-from limner.server.problems import Refusal
+from limner.server.files import byte_range, matches
+from limner.server.problems import HTTPError
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
 
@@ -41,13 +41,13 @@ TAG = "a" * 64
     ],
 )
 def test_the_bytes_of_a_range(wish: str | None, first: int, last: int) -> None:
-    assert span(wish, 100) == (first, last)
+    assert byte_range(wish, 100) == (first, last)
 
 
 @pytest.mark.parametrize("wish", ["bytes=100-", "bytes=100-100", "bytes=200-300", "bytes=-0"])
 def test_a_range_beyond_the_end(wish: str) -> None:
-    with pytest.raises(Refusal) as caught:
-        span(wish, 100)
+    with pytest.raises(HTTPError) as caught:
+        byte_range(wish, 100)
     assert caught.value.status == 416 and caught.value.headers == {"Content-Range": "bytes */100"}
 
 
@@ -55,8 +55,8 @@ def test_a_range_beyond_the_end(wish: str) -> None:
     ("unless", "part"), [(None, True), (f'"{TAG}"', True), (f' "{TAG}" ', True), (f'W/"{TAG}"', False)]
 )
 def test_a_range_only_of_the_file_that_is_known(unless: str | None, part: bool) -> None:
-    assert span("bytes=1-2", 100, unless, TAG) == ((1, 2) if part else (0, 99))
-    assert span("bytes=1-2", 100, '"another"', TAG) == (0, 99)
+    assert byte_range("bytes=1-2", 100, unless, TAG) == ((1, 2) if part else (0, 99))
+    assert byte_range("bytes=1-2", 100, '"another"', TAG) == (0, 99)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_range_only_of_the_file_that_is_known(unless: str | None, part: bool) 
     ],
 )
 def test_a_file_that_is_known_by_its_tag(wish: str | None, same: bool) -> None:
-    assert known(wish, TAG) is same
+    assert matches(wish, TAG) is same
 
 
 @pytest.fixture(scope="module")

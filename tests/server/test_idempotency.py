@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from limner.core.accounts import Caller
-from limner.server.idempotency import Idempotency
+from limner.server.idempotency import IdempotencyMiddleware
 from limner.store.idempotency import Answers
 from limner.store.runs import Store
 from limner.store.tables import AnswerRow
@@ -46,7 +46,7 @@ class Service:
 
         routes = [Route(path, answer, methods=["POST", "PUT"]) for path in ("/a", "/b")]
         app = Starlette(routes=[*routes, Route("/stream", stream, methods=["POST"])])
-        inner = Idempotency(app, answers)
+        inner = IdempotencyMiddleware(app, answers)
 
         async def outer(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "http":
@@ -151,7 +151,7 @@ def test_an_answer_that_broke_off_is_not_given_again(service: Service) -> None:
 def test_an_answer_that_is_too_large_to_be_kept_is_not_cut(
     service: Service, monkeypatch: pytest.MonkeyPatch, most: int, again: str
 ) -> None:
-    monkeypatch.setattr("limner.server.idempotency.KEPT", most)
+    monkeypatch.setattr("limner.server.idempotency.STORED_BYTES", most)
     assert [service.post().text for _ in range(2)] == ["call 1", again]
 
 

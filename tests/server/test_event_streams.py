@@ -11,9 +11,9 @@ from fastapi.testclient import TestClient
 
 from limner.server import waiting as module
 from limner.server.app import create_app
-from limner.server.problems import Refusal
+from limner.server.problems import HTTPError
 from limner.server.settings import Settings
-from limner.server.waiting import LOOK, SLOWEST, STREAMS, waiting
+from limner.server.waiting import POLL, SLOWEST_POLL, STREAMS, RunWaiter
 from limner.store.erase import Wanted
 from limner.store.queue import Queue
 from limner.studio.studio import Studio
@@ -21,11 +21,11 @@ from serving import parsed
 
 
 def test_an_account_has_so_many_streams_and_others_have_their_own(home: Path) -> None:
-    streams = waiting(Studio(home))
+    streams = RunWaiter(Studio(home))
     opened = [streams.stream("ann") for _ in range(STREAMS)]
     for stream in opened:
         stream.__enter__()
-    with pytest.raises(Refusal, match="32 streams of events are open already; close one of them first") as refused:
+    with pytest.raises(HTTPError, match="the account has 32 event streams open, which is the most") as refused:
         streams.stream("ann").__enter__()
     assert refused.value.status == 429
     with streams.stream("bob"):
@@ -54,18 +54,20 @@ def test_the_stream_of_a_run_that_is_erased_says_so(home: Path, monkeypatch: pyt
     client = TestClient(create_app(studio, Settings()), base_url="http://127.0.0.1")
     run = client.post("/v1/runs", json={"kind": "generate", "prompt": "a cat"}).json()["id"]
 
-    async def erased(self: object, quiet: int) -> bool:
+    async def erased(self: object, idle: int) -> bool:
         studio.erase(Wanted(runs=(run,)))
         return True
 
-    monkeypatch.setattr(module.Waiting, "pause", erased)
+    monkeypatch.setattr(module.RunWaiter, "pause", erased)
     (told,) = parsed(client.get(f"/v1/runs/{run}/events").content)
     assert told["event"] == "end" and json.loads(told["data"]) == {"status": "erased", "error": None}
 
 
-@pytest.mark.parametrize(("quiet", "seconds"), [(0, LOOK), (9, LOOK), (10, 2 * LOOK), (90, SLOWEST), (10**6, SLOWEST)])
+@pytest.mark.parametrize(
+    ("idle", "seconds"), [(0, POLL), (9, POLL), (10, 2 * POLL), (90, SLOWEST_POLL), (10**6, SLOWEST_POLL)]
+)
 def test_a_stream_looks_less_often_where_nothing_is_new(
-    home: Path, monkeypatch: pytest.MonkeyPatch, quiet: int, seconds: float
+    home: Path, monkeypatch: pytest.MonkeyPatch, idle: int, seconds: float
 ) -> None:
     slept: list[float] = []
 
@@ -73,5 +75,5 @@ def test_a_stream_looks_less_often_where_nothing_is_new(
         slept.append(wait)
 
     monkeypatch.setattr(module.asyncio, "sleep", sleep)
-    assert asyncio.run(waiting(Studio(home)).pause(quiet))
+    assert asyncio.run(RunWaiter(Studio(home)).pause(idle))
     assert slept == [pytest.approx(seconds)]
