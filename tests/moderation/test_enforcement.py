@@ -69,7 +69,7 @@ def test_a_run_is_judged_by_the_policy_that_let_it_in(studio: Studio, home: Path
     said = {text: screening.moderator.judge_texts([text], "x").refusal is None for text in ("a dog", "a cat")}
     assert said == {"a dog": True, "a cat": False}
     assert later.gate.moderator.policy == bans("dog"), "that of new requests"
-    assert later.gate.screening(*found, home).moderator is screening.moderator, "its models are loaded once"
+    assert later.gate.screening(*claimed, home).moderator is screening.moderator, "its models are loaded once"
     later.store.close()
 
 
