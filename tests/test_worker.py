@@ -47,7 +47,7 @@ def named(studio: Studio, folder: Path) -> str:
     return studio.blobs.keep(folder)
 
 
-def test_a_run_is_carried_out_and_its_results_kept_by_content(studio: Studio, tiny_sd: Path) -> None:
+def test_a_run_is_executed_and_its_results_are_stored_by_content(studio: Studio, tiny_sd: Path) -> None:
     model = named(studio, tiny_sd)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=2, count=2), tags={"industry": "food"})
     work_off(studio)
@@ -65,7 +65,7 @@ def test_a_run_is_carried_out_and_its_results_kept_by_content(studio: Studio, ti
         assert str(studio.home).encode() not in kept.read_bytes()
 
 
-def test_what_was_taught_is_used_by_its_reference(studio: Studio, tiny_sd: Path, painted: Path) -> None:
+def test_a_trained_adapter_is_used_by_reference(studio: Studio, tiny_sd: Path, painted: Path) -> None:
     model = named(studio, tiny_sd)
     taught = studio.enqueue(
         TrainRequest(
@@ -89,7 +89,7 @@ def test_what_was_taught_is_used_by_its_reference(studio: Studio, tiny_sd: Path,
         assert label is not None and label.adapters[0]["path"] == reference
 
 
-def test_a_dataset_is_prepared_and_taught_by_its_reference(studio: Studio, tiny_sd: Path, painted: Path) -> None:
+def test_a_prepared_dataset_is_used_by_reference(studio: Studio, tiny_sd: Path, painted: Path) -> None:
     prepared = studio.enqueue(
         PrepareRequest(sources=(named(studio, painted),), class_word="dog", size=64, workers=1, encoder=None)
     )
@@ -126,7 +126,7 @@ def test_a_dataset_is_prepared_and_taught_by_its_reference(studio: Studio, tiny_
         "sha256:0",
     ],
 )
-def test_a_path_of_this_machine_is_refused(studio: Studio, path: str) -> None:
+def test_paths_of_the_machine_are_refused(studio: Studio, path: str) -> None:
     for request in (
         GenerateRequest(prompt="x", model=path),
         GenerateRequest(prompt="x", image=path),
@@ -137,9 +137,7 @@ def test_a_path_of_this_machine_is_refused(studio: Studio, path: str) -> None:
             studio.enqueue(request)
 
 
-def test_a_name_on_the_hub_is_one_whatever_folders_there_are(
-    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hub_names_are_no_folders(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here" / "model").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HOME", "here")
@@ -150,7 +148,7 @@ def test_a_name_on_the_hub_is_one_whatever_folders_there_are(
     assert Path("here/model").exists()
 
 
-def test_a_run_that_names_a_path_is_not_carried_out(studio: Studio) -> None:
+def test_a_run_with_a_path_fails(studio: Studio) -> None:
     run = studio.store.create(GenerateRequest(prompt="x", image="/etc/passwd"), queue="default")
     work_off(studio)
     told = studio.store.get(run.id)
@@ -158,7 +156,7 @@ def test_a_run_that_names_a_path_is_not_carried_out(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("reference", ["starter", "owner/name", "Pictures/cat.png"])
-def test_a_file_is_named_by_its_content_alone(studio: Studio, reference: str) -> None:
+def test_files_are_named_by_hash_only(studio: Studio, reference: str) -> None:
     studio.enqueue(GenerateRequest(prompt="x", model="owner/name", vae="owner/name/vae.safetensors"))
     for request in (
         GenerateRequest(prompt="x", image=reference),
@@ -170,7 +168,7 @@ def test_a_file_is_named_by_its_content_alone(studio: Studio, reference: str) ->
             studio.enqueue(request)
 
 
-def test_an_error_tells_no_path_of_this_machine(studio: Studio, tmp_path: Path) -> None:
+def test_errors_contain_no_path_of_the_machine(studio: Studio, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("no tensors")
     broken = f"sha256:{studio.blobs.put(tmp_path / 'text.txt')}"
     (tmp_path / "empty").mkdir()
@@ -189,7 +187,7 @@ def test_an_error_tells_no_path_of_this_machine(studio: Studio, tmp_path: Path) 
         assert error is not None and reference[-64:] in error and str(tmp_path) not in error
 
 
-def test_a_mistake_fails_its_run_in_one_line(studio: Studio) -> None:
+def test_errors_of_a_run_are_one_line(studio: Studio) -> None:
     missing = studio.enqueue(GenerateRequest(prompt="x", image="sha256:" + "0" * 64))
     unknown = studio.enqueue(GenerateRequest(prompt="x", scheduler="nosuch"))
     work_off(studio)
@@ -199,7 +197,7 @@ def test_a_mistake_fails_its_run_in_one_line(studio: Studio) -> None:
     assert errors[1].error is not None and "unknown scheduler 'nosuch'" in errors[1].error
 
 
-def test_a_second_attempt_begins_anew(studio: Studio, tiny_sd: Path) -> None:
+def test_a_second_attempt_starts_over(studio: Studio, tiny_sd: Path) -> None:
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1, count=2))
     queue = Queue(studio.store, lease=timedelta(seconds=-1))
     ((_, dead),) = queue.claim_together("dead", 1)
@@ -229,7 +227,7 @@ class Gone:
 
 
 @pytest.mark.parametrize(("holder", "name"), [("queue", "finish"), ("store", "add_event"), ("store", "add_artifact")])
-def test_a_database_that_is_away_for_a_moment_costs_nothing(
+def test_a_short_database_outage_is_retried(
     studio: Studio, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch, holder: str, name: str
 ) -> None:
     monkeypatch.setattr(retry, "PAUSE", 0.01)
@@ -244,7 +242,7 @@ def test_a_database_that_is_away_for_a_moment_costs_nothing(
 
 
 @pytest.mark.parametrize("name", ["finish", "release"])
-def test_a_database_that_stays_away_ends_no_worker(
+def test_a_long_database_outage_requeues_the_run(
     studio: Studio, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(retry, "PAUSE", 0.01)
@@ -270,9 +268,7 @@ def training(studio: Studio, tiny_sd: Path, painted: Path, **fields: int) -> Tra
     )
 
 
-def test_an_adapter_is_listed_once_though_its_worker_died_before_it_said_so(
-    studio: Studio, tiny_sd: Path, painted: Path
-) -> None:
+def test_a_second_attempt_replaces_the_adapter(studio: Studio, tiny_sd: Path, painted: Path) -> None:
     run = studio.enqueue(training(studio, tiny_sd, painted, steps=2, preview_every=1))
     (claimed,) = Queue(studio.store, lease=timedelta(seconds=-1)).claim_together("dead", 1)
     ((_, failure),) = studio.carry_out_together([Part(*claimed)])
@@ -286,7 +282,7 @@ def test_an_adapter_is_listed_once_though_its_worker_died_before_it_said_so(
     assert anew == [Anew(attempt=2, gone=(first.sha256,))]
 
 
-def test_a_training_goes_on_where_its_files_lie_elsewhere(
+def test_training_resumes_after_the_home_was_moved(
     studio: Studio, tiny_sd: Path, painted: Path, tmp_path: Path
 ) -> None:
     run = studio.enqueue(training(studio, tiny_sd, painted, steps=4, preview_every=1))
@@ -330,7 +326,7 @@ def four(studio: Studio, tiny_sd: Path) -> list[Run]:
     return [studio.enqueue(request) for request in requests]
 
 
-def test_runs_that_are_alike_are_painted_together_and_each_as_if_alone(
+def test_a_batch_gives_the_images_of_single_runs(
     studio: Studio, four: list[Run], tiny_sd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows: list[int] = []
@@ -368,9 +364,7 @@ def test_runs_that_are_alike_are_painted_together_and_each_as_if_alone(
         assert all(np.array_equal(ours, theirs) for ours, theirs in zip(pixels(studio, run), again, strict=True))
 
 
-def test_one_that_is_cancelled_fails_or_is_lost_takes_no_other_along(
-    studio: Studio, four: list[Run], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_of_a_batch_end_independently(studio: Studio, four: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
     found = together(studio)
     cancelled, lost, failing, good = (run.id for run in four)
     renew_all, encoded, paint = Queue.renew_all, generate.encoded, generate.paint
@@ -411,7 +405,7 @@ def test_one_that_is_cancelled_fails_or_is_lost_takes_no_other_along(
     assert ends[good].status is Status.DONE and len(pixels(studio, four[3])) == 2
 
 
-def test_where_a_pass_fails_each_is_painted_by_itself(
+def test_runs_are_executed_singly_after_a_batch_fails(
     studio: Studio, four: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paint, sizes = generate.paint, list[int]()
@@ -431,7 +425,7 @@ def test_where_a_pass_fails_each_is_painted_by_itself(
     assert all(len(pixels(studio, run)) == n for run, n in zip(four, (1, 2, 0, 2), strict=True))
 
 
-def test_a_worker_that_must_stop_puts_all_back(studio: Studio, four: list[Run]) -> None:
+def test_a_stopping_worker_requeues_its_batch(studio: Studio, four: list[Run]) -> None:
     asked: list[int] = []
 
     def stop() -> bool:
@@ -487,9 +481,7 @@ def status_of(studio: Studio, run: Run) -> Status:
     return studio.store.get(run.id).status
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint(
-    studio: Studio, tiny_sd: Path, painted: Path, worker_process
-) -> None:
+def test_killed_training_resumes_exactly(studio: Studio, tiny_sd: Path, painted: Path, worker_process) -> None:
     """The weights are those of a run that nobody disturbed."""
     request = TrainRequest(
         data=named(studio, painted),
@@ -520,7 +512,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_a_worker_that_is_told_to_stop_puts_its_run_back(studio: Studio, tiny_sd: Path, worker_process) -> None:
+def test_a_terminated_worker_requeues_its_run(studio: Studio, tiny_sd: Path, worker_process) -> None:
     model = named(studio, tiny_sd)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=900, count=8, batch=1))
     process = worker_process()
@@ -532,7 +524,7 @@ def test_a_worker_that_is_told_to_stop_puts_its_run_back(studio: Studio, tiny_sd
     assert (back.status, back.attempt) == (Status.QUEUED, 0)
 
 
-def test_a_running_run_is_cancelled(studio: Studio, tiny_sd: Path, worker_process) -> None:
+def test_cancel_a_running_run(studio: Studio, tiny_sd: Path, worker_process) -> None:
     model = named(studio, tiny_sd)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=900, count=8, batch=1))
     after = studio.enqueue(GenerateRequest(prompt="a dog", model=model, steps=1))

@@ -65,7 +65,7 @@ def executed(
         (MemoryError(), Status.FAILED, f"{FAULT} (MemoryError); see the worker's log"),
     ],
 )
-def test_a_run_ends_by_what_became_of_it(
+def test_status_by_failure(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, fails: BaseException | None, status: Status, error: str | None
 ) -> None:
     run = executed(studio, monkeypatch, fails)
@@ -74,7 +74,7 @@ def test_a_run_ends_by_what_became_of_it(
 
 
 @pytest.mark.parametrize("fails", [Interrupted(), KeyboardInterrupt()])
-def test_a_run_that_is_stopped_goes_back_unless_its_user_gave_it_up(
+def test_a_stopped_run_is_requeued_unless_cancelled(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, fails: BaseException
 ) -> None:
     back = executed(studio, monkeypatch, fails)
@@ -97,9 +97,7 @@ def undertaken(studio: Studio, queue: str, *kinds: str) -> tuple[Part, Path]:
 
 
 @pytest.mark.parametrize(("checkpoint", "kinds"), [(True, ["preview"]), (False, [])])
-def test_another_attempt_keeps_only_previews_and_only_where_it_goes_on(
-    studio: Studio, checkpoint: bool, kinds: list[str]
-) -> None:
+def test_a_resumed_attempt_keeps_previews_only(studio: Studio, checkpoint: bool, kinds: list[str]) -> None:
     part, folder = undertaken(studio, f"attempts {checkpoint}", "preview", "picture")
     if checkpoint:
         (folder / "checkpoint-00000010").mkdir()
@@ -108,7 +106,7 @@ def test_another_attempt_keeps_only_previews_and_only_where_it_goes_on(
         assert [*folder.glob("out-*")] == []
 
 
-def test_no_path_of_this_machine_is_told(studio: Studio) -> None:
+def test_messages_contain_no_path_of_the_machine(studio: Studio) -> None:
     part, _ = undertaken(studio, "paths")
     told = list[str]()
     with pytest.raises(LimnerError) as caught, studio._undertaken(part) as (_, workspace, emit):
@@ -120,7 +118,7 @@ def test_no_path_of_this_machine_is_told(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("fails", [Refused("it was withheld", "too red"), Unable("words")])
-def test_nothing_stays_of_results_that_are_refused(studio: Studio, fails: LimnerError) -> None:
+def test_refused_results_are_deleted(studio: Studio, fails: LimnerError) -> None:
     part, folder = undertaken(studio, f"refused {type(fails).__name__}")
     with pytest.raises(type(fails)), studio._undertaken(part) as (_, workspace, _):
         workspace.out.mkdir(parents=True)
@@ -128,12 +126,12 @@ def test_nothing_stays_of_results_that_are_refused(studio: Studio, fails: Limner
     assert [*folder.glob("out-*")] == []
 
 
-def test_a_run_whose_database_stays_away_goes_back(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_requeued_when_the_database_is_unavailable(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     back = executed(studio, monkeypatch, Away("it is away"))
     assert (back.status, back.attempt) == (Status.QUEUED, 0)
 
 
-def test_a_run_that_was_lost_is_left_alone(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_run_is_not_changed(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     run = executed(studio, monkeypatch, Lost(Hold("x", "w", 1)))
     assert (run.status, run.attempt) == (Status.RUNNING, 1), "another worker has it"
 
@@ -145,7 +143,7 @@ def sign(**told: bool) -> Attempt:
     return found
 
 
-def test_a_run_stops_when_the_worker_must_or_its_user_wants_it() -> None:
+def test_must_stop() -> None:
     assert not _must_stop(sign(), lambda: False, None)
     assert _must_stop(sign(), lambda: True, None)
     assert _must_stop(sign(cancelled=True), lambda: False, None)
@@ -154,9 +152,7 @@ def test_a_run_stops_when_the_worker_must_or_its_user_wants_it() -> None:
 
 
 @pytest.mark.parametrize(("age", "late"), [(59.0, False), (61.0, True)])
-def test_a_run_may_take_as_many_seconds_as_the_service_allows(
-    monkeypatch: pytest.MonkeyPatch, age: float, late: bool
-) -> None:
+def test_time_limit_of_a_run(monkeypatch: pytest.MonkeyPatch, age: float, late: bool) -> None:
     found = sign()
     monkeypatch.setattr(workers.time, "monotonic", lambda: found.began + age)
     assert not _must_stop(found, lambda: False, None)
@@ -167,7 +163,7 @@ def test_a_run_may_take_as_many_seconds_as_the_service_allows(
         _must_stop(found, lambda: False, 60.0)
 
 
-def test_signs_of_life_bring_back_what_users_and_other_workers_did(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_heartbeat_reports_cancelled_and_lost_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """One beat: of four runs one goes on, one was given up, one was lost; of one that ended nobody asks."""
     monkeypatch.setattr(workers, "HEARTBEAT", 0.001)
     signs = [Attempt(Hold(name, "w", 1)) for name in ("goes on", "given up", "lost", "ended")]
@@ -194,7 +190,7 @@ def test_signs_of_life_bring_back_what_users_and_other_workers_did(monkeypatch: 
     ]
 
 
-def test_a_worker_ends_with_the_service_that_started_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_ends_with_its_parent(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ends = list[bool]()
     monkeypatch.setattr(Worker, "work", lambda self, stop: ends.append(stop()))
     monkeypatch.setattr("limner.core.logs.set_up", lambda form: None)
@@ -203,7 +199,7 @@ def test_a_worker_ends_with_the_service_that_started_it(home: Path, monkeypatch:
     assert ends == [False, False, True]
 
 
-def test_the_first_signal_asks_and_the_second_stops_at_once() -> None:
+def test_the_second_signal_interrupts() -> None:
     before, said = signal.getsignal(signal.SIGTERM), list[str]()
     with stopping(said.append) as stop:
         assert not stop()
@@ -214,7 +210,7 @@ def test_the_first_signal_asks_and_the_second_stops_at_once() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_worker_outlives_a_database_that_is_away(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_survives_a_database_outage(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     queue, asked = Queue(studio.store, "away"), list[str]()
 
     def claim(worker: str, together: int) -> list[Any]:

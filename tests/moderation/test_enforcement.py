@@ -28,7 +28,7 @@ def studio(home: Path) -> Iterator[Studio]:
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_refused_words_are_kept_where_the_policy_says_so(home: Path, keep: bool) -> None:
+def test_refused_prompts_are_stored_if_the_policy_says_so(home: Path, keep: bool) -> None:
     studio = Studio(home, policy=bans("cat", keep_text=keep))
     with pytest.raises(Refused):
         studio.gate.admit(GenerateRequest(prompt="a cat"), "ann")
@@ -39,7 +39,7 @@ def test_refused_words_are_kept_where_the_policy_says_so(home: Path, keep: bool)
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_refused_captions_are_kept_where_the_policy_says_so(home: Path, keep: bool) -> None:
+def test_refused_captions_are_stored_if_the_policy_says_so(home: Path, keep: bool) -> None:
     studio = Studio(home, policy=bans("cat", keep_text=keep))
     studio.enqueue(GenerateRequest(prompt="a dog"))
     ((run, hold),) = Queue(studio.store).claim_together("w", 1)
@@ -50,7 +50,7 @@ def test_refused_captions_are_kept_where_the_policy_says_so(home: Path, keep: bo
     studio.store.close()
 
 
-def test_a_worker_that_lost_its_run_adds_no_verdict(studio: Studio) -> None:
+def test_a_worker_without_the_lease_records_no_verdict(studio: Studio) -> None:
     studio.enqueue(GenerateRequest(prompt="a dog"))
     ((run, hold),) = Queue(studio.store).claim_together("w", 1)
     before = studio.verdicts.list(10)
@@ -59,7 +59,7 @@ def test_a_worker_that_lost_its_run_adds_no_verdict(studio: Studio) -> None:
     assert studio.verdicts.list(10) == before
 
 
-def test_a_run_is_judged_by_the_policy_that_let_it_in(studio: Studio, home: Path) -> None:
+def test_a_run_is_judged_by_the_policy_that_admitted_it(studio: Studio, home: Path) -> None:
     run = studio.enqueue(GenerateRequest(prompt="a dog"))
     assert run.policy == bans("cat").digest
     later = Studio(home, policy=bans("dog"))
@@ -84,7 +84,7 @@ def test_each_run_is_judged_by_its_own_policy(studio: Studio, home: Path) -> Non
     worker.store.close()
 
 
-def test_a_run_of_before_there_were_policies_is_judged_by_todays(studio: Studio) -> None:
+def test_a_run_without_a_policy_is_judged_by_the_current_one(studio: Studio) -> None:
     run = studio.enqueue(GenerateRequest(prompt="a dog")).model_copy(update={"policy": None})
     assert studio.gate.screening(run, Hold(run.id, "w", 1), studio.home).moderator is studio.gate.moderator
 
@@ -102,7 +102,7 @@ def words_of(length: int, letter: str = "a") -> CompareRequest:
 
 
 @pytest.mark.parametrize(("length", "letter"), [(MAX_CHARACTERS + 6, "a"), (20_000, "\ufdfa")])
-def test_more_words_than_are_moderated_are_refused_unread(
+def test_prompts_beyond_the_limit_are_refused(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, length: int, letter: str
 ) -> None:
     monkeypatch.setattr(studio.gate.moderator, "judge_request", lambda request: pytest.fail("they were judged"))
@@ -110,5 +110,5 @@ def test_more_words_than_are_moderated_are_refused_unread(
         studio.gate.admit(words_of(length, letter), "ann")
 
 
-def test_as_many_words_as_are_moderated_are_admitted(studio: Studio) -> None:
+def test_prompts_up_to_the_limit_are_admitted(studio: Studio) -> None:
     assert len(studio.gate.admit(words_of(MAX_CHARACTERS), "ann")) == 25

@@ -55,7 +55,7 @@ def judged(*uses: CheckUse, subject: str = "a bad, worse picture") -> Any:
     return Moderator(policy(*uses)).judge(Stage.PICTURE, subject, "0" * 64, "the image was withheld")
 
 
-def test_the_first_check_that_refuses_is_the_last_that_is_asked(check: Bans) -> None:
+def test_checks_stop_at_the_first_refusal(check: Bans) -> None:
     said = judged(use("good"), use("worse"), use("bad"))
     assert [(verdict.allowed, verdict.category) for verdict in said.verdicts] == [(True, None), (False, "holds worse")]
     assert isinstance(said.refusal, Refused) and said.refusal.category == "holds worse"
@@ -63,13 +63,13 @@ def test_the_first_check_that_refuses_is_the_last_that_is_asked(check: Bans) -> 
     assert judged(use("good")).refusal is None
 
 
-def test_a_check_that_cannot_judge_refuses_where_it_is_required(check: Bans) -> None:
+def test_a_required_check_that_fails_refuses(check: Bans) -> None:
     said = judged(use("broken"), use("good"))
     (verdict,) = said.verdicts
     assert isinstance(said.refusal, Unable) and (verdict.allowed, verdict.skipped) == (False, True)
 
 
-def test_a_check_that_is_not_required_is_skipped_and_noted(check: Bans) -> None:
+def test_an_optional_check_that_fails_is_skipped(check: Bans) -> None:
     said = judged(use("broken", required=False), use("good"))
     assert said.refusal is None
     assert [(verdict.allowed, verdict.skipped) for verdict in said.verdicts] == [(True, True), (True, False)]
@@ -77,14 +77,14 @@ def test_a_check_that_is_not_required_is_skipped_and_noted(check: Bans) -> None:
     assert isinstance(refused.refusal, Refused), "what it refuses is refused all the same"
 
 
-def test_a_check_is_loaded_once_for_the_same_options_and_anew_for_others(check: Bans) -> None:
+def test_checks_are_loaded_once_per_options(check: Bans) -> None:
     moderator = Moderator(policy(use("bad"), use("worse"), use("bad", required=False)))
     for subject in ("good", "good"):
         assert moderator.judge(Stage.PICTURE, subject, "0" * 64, "x").refusal is None
     assert check.loaded == ["bad", "worse"]
 
 
-def test_all_texts_are_judged_up_to_the_first_that_is_refused(check: Bans, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_are_judged_up_to_the_first_refusal(check: Bans, monkeypatch: pytest.MonkeyPatch) -> None:
     moderator = Moderator(Policy())  # the stand-in takes the place of its list of words
     told = moderator.judge_texts(["a cat", "a bad cat", "a dog"], "a caption is refused")
     assert [(verdict.subject, verdict.allowed) for verdict in told.verdicts] == [

@@ -54,8 +54,8 @@ def test_every_policy_has_the_word_list(tmp_path: Path) -> None:
         ({"prompt": [{"check": "words", "required": False}]}, "'words' is always required"),
         ({"prompt": [{"check": "words"}, {"check": "words"}]}, "'words' twice"),
         ({"prompt": [{"check": "word"}]}, "prompt: unknown check 'word'; did you mean 'words'"),
-        ({"prompt": [{"check": "safety_checker"}]}, "'safety_checker' does not judge words; choose one of: classifier"),
-        ({"picture": [{"check": "words"}]}, "picture: the check 'words' does not judge pictures"),
+        ({"prompt": [{"check": "safety_checker"}]}, "'safety_checker' does not judge texts; choose one of: classifier"),
+        ({"picture": [{"check": "words"}]}, "picture: the check 'words' does not judge images"),
         (
             {"picture": [{"check": "image_classifier"}]},
             "picture: image_classifier: model is missing; refuse is missing",
@@ -68,19 +68,19 @@ def test_every_policy_has_the_word_list(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_mistakes_are_told(tmp_path: Path, told: dict[str, object], said: str) -> None:
+def test_errors_of_a_policy(tmp_path: Path, told: dict[str, object], said: str) -> None:
     with pytest.raises(LimnerError) as caught:
         read_policy(written(tmp_path, **told))
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_all_mistakes_are_told_together(tmp_path: Path) -> None:
+def test_all_errors_are_reported_together(tmp_path: Path) -> None:
     with pytest.raises(LimnerError, match=r"'wrods'.*'nothing'"):
         read_policy(written(tmp_path, prompt=[{"check": "wrods"}], picture=[{"check": "nothing"}]))
 
 
 @pytest.mark.parametrize("text", ["prompt: [", "- words", "\x00", "prompt: 7", ""])
-def test_what_is_no_policy(tmp_path: Path, text: str) -> None:
+def test_files_that_are_no_policy(tmp_path: Path, text: str) -> None:
     (tmp_path / "policy.yaml").write_text(text)
     with pytest.raises(LimnerError, match="policy"):
         read_policy(tmp_path / "policy.yaml")
@@ -88,7 +88,7 @@ def test_what_is_no_policy(tmp_path: Path, text: str) -> None:
         read_policy(tmp_path / "nosuch.yaml")
 
 
-def test_the_digest_is_of_what_is_meant(tmp_path: Path) -> None:
+def test_the_digest_ignores_spelling(tmp_path: Path) -> None:
     assert read_policy(written(tmp_path)).digest == read_policy().digest
     assert read_policy(written(tmp_path, keep_text=True)).digest != read_policy().digest
     options = [{"model": "m", "url": "https://a.example/"}, {"url": "https://a.example/", "model": "m"}]
@@ -96,7 +96,7 @@ def test_the_digest_is_of_what_is_meant(tmp_path: Path) -> None:
     assert Policy(prompt=(uses[0],)).digest == Policy(prompt=(uses[1],)).digest, "in whatever order it is written"
 
 
-def test_pictures_checks_are_tried_in_a_process_of_their_own() -> None:
+def test_image_checks_are_tried_in_a_separate_process() -> None:
     outside = {"url": "http://127.0.0.1:9/"}
     try_image_checks(Policy(picture=(CheckUse(check="service", options=outside),)))
     hidden = CheckUse(check="service", options=outside | {"token": "LIMNER_NO_SUCH_TOKEN"})
@@ -105,7 +105,7 @@ def test_pictures_checks_are_tried_in_a_process_of_their_own() -> None:
         try_image_checks(Policy(picture=(hidden,)))
 
 
-def test_pictures_checks_are_tried_at_start(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_checks_are_tried_at_start(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preload.subprocess, "run", here)
 
     def policy(model: Path, label: str = "unsafe") -> Policy:

@@ -82,7 +82,7 @@ def masked(folder: Path, shade: int) -> None:
     ],
     ids=["nested", "parquet", "masks", "tar", "tar.gz"],
 )
-def test_pictures_of_every_kind_of_source_are_judged(studio: Studio, tmp_path: Path, fill: Any) -> None:
+def test_images_of_every_kind_of_source_are_judged(studio: Studio, tmp_path: Path, fill: Any) -> None:
     fill(tmp_path / "bad", 250)
     run = prepared(studio, tmp_path / "bad")
     assert (run.status, run.error) == (Status.FAILED, REFUSED)
@@ -95,7 +95,7 @@ def test_pictures_of_every_kind_of_source_are_judged(studio: Studio, tmp_path: P
 
 
 @pytest.mark.parametrize("way", ["beside", "edited", "template", "table"])
-def test_captions_are_judged_as_they_are_written(studio: Studio, tmp_path: Path, way: str) -> None:
+def test_captions_of_sources_are_judged(studio: Studio, tmp_path: Path, way: str) -> None:
     put(tmp_path / "few/0.png", png(1))
     fields: dict[str, Any] = {}
     if way == "beside":
@@ -139,14 +139,14 @@ def passed(studio: Studio, place: Fickle) -> Entry:
     return item
 
 
-def test_what_was_judged_is_what_is_used(studio: Studio) -> None:
+def test_the_judged_bytes_are_used(studio: Studio) -> None:
     item = passed(studio, Fickle([png(1), png(250)]))
     assert item.place == BytesPlace("a.png", png(1)) and item.rights.training is None
     with pytest.raises(Forbidden, match="too red"):
         passed(studio, Fickle([png(250), png(1)]))
 
 
-def test_what_cannot_be_judged_is_not_read_again(studio: Studio) -> None:
+def test_an_image_that_cannot_be_judged_is_not_read_again(studio: Studio) -> None:
     place = Fickle([b"no picture", png(250)])
     item = passed(studio, place)
     for _ in range(2):
@@ -155,20 +155,20 @@ def test_what_cannot_be_judged_is_not_read_again(studio: Studio) -> None:
     assert place.reads == [b"no picture"]
 
 
-def test_a_mark_against_training_is_kept(studio: Studio) -> None:
+def test_opt_outs_from_training_are_respected(studio: Studio) -> None:
     item = passed(studio, Fickle([png(1)], said="X-Robots-Tag: noai"))
     assert (item.rights.training, item.rights.said) == ("refused", "X-Robots-Tag: noai")
     assert item.place.read() == png(1)
 
 
-def test_without_checks_of_pictures_nothing_is_read_twice(home: Path) -> None:
+def test_without_image_checks_nothing_is_read_twice(home: Path) -> None:
     screening = Screening(Moderator(Policy()), lambda judged: None, home)
     place, lost = Fickle([]), Lost("b.png", Fault("stray", "no file"))
     jobs = [(0, Entry("a.png", place), "s"), (1, lost, "")]
     assert list(screened(jobs, screening)) == jobs == list(screened(jobs, None))
 
 
-def test_validation_pictures_of_a_prepared_dataset_are_judged(studio: Studio, tmp_path: Path) -> None:
+def test_validation_images_of_a_dataset_are_judged(studio: Studio, tmp_path: Path) -> None:
     for part, shade in (("train", 1), ("validation", 250)):
         put(tmp_path / "data" / part / "0.png", png(shade))
         put(tmp_path / "data" / part / "metadata.jsonl", '{"file_name": "0.png"}')

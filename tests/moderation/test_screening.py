@@ -52,7 +52,7 @@ def pictures_left(studio: Studio, tiny: Path) -> set[Path]:
     }
 
 
-def test_what_passes_is_kept_with_its_verdicts(home: Path, tiny_sd: Path, models: Path) -> None:
+def test_allowed_images_are_stored_with_verdicts(home: Path, tiny_sd: Path, models: Path) -> None:
     studio = Studio(policy=Policy(picture=(use(models / "never"),)))
     run = painted(studio, tiny_sd, count=2)
     assert run.status is Status.DONE and run.policy == studio.gate.moderator.policy.digest
@@ -66,7 +66,7 @@ def test_what_passes_is_kept_with_its_verdicts(home: Path, tiny_sd: Path, models
     assert {verdict.subject for verdict in verdicts[:2]} == {picture.sha256 for picture in made}
 
 
-def test_a_picture_is_withheld_and_the_others_kept(home: Path, tiny_sd: Path, models: Path) -> None:
+def test_only_refused_images_are_withheld(home: Path, tiny_sd: Path, models: Path) -> None:
     open_policy = Studio(policy=Policy(picture=(use(models / "never"),)))
     run = painted(open_policy, tiny_sd, count=3, seed=5)
     check = registry.checks.get("image_classifier")
@@ -90,7 +90,7 @@ def test_a_picture_is_withheld_and_the_others_kept(home: Path, tiny_sd: Path, mo
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_run_of_which_nothing_is_left_fails(home: Path, tiny_sd: Path, models: Path, count: int) -> None:
+def test_a_run_fails_if_all_images_are_withheld(home: Path, tiny_sd: Path, models: Path, count: int) -> None:
     studio = Studio(policy=Policy(picture=(use(models / "always"),)))
     run = painted(studio, tiny_sd, count=count)
     what = "the image was withheld" if count == 1 else "all 2 images were withheld"
@@ -98,7 +98,7 @@ def test_a_run_of_which_nothing_is_left_fails(home: Path, tiny_sd: Path, models:
     assert studio.store.artifacts(run.id) == [] and pictures_left(studio, tiny_sd) == set()
 
 
-def test_what_shows_a_withheld_picture_is_withheld(home: Path, tiny_sd: Path, models: Path, painted: Path) -> None:
+def test_artifacts_with_a_withheld_image_are_withheld(home: Path, tiny_sd: Path, models: Path, painted: Path) -> None:
     from limner.core.events import Made
     from limner.moderation.enforcement import Screening
     from limner.moderation.moderator import Moderator
@@ -127,7 +127,7 @@ def test_what_shows_a_withheld_picture_is_withheld(home: Path, tiny_sd: Path, mo
     ]
 
 
-def test_a_comparison_goes_with_the_picture_that_it_shows(home: Path, models: Path, painted: Path) -> None:
+def test_a_comparison_is_withheld_with_its_image(home: Path, models: Path, painted: Path) -> None:
     from limner.core.events import Made
     from limner.core.moderation import Finding
     from limner.moderation.enforcement import Screening
@@ -147,7 +147,7 @@ def test_a_comparison_goes_with_the_picture_that_it_shows(home: Path, models: Pa
 
 
 @pytest.mark.parametrize("required", [True, False])
-def test_a_check_that_cannot_judge(home: Path, tiny_sd: Path, tmp_path: Path, required: bool) -> None:
+def test_a_check_that_fails(home: Path, tiny_sd: Path, tmp_path: Path, required: bool) -> None:
     studio = Studio(policy=Policy(picture=(use(tmp_path / "gone", required=required),)))
     run = painted(studio, tiny_sd)
     verdict = studio.verdicts.list(1, run=run.id)[0]
@@ -161,9 +161,7 @@ def test_a_check_that_cannot_judge(home: Path, tiny_sd: Path, tmp_path: Path, re
         assert run.status is Status.DONE and len(studio.store.artifacts(run.id)) == 1
 
 
-def test_a_picture_that_is_brought_is_judged_before_painting(
-    home: Path, tiny_sd: Path, models: Path, painted: Path
-) -> None:
+def test_input_images_are_judged_before_generation(home: Path, tiny_sd: Path, models: Path, painted: Path) -> None:
     studio = Studio(policy=Policy(input=(use(models / "always"),)))
     base = studio.blobs.keep(painted / "0.png")
     model = studio.blobs.keep(tiny_sd)
@@ -179,9 +177,7 @@ def test_a_picture_that_is_brought_is_judged_before_painting(
     assert studio.store.events(runs[0].id) == [], "nothing was painted"
 
 
-def test_a_folder_that_is_evaluated_is_judged_as_pictures(
-    home: Path, models: Path, painted: Path, tmp_path: Path
-) -> None:
+def test_images_of_an_evaluated_folder_are_judged(home: Path, models: Path, painted: Path, tmp_path: Path) -> None:
     refused = "an image of the request is refused: unsafe; ask for something else"
     strict, loose = (Studio(home / name, policy=Policy(input=(use(models / name),))) for name in ("always", "never"))
     for studio, error in ((strict, refused), (loose, None)):
@@ -223,7 +219,7 @@ def test_captions_are_judged(home: Path, tiny_sd: Path, painted: Path, tmp_path:
         {"preview_prompt": ("a {class}", "a swastika")},
     ],
 )
-def test_all_words_of_a_training_are_judged(home: Path, fields: dict[str, object]) -> None:
+def test_all_texts_of_a_training_request_are_judged(home: Path, fields: dict[str, object]) -> None:
     studio = Studio()
     request = TrainRequest.model_validate({"data": "folder:" + "0" * 64, "class_word": "dog", **fields})
     with pytest.raises(Refused, match="the prompt is refused: hate"):
@@ -231,7 +227,7 @@ def test_all_words_of_a_training_are_judged(home: Path, fields: dict[str, object
     assert studio.runs() == []
 
 
-def test_a_negative_prompt_may_name_what_shall_not_be_seen(home: Path) -> None:
+def test_negative_prompts_are_not_judged(home: Path) -> None:
     studio, words = Studio(), "nsfw, nude, child, swastika"
     run = studio.enqueue(GenerateRequest(prompt="a cat", negative_prompt=words))
     assert run.status is Status.QUEUED
@@ -242,7 +238,7 @@ def test_a_negative_prompt_may_name_what_shall_not_be_seen(home: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_refused_prompt_is_remembered_without_its_words(home: Path, keep: bool) -> None:
+def test_refused_prompts_are_recorded_without_text(home: Path, keep: bool) -> None:
     studio = Studio(policy=Policy(keep_text=keep))
     with pytest.raises(Refused) as caught:
         studio.enqueue(GenerateRequest(prompt="a swastika"))
@@ -252,7 +248,7 @@ def test_a_refused_prompt_is_remembered_without_its_words(home: Path, keep: bool
     assert keep or b"a swastika" not in (home / "limner.db").read_bytes()
 
 
-def test_a_prompt_that_cannot_be_judged_is_refused(home: Path) -> None:
+def test_prompts_that_cannot_be_judged_are_refused(home: Path) -> None:
     down = CheckUse(check="service", options={"url": "http://127.0.0.1:9/", "seconds": 2})
     with pytest.raises(Unable, match="'service' is required"):
         Studio(policy=Policy(prompt=(down,))).enqueue(GenerateRequest(prompt="a cat"))
@@ -265,7 +261,7 @@ def test_a_prompt_that_cannot_be_judged_is_refused(home: Path) -> None:
     ]
 
 
-def test_a_worker_that_cannot_read_the_policy_does_not_paint(home: Path, tiny_sd: Path) -> None:
+def test_a_worker_that_cannot_read_the_policy_fails_the_run(home: Path, tiny_sd: Path) -> None:
     studio = Studio()
     text = '{"prompt": [], "of_the_future": true}'
     studio.verdicts.keep_policy(digest := hashlib.sha256(text.encode()).hexdigest(), text)
@@ -274,11 +270,11 @@ def test_a_worker_that_cannot_read_the_policy_does_not_paint(home: Path, tiny_sd
         session.execute(update(RunRow).values(policy=digest))
     work_off(Studio(studio.home))
     error = studio.store.get(run.id).error
-    assert error is not None and error.startswith(f"policy {digest[:12]} of the run cannot be read by this worker")
+    assert error is not None and f"this worker cannot read the run's moderation policy {digest[:12]}" in error
     assert studio.store.artifacts(run.id) == []
 
 
-def test_a_run_is_tried_again_by_the_policy_of_today(home: Path, tiny_sd: Path) -> None:
+def test_a_retry_uses_the_current_policy(home: Path, tiny_sd: Path) -> None:
     before = Studio()
     run = before.enqueue(GenerateRequest(prompt="a cat", model=before.blobs.keep(tiny_sd), steps=1))
     Queue(before.store).cancel(run.id)

@@ -50,7 +50,7 @@ def made(path: str, what: str = "picture", **details: Any) -> Made:
     return Made(what=what, path=path, sha256="0" * 64, details=details)
 
 
-def test_a_picture_that_is_brought_is_judged(tmp_path: Path) -> None:
+def test_input_images_are_judged(tmp_path: Path) -> None:
     for fields in ({"image": "red"}, {"image": "white", "mask": "red"}):
         paths = {name: picture(tmp_path, f"{name}.png", colour) for name, colour in fields.items()}
         with pytest.raises(Refused, match="an image of the request is refused: too red"):
@@ -68,7 +68,7 @@ def test_a_picture_that_is_brought_is_judged(tmp_path: Path) -> None:
     assert unasked.kept == [], "the policy judges no pictures that are brought"
 
 
-def test_each_picture_of_a_folder_is_judged_and_each_caption(tmp_path: Path) -> None:
+def test_images_and_captions_of_a_folder_are_judged(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     picture(folder, "a.png", "white", "a cat")
     request = TrainRequest(data=str(folder), class_word="dog")
@@ -82,7 +82,7 @@ def test_each_picture_of_a_folder_is_judged_and_each_caption(tmp_path: Path) -> 
         Screened(tmp_path).screening.admit(request)
 
 
-def test_a_withheld_picture_is_gone_and_told_of(tmp_path: Path) -> None:
+def test_a_withheld_image_is_deleted_and_reported(tmp_path: Path) -> None:
     run = Screened(tmp_path)
     first, second = made(picture(tmp_path, "1.png", "red"), index=0), made(picture(tmp_path, "2.png", "white"), index=1)
     run.emit(first), run.emit(second)
@@ -95,7 +95,7 @@ def test_a_withheld_picture_is_gone_and_told_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("count", "said"), [(1, "the image was withheld: too red"), (2, "all 2 images were withheld: too red")]
 )
-def test_a_run_of_which_no_picture_is_left_fails(tmp_path: Path, count: int, said: str) -> None:
+def test_settle_raises_if_all_images_are_withheld(tmp_path: Path, count: int, said: str) -> None:
     run = Screened(tmp_path)
     for number in range(count):
         run.emit(made(picture(tmp_path, f"{number}.png", "red"), index=number))
@@ -104,7 +104,7 @@ def test_a_run_of_which_no_picture_is_left_fails(tmp_path: Path, count: int, sai
     Screened(tmp_path).screening.settle()  # a run that paints nothing
 
 
-def test_a_preview_is_nothing_that_is_left(tmp_path: Path) -> None:
+def test_previews_do_not_count_as_images(tmp_path: Path) -> None:
     run = Screened(tmp_path)
     run.emit(made(picture(tmp_path, "0.png", "white"), what="preview"))
     run.emit(made(picture(tmp_path, "1.png", "red")))
@@ -112,7 +112,7 @@ def test_a_preview_is_nothing_that_is_left(tmp_path: Path) -> None:
         run.screening.settle()
 
 
-def test_a_preview_that_is_withheld_fails_no_run(tmp_path: Path) -> None:
+def test_a_withheld_preview_does_not_fail_the_run(tmp_path: Path) -> None:
     run = Screened(tmp_path)
     run.emit(made(picture(tmp_path, "1.png", "red"), what="preview"))
     run.screening.settle()
@@ -121,7 +121,7 @@ def test_a_preview_that_is_withheld_fails_no_run(tmp_path: Path) -> None:
     assert [type(event) for event in run.told] == [Notice, Made]
 
 
-def test_what_shows_a_withheld_picture_is_withheld_with_it(tmp_path: Path) -> None:
+def test_comparisons_are_withheld_with_an_image(tmp_path: Path) -> None:
     run = Screened(tmp_path)
     run.emit(made(picture(tmp_path, "0.png", "white"), what="comparison"))
     run.emit(made(picture(tmp_path, "1.png", "red")))
@@ -130,14 +130,14 @@ def test_what_shows_a_withheld_picture_is_withheld_with_it(tmp_path: Path) -> No
     assert [(tmp_path / name).exists() for name in ("0.png", "1.png", "2.png")] == [True, False, False]
 
 
-def test_a_picture_that_cannot_be_judged_is_not_let_through(tmp_path: Path) -> None:
+def test_images_that_cannot_be_judged_are_withheld(tmp_path: Path) -> None:
     run, path = Screened(tmp_path), picture(tmp_path, "1.png", "blue")
     with pytest.raises(Unable):
         run.emit(made(path))
     assert run.told == [] and not Path(path).exists()
 
 
-def test_pictures_in_a_folder_are_judged_and_its_other_files_stay(tmp_path: Path) -> None:
+def test_images_in_a_folder_are_judged_and_other_files_stay(tmp_path: Path) -> None:
     folder = tmp_path / "adapter"
     picture(folder, "preview.PNG", "red"), picture(folder, "deep/fine.png", "white")
     (folder / "weights.safetensors").write_bytes(b"x")

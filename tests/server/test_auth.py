@@ -49,7 +49,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[d
         yield {"nobody": As(running.call, "limner_x")} | {name: As(running.call, key) for name, key in keys.items()}
 
 
-def test_no_key_no_entry(house: dict[str, As]) -> None:
+def test_calls_without_a_valid_key_are_refused(house: dict[str, As]) -> None:
     call = house["ann"].call
     for method, path in (("GET", "/v1/runs"), ("POST", "/v1/runs"), ("POST", "/generate-image"), ("GET", "/nosuch")):
         reply = call(method, path, {} if method == "POST" else None)
@@ -60,12 +60,12 @@ def test_no_key_no_entry(house: dict[str, As]) -> None:
     assert call("GET", "/healthz").status == call("GET", "/readyz").status == call("GET", "/openapi.json").status == 200
 
 
-def test_a_viewer_only_looks(house: dict[str, As]) -> None:
+def test_a_viewer_may_only_read(house: dict[str, As]) -> None:
     assert house["eve"]("GET", "/v1/runs").json == []
     assert "a viewer may not do this" in problem(house["eve"]("POST", "/v1/runs", PAINT), 403)["detail"]
 
 
-def test_each_sees_its_own(house: dict[str, As]) -> None:
+def test_accounts_see_their_own_runs_and_files(house: dict[str, As]) -> None:
     ann, bob, root = house["ann"], house["bob"], house["root"]
     run = ann("POST", "/v1/runs", PAINT, Prefer="wait").json
     assert run["status"] == "done", run["error"]
@@ -87,7 +87,7 @@ def test_each_sees_its_own(house: dict[str, As]) -> None:
     problem(bob("GET", file), 404)
 
 
-def test_what_a_key_allows(house: dict[str, As]) -> None:
+def test_limits_of_a_key(house: dict[str, As]) -> None:
     bob = house["bob"]
     assert bob("POST", "/v1/files", b"x" * 3000).status == 201
     assert "are over its 4,000" in problem(bob("POST", "/v1/files", b"y" * 3000), 429)["detail"]
@@ -99,7 +99,7 @@ def test_what_a_key_allows(house: dict[str, As]) -> None:
     assert [reply.status for reply in replies] == [200, 200, 429] and int(replies[2].headers["Retry-After"]) <= 30
 
 
-def test_a_picture_is_reached_by_its_link_alone(house: dict[str, As]) -> None:
+def test_a_signed_link_opens_its_image_without_a_key(house: dict[str, As]) -> None:
     ann = house["ann"]
     call = {"prompt": "a red mug", "industry": "food", "style": "photo"}
     url = ann("POST", "/generate-image", call).json["generated_image_url"].removeprefix(ann.call.address)
@@ -111,17 +111,17 @@ def test_a_picture_is_reached_by_its_link_alone(house: dict[str, As]) -> None:
     problem(ann.call("DELETE", url), 401)
 
 
-def test_a_body_without_end_is_cut_off(house: dict[str, As]) -> None:
+def test_a_large_body_is_refused(house: dict[str, As]) -> None:
     reply = house["ann"]("POST", "/v1/runs", {"kind": "generate", "prompt": "x", "negative_prompt": "y" * 2**20})
     assert "larger than 1,048,576 bytes" in problem(reply, 413)["detail"]
 
 
-def test_beyond_this_machine_it_needs_a_key(home: Path) -> None:
+def test_serving_other_machines_needs_a_key(home: Path) -> None:
     said = "limner: with --host '0.0.0.0' every call needs a key, and no admin has one"
     assert refused(home, "serve", "--host", "0.0.0.0", "--port", 0).startswith(said)
 
 
-def test_beyond_this_machine_by_any_address(tmp_path: Path) -> None:
+def test_any_address_is_allowed_on_all_interfaces(tmp_path: Path) -> None:
     key = key_of(tmp_path, "root", "--role", "admin")
     with service(tmp_path, host="0.0.0.0", workers=0, names=("limner.example",)) as running:
         call = Client(running.call.address.replace("0.0.0.0", "127.0.0.1"))
@@ -132,7 +132,7 @@ def test_beyond_this_machine_by_any_address(tmp_path: Path) -> None:
         problem(call("GET", "/v1/runs", Authorization=bearer, Host="evil.example"), 421)
 
 
-def test_a_bucket_fills_again() -> None:
+def test_a_token_bucket_is_refilled() -> None:
     now = [0.0]
     rate_limit = RateLimit(lambda: now[0], buckets=2)
     assert [rate_limit.wait("a", 2) for _ in range(3)] == [0, 0, 30]
@@ -144,7 +144,7 @@ def test_a_bucket_fills_again() -> None:
     assert rate_limit.wait("a", 2) == 0, "the bucket that was used least recently is dropped"
 
 
-def test_a_client_may_call_again_after_the_seconds_of_retry_after() -> None:
+def test_retry_after_is_long_enough() -> None:
     now = [0.0]
     accounts = SimpleNamespace(caller=lambda secret: Caller(account="ann", key="k", limits=Limits(per_minute=7)))
     middleware = AuthMiddleware(PlainTextResponse("in"), cast(Accounts, accounts), None)
@@ -156,7 +156,7 @@ def test_a_client_may_call_again_after_the_seconds_of_retry_after() -> None:
     assert client.get("/v1/runs").status_code == 200
 
 
-def test_a_link_is_good_for_a_while() -> None:
+def test_a_signed_link_expires() -> None:
     now = [1000.0]
     links = SignedLinks(lambda: b"secret", 60, lambda: now[0])
 

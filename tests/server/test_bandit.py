@@ -32,28 +32,28 @@ def shares(standings: list[Standing], draws: int = 2000) -> Counter[str]:
     return Counter({letter: round(100 * count / draws) for letter, count in found.items()})
 
 
-def test_the_same_state_and_chance_choose_the_same() -> None:
+def test_the_same_ratings_and_seed_choose_the_same_adapter() -> None:
     known = [standing(GOOD, 9, 4.5), standing(BAD, 9, 2.0)]
     assert [choose_adapter((BAD, GOOD), known, seed) for seed in range(50)] == [
         choose_adapter((BAD, GOOD), known, seed) for seed in range(50)
     ]
 
 
-def test_without_ratings_each_gets_its_share() -> None:
+def test_without_ratings_all_adapters_are_used_equally() -> None:
     assert all(28 <= share <= 39 for share in shares([]).values())
 
 
-def test_the_best_one_paints_most_and_an_unrated_one_gets_its_chance() -> None:
+def test_the_best_adapter_is_used_most_and_an_unrated_one_sometimes() -> None:
     found = shares([standing(GOOD, 20, 4.5), standing(BAD, 20, 2.0)])
     assert found["a"] > 80 and 5 < found["c"] < 20 and found["b"] == 0
 
 
-def test_one_bad_rating_is_no_sentence() -> None:
+def test_one_bad_rating_does_not_exclude_an_adapter() -> None:
     found = shares([standing(GOOD, 1, 5.0), standing(BAD, 1, 1.0), standing(NEW, 1, 3.0)])
     assert found["a"] > found["c"] > found["b"] > 3
 
 
-def test_why_is_told_in_few_words() -> None:
+def test_the_reason_is_short() -> None:
     why = choose_adapter((BAD, GOOD), [standing(GOOD, 12, 4.25), standing(BAD, 30, 1.0)], 7).reason
     assert why.endswith("of 5 from 12 ratings of mean 4.25, the best of 2") and len(why) < 80
     assert "no ratings" in choose_adapter((NEW, NEW), [], 7).reason

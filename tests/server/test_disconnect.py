@@ -32,7 +32,7 @@ def run(status: Status, error: str | None = None) -> Run:
         (Status.INTERRUPTED, None, 504),
     ],
 )
-def test_a_run_that_is_not_done(status: Status, error: str | None, answer: int) -> None:
+def test_status_of_a_run_that_is_not_done(status: Status, error: str | None, answer: int) -> None:
     with pytest.raises(HTTPError) as caught:
         check_done(run(status, error), 12.4)
     assert caught.value.status == answer
@@ -44,7 +44,7 @@ def test_a_run_that_is_not_done(status: Status, error: str | None, answer: int) 
 
 
 @pytest.mark.parametrize(("headers", "given_up"), [({}, ["withdraw x"]), ({"idempotency-key": "k"}, [])])
-def test_a_client_that_goes_away_gives_its_waiting_run_up_unless_it_means_to_come_back(
+def test_a_disconnect_cancels_a_queued_run_without_an_idempotency_key(
     headers: dict[str, str], given_up: list[str]
 ) -> None:
     done = list[str]()
@@ -66,5 +66,5 @@ def test_a_client_that_goes_away_gives_its_waiting_run_up_unless_it_means_to_com
     assert done == given_up
 
 
-def test_a_run_that_is_done_is_no_refusal() -> None:
+def test_a_run_that_is_done_passes() -> None:
     check_done(run(Status.DONE), 0)

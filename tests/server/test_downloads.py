@@ -40,12 +40,12 @@ TAG = "a" * 64
         ("bytes=a-b", 0, 99),
     ],
 )
-def test_the_bytes_of_a_range(wish: str | None, first: int, last: int) -> None:
+def test_byte_ranges(wish: str | None, first: int, last: int) -> None:
     assert byte_range(wish, 100) == (first, last)
 
 
 @pytest.mark.parametrize("wish", ["bytes=100-", "bytes=100-100", "bytes=200-300", "bytes=-0"])
-def test_a_range_beyond_the_end(wish: str) -> None:
+def test_a_range_beyond_the_end_is_refused(wish: str) -> None:
     with pytest.raises(HTTPError) as caught:
         byte_range(wish, 100)
     assert caught.value.status == 416 and caught.value.headers == {"Content-Range": "bytes */100"}
@@ -54,7 +54,7 @@ def test_a_range_beyond_the_end(wish: str) -> None:
 @pytest.mark.parametrize(
     ("unless", "part"), [(None, True), (f'"{TAG}"', True), (f' "{TAG}" ', True), (f'W/"{TAG}"', False)]
 )
-def test_a_range_only_of_the_file_that_is_known(unless: str | None, part: bool) -> None:
+def test_if_range(unless: str | None, part: bool) -> None:
     assert byte_range("bytes=1-2", 100, unless, TAG) == ((1, 2) if part else (0, 99))
     assert byte_range("bytes=1-2", 100, '"another"', TAG) == (0, 99)
 
@@ -71,7 +71,7 @@ def test_a_range_only_of_the_file_that_is_known(unless: str | None, part: bool) 
         ('"b"', False),
     ],
 )
-def test_a_file_that_is_known_by_its_tag(wish: str | None, same: bool) -> None:
+def test_if_none_match(wish: str | None, same: bool) -> None:
     assert matches(wish, TAG) is same
 
 
@@ -92,7 +92,7 @@ def kept(studio: Studio, folder: Path, body: bytes) -> str:
     return f"/v1/files/{studio.blobs.put(folder / 'file')}"
 
 
-def test_parts_are_what_was_asked_for_and_together_the_whole(studio: Studio, call: TestClient, tmp_path: Path) -> None:
+def test_downloads_of_ranges(studio: Studio, call: TestClient, tmp_path: Path) -> None:
     path = kept(studio, tmp_path, BODY)
     whole = call.get(path)
     assert (whole.status_code, whole.content, whole.headers["Content-Length"]) == (200, BODY, "100")
@@ -120,14 +120,14 @@ def test_parts_are_what_was_asked_for_and_together_the_whole(studio: Studio, cal
         (b"x", "application/octet-stream"),
     ],
 )
-def test_no_browser_runs_a_file(studio: Studio, call: TestClient, tmp_path: Path, body: bytes, kind: str) -> None:
+def test_browsers_run_no_file(studio: Studio, call: TestClient, tmp_path: Path, body: bytes, kind: str) -> None:
     reply = call.get(kept(studio, tmp_path, body))
     assert reply.headers["Content-Type"] == kind
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
     assert reply.headers["Content-Security-Policy"] == "sandbox"
 
 
-def test_a_presigned_url_is_good_for_an_hour(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_presigned_urls_are_valid_for_an_hour(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
     def signed(sha256: str, seconds: int, kind: str) -> str:

@@ -20,7 +20,7 @@ from limner.studio.studio import Studio
 from serving import parsed
 
 
-def test_an_account_has_so_many_streams_and_others_have_their_own(home: Path) -> None:
+def test_event_streams_of_an_account_are_limited(home: Path) -> None:
     streams = RunWaiter(Studio(home))
     opened = [streams.stream("ann") for _ in range(STREAMS)]
     for stream in opened:
@@ -35,7 +35,7 @@ def test_an_account_has_so_many_streams_and_others_have_their_own(home: Path) ->
         pass
 
 
-def test_a_stream_counts_until_it_ends(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_is_counted_until_it_ends(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     studio = Studio(home)
     client = TestClient(create_app(studio, Settings()), base_url="http://127.0.0.1")
     run = client.post("/v1/runs", json={"kind": "generate", "prompt": "a cat"}).json()["id"]
@@ -49,7 +49,7 @@ def test_a_stream_counts_until_it_ends(home: Path, monkeypatch: pytest.MonkeyPat
     assert client.get("/v1/runs/nosuch/events").status_code == 404
 
 
-def test_the_stream_of_a_run_that_is_erased_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stream_of_an_erased_run_ends(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     studio = Studio(home)
     client = TestClient(create_app(studio, Settings()), base_url="http://127.0.0.1")
     run = client.post("/v1/runs", json={"kind": "generate", "prompt": "a cat"}).json()["id"]
@@ -66,7 +66,7 @@ def test_the_stream_of_a_run_that_is_erased_says_so(home: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("idle", "seconds"), [(0, POLL), (9, POLL), (10, 2 * POLL), (90, SLOWEST_POLL), (10**6, SLOWEST_POLL)]
 )
-def test_a_stream_looks_less_often_where_nothing_is_new(
+def test_an_idle_stream_polls_less_often(
     home: Path, monkeypatch: pytest.MonkeyPatch, idle: int, seconds: float
 ) -> None:
     slept: list[float] = []

@@ -57,7 +57,7 @@ def wrong_fields(adapter: TypeAdapter[Any], body: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_fields_are_bounded_as_they_are_described(name: str) -> None:
+def test_fields_have_the_limits_of_their_schema(name: str) -> None:
     model, body = MODELS[name]
     adapter = TypeAdapter(model)
     tried = 0
@@ -78,7 +78,7 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_runs_answer_for_each_field_at_fault(client: TestClient, name: str) -> None:
+def test_run_errors_name_every_invalid_field(client: TestClient, name: str) -> None:
     _, body = MODELS[name]
     beyond = {
         field: next((value for value, inside in edges(schema) if not inside), None)
@@ -96,6 +96,6 @@ def test_runs_answer_for_each_field_at_fault(client: TestClient, name: str) -> N
 @pytest.mark.parametrize(
     ("field", "value"), [("n", 0), ("n", 11), ("prompt", ""), ("prompt", "a" * 20_001), ("n", "x")]
 )
-def test_images_answer_for_a_field_at_fault(client: TestClient, field: str, value: object) -> None:
+def test_image_errors_name_the_invalid_field(client: TestClient, field: str, value: object) -> None:
     reply = client.post("/v1/images/generations", json={"prompt": "a", field: value})
     assert reply.status_code == 400 and reply.json()["error"]["param"] == field

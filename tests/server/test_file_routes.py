@@ -34,7 +34,7 @@ def kept(call: TestClient, body: bytes) -> str:
     return call.post("/v1/files", content=body).json()["url"]
 
 
-def test_head_answers_as_get_does_without_the_body(call: TestClient) -> None:
+def test_head_returns_the_headers_of_get(call: TestClient) -> None:
     url = kept(call, BODY)
     got, asked = call.get(url), call.head(url)
     assert got.content == BODY and asked.content == b""
@@ -47,14 +47,14 @@ def test_head_answers_as_get_does_without_the_body(call: TestClient) -> None:
     assert call.head(folder).headers["ETag"] == call.get(folder).headers["ETag"] and call.head(folder).content == b""
 
 
-def test_files_are_cached_for_ever_and_by_no_cache_that_others_use(call: TestClient) -> None:
+def test_files_are_cached_privately_and_forever(call: TestClient) -> None:
     url = kept(call, BODY)
     for place in (url, folder_of(call, {"a.png": url.rpartition("/")[2]})):
         told = call.get(place).headers["Cache-Control"].split(", ")
         assert "private" in told and "public" not in told and {"immutable", "max-age=31536000"} <= {*told}
 
 
-def test_an_upload_of_nothing_is_refused(call: TestClient) -> None:
+def test_an_empty_upload_is_refused(call: TestClient) -> None:
     for place in ("/v1/files", "/v1/folders", "/v1/verify"):
         reply = call.post(place, content=b"")
         assert (reply.status_code, reply.json()["detail"]) == (422, "the upload is empty")
@@ -75,7 +75,7 @@ def test_an_upload_of_nothing_is_refused(call: TestClient) -> None:
         ("", False),
     ],
 )
-def test_what_a_client_has_already_is_not_sent_again(call: TestClient, wish: str, same: bool) -> None:
+def test_if_none_match_returns_not_modified(call: TestClient, wish: str, same: bool) -> None:
     url = kept(call, BODY)
     sha256 = url.rpartition("/")[2]
     for place, tag in ((url, sha256), (folder_of(call, {"a.png": sha256}), None)):
@@ -87,14 +87,14 @@ def test_what_a_client_has_already_is_not_sent_again(call: TestClient, wish: str
     assert call.get(f"/v1/folders/{NOTHING}", headers={"If-None-Match": wish.format(NOTHING)}).status_code == 404
 
 
-def test_a_range_only_of_the_same_file(call: TestClient) -> None:
+def test_if_range_of_another_file_returns_the_whole(call: TestClient) -> None:
     url = kept(call, BODY)
     tag = call.get(url).headers["ETag"]
     for unless, status in ((tag, 206), (f"W/{tag}", 200), ('"other"', 200)):
         assert call.get(url, headers={"Range": "bytes=0-3", "If-Range": unless}).status_code == status
 
 
-def test_tags_are_told_apart_quickly() -> None:
+def test_entity_tags_are_parsed_in_linear_time() -> None:
     assert not matches('"' + '", "' * 50_000, "a" * 64)
 
 
@@ -102,7 +102,7 @@ def folder_of(call: TestClient, told: dict[str, str]) -> str:
     return kept(call, json.dumps(told).encode()).replace("files", "folders")
 
 
-def test_a_folder_is_a_zip_of_what_its_list_names(call: TestClient, studio: Studio) -> None:
+def test_a_folder_is_downloaded_as_a_zip(call: TestClient, studio: Studio) -> None:
     sha256 = kept(call, BODY).rpartition("/")[2]
     reply = call.get(folder_of(call, {"b.png": sha256, "in/a.png": sha256}))
     assert reply.headers["Content-Type"] == "application/zip"
@@ -112,14 +112,12 @@ def test_a_folder_is_a_zip_of_what_its_list_names(call: TestClient, studio: Stud
 
 
 @pytest.mark.parametrize("told", [{"a": NOTHING}, {"../a": NOTHING}, [], "text"])
-def test_a_list_of_what_is_not_there(call: TestClient, told: object) -> None:
+def test_a_folder_with_missing_files_is_not_found(call: TestClient, told: object) -> None:
     reply = call.get(kept(call, json.dumps(told).encode()).replace("files", "folders"))
     assert reply.status_code == 404 and reply.json()["detail"].startswith("there is no folder ")
 
 
-def test_one_large_file_named_again_and_again(
-    call: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_large_file_with_many_names(call: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     sha256 = kept(call, bytes(2**20)).rpartition("/")[2]
     told = {f"{number}": sha256 for number in range(1000)}
     assert call.get(folder_of(call, told)).status_code == 404
@@ -131,7 +129,9 @@ def test_one_large_file_named_again_and_again(
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_a_store_that_is_away(call: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+def test_an_unavailable_file_storage(
+    call: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
     def away(*told: object, **more: object) -> None:
         raise Unavailable("the files at 's3://secret-place' cannot be reached")
 

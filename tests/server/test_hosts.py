@@ -32,17 +32,17 @@ def answered(any_address: bool = False, **headers: str) -> int:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:7412", "LOCALHOST:1", "[::1]:80", "[::1]", "limner.example"])
-def test_a_server_has_its_own_names(host: str) -> None:
+def test_own_host_names_are_allowed(host: str) -> None:
     assert answered(Host=host) == answered(Host=host, any_address=True) == 200
 
 
 @pytest.mark.parametrize("host", ["10.1.2.3", "10.1.2.3:80", "[fd00::1]:80", "8.8.8.8"])
-def test_any_address_names_it_only_where_it_listens_to_all(host: str) -> None:
+def test_other_addresses_are_allowed_only_on_all_interfaces(host: str) -> None:
     assert (answered(Host=host), answered(Host=host, any_address=True)) == (421, 200)
 
 
 @pytest.mark.parametrize("host", ["", "evil.example", "127.0.0.1.evil.example", "limner.example.evil", "localhost:x"])
-def test_no_other_name_does(host: str) -> None:
+def test_other_host_names_are_refused(host: str) -> None:
     assert answered(Host=host) == answered(Host=host, any_address=True) == 421
 
 
@@ -58,7 +58,7 @@ def test_no_other_name_does(host: str) -> None:
         ("null", 403),
     ],
 )
-def test_only_its_own_pages_may_call_it(origin: str, status: int) -> None:
+def test_other_origins_are_refused(origin: str, status: int) -> None:
     assert answered(Host="127.0.0.1:7412", Origin=origin) == status
 
 
@@ -82,14 +82,14 @@ def test_only_its_own_pages_may_call_it(origin: str, status: int) -> None:
         ("/v1/images/edits", "application/x-www-form-urlencoded", 2**20 + 1, 413),
     ],
 )
-def test_a_body_is_of_a_mebibyte_and_an_upload_of_what_is_allowed(path: str, kind: str, size: int, status: int) -> None:
+def test_body_size_limits(path: str, kind: str, size: int, status: int) -> None:
     bounded: Any = BodyLimitMiddleware(APP, 3 * 2**20)
     reply = TestClient(bounded).post(path, content=b"x" * size, headers={"Content-Type": kind})
     assert reply.status_code == status and (status != 200 or reply.text == str(size))
 
 
 @pytest.mark.parametrize("bracket", [b"[", b"{"])
-def test_a_body_has_so_many_brackets_and_an_upload_any_number(bracket: bytes) -> None:
+def test_bracket_limit_of_json_bodies(bracket: bytes) -> None:
     client = TestClient(cast(Any, BodyLimitMiddleware(APP, 3 * 2**20)))
     kind = {"Content-Type": "application/zip"}
     assert client.post("/v1/runs", content=bracket * JSON_BRACKETS, headers=kind).status_code == 200
@@ -97,14 +97,14 @@ def test_a_body_has_so_many_brackets_and_an_upload_any_number(bracket: bytes) ->
     assert client.post("/v1/files", content=bracket * (JSON_BRACKETS + 1), headers=kind).status_code == 200
 
 
-def test_the_first_of_two_media_types_counts() -> None:
+def test_the_first_of_two_media_types_is_used() -> None:
     bounded: Any = BodyLimitMiddleware(APP, 3 * 2**20)
     kinds = [("Content-Type", "application/x-www-form-urlencoded"), ("Content-Type", "multipart/form-data; boundary=x")]
     reply = TestClient(bounded).post("/v1/images/edits", content=b"x" * (2**20 + 1), headers=kinds)
     assert reply.status_code == 413
 
 
-def test_only_routes_that_take_files_have_the_larger_bound(tmp_path: Path) -> None:
+def test_upload_limits_are_for_routes_that_take_files(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     described = create_app(studio, Settings()).openapi()["paths"]
     studio.store.close()

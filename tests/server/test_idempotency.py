@@ -73,7 +73,7 @@ def service(store: Store) -> Service:
     return Service(store)
 
 
-def test_the_same_call_is_answered_again_and_not_carried_out(service: Service) -> None:
+def test_a_repeated_call_gets_the_stored_response(service: Service) -> None:
     first, second = service.post(), service.post()
     assert (first.text, second.text, service.calls) == ("call 1", "call 1", 1)
     assert second.status_code == 201 and second.headers["X-Call"] == "1"
@@ -85,18 +85,18 @@ def test_the_same_call_is_answered_again_and_not_carried_out(service: Service) -
     [{"path": "/b"}, {"path": "/a?x=1"}, {"body": b"{ }"}, {"kind": "application/octet-stream"}],
     ids=["path", "query", "body", "type"],
 )
-def test_another_call_with_its_key_is_refused(service: Service, change: dict[str, Any]) -> None:
+def test_another_call_with_the_same_key_is_refused(service: Service, change: dict[str, Any]) -> None:
     service.post()
     reply = service.post(**change)
     assert reply.status_code == 422 and "was used for another call" in reply.text and service.calls == 1
 
 
-def test_parameters_of_the_type_do_not_matter(service: Service) -> None:
+def test_media_type_parameters_are_ignored(service: Service) -> None:
     service.post()
     assert service.post(kind="application/json; charset=utf-8").text == "call 1"
 
 
-def test_a_form_is_the_same_whatever_parts_it(service: Service) -> None:
+def test_form_boundaries_are_ignored(service: Service) -> None:
     """Clients draw the boundary anew at each try."""
 
     def send(boundary: str, said: str) -> Any:
@@ -107,7 +107,7 @@ def test_a_form_is_the_same_whatever_parts_it(service: Service) -> None:
     assert send("4f1c", "a dog").status_code == 422
 
 
-def test_a_key_is_one_accounts_own(service: Service) -> None:
+def test_idempotency_keys_belong_to_accounts(service: Service) -> None:
     service.post()
     service.account = "bob"
     assert service.post().text == "call 2"
@@ -115,7 +115,7 @@ def test_a_key_is_one_accounts_own(service: Service) -> None:
     assert service.post().text == "call 1"
 
 
-def test_calls_without_a_key_and_other_methods_are_carried_out_each_time(service: Service) -> None:
+def test_calls_without_a_key_and_other_methods_are_not_stored(service: Service) -> None:
     for count in (1, 2):
         assert service.client.post("/a", content=b"{}").text == f"call {count}"
     for count in (3, 4):
@@ -123,24 +123,24 @@ def test_calls_without_a_key_and_other_methods_are_carried_out_each_time(service
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 400, 404, 413, 422, 504])
-def test_answers_that_stay_true_are_kept(service: Service, status: int) -> None:
+def test_final_responses_are_stored(service: Service, status: int) -> None:
     service.status = status
     assert [service.post().status_code for _ in range(2)] == [status, status] and service.calls == 1
 
 
 @pytest.mark.parametrize("status", [401, 403, 408, 409, 429, 500, 502, 503, 505])
-def test_answers_that_another_try_may_change_are_not_kept(service: Service, status: int) -> None:
+def test_retryable_responses_are_not_stored(service: Service, status: int) -> None:
     service.status = status
     service.post()
     service.status = 201
     assert (service.post().status_code, service.calls) == (201, 2)
 
 
-def test_an_answer_in_pieces_is_given_again_whole(service: Service) -> None:
+def test_a_response_in_pieces_is_stored_whole(service: Service) -> None:
     assert [service.post("/stream").text for _ in range(2)] == ["call 1, whole"] * 2
 
 
-def test_an_answer_that_broke_off_is_not_given_again(service: Service) -> None:
+def test_an_incomplete_response_is_not_stored(service: Service) -> None:
     service.breaks = True
     assert service.post("/stream").text == "call 1"
     service.breaks = False
@@ -148,7 +148,7 @@ def test_an_answer_that_broke_off_is_not_given_again(service: Service) -> None:
 
 
 @pytest.mark.parametrize(("most", "again"), [(6, "call 1"), (5, "call 2")])
-def test_an_answer_that_is_too_large_to_be_kept_is_not_cut(
+def test_a_response_that_is_too_large_to_store_is_complete(
     service: Service, monkeypatch: pytest.MonkeyPatch, most: int, again: str
 ) -> None:
     monkeypatch.setattr("limner.server.idempotency.STORED_BYTES", most)
@@ -156,5 +156,5 @@ def test_an_answer_that_is_too_large_to_be_kept_is_not_cut(
 
 
 @pytest.mark.parametrize(("length", "status"), [(1, 201), (255, 201), (256, 422), (0, 422)])
-def test_a_key_has_1_to_255_characters(service: Service, length: int, status: int) -> None:
+def test_idempotency_key_length(service: Service, length: int, status: int) -> None:
     assert service.post(**{"Idempotency-Key": "k" * length}).status_code == status

@@ -74,7 +74,7 @@ def png(image: Image.Image) -> bytes:
     return target.getvalue()
 
 
-def test_pictures_by_their_urls(client: openai.OpenAI, service: Service) -> None:
+def test_images_as_urls(client: openai.OpenAI, service: Service) -> None:
     made = client.images.generate(prompt=CAT, n=2, model="dall-e-3", quality="standard", user="ann")
     assert made.data is not None and made.size == "128x128" and made.output_format == "png"
     first, second = [fetched(image.url or "") for image in made.data]
@@ -90,7 +90,7 @@ def test_pictures_by_their_urls(client: openai.OpenAI, service: Service) -> None
 
 
 @pytest.mark.parametrize(("form", "format"), [("jpeg", "JPEG"), ("webp", "WEBP"), ("png", "PNG")])
-def test_pictures_in_the_answer(client: openai.OpenAI, form: Any, format: str) -> None:
+def test_images_as_base64(client: openai.OpenAI, form: Any, format: str) -> None:
     made = client.images.generate(prompt=CAT, model="gpt-image-2", output_format=form, size="64x96")
     assert made.data is not None and made.output_format == form and made.size == "64x96"
     body = base64.b64decode(made.data[0].b64_json or "")
@@ -98,7 +98,7 @@ def test_pictures_in_the_answer(client: openai.OpenAI, form: Any, format: str) -
     assert (image.format, image.size) == (format, (64, 96)) and SOURCE in body
 
 
-def test_another_format_by_its_url(client: openai.OpenAI, service: Service) -> None:
+def test_other_formats_as_urls(client: openai.OpenAI, service: Service) -> None:
     made = client.images.generate(prompt=CAT, model="starter", output_format="jpeg", output_compression=0)
     assert made.data is not None and made.data[0].url
     key = f"Bearer {client.api_key}"
@@ -109,14 +109,14 @@ def test_another_format_by_its_url(client: openai.OpenAI, service: Service) -> N
     assert image.format == "JPEG" and {*image.quantization[0]} == {255}, "the lowest quality there is"
 
 
-def test_a_picture_is_painted_over(client: openai.OpenAI) -> None:
+def test_edit_of_a_whole_image(client: openai.OpenAI) -> None:
     image = png(Image.new("RGB", (128, 128), "teal"))
     made = client.images.edit(image=image, prompt=CAT, response_format="b64_json")
     assert made.data is not None and len(made.data) == 1
     assert opened(base64.b64decode(made.data[0].b64_json or "")).size == (128, 128)
 
 
-def test_only_what_is_transparent_is_painted_anew(client: openai.OpenAI, service: Service) -> None:
+def test_edit_of_the_transparent_part(client: openai.OpenAI, service: Service) -> None:
     image = Image.new("RGB", (128, 128), "teal")
     mask = Image.new("RGBA", (128, 128), (0, 0, 0, 255))
     mask.paste((0, 0, 0, 0), (64, 0, 128, 128))
@@ -160,14 +160,14 @@ def test_models(client: openai.OpenAI) -> None:
         ({"extra_body": {"colour": "red"}}, "colour", ""),
     ],
 )
-def test_what_cannot_be_done_is_refused(client: openai.OpenAI, wish: dict[str, Any], param: Any, said: str) -> None:
+def test_unsupported_values_are_refused(client: openai.OpenAI, wish: dict[str, Any], param: Any, said: str) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.images.generate(**({"prompt": CAT} | wish))
     error = refused.value
     assert (error.type, error.param) == ("invalid_request_error", param) and said in error.message
 
 
-def test_streams_are_refused(client: openai.OpenAI) -> None:
+def test_streaming_is_refused(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="use /v1/runs, which streams events"):
         client.images.generate(prompt=CAT, stream=True)
 
@@ -185,16 +185,16 @@ SMALL, CLEAR = (png(Image.new("RGBA", (64, 64), (0, 0, 0, alpha))) for alpha in 
     ("files", "param", "said"),
     [
         ({"image": b"no picture"}, "image", "'image' holds text"),
-        ({"image": [SMALL, SMALL]}, "image", "2 pictures"),
-        ({"image": SMALL, "mask": b"no picture"}, "mask", "no PNG"),
-        ({"image": SMALL, "mask": SMALL}, "mask", "transparent nowhere"),
+        ({"image": [SMALL, SMALL]}, "image", "2 images"),
+        ({"image": SMALL, "mask": b"no picture"}, "mask", "cannot be read as PNG"),
+        ({"image": SMALL, "mask": SMALL}, "mask", "no transparent pixel"),
         ({"image": SMALL, "mask": png(Image.new("RGBA", (32, 32)))}, "mask", "32 x 32 and the image 64 x 64"),
         ({"image": SMALL, "size": "huge"}, "size", "is not a size"),
         ({"image": SMALL, "input_fidelity": "high"}, "input_fidelity", "is not supported"),
         ({"image": SMALL, "extra_body": {"markup": "x"}}, "markup", ""),
     ],
 )
-def test_edits_that_are_refused(client: openai.OpenAI, files: dict[str, Any], param: str, said: str) -> None:
+def test_invalid_edits(client: openai.OpenAI, files: dict[str, Any], param: str, said: str) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.images.edit(prompt=CAT, **files)
     assert refused.value.param == param and said in refused.value.message
@@ -212,7 +212,7 @@ def test_edits_that_are_refused(client: openai.OpenAI, files: dict[str, Any], pa
         ("POST", "/v1/images/edits", b"x", 400),
     ],
 )
-def test_all_refusals_have_their_shape(
+def test_errors_have_openais_format(
     service: Service, client: openai.OpenAI, method: str, path: str, body: Any, status: int
 ) -> None:
     key = {} if status == 401 else {"Authorization": f"Bearer {client.api_key}"}
@@ -223,7 +223,7 @@ def test_all_refusals_have_their_shape(
     assert int(reply.headers["Content-Length"]) == len(reply.body)
 
 
-def test_our_own_faults_have_it_too_and_nobody_elses_paths() -> None:
+def test_server_errors_have_openais_format_on_its_paths_only() -> None:
     app = FastAPI()
     problems.install_error_handlers(app)
     app.add_middleware(ErrorFormatMiddleware)
@@ -240,17 +240,17 @@ def test_our_own_faults_have_it_too_and_nobody_elses_paths() -> None:
     assert ours.headers["Content-Type"] == "application/problem+json"
 
 
-def test_what_moderation_refuses_has_openais_word_for_it() -> None:
+def test_moderation_errors_have_openais_code() -> None:
     told = {"type": problems.REFUSED, "title": "Unprocessable Entity", "status": 422, "detail": "the prompt is refused"}
     assert openai_error(told)[1]["error"]["code"] == "content_policy_violation"
 
 
-def test_a_png_stays_as_it_is() -> None:
+def test_png_is_not_converted() -> None:
     assert convert_image(b"anything", "png") == b"anything"
 
 
 @pytest.mark.parametrize("form", ["jpeg", "webp"])
-def test_other_formats_are_signed_anew(home: Path, tmp_path: Path, form: str) -> None:
+def test_other_formats_get_new_credentials(home: Path, tmp_path: Path, form: str) -> None:
     write_png(Image.new("RGB", (64, 64), "teal"), tmp_path / "a.png", home=home)
     data = convert_image((tmp_path / "a.png").read_bytes(), form, home=home)
     found = inspect(data, f"image/{form}", home)
@@ -262,7 +262,7 @@ def test_other_formats_are_signed_anew(home: Path, tmp_path: Path, form: str) ->
 
 
 @pytest.mark.parametrize("form", ["jpeg", "webp"])
-def test_credentials_of_another_format_name_the_same_source_type(home: Path, tmp_path: Path, form: str) -> None:
+def test_converted_images_keep_their_source_type(home: Path, tmp_path: Path, form: str) -> None:
     """Of what was painted over a photograph, too."""
     source = "compositeWithTrainedAlgorithmicMedia"
     write_png(Image.new("RGB", (64, 64), "teal"), tmp_path / "a.png", source=source, home=home)

@@ -20,7 +20,6 @@ from limner.core.requests import TrainRequest
 from limner.core.runs import FAULT, Status
 from limner.server import marketing, uploads
 from limner.server import waiting as waiting_module
-from limner.server.settings import Settings
 from limner.store.queue import Queue
 from limner.studio.studio import Studio
 from serving import Service, problem, refused
@@ -55,7 +54,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, adapters: list[Path], star
         yield found
 
 
-def test_adapters_are_chosen_by_their_ratings(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adapters_are_chosen_by_rating(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     call, counted, asked = service.call, marketing.standings, list[Any]()
     monkeypatch.setattr(marketing, "standings", lambda *told: asked.append(told[2:]) or counted(*told))
     seen: dict[str, int] = {}
@@ -82,7 +81,7 @@ def test_a_blank_prompt_is_refused(service: Service) -> None:
         assert "the prompt is blank" in told["detail"]
 
 
-def test_a_base_picture_is_bounded_and_read_before_it_is_kept(
+def test_a_base_image_is_limited_and_decoded_before_it_is_stored(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     studio, ann, bounds = Studio(home), Caller(account="ann", role=Role.MAKER), list[int]()
@@ -95,10 +94,10 @@ def test_a_base_picture_is_bounded_and_read_before_it_is_kept(
 
     monkeypatch.setattr(uploads, "fetch", fetch)
     with pytest.raises(LimnerError):
-        marketing.fetched(studio, ann, "https://example.com/a.png", Settings(upload_bytes=1000))
+        uploads.store_image_from_url(studio, ann, "https://example.com/a.png", 1000)
     assert bounds == [1000] and [*studio.blobs] == []
     body = (tmp_path / "a.png").read_bytes()
-    reference = marketing.fetched(studio, ann, "https://example.com/a.png", Settings())
+    reference = uploads.store_image_from_url(studio, ann, "https://example.com/a.png", 2**20)
     assert [held.reference for held in studio.holdings.list("ann")] == [reference]
     studio.store.close()
 
@@ -131,7 +130,7 @@ def idle(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Se
 
 
 @pytest.mark.parametrize("name", ["industry", "style"])
-def test_nothing_is_fetched_for_an_industry_or_a_style_that_there_is_not(idle: Service, name: str) -> None:
+def test_nothing_is_downloaded_for_an_unknown_industry_or_style(idle: Service, name: str) -> None:
     call = CALL | {"industry": "slow", "base_image_url": "http://127.0.0.1:9/a.png"}
     assert "no public address" in problem(idle.call("POST", "/generate-image", call), 422)["detail"]
     told = problem(idle.call("POST", "/generate-image", call | {name: "nosuch"}), 422)
@@ -146,7 +145,9 @@ def test_nothing_is_fetched_for_an_industry_or_a_style_that_there_is_not(idle: S
         (Status.FAILED, "unknown scheduler 'nosuch'", 422, "unknown scheduler"),
     ],
 )
-def test_a_run_that_ends_badly(idle: Service, ending: Status, error: str | None, status: int, said: str) -> None:
+def test_errors_of_the_run_are_returned(
+    idle: Service, ending: Status, error: str | None, status: int, said: str
+) -> None:
     thread, answers, run = answered(idle)
     queue = Queue(Studio(idle.home).store)
     ((claimed, hold),) = queue.claim_together("w", 1)
@@ -156,7 +157,7 @@ def test_a_run_that_ends_badly(idle: Service, ending: Status, error: str | None,
     assert said in problem(answers[0], status)["detail"]
 
 
-def test_a_run_that_nobody_waits_for_any_more_is_given_up(idle: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disconnect_cancels_the_run(idle: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting_module, "DISCONNECT_POLL", 0.02)
     host, port = idle.call.address.removeprefix("http://").split(":")
     body = json.dumps(CALL | {"industry": "slow"})
@@ -174,7 +175,7 @@ def test_a_run_that_nobody_waits_for_any_more_is_given_up(idle: Service, monkeyp
         idle.call("POST", f"/v1/runs/{run}/cancel")
 
 
-def test_a_profile_that_names_what_is_not_there(tmp_path: Path) -> None:
+def test_a_profile_with_a_missing_file(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         yaml.safe_dump({"industries": {"food": {"text": ["/no/such"]}}, "styles": {"photo": {}}})
     )

@@ -64,7 +64,7 @@ def of_colour(colour: tuple[int, int, int]) -> bytes:
     return file.getvalue()
 
 
-def test_what_passes_is_painted(call: Client) -> None:
+def test_an_allowed_request_is_executed(call: Client) -> None:
     run = call("POST", "/v1/runs", PAINT, Prefer="wait").json
     assert (run["status"], len(run["artifacts"])) == ("done", 1), run["error"]
     verdicts = call("GET", f"{run['url']}/verdicts").json
@@ -95,7 +95,7 @@ def test_a_refused_prompt(call: Client, prompt: str, category: str) -> None:
     assert (newest["category"], newest["run"], newest["text"]) == (category, None, None)
 
 
-def test_a_base_picture_is_refused(call: Client) -> None:
+def test_a_refused_base_image(call: Client) -> None:
     for colour, status in (((255, 0, 0), "failed"), ((10, 200, 30), "done")):
         image = call("POST", "/v1/files", of_colour(colour)).json["reference"]
         run = call("POST", "/v1/runs", PAINT | {"image": image}, Prefer="wait").json
@@ -105,7 +105,7 @@ def test_a_base_picture_is_refused(call: Client) -> None:
             assert call("GET", f"{run['url']}/verdicts?limit=1").json[0]["category"] == "too red"
 
 
-def test_nothing_is_taken_while_a_required_check_is_down(call: Client, down: dict[str, bool]) -> None:
+def test_requests_are_refused_while_a_required_check_fails(call: Client, down: dict[str, bool]) -> None:
     down["now"] = True
     try:
         told = problem(call("POST", "/v1/runs", PAINT), 503)
@@ -117,7 +117,7 @@ def test_nothing_is_taken_while_a_required_check_is_down(call: Client, down: dic
     assert call("POST", "/v1/runs", PAINT).status == 202, "it is asked again when it is back"
 
 
-def test_verdicts_are_listed_in_pages(call: Client) -> None:
+def test_pages_of_verdicts(call: Client) -> None:
     call("POST", "/v1/runs", PAINT, Prefer="wait")
     first = call("GET", "/v1/verdicts?limit=2").json
     second = call("GET", f"/v1/verdicts?limit=1&before={first[-1]['id']}").json
@@ -127,7 +127,7 @@ def test_verdicts_are_listed_in_pages(call: Client) -> None:
     problem(call("GET", "/v1/runs/nosuch/verdicts"), 404)
 
 
-def test_withheld_pictures_are_not_to_be_had(tmp_path: Path, starter: Path) -> None:
+def test_withheld_images_are_not_available(tmp_path: Path, starter: Path) -> None:
     model = classifiers.picture_classifier(tmp_path / "always", 500)
     picture = {"check": "image_classifier", "options": {"model": str(model), "refuse": {"unsafe": 0.5}}}
     (tmp_path / "policy.yaml").write_text(yaml.safe_dump({"picture": [picture]}))
@@ -148,7 +148,7 @@ def test_withheld_pictures_are_not_to_be_had(tmp_path: Path, starter: Path) -> N
         assert not [path for path in running.home.rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x89PNG"]
 
 
-def test_a_mistake_in_the_policy_is_told_at_start(tmp_path: Path, home: Path) -> None:
+def test_an_invalid_policy_is_reported_at_start(tmp_path: Path, home: Path) -> None:
     checker = {"check": "safety_checker", "options": {"model": "somebody/nosuch"}}
     (tmp_path / "policy.yaml").write_text(yaml.safe_dump({"picture": [checker]}))
     said = "checks of the policy cannot be loaded: picture: safety_checker: classifier 'somebody/nosuch' is not on disk"

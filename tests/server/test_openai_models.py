@@ -25,7 +25,7 @@ def request(**fields: object) -> ImageGenerationRequest:
         {"output_compression": 100, "output_format": "webp"},
     ],
 )
-def test_what_is_allowed(fields: dict[str, object]) -> None:
+def test_valid_requests(fields: dict[str, object]) -> None:
     request(**fields)
 
 
@@ -59,7 +59,7 @@ def test_what_is_refused(fields: dict[str, object]) -> None:
         request(**fields)
 
 
-def test_a_size_is_width_by_height() -> None:
+def test_size_is_width_by_height() -> None:
     assert request(size="640x512", n=3).generate_fields() == {
         "prompt": "a red mug",
         "count": 3,
@@ -81,7 +81,7 @@ def test_a_size_is_width_by_height() -> None:
         ("dall-e-3", "b64_json", True),
     ],
 )
-def test_the_answer_holds_the_picture_where_openais_does(model: str | None, form: str | None, embedded: bool) -> None:
+def test_response_format_defaults(model: str | None, form: str | None, embedded: bool) -> None:
     assert request(model=model, response_format=form).embeds_images is embedded
 
 
@@ -96,10 +96,10 @@ def test_the_answer_holds_the_picture_where_openais_does(model: str | None, form
         ("gpt", "gpt"),
     ],
 )
-def test_openais_names_leave_the_model_to_the_service(model: str | None, own_model: str | None) -> None:
+def test_openais_model_names_select_the_default(model: str | None, own_model: str | None) -> None:
     assert request(model=model).own_model == own_model
 
 
-def test_whom_it_is_for_is_a_tag() -> None:
+def test_user_identifiers_become_tags() -> None:
     assert request(user="ann", safety_identifier="s").tags() == {"user": "ann", "safety_identifier": "s"}
     assert request(user="").tags() == {}

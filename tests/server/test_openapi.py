@@ -21,7 +21,7 @@ CHECKS = (
 )
 
 
-def test_the_description_in_the_tree_is_of_this_version() -> None:
+def test_the_openapi_document_is_current() -> None:
     remedy = "python -m limner.server.openapi > docs/openapi.json, and read what changed"
     assert KEPT.read_text(encoding="utf-8") == openapi_json(), remedy
 
@@ -41,7 +41,7 @@ phases.coverage.enabled = false
 @pytest.mark.parametrize(
     ("config", "examples"), [(BRIEF, 1), pytest.param("", 2, marks=pytest.mark.slow)], ids=["brief", "whole"]
 )
-def test_whatever_is_sent_is_answered_as_described(
+def test_responses_match_the_openapi_document(
     home: Path, tmp_path: Path, starter: Path, config: str, examples: int
 ) -> None:
     (tmp_path / "schemathesis.toml").write_text(config)

@@ -119,7 +119,7 @@ def looked_at(house: House) -> list[str]:
     ]
 
 
-def test_what_is_ones_own_is_there_for_oneself_and_admins_alone(house: House) -> None:
+def test_only_the_owner_and_admins_see_things(house: House) -> None:
     for path in looked_at(house):
         assert house.ann.get(path).status_code == house.root.get(path).status_code == 200, path
         for other in house.others:
@@ -131,7 +131,7 @@ def test_what_is_ones_own_is_there_for_oneself_and_admins_alone(house: House) ->
         assert other.get(f"/v1/runs/{house.run}/events").status_code == 404
 
 
-def test_nobody_else_changes_or_removes_it(house: House) -> None:
+def test_nobody_else_changes_or_deletes_things(house: House) -> None:
     calls = [
         ("DELETE", path_of(house.file)),
         ("DELETE", path_of(house.folder)),
@@ -150,7 +150,7 @@ def test_nobody_else_changes_or_removes_it(house: House) -> None:
     assert house.studio.store.get(house.run).status is Status.QUEUED
 
 
-def test_lists_hold_ones_own_and_an_admins_hold_all(house: House) -> None:
+def test_lists_contain_own_things_and_an_admins_contain_all(house: House) -> None:
     house.ann.post("/v1/shares", json={"reference": house.folder, "account": "root"}).raise_for_status()
     wanted = {
         "/v1/runs": ("id", house.run),
@@ -167,20 +167,20 @@ def test_lists_hold_ones_own_and_an_admins_hold_all(house: House) -> None:
     house.ann.post("/v1/shares/revoke", json={"reference": house.folder, "account": "root"}).raise_for_status()
 
 
-def test_the_command_lines_runs_and_pictures_are_nobodys(house: House) -> None:
+def test_runs_of_the_command_line_are_hidden(house: House) -> None:
     for client in (house.ann, house.root):
         assert client.get(f"/v1/runs/{house.mine}").status_code == 404
         assert client.get(f"/v1/runs/{house.mine}/verdicts").status_code == 404
         assert client.get(f"/v1/pictures/{house.theirs}").status_code == 404
 
 
-def test_a_run_is_named_by_its_whole_id(house: House) -> None:
+def test_runs_are_found_by_complete_ids_only(house: House) -> None:
     assert house.ann.get(f"/v1/runs/{house.run[:-1]}").status_code == 404
     assert house.ann.post(f"/v1/runs/{house.run[:-1]}/cancel").status_code == 404
     assert house.studio.store.get(house.run[:-1]).status is Status.QUEUED
 
 
-def test_a_viewer_looks_and_says_and_does_no_more(house: House) -> None:
+def test_a_viewer_reads_and_gives_feedback_only(house: House) -> None:
     for path in ("/v1/runs", "/v1/pictures", "/v1/holdings", "/v1/account", "/v1/collections", "/v1/ratings/summary"):
         assert house.vic.get(path).status_code == 200, path
     assert house.vic.post("/v1/collections", json={"name": "Summer"}).status_code == 201
@@ -198,12 +198,12 @@ def test_a_viewer_looks_and_says_and_does_no_more(house: House) -> None:
         assert house.vic.request(method, path, json={}).status_code == 403, path
 
 
-def test_what_tells_of_everybody_is_an_admins(house: House) -> None:
+def test_routes_for_admins(house: House) -> None:
     for path in ("/v1/verdicts", "/metrics"):
         assert [client.get(path).status_code for client in (house.vic, house.ann, house.root)] == [403, 403, 200], path
 
 
-def test_only_what_is_ones_own_is_shared(house: House) -> None:
+def test_only_own_files_can_be_shared(house: House) -> None:
     share = {"reference": house.file, "account": "vic"}
     refused = house.bob.post("/v1/shares", json=share)
     assert refused.status_code == 422 and "is not yours" in refused.json()["detail"]
@@ -215,7 +215,7 @@ def test_only_what_is_ones_own_is_shared(house: House) -> None:
     assert house.vic.get(path_of(house.file)).status_code == 404
 
 
-def test_what_others_made_of_it_is_not_erased_with_it(house: House) -> None:
+def test_files_that_others_used_are_not_erased(house: House) -> None:
     run = house.ann.post("/v1/runs", json=PAINT).json()["id"]
     body = png("green")
     reference = house.ann.post("/v1/files", content=body, headers=RAW).json()["reference"]
@@ -231,7 +231,7 @@ def test_what_others_made_of_it_is_not_erased_with_it(house: House) -> None:
     house.ann.delete(path_of(reference))
 
 
-def test_a_verified_picture_names_its_run_to_those_who_may_see_it(house: House) -> None:
+def test_verification_names_the_run_to_those_who_may_see_it(house: House) -> None:
     headers = {"Content-Type": "image/png"}
     told = {
         name: client.post("/v1/verify", content=png("red"), headers=headers).json()["run"]
@@ -241,12 +241,12 @@ def test_a_verified_picture_names_its_run_to_those_who_may_see_it(house: House) 
     assert house.root.post("/v1/verify", content=png("blue"), headers=headers).json()["run"] is None
 
 
-def test_an_upload_of_the_largest_size_is_taken_and_no_larger_one(house: House) -> None:
+def test_size_limit_of_uploads(house: House) -> None:
     assert house.bob.post("/v1/files", content=b"x" * UPLOAD_BYTES, headers=RAW).status_code == 201
     assert house.bob.post("/v1/files", content=b"x" * (UPLOAD_BYTES + 1), headers=RAW).status_code == 413
 
 
-def test_more_than_a_key_allows_is_too_much(house: House) -> None:
+def test_requests_beyond_a_keys_limits(house: House) -> None:
     _, secret = house.studio.accounts.add_key("dan", limits=Limits(kept_bytes=10, pictures_per_day=1))
     dan = {"Authorization": f"Bearer {secret}"}
     statuses = [house.bob.post("/v1/files", content=b"d" * size, headers=RAW | dan).status_code for size in (10, 1)]
@@ -255,11 +255,11 @@ def test_more_than_a_key_allows_is_too_much(house: House) -> None:
     assert [house.bob.post("/v1/runs", json=PAINT, headers=dan).status_code for _ in range(2)] == [202, 429]
 
 
-def test_no_place_on_this_machine_is_told(house: House) -> None:
+def test_no_path_of_this_machine_is_returned(house: House) -> None:
     for client, path in ((house.ann, "/v1/pictures"), (house.ann, f"/v1/runs/{house.run}"), (house.root, "/v1/runs")):
         assert "/srv/" not in client.get(path).text and str(house.studio.home) not in client.get(path).text
 
 
-def test_where_no_accounts_are_whoever_calls_is_the_admin() -> None:
+def test_without_accounts_every_caller_is_an_admin() -> None:
     assert Caller().scope is None
     assert [Caller(account="a", role=role).scope for role in Role] == ["a", "a", None]

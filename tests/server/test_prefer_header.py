@@ -32,11 +32,11 @@ from limner.studio.studio import Studio
         ("waiting=5", 0),
     ],
 )
-def test_no_client_waits_longer_than_the_service_lets_it(prefer: str | None, seconds: float) -> None:
+def test_prefer_wait_is_limited(prefer: str | None, seconds: float) -> None:
     assert wait_seconds(prefer, 60) == seconds
 
 
-def test_events_go_on_from_the_last_that_was_seen(home: Path) -> None:
+def test_events_resume_after_last_event_id(home: Path) -> None:
     studio = Studio(home)
     client = TestClient(create_app(studio, Settings()), base_url="http://127.0.0.1")
     run = client.post("/v1/runs", json={"kind": "generate", "prompt": "a cat"}).json()["id"]
@@ -53,7 +53,7 @@ def test_events_go_on_from_the_last_that_was_seen(home: Path) -> None:
     assert told(**{"Last-Event-ID": "3"}) == ["end"]
 
 
-def test_a_client_that_waited_in_vain_is_told_so(home: Path) -> None:
+def test_waiting_for_a_run_that_does_not_end(home: Path) -> None:
     client = TestClient(create_app(Studio(home), Settings(wait_seconds=0.01)), base_url="http://127.0.0.1")
     reply = client.post("/v1/runs", json={"kind": "generate", "prompt": "a cat"}, headers={"Prefer": "wait"})
     assert (reply.status_code, reply.json()["status"]) == (202, "queued")

@@ -33,13 +33,13 @@ def written(tmp_path: Path, **told: Any) -> Path:
         ({"styles": {"photo": {"prompt": "a photo"}}}, "must contain {prompt}"),
     ],
 )
-def test_profiles_that_are_refused(tmp_path: Path, told: dict[str, Any], said: str) -> None:
+def test_invalid_profiles(tmp_path: Path, told: dict[str, Any], said: str) -> None:
     with pytest.raises(LimnerError) as refused:
         read_profile(written(tmp_path, **told))
     assert said in str(refused.value) and "\n" not in str(refused.value)
 
 
-def test_a_folder_of_a_models_name_is_meant_where_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_folder_is_used_before_a_hub_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     studio, profile = Studio(tmp_path / "home"), read_profile(written(tmp_path, text={"model": "mine/dog"}))
     assert store_files(profile, studio)[0].text.request == {"model": "mine/dog"}, "one of the hub"
@@ -49,7 +49,7 @@ def test_a_folder_of_a_models_name_is_meant_where_it_is_there(tmp_path: Path, mo
     studio.store.close()
 
 
-def test_paths_become_references(tmp_path: Path) -> None:
+def test_paths_are_replaced_by_references(tmp_path: Path) -> None:
     (tmp_path / "one.safetensors").write_bytes(b"x")
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "a").write_bytes(b"y")
@@ -77,13 +77,13 @@ def test_paths_become_references(tmp_path: Path) -> None:
     [("/no/such.safetensors", "which does not exist"), ("sha256:" + "f" * 64, "is not stored here")],
 )
 @pytest.mark.parametrize("place", ["industry", "model"])
-def test_what_is_not_there_is_named_at_start(tmp_path: Path, name: str, said: str, place: str) -> None:
+def test_missing_files_are_reported_at_start(tmp_path: Path, name: str, said: str, place: str) -> None:
     told = {"industries": {"food": {"text": [name]}}} if place == "industry" else {"text": {"model": name}}
     with pytest.raises(LimnerError, match=said):
         store_files(read_profile(written(tmp_path, **told)), Studio(tmp_path / "home"))
 
 
-def test_what_the_profile_names_is_for_all_who_call(tmp_path: Path) -> None:
+def test_every_caller_may_use_the_files_of_the_profile(tmp_path: Path) -> None:
     (tmp_path / "one.safetensors").write_bytes(b"x")
     studio = Studio(tmp_path / "home")
     told = {"industries": {"food": {"text": [f"{tmp_path}/one.safetensors"]}}}
@@ -112,7 +112,7 @@ PROFILE = Profile.model_validate(
 )
 
 
-def test_words_stand_behind_the_prompt_and_the_style_around_both() -> None:
+def test_industry_words_and_style_template() -> None:
     request = PROFILE.request("  a red mug ", "food", "PHOTO ", seed=5)
     assert request.prompt == "a photo of a red mug, steam, herbs, sharp" and request.negative_prompt == "blurry"
     assert (request.model, request.steps, request.seed, request.image) == ("sdxl", 9, 5, None)
@@ -121,7 +121,7 @@ def test_words_stand_behind_the_prompt_and_the_style_around_both() -> None:
     assert PROFILE.request("a mug", "plain", "lens").prompt == "a mug, {85mm}", "other braces are words"
 
 
-def test_a_base_picture_has_a_side_and_adapters_of_its_own() -> None:
+def test_base_images_have_their_own_defaults_and_adapters() -> None:
     request = PROFILE.request("a mug", "food", "photo", image="sha256:" + "0" * 64, seed=1)
     assert (request.model, request.strength, request.steps) == ("sd15", 0.5, None)
     assert PROFILE.adapters("FOOD", None) == (AdapterUse(path="a.safetensors", weight=0.5),)
@@ -129,13 +129,13 @@ def test_a_base_picture_has_a_side_and_adapters_of_its_own() -> None:
     assert PROFILE.adapters("plain", None) == ()
 
 
-def test_the_seed_of_the_profile_comes_before_the_calls() -> None:
+def test_the_seed_of_the_profile_takes_precedence() -> None:
     fixed = PROFILE.model_copy(update={"text": PROFILE.text.model_validate({"seed": 7})})
     assert [fixed.request("x", "food", "none", seed=seed).seed for seed in (1, None)] == [7, 7]
     assert len({PROFILE.request("x", "food", "none").seed for _ in range(4)}) == 4, "a new one each time"
 
 
-def test_an_adapter_is_used_where_one_is_chosen() -> None:
+def test_the_chosen_adapter_is_used() -> None:
     use = AdapterUse(path="c.safetensors", weight=2)
     assert PROFILE.request("x", "food", "none", adapter=use).adapter == (use,)
     assert PROFILE.request("x", "food", "none").adapter == ()
@@ -144,6 +144,6 @@ def test_an_adapter_is_used_where_one_is_chosen() -> None:
 @pytest.mark.parametrize(
     ("industry", "style", "said"), [("sport", "photo", "unknown industry"), ("food", "x", "unknown style")]
 )
-def test_what_is_unknown_is_told(industry: str, style: str, said: str) -> None:
+def test_unknown_industries_and_styles(industry: str, style: str, said: str) -> None:
     with pytest.raises(LimnerError, match=said):
         PROFILE.request("x", industry, style)

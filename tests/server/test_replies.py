@@ -20,7 +20,7 @@ def artifact(number: int, **details: object) -> Artifact:
     )
 
 
-def test_an_artifact_tells_its_name_and_no_place() -> None:
+def test_artifacts_have_no_path() -> None:
     folder = "folder:" + "f" * 64
     told = ArtifactReply.of(artifact(7, seed=3, reference=folder, base={"path": "/srv/a"}, vae={"path": "/srv/b"}))
     assert (told.name, told.reference, told.url, told.details) == (
@@ -34,12 +34,12 @@ def test_an_artifact_tells_its_name_and_no_place() -> None:
     assert (plain.reference, plain.url) == (f"sha256:{7:064x}", f"/v1/files/{7:064x}")
 
 
-def test_the_name_of_a_path_of_windows() -> None:
+def test_names_of_windows_paths() -> None:
     told = artifact(1).model_copy(update={"path": r"C:\runs\0001.png"})
     assert ArtifactReply.of(told).name == "0001.png"
 
 
-def test_a_run_tells_what_it_made_first_first() -> None:
+def test_artifacts_of_a_run_are_listed_oldest_first() -> None:
     run = Run(
         id="x", request=GenerateRequest(prompt="a"), created=NOW, out="/srv/out", owner="ann", key="k", policy="p"
     )
@@ -49,6 +49,6 @@ def test_a_run_tells_what_it_made_first_first() -> None:
 
 
 @pytest.mark.parametrize("reference", ["", "sha256:x", "file:" + "0" * 64])
-def test_only_a_reference_has_a_url(reference: str) -> None:
+def test_only_references_have_urls(reference: str) -> None:
     with pytest.raises(AssertionError):
         url_of(reference)

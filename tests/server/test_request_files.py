@@ -109,7 +109,7 @@ def call(studio: Studio) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", get_args(Known))
-def test_no_answer_depends_on_what_lies_on_the_disk(
+def test_responses_do_not_depend_on_files_of_the_machine(
     kind: type[Frozen], call: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -133,7 +133,7 @@ def test_no_answer_depends_on_what_lies_on_the_disk(
 
 
 @pytest.mark.parametrize("kind", get_args(Known))
-def test_what_is_anothers_is_refused_wherever_it_is_named(kind: type[Frozen], call: dict[str, Any]) -> None:
+def test_files_of_others_are_refused_in_every_field(kind: type[Frozen], call: dict[str, Any]) -> None:
     for field, body in asked(kind, call["own"]["ann"], call["own"]["eve"], call["folder"]):
         reply = call["post"]("eve", "/v1/runs", json=body)
         assert reply.status_code == 422 and "is not yours" in reply.json()["detail"], (field, body, reply.text)

@@ -25,7 +25,7 @@ class Pruned:
 
 
 @pytest.mark.parametrize(("days", "older"), [(None, None), (30, timedelta(days=30)), (0.5, timedelta(hours=12))])
-def test_what_is_older_than_so_many_days_goes(days: float | None, older: timedelta | None) -> None:
+def test_old_runs_are_pruned(days: float | None, older: timedelta | None) -> None:
     studio, profile = Pruned(), read_profile(None)
     adapter = "sha256:" + "a" * 64
     profile = profile.model_copy(update={"text": profile.text.model_validate({"adapter": [{"path": adapter}]})})

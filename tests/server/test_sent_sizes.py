@@ -10,7 +10,7 @@ from limner.server.uploads import UPLOAD_PIXELS, image_size
 from limner.studio.studio import Studio
 
 
-def test_an_image_has_so_many_times_the_pixels_of_a_run_and_no_more(tmp_path: Path) -> None:
+def test_pixel_limit_of_uploads(tmp_path: Path) -> None:
     studio = Studio(tmp_path / "home", most_pixels=100)
     Image.new("RGB", (40, 100 * UPLOAD_PIXELS // 40)).save(tmp_path / "most.png")
     Image.new("RGB", (40, 100 * UPLOAD_PIXELS // 40 + 1)).save(tmp_path / "more.png")

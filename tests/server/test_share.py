@@ -53,7 +53,7 @@ def install(programs: Path, name: str, lines: list[str], then: str = "exec /bin/
 
 
 @pytest.mark.parametrize("name", share.TUNNELS)
-def test_the_address_is_read(programs: Path, name: str) -> None:
+def test_the_address_of_the_tunnel_is_read(programs: Path, name: str) -> None:
     install(programs, name, SAYS[name])
     said: list[str] = []
     with public_address(Settings(share=True, share_host="me@example.com"), 7412, said.append) as address:
@@ -65,7 +65,7 @@ def test_the_address_is_read(programs: Path, name: str) -> None:
     assert said == [], "its end was ours"
 
 
-def test_an_end_of_the_program_is_told(programs: Path) -> None:
+def test_the_end_of_the_tunnel_is_reported(programs: Path) -> None:
     install(programs, "ngrok", SAYS["ngrok"], then=f"while [ ! -e '{programs}/end' ]; do /bin/sleep 0.02; done; exit 3")
     said: SimpleQueue[str] = SimpleQueue()
     with public_address(Settings(share=True), 1, said.put):
@@ -73,7 +73,7 @@ def test_an_end_of_the_program_is_told(programs: Path) -> None:
         assert said.get(timeout=30) == "ngrok ended (code 3): the server has no public address any more"
 
 
-def test_the_first_that_is_installed_or_the_one_that_is_named(programs: Path) -> None:
+def test_tunnel_program_selection(programs: Path) -> None:
     for name in ("ngrok", "cloudflared"):
         install(programs, name, SAYS[name])
     with public_address(Settings(share=True), 1, print) as address:
@@ -91,19 +91,19 @@ def test_the_first_that_is_installed_or_the_one_that_is_named(programs: Path) ->
         ({"share_host": "me@example.com"}, "no tunnel program is installed (cloudflared, ngrok, tailscale, ssh)"),
     ],
 )
-def test_what_cannot_be_shared(programs: Path, settings: dict[str, str], said: str) -> None:
+def test_errors_of_tunnel_settings(programs: Path, settings: dict[str, str], said: str) -> None:
     with pytest.raises(LimnerError) as caught, public_address(Settings(share=True, **settings), 1, print):  # type: ignore[arg-type]
         pass
     assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["-oProxyCommand=evil", "a b", "a;b", ""])
-def test_a_host_that_is_an_option(host: str) -> None:
+def test_a_host_cannot_be_an_option(host: str) -> None:
     with pytest.raises(ValueError):
         Settings(share=True, share_host=host)
 
 
-def test_a_program_that_fails_or_says_nothing(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tunnel_that_fails_or_prints_nothing(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(programs, "cloudflared", ["ERR no network"], then="exit 3")
     with (
         pytest.raises(LimnerError, match=r"cloudflared ended .last line: 'ERR no network'"),
@@ -119,7 +119,7 @@ def test_a_program_that_fails_or_says_nothing(programs: Path, monkeypatch: pytes
         pass
 
 
-def test_its_name_is_let_in_with_a_key_and_no_other(programs: Path, tmp_path: Path) -> None:
+def test_the_public_name_is_allowed(programs: Path, tmp_path: Path) -> None:
     install(programs, "cloudflared", SAYS["cloudflared"])
     key = {"Authorization": f"Bearer {key_of(tmp_path, 'root', '--role', 'admin')}"}
     name = "odd-mug-red.trycloudflare.com"
@@ -132,6 +132,6 @@ def test_its_name_is_let_in_with_a_key_and_no_other(programs: Path, tmp_path: Pa
         problem(running.call("GET", "/v1/runs", Host=name), 401)
 
 
-def test_nothing_is_shared_without_accounts(home: Path) -> None:
+def test_sharing_needs_an_admin_key(home: Path) -> None:
     said = "limner: with --share every call needs a key, and no admin has one"
     assert refused(home, "serve", "--share").startswith(said)

@@ -24,7 +24,7 @@ def links(now: float = BEGAN, secret: bytes = b"secret") -> SignedLinks:
     return SignedLinks(lambda: secret, clock=lambda: now)
 
 
-def test_a_link_is_of_a_day_and_of_the_published_form() -> None:
+def test_links_are_valid_for_a_day() -> None:
     url = links().sign("/v1/files/a")
     until = int(BEGAN) + DAY
     told = hmac.new(b"secret", f"/v1/files/a\n{until}".encode(), hashlib.sha256).hexdigest()
@@ -33,16 +33,16 @@ def test_a_link_is_of_a_day_and_of_the_published_form() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_link_looks(method: str) -> None:
+def test_links_allow_reading(method: str) -> None:
     assert opens(links(), links().sign("/v1/files/a"), method)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_a_link_does_nothing_else(method: str) -> None:
+def test_links_allow_nothing_else(method: str) -> None:
     assert not opens(links(), links().sign("/v1/files/a"), method)
 
 
-def test_no_part_of_a_link_can_be_changed() -> None:
+def test_changed_links_are_invalid() -> None:
     url = links().sign("/v1/files/a")
     path, _, query = url.partition("?")
     until = int(BEGAN) + DAY

@@ -38,7 +38,7 @@ def worker_of(service: Process) -> int:
     return int(found[0])
 
 
-def test_a_stream_of_events_ends_with_the_service(tmp_path: Path, starter: Path) -> None:
+def test_event_streams_end_when_the_server_stops(tmp_path: Path, starter: Path) -> None:
     with program(tmp_path) as running:
         run = running.call("POST", "/v1/runs", LONG).json
         assert running.process.stderr is not None
@@ -57,7 +57,7 @@ def test_a_stream_of_events_ends_with_the_service(tmp_path: Path, starter: Path)
 
 
 @pytest.mark.slow
-def test_a_restart_in_the_middle_loses_nothing(tmp_path: Path, starter: Path) -> None:
+def test_a_restart_loses_no_run(tmp_path: Path, starter: Path) -> None:
     with program(tmp_path) as first:
         runs = [first.call("POST", "/v1/runs", PAINT | {"steps": 20, "seed": seed}).json["url"] for seed in range(2)]
         until("a run's beginning", lambda: any(run["progress"] for run in first.call("GET", "/v1/runs").json))
@@ -68,7 +68,7 @@ def test_a_restart_in_the_middle_loses_nothing(tmp_path: Path, starter: Path) ->
 
 
 @pytest.mark.slow
-def test_the_run_of_a_killed_worker_is_carried_out_by_another(tmp_path: Path, starter: Path) -> None:
+def test_the_run_of_a_killed_worker_is_executed_by_another(tmp_path: Path, starter: Path) -> None:
     with program(tmp_path) as running, closing(Studio(tmp_path).store) as store:
         url = running.call("POST", "/v1/runs", PAINT | {"steps": 200}).json["url"]
         until("its beginning", lambda: running.call("GET", url).json["progress"])
@@ -80,7 +80,7 @@ def test_the_run_of_a_killed_worker_is_carried_out_by_another(tmp_path: Path, st
         assert store.list(1)[0].attempt == 2
 
 
-def test_a_test_that_fails_leaves_no_service_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_test_leaves_no_server_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     process = subprocess.Popen(["sleep", "120"], stderr=subprocess.PIPE, text=True)
     monkeypatch.setattr(serving, "start", lambda home: Process(home, serving.Client("http://127.0.0.1:9"), process))
     with pytest.raises(AssertionError, match="it failed"), program(tmp_path):
@@ -113,7 +113,7 @@ def test_a_killed_worker_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert said == [f"a worker ended (code {-signal.SIGKILL}) and is started again"]
 
 
-def test_the_impatient_leave_no_worker_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_interrupt_leaves_no_worker_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stub(tmp_path, monkeypatch, "trap '' TERM")
     asked = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

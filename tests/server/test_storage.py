@@ -58,7 +58,7 @@ def done(reply: Reply) -> dict[str, Any]:
     return reply.json
 
 
-def test_from_the_upload_to_the_erasure(service: Service, call: Client, place: str, painted: Path) -> None:
+def test_upload_train_generate_and_erase(service: Service, call: Client, place: str, painted: Path) -> None:
     data = call("POST", "/v1/folders", dataset(painted)).json
     body = {"kind": "train", "data": data["reference"], "class_word": "dog", "steps": 1, "batch": 1, "prior": False}
     trained = done(call("POST", "/v1/runs", body | {"options": {"rank": 2}}, Prefer="wait"))
@@ -95,7 +95,7 @@ def test_from_the_upload_to_the_erasure(service: Service, call: Client, place: s
     assert not list((service.home / "runs").iterdir()) and not list((service.home / "cache" / "files").iterdir())
 
 
-def test_what_is_carried_out_is_not_erased(call: Client) -> None:
+def test_running_runs_are_not_erased(call: Client) -> None:
     run = call("POST", "/v1/runs", PAINT | {"steps": 500, "count": 8}, Prefer="wait=1").json
     assert "cancel it first" in problem(call("DELETE", run["url"]), 409)["remedy"]
     call("POST", f"{run['url']}/cancel")
@@ -104,13 +104,15 @@ def test_what_is_carried_out_is_not_erased(call: Client) -> None:
     problem(call("GET", run["url"]), 404)
 
 
-def test_an_unused_upload_goes_at_once(call: Client) -> None:
+def test_an_unused_upload_is_erased(call: Client) -> None:
     kept = call("POST", "/v1/files", b"\x89PNG").json
     assert call("DELETE", kept["url"]).json == {"runs": [], "derived": [], "files": 1, "bytes": 4}
     problem(call("GET", kept["url"]), 404)
 
 
-def test_a_store_that_is_away_is_told_at_start(home: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_file_storage_is_reported_at_start(
+    home: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LIMNER_FILES", "s3://nosuch/place")
     said = "limner: there is no place for files at 's3://nosuch/place'; make that bucket, or name another"
     assert [refused(home, command) for command in ("serve", "worker")] == [said] * 2

@@ -48,7 +48,7 @@ async def status(app: Any, method: str, path: str, body: Any = None) -> int:
 
 
 @pytest.mark.parametrize("path", ["/v1/runs", "/v1/runs/RUN/retry", "/v1/images/generations", "/generate-image"])
-def test_other_calls_are_answered_meanwhile(studio: Studio, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+def test_moderation_blocks_no_other_requests(studio: Studio, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     bodies: dict[str, Any] = {"/v1/runs": PAINT, "/v1/images/generations": {"prompt": "a"}, "/generate-image": CALL}
     run, app = studio.enqueue(GenerateRequest(prompt="a")), create_app(studio, Settings())
     release, judged = threading.Event(), list[str]()

@@ -36,7 +36,7 @@ def covered(alpha: list[list[int]]) -> Image.Image:
     return Image.fromarray(values)
 
 
-def test_what_is_wholly_transparent_is_white_in_the_mask(studio: Studio) -> None:
+def test_transparent_pixels_are_white_in_the_mask(studio: Studio) -> None:
     mask = covered([[0, 1, 127, 255], [0, 0, 128, 254]])
     kept = store_edit_files(studio, Caller(), upload(Image.new("RGB", (4, 2), "red")), upload(mask))
     with Image.open(studio.blobs.bring(kept["mask"])) as found:
@@ -47,14 +47,14 @@ def test_what_is_wholly_transparent_is_white_in_the_mask(studio: Studio) -> None
 
 
 @pytest.mark.parametrize("size", [(4, 3), (5, 2), (2, 4), (8, 4)])
-def test_a_mask_is_of_the_pictures_size(studio: Studio, size: tuple[int, int]) -> None:
+def test_a_mask_must_have_the_images_size(studio: Studio, size: tuple[int, int]) -> None:
     mask = Image.new("RGBA", size)
     with pytest.raises(HTTPError, match=rf"the mask is {size[0]} x {size[1]} and the image 4 x 2") as caught:
         store_edit_files(studio, Caller(), upload(Image.new("RGB", (4, 2))), upload(mask))
     assert caught.value.status == 422 and caught.value.errors == [{"pointer": "/mask", "detail": caught.value.problem}]
 
 
-def test_a_mask_is_transparent_somewhere(studio: Studio) -> None:
+def test_a_mask_must_have_transparent_pixels(studio: Studio) -> None:
     for mask in (Image.new("RGB", (4, 2)), covered([[255, 1], [1, 255]]).resize((4, 2), Image.Resampling.NEAREST)):
         with pytest.raises(HTTPError, match="the mask has no transparent pixel"):
             store_edit_files(studio, Caller(), upload(Image.new("RGB", (4, 2))), upload(mask))

@@ -29,11 +29,11 @@ def painted(service: Service) -> tuple[str, bytes]:
     return run["id"], service.call("GET", run["artifacts"][0]["url"]).body
 
 
-def test_its_own_key_was_made_at_the_start(service: Service) -> None:
+def test_a_signing_key_is_created_at_start(service: Service) -> None:
     assert (service.home / "credentials" / "own" / "key.pem").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_picture_of_ours(service: Service, painted: tuple[str, bytes]) -> None:
+def test_an_own_image(service: Service, painted: tuple[str, bytes]) -> None:
     run, data = painted
     reply = service.call("POST", "/v1/verify", data)
     assert reply.status == 200 and reply.json["state"] == "ours" and reply.json["unchanged"] is True
@@ -44,7 +44,7 @@ def test_a_picture_of_ours(service: Service, painted: tuple[str, bytes]) -> None
     assert told["state"] == "changed" and told["unchanged"] is False and told["problems"]
 
 
-def test_other_formats_and_other_pictures(service: Service) -> None:
+def test_other_formats_and_foreign_images(service: Service) -> None:
     for kind in ("JPEG", "WEBP", "PNG"):
         file = io.BytesIO()
         Image.new("RGB", (70, 60), "green").save(file, kind)
@@ -52,12 +52,12 @@ def test_other_formats_and_other_pictures(service: Service) -> None:
 
 
 @pytest.mark.parametrize("body", [b"hello", b"\x89PNG\r\n\x1a\n" + b"\xff" * 100, b"GIF89a" + b"\0" * 50, b""])
-def test_what_is_no_picture(service: Service, body: bytes) -> None:
+def test_files_that_are_no_images(service: Service, body: bytes) -> None:
     told = problem(service.call("POST", "/v1/verify", body), 422)
     assert "/tmp" not in str(told) and told["remedy"]
 
 
-def test_runs_of_the_command_line_are_not_named(service: Service, tmp_path: Path) -> None:
+def test_command_line_runs_are_not_named(service: Service, tmp_path: Path) -> None:
     studio = Studio(service.home)
     run = studio.run(GenerateRequest(prompt="a dog", steps=2), tmp_path)
     reply = service.call("POST", "/v1/verify", (tmp_path / "0001.png").read_bytes())

@@ -53,7 +53,7 @@ def test_the_signature_is_the_published_one() -> None:
     assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-def test_each_try_is_stamped_with_its_own_moment(studio: Studio, sent: list[Any]) -> None:
+def test_each_attempt_has_its_own_timestamp(studio: Studio, sent: list[Any]) -> None:
     hook, secret = studio.webhooks.add("", "https://example.com/hook", ("run.cancelled",))
     run = studio.enqueue(GenerateRequest(prompt="a cat"))
     Queue(studio.store).cancel(run.id)
@@ -79,7 +79,7 @@ def test_each_try_is_stamped_with_its_own_moment(studio: Studio, sent: list[Any]
 @pytest.mark.parametrize(
     ("status", "arrived"), [(199, False), (200, True), (204, True), (299, True), (300, False), (410, False)]
 )
-def test_what_arrived_is_what_was_answered_by_2xx(
+def test_only_status_2xx_is_success(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, status: int, arrived: bool
 ) -> None:
     monkeypatch.setattr(fetch, "post", lambda *given, **more: status)
@@ -93,11 +93,11 @@ def test_what_arrived_is_what_was_answered_by_2xx(
     )
 
 
-def test_a_delivery_is_left_to_its_thread_for_longer_than_a_receiver_may_take() -> None:
+def test_delivery_leases_are_longer_than_the_timeout() -> None:
     assert LEASE.total_seconds() > 2 * TIMEOUT
 
 
-def test_a_private_address_is_told_nothing(studio: Studio) -> None:
+def test_private_addresses_receive_nothing(studio: Studio) -> None:
     hook, _ = studio.webhooks.add("", "http://127.0.0.1:9/", ("run.cancelled",))
     Queue(studio.store).cancel(studio.enqueue(GenerateRequest(prompt="a cat")).id)
     assert WebhookSender(studio).send_one()

@@ -27,6 +27,7 @@ BEARER = HTTPBearer(
 READ_METHODS = ("GET", "HEAD", "OPTIONS")
 VIEWER_PATHS = ("/v1/pictures/", "/v1/comparisons", "/v1/collections", "/v1/verify")
 """Paths where a viewer may also write: they change only the caller's own feedback on images."""
+LINK_METHODS = ("GET", "HEAD")
 DOCS = "/docs/files"
 PUBLIC_PATHS = ("/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json")
 """Paths that need no key; they return nothing about any account."""
@@ -124,7 +125,7 @@ class SignedLinks:
     def verify(self, request: Request) -> bool:
         """Return whether a request reads the path of a valid link that has not expired."""
         until, signature = (request.query_params.get(name, "") for name in ("until", "signature"))
-        if request.method not in ("GET", "HEAD") or not (signature and until.isascii() and until.isdigit()):
+        if request.method not in LINK_METHODS or not (signature and until.isascii() and until.isdigit()):
             return False
         if len(until) > 12 or int(until) < self._clock():
             return False

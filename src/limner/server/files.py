@@ -118,7 +118,7 @@ def download_file(
     headers = {"ETag": f'"{sha256}"', "Cache-Control": CACHE_FOREVER, "Accept-Ranges": "bytes"} | SANDBOX
     if matches(if_none_match, sha256):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    head = request.method == "HEAD"  # ranges are for GET only (RFC 9110), and so are signatures
+    head = is_head(request)  # ranges are for GET only (RFC 9110), and so are signatures
     url = studio.blobs.signed(sha256, SIGNED_SECONDS, kind) if state.settings.presign and not head else None
     if url is not None:
         redirect = {"Location": url, "Cache-Control": "private, no-store"}
@@ -145,8 +145,13 @@ def download_folder(
     headers = {"ETag": f'"{sha256}.zip"', "Cache-Control": CACHE_FOREVER} | SANDBOX
     if matches(if_none_match, f"{sha256}.zip"):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    body = iter(()) if request.method == "HEAD" else zip_stream(studio.blobs, files)
+    body = iter(()) if is_head(request) else zip_stream(studio.blobs, files)
     return StreamingResponse(body, headers=headers, media_type="application/zip")
+
+
+def is_head(request: Request) -> bool:
+    """Return whether a request asks for the headers only."""
+    return request.scope["method"] == "HEAD"
 
 
 @contextmanager

@@ -93,9 +93,12 @@ def count_stream(state: StateDep, caller: CallerDep) -> Iterator[None]:
         yield
 
 
-@router.get("/{run_id}/events", response_class=EventSourceResponse, dependencies=[Depends(count_stream)])
+@router.get("/{run_id}/events", response_class=EventSourceResponse)
 async def stream_run_events(
-    run: RunDep, state: StateDep, last_event_id: Annotated[int, Header(ge=0, lt=2**63)] = 0
+    run: RunDep,
+    state: StateDep,
+    counted: Annotated[None, Depends(count_stream)],
+    last_event_id: Annotated[int, Header(ge=0, lt=2**63)] = 0,
 ) -> AsyncIterator[ServerSentEvent]:
     """Stream the events of a run as server-sent events. `stage`, `notice`, `made` and `anew` have a number as id;
     `progress` has none; `end` is the last event. `anew` means that another attempt begins: artifacts whose hash is in

@@ -13,23 +13,23 @@ JUDGE = plugin.ready(plugin.Options())
 
 
 @pytest.mark.parametrize("age", CHILD)
-def test_below_eighteen_is_a_childs_age(age: str) -> None:
+def test_ages_below_18_are_children(age: str) -> None:
     assert compile_phrases(["{age} years old"]).search(f"she is {age} years old")
     assert JUDGE(f"nude, {age} years old").category == "sexual content with minors"
 
 
 @pytest.mark.parametrize("age", ADULT)
-def test_eighteen_and_more_is_not(age: str) -> None:
+def test_ages_from_18_are_not(age: str) -> None:
     assert not compile_phrases(["{age} years old"]).search(f"she is {age} years old")
     assert JUDGE(f"nude, {age} years old").category is None
 
 
 @pytest.mark.parametrize("text", ["a 9 years old oak", "age 12 whisky", "{age} years old"])
-def test_an_age_alone_is_refused_nowhere(text: str) -> None:
+def test_an_age_alone_is_allowed(text: str) -> None:
     assert JUDGE(text).category is None
 
 
-def test_words_are_whole() -> None:
+def test_phrases_match_whole_words() -> None:
     found = compile_phrases(["rape", "child sex*", "*crime"])
     for text in ("rape", "a rape scene", "child sexual", "warcrime"):
         assert found.search(text), text

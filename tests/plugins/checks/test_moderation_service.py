@@ -31,7 +31,7 @@ def refused(url: str, seconds: float = 5.0) -> bool:
     return isinstance(said.refusal, Unable) and not said.verdicts[-1].allowed and said.verdicts[-1].skipped
 
 
-def test_what_it_says_is_what_is_found() -> None:
+def test_findings_follow_the_response() -> None:
     scores = {"hate": 0.2, "violence": 0.9, "sexual": 0.95}
     flagged = {"flagged": True, "categories": {"hate": True, "violence": True}, "category_scores": scores}
     with answering(lambda told: {"results": [flagged]} if "bad" in told else FINE) as url:
@@ -39,14 +39,14 @@ def test_what_it_says_is_what_is_found() -> None:
         assert judged(url, "bad") == Finding("violence", 0.9)
 
 
-def test_a_picture_is_shown_to_it() -> None:
+def test_images_are_sent_as_png() -> None:
     told: list[Any] = []
     with answering(lambda given: told.append(given) or FINE) as url:
         judged(url, Image.new("RGB", (8, 8)))
     assert told[0][0]["image_url"]["url"].startswith("data:image/png;base64,iVBORw0KGgo")
 
 
-def test_it_is_asked_with_the_token_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str | None, Any]] = []
 
     def reply(handler: BaseHTTPRequestHandler, told: dict[str, Any]) -> None:
@@ -92,13 +92,13 @@ def test_it_is_asked_with_the_token_of_the_environment(monkeypatch: pytest.Monke
     ],
     ids=lambda answer: str(answer)[:50],
 )
-def test_what_is_no_answer_is_not_believed(answer: Any) -> None:
+def test_invalid_responses_refuse(answer: Any) -> None:
     with answering(lambda told: answer) as url:
         assert refused(url)
 
 
 @pytest.mark.parametrize("status", [201, 203, 204, 206, 301, 307, 401, 404, 429, 500, 503])
-def test_no_other_status_is_an_answer(status: int) -> None:
+def test_other_statuses_refuse(status: int) -> None:
     elsewhere: list[Any] = []
 
     def reply(handler: BaseHTTPRequestHandler, told: dict[str, Any]) -> None:
@@ -121,7 +121,7 @@ def drips(text: bytes) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("where", ["silent", "head", "body"])
-def test_a_slow_service_is_not_waited_for(where: str) -> None:
+def test_a_slow_service_times_out(where: str) -> None:
     def reply(handler: BaseHTTPRequestHandler, told: dict[str, Any]) -> None:
         head = b"HTTP/1.1 200 OK\r\n"
         if where == "body":
@@ -137,7 +137,7 @@ def test_a_slow_service_is_not_waited_for(where: str) -> None:
         assert time.monotonic() - began < 30, "the whole would take 100 s"
 
 
-def test_a_service_that_is_down() -> None:
+def test_an_unreachable_service_refuses() -> None:
     with answering(lambda told: FINE) as url:
         pass
     assert refused(url)
@@ -146,12 +146,12 @@ def test_a_service_that_is_down() -> None:
 @pytest.mark.parametrize(
     "url", ["ftp://host/x", "http://", "https://user:word@host/", "http://host:0/", "http://ho st/", "/etc/passwd", "x"]
 )
-def test_what_is_no_service_is_told_at_start(url: str) -> None:
+def test_invalid_urls_are_reported_at_start(url: str) -> None:
     with pytest.raises(LimnerError, match="is not the URL of a service"):
         judged(url)
 
 
-def test_a_category_is_one_short_line() -> None:
+def test_categories_are_shortened_to_one_line() -> None:
     long = "hate\n" + "x" * 500
     with answering(lambda told: {"results": [{"flagged": True, "categories": {long: True}}]}) as url:
         found = judged(url).category

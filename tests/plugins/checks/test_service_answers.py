@@ -35,12 +35,12 @@ def result(flagged: bool, **scores: float) -> dict[str, Any]:
         ([{"flagged": True, "categories": {"x" * 200: True}}], Finding("x" * 80, None)),
     ],
 )
-def test_what_an_answer_means(results: list[dict[str, Any]], finding: Finding) -> None:
+def test_findings_of_responses(results: list[dict[str, Any]], finding: Finding) -> None:
     assert finding_of(ServiceResponse.model_validate({"results": results})) == finding
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "https://moderation.example/v1?x=1", "http://10.0.0.7/a"])
-def test_a_service_may_be_anywhere(url: str) -> None:
+def test_valid_urls(url: str) -> None:
     check_url(url)
 
 
@@ -58,6 +58,6 @@ def test_a_service_may_be_anywhere(url: str) -> None:
     ]
     + ["http://x/\n", "http://x:99999/", "http://[::1/"],
 )
-def test_what_is_no_url_of_a_service(url: str) -> None:
+def test_invalid_urls(url: str) -> None:
     with pytest.raises(LimnerError, match="is not the URL of a service"):
         check_url(url)

@@ -84,7 +84,7 @@ def test_all_categories_are_tested() -> None:
         "a cat\nswastika\na dog",
     ],
 )
-def test_disguises_are_seen_through(text: str) -> None:
+def test_disguised_words_are_found(text: str) -> None:
     assert said(text) == "hate"
 
 
@@ -94,12 +94,12 @@ def test_innocent_prompts_pass(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["carottes râpe", "a naked baby Cupid, fresco", "a poster: stop rape now"])
-def test_known_mistakes(text: str) -> None:
+def test_known_false_positives(text: str) -> None:
     """They are told in docs/moderation.md."""
     assert said(text) is not None
 
 
-def test_all_that_the_painter_knows_passes() -> None:
+def test_the_vocabulary_of_the_starter_is_allowed() -> None:
     judge = plugin.ready(plugin.Options())
     words = [
         word
@@ -115,7 +115,7 @@ def test_all_that_the_painter_knows_passes() -> None:
     assert [text for text in (*words, *mixed) if judge(text).category] == []
 
 
-def test_words_of_the_house_are_added() -> None:
+def test_a_policy_adds_words() -> None:
     house = ("rival brand", "colour*", "猫")
     for text in ("a mug of the R1val-Brand", "Colourful", "一只猫在海滩上"):
         assert said(text, add=house) == ADDED
@@ -123,7 +123,7 @@ def test_words_of_the_house_are_added() -> None:
     assert said("a swastika", add=house) == "hate", "what is added takes nothing away"
 
 
-def test_an_exception_is_narrow() -> None:
+def test_exceptions_are_narrow() -> None:
     allow = ("fake money",)
     assert said("a box of fake money for a board game", allow=allow) is None
     assert said("f4ke m0ney", allow=allow) is None
@@ -132,25 +132,25 @@ def test_an_exception_is_narrow() -> None:
 
 
 @pytest.mark.parametrize("phrase", ["loli", "n4ked child", "child*", "nude children at play"])
-def test_no_exception_for_what_is_locked(phrase: str) -> None:
+def test_locked_categories_allow_no_exception(phrase: str) -> None:
     if said(phrase):
         with pytest.raises(LimnerError, match="cannot be allowed: sexual content with minors"):
             plugin.ready(plugin.Options(allow=(phrase,)))
     assert said("a nude child", allow=() if said(phrase) else (phrase,)) == "sexual content with minors"
 
 
-def test_no_exception_for_ones_own_words() -> None:
+def test_added_words_allow_no_exception() -> None:
     with pytest.raises(LimnerError, match="'a black cat' cannot be allowed: words that the policy"):
         plugin.ready(plugin.Options(add=("cat",), allow=("a black cat",)))
 
 
 @pytest.mark.parametrize("phrase", ["*", " ", "...", "{age}", "\u200b", "(*)"])
-def test_what_is_no_word_is_not_added(phrase: str) -> None:
+def test_phrases_without_letters_are_refused(phrase: str) -> None:
     with pytest.raises(LimnerError, match="is not a word"):
         plugin.ready(plugin.Options(add=(phrase,)))
 
 
-def test_a_house_word_is_no_pattern() -> None:
+def test_added_words_are_no_regular_expressions() -> None:
     assert said("a cat", add=("c.t",)) is None
     assert said("a c.t", add=("c.t",)) == ADDED
     assert said("a" * 20_000, add=("(a+)+b", "*b", "*b*", "a*")) == ADDED
@@ -159,7 +159,7 @@ def test_a_house_word_is_no_pattern() -> None:
             plugin.ready(plugin.Options(add=(slow,)))
 
 
-def test_a_prompt_of_any_signs_is_judged() -> None:
+def test_any_characters_are_judged() -> None:
     chance = random.Random(7)
     judge = plugin.ready(plugin.Options())
     for _ in range(300):
@@ -168,7 +168,7 @@ def test_a_prompt_of_any_signs_is_judged() -> None:
     assert judge("a cat on the beach " * 1000 + "swastika").category == "hate"
 
 
-def test_the_list_is_written_as_it_is_read() -> None:
+def test_phrases_of_the_list_are_normalised() -> None:
     """A phrase that is not in its plain form would never match."""
     import yaml
 
@@ -185,7 +185,7 @@ def test_the_list_is_written_as_it_is_read() -> None:
         assert plain(bare) == bare, phrase
 
 
-def test_the_plainest_reading_is_first() -> None:
+def test_the_first_reading_is_the_normalised_text() -> None:
     assert readings("A  Cat, on (the:1.3) Beach!")[0] == "a cat on the beach"
     assert unicodedata.is_normalized("NFC", plain("가나다 ガ"))
 
@@ -193,6 +193,6 @@ def test_the_plainest_reading_is_first() -> None:
 @pytest.mark.parametrize(
     "piece", ["a", "a ", "bad ", "kid ", "1a ", "h3ll0! ", "h e l l o ", "a.", "\u1e17", "the cat, "]
 )
-def test_a_long_text_is_judged_at_once(piece: str) -> None:
+def test_long_texts_are_judged_fast(piece: str) -> None:
     judge = plugin.ready(plugin.Options())
     assert within(judge, piece * (40_000 // len(piece))).category is None
