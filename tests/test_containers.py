@@ -1,4 +1,4 @@
-"""The image and the compose file are what their linters want, and open to nobody by default."""
+"""Container image and compose file: linted, without default passwords, published on loopback only."""
 
 import re
 import subprocess
@@ -32,7 +32,7 @@ def test_the_compose_file_is_valid() -> None:
 def test_passwords_have_no_default() -> None:
     text = (ROOT / "compose.yaml").read_text().replace("${TORCH_FLAGS:-}", "")  # no secret
     wanted = set(re.findall(r"\$\{(\w+)", text))
-    assert text.count("${") == text.count(":?is not set; see compose.env}"), "a value that is missing stops it"
+    assert text.count("${") == text.count(":?is not set; see compose.env}"), "a missing value is an error"
     given = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / "compose.env").read_text(), re.M))
     assert wanted == given.keys() - {"TORCH_FLAGS"} and not any(given.values())
 

@@ -1,4 +1,4 @@
-"""Workers carry out what waits, whole and once, whatever happens to them."""
+"""Workers execute queued runs completely and once, also after crashes and outages."""
 
 import os
 import threading
@@ -43,7 +43,7 @@ def studio(home: Path) -> Studio:
 
 
 def named(studio: Studio, folder: Path) -> str:
-    """A model or a dataset as it is named in a queue."""
+    """The reference of a stored model or dataset."""
     return studio.blobs.keep(folder)
 
 
@@ -61,7 +61,7 @@ def test_a_run_is_executed_and_its_results_are_stored_by_content(studio: Studio,
             assert image.size == (64, 64)
         label = read_label(kept)
         assert label is not None and isinstance(label.request, GenerateRequest)
-        assert label.request.model == label.model["reference"] == model, "no path of this machine leaves it"
+        assert label.request.model == label.model["reference"] == model, "no path of this machine is stored"
         assert str(studio.home).encode() not in kept.read_bytes()
 
 
@@ -143,8 +143,8 @@ def test_hub_names_are_no_folders(studio: Studio, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("HF_HOME", "here")
     studio.enqueue(GenerateRequest(prompt="x", model="here/model"))
     with empty_folder():
-        assert not Path("here/model").exists(), "a worker would take it for the model"
-        assert os.environ["HF_HOME"] == str(tmp_path / "here"), "what is told of this machine means the same"
+        assert not Path("here/model").exists(), "a worker would use it as the model"
+        assert os.environ["HF_HOME"] == str(tmp_path / "here"), "relative paths in variables keep their meaning"
     assert Path("here/model").exists()
 
 
@@ -206,7 +206,7 @@ def test_a_second_attempt_starts_over(studio: Studio, tiny_sd: Path) -> None:
     pictures = studio.store.artifacts(run.id, kind="picture")
     assert len(pictures) == 2 and studio.store.get(run.id).attempt == 2
     first, *_ = told(studio, run)
-    assert first == Anew(attempt=2, gone=("0" * 64,)), "who listens would count a picture twice"
+    assert first == Anew(attempt=2, gone=("0" * 64,)), "listeners would count an image twice"
 
 
 def told(studio: Studio, run: Run) -> list[Event]:
@@ -214,7 +214,7 @@ def told(studio: Studio, run: Run) -> list[Event]:
 
 
 class Gone:
-    """A database that is away for so many calls of a method."""
+    """Makes a method fail as if the database did not respond, a number of times."""
 
     def __init__(self, act: object, times: int) -> None:
         self.act, self.times = act, times
@@ -277,7 +277,7 @@ def test_a_second_attempt_replaces_the_adapter(studio: Studio, tiny_sd: Path, pa
     work_off(studio)
     assert studio.store.get(run.id).error is None
     assert len(studio.store.artifacts(run.id, kind="adapter")) == 1
-    assert len(studio.store.artifacts(run.id, kind="preview")) == 2, "previews before the checkpoint are kept"
+    assert len(studio.store.artifacts(run.id, kind="preview")) == 2, "previews before the checkpoint stay"
     anew = [event for event in told(studio, run) if isinstance(event, Anew)]
     assert anew == [Anew(attempt=2, gone=(first.sha256,))]
 
@@ -307,7 +307,7 @@ def together(studio: Studio) -> list[tuple[Run, Hold]]:
 
 
 def pixels(studio: Studio, run: Run) -> list[np.ndarray]:
-    """The pictures that a run made, oldest first."""
+    """The images of a run, oldest first."""
     made = reversed(studio.store.artifacts(run.id, kind="picture"))
     return [np.asarray(Image.open(studio.blobs.bring(picture.details["reference"]))) for picture in made]
 
@@ -317,7 +317,7 @@ PROMPTS = ("a cat", "a dog in the snow", "a bird", "a cat")
 
 @pytest.fixture
 def four(studio: Studio, tiny_sd: Path) -> list[Run]:
-    """Runs that can be carried out together, each of another prompt or seed."""
+    """Runs that fit into one batch, with different prompts or seeds."""
     model = named(studio, tiny_sd)
     requests = [
         GenerateRequest(prompt=prompt, model=model, steps=3, seed=seed, guidance=7.5, count=1 + seed % 2)
@@ -388,7 +388,7 @@ def test_runs_of_a_batch_end_independently(studio: Studio, four: list[Run], monk
         with studio.store.writing() as session:
             session.execute(update(RunRow).where(RunRow.id == lost).values(worker="another", attempt=2))
         begun.set()
-        for _ in range(2):  # at the second beat the pulse has taken in what the first one said
+        for _ in range(2):  # the heartbeat has processed the first answer at its second beat
             assert heard.acquire(timeout=60)
         return paint(*given, **options)
 
@@ -442,7 +442,7 @@ def test_a_stopping_worker_requeues_its_batch(studio: Studio, four: list[Run]) -
 def test_a_prompt_is_encoded_once(studio: Studio, four: list[Run]) -> None:
     work_off(studio)
     (loaded,) = loading._loaded.values()
-    assert loaded.embeddings.made == 3, "four requests say three prompts"
+    assert loaded.embeddings.made == 3, "four requests have three prompts"
     studio.enqueue(four[0].request)
     work_off(studio)
     assert loaded.embeddings.made == 3
@@ -452,7 +452,7 @@ def test_a_prompt_is_encoded_once(studio: Studio, four: list[Run]) -> None:
 
 @pytest.fixture
 def worker_process(studio: Studio) -> Iterator[Callable[[], ForkProcess]]:
-    """Starts worker processes; those left are killed."""
+    """Starts worker processes, and kills those left at the end."""
     running: list[ForkProcess] = []
 
     def start() -> ForkProcess:
@@ -466,13 +466,13 @@ def worker_process(studio: Studio) -> Iterator[Callable[[], ForkProcess]]:
 
 
 def expire(studio: Studio, run: Run) -> None:
-    """Let the lease of a run's worker be over."""
+    """Let the lease of a run expire."""
     with studio.store.writing() as session:
         session.execute(update(RunRow).where(RunRow.id == run.id).values(lease=run.created))
 
 
 def learnt(studio: Studio, run: Run) -> dict[str, torch.Tensor]:
-    """The weights of the one adapter that a run made."""
+    """The weights of the adapter that a run trained."""
     (adapter,) = studio.store.artifacts(run.id, kind="adapter")
     return load_file(next(studio.blobs.bring(adapter.details["reference"]).glob("*.safetensors")))
 
@@ -482,7 +482,7 @@ def status_of(studio: Studio, run: Run) -> Status:
 
 
 def test_killed_training_resumes_exactly(studio: Studio, tiny_sd: Path, painted: Path, worker_process) -> None:
-    """The weights are those of a run that nobody disturbed."""
+    """The weights are those of an uninterrupted run."""
     request = TrainRequest(
         data=named(studio, painted),
         class_word="dog",
@@ -503,7 +503,7 @@ def test_killed_training_resumes_exactly(studio: Studio, tiny_sd: Path, painted:
     process.join()
     killed = studio.store.get(run.id)
     assert killed.status is Status.RUNNING, "it ended before it could be killed"
-    assert Queue(studio.store).claim_together("other", 1) == [], "its lease is still running"
+    assert Queue(studio.store).claim_together("other", 1) == [], "its lease has not expired"
     expire(studio, run)
     work_off(studio)
     done = studio.store.get(run.id)

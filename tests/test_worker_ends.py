@@ -1,4 +1,4 @@
-"""How a worker ends a run: by what became of it, and by what its user and its lease say meanwhile."""
+"""How a worker ends runs: by result, cancellation, lost leases and time limits."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_stopped_run_is_requeued_unless_cancelled(
 
 
 def undertaken(studio: Studio, queue: str, *kinds: str) -> tuple[Part, Path]:
-    """A run at its second attempt, of which the first made something of these kinds; its folder."""
+    """A run at its second attempt, after the first made artifacts of these kinds, and its folder."""
     run = studio.enqueue(GenerateRequest(prompt="a cat"), queue=queue)
     waiting = Queue(studio.store, queue, lease=timedelta(0))
     ((_, hold),) = waiting.claim_together("w", 1)
@@ -164,7 +164,7 @@ def test_time_limit_of_a_run(monkeypatch: pytest.MonkeyPatch, age: float, late: 
 
 
 def test_the_heartbeat_reports_cancelled_and_lost_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One beat: of four runs one goes on, one was given up, one was lost; of one that ended nobody asks."""
+    """Of four runs, one continues, one is cancelled, one is lost and one has ended."""
     monkeypatch.setattr(workers, "HEARTBEAT", 0.001)
     signs = [Attempt(Hold(name, "w", 1)) for name in ("goes on", "given up", "lost", "ended")]
     signs[0].listen(Progress(done=3))
@@ -181,7 +181,7 @@ def test_the_heartbeat_reports_cancelled_and_lost_runs(monkeypatch: pytest.Monke
     with Heartbeat(Renewing(), signs):  # type: ignore[arg-type]
         assert beaten.wait(10)
     assert asked[0] == [("goes on", Progress(done=3)), ("given up", None), ("lost", None)]
-    assert asked[1] == asked[0][:2], "nobody asks for what is lost"
+    assert asked[1] == asked[0][:2], "lost runs are not renewed"
     assert [(each.lost, each.cancelled) for each in signs] == [
         (False, False),
         (False, True),

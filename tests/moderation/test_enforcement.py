@@ -1,4 +1,4 @@
-"""The gate of the queue: what it remembers of refused words, and by which policy a run is judged."""
+"""Enforcement of the policy: recorded verdicts, and the policy that judges a run."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def test_a_run_is_judged_by_the_policy_that_admitted_it(studio: Studio, home: Pa
     assert screening.moderator.policy == bans("cat")
     said = {text: screening.moderator.judge_texts([text], "x").refusal is None for text in ("a dog", "a cat")}
     assert said == {"a dog": True, "a cat": False}
-    assert later.gate.moderator.policy == bans("dog"), "that of new requests"
-    assert later.gate.screening(*claimed, home).moderator is screening.moderator, "its models are loaded once"
+    assert later.gate.moderator.policy == bans("dog"), "the policy of new requests"
+    assert later.gate.screening(*claimed, home).moderator is screening.moderator, "its checks are loaded once"
     later.store.close()
 
 
@@ -96,7 +96,7 @@ def test_verdicts_name_stage_policy_and_run(studio: Studio) -> None:
 
 
 def words_of(length: int, letter: str = "a") -> CompareRequest:
-    """A comparison whose prompts have so many characters together."""
+    """A compare request whose prompts have this many characters in total."""
     prompts = [f"{start:06}".ljust(min(10_000, length - start), letter) for start in range(0, length, 10_000)]
     return CompareRequest(contestants=(Contestant(model="a"), Contestant(model="b")), prompt=tuple(prompts))
 

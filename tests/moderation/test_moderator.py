@@ -1,4 +1,4 @@
-"""Judging by a policy with made-up checks: in order, up to the first that refuses, each text by itself."""
+"""Moderator: checks in order up to the first refusal, for each text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from limner.moderation.moderator import Moderator
 
 
 class Bans:
-    """Refuses what holds a word; told "broken", it cannot judge."""
+    """Refuses texts with a word; fails for "broken"."""
 
     class Options(BaseModel):
         word: str = "bad"
@@ -47,7 +47,7 @@ def use(word: str = "bad", required: bool = True) -> CheckUse:
 
 
 def policy(*uses: CheckUse) -> Policy:
-    """A policy without the shipped list, which every policy has of its prompts."""
+    """A policy without the word list, which every policy has for prompts."""
     return Policy(picture=uses, input=uses)
 
 

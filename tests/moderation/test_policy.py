@@ -1,4 +1,4 @@
-"""A policy's mistakes are told in one line, and the word list cannot be switched off."""
+"""Moderation policies: errors in one line, and the word list, which cannot be removed."""
 
 import io
 from contextlib import redirect_stderr
@@ -18,7 +18,7 @@ from limner.moderation.preload import try_image_checks
 
 
 def here(command: list[str], *, input: str, **options: object) -> CompletedProcess[str]:
-    """What the program of the trial does, in this process."""
+    """Runs `limner.moderation.preload` in this process."""
     said, code = io.StringIO(), 0
     with pytest.MonkeyPatch.context() as patch, redirect_stderr(said):
         patch.setattr(preload.sys, "stdin", io.StringIO(input))
@@ -93,7 +93,7 @@ def test_the_digest_ignores_spelling(tmp_path: Path) -> None:
     assert read_policy(written(tmp_path, keep_text=True)).digest != read_policy().digest
     options = [{"model": "m", "url": "https://a.example/"}, {"url": "https://a.example/", "model": "m"}]
     uses = [CheckUse(check="service", options=each) for each in options]
-    assert Policy(prompt=(uses[0],)).digest == Policy(prompt=(uses[1],)).digest, "in whatever order it is written"
+    assert Policy(prompt=(uses[0],)).digest == Policy(prompt=(uses[1],)).digest, "the order of keys is ignored"
 
 
 def test_image_checks_are_tried_in_a_separate_process() -> None:

@@ -1,4 +1,4 @@
-"""What a queued run prepares a dataset from is judged as it is read, and the bytes that were judged are used."""
+"""Sources of a prepared dataset are judged when they are read, and the judged bytes are used."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def redness(picture: Any) -> Finding:
 
 @pytest.fixture
 def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
-    """Its policy refuses bright red pictures, and needs no network for it."""
+    """A studio whose policy refuses bright red images, without a network."""
     judge_of = Moderator._judge_of  # pyright: ignore[reportPrivateUsage]
     monkeypatch.setattr(
         Moderator, "_judge_of", lambda self, stage, use: redness if stage is Stage.INPUT else judge_of(self, stage, use)
@@ -117,7 +117,7 @@ def test_captions_of_sources_are_judged(studio: Studio, tmp_path: Path, way: str
 
 @dataclass
 class Fickle:
-    """A place whose bytes differ each time, as those of a URL may."""
+    """A source whose bytes differ at each read, like those of a URL."""
 
     answers: list[bytes]
     said: str | None = None

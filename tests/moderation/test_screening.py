@@ -1,4 +1,4 @@
-"""A worker lets through what the policy of its run lets through, and nothing of the rest stays."""
+"""Screening by a worker: allowed images are stored, refused ones are deleted."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def notices(studio: Studio, run: Run) -> list[str]:
 
 
 def pictures_left(studio: Studio, tiny: Path) -> set[Path]:
-    """Every picture in the home."""
+    """Every image in the home folder."""
     return {path for path in studio.home.rglob("*.png")} | {
         path for path in (studio.home / "files").rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x89PNG"
     }
@@ -85,7 +85,7 @@ def test_only_refused_images_are_withheld(home: Path, tiny_sd: Path, models: Pat
     assert f"image {index + 1} was withheld: unsafe" in notices(studio, run)
     (refused,) = studio.verdicts.list(10, run=run.id, allowed=False)
     assert (refused.category, refused.score) == ("unsafe", pytest.approx(worst, abs=1e-5))
-    assert len(pictures_left(studio, tiny_sd)) == 4, "two that are kept, each where it was painted too"
+    assert len(pictures_left(studio, tiny_sd)) == 4, "two images, each also where it was generated"
     assert refused.subject not in studio.blobs and kept
 
 
@@ -134,7 +134,7 @@ def test_a_comparison_is_withheld_with_its_image(home: Path, models: Path, paint
     from limner.moderation.moderator import Moderator
 
     moderator = Moderator(Policy(picture=(use(models / "always"),)))
-    findings = iter([Finding("unsafe"), Finding()])  # the strip as a whole would pass
+    findings = iter([Finding("unsafe"), Finding()])  # the strip as a whole would be allowed
     moderator._judge_of = lambda stage, use: lambda picture: next(findings)  # type: ignore[method-assign]
     told: list[object] = []
     emit = Screening(moderator, lambda judged: None, home).through(told.append)
@@ -174,7 +174,7 @@ def test_input_images_are_judged_before_generation(home: Path, tiny_sd: Path, mo
     work_off(Studio(studio.home))
     refused = "an image of the request is refused: unsafe; ask for something else"
     assert [studio.store.get(run.id).error for run in runs] == [refused, refused, None]
-    assert studio.store.events(runs[0].id) == [], "nothing was painted"
+    assert studio.store.events(runs[0].id) == [], "nothing was generated"
 
 
 def test_images_of_an_evaluated_folder_are_judged(home: Path, models: Path, painted: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a run brings and makes, judged by a moderator that finds what the test says; no model is loaded."""
+"""Rules of screening, with a moderator without models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ USE = CheckUse(check="image_classifier", options={})
 
 
 class Screened:
-    """A screening of red pictures and of the word "bad", with what it tells and keeps."""
+    """A screening that refuses red images and the word "bad", with its events and records."""
 
     def __init__(self, folder: Path, **stages: Any) -> None:
         self.told: list[Any] = []

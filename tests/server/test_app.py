@@ -1,4 +1,4 @@
-"""The application in this process: what wraps every call, and what needs a receiver on this machine."""
+"""Middleware of the application, webhooks with a local receiver, metrics and the request log."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def studio(home: Path) -> Studio:
 
 @pytest.fixture
 def client(studio: Studio) -> TestClient:
-    """Without its background work, which begins with the application's life."""
+    """A client without the background threads of the application's lifespan."""
     return TestClient(create_app(studio, Settings()), base_url="http://127.0.0.1")
 
 
@@ -100,7 +100,7 @@ def test_uploads_and_forms_are_compared_by_content(client: TestClient) -> None:
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
-    """Takes what a webhook is told; fails as often as it is asked to."""
+    """Receives webhook deliveries; fails as often as it is asked to."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

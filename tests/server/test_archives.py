@@ -1,4 +1,4 @@
-"""Zips that strangers send, and those that are sent."""
+"""Zip archives: hostile uploads, their limits, and streamed downloads."""
 
 import io
 import struct
@@ -41,7 +41,7 @@ def test_other_compression_methods_are_refused(tmp_path: Path, method: int) -> N
 
 
 def directory(entries: int, zip64: bool) -> bytes:
-    """The end of a zip: a long list of files, with the record that tells where it lies."""
+    """A zip's central directory with many entries, and the record of its position."""
     entry = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 0, 20, 0, *(0,) * 7, 1, *(0,) * 6) + b"a"
     listed = entry * entries
     if not zip64:
@@ -55,7 +55,7 @@ def directory(entries: int, zip64: bool) -> bytes:
 def test_the_directory_of_a_zip_is_limited_before_it_is_read(tmp_path: Path, zip64: bool) -> None:
     hostile = tmp_path / "many.zip"
     hostile.write_bytes(directory(DIRECTORY_BYTES // 47 + 1, zip64))
-    with zipfile.ZipFile(hostile) as found:  # it is one that zipfile itself would read
+    with zipfile.ZipFile(hostile) as found:  # zipfile itself reads it
         assert len(found.infolist()) > 80_000
     with pytest.raises(LimnerError, match=f"directory is larger than {DIRECTORY_BYTES:,} bytes"):
         unzip(hostile, tmp_path / "out", 2**20)
@@ -73,7 +73,7 @@ def test_a_zip_is_streamed(tmp_path: Path) -> None:
     blobs = Blobs(str(tmp_path / "files"), tmp_path / "cache")
     files = {"b/large.bin": blobs.put(tmp_path / "large"), "a.txt": blobs.put(tmp_path / "small")}
     pieces = list(zip_stream(blobs, files))
-    assert len(pieces) > 4 and max(map(len, pieces)) < 2**20 + 1000, "the pieces are those of the file, not the whole"
+    assert len(pieces) > 4 and max(map(len, pieces)) < 2**20 + 1000, "the zip is streamed in pieces"
     assert b"".join(zip_stream(blobs, files)) == b"".join(pieces)
     with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as packed:
         assert packed.testzip() is None

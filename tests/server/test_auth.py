@@ -1,4 +1,4 @@
-"""A service that asks for keys: who may do what, and whose is what."""
+"""Authentication by keys, roles, limits of keys, and signed links."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAINT = {"kind": "generate", "prompt": "a cat in the park", "steps": 1}
 
 @dataclass(frozen=True)
 class As:
-    """Calls with a key."""
+    """A client with a key."""
 
     call: Client
     key: str

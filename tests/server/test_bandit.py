@@ -1,4 +1,4 @@
-"""Adapters by their ratings: the same choice for the same state, a chance for each, and the best one most often."""
+"""Thompson sampling of adapters: reproducible, exploring, and using the best adapter most."""
 
 from collections import Counter
 from statistics import fmean, pstdev

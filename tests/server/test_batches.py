@@ -1,4 +1,4 @@
-"""Many clients at once: each gets its own picture, painted together."""
+"""Requests of several clients in one batch: each client gets its own image."""
 
 from __future__ import annotations
 

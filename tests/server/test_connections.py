@@ -1,4 +1,4 @@
-"""Half-open connections end by themselves, and no client takes all connections."""
+"""Connection limits: timeouts of slow clients, and limits per client and in total."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Reads the body; /slow answers later than a client may be, /large by more than fits on the way."""
+    """Reads the body; /slow responds later than a client may be, /large with more than fits into socket buffers."""
     if scope["type"] == "lifespan":
         return
     body = b""
@@ -47,7 +47,7 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 @contextmanager
 def serving(**settings: Any) -> Iterator[tuple[int, list[int]]]:
-    """A server on a free port, and how many bytes came of each request that was broken off."""
+    """A server on a free port, and the bytes received of each incomplete request."""
     gone: list[int] = []
 
     async def told(scope: Any, receive: Any, send: Any) -> None:
@@ -73,7 +73,7 @@ def connected(port: int) -> Iterator[socket.socket]:
 
 
 def answer_of(sock: socket.socket) -> bytes:
-    """All that comes until the server closes the connection."""
+    """Everything received until the server closes the connection."""
     pieces = []
     with contextlib.suppress(ConnectionResetError):
         while piece := sock.recv(2**16):
@@ -82,7 +82,7 @@ def answer_of(sock: socket.socket) -> bytes:
 
 
 def reply(sock: socket.socket) -> tuple[bytes, bytes]:
-    """The status and the body of one answer."""
+    """Status and body of one response."""
     found = b""
     while b"\r\n\r\n" not in found:
         found += (piece := sock.recv(1))
@@ -115,7 +115,7 @@ def test_an_incomplete_request_times_out(server: tuple[int, list[int]], sent: by
 
 
 def test_a_slow_request_times_out(server: tuple[int, list[int]]) -> None:
-    """Each piece comes in time, and the whole never would."""
+    """Each piece arrives in time, but the whole request never would."""
     for begin, piece in ((b"GET / HTTP/1.1\r\nHost: x\r\n", b"a: b\r\n"), (POST.replace(b"10", b"9999"), b"a")):
         with connected(server[0]) as sock:
             sock.sendall(begin)
@@ -174,7 +174,7 @@ def test_a_long_body_may_take_longer_than_the_time_for_one_piece(server: tuple[i
 
 
 @pytest.mark.parametrize("paused", [True, False])
-def test_a_client_is_not_timed_out_while_the_server_is_slow(paused: bool) -> None:
+def test_no_timeout_while_the_server_is_slow(paused: bool) -> None:
     connection: Any = ConnectionProtocol.__new__(ConnectionProtocol)
     waits, answers = list[float](), list[int]()
     connection.all, connection.loop = Connections(Settings(body_seconds=30)), SimpleNamespace(time=lambda: 100.0)
@@ -196,7 +196,7 @@ def test_a_response_that_is_not_read_times_out(server: tuple[int, list[int]]) ->
 
 
 def statuses(port: int, count: int) -> list[bytes]:
-    """How many requests are answered while as many connections stand open, and nothing more is sent on them."""
+    """The statuses of requests on as many connections, which all stay open."""
     with ExitStack() as ending:
         socks = [ending.enter_context(connected(port)) for _ in range(count)]
         for sock in socks:
@@ -207,7 +207,7 @@ def statuses(port: int, count: int) -> list[bytes]:
 def test_connections_of_one_client_are_limited() -> None:
     with serving(connections=8, connections_each=4, header_seconds=20) as (port, _):
         assert sorted(statuses(port, 6)) == [b"200"] * 4 + [b"503"] * 2
-        assert answered(port), "connections that ended count no more"
+        assert answered(port), "closed connections are not counted"
 
 
 def test_zero_means_no_limit_per_client() -> None:
@@ -216,7 +216,7 @@ def test_zero_means_no_limit_per_client() -> None:
 
 
 def test_half_open_connections_time_out() -> None:
-    """All connections are taken, and given back when their time is over."""
+    """All connections are in use, and are released after the timeout."""
     with serving(connections=5, connections_each=0) as (port, _), ExitStack() as ending:
         for _ in range(5):
             ending.enter_context(connected(port)).sendall(POST)
@@ -226,7 +226,7 @@ def test_half_open_connections_time_out() -> None:
 
 
 def answered(port: int) -> bool:
-    """Whether a new client is answered before long."""
+    """Whether a new client gets a response soon."""
     until = time.monotonic() + 5
     while time.monotonic() < until:
         with connected(port) as sock:
@@ -257,7 +257,7 @@ def test_clients_are_ipv4_addresses_or_ipv6_networks(address: str, other: str, s
 
 
 def test_responses_are_sent_without_delay() -> None:
-    """Else the body of each answer on a connection that stays open comes 40 ms after its head."""
+    """Without TCP_NODELAY, the body of a response on an open connection arrives 40 ms after its headers."""
     told: list[int] = []
 
     class Accepted(asyncio.Protocol):
@@ -285,7 +285,7 @@ def test_the_file_limit_is_raised_for_all_connections(monkeypatch: pytest.Monkey
     raise_file_limit(1000)
     assert limits == {"soft": 1512, "hard": 5000}
     raise_file_limit(100)
-    assert limits == {"soft": 1512, "hard": 5000}, "never fewer"
+    assert limits == {"soft": 1512, "hard": 5000}, "the limit is never lowered"
     raise_file_limit(100_000)
     assert limits == {"soft": 5000, "hard": 5000}
 

@@ -1,4 +1,4 @@
-"""What a client that waited is answered where its pictures are not there: whose fault it was, and what to do."""
+"""Errors for clients that wait for a run, and cancellation of the run when they disconnect."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def test_status_of_a_run_that_is_not_done(status: Status, error: str | None, ans
 
 
 @pytest.mark.parametrize(("headers", "given_up"), [({}, ["withdraw x"]), ({"idempotency-key": "k"}, [])])
-def test_a_disconnect_cancels_a_queued_run_without_an_idempotency_key(
-    headers: dict[str, str], given_up: list[str]
-) -> None:
+def test_a_disconnect_cancels_a_queued_run(headers: dict[str, str], given_up: list[str]) -> None:
     done = list[str]()
 
     async def gone() -> bool:

@@ -1,4 +1,4 @@
-"""Files as they are fetched: the bytes of a range (RFC 9110, section 14), their kind, and what browsers may do."""
+"""Downloads of files: byte ranges (RFC 9110, section 14), media types, presigned URLs, and headers for browsers."""
 
 from __future__ import annotations
 

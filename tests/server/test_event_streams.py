@@ -1,4 +1,4 @@
-"""Streams of events: how many one account may have open, and how often each looks at the database."""
+"""Event streams: their number per account, and how often they poll the database."""
 
 from __future__ import annotations
 

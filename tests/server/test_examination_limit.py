@@ -35,6 +35,7 @@ def test_an_account_waits_for_its_own_examination_only(monkeypatch: pytest.Monke
         first = asyncio.create_task(hold("ann"))
         await asyncio.sleep(0)
         await refused("ann")
+        await asyncio.create_task(try_slot("bob"))
         second = asyncio.create_task(hold("eve"))
         await asyncio.sleep(0)
         await refused("bob")

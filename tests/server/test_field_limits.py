@@ -1,4 +1,4 @@
-"""The limits that the service describes are those that it keeps, on both sides of each edge."""
+"""Limits of request fields: values on both sides of each limit of the schema."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     "edits": (ImageEditRequest, {"prompt": "a"}),
 }
 TYPES: tuple[Any, ...] = (None, True, -1, 0, 0.5, 10**400, "", "\ud800", "a", [], [[]], [None], {}, {"a": {}})
-"""A value of each type of JSON, whatever a field takes."""
+"""A value of each JSON type."""
 
 
 def edges(schema: dict[str, Any]) -> Iterator[tuple[Any, bool]]:
-    """Values at the edges of a field, and whether they are inside."""
+    """Values at the limits of a field, and whether they are valid."""
     for part in (schema, *schema.get("anyOf", ())):
         step = 1 if part.get("type") == "integer" else 0.001
         for least, most, sign in (("minimum", "exclusiveMinimum", -1), ("maximum", "exclusiveMaximum", 1)):
@@ -48,7 +48,7 @@ def properties(name: str) -> dict[str, Any]:
 
 
 def wrong_fields(adapter: TypeAdapter[Any], body: dict[str, Any]) -> set[str]:
-    """The fields at fault; any error but pydantic's would be the service's own fault."""
+    """The invalid fields; any error except a ValidationError would be a server error."""
     try:
         adapter.validate_python(body)
     except ValidationError as error:

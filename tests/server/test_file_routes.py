@@ -1,4 +1,4 @@
-"""/v1/files and /v1/folders: what clients may ask by headers, and lists that somebody made up."""
+"""/v1/files and /v1/folders: conditional requests, caching, and forged folder lists."""
 
 import json
 import zipfile
@@ -108,7 +108,7 @@ def test_a_folder_is_downloaded_as_a_zip(call: TestClient, studio: Studio) -> No
     assert reply.headers["Content-Type"] == "application/zip"
     with zipfile.ZipFile(BytesIO(reply.content)) as packed:
         assert packed.namelist() == ["b.png", "in/a.png"] and packed.read("in/a.png") == BODY
-    assert not list((studio.home / "cache").rglob("*.folder")), "nothing of it was built on disk"
+    assert not list((studio.home / "cache").rglob("*.folder")), "the zip was not built on disk"
 
 
 @pytest.mark.parametrize("told", [{"a": NOTHING}, {"../a": NOTHING}, [], "text"])
@@ -129,9 +129,7 @@ def test_one_large_file_with_many_names(call: TestClient, studio: Studio, monkey
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_an_unavailable_file_storage(
-    call: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
+def test_unavailable_storage(call: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     def away(*told: object, **more: object) -> None:
         raise Unavailable("the files at 's3://secret-place' cannot be reached")
 

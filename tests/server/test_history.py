@@ -1,4 +1,4 @@
-"""The history, what is said of it, and its export, over HTTP; and the same from the command line."""
+"""The image history, feedback and its export, over HTTP and from the command line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def call(service: Service) -> Client:
 
 @pytest.fixture(scope="module")
 def pictures(service: Service) -> list[dict[str, Any]]:
-    """Three pictures of one prompt and one of another, newest first."""
+    """Three images of one prompt and one of another, newest first."""
     for body in (PAINT | {"count": 3}, PAINT | {"prompt": "a Teapot, 100% red"}):
         done = service.call("POST", "/v1/runs", body, Prefer="wait").json
         assert done["status"] == "done", done["error"]

@@ -1,4 +1,4 @@
-"""By what names a server is called, from whose pages, and how much a body may hold."""
+"""Allowed host names and origins, and limits of request bodies."""
 
 from __future__ import annotations
 

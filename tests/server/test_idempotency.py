@@ -1,4 +1,4 @@
-"""What makes two calls with one Idempotency-Key the same call, and which answers are given again."""
+"""Idempotency-Key: which calls are the same call, and which responses are stored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEY = {"Idempotency-Key": "order-1"}
 
 
 class Service:
-    """An application that counts its calls and answers with a status that the test chooses."""
+    """An application that counts its calls and responds with a status that the test sets."""
 
     def __init__(self, store: Store) -> None:
         self.calls, self.status, self.account, self.breaks = 0, 201, "ann", False
@@ -97,7 +97,7 @@ def test_media_type_parameters_are_ignored(service: Service) -> None:
 
 
 def test_form_boundaries_are_ignored(service: Service) -> None:
-    """Clients draw the boundary anew at each try."""
+    """Clients choose a new boundary for each try."""
 
     def send(boundary: str, said: str) -> Any:
         body = f'--{boundary}\r\nContent-Disposition: form-data; name="prompt"\r\n\r\n{said}\r\n--{boundary}--\r\n'

@@ -1,4 +1,4 @@
-"""OpenAI's own client, unmodified, against the real service; and what it is told when it asks for too much."""
+"""OpenAI's Python client against the real server: images, models and errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CAT = "a cat in the park"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Service]:
-    """It asks for keys, and paints in two steps."""
+    """A server that needs keys, with two-step generation."""
     home = tmp_path_factory.mktemp("service")
     side = {"model": "starter", "steps": 2}
     profile = {
@@ -83,7 +83,7 @@ def test_images_as_urls(client: openai.OpenAI, service: Service) -> None:
     listed = service.call("GET", "/v1/pictures", Authorization=f"Bearer {client.api_key}").json
     assert [picture["tags"] for picture in listed] == [{"user": "ann"}] * 2
     (run,) = service.call("GET", "/v1/runs?limit=1", Authorization=f"Bearer {client.api_key}").json
-    assert run["priority"] == 1, "somebody waits for it"
+    assert run["priority"] == 1, "a client waits for it"
     painted = [picture["sha256"] for picture in reversed(listed)]
     assert painted == [hashlib.sha256(body).hexdigest() for body in (first, second)], "in the order of their seeds"
     assert [picture["request"]["steps"] for picture in listed] == [2, 2]
@@ -104,9 +104,9 @@ def test_other_formats_as_urls(client: openai.OpenAI, service: Service) -> None:
     key = f"Bearer {client.api_key}"
     (painted,) = service.call("GET", "/v1/pictures?limit=1", Authorization=key).json
     listed = service.call("GET", f"/v1/pictures?run={painted['run']}", Authorization=key).json
-    assert listed == [painted], "its copy is no picture of its own"
+    assert listed == [painted], "the copy is not listed as an image"
     image: Any = opened(fetched(made.data[0].url))
-    assert image.format == "JPEG" and {*image.quantization[0]} == {255}, "the lowest quality there is"
+    assert image.format == "JPEG" and {*image.quantization[0]} == {255}, "quality 0 is a valid quality"
 
 
 def test_edit_of_a_whole_image(client: openai.OpenAI) -> None:
@@ -263,7 +263,7 @@ def test_other_formats_get_new_credentials(home: Path, tmp_path: Path, form: str
 
 @pytest.mark.parametrize("form", ["jpeg", "webp"])
 def test_converted_images_keep_their_source_type(home: Path, tmp_path: Path, form: str) -> None:
-    """Of what was painted over a photograph, too."""
+    """Also of images that were generated from a photo."""
     source = "compositeWithTrainedAlgorithmicMedia"
     write_png(Image.new("RGB", (64, 64), "teal"), tmp_path / "a.png", source=source, home=home)
     manifest, _ = state_of(

@@ -1,4 +1,4 @@
-"""The marketing call with a profile of one's own: adapters by their ratings, and runs that end badly."""
+"""/generate-image with a custom profile: adapters by rating, base images, and failed runs."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def test_adapters_are_chosen_by_rating(service: Service, monkeypatch: pytest.Mon
         sha256 = call("POST", "/generate-image", named).json["generated_image_url"].rsplit("/", 1)[1]
         picture = call("GET", f"/v1/pictures/{sha256}").json
         (use,) = picture["request"]["adapter"]
-        assert picture["tags"]["industry"] == "food", "however it is written"
+        assert picture["tags"]["industry"] == "food", "case and spaces are ignored"
         assert picture["tags"]["adapter"] == use["path"] and "the best of 2" in picture["tags"]["chosen"]
         assert picture["label"]["adapters"][0]["path"] == use["path"]
         seen[use["path"]] = picture["id"]
     assert asked == [("adapter", "food")] * 3, "ratings of the same industry"
     rated = next(iter(seen))
-    assert [run["priority"] for run in call("GET", "/v1/runs").json] == [1, 1, 1], "somebody waits for each"
+    assert [run["priority"] for run in call("GET", "/v1/runs").json] == [1, 1, 1], "clients wait for them"
     call("PUT", f"/v1/pictures/{seen[rated]}/rating", {"stars": 5})
     (standing,) = call("GET", "/v1/ratings/summary?by=adapter").json
     assert (standing["name"], standing["mean"]) == (rated, 5.0)
@@ -103,7 +103,7 @@ def test_a_base_image_is_limited_and_decoded_before_it_is_stored(
 
 
 def answered(service: Service) -> tuple[Thread, list[Any], str]:
-    """A call whose run the test holds as if it were its worker, and what it is answered in the end."""
+    """A call in a thread, its responses, and the id of its run, which no worker executes."""
     answers: list[Any] = []
     thread = Thread(target=lambda: answers.append(service.call("POST", "/generate-image", CALL | {"industry": "slow"})))
     thread.start()
@@ -122,7 +122,7 @@ def waiting(service: Service) -> str:
 
 @pytest.fixture(scope="module")
 def idle(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Service]:
-    """A service without workers."""
+    """A server without workers."""
     home = tmp_path_factory.mktemp("idle")
     (home / "mine.yaml").write_text(yaml.safe_dump({"industries": {"slow": {}}, "styles": {"photo": {}}}))
     with running(home, profile=home / "mine.yaml", workers=0, wait_seconds=20) as found:
@@ -130,7 +130,7 @@ def idle(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Se
 
 
 @pytest.mark.parametrize("name", ["industry", "style"])
-def test_nothing_is_downloaded_for_an_unknown_industry_or_style(idle: Service, name: str) -> None:
+def test_nothing_is_downloaded_for_unknown_names(idle: Service, name: str) -> None:
     call = CALL | {"industry": "slow", "base_image_url": "http://127.0.0.1:9/a.png"}
     assert "no public address" in problem(idle.call("POST", "/generate-image", call), 422)["detail"]
     told = problem(idle.call("POST", "/generate-image", call | {name: "nosuch"}), 422)

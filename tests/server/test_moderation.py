@@ -1,4 +1,4 @@
-"""Moderation over HTTP: the real service and its worker, with a policy of its own."""
+"""Moderation over HTTP: the real server and worker, with a custom policy."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SECRET = "zyx-marker"
 
 @pytest.fixture(scope="module")
 def down() -> dict[str, bool]:
-    """Whether the outside service gives no answer now."""
+    """Makes the moderation service fail while it is set."""
     return {"now": False}
 
 
 @pytest.fixture(scope="module")
 def call(tmp_path_factory: pytest.TempPathFactory, starter: Path, down: dict[str, bool]) -> Iterator[Client]:
-    """A service that refuses dark base pictures and withholds what it paints from them."""
+    """A server that refuses pure red base images, with a moderation service that the test controls."""
     folder = tmp_path_factory.mktemp("moderated")
 
     def answer(told: Any) -> Any:
@@ -90,7 +90,7 @@ def test_a_refused_prompt(call: Client, prompt: str, category: str) -> None:
         told = problem(call("POST", path, body), 422)
         assert (told["type"], told["category"]) == ("urn:limner:moderation:refused", category)
         assert told["detail"] == f"the prompt is refused: {category}" and told["remedy"]
-    assert len(call("GET", "/v1/runs?limit=1000").json) == before, "no run comes of it"
+    assert len(call("GET", "/v1/runs?limit=1000").json) == before, "no run is created"
     newest = call("GET", "/v1/verdicts?allowed=false&stage=prompt&limit=1").json[0]
     assert (newest["category"], newest["run"], newest["text"]) == (category, None, None)
 
@@ -114,7 +114,7 @@ def test_requests_are_refused_while_a_required_check_fails(call: Client, down: d
     assert told["type"] == "urn:limner:moderation:unable" and "'service' is required" in told["detail"]
     newest = call("GET", "/v1/verdicts?allowed=false&limit=1").json[0]
     assert (newest["check"], newest["skipped"], newest["category"]) == ("service", True, None)
-    assert call("POST", "/v1/runs", PAINT).status == 202, "it is asked again when it is back"
+    assert call("POST", "/v1/runs", PAINT).status == 202, "the check is used again when it works"
 
 
 def test_pages_of_verdicts(call: Client) -> None:

@@ -1,4 +1,4 @@
-"""Requests in OpenAI's words, at the edges of what is allowed, and what they become."""
+"""OpenAI image requests: valid and invalid values, and the generate requests they become."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service says of itself is kept in the tree, and is true."""
+"""The OpenAPI document is current, and responses match it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHECKS = (
 
 
 def test_the_openapi_document_is_current() -> None:
-    remedy = "python -m limner.server.openapi > docs/openapi.json, and read what changed"
+    remedy = "python -m limner.server.openapi > docs/openapi.json, and review the changes"
     assert KEPT.read_text(encoding="utf-8") == openapi_json(), remedy
 
 
@@ -35,7 +35,7 @@ phases.coverage.enabled = false
 include-path-regex = "^/v1/images/"
 phases.coverage.enabled = false
 """
-"""What is left out of the brief run: every value of every field of a request, most of what the whole run sends."""
+"""Not in the brief run: every value of every request field, which is most of the complete run."""
 
 
 @pytest.mark.parametrize(

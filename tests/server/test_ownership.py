@@ -1,4 +1,4 @@
-"""Who sees, changes and removes what: one account's things, tried by another one, by a viewer and by an admin."""
+"""Access control: things of one account, used by another account, a viewer and an admin."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UPLOAD_BYTES = 2000
 
 @dataclass(frozen=True)
 class House:
-    """A service with accounts, and things of ann's."""
+    """A server with accounts, and things that belong to ann."""
 
     studio: Studio
     ann: TestClient
@@ -107,7 +107,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 def looked_at(house: House) -> list[str]:
-    """All paths at which something of ann's is."""
+    """All paths that show something of ann."""
     return [
         path_of(house.file),
         path_of(house.folder),

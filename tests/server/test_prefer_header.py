@@ -1,4 +1,4 @@
-"""How long a client waits, by its `Prefer` header (RFC 7240), and from which event on it watches."""
+"""The headers `Prefer: wait` (RFC 7240) and `Last-Event-ID`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is one's own stays so, whoever asks and however; what is erased is gone."""
+"""Privacy between accounts, and erasure of everything that refers to erased data."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_ids_of_other_accounts_are_hidden(accounts: dict[str, TestClient]) -> No
     ):  # fmt: skip
         for client in accounts.values():
             reply = client.request(method, path)
-            assert reply.status_code == 404 and run not in reply.text, "the beginning of an id is none"
+            assert reply.status_code == 404 and run not in reply.text, "the beginning of an id is not accepted"
     assert accounts["bob"].get(f"/v1/runs?before={run}").status_code == 404
     assert accounts["ann"].get(f"/v1/runs?before={run}").json() == []
 
@@ -111,7 +111,7 @@ def test_the_response_to_an_upload_is_erased_with_it(accounts: dict[str, TestCli
     assert ann.delete(first["url"]).status_code == 200
     second = ann.post("/v1/files", content=b"a picture", headers=headers)
     assert "Idempotent-Replayed" not in second.headers
-    assert first["reference"].removeprefix("sha256:") in studio.blobs, "it is brought in again"
+    assert first["reference"].removeprefix("sha256:") in studio.blobs, "it is uploaded again"
 
 
 def test_private_webhook_addresses_are_refused(accounts: dict[str, TestClient]) -> None:
@@ -120,7 +120,7 @@ def test_private_webhook_addresses_are_refused(accounts: dict[str, TestClient]) 
 
 
 def test_an_upload_while_the_same_file_is_erased(studio: Studio, tmp_path: Path) -> None:
-    """Whichever comes first: an upload that was accepted is there afterwards."""
+    """An upload that was accepted exists afterwards, whichever comes first."""
     from threading import Thread
 
     from limner.core.errors import LimnerError

@@ -1,4 +1,4 @@
-"""What a profile says is checked when it is read, and made ready when the service starts."""
+"""Marketing profiles: validation, storing their files, and the requests they give."""
 
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def test_invalid_profiles(tmp_path: Path, told: dict[str, Any], said: str) -> No
 def test_an_existing_folder_is_used_before_a_hub_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     studio, profile = Studio(tmp_path / "home"), read_profile(written(tmp_path, text={"model": "mine/dog"}))
-    assert store_files(profile, studio)[0].text.request == {"model": "mine/dog"}, "one of the hub"
+    assert store_files(profile, studio)[0].text.request == {"model": "mine/dog"}, "a model of the hub"
     (tmp_path / "mine" / "dog").mkdir(parents=True)
     (tmp_path / "mine" / "dog" / "weights").write_bytes(b"x")
     assert store_files(profile, studio)[0].text.request["model"].startswith("folder:")
@@ -118,7 +118,7 @@ def test_industry_words_and_style_template() -> None:
     assert (request.model, request.steps, request.seed, request.image) == ("sdxl", 9, 5, None)
     plain = PROFILE.request("a {red} mug", "plain", "none", seed=0)
     assert (plain.prompt, plain.negative_prompt, plain.seed) == ("a {red} mug", "", 0)
-    assert PROFILE.request("a mug", "plain", "lens").prompt == "a mug, {85mm}", "other braces are words"
+    assert PROFILE.request("a mug", "plain", "lens").prompt == "a mug, {85mm}", "other braces are text"
 
 
 def test_base_images_have_their_own_defaults_and_adapters() -> None:
@@ -132,7 +132,7 @@ def test_base_images_have_their_own_defaults_and_adapters() -> None:
 def test_the_seed_of_the_profile_takes_precedence() -> None:
     fixed = PROFILE.model_copy(update={"text": PROFILE.text.model_validate({"seed": 7})})
     assert [fixed.request("x", "food", "none", seed=seed).seed for seed in (1, None)] == [7, 7]
-    assert len({PROFILE.request("x", "food", "none").seed for _ in range(4)}) == 4, "a new one each time"
+    assert len({PROFILE.request("x", "food", "none").seed for _ in range(4)}) == 4, "a random seed for each call"
 
 
 def test_the_chosen_adapter_is_used() -> None:

@@ -1,4 +1,4 @@
-"""Runs and artifacts as they are answered: in the order in which they were made, without the places of this machine."""
+"""Runs and artifacts in responses: their order, and no paths of this machine."""
 
 from __future__ import annotations
 

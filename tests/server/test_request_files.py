@@ -1,4 +1,4 @@
-"""What requests over HTTP may name: files that are kept for the caller, whatever field holds them, and no paths."""
+"""Files in requests over HTTP: only stored files of the caller, in any field, and no paths."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def models_in(hint: Any) -> list[type[Frozen]]:
 
 
 WRITTEN = ("{}", "canny={}", "canny=starter@{}", "starter+{}")
-"""Texts by which a part of a request may name something."""
+"""Text forms in which a part of a request may name a file."""
 
 
 def names(part: type[Frozen], value: Any, name: str) -> bool:
-    """Whether this is a part of a request, and names that."""
+    """Whether a value is a valid part of a request and names the file."""
     try:
         return name in {found for _, found in referred(part.model_validate(value))}
     except ValidationError:
@@ -39,7 +39,7 @@ def names(part: type[Frozen], value: Any, name: str) -> bool:
 
 
 def naming(model: type[Frozen], name: str) -> Iterator[tuple[str, Any]]:
-    """Each field of a model that refers to something, or holds what does, with a value that names this there."""
+    """Each field of a model that can name a file, with a value that names this file."""
     for field, info in model.model_fields.items():
         found: list[Any] = [name] if refers(info) else []
         for part in models_in(info.annotation):
@@ -53,7 +53,7 @@ def naming(model: type[Frozen], name: str) -> Iterator[tuple[str, Any]]:
 
 
 def asked(kind: type[Frozen], name: str, own: str, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Requests of a kind that name this, each in another field or axis; all else in them is the caller's own."""
+    """Requests of a kind that name this file, each in another field or axis; all other files belong to the caller."""
     which = kind.model_fields["kind"].default
     known: dict[str, dict[str, Any]] = {
         "train": {"data": folder, "keep": "best"},
@@ -84,7 +84,7 @@ def _beside(field: str, own: str) -> dict[str, Any]:
 
 
 def referring(kind: type[Frozen]) -> set[str]:
-    """The fields of a request that hold references."""
+    """The fields of a request that contain references."""
     return set(kind.model_fields) & referring_fields(kind)
 
 
@@ -95,7 +95,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
 
 @pytest.fixture(scope="module")
 def call(studio: Studio) -> Iterator[dict[str, Any]]:
-    """What posts as ann and as eve, and uploads of each."""
+    """A function that posts as ann or eve, and an upload of each."""
     keys = {name: studio.accounts.add_key(name, Role.MAKER)[1] for name in ("ann", "eve")}
     with TestClient(create_app(studio, Settings(accounts=True)), base_url="http://127.0.0.1") as client:
 

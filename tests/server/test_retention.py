@@ -1,4 +1,4 @@
-"""What is pruned by itself: what is older than so many days, and never what the profile paints with."""
+"""Retention: old runs are erased, files of the profile stay."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from limner.store.erase import Erasure
 
 
 class Pruned:
-    """A studio that notes what it is asked to prune."""
+    """A studio that records what it is asked to prune."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[timedelta | None, list[str]]] = []

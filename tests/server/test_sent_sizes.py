@@ -1,4 +1,4 @@
-"""How large an image may be that is sent to the service."""
+"""Pixel limit of uploaded images."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The real service, spoken to over HTTP."""
+"""The real server over HTTP."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_generate_image(call: Client, tmp_path: Path) -> None:
     run = call("GET", "/v1/runs?limit=1").json[0]
     assert run["tags"] == {"industry": "food", "style": "watercolour"}
     again = call("POST", "/generate-image", CALL).json["generated_image_url"]
-    assert again != reply.json["generated_image_url"], "each call has a seed of its own"
+    assert again != reply.json["generated_image_url"], "each call has its own seed"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def zipped(**members: bytes) -> bytes:
     ids=["plain", "up", "absolute", "backslash", "empty", "bomb", "cut", "twice", "both"],
 )
 def test_hostile_archives(call: Client, body: bytes, said: str) -> None:
-    body = zipped(bomb=b"\0" * (2**25 + 1)) if body == b"bomb" else body  # large, so made when it is wanted
+    body = zipped(bomb=b"\0" * (2**25 + 1)) if body == b"bomb" else body  # large, so created when needed
     assert said in problem(call("POST", "/v1/folders", body), 422)["detail"]
 
 

@@ -1,4 +1,4 @@
-"""When a service asks for keys, and what it does where nothing is said."""
+"""Settings: when keys are needed, defaults, and limits."""
 
 from __future__ import annotations
 

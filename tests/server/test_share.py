@@ -1,4 +1,4 @@
-"""A public address by a tunnel program, which is here a script that says what such a program says."""
+"""Public addresses by tunnel programs, which are scripts with the same output here."""
 
 import os
 from pathlib import Path
@@ -38,7 +38,7 @@ ADDRESS = {
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A path on which nothing is installed."""
+    """A PATH without any tunnel program."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -62,7 +62,7 @@ def test_the_address_of_the_tunnel_is_read(programs: Path, name: str) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
     assert (programs / f"{name}.asked").read_text() == f"{COMMAND[name]}\n"
-    assert said == [], "its end was ours"
+    assert said == [], "stopping it is not reported"
 
 
 def test_the_end_of_the_tunnel_is_reported(programs: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_tunnel_that_fails_or_prints_nothing(programs: Path, monkeypatch: pyte
     monkeypatch.setattr(share, "START_SECONDS", 0.5)
     install(programs, "cloudflared", ["INF waiting"])
     with (
-        pytest.raises(LimnerError, match="no address in 0.5 s"),
+        pytest.raises(LimnerError, match=r"no address in 0\.5 s"),
         public_address(Settings(share=True), 1, print),
     ):
         pass
@@ -125,7 +125,7 @@ def test_the_public_name_is_allowed(programs: Path, tmp_path: Path) -> None:
     name = "odd-mug-red.trycloudflare.com"
     with service(tmp_path, share=True, workers=0) as running:
         asked = f"http://{(programs / 'cloudflared.asked').read_text().rsplit('http://', 1)[1].strip()}"
-        assert asked == running.call.address, "it leads to the port of this service"
+        assert asked == running.call.address, "the tunnel leads to the port of this server"
         for host, status in ((name, 200), ("127.0.0.1", 200), ("other.trycloudflare.com", 421)):
             assert running.call("GET", "/v1/runs", Host=host, **key).status == status
         assert running.call("GET", "/v1/runs", Host=name, Origin=f"https://{name}", **key).status == 200

@@ -1,4 +1,4 @@
-"""Signed links: what they open, for how long, and what of them cannot be changed."""
+"""Signed links: what they allow, how long they are valid, and that they cannot be changed."""
 
 from __future__ import annotations
 

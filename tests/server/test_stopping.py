@@ -1,4 +1,4 @@
-"""The service as a program: it stops at once, in peace, leaves nothing running, and loses nothing."""
+"""Stopping the server and its workers: quickly, with no process left and no run lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONG = PAINT | {"steps": 900, "count": 8}
 
 
 def worker_of(service: Process) -> int:
-    """The process of the one worker, once it has come."""
+    """The process id of the worker, once it is running."""
     found: list[str] = []
 
     def look() -> bool:
@@ -46,7 +46,7 @@ def test_event_streams_end_when_the_server_stops(tmp_path: Path, starter: Path) 
             stream.readline()
             running.process.send_signal(signal.SIGTERM)
             told = stream.read()
-        assert b"event: end" not in told, "the run is put back, and goes on later"
+        assert b"event: end" not in told, "the run is queued again"
         assert running.process.wait(90) == 0
         said = running.process.stderr.read()
     assert "Traceback" not in said and "ERROR" not in said, said
@@ -73,7 +73,7 @@ def test_the_run_of_a_killed_worker_is_executed_by_another(tmp_path: Path, start
         url = running.call("POST", "/v1/runs", PAINT | {"steps": 200}).json["url"]
         until("its beginning", lambda: running.call("GET", url).json["progress"])
         os.kill(worker_of(running), signal.SIGKILL)
-        with store.writing() as session:  # its lease is over
+        with store.writing() as session:  # its lease has expired
             past = store.list(1)[0].created
             assert session.execute(update(RunRow).values(lease=past)).rowcount == 1
         until("its end", lambda: running.call("GET", url).json["status"] == "done")
@@ -89,7 +89,7 @@ def test_a_failing_test_leaves_no_server_running(tmp_path: Path, monkeypatch: py
 
 
 def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str = "") -> None:
-    """Let `worker_processes` start a script that notes its process in the file `pids` and sleeps."""
+    """Make `worker_processes` start a script that writes its process id to the file `pids` and sleeps."""
     program = tmp_path / "worker"
     program.write_text(f"#!/bin/sh\n{first}\necho $$ >> {tmp_path}/pids\nexec sleep 120\n")
     program.chmod(0o700)
@@ -125,4 +125,4 @@ def test_a_second_interrupt_leaves_no_worker_running(tmp_path: Path, monkeypatch
         signal.signal(signal.SIGINT, before)
     (pid,) = started(tmp_path)
     found = subprocess.run(["ps", "-p", str(pid)], capture_output=True, check=False)
-    assert found.returncode == 1, "the worker is still there"
+    assert found.returncode == 1, "the worker is still running"

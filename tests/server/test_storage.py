@@ -1,4 +1,4 @@
-"""The service with its files in S3, from the upload to the erasure, and the commands that look after what is kept."""
+"""The server with files in S3, from upload to erasure, and the commands for stored files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from serving import service as running
 
 
 class Straight(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect."""
+    """Does not follow redirects."""
 
     def redirect_request(self, *told: Any) -> None:
         return None
@@ -73,7 +73,7 @@ def test_upload_train_generate_and_erase(service: Service, call: Client, place: 
     assert sent.value.code == 307 and place.removeprefix("s3://") in sent.value.headers["Location"]
     assert sent.value.headers["Cache-Control"] == "private, no-store"
     sent.value.close()
-    fetched = call("GET", picture["url"])  # which follows
+    fetched = call("GET", picture["url"])  # follows the redirect
     assert fetched.body.startswith(b"\x89PNG") and fetched.headers["Content-Type"] == "image/png"
     assert call("HEAD", picture["url"]).headers["Content-Length"] == str(len(fetched.body))
     assert call("GET", picture["url"], If_None_Match="*").status == 304
@@ -99,7 +99,7 @@ def test_running_runs_are_not_erased(call: Client) -> None:
     run = call("POST", "/v1/runs", PAINT | {"steps": 500, "count": 8}, Prefer="wait=1").json
     assert "cancel it first" in problem(call("DELETE", run["url"]), 409)["remedy"]
     call("POST", f"{run['url']}/cancel")
-    call("GET", f"{run['url']}/events")  # to the end
+    call("GET", f"{run['url']}/events")  # until it ends
     assert call("DELETE", run["url"]).json["runs"] == [run["id"]]
     problem(call("GET", run["url"]), 404)
 
@@ -110,9 +110,7 @@ def test_an_unused_upload_is_erased(call: Client) -> None:
     problem(call("GET", kept["url"]), 404)
 
 
-def test_an_unavailable_file_storage_is_reported_at_start(
-    home: Path, place: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unavailable_storage_is_reported_at_start(home: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMNER_FILES", "s3://nosuch/place")
     said = "limner: there is no place for files at 's3://nosuch/place'; make that bucket, or name another"
     assert [refused(home, command) for command in ("serve", "worker")] == [said] * 2
@@ -138,6 +136,6 @@ def test_the_commands(limner: Any, tmp_path: Path) -> None:
     assert limner("erase", "owner:nobody").out == "erased: 0 runs, 0 files (0.0 MB)\n"
     assert "nothing to erase" in limner("erase").error
     assert limner("prune", "--older-than", "soon").error == "'soon' is no age; write 12h, 30d or 8w"
-    assert re.match("erased: 0 runs", limner("prune", "--older-than", "0h").out), "it still waits"
+    assert re.match("erased: 0 runs", limner("prune", "--older-than", "0h").out), "it is still queued"
     assert limner("restore", "nosuch.zip").error.endswith("does not exist; check its name")
     studio.store.close()

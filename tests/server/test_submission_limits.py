@@ -1,4 +1,4 @@
-"""Requests that wait for moderation keep no other call waiting."""
+"""Requests that wait for moderation do not block other requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from limner.studio.studio import Studio
 from serving import CALL, PAINT
 
 MANY = 50
-"""More than there are threads for calls (40)."""
+"""More than the number of threads for requests (40)."""
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
 
 
 async def status(app: Any, method: str, path: str, body: Any = None) -> int:
-    """The status that the app answers a call with."""
+    """The status of the response to a request."""
     headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
     scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": headers}
     messages = iter([{"type": "http.request", "body": b"" if body is None else json.dumps(body).encode()}])

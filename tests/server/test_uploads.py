@@ -1,4 +1,4 @@
-"""The picture and the mask of an edit: what is wholly transparent is painted anew, and nothing else."""
+"""Image and mask of an edit: fully transparent pixels are generated anew, no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""POST /v1/verify, over HTTP."""
+"""POST /v1/verify."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator
 
 @pytest.fixture(scope="module")
 def painted(service: Service) -> tuple[str, bytes]:
-    """The id of a run of the service and its picture."""
+    """The id of a run of the server, and its image."""
     body = {"kind": "generate", "prompt": "a cat in the park", "steps": 4}
     run = service.call("POST", "/v1/runs", body, Prefer="wait").json
     return run["id"], service.call("GET", run["artifacts"][0]["url"]).body

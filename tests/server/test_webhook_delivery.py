@@ -1,4 +1,4 @@
-"""What a webhook is sent: signed as Standard Webhooks publishes it, and stamped with the moment of the try."""
+"""Webhook deliveries: signature and timestamp as Standard Webhooks specifies, results, and addresses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from limner.studio.studio import Studio
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes, Mapping[str, str]]]:
-    """What is POSTed, in place of a network."""
+    """The requests that are sent, without a network."""
     found: list[tuple[str, bytes, Mapping[str, str]]] = []
 
     def post(url: str, body: bytes, headers: Mapping[str, str], **more: Any) -> int:
@@ -70,7 +70,7 @@ def test_each_attempt_has_its_own_timestamp(studio: Studio, sent: list[Any]) -> 
         stamp = headers["webhook-timestamp"]
         assert headers["webhook-signature"] == signature(bytes.fromhex(secret), headers["webhook-id"], stamp, body)
         assert (told["type"], told["data"]["id"]) == ("run.cancelled", run.id) and json.loads(body) == told
-        assert datetime.fromisoformat(told["timestamp"]) == began, "when the run ended, whenever that arrives"
+        assert datetime.fromisoformat(told["timestamp"]) == began, "when the run ended, not when it is delivered"
     assert sent[0][2]["webhook-id"] == sent[1][2]["webhook-id"] == studio.webhooks.deliveries(hook.id, None)[0].id
     (delivery,) = studio.webhooks.deliveries(hook.id, None)
     assert delivery.delivered is not None and delivery.attempts == 2

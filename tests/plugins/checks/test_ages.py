@@ -1,4 +1,4 @@
-"""Ages: below 18 is a child's, in digits and in words, and 18 is not."""
+"""Ages in the word list: below 18 is a child, in digits and words."""
 
 from __future__ import annotations
 

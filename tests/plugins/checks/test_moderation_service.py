@@ -1,4 +1,4 @@
-"""An outside service: believed when it speaks plainly, and not waited for when it does not."""
+"""The check `service`: requests, valid and invalid responses, and timeouts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def judged(url: str, subject: Any = "a cat", **options: Any) -> Finding:
 
 
 def refused(url: str, seconds: float = 5.0) -> bool:
-    """Whether a prompt is refused because a service that is required cannot judge."""
+    """Whether a prompt is refused because the required service fails."""
     use = CheckUse(check="service", options={"url": url, "seconds": seconds})
     said = Moderator(Policy(prompt=(use,))).judge(Stage.PROMPT, "a cat", "0" * 64, "refused")
     return isinstance(said.refusal, Unable) and not said.verdicts[-1].allowed and said.verdicts[-1].skipped
@@ -134,7 +134,7 @@ def test_a_slow_service_times_out(where: str) -> None:
     with serving(reply) as url:
         began = time.monotonic()
         assert refused(url, seconds=0.4)
-        assert time.monotonic() - began < 30, "the whole would take 100 s"
+        assert time.monotonic() - began < 30, "the whole response would take 100 s"
 
 
 def test_an_unreachable_service_refuses() -> None:

@@ -1,4 +1,4 @@
-"""What an outside service's answer means: any result that is flagged refuses, by its highest category."""
+"""Findings of service responses: the flagged category with the highest score."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from limner.plugins.checks.service import ServiceResponse, check_url, finding_of
 
 
 def result(flagged: bool, **scores: float) -> dict[str, Any]:
-    """A result in which every category of half a point or more is true."""
+    """A result whose categories with a score of at least 0.5 are true."""
     return {
         "flagged": flagged,
         "categories": {name: score >= 0.5 for name, score in scores.items()},

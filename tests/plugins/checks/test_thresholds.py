@@ -1,4 +1,4 @@
-"""A classifier's scores against thresholds: from a threshold on it refuses, and of several the one furthest beyond."""
+"""Thresholds of classifiers: the label furthest above its threshold is the category."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def model(several: bool) -> Any:
 
 
 def logits(*rows: tuple[float, ...]) -> torch.Tensor:
-    """Logits by which the sigmoid gives these scores."""
+    """Logits whose sigmoid gives these scores."""
     return torch.tensor([[math.log(score / (1 - score)) for score in row] for row in rows])
 
 
@@ -69,7 +69,7 @@ def test_thresholds_need_known_labels() -> None:
 
 
 def test_pieces_of_a_long_text_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a phrase is whole in one of them, wherever it stands."""
+    """So every short phrase is complete in one of them."""
     seen, load = list[torch.Tensor](), loading.loaded
 
     def watched(*told: Any) -> Any:

@@ -1,5 +1,5 @@
-# ruff: noqa: RUF001  (letters that look alike are the matter here)
-"""The word list: what it refuses through disguises, and what it must let pass."""
+# ruff: noqa: RUF001  (look-alike letters are tested here)
+"""The word list: disguised words, allowed prompts, and words of a policy."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_innocent_prompts_pass(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["carottes râpe", "a naked baby Cupid, fresco", "a poster: stop rape now"])
 def test_known_false_positives(text: str) -> None:
-    """They are told in docs/moderation.md."""
+    """They are documented in docs/moderation.md."""
     assert said(text) is not None
 
 
@@ -120,7 +120,7 @@ def test_a_policy_adds_words() -> None:
     for text in ("a mug of the R1val-Brand", "Colourful", "一只猫在海滩上"):
         assert said(text, add=house) == ADDED
     assert said("a rivalry of brands, a tricolour", add=house) is None
-    assert said("a swastika", add=house) == "hate", "what is added takes nothing away"
+    assert said("a swastika", add=house) == "hate", "added words do not replace the list"
 
 
 def test_exceptions_are_narrow() -> None:
@@ -169,7 +169,7 @@ def test_any_characters_are_judged() -> None:
 
 
 def test_phrases_of_the_list_are_normalised() -> None:
-    """A phrase that is not in its plain form would never match."""
+    """A phrase that is not normalised would never match."""
     import yaml
 
     told = yaml.safe_load(LIST.read_text(encoding="utf-8"))
