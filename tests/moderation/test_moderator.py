@@ -85,7 +85,7 @@ def test_checks_are_loaded_once_per_options(check: Bans) -> None:
 
 
 def test_texts_are_judged_up_to_the_first_refusal(check: Bans, monkeypatch: pytest.MonkeyPatch) -> None:
-    moderator = Moderator(Policy())  # the stand-in takes the place of its list of words
+    moderator = Moderator(Policy())  # the stand-in replaces its word list
     told = moderator.judge_texts(["a cat", "a bad cat", "a dog"], "a caption is refused")
     assert [(verdict.subject, verdict.allowed) for verdict in told.verdicts] == [
         (hashlib.sha256(b"a cat").hexdigest(), True),

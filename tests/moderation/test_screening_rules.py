@@ -65,7 +65,7 @@ def test_input_images_are_judged(tmp_path: Path) -> None:
     assert [verdict.allowed for judged in fine.kept for verdict in judged.verdicts] == [True]
     unasked = Screened(tmp_path, picture=(USE,))
     unasked.screening.admit(GenerateRequest(prompt="a", image=picture(tmp_path, "red.png", "red")))
-    assert unasked.kept == [], "the policy judges no pictures that are brought"
+    assert unasked.kept == [], "the policy has no checks of input images"
 
 
 def test_images_and_captions_of_a_folder_are_judged(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_settle_raises_if_all_images_are_withheld(tmp_path: Path, count: int, sa
         run.emit(made(picture(tmp_path, f"{number}.png", "red"), index=number))
     with pytest.raises(Refused, match=said):
         run.screening.settle()
-    Screened(tmp_path).screening.settle()  # a run that paints nothing
+    Screened(tmp_path).screening.settle()  # a run without images
 
 
 def test_previews_do_not_count_as_images(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from limner.core.accounts import Caller, Limits
-from limner.server.auth import AuthMiddleware, SignedLinks
+from limner.server.auth import AuthMiddleware
 from limner.server.limits import RateLimit
 from limner.store.accounts import Accounts
 from serving import Client, Reply, key_of, problem, refused, service
@@ -154,20 +154,3 @@ def test_retry_after_is_long_enough() -> None:
     assert [reply.status_code for reply in replies] == [200] * 7 + [429]
     now[0] = float(replies[-1].headers["Retry-After"])
     assert client.get("/v1/runs").status_code == 200
-
-
-def test_a_signed_link_expires() -> None:
-    now = [1000.0]
-    links = SignedLinks(lambda: b"secret", 60, lambda: now[0])
-
-    def opens(url: str, method: str = "GET") -> bool:
-        from fastapi import Request
-
-        path, _, query = url.partition("?")
-        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": []}
-        return links.verify(Request(scope | {"server": ("x", 80), "scheme": "http", "root_path": ""}))
-
-    url = links.sign("/v1/files/a")
-    assert opens(url) and opens(url, "HEAD") and not opens(url, "POST") and not opens(url.replace("/a?", "/b?"))
-    now[0] = 1061.0
-    assert not opens(url) and not opens(url.replace("until=1060", "until=2000"))

@@ -14,7 +14,7 @@ from limner.core.moderation import CheckUse, Judge, Policy, Refused, Stage, Unab
 from limner.core.requests import Request
 from limner.moderation.policy import check_for
 
-log = logging.getLogger("limner.safety")
+log = logging.getLogger("limner.moderation")
 
 
 @dataclass

@@ -31,7 +31,7 @@ from limner.server.error_format import ErrorFormatMiddleware, install_openapi
 from limner.server.hosts import HostsMiddleware
 from limner.server.idempotency import IdempotencyMiddleware
 from limner.server.limits import BodyLimitMiddleware, ExaminationLimit
-from limner.server.monitoring import Metrics, MetricsMiddleware, RequestLogMiddleware
+from limner.server.monitoring import MetricsMiddleware, RequestLogMiddleware, ServerMetrics
 from limner.server.problems import Problem, install_error_handlers
 from limner.server.profile import Profile, read_profile, store_files
 from limner.server.settings import Settings
@@ -80,7 +80,7 @@ def create_app(studio: Studio, settings: Settings, profile: Profile | None = Non
     app.state.server = ServerState(
         studio, settings, ready, granted, links, Queue(studio.store), RunWaiter(studio), ExaminationLimit()
     )
-    app.state.metrics = Metrics(studio)
+    app.state.metrics = ServerMetrics(studio)
     install_error_handlers(app)
     install_openapi(app)
     for router in ROUTERS:

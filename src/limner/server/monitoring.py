@@ -49,11 +49,11 @@ def check_readiness(studio: StudioDep) -> Health:
 @metrics_router.get("/metrics", response_class=Response, dependencies=[Depends(current_admin)])
 def get_metrics(request: Request) -> Response:
     """Return the metrics in the text format of Prometheus. Where keys are needed, for admins only."""
-    metrics: Metrics = request.app.state.metrics
+    metrics: ServerMetrics = request.app.state.metrics
     return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-class Metrics:
+class ServerMetrics:
     """Metrics of one process: its requests, and the database's runs, artifacts and deliveries."""
 
     def __init__(self, studio: Studio) -> None:
@@ -90,7 +90,7 @@ class StoreCollector(Collector):
 class MetricsMiddleware:
     """Counts and times requests by route. Paths would make too many time series."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: ServerMetrics) -> None:
         self.app, self.metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -110,7 +110,7 @@ def post(url: str, body: bytes, headers: dict[str, str], seconds: float) -> byte
     Redirects are not followed, so that the token and the prompt go nowhere else. Proxies are not used.
     """
     parts = urlsplit(url)
-    connection = _Connection(parts.scheme == "https", parts.hostname or "", parts.port, seconds)
+    connection = _ServiceConnection(parts.scheme == "https", parts.hostname or "", parts.port, seconds)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     response: Future[bytes] = Future()
 
@@ -129,7 +129,7 @@ def post(url: str, body: bytes, headers: dict[str, str], seconds: float) -> byte
         connection.abort()
 
 
-class _Connection(http.client.HTTPConnection):
+class _ServiceConnection(http.client.HTTPConnection):
     """A connection that another thread can abort, however slowly bytes arrive."""
 
     def __init__(self, secure: bool, host: str, port: int | None, seconds: float) -> None:

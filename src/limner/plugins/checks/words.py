@@ -104,7 +104,7 @@ def _category(
     return Category(name, tuple(lists), compile_phrases(unless) if unless else None, locked)
 
 
-class Words:
+class WordList:
     Options = WordsOptions
     texts, pictures = True, False
 
@@ -126,4 +126,4 @@ class Words:
         return judge
 
 
-plugin = Words()
+plugin = WordList()
