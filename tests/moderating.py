@@ -14,9 +14,9 @@ from typing import Any
 def answering(answer: Callable[[Any], Any]) -> Iterator[str]:
     """Run a service that responds with `answer(input)`: JSON, or bytes as they are. Yields its URL."""
 
-    def raw(handler: BaseHTTPRequestHandler, told: dict[str, Any]) -> None:
-        body = answer(told["input"])
-        body = body if isinstance(body, bytes) else json.dumps(body).encode()
+    def raw(handler: BaseHTTPRequestHandler, request: dict[str, Any]) -> None:
+        response = answer(request["input"])
+        body = response if isinstance(response, bytes) else json.dumps(response).encode()
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
@@ -32,9 +32,9 @@ def serving(reply: Callable[[BaseHTTPRequestHandler, dict[str, Any]], None]) -> 
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             try:
-                reply(self, told)
+                reply(self, body)
             except OSError:  # the client disconnected
                 self.close_connection = True
 

@@ -193,8 +193,8 @@ def problem(reply: Reply, status: int) -> dict[str, Any]:
 def parsed(stream: bytes) -> list[dict[str, str]]:
     """Parse server-sent events into dictionaries, without comments."""
     blocks = [block.splitlines() for block in stream.decode().split("\n\n") if block.strip()]
-    told = [dict(line.split(": ", 1) for line in block if not line.startswith(":")) for block in blocks]
-    return [event for event in told if event]
+    events = [dict(line.split(": ", 1) for line in block if not line.startswith(":")) for block in blocks]
+    return [event for event in events if event]
 
 
 def command(home: Path, *arguments: object) -> tuple[int, str, str]:

@@ -31,17 +31,17 @@ def test_the_compose_file_is_valid() -> None:
 
 def test_passwords_have_no_default() -> None:
     text = (ROOT / "compose.yaml").read_text().replace("${TORCH_FLAGS:-}", "")  # no secret
-    wanted = set(re.findall(r"\$\{(\w+)", text))
+    expected = set(re.findall(r"\$\{(\w+)", text))
     assert text.count("${") == text.count(":?is not set; see compose.env}"), "a missing value is an error"
     given = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / "compose.env").read_text(), re.M))
-    assert wanted == given.keys() - {"TORCH_FLAGS"} and not any(given.values())
+    assert expected == given.keys() - {"TORCH_FLAGS"} and not any(given.values())
 
 
 def test_only_the_server_is_published_on_loopback() -> None:
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
-    assert [name for name, told in services.items() if "ports" in told] == ["service"]
+    assert [name for name, service in services.items() if "ports" in service] == ["service"]
     assert services["service"]["ports"] == ["127.0.0.1:7412:7412"]
-    assert not any(told["image"].endswith(":latest") for told in services.values())
+    assert not any(service["image"].endswith(":latest") for service in services.values())
 
 
 def test_the_container_copies_existing_files() -> None:

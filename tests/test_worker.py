@@ -151,8 +151,8 @@ def test_hub_names_are_no_folders(studio: Studio, tmp_path: Path, monkeypatch: p
 def test_a_run_with_a_path_fails(studio: Studio) -> None:
     run = studio.store.create(GenerateRequest(prompt="x", image="/etc/passwd"), queue="default")
     work_off(studio)
-    told = studio.store.get(run.id)
-    assert told.status is Status.FAILED and "is no reference" in (told.error or "")
+    failed = studio.store.get(run.id)
+    assert failed.status is Status.FAILED and "is no reference" in (failed.error or "")
 
 
 @pytest.mark.parametrize("reference", ["starter", "owner/name", "Pictures/cat.png"])
@@ -205,11 +205,11 @@ def test_a_second_attempt_starts_over(studio: Studio, tiny_sd: Path) -> None:
     work_off(studio)
     pictures = studio.store.artifacts(run.id, kind="picture")
     assert len(pictures) == 2 and studio.store.get(run.id).attempt == 2
-    first, *_ = told(studio, run)
+    first, *_ = events_of(studio, run)
     assert first == Anew(attempt=2, gone=("0" * 64,)), "listeners would count an image twice"
 
 
-def told(studio: Studio, run: Run) -> list[Event]:
+def events_of(studio: Studio, run: Run) -> list[Event]:
     return [event for _, _, event in studio.store.events(run.id)]
 
 
@@ -238,7 +238,7 @@ def test_a_short_database_outage_is_retried(
     monkeypatch.setattr(place, name, Gone(getattr(place, name), 2))
     Worker(studio, queue).execute(claimed, lambda: False)
     assert (status_of(studio, run), studio.store.get(run.id).attempt) == (Status.DONE, 1)
-    assert [event.kind for event in told(studio, run)] == ["stage", "stage", "made"]
+    assert [event.kind for event in events_of(studio, run)] == ["stage", "stage", "made"]
 
 
 @pytest.mark.parametrize("name", ["finish", "release"])
@@ -278,7 +278,7 @@ def test_a_second_attempt_replaces_the_adapter(studio: Studio, tiny_sd: Path, pa
     assert studio.store.get(run.id).error is None
     assert len(studio.store.artifacts(run.id, kind="adapter")) == 1
     assert len(studio.store.artifacts(run.id, kind="preview")) == 2, "previews before the checkpoint stay"
-    anew = [event for event in told(studio, run) if isinstance(event, Anew)]
+    anew = [event for event in events_of(studio, run) if isinstance(event, Anew)]
     assert anew == [Anew(attempt=2, gone=(first.sha256,))]
 
 
@@ -298,7 +298,7 @@ def test_training_resumes_after_the_home_was_moved(
     moved = Studio(tmp_path / "moved")
     work_off(moved)
     assert moved.store.get(run.id).error is None
-    assert any(isinstance(event, Notice) and "going on from step" in event.text for event in told(moved, run))
+    assert any(isinstance(event, Notice) and "going on from step" in event.text for event in events_of(moved, run))
     moved.store.close()
 
 
@@ -346,8 +346,8 @@ def test_a_batch_gives_the_images_of_single_runs(
         assert isinstance(request, GenerateRequest) and (done.status, done.error) == (Status.DONE, None)
         assert done.progress is None or done.progress.done <= 3 * request.count
         painting = Stage(name="painting", total=3 * request.count)
-        assert [event.kind for event in told(studio, run)] == ["stage", "stage", *["made"] * request.count]
-        assert told(studio, run)[1] == painting
+        assert [event.kind for event in events_of(studio, run)] == ["stage", "stage", *["made"] * request.count]
+        assert events_of(studio, run)[1] == painting
         alone = studio.enqueue(request)
         work_off(studio)
         for ours, theirs in zip(pixels(studio, run), pixels(studio, alone), strict=True):
@@ -372,11 +372,11 @@ def test_runs_of_a_batch_end_independently(studio: Studio, four: list[Run], monk
     wishes: list[list[bool | None]] = []
 
     def renewed(queue: Queue, signs: Any) -> Any:
-        told = renew_all(queue, signs)
+        renewed_signs = renew_all(queue, signs)
         if begun.is_set():
-            wishes.append(told)
+            wishes.append(renewed_signs)
             heard.release()
-        return told
+        return renewed_signs
 
     def fails(kept: Any, family: Any, components: Any, acting: Any, prompt: str, negative: str) -> Any:
         if prompt == PROMPTS[2]:
@@ -410,11 +410,11 @@ def test_runs_are_executed_singly_after_a_batch_fails(
 ) -> None:
     paint, sizes = generate.paint, list[int]()
 
-    def fails(pipeline: Any, told: Any, seeds: list[int], **options: Any) -> Any:
+    def fails(pipeline: Any, prepared: Any, seeds: list[int], **options: Any) -> Any:
         sizes.append(len(seeds))
         if len(seeds) > 2 or seeds == [2]:
             raise RuntimeError("cannot allocate memory")
-        return paint(pipeline, told, seeds, **options)
+        return paint(pipeline, prepared, seeds, **options)
 
     monkeypatch.setattr(generate, "paint", fails)
     Worker(studio).execute(together(studio), lambda: False)

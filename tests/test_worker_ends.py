@@ -108,12 +108,12 @@ def test_a_resumed_attempt_keeps_previews_only(studio: Studio, checkpoint: bool,
 
 def test_messages_contain_no_path_of_the_machine(studio: Studio) -> None:
     part, _ = undertaken(studio, "paths")
-    told = list[str]()
+    texts = list[str]()
     with pytest.raises(LimnerError) as caught, studio._undertaken(part) as (_, workspace, emit):
         emit(Notice(text=f"{workspace.out / 'a.png'} beside {studio.home / 'x'}"))
-        told += [event.text for _, _, event in studio.store.events(part.run.id) if isinstance(event, Notice)]
+        texts += [event.text for _, _, event in studio.store.events(part.run.id) if isinstance(event, Notice)]
         raise LimnerError(f"no space is left to write {workspace.out}", f"look at {studio.home}")
-    assert told == ["the results/a.png beside LIMNER_HOME/x"]
+    assert texts == ["the results/a.png beside LIMNER_HOME/x"]
     assert str(caught.value) == "no space is left to write the results; look at LIMNER_HOME"
 
 
@@ -136,9 +136,9 @@ def test_a_lost_run_is_not_changed(studio: Studio, monkeypatch: pytest.MonkeyPat
     assert (run.status, run.attempt) == (Status.RUNNING, 1), "another worker has it"
 
 
-def sign(**told: bool) -> Attempt:
+def sign(**fields: bool) -> Attempt:
     found = Attempt(Hold("r", "w", 1))
-    for name, value in told.items():
+    for name, value in fields.items():
         setattr(found, name, value)
     return found
 
@@ -172,11 +172,11 @@ def test_the_heartbeat_reports_cancelled_and_lost_runs(monkeypatch: pytest.Monke
     beaten, asked = threading.Event(), list[list[tuple[str, Progress | None]]]()
 
     class Renewing:
-        def renew_all(self, told: Any) -> list[bool | None]:
-            asked.append([(hold.run, progress) for hold, progress in told])
+        def renew_all(self, signs: Any) -> list[bool | None]:
+            asked.append([(hold.run, progress) for hold, progress in signs])
             if len(asked) > 1:
                 beaten.set()
-            return [{"goes on": False, "given up": True, "lost": None}[hold.run] for hold, _ in told]
+            return [{"goes on": False, "given up": True, "lost": None}[hold.run] for hold, _ in signs]
 
     with Heartbeat(Renewing(), signs):  # type: ignore[arg-type]
         assert beaten.wait(10)
@@ -200,11 +200,11 @@ def test_a_worker_ends_with_its_parent(home: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_second_signal_interrupts() -> None:
-    before, said = signal.getsignal(signal.SIGTERM), list[str]()
-    with stopping(said.append) as stop:
+    before, messages = signal.getsignal(signal.SIGTERM), list[str]()
+    with stopping(messages.append) as stop:
         assert not stop()
         signal.raise_signal(signal.SIGTERM)
-        assert stop() and len(said) == 1
+        assert stop() and len(messages) == 1
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) is before

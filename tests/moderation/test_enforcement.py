@@ -66,8 +66,8 @@ def test_a_run_is_judged_by_the_policy_that_admitted_it(studio: Studio, home: Pa
     (claimed,) = Queue(later.store).claim_together("w", 1)
     screening = later.gate.screening(*claimed, home)
     assert screening.moderator.policy == bans("cat")
-    said = {text: screening.moderator.judge_texts([text], "x").refusal is None for text in ("a dog", "a cat")}
-    assert said == {"a dog": True, "a cat": False}
+    allowed = {text: screening.moderator.judge_texts([text], "x").refusal is None for text in ("a dog", "a cat")}
+    assert allowed == {"a dog": True, "a cat": False}
     assert later.gate.moderator.policy == bans("dog"), "the policy of new requests"
     assert later.gate.screening(*claimed, home).moderator is screening.moderator, "its checks are loaded once"
     later.store.close()

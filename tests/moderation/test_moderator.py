@@ -56,23 +56,26 @@ def judged(*uses: CheckUse, subject: str = "a bad, worse picture") -> Any:
 
 
 def test_checks_stop_at_the_first_refusal(check: Bans) -> None:
-    said = judged(use("good"), use("worse"), use("bad"))
-    assert [(verdict.allowed, verdict.category) for verdict in said.verdicts] == [(True, None), (False, "holds worse")]
-    assert isinstance(said.refusal, Refused) and said.refusal.category == "holds worse"
-    assert {verdict.score for verdict in said.verdicts} == {0.25} and check.loaded == ["good", "worse"]
+    judgement = judged(use("good"), use("worse"), use("bad"))
+    assert [(verdict.allowed, verdict.category) for verdict in judgement.verdicts] == [
+        (True, None),
+        (False, "holds worse"),
+    ]
+    assert isinstance(judgement.refusal, Refused) and judgement.refusal.category == "holds worse"
+    assert {verdict.score for verdict in judgement.verdicts} == {0.25} and check.loaded == ["good", "worse"]
     assert judged(use("good")).refusal is None
 
 
 def test_a_required_check_that_fails_refuses(check: Bans) -> None:
-    said = judged(use("broken"), use("good"))
-    (verdict,) = said.verdicts
-    assert isinstance(said.refusal, Unable) and (verdict.allowed, verdict.skipped) == (False, True)
+    judgement = judged(use("broken"), use("good"))
+    (verdict,) = judgement.verdicts
+    assert isinstance(judgement.refusal, Unable) and (verdict.allowed, verdict.skipped) == (False, True)
 
 
 def test_an_optional_check_that_fails_is_skipped(check: Bans) -> None:
-    said = judged(use("broken", required=False), use("good"))
-    assert said.refusal is None
-    assert [(verdict.allowed, verdict.skipped) for verdict in said.verdicts] == [(True, True), (True, False)]
+    judgement = judged(use("broken", required=False), use("good"))
+    assert judgement.refusal is None
+    assert [(verdict.allowed, verdict.skipped) for verdict in judgement.verdicts] == [(True, True), (True, False)]
     refused = judged(use("bad", required=False))
     assert isinstance(refused.refusal, Refused), "what it refuses is refused all the same"
 
@@ -86,11 +89,11 @@ def test_checks_are_loaded_once_per_options(check: Bans) -> None:
 
 def test_texts_are_judged_up_to_the_first_refusal(check: Bans, monkeypatch: pytest.MonkeyPatch) -> None:
     moderator = Moderator(Policy())  # the stand-in replaces its word list
-    told = moderator.judge_texts(["a cat", "a bad cat", "a dog"], "a caption is refused")
-    assert [(verdict.subject, verdict.allowed) for verdict in told.verdicts] == [
+    judgement = moderator.judge_texts(["a cat", "a bad cat", "a dog"], "a caption is refused")
+    assert [(verdict.subject, verdict.allowed) for verdict in judgement.verdicts] == [
         (hashlib.sha256(b"a cat").hexdigest(), True),
         (hashlib.sha256(b"a bad cat").hexdigest(), False),
     ]
-    assert told.text == "a bad cat" and str(told.refusal).startswith("a caption is refused: holds bad")
+    assert judgement.text == "a bad cat" and str(judgement.refusal).startswith("a caption is refused: holds bad")
     fine = moderator.judge_texts(["a cat", "a dog"], "x")
     assert (len(fine.verdicts), fine.refusal, fine.text) == (2, None, None)

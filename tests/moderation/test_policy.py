@@ -19,19 +19,19 @@ from limner.moderation.preload import try_image_checks
 
 def here(command: list[str], *, input: str, **options: object) -> CompletedProcess[str]:
     """Runs `limner.moderation.preload` in this process."""
-    said, code = io.StringIO(), 0
-    with pytest.MonkeyPatch.context() as patch, redirect_stderr(said):
+    stderr, code = io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(stderr):
         patch.setattr(preload.sys, "stdin", io.StringIO(input))
         try:
             preload.main()
         except SystemExit as stopped:
             code = int(stopped.code or 0)
-    return CompletedProcess(command, code, "", said.getvalue())
+    return CompletedProcess(command, code, "", stderr.getvalue())
 
 
-def written(folder: Path, **told: object) -> Path:
+def written(folder: Path, **fields: object) -> Path:
     file = folder / "policy.yaml"
-    file.write_text(yaml.safe_dump(told))
+    file.write_text(yaml.safe_dump(fields))
     return file
 
 
@@ -49,7 +49,7 @@ def test_every_policy_has_the_word_list(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("fields", "message"),
     [
         ({"prompt": [{"check": "words", "required": False}]}, "'words' is always required"),
         ({"prompt": [{"check": "words"}, {"check": "words"}]}, "'words' twice"),
@@ -68,10 +68,10 @@ def test_every_policy_has_the_word_list(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_errors_of_a_policy(tmp_path: Path, told: dict[str, object], said: str) -> None:
+def test_errors_of_a_policy(tmp_path: Path, fields: dict[str, object], message: str) -> None:
     with pytest.raises(LimnerError) as caught:
-        read_policy(written(tmp_path, **told))
-    assert said in str(caught.value) and "\n" not in str(caught.value)
+        read_policy(written(tmp_path, **fields))
+    assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_all_errors_are_reported_together(tmp_path: Path) -> None:
@@ -100,8 +100,8 @@ def test_image_checks_are_tried_in_a_separate_process() -> None:
     outside = {"url": "http://127.0.0.1:9/"}
     try_image_checks(Policy(picture=(CheckUse(check="service", options=outside),)))
     hidden = CheckUse(check="service", options=outside | {"token": "LIMNER_NO_SUCH_TOKEN"})
-    said = r"^checks of the policy cannot be loaded: picture: service: .*'LIMNER_NO_SUCH_TOKEN'"
-    with pytest.raises(LimnerError, match=said):
+    message = r"^checks of the policy cannot be loaded: picture: service: .*'LIMNER_NO_SUCH_TOKEN'"
+    with pytest.raises(LimnerError, match=message):
         try_image_checks(Policy(picture=(hidden,)))
 
 

@@ -45,8 +45,8 @@ def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
 
 def prepared(studio: Studio, folder: Path, **fields: object) -> Run:
     plain = {"size": 32, "encoder": None, "workers": 1, "limit": ["small=0"], "ignore": ["flat", "near_duplicate"]}
-    told = {"sources": [studio.blobs.keep(folder)], **plain, **fields}
-    return carried_out(studio, PrepareRequest.model_validate(told))
+    body = {"sources": [studio.blobs.keep(folder)], **plain, **fields}
+    return carried_out(studio, PrepareRequest.model_validate(body))
 
 
 def shards(folder: Path, shade: int, ending: str) -> None:

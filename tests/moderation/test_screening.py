@@ -103,9 +103,9 @@ def test_artifacts_with_a_withheld_image_are_withheld(home: Path, tiny_sd: Path,
     from limner.moderation.enforcement import Screening
     from limner.moderation.moderator import Moderator
 
-    told: list[object] = []
+    events: list[object] = []
     screening = Screening(Moderator(Policy(picture=(use(models / "always"),))), lambda judged: None, home)
-    emit = screening.through(told.append)
+    emit = screening.through(events.append)
     for name, what, details in (("a", "picture", {"index": 0}), ("b", "comparison", {}), ("c", "preview", {"step": 5})):
         place = home / f"{name}.png"
         place.parent.mkdir(exist_ok=True)
@@ -118,8 +118,8 @@ def test_artifacts_with_a_withheld_image_are_withheld(home: Path, tiny_sd: Path,
     (folder / "weights.safetensors").write_bytes(b"weights")
     made = Made(what="adapter", path=str(folder), sha256="0" * 64)
     emit(made)
-    assert told[-1] == made and [path.name for path in folder.iterdir()] == ["weights.safetensors"]
-    assert [event.text for event in told if isinstance(event, Notice)] == [
+    assert events[-1] == made and [path.name for path in folder.iterdir()] == ["weights.safetensors"]
+    assert [event.text for event in events if isinstance(event, Notice)] == [
         "image 1 was withheld: unsafe",
         "the comparison was withheld: unsafe",
         "the preview was withheld: unsafe",
@@ -136,8 +136,8 @@ def test_a_comparison_is_withheld_with_its_image(home: Path, models: Path, paint
     moderator = Moderator(Policy(picture=(use(models / "always"),)))
     findings = iter([Finding("unsafe"), Finding()])  # the strip as a whole would be allowed
     moderator._judge_of = lambda stage, use: lambda picture: next(findings)  # type: ignore[method-assign]
-    told: list[object] = []
-    emit = Screening(moderator, lambda judged: None, home).through(told.append)
+    events: list[object] = []
+    emit = Screening(moderator, lambda judged: None, home).through(events.append)
     for what in ("picture", "comparison"):
         place = home / f"{what}.png"
         place.parent.mkdir(exist_ok=True)
@@ -254,8 +254,8 @@ def test_prompts_that_cannot_be_judged_are_refused(home: Path) -> None:
         Studio(policy=Policy(prompt=(down,))).enqueue(GenerateRequest(prompt="a cat"))
     loose = Studio(policy=Policy(prompt=(down.model_copy(update={"required": False}),)))
     run = loose.enqueue(GenerateRequest(prompt="a cat"))
-    told = loose.verdicts.list(10, run=run.id)
-    assert [(verdict.check, verdict.allowed, verdict.skipped) for verdict in told] == [
+    verdicts = loose.verdicts.list(10, run=run.id)
+    assert [(verdict.check, verdict.allowed, verdict.skipped) for verdict in verdicts] == [
         ("service", True, True),
         ("words", True, False),
     ]

@@ -21,7 +21,7 @@ class Screened:
     """A screening that refuses red images and the word "bad", with its events and records."""
 
     def __init__(self, folder: Path, **stages: Any) -> None:
-        self.told: list[Any] = []
+        self.events: list[Any] = []
         self.kept: list[Judgement] = []
         moderator = Moderator(Policy(**(stages or {"input": (USE,), "picture": (USE,)})))
 
@@ -34,7 +34,7 @@ class Screened:
 
         moderator._judge_of = lambda stage, use: judge  # type: ignore[method-assign]
         self.screening = Screening(moderator, self.kept.append, folder)
-        self.emit = self.screening.through(self.told.append)
+        self.emit = self.screening.through(self.events.append)
 
 
 def picture(folder: Path, name: str, colour: str, caption: str | None = None) -> str:
@@ -86,20 +86,20 @@ def test_a_withheld_image_is_deleted_and_reported(tmp_path: Path) -> None:
     run = Screened(tmp_path)
     first, second = made(picture(tmp_path, "1.png", "red"), index=0), made(picture(tmp_path, "2.png", "white"), index=1)
     run.emit(first), run.emit(second)
-    assert run.told == [Notice(text="image 1 was withheld: too red", level="warning"), second]
+    assert run.events == [Notice(text="image 1 was withheld: too red", level="warning"), second]
     assert not Path(first.path).exists() and Path(second.path).exists()
     run.screening.settle()
     assert len(run.kept) == 2
 
 
 @pytest.mark.parametrize(
-    ("count", "said"), [(1, "the image was withheld: too red"), (2, "all 2 images were withheld: too red")]
+    ("count", "message"), [(1, "the image was withheld: too red"), (2, "all 2 images were withheld: too red")]
 )
-def test_settle_raises_if_all_images_are_withheld(tmp_path: Path, count: int, said: str) -> None:
+def test_settle_raises_if_all_images_are_withheld(tmp_path: Path, count: int, message: str) -> None:
     run = Screened(tmp_path)
     for number in range(count):
         run.emit(made(picture(tmp_path, f"{number}.png", "red"), index=number))
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(Refused, match=message):
         run.screening.settle()
     Screened(tmp_path).screening.settle()  # a run without images
 
@@ -118,7 +118,7 @@ def test_a_withheld_preview_does_not_fail_the_run(tmp_path: Path) -> None:
     run.screening.settle()
     run.emit(made(picture(tmp_path, "2.png", "white")))
     run.screening.settle()
-    assert [type(event) for event in run.told] == [Notice, Made]
+    assert [type(event) for event in run.events] == [Notice, Made]
 
 
 def test_comparisons_are_withheld_with_an_image(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_comparisons_are_withheld_with_an_image(tmp_path: Path) -> None:
     run.emit(made(picture(tmp_path, "0.png", "white"), what="comparison"))
     run.emit(made(picture(tmp_path, "1.png", "red")))
     run.emit(made(picture(tmp_path, "2.png", "white"), what="comparison"))
-    assert [type(event) for event in run.told] == [Made, Notice, Notice]
+    assert [type(event) for event in run.events] == [Made, Notice, Notice]
     assert [(tmp_path / name).exists() for name in ("0.png", "1.png", "2.png")] == [True, False, False]
 
 
@@ -134,7 +134,7 @@ def test_images_that_cannot_be_judged_are_withheld(tmp_path: Path) -> None:
     run, path = Screened(tmp_path), picture(tmp_path, "1.png", "blue")
     with pytest.raises(Unable):
         run.emit(made(path))
-    assert run.told == [] and not Path(path).exists()
+    assert run.events == [] and not Path(path).exists()
 
 
 def test_images_in_a_folder_are_judged_and_other_files_stay(tmp_path: Path) -> None:
@@ -143,5 +143,5 @@ def test_images_in_a_folder_are_judged_and_other_files_stay(tmp_path: Path) -> N
     (folder / "weights.safetensors").write_bytes(b"x")
     run, event = Screened(tmp_path), made(str(folder), what="adapter")
     run.emit(event)
-    assert run.told[-1] == event and len(run.told) == 2
+    assert run.events[-1] == event and len(run.events) == 2
     assert {path.name for path in folder.rglob("*") if path.is_file()} == {"fine.png", "weights.safetensors"}

@@ -104,7 +104,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.told.append((dict(self.headers), body))  # type: ignore[attr-defined]
+        self.server.received.append((dict(self.headers), body))  # type: ignore[attr-defined]
         self.send_response(self.server.answers.pop(0) if self.server.answers else 204)  # type: ignore[attr-defined]
         self.send_header("Location", "/elsewhere")
         self.end_headers()
@@ -116,7 +116,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver() -> Iterator[Any]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    server.told, server.answers = [], []  # type: ignore[attr-defined]
+    server.received, server.answers = [], []  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield server
@@ -132,9 +132,9 @@ def test_a_webhook_is_delivered_with_a_valid_signature(client: TestClient, studi
     client.post(f"{run['url']}/cancel")
     sender = WebhookSender(studio, is_public=lambda address: True)
     assert sender.send_one() and not sender.send_one()
-    ((headers, body),) = receiver.told
-    told = Webhook(made["secret"]).verify(body, {name.lower(): value for name, value in headers.items()})
-    assert told["type"] == "run.cancelled" and told["data"]["id"] == run["id"]
+    ((headers, body),) = receiver.received
+    event = Webhook(made["secret"]).verify(body, {name.lower(): value for name, value in headers.items()})
+    assert event["type"] == "run.cancelled" and event["data"]["id"] == run["id"]
     (delivery,) = client.get(f"/v1/webhooks/{made['id']}/deliveries").json()
     assert delivery["delivered"] and delivery["attempts"] == 1
     listed = client.get("/v1/webhooks").json()
@@ -142,17 +142,19 @@ def test_a_webhook_is_delivered_with_a_valid_signature(client: TestClient, studi
     assert client.delete(f"/v1/webhooks/{made['id']}").status_code == 204 and client.get("/v1/webhooks").json() == []
 
 
-@pytest.mark.parametrize(("answer", "said"), [(500, "the receiver answered 500"), (302, "the receiver answered 302")])
+@pytest.mark.parametrize(
+    ("answer", "message"), [(500, "the receiver answered 500"), (302, "the receiver answered 302")]
+)
 def test_a_failed_delivery_is_retried(
-    client: TestClient, studio: Studio, receiver: Any, answer: int, said: str
+    client: TestClient, studio: Studio, receiver: Any, answer: int, error: str
 ) -> None:
     receiver.answers.append(answer)
     made = client.post("/v1/webhooks", json={"url": f"http://localhost:{receiver.server_port}/"}).json()
     client.post(client.post("/v1/runs", json=PAINT).json()["url"] + "/cancel")
     assert WebhookSender(studio, is_public=lambda address: True).send_one()
     (delivery,) = client.get(f"/v1/webhooks/{made['id']}/deliveries").json()
-    assert (delivery["error"], delivery["delivered"]) == (said, None) and delivery["due"]
-    assert len(receiver.told) == 1, "no redirect is followed"
+    assert (delivery["error"], delivery["delivered"]) == (error, None) and delivery["due"]
+    assert len(receiver.received) == 1, "no redirect is followed"
 
 
 def test_webhooks_need_a_public_address(client: TestClient, studio: Studio, receiver: Any) -> None:
@@ -160,7 +162,7 @@ def test_webhooks_need_a_public_address(client: TestClient, studio: Studio, rece
     client.post(client.post("/v1/runs", json=PAINT).json()["url"] + "/cancel")
     assert WebhookSender(studio).send_one()
     (delivery,) = client.get(f"/v1/webhooks/{made['id']}/deliveries").json()
-    assert "is at no public address" in delivery["error"] and receiver.told == []
+    assert "is at no public address" in delivery["error"] and receiver.received == []
     for url in (
         "file:///etc/passwd",
         "http://user:pass@example.com/",
@@ -223,8 +225,8 @@ def test_the_docs_page_needs_no_other_host(studio: Studio) -> None:
     ],
 )
 def test_images_above_the_pixel_limit_are_refused(home: Path, asked: dict[str, object]) -> None:
-    told = TestClient(create_app(Studio(home, most_pixels=2048 * 2048), Settings()), base_url="http://127.0.0.1")
-    refused = told.post("/v1/runs", json=asked)
+    client = TestClient(create_app(Studio(home, most_pixels=2048 * 2048), Settings()), base_url="http://127.0.0.1")
+    refused = client.post("/v1/runs", json=asked)
     assert refused.status_code == 422
     assert "4,194,304 are the most" in refused.json()["detail"]
     assert not Studio(home).runs()

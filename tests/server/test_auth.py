@@ -33,7 +33,7 @@ class As:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[dict[str, As]]:
+def clients(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[dict[str, As]]:
     home = tmp_path_factory.mktemp("accounts")
     keys = {
         name: key_of(home, name, *flags)
@@ -49,24 +49,24 @@ def house(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[d
         yield {"nobody": As(running.call, "limner_x")} | {name: As(running.call, key) for name, key in keys.items()}
 
 
-def test_calls_without_a_valid_key_are_refused(house: dict[str, As]) -> None:
-    call = house["ann"].call
+def test_calls_without_a_valid_key_are_refused(clients: dict[str, As]) -> None:
+    call = clients["ann"].call
     for method, path in (("GET", "/v1/runs"), ("POST", "/v1/runs"), ("POST", "/generate-image"), ("GET", "/nosuch")):
         reply = call(method, path, {} if method == "POST" else None)
         assert (
             "the request has no key" in problem(reply, 401)["detail"] and reply.headers["WWW-Authenticate"] == "Bearer"
         )
-    assert "unknown, expired or revoked" in problem(house["nobody"]("GET", "/v1/runs"), 401)["detail"]
+    assert "unknown, expired or revoked" in problem(clients["nobody"]("GET", "/v1/runs"), 401)["detail"]
     assert call("GET", "/healthz").status == call("GET", "/readyz").status == call("GET", "/openapi.json").status == 200
 
 
-def test_a_viewer_may_only_read(house: dict[str, As]) -> None:
-    assert house["eve"]("GET", "/v1/runs").json == []
-    assert "a viewer may not do this" in problem(house["eve"]("POST", "/v1/runs", PAINT), 403)["detail"]
+def test_a_viewer_may_only_read(clients: dict[str, As]) -> None:
+    assert clients["eve"]("GET", "/v1/runs").json == []
+    assert "a viewer may not do this" in problem(clients["eve"]("POST", "/v1/runs", PAINT), 403)["detail"]
 
 
-def test_accounts_see_their_own_runs_and_files(house: dict[str, As]) -> None:
-    ann, bob, root = house["ann"], house["bob"], house["root"]
+def test_accounts_see_their_own_runs_and_files(clients: dict[str, As]) -> None:
+    ann, bob, root = clients["ann"], clients["bob"], clients["root"]
     run = ann("POST", "/v1/runs", PAINT, Prefer="wait").json
     assert run["status"] == "done", run["error"]
     file = run["artifacts"][0]["url"]
@@ -74,9 +74,9 @@ def test_accounts_see_their_own_runs_and_files(house: dict[str, As]) -> None:
         ("GET", run["url"]), ("POST", f"{run['url']}/cancel"), ("GET", f"{run['url']}/events"), ("GET", file)
     ):  # fmt: skip
         problem(bob(method, path), 404)
-    assert run["id"] not in [told["id"] for told in bob("GET", "/v1/runs").json]
+    assert run["id"] not in [each["id"] for each in bob("GET", "/v1/runs").json]
     assert ann("GET", file).status == root("GET", file).status == 200
-    assert run["id"] in [told["id"] for told in root("GET", "/v1/runs").json]
+    assert run["id"] in [each["id"] for each in root("GET", "/v1/runs").json]
     use = PAINT | {"image": run["artifacts"][0]["reference"]}
     assert "is not yours" in problem(bob("POST", "/v1/runs", use), 422)["detail"]
     share = {"reference": run["artifacts"][0]["reference"], "account": "bob"}
@@ -87,20 +87,20 @@ def test_accounts_see_their_own_runs_and_files(house: dict[str, As]) -> None:
     problem(bob("GET", file), 404)
 
 
-def test_limits_of_a_key(house: dict[str, As]) -> None:
-    bob = house["bob"]
+def test_limits_of_a_key(clients: dict[str, As]) -> None:
+    bob = clients["bob"]
     assert bob("POST", "/v1/files", b"x" * 3000).status == 201
     assert "are over its 4,000" in problem(bob("POST", "/v1/files", b"y" * 3000), 429)["detail"]
     assert "are over 3" in problem(bob("POST", "/v1/runs", PAINT | {"count": 4}), 429)["detail"]
-    told = bob("GET", "/v1/account").json
-    assert (told["name"], told["role"], told["limits"]["pictures_per_day"]) == ("bob", "maker", 3)
-    assert told["kept_bytes"] >= 3000
-    replies = [house["fast"]("GET", "/v1/account") for _ in range(3)]
+    account = bob("GET", "/v1/account").json
+    assert (account["name"], account["role"], account["limits"]["pictures_per_day"]) == ("bob", "maker", 3)
+    assert account["kept_bytes"] >= 3000
+    replies = [clients["fast"]("GET", "/v1/account") for _ in range(3)]
     assert [reply.status for reply in replies] == [200, 200, 429] and int(replies[2].headers["Retry-After"]) <= 30
 
 
-def test_a_signed_link_opens_its_image_without_a_key(house: dict[str, As]) -> None:
-    ann = house["ann"]
+def test_a_signed_link_opens_its_image_without_a_key(clients: dict[str, As]) -> None:
+    ann = clients["ann"]
     call = {"prompt": "a red mug", "industry": "food", "style": "photo"}
     url = ann("POST", "/generate-image", call).json["generated_image_url"].removeprefix(ann.call.address)
     assert ann.call("GET", url).headers["Content-Type"] == "image/png"
@@ -111,14 +111,14 @@ def test_a_signed_link_opens_its_image_without_a_key(house: dict[str, As]) -> No
     problem(ann.call("DELETE", url), 401)
 
 
-def test_a_large_body_is_refused(house: dict[str, As]) -> None:
-    reply = house["ann"]("POST", "/v1/runs", {"kind": "generate", "prompt": "x", "negative_prompt": "y" * 2**20})
+def test_a_large_body_is_refused(clients: dict[str, As]) -> None:
+    reply = clients["ann"]("POST", "/v1/runs", {"kind": "generate", "prompt": "x", "negative_prompt": "y" * 2**20})
     assert "larger than 1,048,576 bytes" in problem(reply, 413)["detail"]
 
 
 def test_serving_other_machines_needs_a_key(home: Path) -> None:
-    said = "limner: with --host '0.0.0.0' every call needs a key, and no admin has one"
-    assert refused(home, "serve", "--host", "0.0.0.0", "--port", 0).startswith(said)
+    message = "limner: with --host '0.0.0.0' every call needs a key, and no admin has one"
+    assert refused(home, "serve", "--host", "0.0.0.0", "--port", 0).startswith(message)
 
 
 def test_any_address_is_allowed_on_all_interfaces(tmp_path: Path) -> None:

@@ -50,12 +50,12 @@ def serving(**settings: Any) -> Iterator[tuple[int, list[int]]]:
     """A server on a free port, and the bytes received of each incomplete request."""
     gone: list[int] = []
 
-    async def told(scope: Any, receive: Any, send: Any) -> None:
+    async def recording(scope: Any, receive: Any, send: Any) -> None:
         scope["state"] = {"gone": gone}
         await app(scope, receive, send)
 
     wanted = {"header_seconds": SOON, "body_seconds": SOON, **settings}
-    server = uvicorn.Server(server_config(told, Settings(**wanted)))
+    server = uvicorn.Server(server_config(recording, Settings(**wanted)))
     with socket.create_server(("127.0.0.1", 0)) as sock:
         thread = threading.Thread(target=server.run, args=([sock],), daemon=True)
         thread.start()
@@ -183,7 +183,7 @@ def test_no_timeout_while_the_server_is_slow(paused: bool) -> None:
         SimpleNamespace(start=waits.append),
     )
     connection._in_body, connection._body_began, connection._last_data, connection._body_bytes = True, 0.0, 0.0, 10
-    connection._reject = lambda status, *told: answers.append(status)
+    connection._reject = lambda status, *rest: answers.append(status)
     connection._receive_timeout()
     assert (waits, answers) == (([30.0], []) if paused else ([], [408]))
 
@@ -258,11 +258,11 @@ def test_clients_are_ipv4_addresses_or_ipv6_networks(address: str, other: str, s
 
 def test_responses_are_sent_without_delay() -> None:
     """Without TCP_NODELAY, the body of a response on an open connection arrives 40 ms after its headers."""
-    told: list[int] = []
+    options: list[int] = []
 
     class Accepted(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            told.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            options.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             transport.close()
 
     async def accept() -> None:
@@ -273,7 +273,7 @@ def test_responses_are_sent_without_delay() -> None:
             writer.close()
 
     asyncio.run(accept())
-    assert told == [1]
+    assert options == [1]
 
 
 def test_the_file_limit_is_raised_for_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ TAG = "a" * 64
 
 
 @pytest.mark.parametrize(
-    ("wish", "first", "last"),
+    ("header", "first", "last"),
     [
         (None, 0, 99),
         ("bytes=0-0", 0, 0),
@@ -40,14 +40,14 @@ TAG = "a" * 64
         ("bytes=a-b", 0, 99),
     ],
 )
-def test_byte_ranges(wish: str | None, first: int, last: int) -> None:
-    assert byte_range(wish, 100) == (first, last)
+def test_byte_ranges(header: str | None, first: int, last: int) -> None:
+    assert byte_range(header, 100) == (first, last)
 
 
-@pytest.mark.parametrize("wish", ["bytes=100-", "bytes=100-100", "bytes=200-300", "bytes=-0"])
-def test_a_range_beyond_the_end_is_refused(wish: str) -> None:
+@pytest.mark.parametrize("header", ["bytes=100-", "bytes=100-100", "bytes=200-300", "bytes=-0"])
+def test_a_range_beyond_the_end_is_refused(header: str) -> None:
     with pytest.raises(HTTPError) as caught:
-        byte_range(wish, 100)
+        byte_range(header, 100)
     assert caught.value.status == 416 and caught.value.headers == {"Content-Range": "bytes */100"}
 
 
@@ -60,7 +60,7 @@ def test_if_range(unless: str | None, part: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "same"),
+    ("header", "same"),
     [
         (None, False),
         ("*", True),
@@ -71,8 +71,8 @@ def test_if_range(unless: str | None, part: bool) -> None:
         ('"b"', False),
     ],
 )
-def test_if_none_match(wish: str | None, same: bool) -> None:
-    assert matches(wish, TAG) is same
+def test_if_none_match(header: str | None, same: bool) -> None:
+    assert matches(header, TAG) is same
 
 
 @pytest.fixture(scope="module")
@@ -96,14 +96,14 @@ def test_downloads_of_ranges(studio: Studio, call: TestClient, tmp_path: Path) -
     path = kept(studio, tmp_path, BODY)
     whole = call.get(path)
     assert (whole.status_code, whole.content, whole.headers["Content-Length"]) == (200, BODY, "100")
-    for wish, status, body, told in (
+    for header, status, body, content_range in (
         ("bytes=0-9", 206, BODY[:10], "bytes 0-9/100"),
         ("bytes=10-", 206, BODY[10:], "bytes 10-99/100"),
         ("bytes=-10", 206, BODY[-10:], "bytes 90-99/100"),
         ("bytes=0-99", 200, BODY, None),
     ):
-        part = call.get(path, headers={"Range": wish})
-        assert (part.status_code, part.content, part.headers.get("Content-Range")) == (status, body, told)
+        part = call.get(path, headers={"Range": header})
+        assert (part.status_code, part.content, part.headers.get("Content-Range")) == (status, body, content_range)
         assert part.headers["Content-Length"] == str(len(body))
 
 

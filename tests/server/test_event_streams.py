@@ -59,8 +59,8 @@ def test_the_stream_of_an_erased_run_ends(home: Path, monkeypatch: pytest.Monkey
         return True
 
     monkeypatch.setattr(module.RunWaiter, "pause", erased)
-    (told,) = parsed(client.get(f"/v1/runs/{run}/events").content)
-    assert told["event"] == "end" and json.loads(told["data"]) == {"status": "erased", "error": None}
+    (event,) = parsed(client.get(f"/v1/runs/{run}/events").content)
+    assert event["event"] == "end" and json.loads(event["data"]) == {"status": "erased", "error": None}
 
 
 @pytest.mark.parametrize(

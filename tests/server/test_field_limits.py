@@ -87,8 +87,8 @@ def test_run_errors_name_every_invalid_field(client: TestClient, name: str) -> N
     beyond = {field: value for field, value in beyond.items() if value is not None}
     reply = client.post("/v1/runs", json={**body, **beyond})
     assert reply.status_code == 422
-    told = {error["pointer"].split("/")[2] for error in reply.json()["errors"]}
-    assert told == set(beyond) and len(told) >= 3
+    named = {error["pointer"].split("/")[2] for error in reply.json()["errors"]}
+    assert named == set(beyond) and len(named) >= 3
     reply = client.post("/v1/runs", json=body)
     assert reply.status_code in (202, 422) and "errors" not in reply.json()
 

@@ -50,8 +50,8 @@ def test_head_returns_the_headers_of_get(call: TestClient) -> None:
 def test_files_are_cached_privately_and_forever(call: TestClient) -> None:
     url = kept(call, BODY)
     for place in (url, folder_of(call, {"a.png": url.rpartition("/")[2]})):
-        told = call.get(place).headers["Cache-Control"].split(", ")
-        assert "private" in told and "public" not in told and {"immutable", "max-age=31536000"} <= {*told}
+        parts = call.get(place).headers["Cache-Control"].split(", ")
+        assert "private" in parts and "public" not in parts and {"immutable", "max-age=31536000"} <= {*parts}
 
 
 def test_an_empty_upload_is_refused(call: TestClient) -> None:
@@ -61,7 +61,7 @@ def test_an_empty_upload_is_refused(call: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "same"),
+    ("header", "same"),
     [
         ('"{}"', True),
         ('W/"{}"', True),
@@ -75,16 +75,16 @@ def test_an_empty_upload_is_refused(call: TestClient) -> None:
         ("", False),
     ],
 )
-def test_if_none_match_returns_not_modified(call: TestClient, wish: str, same: bool) -> None:
+def test_if_none_match_returns_not_modified(call: TestClient, header: str, same: bool) -> None:
     url = kept(call, BODY)
     sha256 = url.rpartition("/")[2]
     for place, tag in ((url, sha256), (folder_of(call, {"a.png": sha256}), None)):
         tag = tag or call.get(place).headers["ETag"].strip('"')
-        reply = call.get(place, headers={"If-None-Match": wish.format(tag)})
+        reply = call.get(place, headers={"If-None-Match": header.format(tag)})
         assert reply.status_code == (304 if same else 200)
         assert reply.headers["ETag"] == f'"{tag}"' and (reply.content == b"") == same
-    assert call.get(f"/v1/files/{NOTHING}", headers={"If-None-Match": wish.format(NOTHING)}).status_code == 404
-    assert call.get(f"/v1/folders/{NOTHING}", headers={"If-None-Match": wish.format(NOTHING)}).status_code == 404
+    assert call.get(f"/v1/files/{NOTHING}", headers={"If-None-Match": header.format(NOTHING)}).status_code == 404
+    assert call.get(f"/v1/folders/{NOTHING}", headers={"If-None-Match": header.format(NOTHING)}).status_code == 404
 
 
 def test_if_range_of_another_file_returns_the_whole(call: TestClient) -> None:
@@ -98,8 +98,8 @@ def test_entity_tags_are_parsed_in_linear_time() -> None:
     assert not matches('"' + '", "' * 50_000, "a" * 64)
 
 
-def folder_of(call: TestClient, told: dict[str, str]) -> str:
-    return kept(call, json.dumps(told).encode()).replace("files", "folders")
+def folder_of(call: TestClient, names: dict[str, str]) -> str:
+    return kept(call, json.dumps(names).encode()).replace("files", "folders")
 
 
 def test_a_folder_is_downloaded_as_a_zip(call: TestClient, studio: Studio) -> None:
@@ -111,17 +111,17 @@ def test_a_folder_is_downloaded_as_a_zip(call: TestClient, studio: Studio) -> No
     assert not list((studio.home / "cache").rglob("*.folder")), "the zip was not built on disk"
 
 
-@pytest.mark.parametrize("told", [{"a": NOTHING}, {"../a": NOTHING}, [], "text"])
-def test_a_folder_with_missing_files_is_not_found(call: TestClient, told: object) -> None:
-    reply = call.get(kept(call, json.dumps(told).encode()).replace("files", "folders"))
+@pytest.mark.parametrize("names", [{"a": NOTHING}, {"../a": NOTHING}, [], "text"])
+def test_a_folder_with_missing_files_is_not_found(call: TestClient, names: object) -> None:
+    reply = call.get(kept(call, json.dumps(names).encode()).replace("files", "folders"))
     assert reply.status_code == 404 and reply.json()["detail"].startswith("there is no folder ")
 
 
 def test_one_large_file_with_many_names(call: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     sha256 = kept(call, bytes(2**20)).rpartition("/")[2]
-    told = {f"{number}": sha256 for number in range(1000)}
-    assert call.get(folder_of(call, told)).status_code == 404
-    assert call.get(folder_of(call, {name: its for name, its in list(told.items())[:3]})).status_code == 200
+    names = {f"{number}": sha256 for number in range(1000)}
+    assert call.get(folder_of(call, names)).status_code == 404
+    assert call.get(folder_of(call, {name: its for name, its in list(names.items())[:3]})).status_code == 200
     small = kept(call, b"x").rpartition("/")[2]
     assert call.get(folder_of(call, {f"{number}": small for number in range(10_001)})).status_code == 404
     monkeypatch.setattr(lists, "FOLDER_BYTES", 2**20)
@@ -130,7 +130,7 @@ def test_one_large_file_with_many_names(call: TestClient, studio: Studio, monkey
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_unavailable_storage(call: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    def away(*told: object, **more: object) -> None:
+    def away(*arguments: object, **more: object) -> None:
         raise Unavailable("the files at 's3://secret-place' cannot be reached")
 
     for act in ("size", "exists"):

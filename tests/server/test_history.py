@@ -97,9 +97,9 @@ def test_ratings_favourites_and_comparisons(call: Client, pictures: list[dict[st
     other, best, middle, worst = pictures
     place = f"/v1/pictures/{best['id']}"
     assert call("PUT", f"{place}/rating", {"stars": 1}).json["rating"] == {"mean": 1.0, "count": 1}
-    said = {"stars": 5, "reasons": REASONS, "comment": "eyes"}
-    told = call("PUT", f"/v1/pictures/{best['sha256']}/rating", said).json
-    assert (told["rating"], told["mine"]["reasons"]) == ({"mean": 5.0, "count": 1}, sorted(REASONS))
+    rating = {"stars": 5, "reasons": REASONS, "comment": "eyes"}
+    image = call("PUT", f"/v1/pictures/{best['sha256']}/rating", rating).json
+    assert (image["rating"], image["mine"]["reasons"]) == ({"mean": 5.0, "count": 1}, sorted(REASONS))
     for picture, stars in ((middle, 4), (worst, 2), (other, 3)):
         call("PUT", f"/v1/pictures/{picture['id']}/rating", {"stars": stars})
     assert ids(call("GET", "/v1/pictures?order=best")) == [best["id"], middle["id"], other["id"], worst["id"]]
@@ -209,8 +209,8 @@ def test_command_line_images_are_rated_by_file(limner: Any, tmp_path: Path, star
     rows = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
     assert [(row["prompt"], row["stars"]) for row in rows] == [("a dog", 5), ("a dog", 1), ("a cat", 1)]
     assert Path(rows[0]["image_url"].removeprefix("file://")) == tmp_path / "pictures/0001.png"
-    said = limner("feedback", "export", "all.parquet", "--kind", "pairs", "--stars", "--embed", "bytes")
-    assert said.code == 0, said.err
+    result = limner("feedback", "export", "all.parquet", "--kind", "pairs", "--stars", "--embed", "bytes")
+    assert result.code == 0, result.err
     (row,) = parquet.read_table(tmp_path / "all.parquet").to_pylist()
     assert row["jpg_0"] == (tmp_path / "pictures/0001.png").read_bytes()
     assert "neither a .jsonl nor a .parquet" in limner("feedback", "export", "all.csv").error

@@ -143,7 +143,7 @@ def test_models(client: openai.OpenAI) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "param", "said"),
+    ("fields", "param", "message"),
     [
         ({"prompt": " "}, None, "blank"),
         ({"size": "1x1"}, "size", "is not a size"),
@@ -160,11 +160,13 @@ def test_models(client: openai.OpenAI) -> None:
         ({"extra_body": {"colour": "red"}}, "colour", ""),
     ],
 )
-def test_unsupported_values_are_refused(client: openai.OpenAI, wish: dict[str, Any], param: Any, said: str) -> None:
+def test_unsupported_values_are_refused(
+    client: openai.OpenAI, fields: dict[str, Any], param: Any, message: str
+) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
-        client.images.generate(**({"prompt": CAT} | wish))
+        client.images.generate(**({"prompt": CAT} | fields))
     error = refused.value
-    assert (error.type, error.param) == ("invalid_request_error", param) and said in error.message
+    assert (error.type, error.param) == ("invalid_request_error", param) and message in error.message
 
 
 def test_streaming_is_refused(client: openai.OpenAI) -> None:
@@ -182,7 +184,7 @@ SMALL, CLEAR = (png(Image.new("RGBA", (64, 64), (0, 0, 0, alpha))) for alpha in 
 
 
 @pytest.mark.parametrize(
-    ("files", "param", "said"),
+    ("files", "param", "message"),
     [
         ({"image": b"no picture"}, "image", "'image' holds text"),
         ({"image": [SMALL, SMALL]}, "image", "2 images"),
@@ -194,10 +196,10 @@ SMALL, CLEAR = (png(Image.new("RGBA", (64, 64), (0, 0, 0, alpha))) for alpha in 
         ({"image": SMALL, "extra_body": {"markup": "x"}}, "markup", ""),
     ],
 )
-def test_invalid_edits(client: openai.OpenAI, files: dict[str, Any], param: str, said: str) -> None:
+def test_invalid_edits(client: openai.OpenAI, files: dict[str, Any], param: str, message: str) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.images.edit(prompt=CAT, **files)
-    assert refused.value.param == param and said in refused.value.message
+    assert refused.value.param == param and message in refused.value.message
 
 
 @pytest.mark.parametrize(
@@ -241,8 +243,9 @@ def test_server_errors_have_openais_format_on_its_paths_only() -> None:
 
 
 def test_moderation_errors_have_openais_code() -> None:
-    told = {"type": problems.REFUSED, "title": "Unprocessable Entity", "status": 422, "detail": "the prompt is refused"}
-    assert openai_error(told)[1]["error"]["code"] == "content_policy_violation"
+    detail = "the prompt is refused"
+    problem = {"type": problems.REFUSED, "title": "Unprocessable Entity", "status": 422, "detail": detail}
+    assert openai_error(problem)[1]["error"]["code"] == "content_policy_violation"
 
 
 def test_png_is_not_converted() -> None:

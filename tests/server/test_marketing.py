@@ -56,7 +56,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, adapters: list[Path], star
 
 def test_adapters_are_chosen_by_rating(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     call, counted, asked = service.call, marketing.standings, list[Any]()
-    monkeypatch.setattr(marketing, "standings", lambda *told: asked.append(told[2:]) or counted(*told))
+    monkeypatch.setattr(marketing, "standings", lambda *arguments: asked.append(arguments[2:]) or counted(*arguments))
     seen: dict[str, int] = {}
     for industry in ("food", "Food", " FOOD "):
         named = CALL | {"industry": industry}
@@ -77,8 +77,8 @@ def test_adapters_are_chosen_by_rating(service: Service, monkeypatch: pytest.Mon
 
 def test_a_blank_prompt_is_refused(service: Service) -> None:
     for blank in ("  ", "\n\t", "\u2003"):
-        told = problem(service.call("POST", "/generate-image", CALL | {"prompt": blank}), 422)
-        assert "the prompt is blank" in told["detail"]
+        error = problem(service.call("POST", "/generate-image", CALL | {"prompt": blank}), 422)
+        assert "the prompt is blank" in error["detail"]
 
 
 def test_a_base_image_is_limited_and_decoded_before_it_is_stored(
@@ -133,12 +133,12 @@ def idle(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Se
 def test_nothing_is_downloaded_for_unknown_names(idle: Service, name: str) -> None:
     call = CALL | {"industry": "slow", "base_image_url": "http://127.0.0.1:9/a.png"}
     assert "no public address" in problem(idle.call("POST", "/generate-image", call), 422)["detail"]
-    told = problem(idle.call("POST", "/generate-image", call | {name: "nosuch"}), 422)
-    assert f"unknown {name} 'nosuch'" in told["detail"]
+    error = problem(idle.call("POST", "/generate-image", call | {name: "nosuch"}), 422)
+    assert f"unknown {name} 'nosuch'" in error["detail"]
 
 
 @pytest.mark.parametrize(
-    ("ending", "error", "status", "said"),
+    ("ending", "error", "status", "message"),
     [
         (Status.CANCELLED, None, 409, "the run was cancelled"),
         (Status.FAILED, f"{FAULT} (KeyError); see the worker's log", 500, FAULT),
@@ -146,7 +146,7 @@ def test_nothing_is_downloaded_for_unknown_names(idle: Service, name: str) -> No
     ],
 )
 def test_errors_of_the_run_are_returned(
-    idle: Service, ending: Status, error: str | None, status: int, said: str
+    idle: Service, ending: Status, error: str | None, status: int, message: str
 ) -> None:
     thread, answers, run = answered(idle)
     queue = Queue(Studio(idle.home).store)
@@ -154,7 +154,7 @@ def test_errors_of_the_run_are_returned(
     assert claimed.id == run
     queue.finish(hold, ending, error)
     thread.join()
-    assert said in problem(answers[0], status)["detail"]
+    assert message in problem(answers[0], status)["detail"]
 
 
 def test_a_disconnect_cancels_the_run(idle: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,5 +179,5 @@ def test_a_profile_with_a_missing_file(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         yaml.safe_dump({"industries": {"food": {"text": ["/no/such"]}}, "styles": {"photo": {}}})
     )
-    said = refused(tmp_path / "home", "serve", "--port", 0, "--profile", tmp_path / "mine.yaml")
-    assert said.startswith("limner: the profile uses '/no/such', which does not exist; check the path")
+    message = refused(tmp_path / "home", "serve", "--port", 0, "--profile", tmp_path / "mine.yaml")
+    assert message.startswith("limner: the profile uses '/no/such', which does not exist; check the path")

@@ -30,12 +30,12 @@ def call(tmp_path_factory: pytest.TempPathFactory, starter: Path, down: dict[str
     """A server that refuses pure red base images, with a moderation service that the test controls."""
     folder = tmp_path_factory.mktemp("moderated")
 
-    def answer(told: Any) -> Any:
+    def answer(subject: Any) -> Any:
         if down["now"]:
             return b"down for maintenance"
-        if isinstance(told, str):
-            return {"results": [{"flagged": SECRET in told, "categories": {"house rule": True}}]}
-        return {"results": [{"flagged": is_pure_red(told), "categories": {"too red": True}}]}
+        if isinstance(subject, str):
+            return {"results": [{"flagged": SECRET in subject, "categories": {"house rule": True}}]}
+        return {"results": [{"flagged": is_pure_red(subject), "categories": {"too red": True}}]}
 
     always = {"model": str(classifiers.picture_classifier(folder / "always", 500)), "refuse": {"fine": 0.5}}
     with answering(answer) as url:
@@ -50,10 +50,10 @@ def call(tmp_path_factory: pytest.TempPathFactory, starter: Path, down: dict[str
             yield running.call
 
 
-def is_pure_red(told: list[dict[str, Any]]) -> bool:
+def is_pure_red(subject: list[dict[str, Any]]) -> bool:
     import base64
 
-    data = base64.b64decode(told[0]["image_url"]["url"].partition(",")[2])
+    data = base64.b64decode(subject[0]["image_url"]["url"].partition(",")[2])
     with Image.open(io.BytesIO(data)) as picture:
         return picture.convert("RGB").resize((1, 1)).getpixel((0, 0)) == (255, 0, 0)
 
@@ -68,7 +68,7 @@ def test_an_allowed_request_is_executed(call: Client) -> None:
     run = call("POST", "/v1/runs", PAINT, Prefer="wait").json
     assert (run["status"], len(run["artifacts"])) == ("done", 1), run["error"]
     verdicts = call("GET", f"{run['url']}/verdicts").json
-    assert [(told["stage"], told["check"], told["allowed"]) for told in reversed(verdicts)] == [
+    assert [(each["stage"], each["check"], each["allowed"]) for each in reversed(verdicts)] == [
         ("prompt", "words", True),
         ("prompt", "service", True),
         ("picture", "image_classifier", True),
@@ -87,9 +87,9 @@ def test_an_allowed_request_is_executed(call: Client) -> None:
 def test_a_refused_prompt(call: Client, prompt: str, category: str) -> None:
     before = len(call("GET", "/v1/runs?limit=1000").json)
     for path, body in (("/v1/runs", PAINT | {"prompt": prompt}), ("/generate-image", CALL | {"prompt": prompt})):
-        told = problem(call("POST", path, body), 422)
-        assert (told["type"], told["category"]) == ("urn:limner:moderation:refused", category)
-        assert told["detail"] == f"the prompt is refused: {category}" and told["remedy"]
+        error = problem(call("POST", path, body), 422)
+        assert (error["type"], error["category"]) == ("urn:limner:moderation:refused", category)
+        assert error["detail"] == f"the prompt is refused: {category}" and error["remedy"]
     assert len(call("GET", "/v1/runs?limit=1000").json) == before, "no run is created"
     newest = call("GET", "/v1/verdicts?allowed=false&stage=prompt&limit=1").json[0]
     assert (newest["category"], newest["run"], newest["text"]) == (category, None, None)
@@ -108,10 +108,10 @@ def test_a_refused_base_image(call: Client) -> None:
 def test_requests_are_refused_while_a_required_check_fails(call: Client, down: dict[str, bool]) -> None:
     down["now"] = True
     try:
-        told = problem(call("POST", "/v1/runs", PAINT), 503)
+        error = problem(call("POST", "/v1/runs", PAINT), 503)
     finally:
         down["now"] = False
-    assert told["type"] == "urn:limner:moderation:unable" and "'service' is required" in told["detail"]
+    assert error["type"] == "urn:limner:moderation:unable" and "'service' is required" in error["detail"]
     newest = call("GET", "/v1/verdicts?allowed=false&limit=1").json[0]
     assert (newest["check"], newest["skipped"], newest["category"]) == ("service", True, None)
     assert call("POST", "/v1/runs", PAINT).status == 202, "the check is used again when it works"
@@ -121,7 +121,7 @@ def test_pages_of_verdicts(call: Client) -> None:
     call("POST", "/v1/runs", PAINT, Prefer="wait")
     first = call("GET", "/v1/verdicts?limit=2").json
     second = call("GET", f"/v1/verdicts?limit=1&before={first[-1]['id']}").json
-    ids = [told["id"] for told in (*first, *second)]
+    ids = [each["id"] for each in (*first, *second)]
     assert ids == sorted(set(ids), reverse=True) and len(ids) == 3
     problem(call("GET", "/v1/verdicts?stage=nosuch"), 422)
     problem(call("GET", "/v1/runs/nosuch/verdicts"), 404)
@@ -138,8 +138,8 @@ def test_withheld_images_are_not_available(tmp_path: Path, starter: Path) -> Non
         assert run["error"] == "all 2 images were withheld: unsafe; ask for something else"
         events = call("GET", f"{run['url']}/events").body.decode()
         assert "image 2 was withheld: unsafe" in events and "event: made" not in events
-        told = problem(call("POST", "/generate-image", CALL), 422)
-        assert told["detail"] == "the image was withheld: unsafe; ask for something else"
+        error = problem(call("POST", "/generate-image", CALL), 422)
+        assert error["detail"] == "the image was withheld: unsafe; ask for something else"
         verdicts = call("GET", f"{run['url']}/verdicts").json
         refused = [verdict["subject"] for verdict in verdicts if not verdict["allowed"]]
         assert len(refused) == 2
@@ -151,5 +151,7 @@ def test_withheld_images_are_not_available(tmp_path: Path, starter: Path) -> Non
 def test_an_invalid_policy_is_reported_at_start(tmp_path: Path, home: Path) -> None:
     checker = {"check": "safety_checker", "options": {"model": "somebody/nosuch"}}
     (tmp_path / "policy.yaml").write_text(yaml.safe_dump({"picture": [checker]}))
-    said = "checks of the policy cannot be loaded: picture: safety_checker: classifier 'somebody/nosuch' is not on disk"
-    assert refused(home, "serve", "--port", 0, "--policy", tmp_path / "policy.yaml").startswith(f"limner: {said}")
+    message = (
+        "checks of the policy cannot be loaded: picture: safety_checker: classifier 'somebody/nosuch' is not on disk"
+    )
+    assert refused(home, "serve", "--port", 0, "--policy", tmp_path / "policy.yaml").startswith(f"limner: {message}")

@@ -44,13 +44,13 @@ def test_events_resume_after_last_event_id(home: Path) -> None:
         studio.store.add_event(run, Notice(text=text))
     Queue(studio.store).cancel(run)
 
-    def told(**headers: str) -> list[str]:
+    def stream(**headers: str) -> list[str]:
         lines = client.get(f"/v1/runs/{run}/events", headers=headers).text.splitlines()
         return [line.partition(": ")[2] for line in lines if line.startswith(("id:", "event:"))]
 
-    assert [each for each in told() if each.isdigit()] == ["1", "2", "3"] and told()[-1] == "end"
-    assert [each for each in told(**{"Last-Event-ID": "2"}) if each.isdigit()] == ["3"]
-    assert told(**{"Last-Event-ID": "3"}) == ["end"]
+    assert [each for each in stream() if each.isdigit()] == ["1", "2", "3"] and stream()[-1] == "end"
+    assert [each for each in stream(**{"Last-Event-ID": "2"}) if each.isdigit()] == ["3"]
+    assert stream(**{"Last-Event-ID": "3"}) == ["end"]
 
 
 def test_waiting_for_a_run_that_does_not_end(home: Path) -> None:

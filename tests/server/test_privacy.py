@@ -158,5 +158,5 @@ def test_an_unreadable_run_hides_no_others(accounts: dict[str, TestClient], stud
         session.execute(update(RunRow).where(RunRow.id == bad).values(request={"kind": "generate", "colour": "red"}))
     ((claimed, _),) = Queue(studio.store).claim_together("w", 1)
     assert claimed.id == good
-    assert [told["id"] for told in ann.get("/v1/runs").json()] == [good]
-    assert [told["run"] for told in ann.get(f"/v1/webhooks/{made['id']}/deliveries").json()] == [bad]
+    assert [each["id"] for each in ann.get("/v1/runs").json()] == [good]
+    assert [each["run"] for each in ann.get(f"/v1/webhooks/{made['id']}/deliveries").json()] == [bad]

@@ -15,14 +15,14 @@ from limner.studio.studio import Studio
 PLAIN: dict[str, Any] = {"industries": {"food": {}}, "styles": {"photo": {}}}
 
 
-def written(tmp_path: Path, **told: Any) -> Path:
+def written(tmp_path: Path, **fields: Any) -> Path:
     file = tmp_path / "mine.yaml"
-    file.write_text(yaml.safe_dump(PLAIN | told))
+    file.write_text(yaml.safe_dump(PLAIN | fields))
     return file
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("fields", "message"),
     [
         ({"text": {"strength": 0.6}}, "text: strength (0.6) is given without an image"),
         ({"text": {"mask": "a.png"}}, "text: mask (a.png) is given without an image"),
@@ -33,10 +33,10 @@ def written(tmp_path: Path, **told: Any) -> Path:
         ({"styles": {"photo": {"prompt": "a photo"}}}, "must contain {prompt}"),
     ],
 )
-def test_invalid_profiles(tmp_path: Path, told: dict[str, Any], said: str) -> None:
+def test_invalid_profiles(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(LimnerError) as refused:
-        read_profile(written(tmp_path, **told))
-    assert said in str(refused.value) and "\n" not in str(refused.value)
+        read_profile(written(tmp_path, **fields))
+    assert message in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_an_existing_folder_is_used_before_a_hub_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,13 +54,13 @@ def test_paths_are_replaced_by_references(tmp_path: Path) -> None:
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "a").write_bytes(b"y")
     adapters = [f"{tmp_path}/one.safetensors:0.5", f"{tmp_path}/two"]
-    told = {
+    fields = {
         "industries": {"food": {"text": adapters}},
         "picture": {"strength": 0.5, "mask": f"{tmp_path}/two/a", "model": "starter"},
         "text": {"model": f"{tmp_path}/two"},
     }
     studio = Studio(tmp_path / "home")
-    profile, used = store_files(read_profile(written(tmp_path, **told)), studio)
+    profile, used = store_files(read_profile(written(tmp_path, **fields)), studio)
     first, second = profile.adapters("FOOD", None)
     assert first.path.startswith("sha256:") and first.weight == 0.5 and second.path.startswith("folder:")
     assert profile.text.request == {"model": second.path}
@@ -73,21 +73,21 @@ def test_paths_are_replaced_by_references(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [("/no/such.safetensors", "which does not exist"), ("sha256:" + "f" * 64, "is not stored here")],
 )
 @pytest.mark.parametrize("place", ["industry", "model"])
-def test_missing_files_are_reported_at_start(tmp_path: Path, name: str, said: str, place: str) -> None:
-    told = {"industries": {"food": {"text": [name]}}} if place == "industry" else {"text": {"model": name}}
-    with pytest.raises(LimnerError, match=said):
-        store_files(read_profile(written(tmp_path, **told)), Studio(tmp_path / "home"))
+def test_missing_files_are_reported_at_start(tmp_path: Path, name: str, message: str, place: str) -> None:
+    fields = {"industries": {"food": {"text": [name]}}} if place == "industry" else {"text": {"model": name}}
+    with pytest.raises(LimnerError, match=message):
+        store_files(read_profile(written(tmp_path, **fields)), Studio(tmp_path / "home"))
 
 
 def test_every_caller_may_use_the_files_of_the_profile(tmp_path: Path) -> None:
     (tmp_path / "one.safetensors").write_bytes(b"x")
     studio = Studio(tmp_path / "home")
-    told = {"industries": {"food": {"text": [f"{tmp_path}/one.safetensors"]}}}
-    profile, used = store_files(read_profile(written(tmp_path, **told)), studio)
+    fields = {"industries": {"food": {"text": [f"{tmp_path}/one.safetensors"]}}}
+    profile, used = store_files(read_profile(written(tmp_path, **fields)), studio)
     request = profile.request("x", "food", "photo", adapter=profile.adapters("food", None)[0])
     team = Caller(account="team", role=Role.MAKER)
     assert studio.enqueue(request, caller=team, granted=used).owner == "team"
@@ -142,8 +142,8 @@ def test_the_chosen_adapter_is_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("industry", "style", "said"), [("sport", "photo", "unknown industry"), ("food", "x", "unknown style")]
+    ("industry", "style", "message"), [("sport", "photo", "unknown industry"), ("food", "x", "unknown style")]
 )
-def test_unknown_industries_and_styles(industry: str, style: str, said: str) -> None:
-    with pytest.raises(LimnerError, match=said):
+def test_unknown_industries_and_styles(industry: str, style: str, message: str) -> None:
+    with pytest.raises(LimnerError, match=message):
         PROFILE.request("x", industry, style)

@@ -123,11 +123,11 @@ def test_responses_do_not_depend_on_files_of_the_machine(
         for path in paths:
             for number, (field, body) in enumerate(asked(kind, path, call["own"]["eve"], call["folder"])):
                 reply = call["post"]("eve", "/v1/runs", json=body)
-                said = reply.text.replace(path, "PATH") if reply.status_code != 202 else ""
-                answers.setdefault(f"{number} {field}", set()).add((int(reply.status_code), said))
+                message = reply.text.replace(path, "PATH") if reply.status_code != 202 else ""
+                answers.setdefault(f"{number} {field}", set()).add((int(reply.status_code), message))
                 if path.startswith("/"):
-                    assert reply.status_code == 422 and "'PATH' is no reference" in said, (field, body, reply.text)
-        assert all(len(said) == 1 for said in answers.values()), answers
+                    assert reply.status_code == 422 and "'PATH' is no reference" in message, (field, body, reply.text)
+        assert all(len(message) == 1 for message in answers.values()), answers
         tried = {field.partition(" ")[2] for field in answers}
         assert referring(kind) <= tried and (kind is not SweepRequest or axes <= tried)
 

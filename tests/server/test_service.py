@@ -49,7 +49,7 @@ def test_generate_image(call: Client, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"industry": "mining"}, "choose one of: technology, fashion, food, health, finance, travel, real estate,"),
         ({"style": "cubism"}, "choose one of: photo, watercolour,"),
@@ -57,9 +57,9 @@ def test_generate_image(call: Client, tmp_path: Path) -> None:
         ({"base_image_url": "file:///etc/passwd"}, "is neither http nor https"),
     ],
 )
-def test_invalid_marketing_requests(call: Client, change: dict[str, str], said: str) -> None:
-    told = problem(call("POST", "/generate-image", CALL | change), 422)
-    assert said in told["detail"] + told["remedy"]
+def test_invalid_marketing_requests(call: Client, change: dict[str, str], message: str) -> None:
+    error = problem(call("POST", "/generate-image", CALL | change), 422)
+    assert message in error["detail"] + error["remedy"]
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_invalid_marketing_requests(call: Client, change: dict[str, str], said: 
     [({}, "/prompt"), (CALL | {"colour": "red"}, "/colour"), (CALL | {"prompt": ""}, "/prompt"), (b"{", "/")],
 )
 def test_errors_name_the_field(call: Client, body: Any, pointer: str) -> None:
-    told = problem(call("POST", "/generate-image", body, Content_Type="application/json"), 422)
-    assert any(error["pointer"].startswith(pointer) for error in told["errors"])
+    error = problem(call("POST", "/generate-image", body, Content_Type="application/json"), 422)
+    assert any(error["pointer"].startswith(pointer) for error in error["errors"])
 
 
 def test_submit_stream_and_download(call: Client) -> None:
@@ -114,7 +114,7 @@ def test_a_failed_run_has_a_short_error(call: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ({"kind": "generate", "prompt": "x", "model": "/etc"}, "is no reference"),
         ({"kind": "generate", "prompt": "x", "image": "../secret.png"}, "is no reference"),
@@ -126,8 +126,8 @@ def test_a_failed_run_has_a_short_error(call: Client) -> None:
         ([], ""),
     ],
 )
-def test_invalid_requests(call: Client, body: Any, said: str) -> None:
-    assert said in problem(call("POST", "/v1/runs", body), 422)["detail"]
+def test_invalid_requests(call: Client, body: Any, message: str) -> None:
+    assert message in problem(call("POST", "/v1/runs", body), 422)["detail"]
 
 
 @pytest.mark.parametrize("wish", ["wait=\u00b2", "wait=-1", "wait=1e9", "respond-async", "wait=x, wait"])
@@ -142,7 +142,7 @@ def test_invalid_last_event_id(call: Client) -> None:
 
 def test_command_line_runs_are_hidden(service: Service) -> None:
     run = Studio(service.home).submit(TrainRequest(data="/home/somebody/photos", class_word="dog"))
-    assert run.id not in [told["id"] for told in service.call("GET", "/v1/runs?limit=1000").json]
+    assert run.id not in [each["id"] for each in service.call("GET", "/v1/runs?limit=1000").json]
     for method, path in (("GET", ""), ("POST", "/retry"), ("POST", "/cancel"), ("GET", "/events")):
         problem(service.call(method, f"/v1/runs/{run.id}{path}"), 404)
 
@@ -212,7 +212,7 @@ def zipped(**members: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b"no zip at all", "cannot be unpacked"),
         (zipped(**{"../../evil.png": b"x"}), "'../../evil.png'"),
@@ -226,9 +226,9 @@ def zipped(**members: bytes) -> bytes:
     ],
     ids=["plain", "up", "absolute", "backslash", "empty", "bomb", "cut", "twice", "both"],
 )
-def test_hostile_archives(call: Client, body: bytes, said: str) -> None:
+def test_hostile_archives(call: Client, body: bytes, message: str) -> None:
     body = zipped(bomb=b"\0" * (2**25 + 1)) if body == b"bomb" else body  # large, so created when needed
-    assert said in problem(call("POST", "/v1/folders", body), 422)["detail"]
+    assert message in problem(call("POST", "/v1/folders", body), 422)["detail"]
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "10.0.0.1"])
@@ -250,11 +250,11 @@ def test_health(call: Client) -> None:
 
 
 def test_the_openapi_document_is_served(call: Client) -> None:
-    told = call("GET", "/openapi.json").json
-    assert {"/generate-image", "/v1/runs", "/v1/files/{sha256}"} <= told["paths"].keys()
+    document = call("GET", "/openapi.json").json
+    assert {"/generate-image", "/v1/runs", "/v1/files/{sha256}"} <= document["paths"].keys()
 
 
 def test_a_port_in_use_is_reported(home: Path, call: Client) -> None:
     port = call.address.rsplit(":", 1)[1]
-    said = f"limner: cannot listen on port {port} of '127.0.0.1': Address already in use"
-    assert refused(home, "serve", "--port", port).startswith(said)
+    message = f"limner: cannot listen on port {port} of '127.0.0.1': Address already in use"
+    assert refused(home, "serve", "--port", port).startswith(message)

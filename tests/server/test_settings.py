@@ -20,10 +20,10 @@ def test_other_addresses_need_a_key(host: str) -> None:
 
 
 def test_default_settings() -> None:
-    told = Settings()
-    assert (told.host, told.workers, told.together, told.accounts, told.share) == ("127.0.0.1", 1, 8, False, False)
-    assert (told.pixels, told.upload_bytes, told.unpacked_bytes) == (2048 * 2048, 64 * 2**20, 512 * 2**20)
-    assert (told.run_seconds, told.retention_days, told.wait_seconds, told.presign) == (None, None, 600.0, False)
+    each = Settings()
+    assert (each.host, each.workers, each.together, each.accounts, each.share) == ("127.0.0.1", 1, 8, False, False)
+    assert (each.pixels, each.upload_bytes, each.unpacked_bytes) == (2048 * 2048, 64 * 2**20, 512 * 2**20)
+    assert (each.run_seconds, each.retention_days, each.wait_seconds, each.presign) == (None, None, 600.0, False)
 
 
 @pytest.mark.parametrize(

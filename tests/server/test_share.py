@@ -46,8 +46,8 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def install(programs: Path, name: str, lines: list[str], then: str = "exec /bin/sleep 60") -> None:
-    told = "\n".join(f"echo '{line}'" for line in lines)
-    script = f"#!/bin/sh\necho \"$@\" > '{programs}/{name}.asked'\necho $$ > '{programs}/{name}.pid'\n{told}\n{then}\n"
+    echo = "\n".join(f"echo '{line}'" for line in lines)
+    script = f"#!/bin/sh\necho \"$@\" > '{programs}/{name}.asked'\necho $$ > '{programs}/{name}.pid'\n{echo}\n{then}\n"
     (programs / name).write_text(script)
     (programs / name).chmod(0o755)
 
@@ -55,22 +55,22 @@ def install(programs: Path, name: str, lines: list[str], then: str = "exec /bin/
 @pytest.mark.parametrize("name", share.TUNNELS)
 def test_the_address_of_the_tunnel_is_read(programs: Path, name: str) -> None:
     install(programs, name, SAYS[name])
-    said: list[str] = []
-    with public_address(Settings(share=True, share_host="me@example.com"), 7412, said.append) as address:
+    messages: list[str] = []
+    with public_address(Settings(share=True, share_host="me@example.com"), 7412, messages.append) as address:
         assert address == ADDRESS[name]
         os.kill(process := int((programs / f"{name}.pid").read_text()), 0)
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
     assert (programs / f"{name}.asked").read_text() == f"{COMMAND[name]}\n"
-    assert said == [], "stopping it is not reported"
+    assert messages == [], "stopping it is not reported"
 
 
 def test_the_end_of_the_tunnel_is_reported(programs: Path) -> None:
     install(programs, "ngrok", SAYS["ngrok"], then=f"while [ ! -e '{programs}/end' ]; do /bin/sleep 0.02; done; exit 3")
-    said: SimpleQueue[str] = SimpleQueue()
-    with public_address(Settings(share=True), 1, said.put):
+    messages: SimpleQueue[str] = SimpleQueue()
+    with public_address(Settings(share=True), 1, messages.put):
         (programs / "end").touch()
-        assert said.get(timeout=30) == "ngrok ended (code 3): the server has no public address any more"
+        assert messages.get(timeout=30) == "ngrok ended (code 3): the server has no public address any more"
 
 
 def test_tunnel_program_selection(programs: Path) -> None:
@@ -83,7 +83,7 @@ def test_tunnel_program_selection(programs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({}, "no tunnel program is installed (cloudflared, ngrok, tailscale); install one"),
         ({"share_by": "carrier-pigeon"}, "choose one of: cloudflared, ngrok, tailscale, ssh"),
@@ -91,10 +91,10 @@ def test_tunnel_program_selection(programs: Path) -> None:
         ({"share_host": "me@example.com"}, "no tunnel program is installed (cloudflared, ngrok, tailscale, ssh)"),
     ],
 )
-def test_errors_of_tunnel_settings(programs: Path, settings: dict[str, str], said: str) -> None:
+def test_errors_of_tunnel_settings(programs: Path, settings: dict[str, str], message: str) -> None:
     with pytest.raises(LimnerError) as caught, public_address(Settings(share=True, **settings), 1, print):  # type: ignore[arg-type]
         pass
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["-oProxyCommand=evil", "a b", "a;b", ""])
@@ -133,5 +133,5 @@ def test_the_public_name_is_allowed(programs: Path, tmp_path: Path) -> None:
 
 
 def test_sharing_needs_an_admin_key(home: Path) -> None:
-    said = "limner: with --share every call needs a key, and no admin has one"
-    assert refused(home, "serve", "--share").startswith(said)
+    message = "limner: with --share every call needs a key, and no admin has one"
+    assert refused(home, "serve", "--share").startswith(message)

@@ -27,8 +27,8 @@ def links(now: float = BEGAN, secret: bytes = b"secret") -> SignedLinks:
 def test_links_are_valid_for_a_day() -> None:
     url = links().sign("/v1/files/a")
     until = int(BEGAN) + DAY
-    told = hmac.new(b"secret", f"/v1/files/a\n{until}".encode(), hashlib.sha256).hexdigest()
-    assert url == f"/v1/files/a?until={until}&signature={told}"
+    signature = hmac.new(b"secret", f"/v1/files/a\n{until}".encode(), hashlib.sha256).hexdigest()
+    assert url == f"/v1/files/a?until={until}&signature={signature}"
     assert [opens(links(BEGAN + seconds), url) for seconds in (0, DAY - 1, DAY, DAY + 1)] == [True, True, True, False]
 
 

@@ -45,11 +45,11 @@ def test_event_streams_end_when_the_server_stops(tmp_path: Path, starter: Path) 
         with urllib.request.urlopen(running.call.address + run["url"] + "/events", timeout=60) as stream:
             stream.readline()
             running.process.send_signal(signal.SIGTERM)
-            told = stream.read()
-        assert b"event: end" not in told, "the run is queued again"
+            events = stream.read()
+        assert b"event: end" not in events, "the run is queued again"
         assert running.process.wait(90) == 0
-        said = running.process.stderr.read()
-    assert "Traceback" not in said and "ERROR" not in said, said
+        stderr = running.process.stderr.read()
+    assert "Traceback" not in stderr and "ERROR" not in stderr, stderr
     studio = Studio(tmp_path)
     back = studio.store.get(run["id"])
     studio.store.close()
@@ -105,12 +105,12 @@ def test_a_killed_worker_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyP
     stub(tmp_path, monkeypatch)
     hour = iter(range(0, 10**9, 3600))
     monkeypatch.setattr(serve, "monotonic", lambda: next(hour))
-    said: list[str] = []
-    with serve.worker_processes(tmp_path, Settings(), said.append):
+    messages: list[str] = []
+    with serve.worker_processes(tmp_path, Settings(), messages.append):
         until("a worker", lambda: started(tmp_path))
         os.kill(started(tmp_path)[0], signal.SIGKILL)
         until("another worker", lambda: len(started(tmp_path)) == 2)
-    assert said == [f"a worker ended (code {-signal.SIGKILL}) and is started again"]
+    assert messages == [f"a worker ended (code {-signal.SIGKILL}) and is started again"]
 
 
 def test_a_second_interrupt_leaves_no_worker_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

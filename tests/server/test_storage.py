@@ -21,7 +21,7 @@ from serving import service as running
 class Straight(urllib.request.HTTPRedirectHandler):
     """Does not follow redirects."""
 
-    def redirect_request(self, *told: Any) -> None:
+    def redirect_request(self, *arguments: Any) -> None:
         return None
 
 
@@ -112,8 +112,8 @@ def test_an_unused_upload_is_erased(call: Client) -> None:
 
 def test_unavailable_storage_is_reported_at_start(home: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMNER_FILES", "s3://nosuch/place")
-    said = "limner: there is no place for files at 's3://nosuch/place'; make that bucket, or name another"
-    assert [refused(home, command) for command in ("serve", "worker")] == [said] * 2
+    message = "limner: there is no place for files at 's3://nosuch/place'; make that bucket, or name another"
+    assert [refused(home, command) for command in ("serve", "worker")] == [message] * 2
 
 
 def test_the_commands(limner: Any, tmp_path: Path) -> None:
@@ -129,8 +129,8 @@ def test_the_commands(limner: Any, tmp_path: Path) -> None:
     assert limner("erase", reference).error == (
         f"{reference[:19]} cannot go alone: 1 was made with it (run {run.id} (generate)); erase those too, by --derived"
     )
-    told = limner("erase", reference, "--derived", "--dry-run")
-    assert f"derived run {run.id}" in told.out and "would be erased: 1 runs, 1 files" in told.out
+    result = limner("erase", reference, "--derived", "--dry-run")
+    assert f"derived run {run.id}" in result.out and "would be erased: 1 runs, 1 files" in result.out
     assert limner("erase", reference, "--derived").code == 0 and studio.store.list(1) == []
     assert limner("restore", "b.zip", "--replace").code == 0 and studio.store.get(run.id).id == run.id
     assert limner("erase", "owner:nobody").out == "erased: 0 runs, 0 files (0.0 MB)\n"

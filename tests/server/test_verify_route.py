@@ -40,8 +40,8 @@ def test_an_own_image(service: Service, painted: tuple[str, bytes]) -> None:
     assert reply.json["run"] == run and reply.json["label"]["model"] == "starter"
     assert str(service.home) not in reply.body.decode()
     changed = data.replace(b"cat in the park", b"dog in the park", 1)
-    told = service.call("POST", "/v1/verify", changed).json
-    assert told["state"] == "changed" and told["unchanged"] is False and told["problems"]
+    reply = service.call("POST", "/v1/verify", changed).json
+    assert reply["state"] == "changed" and reply["unchanged"] is False and reply["problems"]
 
 
 def test_other_formats_and_foreign_images(service: Service) -> None:
@@ -53,8 +53,8 @@ def test_other_formats_and_foreign_images(service: Service) -> None:
 
 @pytest.mark.parametrize("body", [b"hello", b"\x89PNG\r\n\x1a\n" + b"\xff" * 100, b"GIF89a" + b"\0" * 50, b""])
 def test_files_that_are_no_images(service: Service, body: bytes) -> None:
-    told = problem(service.call("POST", "/v1/verify", body), 422)
-    assert "/tmp" not in str(told) and told["remedy"]
+    error = problem(service.call("POST", "/v1/verify", body), 422)
+    assert "/tmp" not in str(error) and error["remedy"]
 
 
 def test_command_line_runs_are_not_named(service: Service, tmp_path: Path) -> None:

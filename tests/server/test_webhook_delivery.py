@@ -66,11 +66,11 @@ def test_each_attempt_has_its_own_timestamp(studio: Studio, sent: list[Any]) -> 
         moment = int(headers["webhook-timestamp"])
         assert abs(moment - time.time()) < 60, "receivers refuse what is older than five minutes"
         assert url == "https://example.com/hook" and headers["Content-Type"] == "application/json"
-        told = Webhook(encoded_secret(secret)).verify(body, dict(headers))
+        event = Webhook(encoded_secret(secret)).verify(body, dict(headers))
         stamp = headers["webhook-timestamp"]
         assert headers["webhook-signature"] == signature(bytes.fromhex(secret), headers["webhook-id"], stamp, body)
-        assert (told["type"], told["data"]["id"]) == ("run.cancelled", run.id) and json.loads(body) == told
-        assert datetime.fromisoformat(told["timestamp"]) == began, "when the run ended, not when it is delivered"
+        assert (event["type"], event["data"]["id"]) == ("run.cancelled", run.id) and json.loads(body) == event
+        assert datetime.fromisoformat(event["timestamp"]) == began, "when the run ended, not when it is delivered"
     assert sent[0][2]["webhook-id"] == sent[1][2]["webhook-id"] == studio.webhooks.deliveries(hook.id, None)[0].id
     (delivery,) = studio.webhooks.deliveries(hook.id, None)
     assert delivery.delivered is not None and delivery.attempts == 2

@@ -27,30 +27,30 @@ def judged(url: str, subject: Any = "a cat", **options: Any) -> Finding:
 def refused(url: str, seconds: float = 5.0) -> bool:
     """Whether a prompt is refused because the required service fails."""
     use = CheckUse(check="service", options={"url": url, "seconds": seconds})
-    said = Moderator(Policy(prompt=(use,))).judge(Stage.PROMPT, "a cat", "0" * 64, "refused")
-    return isinstance(said.refusal, Unable) and not said.verdicts[-1].allowed and said.verdicts[-1].skipped
+    result = Moderator(Policy(prompt=(use,))).judge(Stage.PROMPT, "a cat", "0" * 64, "refused")
+    return isinstance(result.refusal, Unable) and not result.verdicts[-1].allowed and result.verdicts[-1].skipped
 
 
 def test_findings_follow_the_response() -> None:
     scores = {"hate": 0.2, "violence": 0.9, "sexual": 0.95}
     flagged = {"flagged": True, "categories": {"hate": True, "violence": True}, "category_scores": scores}
-    with answering(lambda told: {"results": [flagged]} if "bad" in told else FINE) as url:
+    with answering(lambda subject: {"results": [flagged]} if "bad" in subject else FINE) as url:
         assert judged(url) == Finding(None, 0.01)
         assert judged(url, "bad") == Finding("violence", 0.9)
 
 
 def test_images_are_sent_as_png() -> None:
-    told: list[Any] = []
-    with answering(lambda given: told.append(given) or FINE) as url:
+    subjects: list[Any] = []
+    with answering(lambda given: subjects.append(given) or FINE) as url:
         judged(url, Image.new("RGB", (8, 8)))
-    assert told[0][0]["image_url"]["url"].startswith("data:image/png;base64,iVBORw0KGgo")
+    assert subjects[0][0]["image_url"]["url"].startswith("data:image/png;base64,iVBORw0KGgo")
 
 
 def test_the_token_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str | None, Any]] = []
 
-    def reply(handler: BaseHTTPRequestHandler, told: dict[str, Any]) -> None:
-        asked.append((handler.headers["Authorization"], told))
+    def reply(handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        asked.append((handler.headers["Authorization"], body))
         body = b'{"results": [{"flagged": false}]}'
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(body)))
@@ -93,7 +93,7 @@ def test_the_token_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     ids=lambda answer: str(answer)[:50],
 )
 def test_invalid_responses_refuse(answer: Any) -> None:
-    with answering(lambda told: answer) as url:
+    with answering(lambda subject: answer) as url:
         assert refused(url)
 
 
@@ -101,7 +101,7 @@ def test_invalid_responses_refuse(answer: Any) -> None:
 def test_other_statuses_refuse(status: int) -> None:
     elsewhere: list[Any] = []
 
-    def reply(handler: BaseHTTPRequestHandler, told: dict[str, Any]) -> None:
+    def reply(handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
         handler.send_response(status)
         if 300 <= status < 400:
             handler.send_header("Location", other)
@@ -110,7 +110,7 @@ def test_other_statuses_refuse(status: int) -> None:
         handler.end_headers()
         handler.wfile.write(body)
 
-    with answering(lambda told: elsewhere.append(told) or FINE) as other, serving(reply) as url:
+    with answering(lambda subject: elsewhere.append(subject) or FINE) as other, serving(reply) as url:
         assert refused(url)
     assert elsewhere == [], "no redirect is followed, so that the prompt goes nowhere else"
 
@@ -122,7 +122,7 @@ def drips(text: bytes) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("where", ["silent", "head", "body"])
 def test_a_slow_service_times_out(where: str) -> None:
-    def reply(handler: BaseHTTPRequestHandler, told: dict[str, Any]) -> None:
+    def reply(handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
         head = b"HTTP/1.1 200 OK\r\n"
         if where == "body":
             handler.wfile.write(head + b"\r\n")
@@ -138,7 +138,7 @@ def test_a_slow_service_times_out(where: str) -> None:
 
 
 def test_an_unreachable_service_refuses() -> None:
-    with answering(lambda told: FINE) as url:
+    with answering(lambda subject: FINE) as url:
         pass
     assert refused(url)
 
@@ -153,6 +153,6 @@ def test_invalid_urls_are_reported_at_start(url: str) -> None:
 
 def test_categories_are_shortened_to_one_line() -> None:
     long = "hate\n" + "x" * 500
-    with answering(lambda told: {"results": [{"flagged": True, "categories": {long: True}}]}) as url:
+    with answering(lambda subject: {"results": [{"flagged": True, "categories": {long: True}}]}) as url:
         found = judged(url).category
     assert found is not None and len(found) <= 80 and "\n" not in found

@@ -31,23 +31,23 @@ def logits(*rows: tuple[float, ...]) -> torch.Tensor:
 
 
 def test_a_score_refuses_from_its_threshold_on() -> None:
-    told = logits((0.1, 0.5, 0.2))
-    assert finding(model(True), told, {"rude": 0.5}).category == "rude"
-    found = finding(model(True), told, {"rude": math.nextafter(0.5, 1)})
+    scores = logits((0.1, 0.5, 0.2))
+    assert finding(model(True), scores, {"rude": 0.5}).category == "rude"
+    found = finding(model(True), scores, {"rude": math.nextafter(0.5, 1)})
     assert (found.category, found.score) == (None, 0.5)
 
 
 def test_the_label_furthest_above_its_threshold_is_the_category() -> None:
-    told = logits((0.1, 0.9, 0.4))
-    found = finding(model(True), told, {"rude": 0.8, "cruel": 0.2})
+    scores = logits((0.1, 0.9, 0.4))
+    found = finding(model(True), scores, {"rude": 0.8, "cruel": 0.2})
     assert (found.category, found.score) == ("cruel", pytest.approx(0.4))
-    assert finding(model(True), told, {"rude": 0.95, "cruel": 0.5}).category is None
-    assert finding(model(True), told, {"rude": 0.89, "cruel": 0.5}).category == "rude"
+    assert finding(model(True), scores, {"rude": 0.95, "cruel": 0.5}).category is None
+    assert finding(model(True), scores, {"rude": 0.89, "cruel": 0.5}).category == "rude"
 
 
 def test_the_highest_score_of_all_parts_is_used() -> None:
-    told = logits((0.1, 0.2, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.1))
-    found = finding(model(True), told, {"rude": 0.7})
+    scores = logits((0.1, 0.2, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.1))
+    found = finding(model(True), scores, {"rude": 0.7})
     assert (found.category, found.score) == ("rude", pytest.approx(0.8))
 
 
@@ -72,8 +72,8 @@ def test_pieces_of_a_long_text_overlap(tmp_path: Path, monkeypatch: pytest.Monke
     """So every short phrase is complete in one of them."""
     seen, load = list[torch.Tensor](), loading.loaded
 
-    def watched(*told: Any) -> Any:
-        model = load(*told)
+    def watched(*arguments: Any) -> Any:
+        model = load(*arguments)
         model.register_forward_pre_hook(lambda _, __, named: seen.append(named["input_ids"]), with_kwargs=True)
         return model
 

@@ -18,7 +18,7 @@ from limner.starter.painter import vocabulary
 INNOCENT = (Path(__file__).with_name("innocent.txt")).read_text(encoding="utf-8").splitlines()
 
 
-def said(text: str, **options: tuple[str, ...]) -> str | None:
+def category_of(text: str, **options: tuple[str, ...]) -> str | None:
     return plugin.ready(plugin.Options(**options))(text).category
 
 
@@ -40,7 +40,7 @@ def said(text: str, **options: tuple[str, ...]) -> str | None:
     ],
 )
 def test_each_category_is_refused(text: str, category: str) -> None:
-    assert said(text) == category
+    assert category_of(text) == category
 
 
 def test_all_categories_are_tested() -> None:
@@ -85,18 +85,18 @@ def test_all_categories_are_tested() -> None:
     ],
 )
 def test_disguised_words_are_found(text: str) -> None:
-    assert said(text) == "hate"
+    assert category_of(text) == "hate"
 
 
 @pytest.mark.parametrize("text", INNOCENT)
 def test_innocent_prompts_pass(text: str) -> None:
-    assert said(text) is None
+    assert category_of(text) is None
 
 
 @pytest.mark.parametrize("text", ["carottes râpe", "a naked baby Cupid, fresco", "a poster: stop rape now"])
 def test_known_false_positives(text: str) -> None:
     """They are documented in docs/moderation.md."""
-    assert said(text) is not None
+    assert category_of(text) is not None
 
 
 def test_the_vocabulary_of_the_starter_is_allowed() -> None:
@@ -118,25 +118,25 @@ def test_the_vocabulary_of_the_starter_is_allowed() -> None:
 def test_a_policy_adds_words() -> None:
     house = ("rival brand", "colour*", "猫")
     for text in ("a mug of the R1val-Brand", "Colourful", "一只猫在海滩上"):
-        assert said(text, add=house) == ADDED
-    assert said("a rivalry of brands, a tricolour", add=house) is None
-    assert said("a swastika", add=house) == "hate", "added words do not replace the list"
+        assert category_of(text, add=house) == ADDED
+    assert category_of("a rivalry of brands, a tricolour", add=house) is None
+    assert category_of("a swastika", add=house) == "hate", "added words do not replace the list"
 
 
 def test_exceptions_are_narrow() -> None:
     allow = ("fake money",)
-    assert said("a box of fake money for a board game", allow=allow) is None
-    assert said("f4ke m0ney", allow=allow) is None
-    assert said("fake money and a fake passport", allow=allow) is not None
-    assert said("fake banknotes", allow=allow) is not None
+    assert category_of("a box of fake money for a board game", allow=allow) is None
+    assert category_of("f4ke m0ney", allow=allow) is None
+    assert category_of("fake money and a fake passport", allow=allow) is not None
+    assert category_of("fake banknotes", allow=allow) is not None
 
 
 @pytest.mark.parametrize("phrase", ["loli", "n4ked child", "child*", "nude children at play"])
 def test_locked_categories_allow_no_exception(phrase: str) -> None:
-    if said(phrase):
+    if category_of(phrase):
         with pytest.raises(LimnerError, match="cannot be allowed: sexual content with minors"):
             plugin.ready(plugin.Options(allow=(phrase,)))
-    assert said("a nude child", allow=() if said(phrase) else (phrase,)) == "sexual content with minors"
+    assert category_of("a nude child", allow=() if category_of(phrase) else (phrase,)) == "sexual content with minors"
 
 
 def test_added_words_allow_no_exception() -> None:
@@ -151,9 +151,9 @@ def test_phrases_without_letters_are_refused(phrase: str) -> None:
 
 
 def test_added_words_are_no_regular_expressions() -> None:
-    assert said("a cat", add=("c.t",)) is None
-    assert said("a c.t", add=("c.t",)) == ADDED
-    assert said("a" * 20_000, add=("(a+)+b", "*b", "*b*", "a*")) == ADDED
+    assert category_of("a cat", add=("c.t",)) is None
+    assert category_of("a c.t", add=("c.t",)) == ADDED
+    assert category_of("a" * 20_000, add=("(a+)+b", "*b", "*b*", "a*")) == ADDED
     for slow in ("a*b", "a**", "a*a*b"):
         with pytest.raises(LimnerError, match="inside a word"):
             plugin.ready(plugin.Options(add=(slow,)))
@@ -172,10 +172,10 @@ def test_phrases_of_the_list_are_normalised() -> None:
     """A phrase that is not normalised would never match."""
     import yaml
 
-    told = yaml.safe_load(LIST.read_text(encoding="utf-8"))
+    content = yaml.safe_load(LIST.read_text(encoding="utf-8"))
     phrases = [
         phrase
-        for kind in told.values()
+        for kind in content.values()
         for part in (kind["phrases"], kind.get("unless", ()), *kind.get("together", ()))
         for phrase in part
     ]
