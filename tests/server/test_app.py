@@ -13,13 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import APIRouter
 from fastapi.testclient import TestClient
 from standardwebhooks import Webhook
 
 from limner.core.accounts import Role
 from limner.core.logs import set_up
+from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
+from limner.server import app
 from limner.server.app import create_app
+from limner.server.auth import CallerDep
+from limner.server.dependencies import RunDep
 from limner.server.settings import Settings
 from limner.server.webhook_delivery import WebhookSender
 from limner.store.queue import Queue
@@ -239,3 +244,24 @@ def test_an_unavailable_database(client: TestClient, studio: Studio, monkeypatch
         (studio.home / f"limner.db{extra}").unlink(missing_ok=True)
     reply = client.get("/readyz")
     assert reply.status_code == 503 and str(studio.home) not in reply.text
+
+
+def test_a_route_is_added_by_a_router_in_the_list(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    router = APIRouter(prefix="/v1/dummy", tags=["dummy"])
+
+    @router.get("/{run_id}")
+    def show_dummy(run: RunDep, caller: CallerDep) -> str:
+        """Show a dummy."""
+        return f"{caller.account} {run.id}"
+
+    monkeypatch.setattr(app, "ROUTERS", (*app.ROUTERS, router))
+    client = TestClient(create_app(studio, Settings(accounts=True)), base_url="http://127.0.0.1")
+    path = f"/v1/dummy/{studio.enqueue(GenerateRequest(prompt='a cat')).id}"
+    assert client.get(path).status_code == 401, "it needs a key"
+    client.headers["Authorization"] = f"Bearer {studio.accounts.add_key('ann')[1]}"
+    refused = client.get(path)
+    assert refused.status_code == 404 and refused.headers["Content-Type"] == "application/problem+json"
+    client.headers["Authorization"] = f"Bearer {studio.accounts.add_key('root', Role.ADMIN)[1]}"
+    assert client.get(path).json().startswith("root ")
+    described = client.get("/openapi.json").json()["paths"]["/v1/dummy/{run_id}"]["get"]
+    assert described["description"] == "Show a dummy." and "5XX" in described["responses"]

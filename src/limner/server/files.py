@@ -186,8 +186,9 @@ def media_type(studio: Studio, sha256: str) -> str:
     return next((kind for magic, kind in MAGIC.items() if begin.startswith(magic)), "application/octet-stream")
 
 
-# starlette's FileResponse needs a local path, which a file in S3 has not, and knows no If-None-Match. It answers
-# malformed ranges by 400, several ranges by multipart, and HEAD by 206, where RFC 9110 lets or has us send the whole.
+# Why not starlette's FileResponse: it needs a local path, which a file in S3 does not have. It ignores If-None-Match,
+# and answers malformed ranges with 400, several ranges with multipart/byteranges and HEAD with 206, where RFC 9110
+# allows or requires the whole file.
 
 
 def matches(if_none_match: str | None, tag: str) -> bool:
