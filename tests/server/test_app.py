@@ -147,9 +147,7 @@ def test_a_webhook_is_delivered_with_a_valid_signature(client: TestClient, studi
     assert client.delete(f"/v1/webhooks/{made['id']}").status_code == 204 and client.get("/v1/webhooks").json() == []
 
 
-@pytest.mark.parametrize(
-    ("answer", "message"), [(500, "the receiver answered 500"), (302, "the receiver answered 302")]
-)
+@pytest.mark.parametrize(("answer", "error"), [(500, "the receiver answered 500"), (302, "the receiver answered 302")])
 def test_a_failed_delivery_is_retried(
     client: TestClient, studio: Studio, receiver: Any, answer: int, error: str
 ) -> None:

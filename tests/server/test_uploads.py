@@ -1,9 +1,10 @@
-"""Image and mask of an edit: fully transparent pixels are generated anew, no others."""
+"""Uploads: the pixel limit of images, and the mask of an edit, where transparent pixels are generated anew."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from PIL import Image
 from starlette.datastructures import UploadFile
 
 from limner.core.accounts import Caller
+from limner.core.errors import LimnerError
 from limner.server.problems import HTTPError
-from limner.server.uploads import store_edit_files
+from limner.server.uploads import UPLOAD_PIXELS, image_size, store_edit_files
 from limner.studio.studio import Studio
 
 
@@ -58,3 +60,13 @@ def test_a_mask_must_have_transparent_pixels(studio: Studio) -> None:
     for mask in (Image.new("RGB", (4, 2)), covered([[255, 1], [1, 255]]).resize((4, 2), Image.Resampling.NEAREST)):
         with pytest.raises(HTTPError, match="the mask has no transparent pixel"):
             store_edit_files(studio, Caller(), upload(Image.new("RGB", (4, 2))), upload(mask))
+
+
+def test_pixel_limit_of_uploads(tmp_path: Path) -> None:
+    studio = Studio(tmp_path / "home", most_pixels=100)
+    Image.new("RGB", (40, 100 * UPLOAD_PIXELS // 40)).save(tmp_path / "most.png")
+    Image.new("RGB", (40, 100 * UPLOAD_PIXELS // 40 + 1)).save(tmp_path / "more.png")
+    assert image_size(studio, tmp_path / "most.png") == (40, 40)
+    with pytest.raises(LimnerError, match="40 x 41 = 1640"):
+        image_size(studio, tmp_path / "more.png")
+    studio.store.close()

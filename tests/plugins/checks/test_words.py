@@ -12,10 +12,14 @@ import pytest
 from hostile import within
 from limner.core.disguises import plain, readings
 from limner.core.errors import LimnerError
-from limner.plugins.checks.words import ADDED, LIST, plugin, shipped_categories
+from limner.plugins.checks.words import ADDED, LIST, compile_phrases, plugin, shipped_categories
 from limner.starter.painter import vocabulary
 
 INNOCENT = (Path(__file__).with_name("innocent.txt")).read_text(encoding="utf-8").splitlines()
+WORDS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+CHILD = [*map(str, range(1, 18)), *WORDS.split()]
+ADULT = ["18", "19", "20", "21", "30", "70", "117", "160", "eighteen", "nineteen", "twenty", "0"]
+JUDGE = plugin.ready(plugin.Options())
 
 
 def category_of(text: str, **options: tuple[str, ...]) -> str | None:
@@ -196,3 +200,28 @@ def test_the_first_reading_is_the_normalised_text() -> None:
 def test_long_texts_are_judged_fast(piece: str) -> None:
     judge = plugin.ready(plugin.Options())
     assert within(judge, piece * (40_000 // len(piece))).category is None
+
+
+@pytest.mark.parametrize("age", CHILD)
+def test_ages_below_18_are_children(age: str) -> None:
+    assert compile_phrases(["{age} years old"]).search(f"she is {age} years old")
+    assert JUDGE(f"nude, {age} years old").category == "sexual content with minors"
+
+
+@pytest.mark.parametrize("age", ADULT)
+def test_ages_from_18_are_not(age: str) -> None:
+    assert not compile_phrases(["{age} years old"]).search(f"she is {age} years old")
+    assert JUDGE(f"nude, {age} years old").category is None
+
+
+@pytest.mark.parametrize("text", ["a 9 years old oak", "age 12 whisky", "{age} years old"])
+def test_an_age_alone_is_allowed(text: str) -> None:
+    assert JUDGE(text).category is None
+
+
+def test_phrases_match_whole_words() -> None:
+    found = compile_phrases(["rape", "child sex*", "*crime"])
+    for text in ("rape", "a rape scene", "child sexual", "warcrime"):
+        assert found.search(text), text
+    for text in ("grape", "rapeseed", "drape", "children sex", "crimes"):
+        assert not found.search(text), text
