@@ -34,7 +34,7 @@ from limner.studio.studio import Part, Studio
 from limner.workers import worker
 from limner.workers.worker import Worker
 from waiting import until
-from working import work_off
+from working import execute_queue
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def named(studio: Studio, folder: Path) -> str:
 def test_a_run_is_executed_and_its_results_are_stored_by_content(studio: Studio, tiny_sd: Path) -> None:
     model = named(studio, tiny_sd)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=2, count=2), tags={"industry": "food"})
-    work_off(studio)
+    execute_queue(studio)
     done = studio.store.get(run.id)
     assert (done.status, done.attempt, done.tags) == (Status.DONE, 1, {"industry": "food"})
     pictures = studio.store.artifacts(run.id, kind="picture")
@@ -72,7 +72,7 @@ def test_a_trained_adapter_is_used_by_reference(studio: Studio, tiny_sd: Path, p
             data=named(studio, painted), class_word="dog", model=model, steps=2, class_pictures=1, options={"rank": 2}
         )
     )
-    work_off(studio)
+    execute_queue(studio)
     assert studio.store.get(taught.id).error is None
     (adapter,) = studio.store.artifacts(taught.id, kind="adapter")
     folder = studio.blobs.bring(adapter.details["reference"])
@@ -82,7 +82,7 @@ def test_a_trained_adapter_is_used_by_reference(studio: Studio, tiny_sd: Path, p
         run = studio.enqueue(
             GenerateRequest(prompt="sks dog", model=model, steps=1, adapter=(AdapterUse(path=reference),))
         )
-        work_off(studio)
+        execute_queue(studio)
         assert studio.store.get(run.id).error is None
         (picture,) = studio.store.artifacts(run.id, kind="picture")
         label = read_label(studio.blobs.bring(picture.details["reference"]))
@@ -93,7 +93,7 @@ def test_a_prepared_dataset_is_used_by_reference(studio: Studio, tiny_sd: Path, 
     prepared = studio.enqueue(
         PrepareRequest(sources=(named(studio, painted),), class_word="dog", size=64, workers=1, encoder=None)
     )
-    work_off(studio)
+    execute_queue(studio)
     assert studio.store.get(prepared.id).error is None
     (dataset,) = studio.store.artifacts(prepared.id, kind="dataset")
     folder = studio.blobs.bring(dataset.details["reference"])
@@ -109,7 +109,7 @@ def test_a_prepared_dataset_is_used_by_reference(studio: Studio, tiny_sd: Path, 
             options={"rank": 2},
         )
     )
-    work_off(studio)
+    execute_queue(studio)
     assert studio.store.get(taught.id).error is None
 
 
@@ -150,7 +150,7 @@ def test_hub_names_are_no_folders(studio: Studio, tmp_path: Path, monkeypatch: p
 
 def test_a_run_with_a_path_fails(studio: Studio) -> None:
     run = studio.store.create(GenerateRequest(prompt="x", image="/etc/passwd"), queue="default")
-    work_off(studio)
+    execute_queue(studio)
     failed = studio.store.get(run.id)
     assert failed.status is Status.FAILED and "is no reference" in (failed.error or "")
 
@@ -181,7 +181,7 @@ def test_errors_contain_no_path_of_the_machine(studio: Studio, tmp_path: Path) -
         TrainRequest(data=bare, class_word="dog"),
     )
     runs = [studio.enqueue(request) for request in requests]
-    work_off(studio)
+    execute_queue(studio)
     for run, reference in zip(runs, (broken, bare, broken, bare), strict=True):
         error = studio.store.get(run.id).error
         assert error is not None and reference[-64:] in error and str(tmp_path) not in error
@@ -190,7 +190,7 @@ def test_errors_contain_no_path_of_the_machine(studio: Studio, tmp_path: Path) -
 def test_errors_of_a_run_are_one_line(studio: Studio) -> None:
     missing = studio.enqueue(GenerateRequest(prompt="x", image="sha256:" + "0" * 64))
     unknown = studio.enqueue(GenerateRequest(prompt="x", scheduler="nosuch"))
-    work_off(studio)
+    execute_queue(studio)
     errors = [studio.store.get(run.id) for run in (missing, unknown)]
     assert [run.status for run in errors] == [Status.FAILED] * 2
     assert errors[0].error is not None and errors[0].error.startswith("there is no file 000000000000")
@@ -202,7 +202,7 @@ def test_a_second_attempt_starts_over(studio: Studio, tiny_sd: Path) -> None:
     queue = Queue(studio.store, lease=timedelta(seconds=-1))
     ((_, dead),) = queue.claim_together("dead", 1)
     studio.store.add_artifact(run.id, "picture", "/gone/0001.png", "0" * 64, hold=dead)
-    work_off(studio)
+    execute_queue(studio)
     pictures = studio.store.artifacts(run.id, kind="picture")
     assert len(pictures) == 2 and studio.store.get(run.id).attempt == 2
     first, *_ = events_of(studio, run)
@@ -253,7 +253,7 @@ def test_a_long_database_outage_requeues_the_run(
     Worker(studio, queue).execute(claimed, lambda: name == "release")
     assert status_of(studio, run) is Status.RUNNING
     expire(studio, run)
-    work_off(studio)
+    execute_queue(studio)
     assert (status_of(studio, run), studio.store.get(run.id).attempt) == (Status.DONE, 2)
 
 
@@ -274,7 +274,7 @@ def test_a_second_attempt_replaces_the_adapter(studio: Studio, tiny_sd: Path, pa
     ((_, failure),) = studio.carry_out_together([Part(*claimed)])
     assert failure is None
     (first,) = studio.store.artifacts(run.id, kind="adapter")
-    work_off(studio)
+    execute_queue(studio)
     assert studio.store.get(run.id).error is None
     assert len(studio.store.artifacts(run.id, kind="adapter")) == 1
     assert len(studio.store.artifacts(run.id, kind="preview")) == 2, "previews before the checkpoint stay"
@@ -296,7 +296,7 @@ def test_training_resumes_after_the_home_was_moved(
     studio.store.close()
     studio.home.rename(tmp_path / "moved")
     moved = Studio(tmp_path / "moved")
-    work_off(moved)
+    execute_queue(moved)
     assert moved.store.get(run.id).error is None
     assert any(isinstance(event, Notice) and "going on from step" in event.text for event in events_of(moved, run))
     moved.store.close()
@@ -349,7 +349,7 @@ def test_a_batch_gives_the_images_of_single_runs(
         assert [event.kind for event in events_of(studio, run)] == ["stage", "stage", *["made"] * request.count]
         assert events_of(studio, run)[1] == painting
         alone = studio.enqueue(request)
-        work_off(studio)
+        execute_queue(studio)
         for ours, theirs in zip(pixels(studio, run), pixels(studio, alone), strict=True):
             assert np.abs(ours.astype(int) - theirs).max() <= 1 and ours.std() > 0
         kept = [studio.blobs.bring(made.details["reference"]) for made in studio.store.artifacts(run.id)]
@@ -435,16 +435,16 @@ def test_a_stopping_worker_requeues_its_batch(studio: Studio, four: list[Run]) -
     Worker(studio).execute(together(studio), stop)
     back = [studio.store.get(run.id) for run in four]
     assert [(run.status, run.attempt) for run in back] == [(Status.QUEUED, 0)] * 4
-    work_off(studio)
+    execute_queue(studio)
     assert all(status_of(studio, run) is Status.DONE for run in four)
 
 
 def test_a_prompt_is_encoded_once(studio: Studio, four: list[Run]) -> None:
-    work_off(studio)
+    execute_queue(studio)
     (loaded,) = loading._loaded.values()
     assert loaded.embeddings.made == 3, "four requests have three prompts"
     studio.enqueue(four[0].request)
-    work_off(studio)
+    execute_queue(studio)
     assert loaded.embeddings.made == 3
     loading.forget()
     assert loading.embeddings(loaded.components).made == 0
@@ -494,7 +494,7 @@ def test_killed_training_resumes_exactly(studio: Studio, tiny_sd: Path, painted:
         precision="fp32",
     )
     undisturbed = studio.enqueue(request)
-    work_off(studio)
+    execute_queue(studio)
     run = studio.enqueue(request)
     folder = studio.store.folder(run.id)
     process = worker_process()
@@ -505,7 +505,7 @@ def test_killed_training_resumes_exactly(studio: Studio, tiny_sd: Path, painted:
     assert killed.status is Status.RUNNING, "it ended before it could be killed"
     assert Queue(studio.store).claim_together("other", 1) == [], "its lease has not expired"
     expire(studio, run)
-    work_off(studio)
+    execute_queue(studio)
     done = studio.store.get(run.id)
     assert (done.status, done.attempt) == (Status.DONE, 2)
     ours, theirs = (learnt(studio, each) for each in (run, undisturbed))

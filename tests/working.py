@@ -9,7 +9,7 @@ from limner.studio.studio import Studio
 from limner.workers.worker import Worker
 
 
-def work_off(studio: Studio) -> None:
+def execute_queue(studio: Studio) -> None:
     """Let one worker execute all queued runs."""
     queue = Queue(studio.store)
     worker = Worker(studio, queue)
@@ -17,8 +17,8 @@ def work_off(studio: Studio) -> None:
         worker.execute(found, lambda: False)
 
 
-def carried_out(studio: Studio, request: Request) -> Run:
+def enqueue_and_execute(studio: Studio, request: Request) -> Run:
     """Queue a request, execute it and return the ended run."""
     run = studio.enqueue(request)
-    work_off(studio)
+    execute_queue(studio)
     return studio.store.get(run.id)

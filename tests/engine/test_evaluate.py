@@ -18,7 +18,7 @@ from limner.core.errors import LimnerError
 from limner.core.requests import EvaluateRequest, parse_request
 from limner.core.requests.evaluate import Requirement
 from limner.starter.exam.suites import MARKETING, PETS, suite
-from working import carried_out
+from working import enqueue_and_execute
 
 METRICS = ["saturation", "sharpness", "diversity"]
 
@@ -116,7 +116,7 @@ def test_a_queued_evaluation_tells_no_path_of_this_machine(
     fields = {"metric": [metric], "encoder": clip, "require": [f"{metric}>=-1000"], "steps": 1, "count": 1}
     model, folder = studio.blobs.keep(tiny_sd), studio.blobs.keep(photographs)
     for target in ({"target": model, "prompt": ["a cat"], "identifier": "x", "class_word": "cat"}, {"target": folder}):
-        run = carried_out(studio, EvaluateRequest.model_validate({"model": "starter", **fields, **target}))
+        run = enqueue_and_execute(studio, EvaluateRequest.model_validate({"model": "starter", **fields, **target}))
         assert run.error is None
         made = {artifact.kind: artifact for artifact in studio.store.artifacts(run.id)}
         assert {"comparison", "scores", "table", "score page", "report"} <= made.keys()

@@ -14,7 +14,7 @@ from limner.core.events import Notice
 from limner.core.requests import PrepareRequest
 from limner.core.runs import Run
 from limner.engine.prepare import prepare
-from working import carried_out
+from working import enqueue_and_execute
 
 CORES = os.cpu_count() or 1
 
@@ -46,7 +46,7 @@ def studio(home: Path) -> Studio:
 
 def prepared(studio: Studio, few: Path, **fields: object) -> Run:
     source = studio.blobs.keep(few)
-    return carried_out(studio, PrepareRequest.model_validate({"sources": [source], "encoder": None, **fields}))
+    return enqueue_and_execute(studio, PrepareRequest.model_validate({"sources": [source], "encoder": None, **fields}))
 
 
 @pytest.mark.parametrize(("wanted", "given"), [(1024, CORES), (CORES + 1, CORES), (1, 1), (None, CORES)])

@@ -24,7 +24,7 @@ from limner.engine.prepare.moderated import screened
 from limner.moderation.enforcement import Screening
 from limner.moderation.moderator import Moderator
 from limner.studio.studio import Studio
-from working import carried_out
+from working import enqueue_and_execute
 
 REFUSED = "an image of the request is refused: too red; ask for something else"
 
@@ -46,7 +46,7 @@ def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
 def prepared(studio: Studio, folder: Path, **fields: object) -> Run:
     plain = {"size": 32, "encoder": None, "workers": 1, "limit": ["small=0"], "ignore": ["flat", "near_duplicate"]}
     body = {"sources": [studio.blobs.keep(folder)], **plain, **fields}
-    return carried_out(studio, PrepareRequest.model_validate(body))
+    return enqueue_and_execute(studio, PrepareRequest.model_validate(body))
 
 
 def shards(folder: Path, shade: int, ending: str) -> None:

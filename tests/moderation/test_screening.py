@@ -18,7 +18,7 @@ from limner.plugins import registry
 from limner.store.queue import Queue
 from limner.store.tables import RunRow
 from limner.studio.studio import Studio
-from working import work_off
+from working import execute_queue
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def use(model: Path, threshold: float = 0.5, required: bool = True) -> CheckUse:
 def painted(studio: Studio, tiny_sd: Path, **fields: object) -> Run:
     model = studio.blobs.keep(tiny_sd)
     run = studio.enqueue(GenerateRequest.model_validate({"prompt": "a cat", "model": model, "steps": 1, **fields}))
-    work_off(Studio(studio.home))
+    execute_queue(Studio(studio.home))
     return studio.store.get(run.id)
 
 
@@ -171,7 +171,7 @@ def test_input_images_are_judged_before_generation(home: Path, tiny_sd: Path, mo
         studio.enqueue(TrainRequest(data=data, class_word="dog", model=model, steps=2)),
         studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=1)),
     ]
-    work_off(Studio(studio.home))
+    execute_queue(Studio(studio.home))
     refused = "an image of the request is refused: unsafe; ask for something else"
     assert [studio.store.get(run.id).error for run in runs] == [refused, refused, None]
     assert studio.store.events(runs[0].id) == [], "nothing was generated"
@@ -183,7 +183,7 @@ def test_images_of_an_evaluated_folder_are_judged(home: Path, models: Path, pain
     for studio, error in ((strict, refused), (loose, None)):
         fields = {"target": studio.blobs.keep(painted), "model": "starter", "metric": ["saturation"]}
         run = studio.enqueue(EvaluateRequest.model_validate(fields))
-        work_off(Studio(studio.home))
+        execute_queue(Studio(studio.home))
         assert studio.store.get(run.id).error == error
         assert len(studio.verdicts.list(10, run=run.id)) == (1 if error else 6), (
             "each of the six, up to the first refused"
@@ -194,7 +194,7 @@ def test_images_of_an_evaluated_folder_are_judged(home: Path, models: Path, pain
     (tmp_path / "words" / "0.txt").write_text("a dog with a sw4stika")
     fields = {"target": loose.blobs.keep(tmp_path / "words"), "model": "starter", "metric": ["saturation"]}
     run = loose.enqueue(EvaluateRequest.model_validate(fields))
-    work_off(loose)
+    execute_queue(loose)
     assert loose.store.get(run.id).error == "a caption is refused: hate; ask for something else"
 
 
@@ -206,7 +206,7 @@ def test_captions_are_judged(home: Path, tiny_sd: Path, painted: Path, tmp_path:
     studio = Studio()
     request = TrainRequest(data=studio.blobs.keep(folder), class_word="dog", model=studio.blobs.keep(tiny_sd), steps=1)
     run = studio.enqueue(request)
-    work_off(Studio(studio.home))
+    execute_queue(Studio(studio.home))
     assert studio.store.get(run.id).error == "a caption is refused: hate; ask for something else"
 
 
@@ -268,7 +268,7 @@ def test_a_worker_that_cannot_read_the_policy_fails_the_run(home: Path, tiny_sd:
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=studio.blobs.keep(tiny_sd), steps=1))
     with studio.store.session() as session:
         session.execute(update(RunRow).values(policy=digest))
-    work_off(Studio(studio.home))
+    execute_queue(Studio(studio.home))
     error = studio.store.get(run.id).error
     assert error is not None and f"this worker cannot read the run's moderation policy {digest[:12]}" in error
     assert studio.store.artifacts(run.id) == []
