@@ -110,7 +110,7 @@ def download_file(
     if_none_match: IfNoneMatch = None,
     if_range: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Return a file, or a byte range of it. A server that is set up so redirects to the file storage."""
+    """Return a file, or a byte range of it. With `limner serve --presign`, redirect to the file storage."""
     studio = state.studio
     check_access(studio, caller, f"sha256:{sha256}")
     with not_found("file", sha256):
