@@ -1,4 +1,4 @@
-"""Runs of the queue, carried out in this process."""
+"""Executes queued runs in the process of a test."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from limner.workers.worker import Worker
 
 
 def execute_queue(studio: Studio) -> None:
-    """Let one worker carry out all runs that wait now."""
+    """Let one worker execute all queued runs."""
     queue = Queue(studio.store)
     worker = Worker(studio, queue)
-    while (found := queue.claim(worker.name)) is not None:
-        worker.carry_out(*found, lambda: False)
+    while found := queue.claim_together(worker.name, 1):
+        worker.execute(found, lambda: False)
 
 
 def enqueue_and_execute(studio: Studio, request: Request, execution: Execution | None = None) -> Run:
-    """Queue a request and return its run as it ended."""
+    """Queue a request, execute it and return the ended run."""
     run = studio.enqueue(request, execution=execution)
     execute_queue(studio)
     return studio.store.get(run.id)

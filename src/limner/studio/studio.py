@@ -352,10 +352,19 @@ class Studio:
             execute(request, workspace, emit)
 
     def carry_out_together(self, parts: Sequence[Part]) -> Generator[tuple[Part, Exception | None]]:
-        """Carry out queued runs of one batch key; yields each as it ends, with why where it ended early."""
+        """Carry out one queued run, or several of one batch key; yields each as it ends, with why where it failed."""
         from limner.engine.execute import execute_together
         from limner.engine.generate.batching import Order
 
+        if len(parts) == 1:
+            (part,) = parts
+            try:
+                self.carry_out(part.run, part.hold, listener=part.listener, stop=part.stop)
+            except Exception as failure:
+                yield part, failure
+            else:
+                yield part, None
+            return
         begun: dict[Order, tuple[Part, AbstractContextManager[Any]]] = {}
         for part in parts:
             undertaken = self._undertaken(part)
