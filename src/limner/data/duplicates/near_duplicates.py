@@ -95,10 +95,10 @@ def find_near_duplicates(
 
 def duplicate_groups(pairs: Iterable[NearDuplicate], count: int) -> np.ndarray:
     """The group of each of `count` images, (n,): the index of its first member."""
-    groups = UnionFind(count)
+    dropped_duplicates = UnionFind(count)
     for pair in pairs:
-        groups.join(pair.first, pair.second)
-    return groups.roots()
+        dropped_duplicates.join(pair.first, pair.second)
+    return dropped_duplicates.roots()
 
 
 def dropped_duplicates(family: np.ndarray, better: Callable[[int], Any]) -> dict[int, int]:
@@ -132,8 +132,8 @@ def _near(
 ) -> Iterator[NearDuplicate]:
     """Near duplicates among the images `distinct`."""
     known = _all_hashes(signatures, distinct, orientations, block)
-    groups, missed = UnionFind(len(distinct)), np.zeros(len(distinct), dtype=np.int32)
-    for rows, others in _candidates(known, groups):
+    dropped_duplicates, missed = UnionFind(len(distinct)), np.zeros(len(distinct), dtype=np.int32)
+    for rows, others in _candidates(known, dropped_duplicates):
         one, other, turn = _images_of(rows, others, len(orientations))
         new = np.minimum(missed[one], missed[other]) < MISSES
         one, other, turn = one[new], other[new], turn[new]
@@ -143,7 +143,7 @@ def _near(
                 found[part] = similarity(signatures[distinct[one[part]]], signatures[distinct[other[part]]], each)
         np.add.at(missed, np.concatenate([one[found < least], other[found < least]]), 1)
         for at in np.flatnonzero(found >= least).tolist():
-            if groups.join(int(one[at]), int(other[at])):
+            if dropped_duplicates.join(int(one[at]), int(other[at])):
                 first, second = sorted((int(distinct[one[at]]), int(distinct[other[at]])))
                 yield NearDuplicate(first, second, float(found[at]), _kind(orientations[turn[at]]))
 
@@ -176,9 +176,9 @@ def _all_hashes(
     return known.reshape(-1, 2)
 
 
-def _candidates(known: np.ndarray, groups: UnionFind) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _candidates(known: np.ndarray, dropped_duplicates: UnionFind) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of rows of similar hashes of images that are not in one group yet; one of each pair is upright."""
-    count = len(known) // max(1, len(groups.above))
+    count = len(known) // max(1, len(dropped_duplicates.above))
     width = max(0, int(np.ceil(np.log2(max(1, len(known) / WINDOW * 2)))))
     for band in range(BANDS if width else 1):
         keys = _keys(known, np.random.default_rng(band).permutation(HASH_BITS))
@@ -194,7 +194,7 @@ def _candidates(known: np.ndarray, groups: UnionFind) -> Iterator[tuple[np.ndarr
             bits = np.bitwise_count(first[at] ^ first[at + step])
             bits += np.bitwise_count(second[at] ^ second[at + step])
             at = at[bits <= FAR]
-            roots = groups.roots()
+            roots = dropped_duplicates.roots()
             at = at[roots[images[at]] != roots[images[at + step]]]
             if len(at):
                 yield order[at], order[at + step]
