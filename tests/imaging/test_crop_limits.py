@@ -33,12 +33,6 @@ def test_white_begins_at_half(values: tuple[int, ...], said: str | None) -> None
     assert (fault and fault.told) == said
 
 
-def test_a_mask_that_is_not_soft_is_black_or_white_from_half_on() -> None:
-    part = crop_mask(mask(0, 64, 127, 128, 200, 255), (0, 0, 6, 1), (6, 1), soft=False)
-    assert isinstance(part, Image.Image)
-    assert np.asarray(part).tolist() == [[0, 0, 0, 255, 255, 255]]
-
-
 @pytest.mark.parametrize(("peak", "fits"), [(127, False), (128, True), (255, True)])
 def test_a_cut_holds_something_white(peak: int, fits: bool) -> None:
     part = crop_mask(mask(255, 0, peak), (1, 0, 3, 1), (2, 1))

@@ -49,16 +49,16 @@ def draw_contact_sheet(
     heights = [max(image.height for image in row) for row in drawn]
     width = 2 * MARGIN + columns * (side + GAP) - GAP
     tall = 2 * MARGIN + sum(heights) + len(rows) * (lines * LINE + GAP) - (GAP if rows else 0)
-    draw_contact_sheet = Image.new("RGB", (width, tall), PAPER)
+    sheet = Image.new("RGB", (width, tall), PAPER)
     top = MARGIN
     for number, (row, images, height) in enumerate(zip(rows, drawn, heights, strict=True)):
         for column, (tile, image) in enumerate(zip(row, images, strict=True)):
             left = MARGIN + column * (side + GAP)
-            draw_contact_sheet.paste(image, (left + (side - image.width) // 2, top + height - image.height))
+            sheet.paste(image, (left + (side - image.width) // 2, top + height - image.height))
             label = None if first is None else str(first + number * columns + column)
-            _write(draw_contact_sheet, tile, label, (left, top + height), side, lines)
+            _write(sheet, tile, label, (left, top + height), side, lines)
         top += height + lines * LINE + GAP
-    return draw_contact_sheet
+    return sheet
 
 
 def _thumbnail(tile: Tile, side: int) -> Image.Image:
@@ -105,11 +105,9 @@ def _with_corner(image: Image.Image, colour: tuple[int, int, int]) -> Image.Imag
     return marked
 
 
-def _write(
-    draw_contact_sheet: Image.Image, tile: Tile, number: str | None, at: tuple[int, int], width: int, lines: int
-) -> None:
+def _write(sheet: Image.Image, tile: Tile, number: str | None, at: tuple[int, int], width: int, lines: int) -> None:
     """Write the number, the label and the note of a tile below its image."""
-    draw, middle, start = ImageDraw.Draw(draw_contact_sheet), at[1] + LINE / 2 + 1, 0.0
+    draw, middle, start = ImageDraw.Draw(sheet), at[1] + LINE / 2 + 1, 0.0
     if number is not None:
         font, text = font_for(number, TEXT)
         draw.text((at[0], middle), text, INK, font, anchor="lm")

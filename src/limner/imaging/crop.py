@@ -14,8 +14,6 @@ POSITIONS = 129
 """The most positions of the box that are tried, along each side."""
 SLACK = 0.005
 """Positions whose shares of the subject differ by at most this count as equally good."""
-ZOOMS = 8
-"""The number of box sizes that are tried between the largest and the smallest one."""
 
 
 def center_square(image: Image.Image, side: int) -> Image.Image:
@@ -48,26 +46,18 @@ def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS, box=(left, top, left + width, top + height))
 
 
-def crop_box(size: tuple[int, int], shape: tuple[int, int], found: np.ndarray | None = None, zoom: float = 1.0) -> Box:
+def crop_box(size: tuple[int, int], shape: tuple[int, int], found: np.ndarray | None = None) -> Box:
     """The box of an image of this (width, height) to crop and resize to `shape` (width, height).
 
     The largest box with the aspect ratio of `shape`, positioned to contain most of the subject; of equal positions the
     one whose centre is nearest to the subject's. found: a map (h, w) of any size, 0 or more, of where the subject is;
-    without it, or if it is constant, the box is centred. zoom: how many times smaller than the largest box it may be,
-    if it contains as much of the subject and has no fewer pixels than `shape`.
+    without it, or if it is constant, the box is centred.
     """
     largest = _largest(size, shape)
     subject = None if found is None else _SubjectMap(found, size)
     if subject is None or not subject.whole > 0:
         return _at((size[0] - largest[0]) // 2, (size[1] - largest[1]) // 2, largest)
-    box, held = subject.best(largest)
-    nearest = max(1.0, min(zoom, largest[0] / shape[0], largest[1] / shape[1]))
-    for step in range(ZOOMS if nearest > 1 else 0):
-        scale = nearest ** (step / ZOOMS - 1)
-        smaller, holds = subject.best((max(1, round(largest[0] * scale)), max(1, round(largest[1] * scale))))
-        if holds >= held - SLACK:
-            return smaller
-    return box
+    return subject.best(largest)
 
 
 def crop_and_resize(image: Image.Image, box: Box, shape: tuple[int, int]) -> Image.Image:
@@ -109,8 +99,8 @@ class _SubjectMap:
             for axis, side in ((mass.sum(0), size[0]), (mass.sum(1), size[1]))
         ]
 
-    def best(self, box: tuple[int, int]) -> tuple[Box, float]:
-        """The best position of a box of this (width, height), and the share of the subject that it contains there."""
+    def best(self, box: tuple[int, int]) -> Box:
+        """The best position of a box of this (width, height)."""
         lefts, tops = (self._positions(axis, box[axis]) for axis in (0, 1))
         right, left = self._across(lefts + box[0]), self._across(lefts)
         held = (self._down(right - left, tops + box[1]) - self._down(right - left, tops)) / self.whole
@@ -119,7 +109,7 @@ class _SubjectMap:
         ) / math.hypot(*self.size)
         good = held >= held.max() - SLACK
         row, column = np.unravel_index(np.argmin(np.where(good, away, np.inf)), held.shape)
-        return _at(int(lefts[column]), int(tops[row]), box), float(held[row, column])
+        return _at(int(lefts[column]), int(tops[row]), box)
 
     def _positions(self, axis: int, side: int) -> np.ndarray:
         """Start positions of a box of this side: evenly spaced, and the one that centres the subject."""

@@ -69,14 +69,12 @@ def mask_fault(mask: Image.Image, what: str = "the mask") -> Fault | None:
     return None
 
 
-def crop_mask(mask: Image.Image, box: Box, shape: tuple[int, int], soft: bool = True) -> Image.Image | Fault:
-    """A mask in mode L, cropped like its image. soft: keep smooth edges; otherwise only black and white.
+def crop_mask(mask: Image.Image, box: Box, shape: tuple[int, int]) -> Image.Image | Fault:
+    """A mask in mode L, cropped like its image, with smooth edges.
 
     Returns a Fault if nothing in the box is white. All white is valid: the subject fills the box.
     """
     part = crop_and_resize(mask, box, shape)
-    if not soft:
-        part = part.point([0] * 128 + [255] * 128)
     peak = part.getextrema()[1]
     if isinstance(peak, int) and peak <= 127:
         return Fault("mask", "nothing of the mask is inside the crop", 0.0)

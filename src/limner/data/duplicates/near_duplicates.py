@@ -75,30 +75,26 @@ class UnionFind:
         return self.above
 
 
-def find_near_duplicates(
-    signatures: np.ndarray, least: float, orientations: tuple[Orientation, ...] = ORIENTATIONS, block: int = BLOCK
-) -> Iterator[NearDuplicate]:
+def find_near_duplicates(signatures: np.ndarray, least: float) -> Iterator[NearDuplicate]:
     """The near duplicates among images by their signatures (n, 720), which may be a memory map.
 
-    least: the `similarity` from which on two are duplicates. orientations: how a copy may be turned, `UPRIGHT` first.
-    Of each group as many pairs are returned as connect it, in the order of `first`, `second`. block: the number of
-    signatures in memory at once; it does not change the result. Further memory: about 800 bytes per image for all
-    orientations.
+    least: the `similarity` from which on two are duplicates. Of each group as many pairs are returned as connect it, in
+    the order of `first`, `second`. At most BLOCK signatures are in memory at once; further memory is about 800 bytes
+    per image.
 
     Candidates are near each other when the hashes are sorted, with their bits in another order each time (Charikar,
     STOC 2002, section 3), and `similarity` decides. Small sets are compared pair by pair.
     """
-    assert orientations[0] == UPRIGHT
-    exact, distinct = _exact(signatures, block)
-    yield from sorted(exact + list(_near(signatures, distinct, least, orientations, block)))
+    exact, distinct = _exact(signatures)
+    yield from sorted(exact + list(_near(signatures, distinct, least)))
 
 
 def duplicate_groups(pairs: Iterable[NearDuplicate], count: int) -> np.ndarray:
     """The group of each of `count` images, (n,): the index of its first member."""
-    dropped_duplicates = UnionFind(count)
+    groups = UnionFind(count)
     for pair in pairs:
-        dropped_duplicates.join(pair.first, pair.second)
-    return dropped_duplicates.roots()
+        groups.join(pair.first, pair.second)
+    return groups.roots()
 
 
 def dropped_duplicates(family: np.ndarray, better: Callable[[int], Any]) -> dict[int, int]:
@@ -113,11 +109,11 @@ def dropped_duplicates(family: np.ndarray, better: Callable[[int], Any]) -> dict
     return {each: kept[top] for top, those in members.items() for each in those if each != kept[top]}
 
 
-def _exact(signatures: np.ndarray, block: int) -> tuple[list[NearDuplicate], np.ndarray]:
+def _exact(signatures: np.ndarray) -> tuple[list[NearDuplicate], np.ndarray]:
     """Pairs with the same digest, and the indices of the images without these duplicates."""
     digests = np.empty((len(signatures), DIGEST.stop), dtype=np.uint8)
-    for at in range(0, len(signatures), block):
-        digests[at : at + block] = signatures[at : at + block, DIGEST]
+    for at in range(0, len(signatures), BLOCK):
+        digests[at : at + BLOCK] = signatures[at : at + BLOCK, DIGEST]
     words = digests.view(np.uint64)
     order = np.lexsort((words[:, 1], words[:, 0]))  # stable: equal ones stay in their order
     fresh = np.ones(len(order), dtype=bool)
@@ -127,32 +123,31 @@ def _exact(signatures: np.ndarray, block: int) -> tuple[list[NearDuplicate], np.
     return [NearDuplicate(one, other, 1.0, "exact") for one, other in copies], np.sort(order[fresh])
 
 
-def _near(
-    signatures: np.ndarray, distinct: np.ndarray, least: float, orientations: tuple[Orientation, ...], block: int
-) -> Iterator[NearDuplicate]:
+def _near(signatures: np.ndarray, distinct: np.ndarray, least: float) -> Iterator[NearDuplicate]:
     """Near duplicates among the images `distinct`."""
-    known = _all_hashes(signatures, distinct, orientations, block)
-    dropped_duplicates, missed = UnionFind(len(distinct)), np.zeros(len(distinct), dtype=np.int32)
-    for rows, others in _candidates(known, dropped_duplicates):
-        one, other, turn = _images_of(rows, others, len(orientations))
+    known = _all_hashes(signatures, distinct)
+    groups, missed = UnionFind(len(distinct)), np.zeros(len(distinct), dtype=np.int32)
+    for rows, others in _candidates(known, groups):
+        one, other, turn = _images_of(rows, others)
         new = np.minimum(missed[one], missed[other]) < MISSES
         one, other, turn = one[new], other[new], turn[new]
         found = np.empty(len(one))
-        for number, each in enumerate(orientations):
-            for part in _parts(np.flatnonzero(turn == number), block):
+        for number, each in enumerate(ORIENTATIONS):
+            for part in _parts(np.flatnonzero(turn == number)):
                 found[part] = similarity(signatures[distinct[one[part]]], signatures[distinct[other[part]]], each)
         np.add.at(missed, np.concatenate([one[found < least], other[found < least]]), 1)
         for at in np.flatnonzero(found >= least).tolist():
-            if dropped_duplicates.join(int(one[at]), int(other[at])):
+            if groups.join(int(one[at]), int(other[at])):
                 first, second = sorted((int(distinct[one[at]]), int(distinct[other[at]])))
-                yield NearDuplicate(first, second, float(found[at]), _kind(orientations[turn[at]]))
+                yield NearDuplicate(first, second, float(found[at]), _kind(ORIENTATIONS[turn[at]]))
 
 
-def _images_of(rows: np.ndarray, others: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _images_of(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Images, images to turn onto them, and the number of the orientation, of pairs of rows of hashes.
 
-    One of each pair is upright. count: number of orientations, which are consecutive rows of an image.
+    One of each pair is upright. The orientations of an image are consecutive rows.
     """
+    count = len(ORIENTATIONS)
     turned = rows % count > 0
     one, other = np.where(turned, others, rows), np.where(turned, rows, others)
     return one // count, other // count, other % count
@@ -162,23 +157,21 @@ def _kind(orientation: Orientation) -> DuplicateKind:
     return "same" if orientation == UPRIGHT else "mirrored" if orientation == MIRRORED else "turned"
 
 
-def _parts(numbers: np.ndarray, block: int) -> Iterator[np.ndarray]:
-    return (numbers[at : at + block] for at in range(0, len(numbers), block))
+def _parts(numbers: np.ndarray) -> Iterator[np.ndarray]:
+    return (numbers[at : at + BLOCK] for at in range(0, len(numbers), BLOCK))
 
 
-def _all_hashes(
-    signatures: np.ndarray, distinct: np.ndarray, orientations: tuple[Orientation, ...], block: int
-) -> np.ndarray:
+def _all_hashes(signatures: np.ndarray, distinct: np.ndarray) -> np.ndarray:
     """The hashes (n * orientations, 2) in uint64 of each image in each orientation."""
-    known = np.empty((len(distinct), len(orientations), 2), dtype=np.uint64)
-    for at in range(0, len(distinct), block):
-        known[at : at + block] = perceptual_hashes(signatures[distinct[at : at + block]], orientations)
+    known = np.empty((len(distinct), len(ORIENTATIONS), 2), dtype=np.uint64)
+    for at in range(0, len(distinct), BLOCK):
+        known[at : at + BLOCK] = perceptual_hashes(signatures[distinct[at : at + BLOCK]])
     return known.reshape(-1, 2)
 
 
-def _candidates(known: np.ndarray, dropped_duplicates: UnionFind) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _candidates(known: np.ndarray, groups: UnionFind) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of rows of similar hashes of images that are not in one group yet; one of each pair is upright."""
-    count = len(known) // max(1, len(dropped_duplicates.above))
+    count = len(known) // max(1, len(groups.above))
     width = max(0, int(np.ceil(np.log2(max(1, len(known) / WINDOW * 2)))))
     for band in range(BANDS if width else 1):
         keys = _keys(known, np.random.default_rng(band).permutation(HASH_BITS))
@@ -194,7 +187,7 @@ def _candidates(known: np.ndarray, dropped_duplicates: UnionFind) -> Iterator[tu
             bits = np.bitwise_count(first[at] ^ first[at + step])
             bits += np.bitwise_count(second[at] ^ second[at + step])
             at = at[bits <= FAR]
-            roots = dropped_duplicates.roots()
+            roots = groups.roots()
             at = at[roots[images[at]] != roots[images[at + step]]]
             if len(at):
                 yield order[at], order[at + step]

@@ -64,8 +64,8 @@ def turned(values: np.ndarray, orientation: Orientation) -> np.ndarray:
     return values[:, :: -1 if down else 1, :: -1 if across else 1]
 
 
-def perceptual_hashes(signatures: np.ndarray, orientations: tuple[Orientation, ...] = (UPRIGHT,)) -> np.ndarray:
-    """Perceptual hashes (n, orientations, 2) in uint64 of the images in several orientations.
+def perceptual_hashes(signatures: np.ndarray) -> np.ndarray:
+    """Perceptual hashes (n, orientations, 2) in uint64 of the images in all ORIENTATIONS.
 
     The signs of the 128 lowest frequencies of the cosine transform of luma, without the mean. The pHash of imagehash
     compares with the median instead; signs change in a known way if an image is turned, so one signature is enough.
@@ -76,7 +76,7 @@ def perceptual_hashes(signatures: np.ndarray, orientations: tuple[Orientation, .
     kept = (down + across <= 17) & (down + across > 0)
     assert kept.sum() == HASH_BITS
     # Above rounding errors, so that flat and symmetric images have the same bits in all orientations.
-    bits = np.stack([_turned_frequencies(found, each)[:, kept] > 1 for each in orientations], axis=1)
+    bits = np.stack([_turned_frequencies(found, each)[:, kept] > 1 for each in ORIENTATIONS], axis=1)
     return np.ascontiguousarray(np.packbits(bits, axis=2)).view(np.uint64)
 
 

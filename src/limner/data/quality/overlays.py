@@ -59,11 +59,6 @@ class OverlayFinder:
         self._sums += np.stack([across, down, lengths, lengths >= _EDGE]).astype(np.int64)
         self.images += 1
 
-    def merge(self, other: OverlayFinder) -> None:
-        """Add the sums of another one."""
-        self._sums += other._sums
-        self.images += other.images
-
     def found(self) -> SharedOverlay | None:
         """The overlay that the images share; None if there is none, or if most of their content is the same."""
         if self.images < FEWEST:

@@ -93,7 +93,7 @@ def offline_context() -> Any:
     return c2pa_context((), verify_trust=False)
 
 
-def read_manifest_store(data: bytes, kind: str, c2pa_context: Any) -> tuple[dict[str, Any], list[str]]:
+def read_manifest_store(data: bytes, kind: str, context: Any) -> tuple[dict[str, Any], list[str]]:
     """All manifests of a file as c2pa's reader reports them, and an error code if it cannot read them.
 
     Both are empty for a file without credentials.
@@ -101,7 +101,7 @@ def read_manifest_store(data: bytes, kind: str, c2pa_context: Any) -> tuple[dict
     import c2pa
 
     try:
-        with c2pa.Reader(kind, BytesIO(data), context=c2pa_context) as reader:
+        with c2pa.Reader(kind, BytesIO(data), context=context) as reader:
             store = json.loads(reader.json())
     except (ValueError, RecursionError):
         return {}, ["unreadable"]
@@ -112,9 +112,9 @@ def read_manifest_store(data: bytes, kind: str, c2pa_context: Any) -> tuple[dict
     return (store, []) if isinstance(store, dict) else ({}, ["unreadable"])
 
 
-def read_manifest(data: bytes, kind: str, c2pa_context: Any) -> tuple[dict[str, Any] | None, list[str]]:
+def read_manifest(data: bytes, kind: str, context: Any) -> tuple[dict[str, Any] | None, list[str]]:
     """The active manifest of a file, and the codes of failed checks; None and none without credentials."""
-    store, problems = read_manifest_store(data, kind, c2pa_context)
+    store, problems = read_manifest_store(data, kind, context)
     if not store:
         return None, problems
     results = store.get("validation_results", {}).get("activeManifest", {})
