@@ -11,7 +11,7 @@ import pytest
 from limner.core.errors import LimnerError
 from limner.core.protocols import Use
 from limner.models import adapters
-from limner.models.adapters import Adapter, adapters_on, check_base
+from limner.models.adapters import Adapter, adapters_applied, check_base
 from limner.plugins import registry
 from limner.plugins.methods import pivotal
 from limner.plugins.methods.pivotal import Pair
@@ -57,7 +57,7 @@ def test_each_adapter_acts_by_its_own_weight(monkeypatch):
 
     monkeypatch.setattr(registry.methods, "get", method)
     three = [adapter("a"), adapter("b", "textual_inversion"), adapter("c")]
-    with adapters_on(None, None, three, [0.5, 1.0, -2.0]):
+    with adapters_applied(None, None, three, [0.5, 1.0, -2.0]):
         assert given == {"lora": [("a", 0.5), ("c", -2.0)], "textual_inversion": [("b", 1.0)]} and left == []
     assert left == ["textual_inversion", "lora"]
 
@@ -69,7 +69,7 @@ def test_what_fits_half_way_lets_go_of_the_model(monkeypatch):
     forgotten = []
     monkeypatch.setattr(registry.methods, "get", lambda name: SimpleNamespace(applied=refused))
     monkeypatch.setattr(adapters, "forget", lambda: forgotten.append(True))
-    with pytest.raises(LimnerError), adapters_on(None, None, [adapter()], [1.0]):
+    with pytest.raises(LimnerError), adapters_applied(None, None, [adapter()], [1.0]):
         pass
     assert forgotten == [True]
 

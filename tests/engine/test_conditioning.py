@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from limner.engine.generate.truncation import tell_truncation, tell_weights
+from limner.engine.generate.truncation import tell_weights, warn_if_truncated
 from limner.models import prompt_cache
 from limner.models.conditioning import TOGETHER, conditioning
 
@@ -61,7 +61,7 @@ def test_what_was_encoded_is_kept_by_prompt_negative_and_adapters(monkeypatch):
 @pytest.mark.parametrize(("tokens", "told"), [(76, 0), (77, 0), (78, 1)])
 def test_a_prompt_is_too_long_from_one_token_more_on(tokens, told):
     events = []
-    tell_truncation(lambda text: SimpleNamespace(input_ids=[0] * tokens), 77, "prompt", "a", events.append)
+    warn_if_truncated(lambda text: SimpleNamespace(input_ids=[0] * tokens), 77, "prompt", "a", events.append)
     assert [event.text for event in events] == [
         f"the prompt has {tokens} tokens and the model reads 77; the rest is left out"
     ] * told

@@ -11,7 +11,7 @@ from PIL import Image
 from limner import GenerateRequest
 from limner.core.errors import LimnerError
 from limner.engine.generate import generate, refining
-from limner.engine.generate.batching import Order
+from limner.engine.generate.batching import Job
 from limner.engine.generate.generate import finished, passes_of
 from limner.engine.generate.inputs import Inputs, fitted, painted_size
 from limner.engine.generate.refining import Over, painted_over, painters_over
@@ -147,7 +147,7 @@ def test_each_picture_is_painted_over_from_its_own_seed(monkeypatch):
     monkeypatch.setattr(
         generate, "painted_over", lambda over, told, pixels, seed, *rest: given.append((told, seed)) or pixels
     )
-    order = Order(request(seed=10, count=3), None, lambda event: None, {"own": [1]})
+    order = Job(request(seed=10, count=3), None, lambda event: None, {"own": [1]})
     again = [Over(None, 0.4, 2.0), Over(None, 0.3, 1.0, {"prompt": ["a"]})]
     for index in (0, 2):
         finished(order, index, np.zeros((8, 8, 3), np.uint8), again, Inputs((8, 8), None, None, (), (), {}), {})

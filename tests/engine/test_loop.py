@@ -15,7 +15,7 @@ import torch
 from limner import TrainRequest
 from limner.core.errors import Interrupted
 from limner.core.events import Progress
-from limner.core.protocols import Batch, Draw
+from limner.core.protocols import Batch, NoiseDraw
 from limner.data.sets.folder import Scan
 from limner.engine.train import callbacks
 from limner.engine.train.batches import BucketSchedule, generator_for, order, uneven, weighted_pass
@@ -40,7 +40,7 @@ class Model:
         self.batches = []
 
     def draw(self, components, shape, rng, objective):
-        return Draw(torch.randn(shape, generator=rng), torch.randint(1000, shape[:1], generator=rng))
+        return NoiseDraw(torch.randn(shape, generator=rng), torch.randint(1000, shape[:1], generator=rng))
 
     def loss(self, components, batch, draw, objective, teacher=None):
         self.teachers.append(teacher)
@@ -59,7 +59,7 @@ class Model:
     def train(self, on):
         self.training = on
 
-    def untaught(self):
+    def base_model(self):
         return nullcontext()
 
 

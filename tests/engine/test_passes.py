@@ -10,12 +10,12 @@ import torch
 
 from limner import GenerateRequest
 from limner.core.events import Progress
-from limner.engine.generate.batching import Order, painted, passes
+from limner.engine.generate.batching import Job, painted, passes
 
 
 def order(count, seed, words=1.0, length=3):
     events = []
-    each = Order(
+    each = Job(
         GenerateRequest(prompt="a", count=count, seed=seed),
         SimpleNamespace(check=lambda: None),
         events.append,

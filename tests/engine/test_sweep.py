@@ -159,7 +159,7 @@ def test_mistakes_are_one_line(limner, tiny_sd: Path, tmp_path: Path, arguments:
 
 def test_a_cell_with_a_withheld_image_is_not_scored(home: Path, tmp_path: Path, tiny_sd: Path, monkeypatch) -> None:
     def withholding(*arguments: Any) -> list[dict[int, Path]]:
-        first, *rest = parts.paint_parts(*arguments)
+        first, *rest = parts.generate_parts(*arguments)
         return [{seed: path for seed, path in first.items() if seed != 43}, *rest]
 
     monkeypatch.setattr(sweep, "paint_parts", withholding)

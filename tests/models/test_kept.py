@@ -1,6 +1,6 @@
 """What was used last is kept, within the budget."""
 
-from limner.models.lru import Kept
+from limner.models.cache import Kept
 
 
 def test_those_used_longest_ago_go_first() -> None:

@@ -140,7 +140,7 @@ def test_while_untaught_the_network_is_as_it_was(unet):
     with torch.no_grad():
         layer.lora_B["default"].weight.fill_(1)
         taught = layer(states)
-        with learnt.untaught():
+        with learnt.base_model():
             assert torch.equal(layer(states), plain)
         assert torch.equal(layer(states), taught) and not torch.allclose(taught, plain)
 

@@ -37,7 +37,7 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ModelSource:
     """Where a model is loaded from and how.
 
     location: a diffusers folder, a single file in the layout of the model's authors, or a Hugging Face id. vae: an
@@ -143,7 +143,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
+class NoiseDraw:
     """What is random in a batch's loss. noise: like the latents. timesteps: (n,), from 0 (clean) to 1000 (noise)."""
 
     noise: torch.Tensor
@@ -151,7 +151,7 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
-class Objective:
+class LossOptions:
     """How a loss is drawn and weighted; as it stands, plainly.
 
     min_snr_gamma: gamma of Hang et al. 2023 (arXiv 2303.09556). noise_offset: standard deviation of what is added to
@@ -163,7 +163,7 @@ class Objective:
     timestep_sampling: str | None = None
 
 
-PLAIN = Objective()
+PLAIN = LossOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class Teacher:
     """
 
     text: Mapping[str, torch.Tensor]
-    untaught: Callable[[], AbstractContextManager[None]]
+    base_model: Callable[[], AbstractContextManager[None]]
     silent: bool = False
 
 
@@ -184,7 +184,7 @@ SILENT = Teacher({}, nullcontext, silent=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class SubjectWords:
     """The words that a training run is about: a made-up one for the subject, and what the subject is."""
 
     identifier: str
@@ -206,7 +206,7 @@ class Family(Protocol):
     facts: Facts
     aliases: tuple[Alias, ...]
 
-    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: ModelSource, dtype: torch.dtype, device: torch.device) -> Components:
         """Load weights."""
         ...
 
@@ -233,8 +233,8 @@ class Family(Protocol):
         ...
 
     def draw(
-        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
-    ) -> Draw:
+        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: LossOptions = DEFAULT_LOSS
+    ) -> NoiseDraw:
         """Noise and times for latents of a shape (n, c, h, w), from a CPU generator."""
         ...
 
@@ -242,8 +242,8 @@ class Family(Protocol):
         self,
         components: Components,
         batch: Batch,
-        draw: Draw,
-        objective: Objective = PLAIN,
+        draw: NoiseDraw,
+        objective: LossOptions = DEFAULT_LOSS,
         teacher: Teacher | None = None,
     ) -> torch.Tensor:
         """Denoising loss of each sample, (n,), in fp32.
@@ -269,7 +269,7 @@ class Trainable(Protocol):
         """Whether what is random in learning, such as dropout, acts; at first it does not."""
         ...
 
-    def untaught(self) -> AbstractContextManager[None]:
+    def base_model(self) -> AbstractContextManager[None]:
         """While it is open, the model predicts as it did before and nothing learns; afterwards all is as it was."""
         ...
 
@@ -289,22 +289,22 @@ class Method(Protocol):
 
     Options: type[BaseModel]
     makes: str
-    keeps_class: bool
+    preserves_class: bool
     file: str
 
     def learning_rate(self, lora: float) -> float:
         """What suits it on a model that LoRA is taught to at the rate `lora`."""
         ...
 
-    def teaches_text(self, options: Any) -> bool:
+    def trains_text(self, options: Any) -> bool:
         """Whether text encoders learn too, so that captions must be encoded anew at every step."""
         ...
 
-    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
+    def check(self, facts: Facts, options: Any, subject: SubjectWords) -> None:
         """Raise LimnerError where a family has no place for what would be attached, or the subject no word for it."""
         ...
 
-    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Trainable:
+    def attach(self, components: Components, facts: Facts, options: Any, subject: SubjectWords, seed: int) -> Trainable:
         """Add fresh trainable tensors that at first change nothing."""
         ...
 
@@ -319,7 +319,7 @@ class Method(Protocol):
         """Give what was attached afresh the tensors of a file that `save` wrote; LimnerError where they do not fit."""
         ...
 
-    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+    def usage(self, name: str, base: str, facts: Facts, subject: SubjectWords) -> str:
         """Lines of Python that load a saved folder of this name with stock diffusers into `pipeline`.
 
         base: an expression for the base model's pipeline.

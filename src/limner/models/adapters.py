@@ -14,7 +14,7 @@ from typing import Any
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Emit, Notice
 from limner.core.protocols import Facts, Use
-from limner.models.loading import PICKLES, Model, forget
+from limner.models.loading import PICKLES, Model, unload_all
 from limner.plugins import registry
 from limner.store.files import sha256_of
 
@@ -154,7 +154,9 @@ def check_base(adapter: Adapter, model: Model, architecture: str, emit: Emit) ->
 
 
 @contextmanager
-def adapters_on(pipeline: Any, facts: Facts, adapters: Sequence[Adapter], weights: Sequence[float]) -> Iterator[None]:
+def adapters_applied(
+    pipeline: Any, facts: Facts, adapters: Sequence[Adapter], weights: Sequence[float]
+) -> Iterator[None]:
     """Let adapters act on a pipeline while it is open, whatever method taught each; afterwards put back the bits.
 
     facts: those of the pipeline's family.
@@ -167,6 +169,6 @@ def adapters_on(pipeline: Any, facts: Facts, adapters: Sequence[Adapter], weight
             for method, theirs in uses.items():
                 stack.enter_context(registry.methods.get(method).applied(pipeline, facts, theirs))
         except BaseException:
-            forget()  # a file that fits half-way may have changed what cannot be put back
+            unload_all()  # a file that fits half-way may have changed what cannot be put back
             raise
         yield

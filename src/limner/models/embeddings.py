@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Components, Facts, Subject, Use
-from limner.models.options import WORDS_FILE
+from limner.core.protocols import Components, Facts, SubjectWords, Use
+from limner.models.options import EMBEDDINGS_FILE
 
 MOST = 75
 """Vectors of a word, which a text encoder of 77 tokens has room for."""
@@ -94,7 +94,7 @@ class Words:
     """A word that learns, in every text encoder that can take it."""
 
     def __init__(
-        self, components: Components, facts: Facts, subject: Subject, vectors: int, initial: str, seed: int
+        self, components: Components, facts: Facts, subject: SubjectWords, vectors: int, initial: str, seed: int
     ) -> None:
         self.keys, self.words, self.subject = [], [], subject
         names, rng = names_of(subject.identifier, vectors), torch.Generator().manual_seed(seed)
@@ -124,7 +124,7 @@ class Words:
     def train(self, on: bool) -> None:
         """Nothing here is random."""
 
-    def untaught(self) -> AbstractContextManager[None]:
+    def base_model(self) -> AbstractContextManager[None]:
         """The denoiser is the base model's own."""
         return nullcontext()
 
@@ -207,11 +207,11 @@ def read_words(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
     return word, rows
 
 
-def usage(name: str, facts: Facts, subject: Subject) -> str:
+def usage(name: str, facts: Facts, subject: SubjectWords) -> str:
     """Lines of Python that put the word of a saved folder of this name onto `pipeline` with stock diffusers."""
     if len(facts.embeddings) == 1:
         return f'pipeline.load_textual_inversion("{name}")'
-    lines = ["from safetensors.torch import load_file", "", f'vectors = load_file("{name}/{WORDS_FILE}")']
+    lines = ["from safetensors.torch import load_file", "", f'vectors = load_file("{name}/{EMBEDDINGS_FILE}")']
     for key, tokenizer, encoder in facts.embeddings:
         parts = f"tokenizer=pipeline.{tokenizer}, text_encoder=pipeline.{encoder}"
         lines.append(f'pipeline.load_textual_inversion(vectors["{key}"], token={subject.identifier!r}, {parts})')

@@ -40,7 +40,7 @@ class Whole:
         """Nothing here is random: the networks of diffusion models come without dropout."""
 
     @contextmanager
-    def untaught(self) -> Iterator[None]:
+    def base_model(self) -> Iterator[None]:
         """A second, frozen denoiser with the old weights takes the place of the learning one."""
         name, learning = self.components.denoiser_name, self.components.denoiser
         if self.teacher is None:

@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 
 from limner.core.errors import LimnerError, unknown
 from limner.core.protocols import Components, Facts, Use
+from limner.models.cache import Kept
 from limner.models.formats.layer_update import Layer, Update
 from limner.models.formats.lora_file import LoraFile
-from limner.models.lru import Kept
 from limner.models.options import LoraOptions
 from limner.models.pipelines import is_quantised
 
@@ -82,7 +82,7 @@ class LowRank:
             layer.lora_dropout.train(on)  # type: ignore[union-attr]
 
     @contextmanager
-    def untaught(self) -> Iterator[None]:
+    def base_model(self) -> Iterator[None]:
         for layer in self._layers:
             layer.enable_adapters(False)
         try:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Facts, Subject
+from limner.core.protocols import Facts, SubjectWords
 from limner.core.requests import Frozen
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
 """The name by which diffusers looks for a LoRA."""
 
 
-WORDS_FILE = "learned_embeds.safetensors"
+EMBEDDINGS_FILE = "learned_embeds.safetensors"
 """The name by which diffusers looks for a learnt word."""
 
 
@@ -38,7 +38,7 @@ class LoraOptions(Frozen):
     text_encoder: bool = Field(False, description="Teach the text encoders too.")
 
 
-class WordOptions(Frozen):
+class EmbeddingOptions(Frozen):
     """Options of Textual Inversion."""
 
     vectors: int = Field(1, ge=1, le=75, description="Vectors that the identifier stands for.")
@@ -47,7 +47,7 @@ class WordOptions(Frozen):
     )
 
 
-def check_words(facts: Facts, subject: Subject) -> None:
+def check_words(facts: Facts, subject: SubjectWords) -> None:
     """Refuse to teach a word to a family whose text encoders take none."""
     if not facts.embeddings:
         raise LimnerError(

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Source
-from limner.models.hub import errors_told
+from limner.core.protocols import ModelSource
+from limner.models.hub import hub_errors
 
 _NO_SUCH_FILES = (
     "no such modeling files are available",  # of a pipeline
@@ -21,7 +21,7 @@ _NO_SUCH_FILES = (
 
 
 def load_pipeline(
-    kind: Any, source: Source, dtype: torch.dtype, large: Sequence[str], vae: str = "AutoencoderKL", **options: Any
+    kind: Any, source: ModelSource, dtype: torch.dtype, large: Sequence[str], vae: str = "AutoencoderKL", **options: Any
 ) -> Any:
     """A pipeline of the class `kind`, from safetensors only.
 
@@ -55,7 +55,7 @@ def load_vae(place: str, dtype: torch.dtype, name: str) -> Any:
     import diffusers
 
     kind, what = getattr(diffusers, name), "autoencoder (VAE)"
-    with errors_told(place, what):
+    with hub_errors(place, what):
         if Path(place).is_file():
             return kind.from_single_file(place, torch_dtype=dtype)
         found = kind.load_config(place).get("_class_name")
@@ -64,7 +64,7 @@ def load_vae(place: str, dtype: torch.dtype, name: str) -> Any:
         return _half_first(kind, place, dtype)
 
 
-def _check_channels(pipeline: Any, source: Source) -> None:
+def _check_channels(pipeline: Any, source: ModelSource) -> None:
     """Refuse an autoencoder whose latents are not those that the model was taught on."""
     if (unet := getattr(pipeline, "unet", None)) is not None:
         wanted = unet.config.out_channels

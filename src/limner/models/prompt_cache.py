@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from limner.core.protocols import Components, Family
+from limner.models.cache import Kept
 from limner.models.conditioning import conditioning
-from limner.models.lru import Kept
 
 BUDGET = 256 * 2**20
 """Bytes of encoded prompts for each model: some sixty of FLUX.1's, many thousands of the starter's."""

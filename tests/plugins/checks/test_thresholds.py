@@ -70,7 +70,7 @@ def test_thresholds_need_known_labels() -> None:
 
 def test_pieces_of_a_long_text_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So every short phrase is complete in one of them."""
-    seen, load = list[torch.Tensor](), loading.loaded
+    seen, load = list[torch.Tensor](), loading.load_model
 
     def watched(*arguments: Any) -> Any:
         model = load(*arguments)

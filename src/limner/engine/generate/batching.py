@@ -23,7 +23,7 @@ class Abandoned(Exception):
 
 
 @dataclass(eq=False)
-class Order:
+class Job:
     """A request, where its results go, and who hears of it.
 
     told: the pipeline's arguments for its prompt, one row. done: its picture-steps. failure: why it ended early.
@@ -56,7 +56,7 @@ class Order:
         return on_step
 
 
-def tell(orders: Sequence[Order], event: Event) -> None:
+def tell(orders: Sequence[Job], event: Event) -> None:
     """Let all hear of an event that are still there."""
     for order in living(orders):
         with order.own():
@@ -65,7 +65,7 @@ def tell(orders: Sequence[Order], event: Event) -> None:
         raise Abandoned
 
 
-def living(orders: Sequence[Order]) -> list[Order]:
+def living(orders: Sequence[Job]) -> list[Job]:
     """Those that have not failed."""
     return [order for order in orders if order.failure is None]
 
@@ -74,7 +74,7 @@ def living(orders: Sequence[Order]) -> list[Order]:
 class Row:
     """One picture of a request."""
 
-    order: Order
+    order: Job
     index: int
 
     @property
@@ -94,7 +94,7 @@ class Pass:
     size: int
 
     @property
-    def orders(self) -> list[Order]:
+    def orders(self) -> list[Job]:
         return list(dict.fromkeys(row.order for row in self.rows))
 
     def conditioning(self) -> Mapping[str, Any]:
@@ -109,7 +109,7 @@ class Pass:
         return seeds + seeds[-1:] * (self.size - len(seeds))
 
 
-def passes(orders: Sequence[Order], batch: int, padded: bool = False) -> Iterator[Pass]:
+def passes(orders: Sequence[Job], batch: int, padded: bool = False) -> Iterator[Pass]:
     """The pictures of requests in passes of at most `batch`, those of one shape of conditioning together.
 
     padded: whether each pass is made that large.

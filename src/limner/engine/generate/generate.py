@@ -17,7 +17,7 @@ from limner.core.protocols import Components, Facts
 from limner.core.requests import GenerateRequest, replace_references
 from limner.core.version import version
 from limner.core.workspace import Workspace
-from limner.engine.generate.batching import Abandoned, Order, living, painted, passes, tell
+from limner.engine.generate.batching import Abandoned, Job, living, painted, passes, tell
 from limner.engine.generate.inputs import Inputs, fit_inputs, fitted, open_inputs
 from limner.engine.generate.memory import preset_for, spared
 from limner.engine.generate.refining import Over, painted_over, painters_over
@@ -33,10 +33,10 @@ from limner.engine.generate.tasks import (
     pipeline_for,
     strengths,
 )
-from limner.engine.generate.truncation import tell_truncation, tell_weights
+from limner.engine.generate.truncation import tell_weights, warn_if_truncated
 from limner.models import loading
-from limner.models.adapters import Adapter, adapters_on, check_base, open_adapter
-from limner.models.devices import check_quantised, memory_told, pick_device, pick_dtype
+from limner.models.adapters import Adapter, adapters_applied, check_base, open_adapter
+from limner.models.devices import check_quantised, memory_errors, pick_device, pick_dtype
 from limner.models.guidance import guided
 from limner.models.prompt_cache import encoded
 from limner.provenance import watermark
@@ -49,12 +49,12 @@ LESS_MEMORY = "use --memory low, a smaller --batch, --width and --height, or ano
 
 def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None:
     """Paint `request.count` pictures into the workspace's out folder as 0001.png, 0002.png and so on."""
-    for _, failure in generate_together([Order(request, workspace, emit)]):
+    for _, failure in generate_batch([Job(request, workspace, emit)]):
         if failure is not None:
             raise failure
 
 
-def generate_together(orders: Sequence[Order]) -> Iterator[tuple[Order, Exception | None]]:
+def generate_batch(orders: Sequence[Job]) -> Iterator[tuple[Job, Exception | None]]:
     """Paint the pictures of requests of one batch key; yields each when it has ended, with why where it ended early."""
     left = list(orders)
     try:
@@ -68,7 +68,7 @@ def generate_together(orders: Sequence[Order]) -> Iterator[tuple[Order, Exceptio
         yield order, order.failure
 
 
-def _generated(orders: Sequence[Order]) -> Iterator[Order]:
+def _generated(orders: Sequence[Job]) -> Iterator[Job]:
     """The requests whose pictures are painted, as each is done. What they share is said by the first."""
     request, emit = orders[0].request, partial(tell, orders)
     model = loading.resolve(request.model, request.vae)
@@ -90,9 +90,9 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
     if execution.memory != "high" and device.type != "cuda":
         told = f"memory {execution.memory!r}: networks leave the GPU, and are rounded, only where there is a CUDA GPU"
         emit(Notice(text=told))
-    loading.tell_terms(model, emit)
+    loading.notify_terms(model, emit)
     emit(Stage(name="loading"))
-    with memory_told(LESS_MEMORY):
+    with memory_errors(LESS_MEMORY):
         components = loading.load(model, dtype, device, preset.quantised)
     for adapter in adapters:
         check_base(adapter, model, components.architecture, emit)
@@ -118,11 +118,11 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
         if not facts.long_prompts:
             with order.own():
                 tell_weights(order.request.prompt, order.emit)
-                tell_truncation(*model.family.reader(components), "prompt", order.request.prompt, order.emit)
+                warn_if_truncated(*model.family.reader(components), "prompt", order.request.prompt, order.emit)
     with (
-        memory_told(LESS_MEMORY),
-        spared(pipeline, preset, device, loading.forget),
-        adapters_on(pipeline, facts, adapters, [use.weight for use in request.adapter]),
+        memory_errors(LESS_MEMORY),
+        spared(pipeline, preset, device, loading.unload_all),
+        adapters_applied(pipeline, facts, adapters, [use.weight for use in request.adapter]),
         guided(pipeline, components.denoiser, request.guidance_method, acting_in, sampling["guidance"]),
     ):
         again = painters_over(request, base, overs)
@@ -133,7 +133,7 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
                 order.emit(Stage(name="painting", total=order.request.count * sampling["steps"] * (1 + len(again))))
 
         def paint_pass(told: Mapping[str, Any], seeds: Sequence[int], on_step: Callable[[int], None]) -> Iterator[Any]:
-            with memory_told(LESS_MEMORY):
+            with memory_errors(LESS_MEMORY):
                 yield from paint(
                     pipeline,
                     {**told, **rows},
@@ -177,7 +177,7 @@ def told_of(
     return told
 
 
-def keep_picture(order: Order, label: Label, pixels: np.ndarray, inputs: Inputs) -> None:
+def keep_picture(order: Job, label: Label, pixels: np.ndarray, inputs: Inputs) -> None:
     """Write a picture with its mark and all its labels, and tell of it."""
     request, workspace, emit = order.request, order.workspace, order.emit
     name = watermark.payload_for(pixels)
@@ -236,10 +236,10 @@ def passes_of(request: GenerateRequest, strengths: Mapping[str, float]) -> set[f
 
 def check_passes(request: GenerateRequest, steps: int, strengths: Mapping[str, float]) -> None:
     """Refuse a number of steps that a scheduler of the request cannot take, before anything is loaded."""
-    own = loading.settings_of(request.model, "scheduler")
+    own = loading.part_config(request.model, "scheduler")
     check_steps(own, request.scheduler, steps, passes_of(request, strengths))
     if request.refiner is not None:
-        check_steps(loading.settings_of(request.refiner, "scheduler"), None, steps, {strengths["refiner_strength"]})
+        check_steps(loading.part_config(request.refiner, "scheduler"), None, steps, {strengths["refiner_strength"]})
 
 
 def check_arguments(request: GenerateRequest, pipeline: Any, sampling: dict[str, Any]) -> None:
@@ -271,7 +271,7 @@ def check_guidance(request: GenerateRequest, facts: Facts, scale: float) -> None
 
 
 def finished(
-    order: Order,
+    order: Job,
     index: int,
     pixels: np.ndarray,
     again: Sequence[Over],
@@ -292,15 +292,15 @@ def write_guides(request: GenerateRequest, inputs: Inputs, first: np.ndarray, wo
     strip = []
     for use, photograph, guide in zip(request.control, inputs.photographs, inputs.guides, strict=True):
         path = workspace.out / f"guide-{use.kind}-{inputs.files[use.path][:8]}.png"
-        write_aside(guide, path, "guide", "algorithmicMedia", workspace, emit)
+        write_side_image(guide, path, "guide", "algorithmicMedia", workspace, emit)
         same = np.array_equal(np.asarray(photograph.convert("RGB")), np.asarray(guide))
         strip += [guide] if same else [photograph, guide]
     whole = np.concatenate([np.asarray(fitted(part, first.shape[1::-1])) for part in strip] + [first], axis=1)
     path = workspace.out / f"beside-{workspace.run}.png"
-    write_aside(Image.fromarray(whole), path, "comparison", "compositeSynthetic", workspace, emit)
+    write_side_image(Image.fromarray(whole), path, "comparison", "compositeSynthetic", workspace, emit)
 
 
-def write_aside(
+def write_side_image(
     picture: Image.Image, path: Path, what: str, source: SourceType, workspace: Workspace, emit: Emit
 ) -> None:
     make_folder(path.parent)

@@ -14,19 +14,19 @@ from limner.core.execution import split_body
 from limner.core.requests import GenerateRequest
 from limner.core.requests.request import Trait, fields_with
 from limner.core.workspace import Workspace
-from limner.engine.generate.batching import Order
-from limner.engine.generate.generate import generate_together
+from limner.engine.generate.batching import Job
+from limner.engine.generate.generate import generate_batch
 from limner.engine.generate.progress import Bar
 from limner.models import loading
 from limner.models.adapters import open_adapter
 from limner.provenance.labels import Label, read_label
 
-Painted = dict[int, Path]
+ImagesBySeed = dict[int, Path]
 """Pictures by their seeds."""
 
 
 @dataclass(frozen=True)
-class Part:
+class GenerationPart:
     """A request, the folder of its pictures, and what it is called in them."""
 
     request: GenerateRequest
@@ -38,7 +38,7 @@ class Part:
         return range(self.request.seed, self.request.seed + self.request.count)
 
 
-def paint_parts(name: str, parts: Sequence[Part], workspace: Workspace, emit: Emit) -> list[Painted]:
+def generate_parts(name: str, parts: Sequence[GenerationPart], workspace: Workspace, emit: Emit) -> list[ImagesBySeed]:
     """The pictures of each part; those that lie in its folder already are not painted again, and those that were
     withheld are missing. Parts that the model can paint together go through it together.
     """
@@ -57,14 +57,14 @@ def paint_parts(name: str, parts: Sequence[Part], workspace: Workspace, emit: Em
         # of one size however many are left, so that going on paints the same bits
         size = min(first.batch, whole[first.batch_key]) if first.batch_key else None
         orders = [
-            Order(
+            Job(
                 request,
                 replace(workspace, out=parts[number].folder, together=size),
                 bar.listen(number * 10_000 + place, {"part": number, **parts[number].called}),
             )
             for place, (number, request) in enumerate(group)
         ]
-        for _, failure in generate_together(orders):
+        for _, failure in generate_batch(orders):
             if failure is not None:
                 raise failure
     for (order, seed), path in bar.made.items():
@@ -73,7 +73,7 @@ def paint_parts(name: str, parts: Sequence[Part], workspace: Workspace, emit: Em
     return there
 
 
-def finished(request: GenerateRequest, folder: Path, memory: str = "high") -> Painted:
+def finished(request: GenerateRequest, folder: Path, memory: str = "high") -> ImagesBySeed:
     """Pictures in a folder that are just what a request would paint, by their labels. memory: the preset, which may
     round weights.
     """
@@ -83,7 +83,7 @@ def finished(request: GenerateRequest, folder: Path, memory: str = "high") -> Pa
     model = loading.resolve(request.model, request.vae)
     weights = [(open_adapter(use.path).sha256, use.weight) for use in request.adapter]
     prints = model.fingerprints()
-    found: Painted = {}
+    found: ImagesBySeed = {}
     for path in paths:
         try:
             label = read_label(path)
@@ -92,12 +92,16 @@ def finished(request: GenerateRequest, folder: Path, memory: str = "high") -> Pa
         if label is None or label.seed not in range(request.seed, request.seed + request.count):
             continue
         same = [(mark["sha256"], mark["weight"]) for mark in label.adapters] == weights
-        if same and (not prints or label.model["sha256"] in prints) and alike(label, request, model.sampling, memory):
+        if (
+            same
+            and (not prints or label.model["sha256"] in prints)
+            and same_settings(label, request, model.sampling, memory)
+        ):
             found[label.seed] = path
     return found
 
 
-def alike(label: Label, request: GenerateRequest, sampling: Mapping[str, float], memory: str = "high") -> bool:
+def same_settings(label: Label, request: GenerateRequest, sampling: Mapping[str, float], memory: str = "high") -> bool:
     """Whether a picture is what a request paints; what that leaves open is what suits the model."""
     if not isinstance(label.request, GenerateRequest):
         return False
@@ -111,7 +115,7 @@ def alike(label: Label, request: GenerateRequest, sampling: Mapping[str, float],
     return told.model_dump(exclude=left) == filled.model_dump(exclude=left)
 
 
-def _missing(part: Part, there: Painted) -> Iterator[GenerateRequest]:
+def _missing(part: GenerationPart, there: ImagesBySeed) -> Iterator[GenerateRequest]:
     """One request for each run of neighbouring seeds that are not there."""
     seeds = [seed for seed in part.seeds if seed not in there]
     for _, run in groupby(enumerate(seeds), lambda each: each[1] - each[0]):

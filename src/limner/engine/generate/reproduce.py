@@ -9,12 +9,12 @@ from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
 from limner.core.execution import Execution, split_body
 from limner.core.requests import GenerateRequest
-from limner.models.loading import must_be_fetched, resolve
+from limner.models.loading import needs_download, resolve
 from limner.provenance.labels import read_label
 from limner.store.files import sha256_of
 
 
-def repeated(
+def request_of_image(
     picture: Path, places: Callable[[str], list[str]], emit: Emit
 ) -> tuple[GenerateRequest, Execution, int | None]:
     """The request that painted a picture, how it was executed, and how many pictures went through the model with it.
@@ -47,7 +47,7 @@ def repeated(
 
 def _refuse_fetching(model: str) -> None:
     """A picture may come from a stranger: its label alone must not make us download anything."""
-    if must_be_fetched(model):
+    if needs_download(model):
         raise LimnerError(
             f"the picture was painted with {model!r}, which is not on disk",
             f"if you trust that model, paint with it once: limner generate PROMPT --model {model}",

@@ -90,7 +90,7 @@ def load_controlnets(request: GenerateRequest, facts: Facts, base: Any) -> list[
             raise LimnerError(
                 f"no ControlNet for {use.kind!r} is known for this model{known}", "name one by --control-model"
             )
-        with hub.errors_told(reference, "ControlNet"):
+        with hub.hub_errors(reference, "ControlNet"):
             network = AutoModel.from_pretrained(reference, torch_dtype=base.dtype, use_safetensors=True)
         for name in ("in_channels", "cross_attention_dim", "joint_attention_dim"):
             if name in network.config and name in denoiser and network.config[name] != denoiser[name]:
@@ -111,7 +111,7 @@ def load_refiner(reference: str, dtype: Any, device: Any) -> Any:
         model = resolve(reference)
         components = model.family.load(model.source(), dtype, device)
         return pipeline_for(model.family.pipeline(components), image=True, mask=False)
-    with hub.errors_told(reference, "refiner"):
+    with hub.hub_errors(reference, "refiner"):
         try:
             found = AutoPipelineForImage2Image.from_pretrained(reference, torch_dtype=dtype, use_safetensors=True)
         except (ValueError, KeyError) as error:

@@ -8,7 +8,7 @@ from limner.core.events import Emit, Notice
 from limner.models.prompts import weighed
 
 
-def tell_truncation(tokenizer: Any, limit: int, what: str, text: str, emit: Emit) -> None:
+def warn_if_truncated(tokenizer: Any, limit: int, what: str, text: str, emit: Emit) -> None:
     """Warn when a text encoder does not take the whole text; `what` names it."""
     tokens = len(tokenizer(text).input_ids)
     if tokens > limit:

@@ -15,7 +15,7 @@ from limner.core.requests import TrainRequest
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import ImageFile, Scan
 from limner.data.sets.pixels import CroppedFiles, Shape, read_mask
-from limner.engine.generate.truncation import tell_truncation
+from limner.engine.generate.truncation import warn_if_truncated
 from limner.engine.train.batches import generator_for, uneven
 from limner.engine.train.class_captions import class_captions
 from limner.engine.train.examples import Examples, ImageSource, encode
@@ -55,7 +55,7 @@ class DatasetEncoder:
         for image in images:
             if image.caption:
                 tokenizer = self.model.family.reader(self.components)
-                tell_truncation(*tokenizer, f"caption of {quoted(image.path)}", image.caption, emit)
+                warn_if_truncated(*tokenizer, f"caption of {quoted(image.path)}", image.caption, emit)
         kept = [image for index, image in enumerate(images) if index not in plan.held_out]
         subject = self.encode_files(kept, request.flip, ("",) if request.caption_dropout else ())
         held_out: Sequence[ImageFile] = [images[index] for index in plan.held_out]

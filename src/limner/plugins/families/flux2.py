@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
+from limner.core.protocols import (
+    DEFAULT_LOSS,
+    Alias,
+    Batch,
+    Components,
+    Facts,
+    LossOptions,
+    ModelSource,
+    NoiseDraw,
+    Teacher,
+)
 from limner.models.defaults import FLOW_LEARNING
 from limner.models.layers import FLUX2_LORA_TARGETS
 
@@ -55,7 +65,7 @@ class Flux2Klein:
         Alias("flux2-klein-base", "black-forest-labs/FLUX.2-klein-base-4B", "apache-2.0", 16.0, 17.0),
     )
 
-    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: ModelSource, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import Flux2KleinPipeline
 
         from limner.models.pipelines import load_pipeline, settle
@@ -138,8 +148,8 @@ class Flux2Klein:
         return tokens.transpose(1, 2).reshape(noisy.shape)
 
     def draw(
-        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
-    ) -> Draw:
+        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: LossOptions = DEFAULT_LOSS
+    ) -> NoiseDraw:
         from limner.models.flow import draw
 
         return draw(shape, rng, objective, components.parts["scheduler"].config, shape[2] * shape[3])
@@ -148,8 +158,8 @@ class Flux2Klein:
         self,
         components: Components,
         batch: Batch,
-        draw: Draw,
-        objective: Objective = PLAIN,
+        draw: NoiseDraw,
+        objective: LossOptions = DEFAULT_LOSS,
         teacher: Teacher | None = None,
     ) -> torch.Tensor:
         from limner.models.flow import flow_loss

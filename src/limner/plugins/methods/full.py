@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Components, Facts, Subject, Use
+from limner.core.protocols import Components, Facts, SubjectWords, Use
 from limner.core.requests import Frozen
 
 if TYPE_CHECKING:
@@ -27,20 +27,20 @@ class Options(Frozen):
 class Full:
     Options = Options
     makes = "model"
-    keeps_class = False
+    preserves_class = False
     file = "limner.json"
 
     def learning_rate(self, lora: float) -> float:
         """Ruiz et al. 2022 (arXiv 2208.12242) teach all of a model at 5e-6, where LoRA takes 1e-4."""
         return lora / 20
 
-    def teaches_text(self, options: Any) -> bool:
+    def trains_text(self, options: Any) -> bool:
         return options.text_encoder
 
-    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
+    def check(self, facts: Facts, options: Any, subject: SubjectWords) -> None:
         """Every family has weights."""
 
-    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Whole:
+    def attach(self, components: Components, facts: Facts, options: Any, subject: SubjectWords, seed: int) -> Whole:
         from limner.models.full_weights import Whole
 
         encoders = [name for name, part in components.parts.items() if name.startswith("text_encoder") and part]
@@ -61,7 +61,7 @@ class Full:
     def restore(self, trainable: Whole, file: Path) -> None:
         raise _no_adapter(file)
 
-    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+    def usage(self, name: str, base: str, facts: Facts, subject: SubjectWords) -> str:
         return f'pipeline = DiffusionPipeline.from_pretrained("{name}")'
 
     def recognises(self, names: Collection[str]) -> bool:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import Components, Facts, Subject, Use
+from limner.core.protocols import Components, Facts, SubjectWords, Use
 from limner.models.formats.lora_names import is_adapter
 from limner.models.options import LORA_FILE, LoraOptions, check_encoders
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 class Lora:
     Options = LoraOptions
     makes = "adapter"
-    keeps_class = False
+    preserves_class = False
     file = LORA_FILE
 
     def learning_rate(self, lora: float) -> float:
         return lora
 
-    def teaches_text(self, options: Any) -> bool:
+    def trains_text(self, options: Any) -> bool:
         return options.text_encoder
 
-    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
+    def check(self, facts: Facts, options: Any, subject: SubjectWords) -> None:
         check_encoders(facts, options)
 
-    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> LowRank:
+    def attach(self, components: Components, facts: Facts, options: Any, subject: SubjectWords, seed: int) -> LowRank:
         from limner.models.lora import attach_lora
 
         return attach_lora(components, facts, options, seed)
@@ -46,7 +46,7 @@ class Lora:
 
         restore_lora(trainable, file)
 
-    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+    def usage(self, name: str, base: str, facts: Facts, subject: SubjectWords) -> str:
         return f'pipeline = {base}\npipeline.load_lora_weights("{name}")'
 
     def recognises(self, names: Collection[str]) -> bool:

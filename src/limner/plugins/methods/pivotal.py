@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Components, Facts, Subject, Use
-from limner.models.options import LORA_FILE, WORDS_FILE, LoraOptions, WordOptions, check_encoders, check_words
+from limner.core.protocols import Components, Facts, SubjectWords, Use
+from limner.models.options import EMBEDDINGS_FILE, LORA_FILE, EmbeddingOptions, LoraOptions, check_encoders, check_words
 
 if TYPE_CHECKING:
     from limner.models.embeddings import Words
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WORDS_HASH = "words_sha256"
 
 
-class PivotalOptions(LoraOptions, WordOptions):
+class PivotalOptions(LoraOptions, EmbeddingOptions):
     """Options of LoRA and of Textual Inversion."""
 
 
@@ -41,8 +41,8 @@ class Pair:
         self.layers.train(on)
         self.words.train(on)
 
-    def untaught(self) -> AbstractContextManager[None]:
-        return self.layers.untaught()
+    def base_model(self) -> AbstractContextManager[None]:
+        return self.layers.base_model()
 
     def detach(self) -> None:
         self.words.detach()
@@ -52,20 +52,20 @@ class Pair:
 class Pivotal:
     Options = PivotalOptions
     makes = "adapter"
-    keeps_class = False
+    preserves_class = False
     file = LORA_FILE
 
     def learning_rate(self, lora: float) -> float:
         return lora
 
-    def teaches_text(self, options: Any) -> bool:
+    def trains_text(self, options: Any) -> bool:
         return True
 
-    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
+    def check(self, facts: Facts, options: Any, subject: SubjectWords) -> None:
         check_words(facts, subject)
         check_encoders(facts, options)
 
-    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Pair:
+    def attach(self, components: Components, facts: Facts, options: Any, subject: SubjectWords, seed: int) -> Pair:
         from limner.models.embeddings import Words
         from limner.models.lora import attach_lora
 
@@ -79,8 +79,8 @@ class Pivotal:
         from limner.models.lora import save_lora
         from limner.store.files import sha256_of
 
-        save_words(trainable.words, folder / WORDS_FILE, header)
-        save_lora(trainable.layers, folder / self.file, {**header, WORDS_HASH: sha256_of(folder / WORDS_FILE)})
+        save_words(trainable.words, folder / EMBEDDINGS_FILE, header)
+        save_lora(trainable.layers, folder / self.file, {**header, WORDS_HASH: sha256_of(folder / EMBEDDINGS_FILE)})
         return folder / self.file
 
     def restore(self, trainable: Pair, file: Path) -> None:
@@ -90,7 +90,7 @@ class Pivotal:
         restore_words(trainable.words, _words_beside(file))
         restore_lora(trainable.layers, file)
 
-    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+    def usage(self, name: str, base: str, facts: Facts, subject: SubjectWords) -> str:
         from limner.models.embeddings import usage
 
         return f'pipeline = {base}\n{usage(name, facts, subject)}\npipeline.load_lora_weights("{name}")'
@@ -119,7 +119,7 @@ def _words_beside(file: Path) -> Path:
 
     with safe_open(file, framework="pt") as tensors:
         wanted = (tensors.metadata() or {}).get(WORDS_HASH)
-    words = file.with_name(WORDS_FILE)
+    words = file.with_name(EMBEDDINGS_FILE)
     if not words.is_file() or sha256_of(words) != wanted:
         state = "was changed" if words.is_file() else "is missing"
         raise LimnerError(

@@ -7,30 +7,30 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import Components, Facts, Subject, Use
-from limner.models.options import WORDS_FILE, WordOptions, check_words
+from limner.core.protocols import Components, Facts, SubjectWords, Use
+from limner.models.options import EMBEDDINGS_FILE, EmbeddingOptions, check_words
 
 if TYPE_CHECKING:
     from limner.models.embeddings import Words
 
 
 class TextualInversion:
-    Options = WordOptions
+    Options = EmbeddingOptions
     makes = "adapter"
-    keeps_class = True
-    file = WORDS_FILE
+    preserves_class = True
+    file = EMBEDDINGS_FILE
 
     def learning_rate(self, lora: float) -> float:
         """Rows of an embedding are of about one size in all text encoders: diffusers teaches them at 2e-3."""
         return 2e-3
 
-    def teaches_text(self, options: Any) -> bool:
+    def trains_text(self, options: Any) -> bool:
         return True
 
-    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
+    def check(self, facts: Facts, options: Any, subject: SubjectWords) -> None:
         check_words(facts, subject)
 
-    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Words:
+    def attach(self, components: Components, facts: Facts, options: Any, subject: SubjectWords, seed: int) -> Words:
         from limner.models.embeddings import Words
 
         return Words(components, facts, subject, options.vectors, options.initial_word or subject.class_word, seed)
@@ -46,7 +46,7 @@ class TextualInversion:
 
         restore_words(trainable, file)
 
-    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+    def usage(self, name: str, base: str, facts: Facts, subject: SubjectWords) -> str:
         from limner.models.embeddings import usage
 
         return f"pipeline = {base}\n{usage(name, facts, subject)}"
