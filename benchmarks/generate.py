@@ -29,9 +29,9 @@ from limner.core.protocols import Subject
 from limner.engine.generate.sampling import paint
 from limner.engine.generate.schedulers import apply_scheduler
 from limner.models import loading
-from limner.models.adapters import adapters_on, open_adapter
+from limner.models.adapters import adapters_applied, open_adapter
 from limner.models.conditioning import conditioning
-from limner.models.logging import hush
+from limner.models.logging import quiet_libraries
 from limner.plugins import registry
 
 Painter = Callable[[int], np.ndarray]
@@ -97,7 +97,7 @@ def ours(options: argparse.Namespace, model: loading.Model, adapter: str | None,
     pipeline = model.family.pipeline(components)
     apply_scheduler(pipeline, options.scheduler, options.steps)
     stack.enter_context(
-        adapters_on(pipeline, model.family.facts, [open_adapter(adapter)], [1.0]) if adapter else nullcontext()
+        adapters_applied(pipeline, model.family.facts, [open_adapter(adapter)], [1.0]) if adapter else nullcontext()
     )
 
     def painted(count: int) -> np.ndarray:
@@ -171,7 +171,7 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     chosen = options()
-    hush()
+    quiet_libraries()
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     model = loading.resolve(chosen.model)

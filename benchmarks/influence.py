@@ -42,7 +42,7 @@ from limner.engine.scoring.encoders import open_encoder
 from limner.engine.train.loop import generator_for
 from limner.engine.train.plan import make_plan
 from limner.models.adapters import open_adapter
-from limner.models.logging import hush
+from limner.models.logging import quiet_libraries
 from limner.starter.exam.characters import FACING, IDENTIFIER
 from limner.starter.painter import CHARACTERS, caption, paint, portraits
 from limner.stats.intervals import rank_correlation
@@ -250,7 +250,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     o = parser.parse_args()
     torch.set_num_threads(o.threads)
-    hush()
+    quiet_libraries()
     began = time.monotonic()
     bench = Bench(o.folder, o.steps)
     pictures = bench.album("pictures")

@@ -29,7 +29,7 @@ from figures import machine, print_table, write_json
 from limner import AdapterUse, GenerateRequest, Studio, TrainRequest
 from limner.core.events import Progress, Stage
 from limner.core.requests import AnyRequest
-from limner.models.logging import hush
+from limner.models.logging import quiet_libraries
 from limner.starter.pretrain.tokenizer import build_tokenizer
 
 CLIP_L = {
@@ -248,7 +248,7 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     chosen = options()
-    hush()
+    quiet_libraries()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     results: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as scratch:

@@ -455,7 +455,7 @@ def test_a_prompt_is_encoded_once(studio: Studio, four: list[Run]) -> None:
     studio.enqueue(four[0].request)
     work_off(studio)
     assert loaded.embeddings.made == 3
-    loading.forget()
+    loading.unload_all()
     assert loading.embeddings(loaded.components).made == 0
 
 

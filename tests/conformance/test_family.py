@@ -10,7 +10,7 @@ import torch
 from diffusers import FluxPipeline
 
 import stock
-from limner.core.protocols import Batch, Draw, Family, Objective, Teacher
+from limner.core.protocols import Batch, Family, LossOptions, NoiseDraw, Teacher
 from limner.engine.generate.sampling import paint
 from limner.models.conditioning import conditioning
 from limner.plugins import registry
@@ -57,7 +57,7 @@ def test_states_its_facts(family):
         "targets",
     } <= facts.defaults.keys()
     assert facts.defaults["targets"] in facts.lora_targets
-    assert facts.objective <= set(Objective.__slots__)
+    assert facts.objective <= set(LossOptions.__slots__)
 
 
 def test_loads_its_folder(family, components):
@@ -159,7 +159,7 @@ def test_prediction_types_and_min_snr(family, components, theirs, batch, kind, g
     batch = Batch(batch.latents, batch.text, FRAMES)
     draw = family.draw(components, batch.latents.shape, rng())
     with torch.no_grad():
-        ours = family.loss(components, batch, draw, Objective(min_snr_gamma=gamma))
+        ours = family.loss(components, batch, draw, LossOptions(min_snr_gamma=gamma))
         wanted = stock.losses(theirs, batch.latents, draw.noise, draw.timesteps, [PROMPTS[0]] * 4, FRAMES, gamma)
     assert torch.allclose(ours, wanted, rtol=1e-5)
 
@@ -178,7 +178,9 @@ def test_a_mask_says_what_counts(family, components, batch):
 
     def loss(noise, mask):
         with torch.no_grad():
-            return family.loss(components, Batch(batch.latents, batch.text, None, mask), Draw(noise, draw.timesteps))
+            return family.loss(
+                components, Batch(batch.latents, batch.text, None, mask), NoiseDraw(noise, draw.timesteps)
+            )
 
     plain = loss(draw.noise, None)
     assert torch.allclose(loss(draw.noise, torch.ones(shape)), plain, rtol=1e-6)
@@ -192,7 +194,7 @@ def test_times_cover_the_schedule(family, components, batch):
             continue
         times = torch.cat(
             [
-                family.draw(components, batch.latents.shape, rng(seed), Objective(timestep_sampling=way)).timesteps
+                family.draw(components, batch.latents.shape, rng(seed), LossOptions(timestep_sampling=way)).timesteps
                 for seed in range(60)
             ]
         )
@@ -204,7 +206,7 @@ def test_times_cover_the_schedule(family, components, batch):
 def test_noise_offset_moves_whole_channels(family, components):
     shape = torch.Size((64, 4, 32, 32))
     plain = family.draw(components, shape, rng())
-    moved = family.draw(components, shape, rng(), Objective(noise_offset=0.5))
+    moved = family.draw(components, shape, rng(), LossOptions(noise_offset=0.5))
     assert torch.equal(plain.timesteps, moved.timesteps)
     offset = (moved.noise - plain.noise).mean((2, 3), keepdim=True)
     assert torch.allclose(moved.noise - plain.noise, offset.expand(shape), atol=1e-5)

@@ -12,12 +12,12 @@ from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import SILENT, Method, Source, Subject, Teacher
+from limner.core.protocols import ZERO_TARGET, Method, Source, Subject, Teacher
 from limner.engine.generate.sampling import paint
 from limner.models import loading
-from limner.models.adapters import adapters_on, facts_of, open_adapter
+from limner.models.adapters import adapters_applied, facts_of, open_adapter
 from limner.models.conditioning import conditioning
-from limner.models.options import LORA_FILE, WORDS_FILE
+from limner.models.options import EMBEDDINGS_FILE, LORA_FILE
 from limner.plugins import registry
 
 SUBJECT = Subject("sks", "dog")
@@ -152,10 +152,10 @@ def test_untaught_the_model_is_as_it_was(family, components, batch, attach):
     learn(family, components, trainable, batch, steps=2)
     with torch.no_grad():
         taught = loss_of(family, components, batch)
-        with trainable.untaught():
+        with trainable.base_model():
             assert torch.equal(loss_of(family, components, batch), base)
         assert torch.equal(loss_of(family, components, batch), taught)
-        teacher = Teacher({name: value[1:] for name, value in batch.text.items()}, trainable.untaught)
+        teacher = Teacher({name: value[1:] for name, value in batch.text.items()}, trainable.base_model)
         compared = loss_of(family, components, batch, teacher=teacher)
     assert torch.equal(compared[:1], taught[:1]), "the first sample has no teacher"
     assert (compared[1:] != taught[1:]).all()
@@ -165,9 +165,9 @@ def test_untaught_the_model_is_as_it_was(family, components, batch, attach):
 def test_a_silent_teacher_asks_for_nothing(family, components, batch):
     """The loss is the mean square of the prediction, whatever should have been predicted."""
     with torch.no_grad():
-        before = loss_of(family, components, batch, teacher=SILENT)
+        before = loss_of(family, components, batch, teacher=ZERO_TARGET)
         hook = components.denoiser.register_forward_hook(lambda module, told, said: doubled(said))
-        after = loss_of(family, components, batch, teacher=SILENT)
+        after = loss_of(family, components, batch, teacher=ZERO_TARGET)
         hook.remove()
     assert before.shape == (len(batch),) and (before > 0).all()
     assert torch.allclose(after, 4 * before)
@@ -185,7 +185,7 @@ def doubled(said):
 def test_what_was_saved_is_restored(family, method, components, batch, attach, adapter, tmp_path):
     """A fresh trainable with the saved tensors predicts what was saved, and saves the same again."""
     opened = open_adapter(str(adapter))
-    with adapters_on(family.pipeline(components), family.facts, [opened], [1]), torch.no_grad():
+    with adapters_applied(family.pipeline(components), family.facts, [opened], [1]), torch.no_grad():
         taught = loss_of(family, components, told(family, components, batch))
     trainable = attach(components, seed=9)
     method.restore(trainable, opened.file)
@@ -267,7 +267,7 @@ def test_stock_diffusers_paints_the_same(family, method, components, folder, res
     base = picture(family, components)
     if method.makes == "adapter":
         pipeline = family.pipeline(components)
-        with adapters_on(pipeline, family.facts, [open_adapter(str(path))], [1]):
+        with adapters_applied(pipeline, family.facts, [open_adapter(str(path))], [1]):
             ours = picture(family, components, pipeline)
     else:
         ours = picture(
@@ -285,7 +285,7 @@ def test_adapters_leave_the_base_as_it_was(family, components, adapter):
     before, base = bits(components), picture(family, components, pipeline)
     path = adapter
     for _ in range(2):
-        with adapters_on(pipeline, family.facts, [open_adapter(str(path))], [0.7]):
+        with adapters_applied(pipeline, family.facts, [open_adapter(str(path))], [0.7]):
             assert not same_bits(before, bits(components))
         assert same_bits(before, bits(components))
         assert residue(components) == []
@@ -295,7 +295,7 @@ def test_adapters_leave_the_base_as_it_was(family, components, adapter):
 def test_the_base_comes_back_after_an_error(family, components, adapter):
     pipeline = family.pipeline(components)
     before = bits(components)
-    with pytest.raises(KeyError), adapters_on(pipeline, family.facts, [open_adapter(str(adapter))], [1]):
+    with pytest.raises(KeyError), adapters_applied(pipeline, family.facts, [open_adapter(str(adapter))], [1]):
         raise KeyError
     assert same_bits(before, bits(components)) and residue(components) == []
 
@@ -303,7 +303,7 @@ def test_the_base_comes_back_after_an_error(family, components, adapter):
 def test_weight_zero_changes_nothing(family, components, adapter):
     pipeline = family.pipeline(components)
     base = picture(family, components, pipeline)
-    with adapters_on(pipeline, family.facts, [open_adapter(str(adapter))], [0]):
+    with adapters_applied(pipeline, family.facts, [open_adapter(str(adapter))], [0]):
         assert np.array_equal(base, picture(family, components, pipeline))
 
 
@@ -313,7 +313,7 @@ def test_weight_is_a_strength(family, components, adapter):
     opened, base = open_adapter(str(adapter)), bits(components)
     at = {}
     for weight in (0.5, 1):
-        with adapters_on(pipeline, family.facts, [opened], [weight]):
+        with adapters_applied(pipeline, family.facts, [opened], [weight]):
             at[weight] = bits(components)
     moved = 0
     for name, whole in at[1].items():
@@ -331,4 +331,4 @@ def test_the_files_of_other_tools_are_known_by_their_tensors(adapter, method, tm
         bare = tmp_path / "bare" / file.name
         bare.parent.mkdir(exist_ok=True)
         save_file(load_file(file), bare)
-        assert open_adapter(str(bare)).method == {LORA_FILE: "lora", WORDS_FILE: "textual_inversion"}[file.name]
+        assert open_adapter(str(bare)).method == {LORA_FILE: "lora", EMBEDDINGS_FILE: "textual_inversion"}[file.name]

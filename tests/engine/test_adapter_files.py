@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import pytest
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Use
+from limner.core.protocols import WeightedFile
 from limner.models import adapters
-from limner.models.adapters import Adapter, adapters_on, check_base
+from limner.models.adapters import Adapter, adapters_applied, check_base
 from limner.plugins import registry
 from limner.plugins.methods import pivotal
-from limner.plugins.methods.pivotal import Pair
+from limner.plugins.methods.pivotal import LoraWithEmbeddings
 
 
 def adapter(name="rex", method="lora", **base):
@@ -57,7 +57,7 @@ def test_each_adapter_acts_by_its_own_weight(monkeypatch):
 
     monkeypatch.setattr(registry.methods, "get", method)
     three = [adapter("a"), adapter("b", "textual_inversion"), adapter("c")]
-    with adapters_on(None, None, three, [0.5, 1.0, -2.0]):
+    with adapters_applied(None, None, three, [0.5, 1.0, -2.0]):
         assert given == {"lora": [("a", 0.5), ("c", -2.0)], "textual_inversion": [("b", 1.0)]} and left == []
     assert left == ["textual_inversion", "lora"]
 
@@ -69,7 +69,7 @@ def test_what_fits_half_way_lets_go_of_the_model(monkeypatch):
     forgotten = []
     monkeypatch.setattr(registry.methods, "get", lambda name: SimpleNamespace(applied=refused))
     monkeypatch.setattr(adapters, "forget", lambda: forgotten.append(True))
-    with pytest.raises(LimnerError), adapters_on(None, None, [adapter()], [1.0]):
+    with pytest.raises(LimnerError), adapters_applied(None, None, [adapter()], [1.0]):
         pass
     assert forgotten == [True]
 
@@ -91,12 +91,12 @@ def test_a_pivotal_adapters_word_has_its_weight(monkeypatch):
     monkeypatch.setattr(pivotal, "_words_beside", lambda file: file.with_name("word"))
     monkeypatch.setattr(embeddings, "words_applied", acting("words"))
     monkeypatch.setattr(lora, "lora_applied", acting("layers"))
-    with pivotal.plugin.applied(None, None, [Use(Path("/a/lora"), 0.5), Use(Path("/b/lora"), 2.0)]):
+    with pivotal.plugin.applied(None, None, [WeightedFile(Path("/a/lora"), 0.5), WeightedFile(Path("/b/lora"), 2.0)]):
         assert given == {"words": [("word", 0.5), ("word", 2.0)], "layers": [("lora", 0.5), ("lora", 2.0)]}
 
 
 def test_a_pivotal_adapters_word_learns_at_the_text_rate():
     layers = SimpleNamespace(groups=lambda: {"denoiser": [1], "text": [2]}, state=lambda: {"x": 1})
     word = SimpleNamespace(groups=lambda: {"text": [3]}, state=lambda: {"x": 3})
-    found = Pair(layers, word)
+    found = LoraWithEmbeddings(layers, word)
     assert found.groups() == {"denoiser": [1], "text": [2, 3]} and found.state() == {"x": 1, "word.x": 3}

@@ -40,9 +40,9 @@ def test_switching_is_exact_and_reads_nothing_twice(tiny_sd, adapters, tmp_path,
     wishes = [(), ((plain, 1.0),), ((dora, 1.0),), ((plain, 0.5), (dora, 1.0)), ((plain, 1.0),)]
     fresh = []
     for uses in wishes:
-        loading.forget()
+        loading.unload_all()
         fresh.append(paint(*uses))
-    loading.forget()
+    loading.unload_all()
     loads, load = [], lora._load
 
     def counted(pipeline, file):
@@ -55,7 +55,7 @@ def test_switching_is_exact_and_reads_nothing_twice(tiny_sd, adapters, tmp_path,
     assert loads == ["plain", "dora"]
     assert not np.array_equal(fresh[0], fresh[1]) and not np.array_equal(fresh[1], fresh[2])
     monkeypatch.setattr(lora, "BUDGET", 1)
-    loading.forget()
+    loading.unload_all()
     for uses in (wishes[1], wishes[2], wishes[1]):
         paint(*uses)
     assert loads[2:] == ["plain", "dora", "plain"]
@@ -67,6 +67,6 @@ def test_adapters_leave_with_their_model(tiny_sd, adapters, tmp_path):
     (loaded,) = loading._loaded.values()
     unet = weakref.ref(loaded.components.parts["unet"])
     del loaded
-    loading.forget()
+    loading.unload_all()
     gc.collect()
     assert unet() is None

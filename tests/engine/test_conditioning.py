@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from limner.engine.generate.truncation import tell_truncation, tell_weights
+from limner.engine.generate.truncation import warn_if_truncated, warn_of_weights
 from limner.models import prompt_cache
-from limner.models.conditioning import TOGETHER, conditioning
+from limner.models.conditioning import GROUP, conditioning
 
 
 class Family:
@@ -37,7 +37,7 @@ def test_each_prompt_is_encoded_once_and_its_row_is_where_it_belongs():
 @pytest.mark.parametrize("longer", [False, True])
 def test_many_prompts_go_in_groups_unless_one_is_longer_than_others(longer):
     family = Family()
-    prompts = [f"{number:02d}" for number in range(TOGETHER)] + ["long" if longer else "xx"]
+    prompts = [f"{number:02d}" for number in range(GROUP)] + ["long" if longer else "xx"]
     told = conditioning(family, None, prompts)
     assert [len(group) for group, _ in family.asked] == [64, 1, 65][: 3 if longer else 2]
     assert told["words"] == prompts and told["prompt_embeds"].shape == (65, 4 if longer else 2)
@@ -61,7 +61,7 @@ def test_what_was_encoded_is_kept_by_prompt_negative_and_adapters(monkeypatch):
 @pytest.mark.parametrize(("tokens", "told"), [(76, 0), (77, 0), (78, 1)])
 def test_a_prompt_is_too_long_from_one_token_more_on(tokens, told):
     events = []
-    tell_truncation(lambda text: SimpleNamespace(input_ids=[0] * tokens), 77, "prompt", "a", events.append)
+    warn_if_truncated(lambda text: SimpleNamespace(input_ids=[0] * tokens), 77, "prompt", "a", events.append)
     assert [event.text for event in events] == [
         f"the prompt has {tokens} tokens and the model reads 77; the rest is left out"
     ] * told
@@ -70,5 +70,5 @@ def test_a_prompt_is_too_long_from_one_token_more_on(tokens, told):
 @pytest.mark.parametrize(("prompt", "told"), [("a (cat:0.5)", 1), ("a (cat:1.5)", 1), ("a (cat:1)", 0), ("a (cat)", 0)])
 def test_weights_that_are_not_read_are_told(prompt, told):
     events = []
-    tell_weights(prompt, events.append)
+    warn_of_weights(prompt, events.append)
     assert len(events) == told

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from limner.core.errors import LimnerError
-from limner.models.devices import autocast_dtype, memory_told, pick_device, pick_dtype
+from limner.models.devices import autocast_dtype, memory_errors, pick_device, pick_dtype
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -92,5 +92,5 @@ def test_training_computes_in_half_where_that_is_asked_or_faster(machine):
     ],
 )
 def test_running_out_of_memory_is_one_line(error, said):
-    with pytest.raises(LimnerError if said else RuntimeError, match=said or "shapes"), memory_told("use less"):
+    with pytest.raises(LimnerError if said else RuntimeError, match=said or "shapes"), memory_errors("use less"):
         raise error

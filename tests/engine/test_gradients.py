@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from limner.core.protocols import PLAIN, SILENT, Draw
+from limner.core.protocols import DEFAULT_LOSS, ZERO_TARGET, NoiseDraw
 from limner.engine.influence.gradients import Gradients
 from limner.engine.train.examples import Examples
 
@@ -24,7 +24,7 @@ class Family:
 
     def draw(self, components, shape, rng, objective):
         noise = torch.randn(shape, generator=rng)
-        return Draw(noise, torch.arange(float(shape[0])))
+        return NoiseDraw(noise, torch.arange(float(shape[0])))
 
     def loss(self, components, batch, draw, objective, teacher):
         self.asked.append((len(batch.latents), objective, teacher, batch.text["words"].flatten().tolist()))
@@ -41,7 +41,7 @@ def example(*numbers):
 def features(timesteps, output="loss", dimension=100):
     family = Family()
     components = SimpleNamespace(device=torch.device("cpu"))
-    return family, Gradients(family, components, family, PLAIN, output, timesteps, dimension, 3)
+    return family, Gradients(family, components, family, DEFAULT_LOSS, output, timesteps, dimension, 3)
 
 
 @pytest.mark.parametrize("timesteps", [1, 8, 10])
@@ -57,7 +57,7 @@ def test_they_are_the_mean_over_times_and_views(timesteps, numbers):
     assert max(count for count, *_ in family.asked) <= 8 and {w for *_, words in family.asked for w in words} == {7.0}
 
 
-@pytest.mark.parametrize(("output", "teacher"), [("loss", None), ("square", SILENT)])
+@pytest.mark.parametrize(("output", "teacher"), [("loss", None), ("square", ZERO_TARGET)])
 def test_the_square_of_the_prediction_is_the_loss_without_a_target(output, teacher):
     family, gradients = features(2, output)
     gradients.of(example(1.0))

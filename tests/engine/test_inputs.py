@@ -11,10 +11,10 @@ from PIL import Image
 from limner import GenerateRequest
 from limner.core.errors import LimnerError
 from limner.engine.generate import generate, refining
-from limner.engine.generate.batching import Order
+from limner.engine.generate.batching import Job
 from limner.engine.generate.generate import finished, passes_of
-from limner.engine.generate.inputs import Inputs, fitted, painted_size
-from limner.engine.generate.refining import Over, painted_over, painters_over
+from limner.engine.generate.inputs import Inputs, crop_and_resize, image_size
+from limner.engine.generate.refining import SecondPass, run_second_pass, second_passes
 from limner.engine.generate.sizes import check_side
 from limner.engine.generate.tasks import arguments, keep_outside, painted_part, strengths
 
@@ -41,7 +41,7 @@ def request(**fields):
 )
 def test_the_size_keeps_the_pictures_shape_at_the_models_area(asked, given, size):
     """Of 2 x 1 the sides are 512 root 2 and 512 / root 2, that is 724 and 362, to the next eights."""
-    assert painted_size(request(**asked), given, 512, 8) == size
+    assert image_size(request(**asked), given, 512, 8) == size
 
 
 def test_a_picture_is_cut_in_its_middle():
@@ -49,11 +49,13 @@ def test_a_picture_is_cut_in_its_middle():
     pixels = np.zeros((8, 32, 3), np.uint8)
     pixels[:, :8], pixels[:, 8:24], pixels[:, 24:] = 50, 100, 200
     wide = Image.fromarray(pixels)
-    assert np.asarray(fitted(wide, (16, 8))).reshape(-1, 3)[[0, 64, -1]].tolist() == [[100] * 3] * 3
-    tall = fitted(wide.transpose(Image.Transpose.ROTATE_90), (8, 16))
+    assert np.asarray(crop_and_resize(wide, (16, 8))).reshape(-1, 3)[[0, 64, -1]].tolist() == [[100] * 3] * 3
+    tall = crop_and_resize(wide.transpose(Image.Transpose.ROTATE_90), (8, 16))
     assert tall.size == (8, 16) and abs(np.asarray(tall).mean() - 100) < 8
-    assert fitted(wide, (32, 8)) is wide
-    assert fitted(wide, (64, 16)).size == (64, 16) and np.asarray(fitted(wide, (64, 16)))[0, 0, 0] == 50
+    assert crop_and_resize(wide, (32, 8)) is wide
+    assert (
+        crop_and_resize(wide, (64, 16)).size == (64, 16) and np.asarray(crop_and_resize(wide, (64, 16)))[0, 0, 0] == 50
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_an_enlarged_picture_has_sides_of_sixteens(scale, size):
 
     pixels = np.zeros((24, 40, 3), np.uint8)
     sampling = {"steps": 2, "guidance": 3.0}
-    again = painted_over(Over(Pipeline(), 0.4, scale), {}, pixels, 11, sampling, lambda done: None)
+    again = run_second_pass(SecondPass(Pipeline(), 0.4, scale), {}, pixels, 11, sampling, lambda done: None)
     assert again.shape[1::-1] == size == given["size"]
     assert given["side"] in (size, (None, None)) and (given["strength"], given["seed"]) == (0.4, 11)
 
@@ -138,7 +140,7 @@ def test_a_side_that_no_latents_have_names_the_nearest_that_they_have(pixels, ne
 def test_a_reduced_picture_is_antialiased():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
-    assert np.abs(np.asarray(fitted(Image.fromarray(stripes), (8, 8))).astype(int) - 127).max() <= 8
+    assert np.abs(np.asarray(crop_and_resize(Image.fromarray(stripes), (8, 8))).astype(int) - 127).max() <= 8
 
 
 def test_each_picture_is_painted_over_from_its_own_seed(monkeypatch):
@@ -147,8 +149,8 @@ def test_each_picture_is_painted_over_from_its_own_seed(monkeypatch):
     monkeypatch.setattr(
         generate, "painted_over", lambda over, told, pixels, seed, *rest: given.append((told, seed)) or pixels
     )
-    order = Order(request(seed=10, count=3), None, lambda event: None, {"own": [1]})
-    again = [Over(None, 0.4, 2.0), Over(None, 0.3, 1.0, {"prompt": ["a"]})]
+    order = Job(request(seed=10, count=3), None, lambda event: None, {"own": [1]})
+    again = [SecondPass(None, 0.4, 2.0), SecondPass(None, 0.3, 1.0, {"prompt": ["a"]})]
     for index in (0, 2):
         finished(order, index, np.zeros((8, 8, 3), np.uint8), again, Inputs((8, 8), None, None, (), (), {}), {})
     assert given == [(told, seed) for seed in (10, 12) for told in ({"own": [1]}, {"prompt": ["a"]})]
@@ -163,7 +165,7 @@ def test_a_refiner_reads_both_prompts_itself(monkeypatch):
     monkeypatch.setattr(refining, "pipeline_for", lambda *given, **named: Pipeline())
     asked = request(negative_prompt="blurry", refiner="x", hires=1.5)
     base = SimpleNamespace(dtype=None, device=None)
-    first, second = painters_over(asked, base, {"hires_strength": 0.4, "refiner_strength": 0.3})
+    first, second = second_passes(asked, base, {"hires_strength": 0.4, "refiner_strength": 0.3})
     assert (first.strength, first.scale, first.conditioning) == (0.4, 1.5, None)
     assert (second.strength, second.scale) == (0.3, 1.0)
     assert second.conditioning == {"prompt": ["a"], "negative_prompt": ["blurry"]}

@@ -19,7 +19,7 @@ from limner.core.events import Made, Notice
 from limner.engine.train.ema import Average
 from limner.engine.train.plan import make_plan
 from limner.models.loading import resolve
-from limner.models.options import LORA_FILE, WORDS_FILE
+from limner.models.options import EMBEDDINGS_FILE, LORA_FILE
 from limner.plugins.families.sd import plugin as SD
 
 PLAIN = {"precision": "fp32", "prior": False, "held_out": 0}
@@ -259,7 +259,7 @@ def test_a_word_of_three_vectors_is_stock(learn, tiny_folder, tmp_path, monkeypa
     options = {"vectors": 3, "initial_word": "cat"} | ({"rank": 4} if method == "pivotal" else {})
     fields = {"model": str(model), "resolution": 64, "identifier": "<rex>", "method": method, "options": options}
     folder, _ = learn(steps=6, learning_rate=5e-2, **fields, **PLAIN)
-    vectors = learnt(folder, WORDS_FILE)
+    vectors = learnt(folder, EMBEDDINGS_FILE)
     assert {len(value) for value in vectors.values()} == {3}
     prompt = "a photo of <rex> dog, <rex>"
     ours = paint(folder, model, tmp_path / "ours", prompt=prompt, steps=3, guidance=5.0, precision="fp32")
@@ -343,10 +343,10 @@ def test_a_family_without_a_place_for_words_says_so(learn, tiny_folder):
 
 def test_a_pivotal_adapter_needs_its_word(learn, tiny_sd, tmp_path):
     folder, _ = learn(method="pivotal", options={"rank": 4}, identifier="<rex>", **PLAIN)
-    (folder / WORDS_FILE).write_bytes((folder / WORDS_FILE).read_bytes() + b" ")
+    (folder / EMBEDDINGS_FILE).write_bytes((folder / EMBEDDINGS_FILE).read_bytes() + b" ")
     with pytest.raises(LimnerError, match="was changed; copy the whole folder again"):
         paint(folder, tiny_sd, tmp_path / "out")
-    (folder / WORDS_FILE).unlink()
+    (folder / EMBEDDINGS_FILE).unlink()
     with pytest.raises(LimnerError, match="is missing; copy the whole folder again"):
         paint(folder, tiny_sd, tmp_path / "out")
 

@@ -15,7 +15,7 @@ import torch
 from limner import TrainRequest
 from limner.core.errors import Interrupted
 from limner.core.events import Progress
-from limner.core.protocols import Batch, Draw
+from limner.core.protocols import Batch, NoiseDraw
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import Scan
 from limner.engine.train import callbacks
@@ -37,7 +37,7 @@ class Model:
         self.seen, self.teachers, self.learning = [], [], None
 
     def draw(self, components, shape, rng, objective):
-        return Draw(torch.randn(shape, generator=rng), torch.randint(1000, shape[:1], generator=rng))
+        return NoiseDraw(torch.randn(shape, generator=rng), torch.randint(1000, shape[:1], generator=rng))
 
     def loss(self, components, batch, draw, objective, teacher=None):
         self.teachers.append(teacher)
@@ -55,7 +55,7 @@ class Model:
     def train(self, on):
         self.learning = on
 
-    def untaught(self):
+    def base_model(self):
         return nullcontext()
 
 
@@ -218,7 +218,7 @@ def test_pictures_are_told_by_their_own_captions():
 
 def test_each_picture_keeps_its_caption_while_text_encoders_learn():
     each = loop(examples([1.0, 2.0, 3.0], captions=("a", "b", "c"), told=(2, 0, 1)), batch=3)
-    each.teaches_text = True
+    each.trains_text = True
     each.family.encode_text = lambda components, texts: {
         "words": torch.tensor([[float("abc".index(t))] for t in texts])
     }

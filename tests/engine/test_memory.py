@@ -9,7 +9,7 @@ import torch
 
 from limner import GenerateRequest, LimnerError
 from limner.core.protocols import Alias
-from limner.engine.generate.memory import Preset, preset_for, spared
+from limner.engine.generate.memory import MemoryPreset, memory_saved, preset_for
 from limner.models import loading
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -18,13 +18,13 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 @pytest.mark.parametrize(
     ("device", "fields", "preset"),
     [
-        (GPU, {"memory": "high"}, Preset(False, False, False, None)),
-        (GPU, {"memory": "balanced"}, Preset(True, True, False, None)),
-        (GPU, {"memory": "low"}, Preset(True, True, True, "nf4")),
-        (GPU, {"memory": "low", "quantise": "int8"}, Preset(True, True, True, "int8")),
-        (GPU, {"memory": "high", "tiled": True, "quantise": "nf4"}, Preset(False, False, True, "nf4")),
-        (CPU, {"memory": "low"}, Preset(False, True, True, None)),
-        (CPU, {"memory": "balanced", "quantise": "int8"}, Preset(False, True, False, "int8")),
+        (GPU, {"memory": "high"}, MemoryPreset(False, False, False, None)),
+        (GPU, {"memory": "balanced"}, MemoryPreset(True, True, False, None)),
+        (GPU, {"memory": "low"}, MemoryPreset(True, True, True, "nf4")),
+        (GPU, {"memory": "low", "quantise": "int8"}, MemoryPreset(True, True, True, "int8")),
+        (GPU, {"memory": "high", "tiled": True, "quantise": "nf4"}, MemoryPreset(False, False, True, "nf4")),
+        (CPU, {"memory": "low"}, MemoryPreset(False, True, True, None)),
+        (CPU, {"memory": "balanced", "quantise": "int8"}, MemoryPreset(False, True, False, "int8")),
     ],
 )
 def test_a_preset_with_what_is_asked_besides(device, fields, preset):
@@ -41,7 +41,7 @@ def test_what_saves_memory_is_switched_off_again(before, offloaded):
         enable_model_cpu_offload=lambda device: calls.append(device),
         remove_all_hooks=lambda: calls.append("hooks"),
     )
-    with spared(pipeline, Preset(offloaded, True, False, None), GPU, lambda: calls.append("forgotten")):
+    with memory_saved(pipeline, MemoryPreset(offloaded, True, False, None), GPU, lambda: calls.append("forgotten")):
         assert (pipeline.vae.use_slicing, pipeline.vae.use_tiling) == (True, before)
         assert calls == [GPU] * offloaded
     assert (pipeline.vae.use_slicing, pipeline.vae.use_tiling) == (before, before)

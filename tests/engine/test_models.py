@@ -45,7 +45,7 @@ def test_the_fingerprint_of_a_hub_model_is_known_once_it_is_on_disk(tmp_path, mo
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     model = loading.Model("who/what", "who/what", "sd", None, "unknown")
-    assert model.fingerprints() == set() and loading.must_be_fetched("who/what")
+    assert model.fingerprints() == set() and loading.needs_download("who/what")
     repository = tmp_path / "models--who--what"
     snapshot = repository / "snapshots" / ("c" * 40)
     (snapshot / "unet").mkdir(parents=True)
@@ -53,10 +53,10 @@ def test_the_fingerprint_of_a_hub_model_is_known_once_it_is_on_disk(tmp_path, mo
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text("c" * 40)
     (snapshot / "model_index.json").write_text("{}")
-    assert loading.must_be_fetched("who/what"), "an index alone is no model"
+    assert loading.needs_download("who/what"), "an index alone is no model"
     (repository / "blobs" / ("a" * 64)).write_bytes(b"weights")
     (snapshot / "unet" / "diffusion_pytorch_model.safetensors").symlink_to(repository / "blobs" / ("a" * 64))
-    assert model.fingerprint(torch.float32) == "a" * 64 and not loading.must_be_fetched("who/what")
+    assert model.fingerprint(torch.float32) == "a" * 64 and not loading.needs_download("who/what")
     (snapshot / "unet" / "more.safetensors").symlink_to(repository / "blobs" / ("a" * 64))
     assert model.fingerprint(torch.float32) == hashlib.sha256(b"a" * 128).hexdigest()
 
@@ -102,7 +102,7 @@ def test_a_disk_that_is_full_while_downloading_is_told_as_such(tmp_path):
     with (
         pytest.raises(LimnerError, match="no space is left to write"),
         explained(tmp_path),
-        hub.errors_told("sdxl"),
+        hub.hub_errors("sdxl"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "blob"))
 
@@ -114,7 +114,7 @@ def test_a_gated_model_is_told_by_the_page_of_its_repository():
         pytest.raises(
             LimnerError, match=r"'flux-dev' is gated; accept its licence at https://huggingface\.co/who/what and"
         ),
-        hub.errors_told("flux-dev", location="who/what/file.safetensors"),
+        hub.hub_errors("flux-dev", location="who/what/file.safetensors"),
     ):
         raise GatedRepoError("", response=SimpleNamespace(headers={}, request=None))
 
@@ -124,7 +124,7 @@ def test_a_folder_of_pickles_is_told_as_such(tmp_path):
     for name, said in (("model.bin", "pickles are refused"), ("model.txt", "is incomplete or no model")):
         (tmp_path / "unet" / "model.bin").unlink(missing_ok=True)
         (tmp_path / "unet" / name).touch()
-        with pytest.raises(LimnerError, match=said), hub.errors_told(str(tmp_path)):
+        with pytest.raises(LimnerError, match=said), hub.hub_errors(str(tmp_path)):
             raise OSError("no file named x.safetensors")
 
 
@@ -133,7 +133,7 @@ def test_a_network_that_fails_is_told():
 
     with (
         pytest.raises(LimnerError, match=r"'sdxl' is not on disk and could not be fetched \(timed out"),
-        hub.errors_told("sdxl"),
+        hub.hub_errors("sdxl"),
     ):
         raise HTTPError("timed out while reading model.safetensors")
 
@@ -290,5 +290,5 @@ def test_models_used_last_stay_in_memory(tiny_sd, tiny_sdxl, home, monkeypatch):
     monkeypatch.setenv("LIMNER_MODEL_GB", "much")
     with pytest.raises(LimnerError, match="LIMNER_MODEL_GB is 'much'"):
         loading.load(second, torch.float32, CPU)
-    loading.forget()
+    loading.unload_all()
     assert loading._loaded.values() == []

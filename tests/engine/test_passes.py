@@ -10,12 +10,12 @@ import torch
 
 from limner import GenerateRequest
 from limner.core.events import Progress
-from limner.engine.generate.batching import Order, painted, passes
+from limner.engine.generate.batching import Job, model_passes, run_pass
 
 
 def order(count, seed, words=1.0, length=3):
     events = []
-    each = Order(
+    each = Job(
         GenerateRequest(prompt="a", count=count, seed=seed),
         SimpleNamespace(check=lambda: None),
         events.append,
@@ -30,29 +30,29 @@ def told(found):
 
 def test_a_pass_is_full_before_the_next_begins():
     orders = [order(3, 10)[0], order(2, 20)[0]]
-    assert told(passes(orders, 2)) == [([10, 11], 2), ([12, 20], 2), ([21], 1)]
-    assert told(passes(orders, 8)) == [([10, 11, 12, 20, 21], 5)]
-    assert told(passes(orders, 4, padded=True)) == [([10, 11, 12, 20], 4), ([21], 4)]
+    assert told(model_passes(orders, 2)) == [([10, 11], 2), ([12, 20], 2), ([21], 1)]
+    assert told(model_passes(orders, 8)) == [([10, 11, 12, 20, 21], 5)]
+    assert told(model_passes(orders, 4, padded=True)) == [([10, 11, 12, 20], 4), ([21], 4)]
 
 
 def test_prompts_of_other_lengths_go_by_themselves():
     orders = [order(1, 10)[0], order(1, 20, length=6)[0], order(1, 30)[0]]
-    assert told(passes(orders, 8)) == [([10, 30], 2), ([20], 1)]
+    assert told(model_passes(orders, 8)) == [([10, 30], 2), ([20], 1)]
 
 
 def test_those_that_failed_are_left_out():
     orders = [order(1, 10)[0], order(1, 20)[0]]
     orders[0].failure = ValueError()
-    assert told(passes(orders, 8)) == [([20], 1)]
+    assert told(model_passes(orders, 8)) == [([20], 1)]
 
 
 def test_each_row_has_its_own_words_and_copies_the_last_ones():
     orders = [order(2, 10, 1.0)[0], order(1, 20, 2.0)[0]]
-    (each,) = passes(orders, 4, padded=True)
+    (each,) = model_passes(orders, 4, padded=True)
     assert each.seeds() == [10, 11, 20, 20]
     assert each.conditioning()["prompt_embeds"][:, 0].tolist() == [1, 1, 2, 2]
     assert each.conditioning()["prompt"] == ["1.0", "1.0", "2.0", "2.0"]
-    (alone,) = passes(orders[:1], 4, padded=True)
+    (alone,) = model_passes(orders[:1], 4, padded=True)
     assert alone.seeds() == [10, 11, 11, 11] and len(alone.conditioning()["prompt_embeds"]) == 1
 
 
@@ -62,12 +62,12 @@ def run(each):
             on_step(step * len(seeds))
         yield from (np.full((1, 1, 3), seed, np.uint8) for seed in seeds)
 
-    return [(row.seed, int(pixels[0, 0, 0]), together) for row, pixels, together in painted(each, paint)]
+    return [(row.seed, int(pixels[0, 0, 0]), together) for row, pixels, together in run_pass(each, paint)]
 
 
 def test_pictures_come_back_to_whom_they_belong():
     (first, one), (second, two) = order(2, 10), order(1, 20)
-    (each,) = passes([first, second], 4, padded=True)
+    (each,) = model_passes([first, second], 4, padded=True)
     assert run(each) == [(10, 10, 4), (11, 11, 4), (20, 20, 4)]
     assert [event.done for event in one if isinstance(event, Progress)] == [2, 4], "two of its pictures, two steps"
     assert [event.done for event in two if isinstance(event, Progress)] == [1, 2]
@@ -76,7 +76,7 @@ def test_pictures_come_back_to_whom_they_belong():
 @pytest.mark.parametrize("failing", [10, 20])
 def test_where_a_pass_fails_each_is_painted_by_itself(failing):
     (first, _), (second, _) = order(2, 10), order(1, 20)
-    (each,) = passes([first, second], 8)
+    (each,) = model_passes([first, second], 8)
 
     def paint(conditioning, seeds, on_step):
         on_step(len(seeds))
@@ -84,7 +84,7 @@ def test_where_a_pass_fails_each_is_painted_by_itself(failing):
             raise RuntimeError("out of memory")
         yield from (np.full((1, 1, 3), seed, np.uint8) for seed in seeds)
 
-    found = [(row.seed, together) for row, _, together in painted(each, paint)]
+    found = [(row.seed, together) for row, _, together in run_pass(each, paint)]
     assert found == ([(20, 1)] if failing == 10 else [(10, 2), (11, 2)])
     assert [each.failure is not None for each in (first, second)] == [failing == 10, failing == 20]
     assert (first.done, second.done) == (2, 1), "what was painted in vain is not counted"

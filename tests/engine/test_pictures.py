@@ -16,7 +16,7 @@ from limner import GenerateRequest, LimnerError, Studio
 from limner.core.events import Made, Notice, Progress
 from limner.core.protocols import Source
 from limner.core.requests import ControlUse
-from limner.engine.generate.inputs import fitted, painted_size
+from limner.engine.generate.inputs import crop_and_resize, image_size
 from limner.models.conditioning import conditioning
 from limner.models.prompts import Parts, in_parts, weigh, weighed
 from limner.plugins import registry
@@ -76,7 +76,7 @@ def stock(folder, kind, **arguments):
 
 def shaped(path):
     with Image.open(path) as picture:
-        return fitted(picture.convert("RGB"), (SIDE, SIDE))
+        return crop_and_resize(picture.convert("RGB"), (SIDE, SIDE))
 
 
 # From an image
@@ -114,8 +114,8 @@ def test_the_size_is_the_images_at_the_models_area(paint, photograph):
     (pixels,), _ = paint(image=str(photograph), width=None, height=None)
     assert pixels.shape[:2] == (56, 80)
     request = GenerateRequest(prompt="a", image=str(photograph), width=128)
-    assert painted_size(request, (90, 60), SIDE, 8) == (128, 88)
-    assert painted_size(GenerateRequest(prompt="a"), None, SIDE, 8) == (SIDE, SIDE)
+    assert image_size(request, (90, 60), SIDE, 8) == (128, 88)
+    assert image_size(GenerateRequest(prompt="a"), None, SIDE, 8) == (SIDE, SIDE)
 
 
 # In a mask
@@ -126,7 +126,7 @@ def test_only_the_mask_is_painted(paint, tiny_folder, photograph, mask, family):
     folder = tiny_folder(family)
     (ours,), _ = paint(model=str(folder), image=str(photograph), mask=str(mask), strength=0.8)
     image = shaped(photograph)
-    hole = fitted(Image.open(mask), (SIDE, SIDE))
+    hole = crop_and_resize(Image.open(mask), (SIDE, SIDE))
     size = {"width": SIDE, "height": SIDE}
     theirs = stock(folder, AutoPipelineForInpainting, image=image, mask_image=hole, strength=0.8, **size)
     inside, outside = np.asarray(hole) == 255, np.asarray(hole) == 0

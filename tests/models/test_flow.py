@@ -9,7 +9,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 
-from limner.core.protocols import Batch, Draw, Objective
+from limner.core.protocols import Batch, LossOptions, NoiseDraw
 from limner.models.flow import draw, flow_loss, shift_of
 
 ANCHORS = {"base_image_seq_len": 256, "max_image_seq_len": 4096, "base_shift": 0.5, "max_shift": 1.15}
@@ -21,7 +21,7 @@ def rng(seed=0):
 
 
 def shares(way, config, tokens=1024):
-    return draw(MANY, rng(), Objective(timestep_sampling=way), config, tokens).timesteps / 1000
+    return draw(MANY, rng(), LossOptions(timestep_sampling=way), config, tokens).timesteps / 1000
 
 
 @pytest.mark.parametrize("tokens", [64, 256, 1024, 4096, 9000])
@@ -71,7 +71,7 @@ def test_the_loss_by_hand():
         given.append((noisy, timesteps, text))
         return 0.5 * noisy
 
-    found = flow_loss(predict, Batch(clean, {"a": 1}), Draw(noise, times), None)
+    found = flow_loss(predict, Batch(clean, {"a": 1}), NoiseDraw(noise, times), None)
     ((noisy, timesteps, text),) = given
     assert torch.equal(noisy[0], clean[0]) and torch.equal(noisy[2], noise[2])
     assert torch.allclose(noisy[1], 0.75 * clean[1] + 0.25 * noise[1])
@@ -79,5 +79,5 @@ def test_the_loss_by_hand():
     assert torch.allclose(found, (0.5 * noisy - (noise - clean)).square().mean((1, 2, 3)))
     half = torch.zeros(3, 1, 2, 2)
     half[..., 0] = 1
-    part = flow_loss(predict, Batch(clean, {"a": 1}, None, half), Draw(noise, times), None)
+    part = flow_loss(predict, Batch(clean, {"a": 1}, None, half), NoiseDraw(noise, times), None)
     assert torch.allclose(part, (0.5 * noisy - (noise - clean)).square()[..., 0].mean((1, 2)))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
 
-from limner.models.guidance import guided, projected
+from limner.models.guidance import guidance_applied, projected
 
 SHAPE = (2, 4, 16, 16)
 SCALE = 6.0
@@ -65,7 +65,7 @@ def sampled(way, interval, steps=10, said=None, scale=SCALE):
     before = [each.clone() for each in said]
     times = torch.arange(1000, 0, -1000 // steps)[:steps]
     pipeline, denoiser = SimpleNamespace(scheduler=SimpleNamespace(timesteps=times)), Denoiser(said)
-    with guided(pipeline, denoiser, way, interval, scale):
+    with guidance_applied(pipeline, denoiser, way, interval, scale):
         found = [denoiser(None, timestep=time).sample for time in times]
     assert not denoiser._forward_hooks
     return before, found
@@ -113,7 +113,9 @@ def test_the_next_painting_begins_without_momentum():
     said = [torch.cat([drawn(0), drawn(1)]), torch.cat([drawn(2), drawn(3)])]
     times = torch.tensor([900, 400])
     denoiser = Denoiser([each.clone() for each in said * 2])
-    with guided(SimpleNamespace(scheduler=SimpleNamespace(timesteps=times)), denoiser, "apg", (0.0, 1.0), SCALE):
+    with guidance_applied(
+        SimpleNamespace(scheduler=SimpleNamespace(timesteps=times)), denoiser, "apg", (0.0, 1.0), SCALE
+    ):
         found = [denoiser(None, timestep=time).sample for time in (*times, *times)]
     assert torch.equal(found[0], found[2]) and torch.equal(found[1], found[3])
     assert not torch.allclose(found[1], torch.cat([theirs(*said[1].chunk(2))] * 2), atol=1e-3)
@@ -121,5 +123,5 @@ def test_the_next_painting_begins_without_momentum():
 
 def test_plain_guidance_in_all_steps_hangs_nothing_on_the_network():
     denoiser = Denoiser([])
-    with guided(None, denoiser, "cfg", (0.0, 1.0), SCALE):
+    with guidance_applied(None, denoiser, "cfg", (0.0, 1.0), SCALE):
         assert not denoiser._forward_hooks

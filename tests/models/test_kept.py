@@ -1,10 +1,10 @@
 """What was used last is kept, within the budget."""
 
-from limner.models.lru import Kept
+from limner.models.cache import LruCache
 
 
 def test_those_used_longest_ago_go_first() -> None:
-    kept: Kept[str] = Kept(10, len)
+    kept: LruCache[str] = LruCache(10, len)
     for key in ("a", "b", "a", "c"):
         kept.of(key, lambda key=key: key * 4)
     assert kept.values() == ["aaaa", "cccc"] and kept.made == 3
@@ -13,7 +13,7 @@ def test_those_used_longest_ago_go_first() -> None:
 
 
 def test_the_last_one_stays_whatever_its_size() -> None:
-    kept: Kept[str] = Kept(10, len)
+    kept: LruCache[str] = LruCache(10, len)
     kept.of("small", lambda: "x")
     kept.of("large", lambda: "y" * 99)
     assert "large" in kept and "small" not in kept
@@ -22,7 +22,7 @@ def test_the_last_one_stays_whatever_its_size() -> None:
 
 
 def test_what_just_fits_stays() -> None:
-    kept: Kept[str] = Kept(10, len)
+    kept: LruCache[str] = LruCache(10, len)
     for key in ("a", "b"):
         kept.of(key, lambda key=key: key * 5)
     assert kept.values() == ["aaaaa", "bbbbb"]

@@ -11,8 +11,16 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Components, Subject, Use
-from limner.models.embeddings import Extended, Words, names_of, read_words, restore_words, save_words, words_applied
+from limner.core.protocols import Components, Subject, WeightedFile
+from limner.models.embeddings import (
+    ExtendedEmbedding,
+    LearnedEmbeddings,
+    embeddings_applied,
+    read_embeddings,
+    restore_embeddings,
+    save_embeddings,
+    token_names,
+)
 from limner.models.tokens import spelt_out, tokenise
 from limner.starter.pretrain.tokenizer import build_tokenizer
 
@@ -49,7 +57,7 @@ def parts(tokenizer):
 
 def taught(parts, facts=ONE, vectors=3, initial="cat", seed=0, subject=REX):
     components = Components(parts, "unet", "none", "none", 64, torch.float32, torch.device("cpu"))
-    return Words(components, facts, subject, vectors, initial, seed)
+    return LearnedEmbeddings(components, facts, subject, vectors, initial, seed)
 
 
 def embedding(parts, name="text_encoder"):
@@ -63,7 +71,7 @@ def rows(learnt):
 def test_ids_from_the_first_on_have_rows_of_their_own():
     base = torch.nn.Embedding(5, 2)
     own = torch.tensor([[7.0, 8.0], [9.0, 10.0]])
-    found = Extended(base, own, 5)(torch.tensor([[0, 4, 5, 6]]))
+    found = ExtendedEmbedding(base, own, 5)(torch.tensor([[0, 4, 5, 6]]))
     assert torch.equal(found, torch.cat([base.weight[[0, 4]], own])[None])
 
 
@@ -104,11 +112,11 @@ def test_every_row_comes_back_from_a_file(parts, facts, tmp_path):
         for word in learnt.words:
             word.extended.rows.normal_()
     kept = rows(learnt)
-    save_words(learnt, tmp_path / "word.safetensors", {})
+    save_embeddings(learnt, tmp_path / "word.safetensors", {})
     with torch.no_grad():
         for word in learnt.words:
             word.extended.rows.zero_()
-    restore_words(learnt, tmp_path / "word.safetensors")
+    restore_embeddings(learnt, tmp_path / "word.safetensors")
     assert all(torch.equal(one, other) for one, other in zip(kept, rows(learnt), strict=True))
     names = {"<rex>"} if facts is ONE else {"clip_l", "clip_g"}
     assert set(load_file(tmp_path / "word.safetensors")) == names
@@ -117,7 +125,7 @@ def test_every_row_comes_back_from_a_file(parts, facts, tmp_path):
             learnt.detach()
             learnt = taught(parts, facts, vectors, subject=other)
             with pytest.raises(LimnerError, match="does not fit this base model"):
-                restore_words(learnt, tmp_path / "word.safetensors")
+                restore_embeddings(learnt, tmp_path / "word.safetensors")
 
 
 def test_taken_out_it_leaves_nothing(parts):
@@ -134,22 +142,22 @@ def test_a_weight_makes_the_vectors_longer_or_shorter(parts, tmp_path, weight):
     vectors = torch.arange(2.0 * WIDTH).reshape(2, WIDTH)
     save_file({"emb_params": vectors}, tmp_path / "max.safetensors")
     pipeline = SimpleNamespace(components=parts)
-    with words_applied(pipeline, ONE, [Use(tmp_path / "max.safetensors", weight)]):
+    with embeddings_applied(pipeline, ONE, [WeightedFile(tmp_path / "max.safetensors", weight)]):
         ids = [parts["tokenizer"].convert_tokens_to_ids(name) for name in ("max", "max_1")]
         assert torch.equal(embedding(parts)(torch.tensor([ids])), weight * vectors[None])
     size = len(parts["tokenizer"])
-    with words_applied(pipeline, ONE, [Use(tmp_path / "max.safetensors", 0)]):
+    with embeddings_applied(pipeline, ONE, [WeightedFile(tmp_path / "max.safetensors", 0)]):
         assert len(parts["tokenizer"]) == size, "of weight 0 there is no word"
 
 
 def test_each_encoder_gets_the_vectors_that_are_named_for_it(parts, tmp_path):
     tensors = {"clip_g": torch.ones(1, 2 * WIDTH), "clip_l": torch.full((1, WIDTH), 2.0)}
     save_file(tensors, tmp_path / "max.safetensors", {"word": "<max>"})
-    with words_applied(SimpleNamespace(components=parts), TWO, [Use(tmp_path / "max.safetensors", 1)]):
+    with embeddings_applied(SimpleNamespace(components=parts), TWO, [WeightedFile(tmp_path / "max.safetensors", 1)]):
         for suffix, value in (("", 2), ("_2", 1)):
             place = parts[f"tokenizer{suffix}"].convert_tokens_to_ids("<max>")
             assert embedding(parts, f"text_encoder{suffix}")(torch.tensor([place])).unique().tolist() == [value]
-    on_one = words_applied(SimpleNamespace(components=parts), ONE, [Use(tmp_path / "max.safetensors", 1)])
+    on_one = embeddings_applied(SimpleNamespace(components=parts), ONE, [WeightedFile(tmp_path / "max.safetensors", 1)])
     with pytest.raises(LimnerError, match="does not fit this model: it is for text encoders called clip_g"), on_one:
         pass
 
@@ -165,7 +173,7 @@ def test_each_encoder_gets_the_vectors_that_are_named_for_it(parts, tmp_path):
 )
 def test_the_word_of_another_tools_file(tmp_path, tensors, header, word):
     save_file(tensors, tmp_path / "file.safetensors", header)
-    found, vectors = read_words(tmp_path / "file.safetensors")
+    found, vectors = read_embeddings(tmp_path / "file.safetensors")
     assert found == word and all(value.ndim == 2 for value in vectors.values())
 
 
@@ -173,15 +181,15 @@ def test_the_word_of_another_tools_file(tmp_path, tensors, header, word):
 def test_a_word_has_one_to_75_vectors(tmp_path, count):
     save_file({"emb_params": torch.zeros(count, WIDTH)}, tmp_path / "file.safetensors")
     if 1 <= count <= 75:
-        assert len(read_words(tmp_path / "file.safetensors")[1]["emb_params"]) == count
+        assert len(read_embeddings(tmp_path / "file.safetensors")[1]["emb_params"]) == count
     else:
         with pytest.raises(LimnerError, match="holds no word of 1 to 75 vectors"):
-            read_words(tmp_path / "file.safetensors")
+            read_embeddings(tmp_path / "file.safetensors")
 
 
 def test_further_vectors_are_called_as_diffusers_calls_them():
-    assert names_of("<rex>", 1) == ["<rex>"]
-    assert names_of("<rex>", 3) == ["<rex>", "<rex>_1", "<rex>_2"]
+    assert token_names("<rex>", 1) == ["<rex>"]
+    assert token_names("<rex>", 3) == ["<rex>", "<rex>_1", "<rex>_2"]
 
 
 @pytest.mark.parametrize(("vectors", "said"), [(1, "<rex>"), (3, "<rex> <rex>_1 <rex>_2")])

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Use
+from limner.core.protocols import WeightedFile
 from limner.models import lora
 from limner.models.adapters import open_adapter
 from limner.models.formats import lora_names
@@ -49,7 +49,7 @@ def weights(pipeline):
 def merged(pipeline, *uses):
     """All weights while files are applied; afterwards they are the base's, to the bit."""
     before = weights(pipeline)
-    with lora.lora_applied(pipeline, [Use(file, strength) for file, strength in uses]):
+    with lora.lora_applied(pipeline, [WeightedFile(file, strength) for file, strength in uses]):
         during = weights(pipeline)
     assert all(torch.equal(before[name], weight) for name, weight in weights(pipeline).items())
     return during
@@ -112,7 +112,7 @@ def few(sd):
 def refusal(pipeline, tensors, path, header=None):
     save_file(tensors, path, {"format": "pt"} | (header or {}))
     before = weights(pipeline)
-    with pytest.raises(LimnerError) as caught, lora.lora_applied(pipeline, [Use(path, 1.0)]):
+    with pytest.raises(LimnerError) as caught, lora.lora_applied(pipeline, [WeightedFile(path, 1.0)]):
         pass
     assert all(torch.equal(before[name], weight) for name, weight in weights(pipeline).items())
     assert str(path) in str(caught.value) and caught.value.remedy
@@ -131,7 +131,7 @@ def test_prediction_is_that_of_weights_merged_by_hand(sd, tmp_path):
             return states, unet(noisy, 500, encoder_hidden_states=states).sample
 
     base = predicted()
-    with lora.lora_applied(sd, [Use(writer.save(tmp_path / "a.safetensors"), 1.0)]):
+    with lora.lora_applied(sd, [WeightedFile(writer.save(tmp_path / "a.safetensors"), 1.0)]):
         found = predicted()
     parameters = {f"{part}.{name}": p for part, net in sd.components.items() for name, p in net.named_parameters()}
     originals = {name: parameters[name].clone() for name in writer.added}
@@ -266,7 +266,7 @@ def test_beside_a_layer_is_as_merged_into_it(kind, norms, sd, tmp_path, monkeypa
     layer = sd.components[part].get_submodule(name)
     size = (layer.in_channels, 6, 6) if kind == "convolution" else (6, layer.in_features)
     states = writer.random(2, *size)
-    use = Use(writer.save(tmp_path / "a.safetensors"), 0.7)
+    use = WeightedFile(writer.save(tmp_path / "a.safetensors"), 0.7)
     base = layer(states)
     with lora.lora_applied(sd, [use, use]):
         into = layer(states)

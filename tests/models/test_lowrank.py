@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import tiny
 from limner.core.errors import LimnerError
-from limner.core.protocols import Components, Use
+from limner.core.protocols import Components, WeightedFile
 from limner.models.layers import UNET_LORA_TARGETS
 from limner.models.lora import attach_lora, lora_applied, restore_lora, save_lora
 from limner.models.options import LoraOptions
@@ -140,7 +140,7 @@ def test_while_untaught_the_network_is_as_it_was(unet):
     with torch.no_grad():
         layer.lora_B["default"].weight.fill_(1)
         taught = layer(states)
-        with learnt.untaught():
+        with learnt.base_model():
             assert torch.equal(layer(states), plain)
         assert torch.equal(layer(states), taught) and not torch.allclose(taught, plain)
 
@@ -199,7 +199,7 @@ def test_a_file_is_merged_by_its_weight_and_taken_out_to_the_bit(pipeline, files
     """W + weight up down, of several files the sum, as merging by hand has it."""
     path, product = files
     before = pipeline.unet.get_submodule(LAYER).weight.detach().clone()
-    with lora_applied(pipeline, [Use(path, weight) for weight in weights]):
+    with lora_applied(pipeline, [WeightedFile(path, weight) for weight in weights]):
         layer = pipeline.unet.get_submodule(LAYER)
         after = layer.weight.detach().clone()
     assert torch.allclose(after, before + sum(weights) * product, atol=1e-5)
@@ -214,7 +214,7 @@ def test_a_file_that_was_written_anew_is_read_anew(pipeline, files, tmp_path):
     for turn, factor in enumerate((1.0, -2.0)):
         save_file({name: factor * tensor if "lora_B" in name else tensor for name, tensor in tensors.items()}, place)
         os.utime(place, (turn, turn))
-        with lora_applied(pipeline, [Use(place, 1.0)]):
+        with lora_applied(pipeline, [WeightedFile(place, 1.0)]):
             assert torch.allclose(layer.weight, before + factor * product, atol=1e-5)
 
 
@@ -223,7 +223,7 @@ def test_a_file_of_another_network_is_refused(pipeline, tmp_path):
               tmp_path / "other.safetensors")  # fmt: skip
     with (
         pytest.raises(LimnerError, match="does not fit this base model"),
-        lora_applied(pipeline, [Use(tmp_path / "other.safetensors", 1)]),
+        lora_applied(pipeline, [WeightedFile(tmp_path / "other.safetensors", 1)]),
     ):
         pass
 

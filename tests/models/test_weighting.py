@@ -9,7 +9,7 @@ import torch
 from diffusers import DDPMScheduler
 from diffusers.training_utils import compute_snr
 
-from limner.core.protocols import SILENT, Batch, Draw, Objective, Teacher
+from limner.core.protocols import ZERO_TARGET, Batch, LossOptions, NoiseDraw, Teacher
 from limner.models.objective import (
     denoising_loss,
     draw,
@@ -54,14 +54,14 @@ def test_what_is_predicted():
 
 
 def test_timesteps_are_drawn_from_the_first_to_the_last():
-    drawn = draw(torch.Size((4000, 1, 1, 1)), 10, rng(), Objective())
+    drawn = draw(torch.Size((4000, 1, 1, 1)), 10, rng(), LossOptions())
     assert torch.bincount(drawn.timesteps).tolist() == pytest.approx([400] * 10, abs=80)
     assert drawn.noise.std().item() == pytest.approx(1, abs=0.05)
 
 
 def test_the_noise_offset_is_of_each_channel():
     shape = torch.Size((50, 4, 8, 8))
-    plain, moved = draw(shape, 10, rng(), Objective()), draw(shape, 10, rng(), Objective(noise_offset=0.1))
+    plain, moved = draw(shape, 10, rng(), LossOptions()), draw(shape, 10, rng(), LossOptions(noise_offset=0.1))
     offset = moved.noise - plain.noise
     assert offset.std((2, 3)).max() < 1e-6, "all of a channel moves alike"
     assert offset[:, :, 0, 0].std().item() == pytest.approx(0.1, rel=0.15)
@@ -83,7 +83,7 @@ def test_the_last_samples_are_told_by_the_teacher():
     opened = []
 
     @contextmanager
-    def untaught():
+    def base_model():
         opened.append("in")
         yield
         opened.append("out")
@@ -94,10 +94,10 @@ def test_the_last_samples_are_told_by_the_teacher():
 
     noisy = torch.arange(4.0)[:, None, None, None]
     times, wanted = torch.tensor([10, 20, 30, 40]), torch.full((4, 1, 1, 1), -1.0)
-    found = taught(predict, wanted, noisy, times, Teacher({"words": torch.tensor([100, 200])}, untaught))
+    found = taught(predict, wanted, noisy, times, Teacher({"words": torch.tensor([100, 200])}, base_model))
     assert found.flatten().tolist() == [-1, -1, 2 + 30 + 100, 3 + 40 + 200] and opened == ["in", "out"]
     assert torch.equal(taught(predict, wanted, noisy, times, None), wanted)
-    assert taught(predict, wanted, noisy, times, SILENT).abs().max() == 0
+    assert taught(predict, wanted, noisy, times, ZERO_TARGET).abs().max() == 0
 
 
 @pytest.mark.parametrize("gamma", [None, 5.0])
@@ -115,7 +115,7 @@ def test_the_whole_loss_by_hand(gamma):
     )
     wanted = weight * (0.5 * noisy - noise).square().mean((1, 2, 3))
     found = denoising_loss(
-        predict, SCHEDULE, Batch(clean, {"a": 1}), Draw(noise, TIMES), Objective(min_snr_gamma=gamma), None
+        predict, SCHEDULE, Batch(clean, {"a": 1}), NoiseDraw(noise, TIMES), LossOptions(min_snr_gamma=gamma), None
     )
     assert torch.allclose(found, wanted, rtol=1e-4)
 

@@ -16,7 +16,7 @@ from limner.core.requests import (
     SweepRequest,
     TrainRequest,
 )
-from limner.models.options import LoraOptions, WordOptions
+from limner.models.options import EmbeddingOptions, LoraOptions
 
 REQUESTS = {
     "compare": CompareRequest,
@@ -26,7 +26,7 @@ REQUESTS = {
     "sweep": SweepRequest,
     "train": TrainRequest,
 }
-OPTIONS = {**LoraOptions.model_fields, **WordOptions.model_fields}
+OPTIONS = {**LoraOptions.model_fields, **EmbeddingOptions.model_fields}
 LONGEST = 2**20
 """The longest recipe that is read, in bytes."""
 

@@ -143,7 +143,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
+class NoiseDraw:
     """What is random in a batch's loss. noise: like the latents. timesteps: (n,), from 0 (clean) to 1000 (noise)."""
 
     noise: torch.Tensor
@@ -151,7 +151,7 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
-class Objective:
+class LossOptions:
     """How a loss is drawn and weighted; as it stands, plainly.
 
     min_snr_gamma: gamma of Hang et al. 2023 (arXiv 2303.09556). noise_offset: standard deviation of what is added to
@@ -163,7 +163,7 @@ class Objective:
     timestep_sampling: str | None = None
 
 
-PLAIN = Objective()
+DEFAULT_LOSS = LossOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +176,11 @@ class Teacher:
     """
 
     text: Mapping[str, torch.Tensor]
-    untaught: Callable[[], AbstractContextManager[None]]
+    base_model: Callable[[], AbstractContextManager[None]]
     silent: bool = False
 
 
-SILENT = Teacher({}, nullcontext, silent=True)
+ZERO_TARGET = Teacher({}, nullcontext, silent=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class WeightedFile:
     """A saved file and how strongly it acts."""
 
     file: Path
@@ -233,8 +233,8 @@ class Family(Protocol):
         ...
 
     def draw(
-        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
-    ) -> Draw:
+        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: LossOptions = DEFAULT_LOSS
+    ) -> NoiseDraw:
         """Noise and times for latents of a shape (n, c, h, w), from a CPU generator."""
         ...
 
@@ -242,8 +242,8 @@ class Family(Protocol):
         self,
         components: Components,
         batch: Batch,
-        draw: Draw,
-        objective: Objective = PLAIN,
+        draw: NoiseDraw,
+        objective: LossOptions = DEFAULT_LOSS,
         teacher: Teacher | None = None,
     ) -> torch.Tensor:
         """Denoising loss of each sample, (n,), in fp32.
@@ -269,7 +269,7 @@ class Trainable(Protocol):
         """Whether what is random in learning, such as dropout, acts; at first it does not."""
         ...
 
-    def untaught(self) -> AbstractContextManager[None]:
+    def base_model(self) -> AbstractContextManager[None]:
         """While it is open, the model predicts as it did before and nothing learns; afterwards all is as it was."""
         ...
 
@@ -289,14 +289,14 @@ class Method(Protocol):
 
     Options: type[BaseModel]
     makes: str
-    keeps_class: bool
+    preserves_class: bool
     file: str
 
     def learning_rate(self, lora: float) -> float:
         """What suits it on a model that LoRA is taught to at the rate `lora`."""
         ...
 
-    def teaches_text(self, options: Any) -> bool:
+    def trains_text(self, options: Any) -> bool:
         """Whether text encoders learn too, so that captions must be encoded anew at every step."""
         ...
 
@@ -330,6 +330,6 @@ class Method(Protocol):
         """Whether a file whose tensors have these names holds what this method learns, whoever wrote it."""
         ...
 
-    def applied(self, pipeline: Any, facts: Facts, uses: Sequence[Use]) -> AbstractContextManager[None]:
+    def applied(self, pipeline: Any, facts: Facts, uses: Sequence[WeightedFile]) -> AbstractContextManager[None]:
         """While it is open, saved files act on a pipeline; afterwards it is as it was, to the bit."""
         ...

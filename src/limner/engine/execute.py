@@ -20,13 +20,13 @@ from limner.core.requests import (
 from limner.core.workspace import Workspace
 from limner.engine.compare.compare import compare
 from limner.engine.evaluate.evaluate import evaluate
-from limner.engine.generate.batching import Order
-from limner.engine.generate.generate import generate, generate_together
+from limner.engine.generate.batching import Job
+from limner.engine.generate.generate import generate, generate_batch
 from limner.engine.influence.influence import influence
 from limner.engine.prepare.prepare import prepare
 from limner.engine.sweep.sweep import sweep
 from limner.engine.train.train import train
-from limner.models.logging import hush
+from limner.models.logging import quiet_libraries
 from limner.provenance import credentials
 from limner.store.locks import filling
 
@@ -46,14 +46,14 @@ def execute(request: Request, workspace: Workspace, emit: Emit) -> None:
 
     Credentials that cannot sign raise first. Raises Held where another program fills that folder.
     """
-    hush()
+    quiet_libraries()
     credentials.check(workspace.home)
     with nullcontext() if request.shares_folder else filling(workspace.out):
         EXECUTORS[type(request)](request, workspace, emit)
 
 
-def execute_together(orders: Sequence[Order]) -> Iterator[tuple[Order, Exception | None]]:
+def execute_together(orders: Sequence[Job]) -> Iterator[tuple[Job, Exception | None]]:
     """Carry out generate requests of one batch key; yields each as it ends, with why where it ended early."""
-    hush()
+    quiet_libraries()
     credentials.check(orders[0].workspace.home)
-    yield from generate_together(orders)
+    yield from generate_batch(orders)

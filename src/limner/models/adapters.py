@@ -13,8 +13,8 @@ from typing import Any
 
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Emit, Notice
-from limner.core.protocols import Facts, Use
-from limner.models.loading import PICKLES, Model, forget
+from limner.core.protocols import Facts, WeightedFile
+from limner.models.loading import PICKLES, Model, unload_all
 from limner.plugins import registry
 from limner.store.files import sha256_of
 
@@ -154,19 +154,21 @@ def check_base(adapter: Adapter, model: Model, architecture: str, emit: Emit) ->
 
 
 @contextmanager
-def adapters_on(pipeline: Any, facts: Facts, adapters: Sequence[Adapter], weights: Sequence[float]) -> Iterator[None]:
+def adapters_applied(
+    pipeline: Any, facts: Facts, adapters: Sequence[Adapter], weights: Sequence[float]
+) -> Iterator[None]:
     """Let adapters act on a pipeline while it is open, whatever method taught each; afterwards put back the bits.
 
     facts: those of the pipeline's family.
     """
-    uses: dict[str, list[Use]] = {}
+    uses: dict[str, list[WeightedFile]] = {}
     for adapter, weight in zip(adapters, weights, strict=True):
-        uses.setdefault(adapter.method, []).append(Use(adapter.file, weight))
+        uses.setdefault(adapter.method, []).append(WeightedFile(adapter.file, weight))
     with ExitStack() as stack:
         try:
             for method, theirs in uses.items():
                 stack.enter_context(registry.methods.get(method).applied(pipeline, facts, theirs))
         except BaseException:
-            forget()  # a file that fits half-way may have changed what cannot be put back
+            unload_all()  # a file that fits half-way may have changed what cannot be put back
             raise
         yield

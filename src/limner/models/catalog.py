@@ -9,13 +9,13 @@ from typing import Any
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Made
 from limner.models import hub, loading
-from limner.models.downloads import fetching
-from limner.models.logging import hush
+from limner.models.downloads import download_progress
+from limner.models.logging import quiet_libraries
 from limner.plugins import registry
 
 
 @dataclass(frozen=True)
-class Entry:
+class NamedModel:
     """A named model. gigabytes: to fetch. memory: gigabytes of a GPU. place: where it is on disk, None if it is not."""
 
     name: str
@@ -27,13 +27,13 @@ class Entry:
     place: Path | None
 
 
-def library() -> list[Entry]:
+def list_models() -> list[NamedModel]:
     """All named models, in order of what they need."""
     entries = []
     for name, (family, alias) in registry.aliases().items():
         model = loading.resolve(name)
         place = model.on_disk()
-        entries.append(Entry(name, family, alias.reference, alias.gigabytes, alias.memory, alias.licence, place))
+        entries.append(NamedModel(name, family, alias.reference, alias.gigabytes, alias.memory, alias.licence, place))
     return sorted(entries, key=lambda entry: (entry.gigabytes, entry.name))
 
 
@@ -43,13 +43,13 @@ def fetch(reference: str, emit: Emit) -> Path:
     What is there already stays; a fetching that was cut off goes on. Only what painting in half precision needs is
     fetched, and only safetensors.
     """
-    hush()
+    quiet_libraries()
     named = registry.aliases().get(reference)
-    with hub.errors_told(reference, location=named and named[1].reference), fetching(emit) as bar:
+    with hub.hub_errors(reference, location=named and named[1].reference), download_progress(emit) as bar:
         if named is None:
             _single(reference, bar)  # of what kind a file is, is seen in it
         model = loading.resolve(reference)
-        loading.tell_terms(model, emit)
+        loading.notify_terms(model, emit)
         place = Path(_single(model.location, bar) or _pipeline(model.location))
         if model.vae is not None and not Path(model.vae).exists():
             _snapshot(model.vae, bar, "*.json", "*.safetensors")
@@ -85,5 +85,5 @@ def _pipeline(repository: str) -> str:
 def _snapshot(repository: str, bar: type, *patterns: str) -> str:
     from huggingface_hub import snapshot_download
 
-    with hub.errors_told(repository):
+    with hub.hub_errors(repository):
         return snapshot_download(repository, allow_patterns=list(patterns), tqdm_class=bar)

@@ -10,15 +10,15 @@ import torch
 
 from limner.core.errors import LimnerError
 from limner.core.moderation import Finding, Judge
-from limner.models.hub import errors_told
+from limner.models.hub import hub_errors
 
 Thresholds = dict[str, float]
 """Label -> the score from which on it refuses."""
 
 
-def loaded(kind: Any, reference: str, **where: Any) -> Any:
+def load_model(kind: Any, reference: str, **where: Any) -> Any:
     """A transformers model of a folder or a Hugging Face id, in safetensors, every tensor of it there."""
-    with errors_told(reference, "classifier"):
+    with hub_errors(reference, "classifier"):
         model, told = kind.from_pretrained(reference, use_safetensors=True, output_loading_info=True, **where)
     if lacking := [*told["missing_keys"], *told.get("mismatched_keys", ())]:
         raise LimnerError(
@@ -27,13 +27,13 @@ def loaded(kind: Any, reference: str, **where: Any) -> Any:
     return model.eval()
 
 
-def part_of(kind: Any, reference: str, **where: Any) -> Any:
+def load_processor(kind: Any, reference: str, **where: Any) -> Any:
     """What a classifier needs besides its weights, such as a tokenizer, from the same place."""
-    with errors_told(reference, "classifier"):
+    with hub_errors(reference, "classifier"):
         return kind.from_pretrained(reference, **where)
 
 
-def tried(judge: Judge, sample: Any, reference: str) -> Judge:
+def checked(judge: Judge, sample: Any, reference: str) -> Judge:
     """A classifier that has shown that it can judge; raises LimnerError for one that cannot."""
     try:
         judge(sample)

@@ -9,7 +9,7 @@ import torch
 
 from limner.core.protocols import Components, Family
 
-TOGETHER = 64
+GROUP = 64
 
 
 @torch.inference_mode()
@@ -23,7 +23,7 @@ def conditioning(
     known = list(dict.fromkeys(prompts))
     encoded = [
         family.conditioning(components, part, [negative] * len(part))
-        for part in (known[start : start + TOGETHER] for start in range(0, len(known), TOGETHER))
+        for part in (known[start : start + GROUP] for start in range(0, len(known), GROUP))
     ]
     if any(_shape(part) != _shape(encoded[0]) for part in encoded):  # some hold a longer prompt than others
         encoded = [family.conditioning(components, known, [negative] * len(known))]

@@ -55,7 +55,7 @@ def check_quantised(name: str | None, device: torch.device) -> None:
 
 
 @contextmanager
-def memory_told(remedy: str) -> Iterator[None]:
+def memory_errors(remedy: str) -> Iterator[None]:
     """Turn running out of memory into one clear line."""
     try:
         yield

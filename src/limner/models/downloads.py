@@ -15,7 +15,7 @@ MEGABYTE = 10**6
 
 
 @contextmanager
-def fetching(emit: Emit) -> Iterator[type]:
+def download_progress(emit: Emit) -> Iterator[type]:
     """Open a stage that counts megabytes; what is opened is the bar that the hub's functions take as `tqdm_class`.
 
     diffusers hands no bar on to the hub, so while this is open its downloads are told here too.

@@ -14,14 +14,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Components, Facts, Subject, Use
-from limner.models.options import WORDS_FILE
+from limner.core.protocols import Components, Facts, Subject, WeightedFile
+from limner.models.options import EMBEDDINGS_FILE
 
-MOST = 75
+MAX_VECTORS = 75
 """Vectors of a word, which a text encoder of 77 tokens has room for."""
 
 
-class Extended(nn.Module):
+class ExtendedEmbedding(nn.Module):
     """A token embedding with rows of its own for the ids from `first` on; the old one is left as it is."""
 
     def __init__(self, base: nn.Module, rows: torch.Tensor, first: int) -> None:
@@ -46,16 +46,16 @@ class Extended(nn.Module):
 
 
 @dataclass
-class Word:
+class TokenEmbeddings:
     """A word of one or more vectors in one text encoder, from `put_in` until `take_out`."""
 
     tokenizer: Any
     encoder: Any
-    extended: Extended
+    extended: ExtendedEmbedding
     before: str
 
     @classmethod
-    def put_in(cls, tokenizer: Any, encoder: Any, names: Sequence[str], rows: torch.Tensor) -> Word:
+    def put_in(cls, tokenizer: Any, encoder: Any, names: Sequence[str], rows: torch.Tensor) -> TokenEmbeddings:
         """names: the word and what stands for its further vectors. rows: (len(names), width)."""
         vocabulary = tokenizer.get_vocab()
         known = [name for name in names if name in vocabulary]
@@ -74,7 +74,7 @@ class Word:
         before = tokenizer.backend_tokenizer.to_str()
         tokenizer.add_tokens(list(names))
         first = tokenizer.convert_tokens_to_ids(names[0])
-        extended = Extended(base, rows.to(base.weight.device, torch.float32), first)
+        extended = ExtendedEmbedding(base, rows.to(base.weight.device, torch.float32), first)
         encoder.set_input_embeddings(extended)
         return cls(tokenizer, encoder, extended, before)
 
@@ -85,19 +85,19 @@ class Word:
         self.tokenizer._tokenizer = Tokenizer.from_str(self.before)
 
 
-def names_of(word: str, vectors: int) -> list[str]:
+def token_names(word: str, vectors: int) -> list[str]:
     """The tokens that a word of several vectors stands for, as diffusers numbers them."""
     return [word, *(f"{word}_{i}" for i in range(1, vectors))]
 
 
-class Words:
+class LearnedEmbeddings:
     """A word that learns, in every text encoder that can take it."""
 
     def __init__(
         self, components: Components, facts: Facts, subject: Subject, vectors: int, initial: str, seed: int
     ) -> None:
         self.keys, self.words, self.subject = [], [], subject
-        names, rng = names_of(subject.identifier, vectors), torch.Generator().manual_seed(seed)
+        names, rng = token_names(subject.identifier, vectors), torch.Generator().manual_seed(seed)
         for key, tokenizer_name, encoder_name in facts.embeddings:
             tokenizer, encoder = components.parts[tokenizer_name], components.parts[encoder_name]
             if vectors > (room := tokenizer.model_max_length // 2):
@@ -113,7 +113,7 @@ class Words:
             # further vectors begin a little apart, for the same ones would learn the same
             rows[len(ids) :] += 0.1 * weight.std() * torch.randn(rows[len(ids) :].shape, generator=rng)
             self.keys.append((key, encoder_name))
-            self.words.append(Word.put_in(tokenizer, encoder, names, rows))
+            self.words.append(TokenEmbeddings.put_in(tokenizer, encoder, names, rows))
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         return {"text": [word.extended.rows for word in self.words]}
@@ -124,7 +124,7 @@ class Words:
     def train(self, on: bool) -> None:
         """Nothing here is random."""
 
-    def untaught(self) -> AbstractContextManager[None]:
+    def base_model(self) -> AbstractContextManager[None]:
         """The denoiser is the base model's own."""
         return nullcontext()
 
@@ -133,7 +133,7 @@ class Words:
             word.take_out()
 
 
-def save_words(learnt: Words, path: Path, header: Mapping[str, str]) -> None:
+def save_embeddings(learnt: LearnedEmbeddings, path: Path, header: Mapping[str, str]) -> None:
     """Write the vectors (n, width) under the word's own name where there is one text encoder, as diffusers has it,
     else under the encoders' names, as A1111 and ComfyUI have it for SDXL.
     """
@@ -145,9 +145,9 @@ def save_words(learnt: Words, path: Path, header: Mapping[str, str]) -> None:
 
 
 @torch.no_grad()
-def restore_words(learnt: Words, path: Path) -> None:
+def restore_embeddings(learnt: LearnedEmbeddings, path: Path) -> None:
     """Read back what `save_words` wrote; LimnerError where the word or its vectors are others."""
-    word, saved = read_words(path)
+    word, saved = read_embeddings(path)
     ours = {key or word: put.extended.rows for (key, _), put in zip(learnt.keys, learnt.words, strict=True)}
     shapes = {name: rows.shape for name, rows in saved.items()}
     if word != learnt.subject.identifier or shapes != {name: rows.shape for name, rows in ours.items()}:
@@ -159,7 +159,7 @@ def restore_words(learnt: Words, path: Path) -> None:
 
 
 @contextmanager
-def words_applied(pipeline: Any, facts: Facts, uses: Sequence[Use]) -> Iterator[None]:
+def embeddings_applied(pipeline: Any, facts: Facts, uses: Sequence[WeightedFile]) -> Iterator[None]:
     """Put the words of files into a pipeline's text encoders, their vectors made longer or shorter by the use's weight.
 
     A weight of 0 leaves the word out.
@@ -168,7 +168,7 @@ def words_applied(pipeline: Any, facts: Facts, uses: Sequence[Use]) -> Iterator[
     with ExitStack() as stack:
         known: set[str] = set()
         for use in (use for use in uses if use.weight):
-            word, rows = read_words(use.file)
+            word, rows = read_embeddings(use.file)
             if word in known:
                 raise LimnerError(f"two adapters teach the word {word!r}", "leave one of them out")
             known.add(word)
@@ -183,12 +183,12 @@ def words_applied(pipeline: Any, facts: Facts, uses: Sequence[Use]) -> Iterator[
                 )
             for key, values in rows.items():
                 tokenizer, encoder = (parts[name] for name in theirs[key])
-                put = Word.put_in(tokenizer, encoder, names_of(word, len(values)), values * use.weight)
+                put = TokenEmbeddings.put_in(tokenizer, encoder, token_names(word, len(values)), values * use.weight)
                 stack.callback(put.take_out)
         yield
 
 
-def read_words(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
+def read_embeddings(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
     """The word of a file and its vectors (n, width) by the name of the text encoder, or by its own.
 
     Files of other tools that do not name the word call it as the file is called.
@@ -198,9 +198,9 @@ def read_words(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
     rows = {name: value.float() for name, value in load_file(path).items()}
     rows = {name: value[None] if value.ndim == 1 else value for name, value in rows.items()}
     if not rows or any(
-        value.ndim != 2 or not 1 <= len(value) <= MOST or not value.isfinite().all() for value in rows.values()
+        value.ndim != 2 or not 1 <= len(value) <= MAX_VECTORS or not value.isfinite().all() for value in rows.values()
     ):
-        raise LimnerError(f"{str(path)!r} holds no word of 1 to {MOST} vectors", "copy or train it again")
+        raise LimnerError(f"{str(path)!r} holds no word of 1 to {MAX_VECTORS} vectors", "copy or train it again")
     if word is None:
         only = next(iter(rows)) if len(rows) == 1 else "emb_params"
         word = path.stem if only == "emb_params" else only
@@ -211,7 +211,7 @@ def usage(name: str, facts: Facts, subject: Subject) -> str:
     """Lines of Python that put the word of a saved folder of this name onto `pipeline` with stock diffusers."""
     if len(facts.embeddings) == 1:
         return f'pipeline.load_textual_inversion("{name}")'
-    lines = ["from safetensors.torch import load_file", "", f'vectors = load_file("{name}/{WORDS_FILE}")']
+    lines = ["from safetensors.torch import load_file", "", f'vectors = load_file("{name}/{EMBEDDINGS_FILE}")']
     for key, tokenizer, encoder in facts.embeddings:
         parts = f"tokenizer=pipeline.{tokenizer}, text_encoder=pipeline.{encoder}"
         lines.append(f'pipeline.load_textual_inversion(vectors["{key}"], token={subject.identifier!r}, {parts})')

@@ -11,7 +11,7 @@ from limner.core.errors import LimnerError
 from limner.core.metrics import Gallery
 
 
-class Features(torch.nn.Module):
+class FeaturePassthrough(torch.nn.Module):
     """Stands where torchmetrics expects a network, for what is encoded already: features (n, d) pass as they are."""
 
     def __init__(self, width: int) -> None:
@@ -32,7 +32,7 @@ def torchmetrics_image(metric: str) -> Any:
         ) from error
 
 
-def check_enough(metric: str, gallery: Gallery, fewest: int) -> None:
+def check_counts(metric: str, gallery: Gallery, fewest: int) -> None:
     """Refuse sets so small that their distance would say nothing."""
     for count, what in ((len(gallery.items), "pictures"), (len(gallery.references), "photographs to compare with")):
         if count < fewest:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from limner.core.protocols import Batch, Draw, Objective, Teacher
+from limner.core.protocols import Batch, LossOptions, NoiseDraw, Teacher
 from limner.models.objective import Predict, masked_error, taught
 
 STEPS = 1000
@@ -21,7 +21,7 @@ def shift_of(tokens: int, config: Any) -> float:
     return low + (high - low) * (tokens - least) / (most - least)
 
 
-def draw(shape: torch.Size, rng: torch.Generator, objective: Objective, config: Any, tokens: int) -> Draw:
+def draw(shape: torch.Size, rng: torch.Generator, objective: LossOptions, config: Any, tokens: int) -> NoiseDraw:
     """Noise of a shape (n, c, h, w) and times (n,), from a CPU generator.
 
     config: the scheduler's. tokens: of a picture. Shares of noise are drawn uniformly, or as the sigmoid of a normal
@@ -37,10 +37,10 @@ def draw(shape: torch.Size, rng: torch.Generator, objective: Objective, config: 
         factor = math.exp(shift_of(tokens, config))
     else:
         factor = 1.0 if config.get("use_dynamic_shifting") else float(config.get("shift", 1.0))
-    return Draw(noise, STEPS * factor * sigma / (1 + (factor - 1) * sigma))
+    return NoiseDraw(noise, STEPS * factor * sigma / (1 + (factor - 1) * sigma))
 
 
-def flow_loss(predict: Predict, batch: Batch, draw: Draw, teacher: Teacher | None) -> torch.Tensor:
+def flow_loss(predict: Predict, batch: Batch, draw: NoiseDraw, teacher: Teacher | None) -> torch.Tensor:
     """Loss of each sample, (n,): mix the latents with noise, predict the way from one to the other, compare."""
     clean = batch.latents
     noise, timesteps = draw.noise.to(clean), draw.timesteps.to(clean)

@@ -13,7 +13,7 @@ from torch import nn
 from limner.core.protocols import Components
 
 
-class Whole:
+class FullWeights:
     """Parts of a model, by name, all of whose weights learn."""
 
     def __init__(self, components: Components, names: Sequence[str]) -> None:
@@ -40,7 +40,7 @@ class Whole:
         """Nothing here is random: the networks of diffusion models come without dropout."""
 
     @contextmanager
-    def untaught(self) -> Iterator[None]:
+    def base_model(self) -> Iterator[None]:
         """A second, frozen denoiser with the old weights takes the place of the learning one."""
         name, learning = self.components.denoiser_name, self.components.denoiser
         if self.teacher is None:
@@ -58,7 +58,7 @@ class Whole:
             part.requires_grad_(False)
 
 
-def put_into(pipeline: Any, learnt: Whole) -> None:
+def copy_weights(pipeline: Any, learnt: FullWeights) -> None:
     """Give a fresh pipeline of the base model the learnt weights."""
     with torch.no_grad():
         for name, part in learnt.parts.items():

@@ -14,7 +14,7 @@ LATENTS = 4 * 128 * 128
 
 
 @contextmanager
-def guided(
+def guidance_applied(
     pipeline: Any, denoiser: torch.nn.Module, way: str, interval: tuple[float, float], scale: float
 ) -> Iterator[None]:
     """While it is open, a pipeline whose denoiser is given unconditional and conditional rows together is guided so.

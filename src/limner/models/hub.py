@@ -41,7 +41,7 @@ def on_disk(location: str) -> Path | None:
     return next((Path(found).parent for found in known if isinstance(found, str)), None)
 
 
-def settings_of(location: str, part: str) -> dict[str, Any] | None:
+def part_config(location: str, part: str) -> dict[str, Any] | None:
     """The settings of a part of a model by its folder's name, without its weights; None where they are not known.
 
     Those of a repository are fetched. A single file has none of its own.
@@ -65,7 +65,7 @@ def index_of(reference: str) -> tuple[dict[str, Any], str]:
     """`model_index.json` and the licence of a repository on the Hugging Face hub, or from its local cache."""
     from huggingface_hub import hf_hub_download
 
-    with errors_told(reference):
+    with hub_errors(reference):
         index = json.loads(Path(hf_hub_download(reference, "model_index.json")).read_text(encoding="utf-8"))
     return index, licence_of(reference)
 
@@ -87,7 +87,7 @@ def card_licence(card: Path) -> str:
 
 
 @contextmanager
-def errors_told(reference: str, what: str = "model", location: str | None = None) -> Iterator[None]:
+def hub_errors(reference: str, what: str = "model", location: str | None = None) -> Iterator[None]:
     """Turn a failing download, or files that are not what they should be, into one clear line.
 
     what: what the reference is wanted for. location: what the reference stands for, where that is something else. A

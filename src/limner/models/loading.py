@@ -19,8 +19,8 @@ from limner.core.errors import LimnerError, unknown
 from limner.core.events import Emit, Notice
 from limner.core.protocols import Alias, Components, Family, Source
 from limner.models import hub
-from limner.models.logging import hush
-from limner.models.lru import Kept
+from limner.models.cache import LruCache
+from limner.models.logging import quiet_libraries
 from limner.models.prompt_cache import Embeddings, no_embeddings
 from limner.plugins import registry
 from limner.store.files import sha256_of
@@ -106,7 +106,7 @@ def _weights_sha256(file: Path, changed: int) -> str:
     return file.name if re.fullmatch(r"[0-9a-f]{64}", file.name) else sha256_of(file)
 
 
-def must_be_fetched(reference: str) -> bool:
+def needs_download(reference: str) -> bool:
     """Whether this is a Hugging Face id whose weights are not on disk; aliases are known to be what they say."""
     if reference in registry.aliases() or Path(reference).expanduser().exists():
         return False
@@ -130,7 +130,7 @@ def resolve(reference: str, vae: str | None = None) -> Model:
     if (repository := hub.file_of(reference)) is not None:
         from huggingface_hub import hf_hub_download
 
-        with hub.errors_told(reference):
+        with hub.hub_errors(reference):
             file = Path(hf_hub_download(*repository))
         return Model(reference, reference, _family_of_file(reference, file), None, hub.licence_of(repository[0]), vae)
     if hub.is_repository(reference):
@@ -162,11 +162,11 @@ def _family_of_file(reference: str, file: Path) -> str:
     )
 
 
-def settings_of(reference: str, part: str) -> Mapping[str, Any] | None:
+def part_config(reference: str, part: str) -> Mapping[str, Any] | None:
     """The settings of a part of a model, such as its scheduler, before it is loaded; None where they are not known."""
     aliases = registry.aliases()
     location = aliases[reference][1].reference if reference in aliases else reference
-    return hub.settings_of(str(Path(_place(location)).expanduser()), part)
+    return hub.part_config(str(Path(_place(location)).expanduser()), part)
 
 
 def _place(reference: str) -> str:
@@ -230,16 +230,16 @@ class _Loaded:
         return sum(tensor.nbytes for part in parts for tensor in (*part.parameters(), *part.buffers()))
 
 
-_loaded: Kept[_Loaded] = Kept(float("inf"), lambda loaded: loaded.bytes)
+_loaded: LruCache[_Loaded] = LruCache(float("inf"), lambda loaded: loaded.bytes)
 
 
 def load(model: Model, dtype: torch.dtype, device: torch.device, quantised: str | None = None) -> Components:
     """Load a model's components. Those used last stay in memory for the next request, as many as leave room enough."""
-    hush()
+    quiet_libraries()
     key = (model.location, model.vae, str(dtype), str(device), quantised)
 
     def made() -> _Loaded:
-        with hub.errors_told(model.reference, location=model.location):
+        with hub.hub_errors(model.reference, location=model.location):
             return _Loaded(model.family.load(model.source(quantised), dtype, device))
 
     if key not in _loaded:
@@ -249,7 +249,7 @@ def load(model: Model, dtype: torch.dtype, device: torch.device, quantised: str 
     except torch.OutOfMemoryError:
         if not _loaded.values():
             raise
-    forget()  # what was kept was in the way
+    unload_all()  # what was kept was in the way
     return _loaded.of(key, made).components
 
 
@@ -275,14 +275,14 @@ def embeddings(components: Components) -> Embeddings:
     return next(found, None) or no_embeddings()
 
 
-def forget() -> None:
+def unload_all() -> None:
     """Let go of the models in memory (training changes and strips them)."""
     _loaded.clear()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
-def tell_terms(model: Model, emit: Emit) -> None:
+def notify_terms(model: Model, emit: Emit) -> None:
     """Say what the user must know of the model's licence."""
     if model.alias is not None and model.alias.terms:
         emit(Notice(text=model.alias.terms))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-def hush() -> None:
+def quiet_libraries() -> None:
     """Keep errors only: no progress bars, no advice, no warnings of transformers, diffusers and the hub."""
     import transformers.utils.logging as transformers_logging
     from diffusers.utils import logging as diffusers_logging
@@ -22,7 +22,7 @@ def hush() -> None:
 
 
 @contextmanager
-def silence() -> Iterator[None]:
+def no_logging() -> Iterator[None]:
     """While it is open, not even errors are logged: what goes wrong is told by the exception."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

@@ -17,10 +17,10 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from limner.core.errors import LimnerError, unknown
-from limner.core.protocols import Components, Facts, Use
+from limner.core.protocols import Components, Facts, WeightedFile
+from limner.models.cache import LruCache
 from limner.models.formats.layer_update import Layer, Update
 from limner.models.formats.lora_file import LoraFile
-from limner.models.lru import Kept
 from limner.models.options import LoraOptions
 from limner.models.pipelines import is_quantised
 
@@ -29,7 +29,7 @@ TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
 """Attention of CLIP."""
 
 
-class LowRank:
+class LoraLayers:
     """LoRA tensors on parts of a model. layers: names or name endings of the layers, by the part's name."""
 
     def __init__(
@@ -82,7 +82,7 @@ class LowRank:
             layer.lora_dropout.train(on)  # type: ignore[union-attr]
 
     @contextmanager
-    def untaught(self) -> Iterator[None]:
+    def base_model(self) -> Iterator[None]:
         for layer in self._layers:
             layer.enable_adapters(False)
         try:
@@ -101,13 +101,13 @@ class LowRank:
             part._hf_peft_config_loaded = False
 
 
-def attach_lora(components: Components, facts: Facts, options: LoraOptions, seed: int) -> LowRank:
+def attach_lora(components: Components, facts: Facts, options: LoraOptions, seed: int) -> LoraLayers:
     """LoRA tensors on the layers that the options name, or on those that suit the model."""
     targets = options.targets or facts.defaults["targets"]
     layers: dict[str, Sequence[str]] = {components.denoiser_name: _layers_of(components, facts, targets)}
     for name in facts.lora_encoders if options.text_encoder else ():
         layers[name] = TEXT_TARGETS
-    return LowRank(components, layers, options.rank or facts.defaults["rank"], options, seed)
+    return LoraLayers(components, layers, options.rank or facts.defaults["rank"], options, seed)
 
 
 def _layers_of(components: Components, facts: Facts, targets: str) -> Sequence[str]:
@@ -131,7 +131,7 @@ def _layers_of(components: Components, facts: Facts, targets: str) -> Sequence[s
     return layers
 
 
-def save_lora(learnt: LowRank, path: Path, header: Mapping[str, str]) -> None:
+def save_lora(learnt: LoraLayers, path: Path, header: Mapping[str, str]) -> None:
     """Write PEFT's names under the part's own, with rank and alpha in the header.
 
     Not diffusers' older names: its converter knows only the attention layers, and its loader leaves those out of a
@@ -150,7 +150,7 @@ def save_lora(learnt: LowRank, path: Path, header: Mapping[str, str]) -> None:
     save_file(tensors, path, {"format": "pt", "lora_adapter_metadata": json.dumps(config, sort_keys=True), **header})
 
 
-def _tensors(learnt: LowRank) -> dict[str, torch.Tensor]:
+def _tensors(learnt: LoraLayers) -> dict[str, torch.Tensor]:
     """The learnt tensors by their names in files, as references."""
     return {
         f"{prefix}.{name}": tensor
@@ -160,7 +160,7 @@ def _tensors(learnt: LowRank) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def restore_lora(learnt: LowRank, path: Path) -> None:
+def restore_lora(learnt: LoraLayers, path: Path) -> None:
     """Read back what `save_lora` wrote; LimnerError where names or shapes are others."""
     saved, ours = load_file(path), _tensors(learnt)
     if {name: t.shape for name, t in saved.items()} != {name: t.shape for name, t in ours.items()}:
@@ -170,7 +170,7 @@ def restore_lora(learnt: LowRank, path: Path) -> None:
 
 
 @contextmanager
-def lora_applied(pipeline: Any, uses: Sequence[Use]) -> Iterator[None]:
+def lora_applied(pipeline: Any, uses: Sequence[WeightedFile]) -> Iterator[None]:
     """Merge files into a pipeline's weights, so that painting costs nothing extra; afterwards put back the bits.
 
     Each file adds its weight times what it changes in the base's own weights, so their order does not matter. Rounded
@@ -220,13 +220,13 @@ def _beside(layer: Layer, updates: Sequence[tuple[Update, float]]) -> Iterator[N
 BUDGET = 2**30
 """Bytes of adapters' tensors that are kept in memory for each model."""
 Updates = list[tuple[Layer, Update]]
-_known: WeakKeyDictionary[torch.nn.Module, Kept[Updates]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[torch.nn.Module, LruCache[Updates]] = WeakKeyDictionary()
 
 
 def _updates_of(pipeline: Any, file: Path) -> Updates:
     """A file's updates of the pipeline's layers; they stay in memory with the network that they are for."""
     denoiser = getattr(pipeline, pipeline._lora_loadable_modules[0])
-    known = _known.setdefault(denoiser, Kept(BUDGET, _bytes))
+    known = _known.setdefault(denoiser, LruCache(BUDGET, _bytes))
     told = file.stat()
     return known.of((str(file.resolve()), told.st_mtime_ns, told.st_size), lambda: _load(pipeline, file))
 

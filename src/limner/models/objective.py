@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import DDPMScheduler
 
-from limner.core.protocols import Batch, Draw, Objective, Teacher
+from limner.core.protocols import Batch, LossOptions, NoiseDraw, Teacher
 
 Predict = Callable[[torch.Tensor, torch.Tensor, Mapping[str, torch.Tensor]], torch.Tensor]
 
@@ -49,17 +49,17 @@ def target(schedule: DDPMScheduler, clean: torch.Tensor, noise: torch.Tensor, ti
     raise ValueError(f"prediction type {kind!r} is not one that this family learns")
 
 
-def draw(shape: torch.Size, steps: int, rng: torch.Generator, objective: Objective) -> Draw:
+def draw(shape: torch.Size, steps: int, rng: torch.Generator, objective: LossOptions) -> NoiseDraw:
     """Noise of a shape (n, c, h, w) and timesteps (n,), uniform over the schedule, from a CPU generator."""
     noise = torch.randn(shape, generator=rng, dtype=torch.float32)
     timesteps = torch.randint(steps, shape[:1], generator=rng)
     if objective.noise_offset:
         noise += objective.noise_offset * torch.randn((*shape[:2], 1, 1), generator=rng)
-    return Draw(noise, timesteps)
+    return NoiseDraw(noise, timesteps)
 
 
 def denoising_loss(
-    predict: Predict, scheduler: Any, batch: Batch, draw: Draw, objective: Objective, teacher: Teacher | None
+    predict: Predict, scheduler: Any, batch: Batch, draw: NoiseDraw, objective: LossOptions, teacher: Teacher | None
 ) -> torch.Tensor:
     """Loss of each sample, (n,): noise the latents, predict from what is noisy, time steps and text, compare."""
     schedule, clean = schedule_of(scheduler), batch.latents
@@ -86,7 +86,7 @@ def taught(
     if teacher.silent:
         return torch.zeros_like(wanted)
     count = len(next(iter(teacher.text.values())))
-    with torch.no_grad(), teacher.untaught():
+    with torch.no_grad(), teacher.base_model():
         said = predict(noisy[-count:], timesteps[-count:], teacher.text)
     return torch.cat([wanted[:-count], said.to(wanted.dtype)])
 

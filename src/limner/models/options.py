@@ -12,7 +12,7 @@ LORA_FILE = "pytorch_lora_weights.safetensors"
 """The name by which diffusers looks for a LoRA."""
 
 
-WORDS_FILE = "learned_embeds.safetensors"
+EMBEDDINGS_FILE = "learned_embeds.safetensors"
 """The name by which diffusers looks for a learnt word."""
 
 
@@ -38,7 +38,7 @@ class LoraOptions(Frozen):
     text_encoder: bool = Field(False, description="Teach the text encoders too.")
 
 
-class WordOptions(Frozen):
+class EmbeddingOptions(Frozen):
     """Options of Textual Inversion."""
 
     vectors: int = Field(1, ge=1, le=75, description="Vectors that the identifier stands for.")
@@ -47,7 +47,7 @@ class WordOptions(Frozen):
     )
 
 
-def check_words(facts: Facts, subject: Subject) -> None:
+def check_embeddings(facts: Facts, subject: Subject) -> None:
     """Refuse to teach a word to a family whose text encoders take none."""
     if not facts.embeddings:
         raise LimnerError(
@@ -57,7 +57,7 @@ def check_words(facts: Facts, subject: Subject) -> None:
         raise LimnerError("there is no identifier to teach", "give one, or use --method lora")
 
 
-def check_encoders(facts: Facts, options: LoraOptions) -> None:
+def check_text_encoders(facts: Facts, options: LoraOptions) -> None:
     """Refuse to teach text encoders whose updates diffusers would not read."""
     if options.text_encoder and not facts.lora_encoders:
         raise LimnerError("the text encoder of this kind of model takes no adapter", "leave out --text-encoder")

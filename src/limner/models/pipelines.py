@@ -10,7 +10,7 @@ import torch
 
 from limner.core.errors import LimnerError
 from limner.core.protocols import Source
-from limner.models.hub import errors_told
+from limner.models.hub import hub_errors
 
 _NO_SUCH_FILES = (
     "no such modeling files are available",  # of a pipeline
@@ -55,7 +55,7 @@ def load_vae(place: str, dtype: torch.dtype, name: str) -> Any:
     import diffusers
 
     kind, what = getattr(diffusers, name), "autoencoder (VAE)"
-    with errors_told(place, what):
+    with hub_errors(place, what):
         if Path(place).is_file():
             return kind.from_single_file(place, torch_dtype=dtype)
         found = kind.load_config(place).get("_class_name")
@@ -123,7 +123,7 @@ def is_quantised(part: Any) -> bool:
     return getattr(part, "hf_quantizer", None) is not None
 
 
-def settle(parts: dict[str, Any], device: torch.device) -> None:
+def freeze_and_move(parts: dict[str, Any], device: torch.device) -> None:
     """Freeze the networks among a pipeline's parts and move them to the device."""
     for part in parts.values():
         if isinstance(part, torch.nn.Module):

@@ -8,18 +8,18 @@ from typing import Any
 import torch
 
 from limner.core.protocols import Components, Family
+from limner.models.cache import LruCache
 from limner.models.conditioning import conditioning
-from limner.models.lru import Kept
 
 BUDGET = 256 * 2**20
 """Bytes of encoded prompts for each model: some sixty of FLUX.1's, many thousands of the starter's."""
 
-Embeddings = Kept[Mapping[str, Any]]
+Embeddings = LruCache[Mapping[str, Any]]
 
 
 def no_embeddings() -> Embeddings:
     """Room for what one model encodes."""
-    return Kept(BUDGET, _bytes)
+    return LruCache(BUDGET, _bytes)
 
 
 def encoded(

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from limner.models.pipelines import settle
+from limner.models.pipelines import freeze_and_move
 
 
 def suit_device(parts: dict[str, Any], device: torch.device) -> None:
@@ -17,7 +17,7 @@ def suit_device(parts: dict[str, Any], device: torch.device) -> None:
     """
     from diffusers.models.attention_processor import AttnProcessor
 
-    settle(parts, device)
+    freeze_and_move(parts, device)
     for part in parts.values():
         if device.type == "cpu" and "block_out_channels" in getattr(part, "config", {}):
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

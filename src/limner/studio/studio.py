@@ -259,16 +259,16 @@ class Studio:
         listener: gets each event with the number of its request. Raises the first failure, once all have ended.
         """
         from limner.engine.execute import execute_together
-        from limner.engine.generate.batching import Order
+        from limner.engine.generate.batching import Job
 
         runs = [self.submit(request, out) for request in requests]
-        begun: dict[Order, ExitStack] = {}
+        begun: dict[Job, ExitStack] = {}
         failures: builtins.list[Exception] = []
         with ExitStack() as all_of_them:
             for number, (run, request) in enumerate(zip(runs, requests, strict=True)):
                 stack = all_of_them.enter_context(ExitStack())
                 workspace = stack.enter_context(self._begun(run, stop=stop))
-                begun[Order(request, workspace, self._recorder(run, partial(listener, number)))] = stack
+                begun[Job(request, workspace, self._recorder(run, partial(listener, number)))] = stack
             for order, failure in execute_together(list(begun)):
                 try:
                     with begun[order]:  # records how this one ended
@@ -327,15 +327,15 @@ class Studio:
     def carry_out_together(self, parts: Sequence[Part]) -> Generator[tuple[Part, Exception | None]]:
         """Carry out queued runs of one batch key; yields each as it ends, with why where it ended early."""
         from limner.engine.execute import execute_together
-        from limner.engine.generate.batching import Order
+        from limner.engine.generate.batching import Job
 
-        begun: dict[Order, tuple[Part, AbstractContextManager[Any]]] = {}
+        begun: dict[Job, tuple[Part, AbstractContextManager[Any]]] = {}
         for part in parts:
             undertaken = self._undertaken(part)
             try:
                 request, workspace, emit = undertaken.__enter__()
                 assert isinstance(request, GenerateRequest)
-                begun[Order(request, workspace, emit)] = part, undertaken
+                begun[Job(request, workspace, emit)] = part, undertaken
             except Exception as error:
                 yield part, error
         for order, failure in execute_together(list(begun)) if begun else ():
@@ -428,9 +428,9 @@ class Studio:
         stop: Callable[[], bool] = _never,
     ) -> Run:
         """Carry out the request that a picture of ours carries: the same pixels on the same machine."""
-        from limner.engine.generate.reproduce import repeated
+        from limner.engine.generate.reproduce import request_of_image
 
-        request, together = repeated(Path(picture), self._places, listener)
+        request, together = request_of_image(Path(picture), self._places, listener)
         run = self.submit(request, out, self._maker(Path(picture)))
         return self.execute(run, together=together, listener=listener, stop=stop)
 
@@ -463,9 +463,9 @@ class Studio:
 
     def models(self) -> builtins.list[Any]:
         """The base models that have names: name, family, reference, gigabytes, memory, licence, place on disk."""
-        from limner.models.catalog import library
+        from limner.models.catalog import list_models
 
-        return library()
+        return list_models()
 
     def fetch(self, model: str, *, listener: Listener = _silent) -> Path:
         """Bring a base model from the Hugging Face hub onto this machine; returns where it is."""

@@ -70,7 +70,7 @@ def test_thresholds_are_of_labels_that_there_are() -> None:
 
 def test_pieces_of_a_long_text_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a phrase is whole in one of them, wherever it stands."""
-    seen, load = list[torch.Tensor](), loading.loaded
+    seen, load = list[torch.Tensor](), loading.load_model
 
     def watched(*told: Any) -> Any:
         model = load(*told)

@@ -10,7 +10,7 @@ from safetensors import safe_open
 
 from limner.core.errors import LimnerError
 from limner.core.protocols import Batch, Source, Subject
-from limner.models.adapters import adapters_on, open_adapter
+from limner.models.adapters import adapters_applied, open_adapter
 from limner.models.options import LORA_FILE
 from limner.plugins import registry
 
@@ -113,7 +113,7 @@ def test_every_learnt_layer_acts_when_painting(components, tiny_sd, tmp_path, pr
     taught = loss(components)
     LORA.save(trainable, tmp_path, {}, lambda: None)
     fresh = SD.load(Source(str(tiny_sd)), torch.float32, torch.device("cpu"))
-    with adapters_on(SD.pipeline(fresh), SD.facts, [open_adapter(str(tmp_path / LORA_FILE))], [1]):
+    with adapters_applied(SD.pipeline(fresh), SD.facts, [open_adapter(str(tmp_path / LORA_FILE))], [1]):
         painted = loss(fresh)
     assert not torch.allclose(base, taught, rtol=1e-3)
     assert torch.allclose(painted, taught, rtol=1e-3)

@@ -14,16 +14,16 @@ from limner.core.events import Emit, Event, Progress
 from limner.core.requests import GenerateRequest
 from limner.core.workspace import Workspace
 
-Paint = Callable[[Mapping[str, Any], Sequence[int], Callable[[int], None]], Iterator[np.ndarray]]
+SampleImages = Callable[[Mapping[str, Any], Sequence[int], Callable[[int], None]], Iterator[np.ndarray]]
 """Conditioning, seeds, and whom to tell the picture-steps done -> pictures (h, w, 3) uint8."""
 
 
-class Abandoned(Exception):
+class AllJobsFailed(Exception):
     """Nobody is left for whom to go on."""
 
 
 @dataclass(eq=False)
-class Order:
+class Job:
     """A request, where its results go, and who hears of it.
 
     told: the pipeline's arguments for its prompt, one row. done: its picture-steps. failure: why it ended early.
@@ -56,25 +56,25 @@ class Order:
         return on_step
 
 
-def tell(orders: Sequence[Order], event: Event) -> None:
+def emit_to_all(orders: Sequence[Job], event: Event) -> None:
     """Let all hear of an event that are still there."""
-    for order in living(orders):
+    for order in active(orders):
         with order.own():
             order.emit(event)
-    if not living(orders):
-        raise Abandoned
+    if not active(orders):
+        raise AllJobsFailed
 
 
-def living(orders: Sequence[Order]) -> list[Order]:
+def active(orders: Sequence[Job]) -> list[Job]:
     """Those that have not failed."""
     return [order for order in orders if order.failure is None]
 
 
 @dataclass(frozen=True)
-class Row:
+class ImageRow:
     """One picture of a request."""
 
-    order: Order
+    order: Job
     index: int
 
     @property
@@ -83,18 +83,18 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Pass:
+class ModelPass:
     """Pictures that go through the model together.
 
     size: how many do, copies of the last one among them. The bits of a picture depend on it, though on nothing else of
     its company, since processors add numbers up in another order when there are more of them.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[ImageRow, ...]
     size: int
 
     @property
-    def orders(self) -> list[Order]:
+    def orders(self) -> list[Job]:
         return list(dict.fromkeys(row.order for row in self.rows))
 
     def conditioning(self) -> Mapping[str, Any]:
@@ -109,49 +109,49 @@ class Pass:
         return seeds + seeds[-1:] * (self.size - len(seeds))
 
 
-def passes(orders: Sequence[Order], batch: int, padded: bool = False) -> Iterator[Pass]:
+def model_passes(orders: Sequence[Job], batch: int, padded: bool = False) -> Iterator[ModelPass]:
     """The pictures of requests in passes of at most `batch`, those of one shape of conditioning together.
 
     padded: whether each pass is made that large.
     """
-    shapes: dict[Any, list[Row]] = {}
-    for order in living(orders):
-        rows = [Row(order, index) for index in range(order.request.count)]
+    shapes: dict[Any, list[ImageRow]] = {}
+    for order in active(orders):
+        rows = [ImageRow(order, index) for index in range(order.request.count)]
         shapes.setdefault(_shape(order.told), []).extend(rows)
     for rows in shapes.values():
         for start in range(0, len(rows), batch):
             part = tuple(rows[start : start + batch])
-            yield Pass(part, batch if padded else len(part))
+            yield ModelPass(part, batch if padded else len(part))
 
 
-def painted(each: Pass, paint: Paint) -> Iterator[tuple[Row, np.ndarray, int]]:
+def run_pass(each: ModelPass, paint: SampleImages) -> Iterator[tuple[ImageRow, np.ndarray, int]]:
     """The pictures of a pass, each with how many were painted together.
 
     Requests that end early are painted on in vain; where the pass fails, each of them is painted by itself.
     """
-    orders = living(each.orders)
+    orders = active(each.orders)
     counted = {order: (order.done, sum(row.order is order for row in each.rows), order.counter()) for order in orders}
 
     def on_step(done: int) -> None:
-        for order in living(orders):
+        for order in active(orders):
             _, rows, count = counted[order]
             with order.own():
                 count(done * rows // each.size)
-        if not living(orders):
-            raise Abandoned
+        if not active(orders):
+            raise AllJobsFailed
 
     try:
         pictures = list(paint(each.conditioning(), each.seeds(), on_step)) if orders else []
-    except Abandoned:
+    except AllJobsFailed:
         return
     except Exception as error:
         if len(each.orders) == 1:
             orders[0].failure = error
             return
-        for order in living(orders):
+        for order in active(orders):
             order.done = counted[order][0]
             rows = tuple(row for row in each.rows if row.order is order)
-            yield from painted(Pass(rows, len(rows)), paint)
+            yield from run_pass(ModelPass(rows, len(rows)), paint)
         return
     for row, pixels in zip(each.rows, pictures, strict=False):  # copies come last
         if row.order.failure is None:

@@ -16,10 +16,10 @@ from limner.core.protocols import Components, Facts
 from limner.core.requests import GenerateRequest, relocated
 from limner.core.version import version
 from limner.core.workspace import Workspace
-from limner.engine.generate.batching import Abandoned, Order, living, painted, passes, tell
-from limner.engine.generate.inputs import Inputs, fit_inputs, fitted, open_inputs
-from limner.engine.generate.memory import preset_for, spared
-from limner.engine.generate.refining import Over, painted_over, painters_over
+from limner.engine.generate.batching import AllJobsFailed, Job, active, emit_to_all, model_passes, run_pass
+from limner.engine.generate.inputs import Inputs, crop_and_resize, fit_inputs, open_inputs
+from limner.engine.generate.memory import memory_saved, preset_for
+from limner.engine.generate.refining import SecondPass, run_second_pass, second_passes
 from limner.engine.generate.sampling import paint
 from limner.engine.generate.schedulers import apply_scheduler, check_scheduler, check_steps
 from limner.engine.generate.sizes import check_side
@@ -32,11 +32,11 @@ from limner.engine.generate.tasks import (
     pipeline_for,
     strengths,
 )
-from limner.engine.generate.truncation import tell_truncation, tell_weights
+from limner.engine.generate.truncation import warn_if_truncated, warn_of_weights
 from limner.models import loading
-from limner.models.adapters import Adapter, adapters_on, check_base, open_adapter
-from limner.models.devices import check_quantised, memory_told, pick_device, pick_dtype
-from limner.models.guidance import guided
+from limner.models.adapters import Adapter, adapters_applied, check_base, open_adapter
+from limner.models.devices import check_quantised, memory_errors, pick_device, pick_dtype
+from limner.models.guidance import guidance_applied
 from limner.models.prompt_cache import encoded
 from limner.provenance import watermark
 from limner.provenance.labels import Label, write_png
@@ -48,12 +48,12 @@ LESS_MEMORY = "use --memory low, a smaller --batch, --width and --height, or ano
 
 def generate(request: GenerateRequest, workspace: Workspace, emit: Emit) -> None:
     """Paint `request.count` pictures into the workspace's out folder as 0001.png, 0002.png and so on."""
-    for _, failure in generate_together([Order(request, workspace, emit)]):
+    for _, failure in generate_batch([Job(request, workspace, emit)]):
         if failure is not None:
             raise failure
 
 
-def generate_together(orders: Sequence[Order]) -> Iterator[tuple[Order, Exception | None]]:
+def generate_batch(orders: Sequence[Job]) -> Iterator[tuple[Job, Exception | None]]:
     """Paint the pictures of requests of one batch key; yields each when it has ended, with why where it ended early."""
     left = list(orders)
     try:
@@ -61,15 +61,15 @@ def generate_together(orders: Sequence[Order]) -> Iterator[tuple[Order, Exceptio
             left.remove(order)
             yield order, None
     except Exception as error:  # Abandoned: all have a reason of their own
-        for order in living(left):
+        for order in active(left):
             order.failure = error
     for order in left:
         yield order, order.failure
 
 
-def _generated(orders: Sequence[Order]) -> Iterator[Order]:
+def _generated(orders: Sequence[Job]) -> Iterator[Job]:
     """The requests whose pictures are painted, as each is done. What they share is said by the first."""
-    request, emit = orders[0].request, partial(tell, orders)
+    request, emit = orders[0].request, partial(emit_to_all, orders)
     model = loading.resolve(request.model, request.vae)
     facts = model.family.facts
     chosen = {name: value for name in model.sampling if (value := getattr(request, name)) is not None}
@@ -88,9 +88,9 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
     if request.memory != "high" and device.type != "cuda":
         told = f"memory {request.memory!r}: networks leave the GPU, and are rounded, only where there is a CUDA GPU"
         emit(Notice(text=told))
-    loading.tell_terms(model, emit)
+    loading.notify_terms(model, emit)
     emit(Stage(name="loading"))
-    with memory_told(LESS_MEMORY):
+    with memory_errors(LESS_MEMORY):
         components = loading.load(model, dtype, device, preset.quantised)
     for adapter in adapters:
         check_base(adapter, model, components.architecture, emit)
@@ -115,15 +115,15 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
         order.request = order.request.model_copy(update=full)
         if not facts.long_prompts:
             with order.own():
-                tell_weights(order.request.prompt, order.emit)
-                tell_truncation(*model.family.reader(components), "prompt", order.request.prompt, order.emit)
+                warn_of_weights(order.request.prompt, order.emit)
+                warn_if_truncated(*model.family.reader(components), "prompt", order.request.prompt, order.emit)
     with (
-        memory_told(LESS_MEMORY),
-        spared(pipeline, preset, device, loading.forget),
-        adapters_on(pipeline, facts, adapters, [use.weight for use in request.adapter]),
-        guided(pipeline, components.denoiser, request.guidance_method, acting_in, sampling["guidance"]),
+        memory_errors(LESS_MEMORY),
+        memory_saved(pipeline, preset, device, loading.unload_all),
+        adapters_applied(pipeline, facts, adapters, [use.weight for use in request.adapter]),
+        guidance_applied(pipeline, components.denoiser, request.guidance_method, acting_in, sampling["guidance"]),
     ):
-        again = painters_over(request, base, overs)
+        again = second_passes(request, base, overs)
         acting = tuple((adapter.sha256, use.weight) for adapter, use in zip(adapters, request.adapter, strict=True))
         for order in orders:
             with order.own():
@@ -131,7 +131,7 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
                 order.emit(Stage(name="painting", total=order.request.count * sampling["steps"] * (1 + len(again))))
 
         def paint_pass(told: Mapping[str, Any], seeds: Sequence[int], on_step: Callable[[int], None]) -> Iterator[Any]:
-            with memory_told(LESS_MEMORY):
+            with memory_errors(LESS_MEMORY):
                 yield from paint(
                     pipeline,
                     {**told, **rows},
@@ -145,8 +145,8 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
                 )
 
         size = orders[0].workspace.together
-        for each in passes(orders, size or request.batch, padded=size is not None):
-            for row, pixels, together in painted(each, paint_pass):
+        for each in model_passes(orders, size or request.batch, padded=size is not None):
+            for row, pixels, together in run_pass(each, paint_pass):
                 order = row.order
                 with order.own():
                     pixels = finished(order, row.index, pixels, again, inputs, sampling)
@@ -160,8 +160,8 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
                     keep_picture(order, label, pixels, inputs)
                 if order.failure is None and row.index == order.request.count - 1:
                     yield order
-    if not living(orders):
-        raise Abandoned
+    if not active(orders):
+        raise AllJobsFailed
 
 
 def told_of(
@@ -175,7 +175,7 @@ def told_of(
     return told
 
 
-def keep_picture(order: Order, label: Label, pixels: np.ndarray, inputs: Inputs) -> None:
+def keep_picture(order: Job, label: Label, pixels: np.ndarray, inputs: Inputs) -> None:
     """Write a picture with its mark and all its labels, and tell of it."""
     request, workspace, emit = order.request, order.workspace, order.emit
     name = watermark.name_of(pixels)
@@ -234,10 +234,10 @@ def passes_of(request: GenerateRequest, strengths: Mapping[str, float]) -> set[f
 
 def check_passes(request: GenerateRequest, steps: int, strengths: Mapping[str, float]) -> None:
     """Refuse a number of steps that a scheduler of the request cannot take, before anything is loaded."""
-    own = loading.settings_of(request.model, "scheduler")
+    own = loading.part_config(request.model, "scheduler")
     check_steps(own, request.scheduler, steps, passes_of(request, strengths))
     if request.refiner is not None:
-        check_steps(loading.settings_of(request.refiner, "scheduler"), None, steps, {strengths["refiner_strength"]})
+        check_steps(loading.part_config(request.refiner, "scheduler"), None, steps, {strengths["refiner_strength"]})
 
 
 def check_arguments(request: GenerateRequest, pipeline: Any, sampling: dict[str, Any]) -> None:
@@ -269,10 +269,10 @@ def check_guidance(request: GenerateRequest, facts: Facts, scale: float) -> None
 
 
 def finished(
-    order: Order,
+    order: Job,
     index: int,
     pixels: np.ndarray,
-    again: Sequence[Over],
+    again: Sequence[SecondPass],
     inputs: Inputs,
     sampling: Mapping[str, Any],
 ) -> np.ndarray:
@@ -280,7 +280,7 @@ def finished(
     pixels = keep_outside(pixels, inputs)
     for over in again:
         words = order.told if over.conditioning is None else over.conditioning
-        larger = painted_over(over, words, pixels, order.request.seed + index, sampling, order.counter())
+        larger = run_second_pass(over, words, pixels, order.request.seed + index, sampling, order.counter())
         pixels = keep_outside(larger, inputs)
     return pixels
 
@@ -290,15 +290,17 @@ def write_guides(request: GenerateRequest, inputs: Inputs, first: np.ndarray, wo
     strip = []
     for use, photograph, guide in zip(request.control, inputs.photographs, inputs.guides, strict=True):
         path = workspace.out / f"guide-{use.kind}-{inputs.files[use.path][:8]}.png"
-        write_aside(guide, path, "guide", "algorithmicMedia", workspace, emit)
+        write_side_image(guide, path, "guide", "algorithmicMedia", workspace, emit)
         same = np.array_equal(np.asarray(photograph.convert("RGB")), np.asarray(guide))
         strip += [guide] if same else [photograph, guide]
-    whole = np.concatenate([np.asarray(fitted(part, first.shape[1::-1])) for part in strip] + [first], axis=1)
+    whole = np.concatenate([np.asarray(crop_and_resize(part, first.shape[1::-1])) for part in strip] + [first], axis=1)
     path = workspace.out / f"beside-{workspace.run}.png"
-    write_aside(Image.fromarray(whole), path, "comparison", "compositeSynthetic", workspace, emit)
+    write_side_image(Image.fromarray(whole), path, "comparison", "compositeSynthetic", workspace, emit)
 
 
-def write_aside(picture: Image.Image, path: Path, what: str, source: Source, workspace: Workspace, emit: Emit) -> None:
+def write_side_image(
+    picture: Image.Image, path: Path, what: str, source: Source, workspace: Workspace, emit: Emit
+) -> None:
     make_folder(path.parent)
     with writing(path) as partial_path:
         write_png(picture, partial_path, source=source, home=workspace.home)

@@ -19,14 +19,14 @@ from limner.store.files import sha256_of
 
 
 @dataclass(frozen=True)
-class Given:
+class OpenedInputs:
     """A request's pictures as they are on disk, by their paths, and what makes guides of them."""
 
     pictures: dict[str, Image.Image]
     makers: tuple[Control, ...]
 
 
-def open_inputs(request: GenerateRequest) -> Given:
+def open_inputs(request: GenerateRequest) -> OpenedInputs:
     """Read a request's pictures; raises LimnerError for what cannot be read or does not fit together."""
     paths = [path for path in (request.image, request.mask, *(use.path for use in request.control)) if path]
     pictures = {path: open_photograph(path) for path in paths}
@@ -37,7 +37,7 @@ def open_inputs(request: GenerateRequest) -> Given:
         )
     if request.mask and not pictures[request.mask].convert("L").getbbox():
         raise LimnerError(f"the mask {request.mask!r} is all black", "paint white what shall be painted anew")
-    return Given(pictures, tuple(registry.controls.get(use.kind) for use in request.control))
+    return OpenedInputs(pictures, tuple(registry.controls.get(use.kind) for use in request.control))
 
 
 @dataclass(frozen=True)
@@ -56,31 +56,31 @@ class Inputs:
     foreign: bool = False
 
 
-def fit_inputs(request: GenerateRequest, given: Given, side: int, multiple: int) -> Inputs:
+def fit_inputs(request: GenerateRequest, given: OpenedInputs, side: int, multiple: int) -> Inputs:
     """Cut and resize a request's pictures to the size that is painted; side: the model's own in pixels.
 
     That is what the request says, or what it leaves open as the first picture has it, at the model's own area.
     """
     opened = given.pictures
-    size = painted_size(request, next(iter(opened.values())).size if opened else None, side, multiple)
+    size = image_size(request, next(iter(opened.values())).size if opened else None, side, multiple)
     image = mask = None
     if request.image:
-        image = fitted(opened[request.image], size)
+        image = crop_and_resize(opened[request.image], size)
     if request.mask and request.image:
-        mask = fitted(opened[request.mask].convert("L"), size)
+        mask = crop_and_resize(opened[request.mask].convert("L"), size)
         if not mask.getbbox():
             raise LimnerError(
                 f"nothing white is left of the mask {request.mask!r} at {size[0]} x {size[1]}",
                 "choose a --width and --height of the image's own shape",
             )
-    photographs = tuple(fitted(opened[use.path], size) for use in request.control)
+    photographs = tuple(crop_and_resize(opened[use.path], size) for use in request.control)
     guides = tuple(maker.guide(photograph) for maker, photograph in zip(given.makers, photographs, strict=True))
     files = {path: sha256_of(Path(path).expanduser()) for path in opened}
     foreign = request.image is not None and not painted_by_a_model(read_file(Path(request.image).expanduser()))
     return Inputs(size, image, mask, photographs, guides, files, foreign)
 
 
-def painted_size(request: GenerateRequest, given: tuple[int, int] | None, side: int, multiple: int) -> tuple[int, int]:
+def image_size(request: GenerateRequest, given: tuple[int, int] | None, side: int, multiple: int) -> tuple[int, int]:
     """Width and height in pixels."""
     if given is None:
         return request.width or side, request.height or side
@@ -92,7 +92,7 @@ def painted_size(request: GenerateRequest, given: tuple[int, int] | None, side: 
     return max(multiple, round(sides[0] / multiple) * multiple), max(multiple, round(sides[1] / multiple) * multiple)
 
 
-def fitted(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+def crop_and_resize(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The middle of a picture in the shape of `size`, resized to it; a picture of that size is left as it is."""
     if picture.size == size:
         return picture

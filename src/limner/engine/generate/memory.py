@@ -13,7 +13,7 @@ from limner.core.requests import GenerateRequest
 
 
 @dataclass(frozen=True)
-class Preset:
+class MemoryPreset:
     """offloaded: networks leave the GPU when they are not at work. sliced, tiled: pictures are encoded and decoded one
     by one, and in tiles. quantised: what the weights are rounded to.
     """
@@ -25,13 +25,13 @@ class Preset:
 
 
 PRESETS = {
-    "high": Preset(offloaded=False, sliced=False, tiled=False, quantised=None),
-    "balanced": Preset(offloaded=True, sliced=True, tiled=False, quantised=None),
-    "low": Preset(offloaded=True, sliced=True, tiled=True, quantised="nf4"),
+    "high": MemoryPreset(offloaded=False, sliced=False, tiled=False, quantised=None),
+    "balanced": MemoryPreset(offloaded=True, sliced=True, tiled=False, quantised=None),
+    "low": MemoryPreset(offloaded=True, sliced=True, tiled=True, quantised="nf4"),
 }
 
 
-def preset_for(request: GenerateRequest, device: torch.device) -> Preset:
+def preset_for(request: GenerateRequest, device: torch.device) -> MemoryPreset:
     """The preset that a request names, with what it asks besides; on a CPU no network has anywhere to leave to."""
     preset = PRESETS[request.memory]
     if device.type != "cuda":
@@ -40,7 +40,9 @@ def preset_for(request: GenerateRequest, device: torch.device) -> Preset:
 
 
 @contextmanager
-def spared(pipeline: Any, preset: Preset, device: torch.device, forget: Callable[[], None]) -> Iterator[None]:
+def memory_saved(
+    pipeline: Any, preset: MemoryPreset, device: torch.device, forget: Callable[[], None]
+) -> Iterator[None]:
     """While it is open, a pipeline saves memory as the preset says.
 
     forget: lets go of the networks, which offloading leaves anywhere.

@@ -12,19 +12,19 @@ from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
 from limner.core.requests import GenerateRequest
 from limner.core.workspace import Workspace
-from limner.engine.generate.batching import Order
-from limner.engine.generate.generate import generate_together
-from limner.engine.generate.progress import Bar
+from limner.engine.generate.batching import Job
+from limner.engine.generate.generate import generate_batch
+from limner.engine.generate.progress import JointProgress
 from limner.models import loading
 from limner.models.adapters import open_adapter
 from limner.provenance.labels import Label, read_label
 
-Painted = dict[int, Path]
+ImagesBySeed = dict[int, Path]
 """Pictures by their seeds."""
 
 
 @dataclass(frozen=True)
-class Part:
+class GenerationPart:
     """A request, the folder of its pictures, and what it is called in them."""
 
     request: GenerateRequest
@@ -36,15 +36,15 @@ class Part:
         return range(self.request.seed, self.request.seed + self.request.count)
 
 
-def paint_parts(name: str, parts: Sequence[Part], workspace: Workspace, emit: Emit) -> list[Painted]:
+def generate_parts(name: str, parts: Sequence[GenerationPart], workspace: Workspace, emit: Emit) -> list[ImagesBySeed]:
     """The pictures of each part; those that lie in its folder already are not painted again, and those that were
     withheld are missing. Parts that the model can paint together go through it together.
     """
-    there = [finished(part.request, part.folder) for part in parts]
+    there = [existing_images(part.request, part.folder) for part in parts]
     if known := sum(map(len, there)):
         told = f"{known} of {sum(part.request.count for part in parts)} pictures are there already"
         emit(Notice(text=f"{name}: {told}"))
-    bar = Bar(name, emit)
+    bar = JointProgress(name, emit)
     waiting = [(number, request) for number, part in enumerate(parts) for request in _missing(part, there[number])]
     bar.total = sum(request.count * _steps(request) for _, request in waiting)
     whole = Counter[str | None]()
@@ -55,14 +55,14 @@ def paint_parts(name: str, parts: Sequence[Part], workspace: Workspace, emit: Em
         # of one size however many are left, so that going on paints the same bits
         size = min(first.batch, whole[first.batch_key]) if first.batch_key else None
         orders = [
-            Order(
+            Job(
                 request,
                 replace(workspace, out=parts[number].folder, together=size),
                 bar.listen(number * 10_000 + place, {"part": number, **parts[number].called}),
             )
             for place, (number, request) in enumerate(group)
         ]
-        for _, failure in generate_together(orders):
+        for _, failure in generate_batch(orders):
             if failure is not None:
                 raise failure
     for (order, seed), path in bar.made.items():
@@ -71,7 +71,7 @@ def paint_parts(name: str, parts: Sequence[Part], workspace: Workspace, emit: Em
     return there
 
 
-def finished(request: GenerateRequest, folder: Path) -> Painted:
+def existing_images(request: GenerateRequest, folder: Path) -> ImagesBySeed:
     """Pictures in a folder that are just what a request would paint, by their labels."""
     paths = sorted(folder.glob("*.png")) if folder.is_dir() else []
     if not paths:
@@ -79,7 +79,7 @@ def finished(request: GenerateRequest, folder: Path) -> Painted:
     model = loading.resolve(request.model, request.vae)
     weights = [(open_adapter(use.path).sha256, use.weight) for use in request.adapter]
     prints = model.fingerprints()
-    found: Painted = {}
+    found: ImagesBySeed = {}
     for path in paths:
         try:
             label = read_label(path)
@@ -88,12 +88,12 @@ def finished(request: GenerateRequest, folder: Path) -> Painted:
         if label is None or label.seed not in range(request.seed, request.seed + request.count):
             continue
         same = [(mark["sha256"], mark["weight"]) for mark in label.adapters] == weights
-        if same and (not prints or label.model["sha256"] in prints) and alike(label, request, model.sampling):
+        if same and (not prints or label.model["sha256"] in prints) and same_settings(label, request, model.sampling):
             found[label.seed] = path
     return found
 
 
-def alike(label: Label, request: GenerateRequest, sampling: Mapping[str, float]) -> bool:
+def same_settings(label: Label, request: GenerateRequest, sampling: Mapping[str, float]) -> bool:
     """Whether a picture is what a request paints; what that leaves open is what suits the model."""
     told = label.request
     if not isinstance(told, GenerateRequest):
@@ -105,7 +105,7 @@ def alike(label: Label, request: GenerateRequest, sampling: Mapping[str, float])
     return told.model_dump(exclude=left) == filled.model_dump(exclude=left)
 
 
-def _missing(part: Part, there: Painted) -> Iterator[GenerateRequest]:
+def _missing(part: GenerationPart, there: ImagesBySeed) -> Iterator[GenerateRequest]:
     """One request for each run of neighbouring seeds that are not there."""
     seeds = [seed for seed in part.seeds if seed not in there]
     for _, run in groupby(enumerate(seeds), lambda each: each[1] - each[0]):

@@ -11,7 +11,7 @@ from limner.core.events import Emit, Event, Made, Notice, Progress, Stage
 
 
 @dataclass
-class Bar:
+class JointProgress:
     """Tells their progress as that of one stage, and each notice once. made: by part and seed, what was painted."""
 
     name: str

@@ -11,7 +11,7 @@ from PIL import Image
 
 from limner.core.errors import LimnerError
 from limner.core.requests import GenerateRequest
-from limner.engine.generate.inputs import fitted
+from limner.engine.generate.inputs import crop_and_resize
 from limner.engine.generate.sampling import paint
 from limner.engine.generate.tasks import accepts, load_refiner, pipeline_for
 
@@ -20,7 +20,7 @@ MULTIPLE = 16
 
 
 @dataclass(frozen=True)
-class Over:
+class SecondPass:
     """A pipeline that paints over a finished picture. scale: how many times it is enlarged before."""
 
     pipeline: Any
@@ -30,16 +30,16 @@ class Over:
     """None: that of the first painting."""
 
 
-def painters_over(request: GenerateRequest, base: Any, strengths: Mapping[str, float]) -> list[Over]:
+def second_passes(request: GenerateRequest, base: Any, strengths: Mapping[str, float]) -> list[SecondPass]:
     """What paints over each picture after the first painting, in order."""
-    found: list[Over] = []
+    found: list[SecondPass] = []
     if request.hires is not None:
         pipeline = pipeline_for(base, image=True, mask=False)
-        found.append(Over(pipeline, strengths["hires_strength"], request.hires))
+        found.append(SecondPass(pipeline, strengths["hires_strength"], request.hires))
     if request.refiner is not None:
         words = {"prompt": [request.prompt], "negative_prompt": [request.negative_prompt]}
         pipeline = load_refiner(request.refiner, base.dtype, base.device)
-        found.append(Over(pipeline, strengths["refiner_strength"], 1.0, words))
+        found.append(SecondPass(pipeline, strengths["refiner_strength"], 1.0, words))
     for over in found:
         if "strength" not in accepts(over.pipeline):
             name = type(over.pipeline).__name__
@@ -47,8 +47,8 @@ def painters_over(request: GenerateRequest, base: Any, strengths: Mapping[str, f
     return found
 
 
-def painted_over(
-    over: Over,
+def run_second_pass(
+    over: SecondPass,
     told: Mapping[str, Any],
     pixels: np.ndarray,
     seed: int,
@@ -59,7 +59,7 @@ def painted_over(
     width, height = pixels.shape[1::-1]
     if over.scale != 1:
         width, height = (round(side * over.scale / MULTIPLE) * MULTIPLE for side in (width, height))
-    enlarged = {**told, "image": [fitted(Image.fromarray(pixels), (width, height))]}
+    enlarged = {**told, "image": [crop_and_resize(Image.fromarray(pixels), (width, height))]}
     (again,) = paint(
         over.pipeline,
         enlarged,

@@ -8,12 +8,14 @@ from pathlib import Path
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
 from limner.core.requests import GenerateRequest
-from limner.models.loading import must_be_fetched, resolve
+from limner.models.loading import needs_download, resolve
 from limner.provenance.labels import read_label
 from limner.store.files import sha256_of
 
 
-def repeated(picture: Path, places: Callable[[str], list[str]], emit: Emit) -> tuple[GenerateRequest, int | None]:
+def request_of_image(
+    picture: Path, places: Callable[[str], list[str]], emit: Emit
+) -> tuple[GenerateRequest, int | None]:
     """The request that painted a picture, and how many pictures went through the model with it.
 
     places: where something of a hash was left, by its hash. Raises LimnerError where something that it needs is gone,
@@ -44,7 +46,7 @@ def repeated(picture: Path, places: Callable[[str], list[str]], emit: Emit) -> t
 
 def _refuse_fetching(model: str) -> None:
     """A picture may come from a stranger: its label alone must not make us download anything."""
-    if must_be_fetched(model):
+    if needs_download(model):
         raise LimnerError(
             f"the picture was painted with {model!r}, which is not on disk",
             f"if you trust that model, paint with it once: limner generate PROMPT --model {model}",

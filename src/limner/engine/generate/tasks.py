@@ -14,10 +14,10 @@ from PIL import Image
 from limner.core.errors import LimnerError
 from limner.core.protocols import Facts
 from limner.core.requests import GenerateRequest
-from limner.engine.generate.inputs import Inputs, fitted
+from limner.engine.generate.inputs import Inputs, crop_and_resize
 from limner.models import hub
 from limner.models.loading import resolve
-from limner.models.pipelines import settle
+from limner.models.pipelines import freeze_and_move
 from limner.plugins import registry
 
 STRENGTH, MASKED_STRENGTH, HIRES_STRENGTH, REFINER_STRENGTH = 0.6, 1.0, 0.4, 0.3
@@ -90,7 +90,7 @@ def load_controlnets(request: GenerateRequest, facts: Facts, base: Any) -> list[
             raise LimnerError(
                 f"no ControlNet for {use.kind!r} is known for this model{known}", "name one by --control-model"
             )
-        with hub.errors_told(reference, "ControlNet"):
+        with hub.hub_errors(reference, "ControlNet"):
             network = AutoModel.from_pretrained(reference, torch_dtype=base.dtype, use_safetensors=True)
         for name in ("in_channels", "cross_attention_dim", "joint_attention_dim"):
             if name in network.config and name in denoiser and network.config[name] != denoiser[name]:
@@ -111,14 +111,14 @@ def load_refiner(reference: str, dtype: Any, device: Any) -> Any:
         model = resolve(reference)
         components = model.family.load(model.source(), dtype, device)
         return pipeline_for(model.family.pipeline(components), image=True, mask=False)
-    with hub.errors_told(reference, "refiner"):
+    with hub.hub_errors(reference, "refiner"):
         try:
             found = AutoPipelineForImage2Image.from_pretrained(reference, torch_dtype=dtype, use_safetensors=True)
         except (ValueError, KeyError) as error:
             if "safetensors" in str(error):
                 raise
             raise LimnerError(f"refiner {reference!r} cannot paint over a picture", "give one that can") from error
-    settle(found.components, device)
+    freeze_and_move(found.components, device)
     return found
 
 
@@ -159,10 +159,10 @@ def keep_outside(pixels: np.ndarray, inputs: Inputs) -> np.ndarray:
     if inputs.mask is None or inputs.image is None:
         return pixels
     painted = Image.fromarray(pixels)
-    image, mask = (fitted(picture, painted.size) for picture in (inputs.image, inputs.mask))
+    image, mask = (crop_and_resize(picture, painted.size) for picture in (inputs.image, inputs.mask))
     return np.asarray(Image.composite(painted, image, mask))
 
 
 def painted_part(inputs: Inputs, pixels: np.ndarray) -> np.ndarray | None:
     """The mask (h, w) uint8 of a picture's size, white where it was painted; None where it was painted all over."""
-    return None if inputs.mask is None else np.asarray(fitted(inputs.mask, pixels.shape[1::-1]))
+    return None if inputs.mask is None else np.asarray(crop_and_resize(inputs.mask, pixels.shape[1::-1]))

@@ -8,7 +8,7 @@ from limner.core.events import Emit, Notice
 from limner.models.prompts import weighed
 
 
-def tell_truncation(tokenizer: Any, limit: int, what: str, text: str, emit: Emit) -> None:
+def warn_if_truncated(tokenizer: Any, limit: int, what: str, text: str, emit: Emit) -> None:
     """Warn when a text encoder does not take the whole text; `what` names it."""
     tokens = len(tokenizer(text).input_ids)
     if tokens > limit:
@@ -16,7 +16,7 @@ def tell_truncation(tokenizer: Any, limit: int, what: str, text: str, emit: Emit
         emit(Notice(text=told, level="warning"))
 
 
-def tell_weights(prompt: str, emit: Emit) -> None:
+def warn_of_weights(prompt: str, emit: Emit) -> None:
     """Warn of weights in a prompt whose text encoder knows none."""
     if any(weight != 1 for _, weight in weighed(prompt)):
         told = "this kind of model knows no weights in a prompt: it reads such brackets and numbers as words"

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from limner.core.protocols import PLAIN, SILENT, Components, Draw, Family, Objective, Trainable
+from limner.core.protocols import DEFAULT_LOSS, ZERO_TARGET, Components, Family, LossOptions, NoiseDraw, Trainable
 from limner.engine.influence.projection import Projection
 from limner.engine.train.examples import Examples
 from limner.engine.train.loop import generator_for
@@ -33,14 +33,14 @@ class Gradients:
     family: Family
     components: Components
     trainable: Trainable
-    objective: Objective
+    objective: LossOptions
     output: str
     timesteps: int
     dimension: int
     seed: int
     autocast: torch.dtype | None = None
-    teaches_text: bool = False
-    _draws: dict[torch.Size, Draw] = field(default_factory=dict)
+    trains_text: bool = False
+    _draws: dict[torch.Size, NoiseDraw] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.parameters = [tensor for group in self.trainable.groups().values() for tensor in group]
@@ -54,7 +54,7 @@ class Gradients:
         for view in range(views):
             for start in range(0, self.timesteps, TOGETHER):
                 part = slice(start, start + TOGETHER)
-                value = self._output(example, view, Draw(draw.noise[part], draw.timesteps[part]))
+                value = self._output(example, view, NoiseDraw(draw.noise[part], draw.timesteps[part]))
                 value = value / (self.timesteps * views)
                 found = torch.autograd.grad(value, self.parameters, allow_unused=True)
                 for sum_, gradient in zip(total, found, strict=True):
@@ -62,24 +62,24 @@ class Gradients:
                         sum_ += gradient.float()
         return self.project(torch.cat([gradient.flatten().cpu() for gradient in total]))
 
-    def _output(self, example: Examples, view: int, draw: Draw) -> torch.Tensor:
+    def _output(self, example: Examples, view: int, draw: NoiseDraw) -> torch.Tensor:
         """Sum over time steps of the output for one picture."""
         count = len(draw.timesteps)
         square = self.output == "square"
         kind = self.components.device.type
         with torch.autocast(kind, self.autocast) if self.autocast is not None else nullcontext():
             batch = example.batch([0] * count, [view] * count, self._text(example, count))
-            objective, teacher = (PLAIN, SILENT) if square else (self.objective, None)
+            objective, teacher = (DEFAULT_LOSS, ZERO_TARGET) if square else (self.objective, None)
             return self.family.loss(self.components, batch, draw, objective, teacher).sum()
 
     def _text(self, example: Examples, count: int) -> Mapping[str, torch.Tensor]:
         """The caption, as often as there are time steps; where text encoders learnt, with the way back to them."""
-        if not self.teaches_text:
+        if not self.trains_text:
             return example.text_of([0] * count)
         text: Mapping[str, Any] = self.family.encode_text(self.components, example.captions[:1])
         return {name: value[[0] * count] for name, value in text.items()}
 
-    def _draw(self, shape: torch.Size) -> Draw:
+    def _draw(self, shape: torch.Size) -> NoiseDraw:
         """Noise and times for latents of a shape (c, h, w)."""
         if shape not in self._draws:
             rng = generator_for(self.seed, "influence", 0)
@@ -88,8 +88,8 @@ class Gradients:
         return self._draws[shape]
 
 
-def evenly(draw: Draw, count: int) -> Draw:
+def evenly(draw: NoiseDraw, count: int) -> NoiseDraw:
     """So many rows of a draw, their times spread evenly over all that were drawn."""
     drawn = len(draw.timesteps)
     ranks = [(2 * index + 1) * drawn // (2 * count) for index in range(count)]
-    return Draw(draw.noise[:count], draw.timesteps.sort().values[ranks])
+    return NoiseDraw(draw.noise[:count], draw.timesteps.sort().values[ranks])

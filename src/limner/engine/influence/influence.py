@@ -25,7 +25,7 @@ from limner.engine.train.loop import generator_for
 from limner.engine.train.plan import Plan, make_plan
 from limner.imaging.decode import open_photograph
 from limner.models.adapters import Adapter, open_adapter
-from limner.models.devices import autocast_dtype, memory_told
+from limner.models.devices import autocast_dtype, memory_errors
 from limner.provenance.labels import Label, label_in
 from limner.reports.render import embedded, write_page
 from limner.store.files import sha256_of, writing_folder
@@ -144,7 +144,7 @@ def features_of(
         request.dimension,
         request.seed,
         autocast,
-        opened.teaches_text,
+        opened.trains_text,
     )
     emit(Stage(name="gradients", total=sum(map(len, groups))))
     found, done = [], 0
@@ -154,7 +154,7 @@ def features_of(
         rows = []
         for each in group:
             workspace.check()
-            with memory_told(LESS_MEMORY):
+            with memory_errors(LESS_MEMORY):
                 rows.append(gradients.of(encoded(each, opened, plan, request.seed, flip, masked)).double().numpy())
             emit(Progress(done=(done := done + 1)))
         found.append(np.stack(rows) if rows else np.zeros((0, len(found[0][0]))))

@@ -15,7 +15,7 @@ from limner.core.protocols import Components, Facts, Subject, Trainable
 from limner.core.requests import TrainRequest
 from limner.models import loading
 from limner.models.adapters import Adapter, check_base
-from limner.models.devices import memory_told, pick_device, pick_dtype
+from limner.models.devices import memory_errors, pick_device, pick_dtype
 from limner.plugins import registry
 
 LESS_MEMORY = "use another --device, or --precision bf16"
@@ -33,8 +33,8 @@ class Taught:
     trainable: Trainable
 
     @property
-    def teaches_text(self) -> bool:
-        return registry.methods.get(self.request.method).teaches_text(self.options)
+    def trains_text(self) -> bool:
+        return registry.methods.get(self.request.method).trains_text(self.options)
 
 
 def training_of(adapter: Adapter) -> tuple[TrainRequest, BaseModel]:
@@ -63,7 +63,7 @@ def taught(
     method = registry.methods.get(request.method)
     words = Subject(request.identifier or "", request.class_word)
     try:
-        with memory_told(LESS_MEMORY):
+        with memory_errors(LESS_MEMORY):
             components = loading.load(base, torch.float32 if place.type == "cpu" else wished, place)
             check_base(adapter, base, components.architecture, emit)
             facts = replace(base.family.facts, defaults=base.defaults)
@@ -72,7 +72,7 @@ def taught(
             method.restore(trainable, adapter.file)
             yield Taught(request, options, base, facts, components, trainable)
     finally:
-        loading.forget()
+        loading.unload_all()
 
 
 def resolved(adapter: Adapter, model: str, vae: str | None) -> loading.Model:

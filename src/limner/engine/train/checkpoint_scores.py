@@ -21,7 +21,7 @@ from limner.engine.train.checkpoint import load_learnt, save_learnt
 from limner.engine.train.loop import Loop
 from limner.engine.train.preview_sampler import Glimpses
 from limner.engine.train.previews import write_marked
-from limner.models.similarity import cosines
+from limner.models.features import cosines
 from limner.store.files import make_folder, writing, writing_folder
 
 PROMPTS = (

@@ -14,7 +14,7 @@ from limner.core.requests import TrainRequest
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import Scan
 from limner.data.sets.pixels import Pictures, load_pictures
-from limner.engine.generate.truncation import tell_truncation
+from limner.engine.generate.truncation import warn_if_truncated
 from limner.engine.train.class_captions import class_captions
 from limner.engine.train.examples import Examples, encode
 from limner.engine.train.loop import generator_for
@@ -63,7 +63,7 @@ def encode_all(
     emit(Stage(name="encoding"))
     for photo, caption in zip(photographs.photographs, captions, strict=True):
         if photo.caption:
-            tell_truncation(*family.reader(components), f"caption of {shown(photo.path)}", caption, emit)
+            warn_if_truncated(*family.reader(components), f"caption of {shown(photo.path)}", caption, emit)
     said, besides = [captions[index] for index in kept], ("",) if request.caption_dropout else ()
     subject = encode(family, components, pictures[kept], said, request.flip, rng, besides)
     subject = replace(subject, weights=weights_of([photographs.photographs[index].weight for index in kept]))

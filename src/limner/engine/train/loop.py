@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Batch, Components, Draw, Family, Teacher, Trainable
+from limner.core.protocols import Batch, Components, Family, NoiseDraw, Teacher, Trainable
 from limner.core.requests import TrainRequest
 from limner.engine.train.ema import Average
 from limner.engine.train.examples import Examples
@@ -57,7 +57,7 @@ class Loop:
     prior: Examples | None
     watched: Examples | None
     autocast: torch.dtype | None
-    teaches_text: bool = False
+    trains_text: bool = False
     processes: Processes = ALONE
 
     def __post_init__(self) -> None:
@@ -98,7 +98,7 @@ class Loop:
 
     def _text(self, examples: Examples, rows: list[int]) -> dict[str, torch.Tensor]:
         """Captions as they were encoded, or where the text encoders learn, as they encode them now."""
-        if not self.teaches_text:
+        if not self.trains_text:
             return examples.text_of(rows)
         known = sorted(set(rows))
         text = self.family.encode_text(self.components, [examples.captions[row] for row in known])
@@ -121,7 +121,7 @@ class Loop:
             yield self._loss(subject[part], prior[part], _rows(draw, part, size)) / parts
 
     def _loss(
-        self, subject: Sequence[tuple[int, int, int]], prior: Sequence[tuple[int, int, int]], draw: Draw
+        self, subject: Sequence[tuple[int, int, int]], prior: Sequence[tuple[int, int, int]], draw: NoiseDraw
     ) -> torch.Tensor:
         with self._amp():
             batch, teacher = self._batch(self.subject, subject), None
@@ -129,7 +129,7 @@ class Loop:
                 batch = joined(batch, self._batch(self.prior, prior))
                 if self.plan.prior_target == "model":
                     text = self.prior.text_of([row for _, _, row in prior])
-                    teacher = Teacher(text, self.trainable.untaught)
+                    teacher = Teacher(text, self.trainable.base_model)
             values = self.family.loss(self.components, batch, draw, self.plan.objective, teacher)
         loss = values[: len(subject)].mean()
         return loss if self.prior is None else loss + self.request.prior_weight * values[len(subject) :].mean()
@@ -208,7 +208,7 @@ def _mask(batch: Batch) -> torch.Tensor:
     return batch.latents.new_ones(count, 1, height, width) if batch.mask is None else batch.mask
 
 
-def _rows(draw: Draw, part: slice, size: int) -> Draw:
+def _rows(draw: NoiseDraw, part: slice, size: int) -> NoiseDraw:
     """What was drawn for a part of the subject's pictures, and for the same part of the class's behind them."""
     behind = slice(size + part.start, size + part.stop)
-    return Draw(*(torch.cat([value[part], value[behind]]) for value in (draw.noise, draw.timesteps)))
+    return NoiseDraw(*(torch.cat([value[part], value[behind]]) for value in (draw.noise, draw.timesteps)))

@@ -33,7 +33,7 @@ from limner.engine.train.processes import Processes
 from limner.engine.train.trackers import check_trackers
 from limner.models import loading
 from limner.models.adapters import facts_of
-from limner.models.devices import autocast_dtype, check_quantised, memory_told, pick_device, pick_dtype
+from limner.models.devices import autocast_dtype, check_quantised, memory_errors, pick_device, pick_dtype
 from limner.plugins import registry
 from limner.store.files import check_replaceable, exists_already, sha256_of, writing_folder
 
@@ -59,17 +59,17 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     check_trackers(request.track)
     scorers = scorers_of(request, workspace) if processes.main else None  # refused before anything is painted
     check_optimiser(request.optimiser)
-    loading.tell_terms(model, emit)
+    loading.notify_terms(model, emit)
     emit(Stage(name="loading"))
     check_quantised(request.quantise, device)
     if request.quantise and method.makes == "model":
         raise LimnerError(f"rounded weights ({request.quantise}) cannot learn themselves", "leave out --quantise")
     whole = method.makes == "model"  # its weights learn themselves, which takes full precision
     dtype = torch.float32 if device.type == "cpu" or whole else wished
-    with memory_told(LESS_MEMORY):
+    with memory_errors(LESS_MEMORY):
         components = loading.load(model, dtype, device, request.quantise)
     try:
-        with memory_told(LESS_MEMORY):
+        with memory_errors(LESS_MEMORY):
             facts = replace(model.family.facts, defaults=model.defaults)
             plan = make_plan(request, photographs, facts, components.side, processes.count)
             told(plan, photographs, request, emit)
@@ -84,8 +84,8 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
                 previews = previews_of(request, plan, model, components, workspace)
                 contest = contest_of(request, scorers, plan, model, components, photographs, workspace, emit)
             autocast = autocast_dtype(request.precision, device)
-            teaches_text = method.teaches_text(options)
-            strip(components, None if whole else autocast, keep_text=teaches_text)
+            trains_text = method.trains_text(options)
+            strip(components, None if whole else autocast, keep_text=trains_text)
             trainable = method.attach(components, facts, options, words, request.seed)
             if request.gradient_checkpointing:
                 cast(Any, components.denoiser).enable_gradient_checkpointing()  # arXiv 1604.06174
@@ -101,7 +101,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
                 prior,
                 watched,
                 autocast,
-                teaches_text,
+                trains_text,
                 processes,
             )
             if not processes.main:
@@ -109,7 +109,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
             last = run_watched(loop, workspace, previews, contest, emit)
         sha256 = save_result(asked, plan, model, components, photographs, loop, last, contest, workspace)
     finally:
-        loading.forget()
+        loading.unload_all()
     details = {
         "trigger_words": list(request.trigger_words),
         **({"say": request.instance_prompt} if request.identifier else {}),

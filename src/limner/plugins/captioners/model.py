@@ -134,11 +134,11 @@ def _loaded(reference: str, device: Any) -> tuple[Any, Any, Any]:
     """Model, processor and tokenizer of a folder or a Hugging Face id; LimnerError where they are not to be had."""
     from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
-    from limner.models.hub import errors_told
+    from limner.models.hub import hub_errors
 
     own: dict[str, Any] = {"trust_remote_code": False}
     kind: Any = AutoModelForImageTextToText
-    with _packages_told(reference), errors_told(reference, "captioner"):
+    with _packages_told(reference), hub_errors(reference, "captioner"):
         model, told = kind.from_pretrained(
             reference,
             use_safetensors=True,

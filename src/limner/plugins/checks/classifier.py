@@ -29,11 +29,11 @@ class Classifier:
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        from limner.models.classifiers import check_labels, finding, loaded, part_of, tried
+        from limner.models.classifiers import check_labels, checked, finding, load_model, load_processor
 
-        model = loaded(AutoModelForSequenceClassification, options.model)
+        model = load_model(AutoModelForSequenceClassification, options.model)
         check_labels(model, options.model, options.refuse)
-        tokenizer = part_of(AutoTokenizer, options.model)
+        tokenizer = load_processor(AutoTokenizer, options.model)
         most = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", LONGEST), LONGEST)
         alone = Lock()  # a tokenizer serves one thread at a time
 
@@ -56,7 +56,7 @@ class Classifier:
                 ]
             return finding(model, torch.cat(rows), options.refuse)
 
-        return tried(judge, "a cat " * LONGEST, options.model)
+        return checked(judge, "a cat " * LONGEST, options.model)
 
 
 plugin = Classifier()

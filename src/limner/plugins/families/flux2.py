@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
+from limner.core.protocols import DEFAULT_LOSS, Alias, Batch, Components, Facts, LossOptions, NoiseDraw, Source, Teacher
 from limner.models.defaults import FLOW_LEARNING
 from limner.models.layers import FLUX2_LORA_TARGETS
 
@@ -58,13 +58,13 @@ class Flux2Klein:
     def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import Flux2KleinPipeline
 
-        from limner.models.pipelines import load_pipeline, settle
+        from limner.models.pipelines import freeze_and_move, load_pipeline
 
         pipeline = load_pipeline(
             Flux2KleinPipeline, source, dtype, ("transformer", "text_encoder"), vae="AutoencoderKLFlux2"
         )
         parts = dict(pipeline.components)
-        settle(parts, device)
+        freeze_and_move(parts, device)
         side = pipeline.default_sample_size * pipeline.vae_scale_factor
         return Components(
             parts,
@@ -138,8 +138,8 @@ class Flux2Klein:
         return tokens.transpose(1, 2).reshape(noisy.shape)
 
     def draw(
-        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
-    ) -> Draw:
+        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: LossOptions = DEFAULT_LOSS
+    ) -> NoiseDraw:
         from limner.models.flow import draw
 
         return draw(shape, rng, objective, components.parts["scheduler"].config, shape[2] * shape[3])
@@ -148,8 +148,8 @@ class Flux2Klein:
         self,
         components: Components,
         batch: Batch,
-        draw: Draw,
-        objective: Objective = PLAIN,
+        draw: NoiseDraw,
+        objective: LossOptions = DEFAULT_LOSS,
         teacher: Teacher | None = None,
     ) -> torch.Tensor:
         from limner.models.flow import flow_loss

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
+from limner.core.protocols import DEFAULT_LOSS, Alias, Batch, Components, Facts, LossOptions, NoiseDraw, Source, Teacher
 from limner.models.layers import UNET_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -149,8 +149,8 @@ class StableDiffusionXL:
         return components.denoiser(noisy, timesteps, encoder_hidden_states=states, added_cond_kwargs=added).sample
 
     def draw(
-        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
-    ) -> Draw:
+        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: LossOptions = DEFAULT_LOSS
+    ) -> NoiseDraw:
         from limner.models.objective import draw
 
         return draw(shape, components.parts["scheduler"].config.num_train_timesteps, rng, objective)
@@ -159,8 +159,8 @@ class StableDiffusionXL:
         self,
         components: Components,
         batch: Batch,
-        draw: Draw,
-        objective: Objective = PLAIN,
+        draw: NoiseDraw,
+        objective: LossOptions = DEFAULT_LOSS,
         teacher: Teacher | None = None,
     ) -> torch.Tensor:
         import torch

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
+from limner.core.protocols import DEFAULT_LOSS, Alias, Batch, Components, Facts, LossOptions, NoiseDraw, Source, Teacher
 from limner.models.defaults import FLOW_LEARNING
 from limner.models.layers import Z_LORA_TARGETS
 
@@ -56,10 +56,10 @@ class ZImage:
     def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import ZImagePipeline
 
-        from limner.models.pipelines import load_pipeline, settle
+        from limner.models.pipelines import freeze_and_move, load_pipeline
 
         parts = dict(load_pipeline(ZImagePipeline, source, dtype, ("transformer", "text_encoder")).components)
-        settle(parts, device)
+        freeze_and_move(parts, device)
         return Components(parts, "transformer", "z-image", "zimage", 1024, dtype, device)
 
     def pipeline(self, components: Components) -> Any:
@@ -108,8 +108,8 @@ class ZImage:
         return -torch.stack(said).squeeze(2)
 
     def draw(
-        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
-    ) -> Draw:
+        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: LossOptions = DEFAULT_LOSS
+    ) -> NoiseDraw:
         from limner.models.flow import draw
 
         return draw(shape, rng, objective, components.parts["scheduler"].config, shape[2] * shape[3] // 4)
@@ -118,8 +118,8 @@ class ZImage:
         self,
         components: Components,
         batch: Batch,
-        draw: Draw,
-        objective: Objective = PLAIN,
+        draw: NoiseDraw,
+        objective: LossOptions = DEFAULT_LOSS,
         teacher: Teacher | None = None,
     ) -> torch.Tensor:
         from limner.models.flow import flow_loss

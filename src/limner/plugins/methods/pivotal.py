@@ -10,24 +10,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Components, Facts, Subject, Use
-from limner.models.options import LORA_FILE, WORDS_FILE, LoraOptions, WordOptions, check_encoders, check_words
+from limner.core.protocols import Components, Facts, Subject, WeightedFile
+from limner.models.options import (
+    EMBEDDINGS_FILE,
+    LORA_FILE,
+    EmbeddingOptions,
+    LoraOptions,
+    check_embeddings,
+    check_text_encoders,
+)
 
 if TYPE_CHECKING:
-    from limner.models.embeddings import Words
-    from limner.models.lora import LowRank
+    from limner.models.embeddings import LearnedEmbeddings
+    from limner.models.lora import LoraLayers
 
 WORDS_HASH = "words_sha256"
 
 
-class PivotalOptions(LoraOptions, WordOptions):
+class PivotalOptions(LoraOptions, EmbeddingOptions):
     """Options of LoRA and of Textual Inversion."""
 
 
-class Pair:
+class LoraWithEmbeddings:
     """What learns in the layers and what learns in the text encoders, as one."""
 
-    def __init__(self, layers: LowRank, words: Words) -> None:
+    def __init__(self, layers: LoraLayers, words: LearnedEmbeddings) -> None:
         self.layers, self.words = layers, words
 
     def groups(self) -> dict[str, list[Any]]:
@@ -41,8 +48,8 @@ class Pair:
         self.layers.train(on)
         self.words.train(on)
 
-    def untaught(self) -> AbstractContextManager[None]:
-        return self.layers.untaught()
+    def base_model(self) -> AbstractContextManager[None]:
+        return self.layers.base_model()
 
     def detach(self) -> None:
         self.words.detach()
@@ -52,42 +59,46 @@ class Pair:
 class Pivotal:
     Options = PivotalOptions
     makes = "adapter"
-    keeps_class = False
+    preserves_class = False
     file = LORA_FILE
 
     def learning_rate(self, lora: float) -> float:
         return lora
 
-    def teaches_text(self, options: Any) -> bool:
+    def trains_text(self, options: Any) -> bool:
         return True
 
     def check(self, facts: Facts, options: Any, subject: Subject) -> None:
-        check_words(facts, subject)
-        check_encoders(facts, options)
+        check_embeddings(facts, subject)
+        check_text_encoders(facts, options)
 
-    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Pair:
-        from limner.models.embeddings import Words
+    def attach(
+        self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int
+    ) -> LoraWithEmbeddings:
+        from limner.models.embeddings import LearnedEmbeddings
         from limner.models.lora import attach_lora
 
         layers = attach_lora(components, facts, options, seed)
         initial = options.initial_word or subject.class_word
-        return Pair(layers, Words(components, facts, subject, options.vectors, initial, seed))
+        return LoraWithEmbeddings(layers, LearnedEmbeddings(components, facts, subject, options.vectors, initial, seed))
 
-    def save(self, trainable: Pair, folder: Path, header: Mapping[str, str], base: Callable[[], Any]) -> Path:
+    def save(
+        self, trainable: LoraWithEmbeddings, folder: Path, header: Mapping[str, str], base: Callable[[], Any]
+    ) -> Path:
         """The LoRA's file says what the word's file must hash to, since neither is of use with another."""
-        from limner.models.embeddings import save_words
+        from limner.models.embeddings import save_embeddings
         from limner.models.lora import save_lora
         from limner.store.files import sha256_of
 
-        save_words(trainable.words, folder / WORDS_FILE, header)
-        save_lora(trainable.layers, folder / self.file, {**header, WORDS_HASH: sha256_of(folder / WORDS_FILE)})
+        save_embeddings(trainable.words, folder / EMBEDDINGS_FILE, header)
+        save_lora(trainable.layers, folder / self.file, {**header, WORDS_HASH: sha256_of(folder / EMBEDDINGS_FILE)})
         return folder / self.file
 
-    def restore(self, trainable: Pair, file: Path) -> None:
-        from limner.models.embeddings import restore_words
+    def restore(self, trainable: LoraWithEmbeddings, file: Path) -> None:
+        from limner.models.embeddings import restore_embeddings
         from limner.models.lora import restore_lora
 
-        restore_words(trainable.words, _words_beside(file))
+        restore_embeddings(trainable.words, _words_beside(file))
         restore_lora(trainable.layers, file)
 
     def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
@@ -100,13 +111,13 @@ class Pivotal:
         return False
 
     @contextmanager
-    def applied(self, pipeline: Any, facts: Facts, uses: Sequence[Use]) -> Iterator[None]:
-        from limner.models.embeddings import words_applied
+    def applied(self, pipeline: Any, facts: Facts, uses: Sequence[WeightedFile]) -> Iterator[None]:
+        from limner.models.embeddings import embeddings_applied
         from limner.models.lora import lora_applied
 
-        words = [Use(_words_beside(use.file), use.weight) for use in uses]
+        words = [WeightedFile(_words_beside(use.file), use.weight) for use in uses]
         with ExitStack() as stack:
-            stack.enter_context(words_applied(pipeline, facts, words))
+            stack.enter_context(embeddings_applied(pipeline, facts, words))
             stack.enter_context(lora_applied(pipeline, uses))
             yield
 
@@ -119,7 +130,7 @@ def _words_beside(file: Path) -> Path:
 
     with safe_open(file, framework="pt") as tensors:
         wanted = (tensors.metadata() or {}).get(WORDS_HASH)
-    words = file.with_name(WORDS_FILE)
+    words = file.with_name(EMBEDDINGS_FILE)
     if not words.is_file() or sha256_of(words) != wanted:
         state = "was changed" if words.is_file() else "is missing"
         raise LimnerError(

@@ -50,7 +50,7 @@ class Examinee:
         check_scheduler(sitting.scheduler)
         found = loading.resolve(sitting.model)
         sampling = found.sampling | ({"steps": sitting.steps} if sitting.steps else {})
-        check_steps(loading.settings_of(sitting.model, "scheduler"), sitting.scheduler, sampling["steps"])
+        check_steps(loading.part_config(sitting.model, "scheduler"), sitting.scheduler, sampling["steps"])
         device = pick_device("auto")
         dtype = pick_dtype(sitting.precision, device)
         listener(Stage(name="loading"))

@@ -14,7 +14,7 @@ def cosines(first: torch.Tensor, second: torch.Tensor) -> np.ndarray:
     return (first.double() @ second.double().T).clamp(-1, 1).cpu().numpy()
 
 
-def to_prompts(encoder: Encoder, gallery: Gallery) -> np.ndarray:
+def prompt_cosines(encoder: Encoder, gallery: Gallery) -> np.ndarray:
     """Cosine of each picture of a gallery with its own prompt, (n,); LimnerError where the encoder reads no text."""
     asked = [item.prompt or "" for item in gallery.items]
     prompts = list(dict.fromkeys(asked))
@@ -22,7 +22,7 @@ def to_prompts(encoder: Encoder, gallery: Gallery) -> np.ndarray:
     return alike[np.arange(len(asked)), [prompts.index(prompt) for prompt in asked]]
 
 
-def reads_text(encoder: Encoder) -> Encoder:
+def check_reads_text(encoder: Encoder) -> Encoder:
     """The encoder, if it reads text, so that one that does not is told before anything is painted; LimnerError."""
     try:
         with torch.inference_mode():
