@@ -10,8 +10,8 @@ import torch
 from diffusers import FluxPipeline
 
 import stock
-from limner.core.protocols import Batch, Family, LossOptions, NoiseDraw, Teacher
-from limner.engine.generate.sampling import paint
+from limner.core.protocols import Batch, Facts, Family, LossOptions, NoiseDraw, Teacher
+from limner.engine.generate.sampling import sample_images
 from limner.models.conditioning import conditioning
 from limner.plugins import registry
 
@@ -23,7 +23,7 @@ FRAMES = torch.tensor(
 
 def knowing(setting):
     """The families whose loss knows a setting."""
-    return [name for name, family in registry.families.all().items() if setting in family.facts.objective]
+    return [name for name, family in registry.families.all().items() if setting in family.facts.loss_options]
 
 
 def rng(seed=5):
@@ -31,12 +31,13 @@ def rng(seed=5):
 
 
 def loss_of(family, components, batch, seed=5, **options):
-    return family.loss(components, batch, family.draw(components, batch.latents.shape, rng(seed)), **options)
+    objective = family.objective(components)
+    return objective.loss(batch, objective.draw(batch.latents.shape, rng(seed)), **options)
 
 
 def test_satisfies_the_protocol(family):
     assert isinstance(family, Family)
-    for name in ("load", "pipeline", "encode_text", "conditioning", "encode_images", "draw", "loss"):
+    for name in ("load", "pipeline", "encode_text", "conditioning", "encode_images", "objective"):
         ours = list(inspect.signature(getattr(family, name)).parameters)
         assert ours == list(inspect.signature(getattr(Family, name)).parameters)[1:], name
 
@@ -57,7 +58,12 @@ def test_states_its_facts(family):
         "targets",
     } <= facts.defaults.keys()
     assert facts.defaults["targets"] in facts.lora_targets
-    assert facts.objective <= set(LossOptions.__slots__)
+    assert facts.loss_options <= set(LossOptions.__slots__)
+
+
+def test_most_facts_have_defaults():
+    facts = Facts(pipelines=("NewPipeline",), denoiser="unet", multiple=8, lora_targets={}, defaults={})
+    assert not (facts.single_file or facts.controls or facts.paired or facts.samplers or facts.loss_options)
 
 
 def test_loads_its_folder(family, components):
@@ -132,9 +138,10 @@ def test_loss_follows_the_generator(family, components, batch):
 def test_loss_and_gradient_are_those_of_the_training_script(family, components, theirs, batch):
     """The same noise, times and pictures; text, noising, network and comparison by stock parts."""
     batch = Batch(batch.latents, batch.text, FRAMES)
-    draw = family.draw(components, batch.latents.shape, rng())
+    objective = family.objective(components)
+    draw = objective.draw(batch.latents.shape, rng())
     components.denoiser.requires_grad_(True)
-    ours = family.loss(components, batch, draw)
+    ours = objective.loss(batch, draw)
     ours.mean().backward()
     theirs_denoiser = theirs.components[components.denoiser_name].requires_grad_(True)
     wanted = stock.losses(theirs, batch.latents, draw.noise, draw.timesteps, [PROMPTS[0]] * 4, FRAMES)
@@ -157,9 +164,10 @@ def test_prediction_types_and_min_snr(family, components, theirs, batch, kind, g
         parts["scheduler"] = type(parts["scheduler"]).from_config(config, prediction_type=kind)
     theirs.scheduler = type(theirs.scheduler).from_config(theirs.scheduler.config, prediction_type=kind)
     batch = Batch(batch.latents, batch.text, FRAMES)
-    draw = family.draw(components, batch.latents.shape, rng())
+    objective = family.objective(components)
+    draw = objective.draw(batch.latents.shape, rng())
     with torch.no_grad():
-        ours = family.loss(components, batch, draw, LossOptions(min_snr_gamma=gamma))
+        ours = objective.loss(batch, draw, LossOptions(min_snr_gamma=gamma))
         wanted = stock.losses(theirs, batch.latents, draw.noise, draw.timesteps, [PROMPTS[0]] * 4, FRAMES, gamma)
     assert torch.allclose(ours, wanted, rtol=1e-5)
 
@@ -174,13 +182,12 @@ def test_a_mask_says_what_counts(family, components, batch):
     shape = (4, 1, *batch.latents.shape[2:])
     half = torch.zeros(shape)
     half[..., : shape[-1] // 2] = 1
-    draw = family.draw(components, batch.latents.shape, rng())
+    objective = family.objective(components)
+    draw = objective.draw(batch.latents.shape, rng())
 
     def loss(noise, mask):
         with torch.no_grad():
-            return family.loss(
-                components, Batch(batch.latents, batch.text, None, mask), NoiseDraw(noise, draw.timesteps)
-            )
+            return objective.loss(Batch(batch.latents, batch.text, None, mask), NoiseDraw(noise, draw.timesteps))
 
     plain = loss(draw.noise, None)
     assert torch.allclose(loss(draw.noise, torch.ones(shape)), plain, rtol=1e-6)
@@ -190,11 +197,13 @@ def test_a_mask_says_what_counts(family, components, batch):
 
 def test_times_cover_the_schedule(family, components, batch):
     for way in (None, "uniform", "logit_normal", "shift"):
-        if way and "timestep_sampling" not in family.facts.objective:
+        if way and "timestep_sampling" not in family.facts.loss_options:
             continue
         times = torch.cat(
             [
-                family.draw(components, batch.latents.shape, rng(seed), LossOptions(timestep_sampling=way)).timesteps
+                family.objective(components)
+                .draw(batch.latents.shape, rng(seed), LossOptions(timestep_sampling=way))
+                .timesteps
                 for seed in range(60)
             ]
         )
@@ -205,8 +214,9 @@ def test_times_cover_the_schedule(family, components, batch):
 @pytest.mark.parametrize("family_name", knowing("noise_offset"), indirect=True)
 def test_noise_offset_moves_whole_channels(family, components):
     shape = torch.Size((64, 4, 32, 32))
-    plain = family.draw(components, shape, rng())
-    moved = family.draw(components, shape, rng(), LossOptions(noise_offset=0.5))
+    objective = family.objective(components)
+    plain = objective.draw(shape, rng())
+    moved = objective.draw(shape, rng(), LossOptions(noise_offset=0.5))
     assert torch.equal(plain.timesteps, moved.timesteps)
     offset = (moved.noise - plain.noise).mean((2, 3), keepdim=True)
     assert torch.allclose(moved.noise - plain.noise, offset.expand(shape), atol=1e-5)
@@ -221,7 +231,7 @@ def test_paints_what_the_stock_pipeline_paints(family, components, theirs):
     negative = "blurry" if knows_negative else ""
     told = conditioning(family, components, PROMPTS[:1], negative)
     size = {"height": 64, "width": 48}
-    ours = list(paint(pipeline, told, [3, 4, 5], steps=4, guidance=5.0, **size, batch=2))
+    ours = list(sample_images(pipeline, told, [3, 4, 5], {"steps": 4, "guidance": 5.0}, (48, 64), batch=2))
     for seed, pixels in zip((3, 4, 5), ours, strict=True):
         wanted = theirs(
             prompt=PROMPTS[0],
@@ -245,7 +255,7 @@ def test_a_single_picture_is_the_stock_pipelines_to_the_bit(family, components, 
         for part in (theirs.unet, theirs.vae):  # and the same layout
             part.to(memory_format=torch.channels_last)
     told = conditioning(family, components, PROMPTS[:1])
-    (ours,) = paint(pipeline, told, [3], steps=3, guidance=4.0, height=64, width=64, batch=1)
+    (ours,) = sample_images(pipeline, told, [3], {"steps": 3, "guidance": 4.0}, (64, 64), batch=1)
     theirs.set_progress_bar_config(disable=True)
     wanted = theirs(
         prompt=PROMPTS[0],

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from limner.core.errors import LimnerError
 from limner.core.protocols import ZERO_TARGET, Method, Source, Subject, Teacher
-from limner.engine.generate.sampling import paint
+from limner.engine.generate.sampling import sample_images
 from limner.models import loading
 from limner.models.adapters import adapters_applied, facts_of, open_adapter
 from limner.models.conditioning import conditioning
@@ -54,7 +54,8 @@ def residue(components):
 
 
 def loss_of(family, components, batch, seed=5, teacher=None):
-    return family.loss(components, batch, family.draw(components, batch.latents.shape, rng(seed)), teacher=teacher)
+    objective = family.objective(components)
+    return objective.loss(batch, objective.draw(batch.latents.shape, rng(seed)), teacher=teacher)
 
 
 def told(family, components, batch, prompt="a photo of sks dog"):
@@ -74,10 +75,9 @@ def learn(family, components, trainable, batch, steps=4):
 
 def picture(family, components, pipeline=None, seed=3):
     pipeline = pipeline or family.pipeline(components)
-    options = {"steps": 3, "guidance": 5.0, "height": 64, "width": 64, "batch": 1}
-    return next(paint(pipeline, conditioning(family, components, ["a photo of sks dog"]), [seed], **options)).astype(
-        int
-    )
+    prompt = conditioning(family, components, ["a photo of sks dog"])
+    images = sample_images(pipeline, prompt, [seed], {"steps": 3, "guidance": 5.0}, (64, 64), batch=1)
+    return next(images).astype(int)
 
 
 def stock_picture(pipeline, seed=3):

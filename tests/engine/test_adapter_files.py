@@ -68,7 +68,7 @@ def test_what_fits_half_way_lets_go_of_the_model(monkeypatch):
 
     forgotten = []
     monkeypatch.setattr(registry.methods, "get", lambda name: SimpleNamespace(applied=refused))
-    monkeypatch.setattr(adapters, "forget", lambda: forgotten.append(True))
+    monkeypatch.setattr(adapters, "unload_all", lambda: forgotten.append(True))
     with pytest.raises(LimnerError), adapters_applied(None, None, [adapter()], [1.0]):
         pass
     assert forgotten == [True]
@@ -88,8 +88,8 @@ def test_a_pivotal_adapters_word_has_its_weight(monkeypatch):
 
         return applied
 
-    monkeypatch.setattr(pivotal, "_words_beside", lambda file: file.with_name("word"))
-    monkeypatch.setattr(embeddings, "words_applied", acting("words"))
+    monkeypatch.setattr(pivotal, "_embeddings_of", lambda file: file.with_name("word"))
+    monkeypatch.setattr(embeddings, "embeddings_applied", acting("words"))
     monkeypatch.setattr(lora, "lora_applied", acting("layers"))
     with pivotal.plugin.applied(None, None, [WeightedFile(Path("/a/lora"), 0.5), WeightedFile(Path("/b/lora"), 2.0)]):
         assert given == {"words": [("word", 0.5), ("word", 2.0)], "layers": [("lora", 0.5), ("lora", 2.0)]}

@@ -11,6 +11,7 @@ from PIL import Image
 
 from limner import AdapterUse, GenerateRequest, Studio, TrainRequest
 from limner.models import loading, lora
+from limner.models.cache import MODELS
 
 
 @pytest.fixture
@@ -64,9 +65,9 @@ def test_switching_is_exact_and_reads_nothing_twice(tiny_sd, adapters, tmp_path,
 def test_adapters_leave_with_their_model(tiny_sd, adapters, tmp_path):
     paint = painter(str(tiny_sd), tmp_path / "out")
     paint((adapters[0], 1.0))
-    (loaded,) = loading._loaded.values()
-    unet = weakref.ref(loaded.components.parts["unet"])
-    del loaded
+    (model,) = MODELS.models()
+    unet = weakref.ref(model.value.denoiser)
+    del model
     loading.unload_all()
     gc.collect()
     assert unet() is None

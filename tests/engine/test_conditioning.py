@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from limner.engine.generate.truncation import warn_if_truncated, warn_of_weights
-from limner.models import prompt_cache
-from limner.models.conditioning import GROUP, conditioning
+from limner.models import conditioning as module
+from limner.models.cache import prompt_cache
+from limner.models.conditioning import GROUP, cached_conditioning, conditioning
+from limner.models.prompts import warn_if_truncated, warn_of_weights
 
 
 class Family:
@@ -50,11 +51,11 @@ def test_what_was_encoded_is_kept_by_prompt_negative_and_adapters(monkeypatch):
         made.append((*prompts, negative))
         return {"prompt_embeds": torch.full((1, 2), float(len(made)))}
 
-    monkeypatch.setattr(prompt_cache, "conditioning", encode)
-    kept = prompt_cache.no_embeddings()
+    monkeypatch.setattr(module, "conditioning", encode)
+    kept = prompt_cache()
     wishes = [((), "a", ""), ((), "a", "b"), ((), "b", ""), ((("x", 1.0),), "a", ""), ((("x", 0.5),), "a", "")]
-    first = [prompt_cache.encoded(kept, None, None, *wish)["prompt_embeds"] for wish in wishes]
-    again = [prompt_cache.encoded(kept, None, None, *wish)["prompt_embeds"] for wish in wishes]
+    first = [cached_conditioning(kept, None, None, *wish)["prompt_embeds"] for wish in wishes]
+    again = [cached_conditioning(kept, None, None, *wish)["prompt_embeds"] for wish in wishes]
     assert len(made) == 5 and all(one is other for one, other in zip(first, again, strict=True))
 
 
@@ -63,7 +64,7 @@ def test_a_prompt_is_too_long_from_one_token_more_on(tokens, told):
     events = []
     warn_if_truncated(lambda text: SimpleNamespace(input_ids=[0] * tokens), 77, "prompt", "a", events.append)
     assert [event.text for event in events] == [
-        f"the prompt has {tokens} tokens and the model reads 77; the rest is left out"
+        f"the prompt has {tokens} tokens; the model reads 77 and ignores the rest"
     ] * told
 
 

@@ -158,9 +158,9 @@ def test_noise_that_a_scheduler_adds_is_decided_by_the_seed(paint, name):
 
 def test_steps_that_a_scheduler_cannot_take_are_refused_before_the_model_is_loaded(paint, monkeypatch, tmp_path):
     monkeypatch.setattr(loading, "load", lambda *given: pytest.fail("the model was loaded"))
-    with pytest.raises(LimnerError, match=r"scheduler 'ddim' cannot take 1000 steps .*; use 999 --steps"):
+    with pytest.raises(LimnerError, match=r"scheduler 'ddim' does not support 1000 steps .*; use 999 --steps"):
         paint(scheduler="ddim", steps=1000)
-    with pytest.raises(LimnerError, match=r"the model's own scheduler \(DDIMScheduler\) cannot take 1000 steps"):
+    with pytest.raises(LimnerError, match=r"the model's own scheduler \(DDIMScheduler\) does not support 1000 steps"):
         paint(steps=1000, refiner="starter")
     assert not (tmp_path / "pictures").exists()
 
@@ -246,7 +246,7 @@ def test_a_label_alone_fetches_no_model(paint, tmp_path):
     for change in (*({name: "who/what"} for name in ("model", "vae", "refiner")), control):
         stranger = label.request.model_copy(update=change)
         write_png(Image.open(path), tmp_path / "stranger.png", label.model_copy(update={"request": stranger}))
-        with pytest.raises(LimnerError, match=r"painted with 'who/what', which is not on disk; if you trust"):
+        with pytest.raises(LimnerError, match=r"generated with 'who/what', which is not on disk; if you trust"):
             Studio().again(tmp_path / "stranger.png", tmp_path / "again")
 
 

@@ -11,12 +11,12 @@ from PIL import Image
 from limner import GenerateRequest
 from limner.core.errors import LimnerError
 from limner.engine.generate import generate, refining
-from limner.engine.generate.batching import Job
-from limner.engine.generate.generate import finished, passes_of
+from limner.engine.generate.batching import ImageRow, Job
+from limner.engine.generate.checks import check_side, pass_strengths, strengths
+from limner.engine.generate.generate import refined
 from limner.engine.generate.inputs import Inputs, crop_and_resize, image_size
+from limner.engine.generate.pipelines import arguments
 from limner.engine.generate.refining import SecondPass, run_second_pass, second_passes
-from limner.engine.generate.sizes import check_side
-from limner.engine.generate.tasks import arguments, keep_outside, painted_part, strengths
 
 
 def request(**fields):
@@ -83,7 +83,7 @@ def test_one_step_is_enough(strength, steps):
     ("strength", "steps", "least"), [(0.09, 10, 0.1), (0.49, 2, 0.5), (0.99, 1, 1.0), (0.3, 3, 0.34)]
 )
 def test_no_step_is_not(strength, steps, least):
-    with pytest.raises(LimnerError, match=f"leaves none of {steps} steps; use {least} or more"):
+    with pytest.raises(LimnerError, match=f"which leaves none of {steps} steps; use {least} or more"):
         strengths(request(image="a.png", strength=strength), steps)
 
 
@@ -97,14 +97,14 @@ def test_what_is_black_in_the_mask_stays_to_the_bit():
     hole = np.zeros((4, 12), np.uint8)
     hole[:, 6:] = 255
     given = inputs(Image.fromarray(image), Image.fromarray(hole))
-    found = keep_outside(painted, given)
+    found = given.keep_outside_mask(painted)
     assert np.array_equal(found[:, :6], image[:, :6]) and np.array_equal(found[:, 6:], painted[:, 6:])
-    assert np.array_equal(painted_part(given, painted), hole)
+    assert np.array_equal(given.mask_for(painted), hole)
     larger = np.zeros((8, 24, 3), np.uint8)
-    part = painted_part(given, larger)
+    part = given.mask_for(larger)
     assert part.shape == (8, 24) and part[:, :4].max() == 0 and part[:, 20:].min() == 255
     plain = Inputs((12, 4), None, None, (), (), {})
-    assert keep_outside(painted, plain) is painted and painted_part(plain, painted) is None
+    assert plain.keep_outside_mask(painted) is painted and plain.mask_for(painted) is None
 
 
 @pytest.mark.parametrize(
@@ -147,12 +147,12 @@ def test_each_picture_is_painted_over_from_its_own_seed(monkeypatch):
     """By the words of the first painting, or where it has some by its own."""
     given = []
     monkeypatch.setattr(
-        generate, "painted_over", lambda over, told, pixels, seed, *rest: given.append((told, seed)) or pixels
+        generate, "run_second_pass", lambda second, told, pixels, seed, *rest: given.append((told, seed)) or pixels
     )
-    order = Job(request(seed=10, count=3), None, lambda event: None, {"own": [1]})
+    job = Job(request(seed=10, count=3), None, lambda event: None, {"own": [1]})
     again = [SecondPass(None, 0.4, 2.0), SecondPass(None, 0.3, 1.0, {"prompt": ["a"]})]
     for index in (0, 2):
-        finished(order, index, np.zeros((8, 8, 3), np.uint8), again, Inputs((8, 8), None, None, (), (), {}), {})
+        refined(ImageRow(job, index), np.zeros((8, 8, 3), np.uint8), again, Inputs((8, 8), None, None, (), (), {}), {})
     assert given == [(told, seed) for seed in (10, 12) for told in ({"own": [1]}, {"prompt": ["a"]})]
 
 
@@ -181,7 +181,7 @@ def test_a_refiner_reads_both_prompts_itself(monkeypatch):
     ],
 )
 def test_a_scheduler_is_tried_for_every_pass_that_it_makes(fields, found):
-    assert passes_of(request(**fields), {"strength": 0.6, "hires_strength": 0.4}) == found
+    assert pass_strengths(request(**fields), {"strength": 0.6, "hires_strength": 0.4}) == found
 
 
 def test_guides_act_by_their_own_weights():

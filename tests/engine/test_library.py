@@ -8,7 +8,7 @@ import tiny
 from hub import Hub, reached
 from limner import Studio
 from limner.core.events import Progress
-from limner.models import downloads
+from limner.models import catalog
 from limner.provenance.labels import read_label
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -36,7 +36,7 @@ def test_the_models_are_listed():
 
 @pytest.mark.parametrize("reference", ["who/tiny", "who/file/model.safetensors"])
 def test_fetching_tells_how_far_it_is(hub, monkeypatch, reference):
-    monkeypatch.setattr(downloads, "MEGABYTE", 1000)
+    monkeypatch.setattr(catalog, "MEGABYTE", 1000)
     told = []
     Studio().fetch(reference, listener=told.append)
     counted = [(event.done, event.total) for event in told if isinstance(event, Progress)]

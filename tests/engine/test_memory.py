@@ -50,21 +50,21 @@ def test_what_saves_memory_is_switched_off_again(before, offloaded):
 
 def test_so_many_gigabytes_of_models_are_kept(monkeypatch):
     monkeypatch.setenv("LIMNER_MODEL_GB", "1.5")
-    assert loading.room(CPU) == 1.5e9
+    assert loading.memory_budget(CPU) == 1.5e9
     monkeypatch.setenv("LIMNER_MODEL_GB", "much")
-    with pytest.raises(LimnerError, match="LIMNER_MODEL_GB is 'much'; give a number of gigabytes"):
-        loading.room(CPU)
+    with pytest.raises(LimnerError, match="LIMNER_MODEL_GB is 'much'; set it to a number of gigabytes"):
+        loading.memory_budget(CPU)
     monkeypatch.delenv("LIMNER_MODEL_GB")
     monkeypatch.setattr(loading.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}.get)
-    assert loading.room(CPU) == 4096 * 1000 / 4, "a quarter of the machine's"
+    assert loading.memory_budget(CPU) == 4096 * 1000 / 4, "a quarter of the machine's"
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1, 80))
-    assert loading.room(GPU) == 40, "half of a GPU's"
+    assert loading.memory_budget(GPU) == 40, "half of a GPU's"
 
 
 def test_an_alias_overrules_its_family_and_a_model_itself_both():
     alias = Alias("mine", "owner/name", "mit", defaults={"guidance": 2.0, "denoising_steps": 7})
     plain, named, told = (
-        loading.Model("x", "x", "sd", known, "mit", told=told)
+        loading.Model("x", "x", "sd", known, "mit", own_defaults=told)
         for known, told in ((None, {}), (alias, {}), (alias, {"guidance": 9.0}))
     )
     assert plain.sampling == {"steps": 30, "guidance": 7.5, "guidance_rescale": 0.0}

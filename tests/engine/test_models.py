@@ -20,6 +20,7 @@ import tiny
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
 from limner.engine.train.model_card import how_loaded
 from limner.models import hub, loading
+from limner.models.cache import MODELS
 from limner.store.files import explained, sha256_of
 
 CPU = torch.device("cpu")
@@ -161,7 +162,7 @@ def test_a_single_file_with_an_autoencoder_beside_it(file, tiny_sd, home, monkey
 
 def test_a_single_file_without_an_autoencoder_names_one(file, limner):
     said = limner("generate", "a cat", "--model", file)
-    assert said.code == 2 and "holds no autoencoder (VAE); give it one: --vae stabilityai/sd-vae-ft-mse" in said.error
+    assert said.code == 2 and "contains no autoencoder (VAE); add one: --vae stabilityai/sd-vae-ft-mse" in said.error
 
 
 def test_an_autoencoder_of_other_latents_is_refused(limner, tiny_folder, painted, tmp_path):
@@ -169,7 +170,7 @@ def test_an_autoencoder_of_other_latents_is_refused(limner, tiny_folder, painted
     for family in ("sd", "z_image"):
         for command in (["generate", "a cat"], ["train", painted, "--class", "dog"]):
             said = limner(*command, "--model", tiny_folder(family), "--vae", tmp_path / "vae8")
-            assert said.code == 2 and "makes latents of 8 channels, and this model takes 4" in said.error
+            assert said.code == 2 and "makes latents of 8 channels; this model needs 4" in said.error
 
 
 def test_a_folder_that_lacks_a_part_is_told_as_such(limner, tiny_sd, tmp_path):
@@ -240,13 +241,13 @@ def test_four_bits_need_a_gpu(limner, tiny_sd, painted):
 def test_a_single_file_is_not_rounded(limner, file, tiny_sd):
     pytest.importorskip("torchao")
     said = limner("generate", "a cat", "--model", file, "--vae", tiny_sd / "vae", "--quantise", "int8")
-    assert "a single file cannot be rounded to int8 while it loads" in said.error
+    assert "a single file cannot be quantised to int8 while it loads" in said.error
 
 
 def test_a_rounding_that_is_not_installed(limner, tiny_sd, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     said = limner("generate", "a cat", "--model", tiny_sd, "--quantise", "int8")
-    assert "weights rounded to 'int8' need torchao, which is missing; pip install torchao" in said.error
+    assert "quantisation 'int8' needs torchao, which is missing; pip install torchao" in said.error
 
 
 def test_eight_bit_weights_paint_and_are_taught(tiny_folder, home, painted, tmp_path):
@@ -286,9 +287,9 @@ def test_models_used_last_stay_in_memory(tiny_sd, tiny_sdxl, home, monkeypatch):
     assert loading.load(first, torch.float32, CPU) is parts
     monkeypatch.setenv("LIMNER_MODEL_GB", "0")
     loading.load(second, torch.float32, CPU)
-    assert loading.load(first, torch.bfloat16, CPU) is not parts and len(loading._loaded.values()) == 1
+    assert loading.load(first, torch.bfloat16, CPU) is not parts and len(MODELS.models()) == 1
     monkeypatch.setenv("LIMNER_MODEL_GB", "much")
     with pytest.raises(LimnerError, match="LIMNER_MODEL_GB is 'much'"):
         loading.load(second, torch.float32, CPU)
     loading.unload_all()
-    assert loading._loaded.values() == []
+    assert MODELS.models() == []

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from limner.core.errors import LimnerError
-from limner.engine.generate.sampling import paint, rows_of
+from limner.engine.generate.sampling import rows_of, sample_images
 
 
 class Pipeline:
@@ -56,16 +56,16 @@ class Plain(Pipeline):
 
 
 WORDS = {"prompt_embeds": torch.tensor([[0.1], [0.2], [0.3], [0.4], [0.5]])}
-SIZE = {"height": 8, "width": 16}
 
 
-def painted(pipeline, conditioning, seeds, **options):
-    return list(paint(pipeline, conditioning, seeds, **{"steps": 3, "guidance": 2.0, "batch": 2} | SIZE | options))
+def sampled(pipeline, conditioning, seeds, rescale=0.0, **options):
+    sampling = {"steps": 3, "guidance": 2.0, "guidance_rescale": rescale}
+    return list(sample_images(pipeline, conditioning, seeds, sampling, (16, 8), batch=2, **options))
 
 
 def test_each_picture_has_its_own_seed_and_its_own_words():
     pipeline = Pipeline()
-    pixels = np.stack(painted(pipeline, WORDS, [7, 8, 9, 10, 11]))[:, 0, 0]
+    pixels = np.stack(sampled(pipeline, WORDS, [7, 8, 9, 10, 11]))[:, 0, 0]
     drawn = [torch.rand((), generator=torch.Generator().manual_seed(seed)).item() for seed in (7, 8, 9, 10, 11)]
     assert pixels[:, 0].tolist() == [round(255 * value) for value in drawn]
     assert pixels[:, 1].tolist() == [round(255 * value) for value in WORDS["prompt_embeds"].flatten().tolist()]
@@ -74,14 +74,14 @@ def test_each_picture_has_its_own_seed_and_its_own_words():
 
 def test_what_holds_for_all_is_told_to_all():
     pipeline = Pipeline()
-    painted(pipeline, {"prompt": ["a"]}, [1, 2, 3], guidance_rescale=0.7, settings={"strength": 0.4})
+    sampled(pipeline, {"prompt": ["a"]}, [1, 2, 3], rescale=0.7, settings={"strength": 0.4})
     assert pipeline.given == [(3, 2.0, 0.7, 8, 16, 0.4, ["a", "a"]), (3, 2.0, 0.7, 8, 16, 0.4, ["a"])]
-    assert len(painted(Plain(), {}, [1], guidance_rescale=0.7)) == 1, "that is left out where it is not known"
+    assert len(sampled(Plain(), {}, [1], rescale=0.7)) == 1, "that is left out where it is not known"
 
 
 def test_steps_are_counted_for_each_picture():
     told = []
-    painted(Pipeline(), WORDS, [1, 2, 3, 4, 5], on_step=told.append)
+    sampled(Pipeline(), WORDS, [1, 2, 3, 4, 5], on_step=told.append)
     assert told == [2, 4, 6, 6, 8, 10, 12, 12, 13, 14, 15, 15]
 
 
@@ -89,14 +89,14 @@ def test_steps_are_counted_for_each_picture():
     ("value", "level"), [(0.0, 0), (1.0, 255), (0.498, 127), (0.4985, 127), (0.5, 128), (0.999, 255)]
 )
 def test_levels_are_rounded_to_the_nearest(value, level):
-    ((pixel,),) = painted(Pipeline(value), {}, [1])[0]
+    ((pixel,),) = sampled(Pipeline(value), {}, [1])[0]
     assert pixel.tolist() == [level] * 3 and pixel.dtype == np.uint8
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_black_picture_is_told(value):
-    with pytest.raises(LimnerError, match="painted NaN"):
-        painted(Pipeline(value), {}, [1])
+    with pytest.raises(LimnerError, match="generated NaN"):
+        sampled(Pipeline(value), {}, [1])
 
 
 def test_one_black_picture_of_several_is_told():
@@ -105,8 +105,8 @@ def test_one_black_picture_of_several_is_told():
                      callback_on_step_end=None):  # fmt: skip
             return SimpleNamespace(images=np.array([[[[0.5] * 3]], [[[np.nan, 0.5, 0.5]]]]))
 
-    with pytest.raises(LimnerError, match="painted NaN"):
-        painted(Half(), {}, [1, 2])
+    with pytest.raises(LimnerError, match="generated NaN"):
+        sampled(Half(), {}, [1, 2])
 
 
 def test_rows():

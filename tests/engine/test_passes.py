@@ -13,7 +13,7 @@ from limner.core.events import Progress
 from limner.engine.generate.batching import Job, model_passes, run_pass
 
 
-def order(count, seed, words=1.0, length=3):
+def job_of(count, seed, words=1.0, length=3):
     events = []
     each = Job(
         GenerateRequest(prompt="a", count=count, seed=seed),
@@ -29,30 +29,30 @@ def told(found):
 
 
 def test_a_pass_is_full_before_the_next_begins():
-    orders = [order(3, 10)[0], order(2, 20)[0]]
-    assert told(model_passes(orders, 2)) == [([10, 11], 2), ([12, 20], 2), ([21], 1)]
-    assert told(model_passes(orders, 8)) == [([10, 11, 12, 20, 21], 5)]
-    assert told(model_passes(orders, 4, padded=True)) == [([10, 11, 12, 20], 4), ([21], 4)]
+    jobs = [job_of(3, 10)[0], job_of(2, 20)[0]]
+    assert told(model_passes(jobs, 2)) == [([10, 11], 2), ([12, 20], 2), ([21], 1)]
+    assert told(model_passes(jobs, 8)) == [([10, 11, 12, 20, 21], 5)]
+    assert told(model_passes(jobs, 4, padded=True)) == [([10, 11, 12, 20], 4), ([21], 4)]
 
 
 def test_prompts_of_other_lengths_go_by_themselves():
-    orders = [order(1, 10)[0], order(1, 20, length=6)[0], order(1, 30)[0]]
-    assert told(model_passes(orders, 8)) == [([10, 30], 2), ([20], 1)]
+    jobs = [job_of(1, 10)[0], job_of(1, 20, length=6)[0], job_of(1, 30)[0]]
+    assert told(model_passes(jobs, 8)) == [([10, 30], 2), ([20], 1)]
 
 
 def test_those_that_failed_are_left_out():
-    orders = [order(1, 10)[0], order(1, 20)[0]]
-    orders[0].failure = ValueError()
-    assert told(model_passes(orders, 8)) == [([20], 1)]
+    jobs = [job_of(1, 10)[0], job_of(1, 20)[0]]
+    jobs[0].failure = ValueError()
+    assert told(model_passes(jobs, 8)) == [([20], 1)]
 
 
 def test_each_row_has_its_own_words_and_copies_the_last_ones():
-    orders = [order(2, 10, 1.0)[0], order(1, 20, 2.0)[0]]
-    (each,) = model_passes(orders, 4, padded=True)
+    jobs = [job_of(2, 10, 1.0)[0], job_of(1, 20, 2.0)[0]]
+    (each,) = model_passes(jobs, 4, padded=True)
     assert each.seeds() == [10, 11, 20, 20]
     assert each.conditioning()["prompt_embeds"][:, 0].tolist() == [1, 1, 2, 2]
     assert each.conditioning()["prompt"] == ["1.0", "1.0", "2.0", "2.0"]
-    (alone,) = model_passes(orders[:1], 4, padded=True)
+    (alone,) = model_passes(jobs[:1], 4, padded=True)
     assert alone.seeds() == [10, 11, 11, 11] and len(alone.conditioning()["prompt_embeds"]) == 1
 
 
@@ -66,7 +66,7 @@ def run(each):
 
 
 def test_pictures_come_back_to_whom_they_belong():
-    (first, one), (second, two) = order(2, 10), order(1, 20)
+    (first, one), (second, two) = job_of(2, 10), job_of(1, 20)
     (each,) = model_passes([first, second], 4, padded=True)
     assert run(each) == [(10, 10, 4), (11, 11, 4), (20, 20, 4)]
     assert [event.done for event in one if isinstance(event, Progress)] == [2, 4], "two of its pictures, two steps"
@@ -75,7 +75,7 @@ def test_pictures_come_back_to_whom_they_belong():
 
 @pytest.mark.parametrize("failing", [10, 20])
 def test_where_a_pass_fails_each_is_painted_by_itself(failing):
-    (first, _), (second, _) = order(2, 10), order(1, 20)
+    (first, _), (second, _) = job_of(2, 10), job_of(1, 20)
     (each,) = model_passes([first, second], 8)
 
     def paint(conditioning, seeds, on_step):
@@ -91,8 +91,8 @@ def test_where_a_pass_fails_each_is_painted_by_itself(failing):
 
 
 def test_a_request_ends_by_what_went_wrong_first():
-    each, _ = order(1, 10)
+    each, _ = job_of(1, 10)
     for error in (ValueError("first"), KeyError("second")):
-        with each.own():
+        with each.isolated():
             raise error
     assert str(each.failure) == "first"

@@ -74,7 +74,7 @@ def test_noise_is_added_in_each_step_only_by_those_that_are_named_for_it():
 def test_a_model_with_a_sampler_of_its_own_takes_no_other():
     check_scheduler("euler", SD.facts)
     check_scheduler(None, FLUX.facts)
-    with pytest.raises(LimnerError, match="'euler' does not suit this kind of model"):
+    with pytest.raises(LimnerError, match="'euler' is not supported by this family of models"):
         check_scheduler("euler", FLUX.facts)
     with pytest.raises(LimnerError, match="unknown scheduler 'eulr'; did you mean 'euler'"):
         check_scheduler("eulr")

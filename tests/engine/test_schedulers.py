@@ -154,7 +154,7 @@ def check_cell(config, name, counts, checked=None):
     for steps in counts:
         if refused(config, name, steps):
             with pytest.raises(
-                LimnerError, match=rf"cannot take {steps} steps? on this model's noise schedule"
+                LimnerError, match=rf"does not support {steps} steps? on this model's noise schedule"
             ) as error:
                 check_steps(config, name, steps)
             assert "\n" not in str(error.value)

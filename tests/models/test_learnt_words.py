@@ -21,7 +21,7 @@ from limner.models.embeddings import (
     save_embeddings,
     token_names,
 )
-from limner.models.tokens import spelt_out, tokenise
+from limner.models.prompts import expand_tokens, tokenise
 from limner.starter.pretrain.tokenizer import build_tokenizer
 
 WIDTH, TOKENS = 8, 24
@@ -183,7 +183,7 @@ def test_a_word_has_one_to_75_vectors(tmp_path, count):
     if 1 <= count <= 75:
         assert len(read_embeddings(tmp_path / "file.safetensors")[1]["emb_params"]) == count
     else:
-        with pytest.raises(LimnerError, match="holds no word of 1 to 75 vectors"):
+        with pytest.raises(LimnerError, match="contains no word of 1 to 75 vectors"):
             read_embeddings(tmp_path / "file.safetensors")
 
 
@@ -196,7 +196,7 @@ def test_further_vectors_are_called_as_diffusers_calls_them():
 def test_a_prompt_is_told_all_vectors_of_a_word(parts, vectors, said):
     """As diffusers' `maybe_convert_prompt` writes them."""
     taught(parts, vectors=vectors)
-    assert spelt_out(parts["tokenizer"], "a <rex> and a dog") == f"a {said} and a dog"
+    assert expand_tokens(parts["tokenizer"], "a <rex> and a dog") == f"a {said} and a dog"
 
 
 @pytest.mark.parametrize(("longest", "length"), [(None, TOKENS), (TOKENS - 1, TOKENS - 1), (TOKENS + 1, TOKENS)])

@@ -13,10 +13,9 @@ from safetensors.torch import save_file
 
 from limner.core.errors import LimnerError
 from limner.core.protocols import WeightedFile
-from limner.models import lora
+from limner.models import lora, lora_layouts
 from limner.models.adapters import open_adapter
-from limner.models.formats import lora_names
-from limner.models.formats.layer_update import Update
+from limner.models.lora_update import Update
 from lorafiles import GRID, NETWORKS, Writer, layers, write
 
 
@@ -393,12 +392,12 @@ def test_every_tensor_is_used_or_named(family, layout, pipeline, tmp_path):
     whole = write(family, layout, base).tensors
     good = {name: whole[name] for name in [*list(whole)[:3], *list(whole)[-3:]]}
     turn = GRID.index((family, layout))
-    first, last = (lora_names.split(name)[0] for name in (min(good), max(good)))
+    first, last = (lora_layouts.split(name)[0] for name in (min(good), max(good)))
     for extra in (EXTRA[turn % len(EXTRA)], EXTRA[(turn + len(EXTRA) // 2) % len(EXTRA)], f"{last}s.alpha"):
         name = extra.format(first)
         assert name in refused(base, good | {name: torch.ones(2, 2)}, file)
     for name in good:
-        role = lora_names.split(name)[1]
+        role = lora_layouts.split(name)[1]
         if role != "alpha":
             rest = {other: tensor for other, tensor in good.items() if other != name}
             assert f"lacks 1 tensor ('{role}' beside" in refused(base, rest, file)
@@ -415,7 +414,7 @@ def test_every_wrong_shape_is_refused(sd, tmp_path):
             wrong += [tensor.to(torch.int32)]
         for shape in wrong if tensor.ndim else wrong[1:]:
             line = refused(sd, good | {name: shape.contiguous()}, tmp_path / "a.safetensors")
-            assert "is needed" in line, name
+            assert "and must be" in line, name
 
 
 def test_numbers_that_are_not_finite_are_named(sd, tmp_path):
@@ -441,7 +440,7 @@ def test_numbers_that_are_not_finite_are_named(sd, tmp_path):
 def test_other_methods_are_refused_by_their_names(endings, method, sd, tmp_path):
     file = tmp_path / "a.safetensors"
     line = refusal(sd, {f"{kohya(*LAYERS[0])}.{ending}": torch.ones(2, 2) for ending in endings}, file)
-    assert f"holds {method}, which cannot be applied" in line
+    assert f"contains {method}, which is not supported" in line
     assert open_adapter(str(file)).method == "lora"
 
 
@@ -465,7 +464,7 @@ def test_a_layer_may_be_named_once(pipeline, tmp_path):
 
 
 def test_files_that_hold_nothing_are_refused(sd, tmp_path):
-    assert "holds no tensors" in refusal(sd, {}, tmp_path / "a.safetensors")
+    assert "contains no tensors" in refusal(sd, {}, tmp_path / "a.safetensors")
 
 
 STABILITY = {
@@ -496,7 +495,7 @@ STABILITY = {
 
 
 def test_names_of_sdxl_at_its_real_size():
-    known = lora_names.places(tuple(STABILITY.values()))
+    known = lora_layouts.places(tuple(STABILITY.values()))
     for theirs, ours in STABILITY.items():
         assert known[theirs.replace(".", "_")].layers == (ours,), theirs
 
@@ -506,7 +505,7 @@ def test_names_of_sdxl_at_its_real_size():
 )
 def test_text_encoders_by_comfyuis_names(encoder, part):
     name = "text_model.encoder.layers.0.self_attn.q_proj"
-    assert lora_names.part_of(f"text_encoders.{encoder}.transformer.{name}") == (part, name)
+    assert lora_layouts.part_of(f"text_encoders.{encoder}.transformer.{name}") == (part, name)
 
 
 def test_a_word_with_lora_in_its_name_is_a_word(tmp_path):

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 import tiny
 from limner.core.errors import LimnerError
 from limner.core.protocols import Components, WeightedFile
-from limner.models.layers import UNET_LORA_TARGETS
+from limner.models.family_defaults import UNET_LORA_TARGETS
 from limner.models.lora import attach_lora, lora_applied, restore_lora, save_lora
 from limner.models.options import LoraOptions
 from limner.plugins.families.sd import plugin as SD

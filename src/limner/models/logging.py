@@ -1,4 +1,4 @@
-"""Hushes the libraries' own chatter, so that what a user sees is ours."""
+"""Log output of the libraries, which would mix with Limner's own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 def quiet_libraries() -> None:
-    """Keep errors only: no progress bars, no advice, no warnings of transformers, diffusers and the hub."""
+    """Switch off progress bars and warnings of transformers, diffusers and the hub; errors are still logged."""
     import transformers.utils.logging as transformers_logging
     from diffusers.utils import logging as diffusers_logging
     from huggingface_hub.utils import logging as hub_logging
@@ -23,7 +23,7 @@ def quiet_libraries() -> None:
 
 @contextmanager
 def no_logging() -> Iterator[None]:
-    """While it is open, not even errors are logged: what goes wrong is told by the exception."""
+    """Disable all logging, errors too, because the exception reports what went wrong."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

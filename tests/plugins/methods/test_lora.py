@@ -89,7 +89,7 @@ def test_bad_options_are_refused(options):
 
 @pytest.mark.parametrize("targets", [",", " , "])
 def test_empty_targets_are_refused(components, targets):
-    with pytest.raises(LimnerError, match=r"unknown LoRA target|LoRA cannot learn the layers"):
+    with pytest.raises(LimnerError, match=r"unknown LoRA target|LoRA cannot be attached to the layers"):
         attach(components, targets=targets)
 
 
@@ -101,7 +101,8 @@ def test_every_learnt_layer_acts_when_painting(components, tiny_sd, tmp_path, pr
         latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
         with torch.no_grad():
             batch = Batch(latents, SD.encode_text(parts, ["a dog"] * 2))
-            return SD.loss(parts, batch, SD.draw(parts, latents.shape, torch.Generator().manual_seed(2)))
+            objective = SD.objective(parts)
+            return objective.loss(batch, objective.draw(latents.shape, torch.Generator().manual_seed(2)))
 
     base = loss(components)
     trainable = attach(components, targets=preset, rank=4)

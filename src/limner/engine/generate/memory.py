@@ -1,4 +1,4 @@
-"""How a pipeline lives with less memory."""
+"""Saving memory while a pipeline runs: offloading, slicing, tiling and quantisation."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from limner.core.requests import GenerateRequest
 
 @dataclass(frozen=True)
 class MemoryPreset:
-    """offloaded: networks leave the GPU when they are not at work. sliced, tiled: pictures are encoded and decoded one
-    by one, and in tiles. quantised: what the weights are rounded to.
+    """offloaded: networks leave the GPU while they are idle. sliced, tiled: the autoencoder handles one image at a
+    time, and in tiles. quantised: format of quantised weights.
     """
 
     offloaded: bool
@@ -32,7 +32,7 @@ PRESETS = {
 
 
 def preset_for(request: GenerateRequest, device: torch.device) -> MemoryPreset:
-    """The preset that a request names, with what it asks besides; on a CPU no network has anywhere to leave to."""
+    """Return the preset of a request with its other options. Without a CUDA GPU there is nothing to offload."""
     preset = PRESETS[request.memory]
     if device.type != "cuda":
         preset = replace(preset, offloaded=False, quantised=None)
@@ -41,11 +41,11 @@ def preset_for(request: GenerateRequest, device: torch.device) -> MemoryPreset:
 
 @contextmanager
 def memory_saved(
-    pipeline: Any, preset: MemoryPreset, device: torch.device, forget: Callable[[], None]
+    pipeline: Any, preset: MemoryPreset, device: torch.device, unload: Callable[[], None]
 ) -> Iterator[None]:
-    """While it is open, a pipeline saves memory as the preset says.
+    """Open a context in which a pipeline saves memory.
 
-    forget: lets go of the networks, which offloading leaves anywhere.
+    unload: drops the networks from the cache, since offloading leaves them on any device.
     """
     vae = pipeline.vae
     before = {switch: getattr(vae, switch, False) for switch in ("use_slicing", "use_tiling")}
@@ -60,4 +60,4 @@ def memory_saved(
             setattr(vae, switch, value)
         if preset.offloaded:
             pipeline.remove_all_hooks()
-            forget()
+            unload()

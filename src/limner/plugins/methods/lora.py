@@ -1,4 +1,4 @@
-"""Low-rank adaptation: a frozen weight W plus a learnt (alpha / rank) B A (Hu et al. 2021, arXiv 2106.09685)."""
+"""LoRA: a frozen weight W plus a trained (alpha / rank) B A (Hu et al. 2021, arXiv 2106.09685)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.core.protocols import Components, Facts, Subject, WeightedFile
-from limner.models.formats.lora_names import is_adapter
+from limner.models.lora_layouts import is_adapter
 from limner.models.options import LORA_FILE, LoraOptions, check_text_encoders
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Lora:
     def applied(self, pipeline: Any, facts: Facts, uses: Sequence[WeightedFile]) -> AbstractContextManager[None]:
         from limner.models.lora import lora_applied
 
-        return lora_applied(pipeline, uses)
+        return lora_applied(pipeline, facts, uses)
 
 
 plugin = Lora()

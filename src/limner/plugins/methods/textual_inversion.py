@@ -1,4 +1,4 @@
-"""Textual Inversion: a new word whose vectors are learnt while the model stays (Gal et al. 2022, arXiv 2208.01618)."""
+"""Textual Inversion: only the vectors of a new word are trained (Gal et al. 2022, arXiv 2208.01618)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TextualInversion:
     file = EMBEDDINGS_FILE
 
     def learning_rate(self, lora: float) -> float:
-        """Rows of an embedding are of about one size in all text encoders: diffusers teaches them at 2e-3."""
+        """Embeddings have about the same scale in all text encoders; diffusers trains them at 2e-3."""
         return 2e-3
 
     def trains_text(self, options: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Update of one layer by LoRA (Hu et al. 2021, arXiv 2106.09685) or DoRA (Liu et al. 2024, arXiv 2402.09353)."""
+"""Updates of single layers by LoRA (Hu et al. 2021, arXiv 2106.09685) and DoRA (Liu et al. 2024, arXiv 2402.09353)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Update:
         return replace(self, up=self.up.to(device), down=self.down.to(device), magnitude=magnitude)
 
     def delta(self, weight: torch.Tensor) -> torch.Tensor:
-        """What is added to the weight, in at least single precision: scale up down, or DoRA's weight less this one."""
+        """Return scale * up @ down, or DoRA's new weight minus the old one, in at least single precision."""
         dtype = torch.promote_types(weight.dtype, torch.float32)
         own = self.to(weight.device)
         added = own.scale * (own.up.to(dtype) @ own.down.to(dtype).flatten(1)).reshape(weight.shape)
@@ -43,36 +43,36 @@ class Update:
         return own._gain(weight + added) * (weight + added) - weight
 
     def _gain(self, weight: torch.Tensor) -> torch.Tensor:
-        """The factor by which DoRA changes the norms of an updated weight to those it learnt."""
+        """Return the factor that gives an updated weight the norms that DoRA trained."""
         assert self.magnitude is not None
         axes = [axis for axis, size in enumerate(self.magnitude.shape) if size == 1]
         norms = torch.linalg.vector_norm(weight, dim=axes, keepdim=True)
         return self.magnitude.to(weight) / norms.clamp(min=torch.finfo(weight.dtype).eps)
 
-    def beside(self, layer: Layer) -> Beside:
-        """The same update for a layer whose weight is rounded and cannot take it in."""
+    def separate(self, layer: Layer) -> SeparateUpdate:
+        """Return the update for a quantised layer, whose weight cannot be changed."""
         from peft.utils.integrations import dequantize_module_weight
 
         own = self.to(layer.weight.device)
         if self.magnitude is None:
-            return Beside(own, None)
+            return SeparateUpdate(own, None)
         weight = dequantize_module_weight(layer).detach().float()
-        return Beside(own, own._gain(weight + replace(own, magnitude=None).delta(weight)))
+        return SeparateUpdate(own, own._gain(weight + replace(own, magnitude=None).delta(weight)))
 
 
 @dataclass(frozen=True)
-class Beside:
+class SeparateUpdate:
     """An update that is computed next to its layer. gain: DoRA's factor for rows or columns of the weight."""
 
     update: Update
     gain: torch.Tensor | None
 
     def added(self, layer: Layer, states: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-        """What the update adds to the layer's output for these states."""
+        """Return what the update adds to the layer's output for these inputs."""
         if self.gain is None:
             return self._low_rank(layer, states)
         gain = self.gain.to(output.dtype)
-        if gain.shape[0] == 1 < gain.numel():  # columns: the states are scaled, since W' x = (W + scale up down) (g x)
+        if gain.shape[0] == 1 < gain.numel():  # columns: scale the inputs, since W' x = (W + scale up down) (g x)
             states = states * self._along(layer, gain)
             return cast(Any, type(layer)).forward(layer, states) + self._low_rank(layer, states) - output
         gain = self._along(layer, gain)

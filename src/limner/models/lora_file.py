@@ -1,4 +1,4 @@
-"""LoRA files of any layout: read as updates of a model's layers, with every tensor accounted for."""
+"""Reading LoRA files of any layout as updates of a model's layers; a tensor that is not used is an error."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from safetensors import safe_open
 from torch import nn
 
 from limner.core.errors import LimnerError
-from limner.models.formats.layer_update import Layer, Update
-from limner.models.formats.lora_names import (
+from limner.models.lora_layouts import (
     DENOISER,
     Place,
     canonical,
@@ -25,17 +24,18 @@ from limner.models.formats.lora_names import (
     places,
     split,
 )
+from limner.models.lora_update import Layer, Update
 
 Layers = Mapping[str, Layer]
 """A network's linear and convolution layers by their names."""
 
 LARGEST = 1e9
-"""Bound of the alphas and ranks that a header may give."""
+"""Upper bound of alphas and ranks in a header."""
 
 
 @dataclass
 class Group:
-    """The tensors of a file that share a layer's name, by their roles. names: theirs in the file."""
+    """Tensors of a file that share a layer's name, by role. names: their names in the file, by role."""
 
     part: str
     layer: str
@@ -45,9 +45,9 @@ class Group:
 
 
 class Scales:
-    """Scales that the header of a file from PEFT gives for one part of the pipeline.
+    """Scales in the header of a PEFT file, for one part of the pipeline.
 
-    Layers have the names that the file has for them. ValueError for what the header gives but cannot mean.
+    Layers have their names in the file. Methods raise ValueError for invalid values in the header.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -55,44 +55,44 @@ class Scales:
         self.ranks, self.alphas = (_exceptions(config, name) for name in ("rank_pattern", "alpha_pattern"))
 
     def of(self, layer: str, rank: int) -> float:
-        """alpha / rank, or alpha / sqrt(rank) with rsLoRA (arXiv 2312.03732); 1 where the header says nothing."""
+        """Return alpha / rank, or alpha / sqrt(rank) with rsLoRA (arXiv 2312.03732); 1 without a header."""
         if self._number("r", self.ranks, layer, rank) != rank:
-            raise ValueError(f"a rank that is not that of the tensors, {rank}, for the layer {_quoted(layer)}")
+            raise ValueError(f"another rank than that of the tensors, {rank}, for the layer {_quoted(layer)}")
         alpha = self._number("lora_alpha", self.alphas, layer, rank)
         return alpha / (math.sqrt(rank) if self.config.get("use_rslora") is True else rank)
 
     def check(self, layers: Iterable[str]) -> None:
-        """Refuse exceptions for layers that are not in the file."""
+        """Refuse ranks and alphas of layers that are not in the file."""
         known = {ending for layer in layers for ending in _endings(layer)}
-        strange = [name for name in (*self.ranks, *self.alphas) if name not in known]
-        if strange:
-            raise ValueError(f"ranks or alphas for layers that the file lacks ({_first(strange)})")
+        unknown = [name for name in (*self.ranks, *self.alphas) if name not in known]
+        if unknown:
+            raise ValueError(f"ranks or alphas for layers that are not in the file ({_first(unknown)})")
 
     def _number(self, name: str, exceptions: Mapping[str, Any], layer: str, default: float) -> float:
         matching = {ending for ending in _endings(layer) if ending in exceptions}
         value = self.config.get(name, default)
-        if matching:  # the first in the table counts, as in PEFT
+        if matching:  # the first match in the table is used, as in PEFT
             value = next(value for ending, value in exceptions.items() if ending in matching)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not -LARGEST < value < LARGEST:
-            raise ValueError(f"no number as {name!r} for the layer {_quoted(layer)}")
+            raise ValueError(f"a {name!r} that is not a valid number for the layer {_quoted(layer)}")
         return value
 
 
 def _exceptions(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     table = config.get(name) or {}
     if not isinstance(table, dict):
-        raise ValueError(f"no table as {name!r}")
+        raise ValueError(f"a {name!r} that is not a table")
     return {pattern.removeprefix("^").removesuffix("$").replace("\\.", "."): value for pattern, value in table.items()}
 
 
 def _endings(layer: str) -> list[str]:
-    """A layer's name and its endings, by which PEFT's tables may call it."""
+    """Return a layer's name and its endings, which PEFT's tables use."""
     parts = layer.split(".")
     return [".".join(parts[index:]) for index in range(len(parts))]
 
 
 class LoraFile:
-    """A LoRA file that is read for the networks of a pipeline, by their names."""
+    """A LoRA file, and the networks of a pipeline that it is read for, by name. denoiser: name of the denoiser."""
 
     def __init__(self, file: Path, networks: Mapping[str, nn.Module], denoiser: str) -> None:
         self.file = file
@@ -107,7 +107,7 @@ class LoraFile:
         self.denoiser = denoiser
 
     def updates(self) -> list[tuple[Layer, Update]]:
-        """What the file adds to each layer; LimnerError unless every one of its tensors is used."""
+        """Return the update of each layer; raise LimnerError unless every tensor is used."""
         with safe_open(self.file, framework="pt") as opened:
             header = opened.metadata() or {}
             names: list[str] = list(opened.keys())
@@ -125,7 +125,7 @@ class LoraFile:
         return [(self.layers[part][layer], update) for (part, layer), update in updates.items()]
 
     def _groups(self, tensors: Mapping[str, torch.Tensor]) -> list[Group]:
-        """The file's tensors by the layers that they are for; LimnerError where some are for none."""
+        """Group the file's tensors by layer; raise LimnerError if some belong to no layer."""
         known = {part: places(tuple(layers)) for part, layers in self.layers.items()}
         groups: dict[tuple[str, str], Group] = {}
         unused: dict[str, str] = {}
@@ -139,10 +139,10 @@ class LoraFile:
             group = groups.setdefault((part, canonical(rest)), Group(part, rest, place))
             if role in group.tensors:
                 raise self._broken(
-                    f"holds both {_quoted(group.names[role])} and {_quoted(name)}, which are for the same layer"
+                    f"contains both {_quoted(group.names[role])} and {_quoted(name)}, which are for the same layer"
                 )
             group.tensors[role], group.names[role] = tensor, name
-        # an update of zeros for a layer that the model lacks, as some converters write, changes nothing
+        # some converters write updates of zeros for layers that the model does not have
         zero = {stem for name, stem in unused.items() if is_whole_update(name) and not tensors[name].any()}
         if unused := {name: stem for name, stem in unused.items() if stem not in zero}:
             raise self._unused(list(unused), len(tensors))
@@ -152,16 +152,16 @@ class LoraFile:
         bad = [name for name, tensor in tensors.items() if tensor.is_complex() or not tensor.float().isfinite().all()]
         if bad:
             raise LimnerError(
-                f"adapter {str(self.file)!r} holds numbers that are not finite (NaN or infinity) in {_listed(bad)}",
+                f"adapter {str(self.file)!r} contains numbers that are not finite (NaN or infinity) in {_listed(bad)}",
                 "its training overflowed: use an earlier checkpoint, or train it again with a lower learning rate",
             )
 
     def _scales(self, header: Mapping[str, str], groups: Sequence[Group]) -> Mapping[str, Scales]:
-        """The scales of each part that PEFT's configuration in the header speaks of."""
+        """Return the scales of each part that PEFT's configuration in the header names."""
         try:
             config = json.loads(header.get("lora_adapter_metadata") or "{}")
             if not isinstance(config, dict):
-                raise ValueError("no table")
+                raise ValueError("not a table")
         except (ValueError, RecursionError) as error:
             raise self._broken("has a header whose 'lora_adapter_metadata' cannot be read") from error
         parts: dict[str, dict[str, Any]] = {}
@@ -173,24 +173,24 @@ class LoraFile:
             for part, own in scales.items():
                 own.check(group.layer for group in groups if group.part == part)
         except ValueError as error:
-            raise self._broken(f"has a header that gives {error}") from error
+            raise self._broken(f"has a header with {error}") from error
         return scales
 
     def _check_whole(self, groups: Sequence[Group], scales: Mapping[str, Scales]) -> None:
         if not groups:
-            raise self._broken("holds no tensors")
-        lacking = []
+            raise self._broken("contains no tensors")
+        missing = []
         for group in groups:
             wanted = ["down", "up"]
             if (own := scales.get(group.part)) and own.config.get("use_dora") is True:
                 wanted.append("magnitude")
             first = next(iter(group.names.values()))
-            lacking += [f"{role!r} beside {first}" for role in wanted if role not in group.tensors]
-        if lacking:
-            raise self._broken(f"lacks {_listed(lacking)}")
+            missing += [f"{role!r} for {first}" for role in wanted if role not in group.tensors]
+        if missing:
+            raise self._broken(f"lacks {_listed(missing)}")
 
     def _split(self, group: Group, scales: Scales) -> list[tuple[str, Update]]:
-        """A group as updates of the layers that its name stands for."""
+        """Split a group into updates of the layers that its name stands for."""
         names = group.place.layers
         weights = [_shape(self.layers[group.part][name]) for name in names]
         rows = [shape[0] for shape in weights]
@@ -210,7 +210,7 @@ class LoraFile:
         else:
             raise LimnerError(
                 f"adapter {str(self.file)!r} has DoRA's norms by input in {_quoted(_dora(group))}, which cannot be "
-                f"split among {', '.join(names)}",
+                f"split between {', '.join(names)}",
                 "use a version with norms by output, or one without DoRA",
             )
         return [
@@ -219,43 +219,43 @@ class LoraFile:
         ]
 
     def _scale(self, group: Group, scales: Scales, rank: int) -> float:
-        """The file's own alpha over the rank, else what the header says of this layer."""
+        """Return the file's own alpha / rank, or else the scale in the header."""
         if (alpha := group.tensors.get("alpha")) is not None:
             if alpha.numel() != 1:
-                raise self._misshapen(group.names["alpha"], alpha, "a single number")
+                raise self._wrong_shape(group.names["alpha"], alpha, "a single number")
             return alpha.item() / rank
         try:
             return scales.of(group.layer, rank)
         except ValueError as error:
-            raise self._broken(f"has a header that gives {error}") from error
+            raise self._broken(f"has a header with {error}") from error
 
     def _fitted(self, group: Group, shape: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """up (out, rank), down (rank, ...) and DoRA's norms, all for a weight of this shape (out, ...)."""
+        """Return up (out, rank), down (rank, ...) and DoRA's norms for a weight of a shape (out, ...)."""
         tensors, names = group.tensors, group.names
         up, down, mid = tensors["up"], tensors["down"], tensors.get("mid")
         for role in ("up", "down", "mid"):
             if role in tensors and not (tensors[role].is_floating_point() and tensors[role].ndim in (2, 4)):
-                raise self._misshapen(names[role], tensors[role], "a matrix of real numbers")
+                raise self._wrong_shape(names[role], tensors[role], "a matrix of real numbers")
         if len(up) != shape[0]:
-            raise self._misshapen(names["up"], up, f"({shape[0]}, {len(down)})", fits=False)
+            raise self._wrong_shape(names["up"], up, f"({shape[0]}, {len(down)})", fits=False)
         if up.shape[2:].numel() != 1 or down.shape[0] != up.shape[1] or not len(down):
-            raise self._misshapen(names["up"], up, f"({shape[0]}, {len(down)})")
+            raise self._wrong_shape(names["up"], up, f"({shape[0]}, {len(down)})")
         up = up.flatten(1)
-        if mid is not None:  # LyCORIS' Tucker form: a 1 x 1 convolution before that of the layer's size
+        if mid is not None:  # LyCORIS' Tucker form: a 1 x 1 convolution before one of the layer's size
             if mid.shape != (wanted := (len(down), len(down), *shape[2:])):
-                raise self._misshapen(names["mid"], mid, str(wanted), fits=False)
+                raise self._wrong_shape(names["mid"], mid, str(wanted), fits=False)
             if _squeezed(down.shape) != (len(down), shape[1]):
-                raise self._misshapen(names["down"], down, str((len(down), shape[1])), fits=False)
+                raise self._wrong_shape(names["down"], down, str((len(down), shape[1])), fits=False)
             down = torch.einsum("ij...,jr->ir...", mid.float(), down.flatten(1).float())
         wanted = (len(down), *shape[1:])
         if _squeezed(down.shape) != _squeezed(wanted):
-            raise self._misshapen(names["down"], down, str(wanted), fits=False)
+            raise self._wrong_shape(names["down"], down, str(wanted), fits=False)
         return up, down.reshape(wanted), self._magnitude(group, shape)
 
     def _magnitude(self, group: Group, shape: Sequence[int]) -> torch.Tensor | None:
-        """DoRA's norms, as LyCORIS has them: (out, 1, ...) or (1, in, ...).
+        """Return DoRA's norms in LyCORIS' shape: (out, 1, ...) or (1, in, ...).
 
-        PEFT has (out,), or (1, out, 1, 1) for convolutions.
+        PEFT writes (out,), or (1, out, 1, 1) for convolutions.
         """
         if not (name := _dora(group)):
             return None
@@ -263,33 +263,33 @@ class LoraFile:
         ones = (1,) * (len(shape) - 2)
         rows, columns = (shape[0], 1, *ones), (1, shape[1], *ones)
         if "magnitude" in group.tensors and "dora_scale" in group.tensors:
-            raise self._broken(f"holds two norms for one layer, such as {_quoted(name)}")
+            raise self._broken(f"contains two norms for one layer, such as {_quoted(name)}")
         if not norms.is_floating_point():
-            raise self._misshapen(name, norms, "real numbers")
+            raise self._wrong_shape(name, norms, "real numbers")
         if "magnitude" in group.tensors:
             if norms.shape in ((shape[0],), (1, shape[0], *ones)):
                 return norms.reshape(rows)
         elif norms.ndim in (2, len(shape)) and _squeezed(norms.shape) in (rows[:2], columns[:2]):
             return norms.reshape(rows if _squeezed(norms.shape) == rows[:2] else columns)
-        raise self._misshapen(name, norms, f"{rows} or {columns}", fits=False)
+        raise self._wrong_shape(name, norms, f"{rows} or {columns}", fits=False)
 
     def _unused(self, names: Sequence[str], total: int) -> LimnerError:
         methods = {method: name for name in reversed(names) if (method := method_of(name))}
         if methods:
             method, name = min(methods.items())
             return LimnerError(
-                f"adapter {str(self.file)!r} holds {method}, which cannot be applied: {_listed(names)} of {total}, "
+                f"adapter {str(self.file)!r} contains {method}, which is not supported: {_listed(names)} of {total}, "
                 f"such as {_quoted(name)}",
                 "use a LoRA or DoRA of the same subject",
             )
         return LimnerError(
             f"adapter {str(self.file)!r} does not fit this base model: {len(names)} of its {total} tensors belong to "
-            f"no layer of it ({_first(names)})",
+            f"no layer of the model ({_first(names)})",
             "use the model that it was trained on",
         )
 
-    def _misshapen(self, name: str, tensor: torch.Tensor, wanted: str, fits: bool = True) -> LimnerError:
-        shape = f"{_quoted(name)} is {str(tuple(tensor.shape))[:80]} where {wanted} is needed"
+    def _wrong_shape(self, name: str, tensor: torch.Tensor, wanted: str, fits: bool = True) -> LimnerError:
+        shape = f"{_quoted(name)} is {str(tuple(tensor.shape))[:80]}, and must be {wanted}"
         if fits:
             return self._broken(f"is damaged: {shape}")
         return LimnerError(
@@ -301,19 +301,19 @@ class LoraFile:
 
 
 def _dora(group: Group) -> str | None:
-    """The name of the tensor with DoRA's norms."""
+    """Return the name of the tensor with DoRA's norms."""
     return group.names.get("magnitude") or group.names.get("dora_scale")
 
 
 def _shape(layer: Layer) -> tuple[int, ...]:
-    """The shape of a layer's weight before it was rounded."""
+    """Return the shape of a layer's weight before it was quantised."""
     if isinstance(layer, nn.Conv2d):
         return (layer.out_channels, layer.in_channels // layer.groups, *layer.kernel_size)
     return (layer.out_features, layer.in_features)
 
 
 def _squeezed(shape: Sequence[int]) -> tuple[int, ...]:
-    """A shape without the sizes of a 1 x 1 convolution."""
+    """Return a shape without the kernel size of a 1 x 1 convolution."""
     return tuple(shape[:2]) if all(size == 1 for size in shape[2:]) else tuple(shape)
 
 

@@ -1,4 +1,16 @@
-"""Names of the layers that adapters attach to, by preset. No torch here: facts are read without loading it."""
+"""Facts that families share: LoRA target layers by preset, and training defaults. No torch: facts load without it."""
+
+FLOW_TRAINING = {
+    "steps": 1000,
+    "batch": 1,
+    "learning_rate": 1e-4,
+    "class_pictures": 50,
+    "prior_target": "model",
+    "prior_dropout": 0.0,
+    "rank": 16,
+    "targets": "attention",
+}
+"""Training defaults of large flow-matching transformers."""
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 FEED_FORWARD = ("proj_in", "proj_out", "ff.net.0.proj", "ff.net.2")
