@@ -23,7 +23,7 @@ from limner.core.events import Anew, Event, Made, Notice, Stage
 from limner.core.requests import AdapterUse, GenerateRequest, PrepareRequest, TrainRequest
 from limner.core.runs import Run, Status
 from limner.engine.generate import generate
-from limner.models import loading
+from limner.models.cache import MODELS
 from limner.provenance.labels import read_label
 from limner.store import retry
 from limner.store.database import Away
@@ -352,7 +352,7 @@ def test_runs_that_are_alike_are_painted_together_and_each_as_if_alone(
         done, request = studio.store.get(run.id), run.request
         assert isinstance(request, GenerateRequest) and (done.status, done.error) == (Status.DONE, None)
         assert done.progress is None or done.progress.done <= 3 * request.count
-        painting = Stage(name="painting", total=3 * request.count)
+        painting = Stage(name="generating", total=3 * request.count)
         assert [event.kind for event in told(studio, run)] == ["stage", "stage", *["made"] * request.count]
         assert told(studio, run)[1] == painting
         alone = studio.enqueue(request)
@@ -450,13 +450,13 @@ def test_a_worker_that_must_stop_puts_all_back(studio: Studio, four: list[Run]) 
 
 def test_a_prompt_is_encoded_once(studio: Studio, four: list[Run]) -> None:
     work_off(studio)
-    (loaded,) = loading._loaded.values()
-    assert loaded.embeddings.made == 3, "four requests say three prompts"
+    (model,) = MODELS.models()
+    assert model.prompts.misses == 3, "four requests have three prompts"
     studio.enqueue(four[0].request)
     work_off(studio)
-    assert loaded.embeddings.made == 3
-    loading.unload_all()
-    assert loading.embeddings(loaded.components).made == 0
+    assert model.prompts.misses == 3
+    MODELS.drop_models()
+    assert MODELS.prompts(model.value).misses == 0
 
 
 @pytest.fixture

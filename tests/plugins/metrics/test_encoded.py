@@ -167,7 +167,7 @@ def test_too_few_pictures_are_told(name, fewest, scenes):
     paths = [item.picture for item in scenes]
     with pytest.raises(LimnerError, match=f"{name}.*{fewest} pictures at least, and there are {fewest - 1}"):
         values(name, of(paths[: fewest - 1], references=tuple(paths[20:])))
-    with pytest.raises(LimnerError, match=f"{name}.*{fewest} photographs to compare with at least"):
+    with pytest.raises(LimnerError, match=f"{name}.*at least {fewest} reference photos"):
         values(name, of(paths[:20], references=tuple(paths[20 : 19 + fewest])))
 
 

@@ -213,7 +213,7 @@ def test_kid_is_a_thousand_times_the_unbiased_estimate():
 
 @pytest.mark.parametrize(("metric", "fewest"), [("fid", 16), ("kid", 8)])
 def test_just_enough_pictures_are_enough(metric, fewest):
-    from limner.models.feature_statistics import check_counts
+    from limner.models.features import check_counts
 
     paths = [Path(f"{i}") for i in range(fewest)]
     check_counts(metric, of(paths, references=tuple(paths)), fewest)

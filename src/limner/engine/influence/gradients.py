@@ -70,7 +70,7 @@ class Gradients:
         with torch.autocast(kind, self.autocast) if self.autocast is not None else nullcontext():
             batch = example.batch([0] * count, [view] * count, self._text(example, count))
             objective, teacher = (DEFAULT_LOSS, ZERO_TARGET) if square else (self.objective, None)
-            return self.family.loss(self.components, batch, draw, objective, teacher).sum()
+            return self.family.objective(self.components).loss(batch, draw, objective, teacher).sum()
 
     def _text(self, example: Examples, count: int) -> Mapping[str, torch.Tensor]:
         """The caption, as often as there are time steps; where text encoders learnt, with the way back to them."""
@@ -84,7 +84,8 @@ class Gradients:
         if shape not in self._draws:
             rng = generator_for(self.seed, "influence", 0)
             many = torch.Size((self.timesteps * CHOICE, *shape))
-            self._draws[shape] = evenly(self.family.draw(self.components, many, rng, self.objective), self.timesteps)
+            drawn = self.family.objective(self.components).draw(many, rng, self.objective)
+            self._draws[shape] = evenly(drawn, self.timesteps)
         return self._draws[shape]
 
 

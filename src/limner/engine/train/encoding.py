@@ -14,7 +14,6 @@ from limner.core.requests import TrainRequest
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import Scan
 from limner.data.sets.pixels import Pictures, load_pictures
-from limner.engine.generate.truncation import warn_if_truncated
 from limner.engine.train.class_captions import class_captions
 from limner.engine.train.examples import Examples, encode
 from limner.engine.train.loop import generator_for
@@ -23,6 +22,7 @@ from limner.engine.train.prior import class_pictures
 from limner.engine.train.sampling_weights import weights_of
 from limner.models import loading
 from limner.models.pipelines import is_quantised
+from limner.models.prompts import warn_if_truncated
 
 WATCHED = 16
 """The most pictures of a dataset's part for validation that are watched; all of them go through the model at once."""
@@ -63,7 +63,7 @@ def encode_all(
     emit(Stage(name="encoding"))
     for photo, caption in zip(photographs.photographs, captions, strict=True):
         if photo.caption:
-            warn_if_truncated(*family.reader(components), f"caption of {shown(photo.path)}", caption, emit)
+            warn_if_truncated(*family.tokenizer(components), f"caption of {shown(photo.path)}", caption, emit)
     said, besides = [captions[index] for index in kept], ("",) if request.caption_dropout else ()
     subject = encode(family, components, pictures[kept], said, request.flip, rng, besides)
     subject = replace(subject, weights=weights_of([photographs.photographs[index].weight for index in kept]))

@@ -115,7 +115,7 @@ class Loop:
         prior = self._draw(self.prior, step, "class views", self.plan.prior_dropout) if self.prior is not None else []
         shape = torch.Size((len(subject) + len(prior), *self.subject.latents.shape[2:]))
         rng = generator_for(self.request.seed, "noise", step)
-        draw = self.family.draw(self.components, shape, rng, self.plan.objective)
+        draw = self.family.objective(self.components).draw(shape, rng, self.plan.objective)
         for index in range(self.processes.index, parts, self.processes.count):
             part = slice(index * size // parts, (index + 1) * size // parts)
             yield self._loss(subject[part], prior[part], _rows(draw, part, size)) / parts
@@ -130,7 +130,8 @@ class Loop:
                 if self.plan.prior_target == "model":
                     text = self.prior.text_of([row for _, _, row in prior])
                     teacher = Teacher(text, self.trainable.base_model)
-            values = self.family.loss(self.components, batch, draw, self.plan.objective, teacher)
+            objective = self.family.objective(self.components)
+            values = objective.loss(batch, draw, self.plan.objective, teacher)
         loss = values[: len(subject)].mean()
         return loss if self.prior is None else loss + self.request.prior_weight * values[len(subject) :].mean()
 
@@ -147,8 +148,9 @@ class Loop:
                 batch = self._batch(
                     self.watched, [(i, 0, row) for i, row in zip(every, self.watched.told, strict=True)]
                 )
-                draw = self.family.draw(self.components, batch.latents.shape, rng, self.plan.objective)
-                total += self.family.loss(self.components, batch, draw, self.plan.objective).mean().item()
+                objective = self.family.objective(self.components)
+                draw = objective.draw(batch.latents.shape, rng, self.plan.objective)
+                total += objective.loss(batch, draw, self.plan.objective).mean().item()
         return total / rounds
 
     def kept_at(self, step: int) -> bool:

@@ -99,10 +99,10 @@ def make_objective(request: TrainRequest, facts: Facts, defaults: Any) -> LossOp
     values: dict[str, Any] = {}
     for name in (known.name for known in fields(LossOptions)):
         value = getattr(request, name)
-        if value is not None and name not in facts.objective:
+        if value is not None and name not in facts.loss_options:
             raise LimnerError(
                 f"{name} ({value}) means nothing to this kind of model",
-                f"leave it out; it knows {', '.join(sorted(facts.objective))}",
+                f"leave it out; it knows {', '.join(sorted(facts.loss_options))}",
             )
         values[name] = defaults.get(name) if value is None else value
     return LossOptions(**values)

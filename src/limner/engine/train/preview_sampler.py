@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from limner.core.protocols import Components, Family
-from limner.engine.generate.sampling import paint
+from limner.engine.generate.sampling import sample_images
 from limner.models.conditioning import conditioning
 
 
@@ -38,13 +38,12 @@ class Glimpses:
         if self.components.parts.get("text_encoder") is not None:  # it is still there where it learns
             self.conditioning = conditioning(self.family, self.components, self.prompts)
         return list(
-            paint(
+            sample_images(
                 pipeline,
                 self.conditioning,
                 self.seeds,
-                **self.sampling,
-                height=self.side,
-                width=self.side,
+                self.sampling,
+                (self.side, self.side),
                 batch=self.batch,
             )
         )

@@ -13,7 +13,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import Emit, Progress, Stage
 from limner.core.protocols import Components, Family
 from limner.core.workspace import Workspace
-from limner.engine.generate.sampling import paint
+from limner.engine.generate.sampling import sample_images
 from limner.models.conditioning import conditioning
 from limner.store.files import writing
 
@@ -55,13 +55,12 @@ def class_pictures(
             emit(Progress(done=done))
             workspace.check()
 
-        pictures = paint(
+        pictures = sample_images(
             family.pipeline(components),
             conditioning(family, components, [prompts[i % len(prompts)] for i in missing]),
             [seed + i for i in missing],
-            **sampling,
-            height=side,
-            width=side,
+            sampling,
+            (side, side),
             batch=size,
             on_step=on_step,
         )

@@ -16,7 +16,7 @@ from limner.core.requests import TrainRequest, relocated
 from limner.core.requests.request import SUBJECT
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import Scan
-from limner.engine.generate.sizes import check_side
+from limner.engine.generate.checks import check_side
 from limner.engine.scoring.scorers import Scorers
 from limner.engine.train.callbacks import run_helping, run_watched
 from limner.engine.train.checkpoint_report import PAGE, write_standings
