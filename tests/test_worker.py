@@ -22,7 +22,7 @@ from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Anew, Event, Made, Notice, Stage
 from limner.core.requests import AdapterUse, GenerateRequest, PrepareRequest, TrainRequest
 from limner.core.runs import Run, Status
-from limner.engine.generate import generate
+from limner.engine.generate import session as generating
 from limner.models.cache import MODELS
 from limner.provenance.labels import read_label
 from limner.store import retry
@@ -337,13 +337,13 @@ def test_runs_that_are_alike_are_painted_together_and_each_as_if_alone(
     studio: Studio, four: list[Run], tiny_sd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows: list[int] = []
-    paint = generate.paint
+    paint = generating.sample_images
 
     def counted(*given: Any, **options: Any) -> Any:
         rows.append(options["batch"])
         return paint(*given, **options)
 
-    monkeypatch.setattr(generate, "paint", counted)
+    monkeypatch.setattr(generating, "sample_images", counted)
     found = together(studio)
     assert [run.id for run, _ in found] == [run.id for run in four]
     Worker(studio).carry_out_together(found, lambda: False)
@@ -376,7 +376,8 @@ def test_one_that_is_cancelled_fails_or_is_lost_takes_no_other_along(
 ) -> None:
     found = together(studio)
     cancelled, lost, failing, good = (run.id for run in four)
-    renew_all, encoded, paint = Queue.renew_all, generate.encoded, generate.paint
+    renew_all, encoded = Queue.renew_all, generating.cached_conditioning
+    paint = generating.sample_images
     begun, heard = threading.Event(), threading.Semaphore(0)
     wishes: list[list[bool | None]] = []
 
@@ -403,8 +404,8 @@ def test_one_that_is_cancelled_fails_or_is_lost_takes_no_other_along(
 
     monkeypatch.setattr(worker, "BEAT", 0.01)
     monkeypatch.setattr(Queue, "renew_all", renewed)
-    monkeypatch.setattr(generate, "encoded", fails)
-    monkeypatch.setattr(generate, "paint", slowly)
+    monkeypatch.setattr(generating, "cached_conditioning", fails)
+    monkeypatch.setattr(generating, "sample_images", slowly)
     Worker(studio).carry_out_together(found, lambda: False)
     assert wishes[0] == [True, None, False, False]
     ends = {run.id: studio.store.get(run.id) for run in four}
@@ -417,15 +418,15 @@ def test_one_that_is_cancelled_fails_or_is_lost_takes_no_other_along(
 def test_where_a_pass_fails_each_is_painted_by_itself(
     studio: Studio, four: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paint, sizes = generate.paint, list[int]()
+    paint, sizes = generating.sample_images, list[int]()
 
-    def fails(pipeline: Any, told: Any, seeds: list[int], **options: Any) -> Any:
+    def fails(pipeline: Any, told: Any, seeds: list[int], *given: Any, **options: Any) -> Any:
         sizes.append(len(seeds))
         if len(seeds) > 2 or seeds == [2]:
             raise RuntimeError("cannot allocate memory")
-        return paint(pipeline, told, seeds, **options)
+        return paint(pipeline, told, seeds, *given, **options)
 
-    monkeypatch.setattr(generate, "paint", fails)
+    monkeypatch.setattr(generating, "sample_images", fails)
     Worker(studio).carry_out_together(together(studio), lambda: False)
     assert sizes == [6, 1, 2, 1, 2]
     ends = [studio.store.get(run.id) for run in four]

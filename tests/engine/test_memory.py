@@ -1,4 +1,4 @@
-"""What saves memory: by preset, by what is asked besides, and switched off again."""
+"""Saving memory: presets, other options, and switching it off again."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
         (CPU, {"memory": "balanced", "quantise": "int8"}, MemoryPreset(False, True, False, "int8")),
     ],
 )
-def test_a_preset_with_what_is_asked_besides(device, fields, preset):
-    """On a CPU no network leaves, and none is rounded unless that is asked."""
+def test_a_preset_with_other_options(device, fields, preset):
+    """On a CPU, no network is offloaded, and none is quantised by a preset."""
     assert preset_for(GenerateRequest(prompt="a", **fields), device) == preset
 
 
 @pytest.mark.parametrize("before", [False, True])
 @pytest.mark.parametrize("offloaded", [False, True])
-def test_what_saves_memory_is_switched_off_again(before, offloaded):
+def test_memory_saving_is_switched_off_again(before, offloaded):
     calls = []
     pipeline = SimpleNamespace(
         vae=SimpleNamespace(use_slicing=before, use_tiling=before),
@@ -48,7 +48,7 @@ def test_what_saves_memory_is_switched_off_again(before, offloaded):
     assert calls == [GPU, "hooks", "forgotten"] * offloaded
 
 
-def test_so_many_gigabytes_of_models_are_kept(monkeypatch):
+def test_the_budget_of_models_in_memory(monkeypatch):
     monkeypatch.setenv("LIMNER_MODEL_GB", "1.5")
     assert loading.memory_budget(CPU) == 1.5e9
     monkeypatch.setenv("LIMNER_MODEL_GB", "much")
@@ -61,12 +61,12 @@ def test_so_many_gigabytes_of_models_are_kept(monkeypatch):
     assert loading.memory_budget(GPU) == 40, "half of a GPU's"
 
 
-def test_an_alias_overrules_its_family_and_a_model_itself_both():
+def test_defaults_of_model_alias_and_family_in_this_order():
     alias = Alias("mine", "owner/name", "mit", defaults={"guidance": 2.0, "denoising_steps": 7})
-    plain, named, told = (
-        loading.Model("x", "x", "sd", known, "mit", own_defaults=told)
-        for known, told in ((None, {}), (alias, {}), (alias, {"guidance": 9.0}))
+    plain, named, own = (
+        loading.Model("x", "x", "sd", known, "mit", own_defaults=own)
+        for known, own in ((None, {}), (alias, {}), (alias, {"guidance": 9.0}))
     )
     assert plain.sampling == {"steps": 30, "guidance": 7.5, "guidance_rescale": 0.0}
     assert named.sampling == {"steps": 7, "guidance": 2.0, "guidance_rescale": 0.0}
-    assert told.sampling == {"steps": 7, "guidance": 9.0, "guidance_rescale": 0.0}
+    assert own.sampling == {"steps": 7, "guidance": 9.0, "guidance_rescale": 0.0}

@@ -1,4 +1,4 @@
-"""What is divided by a statistic that may be zero stays a number."""
+"""Values that are divided by a statistic that may be zero stay finite."""
 
 from __future__ import annotations
 

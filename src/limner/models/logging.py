@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 def quiet_libraries() -> None:
@@ -19,14 +16,3 @@ def quiet_libraries() -> None:
         library.set_verbosity_error()
         library.disable_progress_bar()
     warnings.filterwarnings("ignore", module=r"(transformers|diffusers|huggingface_hub|peft|torch)\b")
-
-
-@contextmanager
-def no_logging() -> Iterator[None]:
-    """Disable all logging, errors too, because the exception reports what went wrong."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)

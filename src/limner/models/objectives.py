@@ -189,8 +189,8 @@ def teacher_target(
 ) -> torch.Tensor:
     """Return the target, with the teacher's predictions for the last samples, as many as it has text for.
 
-    A prediction has no noise of its own, so it has the same effect in far fewer steps (knowledge distillation, Hinton et
-    al. 2015, arXiv 1503.02531).
+    A prediction has no noise of its own, so it has the same effect in far fewer steps (knowledge distillation, Hinton
+    et al. 2015, arXiv 1503.02531).
     """
     if teacher.zero:
         return torch.zeros_like(target)

@@ -36,7 +36,7 @@ def strengths(request: GenerateRequest, steps: int) -> Mapping[str, float]:
         if asked is not None and int(steps * asked) < 1:
             least = math.ceil(100 / steps) / 100
             raise LimnerError(
-                f"{name} is {asked:g}, which leaves none of {steps} steps", f"use {least} or more, or more --steps"
+                f"{name} ({asked:g}) leaves none of {steps} steps", f"use {least} or more, or more --steps"
             )
         found[name] = asked or max(value, 1 / steps)
     return found

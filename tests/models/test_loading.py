@@ -1,4 +1,4 @@
-"""Loading models: what is known of their weights, and the files that suit a number format."""
+"""Loading models: references, fingerprints of weights, and files by number format."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_half_precision_of_a_model_without_fp16_files(tiny_sd):
     pixels = torch.rand(1, 3, 64, 64) * 2 - 1
     family = loading.resolve(str(tiny_sd)).family
     latents = family.encode_images(components, pixels, torch.Generator().manual_seed(1))
-    assert latents.dtype == torch.float32, "latents are encoded once and learnt from a thousand times"
+    assert latents.dtype == torch.float32, "latents are encoded once and used a thousand times"
     assert components.parts["vae"].dtype == torch.bfloat16
 
 
@@ -87,7 +87,7 @@ def test_half_precision_of_a_model_without_fp16_files(tiny_sd):
         ("v_prediction", "stable-diffusion-v2-768-v", "sd_v2_768_v"),
     ],
 )
-def test_stable_diffusion_2_is_told_from_1(tiny_sd, tmp_path, prediction, architecture, version):
+def test_stable_diffusion_2_is_distinguished_from_1(tiny_sd, tmp_path, prediction, architecture, version):
     pipeline = StableDiffusionPipeline.from_pretrained(tiny_sd, dtype=torch.float32)
     config = {**pipeline.unet.config, "cross_attention_dim": 1024}
     pipeline.unet = UNet2DConditionModel.from_config(config)
@@ -99,7 +99,7 @@ def test_stable_diffusion_2_is_told_from_1(tiny_sd, tmp_path, prediction, archit
     assert (first.architecture, first.base_version) == ("stable-diffusion-v1", "sd_v1")
 
 
-def test_a_disk_that_is_full_while_downloading_is_told_as_such(tmp_path):
+def test_a_full_disk_while_downloading_is_reported(tmp_path):
     with (
         pytest.raises(LimnerError, match="no space is left to write"),
         explained(tmp_path),
@@ -108,7 +108,7 @@ def test_a_disk_that_is_full_while_downloading_is_told_as_such(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "blob"))
 
 
-def test_a_gated_model_is_told_by_the_page_of_its_repository():
+def test_the_error_of_a_gated_model_has_the_page_of_its_repository():
     from huggingface_hub.errors import GatedRepoError
 
     with (
@@ -120,16 +120,16 @@ def test_a_gated_model_is_told_by_the_page_of_its_repository():
         raise GatedRepoError("", response=SimpleNamespace(headers={}, request=None))
 
 
-def test_a_folder_of_pickles_is_told_as_such(tmp_path):
+def test_a_folder_of_pickles_is_reported(tmp_path):
     (tmp_path / "unet").mkdir()
-    for name, said in (("model.bin", "pickles are refused"), ("model.txt", "is incomplete or no model")):
+    for name, result in (("model.bin", "pickles are refused"), ("model.txt", "is incomplete or no model")):
         (tmp_path / "unet" / "model.bin").unlink(missing_ok=True)
         (tmp_path / "unet" / name).touch()
-        with pytest.raises(LimnerError, match=said), hub.hub_errors(str(tmp_path)):
+        with pytest.raises(LimnerError, match=result), hub.hub_errors(str(tmp_path)):
             raise OSError("no file named x.safetensors")
 
 
-def test_a_network_that_fails_is_told():
+def test_a_failing_network_is_reported():
     from huggingface_hub.errors import HTTPError
 
     with (
@@ -147,8 +147,8 @@ def file(tiny_sd, tmp_path):
     return tiny.single_file(tiny_sd, tmp_path / "model.safetensors")
 
 
-def test_a_single_file_with_an_autoencoder_beside_it(file, tiny_sd, home, monkeypatch, tmp_path):
-    """It paints what the folder paints that it was made of."""
+def test_a_single_file_with_a_separate_autoencoder(file, tiny_sd, home, monkeypatch, tmp_path):
+    """Its images are those of the folder that it was made of."""
     real = loading.Model.source
     monkeypatch.setattr(loading.Model, "source", lambda self, *given: replace(real(self, *given), config=str(tiny_sd)))
     common = {"prompt": "a cat", "steps": 2}
@@ -161,24 +161,24 @@ def test_a_single_file_with_an_autoencoder_beside_it(file, tiny_sd, home, monkey
 
 
 def test_a_single_file_without_an_autoencoder_names_one(file, limner):
-    said = limner("generate", "a cat", "--model", file)
-    assert said.code == 2 and "contains no autoencoder (VAE); add one: --vae stabilityai/sd-vae-ft-mse" in said.error
+    result = limner("generate", "a cat", "--model", file)
+    assert result.code == 2
+    assert "contains no autoencoder (VAE); add one: --vae stabilityai/sd-vae-ft-mse" in result.error
 
 
 def test_an_autoencoder_of_other_latents_is_refused(limner, tiny_folder, painted, tmp_path):
     AutoencoderKL(**(tiny.VAE | {"latent_channels": 8})).save_pretrained(tmp_path / "vae8")
     for family in ("sd", "z_image"):
         for command in (["generate", "a cat"], ["train", painted, "--class", "dog"]):
-            said = limner(*command, "--model", tiny_folder(family), "--vae", tmp_path / "vae8")
-            assert said.code == 2 and "makes latents of 8 channels; this model needs 4" in said.error
+            result = limner(*command, "--model", tiny_folder(family), "--vae", tmp_path / "vae8")
+            assert result.code == 2 and "makes latents of 8 channels; this model needs 4" in result.error
 
 
-def test_a_folder_that_lacks_a_part_is_told_as_such(limner, tiny_sd, tmp_path):
+def test_a_folder_without_a_part_is_reported(limner, tiny_sd, tmp_path):
     folder = shutil.copytree(tiny_sd, tmp_path / "half", ignore=shutil.ignore_patterns("unet"))
-    said = limner("generate", "a cat", "--model", folder)
-    assert (
-        said.code == 2 and "is incomplete or no model" in said.error and "copy or fetch the folder again" in said.error
-    )
+    result = limner("generate", "a cat", "--model", folder)
+    assert result.code == 2
+    assert "is incomplete or no model" in result.error and "copy or fetch the folder again" in result.error
 
 
 def test_files_that_are_no_model(limner, tmp_path, tiny_sd):
@@ -193,11 +193,11 @@ def test_files_that_are_no_model(limner, tmp_path, tiny_sd):
     assert "is a pickle file" in limner("generate", "a", "--model", "old.ckpt").error
 
 
-def test_a_full_fine_tune_of_the_starter_is_painted_as_the_starter_is(starter, tmp_path):
+def test_a_full_fine_tune_has_the_sampling_settings_of_its_base(starter, tmp_path):
     folder = shutil.copytree(starter, tmp_path / "taught", ignore=shutil.ignore_patterns("judge"))
-    told = {"sampling": loading.resolve("starter").sampling}
-    (folder / "limner.json").write_text(json.dumps(told))
-    assert loading.resolve(str(folder)).sampling == told["sampling"]
+    expected = {"sampling": loading.resolve("starter").sampling}
+    (folder / "limner.json").write_text(json.dumps(expected))
+    assert loading.resolve(str(folder)).sampling == expected["sampling"]
     (folder / "limner.json").write_text('{"sampling": {"steps": "many"}}')
     assert loading.resolve(str(folder)).sampling["steps"] == 30
 
@@ -210,7 +210,7 @@ def test_the_users_models_are_named():
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         ("realistic-vision", 'StableDiffusionPipeline.from_single_file("https://huggingface.co/SG161222/Realistic'),
         (
@@ -221,12 +221,12 @@ def test_the_users_models_are_named():
         ("starter", 'DiffusionPipeline.from_pretrained(files("limner.starter") / "weights")'),
     ],
 )
-def test_a_card_tells_how_its_base_is_loaded(name, told):
+def test_a_model_card_has_the_code_that_loads_its_base(name, expected):
     imports, loaded = how_loaded(loading.resolve(name))
     known = {}
     exec(imports, known)
     compile(loaded, "card", "eval")
-    assert loaded.startswith(told) and loaded.split(".")[0] in known
+    assert loaded.startswith(expected) and loaded.split(".")[0] in known
 
 
 # Rounded weights
@@ -240,17 +240,17 @@ def test_four_bits_need_a_gpu(limner, tiny_sd, painted):
 
 def test_a_single_file_is_not_rounded(limner, file, tiny_sd):
     pytest.importorskip("torchao")
-    said = limner("generate", "a cat", "--model", file, "--vae", tiny_sd / "vae", "--quantise", "int8")
-    assert "a single file cannot be quantised to int8 while it loads" in said.error
+    result = limner("generate", "a cat", "--model", file, "--vae", tiny_sd / "vae", "--quantise", "int8")
+    assert "a single file cannot be quantised to int8 while it loads" in result.error
 
 
 def test_a_rounding_that_is_not_installed(limner, tiny_sd, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    said = limner("generate", "a cat", "--model", tiny_sd, "--quantise", "int8")
-    assert "quantisation 'int8' needs torchao, which is missing; pip install torchao" in said.error
+    result = limner("generate", "a cat", "--model", tiny_sd, "--quantise", "int8")
+    assert "quantisation 'int8' needs torchao, which is missing; pip install torchao" in result.error
 
 
-def test_eight_bit_weights_paint_and_are_taught(tiny_folder, home, painted, tmp_path):
+def test_generation_and_training_with_eight_bit_weights(tiny_folder, home, painted, tmp_path):
     pytest.importorskip("torchao")
     model = str(tiny_folder("flux"))
     request = TrainRequest(
@@ -270,10 +270,10 @@ def test_eight_bit_weights_paint_and_are_taught(tiny_folder, home, painted, tmp_
     use = AdapterUse(path=str(run.out))
     outs = [
         Studio().run(GenerateRequest(**common, **more), tmp_path / name).out
-        for name, more in (("plain", {}), ("taught", {"adapter": (use,)}), ("again", {}))
+        for name, more in (("plain", {}), ("trained", {"adapter": (use,)}), ("again", {}))
     ]
-    plain, taught, again = (np.asarray(Image.open(f"{out}/0001.png")).astype(int) for out in outs)
-    assert np.array_equal(plain, again) and np.abs(plain - taught).max() > 2
+    plain, trained, again = (np.asarray(Image.open(f"{out}/0001.png")).astype(int) for out in outs)
+    assert np.array_equal(plain, again) and np.abs(plain - trained).max() > 2
     whole = Studio().run(GenerateRequest(**common | {"quantise": None}), tmp_path / "whole").out
     assert np.abs(np.asarray(Image.open(f"{whole}/0001.png")).astype(int) - plain).mean() < 10
     with pytest.raises(LimnerError, match=r"rounded weights .int8. cannot learn themselves"):

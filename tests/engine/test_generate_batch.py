@@ -1,4 +1,4 @@
-"""Requests that the studio carries out together, here and now."""
+"""Requests that the studio runs in one batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def requests(tiny_sd):
     return [GenerateRequest(prompt=prompt, **fields) for prompt in ("a cat", "a red mug")]
 
 
-def test_each_request_gets_a_run_its_own_image_and_its_own_events(home, tmp_path, requests):
+def test_each_request_has_its_own_run_image_and_events(home, tmp_path, requests):
     studio, made = Studio(), {}
 
     def listen(number, event):

@@ -1,4 +1,4 @@
-"""Requests that go through the model together: whose rows stand where, and how steps are counted."""
+"""Batches of several requests: order of rows, padding, failures and step counts."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ def job_of(count, seed, words=1.0, length=3):
     return each, events
 
 
-def told(found):
+def rows_and_sizes(found):
     return [([row.seed for row in each.rows], each.size) for each in found]
 
 
-def test_a_pass_is_full_before_the_next_begins():
+def test_a_pass_is_filled_before_the_next_one():
     jobs = [job_of(3, 10)[0], job_of(2, 20)[0]]
-    assert told(model_passes(jobs, 2)) == [([10, 11], 2), ([12, 20], 2), ([21], 1)]
-    assert told(model_passes(jobs, 8)) == [([10, 11, 12, 20, 21], 5)]
-    assert told(model_passes(jobs, 4, padded=True)) == [([10, 11, 12, 20], 4), ([21], 4)]
+    assert rows_and_sizes(model_passes(jobs, 2)) == [([10, 11], 2), ([12, 20], 2), ([21], 1)]
+    assert rows_and_sizes(model_passes(jobs, 8)) == [([10, 11, 12, 20, 21], 5)]
+    assert rows_and_sizes(model_passes(jobs, 4, padded=True)) == [([10, 11, 12, 20], 4), ([21], 4)]
 
 
-def test_prompts_of_other_lengths_go_by_themselves():
+def test_prompts_of_other_lengths_have_their_own_pass():
     jobs = [job_of(1, 10)[0], job_of(1, 20, length=6)[0], job_of(1, 30)[0]]
-    assert told(model_passes(jobs, 8)) == [([10, 30], 2), ([20], 1)]
+    assert rows_and_sizes(model_passes(jobs, 8)) == [([10, 30], 2), ([20], 1)]
 
 
-def test_those_that_failed_are_left_out():
+def test_failed_jobs_are_left_out():
     jobs = [job_of(1, 10)[0], job_of(1, 20)[0]]
     jobs[0].failure = ValueError()
-    assert told(model_passes(jobs, 8)) == [([20], 1)]
+    assert rows_and_sizes(model_passes(jobs, 8)) == [([20], 1)]
 
 
-def test_each_row_has_its_own_words_and_copies_the_last_ones():
+def test_each_row_has_its_own_conditioning_and_padding_copies_the_last():
     jobs = [job_of(2, 10, 1.0)[0], job_of(1, 20, 2.0)[0]]
     (each,) = model_passes(jobs, 4, padded=True)
     assert each.seeds() == [10, 11, 20, 20]
@@ -65,16 +65,16 @@ def run(each):
     return [(row.seed, int(pixels[0, 0, 0]), together) for row, pixels, together in run_pass(each, paint)]
 
 
-def test_pictures_come_back_to_whom_they_belong():
+def test_images_return_to_their_jobs():
     (first, one), (second, two) = job_of(2, 10), job_of(1, 20)
     (each,) = model_passes([first, second], 4, padded=True)
     assert run(each) == [(10, 10, 4), (11, 11, 4), (20, 20, 4)]
-    assert [event.done for event in one if isinstance(event, Progress)] == [2, 4], "two of its pictures, two steps"
+    assert [event.done for event in one if isinstance(event, Progress)] == [2, 4], "two images, two steps"
     assert [event.done for event in two if isinstance(event, Progress)] == [1, 2]
 
 
 @pytest.mark.parametrize("failing", [10, 20])
-def test_where_a_pass_fails_each_is_painted_by_itself(failing):
+def test_if_a_pass_fails_each_job_runs_by_itself(failing):
     (first, _), (second, _) = job_of(2, 10), job_of(1, 20)
     (each,) = model_passes([first, second], 8)
 
@@ -87,10 +87,10 @@ def test_where_a_pass_fails_each_is_painted_by_itself(failing):
     found = [(row.seed, together) for row, _, together in run_pass(each, paint)]
     assert found == ([(20, 1)] if failing == 10 else [(10, 2), (11, 2)])
     assert [each.failure is not None for each in (first, second)] == [failing == 10, failing == 20]
-    assert (first.done, second.done) == (2, 1), "what was painted in vain is not counted"
+    assert (first.done, second.done) == (2, 1), "discarded steps are not counted"
 
 
-def test_a_request_ends_by_what_went_wrong_first():
+def test_a_job_keeps_its_first_error():
     each, _ = job_of(1, 10)
     for error in (ValueError("first"), KeyError("second")):
         with each.isolated():

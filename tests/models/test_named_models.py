@@ -1,4 +1,4 @@
-"""Named models: what is told of them, and fetching one from a hub, here one on this machine."""
+"""Named models: the list, and downloading from a hub, which is a server of the test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 @pytest.fixture
 def hub(tiny_sd, tmp_path, home):
-    """A hub that fetching asks, with an empty cache of this machine."""
+    """A hub server, with an empty cache."""
     (tmp_path / "files").mkdir()
     tiny.single_file(tiny_sd, tmp_path / "files" / "model.safetensors")
     known = {"who/tiny": tiny_sd, "who/gated": tiny_sd, "who/file": tmp_path / "files", "who/vae": tiny_sd / "vae"}
@@ -35,20 +35,20 @@ def test_the_models_are_listed():
 
 
 @pytest.mark.parametrize("reference", ["who/tiny", "who/file/model.safetensors"])
-def test_fetching_tells_how_far_it_is(hub, monkeypatch, reference):
+def test_a_download_reports_progress(hub, monkeypatch, reference):
     monkeypatch.setattr(catalog, "MEGABYTE", 1000)
-    told = []
-    Studio().fetch(reference, listener=told.append)
-    counted = [(event.done, event.total) for event in told if isinstance(event, Progress)]
+    events = []
+    Studio().fetch(reference, listener=events.append)
+    counted = [(event.done, event.total) for event in events if isinstance(event, Progress)]
     assert counted and counted[-1][0] == counted[-1][1] > 100, counted
 
 
-def test_a_model_is_fetched_once_and_painted_with(hub, limner, tmp_path):
-    said = limner("models", "get", "who/tiny")
-    assert said.code == 0, said.err
+def test_a_model_is_downloaded_once_and_used_offline(hub, limner, tmp_path):
+    result = limner("models", "get", "who/tiny")
+    assert result.code == 0, result.err
     fetched = [name for name in hub.asked if name.endswith(WEIGHTS)]
     assert sorted(fetched) == [f"unet/{WEIGHTS}", f"vae/{WEIGHTS}"]
-    assert str(tmp_path / "hf") in said.out
+    assert str(tmp_path / "hf") in result.out
     again = limner("models", "get", "who/tiny")
     assert again.code == 0
     assert [name for name in hub.asked if name.endswith(WEIGHTS)] == fetched
@@ -59,35 +59,35 @@ def test_a_model_is_fetched_once_and_painted_with(hub, limner, tmp_path):
     assert read_label(tmp_path / "out" / "0001.png").request.model == "who/tiny"
 
 
-def test_a_gated_model_says_what_to_accept_and_where(hub, limner, monkeypatch):
-    said = limner("models", "get", "who/gated")
-    assert said.code == 2
-    assert "model 'who/gated' is gated; accept its licence at https://huggingface.co/who/gated" in said.error
-    assert "HF_TOKEN" in said.error
+def test_the_error_of_a_gated_model_has_its_licence_page(hub, limner, monkeypatch):
+    result = limner("models", "get", "who/gated")
+    assert result.code == 2
+    assert "model 'who/gated' is gated; accept its licence at https://huggingface.co/who/gated" in result.error
+    assert "HF_TOKEN" in result.error
     monkeypatch.setenv("HF_TOKEN", "hf_good")
     assert limner("models", "get", "who/gated").code == 0
     assert f"unet/{WEIGHTS}" in hub.asked
 
 
 def test_a_model_that_is_not_there_and_a_hub_that_is_not(hub, limner, tmp_path):
-    said = limner("models", "get", "who/nobody")
-    assert said.code == 2 and "model 'who/nobody' is not on the Hugging Face hub" in said.error
+    result = limner("models", "get", "who/nobody")
+    assert result.code == 2 and "model 'who/nobody' is not on the Hugging Face hub" in result.error
     with reached(hub.url, tmp_path / "hf", offline=True):
-        said = limner("models", "get", "who/tiny")
-    assert said.code == 2 and "is not on disk and could not be fetched" in said.error
+        result = limner("models", "get", "who/tiny")
+    assert result.code == 2 and "is not on disk and could not be fetched" in result.error
     assert hub.asked == []
 
 
 def test_a_single_file_is_fetched(hub, limner):
-    said = limner("models", "get", "who/file/model.safetensors")
-    assert said.code == 0, said.err
-    assert hub.asked.count("model.safetensors") == 1 and said.out.strip().endswith("model.safetensors")
+    result = limner("models", "get", "who/file/model.safetensors")
+    assert result.code == 0, result.err
+    assert hub.asked.count("model.safetensors") == 1 and result.out.strip().endswith("model.safetensors")
 
 
 def test_an_autoencoder_without_half_precision_files(hub, limner, tmp_path):
     flags = ["--model", "who/tiny", "--vae", "who/vae", "--precision", "bf16", "--steps", 1, "--out", "out"]
-    said = limner("generate", "a cat", *flags)
-    assert said.code == 0, said.err
+    result = limner("generate", "a cat", *flags)
+    assert result.code == 0, result.err
     assert hub.asked.count(WEIGHTS) == 1, "the autoencoder, in the only precision that there is"
     request = read_label(tmp_path / "out" / "0001.png").request
     assert (request.vae, request.precision) == ("who/vae", "bf16")

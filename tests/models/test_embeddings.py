@@ -1,4 +1,4 @@
-"""Learnt words: rows of their own in the token embedding, kept in files, put on and taken off."""
+"""Learned embeddings: own rows in the token embedding, saved to files, added and removed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def parts(tokenizer):
     return found
 
 
-def taught(parts, facts=ONE, vectors=3, initial="cat", seed=0, subject=REX):
+def attached(parts, facts=ONE, vectors=3, initial="cat", seed=0, subject=REX):
     components = Components(parts, "unet", "none", "none", 64, torch.float32, torch.device("cpu"))
     return LearnedEmbeddings(components, facts, subject, vectors, initial, seed)
 
@@ -64,21 +64,21 @@ def embedding(parts, name="text_encoder"):
     return parts[name].get_input_embeddings()
 
 
-def rows(learnt):
-    return [word.extended.rows.detach().clone() for word in learnt.words]
+def rows(trained):
+    return [word.extended.rows.detach().clone() for word in trained.tokens]
 
 
-def test_ids_from_the_first_on_have_rows_of_their_own():
+def test_ids_from_the_first_on_have_their_own_rows():
     base = torch.nn.Embedding(5, 2)
     own = torch.tensor([[7.0, 8.0], [9.0, 10.0]])
     found = ExtendedEmbedding(base, own, 5)(torch.tensor([[0, 4, 5, 6]]))
     assert torch.equal(found, torch.cat([base.weight[[0, 4]], own])[None])
 
 
-def test_a_word_begins_as_the_word_that_it_is_begun_with(parts):
+def test_a_word_starts_with_the_vectors_of_the_initial_word(parts):
     tokenizer, before = parts["tokenizer"], embedding(parts).weight.clone()
     (dog,) = tokenizer("dog", add_special_tokens=False).input_ids
-    first, second, third = rows(taught(parts, initial="dog"))[0]
+    first, second, third = rows(attached(parts, initial="dog"))[0]
     assert torch.equal(first, before[dog])
     spread = before.std()
     for further in (second, third):  # a tenth of the rows' own spread away
@@ -88,57 +88,57 @@ def test_a_word_begins_as_the_word_that_it_is_begun_with(parts):
     assert ids == [len(before)] and tokenizer.convert_tokens_to_ids("<rex>_2") == len(before) + 2
 
 
-def test_the_words_of_a_longer_beginning_are_taken_in_turn(parts):
+def test_the_vectors_of_several_initial_words_are_used_in_turn(parts):
     before = embedding(parts).weight.clone()
     ids = parts["tokenizer"]("cat dog", add_special_tokens=False).input_ids
-    found = rows(taught(parts, initial="cat dog", vectors=3))[0]
+    found = rows(attached(parts, initial="cat dog", vectors=3))[0]
     assert torch.equal(found[:2], before[ids]) and len(ids) == 2
     assert (found[2] - before[ids[0]]).norm() < (found[2] - before[ids[1]]).norm()
 
 
 @pytest.mark.parametrize("vectors", [TOKENS // 2, TOKENS // 2 + 1])
-def test_a_word_takes_half_of_a_prompt_at_most(parts, vectors):
+def test_a_word_takes_at_most_half_of_a_prompt(parts, vectors):
     if vectors <= 12:
-        assert len(rows(taught(parts, vectors=vectors))[0]) == vectors
+        assert len(rows(attached(parts, vectors=vectors))[0]) == vectors
     else:
         with pytest.raises(LimnerError, match="use 12 --vectors or fewer"):
-            taught(parts, vectors=vectors)
+            attached(parts, vectors=vectors)
 
 
 @pytest.mark.parametrize("facts", [ONE, TWO], ids=["one encoder", "two encoders"])
-def test_every_row_comes_back_from_a_file(parts, facts, tmp_path):
-    learnt = taught(parts, facts)
+def test_every_row_is_restored_from_a_file(parts, facts, tmp_path):
+    trained = attached(parts, facts)
     with torch.no_grad():
-        for word in learnt.words:
+        for word in trained.tokens:
             word.extended.rows.normal_()
-    kept = rows(learnt)
-    save_embeddings(learnt, tmp_path / "word.safetensors", {})
+    kept = rows(trained)
+    save_embeddings(trained, tmp_path / "word.safetensors", {})
     with torch.no_grad():
-        for word in learnt.words:
+        for word in trained.tokens:
             word.extended.rows.zero_()
-    restore_embeddings(learnt, tmp_path / "word.safetensors")
-    assert all(torch.equal(one, other) for one, other in zip(kept, rows(learnt), strict=True))
+    restore_embeddings(trained, tmp_path / "word.safetensors")
+    assert all(torch.equal(one, other) for one, other in zip(kept, rows(trained), strict=True))
     names = {"<rex>"} if facts is ONE else {"clip_l", "clip_g"}
     assert set(load_file(tmp_path / "word.safetensors")) == names
     for other in (Subject("<max>", "dog"), REX):
         for vectors in (2, 4) if other is REX else (3,):
-            learnt.detach()
-            learnt = taught(parts, facts, vectors, subject=other)
+            trained.detach()
+            trained = attached(parts, facts, vectors, subject=other)
             with pytest.raises(LimnerError, match="does not fit this base model"):
-                restore_embeddings(learnt, tmp_path / "word.safetensors")
+                restore_embeddings(trained, tmp_path / "word.safetensors")
 
 
 def test_taken_out_it_leaves_nothing(parts):
     before, size = embedding(parts), len(parts["tokenizer"])
-    learnt = taught(parts)
+    trained = attached(parts)
     assert embedding(parts) is not before and len(parts["tokenizer"]) == size + 3
-    learnt.detach()
+    trained.detach()
     assert embedding(parts) is before and len(parts["tokenizer"]) == size
     assert not parts["tokenizer"].tokenize("<rex>")[0].startswith("<rex>")
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.5, -2.0])
-def test_a_weight_makes_the_vectors_longer_or_shorter(parts, tmp_path, weight):
+def test_a_weight_scales_the_vectors(parts, tmp_path, weight):
     vectors = torch.arange(2.0 * WIDTH).reshape(2, WIDTH)
     save_file({"emb_params": vectors}, tmp_path / "max.safetensors")
     pipeline = SimpleNamespace(components=parts)
@@ -187,18 +187,18 @@ def test_a_word_has_one_to_75_vectors(tmp_path, count):
             read_embeddings(tmp_path / "file.safetensors")
 
 
-def test_further_vectors_are_called_as_diffusers_calls_them():
+def test_further_vectors_have_the_names_of_diffusers():
     assert token_names("<rex>", 1) == ["<rex>"]
     assert token_names("<rex>", 3) == ["<rex>", "<rex>_1", "<rex>_2"]
 
 
-@pytest.mark.parametrize(("vectors", "said"), [(1, "<rex>"), (3, "<rex> <rex>_1 <rex>_2")])
-def test_a_prompt_is_told_all_vectors_of_a_word(parts, vectors, said):
+@pytest.mark.parametrize(("vectors", "result"), [(1, "<rex>"), (3, "<rex> <rex>_1 <rex>_2")])
+def test_a_prompt_gets_all_vectors_of_a_word(parts, vectors, result):
     """As diffusers' `maybe_convert_prompt` writes them."""
-    taught(parts, vectors=vectors)
-    assert expand_tokens(parts["tokenizer"], "a <rex> and a dog") == f"a {said} and a dog"
+    attached(parts, vectors=vectors)
+    assert expand_tokens(parts["tokenizer"], "a <rex> and a dog") == f"a {result} and a dog"
 
 
 @pytest.mark.parametrize(("longest", "length"), [(None, TOKENS), (TOKENS - 1, TOKENS - 1), (TOKENS + 1, TOKENS)])
-def test_tokens_are_as_many_as_encoder_and_family_take(tokenizer, longest, length):
+def test_tokens_are_cut_to_the_length_of_encoder_and_family(tokenizer, longest, length):
     assert tokenise(tokenizer, ["dog", "cat " * 40], longest).shape == (2, length)

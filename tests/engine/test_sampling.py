@@ -1,4 +1,4 @@
-"""Painting in batches, by a pipeline that writes down what it is given."""
+"""Sampling in batches, with a pipeline that records its arguments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from limner.engine.generate.sampling import rows_of, sample_images
 
 
 class Pipeline:
-    """Paints a pixel for each seed: the seed's own first number, the prompt's, and its guidance."""
+    """Returns a pixel for each seed: the seed's first random number, the prompt's value, and 0.5."""
 
     def __init__(self, value=None):
         self.given, self.value = [], value
@@ -40,14 +40,14 @@ class Pipeline:
         for step in range(num_inference_steps):
             callback_on_step_end(self, step, 0, {})
         drawn = [torch.rand((), generator=each).item() for each in generator]
-        told = [0.0] * len(generator) if prompt_embeds is None else prompt_embeds.flatten().tolist()
-        pixels = np.array([[seed, words, 0.5] for seed, words in zip(drawn, told, strict=True)])
+        values = [0.0] * len(generator) if prompt_embeds is None else prompt_embeds.flatten().tolist()
+        pixels = np.array([[seed, words, 0.5] for seed, words in zip(drawn, values, strict=True)])
         return SimpleNamespace(images=np.full((len(generator), 1, 1, 3), self.value) if self.value is not None else
                                pixels[:, None, None])  # fmt: skip
 
 
 class Plain(Pipeline):
-    """One that knows no rescaling."""
+    """A pipeline without guidance rescale."""
 
     def __call__(self, prompt_embeds=None, num_inference_steps=None, guidance_scale=None, generator=None, height=None,
                  width=None, output_type=None, callback_on_step_end=None):  # fmt: skip
@@ -63,7 +63,7 @@ def sampled(pipeline, conditioning, seeds, rescale=0.0, **options):
     return list(sample_images(pipeline, conditioning, seeds, sampling, (16, 8), batch=2, **options))
 
 
-def test_each_picture_has_its_own_seed_and_its_own_words():
+def test_each_image_has_its_own_seed_and_prompt():
     pipeline = Pipeline()
     pixels = np.stack(sampled(pipeline, WORDS, [7, 8, 9, 10, 11]))[:, 0, 0]
     drawn = [torch.rand((), generator=torch.Generator().manual_seed(seed)).item() for seed in (7, 8, 9, 10, 11)]
@@ -72,34 +72,34 @@ def test_each_picture_has_its_own_seed_and_its_own_words():
     assert pipeline.given == [(3, 2.0, 0.0, 8, 16, None, None)] * 3
 
 
-def test_what_holds_for_all_is_told_to_all():
+def test_settings_hold_for_all_images():
     pipeline = Pipeline()
     sampled(pipeline, {"prompt": ["a"]}, [1, 2, 3], rescale=0.7, settings={"strength": 0.4})
     assert pipeline.given == [(3, 2.0, 0.7, 8, 16, 0.4, ["a", "a"]), (3, 2.0, 0.7, 8, 16, 0.4, ["a"])]
-    assert len(sampled(Plain(), {}, [1], rescale=0.7)) == 1, "that is left out where it is not known"
+    assert len(sampled(Plain(), {}, [1], rescale=0.7)) == 1, "left out for pipelines that do not support it"
 
 
-def test_steps_are_counted_for_each_picture():
-    told = []
-    sampled(Pipeline(), WORDS, [1, 2, 3, 4, 5], on_step=told.append)
-    assert told == [2, 4, 6, 6, 8, 10, 12, 12, 13, 14, 15, 15]
+def test_steps_are_counted_for_each_image():
+    values = []
+    sampled(Pipeline(), WORDS, [1, 2, 3, 4, 5], on_step=values.append)
+    assert values == [2, 4, 6, 6, 8, 10, 12, 12, 13, 14, 15, 15]
 
 
 @pytest.mark.parametrize(
     ("value", "level"), [(0.0, 0), (1.0, 255), (0.498, 127), (0.4985, 127), (0.5, 128), (0.999, 255)]
 )
-def test_levels_are_rounded_to_the_nearest(value, level):
+def test_levels_are_rounded(value, level):
     ((pixel,),) = sampled(Pipeline(value), {}, [1])[0]
     assert pixel.tolist() == [level] * 3 and pixel.dtype == np.uint8
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_black_picture_is_told(value):
+def test_a_black_image_is_an_error(value):
     with pytest.raises(LimnerError, match="generated NaN"):
         sampled(Pipeline(value), {}, [1])
 
 
-def test_one_black_picture_of_several_is_told():
+def test_one_black_image_of_several_is_an_error():
     class Half(Pipeline):
         def __call__(self, num_inference_steps=None, guidance_scale=None, generator=None, output_type=None,
                      callback_on_step_end=None):  # fmt: skip

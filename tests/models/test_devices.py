@@ -1,4 +1,4 @@
-"""Devices and number formats: what is taken where nothing is said, and what is refused."""
+"""Devices and number formats: defaults, and what is refused."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def machine(monkeypatch):
         (2, False, "cuda:1", "cuda:1"),
     ],
 )
-def test_a_gpu_is_taken_where_there_is_one(machine, gpus, apple, name, picked):
+def test_a_gpu_is_preferred(machine, gpus, apple, name, picked):
     machine(gpus, apple=apple)
     assert pick_device(name) == torch.device(picked)
 
 
 @pytest.mark.parametrize(
-    ("gpus", "name", "said"),
+    ("gpus", "name", "result"),
     [
         (0, "cuda", "no CUDA GPU was found"),
         (0, "cuda:0", "no CUDA GPU was found"),
@@ -51,13 +51,13 @@ def test_a_gpu_is_taken_where_there_is_one(machine, gpus, apple, name, picked):
         (2, "mps", "no Apple GPU was found"),
     ],
 )
-def test_a_device_that_is_not_there_is_refused(machine, gpus, name, said):
+def test_a_missing_device_is_refused(machine, gpus, name, result):
     machine(gpus)
-    with pytest.raises(LimnerError, match=f"device '{name}' is not available.*{said}"):
+    with pytest.raises(LimnerError, match=f"device '{name}' is not available.*{result}"):
         pick_device(name)
 
 
-def test_weights_are_in_bf16_where_a_gpu_knows_it_and_in_full_on_a_cpu(machine):
+def test_weights_are_bf16_on_a_gpu_that_supports_it_and_fp32_on_a_cpu(machine):
     machine(1)
     assert [pick_dtype("auto", device) for device in (GPU, CPU)] == [torch.bfloat16, torch.float32]
     machine(1, bf16=False)
@@ -72,18 +72,18 @@ def test_weights_are_in_bf16_where_a_gpu_knows_it_and_in_full_on_a_cpu(machine):
         pick_dtype("fp16", CPU)
 
 
-def test_training_computes_in_half_where_that_is_asked_or_faster(machine):
+def test_training_uses_half_precision_if_requested_or_faster(machine):
     machine(1)
-    told = {name: autocast_dtype(name, CPU) for name in ("auto", "fp32", "bf16")}
-    assert told == {"auto": None, "fp32": None, "bf16": torch.bfloat16}
-    told = {name: autocast_dtype(name, GPU) for name in ("auto", "fp32", "bf16", "fp16")}
-    assert told == {"auto": torch.bfloat16, "fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+    found = {name: autocast_dtype(name, CPU) for name in ("auto", "fp32", "bf16")}
+    assert found == {"auto": None, "fp32": None, "bf16": torch.bfloat16}
+    found = {name: autocast_dtype(name, GPU) for name in ("auto", "fp32", "bf16", "fp16")}
+    assert found == {"auto": torch.bfloat16, "fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
     machine(0, avx512=True)
     assert autocast_dtype("auto", CPU) == torch.bfloat16 and autocast_dtype("fp32", CPU) is None
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "result"),
     [
         (torch.OutOfMemoryError("CUDA out of memory"), "the GPU ran out of memory"),
         (MemoryError(), "the machine ran out of memory"),
@@ -91,6 +91,6 @@ def test_training_computes_in_half_where_that_is_asked_or_faster(machine):
         (RuntimeError("shapes do not fit in memory format"), None),
     ],
 )
-def test_running_out_of_memory_is_one_line(error, said):
-    with pytest.raises(LimnerError if said else RuntimeError, match=said or "shapes"), memory_errors("use less"):
+def test_out_of_memory_is_a_one_line_error(error, result):
+    with pytest.raises(LimnerError if result else RuntimeError, match=result or "shapes"), memory_errors("use less"):
         raise error

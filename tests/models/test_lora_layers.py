@@ -1,4 +1,4 @@
-"""LoRA on layers: how strongly it acts by default, which layers it finds, and that files act as they say."""
+"""LoRA on layers: default scale, layers of presets and patterns, saving, restoring and merging."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def attach(unet, seed=1, **options):
 
 
 def scaling(unet, **options):
-    """What the learnt product is counted by in a layer's output."""
+    """Return the factor of the trained product in a layer's output."""
     base = unet.get_submodule(LAYER)
     states = torch.randn(1, 3, base.in_features, generator=torch.Generator().manual_seed(0))
-    plain, learnt = base(states), attach(unet, **options)
+    plain, lora = base(states), attach(unet, **options)
     layer = unet.get_submodule(LAYER)
     with torch.no_grad():
         layer.lora_B["default"].weight.fill_(0.1)
         update = states @ layer.lora_A["default"].weight.T @ layer.lora_B["default"].weight.T
         found = ((layer(states) - plain) / update).mean().item()
-    learnt.detach()
+    lora.detach()
     return found
 
 
@@ -57,18 +57,18 @@ def scaling(unet, **options):
         ({"rank": 4, "alpha": 2.0, "rslora": True}, 1.0),
     ],
 )
-def test_an_update_counts_alpha_over_rank_and_wholly_by_default(unet, options, scale):
+def test_an_update_is_scaled_by_alpha_over_rank(unet, options, scale):
     """Hu et al. 2021; over the root of the rank with rsLoRA (arXiv 2312.03732)."""
     assert scaling(unet, **options) == pytest.approx(scale, rel=1e-4)
 
 
-def test_rank_and_layers_by_default_are_the_familys(unet):
-    learnt = attach(unet)
-    shapes = {name: tensor.shape for name, tensor in learnt.state().items()}
+def test_default_rank_and_layers_are_the_familys(unet):
+    lora = attach(unet)
+    shapes = {name: tensor.shape for name, tensor in lora.state().items()}
     assert {shape[0] for name, shape in shapes.items() if "lora_A" in name} == {16} == {SD.facts.defaults["rank"]}
     assert {name.split(".lora_")[0].rpartition(".")[2] for name in shapes} <= {"to_q", "to_k", "to_v", "0"}
     assert {name.split(".")[0] for name in shapes} == {"unet"}
-    assert len(learnt.groups()["denoiser"]) == len(shapes) and learnt.groups()["text"] == []
+    assert len(lora.groups()["denoiser"]) == len(shapes) and lora.groups()["text"] == []
 
 
 def test_presets_name_the_layers_of_diffusers_unet(unet):
@@ -81,10 +81,10 @@ def test_presets_name_the_layers_of_diffusers_unet(unet):
         ("transformer", transformer),
         ("all", [n for n in names if not n.startswith(("conv_in", "conv_out", "time_embedding"))]),
     ):
-        learnt = attach(unet, rank=1, targets=preset)
-        found = {name.removeprefix("unet.").split(".lora_")[0] for name in learnt.state()}
+        lora = attach(unet, rank=1, targets=preset)
+        found = {name.removeprefix("unet.").split(".lora_")[0] for name in lora.state()}
         assert found == set(wanted), preset
-        learnt.detach()
+        lora.detach()
     assert set(UNET_LORA_TARGETS) == {"attention", "transformer", "all"}
 
 
@@ -100,82 +100,82 @@ def test_presets_name_the_layers_of_diffusers_unet(unet):
 )
 def test_layers_by_endings_and_patterns(unet, targets, pattern):
     names = [name for name, layer in unet.named_modules() if isinstance(layer, torch.nn.Linear)]
-    learnt = attach(unet, rank=1, targets=targets)
-    found = {name.removeprefix("unet.").split(".lora_")[0] for name in learnt.state()}
+    lora = attach(unet, rank=1, targets=targets)
+    found = {name.removeprefix("unet.").split(".lora_")[0] for name in lora.state()}
     assert found == {name for name in names if re.fullmatch(pattern, name)} != set()
 
 
 @pytest.mark.parametrize("targets", ["o_q", "attn1", "to_q,no_such", "*no_such*"])
-def test_layers_that_there_are_not_are_refused_by_name(unet, targets):
+def test_unknown_layers_are_refused_by_name(unet, targets):
     """The end of a name is an end at a dot."""
     with pytest.raises(LimnerError, match=f"unknown LoRA target '{re.escape(targets.split(',')[-1])}'"):
         attach(unet, rank=1, targets=targets)
 
 
-def test_what_was_learnt_comes_back(unet, tmp_path):
-    learnt = attach(unet, rank=2)
+def test_a_saved_lora_is_restored(unet, tmp_path):
+    lora = attach(unet, rank=2)
     with torch.no_grad():
-        for tensor in learnt.state().values():
+        for tensor in lora.state().values():
             tensor.normal_()
-    kept = {name: tensor.detach().clone() for name, tensor in learnt.state().items()}
-    save_lora(learnt, tmp_path / "lora.safetensors", {})
+    kept = {name: tensor.detach().clone() for name, tensor in lora.state().items()}
+    save_lora(lora, tmp_path / "lora.safetensors", {})
     with torch.no_grad():
-        for tensor in learnt.state().values():
+        for tensor in lora.state().values():
             tensor.zero_()
-    restore_lora(learnt, tmp_path / "lora.safetensors")
-    assert all(torch.equal(tensor, kept[name]) for name, tensor in learnt.state().items())
+    restore_lora(lora, tmp_path / "lora.safetensors")
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in lora.state().items())
     saved = load_file(tmp_path / "lora.safetensors")
     name = min(saved)
     for wrong in ({**saved, "more": torch.zeros(1)}, {key: value for key, value in saved.items() if key != name}):
         save_file(wrong, tmp_path / "wrong.safetensors")
         with pytest.raises(LimnerError, match="does not fit this base model"):
-            restore_lora(learnt, tmp_path / "wrong.safetensors")
+            restore_lora(lora, tmp_path / "wrong.safetensors")
 
 
-def test_while_untaught_the_network_is_as_it_was(unet):
+def test_as_base_model_the_network_is_unchanged(unet):
     states = torch.randn(1, 3, unet.get_submodule(LAYER).in_features)
     plain = unet.get_submodule(LAYER)(states)
-    learnt = attach(unet, rank=2)
+    lora = attach(unet, rank=2)
     layer = unet.get_submodule(LAYER)
     with torch.no_grad():
         layer.lora_B["default"].weight.fill_(1)
-        taught = layer(states)
-        with learnt.base_model():
+        changed = layer(states)
+        with lora.base_model():
             assert torch.equal(layer(states), plain)
-        assert torch.equal(layer(states), taught) and not torch.allclose(taught, plain)
+        assert torch.equal(layer(states), changed) and not torch.allclose(changed, plain)
 
 
 @pytest.mark.parametrize("dora", [False, True])
-def test_magnitudes_are_learnt_with_dora_alone(unet, dora):
+def test_magnitudes_are_trained_with_dora_only(unet, dora):
     """arXiv 2402.09353: one number for each row of a weight."""
-    learnt = attach(unet, rank=2, dora=dora, targets=LAYER)
-    shapes = [tuple(tensor.shape) for name, tensor in learnt.state().items() if "magnitude" in name]
+    lora = attach(unet, rank=2, dora=dora, targets=LAYER)
+    shapes = [tuple(tensor.shape) for name, tensor in lora.state().items() if "magnitude" in name]
     assert shapes == ([(len(unet.get_submodule(LAYER).weight),)] if dora else [])
 
 
-def test_what_learns_is_in_full_precision_beside_a_network_in_half(unet):
-    learnt = attach(unet.to(torch.bfloat16), rank=2)
-    assert {tensor.dtype for tensor in learnt.state().values()} == {torch.float32}
+def test_trained_tensors_are_fp32_in_a_half_precision_network(unet):
+    lora = attach(unet.to(torch.bfloat16), rank=2)
+    assert {tensor.dtype for tensor in lora.state().values()} == {torch.float32}
     assert unet.get_submodule(LAYER).weight.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("rank", [2, 8])
-def test_an_update_begins_as_zero_with_inputs_of_a_standard_deviation_of_one_over_the_rank(unet, rank):
-    learnt = attach(unet, rank=rank)
+def test_initial_tensors_of_an_update(unet, rank):
+    lora = attach(unet, rank=rank)
     halves = {
-        half: torch.cat([tensor.detach().flatten() for name, tensor in learnt.state().items() if half in name])
+        half: torch.cat([tensor.detach().flatten() for name, tensor in lora.state().items() if half in name])
         for half in ("lora_A", "lora_B")
     }
     assert halves["lora_A"].std().item() == pytest.approx(1 / rank, rel=0.05) and not halves["lora_B"].any()
 
 
-def test_dropout_acts_only_while_it_learns(unet):
-    learnt = attach(unet, rank=2, dropout=0.5)
+def test_dropout_is_on_only_in_training(unet):
+    lora = attach(unet, rank=2, dropout=0.5)
     layer = unet.get_submodule(LAYER)
     assert layer.lora_dropout["default"].p == 0.5
-    learnt.train(True)
+    lora.train(True)
     assert layer.lora_dropout["default"].training
-    learnt.train(False)
+    lora.train(False)
     assert not layer.lora_dropout["default"].training
 
 
@@ -195,7 +195,7 @@ def pipeline(tiny_sd):
 
 
 @pytest.mark.parametrize("weights", [(1.0,), (0.5,), (-1.5,), (0.0,), (0.25, 0.5)])
-def test_a_file_is_merged_by_its_weight_and_taken_out_to_the_bit(pipeline, files, weights):
+def test_a_file_is_merged_by_its_weight_and_removed_bit_identically(pipeline, files, weights):
     """W + weight up down, of several files the sum, as merging by hand has it."""
     path, product = files
     before = pipeline.unet.get_submodule(LAYER).weight.detach().clone()
@@ -206,8 +206,8 @@ def test_a_file_is_merged_by_its_weight_and_taken_out_to_the_bit(pipeline, files
     assert torch.equal(pipeline.unet.get_submodule(LAYER).weight, before)
 
 
-def test_a_file_that_was_written_anew_is_read_anew(pipeline, files, tmp_path):
-    """Its tensors are kept in memory, by path, time and size."""
+def test_an_overwritten_file_is_read_again(pipeline, files, tmp_path):
+    """Its tensors stay in memory, by path, modification time and size."""
     tensors, product = load_file(files[0]), files[1]
     place, layer = tmp_path / "lora.safetensors", pipeline.unet.get_submodule(LAYER)
     before = layer.weight.detach().clone()
@@ -228,10 +228,10 @@ def test_a_file_of_another_network_is_refused(pipeline, tmp_path):
         pass
 
 
-def test_the_seed_decides_where_learning_begins(unet):
+def test_the_seed_determines_the_initial_weights(unet):
     found = []
     for seed in (1, 1, 2):
-        learnt = attach(unet, seed, rank=2)
-        found.append(torch.cat([tensor.detach().flatten().clone() for tensor in learnt.state().values()]))
-        learnt.detach()
+        lora = attach(unet, seed, rank=2)
+        found.append(torch.cat([tensor.detach().flatten().clone() for tensor in lora.state().values()]))
+        lora.detach()
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])

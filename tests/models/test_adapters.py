@@ -1,4 +1,4 @@
-"""Adapters in memory: switching among them changes no picture, and reads no file twice."""
+"""Adapters in memory: switching between them changes no image and reads no file twice."""
 
 from __future__ import annotations
 

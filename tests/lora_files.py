@@ -1,4 +1,4 @@
-"""LoRA files in the layouts of other tools, with random tensors, beside what they add to each weight by hand."""
+"""LoRA files in the layouts of other tools, with random tensors, and their updates computed by hand."""
 
 from __future__ import annotations
 
@@ -39,8 +39,7 @@ def layers(pipeline, part):
 
 
 class Writer:
-    """Random LoRA tensors under the names of a layout, each layer with a rank and an alpha of its own, and the sum that
-    they are by hand.
+    """Random LoRA tensors with the names of a layout, a rank and an alpha for each layer, and their updates by hand.
 
     added: part and layer -> alpha / rank * up @ down.
     """
@@ -54,7 +53,7 @@ class Writer:
         return 0.2 * torch.randn(*shape, generator=self.rng)
 
     def delta(self, name, shape):
-        """Write a layer of this name; returns what it adds to a weight of this shape."""
+        """Write a layer; return its update of a weight of this shape."""
         turn = len(self.tensors)
         rank = 1 + turn % 4
         alpha = (0.5, float(rank), 7.0)[turn % 3] if self.alphas else float(rank)
@@ -108,7 +107,7 @@ def clip_name(layer):
 
 
 def name_in(layout, family, part, layer):
-    """The name of a layer without its tensors' endings; None where the layout has no such layer."""
+    """Return the name of a layer without its tensors' endings; None if the layout has no such layer."""
     denoiser = part in ("unet", "transformer")
     layer = layer if denoiser else clip_name(layer)
     match layout:
@@ -148,7 +147,7 @@ def sgm_name(layer):
 
 
 def _all_layers(layout, family, pipeline, alphas=True):
-    """All layers of a family that a layout has names for."""
+    """Write all layers of a family that a layout has names for."""
     writer = Writer(layout, alphas)
     for part in pipeline.components:
         for layer, weight in layers(pipeline, part).items():
@@ -158,7 +157,7 @@ def _all_layers(layout, family, pipeline, alphas=True):
 
 
 def flux_authors(pipeline, layout, alphas):
-    """Layers of FLUX by the names in its authors' code, with what diffusers calls their rows."""
+    """Write layers of FLUX with the names in its authors' code, which join rows of several layers of diffusers."""
     writer = Writer(layout, alphas)
     shapes = {name: tuple(weight.shape) for name, weight in layers(pipeline, "transformer").items()}
 

@@ -1,4 +1,4 @@
-"""LoRA files of other tools: merged as by hand, and refused where a tensor would be left out."""
+"""LoRA files of other tools: merged like by hand, and refused if a tensor would not be used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from limner.core.protocols import WeightedFile
 from limner.models import lora, lora_layouts
 from limner.models.adapters import open_adapter
 from limner.models.lora_update import Update
-from lorafiles import GRID, NETWORKS, Writer, layers, write
+from lora_files import GRID, NETWORKS, Writer, layers, write
 
 
 @pytest.fixture(scope="module")
@@ -171,12 +171,12 @@ def with_norms(sd, writer, by, names):
         updated = weight + writer.added[f"{part}.{layer}.weight"]
         axes = [axis for axis in range(weight.ndim) if axis != (0 if by == "output" else 1)]
         norms = (updated**2).sum(axes, keepdim=True).sqrt()
-        learnt = norms * (1 + writer.random(*norms.shape).abs())
-        shape = learnt.shape
+        trained = norms * (1 + writer.random(*norms.shape).abs())
+        shape = trained.shape
         if "magnitude" in name:  # PEFT's layout
             shape = (1, len(weight), 1, 1) if weight.ndim == 4 else (len(weight),)
-        writer.tensors[name] = learnt.reshape(shape)
-        wanted[f"{part}.{layer}.weight"] = learnt * updated / norms - weight
+        writer.tensors[name] = trained.reshape(shape)
+        wanted[f"{part}.{layer}.weight"] = trained * updated / norms - weight
     return wanted
 
 
@@ -256,8 +256,8 @@ def test_convolutions_in_tucker_form(sd, tmp_path):
 
 @pytest.mark.parametrize("kind", ["linear", "convolution", "text"])
 @pytest.mark.parametrize("norms", [None, "output", "input"])
-def test_beside_a_layer_is_as_merged_into_it(kind, norms, sd, tmp_path, monkeypatch):
-    """What acts beside rounded weights, on weights that are not."""
+def test_a_separate_update_equals_a_merged_one(kind, norms, sd, tmp_path, monkeypatch):
+    """Separate updates, which are for quantised weights, on weights that are not quantised."""
     writer = few(sd)
     if norms:
         with_norms(sd, writer, norms, [f"{kohya(*place)}.dora_scale" for place in LAYERS])
@@ -278,7 +278,7 @@ def test_beside_a_layer_is_as_merged_into_it(kind, norms, sd, tmp_path, monkeypa
     assert (into - base).abs().mean() > 0.01 and torch.equal(layer(states), base)
 
 
-def test_beside_a_convolution_with_strides_it_goes_in_the_same_strides():
+def test_a_separate_update_has_the_strides_of_its_convolution():
     rng = torch.Generator().manual_seed(0)
     layer = torch.nn.Conv2d(3, 4, 3, stride=2, padding=1, dilation=1).requires_grad_(False)
     states, up, down = (torch.randn(*shape, generator=rng) for shape in ((1, 3, 9, 7), (4, 2), (2, 3, 3, 3)))
@@ -320,7 +320,7 @@ def test_scales_of_the_header(options, scales, sd, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "result"),
     [
         ({"alpha_pattern": {"mid_block.to_k": 5}}, r"layers that the file lacks \(mid_block.to_k\)"),
         ({"rank_pattern": {"to_.*": 2}}, "layers that the file lacks"),
@@ -332,10 +332,10 @@ def test_scales_of_the_header(options, scales, sd, tmp_path):
         ({"use_dora": True}, "'magnitude' beside unet."),
     ],
 )
-def test_headers_that_cannot_be_meant_are_refused(options, said, sd, tmp_path):
+def test_headers_that_cannot_be_meant_are_refused(options, result, sd, tmp_path):
     out, inner = layers(sd, "unet")[QUERY].shape
     pair = {f"unet.{QUERY}.lora_A.weight": torch.ones(2, inner), f"unet.{QUERY}.lora_B.weight": torch.ones(out, 2)}
-    assert re.search(said, refusal(sd, pair, tmp_path / "a.safetensors", peft_header(**options)))
+    assert re.search(result, refusal(sd, pair, tmp_path / "a.safetensors", peft_header(**options)))
 
 
 EXTRA = (

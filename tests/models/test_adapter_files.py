@@ -1,4 +1,4 @@
-"""Adapters on a base: which one they are for, and each with its own weight."""
+"""Adapter files: check of the base model, and weights of several adapters."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ def adapter(name="rex", method="lora", **base):
     return Adapter(Path(f"/a/{name}.safetensors"), "0" * 64, {}, {"base": base} if base else {}, method)
 
 
-def told(each, architecture="sd1", prints=("a",)):
+def warnings_for(each, architecture="sd1", prints=("a",)):
     events = []
     model = SimpleNamespace(reference="mine", fingerprints=lambda: set(prints))
     check_base(each, model, architecture, events.append)
     return [event.level for event in events]
 
 
-def test_an_adapter_is_for_its_own_architecture():
-    assert told(adapter(reference="sd15", architecture="sd1", fingerprint="a")) == []
+def test_an_adapter_of_another_architecture_is_refused():
+    assert warnings_for(adapter(reference="sd15", architecture="sd1", fingerprint="a")) == []
     with pytest.raises(LimnerError, match=r"made for 'sd15' \(sd1\), not for 'mine'; use --model sd15"):
-        told(adapter(reference="sd15", architecture="sd1", fingerprint="a"), "sdxl")
-    assert told(adapter()) == [], "another tool's says nothing of it"
+        warnings_for(adapter(reference="sd15", architecture="sd1", fingerprint="a"), "sdxl")
+    assert warnings_for(adapter()) == [], "a file of another tool does not name its base"
 
 
 @pytest.mark.parametrize(
     ("fingerprint", "prints", "warned"), [("a", ["a", "b"], False), ("c", ["a", "b"], True), (None, ["a"], False)]
 )
-def test_an_adapter_on_other_weights_is_told(fingerprint, prints, warned):
-    found = told(adapter(reference="sd15", architecture="sd1", fingerprint=fingerprint), prints=prints)
+def test_an_adapter_on_other_weights_is_a_warning(fingerprint, prints, warned):
+    found = warnings_for(adapter(reference="sd15", architecture="sd1", fingerprint=fingerprint), prints=prints)
     assert found == ["warning"] * warned
 
 
-def test_each_adapter_acts_by_its_own_weight(monkeypatch):
+def test_each_adapter_has_its_own_weight(monkeypatch):
     given, left = {}, []
 
     def method(name):
@@ -62,7 +62,7 @@ def test_each_adapter_acts_by_its_own_weight(monkeypatch):
     assert left == ["textual_inversion", "lora"]
 
 
-def test_what_fits_half_way_lets_go_of_the_model(monkeypatch):
+def test_a_file_that_does_not_fit_drops_the_model(monkeypatch):
     def refused(pipeline, facts, uses):
         raise LimnerError("does not fit")
 
@@ -74,16 +74,16 @@ def test_what_fits_half_way_lets_go_of_the_model(monkeypatch):
     assert forgotten == [True]
 
 
-def test_a_pivotal_adapters_word_has_its_weight(monkeypatch):
-    """The word beside the file acts by the same weight as the layers."""
+def test_the_embeddings_of_a_pivotal_adapter_have_its_weight(monkeypatch):
+    """The embeddings next to the file have the weight of the layers."""
     from limner.models import embeddings, lora
 
     given = {}
 
     def acting(name):
         @contextmanager
-        def applied(pipeline, *told):
-            given[name] = [(use.file.name, use.weight) for use in told[-1]]
+        def applied(pipeline, facts, uses):
+            given[name] = [(use.file.name, use.weight) for use in uses]
             yield
 
         return applied
@@ -95,7 +95,7 @@ def test_a_pivotal_adapters_word_has_its_weight(monkeypatch):
         assert given == {"words": [("word", 0.5), ("word", 2.0)], "layers": [("lora", 0.5), ("lora", 2.0)]}
 
 
-def test_a_pivotal_adapters_word_learns_at_the_text_rate():
+def test_the_embeddings_of_a_pivotal_adapter_are_in_the_text_group():
     layers = SimpleNamespace(groups=lambda: {"denoiser": [1], "text": [2]}, state=lambda: {"x": 1})
     word = SimpleNamespace(groups=lambda: {"text": [3]}, state=lambda: {"x": 3})
     found = LoraWithEmbeddings(layers, word)
