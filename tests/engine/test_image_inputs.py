@@ -155,8 +155,8 @@ def test_masks_that_cannot_be_used(paint, photograph, tmp_path):
         (["--control", "canny"], "is not of the form KIND=PICTURE"),
         (["--control", "cany=photograph.png"], "unknown control 'cany'; did you mean 'canny'?"),
         (["--control-model", "x"], "1 control models for 0 controls"),
-        (["--control", "given=photograph.png", "--model", "{flux2}"], "this model has no default ControlNet for 'given'"),
-        (["--control", "depth=photograph.png"], "this model has no default ControlNet for 'depth'"),  # before a download is tried
+        (["--control", "given=photograph.png", "--model", "{flux2}"], "no default ControlNet for 'given'"),
+        (["--control", "depth=photograph.png"], "no default ControlNet for 'depth'"),  # before a download is tried
         (["--hires", "9"], "--hires '9.0'"),
         (["--hires-strength", "0.5"], "--hires-strength (0.5) is given without hires"),
         (["--refiner-strength", "0.5"], "refiner-strength (0.5) is given without refiner"),

@@ -46,9 +46,9 @@ def test_switching_is_exact_and_reads_nothing_twice(tiny_sd, adapters, tmp_path,
     loading.unload_all()
     loads, load = [], lora._load
 
-    def counted(pipeline, file):
+    def counted(pipeline, denoiser, file):
         loads.append(file.parent.name)
-        return load(pipeline, file)
+        return load(pipeline, denoiser, file)
 
     monkeypatch.setattr(lora, "_load", counted)
     for uses, expected in (*zip(wishes, fresh, strict=True), ((), fresh[0])):

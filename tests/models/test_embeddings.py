@@ -158,7 +158,7 @@ def test_each_encoder_gets_the_vectors_that_are_named_for_it(parts, tmp_path):
             place = parts[f"tokenizer{suffix}"].convert_tokens_to_ids("<max>")
             assert embedding(parts, f"text_encoder{suffix}")(torch.tensor([place])).unique().tolist() == [value]
     on_one = embeddings_applied(SimpleNamespace(components=parts), ONE, [WeightedFile(tmp_path / "max.safetensors", 1)])
-    with pytest.raises(LimnerError, match="does not fit this model: it is for text encoders called clip_g"), on_one:
+    with pytest.raises(LimnerError, match="does not fit this model: it is for the text encoders clip_g"), on_one:
         pass
 
 

@@ -183,10 +183,7 @@ def test_a_folder_without_a_part_is_reported(limner, tiny_sd, tmp_path):
 
 def test_files_that_are_no_model(limner, tmp_path, tiny_sd):
     save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
-    assert (
-        "is a single file of no kind that is known here"
-        in limner("generate", "a", "--model", "other.safetensors").error
-    )
+    assert "is a single file of an unknown layout" in limner("generate", "a", "--model", "other.safetensors").error
     (tmp_path / "torn.safetensors").write_bytes(b"\xff" * 40)
     assert "torn.safetensors' cannot be read" in limner("generate", "a", "--model", "torn.safetensors").error
     (tmp_path / "old.ckpt").write_bytes(b"\x80")
@@ -229,11 +226,11 @@ def test_a_model_card_has_the_code_that_loads_its_base(name, expected):
     assert loaded.startswith(expected) and loaded.split(".")[0] in known
 
 
-# Rounded weights
+# Quantised weights
 
 
 def test_four_bits_need_a_gpu(limner, tiny_sd, painted):
-    line = "weights rounded to 'nf4' run on CUDA GPUs only, not on cpu; use int8, or leave it out (--quantise none)"
+    line = "quantisation 'nf4' needs a CUDA GPU, and the device is cpu; use int8, or leave it out (--quantise none)"
     for command in (["generate", "a cat"], ["train", painted, "--class", "dog"]):
         assert limner(*command, "--model", tiny_sd, "--device", "cpu", "--quantise", "nf4").error == line
 

@@ -16,6 +16,7 @@ from limner.core.protocols import WeightedFile
 from limner.models import lora, lora_layouts
 from limner.models.adapters import open_adapter
 from limner.models.lora_update import Update
+from limner.plugins import registry
 from lora_files import GRID, NETWORKS, Writer, layers, write
 
 
@@ -39,6 +40,11 @@ def pipeline(tiny_folder):
     return of
 
 
+def facts_of(pipeline):
+    name = registry.family_of_pipeline(type(pipeline).__name__)
+    return registry.families.get(name).facts
+
+
 def weights(pipeline):
     """Copies of all parameters of a pipeline's networks."""
     networks = pipeline.components.items()
@@ -48,7 +54,7 @@ def weights(pipeline):
 def merged(pipeline, *uses):
     """All weights while files are applied; afterwards they are the base's, to the bit."""
     before = weights(pipeline)
-    with lora.lora_applied(pipeline, [WeightedFile(file, strength) for file, strength in uses]):
+    with lora.lora_applied(pipeline, facts_of(pipeline), [WeightedFile(file, strength) for file, strength in uses]):
         during = weights(pipeline)
     assert all(torch.equal(before[name], weight) for name, weight in weights(pipeline).items())
     return during
@@ -111,7 +117,10 @@ def few(sd):
 def refusal(pipeline, tensors, path, header=None):
     save_file(tensors, path, {"format": "pt"} | (header or {}))
     before = weights(pipeline)
-    with pytest.raises(LimnerError) as caught, lora.lora_applied(pipeline, [WeightedFile(path, 1.0)]):
+    with (
+        pytest.raises(LimnerError) as caught,
+        lora.lora_applied(pipeline, facts_of(pipeline), [WeightedFile(path, 1.0)]),
+    ):
         pass
     assert all(torch.equal(before[name], weight) for name, weight in weights(pipeline).items())
     assert str(path) in str(caught.value) and caught.value.remedy
@@ -130,7 +139,7 @@ def test_prediction_is_that_of_weights_merged_by_hand(sd, tmp_path):
             return states, unet(noisy, 500, encoder_hidden_states=states).sample
 
     base = predicted()
-    with lora.lora_applied(sd, [WeightedFile(writer.save(tmp_path / "a.safetensors"), 1.0)]):
+    with lora.lora_applied(sd, facts_of(sd), [WeightedFile(writer.save(tmp_path / "a.safetensors"), 1.0)]):
         found = predicted()
     parameters = {f"{part}.{name}": p for part, net in sd.components.items() for name, p in net.named_parameters()}
     originals = {name: parameters[name].clone() for name in writer.added}
@@ -267,11 +276,11 @@ def test_a_separate_update_equals_a_merged_one(kind, norms, sd, tmp_path, monkey
     states = writer.random(2, *size)
     use = WeightedFile(writer.save(tmp_path / "a.safetensors"), 0.7)
     base = layer(states)
-    with lora.lora_applied(sd, [use, use]):
+    with lora.lora_applied(sd, facts_of(sd), [use, use]):
         into = layer(states)
     monkeypatch.setattr(lora, "is_quantised", lambda network: True)
     before = weights(sd)
-    with lora.lora_applied(sd, [use, use]):
+    with lora.lora_applied(sd, facts_of(sd), [use, use]):
         beside = layer(states)
         assert all(torch.equal(before[name], weight) for name, weight in weights(sd).items())
     torch.testing.assert_close(beside, into, rtol=1e-4, atol=1e-5)

@@ -199,7 +199,7 @@ def test_a_file_is_merged_by_its_weight_and_removed_bit_identically(pipeline, fi
     """W + weight up down, of several files the sum, as merging by hand has it."""
     path, product = files
     before = pipeline.unet.get_submodule(LAYER).weight.detach().clone()
-    with lora_applied(pipeline, [WeightedFile(path, weight) for weight in weights]):
+    with lora_applied(pipeline, SD.facts, [WeightedFile(path, weight) for weight in weights]):
         layer = pipeline.unet.get_submodule(LAYER)
         after = layer.weight.detach().clone()
     assert torch.allclose(after, before + sum(weights) * product, atol=1e-5)
@@ -214,7 +214,7 @@ def test_an_overwritten_file_is_read_again(pipeline, files, tmp_path):
     for turn, factor in enumerate((1.0, -2.0)):
         save_file({name: factor * tensor if "lora_B" in name else tensor for name, tensor in tensors.items()}, place)
         os.utime(place, (turn, turn))
-        with lora_applied(pipeline, [WeightedFile(place, 1.0)]):
+        with lora_applied(pipeline, SD.facts, [WeightedFile(place, 1.0)]):
             assert torch.allclose(layer.weight, before + factor * product, atol=1e-5)
 
 
@@ -223,7 +223,7 @@ def test_a_file_of_another_network_is_refused(pipeline, tmp_path):
               tmp_path / "other.safetensors")  # fmt: skip
     with (
         pytest.raises(LimnerError, match="does not fit this base model"),
-        lora_applied(pipeline, [WeightedFile(tmp_path / "other.safetensors", 1)]),
+        lora_applied(pipeline, SD.facts, [WeightedFile(tmp_path / "other.safetensors", 1)]),
     ):
         pass
 

@@ -58,7 +58,7 @@ def test_labels_of_which_one_holds_share_their_score() -> None:
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
 def test_what_is_no_score_is_no_finding(wrong: float) -> None:
-    with pytest.raises(ValueError, match="are none"):
+    with pytest.raises(ValueError, match="are not finite numbers"):
         finding(model(False), torch.tensor([[0.0, wrong, 0.0]]), {"rude": 0.5})
 
 
