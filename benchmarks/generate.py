@@ -25,7 +25,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from figures import machine, print_table, summary, write_json
-from limner.core.protocols import Subject
+from limner.core.protocols import SubjectWords
 from limner.engine.generate.sampling import sample_images
 from limner.engine.generate.schedulers import apply_scheduler
 from limner.models import loading
@@ -44,7 +44,7 @@ def random_adapter(model: loading.Model, folder: Path, rank: int) -> str:
     components = model.family.load(model.source(), torch.float32, device)
     method = registry.methods.get("lora")
     trainable = method.attach(
-        components, model.family.facts, method.Options(rank=rank, targets="attention"), Subject("sks", "cat"), 0
+        components, model.family.facts, method.Options(rank=rank, targets="attention"), SubjectWords("sks", "cat"), 0
     )  # type: ignore[call-arg]
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():

@@ -9,13 +9,13 @@ import torch
 
 import stock
 from limner.core.errors import LimnerError
-from limner.core.protocols import Batch, Source, Subject
+from limner.core.protocols import Batch, ModelSource, SubjectWords
 from limner.models import loading
 from limner.plugins import registry
 from original import Original
 
 PROMPTS = ["a photo of sks dog on the beach", "a cat"]
-SUBJECT = Subject("sks", "dog")
+SUBJECT = SubjectWords("sks", "dog")
 CPU = torch.device("cpu")
 
 
@@ -75,7 +75,7 @@ def loaded(tiny_folder):
 
     def of(name):
         if name not in cache:
-            source = Source(str(tiny_folder(name)))
+            source = ModelSource(str(tiny_folder(name)))
             cache[name] = Original(registry.families.get(name).load(source, torch.float32, CPU))
         return cache[name].copy()
 

@@ -12,7 +12,7 @@ from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import ZERO_TARGET, Method, Source, Subject, Teacher
+from limner.core.protocols import ZERO_TARGET, Method, ModelSource, SubjectWords, Teacher
 from limner.engine.generate.sampling import sample_images
 from limner.models import loading
 from limner.models.adapters import adapters_applied, facts_of, open_adapter
@@ -20,7 +20,7 @@ from limner.models.conditioning import conditioning
 from limner.models.options import EMBEDDINGS_FILE, LORA_FILE
 from limner.plugins import registry
 
-SUBJECT = Subject("sks", "dog")
+SUBJECT = SubjectWords("sks", "dog")
 
 
 def rng(seed=5):
@@ -271,7 +271,7 @@ def test_stock_diffusers_generates_the_same_image(family, method, components, fo
             ours = image(family, components, pipeline)
     else:
         ours = image(
-            family, loading.resolve(str(path)).family.load(Source(str(path)), torch.float32, torch.device("cpu"))
+            family, loading.resolve(str(path)).family.load(ModelSource(str(path)), torch.float32, torch.device("cpu"))
         )
     monkeypatch.chdir(path.parent)
     known = {"DiffusionPipeline": DiffusionPipeline}

@@ -14,7 +14,7 @@ from PIL import Image
 import tiny
 from limner import GenerateRequest, LimnerError, Studio
 from limner.core.events import Made, Notice, Progress
-from limner.core.protocols import Source
+from limner.core.protocols import ModelSource
 from limner.core.requests import ControlUse
 from limner.engine.generate.inputs import crop_and_resize, image_size
 from limner.models.cache import MODELS
@@ -460,7 +460,7 @@ def test_weights_move_states_in_proportion_whatever_their_mean(kind):
 @pytest.mark.parametrize("family", ["sd", "sdxl"])
 def test_weights_have_an_effect_on_their_own_words_only(tiny_folder, family):
     folder, family = tiny_folder(family), registry.families.get(family)
-    components = family.load(Source(str(folder)), torch.float32, torch.device("cpu"))
+    components = family.load(ModelSource(str(folder)), torch.float32, torch.device("cpu"))
     plain, neutral, heavy = (
         conditioning(family, components, [text], "a (dog:1.2)")
         for text in ("a cat on the beach", "a (cat:1) on the (beach:1.0)", "a (cat:1.5) on the beach")
@@ -483,7 +483,7 @@ def test_a_prompt_of_any_length_is_read_to_its_end(paint, tiny_folder, family):
 
 
 def test_many_prompts_of_which_one_is_long(tiny_sd):
-    family, folder = registry.families.get("sd"), Source(str(tiny_sd))
+    family, folder = registry.families.get("sd"), ModelSource(str(tiny_sd))
     components = family.load(folder, torch.float32, torch.device("cpu"))
     prompts = [f"a cat number {index}" for index in range(70)] + ["a photo of a cat on the beach, " * 8]
     expected = conditioning(family, components, prompts)["prompt_embeds"]

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Components, Subject, WeightedFile
+from limner.core.protocols import Components, SubjectWords, WeightedFile
 from limner.models.embeddings import (
     ExtendedEmbedding,
     LearnedEmbeddings,
@@ -27,7 +27,7 @@ from limner.starter.pretrain.tokenizer import build_tokenizer
 WIDTH, TOKENS = 8, 24
 ONE = SimpleNamespace(embeddings=(("", "tokenizer", "text_encoder"),))
 TWO = SimpleNamespace(embeddings=(("clip_l", "tokenizer", "text_encoder"), ("clip_g", "tokenizer_2", "text_encoder_2")))
-REX = Subject("<rex>", "dog")
+REX = SubjectWords("<rex>", "dog")
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_every_row_is_restored_from_a_file(parts, facts, tmp_path):
     assert all(torch.equal(one, other) for one, other in zip(kept, rows(trained), strict=True))
     names = {"<rex>"} if facts is ONE else {"clip_l", "clip_g"}
     assert set(load_file(tmp_path / "word.safetensors")) == names
-    for other in (Subject("<max>", "dog"), REX):
+    for other in (SubjectWords("<max>", "dog"), REX):
         for vectors in (2, 4) if other is REX else (3,):
             trained.detach()
             trained = attached(parts, facts, vectors, subject=other)

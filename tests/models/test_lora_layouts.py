@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from limner.models import lora_layouts
-from limner.models.lora_layouts import LAYOUTS, Layout, Place, is_adapter, part_of, places, split
+from limner.models.lora_layouts import LAYOUTS, LayerNames, Layout, is_adapter, part_of, places, split
 from limner.plugins import registry
 
 
@@ -20,7 +20,7 @@ def dummy_layout(monkeypatch):
     module.plugin = Layout(
         parts={"dummy:": "text_encoder"},
         roles={".a": "down", ".b": "up"},
-        aliases=lambda layers: [("first", Place((min(layers),)))],
+        aliases=lambda layers: [("first", LayerNames((min(layers),)))],
     )
     monkeypatch.setitem(sys.modules, module.__name__, module)
     points = EntryPoints([EntryPoint("dummy", module.__name__, "limner.lora_layouts")])
@@ -42,7 +42,7 @@ def test_built_in_layouts_are_files():
 def test_a_new_layout_needs_no_other_change(dummy_layout):
     assert split("dummy:first.a") == ("dummy:first", "down") and is_adapter(["dummy:first.b"])
     assert part_of("dummy:first") == ("text_encoder", "first")
-    assert places(("x.z", "x.y"))["first"] == Place(("x.y",))
+    assert places(("x.z", "x.y"))["first"] == LayerNames(("x.y",))
     assert split("lora_unet_x.lora_up.weight") == ("lora_unet_x", "up"), "the others are still known"
 
 

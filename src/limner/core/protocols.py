@@ -40,7 +40,7 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ModelSource:
     """Where a model is loaded from, and how.
 
     location: diffusers folder, single file in the layout of the model's authors, or Hugging Face id. vae: autoencoder
@@ -215,7 +215,7 @@ ZERO_TARGET = Teacher({}, nullcontext, zero=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class SubjectWords:
     """Words of a training run: the identifier token of the subject, and its class."""
 
     identifier: str
@@ -259,7 +259,7 @@ class Family(Protocol):
     facts: Facts
     aliases: tuple[Alias, ...]
 
-    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: ModelSource, dtype: torch.dtype, device: torch.device) -> Components:
         """Load weights."""
         ...
 
@@ -336,11 +336,11 @@ class Method(Protocol):
         """Whether text encoders are trained, so that captions must be encoded again at every step."""
         ...
 
-    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
+    def check(self, facts: Facts, options: Any, subject: SubjectWords) -> None:
         """Raise LimnerError if the family cannot be trained with these options, or the subject lacks a word."""
         ...
 
-    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Trainable:
+    def attach(self, components: Components, facts: Facts, options: Any, subject: SubjectWords, seed: int) -> Trainable:
         """Add new trainable tensors, which do not change the model's output yet."""
         ...
 
@@ -355,7 +355,7 @@ class Method(Protocol):
         """Read a file that `save` wrote into newly attached tensors; raise LimnerError if it does not fit."""
         ...
 
-    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+    def usage(self, name: str, base: str, facts: Facts, subject: SubjectWords) -> str:
         """Return Python lines that load a saved folder of this name into `pipeline` with stock diffusers.
 
         base: expression for the base model's pipeline.

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Components, Facts, Subject, WeightedFile
+from limner.core.protocols import Components, Facts, SubjectWords, WeightedFile
 from limner.models.options import EMBEDDINGS_FILE
 
 MAX_VECTORS = 75
@@ -93,7 +93,7 @@ class LearnedEmbeddings:
     """A word that is trained, in every text encoder that supports new tokens."""
 
     def __init__(
-        self, components: Components, facts: Facts, subject: Subject, vectors: int, initial: str, seed: int
+        self, components: Components, facts: Facts, subject: SubjectWords, vectors: int, initial: str, seed: int
     ) -> None:
         self.keys, self.tokens, self.subject = [], [], subject
         names, rng = token_names(subject.identifier, vectors), torch.Generator().manual_seed(seed)
@@ -207,7 +207,7 @@ def read_embeddings(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
     return word, rows
 
 
-def usage(name: str, facts: Facts, subject: Subject) -> str:
+def usage(name: str, facts: Facts, subject: SubjectWords) -> str:
     """Return Python lines that load the word in a saved folder of this name into `pipeline` with stock diffusers."""
     if len(facts.embeddings) == 1:
         return f'pipeline.load_textual_inversion("{name}")'

@@ -17,7 +17,7 @@ import torch
 
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Emit, Notice
-from limner.core.protocols import Alias, Components, Family, Source
+from limner.core.protocols import Alias, Components, Family, ModelSource
 from limner.models import hub
 from limner.models.cache import MODELS
 from limner.models.logging import quiet_libraries
@@ -43,14 +43,14 @@ class Model:
     vae: str | None = None
     own_defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    def source(self, quantised: str | None = None) -> Source:
+    def source(self, quantised: str | None = None) -> ModelSource:
         """Return where it is loaded from; a file on the hub is downloaded first."""
         location = self.location
         if (repository := hub.file_of(location)) is not None:
             from huggingface_hub import hf_hub_download
 
             location = hf_hub_download(*repository)
-        return Source(location, self.vae, self.alias and self.alias.config, quantised)
+        return ModelSource(location, self.vae, self.alias and self.alias.config, quantised)
 
     @property
     def family(self) -> Family:

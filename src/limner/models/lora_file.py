@@ -16,7 +16,7 @@ from torch import nn
 from limner.core.errors import LimnerError
 from limner.models.lora_layouts import (
     DENOISER,
-    Place,
+    LayerNames,
     canonical,
     is_whole_update,
     method_of,
@@ -34,12 +34,12 @@ LARGEST = 1e9
 
 
 @dataclass
-class Group:
+class TensorGroup:
     """Tensors of a file that share a layer's name, by role. names: their names in the file, by role."""
 
     part: str
     layer: str
-    place: Place
+    place: LayerNames
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
 
@@ -124,10 +124,10 @@ class LoraFile:
                 updates[group.part, layer] = update
         return [(self.layers[part][layer], update) for (part, layer), update in updates.items()]
 
-    def _groups(self, tensors: Mapping[str, torch.Tensor]) -> list[Group]:
+    def _groups(self, tensors: Mapping[str, torch.Tensor]) -> list[TensorGroup]:
         """Group the file's tensors by layer; raise LimnerError if some belong to no layer."""
         known = {part: places(tuple(layers)) for part, layers in self.layers.items()}
-        groups: dict[tuple[str, str], Group] = {}
+        groups: dict[tuple[str, str], TensorGroup] = {}
         unused: dict[str, str] = {}
         for name, tensor in tensors.items():
             stem, role = split(name) or (name, "")
@@ -136,7 +136,7 @@ class LoraFile:
             if place is None:
                 unused[name] = stem
                 continue
-            group = groups.setdefault((part, canonical(rest)), Group(part, rest, place))
+            group = groups.setdefault((part, canonical(rest)), TensorGroup(part, rest, place))
             if role in group.tensors:
                 raise self._broken(
                     f"contains both {_quoted(group.names[role])} and {_quoted(name)}, which are for the same layer"
@@ -156,7 +156,7 @@ class LoraFile:
                 "its training overflowed: use an earlier checkpoint, or train it again with a lower learning rate",
             )
 
-    def _scales(self, header: Mapping[str, str], groups: Sequence[Group]) -> Mapping[str, Scales]:
+    def _scales(self, header: Mapping[str, str], groups: Sequence[TensorGroup]) -> Mapping[str, Scales]:
         """Return the scales of each part that PEFT's configuration in the header names."""
         try:
             config = json.loads(header.get("lora_adapter_metadata") or "{}")
@@ -176,7 +176,7 @@ class LoraFile:
             raise self._broken(f"has a header with {error}") from error
         return scales
 
-    def _check_whole(self, groups: Sequence[Group], scales: Mapping[str, Scales]) -> None:
+    def _check_whole(self, groups: Sequence[TensorGroup], scales: Mapping[str, Scales]) -> None:
         if not groups:
             raise self._broken("contains no tensors")
         missing = []
@@ -189,7 +189,7 @@ class LoraFile:
         if missing:
             raise self._broken(f"lacks {_listed(missing)}")
 
-    def _split(self, group: Group, scales: Scales) -> list[tuple[str, Update]]:
+    def _split(self, group: TensorGroup, scales: Scales) -> list[tuple[str, Update]]:
         """Split a group into updates of the layers that its name stands for."""
         names = group.place.layers
         weights = [_shape(self.layers[group.part][name]) for name in names]
@@ -218,7 +218,7 @@ class LoraFile:
             for name, up, magnitude in zip(names, ups, magnitudes, strict=True)
         ]
 
-    def _scale(self, group: Group, scales: Scales, rank: int) -> float:
+    def _scale(self, group: TensorGroup, scales: Scales, rank: int) -> float:
         """Return the file's own alpha / rank, or else the scale in the header."""
         if (alpha := group.tensors.get("alpha")) is not None:
             if alpha.numel() != 1:
@@ -229,7 +229,9 @@ class LoraFile:
         except ValueError as error:
             raise self._broken(f"has a header with {error}") from error
 
-    def _fitted(self, group: Group, shape: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    def _fitted(
+        self, group: TensorGroup, shape: Sequence[int]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Return up (out, rank), down (rank, ...) and DoRA's norms for a weight of a shape (out, ...)."""
         tensors, names = group.tensors, group.names
         up, down, mid = tensors["up"], tensors["down"], tensors.get("mid")
@@ -252,7 +254,7 @@ class LoraFile:
             raise self._wrong_shape(names["down"], down, str(wanted), fits=False)
         return up, down.reshape(wanted), self._magnitude(group, shape)
 
-    def _magnitude(self, group: Group, shape: Sequence[int]) -> torch.Tensor | None:
+    def _magnitude(self, group: TensorGroup, shape: Sequence[int]) -> torch.Tensor | None:
         """Return DoRA's norms in LyCORIS' shape: (out, 1, ...) or (1, in, ...).
 
         PEFT writes (out,), or (1, out, 1, 1) for convolutions.
@@ -300,7 +302,7 @@ class LoraFile:
         return LimnerError(f"adapter {str(self.file)!r} {problem}", "download, export or train it again")
 
 
-def _dora(group: Group) -> str | None:
+def _dora(group: TensorGroup) -> str | None:
     """Return the name of the tensor with DoRA's norms."""
     return group.names.get("magnitude") or group.names.get("dora_scale")
 

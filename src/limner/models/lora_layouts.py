@@ -18,14 +18,14 @@ DENOISER = "denoiser"
 
 
 @dataclass(frozen=True)
-class Place:
+class LayerNames:
     """Layers that a name stands for; their rows follow each other. swapped: the halves of the rows are exchanged."""
 
     layers: tuple[str, ...]
     swapped: bool = False
 
 
-Aliases = Callable[[Collection[str]], Iterable[tuple[str, Place]]]
+Aliases = Callable[[Collection[str]], Iterable[tuple[str, LayerNames]]]
 """Names of a network's layers in diffusers -> other names, with the layers that each stands for."""
 
 
@@ -128,9 +128,9 @@ def canonical(name: str) -> str:
 
 
 @lru_cache(16)
-def places(layers: tuple[str, ...]) -> Mapping[str, Place]:
+def places(layers: tuple[str, ...]) -> Mapping[str, LayerNames]:
     """Return all canonical names of the layers of one network, with the layers that each stands for."""
-    known = {canonical(name): Place((name,)) for name in layers}
+    known = {canonical(name): LayerNames((name,)) for name in layers}
     for alias, place in _all_layouts().aliases(layers):
         known.setdefault(canonical(alias), place)
     return known
@@ -138,7 +138,7 @@ def places(layers: tuple[str, ...]) -> Mapping[str, Place]:
 
 def numbered_aliases(
     table: Iterable[tuple[str, tuple[str, ...]]], layers: Collection[str], swapped: Mapping[str, str]
-) -> Iterator[tuple[str, Place]]:
+) -> Iterator[tuple[str, LayerNames]]:
     """Return the aliases of a table for the layers of a network.
 
     table: name in the authors' code, and the layers of diffusers whose rows it holds one after another. "#" stands for
@@ -151,7 +151,7 @@ def numbered_aliases(
         for number in numbers if "#" in alias else ("",):
             names = tuple(name.replace("#", number) for name in rows)
             if present.issuperset(names):
-                yield alias.replace("#", number), Place(names, swapped.get(alias) == names[0])
+                yield alias.replace("#", number), LayerNames(names, swapped.get(alias) == names[0])
 
 
 def rows_of(block: str, names: Iterable[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Facts, Subject
+from limner.core.protocols import Facts, SubjectWords
 from limner.core.requests import Frozen
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
@@ -53,7 +53,7 @@ class EmbeddingOptions(Frozen):
     )
 
 
-def check_embeddings(facts: Facts, subject: Subject) -> None:
+def check_embeddings(facts: Facts, subject: SubjectWords) -> None:
     """Refuse families whose text encoders cannot be given new tokens, and subjects without an identifier."""
     if not facts.embeddings:
         raise LimnerError("the text encoder of this family does not support new words", "use --method lora")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Facts, Source, is_text_encoder
+from limner.core.protocols import Facts, ModelSource, is_text_encoder
 from limner.models.hub import hub_errors
 
 _NO_SUCH_FILES = (
@@ -19,7 +19,7 @@ _NO_SUCH_FILES = (
 """Messages of diffusers for a model that has no files of a variant."""
 
 
-def load_pipeline(kind: Any, source: Source, dtype: torch.dtype, facts: Facts, **options: Any) -> Any:
+def load_pipeline(kind: Any, source: ModelSource, dtype: torch.dtype, facts: Facts, **options: Any) -> Any:
     """Load a pipeline of the class `kind`, from safetensors only. facts: the family's.
 
     In half precision, the fp16 files are preferred: they are half the download, and the only ones that many
@@ -59,7 +59,7 @@ def load_vae(place: str, dtype: torch.dtype, name: str) -> Any:
         return _load_half_first(kind, place, dtype)
 
 
-def _check_channels(pipeline: Any, source: Source) -> None:
+def _check_channels(pipeline: Any, source: ModelSource) -> None:
     """Refuse an autoencoder whose latents have another number of channels than the model's."""
     if (unet := getattr(pipeline, "unet", None)) is not None:
         wanted = unet.config.out_channels

@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Batch, Source, Subject
+from limner.core.protocols import Batch, ModelSource, SubjectWords
 from limner.models.adapters import adapters_applied, open_adapter
 from limner.models.options import LORA_FILE
 from limner.plugins import registry
@@ -20,11 +20,11 @@ SD = registry.families.get("sd")
 
 @pytest.fixture
 def components(tiny_sd):
-    return SD.load(Source(str(tiny_sd)), torch.float32, torch.device("cpu"))
+    return SD.load(ModelSource(str(tiny_sd)), torch.float32, torch.device("cpu"))
 
 
 def attach(components, **options):
-    return LORA.attach(components, SD.facts, LORA.Options(**options), Subject("sks", "dog"), 1)
+    return LORA.attach(components, SD.facts, LORA.Options(**options), SubjectWords("sks", "dog"), 1)
 
 
 @pytest.mark.parametrize(("rank", "alpha"), [(4, 2.0), (2, 8.0)])
@@ -113,7 +113,7 @@ def test_every_trained_layer_has_an_effect_in_generation(components, tiny_sd, tm
                 tensor.normal_(std=0.1, generator=generator)
     trained = loss(components)
     LORA.save(trainable, tmp_path, {}, lambda: None)
-    fresh = SD.load(Source(str(tiny_sd)), torch.float32, torch.device("cpu"))
+    fresh = SD.load(ModelSource(str(tiny_sd)), torch.float32, torch.device("cpu"))
     with adapters_applied(SD.pipeline(fresh), SD.facts, [open_adapter(str(tmp_path / LORA_FILE))], [1]):
         applied = loss(fresh)
     assert not torch.allclose(base, trained, rtol=1e-3)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit
-from limner.core.protocols import Components, Facts, Subject, Trainable
+from limner.core.protocols import Components, Facts, SubjectWords, Trainable
 from limner.core.requests import TrainRequest
 from limner.models import loading
 from limner.models.adapters import Adapter, check_base
@@ -61,7 +61,7 @@ def taught(
     place = pick_device(device)
     wished = pick_dtype(precision, place)
     method = registry.methods.get(request.method)
-    words = Subject(request.identifier or "", request.class_word)
+    words = SubjectWords(request.identifier or "", request.class_word)
     try:
         with memory_errors(LESS_MEMORY):
             components = loading.load(base, torch.float32 if place.type == "cpu" else wished, place)

@@ -11,7 +11,7 @@ from typing import Any
 
 from limner.core.checkpoint_scores import Standings
 from limner.core.files import printable
-from limner.core.protocols import Components, Method, Subject
+from limner.core.protocols import Components, Method, SubjectWords
 from limner.core.requests import TrainRequest
 from limner.core.version import version
 from limner.engine.train.plan import Plan
@@ -112,7 +112,7 @@ def model_card(
     front += f"instance_prompt: {json.dumps(request.instance_prompt)}\n"
     front += f"tags: [{request.method}, dreambooth, text-to-image, limner]\n---\n"
     imports, base = how_loaded(model)
-    subject = Subject(request.identifier or "", request.class_word)
+    subject = SubjectWords(request.identifier or "", request.class_word)
     sampling = (
         f"    num_inference_steps={model.sampling['steps']},\n    guidance_scale={model.sampling['guidance']:g},\n"
     )

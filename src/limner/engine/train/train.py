@@ -11,7 +11,7 @@ import torch
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Made, Stage
-from limner.core.protocols import Components, Subject, Trainable
+from limner.core.protocols import Components, SubjectWords, Trainable
 from limner.core.requests import TrainRequest, relocated
 from limner.core.requests.request import SUBJECT
 from limner.core.workspace import Workspace
@@ -54,7 +54,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
         refuse_to_overwrite(asked, workspace)
     wished = pick_dtype(request.precision, device)  # before the choice, to refuse what the device cannot do
     check_side("resolution", request.resolution, model.family.facts.multiple)
-    words = Subject(request.identifier or "", request.class_word)
+    words = SubjectWords(request.identifier or "", request.class_word)
     method.check(model.family.facts, options, words)
     check_trackers(request.track)
     scorers = scorers_of(request, workspace) if processes.main else None  # refused before anything is painted

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from limner.models.lora_layouts import ADDED_Q_K_V, Q_K_V, Layout, Place, numbered_aliases, rows_of
+from limner.models.lora_layouts import ADDED_Q_K_V, Q_K_V, LayerNames, Layout, numbered_aliases, rows_of
 
 _DOUBLE, _SINGLE = "transformer_blocks.#", "single_transformer_blocks.#"
 _TABLE: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -47,11 +47,11 @@ _SWAPPED = {"final_layer.adaLN_modulation.1": "norm_out.linear"}
 """Layers that hold shift and scale in the authors' code, and scale and shift in diffusers."""
 
 
-def _aliases(layers: Collection[str]) -> Iterator[tuple[str, Place]]:
+def _aliases(layers: Collection[str]) -> Iterator[tuple[str, LayerNames]]:
     yield from numbered_aliases(_TABLE, layers, _SWAPPED)
     for name in layers:
         if name.startswith("transformer_blocks."):
-            yield name.removeprefix("tran"), Place((name,))  # some FLUX.2 files lack these letters
+            yield name.removeprefix("tran"), LayerNames((name,))  # some FLUX.2 files lack these letters
 
 
 plugin = Layout(aliases=_aliases)

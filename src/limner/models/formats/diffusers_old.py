@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from limner.models.lora_layouts import Layout, Place
+from limner.models.lora_layouts import LayerNames, Layout
 
 _PROCESSORS = {
     "to_q": "to_q",
@@ -17,13 +17,13 @@ _PROCESSORS = {
 """Layer of an attention -> its name in an attention processor."""
 
 
-def _aliases(layers: Collection[str]) -> Iterator[tuple[str, Place]]:
+def _aliases(layers: Collection[str]) -> Iterator[tuple[str, LayerNames]]:
     for name in layers:
         for alias in (name, *_in_processors(name)):
-            yield alias, Place((name,))
+            yield alias, LayerNames((name,))
             # CLIP has this level in some versions of transformers
-            yield f"text_model.{alias}", Place((name,))
-            yield alias.removeprefix("text_model."), Place((name,))
+            yield f"text_model.{alias}", LayerNames((name,))
+            yield alias.removeprefix("text_model."), LayerNames((name,))
 
 
 def _in_processors(layer: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterator
 
-from limner.models.lora_layouts import Layout, Place
+from limner.models.lora_layouts import LayerNames, Layout
 
 _OUTSIDE_BLOCKS = {
     "conv_in": "input_blocks.0.0",
@@ -24,7 +24,7 @@ _INSIDE_BLOCKS = {
 }
 
 
-def _aliases(layers: Collection[str]) -> Iterator[tuple[str, Place]]:
+def _aliases(layers: Collection[str]) -> Iterator[tuple[str, LayerNames]]:
     resnets = {int(found[1]) for name in layers if (found := re.match(r"down_blocks\.0\.resnets\.(\d{1,4})\.", name))}
     if not resnets:
         return
@@ -32,7 +32,7 @@ def _aliases(layers: Collection[str]) -> Iterator[tuple[str, Place]]:
     attentive = {found[1] for name in layers if (found := re.match(r"up_blocks\.(\d{1,4})\.attentions\.", name))}
     for name in layers:
         if name in _OUTSIDE_BLOCKS:
-            yield _OUTSIDE_BLOCKS[name], Place((name,))
+            yield _OUTSIDE_BLOCKS[name], LayerNames((name,))
             continue
         block, _, rest = name.partition(".")
         number, _, rest = rest.partition(".") if block != "mid_block" else ("0", "", rest)
@@ -41,7 +41,7 @@ def _aliases(layers: Collection[str]) -> Iterator[tuple[str, Place]]:
         if not (number.isdecimal() and index.isdecimal()):
             continue
         yield from (
-            (f"{alias}.{inside}", Place((name,)))
+            (f"{alias}.{inside}", LayerNames((name,)))
             for alias in _block(block, int(number), kind, int(index), depth, number in attentive)
         )
 

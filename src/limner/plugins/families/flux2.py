@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import Alias, Components, Facts, Source
+from limner.core.protocols import Alias, Components, Facts, ModelSource
 from limner.models.family_defaults import FLOW_TRAINING, FLUX2_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Flux2Klein:
         Alias("flux2-klein-base", "black-forest-labs/FLUX.2-klein-base-4B", "apache-2.0", 16.0, 17.0),
     )
 
-    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: ModelSource, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import Flux2KleinPipeline
 
         from limner.models.pipelines import freeze_and_move, load_pipeline

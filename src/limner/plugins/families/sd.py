@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import Alias, Components, Facts, Source
+from limner.core.protocols import Alias, Components, Facts, ModelSource
 from limner.models.family_defaults import UNET_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class StableDiffusion:
         ),
     )
 
-    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: ModelSource, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import StableDiffusionPipeline
 
         from limner.models.pipelines import load_pipeline, native_side, place_unet

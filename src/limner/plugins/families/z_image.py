@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import Alias, Components, Facts, Source
+from limner.core.protocols import Alias, Components, Facts, ModelSource
 from limner.models.family_defaults import FLOW_TRAINING, Z_LORA_TARGETS
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class ZImage:
         ),
     )
 
-    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: ModelSource, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import ZImagePipeline
 
         from limner.models.pipelines import freeze_and_move, load_pipeline

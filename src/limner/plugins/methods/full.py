@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Components, Facts, Subject, WeightedFile
+from limner.core.protocols import Components, Facts, SubjectWords, WeightedFile
 from limner.core.requests import Frozen
 
 if TYPE_CHECKING:
     from limner.models.full_weights import FullWeights
 
 
-class Options(Frozen):
+class FullOptions(Frozen):
     """Options of full fine-tuning."""
 
     text_encoder: bool = Field(False, description="Train the text encoders too.")
 
 
 class Full:
-    Options = Options
+    Options = FullOptions
     makes = "model"
     preserves_class = False
     file = "limner.json"
@@ -37,10 +37,12 @@ class Full:
     def trains_text(self, options: Any) -> bool:
         return options.text_encoder
 
-    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
+    def check(self, facts: Facts, options: Any, subject: SubjectWords) -> None:
         """Accept every family."""
 
-    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> FullWeights:
+    def attach(
+        self, components: Components, facts: Facts, options: Any, subject: SubjectWords, seed: int
+    ) -> FullWeights:
         from limner.models.full_weights import FullWeights
 
         encoders = components.text_encoders if options.text_encoder else ()
@@ -61,7 +63,7 @@ class Full:
     def restore(self, trainable: FullWeights, file: Path) -> None:
         raise _not_an_adapter(file)
 
-    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+    def usage(self, name: str, base: str, facts: Facts, subject: SubjectWords) -> str:
         return f'pipeline = DiffusionPipeline.from_pretrained("{name}")'
 
     def recognises(self, names: Collection[str]) -> bool:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import Components, Facts, Subject, WeightedFile
+from limner.core.protocols import Components, Facts, SubjectWords, WeightedFile
 from limner.models.lora_layouts import is_adapter
 from limner.models.options import LORA_FILE, LoraOptions, check_text_encoders
 
@@ -27,10 +27,12 @@ class Lora:
     def trains_text(self, options: Any) -> bool:
         return options.text_encoder
 
-    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
+    def check(self, facts: Facts, options: Any, subject: SubjectWords) -> None:
         check_text_encoders(facts, options)
 
-    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> LoraLayers:
+    def attach(
+        self, components: Components, facts: Facts, options: Any, subject: SubjectWords, seed: int
+    ) -> LoraLayers:
         from limner.models.lora import attach_lora
 
         return attach_lora(components, facts, options, seed)
@@ -46,7 +48,7 @@ class Lora:
 
         restore_lora(trainable, file)
 
-    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+    def usage(self, name: str, base: str, facts: Facts, subject: SubjectWords) -> str:
         return f'pipeline = {base}\npipeline.load_lora_weights("{name}")'
 
     def recognises(self, names: Collection[str]) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Components, Facts, Subject, WeightedFile
+from limner.core.protocols import Components, Facts, SubjectWords, WeightedFile
 from limner.models.options import (
     EMBEDDINGS_FILE,
     LORA_FILE,
@@ -67,12 +67,12 @@ class Pivotal:
     def trains_text(self, options: Any) -> bool:
         return True
 
-    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
+    def check(self, facts: Facts, options: Any, subject: SubjectWords) -> None:
         check_embeddings(facts, subject)
         check_text_encoders(facts, options)
 
     def attach(
-        self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int
+        self, components: Components, facts: Facts, options: Any, subject: SubjectWords, seed: int
     ) -> LoraWithEmbeddings:
         from limner.models.embeddings import LearnedEmbeddings
         from limner.models.lora import attach_lora
@@ -101,7 +101,7 @@ class Pivotal:
         restore_embeddings(trainable.embeddings, _embeddings_of(file))
         restore_lora(trainable.layers, file)
 
-    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+    def usage(self, name: str, base: str, facts: Facts, subject: SubjectWords) -> str:
         from limner.models.embeddings import usage
 
         return f'pipeline = {base}\n{usage(name, facts, subject)}\npipeline.load_lora_weights("{name}")'

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import Components, Facts, Subject, WeightedFile
+from limner.core.protocols import Components, Facts, SubjectWords, WeightedFile
 from limner.models.options import EMBEDDINGS_FILE, EmbeddingOptions, check_embeddings
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ class TextualInversion:
     def trains_text(self, options: Any) -> bool:
         return True
 
-    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
+    def check(self, facts: Facts, options: Any, subject: SubjectWords) -> None:
         check_embeddings(facts, subject)
 
     def attach(
-        self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int
+        self, components: Components, facts: Facts, options: Any, subject: SubjectWords, seed: int
     ) -> LearnedEmbeddings:
         from limner.models.embeddings import LearnedEmbeddings
 
@@ -52,7 +52,7 @@ class TextualInversion:
 
         restore_embeddings(trainable, file)
 
-    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+    def usage(self, name: str, base: str, facts: Facts, subject: SubjectWords) -> str:
         from limner.models.embeddings import usage
 
         return f"pipeline = {base}\n{usage(name, facts, subject)}"
