@@ -260,7 +260,7 @@ def test_a_missing_or_changed_adapter_is_reported(paint, adapter, tmp_path, chan
         data = bytearray(weights.read_bytes())
         data[-1] ^= 1
         weights.write_bytes(bytes(data))
-    with pytest.raises(LimnerError, match="gone or was changed since the picture was painted"):
+    with pytest.raises(LimnerError, match="gone or was changed since the image was generated"):
         Studio().again(path, tmp_path / "again")
     assert not (tmp_path / "again").exists()
 

@@ -198,7 +198,7 @@ def test_a_memory_option_without_effect_is_reported(paint):
 
 
 def test_a_flux_model_takes_no_negative_prompt(paint, tiny_folder):
-    with pytest.raises(LimnerError, match="has no negative prompt"):
+    with pytest.raises(LimnerError, match="does not support a negative prompt"):
         paint(model=str(tiny_folder("flux")), negative_prompt="blurry")
 
 
@@ -217,7 +217,7 @@ def test_a_distilled_model_reports_that_guidance_has_no_effect(paint, tiny_folde
     assert np.array_equal(pictures[0][0][0], pictures[1][0][0])
     notices = [[event.text for event in events if isinstance(event, Notice)] for _, events in pictures]
     assert notices == [[], ["guidance 9 has no effect: this model was distilled without it"]]
-    with pytest.raises(LimnerError, match="has no negative prompt"):
+    with pytest.raises(LimnerError, match="does not support a negative prompt"):
         paint("negative", model=str(folder), negative_prompt="blurry")
 
 

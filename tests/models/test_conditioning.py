@@ -64,7 +64,7 @@ def test_one_token_too_many_is_a_warning(tokens, warnings):
     events = []
     warn_if_truncated(lambda text: SimpleNamespace(input_ids=[0] * tokens), 77, "prompt", "a", events.append)
     assert [event.text for event in events] == [
-        f"the prompt has {tokens} tokens; the model reads 77 and ignores the rest"
+        f"the prompt has {tokens} tokens and the model reads 77; the rest is left out"
     ] * warnings
 
 

@@ -56,7 +56,7 @@ def warn_if_truncated(tokenizer: Any, limit: int, what: str, text: str, emit: Em
     """Emit a warning if a text has more tokens than the text encoder reads. what: name of the text."""
     tokens = len(tokenizer(text).input_ids)
     if tokens > limit:
-        warning = f"the {what} has {tokens} tokens; the model reads {limit} and ignores the rest"
+        warning = f"the {what} has {tokens} tokens and the model reads {limit}; the rest is left out"
         emit(Notice(text=warning, level="warning"))
 
 
