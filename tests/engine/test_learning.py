@@ -337,7 +337,7 @@ def test_a_word_of_its_class(request_of):
 
 
 def test_a_family_without_a_place_for_words_says_so(learn, tiny_folder):
-    with pytest.raises(LimnerError, match="reads prompts by a chat model"):
+    with pytest.raises(LimnerError, match="does not support new words"):
         learn(model=str(tiny_folder("z_image")), method="pivotal", options={}, **PLAIN)
 
 

@@ -101,7 +101,7 @@ class LearnedEmbeddings:
             tokenizer, encoder = components.parts[tokenizer_name], components.parts[encoder_name]
             if vectors > (room := tokenizer.model_max_length // 2):
                 raise LimnerError(
-                    f"{vectors} vectors leave too little of a prompt of {tokenizer.model_max_length} tokens",
+                    f"a word of {vectors} vectors leaves too little of a prompt of {tokenizer.model_max_length} tokens",
                     f"use {room} --vectors or fewer",
                 )
             weight = encoder.get_input_embeddings().weight.detach().float().cpu()

@@ -218,5 +218,5 @@ def test_just_enough_pictures_are_enough(metric, fewest):
     paths = [Path(f"{i}") for i in range(fewest)]
     check_counts(metric, of(paths, references=tuple(paths)), fewest)
     for gallery in (of(paths[1:], references=tuple(paths)), of(paths, references=tuple(paths[1:]))):
-        with pytest.raises(LimnerError, match=f"needs {fewest} .* at least, and there are {fewest - 1}"):
+        with pytest.raises(LimnerError, match=f"needs at least {fewest} .*, and there are {fewest - 1}"):
             check_counts(metric, gallery, fewest)
