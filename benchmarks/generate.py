@@ -26,7 +26,7 @@ from diffusers import StableDiffusionPipeline
 
 from figures import machine, print_table, summary, write_json
 from limner.core.protocols import SubjectWords
-from limner.engine.generate.sampling import paint
+from limner.engine.generate.sampling import sample_images
 from limner.engine.generate.schedulers import apply_scheduler
 from limner.models import loading
 from limner.models.adapters import adapters_applied, open_adapter
@@ -102,9 +102,9 @@ def ours(options: argparse.Namespace, model: loading.Model, adapter: str | None,
 
     def painted(count: int) -> np.ndarray:
         seeds = [options.seed + i for i in range(count)]
-        settings = {"steps": options.steps, "guidance": options.guidance, "height": side, "width": side, "batch": count}
-        told = conditioning(model.family, components, [options.prompt])
-        return np.stack(list(paint(pipeline, told, seeds, **settings)))
+        sampling = {"steps": options.steps, "guidance": options.guidance}
+        prompt = conditioning(model.family, components, [options.prompt])
+        return np.stack(list(sample_images(pipeline, prompt, seeds, sampling, (side, side), batch=count)))
 
     return painted
 

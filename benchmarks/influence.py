@@ -138,9 +138,10 @@ def losses(adapter: Path, queries: Sequence[Query]) -> np.ndarray:
         for query in queries:
             example = encode_query(query, opened, plan, 0, False, False)
             shape = torch.Size((8 * TIMES, *example.latents.shape[2:]))
-            draw = evenly(opened.model.family.draw(opened.components, shape, generator_for(1, "watched", 0)), TIMES)
+            objective = opened.model.family.objective(opened.components)
+            draw = evenly(objective.draw(shape, generator_for(1, "watched", 0)), TIMES)
             batch = example.batch([0] * TIMES, [0] * TIMES, example.text_of([0] * TIMES))
-            found.append(opened.model.family.loss(opened.components, batch, draw).mean().item())
+            found.append(objective.loss(batch, draw).mean().item())
     return np.array(found)
 
 

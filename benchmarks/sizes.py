@@ -206,7 +206,7 @@ def measured(request: AnyRequest, out: str, stage: str, pipe: Any) -> None:
     """Run a request in this process, and send seconds a step, seconds afterwards, and the greatest memory in GiB."""
     watch = Watch(stage)
     Studio().run(request, Path(out), listener=watch)
-    steps = watch.times[:-1] if stage == "painting" else watch.times  # painting says its end once more
+    steps = watch.times[:-1] if stage == "generating" else watch.times  # the last step is reported twice
     after = time.perf_counter() - steps[-1]
     if torch.cuda.is_available():
         memory = torch.cuda.max_memory_allocated() / 2**30
@@ -285,7 +285,7 @@ def main() -> None:
                     "memory": chosen.memory,
                     "adapter": (AdapterUse(path=str(adapter)),),
                 })  # fmt: skip
-                results[f"{name}, painting at {side}"] = alone(painted, Path(scratch, "out"), "painting")
+                results[f"{name}, painting at {side}"] = alone(painted, Path(scratch, "out"), "generating")
                 print_table(*table(results))
     settings = {key: str(value) for key, value in vars(chosen).items() if key != "json"}
     write_json(chosen.json, {"machine": machine(), "settings": settings, "results": results})

@@ -259,7 +259,7 @@ def home(request, tmp_path, empty_database, monkeypatch):
     monkeypatch.chdir(tmp_path)
     yield folder
     if models := sys.modules.get("limner.models.loading"):
-        models.forget()
+        models.unload_all()
 
 
 @pytest.fixture

@@ -22,12 +22,15 @@ class Family:
     def groups(self):
         return {"denoiser": self.parameters[:2], "text": self.parameters[2:]}
 
-    def draw(self, components, shape, rng, objective):
+    def objective(self, components):
+        return self
+
+    def draw(self, shape, rng, options):
         noise = torch.randn(shape, generator=rng)
         return NoiseDraw(noise, torch.arange(float(shape[0])))
 
-    def loss(self, components, batch, draw, objective, teacher):
-        self.asked.append((len(batch.latents), objective, teacher, batch.text["words"].flatten().tolist()))
+    def loss(self, batch, draw, options, teacher):
+        self.asked.append((len(batch.latents), options, teacher, batch.text["words"].flatten().tolist()))
         numbers = batch.latents.flatten(1)[:, 0]
         first, second, _ = self.parameters
         return first.sum() * numbers * draw.timesteps + second.sum()

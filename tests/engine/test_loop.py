@@ -39,10 +39,13 @@ class Model:
         self.seen, self.teachers, self.training = [], [], None
         self.batches = []
 
-    def draw(self, components, shape, rng, objective):
+    def objective(self, components):
+        return self
+
+    def draw(self, shape, rng, options):
         return NoiseDraw(torch.randn(shape, generator=rng), torch.randint(1000, shape[:1], generator=rng))
 
-    def loss(self, components, batch, draw, objective, teacher=None):
+    def loss(self, batch, draw, options, teacher=None):
         self.teachers.append(teacher)
         self.batches.append(tuple(batch.latents.shape))
         numbers = batch.latents.flatten(1)[:, 0]

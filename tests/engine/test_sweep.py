@@ -146,7 +146,7 @@ def test_the_sweet_spot_is_where_fidelity_stops_to_rise(rising: list[list[float]
         (["a cat", "--axis", "guidence=1,2"], "no axis 'guidence'"),
         (["a cat", "--axis", "steps=1,2", "--metric", "beauty"], "unknown metric 'beauty'"),
         (["a cat", "--axis", "prompt=nowhere.txt"], "'nowhere.txt' does not exist"),
-        (["a cat", "--axis", "guidance_method=cfg,apg", "--guidance", "1", "--model", "MODEL"], "does nothing"),
+        (["a cat", "--axis", "guidance_method=cfg,apg", "--guidance", "1", "--model", "MODEL"], "has no effect"),
         (["a cat", "--axis", "steps=1,2", "--seeds", "1", "--metric", "diversity", "--model", "MODEL"], "diversity"),
     ],
 )

@@ -1,6 +1,9 @@
-"""Directions of features: how alike they are."""
+"""Comparing features: cosines, and distances between sets of features by torchmetrics."""
 
 from __future__ import annotations
+
+import importlib
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,25 +13,56 @@ from limner.core.metrics import Encoder, ImageSet
 
 
 def cosines(first: torch.Tensor, second: torch.Tensor) -> np.ndarray:
-    """Features (n, d) and (m, d) of length 1 -> cosines (n, m) in fp64, -1 to 1."""
+    """Return the cosines (n, m) of features (n, d) and (m, d) of length 1, from -1 to 1, in fp64."""
     return (first.double() @ second.double().T).clamp(-1, 1).cpu().numpy()
 
 
 def prompt_cosines(encoder: Encoder, gallery: ImageSet) -> np.ndarray:
-    """Cosine of each picture of a gallery with its own prompt, (n,); LimnerError where the encoder reads no text."""
+    """Return the cosine of each image of a gallery with its own prompt, (n,)."""
     asked = [item.prompt or "" for item in gallery.items]
     prompts = list(dict.fromkeys(asked))
-    alike = cosines(encoder.images(gallery.pictures), encoder.texts(prompts))
-    return alike[np.arange(len(asked)), [prompts.index(prompt) for prompt in asked]]
+    similarity = cosines(encoder.images(gallery.pictures), encoder.texts(prompts))
+    return similarity[np.arange(len(asked)), [prompts.index(prompt) for prompt in asked]]
 
 
 def check_reads_text(encoder: Encoder) -> Encoder:
-    """The encoder, if it reads text, so that one that does not is told before anything is painted; LimnerError."""
+    """Return the encoder; raise LimnerError if it has no text encoder, before anything is generated."""
     try:
         with torch.inference_mode():
             encoder.texts(["a picture"])
     except (RuntimeError, IndexError, TypeError, KeyError, AttributeError) as error:  # parts that do not fit
         raise LimnerError(
-            f"the encoder {encoder.name!r} cannot read a text ({str(error)[:120]})", "choose another one"
+            f"the encoder {encoder.name!r} cannot encode text ({str(error)[:120]})", "choose another one"
         ) from error
     return encoder
+
+
+class FeaturePassthrough(torch.nn.Module):
+    """Network for torchmetrics that returns features (n, d) unchanged, for images that are already encoded."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.num_features = width
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features
+
+
+def torchmetrics_image(metric: str) -> Any:
+    """Import the module of torchmetrics.image that has this metric."""
+    try:
+        return importlib.import_module(f"torchmetrics.image.{metric}")
+    except ImportError as error:
+        raise LimnerError(
+            f"the metric {metric!r} needs the package torchmetrics", "pip install 'limner[evaluate]'"
+        ) from error
+
+
+def check_counts(metric: str, gallery: ImageSet, fewest: int) -> None:
+    """Refuse sets that are too small for a meaningful distance."""
+    for count, what in ((len(gallery.items), "images"), (len(gallery.references), "reference photos")):
+        if count < fewest:
+            raise LimnerError(
+                f"the metric {metric!r} needs at least {fewest} {what}, and there are {count}",
+                "add more, or leave the metric out",
+            )

@@ -213,10 +213,10 @@ def test_kid_is_a_thousand_times_the_unbiased_estimate():
 
 @pytest.mark.parametrize(("metric", "fewest"), [("fid", 16), ("kid", 8)])
 def test_just_enough_pictures_are_enough(metric, fewest):
-    from limner.models.feature_statistics import check_counts
+    from limner.models.features import check_counts
 
     paths = [Path(f"{i}") for i in range(fewest)]
     check_counts(metric, of(paths, references=tuple(paths)), fewest)
     for gallery in (of(paths[1:], references=tuple(paths)), of(paths, references=tuple(paths[1:]))):
-        with pytest.raises(LimnerError, match=f"needs {fewest} .* at least, and there are {fewest - 1}"):
+        with pytest.raises(LimnerError, match=f"needs at least {fewest} .*, and there are {fewest - 1}"):
             check_counts(metric, gallery, fewest)

@@ -17,7 +17,7 @@ from limner.core.workspace import Workspace
 from limner.engine.compare.cells import cells_of
 from limner.engine.compare.differences import FEWEST, Difference, rounded
 from limner.engine.compare.result import Compared
-from limner.engine.generate.generate import write_side_image
+from limner.engine.generate.output import write_side_image
 from limner.engine.scoring.scorers import told
 from limner.imaging.decode import open_image
 from limner.reports.figure import Group, grid

@@ -18,7 +18,7 @@ from limner.engine.evaluate.group_report import served_page
 from limner.engine.evaluate.result import Evaluated
 from limner.engine.evaluate.training_images import learnt_page
 from limner.engine.evaluate.training_images import told as learnt_told
-from limner.engine.generate.generate import write_side_image
+from limner.engine.generate.output import write_side_image
 from limner.engine.scoring.scorers import told
 from limner.imaging.decode import open_image
 from limner.reports.figure import Group, grid

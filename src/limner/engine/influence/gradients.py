@@ -69,7 +69,7 @@ class Gradients:
         with torch.autocast(kind, self.autocast) if self.autocast is not None else nullcontext():
             batch = example.batch([0] * count, [view] * count, self._text(example, count))
             objective, teacher = (DEFAULT_LOSS, ZERO_TARGET) if square else (self.objective, None)
-            return family.loss(components, batch, draw, objective, teacher).sum()
+            return family.objective(components).loss(batch, draw, objective, teacher).sum()
 
     def _text(self, example: Examples, count: int) -> Mapping[str, torch.Tensor]:
         """The encoded caption, repeated for every timestep; with gradients where text encoders were trained."""
@@ -84,7 +84,7 @@ class Gradients:
         if size not in self._draws:
             rng = generator_for(self.seed, "influence", 0)
             many = torch.Size((self.timesteps * CHOICE, *size))
-            draw = self.restored.model.family.draw(self.restored.components, many, rng, self.objective)
+            draw = self.restored.model.family.objective(self.restored.components).draw(many, rng, self.objective)
             self._draws[size] = evenly(draw, self.timesteps)
         return self._draws[size]
 

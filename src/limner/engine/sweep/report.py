@@ -16,7 +16,7 @@ from limner.core.events import Emit
 from limner.core.requests import Axis
 from limner.core.text import shorten
 from limner.core.workspace import Workspace
-from limner.engine.generate.generate import write_side_image
+from limner.engine.generate.output import write_side_image
 from limner.engine.scoring.scorers import told
 from limner.engine.sweep.best_guidance import sweet_spot
 from limner.engine.sweep.result import Swept

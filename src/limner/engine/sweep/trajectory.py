@@ -14,7 +14,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import ArtifactKind, Emit, Made, Stage
 from limner.core.requests import GenerateRequest
 from limner.core.workspace import Workspace
-from limner.engine.generate.generate import write_side_image
+from limner.engine.generate.output import write_side_image
 from limner.engine.generate.schedulers import apply_scheduler
 from limner.engine.sweep.result import Swept
 from limner.models import loading

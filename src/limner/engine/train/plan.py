@@ -111,10 +111,10 @@ def make_objective(request: TrainRequest, facts: Facts) -> LossOptions:
     values: dict[str, Any] = {}
     for name in (known.name for known in fields(LossOptions)):
         value = getattr(request, name)
-        if value is not None and name not in facts.objective:
+        if value is not None and name not in facts.loss_options:
             raise LimnerError(
                 f"{name} ({value}) does nothing for this kind of model",
-                f"leave it out; it takes {', '.join(sorted(facts.objective))}",
+                f"leave it out; it takes {', '.join(sorted(facts.loss_options))}",
             )
         values[name] = facts.defaults.get(name) if value is None else value
     return LossOptions(**values)

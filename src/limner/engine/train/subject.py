@@ -95,7 +95,7 @@ class SubjectLesson:
                 draw = self._draw(examples, len(every), rng)
                 with self._amp():
                     batch = self._batch(picks)
-                    values = self.family.loss(self.components, batch, draw, self.plan.objective)
+                    values = self.family.objective(self.components).loss(batch, draw, self.plan.objective)
                 total += values.mean().item() * (len(every) / count)
         return total / HELD_OUT_ROUNDS
 
@@ -117,7 +117,7 @@ class SubjectLesson:
 
     def _draw(self, examples: Examples, count: int, rng: torch.Generator) -> NoiseDraw:
         shape = torch.Size((count, *examples.size))
-        return self.family.draw(self.components, shape, rng, self.plan.objective)
+        return self.family.objective(self.components).draw(shape, rng, self.plan.objective)
 
     def _with_noise(self, groups: Sequence[Picks], step: int) -> list[Picks]:
         """The groups with noise and timesteps, which are drawn together for all groups of one size."""
@@ -152,7 +152,7 @@ class SubjectLesson:
                 teacher = Teacher(last.examples.text_of(last.captions), self.trainable.base_model)
             draws = [group.draw for group in groups if group.draw is not None]
             draw = NoiseDraw(torch.cat([each.noise for each in draws]), torch.cat([each.timesteps for each in draws]))
-            return self.family.loss(self.components, batch, draw, self.plan.objective, teacher)
+            return self.family.objective(self.components).loss(batch, draw, self.plan.objective, teacher)
 
     def _batch(self, picks: Picks) -> Batch:
         return picks.examples.batch(picks.indices, picks.views, self._text(picks.examples, picks.captions))

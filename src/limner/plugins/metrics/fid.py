@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
-from limner.models.feature_statistics import FeaturePassthrough, check_counts, torchmetrics_image
+from limner.models.features import FeaturePassthrough, check_counts, torchmetrics_image
 
 FEWEST = 16
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
-from limner.models.feature_statistics import FeaturePassthrough, check_counts, torchmetrics_image
+from limner.models.features import FeaturePassthrough, check_counts, torchmetrics_image
 
 FEWEST = 8
 SUBSETS, SUBSET = 100, 1000
