@@ -17,7 +17,7 @@ from limner.core.protocols import Components, Facts, Method, SubjectWords, Train
 from limner.core.requests import TrainRequest, replace_references
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import Scan
-from limner.engine.generate.sizes import check_side
+from limner.engine.generate.checks import check_side
 from limner.engine.scoring.scorers import Scorers
 from limner.engine.train.checkpoint_scores import open_scorers
 from limner.engine.train.dataset_notices import scan_dataset

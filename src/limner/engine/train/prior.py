@@ -14,6 +14,7 @@ from limner.core.events import Emit, Progress, Stage
 from limner.core.protocols import Components
 from limner.core.workspace import Workspace
 from limner.data.sets.pixels import Crops
+from limner.engine.generate.sampling import sample_images
 from limner.engine.train.plan import TrainPlan
 from limner.models.conditioning import conditioning
 from limner.models.loading import Model
