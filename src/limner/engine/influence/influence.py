@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Notice, Progress, Stage
+from limner.core.events import ArtifactKind, Emit, Made, Notice, Progress, Stage
 from limner.core.files import quoted, read_file
 from limner.core.influence import ExplainedImage, Influence, TrainingImage
 from limner.core.requests import GenerateRequest, InfluenceRequest, TrainRequest
@@ -49,9 +49,9 @@ def influence(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> No
     with writing_folder(workspace.out) as partial:
         (partial / "influence.json").write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
         write_page(partial / "influence.html", "influence.html", **page_of(found, workspace))
-    for what, name in (("influence", "influence.json"), ("page", "influence.html")):
+    for what, name in ((ArtifactKind.INFLUENCE, "influence.json"), (ArtifactKind.PAGE, "influence.html")):
         path = workspace.out / name
-        details = {"verdict": found.verdict} if what == "page" else {}
+        details = {"verdict": found.verdict} if what is ArtifactKind.PAGE else {}
         emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
 
 
