@@ -95,11 +95,11 @@ def absolute_paths(request: Asked, names: Container[str] = ()) -> Asked:
     names: strings that are not paths even if a folder has that name (the aliases of models).
     """
 
-    def absolute_paths(path: str) -> str:
+    def absolute(path: str) -> str:
         try:
             place = Path(path).expanduser()
             return str(place.resolve()) if place.exists() and path not in names else path
         except (OSError, RuntimeError, ValueError):
             return path
 
-    return replace_references(request, absolute_paths)
+    return replace_references(request, absolute)
