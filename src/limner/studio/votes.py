@@ -16,6 +16,6 @@ def rank(votes: Sequence[Path], comparison: Path) -> Any:
 
 def summarise_opinions(scores: Sequence[Path], evaluation: Path) -> tuple[Any, Path]:
     """What people scored and which metrics agree with them, with its `verdict`; and the page that shows it."""
-    from limner.engine.evaluate.opinions_report import tell_opinions
+    from limner.engine.evaluate.opinions_report import report_opinions
 
-    return tell_opinions(scores, evaluation)
+    return report_opinions(scores, evaluation)

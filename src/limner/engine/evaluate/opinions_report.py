@@ -19,7 +19,7 @@ CASES, SIDE, RATERS = 6, 320, 50
 """Pictures at each end and their longest side in pixels; the most people that the page names."""
 
 
-def tell_opinions(paths: Sequence[Path], folder: Path) -> tuple[Findings, Path]:
+def report_opinions(paths: Sequence[Path], folder: Path) -> tuple[Findings, Path]:
     """Read what people sent back of the evaluation in a folder, and keep what comes of it there; the page's path."""
     report = read_report(folder)
     found = findings(report, read_opinions(paths, report))
@@ -31,7 +31,7 @@ def tell_opinions(paths: Sequence[Path], folder: Path) -> tuple[Findings, Path]:
 
 def _write_page(found: Findings, report: Report, folder: Path) -> Path:
     from limner.engine.evaluate.scoresheet import asked
-    from limner.reports.render import write_page
+    from limner.reports.writer import write_page
 
     overall = {sha256: float(np.mean(list(each.values()))) for sha256, each in found.means.items()}
     order = sorted(overall, key=lambda sha256: -overall[sha256])
@@ -97,11 +97,11 @@ def _cases(hashes: Sequence[str], overall: dict[str, float], report: Report, fol
 
 def _embedded(path: Path, sha256: str, folder: Path) -> str | None:
     from limner.imaging.decode import open_image
-    from limner.reports.render import embedded
+    from limner.reports.writer import data_url
 
     try:
         if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file() or sha256_of(path) != sha256:
             return None
-        return embedded(open_image(path), SIDE)
+        return data_url(open_image(path), SIDE)
     except (OSError, LimnerError, ValueError):
         return None

@@ -15,7 +15,7 @@ from limner.engine.influence.influence import trace, training_images
 from limner.engine.influence.restored import training_of
 from limner.imaging.decode import open_image
 from limner.models.adapters import open_adapter
-from limner.reports.render import embedded
+from limner.reports.writer import data_url
 
 BAD, GOOD, SIDE = 24, 6, 240
 """The most pictures of the lowest and the highest worth on the page, and how large in pixels."""
@@ -104,7 +104,7 @@ def _worth(each: TrainingImage) -> float:
 
 def _shown(each: TrainingImage) -> dict[str, Any]:
     return {
-        "picture": embedded(open_image(each.picture), SIDE),
+        "picture": data_url(open_image(each.picture), SIDE),
         "name": Path(each.picture).name,
         "caption": each.caption,
         "worth": f"{each.worth:+.3f}",

@@ -27,7 +27,7 @@ from limner.imaging.decode import open_image
 from limner.models.adapters import Adapter, open_adapter
 from limner.models.devices import autocast_dtype, memory_errors
 from limner.provenance.labels import Label, parse_label
-from limner.reports.render import embedded, write_page
+from limner.reports.writer import data_url, write_page
 from limner.store.files import sha256_of, writing_folder
 
 MOST, LEAST, SIDE = 6, 3, 160
@@ -219,7 +219,7 @@ def page_of(found: Influence, workspace: Workspace) -> dict[str, Any]:
 
     def url(path: str) -> str:
         if path not in urls:
-            urls[path] = embedded(open_image(path), SIDE)
+            urls[path] = data_url(open_image(path), SIDE)
         return urls[path]
 
     def cells(explained: ExplainedImage, part: Sequence[int]) -> list[dict[str, str]]:

@@ -12,9 +12,9 @@ from limner.core.choice import evenly
 from limner.engine.train.checkpoint_scores import CheckpointScorer
 from limner.engine.train.model_card import best_summary
 from limner.imaging.decode import open_image
-from limner.reports.curves import Curve, curves_svg
-from limner.reports.render import embedded, write_page
+from limner.reports.plots import Curve, curves_svg
 from limner.reports.tradeoff import Point, tradeoff_svg
+from limner.reports.writer import data_url, write_page
 from limner.stats.intervals import interval
 from limner.store.files import writing
 
@@ -32,7 +32,7 @@ def write_checkpoint_report(scorer: CheckpointScorer, out: Path) -> None:
         partial.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     shown = _shown(scores)
     images = [
-        (prompt, [embedded(open_image(scorer.image(each.step, number)), SIDE) for each in shown])
+        (prompt, [data_url(open_image(scorer.image(each.step, number)), SIDE) for each in shown])
         for number, prompt in enumerate(scores.prompts)
     ]
     write_page(
