@@ -9,10 +9,10 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from limner.reports import curves, dots, forest, histogram, scatter, tradeoff
-from limner.reports.curves import Curve
+from limner.reports import plots, dots, interval_plots, histogram, scatter, tradeoff
+from limner.reports.plots import Curve
 from limner.reports.dots import Panel
-from limner.reports.forest import Line
+from limner.reports.interval_plots import Line
 from limner.reports.tradeoff import Point
 
 HOSTILE = '</svg><script>alert("$x^2$")</script>--><b>'
@@ -55,7 +55,7 @@ def test_a_histogram_leaves_out_what_is_no_number():
 def drawn(monkeypatch):
     """The axes that a chart draws on."""
     shown = []
-    for module in (dots, forest, histogram, scatter, tradeoff):
+    for module in (dots, interval_plots, histogram, scatter, tradeoff):
         monkeypatch.setattr(module, "as_svg", lambda figure, label: shown.append(figure) or "")
 
     def of(draw, *given, **named):
@@ -75,16 +75,16 @@ LINES = (
 @pytest.mark.parametrize("chart", ["forest", "dots"])
 def test_each_name_stands_beside_its_own_mean_and_interval(drawn, chart):
     """From the top in their order; what stands out has a colour of its own, and an interval without ends has no bar."""
-    axes = drawn(forest.forest, LINES, "x") if chart == "forest" else drawn(dots.dots, [Panel("x", LINES)], "x")
-    strong = forest.ACCENT if chart == "forest" else dots.WARNING
+    axes = drawn(interval_plots.forest, LINES, "x") if chart == "forest" else drawn(dots.dots, [Panel("x", LINES)], "x")
+    strong = interval_plots.ACCENT if chart == "forest" else dots.WARNING
     names = {int(place): text.get_text() for place, text in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)}
     assert [names[row] for row in (2, 1, 0)] == ["first", "second", "third"]
     marks = {names[int(line.get_ydata()[0])]: line for line in axes.lines if line.get_marker() == "o"}
     assert {name: line.get_xdata()[0] for name, line in marks.items()} == {"first": 1, "second": -1, "third": 3}
     assert {name: to_hex(line.get_color()) for name, line in marks.items()} == {
         "first": strong,
-        "second": forest.FAINT,
-        "third": forest.FAINT,
+        "second": interval_plots.FAINT,
+        "third": interval_plots.FAINT,
     }
     bars = {
         names[int(y[0])]: tuple(x)
@@ -97,7 +97,7 @@ def test_each_name_stands_beside_its_own_mean_and_interval(drawn, chart):
 def test_a_curve_goes_along_its_places_with_an_interval_at_each():
     axes = Figure().add_subplot()
     values = [(30.0, 29.0, 33.0), (10.0, 6.0, 11.0), (20.0, np.nan, np.nan)]
-    curves._draw(axes, Curve("guidance", "fidelity", [3.0, 1.0, 2.0], values, marked=0.0))
+    plots._draw(axes, Curve("guidance", "fidelity", [3.0, 1.0, 2.0], values, marked=0.0))
     assert [each.tolist() for each in axes.lines[0].get_data()] == [[1, 2, 3], [10, 20, 30]]
     bars = [segment[:, 1].tolist() for each in axes.collections for segment in each.get_segments()]
     assert bars == [[6, 11], [20, 20], [29, 33]]
@@ -131,7 +131,7 @@ def test_a_path_has_its_beginning_hollow_and_its_best_a_star(drawn):
     path, *marks = axes.lines
     assert [each.tolist() for each in map(np.asarray, path.get_data())] == [[0.1, 0.4, 0.5], [0.9, 0.8, 0.7]]
     assert [mark.get_marker() for mark in marks] == ["o", "o", "*"]
-    assert [mark.get_markerfacecolor() for mark in marks] == ["white", forest.ACCENT, curves.MARK]
+    assert [mark.get_markerfacecolor() for mark in marks] == ["white", interval_plots.ACCENT, plots.MARK]
     assert {text.get_text(): text.xy for text in axes.texts} == {
         "base": (0.1, 0.9),
         "50": (0.4, 0.8),

@@ -6,7 +6,7 @@ import math
 from xml.etree import ElementTree
 
 from limner.reports.dots import Panel, dots
-from limner.reports.forest import Line
+from limner.reports.interval_plots import Line
 
 HOSTILE = '</svg><script>alert("$x^2$")</script>--><b>'
 

@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from limner.reports.figure import PAPER, Group, grid
+from limner.reports.figure import PAPER, ColumnGroup, grid
 
 COLOURS = [[(255, 0, 0), (0, 255, 0), (0, 0, 255)], [(255, 255, 0), (0, 255, 255), (255, 0, 255)]]
 
@@ -15,7 +15,7 @@ def flat(colour):
 def test_every_cell_is_shown_in_order():
     figure = grid(
         ("a cat", "a dog"),
-        (Group("one", ("x",)), Group("two", ("y", "z"))),
+        (ColumnGroup("one", ("x",)), ColumnGroup("two", ("y", "z"))),
         [[flat(c) for c in row] for row in COLOURS],
         "",
         40,
@@ -36,16 +36,16 @@ def test_every_cell_is_shown_in_order():
 
 
 def test_pictures_keep_their_shape():
-    figure = grid(("a cat",), (Group("one", ("x",)),), [[Image.new("RGB", (32, 16), (255, 0, 0))]], "", 40)
+    figure = grid(("a cat",), (ColumnGroup("one", ("x",)),), [[Image.new("RGB", (32, 16), (255, 0, 0))]], "", 40)
     box = figure.point(lambda value: 255 * (value == 255)).convert("RGB")
     red = [(x, y) for x in range(box.width) for y in range(box.height) if box.getpixel((x, y)) == (255, 0, 0)]
     assert (len({x for x, _ in red}), len({y for _, y in red})) == (40, 20)
-    square = grid(("a cat",), (Group("one", ("x",)),), [[flat((255, 0, 0))]], "", 40)
+    square = grid(("a cat",), (ColumnGroup("one", ("x",)),), [[flat((255, 0, 0))]], "", 40)
     assert square.height - figure.height == 20, "and no room is lost"
 
 
 def test_each_group_has_a_line_as_wide_as_its_columns():
-    groups = (Group("one", ("x",)), Group("two", ("y", "z")))
+    groups = (ColumnGroup("one", ("x",)), ColumnGroup("two", ("y", "z")))
     figure = grid(("a",), groups, [[flat(colour) for colour in COLOURS[0]]], "", 40)
     row = [figure.getpixel((x, 28 + 16)) != PAPER for x in range(figure.width)]
     edges = [x for x in range(1, figure.width) if row[x] != row[x - 1]]
@@ -54,4 +54,4 @@ def test_each_group_has_a_line_as_wide_as_its_columns():
 
 def test_a_missing_picture_is_refused():
     with pytest.raises(ValueError, match="zip"):
-        grid(("a cat",), (Group("one", ("x", "y")),), [[flat((0, 0, 0))]], "")
+        grid(("a cat",), (ColumnGroup("one", ("x", "y")),), [[flat((0, 0, 0))]], "")

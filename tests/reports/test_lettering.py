@@ -11,7 +11,7 @@ from PIL import Image
 
 from limner.imaging import lettering
 from limner.imaging.lettering import fitting, lettered, wrapped
-from limner.reports.figure import Group, grid
+from limner.reports.figure import ColumnGroup, grid
 
 DEJAVU = Path(get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
 
@@ -73,10 +73,10 @@ def test_lines_fit(bare: None, text: str) -> None:
 def test_labels_stay_beside_the_pictures_and_no_row_is_without_one(bare: None) -> None:
     rows = ["猫", "Ж" * 300, "??"]
     flat = Image.new("RGB", (96, 96), (90, 140, 160))
-    figure = np.asarray(grid(rows, (Group("one", ("x",)),), [[flat]] * 3, "Made by AI.", 96))
+    figure = np.asarray(grid(rows, (ColumnGroup("one", ("x",)),), [[flat]] * 3, "Made by AI.", 96))
     left = figure[76 : 76 + 3 * 102, 228 - 6 : 228]
     assert (left == 255).all(), "a label runs into the pictures"
     for row in range(3):
         assert (figure[76 + row * 102 : 172 + row * 102, 28:222] < 128).any()
-    named = np.asarray(grid(["row 1 (no font here has its letters)"], (Group("one", ("x",)),), [[flat]], "", 96))
+    named = np.asarray(grid(["row 1 (no font here has its letters)"], (ColumnGroup("one", ("x",)),), [[flat]], "", 96))
     assert (figure[76:172, 28:222] == named[76:172, 28:222]).all()

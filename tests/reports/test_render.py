@@ -8,7 +8,7 @@ import io
 import pytest
 from PIL import Image
 
-from limner.reports.render import embedded
+from limner.reports.writer import data_url
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,6 @@ from limner.reports.render import embedded
     ],
 )
 def test_an_embedded_picture_is_made_smaller_only(size, side, shown):
-    head, _, data = embedded(Image.new("RGBA", size, "red"), side).partition(",")
+    head, _, data = data_url(Image.new("RGBA", size, "red"), side).partition(",")
     with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
         assert (head, picture.format, picture.size) == ("data:image/webp;base64", "WEBP", shown)

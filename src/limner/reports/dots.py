@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from limner.reports.forest import FAINT, INK, Line, as_svg
+from limner.reports.interval_plots import FAINT, INK, Line, as_svg
 
 WARNING = "#c0392b"
 ACROSS = 2

@@ -13,7 +13,7 @@ INK, FAINT, PAPER = (28, 30, 36), (120, 124, 134), (255, 255, 255)
 
 
 @dataclass(frozen=True)
-class Group:
+class ColumnGroup:
     """Neighbouring columns under one heading."""
 
     heading: str
@@ -22,7 +22,7 @@ class Group:
 
 def grid(
     rows: Sequence[str],
-    groups: Sequence[Group],
+    groups: Sequence[ColumnGroup],
     pictures: Sequence[Sequence[Image.Image]],
     caption: str,
     side: int = 192,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from limner.reports.curves import MARK
-from limner.reports.forest import ACCENT, FAINT, INK, as_svg
+from limner.reports.plots import MARK
+from limner.reports.interval_plots import ACCENT, FAINT, INK, as_svg
 
 BINS = 30
 

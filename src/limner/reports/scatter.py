@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from limner.reports.forest import FAINT, INK, as_svg
+from limner.reports.interval_plots import FAINT, INK, as_svg
 
 COLOURS = ("#0f8f88", "#e4572e", "#3b6fb5", "#e0a100", "#8a4fae", "#5d8c2e", "#c2417c", "#6b5344")
 """Of the largest clusters in turn; the others share `REST`."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from limner.reports.curves import MARK
-from limner.reports.forest import ACCENT, FAINT, INK, as_svg
+from limner.reports.plots import MARK
+from limner.reports.interval_plots import ACCENT, FAINT, INK, as_svg
 
 BESIDE = (7, 6), (7, -13), (-20, 6), (-20, -13)
 """Where names stand, in turn, so that those of neighbours do not lie on each other; in points."""

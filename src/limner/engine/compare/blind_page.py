@@ -12,7 +12,7 @@ from limner.core.votes import Pair, VotesKey
 from limner.engine.compare.cells import Cell
 from limner.engine.train.class_captions import as_word
 from limner.imaging.decode import open_photograph
-from limner.reports.render import embedded, write_page
+from limner.reports.writer import data_url, write_page
 from limner.store.files import sha256_of, writing
 
 SIDE = 640
@@ -68,7 +68,7 @@ def write_blind(
         }
         for name, pair, (left, right) in zip(ids, pairs, sides, strict=True)
     ]
-    urls = [embedded(open_photograph(path), SIDE) for path in pictures]
+    urls = [data_url(open_photograph(path), SIDE) for path in pictures]
     write_page(out / PAGE, "blind.html", title="Which is better?", comparison=comparison, pairs=told, pictures=urls)
     return out / PAGE, out / KEY
 

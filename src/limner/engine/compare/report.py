@@ -20,9 +20,9 @@ from limner.engine.compare.result import Compared
 from limner.engine.generate.generate import write_aside
 from limner.engine.scoring.scorers import told
 from limner.imaging.decode import open_photograph
-from limner.reports.figure import Group, grid
-from limner.reports.forest import Line, forest
-from limner.reports.render import embedded, write_page
+from limner.reports.figure import ColumnGroup, grid
+from limner.reports.interval_plots import Line, forest
+from limner.reports.writer import data_url, write_page
 from limner.stats.intervals import difference
 from limner.store.files import sha256_of, writing
 
@@ -44,7 +44,7 @@ def shown_seeds(compared: Compared) -> list[int]:
 def write_figure(compared: Compared, out: Path, workspace: Workspace, emit: Emit) -> Path:
     """The figure: prompts down, contestants across. Returns its path, where nothing is if it was withheld."""
     prompts, seeds = shown_prompts(compared), shown_seeds(compared)
-    groups = [Group(entrant.name, tuple(f"seed {seed}" for seed in seeds)) for entrant in compared.entrants]
+    groups = [ColumnGroup(entrant.name, tuple(f"seed {seed}" for seed in seeds)) for entrant in compared.entrants]
     cells = [
         [
             open_photograph(compared.painted[entrant.name][prompt, seed])
@@ -153,7 +153,7 @@ def write_report(compared: Compared, out: Path, figure: Path) -> Path:
         differences=compared.differences,
         plots=[(metric, _differences_plot(those)) for metric, those in _by_title(compared).items()],
         prompts_plot=_prompts_plot(compared),
-        figure=embedded(open_photograph(figure), 2200),
+        figure=data_url(open_photograph(figure), 2200),
         slides=_slides(compared),
     )
     return path
@@ -213,7 +213,7 @@ def _slides(compared: Compared) -> list[dict[str, Any]]:
             "prompt": prompt,
             "seed": seed,
             "pictures": [
-                embedded(open_photograph(compared.painted[entrant.name][prompt, seed]), 640)
+                data_url(open_photograph(compared.painted[entrant.name][prompt, seed]), 640)
                 for entrant in compared.entrants
             ],
         }

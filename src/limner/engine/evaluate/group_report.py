@@ -7,7 +7,7 @@ from typing import Any
 from limner.engine.evaluate.group_errors import Mistaken
 from limner.engine.evaluate.group_scores import Served, gap_told
 from limner.reports.dots import Panel, dots
-from limner.reports.forest import Line
+from limner.reports.interval_plots import Line
 from limner.stats.group_fairness import Fairness
 
 TAKEN = "share taken for another group"

@@ -31,7 +31,7 @@ def tell_opinions(paths: Sequence[Path], folder: Path) -> tuple[Findings, Path]:
 
 def _write_page(found: Findings, report: Report, folder: Path) -> Path:
     from limner.engine.evaluate.scoresheet import asked
-    from limner.reports.render import write_page
+    from limner.reports.writer import write_page
 
     overall = {sha256: float(np.mean(list(each.values()))) for sha256, each in found.means.items()}
     order = sorted(overall, key=lambda sha256: -overall[sha256])
@@ -97,11 +97,11 @@ def _cases(hashes: Sequence[str], overall: dict[str, float], report: Report, fol
 
 def _embedded(path: Path, sha256: str, folder: Path) -> str | None:
     from limner.imaging.decode import open_photograph
-    from limner.reports.render import embedded
+    from limner.reports.writer import data_url
 
     try:
         if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file() or sha256_of(path) != sha256:
             return None
-        return embedded(open_photograph(path), SIDE)
+        return data_url(open_photograph(path), SIDE)
     except (OSError, LimnerError, ValueError):
         return None

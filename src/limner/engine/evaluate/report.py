@@ -21,8 +21,8 @@ from limner.engine.evaluate.training_images import told as learnt_told
 from limner.engine.generate.generate import write_aside
 from limner.engine.scoring.scorers import told
 from limner.imaging.decode import open_photograph
-from limner.reports.figure import Group, grid
-from limner.reports.render import embedded, write_page
+from limner.reports.figure import ColumnGroup, grid
+from limner.reports.writer import data_url, write_page
 from limner.store.files import sha256_of, writing
 
 ROWS, COLUMNS, CASES, COPIES, PHOTOGRAPHS = 12, 4, 6, 8, 12
@@ -38,7 +38,7 @@ def write_figure(done: Evaluated, out: Path, workspace: Workspace, emit: Emit) -
     lines = [[open_photograph(picture) for picture in cells[group][:wide]] for group in groups]
     for line in lines:
         line += [_blank(first.size)] * (wide - len(line))
-    across = Group(done.name, tuple(str(number) for number in range(1, wide + 1)))
+    across = ColumnGroup(done.name, tuple(str(number) for number in range(1, wide + 1)))
     shown = f"{len(groups)} of {len(cells)} prompts, {len(done.gallery.items)} pictures in all. Made by AI."
     figure = grid(groups, [across], lines, shown, min(256, max(128, first.width)))
     write_aside(figure, path, "comparison", "compositeSynthetic", workspace, emit)
@@ -112,8 +112,8 @@ def write_report(done: Evaluated, out: Path, figure: Path) -> Path:
         subject=done.subject,
         requirements=[(str(wanted), f"{mean:.3f}", met) for wanted, mean, met in done.requirements],
         checklist=[(title, [_row(score) for score in scores]) for title, scores in done.checklist.items()],
-        figure=embedded(open_photograph(figure), 2400) if figure.exists() else None,
-        photographs=[embedded(open_photograph(each), 240) for each in evenly(done.gallery.references, PHOTOGRAPHS)],
+        figure=data_url(open_photograph(figure), 2400) if figure.exists() else None,
+        photographs=[data_url(open_photograph(each), 240) for each in evenly(done.gallery.references, PHOTOGRAPHS)],
         ranked_by=None if ranked is None else done.scores[ranked[0]].title,
         best=[] if ranked is None else [_case(done, ranked[0], index) for index in ranked[1][:cases]],
         worst=[] if ranked is None else [_case(done, ranked[0], index) for index in ranked[1][::-1][:cases]],
@@ -133,7 +133,7 @@ def _row(score: Scored) -> tuple[str, str, str, str]:
 
 def _case(done: Evaluated, name: str, index: int) -> dict[str, str]:
     item = done.gallery.items[index]
-    picture = embedded(open_photograph(item.picture), 320)
+    picture = data_url(open_photograph(item.picture), 320)
     return {"picture": picture, "prompt": item.group, "value": f"{done.scores[name].values[index]:.3g}"}
 
 
@@ -145,8 +145,8 @@ def _copies(done: Evaluated) -> list[dict[str, str]] | None:
     order = sorted(range(len(matches)), key=lambda index: -matches[index].likeness)
     return [
         {
-            "picture": embedded(open_photograph(done.gallery.items[index].picture), 240),
-            "learnt": embedded(open_photograph(matches[index].picture), 240),
+            "picture": data_url(open_photograph(done.gallery.items[index].picture), 240),
+            "learnt": data_url(open_photograph(matches[index].picture), 240),
             "told": f"likeness {matches[index].likeness:.2f}" + (", mirrored" if matches[index].mirrored else ""),
         }
         for index in order
@@ -162,8 +162,8 @@ def _pairs(done: Evaluated) -> list[dict[str, str]]:
     return [
         {
             "prompt": str(done.plain.items[row].prompt),
-            "before": embedded(open_photograph(done.plain.base[row].picture), 240),
-            "after": embedded(open_photograph(done.plain.items[row].picture), 240),
+            "before": data_url(open_photograph(done.plain.base[row].picture), 240),
+            "after": data_url(open_photograph(done.plain.items[row].picture), 240),
         }
         for row in rows
     ]

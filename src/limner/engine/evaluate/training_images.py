@@ -15,7 +15,7 @@ from limner.engine.influence.influence import trace, training_pictures
 from limner.engine.influence.restored import training_of
 from limner.imaging.decode import open_photograph
 from limner.models.adapters import open_adapter
-from limner.reports.render import embedded
+from limner.reports.writer import data_url
 
 BAD, GOOD, SIDE = 24, 6, 240
 """The most pictures of the lowest and the highest worth on the page, and how large in pixels."""
@@ -105,7 +105,7 @@ def _worth(each: Judged) -> float:
 
 def _shown(each: Judged) -> dict[str, Any]:
     return {
-        "picture": embedded(open_photograph(each.picture), SIDE),
+        "picture": data_url(open_photograph(each.picture), SIDE),
         "name": Path(each.picture).name,
         "caption": each.caption,
         "worth": f"{each.worth:+.3f}",

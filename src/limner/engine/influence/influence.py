@@ -27,7 +27,7 @@ from limner.imaging.decode import open_photograph
 from limner.models.adapters import Adapter, open_adapter
 from limner.models.devices import autocast_dtype, memory_told
 from limner.provenance.labels import Label, label_in
-from limner.reports.render import embedded, write_page
+from limner.reports.writer import data_url, write_page
 from limner.store.files import sha256_of, writing_folder
 
 MOST, LEAST, SIDE = 6, 3, 160
@@ -222,7 +222,7 @@ def page_of(found: Influence, workspace: Workspace) -> dict[str, Any]:
 
     def show(path: str) -> str:
         if path not in seen:
-            seen[path] = embedded(open_photograph(path), SIDE)
+            seen[path] = data_url(open_photograph(path), SIDE)
         return seen[path]
 
     def row(explained: Explained) -> dict[str, Any]:

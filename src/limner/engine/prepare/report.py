@@ -22,7 +22,7 @@ from limner.engine.prepare.splits import Choice
 from limner.engine.prepare.summary import Shown, State, Story
 from limner.provenance.rights import Tally
 from limner.reports.histogram import histogram
-from limner.reports.render import embedded, write_page
+from limner.reports.writer import data_url, write_page
 from limner.reports.scatter import scatter
 from limner.store.files import writing
 
@@ -113,7 +113,7 @@ def write_report(
         tables=[_bars(table) for table in story.counts.tables().values() if len(table.rows) > 1],
         evened=_evened(request, told),
         variety=_variety(variety),
-        middles=[embedded(gathered.opened(place), 112) for place in variety.middles[:CLUSTERS]],
+        middles=[data_url(gathered.opened(place), 112) for place in variety.middles[:CLUSTERS]],
         charts=_charts(variety, gathered),
         captioned=_captioned(story),
         captions_file=f"{name}/captions.csv",
@@ -142,7 +142,7 @@ def _tile(shown: Shown, staged: Path) -> dict[str, Any]:
     src = box = None
     if shown.picture is not None:
         with Image.open(staged / shown.picture) as image:
-            src = embedded(image, SIDE)
+            src = data_url(image, SIDE)
     if shown.box and shown.size and shown.name:
         left, top, right, bottom = shown.box
         sides = (
@@ -166,7 +166,7 @@ def _examples(story: Story, kind: str, staged: Path) -> dict[str, Any]:
 
 
 def _advice(advice: Any, gathered: Gathered) -> dict[str, Any]:
-    pictures = [embedded(gathered.opened(at), 112) for at in advice.pictures[:12]]
+    pictures = [data_url(gathered.opened(at), 112) for at in advice.pictures[:12]]
     return {"level": advice.level, "text": advice.text, "pictures": pictures}
 
 

@@ -21,9 +21,9 @@ from limner.engine.sweep.best_guidance import sweet_spot
 from limner.engine.sweep.result import Swept
 from limner.engine.sweep.verdict import verdict
 from limner.imaging.decode import open_photograph
-from limner.reports.curves import Curve, curves_picture, curves_svg
-from limner.reports.figure import Group, grid
-from limner.reports.render import embedded, write_page
+from limner.reports.plots import Curve, curves_picture, curves_svg
+from limner.reports.figure import ColumnGroup, grid
+from limner.reports.writer import data_url, write_page
 from limner.store.files import sha256_of, writing
 
 ROWS, COLUMNS, SEEDS = 12, 16, 3
@@ -39,11 +39,11 @@ def write_figure(swept: Swept, out: Path, workspace: Workspace, emit: Emit) -> P
     across, shown = axes[-1], picked[-1]
     if len(axes) == 3:
         groups = [
-            Group(f"{axes[1].field} {_short(value)}; {across.field}", tuple(_short(v) for v in shown))
+            ColumnGroup(f"{axes[1].field} {_short(value)}; {across.field}", tuple(_short(v) for v in shown))
             for value in picked[1]
         ]
     else:
-        groups = [Group(_title(across), tuple(_short(value) for value in shown))]
+        groups = [ColumnGroup(_title(across), tuple(_short(value) for value in shown))]
     if len(axes) == 1:
         seeds = [swept.cells[0].request.seed + number for number in range(min(SEEDS, swept.request.seeds))]
         rows = ["" if across.field == "seed" else f"seed {seed}" for seed in seeds]
@@ -195,8 +195,8 @@ def write_report(swept: Swept, out: Path, figure: Path, frames: Path | None) -> 
         rows=_rows(swept),
         cells=[_shown(swept, number, side) for number in cells],
         columns=len(swept.request.axes[-1].values),
-        figure=embedded(open_photograph(figure), 2400) if figure.exists() else None,
-        trajectory=embedded(open_photograph(frames), 2400) if frames is not None else None,
+        figure=data_url(open_photograph(figure), 2400) if figure.exists() else None,
+        trajectory=data_url(open_photograph(frames), 2400) if frames is not None else None,
     )
     return path
 
@@ -224,6 +224,6 @@ def _shown(swept: Swept, number: int, side: int) -> dict[str, Any]:
     scores = swept.scores[number]
     return {
         "name": ", ".join(f"{field} {value}" if field != "prompt" else value for field, value in named),
-        "picture": embedded(open_photograph(picture), side) if picture is not None else None,
+        "picture": data_url(open_photograph(picture), side) if picture is not None else None,
         "told": ", ".join(f"{score.title} {score.mean:.3g}" for score in scores.values()) or "withheld",
     }

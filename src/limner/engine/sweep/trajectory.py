@@ -21,7 +21,7 @@ from limner.models import loading
 from limner.models.adapters import adapters_on, open_adapter
 from limner.models.conditioning import conditioning
 from limner.models.devices import pick_device, pick_dtype
-from limner.reports.figure import Group, grid
+from limner.reports.figure import ColumnGroup, grid
 from limner.store.files import sha256_of, writing
 
 FRAMES = 10
@@ -38,7 +38,7 @@ def write_trajectory(swept: Swept, out: Path, workspace: Workspace, emit: Emit) 
     steps, pictures = watched(request, workspace, emit)
     strip = grid(
         [request.prompt],
-        [Group("steps done", tuple(str(step) for step in steps))],
+        [ColumnGroup("steps done", tuple(str(step) for step in steps))],
         [pictures],
         f"{request.prompt[:70]}, seed {request.seed}. Made by AI.",
         min(192, pictures[0].width),

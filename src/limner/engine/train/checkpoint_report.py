@@ -12,8 +12,8 @@ from limner.core.choice import evenly
 from limner.engine.train.checkpoint_scores import Contest
 from limner.engine.train.model_card import told_best
 from limner.imaging.decode import open_photograph
-from limner.reports.curves import Curve, curves_svg
-from limner.reports.render import embedded, write_page
+from limner.reports.plots import Curve, curves_svg
+from limner.reports.writer import data_url, write_page
 from limner.reports.tradeoff import Point, tradeoff_svg
 from limner.stats.intervals import interval
 from limner.store.files import writing
@@ -30,7 +30,7 @@ def write_standings(contest: Contest, out: Path) -> None:
         partial.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     shown = _shown(found)
     pictures = [
-        (prompt, [embedded(open_photograph(contest.picture(each.step, number)), SIDE) for each in shown])
+        (prompt, [data_url(open_photograph(contest.picture(each.step, number)), SIDE) for each in shown])
         for number, prompt in enumerate(found.prompts)
     ]
     write_page(

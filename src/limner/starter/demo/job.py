@@ -14,7 +14,7 @@ from PIL import Image
 from limner.core.errors import LimnerError
 from limner.core.events import Event, Made, Progress, Stage
 from limner.core.requests import AdapterUse, GenerateRequest, TrainRequest
-from limner.reports.figure import Group, grid
+from limner.reports.figure import ColumnGroup, grid
 from limner.starter.demo.page import Pair, write_demo
 from limner.store.files import make_folder, writing
 from limner.store.locks import alone
@@ -77,8 +77,8 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
     figure = grid(
         PROMPTS,
         (
-            Group("before and after", ("base model", "personalised")),
-            Group("guidance scale, personalised", tuple(f"{value:g}" for value in GUIDANCES)),
+            ColumnGroup("before and after", ("base model", "personalised")),
+            ColumnGroup("guidance scale, personalised", tuple(f"{value:g}" for value in GUIDANCES)),
         ),
         [[Image.open(path) for path in row] for row in painted],
         f"Limner's starter model; {STEPS} steps, seed {SEED}; guidance {GUIDANCE:g} unless stated otherwise. "

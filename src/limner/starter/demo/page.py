@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from limner.reports.render import write_page
+from limner.reports.writer import write_page
 
 
 @dataclass(frozen=True)

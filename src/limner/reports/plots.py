@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from limner.reports.forest import ACCENT, FAINT, INK, as_svg
+from limner.reports.interval_plots import ACCENT, FAINT, INK, as_svg
 
 ACROSS = 3
 """Plots in a row."""

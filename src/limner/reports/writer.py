@@ -32,7 +32,7 @@ def write_page(path: Path, template: str, **told: Any) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-def embedded(picture: Image.Image, side: int | None = None) -> str:
+def data_url(picture: Image.Image, side: int | None = None) -> str:
     """A picture as a `data:` URL of WebP, with no side longer than `side` pixels, so that a page can hold it."""
     small = picture.convert("RGB")
     if side is not None and max(small.size) > side:
