@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 import browser
-from browser import PRESS, SAVE, TOLD
+from browser import PRESS, SAVE, STATUS
 from limner.core.metrics import Gallery, Item
 from limner.core.opinions import CRITERIA, Opinions, evaluation_of
 from limner.core.requests import EvaluateRequest
-from limner.engine.evaluate.result import Evaluated
-from limner.engine.evaluate.scoresheet import write_sheet
+from limner.engine.evaluate.result import EvaluationResult
+from limner.engine.evaluate.scoresheet import write_score_sheet
 from limner.store.files import sha256_of
 
 pytestmark = pytest.mark.skipif(not browser.CHROMIUM.exists(), reason="there is no chromium")
@@ -31,8 +31,8 @@ def painted(folder: Path, count: int, start: int = 0) -> list[Path]:
 
 def sheet(tmp_path: Path, items: list[Item], references: list[Path], prompts: list[str]) -> Path:
     request = EvaluateRequest.model_validate({"target": "secret-model", "prompt": prompts})
-    done = Evaluated(request, "secret-model", "", "", Gallery(tuple(items), tuple(references)), None, {})
-    return write_sheet(done, tmp_path)
+    done = EvaluationResult(request, "secret-model", "", Gallery(tuple(items), tuple(references)), {})
+    return write_score_sheet(done, tmp_path)
 
 
 @pytest.fixture
@@ -55,20 +55,20 @@ def drive(page, tmp_path):
 def test_all_is_scored_by_keys_and_saved(drive, pictures) -> None:
     keys = "for (let n = 0; n < 4; n++) for (const key of '5432') press(key);"
     rater = "const box = document.getElementById('rater'); box.value = ' Anna '; box.dispatchEvent(new Event('input'));"
-    answer = drive(f"{PRESS} {keys} {rater} {TOLD} {SAVE}")
+    answer = drive(f"{PRESS} {keys} {rater} {STATUS} {SAVE}")
     told = Opinions.model_validate(answer["saved"])
-    assert answer["told"].startswith("All 4 are scored")
+    assert answer["status"].startswith("You scored all 4 pictures")
     assert told.scores.keys() == {sha256_of(path) for path in pictures} and told.rater == "Anna"
     assert all(scores == dict(zip(CRITERIA, (5, 4, 3, 2), strict=True)) for scores in told.scores.values())
     assert told.evaluation == evaluation_of(map(sha256_of, pictures))
 
 
 def test_scores_stay_in_the_browser_and_can_be_changed(drive) -> None:
-    first = drive(f"{PRESS} {NOW} for (const key of '11112') press(key); answer.now = now(); {TOLD} {SAVE}")
-    assert first["told"] == "Picture 2 of 4, 1 scored" and first["now"] == "aesthetics"
+    first = drive(f"{PRESS} {NOW} for (const key of '11112') press(key); answer.now = now(); {STATUS} {SAVE}")
+    assert first["status"] == "Picture 2 of 4, 1 scored" and first["now"] == "aesthetics"
     change = f"press('ArrowLeft'); {CLICK} click('detail', 4); answer.stays = now();"
-    again = drive(f"{PRESS} {NOW} answer.now = now(); {change} {TOLD} {SAVE}")
-    assert again["now"] == "aesthetics" and again["told"] == "Picture 1 of 4, 1 scored" and again["stays"] == "detail"
+    again = drive(f"{PRESS} {NOW} answer.now = now(); {change} {STATUS} {SAVE}")
+    assert again["now"] == "aesthetics" and again["status"] == "Picture 1 of 4, 1 scored" and again["stays"] == "detail"
     assert sorted(again["saved"]["scores"].values(), key=len) == [
         {"relevance": 2},
         {"relevance": 1, "aesthetics": 1, "detail": 4, "uniqueness": 1},
@@ -93,8 +93,8 @@ def test_what_storage_holds_is_not_believed(drive) -> None:
 
 def test_a_name_is_typed_without_scoring(drive) -> None:
     typed = "document.getElementById('rater').dispatchEvent(new KeyboardEvent('keydown', {key: '5', bubbles: true}));"
-    assert drive(f"{typed} {TOLD} answer.off = document.getElementById('save').disabled;") == {
-        "told": "Picture 1 of 4, 0 scored",
+    assert drive(f"{typed} {STATUS} answer.off = document.getElementById('save').disabled;") == {
+        "status": "Picture 1 of 4, 0 scored",
         "off": True,
     }
 

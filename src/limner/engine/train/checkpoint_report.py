@@ -12,9 +12,8 @@ from limner.core.choice import evenly
 from limner.engine.train.checkpoint_scores import Contest
 from limner.engine.train.model_card import told_best
 from limner.imaging.decode import open_photograph
-from limner.reports.plots import Curve, curves_svg
+from limner.reports.plots import Curve, Point, curves_svg, tradeoff_svg
 from limner.reports.writer import data_url, write_page
-from limner.reports.tradeoff import Point, tradeoff_svg
 from limner.stats.intervals import interval
 from limner.store.files import writing
 
