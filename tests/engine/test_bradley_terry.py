@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from limner.stats.bradley_terry import PRIOR, bootstrapped, strengths, tally
+from limner.stats.bradley_terry import PRIOR, bootstrapped, strengths, win_counts
 
 ELO = np.array([1150.0, 1050.0, 950.0, 850.0])
 
@@ -18,7 +18,7 @@ def simulated(rng, count):
 
 
 def test_known_strengths_come_back_from_simulated_votes():
-    found = strengths(tally(*simulated(np.random.default_rng(3), 40_000), 4))
+    found = strengths(win_counts(*simulated(np.random.default_rng(3), 40_000), 4))
     assert np.abs(found - ELO).max() < 12
     assert found.mean() == pytest.approx(1000)
 
@@ -45,17 +45,17 @@ def test_who_always_wins_is_finite_by_the_prior(votes):
 
 def test_ties_alone_leave_all_equal():
     first, second = np.array([0, 1, 2]), np.array([1, 2, 0])
-    assert strengths(tally(first, second, np.full(3, 0.5), 3)) == pytest.approx([1000] * 3)
+    assert strengths(win_counts(first, second, np.full(3, 0.5), 3)) == pytest.approx([1000] * 3)
 
 
 def test_who_met_nobody_stands_in_the_middle_of_two():
-    found = strengths(tally(np.zeros(50, int), np.ones(50, int), np.r_[np.ones(40), np.zeros(10)], 3))
+    found = strengths(win_counts(np.zeros(50, int), np.ones(50, int), np.r_[np.ones(40), np.zeros(10)], 3))
     assert found[0] > found[2] > found[1]
     assert found[2] == pytest.approx(1000, abs=1)
 
 
 def test_a_tie_counts_half_for_both():
-    wins = tally(np.array([0, 0]), np.array([1, 1]), np.array([1.0, 0.5]), 2)
+    wins = win_counts(np.array([0, 0]), np.array([1, 1]), np.array([1.0, 0.5]), 2)
     assert wins.tolist() == [[0, 1.5], [0.5, 0]]
 
 
@@ -63,8 +63,8 @@ def test_sides_do_not_matter():
     rng = np.random.default_rng(0)
     first, second = rng.permuted(np.tile([0, 1, 2], (200, 1)), axis=1)[:, :2].T
     score = rng.choice([0, 0.5, 1], 200)
-    turned = strengths(tally(second, first, 1 - score, 3))
-    assert turned == pytest.approx(strengths(tally(first, second, score, 3)))
+    turned = strengths(win_counts(second, first, 1 - score, 3))
+    assert turned == pytest.approx(strengths(win_counts(first, second, score, 3)))
 
 
 @pytest.mark.parametrize(("votes", "odds"), [(1, 3), (2, 5), (10, 21)])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from limner.stats.krippendorff import alpha, alpha_interval
+from limner.stats.krippendorff import alpha as alpha_of
+from limner.stats.krippendorff import alpha_interval, coincidences
 
 # Krippendorff 2011, section C: four observers, twelve units, values missing; 0 stands for those.
 OBSERVED = np.array(
@@ -16,6 +17,10 @@ OBSERVED = np.array(
         [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, 0],
     ]
 )
+
+
+def alpha(scores: np.ndarray, levels: int) -> float:
+    return float(alpha_of(coincidences(scores, levels).sum(0)))
 
 
 def test_it_is_what_was_published() -> None:
