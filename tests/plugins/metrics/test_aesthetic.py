@@ -43,7 +43,7 @@ def test_a_folder_with_one_head_is_that_head(pictures, clip, tmp_path):
     one, other = (values(f"aesthetic={place}@{clip}", of(pictures)) for place in (head, tmp_path))
     assert np.array_equal(one, other)
     networks.linear_head(tmp_path / "second.safetensors")
-    with pytest.raises(LimnerError, match=r"holds 2 \.safetensors files"):
+    with pytest.raises(LimnerError, match=r"contains 2 \.safetensors files"):
         values(f"aesthetic={tmp_path}@{clip}", of(pictures))
 
 
@@ -91,11 +91,14 @@ def _refused(use: str, said: str) -> None:
     [
         ({"layers.4.bias": None}, "no tensor 'layers.4.bias'"),
         ({"layers.9.weight": torch.zeros(1)}, "unknown tensor 'layers.9.weight'"),
-        ({"layers.2.weight": torch.zeros(128, 1000)}, r"layers.2.weight is of shape \(128, 1000\), not \(128, 1024\)"),
-        ({"layers.7.bias": torch.zeros(2)}, r"layers.7.bias is of shape \(2,\), not \(1,\)"),
-        ({"layers.0.weight": torch.zeros(0)}, "layers.0.weight is of shape"),
-        ({"layers.0.weight": torch.tensor(1.0)}, "layers.0.weight is of shape"),
-        ({"weight": torch.zeros(1, 8)}, "is no aesthetic head"),
+        (
+            {"layers.2.weight": torch.zeros(128, 1000)},
+            r"layers.2.weight has the shape \(128, 1000\), not \(128, 1024\)",
+        ),
+        ({"layers.7.bias": torch.zeros(2)}, r"layers.7.bias has the shape \(2,\), not \(1,\)"),
+        ({"layers.0.weight": torch.zeros(0)}, "layers.0.weight has the shape"),
+        ({"layers.0.weight": torch.tensor(1.0)}, "layers.0.weight has the shape"),
+        ({"weight": torch.zeros(1, 8)}, "is not an aesthetic head"),
     ],
 )
 def test_a_head_with_other_tensors_is_one_line(changes, said, clip, tmp_path):
@@ -104,7 +107,7 @@ def test_a_head_with_other_tensors_is_one_line(changes, said, clip, tmp_path):
 
 def test_a_head_of_another_width_is_one_line(pictures, clip, tmp_path):
     head = networks.linear_head(tmp_path / "head.safetensors", 12)
-    with pytest.raises(LimnerError, match=r"features of width 12, and those of .* are of width 8; name the encoder"):
+    with pytest.raises(LimnerError, match=r"features of width 12, and those of .* have width 8; name the encoder"):
         values(f"aesthetic={head}@{clip}", of(pictures))
 
 
@@ -114,9 +117,9 @@ def test_what_is_no_head_is_one_line(clip, tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(b"nothing of the kind")
     _refused(f"{tmp_path / 'broken.safetensors'}@{clip}", "cannot be read")
     save_file({"weight": torch.full((1, 8), float("nan")), "bias": torch.zeros(1)}, tmp_path / "nan.safetensors")
-    _refused(f"{tmp_path / 'nan.safetensors'}@{clip}", "numbers that are none")
+    _refused(f"{tmp_path / 'nan.safetensors'}@{clip}", "values that are not finite")
     _refused(f"{tmp_path / 'none.safetensors'}@{clip}", "there is no head")
-    _refused(str(networks.rater(tmp_path / "two", 2)), "tells 2 labels and no rating")
+    _refused(str(networks.rater(tmp_path / "two", 2)), "has 2 outputs, not one rating")
     _refused(f"{networks.rater(tmp_path / 'one')}@{clip}", "needs no encoder")
     _refused(str(networks.dino(tmp_path / "dino")), "no whole classifier|cannot be loaded|is no classifier")
     _refused("nobody/no-such-rater", "nobody/no-such-rater")

@@ -12,7 +12,7 @@ import networks
 from limner.core.errors import LimnerError
 from limner.core.metrics import NEEDS, Gallery, Metric
 from limner.core.requests import MetricUse
-from limner.engine.scoring.scorers import Scorers, told
+from limner.engine.scoring.scorers import Scorers, scores_as_json
 from limner.plugins import registry
 from scored import values
 
@@ -58,8 +58,8 @@ def test_values_are_finite_and_one_for_each_unit(use, gallery, name):
 
 
 def test_it_says_the_same_again(use, gallery):
-    first = told(Scorers([MetricUse.model_validate(use)]).score(gallery))
-    assert told(Scorers([MetricUse.model_validate(use)]).score(gallery)) == first
+    first = scores_as_json(Scorers([MetricUse.model_validate(use)]).score(gallery))
+    assert scores_as_json(Scorers([MetricUse.model_validate(use)]).score(gallery)) == first
 
 
 def test_the_order_of_pictures_does_not_matter(use, gallery, name):
@@ -138,7 +138,7 @@ def test_a_network_is_named_where_and_only_where_there_is_one(name):
         with pytest.raises(LimnerError, match="needs a model"):
             Scorers([MetricUse(name=name)])
     elif metric.model is None:
-        with pytest.raises(LimnerError, match="scores with no model"):
+        with pytest.raises(LimnerError, match="uses no model"):
             Scorers([MetricUse(name=name, model="starter")])
     else:
         with pytest.raises(LimnerError, match="no-such-network"):

@@ -57,7 +57,7 @@ def test_a_clip_by_name_scores_as_itself(name, scenes, clip):
 
 @pytest.mark.parametrize("name", ["prompt_fidelity", "preference"])
 def test_an_encoder_that_reads_no_text_is_told_before_anything_is_scored(name, dino):
-    with pytest.raises(LimnerError, match="reads no text"):
+    with pytest.raises(LimnerError, match="has no text encoder"):
         Scorers([MetricUse(name=name, model=str(dino))])
 
 
