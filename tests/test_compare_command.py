@@ -34,7 +34,7 @@ def test_prompts_come_from_a_file_of_lines(compare, limner, tiny_sd, tmp_path):
     votes = {name: "left" if pair["left"] == 1 else "right" for name, pair in key["pairs"].items()}
     (tmp_path / "votes.json").write_text(json.dumps({"comparison": key["comparison"], "ballot": "a", "votes": votes}))
     ranked = limner("rank", "votes.json")
-    assert ranked.code == 0 and "No difference shown" in ranked.out  # of two votes
+    assert ranked.code == 0 and "No clear difference" in ranked.out  # of two votes
     assert json.loads((tmp_path / "comparison/ranking.json").read_text())["ranks"][0]["contestant"] == tiny_sd.name
     again = limner("run", next((tmp_path / "comparison/pictures/1-starter").glob("*.png")), "--out", "again")
     assert again.code == 0, again.err
@@ -44,7 +44,7 @@ def test_prompts_come_from_a_file_of_lines(compare, limner, tiny_sd, tmp_path):
     ("arguments", "line"),
     [
         (["starter", "--prompt", "x"], "contestants"),
-        (["starter", "satrter", "--prompt", "x"], "and no model by that name; did you mean 'starter'?"),
+        (["starter", "satrter", "--prompt", "x"], "and not the name of a model; did you mean 'starter'?"),
         (["starter", "rex:9", "--prompt", "x"], "less than or equal to 4"),
         (["starter", "a+", "--prompt", "x"], "'a+' is not of the form MODEL, ADAPTER:WEIGHT or MODEL+ADAPTER:WEIGHT"),
         (

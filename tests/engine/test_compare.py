@@ -16,8 +16,8 @@ from PIL import Image
 from limner import CompareRequest, Interrupted, LimnerError, Studio, TrainRequest
 from limner.core.events import Made
 from limner.core.votes import VotesKey
-from limner.engine.compare.blind_page import chosen_pairs, plain, write_blind
-from limner.engine.compare.contestants import entrants
+from limner.engine.compare.blind_page import choose_pairs, without_identifiers, write_blind_page
+from limner.engine.compare.contestants import find_contestants
 from limner.provenance.labels import read_label
 
 PROMPTS = ("a cat on the beach", "a dog in the snow")
@@ -74,7 +74,7 @@ def test_an_adapter_of_no_weight_paints_what_its_model_paints(request_of, tiny_s
             assert np.array_equal(found[first, prompt, seed], found[second, prompt, seed])
     told = json.loads((tmp_path / "out/compare.json").read_text())
     assert [each["mean"] for each in told["differences"]] == [0, 0]
-    assert "is not shown to differ from" in told["verdict"]
+    assert "is not clearly different from" in told["verdict"]
 
 
 def test_the_numbers_agree_with_each_other(compared, tiny_sd):
@@ -189,7 +189,7 @@ def test_the_blind_page_shows_what_the_key_says(tmp_path):
     for number, pictures in enumerate(painted):
         for (_, seed), path in pictures.items():
             Image.new("RGB", (16, 16), (80 * number + 20, 30 * seed + 10, 0)).save(path)
-    page, kept = write_blind(tmp_path, ("a", "b", "c"), painted, 20, 42, ("sks",))
+    page, kept = write_blind_page(tmp_path, ("a", "b", "c"), painted, 20, 42, ("sks",))
     key = VotesKey.model_validate_json(kept.read_text())
     pairs = json.loads(re.search(r"pairs = (\[.*?\]), pictures", page.read_text())[1])
     urls = json.loads(re.search(r"pictures = (\[.*?\]);", page.read_text())[1])
@@ -205,19 +205,21 @@ def test_the_blind_page_shows_what_the_key_says(tmp_path):
 
 def test_pairs_are_balanced_and_their_order_tells_nothing():
     cells = [(f"prompt {number}", seed) for number in range(10) for seed in range(4)]
-    pairs = chosen_pairs(3, cells, 60, 42)
+    pairs = choose_pairs(3, cells, 60, 42)
     assert len({(pair.prompt, pair.seed, *sorted((pair.left, pair.right))) for pair in pairs}) == 60
     met = [tuple(sorted((pair.left, pair.right))) for pair in pairs]
     assert {met.count(two) for two in set(met)} == {20}
     left = [sum(pair.left == number for pair in pairs) for number in range(3)]
     assert all(10 <= count <= 30 for count in left)
-    assert chosen_pairs(3, cells, 60, 42) == pairs != chosen_pairs(3, cells, 60, 43)
-    assert len(chosen_pairs(2, cells, 1000, 42)) == 40
+    assert choose_pairs(3, cells, 60, 42) == pairs != choose_pairs(3, cells, 60, 43)
+    assert len(choose_pairs(2, cells, 1000, 42)) == 40
 
 
 def test_names_are_short_and_tell_all_apart(tiny_sd, adapter, tmp_path):
     def names(*contestants, **fields):
-        return [each.name for each in entrants(CompareRequest(contestants=contestants, prompt=("x",), **fields))]
+        return [
+            each.name for each in find_contestants(CompareRequest(contestants=contestants, prompt=("x",), **fields))
+        ]
 
     shutil.copytree(adapter, tmp_path / "one" / "rex")
     shutil.copytree(adapter, tmp_path / "two" / "rex")
@@ -237,7 +239,7 @@ def test_what_cannot_be_compared_is_said_before_painting(tiny_sd, adapter, tmp_p
         assert not list(tmp_path.glob("out/pictures/*"))
         return str(caught.value)
 
-    assert "'satrter' is no adapter and no folder here" in refusal("starter", "satrter")
+    assert "'satrter' is not an adapter, not a folder and not the name of a model" in refusal("starter", "satrter")
     assert "did you mean 'starter'?" in refusal("starter", "satrter")
     assert "are the same contestant" in refusal(str(adapter), f"{tiny_sd}+{adapter}")
     assert "unknown metric 'prompt_fidelty'; did you mean" in refusal(
@@ -263,14 +265,14 @@ def test_a_strangers_adapter_makes_us_fetch_nothing(adapter, tmp_path, home):
     (tmp_path / "rex").mkdir()
     save_file(tensors, tmp_path / "rex" / LORA_FILE, {**header, "limner": json.dumps(facts)})
     with pytest.raises(LimnerError, match="'stranger/model', which is not on disk"):
-        entrants(CompareRequest(contestants=("starter", str(tmp_path / "rex")), prompt=("x",)))
+        find_contestants(CompareRequest(contestants=("starter", str(tmp_path / "rex")), prompt=("x",)))
     facts["base"]["reference"] = "gone"
     save_file(tensors, tmp_path / "rex" / LORA_FILE, {**header, "limner": json.dumps(facts)})
-    with pytest.raises(LimnerError, match="was taught on 'gone', which is not here; write MODEL"):
-        entrants(CompareRequest(contestants=("starter", str(tmp_path / "rex")), prompt=("x",)))
+    with pytest.raises(LimnerError, match="was trained on 'gone', which does not exist here; write MODEL"):
+        find_contestants(CompareRequest(contestants=("starter", str(tmp_path / "rex")), prompt=("x",)))
     save_file(tensors, tmp_path / "rex" / LORA_FILE)
-    with pytest.raises(LimnerError, match="does not say which model it was taught on; write MODEL"):
-        entrants(CompareRequest(contestants=("starter", str(tmp_path / "rex")), prompt=("x",)))
+    with pytest.raises(LimnerError, match="does not name the base model that it was trained on; write MODEL"):
+        find_contestants(CompareRequest(contestants=("starter", str(tmp_path / "rex")), prompt=("x",)))
 
 
 @pytest.mark.parametrize(
@@ -278,4 +280,4 @@ def test_a_strangers_adapter_makes_us_fetch_nothing(adapter, tmp_path, home):
     [("a photo of sks cat", "a photo of cat"), ("SKS, asking", ", asking"), ("sks", "sks"), ("a desk", "a desk")],
 )
 def test_voters_read_no_made_up_words(prompt, shown):
-    assert plain(prompt, ["sks", "zwx"]) == shown
+    assert without_identifiers(prompt, ["sks", "zwx"]) == shown

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from limner.core.metrics import Scored
-from limner.engine.compare.differences import differences, rounded, verdict
+from limner.engine.compare.result import differences, rounded, verdict
 
 
 def scored(values, better="higher", unit="picture"):
@@ -27,7 +27,7 @@ def test_a_known_difference_is_found_though_prompts_vary_more(noise):
     assert found.sentence().startswith("prompt fidelity: b is better than a: +0.0")
     assert low[:4] in found.sentence() and high[:4] in found.sentence()
     assert verdict([found]).startswith("By prompt fidelity, b is better than a: +0.0")
-    assert verdict([found]).endswith("over 40 pairs of pictures.")
+    assert verdict([found]).endswith("over 40 pairs of images.")
 
 
 def test_where_lower_is_better_the_other_way_round(noise):
@@ -40,9 +40,9 @@ def test_where_lower_is_better_the_other_way_round(noise):
 def test_no_difference_is_claimed_of_noise(noise):
     after = noise + np.random.default_rng(4).normal(0, 0.05, 40)
     (found,) = differences({"a": {"f": scored(noise)}, "b": {"f": scored(after)}})
-    assert not found.shown and found.winner is None
-    assert "no difference shown between b and a" in found.sentence()
-    assert "b is not shown to differ from a" in verdict([found])
+    assert not found.significant and found.winner is None
+    assert "no clear difference between b and a" in found.sentence()
+    assert "b is not clearly different from a" in verdict([found])
 
 
 def test_the_intervals_hold_the_truth_as_often_as_they_say():
@@ -56,20 +56,20 @@ def test_the_intervals_hold_the_truth_as_often_as_they_say():
 
 def test_one_pair_shows_nothing():
     (found,) = differences({"a": {"f": scored([0.1])}, "b": {"f": scored([0.9])}})
-    assert not found.shown
-    assert found.figures == "+0.8, of one pair only"
-    assert found.told()["low"] is None and found.told()["high"] is None
+    assert not found.significant
+    assert found.figures == "+0.8, from a single pair"
+    assert found.as_json()["low"] is None and found.as_json()["high"] is None
 
 
 def test_few_pairs_show_nothing_however_clear_they_look():
     (found,) = differences({"a": {"f": scored([0.1] * 5)}, "b": {"f": scored([0.9, 0.8, 0.9, 0.8, 0.9])}})
-    assert found.low > 0 and not found.shown and found.winner is None
-    assert found.figures.endswith("over 5 pairs of pictures, which are too few to tell")
+    assert found.low > 0 and not found.significant and found.winner is None
+    assert found.figures.endswith("over 5 pairs of images, too few for a conclusion")
 
 
 def test_a_score_without_a_better_way_names_no_winner(noise):
     found = differences({"a": {"f": scored(noise, None)}, "b": {"f": scored(noise + 1, None)}})
-    assert found[0].winner is None and "b has more of it than a" in found[0].sentence()
+    assert found[0].winner is None and "b is higher than a" in found[0].sentence()
     assert verdict(found).startswith("None of the scores says")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from limner.core.errors import LimnerError
 from limner.core.votes import Pair, Votes, VotesKey
-from limner.engine.compare.ranking import Rank, _verdict, rank, ranked
+from limner.engine.compare.ranking import Rank, _verdict, rank, rank_by_votes
 
 HASH = "ab" * 32
 NAMES = ("alpha", "beta", "gamma")
@@ -56,7 +56,7 @@ def votes(key, folder):
 
 def test_the_order_and_the_distances_come_back(key):
     ballots = [ballot(key, preferring((1, 4, 2), seed), f"b{seed}") for seed in range(6)]
-    found = ranked(key, ballots)
+    found = rank_by_votes(key, ballots)
     assert [each.contestant for each in found.ranks] == ["beta", "gamma", "alpha"]
     elo = {each.contestant: each.elo for each in found.ranks}
     assert elo["beta"] - elo["gamma"] == pytest.approx(120.4, abs=25)  # twice as strong: 400 log10 2
@@ -67,7 +67,7 @@ def test_the_order_and_the_distances_come_back(key):
 
 
 def test_counts_are_exact(key):
-    found = ranked(key, [ballot(key, lambda pair: "tie" if 2 in (pair.left, pair.right) else "left")])
+    found = rank_by_votes(key, [ballot(key, lambda pair: "tie" if 2 in (pair.left, pair.right) else "left")])
     by = {each.contestant: each for each in found.ranks}
     assert by["gamma"].wins == by["gamma"].losses == 0
     assert by["gamma"].ties == sum(2 in (pair.left, pair.right) for pair in key.pairs.values())
@@ -76,8 +76,8 @@ def test_counts_are_exact(key):
 
 
 def test_chance_shows_no_difference(key):
-    found = ranked(key, [ballot(key, preferring((1, 1, 1)))])
-    assert found.verdict.startswith("No difference shown between ")
+    found = rank_by_votes(key, [ballot(key, preferring((1, 1, 1)))])
+    assert found.verdict.startswith("No clear difference between ")
     assert found.left == pytest.approx(0.5, abs=0.1)
 
 
@@ -86,16 +86,18 @@ def test_who_always_wins_is_uncertain_and_finite(key):
     alpha = {name: "left" if key.pairs[name].left == 0 else "right" for name in ids}
 
     def votes(count):
-        return ranked(key, [Votes(comparison=HASH, ballot="a", votes={name: alpha[name] for name in ids[:count]})])
+        return rank_by_votes(
+            key, [Votes(comparison=HASH, ballot="a", votes={name: alpha[name] for name in ids[:count]})]
+        )
 
     few, many = votes(3), votes(60)
-    assert few.verdict.startswith("No difference shown") and few.lead[1] <= 0
+    assert few.verdict.startswith("No clear difference") and few.lead[1] <= 0
     assert many.verdict.startswith("People prefer alpha to ") and many.lead[2] - many.lead[1] > 20
     assert many.ranks[0].elo < 2000
 
 
 def test_who_clicks_left_only_is_seen(key):
-    assert ranked(key, [ballot(key, lambda pair: "left")]).left == 1
+    assert rank_by_votes(key, [ballot(key, lambda pair: "left")]).left == 1
 
 
 def test_the_command_prints_and_keeps_the_ranking(limner, folder, votes):
@@ -114,8 +116,8 @@ def changed(file, **fields):
 @pytest.mark.parametrize(
     ("spoil", "line"),
     [
-        (lambda v: changed(v, comparison="cd" * 32), "holds votes on another comparison"),
-        (lambda v: changed(v, votes={"pair-999": "left"}), "votes on 'pair-999', which the blind page does not show"),
+        (lambda v: changed(v, comparison="cd" * 32), "contains votes on another comparison"),
+        (lambda v: changed(v, votes={"pair-999": "left"}), "votes on 'pair-999', which is not on the blind page"),
         (
             lambda v: changed(v, votes={"pair-1": "both"}),
             "is not a file of votes: votes pair-1 'both': input",
@@ -126,7 +128,7 @@ def changed(file, **fields):
         (lambda v: changed(v, ballot="\x1b[31m\n" * 99), "is not a file of votes"),
         (lambda v: changed(v, extra="x"), "is not a file of votes: unknown field 'extra'"),
         (lambda v: changed(v, votes={f"pair-{n}": "left" for n in range(2000)}), "is not a file of votes"),
-        (lambda v: changed(v, votes={}), "there are no votes in the files"),
+        (lambda v: changed(v, votes={}), "the files contain no votes"),
         (lambda v: "[" * 100_000, "is not a file of votes"),
         (lambda v: "", "is not a file of votes"),
         (lambda v: '"left"', "is not a file of votes"),
@@ -148,7 +150,7 @@ def test_bytes_that_are_no_text_are_refused(limner, folder, votes):
 def test_one_person_counts_once(limner, folder, votes):
     (folder / "again.json").write_text(votes.read_text())
     said = limner("rank", votes, folder / "again.json", "--comparison", folder)
-    assert "are of one person; name the newer alone" in said.error
+    assert "are from the same person; give only the newer one" in said.error
 
 
 def test_places_that_hold_nothing(limner, folder, votes, tmp_path):
@@ -156,7 +158,7 @@ def test_places_that_hold_nothing(limner, folder, votes, tmp_path):
     assert "is not there" in limner("rank", folder / "none.json", "--comparison", folder).error
     assert "is no file" in limner("rank", folder, "--comparison", folder).error
     assert (
-        "votes-key.json' is not there; name the folder" in limner("rank", votes, "--comparison", tmp_path / "x").error
+        "votes-key.json' is not there; give the folder" in limner("rank", votes, "--comparison", tmp_path / "x").error
     )
 
 
@@ -174,4 +176,4 @@ def test_a_lead_is_claimed_from_six_votes_on_where_its_interval_lies_above_0(
 ) -> None:
     ranks = [Rank(contestant=name, elo=1000, low=900, high=1100, wins=1, ties=0, losses=0) for name in "ab"]
     said = _verdict(ranks, (50.0, low, 100.0), votes)
-    assert said.startswith("People prefer a to b" if claimed else "No difference shown between a and b")
+    assert said.startswith("People prefer a to b" if claimed else "No clear difference between a and b")
