@@ -16,7 +16,7 @@ from PIL import Image
 
 from limner import Studio
 from limner.core.requests import SweepRequest
-from limner.engine.sweep.best_guidance import lowest_enough
+from limner.engine.sweep.result import lowest_sufficient
 from limner.provenance.labels import read_label
 
 
@@ -133,7 +133,7 @@ def test_prompts_of_a_hostile_kind_are_only_text(home: Path, tmp_path: Path, tin
     ],
 )
 def test_the_sweet_spot_is_where_fidelity_stops_to_rise(rising: list[list[float]], chosen: int) -> None:
-    assert lowest_enough([np.array(values) for values in rising]) == chosen
+    assert lowest_sufficient([np.array(values) for values in rising]) == chosen
 
 
 @pytest.mark.parametrize(
