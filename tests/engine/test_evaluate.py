@@ -102,7 +102,7 @@ def test_a_folder_of_pictures_as_it_lies(home: Path, tmp_path: Path, photographs
     assert [each["prompt"] for each in told["pictures"]] == ["a cat", "all", "all"]
     with pytest.raises(LimnerError, match="needs the prompt"):
         evaluated(home, tmp_path / "two", photographs, metric=["prompt_fidelity"])
-    with pytest.raises(LimnerError, match="pictures are there already"):
+    with pytest.raises(LimnerError, match="the target is a folder of images"):
         evaluated(home, tmp_path / "two", photographs, prompt=["a dog"])
 
 
@@ -175,20 +175,20 @@ def test_suites_are_prompts_of_a_subject(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["MODEL"], "no prompts to paint"),
+        (["MODEL"], "there are no prompts"),
         (["MODEL", "--suite", "pest"], "did you mean 'pets'"),
         (["MODEL", "--suite", "dreambench"], "give --dataset"),
         (["MODEL", "--suite", "pets", "--prompt", "a"], "choose one of them"),
         (["MODEL", "--suite", "pets"], "none is known; give --class"),
-        (["MODEL", "--prompt", "a cat", "--metric", "class_drift"], "of an adapter and a class"),
+        (["MODEL", "--prompt", "a cat", "--metric", "class_drift"], "class drift needs an adapter and a class"),
         (["MODEL", "--prompt", "a cat", "--metric", "subject_fidelity"], "needs photographs of the subject"),
         (["MODEL", "--prompt", "a cat", "--require", "subject_fidelity>=0.5"], "needs photographs of the subject"),
         (["MODEL", "--prompt", "a cat", "--require", "class_drift<=0.5"], "add --metric class_drift"),
         (["MODEL", "--prompt", "a", "--metric", "saturation", "--require", "clipping<=1"], "add --metric clipping"),
-        (["EMPTY", "--prompt", "a cat"], "EMPTY' is no model and no adapter, and holds no pictures; name one of these"),
-        (["EMPTY"], "EMPTY' is no model and no adapter, and holds no pictures; name one of these"),
+        (["EMPTY", "--prompt", "a cat"], "EMPTY' is not a model or an adapter and contains no images; give a model"),
+        (["EMPTY"], "EMPTY' is not a model or an adapter and contains no images; give a model"),
         (["MODEL", "--prompt", "a", "--metric", "aesthetic=a@b@c"], "names no head and encoder; write aesthetic=HEAD@"),
-        (["nowhere-at-all", "--prompt", "a cat"], "is no adapter and no folder here"),
+        (["nowhere-at-all", "--prompt", "a cat"], "is not an adapter, not a folder and not the name of a model"),
     ],
 )
 def test_mistakes_are_one_line(limner, tiny_sd: Path, tmp_path: Path, arguments: list[str], told: str) -> None:

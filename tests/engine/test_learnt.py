@@ -12,7 +12,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import Notice, Stage
 from limner.core.influence import Influence, Judged
 from limner.core.requests import EvaluateRequest, parse_request
-from limner.engine.compare.contestants import Entrant
+from limner.engine.compare.contestants import ModelWithAdapters
 from limner.engine.evaluate import training_images
 from limner.studio.references import check_references
 
@@ -102,16 +102,16 @@ def test_a_refusal_later_on_is_a_line_or_an_error(evaluate, monkeypatch):
 
     monkeypatch.setattr(training_images, "trace", refused)
     told, _, events = evaluate()
-    assert told["influence"] is None and notices(events) == ["the training pictures are not judged: no gradients here"]
+    assert told["influence"] is None and notices(events) == ["the training images are not judged: no gradients here"]
     with pytest.raises(LimnerError, match="no gradients here; use another"):
         evaluate(influence=True)
 
 
 def test_several_adapters_or_none_are_an_error_where_it_was_wanted(evaluate, rex, data, tiny_sd):
     for target in (f"{tiny_sd}+{rex}+{rex}:0.5", str(tiny_sd)):
-        with pytest.raises(LimnerError, match="of a single adapter, and the target is not one"):
+        with pytest.raises(LimnerError, match="influence needs a single adapter as the target"):
             evaluate(target=target, class_word="dog", influence=True)
-    with pytest.raises(LimnerError, match="of a single adapter"):
+    with pytest.raises(LimnerError, match="needs a single adapter"):
         evaluate(target=str(data), prompt=(), influence=True)
 
 
@@ -124,8 +124,10 @@ def test_no_path_of_the_adapter_is_opened(rex, data, tiny_sd):
     with pytest.raises(LimnerError, match="model is left open"):
         check_references(queued)
     request = EvaluateRequest(target=str(rex), dataset=str(data), prompt=("a cat",))
-    target = Entrant("rex", "rex", "starter", None, parse_request({**GENERATE, "adapter": [str(rex)]}).adapter)
-    asked = training_images.asked_of(request, target, lambda event: None)
+    target = ModelWithAdapters(
+        "rex", "rex", "starter", None, parse_request({**GENERATE, "adapter": [str(rex)]}).adapter
+    )
+    asked = training_images.influence_request(request, target, lambda event: None)
     assert asked is not None and asked.looked_up == ()
     assert (asked.model, asked.vae, asked.data) == ("starter", None, str(data))
 
@@ -142,7 +144,7 @@ def test_one_picture_alone_is_not_judged(data, tiny_sd, tmp_path, home):
     events = []
     Studio().run(request, tmp_path / "out", listener=events.append)
     assert notices(events) == [
-        "the training pictures are not judged: one training picture alone has no others to be judged on"
+        "the training images are not judged: a single training image has no others to be judged on"
     ]
 
 
@@ -163,8 +165,10 @@ def test_the_page_shows_the_worst_and_the_best(painted):
         adapter="rex", sha256="0", model="m", data="d", output="loss", timesteps=1, ridge=0.1, seed=1, judged_on=60,
         training=training, pictures=(),
     )  # fmt: skip
-    page = training_images.learnt_page(found)
-    assert (page["harmful"], page["useless"], page["more"]) == (15, 15, 30 - training_images.BAD)
-    assert [each["caption"] for each in page["bad"]] == [f"picture {number}" for number in range(training_images.BAD)]
+    page = training_images.training_page(found)
+    assert (page["harmful"], page["useless"], page["more"]) == (15, 15, 30 - training_images.LOWEST)
+    assert [each["caption"] for each in page["bad"]] == [
+        f"picture {number}" for number in range(training_images.LOWEST)
+    ]
     assert [each["caption"] for each in page["good"]] == [f"picture {number}" for number in range(59, 53, -1)]
     assert page["bad"][0]["worth"] == "-1.000"

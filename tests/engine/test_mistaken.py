@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from limner.core.requests.groups import filled
-from limner.engine.evaluate.group_errors import mistaken, read_alike
-from limner.engine.evaluate.group_scores import grouped
-from limner.engine.scoring.encoders import Tower, open_encoder
+from limner.engine.evaluate.group_fairness import group_images, indistinguishable, measure_confusion
+from limner.engine.scoring.encoders import NetworkEncoder, open_encoder
 from limner.starter.painter import PLACES, Scene, paint
 from limner.stats.intervals import wilson
 
@@ -32,25 +31,27 @@ class Knowing:
 
 def judged(shown: dict[str, list[str]]):
     pictures = {group: [Path(f"{name}{i}.png") for i, name in enumerate(names)] for group, names in shown.items()}
-    return mistaken(Knowing(), pictures, {group: [f"a {group}"] * len(names) for group, names in shown.items()})
+    return measure_confusion(
+        Knowing(), pictures, {group: [f"a {group}"] * len(names) for group, names in shown.items()}
+    )
 
 
 def test_each_group_has_its_share_and_what_it_is_taken_for():
     told = judged({"cat": ["cat"] * 10, "dog": ["dog"] * 4 + ["cat"] * 5 + ["cow"], "cow": ["cow"] * 8 + ["dog"] * 2})
-    assert [(group.value, group.mean) for group in told.groups.groups] == [("cat", 0), ("dog", 0.6), ("cow", 0.2)]
-    assert told.taken == {"cat": {"dog": 0, "cow": 0}, "dog": {"cat": 5, "cow": 1}, "cow": {"cat": 0, "dog": 2}}
-    assert [told.mostly(group) for group in told.taken] == [None, "cat", "dog"]
+    assert [(group.value, group.mean) for group in told.by_group.groups] == [("cat", 0), ("dog", 0.6), ("cow", 0.2)]
+    assert told.taken_for == {"cat": {"dog": 0, "cow": 0}, "dog": {"cat": 5, "cow": 1}, "cow": {"cat": 0, "dog": 2}}
+    assert [told.most_taken_for(group) for group in told.taken_for] == [None, "cat", "dog"]
     assert told.share == pytest.approx(8 / 30) and told.encoder == "knowing"
     assert told.by_guessing == pytest.approx(2 / 3)
-    assert (told.groups.gap, told.groups.worst, told.groups.best) == (pytest.approx(0.6), "dog", "cat")
-    assert told.groups.shown
-    assert [(group.low, group.high) for group in told.groups.groups] == [wilson(hits, 10)[1:] for hits in (0, 6, 2)]
+    assert (told.by_group.gap, told.by_group.worst, told.by_group.best) == (pytest.approx(0.6), "dog", "cat")
+    assert told.by_group.significant
+    assert [(group.low, group.high) for group in told.by_group.groups] == [wilson(hits, 10)[1:] for hits in (0, 6, 2)]
 
 
 def test_nothing_mistaken_is_no_gap():
     told = judged({"cat": ["cat"] * 5, "dog": ["dog"] * 5})
-    assert (told.share, told.groups.gap, told.groups.chance) == (0, 0, 1)
-    assert 0 < told.groups.groups[0].high < 0.5, "of five pictures little is known"
+    assert (told.share, told.by_group.gap, told.by_group.p_value) == (0, 0, 1)
+    assert 0 < told.by_group.groups[0].high < 0.5, "of five pictures little is known"
 
 
 def test_a_picture_as_near_to_both_is_not_mistaken():
@@ -59,7 +60,7 @@ def test_a_picture_as_near_to_both_is_not_mistaken():
             return torch.ones(len(pictures), 3) / 3**0.5
 
     pictures = {group: [Path("cat.png")] * 3 for group in ("cat", "dog")}
-    assert mistaken(Blind(), pictures, {"cat": ["a cat"] * 3, "dog": ["a dog"] * 3}).share == 0
+    assert measure_confusion(Blind(), pictures, {"cat": ["a cat"] * 3, "dog": ["a dog"] * 3}).share == 0
 
 
 @pytest.mark.parametrize(
@@ -74,14 +75,14 @@ def test_wilsons_interval(hits, low, high):
 
 
 def test_texts_that_are_one_to_the_encoder_are_told():
-    assert read_alike(Knowing(), {"cat": ["a cat", "my cat"], "dog": ["a dog", "my dog"]}) is None
-    deaf = Tower("deaf", lambda pictures: torch.ones(1, 3), lambda texts: torch.ones(len(texts), 3))
-    assert read_alike(deaf, {"cat": ["a cat"], "dog": ["a dog"]}) == ("a cat", "a dog")
+    assert indistinguishable(Knowing(), {"cat": ["a cat", "my cat"], "dog": ["a dog", "my dog"]}) is None
+    deaf = NetworkEncoder("deaf", lambda pictures: torch.ones(1, 3), lambda texts: torch.ones(len(texts), 3))
+    assert indistinguishable(deaf, {"cat": ["a cat"], "dog": ["a dog"]}) == ("a cat", "a dog")
 
 
 def test_pictures_are_put_together_by_group():
     prompts = filled(("a {group}", "a tree", "my {group}"), ("cat", "dog"))
-    found = grouped(prompts, [each.prompt for each in prompts], 2)
+    found = group_images(prompts, [each.prompt for each in prompts], 2)
     assert found.rows == {"cat": [0, 1, 6, 7], "dog": [2, 3, 8, 9]}
     assert found.texts["dog"] == ["a dog", "a dog", "my dog", "my dog"]
 
@@ -95,5 +96,7 @@ def test_swapped_pictures_of_the_painter_are_found(starter, tmp_path):
             truth = "poodle" if place in PLACES[:3] else name
             row.append(tmp_path / f"{name}-{place}.png")
             paint(Scene(subject="dog", breed=truth, place=place, seed=seed)).save(row[-1])
-    told = mistaken(open_encoder("starter"), pictures, {name: [f"a photo of a {name}"] * 8 for name in pictures})
-    assert told.taken == {"husky": {"poodle": 3}, "poodle": {"husky": 0}}
+    told = measure_confusion(
+        open_encoder("starter"), pictures, {name: [f"a photo of a {name}"] * 8 for name in pictures}
+    )
+    assert told.taken_for == {"husky": {"poodle": 3}, "poodle": {"husky": 0}}

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from limner.core.opinions import CRITERIA, Opinions, evaluation_of
-from limner.engine.evaluate.opinions import findings, read_report
-from limner.engine.evaluate.opinions_report import _embedded
+from limner.engine.evaluate.opinions import read_report, summarise
+from limner.engine.evaluate.opinions_report import _data_url
 from limner.store.files import sha256_of
 
 COUNT = 40
@@ -74,14 +74,14 @@ def test_means_are_over_people_and_then_over_pictures(folder: Path) -> None:
     ]
     evaluation = evaluation_of(hashes(folder))
     each = [Opinions(evaluation=evaluation, ballot=f"b{n}", scores=scores) for n, scores in enumerate(said)]
-    found = findings(read_report(folder), each)
+    found = summarise(read_report(folder), each)
     assert found.means == {first: {"detail": 3}, second: {"detail": 5}} and set(found.criteria) == {"detail"}
     assert found.criteria["detail"].mean[0] == 4 and found.criteria["detail"].counts == (1, 0, 0, 2, 1)
     assert [rater.pictures for rater in found.raters] == [2, 1, 1]
 
 
 def test_people_and_metrics_who_agree_are_found(folder: Path) -> None:
-    found = findings(read_report(folder), [opinions(folder, seed) for seed in range(3)])
+    found = summarise(read_report(folder), [opinions(folder, seed) for seed in range(3)])
     by = {(each.metric, each.criterion): each.correlation for each in found.metrics}
     assert {each.metric for each in found.metrics} == {
         "prompt_fidelity",
@@ -96,14 +96,14 @@ def test_people_and_metrics_who_agree_are_found(folder: Path) -> None:
     assert found.criteria["relevance"].agreement[0] > 0.7 > 0.3 > abs(found.criteria["detail"].agreement[0])
     assert found.verdict.startswith("3 people on 40 pictures: relevance ")
     assert "agreement (Krippendorff's alpha) relevance 0." in found.verdict
-    assert "prompt_fidelity goes best with them, on relevance: rank correlation 0." in found.verdict
+    assert "prompt_fidelity agrees best with them, on relevance: rank correlation 0." in found.verdict
     low, high = found.criteria["relevance"].mean[1:]
     assert low < found.criteria["relevance"].mean[0] < high
 
 
 def test_one_person_agrees_with_nobody(folder: Path) -> None:
-    found = findings(read_report(folder), [opinions(folder)])
-    assert found.verdict.startswith("1 person on 40 pictures") and "known of two people and more" in found.verdict
+    found = summarise(read_report(folder), [opinions(folder)])
+    assert found.verdict.startswith("1 person on 40 pictures") and "needs two people or more" in found.verdict
     assert found.criteria and all(each.agreement is None for each in found.criteria.values())
 
 
@@ -111,8 +111,8 @@ def test_of_few_pictures_nothing_is_claimed(folder: Path) -> None:
     told = opinions(folder)
     few = told.model_copy(update={"scores": dict(list(told.scores.items())[::5])})
     one = told.model_copy(update={"scores": dict(list(told.scores.items())[:1])})
-    assert "no metric is shown to go with them" in findings(read_report(folder), [few]).verdict
-    assert findings(read_report(folder), [one]).criteria["detail"].mean[1:] == (None, None)
+    assert "no metric clearly agrees with them" in summarise(read_report(folder), [few]).verdict
+    assert summarise(read_report(folder), [one]).criteria["detail"].mean[1:] == (None, None)
 
 
 @pytest.mark.parametrize(("count", "claimed"), [(9, False), (10, True)])
@@ -120,10 +120,10 @@ def test_a_metric_is_claimed_from_ten_pictures_on(folder: Path, count: int, clai
     """Both are of pictures from all over the scale, on which people and the metric agree."""
     told = opinions(folder)
     some = {sha: {"relevance": said["relevance"]} for sha, said in [*told.scores.items()][:: COUNT // count][:count]}
-    found = findings(read_report(folder), [told.model_copy(update={"scores": some})])
+    found = summarise(read_report(folder), [told.model_copy(update={"scores": some})])
     value = next(each.correlation for each in found.metrics if each.metric == "prompt_fidelity")
     assert value is not None and value[1] is not None and value[1] > 0
-    assert ("goes best with them" in found.verdict) == claimed
+    assert ("agrees best with them" in found.verdict) == claimed
 
 
 def test_the_command_prints_and_keeps(limner, folder: Path, file: Path, tmp_path: Path) -> None:
@@ -157,11 +157,11 @@ def test_only_a_picture_of_the_folder_that_is_as_it_was_is_shown(folder: Path, t
     sha256 = sha256_of(path)
     beside.write_bytes(path.read_bytes())
     link.symlink_to(beside)
-    assert _embedded(path, sha256, folder) is not None
+    assert _data_url(path, sha256, folder) is not None
     for elsewhere in (beside, folder / "../beside.png", link, folder / "nosuch.png", folder / "pictures"):
-        assert _embedded(elsewhere, sha256, folder) is None
+        assert _data_url(elsewhere, sha256, folder) is None
     Image.new("RGB", (8, 8), "blue").save(path)
-    assert _embedded(path, sha256, folder) is None
+    assert _data_url(path, sha256, folder) is None
 
 
 def changed(file: Path, **fields: object) -> str:
@@ -177,10 +177,10 @@ def scored(file: Path, value: object) -> str:
 @pytest.mark.parametrize(
     ("spoil", "line"),
     [
-        (lambda f: changed(f, evaluation="cd" * 32), "holds scores of another evaluation"),
+        (lambda f: changed(f, evaluation="cd" * 32), "contains scores of another evaluation"),
         (
             lambda f: changed(f, scores={"ab" * 32: {"detail": 1}}),
-            "scores a picture abababababab, which the evaluation",
+            "scores a picture abababababab, which is not in the evaluation",
         ),
         (lambda f: scored(f, {"detail": 6}), "is not a file of scores"),
         (lambda f: scored(f, {"detail": 0}), "is not a file of scores"),
@@ -192,7 +192,7 @@ def scored(file: Path, value: object) -> str:
         (lambda f: scored(f, [3, 3, 3, 3]), "is not a file of scores"),
         (lambda f: changed(f, scores={"../x": {"detail": 3}}), "is not a file of scores"),
         (lambda f: changed(f, scores={f"{n:064x}": {} for n in range(101)}), "is not a file of scores"),
-        (lambda f: changed(f, scores={}), "there are no scores in the files"),
+        (lambda f: changed(f, scores={}), "the files contain no scores"),
         (lambda f: changed(f, rater="x" * 61), "is not a file of scores: rater"),
         (lambda f: changed(f, rater=["x"]), "is not a file of scores: rater"),
         (lambda f: changed(f, ballot="\x1b[31m\n" * 99), "is not a file of scores"),
@@ -213,11 +213,14 @@ def test_a_file_that_is_no_scores_is_refused_in_a_line(limner, folder: Path, fil
 def test_one_person_counts_once(limner, folder: Path, file: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.json"
     copy.write_text(file.read_text())
-    assert "are of one person; name the newer alone" in limner("opinions", file, copy, "--evaluation", folder).error
+    assert (
+        "are from the same person; give only the newer one"
+        in limner("opinions", file, copy, "--evaluation", folder).error
+    )
     for number, name in enumerate(("Anna Li", " anna  LI")):
         (tmp_path / f"{number}.json").write_text(opinions(folder, number, name).model_dump_json())
     said = limner("opinions", tmp_path / "0.json", tmp_path / "1.json", "--evaluation", folder)
-    assert "are both of 'anna LI'; name the newer alone, or write another name" in said.error
+    assert "are both from 'anna LI'; give only the newer one, or change a name" in said.error
 
 
 def test_people_without_names_are_several(limner, folder: Path, file: Path, tmp_path: Path) -> None:
@@ -229,6 +232,6 @@ def test_places_that_hold_nothing(limner, folder: Path, file: Path, tmp_path: Pa
     assert "no file of scores is named" in limner("opinions", "--evaluation", folder).error
     assert "is not there" in limner("opinions", tmp_path / "none.json", "--evaluation", folder).error
     assert "is no file" in limner("opinions", folder, "--evaluation", folder).error
-    assert "report.json' is not there; name the folder" in limner("opinions", file, "--evaluation", tmp_path).error
+    assert "report.json' is not there; give the folder" in limner("opinions", file, "--evaluation", tmp_path).error
     (tmp_path / "report.json").write_text('{"pictures": [], "scores": {}}')
     assert "is not the report of an evaluation" in limner("opinions", file, "--evaluation", tmp_path).error

@@ -17,9 +17,9 @@ from limner.core.events import Notice
 from limner.core.requests import EvaluateRequest
 from limner.core.requests.evaluate import Requirement
 from limner.core.requests.groups import Filled
-from limner.engine.evaluate import group_scores
+from limner.engine.evaluate import group_fairness
 from limner.engine.scoring import encoders
-from limner.stats.group_fairness import fairness
+from limner.stats.group_fairness import group_gap
 
 HOSTILE = "<b>dog</b>"
 PROMPTS = ("a photo of a {group} in the park", "a tree", "a {group} with {}")
@@ -64,8 +64,8 @@ def test_every_score_of_pictures_is_told_by_group(told: dict[str, Any]) -> None:
     for name, each in found["metrics"].items():
         values = np.array(told["scores"][name]["values"])
         rows = {"cat": values[[0, 1, 2, 9, 10, 11]].tolist(), HOSTILE: values[[3, 4, 5, 12, 13, 14]].tolist()}
-        wanted = fairness(name, rows, each["better"], paired=True)
-        assert (each["gap"], each["chance"], each["worst"]) == (wanted.gap, wanted.chance, wanted.worst)
+        wanted = group_gap(name, rows, each["better"], paired=True)
+        assert (each["gap"], each["chance"], each["worst"]) == (wanted.gap, wanted.p_value, wanted.worst)
         assert [group["mean"] for group in each["groups"]] == [np.mean(row) for row in rows.values()]
     judged = found["mistaken"]
     wrong = sum(sum(others.values()) for others in judged["taken_for"].values())
@@ -75,7 +75,7 @@ def test_every_score_of_pictures_is_told_by_group(told: dict[str, Any]) -> None:
 
 def test_the_page_has_a_section_and_no_markup_of_a_group(told: dict[str, Any]) -> None:
     page = told["page"]
-    assert "Does it serve all alike?" in page and "By the encoder starter" in page
+    assert "Are all groups served equally well?" in page and "According to the encoder starter" in page
     assert page.count("<li") == len(told["fairness"]["metrics"]) + 1
     assert HOSTILE not in page and "&lt;b&gt;dog" in page
     assert not re.search(r"""(?:src|href)=["'](?!data:|#)[^"']""", page)
@@ -96,7 +96,7 @@ def test_what_is_required_of_groups_is_held_against_them(evaluate: Callable[...,
 
 def test_without_groups_nothing_is_said_of_them(evaluate: Callable[..., dict[str, Any]]) -> None:
     told = evaluate(prompt=["a tree"], groups=(), metric=["saturation"])
-    assert told["fairness"] is None and "serve all alike" not in told["page"] + told["verdict"]
+    assert told["fairness"] is None and "served equally well" not in told["page"] + told["verdict"]
 
 
 class Deaf:
@@ -114,20 +114,20 @@ class Deaf:
 def test_an_encoder_that_knows_no_difference_does_not_judge(
     evaluate: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_scores, "open_encoder", lambda name: Deaf())
+    monkeypatch.setattr(group_fairness.Scorers, "encoder", lambda self, name: Deaf())
     told = evaluate(metric=["saturation"])
-    assert told["fairness"]["mistaken"] is None and "was not asked whose picture is whose" in told["page"]
+    assert told["fairness"]["mistaken"] is None and "was not asked which group each picture shows" in told["page"]
     notices = [event.text for event in told["events"] if isinstance(event, Notice)]
-    assert any("'deaf' reads" in text and "as one text" in text for text in notices)
-    with pytest.raises(LimnerError, match=r"mistaken<=0.5 is required, and the encoder 'deaf' reads"):
+    assert any("the encoder 'deaf' cannot distinguish the prompts" in text for text in notices)
+    with pytest.raises(LimnerError, match=r"mistaken<=0.5 is required, but the encoder 'deaf' cannot distinguish"):
         evaluate(metric=["saturation"], require=["mistaken<=0.5"])
 
 
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"metric": ["diversity"], "require": ["diversity.gap<=1"]}, "diversity is not told by group"),
-        ({"require": ["diversity.gap<=1"]}, "diversity is not told by group"),
+        ({"metric": ["diversity"], "require": ["diversity.gap<=1"]}, "diversity has no values by group"),
+        ({"require": ["diversity.gap<=1"]}, "diversity has no values by group"),
     ],
 )
 def test_a_gap_that_is_none_is_refused(
@@ -139,31 +139,31 @@ def test_a_gap_that_is_none_is_refused(
 
 def test_a_gap_that_is_hardly_chance_is_in_the_verdict() -> None:
     values = {"cat": [0.1 + 0.001 * i for i in range(12)], "dog": [0.3 + 0.001 * i for i in range(12)]}
-    found = group_scores.Served(
-        group_scores.grouped(
+    found = group_fairness.GroupFairness(
+        group_fairness.group_images(
             [Filled("a cat", "a {group}", "cat"), Filled("a dog", "a {group}", "dog")], ["a", "b"], 12
         ),
         {"sharpness": "sharpness", "saturation": "saturation"},
         {
-            "sharpness": fairness("sharpness", values, "higher", paired=True),
-            "saturation": fairness("saturation", values, None, paired=True),
+            "sharpness": group_gap("sharpness", values, "higher", paired=True),
+            "saturation": group_gap("saturation", values, None, paired=True),
         },
         None,
     )
-    (said,) = found.parted
-    assert said.startswith("sharpness is 0.31 for dog and 0.11 for cat; chance hardly explains this gap of 0.20 [")
+    (said,) = found.significant_gaps
+    assert said.startswith("sharpness is 0.31 for dog and 0.11 for cat; this gap of 0.20 [")
     assert found.value(Requirement.model_validate("sharpness.gap<=0.3")) == pytest.approx(0.2)
     assert found.group_of[12] == "dog"
 
 
 def test_too_few_pictures_are_told() -> None:
-    each = fairness("sharpness", {"cat": [0.1, 0.2, 0.1, 0.2], "dog": [5.0, 6.0, 5.0, 6.0]}, paired=True)
+    each = group_gap("sharpness", {"cat": [0.1, 0.2, 0.1, 0.2], "dog": [5.0, 6.0, 5.0, 6.0]}, paired=True)
     filled = [Filled("a cat", "a {group}", "cat"), Filled("a dog", "a {group}", "dog")]
-    found = group_scores.Served(
-        group_scores.grouped(filled, ["a", "b"], 4), {"sharpness": "sharpness"}, {"sharpness": each}, None
+    found = group_fairness.GroupFairness(
+        group_fairness.group_images(filled, ["a", "b"], 4), {"sharpness": "sharpness"}, {"sharpness": each}, None
     )
-    assert "4 pictures of each are too few to tell" in group_scores.gap_told("sharpness", each)
-    assert found.verdict == "Of cat, dog there are too few pictures to tell whether all are served alike."
+    assert "4 images per group are too few to say" in group_fairness.gap_sentence("sharpness", each)
+    assert found.verdict == "There are too few images of cat, dog to compare the groups."
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_too_few_pictures_are_told() -> None:
         (["--prompt", "a cat", "--influence"], "name it by --dataset"),
         (
             ["--prompt", "a cat", "--influence", "--dataset", "DATA"],
-            "leave it out by --no-influence",
+            "leave it out with --no-influence",
         ),
     ],
 )

@@ -57,9 +57,9 @@ class Screening:
             raise Refused(what, ", ".join(dict.fromkeys(refused.category for refused in self.withheld)))
 
     def _admit_target(self, request: EvaluateRequest) -> None:
-        from limner.engine.evaluate.image_folder import folder_of_pictures
+        from limner.engine.evaluate.image_folder import image_folder_of
 
-        if (folder := folder_of_pictures(request)) is not None:
+        if (folder := image_folder_of(request)) is not None:
             self._admit_folder(str(folder))
 
     def _admit_folder(self, path: str) -> None:

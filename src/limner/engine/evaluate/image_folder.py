@@ -1,4 +1,4 @@
-"""A folder of pictures that is evaluated as it lies."""
+"""A folder of images as the target of an evaluation."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from limner.core.errors import LimnerError
+from limner.core.metrics import Item
 from limner.core.requests import EvaluateRequest
-from limner.data.sets.folder import Photograph, scan
+from limner.data.sets.folder import scan
 from limner.imaging.decode import SUFFIXES
+from limner.provenance.labels import read_label
 from limner.store.blobs import REFERENCE
 
 
-def folder_of_pictures(request: EvaluateRequest) -> Path | None:
-    """The folder that is evaluated, where the target is one of pictures and no model and no adapter."""
+def image_folder_of(request: EvaluateRequest) -> Path | None:
+    """The folder of images to evaluate, None if the target is a model or an adapter."""
     if request.target.model is None or request.target.adapter:
         return None
     place = Path(request.target.model).expanduser()
@@ -23,15 +25,36 @@ def folder_of_pictures(request: EvaluateRequest) -> Path | None:
     return place
 
 
-def pictures_of(folder: Path) -> tuple[Photograph, ...]:
-    """The pictures in a folder that was named as a target; raises LimnerError where it holds none."""
-    with suppress(OSError):  # which scan tells
+def items_of_folder(folder: Path) -> tuple[Item, ...]:
+    """The images of a folder, each with the prompt of the text file next to it or of its label.
+
+    Raises LimnerError if there are none.
+    """
+    with suppress(OSError):  # which scan reports
         if not any(entry.suffix.lower() in SUFFIXES for entry in folder.iterdir()):
-            raise LimnerError(f"{str(folder)!r} is no model and no adapter, and holds no pictures", "name one of these")
-    return scan(folder).photographs
+            raise LimnerError(
+                f"{str(folder)!r} is not a model or an adapter and contains no images",
+                "give a model, an adapter or a folder of images",
+            )
+    photographs = scan(folder).photographs
+    prompts = [photograph.caption or _labelled_prompt(photograph.path) for photograph in photographs]
+    return tuple(
+        Item(photograph.path, prompt, prompt or "all") for photograph, prompt in zip(photographs, prompts, strict=True)
+    )
 
 
-def name_of(folder: Path, called: Callable[[str], str]) -> str:
-    """What a folder is called in a report; of a reference by content, the beginning. called: how the user calls it."""
-    found = REFERENCE.fullmatch(called(str(folder)))
+def folder_name(folder: Path, original_name: Callable[[str], str]) -> str:
+    """The name of a folder in a report; of a reference by content, its first characters.
+
+    original_name: how the user named a file.
+    """
+    found = REFERENCE.fullmatch(original_name(str(folder)))
     return found[2][:8] if found else folder.name or str(folder)
+
+
+def _labelled_prompt(image: Path) -> str | None:
+    try:
+        label = read_label(image)
+    except LimnerError:
+        return None
+    return getattr(label.request, "prompt", None) if label else None

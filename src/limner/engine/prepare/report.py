@@ -21,9 +21,8 @@ from limner.engine.prepare.rows import Told
 from limner.engine.prepare.splits import Choice
 from limner.engine.prepare.summary import Shown, State, Story
 from limner.provenance.rights import Tally
-from limner.reports.histogram import histogram
+from limner.reports.plots import clusters_svg, histogram_svg
 from limner.reports.writer import data_url, write_page
-from limner.reports.scatter import scatter
 from limner.store.files import writing
 
 PAGE, NUMBERS = "report.html", "report.json"
@@ -109,13 +108,13 @@ def write_report(
         faults=[
             {**each, "done": DONE[each["action"]], **_examples(story, each["fault"], staged)} for each in story.faults()
         ],
-        mended=_mended(story),
+        repairs=_mended(story),
         tables=[_bars(table) for table in story.counts.tables().values() if len(table.rows) > 1],
-        evened=_evened(request, told),
-        variety=_variety(variety),
+        balancing=_evened(request, told),
+        diversity=" ".join(_variety(variety)),
         middles=[data_url(gathered.opened(place), 112) for place in variety.middles[:CLUSTERS]],
         charts=_charts(variety, gathered),
-        captioned=_captioned(story),
+        caption_origins=_captioned(story),
         captions_file=f"{name}/captions.csv",
         captions=[(each.name, each.caption) for each in evenly(story.sheet, CAPTIONS)],
         rights=_rights(rights.told(), story),
@@ -153,7 +152,7 @@ def _tile(shown: Shown, staged: Path) -> dict[str, Any]:
         )
         box = tuple(round(100 * side, 2) for side in sides)
     name = "/".join(shown.key.split("/")[-2:])
-    return {"src": src, "box": box, "key": shown.key, "name": name, "state": shown.state, "told": shown.told}
+    return {"src": src, "box": box, "key": shown.key, "name": name, "state": shown.state, "problems": shown.told}
 
 
 def _examples(story: Story, kind: str, staged: Path) -> dict[str, Any]:
@@ -190,7 +189,7 @@ def _bars(table: Table) -> dict[str, Any]:
     ]
     told = f"{len(table.rows)} groups, as diverse as {table.effective:.1f} equal ones; "
     told += "all are equal" if table.ratio == 1 else f"the largest is {table.ratio:.1f} times the smallest"
-    return {"name": table.field, "told": told, "rows": rows, "more": max(0, len(table.rows) - ROWS)}
+    return {"name": table.field, "summary": told, "rows": rows, "more": max(0, len(table.rows) - ROWS)}
 
 
 def _evened(request: PrepareRequest, told: Told) -> str:
@@ -224,13 +223,13 @@ def _charts(variety: Variety, gathered: Gathered) -> list[dict[str, str]]:
         found.append(
             (
                 "A map: pictures that are alike lie together",
-                scatter(variety.points, variety.groups, "map", numbered=False),
+                clusters_svg(variety.points, variety.groups, "map"),
             )
         )
     columns = gathered.columns
     if len(columns) > FEW:
-        found.append(("How large the originals are", histogram(np.sqrt(columns.pixels), "root of the pixels")))
-        found.append(("How sharp they are", histogram(columns.sharpness, "sharpness", FAULTS["blurred"].limit)))
+        found.append(("How large the originals are", histogram_svg(np.sqrt(columns.pixels), "root of the pixels")))
+        found.append(("How sharp they are", histogram_svg(columns.sharpness, "sharpness", FAULTS["blurred"].limit)))
     return [{"title": title, "svg": svg} for title, svg in found]
 
 
