@@ -20,7 +20,7 @@ from limner.core.moderation import Refused as Forbidden
 from limner.core.requests import PrepareRequest, TrainRequest
 from limner.core.runs import Run, Status
 from limner.data.entries.places import BytesPlace
-from limner.engine.prepare.moderated import screened
+from limner.engine.prepare.entries import screened
 from limner.moderation.moderator import Moderator
 from limner.moderation.screening import Screening
 from limner.studio.studio import Studio

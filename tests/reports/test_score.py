@@ -1,4 +1,4 @@
-"""The page for scores in a real browser: keys and clicks, what is kept and saved, and what it does not tell."""
+"""The page for scores in a real browser: keys and clicks, what is stored and saved, and what it does not reveal."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def test_all_is_scored_by_keys_and_saved(drive, pictures) -> None:
     keys = "for (let n = 0; n < 4; n++) for (const key of '5432') press(key);"
     rater = "const box = document.getElementById('rater'); box.value = ' Anna '; box.dispatchEvent(new Event('input'));"
     answer = drive(f"{PRESS} {keys} {rater} {STATUS} {SAVE}")
-    told = Opinions.model_validate(answer["saved"])
+    opinions = Opinions.model_validate(answer["saved"])
     assert answer["status"].startswith("You scored all 4 pictures")
-    assert told.scores.keys() == {sha256_of(path) for path in pictures} and told.rater == "Anna"
-    assert all(scores == dict(zip(CRITERIA, (5, 4, 3, 2), strict=True)) for scores in told.scores.values())
-    assert told.evaluation == evaluation_of(map(sha256_of, pictures))
+    assert opinions.scores.keys() == {sha256_of(path) for path in pictures} and opinions.rater == "Anna"
+    assert all(scores == dict(zip(CRITERIA, (5, 4, 3, 2), strict=True)) for scores in opinions.scores.values())
+    assert opinions.evaluation == evaluation_of(map(sha256_of, pictures))
 
 
 def test_scores_stay_in_the_browser_and_can_be_changed(drive) -> None:
@@ -82,10 +82,10 @@ def test_arrows_choose_the_question(drive) -> None:
     assert answer == {"ArrowDown": "detail", "ArrowUp": "aesthetics", "top": "relevance"}
 
 
-def test_what_storage_holds_is_not_believed(drive) -> None:
-    spoil = """const key = Object.keys(localStorage)[0], told = JSON.parse(localStorage[key]);
-    told.scores[pictures[0].sha256] = { detail: 9, relevance: '<b>', aesthetics: 2, other: 1 };
-    told.scores.strange = { detail: 1 }; told.rater = 7; localStorage[key] = JSON.stringify(told);"""
+def test_invalid_stored_scores_are_ignored(drive) -> None:
+    spoil = """const key = Object.keys(localStorage)[0], saved = JSON.parse(localStorage[key]);
+    saved.scores[pictures[0].sha256] = { detail: 9, relevance: '<b>', aesthetics: 2, other: 1 };
+    saved.scores.strange = { detail: 1 }; saved.rater = 7; localStorage[key] = JSON.stringify(saved);"""
     drive(f"{PRESS} press('3'); {spoil}")
     answer = drive(f"{PRESS} {SAVE}")
     assert list(answer["saved"]["scores"].values()) == [{"aesthetics": 2}] and answer["saved"]["rater"] is None
@@ -99,7 +99,7 @@ def test_a_name_is_typed_without_scoring(drive) -> None:
     }
 
 
-def test_a_prompt_is_text_and_nothing_tells_whose_it_is(drive, page) -> None:
+def test_a_prompt_is_text_and_nothing_reveals_the_model(drive, page) -> None:
     seen = "answer.prompt = document.getElementById('prompt').textContent;"
     answer = drive(f"{seen} answer.bold = document.querySelectorAll('b').length; answer.photographs = "
                    "document.querySelectorAll('.photographs img').length")  # fmt: skip

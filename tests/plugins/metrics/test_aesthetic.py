@@ -22,19 +22,19 @@ def pictures(scenes):
 
 def test_a_linear_head_is_a_linear_map(pictures, clip, tmp_path):
     head = networks.linear_head(tmp_path / "head.safetensors")
-    told = load_file(head)
+    tensors = load_file(head)
     with torch.inference_mode():
-        expected = open_encoder(str(clip)).images(pictures) @ told["weight"][0] + told["bias"]
+        expected = open_encoder(str(clip)).images(pictures) @ tensors["weight"][0] + tensors["bias"]
     assert values(f"aesthetic={head}@{clip}", of(pictures)) == pytest.approx(expected.numpy(), abs=1e-5)
 
 
 def test_a_deep_head_is_its_layers_one_after_another(pictures, clip, tmp_path):
     head = networks.deep_head(tmp_path / "head.safetensors")
-    told = load_file(head)
+    tensors = load_file(head)
     with torch.inference_mode():
         state = open_encoder(str(clip)).images(pictures)
     for at in (0, 2, 4, 6, 7):
-        state = torch.nn.functional.linear(state, told[f"layers.{at}.weight"], told[f"layers.{at}.bias"])
+        state = torch.nn.functional.linear(state, tensors[f"layers.{at}.weight"], tensors[f"layers.{at}.bias"])
     assert values(f"aesthetic={head}@{clip}", of(pictures)) == pytest.approx(state[:, 0].numpy(), abs=1e-4)
 
 
@@ -80,14 +80,14 @@ def test_without_an_encoder_it_is_clip_large(tmp_path, home):
         Scorers([MetricUse.model_validate(f"aesthetic={head}")])
 
 
-def _refused(use: str, said: str) -> None:
-    with pytest.raises(LimnerError, match=said) as caught:
+def _refused(use: str, message: str) -> None:
+    with pytest.raises(LimnerError, match=message) as caught:
         Scorers([MetricUse.model_validate(f"aesthetic={use}")])
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"layers.4.bias": None}, "no tensor 'layers.4.bias'"),
         ({"layers.9.weight": torch.zeros(1)}, "unknown tensor 'layers.9.weight'"),
@@ -101,8 +101,8 @@ def _refused(use: str, said: str) -> None:
         ({"weight": torch.zeros(1, 8)}, "is not an aesthetic head"),
     ],
 )
-def test_a_head_with_other_tensors_is_one_line(changes, said, clip, tmp_path):
-    _refused(f"{networks.deep_head(tmp_path / 'head.safetensors', **changes)}@{clip}", said)
+def test_a_head_with_other_tensors_is_one_line(changes, message, clip, tmp_path):
+    _refused(f"{networks.deep_head(tmp_path / 'head.safetensors', **changes)}@{clip}", message)
 
 
 def test_a_head_of_another_width_is_one_line(pictures, clip, tmp_path):
@@ -111,7 +111,7 @@ def test_a_head_of_another_width_is_one_line(pictures, clip, tmp_path):
         values(f"aesthetic={head}@{clip}", of(pictures))
 
 
-def test_what_is_no_head_is_one_line(clip, tmp_path):
+def test_files_that_are_not_heads_are_one_line_errors(clip, tmp_path):
     torch.save({"weight": torch.zeros(1, 8)}, tmp_path / "head.pth")
     _refused(f"{tmp_path / 'head.pth'}@{clip}", "pickles are refused")
     (tmp_path / "broken.safetensors").write_bytes(b"nothing of the kind")

@@ -17,8 +17,8 @@ from limner.engine.compare.contestants import ModelWithAdapters, find_target
 from limner.engine.evaluate.group_fairness import PROMPT_FIDELITY, confusion_encoder, group_images, measure_fairness
 from limner.engine.evaluate.image_folder import folder_name, image_folder_of, items_of_folder
 from limner.engine.evaluate.images import (
-    FilledPrompt,
     PromptSubject,
+    SubjectPrompt,
     expected_items,
     generate_class_images,
     generate_images,
@@ -66,7 +66,7 @@ def _evaluate_model(
     target = find_target(request.target, request.model, workspace.called)
     subject = subject_of(request, target)
     prompts = [
-        FilledPrompt(subject.fill(each.prompt), subject.fill(each.prompt, plain=True)) for each in request.filled
+        SubjectPrompt(subject.fill(each.prompt), subject.fill(each.prompt, plain=True)) for each in request.filled
     ]
     training_set = references if target.adapters else ()
     expected = Gallery(expected_items(request, prompts), references, training_set)

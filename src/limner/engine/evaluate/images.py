@@ -51,14 +51,14 @@ def subject_of(request: EvaluateRequest, target: ModelWithAdapters) -> PromptSub
 
 
 @dataclass(frozen=True)
-class FilledPrompt:
+class SubjectPrompt:
     """A prompt with its subject. full: with the identifier. plain: without it, for encoders and people."""
 
     full: str
     plain: str
 
 
-def expected_items(request: EvaluateRequest, prompts: Sequence[FilledPrompt]) -> tuple[Item, ...]:
+def expected_items(request: EvaluateRequest, prompts: Sequence[SubjectPrompt]) -> tuple[Item, ...]:
     """Items in place of the images that will be generated, to check what metrics need."""
     return tuple(Item(Path(str(seed)), each.plain, each.full) for each in prompts for seed in range(request.count))
 
@@ -66,7 +66,7 @@ def expected_items(request: EvaluateRequest, prompts: Sequence[FilledPrompt]) ->
 def generate_images(
     request: EvaluateRequest,
     target: ModelWithAdapters,
-    prompts: Sequence[FilledPrompt],
+    prompts: Sequence[SubjectPrompt],
     out: Path,
     workspace: Workspace,
     emit: Emit,

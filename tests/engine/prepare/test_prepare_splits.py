@@ -1,4 +1,4 @@
-"""Choosing pictures: near duplicates stay in one part, and balancing touches nothing but what trains."""
+"""Splits: near duplicates stay together, and balancing changes only the training images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from limner.core.requests import PrepareRequest
 from limner.data.diversity.seeded import keyed
 from limner.data.diversity.splits import TEST, TRAIN, VALIDATION
-from limner.engine.prepare.splits import Choice, choose, groups_of
+from limner.engine.prepare.splits import Splits, choose_splits, group_numbers
 
 COUNT = 60
 
@@ -20,10 +20,10 @@ def chosen(
     sharpness: object = None,
     count: int = COUNT,
     **asked: object,
-) -> Choice:
+) -> Splits:
     request = PrepareRequest.model_validate({"sources": ["x"], **asked})
     keys = np.array([keyed(f"{number}.png") for number in range(count)], dtype=np.uint64)
-    return choose(
+    return choose_splits(
         keys,
         np.arange(count) if family is None else np.asarray(family),
         np.zeros(count, dtype=int) if groups is None else np.asarray(groups),
@@ -34,7 +34,7 @@ def chosen(
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_near_duplicates_are_never_in_two_parts(seed: int) -> None:
+def test_near_duplicates_are_never_in_two_splits(seed: int) -> None:
     family = np.arange(COUNT) // 3 * 3
     part = chosen(family, split="60/20/20", seed=seed).part
     assert [len(set(part[family == first].tolist())) for first in range(0, COUNT, 3)] == [1] * 20
@@ -55,7 +55,7 @@ def test_weights_multiply_the_repeats() -> None:
 
 
 @pytest.mark.parametrize("balance", ["off", "sample", "weights"])
-def test_balancing_leaves_validation_and_test_as_they_are(balance: str) -> None:
+def test_balancing_does_not_change_validation_and_test(balance: str) -> None:
     groups = np.arange(COUNT) % 6 == 0
     choice = chosen(groups=groups, split="50/25/25", balance=balance)
     aside = choice.part != TRAIN
@@ -71,4 +71,4 @@ def test_balancing_leaves_validation_and_test_as_they_are(balance: str) -> None:
 
 
 def test_each_value_has_a_number() -> None:
-    assert groups_of(["b", "a", "b", "10"]).tolist() == [2, 1, 2, 0]
+    assert group_numbers(["b", "a", "b", "10"]).tolist() == [2, 1, 2, 0]

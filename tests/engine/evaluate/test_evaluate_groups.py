@@ -1,4 +1,4 @@
-"""Evaluations by group, on a tiny model: what is painted, told, required and refused."""
+"""Evaluations by group on a tiny model: images, reports, requirements and errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROMPTS = ("a photo of a {group} in the park", "a tree", "a {group} with {}")
 
 @pytest.fixture(scope="module")
 def evaluate(tmp_path_factory: pytest.TempPathFactory, tiny_sd: Path, starter: Path) -> Callable[..., dict[str, Any]]:
-    """Evaluate the tiny model by group; what lies in the module's folder is not painted again."""
+    """Evaluate the tiny model by group, reusing the images in the module's folder."""
     home, out = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("results") / "out"
 
     def run(**fields: object) -> dict[str, Any]:
@@ -35,34 +35,34 @@ def evaluate(tmp_path_factory: pytest.TempPathFactory, tiny_sd: Path, starter: P
         request = EvaluateRequest.model_validate(asked | {"groups": ["cat", HOSTILE]} | fields)
         events: list[Any] = []
         Studio(home).run(request, out, listener=events.append)
-        told = json.loads((out / "report.json").read_text(encoding="utf-8"))
-        return told | {"page": (out / "report.html").read_text(encoding="utf-8"), "events": events, "out": out}
+        report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+        return report | {"page": (out / "report.html").read_text(encoding="utf-8"), "events": events, "out": out}
 
     return run
 
 
 @pytest.fixture(scope="module")
-def told(evaluate: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+def report(evaluate: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     return evaluate()
 
 
-def test_each_group_is_painted_from_the_same_seeds(told: dict[str, Any]) -> None:
-    assert [(each["prompt"], each["group"]) for each in told["pictures"]] == [
+def test_each_group_has_the_same_seeds(report: dict[str, Any]) -> None:
+    assert [(each["prompt"], each["group"]) for each in report["pictures"]] == [
         *[("a photo of a cat in the park", "cat")] * 3,
         *[(f"a photo of a {HOSTILE} in the park", HOSTILE)] * 3,
         *[("a tree", None)] * 3,
         *[("a cat with ball", "cat")] * 3,
         *[(f"a {HOSTILE} with ball", HOSTILE)] * 3,
     ]
-    assert len(list((told["out"] / "pictures").rglob("*.png"))) == 15
+    assert len(list((report["out"] / "pictures").rglob("*.png"))) == 15
 
 
-def test_every_score_of_pictures_is_told_by_group(told: dict[str, Any]) -> None:
-    found = told["fairness"]
+def test_every_image_metric_is_reported_by_group(report: dict[str, Any]) -> None:
+    found = report["fairness"]
     assert found["groups"] == ["cat", HOSTILE]
     assert "prompt_fidelity" in found["metrics"] and "diversity" not in found["metrics"]
     for name, each in found["metrics"].items():
-        values = np.array(told["scores"][name]["values"])
+        values = np.array(report["scores"][name]["values"])
         rows = {"cat": values[[0, 1, 2, 9, 10, 11]].tolist(), HOSTILE: values[[3, 4, 5, 12, 13, 14]].tolist()}
         wanted = group_gap(name, rows, each["better"], paired=True)
         assert (each["gap"], each["chance"], each["worst"]) == (wanted.gap, wanted.p_value, wanted.worst)
@@ -73,34 +73,34 @@ def test_every_score_of_pictures_is_told_by_group(told: dict[str, Any]) -> None:
     assert judged["all"]["share"] == pytest.approx(wrong / 12)
 
 
-def test_the_page_has_a_section_and_no_markup_of_a_group(told: dict[str, Any]) -> None:
-    page = told["page"]
+def test_the_page_has_a_section_without_markup_of_a_group(report: dict[str, Any]) -> None:
+    page = report["page"]
     assert "Are all groups served equally well?" in page and "According to the encoder starter" in page
-    assert page.count("<li") == len(told["fairness"]["metrics"]) + 1
+    assert page.count("<li") == len(report["fairness"]["metrics"]) + 1
     assert HOSTILE not in page and "&lt;b&gt;dog" in page
     assert not re.search(r"""(?:src|href)=["'](?!data:|#)[^"']""", page)
 
 
-def test_what_is_required_of_groups_is_held_against_them(evaluate: Callable[..., dict[str, Any]]) -> None:
+def test_requirements_on_groups_are_checked(evaluate: Callable[..., dict[str, Any]]) -> None:
     fields = {"metric": ["prompt_fidelity", "saturation"]}
-    told = evaluate(**fields, require=["prompt_fidelity.gap<=0", "mistaken<=1", "saturation>=0", "mistaken.gap>1"])
-    found = told["fairness"]
-    assert [(each["requirement"], each["mean"], each["met"]) for each in told["requirements"]] == [
+    report = evaluate(**fields, require=["prompt_fidelity.gap<=0", "mistaken<=1", "saturation>=0", "mistaken.gap>1"])
+    found = report["fairness"]
+    assert [(each["requirement"], each["mean"], each["met"]) for each in report["requirements"]] == [
         ("prompt_fidelity.gap<=0", found["metrics"]["prompt_fidelity"]["gap"], False),
         ("mistaken<=1", found["mistaken"]["all"]["share"], True),
-        ("saturation>=0", told["scores"]["saturation"]["mean"], True),
+        ("saturation>=0", report["scores"]["saturation"]["mean"], True),
         ("mistaken.gap>1", found["mistaken"]["gap"], False),
     ]
-    assert not told["passed"] and "Not met: prompt_fidelity.gap<=0" in told["verdict"]
+    assert not report["passed"] and "Not met: prompt_fidelity.gap<=0" in report["verdict"]
 
 
-def test_without_groups_nothing_is_said_of_them(evaluate: Callable[..., dict[str, Any]]) -> None:
-    told = evaluate(prompt=["a tree"], groups=(), metric=["saturation"])
-    assert told["fairness"] is None and "served equally well" not in told["page"] + told["verdict"]
+def test_without_groups_there_is_no_section(evaluate: Callable[..., dict[str, Any]]) -> None:
+    report = evaluate(prompt=["a tree"], groups=(), metric=["saturation"])
+    assert report["fairness"] is None and "served equally well" not in report["page"] + report["verdict"]
 
 
 class Deaf:
-    """An encoder to which all texts are one."""
+    """An encoder that cannot distinguish any texts."""
 
     def texts(self, texts: list[str]) -> Any:
         return encoders.torch.ones(len(texts), 1)
@@ -111,33 +111,33 @@ class Deaf:
     name = "deaf"
 
 
-def test_an_encoder_that_knows_no_difference_does_not_judge(
+def test_an_encoder_that_cannot_distinguish_groups_is_not_used(
     evaluate: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(group_fairness.Scorers, "encoder", lambda self, name: Deaf())
-    told = evaluate(metric=["saturation"])
-    assert told["fairness"]["mistaken"] is None and "was not asked which group each picture shows" in told["page"]
-    notices = [event.text for event in told["events"] if isinstance(event, Notice)]
+    report = evaluate(metric=["saturation"])
+    assert report["fairness"]["mistaken"] is None and "was not asked which group each picture shows" in report["page"]
+    notices = [event.text for event in report["events"] if isinstance(event, Notice)]
     assert any("the encoder 'deaf' cannot distinguish the prompts" in text for text in notices)
     with pytest.raises(LimnerError, match=r"mistaken<=0.5 is required, but the encoder 'deaf' cannot distinguish"):
         evaluate(metric=["saturation"], require=["mistaken<=0.5"])
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"metric": ["diversity"], "require": ["diversity.gap<=1"]}, "diversity has no values by group"),
         ({"require": ["diversity.gap<=1"]}, "diversity has no values by group"),
     ],
 )
-def test_a_gap_that_is_none_is_refused(
-    evaluate: Callable[..., dict[str, Any]], fields: dict[str, object], said: str
+def test_a_gap_of_a_group_metric_is_refused(
+    evaluate: Callable[..., dict[str, Any]], fields: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(LimnerError, match=said):
+    with pytest.raises(LimnerError, match=message):
         evaluate(**fields)
 
 
-def test_a_gap_that_is_hardly_chance_is_in_the_verdict() -> None:
+def test_a_significant_gap_is_in_the_verdict() -> None:
     values = {"cat": [0.1 + 0.001 * i for i in range(12)], "dog": [0.3 + 0.001 * i for i in range(12)]}
     found = group_fairness.GroupFairness(
         group_fairness.group_images(
@@ -150,13 +150,13 @@ def test_a_gap_that_is_hardly_chance_is_in_the_verdict() -> None:
         },
         None,
     )
-    (said,) = found.significant_gaps
-    assert said.startswith("sharpness is 0.31 for dog and 0.11 for cat; this gap of 0.20 [")
+    (sentence,) = found.significant_gaps
+    assert sentence.startswith("sharpness is 0.31 for dog and 0.11 for cat; this gap of 0.20 [")
     assert found.value(Requirement.model_validate("sharpness.gap<=0.3")) == pytest.approx(0.2)
     assert found.group_of[12] == "dog"
 
 
-def test_too_few_pictures_are_told() -> None:
+def test_too_few_images_are_reported() -> None:
     each = group_gap("sharpness", {"cat": [0.1, 0.2, 0.1, 0.2], "dog": [5.0, 6.0, 5.0, 6.0]}, paired=True)
     filled = [Filled("a cat", "a {group}", "cat"), Filled("a dog", "a {group}", "dog")]
     found = group_fairness.GroupFairness(
@@ -167,7 +167,7 @@ def test_too_few_pictures_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--prompt", "a {group}"], "give --groups"),
         (["--prompt", "a cat", "--groups", "cat,dog"], "no prompt says where they stand; write {group}"),
@@ -179,7 +179,7 @@ def test_too_few_pictures_are_told() -> None:
         ),
     ],
 )
-def test_mistakes_are_one_line(limner: Any, tiny_sd: Path, painted: Path, arguments: list[str], said: str) -> None:
+def test_mistakes_are_one_line(limner: Any, tiny_sd: Path, painted: Path, arguments: list[str], message: str) -> None:
     typed = [str(painted) if each == "DATA" else each for each in arguments]
     found = limner("evaluate", tiny_sd, *typed, "--steps", 2, "--metric", "saturation")
-    assert found.code == 2 and said in found.error
+    assert found.code == 2 and message in found.error

@@ -1,4 +1,4 @@
-"""Strengths from votes: known ones come back, and what has none in the data is finite by the prior."""
+"""Ratings from votes: known ratings are recovered, and the prior keeps all ratings finite."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_known_strengths_come_back_from_simulated_votes():
     assert found.mean() == pytest.approx(1000)
 
 
-def test_the_intervals_hold_the_truth_as_often_as_they_say():
+def test_the_intervals_cover_the_truth_as_often_as_stated():
     rng, held = np.random.default_rng(4), []
     for _ in range(25):
         low, high = np.quantile(bootstrapped(*simulated(rng, 800), 4, 200), (0.025, 0.975), axis=0)
@@ -38,7 +38,7 @@ def test_two_contestants_without_a_prior_are_their_log_odds():
 
 
 @pytest.mark.parametrize("votes", [1, 10, 1000])
-def test_who_always_wins_is_finite_by_the_prior(votes):
+def test_the_prior_keeps_ratings_finite(votes):
     found = strengths(np.array([[0.0, votes], [0.0, 0.0]]))
     assert found[0] - found[1] == pytest.approx(400 * np.log10((votes + PRIOR / 2) / (PRIOR / 2)), abs=1e-3)
 
@@ -48,7 +48,7 @@ def test_ties_alone_leave_all_equal():
     assert strengths(win_counts(first, second, np.full(3, 0.5), 3)) == pytest.approx([1000] * 3)
 
 
-def test_who_met_nobody_stands_in_the_middle_of_two():
+def test_a_contestant_without_votes_is_between_the_others():
     found = strengths(win_counts(np.zeros(50, int), np.ones(50, int), np.r_[np.ones(40), np.zeros(10)], 3))
     assert found[0] > found[2] > found[1]
     assert found[2] == pytest.approx(1000, abs=1)
@@ -84,7 +84,7 @@ def test_the_prior_is_shared_among_the_others():
     assert every.sum(1) == pytest.approx((games * chance * (1 - np.eye(3))).sum(1), abs=1e-4)
 
 
-def test_ties_are_drawn_as_often_as_they_were():
+def test_ties_are_drawn_as_often_as_observed():
     """Two who are alike: with half of the votes ties, their lead varies by half of what it does without a tie."""
     first, second = np.zeros(400, int), np.ones(400, int)
     whole = np.tile([1.0, 0.0], 200)

@@ -1,4 +1,4 @@
-"""One picture of a dataset at the edges: what is too small, what is enlarged, and what the user's limits change."""
+"""Preparing one image: what is too small, what is enlarged, and what the user's limits change."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from PIL import Image
 from limner.core.datasets import Entry
 from limner.core.requests import PrepareRequest
 from limner.data.entries.places import FilePlace
-from limner.engine.prepare.image import prepared
-from limner.engine.prepare.plan import actions_of, digest_of_reading, limits_of, plan_of
-from limner.engine.prepare.record import Record
+from limner.engine.prepare.image import prepare_image
+from limner.engine.prepare.plan import actions_of, limits_of, plan_of, reading_digest
+from limner.engine.prepare.staging import Record
 
 
 def record_of(folder: Path, size: tuple[int, int], **asked: object) -> Record:
-    """What becomes of a picture of a (width, height)."""
+    """The record of an image of a (width, height)."""
     pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / "a.png")
     request = PrepareRequest.model_validate({"sources": [str(folder)], "size": 64, "crop": "centre", **asked})
-    return prepared((0, Entry("a.png", FilePlace(folder / "a.png")), ""), plan_of(request, folder))
+    return prepare_image((0, Entry("a.png", FilePlace(folder / "a.png")), ""), plan_of(request, folder))
 
 
 def of_size(record: Record) -> list[str]:
@@ -29,7 +29,7 @@ def of_size(record: Record) -> list[str]:
 
 
 @pytest.mark.parametrize(("side", "kinds"), [(31, ["small"]), (32, ["enlarged"]), (63, ["enlarged"]), (64, [])])
-def test_half_the_side_is_enlarged_and_less_is_too_small(tmp_path: Path, side: int, kinds: list[str]) -> None:
+def test_half_the_size_is_enlarged_and_less_is_too_small(tmp_path: Path, side: int, kinds: list[str]) -> None:
     record = record_of(tmp_path, (side, 2 * side))
     assert of_size(record) == kinds and (record.picture is None) == (kinds == ["small"])
 
@@ -41,9 +41,7 @@ def test_limits_are_the_users(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "shape"), [((32, 48), (32, 48)), ((128, 96), (85, 64)), ((96, 640), (64, 427))])
-def test_without_a_crop_nothing_is_enlarged_and_the_shorter_side_is_the_size(
-    tmp_path: Path, size: tuple[int, int], shape: tuple[int, int]
-) -> None:
+def test_without_a_crop_nothing_is_enlarged(tmp_path: Path, size: tuple[int, int], shape: tuple[int, int]) -> None:
     record = record_of(tmp_path, size, crop="none", ignore=["odd_shape"])
     assert (record.box, record.shape) == ((0, 0, *size), shape)
     with Image.open(tmp_path / str(record.picture)) as written:
@@ -54,14 +52,14 @@ def request(**asked: object) -> PrepareRequest:
     return PrepareRequest.model_validate({"sources": ["x"], **asked})
 
 
-def test_what_is_done_about_a_fault_is_what_was_asked() -> None:
+def test_the_request_chooses_the_action_for_a_fault() -> None:
     usual, asked = actions_of(request()), actions_of(request(drop=["blurred"], flag=["small"], ignore=["border"]))
     assert [usual[name] for name in ("blurred", "small", "border", "refused")] == ["flag", "drop", "flag", "drop"]
     assert [asked[name] for name in ("blurred", "small", "border", "refused")] == ["drop", "flag", "ignore", "drop"]
     assert actions_of(request(despite="they are mine"))["refused"] == "flag"
 
 
-def test_limits_of_what_is_looked_for() -> None:
+def test_only_faults_that_are_not_ignored_have_limits() -> None:
     limits = limits_of(request(limit=["blurred=60"], ignore=["border"]))
     assert limits["blurred"] == 60 and limits["small"] == 0.5
     assert "border" not in limits and "grey" not in limits and "duplicate" not in limits
@@ -91,8 +89,6 @@ def test_limits_of_what_is_looked_for() -> None:
         {"quality": 80},
     ],
 )
-def test_pictures_read_before_are_used_only_where_they_would_be_read_and_written_alike(
-    tmp_path: Path, change: dict[str, object]
-) -> None:
+def test_staged_images_are_reused_only_under_the_same_settings(tmp_path: Path, change: dict[str, object]) -> None:
     assert plan_of(request(**change), tmp_path) != plan_of(request(), tmp_path)
-    assert digest_of_reading(request(**change)) != digest_of_reading(request()) == digest_of_reading(request(seed=7))
+    assert reading_digest(request(**change)) != reading_digest(request()) == reading_digest(request(seed=7))

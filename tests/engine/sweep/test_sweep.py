@@ -1,4 +1,4 @@
-"""Sweeps carried out on a tiny model: pictures, scores and pages."""
+"""Sweeps on a tiny model: images, scores and pages."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def swept(home: Path, out: Path, model: Path, **fields: object) -> dict:
     return json.loads((out / "sweep.json").read_text(encoding="utf-8"))
 
 
-def files(told: dict) -> list[list[str]]:
-    return [[picture["sha256"] for picture in cell["pictures"]] for cell in told["cells"]]
+def files(report: dict) -> list[list[str]]:
+    return [[picture["sha256"] for picture in cell["pictures"]] for cell in report["cells"]]
 
 
-def test_all_that_is_left_behind(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
-    told = swept(home, tmp_path / "out", tiny_sd, axis=["guidance=1.5,4"], trajectory=True, steps=4)
+def test_all_files_of_a_sweep(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
+    report = swept(home, tmp_path / "out", tiny_sd, axis=["guidance=1.5,4"], trajectory=True, steps=4)
     out = tmp_path / "out"
-    assert [cell["values"] for cell in told["cells"]] == [{"guidance": "1.5"}, {"guidance": "4"}]
-    for cell in told["cells"]:
+    assert [cell["values"] for cell in report["cells"]] == [{"guidance": "1.5"}, {"guidance": "4"}]
+    for cell in report["cells"]:
         assert [picture["seed"] for picture in cell["pictures"]] == [42, 43]
         label = read_label(out / cell["pictures"][1]["path"])
         assert label is not None and label.seed == 43 and label.request.guidance == float(cell["values"]["guidance"])
@@ -47,7 +47,7 @@ def test_all_that_is_left_behind(home: Path, tmp_path: Path, tiny_sd: Path) -> N
         ("4", "43"),
     ]
     means = [np.mean([float(row["saturation"]) for row in rows if row["guidance"] == value]) for value in ("1.5", "4")]
-    assert np.allclose(means, [place["mean"] for place in told["along"]["guidance"]["saturation"]])
+    assert np.allclose(means, [place["mean"] for place in report["along"]["guidance"]["saturation"]])
     for name in ("results.png", "curves.png", "trajectory.png", "trajectory.webp"):
         with Image.open(out / name) as picture:
             picture.load()
@@ -57,7 +57,7 @@ def test_all_that_is_left_behind(home: Path, tmp_path: Path, tiny_sd: Path) -> N
     assert not re.search(r"""(?:src|href)=["'](?!data:|#)[^"']""", page), "the page needs something beside it"
 
 
-def test_the_noise_is_shared_and_going_on_paints_the_same(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
+def test_cells_share_the_noise_and_continuing_gives_the_same_images(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
     one = swept(home, tmp_path / "one", tiny_sd, axis=["guidance_rescale=0,0.5", "seed=3,4"], seeds=1)
     assert len({name for cell in files(one) for name in cell}) == 4
     first = tmp_path / "one" / one["cells"][0]["pictures"][0]["path"]
@@ -73,13 +73,13 @@ def test_the_noise_is_shared_and_going_on_paints_the_same(home: Path, tmp_path: 
     assert pixels == fresh
 
 
-def test_guidance_by_other_ways_is_diffusers_own(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
+def test_guidance_methods_match_diffusers(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
     """The interval as in diffusers' documentation, where a callback drops the unconditional half; APG as its guider."""
     axes = {"way": "guidance_method=cfg,apg", "interval": "guidance_interval=none,0-1,0-0.5"}
     pictures = {}
     for name, axis in axes.items():
-        told = swept(home, tmp_path / name, tiny_sd, axis=[axis], guidance=100, seeds=1, steps=4)
-        paths = (tmp_path / name / cell["pictures"][0]["path"] for cell in told["cells"])
+        report = swept(home, tmp_path / name, tiny_sd, axis=[axis], guidance=100, seeds=1, steps=4)
+        paths = (tmp_path / name / cell["pictures"][0]["path"] for cell in report["cells"])
         pictures[name] = [np.asarray(Image.open(path)).astype(int) for path in paths]
     # at so high a guidance the tiny network's pictures differ by more than rounding does
     (cfg, apg), (whole, all_of_it, half) = pictures["way"], pictures["interval"]
@@ -105,8 +105,8 @@ def test_guidance_by_other_ways_is_diffusers_own(home: Path, tmp_path: Path, tin
                                callback_on_step_end_tensor_inputs=["prompt_embeds"])).max() <= 1  # fmt: skip
     momentum, radius = MomentumBuffer(-0.5), 15 * (4 * 8 * 8 / (4 * 128 * 128)) ** 0.5
 
-    def project(module: object, given: object, said: tuple) -> tuple:
-        plain, prompted = said[0].chunk(2)
+    def project(module: object, given: object, output: tuple) -> tuple:
+        plain, prompted = output[0].chunk(2)
         found = normalized_guidance(prompted, plain, 99.0, momentum, 0.0, radius, use_original_formulation=True)
         return (torch.cat([found, found]),)
 
@@ -117,7 +117,7 @@ def test_guidance_by_other_ways_is_diffusers_own(home: Path, tmp_path: Path, tin
         assert np.abs(one - other).max() > 3
 
 
-def test_prompts_of_a_hostile_kind_are_only_text(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
+def test_hostile_prompts_are_only_text(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
     hostile = "</script><img src=x onerror=alert(1)> \"'"
     swept(home, tmp_path / "out", tiny_sd, prompt=[hostile, "a dog"], axis=["guidance=1,2"], seeds=1)
     page = (tmp_path / "out" / "sweep.html").read_text(encoding="utf-8")
@@ -132,12 +132,12 @@ def test_prompts_of_a_hostile_kind_are_only_text(home: Path, tmp_path: Path, tin
         ([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], 2),
     ],
 )
-def test_the_sweet_spot_is_where_fidelity_stops_to_rise(rising: list[list[float]], chosen: int) -> None:
+def test_the_best_guidance_is_where_fidelity_stops_rising(rising: list[list[float]], chosen: int) -> None:
     assert lowest_sufficient([np.array(values) for values in rising]) == chosen
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["a cat"], "one to three axes"),
         (["a cat", "--axis", "guidence=1,2"], "no axis 'guidence'"),
@@ -147,8 +147,8 @@ def test_the_sweet_spot_is_where_fidelity_stops_to_rise(rising: list[list[float]
         (["a cat", "--axis", "steps=1,2", "--seeds", "1", "--metric", "diversity", "--model", "MODEL"], "diversity"),
     ],
 )
-def test_mistakes_are_one_line(limner, tiny_sd: Path, tmp_path: Path, arguments: list[str], told: str) -> None:
+def test_mistakes_are_one_line(limner, tiny_sd: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
     typed = [str(tiny_sd) if each == "MODEL" else each for each in arguments]
-    said = limner("sweep", *typed, "--out", tmp_path / "out")
-    assert said.code == 2 and told in said.err and "Traceback" not in said.err
-    assert len([line for line in said.err.splitlines() if line.startswith("limner:")]) == 1
+    output = limner("sweep", *typed, "--out", tmp_path / "out")
+    assert output.code == 2 and message in output.err and "Traceback" not in output.err
+    assert len([line for line in output.err.splitlines() if line.startswith("limner:")]) == 1

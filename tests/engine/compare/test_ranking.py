@@ -1,4 +1,4 @@
-"""Votes are counted as they were meant, and files that are not votes are refused in a line."""
+"""Votes are counted correctly, and files that are not votes are refused in one line."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_chance_shows_no_difference(key):
     assert found.left == pytest.approx(0.5, abs=0.1)
 
 
-def test_who_always_wins_is_uncertain_and_finite(key):
+def test_a_contestant_that_always_wins_has_a_finite_rating(key):
     ids = [name for name, pair in key.pairs.items() if {pair.left, pair.right} == {0, 1}]
     alpha = {name: "left" if key.pairs[name].left == 0 else "right" for name in ids}
 
@@ -96,17 +96,17 @@ def test_who_always_wins_is_uncertain_and_finite(key):
     assert many.ranks[0].elo < 2000
 
 
-def test_who_clicks_left_only_is_seen(key):
+def test_a_bias_to_the_left_is_reported(key):
     assert rank_by_votes(key, [ballot(key, lambda pair: "left")]).left == 1
 
 
 def test_the_command_prints_and_keeps_the_ranking(limner, folder, votes):
-    said = limner("rank", votes, "--comparison", folder)
-    assert said.code == 0, said.err
-    lines = said.out.splitlines()
+    result = limner("rank", votes, "--comparison", folder)
+    assert result.code == 0, result.err
+    lines = result.out.splitlines()
     assert [line.split()[0] for line in lines[1:4]] == ["beta", "gamma", "alpha"]
-    told = json.loads((folder / "ranking.json").read_text())
-    assert lines[-1] == told["verdict"] and told["prior"] == 1
+    ranking = json.loads((folder / "ranking.json").read_text())
+    assert lines[-1] == ranking["verdict"] and ranking["prior"] == 1
 
 
 def changed(file, **fields):
@@ -135,25 +135,25 @@ def changed(file, **fields):
         (lambda v: " " * (2**20 + 1), "is larger than a file of votes can be (1048576 bytes)"),
     ],
 )
-def test_a_file_that_is_no_votes_is_refused_in_a_line(limner, folder, votes, spoil, line):
+def test_a_file_without_votes_is_refused_in_one_line(limner, folder, votes, spoil, line):
     votes.write_text(spoil(votes))
-    said = limner("rank", votes, "--comparison", folder)
-    assert said.code == 2 and line in said.error and said.out == ""
-    assert len(said.error) < 600 and not (folder / "ranking.json").exists()
+    result = limner("rank", votes, "--comparison", folder)
+    assert result.code == 2 and line in result.error and result.out == ""
+    assert len(result.error) < 600 and not (folder / "ranking.json").exists()
 
 
-def test_bytes_that_are_no_text_are_refused(limner, folder, votes):
+def test_binary_files_are_refused(limner, folder, votes):
     votes.write_bytes(b"\xff\xfe\x00" * 99)
     assert "is not a file of votes" in limner("rank", votes, "--comparison", folder).error
 
 
-def test_one_person_counts_once(limner, folder, votes):
+def test_a_person_counts_once(limner, folder, votes):
     (folder / "again.json").write_text(votes.read_text())
-    said = limner("rank", votes, folder / "again.json", "--comparison", folder)
-    assert "are from the same person; give only the newer one" in said.error
+    result = limner("rank", votes, folder / "again.json", "--comparison", folder)
+    assert "are from the same person; give only the newer one" in result.error
 
 
-def test_places_that_hold_nothing(limner, folder, votes, tmp_path):
+def test_missing_files_are_reported(limner, folder, votes, tmp_path):
     assert "no file of votes is named" in limner("rank", "--comparison", folder).error
     assert "is not there" in limner("rank", folder / "none.json", "--comparison", folder).error
     assert "is no file" in limner("rank", folder, "--comparison", folder).error
@@ -162,10 +162,10 @@ def test_places_that_hold_nothing(limner, folder, votes, tmp_path):
     )
 
 
-def test_a_key_of_pairs_that_cannot_be_is_refused(folder, votes):
-    told = json.loads((folder / "votes-key.json").read_text())
-    told["pairs"]["pair-1"]["left"] = 7
-    (folder / "votes-key.json").write_text(json.dumps(told))
+def test_an_invalid_key_is_refused(folder, votes):
+    key = json.loads((folder / "votes-key.json").read_text())
+    key["pairs"]["pair-1"]["left"] = 7
+    (folder / "votes-key.json").write_text(json.dumps(key))
     with pytest.raises(LimnerError, match="is not the key of a blind page"):
         rank([votes], folder)
 
@@ -175,5 +175,5 @@ def test_a_lead_is_claimed_from_six_votes_on_where_its_interval_lies_above_0(
     low: float, votes: int, claimed: bool
 ) -> None:
     ranks = [Rank(contestant=name, elo=1000, low=900, high=1100, wins=1, ties=0, losses=0) for name in "ab"]
-    said = _verdict(ranks, (50.0, low, 100.0), votes)
-    assert said.startswith("People prefer a to b" if claimed else "No clear difference between a and b")
+    sentence = _verdict(ranks, (50.0, low, 100.0), votes)
+    assert sentence.startswith("People prefer a to b" if claimed else "No clear difference between a and b")

@@ -1,4 +1,4 @@
-"""Krippendorff's alpha as its author worked it out, and at its ends."""
+"""Krippendorff's alpha: the published example and extreme cases."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_two_against_two_is_less_than_chance() -> None:
 @pytest.mark.parametrize(
     "scores", [[[0, 1, 2]], [[0, 1, -1], [-1, -1, 2]], [[3, 3, 3], [3, 3, 3]]], ids=["one rater", "apart", "all alike"]
 )
-def test_where_nothing_can_be_said(scores: list[list[int]]) -> None:
+def test_alpha_is_unknown_without_comparable_scores(scores: list[list[int]]) -> None:
     assert np.isnan(alpha(np.array(scores), 5)) and np.isnan(alpha_interval(np.array(scores), 5)).all()
 
 
@@ -72,7 +72,7 @@ def test_the_interval_is_the_bootstraps_of_95_percent() -> None:
     assert (low, high) == pytest.approx(np.quantile(drawn, (0.025, 0.975)), abs=0.012)
 
 
-def test_units_that_one_person_scored_are_not_drawn() -> None:
+def test_units_with_one_score_are_not_drawn() -> None:
     rng = np.random.default_rng(3)
     one = rng.integers(0, 5, 40)
     both = np.stack([one, np.clip(one + rng.integers(-1, 2, 40), 0, 4)])

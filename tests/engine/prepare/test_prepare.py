@@ -1,4 +1,4 @@
-"""A pile of pictures becomes a dataset: what is found wrong, what is written, and that it is the same every time."""
+"""Preparing datasets: the problems that are found, the files that are written, and that they are always the same."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from limner.core.requests import PrepareRequest
 from limner.store.files import sha256_of
 
 CLEAN = 10
-PHOTOGRAPHS = Path(__file__).parents[2] / "../shared/data/dreambench"
+PHOTOGRAPHS = Path(__file__).parents[3] / "../shared/data/dreambench"
 
 
 @pytest.fixture
 def prepare(home):
-    """Prepare by one process, without an encoder unless it is named; returns the folder."""
+    """Prepare in one process, without an encoder unless one is given; returns the folder."""
 
     def run(*sources, out, studio=None, stop=lambda: False, **fields):
         fields = {"workers": 1, "encoder": None, **fields}
@@ -38,7 +38,7 @@ def prepare(home):
 
 
 def outcomes(folder):
-    """What became of each entry, by its name; of several of one name the faults of all."""
+    """The outcome of each entry by name, with the faults of all entries of that name."""
     found: dict[str, dict] = {}
     for line in map(json.loads, (folder / "pictures.jsonl").read_text(encoding="utf-8").splitlines()):
         other = found.get(line["original"], {"faults": []})
@@ -52,7 +52,7 @@ def rows(folder, split="train"):
 
 @pytest.fixture(scope="session")
 def pile(made_once):
-    """A folder in which everything is wrong that can be, and what to expect of each file."""
+    """A folder with every problem that an image can have, and what to expect of each file."""
 
     def fill(folder):
         expected = planted.plant(folder / "pile", CLEAN)
@@ -64,16 +64,16 @@ def pile(made_once):
 
 @pytest.fixture(scope="session")
 def sorted_out(pile, ran_once):
-    """The pile, prepared once."""
+    """The dataset prepared from that folder, once."""
     request = PrepareRequest(sources=(str(pile[0]),), class_word="dog", size=512, workers=2, encoder=None)
     return ran_once("prepare/sorted", request)
 
 
-def test_at_least_thirty_kinds_are_planted(pile):
+def test_at_least_thirty_problems_are_planted(pile):
     assert len(pile[1]) >= 30
 
 
-def test_every_planted_fault_is_found_and_told(pile, sorted_out):
+def test_every_planted_problem_is_found_and_reported(pile, sorted_out):
     found, wrong = outcomes(sorted_out), []
     for name, expected in pile[1].items():
         line = found.get(name)
@@ -88,13 +88,13 @@ def test_every_planted_fault_is_found_and_told(pile, sorted_out):
     assert wrong == [], "\n".join(map(str, wrong))
 
 
-def test_clean_pictures_are_not_called_wrong(sorted_out):
+def test_clean_images_have_no_faults(sorted_out):
     found = outcomes(sorted_out)
-    told = {name: line["faults"] for name, line in found.items() if name.startswith("clean-") and line["faults"]}
-    assert told == {}
+    wrong = {name: line["faults"] for name, line in found.items() if name.startswith("clean-") and line["faults"]}
+    assert wrong == {}
 
 
-def test_what_was_mended_is_told_and_locations_are_gone(sorted_out):
+def test_repairs_are_reported_and_locations_removed(sorted_out):
     report = json.loads((sorted_out / "report.json").read_text(encoding="utf-8"))
     assert report["locations_stripped"] == 1
     assert any("turned" in note for note in report["mended"])
@@ -104,18 +104,18 @@ def test_what_was_mended_is_told_and_locations_are_gone(sorted_out):
             assert not image.getexif() and not {"exif", "xmp", "icc_profile"} & image.info.keys()
 
 
-def test_authors_of_files_reach_the_dataset(sorted_out):
+def test_authors_in_files_are_in_the_dataset(sorted_out):
     assert {row["original"]: row["author"] for row in rows(sorted_out)}["located.jpg"] == "Ada Lens"
 
 
-def test_a_turned_picture_stands_upright(sorted_out, pile):
+def test_a_rotated_image_is_upright(sorted_out, pile):
     row = next(row for row in rows(sorted_out) if row["original"] == "turned.jpg")
     with Image.open(pile[0] / "turned.jpg") as original, Image.open(sorted_out / "train" / row["file_name"]) as made:
         upright = original.transpose(Image.Transpose.ROTATE_270).resize(made.size)
         assert np.abs(np.asarray(upright, dtype=int) - np.asarray(made, dtype=int)).mean() < 6
 
 
-def test_stock_datasets_load_it(sorted_out, tmp_path):
+def test_the_datasets_library_loads_it(sorted_out, tmp_path):
     import datasets
 
     datasets.disable_progress_bars()
@@ -125,7 +125,7 @@ def test_stock_datasets_load_it(sorted_out, tmp_path):
     assert first["image"].size == (512, 512) and first["text"] == "a photo of a dog"
 
 
-def test_of_copies_the_best_is_kept(prepare, tmp_path):
+def test_the_best_copy_is_kept(prepare, tmp_path):
     def saved(name: str, image: Image.Image, **settings: object) -> None:
         (tmp_path / "pile").mkdir(exist_ok=True)
         image.save(tmp_path / "pile" / name, **settings)
@@ -145,21 +145,21 @@ def test_of_copies_the_best_is_kept(prepare, tmp_path):
     assert sorted(row["original"] for row in rows(out)) == ["1-b.png", "2-b.jpg", "3-b.png", "4-a.jpg"]
 
 
-def test_a_caption_that_cannot_be_used_is_told_of_its_picture(sorted_out):
+def test_an_unusable_caption_is_a_fault_of_its_image(sorted_out):
     line = outcomes(sorted_out)["captioned.jpg"]
     assert line["outcome"] == "flagged" and [fault["fault"] for fault in line["faults"]] == ["caption"]
 
 
-def test_faults_are_counted_of_what_was_kept_or_left_out_for_them(sorted_out):
+def test_faults_are_counted_for_kept_images_and_where_they_drop_one(sorted_out):
     report = json.loads((sorted_out / "report.json").read_text(encoding="utf-8"))
-    told = {each["fault"]: each["count"] for each in report["faults"] if each["action"] == "flag"}
+    counts = {each["fault"]: each["count"] for each in report["faults"] if each["action"] == "flag"}
     lines = [line for line in outcomes(sorted_out).values() if line["outcome"] == "flagged"]
-    assert told and told == Counter(fault["fault"] for line in lines for fault in line["faults"])
+    assert counts and counts == Counter(fault["fault"] for line in lines for fault in line["faults"])
 
 
 @pytest.fixture(scope="session")
 def six(made_once):
-    """Six pictures with captions in two folders."""
+    """Six images with captions in two folders."""
 
     def fill(place):
         for number in range(6):
@@ -173,18 +173,18 @@ def six(made_once):
 
 @pytest.fixture
 def few(six, tmp_path):
-    """The six pictures, to be written into."""
+    """A copy of the six images that tests may change."""
     return Path(shutil.copytree(six, tmp_path / "few"))
 
 
-def test_the_same_twice_is_the_same_bytes(prepare, few, tmp_path):
+def test_preparing_twice_writes_the_same_bytes(prepare, few, tmp_path):
     plain = {"size": 128, "split": "50/25/25", "kohya": True, "make_masks": True}
     one = prepare(few, out=tmp_path / "a" / "set", **plain)
     two = prepare(few, out=tmp_path / "b" / "set", workers=2, **plain)
     names = {path.relative_to(one) for path in one.rglob("*") if path.is_file()}
     assert names == {path.relative_to(two) for path in two.rglob("*") if path.is_file()} and len(names) > 20
     different = [str(name) for name in names if (one / name).read_bytes() != (two / name).read_bytes()]
-    assert set(different) <= {"report.json", "report.html"}  # which tell how many workers there were
+    assert set(different) <= {"report.json", "report.html"}  # which report how many workers there were
 
 
 @pytest.mark.slow
@@ -196,14 +196,14 @@ def test_a_local_ray_writes_the_same(prepare, few, tmp_path):
     assert (one / "pictures.jsonl").read_bytes() == (two / "pictures.jsonl").read_bytes()
 
 
-def test_originals_are_untouched_and_nothing_else_is_left(prepare, few, tmp_path):
+def test_originals_are_unchanged_and_no_temporary_files_remain(prepare, few, tmp_path):
     before = sha256_of(few)
     prepare(few, out=tmp_path / "set", size=128)
     assert sha256_of(few) == before
     assert not list(tmp_path.glob(".limner*"))
 
 
-def test_interrupted_work_goes_on_and_ends_the_same(prepare, few, tmp_path):
+def test_interrupted_work_continues_with_the_same_result(prepare, few, tmp_path):
     whole = prepare(few, out=tmp_path / "whole" / "set", size=128)
     calls = []
 
@@ -222,7 +222,7 @@ def test_interrupted_work_goes_on_and_ends_the_same(prepare, few, tmp_path):
     assert sha256_of(again) == sha256_of(whole)
 
 
-def test_pictures_read_before_are_not_read_again(prepare, few, tmp_path):
+def test_images_are_not_read_twice(prepare, few, tmp_path):
     stops = iter([False, False, False, True])
     with pytest.raises(Interrupted):
         prepare(few, out=tmp_path / "set", size=128, stop=lambda: next(stops, True))
@@ -253,13 +253,13 @@ def test_captions_come_from_files_templates_and_edits(prepare, few, tmp_path):
     assert next(row["text"] for row in rows(three) if row["original"] == table[0]["picture"]) == "my own words"
 
 
-def test_its_own_dataset_can_be_prepared_again(prepare, few, tmp_path):
+def test_a_dataset_can_be_prepared_again(prepare, few, tmp_path):
     one = prepare(few, out=tmp_path / "one", size=128)
     two = prepare(one / "train", out=tmp_path / "two", size=64)
     assert [row["text"] for row in rows(two)] == [row["text"] for row in rows(one)]
 
 
-def test_balance_by_weights_and_by_leaving_out(prepare, few, tmp_path):
+def test_balance_by_weights_and_by_sampling(prepare, few, tmp_path):
     weighted = prepare(few, out=tmp_path / "one", size=128, by=("folder",), balance="weights")
     totals: dict[str, float] = {}
     for row in rows(weighted):
@@ -271,14 +271,14 @@ def test_balance_by_weights_and_by_leaving_out(prepare, few, tmp_path):
     assert sum(line["outcome"] == "evened out" for line in outcomes(sampled).values()) == 2
 
 
-def test_splits_are_right_to_the_picture(prepare, few, tmp_path):
+def test_splits_have_exact_sizes(prepare, few, tmp_path):
     out = prepare(few, out=tmp_path / "set", size=128, split="4/1/1")
     assert [len(rows(out, split)) for split in ("train", "validation", "test")] == [4, 1, 1]
     originals = [row["original"] for split in ("train", "validation", "test") for row in rows(out, split)]
     assert len(set(originals)) == 6
 
 
-def test_buckets_keep_shapes_near(prepare, tmp_path):
+def test_buckets_keep_aspect_ratios(prepare, tmp_path):
     (tmp_path / "wide").mkdir()
     planted.picture(3).crop((0, 100, 640, 500)).save(tmp_path / "wide" / "1.png")
     planted.picture(4).save(tmp_path / "wide" / "2.png")
@@ -288,7 +288,7 @@ def test_buckets_keep_shapes_near(prepare, tmp_path):
     assert all(side % 64 == 0 for size in sizes for side in size)
 
 
-def test_masks_are_made_and_train_reads_them(prepare, few, tmp_path):
+def test_masks_are_made_and_training_reads_them(prepare, few, tmp_path):
     from limner.data.sets.folder import scan
 
     out = prepare(few, out=tmp_path / "set", size=128, make_masks=True)
@@ -297,10 +297,10 @@ def test_masks_are_made_and_train_reads_them(prepare, few, tmp_path):
     assert [photograph.caption for photograph in found] == [row["text"] for row in rows(out)]
 
 
-def test_nothing_left_is_told_in_one_line(prepare, tmp_path):
+def test_no_usable_image_is_a_one_line_error(prepare, tmp_path):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "1.jpg").write_text("no picture")
-    with pytest.raises(LimnerError, match=r"no picture is left: '1\.jpg' holds text"):
+    with pytest.raises(LimnerError, match=r"no image is left: '1\.jpg' holds text"):
         prepare(tmp_path / "bad", out=tmp_path / "set")
     assert not list(tmp_path.glob(".limner-*"))
 
@@ -313,7 +313,7 @@ def test_a_foreign_folder_is_not_overwritten(prepare, few, tmp_path):
     assert (tmp_path / "set" / "mine.txt").read_text() == "mine"
 
 
-def test_a_refused_picture_is_taken_by_saying_why(prepare, tmp_path):
+def test_an_image_that_refuses_training_is_used_with_a_reason(prepare, tmp_path):
     (tmp_path / "in").mkdir()
     for number in range(2):
         xmp = planted.NO_TRAINING.encode() if number else b""
@@ -332,7 +332,7 @@ def test_real_photographs_are_all_kept(prepare, tmp_path):
     assert all(line["outcome"] == "kept" for line in outcomes(out).values())
 
 
-def test_what_is_made_is_told(few, home, tmp_path):
+def test_events_name_the_results(few, home, tmp_path):
     events = []
     request = PrepareRequest(sources=(str(few),), size=128, workers=1, encoder=None)
     Studio().run(request, tmp_path / "set", listener=events.append)
@@ -340,16 +340,16 @@ def test_what_is_made_is_told(few, home, tmp_path):
     assert made["dataset"].sha256 == sha256_of(tmp_path / "set") and made["report"].path.endswith("report.html")
 
 
-def test_stock_datasets_load_splits_of_which_one_knows_nothing(prepare, few, tmp_path):
+def test_the_datasets_library_loads_splits_with_unknown_values(prepare, few, tmp_path):
     import datasets
 
-    (tmp_path / "told.csv").write_text("name,breed,author,image\n1,corgi,Ada,mine\n")
+    (tmp_path / "fields.csv").write_text("name,breed,author,image\n1,corgi,Ada,mine\n")
     (few / "cats" / "masks").mkdir()
     Image.new("L", (300, 300), 255).save(few / "cats" / "masks" / "1.png")
     with Image.open(few / "cats" / "masks" / "1.png") as mask:
         mask.paste(0, (0, 0, 100, 300))
         mask.save(few / "cats" / "masks" / "1.png")
-    out = prepare(few, out=tmp_path / "set", size=128, split="50/50", fields=str(tmp_path / "told.csv"), kohya=True)
+    out = prepare(few, out=tmp_path / "set", size=128, split="50/50", fields=str(tmp_path / "fields.csv"), kohya=True)
     datasets.disable_progress_bars()
     for how in ({"path": "imagefolder", "data_dir": str(out)}, {"path": str(out)}):
         loaded = datasets.load_dataset(**how, cache_dir=str(tmp_path / "cache"))
@@ -359,7 +359,7 @@ def test_stock_datasets_load_splits_of_which_one_knows_nothing(prepare, few, tmp
         assert {row["image"].size for row in found} == {row["mask"].size for row in found} == {(128, 128)}
 
 
-def test_of_two_that_prepare_the_same_one_is_told(prepare, few, tmp_path):
+def test_two_programs_cannot_prepare_the_same_folder(prepare, few, tmp_path):
     from limner.engine.prepare.staging import Staging
     from limner.store.locks import Held, filling
 
@@ -373,17 +373,17 @@ def test_of_two_that_prepare_the_same_one_is_told(prepare, few, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["gone", "caption", "fields"])
-def test_what_changed_meanwhile_is_not_taken_from_before(prepare, few, tmp_path, monkeypatch, change):
+def test_sources_that_changed_are_read_again(prepare, few, tmp_path, monkeypatch, change):
     from limner.engine.prepare import prepare as preparing
 
-    (tmp_path / "told.csv").write_text("name,breed\n1,corgi\n")
-    flags = {"size": 128, "encoder": "starter", "fields": str(tmp_path / "told.csv")}
+    (tmp_path / "fields.csv").write_text("name,breed\n1,corgi\n")
+    flags = {"size": 128, "encoder": "starter", "fields": str(tmp_path / "fields.csv")}
 
     def stopped(*arguments):
         raise Interrupted("stopped")
 
     with monkeypatch.context() as patched:
-        patched.setattr(preparing, "compared", stopped)  # after pictures were looked at
+        patched.setattr(preparing, "compare_images", stopped)  # after pictures were looked at
         with pytest.raises(Interrupted):
             prepare(few, out=tmp_path / "set", **flags)
     if change == "gone":
@@ -392,7 +392,7 @@ def test_what_changed_meanwhile_is_not_taken_from_before(prepare, few, tmp_path,
     elif change == "caption":
         (few / "cats" / "1.txt").write_text("quite other words")
     else:
-        (tmp_path / "told.csv").write_text("name,breed\n1,poodle\n")
+        (tmp_path / "fields.csv").write_text("name,breed\n1,poodle\n")
     went_on = prepare(few, out=tmp_path / "set", **flags)
     afresh = prepare(few, out=tmp_path / "again" / "set", **flags)
     assert (went_on / "report.json").read_bytes() == (afresh / "report.json").read_bytes()
@@ -407,24 +407,24 @@ def test_a_whole_dataset_can_be_a_source(prepare, few, tmp_path):
 
 
 @pytest.mark.parametrize("out", ["few/inside", "few", "."])
-def test_a_result_in_its_source_is_refused(prepare, few, tmp_path, out):
-    with pytest.raises(LimnerError, match="lie in each other"):
+def test_a_result_inside_its_source_is_refused(prepare, few, tmp_path, out):
+    with pytest.raises(LimnerError, match="are inside each other"):
         prepare(few, out=tmp_path / out, size=128)
 
 
-def test_the_report_is_of_what_was_not_set_aside(prepare, few, tmp_path):
+def test_the_report_counts_only_images_in_the_dataset(prepare, few, tmp_path):
     out = prepare(few, out=tmp_path / "set", size=128, by=("folder",), balance="sample")
     report = json.loads((out / "report.json").read_text())
     assert report["balance"]["tables"]["folder"]["values"] == {"cats": 2, "dogs": 2}
     assert sum(report["captions"].values()) == 4 and str(tmp_path) not in (out / "report.json").read_text()
 
 
-def test_a_field_that_no_picture_has(prepare, few, tmp_path):
-    with pytest.raises(LimnerError, match="no picture has the field 'nosuch'"):
+def test_a_field_that_no_image_has(prepare, few, tmp_path):
+    with pytest.raises(LimnerError, match="no image has the field 'nosuch'"):
         prepare(few, out=tmp_path / "set", size=128, by=("nosuch",))
 
 
-def test_sources_of_one_name_have_keys_of_their_own():
+def test_keys_of_sources_with_the_same_name_are_unique():
     from limner.engine.prepare.entries import prefixes
 
     assert prefixes(["x/a", "y/a", "z/a-2", "w/b"]) == ["a/", "a-2/", "a-2-2/", "b/"]

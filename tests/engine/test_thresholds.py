@@ -1,4 +1,4 @@
-"""Numbers from which on something is claimed, each tried on both of its sides, and what is claimed."""
+"""Thresholds from which on something is claimed, each tested on both sides, and the claims."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_difference_takes_six_pairs(count, shown):
         (0.001, 0.2, None, None),
     ],
 )
-def test_the_winner_is_whom_the_interval_leaves_on_the_better_side(low, high, better, winner):
+def test_the_winner_is_on_the_better_side_of_the_interval(low, high, better, winner):
     assert difference(low, high, better=better).winner == winner
 
 
@@ -94,24 +94,24 @@ def test_the_interval_of_the_gap_is_the_basic_bootstraps():
 
 
 def test_a_gap_as_it_is_counts_as_one_of_the_draws():
-    """So that chance is never said to be none: of 2,000 draws at least one in 2,001."""
+    """So that the p-value is never zero: of 2,000 draws at least one in 2,001."""
     found = group_gap("f", {"a": np.arange(30.0).tolist(), "b": (100 + np.arange(30.0)).tolist()})
     assert found.p_value == pytest.approx(1 / 2001)
 
 
 @pytest.mark.parametrize(("chance", "shown"), [(0.049, True), (0.05, False), (0.051, False)])
-def test_what_chance_hardly_explains(chance, shown):
+def test_a_gap_is_significant_below_five_percent(chance, shown):
     groups = (GroupMean("a", 9, 0.5, 0.4, 0.6), GroupMean("b", 9, 0.75, 0.7, 0.8))
     found = GroupGap("f", groups, "b", "a", 0.25, 0.1, 0.4, chance, 0.001)
     assert found.significant == shown and not found.too_few
-    said = "is unlikely to be chance" if shown else "may be chance"
+    sentence = "is unlikely to be chance" if shown else "may be chance"
     assert gap_sentence("fidelity", found) == (
-        f"fidelity is 0.75 for b and 0.50 for a; this gap of 0.25 [0.10, 0.40] {said}"
+        f"fidelity is 0.75 for b and 0.50 for a; this gap of 0.25 [0.10, 0.40] {sentence}"
     )
 
 
 @pytest.mark.parametrize(("least", "few"), [(0.049, False), (0.05, True), (0.051, True)])
-def test_what_is_too_few(least, few):
+def test_too_few_values_for_significance(least, few):
     groups = (GroupMean("a", 4, 0.5, 0.4, 0.6), GroupMean("b", 3, 0.75, 0.7, 0.8))
     found = GroupGap("f", groups, "b", "a", 0.25, 0.1, 0.4, 0.2, least)
     assert found.too_few == few and ("too few to say" in gap_sentence("fidelity", found)) == few
@@ -143,7 +143,7 @@ def evaluated(scores, **fields):
     return EvaluationResult(request, "starter", "", Gallery(items), scores)
 
 
-def test_pictures_are_ranked_from_the_best_by_the_first_metric_that_says_so():
+def test_images_are_ranked_by_the_first_suitable_metric():
     sharp = scored([3, 1, 2], metric="sharpness")
     assert evaluated({"clipping": scored([1, 2, 3], "lower"), "sharpness": sharp}).ranked == ("sharpness", [0, 2, 1])
     subject = scored([0.1, 0.3, 0.2], metric="subject_fidelity=x")
@@ -179,7 +179,7 @@ class Counted:
 
 
 @pytest.mark.parametrize("count", [3, 4, 5])
-def test_a_single_group_has_an_interval_from_four_pictures_on(monkeypatch, count):
+def test_a_single_group_has_an_interval_from_four_images_on(monkeypatch, count):
     from limner.engine.scoring import scorers
 
     monkeypatch.setattr(scorers.metrics, "get", lambda name: Counted("group"))
@@ -194,7 +194,7 @@ def test_a_single_group_has_an_interval_from_four_pictures_on(monkeypatch, count
     assert ("low" in scores_as_json({"counted": found})["counted"]) == (count >= 4)
 
 
-def test_the_base_models_pictures_stay_with_their_items():
+def test_base_images_stay_with_their_items():
     items, base = (tuple(Item(Path(f"{name}{i}.png")) for i in range(3)) for name in "ab")
     found = subset(Gallery(items, (Path("r"),), (Path("t"),), base), [2, 0])
     assert (found.items, found.base) == ((items[2], items[0]), (base[2], base[0]))
@@ -204,7 +204,7 @@ def test_the_base_models_pictures_stay_with_their_items():
 # Guidance
 
 
-def test_the_sweet_spot_is_not_measurably_below_any_higher_one():
+def test_the_best_guidance_is_not_significantly_below_a_higher_one():
     base = np.linspace(0, 1, 8)
     rising = [base, base + 0.1, base + 0.2]
     assert lowest_sufficient(rising) == 2
@@ -228,17 +228,17 @@ def swept(values, seeds=4, axis="guidance=1,5,9", metric="prompt_fidelity", bett
 RISING = [np.full(4, 0.1) + 0.01 * np.arange(4), np.full(4, 0.5) + 0.01 * np.arange(4), np.full(4, 0.5)]
 
 
-def test_the_sweet_spot_of_a_sweep():
+def test_the_best_guidance_of_a_sweep():
     found = best_guidance(swept(RISING))
     assert found is not None and found.value == "5"
     turned = best_guidance(swept(RISING[::-1], axis="guidance=9,5,1"))
     assert turned is not None and turned.value == "5", "from the lowest on, however they were typed"
-    assert best_guidance(swept([row[:3] for row in RISING], seeds=3)) is None, "three pictures each tell nothing"
+    assert best_guidance(swept([row[:3] for row in RISING], seeds=3)) is None, "three images each are too few"
     assert best_guidance(swept(RISING[:1], axis="guidance=1")) is None
     assert best_guidance(swept(RISING, axis="steps=1,5,9")) is None
 
 
-def test_the_sweet_spot_of_guidance_of_two_digits():
+def test_guidance_is_compared_as_numbers():
     """10 comes after 9, though not as a text."""
     found = best_guidance(swept([RISING[0], RISING[1], RISING[1] + 0.2], axis="guidance=2,9,10"))
     assert found is not None and found.value == "10" and "It is the highest value tried" in found.reason
@@ -247,13 +247,13 @@ def test_the_sweet_spot_of_guidance_of_two_digits():
 @pytest.mark.parametrize(("better", "best"), [("higher", "9"), ("lower", "1")])
 def test_the_verdict_names_the_value_on_the_better_side(better, best):
     rows = [np.arange(4.0), np.arange(4.0) + 5, np.arange(4.0) + 9]
-    said = verdict(swept(rows, axis="steps=1,5,9", metric="sharpness", better=better))
-    assert said.startswith(f"Of steps, {best} has the best fidelity, significantly better than all others: {best} ")
+    sentence = verdict(swept(rows, axis="steps=1,5,9", metric="sharpness", better=better))
+    assert sentence.startswith(f"Of steps, {best} has the best fidelity, significantly better than all others: {best} ")
     few = verdict(swept([row[:3] for row in rows], 3, "steps=1,5,9", "sharpness", better))
     assert few.startswith("Too few images")
 
 
-def test_a_curve_is_in_the_axis_own_order():
+def test_a_curve_is_in_the_order_of_the_axis():
     request = SweepRequest.model_validate({"prompt": ["a"], "axis": ["guidance=1,2", "seed=3,4"], "seeds": 1})
     scores = [{"f": scored([value])} for value in (1, 2, 3, 4)]
     found = SweepResult(request, [{}] * 4, scores)
@@ -313,8 +313,8 @@ def test_nothing_is_claimed_of_five_votes(monkeypatch, count, claimed):
     from limner.engine.compare import ranking
 
     found = rank_by_votes(KEY, [votes(["left", "right"] * 20)])
-    said = ranking._verdict(found.ranks, (200.0, 50.0, 300.0), count)
-    assert said.startswith("People prefer red" if claimed else "No clear difference")
+    sentence = ranking._verdict(found.ranks, (200.0, 50.0, 300.0), count)
+    assert sentence.startswith("People prefer red" if claimed else "No clear difference")
     assert ranking._verdict(found.ranks, (200.0, 0.0, 300.0), 80).startswith("No clear difference")
 
 
@@ -330,7 +330,7 @@ def test_every_two_contestants_meet_about_equally_often_and_on_both_sides():
     assert len(choose_pairs(3, cells, 1000, 1)) == 90 and choose_pairs(3, cells, 45, 2) != pairs
 
 
-def test_made_up_words_are_left_out_of_prompts():
+def test_identifiers_are_removed_from_prompts():
     assert without_identifiers("a photo of SKS dog, sksy", ["sks"]) == "a photo of dog, sksy"
     assert without_identifiers("sks", ["sks"]) == "sks"
 
@@ -401,7 +401,7 @@ def test_a_picture_counts_as_painted_where_its_label_asks_for_the_same():
 # Whom prompts are about
 
 
-def test_a_subject_is_put_by_its_name_or_plainly():
+def test_a_prompt_is_filled_with_the_subject():
     assert PromptSubject("sks", "dog").fill("a photo of {}") == "a photo of sks dog"
     assert PromptSubject("sks", "dog").fill("a photo of {}", plain=True) == "a photo of dog"
     assert PromptSubject("sks", None).fill("a photo of {}", plain=True) == "a photo of sks"
@@ -419,10 +419,10 @@ def test_a_subject_is_put_by_its_name_or_plainly():
         ({"identifier": "zwx", "class_word": "cat"}, ("zwx", "cat")),
     ],
 )
-def test_what_is_asked_for_overrules_what_an_adapter_learnt(monkeypatch, fields, found):
-    learnt = SimpleNamespace(identifier="sks", class_word="dog")
+def test_the_request_overrules_the_adapter(monkeypatch, fields, found):
+    training = SimpleNamespace(identifier="sks", class_word="dog")
     monkeypatch.setattr(images, "open_adapter", lambda path: None)
-    monkeypatch.setattr(images, "training_of", lambda adapter: (learnt, None))
+    monkeypatch.setattr(images, "training_of", lambda adapter: (training, None))
     asked = SimpleNamespace(**{"identifier": None, "class_word": None} | fields)
     assert subject_of(asked, SimpleNamespace(adapters=(SimpleNamespace(path="x"),))) == PromptSubject(*found)
     unknown = SimpleNamespace(identifier=None, class_word="cat")
@@ -439,25 +439,25 @@ def compared(count, contestants=2, scores=None, **fields):
     )
 
 
-def test_up_to_three_contestants_are_shown_with_two_seeds_each():
+def test_up_to_three_contestants_show_two_seeds():
     assert [report.shown_seeds(compared(5, contestants)) for contestants in (2, 3, 4)] == [[7, 8], [7, 8], [7]]
     assert report.shown_seeds(compared(1)) == [7]
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "text"),
     [
         ({}, "each model's default steps and guidance"),
         ({"guidance": 0.0, "steps": 4}, "4 steps, guidance 0"),
         ({"scheduler": "euler", "guidance": 2.5}, "guidance 2.5, sampler euler, each model's default steps"),
     ],
 )
-def test_settings_that_were_given_are_told_be_they_zero(fields, told):
-    assert report.settings(compared(1, **fields)) == told
+def test_settings_are_listed_even_if_zero(fields, text):
+    assert report.settings(compared(1, **fields)) == text
 
 
 @pytest.mark.parametrize("count", [5, 6])
-def test_prompts_are_ordered_by_how_far_the_contestants_part(monkeypatch, count):
+def test_prompts_are_ordered_by_difference(monkeypatch, count):
     """With an interval from six seeds each on; of fewer it would say more than is known."""
     drawn = []
     monkeypatch.setattr(report, "forest_svg", lambda intervals, label: drawn.extend(intervals) or label)
@@ -474,7 +474,7 @@ def test_prompts_are_ordered_by_how_far_the_contestants_part(monkeypatch, count)
 # What encoders say
 
 
-def test_a_vision_networks_first_token_stands_for_the_picture():
+def test_the_first_token_represents_the_image():
     tokens, places = torch.arange(24.0).reshape(2, 3, 4), torch.arange(24.0).reshape(1, 2, 3, 4)
     assert torch.equal(image_features(SimpleNamespace(last_hidden_state=tokens)), tokens[:, 0])
     assert torch.equal(image_features(SimpleNamespace(last_hidden_state=places)), torch.tensor([[5.5, 17.5]]))

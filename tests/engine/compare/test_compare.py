@@ -1,4 +1,4 @@
-"""Comparisons: the same seeds for all, going on without painting again, reports that say what was found."""
+"""Comparisons: the same seeds for all contestants, continuing without generating again, and correct reports."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def compared(request_of, ran_once):
 
 
 def pixels_of(folder):
-    """Contestant's folder, prompt and seed -> pixels."""
+    """Pixels by folder of the contestant, prompt and seed."""
     found = {}
     for path in sorted(folder.glob("pictures/*/*.png")):
         label = read_label(path)
@@ -56,7 +56,7 @@ def pixels_of(folder):
     return found
 
 
-def test_all_paint_the_same_prompts_and_seeds(compared, tiny_sd):
+def test_all_contestants_have_the_same_prompts_and_seeds(compared, tiny_sd):
     cells = {(prompt, seed) for prompt in PROMPTS for seed in (42, 43)}
     found = pixels_of(compared)
     assert {name for name, _, _ in found} == {f"1-{tiny_sd.name}", "2-rex"}
@@ -64,24 +64,24 @@ def test_all_paint_the_same_prompts_and_seeds(compared, tiny_sd):
         assert {(prompt, seed) for each, prompt, seed in found if each == name} == cells
 
 
-def test_an_adapter_of_no_weight_paints_what_its_model_paints(request_of, tiny_sd, adapter, tmp_path):
-    """The same noise for all: where nothing acts, the pictures are the same, and so is every score."""
+def test_an_adapter_without_weight_changes_nothing(request_of, tiny_sd, adapter, tmp_path):
+    """All contestants share the noise, so an adapter without weight changes neither images nor scores."""
     Studio(tmp_path / "home").run(request_of(str(tiny_sd), f"{adapter}:0"), tmp_path / "out")
     found = pixels_of(tmp_path / "out")
     first, second = f"1-{tiny_sd.name}", "2-rex-0"
     for prompt in PROMPTS:
         for seed in (42, 43):
             assert np.array_equal(found[first, prompt, seed], found[second, prompt, seed])
-    told = json.loads((tmp_path / "out/compare.json").read_text())
-    assert [each["mean"] for each in told["differences"]] == [0, 0]
-    assert "is not clearly different from" in told["verdict"]
+    report = json.loads((tmp_path / "out/compare.json").read_text())
+    assert [each["mean"] for each in report["differences"]] == [0, 0]
+    assert "is not clearly different from" in report["verdict"]
 
 
-def test_the_numbers_agree_with_each_other(compared, tiny_sd):
-    told = json.loads((compared / "compare.json").read_text())
+def test_json_and_csv_agree(compared, tiny_sd):
+    report = json.loads((compared / "compare.json").read_text())
     rows = list(csv.DictReader((compared / "compare.csv").read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 8
-    for entrant in told["contestants"]:
+    for entrant in report["contestants"]:
         mine = [row for row in rows if row["contestant"] == entrant["name"]]
         for metric, scores in entrant["scores"].items():
             assert [float(row[metric]) for row in mine] == scores["values"]
@@ -91,15 +91,15 @@ def test_the_numbers_agree_with_each_other(compared, tiny_sd):
                 picture[name] for name in ("prompt", "seed", "path")
             )
             assert read_label(compared / picture["path"]).seed == picture["seed"]
-    first, second = told["contestants"]
-    for each in told["differences"]:
+    first, second = report["contestants"]
+    for each in report["differences"]:
         pairs = zip(first["scores"][each["metric"]]["values"], second["scores"][each["metric"]]["values"], strict=True)
         assert each["mean"] == pytest.approx(np.mean([b - a for a, b in pairs]))
         assert each["low"] <= each["mean"] <= each["high"] and each["count"] == 4
-    assert told["request"]["contestants"][0]["model"] == str(tiny_sd)
+    assert report["request"]["contestants"][0]["model"] == str(tiny_sd)
 
 
-def test_going_on_paints_nothing_again(request_of, compared, tmp_path):
+def test_existing_images_are_not_generated_again(request_of, compared, tmp_path):
     shutil.copytree(compared, tmp_path / "out")
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/pictures").rglob("*.png")}
     events = []
@@ -110,7 +110,7 @@ def test_going_on_paints_nothing_again(request_of, compared, tmp_path):
     assert again["differences"] == kept["differences"]
 
 
-def test_what_is_missing_is_painted_to_the_same_bits(request_of, compared, tmp_path):
+def test_missing_images_are_generated_bit_identically(request_of, compared, tmp_path):
     shutil.copytree(compared, tmp_path / "out")
     gone = sorted((tmp_path / "out/pictures/2-rex").glob("*.png"))[1:3]
     for path in gone:
@@ -126,14 +126,14 @@ def test_what_is_missing_is_painted_to_the_same_bits(request_of, compared, tmp_p
 
 
 @pytest.mark.parametrize("change", [{"steps": 2}, {"guidance": 2.5}, {"seed": 44}, {"width": 72}])
-def test_pictures_of_another_request_are_not_taken_for_ours(request_of, compared, tmp_path, change):
+def test_images_of_another_request_are_not_reused(request_of, compared, tmp_path, change):
     shutil.copytree(compared, tmp_path / "out")
     events = []
     Studio(tmp_path / "home").run(request_of(**change), tmp_path / "out", listener=events.append)
     assert len([event for event in events if isinstance(event, Made) and event.what == "picture"]) == 8
 
 
-def test_another_adapter_at_the_same_place_is_painted_anew(request_of, compared, adapter, painted, tiny_sd, tmp_path):
+def test_images_of_a_changed_adapter_are_generated_again(request_of, compared, adapter, painted, tiny_sd, tmp_path):
     shutil.copytree(compared, tmp_path / "out")
     shutil.copytree(adapter, tmp_path / "rex")
     Studio(tmp_path / "home").run(
@@ -151,7 +151,7 @@ def test_another_adapter_at_the_same_place_is_painted_anew(request_of, compared,
     assert {event.details["contestant"] for event in made} == {"rex"} and len(made) == 4
 
 
-def test_a_stopped_comparison_keeps_its_pictures(request_of, compared, tmp_path):
+def test_a_stopped_comparison_keeps_its_images(request_of, compared, tmp_path):
     seen = []
 
     def listen(event):
@@ -179,12 +179,12 @@ def test_the_blind_page_names_no_contestant(compared, adapter):
         assert name not in words
     assert key.comparison in words and all(name in words for name in key.pairs)
     assert not re.search(r"(src|href)=\"(?!data:)", words) and "http" not in words
-    told = (compared / "compare.html").read_text()
-    assert "http" not in re.sub(r"http://www\.w3\.org/[\w/]+", "", told)
+    report = (compared / "compare.html").read_text()
+    assert "http" not in re.sub(r"http://www\.w3\.org/[\w/]+", "", report)
 
 
 def test_the_blind_page_shows_what_the_key_says(tmp_path):
-    """Every pair's pictures are those of the contestants on that side, found by their colours; no word tells whose."""
+    """Every pair's pictures are those of the contestants on that side, found by their colours."""
     painted = [{("a sks cat", seed): tmp_path / f"{number}-{seed}.png" for seed in range(8)} for number in range(3)]
     for number, pictures in enumerate(painted):
         for (_, seed), path in pictures.items():
@@ -193,17 +193,17 @@ def test_the_blind_page_shows_what_the_key_says(tmp_path):
     key = VotesKey.model_validate_json(kept.read_text())
     pairs = json.loads(re.search(r"pairs = (\[.*?\]), pictures", page.read_text())[1])
     urls = json.loads(re.search(r"pictures = (\[.*?\]);", page.read_text())[1])
-    assert len(pairs) == len(key.pairs) == 20 and {told["prompt"] for told in pairs} == {"a cat"}
-    for told in pairs:
-        pair = key.pairs[told["id"]]
+    assert len(pairs) == len(key.pairs) == 20 and {shown["prompt"] for shown in pairs} == {"a cat"}
+    for row in pairs:
+        pair = key.pairs[row["id"]]
         for side in ("left", "right"):
-            shown = Image.open(io.BytesIO(base64.b64decode(urls[told[side]].partition(",")[2])))
+            shown = Image.open(io.BytesIO(base64.b64decode(urls[row[side]].partition(",")[2])))
             assert not shown.info.keys() & {"exif", "xmp", "icc_profile"}
             red, green, _ = shown.convert("RGB").getpixel((8, 8))
             assert (round((red - 20) / 80), round((green - 10) / 30)) == (getattr(pair, side), pair.seed)
 
 
-def test_pairs_are_balanced_and_their_order_tells_nothing():
+def test_pairs_are_balanced_and_in_random_order():
     cells = [(f"prompt {number}", seed) for number in range(10) for seed in range(4)]
     pairs = choose_pairs(3, cells, 60, 42)
     assert len({(pair.prompt, pair.seed, *sorted((pair.left, pair.right))) for pair in pairs}) == 60
@@ -215,7 +215,7 @@ def test_pairs_are_balanced_and_their_order_tells_nothing():
     assert len(choose_pairs(2, cells, 1000, 42)) == 40
 
 
-def test_names_are_short_and_tell_all_apart(tiny_sd, adapter, tmp_path):
+def test_names_are_short_and_unique(tiny_sd, adapter, tmp_path):
     def names(*contestants, **fields):
         return [
             each.name for each in find_contestants(CompareRequest(contestants=contestants, prompt=("x",), **fields))
@@ -231,7 +231,7 @@ def test_names_are_short_and_tell_all_apart(tiny_sd, adapter, tmp_path):
     assert names("starter", str(adapter), model=str(tiny_sd)) == ["starter", f"{base}+rex"]
 
 
-def test_what_cannot_be_compared_is_said_before_painting(tiny_sd, adapter, tmp_path, home):
+def test_errors_are_raised_before_generation(tiny_sd, adapter, tmp_path, home):
     def refusal(*contestants, **fields):
         with pytest.raises(LimnerError) as caught:
             request = CompareRequest(contestants=contestants, prompt=("x",), steps=1, **fields)
@@ -251,7 +251,7 @@ def test_what_cannot_be_compared_is_said_before_painting(tiny_sd, adapter, tmp_p
     assert "pickle" in refusal("starter", str(tmp_path / "model.ckpt"))
 
 
-def test_a_strangers_adapter_makes_us_fetch_nothing(adapter, tmp_path, home):
+def test_an_adapter_file_cannot_trigger_downloads(adapter, tmp_path, home):
     from safetensors import safe_open
     from safetensors.torch import save_file
 
@@ -279,5 +279,5 @@ def test_a_strangers_adapter_makes_us_fetch_nothing(adapter, tmp_path, home):
     ("prompt", "shown"),
     [("a photo of sks cat", "a photo of cat"), ("SKS, asking", ", asking"), ("sks", "sks"), ("a desk", "a desk")],
 )
-def test_voters_read_no_made_up_words(prompt, shown):
+def test_voters_see_no_identifiers(prompt, shown):
     assert without_identifiers(prompt, ["sks", "zwx"]) == shown

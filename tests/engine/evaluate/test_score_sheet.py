@@ -1,4 +1,4 @@
-"""Which pictures are put before people, and that the questions are the evaluation's checklist."""
+"""Which images people score, and that the questions are those of the evaluation's checklist."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def items(counts: list[int]) -> list[Item]:
     return [Item(Path(f"{g}-{n}"), f"p{g}", f"p{g}") for g, count in enumerate(counts) for n in range(count)]
 
 
-def test_few_are_all_shown_in_another_order() -> None:
+def test_few_images_are_all_shown_in_random_order() -> None:
     few = items([4, 4])
     found = choose_items(few, 100, 1)
     assert found != few and sorted(found, key=lambda item: item.picture) == few
     assert choose_items(few, 100, 1) == found != choose_items(few, 100, 2)
 
 
-def test_many_are_chosen_evenly_over_prompts() -> None:
+def test_many_images_are_chosen_evenly_over_prompts() -> None:
     found = Counter(item.group for item in choose_items(items([40, 40, 5]), 30, 1))
     assert found == {"p0": 13, "p1": 12, "p2": 5} or found == {"p0": 12, "p1": 13, "p2": 5}
     shown = choose_items(items([2] * 300), 100, 1)

@@ -1,4 +1,4 @@
-"""Sources of a dataset: none lies in the result, nor the result in one, and each has a name of its own."""
+"""Sources of a dataset: none is inside the result, nor the result inside one, and their names are unique."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_a_result_within_its_source_is_refused_and_so_is_a_source_within_the_res
     (tmp_path / "pictures").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "pictures" / "a.png")
     request = PrepareRequest(sources=(str(tmp_path / "pictures"),))
-    with pytest.raises(LimnerError, match="lie in each other; choose another --out"):
+    with pytest.raises(LimnerError, match="are inside each other; choose another --out"):
         check_sources(request, tmp_path / out)
     check_sources(request, tmp_path / "pictures-out")
 

@@ -1,4 +1,4 @@
-"""Paired differences, and the sentences that tell them."""
+"""Paired differences, and their sentences."""
 
 import numpy as np
 import pytest
@@ -81,12 +81,12 @@ def test_of_three_the_others_are_compared_with_the_first(noise):
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "texts"),
     [
         ((0.0312, 0.012, 0.0503), ["+0.0312", "+0.0120", "+0.0503"]),
         ((12.34, -5.0), ["+12.3", "-5.0"]),
         ((0,), ["+0.000"]),
     ],
 )
-def test_numbers_have_three_digits(values, told):
-    assert rounded(*values) == told
+def test_numbers_have_three_digits(values, texts):
+    assert rounded(*values) == texts

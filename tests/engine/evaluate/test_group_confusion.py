@@ -1,4 +1,4 @@
-"""Whose picture an encoder takes for another's: what was planted is found."""
+"""Images that an encoder takes for another group: planted errors are found."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DIRECTIONS = {"cat": (1.0, 0.0, 0.0), "dog": (0.0, 1.0, 0.0), "cow": (0.0, 0.0, 
 
 
 class Knowing:
-    """Sees in a picture the animal that its name tells, and reads the one that a text names."""
+    """Encodes an image as the animal in its file name, and a text as the animal that it names."""
 
     name = "knowing"
 
@@ -36,25 +36,30 @@ def judged(shown: dict[str, list[str]]):
     )
 
 
-def test_each_group_has_its_share_and_what_it_is_taken_for():
-    told = judged({"cat": ["cat"] * 10, "dog": ["dog"] * 4 + ["cat"] * 5 + ["cow"], "cow": ["cow"] * 8 + ["dog"] * 2})
-    assert [(group.value, group.mean) for group in told.by_group.groups] == [("cat", 0), ("dog", 0.6), ("cow", 0.2)]
-    assert told.taken_for == {"cat": {"dog": 0, "cow": 0}, "dog": {"cat": 5, "cow": 1}, "cow": {"cat": 0, "dog": 2}}
-    assert [told.most_taken_for(group) for group in told.taken_for] == [None, "cat", "dog"]
-    assert told.share == pytest.approx(8 / 30) and told.encoder == "knowing"
-    assert told.by_guessing == pytest.approx(2 / 3)
-    assert (told.by_group.gap, told.by_group.worst, told.by_group.best) == (pytest.approx(0.6), "dog", "cat")
-    assert told.by_group.significant
-    assert [(group.low, group.high) for group in told.by_group.groups] == [wilson(hits, 10)[1:] for hits in (0, 6, 2)]
+def test_each_group_has_its_share_and_confusions():
+    shown = {"cat": ["cat"] * 10, "dog": ["dog"] * 4 + ["cat"] * 5 + ["cow"], "cow": ["cow"] * 8 + ["dog"] * 2}
+    confusion = judged(shown)
+    gap = confusion.by_group
+    assert [(group.value, group.mean) for group in gap.groups] == [("cat", 0), ("dog", 0.6), ("cow", 0.2)]
+    assert confusion.taken_for == {
+        "cat": {"dog": 0, "cow": 0},
+        "dog": {"cat": 5, "cow": 1},
+        "cow": {"cat": 0, "dog": 2},
+    }
+    assert [confusion.most_taken_for(group) for group in confusion.taken_for] == [None, "cat", "dog"]
+    assert confusion.share == pytest.approx(8 / 30) and confusion.encoder == "knowing"
+    assert confusion.by_guessing == pytest.approx(2 / 3)
+    assert (gap.gap, gap.worst, gap.best) == (pytest.approx(0.6), "dog", "cat") and gap.significant
+    assert [(group.low, group.high) for group in gap.groups] == [wilson(hits, 10)[1:] for hits in (0, 6, 2)]
 
 
-def test_nothing_mistaken_is_no_gap():
-    told = judged({"cat": ["cat"] * 5, "dog": ["dog"] * 5})
-    assert (told.share, told.by_group.gap, told.by_group.p_value) == (0, 0, 1)
-    assert 0 < told.by_group.groups[0].high < 0.5, "of five pictures little is known"
+def test_no_confusion_is_no_gap():
+    confusion = judged({"cat": ["cat"] * 5, "dog": ["dog"] * 5})
+    assert (confusion.share, confusion.by_group.gap, confusion.by_group.p_value) == (0, 0, 1)
+    assert 0 < confusion.by_group.groups[0].high < 0.5, "five images are few"
 
 
-def test_a_picture_as_near_to_both_is_not_mistaken():
+def test_an_image_equally_close_to_both_is_not_confused():
     class Blind(Knowing):
         def images(self, pictures):
             return torch.ones(len(pictures), 3) / 3**0.5
@@ -74,21 +79,21 @@ def test_wilsons_interval(hits, low, high):
         assert (share - bound) ** 2 == pytest.approx(1.96**2 * bound * (1 - bound) / 16, abs=1e-9)
 
 
-def test_texts_that_are_one_to_the_encoder_are_told():
+def test_indistinguishable_prompts_are_found():
     assert indistinguishable(Knowing(), {"cat": ["a cat", "my cat"], "dog": ["a dog", "my dog"]}) is None
     deaf = NetworkEncoder("deaf", lambda pictures: torch.ones(1, 3), lambda texts: torch.ones(len(texts), 3))
     assert indistinguishable(deaf, {"cat": ["a cat"], "dog": ["a dog"]}) == ("a cat", "a dog")
 
 
-def test_pictures_are_put_together_by_group():
+def test_images_are_grouped():
     prompts = filled(("a {group}", "a tree", "my {group}"), ("cat", "dog"))
     found = group_images(prompts, [each.prompt for each in prompts], 2)
     assert found.rows == {"cat": [0, 1, 6, 7], "dog": [2, 3, 8, 9]}
     assert found.texts["dog"] == ["a dog", "a dog", "my dog", "my dog"]
 
 
-def test_swapped_pictures_of_the_painter_are_found(starter, tmp_path):
-    """Huskies and poodles in eight places; of the huskies, three are poodles in truth."""
+def test_swapped_drawings_are_found(starter, tmp_path):
+    """Huskies and poodles in eight places; three of the huskies are drawn as poodles."""
     rng, pictures = random.Random(3), {"husky": [], "poodle": []}
     for place in PLACES:
         seed = rng.getrandbits(31)
@@ -96,7 +101,7 @@ def test_swapped_pictures_of_the_painter_are_found(starter, tmp_path):
             truth = "poodle" if place in PLACES[:3] else name
             row.append(tmp_path / f"{name}-{place}.png")
             paint(Scene(subject="dog", breed=truth, place=place, seed=seed)).save(row[-1])
-    told = measure_confusion(
+    confusion = measure_confusion(
         open_encoder("starter"), pictures, {name: [f"a photo of a {name}"] * 8 for name in pictures}
     )
-    assert told.taken_for == {"husky": {"poodle": 3}, "poodle": {"husky": 0}}
+    assert confusion.taken_for == {"husky": {"poodle": 3}, "poodle": {"husky": 0}}

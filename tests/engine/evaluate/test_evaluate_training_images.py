@@ -1,4 +1,4 @@
-"""Training pictures judged in an evaluation: where it can be, and where not."""
+"""The influence of training images in an evaluation: where it is measured, and where not."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ GENERATE = {"kind": "generate", "prompt": "a cat"}
 
 @pytest.fixture(scope="module")
 def data(made_once, painted):
-    """Pictures with captions that are not to be trusted."""
+    """Images with a hostile caption."""
 
     def fill(folder):
         shutil.copytree(painted, folder, dirs_exist_ok=True)
         (folder / "0.txt").write_text("a <script>alert(1)</script> sks dog", encoding="utf-8")
 
-    return made_once("learnt/data", fill)
+    return made_once("influence/data", fill)
 
 
 @pytest.fixture(scope="module")
 def rex(ran_once, tiny_sd, data):
-    """An adapter that learnt from these."""
+    """An adapter trained on these images."""
     training = TrainRequest(
         data=str(data), class_word="dog", model=str(tiny_sd), steps=4, prior=False, held_out=1, flip=False
     )
-    return ran_once("learnt/rex", training)
+    return ran_once("influence/rex", training)
 
 
 @pytest.fixture(scope="module")
 def evaluate(rex, data, tmp_path_factory):
-    """Evaluate the adapter; what is painted once is not painted again. Returns report, page and events."""
+    """Evaluate the adapter, reusing its images; returns report, page and events."""
     folder = tmp_path_factory.mktemp("results")
     out = folder / "out"
 
@@ -60,9 +60,9 @@ def notices(events):
     return [event.text for event in events if isinstance(event, Notice) and "are not judged" in event.text]
 
 
-def test_the_folder_that_it_learnt_from_is_judged(evaluate, rex, data):
-    told, page, events = evaluate()
-    found = told["influence"]
+def test_training_images_are_judged(evaluate, rex, data):
+    report, page, events = evaluate()
+    found = report["influence"]
     assert {each["name"] for each in found["pictures"]} == {f"{number}.png" for number in range(5)}, "one is held out"
     assert found["judged_on"] == 6
     worths = [each["worth"] for each in found["pictures"]]
@@ -76,38 +76,38 @@ def test_the_folder_that_it_learnt_from_is_judged(evaluate, rex, data):
     assert not notices(events)
 
 
-def test_where_it_is_not_wanted_nothing_is_said(evaluate):
-    told, page, events = evaluate(influence=False)
-    assert told["influence"] is None and "training pictures do harm" not in page
+def test_influence_can_be_switched_off(evaluate):
+    report, page, events = evaluate(influence=False)
+    assert report["influence"] is None and "training pictures do harm" not in page
     assert "gradients" not in [event.name for event in events if isinstance(event, Stage)] and not notices(events)
 
 
-def test_without_a_dataset_nothing_is_said(evaluate):
-    told, _, events = evaluate(dataset=None)
-    assert told["influence"] is None and not notices(events)
+def test_without_a_dataset_influence_is_not_measured(evaluate):
+    report, _, events = evaluate(dataset=None)
+    assert report["influence"] is None and not notices(events)
 
 
-def test_another_folder_is_a_line_or_an_error(evaluate, painted):
-    told, _, events = evaluate(dataset=str(painted))
-    assert told["influence"] is None
+def test_another_folder_is_a_notice_or_an_error(evaluate, painted):
+    report, _, events = evaluate(dataset=str(painted))
+    assert report["influence"] is None
     (line,) = notices(events)
     assert "not those that 'rex' learnt from" in line
     with pytest.raises(LimnerError, match="not those that 'rex' learnt from"):
         evaluate(dataset=str(painted), influence=True)
 
 
-def test_a_refusal_later_on_is_a_line_or_an_error(evaluate, monkeypatch):
+def test_a_later_error_is_a_notice_or_an_error(evaluate, monkeypatch):
     def refused(*_):
         raise LimnerError("no gradients here", "use another")
 
     monkeypatch.setattr(training_images, "trace", refused)
-    told, _, events = evaluate()
-    assert told["influence"] is None and notices(events) == ["the training images are not judged: no gradients here"]
+    report, _, events = evaluate()
+    assert report["influence"] is None and notices(events) == ["the training images are not judged: no gradients here"]
     with pytest.raises(LimnerError, match="no gradients here; use another"):
         evaluate(influence=True)
 
 
-def test_several_adapters_or_none_are_an_error_where_it_was_wanted(evaluate, rex, data, tiny_sd):
+def test_influence_needs_a_single_adapter(evaluate, rex, data, tiny_sd):
     for target in (f"{tiny_sd}+{rex}+{rex}:0.5", str(tiny_sd)):
         with pytest.raises(LimnerError, match="influence needs a single adapter as the target"):
             evaluate(target=target, class_word="dog", influence=True)
@@ -116,7 +116,7 @@ def test_several_adapters_or_none_are_an_error_where_it_was_wanted(evaluate, rex
 
 
 def test_no_path_of_the_adapter_is_opened(rex, data, tiny_sd):
-    """What is traced names model and data itself, whatever the header says, so nothing is left to look up."""
+    """The influence request names model and data itself, whatever the header says, so nothing is looked up."""
     digest = "0" * 64
     queued = EvaluateRequest.model_validate(
         {"target": f"sha256:{digest}", "dataset": f"folder:{digest}", "prompt": ["a cat"], "influence": True}
@@ -132,7 +132,7 @@ def test_no_path_of_the_adapter_is_opened(rex, data, tiny_sd):
     assert (asked.model, asked.vae, asked.data) == ("starter", None, str(data))
 
 
-def test_one_picture_alone_is_not_judged(data, tiny_sd, tmp_path, home):
+def test_a_single_image_is_not_judged(data, tiny_sd, tmp_path, home):
     (tmp_path / "one").mkdir()
     shutil.copyfile(data / "0.png", tmp_path / "one" / "0.png")
     training = TrainRequest(data=str(tmp_path / "one"), class_word="dog", model=str(tiny_sd), steps=1, prior=False)

@@ -1,4 +1,4 @@
-"""Evaluations on tiny models: what is painted, scored, told and refused."""
+"""Evaluations on tiny models: images, scores, reports and errors."""
 
 from __future__ import annotations
 
@@ -38,75 +38,73 @@ def evaluated(home: Path, out: Path, target: Path, **fields: object) -> dict:
     return json.loads((out / "report.json").read_text(encoding="utf-8"))
 
 
-def test_a_model_by_its_prompts(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
+def test_a_model_is_evaluated_with_prompts(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
     out = tmp_path / "out"
-    told = evaluated(home, out, tiny_sd, prompt=["a {} in the park", "a tree"], class_word="cat")
-    assert [each["prompt"] for each in told["pictures"]] == ["a cat in the park"] * 2 + ["a tree"] * 2
-    assert set(told["scores"]) == set(METRICS) and told["passed"]
+    report = evaluated(home, out, tiny_sd, prompt=["a {} in the park", "a tree"], class_word="cat")
+    assert [each["prompt"] for each in report["pictures"]] == ["a cat in the park"] * 2 + ["a tree"] * 2
+    assert set(report["scores"]) == set(METRICS) and report["passed"]
     with (out / "report.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert np.isclose(np.mean([float(row["sharpness"]) for row in rows]), told["scores"]["sharpness"]["mean"])
+    assert np.isclose(np.mean([float(row["sharpness"]) for row in rows]), report["scores"]["sharpness"]["mean"])
     for name in ("report.html", "score.html"):
         page = (out / name).read_text(encoding="utf-8")
         assert not re.search(r"""(?:src|href)=["'](?!data:|#)[^"']""", page), "the page needs something beside it"
-    assert tiny_sd.name not in page and all(each["sha256"] in page for each in told["pictures"])
+    assert tiny_sd.name not in page and all(each["sha256"] in page for each in report["pictures"])
     with Image.open(out / "results.png") as figure:
         figure.load()
     before = {path: path.stat().st_mtime_ns for path in (out / "pictures").rglob("*.png")}
     evaluated(home, out, tiny_sd, prompt=["a {} in the park", "a tree"], class_word="cat")
-    assert before == {path: path.stat().st_mtime_ns for path in (out / "pictures").rglob("*.png")}, "painted anew"
+    assert before == {path: path.stat().st_mtime_ns for path in (out / "pictures").rglob("*.png")}, "generated again"
 
 
-def test_an_adapter_knows_its_subject_and_is_held_against_photographs_and_class(
+def test_an_adapter_is_compared_with_photographs_and_its_class(
     home: Path, tmp_path: Path, tiny_sd: Path, photographs: Path
 ) -> None:
     training = TrainRequest(
         data=str(photographs), class_word="cat", identifier="zwx", model=str(tiny_sd), steps=2, prior=False
     )
-    Studio(home).run(training, tmp_path / "taught")
-    told = evaluated(
+    Studio(home).run(training, tmp_path / "adapter")
+    report = evaluated(
         home,
         tmp_path / "out",
-        tmp_path / "taught",
+        tmp_path / "adapter",
         prompt=["a photo of {}"],
         dataset=str(photographs),
         metric=[],
         require=["subject_fidelity>=-1", "memorisation<=0"],
     )
-    assert told["subject"] == "zwx cat"
-    assert {each["prompt"] for each in told["pictures"]} == {"a photo of zwx cat"}
-    assert {each["told_to_encoders"] for each in told["pictures"]} == {"a photo of cat"}
-    assert {"subject_fidelity", "memorisation", "class_drift", "diversity"} <= set(told["scores"])
-    assert [each["met"] for each in told["requirements"]] == [True, told["scores"]["memorisation"]["mean"] <= 0]
-    assert told["passed"] == all(each["met"] for each in told["requirements"])
+    assert report["subject"] == "zwx cat"
+    assert {each["prompt"] for each in report["pictures"]} == {"a photo of zwx cat"}
+    assert {each["told_to_encoders"] for each in report["pictures"]} == {"a photo of cat"}
+    assert {"subject_fidelity", "memorisation", "class_drift", "diversity"} <= set(report["scores"])
+    assert [each["met"] for each in report["requirements"]] == [True, report["scores"]["memorisation"]["mean"] <= 0]
+    assert report["passed"] == all(each["met"] for each in report["requirements"])
     assert (tmp_path / "out" / "class").is_dir()
     sheet = (tmp_path / "out" / "score.html").read_text(encoding="utf-8")
-    assert "a photo of cat" in sheet and "zwx" not in sheet, "people never heard of the made-up word"
+    assert "a photo of cat" in sheet and "zwx" not in sheet, "people do not know the identifier"
 
 
-def test_class_drift_is_of_no_picture_that_was_asked_for(
-    home: Path, tmp_path: Path, tiny_sd: Path, photographs: Path
-) -> None:
+def test_class_drift_has_images_of_its_own(home: Path, tmp_path: Path, tiny_sd: Path, photographs: Path) -> None:
     training = TrainRequest(data=str(photographs), class_word="cat", model=str(tiny_sd), steps=1, prior=False)
-    Studio(home).run(training, tmp_path / "taught")
+    Studio(home).run(training, tmp_path / "adapter")
     asked = {"prompt": list("abcd"), "count": 1, "metric": ["saturation", "class_drift"]}  # as many as of the class
-    told = evaluated(home, tmp_path / "out", tmp_path / "taught", **asked)
-    assert len(told["scores"]["class_drift"]["values"]) == len(told["pictures"]) == 4
+    report = evaluated(home, tmp_path / "out", tmp_path / "adapter", **asked)
+    assert len(report["scores"]["class_drift"]["values"]) == len(report["pictures"]) == 4
     header = (tmp_path / "out" / "report.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header == "prompt,picture,saturation"
 
 
-def test_a_folder_of_pictures_as_it_lies(home: Path, tmp_path: Path, photographs: Path) -> None:
+def test_a_folder_of_images_is_evaluated(home: Path, tmp_path: Path, photographs: Path) -> None:
     (photographs / "0.txt").write_text("a cat\n", encoding="utf-8")
-    told = evaluated(home, tmp_path / "out", photographs, metric=["saturation"])
-    assert [each["prompt"] for each in told["pictures"]] == ["a cat", "all", "all"]
+    report = evaluated(home, tmp_path / "out", photographs, metric=["saturation"])
+    assert [each["prompt"] for each in report["pictures"]] == ["a cat", "all", "all"]
     with pytest.raises(LimnerError, match="needs the prompt"):
         evaluated(home, tmp_path / "two", photographs, metric=["prompt_fidelity"])
     with pytest.raises(LimnerError, match="the target is a folder of images"):
         evaluated(home, tmp_path / "two", photographs, prompt=["a dog"])
 
 
-def test_a_queued_evaluation_tells_no_path_of_this_machine(
+def test_a_queued_evaluation_contains_no_local_path(
     home: Path, tmp_path: Path, tiny_sd: Path, photographs: Path
 ) -> None:
     studio = Studio(home)
@@ -122,12 +120,12 @@ def test_a_queued_evaluation_tells_no_path_of_this_machine(
         assert {"comparison", "scores", "table", "score page", "report"} <= made.keys()
         for artifact in made.values():
             assert str(home).encode() not in studio.blobs.bring(artifact.details["reference"]).read_bytes()
-        told = json.loads(studio.blobs.bring(made["scores"].details["reference"]).read_text())
-        assert told["scores"][metric]["model"] == f"{head}@{clip}" and told["passed"]
-        assert told["verdict"].startswith(target["target"].partition(":")[2][:8])
+        report = json.loads(studio.blobs.bring(made["scores"].details["reference"]).read_text())
+        assert report["scores"][metric]["model"] == f"{head}@{clip}" and report["passed"]
+        assert report["verdict"].startswith(target["target"].partition(":")[2][:8])
 
 
-def test_a_requirement_reads_as_it_is_typed() -> None:
+def test_a_requirement_is_parsed() -> None:
     wanted = Requirement.model_validate("prompt_fidelity=some/model >= 0.25")
     assert (wanted.metric, wanted.holds, wanted.value) == ("prompt_fidelity=some/model", ">=", 0.25)
     assert wanted.met(0.25) and not wanted.met(0.2)
@@ -135,7 +133,7 @@ def test_a_requirement_reads_as_it_is_typed() -> None:
     assert parse_request(request.model_dump_json()) == request
 
 
-def test_all_words_that_may_be_painted_are_told_before() -> None:
+def test_a_request_lists_the_words_of_its_prompts() -> None:
     asked = {"target": "starter", "prompt": ["a photo of {}"], "identifier": "zwx", "class_word": "gun"}
     assert EvaluateRequest.model_validate(asked).words == ("a photo of zwx gun", "zwx", "gun")
 
@@ -149,17 +147,17 @@ def test_all_words_that_may_be_painted_are_told_before() -> None:
         ({"target": "starter"}, ()),
     ],
 )
-def test_what_an_adapter_would_say_is_not_taken_from_strangers(fields: dict[str, str], left: tuple[str, ...]) -> None:
+def test_fields_that_an_adapter_would_fill_must_be_given(fields: dict[str, str], left: tuple[str, ...]) -> None:
     assert EvaluateRequest.model_validate({"prompt": ["a photo of {}"], **fields}).looked_up == left
 
 
 @pytest.mark.parametrize("text", ["subject_fidelity", "subject_fidelity=0.7", "a>=b", ">=1", "a>=nan"])
-def test_what_is_no_requirement(text: str) -> None:
+def test_invalid_requirements(text: str) -> None:
     with pytest.raises(ValidationError, match="METRIC>=VALUE"):
         Requirement.model_validate(text)
 
 
-def test_suites_are_prompts_of_a_subject(tmp_path: Path) -> None:
+def test_suites_have_prompts_with_a_subject(tmp_path: Path) -> None:
     assert suite("pets", None) == (PETS, None) and suite("marketing", None) == (MARKETING, None)
     assert all("{}" in prompt for prompt in (*PETS, *MARKETING))
     exam, class_word = suite("exam", None)
@@ -173,7 +171,7 @@ def test_suites_are_prompts_of_a_subject(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["MODEL"], "there are no prompts"),
         (["MODEL", "--suite", "pest"], "did you mean 'pets'"),
@@ -191,15 +189,15 @@ def test_suites_are_prompts_of_a_subject(tmp_path: Path) -> None:
         (["nowhere-at-all", "--prompt", "a cat"], "is not an adapter, not a folder and not the name of a model"),
     ],
 )
-def test_mistakes_are_one_line(limner, tiny_sd: Path, tmp_path: Path, arguments: list[str], told: str) -> None:
+def test_mistakes_are_one_line(limner, tiny_sd: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
     (tmp_path / "EMPTY").mkdir()
     (tmp_path / "EMPTY" / "passwd").write_text("root")
     typed = [str(tiny_sd) if each == "MODEL" else each for each in arguments]
-    said = limner("evaluate", *typed, "--out", tmp_path / "out", "--steps", 2, "--count", 2)
-    assert said.code == 2 and told in said.err and "Traceback" not in said.err, said.err
+    output = limner("evaluate", *typed, "--out", tmp_path / "out", "--steps", 2, "--count", 2)
+    assert output.code == 2 and message in output.err and "Traceback" not in output.err, output.err
 
 
-def test_what_is_required_decides_the_exit_code(limner, tiny_sd: Path, tmp_path: Path) -> None:
+def test_unmet_requirements_set_the_exit_code(limner, tiny_sd: Path, tmp_path: Path) -> None:
     asked = ["evaluate", tiny_sd, "--prompt", "a cat", "--steps", 2, "--count", 2, "--metric", "saturation"]
     assert limner(*asked, "--require", "saturation>=0", "--out", tmp_path / "out").code == 0
     missed = limner(*asked, "--require", "saturation>=1000", "--out", tmp_path / "out")

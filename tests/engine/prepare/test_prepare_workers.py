@@ -1,4 +1,4 @@
-"""A queued prepare request uses no more of the worker's machine than its cores."""
+"""A queued prepare request starts at most one process for each core."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ CORES = os.cpu_count() or 1
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """Executors and numbers of processes that were asked for; none is started, and the run ends there."""
+    """The executor and number of processes that were requested; none is started, and the run ends there."""
     asked: list[tuple[str, int]] = []
 
-    def crew_of(executor: str, workers: int) -> None:
+    def open_pool(executor: str, workers: int) -> None:
         asked.append((executor, workers))
         raise LimnerError("no processes in this test", "none")
 
-    monkeypatch.setattr(prepare, "crew_of", crew_of)
+    monkeypatch.setattr(prepare, "open_pool", open_pool)
     return asked
 
 
@@ -55,16 +55,16 @@ def test_no_more_processes_than_cores(
 ) -> None:
     run = prepared(studio, few, workers=wanted)
     assert started == [("processes", given)]
-    said = [event.text for *_, event in studio.events(run.id) if isinstance(event, Notice)]
-    assert any(f"{given} processes read pictures, not {wanted}" in text for text in said) == ((wanted or 0) > CORES)
+    notices = [event.text for *_, event in studio.events(run.id) if isinstance(event, Notice)]
+    assert any(f"{given} processes read images, not {wanted}" in text for text in notices) == ((wanted or 0) > CORES)
 
 
-def test_only_the_executor_of_this_machine(studio: Studio, few: Path, started: list[tuple[str, int]]) -> None:
+def test_a_queued_run_uses_local_processes_only(studio: Studio, few: Path, started: list[tuple[str, int]]) -> None:
     run = prepared(studio, few, executor="ray")
     assert started == [] and "a queued run cannot use the executor 'ray'" in str(run.error)
 
 
-def test_the_command_line_takes_what_it_asks_for(
+def test_the_command_line_may_start_any_number(
     studio: Studio, few: Path, tmp_path: Path, started: list[tuple[str, int]]
 ) -> None:
     request = PrepareRequest(sources=(str(few),), encoder=None, workers=1000, executor="ray")

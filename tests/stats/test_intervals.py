@@ -1,4 +1,4 @@
-"""Means, ranks and their intervals, beside scipy's and beside what textbooks compute by hand."""
+"""Means, ranks and their intervals, compared with scipy and with textbooks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_interval_is_scipys(level):
     assert (low, high) == pytest.approx((found.low, found.high), abs=0.04)
 
 
-def test_of_one_value_no_interval_is_known_and_of_two_it_is():
+def test_a_single_value_has_no_interval():
     assert interval([5.0]) == (5.0, -np.inf, np.inf)
     assert interval([5.0, 7.0]) == (6.0, 5.0, 7.0)
 
@@ -51,7 +51,7 @@ def test_the_jackknife_of_a_mean_is_its_standard_error():
     assert (whole, low, high) == pytest.approx((3, 3 - NORMAL * error, 3 + NORMAL * error), rel=1e-4)
 
 
-def test_the_difference_is_what_comes_second_less_what_comes_first():
+def test_the_difference_is_second_minus_first():
     first, second = drawn(50), drawn(50) + 1
     assert difference(first, second) == pytest.approx((1, 1, 1))
     values = drawn(50, 3)
@@ -74,7 +74,7 @@ def test_wilsons_interval_as_it_was_published():
 
 
 @pytest.mark.parametrize("values", [[3.0, 1.0, 2.0], [1.0, 1.0], [2.0, 2.0, 1.0, 5.0, 2.0, 5.0], [7.0]])
-def test_ranks_are_scipys_from_nought(values):
+def test_ranks_are_scipys_from_zero(values):
     assert ranks(values) == pytest.approx(stats.rankdata(values) - 1)
 
 

@@ -1,4 +1,4 @@
-"""What people scored is told as they meant it, and files that are no scores are refused in a line."""
+"""People's scores are summarised correctly, and files that are not scores are refused in one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COUNT = 40
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An evaluation of forty pictures, with one metric that people agree with, one that they turn round, and others."""
+    """An evaluation of forty images, with a metric that people agree with, one they disagree with, and others."""
     place = tmp_path / "evaluation"
     (place / "pictures").mkdir(parents=True)
     for number in range(COUNT):
@@ -48,7 +48,7 @@ def hashes(folder: Path) -> list[str]:
 
 
 def opinions(folder: Path, seed: int = 0, rater: str | None = None) -> Opinions:
-    """Of one who sees relevance rightly but for a step now and then, and says anything of the rest."""
+    """A rater whose relevance is right within one step, and whose other scores are random."""
     rng, scores = np.random.default_rng(seed), {}
     for number, sha256 in enumerate(hashes(folder)):
         given = {name: int(rng.integers(1, 6)) for name in CRITERIA}
@@ -67,13 +67,13 @@ def file(folder: Path, tmp_path: Path) -> Path:
 
 def test_means_are_over_people_and_then_over_pictures(folder: Path) -> None:
     first, second, *_ = hashes(folder)
-    said = [
+    scores = [
         {first: {"detail": 1}, second: {"detail": 5}},
         {first: {"detail": 4}, second: {}},
         {first: {"detail": 4}},
     ]
     evaluation = evaluation_of(hashes(folder))
-    each = [Opinions(evaluation=evaluation, ballot=f"b{n}", scores=scores) for n, scores in enumerate(said)]
+    each = [Opinions(evaluation=evaluation, ballot=f"b{n}", scores=scores) for n, scores in enumerate(scores)]
     found = summarise(read_report(folder), each)
     assert found.means == {first: {"detail": 3}, second: {"detail": 5}} and set(found.criteria) == {"detail"}
     assert found.criteria["detail"].mean[0] == 4 and found.criteria["detail"].counts == (1, 0, 0, 2, 1)
@@ -107,38 +107,38 @@ def test_one_person_agrees_with_nobody(folder: Path) -> None:
     assert found.criteria and all(each.agreement is None for each in found.criteria.values())
 
 
-def test_of_few_pictures_nothing_is_claimed(folder: Path) -> None:
-    told = opinions(folder)
-    few = told.model_copy(update={"scores": dict(list(told.scores.items())[::5])})
-    one = told.model_copy(update={"scores": dict(list(told.scores.items())[:1])})
+def test_nothing_is_claimed_from_few_images(folder: Path) -> None:
+    every = opinions(folder)
+    few = every.model_copy(update={"scores": dict(list(every.scores.items())[::5])})
+    one = every.model_copy(update={"scores": dict(list(every.scores.items())[:1])})
     assert "no metric clearly agrees with them" in summarise(read_report(folder), [few]).verdict
     assert summarise(read_report(folder), [one]).criteria["detail"].mean[1:] == (None, None)
 
 
 @pytest.mark.parametrize(("count", "claimed"), [(9, False), (10, True)])
-def test_a_metric_is_claimed_from_ten_pictures_on(folder: Path, count: int, claimed: bool) -> None:
-    """Both are of pictures from all over the scale, on which people and the metric agree."""
-    told = opinions(folder)
-    some = {sha: {"relevance": said["relevance"]} for sha, said in [*told.scores.items()][:: COUNT // count][:count]}
-    found = summarise(read_report(folder), [told.model_copy(update={"scores": some})])
+def test_agreement_is_claimed_from_ten_images_on(folder: Path, count: int, claimed: bool) -> None:
+    """Both cover the whole scale, and people and the metric agree."""
+    every = opinions(folder)
+    some = {sha: {"relevance": its["relevance"]} for sha, its in [*every.scores.items()][:: COUNT // count][:count]}
+    found = summarise(read_report(folder), [every.model_copy(update={"scores": some})])
     value = next(each.correlation for each in found.metrics if each.metric == "prompt_fidelity")
     assert value is not None and value[1] is not None and value[1] > 0
     assert ("agrees best with them" in found.verdict) == claimed
 
 
-def test_the_command_prints_and_keeps(limner, folder: Path, file: Path, tmp_path: Path) -> None:
+def test_the_command_prints_and_writes(limner, folder: Path, file: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.json"
     other.write_text(opinions(folder, 1, "</td><script>alert(1)</script>").model_dump_json())
-    said = limner("opinions", file, other, "--evaluation", folder)
-    assert said.code == 0, said.err
-    told = json.loads((folder / "opinions.json").read_text())
-    assert said.out.splitlines() == [told["verdict"], str(folder / "opinions.html")]
+    output = limner("opinions", file, other, "--evaluation", folder)
+    assert output.code == 0, output.err
+    values = json.loads((folder / "opinions.json").read_text())
+    assert output.out.splitlines() == [values["verdict"], str(folder / "opinions.html")]
     page = (folder / "opinions.html").read_text()
     assert "<script" not in page and "&lt;script&gt;" in page and "<b>a cat" not in page
     assert page.count('<img src="data:image/webp') == 12 and 'src="/' not in page
 
 
-def test_pictures_that_are_gone_or_elsewhere_are_left_out(limner, folder: Path, file: Path, tmp_path: Path) -> None:
+def test_missing_images_and_those_elsewhere_are_left_out(limner, folder: Path, file: Path, tmp_path: Path) -> None:
     report = json.loads((folder / "report.json").read_text())
     (folder / "pictures/39.png").unlink()
     Image.new("RGB", (8, 8), "blue").save(folder / "pictures/38.png")
@@ -152,7 +152,7 @@ def test_pictures_that_are_gone_or_elsewhere_are_left_out(limner, folder: Path, 
     assert "<img" not in (folder / "opinions.html").read_text()
 
 
-def test_only_a_picture_of_the_folder_that_is_as_it_was_is_shown(folder: Path, tmp_path: Path) -> None:
+def test_only_unchanged_images_in_the_folder_are_shown(folder: Path, tmp_path: Path) -> None:
     path, beside, link = folder / "pictures/00.png", tmp_path / "beside.png", folder / "link.png"
     sha256 = sha256_of(path)
     beside.write_bytes(path.read_bytes())
@@ -169,9 +169,9 @@ def changed(file: Path, **fields: object) -> str:
 
 
 def scored(file: Path, value: object) -> str:
-    told = json.loads(file.read_text())
-    told["scores"][next(iter(told["scores"]))] = value
-    return json.dumps(told)
+    values = json.loads(file.read_text())
+    values["scores"][next(iter(values["scores"]))] = value
+    return json.dumps(values)
 
 
 @pytest.mark.parametrize(
@@ -203,14 +203,14 @@ def scored(file: Path, value: object) -> str:
         (lambda f: " " * (2**20 + 1), "is larger than a file of scores can be (1048576 bytes)"),
     ],
 )
-def test_a_file_that_is_no_scores_is_refused_in_a_line(limner, folder: Path, file: Path, spoil, line: str) -> None:
+def test_a_file_without_scores_is_refused_in_one_line(limner, folder: Path, file: Path, spoil, line: str) -> None:
     file.write_text(spoil(file))
-    said = limner("opinions", file, "--evaluation", folder)
-    assert said.code == 2 and line in said.error and said.out == ""
-    assert len(said.error) < 600 and not (folder / "opinions.json").exists()
+    output = limner("opinions", file, "--evaluation", folder)
+    assert output.code == 2 and line in output.error and output.out == ""
+    assert len(output.error) < 600 and not (folder / "opinions.json").exists()
 
 
-def test_one_person_counts_once(limner, folder: Path, file: Path, tmp_path: Path) -> None:
+def test_a_person_counts_once(limner, folder: Path, file: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.json"
     copy.write_text(file.read_text())
     assert (
@@ -219,16 +219,16 @@ def test_one_person_counts_once(limner, folder: Path, file: Path, tmp_path: Path
     )
     for number, name in enumerate(("Anna Li", " anna  LI")):
         (tmp_path / f"{number}.json").write_text(opinions(folder, number, name).model_dump_json())
-    said = limner("opinions", tmp_path / "0.json", tmp_path / "1.json", "--evaluation", folder)
-    assert "are both from 'anna LI'; give only the newer one, or change a name" in said.error
+    output = limner("opinions", tmp_path / "0.json", tmp_path / "1.json", "--evaluation", folder)
+    assert "are both from 'anna LI'; give only the newer one, or change a name" in output.error
 
 
-def test_people_without_names_are_several(limner, folder: Path, file: Path, tmp_path: Path) -> None:
+def test_people_without_names_are_different(limner, folder: Path, file: Path, tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text(opinions(folder, 1).model_dump_json())
     assert limner("opinions", file, tmp_path / "other.json", "--evaluation", folder).out.startswith("2 people on ")
 
 
-def test_places_that_hold_nothing(limner, folder: Path, file: Path, tmp_path: Path) -> None:
+def test_missing_files_are_reported(limner, folder: Path, file: Path, tmp_path: Path) -> None:
     assert "no file of scores is named" in limner("opinions", "--evaluation", folder).error
     assert "is not there" in limner("opinions", tmp_path / "none.json", "--evaluation", folder).error
     assert "is no file" in limner("opinions", folder, "--evaluation", folder).error
