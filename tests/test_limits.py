@@ -16,15 +16,15 @@ from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel, ValidationError
 
 from hostile import BODIES, LENGTH, texts, within
-from limner.core.errors import MOST_PROBLEMS, LimnerError, invalid
-from limner.core.requests import Frozen, GenerateRequest, Known, parse_request
+from limner.core.errors import MAX_PROBLEMS, LimnerError, invalid
+from limner.core.requests import Frozen, GenerateRequest, KnownRequest, parse_request
 from limner.plugins import registry
 from limner.provenance.labels import TEXT_CAP, label_in
 from limner.server.app import create_app
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
 
-KINDS = get_args(Known)
+KINDS = get_args(KnownRequest)
 LENGTHS = (LENGTH, 20_000, 2_000)
 """How much of a hostile text is given: too much for any field, and as much as some fields take."""
 
@@ -153,7 +153,7 @@ def test_a_line_about_a_request_lists_only_the_first_of_many_mistakes() -> None:
     with pytest.raises(ValidationError) as raised:
         parse_request({**MANY, "a" * LENGTH: 0})
     told = str(invalid(raised.value))
-    assert told.endswith(f"and {10_001 - MOST_PROBLEMS:,} more") and len(told) < 10_000
+    assert told.endswith(f"and {10_001 - MAX_PROBLEMS:,} more") and len(told) < 10_000
 
 
 def test_an_answer_lists_only_the_first_of_many_mistakes(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_an_answer_lists_only_the_first_of_many_mistakes(tmp_path: Path) -> None
         "/v1/runs", content=json.dumps({**MANY, "a" * LENGTH: 0}), headers={"Content-Type": "application/json"}
     )
     studio.store.close()
-    assert reply.status_code == 422 and len(reply.json()["errors"]) == MOST_PROBLEMS and len(reply.content) < 20_000
+    assert reply.status_code == 422 and len(reply.json()["errors"]) == MAX_PROBLEMS and len(reply.content) < 20_000
 
 
 def test_a_hostile_axis_of_any_field_is_read_at_once() -> None:

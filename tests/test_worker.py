@@ -19,7 +19,7 @@ from forking import forked
 from limner.cli import main
 from limner.cli.commands.service import empty_folder
 from limner.core.errors import Interrupted, LimnerError
-from limner.core.events import Anew, Event, Made, Notice, Stage
+from limner.core.events import Restarted, Event, Made, Notice, Stage
 from limner.core.requests import AdapterUse, GenerateRequest, PrepareRequest, TrainRequest
 from limner.core.runs import Run, Status
 from limner.engine.generate import generate
@@ -209,7 +209,7 @@ def test_a_second_attempt_begins_anew(studio: Studio, tiny_sd: Path) -> None:
     pictures = studio.store.artifacts(run.id, kind="picture")
     assert len(pictures) == 2 and studio.store.get(run.id).attempt == 2
     first, *_ = told(studio, run)
-    assert first == Anew(attempt=2, gone=("0" * 64,)), "who listens would count a picture twice"
+    assert first == Restarted(attempt=2, gone=("0" * 64,)), "who listens would count a picture twice"
 
 
 def told(studio: Studio, run: Run) -> list[Event]:
@@ -285,8 +285,8 @@ def test_an_adapter_is_listed_once_though_its_worker_died_before_it_said_so(
     assert studio.store.get(run.id).error is None
     assert len(studio.store.artifacts(run.id, kind="adapter")) == 1
     assert len(studio.store.artifacts(run.id, kind="preview")) == 2, "previews before the checkpoint are kept"
-    anew = [event for event in told(studio, run) if isinstance(event, Anew)]
-    assert anew == [Anew(attempt=2, gone=(first.sha256,))]
+    anew = [event for event in told(studio, run) if isinstance(event, Restarted)]
+    assert anew == [Restarted(attempt=2, gone=(first.sha256,))]
 
 
 def test_a_training_goes_on_where_its_files_lie_elsewhere(

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from limner.core.errors import LimnerError
-from limner.core.requests import AdapterUse, Axis, ControlUse, SweepRequest, parse_request, referred, relocated
+from limner.core.requests import AdapterUse, Axis, ControlUse, SweepRequest, parse_request, references_of, replace_references
 
 
 def asked(**fields: object) -> SweepRequest:
@@ -51,15 +51,15 @@ HASH = "sha256:" + "ab" * 32
 )
 def test_an_axis_refers_to_what_its_field_refers_to(axis: str, kinds: list[str], moved: tuple[str, ...]) -> None:
     read = Axis.model_validate(axis)
-    assert [kind for kind, _ in referred(read)] == kinds
-    assert relocated(read, lambda name: f"/here/{name}").values == moved
-    assert relocated(read, str) is read, "what changes nothing is the same axis"
+    assert [kind for kind, _ in references_of(read)] == kinds
+    assert replace_references(read, lambda name: f"/here/{name}").values == moved
+    assert replace_references(read, str) is read, "what changes nothing is the same axis"
 
 
 def test_cells_are_those_of_the_place_that_a_sweep_was_moved_to() -> None:
     request = asked(axis=["image=none,a.png"], control=["given=b.png"], model="c")
     assert {cell.request.model for cell in request.cells} == {"c"}
-    moved = relocated(request, lambda name: f"/here/{name}")
+    moved = replace_references(request, lambda name: f"/here/{name}")
     assert [cell.request.image for cell in moved.cells] == [None, "/here/a.png"]
     assert {(cell.request.model, cell.request.control[0].path) for cell in moved.cells} == {("/here/c", "/here/b.png")}
     assert parse_request(moved.model_dump_json()) == moved

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from limner.core.requests import CompareRequest, Contestant, parse_request, referred, relocated
+from limner.core.requests import CompareRequest, Contestant, parse_request, references_of, replace_references
 
 
 def read(text):
@@ -49,7 +49,7 @@ def test_a_request_survives_json_and_names_all_it_refers_to():
         metric=("prompt_fidelity=siglip",),
     )
     assert parse_request(request.model_dump_json()) == request
-    assert set(referred(request)) == {
+    assert set(references_of(request)) == {
         ("model", "starter"),
         ("model", "sdxl"),
         ("weights", "rex"),
@@ -57,7 +57,7 @@ def test_a_request_survives_json_and_names_all_it_refers_to():
         ("model", "clip"),
         ("model", "siglip"),
     }
-    moved = relocated(request, lambda path: f"/x/{path}", lambda name: name)
+    moved = replace_references(request, lambda path: f"/x/{path}", lambda name: name)
     assert moved.contestants[1].adapter[0].path == "/x/rex" and moved.references == "/x/photos"
     assert (request.pictures, request.words) == (16, ("a cat", "a dog"))
     assert request.about == "starter against sdxl+rex:0.5"

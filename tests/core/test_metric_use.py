@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from limner.core.requests import EvaluateRequest, MetricUse, parse_request, referred, relocated
+from limner.core.requests import EvaluateRequest, MetricUse, parse_request, references_of, replace_references
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def test_head_and_encoder_are_two_references() -> None:
         "require": ["aesthetic=head@clip>=5"],
     }
     request = EvaluateRequest.model_validate(asked)
-    assert {("model", "head"), ("model", "clip")} < set(referred(request))
-    moved = relocated(request, lambda name: f"/here/{name}")
+    assert {("model", "head"), ("model", "clip")} < set(references_of(request))
+    moved = replace_references(request, lambda name: f"/here/{name}")
     assert (moved.metric[0].model, moved.metric[0].encoder) == ("/here/head", "/here/clip")
     assert parse_request(request.model_dump_json()) == request
 

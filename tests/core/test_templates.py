@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.core.english import article, cleaned, punctuated
+from limner.core.text import article, clean_line, fix_punctuation
 from limner.core.errors import LimnerError
 from limner.core.requests.prepare import PrepareRequest
-from limner.core.templates import Template, usual
+from limner.core.templates import Template, default_template
 
 LONG = "a photo of {identifier} {class}[, {a breed}][ in the {background}][ with {extras}]"
 
@@ -105,7 +105,7 @@ def test_articles_sound_right(phrase, expected):
 
 def test_the_usual_template_is_of_what_is_known():
     values = {"identifier": "sks", "class": "owl", "background": "park"}
-    told = [usual(identifier, class_word) for identifier in (True, False) for class_word in (True, False)]
+    told = [default_template(identifier, class_word) for identifier in (True, False) for class_word in (True, False)]
     assert told.pop() is None
     assert [Template.read(text or "").fill(values) for text in told] == [
         "a photo of sks owl in the park",
@@ -130,5 +130,5 @@ def test_any_text_is_a_template_or_told(text, values):
 
 @given(TEXTS)
 def test_what_was_cleaned_or_punctuated_stays(text):
-    assert cleaned(cleaned(text)) == cleaned(text)
-    assert punctuated(punctuated(cleaned(text))) == punctuated(cleaned(text))
+    assert clean_line(clean_line(text)) == clean_line(text)
+    assert fix_punctuation(fix_punctuation(clean_line(text))) == fix_punctuation(clean_line(text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from limner.core.english import article, cleaned, punctuated
+from limner.core.text import article, clean_line, fix_punctuation
 
 AN = (
     "apple eagle icon owl umbrella uncle urn hour honest heir oneiric undo unidentified unimportant uninteresting Akita"
@@ -34,7 +34,7 @@ def test_a_stands_before_all_else(word: str) -> None:
     ],
 )
 def test_a_text_is_one_line(text: str, told: str) -> None:
-    assert cleaned(text) == told
+    assert clean_line(text) == told
 
 
 @pytest.mark.parametrize(
@@ -49,4 +49,4 @@ def test_a_text_is_one_line(text: str, told: str) -> None:
     ],
 )
 def test_punctuation_is_mended_where_something_was_left_out(text: str, told: str) -> None:
-    assert punctuated(text) == told
+    assert fix_punctuation(text) == told

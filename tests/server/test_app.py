@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from standardwebhooks import Webhook
 
 from limner.core.accounts import Role
-from limner.core.logs import set_up
+from limner.core.logs import configure
 from limner.core.runs import Status
 from limner.server.app import create_app
 from limner.server.settings import Settings
@@ -196,7 +196,7 @@ def test_the_figures_are_an_admins(studio: Studio) -> None:
 
 def test_a_call_is_found_in_the_log(client: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
     before = logging.getLogger("limner").handlers
-    set_up("json")
+    configure("json")
     try:
         assert client.get("/v1/runs?limit=1", headers={"X-Request-ID": "mine"}).headers["X-Request-ID"] == "mine"
         assert client.get("/healthz", headers={"X-Request-ID": "a\tb"}).headers["X-Request-ID"] != "a\tb"

@@ -11,13 +11,13 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from hostile import BODIES
-from limner.core.requests import AnyRequest, Known
+from limner.core.requests import AnyRequest, KnownRequest
 from limner.server.app import create_app
 from limner.server.openai_models import Edit, Generation
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
 
-KINDS: dict[str, type[BaseModel]] = {kind.model_fields["kind"].default: kind for kind in get_args(Known)}
+KINDS: dict[str, type[BaseModel]] = {kind.model_fields["kind"].default: kind for kind in get_args(KnownRequest)}
 MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     **{name: (AnyRequest, {"kind": name, **body}) for name, body in BODIES.items()},
     "generations": (Generation, {"prompt": "a"}),

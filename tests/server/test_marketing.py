@@ -17,7 +17,7 @@ from PIL import Image
 from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError
 from limner.core.requests import TrainRequest
-from limner.core.runs import FAULT, Status
+from limner.core.runs import INTERNAL_ERROR, Status
 from limner.server import disconnect, marketing
 from limner.server.settings import Settings
 from limner.store.queue import Queue
@@ -141,7 +141,7 @@ def test_nothing_is_fetched_for_an_industry_or_a_style_that_there_is_not(idle: S
     ("ending", "error", "status", "said"),
     [
         (Status.CANCELLED, None, 409, "the run was cancelled"),
-        (Status.FAILED, f"{FAULT} (KeyError); its log tells more", 500, FAULT),
+        (Status.FAILED, f"{INTERNAL_ERROR} (KeyError); its log tells more", 500, INTERNAL_ERROR),
         (Status.FAILED, "unknown scheduler 'nosuch'", 422, "unknown scheduler"),
     ],
 )

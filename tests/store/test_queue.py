@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, update
 
 from limner.core.errors import LimnerError
-from limner.core.events import Anew, Notice, Progress
+from limner.core.events import Restarted, Notice, Progress
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.queue import Queue
@@ -253,10 +253,10 @@ def test_what_is_taken_back_is_told(store: Store) -> None:
     second = taken(queue)
     store.forget_made(second, keep=("preview",))
     ((number, _, told),) = store.events(run_id)
-    assert (number, told) == (1, Anew(attempt=2, gone=("2" * 64,)))
+    assert (number, told) == (1, Restarted(attempt=2, gone=("2" * 64,)))
     assert [made.kind for made in store.artifacts(run_id)] == ["preview"]
     store.forget_made(taken(queue), keep=("preview",))
-    assert store.events(run_id)[-1][2] == Anew(attempt=3)
+    assert store.events(run_id)[-1][2] == Restarted(attempt=3)
 
 
 def test_artifacts_of_many_runs_are_one_query(store: Store) -> None:

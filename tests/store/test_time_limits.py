@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import update
 
 from limner.core.accounts import Caller, Limits
-from limner.core.errors import LimnerError, TooMuch
+from limner.core.errors import LimnerError, QuotaExceeded
 from limner.core.feedback import PictureQuery
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
@@ -66,7 +66,7 @@ def test_pictures_count_for_24_hours(store: Store) -> None:
     who = Caller(account="ann", key="0" * 12, limits=Limits(pictures_per_day=2))
     store.create(GenerateRequest(prompt="a", count=2), caller=who)
     set_all(store, SpendingRow, created=ago(hours=23, minutes=59))
-    with pytest.raises(TooMuch):
+    with pytest.raises(QuotaExceeded):
         store.create(PAINT, caller=who)
     store.create(GenerateRequest(prompt="a", count=2), caller=who.model_copy(update={"key": "1" * 12}))
     set_all(store, SpendingRow, created=ago(hours=24, minutes=1))

@@ -27,7 +27,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from limner.core.accounts import Key
-from limner.core.errors import LimnerError, one_line
+from limner.core.errors import LimnerError, clean_line
 from limner.core.events import Event as RunEvent
 from limner.core.events import Made, Notice, Stage
 from limner.core.events import Progress as Done
@@ -39,7 +39,7 @@ FIGURES = {"loss": "loss {:.4f}", "held_out_loss": "held out {:.4f}", "images_pe
 
 def plain(text: str) -> str:
     """Text of a stranger's making, shown as it is: no markup, no control characters."""
-    return escape(one_line(text))
+    return escape(clean_line(text))
 
 
 EVERY = 5.0

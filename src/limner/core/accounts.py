@@ -60,7 +60,7 @@ class Key(Frozen):
     revoked: datetime | None = None
 
 
-class Holding(Frozen):
+class FileGrant(Frozen):
     """A kept file or folder that an account brought in, or that was shared with it. giver: by whom, "" by an admin."""
 
     owner: str

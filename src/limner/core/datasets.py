@@ -34,7 +34,7 @@ class Place(Protocol):
         ...
 
 
-class Refused(LimnerError):
+class TrainingRefused(LimnerError):
     """A place that gives its bytes, and says that they are not to be learnt from. said: the mark that tells so."""
 
     def __init__(self, name: str, data: bytes, said: str) -> None:
@@ -102,7 +102,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class Skipped:
     """Something in a source that is no entry, and why."""
 
     key: str
@@ -122,7 +122,7 @@ class Source(Protocol):
         """Whether a reference, as the user gives it, is of this kind; looks at names and heads of files only."""
         ...
 
-    def entries(self, reference: str) -> Iterator[Entry | Lost]:
+    def entries(self, reference: str) -> Iterator[Entry | Skipped]:
         """All that is in it, in an order that is always the same, without holding more than a little of it."""
         ...
 

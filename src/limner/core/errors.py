@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 KINDS = ("compare", "evaluate", "generate", "influence", "prepare", "sweep", "train")
 """Kinds of requests, by which pydantic says where in a body an error is, and which no user typed."""
-MOST_PROBLEMS = 50
+MAX_PROBLEMS = 50
 """The most problems of one request that an error lists."""
 
 
-def one_line(text: str) -> str:
+def clean_line(text: str) -> str:
     """Text from anywhere, fit for a terminal: no line breaks, no control characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
@@ -26,7 +26,7 @@ class LimnerError(ValueError):
     """A problem that the user can mend. `str(error)` is one line: "problem; remedy"."""
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        self.problem, self.remedy = one_line(problem), one_line(remedy)
+        self.problem, self.remedy = clean_line(problem), clean_line(remedy)
         super().__init__(f"{self.problem}; {self.remedy}" if remedy else self.problem)
 
 
@@ -34,7 +34,7 @@ class Unavailable(LimnerError):
     """Something that Limner stands on, such as its database, does not work now."""
 
 
-class TooMuch(LimnerError):
+class QuotaExceeded(LimnerError):
     """A wish beyond what its account is allowed."""
 
 
@@ -66,7 +66,7 @@ def invalid(error: ValidationError, spelt: Callable[[str], str] = str) -> Limner
     # A whole that is refused only since one of its parts was is not told again.
     wholes = {other["loc"][:end] for other in found for end in range(1, len(other["loc"]))}
     parts = [item for item in found if item["loc"] not in wholes]
-    for item in parts[:MOST_PROBLEMS]:
+    for item in parts[:MAX_PROBLEMS]:
         field, *inside = [str(part)[:80] for part in item["loc"] if part not in KINDS] or [""]
         place = " ".join([spelt(field), *(part for part in inside if not part.isdigit())])
         message = item["msg"].removeprefix("Value error, ")
@@ -78,6 +78,6 @@ def invalid(error: ValidationError, spelt: Callable[[str], str] = str) -> Limner
             problems.append(f"{place}: {message}" if place else message)
         else:
             problems.append(f"{place} {_short(item['input'])!r}: {message[0].lower()}{message[1:]}")
-    if len(parts) > MOST_PROBLEMS:
-        problems.append(f"and {len(parts) - MOST_PROBLEMS:,} more")
+    if len(parts) > MAX_PROBLEMS:
+        problems.append(f"and {len(parts) - MAX_PROBLEMS:,} more")
     return LimnerError("; ".join(problems))

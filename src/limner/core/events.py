@@ -48,7 +48,7 @@ class Made(Frozen):
     details: dict[str, Any] = Field(default_factory=dict)
 
 
-class Anew(Frozen):
+class Restarted(Frozen):
     """A run is taken up once more. `gone`: the hashes of what it made before that counts no more."""
 
     kind: Literal["anew"] = "anew"
@@ -56,5 +56,5 @@ class Anew(Frozen):
     gone: tuple[str, ...] = ()
 
 
-Event = Annotated[Stage | Progress | Notice | Made | Anew, Field(discriminator="kind")]
-Emit = Callable[[Stage | Progress | Notice | Made | Anew], None]
+Event = Annotated[Stage | Progress | Notice | Made | Restarted, Field(discriminator="kind")]
+Emit = Callable[[Stage | Progress | Notice | Made | Restarted], None]

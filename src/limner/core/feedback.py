@@ -98,7 +98,7 @@ class Collection(Frozen):
     created: datetime
 
 
-class Standing(Frozen):
+class RatingSummary(Frozen):
     """How the pictures of one model, adapter, industry or style were received; name is None for those of none.
 
     standard_error, low, high: of the mean, and its 95% interval by the normal distribution; None below two ratings.

@@ -24,12 +24,12 @@ _KINDS = (
 )
 
 
-def shown(path: str | Path) -> str:
+def quoted(path: str | Path) -> str:
     """The file's name for a message: quoted, with newlines and the like escaped."""
     return repr(Path(path).name or str(path))
 
 
-def printable(text: str, limit: int = 160) -> str:
+def short_line(text: str, limit: int = 160) -> str:
     """At most `limit` characters of a text of unknown origin, on one line and without control characters."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * limit]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
@@ -37,7 +37,7 @@ def printable(text: str, limit: int = 160) -> str:
 
 def read_file(path: str | Path) -> bytes:
     """All bytes of a regular file of at most `BYTE_CAP` bytes; raises LimnerError for anything else."""
-    with opened(path) as file:
+    with open_file(path) as file:
         if os.fstat(file.fileno()).st_size > BYTE_CAP:
             raise too_large(path)
         data = file.read(BYTE_CAP + 1)
@@ -47,7 +47,7 @@ def read_file(path: str | Path) -> bytes:
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[BinaryIO]:
+def open_file(path: str | Path) -> Iterator[BinaryIO]:
     """A regular file of any size to read from; LimnerError for anything else, and where the disk fails in between."""
     path = Path(path)
     check_file(path)
@@ -75,16 +75,16 @@ def _regular(path: Path, status: os.stat_result) -> None:
     """Refuse folders, pipes, sockets and devices."""
     for is_kind, problem, remedy in _KINDS:
         if is_kind(status.st_mode):
-            raise LimnerError(f"{shown(path)} {problem}", remedy)
+            raise LimnerError(f"{quoted(path)} {problem}", remedy)
 
 
 def too_large(path: str | Path) -> LimnerError:
-    return LimnerError(f"{shown(path)} is larger than {BYTE_CAP // 2**20} MiB", "save a smaller copy of it")
+    return LimnerError(f"{quoted(path)} is larger than {BYTE_CAP // 2**20} MiB", "save a smaller copy of it")
 
 
 def _unreadable(path: Path, error: OSError | ValueError) -> LimnerError:
     """The line for a file that the system does not hand out."""
-    name = shown(path)
+    name = quoted(path)
     if isinstance(error, PermissionError):
         return LimnerError(f"{name} may not be read by you", f"allow it: chmod u+r {name}")
     if isinstance(error, FileNotFoundError) and path.is_symlink():
@@ -94,4 +94,4 @@ def _unreadable(path: Path, error: OSError | ValueError) -> LimnerError:
     if isinstance(error, OSError) and error.errno == errno.ELOOP:
         return LimnerError(f"{name} is a link that leads back to itself", "mend the link or remove it")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return LimnerError(f"{name} cannot be read ({printable(reason)})", "check the name and the disk")
+    return LimnerError(f"{name} cannot be read ({short_line(reason)})", "check the name and the disk")

@@ -7,20 +7,20 @@ from typing import Literal
 
 from limner.core.requests import Frozen
 
-Verdict = Literal["useful", "useless", "harmful"]
+Usefulness = Literal["useful", "useless", "harmful"]
 
 
-class Judged(Frozen):
+class TrainingImage(Frozen):
     """A training picture. worth: its mean score for pictures that it should help, None where there are none."""
 
     picture: str
     sha256: str
     caption: str
     worth: float | None = None
-    verdict: Verdict | None = None
+    verdict: Usefulness | None = None
 
 
-class Explained(Frozen):
+class ExplainedImage(Frozen):
     """A picture and the score of each training picture for it, in their order.
 
     A picture like no other scores about 1 for itself, and one that did nothing 0; below 0, the picture would be more
@@ -46,8 +46,8 @@ class Influence(Frozen):
     ridge: float
     seed: int
     judged_on: int
-    training: tuple[Judged, ...]
-    pictures: tuple[Explained, ...]
+    training: tuple[TrainingImage, ...]
+    pictures: tuple[ExplainedImage, ...]
 
     @property
     def verdict(self) -> str:
@@ -58,7 +58,7 @@ class Influence(Frozen):
             )
         return " ".join(map(self._told, self.pictures))
 
-    def _told(self, picture: Explained) -> str:
+    def _told(self, picture: ExplainedImage) -> str:
         best = max(range(len(self.training)), key=lambda index: picture.scores[index])
         name, of = PurePath(picture.picture).name, PurePath(self.training[best].picture).name
         if picture.scores[best] <= 0:
@@ -66,9 +66,9 @@ class Influence(Frozen):
         return f"{name} is most like what {of} taught ({picture.scores[best]:+.2f})."
 
     @property
-    def harmful(self) -> tuple[Judged, ...]:
+    def harmful(self) -> tuple[TrainingImage, ...]:
         return tuple(each for each in self.training if each.verdict == "harmful")
 
     @property
-    def useless(self) -> tuple[Judged, ...]:
+    def useless(self) -> tuple[TrainingImage, ...]:
         return tuple(each for each in self.training if each.verdict == "useless")

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal
 
-Form = Literal["text", "json"]
+LogFormat = Literal["text", "json"]
 CALL: ContextVar[str] = ContextVar("call", default="")
 RUN: ContextVar[str] = ContextVar("run", default="")
 
@@ -33,7 +33,7 @@ class _Json(logging.Formatter):
         return json.dumps({key: value for key, value in told.items() if value not in ("", None)}, default=str)
 
 
-def set_up(form: Form) -> None:
+def configure(form: LogFormat) -> None:
     """Write what Limner's own parts log to stderr: everything as JSON, or as text from warnings on for the service."""
     handler = logging.StreamHandler()
     plain = logging.Formatter("%(asctime)s %(name)s %(message)s")

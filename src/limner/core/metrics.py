@@ -31,7 +31,7 @@ Unit = Literal["picture", "group", "set"]
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ScoredImage:
     """A picture to be scored. prompt: what was asked for. group: what pictures belong together, such as those painted
     from one prompt with several seeds.
     """
@@ -42,17 +42,17 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Gallery:
+class ImageSet:
     """What is scored, and what it is compared with.
 
     references: photographs of the subject. training: the pictures that were learnt from. base: what the model painted
     before it was taught, in the order of `items`.
     """
 
-    items: tuple[Item, ...]
+    items: tuple[ScoredImage, ...]
     references: tuple[Path, ...] = ()
     training: tuple[Path, ...] = ()
-    base: tuple[Item, ...] = ()
+    base: tuple[ScoredImage, ...] = ()
 
     @property
     def pictures(self) -> list[Path]:
@@ -91,7 +91,7 @@ class Encoder(Protocol):
         ...
 
 
-Score = Callable[[Gallery], "np.ndarray"]
+Score = Callable[[ImageSet], "np.ndarray"]
 """A gallery -> one value for each of the metric's units, in their order: (pictures,), (groups,) or (1,)."""
 
 
@@ -119,7 +119,7 @@ class Metric(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class MetricResult:
     """What a metric said. values: one for each unit. mean, low, high: with the 95% interval. model: what scored it."""
 
     metric: str
@@ -133,7 +133,7 @@ class Scored:
     values: tuple[float, ...] = field(repr=False)
 
 
-def check_needs(name: str, metric: Metric, gallery: Gallery) -> None:
+def check_needs(name: str, metric: Metric, gallery: ImageSet) -> None:
     """Raise LimnerError where there is nothing to score, or what the metric needs is missing."""
     if not gallery.items:
         raise LimnerError(f"the metric {name!r} was given no pictures", "name a folder with pictures")

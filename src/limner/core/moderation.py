@@ -26,7 +26,7 @@ Model = Annotated[Name, AfterValidator(_absolute)]
 """A folder, made absolute so that it means the same to every process, or a Hugging Face id."""
 
 
-class Stage(StrEnum):
+class CheckStage(StrEnum):
     """What is judged: the words of a request, a picture that it brings, or one that was painted for it."""
 
     PROMPT = "prompt"
@@ -35,7 +35,7 @@ class Stage(StrEnum):
 
     @property
     def is_text(self) -> bool:
-        return self is Stage.PROMPT
+        return self is CheckStage.PROMPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Check(Protocol):
     texts: bool
     pictures: bool
 
-    def ready(self, options: Any) -> Judge:
+    def ready(self, options: Any) -> JudgeFunction:
         """Load what it needs; raises LimnerError where that cannot be had."""
         ...
 
@@ -97,7 +97,7 @@ class Policy(Frozen):
             object.__setattr__(self, "prompt", (CheckUse(check=WORDS), *self.prompt))
         return self
 
-    def uses(self, stage: Stage) -> tuple[CheckUse, ...]:
+    def uses(self, stage: CheckStage) -> tuple[CheckUse, ...]:
         """The checks of a stage."""
         return getattr(self, stage.value)
 
@@ -118,7 +118,7 @@ class Verdict(Frozen):
     skipped: it could not judge, and the policy does not require it to.
     """
 
-    stage: Stage
+    stage: CheckStage
     subject: str
     check: str
     allowed: bool
@@ -141,7 +141,7 @@ class KeptVerdict(Verdict):
     created: datetime
 
 
-class Screen(Protocol):
+class ImageScreen(Protocol):
     """Judges what a run reads, where only the run itself knows how to read it; raises Refused or Unable."""
 
     @property
@@ -158,7 +158,7 @@ class Screen(Protocol):
         ...
 
 
-class Refused(LimnerError):
+class RequestRefused(LimnerError):
     """A check refuses something; category says why, and not by which word."""
 
     def __init__(self, what: str, category: str) -> None:

@@ -15,7 +15,7 @@ Criterion = Literal["relevance", "aesthetics", "detail", "uniqueness"]
 CRITERIA: tuple[Criterion, ...] = ("relevance", "aesthetics", "detail", "uniqueness")
 """The checklist of an evaluation, which people answer as metrics do."""
 LOWEST, HIGHEST = 1, 5
-MOST = 100
+MAX_SCORED = 100
 """The most pictures that one person is asked to score."""
 Points = Annotated[int, Field(ge=LOWEST, le=HIGHEST, strict=True)]
 
@@ -28,7 +28,7 @@ class Opinions(Frozen):
     evaluation: Digest
     ballot: Id
     rater: str | None = Field(default=None, max_length=60)
-    scores: dict[Digest, dict[Criterion, Points]] = Field(max_length=MOST)
+    scores: dict[Digest, dict[Criterion, Points]] = Field(max_length=MAX_SCORED)
 
 
 def evaluation_of(pictures: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field
 from limner.core.events import Progress
 from limner.core.requests import AnyRequest, Frozen
 
-FAULT = "a fault of Limner's own"
+INTERNAL_ERROR = "a fault of Limner's own"
 """How the error of a run begins that nobody who asked for it can mend."""
 
 
@@ -77,4 +77,4 @@ class Run(Frozen):
     @property
     def faulty(self) -> bool:
         """Whether it failed by a fault of Limner's own, and not by what was asked."""
-        return self.status is Status.FAILED and (self.error or "").startswith(FAULT)
+        return self.status is Status.FAILED and (self.error or "").startswith(INTERNAL_ERROR)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from limner.core.english import article, cleaned, punctuated
+from limner.core.text import article, clean_line, fix_punctuation
 from limner.core.errors import LimnerError
 
 _TOKEN = re.compile(r"\{\{|\}\}|\[\[|[{}\[\]]|[^{}\[\]]+")
@@ -46,7 +46,7 @@ class Template:
     @classmethod
     def read(cls, text: str) -> Template:
         """The template that a text is; a malformed one is a LimnerError with the place of its mistake."""
-        return cls(_parts(cleaned(text)))
+        return cls(_parts(clean_line(text)))
 
     @property
     def needs(self) -> frozenset[str]:
@@ -60,11 +60,11 @@ class Template:
 
     def fill(self, values: Mapping[str, str]) -> str:
         """The caption of these values, punctuated and on one line; a field outside of brackets may be missing too."""
-        known = {name: value for name in self.names if (value := cleaned(values.get(name, "")))}
-        return punctuated(_filled(self.parts, known))
+        known = {name: value for name in self.names if (value := clean_line(values.get(name, "")))}
+        return fix_punctuation(_filled(self.parts, known))
 
 
-def usual(identifier: bool, class_word: bool) -> str | None:
+def default_template(identifier: bool, class_word: bool) -> str | None:
     """The template where the user gives none, by what is known of all pictures; None where that is nothing."""
     subject = {
         (True, True): "{identifier} {class}",

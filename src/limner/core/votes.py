@@ -11,11 +11,11 @@ from limner.core.requests import Frozen
 Choice = Literal["left", "right", "tie"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
-MOST = 1000
+MAX_PAIRS = 1000
 """The most pairs of a blind page."""
 
 
-class Pair(Frozen):
+class BlindPair(Frozen):
     """Two pictures of one prompt and seed, by the numbers of their contestants from 0."""
 
     prompt: str
@@ -29,7 +29,7 @@ class VotesKey(Frozen):
 
     comparison: Digest
     contestants: tuple[str, ...] = Field(min_length=2, max_length=8)
-    pairs: dict[Id, Pair] = Field(min_length=1, max_length=MOST)
+    pairs: dict[Id, BlindPair] = Field(min_length=1, max_length=MAX_PAIRS)
 
     @model_validator(mode="after")
     def _known(self) -> VotesKey:
@@ -44,4 +44,4 @@ class Votes(Frozen):
 
     comparison: Digest
     ballot: Id
-    votes: dict[Id, Choice] = Field(max_length=MOST)
+    votes: dict[Id, Choice] = Field(max_length=MAX_PAIRS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from limner.core.errors import Interrupted
-from limner.core.moderation import Screen
+from limner.core.moderation import ImageScreen
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Workspace:
     together: int | None = None
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     processes: int | None = None
-    screen: Screen | None = None
+    screen: ImageScreen | None = None
     home: Path | None = None
 
     def called(self, path: str) -> str:

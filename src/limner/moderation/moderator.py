@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.core.moderation import CheckUse, Judge, Policy, Refused, Stage, Unable, Verdict
+from limner.core.moderation import CheckUse, JudgeFunction, Policy, RequestRefused, CheckStage, Unable, Verdict
 from limner.core.requests import Request
 from limner.moderation.policy import check_for
 
@@ -25,7 +25,7 @@ class Judged:
     """
 
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
-    refusal: Refused | Unable | None = None
+    refusal: RequestRefused | Unable | None = None
     text: str | None = None
 
 
@@ -34,10 +34,10 @@ class Moderator:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self._ready: dict[str, Judge] = {}
+        self._ready: dict[str, JudgeFunction] = {}
         self._loading = Lock()
 
-    def prepare(self, *stages: Stage) -> None:
+    def prepare(self, *stages: CheckStage) -> None:
         """Load the checks of these stages now; raises LimnerError with all that cannot be."""
         problems: list[str] = []
         for stage in stages:
@@ -57,14 +57,14 @@ class Moderator:
         """What is said of texts, up to the first that is refused. what: how the refusal begins."""
         judged = Judged()
         for text in texts:
-            said = self.judge(Stage.PROMPT, text, hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(), what)
+            said = self.judge(CheckStage.PROMPT, text, hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(), what)
             judged.verdicts += said.verdicts
             if said.refusal:
                 judged.refusal, judged.text = said.refusal, text
                 break
         return judged
 
-    def judge(self, stage: Stage, subject: Any, sha256: str, what: str) -> Judged:
+    def judge(self, stage: CheckStage, subject: Any, sha256: str, what: str) -> Judged:
         """What is said of one text or picture (RGB). what: how the refusal begins."""
         judged = Judged()
         for use in self.policy.uses(stage):
@@ -77,13 +77,13 @@ class Moderator:
                 judged.refusal = Unable(use.check) if use.required else None
             else:
                 verdict = Verdict(**told, allowed=found.category is None, category=found.category, score=found.score)
-                judged.refusal = Refused(what, found.category) if found.category is not None else None
+                judged.refusal = RequestRefused(what, found.category) if found.category is not None else None
             judged.verdicts.append(verdict)
             if judged.refusal:
                 break
         return judged
 
-    def _judge_of(self, stage: Stage, use: CheckUse) -> Judge:
+    def _judge_of(self, stage: CheckStage, use: CheckUse) -> JudgeFunction:
         key = use.model_dump_json(include={"check", "options"})
         with self._loading:
             if key not in self._ready:

@@ -23,7 +23,7 @@ def installed(group: str) -> EntryPoints:
     return entry_points(group=group)
 
 
-class Group(Generic[T]):
+class PluginGroup(Generic[T]):
     """Plugins of one kind: modules with a `plugin`, in a package of Limner's or named by an entry point.
 
     entry_points: the group of third-party entry points, such as `limner.families`. package: where Limner's own are.
@@ -67,14 +67,14 @@ class Group(Generic[T]):
         return {name: self.get(name) for name in self.names()}
 
 
-families: Group[Family] = Group("limner.families", "family")
-methods: Group[Method] = Group("limner.methods", "method")
-metrics: Group[Metric] = Group("limner.metrics", "metric")
-controls: Group[Control] = Group("limner.controls", "control")
-checks: Group[Check] = Group("limner.moderation", "check", "limner.plugins.checks")
-sources: Group[Source] = Group("limner.sources", "source")
-detectors: Group[Detector] = Group("limner.detectors", "detector")
-captioners: Group[Captioner] = Group("limner.captioners", "captioner")
+families: PluginGroup[Family] = PluginGroup("limner.families", "family")
+methods: PluginGroup[Method] = PluginGroup("limner.methods", "method")
+metrics: PluginGroup[Metric] = PluginGroup("limner.metrics", "metric")
+controls: PluginGroup[Control] = PluginGroup("limner.controls", "control")
+checks: PluginGroup[Check] = PluginGroup("limner.moderation", "check", "limner.plugins.checks")
+sources: PluginGroup[Source] = PluginGroup("limner.sources", "source")
+detectors: PluginGroup[Detector] = PluginGroup("limner.detectors", "detector")
+captioners: PluginGroup[Captioner] = PluginGroup("limner.captioners", "captioner")
 
 
 @cache

@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from limner.core.errors import LimnerError
-from limner.core.files import printable, read_file, shown
+from limner.core.files import short_line, read_file, quoted
 from limner.core.requests import AnyRequest, Frozen, GenerateRequest
 from limner.provenance import credentials
 from limner.provenance.xmp import Source, packet
@@ -112,9 +112,9 @@ def label_in(data: bytes, path: str | Path) -> Label | None:
 
 def unlabelled(path: str | Path, reason: str = "") -> LimnerError:
     """The error for a picture that cannot be painted again because its label is missing or cannot be read."""
-    because = f" that can be read ({printable(reason)})" if reason else ""
+    because = f" that can be read ({short_line(reason)})" if reason else ""
     remedy = "only pictures that Limner painted can be run again"
-    return LimnerError(f"{shown(path)} carries no Limner request{because}", remedy)
+    return LimnerError(f"{quoted(path)} carries no Limner request{because}", remedy)
 
 
 def _label_text(data: bytes, path: str | Path) -> str | None:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import Field, model_validator
 
-from limner.core.feedback import ByWhat, Comment, Comparison, Picture, Rating, Reasons, Standing
+from limner.core.feedback import ByWhat, Comment, Comparison, Picture, Rating, Reasons, RatingSummary
 from limner.core.requests import Frozen
 from limner.server.history import PictureReply, Viewed, finder
 from limner.server.problems import Refusal
@@ -93,7 +93,7 @@ def router(studio: Studio) -> APIRouter:
         return comparison
 
     @routes.get("/ratings/summary")
-    def summed_up(view: Viewed, by: ByWhat = "model") -> list[Standing]:
+    def summed_up(view: Viewed, by: ByWhat = "model") -> list[RatingSummary]:
         """How the pictures of each model, adapter, industry or style were received, the best mean first."""
         return standings(studio.store, view, by)
 

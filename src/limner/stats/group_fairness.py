@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from limner.core.errors import LimnerError
-from limner.core.metrics import Scored
+from limner.core.metrics import MetricResult
 from limner.core.requests.evaluate import MISTAKEN
 from limner.stats.intervals import DRAWS, interval, wilson
 
@@ -103,7 +103,7 @@ class GroupConfusion:
         }
 
 
-def values_by_group(groups: Mapping[str, Sequence[int]], scored: Scored) -> dict[str, list[float]]:
+def values_by_group(groups: Mapping[str, Sequence[int]], scored: MetricResult) -> dict[str, list[float]]:
     """The values of a per-image metric by group. groups: indices of each group's images."""
     if scored.unit != "picture":
         raise LimnerError(f"the metric {scored.metric!r} has no values for single images", "use another metric")

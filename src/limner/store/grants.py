@@ -11,8 +11,8 @@ from sqlalchemy import Delete, Select, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from limner.core.accounts import EVERYONE, Caller, Holding
-from limner.core.errors import LimnerError, TooMuch
+from limner.core.accounts import EVERYONE, Caller, FileGrant
+from limner.core.errors import LimnerError, QuotaExceeded
 from limner.store.runs import Store
 from limner.store.tables import AccountRow, ArtifactRow, HoldingRow, RunRow
 
@@ -38,13 +38,13 @@ class Holdings:
             now = datetime.now(UTC)
             session.add(HoldingRow(owner=who.account, reference=reference, bytes=size, giver=None, created=now))
 
-    def list(self, owner: str | None = None) -> builtins.list[Holding]:
+    def list(self, owner: str | None = None) -> builtins.list[FileGrant]:
         """What an account, or any (None), brought in or was given, newest first."""
         query = select(HoldingRow).order_by(HoldingRow.created.desc(), HoldingRow.reference)
         with self.store.session() as session:
             rows = session.scalars(query if owner is None else query.where(HoldingRow.owner == owner))
             return [
-                Holding(owner=row.owner, reference=row.reference, bytes=row.bytes, giver=row.giver, created=row.created)
+                FileGrant(owner=row.owner, reference=row.reference, bytes=row.bytes, giver=row.giver, created=row.created)
                 for row in rows
             ]
 
@@ -62,7 +62,7 @@ class Holdings:
                 row = HoldingRow(owner=other, reference=reference, bytes=size, giver=owner or "", created=now)
                 session.add(row)
 
-    def given(self, owner: str | None) -> builtins.list[Holding]:
+    def given(self, owner: str | None) -> builtins.list[FileGrant]:
         """What an account, or any (None), shares, newest first."""
         return [held for held in self.list() if held.giver is not None and owner in (None, held.giver)]
 
@@ -109,7 +109,7 @@ def _bytes(session: Session, owner: str) -> int:
 def _check(session: Session, who: Caller, size: int) -> None:
     most = who.limits.kept_bytes
     if most is not None and (held := _bytes(session, who.account)) + size > most:
-        raise TooMuch(
+        raise QuotaExceeded(
             f"{size:,} bytes more than the {held:,} that are kept for {who.account!r} are over its {most:,}",
             "have something erased first",
         )

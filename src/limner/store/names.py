@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from limner.core.accounts import EVERYONE, Role
-from limner.core.moderation import Stage
+from limner.core.moderation import CheckStage
 from limner.core.runs import Status
 
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -21,6 +21,6 @@ KEY = r"[0-9a-f]{12}"
 ASKED_BY = rf"({KEY})?"
 WEBHOOK = r"wh_[0-9a-f]{12}"
 DELIVERY = r"msg_[0-9a-f]{24}"
-STATUS, ROLE, STAGE = ("|".join(map(re.escape, words)) for words in (Status, Role, Stage))
+STATUS, ROLE, STAGE = ("|".join(map(re.escape, words)) for words in (Status, Role, CheckStage))
 LINE = r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*"
 """Text without control characters."""

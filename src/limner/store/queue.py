@@ -19,7 +19,7 @@ from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.events import Progress
 from limner.core.requests import GenerateRequest, Request
-from limner.core.runs import FAULT, Run, Status
+from limner.core.runs import INTERNAL_ERROR, Run, Status
 from limner.store.quota import spend
 from limner.store.runs import Hold, Lost, Store, Unreadable, holds, run_of
 from limner.store.tables import RunRow
@@ -173,7 +173,7 @@ class Queue:
     def _give_up(self, session: Session, now: datetime) -> None:
         """End the abandoned runs that nobody shall take up again."""
         theirs = and_(RunRow.queue == self.name, _abandoned(now))
-        error = f"{FAULT}: {self.attempts} workers ended without a word while they carried it out"
+        error = f"{INTERNAL_ERROR}: {self.attempts} workers ended without a word while they carried it out"
         spent = or_(RunRow.cancel, RunRow.attempt >= self.attempts)
         for row in session.scalars(select(RunRow).where(theirs, spent).with_for_update(skip_locked=True)):
             row.status, row.error = (Status.CANCELLED, None) if row.cancel else (Status.FAILED, error)

@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from limner.core.accounts import Caller
-from limner.core.errors import TooMuch
+from limner.core.errors import QuotaExceeded
 from limner.core.requests import Request
 from limner.store.tables import SpendingRow
 
@@ -26,5 +26,5 @@ def spend(session: Session, who: Caller, request: Request) -> None:
     before = int(session.scalar(spent) or 0)
     if before + request.pictures > most:
         asked = f"{request.pictures} pictures more than the {before} that were asked for in the last 24 hours"
-        raise TooMuch(f"{asked} are over {most}", "wait")
+        raise QuotaExceeded(f"{asked} are over {most}", "wait")
     session.add(SpendingRow(key=who.key, pictures=request.pictures, created=now))

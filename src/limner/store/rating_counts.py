@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Float, cast, func, select
 
-from limner.core.feedback import STARS, ByWhat, Reason, Standing
+from limner.core.feedback import STARS, ByWhat, Reason, RatingSummary
 from limner.store.pictures import View, reasons_of
 from limner.store.runs import Store
 from limner.store.tables import ComparisonRow, PictureAdapterRow, PictureRow, RatingRow
@@ -18,7 +18,7 @@ _NORMAL = 1.96
 """Standard deviations on both sides of the mean that hold 95% of a normal distribution."""
 
 
-def standings(store: Store, view: View, by: ByWhat, industry: str | None = None) -> list[Standing]:
+def standings(store: Store, view: View, by: ByWhat, industry: str | None = None) -> list[RatingSummary]:
     """One standing for each model, adapter, industry or style that was rated or compared, best mean first.
 
     industry: count only what was made for this one.
@@ -70,13 +70,13 @@ def _reasons(rows: Iterable[Any]) -> dict[str | None, Counter[Reason]]:
 
 def _standing(
     name: str | None, figures: tuple[int, float, float] | None, outcomes: Counter[str], reasons: Counter[Reason]
-) -> Standing:
+) -> RatingSummary:
     count, mean, squares = figures or (0, None, 0.0)
     error, low, high = None, None, None
     if mean is not None and count > 1:
         error = sqrt(max(0.0, squares - count * mean**2) / (count - 1) / count)
         low, high = max(1.0, mean - _NORMAL * error), min(float(STARS), mean + _NORMAL * error)
-    return Standing(
+    return RatingSummary(
         name=name,
         ratings=count,
         mean=mean,

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from limner.core.errors import LimnerError, Unavailable, one_line
+from limner.core.errors import LimnerError, Unavailable, clean_line
 
 PATIENCE = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 3, "mode": "standard"}}
 """Of S3, in botocore's words; and signatures of the kind that every region takes."""
@@ -79,4 +79,4 @@ def _is_away(error: Exception) -> bool:
 
 def _said(error: Exception) -> str:
     """What a store says of itself, without the address that was asked for, whose query may hold a signature."""
-    return one_line(str(error) or type(error).__name__).partition("?")[0][:160]
+    return clean_line(str(error) or type(error).__name__).partition("?")[0][:160]

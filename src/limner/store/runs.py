@@ -23,7 +23,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, unknown
-from limner.core.events import Anew, Event, Progress
+from limner.core.events import Restarted, Event, Progress
 from limner.core.moderation import Verdict
 from limner.core.requests import AnyRequest, parse_request
 from limner.core.runs import Artifact, Run, Status
@@ -272,7 +272,7 @@ class Store:
         with self.of_run(hold.run, hold) as session:
             gone = tuple(session.scalars(theirs.returning(ArtifactRow.sha256)))
             if gone or session.scalar(select(EventRow.seq).where(EventRow.run == hold.run).limit(1)) is not None:
-                session.execute(_numbered(hold.run, Anew(attempt=hold.attempt, gone=gone)))
+                session.execute(_numbered(hold.run, Restarted(attempt=hold.attempt, gone=gone)))
 
     def state(self) -> State:
         """How the work of all queues stands."""

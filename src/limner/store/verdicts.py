@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from limner.core.moderation import KeptVerdict, Stage, Verdict
+from limner.core.moderation import KeptVerdict, CheckStage, Verdict
 from limner.store.tables import PolicyRow, VerdictRow
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Verdicts:
         *,
         run: str | None = None,
         allowed: bool | None = None,
-        stage: Stage | None = None,
+        stage: CheckStage | None = None,
         before: int | None = None,
     ) -> builtins.list[KeptVerdict]:
         """Verdicts, newest first; before: the id of one, to list those older than it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from limner.core.errors import LimnerError
-from limner.core.requests import Request, referred, relocated
+from limner.core.requests import Request, references_of, replace_references
 from limner.plugins.registry import aliases
 from limner.store.blobs import REFERENCE
 
@@ -26,7 +26,7 @@ def check_references(request: Request) -> set[str]:
             return reference
         raise LimnerError(f"{reference!r} is no reference", "upload the file and name it sha256:HASH or folder:HASH")
 
-    relocated(request, kept, lambda reference: reference if is_model(reference) else kept(reference))
+    replace_references(request, kept, lambda reference: reference if is_model(reference) else kept(reference))
     return found
 
 
@@ -45,7 +45,7 @@ _ON_HUB = re.compile(r"\w[\w.-]*/\w[\w.-]*((/\w[\w.-]*)+\.safetensors)?")
 
 def suffix_of(request: Request, reference: str) -> str:
     """How the name of a referenced file must end to be known for what it is."""
-    suffixes = {_SUFFIXES.get(kind, "") for kind, named in referred(request) if named == reference}
+    suffixes = {_SUFFIXES.get(kind, "") for kind, named in references_of(request) if named == reference}
     return suffixes.pop() if len(suffixes) == 1 else ""
 
 

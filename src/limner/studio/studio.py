@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from limner.core.accounts import Caller
 from limner.core.errors import Interrupted, LimnerError, invalid
 from limner.core.events import Emit, Event, Made, Notice, Progress
-from limner.core.moderation import Policy, Refused, Unable
-from limner.core.requests import GenerateRequest, Known, TrainRequest, absolute, relocated
+from limner.core.moderation import Policy, RequestRefused, Unable
+from limner.core.requests import GenerateRequest, KnownRequest, TrainRequest, absolute_paths, replace_references
 from limner.core.runs import Artifact, Run, Status
 from limner.core.workspace import Workspace
 from limner.moderation.gate import Gate
@@ -92,14 +92,14 @@ class Studio:
         self.verdicts = Verdicts(self.store)
         self.gate, self.most_pixels = Gate(self.verdicts, policy), most_pixels
 
-    def submit(self, request: Known, out: str | Path | None = None, parent: str | None = None) -> Run:
+    def submit(self, request: KnownRequest, out: str | Path | None = None, parent: str | None = None) -> Run:
         """Check a request and record it as a run; results will go to `out`, or to the run's own folder."""
         self._check_options(request)
-        return self.store.create(absolute(request, aliases()), out=None if out is None else _place(out), parent=parent)
+        return self.store.create(absolute_paths(request, aliases()), out=None if out is None else _place(out), parent=parent)
 
     def enqueue(
         self,
-        request: Known,
+        request: KnownRequest,
         *,
         queue: str = "default",
         priority: int = 0,
@@ -192,7 +192,7 @@ class Studio:
         """
         read_backup(self.store, self.blobs, archive, replace, listener)
 
-    def _check_held(self, request: Known, caller: Caller | None, granted: Collection[str]) -> None:
+    def _check_held(self, request: KnownRequest, caller: Caller | None, granted: Collection[str]) -> None:
         references = check_references(request)
         if caller is not None and caller.scope is not None:
             for reference in self.holdings.missing(caller.account, {*references} - {*granted}):
@@ -209,7 +209,7 @@ class Studio:
 
     def run(
         self,
-        request: Known,
+        request: KnownRequest,
         out: str | Path | None = None,
         *,
         resume: bool = False,
@@ -222,7 +222,7 @@ class Studio:
         A resumed run's result goes where it was to go, or to `out` when that is given anew.
         """
         if resume:
-            interrupted = self._to_resume(absolute(request, aliases()))
+            interrupted = self._to_resume(absolute_paths(request, aliases()))
             return self.execute(interrupted, out, resume=True, listener=listener, stop=stop)
         return self.execute(self.submit(request, out, parent), listener=listener, stop=stop)
 
@@ -347,7 +347,7 @@ class Studio:
             yield part, failure
 
     @contextmanager
-    def _undertaken(self, part: Part) -> Generator[tuple[Known, Workspace, Emit]]:
+    def _undertaken(self, part: Part) -> Generator[tuple[KnownRequest, Workspace, Emit]]:
         """A queued run as the engine takes it, with its files on this machine; its errors tell of none of them."""
         from limner.engine.train.checkpoint import checkpoints
 
@@ -397,11 +397,11 @@ class Studio:
         try:
             with explained(out):
                 check_references(run.request)  # which a version before this one may have let in
-                request = relocated(run.request, brought)
+                request = replace_references(run.request, brought)
                 screening.admit(request)
                 yield request, workspace, screening.through(emit_told)
                 screening.settle()
-        except (Refused, Unable):
+        except (RequestRefused, Unable):
             discard(out.parent, folder)  # nothing that was not judged stays
             raise
         except LimnerError as error:
@@ -409,7 +409,7 @@ class Studio:
                 raise
             raise LimnerError(told(error.problem), told(error.remedy)) from error
 
-    def assist(self, request: Known, *, stop: Callable[[], bool] = _never) -> None:
+    def assist(self, request: KnownRequest, *, stop: Callable[[], bool] = _never) -> None:
         """Take a share of what another process carries out, as `accelerate launch` has it; nothing is recorded here."""
         from limner.engine.execute import execute
 
@@ -417,7 +417,7 @@ class Studio:
         with TemporaryDirectory() as folder:
             own = Path(folder)
             workspace = Workspace("assistant", own, own / "out", cache_folder(self.home), stop=stop, home=self.home)
-            execute(absolute(request, aliases()), workspace, _silent)
+            execute(absolute_paths(request, aliases()), workspace, _silent)
 
     def again(
         self,
@@ -507,7 +507,7 @@ class Studio:
 
         return emit
 
-    def _to_resume(self, request: Known) -> Run:
+    def _to_resume(self, request: KnownRequest) -> Run:
         """The newest unfinished run of this request that left a checkpoint, or the newest where none did."""
         from limner.engine.train.checkpoint import checkpoints
 
@@ -541,7 +541,7 @@ class Studio:
     def _finish(self, run: Run, status: Status, error: str | None) -> Run:
         return self.store.update(run.id, status=status, error=error, finished=datetime.now(UTC))
 
-    def _check_options(self, request: Known) -> None:
+    def _check_options(self, request: KnownRequest) -> None:
         request.check()
         if isinstance(request, TrainRequest):
             from limner.plugins.registry import methods

@@ -16,7 +16,7 @@ from types import TracebackType
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Event, Progress
 from limner.core.logs import RUN
-from limner.core.runs import FAULT, Run, Status
+from limner.core.runs import INTERNAL_ERROR, Run, Status
 from limner.store.changes import News
 from limner.store.database import Away
 from limner.store.queue import Queue
@@ -174,7 +174,7 @@ class Worker:
             end, error = None, None
         elif not isinstance(failure, LimnerError):
             log.error("run %s failed", hold.run, exc_info=failure)
-            error = f"{FAULT} ({type(failure).__name__}); its log tells more"
+            error = f"{INTERNAL_ERROR} ({type(failure).__name__}); its log tells more"
 
         def tell() -> Run:
             return self.queue.release(hold) if end is None else self.queue.finish(hold, end, error)

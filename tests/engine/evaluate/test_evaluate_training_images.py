@@ -10,7 +10,7 @@ import pytest
 from limner import Studio, TrainRequest
 from limner.core.errors import LimnerError
 from limner.core.events import Notice, Stage
-from limner.core.influence import Influence, Judged
+from limner.core.influence import Influence, TrainingImage
 from limner.core.requests import EvaluateRequest, parse_request
 from limner.engine.compare.contestants import ModelWithAdapters
 from limner.engine.evaluate import training_images
@@ -152,7 +152,7 @@ def test_the_page_shows_the_worst_and_the_best(painted):
     pictures = sorted(painted.glob("*.png"))
     verdicts = ["harmful", "useless", "useful"]
     training = tuple(
-        Judged(
+        TrainingImage(
             picture=str(pictures[number % 6]),
             sha256="0" * 64,
             caption=f"picture {number}",

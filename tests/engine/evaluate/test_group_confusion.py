@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from limner.core.requests.groups import filled
+from limner.core.requests.groups import fill_groups
 from limner.engine.evaluate.group_fairness import group_images, indistinguishable, measure_confusion
 from limner.engine.scoring.encoders import NetworkEncoder, open_encoder
 from limner.starter.painter import PLACES, Scene, paint
@@ -86,7 +86,7 @@ def test_indistinguishable_prompts_are_found():
 
 
 def test_images_are_grouped():
-    prompts = filled(("a {group}", "a tree", "my {group}"), ("cat", "dog"))
+    prompts = fill_groups(("a {group}", "a tree", "my {group}"), ("cat", "dog"))
     found = group_images(prompts, [each.prompt for each in prompts], 2)
     assert found.rows == {"cat": [0, 1, 6, 7], "dog": [2, 3, 8, 9]}
     assert found.texts["dog"] == ["a dog", "a dog", "my dog", "my dog"]

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from limner.cli.commands.shared import stopping
 from limner.cli.flags import command_for
-from limner.core.logs import Form
+from limner.core.logs import LogFormat
 from limner.server.settings import Settings
 
 
@@ -30,17 +30,17 @@ serve = command_for(Settings, None, _serve)
 
 def worker(
     *,
-    log: Annotated[Form, Parameter(help="How to log: text or json.")] = "text",
+    log: Annotated[LogFormat, Parameter(help="How to log: text or json.")] = "text",
     together: Annotated[int, Parameter(help="The most pictures of different requests that are painted at once.")] = 8,
     run_seconds: Annotated[float | None, Parameter(help="How long a run may take (default: as it needs).")] = None,
     parent: Annotated[int | None, Parameter(show=False)] = None,
 ) -> None:
-    from limner.core.logs import set_up
+    from limner.core.logs import configure
     from limner.studio.studio import Studio
     from limner.workers.worker import Worker
     from limner.workers.worker import log as told
 
-    set_up(log)
+    configure(log)
     with stopping(lambda text: told.info("stopping after this step")) as stop:
         own = Worker(Studio(), together=together, seconds=run_seconds)
         with empty_folder():

@@ -14,7 +14,7 @@ from limner.cli.flags import typed
 from limner.cli.recipes import read_recipe
 from limner.core.errors import LimnerError
 from limner.core.events import Made
-from limner.core.requests import Known
+from limner.core.requests import KnownRequest
 
 Out = Annotated[Path | None, Parameter(help="Where the result goes.")]
 Place = Annotated[Path, Parameter(help="Where the result goes.")]
@@ -32,7 +32,7 @@ def one_recipe(arguments: Sequence[str], kind: str, several: str) -> Mapping[str
     return documents[0]
 
 
-def report(request: Known, out: Path, what: str = "report") -> Made:
+def report(request: KnownRequest, out: Path, what: str = "report") -> Made:
     """Carry a request out, and print its verdict and where the page is that it made."""
     from limner.cli.terminal import Screen
     from limner.studio.studio import Studio

@@ -11,23 +11,23 @@ from pydantic import Field, TypeAdapter
 from limner.core.requests.compare import CompareRequest
 from limner.core.requests.evaluate import EvaluateRequest, Requirement
 from limner.core.requests.generate import GenerateRequest
-from limner.core.requests.generation import Painting
+from limner.core.requests.generation import GenerationSettings
 from limner.core.requests.influence import InfluenceRequest
-from limner.core.requests.prepare import Limit, PrepareRequest
+from limner.core.requests.prepare import FaultLimit, PrepareRequest
 from limner.core.requests.request import (
     Flag,
     Frozen,
-    Kind,
+    ReferenceKind,
     Name,
     Precision,
     Refers,
     Request,
-    referred,
-    referring_fields,
+    references_of,
+    reference_fields,
 )
 from limner.core.requests.sweep import Axis, Cell, SweepRequest
 from limner.core.requests.train import TrainRequest
-from limner.core.requests.trial import Trial
+from limner.core.requests.trial import TrialRequest
 from limner.core.requests.uses import AdapterUse, Contestant, ControlUse, Interval, MetricUse
 
 __all__ = [
@@ -65,20 +65,20 @@ __all__ = [
     "relocated",
 ]
 
-Known = (
+KnownRequest = (
     GenerateRequest | TrainRequest | SweepRequest | CompareRequest | InfluenceRequest | EvaluateRequest | PrepareRequest
 )
-AnyRequest = Annotated[Known, Field(discriminator="kind")]
+AnyRequest = Annotated[KnownRequest, Field(discriminator="kind")]
 Asked = TypeVar("Asked", bound=Frozen)
-_ANY: TypeAdapter[Known] = TypeAdapter(AnyRequest)
+_ANY: TypeAdapter[KnownRequest] = TypeAdapter(AnyRequest)
 
 
-def parse_request(value: str | dict[str, Any]) -> Known:
+def parse_request(value: str | dict[str, Any]) -> KnownRequest:
     """A request from its JSON text or its plain dictionary; raises pydantic's ValidationError."""
     return _ANY.validate_json(value) if isinstance(value, str) else _ANY.validate_python(value)
 
 
-def relocated(request: Asked, place: Callable[[str], str], model: Callable[[str], str] | None = None) -> Asked:
+def replace_references(request: Asked, place: Callable[[str], str], model: Callable[[str], str] | None = None) -> Asked:
     """The request with every reference in it replaced: to a file or a folder by what `place` makes of it, to a model or
     a part of one by what `model` does, which is the same where it is not given.
     """
@@ -86,7 +86,7 @@ def relocated(request: Asked, place: Callable[[str], str], model: Callable[[str]
     return request.with_references(lambda kind, value: to_model(value) if kind == "model" else place(value))
 
 
-def absolute(request: Asked, names: Container[str] = ()) -> Asked:
+def absolute_paths(request: Asked, names: Container[str] = ()) -> Asked:
     """The request with its local paths made absolute, so that it means the same from any folder.
 
     names: words that are no paths even where a folder is called so (the aliases of models).
@@ -99,4 +99,4 @@ def absolute(request: Asked, names: Container[str] = ()) -> Asked:
         except (OSError, RuntimeError, ValueError):
             return path
 
-    return relocated(request, full)
+    return replace_references(request, full)

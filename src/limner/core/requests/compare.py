@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from limner.core.requests.request import MOST_METRICS, Flag, Name, Prompt, Refers
-from limner.core.requests.trial import MOST_PROMPTS, Trial
+from limner.core.requests.request import MAX_METRICS, Flag, Name, Prompt, Refers
+from limner.core.requests.trial import MAX_PROMPTS, TrialRequest
 from limner.core.requests.uses import Contestant, MetricUse
 
 
-class CompareRequest(Trial):
+class CompareRequest(TrialRequest):
     """Paint the same prompts and seeds with several models or adapters, and tell which is better."""
 
     kind: Annotated[Literal["compare"], Flag(hidden=True)] = "compare"
@@ -22,7 +22,7 @@ class CompareRequest(Trial):
         "name is written ++). The others are compared with the first.",
     )
     prompt: tuple[Prompt, ...] = Field(
-        min_length=1, max_length=MOST_PROMPTS, description="What to paint; may be repeated."
+        min_length=1, max_length=MAX_PROMPTS, description="What to paint; may be repeated."
     )
     model: Annotated[Name | None, Refers("model")] = Field(
         default=None,
@@ -31,7 +31,7 @@ class CompareRequest(Trial):
     metric: tuple[MetricUse, ...] = Field(
         default=(MetricUse(name="prompt_fidelity"), MetricUse(name="saturation")),
         min_length=1,
-        max_length=MOST_METRICS,
+        max_length=MAX_METRICS,
         description="Score, as NAME or NAME=MODEL; may be repeated.",
     )
     references: Annotated[Name | None, Refers("pictures")] = Field(

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from limner.core.requests.groups import MOST_GROUPS, Filled, check_groups, filled, listed, prompts_filled
-from limner.core.requests.request import MOST_METRICS, SUBJECT, Flag, Frozen, Name, Prompt, Refers, Word, check_filled
-from limner.core.requests.text import number
-from limner.core.requests.trial import Trial
+from limner.core.requests.groups import MAX_GROUPS, FilledPrompt, check_groups, fill_groups, split_groups, count_filled
+from limner.core.requests.request import MAX_METRICS, SUBJECT, Flag, Frozen, Name, Prompt, Refers, Word, check_lengths
+from limner.core.requests.parsing import parse_number
+from limner.core.requests.trial import TrialRequest
 from limner.core.requests.uses import Contestant, MetricUse
 
 GAP = ".gap"
@@ -43,7 +43,7 @@ class Requirement(Frozen):
     def from_text(cls, text: str) -> Any:
         at = max(text.rfind(">"), text.rfind("<"))
         metric, holds = text[: max(at, 0)].strip(), text[at : at + 1] + ("=" if text[at + 1 : at + 2] == "=" else "")
-        value = number(text[at + len(holds) :].strip())
+        value = parse_number(text[at + len(holds) :].strip())
         if at < 0 or not metric or metric.endswith("=") or value is None or not isfinite(value):
             raise ValueError(f"{text[:80]!r} is not of the form METRIC>=VALUE, such as subject_fidelity>=0.7")
         return {"metric": metric, "holds": holds, "value": value}
@@ -66,7 +66,7 @@ class Requirement(Frozen):
         return f"{self.metric}{self.holds}{self.value:g}"
 
 
-class EvaluateRequest(Trial):
+class EvaluateRequest(TrialRequest):
     """Paint prompts with a model or an adapter, or take the pictures of a folder, and measure how good they are."""
 
     kind: Annotated[Literal["evaluate"], Flag(hidden=True)] = "evaluate"
@@ -83,7 +83,7 @@ class EvaluateRequest(Trial):
     )
     groups: tuple[Group, ...] = Field(
         default=(),
-        max_length=MOST_GROUPS,
+        max_length=MAX_GROUPS,
         description="Groups to be served alike, such as cat,dog: each stands for {group} in turn; may be repeated.",
     )
     identifier: Word | None = Field(
@@ -97,12 +97,12 @@ class EvaluateRequest(Trial):
     )
     metric: tuple[MetricUse, ...] = Field(
         default=(),
-        max_length=MOST_METRICS,
+        max_length=MAX_METRICS,
         description="Score, as NAME or NAME=MODEL; may be repeated (default: what agrees with the truth).",
     )
     require: tuple[Requirement, ...] = Field(
         default=(),
-        max_length=4 * MOST_METRICS,
+        max_length=4 * MAX_METRICS,
         description="What a mean must be, such as subject_fidelity>=0.7; may be repeated.",
     )
     influence: bool | None = Field(
@@ -112,9 +112,9 @@ class EvaluateRequest(Trial):
     )
 
     @property
-    def filled(self) -> tuple[Filled, ...]:
+    def fill_groups(self) -> tuple[FilledPrompt, ...]:
         """What is painted, still with {} for the subject."""
-        return filled(self.prompt, self.groups)
+        return fill_groups(self.prompt, self.groups)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ class EvaluateRequest(Trial):
     @property
     def pictures(self) -> int:
         plain = 2 * len(PLAIN) if self.may_drift else 0  # by the adapter, and by the model without it
-        return (prompts_filled(self.prompt, self.groups) + plain) * self.count
+        return (count_filled(self.prompt, self.groups) + plain) * self.count
 
     @property
     def may_drift(self) -> bool:
@@ -152,13 +152,13 @@ class EvaluateRequest(Trial):
     @field_validator("groups", mode="before")
     @classmethod
     def _one_by_one(cls, value: Any) -> Any:
-        return listed(value)
+        return split_groups(value)
 
     @model_validator(mode="after")
     def _groups_and_prompts(self) -> EvaluateRequest:
         check_groups(self.prompt, self.groups, self.count)
         subject = f"{self.identifier or ''} {self.class_word or ''}"
-        check_filled((each.prompt for each in self.filled), {SUBJECT: subject})
+        check_lengths((each.prompt for each in self.filled), {SUBJECT: subject})
         return self
 
     @model_validator(mode="after")

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from limner.core.requests.generation import Painting
+from limner.core.requests.generation import GenerationSettings
 from limner.core.requests.request import Flag, Prompt, digest_of
 
 
-class GenerateRequest(Painting):
+class GenerateRequest(GenerationSettings):
     """Paint pictures from a prompt, and where given, from a picture."""
 
     kind: Annotated[Literal["generate"], Flag(hidden=True)] = "generate"

@@ -25,7 +25,7 @@ from limner.core.requests.uses import AdapterUse, ControlUse, Interval
 GuidanceMethod = Literal["cfg", "apg"]
 
 
-class Painting(Request):
+class GenerationSettings(Request):
     """How pictures are painted, whatever they show."""
 
     negative_prompt: Prompt = Field(default="", description="What to keep out of the picture.")
@@ -112,7 +112,7 @@ class Painting(Request):
         return width * height * (self.hires or 1) ** 2
 
     @model_validator(mode="after")
-    def _with_an_image(self) -> Painting:
+    def _with_an_image(self) -> GenerationSettings:
         for name in ("strength", "mask"):
             if self.image is None and (value := getattr(self, name)) is not None:
                 raise ValueError(f"{name} ({value}) is given without an image; give --image, or leave it out")

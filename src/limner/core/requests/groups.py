@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from limner.core.requests.request import check_filled
-from limner.core.requests.text import repeated
+from limner.core.requests.request import check_lengths
+from limner.core.requests.parsing import find_repeated
 
 GROUP = "{group}"
 """Stands for the group in a prompt."""
-MOST_GROUPS = 64
+MAX_GROUPS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class FilledPrompt:
     """A prompt with a group in it. template: as it was typed. group: None where the prompt has no place for one."""
 
     prompt: str
@@ -23,27 +23,27 @@ class Filled:
     group: str | None
 
 
-def filled(prompts: Sequence[str], groups: Sequence[str]) -> tuple[Filled, ...]:
+def fill_groups(prompts: Sequence[str], groups: Sequence[str]) -> tuple[FilledPrompt, ...]:
     """Each prompt once for each group, or once where it has no place for one."""
     return tuple(
-        Filled(template.replace(GROUP, group), template, group) if group else Filled(template, template, None)
+        FilledPrompt(template.replace(GROUP, group), template, group) if group else FilledPrompt(template, template, None)
         for template in prompts
         for group in (groups if GROUP in template else ("",))
     )
 
 
-def prompts_filled(prompts: Sequence[str], groups: Sequence[str]) -> int:
+def count_filled(prompts: Sequence[str], groups: Sequence[str]) -> int:
     """How many prompts `filled` makes."""
     return sum(max(1, len(groups)) if GROUP in template else 1 for template in prompts)
 
 
-def listed(value: Any) -> Any:
+def split_groups(value: Any) -> Any:
     """Groups as they are typed, "cat,dog" or one after another, as a list; what is no text stays for pydantic."""
     if isinstance(value, str):
-        return [part.strip() for part in value.split(",", MOST_GROUPS)]
+        return [part.strip() for part in value.split(",", MAX_GROUPS)]
     if isinstance(value, (list, tuple)):
         parts = cast("Sequence[Any]", value)
-        return [each for part in parts for each in (listed(part) if isinstance(part, str) else [part])]
+        return [each for part in parts for each in (split_groups(part) if isinstance(part, str) else [part])]
     return value
 
 
@@ -63,11 +63,11 @@ def check_groups(prompts: Sequence[str], groups: Sequence[str], count: int) -> N
         raise ValueError(f"the group {bad[:80]!r} has a brace in it; name it by words")
     if len(set(groups)) < max(2, len(groups)):
         told = "is named twice" if len(groups) > 1 else "is alone"
-        raise ValueError(f"the group {(repeated(groups) or groups[0])[:80]!r} {told}; name two or more, each once")
+        raise ValueError(f"the group {(find_repeated(groups) or groups[0])[:80]!r} {told}; name two or more, each once")
     if not holding:
         raise ValueError(f"groups are named, and no prompt says where they stand; write {GROUP} in one")
     if len(holding) * count < 2:
         raise ValueError("each group has one picture; ask for more by --count")
-    check_filled((prompt for prompt in holding for _ in groups), {GROUP: max(groups, key=len)})
-    if (twice := repeated(each.prompt for each in filled(prompts, groups))) is not None:
+    check_lengths((prompt for prompt in holding for _ in groups), {GROUP: max(groups, key=len)})
+    if (twice := find_repeated(each.prompt for each in fill_groups(prompts, groups))) is not None:
         raise ValueError(f"{twice[:80]!r} is there twice with the groups in their places; leave one out")

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from limner.core.errors import unknown
 from limner.core.image_faults import FAULTS
 from limner.core.requests.request import Device, Flag, Frozen, Name, Refers, Request, Word
-from limner.core.requests.text import decimal, repeated
+from limner.core.requests.parsing import parse_decimal, find_repeated
 from limner.core.templates import Template
 
 FaultName = Annotated[str, Field(max_length=64)]
@@ -22,7 +22,7 @@ def _known(name: str) -> str:
     return name
 
 
-class Limit(Frozen):
+class FaultLimit(Frozen):
     """From which value on something is a fault; as text "blurred=60"."""
 
     fault: FaultName = Field(description="Name of the fault.")
@@ -31,7 +31,7 @@ class Limit(Frozen):
     @classmethod
     def from_text(cls, text: str) -> Any:
         fault, _, limit = text.partition("=")
-        value = decimal(limit.strip())
+        value = parse_decimal(limit.strip())
         if not fault.strip() or value is None:
             raise ValueError(f"{text[:80]!r} is not of the form FAULT=VALUE, such as blurred=60")
         return {"fault": fault.strip(), "value": value}
@@ -48,7 +48,7 @@ class Limit(Frozen):
         return f"{self.fault}={self.value:g}"
 
 
-class Shares(Frozen):
+class SplitShares(Frozen):
     """Shares of a whole; as text "80/10/10", whatever its parts add up to."""
 
     train: float = Field(gt=0, le=1, description="For training.")
@@ -57,14 +57,14 @@ class Shares(Frozen):
 
     @classmethod
     def from_text(cls, text: str) -> Any:
-        parts = [decimal(part) for part in text.strip().split("/")]
+        parts = [parse_decimal(part) for part in text.strip().split("/")]
         numbers = [part for part in parts if part is not None]
         if len(numbers) < len(parts) or len(numbers) > len(SHARES) or not numbers[0]:
             raise ValueError(f"{text[:80]!r} is not of the form TRAIN/VALIDATION/TEST, such as 80/10/10")
         return {name: part / sum(numbers) for name, part in zip(SHARES, numbers, strict=False)}
 
     @model_validator(mode="after")
-    def _of_a_whole(self) -> Shares:
+    def _of_a_whole(self) -> SplitShares:
         if abs(sum(self.parts) - 1) > 1e-6:
             raise ValueError(f"the shares {self} are not those of a whole")
         return self
@@ -128,7 +128,7 @@ class PrepareRequest(Request):
         default=None, description="Folder of masks, named as the pictures, white where the subject is."
     )
     make_masks: bool = Field(default=False, description="Make masks of those without one, by the detector.")
-    limit: tuple[Limit, ...] = Field(
+    limit: tuple[FaultLimit, ...] = Field(
         default=(), max_length=64, description="When something is a fault: blurred=60; may be repeated."
     )
     drop: tuple[FaultName, ...] = Field(
@@ -153,7 +153,7 @@ class PrepareRequest(Request):
     balance: Literal["off", "weights", "sample"] = Field(
         default="off", description="Even out over-represented groups: by weights, or by leaving pictures out."
     )
-    split: Shares = Field(default=Shares(train=1.0), description="Shares of train, validation and test, as 80/10/10.")
+    split: SplitShares = Field(default=SplitShares(train=1.0), description="Shares of train, validation and test, as 80/10/10.")
     author: Name | None = Field(default=None, description="Whose the pictures are, where they do not tell.")
     licence: Name | None = Field(default=None, description="Their licence, where they do not tell.")
     origin: Name | None = Field(default=None, description="Where they are from, where they do not tell.")
@@ -186,7 +186,7 @@ class PrepareRequest(Request):
     @model_validator(mode="after")
     def _one_action_each(self) -> PrepareRequest:
         named = (*self.drop, *self.flag, *self.ignore)
-        if (twice := repeated(named)) is not None:
+        if (twice := find_repeated(named)) is not None:
             raise ValueError(f"{twice} is to be treated in several ways; name it once")
         for name in named:
             if FAULTS[name].certain and name not in self.drop:

@@ -39,10 +39,10 @@ class Refers:
     weights, or a model or a part of one. Its value is a text, None, or several of them.
     """
 
-    to: Kind
+    to: ReferenceKind
 
 
-Change = Callable[[Kind, str], str]
+Change = Callable[[ReferenceKind, str], str]
 """What to put in the place of a reference, given what it refers to."""
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", max_length=32)]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -58,16 +58,16 @@ def _one_line(text: str) -> str:
 
 Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 """What stands in captions and prompts: on one line, white space made single, without control characters."""
-LONGEST = 20_000
+MAX_PROMPT = 20_000
 """Characters of a prompt at most."""
-MOST_TEXT = 4_000_000
+MAX_TEXT = 4_000_000
 """Characters of all prompts of a request at most, with what stands for their marks."""
-Prompt = Annotated[str, Field(max_length=LONGEST)]
+Prompt = Annotated[str, Field(max_length=MAX_PROMPT)]
 MODEL = "The base model: an alias (see `limner models`), a folder, a .safetensors file, or a Hugging Face id."
 VAE = "Autoencoder in place of the model's own: a folder, a .safetensors file, or a Hugging Face id."
-MOST_FIELDS = 200
+MAX_FIELDS = 200
 """The most fields of a value that are validated; no model has as many."""
-MOST_METRICS = 64
+MAX_METRICS = 64
 """Metrics of a request at most."""
 SUBJECT = "{}"
 """Stands for the subject in a prompt."""
@@ -107,8 +107,8 @@ class Frozen(BaseModel):
         if not isinstance(value, dict):
             return value
         fields = cast(dict[str, Any], value)
-        if len(fields) > MOST_FIELDS:
-            raise ValueError(f"it has {len(fields):,} fields; give at most {MOST_FIELDS}")
+        if len(fields) > MAX_FIELDS:
+            raise ValueError(f"it has {len(fields):,} fields; give at most {MAX_FIELDS}")
         # pydantic counts only what is valid, and would read and complain of all the rest of a list that is too long.
         cut = {name: _first(fields[name], most + 1) for name, most in _limits(cls).items() if name in fields}
         return {**fields, **cut}
@@ -116,7 +116,7 @@ class Frozen(BaseModel):
     def with_references(self, change: Change) -> Self:
         """The same with every reference in it replaced by what `change` makes of it, whatever field holds it."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
-        found = {name: _changed(value, refers(type(self).model_fields[name]), change) for name, value in values.items()}
+        found = {name: _changed(value, reference_kind_of(type(self).model_fields[name]), change) for name, value in values.items()}
         changed = {name for name, value in values.items() if found[name] is not value}
         # A copy would keep what is cached.
         return self.model_construct(self.model_fields_set | changed, **found) if changed else self
@@ -140,7 +140,7 @@ def _first(value: Any, most: int) -> Any:
     return cast(list[Any] | tuple[Any, ...], value)[:most] if isinstance(value, (list, tuple)) else value
 
 
-def _changed(value: Any, kind: Kind | None, change: Change) -> Any:
+def _changed(value: Any, kind: ReferenceKind | None, change: Change) -> Any:
     """A field's value with the references in it replaced; the value itself where that changes nothing."""
     if isinstance(value, Frozen):
         return value.with_references(change)
@@ -209,16 +209,16 @@ class Request(Frozen):
         return None
 
 
-def refers(field: FieldInfo) -> Kind | None:
+def reference_kind_of(field: FieldInfo) -> ReferenceKind | None:
     """What a field names outside of its request."""
     return next((item.to for item in field.metadata if isinstance(item, Refers)), None)
 
 
-def referred(request: Frozen) -> list[tuple[Kind, str]]:
+def references_of(request: Frozen) -> list[tuple[ReferenceKind, str]]:
     """All that a request names outside of it, with what each is."""
-    found: list[tuple[Kind, str]] = []
+    found: list[tuple[ReferenceKind, str]] = []
 
-    def noted(kind: Kind, value: str) -> str:
+    def noted(kind: ReferenceKind, value: str) -> str:
         found.append((kind, value))
         return value
 
@@ -226,12 +226,12 @@ def referred(request: Frozen) -> list[tuple[Kind, str]]:
     return found
 
 
-def referring_fields(model: type[Frozen]) -> frozenset[str]:
+def reference_fields(model: type[Frozen]) -> frozenset[str]:
     """Names of the fields of a model, and of the models in it, that refer to something or hold what does."""
     found: set[str] = set()
     for name, field in model.model_fields.items():
-        inner = frozenset[str]().union(*map(referring_fields, _models_in(field.annotation)))
-        if inner or refers(field):
+        inner = frozenset[str]().union(*map(reference_fields, _models_in(field.annotation)))
+        if inner or reference_kind_of(field):
             found |= {name} | inner
     return frozenset(found)
 
@@ -243,7 +243,7 @@ def _models_in(hint: Any) -> list[type[Frozen]]:
     return [model for part in get_args(hint) for model in _models_in(part)]
 
 
-def check_filled(prompts: Iterable[str], marks: Mapping[str, str]) -> None:
+def check_lengths(prompts: Iterable[str], marks: Mapping[str, str]) -> None:
     """Raise ValueError where a prompt, or all of them, are too long with their marks replaced.
 
     marks: what stands for what.
@@ -251,11 +251,11 @@ def check_filled(prompts: Iterable[str], marks: Mapping[str, str]) -> None:
     total = 0
     for prompt in prompts:
         wider = sum(prompt.count(mark) * max(0, len(text) - len(mark)) for mark, text in marks.items())
-        if len(prompt) + wider > LONGEST:
-            raise ValueError(f"{prompt[:80]!r} is longer than {LONGEST:,} characters when it is filled in; write less")
+        if len(prompt) + wider > MAX_PROMPT:
+            raise ValueError(f"{prompt[:80]!r} is longer than {MAX_PROMPT:,} characters when it is filled in; write less")
         total += len(prompt) + wider
-    if total > MOST_TEXT:
-        raise ValueError(f"the prompts have more than {MOST_TEXT:,} characters when they are filled in; ask for fewer")
+    if total > MAX_TEXT:
+        raise ValueError(f"the prompts have more than {MAX_TEXT:,} characters when they are filled in; ask for fewer")
 
 
 def digest_of(value: Any) -> str:

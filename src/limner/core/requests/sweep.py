@@ -13,15 +13,15 @@ from pydantic import Field, ValidationError, create_model, model_validator
 
 from limner.core.errors import LimnerError
 from limner.core.requests.generate import GenerateRequest
-from limner.core.requests.generation import Painting
-from limner.core.requests.request import MOST_METRICS, Change, Flag, Frozen, Name, Prompt, Refers
-from limner.core.requests.text import joined, repeated, split
+from limner.core.requests.generation import GenerationSettings
+from limner.core.requests.request import MAX_METRICS, Change, Flag, Frozen, Name, Prompt, Refers
+from limner.core.requests.parsing import join_parts, find_repeated, split_parts
 from limner.core.requests.uses import MetricUse
 
-MOST = 10_000
+MAX_SWEEP_IMAGES = 10_000
 """The most pictures of a sweep."""
-AXES = 3
-MOST_VALUES = 1000
+MAX_AXES = 3
+MAX_VALUES = 1000
 """The most values of an axis."""
 FIXED = {"kind", "count", "device", "precision", "batch", "memory"}
 """Fields of a generate request that no axis varies."""
@@ -33,13 +33,13 @@ class Axis(Frozen):
     longest_text: ClassVar[int] = 2**20
     field: Name = Field(description="Field of a generate request.")
     values: tuple[Prompt, ...] = Field(
-        min_length=1, max_length=MOST_VALUES, description="Its values, as they are typed."
+        min_length=1, max_length=MAX_VALUES, description="Its values, as they are typed."
     )
 
     @classmethod
     def from_text(cls, text: str) -> Any:
         field, equals, rest = text.partition("=")
-        values = [part.strip() for part in rest.split(",", MOST_VALUES)]
+        values = [part.strip() for part in rest.split(",", MAX_VALUES)]
         if not equals or not all(values):
             raise ValueError(f"{text[:80]!r} is not of the form FIELD=VALUE,VALUE, such as guidance=1.5,5.0,7.5")
         return {"field": field.strip().replace("-", "_"), "values": values}
@@ -51,7 +51,7 @@ class Axis(Frozen):
             near = get_close_matches(self.field[:80], known, n=1, cutoff=0.6)
             guess = f"did you mean {near[0]!r}? " if near else ""
             raise ValueError(f"there is no axis {self.field[:80]!r}; {guess}choose one of: {', '.join(known)}")
-        if (twice := repeated(self.values)) is not None:
+        if (twice := find_repeated(self.values)) is not None:
             raise ValueError(f"the axis {self.field} names {twice[:80]!r} twice; name each value once")
         return self
 
@@ -70,7 +70,7 @@ class Cell(Frozen):
     request: GenerateRequest
 
 
-class SweepRequest(Painting):
+class SweepRequest(GenerationSettings):
     """Paint the same with one to three settings varied, side by side, and measure what they do."""
 
     kind: Annotated[Literal["sweep"], Flag(hidden=True)] = "sweep"
@@ -88,7 +88,7 @@ class SweepRequest(Painting):
     )
     metric: tuple[MetricUse, ...] = Field(
         default=(),
-        max_length=MOST_METRICS,
+        max_length=MAX_METRICS,
         description="Metric, as NAME or NAME=MODEL; may be repeated (default: what guidance changes).",
     )
     encoder: Annotated[Name | None, Refers("model")] = Field(
@@ -137,7 +137,7 @@ class SweepRequest(Painting):
 
     def _cells(self, values: Sequence[Sequence[str]]) -> Iterator[Cell]:
         """The places of some values of each axis; raises pydantic's ValidationError for one that cannot be."""
-        fixed = {name: getattr(self, name) for name in Painting.model_fields} | {"count": self.seeds}
+        fixed = {name: getattr(self, name) for name in GenerationSettings.model_fields} | {"count": self.seeds}
         fixed |= {"prompt": self.prompt[0]} if self.prompt else {}
         fields = [axis.field for axis in self.axes]
         read = [
@@ -152,11 +152,11 @@ class SweepRequest(Painting):
     @model_validator(mode="after")
     def _possible(self) -> SweepRequest:
         fields = [axis.field for axis in self.axes]
-        if not 1 <= len(fields) <= AXES:
+        if not 1 <= len(fields) <= MAX_AXES:
             raise ValueError(
                 f"a sweep has one to three axes, and this one {len(fields)}; write --axis guidance=3,5,7.5"
             )
-        if (twice := repeated(fields)) is not None:
+        if (twice := find_repeated(fields)) is not None:
             raise ValueError(f"the axis {twice} is given twice; write all values behind one --axis")
         for field in fields:
             known = type(self).model_fields.get(field)
@@ -164,8 +164,8 @@ class SweepRequest(Painting):
                 raise ValueError(f"{field} is an axis, and {value} besides; leave one of them out")
         if not self.prompt and "prompt" not in fields:
             raise ValueError("the prompt is missing; say what to paint")
-        if self.pictures > MOST:
-            raise ValueError(f"the sweep is of {self.pictures:,} pictures, and {MOST:,} are the most; vary less")
+        if self.pictures > MAX_SWEEP_IMAGES:
+            raise ValueError(f"the sweep is of {self.pictures:,} pictures, and {MAX_SWEEP_IMAGES:,} are the most; vary less")
         first = [axis.values[:1] for axis in self.axes]
         try:  # each value beside the first of the others; `check` looks at all combinations, which takes longer
             for number, axis in enumerate(self.axes):
@@ -183,7 +183,7 @@ def _problem(error: ValidationError) -> str:
     return f"{'.'.join(map(str, item['loc']))} {str(item['input'])[:80]!r}: {said}"
 
 
-def typed(field: str, value: str) -> Any:
+def parse_value(field: str, value: str) -> Any:
     """A value of an axis as its field takes it: "none" leaves a field open, "+" joins what a field holds several of.
 
     "++" is a + that belongs to one of those.
@@ -191,7 +191,7 @@ def typed(field: str, value: str) -> Any:
     several = get_origin(GenerateRequest.model_fields[field].annotation) is tuple
     if value == "none":
         return () if several else None
-    return split(value, "+") if several else value
+    return split_parts(value, "+") if several else value
 
 
 def _with_references(field: str, value: str, change: Change) -> str:
@@ -200,12 +200,12 @@ def _with_references(field: str, value: str, change: Change) -> str:
     if (after := before.with_references(change)) is before:
         return value
     found = getattr(after, field)
-    return joined(map(str, cast(tuple[Any, ...], found)), "+") if isinstance(found, tuple) else str(found)
+    return join_parts(map(str, cast(tuple[Any, ...], found)), "+") if isinstance(found, tuple) else str(found)
 
 
 def _read(field: str, value: str) -> Frozen:
     """What a value of an axis means, as a model that has nothing but this field; raises pydantic's ValidationError."""
-    return _alone(field).model_validate({field: typed(field, value)})
+    return _alone(field).model_validate({field: parse_value(field, value)})
 
 
 @cache

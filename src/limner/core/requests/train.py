@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from limner.core.requests.request import (
-    LONGEST,
+    MAX_PROMPT,
     MODEL,
     QUANTISE,
     SUBJECT,
@@ -24,23 +24,23 @@ from limner.core.requests.request import (
     Refers,
     Request,
     Word,
-    check_filled,
+    check_lengths,
 )
-from limner.core.requests.text import repeated
+from limner.core.requests.parsing import find_repeated
 
 OptionName = Annotated[str, Field(max_length=64)]
 
 
 def _small(options: dict[str, Any]) -> dict[str, Any]:
     """The options, whose values only the method knows; refuses larger ones than any method takes."""
-    if not _few(options) or len(json.dumps(options, default=str)) > LONGEST:
-        raise ValueError(f"the options have more than {LONGEST:,} characters; write less")
+    if not _few(options) or len(json.dumps(options, default=str)) > MAX_PROMPT:
+        raise ValueError(f"the options have more than {MAX_PROMPT:,} characters; write less")
     return options
 
 
 def _few(options: dict[str, Any]) -> bool:
     """Whether there are fewer values than characters are allowed; raises ValueError for deep nesting."""
-    left, level = LONGEST, [cast(Any, options)]
+    left, level = MAX_PROMPT, [cast(Any, options)]
     for _ in range(8):
         level = [part for whole in level for part in _parts(whole)]
         left -= len(level)
@@ -231,7 +231,7 @@ class TrainRequest(Request):
         for prompt in value:
             if SUBJECT not in prompt:
                 raise ValueError(f"{prompt[:80]!r} does not say where the subject stands; write {SUBJECT} there")
-        if repeated(value) is not None:
+        if find_repeated(value) is not None:
             raise ValueError("a trial prompt is there twice; name each once")
         return value
 
@@ -260,7 +260,7 @@ class TrainRequest(Request):
     def _not_too_long_when_filled(self) -> TrainRequest:
         identifier, class_word = self.identifier or "", self.class_word
         marks = {"{identifier}": identifier, "{class}": class_word, SUBJECT: f"{identifier} {class_word}"}
-        check_filled((self.prompt, *self.preview_prompt, *self.trial_prompt), marks)
+        check_lengths((self.prompt, *self.preview_prompt, *self.trial_prompt), marks)
         return self
 
     @property

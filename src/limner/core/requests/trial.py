@@ -18,17 +18,17 @@ from limner.core.requests.request import (
     Refers,
     Request,
 )
-from limner.core.requests.text import repeated
+from limner.core.requests.parsing import find_repeated
 
-MOST_PICTURES = 20_000
-MOST_PROMPTS = 10_000
+MAX_IMAGES = 20_000
+MAX_PROMPTS = 10_000
 """Prompts of a trial at most: each is painted by two contestants at least."""
 
 
-class Trial(Request):
+class TrialRequest(Request):
     """Each prompt is painted from the same seeds, by every model in the same way."""
 
-    prompt: tuple[Prompt, ...] = Field(max_length=MOST_PROMPTS, description="What to paint; may be repeated.")
+    prompt: tuple[Prompt, ...] = Field(max_length=MAX_PROMPTS, description="What to paint; may be repeated.")
     count: int = Field(
         default=4, ge=1, le=1000, description="Pictures of each prompt; picture i is painted from seed + i."
     )
@@ -64,12 +64,12 @@ class Trial(Request):
     def _said_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(prompt.strip() for prompt in value):
             raise ValueError("a prompt is empty; say what to paint")
-        if twice := repeated(value):
+        if twice := find_repeated(value):
             raise ValueError(f"{twice[:80]!r} is there twice; ask for more pictures of it by --count")
         return value
 
     @model_validator(mode="after")
-    def _of_a_size(self) -> Trial:
-        if self.pictures > MOST_PICTURES:
-            raise ValueError(f"{self.pictures} pictures are asked for, and {MOST_PICTURES} are the most; ask for fewer")
+    def _of_a_size(self) -> TrialRequest:
+        if self.pictures > MAX_IMAGES:
+            raise ValueError(f"{self.pictures} pictures are asked for, and {MAX_IMAGES} are the most; ask for fewer")
         return self

@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from limner.core.requests.request import Frozen, Name, Refers
-from limner.core.requests.text import decimal, joined, split, weighted, weighted_text
+from limner.core.requests.parsing import parse_decimal, join_parts, split_parts, split_weight, join_weight
 
-MOST_ADAPTERS = 8
+MAX_ADAPTERS = 8
 """The most adapters of a contestant."""
 
 
@@ -21,11 +21,11 @@ class AdapterUse(Frozen):
 
     @classmethod
     def from_text(cls, text: str) -> Any:
-        path, weight = weighted(text)
+        path, weight = split_weight(text)
         return {"path": path, "weight": weight}
 
     def __str__(self) -> str:
-        return weighted_text(self.path, self.weight)
+        return join_weight(self.path, self.weight)
 
 
 class Contestant(Frozen):
@@ -40,16 +40,16 @@ class Contestant(Frozen):
         default=None, description="Model, or where an adapter stands by itself, that adapter."
     )
     adapter: tuple[AdapterUse, ...] = Field(
-        default=(), max_length=MOST_ADAPTERS, description="Adapters that act on the model."
+        default=(), max_length=MAX_ADAPTERS, description="Adapters that act on the model."
     )
 
     @classmethod
     def from_text(cls, text: str) -> Any:
-        parts = split(text, "+", MOST_ADAPTERS + 2)
+        parts = split_parts(text, "+", MAX_ADAPTERS + 2)
         if not all(parts):
             raise ValueError(f"{text[:80]!r} is not of the form MODEL, ADAPTER:WEIGHT or MODEL+ADAPTER:WEIGHT")
         first, *rest = parts
-        weighed = weighted(first)[0] != first
+        weighed = split_weight(first)[0] != first
         return {"model": None, "adapter": parts} if weighed else {"model": first, "adapter": rest}
 
     @model_validator(mode="after")
@@ -69,7 +69,7 @@ class Contestant(Frozen):
         return bool(self.adapter) or self.by_itself
 
     def __str__(self) -> str:
-        return joined([*([self.model] if self.model else []), *map(str, self.adapter)], "+")
+        return join_parts([*([self.model] if self.model else []), *map(str, self.adapter)], "+")
 
 
 class MetricUse(Frozen):
@@ -88,7 +88,7 @@ class MetricUse(Frozen):
     @classmethod
     def from_text(cls, text: str) -> Any:
         name, _, networks = text.partition("=")
-        model, *encoder = split(networks, "@")
+        model, *encoder = split_parts(networks, "@")
         if len(encoder) > 1 or (encoder and not (model and encoder[0])):
             raise ValueError(
                 f"{text[:80]!r} names no head and encoder; write {name[:40]}=HEAD@ENCODER, and a @ in a name as @@"
@@ -103,7 +103,7 @@ class MetricUse(Frozen):
 
     def __str__(self) -> str:
         networks = [part for part in (self.model, self.encoder) if part is not None]
-        return f"{self.name}={joined(networks, '@')}" if networks else self.name
+        return f"{self.name}={join_parts(networks, '@')}" if networks else self.name
 
 
 class Interval(Frozen):
@@ -115,7 +115,7 @@ class Interval(Frozen):
     @classmethod
     def from_text(cls, text: str) -> Any:
         start, _, stop = text.partition("-")
-        found = {"start": decimal(start), "stop": decimal(stop)}
+        found = {"start": parse_decimal(start), "stop": parse_decimal(stop)}
         if None in found.values():
             raise ValueError(f"{text[:80]!r} is not of the form START-STOP, such as 0.2-0.8")
         return found
@@ -144,8 +144,8 @@ class ControlUse(Frozen):
         kind, equals, rest = text.partition("=")
         if not equals:
             raise ValueError(f"{text[:80]!r} is not of the form KIND=PICTURE, such as canny=photo.png")
-        path, weight = weighted(rest)
+        path, weight = split_weight(rest)
         return {"kind": kind, "path": path, "weight": weight}
 
     def __str__(self) -> str:
-        return f"{self.kind}={weighted_text(self.path, self.weight)}"
+        return f"{self.kind}={join_weight(self.path, self.weight)}"

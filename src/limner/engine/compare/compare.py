@@ -8,8 +8,8 @@ from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Progress, Stage
-from limner.core.metrics import Gallery, Item, Scored
-from limner.core.requests import CompareRequest, relocated
+from limner.core.metrics import ImageSet, ScoredImage, MetricResult
+from limner.core.requests import CompareRequest, replace_references
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import scan
 from limner.engine.compare.contestants import ModelWithAdapters, find_contestants
@@ -26,21 +26,21 @@ def compare(request: CompareRequest, workspace: Workspace, emit: Emit) -> None:
     emit(Stage(name="loading scores"))
     scorers = Scorers(request.metric, request.encoder, workspace.called, request.device)
     references = () if request.references is None else tuple(each.path for each in scan(request.references).photographs)
-    scorers.check(Gallery(tuple(Item(Path(), prompt) for prompt, _ in prompts_and_seeds(request)), references))
+    scorers.check(ImageSet(tuple(ScoredImage(Path(), prompt) for prompt, _ in prompts_and_seeds(request)), references))
     out = make_folder(workspace.out)
     images: dict[str, Mapping[PromptSeed, Path]] = {}
     for number, contestant in enumerate(contestants, 1):
         workspace.check()
         images[contestant.name] = _generate(request, contestant, _folder(out, number, contestant), workspace, emit)
     emit(Stage(name="scoring", total=len(contestants)))
-    scores: dict[str, Mapping[str, Scored]] = {}
+    scores: dict[str, Mapping[str, MetricResult]] = {}
     for number, (name, its) in enumerate(images.items(), 1):
         workspace.check()
-        items = tuple(Item(path, prompt, prompt) for (prompt, _), path in its.items())
-        scores[name] = scorers.score(Gallery(items, references))
+        items = tuple(ScoredImage(path, prompt, prompt) for (prompt, _), path in its.items())
+        scores[name] = scorers.score(ImageSet(items, references))
         emit(Progress(done=number))
     result = ComparisonResult(
-        relocated(request, workspace.called),
+        replace_references(request, workspace.called),
         tuple(each.with_original_names(workspace.called) for each in contestants),
         images,
         scores,

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError, unknown
-from limner.core.requests import AdapterUse, CompareRequest, Contestant, GenerateRequest, Trial
+from limner.core.requests import AdapterUse, CompareRequest, Contestant, GenerateRequest, TrialRequest
 from limner.models import hub, loading
 from limner.models.adapters import Adapter, open_adapter
 from limner.plugins.registry import aliases
 from limner.store.blobs import REFERENCE
 
-SHARED = sorted((Trial.model_fields.keys() & GenerateRequest.model_fields.keys()) - {"prompt"})
+SHARED = sorted((TrialRequest.model_fields.keys() & GenerateRequest.model_fields.keys()) - {"prompt"})
 """Fields of a trial that apply to every image."""
 
 
@@ -36,7 +36,7 @@ class ModelWithAdapters:
         uses = tuple(use.model_copy(update={"path": original_name(use.path)}) for use in self.adapters)
         return replace(self, model=original_name(self.model), vae=self.vae and original_name(self.vae), adapters=uses)
 
-    def request(self, trial: Trial, prompt: str) -> GenerateRequest:
+    def request(self, trial: TrialRequest, prompt: str) -> GenerateRequest:
         """The request that generates its images for a prompt."""
         shared: dict[str, Any] = {name: getattr(trial, name) for name in SHARED}
         return GenerateRequest(prompt=prompt, model=self.model, vae=self.vae, adapter=self.adapters, **shared)

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from limner.core.errors import LimnerError
-from limner.core.json_files import read_small
+from limner.core.small_json import read_small_json
 from limner.core.requests import Frozen
 from limner.core.votes import Votes, VotesKey
 
@@ -52,7 +52,7 @@ def rank(ballots: Sequence[Path], folder: Path) -> Ranking:
     """Rank the contestants of the comparison in a folder by files of votes, and write ranking.json there."""
     from limner.reports.writer import write_json
 
-    key = read_small(folder / KEY, VotesKey, "the key of a blind page", "give the folder that `limner compare` wrote")
+    key = read_small_json(folder / KEY, VotesKey, "the key of a blind page", "give the folder that `limner compare` wrote")
     found = [_read_ballot(path, key) for path in ballots]
     _check_one_each(ballots, found)
     ranking = rank_by_votes(key, found)
@@ -109,7 +109,7 @@ def _verdict(ranks: Sequence[Rank], lead: tuple[float, float, float], votes: int
 
 
 def _read_ballot(path: Path, key: VotesKey) -> Votes:
-    votes = read_small(path, Votes, "a file of votes", "save it again from blind.html")
+    votes = read_small_json(path, Votes, "a file of votes", "save it again from blind.html")
     if votes.comparison != key.comparison:
         raise LimnerError(f"{str(path)!r} contains votes on another comparison", "give its folder with --comparison")
     for name in votes.votes:

@@ -11,7 +11,7 @@ import numpy as np
 from limner.core.choice import evenly
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Stage
-from limner.core.metrics import Scored
+from limner.core.metrics import MetricResult
 from limner.core.workspace import Workspace
 from limner.engine.compare.blind_page import write_blind_page
 from limner.engine.compare.contestants import ModelWithAdapters, identifiers
@@ -169,7 +169,7 @@ def _page(result: ComparisonResult, figure: Path) -> dict[str, Any]:
     }
 
 
-def _figures(score: Scored) -> str:
+def _figures(score: MetricResult) -> str:
     if not np.isfinite(score.low):
         return f"{score.mean:.3g}"
     mean, low, high = (text.removeprefix("+") for text in rounded(score.mean, score.low, score.high))

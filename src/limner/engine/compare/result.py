@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from limner.core.metrics import Scored
+from limner.core.metrics import MetricResult
 from limner.core.requests import CompareRequest
 from limner.engine.compare.contestants import ModelWithAdapters
 from limner.stats.intervals import difference
@@ -90,7 +90,7 @@ class ComparisonResult:
     request: CompareRequest
     contestants: tuple[ModelWithAdapters, ...]
     images: Mapping[str, Mapping[PromptSeed, Path]]
-    scores: Mapping[str, Mapping[str, Scored]]
+    scores: Mapping[str, Mapping[str, MetricResult]]
     differences: tuple[PairedDifference, ...]
 
     @property
@@ -102,7 +102,7 @@ class ComparisonResult:
         return verdict(self.differences)
 
 
-def differences(scores: Mapping[str, Mapping[str, Scored]]) -> list[PairedDifference]:
+def differences(scores: Mapping[str, Mapping[str, MetricResult]]) -> list[PairedDifference]:
     """Differences between every other contestant and the first, metric by metric. scores: by contestant and metric."""
     first, *others = scores
     return [
@@ -112,7 +112,7 @@ def differences(scores: Mapping[str, Mapping[str, Scored]]) -> list[PairedDiffer
     ]
 
 
-def _difference(before: Scored, after: Scored, first: str, other: str) -> PairedDifference:
+def _difference(before: MetricResult, after: MetricResult, first: str, other: str) -> PairedDifference:
     figures = difference(before.values, after.values)
     count, of = len(before.values), PAIRS[before.unit]
     return PairedDifference(before.metric, before.title, before.better, first, other, *figures, count, of)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Stage
-from limner.core.metrics import DEFAULTS, Gallery
-from limner.core.requests import EvaluateRequest, MetricUse, relocated
+from limner.core.metrics import DEFAULTS, ImageSet
+from limner.core.requests import EvaluateRequest, MetricUse, replace_references
 from limner.core.requests.evaluate import DRIFT, MISTAKEN
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import scan
@@ -41,7 +41,7 @@ def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None
     else:
         influence_request(request, None, emit)
         result = _evaluate_folder(folder, request, references, workspace)
-    result = replace(result, request=relocated(request, workspace.called))
+    result = replace(result, request=replace_references(request, workspace.called))
     write_report(result, make_folder(workspace.out), workspace, emit)
 
 
@@ -51,7 +51,7 @@ def _evaluate_folder(
     items = items_of_folder(folder)
     if request.prompt:
         raise LimnerError("prompts are given, but the target is a folder of images", "leave out --prompt and --suite")
-    gallery = Gallery(items, references)
+    gallery = ImageSet(items, references)
     scorers = Scorers(_chosen_metrics(request, gallery), request.encoder, workspace.called, request.device)
     _check_requirements(request, scorers)
     return EvaluationResult(request, folder_name(folder, workspace.called), "", gallery, scorers.score(gallery))
@@ -69,7 +69,7 @@ def _evaluate_model(
         SubjectPrompt(subject.fill(each.prompt), subject.fill(each.prompt, plain=True)) for each in request.filled
     ]
     training_set = references if target.adapters else ()
-    expected = Gallery(expected_items(request, prompts), references, training_set)
+    expected = ImageSet(expected_items(request, prompts), references, training_set)
     emit(Stage(name="loading scores"))
     scorers, drift_scorers = _load_metrics(request, expected, target, subject, workspace)
     groups = group_images(request.filled, [each.plain for each in prompts], request.count)
@@ -78,7 +78,7 @@ def _evaluate_model(
     if drift_scorers.ready and not (target.adapters and subject.class_word):
         raise LimnerError("class drift needs an adapter and a class", "give an adapter and --class, or leave it out")
     out = make_folder(workspace.out)
-    gallery = Gallery(
+    gallery = ImageSet(
         generate_images(request, target, prompts, out, workspace, emit), expected.references, expected.training
     )
     emit(Stage(name="scoring"))
@@ -94,7 +94,7 @@ def _evaluate_model(
 
 def _load_metrics(
     request: EvaluateRequest,
-    expected: Gallery,
+    expected: ImageSet,
     target: ModelWithAdapters,
     subject: PromptSubject,
     workspace: Workspace,
@@ -113,7 +113,7 @@ def _load_metrics(
     return scorers, drift_scorers
 
 
-def _chosen_metrics(request: EvaluateRequest, gallery: Gallery) -> Sequence[MetricUse]:
+def _chosen_metrics(request: EvaluateRequest, gallery: ImageSet) -> Sequence[MetricUse]:
     """The metrics of the request, or else those default metrics whose needs the gallery meets."""
     if request.metric:
         return request.metric

@@ -13,10 +13,10 @@ import torch
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
-from limner.core.metrics import Encoder, Gallery, Scored
+from limner.core.metrics import Encoder, ImageSet, MetricResult
 from limner.core.requests import Requirement
 from limner.core.requests.evaluate import MISTAKEN
-from limner.core.requests.groups import Filled
+from limner.core.requests.groups import FilledPrompt
 from limner.engine.scoring.scorers import Scorers, figures
 from limner.models.similarity import cosines, reads_text
 from limner.reports.interval_plots import MeanInterval, Panel, panels_svg
@@ -39,7 +39,7 @@ class GroupedImages:
     rows: Mapping[str, Sequence[int]]
     texts: Mapping[str, Sequence[str]]
 
-    def files(self, gallery: Gallery) -> dict[str, list[Path]]:
+    def files(self, gallery: ImageSet) -> dict[str, list[Path]]:
         return {group: [gallery.items[row].picture for row in rows] for group, rows in self.rows.items()}
 
 
@@ -107,7 +107,7 @@ class GroupFairness:
         }
 
 
-def group_images(prompts: Sequence[Filled], plain: Sequence[str], count: int) -> GroupedImages:
+def group_images(prompts: Sequence[FilledPrompt], plain: Sequence[str], count: int) -> GroupedImages:
     """Groups the images of prompts of which each has `count` images, in order. plain: prompts without identifiers."""
     rows: dict[str, list[int]] = {}
     texts: dict[str, list[str]] = {}
@@ -156,8 +156,8 @@ def indistinguishable(encoder: Encoder, texts: Mapping[str, Sequence[str]]) -> t
 
 def measure_fairness(
     images: GroupedImages,
-    gallery: Gallery,
-    scores: Mapping[str, Scored],
+    gallery: ImageSet,
+    scores: Mapping[str, MetricResult],
     encoder: Encoder | None,
     original_name: Callable[[str], str] = str,
 ) -> GroupFairness:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from limner.core.errors import LimnerError
-from limner.core.metrics import Item
+from limner.core.metrics import ScoredImage
 from limner.core.requests import EvaluateRequest
 from limner.data.sets.folder import scan
 from limner.imaging.decode import SUFFIXES
@@ -25,7 +25,7 @@ def image_folder_of(request: EvaluateRequest) -> Path | None:
     return place
 
 
-def items_of_folder(folder: Path) -> tuple[Item, ...]:
+def items_of_folder(folder: Path) -> tuple[ScoredImage, ...]:
     """The images of a folder, each with the prompt of the text file next to it or of its label.
 
     Raises LimnerError if there are none.
@@ -39,7 +39,7 @@ def items_of_folder(folder: Path) -> tuple[Item, ...]:
     photographs = scan(folder).photographs
     prompts = [photograph.caption or _labelled_prompt(photograph.path) for photograph in photographs]
     return tuple(
-        Item(photograph.path, prompt, prompt or "all") for photograph, prompt in zip(photographs, prompts, strict=True)
+        ScoredImage(photograph.path, prompt, prompt or "all") for photograph, prompt in zip(photographs, prompts, strict=True)
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit
-from limner.core.metrics import Gallery, Item
+from limner.core.metrics import ImageSet, ScoredImage
 from limner.core.requests import EvaluateRequest
 from limner.core.requests.evaluate import PLAIN
 from limner.core.requests.request import SUBJECT
@@ -58,9 +58,9 @@ class SubjectPrompt:
     plain: str
 
 
-def expected_items(request: EvaluateRequest, prompts: Sequence[SubjectPrompt]) -> tuple[Item, ...]:
+def expected_items(request: EvaluateRequest, prompts: Sequence[SubjectPrompt]) -> tuple[ScoredImage, ...]:
     """Items in place of the images that will be generated, to check what metrics need."""
-    return tuple(Item(Path(str(seed)), each.plain, each.full) for each in prompts for seed in range(request.count))
+    return tuple(ScoredImage(Path(str(seed)), each.plain, each.full) for each in prompts for seed in range(request.count))
 
 
 def generate_images(
@@ -70,7 +70,7 @@ def generate_images(
     out: Path,
     workspace: Workspace,
     emit: Emit,
-) -> tuple[Item, ...]:
+) -> tuple[ScoredImage, ...]:
     """The images of all prompts. Raises LimnerError if moderation withheld any."""
     parts = [
         Part(target.request(request, each.full), out / "pictures" / f"{number:03d}", {})
@@ -78,7 +78,7 @@ def generate_images(
     ]
     found = paint_parts("painting", parts, workspace, emit)
     items = tuple(
-        Item(images[seed], each.plain, each.full)
+        ScoredImage(images[seed], each.plain, each.full)
         for each, images in zip(prompts, found, strict=True)
         for seed in sorted(images)
     )
@@ -89,11 +89,11 @@ def generate_images(
 
 def generate_class_images(
     request: EvaluateRequest, target: ModelWithAdapters, class_word: str, out: Path, workspace: Workspace, emit: Emit
-) -> Gallery:
+) -> ImageSet:
     """Images of the class alone, by the adapter and by the base model, to measure class drift."""
     prompts = [template.replace(SUBJECT, class_word) for template in PLAIN]
 
-    def items(name: str, model: ModelWithAdapters) -> tuple[Item, ...]:
+    def items(name: str, model: ModelWithAdapters) -> tuple[ScoredImage, ...]:
         parts = [
             Part(model.request(request, prompt), out / "class" / f"{name}-{number}", {})
             for number, prompt in enumerate(prompts, 1)
@@ -102,10 +102,10 @@ def generate_class_images(
         if any(len(images) < request.count for images in found):
             raise LimnerError("images of the class alone were withheld by moderation", "leave out class_drift")
         return tuple(
-            Item(images[seed], prompt, prompt)
+            ScoredImage(images[seed], prompt, prompt)
             for prompt, images in zip(prompts, found, strict=True)
             for seed in sorted(images)
         )
 
     after = items("adapter", target)
-    return Gallery(after, base=items("base", replace(target, adapters=())))
+    return ImageSet(after, base=items("base", replace(target, adapters=())))

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from limner.core.errors import LimnerError
-from limner.core.json_files import read_small
+from limner.core.small_json import read_small_json
 from limner.core.opinions import CRITERIA, HIGHEST, LOWEST, Criterion, Opinions, evaluation_of
 from limner.core.requests import Frozen
 from limner.core.requests.evaluate import DRIFT
@@ -104,7 +104,7 @@ class OpinionSummary(Frozen):
 def read_report(folder: Path) -> EvaluationReport:
     """The report of the evaluation in a folder."""
     remedy = "give the folder that `limner evaluate` wrote with --evaluation"
-    return read_small(folder / REPORT, EvaluationReport, "the report of an evaluation", remedy, MAX_BYTES)
+    return read_small_json(folder / REPORT, EvaluationReport, "the report of an evaluation", remedy, MAX_BYTES)
 
 
 def read_opinions(paths: Sequence[Path], report: EvaluationReport) -> list[Opinions]:
@@ -237,7 +237,7 @@ def _best_metric(metrics: Sequence[MetricAgreement]) -> str:
 
 
 def _read(path: Path, evaluation: str, hashes: set[str]) -> Opinions:
-    opinions = read_small(path, Opinions, "a file of scores", "save it again from score.html")
+    opinions = read_small_json(path, Opinions, "a file of scores", "save it again from score.html")
     if opinions.evaluation != evaluation:
         raise LimnerError(
             f"{str(path)!r} contains scores of another evaluation, or of this one before its images changed",

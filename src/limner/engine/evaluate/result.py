@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from limner.core.influence import Influence
-from limner.core.metrics import Gallery, Scored
+from limner.core.metrics import ImageSet, MetricResult
 from limner.core.requests import EvaluateRequest, Requirement
 from limner.core.requests.evaluate import DRIFT, MISTAKEN
 from limner.engine.evaluate.group_fairness import GroupFairness
@@ -36,9 +36,9 @@ class EvaluationResult:
     request: EvaluateRequest
     name: str
     subject: str
-    gallery: Gallery
-    scores: Mapping[str, Scored]
-    class_gallery: Gallery | None = None
+    gallery: ImageSet
+    scores: Mapping[str, MetricResult]
+    class_gallery: ImageSet | None = None
     groups: GroupFairness | None = None
     training: Influence | None = None
 
@@ -52,7 +52,7 @@ class EvaluationResult:
         return name, np.argsort(-values, kind="stable").tolist()
 
     @property
-    def image_scores(self) -> dict[str, Scored]:
+    def image_scores(self) -> dict[str, MetricResult]:
         """The scores with a value for each image."""
         return {
             name: score
@@ -61,7 +61,7 @@ class EvaluationResult:
         }
 
     @property
-    def checklist(self) -> dict[str, list[Scored]]:
+    def checklist(self) -> dict[str, list[MetricResult]]:
         """The scores by the quality that they measure."""
         found = {
             title: [score for name, score in self.scores.items() if name.split("=")[0] in metrics]
@@ -108,5 +108,5 @@ class EvaluationResult:
         return found
 
 
-def _figures(score: Scored) -> str:
+def _figures(score: MetricResult) -> str:
     return f"{score.mean:.3f} [{score.low:.3f}, {score.high:.3f}]" if np.isfinite(score.low) else f"{score.mean:.3f}"

@@ -8,8 +8,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from limner.core.choice import evenly
-from limner.core.metrics import Item
-from limner.core.opinions import CRITERIA, HIGHEST, LOWEST, MOST, Criterion, evaluation_of
+from limner.core.metrics import ScoredImage
+from limner.core.opinions import CRITERIA, HIGHEST, LOWEST, MAX_SCORED, Criterion, evaluation_of
 from limner.engine.evaluate.result import EvaluationResult
 from limner.reports.writer import file_data_url, write_page
 from limner.store.files import sha256_of
@@ -36,12 +36,12 @@ def questions(photographs: bool) -> dict[Criterion, tuple[str, str, str]]:
     return {**QUESTIONS, **WITH_PHOTOGRAPHS} if photographs else QUESTIONS
 
 
-def choose_items(items: Iterable[Item], most: int, seed: int) -> list[Item]:
+def choose_items(items: Iterable[ScoredImage], most: int, seed: int) -> list[ScoredImage]:
     """At most `most` images in random order, about equally many of each prompt."""
-    groups: dict[str, list[Item]] = {}
+    groups: dict[str, list[ScoredImage]] = {}
     for item in items:
         groups.setdefault(item.group, []).append(item)
-    found: list[Item] = []
+    found: list[ScoredImage] = []
     for turn in zip_longest(*groups.values()):
         found += evenly([item for item in turn if item is not None], most - len(found))
     random.Random(f"score {seed}").shuffle(found)
@@ -52,7 +52,7 @@ def write_score_sheet(result: EvaluationResult, out: Path) -> Path:
     """Write score.html: images, prompts without identifiers and photographs, but no names and no scores."""
     gallery = result.gallery
     hashes = {item.picture: sha256_of(item.picture) for item in gallery.items}
-    shown = {hashes[item.picture]: item for item in choose_items(gallery.items, MOST, result.request.seed)}
+    shown = {hashes[item.picture]: item for item in choose_items(gallery.items, MAX_SCORED, result.request.seed)}
     references = evenly(gallery.references, PHOTOGRAPHS)
     return write_page(
         out / PAGE,

@@ -7,7 +7,7 @@ from typing import Any
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
-from limner.core.influence import Influence, Judged
+from limner.core.influence import Influence, TrainingImage
 from limner.core.requests import EvaluateRequest, InfluenceRequest
 from limner.core.workspace import Workspace
 from limner.engine.compare.contestants import ModelWithAdapters
@@ -101,11 +101,11 @@ def _counts(found: Influence) -> dict[str, int]:
     return {"harmful": len(found.harmful), "useless": len(found.useless)}
 
 
-def _worth(each: Judged) -> float:
+def _worth(each: TrainingImage) -> float:
     return each.worth or 0.0
 
 
-def _shown(each: Judged) -> dict[str, Any]:
+def _shown(each: TrainingImage) -> dict[str, Any]:
     return {
         "picture": file_data_url(each.picture, SIDE),
         "name": Path(each.picture).name,

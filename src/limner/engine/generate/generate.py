@@ -13,7 +13,7 @@ from PIL import Image
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Made, Notice, Stage
 from limner.core.protocols import Components, Facts
-from limner.core.requests import GenerateRequest, relocated
+from limner.core.requests import GenerateRequest, replace_references
 from limner.core.version import version
 from limner.core.workspace import Workspace
 from limner.engine.generate.batching import Abandoned, Order, living, painted, passes, tell
@@ -209,7 +209,7 @@ def label_of(
 ) -> Label:
     """What the label of each of a request's pictures says, as that of the first."""
     return Label(
-        request=relocated(request, workspace.called),
+        request=replace_references(request, workspace.called),
         index=0,
         seed=request.seed,
         version=version(),

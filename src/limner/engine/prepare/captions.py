@@ -17,7 +17,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import Emit, Progress, Stage
 from limner.core.requests import PrepareRequest
 from limner.core.requests.request import digest_of
-from limner.core.templates import Template, usual
+from limner.core.templates import Template, default_template
 from limner.core.workspace import Workspace
 from limner.data.captions.caption_file import Origin, named
 from limner.data.captions.trigger_words import worded
@@ -171,7 +171,7 @@ def _caption(
         return template.fill(values), "template"
     if generated:
         return generated, "captioner"
-    default = usual(bool(identifier), bool(values["class"]))
+    default = default_template(bool(identifier), bool(values["class"]))
     return ("", "none") if default is None else (Template.read(default).fill(values), "template")
 
 

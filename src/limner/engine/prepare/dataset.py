@@ -17,7 +17,7 @@ from PIL import Image
 from limner.core.choice import evenly
 from limner.core.datasets import Fault
 from limner.core.events import Emit, Progress, Stage
-from limner.core.files import printable
+from limner.core.files import short_line
 from limner.core.requests.prepare import SHARES
 from limner.data.captions import caption_file
 from limner.engine.prepare.captions import CaptionedImage
@@ -72,7 +72,7 @@ def write_dataset(folder: Path, contents: DatasetContents, pool: WorkerPool, emi
                 summary.counts.add(image.fields)
                 summary.origins[image.origin] += 1
             entry = EntryOutcome(
-                key=printable(record.key, 1000),
+                key=short_line(record.key, 1000),
                 outcome=summary.outcome(faults, kept, record.stamp != ""),
                 faults=faults,
                 thumbnail=record.thumbnail,

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from limner.core.datasets import Entry, Lost, Place, Refused, Rights, Source
+from limner.core.datasets import Entry, Skipped, Place, TrainingRefused, Rights, Source
 from limner.core.errors import LimnerError
-from limner.core.moderation import Screen
+from limner.core.moderation import ImageScreen
 from limner.core.requests import PrepareRequest
 from limner.core.workspace import Workspace
 from limner.data.entries.fields import FieldTable, told
@@ -46,7 +46,7 @@ def check_sources(request: PrepareRequest, out: Path) -> None:
         raise LimnerError(f"{request.masks!r} is not a folder of masks", "give a folder")
 
 
-def entries_of(request: PrepareRequest, table: FieldTable | None, workspace: Workspace) -> Iterator[Entry | Lost]:
+def entries_of(request: PrepareRequest, table: FieldTable | None, workspace: Workspace) -> Iterator[Entry | Skipped]:
     """The entries of all sources in order, with the fields of the table and the masks of the folder of masks.
 
     With several sources, each key begins with the name of its source.
@@ -78,7 +78,7 @@ def _mask(folder: Path, entry: Entry) -> Place | None:
     return None if place is None else FilePlace(place)
 
 
-def screened(jobs: Iterable[Job], screen: Screen | None) -> Iterator[Job]:
+def screened(jobs: Iterable[Job], screen: ImageScreen | None) -> Iterator[Job]:
     """The jobs, once moderation has admitted their images and masks, whose bytes are then kept in memory.
 
     Raises moderation's Refused or Unable.
@@ -89,14 +89,14 @@ def screened(jobs: Iterable[Job], screen: Screen | None) -> Iterator[Job]:
         yield number, item, stamp
 
 
-def _screened(entry: Entry, screen: Screen) -> Entry:
+def _screened(entry: Entry, screen: ImageScreen) -> Entry:
     place, reason = _admitted(entry.place, screen)
     rights = entry.rights if reason is None else Rights(training="refused", said=reason).over(entry.rights)
     mask = None if entry.mask is None else _admitted(entry.mask, screen)[0]
     return replace(entry, place=place, mask=mask, rights=rights)
 
 
-def _admitted(place: Place, screen: Screen) -> tuple[Place, str | None]:
+def _admitted(place: Place, screen: ImageScreen) -> tuple[Place, str | None]:
     """The bytes of a place after moderation, and the mark that refuses training on them.
 
     A file that cannot be read now is not read later either, because nobody would have judged it.
@@ -105,7 +105,7 @@ def _admitted(place: Place, screen: Screen) -> tuple[Place, str | None]:
     try:
         try:
             data = place.read()
-        except Refused as refused:
+        except TrainingRefused as refused:
             data, reason = refused.data, refused.said
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

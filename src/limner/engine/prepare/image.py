@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from limner.core.datasets import Box, Entry, Fault, Finder, Lost, Refused, Rights
+from limner.core.datasets import Box, Entry, Fault, Finder, Skipped, TrainingRefused, Rights
 from limner.core.errors import LimnerError
 from limner.data.diversity.scene import surroundings
 from limner.data.duplicates.signatures import signature
@@ -29,7 +29,7 @@ from limner.plugins.registry import detectors
 from limner.provenance.rights import Marks, marks_of
 from limner.store.files import move_over
 
-Job = tuple[int, Entry | Lost, str]
+Job = tuple[int, Entry | Skipped, str]
 """The number of an entry, the entry, and its stamp."""
 SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 THUMBNAIL, THUMBNAIL_QUALITY = 256, 85
@@ -41,14 +41,14 @@ def prepare_image(job: Job, plan: ImagePlan) -> Record:
     """Read, check, crop and write one image. Problems are faults of its record and are never raised."""
     number, item, stamp = job
     record = Record.of(item, stamp)
-    if isinstance(item, Lost):
+    if isinstance(item, Skipped):
         return record
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of oddities that decoders read all the same
         try:
             try:
                 data = item.place.read()
-            except Refused as refused:
+            except TrainingRefused as refused:
                 data, rights = refused.data, Rights(training="refused", said=refused.said)
                 record = record.model_copy(update={"rights": rights.over(record.rights)})
             record = record.model_copy(update={"sha256": hashlib.sha256(data).hexdigest(), "source_bytes": len(data)})
@@ -66,7 +66,7 @@ def prepare_image(job: Job, plan: ImagePlan) -> Record:
 def crashed_record(job: Job) -> Record:
     """The record of an entry that killed its process."""
     _, item, stamp = job
-    if isinstance(item, Lost):
+    if isinstance(item, Skipped):
         return Record.of(item)
     text = f"{item.place.name!r} crashes its decoder; save it again, or remove it"
     return Record.of(item, stamp, Fault("unreadable", text))

@@ -11,7 +11,7 @@ import numpy as np
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Made, Notice, Progress, Stage
-from limner.core.requests import PrepareRequest, relocated
+from limner.core.requests import PrepareRequest, replace_references
 from limner.core.requests.request import digest_of
 from limner.core.workspace import Workspace
 from limner.data.captions import caption_file
@@ -139,7 +139,7 @@ def _judge(
     diversity = measure_diversity(staged, remaining, splits.kept, features, comparison.family, captions, request)
     return DatasetContents(
         name=workspace.out.name,
-        request=relocated(request, lambda path: _without_folders(workspace.called(path))),
+        request=replace_references(request, lambda path: _without_folders(workspace.called(path))),
         plan=plan,
         staged=staged,
         faults=comparison.faults,

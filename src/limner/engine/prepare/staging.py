@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from limner.core.datasets import Box, Entry, Fault, Lost, Place, Rights
+from limner.core.datasets import Box, Entry, Fault, Skipped, Place, Rights
 from limner.core.errors import LimnerError
 from limner.core.requests import Frozen
 from limner.core.requests.request import digest_of
@@ -57,9 +57,9 @@ class Record(Frozen):
     surroundings: str = ""
 
     @classmethod
-    def of(cls, item: Entry | Lost, stamp: str = "", *faults: Fault) -> Record:
+    def of(cls, item: Entry | Skipped, stamp: str = "", *faults: Fault) -> Record:
         """The record of an entry of which only its source is known, or of something that is not an entry."""
-        if isinstance(item, Lost):
+        if isinstance(item, Skipped):
             return cls(key=item.key, faults=(item.fault,))
         return cls(
             key=item.key,
@@ -148,7 +148,7 @@ class Staging:
                     return
                 yield record, end
 
-    def unread(self, items: Iterable[Entry | Lost]) -> Iterator[tuple[int, Entry | Lost, str]]:
+    def unread(self, items: Iterable[Entry | Skipped]) -> Iterator[tuple[int, Entry | Skipped, str]]:
         """The entries that are not in the journal yet, each with its number and stamp.
 
         Entries are recognised by key and stamp, as long as they come in the same order as before. From the first change
@@ -201,9 +201,9 @@ class Staging:
         discard(self.place, self.out.parent)
 
 
-def _stamp(item: Entry | Lost) -> str:
+def _stamp(item: Entry | Skipped) -> str:
     """Changes with the bytes of the entry or its mask, or with what is known about it; "" for what is not an entry."""
-    if isinstance(item, Lost):
+    if isinstance(item, Skipped):
         return ""
     places = [item.place, *([item.mask] if item.mask is not None else [])]
     known = [item.caption, sorted(item.fields.items()), astuple(item.rights), item.repeats, item.folder]

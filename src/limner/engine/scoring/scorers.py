@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.metrics import Encoder, Gallery, Metric, Score, Scored, check_needs
-from limner.core.requests import MetricUse, relocated
+from limner.core.metrics import Encoder, ImageSet, Metric, Score, MetricResult, check_needs
+from limner.core.requests import MetricUse, replace_references
 from limner.engine.scoring.encoders import open_encoder
 from limner.models.devices import pick_device
 from limner.plugins.registry import metrics
@@ -46,7 +46,7 @@ class Scorers:
             model = use.model or (encoder if encoder and metric.model else metric.model)
             score = self._score_function(metric, use, model)
             name = model and "@".join(original_name(part) for part in (model, use.encoder) if part is not None)
-            shown = str(relocated(use, original_name))
+            shown = str(replace_references(use, original_name))
             self.ready[shown], self.models[shown] = (metric, name, score), model
 
     def _score_function(self, metric: Metric, use: MetricUse, model: str | None) -> Score:
@@ -71,17 +71,17 @@ class Scorers:
         """An encoder on the device of the metrics."""
         return open_encoder(name, self.device)
 
-    def check(self, gallery: Gallery) -> None:
+    def check(self, gallery: ImageSet) -> None:
         """Raise LimnerError if the gallery lacks something that a metric needs."""
         for name, (metric, _, _) in self.ready.items():
             check_needs(name, metric, gallery)
 
-    def score(self, gallery: Gallery) -> dict[str, Scored]:
+    def score(self, gallery: ImageSet) -> dict[str, MetricResult]:
         """The score of each metric, by name."""
         self.check(gallery)
         return {name: self._scored(name, gallery) for name in self.ready}
 
-    def _scored(self, name: str, gallery: Gallery) -> Scored:
+    def _scored(self, name: str, gallery: ImageSet) -> MetricResult:
         metric, model, score = self.ready[name]
         with torch.inference_mode():
             values = np.asarray(score(gallery), dtype=np.float64)
@@ -93,10 +93,10 @@ class Scorers:
                 "look at the images, or leave the metric out",
             )
         figures = _group_interval(score, gallery, values) if metric.unit == "group" else interval(values)
-        return Scored(name, metric.title, metric.better, metric.unit, model, *figures, tuple(values.tolist()))
+        return MetricResult(name, metric.title, metric.better, metric.unit, model, *figures, tuple(values.tolist()))
 
 
-def _group_interval(score: Score, gallery: Gallery, values: np.ndarray) -> tuple[float, float, float]:
+def _group_interval(score: Score, gallery: ImageSet, values: np.ndarray) -> tuple[float, float, float]:
     """Mean and interval over groups; for a single group, by leaving out each of its images in turn (jackknife)."""
     count = len(gallery.items)
     if len(values) > 1 or count < MIN_IMAGES:
@@ -106,13 +106,13 @@ def _group_interval(score: Score, gallery: Gallery, values: np.ndarray) -> tuple
         return jackknife(float(values[0]), [float(score(each)[0]) for each in without])
 
 
-def subset(gallery: Gallery, indices: Sequence[int]) -> Gallery:
+def subset(gallery: ImageSet, indices: Sequence[int]) -> ImageSet:
     """Some items of a gallery, with everything that they are compared with."""
     base = tuple(gallery.base[i] for i in indices) if gallery.base else ()
-    return Gallery(tuple(gallery.items[i] for i in indices), gallery.references, gallery.training, base)
+    return ImageSet(tuple(gallery.items[i] for i in indices), gallery.references, gallery.training, base)
 
 
-def scores_as_json(scores: Mapping[str, Scored]) -> dict[str, dict[str, object]]:
+def scores_as_json(scores: Mapping[str, MetricResult]) -> dict[str, dict[str, object]]:
     """Scores by the keys of a report's JSON, without the infinite interval of a single value."""
     return {
         name: {

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from limner.core.events import Emit, Progress, Stage
-from limner.core.metrics import Gallery, Item, Scored
-from limner.core.requests import Cell, MetricUse, SweepRequest, relocated
+from limner.core.metrics import ImageSet, ScoredImage, MetricResult
+from limner.core.requests import Cell, MetricUse, SweepRequest, replace_references
 from limner.core.workspace import Workspace
 from limner.engine.generate.parts import Part, paint_parts
 from limner.engine.scoring.scorers import Scorers
@@ -28,20 +28,20 @@ def sweep(request: SweepRequest, workspace: Workspace, emit: Emit) -> None:
     names = METRICS if request.seeds == 1 else METRICS_OF_SEVERAL
     uses = request.metric or [MetricUse(name=name) for name in names]
     scorers = Scorers(uses, request.encoder, workspace.called, request.device)
-    scorers.check(Gallery(tuple(Item(Path(), cell.request.prompt) for cell in request.cells)))
+    scorers.check(ImageSet(tuple(ScoredImage(Path(), cell.request.prompt) for cell in request.cells)))
     out = make_folder(workspace.out)
     parts = [Part(cell.request, _folder(out, number, cell), {}) for number, cell in enumerate(request.cells, 1)]
     images = paint_parts("painting", parts, workspace, emit)
     emit(Stage(name="scoring", total=len(images)))
-    scores: list[Mapping[str, Scored]] = []
+    scores: list[Mapping[str, MetricResult]] = []
     for number, (cell, its) in enumerate(zip(request.cells, images, strict=True), 1):
         workspace.check()
         prompt = cell.request.prompt
-        gallery = Gallery(tuple(Item(its[seed], prompt, prompt) for seed in sorted(its)))
+        gallery = ImageSet(tuple(ScoredImage(its[seed], prompt, prompt) for seed in sorted(its)))
         complete = len(its) == cell.request.count
         scores.append(scorers.score(gallery) if complete else {})
         emit(Progress(done=number))
-    write_report(SweepResult(relocated(request, workspace.called), images, scores), out, workspace, emit)
+    write_report(SweepResult(replace_references(request, workspace.called), images, scores), out, workspace, emit)
 
 
 def _folder(out: Path, number: int, cell: Cell) -> Path:

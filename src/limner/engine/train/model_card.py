@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.checkpoint_scores import Standings
-from limner.core.files import printable
+from limner.core.files import short_line
 from limner.core.protocols import Components, Method, Subject
 from limner.core.requests import TrainRequest
 from limner.core.version import version
@@ -153,7 +153,7 @@ def listed(counts: Mapping[str, int]) -> str:
 
 def cell(text: str) -> str:
     """A text of unknown origin for a cell of a Markdown table, where it stands for itself alone."""
-    return re.sub(r"([\\`*_{}\[\]<>|#!~$&])", r"\\\1", printable(text, 300))
+    return re.sub(r"([\\`*_{}\[\]<>|#!~$&])", r"\\\1", short_line(text, 300))
 
 
 def told_best(standings: Standings) -> str:

@@ -12,7 +12,7 @@ import torch
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Made, Stage
 from limner.core.protocols import Components, Subject, Trainable
-from limner.core.requests import TrainRequest, relocated
+from limner.core.requests import TrainRequest, replace_references
 from limner.core.requests.request import SUBJECT
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import Scan
@@ -42,7 +42,7 @@ LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-
 
 def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     """Teach a subject and leave an adapter folder at the workspace's out."""
-    asked = cast(TrainRequest, relocated(request, workspace.called))
+    asked = cast(TrainRequest, replace_references(request, workspace.called))
     method = registry.methods.get(request.method)
     options = method.Options.model_validate(request.options)
     photographs = scan_told(request, emit)

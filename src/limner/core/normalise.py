@@ -28,7 +28,7 @@ _MANY = re.compile(r"(.)\1{2,}")
 _SPELT = re.compile(r"(?<!\S)\w(?: \w){2,}(?!\S)")
 
 
-def folded(text: str) -> str:
+def fold(text: str) -> str:
     """The text in lower case and compatible form (NFKC), without accents, invisible signs and letters that only look
     like Latin ones.
     """
@@ -42,16 +42,16 @@ def folded(text: str) -> str:
 
 def plain(text: str) -> str:
     """Words of letters and digits with single spaces between."""
-    return " ".join(re.sub(r"[\W_]+", " ", folded(text)).split())
+    return " ".join(re.sub(r"[\W_]+", " ", fold(text)).split())
 
 
-def readings(text: str) -> tuple[str, ...]:
+def variants(text: str) -> tuple[str, ...]:
     """The ways to read a text, each as `plain` writes it, the plainest first.
 
     Figures for letters (h3llo), signs inside words (he-llo), letters apart (h e l l o), letters too many (hellooo),
     digits behind (hello2) and weights of prompts are seen through, one or two of them at a time.
     """
-    base = _WEIGHT.sub(" ", folded(text))
+    base = _WEIGHT.sub(" ", fold(text))
     found: dict[str, None] = {}
     for form in dict.fromkeys((base, *(_figured(base, table) for table in _LEET), _figured(base, _DIGITS))):
         apart = re.sub(r"[\W_]", " ", form)

@@ -9,12 +9,12 @@ from pydantic import BaseModel, ValidationError
 
 from limner.core.errors import LimnerError, invalid
 
-LONGEST = 2**20
+MAX_BYTES = 2**20
 """The longest file that is read, in bytes."""
 Read = TypeVar("Read", bound=BaseModel)
 
 
-def read_small(path: Path, kind: type[Read], what: str, remedy: str, longest: int = LONGEST) -> Read:
+def read_small_json(path: Path, kind: type[Read], what: str, remedy: str, longest: int = MAX_BYTES) -> Read:
     """A JSON file as what it should be; LimnerError for anything else."""
     try:
         if not path.is_file():

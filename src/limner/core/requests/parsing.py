@@ -8,7 +8,7 @@ _LONGEST_NUMBER = 64
 """Characters of a number at most."""
 
 
-def number(text: str) -> float | None:
+def parse_number(text: str) -> float | None:
     """The number that a text is, nan and inf too, with sign and exponent where it has them; None for other text."""
     if len(text) > _LONGEST_NUMBER:
         return None
@@ -21,13 +21,13 @@ def number(text: str) -> float | None:
         return None
 
 
-def decimal(text: str) -> float | None:
+def parse_decimal(text: str) -> float | None:
     """The number that digits, and at most one point among them, are; None for other text."""
     plain = len(text) <= _LONGEST_NUMBER and text.replace(".", "", 1).isdecimal()
     return float(text) if plain else None
 
 
-def split(text: str, sign: str, most: int = -1) -> list[str]:
+def split_parts(text: str, sign: str, most: int = -1) -> list[str]:
     """The parts of a text between signs; a doubled sign is one that belongs to a part.
 
     most: how many parts are wanted at most; the text is then split no further, and the last part is all the rest.
@@ -36,26 +36,26 @@ def split(text: str, sign: str, most: int = -1) -> list[str]:
     return [part.replace("\0", sign) for part in marked.split(sign, most - 1 if most > 0 else -1)]
 
 
-def joined(parts: Iterable[str], sign: str) -> str:
+def join_parts(parts: Iterable[str], sign: str) -> str:
     """The parts with signs between them, and the signs in them doubled: what `split` takes apart."""
     return sign.join(part.replace(sign, sign * 2) for part in parts)
 
 
-def weighted(text: str) -> tuple[str, float]:
+def split_weight(text: str) -> tuple[str, float]:
     """A path and the weight behind its last colon; the whole text and 1 where no number stands there."""
     path, colon, tail = text.rpartition(":")
-    weight = number(tail) if colon else None
+    weight = parse_number(tail) if colon else None
     return (text, 1.0) if weight is None else (path, weight)
 
 
-def weighted_text(path: str, weight: float) -> str:
+def join_weight(path: str, weight: float) -> str:
     """A path with its weight, which is left out where it is 1: what `weighted` takes apart."""
-    if weight == 1 and weighted(path) == (path, 1.0):
+    if weight == 1 and split_weight(path) == (path, 1.0):
         return path
     return f"{path}:{repr(weight).removesuffix('.0')}"
 
 
-def repeated(texts: Iterable[str]) -> str | None:
+def find_repeated(texts: Iterable[str]) -> str | None:
     """The first text that was there before; None where each is there once."""
     seen: set[str] = set()
     for text in texts:

@@ -13,7 +13,7 @@ _NO_VOWEL = ("eu", "once", "one", "uni", "use", "usu", "uti", "ufo", "ubiq")
 _BUT = ("unid", "unim", "unin", "oneir")
 
 
-def cleaned(text: str) -> str:
+def clean_line(text: str) -> str:
     """A text on one line: composed (NFC), its white space made single, without control characters."""
     shown = "".join(char if char.isprintable() or char in _JOINERS else " " for char in text)
     return " ".join(unicodedata.normalize("NFC", shown).split())
@@ -29,7 +29,7 @@ def article(phrase: str) -> str:
     return "an" if word[:1] in tuple("aeiou") else "a"
 
 
-def punctuated(text: str) -> str:
+def fix_punctuation(text: str) -> str:
     """A text with single spaces, none before punctuation, one comma where there are several, and none at its ends."""
     text = re.sub(r" (?=[,.;:!?](?:\s|[,.;:!?]|$))", "", " ".join(text.split()))
     text = re.sub(r"[,;:][,;:\s]*", _last, text)
