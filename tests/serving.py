@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from limner.cli import main
-from limner.core.moderation import Policy, CheckStage
+from limner.core.moderation import CheckStage, Policy
 from limner.moderation.moderator import Moderator
 from limner.server import serve
 from limner.server.settings import Settings

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from limner import GenerateRequest, InfluenceRequest, Studio, TrainRequest
+from limner import GenerateRequest, Studio
 from limner.cli.app import application
 from limner.cli.flags import flag_of
+from limner.core.execution import Execution, body_model
 from limner.plugins import registry
 from limner.provenance.labels import read_label
 
@@ -34,16 +35,16 @@ def fields_of(model):
 
 
 @pytest.mark.parametrize(
-    ("command", "model", "own"),
+    ("command", "own"),
     [
-        ("generate", GenerateRequest, {"--out", "--recipe"}),
-        ("train", TrainRequest, {"--out", "--recipe", "--resume"}),
-        ("influence", InfluenceRequest, {"--out"}),
+        ("generate", {"--out", "--recipe"}),
+        ("train", {"--out", "--recipe", "--resume"}),
+        ("influence", {"--out"}),
     ],
 )
-def test_flags_are_the_fields(command, model, own):
+def test_flags_are_the_fields(command, own):
     options = registry.methods.get("lora").Options if command == "train" else None
-    wanted = {flag for _, flag, _ in fields_of(model)} | own
+    wanted = {flag for _, flag, _ in fields_of(body_model(command))} | own
     wanted |= {flag for _, flag, _ in fields_of(options)} if options else set()
     found = flags_of(command)
     assert wanted - found == set(), "a field without a flag"
@@ -57,7 +58,7 @@ def test_help_tells_every_field(limner, command, monkeypatch):
     said = limner(command, "--help")
     assert said.code == 0
     text = " ".join(said.out.split())
-    for _, flag, field in fields_of({"generate": GenerateRequest, "train": TrainRequest}[command]):
+    for _, flag, field in fields_of(body_model(command)):
         assert flag.removeprefix("--").upper() in text.upper(), flag
         assert field.description.split()[0] in text, flag
 
@@ -133,16 +134,17 @@ def test_no_flag_is_ignored(limner, painted, tiny_sd):
         "--precision", "fp32",
     )  # fmt: skip
     assert said.code == 0, said.err
-    request = Studio().runs()[0].request
-    assert request == GenerateRequest(
+    run = Studio().runs()[0]
+    assert run.execution == Execution(device="cpu")
+    assert run.request == GenerateRequest(
         prompt="a dog", negative_prompt="blurry", model=str(tiny_sd), seed=9, steps=1, guidance=2.5, scheduler="euler",
-        width=32, height=40, batch=3, device="cpu", precision="fp32",
+        width=32, height=40, batch=3, precision="fp32",
     )  # fmt: skip
 
 
 def test_runs_before_there_is_one(limner):
     said = limner("runs")
-    assert said.code == 0 and "nothing was done yet" in said.out
+    assert said.code == 0 and "there are no runs yet" in said.out
 
 
 def test_a_run_that_failed_is_remembered(limner, tiny_sd):

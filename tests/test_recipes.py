@@ -135,8 +135,8 @@ def test_captions_alone_need_no_identifier(limner, tiny_sd, painted, tmp_path):
     [
         ("", "holds no fields of a request"),
         ("- a\n- b\n", "holds no fields of a request"),
-        ("a: [", "is no YAML in line 1: expected the node content"),
-        ("kind: generate\nprompt: a\n", "is one to generate, not to train"),
+        ("a: [", "is not valid YAML in line 1: expected the node content"),
+        ("kind: generate\nprompt: a\n", "is for generate, not for train"),
         ("class_word: dog\nstepps: 3\n", "'own.yaml' has an unknown field 'stepps'; did you mean 'steps'?"),
         ("class_word: dog\noptions: {rnak: 4}\n", "this method has no option 'rnak'; it has rank, alpha"),
         ("class_word: dog\noptions: {rank: 0}\n", "--rank '0'"),
@@ -144,10 +144,10 @@ def test_captions_alone_need_no_identifier(limner, tiny_sd, painted, tmp_path):
         ("class_word: dog\nsteps: many\n", "--steps 'many'"),
         ("class_word: dog\noptions: 3\n", "options"),
         ("class_word: dog\nmethod: lorra\n", "unknown method 'lorra'"),
-        ("class_word: dog\n---\nclass_word: cat\n", "holds 2 trainings"),
+        ("class_word: dog\n---\nclass_word: cat\n", "holds 2 requests"),
         ("class_word: 2024-13-45", "cannot be read"),
-        ("kind: [train]", "is one to ['train'], not to train"),
-        ("!!python/object/apply:os.system ['true']", "is no YAML in line 1: could not determine a constructor"),
+        ("kind: [train]", "is for ['train'], not for train"),
+        ("!!python/object/apply:os.system ['true']", "is not valid YAML in line 1: could not determine a constructor"),
     ],
 )
 def test_recipes_that_are_none(limner, tmp_path, painted, text, said):

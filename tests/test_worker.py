@@ -19,7 +19,8 @@ from forking import forked
 from limner.cli import main
 from limner.cli.commands.service import empty_folder
 from limner.core.errors import Interrupted, LimnerError
-from limner.core.events import Restarted, Event, Made, Notice, Stage
+from limner.core.events import Event, Made, Notice, Restarted, Stage
+from limner.core.execution import Execution
 from limner.core.requests import AdapterUse, GenerateRequest, PrepareRequest, TrainRequest
 from limner.core.runs import Run, Status
 from limner.engine.generate import generate
@@ -91,7 +92,8 @@ def test_what_was_taught_is_used_by_its_reference(studio: Studio, tiny_sd: Path,
 
 def test_a_dataset_is_prepared_and_taught_by_its_reference(studio: Studio, tiny_sd: Path, painted: Path) -> None:
     prepared = studio.enqueue(
-        PrepareRequest(sources=(named(studio, painted),), class_word="dog", size=64, workers=1, encoder=None)
+        PrepareRequest(sources=(named(studio, painted),), class_word="dog", size=64, encoder=None),
+        execution=Execution(workers=1),
     )
     work_off(studio)
     assert studio.store.get(prepared.id).error is None
@@ -276,7 +278,7 @@ def training(studio: Studio, tiny_sd: Path, painted: Path, **fields: int) -> Tra
 def test_an_adapter_is_listed_once_though_its_worker_died_before_it_said_so(
     studio: Studio, tiny_sd: Path, painted: Path
 ) -> None:
-    run = studio.enqueue(training(studio, tiny_sd, painted, steps=2, preview_every=1))
+    run = studio.enqueue(training(studio, tiny_sd, painted, steps=2), execution=Execution(preview_every=1))
     found = Queue(studio.store, lease=timedelta(seconds=-1)).claim("dead")
     assert found is not None
     studio.carry_out(*found)
@@ -292,7 +294,7 @@ def test_an_adapter_is_listed_once_though_its_worker_died_before_it_said_so(
 def test_a_training_goes_on_where_its_files_lie_elsewhere(
     studio: Studio, tiny_sd: Path, painted: Path, tmp_path: Path
 ) -> None:
-    run = studio.enqueue(training(studio, tiny_sd, painted, steps=4, preview_every=1))
+    run = studio.enqueue(training(studio, tiny_sd, painted, steps=4), execution=Execution(preview_every=1))
     queue = Queue(studio.store)
     found = queue.claim("w")
     assert found is not None

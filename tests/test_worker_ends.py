@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from limner.cli.commands import service
-from limner.cli.commands.shared import stopping
+from limner.cli.commands.shared import stop_on_signal
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Notice, Progress
 from limner.core.moderation import RequestRefused, Unable
@@ -68,7 +68,7 @@ def test_a_run_ends_by_what_became_of_it(
 ) -> None:
     run = carried_out(studio, monkeypatch, fails)
     assert (run.status, run.error, run.attempt) == (status, error, 1) and run.finished is not None
-    assert run.faulty == (error is not None and error.startswith(INTERNAL_ERROR))
+    assert run.internal_error == (error is not None and error.startswith(INTERNAL_ERROR))
 
 
 @pytest.mark.parametrize("fails", [Interrupted(), KeyboardInterrupt()])
@@ -203,7 +203,7 @@ def test_a_worker_ends_with_the_service_that_started_it(home: Path, monkeypatch:
 
 def test_the_first_signal_asks_and_the_second_stops_at_once() -> None:
     before, said = signal.getsignal(signal.SIGTERM), list[str]()
-    with stopping(said.append) as stop:
+    with stop_on_signal(said.append) as stop:
         assert not stop()
         signal.raise_signal(signal.SIGTERM)
         assert stop() and len(said) == 1

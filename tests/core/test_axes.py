@@ -6,7 +6,15 @@ import pytest
 from pydantic import ValidationError
 
 from limner.core.errors import LimnerError
-from limner.core.requests import AdapterUse, Axis, ControlUse, SweepRequest, parse_request, references_of, replace_references
+from limner.core.requests import (
+    AdapterUse,
+    Axis,
+    ControlUse,
+    SweepRequest,
+    parse_request,
+    references_of,
+    replace_references,
+)
 
 
 def asked(**fields: object) -> SweepRequest:
@@ -23,7 +31,7 @@ def test_cells_are_all_combinations_the_last_axis_fastest() -> None:
     cells = [(cell.request.prompt, cell.request.guidance, cell.request.steps) for cell in request.cells]
     assert cells == [(prompt, g, s) for prompt in ("a cat", "a dog") for g in (1.5, 5.0) for s in (4, 8)]
     assert {(cell.request.seed, cell.request.count) for cell in request.cells} == {(7, 3)}
-    assert request.pictures == 24
+    assert request.image_count == 24
 
 
 def test_values_are_of_their_fields() -> None:

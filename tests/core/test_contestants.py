@@ -59,8 +59,8 @@ def test_a_request_survives_json_and_names_all_it_refers_to():
     }
     moved = replace_references(request, lambda path: f"/x/{path}", lambda name: name)
     assert moved.contestants[1].adapter[0].path == "/x/rex" and moved.references == "/x/photos"
-    assert (request.pictures, request.words) == (16, ("a cat", "a dog"))
-    assert request.about == "starter against sdxl+rex:0.5"
+    assert (request.image_count, request.texts) == (16, ("a cat", "a dog"))
+    assert request.summary == "starter against sdxl+rex:0.5"
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ def test_each_prompt_with_a_place_is_painted_for_each_group() -> None:
         ("a dog with {}", "a {group} with {}", "dog"),
         ("a tree", "a tree", None),
     ]
-    assert request.words == ("a cat with zwx ball", "a dog with zwx ball", "a tree", "zwx", "ball")
-    assert request.pictures == 3 * 4
+    assert request.texts == ("a cat with zwx ball", "a dog with zwx ball", "a tree", "zwx", "ball")
+    assert request.image_count == 3 * 4
     assert parse_request(request.model_dump_json()) == request
 
 
@@ -31,12 +31,12 @@ def test_groups_as_they_are_typed(typed: object) -> None:
 
 def test_without_groups_all_is_as_it_was() -> None:
     request = asked(prompt=["a {}", "a tree"], class_word="cat")
-    assert [each.prompt for each in request.filled] == ["a {}", "a tree"] and request.pictures == 8
+    assert [each.prompt for each in request.filled] == ["a {}", "a tree"] and request.image_count == 8
 
 
 def test_a_class_word_is_no_place_for_a_group() -> None:
     request = asked(prompt=["a {group} and {}"], groups="cat,dog", class_word="{group}")
-    assert request.words[0] == "a cat and {group}"
+    assert request.texts[0] == "a cat and {group}"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_class_word_is_no_place_for_a_group() -> None:
 )
 def test_what_is_refused(fields: dict[str, object], told: str | None) -> None:
     if told is None:
-        assert asked(**fields).pictures == 2000
+        assert asked(**fields).image_count == 2000
         return
     with pytest.raises(ValidationError, match=told):
         asked(**fields)

@@ -64,4 +64,4 @@ def test_head_and_encoder_are_two_references() -> None:
 )
 def test_pictures_of_the_class_are_counted_where_they_may_be_painted(fields: dict[str, object], pictures: int) -> None:
     told = {"target": "starter", "prompt": ["a", "b"], "count": 3, **fields}
-    assert EvaluateRequest.model_validate(told).pictures == pictures
+    assert EvaluateRequest.model_validate(told).image_count == pictures

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.core.text import article, clean_line, fix_punctuation
 from limner.core.errors import LimnerError
 from limner.core.requests.prepare import PrepareRequest
 from limner.core.templates import Template, default_template
+from limner.core.text import article, clean_line, fix_punctuation
 
 LONG = "a photo of {identifier} {class}[, {a breed}][ in the {background}][ with {extras}]"
 

@@ -9,7 +9,7 @@ import pytest
 
 from limner.core import files
 from limner.core.errors import LimnerError
-from limner.core.files import BYTE_CAP, short_line, read_file
+from limner.core.files import BYTE_CAP, read_file, short_line
 
 
 @pytest.mark.parametrize(("size", "read"), [(10, True), (11, False)])

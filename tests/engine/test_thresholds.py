@@ -12,7 +12,7 @@ import torch
 from limner.core.checkpoint_scores import Standing, Standings
 from limner.core.choice import evenly
 from limner.core.errors import LimnerError
-from limner.core.metrics import ImageSet, ScoredImage, MetricResult
+from limner.core.metrics import ImageSet, MetricResult, ScoredImage
 from limner.core.requests import EvaluateRequest, MetricUse, SweepRequest
 from limner.core.requests.evaluate import Requirement
 from limner.core.votes import BlindPair, Votes, VotesKey

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from limner.core.errors import LimnerError
-from limner.core.moderation import CheckUse, Policy, RequestRefused, CheckStage
+from limner.core.moderation import CheckStage, CheckUse, Policy, RequestRefused
 from limner.core.requests import CompareRequest, Contestant, GenerateRequest
 from limner.moderation.gate import MOST_CHARACTERS
 from limner.store.queue import Queue

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from limner.core.moderation import CheckUse, Finding, JudgeFunction, Policy, RequestRefused, CheckStage, Unable
+from limner.core.moderation import CheckStage, CheckUse, Finding, JudgeFunction, Policy, RequestRefused, Unable
 from limner.moderation import moderator as moderators
 from limner.moderation.moderator import Moderator
 

@@ -10,7 +10,7 @@ import yaml
 
 import classifiers
 from limner.core.errors import LimnerError
-from limner.core.moderation import CheckUse, Policy, CheckStage
+from limner.core.moderation import CheckStage, CheckUse, Policy
 from limner.moderation import preload
 from limner.moderation.moderator import Moderator
 from limner.moderation.policy import read_policy

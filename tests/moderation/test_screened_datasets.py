@@ -15,9 +15,10 @@ from PIL import Image
 
 from gathering import png, put, tarred
 from limner.core.datasets import Entry, Fault, Skipped, TrainingRefused
-from limner.core.moderation import CheckUse, Finding, Policy, CheckStage
+from limner.core.execution import parse_body
+from limner.core.moderation import CheckStage, CheckUse, Finding, Policy
 from limner.core.moderation import TrainingRefused as Forbidden
-from limner.core.requests import PrepareRequest, TrainRequest
+from limner.core.requests import TrainRequest
 from limner.core.runs import Run, Status
 from limner.data.entries.places import BytesPlace
 from limner.engine.prepare.entries import screened
@@ -38,7 +39,9 @@ def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
     """Its policy refuses bright red pictures, and needs no network for it."""
     judge_of = Moderator._judge_of  # pyright: ignore[reportPrivateUsage]
     monkeypatch.setattr(
-        Moderator, "_judge_of", lambda self, stage, use: redness if stage is CheckStage.INPUT else judge_of(self, stage, use)
+        Moderator,
+        "_judge_of",
+        lambda self, stage, use: redness if stage is CheckStage.INPUT else judge_of(self, stage, use),
     )
     return Studio(policy=Policy(input=(CheckUse(check="redness"),)))
 
@@ -46,7 +49,7 @@ def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
 def prepared(studio: Studio, folder: Path, **fields: object) -> Run:
     plain = {"size": 32, "encoder": None, "workers": 1, "limit": ["small=0"], "ignore": ["flat", "near_duplicate"]}
     told = {"sources": [studio.blobs.keep(folder)], **plain, **fields}
-    return carried_out(studio, PrepareRequest.model_validate(told))
+    return carried_out(studio, *parse_body({"kind": "prepare", **told}))
 
 
 def shards(folder: Path, shade: int, ending: str) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 import classifiers
 from limner.core.events import Notice
-from limner.core.moderation import CheckUse, Policy, RequestRefused, CheckStage, Unable
+from limner.core.moderation import CheckStage, CheckUse, Policy, RequestRefused, Unable
 from limner.core.requests import EvaluateRequest, GenerateRequest, TrainRequest
 from limner.core.runs import Run, Status
 from limner.imaging.decode import open_photograph

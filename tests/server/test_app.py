@@ -160,7 +160,7 @@ def test_no_webhook_at_a_private_address(client: TestClient, studio: Studio, rec
     client.post(client.post("/v1/runs", json=PAINT).json()["url"] + "/cancel")
     assert Herald(studio).deliver()
     (delivery,) = client.get(f"/v1/webhooks/{made['id']}/deliveries").json()
-    assert "is at no public address" in delivery["error"] and receiver.told == []
+    assert "is not at a public address" in delivery["error"] and receiver.told == []
     for url in (
         "file:///etc/passwd",
         "http://user:pass@example.com/",

@@ -150,7 +150,7 @@ def test_a_run_that_ends_badly(idle: Service, ending: Status, error: str | None,
     queue = Queue(Studio(idle.home).store)
     found = queue.claim("w")
     assert found is not None and found[0].id == run
-    queue.finish(found[1], ending, error)
+    queue.finish(found[1], ending, error, internal_error=status == 500)
     thread.join()
     assert said in problem(answers[0], status)["detail"]
 

@@ -13,7 +13,15 @@ from pydantic import ValidationError
 
 from hostile import BODIES
 from limner.core.accounts import Role
-from limner.core.requests import Axis, Frozen, GenerateRequest, KnownRequest, SweepRequest, references_of, reference_fields
+from limner.core.requests import (
+    Axis,
+    Frozen,
+    GenerateRequest,
+    KnownRequest,
+    SweepRequest,
+    reference_fields,
+    references_of,
+)
 from limner.core.requests.request import reference_kind_of
 from limner.server.app import create_app
 from limner.server.settings import Settings
@@ -80,7 +88,8 @@ def asked(kind: type[Frozen], name: str, own: str, folder: str) -> Iterator[tupl
 
 
 def _beside(field: str, own: str) -> dict[str, Any]:
-    return {"control": [f"canny={own}"]} if field == "control_model" else {}
+    """What a field needs beside it, or cannot have."""
+    return {"control_model": {"control": [f"canny={own}"]}, "prompts": {"prompt": []}}.get(field, {})
 
 
 def referring(kind: type[Frozen]) -> set[str]:

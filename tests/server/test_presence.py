@@ -16,7 +16,15 @@ from limner.server.problems import Refusal
 
 
 def run(status: Status, error: str | None = None) -> Run:
-    return Run(id="x", request=GenerateRequest(prompt="a"), status=status, error=error, created=datetime.now(UTC))
+    internal = (error or "").startswith(INTERNAL_ERROR)
+    return Run(
+        id="x",
+        request=GenerateRequest(prompt="a"),
+        status=status,
+        error=error,
+        internal_error=internal,
+        created=datetime.now(UTC),
+    )
 
 
 @pytest.mark.parametrize(

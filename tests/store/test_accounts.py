@@ -96,7 +96,9 @@ def test_pictures_in_a_day(accounts: Accounts) -> None:
     assert who is not None
     first = store.create(GenerateRequest(prompt="a", count=3), caller=who)
     assert (first.owner, first.key) == ("ann", key.id)
-    with pytest.raises(QuotaExceeded, match="3 pictures more than the 3 that were asked for in the last 24 hours are over 5"):
+    with pytest.raises(
+        QuotaExceeded, match="3 pictures more than the 3 that were asked for in the last 24 hours are over 5"
+    ):
         store.create(GenerateRequest(prompt="b", count=3), caller=who)
     store.create(GenerateRequest(prompt="b", count=2), caller=who)
     store.update(first.id, status=Status.CANCELLED)

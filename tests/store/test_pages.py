@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from limner.core.moderation import Policy, CheckStage, Verdict
+from limner.core.moderation import CheckStage, Policy, Verdict
 from limner.core.requests import GenerateRequest
 from limner.store.runs import Store
 from limner.store.verdicts import Verdicts

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, update
 
 from limner.core.errors import LimnerError
-from limner.core.events import Restarted, Notice, Progress
+from limner.core.events import Notice, Progress, Restarted
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.queue import Queue

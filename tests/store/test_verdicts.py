@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, insert
 
 from limner.core.accounts import Caller
-from limner.core.moderation import Policy, CheckStage, Verdict
+from limner.core.moderation import CheckStage, Policy, Verdict
 from limner.core.requests import GenerateRequest
 from limner.store.queue import Queue
 from limner.store.runs import Hold, Lost, Store

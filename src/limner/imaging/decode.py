@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from limner.core.errors import LimnerError
-from limner.core.files import read_file, quoted
+from limner.core.files import quoted, read_file
 from limner.imaging.decoding_cost import FRAMES, check_bytes, check_header, tiff_frames
 from limner.imaging.formats import SUFFIXES, damaged, misnamed, pillow_formats, title, unfinished_jpeg, unknown
 from limner.imaging.modes import is_deep, to_rgb

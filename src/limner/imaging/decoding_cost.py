@@ -116,4 +116,6 @@ def _directories(data: bytes) -> Iterator[list[tuple[int, int]]]:
 
 
 def _too_long(path: str | Path, reason: str) -> LimnerError:
-    return LimnerError(f"{quoted(path)} takes too long to decode ({reason})", "open it in an image editor, save it anew")
+    return LimnerError(
+        f"{quoted(path)} takes too long to decode ({reason})", "open it in an image editor, save it anew"
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import features
 
 from limner.core.errors import LimnerError
-from limner.core.files import short_line, quoted
+from limner.core.files import quoted, short_line
 
 ENDINGS: dict[str, str] = {
     ".jpg": "JPEG",

@@ -11,7 +11,7 @@ from PIL import Image
 
 from limner.core.datasets import Box, Fault
 from limner.core.errors import LimnerError
-from limner.core.files import short_line, quoted
+from limner.core.files import quoted, short_line
 from limner.imaging.crop import cut
 from limner.imaging.decode import SUFFIXES, decode
 from limner.imaging.otsu import otsu

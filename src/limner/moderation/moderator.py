@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.core.moderation import CheckUse, JudgeFunction, Policy, RequestRefused, CheckStage, Unable, Verdict
+from limner.core.moderation import CheckStage, CheckUse, JudgeFunction, Policy, RequestRefused, Unable, Verdict
 from limner.core.requests import Request
 from limner.moderation.policy import check_for
 
@@ -51,13 +51,15 @@ class Moderator:
 
     def judge_request(self, request: Request) -> Judged:
         """What is said of a request's words."""
-        return self.judge_texts(request.words, "the prompt is refused")
+        return self.judge_texts(request.texts, "the prompt is refused")
 
     def judge_texts(self, texts: Iterable[str], what: str) -> Judged:
         """What is said of texts, up to the first that is refused. what: how the refusal begins."""
         judged = Judged()
         for text in texts:
-            said = self.judge(CheckStage.PROMPT, text, hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(), what)
+            said = self.judge(
+                CheckStage.PROMPT, text, hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(), what
+            )
             judged.verdicts += said.verdicts
             if said.refusal:
                 judged.refusal, judged.text = said.refusal, text

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from limner.core.errors import LimnerError, invalid
-from limner.core.moderation import Check, CheckUse, Policy, CheckStage
+from limner.core.moderation import Check, CheckStage, CheckUse, Policy
 from limner.plugins.registry import checks
 
 SHIPPED = Path(__file__).with_name("policy.yaml")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from limner.core.errors import LimnerError
-from limner.core.moderation import Policy, CheckStage
+from limner.core.moderation import CheckStage, Policy
 from limner.moderation.moderator import Moderator
 
 STAGES = (CheckStage.INPUT, CheckStage.PICTURE)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.events import Emit, Event, Made, Notice
-from limner.core.moderation import RequestRefused, CheckStage
+from limner.core.moderation import CheckStage, RequestRefused
 from limner.core.requests import EvaluateRequest, PrepareRequest, Request, references_of
 from limner.moderation.moderator import Judged, Moderator
 from limner.store.files import sha256_of
@@ -57,10 +57,10 @@ class Screening:
             raise RequestRefused(what, ", ".join(dict.fromkeys(refused.category for refused in self.withheld)))
 
     def _admit_target(self, request: EvaluateRequest) -> None:
-        from limner.engine.evaluate.image_folder import image_folder_of
+        from limner.engine.compare.targets import ImagesTarget, target_of
 
-        if (folder := image_folder_of(request)) is not None:
-            self._admit_folder(str(folder))
+        if isinstance(target := target_of(request.target), ImagesTarget):
+            self._admit_folder(str(target.folder))
 
     def _admit_folder(self, path: str) -> None:
         from limner.data.sets.folder import scan
@@ -82,7 +82,9 @@ class Screening:
         return bool(self.moderator.policy.input)
 
     def admit_picture(self, picture: Any, sha256: str) -> None:
-        self._kept(self.moderator.judge(CheckStage.INPUT, picture, sha256, "a picture that the request brings is refused"))
+        self._kept(
+            self.moderator.judge(CheckStage.INPUT, picture, sha256, "a picture that the request brings is refused")
+        )
 
     def admit_captions(self, captions: Iterable[str]) -> None:
         self._kept(self.moderator.judge_texts(dict.fromkeys(captions), "a caption is refused"))
@@ -115,7 +117,9 @@ class Screening:
             return self.withheld[-1]
         from limner.imaging.decode import open_photograph
 
-        judged = self.moderator.judge(CheckStage.PICTURE, open_photograph(file), sha256_of(file), "the picture was withheld")
+        judged = self.moderator.judge(
+            CheckStage.PICTURE, open_photograph(file), sha256_of(file), "the picture was withheld"
+        )
         self.keep(judged)
         if isinstance(judged.refusal, RequestRefused):
             self.withheld += [judged.refusal] if event.what == PICTURE else []

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from limner.core.errors import LimnerError
-from limner.core.files import read_file, quoted
+from limner.core.files import quoted, read_file
 from limner.core.requests import Frozen
 from limner.imaging.decode import decode
 from limner.imaging.decoding_cost import check_bytes

@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from PIL import Image
 
-from limner.core.events import Emit, Made
+from limner.core.events import ArtifactKind, Emit, Made
 from limner.core.workspace import Workspace
 from limner.imaging.decode import open_photograph
 from limner.provenance.labels import write_png
@@ -32,37 +32,37 @@ class ReportWriter:
     folder: Path
     workspace: Workspace
     emit: Emit
-    _made: dict[str, Path] = field(default_factory=dict[str, Path])
+    _made: dict[ArtifactKind, Path] = field(default_factory=dict[ArtifactKind, Path])
 
     def figure(self, name: str, image: Image.Image) -> Path:
         """Write a PNG that is labelled as composed of AI-made images. A moderation policy may withhold the file."""
         path = make_folder(self.folder) / name
         with writing(path) as partial:
             write_png(image, partial, source="compositeSynthetic", home=self.workspace.home)
-        self.emit(Made(what="comparison", path=str(path), sha256=sha256_of(path)))
+        self.emit(Made(what=ArtifactKind.COMPARISON, path=str(path), sha256=sha256_of(path)))
         return path
 
     def json(self, name: str, values: Mapping[str, Any]) -> None:
         """Write the numbers of the report."""
-        self.add("scores", write_json(self.folder / name, values))
+        self.add(ArtifactKind.SCORES, write_json(self.folder / name, values))
 
     def csv(self, name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Write a table with a row for each image."""
-        self.add("table", write_csv(self.folder / name, header, rows))
+        self.add(ArtifactKind.TABLE, write_csv(self.folder / name, header, rows))
 
     def page(self, name: str, template: str, **values: Any) -> None:
         """Fill a template and write the page."""
-        self.add("report", write_page(self.folder / name, template, **values))
+        self.add(ArtifactKind.REPORT, write_page(self.folder / name, template, **values))
 
-    def add(self, what: str, path: Path) -> None:
+    def add(self, what: ArtifactKind, path: Path) -> None:
         """Emit an event for a file that was written elsewhere, with those of the report."""
         self._made[what] = path
 
     def emit_made(self, **details: Any) -> None:
         """Emit the event of each file, in the order in which they were written. details: of the page's event."""
         for what, path in self._made.items():
-            event = Made(what=what, path=str(path), sha256=sha256_of(path), details=details if what == "report" else {})
-            self.emit(event)
+            shown = details if what is ArtifactKind.REPORT else {}
+            self.emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=shown))
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> Path:

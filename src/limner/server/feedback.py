@@ -12,7 +12,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import Field, model_validator
 
-from limner.core.feedback import ByWhat, Comment, Comparison, Picture, Rating, Reasons, RatingSummary
+from limner.core.feedback import ByWhat, Comment, Comparison, Picture, Rating, RatingSummary, Reasons
 from limner.core.requests import Frozen
 from limner.server.history import PictureReply, Viewed, finder
 from limner.server.problems import Refusal

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
+from limner.core.execution import body_model, body_of
 from limner.core.feedback import Picture, PictureQuery, Rating
-from limner.core.requests import GenerateRequest
 from limner.provenance.labels import Label, read_label
 from limner.server.auth import caller
 from limner.server.problems import Refusal
@@ -44,7 +44,7 @@ class PictureReply(BaseModel):
     reference: str
     run: str
     created: datetime
-    request: GenerateRequest
+    request: body_model("generate")  # pyright: ignore[reportInvalidTypeForm]
     details: dict[str, Any]
     tags: dict[str, str]
     rating: Received
@@ -59,7 +59,7 @@ class PictureReply(BaseModel):
             **told,
             reference=reference,
             url=url_of(reference),
-            request=picture.request,
+            request=body_of(picture.request, picture.execution),
             details={key: value for key, value in picture.details.items() if key not in INNER},
             rating=Received(mean=picture.mean, count=picture.ratings),
             mine=picture.mine,

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
-from limner.core.moderation import KeptVerdict, CheckStage
+from limner.core.moderation import CheckStage, KeptVerdict
 from limner.server.auth import admin, caller
 from limner.server.problems import Refusal
 from limner.studio.studio import Studio

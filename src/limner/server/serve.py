@@ -19,7 +19,7 @@ import uvicorn
 
 from limner.core import logs
 from limner.core.errors import LimnerError
-from limner.core.moderation import Policy, CheckStage
+from limner.core.moderation import CheckStage, Policy
 from limner.moderation.moderator import Moderator
 from limner.moderation.policy import read_policy
 from limner.moderation.preload import try_pictures

@@ -44,7 +44,9 @@ class Holdings:
         with self.store.session() as session:
             rows = session.scalars(query if owner is None else query.where(HoldingRow.owner == owner))
             return [
-                FileGrant(owner=row.owner, reference=row.reference, bytes=row.bytes, giver=row.giver, created=row.created)
+                FileGrant(
+                    owner=row.owner, reference=row.reference, bytes=row.bytes, giver=row.giver, created=row.created
+                )
                 for row in rows
             ]
 

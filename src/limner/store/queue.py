@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session, object_session
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.events import Progress
-from limner.core.requests import GenerateRequest, Request
+from limner.core.execution import batch_key
+from limner.core.requests import GenerateRequest
 from limner.core.runs import INTERNAL_ERROR, Run, Status
 from limner.store.quota import spend
 from limner.store.runs import Hold, Lost, Store, Unreadable, holds, run_of
@@ -59,14 +60,15 @@ class Queue:
                 if found is None:
                     continue
                 taken = [found]
-                request = found[0].request
+                first = found[0]
+                request = first.request
                 together = request.batch if isinstance(request, GenerateRequest) else 1
-                room = min(pictures, together or 1) - _count(found[0])
+                room = min(pictures, together or 1) - _count(first)
                 if row.batch_key is None or row.attempt > 1 or room < 1:
                     return taken
                 alike = _in_turn(self.name).where(RunRow.status == Status.QUEUED, RunRow.batch_key == row.batch_key)
                 for other in session.scalars(alike.where(RunRow.attempt == 0).limit(room)).all():
-                    if _wished(other) > room or not _is_alike(other, request):
+                    if _wished(other) > room or not _is_alike(other, first):
                         continue
                     if (found := self._take(session, other, worker, now)) is not None:
                         taken.append(found)
@@ -79,7 +81,7 @@ class Queue:
         row.status, row.worker, row.lease = Status.RUNNING, worker, now + self.lease
         row.attempt += 1
         row.started = row.started or now
-        row.error, row.progress = None, None
+        row.error, row.internal_error, row.progress = None, False, None
         try:
             return run_of(row), Hold(row.id, worker, row.attempt, self.lease.total_seconds())
         except Unreadable as error:
@@ -117,11 +119,11 @@ class Queue:
             session.flush()
         return wishes
 
-    def finish(self, hold: Hold, status: Status, error: str | None = None) -> Run:
+    def finish(self, hold: Hold, status: Status, error: str | None = None, internal_error: bool = False) -> Run:
         """End a run that the caller holds."""
         with self._held(hold) as row:
             row.status, row.error, row.finished = status, error, datetime.now(UTC)
-            row.lease = None
+            row.internal_error, row.lease = internal_error, None
             return run_of(row)
 
     def release(self, hold: Hold) -> Run:
@@ -168,6 +170,7 @@ class Queue:
             spend(cast(Session, object_session(row)), caller or Caller(), run_of(row).request)
             row.status, row.attempt, row.cancel, row.policy = Status.QUEUED, 0, False, policy or row.policy
             row.worker, row.lease, row.error, row.finished, row.progress = None, None, None, None, None
+            row.internal_error = False
             return run_of(row)
 
     def _give_up(self, session: Session, now: datetime) -> None:
@@ -177,7 +180,7 @@ class Queue:
         spent = or_(RunRow.cancel, RunRow.attempt >= self.attempts)
         for row in session.scalars(select(RunRow).where(theirs, spent).with_for_update(skip_locked=True)):
             row.status, row.error = (Status.CANCELLED, None) if row.cancel else (Status.FAILED, error)
-            row.finished, row.lease = now, None
+            row.finished, row.lease, row.internal_error = now, None, not row.cancel
             announce(session, row)
         session.flush()
 
@@ -227,10 +230,11 @@ def _count(run: Run) -> int:
     return run.request.count if isinstance(run.request, GenerateRequest) else 1
 
 
-def _is_alike(row: RunRow, request: Request) -> bool:
-    """Whether a run can be carried out together with a request: the key in its row may come from a forged backup."""
+def _is_alike(row: RunRow, run: Run) -> bool:
+    """Whether a run can be carried out together with another one: the key in its row may come from a forged backup."""
     try:
-        return run_of(row).request.batch_key == request.batch_key
+        other = run_of(row)
+        return batch_key(other.request, other.execution) == batch_key(run.request, run.execution)
     except Unreadable:
         return True  # taking it makes it fail
 

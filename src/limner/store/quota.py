@@ -18,13 +18,13 @@ DAY = timedelta(days=1)
 def spend(session: Session, who: Caller, request: Request) -> None:
     """Note the pictures that a request asks for; TooMuch where the caller's key may not have them in this day."""
     most = who.limits.pictures_per_day
-    if most is None or not request.pictures:
+    if most is None or not request.image_count:
         return
     now = datetime.now(UTC)
     session.execute(delete(SpendingRow).where(SpendingRow.created < now - DAY))
     spent = select(func.sum(SpendingRow.pictures)).where(SpendingRow.key == who.key)
     before = int(session.scalar(spent) or 0)
-    if before + request.pictures > most:
-        asked = f"{request.pictures} pictures more than the {before} that were asked for in the last 24 hours"
+    if before + request.image_count > most:
+        asked = f"{request.image_count} pictures more than the {before} that were asked for in the last 24 hours"
         raise QuotaExceeded(f"{asked} are over {most}", "wait")
-    session.add(SpendingRow(key=who.key, pictures=request.pictures, created=now))
+    session.add(SpendingRow(key=who.key, pictures=request.image_count, created=now))

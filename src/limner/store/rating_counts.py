@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Float, cast, func, select
 
-from limner.core.feedback import STARS, ByWhat, Reason, RatingSummary
+from limner.core.feedback import STARS, ByWhat, RatingSummary, Reason
 from limner.store.pictures import View, reasons_of
 from limner.store.runs import Store
 from limner.store.tables import ComparisonRow, PictureAdapterRow, PictureRow, RatingRow

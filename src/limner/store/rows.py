@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, Table, TypeDecorator, bindparam, func, insert, select, text, update
 
 from limner.core.errors import LimnerError
+from limner.core.execution import split_fields
+from limner.core.requests.request import digest_of
 from limner.store.tables import Base, check_row
 
 TABLES = {table.name: table for table in Base.metadata.sorted_tables}
@@ -50,6 +52,9 @@ def row_from(table: Table, line: bytes) -> dict[str, Any]:
         check_row(table, row)
     except ValueError as error:
         raise LimnerError(f"the backup has a row that cannot be: {error}", remedy) from error
+    if table.name == "runs" and "execution" not in row and isinstance(row.get("request"), dict):  # of an older version
+        row["request"], row["execution"] = split_fields(row["request"])
+        row["digest"] = digest_of(row["request"])
     return row
 
 

@@ -23,7 +23,8 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, unknown
-from limner.core.events import Restarted, Event, Progress
+from limner.core.events import Event, Progress, Restarted
+from limner.core.execution import Execution, batch_key
 from limner.core.moderation import Verdict
 from limner.core.requests import AnyRequest, parse_request
 from limner.core.runs import Artifact, Run, Status
@@ -45,6 +46,7 @@ class Changes(TypedDict, total=False):
 
     status: Status
     out: str | None
+    execution: dict[str, Any]
     error: str | None
     started: datetime | None
     finished: datetime | None
@@ -101,13 +103,14 @@ class Store:
         caller: Caller | None = None,
         policy: str | None = None,
         verdicts: Iterable[Verdict] = (),
+        execution: Execution | None = None,
     ) -> Run:
         """A new queued run. `parent` is the id, or a prefix of it, of the run that this one follows.
 
         queue: from which workers shall take it; None where the caller carries it out. Raises TooMuch for more pictures
         than the caller's key may have in a day. policy: a kept one, by which it is moderated; verdicts: what let it in.
         """
-        who = caller or Caller()
+        who, execution = caller or Caller(), execution or Execution()
         parent = None if parent is None else self.get(parent).id
         reached = tuple(verdicts)
         while True:
@@ -116,8 +119,9 @@ class Store:
                 id=_new_id(now),
                 kind=request.kind,
                 request=request.model_dump(mode="json"),
+                execution=execution.model_dump(mode="json", exclude_defaults=True),
                 digest=request.digest,
-                batch_key=None if queue is None else request.batch_key,
+                batch_key=None if queue is None else batch_key(request, execution),
                 status=Status.QUEUED,
                 parent=parent,
                 out=None if out is None else str(out),
@@ -378,6 +382,7 @@ def run_of(row: RunRow) -> Run:
         return Run(
             id=row.id,
             request=parse_request(row.request),
+            execution=Execution.model_validate(row.execution),
             status=Status(row.status),
             parent=row.parent,
             out=row.out,
@@ -390,6 +395,7 @@ def run_of(row: RunRow) -> Run:
             key=row.key,
             policy=row.policy,
             error=row.error,
+            internal_error=row.internal_error,
             created=row.created,
             started=row.started,
             finished=row.finished,

@@ -79,7 +79,8 @@ class RunRow(Base):
 
     owner and key: the account whose it is and the key it was asked by; empty where there are no accounts.
     policy: by which a worker moderates it.
-    batch_key: that of its request; waiting runs of one key can be carried out together.
+    execution: how the request is executed, where that is not the default. internal_error: see `Run`.
+    batch_key: that of its request and execution; waiting runs of one key can be carried out together.
     """
 
     __tablename__ = "runs"
@@ -112,6 +113,8 @@ class RunRow(Base):
     key: Mapped[str] = mapped_column(Name(16, names.ASKED_BY), server_default="", default="")
     policy: Mapped[str | None] = mapped_column(ForeignKey("policies.digest"))
     batch_key: Mapped[str | None] = mapped_column(Name(64, names.SHA256))
+    execution: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}", default=dict)
+    internal_error: Mapped[bool] = mapped_column(server_default=false(), default=False)
 
 
 class PolicyRow(Base):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from limner.core.moderation import KeptVerdict, CheckStage, Verdict
+from limner.core.moderation import CheckStage, KeptVerdict, Verdict
 from limner.store.tables import PolicyRow, VerdictRow
 
 if TYPE_CHECKING:

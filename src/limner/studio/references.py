@@ -14,9 +14,9 @@ def check_references(request: Request) -> set[str]:
     """Refuse what would mean nothing, or something else, on another machine: files are kept by content, and models are
     that too, or named ones, or on the hub. Returns the references to what is kept.
     """
-    if request.looked_up:
+    if request.unresolved:
         raise LimnerError(
-            f"{request.looked_up[0]} is left open", "name it, for a worker does not take an adapter's word for it"
+            f"{request.unresolved[0]} is left open", "name it, for a worker does not take an adapter's word for it"
         )
     found: set[str] = set()
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from limner.core.accounts import Caller
 from limner.core.errors import Interrupted, LimnerError, invalid
 from limner.core.events import Emit, Event, Made, Notice, Progress
+from limner.core.execution import Execution
 from limner.core.moderation import Policy, RequestRefused, Unable
 from limner.core.requests import GenerateRequest, KnownRequest, TrainRequest, absolute_paths, replace_references
 from limner.core.runs import Artifact, Run, Status
@@ -92,10 +93,18 @@ class Studio:
         self.verdicts = Verdicts(self.store)
         self.gate, self.most_pixels = Gate(self.verdicts, policy), most_pixels
 
-    def submit(self, request: KnownRequest, out: str | Path | None = None, parent: str | None = None) -> Run:
+    def submit(
+        self,
+        request: KnownRequest,
+        out: str | Path | None = None,
+        parent: str | None = None,
+        execution: Execution | None = None,
+    ) -> Run:
         """Check a request and record it as a run; results will go to `out`, or to the run's own folder."""
+        request = request.expanded()
         self._check_options(request)
-        return self.store.create(absolute_paths(request, aliases()), out=None if out is None else _place(out), parent=parent)
+        place = None if out is None else _place(out)
+        return self.store.create(absolute_paths(request, aliases()), out=place, parent=parent, execution=execution)
 
     def enqueue(
         self,
@@ -107,6 +116,7 @@ class Studio:
         tags: Mapping[str, str] | None = None,
         caller: Caller | None = None,
         granted: Collection[str] = (),
+        execution: Execution | None = None,
     ) -> Run:
         """Check a request and record it as a run that waits for a worker, and that belongs to its caller.
 
@@ -116,6 +126,8 @@ class Studio:
         machine would mean nothing to a worker elsewhere, and is refused. So is what the policy forbids (Refused), or
         cannot be judged by it now (Unable).
         """
+        self._check_held(request, caller, granted)
+        request = request.expanded(lambda reference: str(self.blobs.bring(reference)))
         self._check_options(request)
         if self.most_pixels is not None and request.pixels > self.most_pixels:
             problem = f"a picture of {request.pixels:,.0f} pixels is asked for, and {self.most_pixels:,} are the most"
@@ -131,6 +143,7 @@ class Studio:
             caller=caller,
             policy=self.gate.moderator.policy.digest,
             verdicts=verdicts,
+            execution=execution,
         )
 
     def keep(self, place: Path, caller: Caller | None = None) -> str:
@@ -216,6 +229,7 @@ class Studio:
         parent: str | None = None,
         listener: Listener = _silent,
         stop: Callable[[], bool] = _never,
+        execution: Execution | None = None,
     ) -> Run:
         """Submit a request and carry it out here and now; `resume` goes on with its interrupted run.
 
@@ -223,8 +237,8 @@ class Studio:
         """
         if resume:
             interrupted = self._to_resume(absolute_paths(request, aliases()))
-            return self.execute(interrupted, out, resume=True, listener=listener, stop=stop)
-        return self.execute(self.submit(request, out, parent), listener=listener, stop=stop)
+            return self.execute(interrupted, out, resume=True, listener=listener, stop=stop, execution=execution)
+        return self.execute(self.submit(request, out, parent, execution), listener=listener, stop=stop)
 
     def execute(
         self,
@@ -235,13 +249,16 @@ class Studio:
         together: int | None = None,
         listener: Listener = _silent,
         stop: Callable[[], bool] = _never,
+        execution: Execution | None = None,
     ) -> Run:
-        """Carry out a recorded run; `out` overrules where its result was to go.
+        """Carry out a recorded run; `out` overrules where its result was to go, `execution` how it is executed.
 
         Its events go to `listener`, `stop` is asked between steps. together: see Workspace.
         """
         from limner.engine.execute import execute
 
+        if execution is not None:
+            run = self.store.update(run.id, execution=execution.model_dump(mode="json", exclude_defaults=True))
         with self._begun(run, out, resume=resume, together=together, stop=stop) as workspace:
             execute(run.request, workspace, self._recorder(run, listener))
         return self.store.get(run.id)
@@ -294,7 +311,17 @@ class Studio:
         folder = self.store.folder(run.id)
         place = run.out if out is None else _place(out)
         out = Path(place) if place else folder / "out"
-        workspace = Workspace(run.id, folder, out, cache_folder(self.home), resume, stop, together, home=self.home)
+        workspace = Workspace(
+            run.id,
+            folder,
+            out,
+            cache_folder(self.home),
+            resume,
+            stop,
+            together,
+            home=self.home,
+            execution=run.execution,
+        )
         with held(folder):
             began = run.started or datetime.now(UTC)
             self.store.update(run.id, status=Status.RUNNING, out=place, started=began, error=None)
@@ -354,7 +381,7 @@ class Studio:
         run, hold = part.run, part.hold
         folder = self.store.folder(run.id)
         (folder / mark(self.store)).touch()
-        out = folder / f"out-{hold.attempt}" / run.request.name
+        out = folder / f"out-{hold.attempt}" / run.request.folder_name
         resume = bool(checkpoints(folder))
         self.store.forget_made(hold, keep=("preview",) if resume else ())
         for old in folder.glob("out-*"):
@@ -393,6 +420,7 @@ class Studio:
             processes=cores,
             screen=screening,
             home=self.home,
+            execution=run.execution,
         )
         try:
             with explained(out):
@@ -409,14 +437,24 @@ class Studio:
                 raise
             raise LimnerError(told(error.problem), told(error.remedy)) from error
 
-    def assist(self, request: KnownRequest, *, stop: Callable[[], bool] = _never) -> None:
+    def assist(
+        self, request: KnownRequest, *, stop: Callable[[], bool] = _never, execution: Execution | None = None
+    ) -> None:
         """Take a share of what another process carries out, as `accelerate launch` has it; nothing is recorded here."""
         from limner.engine.execute import execute
 
         self._check_options(request)
         with TemporaryDirectory() as folder:
             own = Path(folder)
-            workspace = Workspace("assistant", own, own / "out", cache_folder(self.home), stop=stop, home=self.home)
+            workspace = Workspace(
+                "assistant",
+                own,
+                own / "out",
+                cache_folder(self.home),
+                stop=stop,
+                home=self.home,
+                execution=execution or Execution(),
+            )
             execute(absolute_paths(request, aliases()), workspace, _silent)
 
     def again(
@@ -430,8 +468,8 @@ class Studio:
         """Carry out the request that a picture of ours carries: the same pixels on the same machine."""
         from limner.engine.generate.reproduce import repeated
 
-        request, together = repeated(Path(picture), self._places, listener)
-        run = self.submit(request, out, self._maker(Path(picture)))
+        request, execution, together = repeated(Path(picture), self._places, listener)
+        run = self.submit(request, out, self._maker(Path(picture)), execution)
         return self.execute(run, together=together, listener=listener, stop=stop)
 
     def verify(self, picture: str | Path, visible: Callable[[Run], bool] = lambda run: True) -> Verification:

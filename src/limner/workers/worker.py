@@ -160,7 +160,7 @@ class Worker:
     def _end(self, sign: Sign, failure: BaseException | None) -> None:
         """Tell what became of a run, or put it back; where the database stays away, its lease runs out by itself."""
         hold, end = sign.hold, Status.FAILED
-        error = str(failure)
+        error, internal_error = str(failure), False
         if failure is None:
             end, error = Status.DONE, None
         elif isinstance(failure, (Interrupted, KeyboardInterrupt)):
@@ -174,10 +174,10 @@ class Worker:
             end, error = None, None
         elif not isinstance(failure, LimnerError):
             log.error("run %s failed", hold.run, exc_info=failure)
-            error = f"{INTERNAL_ERROR} ({type(failure).__name__}); its log tells more"
+            error, internal_error = f"{INTERNAL_ERROR} ({type(failure).__name__}); its log tells more", True
 
         def tell() -> Run:
-            return self.queue.release(hold) if end is None else self.queue.finish(hold, end, error)
+            return self.queue.release(hold) if end is None else self.queue.finish(hold, end, error, internal_error)
 
         try:
             patiently(tell, hold.lease)

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 import networks
 from limner import Studio, TrainRequest
 from limner.core.errors import LimnerError
+from limner.core.prompts import MARKETING, PETS, suite
 from limner.core.requests import EvaluateRequest, parse_request
 from limner.core.requests.evaluate import Requirement
-from limner.starter.exam.suites import MARKETING, PETS, suite
 from working import carried_out
 
 METRICS = ["saturation", "sharpness", "diversity"]
@@ -135,7 +135,7 @@ def test_a_requirement_is_parsed() -> None:
 
 def test_a_request_lists_the_words_of_its_prompts() -> None:
     asked = {"target": "starter", "prompt": ["a photo of {}"], "identifier": "zwx", "class_word": "gun"}
-    assert EvaluateRequest.model_validate(asked).words == ("a photo of zwx gun", "zwx", "gun")
+    assert EvaluateRequest.model_validate(asked).texts == ("a photo of zwx gun", "zwx", "gun")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_request_lists_the_words_of_its_prompts() -> None:
     ],
 )
 def test_fields_that_an_adapter_would_fill_must_be_given(fields: dict[str, str], left: tuple[str, ...]) -> None:
-    assert EvaluateRequest.model_validate({"prompt": ["a photo of {}"], **fields}).looked_up == left
+    assert EvaluateRequest.model_validate({"prompt": ["a photo of {}"], **fields}).unresolved == left
 
 
 @pytest.mark.parametrize("text", ["subject_fidelity", "subject_fidelity=0.7", "a>=b", ">=1", "a>=nan"])

@@ -15,8 +15,7 @@ from limner import Studio
 from limner.core.errors import LimnerError
 from limner.core.events import Notice
 from limner.core.requests import EvaluateRequest
-from limner.core.requests.evaluate import Requirement
-from limner.core.requests.groups import FilledPrompt
+from limner.core.requests.evaluate import FilledPrompt, Requirement
 from limner.engine.evaluate import group_fairness
 from limner.engine.scoring import encoders
 from limner.stats.group_fairness import group_gap

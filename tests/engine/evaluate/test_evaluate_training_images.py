@@ -128,7 +128,7 @@ def test_no_path_of_the_adapter_is_opened(rex, data, tiny_sd):
         "rex", "rex", "starter", None, parse_request({**GENERATE, "adapter": [str(rex)]}).adapter
     )
     asked = training_images.influence_request(request, target, lambda event: None)
-    assert asked is not None and asked.looked_up == ()
+    assert asked is not None and asked.unresolved == ()
     assert (asked.model, asked.vae, asked.data) == ("starter", None, str(data))
 
 

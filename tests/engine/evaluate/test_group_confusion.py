@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from limner.core.requests.groups import fill_groups
+from limner.core.requests.evaluate import fill_groups
 from limner.engine.evaluate.group_fairness import group_images, indistinguishable, measure_confusion
 from limner.engine.scoring.encoders import NetworkEncoder, open_encoder
 from limner.starter.painter import PLACES, Scene, paint

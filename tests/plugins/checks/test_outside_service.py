@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.core.moderation import CheckUse, Finding, Policy, CheckStage, Unable
+from limner.core.moderation import CheckStage, CheckUse, Finding, Policy, Unable
 from limner.moderation.moderator import Moderator
 from limner.plugins.checks.service import BYTES, plugin
 from moderating import answering, serving

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hostile import within
-from limner.core.normalise import plain, variants
 from limner.core.errors import LimnerError
+from limner.core.normalise import plain, variants
 from limner.plugins.checks.words import ADDED, LIST, plugin, shipped
 from limner.starter.painter import vocabulary
 

@@ -1,15 +1,15 @@
-"""How values of requests are read from text and written as text: in one pass over it, whatever it holds."""
+"""Parses values of requests from text, and writes them as text, in one pass over any input."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 _LONGEST_NUMBER = 64
-"""Characters of a number at most."""
+"""Most characters of a number."""
 
 
 def parse_number(text: str) -> float | None:
-    """The number that a text is, nan and inf too, with sign and exponent where it has them; None for other text."""
+    """The number in a text, with sign and exponent, also nan and inf; None for any other text."""
     if len(text) > _LONGEST_NUMBER:
         return None
     plain = all(char.isdecimal() or char in "+-.eE" for char in text)
@@ -22,41 +22,41 @@ def parse_number(text: str) -> float | None:
 
 
 def parse_decimal(text: str) -> float | None:
-    """The number that digits, and at most one point among them, are; None for other text."""
+    """The number in a text of digits with at most one point; None for any other text."""
     plain = len(text) <= _LONGEST_NUMBER and text.replace(".", "", 1).isdecimal()
     return float(text) if plain else None
 
 
 def split_parts(text: str, sign: str, most: int = -1) -> list[str]:
-    """The parts of a text between signs; a doubled sign is one that belongs to a part.
+    """The parts of a text between signs; a doubled sign stands for one inside a part.
 
-    most: how many parts are wanted at most; the text is then split no further, and the last part is all the rest.
+    most: most parts; the last one then holds all the rest.
     """
     marked = text.replace("\0", "").replace(sign * 2, "\0")
     return [part.replace("\0", sign) for part in marked.split(sign, most - 1 if most > 0 else -1)]
 
 
 def join_parts(parts: Iterable[str], sign: str) -> str:
-    """The parts with signs between them, and the signs in them doubled: what `split` takes apart."""
+    """The parts with signs between them, and signs inside them doubled: the inverse of `split_parts`."""
     return sign.join(part.replace(sign, sign * 2) for part in parts)
 
 
 def split_weight(text: str) -> tuple[str, float]:
-    """A path and the weight behind its last colon; the whole text and 1 where no number stands there."""
+    """A path and the weight after its last colon; the whole text and 1 if no number stands there."""
     path, colon, tail = text.rpartition(":")
     weight = parse_number(tail) if colon else None
     return (text, 1.0) if weight is None else (path, weight)
 
 
 def join_weight(path: str, weight: float) -> str:
-    """A path with its weight, which is left out where it is 1: what `weighted` takes apart."""
+    """A path with its weight, which is left out if it is 1: the inverse of `split_weight`."""
     if weight == 1 and split_weight(path) == (path, 1.0):
         return path
     return f"{path}:{repr(weight).removesuffix('.0')}"
 
 
 def find_repeated(texts: Iterable[str]) -> str | None:
-    """The first text that was there before; None where each is there once."""
+    """The first text that occurs a second time; None if each occurs once."""
     seen: set[str] = set()
     for text in texts:
         if text in seen:

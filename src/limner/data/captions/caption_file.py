@@ -9,9 +9,9 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
-from limner.core.text import clean_line
 from limner.core.errors import LimnerError
-from limner.core.files import short_line, read_file, quoted
+from limner.core.files import quoted, read_file, short_line
+from limner.core.text import clean_line
 from limner.store.files import writing
 
 Origin = Literal["template", "written", "captioner", "edited", "none"]

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from limner.core.text import article, clean_line
 from limner.core.errors import LimnerError
+from limner.core.text import article, clean_line
 from limner.data.entries.notes import CAPTION_CAP
 
 _READ = 8 * CAPTION_CAP

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.core.files import check_file, short_line, quoted
+from limner.core.files import check_file, quoted, short_line
 from limner.data.entries.budget import DENSE, SAMPLE_BYTES
 from limner.data.entries.messages import unpacked_bytes
 from limner.data.entries.pages import largest_pages

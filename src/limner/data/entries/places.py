@@ -15,7 +15,7 @@ from pathlib import Path
 
 from limner.core.datasets import Entry, Skipped, TrainingRefused
 from limner.core.errors import LimnerError
-from limner.core.files import BYTE_CAP, check_file, open_file, short_line, read_file, quoted, too_large
+from limner.core.files import BYTE_CAP, check_file, open_file, quoted, read_file, short_line, too_large
 from limner.data.entries.cells import cell
 from limner.fetch import fetch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from limner.core.datasets import Entry, Fault, Skipped, Place
+from limner.core.datasets import Entry, Fault, Place, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import quoted
 from limner.data.entries.cells import Cells

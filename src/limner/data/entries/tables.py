@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import BinaryIO, cast
 
 from limner.core.errors import LimnerError
-from limner.core.files import short_line, quoted
+from limner.core.files import quoted, short_line
 from limner.data.entries.notes import columns
 
 LINE_CAP = 2**20

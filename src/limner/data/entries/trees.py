@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Mapping, 
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from limner.core.datasets import Entry, Fault, Skipped, Place
+from limner.core.datasets import Entry, Fault, Place, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import quoted
 from limner.data.entries.notes import Note, caption_note, json_note, note

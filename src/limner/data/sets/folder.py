@@ -14,7 +14,7 @@ from typing import Any
 
 from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
-from limner.core.files import read_file, quoted
+from limner.core.files import quoted, read_file
 from limner.data.entries.notes import text_of, words
 from limner.data.entries.places import FilePlace
 from limner.data.sets.prepared import NO_ROW, TABLE, VALIDATION, Row, rows_of, split_of

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.core.files import read_file, quoted
+from limner.core.files import quoted, read_file
 from limner.data.sets.folder import Photograph, Scan
 from limner.imaging.crop import frame, square
 from limner.imaging.decode import decode

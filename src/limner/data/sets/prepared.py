@@ -10,7 +10,7 @@ from typing import Any
 
 from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
-from limner.core.files import short_line, read_file
+from limner.core.files import read_file, short_line
 from limner.provenance.rights import rights_beside
 
 TABLE = "metadata.jsonl"

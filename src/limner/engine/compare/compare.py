@@ -8,7 +8,8 @@ from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Progress, Stage
-from limner.core.metrics import ImageSet, ScoredImage, MetricResult
+from limner.core.execution import body_of
+from limner.core.metrics import ImageSet, MetricResult, ScoredImage
 from limner.core.requests import CompareRequest, replace_references
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import scan
@@ -24,7 +25,7 @@ def compare(request: CompareRequest, workspace: Workspace, emit: Emit) -> None:
     """Generate, score and write the report. Images that are already in the output folder are not generated again."""
     contestants = find_contestants(request, workspace.called)
     emit(Stage(name="loading scores"))
-    scorers = Scorers(request.metric, request.encoder, workspace.called, request.device)
+    scorers = Scorers(request.metric, request.encoder, workspace.called, workspace.execution.device)
     references = () if request.references is None else tuple(each.path for each in scan(request.references).photographs)
     scorers.check(ImageSet(tuple(ScoredImage(Path(), prompt) for prompt, _ in prompts_and_seeds(request)), references))
     out = make_folder(workspace.out)
@@ -40,7 +41,7 @@ def compare(request: CompareRequest, workspace: Workspace, emit: Emit) -> None:
         scores[name] = scorers.score(ImageSet(items, references))
         emit(Progress(done=number))
     result = ComparisonResult(
-        replace_references(request, workspace.called),
+        body_of(replace_references(request, workspace.called), workspace.execution),
         tuple(each.with_original_names(workspace.called) for each in contestants),
         images,
         scores,

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from limner.core.errors import LimnerError, unknown
+from limner.core.errors import LimnerError
 from limner.core.requests import AdapterUse, CompareRequest, Contestant, GenerateRequest, TrialRequest
-from limner.models import hub, loading
+from limner.engine.compare.targets import ImagesTarget, ModelTarget, target_of
+from limner.models import loading
 from limner.models.adapters import Adapter, open_adapter
-from limner.plugins.registry import aliases
 from limner.store.blobs import REFERENCE
 
-SHARED = sorted((TrialRequest.model_fields.keys() & GenerateRequest.model_fields.keys()) - {"prompt"})
+SHARED = sorted((TrialRequest.model_fields.keys() & GenerateRequest.model_fields.keys()) - {"kind", "prompt"})
 """Fields of a trial that apply to every image."""
 
 
@@ -77,35 +77,15 @@ def identifiers(contestants: Sequence[ModelWithAdapters]) -> list[str]:
 
 def _find(contestant: Contestant, base_model: str | None) -> ModelWithAdapters:
     """A contestant, still without a name."""
-    text, adapters = str(contestant), contestant.adapter
-    if contestant.model is None:
-        adapter = open_adapter(adapters[0].path)
-    else:
-        adapter = _adapter_at(contestant.model)
-        if adapter is None:
-            loading.resolve(contestant.model)
-            return ModelWithAdapters("", text, contestant.model, None, adapters)
-        adapters = (AdapterUse(path=contestant.model), *adapters)
-    return ModelWithAdapters("", text, *_base_of(adapter, text, base_model), adapters)
-
-
-def _adapter_at(reference: str) -> Adapter | None:
-    """The adapter at the first part of a contestant, None if that is a model."""
-    if reference in aliases():
-        return None
-    place = Path(reference).expanduser()
-    if place.is_dir():
-        return None if (place / "model_index.json").exists() else open_adapter(reference)
-    if place.is_file():
-        try:
-            loading.resolve(reference)
-        except LimnerError:
-            return open_adapter(reference)
-        return None
-    if hub.is_repository(reference) or hub.file_of(reference):
-        return None
-    remedy = unknown("model", reference, aliases()).remedy
-    raise LimnerError(f"{reference!r} is not an adapter, not a folder and not the name of a model", remedy)
+    text, target = str(contestant), target_of(contestant)
+    if isinstance(target, ModelTarget):
+        loading.resolve(target.model)
+        return ModelWithAdapters("", text, target.model, None, target.adapters)
+    if isinstance(target, ImagesTarget):
+        open_adapter(str(contestant.model))  # raises, because a folder of images has no adapter file
+        raise LimnerError(f"{text!r} is a folder of images", "give a model or an adapter")
+    adapter = open_adapter(target.adapters[0].path)
+    return ModelWithAdapters("", text, *_base_of(adapter, text, base_model), target.adapters)
 
 
 def _base_of(adapter: Adapter, text: str, base_model: str | None) -> tuple[str, str | None]:

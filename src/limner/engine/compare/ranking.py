@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from limner.core.errors import LimnerError
-from limner.core.small_json import read_small_json
 from limner.core.requests import Frozen
+from limner.core.small_json import read_small_json
 from limner.core.votes import Votes, VotesKey
 
 KEY, RESULT = "votes-key.json", "ranking.json"
@@ -52,7 +52,9 @@ def rank(ballots: Sequence[Path], folder: Path) -> Ranking:
     """Rank the contestants of the comparison in a folder by files of votes, and write ranking.json there."""
     from limner.reports.writer import write_json
 
-    key = read_small_json(folder / KEY, VotesKey, "the key of a blind page", "give the folder that `limner compare` wrote")
+    key = read_small_json(
+        folder / KEY, VotesKey, "the key of a blind page", "give the folder that `limner compare` wrote"
+    )
     found = [_read_ballot(path, key) for path in ballots]
     _check_one_each(ballots, found)
     ranking = rank_by_votes(key, found)

@@ -10,7 +10,7 @@ import numpy as np
 
 from limner.core.choice import evenly
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Stage
+from limner.core.events import ArtifactKind, Emit, Stage
 from limner.core.metrics import MetricResult
 from limner.core.workspace import Workspace
 from limner.engine.compare.blind_page import write_blind_page
@@ -51,8 +51,8 @@ def write_report(
     report.json("compare.json", _numbers(result, out))
     header, rows = _table(result, out)
     report.csv("compare.csv", header, rows)
-    report.add("blind page", page)
-    report.add("key", key)
+    report.add(ArtifactKind.BLIND_PAGE, page)
+    report.add(ArtifactKind.KEY, key)
     report.page("compare.html", "compare.html", **_page(result, figure))
     report.emit_made(verdict=result.verdict)
 

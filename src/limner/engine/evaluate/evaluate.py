@@ -8,14 +8,16 @@ from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Stage
+from limner.core.execution import body_of
 from limner.core.metrics import DEFAULTS, ImageSet
 from limner.core.requests import EvaluateRequest, MetricUse, replace_references
 from limner.core.requests.evaluate import DRIFT, MISTAKEN
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import scan
 from limner.engine.compare.contestants import ModelWithAdapters, find_target
+from limner.engine.compare.targets import ImagesTarget, target_of
 from limner.engine.evaluate.group_fairness import PROMPT_FIDELITY, confusion_encoder, group_images, measure_fairness
-from limner.engine.evaluate.image_folder import folder_name, image_folder_of, items_of_folder
+from limner.engine.evaluate.image_folder import folder_name, items_of_folder
 from limner.engine.evaluate.images import (
     PromptSubject,
     SubjectPrompt,
@@ -35,14 +37,14 @@ from limner.store.files import make_folder
 def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None:
     """Generate, score and write the report. Images that are already in the output folder are not generated again."""
     references = () if request.dataset is None else tuple(each.path for each in scan(request.dataset).photographs)
-    folder = image_folder_of(request)
-    if folder is None:
-        result = _evaluate_model(request, references, workspace, emit)
-    else:
+    target = target_of(request.target)
+    if isinstance(target, ImagesTarget):
         influence_request(request, None, emit)
-        result = _evaluate_folder(folder, request, references, workspace)
-    result = replace(result, request=replace_references(request, workspace.called))
-    write_report(result, make_folder(workspace.out), workspace, emit)
+        result = _evaluate_folder(target.folder, request, references, workspace)
+    else:
+        result = _evaluate_model(request, references, workspace, emit)
+    body = body_of(replace_references(request, workspace.called), workspace.execution)
+    write_report(replace(result, request=body), make_folder(workspace.out), workspace, emit)
 
 
 def _evaluate_folder(
@@ -52,7 +54,7 @@ def _evaluate_folder(
     if request.prompt:
         raise LimnerError("prompts are given, but the target is a folder of images", "leave out --prompt and --suite")
     gallery = ImageSet(items, references)
-    scorers = Scorers(_chosen_metrics(request, gallery), request.encoder, workspace.called, request.device)
+    scorers = Scorers(_chosen_metrics(request, gallery), request.encoder, workspace.called, workspace.execution.device)
     _check_requirements(request, scorers)
     return EvaluationResult(request, folder_name(folder, workspace.called), "", gallery, scorers.score(gallery))
 
@@ -105,7 +107,7 @@ def _load_metrics(
     if not drift and target.adapters and subject.class_word and not request.metric:
         drift = [MetricUse(name=DRIFT)]
     scorers, drift_scorers = (
-        Scorers(chosen, request.encoder, workspace.called, request.device)
+        Scorers(chosen, request.encoder, workspace.called, workspace.execution.device)
         for chosen in ([use for use in uses if use.name != DRIFT], drift)
     )
     _check_requirements(request, scorers, drift_scorers)

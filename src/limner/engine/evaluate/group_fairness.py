@@ -15,8 +15,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
 from limner.core.metrics import Encoder, ImageSet, MetricResult
 from limner.core.requests import Requirement
-from limner.core.requests.evaluate import MISTAKEN
-from limner.core.requests.groups import FilledPrompt
+from limner.core.requests.evaluate import MISTAKEN, FilledPrompt
 from limner.engine.scoring.scorers import Scorers, figures
 from limner.models.similarity import cosines, reads_text
 from limner.reports.interval_plots import MeanInterval, Panel, panels_svg

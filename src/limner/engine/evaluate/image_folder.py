@@ -8,21 +8,10 @@ from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.metrics import ScoredImage
-from limner.core.requests import EvaluateRequest
 from limner.data.sets.folder import scan
 from limner.imaging.decode import SUFFIXES
 from limner.provenance.labels import read_label
 from limner.store.blobs import REFERENCE
-
-
-def image_folder_of(request: EvaluateRequest) -> Path | None:
-    """The folder of images to evaluate, None if the target is a model or an adapter."""
-    if request.target.model is None or request.target.adapter:
-        return None
-    place = Path(request.target.model).expanduser()
-    if not place.is_dir() or (place / "model_index.json").exists() or any(place.glob("*.safetensors")):
-        return None
-    return place
 
 
 def items_of_folder(folder: Path) -> tuple[ScoredImage, ...]:
@@ -39,7 +28,8 @@ def items_of_folder(folder: Path) -> tuple[ScoredImage, ...]:
     photographs = scan(folder).photographs
     prompts = [photograph.caption or _labelled_prompt(photograph.path) for photograph in photographs]
     return tuple(
-        ScoredImage(photograph.path, prompt, prompt or "all") for photograph, prompt in zip(photographs, prompts, strict=True)
+        ScoredImage(photograph.path, prompt, prompt or "all")
+        for photograph, prompt in zip(photographs, prompts, strict=True)
     )
 
 

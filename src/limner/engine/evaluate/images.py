@@ -60,7 +60,9 @@ class SubjectPrompt:
 
 def expected_items(request: EvaluateRequest, prompts: Sequence[SubjectPrompt]) -> tuple[ScoredImage, ...]:
     """Items in place of the images that will be generated, to check what metrics need."""
-    return tuple(ScoredImage(Path(str(seed)), each.plain, each.full) for each in prompts for seed in range(request.count))
+    return tuple(
+        ScoredImage(Path(str(seed)), each.plain, each.full) for each in prompts for seed in range(request.count)
+    )
 
 
 def generate_images(

@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from limner.core.errors import LimnerError
-from limner.core.small_json import read_small_json
 from limner.core.opinions import CRITERIA, HIGHEST, LOWEST, Criterion, Opinions, evaluation_of
 from limner.core.requests import Frozen
 from limner.core.requests.evaluate import DRIFT
+from limner.core.small_json import read_small_json
 from limner.core.votes import Digest
 
 REPORT = "report.json"

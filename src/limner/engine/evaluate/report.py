@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from limner.core.choice import evenly
-from limner.core.events import Emit, Stage
+from limner.core.events import ArtifactKind, Emit, Stage
 from limner.core.workspace import Workspace
 from limner.data.duplicates.copies import nearest_copies
 from limner.engine.evaluate.result import EvaluationResult
@@ -33,7 +33,7 @@ def write_report(result: EvaluationResult, out: Path, workspace: Workspace, emit
     report.json("report.json", _numbers(result, out))
     header, rows = _table(result, out)
     report.csv("report.csv", header, rows)
-    report.add("score page", write_score_sheet(result, out))
+    report.add(ArtifactKind.SCORE_PAGE, write_score_sheet(result, out))
     report.page("report.html", "evaluate.html", **_page(result, figure))
     report.emit_made(verdict=result.verdict, passed=result.passed)
 

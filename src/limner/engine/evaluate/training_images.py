@@ -47,7 +47,6 @@ def influence_request(
         model=target.model,
         vae=target.vae,
         data=request.dataset,
-        device=request.device,
         precision=request.precision,
     )
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 import numpy as np
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Notice, Progress, Stage
-from limner.core.files import read_file, quoted
+from limner.core.events import ArtifactKind, Emit, Made, Notice, Progress, Stage
+from limner.core.files import quoted, read_file
 from limner.core.influence import ExplainedImage, Influence, TrainingImage
 from limner.core.requests import GenerateRequest, InfluenceRequest, TrainRequest
 from limner.core.workspace import Workspace
@@ -52,7 +52,7 @@ def influence(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> No
     for what, name in (("influence", "influence.json"), ("page", "influence.html")):
         path = workspace.out / name
         details = {"verdict": found.verdict} if what == "page" else {}
-        emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
+        emit(Made(what=ArtifactKind(what), path=str(path), sha256=sha256_of(path), details=details))
 
 
 def trace(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> Influence:
@@ -69,7 +69,7 @@ def trace(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> Influe
             text = f"{quoted(each.photograph.path)} was painted by {each.painted_by}, without {adapter.name!r}"
             emit(Notice(text=f"{text}: its scores tell likeness, and nobody's part in it", level="warning"))
     emit(Stage(name="loading"))
-    with taught(adapter, request.model, request.vae, request.device, request.precision, emit) as opened:
+    with taught(adapter, request.model, request.vae, workspace.execution.device, request.precision, emit) as opened:
         plan = make_plan(training, learnt, opened.facts, opened.components.side)
         captions = [Wanted(photo, photo.caption or training.instance_prompt) for photo in learnt.photographs]
         kept = [each for index, each in enumerate(captions) if index not in plan.held_out]

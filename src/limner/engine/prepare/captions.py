@@ -234,7 +234,9 @@ def run_captioner(
         subject = " ".join(filter(None, subject_words(record.fields, request)))
         return staged.staging.pictures / str(record.picture), subject or None
 
-    output.generate(len(remaining), image_of, open_captioner(request.captioner, request.device), workspace, emit)
+    output.generate(
+        len(remaining), image_of, open_captioner(request.captioner, workspace.execution.device), workspace, emit
+    )
     return output
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from limner.core.datasets import Entry, Skipped, Place, TrainingRefused, Rights, Source
+from limner.core.datasets import Entry, Place, Rights, Skipped, Source, TrainingRefused
 from limner.core.errors import LimnerError
 from limner.core.moderation import ImageScreen
 from limner.core.requests import PrepareRequest

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from limner.core.datasets import Box, Entry, Fault, Finder, Skipped, TrainingRefused, Rights
+from limner.core.datasets import Box, Entry, Fault, Finder, Rights, Skipped, TrainingRefused
 from limner.core.errors import LimnerError
 from limner.data.diversity.scene import surroundings
 from limner.data.duplicates.signatures import signature

@@ -9,36 +9,11 @@ from pathlib import Path
 from limner.core.datasets import Fault, Rights
 from limner.core.image_faults import FAULTS, Action
 from limner.core.requests import PrepareRequest
-from limner.core.requests.request import digest_of
+from limner.core.requests.request import Trait, digest_of, fields_with
 from limner.imaging.buckets import Buckets
 
 VERSION = 2
 """Of how images are processed; work that was interrupted under another version starts again."""
-READING = (
-    "size",
-    "crop",
-    "buckets",
-    "multiple",
-    "detector",
-    "detector_model",
-    "class_word",
-    "masks",
-    "make_masks",
-    "limit",
-    "drop",
-    "flag",
-    "ignore",
-    "author",
-    "licence",
-    "origin",
-    "consent",
-    "despite",
-    "format",
-    "quality",
-    "sources",
-    "fields",
-)
-"""Fields of a request that change how images are read and written."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +67,8 @@ def limits_of(request: PrepareRequest) -> dict[str, float]:
 
 def reading_digest(request: PrepareRequest) -> str:
     """A hash of everything that changes how images are read and written, and of their sources."""
-    values = request.model_dump(mode="json")
-    return digest_of([VERSION, {name: values[name] for name in READING}])
+    later = {*fields_with(PrepareRequest, Trait.AFTER_DECODING)}
+    return digest_of([VERSION, request.model_dump(mode="json", exclude=later)])
 
 
 def plan_of(request: PrepareRequest, folder: Path) -> ImagePlan:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Notice, Progress, Stage
+from limner.core.events import ArtifactKind, Emit, Made, Notice, Progress, Stage
+from limner.core.execution import body_of
 from limner.core.requests import PrepareRequest, replace_references
 from limner.core.requests.request import digest_of
 from limner.core.workspace import Workspace
@@ -39,12 +40,12 @@ from limner.store.files import check_replaceable, sha256_of, writing_folder
 
 def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
     """Write the dataset. Images that were read before an interruption are not read again."""
-    workers = worker_count(request, workspace, emit)
-    check(request, workspace.out)
+    workers = worker_count(workspace, emit)
+    check(request, workspace)
     table = None if request.fields is None else read_fields(Path(request.fields))
     edits = {} if request.captions is None else caption_file.read(Path(request.captions))
     out, staging = workspace.out, Staging(workspace.out)
-    with staging.opened(), open_pool(request.executor, workers) as pool:
+    with staging.opened(), open_pool(workspace.execution.executor, workers) as pool:
         staging.begin(reading_digest(request))
         plan = plan_of(request, staging.pictures)
         staged = _read_images(request, plan, table, staging, pool, workers, workspace, emit)
@@ -53,29 +54,29 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
             summary = write_dataset(folder, contents, pool, emit)
     staging.remove()
     details = {"verdict": summary.verdict, "pictures": summary.images}
-    for what, path in (("report", out / PAGE), ("dataset", out)):
+    for what, path in ((ArtifactKind.REPORT, out / PAGE), (ArtifactKind.DATASET, out)):
         emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
 
 
-def check(request: PrepareRequest, out: Path) -> None:
+def check(request: PrepareRequest, workspace: Workspace) -> None:
     """Raise LimnerError now for what would fail after all images were read."""
-    check_sources(request, out)
-    check_replaceable(out)
+    check_sources(request, workspace.out)
+    check_replaceable(workspace.out)
     if request.crop == "subject" or request.make_masks:
         detectors.get(request.detector).finder(request.detector_model)
     if request.encoder is not None:
-        open_encoder(request.encoder, pick_device(request.device))
+        open_encoder(request.encoder, pick_device(workspace.execution.device))
     if request.captioner is not None:
-        open_captioner(request.captioner, request.device)
+        open_captioner(request.captioner, workspace.execution.device)
 
 
-def worker_count(request: PrepareRequest, workspace: Workspace, emit: Emit) -> int:
+def worker_count(workspace: Workspace, emit: Emit) -> int:
     """The number of processes that read images. Raises LimnerError for an executor that a queued run may not use."""
-    wanted, most = request.workers or os.cpu_count() or 1, workspace.processes
+    wanted, most = workspace.execution.workers or os.cpu_count() or 1, workspace.processes
     if most is None:
         return wanted
-    if request.executor != "processes":
-        raise LimnerError(f"a queued run cannot use the executor {request.executor!r}", "leave the executor out")
+    if (executor := workspace.execution.executor) != "processes":
+        raise LimnerError(f"a queued run cannot use the executor {executor!r}", "leave the executor out")
     if wanted > most:
         emit(Notice(text=f"{most} processes read images, not {wanted}: a queued run starts one for each core"))
     return min(wanted, most)
@@ -137,9 +138,10 @@ def _judge(
     family, sharpness = comparison.family[remaining], staged.columns.sharpness[remaining]
     splits = choose_splits(captions.keys, family, captions.groups, captions.repeats, sharpness, request)
     diversity = measure_diversity(staged, remaining, splits.kept, features, comparison.family, captions, request)
+    relocated = replace_references(request, lambda path: _without_folders(workspace.called(path)))
     return DatasetContents(
         name=workspace.out.name,
-        request=replace_references(request, lambda path: _without_folders(workspace.called(path))),
+        request=body_of(relocated, workspace.execution),
         plan=plan,
         staged=staged,
         faults=comparison.faults,
@@ -155,7 +157,7 @@ def _features(request: PrepareRequest, staged: StagedImages, workspace: Workspac
     if request.encoder is None:
         return None
     name = digest_of([request.encoder, staged.staging.digest()])[:16]
-    place, device = staged.staging.folder / f"features-{name}.bin", pick_device(request.device)
+    place, device = staged.staging.folder / f"features-{name}.bin", pick_device(workspace.execution.device)
     return encode_images(len(staged), staged.path, request.encoder, device, place, workspace, emit)
 
 

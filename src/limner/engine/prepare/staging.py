@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from limner.core.datasets import Box, Entry, Fault, Skipped, Place, Rights
+from limner.core.datasets import Box, Entry, Fault, Place, Rights, Skipped
 from limner.core.errors import LimnerError
 from limner.core.requests import Frozen
 from limner.core.requests.request import digest_of

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.metrics import Encoder, ImageSet, Metric, Score, MetricResult, check_needs
+from limner.core.metrics import Encoder, ImageSet, Metric, MetricResult, Score, check_needs
 from limner.core.requests import MetricUse, replace_references
 from limner.engine.scoring.encoders import open_encoder
 from limner.models.devices import pick_device

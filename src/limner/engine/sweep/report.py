@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from limner.core.choice import evenly
-from limner.core.events import Emit, Stage
+from limner.core.events import ArtifactKind, Emit, Stage
 from limner.core.requests import Axis
 from limner.core.workspace import Workspace
 from limner.engine.scoring.scorers import figures, scores_as_json
@@ -41,7 +41,7 @@ def write_report(result: SweepResult, out: Path, workspace: Workspace, emit: Emi
     if drawn := curves(result):
         with writing(out / "curves.png") as partial:
             write_curves_png(drawn, partial)
-        report.add("plot", out / "curves.png")
+        report.add(ArtifactKind.PLOT, out / "curves.png")
     report.page("sweep.html", "sweep.html", **_page(result, figure, frames))
     report.emit_made(verdict=verdict(result))
 

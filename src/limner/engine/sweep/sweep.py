@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from limner.core.events import Emit, Progress, Stage
-from limner.core.metrics import ImageSet, ScoredImage, MetricResult
+from limner.core.execution import body_of
+from limner.core.metrics import ImageSet, MetricResult, ScoredImage
 from limner.core.requests import Cell, MetricUse, SweepRequest, replace_references
 from limner.core.workspace import Workspace
 from limner.engine.generate.parts import Part, paint_parts
@@ -27,7 +28,7 @@ def sweep(request: SweepRequest, workspace: Workspace, emit: Emit) -> None:
     emit(Stage(name="loading scores"))
     names = METRICS if request.seeds == 1 else METRICS_OF_SEVERAL
     uses = request.metric or [MetricUse(name=name) for name in names]
-    scorers = Scorers(uses, request.encoder, workspace.called, request.device)
+    scorers = Scorers(uses, request.encoder, workspace.called, workspace.execution.device)
     scorers.check(ImageSet(tuple(ScoredImage(Path(), cell.request.prompt) for cell in request.cells)))
     out = make_folder(workspace.out)
     parts = [Part(cell.request, _folder(out, number, cell), {}) for number, cell in enumerate(request.cells, 1)]
@@ -41,7 +42,8 @@ def sweep(request: SweepRequest, workspace: Workspace, emit: Emit) -> None:
         complete = len(its) == cell.request.count
         scores.append(scorers.score(gallery) if complete else {})
         emit(Progress(done=number))
-    write_report(SweepResult(replace_references(request, workspace.called), images, scores), out, workspace, emit)
+    body = body_of(replace_references(request, workspace.called), workspace.execution)
+    write_report(SweepResult(body, images, scores), out, workspace, emit)
 
 
 def _folder(out: Path, number: int, cell: Cell) -> Path:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Stage
+from limner.core.events import ArtifactKind, Emit, Made, Stage
 from limner.core.requests import GenerateRequest
 from limner.core.workspace import Workspace
 from limner.engine.generate.schedulers import apply_scheduler
@@ -55,7 +55,7 @@ def write_trajectory(request: GenerateRequest, report: ReportWriter) -> Path:
 def denoising_frames(request: GenerateRequest, workspace: Workspace, emit: Emit) -> tuple[list[int], list[Image.Image]]:
     """The image after some of the denoising steps: how many were done, and the decoded latents."""
     model = loading.resolve(request.model, request.vae)
-    device = pick_device(request.device)
+    device = pick_device(workspace.execution.device)
     components = loading.load(model, pick_dtype(request.precision, device), device, request.quantise)
     pipeline = model.family.pipeline(components)
     pipeline.set_progress_bar_config(disable=True)
@@ -123,4 +123,4 @@ def _write_animation(images: Sequence[Image.Image], path: Path, emit: Emit) -> N
     durations = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
     with writing(path) as partial:
         frames[0].save(partial, "WEBP", save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=90)
-    emit(Made(what="animation", path=str(path), sha256=sha256_of(path)))
+    emit(Made(what=ArtifactKind.ANIMATION, path=str(path), sha256=sha256_of(path)))

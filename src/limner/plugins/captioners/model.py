@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from limner.core.text import clean_line
 from limner.core.errors import LimnerError
+from limner.core.text import clean_line
 from limner.data.captions.trigger_words import holds, worded
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from limner.core.datasets import Entry, Fault, Skipped, Place
+from limner.core.datasets import Entry, Fault, Place, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import check_file, quoted
 from limner.data.entries.kinds import kind_of, local

@@ -9,7 +9,7 @@ from typing import Any
 
 from limner.core.datasets import Entry, Fault, Skipped
 from limner.core.errors import LimnerError
-from limner.core.files import BYTE_CAP, short_line, read_file, quoted, too_large
+from limner.core.files import BYTE_CAP, quoted, read_file, short_line, too_large
 from limner.data.entries.cells import MASKS, PICTURES, named
 from limner.data.entries.kinds import HUB_ID, kind_of, local
 from limner.data.entries.notes import columns, note

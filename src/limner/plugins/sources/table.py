@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from limner.core.datasets import Entry, Fault, Skipped, Place
+from limner.core.datasets import Entry, Fault, Place, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import open_file, quoted
 from limner.data.entries.kinds import kind_of, local

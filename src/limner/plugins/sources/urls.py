@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from limner.core.datasets import Entry, Fault, Skipped, Rights
+from limner.core.datasets import Entry, Fault, Rights, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import open_file, quoted
 from limner.data.entries.kinds import kind_of, local

@@ -13,9 +13,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
 
-from limner.core.datasets import Entry, Fault, Skipped, Place
+from limner.core.datasets import Entry, Fault, Place, Skipped
 from limner.core.errors import LimnerError
-from limner.core.files import BYTE_CAP, open_file, short_line, quoted
+from limner.core.files import BYTE_CAP, open_file, quoted, short_line
 from limner.data.entries.budget import HEADER_BYTES, SAMPLE_BYTES, Metered, archive_bytes
 from limner.data.entries.kinds import SHARDS, kind_of, local
 from limner.data.entries.notes import Note, caption_note, json_note
@@ -116,7 +116,9 @@ def _members(tar: tarfile.TarFile, meter: Metered, path: Path, prefix: str, pack
         if member.isdir():
             continue
         if leads_out(member.name):
-            yield Skipped(key, Fault("stray", f"{quoted(member.name)} would lie outside of the archive; it is left alone"))
+            yield Skipped(
+                key, Fault("stray", f"{quoted(member.name)} would lie outside of the archive; it is left alone")
+            )
         elif not stem or any(part.startswith(".") for part in folder.split("/") if part != "."):
             continue
         elif not member.isreg() or member.issparse():

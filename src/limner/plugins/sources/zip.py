@@ -7,9 +7,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from limner.core.datasets import Entry, Fault, Skipped, Place
+from limner.core.datasets import Entry, Fault, Place, Skipped
 from limner.core.errors import LimnerError
-from limner.core.files import BYTE_CAP, short_line, quoted
+from limner.core.files import BYTE_CAP, quoted, short_line
 from limner.data.entries.budget import SAMPLE_BYTES, ZIP_METHODS, archive_bytes
 from limner.data.entries.kinds import kind_of, local
 from limner.data.entries.places import ZIP_ERRORS, ZipPlace, leads_out, legible, zip_file
@@ -52,7 +52,8 @@ def _levels(archive: Path, members: list[zipfile.ZipInfo]) -> dict[str, Level]:
             continue
         if (left := left - member.file_size) < 0:
             raise LimnerError(
-                f"{quoted(archive)} unpacks to more than {archive_bytes(archive):,} bytes", "make several archives of it"
+                f"{quoted(archive)} unpacks to more than {archive_bytes(archive):,} bytes",
+                "make several archives of it",
             )
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if fault := _fault(member):
