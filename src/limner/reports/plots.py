@@ -27,13 +27,13 @@ OFFSETS = (7, 6), (7, -13), (-20, 6), (-20, -13)
 
 
 @contextmanager
-def new_figure(width: float, height: float, font: int = 10, layout: str = "constrained") -> Iterator[Any]:
+def new_figure(width: float, height: float, font: int = 10) -> Iterator[Any]:
     """A matplotlib figure of a width and height in inches, with the settings that all plots share."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     with rc_context({"svg.hashsalt": "limner", "font.size": font, "text.parse_math": False}):
-        yield Figure(figsize=(width, height), layout=layout)
+        yield Figure(figsize=(width, height), layout="constrained")
 
 
 def as_svg(figure: Any, label: str) -> str:

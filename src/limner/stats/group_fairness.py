@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import comb
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class GroupGap:
         """Whether the gap is unlikely to be chance."""
         return self.p_value < SIGNIFICANCE
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Any]:
         """The values by the keys of report.json."""
         values = asdict(self)
         renamed = {"chance": values.pop("p_value"), "least": values.pop("smallest_p_value")}
@@ -92,7 +92,7 @@ class GroupConfusion:
         others = self.taken_for[group]
         return max(others, key=lambda name: others[name]) if any(others.values()) else None
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Any]:
         """The values by the keys of report.json."""
         return {
             "encoder": self.encoder,

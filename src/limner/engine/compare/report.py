@@ -119,7 +119,7 @@ def _numbers(result: ComparisonResult, out: Path) -> dict[str, Any]:
     }
 
 
-def _table(result: ComparisonResult, out: Path) -> tuple[list[str], list[list[object]]]:
+def _table(result: ComparisonResult, out: Path) -> tuple[list[str], list[list[Any]]]:
     """Header and rows of compare.csv: a row for each image, with the metrics of single images."""
     metrics = [name for name, score in result.scores[result.names[0]].items() if score.unit == "picture"]
     rows = [

@@ -76,7 +76,7 @@ def generate_images(
         Part(target.request(request, each.full), out / "pictures" / f"{number:03d}", {})
         for number, each in enumerate(prompts, 1)
     ]
-    found = paint_parts("painting", parts, workspace, emit)
+    found = paint_parts("generating", parts, workspace, emit)
     items = tuple(
         Item(images[seed], each.plain, each.full)
         for each, images in zip(prompts, found, strict=True)

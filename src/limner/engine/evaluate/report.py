@@ -81,7 +81,7 @@ def _numbers(result: EvaluationResult, out: Path) -> dict[str, Any]:
     }
 
 
-def _table(result: EvaluationResult, out: Path) -> tuple[list[str], list[list[object]]]:
+def _table(result: EvaluationResult, out: Path) -> tuple[list[str], list[list[Any]]]:
     """Header and rows of report.csv: a row for each image, with the metrics of single images."""
     scores = result.image_scores
     rows = [

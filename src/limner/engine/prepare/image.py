@@ -171,10 +171,11 @@ def _write(
     _save(cut(image, box, record.shape), path, plan.format, plan.quality)
     update: dict[str, object] = {"picture": path.name, "bytes": path.stat().st_size}
     mask = _mask(entry, image, record.size, plan)
+    if isinstance(mask, Image.Image):
+        mask = masks.cut_mask(mask, _scaled_box(record.box, record.size, mask.size), record.shape)
     if isinstance(mask, Fault):
         return record.model_copy(update=update), [mask]
     if mask is not None:
-        mask = masks.cut_mask(mask, _scaled_box(record.box, record.size, mask.size), record.shape)
         update["mask"] = f"{number:08d}.mask.png"
         _save(mask, plan.folder / str(update["mask"]), "png")
     return record.model_copy(update=update), []

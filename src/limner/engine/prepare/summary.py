@@ -104,7 +104,11 @@ class Summary:
             result = f"{self.images:,} of {count:,} image{'' if count == 1 else 's'} are in the dataset"
         else:
             result = f"all {count:,} images are in the dataset" if self.images > 1 else "the image is in the dataset"
-        more = {"dropped": "left out", "evened out": "set aside for balance", "flagged": "to look at"}
+        more: dict[Outcome, str] = {
+            "dropped": "left out",
+            "evened out": "set aside for balance",
+            "flagged": "to look at",
+        }
         return "; ".join(
             [result, *(f"{self.outcomes[name]:,} {text}" for name, text in more.items() if self.outcomes[name])]
         )

@@ -105,8 +105,8 @@ def _from_pipeline(name: str, place: Path, device: torch.device) -> NetworkEncod
     from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPTextModel, CLIPVisionModelWithProjection
 
     with errors_told(name, "encoder"):
-        vision = CLIPVisionModelWithProjection.from_pretrained(place / "image_encoder", dtype=torch.float32).eval()
-        text = CLIPTextModel.from_pretrained(place / "text_encoder", dtype=torch.float32).eval()
+        vision: Any = CLIPVisionModelWithProjection.from_pretrained(place / "image_encoder", dtype=torch.float32).eval()
+        text: Any = CLIPTextModel.from_pretrained(place / "text_encoder", dtype=torch.float32).eval()
         tokenizer = AutoTokenizer.from_pretrained(place / "tokenizer")
         processor = CLIPImageProcessorPil.from_pretrained(place / "feature_extractor")
     if vision.config.projection_dim != text.config.hidden_size:

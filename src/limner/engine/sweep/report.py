@@ -146,10 +146,10 @@ def _interval(values: Sequence[float]) -> dict[str, float | None]:
     return dict(zip(("mean", "low", "high"), finite, strict=True))
 
 
-def _table(result: SweepResult, out: Path) -> tuple[list[str], list[list[object]]]:
+def _table(result: SweepResult, out: Path) -> tuple[list[str], list[list[Any]]]:
     """Header and rows of sweep.csv: a row for each image, with the metrics of single images."""
     metrics = [name for name, score in result.metrics.items() if score.unit == "picture"]
-    rows: list[list[object]] = []
+    rows: list[list[Any]] = []
     for cell, images, scores in zip(result.cells, result.images, result.scores, strict=True):
         for place, (seed, path) in enumerate(sorted(images.items())):
             values = [repr(scores[name].values[place]) if scores else "" for name in metrics]

@@ -20,7 +20,7 @@ COSTS = ("diversity", "clipping", "saturation", "sharpness")
 """Metrics that a higher guidance is known to change."""
 Interval = tuple[float, float, float]
 """A mean, and the ends of its interval."""
-UNKNOWN = (float("nan"),) * 3
+UNKNOWN: Interval = (float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)

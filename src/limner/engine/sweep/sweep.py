@@ -31,7 +31,7 @@ def sweep(request: SweepRequest, workspace: Workspace, emit: Emit) -> None:
     scorers.check(Gallery(tuple(Item(Path(), cell.request.prompt) for cell in request.cells)))
     out = make_folder(workspace.out)
     parts = [Part(cell.request, _folder(out, number, cell), {}) for number, cell in enumerate(request.cells, 1)]
-    images = paint_parts("painting", parts, workspace, emit)
+    images = paint_parts("generating", parts, workspace, emit)
     emit(Stage(name="scoring", total=len(images)))
     scores: list[Mapping[str, Scored]] = []
     for number, (cell, its) in enumerate(zip(request.cells, images, strict=True), 1):
