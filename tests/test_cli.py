@@ -39,7 +39,7 @@ def fields_of(model):
     [
         ("generate", {"--out", "--recipe"}),
         ("train", {"--out", "--recipe", "--resume"}),
-        ("influence", {"--out"}),
+        ("influence", {"--out", "--recipe"}),
     ],
 )
 def test_flags_are_the_fields(command, own):
@@ -86,15 +86,15 @@ def test_it_runs_as_a_program():
 
 
 def test_from_photographs_to_pictures(limner, painted, tiny_sd, tmp_path, monkeypatch):
-    """The main job on the command line, and what is told of it afterwards."""
+    """The main job on the command line, and what the history shows afterwards."""
     said = limner(
         "train", painted, "--class", "dog", "--identifier", "zwx", "--model", tiny_sd, "--steps", 3, "--batch", 1,
         "--class-pictures", 2, "--rank", 2, "--out", "rex",
     )  # fmt: skip
     assert said.code == 0, said.err
     assert said.out.splitlines() == [str(tmp_path / "rex")]
-    told = f"'a photo of zwx dog on the beach' --model {tiny_sd} --adapter {tmp_path / 'rex'}"
-    assert f"try: limner generate {told}" in " ".join(said.err.split())
+    command = f"'a photo of zwx dog on the beach' --model {tiny_sd} --adapter {tmp_path / 'rex'}"
+    assert f"try: limner generate {command}" in " ".join(said.err.split())
     said = limner(
         "generate", "a photo of zwx dog", "--adapter", "rex:0.8", "--model", tiny_sd, "--steps", 2, "--count", 2,
         "--seed", 7, "--guidance", 3, "--out", "pictures",

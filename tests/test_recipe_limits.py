@@ -37,7 +37,7 @@ def test_a_recipe_has_a_mebibyte_at_most(
 def test_a_recipe_is_of_the_kind_that_is_asked_for(tmp_path: Path) -> None:
     place = tmp_path / "own.yaml"
     place.write_text("kind: train\nsteps: 9\n---\nkind: train\nsteps: 8\n")
-    assert [told["steps"] for told in read_recipe(place, "train")] == [9, 8]
+    assert [fields["steps"] for fields in read_recipe(place, "train")] == [9, 8]
     with pytest.raises(LimnerError, match=r"is for train, not for generate; use it with `limner train`"):
         read_recipe(place, "generate")
 

@@ -26,7 +26,7 @@ _MODULES = {
     "Interrupted": "core.errors",
     "LimnerError": "core.errors",
     "Studio": "studio.studio",
-    **{kind.request_class: "core.requests" for kind in KINDS.values()},
+    **{kind.request_class: f"core.requests.{kind.request.partition(':')[0]}" for kind in KINDS.values()},
 }
 __all__ = [*_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from limner.core.errors import Interrupted
 from limner.core.execution import Execution, body_model, body_of, digests_of, parse_body, split_body, split_fields
 from limner.core.kinds import KINDS
 from limner.core.requests import GenerateRequest, PrepareRequest, TrainRequest
 from limner.core.requests.request import digest_of
+from limner.studio.studio import Studio
 
 TRAIN: dict[str, Any] = {"kind": "train", "data": "photos", "class_word": "dog"}
 
@@ -22,8 +25,8 @@ def test_a_body_is_split_and_put_together_again() -> None:
     assert execution == Execution(device="cuda:1", track=("wandb",), preview_every=5)
     body = body_of(request, execution)
     assert isinstance(body, TrainRequest)
-    told = body.model_dump(mode="json")
-    assert told == request.model_dump(mode="json") | {"device": "cuda:1", "track": ["wandb"], "preview_every": 5}
+    dumped = body.model_dump(mode="json")
+    assert dumped == request.model_dump(mode="json") | {"device": "cuda:1", "track": ["wandb"], "preview_every": 5}
     assert split_body(body) == (request, execution)
     assert body.model_dump(exclude_unset=True).keys() == fields.keys()
 
@@ -65,3 +68,17 @@ def test_fields_are_split_by_name() -> None:
     assert split_fields({"sources": ["a"], "workers": 2}) == ({"sources": ["a"]}, {"workers": 2})
     request, execution = parse_body('{"kind": "prepare", "sources": ["a"], "workers": 2}')
     assert (request, execution) == (PrepareRequest(sources=("a",)), Execution(workers=2))
+
+
+def test_a_run_is_resumed_on_another_device(home: Path, tiny_sd: Path, painted: Path, tmp_path: Path) -> None:
+    """The execution of the resumed command is used, and the run is found in spite of it."""
+    request = TrainRequest.model_validate(
+        {"data": str(painted), "class_word": "dog", "model": str(tiny_sd), "steps": 3, "batch": 1, "prior": False}
+    )
+    studio, steps = Studio(home), iter(range(100))
+    with pytest.raises(Interrupted):
+        studio.run(request, tmp_path / "rex", stop=lambda: next(steps) >= 1, execution=Execution(preview_every=2))
+    run = studio.run(request, resume=True, execution=Execution(device="cpu"))
+    assert (run.status, run.execution) == ("done", Execution(device="cpu"))
+    assert len(studio.runs()) == 1 and (tmp_path / "rex").is_dir()
+    studio.store.close()

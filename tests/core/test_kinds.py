@@ -72,7 +72,7 @@ def test_a_new_kind_needs_one_line_beside_its_own_files(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["echo hi cpu x", "echo hello cpu y"], done.stderr
 
 
-def test_a_request_is_told_by_its_kind() -> None:
+def test_kinds_are_distinguished_in_json() -> None:
     assert type(parse_request({"kind": "generate", "prompt": "a"})) is limner.GenerateRequest
     with pytest.raises(ValueError, match="kind"):
         parse_request({"kind": "nosuch"})

@@ -33,7 +33,7 @@ def test_what_names_no_head_and_encoder(text: str) -> None:
 
 
 def test_an_encoder_by_itself_is_refused() -> None:
-    with pytest.raises(ValidationError, match="has an encoder and no head"):
+    with pytest.raises(ValidationError, match="has an encoder but no head"):
         MetricUse(name="aesthetic", encoder="clip")
 
 
@@ -63,5 +63,5 @@ def test_head_and_encoder_are_two_references() -> None:
     ],
 )
 def test_pictures_of_the_class_are_counted_where_they_may_be_painted(fields: dict[str, object], pictures: int) -> None:
-    told = {"target": "starter", "prompt": ["a", "b"], "count": 3, **fields}
-    assert EvaluateRequest.model_validate(told).image_count == pictures
+    asked = {"target": "starter", "prompt": ["a", "b"], "count": 3, **fields}
+    assert EvaluateRequest.model_validate(asked).image_count == pictures

@@ -17,7 +17,7 @@ from gathering import png, put, tarred
 from limner.core.datasets import Entry, Fault, Skipped, TrainingRefused
 from limner.core.execution import parse_body
 from limner.core.moderation import CheckStage, CheckUse, Finding, Policy
-from limner.core.moderation import TrainingRefused as Forbidden
+from limner.core.moderation import RequestRefused as Forbidden
 from limner.core.requests import TrainRequest
 from limner.core.runs import Run, Status
 from limner.data.entries.places import BytesPlace

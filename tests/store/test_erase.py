@@ -12,7 +12,7 @@ from sqlalchemy import update
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.events import Notice
-from limner.core.feedback import PictureQuery, Rating
+from limner.core.feedback import ImageQuery, Rating
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.store import erase as erasing
@@ -149,7 +149,7 @@ def test_all_that_is_somebodys(house: Household) -> None:
 def test_the_ratings_and_webhooks_of_an_owner_are_erased_too(house: Household) -> None:
     """The mean of a picture is that of the ratings that are left."""
     pictures, feedback = Pictures(house.studio.store), Feedback(house.studio.store)
-    (picture,) = pictures.list(View(), PictureQuery(run=house.other))
+    (picture,) = pictures.list(View(), ImageQuery(run=house.other))
     feedback.rate(View("dan"), picture.id, Rating(stars=1))
     feedback.rate(View("cleo"), picture.id, Rating(stars=5))
     for owner in ("dan", "cleo"):
@@ -262,7 +262,7 @@ def test_what_is_old_goes_unless_something_younger_stands_on_it(house: Household
     done = house.studio.prune(timedelta(days=30))
     assert done.runs == [house.other], "the last picture stands on the others"
     long_ago(house, house.over)
-    (picture,) = Pictures(house.studio.store).list(View(), PictureQuery(run=house.paint))
+    (picture,) = Pictures(house.studio.store).list(View(), ImageQuery(run=house.paint))
     Feedback(house.studio.store).favour(View(), picture.id, True)
     kept = house.studio.prune(timedelta(days=30))
     assert kept.runs == [house.over], "a favourite stays, and what it stands on"

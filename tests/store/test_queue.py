@@ -11,7 +11,7 @@ from sqlalchemy import event, update
 from limner.core.errors import LimnerError
 from limner.core.events import Notice, Progress, Restarted
 from limner.core.requests import GenerateRequest
-from limner.core.runs import Status
+from limner.core.runs import INTERNAL_ERROR, Status
 from limner.store.queue import Queue
 from limner.store.runs import Hold, Lost, Store, Unreadable
 from limner.store.tables import RunRow
@@ -100,7 +100,7 @@ def test_a_run_that_costs_worker_after_worker_is_given_up(store: Store) -> None:
     run = store.get(run_id)
     assert (run.status, run.error) == (
         Status.FAILED,
-        "a fault of Limner's own: 2 workers ended without a word while they carried it out",
+        f"{INTERNAL_ERROR}: 2 workers ended without a word while they carried it out",
     )
 
 

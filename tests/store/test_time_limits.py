@@ -14,7 +14,7 @@ from sqlalchemy import update
 
 from limner.core.accounts import Caller, Limits
 from limner.core.errors import LimnerError, QuotaExceeded
-from limner.core.feedback import PictureQuery
+from limner.core.feedback import ImageQuery
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.accounts import Accounts
@@ -142,11 +142,11 @@ def test_a_run_is_pruned_by_when_it_ended(studio: Studio) -> None:
 def test_pictures_are_listed_since_a_moment_and_before_another(store: Store) -> None:
     run = store.create(PAINT)
     store.add_artifact(run.id, "picture", "/a.png", "0" * 64)
-    (picture,) = Pictures(store).list(View(), PictureQuery())
+    (picture,) = Pictures(store).list(View(), ImageQuery())
     later = picture.created + timedelta(microseconds=1)
 
     def count(**query: datetime) -> int:
-        return len(Pictures(store).list(View(), PictureQuery.model_validate(query)))
+        return len(Pictures(store).list(View(), ImageQuery.model_validate(query)))
 
     assert (count(since=picture.created), count(since=later)) == (1, 0)
     assert (count(until=picture.created), count(until=later)) == (0, 1)

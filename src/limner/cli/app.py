@@ -86,11 +86,11 @@ def _flag_name(field: str) -> str:
     from limner.cli.flags import flag_name
     from limner.core.accounts import Limits
     from limner.core.execution import body_model
-    from limner.core.feedback import PictureQuery, Rating
+    from limner.core.feedback import ImageQuery, Rating
     from limner.server.settings import Settings
     from limner.starter.exam.sitting import Sitting
 
-    for model in (*map(body_model, KINDS), Sitting, Settings, Limits, PictureQuery, Rating):
+    for model in (*map(body_model, KINDS), Sitting, Settings, Limits, ImageQuery, Rating):
         if field in model.model_fields:
             return flag_name(field, model.model_fields[field])
     return field

@@ -32,7 +32,7 @@ from limner.core.events import ArtifactKind, Made, Notice, Stage
 from limner.core.events import Event as RunEvent
 from limner.core.events import Progress as Done
 from limner.core.execution import body_of
-from limner.core.feedback import Picture
+from limner.core.feedback import GeneratedImage
 from limner.core.runs import Artifact, Run
 from limner.core.text import clean_line
 
@@ -41,7 +41,7 @@ EVERY = 5.0
 FIGURES = {"loss": "loss {:.4f}", "held_out_loss": "held out {:.4f}", "images_per_second": "{:.1f} images/s"}
 
 
-def plain(text: str) -> str:
+def escape_text(text: str) -> str:
     """Text of unknown origin as it is: without markup and control characters."""
     return escape(clean_line(text))
 
@@ -90,7 +90,7 @@ class Screen:
             self.lines = None
 
     def note(self, text: str) -> None:
-        self.bars.console.print(plain(text), soft_wrap=True)
+        self.bars.console.print(escape_text(text), soft_wrap=True)
 
     def show(self, event: RunEvent) -> None:
         """Show one event."""
@@ -105,7 +105,7 @@ class Screen:
             self.bars.update(self.bar, completed=event.done, total=event.total, note=note)
         elif isinstance(event, Notice):
             colour = "yellow" if event.level == "warning" else "cyan"
-            self.bars.console.print(f"[{colour}]{event.level}:[/] {plain(event.text)}", soft_wrap=True)
+            self.bars.console.print(f"[{colour}]{event.level}:[/] {escape_text(event.text)}", soft_wrap=True)
         elif isinstance(event, Made):
             self.made.append(event)
 
@@ -135,7 +135,7 @@ class Screen:
         else:
             when = f"{_clock(task.time_remaining)} left"
         line = ", ".join(part for part in (f"{task.description}{count}", task.fields["note"], when) if part)
-        self.console.print(plain(line), soft_wrap=True, highlight=False)
+        self.console.print(escape_text(line), soft_wrap=True, highlight=False)
 
     def _end_bar(self) -> None:
         if self.bar is None:
@@ -160,7 +160,7 @@ class Screen:
             )
         for made in self.made:
             if "say" in made.details:
-                self.console.print(f"try: {plain(generate_command(made))}", soft_wrap=True)
+                self.console.print(f"try: {escape_text(generate_command(made))}", soft_wrap=True)
         self.console.print(f"run {run.id}; details: limner show {run.id}", style="dim", soft_wrap=True)
 
 
@@ -202,7 +202,7 @@ def print_models(entries: Sequence[Any]) -> None:
     table = Table(*named, *needs, licence, Column("on disk", no_wrap=True), box=None, pad_edge=False)
     for entry in entries:
         needs = (f"{value:.1f} GB" if value else "-" for value in (entry.gigabytes, entry.memory))
-        table.add_row(entry.name, entry.family, *needs, plain(entry.licence), "yes" if entry.place else "no")
+        table.add_row(entry.name, entry.family, *needs, escape_text(entry.licence), "yes" if entry.place else "no")
     Console().print(table)
     print("\nlimner models get NAME downloads one; --model also takes a Hugging Face id, folder or .safetensors file")
 
@@ -227,7 +227,7 @@ def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[in
         f"started {_time(run.created)}, took {_took(run)}"
     )
     if run.error:
-        console.print(f"[red]{plain(run.error)}[/]")
+        console.print(f"[red]{escape_text(run.error)}[/]")
     console.print("\n[bold]request[/]")
     body = body_of(run.request, run.execution)
     console.print_json(json.dumps(body.model_dump(mode="json", exclude_defaults=True) | {"kind": run.request.kind}))
@@ -235,12 +235,12 @@ def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[in
     if notices:
         console.print("\n[bold]notices[/]")
         for text in notices:
-            console.print(f"  {plain(text)}")
+            console.print(f"  {escape_text(text)}")
     console.print("\n[bold]results[/]" if artifacts else "\nno results")
     for artifact in reversed(artifacts):
         seed = f"  seed {artifact.details['seed']}" if "seed" in artifact.details else ""
         console.print(
-            f"  {artifact.kind:8} {plain(artifact.path)}  sha256 {artifact.sha256[:12]}{seed}", highlight=False
+            f"  {artifact.kind:8} {escape_text(artifact.path)}  sha256 {artifact.sha256[:12]}{seed}", highlight=False
         )
 
 
@@ -250,18 +250,18 @@ def print_ranking(ranks: Sequence[Any]) -> None:
     for each in ranks:
         counts = map(str, (each.wins, each.ties, each.losses))
         interval = f"{each.low:.0f} to {each.high:.0f}"
-        table.add_row(plain(each.contestant), f"{each.elo:.0f}", interval, *counts, f"{each.preferred:.0%}")
+        table.add_row(escape_text(each.contestant), f"{each.elo:.0f}", interval, *counts, f"{each.preferred:.0%}")
     Console().print(table)
 
 
-def print_pictures(pictures: Sequence[Picture]) -> None:
+def print_images(pictures: Sequence[GeneratedImage]) -> None:
     """Print a table of images: id, time, stars, model, file and prompt."""
     table = Table("id", "generated", "stars", "model", Column("image", overflow="fold"), "prompt", box=None)
     for picture in pictures:
         stars = "-" if picture.mean is None else f"{picture.mean:.1f} ({picture.ratings})"
         words = [picture.request.model, picture.reference or picture.path, picture.request.prompt]
         heart = " *" if picture.favourite else ""
-        table.add_row(str(picture.id) + heart, _time(picture.created), stars, *map(plain, words))
+        table.add_row(str(picture.id) + heart, _time(picture.created), stars, *map(escape_text, words))
     Console().print(table if pictures else "no image meets the conditions", soft_wrap=True)
 
 
@@ -269,7 +269,7 @@ def print_verdict(picture: Path, verdict: Any) -> None:
     """Print what is known of an image: the verdict, then its grounds."""
     console = Console(soft_wrap=True, highlight=False)
     colour = "green" if verdict.good else "yellow"
-    console.print(f"{plain(str(picture))}: [{colour}]{verdict.state}[/], {plain(verdict.told)}")
+    console.print(f"{escape_text(str(picture))}: [{colour}]{verdict.state}[/], {escape_text(verdict.told)}")
     label, mark = verdict.label, verdict.mark
     lines = [*(("problem", problem) for problem in verdict.problems)]
     if verdict.software or verdict.signer:
@@ -290,7 +290,7 @@ def print_verdict(picture: Path, verdict: Any) -> None:
     if run := verdict.run or (mark and mark.run):
         lines.append(("run", run))
     for name, text in lines:
-        console.print(f"  {name:9} {plain(text)}")
+        console.print(f"  {name:9} {escape_text(text)}")
 
 
 def _clock(seconds: float) -> str:

@@ -63,7 +63,7 @@ class Comparison(Frozen):
         return self
 
 
-class Picture(Frozen):
+class GeneratedImage(Frozen):
     """A generated image with its ratings.
 
     reference: its name in later requests, if it is stored by content. details: facts recorded when it was generated,
@@ -118,7 +118,7 @@ class RatingSummary(Frozen):
     reasons: dict[Reason, int]
 
 
-class PictureQuery(Frozen):
+class ImageQuery(Frozen):
     """Conditions on images; all that are given must hold."""
 
     search: str | None = Field(default=None, max_length=1000, description="Text in the prompt, in upper or lower case.")
@@ -154,7 +154,7 @@ class PictureQuery(Frozen):
             raise ValueError(f"{value} is out of range in UTC") from error
 
     @model_validator(mode="after")
-    def _consistent(self) -> PictureQuery:
+    def _consistent(self) -> ImageQuery:
         for name in ("at_least", "at_most"):
             if self.unrated and (value := getattr(self, name)) is not None:
                 raise ValueError(f"unrated images have no rating {name} {value:g}; leave one of them out")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -47,7 +47,7 @@ def read_file(path: str | Path) -> bytes:
 
 
 @contextmanager
-def open_file(path: str | Path) -> Iterator[BinaryIO]:
+def open_file(path: str | Path) -> Generator[BinaryIO]:
     """A regular file of any size, opened for reading; raises LimnerError for anything else and for disk errors."""
     path = Path(path)
     check_file(path)

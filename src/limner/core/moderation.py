@@ -22,7 +22,7 @@ def _absolute(reference: str) -> str:
     return str(place.resolve()) if place.exists() else reference
 
 
-Model = Annotated[Name, AfterValidator(_absolute)]
+ModelReference = Annotated[Name, AfterValidator(_absolute)]
 """A folder, made absolute so that it means the same to every process, or a Hugging Face id."""
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from limner.reports.plots import ACCENT, FAINT, INK, WARNING, as_svg, new_figure, shortened, show_spines
+from limner.core.text import shorten
+from limner.reports.plots import ACCENT, FAINT, INK, WARNING, as_svg, new_figure, show_spines
 
 COLUMNS = 2
 """Small plots in a row."""
@@ -65,7 +66,7 @@ def _draw_intervals(axes: Any, intervals: Sequence[MeanInterval], highlight: str
         if np.isfinite(each.low) and np.isfinite(each.high):
             axes.plot((each.low, each.high), (row, row), color=colour, linewidth=2, solid_capstyle="round")
         axes.plot(each.mean, row, "o", color=colour, markersize=6)
-    names = [shortened(each.name, length) for each in reversed(intervals)]
+    names = [shorten(each.name, length) for each in reversed(intervals)]
     axes.set_yticks(range(len(intervals)), names, color=INK)
     axes.set_ylim(-0.6, len(intervals) - 0.4)
     axes.tick_params(axis="y", length=0)

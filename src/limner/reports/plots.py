@@ -56,11 +56,6 @@ def show_spines(axes: Any, *shown: str) -> None:
         axes.spines[side].set_color(FAINT)
 
 
-def shortened(text: str, length: int) -> str:
-    """The text, cut to a length with an ellipsis where it is longer."""
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
 @dataclass(frozen=True)
 class Curve:
     """A score along a setting. values: mean, low and high at each x, NaN where unknown. marked: an x to mark."""

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from limner.core.errors import LimnerError
 from limner.core.execution import Execution
-from limner.core.feedback import Picture, PictureQuery, Rating, Reason
+from limner.core.feedback import GeneratedImage, ImageQuery, Rating, Reason
 from limner.core.requests import GenerateRequest, parse_request
 from limner.store.blobs import REFERENCE
 from limner.store.catalogue import adapter_key, folded, sound
@@ -53,7 +53,7 @@ class Pictures:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def list(self, view: View, query: PictureQuery) -> builtins.list[Picture]:
+    def list(self, view: View, query: ImageQuery) -> builtins.list[GeneratedImage]:
         """Those that a query asks for, in its order."""
         wanted = select(PictureRow.id).where(view.sees(), *_conditions(view, query))
         order = (PictureRow.mean, PictureRow.id) if query.order == "best" else (PictureRow.id,)
@@ -64,7 +64,7 @@ class Pictures:
             wanted = wanted.order_by(*(column.desc() for column in order)).limit(query.limit)
             return _told(session, view, session.scalars(wanted).all())
 
-    def get(self, view: View, name: int | str) -> Picture:
+    def get(self, view: View, name: int | str) -> GeneratedImage:
         """The picture of an id, or the newest with a SHA-256; LimnerError where none is in view."""
         with self.store.session() as session:
             found = _told(session, view, [visible(session, view, name).id])
@@ -72,7 +72,7 @@ class Pictures:
             raise LimnerError(f"picture {str(name)[:12]!r} cannot be read", "it was erased, or a newer Limner wrote it")
         return found[0]
 
-    def some(self, view: View, ids: Sequence[int]) -> builtins.list[Picture]:
+    def some(self, view: View, ids: Sequence[int]) -> builtins.list[GeneratedImage]:
         """The pictures of these ids that are there, in this order."""
         with self.store.session() as session:
             return _told(session, view, ids)
@@ -97,7 +97,7 @@ def visible(session: Session, view: View, name: int | str) -> PictureRow:
     return row
 
 
-def _conditions(view: View, query: PictureQuery) -> builtins.list[ColumnElement[bool]]:
+def _conditions(view: View, query: ImageQuery) -> builtins.list[ColumnElement[bool]]:
     """What a query asks of a picture."""
     found: builtins.list[ColumnElement[bool]] = []
     if query.search is not None:
@@ -132,7 +132,7 @@ def _conditions(view: View, query: PictureQuery) -> builtins.list[ColumnElement[
     return found
 
 
-def _told(session: Session, view: View, ids: Sequence[int]) -> builtins.list[Picture]:
+def _told(session: Session, view: View, ids: Sequence[int]) -> builtins.list[GeneratedImage]:
     """The pictures of these ids with all that is known of them, in their order."""
     query: Any = (
         select(PictureRow, ArtifactRow, RunRow, RatingRow, FavouriteRow)
@@ -142,7 +142,7 @@ def _told(session: Session, view: View, ids: Sequence[int]) -> builtins.list[Pic
         .outerjoin(FavouriteRow, and_(FavouriteRow.picture == PictureRow.id, FavouriteRow.account == view.account))
         .where(PictureRow.id.in_(ids))
     )
-    found: dict[int, Picture] = {}
+    found: dict[int, GeneratedImage] = {}
     for row in session.execute(query).all():
         with suppress(ValueError):  # a run that a newer Limner wrote
             found[row[0].id] = _picture(*row)
@@ -151,8 +151,8 @@ def _told(session: Session, view: View, ids: Sequence[int]) -> builtins.list[Pic
 
 def _picture(
     row: PictureRow, artifact: ArtifactRow, run: RunRow, mine: RatingRow | None, favourite: FavouriteRow | None
-) -> Picture:
-    return Picture(
+) -> GeneratedImage:
+    return GeneratedImage(
         id=row.id,
         run=row.run,
         path=artifact.path,

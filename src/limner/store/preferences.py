@@ -13,7 +13,7 @@ from typing import Any, cast
 from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
-from limner.core.feedback import Picture, Rating, Reason
+from limner.core.feedback import GeneratedImage, Rating, Reason
 from limner.store.pictures import Pictures, View, rating_of, reasons_of
 from limner.store.runs import Store
 from limner.store.secrets import shared_secret
@@ -27,7 +27,7 @@ BATCH = 200
 class Rated:
     """A rating and its picture. rater: the same for all of one account, and of no use to find out which."""
 
-    picture: Picture
+    picture: GeneratedImage
     rating: Rating
     rater: str
     created: datetime
@@ -37,8 +37,8 @@ class Rated:
 class Pair:
     """Two pictures of which one was preferred. source: "comparison", or "stars" of one account for one prompt."""
 
-    better: Picture
-    worse: Picture
+    better: GeneratedImage
+    worse: GeneratedImage
     tie: bool
     reasons: tuple[Reason, ...]
     rater: str
@@ -112,7 +112,7 @@ class Preferences:
                     told = (False, (), self._rater(best.account), "stars", max(best.created, worst.created))
                     yield Pair(known[best.picture], known[worst.picture], *told)
 
-    def _pictures(self, ids: set[int]) -> dict[int, Picture]:
+    def _pictures(self, ids: set[int]) -> dict[int, GeneratedImage]:
         return {picture.id: picture for picture in Pictures(self.store).some(self.view, sorted(ids))}
 
     def _rater(self, account: str) -> str:

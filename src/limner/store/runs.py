@@ -24,7 +24,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Event, Progress, Restarted
-from limner.core.execution import Execution, batch_key
+from limner.core.execution import Execution, batch_key, split_body
 from limner.core.moderation import Verdict
 from limner.core.requests import AnyRequest, parse_request
 from limner.core.runs import Artifact, Run, Status
@@ -110,7 +110,9 @@ class Store:
         queue: from which workers shall take it; None where the caller carries it out. Raises TooMuch for more pictures
         than the caller's key may have in a day. policy: a kept one, by which it is moderated; verdicts: what let it in.
         """
-        who, execution = caller or Caller(), execution or Execution()
+        who = caller or Caller()
+        request, own = split_body(request)
+        execution = execution or own
         parent = None if parent is None else self.get(parent).id
         reached = tuple(verdicts)
         while True:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from limner.core.errors import LimnerError
-from limner.core.feedback import Picture, PictureQuery, Rating
+from limner.core.feedback import GeneratedImage, ImageQuery, Rating
 from limner.store.feedback import Feedback
 from limner.store.files import sha256_of, writing
 from limner.store.pictures import Pictures, View
@@ -21,7 +21,7 @@ from limner.studio.studio import Studio
 ALL = View()
 
 
-def found(query: PictureQuery) -> list[Picture]:
+def found(query: ImageQuery) -> list[GeneratedImage]:
     """The pictures that a query asks for."""
     return Pictures(Studio().store).list(ALL, query)
 
@@ -66,5 +66,5 @@ def export(file: Path, kind: Kind, stars: bool, embed: Embed) -> None:
             write_parquet(target, kind, preferences, pictured, stars, embed)
 
 
-def _place(picture: Picture) -> str:
+def _place(picture: GeneratedImage) -> str:
     return picture.reference or Path(picture.path).as_uri()

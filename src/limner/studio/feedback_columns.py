@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from limner.core.errors import LimnerError
-from limner.core.feedback import Picture
+from limner.core.feedback import GeneratedImage
 from limner.store.preferences import Pair, Preferences, Rated
 from limner.studio.studio import Studio
 
@@ -22,11 +22,11 @@ Row = dict[str, Any]
 class Pictured:
     """How an export finds pictures. url: where one is. read: its bytes, None where it is gone."""
 
-    url: Callable[[Picture], str]
-    read: Callable[[Picture], bytes | None]
+    url: Callable[[GeneratedImage], str]
+    read: Callable[[GeneratedImage], bytes | None]
 
 
-def picture_bytes(studio: Studio, picture: Picture) -> bytes | None:
+def picture_bytes(studio: Studio, picture: GeneratedImage) -> bytes | None:
     """A picture's file, None where it is gone."""
     with suppress(LimnerError, OSError):
         place = studio.blobs.bring(picture.reference) if picture.reference else Path(picture.path)
@@ -54,7 +54,7 @@ def _pairs(preferences: Preferences, stars: bool) -> Iterator[Pair]:
         yield from preferences.starred()
 
 
-def _words(picture: Picture) -> tuple[str, str]:
+def _words(picture: GeneratedImage) -> tuple[str, str]:
     return picture.request.prompt, picture.request.negative_prompt
 
 

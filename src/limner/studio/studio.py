@@ -126,13 +126,13 @@ class Studio:
         machine would mean nothing to a worker elsewhere, and is refused. So is what the policy forbids (Refused), or
         cannot be judged by it now (Unable).
         """
-        self._check_held(request, caller, granted)
-        request = request.expanded(lambda reference: str(self.blobs.bring(reference)))
         self._check_options(request)
         if self.most_pixels is not None and request.pixels > self.most_pixels:
             problem = f"a picture of {request.pixels:,.0f} pixels is asked for, and {self.most_pixels:,} are the most"
             raise LimnerError(problem, "ask for a smaller one")
         self._check_held(request, caller, granted)
+        request = request.expanded(lambda reference: str(self.blobs.bring(reference)))
+        check_references(request)
         verdicts = self.gate.admit(request, "" if caller is None else caller.account)
         return self.store.create(
             request,

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from limner.cli.commands.shared import Out, stop_on_signal
 from limner.cli.flags import command_for
 from limner.core.errors import LimnerError, unknown
-from limner.core.feedback import PictureQuery, Rating, Reason
+from limner.core.feedback import ImageQuery, Rating, Reason
 
 feedback = App(name="feedback")
 
@@ -57,14 +57,14 @@ def verify(*pictures: Annotated[Path, Parameter(help="PNG, JPEG or WebP files.")
         sys.exit(1)
 
 
-def _history(request: PictureQuery) -> None:
-    from limner.cli.terminal import print_pictures
+def _history(request: ImageQuery) -> None:
+    from limner.cli.terminal import print_images
     from limner.studio.feedback import found
 
-    print_pictures(found(request))
+    print_images(found(request))
 
 
-history = command_for(PictureQuery, _history)
+history = command_for(ImageQuery, _history)
 
 
 def rate(

@@ -13,7 +13,7 @@ from limner.core.requests.compare import CompareRequest
 from limner.core.requests.evaluate import EvaluateRequest, Requirement
 from limner.core.requests.generate import GenerateRequest, GenerationSettings
 from limner.core.requests.influence import InfluenceRequest
-from limner.core.requests.prepare import FaultLimit, PrepareRequest
+from limner.core.requests.prepare import Limit, PrepareRequest
 from limner.core.requests.request import (
     Flag,
     Frozen,
@@ -39,7 +39,6 @@ __all__ = [
     "Contestant",
     "ControlUse",
     "EvaluateRequest",
-    "FaultLimit",
     "Flag",
     "Frozen",
     "GenerateRequest",
@@ -47,6 +46,7 @@ __all__ = [
     "InfluenceRequest",
     "Interval",
     "KnownRequest",
+    "Limit",
     "MetricUse",
     "Name",
     "Precision",

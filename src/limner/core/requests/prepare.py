@@ -22,7 +22,7 @@ def _known(name: str) -> str:
     return name
 
 
-class FaultLimit(Frozen):
+class Limit(Frozen):
     """The limit from which a measurement is a fault; as text "blurred=60"."""
 
     fault: FaultName = Field(description="Name of the fault.")
@@ -48,7 +48,7 @@ class FaultLimit(Frozen):
         return f"{self.fault}={self.value:g}"
 
 
-class SplitShares(Frozen):
+class Shares(Frozen):
     """Shares of the splits; as text "80/10/10", scaled to add up to 1."""
 
     train: float = Field(gt=0, le=1, description="For training.")
@@ -64,7 +64,7 @@ class SplitShares(Frozen):
         return {name: part / sum(numbers) for name, part in zip(SHARES, numbers, strict=False)}
 
     @model_validator(mode="after")
-    def _add_up_to_one(self) -> SplitShares:
+    def _add_up_to_one(self) -> Shares:
         if abs(sum(self.parts) - 1) > 1e-6:
             raise ValueError(f"the shares {self} do not add up to 100")
         return self
@@ -132,7 +132,7 @@ class PrepareRequest(Request):
         default=None, description="Folder of masks named like the images, white where the subject is."
     )
     make_masks: bool = Field(default=False, description="Make the missing masks with the detector.")
-    limit: tuple[FaultLimit, ...] = Field(
+    limit: tuple[Limit, ...] = Field(
         default=(), max_length=64, description="Limit of a fault, such as blurred=60; may be repeated."
     )
     drop: tuple[FaultName, ...] = Field(
@@ -157,8 +157,8 @@ class PrepareRequest(Request):
     balance: Annotated[Literal["off", "weights", "sample"], Trait.AFTER_DECODING] = Field(
         default="off", description="Balance groups: by sampling weights, or by leaving images out."
     )
-    split: Annotated[SplitShares, Trait.AFTER_DECODING] = Field(
-        default=SplitShares(train=1.0), description="Shares of train, validation and test, such as 80/10/10."
+    split: Annotated[Shares, Trait.AFTER_DECODING] = Field(
+        default=Shares(train=1.0), description="Shares of train, validation and test, such as 80/10/10."
     )
     author: Name | None = Field(default=None, description="Author of images that do not name one.")
     licence: Name | None = Field(default=None, description="Licence of images that do not name one.")

@@ -12,13 +12,14 @@ from PIL import Image
 from limner.core.choice import evenly
 from limner.core.events import ArtifactKind, Emit, Stage
 from limner.core.requests import Axis
+from limner.core.text import shorten
 from limner.core.workspace import Workspace
 from limner.engine.scoring.scorers import figures, scores_as_json
 from limner.engine.sweep.result import SweepResult, best_guidance, verdict
 from limner.engine.sweep.trajectory import write_trajectory
 from limner.imaging.decode import open_photograph
 from limner.reports.figure import ColumnGroup, grid
-from limner.reports.plots import Curve, curves_svg, shortened, write_curves_png
+from limner.reports.plots import Curve, curves_svg, write_curves_png
 from limner.reports.writer import ReportWriter, file_data_url
 from limner.store.files import sha256_of, writing
 
@@ -81,7 +82,7 @@ def _title(axis: Axis) -> str:
 
 def _name(text: str, length: int = 22) -> str:
     """A value as a label: of a path, its last part."""
-    return shortened(Path(text).name if "/" in text else text, length)
+    return shorten(Path(text).name if "/" in text else text, length)
 
 
 def _figure(result: SweepResult) -> Image.Image:

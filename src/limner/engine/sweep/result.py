@@ -10,9 +10,9 @@ import numpy as np
 
 from limner.core.metrics import MetricResult
 from limner.core.requests import Axis, Cell, SweepRequest
+from limner.core.text import shorten
 from limner.engine.generate.parts import Painted
 from limner.engine.scoring.scorers import MIN_IMAGES
-from limner.reports.plots import shortened
 from limner.stats.intervals import difference, interval
 
 FIDELITY = "prompt_fidelity"
@@ -150,7 +150,7 @@ def verdict(result: SweepResult) -> str:
     sign = 1 if score.better == "higher" else -1
     ranked = sorted(complete, key=lambda each: -sign * float(each[1].mean()))
     (best_value, best_values), *others = ranked
-    listed = ", ".join(f"{shortened(value, 48)} {float(values.mean()):.3f}" for value, values in ranked)
+    listed = ", ".join(f"{shorten(value, 48)} {float(values.mean()):.3f}" for value, values in ranked)
     if not others:
         return f"{score.title}: {listed}."
     if len(best_values) < MIN_IMAGES:
@@ -158,8 +158,8 @@ def verdict(result: SweepResult) -> str:
     worse = [value for value, values in others if difference(sign * values, sign * best_values)[1] > 0]
     if not worse:
         return f"No clear difference in {score.title} between the values of {axis.field}: {listed}."
-    rest = "all others" if len(worse) == len(others) else ", ".join(shortened(value, 48) for value in worse)
+    rest = "all others" if len(worse) == len(others) else ", ".join(shorten(value, 48) for value in worse)
     return (
-        f"Of {axis.field}, {shortened(best_value, 48)} has the best {score.title}, significantly better than {rest}: "
+        f"Of {axis.field}, {shorten(best_value, 48)} has the best {score.title}, significantly better than {rest}: "
         f"{listed}."
     )

@@ -69,8 +69,9 @@ def _rewrite(change: Callable[[dict[str, Any], dict[str, Any]], tuple[dict[str, 
         last = rows[-1].id
         values: list[dict[str, Any]] = []
         for row in rows:
-            if isinstance(row.request, dict):
-                request, execution = change(cast(dict[str, Any], row.request), row.execution or {})
+            before: Any = row.request
+            if isinstance(before, dict):
+                request, execution = change(cast(dict[str, Any], before), row.execution or {})
                 text = json.dumps(request, sort_keys=True, separators=(",", ":"))
                 digest = hashlib.sha256(text.encode()).hexdigest()
                 values.append(
