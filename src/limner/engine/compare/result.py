@@ -127,10 +127,10 @@ def rounded(*values: float) -> list[str]:
 
 def verdict(found: Sequence[PairedDifference]) -> str:
     """The result in a sentence: who is better than the first, by the first metric that has a better direction."""
-    judged = [each for each in found if each.better is not None]
-    if not judged:
+    directed = [each for each in found if each.better is not None]
+    if not directed:
         return "None of the scores says which is better; look at the images, or let people vote on the blind page."
-    those = [each for each in judged if each.metric == judged[0].metric]
+    those = [each for each in directed if each.metric == directed[0].metric]
     first = those[0].first
     better = [f"{each.other} is better than {first}: {each.figures}" for each in those if each.winner == each.other]
     worse = [f"{each.other} is worse than {first}: {each.figures}" for each in those if each.winner == each.first]
@@ -140,4 +140,4 @@ def verdict(found: Sequence[PairedDifference]) -> str:
         figures = f": {rest[0].figures}" if len(rest) == 1 else ""
         listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
         parts.append(f"{listed} {'is' if len(rest) == 1 else 'are'} not clearly different from {first}{figures}")
-    return f"By {judged[0].title}, {'; '.join(parts)}."
+    return f"By {directed[0].title}, {'; '.join(parts)}."

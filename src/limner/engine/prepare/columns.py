@@ -1,4 +1,4 @@
-"""The journal as arrays on disk, from which whole datasets are judged, and the features of an encoder."""
+"""The journal as arrays on disk, for comparisons across a whole dataset, and the features of an encoder."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def _screened(entry: Entry, screen: ImageScreen) -> Entry:
 def _admitted(place: Place, screen: ImageScreen) -> tuple[Place, str | None]:
     """The bytes of a place after moderation, and the mark that refuses training on them.
 
-    A file that cannot be read now is not read later either, because nobody would have judged it.
+    A file that cannot be read now is not read later either: it would not have been moderated.
     """
     reason = None
     try:

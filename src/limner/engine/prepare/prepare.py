@@ -49,7 +49,7 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
         staging.begin(reading_digest(request))
         plan = plan_of(request, staging.pictures)
         staged = _read_images(request, plan, table, staging, pool, workers, workspace, emit)
-        contents = _judge(request, plan, staged, edits, workspace, emit)
+        contents = _analyse(request, plan, staged, edits, workspace, emit)
         with writing_folder(out) as folder:
             summary = write_dataset(folder, contents, pool, emit)
     staging.remove()
@@ -119,7 +119,7 @@ def _read_images(
     return staged
 
 
-def _judge(
+def _analyse(
     request: PrepareRequest,
     plan: ImagePlan,
     staged: StagedImages,
