@@ -156,7 +156,7 @@ def test_a_person_counts_once(limner, folder, votes):
 def test_missing_files_are_reported(limner, folder, votes, tmp_path):
     assert "no file of votes is given" in limner("rank", "--comparison", folder).error
     assert "does not exist" in limner("rank", folder / "none.json", "--comparison", folder).error
-    assert "is no file" in limner("rank", folder, "--comparison", folder).error
+    assert "is not a file" in limner("rank", folder, "--comparison", folder).error
     assert (
         "votes-key.json' does not exist; give the folder" in limner("rank", votes, "--comparison", tmp_path / "x").error
     )
