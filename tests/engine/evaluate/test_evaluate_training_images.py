@@ -27,7 +27,7 @@ def data(made_once, painted):
         shutil.copytree(painted, folder, dirs_exist_ok=True)
         (folder / "0.txt").write_text("a <script>alert(1)</script> sks dog", encoding="utf-8")
 
-    return made_once("influence/data", fill)
+    return made_once("evaluate/data", fill)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def rex(ran_once, tiny_sd, data):
     training = TrainRequest(
         data=str(data), class_word="dog", model=str(tiny_sd), steps=4, prior=False, held_out=1, flip=False
     )
-    return ran_once("influence/rex", training)
+    return ran_once("evaluate/rex", training)
 
 
 @pytest.fixture(scope="module")
