@@ -52,7 +52,9 @@ def test_a_notebook_runs(name: str, home: Path, tmp_path: Path) -> None:
     cells = json.loads(done.read_text(encoding="utf-8"))["cells"]
     shown = [kind for cell in cells for output in cell.get("outputs", ()) for kind in output.get("data", ())]
     assert shown.count("image/png") == 4
-    assert "is the best of those tried" in "".join("".join(output.get("text", "")) for c in cells for output in c.get("outputs", ()))
+    assert "is the best of those tried" in "".join(
+        "".join(output.get("text", "")) for c in cells for output in c.get("outputs", ())
+    )
 
 
 def test_notebooks_are_kept_without_their_results() -> None:
