@@ -3,8 +3,8 @@
     python benchmarks/mistaken.py --json mistaken.json
 
 The painter draws the same scenes for each group (places and accidents by seeds), and
-`limner.engine.evaluate.group_errors` asks the encoder whose each picture is. Nothing is painted by a model, so all that
-is mistaken is the encoder's own mistake.
+`limner.engine.evaluate.group_fairness` asks the encoder whose each picture is. Nothing is painted by a model, so all
+that is mistaken is the encoder's own mistake.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from figures import machine, print_table, write_json
-from limner.engine.evaluate.group_errors import Mistaken, mistaken
+from limner.engine.evaluate.group_fairness import measure_confusion
 from limner.engine.scoring.encoders import open_encoder
 from limner.starter.painter import BREEDS, COLOURS, PLACES, POSES, PRODUCTS, Scene, paint
+from limner.stats.group_fairness import GroupConfusion
 
 ASKED: tuple[tuple[str, Sequence[str], str, str, dict[str, Any]], ...] = (
     ("dog breeds", BREEDS["dog"], "a photo of a {} in the park", "breed", {"subject": "dog"}),
@@ -33,7 +34,9 @@ ASKED: tuple[tuple[str, Sequence[str], str, str, dict[str, Any]], ...] = (
 """What parts the groups: its name, its values, a prompt, the attribute of a scene, and its other attributes."""
 
 
-def measure(encoder: str, folder: Path, count: int, values: Sequence[str], asked: tuple[str, str, Any]) -> Mistaken:
+def measure(
+    encoder: str, folder: Path, count: int, values: Sequence[str], asked: tuple[str, str, Any]
+) -> GroupConfusion:
     template, attribute, rest = asked
     pictures: dict[str, list[Path]] = {value: [] for value in values}
     rng = random.Random(attribute)
@@ -43,7 +46,9 @@ def measure(encoder: str, folder: Path, count: int, values: Sequence[str], asked
             path = folder / f"{place}-{number}.png"
             paint(Scene(**{"place": "park"} | rest | {attribute: value}, seed=seed)).save(path)
             pictures[value].append(path)
-    return mistaken(open_encoder(encoder), pictures, {value: [template.format(value)] * count for value in values})
+    return measure_confusion(
+        open_encoder(encoder), pictures, {value: [template.format(value)] * count for value in values}
+    )
 
 
 def main() -> None:
@@ -52,23 +57,23 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=24, help="pictures of each group")
     parser.add_argument("--json", type=Path, help="file to write all figures to")
     options = parser.parse_args()
-    found: dict[str, Mistaken] = {}
+    found: dict[str, GroupConfusion] = {}
     for name, values, template, attribute, rest in ASKED:
         with tempfile.TemporaryDirectory() as folder:
             found[name] = measure(options.encoder, Path(folder), options.count, values, (template, attribute, rest))
     rows = [
-        [name, str(len(told.taken)), *(f"{100 * share:.0f}%" for share in (told.share, told.low, told.high))]
-        + [f"{100 * told.by_guessing:.0f}%", f"{told.groups.worst} {100 * _worst(told):.0f}%"]
+        [name, str(len(told.taken_for)), *(f"{100 * share:.0f}%" for share in (told.share, told.low, told.high))]
+        + [f"{100 * told.by_guessing:.0f}%", f"{told.by_group.worst} {100 * _worst(told):.0f}%"]
         for name, told in found.items()
     ]
     print_table(("groups", "how many", "mistaken", "from", "to", "by guessing", "worst"), rows)
     if options.json:
-        told = {name: {"share": each.share, "taken_for": each.taken} for name, each in found.items()}
+        told = {name: {"share": each.share, "taken_for": each.taken_for} for name, each in found.items()}
         write_json(options.json, {"encoder": options.encoder, "machine": machine(), "mistaken": told})
 
 
-def _worst(told: Mistaken) -> float:
-    return max(group.mean for group in told.groups.groups)
+def _worst(told: GroupConfusion) -> float:
+    return max(group.mean for group in told.by_group.groups)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ PRESS = "const press = key => document.dispatchEvent(new KeyboardEvent('keydown'
 SAVE = """let text; window.Blob = class { constructor(parts) { text = parts[0]; } };
 URL.createObjectURL = made => 'data:,'; document.addEventListener('click', event => event.preventDefault());
 document.getElementById('save').click(); answer.saved = JSON.parse(text);"""
-TOLD = "answer.told = document.getElementById('told').textContent;"
+STATUS = "answer.status = document.getElementById('status').textContent;"
 SECONDS = 120
 
 

@@ -23,18 +23,18 @@ def compare(limner, tiny_sd, tmp_path):
 
 
 def test_prompts_come_from_a_file_of_lines(compare, limner, tiny_sd, tmp_path):
-    said = compare("starter", tiny_sd, "--prompts", tmp_path / "prompts.txt", "--metric", "saturation")
-    assert said.code == 0, said.err
-    verdict, page = said.out.splitlines()
+    output = compare("starter", tiny_sd, "--prompts", tmp_path / "prompts.txt", "--metric", "saturation")
+    assert output.code == 0, output.err
+    verdict, page = output.out.splitlines()
     assert page == str(tmp_path / "comparison/compare.html") and "None of the scores says which is better" in verdict
-    told = json.loads((tmp_path / "comparison/compare.json").read_text())
-    assert told["request"]["prompt"] == ["a cat on the beach", "a dog in the snow"]
+    report = json.loads((tmp_path / "comparison/compare.json").read_text())
+    assert report["request"]["prompt"] == ["a cat on the beach", "a dog in the snow"]
     assert "compare" in limner("runs").out
     key = json.loads((tmp_path / "comparison/votes-key.json").read_text())
     votes = {name: "left" if pair["left"] == 1 else "right" for name, pair in key["pairs"].items()}
     (tmp_path / "votes.json").write_text(json.dumps({"comparison": key["comparison"], "ballot": "a", "votes": votes}))
     ranked = limner("rank", "votes.json")
-    assert ranked.code == 0 and "No difference shown" in ranked.out  # of two votes
+    assert ranked.code == 0 and "No clear difference" in ranked.out  # of two votes
     assert json.loads((tmp_path / "comparison/ranking.json").read_text())["ranks"][0]["contestant"] == tiny_sd.name
     again = limner("run", next((tmp_path / "comparison/pictures/1-starter").glob("*.png")), "--out", "again")
     assert again.code == 0, again.err
@@ -44,7 +44,7 @@ def test_prompts_come_from_a_file_of_lines(compare, limner, tiny_sd, tmp_path):
     ("arguments", "line"),
     [
         (["starter", "--prompt", "x"], "contestants"),
-        (["starter", "satrter", "--prompt", "x"], "and no model by that name; did you mean 'starter'?"),
+        (["starter", "satrter", "--prompt", "x"], "and not the name of a model; did you mean 'starter'?"),
         (["starter", "rex:9", "--prompt", "x"], "less than or equal to 4"),
         (["starter", "a+", "--prompt", "x"], "'a+' is not of the form MODEL, ADAPTER:WEIGHT or MODEL+ADAPTER:WEIGHT"),
         (
@@ -62,10 +62,10 @@ def test_prompts_come_from_a_file_of_lines(compare, limner, tiny_sd, tmp_path):
         (["starter", "sd15", "--prompt", "x", "--references", "nowhere"], "nowhere"),
     ],
 )
-def test_mistakes_are_told_in_a_line_and_leave_nothing(compare, tmp_path, arguments, line):
-    said = compare(*arguments)
-    assert said.code == 2 and line in said.error, said.err
-    assert said.out == "" and not (tmp_path / "comparison").exists()
+def test_mistakes_are_one_line_and_leave_nothing(compare, tmp_path, arguments, line):
+    output = compare(*arguments)
+    assert output.code == 2 and line in output.error, output.err
+    assert output.out == "" and not (tmp_path / "comparison").exists()
 
 
 def test_a_file_of_no_prompts(compare, tmp_path):
@@ -75,7 +75,7 @@ def test_a_file_of_no_prompts(compare, tmp_path):
     assert "'bytes.txt' cannot be read" in compare("starter", "sd15", "--prompts", "bytes.txt").error
 
 
-def test_a_queued_comparison_tells_no_path_of_this_machine(home, tiny_sd):
+def test_a_queued_comparison_contains_no_local_path(home, tiny_sd):
     studio = Studio()
     model = studio.blobs.keep(tiny_sd)
     request = CompareRequest(contestants=("starter", model), prompt=("a cat",), model="starter", steps=1, count=1)
@@ -85,8 +85,8 @@ def test_a_queued_comparison_tells_no_path_of_this_machine(home, tiny_sd):
     assert made.keys() == {"picture", "comparison", "scores", "table", "blind page", "key", "report"}
     for artifact in made.values():
         assert str(home).encode() not in studio.blobs.bring(artifact.details["reference"]).read_bytes()
-    told = json.loads(studio.blobs.bring(made["scores"].details["reference"]).read_text())
-    assert [each["name"] for each in told["contestants"]] == ["starter", model.partition(":")[2][:8]]
-    assert told["contestants"][1]["model"] == model
+    report = json.loads(studio.blobs.bring(made["scores"].details["reference"]).read_text())
+    assert [each["name"] for each in report["contestants"]] == ["starter", model.partition(":")[2][:8]]
+    assert report["contestants"][1]["model"] == model
     page = studio.blobs.bring(made["report"].details["reference"]).read_text()
     assert not re.search(r'(src|href)="(?!data:|#)', page), "it opens by itself"

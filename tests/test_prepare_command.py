@@ -20,26 +20,26 @@ def photos(made_once, tmp_path):
     return shutil.copytree(made_once("prepare/three", fill), tmp_path / "photos")
 
 
-def test_it_says_how_it_ended_and_where_the_report_is(limner, photos, tmp_path):
+def test_it_prints_the_verdict_and_the_report(limner, photos, tmp_path):
     flags = ["--class", "dog", "--size", 128, "--out", "set", "--workers", 1]
-    said = limner("prepare", "photos", *flags)
-    assert said.code == 0, said.err
-    verdict, page = said.out.splitlines()
-    assert verdict == "all 3 pictures are in the dataset" and page == str(tmp_path / "set" / "report.html")
+    output = limner("prepare", "photos", *flags)
+    assert output.code == 0, output.err
+    verdict, page = output.out.splitlines()
+    assert verdict == "all 3 images are in the dataset" and page == str(tmp_path / "set" / "report.html")
     again = limner("prepare", "photos", *flags, "--encoder", "none")
     assert again.code == 0 and "prepare" in limner("runs").out
     assert json.loads((tmp_path / "set" / "report.json").read_text())["variety"] == {}
 
 
-def test_a_recipe_tells_it_too(limner, photos, tmp_path):
+def test_a_recipe_works_too(limner, photos, tmp_path):
     (tmp_path / "own.yaml").write_text("class_word: dog\nsize: 64\nencoder: null\nsplit: 2/1\nlimit: [blurred=1]\n")
-    said = limner("prepare", "photos", "--recipe", "own.yaml", "--out", "set", "--workers", 1)
-    assert said.code == 0, said.err
+    output = limner("prepare", "photos", "--recipe", "own.yaml", "--out", "set", "--workers", 1)
+    assert output.code == 0, output.err
     assert json.loads((tmp_path / "set" / "report.json").read_text())["splits"]["validation"] == 1
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         (["nowhere"], "'nowhere' does not exist"),
         (["photos", "--drop", "blury"], "did you mean 'blurred'?"),
@@ -56,28 +56,28 @@ def test_a_recipe_tells_it_too(limner, photos, tmp_path):
         (["photos", "--captioner", "nobody/nothing"], "nobody/nothing"),
         (["photos", "--fields", "none.csv"], "none.csv"),
         (["photos", "--captions", "none.csv"], "none.csv"),
-        (["photos", "--masks", "nothing"], "'nothing' is no folder of masks"),
+        (["photos", "--masks", "nothing"], "'nothing' is not a folder of masks"),
         (["photos", "--out", "mine"], "holds files that Limner did not write"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_mistakes_are_told_in_one_line_before_anything_is_read(limner, photos, tmp_path, flags, said):
+def test_mistakes_are_one_line_before_anything_is_read(limner, photos, tmp_path, flags, message):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
-    told = limner("prepare", *flags, "--workers", 1)
-    assert told.code == 2 and said in told.error
+    output = limner("prepare", *flags, "--workers", 1)
+    assert output.code == 2 and message in output.error
     assert not list(tmp_path.glob(".limner-prepare-*"))
 
 
-def test_ten_industries_are_counted_to_the_picture(limner, tmp_path):
+def test_ten_industries_are_counted_exactly(limner, tmp_path):
     sectors.write(tmp_path / "market", 6)
     truth: dict[str, dict[str, int]] = {"industry": {}, "style": {}, "product": {}}
     for sector, scene in sectors.scenes(6, 1):
         for name, value in (("industry", sector), ("style", scene.style), ("product", scene.subject)):
             truth[name][value] = truth[name].get(value, 0) + 1
     flags = ["--by", "industry", "--size", 128, "--encoder", "none", "--ignore", "near_duplicate", "--out", "set"]
-    said = limner("prepare", "market/pictures.csv", *flags)
-    assert said.code == 0, said.err
+    output = limner("prepare", "market/pictures.csv", *flags)
+    assert output.code == 0, output.err
     report = json.loads((tmp_path / "set" / "report.json").read_text())
     assert report["pictures"] == 60
     for name, counts in truth.items():

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 import browser
-from browser import PRESS, SAVE, TOLD
+from browser import PRESS, SAVE, STATUS
 from limner.core.votes import Votes, VotesKey
-from limner.engine.compare.blind_page import write_blind
-from limner.engine.compare.ranking import ranked
+from limner.engine.compare.blind_page import write_blind_page
+from limner.engine.compare.ranking import rank_by_votes
 
 pytestmark = pytest.mark.skipif(not browser.CHROMIUM.exists(), reason="there is no chromium")
 COLOURS = {"red": (200, 40, 30), "blue": (30, 60, 200)}
@@ -29,7 +29,7 @@ def page(tmp_path):
             Image.new("RGB", (32, 32), tuple(value + number for value in colour)).save(path)
             pictures[f"</script><b>{number}", 42] = path
         painted.append(pictures)
-    blind, key = write_blind(tmp_path, list(COLOURS), painted, 100, 42)
+    blind, key = write_blind_page(tmp_path, list(COLOURS), painted, 100, 42)
     return blind, VotesKey.model_validate_json(key.read_text())
 
 
@@ -47,24 +47,24 @@ const ready = () => Promise.all(['left', 'right'].map(id => document.getElementB
 
 
 def test_a_person_who_prefers_red_makes_red_win(drive, page):
-    script = f"{PRESS} {REDDER} for (let n = 0; n < 6; n++) {{ await ready(); press(redder()); }} {TOLD} {SAVE}"
+    script = f"{PRESS} {REDDER} for (let n = 0; n < 6; n++) {{ await ready(); press(redder()); }} {STATUS} {SAVE}"
     answer = drive(script)
     votes = Votes.model_validate(answer["saved"])
-    assert answer["told"].startswith("All 6 are voted on")
+    assert answer["status"].startswith("You voted on all 6 pairs")
     assert len(votes.votes) == 6 and votes.comparison == page[1].comparison
-    ranking = ranked(page[1], [votes])
+    ranking = rank_by_votes(page[1], [votes])
     assert [each.contestant for each in ranking.ranks] == ["red", "blue"]
     assert ranking.ranks[0].wins == 6
 
 
 def test_votes_stay_in_the_browser_and_can_be_changed(drive, page):
-    first = drive(f"{PRESS} press('0'); press('2'); {TOLD} {SAVE}")
-    assert first["told"] == "Pair 3 of 6, 2 voted on"
+    first = drive(f"{PRESS} press('0'); press('2'); {STATUS} {SAVE}")
+    assert first["status"] == "Pair 3 of 6, 2 done"
     assert list(first["saved"]["votes"].values()) == ["tie", "right"]
     again = drive(
-        f"{PRESS} {TOLD} press('ArrowLeft'); document.querySelector('.keys [data-choice=left]').click(); {SAVE}"
+        f"{PRESS} {STATUS} press('ArrowLeft'); document.querySelector('.keys [data-choice=left]').click(); {SAVE}"
     )
-    assert again["told"] == "Pair 3 of 6, 2 voted on"
+    assert again["status"] == "Pair 3 of 6, 2 done"
     assert list(again["saved"]["votes"].values()) == ["tie", "left"]
     assert again["saved"]["ballot"] == first["saved"]["ballot"]
 

@@ -1,4 +1,4 @@
-"""The page for scores in a real browser: keys and clicks, what is kept and saved, and what it does not tell."""
+"""The page for scores in a real browser: keys and clicks, what is stored and saved, and what it does not reveal."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 import browser
-from browser import PRESS, SAVE, TOLD
+from browser import PRESS, SAVE, STATUS
 from limner.core.metrics import ImageSet, ScoredImage
 from limner.core.opinions import CRITERIA, Opinions, evaluation_of
 from limner.core.requests import EvaluateRequest
-from limner.engine.evaluate.result import Evaluated
-from limner.engine.evaluate.scoresheet import write_sheet
+from limner.engine.evaluate.result import EvaluationResult
+from limner.engine.evaluate.scoresheet import write_score_sheet
 from limner.store.files import sha256_of
 
 pytestmark = pytest.mark.skipif(not browser.CHROMIUM.exists(), reason="there is no chromium")
@@ -31,8 +31,8 @@ def painted(folder: Path, count: int, start: int = 0) -> list[Path]:
 
 def sheet(tmp_path: Path, items: list[ScoredImage], references: list[Path], prompts: list[str]) -> Path:
     request = EvaluateRequest.model_validate({"target": "secret-model", "prompt": prompts})
-    done = Evaluated(request, "secret-model", "", "", ImageSet(tuple(items), tuple(references)), None, {})
-    return write_sheet(done, tmp_path)
+    done = EvaluationResult(request, "secret-model", "", ImageSet(tuple(items), tuple(references)), {})
+    return write_score_sheet(done, tmp_path)
 
 
 @pytest.fixture
@@ -55,20 +55,20 @@ def drive(page, tmp_path):
 def test_all_is_scored_by_keys_and_saved(drive, pictures) -> None:
     keys = "for (let n = 0; n < 4; n++) for (const key of '5432') press(key);"
     rater = "const box = document.getElementById('rater'); box.value = ' Anna '; box.dispatchEvent(new Event('input'));"
-    answer = drive(f"{PRESS} {keys} {rater} {TOLD} {SAVE}")
-    told = Opinions.model_validate(answer["saved"])
-    assert answer["told"].startswith("All 4 are scored")
-    assert told.scores.keys() == {sha256_of(path) for path in pictures} and told.rater == "Anna"
-    assert all(scores == dict(zip(CRITERIA, (5, 4, 3, 2), strict=True)) for scores in told.scores.values())
-    assert told.evaluation == evaluation_of(map(sha256_of, pictures))
+    answer = drive(f"{PRESS} {keys} {rater} {STATUS} {SAVE}")
+    opinions = Opinions.model_validate(answer["saved"])
+    assert answer["status"].startswith("You scored all 4 pictures")
+    assert opinions.scores.keys() == {sha256_of(path) for path in pictures} and opinions.rater == "Anna"
+    assert all(scores == dict(zip(CRITERIA, (5, 4, 3, 2), strict=True)) for scores in opinions.scores.values())
+    assert opinions.evaluation == evaluation_of(map(sha256_of, pictures))
 
 
 def test_scores_stay_in_the_browser_and_can_be_changed(drive) -> None:
-    first = drive(f"{PRESS} {NOW} for (const key of '11112') press(key); answer.now = now(); {TOLD} {SAVE}")
-    assert first["told"] == "Picture 2 of 4, 1 scored" and first["now"] == "aesthetics"
+    first = drive(f"{PRESS} {NOW} for (const key of '11112') press(key); answer.now = now(); {STATUS} {SAVE}")
+    assert first["status"] == "Picture 2 of 4, 1 scored" and first["now"] == "aesthetics"
     change = f"press('ArrowLeft'); {CLICK} click('detail', 4); answer.stays = now();"
-    again = drive(f"{PRESS} {NOW} answer.now = now(); {change} {TOLD} {SAVE}")
-    assert again["now"] == "aesthetics" and again["told"] == "Picture 1 of 4, 1 scored" and again["stays"] == "detail"
+    again = drive(f"{PRESS} {NOW} answer.now = now(); {change} {STATUS} {SAVE}")
+    assert again["now"] == "aesthetics" and again["status"] == "Picture 1 of 4, 1 scored" and again["stays"] == "detail"
     assert sorted(again["saved"]["scores"].values(), key=len) == [
         {"relevance": 2},
         {"relevance": 1, "aesthetics": 1, "detail": 4, "uniqueness": 1},
@@ -82,10 +82,10 @@ def test_arrows_choose_the_question(drive) -> None:
     assert answer == {"ArrowDown": "detail", "ArrowUp": "aesthetics", "top": "relevance"}
 
 
-def test_what_storage_holds_is_not_believed(drive) -> None:
-    spoil = """const key = Object.keys(localStorage)[0], told = JSON.parse(localStorage[key]);
-    told.scores[pictures[0].sha256] = { detail: 9, relevance: '<b>', aesthetics: 2, other: 1 };
-    told.scores.strange = { detail: 1 }; told.rater = 7; localStorage[key] = JSON.stringify(told);"""
+def test_invalid_stored_scores_are_ignored(drive) -> None:
+    spoil = """const key = Object.keys(localStorage)[0], saved = JSON.parse(localStorage[key]);
+    saved.scores[pictures[0].sha256] = { detail: 9, relevance: '<b>', aesthetics: 2, other: 1 };
+    saved.scores.strange = { detail: 1 }; saved.rater = 7; localStorage[key] = JSON.stringify(saved);"""
     drive(f"{PRESS} press('3'); {spoil}")
     answer = drive(f"{PRESS} {SAVE}")
     assert list(answer["saved"]["scores"].values()) == [{"aesthetics": 2}] and answer["saved"]["rater"] is None
@@ -93,13 +93,13 @@ def test_what_storage_holds_is_not_believed(drive) -> None:
 
 def test_a_name_is_typed_without_scoring(drive) -> None:
     typed = "document.getElementById('rater').dispatchEvent(new KeyboardEvent('keydown', {key: '5', bubbles: true}));"
-    assert drive(f"{typed} {TOLD} answer.off = document.getElementById('save').disabled;") == {
-        "told": "Picture 1 of 4, 0 scored",
+    assert drive(f"{typed} {STATUS} answer.off = document.getElementById('save').disabled;") == {
+        "status": "Picture 1 of 4, 0 scored",
         "off": True,
     }
 
 
-def test_a_prompt_is_text_and_nothing_tells_whose_it_is(drive, page) -> None:
+def test_a_prompt_is_text_and_nothing_reveals_the_model(drive, page) -> None:
     seen = "answer.prompt = document.getElementById('prompt').textContent;"
     answer = drive(f"{seen} answer.bold = document.querySelectorAll('b').length; answer.photographs = "
                    "document.querySelectorAll('.photographs img').length")  # fmt: skip

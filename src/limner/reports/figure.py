@@ -1,4 +1,4 @@
-"""A labelled grid of pictures: prompts down the side, settings across the top."""
+"""A labelled grid of images: prompts down the side, settings across the top."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from PIL import Image, ImageDraw, ImageOps
 from limner.imaging.fonts import font_for, truncate, wrap
 
 INK, FAINT, PAPER = (28, 30, 36), (120, 124, 134), (255, 255, 255)
+BLANK = (236, 236, 236)
+GAP, GROUP_GAP, MARGIN, ROW_LABEL, HEADER = 6, 22, 28, 200, 76
+HEADING_SIZE, LABEL_SIZE, CAPTION_SIZE = 19, 16, 14
 
 
 @dataclass(frozen=True)
@@ -23,47 +26,63 @@ class ColumnGroup:
 def grid(
     rows: Sequence[str],
     groups: Sequence[ColumnGroup],
-    pictures: Sequence[Sequence[Image.Image]],
+    images: Sequence[Sequence[Image.Image | None]],
     caption: str,
-    side: int = 192,
+    side: int | None = 192,
 ) -> Image.Image:
-    """Draw the figure. pictures[row][column] are shown `side` pixels wide and as high as the first one's shape asks;
-    `caption` stands below.
+    """Draw the figure.
+
+    images: by row and column; None leaves a cell grey. caption: below the grid. side: width of a cell in pixels, None
+    for that of the first image, from 128 to 256; its height follows from the shape of the first image.
     """
-    gap, wide_gap, margin, label, head = 6, 22, 28, 200, 76
-    heading, body, small = 19, 16, 14
-    columns = [name for group in groups for name in group.columns]
-    shape = pictures[0][0].size
-    tall = max(1, round(side * shape[1] / shape[0]))
-    lefts, x = [], margin + label
+    first = next((image for line in images for image in line if image is not None), Image.new("RGB", (64, 64)))
+    side = min(256, max(128, first.width)) if side is None else side
+    shape = first.size
+    height = max(1, round(side * shape[1] / shape[0]))
+    lefts = _column_positions(groups, side)
+    size = lefts[-1] + side + MARGIN, HEADER + MARGIN + len(rows) * (height + GAP) + 40
+    figure = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(figure)
+    _draw_headings(draw, groups, lefts, side)
+    for number, (row, line) in enumerate(zip(rows, images, strict=True)):
+        top = HEADER + number * (height + GAP)
+        _draw_row_label(draw, row, number, top, height)
+        for left, image in zip(lefts, line, strict=True):
+            cell = Image.new("RGB", first.size, BLANK) if image is None else image.convert("RGB")
+            figure.paste(ImageOps.pad(cell, (side, height), Image.Resampling.LANCZOS, color=PAPER), (left, top))
+    font, text = font_for(caption, CAPTION_SIZE)
+    draw.text((MARGIN, size[1] - 30), truncate(text, font, size[0] - 2 * MARGIN), FAINT, font, anchor="lm")
+    return figure
+
+
+def _column_positions(groups: Sequence[ColumnGroup], side: int) -> list[int]:
+    """The left edge of each column in pixels."""
+    lefts, x = list[int](), MARGIN + ROW_LABEL
     for number, group in enumerate(groups):
-        x += wide_gap if number else 0
+        x += GROUP_GAP if number else 0
         for _ in group.columns:
             lefts.append(x)
-            x += side + gap
-    width, height = x - gap + margin, head + margin + len(rows) * (tall + gap) + 40
-    figure = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(figure)
+            x += side + GAP
+    return lefts
+
+
+def _draw_headings(draw: ImageDraw.ImageDraw, groups: Sequence[ColumnGroup], lefts: Sequence[int], side: int) -> None:
     first = 0
     for group in groups:
         left, right = lefts[first], lefts[first + len(group.columns) - 1] + side
-        font, text = font_for(group.heading, heading)
-        draw.text(((left + right) / 2, margin), truncate(text, font, right - left), INK, font, anchor="mm")
-        draw.line((left, margin + 16, right, margin + 16), FAINT, 1)
+        font, text = font_for(group.heading, HEADING_SIZE)
+        draw.text(((left + right) / 2, MARGIN), truncate(text, font, right - left), INK, font, anchor="mm")
+        draw.line((left, MARGIN + 16, right, MARGIN + 16), FAINT, 1)
         first += len(group.columns)
+    columns = [name for group in groups for name in group.columns]
     for left, name in zip(lefts, columns, strict=True):
-        font, text = font_for(name, body)
-        draw.text((left + side / 2, margin + 32), text, FAINT, font, anchor="mm")
-    for number, (row, line) in enumerate(zip(rows, pictures, strict=True)):
-        top = head + number * (tall + gap)
-        font, text = font_for(row, body)
-        if any(map(str.isalnum, row)) and not any(map(str.isalnum, text)):
-            text = f"row {number + 1} (no font here has its letters)"
-        text = wrap(text, font, label - gap, max(1, tall // 24))
-        draw.multiline_text((margin, top + tall / 2), text, INK, font, anchor="lm", spacing=6)
-        for left, picture in zip(lefts, line, strict=True):
-            shown = ImageOps.pad(picture.convert("RGB"), (side, tall), Image.Resampling.LANCZOS, color=PAPER)
-            figure.paste(shown, (left, top))
-    font, text = font_for(caption, small)
-    draw.text((margin, height - 30), truncate(text, font, width - 2 * margin), FAINT, font, anchor="lm")
-    return figure
+        font, text = font_for(name, LABEL_SIZE)
+        draw.text((left + side / 2, MARGIN + 32), text, FAINT, font, anchor="mm")
+
+
+def _draw_row_label(draw: ImageDraw.ImageDraw, row: str, number: int, top: int, height: int) -> None:
+    font, text = font_for(row, LABEL_SIZE)
+    if any(map(str.isalnum, row)) and not any(map(str.isalnum, text)):
+        text = f"row {number + 1} (no font here has its letters)"
+    text = wrap(text, font, ROW_LABEL - GAP, max(1, height // 24))
+    draw.multiline_text((MARGIN, top + height / 2), text, INK, font, anchor="lm", spacing=6)

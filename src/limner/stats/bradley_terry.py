@@ -1,4 +1,4 @@
-"""Who is how strong, by who was preferred to whom (Bradley and Terry 1952)."""
+"""Ratings from pairwise preferences (Bradley and Terry 1952)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import numpy as np
 SCALE = 400 / np.log(10)
 MEAN = 1000.0
 PRIOR = 1.0
-"""Ties that each contestant is taken to have had with the others, shared among them, before anybody voted: with it the
-strength of one who always wins is finite. Its share in the result falls as votes come in."""
+"""Ties that each contestant is assumed to have had with the others, shared among them. They keep the rating of a
+contestant that always wins finite. Their influence shrinks as votes come in."""
 
 
 def strengths(wins: np.ndarray, prior: float = PRIOR, tolerance: float = 1e-8, most: int = 20_000) -> np.ndarray:
-    """Ratings on the scale of Elo, of mean 1000: 400 more is preferred ten times as often.
+    """Ratings on the Elo scale with mean 1000: 400 points more means ten times as likely to be preferred.
 
     wins[..., i, j]: how often i was preferred to j, a tie counting half for both, (..., k, k) -> (..., k). Maximum
-    likelihood by minorisation and maximisation (Hunter 2004, MM algorithms for generalized Bradley-Terry models,
-    eq. 3), with the prior's ties added.
+    likelihood with the prior ties, by the MM algorithm (Hunter 2004, MM algorithms for generalized Bradley-Terry
+    models, eq. 3).
     """
     count = wins.shape[-1]
     every = wins + prior / 2 / max(1, count - 1)
@@ -35,8 +35,8 @@ def strengths(wins: np.ndarray, prior: float = PRIOR, tolerance: float = 1e-8, m
     return MEAN + SCALE * np.log(strength)
 
 
-def tally(first: np.ndarray, second: np.ndarray, score: np.ndarray, count: int) -> np.ndarray:
-    """Votes -> wins[i, j]. first, second: who met, (n,); score: 1 where the first was preferred, 0.5 of a tie."""
+def win_counts(first: np.ndarray, second: np.ndarray, score: np.ndarray, count: int) -> np.ndarray:
+    """Votes -> wins[i, j]. first, second: the contestants of each vote, (n,). score: 1 for the first, 0.5 for a tie."""
     wins = np.zeros((count, count))
     np.add.at(wins, (first, second), score)
     np.add.at(wins, (second, first), 1 - score)
@@ -44,15 +44,15 @@ def tally(first: np.ndarray, second: np.ndarray, score: np.ndarray, count: int) 
 
 
 def bootstrapped(first: np.ndarray, second: np.ndarray, score: np.ndarray, count: int, draws: int = 1000) -> np.ndarray:
-    """Ratings of votes drawn anew for the same pairs as the ratings say, with ties as often; (draws, count).
+    """Ratings of votes that are drawn from the fitted model for the same pairs, with as many ties; (draws, count).
 
-    The parametric bootstrap (Efron and Tibshirani 1993, section 6.5): drawn from the votes themselves, one who always
-    won would always win again, as if nothing were uncertain.
+    This is the parametric bootstrap (Efron and Tibshirani 1993, section 6.5). If votes were resampled, a contestant
+    that always won would always win again, as if there were no uncertainty.
     """
-    rating = strengths(tally(first, second, score, count))
+    rating = strengths(win_counts(first, second, score, count))
     expected = 1 / (1 + np.exp((rating[second] - rating[first]) / SCALE))
     tied = np.minimum((score == 0.5).mean(), 2 * np.minimum(expected, 1 - expected))
     drawn = np.random.default_rng(0).random((draws, len(score)))
     won = expected - tied / 2
     scores = np.where(drawn < won, 1.0, np.where(drawn < won + tied, 0.5, 0.0))
-    return strengths(np.stack([tally(first, second, each, count) for each in scores]))
+    return strengths(np.stack([win_counts(first, second, each, count) for each in scores]))

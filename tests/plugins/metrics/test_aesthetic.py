@@ -22,19 +22,19 @@ def pictures(scenes):
 
 def test_a_linear_head_is_a_linear_map(pictures, clip, tmp_path):
     head = networks.linear_head(tmp_path / "head.safetensors")
-    told = load_file(head)
+    tensors = load_file(head)
     with torch.inference_mode():
-        expected = open_encoder(str(clip)).images(pictures) @ told["weight"][0] + told["bias"]
+        expected = open_encoder(str(clip)).images(pictures) @ tensors["weight"][0] + tensors["bias"]
     assert values(f"aesthetic={head}@{clip}", of(pictures)) == pytest.approx(expected.numpy(), abs=1e-5)
 
 
 def test_a_deep_head_is_its_layers_one_after_another(pictures, clip, tmp_path):
     head = networks.deep_head(tmp_path / "head.safetensors")
-    told = load_file(head)
+    tensors = load_file(head)
     with torch.inference_mode():
         state = open_encoder(str(clip)).images(pictures)
     for at in (0, 2, 4, 6, 7):
-        state = torch.nn.functional.linear(state, told[f"layers.{at}.weight"], told[f"layers.{at}.bias"])
+        state = torch.nn.functional.linear(state, tensors[f"layers.{at}.weight"], tensors[f"layers.{at}.bias"])
     assert values(f"aesthetic={head}@{clip}", of(pictures)) == pytest.approx(state[:, 0].numpy(), abs=1e-4)
 
 
@@ -43,7 +43,7 @@ def test_a_folder_with_one_head_is_that_head(pictures, clip, tmp_path):
     one, other = (values(f"aesthetic={place}@{clip}", of(pictures)) for place in (head, tmp_path))
     assert np.array_equal(one, other)
     networks.linear_head(tmp_path / "second.safetensors")
-    with pytest.raises(LimnerError, match=r"holds 2 \.safetensors files"):
+    with pytest.raises(LimnerError, match=r"contains 2 \.safetensors files"):
         values(f"aesthetic={tmp_path}@{clip}", of(pictures))
 
 
@@ -80,43 +80,46 @@ def test_without_an_encoder_it_is_clip_large(tmp_path, home):
         Scorers([MetricUse.model_validate(f"aesthetic={head}")])
 
 
-def _refused(use: str, said: str) -> None:
-    with pytest.raises(LimnerError, match=said) as caught:
+def _refused(use: str, message: str) -> None:
+    with pytest.raises(LimnerError, match=message) as caught:
         Scorers([MetricUse.model_validate(f"aesthetic={use}")])
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"layers.4.bias": None}, "no tensor 'layers.4.bias'"),
         ({"layers.9.weight": torch.zeros(1)}, "unknown tensor 'layers.9.weight'"),
-        ({"layers.2.weight": torch.zeros(128, 1000)}, r"layers.2.weight is of shape \(128, 1000\), not \(128, 1024\)"),
-        ({"layers.7.bias": torch.zeros(2)}, r"layers.7.bias is of shape \(2,\), not \(1,\)"),
-        ({"layers.0.weight": torch.zeros(0)}, "layers.0.weight is of shape"),
-        ({"layers.0.weight": torch.tensor(1.0)}, "layers.0.weight is of shape"),
-        ({"weight": torch.zeros(1, 8)}, "is no aesthetic head"),
+        (
+            {"layers.2.weight": torch.zeros(128, 1000)},
+            r"layers.2.weight has the shape \(128, 1000\), not \(128, 1024\)",
+        ),
+        ({"layers.7.bias": torch.zeros(2)}, r"layers.7.bias has the shape \(2,\), not \(1,\)"),
+        ({"layers.0.weight": torch.zeros(0)}, "layers.0.weight has the shape"),
+        ({"layers.0.weight": torch.tensor(1.0)}, "layers.0.weight has the shape"),
+        ({"weight": torch.zeros(1, 8)}, "is not an aesthetic head"),
     ],
 )
-def test_a_head_with_other_tensors_is_one_line(changes, said, clip, tmp_path):
-    _refused(f"{networks.deep_head(tmp_path / 'head.safetensors', **changes)}@{clip}", said)
+def test_a_head_with_other_tensors_is_one_line(changes, message, clip, tmp_path):
+    _refused(f"{networks.deep_head(tmp_path / 'head.safetensors', **changes)}@{clip}", message)
 
 
 def test_a_head_of_another_width_is_one_line(pictures, clip, tmp_path):
     head = networks.linear_head(tmp_path / "head.safetensors", 12)
-    with pytest.raises(LimnerError, match=r"features of width 12, and those of .* are of width 8; name the encoder"):
+    with pytest.raises(LimnerError, match=r"features of width 12, and those of .* have width 8; name the encoder"):
         values(f"aesthetic={head}@{clip}", of(pictures))
 
 
-def test_what_is_no_head_is_one_line(clip, tmp_path):
+def test_files_that_are_not_heads_are_one_line_errors(clip, tmp_path):
     torch.save({"weight": torch.zeros(1, 8)}, tmp_path / "head.pth")
     _refused(f"{tmp_path / 'head.pth'}@{clip}", "pickles are refused")
     (tmp_path / "broken.safetensors").write_bytes(b"nothing of the kind")
     _refused(f"{tmp_path / 'broken.safetensors'}@{clip}", "cannot be read")
     save_file({"weight": torch.full((1, 8), float("nan")), "bias": torch.zeros(1)}, tmp_path / "nan.safetensors")
-    _refused(f"{tmp_path / 'nan.safetensors'}@{clip}", "numbers that are none")
+    _refused(f"{tmp_path / 'nan.safetensors'}@{clip}", "values that are not finite")
     _refused(f"{tmp_path / 'none.safetensors'}@{clip}", "there is no head")
-    _refused(str(networks.rater(tmp_path / "two", 2)), "tells 2 labels and no rating")
+    _refused(str(networks.rater(tmp_path / "two", 2)), "has 2 outputs, not one rating")
     _refused(f"{networks.rater(tmp_path / 'one')}@{clip}", "needs no encoder")
     _refused(str(networks.dino(tmp_path / "dino")), "no whole classifier|cannot be loaded|is no classifier")
     _refused("nobody/no-such-rater", "nobody/no-such-rater")

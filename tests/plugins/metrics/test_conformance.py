@@ -12,7 +12,7 @@ import networks
 from limner.core.errors import LimnerError
 from limner.core.metrics import NEEDS, ImageSet, Metric
 from limner.core.requests import MetricUse
-from limner.engine.scoring.scorers import Scorers, told
+from limner.engine.scoring.scorers import Scorers, scores_as_json
 from limner.plugins import registry
 from scored import values
 
@@ -57,9 +57,9 @@ def test_values_are_finite_and_one_for_each_unit(use, gallery, name):
     assert len(set(found.tolist())) > 0.8 * len(found)
 
 
-def test_it_says_the_same_again(use, gallery):
-    first = told(Scorers([MetricUse.model_validate(use)]).score(gallery))
-    assert told(Scorers([MetricUse.model_validate(use)]).score(gallery)) == first
+def test_it_is_deterministic(use, gallery):
+    first = scores_as_json(Scorers([MetricUse.model_validate(use)]).score(gallery))
+    assert scores_as_json(Scorers([MetricUse.model_validate(use)]).score(gallery)) == first
 
 
 def test_the_order_of_pictures_does_not_matter(use, gallery, name):
@@ -103,7 +103,7 @@ def test_the_size_of_the_file_format_does_not_matter(use, gallery, tmp_path, nam
     assert values(use, replace(gallery, items=tuple(items))) == pytest.approx(values(use, gallery), rel=1e-4, abs=1e-6)
 
 
-def test_what_it_needs_is_asked_for(use, gallery, name):
+def test_missing_needs_are_reported(use, gallery, name):
     for need in registry.metrics.get(name).needs:
         if need == "prompt":
             lacking = replace(gallery, items=tuple(replace(item, prompt=" ") for item in gallery.items))
@@ -132,13 +132,13 @@ def test_a_broken_picture_is_one_line(use, gallery, tmp_path):
         values(use, replace(gallery, items=items))
 
 
-def test_a_network_is_named_where_and_only_where_there_is_one(name):
+def test_a_network_can_be_named_only_if_there_is_one(name):
     metric = registry.metrics.get(name)
     if metric.named:
         with pytest.raises(LimnerError, match="needs a model"):
             Scorers([MetricUse(name=name)])
     elif metric.model is None:
-        with pytest.raises(LimnerError, match="scores with no model"):
+        with pytest.raises(LimnerError, match="uses no model"):
             Scorers([MetricUse(name=name, model="starter")])
     else:
         with pytest.raises(LimnerError, match="no-such-network"):

@@ -48,28 +48,28 @@ def test_a_clip_by_name_scores_as_itself(name, scenes, clip):
 
     item = ScoredImage(scenes[0].picture, "a photo of a red car")
     model = CLIPModel.from_pretrained(clip).eval()
-    told = AutoTokenizer.from_pretrained(clip)([item.prompt], padding="max_length", return_tensors="pt")
+    tokens = AutoTokenizer.from_pretrained(clip)([item.prompt], padding="max_length", return_tensors="pt")
     pixels = AutoImageProcessor.from_pretrained(clip, backend="pil")(open_image(item.picture), return_tensors="pt")
     with torch.inference_mode():
-        logit = model(**told, pixel_values=pixels["pixel_values"]).logits_per_image / model.logit_scale.exp()
+        logit = model(**tokens, pixel_values=pixels["pixel_values"]).logits_per_image / model.logit_scale.exp()
     assert values(f"{name}={clip}", ImageSet((item,))) == pytest.approx(float(logit), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["prompt_fidelity", "preference"])
-def test_an_encoder_that_reads_no_text_is_told_before_anything_is_scored(name, dino):
-    with pytest.raises(LimnerError, match="reads no text"):
+def test_an_encoder_without_text_is_refused_before_scoring(name, dino):
+    with pytest.raises(LimnerError, match="has no text encoder"):
         Scorers([MetricUse(name=name, model=str(dino))])
 
 
 @pytest.mark.parametrize("name", ["subject_fidelity", "diversity", "uniqueness", "class_drift", "fid", "kid"])
-def test_another_encoder_says_something_else(name, scenes, dino):
+def test_another_encoder_gives_other_values(name, scenes, dino):
     items, paths = tuple(scenes[:20]), tuple(item.picture for item in scenes[20:])
     base = tuple(replace(item, picture=path) for item, path in zip(items, paths, strict=True))
     gallery = ImageSet(items, paths, paths, base)
     assert not np.allclose(values(f"{name}={dino}", gallery), values(name, gallery), atol=1e-3)
 
 
-def test_a_folder_that_is_no_encoder_is_one_line(tmp_path, scenes):
+def test_a_folder_that_is_not_an_encoder_is_a_one_line_error(tmp_path, scenes):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(LimnerError, match=f"{tmp_path.name}' .*(incomplete|no encoder)"):
         values(f"subject_fidelity={tmp_path}", of([scenes[0].picture], references=(scenes[1].picture,)))
@@ -118,7 +118,7 @@ def test_drift_compares_the_same_prompts_only(scenes):
         values("class_drift", ImageSet(tuple(scenes[:2]), base=tuple(scenes[2:4])))
 
 
-def test_fid_is_that_of_torchmetrics_and_nought_for_the_same(scenes):
+def test_fid_is_that_of_torchmetrics_and_zero_for_the_same(scenes):
     paths = tuple(item.picture for item in scenes[:20])
     assert values("fid", of(paths, references=paths)) == pytest.approx(0, abs=1e-4)
     features = _features(scenes)
@@ -163,7 +163,7 @@ def test_kid_of_unequal_numbers_is_near_and_always_the_same(scenes):
 
 
 @pytest.mark.parametrize(("name", "fewest"), [("fid", 16), ("kid", 8)])
-def test_too_few_pictures_are_told(name, fewest, scenes):
+def test_too_few_images_are_refused(name, fewest, scenes):
     paths = [item.picture for item in scenes]
     with pytest.raises(LimnerError, match=f"{name}.*at least {fewest} images, and there are {fewest - 1}"):
         values(name, of(paths[: fewest - 1], references=tuple(paths[20:])))

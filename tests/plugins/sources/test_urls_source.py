@@ -16,7 +16,7 @@ from limner.core.datasets import TrainingRefused
 from limner.core.errors import LimnerError
 from limner.core.requests import PrepareRequest
 from limner.data.entries import places
-from limner.engine.prepare.image import prepared
+from limner.engine.prepare.image import prepare_image
 from limner.engine.prepare.plan import plan_of
 
 
@@ -70,7 +70,7 @@ def test_a_refusal_of_a_server_has_the_bytes(tmp_path: Path, site: str, monkeypa
     assert refused.value.data == png(7) and "noai" in refused.value.said
     (tmp_path / "out").mkdir()
     plan = plan_of(PrepareRequest(sources=("x",), size=32, limit=("small=0",), ignore=("flat",)), tmp_path / "out")
-    record = prepared((0, entry, "stamp"), plan)
+    record = prepare_image((0, entry, "stamp"), plan)
     assert "refused" in {fault.kind for fault in record.faults} and record.picture is None
 
 

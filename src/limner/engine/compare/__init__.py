@@ -1,1 +1,1 @@
-"""Comparisons of models and adapters: images of every contestant, scores, blind votes."""
+"""Comparisons of models and adapters: images of every contestant, scores, and blind votes."""

@@ -1,4 +1,4 @@
-"""The blind page of a comparison: two pictures of a prompt side by side, and nothing that tells whose they are."""
+"""The blind page of a comparison: two images of a prompt side by side, without saying whose they are."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from pathlib import Path
 
 from limner.core.requests.request import digest_of
 from limner.core.votes import BlindPair, VotesKey
-from limner.engine.compare.cells import Cell
+from limner.engine.compare.ranking import KEY
+from limner.engine.compare.result import PromptSeed
 from limner.engine.train.class_captions import word_pattern
-from limner.imaging.decode import open_image
-from limner.reports.writer import data_url, write_page
+from limner.reports.writer import file_data_url, write_page
 from limner.store.files import sha256_of, writing
 
 SIDE = 640
-"""The longest side of a picture on the page, in pixels."""
-KEY, PAGE = "votes-key.json", "blind.html"
+"""The longest side of an image on the page, in pixels."""
+PAGE = "blind.html"
 
 
-def chosen_pairs(contestants: int, cells: Sequence[Cell], most: int, seed: int) -> list[BlindPair]:
-    """At most so many pairs in random order and on random sides, every two contestants about equally often."""
+def choose_pairs(contestants: int, images: Sequence[PromptSeed], most: int, seed: int) -> list[BlindPair]:
+    """At most `most` pairs in random order and on random sides, every two contestants about equally often."""
     rng = random.Random(f"blind {seed}")
-    decks: list[list[tuple[Cell, int, int]]] = []
+    decks: list[list[tuple[PromptSeed, int, int]]] = []
     for one, other in combinations(range(contestants), 2):
-        deck = [(cell, one, other) for cell in cells]
+        deck = [(image, one, other) for image in images]
         rng.shuffle(deck)
         decks.append(deck)
     rng.shuffle(decks)
@@ -38,51 +38,50 @@ def chosen_pairs(contestants: int, cells: Sequence[Cell], most: int, seed: int) 
     ]
 
 
-def write_blind(
+def write_blind_page(
     out: Path,
     names: Sequence[str],
-    painted: Sequence[Mapping[Cell, Path]],
+    images: Sequence[Mapping[PromptSeed, Path]],
     most: int,
     seed: int,
-    made_up: Sequence[str] = (),
+    identifiers: Sequence[str] = (),
 ) -> tuple[Path, Path]:
-    """Write page and key; returns their paths. painted: each contestant's pictures.
+    """Write the page and the key that says whose the images are; returns their paths.
 
-    made_up: words that nobody who votes can know, which are left out of the prompts.
+    images: of each contestant. identifiers: tokens that mean nothing to voters, which are removed from the prompts.
     """
-    pairs = chosen_pairs(len(names), list(painted[0]), most, seed)
-    sides = [tuple(painted[number][pair.prompt, pair.seed] for number in (pair.left, pair.right)) for pair in pairs]
-    shown = [{"left": sha256_of(left), "right": sha256_of(right)} for left, right in sides]
-    comparison = digest_of(shown)
+    pairs = choose_pairs(len(names), list(images[0]), most, seed)
+    sides = [tuple(images[number][pair.prompt, pair.seed] for number in (pair.left, pair.right)) for pair in pairs]
+    comparison = digest_of([{"left": sha256_of(left), "right": sha256_of(right)} for left, right in sides])
     ids = [f"pair-{number}" for number in range(1, len(pairs) + 1)]
     key = VotesKey(comparison=comparison, contestants=tuple(names), pairs=dict(zip(ids, pairs, strict=True)))
     with writing(out / KEY) as partial:
         partial.write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    pictures = _shuffled({path for both in sides for path in both}, seed)
-    told = [
+    shown = _shuffled({path for both in sides for path in both}, seed)
+    rows = [
         {
             "id": name,
-            "prompt": plain(pair.prompt, made_up),
-            "left": pictures.index(left),
-            "right": pictures.index(right),
+            "prompt": without_identifiers(pair.prompt, identifiers),
+            "left": shown.index(left),
+            "right": shown.index(right),
         }
         for name, pair, (left, right) in zip(ids, pairs, sides, strict=True)
     ]
-    urls = [data_url(open_image(path), SIDE) for path in pictures]
-    write_page(out / PAGE, "blind.html", title="Which is better?", comparison=comparison, pairs=told, pictures=urls)
+    urls = [file_data_url(path, SIDE) for path in shown]
+    write_page(out / PAGE, "blind.html", title="Which is better?", comparison=comparison, pairs=rows, pictures=urls)
     return out / PAGE, out / KEY
 
 
-def plain(prompt: str, made_up: Sequence[str]) -> str:
-    """A prompt without made-up words; where nothing else is in it, as it is."""
-    told = prompt
-    for word in made_up:
-        told = word_pattern(word).sub("", told)
-    return " ".join(told.split()) or prompt
+def without_identifiers(prompt: str, identifiers: Sequence[str]) -> str:
+    """A prompt without identifier tokens; unchanged if nothing else is in it."""
+    text = prompt
+    for word in identifiers:
+        text = word_pattern(word).sub("", text)
+    return " ".join(text.split()) or prompt
 
 
 def _shuffled(paths: set[Path], seed: int) -> list[Path]:
-    """In an order that tells nothing: those of one contestant do not stand together."""
+    """The paths in an order that does not group the images of a contestant."""
     found = sorted(paths)
     random.Random(f"pictures {seed}").shuffle(found)
     return found

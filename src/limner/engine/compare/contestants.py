@@ -1,4 +1,4 @@
-"""What a comparison names -> models with adapters, each under a short name of its own."""
+"""Finds the models and adapters of a comparison or evaluation, and gives each a short unique name."""
 
 from __future__ import annotations
 
@@ -8,138 +8,134 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.core.requests import (
-    AdapterUse,
-    CompareRequest,
-    Contestant,
-    GenerateRequest,
-    GenerationSettings,
-    TrialRequest,
-)
+from limner.core.requests import AdapterUse, CompareRequest, Contestant, GenerateRequest, TrialRequest
 from limner.engine.compare.targets import ImagesTarget, ModelTarget, target_of
 from limner.models import loading
 from limner.models.adapters import Adapter, open_adapter
 from limner.store.blobs import REFERENCE
 
-SHARED = (TrialRequest.model_fields.keys() & GenerationSettings.model_fields.keys()) - {"seed"}
-"""Settings of a trial that hold for all contestants."""
+SHARED = sorted((TrialRequest.model_fields.keys() & GenerateRequest.model_fields.keys()) - {"kind", "prompt"})
+"""Fields of a trial that apply to every image."""
 
 
 @dataclass(frozen=True)
-class Entrant:
-    """One of those that are compared. name: short, and of no other. told: as it was named."""
+class ModelWithAdapters:
+    """A contestant of a comparison or the target of an evaluation.
+
+    name: short and unique. text: as the user typed it. model, vae: references of the base model and its autoencoder.
+    """
 
     name: str
-    told: str
+    text: str
     model: str
     vae: str | None
-    adapter: tuple[AdapterUse, ...]
+    adapters: tuple[AdapterUse, ...]
 
-    def known_as(self, called: Callable[[str], str]) -> Entrant:
-        """The same, with its files as the user called them."""
-        uses = tuple(use.model_copy(update={"path": called(use.path)}) for use in self.adapter)
-        return replace(self, model=called(self.model), vae=self.vae and called(self.vae), adapter=uses)
+    def with_original_names(self, original_name: Callable[[str], str]) -> ModelWithAdapters:
+        """The same, with its files as the user named them."""
+        uses = tuple(use.model_copy(update={"path": original_name(use.path)}) for use in self.adapters)
+        return replace(self, model=original_name(self.model), vae=self.vae and original_name(self.vae), adapters=uses)
 
-    def request(self, trial: TrialRequest, prompt: str, seed: int, count: int) -> GenerateRequest:
-        """What paints its pictures of a prompt."""
+    def request(self, trial: TrialRequest, prompt: str) -> GenerateRequest:
+        """The request that generates its images for a prompt."""
         shared: dict[str, Any] = {name: getattr(trial, name) for name in SHARED}
-        return GenerateRequest(
-            prompt=prompt, model=self.model, vae=self.vae, adapter=self.adapter, seed=seed, count=count, **shared
-        )
+        return GenerateRequest(prompt=prompt, model=self.model, vae=self.vae, adapter=self.adapters, **shared)
 
 
-def entrants(comparison: CompareRequest, called: Callable[[str], str] = str) -> list[Entrant]:
-    """Who is compared; LimnerError for what is neither a model nor an adapter, and for what is named twice.
+def find_contestants(request: CompareRequest, original_name: Callable[[str], str] = str) -> list[ModelWithAdapters]:
+    """The contestants of a comparison.
 
-    called: how the user calls a file.
+    original_name: how the user named a file. Raises LimnerError for a contestant that is neither a model nor an
+    adapter, and for one that is named twice.
     """
-    found = [_entrant(contestant, comparison.model) for contestant in comparison.contestants]
+    found = [_find(contestant, request.model) for contestant in request.contestants]
     seen: dict[tuple[Any, ...], str] = {}
-    for model, vae, uses, told in found:
-        key = model, vae, tuple((use.path, use.weight) for use in uses)
+    for each in found:
+        key = each.model, each.vae, tuple((use.path, use.weight) for use in each.adapters)
         if key in seen:
-            raise LimnerError(f"{seen[key]!r} and {told!r} are the same contestant", "name each once")
-        seen[key] = told
-    known = [Entrant("", told, model, vae, uses) for model, vae, uses, told in found]
-    names = _names([entrant.known_as(called) for entrant in known])
-    return [replace(entrant, name=name) for entrant, name in zip(known, names, strict=True)]
+            raise LimnerError(f"{seen[key]!r} and {each.text!r} are the same contestant", "name each once")
+        seen[key] = each.text
+    names = _unique_names([each.with_original_names(original_name) for each in found])
+    return [replace(each, name=name) for each, name in zip(found, names, strict=True)]
 
 
-def entrant_of(contestant: Contestant, base: str | None, called: Callable[[str], str] = str) -> Entrant:
-    """Who is meant by itself."""
-    model, vae, uses, told = _entrant(contestant, base)
-    known = Entrant("", told, model, vae, uses)
-    return replace(known, name=_names([known.known_as(called)])[0])
+def find_target(
+    target: Contestant, base_model: str | None, original_name: Callable[[str], str] = str
+) -> ModelWithAdapters:
+    """A single model or adapter. base_model: of an adapter, in place of the one that it was trained on."""
+    found = _find(target, base_model)
+    return replace(found, name=_unique_names([found.with_original_names(original_name)])[0])
 
 
-def made_up(entrants: Sequence[Entrant]) -> list[str]:
-    """The words that adapters among them were taught, and nobody else knows."""
-    told = [open_adapter(use.path).facts.get("trigger_words") for entrant in entrants for use in entrant.adapter]
+def identifiers(contestants: Sequence[ModelWithAdapters]) -> list[str]:
+    """The identifier tokens that their adapters were trained on, which mean nothing to other people."""
+    facts = [open_adapter(use.path).facts.get("trigger_words") for each in contestants for use in each.adapters]
     return sorted(
-        {word for words in told if isinstance(words, list) for word in words if isinstance(word, str) and word}
+        {word for words in facts if isinstance(words, list) for word in words if isinstance(word, str) and word}
     )
 
 
-Found = tuple[str, str | None, tuple[AdapterUse, ...], str]
-
-
-def _entrant(contestant: Contestant, base: str | None) -> Found:
-    """Model, autoencoder, adapters, and how it was named."""
-    told, target = str(contestant), target_of(contestant)
+def _find(contestant: Contestant, base_model: str | None) -> ModelWithAdapters:
+    """A contestant, still without a name."""
+    text, target = str(contestant), target_of(contestant)
     if isinstance(target, ModelTarget):
         loading.resolve(target.model)
-        return target.model, None, target.adapters, told
+        return ModelWithAdapters("", text, target.model, None, target.adapters)
     if isinstance(target, ImagesTarget):
-        open_adapter(str(contestant.model))  # raises: images have nothing that could be compared by prompts
-        raise LimnerError(f"{told!r} is a folder of images", "give a model or an adapter")
-    first = open_adapter(target.adapters[0].path)
-    return *_base_of(first, told, base), target.adapters, told
+        open_adapter(str(contestant.model))  # raises, because a folder of images has no adapter file
+        raise LimnerError(f"{text!r} is a folder of images", "give a model or an adapter")
+    adapter = open_adapter(target.adapters[0].path)
+    return ModelWithAdapters("", text, *_base_of(adapter, text, base_model), target.adapters)
 
 
-def _base_of(adapter: Adapter, told: str, base: str | None) -> tuple[str, str | None]:
-    """Model and autoencoder that an adapter acts on where no model is named beside it."""
-    if base is not None:
-        return base, None
+def _base_of(adapter: Adapter, text: str, base_model: str | None) -> tuple[str, str | None]:
+    """The base model and autoencoder of an adapter: those it was trained on, unless another model is given."""
+    if base_model is not None:
+        return base_model, None
     facts, request = adapter.facts.get("base"), adapter.facts.get("request")
     reference = facts.get("reference") if isinstance(facts, dict) else None
     vae = request.get("vae") if isinstance(request, dict) else None
     if not isinstance(reference, str) or not reference:
         raise LimnerError(
-            f"adapter {told!r} does not say which model it was taught on", f"write MODEL+{told}, or give --model"
+            f"adapter {text!r} does not name the base model that it was trained on",
+            f"write MODEL+{text}, or give --model",
         )
-    for part in (reference, vae):  # the file may come from a stranger: it alone must not make us download anything
+    for part in (reference, vae):  # the file may come from a stranger: it must not make us download anything
         if isinstance(part, str) and loading.needs_download(part):
             raise LimnerError(
-                f"adapter {told!r} was taught on {part!r}, which is not on disk",
-                f"if you trust that model, write {reference}+{told}",
+                f"adapter {text!r} was trained on {part!r}, which is not on disk",
+                f"if you trust that model, write {reference}+{text}",
             )
     try:
         loading.resolve(reference)
     except LimnerError as error:
         raise LimnerError(
-            f"adapter {told!r} was taught on {reference!r}, which is not here", f"write MODEL+{told}, or give --model"
+            f"adapter {text!r} was trained on {reference!r}, which does not exist here",
+            f"write MODEL+{text}, or give --model",
         ) from error
     return reference, vae if isinstance(vae, str) else None
 
 
-def _names(found: Sequence[Entrant]) -> list[str]:
-    """The shortest ends of paths that tell all apart; of the model only where models differ or no adapter acts."""
-    one_model = len({entrant.model for entrant in found}) == 1
+def _unique_names(contestants: Sequence[ModelWithAdapters]) -> list[str]:
+    """The shortest ends of paths that are unique; with the model only if models differ or there is no adapter."""
+    one_model = len({each.model for each in contestants}) == 1
     names: list[str] = []
     for parts in range(1, 64):
-        names = [_name(entrant, parts, one_model) for entrant in found]
+        names = [_name(each, parts, one_model) for each in contestants]
         if len(set(names)) == len(names):
             return names
     return [f"{number} {name}" for number, name in enumerate(names, 1)]
 
 
-def _name(entrant: Entrant, parts: int, one_model: bool) -> str:
-    acting = [_end(use.path, parts) + ("" if use.weight == 1 else f":{use.weight:g}") for use in entrant.adapter]
-    return "+".join(acting if one_model and acting else [_end(entrant.model, parts), *acting])
+def _name(contestant: ModelWithAdapters, parts: int, one_model: bool) -> str:
+    adapters = [
+        _last_parts(use.path, parts) + ("" if use.weight == 1 else f":{use.weight:g}") for use in contestant.adapters
+    ]
+    return "+".join(adapters if one_model and adapters else [_last_parts(contestant.model, parts), *adapters])
 
 
-def _end(path: str, parts: int) -> str:
-    """The last parts of a path, without what only tells its kind; of a reference by content, the beginning."""
+def _last_parts(path: str, parts: int) -> str:
+    """The last parts of a path without its suffix; the first characters of a reference by content."""
     if found := REFERENCE.fullmatch(path):
         return found[2][: 7 + parts]
     return "/".join(Path(path.removesuffix(".safetensors")).parts[-parts:]) or path

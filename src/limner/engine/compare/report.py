@@ -1,9 +1,7 @@
-"""A comparison told: numbers as JSON and CSV, a figure, and a page."""
+"""The report of a comparison: figure, compare.json, compare.csv, compare.html and the blind page."""
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,207 +9,196 @@ from typing import Any
 import numpy as np
 
 from limner.core.choice import evenly
-from limner.core.events import Emit
+from limner.core.errors import LimnerError
+from limner.core.events import ArtifactKind, Emit, Stage
 from limner.core.metrics import MetricResult
 from limner.core.workspace import Workspace
-from limner.engine.compare.cells import cells_of
-from limner.engine.compare.differences import FEWEST, Difference, rounded
-from limner.engine.compare.result import Compared
-from limner.engine.generate.output import write_side_image
-from limner.engine.scoring.scorers import told
+from limner.engine.compare.blind_page import write_blind_page
+from limner.engine.compare.contestants import ModelWithAdapters, identifiers
+from limner.engine.compare.result import MIN_PAIRS, ComparisonResult, PairedDifference, prompts_and_seeds, rounded
+from limner.engine.scoring.scorers import scores_as_json
 from limner.imaging.decode import open_image
 from limner.reports.figure import ColumnGroup, grid
-from limner.reports.interval_plots import Line, forest
-from limner.reports.writer import data_url, write_page
+from limner.reports.interval_plots import MeanInterval, forest_svg
+from limner.reports.writer import ReportWriter, file_data_url
 from limner.stats.intervals import difference
-from limner.store.files import sha256_of, writing
+from limner.store.files import sha256_of
 
-ROWS, WIDE = 12, 3
-"""The most prompts that are shown; up to how many contestants two seeds are."""
-
-
-def shown_prompts(compared: Compared) -> list[str]:
-    """The prompts of figure and page."""
-    return evenly(compared.request.prompt, ROWS)
+PROMPTS, TWO_SEEDS = 12, 3
+"""The most prompts in figure and page; the most contestants of which two seeds are shown."""
 
 
-def shown_seeds(compared: Compared) -> list[int]:
-    """The seeds of figure and page."""
-    request = compared.request
-    return list(range(request.seed, request.seed + min(request.count, 2 if len(compared.entrants) <= WIDE else 1)))
+def write_report(
+    result: ComparisonResult,
+    contestants: Sequence[ModelWithAdapters],
+    out: Path,
+    workspace: Workspace,
+    emit: Emit,
+) -> None:
+    """Write all files of the report. contestants: with their files on this machine.
+
+    Raises LimnerError if moderation withheld the figure.
+    """
+    emit(Stage(name="writing"))
+    report, request = ReportWriter(out, workspace, emit), result.request
+    figure = report.figure("compare.png", _figure(result))
+    if not figure.exists():
+        raise LimnerError(
+            "the figure of the comparison was withheld by moderation", "leave out the prompts that are refused"
+        )
+    images = [result.images[name] for name in result.names]
+    page, key = write_blind_page(out, result.names, images, request.pairs, request.seed, identifiers(contestants))
+    report.json("compare.json", _numbers(result, out))
+    header, rows = _table(result, out)
+    report.csv("compare.csv", header, rows)
+    report.add(ArtifactKind.BLIND_PAGE, page)
+    report.add(ArtifactKind.KEY, key)
+    report.page("compare.html", "compare.html", **_page(result, figure))
+    report.emit_made(verdict=result.verdict)
 
 
-def write_figure(compared: Compared, out: Path, workspace: Workspace, emit: Emit) -> Path:
-    """The figure: prompts down, contestants across. Returns its path, where nothing is if it was withheld."""
-    prompts, seeds = shown_prompts(compared), shown_seeds(compared)
-    groups = [ColumnGroup(entrant.name, tuple(f"seed {seed}" for seed in seeds)) for entrant in compared.entrants]
+def shown_prompts(result: ComparisonResult) -> list[str]:
+    """The prompts in figure and page."""
+    return evenly(result.request.prompt, PROMPTS)
+
+
+def shown_seeds(result: ComparisonResult) -> list[int]:
+    """The seeds in figure and page."""
+    request = result.request
+    most = 2 if len(result.contestants) <= TWO_SEEDS else 1
+    return list(range(request.seed, request.seed + min(request.count, most)))
+
+
+def settings(result: ComparisonResult) -> str:
+    """The sampling settings of all contestants, as text."""
+    request = result.request
+    forms = {"steps": "{} steps", "guidance": "guidance {:g}", "scheduler": "sampler {}"}
+    given = [form.format(value) for name, form in forms.items() if (value := getattr(request, name)) is not None]
+    default = [name for name in ("steps", "guidance") if getattr(request, name) is None]
+    return ", ".join([*given, *([f"each model's default {' and '.join(default)}"] if default else [])])
+
+
+def _figure(result: ComparisonResult) -> Any:
+    """Prompts down, contestants across."""
+    prompts, seeds = shown_prompts(result), shown_seeds(result)
+    groups = [ColumnGroup(name, tuple(f"seed {seed}" for seed in seeds)) for name in result.names]
     cells = [
-        [open_image(compared.painted[entrant.name][prompt, seed]) for entrant in compared.entrants for seed in seeds]
-        for prompt in prompts
+        [open_image(result.images[name][prompt, seed]) for name in result.names for seed in seeds] for prompt in prompts
     ]
-    side = min(256, max(128, cells[0][0].width))
-    path = out / "compare.png"
-    write_side_image(
-        grid(prompts, groups, cells, _caption(compared), side),
-        path,
-        "comparison",
-        "compositeSynthetic",
-        workspace,
-        emit,
-    )
-    return path
+    every = len(result.request.prompt)
+    part = [f"{len(prompts)} of {every} prompts"] if len(prompts) < every else []
+    caption = "; ".join([*part, settings(result), "made by AI"])
+    return grid(prompts, groups, cells, f"{caption[0].upper()}{caption[1:]}.", None)
 
 
-def _caption(compared: Compared) -> str:
-    request = compared.request
-    shown, all_of = len(shown_prompts(compared)), len(request.prompt)
-    parts = [f"{shown} of {all_of} prompts"] if shown < all_of else []
-    told = "; ".join([*parts, settings(compared), "made by AI"])
-    return told[0].upper() + told[1:] + "."
-
-
-def settings(compared: Compared) -> str:
-    """How all were painted, in words."""
-    request = compared.request
-    named = {"steps": "{} steps", "guidance": "guidance {:g}", "scheduler": "sampler {}"}
-    given = [form.format(value) for name, form in named.items() if (value := getattr(request, name)) is not None]
-    own = [name for name in ("steps", "guidance") if getattr(request, name) is None]
-    given += [f"each model's own {' and '.join(own)}"] if own else []
-    return ", ".join(given)
-
-
-def write_numbers(compared: Compared, out: Path) -> Path:
-    """compare.json: all that is known, picture by picture."""
-    cells = cells_of(compared.request)
-    numbers = {
-        "verdict": compared.verdict,
-        "request": compared.request.model_dump(mode="json"),
+def _numbers(result: ComparisonResult, out: Path) -> dict[str, Any]:
+    """The contents of compare.json."""
+    return {
+        "verdict": result.verdict,
+        "request": result.request.model_dump(mode="json"),
         "contestants": [
             {
-                "name": entrant.name,
-                "model": entrant.model,
-                "adapters": [use.model_dump() for use in entrant.adapter],
-                "scores": told(compared.scores[entrant.name]),
+                "name": contestant.name,
+                "model": contestant.model,
+                "adapters": [use.model_dump() for use in contestant.adapters],
+                "scores": scores_as_json(result.scores[contestant.name]),
                 "pictures": [
                     {
                         "prompt": prompt,
                         "seed": seed,
-                        "path": _place(compared, entrant.name, (prompt, seed), out),
-                        "sha256": sha256_of(compared.painted[entrant.name][prompt, seed]),
+                        "path": (path := result.images[contestant.name][prompt, seed]).relative_to(out).as_posix(),
+                        "sha256": sha256_of(path),
                     }
-                    for prompt, seed in cells
+                    for prompt, seed in prompts_and_seeds(result.request)
                 ],
             }
-            for entrant in compared.entrants
+            for contestant in result.contestants
         ],
-        "differences": [each.told() for each in compared.differences],
+        "differences": [each.as_json() for each in result.differences],
     }
-    path = out / "compare.json"
-    with writing(path) as partial:
-        partial.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
 
 
-def write_table(compared: Compared, out: Path) -> Path:
-    """compare.csv: a line for each picture, with the scores that are of one picture."""
-    path = out / "compare.csv"
-    with writing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        names = [name for name, score in compared.scores[compared.entrants[0].name].items() if score.unit == "picture"]
-        table.writerow(["contestant", "prompt", "seed", "picture", *names])
-        for entrant in compared.entrants:
-            scores = compared.scores[entrant.name]
-            for index, cell in enumerate(cells_of(compared.request)):
-                values = [repr(scores[name].values[index]) for name in names]
-                table.writerow([entrant.name, *cell, _place(compared, entrant.name, cell, out), *values])
-    return path
+def _table(result: ComparisonResult, out: Path) -> tuple[list[str], list[list[Any]]]:
+    """Header and rows of compare.csv: a row for each image, with the metrics of single images."""
+    metrics = [name for name, score in result.scores[result.names[0]].items() if score.unit == "picture"]
+    rows = [
+        [
+            contestant,
+            prompt,
+            seed,
+            result.images[contestant][prompt, seed].relative_to(out).as_posix(),
+            *(repr(result.scores[contestant][name].values[index]) for name in metrics),
+        ]
+        for contestant in result.names
+        for index, (prompt, seed) in enumerate(prompts_and_seeds(result.request))
+    ]
+    return ["contestant", "prompt", "seed", "picture", *metrics], rows
 
 
-def _place(compared: Compared, name: str, cell: tuple[str, int], out: Path) -> str:
-    return compared.painted[name][cell].relative_to(out).as_posix()
+def _page(result: ComparisonResult, figure: Path) -> dict[str, Any]:
+    """What compare.html shows."""
+    names = result.names
+    first = result.scores[names[0]]
+    by_title: dict[str, list[PairedDifference]] = {}
+    for each in result.differences:
+        by_title.setdefault(each.title, []).append(each)
+    return {
+        "title": " against ".join(names) if len(names) == 2 else f"{', '.join(names[:-1])} and {names[-1]}",
+        "verdict": result.verdict,
+        "settings": settings(result),
+        "request": result.request,
+        "contestants": result.contestants,
+        "first": names[0],
+        "fewest": MIN_PAIRS,
+        "metrics": [(each.title, each.better) for each in first.values()],
+        "scores": [(name, [_figures(each) for each in scores.values()]) for name, scores in result.scores.items()],
+        "differences": result.differences,
+        "plots": [_differences_plot(those) for those in by_title.values()],
+        "prompts_plot": _prompts_plot(result),
+        "figure": file_data_url(figure, 2200),
+        "slides": [
+            {
+                "prompt": prompt,
+                "seed": seed,
+                "pictures": [file_data_url(result.images[name][prompt, seed], 640) for name in names],
+            }
+            for prompt in shown_prompts(result)
+            for seed in shown_seeds(result)
+        ],
+    }
 
 
-def write_report(compared: Compared, out: Path, figure: Path) -> Path:
-    """compare.html: verdict, table, plots, figure, and any two pictures under a slider."""
-    path, first = out / "compare.html", compared.entrants[0].name
-    write_page(
-        path,
-        "compare.html",
-        title=heading([entrant.name for entrant in compared.entrants]),
-        verdict=compared.verdict,
-        settings=settings(compared),
-        request=compared.request,
-        entrants=compared.entrants,
-        first=first,
-        fewest=FEWEST,
-        metrics=[(each.title, each.better, each.unit, each.model) for each in compared.scores[first].values()],
-        scores=[(name, [_shown(each) for each in scores.values()]) for name, scores in compared.scores.items()],
-        differences=compared.differences,
-        plots=[(metric, _differences_plot(those)) for metric, those in _by_title(compared).items()],
-        prompts_plot=_prompts_plot(compared),
-        figure=data_url(open_image(figure), 2200),
-        slides=_slides(compared),
-    )
-    return path
-
-
-def heading(names: Sequence[str]) -> str:
-    """Who is compared, in words."""
-    return " against ".join(names) if len(names) == 2 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _shown(score: MetricResult) -> str:
+def _figures(score: MetricResult) -> str:
     if not np.isfinite(score.low):
         return f"{score.mean:.3g}"
     mean, low, high = (text.removeprefix("+") for text in rounded(score.mean, score.low, score.high))
     return f"{mean} [{low}, {high}]"
 
 
-def _by_title(compared: Compared) -> dict[str, list[Difference]]:
-    found: dict[str, list[Difference]] = {}
-    for each in compared.differences:
-        found.setdefault(each.title, []).append(each)
-    return found
+def _differences_plot(those: Sequence[PairedDifference]) -> str:
+    intervals = [MeanInterval(each.other, each.mean, each.low, each.high, each.significant) for each in those]
+    return forest_svg(intervals, f"{those[0].title}, difference from {those[0].first}")
 
 
-def _differences_plot(those: Sequence[Difference]) -> str:
-    lines = [Line(each.other, each.mean, each.low, each.high, each.shown) for each in those]
-    return forest(lines, f"{those[0].title}, difference from {those[0].first}")
+def _prompts_plot(result: ComparisonResult) -> str | None:
+    """Differences by prompt between two contestants, by the first metric of single images; None with one prompt.
 
-
-def _prompts_plot(compared: Compared) -> str | None:
-    """Differences by prompt of two contestants by the first score of pictures; None where there is nothing to see.
-
-    Of few seeds, an interval would say more than is known.
+    Without intervals if there are few seeds, from which they would be misleading.
     """
-    if len(compared.entrants) > 2:
+    if len(result.contestants) > 2:
         return None
-    (one, first), (other, second) = compared.scores.items()
-    count, prompts = compared.request.count, compared.request.prompt
-    named = next((name for name, score in first.items() if score.unit == "picture"), None)
-    if named is None or len(prompts) < 2:
+    (one, first), (other, second) = result.scores.items()
+    count, prompts = result.request.count, result.request.prompt
+    metric = next((name for name, score in first.items() if score.unit == "picture"), None)
+    if metric is None or len(prompts) < 2:
         return None
     parts = [slice(index * count, (index + 1) * count) for index in range(len(prompts))]
-    told = [difference(first[named].values[part], second[named].values[part]) for part in parts]
-    if count < FEWEST:
-        told = [(mean, -np.inf, np.inf) for mean, _, _ in told]
-    lines = [
-        Line(prompt, *figures, figures[1] > 0 or figures[2] < 0) for prompt, figures in zip(prompts, told, strict=True)
+    found = [difference(first[metric].values[part], second[metric].values[part]) for part in parts]
+    if count < MIN_PAIRS:
+        found = [(mean, -np.inf, np.inf) for mean, _, _ in found]
+    intervals = [
+        MeanInterval(prompt, mean, low, high, low > 0 or high < 0)
+        for prompt, (mean, low, high) in zip(prompts, found, strict=True)
     ]
-    across = f"{first[named].title}, {other} minus {one}"
-    return forest(evenly(sorted(lines, key=lambda line: -line.mean), 40), across)
-
-
-def _slides(compared: Compared) -> list[dict[str, Any]]:
-    """What the slider shows: a picture of each contestant for each prompt and seed of the figure."""
-    return [
-        {
-            "prompt": prompt,
-            "seed": seed,
-            "pictures": [
-                data_url(open_image(compared.painted[entrant.name][prompt, seed]), 640) for entrant in compared.entrants
-            ],
-        }
-        for prompt in shown_prompts(compared)
-        for seed in shown_seeds(compared)
-    ]
+    chosen = evenly(sorted(intervals, key=lambda each: -each.mean), 40)
+    return forest_svg(chosen, f"{first[metric].title}, {other} minus {one}")

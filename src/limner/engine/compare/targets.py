@@ -62,4 +62,4 @@ def target_of(contestant: Contestant) -> Target:
     if hub.is_repository(reference) or hub.file_of(reference):
         return ModelTarget(reference, contestant.adapter)
     known = unknown("model", reference, aliases()).remedy
-    raise LimnerError(f"{reference!r} is no adapter and no folder here, and no model by that name", known)
+    raise LimnerError(f"{reference!r} is not an adapter, not a folder and not the name of a model", known)

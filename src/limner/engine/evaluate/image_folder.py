@@ -1,4 +1,4 @@
-"""A folder of pictures that is evaluated as it lies."""
+"""A folder of images as the target of an evaluation."""
 
 from __future__ import annotations
 
@@ -7,20 +7,43 @@ from contextlib import suppress
 from pathlib import Path
 
 from limner.core.errors import LimnerError
-from limner.data.sets.folder import ImageFile, scan
+from limner.core.metrics import ScoredImage
+from limner.data.sets.folder import scan
 from limner.imaging.decode import SUFFIXES
+from limner.provenance.labels import read_label
 from limner.store.blobs import REFERENCE
 
 
-def pictures_of(folder: Path) -> tuple[ImageFile, ...]:
-    """The pictures in a folder that was named as a target; raises LimnerError where it holds none."""
-    with suppress(OSError):  # which scan tells
+def items_of_folder(folder: Path) -> tuple[ScoredImage, ...]:
+    """The images of a folder, each with the prompt of the text file next to it or of its label.
+
+    Raises LimnerError if there are none.
+    """
+    with suppress(OSError):  # which scan reports
         if not any(entry.suffix.lower() in SUFFIXES for entry in folder.iterdir()):
-            raise LimnerError(f"{str(folder)!r} is no model and no adapter, and holds no pictures", "name one of these")
-    return scan(folder).images
+            raise LimnerError(
+                f"{str(folder)!r} is not a model or an adapter and contains no images",
+                "give a model, an adapter or a folder of images",
+            )
+    images = scan(folder).images
+    prompts = [image.caption or _labelled_prompt(image.path) for image in images]
+    return tuple(
+        ScoredImage(image.path, prompt, prompt or "all") for image, prompt in zip(images, prompts, strict=True)
+    )
 
 
-def name_of(folder: Path, called: Callable[[str], str]) -> str:
-    """What a folder is called in a report; of a reference by content, the beginning. called: how the user calls it."""
-    found = REFERENCE.fullmatch(called(str(folder)))
+def folder_name(folder: Path, original_name: Callable[[str], str]) -> str:
+    """The name of a folder in a report; of a reference by content, its first characters.
+
+    original_name: how the user named a file.
+    """
+    found = REFERENCE.fullmatch(original_name(str(folder)))
     return found[2][:8] if found else folder.name or str(folder)
+
+
+def _labelled_prompt(image: Path) -> str | None:
+    try:
+        label = read_label(image)
+    except LimnerError:
+        return None
+    return getattr(label.request, "prompt", None) if label else None

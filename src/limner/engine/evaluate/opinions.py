@@ -1,4 +1,4 @@
-"""Scores of people who looked at an evaluation's pictures blind -> what they think, and which metrics think so too."""
+"""What people think of an evaluation's images: mean scores, agreement of raters, and agreement with metrics."""
 
 from __future__ import annotations
 
@@ -17,52 +17,52 @@ from limner.core.small_json import read_small_json
 from limner.core.votes import Digest
 
 REPORT = "report.json"
-LONGEST = 2**26
-"""The longest report that is read, in bytes."""
-FEWEST = 10
-"""Pictures below which nothing is claimed of a metric."""
+MAX_BYTES = 2**26
+"""The largest report that is read."""
+MIN_IMAGES = 10
+"""Images below which no agreement with a metric is claimed."""
 Figures = tuple[float, float | None, float | None]
-"""Value, and the ends of its 95% interval where it has one."""
+"""A value and the ends of its 95% interval, None where it has no interval."""
 
 
-class _Told(BaseModel):
-    """A part of a report, of which no more is read."""
+class ReportPart(BaseModel):
+    """A part of report.json, of which only these fields are read."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
-class Pictured(_Told):
+class ReportImage(ReportPart):
     path: str = Field(max_length=4096)
     sha256: Digest
     prompt: str
 
 
-class Measured(_Told):
+class ReportMetric(ReportPart):
     of: str
     better: Literal["higher", "lower"] | None = None
     values: tuple[float, ...]
 
 
-class Report(_Told):
+class EvaluationReport(ReportPart):
     """What is read of an evaluation's report.json."""
 
-    pictures: tuple[Pictured, ...] = Field(min_length=1)
-    scores: dict[str, Measured]
+    pictures: tuple[ReportImage, ...] = Field(min_length=1)
+    scores: dict[str, ReportMetric]
     photographs: tuple[str, ...] = ()
 
     @property
-    def metrics(self) -> dict[str, Measured]:
-        """Those that say something of each picture."""
+    def image_metrics(self) -> dict[str, ReportMetric]:
+        """The metrics with a value for each image."""
         return {
-            name: told
-            for name, told in self.scores.items()
-            if told.of == "picture" and len(told.values) == len(self.pictures) and name.split("=")[0] != DRIFT
+            name: metric
+            for name, metric in self.scores.items()
+            if metric.of == "picture" and len(metric.values) == len(self.pictures) and name.split("=")[0] != DRIFT
         }
 
 
-class Judged(Frozen):
-    """What people say to one question. mean: over pictures, of the means over people. counts: how often each score was
-    given. agreement: Krippendorff's alpha; None where no two scored the same, or all say the same.
+class CriterionSummary(Frozen):
+    """People's scores for one question. mean: over images, of the means over people. counts: how often each score was
+    given. agreement: Krippendorff's alpha; None where no image was scored twice, or all scores are equal.
     """
 
     mean: Figures
@@ -71,9 +71,9 @@ class Judged(Frozen):
     agreement: Figures | None
 
 
-class Likeness(Frozen):
-    """How far a metric orders the pictures as people do: Spearman's correlation, turned so that 1 is full agreement
-    where a metric says which way is better; None where all values are alike.
+class MetricAgreement(Frozen):
+    """How far a metric orders the images as people do: Spearman's rank correlation, with the sign reversed where lower
+    is better, so that 1 is full agreement. None where all values are equal.
     """
 
     metric: str
@@ -82,89 +82,94 @@ class Likeness(Frozen):
     correlation: Figures | None
 
 
-class Rater(Frozen):
-    """One of the people: how many pictures were scored, and their own means."""
+class RaterSummary(Frozen):
+    """One person: the number of images scored, and the mean scores."""
 
     name: str
     pictures: int
     means: dict[Criterion, float]
 
 
-class Findings(Frozen):
-    """What people think of an evaluation's pictures. means: by picture, over people."""
+class OpinionSummary(Frozen):
+    """What people think of an evaluation's images. means: by image, over people."""
 
     evaluation: str
     verdict: str
-    raters: tuple[Rater, ...]
-    criteria: dict[Criterion, Judged]
-    metrics: tuple[Likeness, ...]
+    raters: tuple[RaterSummary, ...]
+    criteria: dict[Criterion, CriterionSummary]
+    metrics: tuple[MetricAgreement, ...]
     means: dict[str, dict[Criterion, float]]
 
 
-def read_report(folder: Path) -> Report:
+def read_report(folder: Path) -> EvaluationReport:
     """The report of the evaluation in a folder."""
-    remedy = "name the folder that `limner evaluate` made by --evaluation"
-    return read_small_json(folder / REPORT, Report, "the report of an evaluation", remedy, LONGEST)
+    remedy = "give the folder that `limner evaluate` wrote with --evaluation"
+    return read_small_json(folder / REPORT, EvaluationReport, "the report of an evaluation", remedy, MAX_BYTES)
 
 
-def read_opinions(paths: Sequence[Path], report: Report) -> list[Opinions]:
-    """The files that people sent back, one of each; LimnerError in a line for any that cannot be."""
-    known = {picture.sha256 for picture in report.pictures}
-    evaluation = evaluation_of(picture.sha256 for picture in report.pictures)
-    found = [_opinions(path, evaluation, known) for path in paths]
-    _check_once(paths, found)
+def read_opinions(paths: Sequence[Path], report: EvaluationReport) -> list[Opinions]:
+    """The files that people sent back, one per person. Raises LimnerError for a file that does not fit the report."""
+    hashes = {image.sha256 for image in report.pictures}
+    evaluation = evaluation_of(image.sha256 for image in report.pictures)
+    found = [_read(path, evaluation, hashes) for path in paths]
+    _check_one_each(paths, found)
     if not any(scores for each in found for scores in each.scores.values()):
-        raise LimnerError("there are no scores in the files", "score pictures on score.html, and save")
+        raise LimnerError("the files contain no scores", "score pictures on score.html and save")
     return found
 
 
-def findings(report: Report, opinions: Sequence[Opinions]) -> Findings:
-    """Means with bootstrap intervals over pictures, agreement of the raters, and likeness to the metrics."""
+def summarise(report: EvaluationReport, opinions: Sequence[Opinions]) -> OpinionSummary:
+    """Means with bootstrap intervals over images, agreement of the raters, and agreement with the metrics."""
     scored = {sha256 for each in opinions for sha256 in each.scores}
-    hashes = list(dict.fromkeys(picture.sha256 for picture in report.pictures if picture.sha256 in scored))
+    hashes = list(dict.fromkeys(image.sha256 for image in report.pictures if image.sha256 in scored))
     every: dict[Criterion, np.ndarray] = {name: _table(name, hashes, opinions) for name in CRITERIA}
     tables: dict[Criterion, np.ndarray] = {name: table for name, table in every.items() if (table >= 0).any()}
-    criteria: dict[Criterion, Judged] = {name: _judged(table) for name, table in tables.items()}
+    criteria: dict[Criterion, CriterionSummary] = {name: _criterion(table) for name, table in tables.items()}
     metrics = tuple(
-        _likeness(report, hashes, metric, name, tables[name]) for metric in report.metrics for name in tables
+        _agreement(report, hashes, metric, name, tables[name]) for metric in report.image_metrics for name in tables
     )
-    raters = tuple(_rater(number, each) for number, each in enumerate(opinions, 1))
-    rows: dict[Criterion, np.ndarray] = {name: _means(table) for name, table in tables.items()}
+    rows: dict[Criterion, np.ndarray] = {name: _image_means(table) for name, table in tables.items()}
     means: dict[str, dict[Criterion, float]] = {
         sha256: {name: float(row[place]) for name, row in rows.items() if np.isfinite(row[place])}
         for place, sha256 in enumerate(hashes)
     }
-    return Findings(
+    return OpinionSummary(
         evaluation=opinions[0].evaluation,
-        verdict=_verdict(criteria, metrics, len(raters)),
-        raters=raters,
+        verdict=_verdict(criteria, metrics, len(opinions)),
+        raters=tuple(_rater(number, each) for number, each in enumerate(opinions, 1)),
         criteria=criteria,
         metrics=metrics,
-        means={sha256: told for sha256, told in means.items() if told},
+        means={sha256: its for sha256, its in means.items() if its},
     )
 
 
+def as_text(figures: Figures) -> str:
+    """A value with its interval, "0.31 [0.28, 0.34]"."""
+    value, low, high = figures
+    return f"{value:.2f}" if low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
 def _table(name: Criterion, hashes: Sequence[str], opinions: Sequence[Opinions]) -> np.ndarray:
-    """What each said of each picture, from 0, and -1 where nothing was said: (raters, pictures)."""
+    """Scores (raters, images) from 0, -1 where there is none."""
     rows = [[each.scores.get(sha256, {}).get(name, LOWEST - 1) for sha256 in hashes] for each in opinions]
     return np.array(rows) - LOWEST
 
 
-def _means(table: np.ndarray) -> np.ndarray:
-    """Each picture's mean over people, NaN where nobody scored it; (raters, pictures) -> (pictures,)."""
+def _image_means(table: np.ndarray) -> np.ndarray:
+    """The mean over people of each image, NaN where nobody scored it; (raters, images) -> (images,)."""
     count = (table >= 0).sum(0)
     return np.where(count > 0, LOWEST + np.maximum(table, 0).sum(0) / np.maximum(count, 1), np.nan)
 
 
-def _judged(table: np.ndarray) -> Judged:
+def _criterion(table: np.ndarray) -> CriterionSummary:
     from limner.stats.intervals import interval
     from limner.stats.krippendorff import alpha_interval
 
-    means = _means(table)
+    means = _image_means(table)
     means = means[np.isfinite(means)]
     levels = HIGHEST - LOWEST + 1
     agreement = alpha_interval(table, levels)
-    return Judged(
+    return CriterionSummary(
         mean=_figures(*interval(means)),
         pictures=len(means),
         counts=tuple(int((table == level).sum()) for level in range(levels)),
@@ -172,86 +177,89 @@ def _judged(table: np.ndarray) -> Judged:
     )
 
 
-def _likeness(report: Report, hashes: Sequence[str], metric: str, name: Criterion, table: np.ndarray) -> Likeness:
+def _agreement(
+    report: EvaluationReport, hashes: Sequence[str], metric: str, name: Criterion, table: np.ndarray
+) -> MetricAgreement:
     from limner.stats.intervals import correlation
 
-    told = report.metrics[metric]
-    by_hash = dict(zip((picture.sha256 for picture in report.pictures), told.values, strict=True))
-    values, means = np.array([by_hash[sha256] for sha256 in hashes]), _means(table)
+    measured = report.image_metrics[metric]
+    by_hash = dict(zip((image.sha256 for image in report.pictures), measured.values, strict=True))
+    values, means = np.array([by_hash[sha256] for sha256 in hashes]), _image_means(table)
     scored = np.isfinite(means)
-    found = correlation((-values if told.better == "lower" else values)[scored], means[scored])
+    found = correlation((-values if measured.better == "lower" else values)[scored], means[scored])
     figures = _figures(*found) if np.isfinite(found[0]) else None
-    return Likeness(metric=metric, criterion=name, pictures=int(scored.sum()), correlation=figures)
+    return MetricAgreement(metric=metric, criterion=name, pictures=int(scored.sum()), correlation=figures)
 
 
-def _rater(number: int, opinions: Opinions) -> Rater:
-    said = [scores for scores in opinions.scores.values() if scores]
-    given: dict[Criterion, list[int]] = {name: [scores[name] for scores in said if name in scores] for name in CRITERIA}
+def _rater(number: int, opinions: Opinions) -> RaterSummary:
+    scored = [scores for scores in opinions.scores.values() if scores]
+    given: dict[Criterion, list[int]] = {
+        name: [scores[name] for scores in scored if name in scores] for name in CRITERIA
+    }
     means: dict[Criterion, float] = {name: float(np.mean(values)) for name, values in given.items() if values}
-    return Rater(name=opinions.rater or f"person {number}", pictures=len(said), means=means)
+    return RaterSummary(name=opinions.rater or f"person {number}", pictures=len(scored), means=means)
 
 
 def _figures(value: float, low: float, high: float) -> Figures:
     return (float(value), float(low), float(high)) if np.isfinite([low, high]).all() else (float(value), None, None)
 
 
-def _verdict(criteria: dict[Criterion, Judged], metrics: Sequence[Likeness], raters: int) -> str:
-    """One sentence."""
-    pictures = max(each.pictures for each in criteria.values())
-    who = f"{raters} {'people' if raters > 1 else 'person'} on {pictures} picture{'s' if pictures > 1 else ''}"
-    said = ", ".join(f"{name} {_shown(each.mean)}" for name, each in criteria.items())
-    return f"{who}: {said}, of {HIGHEST}; {_agreed(criteria, raters)}; {_nearest(metrics)}."
-
-
-def _agreed(criteria: dict[Criterion, Judged], raters: int) -> str:
-    if raters == 1:
-        return "agreement is known of two people and more"
+def _verdict(criteria: dict[Criterion, CriterionSummary], metrics: Sequence[MetricAgreement], raters: int) -> str:
+    """Mean scores, agreement of raters, and the metric that agrees best with people, in a sentence."""
+    images = max(each.pictures for each in criteria.values())
+    who = f"{raters} {'people' if raters > 1 else 'person'} on {images} picture{'s' if images > 1 else ''}"
+    means = ", ".join(f"{name} {as_text(each.mean)}" for name, each in criteria.items())
     known = {name: each.agreement[0] for name, each in criteria.items() if each.agreement is not None}
-    if not known:
-        return "agreement is not known, for no two differ on the same pictures"
-    return "agreement (Krippendorff's alpha) " + ", ".join(f"{name} {value:.2f}" for name, value in known.items())
+    if raters == 1:
+        agreement = "agreement needs two people or more"
+    elif known:
+        alphas = ", ".join(f"{name} {value:.2f}" for name, value in known.items())
+        agreement = f"agreement (Krippendorff's alpha) {alphas}"
+    else:
+        agreement = "agreement is unknown, as no picture was scored differently by two people"
+    return f"{who}: {means}, of {HIGHEST}; {agreement}; {_best_metric(metrics)}."
 
 
-def _nearest(metrics: Sequence[Likeness]) -> str:
-    """The metric that goes best with people, where one is shown to."""
-    shown = [
+def _best_metric(metrics: Sequence[MetricAgreement]) -> str:
+    """The metric that agrees best with people, among those that clearly do."""
+    clear = [
         (each.correlation, each)
         for each in metrics
-        if each.correlation and each.correlation[1] is not None and each.correlation[1] > 0 and each.pictures >= FEWEST
+        if each.correlation
+        and each.correlation[1] is not None
+        and each.correlation[1] > 0
+        and each.pictures >= MIN_IMAGES
     ]
-    if not shown:
-        return "no metric is shown to go with them"
-    figures, best = max(shown, key=lambda pair: pair[0][0])
-    return f"{best.metric} goes best with them, on {best.criterion}: rank correlation {_shown(figures)}"
+    if not clear:
+        return "no metric clearly agrees with them"
+    figures, best = max(clear, key=lambda pair: pair[0][0])
+    return f"{best.metric} agrees best with them, on {best.criterion}: rank correlation {as_text(figures)}"
 
 
-def _shown(figures: Figures) -> str:
-    value, low, high = figures
-    return f"{value:.2f}" if low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def _opinions(path: Path, evaluation: str, known: set[str]) -> Opinions:
-    told = read_small_json(path, Opinions, "a file of scores", "save it anew from score.html")
-    if told.evaluation != evaluation:
+def _read(path: Path, evaluation: str, hashes: set[str]) -> Opinions:
+    opinions = read_small_json(path, Opinions, "a file of scores", "save it again from score.html")
+    if opinions.evaluation != evaluation:
         raise LimnerError(
-            f"{str(path)!r} holds scores of another evaluation, or of this one before it was painted anew",
-            "name the folder of that by --evaluation",
+            f"{str(path)!r} contains scores of another evaluation, or of this one before its images changed",
+            "give the folder of that evaluation with --evaluation",
         )
-    if strange := next((sha256 for sha256 in told.scores if sha256 not in known), None):
+    if unknown := next((sha256 for sha256 in opinions.scores if sha256 not in hashes), None):
         raise LimnerError(
-            f"{str(path)!r} scores a picture {strange[:12]}, which the evaluation does not hold", "save it anew"
+            f"{str(path)!r} scores a picture {unknown[:12]}, which is not in the evaluation",
+            "save it again from score.html",
         )
-    return told
+    return opinions
 
 
-def _check_once(paths: Sequence[Path], opinions: Sequence[Opinions]) -> None:
-    """No two files of one person, who would count twice: of one ballot, or of one name."""
+def _check_one_each(paths: Sequence[Path], opinions: Sequence[Opinions]) -> None:
+    """Raise LimnerError for two files of one person, who would count twice: with the same ballot or the same name."""
     seen: dict[str, Path] = {}
-    for path, told in zip(paths, opinions, strict=True):
-        name = " ".join((told.rater or "").split())
-        marks = {told.ballot: "are of one person", f"name {name.casefold()}": f"are both of {name!r}"}
-        for mark, what in marks.items() if name else [(told.ballot, marks[told.ballot])]:
+    for path, each in zip(paths, opinions, strict=True):
+        name = " ".join((each.rater or "").split())
+        marks = {each.ballot: ("are from the same person", "give only the newer one")}
+        if name:
+            marks[f"name {name.casefold()}"] = f"are both from {name!r}", "give only the newer one, or change a name"
+        for mark, (problem, remedy) in marks.items():
             if mark in seen:
-                remedy = "name the newer alone" + (", or write another name" if mark != told.ballot else "")
-                raise LimnerError(f"{str(seen[mark])!r} and {str(path)!r} {what}", remedy)
+                raise LimnerError(f"{str(seen[mark])!r} and {str(path)!r} {problem}", remedy)
             seen[mark] = path

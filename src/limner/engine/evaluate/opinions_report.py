@@ -1,8 +1,7 @@
-"""What people think of an evaluation's pictures, written down: opinions.json and opinions.html."""
+"""Writes what people think of an evaluation's images: opinions.json and opinions.html."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,97 +10,108 @@ import numpy as np
 from limner.core.choice import evenly
 from limner.core.errors import LimnerError
 from limner.core.opinions import HIGHEST, LOWEST
-from limner.engine.evaluate.opinions import Figures, Findings, Likeness, Report, findings, read_opinions, read_report
-from limner.store.files import sha256_of, writing
+from limner.engine.evaluate.opinions import (
+    EvaluationReport,
+    Figures,
+    MetricAgreement,
+    OpinionSummary,
+    as_text,
+    read_opinions,
+    read_report,
+    summarise,
+)
+from limner.store.files import sha256_of
 
 RESULT, PAGE = "opinions.json", "opinions.html"
 CASES, SIDE, RATERS = 6, 320, 50
-"""Pictures at each end and their longest side in pixels; the most people that the page names."""
+"""The most images at each end and their longest side in pixels; the most people on the page."""
 
 
-def report_opinions(paths: Sequence[Path], folder: Path) -> tuple[Findings, Path]:
-    """Read what people sent back of the evaluation in a folder, and keep what comes of it there; the page's path."""
+def report_opinions(paths: Sequence[Path], folder: Path) -> tuple[OpinionSummary, Path]:
+    """Summarise the files that people sent back, and write the result into the folder of the evaluation.
+
+    Returns the summary and the path of the page.
+    """
+    from limner.reports.writer import write_json
+
     report = read_report(folder)
-    found = findings(report, read_opinions(paths, report))
-    with writing(folder / RESULT) as partial:
-        told = json.dumps(found.model_dump(mode="json"), indent=1, ensure_ascii=False)
-        partial.write_text(told + "\n", encoding="utf-8")
-    return found, _write_page(found, report, folder)
+    summary = summarise(report, read_opinions(paths, report))
+    write_json(folder / RESULT, summary.model_dump(mode="json"))
+    return summary, _write_page(summary, report, folder)
 
 
-def _write_page(found: Findings, report: Report, folder: Path) -> Path:
-    from limner.engine.evaluate.scoresheet import asked
+def _write_page(summary: OpinionSummary, report: EvaluationReport, folder: Path) -> Path:
+    from limner.engine.evaluate.scoresheet import questions
     from limner.reports.writer import write_page
 
-    overall = {sha256: float(np.mean(list(each.values()))) for sha256, each in found.means.items()}
+    overall = {sha256: float(np.mean(list(each.values()))) for sha256, each in summary.means.items()}
     order = sorted(overall, key=lambda sha256: -overall[sha256])
-    criteria, questions = list(found.criteria), asked(bool(report.photographs))
-    write_page(
+    criteria, texts = list(summary.criteria), questions(bool(report.photographs))
+    return write_page(
         folder / PAGE,
         "opinions.html",
         title="What do people think?",
-        verdict=found.verdict,
+        verdict=summary.verdict,
         criteria=[
-            (name, questions[name][0], _shown(each.mean), _bars(each.counts), each.pictures, _shown(each.agreement))
-            for name, each in found.criteria.items()
+            (name, texts[name][0], _shown(each.mean), _bars(each.counts), each.pictures, _shown(each.agreement))
+            for name, each in summary.criteria.items()
         ],
         points=list(range(LOWEST, HIGHEST + 1)),
         names=criteria,
-        metrics=_rows(found.metrics, criteria),
+        metrics=_rows(summary.metrics, criteria),
         raters=[
             (each.name, each.pictures, [f"{each.means[name]:.2f}" if name in each.means else "" for name in criteria])
-            for each in evenly(found.raters, RATERS)
+            for each in evenly(summary.raters, RATERS)
         ],
-        people=len(found.raters),
+        people=len(summary.raters),
         best=_cases(order[:CASES], overall, report, folder),
         worst=_cases(order[CASES:][::-1][:CASES], overall, report, folder),
     )
-    return folder / PAGE
 
 
-def _rows(found: Sequence[Likeness], criteria: Sequence[str]) -> list[tuple[str, list[tuple[str, bool]]]]:
-    """A line for each metric: its correlation with every criterion, and whether that is shown to be other than none."""
+def _rows(found: Sequence[MetricAgreement], criteria: Sequence[str]) -> list[tuple[str, list[tuple[str, bool]]]]:
+    """A row for each metric: its correlation with each question, and whether the interval excludes zero."""
     by = {(each.metric, each.criterion): each.correlation for each in found}
     names = dict.fromkeys(each.metric for each in found)
     return [
-        (name, [(_shown(told), _stands_out(told)) for told in (by.get((name, c)) for c in criteria)]) for name in names
+        (name, [(_shown(each), _excludes_zero(each)) for each in (by.get((name, c)) for c in criteria)])
+        for name in names
     ]
 
 
-def _stands_out(figures: Figures | None) -> bool:
+def _excludes_zero(figures: Figures | None) -> bool:
     return figures is not None and None not in figures and (figures[1] or 0) * (figures[2] or 0) > 0
 
 
 def _shown(figures: Figures | None) -> str:
-    if figures is None:
-        return "not known"
-    value, low, high = figures
-    return f"{value:.2f}" if low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    return "unknown" if figures is None else as_text(figures)
 
 
 def _bars(counts: Sequence[int]) -> list[tuple[int, int]]:
-    """How often each score was given, and that as a share of the most frequent in percent."""
+    """How often each score was given, and that in percent of the most frequent score."""
     return [(count, round(100 * count / max(1, *counts))) for count in counts]
 
 
-def _cases(hashes: Sequence[str], overall: dict[str, float], report: Report, folder: Path) -> list[dict[str, str]]:
-    """Pictures with their prompts and means; those that do not lie in the folder as they were are left out."""
-    by = {picture.sha256: picture for picture in report.pictures}
+def _cases(
+    hashes: Sequence[str], overall: dict[str, float], report: EvaluationReport, folder: Path
+) -> list[dict[str, str]]:
+    """Images with their prompts and means, without those that are no longer in the folder or have changed."""
+    by = {image.sha256: image for image in report.pictures}
     found: list[dict[str, str]] = []
     for sha256 in hashes:
-        url = _embedded(folder / by[sha256].path, sha256, folder)
+        url = _data_url(folder / by[sha256].path, sha256, folder)
         if url is not None:
             found.append({"picture": url, "prompt": by[sha256].prompt, "value": f"{overall[sha256]:.2f}"})
     return found
 
 
-def _embedded(path: Path, sha256: str, folder: Path) -> str | None:
-    from limner.imaging.decode import open_image
-    from limner.reports.writer import data_url
+def _data_url(path: Path, sha256: str, folder: Path) -> str | None:
+    """An image as a `data:` URL, None if it is not an unchanged file in the folder."""
+    from limner.reports.writer import file_data_url
 
     try:
         if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file() or sha256_of(path) != sha256:
             return None
-        return data_url(open_image(path), SIDE)
+        return file_data_url(path, SIDE)
     except (OSError, LimnerError, ValueError):
         return None

@@ -1,169 +1,164 @@
-"""An evaluation told: numbers as JSON and CSV, a figure, and a page."""
+"""The report of an evaluation: results.png, report.json, report.csv, the score sheet and report.html."""
 
 from __future__ import annotations
 
-import csv
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from PIL import Image
 
 from limner.core.choice import evenly
-from limner.core.events import Emit
-from limner.core.metrics import MetricResult
+from limner.core.events import ArtifactKind, Emit, Stage
 from limner.core.workspace import Workspace
 from limner.data.duplicates.copies import nearest_copies
-from limner.engine.evaluate.group_report import served_page
-from limner.engine.evaluate.result import Evaluated
-from limner.engine.evaluate.training_images import learnt_page
-from limner.engine.evaluate.training_images import told as learnt_told
-from limner.engine.generate.output import write_side_image
-from limner.engine.scoring.scorers import told
+from limner.engine.evaluate.result import EvaluationResult
+from limner.engine.evaluate.scoresheet import write_score_sheet
+from limner.engine.evaluate.training_images import influence_as_json, training_page
+from limner.engine.scoring.scorers import figures, scores_as_json
 from limner.imaging.decode import open_image
 from limner.reports.figure import ColumnGroup, grid
-from limner.reports.writer import data_url, write_page
-from limner.store.files import sha256_of, writing
+from limner.reports.writer import ReportWriter, file_data_url, relative_to
+from limner.store.files import sha256_of
 
 ROWS, COLUMNS, CASES, COPIES, PHOTOGRAPHS = 12, 4, 6, 8, 12
-"""The most prompts and pictures of each in the figure; cases at each end, near-copies and photographs on the page."""
+"""The most prompts and images per prompt in the figure; best and worst images, near copies and photographs on the
+page."""
 
 
-def write_figure(done: Evaluated, out: Path, workspace: Workspace, emit: Emit) -> Path:
-    """results.png: prompts down, pictures across."""
-    path, cells = out / "results.png", done.cells()
-    groups = evenly(list(cells), ROWS)
-    wide = min(COLUMNS, max(len(cells[group]) for group in groups))
-    first = open_image(cells[groups[0]][0])
-    lines = [[open_image(picture) for picture in cells[group][:wide]] for group in groups]
-    for line in lines:
-        line += [_blank(first.size)] * (wide - len(line))
-    across = ColumnGroup(done.name, tuple(str(number) for number in range(1, wide + 1)))
-    shown = f"{len(groups)} of {len(cells)} prompts, {len(done.gallery.items)} pictures in all. Made by AI."
-    figure = grid(groups, [across], lines, shown, min(256, max(128, first.width)))
-    write_side_image(figure, path, "comparison", "compositeSynthetic", workspace, emit)
-    return path
+def write_report(result: EvaluationResult, out: Path, workspace: Workspace, emit: Emit) -> None:
+    """Write all files of the report."""
+    emit(Stage(name="writing"))
+    report = ReportWriter(out, workspace, emit)
+    figure = report.figure("results.png", _figure(result))
+    report.json("report.json", _numbers(result, out))
+    header, rows = _table(result, out)
+    report.csv("report.csv", header, rows)
+    report.add(ArtifactKind.SCORE_PAGE, write_score_sheet(result, out))
+    report.page("report.html", "evaluate.html", **_page(result, figure))
+    report.emit_made(verdict=result.verdict, passed=result.passed)
 
 
-def _blank(size: tuple[int, int]) -> Any:
-    from PIL import Image
+def _figure(result: EvaluationResult) -> Image.Image:
+    """Prompts down, images across."""
+    images = result.images_by_prompt()
+    prompts = evenly(list(images), ROWS)
+    columns = min(COLUMNS, max(len(images[prompt]) for prompt in prompts))
+    cells: list[list[Image.Image | None]] = []
+    for prompt in prompts:
+        shown = images[prompt][:columns]
+        cells.append([*map(open_image, shown), *[None] * (columns - len(shown))])
+    group = ColumnGroup(result.name, tuple(str(number) for number in range(1, columns + 1)))
+    count = len(result.gallery.items)
+    caption = f"{len(prompts)} of {len(images)} prompts, {count} images in all. Made by AI."
+    return grid(prompts, [group], cells, caption, None)
 
-    return Image.new("RGB", size, (236, 236, 236))
 
-
-def write_numbers(done: Evaluated, out: Path) -> Path:
-    """report.json: all that is known, picture by picture."""
-    numbers = {
-        "verdict": done.verdict,
-        "passed": done.passed,
+def _numbers(result: EvaluationResult, out: Path) -> dict[str, Any]:
+    """The contents of report.json."""
+    return {
+        "verdict": result.verdict,
+        "passed": result.passed,
         "requirements": [
-            {"requirement": str(wanted), "mean": mean, "met": met} for wanted, mean, met in done.requirements
+            {"requirement": str(requirement), "mean": value, "met": met}
+            for requirement, value, met in result.requirements
         ],
-        "request": done.request.model_dump(mode="json"),
-        "subject": done.subject,
-        "scores": told(done.scores),
-        "fairness": done.served and done.served.told(),
-        "influence": done.learnt and learnt_told(done.learnt),
+        "request": result.request.model_dump(mode="json"),
+        "subject": result.subject,
+        "scores": scores_as_json(result.scores),
+        "fairness": result.groups and result.groups.as_json(),
+        "influence": result.training and influence_as_json(result.training),
         "pictures": [
             {
-                "path": _place(item.picture, out),
+                "path": relative_to(item.picture, out),
                 "sha256": sha256_of(item.picture),
                 "prompt": item.group,
                 "told_to_encoders": item.prompt,
-                "group": done.served and done.served.group_of.get(index),
+                "group": result.groups and result.groups.group_of.get(index),
             }
-            for index, item in enumerate(done.gallery.items)
+            for index, item in enumerate(result.gallery.items)
         ],
-        "photographs": [picture.name for picture in done.gallery.references],
+        "photographs": [path.name for path in result.gallery.references],
     }
-    path = out / "report.json"
-    with writing(path) as partial:
-        partial.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
 
 
-def write_table(done: Evaluated, out: Path) -> Path:
-    """report.csv: a line for each picture, with the scores that are of one picture."""
-    path, names = out / "report.csv", list(done.by_picture)
-    with writing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["prompt", "picture", *names])
-        for index, item in enumerate(done.gallery.items):
-            values = [repr(done.scores[name].values[index]) for name in names]
-            table.writerow([item.group, _place(item.picture, out), *values])
-    return path
+def _table(result: EvaluationResult, out: Path) -> tuple[list[str], list[list[Any]]]:
+    """Header and rows of report.csv: a row for each image, with the metrics of single images."""
+    scores = result.image_scores
+    rows = [
+        [item.group, relative_to(item.picture, out), *(repr(score.values[index]) for score in scores.values())]
+        for index, item in enumerate(result.gallery.items)
+    ]
+    return ["prompt", "picture", *scores], rows
 
 
-def _place(picture: Path, out: Path) -> str:
-    return picture.relative_to(out).as_posix() if picture.is_relative_to(out) else picture.name
+def _page(result: EvaluationResult, figure: Path) -> dict[str, Any]:
+    """What report.html shows."""
+    metric, order = result.ranked or ("", [])
+    cases = min(CASES, len(result.gallery.items) // 2)  # no image is both among the best and the worst
+    return {
+        "title": f"How good is {result.name}?",
+        "verdict": result.verdict,
+        "count": len(result.gallery.items),
+        "prompts": len(result.images_by_prompt()),
+        "subject": result.subject,
+        "requirements": [(str(requirement), f"{value:.3f}", met) for requirement, value, met in result.requirements],
+        "checklist": [
+            (
+                title,
+                [
+                    (each.title, figures(each.mean, each.low, each.high), each.better or "depends", each.model or "")
+                    for each in scores
+                ],
+            )
+            for title, scores in result.checklist.items()
+        ],
+        "figure": file_data_url(figure, 2400) if figure.exists() else None,
+        "photographs": [file_data_url(path, 240) for path in evenly(result.gallery.references, PHOTOGRAPHS)],
+        "ranked_by": result.scores[metric].title if metric else None,
+        "best": [_case(result, metric, index) for index in order[:cases]],
+        "worst": [_case(result, metric, index) for index in order[::-1][:cases]],
+        "groups": result.groups and result.groups.page(),
+        "copies": _copies(result),
+        "training": result.training and training_page(result.training),
+        "pairs": _class_pairs(result),
+    }
 
 
-def write_report(done: Evaluated, out: Path, figure: Path) -> Path:
-    """report.html: verdict, checklist, figure, best and worst cases, near-copies, and the class before and after."""
-    path, ranked = out / "report.html", done.ranked
-    cases = min(CASES, len(done.gallery.items) // 2)  # none stands at both ends
-    write_page(
-        path,
-        "evaluate.html",
-        title=f"How good is {done.name}?",
-        verdict=done.verdict,
-        count=len(done.gallery.items),
-        prompts=len(done.cells()),
-        subject=done.subject,
-        requirements=[(str(wanted), f"{mean:.3f}", met) for wanted, mean, met in done.requirements],
-        checklist=[(title, [_row(score) for score in scores]) for title, scores in done.checklist.items()],
-        figure=data_url(open_image(figure), 2400) if figure.exists() else None,
-        photographs=[data_url(open_image(each), 240) for each in evenly(done.gallery.references, PHOTOGRAPHS)],
-        ranked_by=None if ranked is None else done.scores[ranked[0]].title,
-        best=[] if ranked is None else [_case(done, ranked[0], index) for index in ranked[1][:cases]],
-        worst=[] if ranked is None else [_case(done, ranked[0], index) for index in ranked[1][::-1][:cases]],
-        served=done.served and served_page(done.served),
-        copies=_copies(done),
-        learnt=done.learnt and learnt_page(done.learnt),
-        pairs=_pairs(done),
-    )
-    return path
+def _case(result: EvaluationResult, metric: str, index: int) -> dict[str, str]:
+    item = result.gallery.items[index]
+    value = f"{result.scores[metric].values[index]:.3g}"
+    return {"picture": file_data_url(item.picture, 320), "prompt": item.group, "value": value}
 
 
-def _row(score: MetricResult) -> tuple[str, str, str, str]:
-    mean = f"{score.mean:.3g}"
-    interval = f"[{score.low:.3g}, {score.high:.3g}]" if np.isfinite(score.low) else ""
-    return score.title, f"{mean} {interval}".strip(), score.better or "depends", score.model or ""
-
-
-def _case(done: Evaluated, name: str, index: int) -> dict[str, str]:
-    item = done.gallery.items[index]
-    picture = data_url(open_image(item.picture), 320)
-    return {"picture": picture, "prompt": item.group, "value": f"{done.scores[name].values[index]:.3g}"}
-
-
-def _copies(done: Evaluated) -> list[dict[str, str]] | None:
-    """The pictures that are nearest to being copies of what was learnt from; None where that is not known."""
-    if not done.gallery.training:
+def _copies(result: EvaluationResult) -> list[dict[str, str]] | None:
+    """The images that are nearest to being copies of training images; None where these are not known."""
+    gallery = result.gallery
+    if not gallery.training:
         return None
-    matches = nearest_copies(done.gallery.pictures, done.gallery.training)
+    matches = nearest_copies(gallery.pictures, gallery.training)
     order = sorted(range(len(matches)), key=lambda index: -matches[index].similarity)
+    copies = [index for index in order if matches[index].is_copy][:COPIES]
     return [
         {
-            "picture": data_url(open_image(done.gallery.items[index].picture), 240),
-            "learnt": data_url(open_image(matches[index].image), 240),
-            "told": f"likeness {matches[index].similarity:.2f}" + (", mirrored" if matches[index].mirrored else ""),
+            "picture": file_data_url(gallery.items[index].picture, 240),
+            "training_image": file_data_url(matches[index].image, 240),
+            "likeness": f"similarity {matches[index].similarity:.2f}{', mirrored' * matches[index].mirrored}",
         }
-        for index in order
-        if matches[index].is_copy
-    ][:COPIES]
+        for index in copies
+    ]
 
 
-def _pairs(done: Evaluated) -> list[dict[str, str]]:
-    """The class alone before and after, a pair for each prompt."""
-    if done.plain is None:
+def _class_pairs(result: EvaluationResult) -> list[dict[str, str]]:
+    """Images of the class alone before and after training, a pair for each prompt."""
+    gallery = result.class_gallery
+    if gallery is None:
         return []
-    rows = [places[0] for places in done.plain.groups.values()]
+    rows = [indices[0] for indices in gallery.groups.values()]
     return [
         {
-            "prompt": str(done.plain.items[row].prompt),
-            "before": data_url(open_image(done.plain.base[row].picture), 240),
-            "after": data_url(open_image(done.plain.items[row].picture), 240),
+            "prompt": str(gallery.items[row].prompt),
+            "before": file_data_url(gallery.base[row].picture, 240),
+            "after": file_data_url(gallery.items[row].picture, 240),
         }
         for row in rows
     ]

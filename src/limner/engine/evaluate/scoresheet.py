@@ -1,4 +1,4 @@
-"""The sheet on which people score an evaluation's pictures, one at a time and blind."""
+"""The score sheet of an evaluation: a page on which people score its images, one at a time and blind."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ from pathlib import Path
 from limner.core.choice import evenly
 from limner.core.metrics import ScoredImage
 from limner.core.opinions import CRITERIA, HIGHEST, LOWEST, MAX_SCORED, Criterion, evaluation_of
-from limner.engine.evaluate.result import Evaluated
-from limner.imaging.decode import open_image
-from limner.reports.writer import data_url, write_page
+from limner.engine.evaluate.result import EvaluationResult
+from limner.reports.writer import file_data_url, write_page
 from limner.store.files import sha256_of
 
 PAGE = "score.html"
 SIDE, SMALL, PHOTOGRAPHS = 640, 200, 4
-"""The longest side of a picture and of a photograph on the page, in pixels; the most photographs."""
-ASKED: dict[Criterion, tuple[str, str, str]] = {
-    "relevance": ("Does it show what the words ask for?", "not at all", "all of it"),
+"""The longest side of an image and of a photograph on the page, in pixels; the most photographs."""
+QUESTIONS: dict[Criterion, tuple[str, str, str]] = {
+    "relevance": ("Does it show what the prompt asks for?", "not at all", "completely"),
     "aesthetics": ("Is it beautiful?", "ugly", "beautiful"),
-    "detail": ("Is it sharp and rich in detail?", "blurred or empty", "sharp and rich"),
-    "uniqueness": ("Is it unlike the other pictures?", "seen before", "all its own"),
+    "detail": ("Is it sharp and detailed?", "blurred or empty", "sharp and detailed"),
+    "uniqueness": ("Is it different from the other pictures?", "seen before", "unique"),
 }
 """The question, and what the lowest and the highest score mean."""
-BESIDE: dict[Criterion, tuple[str, str, str]] = {
-    "relevance": ("Does it show what is in the photographs, as the words ask for?", "not at all", "all of it"),
-    "uniqueness": ("Is it unlike the photographs and the other pictures?", "a copy", "all its own"),
+WITH_PHOTOGRAPHS: dict[Criterion, tuple[str, str, str]] = {
+    "relevance": ("Does it show the subject of the photographs, as the prompt asks for?", "not at all", "completely"),
+    "uniqueness": ("Is it different from the photographs and the other pictures?", "a copy", "unique"),
 }
-"""What is asked in place of that where there are photographs of the subject."""
+"""Questions that replace these if there are photographs of the subject."""
 
 
-def asked(beside: bool) -> dict[Criterion, tuple[str, str, str]]:
-    """The questions. beside: whether there are photographs of the subject."""
-    return {**ASKED, **BESIDE} if beside else ASKED
+def questions(photographs: bool) -> dict[Criterion, tuple[str, str, str]]:
+    """The questions of the sheet. photographs: whether there are photographs of the subject."""
+    return {**QUESTIONS, **WITH_PHOTOGRAPHS} if photographs else QUESTIONS
 
 
-def chosen(items: Iterable[ScoredImage], most: int, seed: int) -> list[ScoredImage]:
-    """At most so many pictures in random order, every prompt about equally often."""
+def choose_items(items: Iterable[ScoredImage], most: int, seed: int) -> list[ScoredImage]:
+    """At most `most` images in random order, about equally many of each prompt."""
     groups: dict[str, list[ScoredImage]] = {}
     for item in items:
         groups.setdefault(item.group, []).append(item)
@@ -49,29 +48,29 @@ def chosen(items: Iterable[ScoredImage], most: int, seed: int) -> list[ScoredIma
     return found
 
 
-def write_sheet(done: Evaluated, out: Path) -> Path:
-    """score.html: pictures, prompts in plain words and photographs, and nothing that tells of whom or how they are."""
-    hashes = {item.picture: sha256_of(item.picture) for item in done.gallery.items}
-    shown = {hashes[item.picture]: item for item in chosen(done.gallery.items, MAX_SCORED, done.request.seed)}
-    references = evenly(done.gallery.references, PHOTOGRAPHS)
-    write_page(
+def write_score_sheet(result: EvaluationResult, out: Path) -> Path:
+    """Write score.html: images, prompts without identifiers and photographs, but no names and no scores."""
+    gallery = result.gallery
+    hashes = {item.picture: sha256_of(item.picture) for item in gallery.items}
+    shown = {hashes[item.picture]: item for item in choose_items(gallery.items, MAX_SCORED, result.request.seed)}
+    references = evenly(gallery.references, PHOTOGRAPHS)
+    return write_page(
         out / PAGE,
         "score.html",
         title="How good are these pictures?",
         evaluation=evaluation_of(hashes.values()),
         pictures=[
-            {"sha256": sha256, "prompt": item.prompt, "url": data_url(open_image(item.picture), SIDE)}
+            {"sha256": sha256, "prompt": item.prompt, "url": file_data_url(item.picture, SIDE)}
             for sha256, item in shown.items()
         ],
-        photographs=[data_url(open_image(path), SMALL) for path in references],
+        photographs=[file_data_url(path, SMALL) for path in references],
         questions=_questions(bool(references), [item.prompt for item in shown.values()]),
         points=list(range(LOWEST, HIGHEST + 1)),
-        painted=bool(done.request.prompt),
+        generated=bool(result.request.prompt),
     )
-    return out / PAGE
 
 
-def _questions(beside: bool, prompts: Sequence[str | None]) -> list[tuple[Criterion, str, str, str]]:
-    """What is asked of at least one of the pictures; relevance is to words."""
-    told = asked(beside)
-    return [(name, *told[name]) for name in CRITERIA if name != "relevance" or any(prompts)]
+def _questions(photographs: bool, prompts: Sequence[str | None]) -> list[tuple[Criterion, str, str, str]]:
+    """The questions asked of at least one image; relevance needs a prompt."""
+    texts = questions(photographs)
+    return [(name, *texts[name]) for name in CRITERIA if name != "relevance" or any(prompts)]

@@ -1,4 +1,4 @@
-"""What the training pictures of an evaluated adapter did: which are useful, which useless, which do harm."""
+"""The training images of an evaluated adapter: which are useful, which are useless, and which do harm."""
 
 from __future__ import annotations
 
@@ -10,36 +10,38 @@ from limner.core.events import Emit, Notice
 from limner.core.influence import Influence, TrainingImage
 from limner.core.requests import EvaluateRequest, InfluenceRequest
 from limner.core.workspace import Workspace
-from limner.engine.compare.contestants import Entrant
+from limner.engine.compare.contestants import ModelWithAdapters
 from limner.engine.influence.influence import trace, training_images
 from limner.engine.influence.restored import training_of
-from limner.imaging.decode import open_image
 from limner.models.adapters import open_adapter
-from limner.reports.writer import data_url
+from limner.reports.writer import file_data_url
 
-BAD, GOOD, SIDE = 24, 6, 240
-"""The most pictures of the lowest and the highest worth on the page, and how large in pixels."""
-REMEDY = "leave it out by --no-influence"
+LOWEST, HIGHEST, SIDE = 24, 6, 240
+"""The most images of the lowest and the highest worth on the page, and their longest side in pixels."""
+REMEDY = "leave it out with --no-influence"
 
 
-def asked_of(request: EvaluateRequest, target: Entrant | None, emit: Emit) -> InfluenceRequest | None:
-    """What asks for the worth of the training pictures, None where that is not wanted or cannot be.
+def influence_request(
+    request: EvaluateRequest, target: ModelWithAdapters | None, emit: Emit
+) -> InfluenceRequest | None:
+    """The request that measures the worth of the training images; None if that is not wanted or not possible.
 
-    It names model and data itself, so that no path of the adapter's own is opened. LimnerError where it was wanted.
+    It names model and data itself, so that no path from the adapter's header is opened. Raises LimnerError if the
+    evaluation asks for it and it is not possible.
     """
     if request.influence is False:
         return None
-    if target is None or len(target.adapter) != 1 or request.dataset is None:
+    if target is None or len(target.adapters) != 1 or request.dataset is None:
         if request.influence:
-            raise LimnerError("influence is of a single adapter, and the target is not one", REMEDY)
+            raise LimnerError("influence needs a single adapter as the target", REMEDY)
         return None
-    path = target.adapter[0].path
+    path = target.adapters[0].path
     try:
         adapter = open_adapter(path)
         training, _ = training_of(adapter)
         training_images(adapter, training, request.dataset)
     except LimnerError as error:
-        return _left_out(request, error, emit)
+        return _raise_or_notify(request, error, emit)
     return InfluenceRequest(
         adapter=path,
         model=target.model,
@@ -49,38 +51,38 @@ def asked_of(request: EvaluateRequest, target: Entrant | None, emit: Emit) -> In
     )
 
 
-def judged(
-    request: EvaluateRequest, asked: InfluenceRequest | None, workspace: Workspace, emit: Emit
+def measure_influence(
+    request: EvaluateRequest, influence: InfluenceRequest | None, workspace: Workspace, emit: Emit
 ) -> Influence | None:
-    """The training pictures judged; what forbids it is an error where they were wanted, and a line where not."""
-    if asked is None:
+    """The influence of the training images. An error is raised if it was asked for, and else a notice."""
+    if influence is None:
         return None
     try:
-        found = trace(asked, workspace, emit)
+        found = trace(influence, workspace, emit)
         if not found.judged_on:
-            raise LimnerError("one training picture alone has no others to be judged on", REMEDY)
+            raise LimnerError("a single training image has no others to be judged on", REMEDY)
     except LimnerError as error:
-        return _left_out(request, error, emit)
+        return _raise_or_notify(request, error, emit)
     return found
 
 
-def _left_out(request: EvaluateRequest, error: LimnerError, emit: Emit) -> None:
+def _raise_or_notify(request: EvaluateRequest, error: LimnerError, emit: Emit) -> None:
     if request.influence:
         raise error
-    emit(Notice(text=f"the training pictures are not judged: {error.problem}"))
+    emit(Notice(text=f"the training images are not judged: {error.problem}"))
 
 
-def told(found: Influence) -> dict[str, Any]:
-    """Plain values for JSON; pictures by their names."""
-    pictures = [
+def influence_as_json(found: Influence) -> dict[str, Any]:
+    """The influence by the keys of report.json, with file names instead of paths."""
+    images = [
         {"name": Path(each.picture).name, **each.model_dump(exclude={"picture"})}
         for each in sorted(found.training, key=_worth)
     ]
-    return {"judged_on": found.judged_on, **_counts(found), "pictures": pictures}
+    return {"judged_on": found.judged_on, **_counts(found), "pictures": images}
 
 
-def learnt_page(found: Influence) -> dict[str, Any]:
-    """What reports/learnt.html shows: the pictures that do harm or nothing, and the most useful ones."""
+def training_page(found: Influence) -> dict[str, Any]:
+    """What reports/training_images.html shows: harmful and useless images, and the most useful ones."""
     order = sorted(found.training, key=_worth)
     bad = [each for each in order if each.verdict != "useful"]
     good = [each for each in reversed(order) if each.verdict == "useful"]
@@ -88,9 +90,9 @@ def learnt_page(found: Influence) -> dict[str, Any]:
         "count": len(order),
         "judged_on": found.judged_on,
         **_counts(found),
-        "bad": [_shown(each) for each in bad[:BAD]],
-        "good": [_shown(each) for each in good[:GOOD]],
-        "more": max(0, len(bad) - BAD),
+        "bad": [_shown(each) for each in bad[:LOWEST]],
+        "good": [_shown(each) for each in good[:HIGHEST]],
+        "more": max(0, len(bad) - LOWEST),
     }
 
 
@@ -104,7 +106,7 @@ def _worth(each: TrainingImage) -> float:
 
 def _shown(each: TrainingImage) -> dict[str, Any]:
     return {
-        "picture": data_url(open_image(each.picture), SIDE),
+        "picture": file_data_url(each.picture, SIDE),
         "name": Path(each.picture).name,
         "caption": each.caption,
         "worth": f"{each.worth:+.3f}",

@@ -1,0 +1,1 @@
+"""Preparation of datasets: reads images, finds problems and duplicates, crops, captions, splits and writes a report."""

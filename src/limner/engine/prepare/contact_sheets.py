@@ -1,4 +1,4 @@
-"""Contact sheets of all pictures, as many on each as can be looked at."""
+"""Writes contact sheets of all images of a dataset, some on each."""
 
 from __future__ import annotations
 
@@ -9,75 +9,68 @@ from typing import Literal
 
 from PIL import Image
 
-from limner.engine.prepare.pool import Answer, Crew
-from limner.engine.prepare.summary import Shown
+from limner.engine.prepare.pool import PendingChunk, WorkerPool
+from limner.engine.prepare.summary import EntryOutcome
 from limner.imaging.contact_sheet import Tile, draw_contact_sheet
 from limner.store.files import writing
 
-EACH, AHEAD = 120, 8
-"""Pictures on a sheet, and sheets that are drawn at a time."""
+TILES, AHEAD = 120, 8
+"""Images on a sheet, and sheets that are drawn at a time."""
 
 
-class Sheets:
-    """Takes in all entries in their order; a sheet is drawn by a process as soon as it is full: contact-001.jpg etc."""
+class ContactSheets:
+    """Takes all entries in order; a process draws each sheet as soon as it is full: contact-001.jpg and so on."""
 
-    def __init__(self, folder: Path, thumbnails: Path, crew: Crew) -> None:
-        self.folder, self.thumbnails, self.crew = folder, thumbnails, crew
+    def __init__(self, folder: Path, thumbnails: Path, pool: WorkerPool) -> None:
+        self.folder, self.thumbnails, self.pool = folder, thumbnails, pool
         self.names: list[str] = []
-        self._full: list[Shown] = []
-        self._drawn: deque[Answer] = deque()
+        self._entries: list[EntryOutcome] = []
+        self._pending: deque[PendingChunk] = deque()
         self._done = 0
 
-    def add(self, shown: Shown) -> None:
-        if shown.picture is not None:
-            self._full.append(shown)
-        if len(self._full) == EACH:
+    def add(self, entry: EntryOutcome) -> None:
+        if entry.thumbnail is not None:
+            self._entries.append(entry)
+        if len(self._entries) == TILES:
             self._draw()
 
     def close(self) -> list[str]:
-        """Draw what is left; returns the names of all sheets."""
-        if self._full:
+        """Draw the rest; returns the names of all sheets."""
+        if self._entries:
             self._draw()
-        while self._drawn:
-            self._drawn.popleft().result()
+        while self._pending:
+            self._pending.popleft().result()
         return self.names
 
     def _draw(self) -> None:
         self.names.append(f"contact-{len(self.names) + 1:03d}.jpg")
-        job = (self.folder / self.names[-1], self.thumbnails, self._done + 1, self._full)
-        self._drawn.append(self.crew.submit(drawn, [job]))
-        self._done, self._full = self._done + len(self._full), []
-        if len(self._drawn) > AHEAD:
-            self._drawn.popleft().result()
+        job = (self.folder / self.names[-1], self.thumbnails, self._done + 1, self._entries)
+        self._pending.append(self.pool.submit(write_sheet, [job]))
+        self._done, self._entries = self._done + len(self._entries), []
+        if len(self._pending) > AHEAD:
+            self._pending.popleft().result()
 
 
-def drawn(job: tuple[Path, Path, int, Sequence[Shown]]) -> None:
-    """Write a sheet: its path, the folder of thumbnails, the number of its first tile, and its entries."""
+def write_sheet(job: tuple[Path, Path, int, Sequence[EntryOutcome]]) -> None:
+    """Write a sheet. job: its path, the folder of thumbnails, the number of its first tile, and its entries."""
     path, thumbnails, first, entries = job
     with writing(path) as partial:
-        tiles = [_tile(shown, thumbnails) for shown in entries]
+        tiles = [_tile(entry, thumbnails) for entry in entries]
         draw_contact_sheet(tiles, first=first).save(partial, "JPEG", quality=88)
 
 
-def _tile(shown: Shown, thumbnails: Path) -> Tile:
-    with Image.open(thumbnails / str(shown.picture)) as image:
-        picture = image.convert("RGB")
-    return Tile(picture, box_on(picture.size, shown), _label(shown), _state(shown))
+def _tile(entry: EntryOutcome, thumbnails: Path) -> Tile:
+    with Image.open(thumbnails / str(entry.thumbnail)) as file:
+        image = file.convert("RGB")
+    label = f"{entry.short_key}: {entry.problems[0]}" if entry.problems else entry.short_key
+    state: Literal["kept", "flagged", "dropped"] = entry.outcome if entry.outcome in ("kept", "flagged") else "dropped"
+    return Tile(image, crop_on(image.size, entry), label, state)
 
 
-def box_on(size: tuple[int, int], shown: Shown) -> tuple[float, float, float, float] | None:
-    """The crop in pixels of a thumbnail of this (width, height)."""
-    if shown.box is None or shown.size is None or shown.name is None:
+def crop_on(size: tuple[int, int], entry: EntryOutcome) -> tuple[float, float, float, float] | None:
+    """The crop in pixels of a thumbnail of this (width, height), None if the image is not in the dataset."""
+    if entry.box is None or entry.size is None or entry.name is None:
         return None
-    across, down = size[0] / shown.size[0], size[1] / shown.size[1]
-    left, top, right, bottom = shown.box
+    across, down = size[0] / entry.size[0], size[1] / entry.size[1]
+    left, top, right, bottom = entry.box
     return left * across, top * down, right * across, bottom * down
-
-
-def _label(shown: Shown) -> str:
-    name = "/".join(shown.key.split("/")[-2:])
-    return f"{name}: {shown.told[0]}" if shown.told else name
-
-
-def _state(shown: Shown) -> Literal["kept", "flagged", "dropped"]:
-    return shown.state if shown.state in ("kept", "flagged") else "dropped"

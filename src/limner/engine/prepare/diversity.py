@@ -1,4 +1,4 @@
-"""How unlike each other the pictures that stay are, and what would make the set better."""
+"""The diversity of a dataset, and advice on how to improve it."""
 
 from __future__ import annotations
 
@@ -12,142 +12,145 @@ import numpy as np
 from limner.core.requests import PrepareRequest
 from limner.data.diversity.advice import Advice, advise_on_dataset, advise_on_subject, on_balance, sort_advice
 from limner.data.diversity.balance import FieldCounts, ValueCounts, joint_group
-from limner.data.diversity.diversity import CHUNK, clusters, mean_distance, medoids, principal_components
+from limner.data.diversity.diversity import CHUNK, clusters, mean_distance, principal_components
 from limner.data.diversity.scenes import SceneDescription
 from limner.data.quality.overlays import SharedOverlay
-from limner.engine.prepare.columns import Gathered
-from limner.engine.prepare.dataset import Telling
-from limner.engine.prepare.rows import Told
+from limner.engine.prepare.captions import CaptionedImage, CaptionTable
+from limner.engine.prepare.columns import StagedImages
+from limner.engine.prepare.duplicates import shared_mark
 from limner.plugins.registry import detectors
 
-SUBJECT, SUBJECTS = 60, 60
-"""The most pictures of one subject, and subjects of a set, of which each is advised by itself."""
+MAX_IMAGES, MAX_SUBJECTS = 60, 60
+"""The most images of one subject, and subjects of a set, for which there is advice by subject."""
 APART = 0.9
-"""Euclidean distance of directions, as is at a cosine of 0.6, from which on pictures are of different clusters."""
+"""Euclidean distance of features, equal to a cosine of 0.6, from which on images are in different clusters."""
 
 
 @dataclass(frozen=True)
-class Variety:
-    """advice: its pictures by their places among those that were written. distance: mean cosine distance of pairs, None
-    where no encoder looked. clusters: how many pictures each has, the largest first. points: (n, 2), a map of the
-    pictures. groups: the number of each one's cluster.
+class DatasetDiversity:
+    """advice: its images by their place among those written. distance: mean cosine distance of pairs, None without an
+    encoder. clusters: the number of images in each, the largest first. points: (n, 2), a map of the images. labels:
+    (n,) the number of each image's cluster.
     """
 
     advice: Sequence[Advice]
     distance: float | None = None
     clusters: tuple[int, ...] = ()
-    middles: tuple[int, ...] = ()
     points: np.ndarray | None = None
-    groups: np.ndarray | None = None
+    labels: np.ndarray | None = None
 
-    def facts(self) -> dict[str, Any]:
-        """As JSON tells it."""
+    def as_json(self) -> dict[str, Any]:
+        """The values by the keys of report.json."""
         if self.distance is None:
             return {}
         return {"mean_distance": round(self.distance, 6), "clusters": list(self.clusters)}
 
 
-def variety_of(
-    gathered: Gathered,
-    staying: np.ndarray,
-    kept: np.ndarray,
-    features: np.ndarray | None,
-    family: np.ndarray,
-    told: Told,
-    mark: SharedOverlay | None,
-    request: PrepareRequest,
-) -> Variety:
-    """Of the pictures that are in the dataset. staying, kept: the places of those that are not left out, and which of
-    them are not set aside. features: (n, d) of all that were written. family: (n,) their groups of copies."""
-    places = staying[kept]
-    lines = Kept(told, kept)
-    advice = sort_advice([*_on_mark(mark), *_advice(gathered, places, family, lines, request)])
-    if features is None or len(places) < 2:
-        return Variety(advice)
-    rows = _rows(features, places, gathered)
-    labels = clusters(rows, APART, request.seed)
-    sizes = tuple(np.bincount(labels).tolist())
-    middles = tuple(int(places[row]) for row in medoids(rows, labels))
-    return Variety(advice, mean_distance(rows), sizes, middles, principal_components(rows, request.seed), labels)
-
-
 @dataclass(frozen=True)
-class Kept:
-    """What is told of the pictures that are in the dataset."""
+class _InDataset:
+    """The images in the dataset. places: among those written. families: of copies, by place. kept: rows of captions."""
 
-    told: Told
+    staged: StagedImages
+    places: np.ndarray
+    family: np.ndarray
+    captions: CaptionTable
     kept: np.ndarray
 
-    def lines(self) -> Iterator[Telling]:
-        return compress(self.told.lines(), self.kept)
+    def rows(self) -> Iterator[CaptionedImage]:
+        return compress(self.captions.rows(), self.kept)
 
     def tables(self) -> dict[str, ValueCounts]:
         counts = FieldCounts()
-        for telling in self.lines():
-            counts.add(telling.fields)
+        for image in self.rows():
+            counts.add(image.fields)
         return counts.tables()
 
+    def surroundings(self, places: np.ndarray) -> list[SceneDescription]:
+        return [SceneDescription.from_row(self.staged.columns.surroundings[place]) for place in places]
 
-def _on_mark(mark: SharedOverlay | None) -> list[Advice]:
-    """Of what many pictures carry in one place."""
+
+def measure_diversity(
+    staged: StagedImages,
+    remaining: np.ndarray,
+    kept: np.ndarray,
+    features: np.ndarray | None,
+    family: np.ndarray,
+    captions: CaptionTable,
+    request: PrepareRequest,
+) -> DatasetDiversity:
+    """The diversity of the images in the dataset.
+
+    remaining: the places of images that are not left out. kept: which of them are in the dataset. features: (n, d) of
+    all written images, None without an encoder. family: (n,) a number that all copies of an image share.
+    """
+    places = remaining[kept]
+    mark = shared_mark(len(staged), staged.thumbnail)
+    images = _InDataset(staged, places, family, captions, kept)
+    advice = sort_advice([*_advice_on_mark(mark), *_advice(images, request)])
+    if features is None or len(places) < 2:
+        return DatasetDiversity(advice)
+    rows = _rows(features, places, staged)
+    labels = clusters(rows, APART, request.seed)
+    sizes = tuple(np.bincount(labels).tolist())
+    return DatasetDiversity(advice, mean_distance(rows), sizes, principal_components(rows, request.seed), labels)
+
+
+def _advice_on_mark(mark: SharedOverlay | None) -> list[Advice]:
+    """Advice on a mark that many images share."""
     if mark is None:
         return []
     left, top, right, bottom = mark.box
     across = ("left", "middle", "right")[min(2, int(3 * (left + right) / 2))]
     down = ("top", "middle", "bottom")[min(2, int(3 * (top + bottom) / 2))]
     where = "in the middle" if across == down == "middle" else f"at the {down} {across}"
-    told = f"many pictures carry the same mark {where}, a watermark perhaps: it would be learnt with them"
-    return [Advice("warning", told)]
+    text = f"many pictures have the same mark {where}, perhaps a watermark: the model would learn it"
+    return [Advice("warning", text)]
 
 
-def _rows(features: np.ndarray, staying: np.ndarray, gathered: Gathered) -> np.ndarray:
-    """The features of those that stay, on disk."""
-    if len(staying) == len(features):
+def _rows(features: np.ndarray, places: np.ndarray, staged: StagedImages) -> np.ndarray:
+    """The features of the images at these places, on disk."""
+    if len(places) == len(features):
         return features
-    place = gathered.staging.folder / "staying.bin"
-    kept = np.memmap(place, dtype=features.dtype, mode="w+", shape=(len(staying), features.shape[1]))
-    for start in range(0, len(staying), CHUNK):
-        kept[start : start + CHUNK] = features[staying[start : start + CHUNK]]
-    return kept
+    file = staged.staging.folder / "staying.bin"
+    rows = np.memmap(file, dtype=features.dtype, mode="w+", shape=(len(places), features.shape[1]))
+    for start in range(0, len(places), CHUNK):
+        rows[start : start + CHUNK] = features[places[start : start + CHUNK]]
+    return rows
 
 
-def _advice(
-    gathered: Gathered, places: np.ndarray, family: np.ndarray, kept: Kept, request: PrepareRequest
-) -> list[Advice]:
-    """Of one subject, or of each of some; of a large set, what its tables tell."""
-    few = len(gathered.columns.surroundings) == len(gathered)
-    tables, told = kept.tables(), kept.told
-    subjects = _subjects(kept, tables) if few else {}
-    if len(subjects) == 1 and len(places) <= SUBJECT:
-        captions = [telling.caption for telling in kept.lines()]
-        licences = [gathered.record(int(place)).rights.licence for place in places]
+def _advice(images: _InDataset, request: PrepareRequest) -> list[Advice]:
+    """Advice on a single subject, or on the set and each of its subjects; on a large set, from its tables only."""
+    staged, places, captions = images.staged, images.places, images.captions
+    surveyed = len(staged.columns.surroundings) == len(staged)
+    tables = images.tables()
+    subjects = _subjects(images, tables) if surveyed else {}
+    if len(subjects) == 1 and len(places) <= MAX_IMAGES:
+        texts = [image.caption for image in images.rows()]
+        licences = [staged.record(int(place)).rights.licence for place in places]
         faces = request.crop == "subject" and detectors.get(request.detector).faces
-        found = advise_on_subject(_seen(gathered, places), family[places].tolist(), captions, licences, faces)
-        return _placed(found, places)
-    uneven = [tables[name] for name in told.by if name in tables and request.balance == "off"]
-    found = advise_on_dataset(uneven, told.captions, told.unlicensed, int(told.captions.total()))
-    others = [each for name, table in tables.items() if name not in told.by for each in on_balance(table)]
+        found = advise_on_subject(images.surroundings(places), images.family[places].tolist(), texts, licences, faces)
+        return _at_places(found, places)
+    uneven = [tables[name] for name in captions.by if name in tables and request.balance == "off"]
+    found = advise_on_dataset(uneven, captions.captions, captions.unlicensed, int(captions.captions.total()))
+    others = [each for name, table in tables.items() if name not in captions.by for each in on_balance(table)]
     found += [replace(each, level="info") for each in others if each.level == "warning"]
-    if 1 < len(subjects) <= SUBJECTS and max(map(len, subjects.values())) <= SUBJECT:
+    if 1 < len(subjects) <= MAX_SUBJECTS and max(map(len, subjects.values())) <= MAX_IMAGES:
         for name, rows in subjects.items():
             theirs = places[rows]
-            advice = _placed(advise_on_subject(_seen(gathered, theirs), family[theirs].tolist()), theirs)
-            found += [replace(each, text=f"{name}: {each.text}") for each in advice if each.level == "warning"]
+            advice = advise_on_subject(images.surroundings(theirs), images.family[theirs].tolist())
+            warnings = [each for each in _at_places(advice, theirs) if each.level == "warning"]
+            found += [replace(each, text=f"{name}: {each.text}") for each in warnings]
     return found
 
 
-def _seen(gathered: Gathered, places: np.ndarray) -> list[SceneDescription]:
-    return [SceneDescription.from_row(gathered.columns.surroundings[place]) for place in places]
-
-
-def _placed(advice: Sequence[Advice], places: np.ndarray) -> list[Advice]:
+def _at_places(advice: Sequence[Advice], places: np.ndarray) -> list[Advice]:
     return [replace(each, pictures=tuple(int(places[at]) for at in each.pictures)) for each in advice]
 
 
-def _subjects(kept: Kept, tables: Mapping[str, ValueCounts]) -> dict[str, np.ndarray]:
-    """The rows of each subject: of a folder, where there are several, or else of a group that is evened out."""
-    by = ("folder",) if len(tables["folder"].rows if "folder" in tables else ()) > 1 else kept.told.by
+def _subjects(images: _InDataset, tables: Mapping[str, ValueCounts]) -> dict[str, np.ndarray]:
+    """The rows of each subject: of each folder if there are several, or else of each group that is balanced."""
+    by = ("folder",) if len(tables["folder"].rows if "folder" in tables else ()) > 1 else images.captions.by
     found: dict[str, list[int]] = {}
-    for row, telling in enumerate(kept.lines()):
-        found.setdefault(joint_group(telling.fields, by), []).append(row)
+    for row, image in enumerate(images.rows()):
+        found.setdefault(joint_group(image.fields, by), []).append(row)
     return {name: np.array(rows) for name, rows in found.items()}

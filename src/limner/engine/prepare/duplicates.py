@@ -1,4 +1,4 @@
-"""Pictures beside each other: which are the same, nearly the same, or unlike all others."""
+"""Compares the images of a dataset with each other: duplicates, near duplicates, outliers and shared watermarks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from PIL import Image
 
 from limner.core.choice import evenly
 from limner.core.datasets import Fault
+from limner.data.diversity.diversity import outliers
 from limner.data.duplicates.cropped import crop_candidates, find_crops
 from limner.data.duplicates.near_duplicates import (
     DuplicateKind,
@@ -23,81 +24,93 @@ from limner.data.duplicates.near_duplicates import (
     nearest_neighbours,
 )
 from limner.data.quality.overlays import OverlayFinder, SharedOverlay
-from limner.engine.prepare.columns import Columns
+from limner.engine.prepare.columns import Columns, StagedImages
+from limner.engine.prepare.plan import ImagePlan
 
 EXACT = 1.0
 RICH = 0.6
-"""The share of the largest copy's bytes from which on another one is as good: mirrored, or saved again as it was."""
-FEW, MANY, LOOKED = 600, 50_000, 400
-"""Pictures among which parts of others are sought, which takes some 20 ms each; among which an encoder's neighbours
-are; and in how many a shared mark is.
+"""Share of the bytes of the largest copy from which on another one counts as good: mirrored, or saved again as it
+was."""
+MAX_CROPS, MAX_NEIGHBOURS, MAX_OVERLAYS = 600, 50_000, 400
+"""The most images among which crops of others are searched, at some 20 ms each; among which neighbours by an encoder
+are; and in how many a shared watermark is.
 """
-HOW: dict[DuplicateKind, str] = {"mirrored": "in a mirror, ", "turned": "turned, ", "cropped": "a part of it, "}
+HOW: dict[DuplicateKind, str] = {"mirrored": "mirrored, ", "turned": "turned, ", "cropped": "a crop of it, "}
 
 
 @dataclass(frozen=True)
-class Copies:
-    """faults: by the picture's place in the columns. family: (n,) the same for all copies of one picture."""
+class ComparisonFaults:
+    """faults: by the image's place in the columns. family: (n,) a number that all copies of one image share."""
 
     faults: Mapping[int, tuple[Fault, ...]]
     family: np.ndarray
 
 
-def copies_of(
+def compare_images(plan: ImagePlan, staged: StagedImages, features: np.ndarray | None) -> ComparisonFaults:
+    """The faults of images compared with others: copies and outliers. features: (n, d), None without an encoder."""
+    limit = plan.limits.get("outlier")
+    unusual = {} if features is None or limit is None else outliers(features, limit)
+    likeness = plan.limits.get("near_duplicate")
+    copies = find_copies(staged.columns, likeness, features, unusual, staged.key, staged.thumbnail)
+    both = copies.faults.keys() | unusual.keys()
+    faults = {at: (*copies.faults.get(at, ()), *([unusual[at]] if at in unusual else [])) for at in sorted(both)}
+    return ComparisonFaults(faults, copies.family)
+
+
+def find_copies(
     columns: Columns,
     likeness: float | None,
     features: np.ndarray | None,
-    strange: Collection[int],
+    unusual: Collection[int],
     key: Callable[[int], str],
-    glimpse: Callable[[int], Image.Image],
-) -> Copies:
-    """Which pictures are copies of better ones: those with fewer faults, then in colour, of more pixels, with words, of
-    clearly more bytes, then the first; and which are copies of one that is not to be trained on, and so are not either.
+    thumbnail: Callable[[int], Image.Image],
+) -> ComparisonFaults:
+    """Find the images that are copies of better ones, and those that are copies of one that must not be trained on.
 
-    likeness: from which on pictures are nearly the same; None where only the very same are asked for. features: (n, d)
-    as an encoder sees them, where one looked. strange: which have a fault besides. key: what the i-th is called,
-    the barred ones last. glimpse: the whole of it, small.
+    Better is: fewer faults, then colour, more pixels, a caption, clearly more bytes, and then the first one. likeness:
+    from which on images are near duplicates; None for exact duplicates only. features: (n, d), None without an encoder.
+    unusual: places of images with another fault. key: of the i-th image, the barred ones last.
     """
     count = len(columns)
     found = [*find_near_duplicates(columns.signatures, EXACT if likeness is None else likeness)]
-    barred = _barred(duplicate_groups(found, len(columns.signatures)), count, key)
-    twins = [twin for twin in found if max(twin.first, twin.second) < count]
+    barred = _copies_of_barred(duplicate_groups(found, len(columns.signatures)), count, key)
+    pairs = [pair for pair in found if max(pair.first, pair.second) < count]
     if likeness is not None:
-        twins += _by_features(columns, features, likeness)
-        twins += find_crops(_candidates(columns, features), glimpse)
-    family = duplicate_groups(twins, count)
-    rich = _rich(columns.source_bytes, twins, family)
+        pairs += _near_by_features(columns, features, likeness)
+        pairs += find_crops(_crop_candidates(columns, features), thumbnail)
+    family = duplicate_groups(pairs, count)
+    rich = _is_rich(columns.source_bytes, pairs, family)
 
     def better(at: int) -> tuple[Any, ...]:
-        faults = -columns.faults[at] - (at in strange)
-        return at not in barred, faults, columns.coloured[at], columns.pixels[at], columns.spoken[at], rich[at], -at
+        faults = -columns.faults[at] - (at in unusual)
+        return at not in barred, faults, columns.coloured[at], columns.pixels[at], columns.captioned[at], rich[at], -at
 
-    kept = dropped_duplicates(family, better)
-    told: dict[int, NearDuplicate] = {}
-    for twin in twins:
-        for at in (twin.first, twin.second):
-            if at in kept and (at not in told or twin.kind == "exact"):
-                told[at] = twin
-    copies = {at: (_fault(told[at], key(kept[at])),) for at in sorted(kept)}
-    return Copies(copies | {at: (*copies.get(at, ()), fault) for at, fault in barred.items()}, family)
+    best = dropped_duplicates(family, better)
+    pair_of: dict[int, NearDuplicate] = {}
+    for pair in pairs:
+        for at in (pair.first, pair.second):
+            if at in best and (at not in pair_of or pair.how == "exact"):
+                pair_of[at] = pair
+    copies = {at: (_fault(pair_of[at], key(best[at])),) for at in sorted(best)}
+    return ComparisonFaults(copies | {at: (*copies.get(at, ()), fault) for at, fault in barred.items()}, family)
 
 
-def _rich(source_bytes: np.ndarray, twins: Iterable[NearDuplicate], family: np.ndarray) -> np.ndarray:
-    """Whether a picture is told by nearly as many bytes as any of its family, (n,): then it is hardly worse by JPEG.
+def _is_rich(source_bytes: np.ndarray, pairs: Iterable[NearDuplicate], family: np.ndarray) -> np.ndarray:
+    """Whether an image's file has nearly as many bytes as any of its family, (n,): then JPEG made it hardly worse.
 
-    source_bytes: (n,) of the files. The very same pixels are told by as many as the smallest file with them has.
+    source_bytes: (n,) of the files. Exact duplicates count with the bytes of their smallest file.
     """
-    same = duplicate_groups((twin for twin in twins if twin.kind == "exact"), len(source_bytes))
+    same = duplicate_groups((pair for pair in pairs if pair.how == "exact"), len(source_bytes))
     least, most = source_bytes.copy(), np.zeros_like(source_bytes)
     np.minimum.at(least, same, source_bytes)
     np.maximum.at(most, family, least[same])
     return least[same] >= RICH * most[family]
 
 
-def _barred(whole: np.ndarray, count: int, key: Callable[[int], str]) -> dict[int, Fault]:
-    """The pictures of which a copy is not to be trained on, those from `count` on, and what is told of that.
+def _copies_of_barred(whole: np.ndarray, count: int, key: Callable[[int], str]) -> dict[int, Fault]:
+    """The faults of images with a copy that must not be trained on, which are those from `count` on.
 
-    whole: the families of all of them, (n + m,).
+    whole: the families of all images, (n + m,).
     """
     last = dict(zip(whole[count:].tolist(), range(count, len(whole)), strict=True))
     return {
@@ -106,34 +119,33 @@ def _barred(whole: np.ndarray, count: int, key: Callable[[int], str]) -> dict[in
     }
 
 
-def _by_features(columns: Columns, features: np.ndarray | None, likeness: float) -> Iterable[NearDuplicate]:
-    """Copies among those that an encoder takes for nearly the same; among very many nobody looks."""
-    if features is None or len(columns) > MANY:
+def _near_by_features(columns: Columns, features: np.ndarray | None, likeness: float) -> Iterable[NearDuplicate]:
+    """Near duplicates among neighbours by an encoder; none are searched in very large sets."""
+    if features is None or len(columns) > MAX_NEIGHBOURS:
         return ()
     return confirmed_neighbours(features, columns.signatures, likeness)
 
 
-def _candidates(columns: Columns, features: np.ndarray | None) -> Iterable[tuple[int, int]]:
-    """Pairs of which one may be a part of the other, or the same written on; among many nobody looks."""
-    if len(columns) > FEW:
+def _crop_candidates(columns: Columns, features: np.ndarray | None) -> Iterable[tuple[int, int]]:
+    """Pairs of which one may be a crop of the other, or the same with text on it; none are searched in large sets."""
+    if len(columns) > MAX_CROPS:
         return ()
     return chain(
         crop_candidates(columns.signatures[: len(columns)]), () if features is None else nearest_neighbours(features)
     )
 
 
-def shared_mark(count: int, glimpse: Callable[[int], Image.Image]) -> SharedOverlay | None:
-    """The mark that many of `count` pictures carry in one place, such as a watermark, by some hundreds of them."""
+def shared_mark(count: int, thumbnail: Callable[[int], Image.Image]) -> SharedOverlay | None:
+    """The mark that many of `count` images have in the same place, such as a watermark, from some hundreds of them."""
     overlay = OverlayFinder()
-    for at in evenly(range(count), LOOKED):
-        overlay.add(glimpse(at))
+    for at in evenly(range(count), MAX_OVERLAYS):
+        overlay.add(thumbnail(at))
     return overlay.found()
 
 
-def _fault(twin: NearDuplicate, other: str) -> Fault:
-    if twin.kind == "exact":
-        return Fault("duplicate", f"the same picture as {other!r}", twin.similarity)
-    how = HOW.get(twin.kind, "")
-    return Fault(
-        "near_duplicate", f"nearly the same as {other!r} ({how}likeness {twin.similarity:.2f})", twin.similarity
-    )
+def _fault(pair: NearDuplicate, other: str) -> Fault:
+    if pair.how == "exact":
+        return Fault("duplicate", f"the same image as {other!r}", pair.likeness)
+    how = HOW.get(pair.how, "")
+    text = f"nearly the same as {other!r} ({how}similarity {pair.likeness:.2f})"
+    return Fault("near_duplicate", text, pair.likeness)

@@ -1,49 +1,55 @@
-"""All that the sources of a request hold, one after another."""
+"""The entries of all sources of a dataset, one after another, moderated before they are read."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from limner.core.datasets import Entry, Place, Skipped, Source
+from limner.core.datasets import Entry, Place, Rights, Skipped, Source, TrainingRefused
 from limner.core.errors import LimnerError
+from limner.core.moderation import ImageScreen
 from limner.core.requests import PrepareRequest
 from limner.core.workspace import Workspace
-from limner.data.entries.places import FilePlace
+from limner.data.entries.places import BytesPlace, FilePlace, UnreadablePlace
 from limner.data.entries.text_tables import FieldTable, apply_field_table
+from limner.engine.prepare.image import Job
+from limner.imaging.decode import decode
 from limner.imaging.masks import find_mask
 from limner.plugins.registry import sources
 
 
 def source_of(reference: str) -> Source:
-    """The kind of place that a reference names; LimnerError where it is none."""
+    """The source plugin of a reference. Raises LimnerError if there is none."""
     for source in sources.all().values():
         if source.claims(reference):
             return source
     titles = ", ".join(source.title for source in sources.all().values())
-    there = os.path.lexists(os.path.expanduser(reference))
-    problem = "is no source of pictures" if there else "does not exist"
+    exists = os.path.lexists(os.path.expanduser(reference))
+    problem = "is not a source of images" if exists else "does not exist"
     raise LimnerError(f"{reference!r} {problem}", f"give one of these: {titles}")
 
 
 def check_sources(request: PrepareRequest, out: Path) -> None:
-    """Refuse what is no source before anything is read, and a result that would lie in its own source."""
+    """Raise LimnerError for a reference that is not a source, and for a result inside its own source."""
     for reference in request.sources:
         source_of(reference)
         place, target = Path(reference).expanduser().resolve(), out.resolve()
         if place.exists() and (target.is_relative_to(place) or place.is_relative_to(target)):
             raise LimnerError(
-                f"the dataset {str(out)!r} and its source {reference!r} lie in each other", "choose another --out"
+                f"the dataset {str(out)!r} and its source {reference!r} are inside each other", "choose another --out"
             )
     if request.masks is not None and not Path(request.masks).expanduser().is_dir():
-        raise LimnerError(f"{request.masks!r} is no folder of masks", "name a folder")
+        raise LimnerError(f"{request.masks!r} is not a folder of masks", "give a folder")
 
 
 def entries_of(request: PrepareRequest, table: FieldTable | None, workspace: Workspace) -> Iterator[Entry | Skipped]:
-    """Entries of all sources in their order, with what the tables and folders beside them tell. Of several sources
-    each key begins with its source's name.
+    """The entries of all sources in order, with the fields of the table and the masks of the folder of masks.
+
+    With several sources, each key begins with the name of its source.
     """
     masks = None if request.masks is None else Path(request.masks).expanduser()
     for reference, prefix in zip(request.sources, prefixes([*map(workspace.called, request.sources)]), strict=True):
@@ -56,7 +62,7 @@ def entries_of(request: PrepareRequest, table: FieldTable | None, workspace: Wor
 
 
 def prefixes(references: list[str]) -> list[str]:
-    """What the keys of each source begin with: nothing for one alone, else its name, numbered where two share it."""
+    """The prefix of the keys of each source: none for a single source, else its name, numbered if it is not unique."""
     if len(references) == 1:
         return [""]
     names, found = [PurePosixPath(reference.rstrip("/")).name or "source" for reference in references], list[str]()
@@ -67,6 +73,44 @@ def prefixes(references: list[str]) -> list[str]:
 
 
 def _mask(folder: Path, entry: Entry) -> Place | None:
-    """The mask of an entry's name in the folder of masks."""
+    """The mask with an entry's name in the folder of masks."""
     place = find_mask(folder, str(PurePosixPath(entry.folder, PurePosixPath(entry.key).name)))
     return None if place is None else FilePlace(place)
+
+
+def screened(jobs: Iterable[Job], screen: ImageScreen | None) -> Iterator[Job]:
+    """The jobs, once moderation has admitted their images and masks, whose bytes are then kept in memory.
+
+    Raises moderation's Refused or Unable.
+    """
+    for number, item, stamp in jobs:
+        if isinstance(item, Entry) and screen is not None and screen.sees_pictures:
+            item = _screened(item, screen)
+        yield number, item, stamp
+
+
+def _screened(entry: Entry, screen: ImageScreen) -> Entry:
+    place, reason = _admitted(entry.place, screen)
+    rights = entry.rights if reason is None else Rights(training="refused", said=reason).over(entry.rights)
+    mask = None if entry.mask is None else _admitted(entry.mask, screen)[0]
+    return replace(entry, place=place, mask=mask, rights=rights)
+
+
+def _admitted(place: Place, screen: ImageScreen) -> tuple[Place, str | None]:
+    """The bytes of a place after moderation, and the mark that refuses training on them.
+
+    A file that cannot be read now is not read later either: it would not have been moderated.
+    """
+    reason = None
+    try:
+        try:
+            data = place.read()
+        except TrainingRefused as refused:
+            data, reason = refused.data, refused.said
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = decode(data, place.name)
+    except LimnerError as error:
+        return UnreadablePlace(place.name, error.problem, error.remedy), None
+    screen.admit_picture(image, hashlib.sha256(data).hexdigest())
+    return BytesPlace(place.name, data), reason

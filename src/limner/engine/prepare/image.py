@@ -1,11 +1,10 @@
-"""One entry -> what is written of it, and its record. Processes carry this out; it imports nothing heavy."""
+"""Prepares one image: reads, checks, crops and writes it. Runs in worker processes, so it imports nothing heavy."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import warnings
-from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -19,8 +18,8 @@ from limner.data.diversity.scenes import describe_scene
 from limner.data.duplicates.signatures import signature
 from limner.data.quality.measures import measure_quality, quality_faults, reduce_image
 from limner.data.quality.text import text_likelihood
-from limner.engine.prepare.plan import Plan
-from limner.engine.prepare.record import Record
+from limner.engine.prepare.plan import ImagePlan
+from limner.engine.prepare.staging import Record
 from limner.imaging import masks
 from limner.imaging.crop import crop_and_resize, crop_box, upscale_factor
 from limner.imaging.damage import jpeg_damage
@@ -31,72 +30,73 @@ from limner.provenance.rights import ImageRights, read_image_rights
 from limner.store.files import move_over
 
 Job = tuple[int, Entry | Skipped, str]
-"""The entry's number, itself, and its stamp."""
+"""The number of an entry, the entry, and its stamp."""
 SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
-THUMBNAIL = 256
+THUMBNAIL, THUMBNAIL_QUALITY = 256, 85
 SURVEYED = 600
-"""Entries of which it is told what surrounds the subject; advice is given on no larger sets."""
+"""Entries whose backgrounds are measured; there is no advice on larger sets."""
 
 
-def prepared(job: Job, plan: Plan) -> Record:
-    """Read, judge, cut and write one picture. What is wrong with it is told in its record, never raised."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what decoders find odd and read all the same
-        return _prepared(job, plan)
-
-
-def _prepared(job: Job, plan: Plan) -> Record:
+def prepare_image(job: Job, plan: ImagePlan) -> Record:
+    """Read, check, crop and write one image. Problems are faults of its record and are never raised."""
     number, item, stamp = job
-    if isinstance(item, Skipped):
-        return Record.lost(item)
     record = Record.of(item, stamp)
-    try:
+    if isinstance(item, Skipped):
+        return record
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of oddities that decoders read all the same
         try:
-            data = item.place.read()
-        except TrainingRefused as refused:
-            data, rights = refused.data, Rights(training="refused", said=refused.said)
-            record = record.model_copy(update={"rights": rights.over(record.rights)})
-        record = record.model_copy(update={"sha256": hashlib.sha256(data).hexdigest(), "source_bytes": len(data)})
-        reading = read_image(data, item.place.name, least=_least(plan))
-        harm = jpeg_damage(data) if reading.format == "JPEG" else None
-        if harm and harm.certain:
-            raise damaged_image(data, item.place.name, harm.message)
-    except LimnerError as error:
-        return record.with_faults(Fault("unreadable", str(error)))
-    if harm:
-        record = record.with_faults(Fault("damaged", f"perhaps damaged: {harm.message}"))
-    return _judged(number, item, record, data, reading, plan)
+            try:
+                data = item.place.read()
+            except TrainingRefused as refused:
+                data, rights = refused.data, Rights(training="refused", said=refused.said)
+                record = record.model_copy(update={"rights": rights.over(record.rights)})
+            record = record.model_copy(update={"sha256": hashlib.sha256(data).hexdigest(), "source_bytes": len(data)})
+            reading = read_image(data, item.place.name, least=_smallest_size(plan))
+            harm = jpeg_damage(data) if reading.format == "JPEG" else None
+            if harm and harm.certain:
+                raise damaged_image(data, item.place.name, harm.message)
+        except LimnerError as error:
+            return record.with_faults(Fault("unreadable", str(error)))
+        if harm:
+            record = record.with_faults(Fault("damaged", f"may be damaged: {harm.message}"))
+        return _check(number, item, record, data, reading, plan)
 
 
-def crashed(job: Job) -> Record:
-    """Of an entry at which a process died."""
+def crashed_record(job: Job) -> Record:
+    """The record of an entry that killed its process."""
     _, item, stamp = job
     if isinstance(item, Skipped):
-        return Record.lost(item)
-    told = f"{item.place.name!r} makes its decoder crash; save it anew, or remove it"
-    return Record.of(item, stamp, Fault("unreadable", told))
+        return Record.of(item)
+    text = f"{item.place.name!r} crashes its decoder; save it again, or remove it"
+    return Record.of(item, stamp, Fault("unreadable", text))
 
 
-def _least(plan: Plan) -> tuple[int, int]:
-    """The smallest (width, height) that a picture may be decoded at."""
+def _smallest_size(plan: ImagePlan) -> tuple[int, int]:
+    """The smallest (width, height) at which an image may be decoded."""
     shapes = plan.buckets.shapes if plan.buckets else ((plan.size, plan.size),)
     return max(width for width, _ in shapes), max(height for _, height in shapes)
 
 
-def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: DecodedImage, plan: Plan) -> Record:
-    image, glimpse = reading.image, reduce_image(reading.image)
-    found = measure_quality(glimpse, reading.size)
+def _check(number: int, entry: Entry, record: Record, data: bytes, reading: DecodedImage, plan: ImagePlan) -> Record:
+    """Find the faults of an image, and write it unless they drop it."""
+    image, reduced = reading.image, reduce_image(reading.image)
+    found = measure_quality(reduced, reading.size)
     marks = read_image_rights(data)
     rights = record.rights.over(marks.rights).over(plan.rights)
-    wrong = [*record.faults, *quality_faults(found, plan.limits), *_odd(reading, marks), *_written_on(glimpse, plan)]
+    every = [
+        *record.faults,
+        *quality_faults(found, plan.limits),
+        *_file_faults(reading, marks),
+        *_text_faults(reduced, plan),
+    ]
     if rights.training == "refused":
-        wrong.append(Fault("refused", f"marked as not to be trained on ({rights.said})"))
+        every.append(Fault("refused", f"marked as not to be trained on ({rights.said})"))
     box, shape = _crop(reading.size, plan, None)
     surveyed = number < SURVEYED
-    shown = _where(plan, glimpse) if surveyed or box != (0, 0, *reading.size) else None
-    box = box if shown is None else _crop(reading.size, plan, shown)[0]
-    wrong += _sized(box, shape, plan)
-    wrong = [fault for fault in wrong if plan.actions[fault.kind] != "ignore"]
+    subject = _locate(plan, reduced) if surveyed or box != (0, 0, *reading.size) else None
+    box = box if subject is None else _crop(reading.size, plan, subject)[0]
+    every = [fault for fault in (*every, *_size_faults(box, shape, plan)) if plan.actions[fault.kind] != "ignore"]
     update = {
         "format": reading.format,
         "size": reading.size,
@@ -106,94 +106,96 @@ def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: Dec
         "located": marks.has_location,
         "box": box,
         "shape": shape,
-        "signature": _base64(signature(glimpse)),
-        "surroundings": _base64(describe_scene(glimpse, shown).to_row()) if surveyed else "",
-        "thumbnail": _write_thumbnail(number, glimpse, plan),
+        "signature": _base64(signature(reduced)),
+        "surroundings": _base64(describe_scene(reduced, subject).to_row()) if surveyed else "",
+        "thumbnail": _write_thumbnail(number, reduced, plan),
     }
     record = record.model_copy(update=update)
-    if not plan.drops(tuple(wrong)):
-        written, more = _written(number, entry, record, image, plan)
+    if not plan.drops(tuple(every)):
+        written, more = _write(number, entry, record, image, plan)
         record = record if plan.drops(tuple(more)) else written
-        wrong += more
-    return record.model_copy(update={"faults": tuple(wrong)})
+        every += more
+    return record.model_copy(update={"faults": tuple(every)})
 
 
 def _base64(values: np.ndarray) -> str:
     return base64.b64encode(values.tobytes()).decode()
 
 
-def _odd(reading: DecodedImage, marks: ImageRights) -> list[Fault]:
-    """What is told by the file, and not by its pixels."""
-    found = [Fault("animated", f"of {reading.frames} frames only the first is taken")] if reading.frames > 1 else []
+def _file_faults(reading: DecodedImage, marks: ImageRights) -> list[Fault]:
+    """Faults that are in the file and not in its pixels."""
+    found = [Fault("animated", f"only the first of {reading.frames} frames is used")] if reading.frames > 1 else []
     return found + ([Fault("synthetic", f"made by AI ({marks.generated})")] if marks.generated else [])
 
 
-def _written_on(glimpse: Image.Image, plan: Plan) -> list[Fault]:
-    """Whether letters stand in a picture, a watermark's perhaps."""
-    if "text" not in plan.limits or (likely := text_likelihood(glimpse)) <= plan.limits["text"]:
+def _text_faults(reduced: Image.Image, plan: ImagePlan) -> list[Fault]:
+    """Text in an image, which may be a watermark."""
+    if "text" not in plan.limits or (likely := text_likelihood(reduced)) <= plan.limits["text"]:
         return []
-    return [Fault("text", f"letters in a row, a watermark perhaps (likelihood {likely:.2f})", likely)]
+    return [Fault("text", f"a line of text, perhaps a watermark (likelihood {likely:.2f})", likely)]
+
+
+def _size_faults(box: Box, shape: tuple[int, int], plan: ImagePlan) -> list[Fault]:
+    """Whether the crop is smaller than the written image."""
+    times = upscale_factor(box, shape)
+    text = f"{box[2] - box[0]} x {box[3] - box[1]} pixels become {shape[0]} x {shape[1]}"
+    if "small" in plan.limits and times * plan.limits["small"] > 1:
+        return [Fault("small", f"too small: {text}", times)]
+    if "enlarged" in plan.limits and times > plan.limits["enlarged"]:
+        return [Fault("enlarged", f"enlarged {times:.2f} times: {text}", times)]
+    return []
 
 
 @cache
 def finder(name: str, model: str | None) -> Finder:
-    """A detector, opened once in each process."""
+    """A detector, loaded once in each process."""
     return detectors.get(name).finder(model)
 
 
-def _where(plan: Plan, glimpse: Image.Image) -> np.ndarray | None:
-    """How much each place of the picture is the subject's; None where nothing is found, or nobody asks."""
-    return finder(*plan.detector)(glimpse, plan.words) if plan.crop == "subject" else None
+def _locate(plan: ImagePlan, reduced: Image.Image) -> np.ndarray | None:
+    """How much each pixel belongs to the subject; None if none is found or the crop does not depend on it."""
+    return finder(*plan.detector)(reduced, plan.words) if plan.crop == "subject" else None
 
 
-def _crop(size: tuple[int, int], plan: Plan, shown: np.ndarray | None) -> tuple[Box, tuple[int, int]]:
-    """What is cut out of a picture of this (width, height), and the (width, height) that it is brought to."""
+def _crop(size: tuple[int, int], plan: ImagePlan, subject: np.ndarray | None) -> tuple[Box, tuple[int, int]]:
+    """The crop of an image of this (width, height), and the (width, height) that it is resized to."""
     if plan.crop == "none":
         scale = min(1.0, plan.size / min(size))
         return (0, 0, *size), (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
     shape = plan.buckets.nearest(size) if plan.buckets else (plan.size, plan.size)
-    return crop_box(size, shape, shown), shape
+    return crop_box(size, shape, subject), shape
 
 
-def _sized(box: Box, shape: tuple[int, int], plan: Plan) -> list[Fault]:
-    """Whether the crop is smaller than what is made of it."""
-    times = upscale_factor(box, shape)
-    told = f"{box[2] - box[0]} x {box[3] - box[1]} pixels become {shape[0]} x {shape[1]}"
-    if "small" in plan.limits and times * plan.limits["small"] > 1:
-        return [Fault("small", f"too small: {told}", times)]
-    if "enlarged" in plan.limits and times > plan.limits["enlarged"]:
-        return [Fault("enlarged", f"enlarged {times:.2f} times: {told}", times)]
-    return []
-
-
-def _written(number: int, entry: Entry, record: Record, image: Image.Image, plan: Plan) -> tuple[Record, list[Fault]]:
-    """Write the crop, and its mask where there is one."""
+def _write(
+    number: int, entry: Entry, record: Record, image: Image.Image, plan: ImagePlan
+) -> tuple[Record, list[Fault]]:
+    """Write the crop and its mask; returns the record and the faults of the mask."""
     assert record.box is not None and record.shape is not None and record.size is not None
-    box = _within(record.box, record.size, image.size)
-    name = f"{number:08d}{SUFFIXES[plan.format]}"
-    _save(crop_and_resize(image, box, record.shape), plan.folder / name, plan)
-    update: dict[str, object] = {"picture": name, "bytes": (plan.folder / name).stat().st_size}
+    box = _scaled_box(record.box, record.size, image.size)
+    path = plan.folder / f"{number:08d}{SUFFIXES[plan.format]}"
+    _save(crop_and_resize(image, box, record.shape), path, plan.format, plan.quality)
+    update: dict[str, object] = {"picture": path.name, "bytes": path.stat().st_size}
     mask = _mask(entry, image, record.size, plan)
     if isinstance(mask, Image.Image):
-        mask = masks.crop_mask(mask, _within(record.box, record.size, mask.size), record.shape)
+        mask = masks.crop_mask(mask, _scaled_box(record.box, record.size, mask.size), record.shape)
     if isinstance(mask, Fault):
         return record.model_copy(update=update), [mask]
     if mask is not None:
         update["mask"] = f"{number:08d}.mask.png"
-        _save(mask, plan.folder / str(update["mask"]), plan, "png")
+        _save(mask, plan.folder / str(update["mask"]), "png")
     return record.model_copy(update=update), []
 
 
-def _within(box: Box, size: tuple[int, int], decoded: tuple[int, int]) -> Box:
-    """A box of a picture of this (width, height) in the same picture as it was decoded, perhaps smaller."""
+def _scaled_box(box: Box, size: tuple[int, int], decoded: tuple[int, int]) -> Box:
+    """A box of an image of this (width, height) in the same image as decoded, which may be smaller."""
     across, down = decoded[0] / size[0], decoded[1] / size[1]
     left, top = min(round(box[0] * across), decoded[0] - 1), min(round(box[1] * down), decoded[1] - 1)
     right, bottom = max(left + 1, round(box[2] * across)), max(top + 1, round(box[3] * down))
     return left, top, min(right, decoded[0]), min(bottom, decoded[1])
 
 
-def _mask(entry: Entry, image: Image.Image, size: tuple[int, int], plan: Plan) -> Image.Image | Fault | None:
-    """The mask that came with a picture, or the one that is made of it where that is asked for."""
+def _mask(entry: Entry, image: Image.Image, size: tuple[int, int], plan: ImagePlan) -> Image.Image | Fault | None:
+    """The mask of an entry, or one made by the detector if the plan says so."""
     if entry.mask is not None:
         try:
             return masks.read_mask(entry.mask.read(), entry.mask.name, size)
@@ -202,25 +204,25 @@ def _mask(entry: Entry, image: Image.Image, size: tuple[int, int], plan: Plan) -
     return masks.make_mask(image, finder(*plan.detector)(reduce_image(image), plan.words)) if plan.makes_masks else None
 
 
-def _write_thumbnail(number: int, glimpse: Image.Image, plan: Plan) -> str:
-    name, tiny = f"{number:08d}.thumb.jpg", glimpse
-    if max(glimpse.size) > THUMBNAIL:
-        tiny = glimpse.copy()
-        tiny.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
-    _save(tiny, plan.folder / name, replace(plan, quality=85), "jpeg")
-    return name
+def _write_thumbnail(number: int, reduced: Image.Image, plan: ImagePlan) -> str:
+    path, thumbnail = plan.folder / f"{number:08d}.thumb.jpg", reduced
+    if max(reduced.size) > THUMBNAIL:
+        thumbnail = reduced.copy()
+        thumbnail.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
+    _save(thumbnail, path, "jpeg", THUMBNAIL_QUALITY)
+    return path.name
 
 
-def _save(image: Image.Image, path: Path, plan: Plan, form: str | None = None) -> None:
-    """Write a picture whole, without any metadata of where it is from."""
-    form, kept = form or plan.format, BytesIO()
+def _save(image: Image.Image, path: Path, form: str, quality: int = 0) -> None:
+    """Write an image completely or not at all, without any metadata of its source. quality: of JPEG and WebP."""
     settings: dict[str, dict[str, int]] = {
-        "jpeg": {"quality": plan.quality, "subsampling": 0},
+        "jpeg": {"quality": quality, "subsampling": 0},
         "png": {"compress_level": 6},
-        "webp": {"quality": plan.quality, "method": 4},
+        "webp": {"quality": quality, "method": 4},
     }
+    buffer = BytesIO()
     image.info = {}
-    image.save(kept, form.upper(), **settings[form])
+    image.save(buffer, form.upper(), **settings[form])
     partial = path.with_name(f".{path.name}")
-    partial.write_bytes(kept.getvalue())
+    partial.write_bytes(buffer.getvalue())
     move_over(partial, path.name)

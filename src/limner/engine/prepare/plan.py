@@ -1,4 +1,4 @@
-"""What is done to each picture, as processes are told it."""
+"""How each image of a dataset is read, checked, cropped and written: a plan that processes can be sent."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from limner.core.requests.request import Trait, digest_of, fields_with
 from limner.imaging.buckets import Buckets
 
 VERSION = 2
-"""Of what becomes of a picture; with another one, interrupted work is begun anew."""
+"""Of how images are processed; work that was interrupted under another version starts again."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How pictures are read, judged, cut and written. folder: where to."""
+class ImagePlan:
+    """How images are read, checked, cropped and written.
+
+    folder: where to write. detector: its name and model. words: what the subject is. limits: by fault, the value from
+    which on it is one. actions: by fault, what to do about it.
+    """
 
     folder: Path
     size: int
@@ -34,12 +38,12 @@ class Plan:
     quality: int
 
     def drops(self, faults: tuple[Fault, ...]) -> bool:
-        """Whether a picture with these faults is left out."""
+        """Whether an image with these faults is left out."""
         return any(self.actions[fault.kind] == "drop" for fault in faults)
 
 
 def actions_of(request: PrepareRequest) -> dict[str, Action]:
-    """What is done about each fault."""
+    """What to do about each fault."""
     found: dict[str, Action] = {name: kind.action for name, kind in FAULTS.items()}
     chosen: tuple[tuple[Action, tuple[str, ...]], ...] = (
         ("drop", request.drop),
@@ -54,32 +58,32 @@ def actions_of(request: PrepareRequest) -> dict[str, Action]:
 
 
 def limits_of(request: PrepareRequest) -> dict[str, float]:
-    """From which value on something is a fault, of those that are looked for."""
+    """The limit of each fault that has one and is not ignored."""
     actions = actions_of(request)
     limits = {name: kind.limit for name, kind in FAULTS.items() if kind.limit is not None}
     limits |= {limit.fault: limit.value for limit in request.limit}
     return {name: value for name, value in limits.items() if actions[name] != "ignore"}
 
 
-def digest_of_reading(request: PrepareRequest) -> str:
-    """The same as long as pictures are read and written in the same way, from the same sources."""
+def reading_digest(request: PrepareRequest) -> str:
+    """A hash of everything that changes how images are read and written, and of their sources."""
     later = {*fields_with(PrepareRequest, Trait.AFTER_DECODING)}
     return digest_of([VERSION, request.model_dump(mode="json", exclude=later)])
 
 
-def plan_of(request: PrepareRequest, folder: Path) -> Plan:
-    """The plan of a request. folder: where pictures are written to."""
-    return Plan(
-        folder,
-        request.size,
-        request.crop,
-        Buckets.of(request.size, request.multiple) if request.buckets else None,
-        (request.detector, request.detector_model),
-        request.make_masks,
-        request.class_word or "",
-        limits_of(request),
-        actions_of(request),
-        Rights(request.author, request.licence, request.origin, request.consent),
-        request.format,
-        request.quality,
+def plan_of(request: PrepareRequest, folder: Path) -> ImagePlan:
+    """The plan of a request. folder: where images are written."""
+    return ImagePlan(
+        folder=folder,
+        size=request.size,
+        crop=request.crop,
+        buckets=Buckets.of(request.size, request.multiple) if request.buckets else None,
+        detector=(request.detector, request.detector_model),
+        makes_masks=request.make_masks,
+        words=request.class_word or "",
+        limits=limits_of(request),
+        actions=actions_of(request),
+        rights=Rights(request.author, request.licence, request.origin, request.consent),
+        format=request.format,
+        quality=request.quality,
     )

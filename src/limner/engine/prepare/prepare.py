@@ -1,16 +1,14 @@
-"""PrepareRequest -> a folder with a dataset and its report."""
+"""Carries out a PrepareRequest: reads images from all sources, and writes a dataset and its report."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from limner.core.datasets import Fault
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactKind, Emit, Made, Notice, Progress, Stage
 from limner.core.execution import body_of
@@ -18,176 +16,178 @@ from limner.core.requests import PrepareRequest, replace_references
 from limner.core.requests.request import digest_of
 from limner.core.workspace import Workspace
 from limner.data.captions import caption_file
-from limner.data.diversity.diversity import outliers
 from limner.data.entries.places import held_bytes
-from limner.data.entries.text_tables import read_field_table
+from limner.data.entries.text_tables import FieldTable, read_field_table
 from limner.data.entries.unpacked_sizes import HELD_BYTES
-from limner.engine.prepare.captions import Spoken, speaker_of, words_of
-from limner.engine.prepare.columns import Gathered, gather
-from limner.engine.prepare.diversity import variety_of
-from limner.engine.prepare.duplicates import copies_of, shared_mark
-from limner.engine.prepare.entries import check_sources, entries_of
-from limner.engine.prepare.features import features_of
-from limner.engine.prepare.image import crashed, prepared
-from limner.engine.prepare.moderated import screened
-from limner.engine.prepare.plan import Plan, digest_of_reading, plan_of
-from limner.engine.prepare.pool import Crew, mapped
-from limner.engine.prepare.process_pool import Processes
-from limner.engine.prepare.ray_pool import RayCrew
-from limner.engine.prepare.rows import tell
-from limner.engine.prepare.splits import choose
+from limner.engine.prepare.captions import CaptionTable, caption_images, open_captioner, run_captioner
+from limner.engine.prepare.columns import StagedImages, encode_images, read_journal
+from limner.engine.prepare.dataset import write_dataset
+from limner.engine.prepare.diversity import measure_diversity
+from limner.engine.prepare.duplicates import compare_images
+from limner.engine.prepare.entries import check_sources, entries_of, screened
+from limner.engine.prepare.image import crashed_record, prepare_image
+from limner.engine.prepare.plan import ImagePlan, plan_of, reading_digest
+from limner.engine.prepare.pool import WorkerPool, map_in_order, open_pool
+from limner.engine.prepare.report import PAGE
+from limner.engine.prepare.splits import choose_splits
 from limner.engine.prepare.staging import Staging
-from limner.engine.prepare.write import fill
+from limner.engine.prepare.summary import DatasetContents
 from limner.engine.scoring.encoders import open_encoder
+from limner.models.devices import pick_device
 from limner.plugins.registry import detectors
 from limner.store.files import check_replaceable, sha256_of, writing_folder
 
-REPORT = "report.html"
-
-
-def crew_of(executor: Literal["processes", "ray"], workers: int) -> Crew:
-    """Processes of this machine, or of a Ray cluster (RAY_ADDRESS) or a local one."""
-    if executor == "ray":
-        return RayCrew(workers)
-    return Processes(workers)
-
 
 def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
-    """Read, judge, cut, compare, tell and write. What was read before an interruption is not read again."""
-    workers = workers_of(workspace, emit)
+    """Write the dataset. Images that were read before an interruption are not read again."""
+    workers = worker_count(workspace, emit)
     check(request, workspace)
     table = None if request.fields is None else read_field_table(Path(request.fields))
     edits = {} if request.captions is None else caption_file.read_captions(Path(request.captions))
-    out = workspace.out
-    staging = Staging(out)
-    with staging.opened(), crew_of(workspace.execution.executor, workers) as crew:
-        staging.begin(digest_of_reading(request))
+    out, staging = workspace.out, Staging(workspace.out)
+    with staging.opened(), open_pool(workspace.execution.executor, workers) as pool:
+        staging.begin(reading_digest(request))
         plan = plan_of(request, staging.pictures)
-        emit(Stage(name="reading pictures"))
-        fresh = screened(staging.unread(entries_of(request, table, workspace)), workspace.screen)
-        records = mapped(
-            partial(prepared, plan=plan), fresh, crew, workers, crashed, lambda job: held_bytes(job[1]), HELD_BYTES
-        )
-        done = 0
-        for done, _ in enumerate(staging.add(records), 1):
-            emit(Progress(done=done))
-            workspace.check()
-        emit(Progress(done=done, total=max(1, done)))
-        if table is not None and table.unused:
-            emit(Notice(text=_unmet(table.unused, "--fields"), level="warning"))
-        gathered = gather(staging)
-        if not len(gathered):
-            problem = _nothing(staging)
-            staging.forget()
-            raise problem
-        features = features_for(request, gathered, workspace, emit)
-        emit(Stage(name="comparing"))
-        wrong, family = compared(plan, gathered, features)
-        staying = np.array([at for at in range(len(gathered)) if not plan.drops(wrong.get(at, ()))])
-        spoken = spoken_of(request, gathered, staying, workspace, emit)
-        told = tell(gathered, staying, spoken, edits, request)
-        if workspace.screen is not None:
-            workspace.screen.admit_captions(line.caption for line in told.lines() if line.caption)
-        if request.caption is not None and not told.origins.get("template"):
-            text = (
-                f"no picture has all that the template of captions needs; fields are: {', '.join(told.names) or 'none'}"
-            )
-            emit(Notice(text=text, level="warning"))
-        if strangers := caption_file.unknown_images(edits, (telling.key for telling in told.lines())):
-            emit(Notice(text=_unmet(strangers, "--captions"), level="warning"))
-        columns = gathered.columns
-        choice = choose(told.keys, family[staying], told.groups, told.repeats, columns.sharpness[staying], request)
-        mark = shared_mark(len(gathered), gathered.glimpse)
-        variety = variety_of(gathered, staying, choice.kept, features, family, told, mark, request)
+        staged = _read_images(request, plan, table, staging, pool, workers, workspace, emit)
+        contents = _analyse(request, plan, staged, edits, workspace, emit)
         with writing_folder(out) as folder:
-            asked = replace_references(request, lambda place: _shown(workspace.called(place)))
-            asked = body_of(asked, workspace.execution)
-            story = fill(folder, out.name, asked, plan, gathered, wrong, staying, told, choice, variety, crew, emit)
+            summary = write_dataset(folder, contents, pool, emit)
     staging.remove()
-    details = {"verdict": story.verdict, "pictures": story.kept}
-    page = out / REPORT
-    emit(Made(what=ArtifactKind.REPORT, path=str(page), sha256=sha256_of(page), details=details))
-    emit(Made(what=ArtifactKind.DATASET, path=str(out), sha256=sha256_of(out), details=details))
+    details = {"verdict": summary.verdict, "pictures": summary.images}
+    for what, path in ((ArtifactKind.REPORT, out / PAGE), (ArtifactKind.DATASET, out)):
+        emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
 
 
 def check(request: PrepareRequest, workspace: Workspace) -> None:
-    """Refuse now what could not be done after all was read."""
+    """Raise LimnerError now for what would fail after all images were read."""
     check_sources(request, workspace.out)
     check_replaceable(workspace.out)
     if request.crop == "subject" or request.make_masks:
         detectors.get(request.detector).finder(request.detector_model)
     if request.encoder is not None:
-        open_encoder(request.encoder)
+        open_encoder(request.encoder, pick_device(workspace.execution.device))
     if request.captioner is not None:
-        speaker_of(request.captioner, workspace.execution.device)
+        open_captioner(request.captioner, workspace.execution.device)
 
 
-def workers_of(workspace: Workspace, emit: Emit) -> int:
-    """How many processes read pictures; raises LimnerError for an executor that a queued run may not use."""
+def worker_count(workspace: Workspace, emit: Emit) -> int:
+    """The number of processes that read images. Raises LimnerError for an executor that a queued run may not use."""
     wanted, most = workspace.execution.workers or os.cpu_count() or 1, workspace.processes
     if most is None:
         return wanted
     if (executor := workspace.execution.executor) != "processes":
         raise LimnerError(f"a queued run cannot use the executor {executor!r}", "leave the executor out")
     if wanted > most:
-        emit(Notice(text=f"{most} processes read pictures, not {wanted}: a queued run starts one for each core"))
+        emit(Notice(text=f"{most} processes read images, not {wanted}: a queued run starts one for each core"))
     return min(wanted, most)
 
 
-def features_for(request: PrepareRequest, gathered: Gathered, workspace: Workspace, emit: Emit) -> np.ndarray | None:
-    """Pictures as an encoder sees them, (n, d); None where none is asked."""
+def _read_images(
+    request: PrepareRequest,
+    plan: ImagePlan,
+    table: FieldTable | None,
+    staging: Staging,
+    pool: WorkerPool,
+    workers: int,
+    workspace: Workspace,
+    emit: Emit,
+) -> StagedImages:
+    """Read, check, crop and write the images of all sources. Raises LimnerError if none is usable."""
+    emit(Stage(name="reading images"))
+    jobs = screened(staging.unread(entries_of(request, table, workspace)), workspace.screen)
+    records = map_in_order(
+        partial(prepare_image, plan=plan),
+        jobs,
+        pool,
+        workers,
+        crashed_record,
+        weight=lambda job: held_bytes(job[1]),
+        max_weight=HELD_BYTES,
+    )
+    done = 0
+    for done, _ in enumerate(staging.add(records), 1):
+        emit(Progress(done=done))
+        workspace.check()
+    emit(Progress(done=done, total=max(1, done)))
+    if table is not None and table.unused:
+        emit(_unused_rows(table.unused, "--fields"))
+    staged = read_journal(staging)
+    if not len(staged):
+        error = _no_images(staging)
+        staging.clear()
+        raise error
+    return staged
+
+
+def _analyse(
+    request: PrepareRequest,
+    plan: ImagePlan,
+    staged: StagedImages,
+    edits: dict[str, str],
+    workspace: Workspace,
+    emit: Emit,
+) -> DatasetContents:
+    """Compare the images with each other, caption them and assign them to splits. edits: captions by key."""
+    features = _features(request, staged, workspace, emit)
+    emit(Stage(name="comparing"))
+    comparison = compare_images(plan, staged, features)
+    remaining = np.array([at for at in range(len(staged)) if not plan.drops(comparison.faults.get(at, ()))])
+    generated = run_captioner(request, staged, remaining, workspace, emit)
+    captions = caption_images(staged, remaining, generated, edits, request)
+    _check_captions(captions, edits, request, workspace, emit)
+    family, sharpness = comparison.family[remaining], staged.columns.sharpness[remaining]
+    splits = choose_splits(captions.keys, family, captions.groups, captions.repeats, sharpness, request)
+    diversity = measure_diversity(staged, remaining, splits.kept, features, comparison.family, captions, request)
+    relocated = replace_references(request, lambda path: _without_folders(workspace.called(path)))
+    return DatasetContents(
+        name=workspace.out.name,
+        request=body_of(relocated, workspace.execution),
+        plan=plan,
+        staged=staged,
+        faults=comparison.faults,
+        remaining=remaining,
+        captions=captions,
+        splits=splits,
+        diversity=diversity,
+    )
+
+
+def _features(request: PrepareRequest, staged: StagedImages, workspace: Workspace, emit: Emit) -> np.ndarray | None:
+    """The features of all written images by the request's encoder, (n, d); None without one."""
     if request.encoder is None:
         return None
-    name = digest_of([request.encoder, gathered.staging.digest()])[:16]
-    place = gathered.staging.folder / f"features-{name}.bin"
-    return features_of(len(gathered), gathered.picture, request.encoder, place, workspace, emit)
+    name = digest_of([request.encoder, staged.staging.digest()])[:16]
+    place, device = staged.staging.folder / f"features-{name}.bin", pick_device(workspace.execution.device)
+    return encode_images(len(staged), staged.path, request.encoder, device, place, workspace, emit)
 
 
-def compared(
-    plan: Plan, gathered: Gathered, features: np.ndarray | None
-) -> tuple[Mapping[int, tuple[Fault, ...]], np.ndarray]:
-    """What is wrong with pictures beside others, by their places, and which are copies of each other, (n,)."""
-    likeness = plan.limits.get("near_duplicate")
-    strange = {} if features is None or "outlier" not in plan.limits else outliers(features, plan.limits["outlier"])
-    copies = copies_of(gathered.columns, likeness, features, strange, gathered.key, gathered.glimpse)
-    both = copies.faults.keys() | strange.keys()
-    wrong = {at: (*copies.faults.get(at, ()), *([strange[at]] if at in strange else [])) for at in sorted(both)}
-    return wrong, copies.family
+def _check_captions(
+    captions: CaptionTable, edits: dict[str, str], request: PrepareRequest, workspace: Workspace, emit: Emit
+) -> None:
+    """Moderate the captions, and warn of a template or of edits that were not used."""
+    if workspace.screen is not None:
+        workspace.screen.admit_captions(image.caption for image in captions.rows() if image.caption)
+    if request.caption is not None and not captions.origins.get("template"):
+        fields = ", ".join(captions.names) or "none"
+        text = f"no image has all fields that the caption template needs; there are: {fields}"
+        emit(Notice(text=text, level="warning"))
+    if strangers := caption_file.unknown_images(edits, (image.key for image in captions.rows())):
+        emit(_unused_rows(strangers, "--captions"))
 
 
-def spoken_of(
-    request: PrepareRequest, gathered: Gathered, staying: np.ndarray, workspace: Workspace, emit: Emit
-) -> Spoken | None:
-    """What a captioner says of the pictures that stay, where one is asked."""
-    if request.captioner is None:
-        return None
-    words = (request.captioner, request.identifier, request.class_word)
-    name = digest_of([*words, gathered.staging.digest(), staying.tolist()])[:16]
-    spoken = Spoken(gathered.staging.folder / f"spoken-{name}.jsonl")
-
-    def job(row: int) -> tuple[Path, str | None]:
-        record = gathered.record(int(staying[row]))
-        words = " ".join(filter(None, words_of(record.fields, request)))
-        return gathered.staging.pictures / str(record.picture), words or None
-
-    spoken.fill(len(staying), job, request, workspace, emit)
-    return spoken
+def _without_folders(path: str) -> str:
+    """A reference without the folders of this machine, because a dataset may be passed on."""
+    return Path(path).name if Path(path).exists() else path
 
 
-def _shown(place: str) -> str:
-    """A reference without the folders of this machine, for a dataset may be handed on."""
-    return Path(place).name if Path(place).exists() else place
-
-
-def _unmet(names: Sequence[str], flag: str) -> str:
-    """What is said of rows that are of no picture."""
+def _unused_rows(names: Sequence[str], flag: str) -> Notice:
     shown = ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"rows of {flag} that are of no picture in the dataset: {shown}"
+    return Notice(text=f"rows of {flag} without an image in the dataset: {shown}", level="warning")
 
 
-def _nothing(staging: Staging) -> LimnerError:
-    """The line for sources without one usable picture: with the first three reasons."""
+def _no_images(staging: Staging) -> LimnerError:
+    """The error for sources without a usable image, with the first three reasons."""
     reasons = [fault.told for record in staging.records() for fault in record.faults]
     more = f" | and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-    said = f": {' | '.join(reasons[:3])}{more}" if reasons else ""
-    return LimnerError(f"no picture is left{said}", "give other pictures, or other limits (--limit, --flag)")
+    listed = f": {' | '.join(reasons[:3])}{more}" if reasons else ""
+    return LimnerError(f"no image is left{listed}", "give other images, or change the limits (--limit, --flag)")

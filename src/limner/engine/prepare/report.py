@@ -1,4 +1,4 @@
-"""The report: a page for people, and the same facts as JSON."""
+"""The report of a dataset: report.html for people, and the same facts as report.json."""
 
 from __future__ import annotations
 
@@ -14,60 +14,70 @@ from limner.core.choice import evenly
 from limner.core.image_faults import FAULTS, Action
 from limner.core.requests import PrepareRequest
 from limner.core.requests.prepare import SHARES
+from limner.data.diversity.advice import Advice
 from limner.data.diversity.balance import ValueCounts
-from limner.engine.prepare.columns import Gathered
-from limner.engine.prepare.diversity import Variety
-from limner.engine.prepare.rows import Told
-from limner.engine.prepare.splits import Choice
-from limner.engine.prepare.summary import Shown, State, Story
-from limner.provenance.rights import RightsCounts
-from limner.reports.histogram import histogram
-from limner.reports.scatter import scatter
-from limner.reports.writer import data_url, write_page
-from limner.store.files import writing
+from limner.engine.prepare.captions import CaptionTable
+from limner.engine.prepare.columns import StagedImages
+from limner.engine.prepare.contact_sheets import crop_on
+from limner.engine.prepare.diversity import DatasetDiversity
+from limner.engine.prepare.summary import DatasetContents, EntryOutcome, Outcome, Summary
+from limner.reports.plots import clusters_svg, histogram_svg
+from limner.reports.writer import data_url, write_json, write_page
 
 PAGE, NUMBERS = "report.html", "report.json"
-ROWS, CAPTIONS, CLUSTERS, FEW, SIDE = 16, 24, 12, 8, 200
-DONE: dict[Action, str] = {"drop": "left out", "flag": "kept, to look at", "ignore": "left aside"}
+ROWS, CAPTIONS, MIN_CHART, SIDE, SMALL = 16, 24, 8, 200, 112
+"""The most rows of a table and captions; images above which there are charts; longest sides in pixels."""
+ACTIONS: dict[Action, str] = {"drop": "left out", "flag": "kept, to look at", "ignore": "ignored"}
+OUTCOMES: tuple[tuple[Outcome, str], ...] = (
+    ("flagged", "to look at"),
+    ("dropped", "left out"),
+    ("evened out", "set aside"),
+    ("stray", "not pictures"),
+)
 ORIGINS = {
-    "template": "by the template",
-    "written": "came with the pictures",
+    "template": "from the template",
+    "written": "from the sources",
     "captioner": "by the captioner",
-    "edited": "as they were edited",
+    "edited": "edited by hand",
     "none": "empty",
 }
-HOW = {"subject": ", where the subject was found", "centre": ", from its centre", "none": ": all of it"}
+CROPS = {"subject": " around the subject", "centre": " at the centre", "none": " (here, nothing was cut off)"}
 
 
-def facts_of(
-    request: PrepareRequest, story: Story, told: Told, choice: Choice, variety: Variety, rights: RightsCounts, name: str
-) -> dict[str, Any]:
-    """What the page tells, for programs."""
+def write_report(folder: Path, contents: DatasetContents, summary: Summary, sheets: list[str]) -> None:
+    """Write report.json and report.html. sheets: names of the contact sheets."""
+    write_json(folder / NUMBERS, facts_of(contents, summary))
+    write_page(folder / PAGE, "prepare.html", **_page(contents, summary, sheets))
+
+
+def facts_of(contents: DatasetContents, summary: Summary) -> dict[str, Any]:
+    """The contents of report.json."""
+    request = contents.request
     return {
-        "name": name,
-        "verdict": story.verdict,
-        "entries": story.entries,
-        "pictures": story.kept,
-        "splits": dict(zip(SHARES, story.parts, strict=True)),
-        "outcomes": dict(sorted(story.states.items())),
-        "faults": story.faults(),
-        "mended": dict(sorted(story.notes.items())),
-        "locations_stripped": story.located,
-        "captions": dict(sorted(story.origins.items())),
+        "name": contents.name,
+        "verdict": summary.verdict,
+        "entries": summary.entries,
+        "pictures": summary.images,
+        "splits": dict(zip(SHARES, summary.parts, strict=True)),
+        "outcomes": dict(sorted(summary.outcomes.items())),
+        "faults": summary.faults(),
+        "mended": dict(sorted(summary.notes.items())),
+        "locations_stripped": summary.located,
+        "captions": dict(sorted(summary.origins.items())),
         "balance": {
-            "by": list(told.by),
+            "by": list(contents.captions.by),
             "mode": request.balance,
-            "tables": {field: _table(table) for field, table in story.counts.tables().items()},
-            "free_text": sorted(story.counts.free),
+            "tables": {field: _table_facts(table) for field, table in summary.counts.tables().items()},
+            "free_text": sorted(summary.counts.free),
         },
-        "variety": variety.facts(),
-        "advice": [{"level": each.level, "text": each.text} for each in variety.advice],
-        "rights": rights.summary(),
+        "variety": contents.diversity.as_json(),
+        "advice": [{"level": each.level, "text": each.text} for each in contents.diversity.advice],
+        "rights": summary.rights.summary(),
         "request": request.model_dump(mode="json"),
     }
 
 
-def _table(table: ValueCounts) -> dict[str, Any]:
+def _table_facts(table: ValueCounts) -> dict[str, Any]:
     return {
         "values": dict(table.rows),
         "effective_groups": round(table.effective, 4),
@@ -76,103 +86,80 @@ def _table(table: ValueCounts) -> dict[str, Any]:
     }
 
 
-def write_report(
-    folder: Path,
-    name: str,
-    request: PrepareRequest,
-    gathered: Gathered,
-    story: Story,
-    told: Told,
-    choice: Choice,
-    variety: Variety,
-    rights: RightsCounts,
-    sheets: list[str],
-) -> None:
-    """Write report.html and report.json."""
-    facts = facts_of(request, story, told, choice, variety, rights, name)
-    with writing(folder / NUMBERS) as partial:
-        partial.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    staged = gathered.staging.pictures
-    parts = [(f"{count:,}", what) for what, count in zip(SHARES, story.parts, strict=True) if count]
-    left = [(f"{story.states[state]:,}", told) for state, told in LEFT if story.states[state]]
-    write_page(
-        folder / PAGE,
-        "prepare.html",
-        title=name,
-        verdict=_upper(story.verdict),
-        numbers=[*parts, *left],
-        advice=[_advice(each, gathered) for each in variety.advice],
-        how=HOW[request.crop],
-        kept=story.kept,
-        shown=[_tile(each, staged) for each in story.sheet],
-        sheets=sheets if story.kept > len(story.sheet) else [],
-        faults=[
-            {**each, "done": DONE[each["action"]], **_examples(story, each["fault"], staged)} for each in story.faults()
+def _page(contents: DatasetContents, summary: Summary, sheets: list[str]) -> dict[str, Any]:
+    """What report.html shows."""
+    request, staged, diversity, name = contents.request, contents.staged, contents.diversity, contents.name
+    thumbnails = staged.staging.pictures
+    parts = [(f"{count:,}", split) for split, count in zip(SHARES, summary.parts, strict=True) if count]
+    others = [(f"{summary.outcomes[outcome]:,}", text) for outcome, text in OUTCOMES if summary.outcomes[outcome]]
+    return {
+        "title": name,
+        "verdict": _capitalised(summary.verdict),
+        "numbers": [*parts, *others],
+        "advice": [_advice(each, staged) for each in diversity.advice],
+        "how": CROPS[request.crop],
+        "kept": summary.images,
+        "shown": [_tile(each, thumbnails) for each in summary.sheet],
+        "sheets": sheets if summary.images > len(summary.sheet) else [],
+        "faults": [
+            {**each, "done": ACTIONS[each["action"]], **_examples(summary, each["fault"], thumbnails)}
+            for each in summary.faults()
         ],
-        mended=_mended(story),
-        tables=[_bars(table) for table in story.counts.tables().values() if len(table.rows) > 1],
-        evened=_evened(request, told),
-        variety=_variety(variety),
-        middles=[data_url(gathered.opened(place), 112) for place in variety.middles[:CLUSTERS]],
-        charts=_charts(variety, gathered),
-        captioned=_captioned(story),
-        captions_file=f"{name}/captions.csv",
-        captions=[(each.name, each.caption) for each in evenly(story.sheet, CAPTIONS)],
-        rights=_rights(rights.summary(), story),
-        settings=_settings(request),
-        train=_train(request, name),
-        folder=json.dumps(name),
-    )
+        "repairs": _repairs(summary),
+        "tables": [_bars(table) for table in summary.counts.tables().values() if len(table.rows) > 1],
+        "balancing": _balancing(request, contents.captions),
+        "diversity": _diversity_text(diversity),
+        "charts": _charts(diversity, staged),
+        "caption_origins": _caption_origins(summary),
+        "captions_file": f"{name}/captions.csv",
+        "captions": [(each.name, each.caption) for each in evenly(summary.sheet, CAPTIONS)],
+        "rights": _rights(summary),
+        "settings": _settings(request),
+        "train": _train_command(request, name),
+        "folder": json.dumps(name),
+    }
 
 
-LEFT: tuple[tuple[State, str], ...] = (
-    ("flagged", "to look at"),
-    ("dropped", "left out"),
-    ("evened out", "set aside"),
-    ("stray", "no pictures"),
-)
-
-
-def _upper(text: str) -> str:
+def _capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _tile(shown: Shown, staged: Path) -> dict[str, Any]:
-    """A picture as the page shows it, its crop in percent."""
+def _tile(entry: EntryOutcome, thumbnails: Path) -> dict[str, Any]:
+    """An image as the page shows it. box: its crop in percent: left, top, width and height."""
     src = box = None
-    if shown.picture is not None:
-        with Image.open(staged / shown.picture) as image:
+    if entry.thumbnail is not None:
+        with Image.open(thumbnails / entry.thumbnail) as image:
             src = data_url(image, SIDE)
-    if shown.box and shown.size and shown.name:
-        left, top, right, bottom = shown.box
-        sides = (
-            left / shown.size[0],
-            top / shown.size[1],
-            (right - left) / shown.size[0],
-            (bottom - top) / shown.size[1],
-        )
-        box = tuple(round(100 * side, 2) for side in sides)
-    name = "/".join(shown.key.split("/")[-2:])
-    return {"src": src, "box": box, "key": shown.key, "name": name, "state": shown.state, "told": shown.told}
+    if (crop := crop_on((1, 1), entry)) is not None:
+        left, top, right, bottom = crop
+        box = tuple(round(100 * side, 2) for side in (left, top, right - left, bottom - top))
+    return {
+        "src": src,
+        "box": box,
+        "key": entry.key,
+        "name": entry.short_key,
+        "state": entry.outcome,
+        "problems": entry.problems,
+    }
 
 
-def _examples(story: Story, kind: str, staged: Path) -> dict[str, Any]:
-    """Pictures with a fault, and the names of those of which nothing can be shown."""
+def _examples(summary: Summary, kind: str, thumbnails: Path) -> dict[str, Any]:
+    """Images with a fault, and the names of those that cannot be shown."""
     found = [
-        {**_tile(shown, staged), "why": next(why for fault, why in shown.faults if fault == kind)}
-        for shown in story.examples[kind]
+        {**_tile(entry, thumbnails), "why": next(fault.told for fault in entry.faults if fault.kind == kind)}
+        for entry in summary.examples[kind]
     ]
     return {"examples": found, "unseen": [each for each in found if each["src"] is None]}
 
 
-def _advice(advice: Any, gathered: Gathered) -> dict[str, Any]:
-    pictures = [data_url(gathered.opened(at), 112) for at in advice.pictures[:12]]
-    return {"level": advice.level, "text": advice.text, "pictures": pictures}
+def _advice(advice: Advice, staged: StagedImages) -> dict[str, Any]:
+    images = [data_url(staged.load(at), SMALL) for at in advice.pictures[:12]]
+    return {"level": advice.level, "text": advice.text, "pictures": images}
 
 
-def _mended(story: Story) -> list[tuple[str, int]]:
-    located = [("place where it was taken, stripped", story.located)] if story.located else []
-    return [*sorted(story.notes.items(), key=lambda each: (-each[1], each[0])), *located]
+def _repairs(summary: Summary) -> list[tuple[str, int]]:
+    located = [("location removed", summary.located)] if summary.located else []
+    return [*sorted(summary.notes.items(), key=lambda each: (-each[1], each[0])), *located]
 
 
 def _bars(table: ValueCounts) -> dict[str, Any]:
@@ -188,93 +175,80 @@ def _bars(table: ValueCounts) -> dict[str, Any]:
         }
         for (value, count), share in zip(table.rows[:ROWS], table.shares, strict=False)
     ]
-    told = f"{len(table.rows)} groups, as diverse as {table.effective:.1f} equal ones; "
-    told += "all are equal" if table.ratio == 1 else f"the largest is {table.ratio:.1f} times the smallest"
-    return {"name": table.field, "told": told, "rows": rows, "more": max(0, len(table.rows) - ROWS)}
+    ratio = "all have the same size" if table.ratio == 1 else f"the largest is {table.ratio:.1f} times the smallest"
+    summary = f"{len(table.rows)} groups, as diverse as {table.effective:.1f} groups of equal size; {ratio}"
+    return {"name": table.field, "summary": summary, "rows": rows, "more": max(0, len(table.rows) - ROWS)}
 
 
-def _evened(request: PrepareRequest, told: Told) -> str:
-    """What was done about groups that are not even."""
-    if not told.by:
+def _balancing(request: PrepareRequest, captions: CaptionTable) -> str:
+    """What was done about groups of different sizes."""
+    if not captions.by:
         return ""
-    by = " and ".join(told.by)
+    by = " and ".join(captions.by)
     return {
-        "off": f"Splits are even by {by}. Groups of different size were left so (--balance weights, or sample).",
+        "off": f"Splits are balanced by {by}. Group sizes were not changed (use --balance weights or sample).",
         "weights": f"Each picture has a weight, so that all groups by {by} count the same in training.",
-        "sample": f"Pictures of larger groups by {by} were set aside, the sharpest kept: all train with as many.",
+        "sample": f"In larger groups by {by} only the sharpest pictures were kept, so that all have the same size.",
     }[request.balance]
 
 
-def _variety(variety: Variety) -> list[str]:
-    """Distances and clusters in words."""
-    if variety.distance is None:
-        return []
-    count = len(variety.clusters)
-    told = (
-        f"Two pictures differ by {variety.distance:.2f} on average (cosine distance: 0 the same, 1 nothing in common). "
+def _diversity_text(diversity: DatasetDiversity) -> str:
+    """Distance and clusters in words."""
+    if diversity.distance is None:
+        return ""
+    count = len(diversity.clusters)
+    clusters = "All are similar." if count == 1 else f"They form {count} clusters of similar pictures."
+    return (
+        f"The mean cosine distance of two pictures is {diversity.distance:.2f} (0: the same, 1: nothing in common). "
+        f"{clusters}"
     )
-    told += "They are all of a kind." if count == 1 else f"They fall into {count} clusters of pictures alike."
-    return [told]
 
 
-def _charts(variety: Variety, gathered: Gathered) -> list[dict[str, str]]:
-    """The map of the pictures that stay, and how large and how sharp those were that could be used."""
+def _charts(diversity: DatasetDiversity, staged: StagedImages) -> list[dict[str, str]]:
+    """A map of the images in the dataset, and the sizes and sharpness of all usable images."""
     found: list[tuple[str, str]] = []
-    if variety.points is not None and variety.groups is not None and len(variety.points) > FEW:
-        found.append(
-            (
-                "A map: pictures that are alike lie together",
-                scatter(variety.points, variety.groups, "map", numbered=False),
-            )
-        )
-    columns = gathered.columns
-    if len(columns) > FEW:
-        found.append(("How large the originals are", histogram(np.sqrt(columns.pixels), "root of the pixels")))
-        found.append(("How sharp they are", histogram(columns.sharpness, "sharpness", FAULTS["blurred"].limit)))
+    if diversity.points is not None and diversity.labels is not None and len(diversity.points) > MIN_CHART:
+        title = "Map: similar pictures are close to each other"
+        found.append((title, clusters_svg(diversity.points, diversity.labels, "map")))
+    columns = staged.columns
+    if len(columns) > MIN_CHART:
+        found.append(("Size of the originals", histogram_svg(np.sqrt(columns.pixels), "root of the pixels")))
+        found.append(("Sharpness", histogram_svg(columns.sharpness, "sharpness", FAULTS["blurred"].limit)))
     return [{"title": title, "svg": svg} for title, svg in found]
 
 
-def _captioned(story: Story) -> str:
-    parts = [
-        f"{count:,} {ORIGINS[origin]}" for origin, count in sorted(story.origins.items(), key=lambda each: -each[1])
-    ]
-    return f"{_upper(', '.join(parts))}."
+def _caption_origins(summary: Summary) -> str:
+    origins = sorted(summary.origins.items(), key=lambda each: -each[1])
+    return f"{_capitalised(', '.join(f'{count:,} {ORIGINS[origin]}' for origin, count in origins))}."
 
 
-def _rights(facts: dict[str, Any], story: Story) -> list[tuple[str, str]]:
+def _rights(summary: Summary) -> list[tuple[str, str]]:
     rows = [
-        (_upper(name.replace("_", " ")), _counted(value)) for name, value in facts.items() if isinstance(value, dict)
+        (_capitalised(name.replace("_", " ")), ", ".join(f"{each} ({count:,})" for each, count in value.items()))
+        for name, value in summary.rights.summary().items()
+        if isinstance(value, dict)
     ]
-    return rows or [("Nothing is known", "give --author, --licence, --origin and --consent, or a table by --fields")]
-
-
-def _counted(value: Any) -> str:
-    return ", ".join(f"{name} ({count:,})" for name, count in value.items()) if isinstance(value, dict) else str(value)
+    return rows or [("Nothing is known", "use --author, --licence, --origin and --consent, or a table with --fields")]
 
 
 def _settings(request: PrepareRequest) -> list[tuple[str, str]]:
-    """What was asked for, but for what is as it is by default."""
-    plain = type(request).model_fields
+    """The fields of the request that differ from their defaults, and the size."""
+    fields = type(request).model_fields
     chosen = {
         name: value
-        for name in plain
-        if name != "kind" and (value := getattr(request, name)) != plain[name].get_default()
+        for name in fields
+        if name != "kind" and (value := getattr(request, name)) != fields[name].get_default()
     }
-    return [(name.replace("_", " "), _said(value)) for name, value in {"size": request.size, **chosen}.items()]
+    return [(name.replace("_", " "), _value_text(value)) for name, value in {"size": request.size, **chosen}.items()]
 
 
-def _said(value: Any) -> str:
-    return (
-        ", ".join(map(_said, value))
-        if isinstance(value, tuple)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+def _value_text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_value_text, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _train(request: PrepareRequest, name: str) -> str:
-    words = ["limner", "train", name]
-    words += ["--class", request.class_word] if request.class_word else ["--class", "CLASS"]
+def _train_command(request: PrepareRequest, name: str) -> str:
+    words = ["limner", "train", name, "--class", request.class_word or "CLASS"]
     words += ["--identifier", request.identifier] if request.identifier else []
     return shlex.join(words)

@@ -1,4 +1,4 @@
-"""Which pictures train, validate and test, and how much each counts."""
+"""Assigns the images of a dataset to train, validation and test, and balances the training images."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from limner.data.diversity.splits import TRAIN, assign_splits
 
 
 @dataclass(frozen=True)
-class Choice:
-    """For each of n pictures. kept: whether it stays. part: 0, 1 or 2 for train, validation and test. weight: of it
-    in training.
+class Splits:
+    """For each of n images: whether it is kept, its split (0, 1 or 2 for train, validation and test), and its
+    weight.
     """
 
     kept: np.ndarray
@@ -23,18 +23,18 @@ class Choice:
     weight: np.ndarray
 
 
-def choose(
+def choose_splits(
     keys: np.ndarray,
     family: np.ndarray,
     groups: np.ndarray,
     repeats: np.ndarray,
     sharpness: np.ndarray,
     request: PrepareRequest,
-) -> Choice:
-    """Split within groups, and then even out the groups of what trains.
+) -> Splits:
+    """Split within groups, and then balance the groups of the training images.
 
-    keys: (n,) as `data.keyed` makes them. family: (n,) the same for copies of each other. groups: (n,) numbers of the
-    groups that shall be even. repeats: (n,) how often each is to be shown for once.
+    keys: (n,) hashes of `data.diversity.seeded.keyed`. family: (n,) a number that copies of an image share. groups:
+    (n,) numbers of the groups to balance. repeats: (n,) how often each image is to be used.
     """
     part = assign_splits(keys, family, groups, request.split.parts, request.seed)
     kept, weight = np.ones(len(keys), dtype=bool), repeats.astype(np.float64)
@@ -44,9 +44,9 @@ def choose(
         kept[np.setdiff1d(training, stays)] = False
     elif request.balance == "weights":
         weight[training] *= balance_weights(groups[training])
-    return Choice(kept, part, weight)
+    return Splits(kept, part, weight)
 
 
-def groups_of(values: Sequence[str]) -> np.ndarray:
-    """A number for each different value, (n,)."""
+def group_numbers(values: Sequence[str]) -> np.ndarray:
+    """A number for each distinct value, (n,)."""
     return np.unique(np.asarray(values, dtype=object).astype(str), return_inverse=True)[1].reshape(-1)

@@ -1,4 +1,4 @@
-"""Where a dataset grows until it is whole: a hidden folder beside it, with a journal of what was read."""
+"""The staging folder of a dataset: a hidden folder next to it, with written images and a journal of records."""
 
 from __future__ import annotations
 
@@ -10,23 +10,77 @@ from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from limner.core.datasets import Entry, Place, Skipped
+from limner.core.datasets import Box, Entry, Fault, Place, Rights, Skipped
 from limner.core.errors import LimnerError
+from limner.core.requests import Frozen
 from limner.core.requests.request import digest_of
-from limner.engine.prepare.record import Record
 from limner.store.files import explained, make_folder, sha256_of, writing
 from limner.store.removal import discard
 
 JOURNAL, SETTINGS, PICTURES = "journal.jsonl", "settings.json", "pictures"
 
 
-class Staging:
-    """What was read so far, in the order of the sources. Of other settings nothing is taken over.
+class Record(Frozen):
+    """What became of one entry, or of something that is not one: a line of the journal.
 
-    The journal tells only of pictures that are whole on disk, and its last line may be torn: so what was interrupted
-    goes on after the last picture that it tells of.
+    stamp: changes when the source's bytes do. sha256: of the file, "" if it could not be read. source_bytes: its size.
+    size: (width, height) of the upright image. notes: repairs, in plain words. located: whether it had a location. box:
+    the crop, in its pixels. shape: (width, height) of the written image, and bytes its file size. picture, mask,
+    thumbnail: file names in the staging folder, None if not written. signature, surroundings: arrays of
+    `data.duplicates.signatures` and `data.diversity.scene`, in base64.
+    """
+
+    key: str
+    stamp: str = ""
+    folder: str = ""
+    sha256: str = ""
+    source_bytes: int = 0
+    format: str = ""
+    size: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    measures: dict[str, float] = Field(default_factory=dict)
+    rights: Rights = Rights()
+    located: bool = False
+    caption: str | None = None
+    fields: dict[str, str] = Field(default_factory=dict)
+    repeats: float = 1
+    box: Box | None = None
+    shape: tuple[int, int] | None = None
+    picture: str | None = None
+    bytes: int = 0
+    mask: str | None = None
+    thumbnail: str | None = None
+    signature: str = ""
+    surroundings: str = ""
+
+    @classmethod
+    def of(cls, item: Entry | Skipped, stamp: str = "", *faults: Fault) -> Record:
+        """The record of an entry of which only its source is known, or of something that is not an entry."""
+        if isinstance(item, Skipped):
+            return cls(key=item.key, faults=(item.fault,))
+        return cls(
+            key=item.key,
+            stamp=stamp,
+            folder=item.folder,
+            faults=(*item.faults, *faults),
+            rights=item.rights,
+            caption=item.caption,
+            fields=dict(item.fields),
+            repeats=item.repeats,
+        )
+
+    def with_faults(self, *faults: Fault) -> Record:
+        return self.model_copy(update={"faults": (*self.faults, *faults)})
+
+
+class Staging:
+    """The images read so far, in the order of the sources. Nothing is reused under other settings.
+
+    The journal only has records of images that are complete on disk, and its last line may be torn, so interrupted work
+    continues after the last record.
     """
 
     def __init__(self, out: Path) -> None:
@@ -37,7 +91,7 @@ class Staging:
 
     @contextmanager
     def opened(self) -> Generator[None]:
-        """The hidden folder, which goes again where an error comes before anything was read."""
+        """Make the folder; it is removed again if an error is raised before anything was read."""
         make_folder(self.place)
         try:
             yield
@@ -47,10 +101,10 @@ class Staging:
             raise
 
     def begin(self, digest: str) -> None:
-        """Go on with what lies there, or where that was of other settings, anew."""
+        """Continue with the folder if it was made under the same settings, and start again if not. digest: of these."""
         with explained(self.out):
             if self._settings() != digest:
-                self.forget()
+                self.clear()
             make_folder(self.pictures)
             if not self.journal.exists():
                 self.journal.touch()
@@ -64,24 +118,24 @@ class Staging:
             return None
 
     def records(self) -> Iterator[Record]:
-        """All that the journal tells."""
+        """All records of the journal."""
         yield from (record for record, _ in self._lines())
 
-    def placed(self) -> Iterator[tuple[Record, int]]:
-        """Each record, and where in the journal it begins."""
+    def records_with_offsets(self) -> Iterator[tuple[Record, int]]:
+        """Each record, and where it begins in the journal."""
         begin = 0
         for record, end in self._lines():
             yield record, begin
             begin = end
 
     def record(self, offset: int) -> Record:
-        """The record that begins there."""
+        """The record that begins at an offset of the journal."""
         with self.journal.open("rb") as file:
             file.seek(offset)
             return Record.model_validate_json(file.readline())
 
     def _lines(self) -> Generator[tuple[Record, int]]:
-        """Each record, and where its line ends; a torn or strange line ends them all."""
+        """Each record, and where its line ends, up to the first line that is torn or invalid."""
         end = 0
         with self.journal.open("rb") as file:
             for line in file:
@@ -95,9 +149,10 @@ class Staging:
                 yield record, end
 
     def unread(self, items: Iterable[Entry | Skipped]) -> Iterator[tuple[int, Entry | Skipped, str]]:
-        """What the journal does not tell of yet, with its number and its stamp; what it tells of in vain is forgotten.
+        """The entries that are not in the journal yet, each with its number and stamp.
 
-        Entries are known again by their keys and stamps, as long as they come in the order in which they came before.
+        Entries are recognised by key and stamp, as long as they come in the same order as before. From the first change
+        on, the journal is cut off.
         """
         known, end = self._lines(), 0
         fresh = False
@@ -105,7 +160,7 @@ class Staging:
             stamp = _stamp(item)
             if not fresh:
                 record, after = next(known, (None, end))
-                if record is not None and (record.key, record.stamp) == (item.key, stamp) and self._has(record):
+                if record is not None and (record.key, record.stamp) == (item.key, stamp) and self._is_complete(record):
                     end = after
                     continue
                 fresh = True
@@ -116,8 +171,8 @@ class Staging:
             known.close()
             os.truncate(self.journal, end)
 
-    def _has(self, record: Record) -> bool:
-        """Whether the picture is there as it was written; a machine that stopped may have lost its bytes."""
+    def _is_complete(self, record: Record) -> bool:
+        """Whether a record's files are as they were written; a machine that stopped may have lost their bytes."""
         if any(not (self.pictures / name).is_file() for name in (record.mask, record.thumbnail) if name):
             return False
         try:
@@ -126,37 +181,37 @@ class Staging:
             return False
 
     def add(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Write each record down as it comes, and hand it on."""
+        """Write each record to the journal and yield it."""
         with self.journal.open("ab") as file:
             for record in records:
                 file.write(record.model_dump_json().encode() + b"\n")
                 file.flush()
                 yield record
 
-    def forget(self) -> None:
-        """Take away what was read."""
+    def clear(self) -> None:
+        """Remove the images and the journal."""
         discard(self.folder, self.place)
 
     def digest(self) -> str:
-        """The same as long as the journal is."""
+        """The hash of the journal."""
         return sha256_of(self.journal)
 
     def remove(self) -> None:
-        """Take all of it away."""
+        """Remove the whole folder."""
         discard(self.place, self.out.parent)
 
 
 def _stamp(item: Entry | Skipped) -> str:
-    """Changes when the entry does: its bytes, its mask's, or what is told of it; "" for what is no entry."""
+    """Changes with the bytes of the entry or its mask, or with what is known about it; "" for what is not an entry."""
     if isinstance(item, Skipped):
         return ""
     places = [item.place, *([item.mask] if item.mask is not None else [])]
-    told = [item.caption, sorted(item.fields.items()), astuple(item.rights), item.repeats, item.folder]
-    return digest_of([*map(_stamp_of, places), *told])
+    known = [item.caption, sorted(item.fields.items()), astuple(item.rights), item.repeats, item.folder]
+    return digest_of([*map(_place_stamp, places), *known])
 
 
-def _stamp_of(place: Place) -> str:
+def _place_stamp(place: Place) -> str:
     try:
         return place.stamp
-    except LimnerError:  # of what is not there, which reading tells
+    except LimnerError:  # of a missing file, which reading it reports
         return ""

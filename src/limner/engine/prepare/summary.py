@@ -1,110 +1,145 @@
-"""What the report tells: what became of all entries, with some of them to look at."""
+"""What is in a dataset before it is written, and a summary of what became of all entries."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
 from limner.core.datasets import Box, Fault
 from limner.core.image_faults import FAULTS, Action
+from limner.core.requests import PrepareRequest
 from limner.data.diversity.balance import FieldCounts
-from limner.engine.prepare.record import Record
+from limner.engine.prepare.captions import CaptionTable
+from limner.engine.prepare.columns import StagedImages
+from limner.engine.prepare.diversity import DatasetDiversity
+from limner.engine.prepare.plan import ImagePlan
+from limner.engine.prepare.splits import Splits
+from limner.engine.prepare.staging import Record
+from limner.provenance.rights import RightsCounts
 
-State = Literal["kept", "flagged", "evened out", "dropped", "stray"]
+Outcome = Literal["kept", "flagged", "evened out", "dropped", "stray"]
 EXAMPLES, SHOWN = 12, 120
-"""Examples of each fault, and pictures on the contact sheet of the page."""
+"""The most examples of each fault, and images on the page's contact sheet."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """An entry to look at. faults: the kind and the words of each. picture: its thumbnail's name in the staging folder.
-    name: what it is called now.
+class DatasetContents:
+    """Everything that is known of a dataset before it is written.
+
+    name: of its folder. request: with files as the user named them. faults: of images compared with others, by place.
+    remaining: the places of images that are not left out. captions, splits: of these, in their order.
     """
 
+    name: str
+    request: PrepareRequest
+    plan: ImagePlan
+    staged: StagedImages
+    faults: Mapping[int, tuple[Fault, ...]]
+    remaining: np.ndarray
+    captions: CaptionTable
+    splits: Splits
+    diversity: DatasetDiversity
+
+
+@dataclass(frozen=True)
+class EntryOutcome:
+    """What became of an entry. thumbnail: its file name in the staging folder. name: in the dataset, if it is there."""
+
     key: str
-    state: State
-    faults: tuple[tuple[str, str], ...]
-    picture: str | None = None
+    outcome: Outcome
+    faults: tuple[Fault, ...]
+    thumbnail: str | None = None
     box: Box | None = None
     size: tuple[int, int] | None = None
     name: str | None = None
     caption: str | None = None
 
     @property
-    def told(self) -> tuple[str, ...]:
-        """What is wrong with it."""
-        return tuple(told for _, told in self.faults)
+    def short_key(self) -> str:
+        """The last two parts of the key."""
+        return "/".join(self.key.split("/")[-2:])
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The text of each fault."""
+        return tuple(fault.told for fault in self.faults)
 
 
 @dataclass
-class Story:
-    """parts: pictures in train, validation and test. by_fault: how often each fault was found. states: how many entries
-    ended how. notes: what was mended, and how often. counts, origins: of the fields and of the captions of what is in
-    the dataset. examples: of each fault. sheet: pictures of the dataset, evenly chosen.
+class Summary:
+    """Counts of a dataset, and examples to show.
+
+    parts: images in train, validation and test. by_fault: number of each fault. outcomes: number of entries by outcome.
+    notes: number of each repair. located: images whose location was removed. counts, origins: fields and caption
+    origins of the images in the dataset. examples: by fault. sheet: images of the dataset, evenly chosen.
     """
 
     actions: dict[str, Action]
-    staying: int
     entries: int = 0
     parts: list[int] = field(default_factory=lambda: [0, 0, 0])
     by_fault: Counter[str] = field(default_factory=Counter)
-    states: Counter[State] = field(default_factory=Counter)
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     located: int = 0
     counts: FieldCounts = field(default_factory=FieldCounts)
     origins: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[Shown]] = field(default_factory=dict)
-    sheet: list[Shown] = field(default_factory=list)
+    rights: RightsCounts = field(default_factory=RightsCounts)
+    examples: dict[str, list[EntryOutcome]] = field(default_factory=dict)
+    sheet: list[EntryOutcome] = field(default_factory=list)
 
     @property
-    def kept(self) -> int:
+    def images(self) -> int:
+        """The number of images in the dataset."""
         return sum(self.parts)
 
     @property
     def verdict(self) -> str:
         """The outcome in one line."""
-        pictures = _pictures(self.entries - self.states["stray"])
-        left = self.states["dropped"]
-        told = (
-            f"{self.kept} of {pictures} are in the dataset"
-            if left or self.states["evened out"]
-            else (f"all {pictures} are in the dataset" if self.kept > 1 else "the picture is in the dataset")
+        count = self.entries - self.outcomes["stray"]
+        if self.outcomes["dropped"] or self.outcomes["evened out"]:
+            result = f"{self.images:,} of {count:,} image{'' if count == 1 else 's'} are in the dataset"
+        else:
+            result = f"all {count:,} images are in the dataset" if self.images > 1 else "the image is in the dataset"
+        more: dict[Outcome, str] = {
+            "dropped": "left out",
+            "evened out": "set aside for balance",
+            "flagged": "to look at",
+        }
+        return "; ".join(
+            [result, *(f"{self.outcomes[name]:,} {text}" for name, text in more.items() if self.outcomes[name])]
         )
-        more = [
-            *([f"{left} left out"] if left else []),
-            *([f"{self.states['evened out']} set aside for balance"] if self.states["evened out"] else []),
-            *([f"{self.states['flagged']} to look at"] if self.states["flagged"] else []),
-        ]
-        return "; ".join([told, *more])
 
-    def state(self, faults: Sequence[Fault], stays: bool, has_place: bool) -> State:
-        """How an entry ended."""
+    def outcome(self, faults: Sequence[Fault], kept: bool, is_entry: bool) -> Outcome:
+        """The outcome of an entry with these faults. kept: whether it is in the dataset."""
         if any(self.actions[fault.kind] == "drop" for fault in faults):
             return "dropped"
-        if not has_place:
+        if not is_entry:
             return "stray"
-        if not stays:
+        if not kept:
             return "evened out"
         return "flagged" if faults else "kept"
 
-    def take(self, record: Record, faults: Sequence[Fault], shown: Shown) -> None:
-        """Take in one entry as it ended."""
+    def add(self, record: Record, entry: EntryOutcome) -> None:
+        """Count one entry."""
         self.entries += 1
-        self.states[shown.state] += 1
+        self.outcomes[entry.outcome] += 1
         self.located += record.located
         self.notes.update(record.notes)
-        if shown.state == "dropped":  # it counts for what it was left out for
+        faults = entry.faults
+        if entry.outcome == "dropped":  # it counts for the faults that dropped it
             faults = [fault for fault in faults if self.actions[fault.kind] == "drop"]
         for fault in faults:
             self.by_fault[fault.kind] += 1
             found = self.examples.setdefault(fault.kind, [])
             if len(found) < EXAMPLES:
-                found.append(shown)
+                found.append(entry)
 
     def faults(self) -> list[dict[str, Any]]:
-        """Each kind of fault that was found, those that left most pictures out first."""
+        """Each fault that was found, with its action and count; those that drop most images first."""
         order = sorted(self.by_fault, key=lambda kind: (self.actions[kind] != "drop", -self.by_fault[kind], kind))
         return [
             {
@@ -115,7 +150,3 @@ class Story:
             }
             for kind in order
         ]
-
-
-def _pictures(count: int) -> str:
-    return f"{count:,} picture" if count == 1 else f"{count:,} pictures"

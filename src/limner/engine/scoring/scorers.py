@@ -1,4 +1,4 @@
-"""Galleries -> scores, by the metrics that were asked for."""
+"""Scores galleries of images with the metrics of a request."""
 
 from __future__ import annotations
 
@@ -11,41 +11,73 @@ from limner.core.errors import LimnerError
 from limner.core.metrics import Encoder, ImageSet, Metric, MetricResult, Score, check_needs
 from limner.core.requests import MetricUse, replace_references
 from limner.engine.scoring.encoders import open_encoder
+from limner.models.devices import pick_device
 from limner.plugins.registry import metrics
 from limner.stats.intervals import interval, jackknife
 
-LEAST = 4
-"""Pictures from which on a group's value has an interval, and values are compared."""
+MIN_IMAGES = 4
+"""Images from which on the value of a single group has an interval, and values are compared."""
 
 
 class Scorers:
-    """Metrics made ready, each with its network opened once; raises LimnerError for what cannot be.
+    """The metrics of a request, each with its network loaded once. Raises LimnerError for a metric that cannot be used.
 
-    encoder: the network of those metrics that name none and need one. called: how the user calls a file, by which the
-    scores are named.
+    encoder: the network of metrics that name none and need one. original_name: the user's name for a file, by which
+    scores are named. device: of the networks. ready: by name, each metric, the user's name of its network, and the
+    function that scores. models: by name, the network itself.
     """
 
     def __init__(
-        self, uses: Iterable[MetricUse], encoder: str | None = None, called: Callable[[str], str] = str
+        self,
+        uses: Iterable[MetricUse],
+        encoder: str | None = None,
+        original_name: Callable[[str], str] = str,
+        device: str = "cpu",
     ) -> None:
+        self.device = pick_device(device)
         self.ready: dict[str, tuple[Metric, str | None, Score]] = {}
+        self.models: dict[str, str | None] = {}
         for use in uses:
             metric = metrics.get(use.name)
             if metric.named and use.model is None:
-                raise LimnerError(f"the metric {use.name!r} needs a model", f"name it: {use.name}=MODEL")
+                raise LimnerError(f"the metric {use.name!r} needs a model", f"write {use.name}=MODEL")
             if use.model is not None and metric.model is None and not metric.named:
-                raise LimnerError(f"the metric {use.name!r} scores with no model", f"write {use.name} alone")
+                raise LimnerError(f"the metric {use.name!r} uses no model", f"write {use.name}")
             model = use.model or (encoder if encoder and metric.model else metric.model)
-            score = _scorer(metric, use, model)
-            self.ready[str(replace_references(use, called))] = metric, _told(use, model, called), score
+            score = self._score_function(metric, use, model)
+            name = model and "@".join(original_name(part) for part in (model, use.encoder) if part is not None)
+            shown = str(replace_references(use, original_name))
+            self.ready[shown], self.models[shown] = (metric, name, score), model
+
+    def _score_function(self, metric: Metric, use: MetricUse, model: str | None) -> Score:
+        """The function that scores; an encoder that the use names replaces the metric's default encoder."""
+        replaced: list[str] = []
+
+        def opened(name: str) -> Encoder:
+            if use.encoder is None or name == model:
+                return open_encoder(name, self.device)
+            replaced.append(name)
+            return open_encoder(use.encoder, self.device)
+
+        score = metric.scorer(model, opened)
+        if use.encoder is not None and not replaced:
+            raise LimnerError(
+                f"the metric {use.name!r} with {model!r} needs no encoder",
+                f"write {use.name}=MODEL, and @@ for an @ in a name",
+            )
+        return score
+
+    def encoder(self, name: str) -> Encoder:
+        """An encoder on the device of the metrics."""
+        return open_encoder(name, self.device)
 
     def check(self, gallery: ImageSet) -> None:
-        """Raise LimnerError where a metric misses something in the gallery."""
+        """Raise LimnerError if the gallery lacks something that a metric needs."""
         for name, (metric, _, _) in self.ready.items():
             check_needs(name, metric, gallery)
 
     def score(self, gallery: ImageSet) -> dict[str, MetricResult]:
-        """What each metric says of a gallery."""
+        """The score of each metric, by name."""
         self.check(gallery)
         return {name: self._scored(name, gallery) for name in self.ready}
 
@@ -54,50 +86,34 @@ class Scorers:
         with torch.inference_mode():
             values = np.asarray(score(gallery), dtype=np.float64)
         units = {"picture": len(gallery.items), "group": len(gallery.groups), "set": 1}[metric.unit]
-        assert values.shape == (units,), f"{name} gave {values.shape}, not ({units},)"
+        assert values.shape == (units,), f"{name} returned {values.shape}, not ({units},)"
         if not np.isfinite(values).all():
             raise LimnerError(
-                f"the metric {name!r} gave a number that is none", "look at the pictures, or leave it out"
+                f"the metric {name!r} returned a value that is not finite",
+                "look at the images, or leave the metric out",
             )
-        told = self._of_one_group(score, gallery, values) if metric.unit == "group" else interval(values)
-        return MetricResult(name, metric.title, metric.better, metric.unit, model, *told, tuple(values.tolist()))
-
-    def _of_one_group(self, score: Score, gallery: ImageSet, values: np.ndarray) -> tuple[float, float, float]:
-        """Mean and interval of groups' values; of a single group, whose pictures are left out in turn."""
-        count = len(gallery.items)
-        if len(values) > 1 or count < LEAST:
-            return interval(values)
-        left = [parts(gallery, [i for i in range(count) if i != out]) for out in range(count)]
-        with torch.inference_mode():
-            return jackknife(float(values[0]), [float(score(each)[0]) for each in left])
+        figures = _group_interval(score, gallery, values) if metric.unit == "group" else interval(values)
+        return MetricResult(name, metric.title, metric.better, metric.unit, model, *figures, tuple(values.tolist()))
 
 
-def _scorer(metric: Metric, use: MetricUse, model: str | None) -> Score:
-    """What scores, with the encoder that was named in place of the one that the metric would have itself."""
-    asked: list[str] = []
-
-    def opened(name: str) -> Encoder:
-        if use.encoder is None or name == model:
-            return open_encoder(name)
-        asked.append(name)
-        return open_encoder(use.encoder)
-
-    score = metric.scorer(model, opened)
-    if use.encoder is not None and not asked:
-        raise LimnerError(
-            f"the metric {use.name!r} scores by {model!r} and needs no encoder",
-            f"write {use.name}=MODEL, and a @ in a name as @@",
-        )
-    return score
+def _group_interval(score: Score, gallery: ImageSet, values: np.ndarray) -> tuple[float, float, float]:
+    """Mean and interval over groups; for a single group, by leaving out each of its images in turn (jackknife)."""
+    count = len(gallery.items)
+    if len(values) > 1 or count < MIN_IMAGES:
+        return interval(values)
+    without = [subset(gallery, [i for i in range(count) if i != left_out]) for left_out in range(count)]
+    with torch.inference_mode():
+        return jackknife(float(values[0]), [float(score(each)[0]) for each in without])
 
 
-def _told(use: MetricUse, model: str | None, called: Callable[[str], str]) -> str | None:
-    """What scores, as the user calls it."""
-    return model and "@".join(called(part) for part in (model, use.encoder) if part is not None)
+def subset(gallery: ImageSet, indices: Sequence[int]) -> ImageSet:
+    """Some items of a gallery, with everything that they are compared with."""
+    base = tuple(gallery.base[i] for i in indices) if gallery.base else ()
+    return ImageSet(tuple(gallery.items[i] for i in indices), gallery.references, gallery.training, base)
 
 
-def told(scored: Mapping[str, MetricResult]) -> dict[str, dict[str, object]]:
-    """Scores as plain values for JSON; an interval of one value is not told."""
+def scores_as_json(scores: Mapping[str, MetricResult]) -> dict[str, dict[str, object]]:
+    """Scores by the keys of a report's JSON, without the infinite interval of a single value."""
     return {
         name: {
             "mean": score.mean,
@@ -108,11 +124,12 @@ def told(scored: Mapping[str, MetricResult]) -> dict[str, dict[str, object]]:
             "model": score.model,
             "values": list(score.values),
         }
-        for name, score in scored.items()
+        for name, score in scores.items()
     }
 
 
-def parts(gallery: ImageSet, chosen: Sequence[int]) -> ImageSet:
-    """Some items of a gallery, with what they are compared with."""
-    base = tuple(gallery.base[i] for i in chosen) if gallery.base else ()
-    return ImageSet(tuple(gallery.items[i] for i in chosen), gallery.references, gallery.training, base)
+def figures(mean: float, low: float, high: float, digits: int = 3) -> str:
+    """A mean with its interval as text, "0.31 [0.28, 0.34]"; the mean alone where the interval is infinite."""
+    if not np.isfinite(low):
+        return f"{mean:.{digits}g}"
+    return f"{mean:.{digits}g} [{low:.{digits}g}, {high:.{digits}g}]"

@@ -1,9 +1,7 @@
-"""A sweep told: numbers as JSON and CSV, figures, and a page."""
+"""The report of a sweep: results.png, sweep.json, sweep.csv, curves.png, sweep.html and the trajectory."""
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,218 +10,191 @@ import numpy as np
 from PIL import Image
 
 from limner.core.choice import evenly
-from limner.core.events import Emit
+from limner.core.events import ArtifactKind, Emit, Stage
 from limner.core.requests import Axis
 from limner.core.text import shorten
 from limner.core.workspace import Workspace
-from limner.engine.generate.output import write_side_image
-from limner.engine.scoring.scorers import told
-from limner.engine.sweep.best_guidance import sweet_spot
-from limner.engine.sweep.result import Swept
-from limner.engine.sweep.verdict import verdict
+from limner.engine.scoring.scorers import figures, scores_as_json
+from limner.engine.sweep.result import SweepResult, best_guidance, verdict
+from limner.engine.sweep.trajectory import write_trajectory
 from limner.imaging.decode import open_image
 from limner.reports.figure import ColumnGroup, grid
-from limner.reports.plots import Curve, curves_picture, curves_svg
-from limner.reports.writer import data_url, write_page
+from limner.reports.plots import Curve, curves_svg, write_curves_png
+from limner.reports.writer import ReportWriter, file_data_url
 from limner.store.files import sha256_of, writing
 
 ROWS, COLUMNS, SEEDS = 12, 16, 3
-"""The most rows, columns and seeds of the figure."""
+"""The most rows, columns and seeds in the figure."""
 CELLS = 400
-"""The most cells that the page holds."""
+"""The most cells on the page."""
+TITLES = {"guidance": "guidance scale", "steps": "denoising steps", "scheduler": "sampler"}
 
 
-def write_figure(swept: Swept, out: Path, workspace: Workspace, emit: Emit) -> Path:
-    """results.png: the last axis across, the first down, one between them as groups; of one axis, seeds down."""
-    path = out / "results.png"
-    axes, picked = swept.request.axes, [_picked(swept, axis) for axis in swept.request.axes]
-    across, shown = axes[-1], picked[-1]
-    if len(axes) == 3:
-        groups = [
-            ColumnGroup(f"{axes[1].field} {_short(value)}; {across.field}", tuple(_short(v) for v in shown))
-            for value in picked[1]
-        ]
-    else:
-        groups = [ColumnGroup(_title(across), tuple(_short(value) for value in shown))]
-    if len(axes) == 1:
-        seeds = [swept.cells[0].request.seed + number for number in range(min(SEEDS, swept.request.seeds))]
-        rows = ["" if across.field == "seed" else f"seed {seed}" for seed in seeds]
-        lines = [[_at(swept, (value,), place) for value in shown] for place in range(len(seeds))]
-    else:
-        rows = [value if axes[0].field == "prompt" else f"{axes[0].field} {value}" for value in picked[0]]
-        middle = picked[1] if len(axes) == 3 else [None]
-        lines = [
-            [_at(swept, tuple(filter(None, (row, group, value))), 0) for group in middle for value in shown]
-            for row in picked[0]
-        ]
-    first = next((cell for line in lines for cell in line if cell is not None), Image.new("RGB", (64, 64)))
-    side = min(256, max(128, first.width))
-    blank = Image.new("RGB", first.size, (236, 236, 236))
-    figure = grid(rows, groups, [[cell or blank for cell in line] for line in lines], _caption(swept), side)
-    write_side_image(figure, path, "comparison", "compositeSynthetic", workspace, emit)
-    return path
+def write_report(result: SweepResult, out: Path, workspace: Workspace, emit: Emit) -> None:
+    """Write all files of the report."""
+    emit(Stage(name="writing"))
+    report = ReportWriter(out, workspace, emit)
+    frames = write_trajectory(result.cells[0].request, report) if result.request.trajectory else None
+    figure = report.figure("results.png", _figure(result))
+    report.json("sweep.json", _numbers(result, out))
+    header, rows = _table(result, out)
+    report.csv("sweep.csv", header, rows)
+    if drawn := curves(result):
+        with writing(out / "curves.png") as partial:
+            write_curves_png(drawn, partial)
+        report.add(ArtifactKind.PLOT, out / "curves.png")
+    report.page("sweep.html", "sweep.html", **_page(result, figure, frames))
+    report.emit_made(verdict=verdict(result))
 
 
-def _picked(swept: Swept, axis: Axis) -> list[str]:
-    return evenly(axis.values, COLUMNS if axis is swept.request.axes[-1] else ROWS)
-
-
-def _at(swept: Swept, values: tuple[str, ...], place: int) -> Image.Image | None:
-    """A picture of the cell of these values, by its place among the seeds; None where it was withheld."""
-    number = next(number for number, cell in enumerate(swept.cells) if cell.values == values)
-    path = swept.painted[number].get(swept.cells[number].request.seed + place)
-    return open_image(path) if path is not None else None
-
-
-def _title(axis: Axis) -> str:
-    named = {"guidance": "guidance scale", "steps": "denoising steps", "scheduler": "sampler"}
-    return named.get(axis.field, axis.field.replace("_", " "))
-
-
-def _short(text: str, most: int = 22) -> str:
-    return shorten(Path(text).name if "/" in text else text, most)
-
-
-def _caption(swept: Swept) -> str:
-    return f"{settings(swept)}. Made by AI."
-
-
-def settings(swept: Swept) -> str:
-    """How all cells were painted, in words."""
-    request, varied = swept.request, {axis.field for axis in swept.request.axes}
-    parts = [] if "prompt" in varied else [f'"{_short(swept.cells[0].request.prompt, 70)}"']
-    parts += [] if "model" in varied else [f"model {_short(request.model)}"]
-    named = {"steps": "{} steps", "guidance": "guidance {:g}", "scheduler": "sampler {}"}
-    given = {name: value for name in named if (value := getattr(request, name)) is not None and name not in varied}
-    parts += [named[name].format(value) for name, value in given.items()]
-    parts += [] if "seed" in varied else [f"seed {request.seed}" + (" and on" if request.seeds > 1 else "")]
+def settings(result: SweepResult) -> str:
+    """The settings of all cells, as text."""
+    request, varied = result.request, {axis.field for axis in result.request.axes}
+    parts = [] if "prompt" in varied else [f'"{_name(result.cells[0].request.prompt, 70)}"']
+    parts += [] if "model" in varied else [f"model {_name(request.model)}"]
+    forms = {"steps": "{} steps", "guidance": "guidance {:g}", "scheduler": "sampler {}"}
+    given = {name: value for name in forms if (value := getattr(request, name)) is not None and name not in varied}
+    parts += [forms[name].format(value) for name, value in given.items()]
+    parts += [] if "seed" in varied else [f"seed {request.seed}" + (" and following" if request.seeds > 1 else "")]
     return ", ".join(parts)
 
 
-def write_numbers(swept: Swept, out: Path) -> Path:
-    """sweep.json: all that is known, cell by cell."""
-    spot = sweet_spot(swept)
-    numbers = {
-        "verdict": verdict(swept),
-        "sweet_spot": None if spot is None else spot.value,
-        "request": swept.request.model_dump(mode="json"),
-        "axes": [axis.model_dump() for axis in swept.request.axes],
-        "cells": [
-            {
-                "values": dict(zip((axis.field for axis in swept.request.axes), cell.values, strict=True)),
-                "pictures": [
-                    {"seed": seed, "path": path.relative_to(out).as_posix(), "sha256": sha256_of(path)}
-                    for seed, path in sorted(pictures.items())
-                ],
-                "scores": told(scores),
-            }
-            for cell, pictures, scores in zip(swept.cells, swept.painted, swept.scores, strict=True)
-        ],
-        "along": {
-            axis.field: {name: list(map(_interval, swept.curve(axis, name))) for name in swept.metrics}
-            for axis in swept.request.axes
-        },
-    }
-    path = out / "sweep.json"
-    with writing(path) as partial:
-        partial.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
-
-
-def _interval(told: Sequence[float]) -> dict[str, float | None]:
-    plain = [value if np.isfinite(value) else None for value in told]
-    return dict(zip(("mean", "low", "high"), plain, strict=True))
-
-
-def write_table(swept: Swept, out: Path) -> Path:
-    """sweep.csv: a line for each picture, with the scores that are of one picture."""
-    path = out / "sweep.csv"
-    names = [name for name, score in swept.metrics.items() if score.unit == "picture"]
-    with writing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow([*(axis.field for axis in swept.request.axes), "picture_seed", "picture", *names])
-        for cell, pictures, scores in zip(swept.cells, swept.painted, swept.scores, strict=True):
-            for place, (seed, picture) in enumerate(sorted(pictures.items())):
-                values = [repr(scores[name].values[place]) if scores else "" for name in names]
-                table.writerow([*cell.values, seed, picture.relative_to(out).as_posix(), *values])
-    return path
-
-
-def curves(swept: Swept) -> list[Curve]:
-    """For each axis of numbers, and each metric, how the metric changes along it."""
+def curves(result: SweepResult) -> list[Curve]:
+    """Each metric along each axis of numbers."""
     found = []
-    for axis in swept.request.axes:
+    for axis in result.request.axes:
         try:
-            across = [float(value) for value in axis.values]
+            x = [float(value) for value in axis.values]
         except ValueError:
             continue
-        if len(across) < 2 or axis.field == "seed":
+        if len(x) < 2 or axis.field == "seed":
             continue
-        spot = sweet_spot(swept) if axis.field == "guidance" else None
-        marked = None if spot is None else float(spot.value)
-        for name, score in swept.metrics.items():
-            found.append(Curve(_title(axis), score.title, across, swept.curve(axis, name), marked))
+        best = best_guidance(result) if axis.field == "guidance" else None
+        marked = None if best is None else float(best.value)
+        for name, score in result.metrics.items():
+            found.append(Curve(_title(axis), score.title, x, result.curve(axis, name), marked))
     return found
 
 
-def write_curves(swept: Swept, out: Path) -> Path | None:
-    """curves.png: the metrics along the axes of numbers, with their intervals."""
-    if not (drawn := curves(swept)):
-        return None
-    path = out / "curves.png"
-    with writing(path) as partial:
-        curves_picture(drawn, partial)
-    return path
+def _title(axis: Axis) -> str:
+    return TITLES.get(axis.field, axis.field.replace("_", " "))
 
 
-def write_report(swept: Swept, out: Path, figure: Path, frames: Path | None) -> Path:
-    """sweep.html: verdict, curves, table, and every cell, large where it is opened, two of them under a slider."""
-    path, drawn = out / "sweep.html", curves(swept)
-    cells = evenly(range(len(swept.cells)), CELLS)
+def _name(text: str, length: int = 22) -> str:
+    """A value as a label: of a path, its last part."""
+    return shorten(Path(text).name if "/" in text else text, length)
+
+
+def _figure(result: SweepResult) -> Image.Image:
+    """The last axis across and the first down, with one between them as column groups; of one axis, seeds down."""
+    axes = result.request.axes
+    picked = [evenly(axis.values, COLUMNS if axis is axes[-1] else ROWS) for axis in axes]
+    columns = tuple(_name(value) for value in picked[-1])
+    if len(axes) == 3:
+        groups = [ColumnGroup(f"{axes[1].field} {_name(value)}; {axes[-1].field}", columns) for value in picked[1]]
+    else:
+        groups = [ColumnGroup(_title(axes[-1]), columns)]
+    if len(axes) == 1:
+        seeds = range(min(SEEDS, result.request.seeds))
+        first = result.cells[0].request.seed
+        rows = ["" if axes[0].field == "seed" else f"seed {first + number}" for number in seeds]
+        cells = [[_image(result, (value,), number) for value in picked[0]] for number in seeds]
+    else:
+        rows = [value if axes[0].field == "prompt" else f"{axes[0].field} {value}" for value in picked[0]]
+        middle = picked[1] if len(axes) == 3 else [None]
+        cells = [
+            [_image(result, tuple(filter(None, (row, group, value))), 0) for group in middle for value in picked[-1]]
+            for row in picked[0]
+        ]
+    return grid(rows, groups, cells, f"{settings(result)}. Made by AI.", None)
+
+
+def _image(result: SweepResult, values: tuple[str, ...], number: int) -> Image.Image | None:
+    """The image of the cell with these values and of the seed with this number; None if it was withheld."""
+    cell = next(place for place, cell in enumerate(result.cells) if cell.values == values)
+    path = result.images[cell].get(result.cells[cell].request.seed + number)
+    return open_image(path) if path is not None else None
+
+
+def _numbers(result: SweepResult, out: Path) -> dict[str, Any]:
+    """The contents of sweep.json."""
+    best, axes = best_guidance(result), result.request.axes
+    return {
+        "verdict": verdict(result),
+        "sweet_spot": None if best is None else best.value,
+        "request": result.request.model_dump(mode="json"),
+        "axes": [axis.model_dump() for axis in axes],
+        "cells": [
+            {
+                "values": dict(zip((axis.field for axis in axes), cell.values, strict=True)),
+                "pictures": [
+                    {"seed": seed, "path": path.relative_to(out).as_posix(), "sha256": sha256_of(path)}
+                    for seed, path in sorted(images.items())
+                ],
+                "scores": scores_as_json(scores),
+            }
+            for cell, images, scores in zip(result.cells, result.images, result.scores, strict=True)
+        ],
+        "along": {
+            axis.field: {name: list(map(_interval, result.curve(axis, name))) for name in result.metrics}
+            for axis in axes
+        },
+    }
+
+
+def _interval(values: Sequence[float]) -> dict[str, float | None]:
+    finite = [value if np.isfinite(value) else None for value in values]
+    return dict(zip(("mean", "low", "high"), finite, strict=True))
+
+
+def _table(result: SweepResult, out: Path) -> tuple[list[str], list[list[Any]]]:
+    """Header and rows of sweep.csv: a row for each image, with the metrics of single images."""
+    metrics = [name for name, score in result.metrics.items() if score.unit == "picture"]
+    rows: list[list[Any]] = []
+    for cell, images, scores in zip(result.cells, result.images, result.scores, strict=True):
+        for place, (seed, path) in enumerate(sorted(images.items())):
+            values = [repr(scores[name].values[place]) if scores else "" for name in metrics]
+            rows.append([*cell.values, seed, path.relative_to(out).as_posix(), *values])
+    return [*(axis.field for axis in result.request.axes), "picture_seed", "picture", *metrics], rows
+
+
+def _page(result: SweepResult, figure: Path, frames: Path | None) -> dict[str, Any]:
+    """What sweep.html shows."""
+    drawn, cells = curves(result), evenly(range(len(result.cells)), CELLS)
     side = 640 if len(cells) <= 60 else 320
-    write_page(
-        path,
-        "sweep.html",
-        title=" and ".join(_title(axis) for axis in swept.request.axes).capitalize(),
-        verdict=verdict(swept),
-        settings=settings(swept),
-        axes=swept.request.axes,
-        count=len(swept.cells),
-        seeds=swept.request.seeds,
-        curves=curves_svg(drawn) if drawn else None,
-        metrics=[(score.title, score.better, score.model) for score in swept.metrics.values()],
-        rows=_rows(swept),
-        cells=[_shown(swept, number, side) for number in cells],
-        columns=len(swept.request.axes[-1].values),
-        figure=data_url(open_image(figure), 2400) if figure.exists() else None,
-        trajectory=data_url(open_image(frames), 2400) if frames is not None else None,
-    )
-    return path
+    return {
+        "title": " and ".join(_title(axis) for axis in result.request.axes).capitalize(),
+        "verdict": verdict(result),
+        "settings": settings(result),
+        "count": len(result.cells),
+        "seeds": result.request.seeds,
+        "curves": curves_svg(drawn) if drawn else None,
+        "marked": any(curve.marked is not None for curve in drawn),
+        "metrics": [(score.title, score.better, score.model) for score in result.metrics.values()],
+        "rows": _rows(result),
+        "cells": [_cell(result, number, side) for number in cells],
+        "figure": file_data_url(figure, 2400) if figure.exists() else None,
+        "trajectory": file_data_url(frames, 2400) if frames is not None else None,
+    }
 
 
-def _rows(swept: Swept) -> list[tuple[str, str, list[str]]]:
-    """Axis, value, and each metric's mean with its interval."""
+def _rows(result: SweepResult) -> list[tuple[str, str, list[str]]]:
+    """Axis, value, and the mean of each metric with its interval."""
     found = []
-    for axis in swept.request.axes:
-        told = {name: swept.curve(axis, name) for name in swept.metrics}
+    for axis in result.request.axes:
+        columns = [result.curve(axis, name) for name in result.metrics]
         for place, value in enumerate(axis.values):
-            found.append((axis.field, value, [_figures(curve[place]) for curve in told.values()]))
+            row = [figures(*column[place]) if np.isfinite(column[place][0]) else "withheld" for column in columns]
+            found.append((axis.field, value, row))
     return found
 
 
-def _figures(told: Sequence[float]) -> str:
-    mean, low, high = told
-    if not np.isfinite(mean):
-        return "withheld"
-    return f"{mean:.3g} [{low:.3g}, {high:.3g}]" if np.isfinite(low) else f"{mean:.3g}"
-
-
-def _shown(swept: Swept, number: int, side: int) -> dict[str, Any]:
-    picture = swept.picture(number)
-    named = zip((axis.field for axis in swept.request.axes), swept.cells[number].values, strict=True)
-    scores = swept.scores[number]
+def _cell(result: SweepResult, number: int, side: int) -> dict[str, Any]:
+    image = result.first_image(number)
+    named = zip((axis.field for axis in result.request.axes), result.cells[number].values, strict=True)
+    scores = [f"{score.title} {score.mean:.3g}" for score in result.scores[number].values()]
     return {
         "name": ", ".join(f"{field} {value}" if field != "prompt" else value for field, value in named),
-        "picture": data_url(open_image(picture), side) if picture is not None else None,
-        "told": ", ".join(f"{score.title} {score.mean:.3g}" for score in scores.values()) or "withheld",
+        "picture": file_data_url(image, side) if image is not None else None,
+        "scores": ", ".join(scores) or "withheld",
     }

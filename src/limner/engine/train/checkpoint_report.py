@@ -12,8 +12,7 @@ from limner.core.choice import evenly
 from limner.engine.train.checkpoint_scores import CheckpointScorer
 from limner.engine.train.model_card import best_summary
 from limner.imaging.decode import open_image
-from limner.reports.plots import Curve, curves_svg
-from limner.reports.tradeoff import Point, tradeoff_svg
+from limner.reports.plots import Curve, Point, curves_svg, tradeoff_svg
 from limner.reports.writer import data_url, write_page
 from limner.stats.intervals import interval
 from limner.store.files import writing

@@ -1,1 +1,1 @@
-"""Scores of pictures, one file each. A metric knows the gallery that it is given, and no other metric."""
+"""Metrics of images, one file each. A metric sees only the gallery that it scores, and no other metric."""

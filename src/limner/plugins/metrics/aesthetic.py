@@ -1,4 +1,4 @@
-"""How beautiful each picture is, by a model that was trained on ratings of people."""
+"""Aesthetic score of each image, by a model that was trained on people's ratings."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from limner.models.hub import file_of, hub_errors, is_repository
 
 ENCODER = "openai/clip-vit-large-patch14"
 MLP_WIDTHS = (1024, 128, 64, 16, 1)
-"""Of the LAION predictor, version 2. Its layers follow each other without a nonlinearity, so that it is linear too."""
+"""Output widths of the LAION predictor, version 2. It has no nonlinearity between its layers, so it is linear too."""
 
 
 class Aesthetic:
-    """A head on CLIP's features of length 1: LAION's predictors (Schuhmann et al. 2022, arXiv 2210.08402, section 3),
-    the linear one or the second version's layers; or a classifier of pictures with one output.
+    """A head on CLIP's features of length 1: LAION's predictor, linear or version 2 (Schuhmann et al. 2022, arXiv
+    2210.08402, section 3); or an image classifier with one output.
     """
 
     title = "aesthetic"
     about = (
-        "rating of each picture by a model that is named: HEAD or HEAD@ENCODER with LAION's head on CLIP (Schuhmann et "
-        "al. 2022), of 1 to 10, or a classifier of pictures with one output"
+        "rating of each image by a model that you name: HEAD or HEAD@ENCODER for LAION's head on CLIP (Schuhmann et "
+        "al. 2022), from 1 to 10, or an image classifier with one output"
     )
     better: Literal["higher", "lower"] | None = "higher"
     unit: Unit = "picture"
@@ -58,12 +58,12 @@ def _by_classifier(reference: str) -> Score:
     processor = load_processor(AutoImageProcessor, reference, backend="pil")
     if model.config.num_labels != 1:
         raise LimnerError(
-            f"{reference!r} tells {model.config.num_labels} labels and no rating", "choose a classifier with one output"
+            f"{reference!r} has {model.config.num_labels} outputs, not one rating", "use a classifier with one output"
         )
 
     def score(gallery: ImageSet) -> np.ndarray:
-        told = (processor(images=[open_image(path)], return_tensors="pt") for path in gallery.pictures)
-        return np.array([float(model(**pixels).logits.flatten()[0]) for pixels in told])
+        inputs = (processor(images=[open_image(path)], return_tensors="pt") for path in gallery.pictures)
+        return np.array([float(model(**pixels).logits.flatten()[0]) for pixels in inputs])
 
     return score
 
@@ -73,9 +73,9 @@ def _by_head(reference: str, weight: torch.Tensor, bias: float, encoder: Encoder
         features = encoder.images(gallery.pictures)
         if features.shape[1] != len(weight):
             raise LimnerError(
-                f"{reference!r} rates features of width {len(weight)}, and those of {encoder.name!r} are of width "
+                f"{reference!r} expects features of width {len(weight)}, and those of {encoder.name!r} have width "
                 f"{features.shape[1]}",
-                "name the encoder that it was trained on: aesthetic=HEAD@ENCODER",
+                "name the encoder that the head was trained on: aesthetic=HEAD@ENCODER",
             )
         return (features.double() @ weight + bias).cpu().numpy()
 
@@ -83,9 +83,9 @@ def _by_head(reference: str, weight: torch.Tensor, bias: float, encoder: Encoder
 
 
 def read_head(reference: str) -> tuple[torch.Tensor, float]:
-    """A head as one linear map: weight (d,) in fp64 and bias. Raises LimnerError for a file that is none.
+    """A head as one linear map: weight (d,) in fp64 and bias. Raises LimnerError for a file that is not a head.
 
-    reference: a .safetensors file here or on the hub, or a folder with one.
+    reference: a local .safetensors file or one of the hub, or a folder with one.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -97,9 +97,9 @@ def read_head(reference: str) -> tuple[torch.Tensor, float]:
             layers = _layers(reference, shapes)
             found = [(tensors.get_tensor(w).double(), tensors.get_tensor(b).double()) for w, b in layers]
     except (SafetensorError, OSError) as error:
-        raise LimnerError(f"the head {reference!r} cannot be read ({error})", "fetch it again") from error
+        raise LimnerError(f"the head {reference!r} cannot be read ({error})", "download it again") from error
     if not all(tensor.isfinite().all() for layer in found for tensor in layer):
-        raise LimnerError(f"the head {reference!r} holds numbers that are none", "fetch it again")
+        raise LimnerError(f"the head {reference!r} contains values that are not finite", "download it again")
     weight, bias = found[0]
     for further, offset in found[1:]:
         weight, bias = further @ weight, further @ bias + offset
@@ -111,7 +111,9 @@ def _file(reference: str) -> Path:
     if place.is_dir():
         files = sorted(place.glob("*.safetensors"))
         if len(files) != 1:
-            raise LimnerError(f"the folder {reference!r} holds {len(files)} .safetensors files", "name the head's file")
+            raise LimnerError(
+                f"the folder {reference!r} contains {len(files)} .safetensors files", "give the file of the head"
+            )
         return files[0]
     if not place.exists() and (single := file_of(reference)) is not None:
         from huggingface_hub import hf_hub_download
@@ -119,33 +121,33 @@ def _file(reference: str) -> Path:
         with hub_errors(reference, "head"):
             return Path(hf_hub_download(*single))
     if not place.is_file():
-        raise LimnerError(f"there is no head {reference!r}", "name a .safetensors file or a folder with one")
+        raise LimnerError(f"there is no head {reference!r}", "give a .safetensors file or a folder with one")
     if place.suffix != ".safetensors":
         raise LimnerError(
-            f"the head {reference!r} is no .safetensors file; pickles are refused, as they can run code",
+            f"the head {reference!r} is not a .safetensors file; pickles are refused because they can run code",
             "save its tensors as safetensors",
         )
     return place
 
 
 def _layers(reference: str, shapes: dict[str, tuple[int, ...]]) -> list[tuple[str, str]]:
-    """Names of weight and bias of each layer, first to last, of a file with just these tensors of just these shapes."""
+    """The names of weight and bias of each layer, in order. Raises LimnerError for other tensors or shapes."""
     mlp = [(f"layers.{at}.weight", f"layers.{at}.bias") for at in (0, 2, 4, 6, 7)]
     layers = [("weight", "bias")] if "weight" in shapes else mlp
     known = {name for pair in layers for name in pair}
     if wrong := sorted(known ^ shapes.keys()):
         there = "an unknown tensor" if wrong[0] in shapes else "no tensor"
         raise LimnerError(
-            f"{reference!r} is no aesthetic head: it has {there} {wrong[0][:80]!r}",
-            "give a linear one (weight, bias) or LAION's second (layers.0 to layers.7)",
+            f"{reference!r} is not an aesthetic head: it has {there} {wrong[0][:80]!r}",
+            "give a linear head (weight, bias) or LAION's version 2 (layers.0 to layers.7)",
         )
     width = shapes[layers[0][0]][-1] if shapes[layers[0][0]] else 0
     for (weight, bias), out in zip(layers, MLP_WIDTHS if layers is mlp else (1,), strict=True):
         for name, shape in ((weight, (out, width)), (bias, (out,))):
             if shapes[name] != shape or not width:
                 raise LimnerError(
-                    f"{reference!r} is no aesthetic head: {name} is of shape {shapes[name]}, not {shape}",
-                    "give a linear one or LAION's second",
+                    f"{reference!r} is not an aesthetic head: {name} has the shape {shapes[name]}, not {shape}",
+                    "give a linear head or LAION's version 2",
                 )
         width = out
     return layers

@@ -1,4 +1,4 @@
-"""How far what a model paints for a plain class word has moved by what it was taught."""
+"""Class drift: how far training has changed a model's images of the plain class word."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from limner.models.features import cosines
 
 
 class ClassDrift:
-    """Cosine distance to what the base model painted for the same prompt and seed: what Ruiz et al. 2023 (DreamBooth,
-    arXiv 2208.12242, section 3.3) call language drift, picture by picture.
+    """Cosine distance to the base model's image of the same prompt and seed: language drift (Ruiz et al. 2023,
+    DreamBooth, arXiv 2208.12242, section 3.3), image by image.
     """
 
     title = "class drift"
     about = (
-        "cosine distance, by an image encoder, of each picture of a plain class prompt and the one that the base model "
-        "painted from the same seed (language drift, DreamBooth, Ruiz et al. 2023); 0 when nothing moved"
+        "cosine distance, by an image encoder, of each image of a plain class prompt and the base model's image from "
+        "the same seed (language drift, DreamBooth, Ruiz et al. 2023); 0 when nothing changed"
     )
     better: Literal["higher", "lower"] | None = "lower"
     unit: Unit = "picture"
@@ -41,12 +41,12 @@ class ClassDrift:
 
 
 def _check_pairs(gallery: ImageSet) -> None:
-    """Refuse pairs of pictures that were asked for by different prompts."""
+    """Raise LimnerError for a pair of images of different prompts."""
     for item, before in zip(gallery.items, gallery.base, strict=True):
         if item.prompt is not None and before.prompt is not None and item.prompt != before.prompt:
             raise LimnerError(
-                f"the metric 'class_drift' was given {item.prompt[:60]!r} beside {before.prompt[:60]!r} of the base",
-                "let both paint the same prompts in the same order",
+                f"the metric 'class_drift' was given {item.prompt[:60]!r}, but {before.prompt[:60]!r} of the base",
+                "generate both from the same prompts in the same order",
             )
 
 

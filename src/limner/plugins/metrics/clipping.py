@@ -1,4 +1,4 @@
-"""How much of each picture is burnt out or drowned, as a high guidance does."""
+"""Clipping: share of pixels at the ends of their range, which a high guidance increases."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from limner.imaging.decode import open_image
 
 
 class Clipping:
-    """Share of pixels with a channel at the end of its range, in percent."""
+    """Percent of pixels with a channel at 0 or 255."""
 
     title = "clipping"
-    about = "percent of pixels of which a channel is at 0 or 255"
+    about = "percent of pixels with a channel at 0 or 255"
     better: Literal["higher", "lower"] | None = "lower"
     unit: Unit = "picture"
     needs: frozenset[Need] = frozenset()
@@ -31,7 +31,7 @@ def score(gallery: ImageSet) -> np.ndarray:
 
 
 def clipped(pixels: np.ndarray) -> float:
-    """Of (h, w, 3) uint8, 0 to 100."""
+    """Percent of clipped pixels in (h, w, 3) uint8, 0 to 100."""
     return float(100 * ((pixels == 0) | (pixels == 255)).any(-1).mean())
 
 

@@ -1,4 +1,4 @@
-"""How different the pictures of one group are, such as those of one prompt."""
+"""Diversity: how different the images of one group are, such as those of one prompt."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from limner.models.features import cosines
 
 class Diversity:
     """Mean cosine distance of all pairs of a group: DIV of Ruiz et al. 2023 (DreamBooth, arXiv 2208.12242, section 4.2)
-    by an image encoder in place of LPIPS.
+    with an image encoder in place of LPIPS.
     """
 
     title = "diversity"
     about = (
-        "mean cosine distance of the pictures of one prompt by an image encoder (DreamBooth, Ruiz et al. 2023, which "
-        "takes LPIPS); 0 when all are the same"
+        "mean cosine distance between the images of one prompt, by an image encoder (DreamBooth, Ruiz et al. 2023, "
+        "uses LPIPS); 0 when all are the same"
     )
     better: Literal["higher", "lower"] | None = "higher"
     unit: Unit = "group"
@@ -35,21 +35,21 @@ class Diversity:
         def score(gallery: ImageSet) -> np.ndarray:
             if alone := [name for name, chosen in gallery.groups.items() if len(chosen) < 2]:
                 raise LimnerError(
-                    f"the metric 'diversity' needs two pictures of a group, and {alone[0]!r} has one",
-                    "give more of each prompt, or leave the metric out",
+                    f"the metric 'diversity' needs two images of each group, and {alone[0]!r} has one",
+                    "give more images of each prompt, or leave the metric out",
                 )
             features = opened.images(gallery.pictures)
-            return np.array([_mean_distance(cosines(features[rows], features[rows])) for rows in _rows(gallery)])
+            return np.array(
+                [_mean_distance(cosines(features[rows], features[rows])) for rows in gallery.groups.values()]
+            )
 
         return score
 
 
-def _rows(gallery: ImageSet) -> list[list[int]]:
-    return list(gallery.groups.values())
-
-
 def _mean_distance(alike: np.ndarray) -> float:
-    """Of cosines (n, n) of n things with each other, the mean of 1 less those of two different ones."""
+    """The mean of 1 minus the cosine over pairs of different items. alike: cosines (n, n) of n items with each
+    other.
+    """
     return float(1 - alike[np.triu_indices(len(alike), 1)].mean())
 
 

@@ -1,4 +1,4 @@
-"""How much of each picture is edges: how much there is to see."""
+"""Edge density: share of each image that is edges, a measure of visual clutter."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ STEEP = 12.0
 
 
 class EdgeDensity:
-    """Share of places where luma at 256 x 256 pixels changes by more than 12 of 255 levels a pixel, by Sobel's operator
-    (edge density as in Rosenholtz et al. 2007, Measuring visual clutter).
+    """Share of pixels where luma at 256 x 256 pixels changes by more than 12 of 255 levels per pixel, by the Sobel
+    operator (edge density as in Rosenholtz et al. 2007, Measuring visual clutter).
     """
 
     title = "edge density"
     about = (
-        f"percent of places where luma at 256 x 256 pixels changes by more than {STEEP:g} of 255 levels a pixel, by "
-        "Sobel's operator (Rosenholtz et al. 2007); 0 for a flat picture"
+        f"percent of pixels where luma at 256 x 256 pixels changes by more than {STEEP:g} of 255 levels per pixel, by "
+        "the Sobel operator (Rosenholtz et al. 2007); 0 for a flat image"
     )
     better: Literal["higher", "lower"] | None = None
     unit: Unit = "picture"
@@ -38,7 +38,7 @@ def score(gallery: ImageSet) -> np.ndarray:
 
 
 def slope(luma: np.ndarray) -> np.ndarray:
-    """Length of the gradient of (h, w) in levels a pixel; (h - 2, w - 2)."""
+    """Length of the gradient of (h, w) in levels per pixel; (h - 2, w - 2)."""
     across, along = luma[:, 2:] - luma[:, :-2], luma[2:] - luma[:-2]
     return np.hypot(across[:-2] + 2 * across[1:-1] + across[2:], along[:, :-2] + 2 * along[:, 1:-1] + along[:, 2:]) / 8
 

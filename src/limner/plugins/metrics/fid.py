@@ -1,4 +1,4 @@
-"""How far the pictures as a whole are from the photographs as a whole: two clouds of features as normal ones."""
+"""FID: distance of the images as a whole to the photographs as a whole, with a Gaussian fitted to each set."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ FEWEST = 16
 
 class FID:
     """Fréchet distance (Heusel et al. 2017, arXiv 1706.08500, eq. 6) of features of length 1, by torchmetrics, with any
-    encoder in place of Inception: figures of different encoders are not to be compared, nor with those of papers.
+    encoder in place of Inception. Values of different encoders cannot be compared, nor with those of papers.
     """
 
     title = "FID"
     about = (
-        "Fréchet distance of the pictures' features and the photographs' by an image encoder (Heusel et al. 2017, who "
-        "take Inception); FID of few pictures is biased upwards: compare equal numbers only, and thousands are usual"
+        "Fréchet distance of the features of images and photographs, by an image encoder (Heusel et al. 2017, with "
+        "Inception); biased upwards for few images: compare equal numbers only; thousands are usual"
     )
     better: Literal["higher", "lower"] | None = "lower"
     unit: Unit = "set"
@@ -36,10 +36,10 @@ class FID:
 
         def score(gallery: ImageSet) -> np.ndarray:
             check_counts("fid", gallery, FEWEST)
-            pictures, references = opened.images(gallery.pictures), opened.images(gallery.references)
-            measure = distance(feature=FeaturePassthrough(pictures.shape[1]))
+            images, references = opened.images(gallery.pictures), opened.images(gallery.references)
+            measure = distance(feature=FeaturePassthrough(images.shape[1]))
             measure.update(references.double(), real=True)
-            measure.update(pictures.double(), real=False)
+            measure.update(images.double(), real=False)
             return np.array([max(0.0, float(measure.compute()))])
 
         return score

@@ -1,4 +1,4 @@
-"""How much of each picture is fine detail, by its spectrum."""
+"""Fine detail: share of high frequencies in the spectrum of each image."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ FINE = 0.125
 
 
 class Frequency:
-    """Share of the power of luma above 1/8 cycle a pixel at 256 x 256 pixels, in percent; the mean is taken off and the
-    rim faded out (Hann's window), so that neither counts.
+    """Percent of the spectral power of luma above 1/8 cycle per pixel at 256 x 256 pixels. The mean is subtracted and
+    the border faded out (Hann window), so that neither counts.
     """
 
     title = "fine detail"
     about = (
-        f"percent of the spectral power of luma above {FINE:g} cycles a pixel at 256 x 256 pixels; 0 for a flat picture"
+        f"percent of the spectral power of luma above {FINE:g} cycles per pixel at 256 x 256 pixels; 0 for a flat image"
     )
     better: Literal["higher", "lower"] | None = None
     unit: Unit = "picture"
@@ -37,7 +37,7 @@ def score(gallery: ImageSet) -> np.ndarray:
 
 
 def fine_share(luma: np.ndarray) -> float:
-    """Of (h, w), 0 to 100."""
+    """Percent of the power of luma (h, w) at high frequencies, 0 to 100."""
     height, width = luma.shape
     window = np.outer(np.hanning(height), np.hanning(width))
     faded = (luma - (luma * window).sum() / max(float(window.sum()), 1e-9)) * window

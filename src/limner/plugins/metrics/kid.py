@@ -1,4 +1,4 @@
-"""How far the pictures as a whole are from the photographs as a whole, without a bias for few of them."""
+"""KID: distance of the images as a whole to the photographs as a whole, unbiased for few images."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class KID:
 
     title = "KID"
     about = (
-        "kernel distance, times 1000, of the pictures' features and the photographs' by an image encoder (Bińkowski et "
-        "al. 2018, who take Inception); without bias, so about 0 or below for pictures of the same kind"
+        "kernel distance, times 1000, of the features of images and photographs, by an image encoder (Bińkowski et al. "
+        "2018, with Inception); unbiased, so about 0 or below for images of the same kind"
     )
     better: Literal["higher", "lower"] | None = "lower"
     unit: Unit = "set"
@@ -46,25 +46,23 @@ class KID:
         return score
 
 
-def _distance(distance: Any, pictures: torch.Tensor, references: torch.Tensor) -> float:
-    """Of features (n, d) and (m, d). What torchmetrics draws from them, it draws alike each time, in whatever order
-    they come.
+def _distance(distance: Any, images: torch.Tensor, references: torch.Tensor) -> float:
+    """KID of features (n, d) and (m, d). The subsets that torchmetrics draws are the same every time and do not depend
+    on the order of the features.
     """
-    fewest = min(len(pictures), len(references), SUBSET)
-    subsets = 1 if len(pictures) == len(references) == fewest else SUBSETS
+    fewest = min(len(images), len(references), SUBSET)
+    subsets = 1 if len(images) == len(references) == fewest else SUBSETS
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore", UserWarning)  # that all features are kept, of which there are few
+        warnings.simplefilter("ignore", UserWarning)  # that all features are stored, which are few
         torch.manual_seed(0)
-        measure = distance(
-            feature=FeaturePassthrough(pictures.shape[1]), subsets=subsets, subset_size=fewest, gamma=1.0
-        )
+        measure = distance(feature=FeaturePassthrough(images.shape[1]), subsets=subsets, subset_size=fewest, gamma=1.0)
         measure.update(_sorted(references), real=True)
-        measure.update(_sorted(pictures), real=False)
+        measure.update(_sorted(images), real=False)
         return float(measure.compute()[0])
 
 
 def _sorted(features: torch.Tensor) -> torch.Tensor:
-    """Rows (n, d) in an order of their own, in fp64."""
+    """The rows of features (n, d), sorted by their values, in fp64."""
     found = features.double().cpu().numpy()
     return torch.from_numpy(found[np.lexsort(found.T[::-1].round(4))])
 

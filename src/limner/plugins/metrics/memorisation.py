@@ -1,4 +1,4 @@
-"""How nearly each picture is a copy of one that was learnt from."""
+"""Memorisation: how close each image is to being a copy of a training image."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from limner.data.duplicates.copies import NEAR_COPY, nearest_copies
 
 
 class Memorisation:
-    """Likeness of form to the nearest training picture, by `data.copies.nearest_copies`, which also names it.
+    """Pixel similarity to the nearest training image, by `data.duplicates.copies.nearest_copies`.
 
-    What diffusion models replicate was first told by Somepalli et al. 2023 (arXiv 2212.03860).
+    Replication by diffusion models was first studied by Somepalli et al. 2023 (arXiv 2212.03860).
     """
 
     title = "memorisation"
     about = (
-        "likeness in form, 0 to 1, of each picture to the training picture nearest to it, also mirrored or saved anew; "
-        f"from {NEAR_COPY:g} on a near-copy"
+        "pixel similarity, 0 to 1, of each image to the nearest training image, also if that is mirrored or saved "
+        f"again; a near copy from {NEAR_COPY:g} on"
     )
     better: Literal["higher", "lower"] | None = "lower"
     unit: Unit = "picture"

@@ -1,4 +1,4 @@
-"""How much people would prefer each picture for its prompt, by a model that was trained on their choices."""
+"""Preference: how much people would prefer each image for its prompt, by a model that was trained on their choices."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from limner.models.features import check_reads_text, prompt_cosines
 
 
 class Preference:
-    """Cosine of picture and prompt by a CLIP taught on choices of people, such as PickScore (Kirstain et al. 2023,
-    arXiv 2305.01569, eq. 1, without its temperature, which changes no order).
+    """Cosine of image and prompt by a CLIP trained on people's choices, such as PickScore (Kirstain et al. 2023, arXiv
+    2305.01569, eq. 1, without its temperature, which does not change the order).
     """
 
     title = "preference"
     about = (
-        "cosine of each picture and its prompt, times nothing, by a CLIP trained on choices of people that is named, "
-        "such as PickScore (Kirstain et al. 2023)"
+        "cosine of each image and its prompt by a CLIP that you name and that was trained on people's choices, such as "
+        "PickScore (Kirstain et al. 2023)"
     )
     better: Literal["higher", "lower"] | None = "higher"
     unit: Unit = "picture"

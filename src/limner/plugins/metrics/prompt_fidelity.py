@@ -1,4 +1,4 @@
-"""How well each picture shows what was asked for, as a text and image encoder sees it."""
+"""Prompt fidelity: how well each image matches its prompt, by a text and image encoder."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from limner.models.features import check_reads_text, prompt_cosines
 
 
 class PromptFidelity:
-    """Cosine of picture and prompt: the CLIP score of Hessel et al. 2021 (arXiv 2104.08718) without its factor."""
+    """Cosine of image and prompt: the CLIP score of Hessel et al. 2021 (arXiv 2104.08718) without its factor."""
 
     title = "prompt fidelity"
-    about = "cosine of each picture and its prompt by a text and image encoder (CLIP score, Hessel et al. 2021)"
+    about = "cosine of each image and its prompt by a text and image encoder (CLIP score, Hessel et al. 2021)"
     better: Literal["higher", "lower"] | None = "higher"
     unit: Unit = "picture"
     needs: frozenset[Need] = frozenset({"prompt"})

@@ -1,4 +1,4 @@
-"""How strong the colours are, which a high guidance drives up."""
+"""Saturation: how strong the colours are, which a high guidance increases."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def score(gallery: ImageSet) -> np.ndarray:
 
 
 def colourfulness(pixels: np.ndarray) -> float:
-    """Of (h, w, 3) uint8."""
+    """Colourfulness of (h, w, 3) uint8."""
     red, green, blue = np.moveaxis(pixels.astype(np.float64), -1, 0)
     across, along = red - green, (red + green) / 2 - blue
     return float(np.hypot(across.std(), along.std()) + 0.3 * np.hypot(across.mean(), along.mean()))

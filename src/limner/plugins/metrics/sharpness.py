@@ -1,4 +1,4 @@
-"""How sharp each picture is."""
+"""Sharpness of each image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Sharpness:
     """
 
     title = "sharpness"
-    about = "variance of the Laplacian of luma at 256 x 256 pixels (Pech-Pacheco et al. 2000); 0 for a flat picture"
+    about = "variance of the Laplacian of luma at 256 x 256 pixels (Pech-Pacheco et al. 2000); 0 for a flat image"
     better: Literal["higher", "lower"] | None = "higher"
     unit: Unit = "picture"
     needs: frozenset[Need] = frozenset()
@@ -33,7 +33,7 @@ def score(gallery: ImageSet) -> np.ndarray:
 
 
 def laplacian(luma: np.ndarray) -> np.ndarray:
-    """Of (h, w), by the four neighbours; (h - 2, w - 2)."""
+    """The Laplacian of (h, w) by the four neighbours; (h - 2, w - 2)."""
     return luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * luma[1:-1, 1:-1]
 
 

@@ -1,4 +1,4 @@
-"""How far each picture is from all that was learnt from, in meaning."""
+"""Uniqueness: how far each image is from all training images, by their features."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from limner.models.features import cosines
 
 
 class Uniqueness:
-    """1 less the cosine to the nearest training picture: by meaning, where `memorisation` goes by form."""
+    """1 minus the cosine to the nearest training image: by meaning, where `memorisation` compares pixels."""
 
     title = "uniqueness"
-    about = "cosine distance of each picture to the training picture nearest to it, by an image encoder; 0 for the same"
+    about = "cosine distance of each image to the nearest training image, by an image encoder; 0 for the same image"
     better: Literal["higher", "lower"] | None = "higher"
     unit: Unit = "picture"
     needs: frozenset[Need] = frozenset({"training"})

@@ -1,0 +1,154 @@
+"""Sweeps on a tiny model: images, scores and pages."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
+from PIL import Image
+
+from limner import Studio
+from limner.core.requests import SweepRequest
+from limner.engine.sweep.result import lowest_sufficient
+from limner.provenance.labels import read_label
+
+
+def swept(home: Path, out: Path, model: Path, **fields: object) -> dict:
+    asked = {"prompt": ["a cat"], "model": str(model), "steps": 2, "seeds": 2, "metric": ["saturation", "clipping"]}
+    Studio(home).run(SweepRequest.model_validate(asked | fields), out)
+    return json.loads((out / "sweep.json").read_text(encoding="utf-8"))
+
+
+def files(report: dict) -> list[list[str]]:
+    return [[picture["sha256"] for picture in cell["pictures"]] for cell in report["cells"]]
+
+
+def test_all_files_of_a_sweep(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
+    report = swept(home, tmp_path / "out", tiny_sd, axis=["guidance=1.5,4"], trajectory=True, steps=4)
+    out = tmp_path / "out"
+    assert [cell["values"] for cell in report["cells"]] == [{"guidance": "1.5"}, {"guidance": "4"}]
+    for cell in report["cells"]:
+        assert [picture["seed"] for picture in cell["pictures"]] == [42, 43]
+        label = read_label(out / cell["pictures"][1]["path"])
+        assert label is not None and label.seed == 43 and label.request.guidance == float(cell["values"]["guidance"])
+    with (out / "sweep.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["guidance"], row["picture_seed"]) for row in rows] == [
+        ("1.5", "42"),
+        ("1.5", "43"),
+        ("4", "42"),
+        ("4", "43"),
+    ]
+    means = [np.mean([float(row["saturation"]) for row in rows if row["guidance"] == value]) for value in ("1.5", "4")]
+    assert np.allclose(means, [place["mean"] for place in report["along"]["guidance"]["saturation"]])
+    for name in ("results.png", "curves.png", "trajectory.png", "trajectory.webp"):
+        with Image.open(out / name) as picture:
+            picture.load()
+    with Image.open(out / "trajectory.webp") as film:
+        assert getattr(film, "n_frames", 1) >= 3
+    page = (out / "sweep.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(?:src|href)=["'](?!data:|#)[^"']""", page), "the page needs something beside it"
+
+
+def test_cells_share_the_noise_and_continuing_gives_the_same_images(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
+    one = swept(home, tmp_path / "one", tiny_sd, axis=["guidance_rescale=0,0.5", "seed=3,4"], seeds=1)
+    assert len({name for cell in files(one) for name in cell}) == 4
+    first = tmp_path / "one" / one["cells"][0]["pictures"][0]["path"]
+    rest = tmp_path / "one" / one["cells"][1]["pictures"][0]["path"]
+    before = rest.stat().st_mtime_ns
+    first.unlink()
+    again = swept(home, tmp_path / "one", tiny_sd, axis=["guidance_rescale=0,0.5", "seed=3,4"], seeds=1)
+    assert rest.stat().st_mtime_ns == before, "what was there is not painted again"
+    pixels = [Image.open(tmp_path / "one" / cell["pictures"][0]["path"]).tobytes() for cell in again["cells"]]
+    assert len(set(pixels)) == 4
+    other = swept(home, tmp_path / "other", tiny_sd, axis=["guidance_rescale=0,0.5", "seed=3,4"], seeds=1)
+    fresh = [Image.open(tmp_path / "other" / cell["pictures"][0]["path"]).tobytes() for cell in other["cells"]]
+    assert pixels == fresh
+
+
+def test_guidance_methods_match_diffusers(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
+    """The interval as in diffusers' documentation, where a callback drops the unconditional half; APG as its guider."""
+    axes = {"way": "guidance_method=cfg,apg", "interval": "guidance_interval=none,0-1,0-0.5"}
+    pictures = {}
+    for name, axis in axes.items():
+        report = swept(home, tmp_path / name, tiny_sd, axis=[axis], guidance=100, seeds=1, steps=4)
+        paths = (tmp_path / name / cell["pictures"][0]["path"] for cell in report["cells"])
+        pictures[name] = [np.asarray(Image.open(path)).astype(int) for path in paths]
+    # at so high a guidance the tiny network's pictures differ by more than rounding does
+    (cfg, apg), (whole, all_of_it, half) = pictures["way"], pictures["interval"]
+    assert np.array_equal(cfg, whole) and np.array_equal(cfg, all_of_it)
+    pipeline = DiffusionPipeline.from_pretrained(tiny_sd, use_safetensors=True)
+    pipeline.set_progress_bar_config(disable=True)
+
+    def stock(**more: object) -> np.ndarray:
+        pixels = pipeline(
+            "a cat", num_inference_steps=4, guidance_scale=100, generator=torch.Generator().manual_seed(42),
+            output_type="np", **more,
+        ).images[0]  # fmt: skip
+        return (pixels * 255).round().astype(int)
+
+    def drop_half(pipe, step: int, timestep: object, values: dict) -> dict:
+        if step == 1:  # two of four steps are done
+            pipe._guidance_scale = 0.0
+            values["prompt_embeds"] = values["prompt_embeds"].chunk(2)[-1]
+        return values
+
+    assert np.abs(cfg - stock()).max() <= 1
+    assert np.abs(half - stock(callback_on_step_end=drop_half,
+                               callback_on_step_end_tensor_inputs=["prompt_embeds"])).max() <= 1  # fmt: skip
+    momentum, radius = MomentumBuffer(-0.5), 15 * (4 * 8 * 8 / (4 * 128 * 128)) ** 0.5
+
+    def project(module: object, given: object, output: tuple) -> tuple:
+        plain, prompted = output[0].chunk(2)
+        found = normalized_guidance(prompted, plain, 99.0, momentum, 0.0, radius, use_original_formulation=True)
+        return (torch.cat([found, found]),)
+
+    hook = pipeline.unet.register_forward_hook(project)
+    assert np.abs(apg - stock()).max() <= 1
+    hook.remove()
+    for one, other in ((cfg, apg), (cfg, half)):
+        assert np.abs(one - other).max() > 3
+
+
+def test_hostile_prompts_are_only_text(home: Path, tmp_path: Path, tiny_sd: Path) -> None:
+    hostile = "</script><img src=x onerror=alert(1)> \"'"
+    swept(home, tmp_path / "out", tiny_sd, prompt=[hostile, "a dog"], axis=["guidance=1,2"], seeds=1)
+    page = (tmp_path / "out" / "sweep.html").read_text(encoding="utf-8")
+    assert "<img src=x" not in page and "</script><img" not in page
+
+
+@pytest.mark.parametrize(
+    ("rising", "chosen"),
+    [
+        ([[0.1, 0.2, 0.15], [0.5, 0.6, 0.55], [0.51, 0.59, 0.55]], 1),
+        ([[0.5, 0.6, 0.55], [0.5, 0.6, 0.55], [0.1, 0.2, 0.15]], 0),
+        ([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], 2),
+    ],
+)
+def test_the_best_guidance_is_where_fidelity_stops_rising(rising: list[list[float]], chosen: int) -> None:
+    assert lowest_sufficient([np.array(values) for values in rising]) == chosen
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a cat"], "one to three are possible"),
+        (["a cat", "--axis", "guidence=1,2"], "no axis 'guidence'"),
+        (["a cat", "--axis", "steps=1,2", "--metric", "beauty"], "unknown metric 'beauty'"),
+        (["a cat", "--axis", "prompt=nowhere.txt"], "'nowhere.txt' does not exist"),
+        (["a cat", "--axis", "guidance_method=cfg,apg", "--guidance", "1", "--model", "MODEL"], "does nothing"),
+        (["a cat", "--axis", "steps=1,2", "--seeds", "1", "--metric", "diversity", "--model", "MODEL"], "diversity"),
+    ],
+)
+def test_mistakes_are_one_line(limner, tiny_sd: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    typed = [str(tiny_sd) if each == "MODEL" else each for each in arguments]
+    output = limner("sweep", *typed, "--out", tmp_path / "out")
+    assert output.code == 2 and message in output.err and "Traceback" not in output.err
+    assert len([line for line in output.err.splitlines() if line.startswith("limner:")]) == 1
