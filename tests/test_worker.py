@@ -27,11 +27,11 @@ from limner.engine.generate import session as generating
 from limner.models.cache import MODELS
 from limner.provenance.labels import read_label
 from limner.store import retry
-from limner.store.database import Away
+from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
-from limner.store.runs import Hold
+from limner.store.runs import Lease
 from limner.store.tables import RunRow
-from limner.studio.studio import Part, Studio
+from limner.studio.studio import ClaimedRun, Studio
 from limner.workers import worker
 from limner.workers.worker import Worker
 from waiting import until
@@ -224,7 +224,7 @@ class Gone:
     def __call__(self, *given: object) -> object:
         self.times -= 1
         if self.times >= 0:
-            raise Away("the database cannot be used")
+            raise DatabaseUnavailable("the database cannot be used")
         return self.act(*given)  # type: ignore[operator]
 
 
@@ -273,7 +273,7 @@ def training(studio: Studio, tiny_sd: Path, painted: Path, **fields: int) -> Tra
 def test_a_second_attempt_replaces_the_adapter(studio: Studio, tiny_sd: Path, painted: Path) -> None:
     run = studio.enqueue(training(studio, tiny_sd, painted, steps=2), execution=Execution(preview_every=1))
     (claimed,) = Queue(studio.store, lease=timedelta(seconds=-1)).claim_together("dead", 1)
-    ((_, failure),) = studio.carry_out_together([Part(*claimed)])
+    ((_, failure),) = studio.carry_out_together([ClaimedRun(*claimed)])
     assert failure is None
     (first,) = studio.store.artifacts(run.id, kind="adapter")
     execute_queue(studio)
@@ -291,7 +291,7 @@ def test_training_resumes_after_the_home_was_moved(
     queue = Queue(studio.store)
     ((claimed, hold),) = queue.claim_together("w", 1)
     made: list[Event] = []
-    part = Part(claimed, hold, made.append, lambda: any(isinstance(event, Made) for event in made))
+    part = ClaimedRun(claimed, hold, made.append, lambda: any(isinstance(event, Made) for event in made))
     ((_, failure),) = studio.carry_out_together([part])
     assert isinstance(failure, Interrupted)
     queue.release(hold)
@@ -304,7 +304,7 @@ def test_training_resumes_after_the_home_was_moved(
     moved.store.close()
 
 
-def together(studio: Studio) -> list[tuple[Run, Hold]]:
+def together(studio: Studio) -> list[tuple[Run, Lease]]:
     return Queue(studio.store).claim_together("w", 8)
 
 

@@ -19,10 +19,10 @@ from limner.core.events import Notice, Progress
 from limner.core.moderation import RequestRefused, Unable
 from limner.core.requests import GenerateRequest
 from limner.core.runs import INTERNAL_ERROR, Run, Status
-from limner.store.database import Away
+from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
-from limner.store.runs import Hold, Lost
-from limner.studio.studio import Part, Studio
+from limner.store.runs import Lease, LeaseLost
+from limner.studio.studio import ClaimedRun, Studio
 from limner.workers import worker as workers
 from limner.workers.worker import Attempt, Heartbeat, Worker, _must_stop
 
@@ -43,7 +43,7 @@ def executed(
     claimed = queue.claim_together("w", 1)
     assert [each.id for each, _ in claimed] == [run.id]
 
-    def carry_out_together(parts: Sequence[Part]) -> Iterator[tuple[Part, BaseException | None]]:
+    def carry_out_together(parts: Sequence[ClaimedRun]) -> Iterator[tuple[ClaimedRun, BaseException | None]]:
         (part,) = parts
         attempt: Any = part.stop.args[0]  # type: ignore[attr-defined]
         attempt.cancelled = cancelled
@@ -83,7 +83,7 @@ def test_a_stopped_run_is_requeued_unless_cancelled(
     assert ended.status is Status.CANCELLED and ended.finished is not None and ended.error is None
 
 
-def undertaken(studio: Studio, queue: str, *kinds: str) -> tuple[Part, Path]:
+def undertaken(studio: Studio, queue: str, *kinds: str) -> tuple[ClaimedRun, Path]:
     """A run at its second attempt, after the first made artifacts of these kinds, and its folder."""
     run = studio.enqueue(GenerateRequest(prompt="a cat"), queue=queue)
     waiting = Queue(studio.store, queue, lease=timedelta(0))
@@ -93,7 +93,7 @@ def undertaken(studio: Studio, queue: str, *kinds: str) -> tuple[Part, Path]:
     for kind in kinds:
         studio.store.add_artifact(run.id, kind, folder / kind, "0" * 64, hold=hold)
     ((_, hold),) = waiting.claim_together("w", 1)
-    return Part(run, hold), folder
+    return ClaimedRun(run, hold), folder
 
 
 @pytest.mark.parametrize(("checkpoint", "kinds"), [(True, ["preview"]), (False, [])])
@@ -127,17 +127,17 @@ def test_refused_results_are_deleted(studio: Studio, fails: LimnerError) -> None
 
 
 def test_a_run_is_requeued_when_the_database_is_unavailable(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    back = executed(studio, monkeypatch, Away("it is away"))
+    back = executed(studio, monkeypatch, DatabaseUnavailable("it is away"))
     assert (back.status, back.attempt) == (Status.QUEUED, 0)
 
 
 def test_a_lost_run_is_not_changed(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = executed(studio, monkeypatch, Lost(Hold("x", "w", 1)))
+    run = executed(studio, monkeypatch, LeaseLost(Lease("x", "w", 1)))
     assert (run.status, run.attempt) == (Status.RUNNING, 1), "another worker has it"
 
 
 def sign(**fields: bool) -> Attempt:
-    found = Attempt(Hold("r", "w", 1))
+    found = Attempt(Lease("r", "w", 1))
     for name, value in fields.items():
         setattr(found, name, value)
     return found
@@ -147,7 +147,7 @@ def test_must_stop() -> None:
     assert not _must_stop(sign(), lambda: False, None)
     assert _must_stop(sign(), lambda: True, None)
     assert _must_stop(sign(cancelled=True), lambda: False, None)
-    with pytest.raises(Lost):
+    with pytest.raises(LeaseLost):
         _must_stop(sign(lost=True), lambda: False, None)
 
 
@@ -166,7 +166,7 @@ def test_time_limit_of_a_run(monkeypatch: pytest.MonkeyPatch, age: float, late: 
 def test_the_heartbeat_reports_cancelled_and_lost_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of four runs, one continues, one is cancelled, one is lost and one has ended."""
     monkeypatch.setattr(workers, "HEARTBEAT", 0.001)
-    signs = [Attempt(Hold(name, "w", 1)) for name in ("goes on", "given up", "lost", "ended")]
+    signs = [Attempt(Lease(name, "w", 1)) for name in ("goes on", "given up", "lost", "ended")]
     signs[0].listen(Progress(done=3))
     signs[3].ended = True
     beaten, asked = threading.Event(), list[list[tuple[str, Progress | None]]]()
@@ -216,7 +216,7 @@ def test_a_worker_survives_a_database_outage(studio: Studio, monkeypatch: pytest
     def claim(worker: str, together: int) -> list[Any]:
         asked.append(worker)
         if len(asked) == 1:
-            raise Away("it is away")
+            raise DatabaseUnavailable("it is away")
         return []
 
     monkeypatch.setattr(queue, "claim_together", claim)

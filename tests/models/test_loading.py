@@ -21,7 +21,7 @@ from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainReques
 from limner.engine.train.model_card import how_loaded
 from limner.models import hub, loading
 from limner.models.cache import MODELS
-from limner.store.files import explained, sha256_of
+from limner.store.files import sha256_of, translate_disk_errors
 
 CPU = torch.device("cpu")
 
@@ -102,7 +102,7 @@ def test_stable_diffusion_2_is_distinguished_from_1(tiny_sd, tmp_path, predictio
 def test_a_full_disk_while_downloading_is_reported(tmp_path):
     with (
         pytest.raises(LimnerError, match="no space is left to write"),
-        explained(tmp_path),
+        translate_disk_errors(tmp_path),
         hub.hub_errors("sdxl"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "blob"))

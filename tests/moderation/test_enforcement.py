@@ -12,7 +12,7 @@ from limner.core.moderation import CheckStage, CheckUse, Policy, RequestRefused
 from limner.core.requests import CompareRequest, Contestant, GenerateRequest
 from limner.moderation.enforcement import MAX_CHARACTERS
 from limner.store.queue import Queue
-from limner.store.runs import Hold, Lost
+from limner.store.runs import Lease, LeaseLost
 from limner.studio.studio import Studio
 
 
@@ -54,8 +54,8 @@ def test_a_worker_without_the_lease_records_no_verdict(studio: Studio) -> None:
     studio.enqueue(GenerateRequest(prompt="a dog"))
     ((run, hold),) = Queue(studio.store).claim_together("w", 1)
     before = studio.verdicts.list(10)
-    with pytest.raises(Lost):
-        studio.gate.screening(run, Hold(run.id, "other", hold.attempt), studio.home).admit_captions(["a dog"])
+    with pytest.raises(LeaseLost):
+        studio.gate.screening(run, Lease(run.id, "other", hold.attempt), studio.home).admit_captions(["a dog"])
     assert studio.verdicts.list(10) == before
 
 
@@ -86,7 +86,7 @@ def test_each_run_is_judged_by_its_own_policy(studio: Studio, home: Path) -> Non
 
 def test_a_run_without_a_policy_is_judged_by_the_current_one(studio: Studio) -> None:
     run = studio.enqueue(GenerateRequest(prompt="a dog")).model_copy(update={"policy": None})
-    assert studio.gate.screening(run, Hold(run.id, "w", 1), studio.home).moderator is studio.gate.moderator
+    assert studio.gate.screening(run, Lease(run.id, "w", 1), studio.home).moderator is studio.gate.moderator
 
 
 def test_verdicts_name_stage_policy_and_run(studio: Studio) -> None:

@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 from limner.core.errors import LimnerError
 from limner.server.archives import DIRECTORY_BYTES, unzip, write_form_files, zip_stream
 from limner.store.blobs import Blobs
-from limner.store.lists import FILES
+from limner.store.manifests import FILES
 
 
 def archive(place: Path, members: dict[str, bytes]) -> Path:

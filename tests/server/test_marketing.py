@@ -98,7 +98,7 @@ def test_a_base_image_is_limited_and_decoded_before_it_is_stored(
     assert bounds == [1000] and [*studio.blobs] == []
     body = (tmp_path / "a.png").read_bytes()
     reference = uploads.store_image_from_url(studio, ann, "https://example.com/a.png", 2**20)
-    assert [held.reference for held in studio.holdings.list("ann")] == [reference]
+    assert [held.reference for held in studio.grants.list("ann")] == [reference]
     studio.store.close()
 
 

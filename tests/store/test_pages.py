@@ -24,7 +24,7 @@ def test_runs_are_listed_once_each_page_after_page(tmp_path: Path) -> None:
 def test_verdicts_are_listed_once_each_page_after_page(tmp_path: Path) -> None:
     store = Store(tmp_path)
     verdicts, policy = Verdicts(store), Policy()
-    verdicts.keep_policy(policy.digest, policy.text)
+    verdicts.save_policy(policy.digest, policy.text)
     for number in range(5):
         told = Verdict(stage=CheckStage.PROMPT, subject=f"{number:064x}", check="words", allowed=True)
         verdicts.add([told], policy.digest)

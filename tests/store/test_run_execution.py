@@ -11,7 +11,7 @@ from sqlalchemy import text
 from limner.core.execution import Execution, body_of
 from limner.core.requests import GenerateRequest
 from limner.core.requests.request import digest_of
-from limner.store.database import migrating
+from limner.store.database import alembic_config
 from limner.store.rows import TABLES, row_from
 from limner.store.runs import Store
 
@@ -27,7 +27,7 @@ def old_row() -> dict[str, object]:
 def test_old_runs_are_split_by_the_migration(tmp_path: Path) -> None:
     store = Store(tmp_path)
     ids = [store.create(REQUEST).id for _ in range(3)]
-    with migrating(store._engine) as config:  # pyright: ignore[reportPrivateUsage]
+    with alembic_config(store._engine) as config:  # pyright: ignore[reportPrivateUsage]
         command.downgrade(config, "0008")
     with store._engine.begin() as connection:  # pyright: ignore[reportPrivateUsage]
         connection.execute(text("UPDATE runs SET request = :request, digest = :digest"), old_row())
@@ -42,7 +42,7 @@ def test_old_runs_are_split_by_the_migration(tmp_path: Path) -> None:
         assert (run.request, run.execution) == (REQUEST, EXECUTION)
     assert [again.get(id).internal_error for id in ids[1:]] == [True, False]
     assert {run.id for run in again.unfinished(REQUEST.digest)} == set(ids[1:])
-    with migrating(again._engine) as config:  # pyright: ignore[reportPrivateUsage]
+    with alembic_config(again._engine) as config:  # pyright: ignore[reportPrivateUsage]
         command.downgrade(config, "0008")
     with again._engine.connect() as connection:  # pyright: ignore[reportPrivateUsage]
         rows = connection.execute(text("SELECT request, digest FROM runs WHERE id = :id"), {"id": ids[1]}).one()

@@ -13,7 +13,7 @@ from limner.core.accounts import Caller
 from limner.core.moderation import CheckStage, Policy, Verdict
 from limner.core.requests import GenerateRequest
 from limner.store.queue import Queue
-from limner.store.runs import Hold, Lost, Store
+from limner.store.runs import Lease, LeaseLost, Store
 from limner.store.tables import PolicyRow, RunRow
 from limner.store.verdicts import Verdicts
 
@@ -26,13 +26,13 @@ REFUSED = Verdict(stage=CheckStage.PICTURE, subject="b" * 64, check="x", allowed
 def verdicts(home: Path, database: str | None) -> Iterator[Verdicts]:
     store = Store(home, database)
     found = Verdicts(store)
-    found.keep_policy(POLICY.digest, POLICY.text)
+    found.save_policy(POLICY.digest, POLICY.text)
     yield found
     store.close()
 
 
 def test_a_policy_is_kept_once(verdicts: Verdicts) -> None:
-    Verdicts(verdicts.store).keep_policy(POLICY.digest, POLICY.text)
+    Verdicts(verdicts.store).save_policy(POLICY.digest, POLICY.text)
     assert verdicts.policy(POLICY.digest) == POLICY.text
     assert verdicts.policy("0" * 64) is None
 
@@ -57,8 +57,8 @@ def test_who_holds_a_run_no_longer_says_nothing_of_it(verdicts: Verdicts) -> Non
     claimed = Queue(verdicts.store).claim("me")
     assert claimed is not None
     verdicts.add([PASSED], POLICY.digest, run=run.id, hold=claimed[1])
-    with pytest.raises(Lost):
-        verdicts.add([PASSED], POLICY.digest, run=run.id, hold=Hold(run.id, "another", 1))
+    with pytest.raises(LeaseLost):
+        verdicts.add([PASSED], POLICY.digest, run=run.id, hold=Lease(run.id, "another", 1))
     assert len(verdicts.list(10)) == 1
 
 

@@ -13,7 +13,7 @@ from limner.engine.generate.batching import Job
 from limner.engine.generate.generate import generate_batch
 from limner.models.logging import quiet_libraries
 from limner.provenance import credentials
-from limner.store.locks import filling
+from limner.store.locks import output_lock
 
 
 def execute(request: Request, workspace: Workspace, emit: Emit) -> None:
@@ -23,7 +23,7 @@ def execute(request: Request, workspace: Workspace, emit: Emit) -> None:
     """
     quiet_libraries()
     credentials.check_signing(workspace.home)
-    with nullcontext() if request.shares_folder else filling(workspace.out):
+    with nullcontext() if request.shares_folder else output_lock(workspace.out):
         KINDS[request.kind].load_executor()(request, workspace, emit)
 
 

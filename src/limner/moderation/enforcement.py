@@ -22,7 +22,7 @@ from limner.moderation.moderator import Judgement, Moderator
 from limner.moderation.policy import read_policy
 from limner.store.files import sha256_of
 from limner.store.removal import remove
-from limner.store.runs import Hold
+from limner.store.runs import Lease
 from limner.store.verdicts import Verdicts
 
 MAX_CHARACTERS = 250_000
@@ -49,7 +49,7 @@ class Enforcer:
         """Return the verdicts that admit a request; raises Refused or Unable, and records why."""
         _check_length(request.texts)
         policy = self.moderator.policy
-        self.verdicts.keep_policy(policy.digest, policy.text)
+        self.verdicts.save_policy(policy.digest, policy.text)
         judgement = self.moderator.judge_request(request)
         if judgement.refusal is not None:
             text = judgement.text if policy.keep_text else None
@@ -57,11 +57,11 @@ class Enforcer:
             raise judgement.refusal
         return judgement.verdicts
 
-    def screening(self, run: Run, hold: Hold, folder: Path) -> Screening:
+    def screening(self, run: Run, hold: Lease, folder: Path) -> Screening:
         """Return the screening of a run by the policy that admitted it. folder: contains all that the run makes."""
         moderator = self._moderator_of(run)
         policy = moderator.policy
-        self.verdicts.keep_policy(policy.digest, policy.text)
+        self.verdicts.save_policy(policy.digest, policy.text)
 
         def record(judgement: Judgement) -> None:
             text = judgement.text if policy.keep_text else None

@@ -19,7 +19,7 @@ from limner.core.events import ArtifactKind, Emit, Made
 from limner.core.workspace import Workspace
 from limner.imaging.decode import open_image
 from limner.provenance.labels import write_png
-from limner.store.files import make_folder, sha256_of, writing
+from limner.store.files import atomic_file, make_folder, sha256_of
 
 
 @dataclass
@@ -37,7 +37,7 @@ class ReportWriter:
     def figure(self, name: str, image: Image.Image) -> Path:
         """Write a PNG that is labelled as composed of AI-made images. A moderation policy may withhold the file."""
         path = make_folder(self.folder) / name
-        with writing(path) as partial:
+        with atomic_file(path) as partial:
             write_png(image, partial, source="compositeSynthetic", home=self.workspace.home)
         self.emit(Made(what=ArtifactKind.COMPARISON, path=str(path), sha256=sha256_of(path)))
         return path
@@ -67,14 +67,14 @@ class ReportWriter:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> Path:
     """Write values as indented JSON; returns the path."""
-    with writing(path) as partial:
+    with atomic_file(path) as partial:
         partial.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
     """Write a table as CSV in UTF-8; returns the path."""
-    with writing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with atomic_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(header)
         table.writerows(rows)
@@ -87,7 +87,7 @@ def write_page(path: Path, template: str, **values: Any) -> Path:
     All text in it is escaped.
     """
     text = _templates().get_template(template).render(**values)
-    with writing(path) as partial:
+    with atomic_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
     return path
 

@@ -37,7 +37,7 @@ from limner.server.profile import Profile, read_profile, store_files
 from limner.server.settings import Settings
 from limner.server.waiting import RunWaiter
 from limner.server.webhook_delivery import WebhookSender
-from limner.store.idempotency import Answers
+from limner.store.idempotency import IdempotencyRecords
 from limner.store.queue import Queue
 from limner.store.secrets import shared_secret
 from limner.studio.studio import Studio
@@ -88,7 +88,7 @@ def create_app(studio: Studio, settings: Settings, profile: Profile | None = Non
     app.include_router(monitoring.health_router)
     # the last one added sees a request first
     in_flight = timedelta(seconds=settings.wait_seconds + 60)
-    app.add_middleware(IdempotencyMiddleware, answers=Answers(studio.store, in_flight))
+    app.add_middleware(IdempotencyMiddleware, answers=IdempotencyRecords(studio.store, in_flight))
     app.add_middleware(BodyLimitMiddleware, upload_bytes=settings.upload_bytes)
     app.add_middleware(AuthMiddleware, accounts=studio.accounts if settings.needs_keys else None, links=links)
     app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)

@@ -13,8 +13,8 @@ from starlette.datastructures import UploadFile
 
 from limner.core.errors import LimnerError
 from limner.data.entries.unpacked_sizes import ZIP_METHODS
-from limner.store.blobs import PIECE, Blobs
-from limner.store.lists import FILES, inside
+from limner.store.blobs import CHUNK_BYTES, Blobs
+from limner.store.manifests import FILES, inside
 
 DIRECTORY_BYTES = 400 * FILES
 """Largest central directory of a zip."""
@@ -70,7 +70,7 @@ def _unpack(opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, size
     place = folder / member.filename
     place.parent.mkdir(parents=True, exist_ok=True)
     with opened.open(member) as source, place.open("xb") as target:
-        while piece := source.read(PIECE):
+        while piece := source.read(CHUNK_BYTES):
             size += len(piece)
             if size > limit:
                 raise LimnerError(f"the zip unpacks to more than {limit:,} bytes", "send fewer files")
@@ -108,7 +108,7 @@ def zip_stream(blobs: Blobs, files: dict[str, str]) -> Iterator[bytes]:
                 blobs.open(sha256) as source,
                 archive.open(zipfile.ZipInfo(name, EPOCH), "w", force_zip64=True) as target,
             ):
-                while piece := source.read(PIECE):
+                while piece := source.read(CHUNK_BYTES):
                     target.write(piece)
                     yield buffer.take()
     yield buffer.take()
@@ -129,7 +129,7 @@ def write_form_files(files: Sequence[object], folder: Path) -> int:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             with place.open("xb") as target:
-                shutil.copyfileobj(file.file, target, PIECE)
+                shutil.copyfileobj(file.file, target, CHUNK_BYTES)
         except (FileExistsError, NotADirectoryError) as error:
             raise LimnerError(f"the form has two files named {name[:80]!r}", "rename one of them") from error
         size += place.stat().st_size

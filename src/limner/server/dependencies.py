@@ -18,9 +18,9 @@ from limner.server.problems import HTTPError
 from limner.server.profile import Profile
 from limner.server.settings import Settings
 from limner.server.waiting import RunWaiter
-from limner.store.pictures import Pictures, View
+from limner.store.images import ImageIndex, Viewer
 from limner.store.queue import Queue
-from limner.store.runs import Unreadable
+from limner.store.runs import UnreadableRun
 from limner.studio.studio import Studio
 
 ImageId = Annotated[
@@ -61,12 +61,12 @@ async def current_studio(state: StateDep) -> Studio:
 StudioDep = Annotated[Studio, Depends(current_studio)]
 
 
-async def current_view(caller: CallerDep, state: StateDep) -> View:
+async def current_view(caller: CallerDep, state: StateDep) -> Viewer:
     """Return what the caller sees of the image history: runs of the queue only, not those of the command line."""
-    return View(caller.account, caller.scope, state.queue.name)
+    return Viewer(caller.account, caller.scope, state.queue.name)
 
 
-ViewDep = Annotated[View, Depends(current_view)]
+ViewDep = Annotated[Viewer, Depends(current_view)]
 
 
 def find_run(run_id: str, state: StateDep, caller: CallerDep) -> Run:
@@ -75,7 +75,7 @@ def find_run(run_id: str, state: StateDep, caller: CallerDep) -> Run:
         run = state.studio.store.get(run_id)
         if (run.id, run.queue) == (run_id, state.queue.name) and caller.scope in (None, run.owner):
             return run
-    except Unreadable as error:
+    except UnreadableRun as error:
         raise HTTPError(HTTPStatus.CONFLICT, error.problem, error.remedy) from error
     except LimnerError:
         pass
@@ -93,7 +93,7 @@ RunDep = Annotated[Run, Depends(find_run)]
 def find_image(picture: ImageId, studio: StudioDep, view: ViewDep) -> GeneratedImage:
     """Return the image with an id or SHA-256; raises HTTPError (404) where the caller sees none."""
     try:
-        return Pictures(studio.store).get(view, picture if len(picture) == 64 else min(int(picture), 2**31 - 1))
+        return ImageIndex(studio.store).get(view, picture if len(picture) == 64 else min(int(picture), 2**31 - 1))
     except LimnerError as error:
         raise HTTPError(HTTPStatus.NOT_FOUND, error.problem, "GET /v1/pictures lists your images") from error
 
@@ -103,6 +103,6 @@ ImageDep = Annotated[GeneratedImage, Depends(find_image)]
 
 def check_access(studio: Studio, caller: Caller, reference: str) -> None:
     """Raise HTTPError (404) where the caller may not read a file or folder, as if it did not exist."""
-    if caller.scope is not None and studio.holdings.missing(caller.scope, [reference]):
+    if caller.scope is not None and studio.grants.missing(caller.scope, [reference]):
         problem, remedy = f"there is no {reference[:19]}", "use a file of your account, or one that is shared with it"
         raise HTTPError(HTTPStatus.NOT_FOUND, problem, remedy)

@@ -20,7 +20,7 @@ from limner.server.files import Sha256
 from limner.server.problems import HTTPError, Problem, problem_response
 from limner.server.profile import Profile
 from limner.server.settings import Settings
-from limner.store.erase import Busy, InUse, Wanted
+from limner.store.erase import EraseSelection, InUse, RunInProgress
 from limner.studio.studio import Studio
 
 RETENTION_INTERVAL = 6 * 3600.0
@@ -42,7 +42,7 @@ class ErasedReply(BaseModel):
 @router.delete("/runs/{run_id}", tags=["runs"], response_model=ErasedReply)
 def erase_run(studio: StudioDep, run: RunDep, caller: CallerDep, derived: Derived = False) -> Response | ErasedReply:
     """Erase a run and its artifacts. Refused while it is running, and where other runs use its artifacts."""
-    return _erase(studio, Wanted(runs=(run.id,), scope=caller.scope), derived)
+    return _erase(studio, EraseSelection(runs=(run.id,), scope=caller.scope), derived)
 
 
 @router.delete("/files/{sha256}", tags=["files"], response_model=ErasedReply)
@@ -61,22 +61,22 @@ def erase_folder(
     return _erase(studio, _stored(studio, "folder", sha256, caller), derived)
 
 
-def _stored(studio: Studio, kind: str, sha256: str, caller: Caller) -> Wanted:
+def _stored(studio: Studio, kind: str, sha256: str, caller: Caller) -> EraseSelection:
     """Return a stored file or folder as what to erase; raises HTTPError (404) where there is none."""
     check_access(studio, caller, f"{kind}:{sha256}")
     if sha256 not in studio.blobs:
         raise HTTPError(HTTPStatus.NOT_FOUND, f"there is no file {sha256[:12]}", "it may have been erased already")
-    return Wanted(references=(f"{kind}:{sha256}",), scope=caller.scope)
+    return EraseSelection(references=(f"{kind}:{sha256}",), scope=caller.scope)
 
 
-def _erase(studio: Studio, wanted: Wanted, derived: bool) -> Response | ErasedReply:
+def _erase(studio: Studio, wanted: EraseSelection, derived: bool) -> Response | ErasedReply:
     try:
         erased = studio.erase(wanted, derived=derived)
     except InUse as error:
         errors = [{"pointer": "", "detail": line} for line in error.by]
         remedy = "add ?derived=true to erase those too"
         return problem_response(HTTPStatus.CONFLICT, error.problem, errors=errors, remedy=remedy)
-    except Busy as error:
+    except RunInProgress as error:
         raise HTTPError(HTTPStatus.CONFLICT, error.problem, error.remedy) from error
     runs = [*erased.runs, *erased.derived]
     return ErasedReply(runs=runs, derived=erased.derived, files=len(erased.files), bytes=erased.bytes)

@@ -18,11 +18,11 @@ from limner.server.dependencies import ImageDep, StudioDep, ViewDep, find_image
 from limner.server.history import ImageReply, reference_of
 from limner.server.problems import HTTPError
 from limner.server.replies import url_of
-from limner.store.blobs import PIECE
-from limner.store.feedback import Feedback
-from limner.store.pictures import Pictures, View
-from limner.store.preferences import Preferences
-from limner.store.rating_counts import standings
+from limner.store.blobs import CHUNK_BYTES
+from limner.store.feedback import FeedbackStore
+from limner.store.images import ImageIndex, Viewer
+from limner.store.preferences import PreferenceData
+from limner.store.rating_counts import rating_summary
 from limner.studio.feedback_columns import Embed, Kind, Pictured, picture_bytes
 from limner.studio.feedback_export import Format, check_export, json_lines, write_parquet
 from limner.studio.studio import Studio
@@ -58,8 +58,8 @@ class ComparisonRequest(Frozen):
         return {**value, **ids}
 
 
-def _image_reply(studio: Studio, view: View, image_id: int) -> ImageReply:
-    return ImageReply.of(Pictures(studio.store).get(view, image_id))
+def _image_reply(studio: Studio, view: Viewer, image_id: int) -> ImageReply:
+    return ImageReply.of(ImageIndex(studio.store).get(view, image_id))
 
 
 @router.put("/pictures/{picture}/rating", responses={404: {}})
@@ -67,28 +67,28 @@ def rate_image(
     studio: StudioDep, view: ViewDep, rating: Annotated[Rating, Body(examples=[_RATING])], picture: ImageDep
 ) -> ImageReply:
     """Rate an image. This replaces your earlier rating."""
-    Feedback(studio.store).rate(view, picture.id, rating)
+    FeedbackStore(studio.store).rate(view, picture.id, rating)
     return _image_reply(studio, view, picture.id)
 
 
 @router.delete("/pictures/{picture}/rating", responses={404: {}})
 def delete_rating(studio: StudioDep, view: ViewDep, picture: ImageDep) -> ImageReply:
     """Delete your rating of an image."""
-    Feedback(studio.store).rate(view, picture.id, None)
+    FeedbackStore(studio.store).rate(view, picture.id, None)
     return _image_reply(studio, view, picture.id)
 
 
 @router.put("/pictures/{picture}/favourite", responses={404: {}})
 def add_favourite(studio: StudioDep, view: ViewDep, picture: ImageDep) -> ImageReply:
     """Add an image to your favourites."""
-    Feedback(studio.store).favour(view, picture.id, True)
+    FeedbackStore(studio.store).favour(view, picture.id, True)
     return _image_reply(studio, view, picture.id)
 
 
 @router.delete("/pictures/{picture}/favourite", responses={404: {}})
 def remove_favourite(studio: StudioDep, view: ViewDep, picture: ImageDep) -> ImageReply:
     """Remove an image from your favourites."""
-    Feedback(studio.store).favour(view, picture.id, False)
+    FeedbackStore(studio.store).favour(view, picture.id, False)
     return _image_reply(studio, view, picture.id)
 
 
@@ -101,14 +101,14 @@ def compare_images(preference: ComparisonRequest, studio: StudioDep, view: ViewD
         raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, problem, "name two different images")
     fields = preference.model_dump(include={"tie", "reasons", "comment"})
     comparison = Comparison(better=better, worse=worse, **fields)
-    Feedback(studio.store).compare(view, comparison)
+    FeedbackStore(studio.store).compare(view, comparison)
     return comparison
 
 
 @router.get("/ratings/summary")
 def summarise_ratings(studio: StudioDep, view: ViewDep, by: ByWhat = "model") -> list[RatingSummary]:
     """Summarise the ratings of each model, adapter, industry or style, best mean first."""
-    return standings(studio.store, view, by)
+    return rating_summary(studio.store, view, by)
 
 
 @router.get("/feedback/export", response_class=StreamingResponse, responses=_EXPORT)
@@ -127,7 +127,7 @@ def export_feedback(
     check_export(format, embed)
     base = str(request.base_url).rstrip("/")
     pictured = Pictured(lambda picture: base + url_of(reference_of(picture)), partial(picture_bytes, studio))
-    preferences = Preferences(studio.store, view)
+    preferences = PreferenceData(studio.store, view)
     headers = {"Content-Disposition": f'attachment; filename="{kind}.{format}"'}
     if format == "jsonl":
         lines = json_lines(kind, preferences, pictured, stars)
@@ -141,5 +141,5 @@ def _read_back(write: Callable[[IO[bytes]], None]) -> Iterator[bytes]:
     with tempfile.TemporaryFile() as file:
         write(file)
         file.seek(0)
-        while piece := file.read(PIECE):
+        while piece := file.read(CHUNK_BYTES):
             yield piece

@@ -23,7 +23,7 @@ from limner.server.dependencies import StateDep, StudioDep, check_access
 from limner.server.problems import HTTPError
 from limner.server.replies import url_of
 from limner.server.uploads import save_body
-from limner.store.blobs import PIECE
+from limner.store.blobs import CHUNK_BYTES
 from limner.studio.studio import Studio
 
 SIGNED_SECONDS = 3600
@@ -171,7 +171,7 @@ def read_pieces(studio: Studio, sha256: str, first: int, last: int) -> Iterator[
     with studio.blobs.open(sha256) as file:
         file.seek(first)
         left = last - first + 1
-        while left > 0 and (piece := file.read(min(PIECE, left))):
+        while left > 0 and (piece := file.read(min(CHUNK_BYTES, left))):
             left -= len(piece)
             yield piece
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limner.core.errors import LimnerError
 from limner.server.problems import HTTPError, error_response
-from limner.store.idempotency import Answer, Answers, InFlight
+from limner.store.idempotency import IdempotencyRecords, InFlight, StoredResponse
 
 MEMORY_BYTES = 2**20
 """Bytes of a request body that stay in memory; more go to disk."""
@@ -31,7 +31,7 @@ RETRYABLE = (401, 403, 408, 409, 429)
 class IdempotencyMiddleware:
     """Stores the responses to POSTs that have an Idempotency-Key, for a day."""
 
-    def __init__(self, app: ASGIApp, answers: Answers) -> None:
+    def __init__(self, app: ASGIApp, answers: IdempotencyRecords) -> None:
         self.app, self.answers = app, answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,7 +76,7 @@ class IdempotencyMiddleware:
                     parts.append(piece)
                 complete = not message.get("more_body", False)
                 if complete:  # before the client receives its end
-                    answer = Answer(status, headers, b"".join(parts))
+                    answer = StoredResponse(status, headers, b"".join(parts))
                     await self._store(account, key, answer, fits=size <= STORED_BYTES)
             await send(message)
 
@@ -87,7 +87,7 @@ class IdempotencyMiddleware:
                 with suppress(LimnerError):
                     await run_sync(self.answers.forget, account, key)
 
-    async def _store(self, account: str, key: str, answer: Answer, fits: bool) -> None:
+    async def _store(self, account: str, key: str, answer: StoredResponse, fits: bool) -> None:
         if fits and (answer.status < 500 or answer.status == TIMED_OUT) and answer.status not in RETRYABLE:
             await run_sync(self.answers.keep, account, key, answer)
         else:

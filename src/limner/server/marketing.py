@@ -23,8 +23,8 @@ from limner.server.problems import HTTPError
 from limner.server.replies import ArtifactReply
 from limner.server.uploads import store_image_from_url
 from limner.server.waiting import wait_until_done
-from limner.store.pictures import View
-from limner.store.rating_counts import standings
+from limner.store.images import Viewer
+from limner.store.rating_counts import rating_summary
 
 DOWNLOADS = CapacityLimiter(16)
 """Requests with a base image use their own threads, so that slow addresses do not block the others."""
@@ -101,7 +101,7 @@ def _submit(state: ServerState, call: MarketingRequest, caller: Caller) -> Run:
     adapters = profile.adapters(call.industry, image)
     adapter = adapters[0] if adapters else None
     if len(adapters) > 1:
-        ratings = standings(studio.store, View(queue=state.queue.name), "adapter", tags["industry"])
+        ratings = rating_summary(studio.store, Viewer(queue=state.queue.name), "adapter", tags["industry"])
         choice = choose_adapter(adapters, ratings, seed)
         adapter = choice.adapter
         tags |= {"adapter": adapter.path, "chosen": choice.reason, "chance": str(seed)}

@@ -20,7 +20,7 @@ from limner.server.limits import run_submission
 from limner.server.problems import HTTPError
 from limner.server.replies import RunReply
 from limner.server.run_events import RunEvents
-from limner.store.queue import Unfit
+from limner.store.queue import WrongStatus
 from limner.studio.studio import Studio
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
@@ -83,7 +83,7 @@ async def retry_run(run: RunDep, state: StateDep, caller: CallerDep) -> RunReply
     """Queue a failed or cancelled run again; training resumes from its last checkpoint."""
     try:
         run = await run_submission(partial(state.studio.retry, run, caller, state.granted))
-    except Unfit as error:
+    except WrongStatus as error:
         raise HTTPError(HTTPStatus.CONFLICT, error.problem, error.remedy) from error
     return await run_sync(run_reply, state.studio, run)
 

@@ -22,7 +22,7 @@ from limner.fetch import fetch
 from limner.imaging.decode import PIXEL_CAP, decode
 from limner.server.openai_models import ImageEditRequest
 from limner.server.problems import HTTPError
-from limner.store.blobs import PIECE
+from limner.store.blobs import CHUNK_BYTES
 from limner.studio.studio import Studio
 
 FILE_FIELDS = ("image", "image[]", "mask")
@@ -136,7 +136,7 @@ def _convert_mask(mask: Path, size: tuple[int, int]) -> Image.Image:
 
 def _write(file: UploadFile, place: Path) -> None:
     with place.open("wb") as target:
-        while piece := file.file.read(PIECE):
+        while piece := file.file.read(CHUNK_BYTES):
             target.write(piece)
 
 

@@ -17,7 +17,7 @@ from fastapi import Request
 from limner.core.errors import LimnerError
 from limner.core.runs import Run, Status
 from limner.server.problems import HTTPError
-from limner.store.changes import News
+from limner.store.changes import ChangeWatcher
 from limner.store.queue import Queue
 from limner.studio.studio import Studio
 
@@ -96,7 +96,7 @@ class RunWaiter:
 
     def _poll(self) -> None:
         """End the waits for runs that have ended, while there are any waits."""
-        with closing(News(self.studio.store)) as news:
+        with closing(ChangeWatcher(self.studio.store)) as news:
             while True:
                 with self._lock:
                     waits = list(self._waits)

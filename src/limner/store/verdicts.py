@@ -20,7 +20,7 @@ from limner.core.moderation import CheckStage, KeptVerdict, Verdict
 from limner.store.tables import PolicyRow, VerdictRow
 
 if TYPE_CHECKING:
-    from limner.store.runs import Hold, Store
+    from limner.store.runs import Lease, Store
 
 
 class Verdicts:
@@ -30,7 +30,7 @@ class Verdicts:
         self.store = store
         self._known: set[str] = set()
 
-    def keep_policy(self, digest: str, text: str) -> None:
+    def save_policy(self, digest: str, text: str) -> None:
         """Keep a policy's text for whoever carries out the runs that name it."""
         if digest not in self._known and self.policy(digest) is None:
             with suppress(IntegrityError), self.store.session() as session:  # another service keeps it meanwhile
@@ -52,7 +52,7 @@ class Verdicts:
         run: str | None = None,
         owner: str = "",
         text: str | None = None,
-        hold: Hold | None = None,
+        hold: Lease | None = None,
     ) -> None:
         """Remember verdicts; text: the words that the last of them refuses, where they are kept.
 

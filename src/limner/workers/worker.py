@@ -17,12 +17,12 @@ from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Event, Progress
 from limner.core.logs import RUN
 from limner.core.runs import INTERNAL_ERROR, Run, Status
-from limner.store.changes import News
-from limner.store.database import Away
+from limner.store.changes import ChangeWatcher
+from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
-from limner.store.retry import patiently
-from limner.store.runs import Hold, Lost
-from limner.studio.studio import Part, Studio
+from limner.store.retry import retry_while_unavailable
+from limner.store.runs import Lease, LeaseLost
+from limner.studio.studio import ClaimedRun, Studio
 
 log = logging.getLogger("limner.worker")
 HEARTBEAT = 0.5
@@ -45,7 +45,7 @@ class Attempt:
     lease needs no more renewal.
     """
 
-    def __init__(self, hold: Hold) -> None:
+    def __init__(self, hold: Lease) -> None:
         self.hold, self.began = hold, time.monotonic()
         self.progress: Progress | None = None
         self.cancelled = self.lost = self.ended = False
@@ -107,7 +107,7 @@ class Worker:
         """Claim and execute runs until `stop` returns True."""
         self.studio.check()
         swept = -SWEEP_INTERVAL
-        with closing(News(self.studio.store)) as news:
+        with closing(ChangeWatcher(self.studio.store)) as news:
             while not stop():
                 try:
                     if time.monotonic() - swept > SWEEP_INTERVAL:
@@ -123,11 +123,11 @@ class Worker:
                 if claimed:
                     self.execute(claimed, stop)
 
-    def execute(self, claimed: Sequence[tuple[Run, Hold]], stop: Callable[[], bool]) -> None:
+    def execute(self, claimed: Sequence[tuple[Run, Lease]], stop: Callable[[], bool]) -> None:
         """Execute claimed runs of one batch key and record how each ended."""
         attempts = [Attempt(hold) for _, hold in claimed]
         parts = [
-            Part(run, attempt.hold, attempt.listen, partial(_must_stop, attempt, stop, self.seconds))
+            ClaimedRun(run, attempt.hold, attempt.listen, partial(_must_stop, attempt, stop, self.seconds))
             for (run, _), attempt in zip(claimed, attempts, strict=True)
         ]
         left = dict(zip(parts, attempts, strict=True))
@@ -152,11 +152,11 @@ class Worker:
             status, error = Status.DONE, None
         elif isinstance(failure, (Interrupted, KeyboardInterrupt)):
             status, error = Status.CANCELLED if attempt.cancelled else None, None
-        elif isinstance(failure, Lost):
+        elif isinstance(failure, LeaseLost):
             log.warning("%s", failure)
             attempt.ended = True
             return
-        elif isinstance(failure, Away):
+        elif isinstance(failure, DatabaseUnavailable):
             log.error("run %s: %s", hold.run, failure)
             status, error = None, None
         elif not isinstance(failure, LimnerError):
@@ -169,9 +169,9 @@ class Worker:
             return self.queue.finish(hold, status, error, internal_error)
 
         try:
-            patiently(record, hold.lease)
+            retry_while_unavailable(record, hold.lease)
             log.info("run %s: %s", hold.run, status or "put back into the queue")
-        except (Lost, Away) as reason:
+        except (LeaseLost, DatabaseUnavailable) as reason:
             log.warning("run %s: its end could not be recorded (%s)", hold.run, reason)
         attempt.ended = True
 
@@ -179,7 +179,7 @@ class Worker:
 def _must_stop(attempt: Attempt, stop: Callable[[], bool], seconds: float | None) -> bool:
     """Return whether a run must stop; raises Lost where another worker has it, LimnerError after the time limit."""
     if attempt.lost:  # nothing may be saved any more
-        raise Lost(attempt.hold)
+        raise LeaseLost(attempt.hold)
     if seconds is not None and time.monotonic() - attempt.began > seconds:
         raise LimnerError(f"the run took longer than {seconds:g} s, the limit of this server", "request less at once")
     return stop() or attempt.cancelled

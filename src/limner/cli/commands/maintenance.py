@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from limner.core.errors import LimnerError
 
 if TYPE_CHECKING:
-    from limner.studio.studio import Erasure
+    from limner.studio.studio import ErasureResult
 
 _REFERENCE = re.compile("(sha256|folder):")
 _AGE = re.compile(r"([0-9]{1,6})([hdw])")
@@ -51,14 +51,14 @@ def erase(
     derived: Annotated[bool, Parameter(help="Also erase everything made with it.", negative=())] = False,
     dry_run: Annotated[bool, Parameter(help="Only list what would be erased.", negative=())] = False,
 ) -> None:
-    from limner.studio.studio import Studio, Wanted
+    from limner.studio.studio import EraseSelection, Studio
 
     owners = [item.removeprefix("owner:") for item in what if item.startswith("owner:")]
     files = tuple(item for item in what if _REFERENCE.match(item))
     runs = tuple(item for item in what if not item.startswith("owner:") and item not in files)
     if not what or len(owners) > 1 or "" in owners:
         raise LimnerError("nothing to erase is given" if not what else "give one owner", "see limner erase --help")
-    wanted = Wanted(runs=runs, references=files, owner=owners[0] if owners else None)
+    wanted = EraseSelection(runs=runs, references=files, owner=owners[0] if owners else None)
     _print_erasure(Studio().erase(wanted, derived=derived, dry=dry_run), "would be erased" if dry_run else "erased")
 
 
@@ -82,7 +82,7 @@ def parse_age(text: str) -> timedelta:
     return timedelta(hours=int(found[1]) * _HOURS[found[2]])
 
 
-def _print_erasure(done: Erasure, verb: str) -> None:
+def _print_erasure(done: ErasureResult, verb: str) -> None:
     for title, items in (("run", done.runs), ("derived run", done.derived), ("upload", done.uploads)):
         for item in items[:SHOWN]:
             print(f"{title} {item}")

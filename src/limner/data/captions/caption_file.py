@@ -12,7 +12,7 @@ from typing import IO, Literal, NamedTuple
 from limner.core.errors import LimnerError
 from limner.core.files import quoted, read_file, short_line
 from limner.core.text import clean_line
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 CaptionOrigin = Literal["template", "written", "captioner", "edited", "none"]
 COLUMNS = ("picture", "caption", "from")
@@ -40,7 +40,7 @@ def write_captions(path: Path, rows: Iterable[CaptionRow]) -> None:
     A cell that a spreadsheet would calculate gets an apostrophe before its = + - or @; `read_captions` removes it.
     """
     with (
-        writing(path) as temporary,
+        atomic_file(path) as temporary,
         temporary.open("w", encoding="utf-8-sig", newline="", errors="surrogateescape") as file,
     ):
         table = csv.writer(file, quoting=csv.QUOTE_ALL)

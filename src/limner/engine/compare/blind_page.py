@@ -13,7 +13,7 @@ from limner.engine.compare.ranking import KEY
 from limner.engine.compare.result import PromptSeed
 from limner.engine.train.class_captions import word_pattern
 from limner.reports.writer import file_data_url, write_page
-from limner.store.files import sha256_of, writing
+from limner.store.files import atomic_file, sha256_of
 
 SIDE = 640
 """The longest side of an image on the page, in pixels."""
@@ -55,7 +55,7 @@ def write_blind_page(
     comparison = digest_of([{"left": sha256_of(left), "right": sha256_of(right)} for left, right in sides])
     ids = [f"pair-{number}" for number in range(1, len(pairs) + 1)]
     key = VotesKey(comparison=comparison, contestants=tuple(names), pairs=dict(zip(ids, pairs, strict=True)))
-    with writing(out / KEY) as partial:
+    with atomic_file(out / KEY) as partial:
         partial.write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
     shown = _shuffled({path for both in sides for path in both}, seed)
     rows = [

@@ -16,7 +16,7 @@ from limner.engine.generate.inputs import Inputs, crop_and_resize
 from limner.provenance import watermark
 from limner.provenance.labels import Label, write_png
 from limner.provenance.xmp import SourceType
-from limner.store.files import make_folder, sha256_of, write_numbered, writing
+from limner.store.files import atomic_file, make_folder, sha256_of, write_numbered
 
 
 def write_image(job: Job, label: Label, pixels: np.ndarray, inputs: Inputs) -> None:
@@ -63,6 +63,6 @@ def write_side_image(
 ) -> None:
     """Write an image that accompanies a run's results, such as a contact sheet, and emit its event as `what`."""
     make_folder(path.parent)
-    with writing(path) as partial_path:
+    with atomic_file(path) as partial_path:
         write_png(image, partial_path, source=source, home=workspace.home)
     emit(Made(what=ArtifactKind(what), path=str(path), sha256=sha256_of(path)))

@@ -12,7 +12,7 @@ from PIL import Image
 from limner.engine.prepare.pool import PendingChunk, WorkerPool
 from limner.engine.prepare.summary import EntryOutcome
 from limner.imaging.contact_sheet import Tile, draw_contact_sheet
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 TILES, AHEAD = 120, 8
 """Images on a sheet, and sheets that are drawn at a time."""
@@ -54,7 +54,7 @@ class ContactSheets:
 def write_sheet(job: tuple[Path, Path, int, Sequence[EntryOutcome]]) -> None:
     """Write a sheet. job: its path, the folder of thumbnails, the number of its first tile, and its entries."""
     path, thumbnails, first, entries = job
-    with writing(path) as partial:
+    with atomic_file(path) as partial:
         tiles = [_tile(entry, thumbnails) for entry in entries]
         draw_contact_sheet(tiles, first=first).save(partial, "JPEG", quality=88)
 

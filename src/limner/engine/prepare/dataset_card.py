@@ -11,7 +11,7 @@ from limner.core.version import version
 from limner.engine.prepare.image import SUFFIXES
 from limner.engine.prepare.summary import DatasetContents, Summary
 from limner.provenance.rights import RightsCounts
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 """The hub's names for numbers of images."""
@@ -53,7 +53,7 @@ def write_card(folder: Path, contents: DatasetContents, summary: Summary) -> Non
     }
     lines = "\n".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items())
     text = f"---\n{lines}\n---\n\n# {_escaped(contents.name)}\n\n{_body(request, summary)}"
-    with writing(folder / "README.md") as partial:
+    with atomic_file(folder / "README.md") as partial:
         partial.write_text(text, encoding="utf-8")
 
 

@@ -27,7 +27,7 @@ from limner.imaging.decode import DecodedImage, read_image
 from limner.imaging.formats import damaged_image
 from limner.plugins.registry import detectors
 from limner.provenance.rights import ImageRights, read_image_rights
-from limner.store.files import move_over
+from limner.store.files import rename_over
 
 Job = tuple[int, Entry | Skipped, str]
 """The number of an entry, the entry, and its stamp."""
@@ -225,4 +225,4 @@ def _save(image: Image.Image, path: Path, form: str, quality: int = 0) -> None:
     image.save(buffer, form.upper(), **settings[form])
     partial = path.with_name(f".{path.name}")
     partial.write_bytes(buffer.getvalue())
-    move_over(partial, path.name)
+    rename_over(partial, path.name)

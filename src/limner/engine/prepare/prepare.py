@@ -35,7 +35,7 @@ from limner.engine.prepare.summary import DatasetContents
 from limner.engine.scoring.encoders import open_encoder
 from limner.models.devices import pick_device
 from limner.plugins.registry import detectors
-from limner.store.files import check_replaceable, sha256_of, writing_folder
+from limner.store.files import atomic_folder, check_replaceable, sha256_of
 
 
 def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
@@ -50,7 +50,7 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
         plan = plan_of(request, staging.pictures)
         staged = _read_images(request, plan, table, staging, pool, workers, workspace, emit)
         contents = _analyse(request, plan, staged, edits, workspace, emit)
-        with writing_folder(out) as folder:
+        with atomic_folder(out) as folder:
             summary = write_dataset(folder, contents, pool, emit)
     staging.remove()
     details = {"verdict": summary.verdict, "pictures": summary.images}

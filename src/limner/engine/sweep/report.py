@@ -21,7 +21,7 @@ from limner.imaging.decode import open_image
 from limner.reports.figure import ColumnGroup, grid
 from limner.reports.plots import Curve, curves_svg, write_curves_png
 from limner.reports.writer import ReportWriter, file_data_url
-from limner.store.files import sha256_of, writing
+from limner.store.files import atomic_file, sha256_of
 
 ROWS, COLUMNS, SEEDS = 12, 16, 3
 """The most rows, columns and seeds in the figure."""
@@ -40,7 +40,7 @@ def write_report(result: SweepResult, out: Path, workspace: Workspace, emit: Emi
     header, rows = _table(result, out)
     report.csv("sweep.csv", header, rows)
     if drawn := curves(result):
-        with writing(out / "curves.png") as partial:
+        with atomic_file(out / "curves.png") as partial:
             write_curves_png(drawn, partial)
         report.add(ArtifactKind.PLOT, out / "curves.png")
     report.page("sweep.html", "sweep.html", **_page(result, figure, frames))

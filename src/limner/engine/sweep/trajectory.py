@@ -22,7 +22,7 @@ from limner.models.conditioning import conditioning
 from limner.models.devices import pick_device, pick_dtype
 from limner.reports.figure import ColumnGroup, grid
 from limner.reports.writer import ReportWriter
-from limner.store.files import sha256_of, writing
+from limner.store.files import atomic_file, sha256_of
 
 FRAMES = 10
 """Steps that are shown."""
@@ -121,6 +121,6 @@ class _Denoiser:
 def _write_animation(images: Sequence[Image.Image], path: Path, emit: Emit) -> None:
     frames = [image.convert("RGB") for image in images]
     durations = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
-    with writing(path) as partial:
+    with atomic_file(path) as partial:
         frames[0].save(partial, "WEBP", save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=90)
     emit(Made(what=ArtifactKind.ANIMATION, path=str(path), sha256=sha256_of(path)))

@@ -15,7 +15,7 @@ from limner.core.errors import LimnerError
 from limner.core.execution import Execution, digests_of
 from limner.core.protocols import Trainable
 from limner.engine.train.loop import Loop
-from limner.store.files import writing_folder
+from limner.store.files import atomic_folder
 from limner.store.removal import discard
 
 KEPT = 2
@@ -33,7 +33,7 @@ def save_checkpoint(folder: Path, step: int, loop: Loop) -> Path:
     """Write `checkpoint-<step>` and remove all but the newest two."""
     path = folder / f"checkpoint-{step:08d}"
     tensors, plain = _split(loop.optimiser.state_dict())
-    with writing_folder(path) as partial:
+    with atomic_folder(path) as partial:
         save_weights(loop.trainable, partial)
         _save(tensors, partial / "optimiser.safetensors")
         if loop.ema is not None:

@@ -15,7 +15,7 @@ from limner.imaging.decode import open_image
 from limner.reports.plots import Curve, Point, curves_svg, tradeoff_svg
 from limner.reports.writer import data_url, write_page
 from limner.stats.intervals import interval
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 PAGE, NUMBERS = "checkpoints.html", "checkpoints.json"
 COLUMNS, SIDE = 8, 192
@@ -27,7 +27,7 @@ def write_checkpoint_report(scorer: CheckpointScorer, out: Path) -> None:
     scores = scorer.scores
     rows = [_row(scores, each) for each in (scores.base, *scores.after)]
     numbers = {"kept_step": scores.best.step, "steps": rows, **scores.model_dump(mode="json")}
-    with writing(out / NUMBERS) as partial:
+    with atomic_file(out / NUMBERS) as partial:
         partial.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     shown = _shown(scores)
     images = [

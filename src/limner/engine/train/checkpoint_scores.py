@@ -21,7 +21,7 @@ from limner.engine.train.checkpoint import load_weights, save_weights
 from limner.engine.train.loop import Loop
 from limner.engine.train.preview_sampler import PreviewSampler, write_labelled
 from limner.models.features import cosines
-from limner.store.files import make_folder, writing, writing_folder
+from limner.store.files import atomic_file, atomic_folder, make_folder
 
 PROMPTS = (
     "a photo of {} on the beach",
@@ -124,7 +124,7 @@ class CheckpointScorer:
             new = self._score(step, self._sample(self.subject, step))
             scores = self.scores.plus(new)
             if scores.best is new:
-                with writing_folder(self.folder / BEST) as partial:
+                with atomic_folder(self.folder / BEST) as partial:
                     save_weights(loop.trainable, partial)
         self.scores = scores
         self._save()
@@ -154,5 +154,5 @@ class CheckpointScorer:
 
     def _save(self) -> None:
         make_folder(self.folder)
-        with writing(self.folder / FILE) as partial:
+        with atomic_file(self.folder / FILE) as partial:
             partial.write_text(self.scores.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -28,7 +28,7 @@ from limner.models import loading
 from limner.models.adapters import facts_of
 from limner.models.devices import autocast_dtype, check_quantised, pick_device, pick_dtype
 from limner.plugins import registry
-from limner.store.files import check_replaceable, exists_already
+from limner.store.files import already_exists, check_replaceable
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def check_out(request: TrainRequest, workspace: Workspace) -> None:
     """Raise LimnerError unless out is absent or empty, or holds what this run wrote before it was stopped."""
     out = workspace.out
     if out.exists() and not out.is_dir():
-        raise exists_already(out)
+        raise already_exists(out)
     check_replaceable(out, lambda folder: same_result(folder, request, workspace))
 
 

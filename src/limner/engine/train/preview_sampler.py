@@ -14,7 +14,7 @@ from limner.models.conditioning import conditioning
 from limner.models.loading import Model
 from limner.provenance import watermark
 from limner.provenance.labels import write_png
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 
 class PreviewSampler:
@@ -50,5 +50,5 @@ class PreviewSampler:
 def write_labelled(pixels: np.ndarray, path: Path, home: Path | None) -> None:
     """Write pixels (h, w, 3) uint8 as a PNG that is labelled as made by AI, in its metadata and by a watermark."""
     pixels = watermark.embed(pixels, watermark.payload_for(pixels))
-    with writing(path) as partial:
+    with atomic_file(path) as partial:
         write_png(Image.fromarray(pixels), partial, home=home)

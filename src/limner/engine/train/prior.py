@@ -18,7 +18,7 @@ from limner.engine.generate.sampling import sample_images
 from limner.engine.train.plan import TrainPlan
 from limner.models.conditioning import conditioning
 from limner.models.loading import Model
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 BATCH, PIXELS = 8, 2**21
 """The most images that are generated together, and the most pixels."""
@@ -89,6 +89,6 @@ def class_images(
         on_step=on_step,
     )
     for index, pixels in zip(missing, generated, strict=True):
-        with writing(images.path(index)) as partial, partial.open("wb") as file:
+        with atomic_file(images.path(index)) as partial, partial.open("wb") as file:
             np.save(file, pixels, allow_pickle=False)
     return images

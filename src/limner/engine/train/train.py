@@ -32,7 +32,7 @@ from limner.engine.train.subject import SubjectLesson
 from limner.engine.train.trackers import MetricsLog
 from limner.models import loading
 from limner.models.devices import memory_errors, pick_dtype
-from limner.store.files import sha256_of, writing_folder
+from limner.store.files import atomic_folder, sha256_of
 
 LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-prior"
 
@@ -190,7 +190,7 @@ def save_result(
         scorer.restore_best(loop)
     body = body_of(request, workspace.execution)
     trained = Trained(body, plan, model, job.dataset, workspace.out.name, None if scorer is None else scorer.scores)
-    with writing_folder(workspace.out, lambda folder: same_result(folder, request, workspace)) as partial:
+    with atomic_folder(workspace.out, lambda folder: same_result(folder, request, workspace)) as partial:
         with loop.evaluating():
             file = method.save(loop.trainable, partial, header(trained, components), base).relative_to(partial)
         (partial / "README.md").write_text(model_card(trained, method, loss), encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 from limner.core.errors import LimnerError
 from limner.core.files import short_line
 from limner.store import paths
-from limner.store.files import explained, founding
+from limner.store.files import atomic_folder_once, translate_disk_errors
 
 FOLDER = "LIMNER_CREDENTIALS"
 KEY, CHAIN = "key.pem", "chain.pem"
@@ -62,7 +62,7 @@ def own_credentials(home: Path | None = None) -> list[Credentials]:
 def trusted_roots(home: Path | None = None) -> list[bytes]:
     """Further root certificates that the user trusts: the PEM files in the home's `credentials/trusted`."""
     folder = paths.credentials_folder(home or paths.home()) / "trusted"
-    with explained(folder):
+    with translate_disk_errors(folder):
         return [file.read_bytes() for file in sorted(folder.glob("*.pem"))]
 
 
@@ -75,7 +75,7 @@ def read_credentials(folder: Path, dated: bool = True) -> Credentials:
     from cryptography.hazmat.primitives import serialization as pem
 
     try:
-        with explained(folder):
+        with translate_disk_errors(folder):
             raw, chain = (folder / KEY).read_bytes(), (folder / CHAIN).read_bytes()
         key: Any = pem.load_pem_private_key(raw, password=None)
         certificates = x509.load_pem_x509_certificates(chain)
@@ -131,7 +131,7 @@ def create_own_key(folder: Path) -> None:
     if folder.exists():
         return
     key, chain = issue_certificates()
-    with founding(folder) as place:
+    with atomic_folder_once(folder) as place:
         (place / CHAIN).write_bytes(chain)
         private = place / KEY
         private.touch(mode=0o600)
