@@ -67,7 +67,7 @@ def test_nothing_is_kept_beyond_a_quota(studio: Studio, tmp_path: Path) -> None:
         studio.keep(tmp_path / "c", who)
     assert list(studio.blobs) == [], "what is refused is not written either"
     folder = studio.keep(tmp_path / "data", large)
-    held = {holding.reference: holding.bytes for holding in studio.holdings.list("ann")}
+    held = {holding.reference: holding.bytes for holding in studio.grants.list("ann")}
     assert held == {folder: 100}, "folders themselves take nothing"
 
 
@@ -75,13 +75,13 @@ def test_what_is_erased_while_it_is_kept_is_put_back(
     studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a").write_bytes(b"a picture")
-    add = studio.holdings.add
+    add = studio.grants.add
 
     def erased_before(who: Caller, reference: str, size: int) -> None:
         studio.blobs.remove(reference.removeprefix("sha256:"))
         add(who, reference, size)
 
-    monkeypatch.setattr(studio.holdings, "add", erased_before)
+    monkeypatch.setattr(studio.grants, "add", erased_before)
     assert studio.blobs.bring(studio.keep(tmp_path / "a", ANN)).read_bytes() == b"a picture"
 
 

@@ -26,9 +26,9 @@ from limner.engine.generate import generate
 from limner.models import loading
 from limner.provenance.labels import read_label
 from limner.store import retry
-from limner.store.database import Away
+from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
-from limner.store.runs import Hold
+from limner.store.runs import Lease
 from limner.store.tables import RunRow
 from limner.studio.studio import Studio
 from limner.workers import worker
@@ -225,7 +225,7 @@ class Gone:
     def __call__(self, *given: object) -> object:
         self.times -= 1
         if self.times >= 0:
-            raise Away("the database cannot be used")
+            raise DatabaseUnavailable("the database cannot be used")
         return self.act(*given)  # type: ignore[operator]
 
 
@@ -309,7 +309,7 @@ def test_a_training_goes_on_where_its_files_lie_elsewhere(
     moved.store.close()
 
 
-def together(studio: Studio) -> list[tuple[Run, Hold]]:
+def together(studio: Studio) -> list[tuple[Run, Lease]]:
     return Queue(studio.store).claim_together("w", 8)
 
 

@@ -19,10 +19,10 @@ from limner.core.events import Notice, Progress
 from limner.core.moderation import Refused, Unable
 from limner.core.requests import GenerateRequest
 from limner.core.runs import FAULT, Run, Status
-from limner.store.database import Away
+from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
-from limner.store.runs import Hold, Lost
-from limner.studio.studio import Part, Studio
+from limner.store.runs import Lease, LeaseLost
+from limner.studio.studio import ClaimedRun, Studio
 from limner.workers import worker as workers
 from limner.workers.worker import Pulse, Sign, Worker, _stopped
 
@@ -43,7 +43,7 @@ def carried_out(
     found = queue.claim("w")
     assert found is not None and found[0].id == run.id
 
-    def carry_out(run: Run, hold: Hold, *, listener: Any, stop: Any) -> None:
+    def carry_out(run: Run, hold: Lease, *, listener: Any, stop: Any) -> None:
         sign = stop.args[0]
         sign.cancelled = cancelled
         if fails is not None:
@@ -81,7 +81,7 @@ def test_a_run_that_is_stopped_goes_back_unless_its_user_gave_it_up(
     assert ended.status is Status.CANCELLED and ended.finished is not None and ended.error is None
 
 
-def undertaken(studio: Studio, queue: str, *kinds: str) -> tuple[Part, Path]:
+def undertaken(studio: Studio, queue: str, *kinds: str) -> tuple[ClaimedRun, Path]:
     """A run at its second attempt, of which the first made something of these kinds; its folder."""
     run = studio.enqueue(GenerateRequest(prompt="a cat"), queue=queue)
     waiting = Queue(studio.store, queue, lease=timedelta(0))
@@ -91,7 +91,7 @@ def undertaken(studio: Studio, queue: str, *kinds: str) -> tuple[Part, Path]:
     for kind in kinds:
         studio.store.add_artifact(run.id, kind, folder / kind, "0" * 64, hold=hold)
     _, hold = waiting.claim("w") or pytest.fail()
-    return Part(run, hold), folder
+    return ClaimedRun(run, hold), folder
 
 
 @pytest.mark.parametrize(("checkpoint", "kinds"), [(True, ["preview"]), (False, [])])
@@ -127,17 +127,17 @@ def test_nothing_stays_of_results_that_are_refused(studio: Studio, fails: Limner
 
 
 def test_a_run_whose_database_stays_away_goes_back(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    back = carried_out(studio, monkeypatch, Away("it is away"))
+    back = carried_out(studio, monkeypatch, DatabaseUnavailable("it is away"))
     assert (back.status, back.attempt) == (Status.QUEUED, 0)
 
 
 def test_a_run_that_was_lost_is_left_alone(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = carried_out(studio, monkeypatch, Lost(Hold("x", "w", 1)))
+    run = carried_out(studio, monkeypatch, LeaseLost(Lease("x", "w", 1)))
     assert (run.status, run.attempt) == (Status.RUNNING, 1), "another worker has it"
 
 
 def sign(**told: bool) -> Sign:
-    found = Sign(Hold("r", "w", 1))
+    found = Sign(Lease("r", "w", 1))
     for name, value in told.items():
         setattr(found, name, value)
     return found
@@ -147,7 +147,7 @@ def test_a_run_stops_when_the_worker_must_or_its_user_wants_it() -> None:
     assert not _stopped(sign(), lambda: False, None)
     assert _stopped(sign(), lambda: True, None)
     assert _stopped(sign(cancelled=True), lambda: False, None)
-    with pytest.raises(Lost):
+    with pytest.raises(LeaseLost):
         _stopped(sign(lost=True), lambda: False, None)
 
 
@@ -168,7 +168,7 @@ def test_a_run_may_take_as_many_seconds_as_the_service_allows(
 def test_signs_of_life_bring_back_what_users_and_other_workers_did(monkeypatch: pytest.MonkeyPatch) -> None:
     """One beat: of four runs one goes on, one was given up, one was lost; of one that ended nobody asks."""
     monkeypatch.setattr(workers, "BEAT", 0.001)
-    signs = [Sign(Hold(name, "w", 1)) for name in ("goes on", "given up", "lost", "ended")]
+    signs = [Sign(Lease(name, "w", 1)) for name in ("goes on", "given up", "lost", "ended")]
     signs[0].listen(Progress(done=3))
     signs[3].ended = True
     beaten, asked = threading.Event(), list[list[tuple[str, Progress | None]]]()
@@ -218,7 +218,7 @@ def test_a_worker_outlives_a_database_that_is_away(studio: Studio, monkeypatch: 
     def claim(worker: str, together: int) -> list[Any]:
         asked.append(worker)
         if len(asked) == 1:
-            raise Away("it is away")
+            raise DatabaseUnavailable("it is away")
         return []
 
     monkeypatch.setattr(queue, "claim_together", claim)

@@ -15,7 +15,7 @@ from limner.starter.demo.job import run_demo
 from limner.starter.exam.agreement import measure_agreement
 from limner.starter.exam.job import sit_exam
 from limner.starter.exam.personalise import examine_personalisation
-from limner.store.locks import Held, filling
+from limner.store.locks import Locked, output_lock
 
 
 @pytest.mark.parametrize("kind", executing.EXECUTORS)
@@ -28,9 +28,9 @@ def test_each_kind_holds_its_folder_but_the_one_that_shares_it(
     def fill(request: Request, workspace: Workspace, emit: Any) -> None:
         work.append("done")
         try:
-            with filling(workspace.out):
+            with output_lock(workspace.out):
                 work.append("shared")
-        except Held:
+        except Locked:
             work.append("held")
 
     monkeypatch.setitem(executing.EXECUTORS, kind, fill)
@@ -38,17 +38,17 @@ def test_each_kind_holds_its_folder_but_the_one_that_shares_it(
     request = kind.model_construct()
     executing.execute(request, workspace, print)
     assert work == ["done", "shared" if kind is GenerateRequest else "held"]
-    with filling(tmp_path / "rex"):
+    with output_lock(tmp_path / "rex"):
         if kind is GenerateRequest:
             executing.execute(request, workspace, print)
         else:
-            with pytest.raises(Held, match="is being filled by another program"):
+            with pytest.raises(Locked, match="is being filled by another program"):
                 executing.execute(request, workspace, print)
     assert len(work) == (4 if kind is GenerateRequest else 2)
 
 
 @pytest.mark.parametrize("fill", [sit_exam, examine_personalisation, measure_agreement, run_demo])
 def test_exams_and_the_demo_hold_their_folders(fill: Callable[..., Any], tmp_path: Path) -> None:
-    with filling(tmp_path / "out"), pytest.raises(Held, match="is being filled by another program"):
+    with output_lock(tmp_path / "out"), pytest.raises(Locked, match="is being filled by another program"):
         fill(tmp_path / "out", None, None, None)
     assert not (tmp_path / "out").exists()

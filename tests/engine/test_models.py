@@ -20,7 +20,7 @@ import tiny
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
 from limner.engine.train.model_card import how_loaded
 from limner.models import hub, loading
-from limner.store.files import explained, sha256_of
+from limner.store.files import sha256_of, translate_disk_errors
 
 CPU = torch.device("cpu")
 
@@ -101,7 +101,7 @@ def test_stable_diffusion_2_is_told_from_1(tiny_sd, tmp_path, prediction, archit
 def test_a_disk_that_is_full_while_downloading_is_told_as_such(tmp_path):
     with (
         pytest.raises(LimnerError, match="no space is left to write"),
-        explained(tmp_path),
+        translate_disk_errors(tmp_path),
         hub.errors_told("sdxl"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "blob"))

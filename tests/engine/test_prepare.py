@@ -361,13 +361,13 @@ def test_stock_datasets_load_splits_of_which_one_knows_nothing(prepare, few, tmp
 
 def test_of_two_that_prepare_the_same_one_is_told(prepare, few, tmp_path):
     from limner.engine.prepare.staging import Staging
-    from limner.store.locks import Held, filling
+    from limner.store.locks import Locked, output_lock
 
     staging = Staging(tmp_path / "set")
-    with filling(tmp_path / "set"), staging.opened():
+    with output_lock(tmp_path / "set"), staging.opened():
         staging.begin("mine")
         (staging.pictures / "00000000.jpg").write_bytes(b"mine")
-        with pytest.raises(Held, match="being filled by another program"):
+        with pytest.raises(Locked, match="being filled by another program"):
             prepare(few, out=tmp_path / "set", size=128)
         assert (staging.pictures / "00000000.jpg").read_bytes() == b"mine"
 

@@ -397,10 +397,13 @@ def test_a_diverging_run_is_stopped(learn, home, tmp_path):
 
 def test_of_two_trainings_for_one_place_the_second_is_refused_at_once(learn, tmp_path, monkeypatch):
     from limner.models import loading
-    from limner.store.locks import filling
+    from limner.store.locks import output_lock
 
     monkeypatch.setattr(loading, "load", lambda *_: pytest.fail("the model was loaded"))
-    with filling(tmp_path / "rex"), pytest.raises(LimnerError, match=r"rex' is being filled by another program; wait"):
+    with (
+        output_lock(tmp_path / "rex"),
+        pytest.raises(LimnerError, match=r"rex' is being filled by another program; wait"),
+    ):
         learn()
     assert not (tmp_path / "rex").exists()
 

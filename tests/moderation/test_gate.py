@@ -12,7 +12,7 @@ from limner.core.moderation import CheckUse, Policy, Refused, Stage
 from limner.core.requests import CompareRequest, Contestant, GenerateRequest
 from limner.moderation.gate import MOST_CHARACTERS
 from limner.store.queue import Queue
-from limner.store.runs import Hold, Lost
+from limner.store.runs import Lease, LeaseLost
 from limner.studio.studio import Studio
 
 
@@ -54,8 +54,8 @@ def test_a_worker_that_lost_its_run_adds_no_verdict(studio: Studio) -> None:
     studio.enqueue(GenerateRequest(prompt="a dog"))
     run, hold = Queue(studio.store).claim("w") or pytest.fail()
     before = studio.verdicts.list(10)
-    with pytest.raises(Lost):
-        studio.gate.screening(run, Hold(run.id, "other", hold.attempt), studio.home).admit_captions(["a dog"])
+    with pytest.raises(LeaseLost):
+        studio.gate.screening(run, Lease(run.id, "other", hold.attempt), studio.home).admit_captions(["a dog"])
     assert studio.verdicts.list(10) == before
 
 
@@ -87,7 +87,7 @@ def test_each_run_is_judged_by_its_own_policy(studio: Studio, home: Path) -> Non
 
 def test_a_run_of_before_there_were_policies_is_judged_by_todays(studio: Studio) -> None:
     run = studio.enqueue(GenerateRequest(prompt="a dog")).model_copy(update={"policy": None})
-    assert studio.gate.screening(run, Hold(run.id, "w", 1), studio.home).moderator is studio.gate.moderator
+    assert studio.gate.screening(run, Lease(run.id, "w", 1), studio.home).moderator is studio.gate.moderator
 
 
 def test_verdicts_name_stage_policy_and_run(studio: Studio) -> None:

@@ -12,7 +12,7 @@ from limner.core.errors import Unavailable
 from limner.server.app import create_app
 from limner.server.conditional_files import known
 from limner.server.settings import Settings
-from limner.store import lists
+from limner.store import manifests
 from limner.studio.studio import Studio
 
 BODY = b"\x89PNG and more"
@@ -126,7 +126,7 @@ def test_one_large_file_named_again_and_again(
     assert call.get(folder_of(call, {name: its for name, its in list(told.items())[:3]})).status_code == 200
     small = kept(call, b"x").rpartition("/")[2]
     assert call.get(folder_of(call, {f"{number}": small for number in range(10_001)})).status_code == 404
-    monkeypatch.setattr(lists, "FOLDER_BYTES", 2**20)
+    monkeypatch.setattr(manifests, "FOLDER_BYTES", 2**20)
     assert call.get(folder_of(call, {"a": sha256, "b": small})).status_code == 404
 
 

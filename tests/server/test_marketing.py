@@ -56,7 +56,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, adapters: list[Path], star
 
 def test_adapters_are_chosen_by_their_ratings(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     call, counted, asked = service.call, marketing.standings, list[Any]()
-    monkeypatch.setattr(marketing, "standings", lambda *told: asked.append(told[2:]) or counted(*told))
+    monkeypatch.setattr(marketing, "rating_summary", lambda *told: asked.append(told[2:]) or counted(*told))
     seen: dict[str, int] = {}
     for industry in ("food", "Food", " FOOD "):
         named = CALL | {"industry": industry}
@@ -98,7 +98,7 @@ def test_a_base_picture_is_bounded_and_read_before_it_is_kept(
     assert bounds == [1000] and [*studio.blobs] == []
     body = (tmp_path / "a.png").read_bytes()
     reference = marketing.fetched(studio, ann, "https://example.com/a.png", Settings())
-    assert [held.reference for held in studio.holdings.list("ann")] == [reference]
+    assert [held.reference for held in studio.grants.list("ann")] == [reference]
     studio.store.close()
 
 

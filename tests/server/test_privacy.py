@@ -124,7 +124,7 @@ def test_the_same_bytes_again_while_they_are_erased(studio: Studio, tmp_path: Pa
     from threading import Thread
 
     from limner.core.errors import LimnerError
-    from limner.store.erase import Wanted
+    from limner.store.erase import EraseSelection
 
     (tmp_path / "a").write_bytes(b"one")
     reference = studio.keep(tmp_path / "a")
@@ -132,7 +132,7 @@ def test_the_same_bytes_again_while_they_are_erased(studio: Studio, tmp_path: Pa
     def erase() -> None:
         for _ in range(20):
             try:
-                studio.erase(Wanted(references=(reference,)))
+                studio.erase(EraseSelection(references=(reference,)))
             except LimnerError:
                 return
 

@@ -16,9 +16,9 @@ from starlette.routing import Route
 
 from limner.core.accounts import Caller
 from limner.server.idempotency import Idempotency
-from limner.store.idempotency import Answers
+from limner.store.idempotency import IdempotencyRecords
 from limner.store.runs import Store
-from limner.store.tables import AnswerRow
+from limner.store.tables import IdempotencyRow
 
 KEY = {"Idempotency-Key": "order-1"}
 
@@ -28,7 +28,7 @@ class Service:
 
     def __init__(self, store: Store) -> None:
         self.calls, self.status, self.account, self.breaks = 0, 201, "ann", False
-        answers = Answers(store, timedelta(minutes=1))
+        answers = IdempotencyRecords(store, timedelta(minutes=1))
 
         async def answer(request: Request) -> PlainTextResponse:
             self.calls += 1
@@ -69,7 +69,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.fixture
 def service(store: Store) -> Service:
     with store.session() as session:
-        session.execute(delete(AnswerRow))
+        session.execute(delete(IdempotencyRow))
     return Service(store)
 
 

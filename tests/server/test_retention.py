@@ -10,7 +10,7 @@ import pytest
 from limner.server.profile import read_profile
 from limner.server.retention import retention
 from limner.server.settings import Settings
-from limner.store.erase import Erasure
+from limner.store.erase import ErasureResult
 
 
 class Pruned:
@@ -19,9 +19,9 @@ class Pruned:
     def __init__(self) -> None:
         self.asked: list[tuple[timedelta | None, list[str]]] = []
 
-    def prune(self, older: timedelta | None, protected: Any = ()) -> Erasure:
+    def prune(self, older: timedelta | None, protected: Any = ()) -> ErasureResult:
         self.asked.append((older, list(protected)))
-        return Erasure()
+        return ErasureResult()
 
 
 @pytest.mark.parametrize(("days", "older"), [(None, None), (30, timedelta(days=30)), (0.5, timedelta(hours=12))])

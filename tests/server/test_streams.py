@@ -14,7 +14,7 @@ from limner.server.app import create_app
 from limner.server.problems import Refusal
 from limner.server.settings import Settings
 from limner.server.waiting import LOOK, SLOWEST, STREAMS, waiting
-from limner.store.erase import Wanted
+from limner.store.erase import EraseSelection
 from limner.store.queue import Queue
 from limner.studio.studio import Studio
 from serving import parsed
@@ -55,7 +55,7 @@ def test_the_stream_of_a_run_that_is_erased_says_so(home: Path, monkeypatch: pyt
     run = client.post("/v1/runs", json={"kind": "generate", "prompt": "a cat"}).json()["id"]
 
     async def erased(self: object, quiet: int) -> bool:
-        studio.erase(Wanted(runs=(run,)))
+        studio.erase(EraseSelection(runs=(run,)))
         return True
 
     monkeypatch.setattr(module.Waiting, "pause", erased)

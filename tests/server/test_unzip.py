@@ -9,7 +9,7 @@ import pytest
 
 from limner.core.errors import LimnerError
 from limner.server.archives import unzip
-from limner.store.lists import FILES
+from limner.store.manifests import FILES
 
 
 def archive(folder: Path, *members: tuple[str, bytes], mode: int | None = None) -> Path:

@@ -13,7 +13,7 @@ from limner.core.errors import LimnerError, TooMuch
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.accounts import Accounts
-from limner.store.grants import Holdings
+from limner.store.grants import Grants
 from limner.store.queue import Queue
 from limner.store.runs import Store
 from limner.store.secrets import shared_secret
@@ -111,33 +111,33 @@ def test_pictures_in_a_day(accounts: Accounts) -> None:
 
 
 def test_holdings(accounts: Accounts) -> None:
-    holdings = Holdings(accounts.store)
+    grants = Grants(accounts.store)
     for name in ("ann", "bob"):
         accounts.add_key(name)
-    holdings.add(Caller(account="ann"), A, 10)
-    holdings.add(Caller(account="ann"), A, 10)
-    assert (holdings.bytes("ann"), holdings.bytes("bob")) == (10, 0)
-    assert holdings.missing("bob", [A, B]) == [A, B]
+    grants.add(Caller(account="ann"), A, 10)
+    grants.add(Caller(account="ann"), A, 10)
+    assert (grants.bytes("ann"), grants.bytes("bob")) == (10, 0)
+    assert grants.missing("bob", [A, B]) == [A, B]
     with pytest.raises(LimnerError, match=f"'{A}' is not yours"):
-        holdings.share("bob", A, 10, EVERYONE)
+        grants.share("bob", A, 10, EVERYONE)
     with pytest.raises(LimnerError, match="no account 'cyd'"):
-        holdings.share("ann", A, 10, "cyd")
-    holdings.share("ann", A, 10, "bob")
-    assert holdings.missing("bob", [A]) == [] and holdings.missing("cyd", [A])
+        grants.share("ann", A, 10, "cyd")
+    grants.share("ann", A, 10, "bob")
+    assert grants.missing("bob", [A]) == [] and grants.missing("cyd", [A])
     with pytest.raises(LimnerError, match=f"'{A}' is not yours"):  # only lent
-        holdings.share("bob", A, 10, EVERYONE)
-    assert [held.owner for held in holdings.given("ann")] == ["bob"] and holdings.given("bob") == []
-    holdings.share(None, A, 10, EVERYONE)
-    assert holdings.missing("cyd", [A]) == []
-    holdings.take_back(None, A, EVERYONE)
-    assert holdings.missing("cyd", [A]) and holdings.missing("bob", [A]) == []
+        grants.share("bob", A, 10, EVERYONE)
+    assert [held.owner for held in grants.given("ann")] == ["bob"] and grants.given("bob") == []
+    grants.share(None, A, 10, EVERYONE)
+    assert grants.missing("cyd", [A]) == []
+    grants.take_back(None, A, EVERYONE)
+    assert grants.missing("cyd", [A]) and grants.missing("bob", [A]) == []
     with pytest.raises(LimnerError, match="was not shared with 'bob' by you"):
-        holdings.take_back("bob", A, "bob")
-    holdings.take_back("ann", A, "bob")
-    assert holdings.missing("bob", [A])
-    holdings.check(Caller(account="ann", limits=Limits(kept_bytes=20)), 10)
+        grants.take_back("bob", A, "bob")
+    grants.take_back("ann", A, "bob")
+    assert grants.missing("bob", [A])
+    grants.check(Caller(account="ann", limits=Limits(kept_bytes=20)), 10)
     with pytest.raises(TooMuch, match="11 bytes more than the 10 that are kept for 'ann' are over its 20"):
-        holdings.check(Caller(account="ann", limits=Limits(kept_bytes=20)), 11)
+        grants.check(Caller(account="ann", limits=Limits(kept_bytes=20)), 11)
 
 
 def test_a_secret_is_made_once(store: Store) -> None:

@@ -22,7 +22,7 @@ from limner.core.runs import Status
 from limner.store import backup as backups
 from limner.store import paths, rows
 from limner.store.backup import MANIFEST
-from limner.store.erase import Wanted
+from limner.store.erase import EraseSelection
 from limner.store.prune import prune
 from limner.store.rows import TABLES
 from limner.store.tables import Name, RunRow
@@ -55,7 +55,7 @@ def told(studio: Studio) -> object:
         [studio.store.events(run.id) for run in runs],
         [made.model_dump() for made in studio.store.artifacts()],
         [(blob.sha256, studio.blobs.path(blob.sha256).read_bytes()) for blob in studio.blobs],
-        studio.holdings.list("ann"),
+        studio.grants.list("ann"),
     )
 
 
@@ -389,7 +389,7 @@ def test_a_row_that_an_older_version_restored_deletes_nothing_else(home: Path, t
     (home / "runs").mkdir()
     (home / "runs" / "link").symlink_to(tmp_path)
     for delete in (
-        lambda: studio.erase(Wanted(runs=(bad,))),
+        lambda: studio.erase(EraseSelection(runs=(bad,))),
         lambda: prune(studio.store, studio.blobs, datetime.now(UTC) + timedelta(days=1)),
     ):
         made = studio.store.create(GenerateRequest(prompt="x"))

@@ -8,9 +8,9 @@ from pathlib import Path
 from limner.core.feedback import Rating
 from limner.core.requests import GenerateRequest
 from limner.store.catalogue import adapter_key, folded, wish_of
-from limner.store.feedback import Feedback
-from limner.store.pictures import Pictures, View
-from limner.store.preferences import Preferences
+from limner.store.feedback import FeedbackStore
+from limner.store.images import ImageIndex, Viewer
+from limner.store.preferences import PreferenceData
 from limner.store.runs import Store
 
 
@@ -30,14 +30,14 @@ def test_texts_are_looked_up_whatever_their_capitals() -> None:
 
 
 def test_only_pictures_of_the_same_prompts_make_a_pair(tmp_path: Path) -> None:
-    store, view = Store(tmp_path), View("ann")
+    store, view = Store(tmp_path), Viewer("ann")
     pictures: list[int] = []
     for negative in ("", "blurry", "blurry"):
         run = store.create(GenerateRequest(prompt="a dog", negative_prompt=negative))
         store.add_artifact(run.id, "picture", f"/{run.id}.png", f"{len(pictures):064x}")
-        pictures += Pictures(store).of_run(view, run.id)
+        pictures += ImageIndex(store).of_run(view, run.id)
     for picture, stars in zip(pictures, (5, 4, 1), strict=True):
-        Feedback(store).rate(view, picture, Rating(stars=stars))
-    pairs = [(pair.better.id, pair.worse.id) for pair in Preferences(store, view).starred()]
+        FeedbackStore(store).rate(view, picture, Rating(stars=stars))
+    pairs = [(pair.better.id, pair.worse.id) for pair in PreferenceData(store, view).starred()]
     assert pairs == [(pictures[1], pictures[2])]
     store.close()

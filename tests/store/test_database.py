@@ -21,7 +21,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import Stage
 from limner.core.requests import GenerateRequest
 from limner.store import database, paths
-from limner.store.database import HEAD, is_away, migrating, open_engine, sqlite_url
+from limner.store.database import HEAD, alembic_config, is_unavailable, open_engine, sqlite_url
 from limner.store.runs import Store
 from limner.store.tables import Base
 
@@ -60,7 +60,7 @@ def empty(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[
         if getattr(request, "param", "sqlite") == "sqlite":
             url: str | URL = f"sqlite:///{tmp_path}/{len(made)}.db"
         else:
-            url = database.make_url_or_explain(postgres.empty(request.getfixturevalue("postgres_folder")))
+            url = database.parse_url(postgres.empty(request.getfixturevalue("postgres_folder")))
         made.append(create_engine(url))
         return made[-1]
 
@@ -71,13 +71,13 @@ def empty(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[
 
 def migrated(engine: Engine, revision: str) -> Engine:
     """The database at a revision, by its migrations."""
-    with migrating(engine) as config:
+    with alembic_config(engine) as config:
         command.upgrade(config, revision)
     return engine
 
 
 def test_the_constant_is_the_newest_revision(engine: Engine) -> None:
-    with migrating(engine) as config:
+    with alembic_config(engine) as config:
         assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
 
@@ -95,12 +95,12 @@ def test_migrations_make_the_tables_of_a_new_database(empty: Callable[[], Engine
 @pytest.mark.parametrize("empty", ["sqlite", "postgres"], indirect=True)
 def test_down_and_up_again(empty: Callable[[], Engine]) -> None:
     engine = migrated(empty(), "head")
-    with migrating(engine) as config:
+    with alembic_config(engine) as config:
         command.downgrade(config, "base")
     assert tables(engine) == {"alembic_version"}
     for revision in (None, "0001", "0007"):
         if revision is not None:
-            with migrating(engine) as config:
+            with alembic_config(engine) as config:
                 command.downgrade(config, revision)
         open_engine(engine.url).dispose()
         with engine.connect() as connection:
@@ -135,7 +135,7 @@ def test_a_migration_that_copies_a_table_keeps_the_rows_that_point_at_it(tmp_pat
     store = Store(tmp_path)
     store.add_event(store.create(GenerateRequest(prompt="a dog")).id, Stage(name="paint"))
     store.close()
-    with migrating(engine) as config:
+    with alembic_config(engine) as config:
         operations = Operations(MigrationContext.configure(config.attributes["connection"]))
         with operations.batch_alter_table("runs", recreate="always") as batch:
             batch.add_column(Column("stars", Integer))
@@ -147,7 +147,7 @@ def test_a_migration_that_copies_a_table_keeps_the_rows_that_point_at_it(tmp_pat
 
 def test_limner_may_lie_in_a_folder_with_a_percent_sign(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "__file__", "/50%/database.py")
-    with migrating(engine) as config:
+    with alembic_config(engine) as config:
         assert config.get_main_option("script_location") == "/50%/migrations"
 
 
@@ -288,4 +288,4 @@ class Said(Exception):
     ],
 )
 def test_a_server_that_would_not_serve_is_away(state: str | None, away: bool) -> None:
-    assert is_away(OperationalError("SELECT 1", {}, Said(state))) is away
+    assert is_unavailable(OperationalError("SELECT 1", {}, Said(state))) is away

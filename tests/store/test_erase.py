@@ -16,13 +16,13 @@ from limner.core.feedback import PictureQuery, Rating
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.store import erase as erasing
-from limner.store.erase import Busy, InUse, Wanted
-from limner.store.feedback import Feedback
-from limner.store.locks import held
-from limner.store.pictures import Pictures, View
+from limner.store.erase import EraseSelection, InUse, RunInProgress
+from limner.store.feedback import FeedbackStore
+from limner.store.images import ImageIndex, Viewer
+from limner.store.locks import run_lock
 from limner.store.prune import mark
 from limner.store.queue import Queue
-from limner.store.tables import HoldingRow, RunRow
+from limner.store.tables import GrantRow, RunRow
 from limner.studio.studio import Studio
 
 
@@ -92,12 +92,12 @@ def house(home: Path, database: str | None, tmp_path: Path, monkeypatch: pytest.
 def test_a_run_that_others_stand_on_goes_with_them_or_not_at_all(house: Household) -> None:
     before, all_runs = house.bodies, house.runs
     with pytest.raises(InUse, match=f"run {house.train} cannot go alone: 2 were made with it") as caught:
-        house.studio.erase(Wanted(runs=(house.train,)))
+        house.studio.erase(EraseSelection(runs=(house.train,)))
     assert caught.value.by == [f"run {house.paint} (generate)", f"run {house.over} (generate)"]
     assert (house.bodies, house.runs) == (before, all_runs)
-    told = house.studio.erase(Wanted(runs=(house.train,)), derived=True, dry=True)
+    told = house.studio.erase(EraseSelection(runs=(house.train,)), derived=True, dry=True)
     assert (house.bodies, house.runs) == (before, all_runs), "a dry run changes nothing"
-    done = house.studio.erase(Wanted(runs=(house.train,)), derived=True)
+    done = house.studio.erase(EraseSelection(runs=(house.train,)), derived=True)
     assert done == told
     assert (done.runs, done.derived) == ([house.train], [house.paint, house.over])
     assert house.runs == {house.other}
@@ -107,7 +107,7 @@ def test_a_run_that_others_stand_on_goes_with_them_or_not_at_all(house: Househol
 
 
 def test_a_run_that_nobody_needs_goes_alone(house: Household) -> None:
-    done = house.studio.erase(Wanted(runs=(house.over[:-1],)))
+    done = house.studio.erase(EraseSelection(runs=(house.over[:-1],)))
     assert (done.runs, done.derived, len(done.files)) == ([house.over], [], 1)
     assert b"of a face, in snow" not in house.bodies and b"of a face, on the beach" in house.bodies
 
@@ -115,73 +115,78 @@ def test_a_run_that_nobody_needs_goes_alone(house: Household) -> None:
 def test_what_another_run_made_too_is_not_derived_from_this_one(house: Household) -> None:
     twin = house.run(GenerateRequest(prompt="a"), owner="cleo")
     assert house.made(twin, "picture", house.scratch / "picture") == house.picture
-    assert house.studio.erase(Wanted(runs=(twin,))).runs == [twin], "the picture that was painted over has its maker"
+    assert house.studio.erase(EraseSelection(runs=(twin,))).runs == [twin], (
+        "the picture that was painted over has its maker"
+    )
     assert b"of a face, on the beach" in house.bodies
 
 
 def test_a_dataset_goes_with_all_that_was_learnt_from_it(house: Household) -> None:
     with pytest.raises(InUse, match=r"folder:.* cannot go alone: 3 were made with it"):
-        house.studio.erase(Wanted(references=(house.data,)))
-    done = house.studio.erase(Wanted(references=(house.data,)), derived=True)
+        house.studio.erase(EraseSelection(references=(house.data,)))
+    done = house.studio.erase(EraseSelection(references=(house.data,)), derived=True)
     assert done.derived == [house.train, house.paint, house.over] and done.uploads == [house.data]
     assert house.bodies == {b"a tree"}, "what another run made too stays"
-    assert house.runs == {house.other} and [held.reference for held in house.studio.holdings.list()] == []
+    assert house.runs == {house.other} and [grant.reference for grant in house.studio.grants.list()] == []
 
 
 def test_one_picture_of_a_dataset(house: Household) -> None:
     face = house.studio.blobs.put(house.file("face", b"a face"))
     with pytest.raises(InUse) as caught:
-        house.studio.erase(Wanted(references=(f"sha256:{face}",)))
+        house.studio.erase(EraseSelection(references=(f"sha256:{face}",)))
     assert house.data in caught.value.by, "the dataset that holds it is named"
-    house.studio.erase(Wanted(references=(f"sha256:{face}",)), derived=True)
+    house.studio.erase(EraseSelection(references=(f"sha256:{face}",)), derived=True)
     assert house.bodies == {b"a tree"} and house.runs == {house.other}
 
 
 def test_all_that_is_somebodys(house: Household) -> None:
     with pytest.raises(InUse, match="what is 'ann''s cannot go alone"):
-        house.studio.erase(Wanted(owner="ann"))
-    assert house.studio.erase(Wanted(owner="bob")).runs == [house.paint, house.over]
-    assert house.studio.erase(Wanted(owner="ann")).runs == [house.train]
+        house.studio.erase(EraseSelection(owner="ann"))
+    assert house.studio.erase(EraseSelection(owner="bob")).runs == [house.paint, house.over]
+    assert house.studio.erase(EraseSelection(owner="ann")).runs == [house.train]
     assert house.bodies == {b"a tree"}
-    assert house.studio.erase(Wanted(owner="nobody")).runs == []
+    assert house.studio.erase(EraseSelection(owner="nobody")).runs == []
 
 
 def test_the_ratings_and_webhooks_of_an_owner_are_erased_too(house: Household) -> None:
     """The mean of a picture is that of the ratings that are left."""
-    pictures, feedback = Pictures(house.studio.store), Feedback(house.studio.store)
-    (picture,) = pictures.list(View(), PictureQuery(run=house.other))
-    feedback.rate(View("dan"), picture.id, Rating(stars=1))
-    feedback.rate(View("cleo"), picture.id, Rating(stars=5))
+    pictures, feedback = ImageIndex(house.studio.store), FeedbackStore(house.studio.store)
+    (picture,) = pictures.list(Viewer(), PictureQuery(run=house.other))
+    feedback.rate(Viewer("dan"), picture.id, Rating(stars=1))
+    feedback.rate(Viewer("cleo"), picture.id, Rating(stars=5))
     for owner in ("dan", "cleo"):
         house.studio.webhooks.add(owner, "https://a.example/", ("run.done",))
-    house.studio.erase(Wanted(owner="dan"))
-    left = pictures.get(View(), picture.id)
+    house.studio.erase(EraseSelection(owner="dan"))
+    left = pictures.get(Viewer(), picture.id)
     assert (left.ratings, left.mean) == (1, 5)
     assert [hook.owner for hook in house.studio.webhooks.list(None)] == ["cleo"]
 
 
 def test_what_two_brought_in_stays_for_the_other(house: Household) -> None:
     assert house.studio.keep(house.scratch / "data", Caller(account="dan")) == house.data
-    house.studio.erase(Wanted(owner="bob"))
-    house.studio.erase(Wanted(owner="ann"))
-    assert [held.reference for held in house.studio.holdings.list()] == [house.data] and b"a face" in house.bodies
+    house.studio.erase(EraseSelection(owner="bob"))
+    house.studio.erase(EraseSelection(owner="ann"))
+    assert [grant.reference for grant in house.studio.grants.list()] == [house.data] and b"a face" in house.bodies
 
 
 def test_what_is_being_carried_out_is_not_erased(house: Household) -> None:
     run = house.studio.enqueue(GenerateRequest(prompt="d"))
     queue = Queue(house.studio.store)
     assert queue.claim("a worker") is not None
-    with pytest.raises(Busy, match=f"run {run.id} is being carried out; cancel it first"):
-        house.studio.erase(Wanted(runs=(run.id,)))
+    with pytest.raises(RunInProgress, match=f"run {run.id} is being carried out; cancel it first"):
+        house.studio.erase(EraseSelection(runs=(run.id,)))
     assert run.id in house.runs
 
 
 def test_what_another_program_carries_out_is_not_erased(house: Household) -> None:
     run = house.studio.submit(GenerateRequest(prompt="d"))
     house.studio.store.update(run.id, status=Status.RUNNING)
-    with held(house.studio.store.folder(run.id)), pytest.raises(Busy, match=f"run {run.id} is being carried out"):
-        house.studio.erase(Wanted(runs=(run.id,)))
-    assert house.studio.erase(Wanted(runs=(run.id,))).runs == [run.id], "its program ended"
+    with (
+        run_lock(house.studio.store.folder(run.id)),
+        pytest.raises(RunInProgress, match=f"run {run.id} is being carried out"),
+    ):
+        house.studio.erase(EraseSelection(runs=(run.id,)))
+    assert house.studio.erase(EraseSelection(runs=(run.id,))).runs == [run.id], "its program ended"
 
 
 def test_what_somebody_brings_in_while_it_is_erased_stays(house: Household, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +197,7 @@ def test_what_somebody_brings_in_while_it_is_erased_stays(house: Household, monk
         remove(*told)
 
     monkeypatch.setattr(erasing, "remove", brought_in_before)
-    assert len(house.studio.erase(Wanted(runs=(house.over,))).files) == 1
+    assert len(house.studio.erase(EraseSelection(runs=(house.over,))).files) == 1
     assert b"of a face, in snow" in house.bodies
 
 
@@ -202,13 +207,13 @@ def test_results_in_places_of_the_users_own_are_named_and_stay(house: Household,
     for place in (here, gone, house.studio.store.folder(run.id) / "own.png"):
         house.studio.store.add_artifact(run.id, "picture", place, "0" * 64)
     house.studio.store.update(run.id, status=Status.DONE)
-    assert house.studio.erase(Wanted(runs=(run.id,))).left == [str(here)] and here.exists()
+    assert house.studio.erase(EraseSelection(runs=(run.id,))).left == [str(here)] and here.exists()
 
 
 @pytest.mark.parametrize("reference", ["sha256:1", "folder:", "a" * 64])
 def test_what_is_no_reference(house: Household, reference: str) -> None:
     with pytest.raises(LimnerError, match="is no reference"):
-        house.studio.erase(Wanted(references=(reference,)))
+        house.studio.erase(EraseSelection(references=(reference,)))
 
 
 def test_a_crash_leaves_orphans_and_no_broken_reference(house: Household, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +222,7 @@ def test_a_crash_leaves_orphans_and_no_broken_reference(house: Household, monkey
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(house.studio.blobs, "remove", dies)
-        house.studio.erase(Wanted(runs=(house.over,)))
+        house.studio.erase(EraseSelection(runs=(house.over,)))
     assert house.over not in house.runs and b"of a face, in snow" in house.bodies
     assert house.studio.prune(None).orphans == 0, "it might be a newcomer"
     age(house)
@@ -262,11 +267,11 @@ def test_what_is_old_goes_unless_something_younger_stands_on_it(house: Household
     done = house.studio.prune(timedelta(days=30))
     assert done.runs == [house.other], "the last picture stands on the others"
     long_ago(house, house.over)
-    (picture,) = Pictures(house.studio.store).list(View(), PictureQuery(run=house.paint))
-    Feedback(house.studio.store).favour(View(), picture.id, True)
+    (picture,) = ImageIndex(house.studio.store).list(Viewer(), PictureQuery(run=house.paint))
+    FeedbackStore(house.studio.store).favour(Viewer(), picture.id, True)
     kept = house.studio.prune(timedelta(days=30))
     assert kept.runs == [house.over], "a favourite stays, and what it stands on"
-    Feedback(house.studio.store).favour(View(), picture.id, False)
+    FeedbackStore(house.studio.store).favour(Viewer(), picture.id, False)
     protected = house.studio.prune(timedelta(days=30), protected=[house.adapter])
     assert protected.runs == [house.paint] and b"of a face" in house.bodies
     assert house.studio.prune(timedelta(days=30)).runs == [house.train]
@@ -281,11 +286,11 @@ def test_an_old_upload_that_a_run_uses_stays_and_so_does_a_share_of_what_a_run_m
         studio.accounts.add_key(account)
     unused = studio.keep(house.file("unused", b"unused"), Caller(account="ann"))
     for shared in (house.second, unused):
-        studio.holdings.share(None, shared, 1, "dan")
+        studio.grants.share(None, shared, 1, "dan")
     with studio.store.session() as session:
-        session.execute(update(HoldingRow).values(created=datetime.now(UTC) - timedelta(days=100)))
+        session.execute(update(GrantRow).values(created=datetime.now(UTC) - timedelta(days=100)))
     assert studio.prune(timedelta(days=30)).uploads == [unused]
-    assert {held.reference for held in studio.holdings.list()} == {house.data, house.second}
+    assert {grant.reference for grant in studio.grants.list()} == {house.data, house.second}
 
 
 def test_what_is_protected_is_no_orphan(house: Household) -> None:

@@ -13,14 +13,14 @@ from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.feedback import Comparison, PictureQuery, Rating, Reason
 from limner.core.requests import GenerateRequest, TrainRequest
-from limner.store.database import migrating
-from limner.store.feedback import Collections, Feedback
-from limner.store.pictures import Pictures, View
-from limner.store.preferences import Preferences
-from limner.store.rating_counts import standings
+from limner.store.database import alembic_config
+from limner.store.feedback import FeedbackStore, ImageCollections
+from limner.store.images import ImageIndex, Viewer
+from limner.store.preferences import PreferenceData
+from limner.store.rating_counts import rating_summary
 from limner.store.runs import Store
 
-ADA, BEN, ALL = View("ada", "ada"), View("ben", "ben"), View("boss")
+ADA, BEN, ALL = Viewer("ada", "ada"), Viewer("ben", "ben"), Viewer("boss")
 LORA = "sha256:" + "a" * 64
 
 
@@ -32,11 +32,11 @@ def painted(store: Store, prompt: str = "a dog", owner: str = "ada", count: int 
     for index in range(count):
         name = f"{run.id}-{index}"
         store.add_artifact(run.id, "picture", f"/{name}.png", f"{hash(name) % 16**32:064x}", {"seed": 42 + index})
-    return Pictures(store).of_run(ALL, run.id)
+    return ImageIndex(store).of_run(ALL, run.id)
 
 
-def found(store: Store, view: View = ALL, **query: object) -> list[int]:
-    return [picture.id for picture in Pictures(store).list(view, PictureQuery.model_validate(query))]
+def found(store: Store, view: Viewer = ALL, **query: object) -> list[int]:
+    return [picture.id for picture in ImageIndex(store).list(view, PictureQuery.model_validate(query))]
 
 
 def test_pictures_are_found_by_their_request(store: Store) -> None:
@@ -52,7 +52,7 @@ def test_pictures_are_found_by_their_request(store: Store) -> None:
     assert found(store, adapter=LORA) == found(store, adapter="a" * 64) == [taught]
     assert found(store, adapter="sha256:" + "b" * 64) == []
     assert found(store, industry="Food", style="photo") == [taught] and found(store, industry="sports") == []
-    assert found(store, run=Pictures(store).get(ALL, plain).run) == [plain]
+    assert found(store, run=ImageIndex(store).get(ALL, plain).run) == [plain]
     now = datetime.now(UTC)
     assert found(store, since=now) == [] and len(found(store, until=now)) == 3
     assert len(found(store, since=now - timedelta(hours=1))) == 3
@@ -61,14 +61,14 @@ def test_pictures_are_found_by_their_request(store: Store) -> None:
 def test_only_those_in_view_are_seen(store: Store) -> None:
     (mine,), (other,) = painted(store), painted(store, owner="ben")
     assert (found(store, ADA), found(store, BEN), found(store)) == ([mine], [other], [other, mine])
-    assert found(store, View("", None, "elsewhere")) == []
+    assert found(store, Viewer("", None, "elsewhere")) == []
     for act in (
-        lambda: Pictures(store).get(ADA, other),
-        lambda: Pictures(store).get(ADA, Pictures(store).get(ALL, other).sha256),
-        lambda: Feedback(store).rate(ADA, other, Rating(stars=1)),
-        lambda: Feedback(store).favour(ADA, other, True),
-        lambda: Feedback(store).compare(ADA, Comparison(better=mine, worse=other)),
-        lambda: Collections(store).put(ADA, Collections(store).add(ADA, str(now())).id, other, True),
+        lambda: ImageIndex(store).get(ADA, other),
+        lambda: ImageIndex(store).get(ADA, ImageIndex(store).get(ALL, other).sha256),
+        lambda: FeedbackStore(store).rate(ADA, other, Rating(stars=1)),
+        lambda: FeedbackStore(store).favour(ADA, other, True),
+        lambda: FeedbackStore(store).compare(ADA, Comparison(better=mine, worse=other)),
+        lambda: ImageCollections(store).put(ADA, ImageCollections(store).add(ADA, str(now())).id, other, True),
         lambda: found(store, ADA, before=other),
     ):
         with pytest.raises(LimnerError, match="there is no picture"):
@@ -82,7 +82,7 @@ def now() -> float:
 def test_pages_follow_each_other_in_either_order(store: Store) -> None:
     ids = painted(store, count=9)
     for stars, picture in zip((3, 5, 1, 3, 5), ids[:5], strict=True):
-        Feedback(store).rate(ALL, picture, Rating(stars=stars))
+        FeedbackStore(store).rate(ALL, picture, Rating(stars=stars))
     best = [ids[4], ids[1], ids[3], ids[0], ids[2], *reversed(ids[5:])]
     for order, wanted in (("newest", ids[::-1]), ("best", best)):
         seen: list[int] = []
@@ -93,54 +93,54 @@ def test_pages_follow_each_other_in_either_order(store: Store) -> None:
 
 def test_the_newest_picture_with_a_hash_is_meant(store: Store) -> None:
     first, second = painted(store), painted(store)
-    sha256 = Pictures(store).get(ALL, first[0]).sha256
-    store.add_artifact(Pictures(store).get(ALL, second[0]).run, "picture", "/same.png", sha256, {})
-    assert Pictures(store).get(ALL, sha256).id > second[0]
+    sha256 = ImageIndex(store).get(ALL, first[0]).sha256
+    store.add_artifact(ImageIndex(store).get(ALL, second[0]).run, "picture", "/same.png", sha256, {})
+    assert ImageIndex(store).get(ALL, sha256).id > second[0]
 
 
 def test_a_rating_is_replaced_by_a_newer_one_and_taken_back(store: Store) -> None:
-    (picture,), feedback = painted(store), Feedback(store)
+    (picture,), feedback = painted(store), FeedbackStore(store)
     feedback.rate(ADA, picture, Rating(stars=2, reasons=(Reason.OFF_PROMPT, Reason.BAD_ANATOMY), comment="x\0y"))
     feedback.rate(ADA, picture, Rating(stars=4, comment="better\0 now"))
     feedback.rate(ALL, picture, Rating(stars=1, reasons=(Reason.UNSAFE, Reason.UNSAFE)))
-    told = Pictures(store).get(ADA, picture)
+    told = ImageIndex(store).get(ADA, picture)
     assert (told.mean, told.ratings, told.mine) == (2.5, 2, Rating(stars=4, comment="better now"))
-    assert Pictures(store).get(ALL, picture).mine == Rating(stars=1, reasons=(Reason.UNSAFE,))
+    assert ImageIndex(store).get(ALL, picture).mine == Rating(stars=1, reasons=(Reason.UNSAFE,))
     assert found(store, at_least=2.5) == found(store, at_most=2.5) == [picture]
     assert found(store, at_least=2.6) == found(store, at_most=2.4) == found(store, unrated=True) == []
     for view in (ADA, ALL, ALL):
         feedback.rate(view, picture, None)
-    told = Pictures(store).get(ADA, picture)
+    told = ImageIndex(store).get(ADA, picture)
     assert (told.mean, told.ratings, told.mine) == (None, 0, None)
     assert found(store, unrated=True) == [picture] and found(store, at_most=5) == []
 
 
 def test_many_rate_one_picture_at_once(store: Store) -> None:
-    (picture,), feedback = painted(store), Feedback(store)
+    (picture,), feedback = painted(store), FeedbackStore(store)
 
     def rate(account: str) -> None:
         for stars in (1, 5, 4):
-            feedback.rate(View(account), picture, Rating(stars=stars))
+            feedback.rate(Viewer(account), picture, Rating(stars=stars))
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(rate, [f"a{number % 4}" for number in range(12)]))
-    told = Pictures(store).get(ALL, picture)
+    told = ImageIndex(store).get(ALL, picture)
     assert (told.ratings, told.mean) == (4, 4.0)
 
 
 def test_favourites_are_each_accounts_own(store: Store) -> None:
     picture, _ = painted(store, count=2)
     for _ in range(2):
-        Feedback(store).favour(ADA, picture, True)
+        FeedbackStore(store).favour(ADA, picture, True)
     assert found(store, ADA, favourite=True) == [picture] and found(store, favourite=True) == []
-    assert Pictures(store).get(ADA, picture).favourite and not Pictures(store).get(ALL, picture).favourite
+    assert ImageIndex(store).get(ADA, picture).favourite and not ImageIndex(store).get(ALL, picture).favourite
     for _ in range(2):
-        Feedback(store).favour(ADA, picture, False)
+        FeedbackStore(store).favour(ADA, picture, False)
     assert found(store, ADA, favourite=True) == []
 
 
 def test_collections(store: Store) -> None:
-    (picture, other), collections = painted(store, count=2), Collections(store)
+    (picture, other), collections = painted(store, count=2), ImageCollections(store)
     made = collections.add(ADA, "Summer")
     with pytest.raises(LimnerError, match="there is a collection 'Summer' already"):
         collections.add(ADA, "Summer")
@@ -165,7 +165,7 @@ def test_collections(store: Store) -> None:
 
 def test_an_account_has_the_most_collections_and_no_more(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("limner.store.feedback.COLLECTIONS", 2)
-    collections = Collections(store)
+    collections = ImageCollections(store)
     for view in (ADA, BEN):
         for name in ("a", "b"):
             collections.add(view, name)
@@ -176,42 +176,42 @@ def test_an_account_has_the_most_collections_and_no_more(store: Store, monkeypat
 def test_a_comparison_replaces_no_other_accounts(store: Store) -> None:
     first, second = painted(store, count=2)
     for view in (ADA, ALL):
-        Feedback(store).compare(view, Comparison(better=first, worse=second))
-    Feedback(store).compare(ADA, Comparison(better=second, worse=first))
-    pairs = [(pair.better.id, pair.worse.id) for pair in Preferences(store, ALL).compared()]
+        FeedbackStore(store).compare(view, Comparison(better=first, worse=second))
+    FeedbackStore(store).compare(ADA, Comparison(better=second, worse=first))
+    pairs = [(pair.better.id, pair.worse.id) for pair in PreferenceData(store, ALL).compared()]
     assert pairs == [(first, second), (second, first)]
 
 
 def test_standings(store: Store) -> None:
     one = painted(store, count=3, model="starter", tags={"industry": "food", "style": "photo"})
     two = painted(store, count=2, model="sdxl", adapter=[LORA], owner="ben")
-    feedback = Feedback(store)
+    feedback = FeedbackStore(store)
     for picture, stars in zip(one, (4, 5, 3), strict=True):
         feedback.rate(ALL, picture, Rating(stars=stars, reasons=(Reason.BLURRED,) if stars < 5 else ()))
     feedback.rate(ALL, two[0], Rating(stars=2, reasons=(Reason.BLURRED, Reason.OFF_PROMPT)))
     feedback.compare(ALL, Comparison(better=two[0], worse=one[0]))
     feedback.compare(ALL, Comparison(better=one[0], worse=two[0]))  # takes the place of the one before
     feedback.compare(ALL, Comparison(better=one[1], worse=two[0], tie=True))
-    starter, sdxl = standings(store, ALL, "model")
+    starter, sdxl = rating_summary(store, ALL, "model")
     assert (starter.name, starter.mean, starter.ratings) == ("starter", 4.0, 3)
     assert starter.standard_error == pytest.approx(1 / 3**0.5)
     assert (starter.low, starter.high) == (pytest.approx(4 - 1.96 / 3**0.5), 5.0)
     assert (starter.wins, starter.losses, starter.ties, starter.reasons) == (1, 0, 1, {Reason.BLURRED: 2})
     assert (sdxl.mean, sdxl.standard_error, sdxl.low, sdxl.losses, sdxl.ties) == (2.0, None, None, 1, 1)
-    assert [each.name for each in standings(store, ALL, "adapter")] == [None, LORA]
-    assert [each.name for each in standings(store, ALL, "industry")] == ["food", None]
-    assert [each.name for each in standings(store, BEN, "model")] == ["sdxl"]
-    assert [each.name for each in standings(store, ALL, "style", industry="food")] == ["photo"]
+    assert [each.name for each in rating_summary(store, ALL, "adapter")] == [None, LORA]
+    assert [each.name for each in rating_summary(store, ALL, "industry")] == ["food", None]
+    assert [each.name for each in rating_summary(store, BEN, "model")] == ["sdxl"]
+    assert [each.name for each in rating_summary(store, ALL, "style", industry="food")] == ["photo"]
 
 
 def test_preferences_for_training(store: Store) -> None:
     ids = painted(store, "a dog", count=3) + painted(store, "a cat", count=1)
-    feedback = Feedback(store)
+    feedback = FeedbackStore(store)
     for picture, stars in zip(ids, (1, 5, 3, 2), strict=True):
         feedback.rate(ADA, picture, Rating(stars=stars))
     feedback.rate(ALL, ids[0], Rating(stars=3, reasons=(Reason.BAD_TEXT,), comment="hm"))
     feedback.compare(ADA, Comparison(better=ids[3], worse=ids[0], tie=True))
-    everyone, bens = Preferences(store, ALL), Preferences(store, BEN)
+    everyone, bens = PreferenceData(store, ALL), PreferenceData(store, BEN)
     rated = list(everyone.rated())
     assert [(each.picture.id, each.rating.stars) for each in rated] == [
         (ids[0], 1),
@@ -226,21 +226,21 @@ def test_preferences_for_training(store: Store) -> None:
     (pair,) = everyone.starred()
     assert (pair.better.id, pair.worse.id, pair.source, pair.rater) == (ids[1], ids[0], "stars", rated[0].rater)
     assert [*bens.rated(), *bens.compared(), *bens.starred()] == []
-    assert [each.rater for each in Preferences(store, ALL).rated()] == [each.rater for each in rated]
+    assert [each.rater for each in PreferenceData(store, ALL).rated()] == [each.rater for each in rated]
     assert rated[0].rater != hashlib.sha256(b"ada").hexdigest()[:16], "nobody finds it out by trying names"
 
 
 def test_pairs_are_of_pictures_that_are_both_in_view(store: Store) -> None:
     (mine,), (other,) = painted(store), painted(store, owner="ben")
     for pair in ((mine, other), (other, mine)):
-        Feedback(store).compare(ALL, Comparison(better=pair[0], worse=pair[1]))
-        assert [len([*Preferences(store, view).compared()]) for view in (ALL, ADA, BEN)] == [1, 0, 0]
+        FeedbackStore(store).compare(ALL, Comparison(better=pair[0], worse=pair[1]))
+        assert [len([*PreferenceData(store, view).compared()]) for view in (ALL, ADA, BEN)] == [1, 0, 0]
 
 
 def test_equal_stars_prefer_nothing(store: Store) -> None:
     for picture, stars in zip(painted(store, count=4), (4, 3, 3, 2), strict=True):
-        Feedback(store).rate(ADA, picture, Rating(stars=stars))
-    assert [(pair.better.mine, pair.worse.mine) for pair in Preferences(store, ADA).starred()] == [
+        FeedbackStore(store).rate(ADA, picture, Rating(stars=stars))
+    assert [(pair.better.mine, pair.worse.mine) for pair in PreferenceData(store, ADA).starred()] == [
         (Rating(stars=4), Rating(stars=2))
     ]
 
@@ -249,23 +249,23 @@ def test_preferences_are_read_in_batches(store: Store, monkeypatch: pytest.Monke
     monkeypatch.setattr("limner.store.preferences.BATCH", 2)
     ids = painted(store, count=5)
     for picture in ids:
-        for view in (ADA, ALL, View("cleo")):
-            Feedback(store).rate(view, picture, Rating(stars=1))
+        for view in (ADA, ALL, Viewer("cleo")):
+            FeedbackStore(store).rate(view, picture, Rating(stars=1))
     for worse in ids[1:]:
-        Feedback(store).compare(ADA, Comparison(better=ids[0], worse=worse))
-    assert [each.picture.id for each in Preferences(store, ALL).rated()] == [id for id in ids for _ in range(3)]
-    assert [pair.worse.id for pair in Preferences(store, ALL).compared()] == ids[1:]
+        FeedbackStore(store).compare(ADA, Comparison(better=ids[0], worse=worse))
+    assert [each.picture.id for each in PreferenceData(store, ALL).rated()] == [id for id in ids for _ in range(3)]
+    assert [pair.worse.id for pair in PreferenceData(store, ALL).compared()] == ids[1:]
 
 
 def test_what_is_said_goes_with_its_picture(store: Store) -> None:
     first, second = painted(store, count=2)
-    Feedback(store).rate(ADA, first, Rating(stars=5))
-    Feedback(store).favour(ADA, first, True)
-    Feedback(store).compare(ADA, Comparison(better=first, worse=second))
-    told = Pictures(store).get(ALL, first)
+    FeedbackStore(store).rate(ADA, first, Rating(stars=5))
+    FeedbackStore(store).favour(ADA, first, True)
+    FeedbackStore(store).compare(ADA, Comparison(better=first, worse=second))
+    told = ImageIndex(store).get(ALL, first)
     store.add_artifact(told.run, "picture", told.path, "f" * 64, {})  # painted again at the same place
-    assert list(Preferences(store, ALL).rated()) == list(Preferences(store, ALL).compared()) == []
-    assert standings(store, ALL, "model") == [] and len(found(store)) == 2
+    assert list(PreferenceData(store, ALL).rated()) == list(PreferenceData(store, ALL).compared()) == []
+    assert rating_summary(store, ALL, "model") == [] and len(found(store)) == 2
 
 
 def test_only_painted_pictures_are_listed(store: Store) -> None:
@@ -277,19 +277,19 @@ def test_only_painted_pictures_are_listed(store: Store) -> None:
 
 def test_the_migration_takes_up_the_pictures_that_are_there(store: Store, tmp_path: Path, database: str | None) -> None:
     ids = painted(store, "a DOG", count=2, adapter=[LORA, "/my/lora.safetensors"], tags={"industry": "food"})
-    before = Pictures(store).list(ALL, PictureQuery())
-    with migrating(store._engine) as config:
+    before = ImageIndex(store).list(ALL, PictureQuery())
+    with alembic_config(store._engine) as config:
         command.downgrade(config, "0003")
     again = Store(tmp_path, database)
-    assert Pictures(again).list(ALL, PictureQuery()) == before
+    assert ImageIndex(again).list(ALL, PictureQuery()) == before
     wanted = {"search": "dog", "adapter": LORA, "industry": "food"}
     assert found(again, **wanted) == found(again, adapter="/my/lora.safetensors") == ids[::-1]
-    Feedback(again).rate(ADA, ids[0], Rating(stars=5))
-    Feedback(again).rate(ADA, ids[1], Rating(stars=1))
-    assert len(list(Preferences(again, ALL).starred())) == 1, "wishes are the same"
+    FeedbackStore(again).rate(ADA, ids[0], Rating(stars=5))
+    FeedbackStore(again).rate(ADA, ids[1], Rating(stars=1))
+    assert len(list(PreferenceData(again, ALL).starred())) == 1, "wishes are the same"
     (later,) = painted(again, "a DOG", adapter=[LORA])
-    Feedback(again).rate(ADA, later, Rating(stars=3))
-    assert [pair.better.id for pair in Preferences(again, ALL).starred()] == [ids[0]]
+    FeedbackStore(again).rate(ADA, later, Rating(stars=3))
+    assert [pair.better.id for pair in PreferenceData(again, ALL).starred()] == [ids[0]]
     again.close()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from limner.core.errors import LimnerError
 from limner.store import files, paths
-from limner.store.files import make_folder, restore_folder, sha256_of, writing, writing_folder
+from limner.store.files import atomic_file, atomic_folder, make_folder, recover_folder, sha256_of
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
@@ -22,7 +22,7 @@ def names(folder: Path) -> list[str]:
 
 
 def fill(path: Path, text: str) -> None:
-    with writing_folder(path) as temporary:
+    with atomic_folder(path) as temporary:
         (temporary / "weights.txt").write_text(text)
 
 
@@ -58,7 +58,7 @@ def test_sha256_of_nothing_names_the_path(tmp_path: Path) -> None:
 def test_writing_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "new" / "picture.png"
     for text in ("old", "new"):
-        with writing(path) as temporary:
+        with atomic_file(path) as temporary:
             assert temporary.suffix == ".png"
             temporary.write_text(text)
     assert path.read_text() == "new"
@@ -67,7 +67,7 @@ def test_writing_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> No
 
 def test_writing_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
-    with pytest.raises(ZeroDivisionError), writing(tmp_path / "a") as temporary:
+    with pytest.raises(ZeroDivisionError), atomic_file(tmp_path / "a") as temporary:
         temporary.write_text("half")
         raise ZeroDivisionError
     assert (tmp_path / "a").read_text() == "old"
@@ -79,7 +79,7 @@ def test_writing_syncs_the_bytes_before_the_rename(tmp_path: Path, monkeypatch: 
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda number: (calls.append("fsync"), fsync(number))[1])
     monkeypatch.setattr(os, "replace", lambda old, new: (calls.append("replace"), replace(old, new))[1])
-    with writing(tmp_path / "a") as temporary:
+    with atomic_file(tmp_path / "a") as temporary:
         temporary.write_text("new")
     assert calls == ["fsync", "replace", "fsync"]
 
@@ -98,7 +98,7 @@ def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_writing_folder_replaces_the_whole_folder(tmp_path: Path) -> None:
     path = tmp_path / "adapter"
-    with writing_folder(path) as temporary:
+    with atomic_folder(path) as temporary:
         (temporary / "only_in_old.txt").write_text("old")
     fill(path, "new")
     assert names(path) == [files.MARKER, "weights.txt"]
@@ -106,7 +106,7 @@ def test_writing_folder_replaces_the_whole_folder(tmp_path: Path) -> None:
 
 
 def test_files_of_a_folder_may_be_read_as_the_user_allows(tmp_path: Path) -> None:
-    with writing_folder(tmp_path / "rex") as temporary:
+    with atomic_folder(tmp_path / "rex") as temporary:
         (temporary / "private").write_text("x")
         (temporary / "private").chmod(0o600)
         (temporary / "usual").write_text("x")
@@ -123,7 +123,7 @@ def test_the_mark_of_a_folder_is_no_part_of_its_hash(tmp_path: Path) -> None:
 
 def test_writing_folder_that_fails_leaves_the_old_folder(tmp_path: Path) -> None:
     fill(tmp_path / "adapter", "old")
-    with pytest.raises(ZeroDivisionError), writing_folder(tmp_path / "adapter") as temporary:
+    with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "adapter") as temporary:
         (temporary / "weights.txt").write_text("half")
         raise ZeroDivisionError
     assert (tmp_path / "adapter" / "weights.txt").read_text() == "old"
@@ -147,7 +147,7 @@ def never(folder: Path) -> bool:
     return False
 
 
-@pytest.mark.parametrize("may_replace", [files.is_ours, never])
+@pytest.mark.parametrize("may_replace", [files.is_replaceable, never])
 @pytest.mark.parametrize("moment", ["meanwhile", "first rename", "last rename"])
 def test_a_folder_that_comes_to_be_meanwhile_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, may_replace: Callable[[Path], bool], moment: str
@@ -168,7 +168,7 @@ def test_a_folder_that_comes_to_be_meanwhile_is_not_replaced(
 
     path.mkdir()
     refused = pytest.raises(LimnerError, match=r"exists already|holds files that Limner did not write")
-    with refused, writing_folder(path, may_replace) as temporary:
+    with refused, atomic_folder(path, may_replace) as temporary:
         (temporary / "weights.txt").write_text("ours")
         if moment == "meanwhile":
             appear()
@@ -181,9 +181,9 @@ def test_a_folder_that_comes_to_be_meanwhile_is_not_replaced(
 def test_of_two_results_for_one_place_the_later_is_refused(tmp_path: Path) -> None:
     """Although no lock holds it, as on two machines with one disk."""
     refused = pytest.raises(LimnerError, match=r"rex' exists already; choose another --out, or move it away")
-    with refused, writing_folder(tmp_path / "rex", never) as mine:
+    with refused, atomic_folder(tmp_path / "rex", never) as mine:
         (mine / "weights.txt").write_text("mine")
-        with writing_folder(tmp_path / "rex", never) as other:
+        with atomic_folder(tmp_path / "rex", never) as other:
             (other / "weights.txt").write_text("other")
     assert (tmp_path / "rex" / "weights.txt").read_text() == "other"
 
@@ -223,7 +223,7 @@ def test_a_kill_at_any_rename_leaves_one_folder_complete(tmp_path: Path, renames
         tmp_path / "adapter",
         renames,
     )
-    restore_folder(tmp_path / "adapter")
+    recover_folder(tmp_path / "adapter")
     assert (tmp_path / "adapter" / "weights.txt").read_text() == kept
     assert not [name for name in names(tmp_path) if name.startswith(".limner-old")]
 
@@ -242,7 +242,7 @@ def test_a_refusal_of_the_disk_is_one_line(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    with pytest.raises(LimnerError) as caught, writing(tmp_path / "a"):
+    with pytest.raises(LimnerError) as caught, atomic_file(tmp_path / "a"):
         refuse()
     assert str(caught.value).startswith(words.format(path=tmp_path / "a"))
     assert names(tmp_path) == []
@@ -260,12 +260,12 @@ def test_a_refusal_of_the_disk_is_one_line(
 
 
 def test_a_full_disk_that_safetensors_reports_is_understood(tmp_path: Path) -> None:
-    with pytest.raises(LimnerError, match="no space is left"), writing(tmp_path / "a"):
+    with pytest.raises(LimnerError, match="no space is left"), atomic_file(tmp_path / "a"):
         raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
 
 
 def test_an_error_that_is_not_the_disks_is_left_alone(tmp_path: Path) -> None:
-    with pytest.raises(ConnectionResetError), writing(tmp_path / "a"):
+    with pytest.raises(ConnectionResetError), atomic_file(tmp_path / "a"):
         raise ConnectionResetError(errno.ECONNRESET, "reset")
 
 
@@ -279,7 +279,7 @@ def test_names_that_cannot_be_are_refused_before_the_work(tmp_path: Path) -> Non
         (tmp_path / "folder", "should be a file but is a folder; move"),
     ):
         began = False
-        with pytest.raises(LimnerError, match=words), writing(path):
+        with pytest.raises(LimnerError, match=words), atomic_file(path):
             began = True
         assert not began
     with pytest.raises(LimnerError, match="should be a folder but is a file"):
@@ -290,7 +290,7 @@ def test_names_that_cannot_be_are_refused_before_the_work(tmp_path: Path) -> Non
 
 def test_the_longest_name_that_can_be_is_written(tmp_path: Path) -> None:
     path = tmp_path / ("a." + "x" * 253)
-    with writing(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text("new")
     assert path.read_text() == "new"
 
@@ -344,10 +344,10 @@ def test_old_leavings_are_swept_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / ".limner-aaaaaaaaaaaa" / "half").touch()
     for name in (".limner-ba9876543210.png", ".limner-aaaaaaaaaaaa", ".limner-demo", "cat.png"):
         os.utime(tmp_path / name, (0, 0))
-    files.sweep(tmp_path)
+    files.remove_stale_temporaries(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(kept)
 
 
 def test_an_error_names_the_file_that_it_is_about(tmp_path: Path) -> None:
-    with pytest.raises(LimnerError, match=r"other.* does not exist"), files.explained(tmp_path):
+    with pytest.raises(LimnerError, match=r"other.* does not exist"), files.translate_disk_errors(tmp_path):
         (tmp_path / "other").read_bytes()

@@ -12,7 +12,7 @@ from limner.core.events import Notice
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.queue import Queue
-from limner.store.runs import Hold, Lost, Store, holds
+from limner.store.runs import Lease, LeaseLost, Store, has_lease
 from limner.store.tables import RunRow
 
 PAINT = GenerateRequest(prompt="a dog")
@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     found.close()
 
 
-def claimed(queue: Queue, worker: str = "w") -> Hold:
+def claimed(queue: Queue, worker: str = "w") -> Lease:
     found = queue.claim(worker)
     assert found is not None
     return found[1]
@@ -46,7 +46,7 @@ def claimed(queue: Queue, worker: str = "w") -> Hold:
     ],
 )
 def test_status_worker_and_attempt_make_a_hold(status: Status, worker: str | None, attempt: int, held: bool) -> None:
-    assert holds(RunRow(id="r", status=status, worker=worker, attempt=attempt), Hold("r", "w", 2)) is held
+    assert has_lease(RunRow(id="r", status=status, worker=worker, attempt=attempt), Lease("r", "w", 2)) is held
 
 
 def test_a_worker_that_takes_its_run_up_again_has_lost_the_attempt_before(store: Store) -> None:
@@ -63,7 +63,7 @@ def test_a_worker_that_takes_its_run_up_again_has_lost_the_attempt_before(store:
         lambda: store.add_artifact(run.id, "picture", "/a.png", "0" * 64, hold=first),
         lambda: store.forget_made(first),
     ):
-        with pytest.raises(Lost):
+        with pytest.raises(LeaseLost):
             write()
     assert (store.events(run.id), store.artifacts(run.id), store.get(run.id).status) == ([], [], Status.RUNNING)
     assert queue.renew(second) is False

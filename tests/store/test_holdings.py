@@ -11,7 +11,7 @@ from limner.core.accounts import EVERYONE, Caller, Limits
 from limner.core.errors import LimnerError, TooMuch
 from limner.core.requests import GenerateRequest
 from limner.store.accounts import Accounts
-from limner.store.grants import Holdings
+from limner.store.grants import Grants
 from limner.store.runs import Store
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
@@ -27,34 +27,34 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def test_what_others_share_counts_for_them_alone(store: Store) -> None:
-    holdings = Holdings(store)
-    holdings.add(Caller(account="ann"), A, 100)
-    holdings.share("ann", A, 100, "bob")
-    holdings.share("ann", A, 100, EVERYONE)
-    assert (holdings.bytes("ann"), holdings.bytes("bob"), holdings.bytes(EVERYONE)) == (100, 0, 0)
+    grants = Grants(store)
+    grants.add(Caller(account="ann"), A, 100)
+    grants.share("ann", A, 100, "bob")
+    grants.share("ann", A, 100, EVERYONE)
+    assert (grants.bytes("ann"), grants.bytes("bob"), grants.bytes(EVERYONE)) == (100, 0, 0)
     bob = Caller(account="bob", limits=Limits(kept_bytes=10))
-    holdings.add(bob, B, 10)
+    grants.add(bob, B, 10)
     with pytest.raises(TooMuch, match="1 bytes more than the 10 that are kept for 'bob'"):
-        holdings.check(bob, 1)
+        grants.check(bob, 1)
 
 
 def test_the_same_once_more_counts_once_up_to_the_last_byte(store: Store) -> None:
-    holdings, ann = Holdings(store), Caller(account="ann", limits=Limits(kept_bytes=100))
+    grants, ann = Grants(store), Caller(account="ann", limits=Limits(kept_bytes=100))
     for _ in range(2):
-        holdings.add(ann, A, 100)
-    assert holdings.bytes("ann") == 100
+        grants.add(ann, A, 100)
+    assert grants.bytes("ann") == 100
     with pytest.raises(TooMuch):
-        holdings.add(ann, B, 1)
+        grants.add(ann, B, 1)
 
 
 def test_what_ones_runs_made_is_ones_own_and_no_other_accounts(store: Store) -> None:
-    holdings = Holdings(store)
+    grants = Grants(store)
     run = store.create(GenerateRequest(prompt="a"), caller=Caller(account="ann"))
     store.add_artifact(run.id, "picture", "/a.png", "a" * 64, {"reference": A})
-    assert holdings.missing("ann", [A, B]) == [B] and holdings.missing("bob", [A, B]) == [A, B]
-    assert holdings.owns("ann", A) and not holdings.owns("bob", A) and not holdings.owns("ann", B)
+    assert grants.missing("ann", [A, B]) == [B] and grants.missing("bob", [A, B]) == [A, B]
+    assert grants.owns("ann", A) and not grants.owns("bob", A) and not grants.owns("ann", B)
     with pytest.raises(LimnerError, match="is not yours"):
-        holdings.share("bob", A, 1, EVERYONE)
-    holdings.share("ann", A, 1, "bob")
-    assert holdings.missing("bob", [A]) == [] and not holdings.owns("bob", A)
-    assert [(held.owner, held.giver) for held in holdings.given("ann")] == [("bob", "ann")]
+        grants.share("bob", A, 1, EVERYONE)
+    grants.share("ann", A, 1, "bob")
+    assert grants.missing("bob", [A]) == [] and not grants.owns("bob", A)
+    assert [(held.owner, held.giver) for held in grants.given("ann")] == [("bob", "ann")]

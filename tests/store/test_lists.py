@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from limner.core.errors import LimnerError
-from limner.store.lists import FILES, FOLDER_BYTES, REPEATED_BYTES, check_size, inside
+from limner.store.manifests import FILES, FOLDER_BYTES, REPEATED_BYTES, check_size, inside
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from limner import LimnerError
-from limner.store.locks import Held, alone, filling, held, is_held
+from limner.store.locks import Locked, is_locked, output_lock, run_lock, with_output_lock
 
 HOLD = """
 import sys, time
@@ -22,25 +22,25 @@ with held(Path(sys.argv[1])), filling(Path(sys.argv[1]) / "rex"):
 
 
 def test_a_second_program_is_refused_until_the_first_ends(tmp_path: Path) -> None:
-    assert not is_held(tmp_path)
+    assert not is_locked(tmp_path)
     program = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, text=True)
     assert program.stdout is not None
     try:
         assert program.stdout.readline() == "held\n"
-        assert is_held(tmp_path)
-        with pytest.raises(LimnerError, match="carried out by another program"), held(tmp_path):
+        assert is_locked(tmp_path)
+        with pytest.raises(LimnerError, match="carried out by another program"), run_lock(tmp_path):
             pass
         said = r"rex' is being filled by another program; wait until that ends, or choose another --out$"
-        with pytest.raises(Held, match=said), filling(tmp_path / "rex"):
+        with pytest.raises(Locked, match=said), output_lock(tmp_path / "rex"):
             pass
     finally:
         program.kill()
         program.wait()
         program.stdout.close()
-    assert not is_held(tmp_path)
-    with held(tmp_path):
-        assert is_held(tmp_path)
-    with filling(tmp_path / "rex"):  # what a killed program held is free
+    assert not is_locked(tmp_path)
+    with run_lock(tmp_path):
+        assert is_locked(tmp_path)
+    with output_lock(tmp_path / "rex"):  # what a killed program held is free
         assert not (tmp_path / "rex").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
@@ -48,11 +48,11 @@ def test_a_second_program_is_refused_until_the_first_ends(tmp_path: Path) -> Non
 def test_a_folder_is_filled_by_one_at_a_time_whatever_it_is_called(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    with filling(tmp_path / "real" / "rex"):
+    with output_lock(tmp_path / "real" / "rex"):
         for same in (tmp_path / "real" / "rex", tmp_path / "link" / "rex", tmp_path / "real" / ".." / "real" / "rex"):
-            with pytest.raises(Held), filling(same):
+            with pytest.raises(Locked), output_lock(same):
                 pass
-        with filling(tmp_path / "real" / "max"):
+        with output_lock(tmp_path / "real" / "max"):
             pass
     assert list((tmp_path / "real").iterdir()) == []
 
@@ -64,7 +64,7 @@ def test_a_place_that_is_given_back_is_taken_by_one(tmp_path: Path) -> None:
     def fill(_: int) -> None:
         nonlocal inside, most, turns
         for _ in range(60):
-            with suppress(Held), filling(tmp_path / "rex"):
+            with suppress(Locked), output_lock(tmp_path / "rex"):
                 inside += 1
                 most = max(most, inside)
                 turns += 1
@@ -76,9 +76,9 @@ def test_a_place_that_is_given_back_is_taken_by_one(tmp_path: Path) -> None:
 
 
 def test_an_error_gives_the_place_back(tmp_path: Path) -> None:
-    @alone
+    @with_output_lock
     def fill(folder: Path, size: int, *, fail: bool) -> int:
-        with pytest.raises(Held), filling(folder):
+        with pytest.raises(Locked), output_lock(folder):
             pass
         if fail:
             raise ZeroDivisionError

@@ -13,7 +13,7 @@ from limner.core.events import Anew, Notice, Progress
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.queue import Queue
-from limner.store.runs import Hold, Lost, Store, Unreadable
+from limner.store.runs import Lease, LeaseLost, Store, UnreadableRun
 from limner.store.tables import RunRow
 
 PAINT = GenerateRequest(prompt="a dog")
@@ -29,7 +29,7 @@ def wait(store: Store, **fields: int) -> str:
     return store.create(PAINT, queue="default", **fields).id
 
 
-def taken(queue: Queue, worker: str = "w") -> Hold:
+def taken(queue: Queue, worker: str = "w") -> Lease:
     found = queue.claim(worker)
     assert found is not None
     return found[1]
@@ -40,7 +40,7 @@ def test_runs_are_taken_by_priority_and_age_and_once(store: Store, queue: Queue)
     claimed = [queue.claim("w") for _ in range(4)]
     assert [found and found[0].id for found in claimed] == [ids[1], ids[0], ids[2], None]
     run, hold = claimed[0] or pytest.fail()
-    assert (run.status, run.attempt, hold) == (Status.RUNNING, 1, Hold(run.id, "w", 1))
+    assert (run.status, run.attempt, hold) == (Status.RUNNING, 1, Lease(run.id, "w", 1))
 
 
 def test_a_run_that_its_submitter_carries_out_is_left_alone(store: Store, queue: Queue) -> None:
@@ -55,9 +55,9 @@ def test_a_finished_run_stays_finished(store: Store, queue: Queue) -> None:
     assert hold is not None
     run = queue.finish(hold, Status.FAILED, "no memory")
     assert (run.status, run.error) == (Status.FAILED, "no memory") and run.finished is not None
-    with pytest.raises(Lost):
+    with pytest.raises(LeaseLost):
         queue.finish(hold, Status.DONE)
-    with pytest.raises(Lost):
+    with pytest.raises(LeaseLost):
         queue.renew(hold)
     assert queue.claim("w") is None
 
@@ -77,7 +77,7 @@ def test_the_run_of_a_silent_worker_goes_to_another_which_alone_may_write(store:
         lambda: store.add_artifact(run_id, "picture", "/a.png", "0" * 64, hold=dead),
         lambda: store.forget_made(dead),
     ):
-        with pytest.raises(Lost):
+        with pytest.raises(LeaseLost):
             write()
     assert store.events(run_id) == [] and store.artifacts(run_id) == []
     store.add_event(run_id, Notice(text="in time"), alive)
@@ -217,7 +217,7 @@ def test_a_row_that_cannot_be_read_stops_nobody(store: Store, queue: Queue) -> N
     changed(store, newer, request=PAINT.model_dump(mode="json") | {"brush": "wide"})
     assert [run.id for run in store.list(9)] == [good] and [run.id for run in store.unfinished(PAINT.digest)] == [good]
     assert taken(queue).run == good
-    with pytest.raises(Unreadable, match=f"run {newer} cannot be read .generate.brush"):
+    with pytest.raises(UnreadableRun, match=f"run {newer} cannot be read .generate.brush"):
         store.get(newer)
     assert queue.claim("w") is None
     changed(store, newer, request=PAINT.model_dump(mode="json"))
@@ -283,7 +283,7 @@ def test_those_that_are_alike_are_taken_together(store: Store, queue: Queue) -> 
     store.create(PAINT, queue="other")
     taken = queue.claim_together("w", 8)
     assert [run.id for run, _ in taken] == [first, second, third], "what does not fit waits"
-    assert [hold for _, hold in taken] == [Hold(run.id, "w", 1) for run, _ in taken]
+    assert [hold for _, hold in taken] == [Lease(run.id, "w", 1) for run, _ in taken]
     assert len(queue.claim_together("w", 8)) == 1 and store.get(large).status is Status.QUEUED
     assert [run.id for run, _ in queue.claim_together("w", 8)] == [large]
     assert [len(queue.claim_together("w", 8)) for _ in range(3)] == [1, 1, 0]

@@ -18,12 +18,12 @@ from limner.core.feedback import PictureQuery
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.accounts import Accounts
-from limner.store.files import sweep
-from limner.store.idempotency import Answer, Answers
-from limner.store.pictures import Pictures, View
+from limner.store.files import remove_stale_temporaries
+from limner.store.idempotency import IdempotencyRecords, StoredResponse
+from limner.store.images import ImageIndex, Viewer
 from limner.store.queue import Queue
 from limner.store.runs import Store
-from limner.store.tables import AnswerRow, DeliveryRow, RunRow, SpendingRow
+from limner.store.tables import DeliveryRow, IdempotencyRow, QuotaRow, RunRow
 from limner.store.webhooks import Webhooks
 from limner.studio.studio import Studio
 
@@ -65,21 +65,21 @@ def test_a_key_lasts_as_many_days_as_was_said(store: Store) -> None:
 def test_pictures_count_for_24_hours(store: Store) -> None:
     who = Caller(account="ann", key="0" * 12, limits=Limits(pictures_per_day=2))
     store.create(GenerateRequest(prompt="a", count=2), caller=who)
-    set_all(store, SpendingRow, created=ago(hours=23, minutes=59))
+    set_all(store, QuotaRow, created=ago(hours=23, minutes=59))
     with pytest.raises(TooMuch):
         store.create(PAINT, caller=who)
     store.create(GenerateRequest(prompt="a", count=2), caller=who.model_copy(update={"key": "1" * 12}))
-    set_all(store, SpendingRow, created=ago(hours=24, minutes=1))
+    set_all(store, QuotaRow, created=ago(hours=24, minutes=1))
     store.create(GenerateRequest(prompt="a", count=2), caller=who)
 
 
 def test_an_answer_is_kept_for_a_day(store: Store) -> None:
-    answers, answer = Answers(store, timedelta(minutes=1)), Answer(201, {}, b"x")
+    answers, answer = IdempotencyRecords(store, timedelta(minutes=1)), StoredResponse(201, {}, b"x")
     answers.begin("ann", "k", "d" * 64)
     answers.keep("ann", "k", answer)
-    set_all(store, AnswerRow, began=ago(hours=23, minutes=59))
+    set_all(store, IdempotencyRow, began=ago(hours=23, minutes=59))
     assert answers.begin("ann", "k", "d" * 64) == answer
-    set_all(store, AnswerRow, began=ago(hours=24, minutes=1))
+    set_all(store, IdempotencyRow, began=ago(hours=24, minutes=1))
     assert answers.begin("ann", "k", "e" * 64) is None
 
 
@@ -114,7 +114,7 @@ def test_half_written_files_are_swept_after_a_day(tmp_path: Path) -> None:
     for name, hours in ((".limner-0123456789ab.png", 23.9), (".limner-ba9876543210.png", 24.1)):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (time.time() - hours * 3600,) * 2)
-    sweep(tmp_path)
+    remove_stale_temporaries(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".limner-0123456789ab.png"]
 
 
@@ -142,11 +142,11 @@ def test_a_run_is_pruned_by_when_it_ended(studio: Studio) -> None:
 def test_pictures_are_listed_since_a_moment_and_before_another(store: Store) -> None:
     run = store.create(PAINT)
     store.add_artifact(run.id, "picture", "/a.png", "0" * 64)
-    (picture,) = Pictures(store).list(View(), PictureQuery())
+    (picture,) = ImageIndex(store).list(Viewer(), PictureQuery())
     later = picture.created + timedelta(microseconds=1)
 
     def count(**query: datetime) -> int:
-        return len(Pictures(store).list(View(), PictureQuery.model_validate(query)))
+        return len(ImageIndex(store).list(Viewer(), PictureQuery.model_validate(query)))
 
     assert (count(since=picture.created), count(since=later)) == (1, 0)
     assert (count(until=picture.created), count(until=later)) == (0, 1)

@@ -13,7 +13,7 @@ from limner.core.accounts import Caller
 from limner.core.moderation import Policy, Stage, Verdict
 from limner.core.requests import GenerateRequest
 from limner.store.queue import Queue
-from limner.store.runs import Hold, Lost, Store
+from limner.store.runs import Lease, LeaseLost, Store
 from limner.store.tables import PolicyRow, RunRow
 from limner.store.verdicts import Verdicts
 
@@ -57,8 +57,8 @@ def test_who_holds_a_run_no_longer_says_nothing_of_it(verdicts: Verdicts) -> Non
     claimed = Queue(verdicts.store).claim("me")
     assert claimed is not None
     verdicts.add([PASSED], POLICY.digest, run=run.id, hold=claimed[1])
-    with pytest.raises(Lost):
-        verdicts.add([PASSED], POLICY.digest, run=run.id, hold=Hold(run.id, "another", 1))
+    with pytest.raises(LeaseLost):
+        verdicts.add([PASSED], POLICY.digest, run=run.id, hold=Lease(run.id, "another", 1))
     assert len(verdicts.list(10)) == 1
 
 

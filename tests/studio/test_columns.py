@@ -6,9 +6,9 @@ from pathlib import Path
 
 from limner.core.feedback import Comparison
 from limner.core.requests import GenerateRequest
-from limner.store.feedback import Feedback
-from limner.store.pictures import Pictures, View
-from limner.store.preferences import Preferences
+from limner.store.feedback import FeedbackStore
+from limner.store.images import ImageIndex, Viewer
+from limner.store.preferences import PreferenceData
 from limner.store.runs import Store
 from limner.studio.feedback_columns import Pictured, rows
 
@@ -18,11 +18,11 @@ def test_pairs_are_of_one_prompt_and_one_negative_prompt(tmp_path: Path) -> None
     for prompt, negative in (("a cat", ""), ("a cat", ""), ("a dog", ""), ("a cat", "blurry")):
         run = store.create(GenerateRequest(prompt=prompt, negative_prompt=negative))
         store.add_artifact(run.id, "picture", f"/{run.id}.png", f"{len(ids):064x}", {"seed": 40 + len(ids)})
-        ids += Pictures(store).of_run(View(), run.id)
+        ids += ImageIndex(store).of_run(Viewer(), run.id)
     for worse in ids[1:]:
-        Feedback(store).compare(View(), Comparison(better=ids[0], worse=worse, tie=worse == ids[1]))
+        FeedbackStore(store).compare(Viewer(), Comparison(better=ids[0], worse=worse, tie=worse == ids[1]))
     pictured = Pictured(lambda picture: f"/{picture.id}", lambda picture: None)
-    (row,) = rows("pairs", Preferences(store, View()), pictured, stars=False, embed=False)
+    (row,) = rows("pairs", PreferenceData(store, Viewer()), pictured, stars=False, embed=False)
     assert (row["image_0_url"], row["image_1_url"]) == (f"/{ids[0]}", f"/{ids[1]}")
     assert (row["seed_0"], row["seed_1"]) == (40, 41), "as they were painted"
     assert (row["label_0"], row["label_1"], row["best_image_uid"]) == (0.5, 0.5, "tie")

@@ -28,7 +28,7 @@ from limner.engine.sweep.sweep import sweep
 from limner.engine.train.train import train
 from limner.models.logging import hush
 from limner.provenance import credentials
-from limner.store.locks import filling
+from limner.store.locks import output_lock
 
 EXECUTORS: dict[type[Request], Callable[[Any, Workspace, Emit], None]] = {
     CompareRequest: compare,
@@ -48,7 +48,7 @@ def execute(request: Request, workspace: Workspace, emit: Emit) -> None:
     """
     hush()
     credentials.check(workspace.home)
-    with nullcontext() if request.shares_folder else filling(workspace.out):
+    with nullcontext() if request.shares_folder else output_lock(workspace.out):
         EXECUTORS[type(request)](request, workspace, emit)
 
 

@@ -16,7 +16,7 @@ from limner.core.runs import Run
 from limner.moderation.moderator import Judged, Moderator
 from limner.moderation.policy import read_policy
 from limner.moderation.screening import Screening
-from limner.store.runs import Hold
+from limner.store.runs import Lease
 from limner.store.verdicts import Verdicts
 
 MOST_CHARACTERS = 250_000
@@ -48,7 +48,7 @@ class Gate:
             raise judged.refusal
         return judged.verdicts
 
-    def screening(self, run: Run, hold: Hold, folder: Path) -> Screening:
+    def screening(self, run: Run, hold: Lease, folder: Path) -> Screening:
         """What lets a run through as the policy has it that it was admitted by. folder: where all that it makes is."""
         moderator = self._moderator_of(run)
         policy = moderator.policy

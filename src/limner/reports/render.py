@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from PIL import Image
 
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 
 @cache
@@ -28,7 +28,7 @@ def _templates() -> Environment:
 def write_page(path: Path, template: str, **told: Any) -> None:
     """Fill a template of this folder, such as "sweep.html", and write the page; all text in it is escaped."""
     text = _templates().get_template(template).render(**told)
-    with writing(path) as partial:
+    with atomic_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 

@@ -13,8 +13,8 @@ from starlette.datastructures import UploadFile
 
 from limner.core.errors import LimnerError
 from limner.data.entries.budget import ZIP_METHODS
-from limner.store.blobs import PIECE, Blobs
-from limner.store.lists import FILES, inside
+from limner.store.blobs import CHUNK_BYTES, Blobs
+from limner.store.manifests import FILES, inside
 
 DIRECTORY_BYTES = 400 * FILES
 """The most that the list at the end of a zip may take."""
@@ -69,7 +69,7 @@ def _unpack(found: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, size:
     place = folder / member.filename
     place.parent.mkdir(parents=True, exist_ok=True)
     with found.open(member) as source, place.open("xb") as target:
-        while piece := source.read(PIECE):
+        while piece := source.read(CHUNK_BYTES):
             size += len(piece)
             if size > most:
                 raise LimnerError(f"the zip unpacks to more than {most:,} bytes", "send fewer files")
@@ -106,7 +106,7 @@ def zipped(blobs: Blobs, files: dict[str, str]) -> Iterator[bytes]:
                 blobs.open(sha256) as source,
                 archive.open(zipfile.ZipInfo(name, EPOCH), "w", force_zip64=True) as target,
             ):
-                while piece := source.read(PIECE):
+                while piece := source.read(CHUNK_BYTES):
                     target.write(piece)
                     yield sink.given()
     yield sink.given()
@@ -127,7 +127,7 @@ def written(files: Sequence[object], folder: Path) -> int:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             with place.open("xb") as target:
-                shutil.copyfileobj(file.file, target, PIECE)
+                shutil.copyfileobj(file.file, target, CHUNK_BYTES)
         except (FileExistsError, NotADirectoryError) as error:
             raise LimnerError(f"the form holds two files of the name {name[:80]!r}", "name them apart") from error
         size += place.stat().st_size

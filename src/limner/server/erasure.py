@@ -14,7 +14,7 @@ from limner.server.auth import caller
 from limner.server.files import Sha256, check_held
 from limner.server.problems import Problem, Refusal, reply
 from limner.server.runs import finder
-from limner.store.erase import Busy, InUse, Wanted
+from limner.store.erase import EraseSelection, InUse, RunInProgress
 from limner.studio.studio import Studio
 
 Derived = Annotated[bool, Query(description="Erase what was made with it too.")]
@@ -34,28 +34,28 @@ def router(studio: Studio) -> APIRouter:
     routes = APIRouter(prefix="/v1", responses={409: {"model": Problem}, 404: {"model": Problem}})
     find = finder(studio)
 
-    def erased(wanted: Wanted, derived: bool) -> Response | Erased:
+    def erased(wanted: EraseSelection, derived: bool) -> Response | Erased:
         try:
             done = studio.erase(wanted, derived=derived)
         except InUse as error:
             errors = [{"pointer": "", "detail": line} for line in error.by]
             return reply(HTTPStatus.CONFLICT, error.problem, errors=errors, remedy="?derived=true erases those too")
-        except Busy as error:
+        except RunInProgress as error:
             raise Refusal(HTTPStatus.CONFLICT, error.problem, error.remedy) from error
         return Erased(runs=[*done.runs, *done.derived], derived=done.derived, files=len(done.files), bytes=done.bytes)
 
-    def there(kind: str, sha256: str, who: Caller) -> Wanted:
+    def there(kind: str, sha256: str, who: Caller) -> EraseSelection:
         check_held(studio, who, f"{kind}:{sha256}")
         if sha256 not in studio.blobs:
             raise Refusal(HTTPStatus.NOT_FOUND, f"there is no file {sha256[:12]}", "it may be gone already")
-        return Wanted(references=(f"{kind}:{sha256}",), scope=who.scope)
+        return EraseSelection(references=(f"{kind}:{sha256}",), scope=who.scope)
 
     @routes.delete("/runs/{run_id}", tags=["runs"], response_model=Erased)
     def run_erased(
         derived: Derived = False, run: Run = Depends(find), who: Caller = Depends(caller)
     ) -> Response | Erased:
         """Erase a run with all it made; refused while it is carried out, and where others use what it made."""
-        return erased(Wanted(runs=(run.id,), scope=who.scope), derived)
+        return erased(EraseSelection(runs=(run.id,), scope=who.scope), derived)
 
     @routes.delete("/files/{sha256}", tags=["files"], response_model=Erased)
     def file_erased(sha256: Sha256, derived: Derived = False, who: Caller = Depends(caller)) -> Response | Erased:

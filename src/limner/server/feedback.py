@@ -17,11 +17,11 @@ from limner.core.requests import Frozen
 from limner.server.history import PictureReply, Viewed, finder
 from limner.server.problems import Refusal
 from limner.server.replies import url_of
-from limner.store.blobs import PIECE
-from limner.store.feedback import Feedback
-from limner.store.pictures import Pictures
-from limner.store.preferences import Preferences
-from limner.store.rating_counts import standings
+from limner.store.blobs import CHUNK_BYTES
+from limner.store.feedback import FeedbackStore
+from limner.store.images import ImageIndex
+from limner.store.preferences import PreferenceData
+from limner.store.rating_counts import rating_summary
 from limner.studio.feedback_columns import Embed, Kind, Pictured, picture_bytes
 from limner.studio.feedback_export import Format, check_export, json_lines, write_parquet
 from limner.studio.studio import Studio
@@ -50,7 +50,7 @@ class Preference(Frozen):
 def router(studio: Studio) -> APIRouter:
     """The routes of feedback."""
     routes = APIRouter(prefix="/v1", tags=["feedback"])
-    pictures, feedback, find = Pictures(studio.store), Feedback(studio.store), finder(studio)
+    pictures, feedback, find = ImageIndex(studio.store), FeedbackStore(studio.store), finder(studio)
 
     def told(view: Viewed, picture: Picture) -> PictureReply:
         return PictureReply.of(pictures.get(view, picture.id))
@@ -95,7 +95,7 @@ def router(studio: Studio) -> APIRouter:
     @routes.get("/ratings/summary")
     def summed_up(view: Viewed, by: ByWhat = "model") -> list[Standing]:
         """How the pictures of each model, adapter, industry or style were received, the best mean first."""
-        return standings(studio.store, view, by)
+        return rating_summary(studio.store, view, by)
 
     @routes.get("/feedback/export", response_class=StreamingResponse, responses=_EXPORT)
     def exported(
@@ -112,7 +112,7 @@ def router(studio: Studio) -> APIRouter:
         check_export(format, embed)
         base = str(request.base_url).rstrip("/")
         pictured = Pictured(lambda picture: base + url_of(_reference(picture)), partial(picture_bytes, studio))
-        preferences = Preferences(studio.store, view)
+        preferences = PreferenceData(studio.store, view)
         headers = {"Content-Disposition": f'attachment; filename="{kind}.{format}"'}
         if format == "jsonl":
             lines = json_lines(kind, preferences, pictured, stars)
@@ -128,7 +128,7 @@ def _written(write: Callable[[IO[bytes]], None]) -> Iterator[bytes]:
     with tempfile.TemporaryFile() as file:
         write(file)
         file.seek(0)
-        while piece := file.read(PIECE):
+        while piece := file.read(CHUNK_BYTES):
             yield piece
 
 

@@ -24,7 +24,7 @@ from limner.server.conditional_files import known, span
 from limner.server.problems import Refusal
 from limner.server.replies import url_of
 from limner.server.settings import Settings
-from limner.store.blobs import PIECE
+from limner.store.blobs import CHUNK_BYTES
 from limner.studio.studio import Studio
 
 SIGNED_SECONDS = 3600
@@ -132,7 +132,7 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
 
 def check_held(studio: Studio, who: Caller, reference: str) -> None:
     """Refuse what the caller may not have as if it were not there."""
-    if who.scope is not None and studio.holdings.missing(who.scope, [reference]):
+    if who.scope is not None and studio.grants.missing(who.scope, [reference]):
         raise Refusal(HTTPStatus.NOT_FOUND, f"there is no {reference[:19]}", "name what is yours, or was shared")
 
 
@@ -176,7 +176,7 @@ def pieces(studio: Studio, sha256: str, first: int, last: int) -> Iterator[bytes
     with studio.blobs.open(sha256) as file:
         file.seek(first)
         left = last - first + 1
-        while left > 0 and (piece := file.read(min(PIECE, left))):
+        while left > 0 and (piece := file.read(min(CHUNK_BYTES, left))):
             left -= len(piece)
             yield piece
 

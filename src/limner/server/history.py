@@ -19,7 +19,7 @@ from limner.provenance.labels import Label, read_label
 from limner.server.auth import caller
 from limner.server.problems import Refusal
 from limner.server.replies import INNER, url_of
-from limner.store.pictures import Pictures, View
+from limner.store.images import ImageIndex, Viewer
 from limner.studio.studio import Studio
 
 QUEUE = "default"
@@ -73,17 +73,17 @@ class PictureShown(PictureReply):
     label: Label | None
 
 
-def view_of(who: Annotated[Caller, Depends(caller)]) -> View:
+def view_of(who: Annotated[Caller, Depends(caller)]) -> Viewer:
     """What a caller sees of the history, and whose ratings are its own. The command line's runs are not told."""
-    return View(who.account, who.scope, QUEUE)
+    return Viewer(who.account, who.scope, QUEUE)
 
 
-Viewed = Annotated[View, Depends(view_of)]
+Viewed = Annotated[Viewer, Depends(view_of)]
 
 
 def finder(studio: Studio) -> Any:
     """What finds the picture that a path names, for a route to ask for by `Depends`."""
-    pictures = Pictures(studio.store)
+    pictures = ImageIndex(studio.store)
 
     def find(picture: Name, view: Viewed) -> Picture:
         try:
@@ -98,7 +98,7 @@ def finder(studio: Studio) -> Any:
 def router(studio: Studio) -> APIRouter:
     """The routes of the history."""
     routes = APIRouter(prefix="/v1/pictures", tags=["history"])
-    pictures, find = Pictures(studio.store), finder(studio)
+    pictures, find = ImageIndex(studio.store), finder(studio)
 
     @routes.get("")
     def listed(request: Request, query: Annotated[PictureQuery, Query()], view: Viewed) -> list[PictureReply]:

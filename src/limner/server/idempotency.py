@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limner.core.errors import LimnerError
 from limner.server.problems import Refusal, refusal
-from limner.store.idempotency import Answer, Answers, InFlight
+from limner.store.idempotency import IdempotencyRecords, InFlight, StoredResponse
 
 HELD = 2**20
 """Bytes of a body that stay in memory; more go to disk."""
@@ -31,7 +31,7 @@ TRANSIENT = (401, 403, 408, 409, 429)
 class Idempotency:
     """Keeps the answers of POSTs that bring a key of their own, for a day."""
 
-    def __init__(self, app: ASGIApp, answers: Answers) -> None:
+    def __init__(self, app: ASGIApp, answers: IdempotencyRecords) -> None:
         self.app, self.answers = app, answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +75,7 @@ class Idempotency:
                     parts.append(piece)
                 whole = not message.get("more_body", False)
                 if whole:  # before the caller hears the end of it
-                    await self._settle(account, key, Answer(status, headers, b"".join(parts)), size <= KEPT)
+                    await self._settle(account, key, StoredResponse(status, headers, b"".join(parts)), size <= KEPT)
             await send(message)
 
         try:
@@ -85,7 +85,7 @@ class Idempotency:
                 with suppress(LimnerError):
                     await run_sync(self.answers.forget, account, key)
 
-    async def _settle(self, account: str, key: str, answer: Answer, kept: bool) -> None:
+    async def _settle(self, account: str, key: str, answer: StoredResponse, kept: bool) -> None:
         if kept and (answer.status < 500 or answer.status == BEGUN) and answer.status not in TRANSIENT:
             await run_sync(self.answers.keep, account, key, answer)
         else:

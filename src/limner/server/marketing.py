@@ -26,9 +26,9 @@ from limner.server.profile import Profile
 from limner.server.replies import ArtifactReply
 from limner.server.settings import Settings
 from limner.server.uploads import size_of
-from limner.store.pictures import View
+from limner.store.images import Viewer
 from limner.store.queue import Queue
-from limner.store.rating_counts import standings
+from limner.store.rating_counts import rating_summary
 from limner.studio.studio import Studio
 
 FETCHING = CapacityLimiter(16)
@@ -84,7 +84,7 @@ def router(
         adapters = profile.adapters(call.industry, image)
         adapter = adapters[0] if adapters else None
         if len(adapters) > 1:
-            rated = standings(studio.store, View(queue=queue.name), "adapter", tags["industry"])
+            rated = rating_summary(studio.store, Viewer(queue=queue.name), "adapter", tags["industry"])
             choice = chosen(adapters, rated, chance)
             adapter = choice.adapter
             tags |= {"adapter": adapter.path, "chosen": choice.why, "chance": str(chance)}

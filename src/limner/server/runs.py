@@ -24,8 +24,8 @@ from limner.server.problems import Refusal
 from limner.server.replies import ArtifactReply, RunReply
 from limner.server.settings import Settings
 from limner.server.waiting import ended, waiting
-from limner.store.queue import Queue, Unfit
-from limner.store.runs import Unreadable
+from limner.store.queue import Queue, WrongStatus
+from limner.store.runs import UnreadableRun
 from limner.studio.studio import Studio
 
 QUIET = 15.0
@@ -87,7 +87,7 @@ def router(studio: Studio, settings: Settings, granted: frozenset[str] = frozens
         """Have a run that ended badly carried out again; a training goes on from its last checkpoint."""
         try:
             return await run_sync(told, await admitted(partial(studio.retry, run, who, granted)))
-        except Unfit as error:
+        except WrongStatus as error:
             raise Refusal(HTTPStatus.CONFLICT, error.problem, error.remedy) from error
 
     def counted(who: Caller = Depends(caller)) -> Iterator[None]:
@@ -149,7 +149,7 @@ def finder(studio: Studio) -> Callable[..., Run]:
             run = studio.store.get(run_id)
             if (run.id, run.queue) == (run_id, queue.name) and who.scope in (None, run.owner):
                 return run
-        except Unreadable as error:
+        except UnreadableRun as error:
             raise Refusal(HTTPStatus.CONFLICT, error.problem, error.remedy) from error
         except LimnerError:
             pass

@@ -19,7 +19,7 @@ from limner.core.files import read_file
 from limner.imaging.decode import PIXEL_CAP, decode
 from limner.server.openai_models import Edit
 from limner.server.problems import Refusal
-from limner.store.blobs import PIECE
+from limner.store.blobs import CHUNK_BYTES
 from limner.studio.studio import Studio
 
 FILES = ("image", "image[]", "mask")
@@ -99,7 +99,7 @@ def _whitened(mask: Path, size: tuple[int, int]) -> Image.Image:
 
 def _write(file: UploadFile, place: Path) -> None:
     with place.open("wb") as target:
-        while piece := file.file.read(PIECE):
+        while piece := file.file.read(CHUNK_BYTES):
             target.write(piece)
 
 

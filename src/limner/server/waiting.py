@@ -16,7 +16,7 @@ from anyio.to_thread import run_sync
 
 from limner.core.runs import Run
 from limner.server.problems import Refusal
-from limner.store.changes import News
+from limner.store.changes import ChangeWatcher
 from limner.studio.studio import Studio
 
 LOOK, SLOWEST = 0.1, 1.0
@@ -97,7 +97,7 @@ class Waiting:
 
     def _look(self) -> None:
         """Wake those whose runs have ended, as long as anyone waits."""
-        with closing(News(self.studio.store)) as news:
+        with closing(ChangeWatcher(self.studio.store)) as news:
             while True:
                 with self._lock:
                     waiters = list(self._waiters)

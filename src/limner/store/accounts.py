@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 
 from limner.core.accounts import Caller, Key, Limits, Role
 from limner.core.errors import LimnerError, unknown
-from limner.store import names
+from limner.store import patterns
 from limner.store.runs import Store
 from limner.store.tables import AccountRow, KeyRow
 
-_SECRET = re.compile(rf"limner_({names.KEY})_[A-Za-z0-9_-]{{43}}")
+_SECRET = re.compile(rf"limner_({patterns.KEY})_[A-Za-z0-9_-]{{43}}")
 
 
 class Accounts:
@@ -34,7 +34,7 @@ class Accounts:
 
         role: of a new account (a maker, unless it is said), or the role that an old one must have.
         """
-        if re.fullmatch(names.ACCOUNT, account) is None:
+        if re.fullmatch(patterns.ACCOUNT, account) is None:
             raise LimnerError(
                 f"{account!r} is no name of an account", "write up to 64 small letters, digits and any of . _ @ + -"
             )

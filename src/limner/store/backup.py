@@ -21,9 +21,9 @@ from sqlalchemy import Connection
 
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.events import Emit, Notice, Progress, Stage
-from limner.store.blobs import PIECE, Blobs
+from limner.store.blobs import CHUNK_BYTES, Blobs
 from limner.store.database import HEAD
-from limner.store.files import explained, writing
+from limner.store.files import atomic_file, translate_disk_errors
 from limner.store.paths import credentials_folder
 from limner.store.rows import TABLES, rows_of
 from limner.store.runs import Store
@@ -49,7 +49,7 @@ def write_backup(store: Store, blobs: Blobs, place: Path, emit: Emit) -> None:
     hashes: dict[str, str] = {}
     rows: dict[str, int] = {}
     files = 0
-    with writing(place) as partial, _private(partial) as out, zipfile.ZipFile(out, "w") as archive:
+    with atomic_file(place) as partial, _private(partial) as out, zipfile.ZipFile(out, "w") as archive:
         emit(Stage(name="database", total=len(TABLES)))
         with store.reading() as connection:
             for done, table in enumerate(TABLES.values(), 1):
@@ -58,8 +58,8 @@ def write_backup(store: Store, blobs: Blobs, place: Path, emit: Emit) -> None:
                 emit(Progress(done=done))
         for file in _credentials(store.home):
             name = f"credentials/{file.relative_to(credentials_folder(store.home)).as_posix()}"
-            with explained(file), file.open("rb") as source:
-                hashes[name] = _write(archive, name, iter(lambda source=source: source.read(PIECE), b""))
+            with translate_disk_errors(file), file.open("rb") as source:
+                hashes[name] = _write(archive, name, iter(lambda source=source: source.read(CHUNK_BYTES), b""))
         kept = list(blobs)
         emit(Stage(name="files", total=len(kept)))
         for done, blob in enumerate(kept, 1):
@@ -86,7 +86,7 @@ def _write_file(archive: zipfile.ZipFile, blobs: Blobs, sha256: str, emit: Emit)
     """Add a kept file; whether it was still there."""
     try:
         with blobs.open(sha256) as source:
-            found = _write(archive, f"files/{sha256}", iter(lambda: source.read(PIECE), b""))
+            found = _write(archive, f"files/{sha256}", iter(lambda: source.read(CHUNK_BYTES), b""))
     except Unavailable:
         raise
     except LimnerError:

@@ -20,22 +20,22 @@ from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 from limner.core.errors import LimnerError, Unavailable
-from limner.store import names
-from limner.store.files import MARKER, founding, make_folder, sha256_of, writing
-from limner.store.lists import LIST_BYTES, check_size, listed, write_list
+from limner.store import patterns
+from limner.store.files import MARKER, atomic_file, atomic_folder_once, make_folder, sha256_of
+from limner.store.manifests import LIST_BYTES, check_size, listed, write_list
 from limner.store.remote import reach, reached, shown
 from limner.store.removal import discard, remove
 
-PIECE = 2**20
+CHUNK_BYTES = 2**20
 BLOCK = 4 * 2**20
 """Bytes that are read ahead of a reader, from a store that is elsewhere."""
 AT_ONCE = 8
 """Files that go to or come from such a store at the same time."""
 FRESH = 12 * 3600.0
 """Seconds for which a file counts as just kept: well below the age at which orphans are swept."""
-REFERENCE = re.compile(names.REFERENCE)
+REFERENCE = re.compile(patterns.REFERENCE)
 _MARK = ".limner-of-"
-_SHA256 = re.compile(names.SHA256)
+_SHA256 = re.compile(patterns.SHA256)
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -81,7 +81,7 @@ class Blobs:
         with self._writing():
             if self._local:
                 if not _touched(Path(place)):
-                    with writing(Path(place)) as partial:
+                    with atomic_file(Path(place)) as partial:
                         _same(file, partial)
             elif not self._fresh(place):  # such stores show an upload when it is whole
                 self._files.put_file(str(file), place)
@@ -92,8 +92,8 @@ class Blobs:
         if not place.is_dir():
             return f"sha256:{self.put(place)}"
         files = [file for file in sorted(place.rglob("*")) if file.is_file() and file.name != MARKER]
-        names = [file.relative_to(place).as_posix() for file in files]
-        told = dict(zip(names, self._each(self.put, files), strict=True))
+        patterns = [file.relative_to(place).as_posix() for file in files]
+        told = dict(zip(patterns, self._each(self.put, files), strict=True))
         with tempfile.TemporaryDirectory() as folder:
             return f"folder:{self.put(write_list(told, Path(folder) / 'files.json'))}"
 
@@ -136,7 +136,7 @@ class Blobs:
         place = make_folder(self._cache) / f"{sha256}.folder"
         if not place.is_dir():
             told = self.folder(sha256)
-            with founding(place) as partial:  # another worker may do so meanwhile
+            with atomic_folder_once(place) as partial:  # another worker may do so meanwhile
                 paths = dict(zip(told.values(), self._each(self.path, told.values()), strict=True))
                 for name, its in told.items():
                     (partial / name).parent.mkdir(parents=True, exist_ok=True)
@@ -186,8 +186,8 @@ class Blobs:
             return Path(place)
         copy = make_folder(self._cache) / f"{sha256}{suffix}"
         if not copy.exists():
-            with self.open(sha256) as source, writing(copy) as partial, partial.open("wb") as target:
-                shutil.copyfileobj(source, target, PIECE)
+            with self.open(sha256) as source, atomic_file(copy) as partial, partial.open("wb") as target:
+                shutil.copyfileobj(source, target, CHUNK_BYTES)
         return copy
 
     def signed(self, sha256: str, seconds: int, media_type: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from limner.store.blobs import REFERENCE
-from limner.store.tables import ArtifactRow, PictureAdapterRow, PictureRow, RunRow
+from limner.store.tables import ArtifactRow, ImageAdapterRow, ImageRow, RunRow
 
 
 def catalogue(session: Session, artifact: ArtifactRow, run: RunRow) -> None:
@@ -17,7 +17,7 @@ def catalogue(session: Session, artifact: ArtifactRow, run: RunRow) -> None:
     request, tags = run.request, run.tags
     if request.get("kind") != "generate":
         return
-    picture = PictureRow(
+    picture = ImageRow(
         id=artifact.id,
         run=run.id,
         owner=run.owner,
@@ -33,7 +33,7 @@ def catalogue(session: Session, artifact: ArtifactRow, run: RunRow) -> None:
     session.add(picture)
     session.flush()  # the rows below point at it
     used = {adapter_key(use["path"]): sound(use["path"]) for use in request.get("adapter", ())}
-    session.add_all(PictureAdapterRow(picture=artifact.id, key=key, reference=use) for key, use in used.items())
+    session.add_all(ImageAdapterRow(picture=artifact.id, key=key, reference=use) for key, use in used.items())
 
 
 def adapter_key(reference: str) -> str:

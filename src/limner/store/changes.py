@@ -14,7 +14,7 @@ LONGEST = 0.5
 """Seconds after which to look anyhow, for what time alone changes is written by nobody."""
 
 
-class News:
+class ChangeWatcher:
     """What others wrote since it was last asked for. For one thread.
 
     SQLite counts the commits of other connections in memory that all of them share (`PRAGMA data_version`).

@@ -60,7 +60,7 @@ _REASONS = {
 _PASSING = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY")
 
 
-class Away(Unavailable):
+class DatabaseUnavailable(Unavailable):
     """The database cannot be used just now; later it may be."""
 
 
@@ -75,9 +75,9 @@ def open_engine(url: str | URL | None = None) -> Engine:
     Without a URL: the SQLite file in Limner's home. Raises LimnerError for a damaged database, one that a newer
     Limner wrote, and a URL that means nothing.
     """
-    engine = _engine(make_url_or_explain(url) if url else sqlite_url(paths.home()))
+    engine = _engine(parse_url(url) if url else sqlite_url(paths.home()))
     try:
-        with explained(engine.url):
+        with translate_database_errors(engine.url):
             with engine.connect() as connection:
                 current = revision(connection)
             if current != HEAD:
@@ -88,7 +88,7 @@ def open_engine(url: str | URL | None = None) -> Engine:
     return engine
 
 
-def make_url_or_explain(url: str | URL) -> URL:
+def parse_url(url: str | URL) -> URL:
     """The parsed URL; raises LimnerError, without the text of the URL, which may hold a password."""
     try:
         made = make_url(url)
@@ -100,25 +100,25 @@ def make_url_or_explain(url: str | URL) -> URL:
 
 
 @contextmanager
-def explained(url: URL) -> Generator[None]:
+def translate_database_errors(url: URL) -> Generator[None]:
     """Turn the database's errors into a LimnerError that names the database and the remedy."""
     try:
         yield
     except DBAPIError as error:
-        if url.get_backend_name() != "sqlite" and (error.connection_invalidated or is_away(error)):
+        if url.get_backend_name() != "sqlite" and (error.connection_invalidated or is_unavailable(error)):
             said = str(error.orig).strip().splitlines()[0][:160]
-            raise Away(
+            raise DatabaseUnavailable(
                 f"the database {url.render_as_string()} cannot be used ({said})", "check that it runs, and its URL"
             ) from error
         name = str(getattr(error.orig, "sqlite_errorname", ""))
         reason = next((reason for start, reason in _REASONS.items() if name.startswith(start)), None)
         if reason is None:
             raise
-        kind = Away if name.startswith(_PASSING) else Unavailable
+        kind = DatabaseUnavailable if name.startswith(_PASSING) else Unavailable
         raise kind(reason[0].format(database=url.database), reason[1]) from error
 
 
-def is_away(error: DBAPIError) -> bool:
+def is_unavailable(error: DBAPIError) -> bool:
     """Whether a server could not be reached, or would not serve: it has no SQLSTATE, or one that says so."""
     state = str(getattr(error.orig, "sqlstate", None) or "")
     return isinstance(error, OperationalError) and (not state or state.startswith(("08", "28", "3D", "53", "57")))
@@ -143,7 +143,7 @@ def migrations(connection: Connection) -> Config:
 
 
 @contextmanager
-def migrating(engine: Engine) -> Generator[Config]:
+def alembic_config(engine: Engine) -> Generator[Config]:
     """Alembic's configuration on a locked connection; one transaction for a whole migration."""
     with _locked(engine) as connection:
         yield migrations(connection)

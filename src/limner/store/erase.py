@@ -16,18 +16,18 @@ from limner.core.errors import LimnerError
 from limner.core.runs import Status
 from limner.store.blobs import REFERENCE, Blobs
 from limner.store.feedback import count_ratings
-from limner.store.locks import is_held
+from limner.store.locks import is_locked
 from limner.store.paths import runs_folder
-from limner.store.references import Lists, References, bare, mentions, named
+from limner.store.references import FolderContents, RunReferences, bare, mentions, named
 from limner.store.removal import discard
 from limner.store.runs import Store
 from limner.store.tables import (
-    AnswerRow,
     ArtifactRow,
     CollectionRow,
     ComparisonRow,
     FavouriteRow,
-    HoldingRow,
+    GrantRow,
+    IdempotencyRow,
     RatingRow,
     RunRow,
     VerdictRow,
@@ -46,12 +46,12 @@ class InUse(LimnerError):
         self.by = list(by)
 
 
-class Busy(LimnerError):
+class RunInProgress(LimnerError):
     """A run that is being carried out: it would bring back what goes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Erasure:
+class ErasureResult:
     """What was erased, or would be.
 
     runs: asked for, and derived: those that stood on them. uploads and files: that were kept, with their bytes.
@@ -69,7 +69,7 @@ class Erasure:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EraseSelection:
     """What shall go. references: of files and folders, and all that was made of them; owner: all that is somebody's.
 
     scope: of whose things nothing else shall go, None for anyone's.
@@ -85,7 +85,9 @@ class _DryRun(Exception):
     """Takes back what a transaction did."""
 
 
-def erase(store: Store, blobs: Blobs, wanted: Wanted, *, derived: bool = False, dry: bool = False) -> Erasure:
+def erase(
+    store: Store, blobs: Blobs, wanted: EraseSelection, *, derived: bool = False, dry: bool = False
+) -> ErasureResult:
     """Erase what is wanted. derived: and all that was made with it. dry: only tell.
 
     Raises InUse where something else was made with it and `derived` was not said, and Busy where a run is being
@@ -94,10 +96,10 @@ def erase(store: Store, blobs: Blobs, wanted: Wanted, *, derived: bool = False, 
     for reference in wanted.references:
         if REFERENCE.fullmatch(reference) is None:
             raise LimnerError(f"{reference!r} is no reference", "write sha256:HASH or folder:HASH")
-    lists = Lists(blobs)
+    lists = FolderContents(blobs)
     with store.session() as session:  # reads the lists of folders, perhaps from afar, before others must wait
         lists.whole(named(session))
-    done = Erasure()
+    done = ErasureResult()
     with _dry(dry), store.writing() as session:
         found = _found(session, lists, wanted)
         _refuse_others(session, wanted, found)
@@ -116,7 +118,7 @@ def erase(store: Store, blobs: Blobs, wanted: Wanted, *, derived: bool = False, 
     return done
 
 
-def _refuse_others(session: Session, wanted: Wanted, found: Found) -> None:
+def _refuse_others(session: Session, wanted: EraseSelection, found: Found) -> None:
     """Raises InUse where things of others would go too."""
     if wanted.scope is None:
         return
@@ -145,9 +147,9 @@ class Found:
     told: set[str] = field(default_factory=set[str])
 
 
-def _found(session: Session, lists: Lists, wanted: Wanted) -> Found:
-    references = References(session, lists)
-    rows = session.execute(select(HoldingRow.reference, HoldingRow.owner, HoldingRow.giver)).all()
+def _found(session: Session, lists: FolderContents, wanted: EraseSelection) -> Found:
+    references = RunReferences(session, lists)
+    rows = session.execute(select(GrantRow.reference, GrantRow.owner, GrantRow.giver)).all()
     uploads = {(reference, owner) for reference, owner, _ in rows}
     runs = list(wanted.runs)
     exact = {bare(reference) for reference in wanted.references}
@@ -177,33 +179,33 @@ def _found(session: Session, lists: Lists, wanted: Wanted) -> Found:
 
 
 def delete_rows(
-    store: Store, session: Session, blobs: Blobs, lists: Lists, found: Found, spared: Iterable[str] = ()
-) -> Erasure:
+    store: Store, session: Session, blobs: Blobs, lists: FolderContents, found: Found, spared: Iterable[str] = ()
+) -> ErasureResult:
     """Delete the rows of what was found; tells what may be removed afterwards. spared: mentions of what stays."""
     runs = [*found.runs, *found.derived]
     _refuse_running(store, session, runs)
-    references = References(session, lists)
+    references = RunReferences(session, lists)
     mentioned = set(found.told).union(*(references.used.get(run, set()) | references.made[run] for run in runs))
     mentioned |= {mention for reference, _ in found.uploads for mention in mentions(reference)}
     left = _outside(session, store.home, runs)
     owners = {owner for some in _portions(runs) for owner in session.scalars(_owner_of(some))}
     owners |= {owner for _, owner in found.uploads}
-    session.execute(delete(AnswerRow).where(AnswerRow.account.in_(owners)))  # which may hold what goes
+    session.execute(delete(IdempotencyRow).where(IdempotencyRow.account.in_(owners)))  # which may hold what goes
     for some in _portions(runs):
         session.execute(delete(RunRow).where(RunRow.id.in_(some)))
     for reference, owner in found.uploads:
-        session.execute(delete(HoldingRow).where(HoldingRow.reference == reference, HoldingRow.owner == owner))
+        session.execute(delete(GrantRow).where(GrantRow.reference == reference, GrantRow.owner == owner))
     session.flush()
     files = lists.whole(mentioned) - lists.whole(named(session) | set(spared))
     sizes = {sha256: blobs.size(sha256) for sha256 in sorted(files) if sha256 in blobs}
     uploads = sorted({reference for reference, _ in found.uploads})
-    return Erasure(found.runs, found.derived, uploads, sorted(sizes), sum(sizes.values()), left)
+    return ErasureResult(found.runs, found.derived, uploads, sorted(sizes), sum(sizes.values()), left)
 
 
 def forget(session: Session, account: str) -> None:
     """Delete what an account said of pictures, what was judged of its words, and the answers kept for it."""
     rated = list(session.scalars(select(RatingRow.picture).where(RatingRow.account == account)))
-    for row in (RatingRow, ComparisonRow, FavouriteRow, CollectionRow, AnswerRow):
+    for row in (RatingRow, ComparisonRow, FavouriteRow, CollectionRow, IdempotencyRow):
         session.execute(delete(row).where(row.account == account))
     for row in (VerdictRow, WebhookRow):
         session.execute(delete(row).where(row.owner == account))
@@ -215,10 +217,10 @@ def _owner_of(runs: list[str]) -> Select[str]:
     return select(RunRow.owner).where(RunRow.id.in_(runs))
 
 
-def remove(store: Store, blobs: Blobs, done: Erasure) -> None:
+def remove(store: Store, blobs: Blobs, done: ErasureResult) -> None:
     """Remove the files and working folders of what is erased; files that somebody brought in meanwhile stay."""
     if done.files:
-        lists = Lists(blobs)
+        lists = FolderContents(blobs)
         with store.session() as session:
             lists.whole(named(session))
         with store.writing() as session:  # nobody notes a file between the look and the removal
@@ -235,8 +237,8 @@ def _refuse_running(store: Store, session: Session, runs: list[str]) -> None:
         query = select(RunRow).where(RunRow.id.in_(some), RunRow.status == Status.RUNNING).with_for_update()
         for row in session.scalars(query):
             folder = runs_folder(store.home) / row.id
-            if row.queue is not None or (folder.is_dir() and is_held(folder)):
-                raise Busy(f"run {row.id} is being carried out", "cancel it first")
+            if row.queue is not None or (folder.is_dir() and is_locked(folder)):
+                raise RunInProgress(f"run {row.id} is being carried out", "cancel it first")
 
 
 def _outside(session: Session, home: Path, runs: list[str]) -> list[str]:
@@ -255,7 +257,7 @@ def _told(session: Session, runs: list[str]) -> list[str]:
     return [f"run {run} ({kinds[run]})" for run in runs]
 
 
-def _what(wanted: Wanted) -> str:
+def _what(wanted: EraseSelection) -> str:
     told = [*(f"run {run}" for run in wanted.runs), *(reference[:19] for reference in wanted.references)]
     return ", ".join([*told, *([] if wanted.owner is None else [f"what is {wanted.owner!r}'s"])])
 

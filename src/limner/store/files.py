@@ -44,7 +44,7 @@ _REASONS = {
 
 
 @contextmanager
-def explained(path: Path) -> Generator[None]:
+def translate_disk_errors(path: Path) -> Generator[None]:
     """Turn an error of the disk while working on `path` into a LimnerError that names the path and the remedy.
 
     safetensors reports such errors only in its text, as "... (os error 28)"; they are understood too.
@@ -70,14 +70,14 @@ def _at_fault(error: Exception, path: Path) -> Path:
 
 def make_folder(path: Path) -> Path:
     """The folder, created with its parents where it was missing."""
-    with explained(path):
+    with translate_disk_errors(path):
         path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes; for a folder, of the names and hashes of the files below it, in order of name."""
-    with explained(path):
+    with translate_disk_errors(path):
         if not path.is_dir():
             return _sha256_of_file(path)
         total = hashlib.sha256()
@@ -89,14 +89,14 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def writing(path: Path) -> Generator[Path]:
+def atomic_file(path: Path) -> Generator[Path]:
     """A temporary sibling to write; it takes the place of `path` when the block ends well, and goes when it fails.
 
     It has the suffix of `path`, for writers that tell the format from it. Raises LimnerError where the disk refuses.
     """
     make_folder(path.parent)
     temporary = _sibling(path)
-    with explained(path):
+    with translate_disk_errors(path):
         if _exists(path) and path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
         try:
@@ -108,7 +108,7 @@ def writing(path: Path) -> Generator[Path]:
             discard(temporary, path.parent)
 
 
-def move_over(file: Path, name: str) -> None:
+def rename_over(file: Path, name: str) -> None:
     """Give a file another name in its folder, in place of a file that has it. Nothing waits for the disk."""
     os.replace(file, file.with_name(name))
 
@@ -121,7 +121,7 @@ def write_numbered(folder: Path, suffix: str, write: Callable[[Path], None]) -> 
     """
     make_folder(folder)
     temporary = _sibling(folder / f"new{suffix}")
-    with explained(folder):
+    with translate_disk_errors(folder):
         try:
             write(temporary)
             _flush(temporary)
@@ -152,7 +152,7 @@ def _name_anew(file: Path, path: Path) -> None:
             raise
 
 
-def sweep(folder: Path) -> None:
+def remove_stale_temporaries(folder: Path) -> None:
     """Remove what killed programs left half-written in a folder a day ago or longer."""
     with suppress(OSError):
         for left in folder.glob(f"{_TEMPORARY}*"):
@@ -162,31 +162,31 @@ def sweep(folder: Path) -> None:
                 remove(left, folder)
 
 
-def is_ours(folder: Path) -> bool:
+def is_replaceable(folder: Path) -> bool:
     """Whether a folder is empty, or one that `writing_folder` wrote."""
     return (folder / MARKER).exists() or not any(folder.iterdir())
 
 
-def check_replaceable(path: Path, may_replace: Callable[[Path], bool] = is_ours) -> None:
+def check_replaceable(path: Path, may_replace: Callable[[Path], bool] = is_replaceable) -> None:
     """Refuse what `writing_folder` would not replace, before any work is done for it."""
-    with explained(path):
+    with translate_disk_errors(path):
         if _exists(path) and any(path.iterdir()) and not may_replace(path):
             raise _refused(path, may_replace)
 
 
 def _refused(path: Path, may_replace: Callable[[Path], bool]) -> LimnerError:
-    if may_replace is is_ours:
+    if may_replace is is_replaceable:
         return LimnerError(f"{path} holds files that Limner did not write", "choose a new or an empty folder")
-    return exists_already(path)
+    return already_exists(path)
 
 
-def exists_already(path: Path) -> LimnerError:
+def already_exists(path: Path) -> LimnerError:
     """The error for a result that would take the place of something else."""
     return LimnerError(f"{str(path)!r} exists already", "choose another --out, or move it away")
 
 
 @contextmanager
-def writing_folder(path: Path, may_replace: Callable[[Path], bool] = is_ours) -> Generator[Path]:
+def atomic_folder(path: Path, may_replace: Callable[[Path], bool] = is_replaceable) -> Generator[Path]:
     """A temporary sibling folder to fill; it takes the place of `path` when the block ends well, else it goes.
 
     may_replace: whether a folder with files in it may be replaced; any other is refused, also one that came to be
@@ -194,9 +194,9 @@ def writing_folder(path: Path, may_replace: Callable[[Path], bool] = is_ours) ->
     `restore_folder` puts it back.
     """
     make_folder(path.parent)
-    restore_folder(path)
+    recover_folder(path)
     temporary = _sibling(path)
-    with explained(path):
+    with translate_disk_errors(path):
         check_replaceable(path, may_replace)
         temporary.mkdir()
         try:
@@ -212,7 +212,7 @@ def writing_folder(path: Path, may_replace: Callable[[Path], bool] = is_ours) ->
             _flush(path.parent)
         finally:
             discard(temporary, path.parent)
-            restore_folder(path)
+            recover_folder(path)
 
 
 def _put_folder(temporary: Path, path: Path, may_replace: Callable[[Path], bool]) -> None:
@@ -235,14 +235,14 @@ def _put_folder(temporary: Path, path: Path, may_replace: Callable[[Path], bool]
 
 
 @contextmanager
-def founding(path: Path) -> Generator[Path]:
+def atomic_folder_once(path: Path) -> Generator[Path]:
     """A temporary sibling folder to fill, for its owner's eyes; it becomes `path` unless there is something by then.
 
     So of several programs that begin at once, all end with the first one's folder.
     """
     make_folder(path.parent)
     temporary = _sibling(path)
-    with explained(path):
+    with translate_disk_errors(path):
         temporary.mkdir(mode=0o700)
         try:
             yield temporary
@@ -258,10 +258,10 @@ def founding(path: Path) -> Generator[Path]:
             discard(temporary, path.parent)
 
 
-def restore_folder(path: Path) -> None:
+def recover_folder(path: Path) -> None:
     """Finish what a killed `writing_folder` left: the old folder comes back, or goes where the new one is in place."""
     old = _backup(path)
-    with explained(path):
+    with translate_disk_errors(path):
         if not _exists(old):
             return
         if not _exists(path):

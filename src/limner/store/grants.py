@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 from limner.core.accounts import EVERYONE, Caller, Holding
 from limner.core.errors import LimnerError, TooMuch
 from limner.store.runs import Store
-from limner.store.tables import AccountRow, ArtifactRow, HoldingRow, RunRow
+from limner.store.tables import AccountRow, ArtifactRow, GrantRow, RunRow
 
 
-class Holdings:
+class Grants:
     """What accounts may use. It is kept as long as one of them holds it, although no run refers to it."""
 
     def __init__(self, store: Store) -> None:
@@ -36,13 +36,13 @@ class Holdings:
             session.execute(_one(who.account, reference))
             _check(session, who, size)
             now = datetime.now(UTC)
-            session.add(HoldingRow(owner=who.account, reference=reference, bytes=size, giver=None, created=now))
+            session.add(GrantRow(owner=who.account, reference=reference, bytes=size, giver=None, created=now))
 
     def list(self, owner: str | None = None) -> builtins.list[Holding]:
         """What an account, or any (None), brought in or was given, newest first."""
-        query = select(HoldingRow).order_by(HoldingRow.created.desc(), HoldingRow.reference)
+        query = select(GrantRow).order_by(GrantRow.created.desc(), GrantRow.reference)
         with self.store.session() as session:
-            rows = session.scalars(query if owner is None else query.where(HoldingRow.owner == owner))
+            rows = session.scalars(query if owner is None else query.where(GrantRow.owner == owner))
             return [
                 Holding(owner=row.owner, reference=row.reference, bytes=row.bytes, giver=row.giver, created=row.created)
                 for row in rows
@@ -58,8 +58,8 @@ class Holdings:
         with self.store.writing() as session:
             if other != EVERYONE and session.get(AccountRow, other) is None:
                 raise LimnerError(f"there is no account {other!r}", f"name one that there is, or {EVERYONE!r}")
-            if session.get(HoldingRow, (other, reference)) is None:
-                row = HoldingRow(owner=other, reference=reference, bytes=size, giver=owner or "", created=now)
+            if session.get(GrantRow, (other, reference)) is None:
+                row = GrantRow(owner=other, reference=reference, bytes=size, giver=owner or "", created=now)
                 session.add(row)
 
     def given(self, owner: str | None) -> builtins.list[Holding]:
@@ -73,24 +73,24 @@ class Holdings:
 
     def owns(self, owner: str, reference: str) -> bool:
         """Whether an account brought something in, or had it made."""
-        brought = select(HoldingRow.owner).where(
-            HoldingRow.owner == owner, HoldingRow.reference == reference, HoldingRow.giver.is_(None)
+        brought = select(GrantRow.owner).where(
+            GrantRow.owner == owner, GrantRow.reference == reference, GrantRow.giver.is_(None)
         )
         with self.store.session() as session:
             return session.scalar(brought) is not None or bool(session.scalars(_made(owner, [reference])).first())
 
     def take_back(self, owner: str | None, reference: str, other: str) -> None:
         """Undo `share`; LimnerError where this account did not share it with that one."""
-        shared = delete(HoldingRow).where(HoldingRow.owner == other, HoldingRow.reference == reference)
-        shared = shared.where(HoldingRow.giver.is_not(None) if owner is None else HoldingRow.giver == owner)
+        shared = delete(GrantRow).where(GrantRow.owner == other, GrantRow.reference == reference)
+        shared = shared.where(GrantRow.giver.is_not(None) if owner is None else GrantRow.giver == owner)
         with self.store.writing() as session:
-            if session.scalars(shared.returning(HoldingRow.owner)).one_or_none() is None:
+            if session.scalars(shared.returning(GrantRow.owner)).one_or_none() is None:
                 raise LimnerError(f"{reference!r} was not shared with {other!r} by you", "name what you shared")
 
     def missing(self, owner: str, references: Collection[str]) -> builtins.list[str]:
         """Those that an account may not use."""
-        held = select(HoldingRow.reference).where(
-            HoldingRow.owner.in_((owner, EVERYONE)), HoldingRow.reference.in_(references)
+        held = select(GrantRow.reference).where(
+            GrantRow.owner.in_((owner, EVERYONE)), GrantRow.reference.in_(references)
         )
         with self.store.session() as session:
             return sorted(set(references) - set(session.scalars(held)) - set(session.scalars(_made(owner, references))))
@@ -102,7 +102,7 @@ class Holdings:
 
 
 def _bytes(session: Session, owner: str) -> int:
-    query = select(func.sum(HoldingRow.bytes)).where(HoldingRow.owner == owner, HoldingRow.giver.is_(None))
+    query = select(func.sum(GrantRow.bytes)).where(GrantRow.owner == owner, GrantRow.giver.is_(None))
     return int(session.scalar(query) or 0)
 
 
@@ -116,7 +116,7 @@ def _check(session: Session, who: Caller, size: int) -> None:
 
 
 def _one(owner: str, reference: str) -> Delete:
-    return delete(HoldingRow).where(HoldingRow.owner == owner, HoldingRow.reference == reference)
+    return delete(GrantRow).where(GrantRow.owner == owner, GrantRow.reference == reference)
 
 
 def _made(owner: str, references: Collection[str]) -> Select[str | None]:

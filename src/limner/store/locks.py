@@ -15,27 +15,27 @@ from typing import Concatenate, ParamSpec, TypeVar
 from filelock import FileLock, Timeout
 
 from limner.core.errors import LimnerError
-from limner.store.files import explained, make_folder
+from limner.store.files import make_folder, translate_disk_errors
 from limner.store.removal import discard
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Held(LimnerError):
+class Locked(LimnerError):
     """Another program carries out the run, or fills the folder."""
 
 
 @contextmanager
-def held(folder: Path) -> Generator[None]:
+def run_lock(folder: Path) -> Generator[None]:
     """Hold a run's folder; Held when another program does, LimnerError when the disk knows no locks."""
     problem = f"run {folder.name} is being carried out by another program"
-    with _locked(folder / "lock", Held(problem, "wait until that ends, or stop it")):
+    with _locked(folder / "lock", Locked(problem, "wait until that ends, or stop it")):
         yield
 
 
 @contextmanager
-def filling(folder: Path) -> Generator[None]:
+def output_lock(folder: Path) -> Generator[None]:
     """Hold the folder of a result while it is made; Held when another program does.
 
     The lock lies beside the folder, so that it holds for every program that can reach that place, whatever its home.
@@ -43,28 +43,28 @@ def filling(folder: Path) -> Generator[None]:
     make_folder(folder.parent)
     lock = folder.with_name(f".limner-lock-{hashlib.sha256(os.fsencode(folder.name)).hexdigest()[:16]}")
     problem = f"{str(folder)!r} is being filled by another program"
-    with _locked(lock, Held(problem, "wait until that ends, or choose another --out")):
+    with _locked(lock, Locked(problem, "wait until that ends, or choose another --out")):
         try:
             yield
         finally:  # while it is held: whoever waits for this file sees that it is gone, and makes a new one
             discard(lock, folder.parent)
 
 
-def alone(fill: Callable[Concatenate[Path, P], T]) -> Callable[Concatenate[Path, P], T]:
+def with_output_lock(fill: Callable[Concatenate[Path, P], T]) -> Callable[Concatenate[Path, P], T]:
     """A function that fills the folder of its first argument, made to hold that folder as `filling` does."""
 
     @wraps(fill)
     def held_fill(folder: Path, /, *args: P.args, **more: P.kwargs) -> T:
-        with filling(folder):
+        with output_lock(folder):
             return fill(folder, *args, **more)
 
     return held_fill
 
 
 @contextmanager
-def _locked(file: Path, refusal: Held) -> Generator[None]:
+def _locked(file: Path, refusal: Locked) -> Generator[None]:
     lock = FileLock(file, blocking=False, fallback_to_soft=False)
-    with explained(file.parent):
+    with translate_disk_errors(file.parent):
         try:
             lock.acquire()
         except Timeout as error:
@@ -75,8 +75,8 @@ def _locked(file: Path, refusal: Held) -> Generator[None]:
         lock.release()
 
 
-def is_held(folder: Path) -> bool:
+def is_locked(folder: Path) -> bool:
     """Whether some program carries out this run now."""
-    with suppress(Held), held(folder):
+    with suppress(Locked), run_lock(folder):
         return False
     return True

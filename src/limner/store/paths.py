@@ -9,7 +9,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from limner.core.errors import LimnerError
-from limner.store import names
+from limner.store import patterns
 from limner.store.files import make_folder
 
 
@@ -31,7 +31,7 @@ def runs_folder(home: Path) -> Path:
 
 def run_folder(home: Path, run_id: str) -> Path:
     """A run's working files and checkpoints; created. LimnerError for what is no id of a run."""
-    if re.fullmatch(names.RUN, run_id) is None:
+    if re.fullmatch(patterns.RUN, run_id) is None:
         raise LimnerError(f"{run_id[:80]!r} is no id of a run", "list runs with limner runs")
     return make_folder(runs_folder(home) / run_id)
 

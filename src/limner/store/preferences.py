@@ -14,17 +14,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
 from limner.core.feedback import Picture, Rating, Reason
-from limner.store.pictures import Pictures, View, rating_of, reasons_of
+from limner.store.images import ImageIndex, Viewer, rating_of, reasons_of
 from limner.store.runs import Store
 from limner.store.secrets import shared_secret
-from limner.store.tables import ComparisonRow, PictureRow, RatingRow
+from limner.store.tables import ComparisonRow, ImageRow, RatingRow
 
 BATCH = 200
 """Pictures that are in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rated:
+class RatedImage:
     """A rating and its picture. rater: the same for all of one account, and of no use to find out which."""
 
     picture: Picture
@@ -34,7 +34,7 @@ class Rated:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PreferencePair:
     """Two pictures of which one was preferred. source: "comparison", or "stars" of one account for one prompt."""
 
     better: Picture
@@ -46,16 +46,16 @@ class Pair:
     created: datetime
 
 
-class Preferences:
+class PreferenceData:
     """All feedback on the pictures in view, in order, with few of them in memory at a time."""
 
-    def __init__(self, store: Store, view: View) -> None:
+    def __init__(self, store: Store, view: Viewer) -> None:
         self.store, self.view = store, view
         self._secret = shared_secret(store, "raters")
 
-    def rated(self) -> Iterator[Rated]:
+    def rated(self) -> Iterator[RatedImage]:
         """Each rating, by picture."""
-        query = select(RatingRow).join(PictureRow, PictureRow.id == RatingRow.picture).where(self.view.sees())
+        query = select(RatingRow).join(ImageRow, ImageRow.id == RatingRow.picture).where(self.view.sees())
         query = query.order_by(RatingRow.picture, RatingRow.account).limit(BATCH)
         after: tuple[int, str] = (0, "")
         rows: Sequence[Any] = [None]
@@ -70,11 +70,11 @@ class Preferences:
             for picture, account, rating, created in rows:
                 after = (picture, account)
                 if picture in known:  # it may have gone meanwhile
-                    yield Rated(known[picture], rating, self._rater(account), created)
+                    yield RatedImage(known[picture], rating, self._rater(account), created)
 
-    def compared(self) -> Iterator[Pair]:
+    def compared(self) -> Iterator[PreferencePair]:
         """Each comparison, in the order in which they were made."""
-        better, worse = aliased(PictureRow), aliased(PictureRow)
+        better, worse = aliased(ImageRow), aliased(ImageRow)
         query = select(ComparisonRow).join(better, better.id == ComparisonRow.better)
         query = query.join(worse, worse.id == ComparisonRow.worse).order_by(ComparisonRow.id).limit(BATCH)
         query = query.where(self.view.sees(better), self.view.sees(worse))
@@ -88,15 +88,15 @@ class Preferences:
                 after = row.id
                 if row.better in known and row.worse in known:
                     told = (row.tie, reasons_of(row.reasons), self._rater(row.account), "comparison", row.created)
-                    yield Pair(known[row.better], known[row.worse], *told)
+                    yield PreferencePair(known[row.better], known[row.worse], *told)
 
-    def starred(self) -> Iterator[Pair]:
+    def starred(self) -> Iterator[PreferencePair]:
         """Pairs that follow from stars: of one account's pictures of the same prompts, the best with the worst, the
         second best with the second worst, and so on, while their stars differ. So no picture is in two of its pairs.
         """
-        query = select(RatingRow.account, PictureRow.wish, RatingRow.stars, RatingRow.picture, RatingRow.created)
-        query = query.join(PictureRow, PictureRow.id == RatingRow.picture).where(self.view.sees())
-        query = query.order_by(RatingRow.account, PictureRow.wish, RatingRow.stars.desc(), RatingRow.picture)
+        query = select(RatingRow.account, ImageRow.wish, RatingRow.stars, RatingRow.picture, RatingRow.created)
+        query = query.join(ImageRow, ImageRow.id == RatingRow.picture).where(self.view.sees())
+        query = query.order_by(RatingRow.account, ImageRow.wish, RatingRow.stars.desc(), RatingRow.picture)
         with self.store.session() as session:
             rows = session.execute(query).all()
         pairs = [
@@ -110,10 +110,10 @@ class Preferences:
             for best, worst in some:
                 if best.picture in known and worst.picture in known:
                     told = (False, (), self._rater(best.account), "stars", max(best.created, worst.created))
-                    yield Pair(known[best.picture], known[worst.picture], *told)
+                    yield PreferencePair(known[best.picture], known[worst.picture], *told)
 
     def _pictures(self, ids: set[int]) -> dict[int, Picture]:
-        return {picture.id: picture for picture in Pictures(self.store).some(self.view, sorted(ids))}
+        return {picture.id: picture for picture in ImageIndex(self.store).some(self.view, sorted(ids))}
 
     def _rater(self, account: str) -> str:
         return hmac.digest(self._secret, account.encode(), hashlib.sha256).hex()[:16]

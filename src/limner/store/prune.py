@@ -11,32 +11,30 @@ from sqlalchemy.orm import Session
 from limner.core.errors import LimnerError
 from limner.core.runs import Status
 from limner.store.blobs import Blobs
-from limner.store.erase import Erasure, Found, delete_rows, remove
+from limner.store.erase import ErasureResult, Found, delete_rows, remove
 from limner.store.paths import runs_folder
-from limner.store.references import Lists, References, bare, mentions, named
+from limner.store.references import FolderContents, RunReferences, bare, mentions, named
 from limner.store.removal import discard
 from limner.store.runs import Store
-from limner.store.tables import CollectedRow, FavouriteRow, HoldingRow, PictureRow, RunRow
+from limner.store.tables import CollectionItemRow, FavouriteRow, GrantRow, ImageRow, RunRow
 
 DAY = 24 * 3600.0
 """Seconds after which what nothing refers to is an orphan, and no newcomer whose row is still to come."""
 
 
-def prune(store: Store, blobs: Blobs, before: datetime, protected: Iterable[str] = ()) -> Erasure:
+def prune(store: Store, blobs: Blobs, before: datetime, protected: Iterable[str] = ()) -> ErasureResult:
     """Erase the ended runs and the uploads of before a moment, but for runs with a picture that is somebody's favourite
     or in a collection, and for what younger or staying runs stand on. protected: mentions of what stays in any case.
     """
-    lists, protected = Lists(blobs), set(protected)
+    lists, protected = FolderContents(blobs), set(protected)
     with store.session() as session:  # reads the lists of folders, perhaps from afar, before others must wait
         lists.whole(named(session) | protected)
     with store.writing() as session:
-        references = References(session, lists)
+        references = RunReferences(session, lists)
         rows = session.scalars(select(RunRow).where(RunRow.created < before).order_by(RunRow.created, RunRow.id))
         old = [row.id for row in rows if Status(row.status).ended and (row.finished or row.created) < before]
         going = set(old) - _liked(session)
-        uploads = session.execute(
-            select(HoldingRow.reference, HoldingRow.owner, HoldingRow.created, HoldingRow.giver)
-        ).all()
+        uploads = session.execute(select(GrantRow.reference, GrantRow.owner, GrantRow.created, GrantRow.giver)).all()
         brought = lists.whole(mention for row in uploads for mention in mentions(row[0]))
         needed = lists.whole(protected)
         while True:
@@ -61,8 +59,8 @@ def prune(store: Store, blobs: Blobs, before: datetime, protected: Iterable[str]
 def _liked(session: Session) -> set[str]:
     """The runs of which somebody wants to find a picture again."""
     found: set[str] = set()
-    for row in (FavouriteRow, CollectedRow):
-        found |= set(session.scalars(select(PictureRow.run).join(row, row.picture == PictureRow.id)))
+    for row in (FavouriteRow, CollectionItemRow):
+        found |= set(session.scalars(select(ImageRow.run).join(row, row.picture == ImageRow.id)))
     return found
 
 
@@ -80,7 +78,7 @@ def sweep_orphans(store: Store, blobs: Blobs, protected: Iterable[str] = ()) -> 
     if old:
         with store.session() as session:
             told = named(session) | set(protected)
-        old -= Lists(blobs).whole(told)
+        old -= FolderContents(blobs).whole(told)
     for sha256 in sorted(old):
         blobs.remove(sha256)
     return len(old)

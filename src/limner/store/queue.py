@@ -20,8 +20,8 @@ from limner.core.errors import LimnerError
 from limner.core.events import Progress
 from limner.core.requests import GenerateRequest, Request
 from limner.core.runs import FAULT, Run, Status
-from limner.store.quota import spend
-from limner.store.runs import Hold, Lost, Store, Unreadable, holds, run_of
+from limner.store.quota import charge_images
+from limner.store.runs import Lease, LeaseLost, Store, UnreadableRun, has_lease, run_of
 from limner.store.tables import RunRow
 from limner.store.webhooks import announce
 
@@ -29,7 +29,7 @@ LEASE = timedelta(seconds=30)
 ATTEMPTS = 3
 
 
-class Unfit(LimnerError):
+class WrongStatus(LimnerError):
     """A run is not in the state for what was asked of it."""
 
 
@@ -39,11 +39,11 @@ class Queue:
     def __init__(self, store: Store, name: str = "default", lease: timedelta = LEASE, attempts: int = ATTEMPTS) -> None:
         self.store, self.name, self.lease, self.attempts = store, name, lease, attempts
 
-    def claim(self, worker: str) -> tuple[Run, Hold] | None:
+    def claim(self, worker: str) -> tuple[Run, Lease] | None:
         """The next run, the caller's own from now on; None where nothing waits. Higher priority first, then older."""
         return next(iter(self.claim_together(worker, 1)), None)
 
-    def claim_together(self, worker: str, pictures: int) -> list[tuple[Run, Hold]]:
+    def claim_together(self, worker: str, pictures: int) -> list[tuple[Run, Lease]]:
         """The next run, and with it those that wait too and can go through the model with it.
 
         pictures: how many of them go there together; as many as the requests say where these say fewer. What cost a
@@ -74,32 +74,32 @@ class Queue:
                 return taken
             return []
 
-    def _take(self, session: Session, row: RunRow, worker: str, now: datetime) -> tuple[Run, Hold] | None:
+    def _take(self, session: Session, row: RunRow, worker: str, now: datetime) -> tuple[Run, Lease] | None:
         """Give a run to a worker; one that cannot be read fails by itself."""
         row.status, row.worker, row.lease = Status.RUNNING, worker, now + self.lease
         row.attempt += 1
         row.started = row.started or now
         row.error, row.progress = None, None
         try:
-            return run_of(row), Hold(row.id, worker, row.attempt, self.lease.total_seconds())
-        except Unreadable as error:
+            return run_of(row), Lease(row.id, worker, row.attempt, self.lease.total_seconds())
+        except UnreadableRun as error:
             row.status, row.error, row.finished, row.lease = Status.FAILED, str(error), now, None
             announce(session, row)
             return None
         finally:
             session.flush()
 
-    def renew(self, hold: Hold, progress: Progress | None = None) -> bool:
+    def renew(self, hold: Lease, progress: Progress | None = None) -> bool:
         """A sign of life, with how far the run is; whether its user wants it stopped.
 
         Raises Lost when it is held no longer, as do the methods below.
         """
         (wish,) = self.renew_all([(hold, progress)])
         if wish is None:
-            raise Lost(hold)
+            raise LeaseLost(hold)
         return wish
 
-    def renew_all(self, signs: Sequence[tuple[Hold, Progress | None]]) -> list[bool | None]:
+    def renew_all(self, signs: Sequence[tuple[Lease, Progress | None]]) -> list[bool | None]:
         """Signs of life of several runs at once; None for one that is held no longer."""
         wishes: list[bool | None] = []
         with self.store.writing() as session:
@@ -108,7 +108,7 @@ class Queue:
             known = {row.id: row for row in rows}
             for hold, progress in signs:
                 row = known.get(hold.run)
-                if row is None or not holds(row, hold):
+                if row is None or not has_lease(row, hold):
                     wishes.append(None)
                     continue
                 row.lease = datetime.now(UTC) + self.lease
@@ -117,14 +117,14 @@ class Queue:
             session.flush()
         return wishes
 
-    def finish(self, hold: Hold, status: Status, error: str | None = None) -> Run:
+    def finish(self, hold: Lease, status: Status, error: str | None = None) -> Run:
         """End a run that the caller holds."""
         with self._held(hold) as row:
             row.status, row.error, row.finished = status, error, datetime.now(UTC)
             row.lease = None
             return run_of(row)
 
-    def release(self, hold: Hold) -> Run:
+    def release(self, hold: Lease) -> Run:
         """Put a run back as it was claimed, for a worker that must stop; this attempt does not count.
 
         One that its user gave up meanwhile ends here.
@@ -162,10 +162,10 @@ class Queue:
         """
         with self._row(run_id) as row:
             if row.status not in (Status.FAILED, Status.INTERRUPTED, Status.CANCELLED):
-                raise Unfit(
+                raise WrongStatus(
                     f"run {row.id} is {row.status}", "only failed, interrupted and cancelled ones are tried again"
                 )
-            spend(cast(Session, object_session(row)), caller or Caller(), run_of(row).request)
+            charge_images(cast(Session, object_session(row)), caller or Caller(), run_of(row).request)
             row.status, row.attempt, row.cancel, row.policy = Status.QUEUED, 0, False, policy or row.policy
             row.worker, row.lease, row.error, row.finished, row.progress = None, None, None, None, None
             return run_of(row)
@@ -182,12 +182,12 @@ class Queue:
         session.flush()
 
     @contextmanager
-    def _held(self, hold: Hold) -> Generator[RunRow]:
+    def _held(self, hold: Lease) -> Generator[RunRow]:
         with self.store.writing() as session:
             query = select(RunRow).where(RunRow.id == hold.run).with_for_update()
             row = session.scalars(query).one_or_none()
-            if row is None or not holds(row, hold):
-                raise Lost(hold)
+            if row is None or not has_lease(row, hold):
+                raise LeaseLost(hold)
             with _told(session, row):
                 yield row
 
@@ -231,7 +231,7 @@ def _is_alike(row: RunRow, request: Request) -> bool:
     """Whether a run can be carried out together with a request: the key in its row may come from a forged backup."""
     try:
         return run_of(row).request.batch_key == request.batch_key
-    except Unreadable:
+    except UnreadableRun:
         return True  # taking it makes it fail
 
 

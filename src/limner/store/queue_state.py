@@ -13,7 +13,7 @@ from limner.store.tables import ArtifactRow, DeliveryRow, RunRow
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class QueueStats:
     """runs: by kind and status. oldest: seconds that the oldest waiting run waits. deliveries: those that wait."""
 
     runs: dict[tuple[str, str], int]
@@ -23,7 +23,7 @@ class State:
     deliveries: int
 
 
-def state_of(session: Session) -> State:
+def queue_stats(session: Session) -> QueueStats:
     """The state of the queues; runs of the command line are not counted."""
     queued, now = RunRow.queue.is_not(None), datetime.now(UTC)
     counted = select(RunRow.kind, RunRow.status, func.count()).where(queued).group_by(RunRow.kind, RunRow.status)
@@ -31,7 +31,7 @@ def state_of(session: Session) -> State:
     made = select(func.count()).select_from(ArtifactRow).join(RunRow, RunRow.id == ArtifactRow.run).where(queued)
     busy = select(func.count(RunRow.worker.distinct())).where(queued, RunRow.status == Status.RUNNING)
     waiting = select(func.count()).select_from(DeliveryRow).where(DeliveryRow.due.is_not(None))
-    return State(
+    return QueueStats(
         runs={(kind, status): count for kind, status, count in session.execute(counted)},
         artifacts=session.scalar(made) or 0,
         oldest=0.0 if oldest is None else max(0.0, (now - oldest).total_seconds()),

@@ -10,15 +10,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Float, cast, func, select
 
 from limner.core.feedback import STARS, ByWhat, Reason, Standing
-from limner.store.pictures import View, reasons_of
+from limner.store.images import Viewer, reasons_of
 from limner.store.runs import Store
-from limner.store.tables import ComparisonRow, PictureAdapterRow, PictureRow, RatingRow
+from limner.store.tables import ComparisonRow, ImageAdapterRow, ImageRow, RatingRow
 
 _NORMAL = 1.96
 """Standard deviations on both sides of the mean that hold 95% of a normal distribution."""
 
 
-def standings(store: Store, view: View, by: ByWhat, industry: str | None = None) -> list[Standing]:
+def rating_summary(store: Store, view: Viewer, by: ByWhat, industry: str | None = None) -> list[Standing]:
     """One standing for each model, adapter, industry or style that was rated or compared, best mean first.
 
     industry: count only what was made for this one.
@@ -27,15 +27,15 @@ def standings(store: Store, view: View, by: ByWhat, industry: str | None = None)
     def grouped(query: Any) -> Any:
         """The query by name, over the pictures in view."""
         if by == "adapter":
-            query = query.outerjoin(PictureAdapterRow, PictureAdapterRow.picture == PictureRow.id)
-        theirs = view.sees() if industry is None else view.sees() & (PictureRow.industry == industry)
+            query = query.outerjoin(ImageAdapterRow, ImageAdapterRow.picture == ImageRow.id)
+        theirs = view.sees() if industry is None else view.sees() & (ImageRow.industry == industry)
         return query.where(theirs).group_by(_column(by))
 
     name, squared = _column(by), cast(RatingRow.stars * RatingRow.stars, Float)
     rated = select(name, func.count(), func.avg(RatingRow.stars), func.sum(squared)).join(
-        PictureRow, PictureRow.id == RatingRow.picture
+        ImageRow, ImageRow.id == RatingRow.picture
     )
-    why = select(name, RatingRow.reasons, func.count()).join(PictureRow, PictureRow.id == RatingRow.picture)
+    why = select(name, RatingRow.reasons, func.count()).join(ImageRow, ImageRow.id == RatingRow.picture)
     compared = select(name, func.count(), ComparisonRow.tie)
     with store.session() as opened:
         session: Any = opened
@@ -43,7 +43,7 @@ def standings(store: Store, view: View, by: ByWhat, industry: str | None = None)
         reasons = _reasons(session.execute(grouped(why).group_by(RatingRow.reasons)).all())
         outcomes: dict[str | None, Counter[str]] = defaultdict(Counter)
         for side, column in (("wins", ComparisonRow.better), ("losses", ComparisonRow.worse)):
-            query = grouped(compared.join(PictureRow, PictureRow.id == column)).group_by(ComparisonRow.tie)
+            query = grouped(compared.join(ImageRow, ImageRow.id == column)).group_by(ComparisonRow.tie)
             for key, count, tie in session.execute(query):
                 outcomes[key]["ties" if tie else side] += count
     found = [_standing(key, figures.get(key), outcomes[key], reasons[key]) for key in {**figures, **outcomes}]
@@ -52,10 +52,10 @@ def standings(store: Store, view: View, by: ByWhat, industry: str | None = None)
 
 def _column(by: ByWhat) -> ColumnElement[Any]:
     columns: dict[ByWhat, Any] = {
-        "model": PictureRow.model,
-        "adapter": PictureAdapterRow.reference,
-        "industry": PictureRow.industry,
-        "style": PictureRow.style,
+        "model": ImageRow.model,
+        "adapter": ImageAdapterRow.reference,
+        "industry": ImageRow.industry,
+        "style": ImageRow.style,
     }
     return columns[by]
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from limner.core.requests import Known, referring_fields
 from limner.store.blobs import Blobs
-from limner.store.tables import ArtifactRow, HoldingRow, PictureAdapterRow, RunRow
+from limner.store.tables import ArtifactRow, GrantRow, ImageAdapterRow, RunRow
 
 _MENTION = re.compile(r"(?<![0-9a-f])(?:folder:)?[0-9a-f]{64}(?![0-9a-f])")
 
@@ -31,7 +31,7 @@ def bare(mention: str) -> str:
     return mention.rpartition(":")[2]
 
 
-class Lists:
+class FolderContents:
     """Which files the mentioned folders hold; each list is read once."""
 
     def __init__(self, blobs: Blobs) -> None:
@@ -46,10 +46,10 @@ class Lists:
         return {bare(mention) for mention in told}.union(*(self._read[sha256] for sha256 in folders))
 
 
-class References:
+class RunReferences:
     """What each run uses and has made, as it stands in one transaction."""
 
-    def __init__(self, session: Session, lists: Lists) -> None:
+    def __init__(self, session: Session, lists: FolderContents) -> None:
         self.lists = lists
         self.used: dict[str, set[str]] = {}
         self.made: dict[str, set[str]] = defaultdict(set)
@@ -89,7 +89,7 @@ def named(session: Session) -> set[str]:
     found: set[str] = set()
     for request in session.scalars(select(RunRow.request)):
         found |= uses_of(request)
-    for column in (ArtifactRow.sha256, ArtifactRow.reference, HoldingRow.reference, PictureAdapterRow.reference):
+    for column in (ArtifactRow.sha256, ArtifactRow.reference, GrantRow.reference, ImageAdapterRow.reference):
         found |= set[str]().union(*(mentions(told) for told in session.scalars(select(column)) if told))
     return found
 

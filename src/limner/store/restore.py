@@ -20,10 +20,10 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Progress, Stage
 from limner.store.backup import MANIFEST, Manifest
-from limner.store.blobs import PIECE, Blobs
+from limner.store.blobs import CHUNK_BYTES, Blobs
 from limner.store.database import HEAD
-from limner.store.files import explained, writing
-from limner.store.lists import inside
+from limner.store.files import atomic_file, translate_disk_errors
+from limner.store.manifests import inside
 from limner.store.paths import credentials_folder
 from limner.store.rows import TABLES, count_on, delete_all, insert_rows, own_columns, point_rows, row_from
 from limner.store.runs import Store
@@ -54,7 +54,7 @@ def read_backup(store: Store, blobs: Blobs, place: Path, replace: bool, emit: Em
 
 @contextmanager
 def _opened(place: Path) -> Generator[zipfile.ZipFile]:
-    with explained(place):
+    with translate_disk_errors(place):
         try:
             with zipfile.ZipFile(place) as archive:
                 yield archive
@@ -169,8 +169,8 @@ def _put_files(archive: zipfile.ZipFile, blobs: Blobs, emit: Emit) -> None:
     for done, found in enumerate(files, 1):
         with tempfile.TemporaryDirectory() as folder:
             partial = Path(folder) / found[1]
-            with explained(partial), archive.open(found[0]) as source, partial.open("wb") as target:
-                while piece := source.read(PIECE):
+            with translate_disk_errors(partial), archive.open(found[0]) as source, partial.open("wb") as target:
+                while piece := source.read(CHUNK_BYTES):
                     target.write(piece)
             if blobs.put(partial) != found[1]:
                 raise damaged("changed while it was read")
@@ -180,7 +180,7 @@ def _put_files(archive: zipfile.ZipFile, blobs: Blobs, emit: Emit) -> None:
 def _put_credential(archive: zipfile.ZipFile, name: str, place: Path) -> None:
     body = _read(archive, name, CREDENTIAL_BYTES)
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with writing(place) as partial:
+    with atomic_file(place) as partial:
         partial.touch(0o600)
         partial.write_bytes(body)
 

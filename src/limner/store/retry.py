@@ -6,19 +6,19 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from limner.store.database import Away
+from limner.store.database import DatabaseUnavailable
 
 PAUSE = 0.5
 T = TypeVar("T")
 
 
-def patiently(act: Callable[[], T], seconds: float) -> T:
+def retry_while_unavailable(act: Callable[[], T], seconds: float) -> T:
     """What `act` answers; tried again for so long while the database is away, and then Away is raised."""
     until = time.monotonic() + seconds
     while True:
         try:
             return act()
-        except Away:
+        except DatabaseUnavailable:
             if time.monotonic() >= until:
                 raise
             time.sleep(PAUSE)

@@ -29,10 +29,10 @@ from limner.core.requests import AnyRequest, parse_request
 from limner.core.runs import Artifact, Run, Status
 from limner.store import paths
 from limner.store.catalogue import catalogue
-from limner.store.database import explained, open_engine, sqlite_url
-from limner.store.names import LETTERS
-from limner.store.queue_state import State, state_of
-from limner.store.quota import spend
+from limner.store.database import open_engine, sqlite_url, translate_database_errors
+from limner.store.patterns import LETTERS
+from limner.store.queue_state import QueueStats, queue_stats
+from limner.store.quota import charge_images
 from limner.store.tables import ArtifactRow, EventRow, RunRow, UtcDateTime, VerdictRow
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
@@ -40,7 +40,7 @@ _UNFINISHED = [Status.QUEUED, Status.RUNNING, Status.FAILED, Status.INTERRUPTED]
 log = logging.getLogger("limner.store")
 
 
-class Changes(TypedDict, total=False):
+class RunChanges(TypedDict, total=False):
     """What of a run can change; a key that is left out stays as it is."""
 
     status: Status
@@ -51,7 +51,7 @@ class Changes(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Lease:
     """By which a worker shows that a queued run is still its own; what it writes after its lease ran out is refused.
 
     lease: in seconds, how long it lasts without a sign of life.
@@ -63,14 +63,14 @@ class Hold:
     lease: float = field(default=30.0, compare=False)
 
 
-class Lost(LimnerError):
+class LeaseLost(LimnerError):
     """A run that a worker held was given to another one, or ended."""
 
-    def __init__(self, hold: Hold) -> None:
+    def __init__(self, hold: Lease) -> None:
         super().__init__(f"run {hold.run} is no longer held by {hold.worker}")
 
 
-class Unreadable(LimnerError):
+class UnreadableRun(LimnerError):
     """A run whose row this version cannot read: it was written by a newer one, or is damaged."""
 
     def __init__(self, run_id: str, error: ValueError) -> None:
@@ -131,7 +131,7 @@ class Store:
             )
             try:
                 with self.writing() as session:
-                    spend(session, who, request)
+                    charge_images(session, who, request)
                     session.add(row)
                     session.flush()
                     session.add_all(VerdictRow.of(verdict, policy or "", row.id, who.account) for verdict in reached)
@@ -178,7 +178,7 @@ class Store:
         with self.session() as session:
             return list(_readable(session.scalars(query)))
 
-    def update(self, run_id: str, **changes: Unpack[Changes]) -> Run:
+    def update(self, run_id: str, **changes: Unpack[RunChanges]) -> Run:
         """Change a run of exactly this id, and return it as it is now."""
         with self.session() as session:
             query = update(RunRow).where(RunRow.id == run_id).values(**changes).returning(RunRow)
@@ -193,7 +193,7 @@ class Store:
         with self.session() as session:
             return list(_readable(session.scalars(query.order_by(RunRow.created.desc(), RunRow.id.desc()))))
 
-    def add_event(self, run_id: str, event: Event, hold: Hold | None = None) -> int:
+    def add_event(self, run_id: str, event: Event, hold: Lease | None = None) -> int:
         """Note what happened; the answer is its number in the run, from 1."""
         with self.of_run(run_id, hold) as session:
             return session.execute(_numbered(run_id, event)).scalar_one()
@@ -217,7 +217,7 @@ class Store:
         path: str | Path,
         sha256: str,
         details: Mapping[str, Any] | None = None,
-        hold: Hold | None = None,
+        hold: Lease | None = None,
     ) -> Artifact:
         """Note a file or folder that the run made; what it made at that place before is gone."""
         row = ArtifactRow(
@@ -263,7 +263,7 @@ class Store:
                 made[row.run].append(_artifact(row))
         return made
 
-    def forget_made(self, hold: Hold, keep: Collection[str] = ()) -> None:
+    def forget_made(self, hold: Lease, keep: Collection[str] = ()) -> None:
         """Take back what earlier attempts at a run made, but for the kinds to keep, and tell so where there were any.
 
         Of what an attempt told, nothing can be unsaid: who listened knows by the event what of it holds no more.
@@ -274,10 +274,10 @@ class Store:
             if gone or session.scalar(select(EventRow.seq).where(EventRow.run == hold.run).limit(1)) is not None:
                 session.execute(_numbered(hold.run, Anew(attempt=hold.attempt, gone=gone)))
 
-    def state(self) -> State:
+    def state(self) -> QueueStats:
         """How the work of all queues stands."""
         with self.session() as session:
-            return state_of(session)
+            return queue_stats(session)
 
     def folder(self, run_id: str) -> Path:
         """The folder of a run's working files and checkpoints; created."""
@@ -300,7 +300,7 @@ class Store:
 
     def raw_connection(self) -> Any:
         """A connection of the database's own driver, which whoever asks for it closes."""
-        with explained(self._engine.url):
+        with translate_database_errors(self._engine.url):
             connection = self._engine.raw_connection()
             own = connection.driver_connection
             connection.detach()
@@ -313,7 +313,7 @@ class Store:
     @contextmanager
     def session(self) -> Generator[Session]:
         """One transaction, kept when the block ends well."""
-        with explained(self._engine.url), Session(self._engine) as session, session.begin():
+        with translate_database_errors(self._engine.url), Session(self._engine) as session, session.begin():
             yield session
 
     @contextmanager
@@ -327,7 +327,7 @@ class Store:
     @contextmanager
     def reading(self) -> Generator[Connection]:
         """One transaction that only reads: all that it sees is of one moment, whatever others write meanwhile."""
-        with explained(self._engine.url), self._engine.connect() as connection:
+        with translate_database_errors(self._engine.url), self._engine.connect() as connection:
             if self._engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN")
             else:
@@ -335,7 +335,7 @@ class Store:
             yield connection
 
     @contextmanager
-    def of_run(self, run_id: str, hold: Hold | None) -> Generator[Session]:
+    def of_run(self, run_id: str, hold: Lease | None) -> Generator[Session]:
         """A transaction that adds something to a run; raises LimnerError when there is no such run, Lost when it is
         held no longer.
         """
@@ -343,8 +343,8 @@ class Store:
             with self.writing() as session:
                 query = select(RunRow).where(RunRow.id == run_id).with_for_update()
                 row = session.scalars(query).one_or_none()
-                if hold is not None and (row is None or not holds(row, hold)):
-                    raise Lost(hold)
+                if hold is not None and (row is None or not has_lease(row, hold)):
+                    raise LeaseLost(hold)
                 yield session
         except IntegrityError as error:
             if self._find(run_id) is None:
@@ -367,7 +367,7 @@ def _new_id(now: datetime) -> str:
     return f"{now:%y%m%d-%H%M%S}-{''.join(secrets.choice(LETTERS) for _ in range(4))}"
 
 
-def holds(row: RunRow, hold: Hold) -> bool:
+def has_lease(row: RunRow, hold: Lease) -> bool:
     """Whether a run is still carried out by whom it was given to."""
     return (row.status, row.worker, row.attempt) == (Status.RUNNING, hold.worker, hold.attempt)
 
@@ -395,7 +395,7 @@ def run_of(row: RunRow) -> Run:
             finished=row.finished,
         )
     except ValueError as error:
-        raise Unreadable(row.id, error) from error
+        raise UnreadableRun(row.id, error) from error
 
 
 def _progress(row: RunRow) -> Progress | None:
@@ -411,7 +411,7 @@ def _readable(rows: Iterable[RunRow]) -> Iterator[Run]:
     for row in rows:
         try:
             yield run_of(row)
-        except Unreadable as error:
+        except UnreadableRun as error:
             log.warning("%s", error)
 
 

@@ -35,7 +35,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column
 
 from limner.core.moderation import Verdict
 from limner.core.requests.request import digest_of
-from limner.store import names
+from limner.store import patterns
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -56,7 +56,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Name(String):
     """A text of which `check_row` sees that the whole matches a pattern."""
 
-    def __init__(self, length: int, pattern: str = names.LINE) -> None:
+    def __init__(self, length: int, pattern: str = patterns.LINE) -> None:
         super().__init__(length)
         self.pattern = pattern
 
@@ -89,11 +89,11 @@ class RunRow(Base):
         Index("ix_runs_batch_key", "batch_key", "status"),
     )
 
-    id: Mapped[str] = mapped_column(Name(32, names.RUN), primary_key=True)
+    id: Mapped[str] = mapped_column(Name(32, patterns.RUN), primary_key=True)
     kind: Mapped[str] = mapped_column(Name(32))
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
-    digest: Mapped[str] = mapped_column(Name(64, names.SHA256), index=True, info={"hash_of": "request"})
-    status: Mapped[str] = mapped_column(Name(16, names.STATUS), index=True)
+    digest: Mapped[str] = mapped_column(Name(64, patterns.SHA256), index=True, info={"hash_of": "request"})
+    status: Mapped[str] = mapped_column(Name(16, patterns.STATUS), index=True)
     parent: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"))
     out: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
@@ -108,10 +108,10 @@ class RunRow(Base):
     cancel: Mapped[bool] = mapped_column(server_default=false(), default=False)
     progress: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     tags: Mapped[dict[str, str]] = mapped_column(JSON, server_default="{}", default=dict)
-    owner: Mapped[str] = mapped_column(Name(64, names.OWNER), server_default="", default="")
-    key: Mapped[str] = mapped_column(Name(16, names.ASKED_BY), server_default="", default="")
+    owner: Mapped[str] = mapped_column(Name(64, patterns.OWNER), server_default="", default="")
+    key: Mapped[str] = mapped_column(Name(16, patterns.ASKED_BY), server_default="", default="")
     policy: Mapped[str | None] = mapped_column(ForeignKey("policies.digest"))
-    batch_key: Mapped[str | None] = mapped_column(Name(64, names.SHA256))
+    batch_key: Mapped[str | None] = mapped_column(Name(64, patterns.SHA256))
 
 
 class PolicyRow(Base):
@@ -119,7 +119,7 @@ class PolicyRow(Base):
 
     __tablename__ = "policies"
 
-    digest: Mapped[str] = mapped_column(Name(64, names.SHA256), primary_key=True, info={"hash_of": "text"})
+    digest: Mapped[str] = mapped_column(Name(64, patterns.SHA256), primary_key=True, info={"hash_of": "text"})
     text: Mapped[str] = mapped_column(Text)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -131,10 +131,10 @@ class VerdictRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
-    owner: Mapped[str] = mapped_column(Name(64, names.OWNER), server_default="", default="", index=True)
+    owner: Mapped[str] = mapped_column(Name(64, patterns.OWNER), server_default="", default="", index=True)
     policy: Mapped[str] = mapped_column(ForeignKey("policies.digest"))
-    stage: Mapped[str] = mapped_column(Name(16, names.STAGE))
-    subject: Mapped[str] = mapped_column(Name(64, names.SHA256), index=True)
+    stage: Mapped[str] = mapped_column(Name(16, patterns.STAGE))
+    subject: Mapped[str] = mapped_column(Name(64, patterns.SHA256), index=True)
     check: Mapped[str] = mapped_column(Name(255))
     allowed: Mapped[bool]
     category: Mapped[str | None] = mapped_column(Text)
@@ -177,10 +177,10 @@ class ArtifactRow(Base):
     run: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
     kind: Mapped[str] = mapped_column(Name(32))
     path: Mapped[str] = mapped_column(Text)
-    sha256: Mapped[str] = mapped_column(Name(64, names.SHA256), index=True)
-    details: Mapped[dict[str, Any]] = mapped_column(JSON, info={"names": {"reference": names.REFERENCE}})
+    sha256: Mapped[str] = mapped_column(Name(64, patterns.SHA256), index=True)
+    details: Mapped[dict[str, Any]] = mapped_column(JSON, info={"names": {"reference": patterns.REFERENCE}})
     created: Mapped[datetime] = mapped_column(UtcDateTime)
-    reference: Mapped[str | None] = mapped_column(Name(80, names.REFERENCE), index=True)
+    reference: Mapped[str | None] = mapped_column(Name(80, patterns.REFERENCE), index=True)
 
 
 class AccountRow(Base):
@@ -188,8 +188,8 @@ class AccountRow(Base):
 
     __tablename__ = "accounts"
 
-    name: Mapped[str] = mapped_column(Name(64, names.ACCOUNT), primary_key=True)
-    role: Mapped[str] = mapped_column(Name(16, names.ROLE))
+    name: Mapped[str] = mapped_column(Name(64, patterns.ACCOUNT), primary_key=True)
+    role: Mapped[str] = mapped_column(Name(16, patterns.ROLE))
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -198,9 +198,9 @@ class KeyRow(Base):
 
     __tablename__ = "keys"
 
-    id: Mapped[str] = mapped_column(Name(16, names.KEY), primary_key=True)
+    id: Mapped[str] = mapped_column(Name(16, patterns.KEY), primary_key=True)
     account: Mapped[str] = mapped_column(ForeignKey("accounts.name", ondelete="CASCADE"), index=True)
-    sha256: Mapped[str] = mapped_column(Name(64, names.SHA256))
+    sha256: Mapped[str] = mapped_column(Name(64, patterns.SHA256))
     per_minute: Mapped[int | None]
     pictures_per_day: Mapped[int | None]
     kept_bytes: Mapped[int | None] = mapped_column(BigInteger)
@@ -209,7 +209,7 @@ class KeyRow(Base):
     revoked: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class HoldingRow(Base):
+class GrantRow(Base):
     """Who may use a kept file or folder that they brought in, or that somebody shared with them ("*" is everyone).
 
     giver: who shared it.
@@ -217,10 +217,10 @@ class HoldingRow(Base):
 
     __tablename__ = "holdings"
 
-    owner: Mapped[str] = mapped_column(Name(64, names.HOLDER), primary_key=True)
-    reference: Mapped[str] = mapped_column(Name(80, names.REFERENCE), primary_key=True, index=True)
+    owner: Mapped[str] = mapped_column(Name(64, patterns.HOLDER), primary_key=True)
+    reference: Mapped[str] = mapped_column(Name(80, patterns.REFERENCE), primary_key=True, index=True)
     bytes: Mapped[int] = mapped_column(BigInteger)
-    giver: Mapped[str | None] = mapped_column(Name(64, names.OWNER), index=True)
+    giver: Mapped[str | None] = mapped_column(Name(64, patterns.OWNER), index=True)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -230,7 +230,7 @@ class SecretRow(Base):
     __tablename__ = "secrets"
 
     name: Mapped[str] = mapped_column(Name(32), primary_key=True)
-    value: Mapped[str] = mapped_column(Name(128, names.SHA256))
+    value: Mapped[str] = mapped_column(Name(128, patterns.SHA256))
 
 
 class WebhookRow(Base):
@@ -238,10 +238,10 @@ class WebhookRow(Base):
 
     __tablename__ = "webhooks"
 
-    id: Mapped[str] = mapped_column(Name(16, names.WEBHOOK), primary_key=True)
-    owner: Mapped[str] = mapped_column(Name(64, names.OWNER), index=True)
+    id: Mapped[str] = mapped_column(Name(16, patterns.WEBHOOK), primary_key=True)
+    owner: Mapped[str] = mapped_column(Name(64, patterns.OWNER), index=True)
     url: Mapped[str] = mapped_column(Text)
-    secret: Mapped[str] = mapped_column(Name(64, names.SHA256))
+    secret: Mapped[str] = mapped_column(Name(64, patterns.SHA256))
     events: Mapped[list[str]] = mapped_column(JSON, info={"holds": list})
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -251,7 +251,7 @@ class DeliveryRow(Base):
 
     __tablename__ = "deliveries"
 
-    id: Mapped[str] = mapped_column(Name(32, names.DELIVERY), primary_key=True)
+    id: Mapped[str] = mapped_column(Name(32, patterns.DELIVERY), primary_key=True)
     webhook: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"), index=True)
     run: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
     event: Mapped[str] = mapped_column(Name(32))
@@ -262,21 +262,21 @@ class DeliveryRow(Base):
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class AnswerRow(Base):
+class IdempotencyRow(Base):
     """What a call with an idempotency key was answered; status: None while it is being worked on."""
 
     __tablename__ = "answers"
 
-    account: Mapped[str] = mapped_column(Name(64, names.OWNER), primary_key=True)
+    account: Mapped[str] = mapped_column(Name(64, patterns.OWNER), primary_key=True)
     key: Mapped[str] = mapped_column(Name(255), primary_key=True)
-    digest: Mapped[str] = mapped_column(Name(64, names.SHA256))
+    digest: Mapped[str] = mapped_column(Name(64, patterns.SHA256))
     began: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     status: Mapped[int | None]
     headers: Mapped[dict[str, str]] = mapped_column(JSON)
     body: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-class PictureRow(Base):
+class ImageRow(Base):
     """What pictures are looked up by; each row belongs to an artifact and goes with it.
 
     words, negative: the prompts, case-folded. wish: a hash of both as they are, which pictures of one prompt share.
@@ -288,12 +288,12 @@ class PictureRow(Base):
 
     id: Mapped[int] = mapped_column(ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True)
     run: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
-    owner: Mapped[str] = mapped_column(Name(64, names.OWNER))
+    owner: Mapped[str] = mapped_column(Name(64, patterns.OWNER))
     queue: Mapped[str | None] = mapped_column(Name(32))
     created: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     words: Mapped[str] = mapped_column(Text)
     negative: Mapped[str] = mapped_column(Text)
-    wish: Mapped[str] = mapped_column(Name(64, names.SHA256))
+    wish: Mapped[str] = mapped_column(Name(64, patterns.SHA256))
     model: Mapped[str] = mapped_column(Text)
     industry: Mapped[str | None] = mapped_column(String(200), index=True)
     style: Mapped[str | None] = mapped_column(String(200))
@@ -301,13 +301,13 @@ class PictureRow(Base):
     ratings: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
-class PictureAdapterRow(Base):
+class ImageAdapterRow(Base):
     """An adapter that painted a picture. key: the hash in its reference, or one of its path."""
 
     __tablename__ = "picture_adapters"
 
     picture: Mapped[int] = mapped_column(ForeignKey("pictures.id", ondelete="CASCADE"), primary_key=True)
-    key: Mapped[str] = mapped_column(Name(64, names.SHA256), primary_key=True, index=True)
+    key: Mapped[str] = mapped_column(Name(64, patterns.SHA256), primary_key=True, index=True)
     reference: Mapped[str] = mapped_column(Text)
 
 
@@ -317,7 +317,7 @@ class RatingRow(Base):
     __tablename__ = "ratings"
 
     picture: Mapped[int] = mapped_column(ForeignKey("pictures.id", ondelete="CASCADE"), primary_key=True)
-    account: Mapped[str] = mapped_column(Name(64, names.OWNER), primary_key=True)
+    account: Mapped[str] = mapped_column(Name(64, patterns.OWNER), primary_key=True)
     stars: Mapped[int]
     reasons: Mapped[str] = mapped_column(Name(400))
     comment: Mapped[str] = mapped_column(Text)
@@ -330,7 +330,7 @@ class ComparisonRow(Base):
     __tablename__ = "comparisons"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    account: Mapped[str] = mapped_column(Name(64, names.OWNER))
+    account: Mapped[str] = mapped_column(Name(64, patterns.OWNER))
     better: Mapped[int] = mapped_column(ForeignKey("pictures.id", ondelete="CASCADE"), index=True)
     worse: Mapped[int] = mapped_column(ForeignKey("pictures.id", ondelete="CASCADE"), index=True)
     tie: Mapped[bool]
@@ -344,7 +344,7 @@ class FavouriteRow(Base):
 
     __tablename__ = "favourites"
 
-    account: Mapped[str] = mapped_column(Name(64, names.OWNER), primary_key=True)
+    account: Mapped[str] = mapped_column(Name(64, patterns.OWNER), primary_key=True)
     picture: Mapped[int] = mapped_column(ForeignKey("pictures.id", ondelete="CASCADE"), primary_key=True, index=True)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -356,12 +356,12 @@ class CollectionRow(Base):
     __table_args__ = (UniqueConstraint("account", "name"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    account: Mapped[str] = mapped_column(Name(64, names.OWNER))
+    account: Mapped[str] = mapped_column(Name(64, patterns.OWNER))
     name: Mapped[str] = mapped_column(String(100))
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class CollectedRow(Base):
+class CollectionItemRow(Base):
     """A picture in a collection."""
 
     __tablename__ = "collected"
@@ -371,14 +371,14 @@ class CollectedRow(Base):
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class SpendingRow(Base):
+class QuotaRow(Base):
     """Pictures that a key asked for. It outlives the run, so that erasing gives nothing back."""
 
     __tablename__ = "spendings"
     __table_args__ = (Index("ix_spendings_key", "key", "created"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(Name(16, names.ASKED_BY))
+    key: Mapped[str] = mapped_column(Name(16, patterns.ASKED_BY))
     pictures: Mapped[int]
     created: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -446,8 +446,8 @@ def _text_fault(kind: String, value: Any) -> str | None:
 
 @event.listens_for(Base, "before_insert", propagate=True)
 def _check(mapper: Mapper[Any], connection: Connection, row: Base) -> None:
-    names = {column.name for column in row.__table__.columns}
+    patterns = {column.name for column in row.__table__.columns}
     check_row(
         Base.metadata.tables[row.__tablename__],
-        {name: value for name, value in inspect(row).dict.items() if name in names},
+        {name: value for name, value in inspect(row).dict.items() if name in patterns},
     )

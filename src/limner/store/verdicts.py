@@ -20,7 +20,7 @@ from limner.core.moderation import KeptVerdict, Stage, Verdict
 from limner.store.tables import PolicyRow, VerdictRow
 
 if TYPE_CHECKING:
-    from limner.store.runs import Hold, Store
+    from limner.store.runs import Lease, Store
 
 
 class Verdicts:
@@ -52,7 +52,7 @@ class Verdicts:
         run: str | None = None,
         owner: str = "",
         text: str | None = None,
-        hold: Hold | None = None,
+        hold: Lease | None = None,
     ) -> None:
         """Remember verdicts; text: the words that the last of them refuses, where they are kept.
 

@@ -10,20 +10,20 @@ from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.feedback import Picture, PictureQuery, Rating
-from limner.store.feedback import Feedback
-from limner.store.files import sha256_of, writing
-from limner.store.pictures import Pictures, View
-from limner.store.preferences import Preferences
+from limner.store.feedback import FeedbackStore
+from limner.store.files import atomic_file, sha256_of
+from limner.store.images import ImageIndex, Viewer
+from limner.store.preferences import PreferenceData
 from limner.studio.feedback_columns import Embed, Kind, Pictured, picture_bytes
 from limner.studio.feedback_export import check_export, json_lines, write_parquet
 from limner.studio.studio import Studio
 
-ALL = View()
+ALL = Viewer()
 
 
 def found(query: PictureQuery) -> list[Picture]:
     """The pictures that a query asks for."""
-    return Pictures(Studio().store).list(ALL, query)
+    return ImageIndex(Studio().store).list(ALL, query)
 
 
 def rate(names: Sequence[str], rating: Rating) -> list[int]:
@@ -31,13 +31,13 @@ def rate(names: Sequence[str], rating: Rating) -> list[int]:
     studio = Studio()
     ids = list(dict.fromkeys(id for name in names for id in _meant(studio, name)))
     for id in ids:
-        Feedback(studio.store).rate(ALL, id, rating)
+        FeedbackStore(studio.store).rate(ALL, id, rating)
     return ids
 
 
 def _meant(studio: Studio, name: str) -> list[int]:
     """Ids of the pictures that a name stands for."""
-    pictures = Pictures(studio.store)
+    pictures = ImageIndex(studio.store)
     if Path(name).is_file():
         return [pictures.get(ALL, sha256_of(Path(name))).id]
     if re.fullmatch("[0-9a-f]{64}", name):
@@ -58,8 +58,8 @@ def export(file: Path, kind: Kind, stars: bool, embed: Embed) -> None:
         raise LimnerError(f"{str(file)!r} is neither a .jsonl nor a .parquet file", "name it so")
     check_export("jsonl" if suffix == ".jsonl" else "parquet", embed)
     studio = Studio()
-    preferences, pictured = Preferences(studio.store, ALL), Pictured(_place, partial(picture_bytes, studio))
-    with writing(file) as place, place.open("wb") as target:
+    preferences, pictured = PreferenceData(studio.store, ALL), Pictured(_place, partial(picture_bytes, studio))
+    with atomic_file(file) as place, place.open("wb") as target:
         if suffix == ".jsonl":
             target.writelines(json_lines(kind, preferences, pictured, stars))
         else:

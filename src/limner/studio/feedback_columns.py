@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from limner.core.errors import LimnerError
 from limner.core.feedback import Picture
-from limner.store.preferences import Pair, Preferences, Rated
+from limner.store.preferences import PreferenceData, PreferencePair, RatedImage
 from limner.studio.studio import Studio
 
 Kind = Literal["ratings", "pairs"]
@@ -34,7 +34,7 @@ def picture_bytes(studio: Studio, picture: Picture) -> bytes | None:
     return None
 
 
-def rows(kind: Kind, preferences: Preferences, pictured: Pictured, stars: bool, embed: bool) -> Iterator[Row]:
+def rows(kind: Kind, preferences: PreferenceData, pictured: Pictured, stars: bool, embed: bool) -> Iterator[Row]:
     """The rows of an export. stars: pairs that follow from stars too. embed: with the bytes of the pictures."""
     if kind == "ratings":
         for each in preferences.rated():
@@ -45,7 +45,7 @@ def rows(kind: Kind, preferences: Preferences, pictured: Pictured, stars: bool, 
         yield _pair(pair, pictured) | {name: pictured.read(picture) for name, picture in sides.items()}
 
 
-def _pairs(preferences: Preferences, stars: bool) -> Iterator[Pair]:
+def _pairs(preferences: PreferenceData, stars: bool) -> Iterator[PreferencePair]:
     """Pairs of one prompt; between pictures of two prompts there is nothing to learn of either."""
     for pair in preferences.compared():
         if _words(pair.better) == _words(pair.worse):
@@ -58,7 +58,7 @@ def _words(picture: Picture) -> tuple[str, str]:
     return picture.request.prompt, picture.request.negative_prompt
 
 
-def _rated(each: Rated, pictured: Pictured) -> Row:
+def _rated(each: RatedImage, pictured: Pictured) -> Row:
     picture, request = each.picture, each.picture.request
     return {
         "prompt": request.prompt,
@@ -78,7 +78,7 @@ def _rated(each: Rated, pictured: Pictured) -> Row:
     }
 
 
-def _pair(pair: Pair, pictured: Pictured) -> Row:
+def _pair(pair: PreferencePair, pictured: Pictured) -> Row:
     """The preferred picture is 0; of a tie both labels are 0.5."""
     told: Row = {
         "caption": pair.better.request.prompt,

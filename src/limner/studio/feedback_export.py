@@ -10,7 +10,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from limner.core.errors import LimnerError
-from limner.store.preferences import Preferences
+from limner.store.preferences import PreferenceData
 from limner.studio.feedback_columns import Embed, Kind, Pictured, Row, rows
 
 if TYPE_CHECKING:
@@ -64,14 +64,14 @@ def check_export(format: Format, embed: Embed) -> None:
         _pyarrow()
 
 
-def json_lines(kind: Kind, preferences: Preferences, pictured: Pictured, stars: bool) -> Iterator[bytes]:
+def json_lines(kind: Kind, preferences: PreferenceData, pictured: Pictured, stars: bool) -> Iterator[bytes]:
     """Each row as a line of JSON."""
     for row in rows(kind, preferences, pictured, stars, embed=False):
         yield json.dumps(row, ensure_ascii=False, default=datetime.isoformat).encode() + b"\n"
 
 
 def write_parquet(
-    file: IO[bytes], kind: Kind, preferences: Preferences, pictured: Pictured, stars: bool, embed: Embed
+    file: IO[bytes], kind: Kind, preferences: PreferenceData, pictured: Pictured, stars: bool, embed: Embed
 ) -> None:
     """All rows as a parquet file. embed: pictures as Hugging Face's Image feature, which `datasets` opens, or as plain
     bytes, which Diffusion-DPO's training script reads.

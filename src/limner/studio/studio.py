@@ -27,18 +27,18 @@ from limner.plugins.registry import aliases
 from limner.store.accounts import Accounts
 from limner.store.backup import write_backup
 from limner.store.blobs import REFERENCE, Blobs
-from limner.store.erase import Erasure, Wanted, erase
-from limner.store.files import explained, sha256_of, sweep
-from limner.store.grants import Holdings
-from limner.store.locks import Held, held
+from limner.store.erase import EraseSelection, ErasureResult, erase
+from limner.store.files import remove_stale_temporaries, sha256_of, translate_disk_errors
+from limner.store.grants import Grants
+from limner.store.locks import Locked, run_lock
 from limner.store.paths import cache_folder, home
 from limner.store.prune import mark, prune, sweep_machine, sweep_orphans
 from limner.store.queue import Queue
 from limner.store.references import mentions
 from limner.store.removal import discard
 from limner.store.restore import read_backup
-from limner.store.retry import patiently
-from limner.store.runs import Hold, Store
+from limner.store.retry import retry_while_unavailable
+from limner.store.runs import Lease, Store
 from limner.store.verdicts import Verdicts
 from limner.store.webhooks import Webhooks
 from limner.studio.references import check_references, suffix_of
@@ -58,11 +58,11 @@ def _never() -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class ClaimedRun:
     """A queued run that a worker holds; its events go to `listener`, `stop` is asked between steps."""
 
     run: Run
-    hold: Hold
+    hold: Lease
     listener: Listener = _silent
     stop: Callable[[], bool] = _never
 
@@ -85,7 +85,7 @@ class Studio:
     ) -> None:
         self.home = Path(folder) if folder is not None else home()
         self.store = Store(self.home)
-        self.accounts, self.holdings, self.webhooks = Accounts(self.store), Holdings(self.store), Webhooks(self.store)
+        self.accounts, self.grants, self.webhooks = Accounts(self.store), Grants(self.store), Webhooks(self.store)
         self.blobs = Blobs(
             files or os.environ.get("LIMNER_FILES") or str(self.home / "files"), cache_folder(self.home) / "files"
         )
@@ -141,12 +141,12 @@ class Studio:
         who = caller or Caller()
         files = [file for file in place.rglob("*") if file.is_file()] if place.is_dir() else [place]
         size = sum(file.stat().st_size for file in files)
-        self.holdings.check(who, size)
+        self.grants.check(who, size)
         reference = self.blobs.keep(place)
-        self.holdings.add(who, reference, size)
+        self.grants.add(who, reference, size)
         return self.blobs.keep(place)  # where the same bytes were being erased meanwhile, they are put back
 
-    def erase(self, wanted: Wanted, *, derived: bool = False, dry: bool = False) -> Erasure:
+    def erase(self, wanted: EraseSelection, *, derived: bool = False, dry: bool = False) -> ErasureResult:
         """Erase runs, files, or all that is somebody's, for good. derived: and all that was made with it.
 
         dry: only tell what would go. Raises InUse where something else was made with it, and for what is being carried
@@ -159,12 +159,12 @@ class Studio:
         self,
         older_than: timedelta | None,
         protected: Iterable[str] = (),
-    ) -> Erasure:
+    ) -> ErasureResult:
         """Erase the ended runs and the uploads that are older, but for those with a favourite or a collected picture
         and what others stand on; sweep what nothing refers to. protected: references of files that stay in any case.
         """
         told = set[str]().union(*map(mentions, protected))
-        done = Erasure()
+        done = ErasureResult()
         if older_than is not None:
             done = prune(self.store, self.blobs, datetime.now(UTC) - older_than, told)
         orphans = sweep_orphans(self.store, self.blobs, told)
@@ -175,7 +175,7 @@ class Studio:
         """Raise LimnerError, in one line, where files cannot be kept."""
         self.blobs.check(self.store.stamp)
 
-    def sweep(self) -> None:
+    def remove_stale_temporaries(self) -> None:
         """Remove what this machine still has of runs and files that were erased by another one."""
         sweep_machine(self.store, self.blobs)
 
@@ -195,7 +195,7 @@ class Studio:
     def _check_held(self, request: Known, caller: Caller | None, granted: Collection[str]) -> None:
         references = check_references(request)
         if caller is not None and caller.scope is not None:
-            for reference in self.holdings.missing(caller.account, {*references} - {*granted}):
+            for reference in self.grants.missing(caller.account, {*references} - {*granted}):
                 raise LimnerError(f"{reference!r} is not yours", "upload it, or have it shared with you")
 
     def retry(self, run: Run, caller: Caller | None = None, granted: Collection[str] = ()) -> Run:
@@ -295,13 +295,13 @@ class Studio:
         place = run.out if out is None else _place(out)
         out = Path(place) if place else folder / "out"
         workspace = Workspace(run.id, folder, out, cache_folder(self.home), resume, stop, together, home=self.home)
-        with held(folder):
+        with run_lock(folder):
             began = run.started or datetime.now(UTC)
             self.store.update(run.id, status=Status.RUNNING, out=place, started=began, error=None)
             for littered in (out, out.parent, folder):
-                sweep(littered)
+                remove_stale_temporaries(littered)
             try:
-                with explained(out):
+                with translate_disk_errors(out):
                     yield workspace
             except (Interrupted, KeyboardInterrupt) as error:
                 self._finish(run, Status.INTERRUPTED, str(error) or "stopped")
@@ -312,7 +312,7 @@ class Studio:
             self._finish(run, Status.DONE, None)
 
     def carry_out(
-        self, run: Run, hold: Hold, *, listener: Listener = _silent, stop: Callable[[], bool] = _never
+        self, run: Run, hold: Lease, *, listener: Listener = _silent, stop: Callable[[], bool] = _never
     ) -> None:
         """Carry out a queued run as the worker that holds it; the worker says what becomes of it.
 
@@ -321,15 +321,15 @@ class Studio:
         """
         from limner.engine.execute import execute
 
-        with self._undertaken(Part(run, hold, listener, stop)) as (request, workspace, emit):
+        with self._undertaken(ClaimedRun(run, hold, listener, stop)) as (request, workspace, emit):
             execute(request, workspace, emit)
 
-    def carry_out_together(self, parts: Sequence[Part]) -> Generator[tuple[Part, Exception | None]]:
+    def carry_out_together(self, parts: Sequence[ClaimedRun]) -> Generator[tuple[ClaimedRun, Exception | None]]:
         """Carry out queued runs of one batch key; yields each as it ends, with why where it ended early."""
         from limner.engine.execute import execute_together
         from limner.engine.generate.batching import Order
 
-        begun: dict[Order, tuple[Part, AbstractContextManager[Any]]] = {}
+        begun: dict[Order, tuple[ClaimedRun, AbstractContextManager[Any]]] = {}
         for part in parts:
             undertaken = self._undertaken(part)
             try:
@@ -347,7 +347,7 @@ class Studio:
             yield part, failure
 
     @contextmanager
-    def _undertaken(self, part: Part) -> Generator[tuple[Known, Workspace, Emit]]:
+    def _undertaken(self, part: ClaimedRun) -> Generator[tuple[Known, Workspace, Emit]]:
         """A queued run as the engine takes it, with its files on this machine; its errors tell of none of them."""
         from limner.engine.train.checkpoint import checkpoints
 
@@ -395,7 +395,7 @@ class Studio:
             home=self.home,
         )
         try:
-            with explained(out):
+            with translate_disk_errors(out):
                 check_references(run.request)  # which a version before this one may have let in
                 request = relocated(run.request, brought)
                 screening.admit(request)
@@ -486,7 +486,7 @@ class Studio:
         """The kept events of a run: number, time, event."""
         return self.store.events(run_id)
 
-    def _recorder(self, run: Run, listener: Listener, hold: Hold | None = None) -> Emit:
+    def _recorder(self, run: Run, listener: Listener, hold: Lease | None = None) -> Emit:
         """What keeps a run's events and artifacts; those of a queued run by their content too."""
 
         def note(event: Event) -> None:
@@ -500,7 +500,7 @@ class Studio:
                 event = event.model_copy(update={"details": event.details | {"reference": reference}})
             seconds = 0.0 if hold is None else hold.lease
             if not isinstance(event, Progress):
-                patiently(partial(note, event), seconds)
+                retry_while_unavailable(partial(note, event), seconds)
             if isinstance(event, Made) and hold is not None:
                 self.blobs.keep(Path(event.path))  # where the same bytes were being erased meanwhile
             listener(event)
@@ -520,7 +520,7 @@ class Studio:
         """The run, marked as interrupted where the program that carried it out is gone."""
         if run.status is not Status.RUNNING or run.queue is not None:
             return run
-        with suppress(Held), held(self.store.folder(run.id)):
+        with suppress(Locked), run_lock(self.store.folder(run.id)):
             run = self.store.get(run.id)
             if run.status is Status.RUNNING:
                 told = self.store.events(run.id)

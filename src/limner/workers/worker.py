@@ -17,12 +17,12 @@ from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Event, Progress
 from limner.core.logs import RUN
 from limner.core.runs import FAULT, Run, Status
-from limner.store.changes import News
-from limner.store.database import Away
+from limner.store.changes import ChangeWatcher
+from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
-from limner.store.retry import patiently
-from limner.store.runs import Hold, Lost
-from limner.studio.studio import Part, Studio
+from limner.store.retry import retry_while_unavailable
+from limner.store.runs import Lease, LeaseLost
+from limner.studio.studio import ClaimedRun, Studio
 
 log = logging.getLogger("limner.worker")
 BEAT = 0.5
@@ -45,7 +45,7 @@ class Sign:
     another worker. ended: it needs no more signs of life.
     """
 
-    def __init__(self, hold: Hold) -> None:
+    def __init__(self, hold: Lease) -> None:
         self.hold, self.began = hold, time.monotonic()
         self.progress: Progress | None = None
         self.cancelled = self.lost = self.ended = False
@@ -107,7 +107,7 @@ class Worker:
         """Take what waits, again and again."""
         self.studio.check()
         swept = -SWEEP
-        with closing(News(self.studio.store)) as news:
+        with closing(ChangeWatcher(self.studio.store)) as news:
             while not stop():
                 try:
                     if time.monotonic() - swept > SWEEP:
@@ -123,15 +123,15 @@ class Worker:
                 if found:
                     self.carry_out_together(found, stop)
 
-    def carry_out(self, run: Run, hold: Hold, stop: Callable[[], bool]) -> None:
+    def carry_out(self, run: Run, hold: Lease, stop: Callable[[], bool]) -> None:
         """One run, to whatever end."""
         self.carry_out_together([(run, hold)], stop)
 
-    def carry_out_together(self, found: Sequence[tuple[Run, Hold]], stop: Callable[[], bool]) -> None:
+    def carry_out_together(self, found: Sequence[tuple[Run, Lease]], stop: Callable[[], bool]) -> None:
         """One run, or several of one batch key, each to whatever end of its own."""
         signs = [Sign(hold) for _, hold in found]
         parts = [
-            Part(run, sign.hold, sign.listen, partial(_stopped, sign, stop, self.seconds))
+            ClaimedRun(run, sign.hold, sign.listen, partial(_stopped, sign, stop, self.seconds))
             for (run, _), sign in zip(found, signs, strict=True)
         ]
         left = dict(zip(parts, signs, strict=True))
@@ -145,7 +145,7 @@ class Worker:
                 for sign in left.values():
                     self._end(sign, stopped)
 
-    def _carried_out(self, parts: Sequence[Part]) -> Iterator[tuple[Part, Exception | None]]:
+    def _carried_out(self, parts: Sequence[ClaimedRun]) -> Iterator[tuple[ClaimedRun, Exception | None]]:
         if len(parts) > 1:
             yield from self.studio.carry_out_together(parts)
             return
@@ -165,11 +165,11 @@ class Worker:
             end, error = Status.DONE, None
         elif isinstance(failure, (Interrupted, KeyboardInterrupt)):
             end, error = Status.CANCELLED if sign.cancelled else None, None
-        elif isinstance(failure, Lost):
+        elif isinstance(failure, LeaseLost):
             log.warning("%s", failure)
             sign.ended = True
             return
-        elif isinstance(failure, Away):  # for longer than the lease lasts
+        elif isinstance(failure, DatabaseUnavailable):  # for longer than the lease lasts
             log.error("run %s: %s", hold.run, failure)
             end, error = None, None
         elif not isinstance(failure, LimnerError):
@@ -180,16 +180,16 @@ class Worker:
             return self.queue.release(hold) if end is None else self.queue.finish(hold, end, error)
 
         try:
-            patiently(tell, hold.lease)
+            retry_while_unavailable(tell, hold.lease)
             log.info("run %s: %s", hold.run, end or "put back")
-        except (Lost, Away) as reason:
+        except (LeaseLost, DatabaseUnavailable) as reason:
             log.warning("run %s: its end could not be told (%s)", hold.run, reason)
         sign.ended = True
 
 
 def _stopped(sign: Sign, stop: Callable[[], bool], seconds: float | None) -> bool:
     if sign.lost:  # nothing may be saved any more
-        raise Lost(sign.hold)
+        raise LeaseLost(sign.hold)
     if seconds is not None and time.monotonic() - sign.began > seconds:
         raise LimnerError(f"it took longer than the {seconds:g} s that this service allows", "ask for less at once")
     return stop() or sign.cancelled

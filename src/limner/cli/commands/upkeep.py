@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from limner.core.errors import LimnerError
 
 if TYPE_CHECKING:
-    from limner.studio.studio import Erasure
+    from limner.studio.studio import ErasureResult
 
 _REFERENCE = re.compile("(sha256|folder):")
 _AGE = re.compile(r"([0-9]{1,6})([hdw])")
@@ -51,14 +51,14 @@ def erase(
     derived: Annotated[bool, Parameter(help="And all that was made with it.", negative=())] = False,
     dry_run: Annotated[bool, Parameter(help="Only tell what would go.", negative=())] = False,
 ) -> None:
-    from limner.studio.studio import Studio, Wanted
+    from limner.studio.studio import EraseSelection, Studio
 
     owners = [item.removeprefix("owner:") for item in what if item.startswith("owner:")]
     files = tuple(item for item in what if _REFERENCE.match(item))
     runs = tuple(item for item in what if not item.startswith("owner:") and item not in files)
     if not what or len(owners) > 1 or "" in owners:
         raise LimnerError("nothing to erase was named" if not what else "name one owner", "see limner erase --help")
-    wanted = Wanted(runs=runs, references=files, owner=owners[0] if owners else None)
+    wanted = EraseSelection(runs=runs, references=files, owner=owners[0] if owners else None)
     _tell(Studio().erase(wanted, derived=derived, dry=dry_run), "would be erased" if dry_run else "erased")
 
 
@@ -80,7 +80,7 @@ def age(text: str) -> timedelta:
     return timedelta(hours=int(found[1]) * _HOURS[found[2]])
 
 
-def _tell(done: Erasure, verb: str) -> None:
+def _tell(done: ErasureResult, verb: str) -> None:
     for title, items in (("run", done.runs), ("derived run", done.derived), ("upload", done.uploads)):
         for item in items[:SHOWN]:
             print(f"{title} {item}")

@@ -12,7 +12,7 @@ from typing import IO, Literal, NamedTuple
 from limner.core.english import cleaned
 from limner.core.errors import LimnerError
 from limner.core.files import printable, read_file, shown
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 Origin = Literal["template", "written", "captioner", "edited", "none"]
 COLUMNS = ("picture", "caption", "from")
@@ -41,7 +41,7 @@ def write(path: Path, rows: Iterable[Row]) -> None:
     A cell that a spreadsheet would calculate gets an apostrophe before its = + - or @, which `read` takes away.
     """
     with (
-        writing(path) as temporary,
+        atomic_file(path) as temporary,
         temporary.open("w", encoding="utf-8-sig", newline="", errors="surrogateescape") as file,
     ):
         table = csv.writer(file, quoting=csv.QUOTE_ALL)

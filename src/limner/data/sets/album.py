@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from limner.provenance.labels import write_png
-from limner.store.files import make_folder, writing
+from limner.store.files import atomic_file, make_folder
 
 
 def write_album(folder: Path, pictures: Iterable[tuple[Image.Image, str]]) -> dict[Path, str]:
@@ -18,8 +18,8 @@ def write_album(folder: Path, pictures: Iterable[tuple[Image.Image, str]]) -> di
     for number, (picture, caption) in enumerate(pictures, 1):
         path = folder / f"{number:02d}.png"
         captions[path] = caption
-        with writing(path) as partial:
+        with atomic_file(path) as partial:
             write_png(picture, partial, source="algorithmicMedia")
-        with writing(path.with_suffix(".txt")) as partial:
+        with atomic_file(path.with_suffix(".txt")) as partial:
             partial.write_text(caption + "\n", encoding="utf-8")
     return captions

@@ -13,7 +13,7 @@ from limner.engine.compare.cells import Cell
 from limner.engine.train.class_captions import as_word
 from limner.imaging.decode import open_photograph
 from limner.reports.render import embedded, write_page
-from limner.store.files import sha256_of, writing
+from limner.store.files import atomic_file, sha256_of
 
 SIDE = 640
 """The longest side of a picture on the page, in pixels."""
@@ -56,7 +56,7 @@ def write_blind(
     comparison = digest_of(shown)
     ids = [f"pair-{number}" for number in range(1, len(pairs) + 1)]
     key = VotesKey(comparison=comparison, contestants=tuple(names), pairs=dict(zip(ids, pairs, strict=True)))
-    with writing(out / KEY) as partial:
+    with atomic_file(out / KEY) as partial:
         partial.write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
     pictures = _shuffled({path for both in sides for path in both}, seed)
     told = [

@@ -13,7 +13,7 @@ from limner.core.errors import LimnerError
 from limner.core.json_files import read_small
 from limner.core.requests import Frozen
 from limner.core.votes import Votes, VotesKey
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 KEY, RESULT = "votes-key.json", "ranking.json"
 FEWEST = 6
@@ -56,7 +56,7 @@ def rank(ballots: Sequence[Path], folder: Path) -> Ranking:
     found = [_ballot(path, key) for path in ballots]
     _check_once(ballots, found)
     ranking = ranked(key, found)
-    with writing(folder / RESULT) as partial:
+    with atomic_file(folder / RESULT) as partial:
         partial.write_text(json.dumps(ranking.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
     return ranking
 

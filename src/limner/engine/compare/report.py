@@ -24,7 +24,7 @@ from limner.reports.figure import Group, grid
 from limner.reports.forest import Line, forest
 from limner.reports.render import embedded, write_page
 from limner.stats.intervals import difference
-from limner.store.files import sha256_of, writing
+from limner.store.files import atomic_file, sha256_of
 
 ROWS, WIDE = 12, 3
 """The most prompts that are shown; up to how many contestants two seeds are."""
@@ -111,7 +111,7 @@ def write_numbers(compared: Compared, out: Path) -> Path:
         "differences": [each.told() for each in compared.differences],
     }
     path = out / "compare.json"
-    with writing(path) as partial:
+    with atomic_file(path) as partial:
         partial.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
@@ -119,7 +119,7 @@ def write_numbers(compared: Compared, out: Path) -> Path:
 def write_table(compared: Compared, out: Path) -> Path:
     """compare.csv: a line for each picture, with the scores that are of one picture."""
     path = out / "compare.csv"
-    with writing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with atomic_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         names = [name for name, score in compared.scores[compared.entrants[0].name].items() if score.unit == "picture"]
         table.writerow(["contestant", "prompt", "seed", "picture", *names])

@@ -12,7 +12,7 @@ from limner.core.choice import evenly
 from limner.core.errors import LimnerError
 from limner.core.opinions import HIGHEST, LOWEST
 from limner.engine.evaluate.opinions import Figures, Findings, Likeness, Report, findings, read_opinions, read_report
-from limner.store.files import sha256_of, writing
+from limner.store.files import atomic_file, sha256_of
 
 RESULT, PAGE = "opinions.json", "opinions.html"
 CASES, SIDE, RATERS = 6, 320, 50
@@ -23,7 +23,7 @@ def tell_opinions(paths: Sequence[Path], folder: Path) -> tuple[Findings, Path]:
     """Read what people sent back of the evaluation in a folder, and keep what comes of it there; the page's path."""
     report = read_report(folder)
     found = findings(report, read_opinions(paths, report))
-    with writing(folder / RESULT) as partial:
+    with atomic_file(folder / RESULT) as partial:
         told = json.dumps(found.model_dump(mode="json"), indent=1, ensure_ascii=False)
         partial.write_text(told + "\n", encoding="utf-8")
     return found, _write_page(found, report, folder)

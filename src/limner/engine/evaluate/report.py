@@ -23,7 +23,7 @@ from limner.engine.scoring.scorers import told
 from limner.imaging.decode import open_photograph
 from limner.reports.figure import Group, grid
 from limner.reports.render import embedded, write_page
-from limner.store.files import sha256_of, writing
+from limner.store.files import atomic_file, sha256_of
 
 ROWS, COLUMNS, CASES, COPIES, PHOTOGRAPHS = 12, 4, 6, 8, 12
 """The most prompts and pictures of each in the figure; cases at each end, near-copies and photographs on the page."""
@@ -77,7 +77,7 @@ def write_numbers(done: Evaluated, out: Path) -> Path:
         "photographs": [picture.name for picture in done.gallery.references],
     }
     path = out / "report.json"
-    with writing(path) as partial:
+    with atomic_file(path) as partial:
         partial.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
@@ -85,7 +85,7 @@ def write_numbers(done: Evaluated, out: Path) -> Path:
 def write_table(done: Evaluated, out: Path) -> Path:
     """report.csv: a line for each picture, with the scores that are of one picture."""
     path, names = out / "report.csv", list(done.by_picture)
-    with writing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with atomic_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["prompt", "picture", *names])
         for index, item in enumerate(done.gallery.items):

@@ -41,7 +41,7 @@ from limner.models.prompt_cache import encoded
 from limner.provenance import watermark
 from limner.provenance.labels import Label, write_png
 from limner.provenance.xmp import Source
-from limner.store.files import make_folder, sha256_of, write_numbered, writing
+from limner.store.files import atomic_file, make_folder, sha256_of, write_numbered
 
 LESS_MEMORY = "use --memory low, a smaller --batch, --width and --height, or another --precision"
 
@@ -300,6 +300,6 @@ def write_guides(request: GenerateRequest, inputs: Inputs, first: np.ndarray, wo
 
 def write_aside(picture: Image.Image, path: Path, what: str, source: Source, workspace: Workspace, emit: Emit) -> None:
     make_folder(path.parent)
-    with writing(path) as partial_path:
+    with atomic_file(path) as partial_path:
         write_png(picture, partial_path, source=source, home=workspace.home)
     emit(Made(what=what, path=str(path), sha256=sha256_of(path)))

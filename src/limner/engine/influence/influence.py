@@ -28,7 +28,7 @@ from limner.models.adapters import Adapter, open_adapter
 from limner.models.devices import autocast_dtype, memory_told
 from limner.provenance.labels import Label, label_in
 from limner.reports.render import embedded, write_page
-from limner.store.files import sha256_of, writing_folder
+from limner.store.files import atomic_folder, sha256_of
 
 MOST, LEAST, SIDE = 6, 3, 160
 """How many training pictures are shown of each end, and how large in pixels."""
@@ -46,7 +46,7 @@ class Wanted:
 def influence(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> None:
     """Leave influence.json and influence.html in the workspace's out."""
     found = trace(request, workspace, emit)
-    with writing_folder(workspace.out) as partial:
+    with atomic_folder(workspace.out) as partial:
         (partial / "influence.json").write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
         write_page(partial / "influence.html", "influence.html", **page_of(found, workspace))
     for what, name in (("influence", "influence.json"), ("page", "influence.html")):

@@ -12,7 +12,7 @@ from PIL import Image
 from limner.engine.prepare.pool import Answer, Crew
 from limner.engine.prepare.summary import Shown
 from limner.imaging.contact_sheet import Tile, sheet
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 EACH, AHEAD = 120, 8
 """Pictures on a sheet, and sheets that are drawn at a time."""
@@ -54,7 +54,7 @@ class Sheets:
 def drawn(job: tuple[Path, Path, int, Sequence[Shown]]) -> None:
     """Write a sheet: its path, the folder of thumbnails, the number of its first tile, and its entries."""
     path, thumbnails, first, entries = job
-    with writing(path) as partial:
+    with atomic_file(path) as partial:
         tiles = [_tile(shown, thumbnails) for shown in entries]
         sheet(tiles, first=first).save(partial, "JPEG", quality=88)
 

@@ -12,7 +12,7 @@ from limner.engine.prepare.image import SUFFIXES
 from limner.engine.prepare.rows import Told
 from limner.engine.prepare.summary import Story
 from limner.provenance.rights import Tally
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 """The hub's words for how many pictures there are."""
@@ -42,7 +42,7 @@ def write_card(folder: Path, name: str, request: PrepareRequest, story: Story, t
     }
     lines = "\n".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items())
     text = f"---\n{lines}\n---\n\n# {_plain(name)}\n\n{_body(request, story, told, rights)}"
-    with writing(folder / "README.md") as partial:
+    with atomic_file(folder / "README.md") as partial:
         partial.write_text(text, encoding="utf-8")
 
 

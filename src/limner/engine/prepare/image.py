@@ -28,7 +28,7 @@ from limner.imaging.formats import damaged
 from limner.imaging.jpeg_truncation import harm_of
 from limner.plugins.registry import detectors
 from limner.provenance.rights import Marks, marks_of
-from limner.store.files import move_over
+from limner.store.files import rename_over
 
 Job = tuple[int, Entry | Lost, str]
 """The entry's number, itself, and its stamp."""
@@ -223,4 +223,4 @@ def _save(image: Image.Image, path: Path, plan: Plan, form: str | None = None) -
     image.save(kept, form.upper(), **settings[form])
     partial = path.with_name(f".{path.name}")
     partial.write_bytes(kept.getvalue())
-    move_over(partial, path.name)
+    rename_over(partial, path.name)

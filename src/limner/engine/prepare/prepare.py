@@ -39,7 +39,7 @@ from limner.engine.prepare.staging import Staging
 from limner.engine.prepare.write import fill
 from limner.engine.scoring.encoders import open_encoder
 from limner.plugins.registry import detectors
-from limner.store.files import check_replaceable, sha256_of, writing_folder
+from limner.store.files import atomic_folder, check_replaceable, sha256_of
 
 REPORT = "report.html"
 
@@ -98,7 +98,7 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
         choice = choose(told.keys, family[staying], told.groups, told.repeats, columns.sharpness[staying], request)
         mark = shared_mark(len(gathered), gathered.glimpse)
         variety = variety_of(gathered, staying, choice.kept, features, family, told, mark, request)
-        with writing_folder(out) as folder:
+        with atomic_folder(out) as folder:
             asked = relocated(request, lambda place: _shown(workspace.called(place)))
             story = fill(folder, out.name, asked, plan, gathered, wrong, staying, told, choice, variety, crew, emit)
     staging.remove()

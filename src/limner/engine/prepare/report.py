@@ -24,7 +24,7 @@ from limner.provenance.rights import Tally
 from limner.reports.histogram import histogram
 from limner.reports.render import embedded, write_page
 from limner.reports.scatter import scatter
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 PAGE, NUMBERS = "report.html", "report.json"
 ROWS, CAPTIONS, CLUSTERS, FEW, SIDE = 16, 24, 12, 8, 200
@@ -90,7 +90,7 @@ def write_report(
 ) -> None:
     """Write report.html and report.json."""
     facts = facts_of(request, story, told, choice, variety, rights, name)
-    with writing(folder / NUMBERS) as partial:
+    with atomic_file(folder / NUMBERS) as partial:
         partial.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     staged = gathered.staging.pictures
     parts = [(f"{count:,}", what) for what, count in zip(SHARES, story.parts, strict=True) if count]

@@ -16,7 +16,7 @@ from limner.core.datasets import Entry, Lost, Place
 from limner.core.errors import LimnerError
 from limner.core.requests.request import digest_of
 from limner.engine.prepare.record import Record
-from limner.store.files import explained, make_folder, sha256_of, writing
+from limner.store.files import atomic_file, make_folder, sha256_of, translate_disk_errors
 from limner.store.removal import discard
 
 JOURNAL, SETTINGS, PICTURES = "journal.jsonl", "settings.json", "pictures"
@@ -48,13 +48,13 @@ class Staging:
 
     def begin(self, digest: str) -> None:
         """Go on with what lies there, or where that was of other settings, anew."""
-        with explained(self.out):
+        with translate_disk_errors(self.out):
             if self._settings() != digest:
                 self.forget()
             make_folder(self.pictures)
             if not self.journal.exists():
                 self.journal.touch()
-                with writing(self.folder / SETTINGS) as partial:
+                with atomic_file(self.folder / SETTINGS) as partial:
                     partial.write_text(json.dumps({"digest": digest}), encoding="utf-8")
 
     def _settings(self) -> str | None:

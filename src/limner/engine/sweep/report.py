@@ -24,7 +24,7 @@ from limner.imaging.decode import open_photograph
 from limner.reports.curves import Curve, curves_picture, curves_svg
 from limner.reports.figure import Group, grid
 from limner.reports.render import embedded, write_page
-from limner.store.files import sha256_of, writing
+from limner.store.files import atomic_file, sha256_of
 
 ROWS, COLUMNS, SEEDS = 12, 16, 3
 """The most rows, columns and seeds of the figure."""
@@ -125,7 +125,7 @@ def write_numbers(swept: Swept, out: Path) -> Path:
         },
     }
     path = out / "sweep.json"
-    with writing(path) as partial:
+    with atomic_file(path) as partial:
         partial.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
@@ -139,7 +139,7 @@ def write_table(swept: Swept, out: Path) -> Path:
     """sweep.csv: a line for each picture, with the scores that are of one picture."""
     path = out / "sweep.csv"
     names = [name for name, score in swept.metrics.items() if score.unit == "picture"]
-    with writing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with atomic_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow([*(axis.field for axis in swept.request.axes), "picture_seed", "picture", *names])
         for cell, pictures, scores in zip(swept.cells, swept.painted, swept.scores, strict=True):
@@ -171,7 +171,7 @@ def write_curves(swept: Swept, out: Path) -> Path | None:
     if not (drawn := curves(swept)):
         return None
     path = out / "curves.png"
-    with writing(path) as partial:
+    with atomic_file(path) as partial:
         curves_picture(drawn, partial)
     return path
 

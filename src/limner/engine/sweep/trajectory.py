@@ -22,7 +22,7 @@ from limner.models.adapters import adapters_on, open_adapter
 from limner.models.conditioning import conditioning
 from limner.models.devices import pick_device, pick_dtype
 from limner.reports.figure import Group, grid
-from limner.store.files import sha256_of, writing
+from limner.store.files import atomic_file, sha256_of
 
 FRAMES = 10
 """Steps that are shown."""
@@ -113,6 +113,6 @@ def _run(
 def _write_animation(pictures: Sequence[Image.Image], path: Path, workspace: Workspace, emit: Emit) -> None:
     frames = [picture.convert("RGB") for picture in pictures]
     shown = [TALL * 4] * (len(frames) - 1) + [TALL * 30]
-    with writing(path) as partial:
+    with atomic_file(path) as partial:
         frames[0].save(partial, "WEBP", save_all=True, append_images=frames[1:], duration=shown, loop=0, quality=90)
     emit(Made(what="animation", path=str(path), sha256=sha256_of(path)))

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from limner.core.errors import LimnerError
 from limner.core.protocols import Trainable
 from limner.engine.train.loop import Loop
-from limner.store.files import writing_folder
+from limner.store.files import atomic_folder
 from limner.store.removal import discard
 
 KEPT, LEARNT = 2, "learnt.safetensors"
@@ -30,7 +30,7 @@ def save_checkpoint(folder: Path, step: int, loop: Loop) -> Path:
     """Write `checkpoint-<step>` and drop all but the newest two."""
     path = folder / f"checkpoint-{step:08d}"
     tensors, plain = _split(loop.optimiser.state_dict())
-    with writing_folder(path) as partial:
+    with atomic_folder(path) as partial:
         save_learnt(loop.trainable, partial)
         _save(tensors, partial / "optimiser.safetensors")
         if loop.average is not None:

@@ -16,7 +16,7 @@ from limner.reports.curves import Curve, curves_svg
 from limner.reports.render import embedded, write_page
 from limner.reports.tradeoff import Point, tradeoff_svg
 from limner.stats.intervals import interval
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 PAGE, NUMBERS, COLUMNS, SIDE = "checkpoints.html", "checkpoints.json", 8, 192
 
@@ -26,7 +26,7 @@ def write_standings(contest: Contest, out: Path) -> None:
     found = contest.standings
     rows = [_row(found, standing) for standing in (found.base, *found.after)]
     numbers = {"kept_step": found.best.step, "steps": rows, **found.model_dump(mode="json")}
-    with writing(out / NUMBERS) as partial:
+    with atomic_file(out / NUMBERS) as partial:
         partial.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     shown = _shown(found)
     pictures = [

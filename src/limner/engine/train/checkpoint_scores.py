@@ -22,7 +22,7 @@ from limner.engine.train.loop import Loop
 from limner.engine.train.preview_sampler import Glimpses
 from limner.engine.train.previews import write_marked
 from limner.models.similarity import cosines
-from limner.store.files import make_folder, writing, writing_folder
+from limner.store.files import atomic_file, atomic_folder, make_folder
 
 PROMPTS = (
     "a photo of {} on the beach",
@@ -126,7 +126,7 @@ class Contest:
             standing = self._scored(step, self._painted(self.taught, step))
             found = self.standings.plus(standing)
             if found.best is standing:
-                with writing_folder(self.folder / BEST) as partial:
+                with atomic_folder(self.folder / BEST) as partial:
                     save_learnt(loop.trainable, partial)
         self.standings = found
         self._keep()
@@ -156,5 +156,5 @@ class Contest:
 
     def _keep(self) -> None:
         make_folder(self.folder)
-        with writing(self.folder / FILE) as partial:
+        with atomic_file(self.folder / FILE) as partial:
             partial.write_text(self.standings.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from limner.core.events import Emit, Made
 from limner.engine.train.preview_sampler import Glimpses
 from limner.provenance import watermark
 from limner.provenance.labels import write_png
-from limner.store.files import sha256_of, writing
+from limner.store.files import atomic_file, sha256_of
 
 
 class Previews:
@@ -30,5 +30,5 @@ class Previews:
 def write_marked(pixels: np.ndarray, path: Path, home: Path | None) -> None:
     """Write pixels (h, w, 3) uint8 as a PNG that says it was made by AI, visibly to machines and in its pixels."""
     pixels = watermark.embed(pixels, watermark.name_of(pixels))
-    with writing(path) as partial:
+    with atomic_file(path) as partial:
         write_png(Image.fromarray(pixels), partial, home=home)

@@ -15,7 +15,7 @@ from limner.core.protocols import Components, Family
 from limner.core.workspace import Workspace
 from limner.engine.generate.sampling import paint
 from limner.models.conditioning import conditioning
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 BATCH, PIXELS = 8, 2**21
 """Pictures that are painted together at most, and their pixels."""
@@ -66,7 +66,7 @@ def class_pictures(
             on_step=on_step,
         )
         for index, pixels in zip(missing, pictures, strict=True):
-            with writing(folder / f"{index:05d}.npy") as partial, partial.open("wb") as file:
+            with atomic_file(folder / f"{index:05d}.npy") as partial, partial.open("wb") as file:
                 np.save(file, pixels, allow_pickle=False)
     try:
         return np.stack([np.load(folder / f"{i:05d}.npy", allow_pickle=False) for i in range(count)])

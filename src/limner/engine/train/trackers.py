@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 
 class Metrics:
@@ -22,7 +22,7 @@ class Metrics:
         self.path = folder / "metrics.jsonl"
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
         kept = [line for line in lines if _step_of(line) is not None and (_step_of(line) or 0) <= first_step]
-        with writing(self.path) as partial:
+        with atomic_file(self.path) as partial:
             partial.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         self.trackers = [_tracker(name, folder) for name in track]
         for tracker in self.trackers:

@@ -35,7 +35,7 @@ from limner.models import loading
 from limner.models.adapters import facts_of
 from limner.models.devices import autocast_dtype, check_quantised, memory_told, pick_device, pick_dtype
 from limner.plugins import registry
-from limner.store.files import check_replaceable, exists_already, sha256_of, writing_folder
+from limner.store.files import already_exists, atomic_folder, check_replaceable, sha256_of
 
 LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-prior"
 
@@ -210,7 +210,7 @@ def save_result(
     if contest is not None:
         contest.put_best(loop)
     kept = None if contest is None else contest.standings
-    with writing_folder(workspace.out, lambda folder: same_result(folder, request, workspace)) as partial:
+    with atomic_folder(workspace.out, lambda folder: same_result(folder, request, workspace)) as partial:
         with loop.shown():
             learnt = method.save(
                 loop.trainable, partial, header(request, plan, model, components, *facts, kept), base
@@ -229,7 +229,7 @@ def refuse_to_overwrite(request: TrainRequest, workspace: Workspace) -> None:
     """Only an empty folder is filled, or one that this very request filled before it was stopped at the last moment."""
     out = workspace.out
     if out.exists() and not out.is_dir():
-        raise exists_already(out)
+        raise already_exists(out)
     check_replaceable(out, lambda folder: same_result(folder, request, workspace))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from limner.core.errors import LimnerError
 from limner.core.files import printable
 from limner.provenance.credentials.own import make_own
-from limner.store.files import explained
+from limner.store.files import translate_disk_errors
 from limner.store.paths import credentials_folder, home
 
 FOLDER = "LIMNER_CREDENTIALS"
@@ -62,7 +62,7 @@ def known(place: Path | None = None) -> list[Credentials]:
 def trusted(place: Path | None = None) -> list[bytes]:
     """Root certificates that the user trusts besides: the PEM files in the home's `credentials/trusted`."""
     folder = credentials_folder(place or home()) / "trusted"
-    with explained(folder):
+    with translate_disk_errors(folder):
         return [file.read_bytes() for file in sorted(folder.glob("*.pem"))]
 
 
@@ -72,7 +72,7 @@ def read_credentials(folder: Path, dated: bool = True) -> Credentials:
     from cryptography.hazmat.primitives import serialization as pem
 
     try:
-        with explained(folder):
+        with translate_disk_errors(folder):
             raw, chain = (folder / KEY).read_bytes(), (folder / CHAIN).read_bytes()
         key: Any = pem.load_pem_private_key(raw, password=None)
         certificates = x509.load_pem_x509_certificates(chain)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from limner.store.files import founding
+from limner.store.files import atomic_folder_once
 
 YEARS = 30
 """A picture outlives its certificate only with a time-stamp, and that would need a server."""
@@ -16,7 +16,7 @@ def make_own(folder: Path) -> None:
     if folder.exists():
         return
     key, chain = issued()
-    with founding(folder) as place:
+    with atomic_folder_once(folder) as place:
         (place / "chain.pem").write_bytes(chain)
         private = place / "key.pem"
         private.touch(mode=0o600)

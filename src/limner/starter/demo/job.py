@@ -16,8 +16,8 @@ from limner.core.events import Event, Made, Progress, Stage
 from limner.core.requests import AdapterUse, GenerateRequest, TrainRequest
 from limner.reports.figure import Group, grid
 from limner.starter.demo.page import Pair, write_demo
-from limner.store.files import make_folder, writing
-from limner.store.locks import alone
+from limner.store.files import atomic_file, make_folder
+from limner.store.locks import with_output_lock
 from limner.store.removal import discard
 from limner.studio.studio import Studio
 
@@ -48,7 +48,7 @@ def paint_character(folder: Path) -> dict[Path, str]:
     return write_album(folder, ((paint(scene), caption(scene, identifier=IDENTIFIER)) for scene in scenes))
 
 
-@alone
+@with_output_lock
 def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
     """Do it all into the folder `out`, and return the page. Results of an earlier demo there are replaced."""
     from limner.provenance.labels import write_png
@@ -84,7 +84,7 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
         f"Limner's starter model; {STEPS} steps, seed {SEED}; guidance {GUIDANCE:g} unless stated otherwise. "
         "Made by AI.",
     )
-    with writing(out / "results.png") as partial:
+    with atomic_file(out / "results.png") as partial:
         write_png(figure, partial, source="compositeSynthetic")
     pairs = [
         Pair(p, *(path.relative_to(out).as_posix() for path in row[:2]))

@@ -19,8 +19,8 @@ from limner.starter.exam.sitting import Sitting
 from limner.starter.exam.table import markdown, show
 from limner.starter.exam.trials import Easel, Trial, trials
 from limner.stats.intervals import correlation
-from limner.store.files import make_folder, writing
-from limner.store.locks import alone
+from limner.store.files import atomic_file, make_folder
+from limner.store.locks import with_output_lock
 
 SIZE = 8
 
@@ -60,7 +60,7 @@ def among(values: np.ndarray, blocks: Sequence[int]) -> np.ndarray:
     return values - (np.bincount(block, values) / np.bincount(block))[block]
 
 
-@alone
+@with_output_lock
 def measure_agreement(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> list[Agreement]:
     """Hold every metric against the truth and write agreement.json and agreement.md into `out`."""
     make_folder(out)
@@ -71,9 +71,9 @@ def measure_agreement(out: Path, sitting: Sitting, listener: Listener, stop: Sto
             listener(Stage(name=", ".join(trial.metrics), total=None))
             found += measure(trial)
     told = {"model": examinee.facts, "size": SIZE, "agreement": [asdict(line) for line in found]}
-    with writing(out / "agreement.json") as partial:
+    with atomic_file(out / "agreement.json") as partial:
         partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    with writing(out / "agreement.md") as partial:
+    with atomic_file(out / "agreement.md") as partial:
         partial.write_text(markdown("metric", COLUMNS, rows(found)), encoding="utf-8")
     return found
 

@@ -16,7 +16,7 @@ from limner.core.events import Event, Progress, Stage
 from limner.core.protocols import Components, Family
 from limner.starter.exam.sitting import Sitting
 from limner.starter.judge.judge import SIDE
-from limner.store.files import writing
+from limner.store.files import atomic_file
 
 SEED, BATCH = 42, 16
 Listener = Callable[[Event], None]
@@ -86,7 +86,7 @@ class Examinee:
         if path.exists():
             return np.load(path, allow_pickle=False)
         pixels = self.answer(what, prompts, guidance)
-        with writing(path) as partial, partial.open("wb") as file:
+        with atomic_file(path) as partial, partial.open("wb") as file:
             np.save(file, pixels, allow_pickle=False)
         return pixels
 

@@ -17,14 +17,14 @@ from limner.starter.exam.marking import Result, mark
 from limner.starter.exam.questions import Question, questions
 from limner.starter.exam.sitting import Sitting
 from limner.starter.exam.table import Rows, markdown, plain, rows, show
-from limner.store.files import make_folder, writing
-from limner.store.locks import alone
+from limner.store.files import atomic_file, make_folder
+from limner.store.locks import with_output_lock
 
 GUIDANCES = (1.5, 3.0, 5.0, 7.5, 12.5)
 SHOWN = 64
 
 
-@alone
+@with_output_lock
 def sit_exam(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> dict[str, Result]:
     """Sit the exam at each guidance and write exam.json, exam.md and a sheet for each guidance into `out`.
 
@@ -57,9 +57,9 @@ def sit_exam(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> dic
         "results": {name: result.told() for name, result in results.items()},
         "judge": check_judge(judge),
     }
-    with writing(out / "exam.json") as partial:
+    with atomic_file(out / "exam.json") as partial:
         partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    with writing(out / "exam.md") as partial:
+    with atomic_file(out / "exam.md") as partial:
         partial.write_text(_page(told, results), encoding="utf-8")
     return results
 
@@ -76,7 +76,7 @@ def write_sheet(path: Path, asked: Sequence[Question], result: Result, pixels: n
         [asked[i].prompt for i in chosen],
         [f"no {', '.join(names)}" if names else "" for names in missed],
     )
-    with writing(path) as partial:
+    with atomic_file(path) as partial:
         write_png(sheet, partial, source="compositeSynthetic")
 
 
@@ -127,7 +127,7 @@ def record_exam(out: Path, sitting: Sitting) -> None:
     folder = Path(loading.resolve(sitting.model).location)
     kind = "personalise" if sitting.personalise else "exam"
     for suffix in ("json", "md"):
-        with writing(folder / f"{kind}.{suffix}") as partial:
+        with atomic_file(folder / f"{kind}.{suffix}") as partial:
             shutil.copyfile(out / f"{kind}.{suffix}", partial)
-    with writing(folder / "README.md") as partial:
+    with atomic_file(folder / "README.md") as partial:
         partial.write_text(model_card(folder), encoding="utf-8")

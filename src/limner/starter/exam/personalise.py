@@ -16,12 +16,12 @@ from limner.starter.exam.likeness import COLUMNS, Likeness, likeness, rows, told
 from limner.starter.exam.sheet import contact_sheet
 from limner.starter.exam.sitting import Sitting
 from limner.starter.exam.table import markdown, show
-from limner.store.files import make_folder, writing
-from limner.store.locks import alone
+from limner.store.files import atomic_file, make_folder
+from limner.store.locks import with_output_lock
 from limner.studio.studio import Studio
 
 
-@alone
+@with_output_lock
 def examine_personalisation(
     out: Path,
     sitting: Sitting,
@@ -76,13 +76,13 @@ def examine_personalisation(
         sheet = contact_sheet(
             list(pixels[: len(ASKS)]), [ask.prompt(f"{IDENTIFIER} {species}") for ask in ASKS], columns=10
         )
-        with writing(out / f"{name}.png") as partial:
+        with atomic_file(out / f"{name}.png") as partial:
             write_png(sheet, partial, source="compositeSynthetic")
     kept = {"model": examinee.facts | {"guidance": guidance}, "training": dict(training or {})}
     kept["scores"] = {name: told(score) for name, score in scores.items()} | {"all": told(total(scores.values()))}
-    with writing(out / "personalise.json") as partial:
+    with atomic_file(out / "personalise.json") as partial:
         partial.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    with writing(out / "personalise.md") as partial:
+    with atomic_file(out / "personalise.md") as partial:
         partial.write_text(_page(guidance, scores), encoding="utf-8")
     return scores
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from limner.starter.exam.examinee import Examinee, Listener, Stop
 from limner.starter.exam.sheet import contact_sheet
 from limner.starter.exam.sitting import Sitting
-from limner.store.files import make_folder, writing
+from limner.store.files import atomic_file, make_folder
 
 PROMPTS = (
     "a photo of a siamese cat on the beach",
@@ -51,6 +51,6 @@ def paint_showcase(out: Path, listener: Listener, stop: Stop, model: str = "star
 
     pixels = Examinee.open(Sitting(model=model), listener, stop).answer("painting", PROMPTS)
     make_folder(out.parent)
-    with writing(out) as partial:
+    with atomic_file(out) as partial:
         write_png(contact_sheet(list(pixels), PROMPTS), partial, source="compositeSynthetic")
     return out

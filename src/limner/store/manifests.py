@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from limner.core.errors import LimnerError
-from limner.store.names import SHA256
+from limner.store.patterns import SHA256
 
 LIST_BYTES = 4 * 2**20
 FILES = 10_000
