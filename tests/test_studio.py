@@ -33,7 +33,7 @@ def test_a_picture_of_the_most_pixels_is_let_in_and_no_larger_one(studio: Studio
 
 def test_a_caller_names_what_it_holds(studio: Studio, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"a picture")
-    mine = studio.keep(tmp_path / "a.png", ANN)
+    mine = studio.files.upload(tmp_path / "a.png", ANN)
     request = GenerateRequest(prompt="a", image=mine)
     with pytest.raises(LimnerError, match=r"is not yours; upload it"):
         studio.enqueue(request, caller=BOB)
@@ -47,7 +47,7 @@ def test_a_caller_names_what_it_holds(studio: Studio, tmp_path: Path) -> None:
 
 def test_a_run_is_tried_again_with_what_its_caller_holds_now(studio: Studio, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"a picture")
-    mine = studio.keep(tmp_path / "a.png", ANN)
+    mine = studio.files.upload(tmp_path / "a.png", ANN)
     run = studio.enqueue(GenerateRequest(prompt="a", image=mine), caller=ANN)
     studio.store.update(run.id, status=Status.FAILED)
     with pytest.raises(LimnerError, match="is not yours"):
@@ -64,10 +64,10 @@ def test_nothing_is_kept_beyond_a_quota(studio: Studio, tmp_path: Path) -> None:
     large = ANN.model_copy(update={"limits": Limits(kept_bytes=10**6)})
     (tmp_path / "c").write_bytes(b"c" * 151)
     with pytest.raises(TooMuch, match="151 bytes more than the 0"):
-        studio.keep(tmp_path / "c", who)
-    assert list(studio.blobs) == [], "what is refused is not written either"
-    folder = studio.keep(tmp_path / "data", large)
-    held = {holding.reference: holding.bytes for holding in studio.grants.list("ann")}
+        studio.files.upload(tmp_path / "c", who)
+    assert list(studio.files) == [], "what is refused is not written either"
+    folder = studio.files.upload(tmp_path / "data", large)
+    held = {holding.reference: holding.bytes for holding in studio.files.grants.list("ann")}
     assert held == {folder: 100}, "folders themselves take nothing"
 
 
@@ -75,14 +75,14 @@ def test_what_is_erased_while_it_is_kept_is_put_back(
     studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a").write_bytes(b"a picture")
-    add = studio.grants.add
+    add = studio.files.grants.add
 
     def erased_before(who: Caller, reference: str, size: int) -> None:
-        studio.blobs.remove(reference.removeprefix("sha256:"))
+        studio.files.remove(reference.removeprefix("sha256:"))
         add(who, reference, size)
 
-    monkeypatch.setattr(studio.grants, "add", erased_before)
-    assert studio.blobs.bring(studio.keep(tmp_path / "a", ANN)).read_bytes() == b"a picture"
+    monkeypatch.setattr(studio.files.grants, "add", erased_before)
+    assert studio.files.local_path(studio.files.upload(tmp_path / "a", ANN)).read_bytes() == b"a picture"
 
 
 def test_the_newest_run_with_a_checkpoint_is_the_one_to_resume(studio: Studio, tmp_path: Path) -> None:

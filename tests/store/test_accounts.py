@@ -12,11 +12,10 @@ from limner.core.accounts import EVERYONE, Caller, Limits, Role
 from limner.core.errors import LimnerError, TooMuch
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
-from limner.store.accounts import Accounts
+from limner.store.accounts import Accounts, shared_secret
 from limner.store.grants import Grants
 from limner.store.queue import Queue
 from limner.store.runs import Store
-from limner.store.secrets import shared_secret
 from limner.store.tables import KeyRow
 
 A, B = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
@@ -32,12 +31,12 @@ def test_a_key_names_its_account(accounts: Accounts) -> None:
     assert accounts.caller(secret) == Caller(account="ann", role=Role.VIEWER, key=key.id, limits=Limits(per_minute=3))
     other, second = accounts.add_key("ann")
     assert other.role is Role.VIEWER and second != secret
-    assert [key.id for key in accounts.listed()] == [key.id, other.id]
+    assert [key.id for key in accounts.list()] == [key.id, other.id]
 
 
 def test_the_secret_is_not_kept(accounts: Accounts, tmp_path: Path) -> None:
     _, secret = accounts.add_key("ann")
-    accounts.store.close()
+    accounts.database.close()
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert secret.encode() not in kept and secret.rsplit("_", 1)[1].encode() not in kept
 
@@ -48,7 +47,7 @@ def test_keys_that_open_nothing(accounts: Accounts) -> None:
     for bad in ("", "x", wrong, secret + "x", secret.upper(), key.id, secret.replace("limner", "Limner"), "\ud800"):
         assert accounts.caller(bad) is None
     accounts.revoke(key.id)
-    revoked = accounts.listed()[0].revoked
+    revoked = accounts.list()[0].revoked
     assert accounts.caller(secret) is None and revoked is not None
     assert accounts.revoke(key.id).revoked == revoked, "the first time counts"
 
@@ -56,7 +55,7 @@ def test_keys_that_open_nothing(accounts: Accounts) -> None:
 def test_a_key_runs_out(accounts: Accounts) -> None:
     _, secret = accounts.add_key("ann", days=1)
     assert accounts.caller(secret) is not None
-    with accounts.store.session() as session:
+    with accounts.database.session() as session:
         session.execute(update(KeyRow).values(expires=datetime.now(UTC) - timedelta(seconds=1)))
     assert accounts.caller(secret) is None
 
@@ -69,7 +68,7 @@ def test_names_that_no_account_has(accounts: Accounts, name: str) -> None:
 
 @pytest.mark.parametrize("days", [0, -1, 10**9])
 def test_times_that_no_key_has(accounts: Accounts, days: int) -> None:
-    with pytest.raises(LimnerError, match="cannot be good for"):
+    with pytest.raises(LimnerError, match="cannot be valid for"):
         accounts.add_key("ann", days=days)
 
 
@@ -90,9 +89,9 @@ def test_roles(accounts: Accounts) -> None:
     assert [a.covers(b) for a in Role for b in Role] == [True, False, False, True, True, False, True, True, True]
 
 
-def test_pictures_in_a_day(accounts: Accounts) -> None:
+def test_pictures_in_a_day(accounts: Accounts, store: Store) -> None:
     key, secret = accounts.add_key("ann", limits=Limits(pictures_per_day=5))
-    who, store = accounts.caller(secret), accounts.store
+    who = accounts.caller(secret)
     assert who is not None
     first = store.create(GenerateRequest(prompt="a", count=3), caller=who)
     assert (first.owner, first.key) == ("ann", key.id)
@@ -111,7 +110,7 @@ def test_pictures_in_a_day(accounts: Accounts) -> None:
 
 
 def test_holdings(accounts: Accounts) -> None:
-    grants = Grants(accounts.store)
+    grants = Grants(accounts.database)
     for name in ("ann", "bob"):
         accounts.add_key(name)
     grants.add(Caller(account="ann"), A, 10)
@@ -129,14 +128,14 @@ def test_holdings(accounts: Accounts) -> None:
     assert [held.owner for held in grants.given("ann")] == ["bob"] and grants.given("bob") == []
     grants.share(None, A, 10, EVERYONE)
     assert grants.missing("cyd", [A]) == []
-    grants.take_back(None, A, EVERYONE)
+    grants.unshare(None, A, EVERYONE)
     assert grants.missing("cyd", [A]) and grants.missing("bob", [A]) == []
     with pytest.raises(LimnerError, match="was not shared with 'bob' by you"):
-        grants.take_back("bob", A, "bob")
-    grants.take_back("ann", A, "bob")
+        grants.unshare("bob", A, "bob")
+    grants.unshare("ann", A, "bob")
     assert grants.missing("bob", [A])
     grants.check(Caller(account="ann", limits=Limits(kept_bytes=20)), 10)
-    with pytest.raises(TooMuch, match="11 bytes more than the 10 that are kept for 'ann' are over its 20"):
+    with pytest.raises(TooMuch, match="11 bytes more than the 10 that are stored for 'ann' are over its 20"):
         grants.check(Caller(account="ann", limits=Limits(kept_bytes=20)), 11)
 
 

@@ -98,7 +98,7 @@ def value(table: Table, column: Any, number: int) -> Any:
         float: number + 0.1,
         bool: number % 2 == 1,
         bytes: bytes([0, 255, 128, number]),
-        object: [f"ü {number}", None] if column.info.get("holds") is list else {"ü": [number, None, "x"]},
+        object: [f"ü {number}", None] if column.info.get("json_type") is list else {"ü": [number, None, "x"]},
     }
     return values[kind]
 
@@ -117,15 +117,16 @@ def everything(studio: Studio) -> dict[str, list[dict[str, Any]]]:
 
 def test_every_row_of_every_table_comes_back(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("limner.store.rows.BATCH", 2)
+    monkeypatch.setattr("limner.store.backup.READ_ROWS", 2)
     before = everything(studio)
     assert {len(rows) for rows in before.values()} == {ROWS} and len(before) >= 20
-    studio.backup(tmp_path / "backup.zip")
+    studio.maintenance.backup(tmp_path / "backup.zip")
     with zipfile.ZipFile(tmp_path / "backup.zip") as archive:
         assert {name for name in archive.namelist() if name.startswith("rows/")} == {
             f"rows/{name}.jsonl" for name in before
         }
     there = Studio(tmp_path / "elsewhere")
-    there.restore(tmp_path / "backup.zip")
+    there.maintenance.restore(tmp_path / "backup.zip")
     assert everything(there) == before
     there.store.close()
 
@@ -137,9 +138,9 @@ def test_keys_and_certificates_come_back_from_all_folders_of_theirs(studio: Stud
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         place.write_bytes(body)
     (studio.home / "credentials" / "link.pem").symlink_to(tmp_path / "elsewhere.pem")
-    studio.backup(tmp_path / "backup.zip")
+    studio.maintenance.backup(tmp_path / "backup.zip")
     there = Studio(tmp_path / "there")
-    there.restore(tmp_path / "backup.zip")
+    there.maintenance.restore(tmp_path / "backup.zip")
     folder = there.home / "credentials"
     found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert found == kept

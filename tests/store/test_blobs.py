@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from limner.core.errors import LimnerError
-from limner.store.blobs import FRESH, Blobs
-from limner.store.prune import DAY
+from limner.store.blobs import FRESH_SECONDS, Blobs
+from limner.store.prune import ORPHAN_SECONDS
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -41,7 +41,7 @@ def test_a_file_comes_back_by_its_hash(blobs: Blobs, tmp_path: Path) -> None:
         file.seek(1)
         assert file.read() == b"ne"
     assert blobs.path(kept).read_bytes() == b"one"
-    named = blobs.bring(f"sha256:{kept}", ".safetensors")
+    named = blobs.local_path(f"sha256:{kept}", ".safetensors")
     assert named.suffix == ".safetensors" and named.read_bytes() == b"one"
 
 
@@ -49,10 +49,10 @@ def test_a_folder_comes_back_as_it_was(blobs: Blobs, tmp_path: Path) -> None:
     for name, body in (("a.png", b"1"), ("b.txt", b"a cat"), ("masks/a.png", b"2")):
         write(tmp_path / "cats" / name, body)
     write(tmp_path / "cats" / ".limner", b"")
-    reference = blobs.keep(tmp_path / "cats")
-    assert reference == blobs.keep(tmp_path / "cats") and reference.startswith("folder:")
+    reference = blobs.save(tmp_path / "cats")
+    assert reference == blobs.save(tmp_path / "cats") and reference.startswith("folder:")
     for _ in range(2):
-        place = blobs.bring(reference)
+        place = blobs.local_path(reference)
         found = {p.relative_to(place).as_posix(): p.read_bytes() for p in place.rglob("*") if p.is_file()}
         assert {name: body for name, body in found.items() if name != ".limner"} == {
             "a.png": b"1",
@@ -64,9 +64,9 @@ def test_a_folder_comes_back_as_it_was(blobs: Blobs, tmp_path: Path) -> None:
 def test_many_bring_a_folder_at_once(blobs: Blobs, tmp_path: Path) -> None:
     for number in range(6):
         write(tmp_path / "many" / f"{number}.png", str(number).encode())
-    reference = blobs.keep(tmp_path / "many")
+    reference = blobs.save(tmp_path / "many")
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: sorted(p.name for p in blobs.bring(reference).iterdir()), range(8)))
+        found = list(pool.map(lambda _: sorted(p.name for p in blobs.local_path(reference).iterdir()), range(8)))
     assert all(names == found[0] and len(names) == 6 for names in found)
     assert [path.name for path in (tmp_path / "cache").iterdir() if path.name.startswith("tmp")] == []
 
@@ -74,7 +74,7 @@ def test_many_bring_a_folder_at_once(blobs: Blobs, tmp_path: Path) -> None:
 def test_what_is_not_there(blobs: Blobs) -> None:
     nothing = "0" * 64
     assert nothing not in blobs
-    for ask in (blobs.size, blobs.path, lambda it: blobs.bring(f"folder:{it}")):
+    for ask in (blobs.size, blobs.path, lambda it: blobs.local_path(f"folder:{it}")):
         with pytest.raises(LimnerError, match="there is no file 000000000000"):
             ask(nothing)
     with pytest.raises(LimnerError, match="there is no file"), blobs.open(nothing):
@@ -93,8 +93,8 @@ def test_what_is_removed_is_gone(blobs: Blobs, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reference", ["/etc/passwd", "sha256:../../x", "sha256:" + "g" * 64, "folder:", "a" * 64, ""])
 def test_a_reference_is_a_hash_and_nothing_else(local: Blobs, reference: str) -> None:
-    with pytest.raises(LimnerError, match="names nothing that is kept"):
-        local.bring(reference)
+    with pytest.raises(LimnerError, match="is no reference"):
+        local.local_path(reference)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_reference_is_a_hash_and_nothing_else(local: Blobs, reference: str) ->
 def test_a_list_of_files_that_someone_made_up(local: Blobs, tmp_path: Path, told: bytes) -> None:
     kept = local.put(write(tmp_path / "list", told))
     with pytest.raises(LimnerError, match="is no folder"):
-        local.bring(f"folder:{kept}")
+        local.local_path(f"folder:{kept}")
 
 
 def test_a_place_that_cannot_be_reached(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_what_is_kept_again_counts_as_new(blobs: Blobs, tmp_path: Path, monkeypa
     place, written = write(tmp_path / "a", b"one"), []
     blobs.put(place)
     if blobs.url.startswith("s3"):  # it has no way to make a file older; one that is written anew is young
-        monkeypatch.setattr("limner.store.blobs.FRESH", -60.0)
+        monkeypatch.setattr("limner.store.blobs.FRESH_SECONDS", -60.0)
         monkeypatch.setattr(blobs._files, "put_file", lambda *told: written.append(told))
         blobs.put(place)
         assert len(written) == 1
@@ -156,7 +156,7 @@ def test_what_is_kept_again_counts_as_new(blobs: Blobs, tmp_path: Path, monkeypa
 
 
 def test_what_counts_as_just_kept_is_far_from_being_swept() -> None:
-    assert 0 < FRESH <= DAY / 2
+    assert 0 < FRESH_SECONDS <= ORPHAN_SECONDS / 2
 
 
 def test_a_part_of_a_file(blobs: Blobs, tmp_path: Path) -> None:

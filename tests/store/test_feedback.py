@@ -13,11 +13,11 @@ from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.feedback import Comparison, PictureQuery, Rating, Reason
 from limner.core.requests import GenerateRequest, TrainRequest
+from limner.store.collections import ImageCollections
 from limner.store.database import alembic_config
-from limner.store.feedback import FeedbackStore, ImageCollections
+from limner.store.feedback import FeedbackStore, rating_summary
 from limner.store.images import ImageIndex, Viewer
 from limner.store.preferences import PreferenceData
-from limner.store.rating_counts import rating_summary
 from limner.store.runs import Store
 
 ADA, BEN, ALL = Viewer("ada", "ada"), Viewer("ben", "ben"), Viewer("boss")
@@ -66,7 +66,7 @@ def test_only_those_in_view_are_seen(store: Store) -> None:
         lambda: ImageIndex(store).get(ADA, other),
         lambda: ImageIndex(store).get(ADA, ImageIndex(store).get(ALL, other).sha256),
         lambda: FeedbackStore(store).rate(ADA, other, Rating(stars=1)),
-        lambda: FeedbackStore(store).favour(ADA, other, True),
+        lambda: FeedbackStore(store).set_favourite(ADA, other, True),
         lambda: FeedbackStore(store).compare(ADA, Comparison(better=mine, worse=other)),
         lambda: ImageCollections(store).put(ADA, ImageCollections(store).add(ADA, str(now())).id, other, True),
         lambda: found(store, ADA, before=other),
@@ -131,11 +131,11 @@ def test_many_rate_one_picture_at_once(store: Store) -> None:
 def test_favourites_are_each_accounts_own(store: Store) -> None:
     picture, _ = painted(store, count=2)
     for _ in range(2):
-        FeedbackStore(store).favour(ADA, picture, True)
+        FeedbackStore(store).set_favourite(ADA, picture, True)
     assert found(store, ADA, favourite=True) == [picture] and found(store, favourite=True) == []
     assert ImageIndex(store).get(ADA, picture).favourite and not ImageIndex(store).get(ALL, picture).favourite
     for _ in range(2):
-        FeedbackStore(store).favour(ADA, picture, False)
+        FeedbackStore(store).set_favourite(ADA, picture, False)
     assert found(store, ADA, favourite=True) == []
 
 
@@ -164,12 +164,12 @@ def test_collections(store: Store) -> None:
 
 
 def test_an_account_has_the_most_collections_and_no_more(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("limner.store.feedback.COLLECTIONS", 2)
+    monkeypatch.setattr("limner.store.collections.MAX_COLLECTIONS", 2)
     collections = ImageCollections(store)
     for view in (ADA, BEN):
         for name in ("a", "b"):
             collections.add(view, name)
-        with pytest.raises(LimnerError, match="there are 2 collections; delete one first"):
+        with pytest.raises(LimnerError, match="there are 2 collections already; delete one first"):
             collections.add(view, "c")
 
 
@@ -178,7 +178,7 @@ def test_a_comparison_replaces_no_other_accounts(store: Store) -> None:
     for view in (ADA, ALL):
         FeedbackStore(store).compare(view, Comparison(better=first, worse=second))
     FeedbackStore(store).compare(ADA, Comparison(better=second, worse=first))
-    pairs = [(pair.better.id, pair.worse.id) for pair in PreferenceData(store, ALL).compared()]
+    pairs = [(pair.better.id, pair.worse.id) for pair in PreferenceData(store, ALL).comparisons()]
     assert pairs == [(first, second), (second, first)]
 
 
@@ -212,7 +212,7 @@ def test_preferences_for_training(store: Store) -> None:
     feedback.rate(ALL, ids[0], Rating(stars=3, reasons=(Reason.BAD_TEXT,), comment="hm"))
     feedback.compare(ADA, Comparison(better=ids[3], worse=ids[0], tie=True))
     everyone, bens = PreferenceData(store, ALL), PreferenceData(store, BEN)
-    rated = list(everyone.rated())
+    rated = list(everyone.ratings())
     assert [(each.picture.id, each.rating.stars) for each in rated] == [
         (ids[0], 1),
         (ids[0], 3),
@@ -221,12 +221,12 @@ def test_preferences_for_training(store: Store) -> None:
         (ids[3], 2),
     ]
     assert rated[0].rater == rated[2].rater != rated[1].rater and rated[0].rater != "ada"
-    (pair,) = everyone.compared()
+    (pair,) = everyone.comparisons()
     assert (pair.better.id, pair.worse.id, pair.tie, pair.source) == (ids[3], ids[0], True, "comparison")
-    (pair,) = everyone.starred()
+    (pair,) = everyone.pairs_from_stars()
     assert (pair.better.id, pair.worse.id, pair.source, pair.rater) == (ids[1], ids[0], "stars", rated[0].rater)
-    assert [*bens.rated(), *bens.compared(), *bens.starred()] == []
-    assert [each.rater for each in PreferenceData(store, ALL).rated()] == [each.rater for each in rated]
+    assert [*bens.ratings(), *bens.comparisons(), *bens.pairs_from_stars()] == []
+    assert [each.rater for each in PreferenceData(store, ALL).ratings()] == [each.rater for each in rated]
     assert rated[0].rater != hashlib.sha256(b"ada").hexdigest()[:16], "nobody finds it out by trying names"
 
 
@@ -234,13 +234,13 @@ def test_pairs_are_of_pictures_that_are_both_in_view(store: Store) -> None:
     (mine,), (other,) = painted(store), painted(store, owner="ben")
     for pair in ((mine, other), (other, mine)):
         FeedbackStore(store).compare(ALL, Comparison(better=pair[0], worse=pair[1]))
-        assert [len([*PreferenceData(store, view).compared()]) for view in (ALL, ADA, BEN)] == [1, 0, 0]
+        assert [len([*PreferenceData(store, view).comparisons()]) for view in (ALL, ADA, BEN)] == [1, 0, 0]
 
 
 def test_equal_stars_prefer_nothing(store: Store) -> None:
     for picture, stars in zip(painted(store, count=4), (4, 3, 3, 2), strict=True):
         FeedbackStore(store).rate(ADA, picture, Rating(stars=stars))
-    assert [(pair.better.mine, pair.worse.mine) for pair in PreferenceData(store, ADA).starred()] == [
+    assert [(pair.better.mine, pair.worse.mine) for pair in PreferenceData(store, ADA).pairs_from_stars()] == [
         (Rating(stars=4), Rating(stars=2))
     ]
 
@@ -253,18 +253,18 @@ def test_preferences_are_read_in_batches(store: Store, monkeypatch: pytest.Monke
             FeedbackStore(store).rate(view, picture, Rating(stars=1))
     for worse in ids[1:]:
         FeedbackStore(store).compare(ADA, Comparison(better=ids[0], worse=worse))
-    assert [each.picture.id for each in PreferenceData(store, ALL).rated()] == [id for id in ids for _ in range(3)]
-    assert [pair.worse.id for pair in PreferenceData(store, ALL).compared()] == ids[1:]
+    assert [each.picture.id for each in PreferenceData(store, ALL).ratings()] == [id for id in ids for _ in range(3)]
+    assert [pair.worse.id for pair in PreferenceData(store, ALL).comparisons()] == ids[1:]
 
 
 def test_what_is_said_goes_with_its_picture(store: Store) -> None:
     first, second = painted(store, count=2)
     FeedbackStore(store).rate(ADA, first, Rating(stars=5))
-    FeedbackStore(store).favour(ADA, first, True)
+    FeedbackStore(store).set_favourite(ADA, first, True)
     FeedbackStore(store).compare(ADA, Comparison(better=first, worse=second))
     told = ImageIndex(store).get(ALL, first)
     store.add_artifact(told.run, "picture", told.path, "f" * 64, {})  # painted again at the same place
-    assert list(PreferenceData(store, ALL).rated()) == list(PreferenceData(store, ALL).compared()) == []
+    assert list(PreferenceData(store, ALL).ratings()) == list(PreferenceData(store, ALL).comparisons()) == []
     assert rating_summary(store, ALL, "model") == [] and len(found(store)) == 2
 
 
@@ -286,10 +286,10 @@ def test_the_migration_takes_up_the_pictures_that_are_there(store: Store, tmp_pa
     assert found(again, **wanted) == found(again, adapter="/my/lora.safetensors") == ids[::-1]
     FeedbackStore(again).rate(ADA, ids[0], Rating(stars=5))
     FeedbackStore(again).rate(ADA, ids[1], Rating(stars=1))
-    assert len(list(PreferenceData(again, ALL).starred())) == 1, "wishes are the same"
+    assert len(list(PreferenceData(again, ALL).pairs_from_stars())) == 1, "wishes are the same"
     (later,) = painted(again, "a DOG", adapter=[LORA])
     FeedbackStore(again).rate(ADA, later, Rating(stars=3))
-    assert [pair.better.id for pair in PreferenceData(again, ALL).starred()] == [ids[0]]
+    assert [pair.better.id for pair in PreferenceData(again, ALL).pairs_from_stars()] == [ids[0]]
     again.close()
 
 

@@ -87,8 +87,8 @@ def test_writing_syncs_the_bytes_before_the_rename(tmp_path: Path, monkeypatch: 
 def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     killed(
-        "import os, sys, pathlib; from limner.store.files import writing\n"
-        "with writing(pathlib.Path(sys.argv[1])) as path:\n"
+        "import os, sys, pathlib; from limner.store.files import atomic_file\n"
+        "with atomic_file(pathlib.Path(sys.argv[1])) as path:\n"
         "    path.write_text('half'); os.kill(os.getpid(), 9)",
         tmp_path / "a",
     )
@@ -210,7 +210,7 @@ def test_a_failed_second_rename_puts_the_old_folder_back(tmp_path: Path, monkeyp
 def test_a_kill_at_any_rename_leaves_one_folder_complete(tmp_path: Path, renames: int, kept: str) -> None:
     fill(tmp_path / "adapter", "old")
     killed(
-        "import os, sys, pathlib; from limner.store.files import writing_folder\n"
+        "import os, sys, pathlib; from limner.store.files import atomic_folder\n"
         "rename, left = os.rename, int(sys.argv[2])\n"
         "def kill(): os.kill(os.getpid(), 9)\n"
         "def dying(old, new):\n"
@@ -219,7 +219,7 @@ def test_a_kill_at_any_rename_leaves_one_folder_complete(tmp_path: Path, renames
         "    rename(old, new); left -= 1\n"
         "    if not left: kill()\n"
         "os.rename = dying\n"
-        "with writing_folder(pathlib.Path(sys.argv[1])) as path: (path / 'weights.txt').write_text('new')",
+        "with atomic_folder(pathlib.Path(sys.argv[1])) as path: (path / 'weights.txt').write_text('new')",
         tmp_path / "adapter",
         renames,
     )

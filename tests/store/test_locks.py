@@ -14,8 +14,8 @@ from limner.store.locks import Locked, is_locked, output_lock, run_lock, with_ou
 HOLD = """
 import sys, time
 from pathlib import Path
-from limner.store.locks import filling, held
-with held(Path(sys.argv[1])), filling(Path(sys.argv[1]) / "rex"):
+from limner.store.locks import output_lock, run_lock
+with run_lock(Path(sys.argv[1])), output_lock(Path(sys.argv[1]) / "rex"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -28,7 +28,7 @@ def test_a_second_program_is_refused_until_the_first_ends(tmp_path: Path) -> Non
     try:
         assert program.stdout.readline() == "held\n"
         assert is_locked(tmp_path)
-        with pytest.raises(LimnerError, match="carried out by another program"), run_lock(tmp_path):
+        with pytest.raises(LimnerError, match="executed by another program"), run_lock(tmp_path):
             pass
         said = r"rex' is being filled by another program; wait until that ends, or choose another --out$"
         with pytest.raises(Locked, match=said), output_lock(tmp_path / "rex"):

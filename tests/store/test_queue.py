@@ -12,7 +12,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import Anew, Notice, Progress
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
-from limner.store.queue import Queue
+from limner.store.queue import Queue, queue_stats
 from limner.store.runs import Lease, LeaseLost, Store, UnreadableRun
 from limner.store.tables import RunRow
 
@@ -30,24 +30,23 @@ def wait(store: Store, **fields: int) -> str:
 
 
 def taken(queue: Queue, worker: str = "w") -> Lease:
-    found = queue.claim(worker)
-    assert found is not None
-    return found[1]
+    ((_, lease),) = queue.claim(worker)
+    return lease
 
 
 def test_runs_are_taken_by_priority_and_age_and_once(store: Store, queue: Queue) -> None:
     ids = [wait(store, priority=priority) for priority in (0, 5, 0)]
     claimed = [queue.claim("w") for _ in range(4)]
-    assert [found and found[0].id for found in claimed] == [ids[1], ids[0], ids[2], None]
-    run, hold = claimed[0] or pytest.fail()
+    assert [[run.id for run, _ in found] for found in claimed] == [[ids[1]], [ids[0]], [ids[2]], []]
+    ((run, hold),) = claimed[0]
     assert (run.status, run.attempt, hold) == (Status.RUNNING, 1, Lease(run.id, "w", 1))
 
 
 def test_a_run_that_its_submitter_carries_out_is_left_alone(store: Store, queue: Queue) -> None:
     store.create(PAINT)
     store.create(PAINT, queue="other")
-    assert queue.claim("w") is None
-    assert Queue(store, "other").claim("w") is not None
+    assert queue.claim("w") == []
+    assert Queue(store, "other").claim("w") != []
 
 
 def test_a_finished_run_stays_finished(store: Store, queue: Queue) -> None:
@@ -57,9 +56,8 @@ def test_a_finished_run_stays_finished(store: Store, queue: Queue) -> None:
     assert (run.status, run.error) == (Status.FAILED, "no memory") and run.finished is not None
     with pytest.raises(LeaseLost):
         queue.finish(hold, Status.DONE)
-    with pytest.raises(LeaseLost):
-        queue.renew(hold)
-    assert queue.claim("w") is None
+    assert queue.renew([(hold, None)]) == [None]
+    assert queue.claim("w") == []
 
 
 def test_the_run_of_a_silent_worker_goes_to_another_which_alone_may_write(store: Store) -> None:
@@ -70,15 +68,15 @@ def test_the_run_of_a_silent_worker_goes_to_another_which_alone_may_write(store:
     assert (alive.run, alive.attempt) == (run_id, 2)
     assert began is not None and store.get(run_id).started == began, "it began with the first"
     for write in (
-        lambda: queue.renew(dead),
         lambda: queue.finish(dead, Status.DONE),
         lambda: queue.release(dead),
         lambda: store.add_event(run_id, Notice(text="late"), dead),
-        lambda: store.add_artifact(run_id, "picture", "/a.png", "0" * 64, hold=dead),
-        lambda: store.forget_made(dead),
+        lambda: store.add_artifact(run_id, "picture", "/a.png", "0" * 64, lease=dead),
+        lambda: store.discard_artifacts(dead),
     ):
         with pytest.raises(LeaseLost):
             write()
+    assert queue.renew([(dead, None)]) == [None]
     assert store.events(run_id) == [] and store.artifacts(run_id) == []
     store.add_event(run_id, Notice(text="in time"), alive)
     assert queue.finish(alive, Status.DONE).status is Status.DONE
@@ -87,8 +85,8 @@ def test_the_run_of_a_silent_worker_goes_to_another_which_alone_may_write(store:
 def test_a_sign_of_life_keeps_a_run_and_tells_how_far_it_is(store: Store) -> None:
     run_id = wait(store)
     hold = taken(Queue(store, lease=EXPIRED))
-    assert Queue(store).renew(hold, Progress(done=3, total=9, figures={"loss": 0.5})) is False
-    assert Queue(store).claim("other") is None
+    assert Queue(store).renew([(hold, Progress(done=3, total=9, figures={"loss": 0.5}))]) == [False]
+    assert Queue(store).claim("other") == []
     assert store.get(run_id).progress == Progress(done=3, total=9, figures={"loss": 0.5})
 
 
@@ -96,19 +94,19 @@ def test_a_run_that_costs_worker_after_worker_is_given_up(store: Store) -> None:
     run_id = wait(store)
     queue = Queue(store, lease=EXPIRED, attempts=2)
     assert [taken(queue).attempt for _ in range(2)] == [1, 2]
-    assert queue.claim("w") is None
+    assert queue.claim("w") == []
     run = store.get(run_id)
     assert (run.status, run.error) == (
         Status.FAILED,
-        "a fault of Limner's own: 2 workers ended without a word while they carried it out",
+        "a fault of Limner's own: 2 workers died while they executed it",
     )
 
 
 def test_a_queue_gives_up_no_run_of_another(store: Store) -> None:
     other = store.create(PAINT, queue="other").id
     taken(Queue(store, "other", lease=EXPIRED))
-    assert Queue(store, attempts=1).claim("w") is None and store.get(other).status is Status.RUNNING
-    assert Queue(store, "other", attempts=1).claim("w") is None and store.get(other).status is Status.FAILED
+    assert Queue(store, attempts=1).claim("w") == [] and store.get(other).status is Status.RUNNING
+    assert Queue(store, "other", attempts=1).claim("w") == [] and store.get(other).status is Status.FAILED
 
 
 def test_what_watchers_are_told_of_the_queue(store: Store, queue: Queue) -> None:
@@ -117,11 +115,11 @@ def test_what_watchers_are_told_of_the_queue(store: Store, queue: Queue) -> None
     store.create(PAINT)  # of the command line
     for worker in ("w", "w", "v"):
         taken(queue, worker)
-    state = store.state()
+    state = queue_stats(store)
     assert (state.workers, state.oldest, state.runs) == (2, 0.0, {("generate", "running"): 3})
     waiting = wait(store)
     changed(store, waiting, created=datetime.now(UTC) - timedelta(minutes=2))
-    assert 119 < store.state().oldest < 180
+    assert 119 < queue_stats(store).oldest < 180
 
 
 def test_a_released_run_waits_as_before(store: Store, queue: Queue) -> None:
@@ -153,9 +151,9 @@ def test_cancelling(store: Store, queue: Queue) -> None:
     hold = taken(queue)
     assert queue.cancel(waiting).status is Status.CANCELLED
     assert queue.cancel(running).status is Status.RUNNING
-    assert queue.renew(hold) is True
+    assert queue.renew([(hold, None)]) == [True]
     assert queue.finish(hold, Status.CANCELLED).status is Status.CANCELLED
-    assert queue.claim("w") is None
+    assert queue.claim("w") == []
     assert queue.cancel(running).status is Status.CANCELLED, "what has ended stays as it is"
 
 
@@ -164,7 +162,7 @@ def test_a_cancelled_run_of_a_dead_worker_is_not_taken_up(store: Store) -> None:
     queue = Queue(store, lease=EXPIRED)
     taken(queue)
     queue.cancel(run_id)
-    assert queue.claim("w") is None and store.get(run_id).status is Status.CANCELLED
+    assert queue.claim("w") == [] and store.get(run_id).status is Status.CANCELLED
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED, Status.INTERRUPTED])
@@ -193,9 +191,10 @@ def test_many_workers_share_the_runs_out(store: Store, tmp_path: Path, database:
     def work(name: str) -> None:
         own = Store(tmp_path, database)
         queue = Queue(own)
-        while (found := queue.claim(name)) is not None:
-            queue.finish(found[1], Status.DONE)
-            done.append(found[0].id)
+        while found := queue.claim(name):
+            ((run, lease),) = found
+            queue.finish(lease, Status.DONE)
+            done.append(run.id)
         own.close()
 
     threads = [threading.Thread(target=work, args=(f"w{n}",)) for n in range(6)]
@@ -219,7 +218,7 @@ def test_a_row_that_cannot_be_read_stops_nobody(store: Store, queue: Queue) -> N
     assert taken(queue).run == good
     with pytest.raises(UnreadableRun, match=f"run {newer} cannot be read .generate.brush"):
         store.get(newer)
-    assert queue.claim("w") is None
+    assert queue.claim("w") == []
     changed(store, newer, request=PAINT.model_dump(mode="json"))
     failed = store.get(newer)
     assert failed.status is Status.FAILED and failed.error is not None and "update limner" in failed.error
@@ -230,7 +229,7 @@ def test_damaged_progress_is_none(store: Store, queue: Queue) -> None:
     hold = taken(queue)
     changed(store, run_id, progress={"kind": "progress", "done": "far"})
     assert store.get(run_id).progress is None
-    assert queue.renew(hold, Progress(done=1)) is False and store.get(run_id).progress == Progress(done=1)
+    assert queue.renew([(hold, Progress(done=1))]) == [False] and store.get(run_id).progress == Progress(done=1)
 
 
 def test_text_that_is_no_json_hides_nothing_else(tmp_path: Path) -> None:
@@ -246,16 +245,16 @@ def test_what_is_taken_back_is_told(store: Store) -> None:
     run_id = wait(store)
     queue = Queue(store, lease=EXPIRED)
     first = taken(queue)
-    store.forget_made(first)
+    store.discard_artifacts(first)
     assert store.events(run_id) == [], "nothing came before"
     for what, sha256 in (("preview", "1" * 64), ("picture", "2" * 64)):
-        store.add_artifact(run_id, what, f"/{what}.png", sha256, hold=first)
+        store.add_artifact(run_id, what, f"/{what}.png", sha256, lease=first)
     second = taken(queue)
-    store.forget_made(second, keep=("preview",))
+    store.discard_artifacts(second, keep=("preview",))
     ((number, _, told),) = store.events(run_id)
     assert (number, told) == (1, Anew(attempt=2, gone=("2" * 64,)))
     assert [made.kind for made in store.artifacts(run_id)] == ["preview"]
-    store.forget_made(taken(queue), keep=("preview",))
+    store.discard_artifacts(taken(queue), keep=("preview",))
     assert store.events(run_id)[-1][2] == Anew(attempt=3)
 
 
@@ -281,29 +280,29 @@ def test_those_that_are_alike_are_taken_together(store: Store, queue: Queue) -> 
     ask(image="sha256:" + "0" * 64)
     store.create(PAINT)
     store.create(PAINT, queue="other")
-    taken = queue.claim_together("w", 8)
+    taken = queue.claim("w", 8)
     assert [run.id for run, _ in taken] == [first, second, third], "what does not fit waits"
     assert [hold for _, hold in taken] == [Lease(run.id, "w", 1) for run, _ in taken]
-    assert len(queue.claim_together("w", 8)) == 1 and store.get(large).status is Status.QUEUED
-    assert [run.id for run, _ in queue.claim_together("w", 8)] == [large]
-    assert [len(queue.claim_together("w", 8)) for _ in range(3)] == [1, 1, 0]
+    assert len(queue.claim("w", 8)) == 1 and store.get(large).status is Status.QUEUED
+    assert [run.id for run, _ in queue.claim("w", 8)] == [large]
+    assert [len(queue.claim("w", 8)) for _ in range(3)] == [1, 1, 0]
 
 
 def test_how_many_are_taken_together(store: Store, queue: Queue) -> None:
     for _ in range(6):
         wait(store)
-    assert [len(queue.claim_together("w", most)) for most in (1, 2, 9)] == [1, 2, 3]
+    assert [len(queue.claim("w", most)) for most in (1, 2, 9)] == [1, 2, 3]
     for _ in range(3):
         store.create(PAINT.model_copy(update={"batch": 2}), queue="default")
-    assert [len(queue.claim_together("w", 9)) for _ in range(2)] == [2, 1]
+    assert [len(queue.claim("w", 9)) for _ in range(2)] == [2, 1]
 
 
 def test_what_cost_a_worker_is_carried_out_alone(store: Store) -> None:
     ids = [wait(store) for _ in range(3)]
-    dead = Queue(store, lease=EXPIRED).claim_together("dead", 8)
+    dead = Queue(store, lease=EXPIRED).claim("dead", 8)
     assert len(dead) == 3
     ids.append(wait(store))
-    taken = [Queue(store).claim_together("w", 8) for _ in range(4)]
+    taken = [Queue(store).claim("w", 8) for _ in range(4)]
     assert [[run.id for run, _ in each] for each in taken] == [[run_id] for run_id in ids]
 
 
@@ -312,23 +311,23 @@ def test_what_cost_a_worker_and_was_put_back_joins_no_other(store: Store, queue:
     taken(Queue(store, lease=EXPIRED))
     assert queue.release(taken(queue)).attempt == 1
     ids = [wait(store, priority=1) for _ in range(2)]
-    assert [run.id for run, _ in queue.claim_together("w", 8)] == ids
-    assert [run.id for run, _ in queue.claim_together("w", 8)] == [costly]
+    assert [run.id for run, _ in queue.claim("w", 8)] == ids
+    assert [run.id for run, _ in queue.claim("w", 8)] == [costly]
 
 
 def test_damaged_company_is_left_behind(store: Store, queue: Queue) -> None:
     ids = [wait(store) for _ in range(4)]
     changed(store, ids[1], request={"kind": "generate", "count": "many"})
     changed(store, ids[2], request=[])
-    assert [run.id for run, _ in queue.claim_together("w", 8)] == [ids[0], ids[3]]
+    assert [run.id for run, _ in queue.claim("w", 8)] == [ids[0], ids[3]]
 
 
 def test_signs_of_life_of_several_runs(store: Store, queue: Queue) -> None:
     for _ in range(3):
         wait(store)
-    holds = [hold for _, hold in queue.claim_together("w", 8)]
+    holds = [hold for _, hold in queue.claim("w", 8)]
     queue.cancel(holds[0].run)
     queue.finish(holds[1], Status.DONE)
-    assert queue.renew_all([(hold, Progress(done=1)) for hold in holds]) == [True, None, False]
+    assert queue.renew([(hold, Progress(done=1)) for hold in holds]) == [True, None, False]
     assert store.get(holds[2].run).progress == Progress(done=1)
-    assert queue.renew_all([]) == []
+    assert queue.renew([]) == []

@@ -8,7 +8,7 @@ import pytest
 
 from limner.core.requests import Frozen, Known, parse_request
 from limner.core.requests.request import refers
-from limner.store.references import REFERRING, uses_of
+from limner.store.references import REFERRING, mentions_of_request
 
 HASH = "ab" * 32
 
@@ -46,16 +46,16 @@ def test_every_field_that_refers_is_looked_at(kind: type[Frozen]) -> None:
 )
 def test_what_a_request_names_is_used(fields: dict[str, object]) -> None:
     request = parse_request(fields)
-    assert f"folder:{HASH}" in uses_of(request.model_dump(mode="json"))
+    assert f"folder:{HASH}" in mentions_of_request(request.model_dump(mode="json"))
 
 
 def test_words_are_no_references() -> None:
     request = parse_request({"kind": "evaluate", "target": "starter", "prompt": [f"folder:{HASH}"]})
-    assert uses_of(request.model_dump(mode="json")) == set()
+    assert mentions_of_request(request.model_dump(mode="json")) == set()
     swept = parse_request({"kind": "sweep", "prompt": [f"folder:{HASH}"], "axis": [f"negative_prompt=a,folder:{HASH}"]})
-    assert uses_of(swept.model_dump(mode="json")) == set()
+    assert mentions_of_request(swept.model_dump(mode="json")) == set()
 
 
 def test_what_cannot_be_read_is_looked_through_too() -> None:
-    assert uses_of({"kind": "gone", "image": f"folder:{HASH}"}) == {f"folder:{HASH}"}
-    assert uses_of({"axis": [{"field": ["no", "name"], "values": [f"folder:{HASH}"]}]}) == set()
+    assert mentions_of_request({"kind": "gone", "image": f"folder:{HASH}"}) == {f"folder:{HASH}"}
+    assert mentions_of_request({"axis": [{"field": ["no", "name"], "values": [f"folder:{HASH}"]}]}) == set()

@@ -59,7 +59,7 @@ def test_a_run_is_found_by_the_beginning_of_its_id(store: Store, monkeypatch: py
         store.create(PAINT)
     assert store.get("abd").id == "abd%3"
     assert store.get("abc-2").id == "abc-2", "a whole id is never ambiguous"
-    with pytest.raises(LimnerError, match="several runs begin with 'abc': abc-22, abc-2, abc-1; write more"):
+    with pytest.raises(LimnerError, match="several runs begin with 'abc': abc-22, abc-2, abc-1; give more"):
         store.get("abc")
     with pytest.raises(LimnerError, match="unknown run 'abc-3'; did you mean 'abc-"):
         store.get("abc-3")
@@ -112,7 +112,7 @@ def test_update_changes_what_is_given_and_nothing_else(store: Store) -> None:
     assert store.update(run.id, error=None).error is None
     assert store.get(run.id).status is Status.FAILED
     assert store.get(other.id) == other
-    with pytest.raises(StatementError, match="has no zone"):
+    with pytest.raises(StatementError, match="has no time zone"):
         store.update(run.id, finished=datetime(2030, 1, 1))
 
 

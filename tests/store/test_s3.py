@@ -12,7 +12,7 @@ import s3
 from limner.core.errors import LimnerError, Unavailable
 from limner.store import remote
 from limner.store.blobs import Blobs
-from limner.store.remote import shown
+from limner.store.remote import without_secrets
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def test_a_large_file_goes_in_parts(blobs: Blobs, tmp_path: Path) -> None:
 
 def test_a_signed_url_is_one_that_anyone_may_fetch(blobs: Blobs, tmp_path: Path) -> None:
     (tmp_path / "upload").write_bytes(b"a picture")
-    url = blobs.signed(blobs.put(tmp_path / "upload"), 60, "image/png")
+    url = blobs.signed_url(blobs.put(tmp_path / "upload"), 60, "image/png")
     assert url is not None and s3.SECRET not in url
     with urllib.request.urlopen(url) as answer:
         assert answer.read() == b"a picture" and answer.headers["Content-Type"] == "image/png"
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(url.replace("X-Amz-Expires=60", "X-Amz-Expires=600"))
-    assert Blobs(str(tmp_path / "files"), tmp_path / "cache").signed(sha256().hexdigest(), 60, "image/png") is None
+    assert Blobs(str(tmp_path / "files"), tmp_path / "cache").signed_url(sha256().hexdigest(), 60, "image/png") is None
 
 
 CHANGES = {
@@ -55,7 +55,7 @@ def test_a_store_that_cannot_be_used(bucket: str, tmp_path: Path, monkeypatch: p
     environment, before, said = CHANGES[change]
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setitem(remote.PATIENCE, "retries", {"max_attempts": 1, "mode": "standard"})
+    monkeypatch.setitem(remote.S3_CONFIG, "retries", {"max_attempts": 1, "mode": "standard"})
     s3.forget()
     blobs = Blobs(bucket.replace("s3://", f"s3://{before}"), tmp_path / "cache")
     with pytest.raises(Unavailable) as caught:
@@ -69,5 +69,5 @@ def test_a_store_that_cannot_be_used(bucket: str, tmp_path: Path, monkeypatch: p
 
 
 def test_no_secret_of_a_url_is_told() -> None:
-    assert shown("s3://key:secret@bucket/place?token=1") == "'s3://bucket/place'"
-    assert shown("/home/of@home/files") == "'/home/of@home/files'"
+    assert without_secrets("s3://key:secret@bucket/place?token=1") == "'s3://bucket/place'"
+    assert without_secrets("/home/of@home/files") == "'/home/of@home/files'"

@@ -58,7 +58,7 @@ def test_a_key_lasts_as_many_days_as_was_said(store: Store) -> None:
     assert key.expires == key.created + timedelta(days=30)
     assert Accounts(store).add_key("ann")[0].expires is None
     assert Accounts(store).add_key("ann", days=36_500)[0].expires is not None
-    with pytest.raises(LimnerError, match="cannot be good for 36501 days"):
+    with pytest.raises(LimnerError, match="cannot be valid for 36501 days"):
         Accounts(store).add_key("ann", days=36_501)
 
 
@@ -76,7 +76,7 @@ def test_pictures_count_for_24_hours(store: Store) -> None:
 def test_an_answer_is_kept_for_a_day(store: Store) -> None:
     answers, answer = IdempotencyRecords(store, timedelta(minutes=1)), StoredResponse(201, {}, b"x")
     answers.begin("ann", "k", "d" * 64)
-    answers.keep("ann", "k", answer)
+    answers.save("ann", "k", answer)
     set_all(store, IdempotencyRow, began=ago(hours=23, minutes=59))
     assert answers.begin("ann", "k", "d" * 64) == answer
     set_all(store, IdempotencyRow, began=ago(hours=24, minutes=1))
@@ -99,15 +99,15 @@ def test_a_webhook_is_tried_again_after_longer_and_longer_pauses(store: Store) -
 
 
 def test_what_nothing_refers_to_is_swept_after_a_day(studio: Studio, tmp_path: Path) -> None:
-    studio.check()
+    studio.maintenance.check_files()
     kept = {}
     for name, hours in (("young", 23.9), ("old", 24.1)):
         (tmp_path / name).write_text(name)
-        kept[name] = studio.blobs.put(tmp_path / name)
+        kept[name] = studio.files.put(tmp_path / name)
         moment = time.time() - hours * 3600
-        os.utime(studio.blobs.path(kept[name]), (moment, moment))
-    assert studio.prune(None).orphans == 1
-    assert [blob.sha256 for blob in studio.blobs] == [kept["young"]]
+        os.utime(studio.files.path(kept[name]), (moment, moment))
+    assert studio.maintenance.prune(None).orphans == 1
+    assert [blob.sha256 for blob in studio.files] == [kept["young"]]
 
 
 def test_half_written_files_are_swept_after_a_day(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_run_is_pruned_by_when_it_ended(studio: Studio) -> None:
             values = {"created": ago(days=created), "finished": ended, "status": status}
             session.execute(update(RunRow).where(RunRow.id == run.id).values(**values))
         goes[run.id] = wanted
-    assert set(studio.prune(timedelta(days=30)).runs) == {run for run, wanted in goes.items() if wanted}
+    assert set(studio.maintenance.prune(timedelta(days=30)).runs) == {run for run, wanted in goes.items() if wanted}
 
 
 def test_pictures_are_listed_since_a_moment_and_before_another(store: Store) -> None:

@@ -54,11 +54,10 @@ def test_verdicts_are_kept_and_listed(verdicts: Verdicts) -> None:
 
 def test_who_holds_a_run_no_longer_says_nothing_of_it(verdicts: Verdicts) -> None:
     run = verdicts.store.create(GenerateRequest(prompt="a cat"), queue="default", policy=POLICY.digest)
-    claimed = Queue(verdicts.store).claim("me")
-    assert claimed is not None
-    verdicts.add([PASSED], POLICY.digest, run=run.id, hold=claimed[1])
+    ((_, lease),) = Queue(verdicts.store).claim("me")
+    verdicts.add([PASSED], POLICY.digest, run=run.id, lease=lease)
     with pytest.raises(LeaseLost):
-        verdicts.add([PASSED], POLICY.digest, run=run.id, hold=Lease(run.id, "another", 1))
+        verdicts.add([PASSED], POLICY.digest, run=run.id, lease=Lease(run.id, "another", 1))
     assert len(verdicts.list(10)) == 1
 
 

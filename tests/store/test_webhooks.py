@@ -14,7 +14,7 @@ from limner.core.runs import Status
 from limner.store.queue import Queue
 from limner.store.runs import Store
 from limner.store.tables import DeliveryRow, RunRow
-from limner.store.webhooks import MOST, PAUSES, Webhooks
+from limner.store.webhooks import MAX_WEBHOOKS, RETRY_DELAYS, Webhooks
 
 PAINT = GenerateRequest(prompt="a dog")
 
@@ -35,17 +35,15 @@ def test_each_end_is_told_to_whom_it_concerns(store: Store) -> None:
     runs = [store.create(PAINT, queue="default", caller=ann) for _ in range(4)]
     ends = {}
     for status in (Status.DONE, Status.FAILED):
-        claimed = queue.claim("w")
-        assert claimed is not None
-        run, hold = claimed
+        ((run, hold),) = queue.claim("w")
         assert run.id not in {told.run for told in hooks.deliveries(all_of_ann.id, "ann")}, "it goes on"
         queue.finish(hold, status)
         ends[run.id] = f"run.{status}"
     waiting = [run.id for run in runs if run.id not in ends]
     queue.cancel(waiting[0])
     ends[waiting[0]] = "run.cancelled"
-    assert queue.claim("w") is not None, "the last one is given to a worker that dies"
-    assert queue.claim("w") is None
+    assert queue.claim("w") != [], "the last one is given to a worker that dies"
+    assert queue.claim("w") == []
     ends[waiting[1]] = "run.failed"
     assert {told.run: told.event for told in hooks.deliveries(all_of_ann.id, "ann")} == ends
     assert [told.event for told in hooks.deliveries(done_of_ann.id, "ann")] == ["run.done"]
@@ -67,21 +65,21 @@ def test_the_end_of_a_run_that_cannot_be_read_is_told(store: Store) -> None:
     run = store.create(PAINT, queue="default").id
     with store.session() as session:
         session.execute(update(RunRow).values(request={"kind": "generate", "brush": "wide"}))
-    assert queue.claim("w") is None
+    assert queue.claim("w") == []
     assert [told.run for told in hooks.deliveries(hook.id, "")] == [run]
 
 
 def test_a_delivery_is_tried_as_often_as_the_documentation_says() -> None:
     seconds, minutes, hours = (5,), (1, 5, 30), (2, 5, 10)
     wanted = [*seconds, *(60 * each for each in minutes), *(3600 * each for each in hours)]
-    assert [pause.total_seconds() for pause in PAUSES] == wanted
+    assert [pause.total_seconds() for pause in RETRY_DELAYS] == wanted
 
 
 def test_a_delivery_is_tried_until_it_arrives_or_is_given_up(store: Store) -> None:
     hooks, queue = Webhooks(store), Queue(store)
     hook, secret = hooks.add("", "https://a.example/", ("run.cancelled",))
     queue.cancel(store.create(PAINT, queue="default").id)
-    for attempt in range(1, len(PAUSES) + 2):
+    for attempt in range(1, len(RETRY_DELAYS) + 2):
         found = hooks.claim()
         assert found is not None
         delivery, url, its = found
@@ -116,9 +114,9 @@ def test_whose_webhooks(store: Store) -> None:
     for act in (lambda: hooks.remove(hook.id, "bob"), lambda: hooks.deliveries(hook.id, "bob")):
         with pytest.raises(LimnerError, match="unknown webhook"):
             act()
-    for _ in range(MOST - 1):
+    for _ in range(MAX_WEBHOOKS - 1):
         hooks.add("ann", "https://a.example/", ("run.done",))
-    with pytest.raises(LimnerError, match=f"there are {MOST} webhooks already"):
+    with pytest.raises(LimnerError, match=f"there are {MAX_WEBHOOKS} webhooks already"):
         hooks.add("ann", "https://a.example/", ("run.done",))
     hooks.remove(hook.id, "ann")
     assert hook not in hooks.list(None)

@@ -24,7 +24,7 @@ def test_the_answer_is_given_again(store: Store) -> None:
     with pytest.raises(InFlight, match="'k' goes on"):
         answers.begin("ann", "k", D)
     assert answers.begin("bob", "k", D) is None, "keys of another account are other keys"
-    answers.keep("ann", "k", answer)
+    answers.save("ann", "k", answer)
     assert answers.begin("ann", "k", D) == answer
     with pytest.raises(LimnerError, match="'k' was used for another call"):
         answers.begin("ann", "k", E)

@@ -21,9 +21,9 @@ def test_a_forged_key_takes_no_run_along_with_another_adapter(home: Path) -> Non
     forged = studio.store.create(other, queue=queue.name)
     with studio.store.writing() as session:
         session.execute(update(RunRow).values(batch_key=plain[0].request.batch_key).where(RunRow.id == forged.id))
-    taken = [run.id for run, _ in queue.claim_together("w", 4)]
+    taken = [run.id for run, _ in queue.claim("w", 4)]
     assert taken == [run.id for run in plain]
-    assert [run.id for run, _ in queue.claim_together("w", 4)] == [forged.id], "it is carried out by itself"
+    assert [run.id for run, _ in queue.claim("w", 4)] == [forged.id], "it is carried out by itself"
     studio.store.close()
 
 
@@ -36,5 +36,5 @@ def test_runs_of_another_kind_take_no_room_from_those_that_are_alike(home: Path)
         other = GenerateRequest(**fields, adapter=(AdapterUse(path="sha256:" + letter * 64),))
         studio.store.create(other, queue=queue.name)
     last = studio.store.create(GenerateRequest(**fields), queue=queue.name)
-    assert [run.id for run, _ in queue.claim_together("w", 4)] == [first.id, last.id]
+    assert [run.id for run, _ in queue.claim("w", 4)] == [first.id, last.id]
     studio.store.close()

@@ -27,9 +27,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def claimed(queue: Queue, worker: str = "w") -> Lease:
-    found = queue.claim(worker)
-    assert found is not None
-    return found[1]
+    ((_, lease),) = queue.claim(worker)
+    return lease
 
 
 @pytest.mark.parametrize(
@@ -56,17 +55,16 @@ def test_a_worker_that_takes_its_run_up_again_has_lost_the_attempt_before(store:
     second = claimed(queue)
     assert (first.worker, first.attempt) == (second.worker, 1) and second.attempt == 2
     for write in (
-        lambda: queue.renew(first),
         lambda: queue.finish(first, Status.DONE),
         lambda: queue.release(first),
         lambda: store.add_event(run.id, Notice(text="late"), first),
-        lambda: store.add_artifact(run.id, "picture", "/a.png", "0" * 64, hold=first),
-        lambda: store.forget_made(first),
+        lambda: store.add_artifact(run.id, "picture", "/a.png", "0" * 64, lease=first),
+        lambda: store.discard_artifacts(first),
     ):
         with pytest.raises(LeaseLost):
             write()
     assert (store.events(run.id), store.artifacts(run.id), store.get(run.id).status) == ([], [], Status.RUNNING)
-    assert queue.renew(second) is False
+    assert queue.renew([(second, None), (first, None)]) == [False, None]
 
 
 def test_a_lease_is_of_thirty_seconds_from_each_sign_of_life(store: Store) -> None:
@@ -77,19 +75,19 @@ def test_a_lease_is_of_thirty_seconds_from_each_sign_of_life(store: Store) -> No
         if hold is None:
             hold = claimed(queue)
         else:
-            queue.renew(hold)
+            queue.renew([(hold, None)])
         with store.session() as session:
             lease = session.get_one(RunRow, run.id).lease
         assert lease is not None and timedelta(0) <= lease - before - timedelta(seconds=30) < timedelta(seconds=10)
-        assert hold.lease == 30.0 and queue.claim("another") is None
+        assert hold.seconds == 30.0 and queue.claim("another") == []
 
 
 def test_a_run_costs_three_workers_and_no_more(store: Store) -> None:
     run, queue = store.create(PAINT, queue="default"), Queue(store, lease=EXPIRED)
     assert [claimed(queue, f"w{number}").attempt for number in range(3)] == [1, 2, 3]
-    assert queue.claim("w4") is None
+    assert queue.claim("w4") == []
     failed = store.get(run.id)
-    assert failed.status is Status.FAILED and "3 workers ended without a word" in (failed.error or "")
+    assert failed.status is Status.FAILED and "3 workers died" in (failed.error or "")
 
 
 def test_a_run_is_withdrawn_only_while_it_waits(store: Store) -> None:
@@ -97,8 +95,8 @@ def test_a_run_is_withdrawn_only_while_it_waits(store: Store) -> None:
     waiting, running = store.create(PAINT, queue="default"), store.create(PAINT, queue="default", priority=1)
     hold = claimed(queue)
     assert hold.run == running.id
-    assert queue.withdraw(running.id).status is Status.RUNNING and queue.renew(hold) is False
-    assert queue.withdraw(waiting.id).status is Status.CANCELLED and queue.claim("w") is None
+    assert queue.withdraw(running.id).status is Status.RUNNING and queue.renew([(hold, None)]) == [False]
+    assert queue.withdraw(waiting.id).status is Status.CANCELLED and queue.claim("w") == []
 
 
 def test_a_run_that_is_tried_again_is_not_cancelled_any_more(store: Store) -> None:
@@ -108,4 +106,4 @@ def test_a_run_that_is_tried_again_is_not_cancelled_any_more(store: Store) -> No
     queue.release(hold)
     assert queue.retry(run.id).attempt == 0
     again = claimed(queue)
-    assert again.attempt == 1 and queue.renew(again) is False
+    assert again.attempt == 1 and queue.renew([(again, None)]) == [False]

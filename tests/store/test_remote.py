@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from limner.core.errors import LimnerError, Unavailable
-from limner.store.remote import reach, reached, shown
+from limner.store.remote import open_file_system, translate_remote_errors, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -19,13 +19,13 @@ from limner.store.remote import reach, reached, shown
     ],
 )
 def test_an_address_is_shown_without_keys_and_signatures(url: str, told: str) -> None:
-    assert shown(url) == told
+    assert without_secrets(url) == told
 
 
 @pytest.mark.parametrize("scheme", ["s3", "s3a"])
 def test_a_key_in_an_address_is_refused_and_not_repeated(scheme: str) -> None:
-    with pytest.raises(LimnerError, match="holds a key; give that as AWS_ACCESS_KEY_ID") as caught:
-        reach(f"{scheme}://AKIA:word@bucket/x")
+    with pytest.raises(LimnerError, match="holds a key; give it as AWS_ACCESS_KEY_ID") as caught:
+        open_file_system(f"{scheme}://AKIA:word@bucket/x")
     assert "word" not in str(caught.value) and "AKIA" not in str(caught.value)
 
 
@@ -37,13 +37,13 @@ def test_a_key_in_an_address_is_refused_and_not_repeated(scheme: str) -> None:
     ],
 )
 def test_what_a_store_says_is_told_without_its_signatures(error: Exception, said: str) -> None:
-    with pytest.raises(Unavailable, match=said) as caught, reached("s3://key:word@bucket"):
+    with pytest.raises(Unavailable, match=said) as caught, translate_remote_errors("s3://key:word@bucket"):
         raise error
     assert "abc" not in str(caught.value) and "word" not in str(caught.value)
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError("x"), LimnerError("x"), ValueError("x"), KeyError("x")])
 def test_what_is_no_error_of_reaching_goes_through(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, reached("s3://bucket"):
+    with pytest.raises(type(error)) as caught, translate_remote_errors("s3://bucket"):
         raise error
     assert caught.value is error

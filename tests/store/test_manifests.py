@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from limner.core.errors import LimnerError
-from limner.store.manifests import FILES, FOLDER_BYTES, REPEATED_BYTES, check_size, inside
+from limner.store.manifests import FOLDER_BYTES, MAX_FILES, REPEATED_BYTES, check_size, is_safe_name
 
 
 @pytest.mark.parametrize(
     "name", ["a.png", "dog/01.jpg", "ä ö.txt", ".hidden", "a..b", "...", "x" * 255, "/".join(["x" * 199] * 4), "a//b"]
 )
 def test_names_that_stay_in_their_folder(name: str) -> None:
-    assert inside(name)
+    assert is_safe_name(name)
 
 
 @pytest.mark.parametrize(
@@ -37,18 +37,18 @@ def test_names_that_stay_in_their_folder(name: str) -> None:
     + ["x" * 256, "/".join(["x" * 200] * 5), "a/" * 500 + "b"],
 )
 def test_names_that_lead_out_or_are_none_on_some_system(name: str) -> None:
-    assert not inside(name)
+    assert not is_safe_name(name)
 
 
 def test_a_name_has_less_than_a_thousand_characters() -> None:
     longest = "/".join(["x" * 198] * 5) + "/xxxx"
-    assert len(longest) == 999 and inside(longest) and not inside(longest + "x")
+    assert len(longest) == 999 and is_safe_name(longest) and not is_safe_name(longest + "x")
 
 
-@pytest.mark.parametrize(("count", "fits"), [(FILES, True), (FILES + 1, False)])
+@pytest.mark.parametrize(("count", "fits"), [(MAX_FILES, True), (MAX_FILES + 1, False)])
 def test_a_folder_has_ten_thousand_files_at_most(count: int, fits: bool) -> None:
     told = {str(number): "a" * 64 for number in range(count)}
-    assert FILES == 10_000
+    assert MAX_FILES == 10_000
     refused(told, {"a" * 64: 0}, None if fits else f"holds {count:,} files")
 
 

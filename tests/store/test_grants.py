@@ -34,7 +34,7 @@ def test_what_others_share_counts_for_them_alone(store: Store) -> None:
     assert (grants.bytes("ann"), grants.bytes("bob"), grants.bytes(EVERYONE)) == (100, 0, 0)
     bob = Caller(account="bob", limits=Limits(kept_bytes=10))
     grants.add(bob, B, 10)
-    with pytest.raises(TooMuch, match="1 bytes more than the 10 that are kept for 'bob'"):
+    with pytest.raises(TooMuch, match="1 bytes more than the 10 that are stored for 'bob'"):
         grants.check(bob, 1)
 
 

@@ -7,17 +7,16 @@ from pathlib import Path
 
 from limner.core.feedback import Rating
 from limner.core.requests import GenerateRequest
-from limner.store.catalogue import adapter_key, folded, wish_of
 from limner.store.feedback import FeedbackStore
-from limner.store.images import ImageIndex, Viewer
+from limner.store.images import ImageIndex, Viewer, adapter_key, fold_case, prompt_hash
 from limner.store.preferences import PreferenceData
 from limner.store.runs import Store
 
 
 def test_a_wish_is_the_hash_of_both_prompts() -> None:
     told = {"prompt": "a dog", "negative_prompt": "blurry"}
-    assert wish_of(told) == hashlib.sha256(b"a dog\0blurry").hexdigest()
-    assert wish_of({"prompt": "a dog"}) == hashlib.sha256(b"a dog\0").hexdigest()
+    assert prompt_hash(told) == hashlib.sha256(b"a dog\0blurry").hexdigest()
+    assert prompt_hash({"prompt": "a dog"}) == hashlib.sha256(b"a dog\0").hexdigest()
 
 
 def test_an_adapter_is_known_by_its_hash_or_that_of_its_path() -> None:
@@ -26,7 +25,7 @@ def test_an_adapter_is_known_by_its_hash_or_that_of_its_path() -> None:
 
 
 def test_texts_are_looked_up_whatever_their_capitals() -> None:
-    assert folded("A STRASSE\0") == folded("a stra\u00dfe") == "a strasse"
+    assert fold_case("A STRASSE\0") == fold_case("a stra\u00dfe") == "a strasse"
 
 
 def test_only_pictures_of_the_same_prompts_make_a_pair(tmp_path: Path) -> None:
@@ -38,6 +37,6 @@ def test_only_pictures_of_the_same_prompts_make_a_pair(tmp_path: Path) -> None:
         pictures += ImageIndex(store).of_run(view, run.id)
     for picture, stars in zip(pictures, (5, 4, 1), strict=True):
         FeedbackStore(store).rate(view, picture, Rating(stars=stars))
-    pairs = [(pair.better.id, pair.worse.id) for pair in PreferenceData(store, view).starred()]
+    pairs = [(pair.better.id, pair.worse.id) for pair in PreferenceData(store, view).pairs_from_stars()]
     assert pairs == [(pictures[1], pictures[2])]
     store.close()
