@@ -25,13 +25,14 @@ from limner.core.runs import Run, Status
 from limner.engine.generate import generate
 from limner.models import loading
 from limner.provenance.labels import read_label
-from limner.store import retry
+from limner.store import sessions
 from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
 from limner.store.runs import Lease
 from limner.store.tables import RunRow
 from limner.studio.studio import Studio
 from limner.workers import worker
+from limner.workers.execution import ClaimedRun, execute_claimed
 from limner.workers.worker import Worker
 from waiting import until
 from working import work_off
@@ -44,7 +45,7 @@ def studio(home: Path) -> Studio:
 
 def named(studio: Studio, folder: Path) -> str:
     """A model or a dataset as it is named in a queue."""
-    return studio.blobs.keep(folder)
+    return studio.files.save(folder)
 
 
 def test_a_run_is_carried_out_and_its_results_kept_by_content(studio: Studio, tiny_sd: Path) -> None:
@@ -56,7 +57,7 @@ def test_a_run_is_carried_out_and_its_results_kept_by_content(studio: Studio, ti
     pictures = studio.store.artifacts(run.id, kind="picture")
     assert len(pictures) == 2
     for picture in pictures:
-        kept = studio.blobs.bring(picture.details["reference"])
+        kept = studio.files.local_path(picture.details["reference"])
         with Image.open(kept) as image:
             assert image.size == (64, 64)
         label = read_label(kept)
@@ -75,17 +76,17 @@ def test_what_was_taught_is_used_by_its_reference(studio: Studio, tiny_sd: Path,
     work_off(studio)
     assert studio.store.get(taught.id).error is None
     (adapter,) = studio.store.artifacts(taught.id, kind="adapter")
-    folder = studio.blobs.bring(adapter.details["reference"])
+    folder = studio.files.local_path(adapter.details["reference"])
     assert {"README.md", "metrics.jsonl"} < {path.name for path in folder.iterdir()}
     assert not [path for path in folder.iterdir() if str(studio.home).encode() in path.read_bytes()]
-    for reference in (adapter.details["reference"], f"sha256:{studio.blobs.put(next(folder.glob('*.safetensors')))}"):
+    for reference in (adapter.details["reference"], f"sha256:{studio.files.put(next(folder.glob('*.safetensors')))}"):
         run = studio.enqueue(
             GenerateRequest(prompt="sks dog", model=model, steps=1, adapter=(AdapterUse(path=reference),))
         )
         work_off(studio)
         assert studio.store.get(run.id).error is None
         (picture,) = studio.store.artifacts(run.id, kind="picture")
-        label = read_label(studio.blobs.bring(picture.details["reference"]))
+        label = read_label(studio.files.local_path(picture.details["reference"]))
         assert label is not None and label.adapters[0]["path"] == reference
 
 
@@ -96,7 +97,7 @@ def test_a_dataset_is_prepared_and_taught_by_its_reference(studio: Studio, tiny_
     work_off(studio)
     assert studio.store.get(prepared.id).error is None
     (dataset,) = studio.store.artifacts(prepared.id, kind="dataset")
-    folder = studio.blobs.bring(dataset.details["reference"])
+    folder = studio.files.local_path(dataset.details["reference"])
     assert (folder / "train" / "metadata.jsonl").is_file()
     assert not [p for p in folder.rglob("*") if p.is_file() and str(studio.home).encode() in p.read_bytes()]
     taught = studio.enqueue(
@@ -172,10 +173,10 @@ def test_a_file_is_named_by_its_content_alone(studio: Studio, reference: str) ->
 
 def test_an_error_tells_no_path_of_this_machine(studio: Studio, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("no tensors")
-    broken = f"sha256:{studio.blobs.put(tmp_path / 'text.txt')}"
+    broken = f"sha256:{studio.files.put(tmp_path / 'text.txt')}"
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "a.txt").write_text("no picture")
-    bare = studio.blobs.keep(tmp_path / "empty")
+    bare = studio.files.save(tmp_path / "empty")
     requests = (
         GenerateRequest(prompt="x", adapter=(AdapterUse(path=broken),)),
         GenerateRequest(prompt="x", model=bare),
@@ -202,9 +203,8 @@ def test_a_mistake_fails_its_run_in_one_line(studio: Studio) -> None:
 def test_a_second_attempt_begins_anew(studio: Studio, tiny_sd: Path) -> None:
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1, count=2))
     queue = Queue(studio.store, lease=timedelta(seconds=-1))
-    dead = queue.claim("dead")
-    assert dead is not None
-    studio.store.add_artifact(run.id, "picture", "/gone/0001.png", "0" * 64, hold=dead[1])
+    ((_, dead),) = queue.claim("dead")
+    studio.store.add_artifact(run.id, "picture", "/gone/0001.png", "0" * 64, lease=dead)
     work_off(studio)
     pictures = studio.store.artifacts(run.id, kind="picture")
     assert len(pictures) == 2 and studio.store.get(run.id).attempt == 2
@@ -233,14 +233,13 @@ class Gone:
 def test_a_database_that_is_away_for_a_moment_costs_nothing(
     studio: Studio, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch, holder: str, name: str
 ) -> None:
-    monkeypatch.setattr(retry, "PAUSE", 0.01)
+    monkeypatch.setattr(sessions, "RETRY_SECONDS", 0.01)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1))
     queue = Queue(studio.store)
     found = queue.claim("w")
-    assert found is not None
     place = queue if holder == "queue" else studio.store
     monkeypatch.setattr(place, name, Gone(getattr(place, name), 2))
-    Worker(studio, queue).carry_out(*found, lambda: False)
+    Worker(studio, queue).execute(found, lambda: False)
     assert (status_of(studio, run), studio.store.get(run.id).attempt) == (Status.DONE, 1)
     assert [event.kind for event in told(studio, run)] == ["stage", "stage", "made"]
 
@@ -249,13 +248,12 @@ def test_a_database_that_is_away_for_a_moment_costs_nothing(
 def test_a_database_that_stays_away_ends_no_worker(
     studio: Studio, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(retry, "PAUSE", 0.01)
+    monkeypatch.setattr(sessions, "RETRY_SECONDS", 0.01)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1))
     queue = Queue(studio.store, lease=timedelta(seconds=0.2))
     found = queue.claim("w")
-    assert found is not None
     monkeypatch.setattr(queue, name, Gone(None, 10**9))
-    Worker(studio, queue).carry_out(*found, lambda: name == "release")
+    Worker(studio, queue).execute(found, lambda: name == "release")
     assert status_of(studio, run) is Status.RUNNING
     expire(studio, run)
     work_off(studio)
@@ -277,9 +275,8 @@ def test_an_adapter_is_listed_once_though_its_worker_died_before_it_said_so(
     studio: Studio, tiny_sd: Path, painted: Path
 ) -> None:
     run = studio.enqueue(training(studio, tiny_sd, painted, steps=2, preview_every=1))
-    found = Queue(studio.store, lease=timedelta(seconds=-1)).claim("dead")
-    assert found is not None
-    studio.carry_out(*found)
+    ((_, lease),) = Queue(studio.store, lease=timedelta(seconds=-1)).claim("dead")
+    assert [failure for _, failure in execute_claimed(studio, [ClaimedRun(run, lease)])] == [None]
     (first,) = studio.store.artifacts(run.id, kind="adapter")
     work_off(studio)
     assert studio.store.get(run.id).error is None
@@ -294,12 +291,12 @@ def test_a_training_goes_on_where_its_files_lie_elsewhere(
 ) -> None:
     run = studio.enqueue(training(studio, tiny_sd, painted, steps=4, preview_every=1))
     queue = Queue(studio.store)
-    found = queue.claim("w")
-    assert found is not None
+    ((_, lease),) = queue.claim("w")
     made: list[Event] = []
-    with pytest.raises(Interrupted):
-        studio.carry_out(*found, listener=made.append, stop=lambda: any(isinstance(event, Made) for event in made))
-    queue.release(found[1])
+    claimed = ClaimedRun(run, lease, made.append, lambda: any(isinstance(event, Made) for event in made))
+    ((_, failure),) = execute_claimed(studio, [claimed])
+    assert isinstance(failure, Interrupted)
+    queue.release(lease)
     studio.store.close()
     studio.home.rename(tmp_path / "moved")
     moved = Studio(tmp_path / "moved")
@@ -310,13 +307,13 @@ def test_a_training_goes_on_where_its_files_lie_elsewhere(
 
 
 def together(studio: Studio) -> list[tuple[Run, Lease]]:
-    return Queue(studio.store).claim_together("w", 8)
+    return Queue(studio.store).claim("w", 8)
 
 
 def pixels(studio: Studio, run: Run) -> list[np.ndarray]:
     """The pictures that a run made, oldest first."""
     made = reversed(studio.store.artifacts(run.id, kind="picture"))
-    return [np.asarray(Image.open(studio.blobs.bring(picture.details["reference"]))) for picture in made]
+    return [np.asarray(Image.open(studio.files.local_path(picture.details["reference"]))) for picture in made]
 
 
 PROMPTS = ("a cat", "a dog in the snow", "a bird", "a cat")
@@ -346,7 +343,7 @@ def test_runs_that_are_alike_are_painted_together_and_each_as_if_alone(
     monkeypatch.setattr(generate, "paint", counted)
     found = together(studio)
     assert [run.id for run, _ in found] == [run.id for run in four]
-    Worker(studio).carry_out_together(found, lambda: False)
+    Worker(studio).execute(found, lambda: False)
     assert rows == [6]
     for run in four:
         done, request = studio.store.get(run.id), run.request
@@ -359,14 +356,14 @@ def test_runs_that_are_alike_are_painted_together_and_each_as_if_alone(
         work_off(studio)
         for ours, theirs in zip(pixels(studio, run), pixels(studio, alone), strict=True):
             assert np.abs(ours.astype(int) - theirs).max() <= 1 and ours.std() > 0
-        kept = [studio.blobs.bring(made.details["reference"]) for made in studio.store.artifacts(run.id)]
+        kept = [studio.files.local_path(made.details["reference"]) for made in studio.store.artifacts(run.id)]
         labels = [read_label(path) for path in kept]
         assert [label and (label.seed, label.request.prompt) for label in reversed(labels)] == [
             (request.seed + index, request.prompt) for index in range(request.count)
         ]
         assert {label and label.together for label in labels} == {6}
         local = studio.submit(request.model_copy(update={"model": str(tiny_sd)}), tmp_path / run.id)
-        studio.execute(local, together=6)
+        studio.execute(local, batch=6)
         again = [np.asarray(Image.open(path)) for path in sorted((tmp_path / run.id).glob("*.png"))]
         assert all(np.array_equal(ours, theirs) for ours, theirs in zip(pixels(studio, run), again, strict=True))
 
@@ -376,12 +373,12 @@ def test_one_that_is_cancelled_fails_or_is_lost_takes_no_other_along(
 ) -> None:
     found = together(studio)
     cancelled, lost, failing, good = (run.id for run in four)
-    renew_all, encoded, paint = Queue.renew_all, generate.encoded, generate.paint
+    renew, encoded, paint = Queue.renew, generate.encoded, generate.paint
     begun, heard = threading.Event(), threading.Semaphore(0)
     wishes: list[list[bool | None]] = []
 
     def renewed(queue: Queue, signs: Any) -> Any:
-        told = renew_all(queue, signs)
+        told = renew(queue, signs)
         if begun.is_set():
             wishes.append(told)
             heard.release()
@@ -402,10 +399,10 @@ def test_one_that_is_cancelled_fails_or_is_lost_takes_no_other_along(
         return paint(*given, **options)
 
     monkeypatch.setattr(worker, "BEAT", 0.01)
-    monkeypatch.setattr(Queue, "renew_all", renewed)
+    monkeypatch.setattr(Queue, "renew", renewed)
     monkeypatch.setattr(generate, "encoded", fails)
     monkeypatch.setattr(generate, "paint", slowly)
-    Worker(studio).carry_out_together(found, lambda: False)
+    Worker(studio).execute(found, lambda: False)
     assert wishes[0] == [True, None, False, False]
     ends = {run.id: studio.store.get(run.id) for run in four}
     assert ends[cancelled].status is Status.CANCELLED and studio.store.artifacts(cancelled) == []
@@ -426,7 +423,7 @@ def test_where_a_pass_fails_each_is_painted_by_itself(
         return paint(pipeline, told, seeds, **options)
 
     monkeypatch.setattr(generate, "paint", fails)
-    Worker(studio).carry_out_together(together(studio), lambda: False)
+    Worker(studio).execute(together(studio), lambda: False)
     assert sizes == [6, 1, 2, 1, 2]
     ends = [studio.store.get(run.id) for run in four]
     assert [run.status for run in ends] == [Status.DONE, Status.DONE, Status.FAILED, Status.DONE]
@@ -441,7 +438,7 @@ def test_a_worker_that_must_stop_puts_all_back(studio: Studio, four: list[Run]) 
         asked.append(1)
         return len(asked) > 5
 
-    Worker(studio).carry_out_together(together(studio), stop)
+    Worker(studio).execute(together(studio), stop)
     back = [studio.store.get(run.id) for run in four]
     assert [(run.status, run.attempt) for run in back] == [(Status.QUEUED, 0)] * 4
     work_off(studio)
@@ -483,7 +480,7 @@ def expire(studio: Studio, run: Run) -> None:
 def learnt(studio: Studio, run: Run) -> dict[str, torch.Tensor]:
     """The weights of the one adapter that a run made."""
     (adapter,) = studio.store.artifacts(run.id, kind="adapter")
-    return load_file(next(studio.blobs.bring(adapter.details["reference"]).glob("*.safetensors")))
+    return load_file(next(studio.files.local_path(adapter.details["reference"]).glob("*.safetensors")))
 
 
 def status_of(studio: Studio, run: Run) -> Status:
@@ -514,7 +511,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     process.join()
     killed = studio.store.get(run.id)
     assert killed.status is Status.RUNNING, "it ended before it could be killed"
-    assert Queue(studio.store).claim("other") is None, "its lease is still running"
+    assert Queue(studio.store).claim("other") == [], "its lease is still running"
     expire(studio, run)
     work_off(studio)
     done = studio.store.get(run.id)

@@ -22,8 +22,11 @@ from limner.core.runs import FAULT, Run, Status
 from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
 from limner.store.runs import Lease, LeaseLost
-from limner.studio.studio import ClaimedRun, Studio
+from limner.studio.execution import Job
+from limner.studio.studio import Studio
+from limner.workers import execution
 from limner.workers import worker as workers
+from limner.workers.execution import ClaimedRun, prepared
 from limner.workers.worker import Pulse, Sign, Worker, _stopped
 
 
@@ -41,16 +44,17 @@ def carried_out(
     queue = Queue(studio.store, f"queue {len(studio.store.list(1000))}")  # one of its own
     run = studio.enqueue(GenerateRequest(prompt="a cat"), queue=queue.name)
     found = queue.claim("w")
-    assert found is not None and found[0].id == run.id
+    assert [claimed.id for claimed, _ in found] == [run.id]
 
-    def carry_out(run: Run, hold: Lease, *, listener: Any, stop: Any) -> None:
-        sign = stop.args[0]
-        sign.cancelled = cancelled
-        if fails is not None:
+    def execute(jobs: list[Job]) -> Iterator[tuple[Job, Any]]:
+        stop: Any = jobs[0].workspace.stop
+        stop.args[0].cancelled = cancelled
+        if isinstance(fails, KeyboardInterrupt):
             raise fails
+        yield jobs[0], fails
 
-    monkeypatch.setattr(studio, "carry_out", carry_out)
-    Worker(studio, queue, "w").carry_out(*found, lambda: False)
+    monkeypatch.setattr(execution, "execute_jobs", execute)
+    Worker(studio, queue, "w").execute(found, lambda: False)
     return studio.store.get(run.id)
 
 
@@ -85,12 +89,12 @@ def undertaken(studio: Studio, queue: str, *kinds: str) -> tuple[ClaimedRun, Pat
     """A run at its second attempt, of which the first made something of these kinds; its folder."""
     run = studio.enqueue(GenerateRequest(prompt="a cat"), queue=queue)
     waiting = Queue(studio.store, queue, lease=timedelta(0))
-    _, hold = waiting.claim("w") or pytest.fail()
+    ((_, hold),) = waiting.claim("w")
     folder = studio.store.folder(run.id)
     (folder / "out-1" / "pictures").mkdir(parents=True)
     for kind in kinds:
-        studio.store.add_artifact(run.id, kind, folder / kind, "0" * 64, hold=hold)
-    _, hold = waiting.claim("w") or pytest.fail()
+        studio.store.add_artifact(run.id, kind, folder / kind, "0" * 64, lease=hold)
+    ((_, hold),) = waiting.claim("w")
     return ClaimedRun(run, hold), folder
 
 
@@ -101,7 +105,7 @@ def test_another_attempt_keeps_only_previews_and_only_where_it_goes_on(
     part, folder = undertaken(studio, f"attempts {checkpoint}", "preview", "picture")
     if checkpoint:
         (folder / "checkpoint-00000010").mkdir()
-    with studio._undertaken(part):
+    with prepared(studio, part):
         assert [made.kind for made in studio.store.artifacts(part.run.id)] == kinds
         assert [*folder.glob("out-*")] == []
 
@@ -109,10 +113,10 @@ def test_another_attempt_keeps_only_previews_and_only_where_it_goes_on(
 def test_no_path_of_this_machine_is_told(studio: Studio) -> None:
     part, _ = undertaken(studio, "paths")
     told = list[str]()
-    with pytest.raises(LimnerError) as caught, studio._undertaken(part) as (_, workspace, emit):
-        emit(Notice(text=f"{workspace.out / 'a.png'} beside {studio.home / 'x'}"))
+    with pytest.raises(LimnerError) as caught, prepared(studio, part) as job:
+        job.emit(Notice(text=f"{job.workspace.out / 'a.png'} beside {studio.home / 'x'}"))
         told += [event.text for _, _, event in studio.store.events(part.run.id) if isinstance(event, Notice)]
-        raise LimnerError(f"no space is left to write {workspace.out}", f"look at {studio.home}")
+        raise LimnerError(f"no space is left to write {job.workspace.out}", f"look at {studio.home}")
     assert told == ["the results/a.png beside LIMNER_HOME/x"]
     assert str(caught.value) == "no space is left to write the results; look at LIMNER_HOME"
 
@@ -120,8 +124,8 @@ def test_no_path_of_this_machine_is_told(studio: Studio) -> None:
 @pytest.mark.parametrize("fails", [Refused("it was withheld", "too red"), Unable("words")])
 def test_nothing_stays_of_results_that_are_refused(studio: Studio, fails: LimnerError) -> None:
     part, folder = undertaken(studio, f"refused {type(fails).__name__}")
-    with pytest.raises(type(fails)), studio._undertaken(part) as (_, workspace, _):
-        workspace.out.mkdir(parents=True)
+    with pytest.raises(type(fails)), prepared(studio, part) as job:
+        job.workspace.out.mkdir(parents=True)
         raise fails
     assert [*folder.glob("out-*")] == []
 
@@ -174,7 +178,7 @@ def test_signs_of_life_bring_back_what_users_and_other_workers_did(monkeypatch: 
     beaten, asked = threading.Event(), list[list[tuple[str, Progress | None]]]()
 
     class Renewing:
-        def renew_all(self, told: Any) -> list[bool | None]:
+        def renew(self, told: Any) -> list[bool | None]:
             asked.append([(hold.run, progress) for hold, progress in told])
             if len(asked) > 1:
                 beaten.set()
@@ -221,7 +225,7 @@ def test_a_worker_outlives_a_database_that_is_away(studio: Studio, monkeypatch: 
             raise DatabaseUnavailable("it is away")
         return []
 
-    monkeypatch.setattr(queue, "claim_together", claim)
+    monkeypatch.setattr(queue, "claim", claim)
     monkeypatch.setattr(workers, "BEAT", 0.0)
     Worker(studio, queue, "w").work(lambda: len(asked) == 2)
     assert asked == ["w", "w"]

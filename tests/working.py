@@ -13,8 +13,8 @@ def work_off(studio: Studio) -> None:
     """Let one worker carry out all runs that wait now."""
     queue = Queue(studio.store)
     worker = Worker(studio, queue)
-    while (found := queue.claim(worker.name)) is not None:
-        worker.carry_out(*found, lambda: False)
+    while found := queue.claim(worker.name):
+        worker.execute(found, lambda: False)
 
 
 def carried_out(studio: Studio, request: Request) -> Run:

@@ -363,7 +363,7 @@ def test_the_starter_paints_in_a_mask_and_again_by_its_label(starter, home, tmp_
     for name, more in (("image", {"strength": 0.5}), ("mask", {"mask": str(tmp_path / "hole.png")})):
         fields = {"prompt": "a cat wearing a red hat", "image": str(image), "steps": 4, **more}
         run = studio.run(GenerateRequest(**fields), tmp_path / name)
-        again = studio.again(f"{run.out}/0001.png", tmp_path / f"{name} again")
+        again = studio.reproduce(f"{run.out}/0001.png", tmp_path / f"{name} again")
         pixels = [np.asarray(Image.open(f"{done.out}/0001.png")) for done in (first, run, again)]
         assert np.array_equal(pixels[1], pixels[2]) and not np.array_equal(pixels[0], pixels[1])
     outside = np.asarray(hole) == 0
@@ -386,14 +386,14 @@ def test_what_it_was_painted_from_is_in_the_label(paint, photograph, tmp_path):
     with Image.open(tmp_path / "out" / "0001.png") as picture:
         told = json.loads(picture.text["limner"])
     assert list(told["inputs"]) == [str(photograph)] and told["request"]["width"] == SIDE
-    run = Studio().again(tmp_path / "out" / "0001.png", tmp_path / "again")
+    run = Studio().reproduce(tmp_path / "out" / "0001.png", tmp_path / "again")
     assert np.array_equal(np.asarray(Image.open(run.out + "/0001.png")).astype(int), first)
     photograph.write_bytes(photograph.read_bytes() + b" ")
     with pytest.raises(LimnerError, match="which the picture was painted from, was changed"):
-        Studio().again(tmp_path / "out" / "0001.png", tmp_path / "once more")
+        Studio().reproduce(tmp_path / "out" / "0001.png", tmp_path / "once more")
     photograph.unlink()
     with pytest.raises(LimnerError, match="which the picture was painted from, is gone"):
-        Studio().again(tmp_path / "out" / "0001.png", tmp_path / "once more")
+        Studio().reproduce(tmp_path / "out" / "0001.png", tmp_path / "once more")
 
 
 # Prompts

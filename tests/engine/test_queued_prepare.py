@@ -45,7 +45,7 @@ def studio(home: Path) -> Studio:
 
 
 def prepared(studio: Studio, few: Path, **fields: object) -> Run:
-    source = studio.blobs.keep(few)
+    source = studio.files.save(few)
     return carried_out(studio, PrepareRequest.model_validate({"sources": [source], "encoder": None, **fields}))
 
 
@@ -55,7 +55,7 @@ def test_no_more_processes_than_cores(
 ) -> None:
     run = prepared(studio, few, workers=wanted)
     assert started == [("processes", given)]
-    said = [event.text for *_, event in studio.events(run.id) if isinstance(event, Notice)]
+    said = [event.text for *_, event in studio.runs.events(run.id) if isinstance(event, Notice)]
     assert any(f"{given} processes read pictures, not {wanted}" in text for text in said) == ((wanted or 0) > CORES)
 
 

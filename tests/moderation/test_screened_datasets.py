@@ -45,7 +45,7 @@ def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
 
 def prepared(studio: Studio, folder: Path, **fields: object) -> Run:
     plain = {"size": 32, "encoder": None, "workers": 1, "limit": ["small=0"], "ignore": ["flat", "near_duplicate"]}
-    told = {"sources": [studio.blobs.keep(folder)], **plain, **fields}
+    told = {"sources": [studio.files.save(folder)], **plain, **fields}
     return carried_out(studio, PrepareRequest.model_validate(told))
 
 
@@ -101,11 +101,11 @@ def test_captions_are_judged_as_they_are_written(studio: Studio, tmp_path: Path,
     if way == "beside":
         put(tmp_path / "few/0.txt", "a dog with a sw4stika")
     elif way == "edited":
-        fields["captions"] = studio.blobs.keep(
+        fields["captions"] = studio.files.save(
             put(tmp_path / "c.csv", "picture,caption\n0.png,a dog with a sw4stika\n")
         )
     elif way == "table":
-        fields["fields"] = studio.blobs.keep(put(tmp_path / "c.csv", "picture,mood\n0.png,sw4stika\n"))
+        fields["fields"] = studio.files.save(put(tmp_path / "c.csv", "picture,mood\n0.png,sw4stika\n"))
         fields["caption"] = "a dog[ with a {mood}]"
     else:
         put(tmp_path / "few/metadata.jsonl", json.dumps({"file_name": "0.png", "mood": "sw4stika"}))

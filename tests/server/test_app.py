@@ -44,7 +44,7 @@ def test_a_post_that_is_sent_again_is_carried_out_once(client: TestClient, studi
     first, second = (client.post("/v1/runs", json=PAINT, headers=key) for _ in range(2))
     assert first.status_code == second.status_code == 202 and first.json() == second.json()
     assert second.headers["Idempotent-Replayed"] == "true" and second.headers["Location"] == first.headers["Location"]
-    assert len(studio.runs()) == 1
+    assert len(studio.runs.list()) == 1
     other = client.post("/v1/runs", json=PAINT | {"seed": 7}, headers=key)
     assert other.status_code == 422 and "was used for another call" in other.json()["detail"]
     assert client.post("/v1/runs", json=PAINT).json()["id"] != first.json()["id"]
@@ -180,10 +180,9 @@ def test_what_the_service_does_is_measured(client: TestClient, studio: Studio) -
     assert 'limner_runs{kind="generate",status="queued"} 1.0' in figures
     assert 'limner_http_requests_total{method="GET",route="/v1/runs/{run_id}",status="404"} 1.0' in figures
     assert "limner_workers_busy 0.0" in figures and run["id"] not in "".join(figures)
-    claimed = Queue(studio.store).claim("w")
-    assert claimed is not None
+    ((_, lease),) = Queue(studio.store).claim("w")
     assert "limner_workers_busy 1.0" in client.get("/metrics").text
-    Queue(studio.store).finish(claimed[1], Status.DONE)
+    Queue(studio.store).finish(lease, Status.DONE)
     assert 'limner_runs{kind="generate",status="done"} 1.0' in client.get("/metrics").text
 
 
@@ -228,7 +227,7 @@ def test_pictures_that_are_too_large_for_the_service(home: Path, asked: dict[str
     refused = told.post("/v1/runs", json=asked)
     assert refused.status_code == 422
     assert "4,194,304 are the most" in refused.json()["detail"]
-    assert not Studio(home).runs()
+    assert not Studio(home).runs.list()
 
 
 def test_a_database_that_is_away(client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from limner.core.runs import FAULT, Status
 from limner.server import disconnect, marketing
 from limner.server.settings import Settings
 from limner.store.queue import Queue
+from limner.studio.feedback import StudioFeedback
 from limner.studio.studio import Studio
 from serving import Service, problem, refused
 from serving import service as running
@@ -55,8 +56,8 @@ def service(tmp_path_factory: pytest.TempPathFactory, adapters: list[Path], star
 
 
 def test_adapters_are_chosen_by_their_ratings(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    call, counted, asked = service.call, marketing.standings, list[Any]()
-    monkeypatch.setattr(marketing, "rating_summary", lambda *told: asked.append(told[2:]) or counted(*told))
+    call, counted, asked = service.call, StudioFeedback.summary, list[Any]()
+    monkeypatch.setattr(StudioFeedback, "summary", lambda *told: asked.append(told[2:]) or counted(*told))
     seen: dict[str, int] = {}
     for industry in ("food", "Food", " FOOD "):
         named = CALL | {"industry": industry}
@@ -95,10 +96,10 @@ def test_a_base_picture_is_bounded_and_read_before_it_is_kept(
     monkeypatch.setattr(marketing, "fetch", fetch)
     with pytest.raises(LimnerError):
         marketing.fetched(studio, ann, "https://example.com/a.png", Settings(upload_bytes=1000))
-    assert bounds == [1000] and [*studio.blobs] == []
+    assert bounds == [1000] and [*studio.files] == []
     body = (tmp_path / "a.png").read_bytes()
     reference = marketing.fetched(studio, ann, "https://example.com/a.png", Settings())
-    assert [held.reference for held in studio.grants.list("ann")] == [reference]
+    assert [held.reference for held in studio.files.grants.list("ann")] == [reference]
     studio.store.close()
 
 
@@ -148,9 +149,9 @@ def test_nothing_is_fetched_for_an_industry_or_a_style_that_there_is_not(idle: S
 def test_a_run_that_ends_badly(idle: Service, ending: Status, error: str | None, status: int, said: str) -> None:
     thread, answers, run = answered(idle)
     queue = Queue(Studio(idle.home).store)
-    found = queue.claim("w")
-    assert found is not None and found[0].id == run
-    queue.finish(found[1], ending, error)
+    ((found, lease),) = queue.claim("w")
+    assert found.id == run
+    queue.finish(lease, ending, error)
     thread.join()
     assert said in problem(answers[0], status)["detail"]
 

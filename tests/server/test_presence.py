@@ -54,10 +54,11 @@ def test_a_client_that_goes_away_gives_its_waiting_run_up_unless_it_means_to_com
 
     async def waits() -> None:
         request: Any = SimpleNamespace(headers=headers, is_disconnected=gone)
-        queue: Any = SimpleNamespace(
+        runs = SimpleNamespace(
             withdraw=lambda run: done.append(f"withdraw {run}"), cancel=lambda run: done.append(f"cancel {run}")
         )
-        async with wanted(request, queue, run(Status.QUEUED)):
+        studio: Any = SimpleNamespace(runs=runs)
+        async with wanted(studio, request, run(Status.QUEUED)):
             for _ in range(100):
                 if not done:
                     await asyncio.sleep(0.0005)

@@ -55,7 +55,7 @@ def test_the_stream_of_a_run_that_is_erased_says_so(home: Path, monkeypatch: pyt
     run = client.post("/v1/runs", json={"kind": "generate", "prompt": "a cat"}).json()["id"]
 
     async def erased(self: object, quiet: int) -> bool:
-        studio.erase(EraseSelection(runs=(run,)))
+        studio.maintenance.erase(EraseSelection(runs=(run,)))
         return True
 
     monkeypatch.setattr(module.Waiting, "pause", erased)

@@ -9,7 +9,7 @@ import pytest
 
 from limner.core.errors import LimnerError
 from limner.server.archives import unzip
-from limner.store.manifests import FILES
+from limner.store.manifests import MAX_FILES
 
 
 def archive(folder: Path, *members: tuple[str, bytes], mode: int | None = None) -> Path:
@@ -30,8 +30,8 @@ def test_a_zip_unpacks_to_the_most_bytes_and_no_more(tmp_path: Path) -> None:
 
 
 def test_a_zip_holds_the_most_files_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert FILES == 10_000
-    monkeypatch.setattr("limner.server.archives.FILES", 3)
+    assert MAX_FILES == 10_000
+    monkeypatch.setattr("limner.server.archives.MAX_FILES", 3)
     three = [(name, b"x") for name in "abc"]
     assert unzip(archive(tmp_path, *three, ("folder/", b"")), tmp_path / "fits", 1000) == 3
     with pytest.raises(LimnerError, match="the zip holds 4 files; send at most 3"):

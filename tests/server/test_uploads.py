@@ -39,9 +39,9 @@ def covered(alpha: list[list[int]]) -> Image.Image:
 def test_what_is_wholly_transparent_is_white_in_the_mask(studio: Studio) -> None:
     mask = covered([[0, 1, 127, 255], [0, 0, 128, 254]])
     kept = taken(studio, Caller(), upload(Image.new("RGB", (4, 2), "red")), upload(mask))
-    with Image.open(studio.blobs.bring(kept["mask"])) as found:
+    with Image.open(studio.files.local_path(kept["mask"])) as found:
         assert (found.mode, np.asarray(found).tolist()) == ("L", [[255, 0, 0, 0], [255, 255, 0, 0]])
-    with Image.open(studio.blobs.bring(kept["image"])) as found:
+    with Image.open(studio.files.local_path(kept["image"])) as found:
         assert found.getpixel((0, 0)) == (255, 0, 0)
     assert taken(studio, Caller(), upload(Image.new("RGB", (4, 2), "red")), None) == {"image": kept["image"]}
 

@@ -56,7 +56,7 @@ class Gate:
 
         def keep(judged: Judged) -> None:
             text = judged.text if policy.keep_text else None
-            self.verdicts.add(judged.verdicts, policy.digest, run=run.id, owner=run.owner, text=text, hold=hold)
+            self.verdicts.add(judged.verdicts, policy.digest, run=run.id, owner=run.owner, text=text, lease=hold)
 
         return Screening(moderator, keep, folder)
 

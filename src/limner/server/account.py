@@ -35,31 +35,31 @@ def router(studio: Studio) -> APIRouter:
     @routes.get("/account")
     def own(who: Caller = Depends(caller)) -> Account:
         """The account that a key opens."""
-        held = studio.grants.bytes(who.account)
+        held = studio.files.grants.bytes(who.account)
         return Account(name=who.account, role=who.role, key=who.key, limits=who.limits, kept_bytes=held)
 
     @routes.get("/holdings")
     def held(who: Caller = Depends(caller)) -> list[Holding]:
         """The files and folders that one brought in, or was given, newest first."""
-        return studio.grants.list(who.account)
+        return studio.files.grants.list(who.account)
 
     @routes.get("/shares")
     def given(who: Caller = Depends(caller)) -> list[Holding]:
         """What one shares with others, newest first."""
-        return studio.grants.given(who.scope)
+        return studio.files.grants.given(who.scope)
 
     @routes.post("/shares", status_code=201)
     def shared(share: Share, who: Caller = Depends(caller)) -> Share:
         """Let another account, or all, use a file or folder that is one's own."""
-        studio.grants.check_own(who.scope, share.reference)  # before anything depends on whether it is kept
-        size = studio.blobs.bytes(share.reference)
-        studio.grants.share(who.scope, share.reference, size, share.account)
+        studio.files.grants.check_own(who.scope, share.reference)  # before anything depends on whether it is kept
+        size = studio.files.bytes(share.reference)
+        studio.files.grants.share(who.scope, share.reference, size, share.account)
         return share
 
     @routes.post("/shares/revoke")
     def taken_back(share: Share, who: Caller = Depends(caller)) -> Share:
         """Let it be one's own alone again; what was made from it meanwhile stays."""
-        studio.grants.take_back(who.scope, share.reference, share.account)
+        studio.files.grants.unshare(who.scope, share.reference, share.account)
         return share
 
     return routes

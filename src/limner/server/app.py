@@ -42,8 +42,6 @@ from limner.server.profile import Profile, read_profile
 from limner.server.request_log import Calls
 from limner.server.settings import Settings
 from limner.server.webhook_delivery import Herald
-from limner.store.idempotency import IdempotencyRecords
-from limner.store.secrets import shared_secret
 from limner.studio.studio import Studio
 
 
@@ -65,7 +63,7 @@ def create_app(studio: Studio, settings: Settings, profile: Profile | None = Non
         responses={"4XX": {"model": problems.Problem, "description": "A mistake that the caller can mend."}},
     )
     problems.install(app)
-    links = Links(partial(shared_secret, studio.store, "links")) if settings.asks_for_keys else None
+    links = Links(partial(studio.secret, "links")) if settings.asks_for_keys else None
     ready, granted = settled(profile or read_profile(settings.profile), studio)
     for router in (
         marketing.router(studio, settings, ready, granted, links),
@@ -88,7 +86,7 @@ def create_app(studio: Studio, settings: Settings, profile: Profile | None = Non
     metrics = Metrics(studio)
     app.include_router(metrics_router(metrics), dependencies=[Depends(BEARER)])
     patience = timedelta(seconds=settings.wait_seconds + 60)
-    app.add_middleware(Idempotency, answers=IdempotencyRecords(studio.store, patience))
+    app.add_middleware(Idempotency, answers=studio.idempotency_records(patience))
     app.add_middleware(Bounds, bytes_most=settings.upload_bytes)
     app.add_middleware(Door, accounts=studio.accounts if settings.asks_for_keys else None, links=links)
     app.add_middleware(Measured, metrics=metrics)

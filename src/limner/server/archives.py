@@ -13,10 +13,9 @@ from starlette.datastructures import UploadFile
 
 from limner.core.errors import LimnerError
 from limner.data.entries.budget import ZIP_METHODS
-from limner.store.blobs import CHUNK_BYTES, Blobs
-from limner.store.manifests import FILES, inside
+from limner.studio.files import CHUNK_BYTES, MAX_FILES, StudioFiles, is_safe_name
 
-DIRECTORY_BYTES = 400 * FILES
+DIRECTORY_BYTES = 400 * MAX_FILES
 """The most that the list at the end of a zip may take."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -37,15 +36,15 @@ def unzip(archive: Path, folder: Path, most: int) -> int:
     """Unpack a zip into a new folder, by its names alone; bytes that it takes.
 
     Raises LimnerError for what is no zip, for names that lead out of the folder, for links, and for more than `most`
-    bytes or FILES files, whatever the zip says of itself.
+    bytes or MAX_FILES files, whatever the zip says of itself.
     """
     size = 0
     folder.mkdir()
     try:
         with _Bounded(archive) as file, zipfile.ZipFile(file) as found:
             members = [member for member in found.infolist() if not member.is_dir()]
-            if len(members) > FILES:
-                raise LimnerError(f"the zip holds {len(members):,} files", f"send at most {FILES:,}")
+            if len(members) > MAX_FILES:
+                raise LimnerError(f"the zip holds {len(members):,} files", f"send at most {MAX_FILES:,}")
             for member in members:
                 size = _unpack(found, member, folder, size, most)
     except LimnerError:
@@ -61,7 +60,7 @@ def unzip(archive: Path, folder: Path, most: int) -> int:
 
 def _unpack(found: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, size: int, most: int) -> int:
     """Unpack one file where `size` bytes were unpacked before; bytes with it."""
-    if not inside(member.filename) or (member.external_attr >> 16) & 0o170000 == 0o120000:
+    if not is_safe_name(member.filename) or (member.external_attr >> 16) & 0o170000 == 0o120000:
         raise LimnerError(f"the zip holds {member.filename[:80]!r}", "name its files plainly")
     if member.compress_type not in ZIP_METHODS:
         remedy = "make the zip anew with deflate"
@@ -95,7 +94,7 @@ class _Sink:
         return b"".join(pieces)
 
 
-def zipped(blobs: Blobs, files: dict[str, str]) -> Iterator[bytes]:
+def zipped(blobs: StudioFiles, files: dict[str, str]) -> Iterator[bytes]:
     """Kept files as a zip, a piece at a time, nothing of it on disk; the same bytes every time. Pictures do not shrink,
     so nothing is compressed. files: hashes by name.
     """
@@ -121,7 +120,7 @@ def written(files: Sequence[object], folder: Path) -> int:
     size = 0
     for file in files:
         name = (file.filename or "") if isinstance(file, UploadFile) else ""
-        if not isinstance(file, UploadFile) or not inside(name):
+        if not isinstance(file, UploadFile) or not is_safe_name(name):
             raise LimnerError(f"the form holds {name[:80]!r} among its files", "name its files plainly")
         place = folder / name
         try:

@@ -15,7 +15,7 @@ from limner.core.accounts import Caller, Role
 from limner.server.links import Links
 from limner.server.problems import Refusal, refusal
 from limner.server.rate_limit import Pace
-from limner.store.accounts import Accounts
+from limner.studio.service import Accounts
 
 BEARER = HTTPBearer(auto_error=False, description="A key, as `limner keys add` tells it; not asked for on loopback.")
 LOOKING = ("GET", "HEAD", "OPTIONS")

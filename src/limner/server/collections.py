@@ -14,7 +14,6 @@ from limner.core.feedback import Collection, Picture
 from limner.core.requests import Frozen
 from limner.server.history import Viewed, finder
 from limner.server.problems import Refusal
-from limner.store.feedback import ImageCollections
 from limner.studio.studio import Studio
 
 Id = Annotated[int, Part(ge=1, lt=2**31)]
@@ -36,7 +35,7 @@ class Named(Frozen):
 def router(studio: Studio) -> APIRouter:
     """The routes of collections."""
     routes = APIRouter(prefix="/v1/collections", tags=["history"])
-    collections, find = ImageCollections(studio.store), finder(studio)
+    collections, find = studio.collections, finder(studio)
 
     def own(collection: Id, view: Viewed) -> Collection:
         try:

@@ -15,17 +15,16 @@ from limner.core.errors import LimnerError
 from limner.core.runs import Run, Status
 from limner.server.problems import Refusal
 from limner.server.waiting import ended
-from limner.store.queue import Queue
 from limner.studio.studio import Studio
 
 LOOK = 0.5
 """Seconds between two looks at whether the client is still there."""
 
 
-async def result(studio: Studio, queue: Queue, request: Request, run: Run, seconds: float) -> Run:
+async def result(studio: Studio, request: Request, run: Run, seconds: float) -> Run:
     """The run when it is done; refused with the reason where it is not after so many seconds."""
     began = monotonic()
-    async with wanted(request, queue, run):
+    async with wanted(studio, request, run):
         run = await ended(studio, run, seconds)
     check_done(run, monotonic() - began)
     return run
@@ -45,7 +44,7 @@ def check_done(run: Run, seconds: float) -> None:
 
 
 @asynccontextmanager
-async def wanted(request: Request, queue: Queue, run: Run) -> AsyncIterator[None]:
+async def wanted(studio: Studio, request: Request, run: Run) -> AsyncIterator[None]:
     """While the block lasts, give the run up when its client goes away before it is begun.
 
     One that sent an `Idempotency-Key` means to come back for the result.
@@ -55,7 +54,7 @@ async def wanted(request: Request, queue: Queue, run: Run) -> AsyncIterator[None
         while not await request.is_disconnected():
             await asyncio.sleep(LOOK)
         with suppress(LimnerError):
-            await run_sync(queue.withdraw, run.id)
+            await run_sync(studio.runs.withdraw, run.id)
 
     watcher = None if "idempotency-key" in request.headers else asyncio.create_task(watch())
     try:

@@ -14,7 +14,7 @@ from limner.server.auth import caller
 from limner.server.files import Sha256, check_held
 from limner.server.problems import Problem, Refusal, reply
 from limner.server.runs import finder
-from limner.store.erase import EraseSelection, InUse, RunInProgress
+from limner.studio.maintenance import EraseSelection, InUse, RunInProgress
 from limner.studio.studio import Studio
 
 Derived = Annotated[bool, Query(description="Erase what was made with it too.")]
@@ -36,7 +36,7 @@ def router(studio: Studio) -> APIRouter:
 
     def erased(wanted: EraseSelection, derived: bool) -> Response | Erased:
         try:
-            done = studio.erase(wanted, derived=derived)
+            done = studio.maintenance.erase(wanted, derived=derived)
         except InUse as error:
             errors = [{"pointer": "", "detail": line} for line in error.by]
             return reply(HTTPStatus.CONFLICT, error.problem, errors=errors, remedy="?derived=true erases those too")
@@ -46,7 +46,7 @@ def router(studio: Studio) -> APIRouter:
 
     def there(kind: str, sha256: str, who: Caller) -> EraseSelection:
         check_held(studio, who, f"{kind}:{sha256}")
-        if sha256 not in studio.blobs:
+        if sha256 not in studio.files:
             raise Refusal(HTTPStatus.NOT_FOUND, f"there is no file {sha256[:12]}", "it may be gone already")
         return EraseSelection(references=(f"{kind}:{sha256}",), scope=who.scope)
 

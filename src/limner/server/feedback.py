@@ -17,13 +17,8 @@ from limner.core.requests import Frozen
 from limner.server.history import PictureReply, Viewed, finder
 from limner.server.problems import Refusal
 from limner.server.replies import url_of
-from limner.store.blobs import CHUNK_BYTES
-from limner.store.feedback import FeedbackStore
-from limner.store.images import ImageIndex
-from limner.store.preferences import PreferenceData
-from limner.store.rating_counts import rating_summary
-from limner.studio.feedback_columns import Embed, Kind, Pictured, picture_bytes
-from limner.studio.feedback_export import Format, check_export, json_lines, write_parquet
+from limner.studio.feedback import Embed, ExportFormat, ExportKind, check_export
+from limner.studio.files import CHUNK_BYTES
 from limner.studio.studio import Studio
 
 Id = Annotated[str, Field(pattern="^([0-9]{1,10}|[0-9a-f]{64})$", max_length=64)]
@@ -50,7 +45,7 @@ class Preference(Frozen):
 def router(studio: Studio) -> APIRouter:
     """The routes of feedback."""
     routes = APIRouter(prefix="/v1", tags=["feedback"])
-    pictures, feedback, find = ImageIndex(studio.store), FeedbackStore(studio.store), finder(studio)
+    pictures, feedback, find = studio.images, studio.feedback, finder(studio)
 
     def told(view: Viewed, picture: Picture) -> PictureReply:
         return PictureReply.of(pictures.get(view, picture.id))
@@ -72,13 +67,13 @@ def router(studio: Studio) -> APIRouter:
     @routes.put("/pictures/{picture}/favourite", responses={404: {}})
     def favoured(view: Viewed, picture: Picture = Depends(find)) -> PictureReply:
         """Make a picture one of your favourites."""
-        feedback.favour(view, picture.id, True)
+        feedback.set_favourite(view, picture.id, True)
         return told(view, picture)
 
     @routes.delete("/pictures/{picture}/favourite", responses={404: {}})
     def unfavoured(view: Viewed, picture: Picture = Depends(find)) -> PictureReply:
         """A favourite no longer."""
-        feedback.favour(view, picture.id, False)
+        feedback.set_favourite(view, picture.id, False)
         return told(view, picture)
 
     @routes.post("/comparisons", status_code=201, responses={404: {}})
@@ -95,14 +90,14 @@ def router(studio: Studio) -> APIRouter:
     @routes.get("/ratings/summary")
     def summed_up(view: Viewed, by: ByWhat = "model") -> list[Standing]:
         """How the pictures of each model, adapter, industry or style were received, the best mean first."""
-        return rating_summary(studio.store, view, by)
+        return feedback.summary(view, by)
 
     @routes.get("/feedback/export", response_class=StreamingResponse, responses=_EXPORT)
     def exported(
         request: Request,
         view: Viewed,
-        format: Annotated[Format, Query(description="Lines of JSON, or a parquet file.")] = "jsonl",
-        kind: Annotated[Kind, Query(description="Ratings, or pairs of pictures of one prompt.")] = "ratings",
+        format: Annotated[ExportFormat, Query(description="Lines of JSON, or a parquet file.")] = "jsonl",
+        kind: Annotated[ExportKind, Query(description="Ratings, or pairs of pictures of one prompt.")] = "ratings",
         stars: Annotated[bool, Query(description="Make pairs of stars too, not of comparisons only.")] = False,
         embed: Annotated[
             Embed, Query(description="Put pictures in, as `datasets` opens them (image), or as plain bytes.")
@@ -111,13 +106,11 @@ def router(studio: Studio) -> APIRouter:
         """All feedback in view, in the columns that training on preferences reads."""
         check_export(format, embed)
         base = str(request.base_url).rstrip("/")
-        pictured = Pictured(lambda picture: base + url_of(_reference(picture)), partial(picture_bytes, studio))
-        preferences = PreferenceData(studio.store, view)
+        export = feedback.export(view, kind, stars, lambda picture: base + url_of(_reference(picture)))
         headers = {"Content-Disposition": f'attachment; filename="{kind}.{format}"'}
         if format == "jsonl":
-            lines = json_lines(kind, preferences, pictured, stars)
-            return StreamingResponse(lines, headers=headers, media_type="application/jsonl")
-        write = partial(write_parquet, kind=kind, preferences=preferences, pictured=pictured, stars=stars, embed=embed)
+            return StreamingResponse(export.json_lines(), headers=headers, media_type="application/jsonl")
+        write = partial(export.write_parquet, embed=embed)
         return StreamingResponse(_written(write), headers=headers, media_type="application/vnd.apache.parquet")
 
     return routes

@@ -18,13 +18,13 @@ from pydantic import BaseModel
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, Unavailable
-from limner.server.archives import FILES, unzip, written, zipped
+from limner.server.archives import unzip, written, zipped
 from limner.server.auth import caller
 from limner.server.conditional_files import known, span
 from limner.server.problems import Refusal
 from limner.server.replies import url_of
 from limner.server.settings import Settings
-from limner.store.blobs import CHUNK_BYTES
+from limner.studio.files import CHUNK_BYTES, MAX_FILES
 from limner.studio.studio import Studio
 
 SIGNED_SECONDS = 3600
@@ -58,7 +58,7 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "upload"
             size = await received(request, place, settings.upload_bytes)
-            reference = await run_sync(studio.keep, place, who)
+            reference = await run_sync(studio.files.upload, place, who)
         return Kept(reference=reference, url=url_of(reference), bytes=size)
 
     @routes.post("/folders", status_code=201, openapi_extra=_ZIP)
@@ -69,12 +69,12 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
         with tempfile.TemporaryDirectory() as folder:
             place, inside = Path(folder) / "upload.zip", Path(folder) / "inside"
             if request.headers.get("content-type", "").startswith("multipart/form-data"):
-                async with request.form(max_files=FILES, max_fields=0) as form:
+                async with request.form(max_files=MAX_FILES, max_fields=0) as form:
                     size = await run_sync(written, form.getlist("files"), inside)
             else:
                 await received(request, place, settings.upload_bytes)
                 size = await run_sync(unzip, place, inside, settings.unpacked_bytes)
-            reference = await run_sync(studio.keep, inside, who)
+            reference = await run_sync(studio.files.upload, inside, who)
         return Kept(reference=reference, url=url_of(reference), bytes=size)
 
     @routes.head("/files/{sha256}", response_class=Response, include_in_schema=False)
@@ -94,7 +94,7 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
         if known(if_none_match, sha256):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         bare = asks_only(request)  # to which a range means nothing, and a signature is for GET only
-        url = studio.blobs.signed(sha256, SIGNED_SECONDS, kind) if settings.presign and not bare else None
+        url = studio.files.signed_url(sha256, SIGNED_SECONDS, kind) if settings.presign and not bare else None
         if url is not None:
             return Response(status_code=HTTPStatus.TEMPORARY_REDIRECT, headers={"Location": url, **UNKEPT})
         first, last = span(None if bare else range, size, if_range, sha256)
@@ -107,7 +107,7 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
 
     def told(sha256: str) -> tuple[int, str]:
         with absent("file", sha256):
-            return studio.blobs.size(sha256), media_type(studio, sha256)
+            return studio.files.size(sha256), media_type(studio, sha256)
 
     @routes.head("/folders/{sha256}", response_class=Response, include_in_schema=False)
     @routes.get("/folders/{sha256}", response_class=Response, responses={304: {}, 404: {}})
@@ -120,11 +120,11 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
         """A folder as a zip."""
         check_held(studio, who, f"folder:{sha256}")
         with absent("folder", sha256):
-            files = studio.blobs.folder(sha256)
+            files = studio.files.folder(sha256)
         headers = {"ETag": f'"{sha256}.zip"', "Cache-Control": FOREVER} | PLAIN
         if known(if_none_match, f"{sha256}.zip"):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        body = iter(()) if asks_only(request) else zipped(studio.blobs, files)
+        body = iter(()) if asks_only(request) else zipped(studio.files, files)
         return StreamingResponse(body, headers=headers, media_type="application/zip")
 
     return routes
@@ -132,7 +132,7 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
 
 def check_held(studio: Studio, who: Caller, reference: str) -> None:
     """Refuse what the caller may not have as if it were not there."""
-    if who.scope is not None and studio.grants.missing(who.scope, [reference]):
+    if not studio.files.may_use(who, reference):
         raise Refusal(HTTPStatus.NOT_FOUND, f"there is no {reference[:19]}", "name what is yours, or was shared")
 
 
@@ -173,7 +173,7 @@ def absent(what: str, sha256: str) -> Iterator[None]:
 
 def pieces(studio: Studio, sha256: str, first: int, last: int) -> Iterator[bytes]:
     """The bytes of a kept file from the first to the last."""
-    with studio.blobs.open(sha256) as file:
+    with studio.files.open(sha256) as file:
         file.seek(first)
         left = last - first + 1
         while left > 0 and (piece := file.read(min(CHUNK_BYTES, left))):
@@ -183,7 +183,7 @@ def pieces(studio: Studio, sha256: str, first: int, last: int) -> Iterator[bytes
 
 def media_type(studio: Studio, sha256: str) -> str:
     """What a file is by its first bytes; pictures are named, all else is plain bytes, which no browser runs."""
-    begin = studio.blobs.read(sha256, 0, 12)
+    begin = studio.files.read(sha256, 0, 12)
     if begin[:4] == b"RIFF" and begin[8:] != b"WEBP":
         return "application/octet-stream"
     return next((kind for magic, kind in MAGIC.items() if begin.startswith(magic)), "application/octet-stream")
@@ -209,7 +209,7 @@ _ZIP = {
                         "files": {
                             "type": "array",
                             "minItems": 1,
-                            "maxItems": FILES,
+                            "maxItems": MAX_FILES,
                             "items": {"type": "string", "format": "binary"},
                         }
                     },

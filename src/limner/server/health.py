@@ -24,7 +24,7 @@ def router(studio: Studio) -> APIRouter:
     @routes.get("/readyz")
     def ready() -> Health:
         """The database answers too."""
-        studio.store.list(1)
+        studio.runs.list(1)
         return Health()
 
     return routes

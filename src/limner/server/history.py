@@ -19,7 +19,7 @@ from limner.provenance.labels import Label, read_label
 from limner.server.auth import caller
 from limner.server.problems import Refusal
 from limner.server.replies import INNER, url_of
-from limner.store.images import ImageIndex, Viewer
+from limner.studio.images import Viewer
 from limner.studio.studio import Studio
 
 QUEUE = "default"
@@ -83,7 +83,7 @@ Viewed = Annotated[Viewer, Depends(view_of)]
 
 def finder(studio: Studio) -> Any:
     """What finds the picture that a path names, for a route to ask for by `Depends`."""
-    pictures = ImageIndex(studio.store)
+    pictures = studio.images
 
     def find(picture: Name, view: Viewed) -> Picture:
         try:
@@ -98,7 +98,7 @@ def finder(studio: Studio) -> Any:
 def router(studio: Studio) -> APIRouter:
     """The routes of the history."""
     routes = APIRouter(prefix="/v1/pictures", tags=["history"])
-    pictures, find = ImageIndex(studio.store), finder(studio)
+    pictures, find = studio.images, finder(studio)
 
     @routes.get("")
     def listed(request: Request, query: Annotated[PictureQuery, Query()], view: Viewed) -> list[PictureReply]:
@@ -110,7 +110,7 @@ def router(studio: Studio) -> APIRouter:
         """A picture with all that is known of it."""
         label = None
         with suppress(LimnerError):  # the file may have been let go of
-            label = read_label(studio.blobs.path(picture.sha256))
+            label = read_label(studio.files.path(picture.sha256))
         return PictureShown.of(picture, label=label)
 
     return routes

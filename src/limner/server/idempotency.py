@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limner.core.errors import LimnerError
 from limner.server.problems import Refusal, refusal
-from limner.store.idempotency import IdempotencyRecords, InFlight, StoredResponse
+from limner.studio.service import IdempotencyRecords, InFlight, StoredResponse
 
 HELD = 2**20
 """Bytes of a body that stay in memory; more go to disk."""
@@ -87,7 +87,7 @@ class Idempotency:
 
     async def _settle(self, account: str, key: str, answer: StoredResponse, kept: bool) -> None:
         if kept and (answer.status < 500 or answer.status == BEGUN) and answer.status not in TRANSIENT:
-            await run_sync(self.answers.keep, account, key, answer)
+            await run_sync(self.answers.save, account, key, answer)
         else:
             await run_sync(self.answers.forget, account, key)
 

@@ -30,8 +30,7 @@ from limner.server.profile import Profile
 from limner.server.replies import ArtifactReply, url_of
 from limner.server.settings import Settings
 from limner.server.uploads import edit_of, image_of, mask_of, taken
-from limner.store.blobs import REFERENCE
-from limner.store.queue import Queue
+from limner.studio.files import REFERENCE
 from limner.studio.studio import Studio
 
 
@@ -73,7 +72,6 @@ def router(
 ) -> APIRouter:
     """The routes of OpenAI's Images. Where a wish names no model of ours, the profile's say what is painted with."""
     routes = APIRouter(prefix="/v1/images", tags=["openai"], responses=REFUSED)
-    queue = Queue(studio.store)
 
     def submitted(wish: Wish, who: Caller, files: dict[str, str]) -> Run:
         check_model(wish.ours)
@@ -87,7 +85,7 @@ def router(
         )
 
     def answered(request: Request, wish: Wish, who: Caller, run: Run) -> Images:
-        made = list(reversed(studio.store.artifacts(run.id, None, "picture")))
+        made = list(reversed(studio.runs.artifacts(run.id, "picture")))
         if not made:
             raise Refusal(HTTPStatus.NOT_FOUND, "the pictures were erased", "ask again for new ones")
         form, quality = wish.output_format or "png", wish.output_compression
@@ -109,19 +107,15 @@ def router(
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "picture"
             place.write_bytes(converted(read(artifact.sha256), form, quality, studio.home))
-            reference = studio.blobs.keep(place)
-        name = f"{artifact.path}.{form}"
-        details = {"reference": reference, "of": artifact.sha256}
-        studio.store.add_artifact(artifact.run, "copy", name, reference.removeprefix("sha256:"), details)
-        return reference
+            return studio.images.add_copy(artifact, place, form)
 
     def read(sha256: str) -> bytes:
-        with studio.blobs.open(sha256) as file:
+        with studio.files.open(sha256) as file:
             return file.read()
 
     async def painted(request: Request, wish: Wish, who: Caller, files: dict[str, str]) -> Images:
         run = await admitted(partial(submitted, wish, who, files))
-        run = await result(studio, queue, request, run, settings.wait_seconds)
+        run = await result(studio, request, run, settings.wait_seconds)
         return await run_sync(answered, request, wish, who, run)
 
     @routes.post("/generations", response_model_exclude_none=True)

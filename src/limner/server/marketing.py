@@ -26,9 +26,8 @@ from limner.server.profile import Profile
 from limner.server.replies import ArtifactReply
 from limner.server.settings import Settings
 from limner.server.uploads import size_of
-from limner.store.images import Viewer
-from limner.store.queue import Queue
-from limner.store.rating_counts import rating_summary
+from limner.studio.images import Viewer
+from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
 
 FETCHING = CapacityLimiter(16)
@@ -74,7 +73,6 @@ def router(
 ) -> APIRouter:
     """The route of the marketing call."""
     routes = APIRouter(tags=["marketing"])
-    queue = Queue(studio.store)
 
     def submitted(call: Call, who: Caller) -> Run:
         profile.request(call.prompt, call.industry, call.style)  # says what is wrong before anything is fetched
@@ -84,7 +82,7 @@ def router(
         adapters = profile.adapters(call.industry, image)
         adapter = adapters[0] if adapters else None
         if len(adapters) > 1:
-            rated = rating_summary(studio.store, Viewer(queue=queue.name), "adapter", tags["industry"])
+            rated = studio.feedback.summary(Viewer(queue=QUEUE), "adapter", tags["industry"])
             choice = chosen(adapters, rated, chance)
             adapter = choice.adapter
             tags |= {"adapter": adapter.path, "chosen": choice.why, "chance": str(chance)}
@@ -96,8 +94,8 @@ def router(
         """Paint one picture, with the adapter of an industry and in a style; answers when it is there."""
         began = monotonic()
         run = await run_sync(submitted, call, who, limiter=FETCHING if call.base_image_url else ADMISSIONS)
-        run = await result(studio, queue, request, run, settings.wait_seconds)
-        made = await run_sync(studio.store.artifacts, run.id, None, "picture")
+        run = await result(studio, request, run, settings.wait_seconds)
+        made = await run_sync(studio.runs.artifacts, run.id, "picture")
         if not made:
             raise Refusal(HTTPStatus.NOT_FOUND, "the picture was erased", "ask again for a new one")
         path = ArtifactReply.of(made[-1]).url
@@ -119,4 +117,4 @@ def fetched(studio: Studio, who: Caller, url: str, settings: Settings) -> str:
         place = Path(folder) / "base"
         place.write_bytes(body)
         size_of(studio, place)
-        return studio.keep(place, who)
+        return studio.files.upload(place, who)

@@ -43,7 +43,7 @@ class Runs(Collector):
         return []  # known without a look at the database
 
     def collect(self) -> Iterator[Metric]:
-        state = self.studio.store.state()
+        state = self.studio.runs.stats()
         runs = GaugeMetricFamily("limner_runs", "Runs there are, by kind and status.", labels=("kind", "status"))
         for (kind, status), count in state.runs.items():
             runs.add_metric((kind, status), count)

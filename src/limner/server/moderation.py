@@ -29,7 +29,7 @@ def router(studio: Studio) -> APIRouter:
     ) -> list[KeptVerdict]:
         """What the checks said of a run's words and pictures, newest first."""
         with suppress(LimnerError):
-            run = studio.store.get(run_id)
+            run = studio.runs.get(run_id)
             if run.queue is not None and who.scope in (None, run.owner):
                 return studio.verdicts.list(limit, run=run.id, before=before)
         raise Refusal(HTTPStatus.NOT_FOUND, f"there is no run {run_id[:40]!r}", "GET /v1/runs lists those there are")

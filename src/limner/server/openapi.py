@@ -16,7 +16,7 @@ def described() -> str:
     with TemporaryDirectory() as home:
         studio = Studio(home)
         told = create_app(studio, Settings()).openapi()
-        studio.store.close()
+        studio.close()
     return json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 

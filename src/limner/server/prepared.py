@@ -9,7 +9,7 @@ from typing import Any
 from limner.core.errors import LimnerError
 from limner.core.requests import AdapterUse, GenerateRequest, relocated
 from limner.server.profile import Industry, Profile, Side
-from limner.store.blobs import REFERENCE
+from limner.studio.files import REFERENCE
 from limner.studio.references import is_model
 from limner.studio.studio import Studio
 
@@ -59,10 +59,10 @@ def _side(side: Side, image: str | None, place: Callable[[str], str], model: Cal
 def _kept(studio: Studio, name: str) -> str:
     """The reference of what a profile names."""
     if found := REFERENCE.fullmatch(name):
-        if found[2] not in studio.blobs:
+        if found[2] not in studio.files:
             raise LimnerError(f"the profile names {name!r}, which is not kept here", "upload it, or name its path")
         return name
     place = Path(name).expanduser()
     if not place.exists():
         raise LimnerError(f"the profile names {name!r}, where there is nothing", "check the path, or write sha256:HASH")
-    return studio.keep(place)  # held by nobody's account, so that no sweep takes it
+    return studio.files.upload(place)  # held by nobody's account, so that no sweep takes it

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from limner.core.events import Progress
 from limner.core.requests import AnyRequest
 from limner.core.runs import Artifact, Run, Status
-from limner.store.blobs import REFERENCE
+from limner.studio.files import REFERENCE
 
 INNER = ("reference", "base", "vae")
 

@@ -26,7 +26,7 @@ def retention(studio: Studio, settings: Settings, profile: Profile) -> Iterator[
     def look() -> None:
         while True:
             try:
-                done = studio.prune(older, [profile.model_dump_json()])
+                done = studio.maintenance.prune(older, [profile.model_dump_json()])
                 log.info("pruned %d runs, %d files, %d orphans", len(done.runs), len(done.files), done.orphans)
             except Exception:
                 log.warning("what is old could not be pruned", exc_info=True)

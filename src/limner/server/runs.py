@@ -24,8 +24,7 @@ from limner.server.problems import Refusal
 from limner.server.replies import ArtifactReply, RunReply
 from limner.server.settings import Settings
 from limner.server.waiting import ended, waiting
-from limner.store.queue import Queue, WrongStatus
-from limner.store.runs import UnreadableRun
+from limner.studio.runs import QUEUE, UnreadableRun, WrongStatus
 from limner.studio.studio import Studio
 
 QUIET = 15.0
@@ -35,10 +34,10 @@ QUIET = 15.0
 def router(studio: Studio, settings: Settings, granted: frozenset[str] = frozenset()) -> APIRouter:
     """The routes of runs."""
     routes = APIRouter(prefix="/v1/runs", tags=["runs"])
-    queue, find = Queue(studio.store), finder(studio)
+    find = finder(studio)
 
     def told(run: Run) -> RunReply:
-        return RunReply.of(run, studio.store.artifacts(run.id))
+        return RunReply.of(run, studio.runs.artifacts(run.id))
 
     @routes.post("", status_code=202, responses={200: {"model": RunReply}})
     async def submit(
@@ -68,8 +67,8 @@ def router(studio: Studio, settings: Settings, granted: frozenset[str] = frozens
         """Runs, newest first."""
         if before is not None:
             find(before, who)
-        runs = studio.store.list(limit, kind, status, before, queue.name, who.scope)
-        made = studio.store.artifacts_of(run.id for run in runs)
+        runs = studio.runs.list(limit, kind, status, before, QUEUE, who.scope)
+        made = studio.runs.artifacts_of(run.id for run in runs)
         return [RunReply.of(run, made[run.id]) for run in runs]
 
     @routes.get("/{run_id}")
@@ -80,7 +79,7 @@ def router(studio: Studio, settings: Settings, granted: frozenset[str] = frozens
     @routes.post("/{run_id}/cancel")
     def cancelled(run: Run = Depends(find)) -> RunReply:
         """Give a run up: at once where it waits, after its present step where it is being carried out."""
-        return told(queue.cancel(run.id))
+        return told(studio.runs.cancel(run.id))
 
     @routes.post("/{run_id}/retry", status_code=202)
     async def tried_again(run: Run = Depends(find), who: Caller = Depends(caller)) -> RunReply:
@@ -110,11 +109,11 @@ def router(studio: Studio, settings: Settings, granted: frozenset[str] = frozens
         while True:
             known = number, before
             try:
-                run = await run_sync(studio.store.get, run.id)
+                run = await run_sync(studio.runs.get, run.id)
             except LimnerError:  # it was erased
                 yield ServerSentEvent(event="end", data={"status": "erased", "error": None})
                 return
-            for seq, moment, event in await run_sync(studio.store.events, run.id, number):
+            for seq, moment, event in await run_sync(studio.runs.events, run.id, number):
                 number = seq
                 body = event.model_dump(mode="json")
                 if isinstance(event, Made):
@@ -142,12 +141,11 @@ def router(studio: Studio, settings: Settings, granted: frozenset[str] = frozens
 
 def finder(studio: Studio) -> Callable[..., Run]:
     """What finds a run of the queue that the caller may see; those of the command line are nobody's business here."""
-    queue = Queue(studio.store)
 
     def find(run_id: str, who: Caller = Depends(caller)) -> Run:
         try:
-            run = studio.store.get(run_id)
-            if (run.id, run.queue) == (run_id, queue.name) and who.scope in (None, run.owner):
+            run = studio.runs.get(run_id)
+            if (run.id, run.queue) == (run_id, QUEUE) and who.scope in (None, run.owner):
                 return run
         except UnreadableRun as error:
             raise Refusal(HTTPStatus.CONFLICT, error.problem, error.remedy) from error

@@ -131,7 +131,7 @@ def serve(settings: Settings, say: Callable[[str], None], stop: Callable[[], boo
     policy = tried_policy(settings.policy)
     studio = Studio(policy=policy, most_pixels=settings.pixels)
     refuse_closed_doors(settings, studio)
-    studio.check()
+    studio.maintenance.check_files()
     studio.check_credentials()
     profile, _ = settled(read_profile(settings.profile), studio)
     sock = listening(settings)

@@ -19,7 +19,7 @@ from limner.core.files import read_file
 from limner.imaging.decode import PIXEL_CAP, decode
 from limner.server.openai_models import Edit
 from limner.server.problems import Refusal
-from limner.store.blobs import CHUNK_BYTES
+from limner.studio.files import CHUNK_BYTES
 from limner.studio.studio import Studio
 
 FILES = ("image", "image[]", "mask")
@@ -76,7 +76,7 @@ def taken(studio: Studio, who: Caller, image: UploadFile, mask: UploadFile | Non
             _write(mask, cover)
             _whitened(cover, size).save(cover, format="PNG")
             found["mask"] = cover
-        return {name: studio.keep(file, who) for name, file in found.items()}
+        return {name: studio.files.upload(file, who) for name, file in found.items()}
 
 
 def _whitened(mask: Path, size: tuple[int, int]) -> Image.Image:

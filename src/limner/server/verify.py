@@ -22,8 +22,9 @@ from limner.server.auth import caller
 from limner.server.files import received
 from limner.server.problems import Refusal
 from limner.server.settings import Settings
-from limner.store.queue import Queue
-from limner.studio.studio import Studio, examined
+from limner.studio.images import examine
+from limner.studio.runs import QUEUE
+from limner.studio.studio import Studio
 
 AT_ONCE = 2
 """How many pictures are examined at the same time, each in a process: it takes a second of a core."""
@@ -92,12 +93,11 @@ async def turn(*limiters: CapacityLimiter) -> AsyncIterator[None]:
 def router(studio: Studio, settings: Settings) -> APIRouter:
     """The route of verifying."""
     routes = APIRouter(prefix="/v1", tags=["verify"])
-    queue = Queue(studio.store).name
     places = CapacityLimiter(AT_ONCE)
     own: defaultdict[str, CapacityLimiter] = defaultdict(lambda: CapacityLimiter(1))
 
     def visible(who: Caller, run: Run) -> bool:
-        return run.queue == queue and who.scope in (None, run.owner)
+        return run.queue == QUEUE and who.scope in (None, run.owner)
 
     @routes.post("/verify", openapi_extra=_PICTURE)
     async def verified(request: Request, who: Caller = Depends(caller)) -> VerdictReply:
@@ -108,13 +108,13 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
             try:
                 async with turn(own[who.account], places):
                     with fail_after(SECONDS):
-                        found = await to_process.run_sync(examined, place, studio.home, cancellable=True)
+                        found = await to_process.run_sync(examine, place, studio.home, cancellable=True)
             except LimnerError as error:
                 raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, error.problem, error.remedy) from error
             except TimeoutError as error:
                 problem = f"the picture could not be examined in {SECONDS:g} seconds"
                 raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, problem, "save it anew, or make it smaller") from error
-            verdict = await to_thread.run_sync(partial(studio.attributed, found, place, partial(visible, who)))
+            verdict = await to_thread.run_sync(partial(studio.images.with_maker, found, place, partial(visible, who)))
         return VerdictReply.model_validate(verdict.model_dump())
 
     return routes

@@ -16,7 +16,6 @@ from anyio.to_thread import run_sync
 
 from limner.core.runs import Run
 from limner.server.problems import Refusal
-from limner.store.changes import ChangeWatcher
 from limner.studio.studio import Studio
 
 LOOK, SLOWEST = 0.1, 1.0
@@ -97,7 +96,7 @@ class Waiting:
 
     def _look(self) -> None:
         """Wake those whose runs have ended, as long as anyone waits."""
-        with closing(ChangeWatcher(self.studio.store)) as news:
+        with closing(self.studio.runs.changes()) as news:
             while True:
                 with self._lock:
                     waiters = list(self._waiters)
@@ -105,7 +104,7 @@ class Waiting:
                         self._looking = False
                         return
                 try:
-                    ended = set(self.studio.store.ended_among({waiter.run_id for waiter in waiters}))
+                    ended = set(self.studio.runs.ended_among({waiter.run_id for waiter in waiters}))
                     for waiter in waiters:
                         if waiter.run_id in ended:
                             waiter.wake()
@@ -125,4 +124,4 @@ async def ended(studio: Studio, run: Run, seconds: float) -> Run:
     """The run when it has ended, or as it stands after so many seconds, or when the service stops."""
     if not run.status.ended:
         await waiting(studio).end_of(run.id, seconds)
-    return await run_sync(studio.store.get, run.id)
+    return await run_sync(studio.runs.get, run.id)

@@ -86,7 +86,7 @@ class Herald:
         return True
 
     def _post(self, delivery: Delivery, url: str, secret: bytes) -> int:
-        run, artifacts = self.studio.show(delivery.run)
+        run, artifacts = self.studio.runs.show(delivery.run)
         told = RunReply.of(run, artifacts).model_dump(mode="json")
         body = {"type": delivery.event, "timestamp": delivery.created.isoformat(), "data": told}
         sent, moment = json.dumps(body).encode(), int(time.time())

@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from types import TracebackType
@@ -17,12 +17,12 @@ from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Event, Progress
 from limner.core.logs import RUN
 from limner.core.runs import FAULT, Run, Status
-from limner.store.changes import ChangeWatcher
 from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
-from limner.store.retry import retry_while_unavailable
 from limner.store.runs import Lease, LeaseLost
-from limner.studio.studio import ClaimedRun, Studio
+from limner.store.sessions import retry_while_unavailable
+from limner.studio.studio import Studio
+from limner.workers.execution import ClaimedRun, execute_claimed
 
 log = logging.getLogger("limner.worker")
 BEAT = 0.5
@@ -77,7 +77,7 @@ class Pulse:
         while not self._end.wait(BEAT):
             living = [sign for sign in self.signs if not (sign.ended or sign.lost)]
             try:
-                wishes = self.queue.renew_all([(sign.hold, sign.progress) for sign in living])
+                wishes = self.queue.renew([(sign.hold, sign.progress) for sign in living])
             except Exception:
                 log.warning("runs %s: their leases could not be renewed", _named(living), exc_info=True)
                 continue
@@ -105,15 +105,15 @@ class Worker:
 
     def work(self, stop: Callable[[], bool]) -> None:
         """Take what waits, again and again."""
-        self.studio.check()
+        self.studio.maintenance.check_files()
         swept = -SWEEP
-        with closing(ChangeWatcher(self.studio.store)) as news:
+        with closing(self.studio.runs.changes()) as news:
             while not stop():
                 try:
                     if time.monotonic() - swept > SWEEP:
                         swept = time.monotonic()
-                        self.studio.sweep()
-                    found = self.queue.claim_together(self.name, self.together)
+                        self.studio.maintenance.clean()
+                    found = self.queue.claim(self.name, self.together)
                     if not found:
                         news.wait(stop)
                 except LimnerError as error:  # the database is away for a while
@@ -121,14 +121,10 @@ class Worker:
                     time.sleep(BEAT)
                     continue
                 if found:
-                    self.carry_out_together(found, stop)
+                    self.execute(found, stop)
 
-    def carry_out(self, run: Run, hold: Lease, stop: Callable[[], bool]) -> None:
-        """One run, to whatever end."""
-        self.carry_out_together([(run, hold)], stop)
-
-    def carry_out_together(self, found: Sequence[tuple[Run, Lease]], stop: Callable[[], bool]) -> None:
-        """One run, or several of one batch key, each to whatever end of its own."""
+    def execute(self, found: Sequence[tuple[Run, Lease]], stop: Callable[[], bool]) -> None:
+        """Execute a claimed run, or several with the same batch key in one batch, and record how each ends."""
         signs = [Sign(hold) for _, hold in found]
         parts = [
             ClaimedRun(run, sign.hold, sign.listen, partial(_stopped, sign, stop, self.seconds))
@@ -139,23 +135,11 @@ class Worker:
         log.info("runs %s by %s", _named(signs), self.name)
         with Pulse(self.queue, signs):
             try:
-                for part, failure in self._carried_out(parts):
+                for part, failure in execute_claimed(self.studio, parts):
                     self._end(left.pop(part), failure)
             except KeyboardInterrupt as stopped:
                 for sign in left.values():
                     self._end(sign, stopped)
-
-    def _carried_out(self, parts: Sequence[ClaimedRun]) -> Iterator[tuple[ClaimedRun, Exception | None]]:
-        if len(parts) > 1:
-            yield from self.studio.carry_out_together(parts)
-            return
-        (part,) = parts
-        try:
-            self.studio.carry_out(part.run, part.hold, listener=part.listener, stop=part.stop)
-        except Exception as failure:
-            yield part, failure
-        else:
-            yield part, None
 
     def _end(self, sign: Sign, failure: BaseException | None) -> None:
         """Tell what became of a run, or put it back; where the database stays away, its lease runs out by itself."""
@@ -180,7 +164,7 @@ class Worker:
             return self.queue.release(hold) if end is None else self.queue.finish(hold, end, error)
 
         try:
-            retry_while_unavailable(tell, hold.lease)
+            retry_while_unavailable(tell, hold.seconds)
             log.info("run %s: %s", hold.run, end or "put back")
         except (LeaseLost, DatabaseUnavailable) as reason:
             log.warning("run %s: its end could not be told (%s)", hold.run, reason)

@@ -23,7 +23,7 @@ def export(
     ] = "no",
 ) -> None:
     """Write all feedback to a file, in the columns that training on preferences reads."""
-    from limner.studio.feedback import export
+    from limner.studio.studio import Studio
 
-    export(file, kind, stars, embed)
+    Studio().feedback.export_file(file, kind, stars, embed)
     print(file)

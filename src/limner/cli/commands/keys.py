@@ -37,7 +37,7 @@ def list_keys() -> None:
     from limner.cli.terminal import print_keys
     from limner.studio.studio import Studio
 
-    print_keys(Studio().accounts.listed())
+    print_keys(Studio().accounts.list())
 
 
 @app.command

@@ -19,7 +19,7 @@ def run(picture: Annotated[Path, Parameter(help="A PNG that Limner painted.")], 
     from limner.studio.studio import Studio
 
     with Screen() as screen, stopping(screen.note) as stop:
-        screen.finish(Studio().again(picture, out, listener=screen.show, stop=stop))
+        screen.finish(Studio().reproduce(picture, out, listener=screen.show, stop=stop))
 
 
 def verify(*pictures: Annotated[Path, Parameter(help="PNG, JPEG or WebP files.")]) -> None:
@@ -30,7 +30,7 @@ def verify(*pictures: Annotated[Path, Parameter(help="PNG, JPEG or WebP files.")
         raise LimnerError("no picture is named", "limner verify PICTURE...")
     studio, good = Studio(), True
     for picture in pictures:
-        verdict = studio.verify(picture)
+        verdict = studio.images.verify(picture)
         print_verdict(picture, verdict)
         good &= verdict.good
     if not good:
@@ -39,9 +39,10 @@ def verify(*pictures: Annotated[Path, Parameter(help="PNG, JPEG or WebP files.")
 
 def _history(request: PictureQuery) -> None:
     from limner.cli.terminal import print_pictures
-    from limner.studio.feedback import found
+    from limner.studio.images import Viewer
+    from limner.studio.studio import Studio
 
-    print_pictures(found(request))
+    print_pictures(Studio().images.list(Viewer(), request))
 
 
 history = command_for(PictureQuery, None, _history)
@@ -54,7 +55,7 @@ def rate(
     reason: Annotated[tuple[str, ...], Parameter(help="What is wrong; may be repeated.", negative=())] = (),
     comment: Annotated[str, Parameter(help="A word more.")] = "",
 ) -> None:
-    from limner.studio.feedback import rate
+    from limner.studio.studio import Studio
 
     *pictures, stars = picture_and_stars or ("",)
     if not pictures or not stars.isdecimal():
@@ -62,4 +63,4 @@ def rate(
     for wrong in set(reason) - set(Reason):
         raise unknown("reason", wrong, Reason)
     rating = Rating(stars=int(stars), reasons=tuple(map(Reason, reason)), comment=comment)
-    print(*rate(pictures, rating))
+    print(*Studio().feedback.rate_named(pictures, rating))

@@ -11,7 +11,7 @@ def runs(*, count: Annotated[int, Parameter(help="How many.")] = 20) -> None:
     from limner.cli.terminal import print_runs
     from limner.studio.studio import Studio
 
-    print_runs(Studio().runs(count))
+    print_runs(Studio().runs.list(count))
 
 
 def show(run: Annotated[str, Parameter(help="Id of a run, or the start of it.")]) -> None:
@@ -19,5 +19,5 @@ def show(run: Annotated[str, Parameter(help="Id of a run, or the start of it.")]
     from limner.studio.studio import Studio
 
     studio = Studio()
-    found, artifacts = studio.show(run)
-    print_run(found, artifacts, studio.events(found.id))
+    found, artifacts = studio.runs.show(run)
+    print_run(found, artifacts, studio.runs.events(found.id))
