@@ -23,7 +23,7 @@ from limner.store.files import sha256_of
 from skips import unless_unexpected
 
 if TYPE_CHECKING:
-    from limner.studio.studio import Known as Request
+    from limner.studio.studio import KnownRequest as Request
 
 hypothesis.settings.register_profile("long", max_examples=1000, deadline=None)  # of `make test-long`
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's library is imported

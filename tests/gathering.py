@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from limner.core.datasets import Entry, Lost
+from limner.core.datasets import Entry, Skipped
 from limner.plugins import registry
 
 
@@ -49,7 +49,7 @@ def tarred(path: Path, files: Mapping[str, bytes | str], mode: Any = "w") -> Pat
     return path
 
 
-def gathered(reference: str | Path) -> list[Entry | Lost]:
+def gathered(reference: str | Path) -> list[Entry | Skipped]:
     """All that the one source which claims a reference finds in it."""
     claiming = [source for source in registry.sources.all().values() if source.claims(str(reference))]
     assert len(claiming) == 1, (reference, claiming)
@@ -59,7 +59,7 @@ def gathered(reference: str | Path) -> list[Entry | Lost]:
 def entries(reference: str | Path) -> dict[str, Entry]:
     """The entries by key; nothing may be lost."""
     found = gathered(reference)
-    assert not [each for each in found if isinstance(each, Lost) or each.faults], found
+    assert not [each for each in found if isinstance(each, Skipped) or each.faults], found
     return {each.key: each for each in found if isinstance(each, Entry)}
 
 

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from limner.cli import main
-from limner.core.moderation import Policy, Stage
+from limner.core.moderation import CheckStage, Policy
 from limner.moderation.moderator import Moderator
 from limner.server import serve
 from limner.server.settings import Settings
@@ -115,7 +115,7 @@ def service(home: Path, variables: Mapping[str, str] | None = None, **settings: 
 
 def try_pictures(policy: Policy) -> None:
     """What `limner.moderation.preload` does in a process of its own."""
-    Moderator(policy).prepare(Stage.INPUT, Stage.PICTURE)
+    Moderator(policy).prepare(CheckStage.INPUT, CheckStage.PICTURE)
 
 
 @contextmanager

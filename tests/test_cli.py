@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from limner import GenerateRequest, InfluenceRequest, Studio, TrainRequest
+from limner import GenerateRequest, Studio
 from limner.cli.app import application
 from limner.cli.flags import flag_of
+from limner.core.execution import Execution, body_model
 from limner.plugins import registry
 from limner.provenance.labels import read_label
 
@@ -34,16 +35,16 @@ def fields_of(model):
 
 
 @pytest.mark.parametrize(
-    ("command", "model", "own"),
+    ("command", "own"),
     [
-        ("generate", GenerateRequest, {"--out", "--recipe"}),
-        ("train", TrainRequest, {"--out", "--recipe", "--resume"}),
-        ("influence", InfluenceRequest, {"--out"}),
+        ("generate", {"--out", "--recipe"}),
+        ("train", {"--out", "--recipe", "--resume"}),
+        ("influence", {"--out", "--recipe"}),
     ],
 )
-def test_flags_are_the_fields(command, model, own):
+def test_flags_are_the_fields(command, own):
     options = registry.methods.get("lora").Options if command == "train" else None
-    wanted = {flag for _, flag, _ in fields_of(model)} | own
+    wanted = {flag for _, flag, _ in fields_of(body_model(command))} | own
     wanted |= {flag for _, flag, _ in fields_of(options)} if options else set()
     found = flags_of(command)
     assert wanted - found == set(), "a field without a flag"
@@ -57,7 +58,7 @@ def test_help_tells_every_field(limner, command, monkeypatch):
     said = limner(command, "--help")
     assert said.code == 0
     text = " ".join(said.out.split())
-    for _, flag, field in fields_of({"generate": GenerateRequest, "train": TrainRequest}[command]):
+    for _, flag, field in fields_of(body_model(command)):
         assert flag.removeprefix("--").upper() in text.upper(), flag
         assert field.description.split()[0] in text, flag
 
@@ -85,15 +86,15 @@ def test_it_runs_as_a_program():
 
 
 def test_from_photographs_to_pictures(limner, painted, tiny_sd, tmp_path, monkeypatch):
-    """The main job on the command line, and what is told of it afterwards."""
+    """The main job on the command line, and what the history shows afterwards."""
     said = limner(
         "train", painted, "--class", "dog", "--identifier", "zwx", "--model", tiny_sd, "--steps", 3, "--batch", 1,
         "--class-pictures", 2, "--rank", 2, "--out", "rex",
     )  # fmt: skip
     assert said.code == 0, said.err
     assert said.out.splitlines() == [str(tmp_path / "rex")]
-    told = f"'a photo of zwx dog on the beach' --model {tiny_sd} --adapter {tmp_path / 'rex'}"
-    assert f"try: limner generate {told}" in " ".join(said.err.split())
+    command = f"'a photo of zwx dog on the beach' --model {tiny_sd} --adapter {tmp_path / 'rex'}"
+    assert f"try: limner generate {command}" in " ".join(said.err.split())
     said = limner(
         "generate", "a photo of zwx dog", "--adapter", "rex:0.8", "--model", tiny_sd, "--steps", 2, "--count", 2,
         "--seed", 7, "--guidance", 3, "--out", "pictures",
@@ -133,16 +134,17 @@ def test_no_flag_is_ignored(limner, painted, tiny_sd):
         "--precision", "fp32",
     )  # fmt: skip
     assert said.code == 0, said.err
-    request = Studio().runs.list()[0].request
-    assert request == GenerateRequest(
+    run = Studio().runs.list()[0]
+    assert run.execution == Execution(device="cpu")
+    assert run.request == GenerateRequest(
         prompt="a dog", negative_prompt="blurry", model=str(tiny_sd), seed=9, steps=1, guidance=2.5, scheduler="euler",
-        width=32, height=40, batch=3, device="cpu", precision="fp32",
+        width=32, height=40, batch=3, precision="fp32",
     )  # fmt: skip
 
 
 def test_runs_before_there_is_one(limner):
     said = limner("runs")
-    assert said.code == 0 and "nothing was done yet" in said.out
+    assert said.code == 0 and "there are no runs yet" in said.out
 
 
 def test_a_run_that_failed_is_remembered(limner, tiny_sd):

@@ -222,11 +222,11 @@ def test_a_post_is_answered_in_time_or_not_at_all(site: str) -> None:
     ("path", "said"),
     [
         ("times/4", "redirects more than 3 times"),
-        ("to/http://127.0.0.2/", "is at no public address"),
-        ("to/http://[::1]/", "is at no public address"),
+        ("to/http://127.0.0.2/", "is not at a public address"),
+        ("to/http://[::1]/", "is not at a public address"),
         ("to/file:///etc/passwd", "is neither http nor https"),
-        ("to/http://169.254.169.254/", "is at no public address"),
-        ("to///127.1/", "has no host that can be"),
+        ("to/http://169.254.169.254/", "is not at a public address"),
+        ("to///127.1/", "has an invalid host"),
         ("missing", "answers 404"),
         ("endless", "is larger than 1,000,000 bytes"),
         ("drops", "took too long"),
@@ -248,7 +248,7 @@ def test_what_a_server_may_try(site: str, path: str, said: str) -> None:
 def test_a_name_that_stands_for_a_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80)) for address in ("10.0.0.1", "8.8.8.8")]
     monkeypatch.setattr(fetching.socket, "getaddrinfo", lambda *a, **k: rows)
-    with pytest.raises(LimnerError, match=r"'pictures\.example' is at no public address"):
+    with pytest.raises(LimnerError, match=r"'pictures\.example' is not at a public address"):
         fetch("http://pictures.example/a.png")
 
 
@@ -268,7 +268,7 @@ def test_a_name_server_that_changes_its_mind_changes_nothing(site: str, monkeypa
 
 def test_the_peer_is_checked_where_it_is_connected(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "getpeername", lambda self: ("10.0.0.1", 80))
-    with pytest.raises(LimnerError, match="is at no public address"):
+    with pytest.raises(LimnerError, match="is not at a public address"):
         fetch(f"{site}/picture", public=only)
 
 

@@ -16,15 +16,15 @@ from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel, ValidationError
 
 from hostile import BODIES, LENGTH, texts, within
-from limner.core.errors import MOST_PROBLEMS, LimnerError, invalid
-from limner.core.requests import Frozen, GenerateRequest, Known, parse_request
+from limner.core.errors import MAX_PROBLEMS, LimnerError, invalid
+from limner.core.requests import Frozen, GenerateRequest, KnownRequest, parse_request
 from limner.plugins import registry
 from limner.provenance.labels import TEXT_CAP, label_in
 from limner.server.app import create_app
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
 
-KINDS = get_args(Known)
+KINDS = get_args(KnownRequest)
 LENGTHS = (LENGTH, 20_000, 2_000)
 """How much of a hostile text is given: too much for any field, and as much as some fields take."""
 
@@ -69,14 +69,14 @@ def test_every_option_of_a_method_has_a_limit(method: str) -> None:
 
 def test_every_body_over_http_has_a_limit(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
-    told = create_app(studio, Settings()).openapi()
+    document = create_app(studio, Settings()).openapi()
     studio.store.close()
     found = [
         f"{path} {place}"
-        for path, operations in told["paths"].items()
+        for path, operations in document["paths"].items()
         for operation in operations.values()
         for kind, content in operation.get("requestBody", {}).get("content", {}).items()
-        for place in unbounded(content["schema"], told["components"]["schemas"], kind)
+        for place in unbounded(content["schema"], document["components"]["schemas"], kind)
     ]
     assert not found
 
@@ -152,8 +152,8 @@ MANY = {"kind": "compare", "contestants": ["a", "b"], "prompt": ["\ud800"] * 10_
 def test_a_line_about_a_request_lists_only_the_first_of_many_mistakes() -> None:
     with pytest.raises(ValidationError) as raised:
         parse_request({**MANY, "a" * LENGTH: 0})
-    told = str(invalid(raised.value))
-    assert told.endswith(f"and {10_001 - MOST_PROBLEMS:,} more") and len(told) < 10_000
+    line = str(invalid(raised.value))
+    assert line.endswith(f"and {10_001 - MAX_PROBLEMS:,} more") and len(line) < 10_000
 
 
 def test_an_answer_lists_only_the_first_of_many_mistakes(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_an_answer_lists_only_the_first_of_many_mistakes(tmp_path: Path) -> None
         "/v1/runs", content=json.dumps({**MANY, "a" * LENGTH: 0}), headers={"Content-Type": "application/json"}
     )
     studio.store.close()
-    assert reply.status_code == 422 and len(reply.json()["errors"]) == MOST_PROBLEMS and len(reply.content) < 20_000
+    assert reply.status_code == 422 and len(reply.json()["errors"]) == MAX_PROBLEMS and len(reply.content) < 20_000
 
 
 def test_a_hostile_axis_of_any_field_is_read_at_once() -> None:
@@ -194,12 +194,12 @@ def test_lists_that_are_full_are_read_at_once(kind: type[Frozen], most: int | No
             within(parse_request, {**body, **given})
 
 
-@pytest.mark.parametrize(("deep", "told"), [(900, "nested more than"), (1, "more than 20,000 characters")])
-def test_options_of_a_method_are_small(deep: int, told: str) -> None:
+@pytest.mark.parametrize(("deep", "message"), [(900, "nested more than"), (1, "more than 20,000 characters")])
+def test_options_of_a_method_are_small(deep: int, message: str) -> None:
     value: Any = "a" * LENGTH
     for _ in range(deep):
         value = [value]
-    with pytest.raises(ValidationError, match=told):
+    with pytest.raises(ValidationError, match=message):
         parse_request({"kind": "train", "data": "a", "class_word": "dog", "options": {"a": value}})
 
 
@@ -234,9 +234,9 @@ def test_more_fields_than_any_model_has_are_refused_at_once() -> None:
 @pytest.mark.parametrize("text", texts("x"), ids=repr)
 def test_a_label_that_somebody_made_up_is_read_at_once(text: str) -> None:
     uses = {"adapter": [text[:40_000]], "control": [f"a={text[:40_000]}"], "guidance_interval": text[:40_000]}
-    told = {"request": {"kind": "generate", "prompt": text, **uses}, "version": text, "inputs": {text: text}}
+    label = {"request": {"kind": "generate", "prompt": text, **uses}, "version": text, "inputs": {text: text}}
     info, file = PngInfo(), BytesIO()
-    info.add_text("limner", json.dumps(told)[:TEXT_CAP], zip=True)
+    info.add_text("limner", json.dumps(label)[:TEXT_CAP], zip=True)
     Image.new("RGB", (8, 8)).save(file, format="PNG", pnginfo=info)
     assert len(file.getvalue()) < 40_000
     with pytest.raises(LimnerError, match="carries no Limner request that can be read"):
@@ -247,5 +247,5 @@ def test_prompts_stay_small_when_groups_and_subject_are_filled_in() -> None:
     prompts = [f"{{group}} {number} {'{}' * 40}" for number in range(100)]
     body = {"kind": "evaluate", "target": "a", "count": 1, "identifier": "a" * 200, "class_word": "b" * 200}
     parse_request({**body, "prompt": prompts[:2], "groups": ["cat", "dog"]})
-    with pytest.raises(ValidationError, match="more than 4,000,000 characters when they are filled in"):
+    with pytest.raises(ValidationError, match="more than 4,000,000 characters when filled in"):
         within(parse_request, {**body, "prompt": prompts, "groups": [f"{number}" for number in range(10, 74)]})

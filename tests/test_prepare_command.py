@@ -43,8 +43,8 @@ def test_a_recipe_tells_it_too(limner, photos, tmp_path):
     [
         (["nowhere"], "'nowhere' does not exist"),
         (["photos", "--drop", "blury"], "did you mean 'blurred'?"),
-        (["photos", "--drop", "blurred", "--flag", "blurred"], "name it once"),
-        (["photos", "--flag", "unreadable"], "cannot be kept"),
+        (["photos", "--drop", "blurred", "--flag", "blurred"], "give it once"),
+        (["photos", "--flag", "unreadable"], "cannot be used"),
         (["photos", "--flag", "refused"], "--despite"),
         (["photos", "--limit", "blurred"], "is not of the form FAULT=VALUE"),
         (["photos", "--limit", "animated=3"], "has no limit"),

@@ -34,10 +34,10 @@ def test_every_recipe_is_a_request(path):
 
 
 def test_the_flux_table_is_as_its_users_wrote_it():
-    (told,) = read_recipe(RECIPES / "flux.yaml", "train")
-    assert (told["resolution"], told["batch"], told["learning_rate"], told["steps"]) == (512, 1, 1e-4, 2000)
-    assert (told["optimiser"], told["options"]["alpha"], told["checkpoint_every"]) == ("adamw8bit", 16, 250)
-    assert told["model"] == "flux-dev"
+    (fields,) = read_recipe(RECIPES / "flux.yaml", "train")
+    assert (fields["resolution"], fields["batch"], fields["learning_rate"], fields["steps"]) == (512, 1, 1e-4, 2000)
+    assert (fields["optimiser"], fields["options"]["alpha"], fields["checkpoint_every"]) == ("adamw8bit", 16, 250)
+    assert fields["model"] == "flux-dev"
 
 
 def test_the_guidance_study_is_as_its_users_wrote_it(limner, tiny_sd, tmp_path):
@@ -45,12 +45,12 @@ def test_the_guidance_study_is_as_its_users_wrote_it(limner, tiny_sd, tmp_path):
     flags = ["--model", tiny_sd, "--steps", 2, "--seeds", 1, "--metric", "saturation", "--out", tmp_path / "out"]
     said = limner("sweep", "--recipe", recipe, *flags)
     assert said.code == 0, said.err
-    told = []
+    requests = []
     for path in sorted((tmp_path / "out" / "pictures").rglob("*.png")):
         with Image.open(path) as picture:
-            told.append(json.loads(picture.text["limner"])["request"])
-    assert [request["guidance"] for request in told] == [1.5, 5.0, 7.5, 12.5]
-    assert {request["seed"] for request in told} == {42} and {request["steps"] for request in told} == {2}
+            requests.append(json.loads(picture.text["limner"])["request"])
+    assert [request["guidance"] for request in requests] == [1.5, 5.0, 7.5, 12.5]
+    assert {request["seed"] for request in requests} == {42} and {request["steps"] for request in requests} == {2}
     (kept,) = read_recipe(recipe, "sweep")
     assert (kept["steps"], kept["seed"]) == (30, 42)
 
@@ -127,7 +127,7 @@ def test_captions_alone_need_no_identifier(limner, tiny_sd, painted, tmp_path):
     assert "none: captions alone" in card and 'instance_prompt: "a photo of picture"' in card
     recipe.write_text("identifier: null\nclass_word: picture\n")
     said = limner("train", painted, "--recipe", recipe, "--model", tiny_sd)
-    assert said.code == 2 and "without an identifier there is no subject to tell from its class" in said.error
+    assert said.code == 2 and "prior preservation needs an identifier for the subject" in said.error
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def test_captions_alone_need_no_identifier(limner, tiny_sd, painted, tmp_path):
     [
         ("", "holds no fields of a request"),
         ("- a\n- b\n", "holds no fields of a request"),
-        ("a: [", "is no YAML in line 1: expected the node content"),
-        ("kind: generate\nprompt: a\n", "is one to generate, not to train"),
+        ("a: [", "is not valid YAML in line 1: expected the node content"),
+        ("kind: generate\nprompt: a\n", "is for generate, not for train"),
         ("class_word: dog\nstepps: 3\n", "'own.yaml' has an unknown field 'stepps'; did you mean 'steps'?"),
         ("class_word: dog\noptions: {rnak: 4}\n", "this method has no option 'rnak'; it has rank, alpha"),
         ("class_word: dog\noptions: {rank: 0}\n", "--rank '0'"),
@@ -144,10 +144,10 @@ def test_captions_alone_need_no_identifier(limner, tiny_sd, painted, tmp_path):
         ("class_word: dog\nsteps: many\n", "--steps 'many'"),
         ("class_word: dog\noptions: 3\n", "options"),
         ("class_word: dog\nmethod: lorra\n", "unknown method 'lorra'"),
-        ("class_word: dog\n---\nclass_word: cat\n", "holds 2 trainings"),
+        ("class_word: dog\n---\nclass_word: cat\n", "holds 2 requests"),
         ("class_word: 2024-13-45", "cannot be read"),
-        ("kind: [train]", "is one to ['train'], not to train"),
-        ("!!python/object/apply:os.system ['true']", "is no YAML in line 1: could not determine a constructor"),
+        ("kind: [train]", "is for ['train'], not for train"),
+        ("!!python/object/apply:os.system ['true']", "is not valid YAML in line 1: could not determine a constructor"),
     ],
 )
 def test_recipes_that_are_none(limner, tmp_path, painted, text, said):

@@ -71,7 +71,7 @@ def test_third_party_plugin_by_entry_point(third_party):
     plugin = SimpleNamespace(facts=None)
     third_party("limner.methods", "magic", "limner_magic", plugin)
     assert "magic" in registry.methods.names()
-    group = registry.Group("limner.methods", "method")
+    group = registry.PluginGroup("limner.methods", "method")
     assert group.get("magic") is plugin
     assert "lora" in group.names()
 
@@ -80,7 +80,7 @@ def test_third_party_family_brings_aliases(third_party, monkeypatch):
     facts = SimpleNamespace(pipelines=("MagicPipeline",))
     alias = registry.Alias("magic-1", "someone/magic", "mit", 1.0)
     third_party("limner.families", "magic", "limner_magic", SimpleNamespace(facts=facts, aliases=(alias,)))
-    monkeypatch.setattr(registry, "families", registry.Group("limner.families", "family"))
+    monkeypatch.setattr(registry, "families", registry.PluginGroup("limner.families", "family"))
     assert registry.aliases()["magic-1"] == ("magic", alias)
     assert registry.family_of_pipeline("MagicPipeline") == "magic"
     assert registry.family_of_pipeline("StableDiffusionPipeline") == "sd"
@@ -90,7 +90,7 @@ def test_third_party_family_brings_aliases(third_party, monkeypatch):
 def test_a_plugin_with_a_missing_package_is_told(third_party):
     third_party("limner.methods", "magic", "limner_no_such_package", None)
     with pytest.raises(LimnerError, match=r"method 'magic' needs a package that is missing.*limner_no_such_package"):
-        registry.Group("limner.methods", "method").get("magic")
+        registry.PluginGroup("limner.methods", "method").get("magic")
 
 
 def test_aliases_name_their_family():

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from limner.core.errors import LimnerError
-from limner.core.requests import parse_request, referred
+from limner.core.requests import parse_request, references_of
 from limner.studio.references import check_references, is_model, suffix_of
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
@@ -24,7 +24,7 @@ def test_all_references_are_found_wherever_they_stand() -> None:
         image=A, mask=B, adapter=[C, f"{FOLDER}:0.5"], control=[f"canny={A}"], control_model=["own/canny"], model=FOLDER
     )
     assert check_references(asked) == {A, B, C, FOLDER}
-    assert sorted(referred(asked)) == sorted(
+    assert sorted(references_of(asked)) == sorted(
         [("picture", A), ("picture", B), ("weights", C), ("weights", FOLDER), ("picture", A), ("model", "own/canny")]
         + [("model", FOLDER)]
     )

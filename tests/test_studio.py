@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from limner.core.accounts import Caller, Limits, Role
-from limner.core.errors import LimnerError, TooMuch
+from limner.core.errors import LimnerError, QuotaExceeded
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.studio.studio import Studio
@@ -63,7 +63,7 @@ def test_nothing_is_kept_beyond_a_quota(studio: Studio, tmp_path: Path) -> None:
     who = ANN.model_copy(update={"limits": Limits(kept_bytes=150)})
     large = ANN.model_copy(update={"limits": Limits(kept_bytes=10**6)})
     (tmp_path / "c").write_bytes(b"c" * 151)
-    with pytest.raises(TooMuch, match="151 bytes more than the 0"):
+    with pytest.raises(QuotaExceeded, match="151 bytes more than the 0"):
         studio.files.upload(tmp_path / "c", who)
     assert list(studio.files) == [], "what is refused is not written either"
     folder = studio.files.upload(tmp_path / "data", large)

@@ -19,7 +19,8 @@ from forking import forked
 from limner.cli import main
 from limner.cli.commands.service import empty_folder
 from limner.core.errors import Interrupted, LimnerError
-from limner.core.events import Anew, Event, Made, Notice, Stage
+from limner.core.events import Event, Made, Notice, Restarted, Stage
+from limner.core.execution import Execution
 from limner.core.requests import AdapterUse, GenerateRequest, PrepareRequest, TrainRequest
 from limner.core.runs import Run, Status
 from limner.engine.generate import generate
@@ -92,7 +93,8 @@ def test_what_was_taught_is_used_by_its_reference(studio: Studio, tiny_sd: Path,
 
 def test_a_dataset_is_prepared_and_taught_by_its_reference(studio: Studio, tiny_sd: Path, painted: Path) -> None:
     prepared = studio.enqueue(
-        PrepareRequest(sources=(named(studio, painted),), class_word="dog", size=64, workers=1, encoder=None)
+        PrepareRequest(sources=(named(studio, painted),), class_word="dog", size=64, encoder=None),
+        execution=Execution(workers=1),
     )
     work_off(studio)
     assert studio.store.get(prepared.id).error is None
@@ -209,7 +211,7 @@ def test_a_second_attempt_begins_anew(studio: Studio, tiny_sd: Path) -> None:
     pictures = studio.store.artifacts(run.id, kind="picture")
     assert len(pictures) == 2 and studio.store.get(run.id).attempt == 2
     first, *_ = told(studio, run)
-    assert first == Anew(attempt=2, gone=("0" * 64,)), "who listens would count a picture twice"
+    assert first == Restarted(attempt=2, gone=("0" * 64,)), "who listens would count a picture twice"
 
 
 def told(studio: Studio, run: Run) -> list[Event]:
@@ -274,7 +276,7 @@ def training(studio: Studio, tiny_sd: Path, painted: Path, **fields: int) -> Tra
 def test_an_adapter_is_listed_once_though_its_worker_died_before_it_said_so(
     studio: Studio, tiny_sd: Path, painted: Path
 ) -> None:
-    run = studio.enqueue(training(studio, tiny_sd, painted, steps=2, preview_every=1))
+    run = studio.enqueue(training(studio, tiny_sd, painted, steps=2), execution=Execution(preview_every=1))
     ((_, lease),) = Queue(studio.store, lease=timedelta(seconds=-1)).claim("dead")
     assert [failure for _, failure in execute_claimed(studio, [ClaimedRun(run, lease)])] == [None]
     (first,) = studio.store.artifacts(run.id, kind="adapter")
@@ -282,14 +284,14 @@ def test_an_adapter_is_listed_once_though_its_worker_died_before_it_said_so(
     assert studio.store.get(run.id).error is None
     assert len(studio.store.artifacts(run.id, kind="adapter")) == 1
     assert len(studio.store.artifacts(run.id, kind="preview")) == 2, "previews before the checkpoint are kept"
-    anew = [event for event in told(studio, run) if isinstance(event, Anew)]
-    assert anew == [Anew(attempt=2, gone=(first.sha256,))]
+    anew = [event for event in told(studio, run) if isinstance(event, Restarted)]
+    assert anew == [Restarted(attempt=2, gone=(first.sha256,))]
 
 
 def test_a_training_goes_on_where_its_files_lie_elsewhere(
     studio: Studio, tiny_sd: Path, painted: Path, tmp_path: Path
 ) -> None:
-    run = studio.enqueue(training(studio, tiny_sd, painted, steps=4, preview_every=1))
+    run = studio.enqueue(training(studio, tiny_sd, painted, steps=4), execution=Execution(preview_every=1))
     queue = Queue(studio.store)
     ((_, lease),) = queue.claim("w")
     made: list[Event] = []

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from limner.cli.commands import service
-from limner.cli.commands.shared import stopping
+from limner.cli.commands.shared import stop_on_signal
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Notice, Progress
-from limner.core.moderation import Refused, Unable
+from limner.core.moderation import RequestRefused, Unable
 from limner.core.requests import GenerateRequest
-from limner.core.runs import FAULT, Run, Status
+from limner.core.runs import INTERNAL_ERROR, Run, Status
 from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
 from limner.store.runs import Lease, LeaseLost
@@ -63,8 +63,8 @@ def carried_out(
     [
         (None, Status.DONE, None),
         (LimnerError("no such scheduler", "choose another"), Status.FAILED, "no such scheduler; choose another"),
-        (KeyError("x"), Status.FAILED, f"{FAULT} (KeyError); its log tells more"),
-        (MemoryError(), Status.FAILED, f"{FAULT} (MemoryError); its log tells more"),
+        (KeyError("x"), Status.FAILED, f"{INTERNAL_ERROR} (KeyError); its log tells more"),
+        (MemoryError(), Status.FAILED, f"{INTERNAL_ERROR} (MemoryError); its log tells more"),
     ],
 )
 def test_a_run_ends_by_what_became_of_it(
@@ -72,7 +72,7 @@ def test_a_run_ends_by_what_became_of_it(
 ) -> None:
     run = carried_out(studio, monkeypatch, fails)
     assert (run.status, run.error, run.attempt) == (status, error, 1) and run.finished is not None
-    assert run.faulty == (error is not None and error.startswith(FAULT))
+    assert run.internal_error == (error is not None and error.startswith(INTERNAL_ERROR))
 
 
 @pytest.mark.parametrize("fails", [Interrupted(), KeyboardInterrupt()])
@@ -121,7 +121,7 @@ def test_no_path_of_this_machine_is_told(studio: Studio) -> None:
     assert str(caught.value) == "no space is left to write the results; look at LIMNER_HOME"
 
 
-@pytest.mark.parametrize("fails", [Refused("it was withheld", "too red"), Unable("words")])
+@pytest.mark.parametrize("fails", [RequestRefused("it was withheld", "too red"), Unable("words")])
 def test_nothing_stays_of_results_that_are_refused(studio: Studio, fails: LimnerError) -> None:
     part, folder = undertaken(studio, f"refused {type(fails).__name__}")
     with pytest.raises(type(fails)), prepared(studio, part) as job:
@@ -199,7 +199,7 @@ def test_signs_of_life_bring_back_what_users_and_other_workers_did(monkeypatch: 
 def test_a_worker_ends_with_the_service_that_started_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ends = list[bool]()
     monkeypatch.setattr(Worker, "work", lambda self, stop: ends.append(stop()))
-    monkeypatch.setattr("limner.core.logs.set_up", lambda form: None)
+    monkeypatch.setattr("limner.core.logs.configure", lambda form: None)
     for parent in (None, os.getppid(), os.getppid() + 1):
         service.worker(parent=parent)
     assert ends == [False, False, True]
@@ -207,7 +207,7 @@ def test_a_worker_ends_with_the_service_that_started_it(home: Path, monkeypatch:
 
 def test_the_first_signal_asks_and_the_second_stops_at_once() -> None:
     before, said = signal.getsignal(signal.SIGTERM), list[str]()
-    with stopping(said.append) as stop:
+    with stop_on_signal(said.append) as stop:
         assert not stop()
         signal.raise_signal(signal.SIGTERM)
         assert stop() and len(said) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from limner.core.execution import Execution
 from limner.core.requests import Request
 from limner.core.runs import Run
 from limner.store.queue import Queue
@@ -17,8 +18,8 @@ def work_off(studio: Studio) -> None:
         worker.execute(found, lambda: False)
 
 
-def carried_out(studio: Studio, request: Request) -> Run:
+def carried_out(studio: Studio, request: Request, execution: Execution | None = None) -> Run:
     """Queue a request and return its run as it ended."""
-    run = studio.enqueue(request)
+    run = studio.enqueue(request, execution=execution)
     work_off(studio)
     return studio.store.get(run.id)

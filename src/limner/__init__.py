@@ -1,4 +1,4 @@
-"""Limner: teach a text-to-image diffusion model a subject from a few pictures, and make new pictures of it."""
+"""Limner: train a text-to-image diffusion model on a subject from a few images, then generate new images of it."""
 
 from __future__ import annotations
 
@@ -6,40 +6,32 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from limner.core.kinds import KINDS
+
 if TYPE_CHECKING:
-    from limner.core.errors import Interrupted, LimnerError
-    from limner.core.requests import (
-        AdapterUse,
-        CompareRequest,
-        GenerateRequest,
-        InfluenceRequest,
-        PrepareRequest,
-        SweepRequest,
-        TrainRequest,
-    )
-    from limner.studio.studio import Studio
+    from limner.core.errors import Interrupted as Interrupted
+    from limner.core.errors import LimnerError as LimnerError
+    from limner.core.execution import Execution as Execution
+    from limner.core.requests import *  # noqa: F403
+    from limner.core.requests import AdapterUse as AdapterUse
+    from limner.studio.studio import Studio as Studio
 
 # GNU OpenMP's threads spin for milliseconds when they wait for each other, which beside other work on the same cores
 # makes a step take ten times as long (benchmarks/busy.py). It reads this when torch is imported.
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
-__all__ = [
-    "AdapterUse",
-    "CompareRequest",
-    "GenerateRequest",
-    "InfluenceRequest",
-    "Interrupted",
-    "LimnerError",
-    "PrepareRequest",
-    "Studio",
-    "SweepRequest",
-    "TrainRequest",
-]
-
-_MODULES = {"Studio": ".studio.studio", "Interrupted": ".core.errors", "LimnerError": ".core.errors"}
+_MODULES = {
+    "AdapterUse": "core.requests",
+    "Execution": "core.execution",
+    "Interrupted": "core.errors",
+    "LimnerError": "core.errors",
+    "Studio": "studio.studio",
+    **{kind.request_class: f"core.requests.{kind.request.partition(':')[0]}" for kind in KINDS.values()},
+}
+__all__ = [*_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module(_MODULES.get(name, ".core.requests"), __name__), name)
+    if name in _MODULES:
+        return getattr(import_module(f"limner.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,15 @@ import pytest
 from pydantic import ValidationError
 
 from limner.core.errors import LimnerError
-from limner.core.requests import AdapterUse, Axis, ControlUse, SweepRequest, parse_request, referred, relocated
+from limner.core.requests import (
+    AdapterUse,
+    Axis,
+    ControlUse,
+    SweepRequest,
+    parse_request,
+    references_of,
+    replace_references,
+)
 
 
 def asked(**fields: object) -> SweepRequest:
@@ -23,7 +31,7 @@ def test_cells_are_all_combinations_the_last_axis_fastest() -> None:
     cells = [(cell.request.prompt, cell.request.guidance, cell.request.steps) for cell in request.cells]
     assert cells == [(prompt, g, s) for prompt in ("a cat", "a dog") for g in (1.5, 5.0) for s in (4, 8)]
     assert {(cell.request.seed, cell.request.count) for cell in request.cells} == {(7, 3)}
-    assert request.pictures == 24
+    assert request.image_count == 24
 
 
 def test_values_are_of_their_fields() -> None:
@@ -51,15 +59,15 @@ HASH = "sha256:" + "ab" * 32
 )
 def test_an_axis_refers_to_what_its_field_refers_to(axis: str, kinds: list[str], moved: tuple[str, ...]) -> None:
     read = Axis.model_validate(axis)
-    assert [kind for kind, _ in referred(read)] == kinds
-    assert relocated(read, lambda name: f"/here/{name}").values == moved
-    assert relocated(read, str) is read, "what changes nothing is the same axis"
+    assert [kind for kind, _ in references_of(read)] == kinds
+    assert replace_references(read, lambda name: f"/here/{name}").values == moved
+    assert replace_references(read, str) is read, "what changes nothing is the same axis"
 
 
 def test_cells_are_those_of_the_place_that_a_sweep_was_moved_to() -> None:
     request = asked(axis=["image=none,a.png"], control=["given=b.png"], model="c")
     assert {cell.request.model for cell in request.cells} == {"c"}
-    moved = relocated(request, lambda name: f"/here/{name}")
+    moved = replace_references(request, lambda name: f"/here/{name}")
     assert [cell.request.image for cell in moved.cells] == [None, "/here/a.png"]
     assert {(cell.request.model, cell.request.control[0].path) for cell in moved.cells} == {("/here/c", "/here/b.png")}
     assert parse_request(moved.model_dump_json()) == moved
@@ -86,26 +94,26 @@ def test_it_survives_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
-        ({}, "one to three axes"),
-        ({"axis": ["guidance=1", "steps=2", "seed=3", "strength=0.5"]}, "one to three axes"),
+        ({}, "axes, and one to three are possible"),
+        ({"axis": ["guidance=1", "steps=2", "seed=3", "strength=0.5"]}, "axes, and one to three are possible"),
         ({"axis": ["guidance"]}, "FIELD=VALUE"),
         ({"axis": ["guidance=1,,2"]}, "FIELD=VALUE"),
         ({"axis": ["gidance=1,2"]}, "no axis 'gidance'; did you mean 'guidance'"),
-        ({"axis": ["guidance=1,2"], "guidance": 5}, "guidance is an axis, and 5.0 besides"),
-        ({"axis": ["seed=1,2"], "seed": 7}, "seed is an axis, and 7 besides"),
+        ({"axis": ["guidance=1,2"], "guidance": 5}, "guidance is an axis and is also 5.0"),
+        ({"axis": ["seed=1,2"], "seed": 7}, "seed is an axis and is also 7"),
         ({"axis": ["count=1,2"]}, "no axis 'count'"),
-        ({"axis": ["guidance=1,1"]}, "names '1' twice"),
+        ({"axis": ["guidance=1,1"]}, "has '1' twice"),
         ({"axis": ["guidance=1,2", "guidance=3"]}, "given twice"),
         ({"axis": ["guidance=1,much"]}, "guidance 'much'"),
         ({"axis": ["guidance=1,-3"]}, "guidance '-3'"),
         ({"axis": ["guidance_interval=0.8-0.2"]}, "ends before it begins"),
         ({"axis": ["steps=1,2"], "prompt": []}, "prompt is missing"),
         ({"axis": ["steps=1,2"], "prompt": [" "]}, "prompt is empty"),
-        ({"axis": ["steps=1,2,3"], "seeds": 1000, "prompt": ["a", "b", "c", "d"]}, "12,000 pictures"),
+        ({"axis": ["steps=1,2,3"], "seeds": 1000, "prompt": ["a", "b", "c", "d"]}, "12,000 images"),
     ],
 )
-def test_what_is_refused(fields: dict[str, object], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_what_is_refused(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         asked(**fields)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from limner.core.execution import Execution, batch_key
 from limner.core.requests import GenerateRequest
 
 OTHER: dict[str, Any] = {
@@ -22,9 +23,7 @@ OTHER: dict[str, Any] = {
     "height": 256,
     "batch": 4,
     "tiled": True,
-    "memory": "low",
     "quantise": "int8",
-    "device": "cpu",
     "precision": "bf16",
     "negative_prompt": "blurry",
 }
@@ -70,6 +69,13 @@ def test_requests_that_differ_in_prompt_seed_or_count_are_carried_out_together(f
 @pytest.mark.parametrize("field", ALONE)
 def test_requests_with_a_picture_or_a_second_pass_are_carried_out_alone(field: str) -> None:
     assert key(**NEEDS.get(field, {}), **{field: ALONE[field]}) is None
+
+
+@pytest.mark.parametrize("how", [{"device": "cpu"}, {"memory": "low"}])
+def test_requests_that_are_executed_in_other_ways_are_carried_out_apart(how: dict[str, Any]) -> None:
+    request = GenerateRequest(prompt="a dog")
+    assert batch_key(request, Execution(**how)) not in (batch_key(request, Execution()), None)
+    assert batch_key(request.model_copy(update={"image": "a.png"}), Execution(**how)) is None
 
 
 def test_the_weight_and_the_order_of_adapters_count() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from limner.core.requests import CompareRequest, Contestant, parse_request, referred, relocated
+from limner.core.requests import CompareRequest, Contestant, parse_request, references_of, replace_references
 
 
 def read(text):
@@ -49,7 +49,7 @@ def test_a_request_survives_json_and_names_all_it_refers_to():
         metric=("prompt_fidelity=siglip",),
     )
     assert parse_request(request.model_dump_json()) == request
-    assert set(referred(request)) == {
+    assert set(references_of(request)) == {
         ("model", "starter"),
         ("model", "sdxl"),
         ("weights", "rex"),
@@ -57,24 +57,24 @@ def test_a_request_survives_json_and_names_all_it_refers_to():
         ("model", "clip"),
         ("model", "siglip"),
     }
-    moved = relocated(request, lambda path: f"/x/{path}", lambda name: name)
+    moved = replace_references(request, lambda path: f"/x/{path}", lambda name: name)
     assert moved.contestants[1].adapter[0].path == "/x/rex" and moved.references == "/x/photos"
-    assert (request.pictures, request.words) == (16, ("a cat", "a dog"))
-    assert request.about == "starter against sdxl+rex:0.5"
+    assert (request.image_count, request.texts) == (16, ("a cat", "a dog"))
+    assert request.summary == "starter against sdxl+rex:0.5"
 
 
 @pytest.mark.parametrize(
     ("fields", "line"),
     [
-        ({"prompt": ()}, "at least 1"),
+        ({"prompt": ()}, "prompt is missing"),
         ({"prompt": (" ",)}, "a prompt is empty"),
-        ({"prompt": ("a", "b", "a")}, "'a' is there twice"),
+        ({"prompt": ("a", "b", "a")}, "'a' is given twice"),
         ({"contestants": ("a",)}, "at least 2"),
         ({"contestants": tuple("abcdefghi")}, "at most 8"),
         ({"count": 0}, "greater than or equal to 1"),
-        ({"count": 1000, "prompt": tuple(map(str, range(20)))}, "40000 pictures are asked for, and 20000 are the most"),
-        ({"metric": ()}, "at least 1"),
-        ({"prompts": "x"}, "Extra inputs"),
+        ({"count": 1000, "prompt": tuple(map(str, range(20)))}, "40000 images are more than 20000"),
+        ({"metric": ()}, "prompt is missing"),
+        ({"prompts": "x"}, "choose one of them"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(fields, line):

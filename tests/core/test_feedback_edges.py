@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from limner.core.feedback import Comparison, PictureQuery, Rating, Reason
+from limner.core.feedback import Comparison, ImageQuery, Rating, Reason
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,8 @@ from limner.core.feedback import Comparison, PictureQuery, Rating, Reason
         (Rating, {"stars": 1}),
         (Rating, {"stars": 5, "comment": "x" * 2000, "reasons": [reason.value for reason in Reason]}),
         (Comparison, {"better": 1, "worse": 2}),
-        (PictureQuery, {"limit": 1, "at_least": 1, "at_most": 5}),
-        (PictureQuery, {"limit": 1000, "collection": 1, "before": 2**31 - 1, "unrated": True}),
+        (ImageQuery, {"limit": 1, "at_least": 1, "at_most": 5}),
+        (ImageQuery, {"limit": 1000, "collection": 1, "before": 2**31 - 1, "unrated": True}),
     ],
 )
 def test_what_can_be_said(model: type[BaseModel], body: dict[str, object]) -> None:
@@ -32,12 +32,12 @@ def test_what_can_be_said(model: type[BaseModel], body: dict[str, object]) -> No
         (Rating, {"stars": 6}, "stars"),
         (Rating, {"stars": 3, "comment": "x" * 2001}, "comment"),
         (Rating, {"stars": 3, "reasons": ["ugly"]}, "reasons"),
-        (PictureQuery, {"limit": 0}, "limit"),
-        (PictureQuery, {"limit": 1001}, "limit"),
-        (PictureQuery, {"at_least": 0.9}, "at_least"),
-        (PictureQuery, {"at_most": 5.1}, "at_most"),
-        (PictureQuery, {"before": 0}, "before"),
-        (PictureQuery, {"before": 2**31}, "before"),
+        (ImageQuery, {"limit": 0}, "limit"),
+        (ImageQuery, {"limit": 1001}, "limit"),
+        (ImageQuery, {"at_least": 0.9}, "at_least"),
+        (ImageQuery, {"at_most": 5.1}, "at_most"),
+        (ImageQuery, {"before": 0}, "before"),
+        (ImageQuery, {"before": 2**31}, "before"),
     ],
 )
 def test_what_is_beyond_an_edge_names_its_field(model: type[BaseModel], body: dict[str, object], field: str) -> None:
@@ -47,10 +47,10 @@ def test_what_is_beyond_an_edge_names_its_field(model: type[BaseModel], body: di
 
 
 def test_what_contradicts_itself_is_refused() -> None:
-    with pytest.raises(ValidationError, match="picture 7 is compared with itself"):
+    with pytest.raises(ValidationError, match="image 7 is compared with itself"):
         Comparison(better=7, worse=7)
     with pytest.raises(ValidationError, match="unrated pictures have no rating at_most 3"):
-        PictureQuery(unrated=True, at_most=3)
+        ImageQuery(unrated=True, at_most=3)
 
 
 def test_reasons_are_each_said_once_and_in_one_order() -> None:
@@ -59,7 +59,7 @@ def test_reasons_are_each_said_once_and_in_one_order() -> None:
 
 
 def test_a_time_without_a_zone_is_of_utc_and_another_is_brought_there() -> None:
-    plain = PictureQuery.model_validate({"since": "2026-01-02T03:04:05"})
+    plain = ImageQuery.model_validate({"since": "2026-01-02T03:04:05"})
     assert plain.since == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    east = PictureQuery(until=datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2))))
+    east = ImageQuery(until=datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2))))
     assert east.until == datetime(2026, 1, 2, 1, 4, 5, tzinfo=UTC) and east.until.tzinfo is UTC

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from limner.core.requests import EvaluateRequest, MetricUse, parse_request, referred, relocated
+from limner.core.requests import EvaluateRequest, MetricUse, parse_request, references_of, replace_references
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_what_names_no_head_and_encoder(text: str) -> None:
 
 
 def test_an_encoder_by_itself_is_refused() -> None:
-    with pytest.raises(ValidationError, match="has an encoder and no head"):
+    with pytest.raises(ValidationError, match="has an encoder but no head"):
         MetricUse(name="aesthetic", encoder="clip")
 
 
@@ -45,8 +45,8 @@ def test_head_and_encoder_are_two_references() -> None:
         "require": ["aesthetic=head@clip>=5"],
     }
     request = EvaluateRequest.model_validate(asked)
-    assert {("model", "head"), ("model", "clip")} < set(referred(request))
-    moved = relocated(request, lambda name: f"/here/{name}")
+    assert {("model", "head"), ("model", "clip")} < set(references_of(request))
+    moved = replace_references(request, lambda name: f"/here/{name}")
     assert (moved.metric[0].model, moved.metric[0].encoder) == ("/here/head", "/here/clip")
     assert parse_request(request.model_dump_json()) == request
 
@@ -63,5 +63,5 @@ def test_head_and_encoder_are_two_references() -> None:
     ],
 )
 def test_pictures_of_the_class_are_counted_where_they_may_be_painted(fields: dict[str, object], pictures: int) -> None:
-    told = {"target": "starter", "prompt": ["a", "b"], "count": 3, **fields}
-    assert EvaluateRequest.model_validate(told).pictures == pictures
+    asked = {"target": "starter", "prompt": ["a", "b"], "count": 3, **fields}
+    assert EvaluateRequest.model_validate(asked).image_count == pictures

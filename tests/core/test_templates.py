@@ -1,4 +1,4 @@
-"""Templates of captions: fields, optional parts, escapes, and what is told of malformed ones."""
+"""Templates of captions: fields, optional parts, escapes, and errors of malformed ones."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.core.english import article, cleaned, punctuated
 from limner.core.errors import LimnerError
 from limner.core.requests.prepare import PrepareRequest
-from limner.core.templates import Template, usual
+from limner.core.templates import Template, default_template
+from limner.core.text import article, clean_line, fix_punctuation
 
 LONG = "a photo of {identifier} {class}[, {a breed}][ in the {background}][ with {extras}]"
 
@@ -55,22 +55,22 @@ def test_escapes_and_punctuation(text, values, expected):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("a {b", "opens a brace that is not closed at character 3, '{b'; close it, or write {{"),
         ("a } b", "closes a brace that is not open at character 3, '} b'; write }}"),
         ("a [b", "opens a bracket that is not closed at character 3"),
         ("a] b", "closes a bracket that is not open at character 2"),
-        ("{}", "begins no field at character 1"),
-        ("{a.b!r:>10}", "begins no field"),
-        ("{b{c}}", "begins no field"),
-        ("[ [ [ [ [ x]]]]]", "more than 4 brackets in one another at character 9"),
+        ("{}", "has no field name at character 1"),
+        ("{a.b!r:>10}", "has no field name"),
+        ("{b{c}}", "has no field name"),
+        ("[ [ [ [ [ x]]]]]", "nests more than 4 brackets at character 9"),
     ],
 )
-def test_malformed_templates_are_told_in_one_line(text, told):
+def test_malformed_templates_are_refused_in_one_line(text, message):
     with pytest.raises(LimnerError) as caught:
         Template.read(text)
-    assert told in str(caught.value) and "\n" not in str(caught.value)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="caption template"):
         PrepareRequest(sources=("x",), caption=text)
 
@@ -105,9 +105,11 @@ def test_articles_sound_right(phrase, expected):
 
 def test_the_usual_template_is_of_what_is_known():
     values = {"identifier": "sks", "class": "owl", "background": "park"}
-    told = [usual(identifier, class_word) for identifier in (True, False) for class_word in (True, False)]
-    assert told.pop() is None
-    assert [Template.read(text or "").fill(values) for text in told] == [
+    defaults = [
+        default_template(identifier, class_word) for identifier in (True, False) for class_word in (True, False)
+    ]
+    assert defaults.pop() is None
+    assert [Template.read(text or "").fill(values) for text in defaults] == [
         "a photo of sks owl in the park",
         "a photo of sks in the park",
         "a photo of an owl in the park",
@@ -130,5 +132,5 @@ def test_any_text_is_a_template_or_told(text, values):
 
 @given(TEXTS)
 def test_what_was_cleaned_or_punctuated_stays(text):
-    assert cleaned(cleaned(text)) == cleaned(text)
-    assert punctuated(punctuated(cleaned(text))) == punctuated(cleaned(text))
+    assert clean_line(clean_line(text)) == clean_line(text)
+    assert fix_punctuation(fix_punctuation(clean_line(text))) == fix_punctuation(clean_line(text))

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from limner import GenerateRequest, TrainRequest
+from limner.core.execution import Execution
 from limner.core.requests import CompareRequest, InfluenceRequest, SweepRequest
 from limner.core.requests.uses import AdapterUse, ControlUse, Interval
 from limner.models.options import LoraOptions, WordOptions
@@ -20,6 +21,7 @@ GIVEN = {
     ControlUse: {"kind": "canny", "path": "a.png"},
     LoraOptions: {},
     WordOptions: {},
+    Execution: {},
 }
 E = 1e-9
 ENDS = [
@@ -41,7 +43,8 @@ ENDS = [
     (TrainRequest, "noise_offset", E, 1, 0, 1 + E),
     (TrainRequest, "held_out", 0, 1000, -1, 1001),
     (TrainRequest, "checkpoint_every", 1, 10**6, 0, None),
-    (TrainRequest, "preview_every", 0, 10**6, -1, None),
+    (Execution, "preview_every", 0, 10**6, -1, None),
+    (Execution, "workers", 1, 1024, 0, 1025),
     (TrainRequest, "balance", 0, 1, -E, 1 + E),
     (TrainRequest, "patience", 1, 10**6, 0, None),
     (TrainRequest, "seed", 0, 2**63 - 1, -1, 2**63),
@@ -86,7 +89,7 @@ def test_every_number_of_these_requests_is_tried():
     """A new one gets its line."""
     tried = {(kind, field) for kind, field, *_ in ENDS}
     shared = {"steps", "guidance", "width", "height", "batch", "seed"}
-    for kind in (TrainRequest, GenerateRequest, InfluenceRequest, LoraOptions, WordOptions):
+    for kind in (TrainRequest, GenerateRequest, InfluenceRequest, LoraOptions, WordOptions, Execution):
         numbers = {
             name
             for name, field in kind.model_fields.items()
@@ -119,7 +122,6 @@ def test_every_number_of_these_requests_is_tried():
                 "prior": True,
                 "prior_weight": 1.0,
                 "checkpoint_every": 50,
-                "preview_every": 0,
                 "seed": 42,
                 "precision": "auto",
             },
@@ -132,7 +134,6 @@ def test_every_number_of_these_requests_is_tried():
                 "batch": 8,
                 "guidance_method": "cfg",
                 "guidance_interval": None,
-                "memory": "high",
                 "tiled": False,
                 "model": "starter",
                 "negative_prompt": "",
@@ -141,6 +142,17 @@ def test_every_number_of_these_requests_is_tried():
         (SweepRequest, {"seeds": 4, "trajectory": False}),
         (CompareRequest, {"count": 4, "pairs": 100}),
         (InfluenceRequest, {"output": "loss", "timesteps": 10, "dimension": 16384, "ridge": 0.1, "seed": 42}),
+        (
+            Execution,
+            {
+                "device": "auto",
+                "memory": "high",
+                "workers": None,
+                "executor": "processes",
+                "track": (),
+                "preview_every": 0,
+            },
+        ),
         (AdapterUse, {"weight": 1.0}),
         (ControlUse, {"weight": 1.0}),
         (LoraOptions, {"rank": None, "alpha": None, "rslora": False, "dora": False, "dropout": 0.0, "targets": None}),

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from limner.core.datasets import Entry, Lost
+from limner.core.datasets import Entry, Skipped
 from limner.core.errors import LimnerError
 from limner.data.entries import cells
 from limner.data.entries.pages import _Header, largest_pages
@@ -63,7 +63,7 @@ def stream(path: Path, columns: dict[str, Any], compression: str | None = "zstd"
     return path
 
 
-def lines(path: Path) -> list[Entry | Lost]:
+def lines(path: Path) -> list[Entry | Skipped]:
     return list(row_entries(path, ""))
 
 
@@ -138,7 +138,7 @@ def test_what_unpacks_to_too_much_at_once_is_refused(tmp_path: Path, counted: Co
     path = REFUSED[kind](tmp_path)
     pool = counted()
     (found,) = lines(path)
-    told = found.fault.told if isinstance(found, Lost) else ""
+    told = found.fault.told if isinstance(found, Skipped) else ""
     if isinstance(found, Entry):
         with pytest.raises(LimnerError) as refused:
             found.place.read()

@@ -9,7 +9,7 @@ import pytest
 
 from limner.core import files
 from limner.core.errors import LimnerError
-from limner.core.files import BYTE_CAP, printable, read_file
+from limner.core.files import BYTE_CAP, read_file, short_line
 
 
 @pytest.mark.parametrize(("size", "read"), [(10, True), (11, False)])
@@ -36,6 +36,6 @@ def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path, monkeypat
 
 
 def test_a_text_of_unknown_origin_is_one_short_line() -> None:
-    assert printable("a\nb\x1b[31m  c") == "a b [31m c"
-    assert printable("x" * 160) == "x" * 160 and printable("x" * 161) == "x" * 159 + "\u2026"
-    assert len(printable("y" * 10**6, 20)) == 20
+    assert short_line("a\nb\x1b[31m  c") == "a b [31m c"
+    assert short_line("x" * 160) == "x" * 160 and short_line("x" * 161) == "x" * 159 + "\u2026"
+    assert len(short_line("y" * 10**6, 20)) == 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from limner import Studio, TrainRequest
+from limner.core.execution import Execution, split_fields
 
 
 @pytest.fixture
@@ -43,7 +44,9 @@ def learn(request_of, tmp_path):
 
     def run(out="rex", studio=None, **fields):
         events = []
-        (studio or Studio()).run(request_of(**fields), tmp_path / out, listener=events.append)
+        fields, how = split_fields(fields)
+        execution = Execution(**how)
+        (studio or Studio()).run(request_of(**fields), tmp_path / out, listener=events.append, execution=execution)
         return tmp_path / out, events
 
     return run

@@ -199,7 +199,7 @@ def test_bad_wishes_are_refused(fields, problem):
 
 def test_trial_prompts_are_read_by_moderation():
     request = TrainRequest(data="x", class_word="dog", keep="best", trial_prompt=("{} with a gun",))
-    assert "sks dog with a gun" in request.words
+    assert "sks dog with a gun" in request.texts
 
 
 def test_an_encoder_that_is_not_there_is_told_before_class_pictures(request_of, tmp_path):

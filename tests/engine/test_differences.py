@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from limner.core.metrics import Scored
+from limner.core.metrics import MetricResult
 from limner.engine.compare.differences import differences, rounded, verdict
 
 
 def scored(values, better="higher", unit="picture"):
-    return Scored("fidelity", "prompt fidelity", better, unit, None, float(np.mean(values)), 0, 0, tuple(values))
+    return MetricResult("fidelity", "prompt fidelity", better, unit, None, float(np.mean(values)), 0, 0, tuple(values))
 
 
 @pytest.fixture

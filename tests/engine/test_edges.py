@@ -12,10 +12,10 @@ import torch
 from limner.core.checkpoint_scores import Standing, Standings
 from limner.core.choice import evenly
 from limner.core.errors import LimnerError
-from limner.core.metrics import Gallery, Item, Scored
+from limner.core.metrics import ImageSet, MetricResult, ScoredImage
 from limner.core.requests import EvaluateRequest, MetricUse, SweepRequest
 from limner.core.requests.evaluate import Requirement
-from limner.core.votes import Pair, Votes, VotesKey
+from limner.core.votes import BlindPair, Votes, VotesKey
 from limner.engine.compare import report
 from limner.engine.compare.blind_page import chosen_pairs, plain
 from limner.engine.compare.differences import Difference, differences
@@ -35,7 +35,7 @@ from limner.stats.group_fairness import Fairness, Group, fairness
 
 def scored(values, better="higher", unit="picture", metric="prompt_fidelity", title="fidelity"):
     values = tuple(float(value) for value in values)
-    return Scored(metric, title, better, unit, None, float(np.mean(values)), 0.0, 0.0, values)
+    return MetricResult(metric, title, better, unit, None, float(np.mean(values)), 0.0, 0.0, values)
 
 
 # Differences
@@ -141,8 +141,8 @@ def test_a_requirement_is_met_or_not(text, mean, met):
 
 def evaluated(scores, **fields):
     request = EvaluateRequest.model_validate({"target": "starter", "prompt": ["a cat"], **fields})
-    items = tuple(Item(Path(f"{i}.png"), "a cat", "a cat") for i in range(3))
-    return Evaluated(request, "starter", "", "", Gallery(items), None, scores)
+    items = tuple(ScoredImage(Path(f"{i}.png"), "a cat", "a cat") for i in range(3))
+    return Evaluated(request, "starter", "", "", ImageSet(items), None, scores)
 
 
 def test_pictures_are_ranked_from_the_best_by_the_first_metric_that_says_so():
@@ -185,7 +185,7 @@ def test_a_single_group_has_an_interval_from_four_pictures_on(monkeypatch, count
     from limner.engine.scoring import scorers
 
     monkeypatch.setattr(scorers.metrics, "get", lambda name: Counted("group"))
-    gallery = Gallery(tuple(Item(Path(f"{i}.png")) for i in range(count)))
+    gallery = ImageSet(tuple(ScoredImage(Path(f"{i}.png")) for i in range(count)))
     (found,) = Scorers([MetricUse(name="counted")]).score(gallery).values()
     assert found.mean == sum(i**2 for i in range(count))
     assert np.isfinite(found.low) == (count >= 4)
@@ -197,8 +197,8 @@ def test_a_single_group_has_an_interval_from_four_pictures_on(monkeypatch, count
 
 
 def test_the_base_models_pictures_stay_with_their_items():
-    items, base = (tuple(Item(Path(f"{name}{i}.png")) for i in range(3)) for name in "ab")
-    found = parts(Gallery(items, (Path("r"),), (Path("t"),), base), [2, 0])
+    items, base = (tuple(ScoredImage(Path(f"{name}{i}.png")) for i in range(3)) for name in "ab")
+    found = parts(ImageSet(items, (Path("r"),), (Path("t"),), base), [2, 0])
     assert (found.items, found.base) == ((items[2], items[0]), (base[2], base[0]))
     assert (found.references, found.training) == ((Path("r"),), (Path("t"),))
 
@@ -270,7 +270,7 @@ def test_a_curve_is_in_the_axis_own_order():
 KEY = VotesKey(
     comparison="a" * 64,
     contestants=("red", "blue"),
-    pairs={f"pair-{n}": Pair(prompt="x", seed=n, left=n % 2, right=1 - n % 2) for n in range(40)},
+    pairs={f"pair-{n}": BlindPair(prompt="x", seed=n, left=n % 2, right=1 - n % 2) for n in range(40)},
 )
 
 

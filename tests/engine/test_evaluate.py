@@ -15,9 +15,9 @@ from pydantic import ValidationError
 import networks
 from limner import Studio, TrainRequest
 from limner.core.errors import LimnerError
+from limner.core.prompts import MARKETING, PETS, suite
 from limner.core.requests import EvaluateRequest, parse_request
 from limner.core.requests.evaluate import Requirement
-from limner.starter.exam.suites import MARKETING, PETS, suite
 from working import carried_out
 
 METRICS = ["saturation", "sharpness", "diversity"]
@@ -137,7 +137,7 @@ def test_a_requirement_reads_as_it_is_typed() -> None:
 
 def test_all_words_that_may_be_painted_are_told_before() -> None:
     asked = {"target": "starter", "prompt": ["a photo of {}"], "identifier": "zwx", "class_word": "gun"}
-    assert EvaluateRequest.model_validate(asked).words == ("a photo of zwx gun", "zwx", "gun")
+    assert EvaluateRequest.model_validate(asked).texts == ("a photo of zwx gun", "zwx", "gun")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_all_words_that_may_be_painted_are_told_before() -> None:
     ],
 )
 def test_what_an_adapter_would_say_is_not_taken_from_strangers(fields: dict[str, str], left: tuple[str, ...]) -> None:
-    assert EvaluateRequest.model_validate({"prompt": ["a photo of {}"], **fields}).looked_up == left
+    assert EvaluateRequest.model_validate({"prompt": ["a photo of {}"], **fields}).unresolved == left
 
 
 @pytest.mark.parametrize("text", ["subject_fidelity", "subject_fidelity=0.7", "a>=b", ">=1", "a>=nan"])

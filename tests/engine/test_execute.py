@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from limner.core.kinds import KINDS, RequestKind
 from limner.core.requests import GenerateRequest, Request
 from limner.core.workspace import Workspace
 from limner.engine import execute as executing
@@ -18,7 +19,7 @@ from limner.starter.exam.personalise import examine_personalisation
 from limner.store.locks import Locked, output_lock
 
 
-@pytest.mark.parametrize("kind", executing.EXECUTORS)
+@pytest.mark.parametrize("kind", [kind.load_request() for kind in KINDS.values()])
 def test_each_kind_holds_its_folder_but_the_one_that_shares_it(
     kind: type[Request], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -33,7 +34,7 @@ def test_each_kind_holds_its_folder_but_the_one_that_shares_it(
         except Locked:
             work.append("held")
 
-    monkeypatch.setitem(executing.EXECUTORS, kind, fill)
+    monkeypatch.setattr(RequestKind, "load_executor", lambda self: fill)
     workspace = Workspace("run", tmp_path / "run", tmp_path / "rex", tmp_path / "cache", home=home)
     request = kind.model_construct()
     executing.execute(request, workspace, print)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from limner.core.errors import LimnerError
-from limner.core.metrics import Scored
+from limner.core.metrics import MetricResult
 from limner.stats.group_fairness import by_group, fairness
 
 
@@ -93,8 +93,8 @@ def test_it_is_known_how_rare_a_gap_of_so_few_can_be(paired, groups, least):
 
 def test_values_by_group():
     groups = {"a": [0, 2], "b": [1, 3]}
-    scored = Scored("sharpness", "sharpness", "higher", "picture", None, 1.5, 0, 3, (0.0, 1.0, 2.0, 3.0))
+    scored = MetricResult("sharpness", "sharpness", "higher", "picture", None, 1.5, 0, 3, (0.0, 1.0, 2.0, 3.0))
     assert by_group(groups, scored) == {"a": [0.0, 2.0], "b": [1.0, 3.0]}
-    whole = Scored("fid", "FID", "lower", "set", None, 1.5, 0, 3, (1.5,))
+    whole = MetricResult("fid", "FID", "lower", "set", None, 1.5, 0, 3, (1.5,))
     with pytest.raises(LimnerError, match="tells nothing of single pictures"):
         by_group(groups, whole)

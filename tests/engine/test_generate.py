@@ -13,6 +13,7 @@ from PIL import Image
 
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
 from limner.core.events import Made, Notice, Progress
+from limner.core.execution import Execution, split_body
 from limner.core.requests import ControlUse
 from limner.engine.generate.schedulers import SCHEDULERS
 from limner.models import loading
@@ -68,7 +69,7 @@ def test_a_picture_carries_its_request(paint, request_of, tiny_sd):
     (path,), events = paint(negative_prompt="blurry", seed=7)
     label = read_label(path)
     told = {"width": 64, "height": 64}  # in full, so that a label means the same for good
-    assert label.request == request_of(negative_prompt="blurry", seed=7, **told)
+    assert split_body(label.request) == (request_of(negative_prompt="blurry", seed=7, **told), Execution())
     assert (label.seed, label.index) == (7, 0)
     assert label.model["reference"] == str(tiny_sd) and len(label.model["sha256"]) == 64
     with Image.open(path) as image:

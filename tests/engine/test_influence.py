@@ -18,7 +18,7 @@ from limner.core.errors import Interrupted
 from limner.core.events import Made, Progress, Stage
 from limner.core.influence import Influence
 from limner.core.protocols import Draw
-from limner.core.requests import parse_request, referred
+from limner.core.requests import parse_request, references_of
 from limner.core.workspace import Workspace
 from limner.engine.influence import attribution
 from limner.engine.influence.gradients import evenly
@@ -339,7 +339,7 @@ def test_the_queue_opens_no_path_that_an_adapter_names():
     whole = request.model_copy(update={"model": "starter", "data": f"folder:{'1' * 64}"})
     assert check_references(whole) == {sha256, whole.data}
     assert parse_request(whole.model_dump_json()) == whole
-    assert set(referred(whole)) == {
+    assert set(references_of(whole)) == {
         ("picture", sha256), ("weights", sha256), ("model", "starter"), ("pictures", whole.data),
     }  # fmt: skip
 

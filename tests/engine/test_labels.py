@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from limner.core.errors import LimnerError
+from limner.core.execution import as_body
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.provenance import labels
 from limner.provenance.labels import Label, a1111_parameters, read_label, write_png
@@ -77,7 +78,7 @@ def test_round_trip(tmp_path, prompt):
 
 
 def test_a_training_picture_has_no_parameters(tmp_path):
-    before = label().model_copy(update={"request": TrainRequest(data="d", class_word="dog")})
+    before = label().model_copy(update={"request": as_body(TrainRequest(data="d", class_word="dog"))})
     write_png(picture(), tmp_path / "a.png", before)
     assert read_label(tmp_path / "a.png") == before
     with Image.open(tmp_path / "a.png") as image:

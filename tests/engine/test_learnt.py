@@ -10,7 +10,7 @@ import pytest
 from limner import Studio, TrainRequest
 from limner.core.errors import LimnerError
 from limner.core.events import Notice, Stage
-from limner.core.influence import Influence, Judged
+from limner.core.influence import Influence, TrainingImage
 from limner.core.requests import EvaluateRequest, parse_request
 from limner.engine.compare.contestants import Entrant
 from limner.engine.evaluate import training_images
@@ -126,7 +126,7 @@ def test_no_path_of_the_adapter_is_opened(rex, data, tiny_sd):
     request = EvaluateRequest(target=str(rex), dataset=str(data), prompt=("a cat",))
     target = Entrant("rex", "rex", "starter", None, parse_request({**GENERATE, "adapter": [str(rex)]}).adapter)
     asked = training_images.asked_of(request, target, lambda event: None)
-    assert asked is not None and asked.looked_up == ()
+    assert asked is not None and asked.unresolved == ()
     assert (asked.model, asked.vae, asked.data) == ("starter", None, str(data))
 
 
@@ -150,7 +150,7 @@ def test_the_page_shows_the_worst_and_the_best(painted):
     pictures = sorted(painted.glob("*.png"))
     verdicts = ["harmful", "useless", "useful"]
     training = tuple(
-        Judged(
+        TrainingImage(
             picture=str(pictures[number % 6]),
             sha256="0" * 64,
             caption=f"picture {number}",

@@ -15,6 +15,7 @@ import torch
 from limner import TrainRequest
 from limner.core.errors import Interrupted
 from limner.core.events import Progress
+from limner.core.execution import Execution
 from limner.core.protocols import Batch, Draw
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import Scan
@@ -386,10 +387,10 @@ def test_the_speed_counts_class_pictures_and_not_the_steps_before_a_run_went_on(
 
 
 def test_held_out_pictures_and_previews_are_seen_without_dropout(watched):
-    each, seen = loop(examples([1.0]), watched=examples([5.0]), checkpoint_every=2, steps=5, preview_every=2), []
+    each, seen = loop(examples([1.0]), watched=examples([5.0]), checkpoint_every=2, steps=5), []
     each.watch = lambda: float(seen.append(("watch", each.trainable.learning)) is None)
     paint = lambda done, folder, emit: seen.append((done, each.trainable.learning))  # noqa: E731
-    figures = watched(each, SimpleNamespace(paint=paint))
+    figures = watched(each, SimpleNamespace(paint=paint), execution=Execution(preview_every=2))
     assert [name for name, _ in seen] == ["watch", 2, "watch", 4, "watch", 5], "the last step has a preview too"
     assert not any(learning for _, learning in seen)
     assert {done for done, told in figures.items() if "held_out_loss" in told} == {2, 4, 5}

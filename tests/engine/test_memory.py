@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from limner import GenerateRequest, LimnerError
+from limner.core.execution import split_fields
 from limner.core.protocols import Alias
 from limner.engine.generate.memory import Preset, preset_for, spared
 from limner.models import loading
@@ -29,7 +30,8 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 )
 def test_a_preset_with_what_is_asked_besides(device, fields, preset):
     """On a CPU no network leaves, and none is rounded unless that is asked."""
-    assert preset_for(GenerateRequest(prompt="a", **fields), device) == preset
+    fields, how = split_fields(fields)
+    assert preset_for(GenerateRequest(prompt="a", **fields), how["memory"], device) == preset
 
 
 @pytest.mark.parametrize("before", [False, True])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from limner.core.requests.groups import filled
+from limner.core.requests.evaluate import fill_groups
 from limner.engine.evaluate.group_errors import mistaken, read_alike
 from limner.engine.evaluate.group_scores import grouped
 from limner.engine.scoring.encoders import Tower, open_encoder
@@ -80,7 +80,7 @@ def test_texts_that_are_one_to_the_encoder_are_told():
 
 
 def test_pictures_are_put_together_by_group():
-    prompts = filled(("a {group}", "a tree", "my {group}"), ("cat", "dog"))
+    prompts = fill_groups(("a {group}", "a tree", "my {group}"), ("cat", "dog"))
     found = grouped(prompts, [each.prompt for each in prompts], 2)
     assert found.rows == {"cat": [0, 1, 6, 7], "dog": [2, 3, 8, 9]}
     assert found.texts["dog"] == ["a dog", "a dog", "my dog", "my dog"]

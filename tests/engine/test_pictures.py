@@ -14,6 +14,7 @@ from PIL import Image
 import tiny
 from limner import GenerateRequest, LimnerError, Studio
 from limner.core.events import Made, Notice, Progress
+from limner.core.execution import parse_body
 from limner.core.protocols import Source
 from limner.core.requests import ControlUse
 from limner.engine.generate.inputs import fitted, painted_size
@@ -49,8 +50,8 @@ def paint(home, tiny_sd, tmp_path):
     def run(out="out", **fields):
         plain = {"prompt": "a cat", "model": str(tiny_sd), "steps": 4, "guidance": 5.0, "width": SIDE, "height": SIDE}
         events = []
-        request = GenerateRequest.model_validate({**plain, **fields})
-        Studio().run(request, tmp_path / out, listener=events.append)
+        request, execution = parse_body({"kind": "generate", **plain, **fields})
+        Studio().run(request, tmp_path / out, listener=events.append, execution=execution)
         made = [event.path for event in events if isinstance(event, Made) and event.what == "picture"]
         return [np.asarray(Image.open(path)).astype(int) for path in made], events
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from limner import LimnerError
-from limner.core.datasets import Entry, Fault, Lost
+from limner.core.datasets import Entry, Fault, Skipped
 from limner.data.entries.places import BytesPlace, FilePlace, held_bytes
 from limner.engine.prepare.pool import AHEAD, CHUNK, mapped
 from limner.engine.prepare.prepare import crew_of
@@ -84,7 +84,7 @@ def test_an_entry_weighs_what_it_holds() -> None:
     inside, outside = BytesPlace("a", bytes(7)), FilePlace(Path("b"))
     assert held_bytes(Entry("a", inside, mask=inside)) == 14
     assert held_bytes(Entry("a", outside, mask=inside)) == 7
-    assert held_bytes(Entry("a", outside)) == held_bytes(Lost("a", Fault("stray", "x"))) == 0
+    assert held_bytes(Entry("a", outside)) == held_bytes(Skipped("a", Fault("stray", "x"))) == 0
 
 
 class Ray:

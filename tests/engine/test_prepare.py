@@ -17,6 +17,7 @@ import planted
 from limner import LimnerError, Studio
 from limner.core.errors import Interrupted
 from limner.core.events import Made
+from limner.core.execution import Execution, parse_body
 from limner.core.requests import PrepareRequest
 from limner.store.files import sha256_of
 
@@ -30,8 +31,8 @@ def prepare(home):
 
     def run(*sources, out, studio=None, stop=lambda: False, **fields):
         fields = {"workers": 1, "encoder": None, **fields}
-        request = PrepareRequest(sources=tuple(map(str, sources)), **fields)
-        (studio or Studio()).run(request, out, stop=stop)
+        request, execution = parse_body({"kind": "prepare", "sources": tuple(map(str, sources)), **fields})
+        (studio or Studio()).run(request, out, stop=stop, execution=execution)
         return out
 
     return run
@@ -65,7 +66,7 @@ def pile(made_once):
 @pytest.fixture(scope="session")
 def sorted_out(pile, ran_once):
     """The pile, prepared once."""
-    request = PrepareRequest(sources=(str(pile[0]),), class_word="dog", size=512, workers=2, encoder=None)
+    request = PrepareRequest(sources=(str(pile[0]),), class_word="dog", size=512, encoder=None)
     return ran_once("prepare/sorted", request)
 
 
@@ -334,8 +335,8 @@ def test_real_photographs_are_all_kept(prepare, tmp_path):
 
 def test_what_is_made_is_told(few, home, tmp_path):
     events = []
-    request = PrepareRequest(sources=(str(few),), size=128, workers=1, encoder=None)
-    Studio().run(request, tmp_path / "set", listener=events.append)
+    request = PrepareRequest(sources=(str(few),), size=128, encoder=None)
+    Studio().run(request, tmp_path / "set", listener=events.append, execution=Execution(workers=1))
     made = {event.what: event for event in events if isinstance(event, Made)}
     assert made["dataset"].sha256 == sha256_of(tmp_path / "set") and made["report"].path.endswith("report.html")
 

@@ -11,6 +11,7 @@ from PIL import Image
 from limner import Studio
 from limner.core.errors import LimnerError
 from limner.core.events import Notice
+from limner.core.execution import Execution, parse_body
 from limner.core.requests import PrepareRequest
 from limner.core.runs import Run
 from limner.engine.prepare import prepare
@@ -46,7 +47,7 @@ def studio(home: Path) -> Studio:
 
 def prepared(studio: Studio, few: Path, **fields: object) -> Run:
     source = studio.files.save(few)
-    return carried_out(studio, PrepareRequest.model_validate({"sources": [source], "encoder": None, **fields}))
+    return carried_out(studio, *parse_body({"kind": "prepare", "sources": [source], "encoder": None, **fields}))
 
 
 @pytest.mark.parametrize(("wanted", "given"), [(1024, CORES), (CORES + 1, CORES), (1, 1), (None, CORES)])
@@ -67,7 +68,7 @@ def test_only_the_executor_of_this_machine(studio: Studio, few: Path, started: l
 def test_the_command_line_takes_what_it_asks_for(
     studio: Studio, few: Path, tmp_path: Path, started: list[tuple[str, int]]
 ) -> None:
-    request = PrepareRequest(sources=(str(few),), encoder=None, workers=1000, executor="ray")
+    request = PrepareRequest(sources=(str(few),), encoder=None)
     with pytest.raises(LimnerError, match="no processes in this test"):
-        studio.run(request, tmp_path / "out")
+        studio.run(request, tmp_path / "out", execution=Execution(workers=1000, executor="ray"))
     assert started == [("ray", 1000)]

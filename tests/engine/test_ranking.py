@@ -8,7 +8,7 @@ import random
 import pytest
 
 from limner.core.errors import LimnerError
-from limner.core.votes import Pair, Votes, VotesKey
+from limner.core.votes import BlindPair, Votes, VotesKey
 from limner.engine.compare.ranking import Rank, _verdict, rank, ranked
 
 HASH = "ab" * 32
@@ -19,7 +19,7 @@ NAMES = ("alpha", "beta", "gamma")
 def key():
     rng = random.Random(1)
     pairs = {
-        f"pair-{number}": Pair(prompt="x", seed=number, left=left, right=right)
+        f"pair-{number}": BlindPair(prompt="x", seed=number, left=left, right=right)
         for number in range(300)
         for left, right in [rng.sample(range(3), 2)]
     }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from limner.core.metrics import Item
+from limner.core.metrics import ScoredImage
 from limner.core.opinions import CRITERIA
 from limner.engine.evaluate.result import CHECKLIST
 from limner.engine.evaluate.scoresheet import asked, chosen
 
 
-def items(counts: list[int]) -> list[Item]:
-    return [Item(Path(f"{g}-{n}"), f"p{g}", f"p{g}") for g, count in enumerate(counts) for n in range(count)]
+def items(counts: list[int]) -> list[ScoredImage]:
+    return [ScoredImage(Path(f"{g}-{n}"), f"p{g}", f"p{g}") for g, count in enumerate(counts) for n in range(count)]
 
 
 def test_few_are_all_shown_in_another_order() -> None:

@@ -15,8 +15,7 @@ from limner import Studio
 from limner.core.errors import LimnerError
 from limner.core.events import Notice
 from limner.core.requests import EvaluateRequest
-from limner.core.requests.evaluate import Requirement
-from limner.core.requests.groups import Filled
+from limner.core.requests.evaluate import FilledPrompt, Requirement
 from limner.engine.evaluate import group_scores
 from limner.engine.scoring import encoders
 from limner.stats.group_fairness import fairness
@@ -141,7 +140,7 @@ def test_a_gap_that_is_hardly_chance_is_in_the_verdict() -> None:
     values = {"cat": [0.1 + 0.001 * i for i in range(12)], "dog": [0.3 + 0.001 * i for i in range(12)]}
     found = group_scores.Served(
         group_scores.grouped(
-            [Filled("a cat", "a {group}", "cat"), Filled("a dog", "a {group}", "dog")], ["a", "b"], 12
+            [FilledPrompt("a cat", "a {group}", "cat"), FilledPrompt("a dog", "a {group}", "dog")], ["a", "b"], 12
         ),
         {"sharpness": "sharpness", "saturation": "saturation"},
         {
@@ -158,7 +157,7 @@ def test_a_gap_that_is_hardly_chance_is_in_the_verdict() -> None:
 
 def test_too_few_pictures_are_told() -> None:
     each = fairness("sharpness", {"cat": [0.1, 0.2, 0.1, 0.2], "dog": [5.0, 6.0, 5.0, 6.0]}, paired=True)
-    filled = [Filled("a cat", "a {group}", "cat"), Filled("a dog", "a {group}", "dog")]
+    filled = [FilledPrompt("a cat", "a {group}", "cat"), FilledPrompt("a dog", "a {group}", "dog")]
     found = group_scores.Served(
         group_scores.grouped(filled, ["a", "b"], 4), {"sharpness": "sharpness"}, {"sharpness": each}, None
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from limner.core.errors import LimnerError
-from limner.core.moderation import CheckUse, Policy, Refused, Stage
+from limner.core.moderation import CheckStage, CheckUse, Policy, RequestRefused
 from limner.core.requests import CompareRequest, Contestant, GenerateRequest
 from limner.moderation.gate import MOST_CHARACTERS
 from limner.store.queue import Queue
@@ -30,7 +30,7 @@ def studio(home: Path) -> Iterator[Studio]:
 @pytest.mark.parametrize("keep", [False, True])
 def test_refused_words_are_kept_where_the_policy_says_so(home: Path, keep: bool) -> None:
     studio = Studio(home, policy=bans("cat", keep_text=keep))
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         studio.gate.admit(GenerateRequest(prompt="a cat"), "ann")
     (verdict,) = studio.verdicts.list(10)
     assert (verdict.text, verdict.owner, verdict.allowed) == ("a cat" if keep else None, "ann", False)
@@ -43,7 +43,7 @@ def test_refused_captions_are_kept_where_the_policy_says_so(home: Path, keep: bo
     studio = Studio(home, policy=bans("cat", keep_text=keep))
     studio.enqueue(GenerateRequest(prompt="a dog"))
     ((run, hold),) = Queue(studio.store).claim("w")
-    with pytest.raises(Refused, match="a caption is refused"):
+    with pytest.raises(RequestRefused, match="a caption is refused"):
         studio.gate.screening(run, hold, home).admit_captions(["a dog", "a cat"])
     texts = [(verdict.allowed, verdict.text) for verdict in studio.verdicts.list(2, run=run.id)]
     assert texts == [(False, "a cat" if keep else None), (True, None)]
@@ -92,7 +92,7 @@ def test_a_run_of_before_there_were_policies_is_judged_by_todays(studio: Studio)
 def test_verdicts_name_stage_policy_and_run(studio: Studio) -> None:
     run = studio.enqueue(GenerateRequest(prompt="a dog"))
     (verdict,) = studio.verdicts.list(10, run=run.id)
-    assert (verdict.stage, verdict.policy, verdict.check) == (Stage.PROMPT, bans("cat").digest, "words")
+    assert (verdict.stage, verdict.policy, verdict.check) == (CheckStage.PROMPT, bans("cat").digest, "words")
 
 
 def words_of(length: int, letter: str = "a") -> CompareRequest:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from limner.core.moderation import CheckUse, Finding, Judge, Policy, Refused, Stage, Unable
+from limner.core.moderation import CheckStage, CheckUse, Finding, JudgeFunction, Policy, RequestRefused, Unable
 from limner.moderation import moderator as moderators
 from limner.moderation.moderator import Moderator
 
@@ -24,7 +24,7 @@ class Bans:
     def __init__(self) -> None:
         self.loaded: list[str] = []
 
-    def ready(self, options: Any) -> Judge:
+    def ready(self, options: Any) -> JudgeFunction:
         self.loaded.append(options.word)
 
         def judge(subject: Any) -> Finding:
@@ -52,13 +52,13 @@ def policy(*uses: CheckUse) -> Policy:
 
 
 def judged(*uses: CheckUse, subject: str = "a bad, worse picture") -> Any:
-    return Moderator(policy(*uses)).judge(Stage.PICTURE, subject, "0" * 64, "the picture was withheld")
+    return Moderator(policy(*uses)).judge(CheckStage.PICTURE, subject, "0" * 64, "the picture was withheld")
 
 
 def test_the_first_check_that_refuses_is_the_last_that_is_asked(check: Bans) -> None:
     said = judged(use("good"), use("worse"), use("bad"))
     assert [(verdict.allowed, verdict.category) for verdict in said.verdicts] == [(True, None), (False, "holds worse")]
-    assert isinstance(said.refusal, Refused) and said.refusal.category == "holds worse"
+    assert isinstance(said.refusal, RequestRefused) and said.refusal.category == "holds worse"
     assert {verdict.score for verdict in said.verdicts} == {0.25} and check.loaded == ["good", "worse"]
     assert judged(use("good")).refusal is None
 
@@ -74,13 +74,13 @@ def test_a_check_that_is_not_required_is_skipped_and_noted(check: Bans) -> None:
     assert said.refusal is None
     assert [(verdict.allowed, verdict.skipped) for verdict in said.verdicts] == [(True, True), (True, False)]
     refused = judged(use("bad", required=False))
-    assert isinstance(refused.refusal, Refused), "what it refuses is refused all the same"
+    assert isinstance(refused.refusal, RequestRefused), "what it refuses is refused all the same"
 
 
 def test_a_check_is_loaded_once_for_the_same_options_and_anew_for_others(check: Bans) -> None:
     moderator = Moderator(policy(use("bad"), use("worse"), use("bad", required=False)))
     for subject in ("good", "good"):
-        assert moderator.judge(Stage.PICTURE, subject, "0" * 64, "x").refusal is None
+        assert moderator.judge(CheckStage.PICTURE, subject, "0" * 64, "x").refusal is None
     assert check.loaded == ["bad", "worse"]
 
 

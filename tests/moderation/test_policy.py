@@ -10,7 +10,7 @@ import yaml
 
 import classifiers
 from limner.core.errors import LimnerError
-from limner.core.moderation import CheckUse, Policy, Stage
+from limner.core.moderation import CheckStage, CheckUse, Policy
 from limner.moderation import preload
 from limner.moderation.moderator import Moderator
 from limner.moderation.policy import read_policy
@@ -45,7 +45,7 @@ def test_every_policy_has_the_word_list(tmp_path: Path) -> None:
     service = {"check": "service", "options": {"url": "http://127.0.0.1:9/"}}
     policy = read_policy(written(tmp_path, prompt=[service]))
     assert [use.check for use in policy.prompt] == ["words", "service"]
-    assert Moderator(policy).judge(Stage.PROMPT, "swastika", "0" * 64, "refused").refusal is not None
+    assert Moderator(policy).judge(CheckStage.PROMPT, "swastika", "0" * 64, "refused").refusal is not None
 
 
 @pytest.mark.parametrize(

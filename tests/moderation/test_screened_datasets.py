@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 from gathering import png, put, tarred
-from limner.core.datasets import Entry, Fault, Lost, Refused
-from limner.core.moderation import CheckUse, Finding, Policy, Stage
-from limner.core.moderation import Refused as Forbidden
-from limner.core.requests import PrepareRequest, TrainRequest
+from limner.core.datasets import Entry, Fault, Skipped, TrainingRefused
+from limner.core.execution import parse_body
+from limner.core.moderation import CheckStage, CheckUse, Finding, Policy
+from limner.core.moderation import RequestRefused as Forbidden
+from limner.core.requests import TrainRequest
 from limner.core.runs import Run, Status
 from limner.data.entries.places import BytesPlace
 from limner.engine.prepare.moderated import screened
@@ -38,7 +39,9 @@ def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
     """Its policy refuses bright red pictures, and needs no network for it."""
     judge_of = Moderator._judge_of  # pyright: ignore[reportPrivateUsage]
     monkeypatch.setattr(
-        Moderator, "_judge_of", lambda self, stage, use: redness if stage is Stage.INPUT else judge_of(self, stage, use)
+        Moderator,
+        "_judge_of",
+        lambda self, stage, use: redness if stage is CheckStage.INPUT else judge_of(self, stage, use),
     )
     return Studio(policy=Policy(input=(CheckUse(check="redness"),)))
 
@@ -46,7 +49,7 @@ def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
 def prepared(studio: Studio, folder: Path, **fields: object) -> Run:
     plain = {"size": 32, "encoder": None, "workers": 1, "limit": ["small=0"], "ignore": ["flat", "near_duplicate"]}
     told = {"sources": [studio.files.save(folder)], **plain, **fields}
-    return carried_out(studio, PrepareRequest.model_validate(told))
+    return carried_out(studio, *parse_body({"kind": "prepare", **told}))
 
 
 def shards(folder: Path, shade: int, ending: str) -> None:
@@ -128,7 +131,7 @@ class Fickle:
     def read(self) -> bytes:
         self.reads.append(data := self.answers.pop(0))
         if self.said is not None:
-            raise Refused(self.name, data, self.said)
+            raise TrainingRefused(self.name, data, self.said)
         return data
 
 
@@ -163,7 +166,7 @@ def test_a_mark_against_training_is_kept(studio: Studio) -> None:
 
 def test_without_checks_of_pictures_nothing_is_read_twice(home: Path) -> None:
     screening = Screening(Moderator(Policy()), lambda judged: None, home)
-    place, lost = Fickle([]), Lost("b.png", Fault("stray", "no file"))
+    place, lost = Fickle([]), Skipped("b.png", Fault("stray", "no file"))
     jobs = [(0, Entry("a.png", place), "s"), (1, lost, "")]
     assert list(screened(jobs, screening)) == jobs == list(screened(jobs, None))
 

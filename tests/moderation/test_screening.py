@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 import classifiers
 from limner.core.events import Notice
-from limner.core.moderation import CheckUse, Policy, Refused, Stage, Unable
+from limner.core.moderation import CheckStage, CheckUse, Policy, RequestRefused, Unable
 from limner.core.requests import EvaluateRequest, GenerateRequest, TrainRequest
 from limner.core.runs import Run, Status
 from limner.imaging.decode import open_photograph
@@ -59,9 +59,9 @@ def test_what_passes_is_kept_with_its_verdicts(home: Path, tiny_sd: Path, models
     made = studio.store.artifacts(run.id, kind="picture")
     verdicts = studio.verdicts.list(10, run=run.id)
     assert [(verdict.stage, verdict.check, verdict.allowed) for verdict in reversed(verdicts)] == [
-        (Stage.PROMPT, "words", True),
-        (Stage.PICTURE, "image_classifier", True),
-        (Stage.PICTURE, "image_classifier", True),
+        (CheckStage.PROMPT, "words", True),
+        (CheckStage.PICTURE, "image_classifier", True),
+        (CheckStage.PICTURE, "image_classifier", True),
     ]
     assert {verdict.subject for verdict in verdicts[:2]} == {picture.sha256 for picture in made}
 
@@ -153,7 +153,7 @@ def test_a_check_that_cannot_judge(home: Path, tiny_sd: Path, tmp_path: Path, re
     studio = Studio(policy=Policy(picture=(use(tmp_path / "gone", required=required),)))
     run = painted(studio, tiny_sd)
     verdict = studio.verdicts.list(1, run=run.id)[0]
-    assert (verdict.stage, verdict.allowed, verdict.skipped) == (Stage.PICTURE, not required, True)
+    assert (verdict.stage, verdict.allowed, verdict.skipped) == (CheckStage.PICTURE, not required, True)
     if required:
         assert run.status is Status.FAILED and run.error is not None
         assert run.error.startswith("the check 'image_classifier' is required and cannot judge now")
@@ -228,7 +228,7 @@ def test_captions_are_judged(home: Path, tiny_sd: Path, painted: Path, tmp_path:
 def test_all_words_of_a_training_are_judged(home: Path, fields: dict[str, object]) -> None:
     studio = Studio()
     request = TrainRequest.model_validate({"data": "folder:" + "0" * 64, "class_word": "dog", **fields})
-    with pytest.raises(Refused, match="the prompt is refused: hate"):
+    with pytest.raises(RequestRefused, match="the prompt is refused: hate"):
         studio.enqueue(request)
     assert studio.runs.list() == []
 
@@ -239,14 +239,14 @@ def test_a_negative_prompt_may_name_what_shall_not_be_seen(home: Path) -> None:
     assert run.status is Status.QUEUED
     (verdict,) = studio.verdicts.list(10)
     assert (verdict.run, verdict.check, verdict.allowed) == (run.id, "words", True)
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         studio.enqueue(GenerateRequest(prompt=words))
 
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_refused_prompt_is_remembered_without_its_words(home: Path, keep: bool) -> None:
     studio = Studio(policy=Policy(keep_text=keep))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRefused) as caught:
         studio.enqueue(GenerateRequest(prompt="a swastika"))
     assert caught.value.category == "hate" and "swastika" not in str(caught.value)
     (verdict,) = studio.verdicts.list(10, allowed=False)
@@ -286,7 +286,7 @@ def test_a_run_is_tried_again_by_the_policy_of_today(home: Path, tiny_sd: Path) 
     Queue(before.store).cancel(run.id)
     words = CheckUse(check="words", options={"add": ["cat"]})
     stricter = Studio(policy=Policy(prompt=(words,)))
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         stricter.retry(before.store.get(run.id))
     assert before.store.get(run.id).status is Status.CANCELLED
     other = Studio(policy=Policy(keep_text=True))

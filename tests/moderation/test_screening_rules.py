@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from limner.core.events import Made, Notice
-from limner.core.moderation import CheckUse, Finding, Policy, Refused, Unable
+from limner.core.moderation import CheckUse, Finding, Policy, RequestRefused, Unable
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.moderation.moderator import Judged, Moderator
 from limner.moderation.screening import Screening
@@ -53,10 +53,10 @@ def made(path: str, what: str = "picture", **details: Any) -> Made:
 def test_a_picture_that_is_brought_is_judged(tmp_path: Path) -> None:
     for fields in ({"image": "red"}, {"image": "white", "mask": "red"}):
         paths = {name: picture(tmp_path, f"{name}.png", colour) for name, colour in fields.items()}
-        with pytest.raises(Refused, match="a picture that the request brings is refused: too red"):
+        with pytest.raises(RequestRefused, match="a picture that the request brings is refused: too red"):
             Screened(tmp_path).screening.admit(GenerateRequest.model_validate({"prompt": "a", **paths}))
     control = picture(tmp_path, "control.png", "red")
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         Screened(tmp_path).screening.admit(
             GenerateRequest.model_validate({"prompt": "a", "control": [f"canny={control}"]})
         )
@@ -75,10 +75,10 @@ def test_each_picture_of_a_folder_is_judged_and_each_caption(tmp_path: Path) -> 
     Screened(tmp_path).screening.admit(request)
     picture(folder, "b.png", "black", "a bad cat")
     for stages in ({}, {"picture": (USE,)}):
-        with pytest.raises(Refused, match="a caption is refused: bad words"):
+        with pytest.raises(RequestRefused, match="a caption is refused: bad words"):
             Screened(tmp_path, **stages).screening.admit(request)
     picture(folder, "b.png", "red", "a dog")
-    with pytest.raises(Refused, match="too red"):
+    with pytest.raises(RequestRefused, match="too red"):
         Screened(tmp_path).screening.admit(request)
 
 
@@ -99,7 +99,7 @@ def test_a_run_of_which_no_picture_is_left_fails(tmp_path: Path, count: int, sai
     run = Screened(tmp_path)
     for number in range(count):
         run.emit(made(picture(tmp_path, f"{number}.png", "red"), index=number))
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(RequestRefused, match=said):
         run.screening.settle()
     Screened(tmp_path).screening.settle()  # a run that paints nothing
 
@@ -108,7 +108,7 @@ def test_a_preview_is_nothing_that_is_left(tmp_path: Path) -> None:
     run = Screened(tmp_path)
     run.emit(made(picture(tmp_path, "0.png", "white"), what="preview"))
     run.emit(made(picture(tmp_path, "1.png", "red")))
-    with pytest.raises(Refused, match="the picture was withheld"):
+    with pytest.raises(RequestRefused, match="the picture was withheld"):
         run.screening.settle()
 
 

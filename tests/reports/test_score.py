@@ -9,7 +9,7 @@ from PIL import Image
 
 import browser
 from browser import PRESS, SAVE, TOLD
-from limner.core.metrics import Gallery, Item
+from limner.core.metrics import ImageSet, ScoredImage
 from limner.core.opinions import CRITERIA, Opinions, evaluation_of
 from limner.core.requests import EvaluateRequest
 from limner.engine.evaluate.result import Evaluated
@@ -29,9 +29,9 @@ def painted(folder: Path, count: int, start: int = 0) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def sheet(tmp_path: Path, items: list[Item], references: list[Path], prompts: list[str]) -> Path:
+def sheet(tmp_path: Path, items: list[ScoredImage], references: list[Path], prompts: list[str]) -> Path:
     request = EvaluateRequest.model_validate({"target": "secret-model", "prompt": prompts})
-    done = Evaluated(request, "secret-model", "", "", Gallery(tuple(items), tuple(references)), None, {})
+    done = Evaluated(request, "secret-model", "", "", ImageSet(tuple(items), tuple(references)), None, {})
     return write_sheet(done, tmp_path)
 
 
@@ -43,7 +43,7 @@ def pictures(tmp_path: Path) -> list[Path]:
 @pytest.fixture
 def page(tmp_path: Path, pictures: list[Path]) -> Path:
     """A page of four pictures with hostile prompts, and photographs."""
-    items = [Item(path, PROMPT, PROMPT) for path in pictures]
+    items = [ScoredImage(path, PROMPT, PROMPT) for path in pictures]
     return sheet(tmp_path, items, painted(tmp_path / "photographs", 6, 100), [PROMPT])
 
 
@@ -108,7 +108,7 @@ def test_a_prompt_is_text_and_nothing_tells_whose_it_is(drive, page) -> None:
 
 
 def test_relevance_is_asked_of_pictures_with_words_alone(tmp_path: Path, pictures: list[Path]) -> None:
-    items = [Item(pictures[0], None, "all"), Item(pictures[1], "a cat", "a cat")]
+    items = [ScoredImage(pictures[0], None, "all"), ScoredImage(pictures[1], "a cat", "a cat")]
     page = sheet(tmp_path, items, [], [])
     asked = "answer[pictures[at].prompt ?? 'none'] = [...document.querySelectorAll('.question:not([hidden])')].length;"
     answer = browser.drive(page, f"{asked} go(1); {asked}", tmp_path / "profile")

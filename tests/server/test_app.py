@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from standardwebhooks import Webhook
 
 from limner.core.accounts import Role
-from limner.core.logs import set_up
+from limner.core.logs import configure
 from limner.core.runs import Status
 from limner.server.app import create_app
 from limner.server.settings import Settings
@@ -160,7 +160,7 @@ def test_no_webhook_at_a_private_address(client: TestClient, studio: Studio, rec
     client.post(client.post("/v1/runs", json=PAINT).json()["url"] + "/cancel")
     assert Herald(studio).deliver()
     (delivery,) = client.get(f"/v1/webhooks/{made['id']}/deliveries").json()
-    assert "is at no public address" in delivery["error"] and receiver.told == []
+    assert "is not at a public address" in delivery["error"] and receiver.told == []
     for url in (
         "file:///etc/passwd",
         "http://user:pass@example.com/",
@@ -195,7 +195,7 @@ def test_the_figures_are_an_admins(studio: Studio) -> None:
 
 def test_a_call_is_found_in_the_log(client: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
     before = logging.getLogger("limner").handlers
-    set_up("json")
+    configure("json")
     try:
         assert client.get("/v1/runs?limit=1", headers={"X-Request-ID": "mine"}).headers["X-Request-ID"] == "mine"
         assert client.get("/healthz", headers={"X-Request-ID": "a\tb"}).headers["X-Request-ID"] != "a\tb"

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from hostile import BODIES
-from limner.core.requests import AnyRequest, Known
+from limner.core.execution import AnyBody, body_model
+from limner.core.kinds import KINDS
 from limner.server.app import create_app
 from limner.server.openai_models import Edit, Generation
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
 
-KINDS: dict[str, type[BaseModel]] = {kind.model_fields["kind"].default: kind for kind in get_args(Known)}
+BODY_MODELS: dict[str, type[BaseModel]] = {name: body_model(name) for name in KINDS}
 MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
-    **{name: (AnyRequest, {"kind": name, **body}) for name, body in BODIES.items()},
+    **{name: (AnyBody, {"kind": name, **body}) for name, body in BODIES.items()},
     "generations": (Generation, {"prompt": "a"}),
     "edits": (Edit, {"prompt": "a"}),
 }
@@ -44,7 +45,7 @@ def edges(schema: dict[str, Any]) -> Iterator[tuple[Any, bool]]:
 
 
 def properties(name: str) -> dict[str, Any]:
-    return (KINDS.get(name) or MODELS[name][0]).model_json_schema()["properties"]
+    return (BODY_MODELS.get(name) or MODELS[name][0]).model_json_schema()["properties"]
 
 
 def wrong_fields(adapter: TypeAdapter[Any], body: dict[str, Any]) -> set[str]:
@@ -77,7 +78,7 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
     studio.store.close()
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", BODY_MODELS)
 def test_runs_answer_for_each_field_at_fault(client: TestClient, name: str) -> None:
     _, body = MODELS[name]
     beyond = {

@@ -2,15 +2,15 @@
 
 from collections import Counter
 
-from limner.core.feedback import Standing
+from limner.core.feedback import RatingSummary
 from limner.core.requests import AdapterUse
 from limner.server.bandit import chosen
 
 GOOD, BAD, NEW = (AdapterUse(path=f"sha256:{letter * 64}") for letter in "abc")
 
 
-def standing(use: AdapterUse, ratings: int, mean: float) -> Standing:
-    return Standing(
+def standing(use: AdapterUse, ratings: int, mean: float) -> RatingSummary:
+    return RatingSummary(
         name=use.path,
         ratings=ratings,
         mean=mean,
@@ -24,7 +24,7 @@ def standing(use: AdapterUse, ratings: int, mean: float) -> Standing:
     )
 
 
-def shares(standings: list[Standing], draws: int = 2000) -> Counter[str]:
+def shares(standings: list[RatingSummary], draws: int = 2000) -> Counter[str]:
     found = Counter(chosen((BAD, NEW, GOOD), standings, chance).adapter.path[7] for chance in range(draws))
     return Counter({letter: round(100 * count / draws) for letter, count in found.items()})
 

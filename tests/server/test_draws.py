@@ -6,16 +6,16 @@ from statistics import fmean, pstdev
 
 import pytest
 
-from limner.core.feedback import Standing
+from limner.core.feedback import RatingSummary
 from limner.core.requests import AdapterUse
 from limner.server.bandit import _draw
 
 USE = AdapterUse(path="sha256:" + "a" * 64)
 
 
-def rated(ratings: int, mean: float | None) -> Standing:
+def rated(ratings: int, mean: float | None) -> RatingSummary:
     nothing = dict.fromkeys(("standard_error", "low", "high"))
-    return Standing(name=USE.path, ratings=ratings, mean=mean, wins=0, losses=0, ties=0, reasons={}, **nothing)
+    return RatingSummary(name=USE.path, ratings=ratings, mean=mean, wins=0, losses=0, ties=0, reasons={}, **nothing)
 
 
 @pytest.mark.parametrize(

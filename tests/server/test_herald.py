@@ -90,7 +90,7 @@ def test_a_private_address_is_told_nothing(studio: Studio) -> None:
     Queue(studio.store).cancel(studio.enqueue(GenerateRequest(prompt="a cat")).id)
     assert Herald(studio).deliver()
     (delivery,) = studio.webhooks.deliveries(hook.id, None)
-    assert "'127.0.0.1' is at no public address" in (delivery.error or "")
+    assert "'127.0.0.1' is not at a public address" in (delivery.error or "")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from PIL import Image
 from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError
 from limner.core.requests import TrainRequest
-from limner.core.runs import FAULT, Status
+from limner.core.runs import INTERNAL_ERROR, Status
 from limner.server import disconnect, marketing
 from limner.server.settings import Settings
 from limner.store.queue import Queue
@@ -133,7 +133,7 @@ def idle(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Se
 @pytest.mark.parametrize("name", ["industry", "style"])
 def test_nothing_is_fetched_for_an_industry_or_a_style_that_there_is_not(idle: Service, name: str) -> None:
     call = CALL | {"industry": "slow", "base_image_url": "http://127.0.0.1:9/a.png"}
-    assert "no public address" in problem(idle.call("POST", "/generate-image", call), 422)["detail"]
+    assert "not at a public address" in problem(idle.call("POST", "/generate-image", call), 422)["detail"]
     told = problem(idle.call("POST", "/generate-image", call | {name: "nosuch"}), 422)
     assert f"unknown {name} 'nosuch'" in told["detail"]
 
@@ -142,7 +142,7 @@ def test_nothing_is_fetched_for_an_industry_or_a_style_that_there_is_not(idle: S
     ("ending", "error", "status", "said"),
     [
         (Status.CANCELLED, None, 409, "the run was cancelled"),
-        (Status.FAILED, f"{FAULT} (KeyError); its log tells more", 500, FAULT),
+        (Status.FAILED, f"{INTERNAL_ERROR} (KeyError); its log tells more", 500, INTERNAL_ERROR),
         (Status.FAILED, "unknown scheduler 'nosuch'", 422, "unknown scheduler"),
     ],
 )
@@ -151,7 +151,7 @@ def test_a_run_that_ends_badly(idle: Service, ending: Status, error: str | None,
     queue = Queue(Studio(idle.home).store)
     ((found, lease),) = queue.claim("w")
     assert found.id == run
-    queue.finish(lease, ending, error)
+    queue.finish(lease, ending, error, internal_error=status == 500)
     thread.join()
     assert said in problem(answers[0], status)["detail"]
 

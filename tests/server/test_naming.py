@@ -13,8 +13,16 @@ from pydantic import ValidationError
 
 from hostile import BODIES
 from limner.core.accounts import Role
-from limner.core.requests import Axis, Frozen, GenerateRequest, Known, SweepRequest, referred, referring_fields
-from limner.core.requests.request import refers
+from limner.core.requests import (
+    Axis,
+    Frozen,
+    GenerateRequest,
+    KnownRequest,
+    SweepRequest,
+    reference_fields,
+    references_of,
+)
+from limner.core.requests.request import reference_kind_of
 from limner.server.app import create_app
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
@@ -33,7 +41,7 @@ WRITTEN = ("{}", "canny={}", "canny=starter@{}", "starter+{}")
 def names(part: type[Frozen], value: Any, name: str) -> bool:
     """Whether this is a part of a request, and names that."""
     try:
-        return name in {found for _, found in referred(part.model_validate(value))}
+        return name in {found for _, found in references_of(part.model_validate(value))}
     except ValidationError:
         return False
 
@@ -41,7 +49,7 @@ def names(part: type[Frozen], value: Any, name: str) -> bool:
 def naming(model: type[Frozen], name: str) -> Iterator[tuple[str, Any]]:
     """Each field of a model that refers to something, or holds what does, with a value that names this there."""
     for field, info in model.model_fields.items():
-        found: list[Any] = [name] if refers(info) else []
+        found: list[Any] = [name] if reference_kind_of(info) else []
         for part in models_in(info.annotation):
             needed = {other: "canny" for other, its in part.model_fields.items() if its.is_required()}
             given = [{**needed, inside: value} for inside, value in naming(part, name)]
@@ -80,12 +88,13 @@ def asked(kind: type[Frozen], name: str, own: str, folder: str) -> Iterator[tupl
 
 
 def _beside(field: str, own: str) -> dict[str, Any]:
-    return {"control": [f"canny={own}"]} if field == "control_model" else {}
+    """What a field needs beside it, or cannot have."""
+    return {"control_model": {"control": [f"canny={own}"]}, "prompts": {"prompt": []}}.get(field, {})
 
 
 def referring(kind: type[Frozen]) -> set[str]:
     """The fields of a request that hold references."""
-    return set(kind.model_fields) & referring_fields(kind)
+    return set(kind.model_fields) & reference_fields(kind)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +117,7 @@ def call(studio: Studio) -> Iterator[dict[str, Any]]:
         yield {"post": post, "own": own, "folder": folder}
 
 
-@pytest.mark.parametrize("kind", get_args(Known))
+@pytest.mark.parametrize("kind", get_args(KnownRequest))
 def test_no_answer_depends_on_what_lies_on_the_disk(
     kind: type[Frozen], call: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +141,7 @@ def test_no_answer_depends_on_what_lies_on_the_disk(
         assert referring(kind) <= tried and (kind is not SweepRequest or axes <= tried)
 
 
-@pytest.mark.parametrize("kind", get_args(Known))
+@pytest.mark.parametrize("kind", get_args(KnownRequest))
 def test_what_is_anothers_is_refused_wherever_it_is_named(kind: type[Frozen], call: dict[str, Any]) -> None:
     for field, body in asked(kind, call["own"]["ann"], call["own"]["eve"], call["folder"]):
         reply = call["post"]("eve", "/v1/runs", json=body)

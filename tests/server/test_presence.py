@@ -10,21 +10,29 @@ from typing import Any
 import pytest
 
 from limner.core.requests import GenerateRequest
-from limner.core.runs import FAULT, Run, Status
+from limner.core.runs import INTERNAL_ERROR, Run, Status
 from limner.server.disconnect import check_done, wanted
 from limner.server.problems import Refusal
 
 
 def run(status: Status, error: str | None = None) -> Run:
-    return Run(id="x", request=GenerateRequest(prompt="a"), status=status, error=error, created=datetime.now(UTC))
+    internal = (error or "").startswith(INTERNAL_ERROR)
+    return Run(
+        id="x",
+        request=GenerateRequest(prompt="a"),
+        status=status,
+        error=error,
+        internal_error=internal,
+        created=datetime.now(UTC),
+    )
 
 
 @pytest.mark.parametrize(
     ("status", "error", "answer"),
     [
         (Status.FAILED, "unknown scheduler 'x'", 422),
-        (Status.FAILED, f"{FAULT} (KeyError); its log tells more", 500),
-        (Status.FAILED, f"unknown scheduler {FAULT!r}", 422),
+        (Status.FAILED, f"{INTERNAL_ERROR} (KeyError); its log tells more", 500),
+        (Status.FAILED, f"unknown scheduler {INTERNAL_ERROR!r}", 422),
         (Status.FAILED, None, 422),
         (Status.CANCELLED, None, 409),
         (Status.QUEUED, None, 504),

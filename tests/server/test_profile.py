@@ -8,6 +8,7 @@ import yaml
 
 from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError
+from limner.core.execution import split_body
 from limner.server.prepared import settled
 from limner.server.profile import read_profile
 from limner.studio.studio import Studio
@@ -88,7 +89,7 @@ def test_what_the_profile_names_is_for_all_who_call(tmp_path: Path) -> None:
     studio = Studio(tmp_path / "home")
     told = {"industries": {"food": {"text": [f"{tmp_path}/one.safetensors"]}}}
     profile, used = settled(read_profile(written(tmp_path, **told)), studio)
-    request = profile.request("x", "food", "photo", adapter=profile.adapters("food", None)[0])
+    request, _ = split_body(profile.request("x", "food", "photo", adapter=profile.adapters("food", None)[0]))
     team = Caller(account="team", role=Role.MAKER)
     assert studio.enqueue(request, caller=team, granted=used).owner == "team"
     with pytest.raises(LimnerError, match="is not yours"):

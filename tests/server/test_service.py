@@ -53,7 +53,7 @@ def test_the_marketing_call(call: Client, tmp_path: Path) -> None:
     [
         ({"industry": "mining"}, "choose one of: technology, fashion, food, health, finance, travel, real estate,"),
         ({"style": "cubism"}, "choose one of: photo, watercolour,"),
-        ({"base_image_url": "http://169.254.169.254/a.png"}, "is at no public address"),
+        ({"base_image_url": "http://169.254.169.254/a.png"}, "is not at a public address"),
         ({"base_image_url": "file:///etc/passwd"}, "is neither http nor https"),
     ],
 )

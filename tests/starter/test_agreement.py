@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from limner.core.metrics import DEFAULTS, Gallery, Item
+from limner.core.metrics import DEFAULTS, ImageSet, ScoredImage
 from limner.plugins import registry
 from limner.starter.exam import agreement, trials
 from limner.starter.exam.agreement import among, measure
@@ -125,6 +125,6 @@ def test_the_page_tells_every_metric_and_the_defaults():
 
 
 def test_scores_of_a_metric_need_its_gallery(tmp_path):
-    trial = Trial(("sharpness",), "nothing", (Gallery((Item(tmp_path / "absent.png"),)),), (1.0,))
+    trial = Trial(("sharpness",), "nothing", (ImageSet((ScoredImage(tmp_path / "absent.png"),)),), (1.0,))
     with pytest.raises(ValueError, match=r"absent\.png"):
         measure(trial)

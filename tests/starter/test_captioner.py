@@ -135,6 +135,6 @@ def test_it_is_registered_by_an_entry_point(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(registry, "installed", registry.installed.__wrapped__)
     assert any(found.name == "other" for found in distributions())
-    group = registry.Group("limner.captioners", "captioner")
+    group = registry.PluginGroup("limner.captioners", "captioner")
     assert {"model", "starter"} <= set(group.names())
     assert group.get("starter") is plugin and isinstance(plugin, Captioner)

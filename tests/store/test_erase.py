@@ -12,7 +12,7 @@ from sqlalchemy import update
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.events import Notice
-from limner.core.feedback import PictureQuery, Rating
+from limner.core.feedback import ImageQuery, Rating
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.store import erase as erasing
@@ -151,7 +151,7 @@ def test_all_that_is_somebodys(house: Household) -> None:
 def test_the_ratings_and_webhooks_of_an_owner_are_erased_too(house: Household) -> None:
     """The mean of a picture is that of the ratings that are left."""
     pictures, feedback = ImageIndex(house.studio.store), FeedbackStore(house.studio.store)
-    (picture,) = pictures.list(Viewer(), PictureQuery(run=house.other))
+    (picture,) = pictures.list(Viewer(), ImageQuery(run=house.other))
     feedback.rate(Viewer("dan"), picture.id, Rating(stars=1))
     feedback.rate(Viewer("cleo"), picture.id, Rating(stars=5))
     for owner in ("dan", "cleo"):
@@ -267,7 +267,7 @@ def test_what_is_old_goes_unless_something_younger_stands_on_it(house: Household
     done = house.studio.maintenance.prune(timedelta(days=30))
     assert done.runs == [house.other], "the last picture stands on the others"
     long_ago(house, house.over)
-    (picture,) = ImageIndex(house.studio.store).list(Viewer(), PictureQuery(run=house.paint))
+    (picture,) = ImageIndex(house.studio.store).list(Viewer(), ImageQuery(run=house.paint))
     FeedbackStore(house.studio.store).set_favourite(Viewer(), picture.id, True)
     kept = house.studio.maintenance.prune(timedelta(days=30))
     assert kept.runs == [house.over], "a favourite stays, and what it stands on"

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
-from limner.core.feedback import Comparison, PictureQuery, Rating, Reason
+from limner.core.feedback import Comparison, ImageQuery, Rating, Reason
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.store.collections import ImageCollections
 from limner.store.database import alembic_config
@@ -36,7 +36,7 @@ def painted(store: Store, prompt: str = "a dog", owner: str = "ada", count: int 
 
 
 def found(store: Store, view: Viewer = ALL, **query: object) -> list[int]:
-    return [picture.id for picture in ImageIndex(store).list(view, PictureQuery.model_validate(query))]
+    return [picture.id for picture in ImageIndex(store).list(view, ImageQuery.model_validate(query))]
 
 
 def test_pictures_are_found_by_their_request(store: Store) -> None:
@@ -277,11 +277,11 @@ def test_only_painted_pictures_are_listed(store: Store) -> None:
 
 def test_the_migration_takes_up_the_pictures_that_are_there(store: Store, tmp_path: Path, database: str | None) -> None:
     ids = painted(store, "a DOG", count=2, adapter=[LORA, "/my/lora.safetensors"], tags={"industry": "food"})
-    before = ImageIndex(store).list(ALL, PictureQuery())
+    before = ImageIndex(store).list(ALL, ImageQuery())
     with alembic_config(store._engine) as config:
         command.downgrade(config, "0003")
     again = Store(tmp_path, database)
-    assert ImageIndex(again).list(ALL, PictureQuery()) == before
+    assert ImageIndex(again).list(ALL, ImageQuery()) == before
     wanted = {"search": "dog", "adapter": LORA, "industry": "food"}
     assert found(again, **wanted) == found(again, adapter="/my/lora.safetensors") == ids[::-1]
     FeedbackStore(again).rate(ADA, ids[0], Rating(stars=5))
@@ -301,9 +301,9 @@ def test_the_migration_takes_up_the_pictures_that_are_there(store: Store, tmp_pa
         (Rating, {"stars": 3, "reasons": ["ugly"]}),
         (Rating, {"stars": 3, "comment": "x" * 2001}),
         (Comparison, {"better": 1, "worse": 1}),
-        (PictureQuery, {"unrated": True, "at_least": 3}),
-        (PictureQuery, {"limit": 0}),
-        (PictureQuery, {"colour": "red"}),
+        (ImageQuery, {"unrated": True, "at_least": 3}),
+        (ImageQuery, {"limit": 0}),
+        (ImageQuery, {"colour": "red"}),
     ],
 )
 def test_what_cannot_be_said(model: type[Rating], body: dict[str, object]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from limner.core.accounts import EVERYONE, Caller, Limits
-from limner.core.errors import LimnerError, TooMuch
+from limner.core.errors import LimnerError, QuotaExceeded
 from limner.core.requests import GenerateRequest
 from limner.store.accounts import Accounts
 from limner.store.grants import Grants
@@ -34,7 +34,7 @@ def test_what_others_share_counts_for_them_alone(store: Store) -> None:
     assert (grants.bytes("ann"), grants.bytes("bob"), grants.bytes(EVERYONE)) == (100, 0, 0)
     bob = Caller(account="bob", limits=Limits(kept_bytes=10))
     grants.add(bob, B, 10)
-    with pytest.raises(TooMuch, match="1 bytes more than the 10 that are stored for 'bob'"):
+    with pytest.raises(QuotaExceeded, match="1 bytes more than the 10 that are stored for 'bob'"):
         grants.check(bob, 1)
 
 
@@ -43,7 +43,7 @@ def test_the_same_once_more_counts_once_up_to_the_last_byte(store: Store) -> Non
     for _ in range(2):
         grants.add(ann, A, 100)
     assert grants.bytes("ann") == 100
-    with pytest.raises(TooMuch):
+    with pytest.raises(QuotaExceeded):
         grants.add(ann, B, 1)
 
 

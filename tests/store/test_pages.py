@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from limner.core.moderation import Policy, Stage, Verdict
+from limner.core.moderation import CheckStage, Policy, Verdict
 from limner.core.requests import GenerateRequest
 from limner.store.runs import Store
 from limner.store.verdicts import Verdicts
@@ -26,7 +26,7 @@ def test_verdicts_are_listed_once_each_page_after_page(tmp_path: Path) -> None:
     verdicts, policy = Verdicts(store), Policy()
     verdicts.keep_policy(policy.digest, policy.text)
     for number in range(5):
-        told = Verdict(stage=Stage.PROMPT, subject=f"{number:064x}", check="words", allowed=True)
+        told = Verdict(stage=CheckStage.PROMPT, subject=f"{number:064x}", check="words", allowed=True)
         verdicts.add([told], policy.digest)
     seen: list[int] = []
     for _ in range(4):

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, update
 
 from limner.core.errors import LimnerError
-from limner.core.events import Anew, Notice, Progress
+from limner.core.events import Notice, Progress, Restarted
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.queue import Queue, queue_stats
@@ -98,7 +98,7 @@ def test_a_run_that_costs_worker_after_worker_is_given_up(store: Store) -> None:
     run = store.get(run_id)
     assert (run.status, run.error) == (
         Status.FAILED,
-        "a fault of Limner's own: 2 workers died while they executed it",
+        "an internal error of Limner: 2 workers died while they executed it",
     )
 
 
@@ -252,10 +252,10 @@ def test_what_is_taken_back_is_told(store: Store) -> None:
     second = taken(queue)
     store.discard_artifacts(second, keep=("preview",))
     ((number, _, told),) = store.events(run_id)
-    assert (number, told) == (1, Anew(attempt=2, gone=("2" * 64,)))
+    assert (number, told) == (1, Restarted(attempt=2, gone=("2" * 64,)))
     assert [made.kind for made in store.artifacts(run_id)] == ["preview"]
     store.discard_artifacts(taken(queue), keep=("preview",))
-    assert store.events(run_id)[-1][2] == Anew(attempt=3)
+    assert store.events(run_id)[-1][2] == Restarted(attempt=3)
 
 
 def test_artifacts_of_many_runs_are_one_query(store: Store) -> None:

@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from limner.core.requests import Frozen, Known, parse_request
-from limner.core.requests.request import refers
+from limner.core.requests import Frozen, KnownRequest, parse_request
+from limner.core.requests.request import reference_kind_of
 from limner.store.references import REFERRING, mentions_of_request
 
 HASH = "ab" * 32
@@ -19,14 +19,14 @@ def parts(model: type[Frozen]) -> set[str]:
     seen: list[type[Frozen]] = [model]
     for each in seen:
         for name, field in each.model_fields.items():
-            if refers(field):
+            if reference_kind_of(field):
                 found.add(name)
             hints = [field.annotation, *get_args(field.annotation)]
             seen += [h for h in hints if isinstance(h, type) and issubclass(h, Frozen) and h not in seen]
     return found
 
 
-@pytest.mark.parametrize("kind", get_args(Known))
+@pytest.mark.parametrize("kind", get_args(KnownRequest))
 def test_every_field_that_refers_is_looked_at(kind: type[Frozen]) -> None:
     assert parts(kind) and parts(kind) <= set(REFERRING)
 

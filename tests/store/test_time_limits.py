@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import update
 
 from limner.core.accounts import Caller, Limits
-from limner.core.errors import LimnerError, TooMuch
-from limner.core.feedback import PictureQuery
+from limner.core.errors import LimnerError, QuotaExceeded
+from limner.core.feedback import ImageQuery
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.accounts import Accounts
@@ -66,7 +66,7 @@ def test_pictures_count_for_24_hours(store: Store) -> None:
     who = Caller(account="ann", key="0" * 12, limits=Limits(pictures_per_day=2))
     store.create(GenerateRequest(prompt="a", count=2), caller=who)
     set_all(store, QuotaRow, created=ago(hours=23, minutes=59))
-    with pytest.raises(TooMuch):
+    with pytest.raises(QuotaExceeded):
         store.create(PAINT, caller=who)
     store.create(GenerateRequest(prompt="a", count=2), caller=who.model_copy(update={"key": "1" * 12}))
     set_all(store, QuotaRow, created=ago(hours=24, minutes=1))
@@ -142,11 +142,11 @@ def test_a_run_is_pruned_by_when_it_ended(studio: Studio) -> None:
 def test_pictures_are_listed_since_a_moment_and_before_another(store: Store) -> None:
     run = store.create(PAINT)
     store.add_artifact(run.id, "picture", "/a.png", "0" * 64)
-    (picture,) = ImageIndex(store).list(Viewer(), PictureQuery())
+    (picture,) = ImageIndex(store).list(Viewer(), ImageQuery())
     later = picture.created + timedelta(microseconds=1)
 
     def count(**query: datetime) -> int:
-        return len(ImageIndex(store).list(Viewer(), PictureQuery.model_validate(query)))
+        return len(ImageIndex(store).list(Viewer(), ImageQuery.model_validate(query)))
 
     assert (count(since=picture.created), count(since=later)) == (1, 0)
     assert (count(until=picture.created), count(until=later)) == (0, 1)

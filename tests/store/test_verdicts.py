@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, insert
 
 from limner.core.accounts import Caller
-from limner.core.moderation import Policy, Stage, Verdict
+from limner.core.moderation import CheckStage, Policy, Verdict
 from limner.core.requests import GenerateRequest
 from limner.store.queue import Queue
 from limner.store.runs import Lease, LeaseLost, Store
@@ -18,8 +18,8 @@ from limner.store.tables import PolicyRow, RunRow
 from limner.store.verdicts import Verdicts
 
 POLICY = Policy(keep_text=True)
-PASSED = Verdict(stage=Stage.PROMPT, subject="a" * 64, check="words", allowed=True)
-REFUSED = Verdict(stage=Stage.PICTURE, subject="b" * 64, check="x", allowed=False, category="hate", score=0.75)
+PASSED = Verdict(stage=CheckStage.PROMPT, subject="a" * 64, check="words", allowed=True)
+REFUSED = Verdict(stage=CheckStage.PICTURE, subject="b" * 64, check="x", allowed=False, category="hate", score=0.75)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_verdicts_are_kept_and_listed(verdicts: Verdicts) -> None:
     newest, *_, oldest = verdicts.list(10)
     assert (newest.owner, newest.run, newest.text, newest.score) == ("bob", None, "words", 0.75)
     assert (oldest.owner, oldest.run, oldest.allowed, oldest.policy) == ("ann", run.id, True, POLICY.digest)
-    assert verdicts.list(10, stage=Stage.PROMPT)[0].text is None, "only what is refused is kept in words"
+    assert verdicts.list(10, stage=CheckStage.PROMPT)[0].text is None, "only what is refused is kept in words"
     assert [found.category for found in verdicts.list(10, run=run.id, allowed=False)] == ["hate"]
     assert [found.id for found in verdicts.list(10, before=newest.id)] == [found.id for found in verdicts.list(10)][1:]
 

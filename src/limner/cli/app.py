@@ -1,8 +1,7 @@
-"""The command line: the list of commands, of which only the one that is called is loaded, and errors in one line."""
+"""The command line: the list of commands, of which only the one typed is imported, and errors on one line."""
 
 from __future__ import annotations
 
-import inspect
 import re
 import shlex
 import sys
@@ -10,182 +9,128 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from difflib import get_close_matches
-from importlib import import_module
 
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnknownOptionError
 
-# By full names: a process that examines uploads runs this file by its path, where relative imports fail.
+# Absolute imports: the process that examines uploads runs this file by its path, where relative imports fail.
 from limner import __doc__ as about
 from limner.core.errors import Interrupted, LimnerError, invalid, unknown
+from limner.core.kinds import KINDS
 
 COMMANDS = {
-    "prepare": (
-        "prepare:prepare",
-        """Make a clean dataset of a pile of pictures, and a report of what is in it.
-
-        Originals stay as they are. What was interrupted goes on by the same command.
-        """,
-    ),
-    "generate": ("requests:generate", "Paint pictures from a prompt, and where given, from a picture."),
-    "train": (
-        "requests:train",
-        "Teach a model a subject from a few pictures (DreamBooth: an identifier, a class word, prior preservation).",
-    ),
-    "evaluate": (
-        "evaluate:evaluate",
-        """Measure how good a model, an adapter or a folder of pictures is, against photographs of the subject.
-
-        Exit codes: 0 done, 1 what --require asks for is not so, 2 a mistake that you can mend.
-        """,
-    ),
-    "compare": (
-        "compare:compare",
-        "Tell which of several models or adapters is better: same prompts and seeds, scores, a page for blind votes.",
-    ),
-    "rank": ("compare:rank", "Rank what was compared by the votes that people saved on the blind page."),
+    "rank": ("votes:rank", "Rank the contestants of a comparison by the votes saved on its blind page."),
     "opinions": (
-        "opinions:opinions",
-        "Tell what people who scored an evaluation's pictures blind think, and which metrics think so too.",
+        "votes:opinions",
+        "Summarise the scores that people gave an evaluation's images blind, and which metrics agree with them.",
     ),
-    "sweep": (
-        "sweep:sweep",
-        "Paint the same with one to three settings varied, side by side, and measure what they do.",
-    ),
-    "influence": (
-        "influence:influence",
-        "Tell which training pictures made pictures, and which of them do harm or nothing (TRAK, D-TRAK).",
-    ),
-    "run": ("pictures:run", "Carry out the request inside a picture again: the same pixels on the same machine."),
-    "runs": ("runs:runs", "List what was done, newest first."),
-    "show": ("runs:show", "Tell a run's request, events and results."),
+    "run": ("history:run", "Repeat the request stored in an image: the same pixels on the same machine."),
+    "runs": ("history:runs", "List runs, newest first."),
+    "show": ("history:show", "Print a run's request, notices and results."),
     "verify": (
-        "pictures:verify",
-        """Say whether pictures are ours, and whether they were changed.
-
-        Exit codes: 0 all were made here, or signed by somebody trusted, and not changed since; 1 any other picture; 2 a
-        file that is no picture.
-        """,
+        "history:verify",
+        "Check whether images were made here, and whether they were changed. Exit codes: 0 all were made here, or "
+        "signed by someone you trust, and not changed since; 1 any other image; 2 a file that is not an image.",
     ),
-    "history": ("pictures:history", "Look pictures up. Conditions that are given all hold."),
-    "rate": ("pictures:rate", "Say what you think of pictures: limner rate pictures/0001.png 4."),
-    "feedback": ("feedback:app", "What is said of pictures, for training on it."),
-    "models": ("models:app", "The base models: which there are, and fetching them."),
-    "starter": ("starter:app", "The model that comes with Limner: its exam and its pictures."),
+    "history": ("history:history", "List generated images that meet all conditions given."),
+    "rate": ("history:rate", "Rate images: limner rate pictures/0001.png 4."),
+    "feedback": ("history:feedback", "Export ratings and preferences, for training on them."),
+    "models": ("models:models", "List and download base models."),
+    "starter": ("models:starter", "Examine the model that comes with Limner, and generate a contact sheet."),
     "demo": (
-        "demo:demo",
-        "Teach the starter a new character from 8 pictures, and show it on a page: the main job in a few minutes.",
+        "models:demo",
+        "Train the starter on a new character from 8 images and show the result on a page, in a few minutes.",
     ),
-    "serve": ("service:serve", "Serve the studio over HTTP on this machine, with workers of its own."),
+    "serve": ("service:serve", "Serve the HTTP API and web pages on this machine, with workers of its own."),
     "worker": (
         "service:worker",
-        "Carry out the runs that wait in the queue, until it is stopped; `limner serve` starts its own.",
+        "Execute queued runs until stopped; `limner serve` starts its own workers.",
     ),
-    "keys": (
-        "keys:app",
-        "Keys to the service, which it asks for as soon as others than this machine can reach it.",
-    ),
+    "keys": ("service:keys", "Manage API keys, which the service requires when other machines can reach it."),
     "backup": (
-        "upkeep:backup",
-        "Write the whole state into one archive: runs, events, artifacts, files, credentials. Work may go on.",
+        "maintenance:backup",
+        "Write runs, events, artifacts, files and credentials into one archive. The service may go on running.",
     ),
     "restore": (
-        "upkeep:restore",
-        "Put back what a backup holds, into an empty home and database; the archive is checked first.",
+        "maintenance:restore",
+        "Restore a backup into an empty home and database. The archive is checked first.",
     ),
     "erase": (
-        "upkeep:erase",
-        "Erase runs, files, or all that is somebody's, for good, with all that only they needed.",
+        "maintenance:erase",
+        "Erase runs, files, or everything of an account, permanently, with what only they needed.",
     ),
     "prune": (
-        "upkeep:prune",
-        "Erase what ended long ago, unless something younger stands on it, and sweep what nothing refers to.",
+        "maintenance:prune",
+        "Erase old runs that nothing newer depends on, and files that nothing refers to.",
     ),
 }
-"""Where each is, below `commands`, and what its help says."""
-TYPED = {
-    "prepare": "prepare:prepare_command",
-    "generate": "requests:generate_command",
-    "train": "requests:train_command",
-    "compare": "compare:compare_command",
-    "evaluate": "evaluate:evaluate_command",
-    "sweep": "sweep:sweep_command",
-}
-"""Commands whose flags depend on what was typed, such as a recipe or a way to learn, and where they are made."""
+"""Commands other than those of request kinds: "module:name" below `limner.cli.commands`, and help."""
 
 
 def application(arguments: Sequence[str] = ()) -> App:
-    """All commands, for what was typed."""
+    """All commands, for these arguments: a recipe or a training method changes the flags of a command."""
     app = App(name="limner", help=about, version_flags=["--version"], default_parameter=Parameter(show_default=True))
-    first = arguments[0] if arguments else ""
-    for name, (place, told) in COMMANDS.items():
-        if name == first and name in TYPED:
-            module, maker = TYPED[name].split(":")
-            command = getattr(import_module(f"limner.cli.commands.{module}"), maker)(arguments)
-            app.command(command, name=name, help=inspect.cleandoc(told))
-        else:
-            app.command(f"limner.cli.commands.{place}", name=name, help=inspect.cleandoc(told))
+    for name, kind in KINDS.items():
+        command = f"limner.cli.commands.{kind.command}"
+        if name == next(iter(arguments), None):
+            from limner.cli.commands.requests import request_command
+
+            command = request_command(kind, arguments)
+        app.command(command, name=name, help=kind.help)
+    for name, (place, text) in COMMANDS.items():
+        app.command(f"limner.cli.commands.{place}", name=name, help=text)
     return app
 
 
-def _spelt(name: str) -> str:
-    """A field's name as its flag; a name that is no field's, as it is."""
-    from limner.cli.flags import spelling
+def _flag_name(field: str) -> str:
+    """A field's flag; other names as they are."""
+    from limner.cli.flags import flag_name
     from limner.core.accounts import Limits
-    from limner.core.feedback import PictureQuery, Rating
-    from limner.core.requests import (
-        CompareRequest,
-        EvaluateRequest,
-        GenerateRequest,
-        InfluenceRequest,
-        PrepareRequest,
-        SweepRequest,
-        TrainRequest,
-    )
+    from limner.core.execution import body_model
+    from limner.core.feedback import ImageQuery, Rating
     from limner.server.settings import Settings
     from limner.starter.exam.sitting import Sitting
 
-    trials = (SweepRequest, CompareRequest, EvaluateRequest, InfluenceRequest)
-    requests = (GenerateRequest, TrainRequest, PrepareRequest, *trials)
-    for model in (*requests, Sitting, Settings, Limits, PictureQuery, Rating):
-        if name in model.model_fields:
-            return spelling(name, model.model_fields[name])
-    return name
+    for model in (*map(body_model, KINDS), Sitting, Settings, Limits, ImageQuery, Rating):
+        if field in model.model_fields:
+            return flag_name(field, model.model_fields[field])
+    return field
 
 
 def _methods_with(flag: str) -> list[str]:
-    """The ways to learn that have a flag among their options."""
-    from limner.cli.flags import spelling
+    """The training methods that have a flag among their options."""
+    from limner.cli.flags import flag_name
     from limner.studio.studio import method_options, methods
 
     found = []
     for method in methods():
-        with suppress(LimnerError):  # a plugin of another package that does not load
+        with suppress(LimnerError):  # a plugin of another package that cannot be imported
             fields = method_options(method).model_fields
-            found += [method for name, field in fields.items() if spelling(name, field) == flag]
+            found += [method for name, field in fields.items() if flag_name(name, field) == flag]
     return found
 
 
-def _one_line(error: CycloptsError) -> str:
+def _parse_error(error: CycloptsError) -> str:
+    """The line for arguments that cannot be parsed."""
     if isinstance(error, UnknownOptionError) and error.token is not None:
         flag = error.token.keyword or error.token.value
         if methods := _methods_with(flag):
             return f"{flag} is a flag of `limner train --method {' or '.join(methods)}` only"
         known = {name for argument in error.argument_collection or () for name in argument.names}
         near = get_close_matches(flag, known, n=1)
-        return f"unknown flag {flag!r}; " + (f"did you mean {near[0]!r}? " if near else "") + "--help lists them all"
+        return f"unknown flag {flag!r}; " + (f"did you mean {near[0]!r}? " if near else "") + "--help lists all flags"
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
-        return str(unknown("command", error.unused_tokens[0], COMMANDS))
+        return str(unknown("command", error.unused_tokens[0], (*KINDS, *COMMANDS)))
     return " ".join(str(error).split())
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point. Exit codes: 0 done, 2 a mistake that the user can mend, 130 interrupted."""
+    """Entry point. Exit codes: 0 done, 1 a condition is not met, 2 an error that the user can fix, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # a hostile picture can cause one for each of 65,535 tags
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # a hostile image can cause one for each of 65,535 tags
     try:
         application(arguments)(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        _fail(_one_line(error))
+        _fail(_parse_error(error))
     except LimnerError as error:
         _fail(str(error))
     except ValueError as error:
@@ -193,20 +138,20 @@ def main(arguments: list[str] | None = None) -> None:
 
         if not isinstance(error, ValidationError):
             raise
-        _fail(str(invalid(error, _spelt)))
+        _fail(str(invalid(error, _flag_name)))
     except (Interrupted, KeyboardInterrupt) as error:
         print(f"limner: {error or 'stopped'}", file=sys.stderr)
-        if arguments[:1] == ["train"]:
-            again = [*arguments, *([] if "--resume" in arguments else ["--resume"])]
-            print(f"limner: to go on: limner {shlex.join(again)}", file=sys.stderr)
-        elif arguments[:1] == ["prepare"]:
-            print("limner: to go on, give the same command again", file=sys.stderr)
+        kind = KINDS.get(next(iter(arguments), ""))
+        if kind is not None and kind.resumed_by is not None:
+            again = [*arguments, *(flag for flag in kind.resumed_by if flag not in arguments)]
+            print(f"limner: to resume: limner {shlex.join(again)}", file=sys.stderr)
         sys.exit(130)
 
 
 def _fail(line: str) -> None:
-    line = re.sub(r"(?<![\w/.'\"-])[a-z]+(?:_[a-z]+)+(?![\w/.'\"-])", lambda found: _spelt(found.group()), line)
-    print(f"limner: {line}", file=sys.stderr)
+    """Print an error, with the names of fields as flags, and exit with 2."""
+    field = r"(?<![\w/.'\"-])[a-z]+(?:_[a-z]+)+(?![\w/.'\"-])"
+    print(f"limner: {re.sub(field, lambda found: _flag_name(found.group()), line)}", file=sys.stderr)
     sys.exit(2)
 
 

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees: progress bars, notices, lists."""
+"""Output for the terminal: progress bars, notices, tables."""
 
 from __future__ import annotations
 
@@ -27,28 +27,29 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from limner.core.accounts import Key
-from limner.core.errors import LimnerError, one_line
+from limner.core.errors import LimnerError
+from limner.core.events import ArtifactKind, Made, Notice, Stage
 from limner.core.events import Event as RunEvent
-from limner.core.events import Made, Notice, Stage
 from limner.core.events import Progress as Done
-from limner.core.feedback import Picture
+from limner.core.execution import body_of
+from limner.core.feedback import GeneratedImage
 from limner.core.runs import Artifact, Run
+from limner.core.text import clean_line
 
+EVERY = 5.0
+"""Seconds between two lines of progress without a terminal."""
 FIGURES = {"loss": "loss {:.4f}", "held_out_loss": "held out {:.4f}", "images_per_second": "{:.1f} images/s"}
 
 
-def plain(text: str) -> str:
-    """Text of a stranger's making, shown as it is: no markup, no control characters."""
-    return escape(one_line(text))
-
-
-EVERY = 5.0
-"""Seconds between two lines of progress where there is no terminal."""
+def escape_text(text: str) -> str:
+    """Text of unknown origin as it is: without markup and control characters."""
+    return escape(clean_line(text))
 
 
 class Screen:
-    """Shows the events of one run as bars with time left, or without a terminal as a line every few seconds. Progress
-    goes to stderr, results to stdout.
+    """Shows the events of one run as progress bars; without a terminal, as a line every few seconds.
+
+    Progress goes to stderr, results to stdout.
     """
 
     def __init__(self) -> None:
@@ -75,7 +76,7 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, LimnerError) and self.bars.live.is_started:  # of a mistake, only its line stays
+        if isinstance(error, LimnerError) and self.bars.live.is_started:  # only the line of the error stays
             self.bars.live.transient = True
             self.bars.live.stop()
         self._stop()
@@ -89,10 +90,10 @@ class Screen:
             self.lines = None
 
     def note(self, text: str) -> None:
-        self.bars.console.print(plain(text), soft_wrap=True)
+        self.bars.console.print(escape_text(text), soft_wrap=True)
 
     def show(self, event: RunEvent) -> None:
-        """Take in one event."""
+        """Show one event."""
         if isinstance(event, Stage):
             self._end_bar()
             self._start()
@@ -104,12 +105,12 @@ class Screen:
             self.bars.update(self.bar, completed=event.done, total=event.total, note=note)
         elif isinstance(event, Notice):
             colour = "yellow" if event.level == "warning" else "cyan"
-            self.bars.console.print(f"[{colour}]{event.level}:[/] {plain(event.text)}", soft_wrap=True)
+            self.bars.console.print(f"[{colour}]{event.level}:[/] {escape_text(event.text)}", soft_wrap=True)
         elif isinstance(event, Made):
             self.made.append(event)
 
     def end(self) -> None:
-        """No more events follow."""
+        """Stop the display; no more events follow."""
         self._end_bar()
         self._stop()
 
@@ -134,7 +135,7 @@ class Screen:
         else:
             when = f"{_clock(task.time_remaining)} left"
         line = ", ".join(part for part in (f"{task.description}{count}", task.fields["note"], when) if part)
-        self.console.print(plain(line), soft_wrap=True, highlight=False)
+        self.console.print(escape_text(line), soft_wrap=True, highlight=False)
 
     def _end_bar(self) -> None:
         if self.bar is None:
@@ -147,130 +148,134 @@ class Screen:
         self.bar = None
 
     def finish(self, run: Run) -> None:
-        """Say what was made, one path a line, and how to look it up."""
+        """Print the results, a path per line, and how to look them up."""
         self.end()
         for made in self.made:
-            if made.what not in ("preview", "guide"):
+            if made.what not in (ArtifactKind.PREVIEW, ArtifactKind.GUIDE):
                 print(made.path)
-        seeds = [str(made.details["seed"]) for made in self.made if made.what == "picture"]
+        seeds = [str(made.details["seed"]) for made in self.made if made.what is ArtifactKind.PICTURE]
         if seeds:
             self.console.print(
                 f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}", style="dim"
             )
         for made in self.made:
             if "say" in made.details:
-                self.console.print(f"try: {plain(how_to_paint(made))}", soft_wrap=True)
-        self.console.print(f"run {run.id}; limner show {run.id} tells it", style="dim", soft_wrap=True)
+                self.console.print(f"try: {escape_text(generate_command(made))}", soft_wrap=True)
+        self.console.print(f"run {run.id}; details: limner show {run.id}", style="dim", soft_wrap=True)
 
 
-def how_to_paint(made: Made) -> str:
-    """The command that paints what was taught."""
-    model = [made.path] if made.what == "model" else [base] if (base := made.details["base"]) != "starter" else []
+def generate_command(made: Made) -> str:
+    """The command that generates an image of the trained subject."""
+    model = (
+        [made.path]
+        if made.what is ArtifactKind.MODEL
+        else [base]
+        if (base := made.details["base"]) != "starter"
+        else []
+    )
     words = ["limner", "generate", f"{made.details['say']} on the beach"]
     words += [part for place in model for part in ("--model", place)]
-    if made.what == "adapter":
+    if made.what is ArtifactKind.ADAPTER:
         words += ["--vae", vae] if (vae := made.details["vae"]) else []
         words += ["--adapter", made.path]
     return shlex.join(words)
 
 
 def print_runs(runs: Sequence[Run]) -> None:
-    """A table of runs."""
+    """Print a table of runs."""
     if not runs:
-        print('nothing was done yet; try: limner generate "a photo of a cat on the beach"')
+        print('there are no runs yet; try: limner generate "a photo of a cat on the beach"')
         return
-    whole = (Column(name, no_wrap=True) for name in ("run", "what", "status", "began", "took"))
-    table = Table(*whole, "about", box=None, pad_edge=False)
+    whole = (Column(name, no_wrap=True) for name in ("run", "kind", "status", "started", "took"))
+    table = Table(*whole, "summary", box=None, pad_edge=False)
     for run in runs:
-        cut = Text(run.request.about[:60], no_wrap=True, overflow="ellipsis")
+        cut = Text(run.request.summary[:60], no_wrap=True, overflow="ellipsis")
         table.add_row(run.id, run.request.kind, run.status.value, _time(run.created), _took(run), cut)
     Console().print(table)
 
 
 def print_models(entries: Sequence[Any]) -> None:
-    """A table of base models."""
+    """Print a table of base models."""
     named = (Column(name, no_wrap=True) for name in ("name", "family"))
-    needs = (Column(name, no_wrap=True, justify="right") for name in ("fetch", "GPU"))
+    needs = (Column(name, no_wrap=True, justify="right") for name in ("download", "GPU"))
     licence = Column("licence", overflow="fold")
     table = Table(*named, *needs, licence, Column("on disk", no_wrap=True), box=None, pad_edge=False)
     for entry in entries:
         needs = (f"{value:.1f} GB" if value else "-" for value in (entry.gigabytes, entry.memory))
-        table.add_row(entry.name, entry.family, *needs, plain(entry.licence), "yes" if entry.place else "no")
+        table.add_row(entry.name, entry.family, *needs, escape_text(entry.licence), "yes" if entry.place else "no")
     Console().print(table)
-    print(
-        "\nlimner models get NAME fetches one; --model takes any Hugging Face id, folder or .safetensors file besides"
-    )
+    print("\nlimner models get NAME downloads one; --model also takes a Hugging Face id, folder or .safetensors file")
 
 
 def print_keys(keys: Sequence[Key]) -> None:
-    """A table of the service's keys."""
-    table = Table("account", "role", "key", "made", "good until", "allows", box=None, pad_edge=False)
+    """Print a table of API keys."""
+    table = Table("account", "role", "key", "created", "expires", "limits", box=None, pad_edge=False)
     for key in keys:
-        until = f"revoked {_time(key.revoked)}" if key.revoked else _time(key.expires) if key.expires else "for ever"
-        told = [
+        until = f"revoked {_time(key.revoked)}" if key.revoked else _time(key.expires) if key.expires else "never"
+        limits = [
             f"{value:,} {name.replace('_', ' ')}" for name, value in key.limits.model_dump(exclude_none=True).items()
         ]
-        table.add_row(key.account, key.role, key.id, _time(key.created), until, ", ".join(told) or "anything")
+        table.add_row(key.account, key.role, key.id, _time(key.created), until, ", ".join(limits) or "none")
     Console().print(table)
 
 
 def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[int, datetime, Any]]) -> None:
-    """Everything known of one run."""
+    """Print everything known of one run."""
     console = Console(soft_wrap=True)
     console.print(
-        f"[bold]run {run.id}[/]  {run.request.kind}, {run.status.value}, began {_time(run.created)}, took {_took(run)}"
+        f"[bold]run {run.id}[/]  {run.request.kind}, {run.status.value}, "
+        f"started {_time(run.created)}, took {_took(run)}"
     )
     if run.error:
-        console.print(f"[red]{plain(run.error)}[/]")
+        console.print(f"[red]{escape_text(run.error)}[/]")
     console.print("\n[bold]request[/]")
-    console.print_json(
-        json.dumps(run.request.model_dump(mode="json", exclude_defaults=True) | {"kind": run.request.kind})
-    )
+    body = body_of(run.request, run.execution)
+    console.print_json(json.dumps(body.model_dump(mode="json", exclude_defaults=True) | {"kind": run.request.kind}))
     notices = [event.text for _, _, event in events if isinstance(event, Notice)]
     if notices:
         console.print("\n[bold]notices[/]")
         for text in notices:
-            console.print(f"  {plain(text)}")
-    console.print("\n[bold]made[/]" if artifacts else "\nit made nothing")
+            console.print(f"  {escape_text(text)}")
+    console.print("\n[bold]results[/]" if artifacts else "\nno results")
     for artifact in reversed(artifacts):
         seed = f"  seed {artifact.details['seed']}" if "seed" in artifact.details else ""
         console.print(
-            f"  {artifact.kind:8} {plain(artifact.path)}  sha256 {artifact.sha256[:12]}{seed}", highlight=False
+            f"  {artifact.kind:8} {escape_text(artifact.path)}  sha256 {artifact.sha256[:12]}{seed}", highlight=False
         )
 
 
 def print_ranking(ranks: Sequence[Any]) -> None:
-    """A table of contestants, best first."""
+    """Print a table of contestants, best first."""
     table = Table("contestant", "Elo", "95% interval", "won", "tied", "lost", "preferred", box=None, pad_edge=False)
     for each in ranks:
         counts = map(str, (each.wins, each.ties, each.losses))
         interval = f"{each.low:.0f} to {each.high:.0f}"
-        table.add_row(plain(each.contestant), f"{each.elo:.0f}", interval, *counts, f"{each.preferred:.0%}")
+        table.add_row(escape_text(each.contestant), f"{each.elo:.0f}", interval, *counts, f"{each.preferred:.0%}")
     Console().print(table)
 
 
-def print_pictures(pictures: Sequence[Picture]) -> None:
-    """What was painted: id, time, stars, model, file and prompt."""
-    table = Table("id", "painted", "stars", "model", Column("picture", overflow="fold"), "prompt", box=None)
+def print_images(pictures: Sequence[GeneratedImage]) -> None:
+    """Print a table of images: id, time, stars, model, file and prompt."""
+    table = Table("id", "generated", "stars", "model", Column("image", overflow="fold"), "prompt", box=None)
     for picture in pictures:
         stars = "-" if picture.mean is None else f"{picture.mean:.1f} ({picture.ratings})"
         words = [picture.request.model, picture.reference or picture.path, picture.request.prompt]
         heart = " *" if picture.favourite else ""
-        table.add_row(str(picture.id) + heart, _time(picture.created), stars, *map(plain, words))
-    Console().print(table if pictures else "no picture fits", soft_wrap=True)
+        table.add_row(str(picture.id) + heart, _time(picture.created), stars, *map(escape_text, words))
+    Console().print(table if pictures else "no image meets the conditions", soft_wrap=True)
 
 
 def print_verdict(picture: Path, verdict: Any) -> None:
-    """All that is known of a picture: the verdict first, then what it rests on."""
+    """Print what is known of an image: the verdict, then its grounds."""
     console = Console(soft_wrap=True, highlight=False)
     colour = "green" if verdict.good else "yellow"
-    console.print(f"{plain(str(picture))}: [{colour}]{verdict.state}[/], {plain(verdict.told)}")
+    console.print(f"{escape_text(str(picture))}: [{colour}]{verdict.state}[/], {escape_text(verdict.told)}")
     label, mark = verdict.label, verdict.mark
     lines = [*(("problem", problem) for problem in verdict.problems)]
     if verdict.software or verdict.signer:
         when = "" if verdict.signed is None else f", {_time(verdict.signed)}"
         lines.append(
-            ("signed", f"{verdict.software or 'unknown software'} by {verdict.signer or 'nobody named'}{when}")
+            ("signed", f"{verdict.software or 'unknown software'} by {verdict.signer or 'an unknown signer'}{when}")
         )
     if verdict.source:
         lines.append(("source", verdict.source))
@@ -278,12 +283,14 @@ def print_verdict(picture: Path, verdict: Any) -> None:
         adapters = f" with {', '.join(label.adapters)}" if label.adapters else ""
         lines.append(("label", f"Limner {label.version}, model {label.model!r}{adapters}, seed {label.seed}"))
     if mark is not None:
-        name = "its name is lost" if mark.name is None else f"name {mark.name}"
-        lines.append(("mark", f"found, {name}{', mirrored' if mark.mirrored else ''} (by chance: {mark.chance:.0e})"))
+        name = "name unreadable" if mark.name is None else f"name {mark.name}"
+        lines.append(
+            ("watermark", f"found, {name}{', mirrored' if mark.mirrored else ''} (by chance: {mark.chance:.0e})")
+        )
     if run := verdict.run or (mark and mark.run):
         lines.append(("run", run))
     for name, text in lines:
-        console.print(f"  {name:8} {plain(text)}")
+        console.print(f"  {name:9} {escape_text(text)}")
 
 
 def _clock(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Who asks: accounts, what they may do, and how much of it."""
+"""Accounts, roles, API keys and their limits."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from pydantic import Field
 from limner.core.requests import Frozen
 
 EVERYONE = "*"
-"""The owner of what is shared with all accounts."""
+"""The owner of files that are shared with all accounts."""
 
 
 class Role(StrEnum):
-    """What an account may do: look at what is its own; make more of it; all that, and of everyone's."""
+    """What an account may do. viewer: see its own runs and files; maker: also create them; admin: those of everyone."""
 
     VIEWER = "viewer"
     MAKER = "maker"
     ADMIN = "admin"
 
     def covers(self, needed: Role) -> bool:
-        """Whether one of this role may do what asks for `needed`."""
+        """Whether this role includes what `needed` may do."""
         ranks = list(Role)
         return ranks.index(self) >= ranks.index(needed)
 
 
 class Limits(Frozen):
-    """How much a key may ask for; None is without limit. kept_bytes: of files that are kept for its account."""
+    """Limits of a key; None is no limit. kept_bytes: size of the files stored for its account."""
 
     per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
     pictures_per_day: int | None = Field(default=None, ge=1, lt=2**31)
@@ -35,7 +35,7 @@ class Limits(Frozen):
 
 
 class Caller(Frozen):
-    """Who makes a call. account: empty where the service knows no accounts, and whoever reaches it is its admin."""
+    """Who makes an API call. account: empty if the service has no accounts; every caller is then an admin."""
 
     account: str = ""
     role: Role = Role.ADMIN
@@ -44,12 +44,12 @@ class Caller(Frozen):
 
     @property
     def scope(self) -> str | None:
-        """Whose things it sees: its own account's, or everyone's (None)."""
+        """The account whose runs and files it sees; None for everyone's."""
         return None if self.role is Role.ADMIN else self.account
 
 
 class Key(Frozen):
-    """A key as it is listed; the secret itself is told once, when it is made."""
+    """A key as it is listed; the secret itself is shown once, when the key is created."""
 
     id: str
     account: str
@@ -60,8 +60,8 @@ class Key(Frozen):
     revoked: datetime | None = None
 
 
-class Holding(Frozen):
-    """A kept file or folder that an account brought in, or that was shared with it. giver: by whom, "" by an admin."""
+class FileGrant(Frozen):
+    """A stored file or folder that an account uploaded, or got from another one. giver: who shared it, "" an admin."""
 
     owner: str
     reference: str

@@ -1,4 +1,4 @@
-"""What a dataset is made of before it is one: entries of sources, their rights, and what is wrong with them."""
+"""What datasets are built from: entries of sources, rights, faults; and the protocols of plugins that provide them."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Box = tuple[int, int, int, int]
-"""Left, top, right, bottom in pixels of the upright picture; right and bottom are outside."""
+"""Left, top, right, bottom in pixels of the upright image; right and bottom are exclusive."""
 
 
 class Place(Protocol):
-    """Where the bytes of one file are: a small value that other processes can be sent and read by themselves."""
+    """Where the bytes of one file are: a small picklable value that other processes can read from."""
 
     @property
     def name(self) -> str:
-        """The file's name, as messages say it."""
+        """The file's name for messages."""
         ...
 
     @property
     def stamp(self) -> str:
-        """Changes when the bytes do, as far as that can be told without reading them: size and time."""
+        """Changes when the bytes change, as far as size and time show that."""
         ...
 
     def read(self) -> bytes:
-        """All of its bytes; LimnerError where they cannot be had, Refused where they are not to be learnt from."""
+        """All of its bytes; raises LimnerError if they cannot be read, TrainingRefused if training is forbidden."""
         ...
 
 
-class Refused(LimnerError):
-    """A place that gives its bytes, and says that they are not to be learnt from. said: the mark that tells so."""
+class TrainingRefused(LimnerError):
+    """Training on a file is forbidden by its source, which still returned its bytes. said: the mark that forbids it."""
 
     def __init__(self, name: str, data: bytes, said: str) -> None:
-        super().__init__(f"{name!r} is not to be learnt from ({said})", "leave it out")
+        super().__init__(f"{name!r} is marked as not to be trained on ({said})", "leave it out")
         self.data, self.said = data, said
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What is known of whose a picture is, None where nothing is.
+    """The rights of an image; None where nothing is known.
 
-    source: where it is from, such as a URL. consent: of the people in it, as it was told. training: whether whoever
-    owns it lets models be trained on it, by `said`, the mark that tells so.
+    source: where it is from, such as a URL. consent: of the people in it, as stated. training: whether its owner allows
+    training on it. said: the mark that states that.
     """
 
     author: str | None = None
@@ -58,7 +58,7 @@ class Rights:
     said: str | None = None
 
     def over(self, other: Rights) -> Rights:
-        """This, and where it says nothing, what the other says; a refusal of either stands."""
+        """These rights, completed by the other ones; a refusal in either of them holds."""
         refusing = next((each for each in (self, other) if each.training == "refused"), None)
         deciding = refusing or (self if self.training else other)
         return Rights(
@@ -73,12 +73,12 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One picture of a source, not yet read.
+    """One image of a source, not yet read.
 
-    key: what it is called within the source, the same whenever the source is the same: "dog/01.jpg". folder: the
-    names of the folders it lies in below the source, "" for none. fields: what is told of it, such as its breed.
-    rights: what files beside it tell. repeats: how often it is to be shown for once (kohya's `10_sks dog`, a weight).
-    faults: what was told of it and cannot be used.
+    key: its name within the source, such as "dog/01.jpg"; the same whenever the source is the same. folder: the folders
+    below the source that it lies in, "" for none. fields: its attributes, such as its breed. rights: as stated in files
+    beside it. repeats: how often it is used per epoch (kohya's `10_sks dog`, or a weight). faults: metadata that cannot
+    be used.
     """
 
     key: str
@@ -94,7 +94,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with a picture. kind: a name of `faults.FAULTS`. told: for people. value: what was measured."""
+    """What is wrong with an image. kind: a key of `image_faults.FAULTS`. told: message. value: the measurement."""
 
     kind: str
     told: str
@@ -102,8 +102,8 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """Something in a source that is no entry, and why."""
+class Skipped:
+    """Something in a source that is not used as an entry, and why."""
 
     key: str
     fault: Fault
@@ -111,7 +111,7 @@ class Lost:
 
 @runtime_checkable
 class Source(Protocol):
-    """A kind of place that pictures come from: a plugin of `limner.sources`, one file each.
+    """A kind of source of images: a plugin of `limner.sources`, one file each.
 
     title: what it is, for people.
     """
@@ -119,20 +119,20 @@ class Source(Protocol):
     title: str
 
     def claims(self, reference: str) -> bool:
-        """Whether a reference, as the user gives it, is of this kind; looks at names and heads of files only."""
+        """Whether a reference given by the user is of this kind; looks only at names and at the start of files."""
         ...
 
-    def entries(self, reference: str) -> Iterator[Entry | Lost]:
-        """All that is in it, in an order that is always the same, without holding more than a little of it."""
+    def entries(self, reference: str) -> Iterator[Entry | Skipped]:
+        """All its entries, always in the same order, streamed in little memory."""
         ...
 
 
 @runtime_checkable
 class Detector(Protocol):
-    """What finds the subject in a picture: a plugin of `limner.detectors`, one file each.
+    """Finds the subject in an image: a plugin of `limner.detectors`, one file each.
 
-    title: for people. named: whether it needs the name of a model, whose weights must be at hand. faces: whether it
-    finds faces, and not whole subjects.
+    title: for people. named: whether it needs the name of a model, whose weights must be on disk. faces: whether it
+    finds faces instead of whole subjects.
     """
 
     title: str
@@ -140,40 +140,40 @@ class Detector(Protocol):
     faces: bool
 
     def finder(self, model: str | None) -> Finder:
-        """What finds, with a model of this name; LimnerError where it is not to be had."""
+        """The function that finds the subject, with a model of this name; raises LimnerError if there is none."""
         ...
 
 
 class Finder(Protocol):
     def __call__(self, picture: Image, words: str) -> np.ndarray | None:
-        """How much each pixel of an upright RGB picture is the subject's, (h, w) in fp32 from 0 to 1, of any size in
-        the picture's shape; None where nothing is found. words: what the subject is, such as "dog".
+        """How likely each pixel of an upright RGB image belongs to the subject: (h, w) fp32, 0 to 1, of any size with
+        the image's aspect ratio; None if nothing is found. words: what the subject is, such as "dog".
         """
         ...
 
 
 @runtime_checkable
 class Captioner(Protocol):
-    """What puts pictures into words: a plugin of `limner.captioners`, one file each.
+    """Captions images: a plugin of `limner.captioners`, one file each.
 
-    title: for people. named: whether it needs the name of a model, whose weights must be at hand.
+    title: for people. named: whether it needs the name of a model, whose weights must be on disk.
     """
 
     title: str
     named: bool
 
     def speaker(self, model: str | None, device: str) -> Speaker:
-        """What speaks, with a model of this name; LimnerError where it is not to be had."""
+        """The captioner with a model of this name; raises LimnerError if there is none."""
         ...
 
 
 class Speaker(Protocol):
     def captions(self, pictures: Sequence[Image], words: str | None) -> list[str]:
-        """A caption for each RGB picture, "" where it can tell nothing. words: what the subject is called, which the
-        caption shall hold.
+        """A caption for each RGB image, "" if it has none. words: the name of the subject, which the caption should
+        contain.
         """
         ...
 
     def fields(self, pictures: Sequence[Image]) -> list[dict[str, str]]:
-        """What it knows of each picture by name, such as its breed; empty where it knows no names."""
+        """Attributes of each image by name, such as its breed; empty if it knows none."""
         ...

@@ -1,8 +1,9 @@
-"""What happens while a run goes on. The engine emits events; everything else listens."""
+"""Events of a run. The engine emits them; the store, workers and surfaces receive them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -10,8 +11,31 @@ from pydantic import Field
 from limner.core.requests import Frozen
 
 
+class ArtifactKind(StrEnum):
+    """What an artifact is."""
+
+    ADAPTER = "adapter"
+    MODEL = "model"
+    PICTURE = "picture"
+    PREVIEW = "preview"
+    GUIDE = "guide"
+    COPY = "copy"
+    DATASET = "dataset"
+    COMPARISON = "comparison"
+    ANIMATION = "animation"
+    PLOT = "plot"
+    REPORT = "report"
+    PAGE = "page"
+    SCORES = "scores"
+    TABLE = "table"
+    KEY = "key"
+    BLIND_PAGE = "blind page"
+    SCORE_PAGE = "score page"
+    INFLUENCE = "influence"
+
+
 class Stage(Frozen):
-    """A part of the work begins; `total` steps of it, when that is known."""
+    """A stage of the work begins. total: its steps, if known."""
 
     kind: Literal["stage"] = "stage"
     name: str
@@ -19,9 +43,9 @@ class Stage(Frozen):
 
 
 class Progress(Frozen):
-    """`done` steps of the current stage are finished; `figures` are numbers worth showing beside the bar.
+    """`done` steps of the current stage are finished. figures: numbers to show beside the bar.
 
-    total: of the stage, where it became known after its beginning.
+    total: of the stage, if it became known after the stage began.
     """
 
     kind: Literal["progress"] = "progress"
@@ -31,7 +55,7 @@ class Progress(Frozen):
 
 
 class Notice(Frozen):
-    """One line that the user should read. `level` is "info" or "warning"."""
+    """One line that the user should read."""
 
     kind: Literal["notice"] = "notice"
     text: str
@@ -39,22 +63,22 @@ class Notice(Frozen):
 
 
 class Made(Frozen):
-    """A file or folder is finished; `what` is the kind of artifact."""
+    """A file or folder is finished. what: the kind of artifact."""
 
     kind: Literal["made"] = "made"
-    what: str
+    what: ArtifactKind
     path: str
     sha256: str
     details: dict[str, Any] = Field(default_factory=dict)
 
 
-class Anew(Frozen):
-    """A run is taken up once more. `gone`: the hashes of what it made before that counts no more."""
+class Restarted(Frozen):
+    """A run starts again. gone: the hashes of artifacts of an earlier attempt that no longer exist."""
 
     kind: Literal["anew"] = "anew"
     attempt: int
     gone: tuple[str, ...] = ()
 
 
-Event = Annotated[Stage | Progress | Notice | Made | Anew, Field(discriminator="kind")]
-Emit = Callable[[Stage | Progress | Notice | Made | Anew], None]
+Event = Annotated[Stage | Progress | Notice | Made | Restarted, Field(discriminator="kind")]
+Emit = Callable[[Stage | Progress | Notice | Made | Restarted], None]

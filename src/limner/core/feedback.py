@@ -1,4 +1,4 @@
-"""What people say of pictures: stars, which of two is better, and why."""
+"""Feedback on images: ratings in stars, comparisons of two images, and reasons."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from limner.core.execution import Execution
 from limner.core.requests import Frozen, GenerateRequest
 
 STARS = 5
 
 
 class Reason(StrEnum):
-    """What is wrong with a picture, in words that can be counted."""
+    """What is wrong with an image."""
 
     WRONG_SUBJECT = "wrong_subject"
     BAD_ANATOMY = "bad_anatomy"
@@ -39,15 +40,15 @@ ByWhat = Literal["model", "adapter", "industry", "style"]
 
 
 class Rating(Frozen):
-    """Stars of one account for one picture, 1 to 5, what was wrong with it, and a word more."""
+    """One account's rating of one image: 1 to 5 stars, reasons and a comment."""
 
     stars: int = Field(ge=1, le=STARS, description="1 to 5.")
     reasons: Reasons = Field(default=(), description="What is wrong with it.")
-    comment: Comment = Field(default="", description="A word more.")
+    comment: Comment = Field(default="", description="Comment.")
 
 
 class Comparison(Frozen):
-    """Which of two pictures is the better one; of a tie neither is."""
+    """Which of two images is better; in a tie neither is."""
 
     better: int
     worse: int
@@ -58,15 +59,15 @@ class Comparison(Frozen):
     @model_validator(mode="after")
     def _two(self) -> Comparison:
         if self.better == self.worse:
-            raise ValueError(f"picture {self.better} is compared with itself; name two pictures")
+            raise ValueError(f"image {self.better} is compared with itself; give two images")
         return self
 
 
-class Picture(Frozen):
-    """A picture that a run painted, with what is said of it.
+class GeneratedImage(Frozen):
+    """A generated image with its ratings.
 
-    reference: by which later requests name it, where it is kept by its content. details: what was told of it when it
-    was painted, such as its size. mean: of all its ratings, None without any. mine: the rating of who looks.
+    reference: its name in later requests, if it is stored by content. details: facts recorded when it was generated,
+    such as its size. mean: of all its ratings, None without any. mine: the rating by the caller.
     """
 
     id: int
@@ -77,6 +78,7 @@ class Picture(Frozen):
     created: datetime
     owner: str
     request: GenerateRequest
+    execution: Execution = Field(default_factory=Execution)
     details: dict[str, Any]
     tags: dict[str, str]
     mean: float | None
@@ -85,12 +87,12 @@ class Picture(Frozen):
     favourite: bool
 
     def fact(self, name: str) -> Any:
-        """What was told of it when it was painted, or what was asked for: steps, guidance, width, height, seed."""
+        """A recorded detail, or else the request's value: steps, guidance, width, height, seed."""
         return self.details.get(name, getattr(self.request, name))
 
 
 class Collection(Frozen):
-    """Pictures under one name."""
+    """A named collection of images."""
 
     id: int
     name: str
@@ -98,10 +100,10 @@ class Collection(Frozen):
     created: datetime
 
 
-class Standing(Frozen):
-    """How the pictures of one model, adapter, industry or style were received; name is None for those of none.
+class RatingSummary(Frozen):
+    """Ratings and comparisons of the images of one model, adapter, industry or style; name is None for those without.
 
-    standard_error, low, high: of the mean, and its 95% interval by the normal distribution; None below two ratings.
+    standard_error, low, high: of the mean, with its 95% interval (normal distribution); None below two ratings.
     """
 
     name: str | None
@@ -116,30 +118,32 @@ class Standing(Frozen):
     reasons: dict[Reason, int]
 
 
-class PictureQuery(Frozen):
-    """Look pictures up. Conditions that are given all hold."""
+class ImageQuery(Frozen):
+    """Conditions on images; all that are given must hold."""
 
-    search: str | None = Field(default=None, max_length=1000, description="Text in the prompt, whatever its capitals.")
+    search: str | None = Field(default=None, max_length=1000, description="Text in the prompt, in upper or lower case.")
     negative: str | None = Field(default=None, max_length=1000, description="Text in the negative prompt.")
-    model: str | None = Field(default=None, max_length=4096, description="Model, as it was named.")
-    adapter: str | None = Field(default=None, max_length=4096, description="Adapter, by its reference or its hash.")
+    model: str | None = Field(default=None, max_length=4096, description="Model, as named in the request.")
+    adapter: str | None = Field(default=None, max_length=4096, description="Adapter, by its reference or hash.")
     industry: str | None = Field(default=None, max_length=200, description="Industry of a marketing call.")
     style: str | None = Field(default=None, max_length=200, description="Style of a marketing call.")
-    run: str | None = Field(default=None, max_length=64, description="Run that painted them.")
-    at_least: float | None = Field(default=None, ge=1, le=STARS, description="Mean rating at least.")
-    at_most: float | None = Field(default=None, ge=1, le=STARS, description="Mean rating at most; not unrated ones.")
-    unrated: bool = Field(default=False, description="Only those that nobody rated.")
-    favourite: bool = Field(default=False, description="Only my favourites.")
-    collection: int | None = Field(default=None, ge=1, lt=2**31, description="Only those of this collection.")
-    since: datetime | None = Field(
-        default=None, description="Painted at this time or later; in UTC where no zone is said."
+    run: str | None = Field(default=None, max_length=64, description="Run that generated them.")
+    at_least: float | None = Field(default=None, ge=1, le=STARS, description="Least mean rating.")
+    at_most: float | None = Field(
+        default=None, ge=1, le=STARS, description="Highest mean rating; excludes unrated images."
     )
-    until: datetime | None = Field(default=None, description="Painted before this time; likewise.")
+    unrated: bool = Field(default=False, description="Only unrated images.")
+    favourite: bool = Field(default=False, description="Only my favourites.")
+    collection: int | None = Field(default=None, ge=1, lt=2**31, description="Only images of this collection.")
+    since: datetime | None = Field(
+        default=None, description="Generated at this time or later; UTC without a time zone."
+    )
+    until: datetime | None = Field(default=None, description="Generated before this time; UTC without a time zone.")
     order: Literal["newest", "best"] = Field(default="newest", description="newest or best (by mean rating) first.")
     before: int | None = Field(
-        default=None, ge=1, lt=2**31, description="Id of a picture: list those that follow it in this order."
+        default=None, ge=1, lt=2**31, description="Id of an image: list those that follow it in this order."
     )
-    limit: int = Field(default=50, ge=1, le=1000, description="How many.")
+    limit: int = Field(default=50, ge=1, le=1000, description="Number of images.")
 
     @field_validator("since", "until")
     @classmethod
@@ -147,11 +151,11 @@ class PictureQuery(Frozen):
         try:
             return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
         except OverflowError as error:
-            raise ValueError(f"{value} is beyond all time in UTC") from error
+            raise ValueError(f"{value} is out of range in UTC") from error
 
     @model_validator(mode="after")
-    def _possible(self) -> PictureQuery:
+    def _consistent(self) -> ImageQuery:
         for name in ("at_least", "at_most"):
             if self.unrated and (value := getattr(self, name)) is not None:
-                raise ValueError(f"unrated pictures have no rating {name} {value:g}; leave one of them out")
+                raise ValueError(f"unrated images have no rating {name} {value:g}; leave one of them out")
         return self

@@ -1,4 +1,4 @@
-"""What can be wrong with a picture of a dataset, and what is done about it."""
+"""The faults that an image of a dataset can have, and what is done about each."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Action = Literal["drop", "flag", "ignore"]
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """title: for people. action: what is done unless the user says otherwise. limit: the value from which it is one,
-    None where nothing is measured. unit: of the limit, and which side of it is bad. certain: whether a picture with it
-    cannot be used whatever the user says.
+    """title: for people. action: what is done by default. limit: the value from which a measurement is a fault, None if
+    nothing is measured. unit: of the limit, and which side of it is bad. certain: whether an image with this fault can
+    never be used.
     """
 
     title: str
@@ -25,9 +25,9 @@ class FaultKind:
 FAULTS: dict[str, FaultKind] = {
     "unreadable": FaultKind("unreadable", "drop", certain=True),
     "refused": FaultKind("not to be trained on", "drop"),
-    "duplicate": FaultKind("the same picture twice", "drop"),
-    "near_duplicate": FaultKind("nearly the same picture", "drop", 0.94, "likeness from which on"),
-    "small": FaultKind("too small", "drop", 0.5, "share of the wanted side below which"),
+    "duplicate": FaultKind("the same image twice", "drop"),
+    "near_duplicate": FaultKind("nearly the same image", "drop", 0.94, "similarity from which"),
+    "small": FaultKind("too small", "drop", 0.5, "share of the requested side below which"),
     "enlarged": FaultKind("enlarged", "flag", 1.0, "enlargement above which"),
     "flat": FaultKind("nearly one colour", "drop", 6.0, "spread (0 to 255) below which"),
     "blurred": FaultKind("blurred", "flag", 33.0, "sharpness (0 to 100) below which"),
@@ -39,11 +39,11 @@ FAULTS: dict[str, FaultKind] = {
     "border": FaultKind("framed by bars", "flag", 0.05, "share of bars above which"),
     "damaged": FaultKind("perhaps damaged", "flag"),
     "animated": FaultKind("animated", "flag"),
-    "text": FaultKind("writing in it", "flag", 0.5, "likelihood above which"),
+    "text": FaultKind("text in it", "flag", 0.5, "likelihood above which"),
     "synthetic": FaultKind("made by AI", "flag"),
     "outlier": FaultKind("unlike the others", "flag", 3.0, "robust deviations above which"),
     "caption": FaultKind("caption that cannot be used", "flag"),
     "mask": FaultKind("mask that cannot be used", "flag"),
-    "stray": FaultKind("no picture", "ignore"),
+    "stray": FaultKind("not an image", "ignore"),
 }
-"""By name. A fault that is dropped leaves the picture out; one that is flagged is told in the report."""
+"""By name. "drop" leaves the image out; "flag" lists the fault in the report."""

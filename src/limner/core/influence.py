@@ -1,4 +1,4 @@
-"""What each training picture did for pictures, as it is told and kept."""
+"""The influence of training images on generated images, as influence.json stores it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Literal
 
 from limner.core.requests import Frozen
 
-Verdict = Literal["useful", "useless", "harmful"]
+Usefulness = Literal["useful", "useless", "harmful"]
 
 
-class Judged(Frozen):
-    """A training picture. worth: its mean score for pictures that it should help, None where there are none."""
+class TrainingImage(Frozen):
+    """A training image. worth: its mean score for images that it should improve, None if there are none."""
 
     picture: str
     sha256: str
     caption: str
     worth: float | None = None
-    verdict: Verdict | None = None
+    verdict: Usefulness | None = None
 
 
-class Explained(Frozen):
-    """A picture and the score of each training picture for it, in their order.
+class ExplainedImage(Frozen):
+    """An image and the score of each training image for it, in their order.
 
-    A picture like no other scores about 1 for itself, and one that did nothing 0; below 0, the picture would be more
-    like the model's own without it. painted_by: what painted it by its label, where that was not this adapter.
+    An image unlike all others scores about 1 for itself, and one without influence 0; below 0, the image would be more
+    like the base model's without it. painted_by: what generated it by its label, if that was not this adapter.
     """
 
     picture: str
@@ -35,7 +35,7 @@ class Explained(Frozen):
 
 
 class Influence(Frozen):
-    """All scores of an adapter's training pictures. judged_on: on how many pictures their worth was measured."""
+    """All scores of an adapter's training images. judged_on: on how many images their worth was measured."""
 
     adapter: str
     sha256: str
@@ -46,29 +46,29 @@ class Influence(Frozen):
     ridge: float
     seed: int
     judged_on: int
-    training: tuple[Judged, ...]
-    pictures: tuple[Explained, ...]
+    training: tuple[TrainingImage, ...]
+    pictures: tuple[ExplainedImage, ...]
 
     @property
     def verdict(self) -> str:
-        """One plain sentence on each picture, or on the training pictures where none was asked about."""
+        """A sentence about each image, or about the training images if there are none."""
         if not self.pictures:
             return (
-                f"Of {len(self.training)} training pictures {len(self.harmful)} do harm, {len(self.useless)} nothing."
+                f"Of {len(self.training)} training images {len(self.harmful)} are harmful, {len(self.useless)} useless."
             )
-        return " ".join(map(self._told, self.pictures))
+        return " ".join(map(self._sentence, self.pictures))
 
-    def _told(self, picture: Explained) -> str:
+    def _sentence(self, picture: ExplainedImage) -> str:
         best = max(range(len(self.training)), key=lambda index: picture.scores[index])
         name, of = PurePath(picture.picture).name, PurePath(self.training[best].picture).name
         if picture.scores[best] <= 0:
-            return f"{name} is like nothing that the training pictures taught."
-        return f"{name} is most like what {of} taught ({picture.scores[best]:+.2f})."
+            return f"{name} is not influenced by any training image."
+        return f"{name} is influenced most by {of} ({picture.scores[best]:+.2f})."
 
     @property
-    def harmful(self) -> tuple[Judged, ...]:
+    def harmful(self) -> tuple[TrainingImage, ...]:
         return tuple(each for each in self.training if each.verdict == "harmful")
 
     @property
-    def useless(self) -> tuple[Judged, ...]:
+    def useless(self) -> tuple[TrainingImage, ...]:
         return tuple(each for each in self.training if each.verdict == "useless")

@@ -1,4 +1,4 @@
-"""Logs of the service and its workers: plain lines, or JSON, each with the call and the run that it is of."""
+"""Logging of the service and its workers, as plain lines or JSON, each with its API call and run."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal
 
-Form = Literal["text", "json"]
+LogFormat = Literal["text", "json"]
 CALL: ContextVar[str] = ContextVar("call", default="")
 RUN: ContextVar[str] = ContextVar("run", default="")
 
 
 class _Json(logging.Formatter):
-    """A record as a line of JSON: time, level, logger, message, call, run, what `extra` gives as `facts`, and the
-    traceback.
-    """
+    """Formats a record as a line of JSON: time, level, logger, message, call, run, `facts` of `extra`, traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        told = {
+        fields = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -29,12 +27,12 @@ class _Json(logging.Formatter):
             **getattr(record, "facts", {}),
         }
         if record.exc_info:
-            told["traceback"] = self.formatException(record.exc_info)
-        return json.dumps({key: value for key, value in told.items() if value not in ("", None)}, default=str)
+            fields["traceback"] = self.formatException(record.exc_info)
+        return json.dumps({key: value for key, value in fields.items() if value not in ("", None)}, default=str)
 
 
-def set_up(form: Form) -> None:
-    """Write what Limner's own parts log to stderr: everything as JSON, or as text from warnings on for the service."""
+def configure(form: LogFormat) -> None:
+    """Log to stderr: everything as JSON; or as text, API calls and uvicorn only from warnings."""
     handler = logging.StreamHandler()
     plain = logging.Formatter("%(asctime)s %(name)s %(message)s")
     handler.setFormatter(_Json() if form == "json" else plain)

@@ -1,4 +1,4 @@
-"""What is scored, and what a score must be. A metric is a plugin of `limner.metrics`, one file each."""
+"""The protocol of metrics, which are plugins of `limner.metrics`, one file each; what they score and return."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 Need = Literal["prompt", "references", "training", "base"]
 NEEDS: dict[Need, str] = {
-    "prompt": "the prompt of each picture",
-    "references": "photographs of the subject",
-    "training": "the training pictures",
-    "base": "pictures of the base model for the same prompts and seeds",
+    "prompt": "the prompt of each image",
+    "references": "photos of the subject",
+    "training": "the training images",
+    "base": "images of the base model for the same prompts and seeds",
 }
-"""What a metric may need besides pictures, as it is told."""
+"""What a metric may need besides images, in words."""
 DEFAULTS = ("subject_fidelity", "diversity", "memorisation", "sharpness", "saturation", "clipping")
-"""Metrics of an evaluation that names none, as far as what they need is there. Each agrees with the truth wherever
-it was held against it, with a rank correlation of 0.3 at least (`limner starter agreement`, docs/metrics.md).
+"""Metrics of an evaluation that names none, if what they need is given. Each agrees with the truth wherever that is
+known, with a rank correlation of at least 0.3 (`limner starter agreement`, docs/metrics.md).
 """
 Unit = Literal["picture", "group", "set"]
-"""What one value of a metric is about: a picture, the pictures of one group, or all of them."""
+"""What one value of a metric is about: an image, the images of one group, or all of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """A picture to be scored. prompt: what was asked for. group: what pictures belong together, such as those painted
-    from one prompt with several seeds.
+class ScoredImage:
+    """An image to be scored. prompt: what it was generated from. group: a name shared by images that belong together,
+    such as those of one prompt with several seeds.
     """
 
     picture: Path
@@ -42,17 +42,17 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Gallery:
-    """What is scored, and what it is compared with.
+class ImageSet:
+    """The images to be scored, and those that they are compared with.
 
-    references: photographs of the subject. training: the pictures that were learnt from. base: what the model painted
-    before it was taught, in the order of `items`.
+    references: photos of the subject. training: the training images. base: images of the base model, in the order of
+    `items`.
     """
 
-    items: tuple[Item, ...]
+    items: tuple[ScoredImage, ...]
     references: tuple[Path, ...] = ()
     training: tuple[Path, ...] = ()
-    base: tuple[Item, ...] = ()
+    base: tuple[ScoredImage, ...] = ()
 
     @property
     def pictures(self) -> list[Path]:
@@ -60,49 +60,48 @@ class Gallery:
 
     @property
     def groups(self) -> dict[str, list[int]]:
-        """Indices of the items of each group, in the order of their first."""
+        """Indices of the items of each group, in the order of their first item."""
         found: dict[str, list[int]] = {}
         for index, item in enumerate(self.items):
             found.setdefault(item.group, []).append(index)
         return found
 
     def lacks(self, need: Need) -> bool:
-        """Whether it has nothing, or not enough, of what a metric needs."""
+        """Whether it lacks what a metric needs, or a part of it."""
         if need == "prompt":
             return not all(item.prompt and item.prompt.strip() for item in self.items)
         return len(self.base) != len(self.items) if need == "base" else not getattr(self, need)
 
 
 class Encoder(Protocol):
-    """A network that turns pictures, and some of them texts, into directions. name: as it was named."""
+    """A network that encodes images, and some of them texts, as unit vectors. name: as the user named it."""
 
     name: str
 
     def images(self, pictures: Sequence[Path]) -> torch.Tensor:
-        """Files of pictures -> features (n, d) in fp32, of length 1."""
+        """Image files -> features (n, d) fp32, of length 1."""
         ...
 
     def see(self, pictures: Sequence[Image]) -> torch.Tensor:
-        """RGB pictures -> features (n, d) in fp32, of length 1; nothing is kept of them."""
+        """RGB images -> features (n, d) fp32, of length 1; they are not cached."""
         ...
 
     def texts(self, texts: Sequence[str]) -> torch.Tensor:
-        """Texts -> features (n, d) in fp32, of length 1; LimnerError where the network reads none."""
+        """Texts -> features (n, d) fp32, of length 1; raises LimnerError if the network has no text encoder."""
         ...
 
 
-Score = Callable[[Gallery], "np.ndarray"]
-"""A gallery -> one value for each of the metric's units, in their order: (pictures,), (groups,) or (1,)."""
+Score = Callable[[ImageSet], "np.ndarray"]
+"""A set of images -> one value for each of the metric's units, in their order: (images,), (groups,) or (1,)."""
 
 
 @runtime_checkable
 class Metric(Protocol):
-    """One score.
+    """One metric.
 
-    title: what it is called in a table. about: what it measures, and who proposed it, in one line. better: which way
-    is better, None where that depends. unit: what a value is about. needs: what it needs besides pictures. model: the
-    network that it scores with unless another is named, None where it needs none or where one must be named. named:
-    whether one must be.
+    title: its name in tables. about: what it measures and who proposed it, in one line. better: which direction is
+    better, None if that depends. unit: what a value is about. needs: what it needs besides images. model: its default
+    network, None if it needs none or if one must be named. named: whether one must be named.
     """
 
     title: str
@@ -114,13 +113,13 @@ class Metric(Protocol):
     named: bool
 
     def scorer(self, model: str | None, encoder: Callable[[str], Encoder]) -> Score:
-        """What scores with a network of this name, which `encoder` opens; LimnerError where it cannot."""
+        """The scoring function, with a network of this name opened by `encoder`; raises LimnerError if that fails."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """What a metric said. values: one for each unit. mean, low, high: with the 95% interval. model: what scored it."""
+class MetricResult:
+    """The result of a metric. values: one for each unit. mean, low, high: with the 95% interval. model: its network."""
 
     metric: str
     title: str
@@ -133,10 +132,10 @@ class Scored:
     values: tuple[float, ...] = field(repr=False)
 
 
-def check_needs(name: str, metric: Metric, gallery: Gallery) -> None:
-    """Raise LimnerError where there is nothing to score, or what the metric needs is missing."""
+def check_needs(name: str, metric: Metric, gallery: ImageSet) -> None:
+    """Raise LimnerError if there is nothing to score, or if what the metric needs is missing."""
     if not gallery.items:
-        raise LimnerError(f"the metric {name!r} was given no pictures", "name a folder with pictures")
+        raise LimnerError(f"the metric {name!r} got no images", "give a folder with images")
     for need in sorted(metric.needs):
         if gallery.lacks(need):
             raise LimnerError(f"the metric {name!r} needs {NEEDS[need]}", "give them, or leave the metric out")

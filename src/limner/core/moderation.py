@@ -1,4 +1,4 @@
-"""What is judged of a request and of its pictures, by which checks, and what they found."""
+"""Moderation: policies, checks and verdicts. A check is a plugin of `limner.moderation`, one file each."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def _absolute(reference: str) -> str:
     return str(place.resolve()) if place.exists() else reference
 
 
-Model = Annotated[Name, AfterValidator(_absolute)]
+ModelReference = Annotated[Name, AfterValidator(_absolute)]
 """A folder, made absolute so that it means the same to every process, or a Hugging Face id."""
 
 
-class Stage(StrEnum):
-    """What is judged: the words of a request, a picture that it brings, or one that was painted for it."""
+class CheckStage(StrEnum):
+    """What is checked: the texts of a request, an input image, or a generated image."""
 
     PROMPT = "prompt"
     INPUT = "input"
@@ -35,39 +35,39 @@ class Stage(StrEnum):
 
     @property
     def is_text(self) -> bool:
-        return self is Stage.PROMPT
+        return self is CheckStage.PROMPT
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found. category: why it refuses; None where it lets pass. score: from 0 to 1, where it has one."""
+    """The result of a check. category: why it refuses; None if it allows. score: from 0 to 1, if it has one."""
 
     category: str | None = None
     score: float | None = None
 
 
-Judge = Callable[[Any], Finding]
-"""A check that is ready: given a text, or a picture (RGB), it says what it finds; any error means that it cannot."""
+JudgeFunction = Callable[[Any], Finding]
+"""A loaded check: a text or an RGB image -> its finding; any exception means that it cannot judge."""
 
 
 @runtime_checkable
 class Check(Protocol):
-    """One way to judge.
+    """One check.
 
-    texts, pictures: what it can judge. Options: how it is set up in a policy.
+    texts, pictures: what it can judge. Options: its settings in a policy.
     """
 
     Options: type[BaseModel]
     texts: bool
     pictures: bool
 
-    def ready(self, options: Any) -> Judge:
-        """Load what it needs; raises LimnerError where that cannot be had."""
+    def ready(self, options: Any) -> JudgeFunction:
+        """Load what it needs; raises LimnerError if it cannot."""
         ...
 
 
 class CheckUse(Frozen):
-    """A check of a policy. required: whether what it cannot judge is refused; else that it was skipped is noted."""
+    """A check in a policy. required: refuse what it cannot judge; otherwise that is recorded as skipped."""
 
     check: Name
     required: bool = True
@@ -79,7 +79,7 @@ WORDS = "words"
 
 
 class Policy(Frozen):
-    """Which checks judge what. keep_text: keep the refused words themselves too, and not only their hash."""
+    """Which checks judge what. keep_text: store refused texts, not only their hashes."""
 
     prompt: tuple[CheckUse, ...] = ()
     input: tuple[CheckUse, ...] = ()
@@ -90,14 +90,14 @@ class Policy(Frozen):
     def _with_words(self) -> Policy:
         lists = [use for use in self.prompt if use.check == WORDS]
         if len(lists) > 1:
-            raise ValueError("prompt names the check 'words' twice; write its words into one")
+            raise ValueError("prompt has the check 'words' twice; put all words into one")
         if not all(use.required for use in lists):
             raise ValueError("the check 'words' is always required; leave required out")
         if not lists:
             object.__setattr__(self, "prompt", (CheckUse(check=WORDS), *self.prompt))
         return self
 
-    def uses(self, stage: Stage) -> tuple[CheckUse, ...]:
+    def uses(self, stage: CheckStage) -> tuple[CheckUse, ...]:
         """The checks of a stage."""
         return getattr(self, stage.value)
 
@@ -108,17 +108,17 @@ class Policy(Frozen):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of that text, by which runs name it."""
+        """SHA-256 of that text, by which runs refer to it."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
 class Verdict(Frozen):
-    """What a check said of something. subject: SHA-256 of the text, or of the picture's file.
+    """The decision of a check. subject: SHA-256 of the text, or of the image file.
 
-    skipped: it could not judge, and the policy does not require it to.
+    skipped: it could not judge, and the policy does not require it.
     """
 
-    stage: Stage
+    stage: CheckStage
     subject: str
     check: str
     allowed: bool
@@ -128,9 +128,9 @@ class Verdict(Frozen):
 
 
 class KeptVerdict(Verdict):
-    """A verdict as it is remembered. run: None where the words of a request were refused, and no run came of it.
+    """A stored verdict. run: None if the request was refused before there was a run.
 
-    policy: by the digest. text: the words that were refused, where the policy keeps them.
+    policy: its digest. text: the refused text, if the policy keeps it.
     """
 
     id: int
@@ -141,16 +141,16 @@ class KeptVerdict(Verdict):
     created: datetime
 
 
-class Screen(Protocol):
-    """Judges what a run reads, where only the run itself knows how to read it; raises Refused or Unable."""
+class ImageScreen(Protocol):
+    """Judges images and captions that a run reads while it is executed; raises RequestRefused or Unable."""
 
     @property
     def sees_pictures(self) -> bool:
-        """Whether the policy has checks of pictures that a request brings."""
+        """Whether the policy has checks of input images."""
         ...
 
     def admit_picture(self, picture: Any, sha256: str) -> None:
-        """Judge a picture (RGB). sha256: of its file."""
+        """Judge an RGB image. sha256: of its file."""
         ...
 
     def admit_captions(self, captions: Iterable[str]) -> None:
@@ -158,8 +158,8 @@ class Screen(Protocol):
         ...
 
 
-class Refused(LimnerError):
-    """A check refuses something; category says why, and not by which word."""
+class RequestRefused(LimnerError):
+    """A check refuses something. category says why, but not because of which word."""
 
     def __init__(self, what: str, category: str) -> None:
         self.category = category
@@ -167,7 +167,7 @@ class Refused(LimnerError):
 
 
 class Unable(LimnerError):
-    """A check that is required cannot judge, so what it should judge is refused."""
+    """A required check cannot judge, so what it should judge is refused."""
 
     def __init__(self, check: str) -> None:
         super().__init__(f"the check {check!r} is required and cannot judge now", "try again later")

@@ -1,4 +1,4 @@
-"""What people say of an evaluation's pictures that they scored blind."""
+"""Scores that people give an evaluation's images on its blind page."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from limner.core.votes import Digest, Id
 
 Criterion = Literal["relevance", "aesthetics", "detail", "uniqueness"]
 CRITERIA: tuple[Criterion, ...] = ("relevance", "aesthetics", "detail", "uniqueness")
-"""The checklist of an evaluation, which people answer as metrics do."""
+"""The criteria that people score, as metrics do."""
 LOWEST, HIGHEST = 1, 5
-MOST = 100
-"""The most pictures that one person is asked to score."""
+MAX_SCORED = 100
+"""Most images that one person is asked to score."""
 Points = Annotated[int, Field(ge=LOWEST, le=HIGHEST, strict=True)]
 
 
 class Opinions(Frozen):
-    """What one person said. evaluation: the hash of its pictures. ballot: of that person on that page, so that no one
-    counts twice. scores: by the picture's SHA-256, and then by what was asked.
+    """The scores of one person. evaluation: the hash of its images. ballot: an id of that person on that page, so that
+    nobody counts twice. scores: by the image's SHA-256, then by criterion.
     """
 
     evaluation: Digest
     ballot: Id
     rater: str | None = Field(default=None, max_length=60)
-    scores: dict[Digest, dict[Criterion, Points]] = Field(max_length=MOST)
+    scores: dict[Digest, dict[Criterion, Points]] = Field(max_length=MAX_SCORED)
 
 
 def evaluation_of(pictures: Iterable[str]) -> str:
-    """The hash by which an evaluation is known: of the SHA-256 of its pictures, in any order."""
+    """The hash that identifies an evaluation: of the SHA-256 of its images, in any order."""
     return digest_of(sorted(pictures))

@@ -1,4 +1,4 @@
-"""Runs and the artifacts they leave."""
+"""Runs and their artifacts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 from pydantic import Field
 
 from limner.core.events import Progress
+from limner.core.execution import Execution
 from limner.core.requests import AnyRequest, Frozen
 
-FAULT = "a fault of Limner's own"
-"""How the error of a run begins that nobody who asked for it can mend."""
+INTERNAL_ERROR = "an internal error of Limner"
+"""Start of the error of a run that failed because of a bug or a crash in Limner."""
 
 
 class Status(StrEnum):
-    """Where a run stands. `interrupted` runs can be resumed; `cancelled` ones were given up by their user."""
+    """The status of a run. `interrupted` runs can be resumed; `cancelled` ones were cancelled by their user."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -27,15 +28,15 @@ class Status(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen by itself."""
+        """Whether it ended, in whatever way."""
         return self not in (Status.QUEUED, Status.RUNNING)
 
 
 class Artifact(Frozen):
-    """A file or folder that a run made.
+    """A file or folder that a run produced.
 
-    sha256: of the file's bytes; for an adapter folder, of its weights file. path: where it lies, absolute.
-    details: facts to show and to search (seed of a picture, trigger words of an adapter ...).
+    sha256: of the file's bytes; for an adapter folder, of its weights file. path: absolute. details: facts to show and
+    to search (seed of an image, trigger words of an adapter ...).
     """
 
     id: int | None = None
@@ -48,16 +49,18 @@ class Artifact(Frozen):
 
 
 class Run(Frozen):
-    """One request being carried out. Times are UTC; `out` is the folder that the user chose for the results.
+    """One execution of a request. Times are UTC. out: the folder that the user chose for the results.
 
-    queue: from which workers take it; None where whoever submitted it carries it out. priority: higher ones go first.
-    attempt: how often a worker took it up. tags: what it was made for, by which history is filtered and counted.
-    owner: the account whose it is; key: the one it was asked by. Both are empty where there are no accounts.
-    policy: the digest of the policy that it is moderated by; None for one of the command line.
+    queue: the queue from which workers claim it; None if the program that submitted it executes it. priority: higher
+    ones first. attempt: how often a worker claimed it. tags: by which history is filtered and counted. owner, key: the
+    account and API key that submitted it; empty without accounts. policy: the digest of the moderation policy; None on
+    the command line.
+    internal_error: whether it failed because of a bug or a crash in Limner, not because of the request.
     """
 
     id: str
     request: AnyRequest
+    execution: Execution = Field(default_factory=Execution)
     status: Status = Status.QUEUED
     parent: str | None = None
     out: str | None = None
@@ -70,11 +73,7 @@ class Run(Frozen):
     key: str = ""
     policy: str | None = None
     error: str | None = None
+    internal_error: bool = False
     created: datetime
     started: datetime | None = None
     finished: datetime | None = None
-
-    @property
-    def faulty(self) -> bool:
-        """Whether it failed by a fault of Limner's own, and not by what was asked."""
-        return self.status is Status.FAILED and (self.error or "").startswith(FAULT)

@@ -1,4 +1,4 @@
-"""Captions as a template: text with fields in braces, and in brackets what is left out where a field is not known."""
+"""Caption templates: text with fields in braces, and optional parts in brackets."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from limner.core.english import article, cleaned, punctuated
 from limner.core.errors import LimnerError
+from limner.core.text import article, clean_line, fix_punctuation
 
 _TOKEN = re.compile(r"\{\{|\}\}|\[\[|[{}\[\]]|[^{}\[\]]+")
 _FIELD = re.compile(r"\s*(?:(?P<article>an?)\s+)?(?P<name>\w[\w .-]{0,63}?)\s*\}")
@@ -16,7 +16,7 @@ _DEEPEST = 4
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A place for a value; with an article, "a" or "an" is put before it."""
+    """A placeholder for a value. article: whether "a" or "an" is put before it."""
 
     name: str
     article: bool = False
@@ -24,7 +24,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Optional:
-    """A part that is left out where one of its own fields is missing."""
+    """A part that is left out if one of its own fields is missing."""
 
     parts: tuple[Part, ...]
 
@@ -34,19 +34,19 @@ Part = str | Field | Optional
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template that was read, such as "a photo of {a class}[, {a breed}][ in the {background}]".
+    """A parsed template, such as "a photo of {a class}[, {a breed}][ in the {background}]".
 
-    `{breed}` stands for a value, `{a breed}` for it after "a" or "an". What is in brackets is left out where a field
-    of it is missing or empty; brackets in brackets are parts of their own. `{{`, `}}`, `[[` and `]]` are the signs
-    themselves (within brackets in brackets, `]]` closes both).
+    `{breed}` stands for a value, `{a breed}` for the value after "a" or "an". A part in brackets is left out if a field
+    in it is missing or empty; nested brackets are parts of their own. `{{`, `}}`, `[[` and `]]` stand for single signs
+    (in nested brackets, `]]` closes both).
     """
 
     parts: tuple[Part, ...]
 
     @classmethod
     def read(cls, text: str) -> Template:
-        """The template that a text is; a malformed one is a LimnerError with the place of its mistake."""
-        return cls(_parts(cleaned(text)))
+        """Parse a template; raises LimnerError with the place of a mistake."""
+        return cls(_parts(clean_line(text)))
 
     @property
     def needs(self) -> frozenset[str]:
@@ -59,13 +59,13 @@ class Template:
         return frozenset(_names(self.parts))
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """The caption of these values, punctuated and on one line; a field outside of brackets may be missing too."""
-        known = {name: value for name in self.names if (value := cleaned(values.get(name, "")))}
-        return punctuated(_filled(self.parts, known))
+        """The caption with these values, punctuated and on one line; a field outside brackets may be missing too."""
+        known = {name: value for name in self.names if (value := clean_line(values.get(name, "")))}
+        return fix_punctuation(_filled(self.parts, known))
 
 
-def usual(identifier: bool, class_word: bool) -> str | None:
-    """The template where the user gives none, by what is known of all pictures; None where that is nothing."""
+def default_template(identifier: bool, class_word: bool) -> str | None:
+    """The default template, given what is known of all images; None if that is nothing."""
     subject = {
         (True, True): "{identifier} {class}",
         (True, False): "{identifier}",
@@ -84,10 +84,10 @@ def _names(parts: tuple[Part, ...]) -> Iterator[str]:
 
 
 def _filled(parts: tuple[Part, ...], values: Mapping[str, str]) -> str:
-    return "".join(_told(part, values) for part in parts)
+    return "".join(_fill(part, values) for part in parts)
 
 
-def _told(part: Part, values: Mapping[str, str]) -> str:
+def _fill(part: Part, values: Mapping[str, str]) -> str:
     if isinstance(part, str):
         return part
     if isinstance(part, Optional):
@@ -98,7 +98,7 @@ def _told(part: Part, values: Mapping[str, str]) -> str:
 
 
 def _parts(text: str) -> tuple[Part, ...]:
-    """The parts of a template; brackets that are open wait on a stack, with their places."""
+    """The parts of a template; open brackets are on a stack, with their places."""
     open_parts: list[list[Part]] = [[]]
     opened: list[int] = []
     at = 0
@@ -110,7 +110,7 @@ def _parts(text: str) -> tuple[Part, ...]:
             open_parts[-1].append(field)
         elif token == "[":
             if len(opened) == _DEEPEST:
-                raise _malformed(text, here, f"opens more than {_DEEPEST} brackets in one another", "use fewer")
+                raise _malformed(text, here, f"nests more than {_DEEPEST} brackets", "use fewer")
             opened.append(here)
             open_parts.append([])
         elif token == "]" and text[at : at + 1] == "]" and len(opened) < 2:
@@ -132,13 +132,13 @@ def _parts(text: str) -> tuple[Part, ...]:
 
 
 def _field(text: str, brace: int) -> tuple[Field, int]:
-    """The field whose brace is at a place, and the place behind it."""
+    """The field whose brace is at a place, and the place after it."""
     if "}" not in text[brace:]:
         raise _malformed(text, brace, "opens a brace that is not closed", "close it, or write {{ for the sign itself")
     found = _FIELD.match(text, brace + 1)
     if found is None:
         raise _malformed(
-            text, brace, "begins no field", "put a name of letters and digits between the braces, such as {breed}"
+            text, brace, "has no field name", "put a name of letters and digits between the braces, such as {breed}"
         )
     return Field(found["name"], bool(found["article"])), found.end()
 

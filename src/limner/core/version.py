@@ -8,5 +8,5 @@ from importlib import metadata
 
 @cache
 def version() -> str:
-    """What the package's metadata says; it takes milliseconds to read, and every picture names it."""
+    """The version in the package's metadata; cached, because reading it takes milliseconds and every image needs it."""
     return metadata.version("limner")

@@ -1,4 +1,4 @@
-"""Webhooks: addresses that are told when a run ends."""
+"""Webhooks: URLs that receive a request when a run ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Occasion = Literal["run.done", "run.failed", "run.cancelled"]
 
 
 class Webhook(Frozen):
-    """An address of an account, and what it is told."""
+    """A URL of an account, and the events it receives."""
 
     id: str
     owner: str
@@ -21,7 +21,7 @@ class Webhook(Frozen):
 
 
 class Delivery(Frozen):
-    """Something told, or to be told, to a webhook. due: when it is tried next, None when no more."""
+    """An event that is delivered to a webhook. due: time of the next try, None if there is none."""
 
     id: str
     webhook: str

@@ -1,4 +1,4 @@
-"""Where a run may write."""
+"""The folders and settings that an executor gets for one run."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from limner.core.errors import Interrupted
-from limner.core.moderation import Screen
+from limner.core.execution import Execution
+from limner.core.moderation import ImageScreen
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Folders of one run.
+    """The folders and settings of one run.
 
-    run: its id. folder: its own working files and checkpoints. out: where finished results go.
-    cache: what may be shared between runs and rebuilt. resume: go on from the last checkpoint in `folder`.
-    stop: asked between steps; when it says yes, the run keeps its state and raises Interrupted.
-    together: how many pictures shall go through the model at once, where one is painted again that was painted in
-    company; None for as many as the request says.
-    names: what the user calls files by, by their paths, where these were put in the request in place of names.
-    processes: the most processes that the run may start, all on this machine; None for as many as the request says.
-    screen: judges what a queued run reads; None where nothing is judged.
-    home: Limner's own folder, whose credentials sign what is made; the usual one when not given.
+    run: its id. folder: working files and checkpoints. out: where results go. cache: files that may be shared between
+    runs and rebuilt. resume: resume from the last checkpoint in `folder`. stop: asked between steps; if it returns
+    True, the run saves its state and raises Interrupted. together: batch size to reproduce an image that was generated
+    in a batch with others; None for the request's own. names: the user's names of files, by the paths that replaced
+    them in the request. processes: most processes that the run may start, on this machine; None for no limit. screen:
+    moderates what a queued run reads; None without moderation. home: Limner's folder, whose credentials sign images;
+    the default one if None.
+    execution: how the request is executed.
     """
 
     run: str
@@ -34,14 +34,15 @@ class Workspace:
     together: int | None = None
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     processes: int | None = None
-    screen: Screen | None = None
+    screen: ImageScreen | None = None
     home: Path | None = None
+    execution: Execution = field(default_factory=Execution)
 
     def called(self, path: str) -> str:
-        """A path of the request as the user named it."""
+        """A path of the request under the user's name for it."""
         return self.names.get(path, path)
 
     def check(self) -> None:
-        """Raise Interrupted when the user asked the run to stop."""
+        """Raise Interrupted if the run should stop."""
         if self.stop():
             raise Interrupted("stopped")

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image, ImageCms
 
-from limner.core.files import printable
+from limner.core.files import short_line
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def _conversion(profile: bytes) -> Conversion:
     source = ImageCms.ImageCmsProfile(BytesIO(profile))
     space = cast(Any, source.profile).xcolor_space.strip()
     if (mode := _MODES.get(space)) is None:
-        raise BrokenProfile(f"its colours are {printable(space)}")
+        raise BrokenProfile(f"its colours are {short_line(space)}")
     transform = _transform(source, mode)
     same = mode == "RGB" and _is_identity(transform)
     return Conversion(_name(source), mode, None if same else transform)
@@ -115,6 +115,6 @@ def _lab() -> ImageCms.ImageCmsTransform:
 def _name(profile: ImageCms.ImageCmsProfile) -> str:
     """What a profile calls itself."""
     try:
-        return printable(ImageCms.getProfileDescription(profile), 60) or "without a name"
+        return short_line(ImageCms.getProfileDescription(profile), 60) or "without a name"
     except ImageCms.PyCMSError:
         return "without a name"

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from limner.core.errors import LimnerError
-from limner.core.files import read_file, shown
+from limner.core.files import quoted, read_file
 from limner.imaging.decoding_cost import FRAMES, check_bytes, check_header, tiff_frames
 from limner.imaging.formats import SUFFIXES, damaged, misnamed, pillow_formats, title, unfinished_jpeg, unknown
 from limner.imaging.modes import is_deep, to_rgb
@@ -75,7 +75,7 @@ def read_picture(data: bytes, path: str | Path, cap: int = PIXEL_CAP, least: tup
     both sides stay twice as long as these.
     """
     if not data:
-        raise LimnerError(f"{shown(path)} is empty (0 bytes)", "copy it again or remove it")
+        raise LimnerError(f"{quoted(path)} is empty (0 bytes)", "copy it again or remove it")
     formats = pillow_formats(data, path)
     check_bytes(data, path)
     try:
@@ -159,6 +159,6 @@ def _frames(image: Image.Image, data: bytes) -> tuple[int, bool]:
 
 def _too_many_pixels(path: str | Path, found: str, cap: int = PIXEL_CAP) -> LimnerError:
     return LimnerError(
-        f"{shown(path)} has more pixels than the {cap // 1_000_000} million that are read ({found})",
+        f"{quoted(path)} has more pixels than the {cap // 1_000_000} million that are read ({found})",
         "save a smaller copy of it",
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.core.files import shown
+from limner.core.files import quoted
 from limner.imaging.png_chunks import SIGNATURE, png_chunks
 
 SCANS = 100
@@ -116,4 +116,6 @@ def _directories(data: bytes) -> Iterator[list[tuple[int, int]]]:
 
 
 def _too_long(path: str | Path, reason: str) -> LimnerError:
-    return LimnerError(f"{shown(path)} takes too long to decode ({reason})", "open it in an image editor, save it anew")
+    return LimnerError(
+        f"{quoted(path)} takes too long to decode ({reason})", "open it in an image editor, save it anew"
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import features
 
 from limner.core.errors import LimnerError
-from limner.core.files import printable, shown
+from limner.core.files import quoted, short_line
 
 ENDINGS: dict[str, str] = {
     ".jpg": "JPEG",
@@ -83,13 +83,13 @@ def pillow_formats(data: bytes, path: str | Path) -> tuple[str, ...]:
     brands = _brands(data)
     if brands & _AVIF_BRANDS:
         if not features.check("avif"):
-            raise LimnerError(f"{shown(path)} is an AVIF picture", "to read it: pip install --upgrade pillow")
+            raise LimnerError(f"{quoted(path)} is an AVIF picture", "to read it: pip install --upgrade pillow")
         return ("AVIF",)
     if brands & _HEIC_BRANDS:
         try:
             importlib.import_module("pillow_heif").register_heif_opener()
         except ImportError as error:
-            raise LimnerError(f"{shown(path)} is a HEIC picture", "to read it: pip install pillow-heif") from error
+            raise LimnerError(f"{quoted(path)} is a HEIC picture", "to read it: pip install pillow-heif") from error
         return ("HEIF",)
     return _FORMATS
 
@@ -127,14 +127,14 @@ def unknown(data: bytes, path: str | Path) -> LimnerError:
     if _brands(data) or any(data.startswith(signature) for signature in _SIGNATURES):
         return damaged(data, path, "its header cannot be read")
     text = "text" if _is_text(data[:512]) else "no picture of a known kind"
-    return LimnerError(f"{shown(path)} holds {text}, whatever its name says", "save the picture as JPEG or PNG")
+    return LimnerError(f"{quoted(path)} holds {text}, whatever its name says", "save the picture as JPEG or PNG")
 
 
 def damaged(data: bytes, path: str | Path, reason: str) -> LimnerError:
     """The line for a picture that does not decode to its end."""
     kind = next((kind for start, kind in _SIGNATURES.items() if data.startswith(start)), "picture")
     return LimnerError(
-        f"{shown(path)} is a damaged or unfinished {kind} file ({printable(reason)})",
+        f"{quoted(path)} is a damaged or unfinished {kind} file ({short_line(reason)})",
         "copy it again, or open it in an image editor and save it anew",
     )
 

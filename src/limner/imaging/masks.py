@@ -11,7 +11,7 @@ from PIL import Image
 
 from limner.core.datasets import Box, Fault
 from limner.core.errors import LimnerError
-from limner.core.files import printable, shown
+from limner.core.files import quoted, short_line
 from limner.imaging.crop import cut
 from limner.imaging.decode import SUFFIXES, decode
 from limner.imaging.otsu import otsu
@@ -54,9 +54,9 @@ def given(data: bytes, name: str, size: tuple[int, int]) -> Image.Image | Fault:
     if mask.size != size:
         return Fault(
             "mask",
-            f"the mask {shown(name)} is {mask.width} x {mask.height}, and its picture {size[0]} x {size[1]}",
+            f"the mask {quoted(name)} is {mask.width} x {mask.height}, and its picture {size[0]} x {size[1]}",
         )
-    return fault_of(mask, f"the mask {shown(name)}") or mask
+    return fault_of(mask, f"the mask {quoted(name)}") or mask
 
 
 def fault_of(mask: Image.Image, what: str = "the mask") -> Fault | None:
@@ -177,6 +177,6 @@ def _cv2() -> Any:
         import cv2
     except ImportError as error:
         raise LimnerError(
-            f"making masks needs OpenCV, which is missing ({printable(str(error))})", "pip install 'limner[prepare]'"
+            f"making masks needs OpenCV, which is missing ({short_line(str(error))})", "pip install 'limner[prepare]'"
         ) from error
     return cv2

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made
+from limner.core.events import ArtifactKind, Emit, Made
 from limner.models import hub, loading
 from limner.models.downloads import fetching
 from limner.models.logging import hush
@@ -57,7 +57,7 @@ def fetch(reference: str, emit: Emit) -> Path:
             _snapshot(model.alias.config, bar, "*.json", "*.txt")
     if not model.fingerprints():
         raise LimnerError(f"model {reference!r} has no safetensors weights", "choose a version of it in safetensors")
-    emit(Made(what="model", path=str(place), sha256=sorted(model.fingerprints())[0]))
+    emit(Made(what=ArtifactKind.MODEL, path=str(place), sha256=sorted(model.fingerprints())[0]))
     return place
 
 

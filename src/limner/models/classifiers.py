@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.moderation import Finding, Judge
+from limner.core.moderation import Finding, JudgeFunction
 from limner.models.hub import errors_told
 
 Thresholds = dict[str, float]
@@ -33,7 +33,7 @@ def part_of(kind: Any, reference: str, **where: Any) -> Any:
         return kind.from_pretrained(reference, **where)
 
 
-def tried(judge: Judge, sample: Any, reference: str) -> Judge:
+def tried(judge: JudgeFunction, sample: Any, reference: str) -> JudgeFunction:
     """A classifier that has shown that it can judge; raises LimnerError for one that cannot."""
     try:
         judge(sample)

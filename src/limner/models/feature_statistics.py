@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.metrics import Gallery
+from limner.core.metrics import ImageSet
 
 
 class Features(torch.nn.Module):
@@ -32,7 +32,7 @@ def torchmetrics_image(metric: str) -> Any:
         ) from error
 
 
-def check_enough(metric: str, gallery: Gallery, fewest: int) -> None:
+def check_enough(metric: str, gallery: ImageSet, fewest: int) -> None:
     """Refuse sets so small that their distance would say nothing."""
     for count, what in ((len(gallery.items), "pictures"), (len(gallery.references), "photographs to compare with")):
         if count < fewest:

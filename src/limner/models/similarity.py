@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.metrics import Encoder, Gallery
+from limner.core.metrics import Encoder, ImageSet
 
 
 def cosines(first: torch.Tensor, second: torch.Tensor) -> np.ndarray:
@@ -14,7 +14,7 @@ def cosines(first: torch.Tensor, second: torch.Tensor) -> np.ndarray:
     return (first.double() @ second.double().T).clamp(-1, 1).cpu().numpy()
 
 
-def to_prompts(encoder: Encoder, gallery: Gallery) -> np.ndarray:
+def to_prompts(encoder: Encoder, gallery: ImageSet) -> np.ndarray:
     """Cosine of each picture of a gallery with its own prompt, (n,); LimnerError where the encoder reads no text."""
     asked = [item.prompt or "" for item in gallery.items]
     prompts = list(dict.fromkeys(asked))

@@ -38,7 +38,7 @@ class Gate:
 
     def admit(self, request: Request, owner: str, run: str | None = None) -> list[Verdict]:
         """The verdicts that let a request in; raises Refused or Unable, and remembers why."""
-        _check_length(request.words)
+        _check_length(request.texts)
         policy = self.moderator.policy
         self.verdicts.keep_policy(policy.digest, policy.text)
         judged = self.moderator.judge_request(request)

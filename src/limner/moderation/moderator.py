@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.core.moderation import CheckUse, Judge, Policy, Refused, Stage, Unable, Verdict
+from limner.core.moderation import CheckStage, CheckUse, JudgeFunction, Policy, RequestRefused, Unable, Verdict
 from limner.core.requests import Request
 from limner.moderation.policy import check_for
 
@@ -25,7 +25,7 @@ class Judged:
     """
 
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
-    refusal: Refused | Unable | None = None
+    refusal: RequestRefused | Unable | None = None
     text: str | None = None
 
 
@@ -34,10 +34,10 @@ class Moderator:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self._ready: dict[str, Judge] = {}
+        self._ready: dict[str, JudgeFunction] = {}
         self._loading = Lock()
 
-    def prepare(self, *stages: Stage) -> None:
+    def prepare(self, *stages: CheckStage) -> None:
         """Load the checks of these stages now; raises LimnerError with all that cannot be."""
         problems: list[str] = []
         for stage in stages:
@@ -51,20 +51,22 @@ class Moderator:
 
     def judge_request(self, request: Request) -> Judged:
         """What is said of a request's words."""
-        return self.judge_texts(request.words, "the prompt is refused")
+        return self.judge_texts(request.texts, "the prompt is refused")
 
     def judge_texts(self, texts: Iterable[str], what: str) -> Judged:
         """What is said of texts, up to the first that is refused. what: how the refusal begins."""
         judged = Judged()
         for text in texts:
-            said = self.judge(Stage.PROMPT, text, hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(), what)
+            said = self.judge(
+                CheckStage.PROMPT, text, hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(), what
+            )
             judged.verdicts += said.verdicts
             if said.refusal:
                 judged.refusal, judged.text = said.refusal, text
                 break
         return judged
 
-    def judge(self, stage: Stage, subject: Any, sha256: str, what: str) -> Judged:
+    def judge(self, stage: CheckStage, subject: Any, sha256: str, what: str) -> Judged:
         """What is said of one text or picture (RGB). what: how the refusal begins."""
         judged = Judged()
         for use in self.policy.uses(stage):
@@ -77,13 +79,13 @@ class Moderator:
                 judged.refusal = Unable(use.check) if use.required else None
             else:
                 verdict = Verdict(**told, allowed=found.category is None, category=found.category, score=found.score)
-                judged.refusal = Refused(what, found.category) if found.category is not None else None
+                judged.refusal = RequestRefused(what, found.category) if found.category is not None else None
             judged.verdicts.append(verdict)
             if judged.refusal:
                 break
         return judged
 
-    def _judge_of(self, stage: Stage, use: CheckUse) -> Judge:
+    def _judge_of(self, stage: CheckStage, use: CheckUse) -> JudgeFunction:
         key = use.model_dump_json(include={"check", "options"})
         with self._loading:
             if key not in self._ready:

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from limner.core.errors import LimnerError, invalid
-from limner.core.moderation import Check, CheckUse, Policy, Stage
+from limner.core.moderation import Check, CheckStage, CheckUse, Policy
 from limner.plugins.registry import checks
 
 SHIPPED = Path(__file__).with_name("policy.yaml")
@@ -35,7 +35,7 @@ def filled(policy: Policy) -> Policy:
     """The policy with the options of its checks in full; raises LimnerError with all that is wrong."""
     problems: list[str] = []
     whole: dict[str, tuple[CheckUse, ...]] = {}
-    for stage in Stage:
+    for stage in CheckStage:
         uses: list[CheckUse] = []
         for use in policy.uses(stage):
             try:
@@ -50,7 +50,7 @@ def filled(policy: Policy) -> Policy:
     return policy.model_copy(update=whole)
 
 
-def check_for(stage: Stage, name: str) -> Check:
+def check_for(stage: CheckStage, name: str) -> Check:
     """The check of that name; raises LimnerError where there is none, or it cannot judge what a stage has."""
     check = checks.get(name)
     if not (check.texts if stage.is_text else check.pictures):
@@ -60,6 +60,6 @@ def check_for(stage: Stage, name: str) -> Check:
     return check
 
 
-def _options(stage: Stage, use: CheckUse) -> dict[str, object]:
+def _options(stage: CheckStage, use: CheckUse) -> dict[str, object]:
     check = check_for(stage, use.check)
     return check.Options.model_validate(use.options).model_dump(mode="json")

@@ -11,10 +11,10 @@ import subprocess
 import sys
 
 from limner.core.errors import LimnerError
-from limner.core.moderation import Policy, Stage
+from limner.core.moderation import CheckStage, Policy
 from limner.moderation.moderator import Moderator
 
-STAGES = (Stage.INPUT, Stage.PICTURE)
+STAGES = (CheckStage.INPUT, CheckStage.PICTURE)
 
 
 def try_pictures(policy: Policy) -> None:

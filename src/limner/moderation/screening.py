@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.events import Emit, Event, Made, Notice
-from limner.core.moderation import Refused, Stage
-from limner.core.requests import EvaluateRequest, PrepareRequest, Request, referred
+from limner.core.moderation import CheckStage, RequestRefused
+from limner.core.requests import EvaluateRequest, PrepareRequest, Request, references_of
 from limner.moderation.moderator import Judged, Moderator
 from limner.store.files import sha256_of
 from limner.store.removal import remove
@@ -23,7 +23,7 @@ class Screening:
 
     def __init__(self, moderator: Moderator, keep: Callable[[Judged], None], folder: Path) -> None:
         self.moderator, self.keep, self.folder = moderator, keep, folder
-        self.seen, self.withheld = 0, list[Refused]()
+        self.seen, self.withheld = 0, list[RequestRefused]()
 
     def admit(self, request: Request) -> None:
         """Judge the pictures that a request brings, and their captions; raises Refused or Unable.
@@ -32,7 +32,7 @@ class Screening:
         """
         if isinstance(request, PrepareRequest):
             return
-        brought = dict.fromkeys(referred(request))
+        brought = dict.fromkeys(references_of(request))
         for kind, path in brought:
             if kind == "picture":
                 self._admit(Path(path))
@@ -54,13 +54,13 @@ class Screening:
         """Raise Refused where nothing is left of what was painted."""
         if self.seen and len(self.withheld) == self.seen:
             what = "the picture was withheld" if self.seen == 1 else f"all {self.seen} pictures were withheld"
-            raise Refused(what, ", ".join(dict.fromkeys(refused.category for refused in self.withheld)))
+            raise RequestRefused(what, ", ".join(dict.fromkeys(refused.category for refused in self.withheld)))
 
     def _admit_target(self, request: EvaluateRequest) -> None:
-        from limner.engine.evaluate.image_folder import folder_of_pictures
+        from limner.engine.compare.targets import ImagesTarget, target_of
 
-        if (folder := folder_of_pictures(request)) is not None:
-            self._admit_folder(str(folder))
+        if isinstance(target := target_of(request.target), ImagesTarget):
+            self._admit_folder(str(target.folder))
 
     def _admit_folder(self, path: str) -> None:
         from limner.data.sets.folder import scan
@@ -82,7 +82,9 @@ class Screening:
         return bool(self.moderator.policy.input)
 
     def admit_picture(self, picture: Any, sha256: str) -> None:
-        self._kept(self.moderator.judge(Stage.INPUT, picture, sha256, "a picture that the request brings is refused"))
+        self._kept(
+            self.moderator.judge(CheckStage.INPUT, picture, sha256, "a picture that the request brings is refused")
+        )
 
     def admit_captions(self, captions: Iterable[str]) -> None:
         self._kept(self.moderator.judge_texts(dict.fromkeys(captions), "a caption is refused"))
@@ -108,16 +110,18 @@ class Screening:
             raise
         return [*told, event] if place.exists() else told
 
-    def _refusal(self, event: Made, file: Path) -> Refused | None:
+    def _refusal(self, event: Made, file: Path) -> RequestRefused | None:
         """Why a picture that was made is withheld."""
         self.seen += event.what == PICTURE
         if event.what == COMPOSED and self.withheld:
             return self.withheld[-1]
         from limner.imaging.decode import open_photograph
 
-        judged = self.moderator.judge(Stage.PICTURE, open_photograph(file), sha256_of(file), "the picture was withheld")
+        judged = self.moderator.judge(
+            CheckStage.PICTURE, open_photograph(file), sha256_of(file), "the picture was withheld"
+        )
         self.keep(judged)
-        if isinstance(judged.refusal, Refused):
+        if isinstance(judged.refusal, RequestRefused):
             self.withheld += [judged.refusal] if event.what == PICTURE else []
             return judged.refusal
         if judged.refusal is not None:

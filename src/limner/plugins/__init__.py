@@ -1,1 +1,1 @@
-"""Plugins: the registry, and one package for each kind with one file for each plugin."""
+"""Plugins: the registry, and a package for each type of plugin with a file for each plugin."""

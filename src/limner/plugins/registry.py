@@ -1,4 +1,4 @@
-"""Name -> plugin. Built-in ones are found by file name, third-party ones by entry point; both load when first used."""
+"""The registry of plugins: built-in ones by file name, third-party ones by entry point, loaded on first use."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 @cache
 def installed(group: str) -> EntryPoints:
-    """The entry points of a group in all installed packages, read once: it takes a file of each package."""
+    """The entry points of a group in all installed packages; cached, because it reads a file of each package."""
     return entry_points(group=group)
 
 
-class Group(Generic[T]):
-    """Plugins of one kind: modules with a `plugin`, in a package of Limner's or named by an entry point.
+class PluginGroup(Generic[T]):
+    """Plugins of one type: modules with an attribute `plugin`, in a package of Limner or named by an entry point.
 
-    entry_points: the group of third-party entry points, such as `limner.families`. package: where Limner's own are.
+    entry_points: the group of third-party entry points, such as `limner.families`. package: the built-in ones.
     """
 
     def __init__(self, entry_points: str, noun: str, package: str | None = None) -> None:
@@ -44,11 +44,11 @@ class Group(Generic[T]):
         return {point.name: point for point in installed(self.entry_points)}
 
     def names(self) -> list[str]:
-        """Names of all plugins, without loading any."""
+        """Names of all plugins; loads none."""
         return sorted({*self._built_in, *self._third_party()})
 
     def get(self, name: str) -> T:
-        """The plugin of that name; an unknown name is a LimnerError with the nearest one."""
+        """The plugin of a name; raises LimnerError, with the nearest name, for an unknown one."""
         if name not in self._loaded:
             if name not in self.names():
                 raise unknown(self.noun, name, self.names())
@@ -64,25 +64,26 @@ class Group(Generic[T]):
         return cast(T, cast(Any, module).plugin)
 
     def all(self) -> dict[str, T]:
+        """All plugins by name."""
         return {name: self.get(name) for name in self.names()}
 
 
-families: Group[Family] = Group("limner.families", "family")
-methods: Group[Method] = Group("limner.methods", "method")
-metrics: Group[Metric] = Group("limner.metrics", "metric")
-controls: Group[Control] = Group("limner.controls", "control")
-checks: Group[Check] = Group("limner.moderation", "check", "limner.plugins.checks")
-sources: Group[Source] = Group("limner.sources", "source")
-detectors: Group[Detector] = Group("limner.detectors", "detector")
-captioners: Group[Captioner] = Group("limner.captioners", "captioner")
+families: PluginGroup[Family] = PluginGroup("limner.families", "family")
+methods: PluginGroup[Method] = PluginGroup("limner.methods", "method")
+metrics: PluginGroup[Metric] = PluginGroup("limner.metrics", "metric")
+controls: PluginGroup[Control] = PluginGroup("limner.controls", "control")
+checks: PluginGroup[Check] = PluginGroup("limner.moderation", "check", "limner.plugins.checks")
+sources: PluginGroup[Source] = PluginGroup("limner.sources", "source")
+detectors: PluginGroup[Detector] = PluginGroup("limner.detectors", "detector")
+captioners: PluginGroup[Captioner] = PluginGroup("limner.captioners", "captioner")
 
 
 @cache
 def aliases() -> dict[str, tuple[str, Alias]]:
-    """Alias -> (family name, alias) over all families."""
+    """The aliases of all families: name -> (family name, alias)."""
     return {alias.name: (name, alias) for name, family in families.all().items() for alias in family.aliases}
 
 
 def family_of_pipeline(class_name: str) -> str | None:
-    """The family whose folders name this diffusers pipeline class in `model_index.json`."""
+    """The family that uses a diffusers pipeline class, as named in `model_index.json`; None for an unknown one."""
     return next((name for name, family in families.all().items() if class_name in family.facts.pipelines), None)

@@ -10,16 +10,17 @@ import json
 import re
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from pydantic import ConfigDict, Field, ValidationError, with_config
+from pydantic import ConfigDict, Field, ValidationError, field_validator, with_config
 from typing_extensions import TypedDict
 
 from limner.core.errors import LimnerError
-from limner.core.files import printable, read_file, shown
-from limner.core.requests import AnyRequest, Frozen, GenerateRequest
+from limner.core.execution import AnyBody, as_body
+from limner.core.files import quoted, read_file, short_line
+from limner.core.requests import Frozen, GenerateRequest
 from limner.provenance import credentials
 from limner.provenance.xmp import Source, packet
 
@@ -50,13 +51,13 @@ class AdapterMark(TypedDict):
 
 
 class Label(Frozen):
-    """Everything that made a picture: the whole request, which of its pictures this is, and what painted it.
+    """Everything that made a picture: the body of its request, which of its pictures this is, and what painted it.
 
     inputs: the pictures that it was painted from, with their hashes. together: how many pictures went through the model
     at once, where there were other requests' among them: the last bits depend on it.
     """
 
-    request: AnyRequest
+    request: AnyBody
     index: int = Field(ge=0)
     seed: int = Field(ge=0, lt=2**64)
     version: str = Field(max_length=200)
@@ -64,6 +65,11 @@ class Label(Frozen):
     adapters: tuple[AdapterMark, ...] = Field(default=(), max_length=64)
     inputs: dict[str, Sha256] = Field(default_factory=dict, max_length=256)
     together: int | None = Field(default=None, ge=1, le=256)
+
+    @field_validator("request", mode="before")
+    @classmethod
+    def _with_execution(cls, value: Any) -> Any:
+        return as_body(value)
 
 
 def write_png(
@@ -112,9 +118,9 @@ def label_in(data: bytes, path: str | Path) -> Label | None:
 
 def unlabelled(path: str | Path, reason: str = "") -> LimnerError:
     """The error for a picture that cannot be painted again because its label is missing or cannot be read."""
-    because = f" that can be read ({printable(reason)})" if reason else ""
+    because = f" that can be read ({short_line(reason)})" if reason else ""
     remedy = "only pictures that Limner painted can be run again"
-    return LimnerError(f"{shown(path)} carries no Limner request{because}", remedy)
+    return LimnerError(f"{quoted(path)} carries no Limner request{because}", remedy)
 
 
 def _label_text(data: bytes, path: str | Path) -> str | None:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from limner.core.errors import LimnerError
-from limner.core.files import read_file, shown
+from limner.core.files import quoted, read_file
 from limner.core.requests import Frozen
 from limner.imaging.decode import decode
 from limner.imaging.decoding_cost import check_bytes
@@ -166,7 +166,7 @@ def kind_of(data: bytes, path: str | Path) -> str:
     for kind, begin in KINDS.items():
         if re.match(begin, data, re.DOTALL):
             return kind
-    raise LimnerError(f"{shown(path)} is no picture that can be read", "give a PNG, JPEG or WebP file")
+    raise LimnerError(f"{quoted(path)} is no picture that can be read", "give a PNG, JPEG or WebP file")
 
 
 def damaged(data: bytes) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from limner.core.text import shorten
 from limner.reports.forest import FAINT, INK, Line, as_svg
 
 WARNING = "#c0392b"
@@ -48,7 +49,7 @@ def _draw(axes: Any, panel: Panel) -> None:
         if np.isfinite(line.low) and np.isfinite(line.high):
             axes.plot((line.low, line.high), (row, row), color=colour, linewidth=2, solid_capstyle="round")
         axes.plot(line.mean, row, "o", color=colour, markersize=6)
-    axes.set_yticks(rows, [_short(line.name) for line in reversed(panel.lines)], color=INK)
+    axes.set_yticks(rows, [shorten(line.name, SHORT) for line in reversed(panel.lines)], color=INK)
     axes.set_ylim(-0.6, len(panel.lines) - 0.4)
     axes.set_title(panel.title, color=INK, fontsize=11, loc="left")
     axes.tick_params(axis="y", length=0)
@@ -57,7 +58,3 @@ def _draw(axes: Any, panel: Panel) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(FAINT)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= SHORT else text[: SHORT - 1] + "…"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from limner.core.text import shorten
+
 INK, FAINT, ACCENT = "#1c1e24", "#787c86", "#0f8f88"
 
 
@@ -38,7 +40,7 @@ def forest(lines: Sequence[Line], across: str, zero: bool = True) -> str:
             axes.plot(line.mean, row, "o", color=colour, markersize=6)
         if zero:
             axes.axvline(0, color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
-        axes.set_yticks(range(len(lines)), [_short(line.name) for line in reversed(lines)], color=INK)
+        axes.set_yticks(range(len(lines)), [shorten(line.name, 44) for line in reversed(lines)], color=INK)
         axes.set_ylim(-0.6, len(lines) - 0.4)
         axes.set_xlabel(across, color=INK)
         axes.tick_params(axis="y", length=0)
@@ -60,7 +62,3 @@ def as_svg(figure: object, label: str) -> str:
     text = before + (rest.partition("</metadata>")[2] if rest else "")
     told = label.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return text.replace("<svg", f'<svg role="img" aria-label="{told}"', 1)
-
-
-def _short(text: str, most: int = 44) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

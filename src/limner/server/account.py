@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from limner.core.accounts import EVERYONE, Caller, Holding, Limits, Role
+from limner.core.accounts import EVERYONE, Caller, FileGrant, Limits, Role
 from limner.core.requests import Frozen
 from limner.server.auth import caller
 from limner.studio.studio import Studio
@@ -39,12 +39,12 @@ def router(studio: Studio) -> APIRouter:
         return Account(name=who.account, role=who.role, key=who.key, limits=who.limits, kept_bytes=held)
 
     @routes.get("/holdings")
-    def held(who: Caller = Depends(caller)) -> list[Holding]:
+    def held(who: Caller = Depends(caller)) -> list[FileGrant]:
         """The files and folders that one brought in, or was given, newest first."""
         return studio.files.grants.list(who.account)
 
     @routes.get("/shares")
-    def given(who: Caller = Depends(caller)) -> list[Holding]:
+    def given(who: Caller = Depends(caller)) -> list[FileGrant]:
         """What one shares with others, newest first."""
         return studio.files.grants.given(who.scope)
 

@@ -12,7 +12,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from limner.core.feedback import STARS, Standing
+from limner.core.feedback import STARS, RatingSummary
 from limner.core.requests import AdapterUse
 
 
@@ -24,7 +24,7 @@ class Choice:
     why: str
 
 
-def chosen(adapters: Sequence[AdapterUse], standings: Sequence[Standing], chance: int) -> Choice:
+def chosen(adapters: Sequence[AdapterUse], standings: Sequence[RatingSummary], chance: int) -> Choice:
     """One of the adapters by their standings; the same for the same standings and the same chance."""
     known = {standing.name: standing for standing in standings}
     draws = [(_draw(use, known.get(use.path), chance), use) for use in adapters]
@@ -34,7 +34,7 @@ def chosen(adapters: Sequence[AdapterUse], standings: Sequence[Standing], chance
     return Choice(best, f"drew {stars:.2f} of {STARS} from {rated}, the best of {len(adapters)}")
 
 
-def _draw(use: AdapterUse, standing: Standing | None, chance: int) -> float:
+def _draw(use: AdapterUse, standing: RatingSummary | None, chance: int) -> float:
     """Stars that an adapter may well deserve by what is known of it."""
     ratings, mean = (0, 1.0) if standing is None or standing.mean is None else (standing.ratings, standing.mean)
     successes = ratings * (mean - 1) / (STARS - 1)

@@ -10,7 +10,7 @@ from fastapi import Path as Part
 from pydantic import Field, field_validator
 
 from limner.core.errors import LimnerError
-from limner.core.feedback import Collection, Picture
+from limner.core.feedback import Collection, GeneratedImage
 from limner.core.requests import Frozen
 from limner.server.history import Viewed, finder
 from limner.server.problems import Refusal
@@ -71,12 +71,16 @@ def router(studio: Studio) -> APIRouter:
         collections.remove(view, collection.id)
 
     @routes.put("/{collection}/pictures/{picture}", responses={404: {}})
-    def put_in(view: Viewed, collection: Collection = Depends(own), picture: Picture = Depends(find)) -> Collection:
+    def put_in(
+        view: Viewed, collection: Collection = Depends(own), picture: GeneratedImage = Depends(find)
+    ) -> Collection:
         """Put a picture in."""
         return collections.put(view, collection.id, picture.id, True)
 
     @routes.delete("/{collection}/pictures/{picture}", responses={404: {}})
-    def taken_out(view: Viewed, collection: Collection = Depends(own), picture: Picture = Depends(find)) -> Collection:
+    def taken_out(
+        view: Viewed, collection: Collection = Depends(own), picture: GeneratedImage = Depends(find)
+    ) -> Collection:
         """Take a picture out."""
         return collections.put(view, collection.id, picture.id, False)
 

@@ -34,7 +34,7 @@ def check_done(run: Run, seconds: float) -> None:
     """Refuse with the reason why the pictures of a run are not there after so many seconds."""
     more = f"GET /v1/runs/{run.id} tells more"
     if run.status is Status.FAILED:
-        status = HTTPStatus.INTERNAL_SERVER_ERROR if run.faulty else HTTPStatus.UNPROCESSABLE_ENTITY
+        status = HTTPStatus.INTERNAL_SERVER_ERROR if run.internal_error else HTTPStatus.UNPROCESSABLE_ENTITY
         raise Refusal(status, run.error or "it failed", more)
     if run.status is Status.CANCELLED:
         raise Refusal(HTTPStatus.CONFLICT, "the run was cancelled before it was done", "ask again for a new one")

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import Field, model_validator
 
-from limner.core.feedback import ByWhat, Comment, Comparison, Picture, Rating, Reasons, Standing
+from limner.core.feedback import ByWhat, Comment, Comparison, GeneratedImage, Rating, RatingSummary, Reasons
 from limner.core.requests import Frozen
 from limner.server.history import PictureReply, Viewed, finder
 from limner.server.problems import Refusal
@@ -47,31 +47,31 @@ def router(studio: Studio) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["feedback"])
     pictures, feedback, find = studio.images, studio.feedback, finder(studio)
 
-    def told(view: Viewed, picture: Picture) -> PictureReply:
+    def told(view: Viewed, picture: GeneratedImage) -> PictureReply:
         return PictureReply.of(pictures.get(view, picture.id))
 
     @routes.put("/pictures/{picture}/rating", responses={404: {}})
     def rated(
-        view: Viewed, rating: Annotated[Rating, Body(examples=[_RATING])], picture: Picture = Depends(find)
+        view: Viewed, rating: Annotated[Rating, Body(examples=[_RATING])], picture: GeneratedImage = Depends(find)
     ) -> PictureReply:
         """Say what you think of a picture; your last rating of it is replaced."""
         feedback.rate(view, picture.id, rating)
         return told(view, picture)
 
     @routes.delete("/pictures/{picture}/rating", responses={404: {}})
-    def unrated(view: Viewed, picture: Picture = Depends(find)) -> PictureReply:
+    def unrated(view: Viewed, picture: GeneratedImage = Depends(find)) -> PictureReply:
         """Take your rating back."""
         feedback.rate(view, picture.id, None)
         return told(view, picture)
 
     @routes.put("/pictures/{picture}/favourite", responses={404: {}})
-    def favoured(view: Viewed, picture: Picture = Depends(find)) -> PictureReply:
+    def favoured(view: Viewed, picture: GeneratedImage = Depends(find)) -> PictureReply:
         """Make a picture one of your favourites."""
         feedback.set_favourite(view, picture.id, True)
         return told(view, picture)
 
     @routes.delete("/pictures/{picture}/favourite", responses={404: {}})
-    def unfavoured(view: Viewed, picture: Picture = Depends(find)) -> PictureReply:
+    def unfavoured(view: Viewed, picture: GeneratedImage = Depends(find)) -> PictureReply:
         """A favourite no longer."""
         feedback.set_favourite(view, picture.id, False)
         return told(view, picture)
@@ -88,7 +88,7 @@ def router(studio: Studio) -> APIRouter:
         return comparison
 
     @routes.get("/ratings/summary")
-    def summed_up(view: Viewed, by: ByWhat = "model") -> list[Standing]:
+    def summed_up(view: Viewed, by: ByWhat = "model") -> list[RatingSummary]:
         """How the pictures of each model, adapter, industry or style were received, the best mean first."""
         return feedback.summary(view, by)
 
@@ -125,7 +125,7 @@ def _written(write: Callable[[IO[bytes]], None]) -> Iterator[bytes]:
             yield piece
 
 
-def _reference(picture: Picture) -> str:
+def _reference(picture: GeneratedImage) -> str:
     return picture.reference or f"sha256:{picture.sha256}"
 
 

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
-from limner.core.feedback import Picture, PictureQuery, Rating
-from limner.core.requests import GenerateRequest
+from limner.core.execution import body_model, body_of
+from limner.core.feedback import GeneratedImage, ImageQuery, Rating
 from limner.provenance.labels import Label, read_label
 from limner.server.auth import caller
 from limner.server.problems import Refusal
@@ -44,7 +44,7 @@ class PictureReply(BaseModel):
     reference: str
     run: str
     created: datetime
-    request: GenerateRequest
+    request: body_model("generate")  # pyright: ignore[reportInvalidTypeForm]
     details: dict[str, Any]
     tags: dict[str, str]
     rating: Received
@@ -52,14 +52,14 @@ class PictureReply(BaseModel):
     favourite: bool
 
     @classmethod
-    def of(cls, picture: Picture, **more: Any) -> Self:
+    def of(cls, picture: GeneratedImage, **more: Any) -> Self:
         told = picture.model_dump(include=set(PictureReply.model_fields) - {"request", "details", "mine", "reference"})
         reference = picture.reference or f"sha256:{picture.sha256}"
         return cls(
             **told,
             reference=reference,
             url=url_of(reference),
-            request=picture.request,
+            request=body_of(picture.request, picture.execution),
             details={key: value for key, value in picture.details.items() if key not in INNER},
             rating=Received(mean=picture.mean, count=picture.ratings),
             mine=picture.mine,
@@ -85,7 +85,7 @@ def finder(studio: Studio) -> Any:
     """What finds the picture that a path names, for a route to ask for by `Depends`."""
     pictures = studio.images
 
-    def find(picture: Name, view: Viewed) -> Picture:
+    def find(picture: Name, view: Viewed) -> GeneratedImage:
         try:
             named = picture if len(picture) == 64 else min(int(picture), 2**31 - 1)
             return pictures.get(view, named)
@@ -101,12 +101,12 @@ def router(studio: Studio) -> APIRouter:
     pictures, find = studio.images, finder(studio)
 
     @routes.get("")
-    def listed(request: Request, query: Annotated[PictureQuery, Query()], view: Viewed) -> list[PictureReply]:
+    def listed(request: Request, query: Annotated[ImageQuery, Query()], view: Viewed) -> list[PictureReply]:
         """Pictures that fit all conditions; the next page begins `before` the last one's id."""
         return [PictureReply.of(picture) for picture in pictures.list(view, query)]
 
     @routes.get("/{picture}", responses={404: {}})
-    def shown(picture: Picture = Depends(find)) -> PictureShown:
+    def shown(picture: GeneratedImage = Depends(find)) -> PictureShown:
         """A picture with all that is known of it."""
         label = None
         with suppress(LimnerError):  # the file may have been let go of

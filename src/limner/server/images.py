@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from starlette.formparsers import MultiPartException
 
 from limner.core.accounts import Caller
-from limner.core.requests import GenerateRequest
+from limner.core.execution import body_model, split_body
 from limner.core.runs import Artifact, Run
 from limner.plugins.registry import aliases
 from limner.server.admission import admitted
@@ -80,9 +80,8 @@ def router(
         if "mask" in files:  # what is masked may be painted wholly anew
             own.pop("strength", None)
         fields = {"seed": secrets.randbelow(2**32)} | own | wish.fields() | files
-        return studio.enqueue(
-            GenerateRequest.model_validate(fields), priority=1, tags=wish.tags(), caller=who, granted=granted
-        )
+        request, execution = split_body(body_model("generate").model_validate(fields))
+        return studio.enqueue(request, priority=1, tags=wish.tags(), caller=who, granted=granted, execution=execution)
 
     def answered(request: Request, wish: Wish, who: Caller, run: Run) -> Images:
         made = list(reversed(studio.runs.artifacts(run.id, "picture")))

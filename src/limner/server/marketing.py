@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from limner.core.accounts import Caller
+from limner.core.execution import split_body
 from limner.core.runs import Run
 from limner.fetch import fetch
 from limner.server.admission import ADMISSIONS
@@ -86,8 +87,9 @@ def router(
             choice = chosen(adapters, rated, chance)
             adapter = choice.adapter
             tags |= {"adapter": adapter.path, "chosen": choice.why, "chance": str(chance)}
-        request = profile.request(call.prompt, call.industry, call.style, image, adapter, chance)
-        return studio.enqueue(request, priority=1, tags=tags, caller=who, granted=granted)
+        body = profile.request(call.prompt, call.industry, call.style, image, adapter, chance)
+        request, execution = split_body(body)
+        return studio.enqueue(request, priority=1, tags=tags, caller=who, granted=granted, execution=execution)
 
     @routes.post("/generate-image", responses={409: {}, 504: {}})
     async def generate_image(call: Call, request: Request, who: Caller = Depends(caller)) -> Answer:

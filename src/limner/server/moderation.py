@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
-from limner.core.moderation import KeptVerdict, Stage
+from limner.core.moderation import CheckStage, KeptVerdict
 from limner.server.auth import admin, caller
 from limner.server.problems import Refusal
 from limner.studio.studio import Studio
@@ -38,7 +38,7 @@ def router(studio: Studio) -> APIRouter:
     def listed(
         limit: Limit = 100,
         allowed: bool | None = None,
-        stage: Stage | None = None,
+        stage: CheckStage | None = None,
         before: Before = None,
         who: Caller = Depends(admin),
     ) -> list[KeptVerdict]:

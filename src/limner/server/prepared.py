@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.core.requests import AdapterUse, GenerateRequest, relocated
+from limner.core.execution import body_model
+from limner.core.requests import AdapterUse, replace_references
 from limner.server.profile import Industry, Profile, Side
 from limner.studio.files import REFERENCE
 from limner.studio.references import is_model
@@ -50,8 +51,8 @@ def _moved(uses: tuple[AdapterUse, ...], place: Callable[[str], str]) -> tuple[A
 
 def _side(side: Side, image: str | None, place: Callable[[str], str], model: Callable[[str], str]) -> Side:
     """A side's fields, those that name something in their place."""
-    request = GenerateRequest.model_validate({**side.request, "prompt": "x", "image": image})
-    moved = relocated(request, lambda name: name if name == BASE else place(name), model)
+    request = body_model("generate").model_validate({**side.request, "prompt": "x", "image": image})
+    moved = replace_references(request, lambda name: name if name == BASE else place(name), model)
     told: dict[str, Any] = moved.model_dump(mode="json", include=set(side.request))
     return Side(request=told)
 

@@ -15,9 +15,9 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from limner.core.errors import MOST_PROBLEMS, LimnerError, TooMuch, Unavailable, invalid
-from limner.core.moderation import Refused, Unable
-from limner.core.runs import FAULT
+from limner.core.errors import MAX_PROBLEMS, LimnerError, QuotaExceeded, Unavailable, invalid
+from limner.core.moderation import RequestRefused, Unable
+from limner.core.runs import INTERNAL_ERROR
 from limner.server.error_format import MEDIA_TYPE, Shaped
 
 REFUSED, UNABLE = "urn:limner:moderation:refused", "urn:limner:moderation:unable"
@@ -65,7 +65,7 @@ def reply(
 
 
 STATUSES: dict[type[LimnerError], HTTPStatus] = {
-    TooMuch: HTTPStatus.TOO_MANY_REQUESTS,
+    QuotaExceeded: HTTPStatus.TOO_MANY_REQUESTS,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -88,8 +88,8 @@ def install(app: FastAPI) -> None:
     def mistake(request: Request, error: LimnerError) -> JSONResponse:
         return refusal(error)
 
-    @app.exception_handler(Refused)
-    def refused_by_policy(request: Request, error: Refused) -> JSONResponse:
+    @app.exception_handler(RequestRefused)
+    def refused_by_policy(request: Request, error: RequestRefused) -> JSONResponse:
         return reply(422, error.problem, type=REFUSED, remedy=error.remedy, category=error.category)
 
     @app.exception_handler(Unable)
@@ -98,7 +98,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def unfit(request: Request, error: RequestValidationError) -> JSONResponse:
-        found = [{"pointer": pointer(item["loc"]), "detail": item["msg"]} for item in error.errors()[:MOST_PROBLEMS]]
+        found = [{"pointer": pointer(item["loc"]), "detail": item["msg"]} for item in error.errors()[:MAX_PROBLEMS]]
         return reply(422, "; ".join(f"{item['pointer']}: {item['detail']}" for item in found[:3]), errors=found)
 
     @app.exception_handler(ValidationError)
@@ -117,7 +117,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def fault(request: Request, error: Exception) -> Shaped:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return Shaped(reply(500, f"{FAULT}; its log tells more"))  # it is sent from above all middleware
+        return Shaped(reply(500, f"{INTERNAL_ERROR}; its log tells more"))  # it is sent from above all middleware
 
 
 def pointer(place: tuple[Any, ...]) -> str:

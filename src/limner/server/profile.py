@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from limner.core.errors import LimnerError, invalid
+from limner.core.execution import body_model
 from limner.core.requests import AdapterUse, Frozen, GenerateRequest, Name
 
 SHIPPED = Path(__file__).with_name("marketing.yaml")
@@ -70,7 +71,7 @@ class Profile(Frozen):
             if filled := FILLED & fields.keys():
                 raise ValueError(f"{name}: {min(filled)} comes with each call; leave it out")
             try:
-                GenerateRequest.model_validate({**fields, "prompt": "x", "image": image})
+                body_model("generate").model_validate({**fields, "prompt": "x", "image": image})
             except ValidationError as error:
                 raise ValueError(f"{name}: {invalid(error)}") from error
         return self
@@ -89,7 +90,7 @@ class Profile(Frozen):
         adapter: AdapterUse | None = None,
         seed: int | None = None,
     ) -> GenerateRequest:
-        """The request that a call stands for; seed: where the profile names none, a new one when not given.
+        """The body of the request that a call stands for; seed: where the profile names none, a new one when not given.
 
         Raises LimnerError for an unknown industry or style.
         """
@@ -106,7 +107,7 @@ class Profile(Frozen):
             fields["negative_prompt"] = manner.negative_prompt
         if adapter is not None:
             fields["adapter"] = (adapter,)
-        return GenerateRequest.model_validate(fields)
+        return cast(GenerateRequest, body_model("generate").model_validate(fields))
 
 
 def choose(what: str, name: str, known: dict[str, Any]) -> Any:

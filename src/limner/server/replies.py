@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from limner.core.events import Progress
-from limner.core.requests import AnyRequest
+from limner.core.execution import AnyBody, body_of
 from limner.core.runs import Artifact, Run, Status
 from limner.studio.files import REFERENCE
 
@@ -48,7 +48,7 @@ class RunReply(BaseModel):
 
     id: str
     status: Status
-    request: AnyRequest
+    request: AnyBody
     parent: str | None
     priority: int
     attempt: int
@@ -65,7 +65,7 @@ class RunReply(BaseModel):
     def of(run: Run, artifacts: list[Artifact]) -> RunReply:
         told = run.model_dump(include=set(RunReply.model_fields) - {"request"})
         made = [ArtifactReply.of(artifact) for artifact in reversed(artifacts)]
-        return RunReply(**told, request=run.request, url=f"/v1/runs/{run.id}", artifacts=made)
+        return RunReply(**told, request=body_of(run.request, run.execution), url=f"/v1/runs/{run.id}", artifacts=made)
 
 
 def url_of(reference: str) -> str:

@@ -16,7 +16,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.events import Made
-from limner.core.requests import AnyRequest
+from limner.core.execution import AnyBody, split_body
 from limner.core.runs import Artifact, Run, Status
 from limner.server.admission import admitted
 from limner.server.auth import caller
@@ -41,14 +41,15 @@ def router(studio: Studio, settings: Settings, granted: frozenset[str] = frozens
 
     @routes.post("", status_code=202, responses={200: {"model": RunReply}})
     async def submit(
-        request: AnyRequest,
+        request: AnyBody,
         response: Response,
         prefer: Annotated[str | None, Header()] = None,
         who: Caller = Depends(caller),
     ) -> RunReply:
         """Have a request carried out. With `Prefer: wait`, or `wait=SECONDS`, the answer comes with the result."""
         seconds = patience(prefer, settings.wait_seconds)
-        run = await admitted(partial(studio.enqueue, request, caller=who))
+        asked, execution = split_body(request)
+        run = await admitted(partial(studio.enqueue, asked, caller=who, execution=execution))
         if seconds:
             run = await ended(studio, run, seconds)
             response.headers["Preference-Applied"] = "wait"

@@ -19,7 +19,7 @@ import uvicorn
 
 from limner.core import logs
 from limner.core.errors import LimnerError
-from limner.core.moderation import Policy, Stage
+from limner.core.moderation import CheckStage, Policy
 from limner.moderation.moderator import Moderator
 from limner.moderation.policy import read_policy
 from limner.moderation.preload import try_pictures
@@ -126,7 +126,7 @@ def workers(home: Path, settings: Settings, say: Callable[[str], None]) -> Itera
 
 def serve(settings: Settings, say: Callable[[str], None], stop: Callable[[], bool]) -> None:
     """Serve until a signal, or `stop`, says that it is enough."""
-    logs.set_up(settings.log)
+    logs.configure(settings.log)
     say = log.info if settings.log == "json" else say
     policy = tried_policy(settings.policy)
     studio = Studio(policy=policy, most_pixels=settings.pixels)
@@ -155,7 +155,7 @@ def serve(settings: Settings, say: Callable[[str], None], stop: Callable[[], boo
 def tried_policy(path: Path | None) -> Policy:
     """The policy by which the service moderates, every check of it loaded once."""
     policy = read_policy(path)
-    Moderator(policy).prepare(Stage.PROMPT)
+    Moderator(policy).prepare(CheckStage.PROMPT)
     try_pictures(policy)
     return policy
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from limner.core.logs import Form
+from limner.core.logs import LogFormat
 from limner.core.requests import Frozen
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -34,7 +34,7 @@ class Settings(Frozen):
     )
     pixels: int = Field(default=2048 * 2048, ge=64, description="The most pixels that a call's pictures may have.")
     profile: Path | None = Field(default=None, description="YAML file of industries and styles for /generate-image.")
-    log: Form = Field(default="text", description="How to log: text, or json, a line for each call and run.")
+    log: LogFormat = Field(default="text", description="How to log: text, or json, a line for each call and run.")
     policy: Path | None = Field(
         default=None, description="YAML file of the checks that prompts and pictures must pass; see docs/moderation.md."
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from queue import Empty, Queue
 from time import monotonic
 
-from limner.core.errors import LimnerError, one_line
+from limner.core.errors import LimnerError, clean_line
 from limner.server.settings import Settings
 
 PATIENCE = 30.0
@@ -113,9 +113,9 @@ def _address(name: str, lines: Queue[str | None]) -> str:
             line = lines.get(timeout=max(0.01, until - monotonic()))
         except Empty:
             why = f"told no address in {PATIENCE:g} s"
-            raise LimnerError(f"{name} {why} (it last said: {one_line(last)[:160]!r})", "try it by itself") from None
+            raise LimnerError(f"{name} {why} (it last said: {clean_line(last)[:160]!r})", "try it by itself") from None
         if line is None:
-            raise LimnerError(f"{name} ended (it last said: {one_line(last)[:160]!r})", "try it by itself")
+            raise LimnerError(f"{name} ended (it last said: {clean_line(last)[:160]!r})", "try it by itself")
         if found := TUNNELS[name].address.search(line):
             return found[1]
         last = line if line.strip() else last

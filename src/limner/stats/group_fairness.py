@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from limner.core.errors import LimnerError
-from limner.core.metrics import Scored
+from limner.core.metrics import MetricResult
 from limner.stats.intervals import DRAWS, interval
 
 HARDLY = 0.05
@@ -60,7 +60,7 @@ class Fairness:
         return self.chance < HARDLY
 
 
-def by_group(groups: Mapping[str, Sequence[int]], scored: Scored) -> dict[str, list[float]]:
+def by_group(groups: Mapping[str, Sequence[int]], scored: MetricResult) -> dict[str, list[float]]:
     """The values of a metric of pictures by group. groups: the indices of each one's pictures."""
     if scored.unit != "picture":
         raise LimnerError(

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Float, cast, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from limner.core.feedback import STARS, ByWhat, Comparison, Rating, Reason, Standing
+from limner.core.feedback import STARS, ByWhat, Comparison, Rating, RatingSummary, Reason
 from limner.store.images import Viewer, reasons_of, storable, visible
 from limner.store.sessions import Database
 from limner.store.tables import ComparisonRow, FavouriteRow, ImageAdapterRow, ImageRow, RatingRow
@@ -83,7 +83,7 @@ def _reason_columns(feedback: Rating | Comparison) -> dict[str, Any]:
     }
 
 
-def rating_summary(database: Database, viewer: Viewer, by: ByWhat, industry: str | None = None) -> list[Standing]:
+def rating_summary(database: Database, viewer: Viewer, by: ByWhat, industry: str | None = None) -> list[RatingSummary]:
     """The feedback on the images of each model, adapter, industry or style, best mean first.
 
     industry: only images with this tag.
@@ -135,13 +135,13 @@ def _reasons(rows: Iterable[Any]) -> dict[str | None, Counter[Reason]]:
 
 def _summary(
     name: str | None, figures: tuple[int, float, float] | None, outcomes: Counter[str], reasons: Counter[Reason]
-) -> Standing:
+) -> RatingSummary:
     count, mean, squares = figures or (0, None, 0.0)
     error, low, high = None, None, None
     if mean is not None and count > 1:
         error = sqrt(max(0.0, squares - count * mean**2) / (count - 1) / count)
         low, high = max(1.0, mean - _NORMAL * error), min(float(STARS), mean + _NORMAL * error)
-    return Standing(
+    return RatingSummary(
         name=name,
         ratings=count,
         mean=mean,

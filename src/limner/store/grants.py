@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Select, delete, select
 from sqlalchemy.exc import IntegrityError
 
-from limner.core.accounts import EVERYONE, Caller, Holding
+from limner.core.accounts import EVERYONE, Caller, FileGrant
 from limner.core.errors import LimnerError
 from limner.store.quota import check_bytes, uploaded_bytes
 from limner.store.sessions import Database
@@ -40,17 +40,14 @@ class Grants:
             now = datetime.now(UTC)
             session.add(GrantRow(owner=caller.account, reference=reference, bytes=size, giver=None, created=now))
 
-    def list(self, owner: str | None = None) -> builtins.list[Holding]:
+    def list(self, owner: str | None = None) -> builtins.list[FileGrant]:
         """What an account, or any (None), uploaded or was given, newest first."""
         query = select(GrantRow).order_by(GrantRow.created.desc(), GrantRow.reference)
         with self.database.session() as session:
             rows = session.scalars(query if owner is None else query.where(GrantRow.owner == owner))
-            return [
-                Holding(owner=row.owner, reference=row.reference, bytes=row.bytes, giver=row.giver, created=row.created)
-                for row in rows
-            ]
+            return [FileGrant(**{name: getattr(row, name) for name in FileGrant.model_fields}) for row in rows]
 
-    def given(self, owner: str | None) -> builtins.list[Holding]:
+    def given(self, owner: str | None) -> builtins.list[FileGrant]:
         """What an account, or any (None), shares with others, newest first."""
         return [grant for grant in self.list() if grant.giver is not None and owner in (None, grant.giver)]
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, exists, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from limner.core.errors import LimnerError
-from limner.core.feedback import Picture, PictureQuery, Rating, Reason
+from limner.core.feedback import GeneratedImage, ImageQuery, Rating, Reason
 from limner.core.requests import GenerateRequest, parse_request
 from limner.store.blobs import REFERENCE
 from limner.store.sessions import Database
@@ -53,7 +53,7 @@ class ImageIndex:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def list(self, viewer: Viewer, query: PictureQuery) -> builtins.list[Picture]:
+    def list(self, viewer: Viewer, query: ImageQuery) -> builtins.list[GeneratedImage]:
         """The images that match a query, in its order."""
         matching = select(ImageRow.id).where(viewer.sees(), *_conditions(viewer, query))
         order = (ImageRow.mean, ImageRow.id) if query.order == "best" else (ImageRow.id,)
@@ -64,7 +64,7 @@ class ImageIndex:
             matching = matching.order_by(*(column.desc() for column in order)).limit(query.limit)
             return _images(session, viewer, session.scalars(matching).all())
 
-    def get(self, viewer: Viewer, name: int | str) -> Picture:
+    def get(self, viewer: Viewer, name: int | str) -> GeneratedImage:
         """The image with an id, or the newest one with a SHA-256. Raises LimnerError if none is visible."""
         with self.database.session() as session:
             found = _images(session, viewer, [visible(session, viewer, name).id])
@@ -74,7 +74,7 @@ class ImageIndex:
             )
         return found[0]
 
-    def some(self, viewer: Viewer, ids: Sequence[int]) -> builtins.list[Picture]:
+    def some(self, viewer: Viewer, ids: Sequence[int]) -> builtins.list[GeneratedImage]:
         """The images with these ids that exist, in this order."""
         with self.database.session() as session:
             return _images(session, viewer, ids)
@@ -99,7 +99,7 @@ def visible(session: Session, viewer: Viewer, name: int | str) -> ImageRow:
     return row
 
 
-def _conditions(viewer: Viewer, query: PictureQuery) -> builtins.list[ColumnElement[bool]]:
+def _conditions(viewer: Viewer, query: ImageQuery) -> builtins.list[ColumnElement[bool]]:
     """The conditions of a query."""
     found: builtins.list[ColumnElement[bool]] = []
     if query.search is not None:
@@ -134,7 +134,7 @@ def _conditions(viewer: Viewer, query: PictureQuery) -> builtins.list[ColumnElem
     return found
 
 
-def _images(session: Session, viewer: Viewer, ids: Sequence[int]) -> builtins.list[Picture]:
+def _images(session: Session, viewer: Viewer, ids: Sequence[int]) -> builtins.list[GeneratedImage]:
     """The images with these ids and all that is known of them, in this order. Unreadable ones are left out."""
     query: Any = (
         select(ImageRow, ArtifactRow, RunRow, RatingRow, FavouriteRow)
@@ -144,7 +144,7 @@ def _images(session: Session, viewer: Viewer, ids: Sequence[int]) -> builtins.li
         .outerjoin(FavouriteRow, and_(FavouriteRow.picture == ImageRow.id, FavouriteRow.account == viewer.account))
         .where(ImageRow.id.in_(ids))
     )
-    found: dict[int, Picture] = {}
+    found: dict[int, GeneratedImage] = {}
     for row in session.execute(query).all():
         with suppress(ValueError):  # a newer version wrote the run
             found[row[0].id] = _picture(*row)
@@ -153,8 +153,8 @@ def _images(session: Session, viewer: Viewer, ids: Sequence[int]) -> builtins.li
 
 def _picture(
     row: ImageRow, artifact: ArtifactRow, run: RunRow, mine: RatingRow | None, favourite: FavouriteRow | None
-) -> Picture:
-    return Picture(
+) -> GeneratedImage:
+    return GeneratedImage(
         id=row.id,
         run=row.run,
         path=artifact.path,

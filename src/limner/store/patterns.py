@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from limner.core.accounts import EVERYONE, Role
-from limner.core.moderation import Stage
+from limner.core.moderation import CheckStage
 from limner.core.runs import Status
 
 RUN_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -22,6 +22,6 @@ KEY = r"[0-9a-f]{12}"
 OPTIONAL_KEY = rf"({KEY})?"
 WEBHOOK = r"wh_[0-9a-f]{12}"
 DELIVERY = r"msg_[0-9a-f]{24}"
-STATUS, ROLE, STAGE = ("|".join(map(re.escape, values)) for values in (Status, Role, Stage))
+STATUS, ROLE, STAGE = ("|".join(map(re.escape, values)) for values in (Status, Role, CheckStage))
 LINE = r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*"
 """Text without control characters."""

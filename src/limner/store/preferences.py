@@ -13,7 +13,7 @@ from typing import Any, cast
 from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
-from limner.core.feedback import Picture, Rating, Reason
+from limner.core.feedback import GeneratedImage, Rating, Reason
 from limner.store.accounts import shared_secret
 from limner.store.images import ImageIndex, Viewer, rating_of, reasons_of
 from limner.store.sessions import Database
@@ -27,7 +27,7 @@ BATCH = 200
 class RatedImage:
     """A rating with its image. rater: a pseudonym, equal for all ratings of one account."""
 
-    picture: Picture
+    picture: GeneratedImage
     rating: Rating
     rater: str
     created: datetime
@@ -37,8 +37,8 @@ class RatedImage:
 class PreferencePair:
     """A preferred image and a rejected one. source: "comparison", or "stars" for two ratings by one account."""
 
-    better: Picture
-    worse: Picture
+    better: GeneratedImage
+    worse: GeneratedImage
     tie: bool
     reasons: tuple[Reason, ...]
     rater: str
@@ -112,7 +112,7 @@ class PreferenceData:
                     more = (False, (), self._rater(best.account), "stars", max(best.created, worst.created))
                     yield PreferencePair(known[best.picture], known[worst.picture], *more)
 
-    def _images(self, ids: set[int]) -> dict[int, Picture]:
+    def _images(self, ids: set[int]) -> dict[int, GeneratedImage]:
         return {image.id: image for image in ImageIndex(self.database).some(self.viewer, sorted(ids))}
 
     def _rater(self, account: str) -> str:

@@ -18,8 +18,9 @@ from sqlalchemy.orm import Session, object_session
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.events import Progress
-from limner.core.requests import GenerateRequest, Request
-from limner.core.runs import FAULT, Run, Status
+from limner.core.execution import batch_key
+from limner.core.requests import GenerateRequest
+from limner.core.runs import INTERNAL_ERROR, Run, Status
 from limner.store.quota import charge_images
 from limner.store.runs import Lease, LeaseLost, Store, UnreadableRun, has_lease, run_of
 from limner.store.sessions import Database
@@ -88,7 +89,7 @@ class Queue:
         taken: list[tuple[Run, Lease]] = []
         alike = _next(self.name).where(RunRow.status == Status.QUEUED, RunRow.batch_key == row.batch_key)
         for other in session.scalars(alike.where(RunRow.attempt == 0).limit(room)).all():
-            if _requested_count(other) > room or not _is_alike(other, request):
+            if _requested_count(other) > room or not _is_alike(other, first):
                 continue
             if (found := self._take(session, other, worker, now)) is not None:
                 taken.append(found)
@@ -100,7 +101,7 @@ class Queue:
         row.status, row.worker, row.lease = Status.RUNNING, worker, now + self.lease
         row.attempt += 1
         row.started = row.started or now
-        row.error, row.progress = None, None
+        row.error, row.internal_error, row.progress = None, False, None
         try:
             return run_of(row), Lease(row.id, worker, row.attempt, self.lease.total_seconds())
         except UnreadableRun as error:
@@ -131,11 +132,11 @@ class Queue:
             session.flush()
         return cancelled
 
-    def finish(self, lease: Lease, status: Status, error: str | None = None) -> Run:
-        """End a run. Raises LeaseLost if the worker no longer holds it."""
+    def finish(self, lease: Lease, status: Status, error: str | None = None, internal_error: bool = False) -> Run:
+        """End a run. internal_error: see Run. Raises LeaseLost if the worker no longer holds it."""
         with self._leased(lease) as row:
             row.status, row.error, row.finished = status, error, datetime.now(UTC)
-            row.lease = None
+            row.internal_error, row.lease = internal_error, None
             return run_of(row)
 
     def release(self, lease: Lease) -> Run:
@@ -182,16 +183,17 @@ class Queue:
             charge_images(cast(Session, object_session(row)), caller or Caller(), run_of(row).request)
             row.status, row.attempt, row.cancel, row.policy = Status.QUEUED, 0, False, policy or row.policy
             row.worker, row.lease, row.error, row.finished, row.progress = None, None, None, None, None
+            row.internal_error = False
             return run_of(row)
 
     def _fail_exhausted(self, session: Session, now: datetime) -> None:
         """End the runs with an expired lease that are cancelled or have no attempts left."""
         expired = and_(RunRow.queue == self.name, _expired(now))
-        error = f"{FAULT}: {self.attempts} workers died while they executed it"
+        error = f"{INTERNAL_ERROR}: {self.attempts} workers died while they executed it"
         exhausted = or_(RunRow.cancel, RunRow.attempt >= self.attempts)
         for row in session.scalars(select(RunRow).where(expired, exhausted).with_for_update(skip_locked=True)):
             row.status, row.error = (Status.CANCELLED, None) if row.cancel else (Status.FAILED, error)
-            row.finished, row.lease = now, None
+            row.finished, row.lease, row.internal_error = now, None, not row.cancel
             announce(session, row)
         session.flush()
 
@@ -262,10 +264,11 @@ def _count(run: Run) -> int:
     return run.request.count if isinstance(run.request, GenerateRequest) else 1
 
 
-def _is_alike(row: RunRow, request: Request) -> bool:
-    """Whether a run fits into a batch with a request. The key in its row may come from a forged backup."""
+def _is_alike(row: RunRow, run: Run) -> bool:
+    """Whether a run fits into a batch with another one. The key in its row may come from a forged backup."""
     try:
-        return run_of(row).request.batch_key == request.batch_key
+        other = run_of(row)
+        return batch_key(other.request, other.execution) == batch_key(run.request, run.execution)
     except UnreadableRun:
         return True  # _take makes it fail
 

@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from limner.core.accounts import Caller
-from limner.core.errors import TooMuch
+from limner.core.errors import QuotaExceeded
 from limner.core.requests import Request
 from limner.store.tables import GrantRow, QuotaRow
 
@@ -21,23 +21,23 @@ def charge_images(session: Session, caller: Caller, request: Request) -> None:
     Raises TooMuch if the key may not have so many in 24 hours.
     """
     limit = caller.limits.pictures_per_day
-    if limit is None or not request.pictures:
+    if limit is None or not request.image_count:
         return
     now = datetime.now(UTC)
     session.execute(delete(QuotaRow).where(QuotaRow.created < now - DAY))
     charged = select(func.sum(QuotaRow.pictures)).where(QuotaRow.key == caller.key)
     before = int(session.scalar(charged) or 0)
-    if before + request.pictures > limit:
-        images = f"{request.pictures} pictures more than the {before} that were asked for in the last 24 hours"
-        raise TooMuch(f"{images} are over {limit}", "wait")
-    session.add(QuotaRow(key=caller.key, pictures=request.pictures, created=now))
+    if before + request.image_count > limit:
+        images = f"{request.image_count} pictures more than the {before} that were asked for in the last 24 hours"
+        raise QuotaExceeded(f"{images} are over {limit}", "wait")
+    session.add(QuotaRow(key=caller.key, pictures=request.image_count, created=now))
 
 
 def check_bytes(session: Session, caller: Caller, size: int) -> None:
     """Raise TooMuch if the caller's account may not store `size` bytes more."""
     limit = caller.limits.kept_bytes
     if limit is not None and (stored := uploaded_bytes(session, caller.account)) + size > limit:
-        raise TooMuch(
+        raise QuotaExceeded(
             f"{size:,} bytes more than the {stored:,} that are stored for {caller.account!r} are over its {limit:,}",
             "erase some of them first",
         )

@@ -14,7 +14,7 @@ from typing import Any, cast, get_args
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from limner.core.requests import Known, referring_fields
+from limner.core.requests import KnownRequest, reference_fields
 from limner.store.blobs import Blobs
 from limner.store.tables import ArtifactRow, GrantRow, ImageAdapterRow, RunRow
 
@@ -110,5 +110,5 @@ def mentions_of_request(request: Any) -> set[str]:
     return found
 
 
-REFERRING = frozenset(name for kind in get_args(Known) for name in referring_fields(kind))
+REFERRING = frozenset(name for kind in get_args(KnownRequest) for name in reference_fields(kind))
 """Names of request fields that refer to files and folders, directly or inside; an axis has the name of one."""

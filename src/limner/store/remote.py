@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from limner.core.errors import LimnerError, Unavailable, one_line
+from limner.core.errors import LimnerError, Unavailable, clean_line
 
 S3_CONFIG = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 3, "mode": "standard"}}
 """Timeouts and retries of S3 (botocore.config.Config)."""
@@ -84,4 +84,4 @@ def _is_network_error(error: Exception) -> bool:
 
 def _message(error: Exception) -> str:
     """The text of an error without the query of a URL, which may hold a signature."""
-    return one_line(str(error) or type(error).__name__).partition("?")[0][:160]
+    return clean_line(str(error) or type(error).__name__).partition("?")[0][:160]

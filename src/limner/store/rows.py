@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, Table, TypeDecorator, bindparam, func, insert, select, text, update
 
 from limner.core.errors import LimnerError
+from limner.core.execution import split_fields
+from limner.core.requests.request import digest_of
 from limner.store.backup import TABLES
 from limner.store.columns import check_row
 
@@ -35,6 +37,9 @@ def parse_row(table: Table, line: bytes) -> dict[str, Any]:
         check_row(table, row)
     except ValueError as error:
         raise LimnerError(f"the backup has an invalid row: {error}", remedy) from error
+    if table.name == "runs" and "execution" not in row and isinstance(row.get("request"), dict):  # an older version's
+        row["request"], row["execution"] = split_fields(row["request"])
+        row["digest"] = digest_of(row["request"])
     return row
 
 

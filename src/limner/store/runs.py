@@ -21,7 +21,8 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, unknown
-from limner.core.events import Anew, Event, Progress
+from limner.core.events import Event, Progress, Restarted
+from limner.core.execution import Execution, batch_key
 from limner.core.moderation import Verdict
 from limner.core.requests import AnyRequest, parse_request
 from limner.core.runs import Artifact, Run, Status
@@ -43,6 +44,7 @@ class RunChanges(TypedDict, total=False):
 
     status: Status
     out: str | None
+    execution: dict[str, Any]
     error: str | None
     started: datetime | None
     finished: datetime | None
@@ -92,6 +94,7 @@ class Store(Database):
         caller: Caller | None = None,
         policy: str | None = None,
         verdicts: Iterable[Verdict] = (),
+        execution: Execution | None = None,
     ) -> Run:
         """Add a queued run.
 
@@ -99,7 +102,7 @@ class Store(Database):
         if the caller executes it. policy: digest of the stored policy that it is moderated by. verdicts: of the checks
         that admitted it. Raises TooMuch if the caller's key may not have so many images today.
         """
-        who = caller or Caller()
+        who, execution = caller or Caller(), execution or Execution()
         parent = None if parent is None else self.get(parent).id
         admitting = tuple(verdicts)
         while True:
@@ -108,8 +111,9 @@ class Store(Database):
                 id=_new_id(now),
                 kind=request.kind,
                 request=request.model_dump(mode="json"),
+                execution=execution.model_dump(mode="json", exclude_defaults=True),
                 digest=request.digest,
-                batch_key=None if queue is None else request.batch_key,
+                batch_key=None if queue is None else batch_key(request, execution),
                 status=Status.QUEUED,
                 parent=parent,
                 out=None if out is None else str(out),
@@ -265,7 +269,7 @@ class Store(Database):
         with self.run_transaction(lease.run, lease) as session:
             gone = tuple(session.scalars(old.returning(ArtifactRow.sha256)))
             if gone or session.scalar(select(EventRow.seq).where(EventRow.run == lease.run).limit(1)) is not None:
-                session.execute(_insert_event(lease.run, Anew(attempt=lease.attempt, gone=gone)))
+                session.execute(_insert_event(lease.run, Restarted(attempt=lease.attempt, gone=gone)))
 
     def folder(self, run_id: str) -> Path:
         """The folder of a run's working files and checkpoints; created if missing."""
@@ -321,6 +325,7 @@ def run_of(row: RunRow) -> Run:
         return Run(
             id=row.id,
             request=parse_request(row.request),
+            execution=Execution.model_validate(row.execution),
             status=Status(row.status),
             parent=row.parent,
             out=row.out,
@@ -333,6 +338,7 @@ def run_of(row: RunRow) -> Run:
             key=row.key,
             policy=row.policy,
             error=row.error,
+            internal_error=row.internal_error,
             created=row.created,
             started=row.started,
             finished=row.finished,

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from limner.core.moderation import KeptVerdict, Stage, Verdict
+from limner.core.moderation import CheckStage, KeptVerdict, Verdict
 from limner.store.runs import Lease, Store
 from limner.store.tables import PolicyRow, VerdictRow
 
@@ -69,7 +69,7 @@ class Verdicts:
         *,
         run: str | None = None,
         allowed: bool | None = None,
-        stage: Stage | None = None,
+        stage: CheckStage | None = None,
         before: int | None = None,
     ) -> builtins.list[KeptVerdict]:
         """Verdicts, newest first. before: id of a verdict; only older ones. run, allowed, stage: only those."""

@@ -94,7 +94,9 @@ def _recorded(
     folder = store.folder(run.id)
     place = run.out if out is None else str(out)
     out = Path(place) if place else folder / "out"
-    workspace = Workspace(run.id, folder, out, cache_folder(store.home), resume, stop, batch, home=store.home)
+    workspace = Workspace(
+        run.id, folder, out, cache_folder(store.home), resume, stop, batch, home=store.home, execution=run.execution
+    )
     with run_lock(folder):
         started = run.started or datetime.now(UTC)
         store.update(run.id, status=Status.RUNNING, out=place, started=started, error=None)

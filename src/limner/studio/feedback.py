@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from limner.core.errors import LimnerError
-from limner.core.feedback import ByWhat, Picture, Rating, Standing
+from limner.core.feedback import ByWhat, GeneratedImage, Rating, RatingSummary
 from limner.store.feedback import FeedbackStore, rating_summary
 from limner.store.files import atomic_file, sha256_of
 from limner.store.preferences import PreferenceData
@@ -27,7 +27,7 @@ class StudioFeedback(FeedbackStore):
         super().__init__(store)
         self._store, self._files, self._images = store, files, images
 
-    def summary(self, viewer: Viewer, by: ByWhat, industry: str | None = None) -> list[Standing]:
+    def summary(self, viewer: Viewer, by: ByWhat, industry: str | None = None) -> list[RatingSummary]:
         """The feedback on the images of each model, adapter, industry or style, best mean first.
 
         industry: only images with this tag.
@@ -56,7 +56,9 @@ class StudioFeedback(FeedbackStore):
             raise LimnerError(f"run {name!r} painted nothing", "limner history lists the pictures")
         return ids
 
-    def export(self, viewer: Viewer, kind: ExportKind, stars: bool, url: Callable[[Picture], str]) -> FeedbackExport:
+    def export(
+        self, viewer: Viewer, kind: ExportKind, stars: bool, url: Callable[[GeneratedImage], str]
+    ) -> FeedbackExport:
         """The feedback on the visible images as training data, to be written.
 
         kind: ratings, or pairs of images of the same prompts. stars: also pairs that follow from ratings. url: the URL
@@ -77,7 +79,7 @@ class StudioFeedback(FeedbackStore):
             else:
                 export.write_parquet(target, embed)
 
-    def _read(self, image: Picture) -> bytes | None:
+    def _read(self, image: GeneratedImage) -> bytes | None:
         """The bytes of an image; None if its file is missing."""
         with suppress(LimnerError, OSError):
             path = self._files.local_path(image.reference) if image.reference else Path(image.path)
@@ -85,5 +87,5 @@ class StudioFeedback(FeedbackStore):
         return None
 
 
-def _location(image: Picture) -> str:
+def _location(image: GeneratedImage) -> str:
     return image.reference or Path(image.path).as_uri()

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from limner.core.errors import LimnerError
-from limner.core.feedback import Picture
+from limner.core.feedback import GeneratedImage
 from limner.store.preferences import PreferenceData, PreferencePair, RatedImage
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ class FeedbackExport:
     data: PreferenceData
     kind: ExportKind
     stars: bool
-    url: Callable[[Picture], str]
-    read: Callable[[Picture], bytes | None]
+    url: Callable[[GeneratedImage], str]
+    read: Callable[[GeneratedImage], bytes | None]
 
     def rows(self, embed: bool = False) -> Iterator[ExportRow]:
         """The rows. embed: with the bytes of their images."""
@@ -160,7 +160,7 @@ class FeedbackExport:
         return row
 
 
-def _prompts(image: Picture) -> tuple[str, str]:
+def _prompts(image: GeneratedImage) -> tuple[str, str]:
     return image.request.prompt, image.request.negative_prompt
 
 

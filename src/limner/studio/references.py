@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from limner.core.errors import LimnerError
-from limner.core.requests import Request, referred, relocated
+from limner.core.requests import Request, references_of, replace_references
 from limner.plugins.registry import aliases
 from limner.store.blobs import REFERENCE
 
@@ -16,9 +16,9 @@ def check_references(request: Request) -> set[str]:
     Raises LimnerError for names that another machine may not know: a file must be stored by content, and a model must
     be stored, an alias, or on the Hugging Face hub.
     """
-    if request.looked_up:
+    if request.unresolved:
         raise LimnerError(
-            f"{request.looked_up[0]} is left open", "name it, because a worker does not read it from the adapter"
+            f"{request.unresolved[0]} is left open", "name it, because a worker does not read it from the adapter"
         )
     found: set[str] = set()
 
@@ -28,7 +28,7 @@ def check_references(request: Request) -> set[str]:
             return reference
         raise LimnerError(f"{reference!r} is no reference", "upload the file and name it sha256:HASH or folder:HASH")
 
-    relocated(request, stored, lambda reference: reference if is_model(reference) else stored(reference))
+    replace_references(request, stored, lambda reference: reference if is_model(reference) else stored(reference))
     return found
 
 
@@ -47,7 +47,7 @@ _ON_HUB = re.compile(r"\w[\w.-]*/\w[\w.-]*((/\w[\w.-]*)+\.safetensors)?")
 
 def suffix_of(request: Request, reference: str) -> str:
     """The suffix that the name of a referenced file needs, so that its format is recognised."""
-    suffixes = {_SUFFIXES.get(kind, "") for kind, named in referred(request) if named == reference}
+    suffixes = {_SUFFIXES.get(kind, "") for kind, named in references_of(request) if named == reference}
     return suffixes.pop() if len(suffixes) == 1 else ""
 
 

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, invalid
 from limner.core.events import Event
+from limner.core.execution import Execution
 from limner.core.moderation import Policy
-from limner.core.requests import GenerateRequest, Known, TrainRequest, absolute
+from limner.core.requests import GenerateRequest, KnownRequest, TrainRequest, absolute_paths
 from limner.core.runs import Run
 from limner.core.workspace import Workspace
 from limner.moderation.gate import Gate
@@ -83,15 +84,22 @@ class Studio:
         self.webhooks, self.verdicts = Webhooks(self.store), Verdicts(self.store)
         self.gate, self.most_pixels = Gate(self.verdicts, policy), most_pixels
 
-    def submit(self, request: Known, out: str | Path | None = None, parent: str | None = None) -> Run:
+    def submit(
+        self,
+        request: KnownRequest,
+        out: str | Path | None = None,
+        parent: str | None = None,
+        execution: Execution | None = None,
+    ) -> Run:
         """Validate a request and record it as a run. out: folder for the results; by default the run's own folder."""
+        request = request.expanded()
         self._check_options(request)
         out = None if out is None else _absolute(out)
-        return self.store.create(absolute(request, aliases()), out=out, parent=parent)
+        return self.store.create(absolute_paths(request, aliases()), out=out, parent=parent, execution=execution)
 
     def enqueue(
         self,
-        request: Known,
+        request: KnownRequest,
         *,
         queue: str = QUEUE,
         priority: int = 0,
@@ -99,6 +107,7 @@ class Studio:
         tags: Mapping[str, str] | None = None,
         caller: Caller | None = None,
         granted: Collection[str] = (),
+        execution: Execution | None = None,
     ) -> Run:
         """Validate a request and queue it for a worker, as a run of the caller.
 
@@ -106,6 +115,8 @@ class Studio:
         references that the caller may use besides its own. Raises LimnerError for an invalid request, Refused if the
         policy forbids it, and Unable if a required check cannot judge it now.
         """
+        self._check_references(request, caller, granted)
+        request = request.expanded(lambda reference: str(self.files.local_path(reference)))
         self._check_options(request)
         if self.most_pixels is not None and request.pixels > self.most_pixels:
             problem = f"a picture of {request.pixels:,.0f} pixels is asked for, and {self.most_pixels:,} are the most"
@@ -121,6 +132,7 @@ class Studio:
             caller=caller,
             policy=self.gate.moderator.policy.digest,
             verdicts=verdicts,
+            execution=execution,
         )
 
     def retry(self, run: Run, caller: Caller | None = None, granted: Collection[str] = ()) -> Run:
@@ -134,13 +146,14 @@ class Studio:
 
     def run(
         self,
-        request: Known,
+        request: KnownRequest,
         out: str | Path | None = None,
         *,
         resume: bool = False,
         parent: str | None = None,
         listener: Listener = _ignore,
         stop: Callable[[], bool] = _never,
+        execution: Execution | None = None,
     ) -> Run:
         """Submit a request and execute it here.
 
@@ -148,9 +161,9 @@ class Studio:
         given. listener: receives the events. stop: called between steps; when it returns True, the run is interrupted.
         """
         if resume:
-            interrupted = self._to_resume(absolute(request, aliases()))
-            return self.execute(interrupted, out, resume=True, listener=listener, stop=stop)
-        return self.execute(self.submit(request, out, parent), listener=listener, stop=stop)
+            interrupted = self._to_resume(absolute_paths(request, aliases()))
+            return self.execute(interrupted, out, resume=True, listener=listener, stop=stop, execution=execution)
+        return self.execute(self.submit(request, out, parent, execution), listener=listener, stop=stop)
 
     def run_batch(
         self,
@@ -177,8 +190,14 @@ class Studio:
         batch: int | None = None,
         listener: Listener = _ignore,
         stop: Callable[[], bool] = _never,
+        execution: Execution | None = None,
     ) -> Run:
-        """Execute a recorded run here. out: replaces the folder recorded for its results. batch: see Workspace."""
+        """Execute a recorded run here.
+
+        out, execution: replace what was recorded for the run. batch: see Workspace.
+        """
+        if execution is not None:
+            run = self.store.update(run.id, execution=execution.model_dump(mode="json", exclude_defaults=True))
         out = None if out is None else Path(_absolute(out))
 
         def listen(index: int, event: Event) -> None:
@@ -198,20 +217,30 @@ class Studio:
         """Execute the request in an image's label again: the same pixels on the same machine."""
         from limner.engine.generate.reproduce import repeated
 
-        request, batch = repeated(Path(image), self._paths, listener)
+        request, execution, batch = repeated(Path(image), self._paths, listener)
         known = self.store.artifacts(sha256=sha256_of(Path(image)), limit=1)
-        run = self.submit(request, out, known[0].run if known else None)
+        run = self.submit(request, out, known[0].run if known else None, execution)
         return self.execute(run, batch=batch, listener=listener, stop=stop)
 
-    def assist(self, request: Known, *, stop: Callable[[], bool] = _never) -> None:
+    def assist(
+        self, request: KnownRequest, *, stop: Callable[[], bool] = _never, execution: Execution | None = None
+    ) -> None:
         """Execute a share of a request as a secondary process of `accelerate launch`; nothing is recorded."""
         from limner.engine.execute import execute
 
         self._check_options(request)
         with TemporaryDirectory() as folder:
             own = Path(folder)
-            workspace = Workspace("assistant", own, own / "out", cache_folder(self.home), stop=stop, home=self.home)
-            execute(absolute(request, aliases()), workspace, _ignore)
+            workspace = Workspace(
+                "assistant",
+                own,
+                own / "out",
+                cache_folder(self.home),
+                stop=stop,
+                home=self.home,
+                execution=execution or Execution(),
+            )
+            execute(absolute_paths(request, aliases()), workspace, _ignore)
 
     def models(self) -> builtins.list[Any]:
         """The base models with a name: name, family, reference, size in GB, memory, licence, path if downloaded."""
@@ -243,14 +272,14 @@ class Studio:
         """Close the database."""
         self.store.close()
 
-    def _check_references(self, request: Known, caller: Caller | None, granted: Collection[str]) -> None:
+    def _check_references(self, request: KnownRequest, caller: Caller | None, granted: Collection[str]) -> None:
         """Raise LimnerError for a file that other machines do not have, or the caller may not use."""
         references = check_references(request)
         if caller is not None and caller.scope is not None:
             for reference in self.files.grants.missing(caller.account, {*references} - {*granted}):
                 raise LimnerError(f"{reference!r} is not yours", "upload it, or have it shared with you")
 
-    def _to_resume(self, request: Known) -> Run:
+    def _to_resume(self, request: KnownRequest) -> Run:
         """The newest unfinished run of a request that has a checkpoint; the newest one if none has."""
         from limner.engine.train.checkpoint import checkpoints
 
@@ -263,7 +292,7 @@ class Studio:
         """The paths of artifacts with this hash."""
         return [artifact.path for artifact in self.store.artifacts(sha256=sha256)]
 
-    def _check_options(self, request: Known) -> None:
+    def _check_options(self, request: KnownRequest) -> None:
         """Raise LimnerError for an invalid request, or invalid options of its training method."""
         request.check()
         if isinstance(request, TrainRequest):

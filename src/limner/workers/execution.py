@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from limner.core.errors import LimnerError
 from limner.core.events import Event, Notice
-from limner.core.moderation import Refused, Unable
-from limner.core.requests import relocated
+from limner.core.moderation import RequestRefused, Unable
+from limner.core.requests import replace_references
 from limner.core.runs import Run
 from limner.core.workspace import Workspace
 from limner.store.blobs import REFERENCE
@@ -67,7 +67,7 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[Job]:
     run, lease = claimed.run, claimed.lease
     folder = studio.store.folder(run.id)
     (folder / owner_file(studio.store)).touch()
-    out = folder / f"out-{lease.attempt}" / run.request.name
+    out = folder / f"out-{lease.attempt}" / run.request.folder_name
     resume = bool(checkpoints(folder))
     studio.store.discard_artifacts(lease, keep=("preview",) if resume else ())
     for old in folder.glob("out-*"):
@@ -83,9 +83,7 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[Job]:
         return path
 
     def without_paths(text: str) -> str:
-        for path, name in (*names.items(), (str(out), "the results"), (str(studio.home), "LIMNER_HOME")):
-            text = text.replace(path, name)
-        return text
+        return replace_all(text, {**names, str(out): "the results", str(studio.home): "LIMNER_HOME"})
 
     record = recorder(studio.store, run, claimed.listener, lease, studio.files)
 
@@ -93,19 +91,37 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[Job]:
         record(event.model_copy(update={"text": without_paths(event.text)}) if isinstance(event, Notice) else event)
 
     screening = studio.gate.screening(run, lease, folder)
-    more = {"names": names, "processes": os.cpu_count() or 1, "screen": screening, "home": studio.home}
-    workspace = Workspace(run.id, folder, out, cache_folder(studio.home), resume, claimed.stop, **more)
+    workspace = Workspace(
+        run.id,
+        folder,
+        out,
+        cache_folder(studio.home),
+        resume,
+        claimed.stop,
+        names=names,
+        processes=os.cpu_count() or 1,
+        screen=screening,
+        home=studio.home,
+        execution=run.execution,
+    )
     try:
         with translate_disk_errors(out):
             check_references(run.request)  # an older version may have let in others
-            request = relocated(run.request, local)
+            request = replace_references(run.request, local)
             screening.admit(request)
             yield Job(request, workspace, screening.through(emit))
             screening.settle()
-    except (Refused, Unable):
+    except (RequestRefused, Unable):
         discard(out.parent, folder)  # nothing stays that was not moderated
         raise
     except LimnerError as error:
         if type(error) is not LimnerError:
             raise
         raise LimnerError(without_paths(error.problem), without_paths(error.remedy)) from error
+
+
+def replace_all(text: str, replacements: Mapping[str, str]) -> str:
+    """A text with each key replaced by its value, in order."""
+    for old, new in replacements.items():
+        text = text.replace(old, new)
+    return text

@@ -16,7 +16,7 @@ from types import TracebackType
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Event, Progress
 from limner.core.logs import RUN
-from limner.core.runs import FAULT, Run, Status
+from limner.core.runs import INTERNAL_ERROR, Run, Status
 from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
 from limner.store.runs import Lease, LeaseLost
@@ -144,7 +144,7 @@ class Worker:
     def _end(self, sign: Sign, failure: BaseException | None) -> None:
         """Tell what became of a run, or put it back; where the database stays away, its lease runs out by itself."""
         hold, end = sign.hold, Status.FAILED
-        error = str(failure)
+        error, internal_error = str(failure), False
         if failure is None:
             end, error = Status.DONE, None
         elif isinstance(failure, (Interrupted, KeyboardInterrupt)):
@@ -158,10 +158,10 @@ class Worker:
             end, error = None, None
         elif not isinstance(failure, LimnerError):
             log.error("run %s failed", hold.run, exc_info=failure)
-            error = f"{FAULT} ({type(failure).__name__}); its log tells more"
+            error, internal_error = f"{INTERNAL_ERROR} ({type(failure).__name__}); its log tells more", True
 
         def tell() -> Run:
-            return self.queue.release(hold) if end is None else self.queue.finish(hold, end, error)
+            return self.queue.release(hold) if end is None else self.queue.finish(hold, end, error, internal_error)
 
         try:
             retry_while_unavailable(tell, hold.seconds)

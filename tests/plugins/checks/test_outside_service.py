@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.core.moderation import CheckUse, Finding, Policy, Stage, Unable
+from limner.core.moderation import CheckStage, CheckUse, Finding, Policy, Unable
 from limner.moderation.moderator import Moderator
 from limner.plugins.checks.service import BYTES, plugin
 from moderating import answering, serving
@@ -27,7 +27,7 @@ def judged(url: str, subject: Any = "a cat", **options: Any) -> Finding:
 def refused(url: str, seconds: float = 5.0) -> bool:
     """Whether a prompt is refused because a service that is required cannot judge."""
     use = CheckUse(check="service", options={"url": url, "seconds": seconds})
-    said = Moderator(Policy(prompt=(use,))).judge(Stage.PROMPT, "a cat", "0" * 64, "refused")
+    said = Moderator(Policy(prompt=(use,))).judge(CheckStage.PROMPT, "a cat", "0" * 64, "refused")
     return isinstance(said.refusal, Unable) and not said.verdicts[-1].allowed and said.verdicts[-1].skipped
 
 

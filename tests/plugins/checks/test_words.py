@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hostile import within
-from limner.core.disguises import plain, readings
 from limner.core.errors import LimnerError
+from limner.core.normalise import plain, variants
 from limner.plugins.checks.words import ADDED, LIST, plugin, shipped
 from limner.starter.painter import vocabulary
 
@@ -186,7 +186,7 @@ def test_the_list_is_written_as_it_is_read() -> None:
 
 
 def test_the_plainest_reading_is_first() -> None:
-    assert readings("A  Cat, on (the:1.3) Beach!")[0] == "a cat on the beach"
+    assert variants("A  Cat, on (the:1.3) Beach!")[0] == "a cat on the beach"
     assert unicodedata.is_normalized("NFC", plain("가나다 ガ"))
 
 

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 import networks
-from limner.core.metrics import Item
+from limner.core.metrics import ScoredImage
 from limner.starter.painter import caption, paint, random_scene
 
 
 @pytest.fixture(scope="session")
-def scenes(tmp_path_factory) -> list[Item]:
+def scenes(tmp_path_factory) -> list[ScoredImage]:
     """40 pictures of the painter with their captions, in groups of four. Tests never write beside them."""
     folder = tmp_path_factory.mktemp("scenes")
     rng = random.Random("metrics")
@@ -23,7 +23,7 @@ def scenes(tmp_path_factory) -> list[Item]:
     for number in range(40):
         scene = random_scene(rng)
         paint(scene).save(folder / f"{number:02d}.png")
-        found.append(Item(folder / f"{number:02d}.png", caption(scene), f"group {number // 4}"))
+        found.append(ScoredImage(folder / f"{number:02d}.png", caption(scene), f"group {number // 4}"))
     return found
 
 

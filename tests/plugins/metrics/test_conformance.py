@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 
 import networks
 from limner.core.errors import LimnerError
-from limner.core.metrics import NEEDS, Gallery, Metric
+from limner.core.metrics import NEEDS, ImageSet, Metric
 from limner.core.requests import MetricUse
 from limner.engine.scoring.scorers import Scorers, told
 from limner.plugins import registry
@@ -38,7 +38,7 @@ def gallery(scenes):
     """20 pictures in five groups, with all that a metric could need."""
     paths = [item.picture for item in scenes]
     base = tuple(replace(item, picture=path) for item, path in zip(scenes[:20], paths[20:], strict=True))
-    return Gallery(tuple(scenes[:20]), references=tuple(paths[20:]), training=tuple(paths[20:]), base=base)
+    return ImageSet(tuple(scenes[:20]), references=tuple(paths[20:]), training=tuple(paths[20:]), base=base)
 
 
 def test_it_satisfies_the_protocol(name):
@@ -64,7 +64,7 @@ def test_it_says_the_same_again(use, gallery):
 
 def test_the_order_of_pictures_does_not_matter(use, gallery, name):
     order = [int(i) for i in np.random.default_rng(1).permutation(20)]
-    turned = Gallery(
+    turned = ImageSet(
         tuple(gallery.items[i] for i in order),
         gallery.references[::-1],
         gallery.training[::-1],
@@ -122,7 +122,7 @@ def test_what_it_does_not_need_may_be_absent(use, gallery, name):
 
 def test_no_pictures_are_no_score(use):
     with pytest.raises(LimnerError, match="no pictures"):
-        values(use, Gallery(()))
+        values(use, ImageSet(()))
 
 
 def test_a_broken_picture_is_one_line(use, gallery, tmp_path):
@@ -149,5 +149,5 @@ def test_a_network_is_named_where_and_only_where_there_is_one(name):
 def test_the_same_pictures_are_the_extreme(name, scenes):
     items = tuple(replace(scenes[0], group=str(i // 2)) for i in range(4))
     same = (scenes[0].picture,)
-    found = values(name, Gallery(items, references=same, training=same, base=items))
+    found = values(name, ImageSet(items, references=same, training=same, base=items))
     assert found == pytest.approx(EXTREMES[name], abs=1e-5)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.metrics import Gallery, Item
+from limner.core.metrics import ImageSet, ScoredImage
 from limner.core.requests import MetricUse
 from limner.engine.scoring.encoders import open_encoder
 from limner.engine.scoring.scorers import Scorers
@@ -35,9 +35,9 @@ def portraits_of(tmp_path_factory):
 
 
 def test_prompts_of_their_own_fit_better_than_those_of_others(scenes):
-    own = values("prompt_fidelity", Gallery(tuple(scenes)))
+    own = values("prompt_fidelity", ImageSet(tuple(scenes)))
     turned = [replace(item, prompt=other.prompt) for item, other in zip(scenes, scenes[1:] + scenes[:1], strict=True)]
-    assert (own > values("prompt_fidelity", Gallery(tuple(turned)))).mean() > 0.9
+    assert (own > values("prompt_fidelity", ImageSet(tuple(turned)))).mean() > 0.9
 
 
 @pytest.mark.parametrize("name", ["prompt_fidelity", "preference"])
@@ -46,13 +46,13 @@ def test_a_clip_by_name_scores_as_itself(name, scenes, clip):
 
     from limner.imaging.decode import open_photograph
 
-    item = Item(scenes[0].picture, "a photo of a red car")
+    item = ScoredImage(scenes[0].picture, "a photo of a red car")
     model = CLIPModel.from_pretrained(clip).eval()
     told = AutoTokenizer.from_pretrained(clip)([item.prompt], padding="max_length", return_tensors="pt")
     pixels = AutoImageProcessor.from_pretrained(clip, backend="pil")(open_photograph(item.picture), return_tensors="pt")
     with torch.inference_mode():
         logit = model(**told, pixel_values=pixels["pixel_values"]).logits_per_image / model.logit_scale.exp()
-    assert values(f"{name}={clip}", Gallery((item,))) == pytest.approx(float(logit), abs=1e-5)
+    assert values(f"{name}={clip}", ImageSet((item,))) == pytest.approx(float(logit), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["prompt_fidelity", "preference"])
@@ -65,7 +65,7 @@ def test_an_encoder_that_reads_no_text_is_told_before_anything_is_scored(name, d
 def test_another_encoder_says_something_else(name, scenes, dino):
     items, paths = tuple(scenes[:20]), tuple(item.picture for item in scenes[20:])
     base = tuple(replace(item, picture=path) for item, path in zip(items, paths, strict=True))
-    gallery = Gallery(items, paths, paths, base)
+    gallery = ImageSet(items, paths, paths, base)
     assert not np.allclose(values(f"{name}={dino}", gallery), values(name, gallery), atol=1e-3)
 
 
@@ -94,8 +94,8 @@ def test_the_more_differs_the_more_diverse(tmp_path):
     items = []
     for number, scene in enumerate(alike + mixed):
         paint(scene).save(tmp_path / f"{number}.png")
-        items.append(Item(tmp_path / f"{number}.png", caption(scene), "alike" if number < 4 else "mixed"))
-    found = values("diversity", Gallery(tuple(items)))
+        items.append(ScoredImage(tmp_path / f"{number}.png", caption(scene), "alike" if number < 4 else "mixed"))
+    found = values("diversity", ImageSet(tuple(items)))
     assert found[0] < found[1] / 2
 
 
@@ -104,18 +104,18 @@ def test_diversity_is_the_mean_over_pairs(scenes):
     with torch.inference_mode():
         features = open_encoder("starter").images([item.picture for item in items]).double()
     pairs = [1 - float(features[i] @ features[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
-    assert values("diversity", Gallery(tuple(items))) == pytest.approx(np.mean(pairs))
+    assert values("diversity", ImageSet(tuple(items))) == pytest.approx(np.mean(pairs))
 
 
 def test_a_group_of_one_has_no_diversity(scenes):
     items = (*scenes[:4], replace(scenes[5], group="alone"))
     with pytest.raises(LimnerError, match="'alone' has one; give more"):
-        values("diversity", Gallery(items))
+        values("diversity", ImageSet(items))
 
 
 def test_drift_compares_the_same_prompts_only(scenes):
     with pytest.raises(LimnerError, match="'class_drift' was given"):
-        values("class_drift", Gallery(tuple(scenes[:2]), base=tuple(scenes[2:4])))
+        values("class_drift", ImageSet(tuple(scenes[:2]), base=tuple(scenes[2:4])))
 
 
 def test_fid_is_that_of_torchmetrics_and_nought_for_the_same(scenes):
@@ -127,7 +127,7 @@ def test_fid_is_that_of_torchmetrics_and_nought_for_the_same(scenes):
     )
 
 
-def _features(scenes: list[Item]) -> np.ndarray:
+def _features(scenes: list[ScoredImage]) -> np.ndarray:
     with torch.inference_mode():
         return open_encoder("starter").images([item.picture for item in scenes]).double().numpy()
 

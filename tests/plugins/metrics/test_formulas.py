@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from limner.core.errors import LimnerError
-from limner.core.metrics import Gallery, Item
+from limner.core.metrics import ImageSet, ScoredImage
 from limner.data.duplicates.copies import NEAR_COPY, Match
 from limner.imaging.luminance import luminance
 from limner.models.similarity import cosines, to_prompts
@@ -152,7 +152,7 @@ class Angles:
 
 def pictures(*angles, prompts=None, groups=None):
     return tuple(
-        Item(Path(f"{angle}.png"), prompts and str(prompts[i]), groups[i] if groups else "")
+        ScoredImage(Path(f"{angle}.png"), prompts and str(prompts[i]), groups[i] if groups else "")
         for i, angle in enumerate(angles)
     )
 
@@ -166,29 +166,29 @@ def cosine(*degrees):
 
 
 def test_subject_fidelity_is_the_mean_over_photographs_of_each_picture():
-    gallery = Gallery(pictures(0, 60), references=(Path("0.png"), Path("90.png"), Path("60.png")))
+    gallery = ImageSet(pictures(0, 60), references=(Path("0.png"), Path("90.png"), Path("60.png")))
     first, second = np.mean(cosine(0, 90, 60)), np.mean(cosine(60, 30, 0))
     assert asked(subject_fidelity, gallery) == pytest.approx([first, second])
 
 
 def test_uniqueness_is_the_distance_to_the_nearest_training_picture():
-    gallery = Gallery(pictures(0, 60), training=(Path("20.png"), Path("90.png")))
+    gallery = ImageSet(pictures(0, 60), training=(Path("20.png"), Path("90.png")))
     assert asked(uniqueness, gallery) == pytest.approx([1 - each for each in cosine(20, 30)])
 
 
 def test_drift_is_from_the_picture_of_the_same_prompt_and_seed():
-    gallery = Gallery(pictures(0, 60, 90), base=pictures(10, 60, 30))
+    gallery = ImageSet(pictures(0, 60, 90), base=pictures(10, 60, 30))
     assert asked(class_drift, gallery) == pytest.approx([1 - each for each in cosine(10, 0, 60)], abs=1e-6)
 
 
 def test_diversity_is_the_mean_distance_of_pairs_within_each_group():
-    gallery = Gallery(pictures(0, 10, 30, 50, 90, groups="aabab"))
+    gallery = ImageSet(pictures(0, 10, 30, 50, 90, groups="aabab"))
     wanted = [1 - np.mean(cosine(10, 40, 50)), 1 - cosine(60)[0]]
     assert asked(diversity, gallery) == pytest.approx([wanted[0], wanted[1]])
 
 
 def test_each_picture_is_held_against_its_own_prompt():
-    gallery = Gallery(pictures(0, 30, 90, prompts=[10, 90, 10]))
+    gallery = ImageSet(pictures(0, 30, 90, prompts=[10, 90, 10]))
     assert to_prompts(Angles(), gallery).tolist() == pytest.approx(cosine(10, 60, 80))
     assert cosines(torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 1.0]])).tolist() == [[1.0]], "never above one"
 

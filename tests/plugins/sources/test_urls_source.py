@@ -12,7 +12,7 @@ import pytest
 
 from gathering import entries, kept, lost, png, put
 from limner import fetch as fetching
-from limner.core.datasets import Refused
+from limner.core.datasets import TrainingRefused
 from limner.core.errors import LimnerError
 from limner.core.requests import PrepareRequest
 from limner.data.entries import places
@@ -51,7 +51,7 @@ def test_pictures_are_fetched(tmp_path: Path, site: str, monkeypatch: pytest.Mon
         f"\ufeffhttp://{site}/0/a.png\ta dog\n\n# no\nhttp://{site}/1/a.png?v=2\r\nhttp://{site}/x",
     )
     first, second, third = entries(path).values()
-    with pytest.raises(LimnerError, match="is at no public address"):
+    with pytest.raises(LimnerError, match="is not at a public address"):
         first.place.read()
     monkeypatch.setattr(places, "fetch", partial(fetching.fetch, public=lambda address: address == "127.0.0.1"))
     assert (first.caption, second.caption) == ("a dog", None)
@@ -67,7 +67,7 @@ def test_what_a_server_refuses_is_told_with_its_bytes(
 ) -> None:
     (entry,) = entries(put(tmp_path / "list.txt", f"http://{site}/7/noai.png")).values()
     monkeypatch.setattr(places, "fetch", partial(fetching.fetch, public=lambda address: address == "127.0.0.1"))
-    with pytest.raises(Refused, match="not to be learnt from") as refused:
+    with pytest.raises(TrainingRefused, match="not to be learnt from") as refused:
         entry.place.read()
     assert refused.value.data == png(7) and "noai" in refused.value.said
     (tmp_path / "out").mkdir()
@@ -83,7 +83,7 @@ def test_lines_that_are_no_urls(tmp_path: Path) -> None:
     )
     found = kept(path)
     assert list(found) == ["a.example/0.png", "\\udcff.example/1.png"] and found["a.example/0.png"].caption is None
-    with pytest.raises(LimnerError, match="is no plain URL"):
+    with pytest.raises(LimnerError, match="is not a plain URL"):
         found["\\udcff.example/1.png"].place.read()
     assert {key: kind for key, (kind, _) in lost(path).items()} == {
         **{f"list.txt line {number}": "stray" for number in (1, 2, 5, 7, 8)},

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gathering import entries, gathered, kept, lost, png, tarred
-from limner.core.datasets import Entry, Lost
+from limner.core.datasets import Entry, Skipped
 from limner.core.errors import LimnerError
 from limner.data.entries import budget
 from limner.data.entries.places import BytesPlace
@@ -164,7 +164,7 @@ class Packed:
         monkeypatch.setattr(gzip.GzipFile, "read", counted)
 
 
-def held(found: list[Entry | Lost]) -> int:
+def held(found: list[Entry | Skipped]) -> int:
     """Bytes that entries keep in memory, each once."""
     places = {id(place): place for each in found if isinstance(each, Entry) for place in (each.place, each.mask)}
     return sum(len(place.data) for place in places.values() if isinstance(place, BytesPlace))

@@ -1,1 +1,1 @@
-"""The commands, a file for each thing they are about; `cli.py` lists them and loads one when it is called."""
+"""The functions of the commands, a file for each topic; `cli/app.py` lists them and imports the one typed."""

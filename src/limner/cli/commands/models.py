@@ -1,15 +1,21 @@
-"""Commands about base models."""
+"""Commands about base models, among them the starter, and the demo."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-app = App(name="models")
+from limner.cli.commands.shared import Folder, stop_on_signal
+from limner.cli.flags import command_for
+from limner.starter.exam.sitting import Sitting
+
+models, starter = App(name="models"), App(name="starter")
+Starter = Annotated[str, Parameter(help="The starter, or a folder with another version of it.")]
 
 
-@app.default
+@models.default
 def list_models() -> None:
     """List the models that have names, with what they need."""
     from limner.cli.terminal import print_models
@@ -18,9 +24,9 @@ def list_models() -> None:
     print_models(Studio().models())
 
 
-@app.command
+@models.command
 def get(model: Annotated[str, Parameter(help="Alias or Hugging Face id.")]) -> None:
-    """Fetch a model from the Hugging Face hub; HF_HOME, HF_TOKEN and HF_HUB_OFFLINE are honoured."""
+    """Download a model from the Hugging Face hub. It uses HF_HOME, HF_TOKEN and HF_HUB_OFFLINE."""
     from limner.cli.terminal import Screen
     from limner.studio.studio import Studio
 
@@ -28,3 +34,61 @@ def get(model: Annotated[str, Parameter(help="Alias or Hugging Face id.")]) -> N
         place = Studio().fetch(model, listener=screen.show)
         screen.end()
     print(place)
+
+
+def _exam(
+    request: Sitting,
+    *,
+    out: Folder = Path("limner-exam"),
+    record: Annotated[
+        bool, Parameter(help="Save the figures beside the weights, and list them in the model card.", negative=())
+    ] = False,
+) -> None:
+    from limner.cli.terminal import Screen
+    from limner.starter.exam.job import print_exam, record_exam
+    from limner.starter.exam.personalise import print_personalisation
+
+    with Screen() as screen, stop_on_signal(screen.note) as stop:
+        examine = print_personalisation if request.personalise else print_exam
+        show = examine(out, request, screen.show, stop)
+        if record:
+            record_exam(out, request)
+        screen.end()
+    show()
+
+
+starter.command(command_for(Sitting, _exam), name="exam")
+
+
+@starter.command
+def sheet(*, out: Folder = Path("starter.png"), model: Starter = "starter") -> None:
+    """Generate a contact sheet: 32 prompts, one image each, seeds from 42."""
+    from limner.cli.terminal import Screen
+    from limner.starter.exam.showcase import paint_showcase
+
+    with Screen() as screen, stop_on_signal(screen.note) as stop:
+        page = paint_showcase(out, screen.show, stop, model)
+        screen.end()
+    print(page)
+
+
+@starter.command
+def agreement(*, out: Folder = Path("limner-agreement"), model: Starter = "starter") -> None:
+    """Compare the metrics with the truth: rank correlations on images whose content is known."""
+    from limner.cli.terminal import Screen
+    from limner.starter.exam.agreement import print_agreement
+
+    with Screen() as screen, stop_on_signal(screen.note) as stop:
+        show = print_agreement(out, Sitting(model=model), screen.show, stop)
+        screen.end()
+    show()
+
+
+def demo(*, out: Folder = Path("limner-demo")) -> None:
+    from limner.cli.terminal import Screen
+    from limner.starter.demo.job import run_demo
+
+    with Screen() as screen, stop_on_signal(screen.note) as stop:
+        page = run_demo(out, screen.show, stop)
+        screen.end()
+    print(page)

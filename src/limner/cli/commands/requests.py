@@ -1,60 +1,129 @@
-"""Commands whose flags are the fields of a request: generate and train."""
+"""The commands of request kinds: their flags are the fields of the request and of its execution."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
+from inspect import Parameter as Argument
+from inspect import Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from limner.cli.commands.shared import Out, Recipe, one_recipe, stopping
-from limner.cli.flags import command_for, typed
+from limner.cli.commands.shared import Folder, Out, run_and_report, stop_on_signal
+from limner.cli.flags import command_for, last_value
 from limner.cli.recipes import read_recipe
-from limner.core.requests import GenerateRequest, TrainRequest
+from limner.core.errors import LimnerError
+from limner.core.execution import Execution, body_model, split_body
+from limner.core.kinds import RequestKind
+from limner.core.prompts import read_prompts
+from limner.core.requests import (
+    CompareRequest,
+    EvaluateRequest,
+    GenerateRequest,
+    InfluenceRequest,
+    PrepareRequest,
+    Request,
+    SweepRequest,
+    TrainRequest,
+)
+
+Recipe = Annotated[
+    Path | None, Parameter(help="YAML file with fields of the request; flags replace its values. See recipes/.")
+]
 
 
-def generate(request: GenerateRequest, *, recipe: Recipe = None, out: Out = Path("pictures")) -> None:
-    _carry_out(request, out, resume=False)
+def request_command(kind: RequestKind, arguments: Sequence[str]) -> Callable[..., None]:
+    """The command of a kind, for these arguments: a recipe and a training method change its flags."""
+    path = last_value(arguments, "--recipe")
+    documents = [{}] if path is None else read_recipe(path, kind.name)
+    if len(documents) > 1 and not kind.several:
+        raise LimnerError(f"recipe {path!r} holds {len(documents)} requests", "keep one document in the file")
+    model, options = body_model(kind.name), None
+    if "method" in model.model_fields:
+        from limner.studio.studio import method_options
+
+        default = documents[0].get("method", model.model_fields["method"].default)
+        options = method_options(str(last_value(arguments, "--method") or default))
+    return command_for(model, _with_recipe(kind.load_command()), options, documents)
+
+
+def _with_recipe(act: Callable[..., None]) -> Callable[..., None]:
+    """Splits the body that a command gets into request and execution, and adds the flag --recipe."""
+
+    def command(request: Request, recipe: Recipe = None, **own: Any) -> None:
+        asked, execution = split_body(request)
+        act(asked, execution, **own)
+
+    own = [
+        each for name, each in signature(act, eval_str=True).parameters.items() if name not in ("request", "execution")
+    ]
+    recipe = Argument("recipe", Argument.KEYWORD_ONLY, default=None, annotation=Recipe)
+    command.__signature__ = Signature([recipe, *own])  # type: ignore[attr-defined]
+    return command
+
+
+def generate(request: GenerateRequest, execution: Execution, *, out: Out = Path("pictures")) -> None:
+    _run(request, execution, out)
 
 
 def train(
     request: TrainRequest,
+    execution: Execution,
     *,
-    recipe: Recipe = None,
     out: Out = None,
-    resume: Annotated[bool, Parameter(help="Go on with the interrupted run of the same request.", negative=())] = False,
+    resume: Annotated[bool, Parameter(help="Resume the interrupted run of the same request.", negative=())] = False,
 ) -> None:
-    if out is None and not resume:
-        out = Path(request.name)
-    _carry_out(request, out, resume)
+    if int(os.environ.get("RANK", "0")):  # one of several processes, not the one that reports and writes
+        from limner.studio.studio import Studio
+
+        with stop_on_signal(lambda text: None) as stop:
+            Studio().assist(request, stop=stop, execution=execution)
+        return
+    _run(request, execution, Path(request.folder_name) if out is None and not resume else out, resume)
 
 
-def _carry_out(request: GenerateRequest | TrainRequest, out: Path | None, resume: bool) -> None:
+def _run(request: GenerateRequest | TrainRequest, execution: Execution, out: Path | None, resume: bool = False) -> None:
+    """Execute a request here, and print what it made."""
     from limner.cli.terminal import Screen
     from limner.studio.studio import Studio
 
-    if int(os.environ.get("RANK", "0")):  # launched beside the process that tells and writes
-        if isinstance(request, TrainRequest):
-            with stopping(lambda text: None) as stop:
-                Studio().assist(request, stop=stop)
+    if int(os.environ.get("RANK", "0")):
         return
-    with Screen() as screen, stopping(screen.note) as stop:
-        run = Studio().run(request, out, resume=resume, listener=screen.show, stop=stop)
+    with Screen() as screen, stop_on_signal(screen.note) as stop:
+        run = Studio().run(request, out, resume=resume, listener=screen.show, stop=stop, execution=execution)
         screen.finish(run)
 
 
-def generate_command(arguments: Sequence[str]) -> Callable[..., None]:
-    """`limner generate` for what was typed after it."""
-    path = typed(arguments, "--recipe")
-    return command_for(GenerateRequest, None, generate, [{}] if path is None else read_recipe(path, "generate"))
+def prepare(request: PrepareRequest, execution: Execution, *, out: Folder = Path("dataset")) -> None:
+    run_and_report(request, execution, out)
 
 
-def train_command(arguments: Sequence[str]) -> Callable[..., None]:
-    """`limner train` for what was typed after it: a way to learn brings its own options."""
-    from limner.studio.studio import method_options
+def evaluate(request: EvaluateRequest, execution: Execution, *, out: Folder = Path("evaluation")) -> None:
+    if not run_and_report(request, execution, out).details["passed"]:
+        sys.exit(1)
 
-    recipe = one_recipe(arguments, "train", "trainings")
-    extra = method_options(str(typed(arguments, "--method") or recipe.get("method", "lora")))
-    return command_for(TrainRequest, extra, train, [recipe])
+
+def compare(request: CompareRequest, execution: Execution, *, out: Folder = Path("comparison")) -> None:
+    run_and_report(request, execution, out)
+
+
+def sweep(request: SweepRequest, execution: Execution, *, out: Folder = Path("sweep")) -> None:
+    run_and_report(with_prompt_file(request), execution, out)
+
+
+def with_prompt_file(request: SweepRequest) -> SweepRequest:
+    """The request with the lines of a file as values, where an axis of prompts names one file."""
+    axes = [
+        {"field": "prompt", "values": read_prompts(axis.values[0])}
+        if axis.field == "prompt" and len(axis.values) == 1
+        else axis
+        for axis in request.axis
+    ]
+    return SweepRequest.model_validate({**request.model_dump(), "axis": axes})
+
+
+def influence(request: InfluenceRequest, execution: Execution, *, out: Folder = Path("influence")) -> None:
+    run_and_report(request, execution, out, "page")

@@ -1,4 +1,4 @@
-"""Commands of the service: serve, and the worker beside it."""
+"""Commands of the service: serve, worker, and API keys."""
 
 from __future__ import annotations
 
@@ -8,43 +8,46 @@ from contextlib import chdir, contextmanager
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
-from limner.cli.commands.shared import stopping
+from limner.cli.commands.shared import stop_on_signal
 from limner.cli.flags import command_for
-from limner.core.logs import Form
+from limner.core.accounts import Limits, Role
+from limner.core.logs import LogFormat
 from limner.server.settings import Settings
+
+keys = App(name="keys")
 
 
 def _serve(request: Settings) -> None:
     from limner.cli.terminal import Screen
     from limner.server.serve import serve
 
-    told = "stopping; what is being carried out is put back"
-    with Screen() as screen, stopping(lambda text: screen.note(told)) as stop:
+    text = "stopping; running requests go back into the queue"
+    with Screen() as screen, stop_on_signal(lambda line: screen.note(text)) as stop:
         serve(request, screen.note, stop)
 
 
-serve = command_for(Settings, None, _serve)
+serve = command_for(Settings, _serve)
 
 
 def worker(
     *,
-    log: Annotated[Form, Parameter(help="How to log: text or json.")] = "text",
-    together: Annotated[int, Parameter(help="The most pictures of different requests that are painted at once.")] = 8,
-    run_seconds: Annotated[float | None, Parameter(help="How long a run may take (default: as it needs).")] = None,
+    log: Annotated[LogFormat, Parameter(help="Log format: text or json.")] = "text",
+    together: Annotated[int, Parameter(help="Most images of different requests in one batch.")] = 8,
+    run_seconds: Annotated[float | None, Parameter(help="Most seconds for a run (default: no limit).")] = None,
     parent: Annotated[int | None, Parameter(show=False)] = None,
 ) -> None:
-    from limner.core.logs import set_up
+    from limner.core.logs import configure
     from limner.studio.studio import Studio
     from limner.workers.worker import Worker
-    from limner.workers.worker import log as told
+    from limner.workers.worker import log as logger
 
-    set_up(log)
-    with stopping(lambda text: told.info("stopping after this step")) as stop:
+    configure(log)
+    with stop_on_signal(lambda line: logger.info("stopping after this step")) as stop:
         own = Worker(Studio(), together=together, seconds=run_seconds)
         with empty_folder():
-            own.work(lambda: stop() or parent not in (None, os.getppid()))  # nobody's child stops
+            own.work(lambda: stop() or parent not in (None, os.getppid()))  # the parent process ended
 
 
 @contextmanager
@@ -55,3 +58,51 @@ def empty_folder() -> Iterator[None]:
             os.environ[name] = os.path.abspath(value)
     with TemporaryDirectory(prefix="limner-worker-") as folder, chdir(folder):
         yield
+
+
+@keys.command
+def add(
+    account: Annotated[str, Parameter(help="Name of the account; created if it does not exist.")],
+    *,
+    role: Annotated[
+        Role | None, Parameter(help="viewer, maker or admin, for a new account (default: maker).", show_default=False)
+    ] = None,
+    days: Annotated[int | None, Parameter(help="Days until the key expires (default: never).")] = None,
+    per_minute: Annotated[int | None, Parameter(help="Most calls per minute (default: no limit).")] = None,
+    pictures_per_day: Annotated[int | None, Parameter(help="Most images in 24 hours (default: no limit).")] = None,
+    kept_bytes: Annotated[int | None, Parameter(help="Most bytes stored for its account (default: no limit).")] = None,
+) -> None:
+    """Create a key and print it. Only its hash is stored, so it is shown this once."""
+    from limner.studio.studio import Studio
+
+    limits = Limits(per_minute=per_minute, pictures_per_day=pictures_per_day, kept_bytes=kept_bytes)
+    _, secret = Studio().accounts.add_key(account, role, limits, days)
+    print(secret)
+
+
+@keys.default
+def list_keys() -> None:
+    """List the keys with their roles and limits."""
+    from limner.cli.terminal import print_keys
+    from limner.studio.studio import Studio
+
+    print_keys(Studio().accounts.list())
+
+
+@keys.command
+def revoke(key: Annotated[str, Parameter(help="Id of the key, as `limner keys` lists it.")]) -> None:
+    """Revoke a key."""
+    from limner.studio.studio import Studio
+
+    print(f"{Studio().accounts.revoke(key).id} is revoked")
+
+
+@keys.command
+def role(
+    account: Annotated[str, Parameter(help="Name of the account.")],
+    role: Annotated[Role, Parameter(help="viewer, maker or admin.")],
+) -> None:
+    """Change the role of an account."""
+    from limner.studio.studio import Studio
+
+    Studio().accounts.change_role(account, role)

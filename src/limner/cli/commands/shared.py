@@ -1,44 +1,30 @@
-"""What commands have in common: flags of the same meaning, and how they stop."""
+"""What several commands use: output flags, running a request with its report, and stopping on Ctrl-C."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from limner.cli.flags import typed
-from limner.cli.recipes import read_recipe
-from limner.core.errors import LimnerError
 from limner.core.events import Made
-from limner.core.requests import Known
+from limner.core.execution import Execution
+from limner.core.requests import KnownRequest
 
-Out = Annotated[Path | None, Parameter(help="Where the result goes.")]
-Place = Annotated[Path, Parameter(help="Where the result goes.")]
-Recipe = Annotated[
-    Path | None, Parameter(help="YAML file with fields of the request, which flags overrule; see recipes/.")
-]
+Out = Annotated[Path | None, Parameter(help="Folder for the result.")]
+Folder = Annotated[Path, Parameter(help="Folder for the result.")]
 
 
-def one_recipe(arguments: Sequence[str], kind: str, several: str) -> Mapping[str, Any]:
-    """The fields of the recipe that was typed, none without one; LimnerError where it holds several requests."""
-    path = typed(arguments, "--recipe")
-    documents = [{}] if path is None else read_recipe(path, kind)
-    if len(documents) > 1:
-        raise LimnerError(f"the recipe holds {len(documents)} {several}", "keep one document in the file")
-    return documents[0]
-
-
-def report(request: Known, out: Path, what: str = "report") -> Made:
-    """Carry a request out, and print its verdict and where the page is that it made."""
+def run_and_report(request: KnownRequest, execution: Execution, out: Path, what: str = "report") -> Made:
+    """Execute a request, print its verdict and the path of its report, and return the event of that report."""
     from limner.cli.terminal import Screen
     from limner.studio.studio import Studio
 
-    with Screen() as screen, stopping(screen.note) as stop:
-        Studio().run(request, out, listener=screen.show, stop=stop)
+    with Screen() as screen, stop_on_signal(screen.note) as stop:
+        Studio().run(request, out, listener=screen.show, stop=stop, execution=execution)
         screen.end()
     page = next(made for made in screen.made if made.what == what)
     print(page.details["verdict"])
@@ -47,8 +33,11 @@ def report(request: Known, out: Path, what: str = "report") -> Made:
 
 
 @contextmanager
-def stopping(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C asks the run to stop after its step, a second one stops at once."""
+def stop_on_signal(note: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C asks the run to stop after its step, a second one stops it at once.
+
+    Yields the function that returns whether to stop. note: prints a line.
+    """
     asked = False
 
     def on_signal(number: int, frame: Any) -> None:
@@ -56,7 +45,7 @@ def stopping(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        say("stopping after this step; press Ctrl-C again to stop at once")
+        note("stopping after this step; press Ctrl-C again to stop at once")
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

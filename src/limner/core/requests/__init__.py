@@ -1,33 +1,33 @@
-"""What a user can ask for. One frozen model is the CLI's flags, the HTTP body, the recipe and the text in a PNG."""
+"""Requests: all that a user can ask for. The flags, HTTP bodies, recipes and image labels describe the same models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
 
 from pydantic import Field, TypeAdapter
 
+from limner.core.kinds import KINDS
 from limner.core.requests.compare import CompareRequest
 from limner.core.requests.evaluate import EvaluateRequest, Requirement
-from limner.core.requests.generate import GenerateRequest
-from limner.core.requests.generation import Painting
+from limner.core.requests.generate import GenerateRequest, GenerationSettings
 from limner.core.requests.influence import InfluenceRequest
 from limner.core.requests.prepare import Limit, PrepareRequest
 from limner.core.requests.request import (
     Flag,
     Frozen,
-    Kind,
     Name,
     Precision,
+    ReferenceKind,
     Refers,
     Request,
-    referred,
-    referring_fields,
+    reference_fields,
+    references_of,
 )
 from limner.core.requests.sweep import Axis, Cell, SweepRequest
 from limner.core.requests.train import TrainRequest
-from limner.core.requests.trial import Trial
+from limner.core.requests.trial import TrialRequest
 from limner.core.requests.uses import AdapterUse, Contestant, ControlUse, Interval, MetricUse
 
 __all__ = [
@@ -42,61 +42,64 @@ __all__ = [
     "Flag",
     "Frozen",
     "GenerateRequest",
+    "GenerationSettings",
     "InfluenceRequest",
     "Interval",
-    "Kind",
-    "Known",
+    "KnownRequest",
     "Limit",
     "MetricUse",
     "Name",
-    "Painting",
     "Precision",
     "PrepareRequest",
+    "ReferenceKind",
     "Refers",
     "Request",
     "Requirement",
     "SweepRequest",
     "TrainRequest",
-    "Trial",
-    "absolute",
+    "TrialRequest",
+    "absolute_paths",
     "parse_request",
-    "referred",
-    "referring_fields",
-    "relocated",
+    "reference_fields",
+    "references_of",
+    "replace_references",
 ]
 
-Known = (
-    GenerateRequest | TrainRequest | SweepRequest | CompareRequest | InfluenceRequest | EvaluateRequest | PrepareRequest
-)
-AnyRequest = Annotated[Known, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    KnownRequest = AnyRequest = Request
+else:
+    KnownRequest = Union[tuple(kind.load_request() for kind in KINDS.values())]  # noqa: UP007
+    AnyRequest = Annotated[KnownRequest, Field(discriminator="kind")]
+"""A request of any registered kind. AnyRequest is for pydantic, which tells kinds apart by the field `kind`."""
 Asked = TypeVar("Asked", bound=Frozen)
-_ANY: TypeAdapter[Known] = TypeAdapter(AnyRequest)
+_ANY: TypeAdapter[KnownRequest] = TypeAdapter(AnyRequest)
 
 
-def parse_request(value: str | dict[str, Any]) -> Known:
-    """A request from its JSON text or its plain dictionary; raises pydantic's ValidationError."""
+def parse_request(value: str | dict[str, Any]) -> KnownRequest:
+    """A request from JSON text or a dictionary; raises pydantic's ValidationError."""
     return _ANY.validate_json(value) if isinstance(value, str) else _ANY.validate_python(value)
 
 
-def relocated(request: Asked, place: Callable[[str], str], model: Callable[[str], str] | None = None) -> Asked:
-    """The request with every reference in it replaced: to a file or a folder by what `place` makes of it, to a model or
-    a part of one by what `model` does, which is the same where it is not given.
+def replace_references(request: Asked, place: Callable[[str], str], model: Callable[[str], str] | None = None) -> Asked:
+    """The request with each reference to a file or folder replaced by `place`, and each to a model by `model`.
+
+    model: `place` if it is not given.
     """
     to_model = model or place
     return request.with_references(lambda kind, value: to_model(value) if kind == "model" else place(value))
 
 
-def absolute(request: Asked, names: Container[str] = ()) -> Asked:
+def absolute_paths(request: Asked, names: Container[str] = ()) -> Asked:
     """The request with its local paths made absolute, so that it means the same from any folder.
 
-    names: words that are no paths even where a folder is called so (the aliases of models).
+    names: strings that are not paths even if a folder has that name (the aliases of models).
     """
 
-    def full(path: str) -> str:
+    def absolute_paths(path: str) -> str:
         try:
             place = Path(path).expanduser()
             return str(place.resolve()) if place.exists() and path not in names else path
         except (OSError, RuntimeError, ValueError):
             return path
 
-    return relocated(request, full)
+    return replace_references(request, absolute_paths)

@@ -1,52 +1,55 @@
-"""A wish to know which of several contestants is better."""
+"""Request to compare models or adapters."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from limner.core.requests.request import MOST_METRICS, Flag, Name, Prompt, Refers
-from limner.core.requests.trial import MOST_PROMPTS, Trial
+from limner.core.requests.request import MAX_METRICS, Flag, Name, Refers
+from limner.core.requests.trial import TrialRequest
 from limner.core.requests.uses import Contestant, MetricUse
 
 
-class CompareRequest(Trial):
-    """Paint the same prompts and seeds with several models or adapters, and tell which is better."""
+class CompareRequest(TrialRequest):
+    """Generate the same prompts and seeds with several models or adapters, and compare their scores."""
 
     kind: Annotated[Literal["compare"], Flag(hidden=True)] = "compare"
     contestants: Annotated[tuple[Contestant, ...], Flag(positional=True)] = Field(
         min_length=2,
         max_length=8,
-        description="What is compared, two to eight: MODEL, ADAPTER, ADAPTER:WEIGHT or MODEL+ADAPTER:WEIGHT (a + of a "
-        "name is written ++). The others are compared with the first.",
-    )
-    prompt: tuple[Prompt, ...] = Field(
-        min_length=1, max_length=MOST_PROMPTS, description="What to paint; may be repeated."
+        description="Two to eight to compare, the others with the first: MODEL, ADAPTER, ADAPTER:WEIGHT or "
+        "MODEL+ADAPTER:WEIGHT (write ++ for a + in a name).",
     )
     model: Annotated[Name | None, Refers("model")] = Field(
         default=None,
-        description="Base model of those adapters that stand by themselves (default: the one that each was taught on).",
+        description="Base model of adapters given without one (default: the one each was trained on).",
     )
     metric: tuple[MetricUse, ...] = Field(
         default=(MetricUse(name="prompt_fidelity"), MetricUse(name="saturation")),
         min_length=1,
-        max_length=MOST_METRICS,
-        description="Score, as NAME or NAME=MODEL; may be repeated.",
+        max_length=MAX_METRICS,
+        description="Metric, as NAME or NAME=MODEL; may be repeated.",
     )
     references: Annotated[Name | None, Refers("pictures")] = Field(
-        default=None, description="Folder with photographs of the subject, for scores that need them."
+        default=None, description="Folder with photos of the subject, for metrics that need them."
     )
-    pairs: int = Field(default=100, ge=1, le=1000, description="The most pairs of pictures that the blind page shows.")
+    pairs: int = Field(default=100, ge=1, le=1000, description="Most pairs of images on the blind page.")
+
+    @model_validator(mode="after")
+    def _has_prompts(self) -> CompareRequest:
+        if not self.prompt and self.prompts is None:
+            raise ValueError("prompt is missing; give --prompt or --prompts")
+        return self
 
     @property
-    def about(self) -> str:
+    def summary(self) -> str:
         return " against ".join(map(str, self.contestants))
 
     @property
-    def pictures(self) -> int:
+    def image_count(self) -> int:
         return len(self.contestants) * len(self.prompt) * self.count
 
     @property
-    def looked_up(self) -> tuple[str, ...]:
-        return ("model",) if self.model is None and any(each.by_itself for each in self.contestants) else ()
+    def unresolved(self) -> tuple[str, ...]:
+        return ("model",) if self.model is None and any(each.may_lack_base for each in self.contestants) else ()

@@ -1,4 +1,4 @@
-"""What every request is made of: a frozen model, and the fields that several requests share."""
+"""The base of every request: a frozen model, field annotations, and types that several requests share."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from itertools import islice
 from operator import is_
-from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast, get_args
 from unicodedata import category
 
 from annotated_types import MaxLen
@@ -19,9 +20,9 @@ from pydantic.fields import FieldInfo
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """How a field is spelt on a command line, where that differs from `--field-name`.
+    """The flag of a field on the command line, where it is not `--field-name`.
 
-    overrules: fields of a recipe that make no sense beside a value that was typed for this one, and go.
+    overrules: fields that a recipe's value is dropped from when this flag is typed, because they contradict it.
     """
 
     name: str | None = None
@@ -30,60 +31,66 @@ class Flag:
     overrules: tuple[str, ...] = ()
 
 
-Kind = Literal["picture", "pictures", "table", "weights", "model"]
+ReferenceKind = Literal["picture", "pictures", "table", "weights", "model"]
 
 
 @dataclass(frozen=True, slots=True)
 class Refers:
-    """What a field names outside of its request: a picture, a folder of pictures, a table about them, a file of
-    weights, or a model or a part of one. Its value is a text, None, or several of them.
+    """Annotates a field that names something outside the request: an image, a folder of images, a table or list, a file
+    of weights, or a model or part of one. Its value is a string, None, or several strings.
     """
 
-    to: Kind
+    to: ReferenceKind
 
 
-Change = Callable[[Kind, str], str]
-"""What to put in the place of a reference, given what it refers to."""
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", max_length=32)]
+class Trait(StrEnum):
+    """What code needs to know of a field beyond its type. Annotate the field; lists of names are derived from that."""
+
+    NOT_VARIED = "no axis of a sweep varies it"
+    BATCHED = "requests that differ only in such fields can be executed in one batch"
+    IMAGE_NUMBER = "it selects images and does not change what each looks like"
+    COMPARED_BY_HASH = "image labels hold the hash of what it names, and are compared by that"
+    MODEL_DEFAULT = "if it is None, a label holds the model's value"
+    AFTER_DECODING = "it does not change how images are read, cropped and written"
+    ON_CARD = "model cards list it when it differs from the default"
+
+
+Change = Callable[[ReferenceKind, str], str]
+"""Returns what replaces a reference, given what it refers to."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Name = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
-def _one_line(text: str) -> str:
+def _words(text: str) -> str:
     line = " ".join(text.split())
     if not line or any(category(char) in ("Cc", "Cs") for char in line):
-        raise ValueError(f"{text[:80]!r} is no word or words")
+        raise ValueError(f"{text[:80]!r} is not a word or words")
     return line
 
 
-Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
-"""What stands in captions and prompts: on one line, white space made single, without control characters."""
-LONGEST = 20_000
-"""Characters of a prompt at most."""
-MOST_TEXT = 4_000_000
-"""Characters of all prompts of a request at most, with what stands for their marks."""
-Prompt = Annotated[str, Field(max_length=LONGEST)]
-MODEL = "The base model: an alias (see `limner models`), a folder, a .safetensors file, or a Hugging Face id."
+Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_words)]
+"""Words for captions and prompts: on one line, with single spaces and without control characters."""
+MAX_PROMPT = 20_000
+"""Most characters of a prompt."""
+MAX_TEXT = 4_000_000
+"""Most characters of all prompts of a request, with their placeholders filled in."""
+Prompt = Annotated[str, Field(max_length=MAX_PROMPT)]
+MODEL = "Base model: an alias (see `limner models`), a folder, a .safetensors file, or a Hugging Face id."
 VAE = "Autoencoder in place of the model's own: a folder, a .safetensors file, or a Hugging Face id."
-MOST_FIELDS = 200
-"""The most fields of a value that are validated; no model has as many."""
-MOST_METRICS = 64
-"""Metrics of a request at most."""
+MAX_FIELDS = 200
+"""Most fields of a value that are validated; no model has that many."""
+MAX_METRICS = 64
+"""Most metrics of a request."""
 SUBJECT = "{}"
-"""Stands for the subject in a prompt."""
+"""Placeholder for the subject in a prompt."""
 Quantise = Literal["nf4", "int8"]
-QUANTISE = "Round the largest networks' weights: nf4 to 4 bits by bitsandbytes, int8 to 8 by torchao (default: off)."
-Memory = Literal["low", "balanced", "high"]
-MEMORY = (
-    "How much GPU memory there is: high keeps all networks there, balanced only the one at work, and low rounds its "
-    "weights to 4 bits besides, and decodes in tiles."
-)
+QUANTISE = "Quantise the largest networks: nf4 to 4 bits (bitsandbytes), int8 to 8 bits (torchao) (default: off)."
 
 
 class Frozen(BaseModel):
-    """Immutable, no unknown keys, finite numbers, and the same after a JSON round trip.
+    """Immutable, without unknown keys and non-finite numbers, and the same after a JSON round trip.
 
-    longest_text: characters of its text form at most, where it has one.
+    longest_text: most characters of its text form, if it has one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -91,40 +98,46 @@ class Frozen(BaseModel):
 
     @classmethod
     def from_text(cls, text: str) -> Any:
-        """The fields that a text stands for; a model without a text form leaves it to pydantic, which refuses it."""
+        """The fields that a text stands for; a model without a text form returns the text, which pydantic refuses."""
         return text
 
     @model_validator(mode="before")
     @classmethod
     def _bounded(cls, value: Any) -> Any:
-        """Sizes are checked before anything reads the value, for it may come from a stranger."""
+        """Check sizes before anything parses the value, which may come from a stranger."""
         if isinstance(value, str):
             if len(value) > cls.longest_text:
-                raise ValueError(
-                    f"{value[:80]!r} goes on for {len(value):,} characters; write at most {cls.longest_text:,}"
-                )
+                raise ValueError(f"{value[:80]!r} has {len(value):,} characters; write at most {cls.longest_text:,}")
             value = cls.from_text(value)
         if not isinstance(value, dict):
             return value
         fields = cast(dict[str, Any], value)
-        if len(fields) > MOST_FIELDS:
-            raise ValueError(f"it has {len(fields):,} fields; give at most {MOST_FIELDS}")
-        # pydantic counts only what is valid, and would read and complain of all the rest of a list that is too long.
+        if len(fields) > MAX_FIELDS:
+            raise ValueError(f"it has {len(fields):,} fields; give at most {MAX_FIELDS}")
+        # pydantic counts only valid items, and would validate and report all the rest of a list that is too long.
         cut = {name: _first(fields[name], most + 1) for name, most in _limits(cls).items() if name in fields}
         return {**fields, **cut}
 
+    def changed(self, **values: Any) -> Self:
+        """The same with other values of some fields, validated; raises pydantic's ValidationError."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self).model_validate(given | values)
+
     def with_references(self, change: Change) -> Self:
-        """The same with every reference in it replaced by what `change` makes of it, whatever field holds it."""
+        """The same with every reference in it, at any depth, replaced by what `change` returns."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
-        found = {name: _changed(value, refers(type(self).model_fields[name]), change) for name, value in values.items()}
+        found = {
+            name: _change_references(value, reference_kind_of(type(self).model_fields[name]), change)
+            for name, value in values.items()
+        }
         changed = {name for name, value in values.items() if found[name] is not value}
-        # A copy would keep what is cached.
+        # A copy would keep cached properties.
         return self.model_construct(self.model_fields_set | changed, **found) if changed else self
 
 
 @cache
 def _limits(model: type[Frozen]) -> dict[str, int]:
-    """How long the values of fields may be, where they have such a limit."""
+    """The maximal lengths of a model's fields that have one."""
     return {
         name: item.max_length
         for name, field in model.model_fields.items()
@@ -140,63 +153,74 @@ def _first(value: Any, most: int) -> Any:
     return cast(list[Any] | tuple[Any, ...], value)[:most] if isinstance(value, (list, tuple)) else value
 
 
-def _changed(value: Any, kind: Kind | None, change: Change) -> Any:
-    """A field's value with the references in it replaced; the value itself where that changes nothing."""
+def _change_references(value: Any, kind: ReferenceKind | None, change: Change) -> Any:
+    """A field's value with its references replaced; the same object if nothing changes."""
     if isinstance(value, Frozen):
         return value.with_references(change)
     if isinstance(value, str):
         return value if kind is None or (after := change(kind, value)) == value else after
     if isinstance(value, (tuple, list)):
         before = cast(tuple[Any, ...] | list[Any], value)
-        parts = [_changed(part, kind, change) for part in before]
+        parts = [_change_references(part, kind, change) for part in before]
         return before if all(map(is_, parts, before)) else type(before)(parts)
     if isinstance(value, dict):
         items = cast(dict[Any, Any], value)
-        found = {key: _changed(part, kind, change) for key, part in items.items()}
+        found = {key: _change_references(part, kind, change) for key, part in items.items()}
         return items if all(map(is_, found.values(), items.values())) else found
     return value
 
 
 class Request(Frozen):
-    """Anything that `Studio.submit` takes. Each has a literal `kind`, which tells requests apart in JSON."""
+    """Base of all that `Studio.submit` takes. Each has a literal `kind`, which tells requests apart in JSON."""
+
+    if TYPE_CHECKING:
+        kind: Any
+        """The name of its kind, a literal in each class."""
 
     @property
-    def words(self) -> tuple[str, ...]:
-        """What it says of what shall be seen, each text once."""
+    def texts(self) -> tuple[str, ...]:
+        """The texts that describe what is generated, each once; these are moderated."""
         return ()
 
     @property
-    def name(self) -> str:
-        """A folder's name for its results."""
+    def folder_name(self) -> str:
+        """A name for the folder of its results."""
         return "pictures"
 
     @property
     def shares_folder(self) -> bool:
-        """Whether its results may go where another run puts its own at the same time."""
+        """Whether other runs may write to the folder of its results at the same time."""
         return False
 
     @property
-    def about(self) -> str:
-        """What a list of runs says of it."""
-        return "; ".join(self.words)
+    def summary(self) -> str:
+        """One line for a list of runs."""
+        return "; ".join(self.texts)
 
     @property
-    def pictures(self) -> int:
-        """How many pictures it asks for."""
+    def image_count(self) -> int:
+        """How many images it generates."""
         return 0
 
     @property
     def pixels(self) -> float:
-        """How many pixels a picture of it has, as far as it says so."""
+        """Pixels of each of its images, as far as the request says so."""
         return 0
 
     @property
-    def looked_up(self) -> tuple[str, ...]:
-        """Fields that are left open, and for which an adapter's own word of this machine's files is taken."""
+    def unresolved(self) -> tuple[str, ...]:
+        """Fields left open that would be filled from an adapter's header, which names files of this machine."""
         return ()
 
+    def expanded(self, place: Callable[[str], str] = str) -> Self:
+        """The request with named prompts and files of prompts read in; the request itself where there are none.
+
+        place: the path of a file that the request refers to. Raises LimnerError and pydantic's ValidationError.
+        """
+        return self
+
     def check(self) -> None:
-        """Raise LimnerError for what is seen only by putting all of the request together, and takes its time."""
+        """Raise LimnerError for what only a slow check of the whole request finds."""
 
     @property
     def digest(self) -> str:
@@ -205,33 +229,38 @@ class Request(Frozen):
 
     @property
     def batch_key(self) -> str | None:
-        """Requests of the same key can be carried out together; None where this one is carried out alone."""
+        """Requests of one key can be executed in one batch; None for a request that is executed alone."""
         return None
 
 
-def refers(field: FieldInfo) -> Kind | None:
-    """What a field names outside of its request."""
+def fields_with(model: type[BaseModel], trait: Trait) -> tuple[str, ...]:
+    """Names of the fields of a model that have a trait, in their order."""
+    return tuple(name for name, field in model.model_fields.items() if trait in field.metadata)
+
+
+def reference_kind_of(field: FieldInfo) -> ReferenceKind | None:
+    """What a field refers to outside its request; None for a field that holds no reference."""
     return next((item.to for item in field.metadata if isinstance(item, Refers)), None)
 
 
-def referred(request: Frozen) -> list[tuple[Kind, str]]:
-    """All that a request names outside of it, with what each is."""
-    found: list[tuple[Kind, str]] = []
+def references_of(request: Frozen) -> list[tuple[ReferenceKind, str]]:
+    """All references in a request, each with its kind."""
+    found: list[tuple[ReferenceKind, str]] = []
 
-    def noted(kind: Kind, value: str) -> str:
+    def collect(kind: ReferenceKind, value: str) -> str:
         found.append((kind, value))
         return value
 
-    request.with_references(noted)
+    request.with_references(collect)
     return found
 
 
-def referring_fields(model: type[Frozen]) -> frozenset[str]:
-    """Names of the fields of a model, and of the models in it, that refer to something or hold what does."""
+def reference_fields(model: type[Frozen]) -> frozenset[str]:
+    """Names of the fields of a model, and of the models in it, that hold references at any depth."""
     found: set[str] = set()
     for name, field in model.model_fields.items():
-        inner = frozenset[str]().union(*map(referring_fields, _models_in(field.annotation)))
-        if inner or refers(field):
+        inner = frozenset[str]().union(*map(reference_fields, _models_in(field.annotation)))
+        if inner or reference_kind_of(field):
             found |= {name} | inner
     return frozenset(found)
 
@@ -243,19 +272,19 @@ def _models_in(hint: Any) -> list[type[Frozen]]:
     return [model for part in get_args(hint) for model in _models_in(part)]
 
 
-def check_filled(prompts: Iterable[str], marks: Mapping[str, str]) -> None:
-    """Raise ValueError where a prompt, or all of them, are too long with their marks replaced.
+def check_lengths(prompts: Iterable[str], placeholders: Mapping[str, str]) -> None:
+    """Raise ValueError if a prompt, or all of them together, are too long with their placeholders filled in.
 
-    marks: what stands for what.
+    placeholders: the text that replaces each.
     """
     total = 0
     for prompt in prompts:
-        wider = sum(prompt.count(mark) * max(0, len(text) - len(mark)) for mark, text in marks.items())
-        if len(prompt) + wider > LONGEST:
-            raise ValueError(f"{prompt[:80]!r} is longer than {LONGEST:,} characters when it is filled in; write less")
-        total += len(prompt) + wider
-    if total > MOST_TEXT:
-        raise ValueError(f"the prompts have more than {MOST_TEXT:,} characters when they are filled in; ask for fewer")
+        more = sum(prompt.count(mark) * max(0, len(text) - len(mark)) for mark, text in placeholders.items())
+        if len(prompt) + more > MAX_PROMPT:
+            raise ValueError(f"{prompt[:80]!r} has more than {MAX_PROMPT:,} characters when filled in; write less")
+        total += len(prompt) + more
+    if total > MAX_TEXT:
+        raise ValueError(f"the prompts have more than {MAX_TEXT:,} characters when filled in; give fewer")
 
 
 def digest_of(value: Any) -> str:

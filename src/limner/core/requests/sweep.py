@@ -1,4 +1,4 @@
-"""A wish to see what a setting does: the same picture over and over, with one to three fields varied."""
+"""Request to generate the same images with one to three settings varied."""
 
 from __future__ import annotations
 
@@ -12,51 +12,47 @@ from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_origin
 from pydantic import Field, ValidationError, create_model, model_validator
 
 from limner.core.errors import LimnerError
-from limner.core.requests.generate import GenerateRequest
-from limner.core.requests.generation import Painting
-from limner.core.requests.request import MOST_METRICS, Change, Flag, Frozen, Name, Prompt, Refers
-from limner.core.requests.text import joined, repeated, split
+from limner.core.requests.generate import GenerateRequest, GenerationSettings
+from limner.core.requests.parsing import find_repeated, join_parts, split_parts
+from limner.core.requests.request import MAX_METRICS, Change, Flag, Frozen, Name, Prompt, Refers, Trait, fields_with
 from limner.core.requests.uses import MetricUse
 
-MOST = 10_000
-"""The most pictures of a sweep."""
-AXES = 3
-MOST_VALUES = 1000
-"""The most values of an axis."""
-FIXED = {"kind", "count", "device", "precision", "batch", "memory"}
-"""Fields of a generate request that no axis varies."""
+MAX_SWEEP_IMAGES = 10_000
+"""Most images of a sweep."""
+MAX_AXES = 3
+MAX_VALUES = 1000
+"""Most values of an axis."""
 
 
 class Axis(Frozen):
-    """A field and the values that it takes; as text "guidance=1.5,5.0,7.5"."""
+    """A field and its values; as text "guidance=1.5,5.0,7.5"."""
 
     longest_text: ClassVar[int] = 2**20
     field: Name = Field(description="Field of a generate request.")
-    values: tuple[Prompt, ...] = Field(
-        min_length=1, max_length=MOST_VALUES, description="Its values, as they are typed."
-    )
+    values: tuple[Prompt, ...] = Field(min_length=1, max_length=MAX_VALUES, description="Its values, as text.")
 
     @classmethod
     def from_text(cls, text: str) -> Any:
         field, equals, rest = text.partition("=")
-        values = [part.strip() for part in rest.split(",", MOST_VALUES)]
+        values = [part.strip() for part in rest.split(",", MAX_VALUES)]
         if not equals or not all(values):
             raise ValueError(f"{text[:80]!r} is not of the form FIELD=VALUE,VALUE, such as guidance=1.5,5.0,7.5")
         return {"field": field.strip().replace("-", "_"), "values": values}
 
     @model_validator(mode="after")
-    def _known(self) -> Axis:
-        known = sorted(set(GenerateRequest.model_fields) - FIXED)
+    def _known_field(self) -> Axis:
+        fixed = fields_with(GenerateRequest, Trait.NOT_VARIED)
+        known = sorted(GenerateRequest.model_fields.keys() - fixed)
         if self.field not in known:
             near = get_close_matches(self.field[:80], known, n=1, cutoff=0.6)
             guess = f"did you mean {near[0]!r}? " if near else ""
             raise ValueError(f"there is no axis {self.field[:80]!r}; {guess}choose one of: {', '.join(known)}")
-        if (twice := repeated(self.values)) is not None:
-            raise ValueError(f"the axis {self.field} names {twice[:80]!r} twice; name each value once")
+        if (twice := find_repeated(self.values)) is not None:
+            raise ValueError(f"the axis {self.field} has {twice[:80]!r} twice; give each value once")
         return self
 
     def with_references(self, change: Change) -> Self:
-        """The same with the references in its values replaced: they are what the varied field would refer to."""
+        """The same with the references in its values replaced, which are those of the varied field."""
         values = tuple(_with_references(self.field, value, change) for value in self.values)
         if values == self.values:
             return self
@@ -64,68 +60,66 @@ class Axis(Frozen):
 
 
 class Cell(Frozen):
-    """One place of a sweep. values: those of its axes, as they are typed. request: what is painted there."""
+    """One combination of values. values: one of each axis, as text. request: what generates its images."""
 
     values: tuple[str, ...]
     request: GenerateRequest
 
 
-class SweepRequest(Painting):
-    """Paint the same with one to three settings varied, side by side, and measure what they do."""
+class SweepRequest(GenerationSettings):
+    """Generate the same images with one to three settings varied, and score the difference."""
 
     kind: Annotated[Literal["sweep"], Flag(hidden=True)] = "sweep"
     prompt: Annotated[tuple[Prompt, ...], Flag(positional=True)] = Field(
-        default=(), max_length=1000, description="What to paint; several are an axis."
+        default=(), max_length=1000, description="What to generate; several prompts are an axis."
     )
     axis: tuple[Axis, ...] = Field(
         default=(),
         max_length=16,
-        description="Field to vary and its values, such as guidance=1.5,5.0,7.5; may be repeated. prompt=FILE takes "
+        description="Field to vary and its values, such as guidance=1.5,5.0,7.5; may be repeated. prompt=FILE reads "
         "the lines of a file.",
     )
-    seeds: int = Field(
-        default=4, ge=1, le=1000, description="How many seeds each cell is painted from, from --seed on; all the same."
-    )
+    seeds: int = Field(default=4, ge=1, le=1000, description="Seeds of each cell, from --seed; the same in all cells.")
     metric: tuple[MetricUse, ...] = Field(
         default=(),
-        max_length=MOST_METRICS,
-        description="Metric, as NAME or NAME=MODEL; may be repeated (default: what guidance changes).",
+        max_length=MAX_METRICS,
+        description="Metric, as NAME or NAME=MODEL; may be repeated (default: those that guidance changes).",
     )
     encoder: Annotated[Name | None, Refers("model")] = Field(
-        default=None, description="Network that metrics see with: a folder or Hugging Face id (default: the starter's)."
+        default=None, description="Network of the metrics: a folder or Hugging Face id (default: the starter's)."
     )
     trajectory: bool = Field(
-        default=False, description="Show noise becoming the first picture, step by step, as a strip and an animation."
+        default=False, description="Show the denoising of the first image step by step, as a strip and an animation."
     )
 
     @property
     def axes(self) -> tuple[Axis, ...]:
-        """All axes, that of several prompts before the others."""
+        """All axes; several prompts are the first one."""
         prompts = (Axis(field="prompt", values=self.prompt),) if len(self.prompt) > 1 else ()
         return (*prompts, *self.axis)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """All places, the last axis varying fastest; raises LimnerError for one that cannot be."""
+        """All combinations, the last axis varying fastest; raises LimnerError for an invalid one."""
         try:
             return tuple(self._cells([axis.values for axis in self.axes]))
         except ValidationError as error:
             raise LimnerError(_problem(error)) from error
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def texts(self) -> tuple[str, ...]:
         return next((axis.values for axis in self.axes if axis.field == "prompt"), self.prompt)
 
     @property
-    def name(self) -> str:
+    def folder_name(self) -> str:
         return "sweep"
 
     @property
-    def about(self) -> str:
-        return f"{' x '.join(axis.field for axis in self.axes)} of {self.words[0]}"
+    def summary(self) -> str:
+        return f"{' x '.join(axis.field for axis in self.axes)} of {self.texts[0]}"
 
     @property
-    def pictures(self) -> int:
+    def image_count(self) -> int:
         return prod(len(axis.values) for axis in self.axes) * self.seeds
 
     @property
@@ -136,8 +130,8 @@ class SweepRequest(Painting):
         _ = self.cells
 
     def _cells(self, values: Sequence[Sequence[str]]) -> Iterator[Cell]:
-        """The places of some values of each axis; raises pydantic's ValidationError for one that cannot be."""
-        fixed = {name: getattr(self, name) for name in Painting.model_fields} | {"count": self.seeds}
+        """The combinations of some values of each axis; raises pydantic's ValidationError for an invalid one."""
+        fixed = {name: getattr(self, name) for name in GenerationSettings.model_fields} | {"count": self.seeds}
         fixed |= {"prompt": self.prompt[0]} if self.prompt else {}
         fields = [axis.field for axis in self.axes]
         read = [
@@ -150,24 +144,26 @@ class SweepRequest(Painting):
             yield Cell(values=tuple(value for value, _ in place), request=request)
 
     @model_validator(mode="after")
-    def _possible(self) -> SweepRequest:
+    def _valid(self) -> SweepRequest:
         fields = [axis.field for axis in self.axes]
-        if not 1 <= len(fields) <= AXES:
+        if not 1 <= len(fields) <= MAX_AXES:
             raise ValueError(
-                f"a sweep has one to three axes, and this one {len(fields)}; write --axis guidance=3,5,7.5"
+                f"the sweep has {len(fields)} axes, and one to three are possible; write --axis guidance=3,5,7.5"
             )
-        if (twice := repeated(fields)) is not None:
-            raise ValueError(f"the axis {twice} is given twice; write all values behind one --axis")
+        if (twice := find_repeated(fields)) is not None:
+            raise ValueError(f"the axis {twice} is given twice; give all its values in one --axis")
         for field in fields:
             known = type(self).model_fields.get(field)
             if field != "prompt" and known is not None and (value := getattr(self, field)) != known.default:
-                raise ValueError(f"{field} is an axis, and {value} besides; leave one of them out")
+                raise ValueError(f"{field} is an axis and is also {value}; leave one of them out")
         if not self.prompt and "prompt" not in fields:
-            raise ValueError("the prompt is missing; say what to paint")
-        if self.pictures > MOST:
-            raise ValueError(f"the sweep is of {self.pictures:,} pictures, and {MOST:,} are the most; vary less")
+            raise ValueError("the prompt is missing; say what to generate")
+        if self.image_count > MAX_SWEEP_IMAGES:
+            raise ValueError(
+                f"the sweep has {self.image_count:,} images, and {MAX_SWEEP_IMAGES:,} are the most; vary less"
+            )
         first = [axis.values[:1] for axis in self.axes]
-        try:  # each value beside the first of the others; `check` looks at all combinations, which takes longer
+        try:  # each value with the first of the others; `check` validates all combinations, which takes longer
             for number, axis in enumerate(self.axes):
                 for _ in self._cells([*first[:number], axis.values, *first[number + 1 :]]):
                     pass
@@ -177,21 +173,21 @@ class SweepRequest(Painting):
 
 
 def _problem(error: ValidationError) -> str:
-    """What is wrong with a place of a sweep."""
+    """What is wrong with a combination of values."""
     item = error.errors()[0]
     said = item["msg"].removeprefix("Value error, ")
     return f"{'.'.join(map(str, item['loc']))} {str(item['input'])[:80]!r}: {said}"
 
 
-def typed(field: str, value: str) -> Any:
-    """A value of an axis as its field takes it: "none" leaves a field open, "+" joins what a field holds several of.
+def parse_value(field: str, value: str) -> Any:
+    """A value of an axis as its field takes it: "none" is None, and "+" separates the items of a tuple.
 
-    "++" is a + that belongs to one of those.
+    "++" is a + in an item.
     """
     several = get_origin(GenerateRequest.model_fields[field].annotation) is tuple
     if value == "none":
         return () if several else None
-    return split(value, "+") if several else value
+    return split_parts(value, "+") if several else value
 
 
 def _with_references(field: str, value: str, change: Change) -> str:
@@ -200,12 +196,12 @@ def _with_references(field: str, value: str, change: Change) -> str:
     if (after := before.with_references(change)) is before:
         return value
     found = getattr(after, field)
-    return joined(map(str, cast(tuple[Any, ...], found)), "+") if isinstance(found, tuple) else str(found)
+    return join_parts(map(str, cast(tuple[Any, ...], found)), "+") if isinstance(found, tuple) else str(found)
 
 
 def _read(field: str, value: str) -> Frozen:
-    """What a value of an axis means, as a model that has nothing but this field; raises pydantic's ValidationError."""
-    return _alone(field).model_validate({field: typed(field, value)})
+    """A value of an axis, in a model with only its field; raises pydantic's ValidationError."""
+    return _alone(field).model_validate({field: parse_value(field, value)})
 
 
 @cache

@@ -9,9 +9,9 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
-from limner.core.english import cleaned
 from limner.core.errors import LimnerError
-from limner.core.files import printable, read_file, shown
+from limner.core.files import quoted, read_file, short_line
+from limner.core.text import clean_line
 from limner.store.files import atomic_file
 
 Origin = Literal["template", "written", "captioner", "edited", "none"]
@@ -63,10 +63,10 @@ def read(path: Path) -> dict[str, str]:
         with path.open(encoding=_encoding(path), newline="", errors="surrogateescape") as file:
             for line, picture, caption in _rows(file, path):
                 if captions.setdefault(picture, caption) != caption:
-                    raise _wrong(path, line, f"captions {printable(picture)!r} a second time, in other words")
+                    raise _wrong(path, line, f"captions {short_line(picture)!r} a second time, in other words")
     except (OSError, UnicodeError, csv.Error) as error:
         raise LimnerError(
-            f"{shown(path)} cannot be read ({printable(str(error))})", "save it as CSV in UTF-8, cells in quotes"
+            f"{quoted(path)} cannot be read ({short_line(str(error))})", "save it as CSV in UTF-8, cells in quotes"
         ) from error
     return captions
 
@@ -113,7 +113,7 @@ def _rows(file: IO[str], path: Path) -> Iterator[tuple[int, str, str]]:
         if any(cells[len(columns) :]):
             raise _wrong(path, line, f"has {len(cells)} cells where the first line has {len(columns)}")
         row = dict(zip(columns, cells, strict=False))
-        picture, caption = armed(row.get("picture", "")), cleaned(armed(row.get("caption", "")))
+        picture, caption = armed(row.get("picture", "")), clean_line(armed(row.get("caption", "")))
         if "\ufffd" in caption or any("\udc80" <= char <= "\udcff" for char in row.get("caption", "")):
             raise _wrong(path, line, "holds characters that are not UTF-8")
         if caption and not picture:
@@ -129,12 +129,12 @@ def _columns(heading: str, path: Path) -> tuple[str, list[str]]:
         if names.count("picture") == names.count("caption") == 1:
             return separator, names
     raise LimnerError(
-        f"the first line of {shown(path)} does not name the columns picture and caption ({printable(heading, 60)!r})",
+        f"the first line of {quoted(path)} does not name the columns picture and caption ({short_line(heading, 60)!r})",
         f"begin it with {','.join(COLUMNS)}",
     )
 
 
 def _wrong(path: Path, line: int, problem: str) -> LimnerError:
     return LimnerError(
-        f"line {line} of {shown(path)} {problem}", "mend that line; text with commas or semicolons stands in quotes"
+        f"line {line} of {quoted(path)} {problem}", "mend that line; text with commas or semicolons stands in quotes"
     )

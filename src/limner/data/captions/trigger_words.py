@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from limner.core.english import article, cleaned
 from limner.core.errors import LimnerError
+from limner.core.text import article, clean_line
 from limner.data.entries.notes import CAPTION_CAP
 
 _READ = 8 * CAPTION_CAP
@@ -42,17 +42,17 @@ def worded(
     Words are what stands between spaces or signs: of languages written without spaces no word is found within a text.
     The same of a caption that was worded changes nothing. Raises LimnerError where trigger words alone are too long.
     """
-    name, subject = cleaned(identifier or ""), cleaned(class_word or "")
-    kept = tuple(word for each in (name, *trigger) if (word := cleaned(each)))
+    name, subject = clean_line(identifier or ""), clean_line(class_word or "")
+    kept = tuple(word for each in (name, *trigger) if (word := clean_line(each)))
     lead = f"{name} {subject}".strip() if name else ""
     if len(", ".join((lead, *kept))) > CAPTION_CAP:
         raise LimnerError(
             f"the trigger words are longer than the {CAPTION_CAP:,} characters of a caption", "name fewer"
         )
-    told = cut(cleaned(text[:_READ]), CAPTION_CAP)
+    told = cut(clean_line(text[:_READ]), CAPTION_CAP)
     while len(put := _put_in(told, kept, lead, subject)) > CAPTION_CAP:
         told = cut(told, len(told) - (len(put) - CAPTION_CAP))
-    return _taken_out(put, [word for each in ban if (word := cleaned(each))], kept)
+    return _taken_out(put, [word for each in ban if (word := clean_line(each))], kept)
 
 
 def cut(text: str, limit: int) -> str:

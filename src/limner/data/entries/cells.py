@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.core.files import check_file, printable, shown
+from limner.core.files import check_file, quoted, short_line
 from limner.data.entries.budget import DENSE, SAMPLE_BYTES
 from limner.data.entries.messages import unpacked_bytes
 from limner.data.entries.pages import largest_pages
@@ -144,7 +144,7 @@ def cell(table: Path, stamp: str, group: int, row: int, column: str, name: str) 
             value = value.get("bytes")
         data = None if value is None else value.as_py()
     if data is None:
-        raise LimnerError(f"{shown(name)} is named in {shown(table)} without its bytes", "write the picture into it")
+        raise LimnerError(f"{quoted(name)} is named in {quoted(table)} without its bytes", "write the picture into it")
     return data if isinstance(data, bytes) else bytes(data)
 
 
@@ -175,7 +175,7 @@ def _check_dense(path: Path, unpacked: int, packed: int) -> None:
     """Refuse what unpacks to more than is held in memory at once."""
     if unpacked > max(SAMPLE_BYTES, DENSE * packed):
         raise LimnerError(
-            f"{shown(path)} unpacks {packed:,} bytes to {unpacked:,} at once",
+            f"{quoted(path)} unpacks {packed:,} bytes to {unpacked:,} at once",
             "write it anew without compression, or with fewer rows to a group",
         )
 
@@ -211,7 +211,7 @@ def _table(path: Path) -> Any:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise LimnerError(f"to read {shown(path)} pyarrow is needed", "pip install 'limner[prepare]'") from error
+        raise LimnerError(f"to read {quoted(path)} pyarrow is needed", "pip install 'limner[prepare]'") from error
     with _explained(path):
         if _is_parquet(path):
             return parquet.ParquetFile(path, pre_buffer=False)
@@ -231,7 +231,7 @@ def _explained(path: Path) -> Generator[None]:
         raise
     except Exception as error:  # a hostile file makes it raise nearly anything
         raise LimnerError(
-            f"{shown(path)} is damaged or unfinished ({printable(str(error))})", "copy it again"
+            f"{quoted(path)} is damaged or unfinished ({short_line(str(error))})", "copy it again"
         ) from error
 
 

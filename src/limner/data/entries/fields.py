@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.datasets import Entry
 from limner.core.errors import LimnerError
-from limner.core.files import opened, shown
+from limner.core.files import open_file, quoted
 from limner.data.entries.notes import Note, note, words
 from limner.data.entries.tables import TABLES, Row, rows
 
@@ -29,18 +29,18 @@ class FieldTable:
 def read_fields(path: Path) -> FieldTable:
     """The table in a CSV, TSV or JSONL file; raises LimnerError for any row that cannot be used."""
     if path.suffix.lower() not in TABLES:
-        raise LimnerError(f"{shown(path)} is no table", f"give a file with an ending of {', '.join(TABLES)}")
+        raise LimnerError(f"{quoted(path)} is no table", f"give a file with an ending of {', '.join(TABLES)}")
     notes: dict[str, Note] = {}
-    with opened(path) as file:
+    with open_file(path) as file:
         for row in rows(file, path.name):
             if isinstance(row, LimnerError):
                 raise row
             name, told = _row(path, row)
             if name in notes:
-                raise LimnerError(f"line {row.line} of {shown(path)} names {name[:80]!r} again", "leave one of them")
+                raise LimnerError(f"line {row.line} of {quoted(path)} names {name[:80]!r} again", "leave one of them")
             notes[name] = told
     if not notes:
-        raise LimnerError(f"{shown(path)} holds no rows", "write a row for each picture or folder, below a header")
+        raise LimnerError(f"{quoted(path)} holds no rows", "write a row for each picture or folder, below a header")
     return FieldTable(notes)
 
 
@@ -67,7 +67,7 @@ def _row(path: Path, row: Row) -> tuple[str, Note]:
         if found.faults:
             raise LimnerError(found.faults[0].told)
     except LimnerError as error:
-        raise LimnerError(f"line {row.line} of {shown(path)}: {error.problem}", error.remedy) from error
+        raise LimnerError(f"line {row.line} of {quoted(path)}: {error.problem}", error.remedy) from error
     return name.rstrip("/"), found
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from limner.core.datasets import Entry, Fault, Place, Rights
 from limner.core.errors import LimnerError
-from limner.core.files import shown
+from limner.core.files import quoted
 from limner.provenance.rights import rights_beside
 
 CAPTION_CAP = 2000
@@ -129,17 +129,17 @@ def text_of(place: Place) -> str:
     """The text of a small file; raises LimnerError where it is too long, or no UTF-8."""
     data = b"" if (size := getattr(place, "size", 0)) > TEXT_CAP else place.read()
     if max(size, len(data)) > TEXT_CAP:
-        raise LimnerError(f"{shown(place.name)} is larger than {TEXT_CAP // 2**20} MiB", "keep it short")
+        raise LimnerError(f"{quoted(place.name)} is larger than {TEXT_CAP // 2**20} MiB", "keep it short")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise LimnerError(f"{shown(place.name)} is not UTF-8 text", "save it as UTF-8") from error
+        raise LimnerError(f"{quoted(place.name)} is not UTF-8 text", "save it as UTF-8") from error
 
 
 def caption_note(place: Place) -> Note:
     """What a text file beside a picture tells."""
     try:
-        return Note(words(text_of(place), f"the caption in {shown(place.name)}"))
+        return Note(words(text_of(place), f"the caption in {quoted(place.name)}"))
     except LimnerError as error:
         return Note(faults=(Fault("caption", str(error)),))
 
@@ -153,5 +153,5 @@ def json_note(place: Place) -> Note:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        return Note(faults=(Fault("caption", f"{shown(place.name)} holds no JSON object; mend it or remove it"),))
+        return Note(faults=(Fault("caption", f"{quoted(place.name)} holds no JSON object; mend it or remove it"),))
     return note(columns(found))

@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from limner.core.datasets import Entry, Fault, Lost
-from limner.core.files import shown
+from limner.core.datasets import Entry, Fault, Skipped
+from limner.core.files import quoted
 
 _FRESH = 2**12
 
 
-def once(found: Iterable[Entry | Lost]) -> Iterator[Entry | Lost]:
+def once(found: Iterable[Entry | Skipped]) -> Iterator[Entry | Skipped]:
     """What is found, with entries of a key that was there before told instead."""
     seen = _Seen()
     for each in found:
         if isinstance(each, Entry) and seen.before(each.key):
-            each = Lost(each.key, Fault("stray", f"{shown(each.key)} is named twice; the first time counts"))
+            each = Skipped(each.key, Fault("stray", f"{quoted(each.key)} is named twice; the first time counts"))
         yield each
 
 

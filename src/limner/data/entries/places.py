@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from limner.core.datasets import Entry, Lost, Refused
+from limner.core.datasets import Entry, Skipped, TrainingRefused
 from limner.core.errors import LimnerError
-from limner.core.files import BYTE_CAP, check_file, opened, printable, read_file, shown, too_large
+from limner.core.files import BYTE_CAP, check_file, open_file, quoted, read_file, short_line, too_large
 from limner.data.entries.cells import cell
 from limner.fetch import fetch
 
@@ -64,14 +64,14 @@ class ZipPlace:
         try:
             archive = zip_file(self.archive)
             if self.crc != archive.getinfo(self.member).CRC:
-                raise LimnerError(f"{shown(self.archive)} has changed since it was listed", "start again")
+                raise LimnerError(f"{quoted(self.archive)} has changed since it was listed", "start again")
             with archive.open(self.member) as file:
                 data = file.read(BYTE_CAP + 1)
         except LimnerError:
             raise
         except (*ZIP_ERRORS, KeyError, OSError) as error:
             raise LimnerError(
-                f"{shown(self.name)} cannot be unpacked from {shown(self.archive)} ({printable(str(error))})",
+                f"{quoted(self.name)} cannot be unpacked from {quoted(self.archive)} ({short_line(str(error))})",
                 "make the archive anew, without a password",
             ) from error
         if len(data) > BYTE_CAP:
@@ -99,11 +99,11 @@ class TarPlace:
     def read(self) -> bytes:
         if self.size > BYTE_CAP:
             raise too_large(self.name)
-        with opened(self.archive) as file:
+        with open_file(self.archive) as file:
             file.seek(self.offset)
             data = file.read(self.size)
         if len(data) < self.size:
-            raise LimnerError(f"{shown(self.archive)} ends within {shown(self.name)}", "copy the archive again")
+            raise LimnerError(f"{quoted(self.archive)} ends within {quoted(self.name)}", "copy the archive again")
         return data
 
 
@@ -144,7 +144,7 @@ class UrlPlace:
 
     @property
     def name(self) -> str:
-        return printable(self.url.split("?")[0].split("#")[0].rstrip("/").rsplit("/", 1)[-1]) or "picture"
+        return short_line(self.url.split("?")[0].split("#")[0].rstrip("/").rsplit("/", 1)[-1]) or "picture"
 
     @property
     def stamp(self) -> str:
@@ -155,7 +155,7 @@ class UrlPlace:
         said: list[str] = []
         data = fetch(self.url, headed=lambda headers: said.extend(_refusals(headers)))
         if said:
-            raise Refused(self.name, data, said[0])
+            raise TrainingRefused(self.name, data, said[0])
         return data
 
 
@@ -197,7 +197,7 @@ class UnreadablePlace:
         raise LimnerError(self.problem, self.remedy)
 
 
-def held_bytes(item: Entry | Lost) -> int:
+def held_bytes(item: Entry | Skipped) -> int:
     """How many bytes an entry holds in memory, since they can be read but once where they come from."""
     places = (item.place, item.mask) if isinstance(item, Entry) else ()
     return sum(len(place.data) for place in places if isinstance(place, BytesPlace))

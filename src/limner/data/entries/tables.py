@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import BinaryIO, cast
 
 from limner.core.errors import LimnerError
-from limner.core.files import printable, shown
+from limner.core.files import quoted, short_line
 from limner.data.entries.notes import columns
 
 LINE_CAP = 2**20
@@ -61,7 +61,7 @@ def _json_rows(file: BinaryIO | BytesIO, name: str) -> Iterator[Row | LimnerErro
         if isinstance(found, dict):
             yield Row(number, columns(cast("dict[str, object]", found)))
         else:
-            yield LimnerError(f"line {number} of {shown(name)} is no JSON object", "write one row to a line")
+            yield LimnerError(f"line {number} of {quoted(name)} is no JSON object", "write one row to a line")
 
 
 def _cells(file: BinaryIO | BytesIO, name: str) -> Iterator[Row | LimnerError]:
@@ -82,12 +82,12 @@ def _cells(file: BinaryIO | BytesIO, name: str) -> Iterator[Row | LimnerError]:
             row = next(read, None)
         except csv.Error as error:
             yield LimnerError(
-                f"line {read.line_num} of {shown(name)} is no row ({printable(str(error))})", "put quotes in pairs"
+                f"line {read.line_num} of {quoted(name)} is no row ({short_line(str(error))})", "put quotes in pairs"
             )
             continue
         while overlong:
             yield LimnerError(
-                f"line {overlong.pop()} of {shown(name)} is too long", f"keep it under {LINE_CAP:,} bytes"
+                f"line {overlong.pop()} of {quoted(name)} is too long", f"keep it under {LINE_CAP:,} bytes"
             )
         if row is None:
             return
@@ -97,7 +97,7 @@ def _cells(file: BinaryIO | BytesIO, name: str) -> Iterator[Row | LimnerError]:
             names = row
         elif len(row) > len(names):
             yield LimnerError(
-                f"line {read.line_num} of {shown(name)} has {len(row)} cells for {len(names)} columns",
+                f"line {read.line_num} of {quoted(name)} has {len(row)} cells for {len(names)} columns",
                 "put text with commas into quotes",
             )
         else:

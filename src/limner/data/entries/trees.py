@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Generator, Iterator, Mapping, 
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from limner.core.datasets import Entry, Fault, Lost, Place
+from limner.core.datasets import Entry, Fault, Place, Skipped
 from limner.core.errors import LimnerError
-from limner.core.files import shown
+from limner.core.files import quoted
 from limner.data.entries.notes import Note, caption_note, json_note, note
 from limner.data.entries.places import legible
 from limner.data.entries.tables import Row, rows
@@ -34,7 +34,7 @@ class Level:
 
     files: Mapping[str, Place]
     folders: Sequence[str] = ()
-    lost: Sequence[Lost] = ()
+    lost: Sequence[Skipped] = ()
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class _Told:
     notes: dict[str, Note] = field(default_factory=dict[str, Note])
 
 
-def entries(level_of: Callable[[str], Level], root: str = "") -> Iterator[Entry | Lost]:
+def entries(level_of: Callable[[str], Level], root: str = "") -> Iterator[Entry | Skipped]:
     """The pictures of a tree, each folder's before those of the folders in it, by name.
 
     level_of: what lies in a folder, by its path from the root on, "" for the root. root: the name of the root. Beside a
@@ -68,10 +68,10 @@ def entries(level_of: Callable[[str], Level], root: str = "") -> Iterator[Entry 
         ahead += [(_joined(folder, name), above) for name in sorted(folders, reverse=True)]
     for table in told:
         for name in table.notes:
-            yield _lost(_joined(table.folder, name), "unreadable", f"{shown(name)} is told of in metadata and missing")
+            yield _lost(_joined(table.folder, name), "unreadable", f"{quoted(name)} is told of in metadata and missing")
 
 
-def _tables(level: Level, here: _Told) -> Iterator[Lost]:
+def _tables(level: Level, here: _Told) -> Iterator[Skipped]:
     """Read the tables of a folder; what is in none of their rows is told."""
     for name in METADATA:
         if name not in level.files:
@@ -87,7 +87,7 @@ def _tables(level: Level, here: _Told) -> Iterator[Lost]:
             if isinstance(row, Row) and picture:
                 here.notes.setdefault(picture, note(row.values, NAMES))
             else:
-                said = row if isinstance(row, LimnerError) else f"line {row.line} of {shown(name)} names no file_name"
+                said = row if isinstance(row, LimnerError) else f"line {row.line} of {quoted(name)} names no file_name"
                 yield _lost(at, "caption", str(said))
 
 
@@ -99,7 +99,7 @@ def _named(row: Row) -> str | None:
 
 def _masks(
     level: Level, level_of: Callable[[str], Level], folder: str
-) -> Generator[Lost, None, tuple[dict[str, Place], Sequence[str]]]:
+) -> Generator[Skipped, None, tuple[dict[str, Place], Sequence[str]]]:
     """Returns the masks by the names of their pictures without suffix, and the folders that hold no masks."""
     stems = {_stem(name) for name in level.files if _is_picture(name)}
     if not stems or MASKS not in level.folders:
@@ -113,13 +113,13 @@ def _masks(
         if _stem(name) in stems:
             masks.setdefault(_stem(name), place)
         else:
-            yield _lost(_joined(folder, f"{MASKS}/{name}"), "mask", f"the mask {shown(name)} is of no picture here")
+            yield _lost(_joined(folder, f"{MASKS}/{name}"), "mask", f"the mask {quoted(name)} is of no picture here")
     return masks, [name for name in level.folders if name != MASKS]
 
 
 def _pictures(
     level: Level, folder: str, masks: Mapping[str, Place], above: tuple[_Told, ...], called: str
-) -> Iterator[Entry | Lost]:
+) -> Iterator[Entry | Skipped]:
     """The pictures of one folder, with all that is told of them."""
     kohya = REPEATS.fullmatch(called)
     repeats, shows = (int(kohya[1]), kohya[2]) if kohya else (1, None)
@@ -153,15 +153,15 @@ def _note(level: Level, name: str, path: str, above: tuple[_Told, ...]) -> Note:
     return found
 
 
-def _stray(name: str, path: str, stems: Collection[str]) -> Iterator[Lost]:
+def _stray(name: str, path: str, stems: Collection[str]) -> Iterator[Skipped]:
     """What is told of a file that is no picture. stems: the names of the pictures beside it, without suffix."""
     suffix = posixpath.splitext(name)[1].lower()
     if suffix in ARCHIVES:
-        yield _lost(path, "stray", f"{shown(name)} is an archive; name it as a source of its own")
+        yield _lost(path, "stray", f"{quoted(name)} is an archive; name it as a source of its own")
     elif suffix in CAPTIONS and stems and _stem(name) not in stems:
-        yield _lost(path, "stray", f"the text {shown(name)} is of no picture here; a caption has its picture's name")
+        yield _lost(path, "stray", f"the text {quoted(name)} is of no picture here; a caption has its picture's name")
     elif suffix not in BESIDE:
-        yield _lost(path, "stray", f"{shown(name)} has no picture's suffix; save it as JPEG or PNG to use it")
+        yield _lost(path, "stray", f"{quoted(name)} has no picture's suffix; save it as JPEG or PNG to use it")
 
 
 def _is_picture(name: str) -> bool:
@@ -176,5 +176,5 @@ def _joined(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-def _lost(path: str, kind: str, told: str) -> Lost:
-    return Lost(legible(path), Fault(kind, told))
+def _lost(path: str, kind: str, told: str) -> Skipped:
+    return Skipped(legible(path), Fault(kind, told))

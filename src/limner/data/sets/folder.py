@@ -14,7 +14,7 @@ from typing import Any
 
 from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
-from limner.core.files import read_file, shown
+from limner.core.files import quoted, read_file
 from limner.data.entries.notes import text_of, words
 from limner.data.entries.places import FilePlace
 from limner.data.sets.prepared import NO_ROW, TABLE, VALIDATION, Row, rows_of, split_of
@@ -138,12 +138,12 @@ def _entries(folder: Path, rows: Mapping[Path, Row]) -> tuple[list[Path], list[s
         elif suffix in SUFFIXES:
             pictures.add(entry)
         elif suffix not in BESIDE:
-            skipped.append(f"{shown(entry)} has no picture's suffix and is left out; save it as JPEG or PNG to use it")
+            skipped.append(f"{quoted(entry)} has no picture's suffix and is left out; save it as JPEG or PNG to use it")
     for path, row in rows.items():
         if row.refused is not None:
             pictures.discard(path)
             skipped.append(
-                f"{shown(path)} is not to be trained on ({row.refused}); prepare it with --despite to say why"
+                f"{quoted(path)} is not to be trained on ({row.refused}); prepare it with --despite to say why"
             )
     return sorted(pictures, key=lambda path: path.relative_to(folder).as_posix()), skipped
 
@@ -166,8 +166,8 @@ def _folder_notice(folder: Path) -> list[str]:
         return [str(error)]
     if count:
         pictures = "picture" if count == 1 else "pictures"
-        return [f"the folder {shown(folder)} with {count} {pictures} is left out; move them up to use them"]
-    return [f"{shown(folder)} is a folder, not a picture file; remove it"] if folder.suffix.lower() in SUFFIXES else []
+        return [f"the folder {quoted(folder)} with {count} {pictures} is left out; move them up to use them"]
+    return [f"{quoted(folder)} is a folder, not a picture file; remove it"] if folder.suffix.lower() in SUFFIXES else []
 
 
 def _readable(folder: Path, pictures: list[Path], skipped: list[str], rows: Mapping[Path, Row]) -> Scan:
@@ -178,7 +178,7 @@ def _readable(folder: Path, pictures: list[Path], skipped: list[str], rows: Mapp
             if isinstance(found, LimnerError):
                 skipped.append(str(found))
             elif (first := photographs.setdefault(found.sha256, found)) is not found:
-                skipped.append(f"{shown(found.path)} is the same file as {shown(first.path)} and is left out")
+                skipped.append(f"{quoted(found.path)} is the same file as {quoted(first.path)} and is left out")
     if not photographs:
         raise _nothing(folder, skipped)
     return Scan(tuple(photographs.values()), tuple(skipped))
@@ -214,10 +214,10 @@ def _caption(picture: Path, told: str | None) -> str | None:
     """The text beside a picture, or else what the table tells, as one line; raises LimnerError where it is none."""
     path = picture.with_suffix(".txt")
     try:
-        beside = words(text_of(FilePlace(path)), f"the caption in {shown(path)}") if path.is_file() else None
-        return beside or words(told, f"the caption in {shown(TABLE)}")
+        beside = words(text_of(FilePlace(path)), f"the caption in {quoted(path)}") if path.is_file() else None
+        return beside or words(told, f"the caption in {quoted(TABLE)}")
     except LimnerError as error:
-        raise LimnerError(f"{shown(picture)} is left out: {error.problem}", error.remedy) from error
+        raise LimnerError(f"{quoted(picture)} is left out: {error.problem}", error.remedy) from error
 
 
 def _missing(path: Path) -> LimnerError:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.core.files import read_file, shown
+from limner.core.files import quoted, read_file
 from limner.data.sets.folder import Photograph, Scan
 from limner.imaging.crop import frame, square
 from limner.imaging.decode import decode
@@ -71,7 +71,7 @@ def _picture(photograph: Photograph, side: int) -> np.ndarray:
     except LimnerError as error:
         raise LimnerError(f"a picture is gone since it was scanned: {error.problem}", "start again") from error
     if hashlib.sha256(data).hexdigest() != photograph.sha256:
-        raise LimnerError(f"{shown(photograph.path)} has changed since it was scanned", "start again")
+        raise LimnerError(f"{quoted(photograph.path)} has changed since it was scanned", "start again")
     return np.asarray(square(decode(data, photograph.path), side))
 
 
@@ -81,11 +81,11 @@ def _mask(photograph: Photograph, side: int) -> np.ndarray:
     image: Image.Image = decode(read_file(photograph.mask), photograph.mask)
     if image.size != photograph.size:
         raise LimnerError(
-            f"the mask {shown(photograph.mask)} is {image.width} x {image.height}, and its picture "
+            f"the mask {quoted(photograph.mask)} is {image.width} x {image.height}, and its picture "
             f"{photograph.size[0]} x {photograph.size[1]}",
             "make a mask of the picture's own size",
         )
     values = np.asarray(square(image.convert("L"), side))
     if not values.any():
-        raise LimnerError(f"the mask {shown(photograph.mask)} is all black", "paint what shall be learnt white")
+        raise LimnerError(f"the mask {quoted(photograph.mask)} is all black", "paint what shall be learnt white")
     return values

@@ -10,7 +10,7 @@ from typing import Any
 
 from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
-from limner.core.files import printable, read_file
+from limner.core.files import read_file, short_line
 from limner.provenance.rights import rights_beside
 
 TABLE = "metadata.jsonl"
@@ -64,7 +64,7 @@ def rows_of(folder: Path) -> dict[Path, Row]:
         if line.strip():
             path, row = _row(line, folder, f"line {number} of {_named(table)}")
             if path in found:
-                raise _wrong(f"line {number} of {_named(table)}", f"names {printable(path.name)!r} a second time")
+                raise _wrong(f"line {number} of {_named(table)}", f"names {short_line(path.name)!r} a second time")
             found[path] = row
     return found
 
@@ -100,7 +100,7 @@ def _weight(told: Mapping[str, Any], where: str) -> float:
     if value is None:
         return 1.0
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1e-6 <= value <= 1e6:
-        raise _wrong(where, f"has the weight {printable(json.dumps(value), 40)}, which is no number from 1e-6 to 1e6")
+        raise _wrong(where, f"has the weight {short_line(json.dumps(value), 40)}, which is no number from 1e-6 to 1e6")
     return float(value)
 
 
@@ -122,7 +122,7 @@ def _inside(folder: Path, name: str, where: str) -> Path:
 
 def _leaves(where: str, name: str) -> LimnerError:
     return LimnerError(
-        f"{where} names {printable(name, 80)!r}, which is not in the folder", "give names of files below the folder"
+        f"{where} names {short_line(name, 80)!r}, which is not in the folder", "give names of files below the folder"
     )
 
 

@@ -8,7 +8,7 @@ from itertools import combinations, zip_longest
 from pathlib import Path
 
 from limner.core.requests.request import digest_of
-from limner.core.votes import Pair, VotesKey
+from limner.core.votes import BlindPair, VotesKey
 from limner.engine.compare.cells import Cell
 from limner.engine.train.class_captions import as_word
 from limner.imaging.decode import open_photograph
@@ -20,7 +20,7 @@ SIDE = 640
 KEY, PAGE = "votes-key.json", "blind.html"
 
 
-def chosen_pairs(contestants: int, cells: Sequence[Cell], most: int, seed: int) -> list[Pair]:
+def chosen_pairs(contestants: int, cells: Sequence[Cell], most: int, seed: int) -> list[BlindPair]:
     """At most so many pairs in random order and on random sides, every two contestants about equally often."""
     rng = random.Random(f"blind {seed}")
     decks: list[list[tuple[Cell, int, int]]] = []
@@ -32,7 +32,7 @@ def chosen_pairs(contestants: int, cells: Sequence[Cell], most: int, seed: int) 
     dealt = [each for turn in zip_longest(*decks) for each in turn if each is not None][:most]
     rng.shuffle(dealt)
     return [
-        Pair(prompt=prompt, seed=number, left=sides[0], right=sides[1])
+        BlindPair(prompt=prompt, seed=number, left=sides[0], right=sides[1])
         for (prompt, number), *two in dealt
         if (sides := rng.sample(two, 2))
     ]

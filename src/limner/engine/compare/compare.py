@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Progress, Stage
-from limner.core.metrics import Gallery, Item, Scored
-from limner.core.requests import CompareRequest, relocated
+from limner.core.events import ArtifactKind, Emit, Made, Progress, Stage
+from limner.core.execution import body_of
+from limner.core.metrics import ImageSet, MetricResult, ScoredImage
+from limner.core.requests import CompareRequest, replace_references
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import scan
 from limner.engine.compare.blind_page import write_blind
@@ -27,20 +28,21 @@ def compare(request: CompareRequest, workspace: Workspace, emit: Emit) -> None:
     emit(Stage(name="loading scores"))
     scorers = Scorers(request.metric, request.encoder, workspace.called)
     references = photographs_of(request)
-    scorers.check(Gallery(tuple(Item(Path(), prompt) for prompt, _ in cells_of(request)), references))
+    scorers.check(ImageSet(tuple(ScoredImage(Path(), prompt) for prompt, _ in cells_of(request)), references))
     out = make_folder(workspace.out)
     painted: dict[str, Mapping[Cell, Path]] = {}
     for number, entrant in enumerate(found, 1):
         workspace.check()
         painted[entrant.name] = painted_cells(request, entrant, folder_of(out, number, entrant), workspace, emit)
     emit(Stage(name="scoring", total=len(found)))
-    scores: dict[str, Mapping[str, Scored]] = {}
+    scores: dict[str, Mapping[str, MetricResult]] = {}
     for number, (name, pictures) in enumerate(painted.items(), 1):
         workspace.check()
         scores[name] = scorers.score(gallery_of(pictures, references))
         emit(Progress(done=number))
     known = tuple(entrant.known_as(workspace.called) for entrant in found)
-    compared = Compared(relocated(request, workspace.called), known, painted, scores, tuple(differences(scores)))
+    asked = body_of(replace_references(request, workspace.called), workspace.execution)
+    compared = Compared(asked, known, painted, scores, tuple(differences(scores)))
     tell(compared, out, workspace, emit)
 
 
@@ -51,9 +53,9 @@ def photographs_of(request: CompareRequest) -> tuple[Path, ...]:
     return tuple(photograph.path for photograph in scan(request.references).photographs)
 
 
-def gallery_of(pictures: Mapping[Cell, Path], references: tuple[Path, ...]) -> Gallery:
+def gallery_of(pictures: Mapping[Cell, Path], references: tuple[Path, ...]) -> ImageSet:
     """A contestant's pictures to be scored, those of one prompt as a group."""
-    return Gallery(tuple(Item(path, prompt, prompt) for (prompt, _), path in pictures.items()), references)
+    return ImageSet(tuple(ScoredImage(path, prompt, prompt) for (prompt, _), path in pictures.items()), references)
 
 
 def tell(compared: Compared, out: Path, workspace: Workspace, emit: Emit) -> None:
@@ -75,4 +77,4 @@ def tell(compared: Compared, out: Path, workspace: Workspace, emit: Emit) -> Non
     }
     for what, path in made.items():
         details = {"verdict": compared.verdict} if what == "report" else {}
-        emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
+        emit(Made(what=ArtifactKind(what), path=str(path), sha256=sha256_of(path), details=details))

@@ -7,15 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from limner.core.errors import LimnerError, unknown
-from limner.core.requests import AdapterUse, CompareRequest, Contestant, GenerateRequest, Trial
-from limner.models import hub, loading
+from limner.core.errors import LimnerError
+from limner.core.requests import (
+    AdapterUse,
+    CompareRequest,
+    Contestant,
+    GenerateRequest,
+    GenerationSettings,
+    TrialRequest,
+)
+from limner.engine.compare.targets import ImagesTarget, ModelTarget, target_of
+from limner.models import loading
 from limner.models.adapters import Adapter, open_adapter
-from limner.plugins.registry import aliases
 from limner.store.blobs import REFERENCE
 
-SHARED = ("steps", "guidance", "scheduler", "width", "height", "batch", "memory", "quantise", "device", "precision")
-"""Fields of a trial that hold for all."""
+SHARED = (TrialRequest.model_fields.keys() & GenerationSettings.model_fields.keys()) - {"seed"}
+"""Settings of a trial that hold for all contestants."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Entrant:
         uses = tuple(use.model_copy(update={"path": called(use.path)}) for use in self.adapter)
         return replace(self, model=called(self.model), vae=self.vae and called(self.vae), adapter=uses)
 
-    def request(self, trial: Trial, prompt: str, seed: int, count: int) -> GenerateRequest:
+    def request(self, trial: TrialRequest, prompt: str, seed: int, count: int) -> GenerateRequest:
         """What paints its pictures of a prompt."""
         shared: dict[str, Any] = {name: getattr(trial, name) for name in SHARED}
         return GenerateRequest(
@@ -78,34 +85,15 @@ Found = tuple[str, str | None, tuple[AdapterUse, ...], str]
 
 def _entrant(contestant: Contestant, base: str | None) -> Found:
     """Model, autoencoder, adapters, and how it was named."""
-    told = str(contestant)
-    if contestant.model is None:
-        first = open_adapter(contestant.adapter[0].path)
-        return *_base_of(first, told, base), contestant.adapter, told
-    adapter = _adapter_at(contestant.model)
-    if adapter is None:
-        loading.resolve(contestant.model)
-        return contestant.model, None, contestant.adapter, told
-    return *_base_of(adapter, told, base), (AdapterUse(path=contestant.model), *contestant.adapter), told
-
-
-def _adapter_at(reference: str) -> Adapter | None:
-    """The adapter that a contestant's first part names, None where that is a model."""
-    if reference in aliases():
-        return None
-    place = Path(reference).expanduser()
-    if place.is_dir():
-        return None if (place / "model_index.json").exists() else open_adapter(reference)
-    if place.is_file():
-        try:
-            loading.resolve(reference)
-        except LimnerError:
-            return open_adapter(reference)
-        return None
-    if hub.is_repository(reference) or hub.file_of(reference):
-        return None
-    known = unknown("model", reference, aliases()).remedy
-    raise LimnerError(f"{reference!r} is no adapter and no folder here, and no model by that name", known)
+    told, target = str(contestant), target_of(contestant)
+    if isinstance(target, ModelTarget):
+        loading.resolve(target.model)
+        return target.model, None, target.adapters, told
+    if isinstance(target, ImagesTarget):
+        open_adapter(str(contestant.model))  # raises: images have nothing that could be compared by prompts
+        raise LimnerError(f"{told!r} is a folder of images", "give a model or an adapter")
+    first = open_adapter(target.adapters[0].path)
+    return *_base_of(first, told, base), target.adapters, told
 
 
 def _base_of(adapter: Adapter, told: str, base: str | None) -> tuple[str, str | None]:

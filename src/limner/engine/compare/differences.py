@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from limner.core.metrics import Scored
+from limner.core.metrics import MetricResult
 from limner.stats.intervals import difference
 
 FEWEST = 6
@@ -72,7 +72,7 @@ class Difference:
         return {**asdict(self), **bounds, "winner": self.winner, "sentence": self.sentence()}
 
 
-def differences(scores: Mapping[str, Mapping[str, Scored]]) -> list[Difference]:
+def differences(scores: Mapping[str, Mapping[str, MetricResult]]) -> list[Difference]:
     """Of every contestant but the first, metric by metric; scores: by contestant, then by metric."""
     first, *others = scores
     return [
@@ -82,7 +82,7 @@ def differences(scores: Mapping[str, Mapping[str, Scored]]) -> list[Difference]:
     ]
 
 
-def _difference(before: Scored, after: Scored, first: str, other: str) -> Difference:
+def _difference(before: MetricResult, after: MetricResult, first: str, other: str) -> Difference:
     figures = difference(before.values, after.values)
     count = len(before.values)
     return Difference(before.metric, before.title, before.better, first, other, *figures, count, OF[before.unit])

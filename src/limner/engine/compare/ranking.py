@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from limner.core.errors import LimnerError
-from limner.core.json_files import read_small
 from limner.core.requests import Frozen
+from limner.core.small_json import read_small_json
 from limner.core.votes import Votes, VotesKey
 from limner.store.files import atomic_file
 
@@ -52,7 +52,9 @@ class Ranking(Frozen):
 
 def rank(ballots: Sequence[Path], folder: Path) -> Ranking:
     """Rank the contestants of the comparison in a folder by votes, and keep that beside it as ranking.json."""
-    key = read_small(folder / KEY, VotesKey, "the key of a blind page", "name the folder that `limner compare` made")
+    key = read_small_json(
+        folder / KEY, VotesKey, "the key of a blind page", "name the folder that `limner compare` made"
+    )
     found = [_ballot(path, key) for path in ballots]
     _check_once(ballots, found)
     ranking = ranked(key, found)
@@ -111,7 +113,7 @@ def _verdict(ranks: Sequence[Rank], lead: tuple[float, float, float], votes: int
 
 
 def _ballot(path: Path, key: VotesKey) -> Votes:
-    votes = read_small(path, Votes, "a file of votes", "save it anew from blind.html")
+    votes = read_small_json(path, Votes, "a file of votes", "save it anew from blind.html")
     if votes.comparison != key.comparison:
         raise LimnerError(f"{str(path)!r} holds votes on another comparison", "name the folder of that by --comparison")
     for name in votes.votes:

@@ -12,7 +12,7 @@ import numpy as np
 
 from limner.core.choice import evenly
 from limner.core.events import Emit
-from limner.core.metrics import Scored
+from limner.core.metrics import MetricResult
 from limner.core.workspace import Workspace
 from limner.engine.compare.cells import cells_of
 from limner.engine.compare.differences import FEWEST, Difference, rounded
@@ -164,7 +164,7 @@ def heading(names: Sequence[str]) -> str:
     return " against ".join(names) if len(names) == 2 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _shown(score: Scored) -> str:
+def _shown(score: MetricResult) -> str:
     if not np.isfinite(score.low):
         return f"{score.mean:.3g}"
     mean, low, high = (text.removeprefix("+") for text in rounded(score.mean, score.low, score.high))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from limner.core.metrics import Scored
+from limner.core.metrics import MetricResult
 from limner.core.requests import CompareRequest
 from limner.engine.compare.cells import Cell
 from limner.engine.compare.contestants import Entrant
@@ -20,7 +20,7 @@ class Compared:
     request: CompareRequest
     entrants: tuple[Entrant, ...]
     painted: Mapping[str, Mapping[Cell, Path]]
-    scores: Mapping[str, Mapping[str, Scored]]
+    scores: Mapping[str, Mapping[str, MetricResult]]
     differences: tuple[Difference, ...]
 
     @property

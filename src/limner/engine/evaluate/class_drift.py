@@ -7,7 +7,7 @@ from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit
-from limner.core.metrics import Gallery, Item
+from limner.core.metrics import ImageSet, ScoredImage
 from limner.core.requests import EvaluateRequest
 from limner.core.requests.evaluate import PLAIN
 from limner.core.requests.request import SUBJECT
@@ -19,7 +19,7 @@ from limner.engine.generate.parts import Part, paint_parts
 
 def plain_pictures(
     request: EvaluateRequest, target: Entrant, class_word: str, out: Path, workspace: Workspace, emit: Emit
-) -> Gallery:
+) -> ImageSet:
     """Pictures of the class alone, by the adapter and by the base model."""
     base = Entrant(target.name, target.told, target.model, target.vae, ())
     prompts = [template.replace(SUBJECT, class_word) for template in PLAIN]
@@ -34,9 +34,9 @@ def plain_pictures(
     if any(len(row) < request.count for rows in found.values() for row in rows.values()):
         raise LimnerError("pictures of the class alone were withheld", "leave out class_drift")
 
-    def items(who: str) -> tuple[Item, ...]:
+    def items(who: str) -> tuple[ScoredImage, ...]:
         return tuple(
             item for number, prompt in enumerate(prompts) for item in items_of(found[who][number], prompt, prompt)
         )
 
-    return Gallery(items("adapter"), base=items("base"))
+    return ImageSet(items("adapter"), base=items("base"))

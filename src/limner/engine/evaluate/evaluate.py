@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Stage
-from limner.core.metrics import DEFAULTS, Gallery, Item
-from limner.core.requests import EvaluateRequest, MetricUse, relocated
+from limner.core.events import ArtifactKind, Emit, Made, Stage
+from limner.core.execution import body_of
+from limner.core.metrics import DEFAULTS, ImageSet, ScoredImage
+from limner.core.requests import EvaluateRequest, MetricUse, replace_references
 from limner.core.requests.evaluate import DRIFT, MISTAKEN
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import scan
 from limner.engine.compare.contestants import Entrant, entrant_of
+from limner.engine.compare.targets import ImagesTarget, target_of
 from limner.engine.evaluate.class_drift import plain_pictures
 from limner.engine.evaluate.group_scores import JUDGE, grouped, judge_of, served
-from limner.engine.evaluate.image_folder import folder_of_pictures, name_of, pictures_of
+from limner.engine.evaluate.image_folder import name_of, pictures_of
 from limner.engine.evaluate.report import write_figure, write_numbers, write_report, write_table
 from limner.engine.evaluate.result import Evaluated, items_of
 from limner.engine.evaluate.scoresheet import write_sheet
@@ -31,14 +33,15 @@ from limner.store.files import make_folder, sha256_of
 def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None:
     """Paint, score and tell; what lies in the workspace's out folder already is not painted again."""
     references = _photographs(request.dataset)
-    folder = folder_of_pictures(request)
-    if folder is None:
-        made = _of_a_model(request, references, workspace, emit)
-    else:
+    target = target_of(request.target)
+    if isinstance(target, ImagesTarget):
         asked_of(request, None, emit)
-        made = _of_a_folder(folder, request, references, workspace)
+        made = _of_a_folder(target.folder, request, references, workspace)
+    else:
+        made = _of_a_model(request, references, workspace, emit)
     out = make_folder(workspace.out)
-    told = Evaluated(**{**made.__dict__, "request": relocated(request, workspace.called)})
+    asked = body_of(replace_references(request, workspace.called), workspace.execution)
+    told = Evaluated(**{**made.__dict__, "request": asked})
     emit(Stage(name="writing"))
     figure = write_figure(told, out, workspace, emit)
     written = {"scores": write_numbers(told, out), "table": write_table(told, out)}
@@ -46,7 +49,7 @@ def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None
     written["report"] = write_report(told, out, figure)
     for what, path in written.items():
         details = {"verdict": told.verdict, "passed": told.passed} if what == "report" else {}
-        emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
+        emit(Made(what=ArtifactKind(what), path=str(path), sha256=sha256_of(path), details=details))
 
 
 def _photographs(folder: str | None) -> tuple[Path, ...]:
@@ -62,9 +65,10 @@ def _of_a_folder(
         raise LimnerError("prompts were given, and the pictures are there already", "leave out --prompt and --suite")
     prompts = [photograph.caption or _labelled(photograph.path) for photograph in photographs]
     items = tuple(
-        Item(photograph.path, prompt, prompt or "all") for photograph, prompt in zip(photographs, prompts, strict=True)
+        ScoredImage(photograph.path, prompt, prompt or "all")
+        for photograph, prompt in zip(photographs, prompts, strict=True)
     )
-    gallery = Gallery(items, references)
+    gallery = ImageSet(items, references)
     scorers = Scorers(_wanted(request, gallery), request.encoder, workspace.called)
     _check_required(request, scorers)
     return Evaluated(request, name_of(folder, workspace.called), "", "", gallery, None, scorers.score(gallery))
@@ -86,8 +90,10 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
     filled = request.filled
     wanted = [(subject.put(each.prompt), subject.put(each.prompt, plain=True)) for each in filled]
     learnt = references if target.adapter else ()
-    expected = tuple(Item(Path(str(seed)), plain, full) for full, plain in wanted for seed in range(request.count))
-    uses = _wanted(request, Gallery(expected, references, learnt))
+    expected = tuple(
+        ScoredImage(Path(str(seed)), plain, full) for full, plain in wanted for seed in range(request.count)
+    )
+    uses = _wanted(request, ImageSet(expected, references, learnt))
     emit(Stage(name="loading scores"))
     drift = [use for use in uses if use.name == DRIFT] or (
         [MetricUse(name=DRIFT)] if target.adapter and subject.class_word and not request.metric else []
@@ -95,7 +101,7 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
     rest = Scorers([use for use in uses if use.name != DRIFT], request.encoder, workspace.called)
     moved = Scorers(drift, request.encoder, workspace.called)
     _check_required(request, rest, moved)
-    rest.check(Gallery(expected, references, learnt))
+    rest.check(ImageSet(expected, references, learnt))
     groups = grouped(filled, [plain for _, plain in wanted], request.count)
     judge = judge_of(groups, rest, request.encoder, request.require, emit) if request.groups else None
     lessons = asked_of(request, target, emit)
@@ -103,7 +109,7 @@ def _of_a_model(request: EvaluateRequest, references: tuple[Path, ...], workspac
         raise LimnerError("class drift is of an adapter and a class", "name an adapter and --class, or leave it out")
     out = make_folder(workspace.out)
     items = _painted(request, target, wanted, out, workspace, emit)
-    gallery = Gallery(items, references, learnt)
+    gallery = ImageSet(items, references, learnt)
     emit(Stage(name="scoring"))
     scores = rest.score(gallery)
     alike = served(groups, gallery, scores, judge) if request.groups else None
@@ -122,7 +128,7 @@ def _painted(
     out: Path,
     workspace: Workspace,
     emit: Emit,
-) -> tuple[Item, ...]:
+) -> tuple[ScoredImage, ...]:
     """The pictures of all prompts. wanted: each prompt as it is painted, and in plain words."""
     parts = [
         Part(target.request(request, full, request.seed, request.count), out / "pictures" / f"{number:03d}", {})
@@ -139,7 +145,7 @@ def _painted(
     return items
 
 
-def _wanted(request: EvaluateRequest, gallery: Gallery) -> Sequence[MetricUse]:
+def _wanted(request: EvaluateRequest, gallery: ImageSet) -> Sequence[MetricUse]:
     """The metrics that are asked for, or of the default ones those for which all is there."""
     if request.metric:
         return request.metric

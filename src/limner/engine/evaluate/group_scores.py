@@ -10,10 +10,9 @@ import numpy as np
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
-from limner.core.metrics import Encoder, Gallery, Scored
+from limner.core.metrics import Encoder, ImageSet, MetricResult
 from limner.core.requests import Requirement
-from limner.core.requests.evaluate import MISTAKEN
-from limner.core.requests.groups import Filled
+from limner.core.requests.evaluate import MISTAKEN, FilledPrompt
 from limner.engine.evaluate.group_errors import Mistaken, mistaken, read_alike
 from limner.engine.scoring.encoders import open_encoder
 from limner.engine.scoring.scorers import Scorers
@@ -94,7 +93,7 @@ class Served:
         }
 
 
-def grouped(prompts: Sequence[Filled], plain: Sequence[str], count: int) -> Grouped:
+def grouped(prompts: Sequence[FilledPrompt], plain: Sequence[str], count: int) -> Grouped:
     """Pictures by group, where each prompt was painted `count` times, in this order. plain: prompts for encoders."""
     rows: dict[str, list[int]] = {}
     texts: dict[str, list[str]] = {}
@@ -127,7 +126,7 @@ def judge_of(
     return None
 
 
-def served(found: Grouped, gallery: Gallery, scores: Mapping[str, Scored], judge: Encoder | None) -> Served:
+def served(found: Grouped, gallery: ImageSet, scores: Mapping[str, MetricResult], judge: Encoder | None) -> Served:
     """Each score of pictures by group, and what the pictures are taken for."""
     told = {name: score for name, score in scores.items() if score.unit == "picture"}
     metrics = {

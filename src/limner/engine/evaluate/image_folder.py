@@ -7,20 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from limner.core.errors import LimnerError
-from limner.core.requests import EvaluateRequest
 from limner.data.sets.folder import Photograph, scan
 from limner.imaging.decode import SUFFIXES
 from limner.store.blobs import REFERENCE
-
-
-def folder_of_pictures(request: EvaluateRequest) -> Path | None:
-    """The folder that is evaluated, where the target is one of pictures and no model and no adapter."""
-    if request.target.model is None or request.target.adapter:
-        return None
-    place = Path(request.target.model).expanduser()
-    if not place.is_dir() or (place / "model_index.json").exists() or any(place.glob("*.safetensors")):
-        return None
-    return place
 
 
 def pictures_of(folder: Path) -> tuple[Photograph, ...]:

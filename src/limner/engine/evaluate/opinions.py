@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from limner.core.errors import LimnerError
-from limner.core.json_files import read_small
 from limner.core.opinions import CRITERIA, HIGHEST, LOWEST, Criterion, Opinions, evaluation_of
 from limner.core.requests import Frozen
 from limner.core.requests.evaluate import DRIFT
+from limner.core.small_json import read_small_json
 from limner.core.votes import Digest
 
 REPORT = "report.json"
@@ -104,7 +104,7 @@ class Findings(Frozen):
 def read_report(folder: Path) -> Report:
     """The report of the evaluation in a folder."""
     remedy = "name the folder that `limner evaluate` made by --evaluation"
-    return read_small(folder / REPORT, Report, "the report of an evaluation", remedy, LONGEST)
+    return read_small_json(folder / REPORT, Report, "the report of an evaluation", remedy, LONGEST)
 
 
 def read_opinions(paths: Sequence[Path], report: Report) -> list[Opinions]:
@@ -231,7 +231,7 @@ def _shown(figures: Figures) -> str:
 
 
 def _opinions(path: Path, evaluation: str, known: set[str]) -> Opinions:
-    told = read_small(path, Opinions, "a file of scores", "save it anew from score.html")
+    told = read_small_json(path, Opinions, "a file of scores", "save it anew from score.html")
     if told.evaluation != evaluation:
         raise LimnerError(
             f"{str(path)!r} holds scores of another evaluation, or of this one before it was painted anew",

@@ -11,7 +11,7 @@ import numpy as np
 
 from limner.core.choice import evenly
 from limner.core.events import Emit
-from limner.core.metrics import Scored
+from limner.core.metrics import MetricResult
 from limner.core.workspace import Workspace
 from limner.data.duplicates.copies import nearest_copies
 from limner.engine.evaluate.group_report import served_page
@@ -125,7 +125,7 @@ def write_report(done: Evaluated, out: Path, figure: Path) -> Path:
     return path
 
 
-def _row(score: Scored) -> tuple[str, str, str, str]:
+def _row(score: MetricResult) -> tuple[str, str, str, str]:
     mean = f"{score.mean:.3g}"
     interval = f"[{score.low:.3g}, {score.high:.3g}]" if np.isfinite(score.low) else ""
     return score.title, f"{mean} {interval}".strip(), score.better or "depends", score.model or ""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from limner.core.influence import Influence
-from limner.core.metrics import Gallery, Item, Scored
+from limner.core.metrics import ImageSet, MetricResult, ScoredImage
 from limner.core.requests import EvaluateRequest, Requirement
 from limner.core.requests.evaluate import DRIFT, MISTAKEN
 from limner.engine.evaluate.group_scores import Served
@@ -36,9 +36,9 @@ class Evaluated:
     name: str
     subject: str
     words: str
-    gallery: Gallery
-    plain: Gallery | None
-    scores: Mapping[str, Scored]
+    gallery: ImageSet
+    plain: ImageSet | None
+    scores: Mapping[str, MetricResult]
     served: Served | None = None
     learnt: Influence | None = None
 
@@ -52,7 +52,7 @@ class Evaluated:
         return name, np.argsort(-values, kind="stable").tolist()
 
     @property
-    def by_picture(self) -> dict[str, Scored]:
+    def by_picture(self) -> dict[str, MetricResult]:
         """The scores that are of single pictures, a value for each."""
         return {
             name: score
@@ -61,7 +61,7 @@ class Evaluated:
         }
 
     @property
-    def checklist(self) -> dict[str, list[Scored]]:
+    def checklist(self) -> dict[str, list[MetricResult]]:
         """The scores by what they speak of."""
         found = {
             title: [score for name, score in self.scores.items() if name.split("=")[0] in metrics]
@@ -107,9 +107,9 @@ class Evaluated:
         return found
 
 
-def _figures(score: Scored) -> str:
+def _figures(score: MetricResult) -> str:
     return f"{score.mean:.3f} [{score.low:.3f}, {score.high:.3f}]" if np.isfinite(score.low) else f"{score.mean:.3f}"
 
 
-def items_of(pictures: Sequence[Path], prompt: str, group: str) -> tuple[Item, ...]:
-    return tuple(Item(picture, prompt, group) for picture in pictures)
+def items_of(pictures: Sequence[Path], prompt: str, group: str) -> tuple[ScoredImage, ...]:
+    return tuple(ScoredImage(picture, prompt, group) for picture in pictures)

@@ -8,8 +8,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from limner.core.choice import evenly
-from limner.core.metrics import Item
-from limner.core.opinions import CRITERIA, HIGHEST, LOWEST, MOST, Criterion, evaluation_of
+from limner.core.metrics import ScoredImage
+from limner.core.opinions import CRITERIA, HIGHEST, LOWEST, MAX_SCORED, Criterion, evaluation_of
 from limner.engine.evaluate.result import Evaluated
 from limner.imaging.decode import open_photograph
 from limner.reports.render import embedded, write_page
@@ -37,12 +37,12 @@ def asked(beside: bool) -> dict[Criterion, tuple[str, str, str]]:
     return {**ASKED, **BESIDE} if beside else ASKED
 
 
-def chosen(items: Iterable[Item], most: int, seed: int) -> list[Item]:
+def chosen(items: Iterable[ScoredImage], most: int, seed: int) -> list[ScoredImage]:
     """At most so many pictures in random order, every prompt about equally often."""
-    groups: dict[str, list[Item]] = {}
+    groups: dict[str, list[ScoredImage]] = {}
     for item in items:
         groups.setdefault(item.group, []).append(item)
-    found: list[Item] = []
+    found: list[ScoredImage] = []
     for turn in zip_longest(*groups.values()):
         found += evenly([item for item in turn if item is not None], most - len(found))
     random.Random(f"score {seed}").shuffle(found)
@@ -52,7 +52,7 @@ def chosen(items: Iterable[Item], most: int, seed: int) -> list[Item]:
 def write_sheet(done: Evaluated, out: Path) -> Path:
     """score.html: pictures, prompts in plain words and photographs, and nothing that tells of whom or how they are."""
     hashes = {item.picture: sha256_of(item.picture) for item in done.gallery.items}
-    shown = {hashes[item.picture]: item for item in chosen(done.gallery.items, MOST, done.request.seed)}
+    shown = {hashes[item.picture]: item for item in chosen(done.gallery.items, MAX_SCORED, done.request.seed)}
     references = evenly(done.gallery.references, PHOTOGRAPHS)
     write_page(
         out / PAGE,

@@ -7,7 +7,7 @@ from typing import Any
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
-from limner.core.influence import Influence, Judged
+from limner.core.influence import Influence, TrainingImage
 from limner.core.requests import EvaluateRequest, InfluenceRequest
 from limner.core.workspace import Workspace
 from limner.engine.compare.contestants import Entrant
@@ -45,7 +45,6 @@ def asked_of(request: EvaluateRequest, target: Entrant | None, emit: Emit) -> In
         model=target.model,
         vae=target.vae,
         data=request.dataset,
-        device=request.device,
         precision=request.precision,
     )
 
@@ -99,11 +98,11 @@ def _counts(found: Influence) -> dict[str, int]:
     return {"harmful": len(found.harmful), "useless": len(found.useless)}
 
 
-def _worth(each: Judged) -> float:
+def _worth(each: TrainingImage) -> float:
     return each.worth or 0.0
 
 
-def _shown(each: Judged) -> dict[str, Any]:
+def _shown(each: TrainingImage) -> dict[str, Any]:
     return {
         "picture": embedded(open_photograph(each.picture), SIDE),
         "name": Path(each.picture).name,

@@ -11,9 +11,10 @@ import numpy as np
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Notice, Stage
+from limner.core.events import ArtifactKind, Emit, Made, Notice, Stage
+from limner.core.execution import body_of
 from limner.core.protocols import Components, Facts
-from limner.core.requests import GenerateRequest, relocated
+from limner.core.requests import GenerateRequest, replace_references
 from limner.core.version import version
 from limner.core.workspace import Workspace
 from limner.engine.generate.batching import Abandoned, Order, living, painted, passes, tell
@@ -75,7 +76,8 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
     chosen = {name: value for name in model.sampling if (value := getattr(request, name)) is not None}
     sampling = model.sampling | chosen
     overs = strengths(request, sampling["steps"])
-    device = pick_device(request.device)
+    execution = orders[0].workspace.execution
+    device = pick_device(execution.device)
     dtype = pick_dtype(request.precision, device)
     check_scheduler(request.scheduler, facts)
     check_passes(request, sampling["steps"], overs)
@@ -83,10 +85,10 @@ def _generated(orders: Sequence[Order]) -> Iterator[Order]:
     check_side("width", request.width, facts.multiple)
     adapters = [open_adapter(use.path) for use in request.adapter]
     given = open_inputs(request)
-    preset = preset_for(request, device)
+    preset = preset_for(request, execution.memory, device)
     check_quantised(preset.quantised, device)
-    if request.memory != "high" and device.type != "cuda":
-        told = f"memory {request.memory!r}: networks leave the GPU, and are rounded, only where there is a CUDA GPU"
+    if execution.memory != "high" and device.type != "cuda":
+        told = f"memory {execution.memory!r}: networks leave the GPU, and are rounded, only where there is a CUDA GPU"
         emit(Notice(text=told))
     loading.tell_terms(model, emit)
     emit(Stage(name="loading"))
@@ -194,7 +196,7 @@ def keep_picture(order: Order, label: Label, pixels: np.ndarray, inputs: Inputs)
         "height": height,
         "mark": f"{name:08x}",
     }
-    emit(Made(what="picture", path=str(path), sha256=sha256_of(path), details=details))
+    emit(Made(what=ArtifactKind.PICTURE, path=str(path), sha256=sha256_of(path), details=details))
     if inputs.guides and label.index == 0:
         write_guides(request, inputs, pixels, workspace, emit)
 
@@ -209,7 +211,7 @@ def label_of(
 ) -> Label:
     """What the label of each of a request's pictures says, as that of the first."""
     return Label(
-        request=relocated(request, workspace.called),
+        request=body_of(replace_references(request, workspace.called), workspace.execution),
         index=0,
         seed=request.seed,
         version=version(),
@@ -302,4 +304,4 @@ def write_aside(picture: Image.Image, path: Path, what: str, source: Source, wor
     make_folder(path.parent)
     with atomic_file(path) as partial_path:
         write_png(picture, partial_path, source=source, home=workspace.home)
-    emit(Made(what=what, path=str(path), sha256=sha256_of(path)))
+    emit(Made(what=ArtifactKind(what), path=str(path), sha256=sha256_of(path)))

@@ -31,9 +31,9 @@ PRESETS = {
 }
 
 
-def preset_for(request: GenerateRequest, device: torch.device) -> Preset:
-    """The preset that a request names, with what it asks besides; on a CPU no network has anywhere to leave to."""
-    preset = PRESETS[request.memory]
+def preset_for(request: GenerateRequest, memory: str, device: torch.device) -> Preset:
+    """The preset of that name, with what a request asks besides; on a CPU no network has anywhere to leave to."""
+    preset = PRESETS[memory]
     if device.type != "cuda":
         preset = replace(preset, offloaded=False, quantised=None)
     return replace(preset, tiled=preset.tiled or request.tiled, quantised=request.quantise or preset.quantised)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
+from limner.core.execution import split_body
 from limner.core.requests import GenerateRequest
+from limner.core.requests.request import Trait, fields_with
 from limner.core.workspace import Workspace
 from limner.engine.generate.batching import Order
 from limner.engine.generate.generate import generate_together
@@ -40,7 +42,7 @@ def paint_parts(name: str, parts: Sequence[Part], workspace: Workspace, emit: Em
     """The pictures of each part; those that lie in its folder already are not painted again, and those that were
     withheld are missing. Parts that the model can paint together go through it together.
     """
-    there = [finished(part.request, part.folder) for part in parts]
+    there = [finished(part.request, part.folder, workspace.execution.memory) for part in parts]
     if known := sum(map(len, there)):
         told = f"{known} of {sum(part.request.count for part in parts)} pictures are there already"
         emit(Notice(text=f"{name}: {told}"))
@@ -71,8 +73,10 @@ def paint_parts(name: str, parts: Sequence[Part], workspace: Workspace, emit: Em
     return there
 
 
-def finished(request: GenerateRequest, folder: Path) -> Painted:
-    """Pictures in a folder that are just what a request would paint, by their labels."""
+def finished(request: GenerateRequest, folder: Path, memory: str = "high") -> Painted:
+    """Pictures in a folder that are just what a request would paint, by their labels. memory: the preset, which may
+    round weights.
+    """
     paths = sorted(folder.glob("*.png")) if folder.is_dir() else []
     if not paths:
         return {}
@@ -88,18 +92,20 @@ def finished(request: GenerateRequest, folder: Path) -> Painted:
         if label is None or label.seed not in range(request.seed, request.seed + request.count):
             continue
         same = [(mark["sha256"], mark["weight"]) for mark in label.adapters] == weights
-        if same and (not prints or label.model["sha256"] in prints) and alike(label, request, model.sampling):
+        if same and (not prints or label.model["sha256"] in prints) and alike(label, request, model.sampling, memory):
             found[label.seed] = path
     return found
 
 
-def alike(label: Label, request: GenerateRequest, sampling: Mapping[str, float]) -> bool:
+def alike(label: Label, request: GenerateRequest, sampling: Mapping[str, float], memory: str = "high") -> bool:
     """Whether a picture is what a request paints; what that leaves open is what suits the model."""
-    told = label.request
-    if not isinstance(told, GenerateRequest):
+    if not isinstance(label.request, GenerateRequest):
         return False
-    left = {"seed", "count", "adapter", "model", "vae"}  # which are compared by their hashes, or are the picture's own
-    left |= {name for name in ("guidance_rescale", "width", "height") if getattr(request, name) is None}
+    told, execution = split_body(label.request)
+    if execution.memory != memory:
+        return False
+    left = {*fields_with(GenerateRequest, Trait.IMAGE_NUMBER), *fields_with(GenerateRequest, Trait.COMPARED_BY_HASH)}
+    left |= {name for name in fields_with(GenerateRequest, Trait.MODEL_DEFAULT) if getattr(request, name) is None}
     open_fields = {name: value for name, value in sampling.items() if getattr(request, name) is None}
     filled = request.model_copy(update=open_fields)
     return told.model_dump(exclude=left) == filled.model_dump(exclude=left)

@@ -7,14 +7,17 @@ from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
+from limner.core.execution import Execution, split_body
 from limner.core.requests import GenerateRequest
 from limner.models.loading import must_be_fetched, resolve
 from limner.provenance.labels import read_label
 from limner.store.files import sha256_of
 
 
-def repeated(picture: Path, places: Callable[[str], list[str]], emit: Emit) -> tuple[GenerateRequest, int | None]:
-    """The request that painted a picture, and how many pictures went through the model with it.
+def repeated(
+    picture: Path, places: Callable[[str], list[str]], emit: Emit
+) -> tuple[GenerateRequest, Execution, int | None]:
+    """The request that painted a picture, how it was executed, and how many pictures went through the model with it.
 
     places: where something of a hash was left, by its hash. Raises LimnerError where something that it needs is gone,
     or was changed.
@@ -24,7 +27,7 @@ def repeated(picture: Path, places: Callable[[str], list[str]], emit: Emit) -> t
         raise LimnerError(
             f"{str(picture)!r} carries no Limner request", "only pictures that Limner painted can be run again"
         )
-    request = label.request
+    request, execution = split_body(label.request)
     if not isinstance(request, GenerateRequest) or len(request.adapter) != len(label.adapters):
         raise LimnerError(
             f"the label of {str(picture)!r} is not one of a painted picture", "use a picture as Limner wrote it"
@@ -39,7 +42,7 @@ def repeated(picture: Path, places: Callable[[str], list[str]], emit: Emit) -> t
     emit(Notice(text=f"painting {request.count}{size} with {request.model!r}, as the picture's label says"))
     _check_inputs(label.inputs)
     _tell_other_weights(request.model, label.model["sha256"], emit)
-    return request, label.together
+    return request, execution, label.together
 
 
 def _refuse_fetching(model: str) -> None:

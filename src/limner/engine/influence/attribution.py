@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from limner.core.errors import LimnerError
-from limner.core.influence import Verdict
+from limner.core.influence import Usefulness
 
 NEAR = 0.1
 """A worth below this share of the greatest is as good as none."""
@@ -51,7 +51,7 @@ def worth(watched: np.ndarray, training: np.ndarray, ridge: float) -> np.ndarray
     return np.where(known, told, 0).sum(0) / known.sum(0) if known.any(0).all() else None
 
 
-def verdicts(worths: Sequence[float] | np.ndarray) -> list[Verdict]:
+def verdicts(worths: Sequence[float] | np.ndarray) -> list[Usefulness]:
     """What is said of each worth: below zero it does harm, near zero nothing."""
     told = np.asarray(worths, dtype=np.float64)
     near = NEAR * np.abs(told).max(initial=0.0)

@@ -10,9 +10,9 @@ from typing import Any, cast
 import numpy as np
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Notice, Progress, Stage
-from limner.core.files import read_file, shown
-from limner.core.influence import Explained, Influence, Judged
+from limner.core.events import ArtifactKind, Emit, Made, Notice, Progress, Stage
+from limner.core.files import quoted, read_file
+from limner.core.influence import ExplainedImage, Influence, TrainingImage
 from limner.core.requests import GenerateRequest, InfluenceRequest, TrainRequest
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import Photograph, Scan, scan
@@ -52,7 +52,7 @@ def influence(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> No
     for what, name in (("influence", "influence.json"), ("page", "influence.html")):
         path = workspace.out / name
         details = {"verdict": found.verdict} if what == "page" else {}
-        emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
+        emit(Made(what=ArtifactKind(what), path=str(path), sha256=sha256_of(path), details=details))
 
 
 def trace(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> Influence:
@@ -66,10 +66,10 @@ def trace(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> Influe
     asked = [each for place in request.picture for each in wanted(place, request.prompt, adapter)]
     for each in asked:
         if each.painted_by:
-            text = f"{shown(each.photograph.path)} was painted by {each.painted_by}, without {adapter.name!r}"
+            text = f"{quoted(each.photograph.path)} was painted by {each.painted_by}, without {adapter.name!r}"
             emit(Notice(text=f"{text}: its scores tell likeness, and nobody's part in it", level="warning"))
     emit(Stage(name="loading"))
-    with taught(adapter, request.model, request.vae, request.device, request.precision, emit) as opened:
+    with taught(adapter, request.model, request.vae, workspace.execution.device, request.precision, emit) as opened:
         plan = make_plan(training, learnt, opened.facts, opened.components.side)
         captions = [Wanted(photo, photo.caption or training.instance_prompt) for photo in learnt.photographs]
         kept = [each for index, each in enumerate(captions) if index not in plan.held_out]
@@ -89,7 +89,7 @@ def training_pictures(adapter: Adapter, training: TrainRequest, data: str | None
         raise LimnerError(problem, remedy) from error
     dataset: Any = adapter.facts.get("dataset")
     if not isinstance(dataset, dict) or dataset.get("sha256") != found.digest:
-        raise LimnerError(f"the pictures in {shown(place)} are not those that {adapter.name!r} learnt from", remedy)
+        raise LimnerError(f"the pictures in {quoted(place)} are not those that {adapter.name!r} learnt from", remedy)
     return found
 
 
@@ -100,7 +100,7 @@ def wanted(place: str, prompt: str | None, adapter: Adapter | None = None) -> li
         label = label_of(photograph.path)
         said = cast(GenerateRequest, label.request).prompt if label else prompt or photograph.caption
         if said is None:
-            raise LimnerError(f"{shown(photograph.path)} does not tell what it was painted from", "give its --prompt")
+            raise LimnerError(f"{quoted(photograph.path)} does not tell what it was painted from", "give its --prompt")
         found.append(Wanted(photograph, said, other_painter(label, adapter) if adapter else None))
     return found
 
@@ -194,7 +194,7 @@ def told(
         seed=request.seed,
         judged_on=0 if worths is None else len(watched) + (len(kept) if len(kept) > 1 else 0),
         training=tuple(
-            Judged(
+            TrainingImage(
                 picture=str(each.photograph.path),
                 sha256=each.photograph.sha256,
                 caption=each.prompt,
@@ -204,7 +204,7 @@ def told(
             for each, (worth, verdict) in zip(kept, said, strict=True)
         ),
         pictures=tuple(
-            Explained(
+            ExplainedImage(
                 picture=str(each.photograph.path),
                 sha256=each.photograph.sha256,
                 prompt=each.prompt,
@@ -225,7 +225,7 @@ def page_of(found: Influence, workspace: Workspace) -> dict[str, Any]:
             seen[path] = embedded(open_photograph(path), SIDE)
         return seen[path]
 
-    def row(explained: Explained) -> dict[str, Any]:
+    def row(explained: ExplainedImage) -> dict[str, Any]:
         order = sorted(range(len(found.training)), key=lambda index: -explained.scores[index])
         most = [index for index in order[:MOST] if explained.scores[index] > 0]
         tail = [index for index in order if index not in most][-LEAST:]

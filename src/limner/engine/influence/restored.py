@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from pydantic import BaseModel, ValidationError
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit
+from limner.core.execution import body_model, split_body
 from limner.core.protocols import Components, Facts, Subject, Trainable
 from limner.core.requests import TrainRequest
 from limner.models import loading
@@ -40,7 +42,8 @@ class Taught:
 def training_of(adapter: Adapter) -> tuple[TrainRequest, BaseModel]:
     """The request that an adapter was trained by, and its method's options, from its header."""
     try:
-        request = TrainRequest.model_validate(adapter.facts["request"])
+        body = cast(TrainRequest, body_model("train").model_validate(adapter.facts["request"]))
+        request, _ = split_body(body)
         return request, registry.methods.get(request.method).Options.model_validate(request.options)
     except (KeyError, ValidationError) as error:
         raise LimnerError(

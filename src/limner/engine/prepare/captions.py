@@ -12,7 +12,7 @@ from PIL import Image
 from limner.core.datasets import Speaker
 from limner.core.events import Emit, Progress, Stage
 from limner.core.requests import PrepareRequest
-from limner.core.templates import Template, usual
+from limner.core.templates import Template, default_template
 from limner.core.workspace import Workspace
 from limner.data.captions.caption_file import Origin
 from limner.data.captions.trigger_words import worded
@@ -76,7 +76,7 @@ def _caption(
         return template.fill(values), "template"
     if said:
         return said, "captioner"
-    plain = usual(bool(identifier), bool(values["class"]))
+    plain = default_template(bool(identifier), bool(values["class"]))
     return ("", "none") if plain is None else (Template.read(plain).fill(values), "template")
 
 
@@ -103,7 +103,7 @@ class Spoken:
         """Have `count` pictures captioned. job: where the i-th is, and what its subject is called."""
         assert request.captioner is not None
         emit(Stage(name="captioning", total=count))
-        speaker = speaker_of(request.captioner, request.device)
+        speaker = speaker_of(request.captioner, workspace.execution.device)
         done = self._kept()
         with self.place.open("a", encoding="utf-8") as file:
             for start in range(done, count, BATCH):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from limner.core.datasets import Entry, Lost, Place, Source
+from limner.core.datasets import Entry, Place, Skipped, Source
 from limner.core.errors import LimnerError
 from limner.core.requests import PrepareRequest
 from limner.core.workspace import Workspace
@@ -41,7 +41,7 @@ def check_sources(request: PrepareRequest, out: Path) -> None:
         raise LimnerError(f"{request.masks!r} is no folder of masks", "name a folder")
 
 
-def entries_of(request: PrepareRequest, table: FieldTable | None, workspace: Workspace) -> Iterator[Entry | Lost]:
+def entries_of(request: PrepareRequest, table: FieldTable | None, workspace: Workspace) -> Iterator[Entry | Skipped]:
     """Entries of all sources in their order, with what the tables and folders beside them tell. Of several sources
     each key begins with its source's name.
     """

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from limner.core.datasets import Box, Entry, Fault, Finder, Lost, Refused, Rights
+from limner.core.datasets import Box, Entry, Fault, Finder, Rights, Skipped, TrainingRefused
 from limner.core.errors import LimnerError
 from limner.data.diversity.scene import surroundings
 from limner.data.duplicates.signatures import signature
@@ -30,7 +30,7 @@ from limner.plugins.registry import detectors
 from limner.provenance.rights import Marks, marks_of
 from limner.store.files import rename_over
 
-Job = tuple[int, Entry | Lost, str]
+Job = tuple[int, Entry | Skipped, str]
 """The entry's number, itself, and its stamp."""
 SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 THUMBNAIL = 256
@@ -47,13 +47,13 @@ def prepared(job: Job, plan: Plan) -> Record:
 
 def _prepared(job: Job, plan: Plan) -> Record:
     number, item, stamp = job
-    if isinstance(item, Lost):
+    if isinstance(item, Skipped):
         return Record.lost(item)
     record = Record.of(item, stamp)
     try:
         try:
             data = item.place.read()
-        except Refused as refused:
+        except TrainingRefused as refused:
             data, rights = refused.data, Rights(training="refused", said=refused.said)
             record = record.model_copy(update={"rights": rights.over(record.rights)})
         record = record.model_copy(update={"sha256": hashlib.sha256(data).hexdigest(), "source_bytes": len(data)})
@@ -71,7 +71,7 @@ def _prepared(job: Job, plan: Plan) -> Record:
 def crashed(job: Job) -> Record:
     """Of an entry at which a process died."""
     _, item, stamp = job
-    if isinstance(item, Lost):
+    if isinstance(item, Skipped):
         return Record.lost(item)
     told = f"{item.place.name!r} makes its decoder crash; save it anew, or remove it"
     return Record.of(item, stamp, Fault("unreadable", told))

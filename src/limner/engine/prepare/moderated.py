@@ -7,15 +7,15 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from limner.core.datasets import Entry, Place, Refused, Rights
+from limner.core.datasets import Entry, Place, Rights, TrainingRefused
 from limner.core.errors import LimnerError
-from limner.core.moderation import Screen
+from limner.core.moderation import ImageScreen
 from limner.data.entries.places import BytesPlace, UnreadablePlace
 from limner.engine.prepare.image import Job
 from limner.imaging.decode import decode
 
 
-def screened(jobs: Iterable[Job], screen: Screen | None) -> Iterator[Job]:
+def screened(jobs: Iterable[Job], screen: ImageScreen | None) -> Iterator[Job]:
     """The jobs, their pictures and masks judged and held; raises moderation's Refused or Unable."""
     for number, item, stamp in jobs:
         if isinstance(item, Entry) and screen is not None and screen.sees_pictures:
@@ -23,14 +23,14 @@ def screened(jobs: Iterable[Job], screen: Screen | None) -> Iterator[Job]:
         yield number, item, stamp
 
 
-def _judged(entry: Entry, screen: Screen) -> Entry:
+def _judged(entry: Entry, screen: ImageScreen) -> Entry:
     place, said = _held(entry.place, screen)
     rights = entry.rights if said is None else Rights(training="refused", said=said).over(entry.rights)
     mask = None if entry.mask is None else _held(entry.mask, screen)[0]
     return replace(entry, place=place, mask=mask, rights=rights)
 
 
-def _held(place: Place, screen: Screen) -> tuple[Place, str | None]:
+def _held(place: Place, screen: ImageScreen) -> tuple[Place, str | None]:
     """The bytes of a place, once what they show was judged, and the mark by which they are not to be learnt from.
 
     What cannot be read now is not read later either, for nobody would have judged it.
@@ -39,7 +39,7 @@ def _held(place: Place, screen: Screen) -> tuple[Place, str | None]:
     try:
         try:
             data = place.read()
-        except Refused as refused:
+        except TrainingRefused as refused:
             data, said = refused.data, refused.said
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -9,36 +9,11 @@ from pathlib import Path
 from limner.core.datasets import Fault, Rights
 from limner.core.image_faults import FAULTS, Action
 from limner.core.requests import PrepareRequest
-from limner.core.requests.request import digest_of
+from limner.core.requests.request import Trait, digest_of, fields_with
 from limner.imaging.buckets import Buckets
 
 VERSION = 2
 """Of what becomes of a picture; with another one, interrupted work is begun anew."""
-READING = (
-    "size",
-    "crop",
-    "buckets",
-    "multiple",
-    "detector",
-    "detector_model",
-    "class_word",
-    "masks",
-    "make_masks",
-    "limit",
-    "drop",
-    "flag",
-    "ignore",
-    "author",
-    "licence",
-    "origin",
-    "consent",
-    "despite",
-    "format",
-    "quality",
-    "sources",
-    "fields",
-)
-"""Fields of a request on which it depends what is read and written of a picture."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +63,8 @@ def limits_of(request: PrepareRequest) -> dict[str, float]:
 
 def digest_of_reading(request: PrepareRequest) -> str:
     """The same as long as pictures are read and written in the same way, from the same sources."""
-    asked = request.model_dump(mode="json")
-    return digest_of([VERSION, {name: asked[name] for name in READING}])
+    later = {*fields_with(PrepareRequest, Trait.AFTER_DECODING)}
+    return digest_of([VERSION, request.model_dump(mode="json", exclude=later)])
 
 
 def plan_of(request: PrepareRequest, folder: Path) -> Plan:

@@ -12,8 +12,9 @@ import numpy as np
 
 from limner.core.datasets import Fault
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Notice, Progress, Stage
-from limner.core.requests import PrepareRequest, relocated
+from limner.core.events import ArtifactKind, Emit, Made, Notice, Progress, Stage
+from limner.core.execution import body_of
+from limner.core.requests import PrepareRequest, replace_references
 from limner.core.requests.request import digest_of
 from limner.core.workspace import Workspace
 from limner.data.captions import caption_file
@@ -53,13 +54,13 @@ def crew_of(executor: Literal["processes", "ray"], workers: int) -> Crew:
 
 def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
     """Read, judge, cut, compare, tell and write. What was read before an interruption is not read again."""
-    workers = workers_of(request, workspace, emit)
-    check(request, workspace.out)
+    workers = workers_of(workspace, emit)
+    check(request, workspace)
     table = None if request.fields is None else read_fields(Path(request.fields))
     edits = {} if request.captions is None else caption_file.read(Path(request.captions))
     out = workspace.out
     staging = Staging(out)
-    with staging.opened(), crew_of(request.executor, workers) as crew:
+    with staging.opened(), crew_of(workspace.execution.executor, workers) as crew:
         staging.begin(digest_of_reading(request))
         plan = plan_of(request, staging.pictures)
         emit(Stage(name="reading pictures"))
@@ -99,34 +100,35 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
         mark = shared_mark(len(gathered), gathered.glimpse)
         variety = variety_of(gathered, staying, choice.kept, features, family, told, mark, request)
         with atomic_folder(out) as folder:
-            asked = relocated(request, lambda place: _shown(workspace.called(place)))
+            asked = replace_references(request, lambda place: _shown(workspace.called(place)))
+            asked = body_of(asked, workspace.execution)
             story = fill(folder, out.name, asked, plan, gathered, wrong, staying, told, choice, variety, crew, emit)
     staging.remove()
     details = {"verdict": story.verdict, "pictures": story.kept}
     page = out / REPORT
-    emit(Made(what="report", path=str(page), sha256=sha256_of(page), details=details))
-    emit(Made(what="dataset", path=str(out), sha256=sha256_of(out), details=details))
+    emit(Made(what=ArtifactKind.REPORT, path=str(page), sha256=sha256_of(page), details=details))
+    emit(Made(what=ArtifactKind.DATASET, path=str(out), sha256=sha256_of(out), details=details))
 
 
-def check(request: PrepareRequest, out: Path) -> None:
+def check(request: PrepareRequest, workspace: Workspace) -> None:
     """Refuse now what could not be done after all was read."""
-    check_sources(request, out)
-    check_replaceable(out)
+    check_sources(request, workspace.out)
+    check_replaceable(workspace.out)
     if request.crop == "subject" or request.make_masks:
         detectors.get(request.detector).finder(request.detector_model)
     if request.encoder is not None:
         open_encoder(request.encoder)
     if request.captioner is not None:
-        speaker_of(request.captioner, request.device)
+        speaker_of(request.captioner, workspace.execution.device)
 
 
-def workers_of(request: PrepareRequest, workspace: Workspace, emit: Emit) -> int:
+def workers_of(workspace: Workspace, emit: Emit) -> int:
     """How many processes read pictures; raises LimnerError for an executor that a queued run may not use."""
-    wanted, most = request.workers or os.cpu_count() or 1, workspace.processes
+    wanted, most = workspace.execution.workers or os.cpu_count() or 1, workspace.processes
     if most is None:
         return wanted
-    if request.executor != "processes":
-        raise LimnerError(f"a queued run cannot use the executor {request.executor!r}", "leave the executor out")
+    if (executor := workspace.execution.executor) != "processes":
+        raise LimnerError(f"a queued run cannot use the executor {executor!r}", "leave the executor out")
     if wanted > most:
         emit(Notice(text=f"{most} processes read pictures, not {wanted}: a queued run starts one for each core"))
     return min(wanted, most)

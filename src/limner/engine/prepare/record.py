@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from limner.core.datasets import Box, Entry, Fault, Lost, Rights
+from limner.core.datasets import Box, Entry, Fault, Rights, Skipped
 from limner.core.requests import Frozen
 
 
@@ -60,5 +60,5 @@ class Record(Frozen):
         return self.model_copy(update={"faults": (*self.faults, *faults)})
 
     @classmethod
-    def lost(cls, lost: Lost) -> Record:
+    def lost(cls, lost: Skipped) -> Record:
         return cls(key=lost.key, faults=(lost.fault,))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from limner.core.datasets import Entry, Lost, Place
+from limner.core.datasets import Entry, Place, Skipped
 from limner.core.errors import LimnerError
 from limner.core.requests.request import digest_of
 from limner.engine.prepare.record import Record
@@ -94,7 +94,7 @@ class Staging:
                     return
                 yield record, end
 
-    def unread(self, items: Iterable[Entry | Lost]) -> Iterator[tuple[int, Entry | Lost, str]]:
+    def unread(self, items: Iterable[Entry | Skipped]) -> Iterator[tuple[int, Entry | Skipped, str]]:
         """What the journal does not tell of yet, with its number and its stamp; what it tells of in vain is forgotten.
 
         Entries are known again by their keys and stamps, as long as they come in the order in which they came before.
@@ -146,9 +146,9 @@ class Staging:
         discard(self.place, self.out.parent)
 
 
-def _stamp(item: Entry | Lost) -> str:
+def _stamp(item: Entry | Skipped) -> str:
     """Changes when the entry does: its bytes, its mask's, or what is told of it; "" for what is no entry."""
-    if isinstance(item, Lost):
+    if isinstance(item, Skipped):
         return ""
     places = [item.place, *([item.mask] if item.mask is not None else [])]
     told = [item.caption, sorted(item.fields.items()), astuple(item.rights), item.repeats, item.folder]

@@ -12,7 +12,7 @@ import numpy as np
 from limner.core.choice import evenly
 from limner.core.datasets import Fault
 from limner.core.events import Emit, Progress, Stage
-from limner.core.files import printable
+from limner.core.files import short_line
 from limner.core.requests import PrepareRequest
 from limner.data.captions import caption_file
 from limner.engine.prepare.columns import Gathered
@@ -112,7 +112,7 @@ class _Rows:
 def _shown(record: Record, faults: tuple[Fault, ...], state: State, name: str | None, telling: Telling | None) -> Shown:
     told = tuple((fault.kind, fault.told) for fault in faults)
     caption = telling and telling.caption
-    return Shown(printable(record.key, 1000), state, told, record.thumbnail, record.box, record.size, name, caption)
+    return Shown(short_line(record.key, 1000), state, told, record.thumbnail, record.box, record.size, name, caption)
 
 
 def _outcome(record: Record, faults: tuple[Fault, ...], shown: Shown) -> dict[str, object]:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.metrics import Encoder, Gallery, Metric, Score, Scored, check_needs
-from limner.core.requests import MetricUse, relocated
+from limner.core.metrics import Encoder, ImageSet, Metric, MetricResult, Score, check_needs
+from limner.core.requests import MetricUse, replace_references
 from limner.engine.scoring.encoders import open_encoder
 from limner.plugins.registry import metrics
 from limner.stats.intervals import interval, jackknife
@@ -37,19 +37,19 @@ class Scorers:
                 raise LimnerError(f"the metric {use.name!r} scores with no model", f"write {use.name} alone")
             model = use.model or (encoder if encoder and metric.model else metric.model)
             score = _scorer(metric, use, model)
-            self.ready[str(relocated(use, called))] = metric, _told(use, model, called), score
+            self.ready[str(replace_references(use, called))] = metric, _told(use, model, called), score
 
-    def check(self, gallery: Gallery) -> None:
+    def check(self, gallery: ImageSet) -> None:
         """Raise LimnerError where a metric misses something in the gallery."""
         for name, (metric, _, _) in self.ready.items():
             check_needs(name, metric, gallery)
 
-    def score(self, gallery: Gallery) -> dict[str, Scored]:
+    def score(self, gallery: ImageSet) -> dict[str, MetricResult]:
         """What each metric says of a gallery."""
         self.check(gallery)
         return {name: self._scored(name, gallery) for name in self.ready}
 
-    def _scored(self, name: str, gallery: Gallery) -> Scored:
+    def _scored(self, name: str, gallery: ImageSet) -> MetricResult:
         metric, model, score = self.ready[name]
         with torch.inference_mode():
             values = np.asarray(score(gallery), dtype=np.float64)
@@ -60,9 +60,9 @@ class Scorers:
                 f"the metric {name!r} gave a number that is none", "look at the pictures, or leave it out"
             )
         told = self._of_one_group(score, gallery, values) if metric.unit == "group" else interval(values)
-        return Scored(name, metric.title, metric.better, metric.unit, model, *told, tuple(values.tolist()))
+        return MetricResult(name, metric.title, metric.better, metric.unit, model, *told, tuple(values.tolist()))
 
-    def _of_one_group(self, score: Score, gallery: Gallery, values: np.ndarray) -> tuple[float, float, float]:
+    def _of_one_group(self, score: Score, gallery: ImageSet, values: np.ndarray) -> tuple[float, float, float]:
         """Mean and interval of groups' values; of a single group, whose pictures are left out in turn."""
         count = len(gallery.items)
         if len(values) > 1 or count < LEAST:
@@ -96,7 +96,7 @@ def _told(use: MetricUse, model: str | None, called: Callable[[str], str]) -> st
     return model and "@".join(called(part) for part in (model, use.encoder) if part is not None)
 
 
-def told(scored: Mapping[str, Scored]) -> dict[str, dict[str, object]]:
+def told(scored: Mapping[str, MetricResult]) -> dict[str, dict[str, object]]:
     """Scores as plain values for JSON; an interval of one value is not told."""
     return {
         name: {
@@ -112,7 +112,7 @@ def told(scored: Mapping[str, Scored]) -> dict[str, dict[str, object]]:
     }
 
 
-def parts(gallery: Gallery, chosen: Sequence[int]) -> Gallery:
+def parts(gallery: ImageSet, chosen: Sequence[int]) -> ImageSet:
     """Some items of a gallery, with what they are compared with."""
     base = tuple(gallery.base[i] for i in chosen) if gallery.base else ()
-    return Gallery(tuple(gallery.items[i] for i in chosen), gallery.references, gallery.training, base)
+    return ImageSet(tuple(gallery.items[i] for i in chosen), gallery.references, gallery.training, base)

@@ -14,6 +14,7 @@ from PIL import Image
 from limner.core.choice import evenly
 from limner.core.events import Emit
 from limner.core.requests import Axis
+from limner.core.text import shorten
 from limner.core.workspace import Workspace
 from limner.engine.generate.generate import write_aside
 from limner.engine.scoring.scorers import told
@@ -80,8 +81,7 @@ def _title(axis: Axis) -> str:
 
 
 def _short(text: str, most: int = 22) -> str:
-    text = Path(text).name if "/" in text else text
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return shorten(Path(text).name if "/" in text else text, most)
 
 
 def _caption(swept: Swept) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from limner.core.metrics import Scored
+from limner.core.metrics import MetricResult
 from limner.core.requests import Axis, Cell, SweepRequest
 from limner.engine.generate.parts import Painted
 from limner.stats.intervals import interval
@@ -20,14 +20,14 @@ class Swept:
 
     request: SweepRequest
     painted: Sequence[Painted]
-    scores: Sequence[Mapping[str, Scored]]
+    scores: Sequence[Mapping[str, MetricResult]]
 
     @property
     def cells(self) -> tuple[Cell, ...]:
         return self.request.cells
 
     @property
-    def metrics(self) -> dict[str, Scored]:
+    def metrics(self) -> dict[str, MetricResult]:
         """The metrics by name, each as it is in some cell."""
         return dict(next((scores for scores in self.scores if scores), {}))
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from limner.core.events import Emit, Made, Progress, Stage
-from limner.core.metrics import Gallery, Item, Scored
-from limner.core.requests import Cell, MetricUse, SweepRequest, relocated
+from limner.core.events import ArtifactKind, Emit, Made, Progress, Stage
+from limner.core.execution import body_of
+from limner.core.metrics import ImageSet, MetricResult, ScoredImage
+from limner.core.requests import Cell, MetricUse, SweepRequest, replace_references
 from limner.core.workspace import Workspace
 from limner.engine.generate.parts import Painted, Part, paint_parts
 from limner.engine.scoring.scorers import Scorers
@@ -29,18 +30,19 @@ def sweep(request: SweepRequest, workspace: Workspace, emit: Emit) -> None:
     names = MEASURED if request.seeds == 1 else SEVERAL
     uses = request.metric or [MetricUse(name=name) for name in names]
     scorers = Scorers(uses, request.encoder, workspace.called)
-    scorers.check(Gallery(tuple(Item(Path(), cell.request.prompt) for cell in request.cells)))
+    scorers.check(ImageSet(tuple(ScoredImage(Path(), cell.request.prompt) for cell in request.cells)))
     out = make_folder(workspace.out)
     parts = [Part(cell.request, _folder(out, number, cell), {}) for number, cell in enumerate(request.cells, 1)]
     painted = paint_parts("painting", parts, workspace, emit)
     emit(Stage(name="scoring", total=len(painted)))
-    scores: list[Mapping[str, Scored]] = []
+    scores: list[Mapping[str, MetricResult]] = []
     for number, (cell, pictures) in enumerate(zip(request.cells, painted, strict=True), 1):
         workspace.check()
         whole = len(pictures) == cell.request.count
         scores.append(scorers.score(_gallery(cell, pictures)) if whole else {})
         emit(Progress(done=number))
-    _tell(Swept(relocated(request, workspace.called), painted, scores), out, workspace, emit)
+    asked = body_of(replace_references(request, workspace.called), workspace.execution)
+    _tell(Swept(asked, painted, scores), out, workspace, emit)
 
 
 def _folder(out: Path, number: int, cell: Cell) -> Path:
@@ -48,10 +50,10 @@ def _folder(out: Path, number: int, cell: Cell) -> Path:
     return out / "pictures" / f"{number:03d}-{named}"
 
 
-def _gallery(cell: Cell, pictures: Painted) -> Gallery:
+def _gallery(cell: Cell, pictures: Painted) -> ImageSet:
     """The pictures of a cell to be scored, as one group."""
     prompt = cell.request.prompt
-    return Gallery(tuple(Item(pictures[seed], prompt, prompt) for seed in sorted(pictures)))
+    return ImageSet(tuple(ScoredImage(pictures[seed], prompt, prompt) for seed in sorted(pictures)))
 
 
 def _tell(swept: Swept, out: Path, workspace: Workspace, emit: Emit) -> None:
@@ -65,4 +67,4 @@ def _tell(swept: Swept, out: Path, workspace: Workspace, emit: Emit) -> None:
     made["report"] = write_report(swept, out, figure, frames)
     for what, path in made.items():
         details = {"verdict": verdict(swept)} if what == "report" else {}
-        emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
+        emit(Made(what=ArtifactKind(what), path=str(path), sha256=sha256_of(path), details=details))

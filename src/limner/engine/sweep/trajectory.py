@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Stage
+from limner.core.events import ArtifactKind, Emit, Made, Stage
 from limner.core.requests import GenerateRequest
 from limner.core.workspace import Workspace
 from limner.engine.generate.generate import write_aside
@@ -52,7 +52,7 @@ def write_trajectory(swept: Swept, out: Path, workspace: Workspace, emit: Emit) 
 def watched(request: GenerateRequest, workspace: Workspace, emit: Emit) -> tuple[list[int], list[Image.Image]]:
     """What the picture is after some of its steps: how many were done, and the picture of the latents then."""
     model = loading.resolve(request.model, request.vae)
-    device = pick_device(request.device)
+    device = pick_device(workspace.execution.device)
     components = loading.load(model, pick_dtype(request.precision, device), device, request.quantise)
     pipeline = model.family.pipeline(components)
     chosen = {name: value for name in model.sampling if (value := getattr(request, name)) is not None}
@@ -115,4 +115,4 @@ def _write_animation(pictures: Sequence[Image.Image], path: Path, workspace: Wor
     shown = [TALL * 4] * (len(frames) - 1) + [TALL * 30]
     with atomic_file(path) as partial:
         frames[0].save(partial, "WEBP", save_all=True, append_images=frames[1:], duration=shown, loop=0, quality=90)
-    emit(Made(what="animation", path=str(path), sha256=sha256_of(path)))
+    emit(Made(what=ArtifactKind.ANIMATION, path=str(path), sha256=sha256_of(path)))

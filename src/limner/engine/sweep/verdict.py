@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from limner.core.text import shorten
 from limner.engine.scoring.scorers import LEAST
 from limner.engine.sweep.best_guidance import sweet_spot
 from limner.engine.sweep.result import Swept
@@ -25,7 +26,7 @@ def verdict(swept: Swept) -> str:
         return "Pictures were withheld, so the cells cannot be compared; look at those that are there."
     side = 1 if score.better == "higher" else -1
     ranked = sorted(whole, key=lambda each: -side * float(each[1].mean()))
-    told = [f"{_short(value)} {float(values.mean()):.3f}" for value, values in ranked]
+    told = [f"{shorten(value, 48)} {float(values.mean()):.3f}" for value, values in ranked]
     if len(ranked) == 1:
         return f"{score.title}: {told[0]}."
     if len(ranked[0][1]) < LEAST:
@@ -33,9 +34,9 @@ def verdict(swept: Swept) -> str:
     above = [value for value, values in ranked[1:] if _above(ranked[0][1], values, side)]
     if not above:
         return f"No difference in {score.title} was shown between the values of {axis.field}: {', '.join(told)}."
-    rest = "all others" if len(above) == len(ranked) - 1 else ", ".join(map(_short, above))
+    rest = "all others" if len(above) == len(ranked) - 1 else ", ".join(shorten(value, 48) for value in above)
     return (
-        f"Of {axis.field}, {_short(ranked[0][0])} has the best {score.title}, measurably better than {rest}: "
+        f"Of {axis.field}, {shorten(ranked[0][0], 48)} has the best {score.title}, measurably better than {rest}: "
         f"{', '.join(told)}."
     )
 
@@ -43,7 +44,3 @@ def verdict(swept: Swept) -> str:
 def _above(best: np.ndarray, other: np.ndarray, side: int) -> bool:
     _, low, high = difference(other, best)
     return low > 0 if side > 0 else high < 0
-
-
-def _short(value: str) -> str:
-    return value if len(value) <= 48 else value[:47] + "…"

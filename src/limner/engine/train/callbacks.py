@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Emit, Notice, Progress, Stage
+from limner.core.execution import body_of
 from limner.core.workspace import Workspace
 from limner.engine.train.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from limner.engine.train.checkpoint_scores import Contest
@@ -20,7 +21,7 @@ from limner.engine.train.trackers import Metrics
 def run_helping(loop: Loop, workspace: Workspace) -> None:
     """Train as one of several processes of which another watches."""
     kept = checkpoints(workspace.folder) if workspace.resume else []
-    first = load_checkpoint(kept[-1], loop) if kept else 0
+    first = load_checkpoint(kept[-1], loop, workspace.execution) if kept else 0
     loop.processes.wait()
 
     def after_step(done: int, figures: Callable[[], dict[str, float]]) -> bool:
@@ -44,13 +45,14 @@ def run_watched(
     loop: Loop, workspace: Workspace, previews: Previews | None, contest: Contest | None, emit: Emit
 ) -> float:
     """Train with checkpoints, previews and metrics; returns the last loss told."""
-    request, plan, folder = loop.request, loop.plan, workspace.folder
+    execution, plan, folder = workspace.execution, loop.plan, workspace.folder
     first = 0
     if workspace.resume and (kept := checkpoints(folder)):
-        first = load_checkpoint(kept[-1], loop)
+        first = load_checkpoint(kept[-1], loop, execution)
         emit(Notice(text=f"going on from step {first}"))
     loop.processes.wait()
-    metrics = Metrics(folder, first, request.track, request.model_dump(mode="json"))
+    settings = body_of(loop.request, execution).model_dump(mode="json")
+    metrics = Metrics(folder, first, execution.track, settings)
     emit(Stage(name="training", total=plan.steps))
     emit(Progress(done=first))
     began, last, pictures = time.monotonic(), float("nan"), plan.batch * (2 if loop.prior is not None else 1)
@@ -80,7 +82,7 @@ def run_watched(
             save_checkpoint(folder, done, loop)
         if contest is not None and watching:
             judge(done)
-        if previews is not None and (done % request.preview_every == 0 or final):
+        if previews is not None and (done % execution.preview_every == 0 or final):
             try:
                 with loop.shown():
                     previews.paint(done, folder, emit)

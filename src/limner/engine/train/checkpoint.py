@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from limner.core.errors import LimnerError
+from limner.core.execution import Execution, digests_of
 from limner.core.protocols import Trainable
 from limner.engine.train.loop import Loop
 from limner.store.files import atomic_folder
@@ -48,10 +49,11 @@ def save_checkpoint(folder: Path, step: int, loop: Loop) -> Path:
     return path
 
 
-def load_checkpoint(path: Path, loop: Loop) -> int:
+def load_checkpoint(path: Path, loop: Loop, execution: Execution | None = None) -> int:
     """Put a checkpoint's state back, to the bit, and return its step."""
     facts: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
-    if facts["request"] != loop.request.digest:
+    known = {loop.request.digest} if execution is None else digests_of(loop.request, execution)
+    if facts["request"] not in known:
         raise LimnerError(
             f"checkpoint {str(path)!r} belongs to another request", "repeat the same command with --resume"
         )

@@ -11,7 +11,7 @@ import torch
 
 from limner.core.checkpoint_scores import Standing, Standings
 from limner.core.events import Emit, Notice
-from limner.core.metrics import Gallery, Item
+from limner.core.metrics import ImageSet, ScoredImage
 from limner.core.requests import MetricUse, TrainRequest
 from limner.core.requests.request import SUBJECT
 from limner.core.workspace import Workspace
@@ -150,8 +150,8 @@ class Contest:
         return pictures
 
     def _scored(self, step: int, pictures: Sequence[Path]) -> Standing:
-        items = tuple(Item(path, prompt, prompt) for path, prompt in zip(pictures, self.plain, strict=True))
-        scores = self.scorers.score(Gallery(items, references=self.photographs))
+        items = tuple(ScoredImage(path, prompt, prompt) for path, prompt in zip(pictures, self.plain, strict=True))
+        scores = self.scorers.score(ImageSet(items, references=self.photographs))
         return Standing(step=step, subject=scores[SCORES[0]].values, prompt=scores[SCORES[1]].values)
 
     def _keep(self) -> None:

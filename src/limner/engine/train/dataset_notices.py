@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
-from limner.core.files import shown
+from limner.core.files import quoted
 from limner.core.requests import TrainRequest
 from limner.data.sets.folder import Scan, scan
 from limner.engine.train.class_captions import as_word
@@ -18,7 +18,7 @@ def scan_told(request: TrainRequest, emit: Emit) -> Scan:
         emit(Notice(text=f"skipped {reason}", level="warning"))
     for warning in found.warnings:
         emit(Notice(text=warning, level="warning"))
-    bare = [shown(photo.path) for photo in found.photographs if photo.mask is None]
+    bare = [quoted(photo.path) for photo in found.photographs if photo.mask is None]
     if request.masked and len(bare) == len(found.photographs):
         raise LimnerError(
             f"no picture of {request.data!r} has a mask", "put pictures of the same names into its folder 'masks'"

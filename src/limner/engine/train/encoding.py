@@ -8,7 +8,7 @@ import torch
 
 from limner.core.choice import evenly
 from limner.core.events import Emit, Stage
-from limner.core.files import shown
+from limner.core.files import quoted
 from limner.core.protocols import Components
 from limner.core.requests import TrainRequest
 from limner.core.workspace import Workspace
@@ -63,7 +63,7 @@ def encode_all(
     emit(Stage(name="encoding"))
     for photo, caption in zip(photographs.photographs, captions, strict=True):
         if photo.caption:
-            tell_truncation(*family.reader(components), f"caption of {shown(photo.path)}", caption, emit)
+            tell_truncation(*family.reader(components), f"caption of {quoted(photo.path)}", caption, emit)
     said, besides = [captions[index] for index in kept], ("",) if request.caption_dropout else ()
     subject = encode(family, components, pictures[kept], said, request.flip, rng, besides)
     subject = replace(subject, weights=weights_of([photographs.photographs[index].weight for index in kept]))

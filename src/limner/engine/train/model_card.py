@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.checkpoint_scores import Standings
-from limner.core.files import printable
+from limner.core.execution import split_body
+from limner.core.files import short_line
 from limner.core.protocols import Components, Method, Subject
 from limner.core.requests import TrainRequest
+from limner.core.requests.request import Trait, fields_with
 from limner.core.version import version
 from limner.engine.train.plan import Plan
 from limner.models.loading import Model
@@ -36,7 +38,7 @@ def header(
 ) -> dict[str, str]:
     """safetensors metadata: our facts as JSON, the modelspec standard, and the `ss_` keys that A1111 reads.
 
-    rights: of the pictures, as `Scan.rights` counts them.
+    request: a body, with how it was executed. rights: of the pictures, as `Scan.rights` counts them.
     """
     base = {
         "reference": request.model,
@@ -49,7 +51,7 @@ def header(
         "method": request.method,
         "base": base,
         "request": request.model_dump(mode="json"),
-        "digest": request.digest,
+        "digest": split_body(request)[0].digest,
         "dataset": {"sha256": dataset, "pictures": pictures, **({"rights": rights} if rights else {})},
         "trigger_words": list(request.trigger_words),
         "sampling": model.sampling,
@@ -153,7 +155,7 @@ def listed(counts: Mapping[str, int]) -> str:
 
 def cell(text: str) -> str:
     """A text of unknown origin for a cell of a Markdown table, where it stands for itself alone."""
-    return re.sub(r"([\\`*_{}\[\]<>|#!~$&])", r"\\\1", printable(text, 300))
+    return re.sub(r"([\\`*_{}\[\]<>|#!~$&])", r"\\\1", short_line(text, 300))
 
 
 def told_best(standings: Standings) -> str:
@@ -169,19 +171,7 @@ def told_best(standings: Standings) -> str:
 def settings_of(request: TrainRequest) -> str:
     """What was chosen of the optimiser and of the method's options, in words."""
     chosen: dict[str, object] = dict(request.options)
-    names = (
-        "optimiser",
-        "text_learning_rate",
-        "weight_decay",
-        "timestep_sampling",
-        "ema",
-        "accumulation",
-        "masked",
-        "caption_dropout",
-        "min_snr_gamma",
-        "noise_offset",
-        "quantise",
-    )
+    names = fields_with(TrainRequest, Trait.ON_CARD)
     plain = TrainRequest.model_fields
     chosen |= {name: value for name in names if (value := getattr(request, name)) != plain[name].default}
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items())

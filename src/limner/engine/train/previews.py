@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from limner.core.events import Emit, Made
+from limner.core.events import ArtifactKind, Emit, Made
 from limner.engine.train.preview_sampler import Glimpses
 from limner.provenance import watermark
 from limner.provenance.labels import write_png
@@ -24,7 +24,7 @@ class Previews:
         """Write `preview-<step>.png` into the folder."""
         path = folder / f"preview-{step:08d}.png"
         write_marked(np.concatenate(self.glimpses.paint(), axis=1), path, self.home)
-        emit(Made(what="preview", path=str(path), sha256=sha256_of(path), details={"step": step}))
+        emit(Made(what=ArtifactKind.PREVIEW, path=str(path), sha256=sha256_of(path), details={"step": step}))
 
 
 def write_marked(pixels: np.ndarray, path: Path, home: Path | None) -> None:

@@ -10,9 +10,10 @@ from typing import Any, cast
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Made, Stage
+from limner.core.events import ArtifactKind, Emit, Made, Stage
+from limner.core.execution import body_of, digests_of
 from limner.core.protocols import Components, Subject, Trainable
-from limner.core.requests import TrainRequest, relocated
+from limner.core.requests import TrainRequest, replace_references
 from limner.core.requests.request import SUBJECT
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import Scan
@@ -42,12 +43,12 @@ LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-
 
 def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     """Teach a subject and leave an adapter folder at the workspace's out."""
-    asked = cast(TrainRequest, relocated(request, workspace.called))
+    asked = cast(TrainRequest, replace_references(request, workspace.called))
     method = registry.methods.get(request.method)
     options = method.Options.model_validate(request.options)
     photographs = scan_told(request, emit)
     model = loading.resolve(request.model, request.vae)
-    device = pick_device(request.device)
+    device = pick_device(workspace.execution.device)
     processes = Processes.joined(device)
     workspace = processes.shared(workspace)
     if processes.main:
@@ -56,7 +57,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     check_side("resolution", request.resolution, model.family.facts.multiple)
     words = Subject(request.identifier or "", request.class_word)
     method.check(model.family.facts, options, words)
-    check_trackers(request.track)
+    check_trackers(workspace.execution.track)
     scorers = scorers_of(request, workspace) if processes.main else None  # refused before anything is painted
     check_optimiser(request.optimiser)
     loading.tell_terms(model, emit)
@@ -120,15 +121,15 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     if contest is not None:
         details |= {"kept_step": contest.standings.best.step}
         page = workspace.out / PAGE
-        emit(Made(what="report", path=str(page), sha256=sha256_of(page)))
-    emit(Made(what=method.makes, path=str(workspace.out), sha256=sha256, details=details))
+        emit(Made(what=ArtifactKind.REPORT, path=str(page), sha256=sha256_of(page)))
+    emit(Made(what=ArtifactKind(method.makes), path=str(workspace.out), sha256=sha256, details=details))
 
 
 def previews_of(
     request: TrainRequest, plan: Plan, model: loading.Model, components: Components, workspace: Workspace
 ) -> Previews | None:
     """What paints rows of pictures along the way, where that is asked for."""
-    if not request.preview_every:
+    if not workspace.execution.preview_every:
         return None
     prompts = request.preview_prompt or (request.instance_prompt, request.class_prompt)
     seeds = [request.seed] * len(prompts)
@@ -201,6 +202,7 @@ def save_result(
     request: with its files as the user calls them.
     """
     facts = (photographs.digest, len(photographs.photographs), workspace.out.name, photographs.rights)
+    body = body_of(request, workspace.execution)
     method = registry.methods.get(request.method)
 
     def base() -> Any:
@@ -213,7 +215,10 @@ def save_result(
     with atomic_folder(workspace.out, lambda folder: same_result(folder, request, workspace)) as partial:
         with loop.shown():
             learnt = method.save(
-                loop.trainable, partial, header(request, plan, model, components, *facts, kept), base
+                loop.trainable,
+                partial,
+                header(body, plan, model, components, *facts, kept),
+                base,
             ).relative_to(partial)
         card = model_card(request, plan, model, method, *facts, f"{last:.4f}", kept)
         (partial / "README.md").write_text(card, encoding="utf-8")
@@ -236,4 +241,5 @@ def refuse_to_overwrite(request: TrainRequest, workspace: Workspace) -> None:
 def same_result(folder: Path, request: TrainRequest, workspace: Workspace) -> bool:
     """Whether a resumed run finds its own result, which it wrote just before it was stopped."""
     file = folder / registry.methods.get(request.method).file
-    return workspace.resume and file.is_file() and facts_of(file).get("digest") == request.digest
+    known = digests_of(request, workspace.execution)
+    return workspace.resume and file.is_file() and facts_of(file).get("digest") in known

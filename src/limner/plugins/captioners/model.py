@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from limner.core.english import cleaned
 from limner.core.errors import LimnerError
+from limner.core.text import clean_line
 from limner.data.captions.trigger_words import holds, worded
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Speaker:
         """A caption for each picture. words: what a model that can be asked is told to call the subject, and what
         stands for the subject in the caption, or in front of it.
         """
-        words = cleaned(words or "")
+        words = clean_line(words or "")
         groups = (pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH))
         return [_called(text, words) for group in groups for text in self._told(group, words)]
 
@@ -83,7 +83,7 @@ class Speaker:
         tokens = self._model.generate(**where, max_new_tokens=LONGEST, do_sample=False, num_beams=1)
         asked = where["input_ids"].shape[1] if "input_ids" in where and not self._model.config.is_encoder_decoder else 0
         for row in tokens[:, asked:]:
-            yield cleaned(self._tokenizer.decode(row, skip_special_tokens=True))
+            yield clean_line(self._tokenizer.decode(row, skip_special_tokens=True))
 
 
 class Captioner:
@@ -126,7 +126,7 @@ def _packages_told(reference: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        problem = f"captioner {reference!r} needs a package that is missing ({cleaned(str(error))[:160]})"
+        problem = f"captioner {reference!r} needs a package that is missing ({clean_line(str(error))[:160]})"
         raise LimnerError(problem, "install it") from error
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from limner.core.moderation import Finding, Judge, Model
+from limner.core.moderation import Finding, JudgeFunction, ModelReference
 from limner.core.requests import Frozen
 
 LONGEST = 512
@@ -17,7 +17,7 @@ LONGEST = 512
 class Options(Frozen):
     """model: a folder or a Hugging Face id. refuse: label -> score, from 0 to 1, from which on it refuses."""
 
-    model: Model
+    model: ModelReference
     refuse: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(min_length=1)
 
 
@@ -25,7 +25,7 @@ class Classifier:
     Options = Options
     texts, pictures = True, False
 
-    def ready(self, options: Any) -> Judge:
+    def ready(self, options: Any) -> JudgeFunction:
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from limner.core.moderation import Finding, Judge, Model
+from limner.core.moderation import Finding, JudgeFunction, ModelReference
 from limner.core.requests import Frozen
 
 
 class Options(Frozen):
     """model: a folder or a Hugging Face id. refuse: label -> score, from 0 to 1, from which on it refuses."""
 
-    model: Model
+    model: ModelReference
     refuse: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(min_length=1)
 
 
@@ -21,7 +21,7 @@ class ImageClassifier:
     Options = Options
     texts, pictures = False, True
 
-    def ready(self, options: Any) -> Judge:
+    def ready(self, options: Any) -> JudgeFunction:
         import torch
         from PIL import Image
         from transformers import AutoImageProcessor, AutoModelForImageClassification

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from limner.core.moderation import Finding, Judge, Model
+from limner.core.moderation import Finding, JudgeFunction, ModelReference
 from limner.core.requests import Frozen
 
 UNSAFE = "not safe for work"
@@ -16,14 +16,14 @@ UNSAFE = "not safe for work"
 class Options(Frozen):
     """model: a folder or a Hugging Face id, of the checker itself or of a pipeline that has one."""
 
-    model: Model = "CompVis/stable-diffusion-safety-checker"
+    model: ModelReference = "CompVis/stable-diffusion-safety-checker"
 
 
 class SafetyChecker:
     Options = Options
     texts, pictures = False, True
 
-    def ready(self, options: Any) -> Judge:
+    def ready(self, options: Any) -> JudgeFunction:
         import torch
         from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
         from PIL import Image

@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, StrictBool
 
-from limner.core.errors import LimnerError, one_line
-from limner.core.moderation import Finding, Judge
+from limner.core.errors import LimnerError, clean_line
+from limner.core.moderation import Finding, JudgeFunction
 from limner.core.requests import Frozen, Name
 
 BYTES = 2**20
@@ -57,7 +57,7 @@ class Service:
     Options = Options
     texts = pictures = True
 
-    def ready(self, options: Any) -> Judge:
+    def ready(self, options: Any) -> JudgeFunction:
         headers = {"Content-Type": "application/json", "Accept": "application/json", "Connection": "close"}
         checked(options.url)
         if options.token is not None:
@@ -100,7 +100,7 @@ def found(answer: Answer) -> Finding:
         return Finding(None, max(scores.values(), default=None))
     names = [name for result in answer.results if result.flagged for name, yes in result.categories.items() if yes]
     worst = max(names, key=lambda name: scores.get(name, 0.0), default=None)
-    return Finding(one_line(worst or "")[:80] or "flagged", scores.get(worst) if worst else None)
+    return Finding(clean_line(worst or "")[:80] or "flagged", scores.get(worst) if worst else None)
 
 
 def posted(url: str, body: bytes, headers: dict[str, str], seconds: float) -> bytes:

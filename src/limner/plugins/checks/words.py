@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from limner.core.disguises import folded, plain, readings
 from limner.core.errors import LimnerError
-from limner.core.moderation import Finding, Judge
+from limner.core.moderation import Finding, JudgeFunction
+from limner.core.normalise import fold, plain, variants
 from limner.core.requests import Frozen, Name
 
 LIST = Path(__file__).with_name("words.yaml")
@@ -69,7 +69,7 @@ def _phrase(phrase: str) -> tuple[str, bool]:
     parts = [part if part == "{age}" else plain(part) for part in re.split(r"(\{age\}|\*)", phrase)]
     if not any(re.search(r"\w", part) for part in parts if part != "{age}"):
         raise LimnerError(f"{phrase!r} is no word", "write words of letters and digits, and * for any letters")
-    text = re.sub(r"\s+", " ", re.sub(r"[^\w*{}]|_", " ", folded(phrase))).strip()
+    text = re.sub(r"\s+", " ", re.sub(r"[^\w*{}]|_", " ", fold(phrase))).strip()
     if re.search(r"[^\s*]\*+[^\s*]|\*\*", text):  # so that no text makes the search slow
         raise LimnerError(f"{phrase!r} has * inside a word", "write it before or behind a word")
     if _NO_SPACES.search(text):
@@ -99,18 +99,18 @@ class Words:
     Options = Options
     texts, pictures = True, False
 
-    def ready(self, options: Any) -> Judge:
+    def ready(self, options: Any) -> JudgeFunction:
         allowed = of_phrases(options.allow) if options.allow else None
         own = (Category(ADDED, ((of_phrases(options.add),),), None, locked=True),) if options.add else ()
         categories = (*shipped(), *own)
         for phrase in options.allow:
             for category in categories:
-                if category.locked and any(category.in_reading(text, None) for text in readings(phrase)):
+                if category.locked and any(category.in_reading(text, None) for text in variants(phrase)):
                     raise LimnerError(f"{phrase!r} cannot be allowed: {category.name}", "leave it out")
 
         def judge(text: str) -> Finding:
             with _ONE_AT_A_TIME:
-                read = readings(text)
+                read = variants(text)
                 found = (kind.name for kind in categories if any(kind.in_reading(each, allowed) for each in read))
                 return Finding(next(found, None))
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.metrics import Encoder, Gallery, Need, Score, Unit
+from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.imaging.decode import open_photograph
 from limner.models.classifiers import loaded, part_of
 from limner.models.hub import errors_told, file_of, is_repository
@@ -61,7 +61,7 @@ def _by_classifier(reference: str) -> Score:
             f"{reference!r} tells {model.config.num_labels} labels and no rating", "choose a classifier with one output"
         )
 
-    def score(gallery: Gallery) -> np.ndarray:
+    def score(gallery: ImageSet) -> np.ndarray:
         told = (processor(images=[open_photograph(path)], return_tensors="pt") for path in gallery.pictures)
         return np.array([float(model(**pixels).logits.flatten()[0]) for pixels in told])
 
@@ -69,7 +69,7 @@ def _by_classifier(reference: str) -> Score:
 
 
 def _by_head(reference: str, weight: torch.Tensor, bias: float, encoder: Encoder) -> Score:
-    def score(gallery: Gallery) -> np.ndarray:
+    def score(gallery: ImageSet) -> np.ndarray:
         features = encoder.images(gallery.pictures)
         if features.shape[1] != len(weight):
             raise LimnerError(

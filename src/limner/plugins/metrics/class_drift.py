@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from limner.core.errors import LimnerError
-from limner.core.metrics import Encoder, Gallery, Need, Score, Unit
+from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.models.similarity import cosines
 
 
@@ -32,7 +32,7 @@ class ClassDrift:
         assert model is not None
         opened = encoder(model)
 
-        def score(gallery: Gallery) -> np.ndarray:
+        def score(gallery: ImageSet) -> np.ndarray:
             _check_pairs(gallery)
             now, before = opened.images(gallery.pictures), opened.images([item.picture for item in gallery.base])
             return 1 - np.diagonal(cosines(now, before))
@@ -40,7 +40,7 @@ class ClassDrift:
         return score
 
 
-def _check_pairs(gallery: Gallery) -> None:
+def _check_pairs(gallery: ImageSet) -> None:
     """Refuse pairs of pictures that were asked for by different prompts."""
     for item, before in zip(gallery.items, gallery.base, strict=True):
         if item.prompt is not None and before.prompt is not None and item.prompt != before.prompt:

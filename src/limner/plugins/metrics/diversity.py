@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from limner.core.errors import LimnerError
-from limner.core.metrics import Encoder, Gallery, Need, Score, Unit
+from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.models.similarity import cosines
 
 
@@ -32,7 +32,7 @@ class Diversity:
         assert model is not None
         opened = encoder(model)
 
-        def score(gallery: Gallery) -> np.ndarray:
+        def score(gallery: ImageSet) -> np.ndarray:
             if alone := [name for name, chosen in gallery.groups.items() if len(chosen) < 2]:
                 raise LimnerError(
                     f"the metric 'diversity' needs two pictures of a group, and {alone[0]!r} has one",
@@ -44,7 +44,7 @@ class Diversity:
         return score
 
 
-def _rows(gallery: Gallery) -> list[list[int]]:
+def _rows(gallery: ImageSet) -> list[list[int]]:
     return list(gallery.groups.values())
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from limner.core.metrics import Encoder, Gallery, Need, Score, Unit
+from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.imaging.luminance import luminance
 
 STEEP = 12.0
@@ -33,7 +33,7 @@ class EdgeDensity:
         return score
 
 
-def score(gallery: Gallery) -> np.ndarray:
+def score(gallery: ImageSet) -> np.ndarray:
     return np.array([float(100 * (slope(luminance(path)) > STEEP).mean()) for path in gallery.pictures])
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from limner.core.metrics import Encoder, Gallery, Need, Score, Unit
+from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.models.feature_statistics import Features, check_enough, torchmetrics_image
 
 FEWEST = 16
@@ -34,7 +34,7 @@ class FID:
         distance = torchmetrics_image("fid").FrechetInceptionDistance
         opened = encoder(model)
 
-        def score(gallery: Gallery) -> np.ndarray:
+        def score(gallery: ImageSet) -> np.ndarray:
             check_enough("fid", gallery, FEWEST)
             pictures, references = opened.images(gallery.pictures), opened.images(gallery.references)
             measure = distance(feature=Features(pictures.shape[1]))

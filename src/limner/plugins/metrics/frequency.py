@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from limner.core.metrics import Encoder, Gallery, Need, Score, Unit
+from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.imaging.luminance import luminance
 
 FINE = 0.125
@@ -32,7 +32,7 @@ class Frequency:
         return score
 
 
-def score(gallery: Gallery) -> np.ndarray:
+def score(gallery: ImageSet) -> np.ndarray:
     return np.array([fine_share(luminance(path)) for path in gallery.pictures])
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from limner.core.metrics import Encoder, Gallery, Need, Score, Unit
+from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.models.feature_statistics import Features, check_enough, torchmetrics_image
 
 FEWEST = 8
@@ -37,7 +37,7 @@ class KID:
         distance = torchmetrics_image("kid").KernelInceptionDistance
         opened = encoder(model)
 
-        def score(gallery: Gallery) -> np.ndarray:
+        def score(gallery: ImageSet) -> np.ndarray:
             check_enough("kid", gallery, FEWEST)
             return np.array(
                 [1000 * _distance(distance, opened.images(gallery.pictures), opened.images(gallery.references))]

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from limner.core.metrics import Encoder, Gallery, Need, Score, Unit
+from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.data.duplicates.copies import NEAR_COPY, nearest_copies
 
 
@@ -32,7 +32,7 @@ class Memorisation:
         return score
 
 
-def score(gallery: Gallery) -> np.ndarray:
+def score(gallery: ImageSet) -> np.ndarray:
     return np.array([match.likeness for match in nearest_copies(gallery.pictures, gallery.training)])
 
 

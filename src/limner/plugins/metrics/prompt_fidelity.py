@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from limner.core.metrics import Encoder, Gallery, Need, Score, Unit
+from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.models.similarity import reads_text, to_prompts
 
 
@@ -26,7 +26,7 @@ class PromptFidelity:
         assert model is not None
         opened = reads_text(encoder(model))
 
-        def score(gallery: Gallery) -> np.ndarray:
+        def score(gallery: ImageSet) -> np.ndarray:
             return to_prompts(opened, gallery)
 
         return score

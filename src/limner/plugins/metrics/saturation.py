@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from limner.core.metrics import Encoder, Gallery, Need, Score, Unit
+from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.imaging.decode import open_photograph
 
 
@@ -26,7 +26,7 @@ class Saturation:
         return score
 
 
-def score(gallery: Gallery) -> np.ndarray:
+def score(gallery: ImageSet) -> np.ndarray:
     return np.array([colourfulness(np.asarray(open_photograph(path))) for path in gallery.pictures])
 
 

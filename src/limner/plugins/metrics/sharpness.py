@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from limner.core.metrics import Encoder, Gallery, Need, Score, Unit
+from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.imaging.luminance import luminance
 
 
@@ -28,7 +28,7 @@ class Sharpness:
         return score
 
 
-def score(gallery: Gallery) -> np.ndarray:
+def score(gallery: ImageSet) -> np.ndarray:
     return np.array([float(laplacian(luminance(path)).var()) for path in gallery.pictures])
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from limner.core.metrics import Encoder, Gallery, Need, Score, Unit
+from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.models.similarity import cosines
 
 
@@ -31,7 +31,7 @@ class SubjectFidelity:
         assert model is not None
         opened = encoder(model)
 
-        def score(gallery: Gallery) -> np.ndarray:
+        def score(gallery: ImageSet) -> np.ndarray:
             return cosines(opened.images(gallery.pictures), opened.images(gallery.references)).mean(1)
 
         return score

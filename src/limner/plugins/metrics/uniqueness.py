@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from limner.core.metrics import Encoder, Gallery, Need, Score, Unit
+from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.models.similarity import cosines
 
 
@@ -26,7 +26,7 @@ class Uniqueness:
         assert model is not None
         opened = encoder(model)
 
-        def score(gallery: Gallery) -> np.ndarray:
+        def score(gallery: ImageSet) -> np.ndarray:
             return 1 - cosines(opened.images(gallery.pictures), opened.images(gallery.training)).max(1)
 
         return score

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from limner.core.datasets import Entry, Fault, Lost, Place
+from limner.core.datasets import Entry, Fault, Place, Skipped
 from limner.core.errors import LimnerError
-from limner.core.files import check_file, shown
+from limner.core.files import check_file, quoted
 from limner.data.entries.kinds import kind_of, local
 from limner.data.entries.places import FilePlace, legible
 from limner.data.entries.trees import Level, entries
@@ -26,7 +26,7 @@ class Folder:
     def claims(self, reference: str) -> bool:
         return kind_of(reference) == "tree"
 
-    def entries(self, reference: str) -> Iterator[Entry | Lost]:
+    def entries(self, reference: str) -> Iterator[Entry | Skipped]:
         path = local(reference)
         if path.is_dir():
             yield from entries(Walk(path).level, path.resolve().name)
@@ -46,7 +46,7 @@ class Walk:
         at = self.root / folder
         files: dict[str, Place] = {}
         folders: list[str] = []
-        lost: list[Lost] = []
+        lost: list[Skipped] = []
         for name in _names(at, folder, lost):
             key = legible(f"{folder}/{name}" if folder else name)
             if not (at / name).is_dir():
@@ -54,15 +54,15 @@ class Walk:
                     _check(at / name)
                     files[name] = FilePlace(at / name)
                 except LimnerError as error:
-                    lost.append(Lost(key, Fault("unreadable", str(error))))
+                    lost.append(Skipped(key, Fault("unreadable", str(error))))
                 continue
             if Path(name).suffix.lower() in SUFFIXES:
-                lost.append(Lost(key, Fault("stray", f"{shown(name)} is a folder, not a picture file; rename it")))
+                lost.append(Skipped(key, Fault("stray", f"{quoted(name)} is a folder, not a picture file; rename it")))
             if self._leads_on(at / name):
                 folders.append(name)
             else:
-                told = f"{shown(name)} is a link to a folder that is read already; remove it"
-                lost.append(Lost(key, Fault("stray", told)))
+                told = f"{quoted(name)} is a link to a folder that is read already; remove it"
+                lost.append(Skipped(key, Fault("stray", told)))
         return Level(files, folders, lost)
 
     def _leads_on(self, folder: Path) -> bool:
@@ -76,17 +76,17 @@ class Walk:
         return True
 
 
-def _names(at: Path, folder: str, lost: list[Lost]) -> list[str]:
+def _names(at: Path, folder: str, lost: list[Skipped]) -> list[str]:
     """The names in a folder that are not hidden, sorted; a folder below the root that cannot be listed is told."""
     try:
         names = os.listdir(at)
         own = MARKER in names  # a dataset of ours, with sheets that show its pictures
         return sorted(name for name in names if not name.startswith(".") and not (own and SHEET.fullmatch(name)))
     except OSError as error:
-        told = f"the folder {shown(at)} cannot be listed ({error.strerror}); allow it: chmod u+rx {shown(at)}"
+        told = f"the folder {quoted(at)} cannot be listed ({error.strerror}); allow it: chmod u+rx {quoted(at)}"
         if not folder:
             raise LimnerError(*told.split("; ", 1)) from error
-        lost.append(Lost(legible(folder), Fault("unreadable", told)))
+        lost.append(Skipped(legible(folder), Fault("unreadable", told)))
         return []
 
 
@@ -94,10 +94,10 @@ def _check(path: Path) -> None:
     """Raise LimnerError for what is no regular file, leads nowhere, or may not be read."""
     check_file(path)
     if not os.access(path, os.R_OK):
-        raise LimnerError(f"{shown(path)} may not be read by you", f"allow it: chmod u+r {shown(path)}")
+        raise LimnerError(f"{quoted(path)} may not be read by you", f"allow it: chmod u+r {quoted(path)}")
 
 
-def _alone(path: Path) -> Iterator[Entry | Lost]:
+def _alone(path: Path) -> Iterator[Entry | Skipped]:
     """One picture file, with what lies beside it."""
     _check(path)
     stem, masks = path.stem, ("masks",) if (path.parent / "masks").is_dir() else ()

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from limner.core.datasets import Entry, Fault, Lost
+from limner.core.datasets import Entry, Fault, Skipped
 from limner.core.errors import LimnerError
-from limner.core.files import BYTE_CAP, printable, read_file, shown, too_large
+from limner.core.files import BYTE_CAP, quoted, read_file, short_line, too_large
 from limner.data.entries.cells import MASKS, PICTURES, named
 from limner.data.entries.kinds import HUB_ID, kind_of, local
 from limner.data.entries.notes import columns, note
@@ -23,16 +23,16 @@ class Hub:
     def claims(self, reference: str) -> bool:
         return kind_of(reference) in ("hub", "saved")
 
-    def entries(self, reference: str) -> Iterator[Entry | Lost]:
+    def entries(self, reference: str) -> Iterator[Entry | Skipped]:
         path = local(reference)
         yield from _saved(path) if path.is_dir() else _streamed(reference)
 
 
-def _saved(folder: Path) -> Iterator[Entry | Lost]:
+def _saved(folder: Path) -> Iterator[Entry | Skipped]:
     """The rows of every split, read where they lie."""
     states = sorted(folder.glob("**/state.json"))
     if not states:
-        raise LimnerError(f"no split of the dataset {shown(folder)} is there", "copy the whole folder again")
+        raise LimnerError(f"no split of the dataset {quoted(folder)} is there", "copy the whole folder again")
     for state in states:
         split = state.parent.relative_to(folder).as_posix()
         for number, name in enumerate(_files(state)):
@@ -51,7 +51,7 @@ def _files(state: Path) -> list[str]:
     return names
 
 
-def _streamed(reference: str) -> Iterator[Entry | Lost]:
+def _streamed(reference: str) -> Iterator[Entry | Skipped]:
     """The rows of a dataset of the hub, fetched as they come."""
     for split, rows in _splits(reference):
         picture, mask = _columns(rows, reference)
@@ -67,7 +67,7 @@ def _streamed(reference: str) -> Iterator[Entry | Lost]:
                     place = _place(row[picture], key)
                     masked = _place(row[mask], key) if mask and row[mask] else None
                 except LimnerError as error:
-                    yield Lost(key, Fault("unreadable", str(error)))
+                    yield Skipped(key, Fault("unreadable", str(error)))
                     continue
                 yield Entry(key, place, "", told.caption, told.fields, told.rights, masked, faults=told.faults)
         except Exception as error:  # the hub's library raises what its many formats and the network do
@@ -128,7 +128,7 @@ def _unreachable(reference: str, error: Exception) -> LimnerError:
     if isinstance(error, LimnerError):
         return error
     return LimnerError(
-        f"the dataset {reference!r} cannot be had from the hub ({printable(str(error))})",
+        f"the dataset {reference!r} cannot be had from the hub ({short_line(str(error))})",
         "check its name and the network, or give the path of a folder",
     )
 

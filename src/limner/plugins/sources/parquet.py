@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from limner.core.datasets import Entry, Lost
+from limner.core.datasets import Entry, Skipped
 from limner.data.entries.kinds import kind_of, local
 from limner.data.entries.places import legible
 from limner.data.entries.rowentries import row_entries
@@ -17,7 +17,7 @@ class Parquet:
     def claims(self, reference: str) -> bool:
         return kind_of(reference) == "parquet"
 
-    def entries(self, reference: str) -> Iterator[Entry | Lost]:
+    def entries(self, reference: str) -> Iterator[Entry | Skipped]:
         path = local(reference)
         if not path.is_dir():
             yield from row_entries(path, "")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from limner.core.datasets import Entry, Fault, Lost, Place
+from limner.core.datasets import Entry, Fault, Place, Skipped
 from limner.core.errors import LimnerError
-from limner.core.files import opened, shown
+from limner.core.files import open_file, quoted
 from limner.data.entries.kinds import kind_of, local
 from limner.data.entries.notes import note
 from limner.data.entries.once import once
@@ -26,37 +26,37 @@ class Table:
     def claims(self, reference: str) -> bool:
         return kind_of(reference) == "table"
 
-    def entries(self, reference: str) -> Iterator[Entry | Lost]:
+    def entries(self, reference: str) -> Iterator[Entry | Skipped]:
         yield from once(_entries(local(reference)))
 
 
-def _entries(path: Path) -> Iterator[Entry | Lost]:
+def _entries(path: Path) -> Iterator[Entry | Skipped]:
     empty = True
-    with opened(path) as file:
+    with open_file(path) as file:
         for row in rows(file, path.name):
             empty = False
             if isinstance(row, LimnerError):
-                yield Lost(legible(path.name), Fault("unreadable", str(row)))
+                yield Skipped(legible(path.name), Fault("unreadable", str(row)))
             else:
                 yield from _entry(path, row)
     if empty:
-        raise LimnerError(f"{shown(path)} holds no rows", "write a row for each picture")
+        raise LimnerError(f"{quoted(path)} holds no rows", "write a row for each picture")
 
 
-def _entry(table: Path, row: Row) -> Iterator[Entry | Lost]:
+def _entry(table: Path, row: Row) -> Iterator[Entry | Skipped]:
     """The picture of one row. Raises LimnerError where the table has no column for it."""
     column = next((name for name in PICTURES if row.values.get(name)), None)
     if column is None and not any(name in row.values for name in PICTURES):
         told = ", ".join(list(row.values)[:12])
         remedy = "name one of its columns file_name, image, path or url"
-        raise LimnerError(f"{shown(table)} has no column of pictures (line {row.line} has: {told})", remedy)
+        raise LimnerError(f"{quoted(table)} has no column of pictures (line {row.line} has: {told})", remedy)
     try:
         if column is None:
-            raise LimnerError(f"line {row.line} of {shown(table)} names no picture", "name one or remove the line")
+            raise LimnerError(f"line {row.line} of {quoted(table)} names no picture", "name one or remove the line")
         key, folder, place = _picture(table, str(row.values[column]).strip())
         mask = next((_place(table, str(row.values[name]).strip()) for name in MASKS if row.values.get(name)), None)
     except LimnerError as error:
-        yield Lost(f"{legible(table.name)} line {row.line}", Fault("unreadable", str(error)))
+        yield Skipped(f"{legible(table.name)} line {row.line}", Fault("unreadable", str(error)))
         return
     told = note(row.values, (column, *MASKS))
     source = told_of(place.url) if isinstance(place, UrlPlace) else None
@@ -79,7 +79,7 @@ def _place(table: Path, named: str) -> FilePlace | UrlPlace:
     if is_url(named):
         return UrlPlace(named)
     outside = LimnerError(
-        f"{shown(table)} names {named[:80]!r}, which is not in the table's folder", "put pictures beside the table"
+        f"{quoted(table)} names {named[:80]!r}, which is not in the table's folder", "put pictures beside the table"
     )
     home = table.parent.resolve()
     try:

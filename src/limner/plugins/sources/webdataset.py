@@ -13,9 +13,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
 
-from limner.core.datasets import Entry, Fault, Lost, Place
+from limner.core.datasets import Entry, Fault, Place, Skipped
 from limner.core.errors import LimnerError
-from limner.core.files import BYTE_CAP, opened, printable, shown
+from limner.core.files import BYTE_CAP, open_file, quoted, short_line
 from limner.data.entries.budget import HEADER_BYTES, SAMPLE_BYTES, Metered, archive_bytes
 from limner.data.entries.kinds import SHARDS, kind_of, local
 from limner.data.entries.notes import Note, caption_note, json_note
@@ -55,7 +55,7 @@ class WebDataset:
     def claims(self, reference: str) -> bool:
         return kind_of(reference) == "shards"
 
-    def entries(self, reference: str) -> Iterator[Entry | Lost]:
+    def entries(self, reference: str) -> Iterator[Entry | Skipped]:
         shards = _shards(reference)
         for name, path in shards:
             prefix = "" if len(shards) == 1 else f"{name}/"
@@ -79,32 +79,32 @@ def _ranged(name: str) -> list[str]:
         return [name]
     first, last = int(found[1]), int(found[2])
     if not 0 <= last - first < _MOST_SHARDS:
-        raise LimnerError(f"{found[0]} in {shown(name)} names no shards, or too many", "write it as {000..012}")
+        raise LimnerError(f"{found[0]} in {quoted(name)} names no shards, or too many", "write it as {000..012}")
     width, rest = len(found[1]), _ranged(name[found.end() :])
     return [f"{name[: found.start()]}{at:0{width}d}{tail}" for at in range(first, last + 1) for tail in rest]
 
 
-def _samples(path: Path, prefix: str) -> Iterator[Entry | Lost]:
+def _samples(path: Path, prefix: str) -> Iterator[Entry | Skipped]:
     """The pictures of one shard."""
     files = _files(path, prefix)
     for sample, found in groupby(files, lambda each: each.sample if isinstance(each, _File) else None):
         yield from _entries(sample, found, prefix)
 
 
-def _files(path: Path, prefix: str) -> Iterator[_File | Lost]:
+def _files(path: Path, prefix: str) -> Iterator[_File | Skipped]:
     """The files of a shard; what is wrong with the shard is told where it ends."""
     packed = not path.name.lower().endswith(".tar")
-    with opened(path) as file:
+    with open_file(path) as file:
         try:
             meter = Metered(gzip.GzipFile(fileobj=file) if packed else file, archive_bytes(path), HEADER_BYTES)
             with tarfile.open(fileobj=cast(Any, meter), mode="r:") as tar:
                 yield from _members(tar, meter, path, prefix, packed)
         except _ERRORS as error:
-            told = f"{shown(path)} is damaged or unfinished ({printable(str(error))}); copy it again"
-            yield Lost(legible(prefix.rstrip("/") or path.name), Fault("unreadable", told))
+            told = f"{quoted(path)} is damaged or unfinished ({short_line(str(error))}); copy it again"
+            yield Skipped(legible(prefix.rstrip("/") or path.name), Fault("unreadable", told))
 
 
-def _members(tar: tarfile.TarFile, meter: Metered, path: Path, prefix: str, packed: bool) -> Iterator[_File | Lost]:
+def _members(tar: tarfile.TarFile, meter: Metered, path: Path, prefix: str, packed: bool) -> Iterator[_File | Skipped]:
     """The members that are files. Those with no dot in their names are of no sample, nor are hidden ones."""
     room = _Room()
     while (member := tar.next()) is not None:
@@ -116,13 +116,15 @@ def _members(tar: tarfile.TarFile, meter: Metered, path: Path, prefix: str, pack
         if member.isdir():
             continue
         if leads_out(member.name):
-            yield Lost(key, Fault("stray", f"{shown(member.name)} would lie outside of the archive; it is left alone"))
+            yield Skipped(
+                key, Fault("stray", f"{quoted(member.name)} would lie outside of the archive; it is left alone")
+            )
         elif not stem or any(part.startswith(".") for part in folder.split("/") if part != "."):
             continue
         elif not member.isreg() or member.issparse():
-            yield Lost(key, Fault("stray", f"{shown(base)} is no file but a link or a device; it is left alone"))
+            yield Skipped(key, Fault("stray", f"{quoted(base)} is no file but a link or a device; it is left alone"))
         elif member.size > BYTE_CAP:
-            yield Lost(key, Fault("unreadable", f"{shown(base)} is larger than {BYTE_CAP // 2**20} MiB"))
+            yield Skipped(key, Fault("unreadable", f"{quoted(base)} is larger than {BYTE_CAP // 2**20} MiB"))
         elif dot:
             sample = posixpath.join(folder, stem)
             if not packed:
@@ -133,8 +135,8 @@ def _members(tar: tarfile.TarFile, meter: Metered, path: Path, prefix: str, pack
             elif room.for_sample(sample, member.size):
                 yield _File(sample, ending.lower(), _unpacked(tar, member))
             else:
-                problem = f"with {shown(base)} its sample unpacks to more than {SAMPLE_BYTES // 2**20} MiB"
-                yield Lost(key, Fault("unreadable", f"{problem}; unpack the shard to a .tar file"))
+                problem = f"with {quoted(base)} its sample unpacks to more than {SAMPLE_BYTES // 2**20} MiB"
+                yield Skipped(key, Fault("unreadable", f"{problem}; unpack the shard to a .tar file"))
 
 
 @dataclass(slots=True)
@@ -161,18 +163,18 @@ def _unpacked(tar: tarfile.TarFile, member: tarfile.TarInfo) -> BytesPlace:
     return BytesPlace(legible(posixpath.basename(member.name)), file.read())
 
 
-def _entries(sample: str | None, found: Iterator[_File | Lost], prefix: str) -> Iterator[Entry | Lost]:
+def _entries(sample: str | None, found: Iterator[_File | Skipped], prefix: str) -> Iterator[Entry | Skipped]:
     """The pictures of one sample, each with all that is told of it."""
     if sample is None:
-        yield from (each for each in found if isinstance(each, Lost))
+        yield from (each for each in found if isinstance(each, Skipped))
         return
     kept, count = _Sample(), 0
     for count, each in enumerate(found, 1):
         if isinstance(each, _File) and count <= _MOST_FILES:
             yield from _sort(each, kept, prefix)
     if count > _MOST_FILES:
-        told = f"the sample {shown(sample)} has more than {_MOST_FILES} files; the rest of them are left out"
-        yield Lost(prefix + legible(sample), Fault("stray", told))
+        told = f"the sample {quoted(sample)} has more than {_MOST_FILES} files; the rest of them are left out"
+        yield Skipped(prefix + legible(sample), Fault("stray", told))
     if not kept.pictures:
         return
     told = _note(kept)
@@ -183,7 +185,7 @@ def _entries(sample: str | None, found: Iterator[_File | Lost], prefix: str) -> 
         yield Entry(key, picture.place, folder, told.caption, told.fields, told.rights, mask, faults=told.faults)
 
 
-def _sort(each: _File, kept: _Sample, prefix: str) -> Iterator[Lost]:
+def _sort(each: _File, kept: _Sample, prefix: str) -> Iterator[Skipped]:
     """Put a file where it belongs in its sample; an archive, which nobody opens, is told."""
     *before, suffix = each.ending.split(".")
     if f".{suffix}" in SUFFIXES:
@@ -191,8 +193,8 @@ def _sort(each: _File, kept: _Sample, prefix: str) -> Iterator[Lost]:
     elif suffix in _TEXTS and not before:
         kept.texts.setdefault(suffix, each.place)
     elif f".{suffix}" in ARCHIVES:
-        told = f"{shown(each.place.name)} is an archive; name it as a source of its own"
-        yield Lost(f"{prefix}{legible(each.sample)}.{each.ending}", Fault("stray", told))
+        told = f"{quoted(each.place.name)} is an archive; name it as a source of its own"
+        yield Skipped(f"{prefix}{legible(each.sample)}.{each.ending}", Fault("stray", told))
 
 
 def _note(kept: _Sample) -> Note:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.core.files import printable
+from limner.core.files import short_line
 from limner.provenance.credentials.own import make_own
 from limner.store.files import translate_disk_errors
 from limner.store.paths import credentials_folder, home
@@ -79,7 +79,7 @@ def read_credentials(folder: Path, dated: bool = True) -> Credentials:
     except LimnerError as error:
         raise refused(folder, error.problem) from error
     except (ValueError, TypeError) as error:
-        raise refused(folder, f"{KEY} or {CHAIN} cannot be read: {printable(str(error))}") from error
+        raise refused(folder, f"{KEY} or {CHAIN} cannot be read: {short_line(str(error))}") from error
     first = certificates[0]
     if len(certificates) < 2:
         raise refused(folder, f"{CHAIN} holds one certificate, and the one that issued it is missing")

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from limner.core.files import printable
+from limner.core.files import short_line
 from limner.core.version import version
 from limner.provenance.credentials.inspect import context, state_of
 from limner.provenance.credentials.keys import Credentials, credentials, refused
@@ -56,7 +56,7 @@ def signed(data: bytes, source: str, by: Credentials, kind: str = PNG) -> bytes:
         with c2pa.Signer.from_info(info) as signer, c2pa.Builder(told, context([])) as builder:
             builder.sign(signer, kind, BytesIO(data), file)
     except c2pa.C2paError as error:
-        raise refused(by.place, f"C2PA does not take them ({printable(str(error))})") from error
+        raise refused(by.place, f"C2PA does not take them ({short_line(str(error))})") from error
     return file.getvalue()
 
 

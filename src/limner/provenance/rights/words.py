@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from limner.core.files import printable
+from limner.core.files import short_line
 
 LONGEST = 300
 """The longest text that is told of a picture's owner, in characters."""
@@ -22,7 +22,7 @@ _MINING = re.compile(r"(?:^|/|\b)DMI-([A-Z-]{3,60})\s*$", re.IGNORECASE)
 
 def told(text: str | None) -> str | None:
     """A text on one line, None where there is nothing to read in it."""
-    line = printable(text or "", LONGEST)
+    line = short_line(text or "", LONGEST)
     return line if any(char.isalnum() for char in line) else None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 from limner.core.choice import evenly
-from limner.core.metrics import Gallery, Item
+from limner.core.metrics import ImageSet, ScoredImage
 from limner.starter.exam.examinee import Examinee
 from limner.starter.exam.marking import mark
 from limner.starter.exam.questions import questions
@@ -41,7 +41,7 @@ class Trial:
 
     metrics: tuple[str, ...]
     truth: str
-    galleries: tuple[Gallery, ...]
+    galleries: tuple[ImageSet, ...]
     known: tuple[float, ...]
     falls: tuple[str, ...] = ()
     within: tuple[int, ...] = ()
@@ -71,9 +71,9 @@ def painted_prompts(easel: Easel, examinee: Examinee, size: int) -> list[Trial]:
         pixels = way.answer(f"painting at guidance {guidance:g}", [question.prompt for question in asked], guidance)
         verdicts = mark(judge, asked, pixels).verdicts
         known += [sum(verdict.values()) / len(verdict) for verdict in verdicts]
-        items += [Item(easel.keep(Image.fromarray(p)), q.prompt) for p, q in zip(pixels, asked, strict=True)]
+        items += [ScoredImage(easel.keep(Image.fromarray(p)), q.prompt) for p, q in zip(pixels, asked, strict=True)]
     truth = "share of what was asked for that the judge finds, in the starter's pictures"
-    whole = Trial(("prompt_fidelity",), f"{truth}, over all prompts", (Gallery(tuple(items)),), tuple(known))
+    whole = Trial(("prompt_fidelity",), f"{truth}, over all prompts", (ImageSet(tuple(items)),), tuple(known))
     prompts = tuple(range(len(asked))) * len(WAYS)
     return [whole, replace(whole, truth=f"{truth}, among those of one prompt", within=prompts)]
 
@@ -85,12 +85,12 @@ def changed_prompts(easel: Easel, size: int) -> Trial:
     for _ in range(4 * size):
         scene = random_scene(rng)
         for wrong in range(4):
-            items.append(Item(easel.keep(paint(_altered(scene, wrong, rng))), caption(scene)))
+            items.append(ScoredImage(easel.keep(paint(_altered(scene, wrong, rng))), caption(scene)))
             known.append(-float(wrong))
     return Trial(
         ("prompt_fidelity",),
         "attributes of the caption that the painter's picture shows otherwise, 0 to 3, to fall",
-        (Gallery(tuple(items)),),
+        (ImageSet(tuple(items)),),
         tuple(known),
     )
 
@@ -124,9 +124,9 @@ def characters(easel: Easel, size: int) -> Trial:
         items = []
         for other, share in shown:
             for scene in portraits(name, rng, ("forest", "desert"), ("sitting", "standing")):
-                items.append(Item(easel.keep(paint(scene, other))))
+                items.append(ScoredImage(easel.keep(paint(scene, other))))
                 known.append(share)
-        galleries.append(Gallery(tuple(items), references=references))
+        galleries.append(ImageSet(tuple(items), references=references))
     return Trial(
         ("subject_fidelity",),
         "share of a character's coat and marks that the painter's picture shows, down to other characters and breeds",
@@ -156,12 +156,12 @@ def varied_groups(easel: Easel, size: int) -> Trial:
             kept = {n: getattr(scene, n) for n in names if n not in rng.sample(names, varied)}
             kept |= {"backdrop": scene.backdrop} if kept.get("place") == "studio" else {}
             group = [random_scene(rng, subject=scene.subject, extra=None, weather="clear", **kept) for _ in range(4)]
-            items += [Item(path, group=f"{number}, {varied}") for path in easel.all(group)]
+            items += [ScoredImage(path, group=f"{number}, {varied}") for path in easel.all(group)]
             known.append(float(varied))
     return Trial(
         ("diversity",),
         "attributes in which four pictures of the painter may differ, 0 to 5",
-        (Gallery(tuple(items)),),
+        (ImageSet(tuple(items)),),
         tuple(known),
     )
 
@@ -173,9 +173,9 @@ def edited(easel: Easel, size: int, metrics: tuple[str, ...], truth: str, edits:
     for _ in range(2 * size):
         picture = paint(random_scene(rng))
         for value, edit in edits:
-            items.append(Item(easel.keep(edit(picture))))
+            items.append(ScoredImage(easel.keep(edit(picture))))
             known.append(value)
-    return Trial(metrics, truth, (Gallery(tuple(items)),), tuple(known))
+    return Trial(metrics, truth, (ImageSet(tuple(items)),), tuple(known))
 
 
 def blurred(easel: Easel, size: int) -> Trial:
@@ -202,13 +202,13 @@ def copied(easel: Easel, size: int) -> Trial:
         other, turned = paint(random_scene(rng)), rng.random() < 0.5
         source = training[number].transpose(Image.Transpose.FLIP_LEFT_RIGHT) if turned else training[number]
         for share in SHARES:
-            items.append(Item(easel.keep(Image.blend(other, source, share))))
+            items.append(ScoredImage(easel.keep(Image.blend(other, source, share))))
             known.append(share)
     kept = tuple(easel.keep(picture) for picture in training)
     return Trial(
         ("memorisation", "uniqueness"),
         "share of a training picture that is mixed into another one, half of them mirrored",
-        (Gallery(tuple(items), training=kept),),
+        (ImageSet(tuple(items), training=kept),),
         tuple(known),
         falls=("uniqueness",),
     )
@@ -223,15 +223,15 @@ def drifted(easel: Easel, size: int) -> Trial:
         (scene,) = portraits(name, rng, [rng.choice(PLACES)], ["sitting"])
         plain = rng.choice([breed for breed in BREED_LOOKS.values() if breed.species == look.species])
         first, last = paint(scene, plain), paint(scene, look)
-        before = Item(easel.keep(first), f"a photo of a {look.species}")
+        before = ScoredImage(easel.keep(first), f"a photo of a {look.species}")
         for share in SHARES:
-            items.append(Item(easel.keep(Image.blend(first, last, share)), before.prompt))
+            items.append(ScoredImage(easel.keep(Image.blend(first, last, share)), before.prompt))
             base.append(before)
             known.append(share)
     return Trial(
         ("class_drift",),
         "share of a character's look that is mixed into a plain animal's",
-        (Gallery(tuple(items), base=tuple(base)),),
+        (ImageSet(tuple(items), base=tuple(base)),),
         tuple(known),
     )
 
@@ -246,7 +246,7 @@ def mixed_sets(easel: Easel, size: int) -> Trial:
         for _ in range(2):
             odd = round(share * number)
             chosen = [*rng.sample(strange[:number], odd), *rng.sample(alike[:number], number - odd)]
-            galleries.append(Gallery(tuple(map(Item, chosen)), references=alike[number:]))
+            galleries.append(ImageSet(tuple(map(ScoredImage, chosen)), references=alike[number:]))
             known.append(share)
     return Trial(
         ("fid", "kid"),

@@ -1,4 +1,4 @@
-"""Commands that look after what is kept: backup, restore, erase, prune."""
+"""Commands that maintain stored data: backup, restore, erase, prune."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REFERENCE = re.compile("(sha256|folder):")
 _AGE = re.compile(r"([0-9]{1,6})([hdw])")
 _HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 SHOWN = 20
-"""Lines of a list that are shown."""
+"""Most lines of each list that are printed."""
 
 Archive = Annotated[Path, Parameter(help="The archive, such as limner-backup.zip.")]
 
@@ -36,7 +36,7 @@ def backup(file: Archive) -> None:
 def restore(
     file: Archive,
     *,
-    replace: Annotated[bool, Parameter(help="Lose the runs and credentials that are here.", negative=())] = False,
+    replace: Annotated[bool, Parameter(help="Replace the runs and credentials that are here.", negative=())] = False,
 ) -> None:
     from limner.cli.terminal import Screen
     from limner.studio.studio import Studio
@@ -47,9 +47,9 @@ def restore(
 
 
 def erase(
-    *what: Annotated[str, Parameter(help="Id of a run, sha256:HASH or folder:HASH, or owner:NAME for all of theirs.")],
-    derived: Annotated[bool, Parameter(help="And all that was made with it.", negative=())] = False,
-    dry_run: Annotated[bool, Parameter(help="Only tell what would go.", negative=())] = False,
+    *what: Annotated[str, Parameter(help="Run id, sha256:HASH, folder:HASH, or owner:NAME for all of an account.")],
+    derived: Annotated[bool, Parameter(help="Also erase everything made with it.", negative=())] = False,
+    dry_run: Annotated[bool, Parameter(help="Only list what would be erased.", negative=())] = False,
 ) -> None:
     from limner.studio.maintenance import EraseSelection
     from limner.studio.studio import Studio
@@ -58,37 +58,41 @@ def erase(
     files = tuple(item for item in what if _REFERENCE.match(item))
     runs = tuple(item for item in what if not item.startswith("owner:") and item not in files)
     if not what or len(owners) > 1 or "" in owners:
-        raise LimnerError("nothing to erase was named" if not what else "name one owner", "see limner erase --help")
+        raise LimnerError("nothing to erase is given" if not what else "give one owner", "see limner erase --help")
     wanted = EraseSelection(runs=runs, references=files, owner=owners[0] if owners else None)
-    _tell(Studio().maintenance.erase(wanted, derived=derived, dry=dry_run), "would be erased" if dry_run else "erased")
+    done = Studio().maintenance.erase(wanted, derived=derived, dry=dry_run)
+    _print_erasure(done, "would be erased" if dry_run else "erased")
 
 
 def prune(
     *,
     older_than: Annotated[str | None, Parameter(help="Age of the runs and uploads to erase, such as 30d.")] = None,
-    keep: Annotated[tuple[str, ...], Parameter(help="Reference of a file or folder that stays.", negative=())] = (),
+    keep: Annotated[
+        tuple[str, ...], Parameter(help="Reference of a file or folder to keep; may be repeated.", negative=())
+    ] = (),
 ) -> None:
     from limner.studio.studio import Studio
 
-    _tell(Studio().maintenance.prune(None if older_than is None else age(older_than), protected=keep), "erased")
+    age = None if older_than is None else parse_age(older_than)
+    _print_erasure(Studio().maintenance.prune(age, protected=keep), "erased")
 
 
-def age(text: str) -> timedelta:
-    """A time such as 12h, 30d or 8w."""
+def parse_age(text: str) -> timedelta:
+    """A duration such as 12h, 30d or 8w."""
     found = _AGE.fullmatch(text)
     if found is None or int(found[1]) * _HOURS[found[2]] > 24 * 36500:
-        raise LimnerError(f"{text!r} is no age", "write 12h, 30d or 8w")
+        raise LimnerError(f"{text!r} is not an age", "write 12h, 30d or 8w")
     return timedelta(hours=int(found[1]) * _HOURS[found[2]])
 
 
-def _tell(done: ErasureResult, verb: str) -> None:
+def _print_erasure(done: ErasureResult, verb: str) -> None:
     for title, items in (("run", done.runs), ("derived run", done.derived), ("upload", done.uploads)):
         for item in items[:SHOWN]:
             print(f"{title} {item}")
         if len(items) > SHOWN:
             print(f"and {len(items) - SHOWN:,} more")
     for path in done.left:
-        print(f"left where it is: {path}")
+        print(f"not erased: {path}")
     orphans = f", {done.orphans:,} files that nothing referred to" if done.orphans else ""
     runs = len(done.runs) + len(done.derived)
     print(f"{verb}: {runs:,} runs, {len(done.files):,} files ({done.bytes / 1e6:,.1f} MB){orphans}")

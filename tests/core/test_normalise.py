@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from limner.core.disguises import folded, plain, readings
+from limner.core.normalise import fold, plain, variants
 
 
 @pytest.mark.parametrize(
@@ -40,15 +40,15 @@ from limner.core.disguises import folded, plain, readings
     ],
 )
 def test_each_disguise_is_seen_through(text: str, meant: str) -> None:
-    assert meant in readings(text)
+    assert meant in variants(text)
 
 
 @pytest.mark.parametrize("text", ["1234", "50 %", "7", "1 + 1", "@"])
 def test_figures_by_themselves_stay_figures(text: str) -> None:
-    assert all(not any(letter.isalpha() for letter in read) for read in readings(text))
+    assert all(not any(letter.isalpha() for letter in read) for read in variants(text))
 
 
 def test_the_plainest_reading_is_the_first() -> None:
-    assert readings("A  Cat, on_the (Beach:1.2)!")[0] == plain("a cat on the beach") == "a cat on the beach"
-    assert readings("good")[0] == "good" and "god" not in readings("good"), "two of a letter are as they are"
-    assert folded("\u0130\u00df") == "iss"
+    assert variants("A  Cat, on_the (Beach:1.2)!")[0] == plain("a cat on the beach") == "a cat on the beach"
+    assert variants("good")[0] == "good" and "god" not in variants("good"), "two of a letter are as they are"
+    assert fold("\u0130\u00df") == "iss"

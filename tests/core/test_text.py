@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from limner.core.english import article, cleaned, punctuated
+from limner.core.text import article, clean_line, fix_punctuation
 
 AN = (
     "apple eagle icon owl umbrella uncle urn hour honest heir oneiric undo unidentified unimportant uninteresting Akita"
@@ -23,7 +23,7 @@ def test_a_stands_before_all_else(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         (" a\tdog\r\n on  grass ", "a dog on grass"),
         ("a\x00b\x1b[31mc", "a b [31mc"),
@@ -33,12 +33,12 @@ def test_a_stands_before_all_else(word: str) -> None:
         ("", ""),
     ],
 )
-def test_a_text_is_one_line(text: str, told: str) -> None:
-    assert cleaned(text) == told
+def test_a_text_is_one_line(text: str, expected: str) -> None:
+    assert clean_line(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("a dog , on  grass .", "a dog, on grass."),
         ("a dog,, , on grass", "a dog, on grass"),
@@ -48,5 +48,5 @@ def test_a_text_is_one_line(text: str, told: str) -> None:
         ("a dog!", "a dog!"),
     ],
 )
-def test_punctuation_is_mended_where_something_was_left_out(text: str, told: str) -> None:
-    assert punctuated(text) == told
+def test_punctuation_is_fixed_where_something_was_left_out(text: str, expected: str) -> None:
+    assert fix_punctuation(text) == expected

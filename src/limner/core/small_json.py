@@ -1,4 +1,4 @@
-"""What people send back: small JSON files, of which any may be hostile."""
+"""Reads small JSON files that people send in, any of which may be hostile."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pydantic import BaseModel, ValidationError
 
 from limner.core.errors import LimnerError, invalid
 
-LONGEST = 2**20
-"""The longest file that is read, in bytes."""
+MAX_BYTES = 2**20
+"""Size of the largest file that is read, in bytes."""
 Read = TypeVar("Read", bound=BaseModel)
 
 
-def read_small(path: Path, kind: type[Read], what: str, remedy: str, longest: int = LONGEST) -> Read:
-    """A JSON file as what it should be; LimnerError for anything else."""
+def read_small_json(path: Path, kind: type[Read], what: str, remedy: str, longest: int = MAX_BYTES) -> Read:
+    """A JSON file as a model; raises LimnerError for anything else. what: the kind of file, for messages."""
     try:
         if not path.is_file():
             raise LimnerError(
-                f"{str(path)!r} is not there" if not path.exists() else f"{str(path)!r} is no file", remedy
+                f"{str(path)!r} does not exist" if not path.exists() else f"{str(path)!r} is not a file", remedy
             )
         with path.open("rb") as file:
             data = file.read(longest + 1)
@@ -34,5 +34,5 @@ def read_small(path: Path, kind: type[Read], what: str, remedy: str, longest: in
 
 
 def _first(error: ValidationError) -> str:
-    """The first of what is wrong, in few words."""
+    """The first problem, shortened."""
     return str(invalid(error)).split("; ")[0][:200]

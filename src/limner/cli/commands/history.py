@@ -1,0 +1,106 @@
+"""Commands about runs and images that exist: repeat, list, show, verify, search, rate, export feedback."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from limner.cli.commands.shared import Out, stop_on_signal
+from limner.cli.flags import command_for
+from limner.core.errors import LimnerError, unknown
+from limner.core.feedback import ImageQuery, Rating, Reason
+
+feedback = App(name="feedback")
+
+
+def run(
+    picture: Annotated[Path, Parameter(help="A PNG that Limner generated.")], *, out: Out = Path("pictures")
+) -> None:
+    from limner.cli.terminal import Screen
+    from limner.studio.studio import Studio
+
+    with Screen() as screen, stop_on_signal(screen.note) as stop:
+        screen.finish(Studio().reproduce(picture, out, listener=screen.show, stop=stop))
+
+
+def runs(*, count: Annotated[int, Parameter(help="Number of runs.")] = 20) -> None:
+    from limner.cli.terminal import print_runs
+    from limner.studio.studio import Studio
+
+    print_runs(Studio().runs.list(count))
+
+
+def show(run: Annotated[str, Parameter(help="Id of a run, or the start of it.")]) -> None:
+    from limner.cli.terminal import print_run
+    from limner.studio.studio import Studio
+
+    studio = Studio()
+    found, artifacts = studio.runs.show(run)
+    print_run(found, artifacts, studio.runs.events(found.id))
+
+
+def verify(*pictures: Annotated[Path, Parameter(help="PNG, JPEG or WebP files.")]) -> None:
+    from limner.cli.terminal import print_verdict
+    from limner.studio.studio import Studio
+
+    if not pictures:
+        raise LimnerError("no image is given", "limner verify IMAGE...")
+    studio, good = Studio(), True
+    for picture in pictures:
+        verdict = studio.images.verify(picture)
+        print_verdict(picture, verdict)
+        good &= verdict.good
+    if not good:
+        sys.exit(1)
+
+
+def _history(request: ImageQuery) -> None:
+    from limner.cli.terminal import print_images
+    from limner.studio.images import Viewer
+    from limner.studio.studio import Studio
+
+    print_images(Studio().images.list(Viewer(), request))
+
+
+history = command_for(ImageQuery, _history)
+
+
+def rate(
+    *picture_and_stars: Annotated[
+        str, Parameter(help="Images by file, id or SHA-256, or runs by id; last the stars, 1 to 5.")
+    ],
+    reason: Annotated[tuple[str, ...], Parameter(help="What is wrong; may be repeated.", negative=())] = (),
+    comment: Annotated[str, Parameter(help="Comment.")] = "",
+) -> None:
+    from limner.studio.studio import Studio
+
+    *pictures, stars = picture_and_stars or ("",)
+    if not pictures or not stars.isdecimal():
+        raise LimnerError("give images or runs, then the stars", "write: limner rate pictures/0001.png 4")
+    for wrong in set(reason) - set(Reason):
+        raise unknown("reason", wrong, Reason)
+    rating = Rating(stars=int(stars), reasons=tuple(map(Reason, reason)), comment=comment)
+    print(*Studio().feedback.rate_named(pictures, rating))
+
+
+@feedback.command
+def export(
+    file: Annotated[Path, Parameter(help="The .jsonl or .parquet file to write.")],
+    *,
+    kind: Annotated[
+        Literal["ratings", "pairs"], Parameter(help="Ratings, or pairs of images of one prompt.")
+    ] = "ratings",
+    stars: Annotated[bool, Parameter(help="Also derive pairs from stars, not only comparisons.", negative=())] = False,
+    embed: Annotated[
+        Literal["no", "image", "bytes"],
+        Parameter(help="Embed the images, as `datasets` opens them, or as plain bytes."),
+    ] = "no",
+) -> None:
+    """Write all feedback to a file, in columns that preference training reads."""
+    from limner.studio.studio import Studio
+
+    Studio().feedback.export_file(file, kind, stars, embed)
+    print(file)

@@ -1,0 +1,122 @@
+"""The registry of request kinds: what `limner` can be asked to do, each kind in one place.
+
+Modules are named, not imported, so that the command line starts fast and core depends on nothing above it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKind:
+    """One kind of request.
+
+    name: its `kind` in JSON, and its command. request, executor, command: "module:name" of the request class, of the
+    function that executes it, and of the function that the command calls with it; the last two are looked for in
+    `limner.engine` and in `limner.cli.commands`. execution: fields of `Execution` that it takes. several: whether a
+    recipe may hold more than one. resumed_by: flags that resume an interrupted run of the same command, None where
+    there is nothing to resume.
+    """
+
+    name: str
+    request: str
+    executor: str
+    command: str
+    execution: tuple[str, ...]
+    help: str
+    several: bool = False
+    resumed_by: tuple[str, ...] | None = None
+
+    @property
+    def request_class(self) -> str:
+        """The name of the request class."""
+        return self.request.partition(":")[2]
+
+    def load_request(self) -> Any:
+        """The request class."""
+        return _load(f"limner.core.requests.{self.request}")
+
+    def load_executor(self) -> Any:
+        """The function (request, workspace, emit) that executes a request."""
+        return _load(f"limner.engine.{self.executor}")
+
+    def load_command(self) -> Any:
+        """The function that the command calls with a request, its execution and the command's own flags."""
+        return _load(f"limner.cli.commands.{self.command}")
+
+
+def _load(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        RequestKind(
+            "prepare",
+            "prepare:PrepareRequest",
+            "prepare.prepare:prepare",
+            "requests:prepare",
+            ("workers", "executor", "device"),
+            "Build a clean dataset from images, with a report. Originals are not changed. Repeat the same command to "
+            "resume an interrupted run.",
+            resumed_by=(),
+        ),
+        RequestKind(
+            "generate",
+            "generate:GenerateRequest",
+            "generate.generate:generate",
+            "requests:generate",
+            ("memory", "device"),
+            "Generate images from a prompt, or from a prompt and an image.",
+            several=True,
+        ),
+        RequestKind(
+            "train",
+            "train:TrainRequest",
+            "train.train:train",
+            "requests:train",
+            ("preview_every", "track", "device"),
+            "Train a model on a few images of one subject (DreamBooth: identifier, class word, prior preservation).",
+            resumed_by=("--resume",),
+        ),
+        RequestKind(
+            "evaluate",
+            "evaluate:EvaluateRequest",
+            "evaluate.evaluate:evaluate",
+            "requests:evaluate",
+            ("memory", "device"),
+            "Score a model, an adapter or a folder of images, against photos of the subject where they are given. "
+            "Exit codes: 0 done, 1 a --require condition is not met, 2 an error that you can fix.",
+        ),
+        RequestKind(
+            "compare",
+            "compare:CompareRequest",
+            "compare.compare:compare",
+            "requests:compare",
+            ("memory", "device"),
+            "Compare models or adapters on the same prompts and seeds: scores, and a page for blind votes.",
+        ),
+        RequestKind(
+            "sweep",
+            "sweep:SweepRequest",
+            "sweep.sweep:sweep",
+            "requests:sweep",
+            ("memory", "device"),
+            "Generate the same images with one to three settings varied, and score the difference.",
+        ),
+        RequestKind(
+            "influence",
+            "influence:InfluenceRequest",
+            "influence.influence:influence",
+            "requests:influence",
+            ("device",),
+            "Estimate which training images influenced generated images, and which are harmful or useless (TRAK, "
+            "D-TRAK).",
+        ),
+    )
+}
