@@ -1,4 +1,4 @@
-"""Many runs, and workers that are killed at random: all end, each once."""
+"""Test that all runs end, each once, when workers are killed at random."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys open what they should, and nothing else."""
+"""Tests of accounts, keys, quotas and grants."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def accounts(store: Store) -> Accounts:
     return Accounts(store)
 
 
-def test_a_key_names_its_account(accounts: Accounts) -> None:
+def test_a_key_identifies_its_account(accounts: Accounts) -> None:
     key, secret = accounts.add_key("ann", Role.VIEWER, Limits(per_minute=3))
     assert accounts.caller(secret) == Caller(account="ann", role=Role.VIEWER, key=key.id, limits=Limits(per_minute=3))
     other, second = accounts.add_key("ann")
@@ -34,14 +34,14 @@ def test_a_key_names_its_account(accounts: Accounts) -> None:
     assert [key.id for key in accounts.list()] == [key.id, other.id]
 
 
-def test_the_secret_is_not_kept(accounts: Accounts, tmp_path: Path) -> None:
+def test_the_secret_is_not_stored(accounts: Accounts, tmp_path: Path) -> None:
     _, secret = accounts.add_key("ann")
     accounts.database.close()
-    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert secret.encode() not in kept and secret.rsplit("_", 1)[1].encode() not in kept
+    stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert secret.encode() not in stored and secret.rsplit("_", 1)[1].encode() not in stored
 
 
-def test_keys_that_open_nothing(accounts: Accounts) -> None:
+def test_invalid_and_revoked_keys(accounts: Accounts) -> None:
     key, secret = accounts.add_key("ann")
     wrong = secret[:-1] + ("A" if secret[-1] != "A" else "B")
     for bad in ("", "x", wrong, secret + "x", secret.upper(), key.id, secret.replace("limner", "Limner"), "\ud800"):
@@ -52,7 +52,7 @@ def test_keys_that_open_nothing(accounts: Accounts) -> None:
     assert accounts.revoke(key.id).revoked == revoked, "the first time counts"
 
 
-def test_a_key_runs_out(accounts: Accounts) -> None:
+def test_a_key_expires(accounts: Accounts) -> None:
     _, secret = accounts.add_key("ann", days=1)
     assert accounts.caller(secret) is not None
     with accounts.database.session() as session:
@@ -61,13 +61,13 @@ def test_a_key_runs_out(accounts: Accounts) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Ann", "a b", "*", "-a", "a" * 65, "ä", "a\n"])
-def test_names_that_no_account_has(accounts: Accounts, name: str) -> None:
+def test_invalid_account_names(accounts: Accounts, name: str) -> None:
     with pytest.raises(LimnerError, match="is no name of an account"):
         accounts.add_key(name)
 
 
 @pytest.mark.parametrize("days", [0, -1, 10**9])
-def test_times_that_no_key_has(accounts: Accounts, days: int) -> None:
+def test_invalid_lifetimes_of_keys(accounts: Accounts, days: int) -> None:
     with pytest.raises(LimnerError, match="cannot be valid for"):
         accounts.add_key("ann", days=days)
 
@@ -89,7 +89,7 @@ def test_roles(accounts: Accounts) -> None:
     assert [a.covers(b) for a in Role for b in Role] == [True, False, False, True, True, False, True, True, True]
 
 
-def test_pictures_in_a_day(accounts: Accounts, store: Store) -> None:
+def test_quota_of_images_per_day(accounts: Accounts, store: Store) -> None:
     key, secret = accounts.add_key("ann", limits=Limits(pictures_per_day=5))
     who = accounts.caller(secret)
     assert who is not None
@@ -109,7 +109,7 @@ def test_pictures_in_a_day(accounts: Accounts, store: Store) -> None:
     assert [run.owner for run in store.list(10, owner="ann")] == ["ann"] * 2
 
 
-def test_holdings(accounts: Accounts) -> None:
+def test_grants(accounts: Accounts) -> None:
     grants = Grants(accounts.database)
     for name in ("ann", "bob"):
         accounts.add_key(name)
@@ -139,6 +139,6 @@ def test_holdings(accounts: Accounts) -> None:
         grants.check(Caller(account="ann", limits=Limits(kept_bytes=20)), 11)
 
 
-def test_a_secret_is_made_once(store: Store) -> None:
+def test_a_secret_is_created_once(store: Store) -> None:
     first = shared_secret(store, "links")
     assert len(first) == 32 and shared_secret(store, "links") == first != shared_secret(store, "other")

@@ -1,4 +1,4 @@
-"""A backup holds everything, means the same to any database, and is put back whole or not at all."""
+"""Tests of backup and restore: contents, damaged and forged archives, atomicity."""
 
 import errno
 import hashlib
@@ -47,7 +47,7 @@ def fill(studio: Studio, folder: Path) -> None:
     (studio.home / "credentials" / "key.pem").write_bytes(b"secret")
 
 
-def told(studio: Studio) -> object:
+def contents(studio: Studio) -> object:
     """All that a studio knows, as it can be compared."""
     runs = studio.store.list(100)
     return (
@@ -77,7 +77,7 @@ def opened(home: Path, database: str | None, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_everything_comes_back_elsewhere(
+def test_a_backup_restores_everything_in_another_home(
     studio: Studio, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     seen: list[Event] = []
@@ -85,11 +85,11 @@ def test_everything_comes_back_elsewhere(
     assert [event.name for event in seen if isinstance(event, Stage)] == ["database", "files"]
     assert sum(isinstance(event, Progress) for event in seen) > 5
     assert (tmp_path / "backup.zip").stat().st_mode & 0o777 == 0o600
-    before = told(studio)
+    before = contents(studio)
     url = None if other == "sqlite" else postgres.fresh(request.getfixturevalue("postgres_folder"))
     there = opened(tmp_path / "elsewhere", url, monkeypatch)
     there.maintenance.restore(tmp_path / "backup.zip")
-    assert told(there) == before
+    assert contents(there) == before
     credential = there.home / "credentials" / "key.pem"
     assert credential.read_bytes() == b"secret" and credential.stat().st_mode & 0o777 == 0o600
     run = there.enqueue(GenerateRequest(prompt="and on it goes"))
@@ -98,13 +98,11 @@ def test_everything_comes_back_elsewhere(
     with pytest.raises(LimnerError, match="there is something here already"):
         there.maintenance.restore(tmp_path / "backup.zip")
     there.maintenance.restore(tmp_path / "backup.zip", replace=True)
-    assert told(there) == before
+    assert contents(there) == before
     there.store.close()
 
 
-def test_what_is_written_meanwhile_is_not_half_in_it(
-    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_backup_holds_no_partial_writes(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count = len(studio.store.list(100))
     seen: list[Event] = []
 
@@ -178,8 +176,9 @@ def with_credential(name: str, body: bytes) -> Callable[[Path, Path], Path]:
         def named(part: str, old: bytes) -> bytes:
             if part != MANIFEST:
                 return old
-            told = json.loads(old)
-            return json.dumps(told | {"hashes": told["hashes"] | {name: hashlib.sha256(body).hexdigest()}}).encode()
+            contents = json.loads(old)
+            contents["hashes"][name] = hashlib.sha256(body).hexdigest()
+            return json.dumps(contents).encode()
 
         return rewritten(source, place, named, **{name: body})
 
@@ -194,7 +193,7 @@ def manifest(**changes: object) -> Callable[[Path, Path], Path]:
 
 
 def encrypted(source: Path, place: Path) -> Path:
-    """A backup whose members are said to be encrypted."""
+    """A backup whose members are marked as encrypted."""
     body = bytearray(source.read_bytes())
     with zipfile.ZipFile(source) as archive:
         at = archive.start_dir
@@ -239,14 +238,12 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_backup_that_is_damaged_or_made_up_changes_nothing(
-    sound: Path, home: Path, tmp_path: Path, damage: str
-) -> None:
-    spoil, said = DAMAGE[damage]
+def test_a_damaged_or_forged_backup_changes_nothing(sound: Path, home: Path, tmp_path: Path, damage: str) -> None:
+    spoil, message = DAMAGE[damage]
     there = Studio(home)
     with pytest.raises(LimnerError) as caught:
         there.maintenance.restore(spoil(sound, tmp_path / "spoilt.zip"))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert there.store.list(1) == [] and list(there.files) == [] and not (home / "credentials").exists()
     assert not list(tmp_path.rglob("*evil*"))
     there.store.close()
@@ -254,7 +251,7 @@ def test_a_backup_that_is_damaged_or_made_up_changes_nothing(
 
 @pytest.mark.parametrize("replace", [False, True])
 @pytest.mark.parametrize("name", ["own", "own/key.pem/old"])
-def test_credentials_that_cannot_be_written_are_refused_before_anything_is(
+def test_unwritable_credentials_are_refused_before_anything_is_written(
     sound: Path, home: Path, tmp_path: Path, name: str, replace: bool
 ) -> None:
     (home / "credentials" / "own").mkdir(parents=True)
@@ -268,7 +265,7 @@ def test_credentials_that_cannot_be_written_are_refused_before_anything_is(
     there.store.close()
 
 
-def test_another_credential_is_not_lost_unasked(sound: Path, home: Path) -> None:
+def test_another_credential_is_not_replaced_unasked(sound: Path, home: Path) -> None:
     place = home / "credentials" / "key.pem"
     place.parent.mkdir(parents=True)
     place.write_bytes(b"mine")
@@ -281,7 +278,7 @@ def test_another_credential_is_not_lost_unasked(sound: Path, home: Path) -> None
     there.store.close()
 
 
-def test_rows_that_do_not_fit_change_nothing(sound: Path, home: Path, tmp_path: Path) -> None:
+def test_inconsistent_rows_change_nothing(sound: Path, home: Path, tmp_path: Path) -> None:
     """An archive whose hashes are right and whose rows are not."""
     there = Studio(home)
     with pytest.raises(LimnerError, match="do not fit together"):
@@ -344,7 +341,7 @@ FORGED = {
 
 
 @pytest.mark.parametrize("table", FORGED)
-def test_no_row_comes_in_that_is_not_one_of_ours(sound: Path, home: Path, tmp_path: Path, table: str) -> None:
+def test_invalid_rows_are_refused(sound: Path, home: Path, tmp_path: Path, table: str) -> None:
     there = Studio(home)
     for column, values in FORGED[table].items():
         for value in values:
@@ -354,19 +351,19 @@ def test_no_row_comes_in_that_is_not_one_of_ours(sound: Path, home: Path, tmp_pa
     there.store.close()
 
 
-def test_every_text_that_becomes_a_path_or_a_word_of_ours_has_a_pattern() -> None:
-    """A column of short texts is a `PatternString`, but for those that hold what people write."""
-    said = {"pictures.industry", "pictures.style", "collections.name"}
+def test_every_short_text_column_has_a_pattern() -> None:
+    """A short text column is a `PatternString`, except those that people fill in."""
+    free_text = {"pictures.industry", "pictures.style", "collections.name"}
     short = {
         f"{table.name}.{column.name}"
         for table in TABLES.values()
         for column in table.columns
         if isinstance(column.type, String) and column.type.length and not isinstance(column.type, PatternString)
     }
-    assert short == said
+    assert short == free_text
 
 
-def test_what_is_created_is_checked_as_what_is_restored(home: Path) -> None:
+def test_created_rows_are_checked_like_restored_ones(home: Path) -> None:
     studio = Studio(home)
     with (
         pytest.raises(ValueError, match="id of 'runs' is '/tmp/victim', which is not in the format of this column"),
@@ -380,7 +377,7 @@ def test_what_is_created_is_checked_as_what_is_restored(home: Path) -> None:
 
 
 @pytest.mark.parametrize("run", ["{victim}", "../../victim", "link/victim"])
-def test_a_row_that_an_older_version_restored_deletes_nothing_else(home: Path, tmp_path: Path, run: str) -> None:
+def test_an_invalid_row_from_an_older_version_deletes_nothing_else(home: Path, tmp_path: Path, run: str) -> None:
     """Such rows may be in databases already."""
     (tmp_path / "victim").mkdir()
     (tmp_path / "victim" / "thesis.txt").write_text("mine")
@@ -447,7 +444,7 @@ def test_rows_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         assert written == batches, "as they come, without any kept for later"
 
 
-def test_an_older_backup_is_filled_up(sound: Path, home: Path, tmp_path: Path) -> None:
+def test_an_older_backup_gets_default_values(sound: Path, home: Path, tmp_path: Path) -> None:
     """One from before runs had owners."""
     bodies: dict[str, bytes] = {}
 
@@ -458,7 +455,7 @@ def test_an_older_backup_is_filled_up(sound: Path, home: Path, tmp_path: Path) -
             bodies[name] = body
         elif name == MANIFEST:
             facts = json.loads(body)
-            facts["hashes"] |= {its: hashlib.sha256(told).hexdigest() for its, told in bodies.items()}
+            facts["hashes"] |= {its: hashlib.sha256(contents).hexdigest() for its, contents in bodies.items()}
             return json.dumps(facts | {"revision": "0002"}).encode()
         return body
 
@@ -468,7 +465,7 @@ def test_an_older_backup_is_filled_up(sound: Path, home: Path, tmp_path: Path) -
     there.store.close()
 
 
-def test_a_full_disk_leaves_no_half_backup(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_partial_backup(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     studio = Studio(home)
     (tmp_path / "scratch").mkdir()
     fill(studio, tmp_path / "scratch")

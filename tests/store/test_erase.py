@@ -1,4 +1,4 @@
-"""Erasure takes what was asked for and what only that needed, and nothing that anything else refers to."""
+"""Tests of erasure, retention and orphans."""
 
 import os
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ class Household:
 
     @property
     def bodies(self) -> set[bytes]:
-        """All that is kept, but for lists."""
+        """The bytes of all stored files except manifests."""
         found = {self.studio.files.path(blob.sha256).read_bytes() for blob in self.studio.files}
         return {body for body in found if not body.startswith(b"{")}
 
@@ -89,16 +89,16 @@ def house(home: Path, database: str | None, tmp_path: Path, monkeypatch: pytest.
     studio.store.close()
 
 
-def test_a_run_that_others_stand_on_goes_with_them_or_not_at_all(house: Household) -> None:
+def test_a_run_is_erased_only_with_the_runs_that_use_its_results(house: Household) -> None:
     before, all_runs = house.bodies, house.runs
     with pytest.raises(InUse, match=f"run {house.train} cannot go alone: 2 were made with it") as caught:
         house.studio.maintenance.erase(EraseSelection(runs=(house.train,)))
     assert caught.value.by == [f"run {house.paint} (generate)", f"run {house.over} (generate)"]
     assert (house.bodies, house.runs) == (before, all_runs)
-    told = house.studio.maintenance.erase(EraseSelection(runs=(house.train,)), derived=True, dry=True)
+    dry = house.studio.maintenance.erase(EraseSelection(runs=(house.train,)), derived=True, dry=True)
     assert (house.bodies, house.runs) == (before, all_runs), "a dry run changes nothing"
     done = house.studio.maintenance.erase(EraseSelection(runs=(house.train,)), derived=True)
-    assert done == told
+    assert done == dry
     assert (done.runs, done.derived) == ([house.train], [house.paint, house.over])
     assert house.runs == {house.other}
     assert house.bodies == {b"a face", b"a tree", b"a photo"}, "the data stay until they are asked for"
@@ -106,13 +106,13 @@ def test_a_run_that_others_stand_on_goes_with_them_or_not_at_all(house: Househol
     assert house.studio.store.artifacts(house.train) == [] and house.studio.store.events(house.paint) == []
 
 
-def test_a_run_that_nobody_needs_goes_alone(house: Household) -> None:
+def test_an_unused_run_is_erased_alone(house: Household) -> None:
     done = house.studio.maintenance.erase(EraseSelection(runs=(house.over[:-1],)))
     assert (done.runs, done.derived, len(done.files)) == ([house.over], [], 1)
     assert b"of a face, in snow" not in house.bodies and b"of a face, on the beach" in house.bodies
 
 
-def test_what_another_run_made_too_is_not_derived_from_this_one(house: Household) -> None:
+def test_a_result_that_two_runs_made_derives_from_neither_alone(house: Household) -> None:
     twin = house.run(GenerateRequest(prompt="a"), owner="cleo")
     assert house.made(twin, "picture", house.scratch / "picture") == house.picture
     assert house.studio.maintenance.erase(EraseSelection(runs=(twin,))).runs == [twin], (
@@ -121,7 +121,7 @@ def test_what_another_run_made_too_is_not_derived_from_this_one(house: Household
     assert b"of a face, on the beach" in house.bodies
 
 
-def test_a_dataset_goes_with_all_that_was_learnt_from_it(house: Household) -> None:
+def test_a_dataset_is_erased_with_all_that_was_trained_on_it(house: Household) -> None:
     with pytest.raises(InUse, match=r"folder:.* cannot go alone: 3 were made with it"):
         house.studio.maintenance.erase(EraseSelection(references=(house.data,)))
     done = house.studio.maintenance.erase(EraseSelection(references=(house.data,)), derived=True)
@@ -130,7 +130,7 @@ def test_a_dataset_goes_with_all_that_was_learnt_from_it(house: Household) -> No
     assert house.runs == {house.other} and [grant.reference for grant in house.studio.files.grants.list()] == []
 
 
-def test_one_picture_of_a_dataset(house: Household) -> None:
+def test_one_image_of_a_dataset(house: Household) -> None:
     face = house.studio.files.put(house.file("face", b"a face"))
     with pytest.raises(InUse) as caught:
         house.studio.maintenance.erase(EraseSelection(references=(f"sha256:{face}",)))
@@ -139,7 +139,7 @@ def test_one_picture_of_a_dataset(house: Household) -> None:
     assert house.bodies == {b"a tree"} and house.runs == {house.other}
 
 
-def test_all_that_is_somebodys(house: Household) -> None:
+def test_all_data_of_an_account(house: Household) -> None:
     with pytest.raises(InUse, match="all data of 'ann' cannot go alone"):
         house.studio.maintenance.erase(EraseSelection(owner="ann"))
     assert house.studio.maintenance.erase(EraseSelection(owner="bob")).runs == [house.paint, house.over]
@@ -162,14 +162,14 @@ def test_the_ratings_and_webhooks_of_an_owner_are_erased_too(house: Household) -
     assert [hook.owner for hook in house.studio.webhooks.list(None)] == ["cleo"]
 
 
-def test_what_two_brought_in_stays_for_the_other(house: Household) -> None:
+def test_an_upload_of_two_accounts_stays_for_the_other(house: Household) -> None:
     assert house.studio.files.upload(house.scratch / "data", Caller(account="dan")) == house.data
     house.studio.maintenance.erase(EraseSelection(owner="bob"))
     house.studio.maintenance.erase(EraseSelection(owner="ann"))
     assert [grant.reference for grant in house.studio.files.grants.list()] == [house.data] and b"a face" in house.bodies
 
 
-def test_what_is_being_carried_out_is_not_erased(house: Household) -> None:
+def test_a_running_run_is_not_erased(house: Household) -> None:
     run = house.studio.enqueue(GenerateRequest(prompt="d"))
     queue = Queue(house.studio.store)
     assert queue.claim("a worker") != []
@@ -178,7 +178,7 @@ def test_what_is_being_carried_out_is_not_erased(house: Household) -> None:
     assert run.id in house.runs
 
 
-def test_what_another_program_carries_out_is_not_erased(house: Household) -> None:
+def test_a_run_of_another_program_is_not_erased(house: Household) -> None:
     run = house.studio.submit(GenerateRequest(prompt="d"))
     house.studio.store.update(run.id, status=Status.RUNNING)
     with (
@@ -189,19 +189,19 @@ def test_what_another_program_carries_out_is_not_erased(house: Household) -> Non
     assert house.studio.maintenance.erase(EraseSelection(runs=(run.id,))).runs == [run.id], "its program ended"
 
 
-def test_what_somebody_brings_in_while_it_is_erased_stays(house: Household, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_uploaded_while_it_is_erased_stays(house: Household, monkeypatch: pytest.MonkeyPatch) -> None:
     remove = erasing.remove_files
 
-    def brought_in_before(*told: Any) -> None:
+    def uploaded_before(*given: Any) -> None:
         house.studio.files.upload(house.scratch / "second", Caller(account="dan"))
-        remove(*told)
+        remove(*given)
 
-    monkeypatch.setattr(erasing, "remove_files", brought_in_before)
+    monkeypatch.setattr(erasing, "remove_files", uploaded_before)
     assert len(house.studio.maintenance.erase(EraseSelection(runs=(house.over,))).files) == 1
     assert b"of a face, in snow" in house.bodies
 
 
-def test_results_in_places_of_the_users_own_are_named_and_stay(house: Household, tmp_path: Path) -> None:
+def test_results_outside_of_the_home_are_listed_and_stay(house: Household, tmp_path: Path) -> None:
     run = house.studio.submit(GenerateRequest(prompt="d"))
     here, gone = house.file("mine.png", b"mine"), tmp_path / "gone.png"
     for place in (here, gone, house.studio.store.folder(run.id) / "own.png"):
@@ -211,7 +211,7 @@ def test_results_in_places_of_the_users_own_are_named_and_stay(house: Household,
 
 
 @pytest.mark.parametrize("reference", ["sha256:1", "folder:", "a" * 64])
-def test_what_is_no_reference(house: Household, reference: str) -> None:
+def test_an_invalid_reference_is_not_erased(house: Household, reference: str) -> None:
     with pytest.raises(LimnerError, match="is no reference"):
         house.studio.maintenance.erase(EraseSelection(references=(reference,)))
 
@@ -232,7 +232,7 @@ def test_a_crash_leaves_orphans_and_no_broken_reference(house: Household, monkey
     assert left == house.runs
 
 
-def test_what_another_database_may_refer_to_is_not_swept(
+def test_files_of_another_database_are_no_orphans(
     house: Household, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.studio.maintenance.check_files()
@@ -262,15 +262,15 @@ def long_ago(house: Household, *runs: str) -> None:
         session.execute(update(RunRow).where(RunRow.id.in_(runs)).values(created=then, finished=then))
 
 
-def test_what_is_old_goes_unless_something_younger_stands_on_it(house: Household) -> None:
+def test_old_runs_are_pruned_unless_newer_ones_use_them(house: Household) -> None:
     long_ago(house, house.train, house.paint, house.other)
     done = house.studio.maintenance.prune(timedelta(days=30))
     assert done.runs == [house.other], "the last picture stands on the others"
     long_ago(house, house.over)
     (picture,) = ImageIndex(house.studio.store).list(Viewer(), ImageQuery(run=house.paint))
     FeedbackStore(house.studio.store).set_favourite(Viewer(), picture.id, True)
-    kept = house.studio.maintenance.prune(timedelta(days=30))
-    assert kept.runs == [house.over], "a favourite stays, and what it stands on"
+    pruned = house.studio.maintenance.prune(timedelta(days=30))
+    assert pruned.runs == [house.over], "a favourite stays, and what it stands on"
     FeedbackStore(house.studio.store).set_favourite(Viewer(), picture.id, False)
     protected = house.studio.maintenance.prune(timedelta(days=30), protected=[house.adapter])
     assert protected.runs == [house.paint] and b"of a face" in house.bodies
@@ -280,7 +280,7 @@ def test_what_is_old_goes_unless_something_younger_stands_on_it(house: Household
     assert house.bodies == set()
 
 
-def test_an_old_upload_that_a_run_uses_stays_and_so_does_a_share_of_what_a_run_made(house: Household) -> None:
+def test_uploads_in_use_and_shared_results_are_not_pruned(house: Household) -> None:
     studio = house.studio
     for account in ("ann", "dan"):
         studio.accounts.add_key(account)
@@ -293,7 +293,7 @@ def test_an_old_upload_that_a_run_uses_stays_and_so_does_a_share_of_what_a_run_m
     assert {grant.reference for grant in studio.files.grants.list()} == {house.data, house.second}
 
 
-def test_what_is_protected_is_no_orphan(house: Household) -> None:
+def test_protected_files_are_no_orphans(house: Household) -> None:
     reference = house.studio.files.save(house.file("base", b"a profile's base"))
     age(house)
     assert (
@@ -303,7 +303,7 @@ def test_what_is_protected_is_no_orphan(house: Household) -> None:
     assert house.studio.maintenance.prune(None).orphans == 1 and b"a profile's base" not in house.bodies
 
 
-def test_what_is_protected_stays_though_nobody_holds_it(house: Household) -> None:
+def test_protected_files_stay_without_a_grant(house: Household) -> None:
     reference = house.studio.files.save(house.file("base", b"a profile's base"))
     long_ago(house, run := house.run(GenerateRequest(prompt="d", image=reference), owner="bob"))
     assert house.studio.maintenance.prune(timedelta(days=30), protected=[reference]).runs == [run]

@@ -1,4 +1,4 @@
-"""Names and sizes that a list of a folder's files may have, on both sides of each limit."""
+"""Tests of names and sizes in manifests, on both sides of each limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from limner.store.manifests import FOLDER_BYTES, MAX_FILES, REPEATED_BYTES, chec
 @pytest.mark.parametrize(
     "name", ["a.png", "dog/01.jpg", "ä ö.txt", ".hidden", "a..b", "...", "x" * 255, "/".join(["x" * 199] * 4), "a//b"]
 )
-def test_names_that_stay_in_their_folder(name: str) -> None:
+def test_safe_names(name: str) -> None:
     assert is_safe_name(name)
 
 
@@ -36,37 +36,37 @@ def test_names_that_stay_in_their_folder(name: str) -> None:
     ]
     + ["x" * 256, "/".join(["x" * 200] * 5), "a/" * 500 + "b"],
 )
-def test_names_that_lead_out_or_are_none_on_some_system(name: str) -> None:
+def test_unsafe_names(name: str) -> None:
     assert not is_safe_name(name)
 
 
-def test_a_name_has_less_than_a_thousand_characters() -> None:
+def test_a_name_has_at_most_999_characters() -> None:
     longest = "/".join(["x" * 198] * 5) + "/xxxx"
     assert len(longest) == 999 and is_safe_name(longest) and not is_safe_name(longest + "x")
 
 
 @pytest.mark.parametrize(("count", "fits"), [(MAX_FILES, True), (MAX_FILES + 1, False)])
-def test_a_folder_has_ten_thousand_files_at_most(count: int, fits: bool) -> None:
-    told = {str(number): "a" * 64 for number in range(count)}
+def test_a_folder_has_at_most_10_000_files(count: int, fits: bool) -> None:
+    hashes = {str(number): "a" * 64 for number in range(count)}
     assert MAX_FILES == 10_000
-    refused(told, {"a" * 64: 0}, None if fits else f"holds {count:,} files")
+    refused(hashes, {"a" * 64: 0}, None if fits else f"holds {count:,} files")
 
 
 @pytest.mark.parametrize(("size", "fits"), [(FOLDER_BYTES, True), (FOLDER_BYTES + 1, False)])
-def test_a_folder_has_64_gibibytes_at_most(size: int, fits: bool) -> None:
+def test_a_folder_has_at_most_64_gib(size: int, fits: bool) -> None:
     assert FOLDER_BYTES == 64 * 1024**3
     refused({"a": "a" * 64}, {"a" * 64: size}, None if fits else "is larger than")
 
 
 @pytest.mark.parametrize(("size", "fits"), [(REPEATED_BYTES, True), (REPEATED_BYTES + 1, False)])
-def test_files_named_again_have_256_mebibytes_at_most(size: int, fits: bool) -> None:
+def test_repeated_files_have_at_most_256_mib(size: int, fits: bool) -> None:
     assert REPEATED_BYTES == 256 * 1024**2
     refused({"a": "a" * 64, "b": "a" * 64}, {"a" * 64: size}, None if fits else "holds the same files again and again")
 
 
-def refused(told: dict[str, str], sizes: dict[str, int], said: str | None) -> None:
-    if said is None:
-        check_size(told, sizes, "f" * 64)
+def refused(hashes: dict[str, str], sizes: dict[str, int], problem: str | None) -> None:
+    if problem is None:
+        check_size(hashes, sizes, "f" * 64)
         return
-    with pytest.raises(LimnerError, match=said):
-        check_size(told, sizes, "f" * 64)
+    with pytest.raises(LimnerError, match=problem):
+        check_size(hashes, sizes, "f" * 64)

@@ -1,4 +1,4 @@
-"""Which runs a worker takes together."""
+"""Tests of runs that are claimed as one batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from limner.store.tables import RunRow
 from limner.studio.studio import Studio
 
 
-def test_a_forged_key_takes_no_run_along_with_another_adapter(home: Path) -> None:
+def test_a_forged_batch_key_joins_no_batch(home: Path) -> None:
     studio = Studio(home)
     queue = Queue(studio.store)
     fields = {"prompt": "a cat", "batch": 4, "model": "starter"}
@@ -27,7 +27,7 @@ def test_a_forged_key_takes_no_run_along_with_another_adapter(home: Path) -> Non
     studio.store.close()
 
 
-def test_runs_of_another_kind_take_no_room_from_those_that_are_alike(home: Path) -> None:
+def test_runs_of_another_kind_take_no_room_of_a_batch(home: Path) -> None:
     studio = Studio(home)
     queue = Queue(studio.store)
     fields = {"prompt": "a cat", "batch": 4, "model": "starter"}

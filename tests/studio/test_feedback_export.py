@@ -1,4 +1,4 @@
-"""Which comparisons an export holds, and what it says of them."""
+"""Tests of the columns of exported feedback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from limner.store.runs import Store
 from limner.studio.feedback_export import FeedbackExport
 
 
-def test_pairs_are_of_one_prompt_and_one_negative_prompt(tmp_path: Path) -> None:
+def test_pairs_have_the_same_prompts(tmp_path: Path) -> None:
     store, ids = Store(tmp_path), list[int]()
     for prompt, negative in (("a cat", ""), ("a cat", ""), ("a dog", ""), ("a cat", "blurry")):
         run = store.create(GenerateRequest(prompt=prompt, negative_prompt=negative))
