@@ -383,5 +383,5 @@ def test_a_picture_whose_server_answers_nonsense_is_lost_alone(
     url, answers = answering
     monkeypatch.setattr(fetching, "is_public", only)
     answers[0] = ANSWERS["moved to b'http://['"]
-    with pytest.raises(LimnerError, match="sends an answer that cannot be read"):
+    with pytest.raises(LimnerError, match="sends a response that cannot be read"):
         UrlPlace(f"{url}cat.jpg").read()

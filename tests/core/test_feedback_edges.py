@@ -49,7 +49,7 @@ def test_what_is_beyond_an_edge_names_its_field(model: type[BaseModel], body: di
 def test_what_contradicts_itself_is_refused() -> None:
     with pytest.raises(ValidationError, match="image 7 is compared with itself"):
         Comparison(better=7, worse=7)
-    with pytest.raises(ValidationError, match="unrated pictures have no rating at_most 3"):
+    with pytest.raises(ValidationError, match="unrated images have no rating at_most 3"):
         ImageQuery(unrated=True, at_most=3)
 
 

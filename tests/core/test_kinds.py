@@ -56,12 +56,10 @@ class Finder:
 
 sys.meta_path.insert(0, Finder)
 KINDS["echo"] = RequestKind("echo", "echo:EchoRequest", "echo:echo", "echo:echo", ("device",), "Echo a text.")
-import limner
 from limner.cli import main
 from limner.core.execution import parse_body
 
 request, execution = parse_body({"kind": "echo", "text": "hi", "device": "cpu"})
-assert type(request) is limner.EchoRequest and "EchoRequest" in limner.__all__
 KINDS["echo"].load_executor()(request, execution)
 main(["echo", "hello", "--device", "cpu", "--out", "y"])
 """

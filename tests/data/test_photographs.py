@@ -230,9 +230,9 @@ def test_what_is_no_regular_file(tmp_path):
     assert "named pipe" in refusal(tmp_path / "pipe.jpg")
     assert "is a device" in refusal("/dev/zero")
     (tmp_path / "loop.jpg").symlink_to("loop.jpg")
-    assert "leads back to itself" in refusal(tmp_path / "loop.jpg")
+    assert "a link to itself" in refusal(tmp_path / "loop.jpg")
     (tmp_path / "dangling.jpg").symlink_to("nowhere.jpg")
-    assert "link to a file that is not there" in refusal(tmp_path / "dangling.jpg")
+    assert "link to a file that does not exist" in refusal(tmp_path / "dangling.jpg")
     assert "does not exist" in refusal(tmp_path / "missing.jpg")
     assert "cannot be read" in refusal("nul\0.jpg")
     assert "cannot be read" in refusal("x" * 5000)
@@ -256,7 +256,7 @@ def test_a_name_that_turned_into_a_pipe_does_not_block(tmp_path, monkeypatch):
 def test_no_permission_and_a_failing_disk(tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(b"x")
     for error, words in (
-        (PermissionError(errno.EACCES, "Permission denied"), "may not be read by you"),
+        (PermissionError(errno.EACCES, "Permission denied"), "no permission to read"),
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),
     ):
         monkeypatch.setattr(files.os, "open", lambda path, flags, error=error: (_ for _ in ()).throw(error))

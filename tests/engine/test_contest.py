@@ -187,7 +187,7 @@ def test_an_encoder_that_sees_nothing_is_told(learn):
     [
         ({"balance": 0.3}, "add keep=best"),
         ({"patience": 2}, "add keep=best"),
-        ({"keep": "best", "trial_prompt": ["a dog"]}, "where the subject stands"),
+        ({"keep": "best", "trial_prompt": ["a dog"]}, "no place for the subject"),
         ({"keep": "best", "trial_prompt": ["{} here", "{} here"]}, "twice"),
         ({"keep": "best", "balance": 1.5}, "less than or equal to 1"),
     ],

@@ -332,7 +332,7 @@ def test_two_adapters_of_one_word(learn, tiny_sd, tmp_path):
 
 
 def test_a_word_of_its_class(request_of):
-    with pytest.raises(ValueError, match="the identifier is the class word 'dog' itself"):
+    with pytest.raises(ValueError, match="the identifier is the class word 'dog'"):
         request_of(identifier="dog")
 
 

@@ -226,7 +226,7 @@ def test_people_without_names_are_several(limner, folder: Path, file: Path, tmp_
 
 
 def test_places_that_hold_nothing(limner, folder: Path, file: Path, tmp_path: Path) -> None:
-    assert "no file of scores is named" in limner("opinions", "--evaluation", folder).error
+    assert "no file of scores is given" in limner("opinions", "--evaluation", folder).error
     assert "is not there" in limner("opinions", tmp_path / "none.json", "--evaluation", folder).error
     assert "is no file" in limner("opinions", folder, "--evaluation", folder).error
     assert "report.json' is not there; name the folder" in limner("opinions", file, "--evaluation", tmp_path).error

@@ -152,7 +152,7 @@ def test_masks_that_cannot_be_used(paint, photograph, tmp_path):
         (["--mask", "mask.png"], "mask (mask.png) is given without an image"),
         (["--strength", "1.5"], "--strength '1.5'"),
         (["--image", "nowhere.png"], "'nowhere.png' does not exist"),
-        (["--control", "canny"], "is not of the form KIND=PICTURE"),
+        (["--control", "canny"], "is not of the form KIND=IMAGE"),
         (["--control", "cany=photograph.png"], "unknown control 'cany'; did you mean 'canny'?"),
         (["--control-model", "x"], "1 control models for 0 controls"),
         (["--control", "given=photograph.png", "--model", "{flux2}"], "no ControlNet for 'given' is known"),

@@ -152,7 +152,7 @@ def test_one_person_counts_once(limner, folder, votes):
 
 
 def test_places_that_hold_nothing(limner, folder, votes, tmp_path):
-    assert "no file of votes is named" in limner("rank", "--comparison", folder).error
+    assert "no file of votes is given" in limner("rank", "--comparison", folder).error
     assert "is not there" in limner("rank", folder / "none.json", "--comparison", folder).error
     assert "is no file" in limner("rank", folder, "--comparison", folder).error
     assert (

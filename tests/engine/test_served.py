@@ -169,9 +169,9 @@ def test_too_few_pictures_are_told() -> None:
     ("arguments", "said"),
     [
         (["--prompt", "a {group}"], "give --groups"),
-        (["--prompt", "a cat", "--groups", "cat,dog"], "no prompt says where they stand; write {group}"),
-        (["--prompt", "a {group}", "--groups", "cat"], "'cat' is alone"),
-        (["--prompt", "a cat", "--influence"], "name it by --dataset"),
+        (["--prompt", "a cat", "--groups", "cat,dog"], "no prompt has a place for them; write {group}"),
+        (["--prompt", "a {group}", "--groups", "cat"], "'cat' is the only one"),
+        (["--prompt", "a cat", "--influence"], "give it by --dataset"),
         (
             ["--prompt", "a cat", "--influence", "--dataset", "DATA"],
             "leave it out by --no-influence",

@@ -139,7 +139,7 @@ def test_the_sweet_spot_is_where_fidelity_stops_to_rise(rising: list[list[float]
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["a cat"], "one to three axes"),
+        (["a cat"], "one to three are possible"),
         (["a cat", "--axis", "guidence=1,2"], "no axis 'guidence'"),
         (["a cat", "--axis", "steps=1,2", "--metric", "beauty"], "unknown metric 'beauty'"),
         (["a cat", "--axis", "prompt=nowhere.txt"], "'nowhere.txt' does not exist"),

@@ -202,7 +202,7 @@ def test_the_command_lines_pictures_are_rated_by_their_files(limner: Any, tmp_pa
     assert limner("rate", "2", "3", 1, "--reason", "blurred", "--comment", "dull").out.split() == ["2", "3"]
     assert limner("history", "--at-least", 6).error.startswith("--at-least")
     assert "unknown reason 'ugly'" in limner("rate", "1", "2", "--reason", "ugly").error
-    assert "takes pictures or runs" in limner("rate", "1").error
+    assert "give images or runs" in limner("rate", "1").error
     assert "stars" in limner("rate", "1", "9").error
     assert "no picture fits" in limner("history", "--unrated").out
     assert limner("feedback", "export", "all.jsonl").out.strip() == "all.jsonl"

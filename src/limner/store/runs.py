@@ -22,7 +22,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Event, Progress, Restarted
-from limner.core.execution import Execution, batch_key
+from limner.core.execution import Execution, batch_key, split_body
 from limner.core.moderation import Verdict
 from limner.core.requests import AnyRequest, parse_request
 from limner.core.runs import Artifact, Run, Status
@@ -102,7 +102,9 @@ class Store(Database):
         if the caller executes it. policy: digest of the stored policy that it is moderated by. verdicts: of the checks
         that admitted it. Raises TooMuch if the caller's key may not have so many images today.
         """
-        who, execution = caller or Caller(), execution or Execution()
+        who = caller or Caller()
+        request, own = split_body(request)
+        execution = execution or own
         parent = None if parent is None else self.get(parent).id
         admitting = tuple(verdicts)
         while True:

@@ -115,13 +115,13 @@ class Studio:
         references that the caller may use besides its own. Raises LimnerError for an invalid request, Refused if the
         policy forbids it, and Unable if a required check cannot judge it now.
         """
-        self._check_references(request, caller, granted)
-        request = request.expanded(lambda reference: str(self.files.local_path(reference)))
         self._check_options(request)
         if self.most_pixels is not None and request.pixels > self.most_pixels:
             problem = f"a picture of {request.pixels:,.0f} pixels is asked for, and {self.most_pixels:,} are the most"
             raise LimnerError(problem, "ask for a smaller one")
         self._check_references(request, caller, granted)
+        request = request.expanded(lambda reference: str(self.files.local_path(reference)))
+        check_references(request)
         verdicts = self.gate.admit(request, "" if caller is None else caller.account)
         return self.store.create(
             request,

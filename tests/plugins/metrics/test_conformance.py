@@ -121,7 +121,7 @@ def test_what_it_does_not_need_may_be_absent(use, gallery, name):
 
 
 def test_no_pictures_are_no_score(use):
-    with pytest.raises(LimnerError, match="no pictures"):
+    with pytest.raises(LimnerError, match="no images"):
         values(use, ImageSet(()))
 
 

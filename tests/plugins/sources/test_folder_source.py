@@ -144,7 +144,9 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
         "loop.png": "unreadable",
         "pipe.png": "unreadable",
     }
-    assert "source of its own" in told["more.zip"][1] and "link to a file that is not there" in told["dangling.png"][1]
+    assert (
+        "source of its own" in told["more.zip"][1] and "link to a file that does not exist" in told["dangling.png"][1]
+    )
 
 
 def test_odd_names(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_what_a_server_refuses_is_told_with_its_bytes(
 ) -> None:
     (entry,) = entries(put(tmp_path / "list.txt", f"http://{site}/7/noai.png")).values()
     monkeypatch.setattr(places, "fetch", partial(fetching.fetch, public=lambda address: address == "127.0.0.1"))
-    with pytest.raises(TrainingRefused, match="not to be learnt from") as refused:
+    with pytest.raises(TrainingRefused, match="not to be trained on") as refused:
         entry.place.read()
     assert refused.value.data == png(7) and "noai" in refused.value.said
     (tmp_path / "out").mkdir()

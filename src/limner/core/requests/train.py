@@ -83,12 +83,14 @@ class TrainRequest(Request):
         description="Caption of images without a text file of their name; {identifier} and {class} are filled in.",
     )
     steps: Annotated[int | None, Flag(overrules=("epochs",))] = Field(
-        default=None, ge=1, le=10_000_000, description="Training steps (default: the model's own)."
+        default=None, ge=1, le=10_000_000, description="Training steps (default: recommended for the model)."
     )
     epochs: Annotated[int | None, Flag(overrules=("steps",))] = Field(
         default=None, ge=1, le=1_000_000, description="Passes over the images, in place of steps."
     )
-    batch: int | None = Field(default=None, ge=1, le=1024, description="Images per step (default: the model's own).")
+    batch: int | None = Field(
+        default=None, ge=1, le=1024, description="Images per step (default: recommended for the model)."
+    )
     accumulation: Annotated[int, Trait.ON_CARD] = Field(
         default=1,
         ge=1,
@@ -107,7 +109,7 @@ class TrainRequest(Request):
         default=None,
         gt=0,
         le=10,
-        description="Learning rate (default: the model's own; 1 with Prodigy, which adapts it).",
+        description="Learning rate (default: recommended for the model; 1 with Prodigy, which adapts it).",
     )
     text_learning_rate: Annotated[float | None, Trait.ON_CARD] = Field(
         default=None,
@@ -151,14 +153,14 @@ class TrainRequest(Request):
     prior_target: Literal["model", "pictures"] | None = Field(
         default=None,
         description="Target of the loss on class images: the base model's prediction, or the images themselves "
-        "(default: the model's own).",
+        "(default: recommended for the model).",
     )
     prior_dropout: float | None = Field(
         default=None,
         ge=0,
         le=1,
         description="Share of class images trained without a caption, so that guidance points from the class to the "
-        "subject (default: the model's own).",
+        "subject (default: recommended for the model).",
     )
     min_snr_gamma: Annotated[float | None, Trait.ON_CARD] = Field(
         default=None, gt=0, description="Min-SNR loss weighting (arXiv 2303.09556); 5 is usual (default: off)."
