@@ -19,8 +19,8 @@ from PIL import Image
 
 from figures import machine, print_table, write_json
 from limner.imaging.crop import crop_box
-from limner.imaging.masks import made
-from limner.imaging.otsu import otsu
+from limner.imaging.luminance import otsu
+from limner.imaging.masks import make_mask
 from limner.plugins import registry
 from limner.starter.painter import compose, random_scene
 from limner.starter.painter.canvas import SIZE
@@ -66,7 +66,7 @@ def measured(count: int, seed: int) -> dict[str, list[float]]:
         figures["centre"].append(kept(picture, truth, None))
         figures["subject"].append(kept(picture, truth, found))
         began = perf_counter()
-        mask = made(picture, found)
+        mask = make_mask(picture, found)
         figures["mask ms"].append(1000 * (perf_counter() - began))
         seen = np.zeros(truth.shape) if found is None else np.asarray(Image.fromarray(found).resize(picture.size))
         figures["map"].append(iou(seen > otsu(seen), truth))

@@ -21,9 +21,16 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from figures import machine, print_table, write_json
-from limner.data.diversity.advice import backgrounds, of_subject, on_backgrounds, on_framing, on_light, on_views
-from limner.data.diversity.scene import Surroundings, surroundings
-from limner.imaging.decode import open_photograph
+from limner.data.diversity.advice import (
+    advise_on_subject,
+    background_clusters,
+    on_backgrounds,
+    on_framing,
+    on_light,
+    on_views,
+)
+from limner.data.diversity.scenes import SceneDescription, describe_scene
+from limner.imaging.decode import open_image
 from limner.starter.painter import CHARACTERS, COLOURS, LIGHTS, PLACES, POSES, STUDIO, Scene, paint, random_scene
 
 SIZE = 12
@@ -78,7 +85,7 @@ def rand_index(first: Sequence[int], second: Sequence[int]) -> float:
     return 1.0 if most == expected else (whole - expected) / (most - expected)
 
 
-def told(seen: Sequence[Surroundings]) -> dict[str, bool]:
+def told(seen: Sequence[SceneDescription]) -> dict[str, bool]:
     return {
         "background": any(advice.level == "warning" for advice in on_backgrounds(seen)),
         "light": bool(on_light(seen)),
@@ -94,9 +101,9 @@ def measure(sets: int) -> list[dict[str, Any]]:
         scenes, truth = subject_set(rng, number, lights, sides)
         pictures = [paint(scene) for scene in scenes]
         begun = time.process_time()
-        seen = [surroundings(picture, where) for picture in pictures]
+        seen = [describe_scene(picture, where) for picture in pictures]
         taken = (time.process_time() - begun) / len(seen)
-        groups = backgrounds(seen).tolist()
+        groups = background_clusters(seen).tolist()
         found.append(
             {
                 "backgrounds": number,
@@ -130,13 +137,13 @@ def sheet(folder: Path, path: Path, side: int = 132) -> None:
     figure = Image.new("RGB", (6 * side + 620, len(folders) * (side + 6)), "white")
     draw, where = ImageDraw.Draw(figure), middle()
     for row, each in enumerate(folders):
-        pictures = [open_photograph(file) for file in sorted(each.glob("*.jpg"))]
-        seen = [surroundings(picture, where) for picture in pictures]
+        pictures = [open_image(file) for file in sorted(each.glob("*.jpg"))]
+        seen = [describe_scene(picture, where) for picture in pictures]
         top = row * (side + 6)
-        for at, (picture, group) in enumerate(zip(pictures, backgrounds(seen), strict=True)):
+        for at, (picture, group) in enumerate(zip(pictures, background_clusters(seen), strict=True)):
             figure.paste(picture.resize((side, side)), (at * side, top))
             draw.text((at * side + 4, top + 4), f"background {group}", fill="red")
-        said = [f"{advice.level}: {advice.text}" for advice in of_subject(seen, looked_at_faces=True)]
+        said = [f"{advice.level}: {advice.text}" for advice in advise_on_subject(seen, looked_at_faces=True)]
         draw.text((6 * side + 8, top), "\n".join([each.name, *said]), fill="black")
         print(each.name, *said, sep="\n    ")
     figure.save(path)

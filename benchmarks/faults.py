@@ -21,10 +21,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from figures import machine, print_table, write_json
 from limner.core.image_faults import FAULTS
-from limner.data.quality.measures import faults, measures, small
-from limner.data.quality.overlays import Overlay
-from limner.data.quality.text_marks import writing
-from limner.imaging.decode import SUFFIXES, open_photograph
+from limner.data.quality.measures import measure_quality, quality_faults, reduce_image
+from limner.data.quality.overlays import OverlayFinder
+from limner.data.quality.text import text_likelihood
+from limner.imaging.decode import SUFFIXES, open_image
 from limner.starter.painter import paint, random_scene
 
 SIDE = 512
@@ -146,9 +146,9 @@ PLANTED: dict[str, tuple[str, Change]] = {
 
 def told(image: Image.Image) -> set[str]:
     """Kinds of faults that are told of a picture."""
-    reduced = small(image)
-    kinds = {fault.kind for fault in faults(measures(reduced, image.size), {})}
-    return kinds | ({"text"} if writing(reduced) > (FAULTS["text"].limit or 0) else set())
+    reduced = reduce_image(image)
+    kinds = {fault.kind for fault in quality_faults(measure_quality(reduced, image.size), {})}
+    return kinds | ({"text"} if text_likelihood(reduced) > (FAULTS["text"].limit or 0) else set())
 
 
 def fitted(image: Image.Image) -> Image.Image:
@@ -165,19 +165,19 @@ def carried(pictures: Sequence[Image.Image], change: Change | None, count: int, 
     """In how many of some sets of pictures, drawn by chance, a mark is found."""
     rng, found = random.Random(count), 0
     for _ in range(sets):
-        overlay = Overlay()
+        overlay = OverlayFinder()
         for picture in rng.sample(list(pictures), count):
-            overlay.add(small(change(picture) if change else picture))
+            overlay.add(reduce_image(change(picture) if change else picture))
         found += overlay.found() is not None
     return found
 
 
 def milliseconds(pictures: Sequence[Image.Image]) -> dict[str, float]:
     """The least time of five rounds for one reduced picture, in ms of one core."""
-    reduced, overlay = [small(picture) for picture in pictures], Overlay()
+    reduced, overlay = [reduce_image(picture) for picture in pictures], OverlayFinder()
     acts: dict[str, Callable[[Image.Image], object]] = {
-        "measures": lambda picture: measures(picture, picture.size),
-        "writing": writing,
+        "measures": lambda picture: measure_quality(picture, picture.size),
+        "writing": text_likelihood,
         "overlay": overlay.add,
     }
     times: dict[str, float] = {}
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     files = sorted(path for path in options.folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    photographs, drawn = [open_photograph(path) for path in files], painted(options.painted)
+    photographs, drawn = [open_image(path) for path in files], painted(options.painted)
     large = [picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS) for picture in drawn]
     clean = {"photographs": photographs, "painted, 128 px": drawn, "painted, 512 px": large}
     alarms = {name: [told(picture) for picture in pictures] for name, pictures in clean.items()}

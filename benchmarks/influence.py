@@ -36,10 +36,10 @@ from limner.data.sets.album import write_album
 from limner.data.sets.folder import scan
 from limner.engine.influence import attribution
 from limner.engine.influence.gradients import evenly
-from limner.engine.influence.influence import Wanted, encoded, features_of, trace, wanted
-from limner.engine.influence.restored import taught
+from limner.engine.influence.influence import Query, encode_query, features_of, queries, trace
+from limner.engine.influence.restored import restored
 from limner.engine.scoring.encoders import open_encoder
-from limner.engine.train.loop import generator_for
+from limner.engine.train.batches import generator_for
 from limner.engine.train.plan import make_plan
 from limner.models.adapters import open_adapter
 from limner.models.logging import hush
@@ -83,13 +83,13 @@ class Bench:
             write_album(place, told)
         return sorted(place.glob("*.png"))
 
-    def unseen(self) -> list[Wanted]:
+    def unseen(self) -> list[Query]:
         """Eight pictures of the character that are not learnt from, with captions."""
         place, rng = self.folder / "unseen", random.Random("unseen")
         if not place.exists():
             scenes = portraits(CHARACTER, rng, PLACES[:UNSEEN], POSES[:UNSEEN])
             write_album(place, ((paint(s), FACING.sub("", caption(s, identifier=IDENTIFIER))) for s in scenes))
-        return wanted(str(place), None)
+        return queries(str(place), None)
 
     def some(self, name: str, pictures: Sequence[Path], kept: Sequence[int]) -> Path:
         """A folder of some of the pictures."""
@@ -129,13 +129,14 @@ def silent(event: object) -> None:
 
 
 @torch.no_grad()
-def losses(adapter: Path, queries: Sequence[Wanted]) -> np.ndarray:
+def losses(adapter: Path, queries: Sequence[Query]) -> np.ndarray:
     """Loss on each picture under an adapter, at times and noise that are always the same: (q,)."""
-    with taught(open_adapter(str(adapter)), None, None, "cpu", "fp32", silent) as opened:
-        plan = make_plan(opened.request, scan(queries[0].photograph.path), opened.facts, opened.components.side)
+    request = InfluenceRequest(adapter=str(adapter), precision="fp32")
+    with restored(open_adapter(str(adapter)), request, "cpu", silent) as opened:
+        plan = make_plan(opened.request, scan(queries[0].image.path), opened.facts, opened.components.side)
         found = []
         for query in queries:
-            example = encoded(query, opened, plan, 0, False, False)
+            example = encode_query(query, opened, plan, 0, False, False)
             shape = torch.Size((8 * TIMES, *example.latents.shape[2:]))
             draw = evenly(opened.model.family.draw(opened.components, shape, generator_for(1, "watched", 0)), TIMES)
             batch = example.batch([0] * TIMES, [0] * TIMES, example.text_of([0] * TIMES))
@@ -143,14 +144,15 @@ def losses(adapter: Path, queries: Sequence[Wanted]) -> np.ndarray:
     return np.array(found)
 
 
-def features(bench: Bench, adapter: Path, pictures: Sequence[Path], queries: Sequence[Wanted]) -> Mapping[str, Any]:
+def features(bench: Bench, adapter: Path, pictures: Sequence[Path], queries: Sequence[Query]) -> Mapping[str, Any]:
     """Features of the queries and of the 12, by setting."""
     found: dict[str, Any] = {}
     workspace = Workspace("bench", bench.folder, bench.folder, bench.folder)
-    with taught(open_adapter(str(adapter)), None, None, "cpu", "fp32", silent) as opened:
+    request = InfluenceRequest(adapter=str(adapter), precision="fp32")
+    with restored(open_adapter(str(adapter)), request, "cpu", silent) as opened:
         learnt = scan(pictures[0].parent)
         plan = make_plan(opened.request, learnt, opened.facts, opened.components.side)
-        kept = [Wanted(photo, photo.caption or "") for photo in learnt.photographs]
+        kept = [Query(image, image.caption or "") for image in learnt.images]
         for output, timesteps in SETTINGS:
             request = InfluenceRequest(adapter=str(adapter), output=output, timesteps=timesteps, precision="fp32")
             began = time.monotonic()
@@ -186,7 +188,7 @@ def difference(one: Path, other: Path) -> float:
     return 1 - float(likeness([one], [other])[0, 0])
 
 
-def without(bench: Bench, pictures: Sequence[Path], queries: Sequence[Wanted], scores: np.ndarray, count: int) -> Any:
+def without(bench: Bench, pictures: Sequence[Path], queries: Sequence[Query], scores: np.ndarray, count: int) -> Any:
     """Change of the loss and of the picture without those that scored highest, and without others at random."""
     full = bench.folder / "adapters" / "all"
     before, originals = losses(full, queries), bench.painted("all", full)
@@ -255,7 +257,7 @@ def main() -> None:
     bench = Bench(o.folder, o.steps)
     pictures = bench.album("pictures")
     full = bench.adapter("all", pictures[0].parent)
-    queries = [each for path in bench.painted("all", full) for each in wanted(str(path), None)]
+    queries = [each for path in bench.painted("all", full) for each in queries(str(path), None)]
     every = [*queries, *bench.unseen()]
     found = features(bench, full, pictures, every)
     rng, rows = random.Random(5), []
@@ -274,7 +276,7 @@ def main() -> None:
         for ridge in RIDGES:
             tried[name, ridge] = attribution.scores(asked, training, ridge)
             result["lds"][f"{name}, ridge {ridge:g}"] = by_kind(lds(tried[name, ridge], halves, losses_), len(queries))
-    alike = likeness([each.photograph.path for each in every], pictures)
+    alike = likeness([each.image.path for each in every], pictures)
     result["lds"]["likeness of pictures"] = by_kind(lds(alike, halves, losses_), len(queries))
     for name, kinds in result["lds"].items():
         print(name, *(f"{kind} {v['mean']:.3f} ± {v['error']:.3f}" for kind, v in kinds.items()), sep=", ", flush=True)

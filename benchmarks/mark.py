@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from figures import machine, print_table, write_json
-from limner.imaging.crop import square
-from limner.imaging.decode import SUFFIXES, open_photograph
+from limner.imaging.crop import center_square
+from limner.imaging.decode import SUFFIXES, open_image
 from limner.provenance import watermark
 
 Change = Callable[[Image.Image], Image.Image]
@@ -105,8 +105,8 @@ def main() -> None:
     told = {name: [0, 0] for name in CHANGES}
     noises, embedding, reading, searching, false = [], [], [], [], 0
     for path in files:
-        plain = np.asarray(square(open_photograph(path), options.side))
-        name = watermark.name_of(plain)
+        plain = np.asarray(center_square(open_image(path), options.side))
+        name = watermark.payload_for(plain)
         began = time.perf_counter()
         marked = watermark.embed(plain, name)
         embedding.append(time.perf_counter() - began)
@@ -114,12 +114,12 @@ def main() -> None:
         for change, act in CHANGES.items():
             pixels = np.asarray(act(Image.fromarray(marked)))
             began = time.perf_counter()
-            found = watermark.read(pixels)
+            found = watermark.detect(pixels)
             reading.append(time.perf_counter() - began)
             told[change][0] += found is not None
-            told[change][1] += found is not None and found.name == name
+            told[change][1] += found is not None and found.payload == name
         began = time.perf_counter()
-        false += watermark.read(plain) is not None
+        false += watermark.detect(plain) is not None
         searching.append(time.perf_counter() - began)
     rows = [[change, f"{100 * a / len(files):.0f}%", f"{100 * b / len(files):.0f}%"] for change, (a, b) in told.items()]
     print_table(["change", "found", "named"], rows)

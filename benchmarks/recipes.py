@@ -34,19 +34,19 @@ from limner.starter.exam.marking import mark
 from limner.starter.exam.questions import questions
 from limner.starter.judge import Judge
 from limner.starter.pretrain import denoiser
+from limner.starter.pretrain.drawings import SHARD, DrawnImages
 from limner.starter.pretrain.export import assemble
 from limner.starter.pretrain.objective import objective
-from limner.starter.pretrain.parts import Parts
-from limner.starter.pretrain.pictures import SHARD, Gallery
-from limner.starter.pretrain.recipe import Recipe, Stage
+from limner.starter.pretrain.parts import StarterParts
+from limner.starter.pretrain.recipe import Recipe, StageRecipe
 
 STARTER = Path(loading.resolve("starter").location)
 SHOWN = ("subject", "breed", "colour", "place", "extra", "style")
-STAGE = Stage(steps=600, batch=16, learning_rate=1.5e-3, warmup=30, decay=0.6, ema=0.99)
+STAGE = StageRecipe(steps=600, batch=16, learning_rate=1.5e-3, warmup=30, decay=0.6, ema=0.99)
 SMALL = Recipe(unet_channels=(32, 64, 96), denoiser=STAGE)
 
 
-def stage(**changes: object) -> dict[str, Stage]:
+def stage(**changes: object) -> dict[str, StageRecipe]:
     return {"denoiser": STAGE.model_copy(update=changes)}
 
 
@@ -94,13 +94,13 @@ class FirstChannels(AutoencoderKL):
         return super().decode(F.pad(z, (0, 0, 0, 0, 0, missing)), return_dict=return_dict)  # type: ignore[arg-type]
 
 
-def latents_of(folder: Path, gallery: Gallery, parts: Parts) -> torch.Tensor:
+def latents_of(folder: Path, gallery: DrawnImages, parts: StarterParts) -> torch.Tensor:
     """Latents of the whole gallery, with all their channels, kept in `folder`."""
     assert parts.vae is not None
     return denoiser.cache_latents(parts.vae, gallery, folder / "latents.npy", "cpu")
 
 
-def prepare(scratch: Path, folder: Path, variant: Variant, latents: torch.Tensor) -> Gallery:
+def prepare(scratch: Path, folder: Path, variant: Variant, latents: torch.Tensor) -> DrawnImages:
     """A folder to train in: some of the pictures and of their latents."""
     shutil.rmtree(scratch, ignore_errors=True)
     (scratch / "pictures").mkdir(parents=True)
@@ -109,7 +109,7 @@ def prepare(scratch: Path, folder: Path, variant: Variant, latents: torch.Tensor
         if int(path.stem.removeprefix("shard-")) < count // SHARD:
             (scratch / "pictures" / path.name).symlink_to(path.resolve())
     np.save(scratch / "latents.npy", latents[:count, : variant.channels].numpy())
-    return Gallery(scratch / "pictures")
+    return DrawnImages(scratch / "pictures")
 
 
 def try_out(folder: Path, name: str, latents: torch.Tensor, count: int) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def try_out(folder: Path, name: str, latents: torch.Tensor, count: int) -> dict[
     recipe = SMALL.model_copy(update={**variant.changes, "latent_channels": variant.channels})
     scratch = folder / "variant"
     gallery = prepare(scratch, folder, variant, latents)
-    parts = Parts.load(STARTER)
+    parts = StarterParts.load(STARTER)
     parts.unet = None
     vae = FirstChannels.from_pretrained(STARTER / "vae", torch_dtype=torch.float32).eval()
     vae.kept = variant.channels
@@ -157,7 +157,7 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     found = json.loads(options.json.read_text()) if options.json.exists() else {"machine": machine(), "variants": {}}
-    latents = latents_of(options.folder, Gallery(options.folder / "pictures"), Parts.load(STARTER))
+    latents = latents_of(options.folder, DrawnImages(options.folder / "pictures"), StarterParts.load(STARTER))
     for name in options.only or VARIANTS:
         if name not in found["variants"]:
             found["variants"][name] = try_out(options.folder, name, latents, options.questions)

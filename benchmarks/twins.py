@@ -20,7 +20,7 @@ import numpy as np
 
 from figures import machine, print_table, write_json
 from limner.core.image_faults import FAULTS
-from limner.data.duplicates.near_duplicates import near_copies
+from limner.data.duplicates.near_duplicates import find_near_duplicates
 from limner.data.duplicates.signatures import COLOUR_SIDE, DIGEST, LENGTH
 
 LIMIT = FAULTS["near_duplicate"].limit or 0.0
@@ -35,7 +35,7 @@ def speed(count: int) -> dict[str, Any]:
             rng = np.random.default_rng(at)
             signatures[at : at + BLOCK] = random_signatures(min(BLOCK, count - at), rng)
         before, start = peak(), time.monotonic()
-        twins = list(near_copies(signatures, LIMIT))
+        twins = list(find_near_duplicates(signatures, LIMIT))
         seconds = time.monotonic() - start
     right = sum(twin.second == twin.first + 1 and twin.second % PLANTED == PLANTED - 1 for twin in twins)
     return {

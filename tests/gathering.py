@@ -1,4 +1,4 @@
-"""Small pictures in every kind of place that `limner prepare` takes them from."""
+"""Small images in every kind of source that `limner prepare` reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from limner.plugins import registry
 
 
 def png(shade: int = 0) -> bytes:
-    """A picture of 8 x 8 pixels, one of 256 shades of red."""
+    """An image of 8 x 8 pixels in one of 256 shades of red."""
     held = io.BytesIO()
     Image.new("RGB", (8, 8), (shade, 9, 9)).save(held, "PNG")
     return held.getvalue()
@@ -50,7 +50,7 @@ def tarred(path: Path, files: Mapping[str, bytes | str], mode: Any = "w") -> Pat
 
 
 def gathered(reference: str | Path) -> list[Entry | Skipped]:
-    """All that the one source which claims a reference finds in it."""
+    """All items of the one source that claims a reference."""
     claiming = [source for source in registry.sources.all().values() if source.claims(str(reference))]
     assert len(claiming) == 1, (reference, claiming)
     return list(claiming[0].entries(str(reference)))
@@ -64,17 +64,17 @@ def entries(reference: str | Path) -> dict[str, Entry]:
 
 
 def kept(reference: str | Path) -> dict[str, Entry]:
-    """The entries by key, whatever else is lost."""
+    """The entries by key, without lost items."""
     return {each.key: each for each in gathered(reference) if isinstance(each, Entry)}
 
 
 def lost(reference: str | Path) -> dict[str, tuple[str, str]]:
-    """Kind and words of what is lost, entries or what was told of them, by key; every one of them one line."""
+    """Kind and message of all faults by key, of entries and of lost items; each message is one line."""
     found: dict[str, tuple[str, str]] = {}
     for each in gathered(reference):
         for fault in each.faults if isinstance(each, Entry) else (each.fault,):
             found[each.key] = (fault.kind, fault.told)
-    assert all(told.isprintable() for _, told in found.values()), found
+    assert all(message.isprintable() for _, message in found.values()), found
     return found
 
 

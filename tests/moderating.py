@@ -1,4 +1,4 @@
-"""An outside moderation service for tests: as good or as bad as the test wants it."""
+"""A moderation service for tests, whose responses the test defines."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 
 @contextmanager
 def answering(answer: Callable[[Any], Any]) -> Iterator[str]:
-    """The URL of a service that answers what `answer` makes of the input: what becomes JSON, or bytes as they are."""
+    """Run a service that responds with `answer(input)`: JSON, or bytes as they are. Yields its URL."""
 
-    def raw(handler: BaseHTTPRequestHandler, told: dict[str, Any]) -> None:
-        body = answer(told["input"])
-        body = body if isinstance(body, bytes) else json.dumps(body).encode()
+    def raw(handler: BaseHTTPRequestHandler, request: dict[str, Any]) -> None:
+        response = answer(request["input"])
+        body = response if isinstance(response, bytes) else json.dumps(response).encode()
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
@@ -28,14 +28,14 @@ def answering(answer: Callable[[Any], Any]) -> Iterator[str]:
 
 @contextmanager
 def serving(reply: Callable[[BaseHTTPRequestHandler, dict[str, Any]], None]) -> Iterator[str]:
-    """The URL of a service whose replies `reply` writes itself."""
+    """Run a service whose responses `reply` writes itself. Yields its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             try:
-                reply(self, told)
-            except OSError:  # the client is gone
+                reply(self, body)
+            except OSError:  # the client disconnected
                 self.close_connection = True
 
         def log_message(self, format: str, *args: Any) -> None:

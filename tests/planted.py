@@ -1,4 +1,4 @@
-"""A folder of pictures in which everything is wrong that can be, with what must be said of each."""
+"""A folder of images with every kind of fault, and what must be reported for each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BY_AI = (
 
 @dataclass(frozen=True)
 class Expected:
-    """kinds: faults of which one must be told. note: what must be said to be mended. dropped: if it is left out."""
+    """kinds: faults of which one must be reported. note: a word of the note. dropped: whether it is left out."""
 
     kinds: tuple[str, ...] = ()
     note: str = ""
@@ -40,7 +40,7 @@ class Expected:
 
 
 def picture(seed: int, side: int = SIDE) -> Image.Image:
-    """A picture of the painter's as a camera might take it: large, with grain."""
+    """A drawn image like one of a camera: large, with grain."""
     rng = random.Random(seed)
     scene = random_scene(
         rng, style="illustration", light="day", weather="clear", place=rng.choice(("city", "park", "forest"))
@@ -100,7 +100,7 @@ def with_exif(image: Image.Image, tags: dict[int, object], gps: dict[int, object
 
 
 def plant(folder: Path, clean: int) -> dict[str, Expected]:
-    """Fill a folder with so many clean pictures, clean-0.jpg and so on, and all faults; returns what to expect."""
+    """Fill a folder with clean images, clean-0.jpg and so on, and one image per fault; returns what to expect."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(clean):
         (folder / f"clean-{number}.jpg").write_bytes(bytes_of(picture(number)))
@@ -170,9 +170,9 @@ def plant(folder: Path, clean: int) -> dict[str, Expected]:
     owned = picture(next(fresh))
     put("refused-too.jpg", bytes_of(owned, xmp=NO_TRAINING.encode()), "refused", dropped=True)
     put("copy-of-refused.jpg", bytes_of(owned, quality=80), "refused", dropped=True)
-    told = PngImagePlugin.PngInfo()
-    told.add_itxt("XML:com.adobe.xmp", BY_AI)
-    put("by-ai.png", bytes_of(picture(next(fresh)), "PNG", pnginfo=told), "synthetic")
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", BY_AI)
+    put("by-ai.png", bytes_of(picture(next(fresh)), "PNG", pnginfo=info), "synthetic")
     put("name\nwith newline.jpg", bytes_of(picture(next(fresh))))
     put("captioned.jpg", bytes_of(picture(next(fresh))), "caption")
     (folder / "captioned.txt").write_bytes(b"a caf\xe9 dog")
@@ -185,7 +185,7 @@ def plant(folder: Path, clean: int) -> dict[str, Expected]:
 
 
 def _put_strange(folder: Path, found: dict[str, Expected]) -> None:
-    """What is no file at all."""
+    """Add links, pipes and folders, which are not regular files."""
     (folder / "loop.jpg").symlink_to(folder / "loop.jpg")
     (folder / "around").symlink_to(folder, target_is_directory=True)
     (folder / "dangling.jpg").symlink_to(folder / "not-there.jpg")

@@ -1,4 +1,4 @@
-"""The service, in this process or in one of its own, and a client that speaks to it over HTTP."""
+"""The server for tests, in this process or as a program, and an HTTP client for it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Reply:
 
 
 class Client:
-    """Speaks to one service."""
+    """HTTP client of one server."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -78,9 +78,9 @@ class Process(Service):
 
 @contextmanager
 def service(home: Path, variables: Mapping[str, str] | None = None, **settings: Any) -> Iterator[Service]:
-    """`limner serve` in threads of this process: the whole service and its worker, without starting programs.
+    """Run `limner serve` in threads of this process, with its worker.
 
-    variables: of the environment, while it starts.
+    variables: environment variables during the start.
     """
     addresses: SimpleQueue[str | BaseException] = SimpleQueue()
     ending = threading.Event()
@@ -98,11 +98,11 @@ def service(home: Path, variables: Mapping[str, str] | None = None, **settings: 
     thread = threading.Thread(target=run)
     with _same_logging():
         try:
-            with pytest.MonkeyPatch.context() as patch:  # all are read before the service says its address
+            with pytest.MonkeyPatch.context() as patch:  # all are read before the server prints its address
                 for name, value in {"LIMNER_HOME": str(home), **(variables or {})}.items():
                     patch.setenv(name, value)
-                patch.setattr(serve, "workers", workers)
-                patch.setattr(serve, "try_pictures", try_pictures)
+                patch.setattr(serve, "worker_processes", workers)
+                patch.setattr(serve, "try_image_checks", try_image_checks)
                 thread.start()
                 address = addresses.get(timeout=60)
             if isinstance(address, BaseException):
@@ -113,14 +113,14 @@ def service(home: Path, variables: Mapping[str, str] | None = None, **settings: 
             thread.join()
 
 
-def try_pictures(policy: Policy) -> None:
-    """What `limner.moderation.preload` does in a process of its own."""
+def try_image_checks(policy: Policy) -> None:
+    """Do what `limner.moderation.preload` does, in this process."""
     Moderator(policy).prepare(CheckStage.INPUT, CheckStage.PICTURE)
 
 
 @contextmanager
 def _same_logging() -> Iterator[None]:
-    """The loggers are afterwards as they were, for a service sets them up anew."""
+    """Restore the loggers, which the server configures."""
     loggers = [logging.getLogger(name) for name in ("limner", "limner.calls", "uvicorn")]
     before = [(each, each.handlers, each.propagate, each.level) for each in loggers]
     try:
@@ -133,7 +133,7 @@ def _same_logging() -> Iterator[None]:
 
 @contextmanager
 def workers(home: Path, settings: Settings, say: object = None) -> Iterator[None]:
-    """The workers of a service as threads of this process."""
+    """Run the workers of a server as threads of this process."""
     ending = threading.Event()
     studios = [Studio(home) for _ in range(settings.workers)]
     owns = [Worker(each, together=settings.together, seconds=settings.run_seconds) for each in studios]
@@ -151,7 +151,7 @@ def workers(home: Path, settings: Settings, say: object = None) -> Iterator[None
 
 
 def start(home: Path, *flags: str) -> Process:
-    """`limner serve` as a program on a free port, with one worker."""
+    """Start `limner serve` as a program on a free port, with one worker."""
     environment = os.environ | {"LIMNER_HOME": str(home), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", "limner.cli", "serve", "--port", "0", *flags]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -164,7 +164,7 @@ def start(home: Path, *flags: str) -> Process:
 
 @contextmanager
 def program(home: Path, *flags: str) -> Iterator[Process]:
-    """`limner serve` as a program, which has ended when the block ends, however that does."""
+    """Run `limner serve` as a program until the block ends."""
     running = start(home, *flags)
     try:
         yield running
@@ -183,7 +183,7 @@ def end(service: Process) -> int:
 
 
 def problem(reply: Reply, status: int) -> dict[str, Any]:
-    """The body of a refusal, which has the one shape of all refusals."""
+    """Check a problem response and return its body."""
     assert reply.status == status, reply.body
     assert reply.headers["Content-Type"] == "application/problem+json"
     assert reply.json["status"] == status and {"type", "title", "detail"} <= reply.json.keys()
@@ -191,18 +191,18 @@ def problem(reply: Reply, status: int) -> dict[str, Any]:
 
 
 def parsed(stream: bytes) -> list[dict[str, str]]:
-    """Server-sent events as dictionaries; comments are left out."""
+    """Parse server-sent events into dictionaries, without comments."""
     blocks = [block.splitlines() for block in stream.decode().split("\n\n") if block.strip()]
-    told = [dict(line.split(": ", 1) for line in block if not line.startswith(":")) for block in blocks]
-    return [event for event in told if event]
+    events = [dict(line.split(": ", 1) for line in block if not line.startswith(":")) for block in blocks]
+    return [event for event in events if event]
 
 
 def command(home: Path, *arguments: object) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command in this process."""
+    """Run a command in this process; returns exit code, stdout and stderr."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     with pytest.MonkeyPatch.context() as patch, _same_logging(), redirect_stdout(out), redirect_stderr(err):
         patch.setenv("LIMNER_HOME", str(home))
-        patch.setattr(serve, "try_pictures", try_pictures)
+        patch.setattr(serve, "try_image_checks", try_image_checks)
         try:
             main([str(argument) for argument in arguments])
         except SystemExit as stopped:
@@ -211,14 +211,14 @@ def command(home: Path, *arguments: object) -> tuple[int, str, str]:
 
 
 def key_of(home: Path, account: str, *flags: str) -> str:
-    """A new key to the service of a home."""
+    """Create a key for the server of a home."""
     code, out, err = command(home, "keys", "add", account, *flags)
     assert code == 0, err
     return out.strip()
 
 
 def refused(home: Path, *arguments: object) -> str:
-    """The line by which a command that must not start ends."""
+    """Run a command that must fail; returns its error line."""
     code, out, err = command(home, *arguments)
     assert (code, out) == (2, ""), (code, out, err)
     (line,) = err.splitlines()

@@ -83,7 +83,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 def test_empty_folder(refused, train, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert "is empty; put 3 to 10 pictures" in refused(*train(data=tmp_path / "empty"))
+    assert "is empty; put 3 to 10 images" in refused(*train(data=tmp_path / "empty"))
 
 
 def test_folder_that_is_not_there(refused, train, painted):
@@ -96,7 +96,7 @@ def test_no_readable_picture(refused, train, tmp_path):
     (folder / "a.jpg").write_text("no picture")
     (folder / "b.png").write_bytes(b"\x89PNG\r\n")
     line = refused(*train(data=folder))
-    assert line.startswith("no readable picture in") and "'a.jpg'" in line and "'b.png'" in line
+    assert line.startswith("no readable image in") and "'a.jpg'" in line and "'b.png'" in line
 
 
 def test_unreadable_pictures_are_named_and_skipped(limner, train, painted, tmp_path):
@@ -131,7 +131,7 @@ def test_few_pictures_are_a_warning(limner, train, painted, tmp_path):
     (tmp_path / "few").mkdir()
     shutil.copy(painted / "0.png", tmp_path / "few")
     said = limner(*train("--out", "rex", data=tmp_path / "few"))
-    assert said.code == 0 and "warning: only 1 picture" in said.err
+    assert said.code == 0 and "warning: only 1 image" in said.err
 
 
 # Names
@@ -286,13 +286,13 @@ def test_no_gpu(refused, generate, train, monkeypatch):
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
 def test_out_of_memory(refused, generate, train, monkeypatch, error):
     from limner.engine.generate import generate as generating
-    from limner.engine.train import loop
+    from limner.engine.train import subject
 
     def full(*arguments, **options):
         raise error
 
     monkeypatch.setattr(generating, "paint", full)
-    monkeypatch.setattr(loop.Loop, "losses", full)
+    monkeypatch.setattr(subject.SubjectLesson, "losses", full)
     assert "ran out of memory; use --memory low, a smaller --batch" in refused(*generate())
     assert "ran out of memory; use a smaller --batch" in refused(*train("--out", "rex"))
 

@@ -9,7 +9,7 @@ import pytest
 
 from limner import CompareRequest, Studio
 from limner.core.runs import Status
-from working import carried_out
+from working import enqueue_and_execute
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_queued_comparison_tells_no_path_of_this_machine(home, tiny_sd):
     studio = Studio()
     model = studio.files.save(tiny_sd)
     request = CompareRequest(contestants=("starter", model), prompt=("a cat",), model="starter", steps=1, count=1)
-    run = carried_out(studio, request)
+    run = enqueue_and_execute(studio, request)
     assert run.status is Status.DONE, run.error
     made = {artifact.kind: artifact for artifact in studio.store.artifacts(run.id)}
     assert made.keys() == {"picture", "comparison", "scores", "table", "blind page", "key", "report"}

@@ -19,7 +19,7 @@ from hostile import BODIES, LENGTH, texts, within
 from limner.core.errors import MAX_PROBLEMS, LimnerError, invalid
 from limner.core.requests import Frozen, GenerateRequest, KnownRequest, parse_request
 from limner.plugins import registry
-from limner.provenance.labels import TEXT_CAP, label_in
+from limner.provenance.labels import TEXT_CAP, parse_label
 from limner.server.app import create_app
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
@@ -240,7 +240,7 @@ def test_a_label_that_somebody_made_up_is_read_at_once(text: str) -> None:
     Image.new("RGB", (8, 8)).save(file, format="PNG", pnginfo=info)
     assert len(file.getvalue()) < 40_000
     with pytest.raises(LimnerError, match="carries no Limner request that can be read"):
-        within(label_in, file.getvalue(), "picture.png")
+        within(parse_label, file.getvalue(), "picture.png")
 
 
 def test_prompts_stay_small_when_groups_and_subject_are_filled_in() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from limner.core.accounts import Caller, Limits, Role
 from limner.core.errors import LimnerError, QuotaExceeded
-from limner.core.requests import GenerateRequest, TrainRequest
+from limner.core.requests import CompareRequest, GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.studio.studio import Studio
 
@@ -96,3 +96,11 @@ def test_the_newest_run_with_a_checkpoint_is_resumed(studio: Studio, tmp_path: P
     assert studio._to_resume(runs[0].request).id == runs[1].id
     with pytest.raises(LimnerError, match="there is no interrupted run of this request"):
         studio._to_resume(request.model_copy(update={"seed": 7}))
+
+
+@pytest.mark.parametrize("side", ["width", "height"])
+def test_a_comparison_of_one_side_counts_a_square(studio: Studio, side: str) -> None:
+    request = CompareRequest.model_validate({"contestants": ["starter", "sd15"], "prompt": ["a cat"], side: 520})
+    assert request.pixels == 520 * 520
+    with pytest.raises(LimnerError, match="270,400 pixels"):
+        studio.enqueue(request)

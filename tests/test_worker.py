@@ -1,4 +1,4 @@
-"""Workers carry out what waits, whole and once, whatever happens to them."""
+"""Workers execute queued runs completely and once, also after crashes and outages."""
 
 import os
 import threading
@@ -36,7 +36,7 @@ from limner.workers import worker
 from limner.workers.execution import ClaimedRun, execute_claimed
 from limner.workers.worker import Worker
 from waiting import until
-from working import work_off
+from working import execute_queue
 
 
 @pytest.fixture
@@ -45,14 +45,14 @@ def studio(home: Path) -> Studio:
 
 
 def named(studio: Studio, folder: Path) -> str:
-    """A model or a dataset as it is named in a queue."""
+    """The reference of a stored model or dataset."""
     return studio.files.save(folder)
 
 
-def test_a_run_is_carried_out_and_its_results_kept_by_content(studio: Studio, tiny_sd: Path) -> None:
+def test_a_run_is_executed_and_its_results_are_stored_by_content(studio: Studio, tiny_sd: Path) -> None:
     model = named(studio, tiny_sd)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=2, count=2), tags={"industry": "food"})
-    work_off(studio)
+    execute_queue(studio)
     done = studio.store.get(run.id)
     assert (done.status, done.attempt, done.tags) == (Status.DONE, 1, {"industry": "food"})
     pictures = studio.store.artifacts(run.id, kind="picture")
@@ -63,18 +63,18 @@ def test_a_run_is_carried_out_and_its_results_kept_by_content(studio: Studio, ti
             assert image.size == (64, 64)
         label = read_label(kept)
         assert label is not None and isinstance(label.request, GenerateRequest)
-        assert label.request.model == label.model["reference"] == model, "no path of this machine leaves it"
+        assert label.request.model == label.model["reference"] == model, "no path of this machine is stored"
         assert str(studio.home).encode() not in kept.read_bytes()
 
 
-def test_what_was_taught_is_used_by_its_reference(studio: Studio, tiny_sd: Path, painted: Path) -> None:
+def test_a_trained_adapter_is_used_by_reference(studio: Studio, tiny_sd: Path, painted: Path) -> None:
     model = named(studio, tiny_sd)
     taught = studio.enqueue(
         TrainRequest(
             data=named(studio, painted), class_word="dog", model=model, steps=2, class_pictures=1, options={"rank": 2}
         )
     )
-    work_off(studio)
+    execute_queue(studio)
     assert studio.store.get(taught.id).error is None
     (adapter,) = studio.store.artifacts(taught.id, kind="adapter")
     folder = studio.files.local_path(adapter.details["reference"])
@@ -84,19 +84,19 @@ def test_what_was_taught_is_used_by_its_reference(studio: Studio, tiny_sd: Path,
         run = studio.enqueue(
             GenerateRequest(prompt="sks dog", model=model, steps=1, adapter=(AdapterUse(path=reference),))
         )
-        work_off(studio)
+        execute_queue(studio)
         assert studio.store.get(run.id).error is None
         (picture,) = studio.store.artifacts(run.id, kind="picture")
         label = read_label(studio.files.local_path(picture.details["reference"]))
         assert label is not None and label.adapters[0]["path"] == reference
 
 
-def test_a_dataset_is_prepared_and_taught_by_its_reference(studio: Studio, tiny_sd: Path, painted: Path) -> None:
+def test_a_prepared_dataset_is_used_by_reference(studio: Studio, tiny_sd: Path, painted: Path) -> None:
     prepared = studio.enqueue(
         PrepareRequest(sources=(named(studio, painted),), class_word="dog", size=64, encoder=None),
         execution=Execution(workers=1),
     )
-    work_off(studio)
+    execute_queue(studio)
     assert studio.store.get(prepared.id).error is None
     (dataset,) = studio.store.artifacts(prepared.id, kind="dataset")
     folder = studio.files.local_path(dataset.details["reference"])
@@ -112,7 +112,7 @@ def test_a_dataset_is_prepared_and_taught_by_its_reference(studio: Studio, tiny_
             options={"rank": 2},
         )
     )
-    work_off(studio)
+    execute_queue(studio)
     assert studio.store.get(taught.id).error is None
 
 
@@ -129,7 +129,7 @@ def test_a_dataset_is_prepared_and_taught_by_its_reference(studio: Studio, tiny_
         "sha256:0",
     ],
 )
-def test_a_path_of_this_machine_is_refused(studio: Studio, path: str) -> None:
+def test_paths_of_the_machine_are_refused(studio: Studio, path: str) -> None:
     for request in (
         GenerateRequest(prompt="x", model=path),
         GenerateRequest(prompt="x", image=path),
@@ -140,28 +140,26 @@ def test_a_path_of_this_machine_is_refused(studio: Studio, path: str) -> None:
             studio.enqueue(request)
 
 
-def test_a_name_on_the_hub_is_one_whatever_folders_there_are(
-    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hub_names_are_no_folders(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here" / "model").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HOME", "here")
     studio.enqueue(GenerateRequest(prompt="x", model="here/model"))
     with empty_folder():
-        assert not Path("here/model").exists(), "a worker would take it for the model"
-        assert os.environ["HF_HOME"] == str(tmp_path / "here"), "what is told of this machine means the same"
+        assert not Path("here/model").exists(), "a worker would use it as the model"
+        assert os.environ["HF_HOME"] == str(tmp_path / "here"), "relative paths in variables keep their meaning"
     assert Path("here/model").exists()
 
 
-def test_a_run_that_names_a_path_is_not_carried_out(studio: Studio) -> None:
+def test_a_run_with_a_path_fails(studio: Studio) -> None:
     run = studio.store.create(GenerateRequest(prompt="x", image="/etc/passwd"), queue="default")
-    work_off(studio)
-    told = studio.store.get(run.id)
-    assert told.status is Status.FAILED and "is no reference" in (told.error or "")
+    execute_queue(studio)
+    failed = studio.store.get(run.id)
+    assert failed.status is Status.FAILED and "is no reference" in (failed.error or "")
 
 
 @pytest.mark.parametrize("reference", ["starter", "owner/name", "Pictures/cat.png"])
-def test_a_file_is_named_by_its_content_alone(studio: Studio, reference: str) -> None:
+def test_files_are_named_by_hash_only(studio: Studio, reference: str) -> None:
     studio.enqueue(GenerateRequest(prompt="x", model="owner/name", vae="owner/name/vae.safetensors"))
     for request in (
         GenerateRequest(prompt="x", image=reference),
@@ -173,7 +171,7 @@ def test_a_file_is_named_by_its_content_alone(studio: Studio, reference: str) ->
             studio.enqueue(request)
 
 
-def test_an_error_tells_no_path_of_this_machine(studio: Studio, tmp_path: Path) -> None:
+def test_errors_contain_no_path_of_the_machine(studio: Studio, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("no tensors")
     broken = f"sha256:{studio.files.put(tmp_path / 'text.txt')}"
     (tmp_path / "empty").mkdir()
@@ -186,40 +184,40 @@ def test_an_error_tells_no_path_of_this_machine(studio: Studio, tmp_path: Path) 
         TrainRequest(data=bare, class_word="dog"),
     )
     runs = [studio.enqueue(request) for request in requests]
-    work_off(studio)
+    execute_queue(studio)
     for run, reference in zip(runs, (broken, bare, broken, bare), strict=True):
         error = studio.store.get(run.id).error
         assert error is not None and reference[-64:] in error and str(tmp_path) not in error
 
 
-def test_a_mistake_fails_its_run_in_one_line(studio: Studio) -> None:
+def test_errors_of_a_run_are_one_line(studio: Studio) -> None:
     missing = studio.enqueue(GenerateRequest(prompt="x", image="sha256:" + "0" * 64))
     unknown = studio.enqueue(GenerateRequest(prompt="x", scheduler="nosuch"))
-    work_off(studio)
+    execute_queue(studio)
     errors = [studio.store.get(run.id) for run in (missing, unknown)]
     assert [run.status for run in errors] == [Status.FAILED] * 2
     assert errors[0].error is not None and errors[0].error.startswith("there is no file 000000000000")
     assert errors[1].error is not None and "unknown scheduler 'nosuch'" in errors[1].error
 
 
-def test_a_second_attempt_begins_anew(studio: Studio, tiny_sd: Path) -> None:
+def test_a_second_attempt_starts_over(studio: Studio, tiny_sd: Path) -> None:
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1, count=2))
     queue = Queue(studio.store, lease=timedelta(seconds=-1))
-    ((_, dead),) = queue.claim("dead")
+    ((_, dead),) = queue.claim("dead", 1)
     studio.store.add_artifact(run.id, "picture", "/gone/0001.png", "0" * 64, lease=dead)
-    work_off(studio)
+    execute_queue(studio)
     pictures = studio.store.artifacts(run.id, kind="picture")
     assert len(pictures) == 2 and studio.store.get(run.id).attempt == 2
-    first, *_ = told(studio, run)
-    assert first == Restarted(attempt=2, gone=("0" * 64,)), "who listens would count a picture twice"
+    first, *_ = events_of(studio, run)
+    assert first == Restarted(attempt=2, gone=("0" * 64,)), "listeners would count an image twice"
 
 
-def told(studio: Studio, run: Run) -> list[Event]:
+def events_of(studio: Studio, run: Run) -> list[Event]:
     return [event for _, _, event in studio.store.events(run.id)]
 
 
 class Gone:
-    """A database that is away for so many calls of a method."""
+    """Makes a method fail as if the database did not respond, a number of times."""
 
     def __init__(self, act: object, times: int) -> None:
         self.act, self.times = act, times
@@ -232,33 +230,33 @@ class Gone:
 
 
 @pytest.mark.parametrize(("holder", "name"), [("queue", "finish"), ("store", "add_event"), ("store", "add_artifact")])
-def test_a_database_that_is_away_for_a_moment_costs_nothing(
+def test_a_short_database_outage_is_retried(
     studio: Studio, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch, holder: str, name: str
 ) -> None:
     monkeypatch.setattr(sessions, "RETRY_SECONDS", 0.01)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1))
     queue = Queue(studio.store)
-    found = queue.claim("w")
+    claimed = queue.claim("w", 1)
     place = queue if holder == "queue" else studio.store
     monkeypatch.setattr(place, name, Gone(getattr(place, name), 2))
-    Worker(studio, queue).execute(found, lambda: False)
+    Worker(studio, queue).execute(claimed, lambda: False)
     assert (status_of(studio, run), studio.store.get(run.id).attempt) == (Status.DONE, 1)
-    assert [event.kind for event in told(studio, run)] == ["stage", "stage", "made"]
+    assert [event.kind for event in events_of(studio, run)] == ["stage", "stage", "made"]
 
 
 @pytest.mark.parametrize("name", ["finish", "release"])
-def test_a_database_that_stays_away_ends_no_worker(
+def test_a_long_database_outage_requeues_the_run(
     studio: Studio, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(sessions, "RETRY_SECONDS", 0.01)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1))
     queue = Queue(studio.store, lease=timedelta(seconds=0.2))
-    found = queue.claim("w")
+    claimed = queue.claim("w", 1)
     monkeypatch.setattr(queue, name, Gone(None, 10**9))
-    Worker(studio, queue).execute(found, lambda: name == "release")
+    Worker(studio, queue).execute(claimed, lambda: name == "release")
     assert status_of(studio, run) is Status.RUNNING
     expire(studio, run)
-    work_off(studio)
+    execute_queue(studio)
     assert (status_of(studio, run), studio.store.get(run.id).attempt) == (Status.DONE, 2)
 
 
@@ -273,38 +271,37 @@ def training(studio: Studio, tiny_sd: Path, painted: Path, **fields: int) -> Tra
     )
 
 
-def test_an_adapter_is_listed_once_though_its_worker_died_before_it_said_so(
-    studio: Studio, tiny_sd: Path, painted: Path
-) -> None:
+def test_a_second_attempt_replaces_the_adapter(studio: Studio, tiny_sd: Path, painted: Path) -> None:
     run = studio.enqueue(training(studio, tiny_sd, painted, steps=2), execution=Execution(preview_every=1))
-    ((_, lease),) = Queue(studio.store, lease=timedelta(seconds=-1)).claim("dead")
-    assert [failure for _, failure in execute_claimed(studio, [ClaimedRun(run, lease)])] == [None]
+    (claimed,) = Queue(studio.store, lease=timedelta(seconds=-1)).claim("dead", 1)
+    ((_, failure),) = execute_claimed(studio, [ClaimedRun(*claimed)])
+    assert failure is None
     (first,) = studio.store.artifacts(run.id, kind="adapter")
-    work_off(studio)
+    execute_queue(studio)
     assert studio.store.get(run.id).error is None
     assert len(studio.store.artifacts(run.id, kind="adapter")) == 1
-    assert len(studio.store.artifacts(run.id, kind="preview")) == 2, "previews before the checkpoint are kept"
-    anew = [event for event in told(studio, run) if isinstance(event, Restarted)]
+    assert len(studio.store.artifacts(run.id, kind="preview")) == 2, "previews before the checkpoint stay"
+    anew = [event for event in events_of(studio, run) if isinstance(event, Restarted)]
     assert anew == [Restarted(attempt=2, gone=(first.sha256,))]
 
 
-def test_a_training_goes_on_where_its_files_lie_elsewhere(
+def test_training_resumes_after_the_home_was_moved(
     studio: Studio, tiny_sd: Path, painted: Path, tmp_path: Path
 ) -> None:
     run = studio.enqueue(training(studio, tiny_sd, painted, steps=4), execution=Execution(preview_every=1))
     queue = Queue(studio.store)
-    ((_, lease),) = queue.claim("w")
+    ((claimed, lease),) = queue.claim("w", 1)
     made: list[Event] = []
-    claimed = ClaimedRun(run, lease, made.append, lambda: any(isinstance(event, Made) for event in made))
-    ((_, failure),) = execute_claimed(studio, [claimed])
+    part = ClaimedRun(claimed, lease, made.append, lambda: any(isinstance(event, Made) for event in made))
+    ((_, failure),) = execute_claimed(studio, [part])
     assert isinstance(failure, Interrupted)
     queue.release(lease)
     studio.store.close()
     studio.home.rename(tmp_path / "moved")
     moved = Studio(tmp_path / "moved")
-    work_off(moved)
+    execute_queue(moved)
     assert moved.store.get(run.id).error is None
-    assert any(isinstance(event, Notice) and "going on from step" in event.text for event in told(moved, run))
+    assert any(isinstance(event, Notice) and "going on from step" in event.text for event in events_of(moved, run))
     moved.store.close()
 
 
@@ -313,7 +310,7 @@ def together(studio: Studio) -> list[tuple[Run, Lease]]:
 
 
 def pixels(studio: Studio, run: Run) -> list[np.ndarray]:
-    """The pictures that a run made, oldest first."""
+    """The images of a run, oldest first."""
     made = reversed(studio.store.artifacts(run.id, kind="picture"))
     return [np.asarray(Image.open(studio.files.local_path(picture.details["reference"]))) for picture in made]
 
@@ -323,7 +320,7 @@ PROMPTS = ("a cat", "a dog in the snow", "a bird", "a cat")
 
 @pytest.fixture
 def four(studio: Studio, tiny_sd: Path) -> list[Run]:
-    """Runs that can be carried out together, each of another prompt or seed."""
+    """Runs that fit into one batch, with different prompts or seeds."""
     model = named(studio, tiny_sd)
     requests = [
         GenerateRequest(prompt=prompt, model=model, steps=3, seed=seed, guidance=7.5, count=1 + seed % 2)
@@ -332,7 +329,7 @@ def four(studio: Studio, tiny_sd: Path) -> list[Run]:
     return [studio.enqueue(request) for request in requests]
 
 
-def test_runs_that_are_alike_are_painted_together_and_each_as_if_alone(
+def test_a_batch_gives_the_images_of_single_runs(
     studio: Studio, four: list[Run], tiny_sd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows: list[int] = []
@@ -352,10 +349,10 @@ def test_runs_that_are_alike_are_painted_together_and_each_as_if_alone(
         assert isinstance(request, GenerateRequest) and (done.status, done.error) == (Status.DONE, None)
         assert done.progress is None or done.progress.done <= 3 * request.count
         painting = Stage(name="painting", total=3 * request.count)
-        assert [event.kind for event in told(studio, run)] == ["stage", "stage", *["made"] * request.count]
-        assert told(studio, run)[1] == painting
+        assert [event.kind for event in events_of(studio, run)] == ["stage", "stage", *["made"] * request.count]
+        assert events_of(studio, run)[1] == painting
         alone = studio.enqueue(request)
-        work_off(studio)
+        execute_queue(studio)
         for ours, theirs in zip(pixels(studio, run), pixels(studio, alone), strict=True):
             assert np.abs(ours.astype(int) - theirs).max() <= 1 and ours.std() > 0
         kept = [studio.files.local_path(made.details["reference"]) for made in studio.store.artifacts(run.id)]
@@ -370,9 +367,7 @@ def test_runs_that_are_alike_are_painted_together_and_each_as_if_alone(
         assert all(np.array_equal(ours, theirs) for ours, theirs in zip(pixels(studio, run), again, strict=True))
 
 
-def test_one_that_is_cancelled_fails_or_is_lost_takes_no_other_along(
-    studio: Studio, four: list[Run], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_of_a_batch_end_independently(studio: Studio, four: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
     found = together(studio)
     cancelled, lost, failing, good = (run.id for run in four)
     renew, encoded, paint = Queue.renew, generate.encoded, generate.paint
@@ -380,11 +375,11 @@ def test_one_that_is_cancelled_fails_or_is_lost_takes_no_other_along(
     wishes: list[list[bool | None]] = []
 
     def renewed(queue: Queue, signs: Any) -> Any:
-        told = renew(queue, signs)
+        renewed_signs = renew(queue, signs)
         if begun.is_set():
-            wishes.append(told)
+            wishes.append(renewed_signs)
             heard.release()
-        return told
+        return renewed_signs
 
     def fails(kept: Any, family: Any, components: Any, acting: Any, prompt: str, negative: str) -> Any:
         if prompt == PROMPTS[2]:
@@ -396,11 +391,11 @@ def test_one_that_is_cancelled_fails_or_is_lost_takes_no_other_along(
         with studio.store.writing() as session:
             session.execute(update(RunRow).where(RunRow.id == lost).values(worker="another", attempt=2))
         begun.set()
-        for _ in range(2):  # at the second beat the pulse has taken in what the first one said
+        for _ in range(2):  # the heartbeat has processed the first answer at its second beat
             assert heard.acquire(timeout=60)
         return paint(*given, **options)
 
-    monkeypatch.setattr(worker, "BEAT", 0.01)
+    monkeypatch.setattr(worker, "HEARTBEAT", 0.01)
     monkeypatch.setattr(Queue, "renew", renewed)
     monkeypatch.setattr(generate, "encoded", fails)
     monkeypatch.setattr(generate, "paint", slowly)
@@ -413,16 +408,16 @@ def test_one_that_is_cancelled_fails_or_is_lost_takes_no_other_along(
     assert ends[good].status is Status.DONE and len(pixels(studio, four[3])) == 2
 
 
-def test_where_a_pass_fails_each_is_painted_by_itself(
+def test_runs_are_executed_singly_after_a_batch_fails(
     studio: Studio, four: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paint, sizes = generate.paint, list[int]()
 
-    def fails(pipeline: Any, told: Any, seeds: list[int], **options: Any) -> Any:
+    def fails(pipeline: Any, prepared: Any, seeds: list[int], **options: Any) -> Any:
         sizes.append(len(seeds))
         if len(seeds) > 2 or seeds == [2]:
             raise RuntimeError("cannot allocate memory")
-        return paint(pipeline, told, seeds, **options)
+        return paint(pipeline, prepared, seeds, **options)
 
     monkeypatch.setattr(generate, "paint", fails)
     Worker(studio).execute(together(studio), lambda: False)
@@ -433,7 +428,7 @@ def test_where_a_pass_fails_each_is_painted_by_itself(
     assert all(len(pixels(studio, run)) == n for run, n in zip(four, (1, 2, 0, 2), strict=True))
 
 
-def test_a_worker_that_must_stop_puts_all_back(studio: Studio, four: list[Run]) -> None:
+def test_a_stopping_worker_requeues_its_batch(studio: Studio, four: list[Run]) -> None:
     asked: list[int] = []
 
     def stop() -> bool:
@@ -443,16 +438,16 @@ def test_a_worker_that_must_stop_puts_all_back(studio: Studio, four: list[Run]) 
     Worker(studio).execute(together(studio), stop)
     back = [studio.store.get(run.id) for run in four]
     assert [(run.status, run.attempt) for run in back] == [(Status.QUEUED, 0)] * 4
-    work_off(studio)
+    execute_queue(studio)
     assert all(status_of(studio, run) is Status.DONE for run in four)
 
 
 def test_a_prompt_is_encoded_once(studio: Studio, four: list[Run]) -> None:
-    work_off(studio)
+    execute_queue(studio)
     (loaded,) = loading._loaded.values()
-    assert loaded.embeddings.made == 3, "four requests say three prompts"
+    assert loaded.embeddings.made == 3, "four requests have three prompts"
     studio.enqueue(four[0].request)
-    work_off(studio)
+    execute_queue(studio)
     assert loaded.embeddings.made == 3
     loading.forget()
     assert loading.embeddings(loaded.components).made == 0
@@ -460,7 +455,7 @@ def test_a_prompt_is_encoded_once(studio: Studio, four: list[Run]) -> None:
 
 @pytest.fixture
 def worker_process(studio: Studio) -> Iterator[Callable[[], ForkProcess]]:
-    """Starts worker processes; those left are killed."""
+    """Starts worker processes, and kills those left at the end."""
     running: list[ForkProcess] = []
 
     def start() -> ForkProcess:
@@ -474,13 +469,13 @@ def worker_process(studio: Studio) -> Iterator[Callable[[], ForkProcess]]:
 
 
 def expire(studio: Studio, run: Run) -> None:
-    """Let the lease of a run's worker be over."""
+    """Let the lease of a run expire."""
     with studio.store.writing() as session:
         session.execute(update(RunRow).where(RunRow.id == run.id).values(lease=run.created))
 
 
 def learnt(studio: Studio, run: Run) -> dict[str, torch.Tensor]:
-    """The weights of the one adapter that a run made."""
+    """The weights of the adapter that a run trained."""
     (adapter,) = studio.store.artifacts(run.id, kind="adapter")
     return load_file(next(studio.files.local_path(adapter.details["reference"]).glob("*.safetensors")))
 
@@ -489,10 +484,8 @@ def status_of(studio: Studio, run: Run) -> Status:
     return studio.store.get(run.id).status
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint(
-    studio: Studio, tiny_sd: Path, painted: Path, worker_process
-) -> None:
-    """The weights are those of a run that nobody disturbed."""
+def test_killed_training_resumes_exactly(studio: Studio, tiny_sd: Path, painted: Path, worker_process) -> None:
+    """The weights are those of an uninterrupted run."""
     request = TrainRequest(
         data=named(studio, painted),
         class_word="dog",
@@ -504,7 +497,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
         precision="fp32",
     )
     undisturbed = studio.enqueue(request)
-    work_off(studio)
+    execute_queue(studio)
     run = studio.enqueue(request)
     folder = studio.store.folder(run.id)
     process = worker_process()
@@ -513,16 +506,16 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     process.join()
     killed = studio.store.get(run.id)
     assert killed.status is Status.RUNNING, "it ended before it could be killed"
-    assert Queue(studio.store).claim("other") == [], "its lease is still running"
+    assert Queue(studio.store).claim("other", 1) == [], "its lease has not expired"
     expire(studio, run)
-    work_off(studio)
+    execute_queue(studio)
     done = studio.store.get(run.id)
     assert (done.status, done.attempt) == (Status.DONE, 2)
     ours, theirs = (learnt(studio, each) for each in (run, undisturbed))
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_a_worker_that_is_told_to_stop_puts_its_run_back(studio: Studio, tiny_sd: Path, worker_process) -> None:
+def test_a_terminated_worker_requeues_its_run(studio: Studio, tiny_sd: Path, worker_process) -> None:
     model = named(studio, tiny_sd)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=900, count=8, batch=1))
     process = worker_process()
@@ -534,7 +527,7 @@ def test_a_worker_that_is_told_to_stop_puts_its_run_back(studio: Studio, tiny_sd
     assert (back.status, back.attempt) == (Status.QUEUED, 0)
 
 
-def test_a_running_run_is_cancelled(studio: Studio, tiny_sd: Path, worker_process) -> None:
+def test_cancel_a_running_run(studio: Studio, tiny_sd: Path, worker_process) -> None:
     model = named(studio, tiny_sd)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=900, count=8, batch=1))
     after = studio.enqueue(GenerateRequest(prompt="a dog", model=model, steps=1))

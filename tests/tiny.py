@@ -288,10 +288,10 @@ def build(family: str, folder: Path) -> Path:
     return folder
 
 
-def in_progress(tensors, optimiser, scaler, digest, average=None):
+def in_progress(tensors, optimiser, scaler, digest, ema=None):
     """What a checkpoint keeps of a training loop, without the loop."""
     trainable, request = SimpleNamespace(state=lambda: tensors), SimpleNamespace(digest=digest)
-    return SimpleNamespace(trainable=trainable, optimiser=optimiser, scaler=scaler, request=request, average=average)
+    return SimpleNamespace(trainable=trainable, optimiser=optimiser, scaler=scaler, request=request, ema=ema)
 
 
 UNET_PLACES = {

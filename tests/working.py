@@ -1,4 +1,4 @@
-"""Runs of the queue, carried out in this process."""
+"""Executes queued runs in the process of a test."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from limner.studio.studio import Studio
 from limner.workers.worker import Worker
 
 
-def work_off(studio: Studio) -> None:
-    """Let one worker carry out all runs that wait now."""
+def execute_queue(studio: Studio) -> None:
+    """Let one worker execute all queued runs."""
     queue = Queue(studio.store)
     worker = Worker(studio, queue)
-    while found := queue.claim(worker.name):
+    while found := queue.claim(worker.name, 1):
         worker.execute(found, lambda: False)
 
 
-def carried_out(studio: Studio, request: Request, execution: Execution | None = None) -> Run:
-    """Queue a request and return its run as it ended."""
+def enqueue_and_execute(studio: Studio, request: Request, execution: Execution | None = None) -> Run:
+    """Queue a request, execute it and return the ended run."""
     run = studio.enqueue(request, execution=execution)
-    work_off(studio)
+    execute_queue(studio)
     return studio.store.get(run.id)

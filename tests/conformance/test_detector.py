@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import finders
+import detector_models
 from limner.core.datasets import Detector, Finder
 from limner.core.errors import LimnerError
 from limner.plugins import registry
 from limner.starter.painter import Scene, paint
 
 PICTURE = paint(Scene(subject="dog", breed="husky", seed=1))
-MODELS: dict[str, Callable[[Path], Path]] = {"face": finders.faces, "model": finders.boxing}
+MODELS: dict[str, Callable[[Path], Path]] = {"face": detector_models.faces, "model": detector_models.boxing}
 """What makes the weights that a named detector needs; a new one gets its own here."""
 
 

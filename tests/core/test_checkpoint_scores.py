@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from limner.core.checkpoint_scores import LEAST, Standing, Standings
+from limner.core.checkpoint_scores import LEAST, CheckpointScores, StepScores
 
 
-def standings(weight: float = 0.5, **fields) -> Standings:
-    plain = {"alike": 0.8, "strange": 0.1, "base": Standing(step=0, subject=(0.2, 0.4), prompt=(0.5, 0.5))}
-    return Standings(prompts=("one", "two"), encoder="starter", weight=weight, **{**plain, **fields})
+def standings(weight: float = 0.5, **fields) -> CheckpointScores:
+    plain = {"alike": 0.8, "strange": 0.1, "base": StepScores(step=0, subject=(0.2, 0.4), prompt=(0.5, 0.5))}
+    return CheckpointScores(prompts=("one", "two"), encoder="starter", weight=weight, **{**plain, **fields})
 
 
-def at(step: int, subject: float, prompt: float) -> Standing:
-    return Standing(step=step, subject=(subject,) * 2, prompt=(prompt,) * 2)
+def at(step: int, subject: float, prompt: float) -> StepScores:
+    return StepScores(step=step, subject=(subject,) * 2, prompt=(prompt,) * 2)
 
 
 def test_scales_reach_from_the_base_model_to_the_photographs() -> None:
@@ -57,4 +57,4 @@ def test_a_scale_of_no_length_gives_numbers_still() -> None:
 
 def test_survives_json() -> None:
     found = standings().plus(at(10, 0.5, 0.4))
-    assert Standings.model_validate_json(found.model_dump_json()) == found
+    assert CheckpointScores.model_validate_json(found.model_dump_json()) == found

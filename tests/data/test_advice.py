@@ -1,4 +1,4 @@
-"""Advice on planted sets: what is said is true, and what is fine is not complained of."""
+"""Advice on datasets with known faults: it is right, and good datasets get no warning."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 
 from limner.data.diversity.advice import (
     Advice,
-    of_set,
-    of_subject,
+    advise_on_dataset,
+    advise_on_subject,
     on_backgrounds,
     on_balance,
     on_captions,
@@ -20,8 +20,8 @@ from limner.data.diversity.advice import (
     on_licences,
     on_number,
 )
-from limner.data.diversity.balance import NONE, Table
-from limner.data.diversity.scene import Light, surroundings
+from limner.data.diversity.balance import NONE, ValueCounts
+from limner.data.diversity.scenes import Light, describe_scene
 
 GROUNDS = ("white", "#2a6e2a", "#203060", "#d08030", "#707070", "#602050", "#f0e060", "#101010", "#60c0d0")
 
@@ -36,28 +36,28 @@ def picture(ground, number=0, box=(40, 40, 88, 88)):
         angle = number * 29 % 180 / 57.3
         draw.line((at, 64, at + 40 * np.cos(angle), 64 + 40 * np.sin(angle)), "white", 3)
     where[box[1] : box[3], box[0] : box[2]] = 1
-    return surroundings(image, where)
+    return describe_scene(image, where)
 
 
-def told(found: list[Advice], level: str = "") -> str:
+def texts(found: list[Advice], level: str = "") -> str:
     return "\n".join(advice.text for advice in found if not level or advice.level == level)
 
 
 def test_nine_of_twelve_on_one_background():
     grounds = ["white"] * 4 + ["#2a6e2a", "#203060", "#d08030"] + ["white"] * 5
-    found = of_subject([picture(ground, number) for number, ground in enumerate(grounds)])
+    found = advise_on_subject([picture(ground, number) for number, ground in enumerate(grounds)])
     shared = [advice for advice in found if "share one background" in advice.text]
     assert len(shared) == 1 and shared[0].level == "warning"
-    assert shared[0].text.startswith("9 of 12 pictures share one background: add others")
+    assert shared[0].text.startswith("9 of 12 images share one background: add others")
     assert shared[0].pictures == (0, 1, 2, 3, 7, 8, 9, 10, 11)
     assert found == sorted(found, key=lambda advice: ("warning", "info", "good").index(advice.level))
 
 
 def test_varied_pictures_are_praised():
-    found = of_subject([picture(ground, number) for number, ground in enumerate(GROUNDS)], looked_at_faces=True)
-    assert not told(found, "warning") and "same light" not in told(found)
-    assert "9 pictures show about 9 backgrounds" in told(found, "good")
-    assert "all pictures share one background" in told(of_subject([picture("white", at) for at in range(6)]))
+    found = advise_on_subject([picture(ground, number) for number, ground in enumerate(GROUNDS)], looked_at_faces=True)
+    assert not texts(found, "warning") and "same light" not in texts(found)
+    assert "9 images show about 9 backgrounds" in texts(found, "good")
+    assert "all images share one background" in texts(advise_on_subject([picture("white", at) for at in range(6)]))
 
 
 @pytest.mark.parametrize(("alike", "said"), [(3, "good"), (4, None), (5, "warning")])
@@ -71,27 +71,27 @@ def test_of_nine_three_on_one_background_are_varied_and_five_are_too_many(alike,
 def test_light_and_views():
     seen = [picture(ground, number) for number, ground in enumerate(GROUNDS)]
     noon = [replace(each, light=Light(0.5, 0.2, 1.0, 0.0)) for each in seen]
-    assert "same light" in told(of_subject(noon))
+    assert "same light" in texts(advise_on_subject(noon))
     evening = [replace(each, light=Light(0.5, 0.2, 25.0 * (at % 2), 0.0)) for at, each in enumerate(seen)]
-    assert "same light" not in told(of_subject(evening))
-    assert "looks much the same" in told(of_subject([replace(each, view=seen[0].view) for each in seen]))
+    assert "same light" not in texts(advise_on_subject(evening))
+    assert "looks much the same" in texts(advise_on_subject([replace(each, view=seen[0].view) for each in seen]))
     blank = [replace(each, view=np.zeros_like(each.view)) for each in seen]
-    assert "looks much the same" not in told(of_subject(blank)), "what is not seen is not alike"
+    assert "looks much the same" not in texts(advise_on_subject(blank)), "what is not seen is not alike"
 
 
 def test_small_subjects_are_named():
     seen = [picture(ground, number) for number, ground in enumerate(GROUNDS)]
     seen[2], seen[5] = picture("white", 3, (60, 60, 90, 90)), picture("green", 4, (10, 10, 30, 30))
-    found = [advice for advice in of_subject(seen) if "fills less than 10%" in advice.text]
-    assert [advice.pictures for advice in found] == [(2, 5)] and "2 pictures: crop closer" in found[0].text
-    untold = [surroundings(Image.new("RGB", (64, 64))) for _ in range(6)]
-    assert "fills less" not in told(of_subject(untold))
+    found = [advice for advice in advise_on_subject(seen) if "fills less than 10%" in advice.text]
+    assert [advice.pictures for advice in found] == [(2, 5)] and "2 images: crop closer" in found[0].text
+    untold = [describe_scene(Image.new("RGB", (64, 64))) for _ in range(6)]
+    assert "fills less" not in texts(advise_on_subject(untold))
 
 
 @pytest.mark.parametrize("count", range(5))
-def test_few_pictures_are_told(count):
-    assert ("no picture" if not count else f"only {count} picture") in told(on_number(count), "warning")
-    assert told(of_subject([picture("white")] * count), "warning")
+def test_few_images_are_a_warning(count):
+    assert ("no image" if not count else f"only {count} image") in texts(on_number(count), "warning")
+    assert texts(advise_on_subject([picture("white")] * count), "warning")
 
 
 def test_five_pictures_are_enough():
@@ -102,40 +102,40 @@ def test_copies_captions_and_licences():
     assert not on_copies([]) and not on_copies([1, 2, 3, 4, 5]) and not on_copies([1, 1, *range(2, 9)])
     assert on_copies([1, 1, 2, 3]) and not on_copies([1, 1, 2, 3, 4]), "from a quarter on"
     found = on_copies([7, 7, 7, 1, 2])
-    assert "2 of 5 pictures" in found[0].text and found[0].pictures == (0, 1, 2)
-    assert "all captions are the same" in told(on_captions(Counter(["a dog"] * 5)))
+    assert "2 of 5 images" in found[0].text and found[0].pictures == (0, 1, 2)
+    assert "all captions are the same" in texts(on_captions(Counter(["a dog"] * 5)))
     assert not on_captions(Counter(["a dog", "a dog", "a cat"])) and not on_captions(Counter())
-    assert "2 of 3 pictures have no caption" in told(on_captions(Counter(["a dog", None, ""])), "warning")
+    assert "2 of 3 images have no caption" in texts(on_captions(Counter(["a dog", None, ""])), "warning")
     assert not on_licences([], 5)
-    assert "not known for 2 of 5 pictures" in told(on_licences([1, 2], 5), "warning")
-    assert "no licence is known for any picture" in told(on_licences([], 3, 3))
+    assert "not known for 2 of 5 images" in texts(on_licences([1, 2], 5), "warning")
+    assert "no licence is known for any image" in texts(on_licences([], 3, 3))
 
 
-def test_balance_is_told_with_its_figures():
-    found = of_set([Table("breed", (("corgi", 80), ("husky", 10), ("poodle", 10)))], Counter(), 3, 100)
-    text = told(found, "warning")
-    assert "breed: 'corgi' has 80 of 100 pictures (80%), 2.4 times an equal share" in text
+def test_advice_on_balance_has_its_figures():
+    found = advise_on_dataset([ValueCounts("breed", (("corgi", 80), ("husky", 10), ("poodle", 10)))], Counter(), 3, 100)
+    text = texts(found, "warning")
+    assert "breed: 'corgi' has 80 of 100 images (80%), 2.4 times an equal share" in text
     assert "weights would count each 0.42 times" in text and "sample would keep 30 of all" in text
-    assert "the licence is not known for 3 of 100 pictures" in text
-    assert not told(on_balance(Table("style", (("a", 50), ("b", 48)))), "warning")
-    assert "not told for 5 of 25" in told(on_balance(Table("style", (("a", 10), ("b", 10), (NONE, 5)))))
-    assert not on_balance(Table("style", ())) and not on_balance(Table("style", (("a", 5),)))
+    assert "the licence is not known for 3 of 100 images" in text
+    assert not texts(on_balance(ValueCounts("style", (("a", 50), ("b", 48)))), "warning")
+    assert "not known for 5 of 25" in texts(on_balance(ValueCounts("style", (("a", 10), ("b", 10), (NONE, 5)))))
+    assert not on_balance(ValueCounts("style", ())) and not on_balance(ValueCounts("style", (("a", 5),)))
 
 
 def test_expressions_are_not_passed_over_in_silence():
     seen = [picture("white")]
-    assert "expressions were not looked at" in told(of_subject(seen), "info")
-    assert "expressions" not in told(of_subject(seen, looked_at_faces=True)) + told(of_subject([]))
+    assert "expressions were not checked" in texts(advise_on_subject(seen), "info")
+    assert "expressions" not in texts(advise_on_subject(seen, looked_at_faces=True)) + texts(advise_on_subject([]))
 
 
-def test_of_faces_it_tells_expressions():
+def test_advice_on_faces_mentions_expressions():
     from limner.data.diversity.advice import on_views
 
-    alike = [surroundings(*subject) for subject in [_face(0)] * 4]
-    (told,) = on_views(alike, faces=True)
-    assert told.level == "info" and "expressions" in told.text
-    (told,) = on_views([surroundings(*_face(seed)) for seed in range(4)], faces=True)
-    assert told.level == "good" and "expressions" in told.text
+    alike = [describe_scene(*subject) for subject in [_face(0)] * 4]
+    (advice,) = on_views(alike, faces=True)
+    assert advice.level == "info" and "expressions" in advice.text
+    (advice,) = on_views([describe_scene(*_face(seed)) for seed in range(4)], faces=True)
+    assert advice.level == "good" and "expressions" in advice.text
 
 
 def _face(seed):

@@ -1,4 +1,4 @@
-"""Distances, clusters and outliers of planted features."""
+"""Distances, clusters and outliers of known features."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ import pytest
 
 from limner.core.errors import LimnerError
 from limner.data.diversity import diversity
-from limner.data.diversity.diversity import Spread, clusters, mean_distance, medoids, outliers, projected, strangeness
+from limner.data.diversity.diversity import (
+    MeanDistance,
+    clusters,
+    mean_distance,
+    medoids,
+    outlier_scores,
+    outliers,
+    principal_components,
+)
 
 
 def unit(rows):
@@ -26,7 +34,7 @@ def test_the_mean_distance_is_that_of_all_pairs(tmp_path):
     upper = np.triu_indices(65, 1)
     truth = float((1 - features.astype(float) @ features.T.astype(float))[upper].mean())
     assert mean_distance(features) == pytest.approx(truth, abs=1e-6)
-    spread = Spread()
+    spread = MeanDistance()
     for row in features:
         spread.add(row[None])
     assert spread.distance == pytest.approx(truth, abs=1e-6)
@@ -70,7 +78,7 @@ def test_a_stranger_is_an_outlier_and_others_are_not():
     assert list(found) == [30] and found[30].kind == "outlier" and (found[30].value or 0) > 3
     assert not outliers(features[:30]) and not outliers(features, limit=1e6)
     assert not outliers(np.repeat(features[:1], 20, axis=0)), "all the same"
-    assert not outliers(features[-3:]) and not strangeness(features[:0]).any()
+    assert not outliers(features[-3:]) and not outlier_scores(features[:0]).any()
 
 
 def test_strangeness_is_the_distance_to_the_five_nearest_in_robust_deviations():
@@ -80,8 +88,8 @@ def test_strangeness_is_the_distance_to_the_five_nearest_in_robust_deviations():
     near = np.array([np.sort(1 - np.delete(row, at))[:5].mean() for at, row in enumerate(cosines)])
     deviation = 1.4826 * np.median(np.abs(near - np.median(near)))
     assert deviation > diversity.LEAST_SPREAD
-    assert strangeness(features) == pytest.approx((near - np.median(near)) / deviation, rel=1e-3)
-    found = strangeness(features)
+    assert outlier_scores(features) == pytest.approx((near - np.median(near)) / deviation, rel=1e-3)
+    found = outlier_scores(features)
     assert list(outliers(features, limit=float(np.sort(found)[-2]))) == [int(found.argmax())], "more than the limit"
 
 
@@ -101,14 +109,17 @@ def test_among_many_a_stranger_is_found_by_a_sample(monkeypatch):
 
 def test_a_map_has_two_axes_and_is_the_same_again():
     features, truth = planted((20, 20))
-    places = projected(features)
-    assert places.shape == (40, 2) and (projected(features) == places).all()
+    places = principal_components(features)
+    assert places.shape == (40, 2) and (principal_components(features) == places).all()
     first, second = places[truth == 0].mean(axis=0), places[truth == 1].mean(axis=0)
     assert np.linalg.norm(first - second) > 5 * places[truth == 0].std(axis=0).max()
-    assert projected(features[:1]).tolist() == [[0, 0]] and projected(features[:0]).shape == (0, 2)
-    assert projected(features[:2]).shape == (2, 2) and projected(features[:5, :1]).shape == (5, 2)
+    assert principal_components(features[:1]).tolist() == [[0, 0]] and principal_components(features[:0]).shape == (
+        0,
+        2,
+    )
+    assert principal_components(features[:2]).shape == (2, 2) and principal_components(features[:5, :1]).shape == (5, 2)
 
 
 def test_features_without_rows_are_refused():
-    with pytest.raises(LimnerError, match="one row for each picture"):
+    with pytest.raises(LimnerError, match="one row for each image"):
         mean_distance(np.zeros(3))

@@ -1,4 +1,4 @@
-"""Folders with a table: what it tells of the pictures, and tables that are broken or hostile."""
+"""Folders with a table: its rows, and tables that are broken or hostile."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ def dataset(tmp_path):
 def test_a_prepared_dataset(dataset):
     fill(dataset / "train", "masks/2.png")
     found = scan(dataset)
-    assert [photo.caption for photo in found.photographs] == ["caption 1", "caption 2", "caption 3"]
-    assert [photo.weight for photo in found.photographs] == [1, 2, 3] and found.skipped == ()
-    assert [photo.mask and photo.mask.name for photo in found.photographs] == [None, "2.png", None]
+    assert [photo.caption for photo in found.images] == ["caption 1", "caption 2", "caption 3"]
+    assert [photo.weight for photo in found.images] == [1, 2, 3] and found.skipped == ()
+    assert [photo.mask and photo.mask.name for photo in found.images] == [None, "2.png", None]
     assert [photo.caption for photo in found.validation] == ["caption 4"]
     assert found.rights == {"licences": {"CC-BY-4.0": 3}, "authors": {"Jane": 2, "Max": 1}}
     part = scan(dataset / "train")
-    assert part.photographs == found.photographs and part.digest == found.digest and part.validation == ()
+    assert part.images == found.images and part.digest == found.digest and part.validation == ()
 
 
 def test_a_text_file_beside_has_the_word(dataset):
     (dataset / "train" / "2.txt").write_text("by hand")
-    assert [photo.caption for photo in scan(dataset).photographs] == ["caption 1", "by hand", "caption 3"]
+    assert [photo.caption for photo in scan(dataset).images] == ["caption 1", "by hand", "caption 3"]
 
 
 def test_the_digest_knows_captions_and_weights_and_not_where_they_are_written(tmp_path):
@@ -72,12 +72,12 @@ def test_the_digest_knows_captions_and_weights_and_not_where_they_are_written(tm
     table.write_text('{"file_name": "1.png", "author": "Jane", "weight": 1}\n')
     assert scan(plain).digest == bare
     table.write_text('{"file_name": "1.png", "text": "a  dog"}\n')
-    told = scan(plain).digest
+    captioned = scan(plain).digest
     table.unlink()
     (plain / "1.txt").write_text("a dog")
-    assert scan(plain).digest == told != bare
+    assert scan(plain).digest == captioned != bare
     table.write_text('{"file_name": "1.png", "weight": 2}\n')
-    assert scan(plain).digest not in (told, bare)
+    assert scan(plain).digest not in (captioned, bare)
 
 
 def test_imagefolder_from_anywhere_with_nested_names(tmp_path):
@@ -87,7 +87,7 @@ def test_imagefolder_from_anywhere_with_nested_names(tmp_path):
     ]
     folder = fill(tmp_path / "set", "dog/1.png", "cat/1.png", "loose.png", "left/9.png", "m/one.png", table=table)
     found = scan(folder)
-    named = {photo.path.relative_to(folder).as_posix(): photo for photo in found.photographs}
+    named = {photo.path.relative_to(folder).as_posix(): photo for photo in found.images}
     assert list(named) == ["cat/1.png", "dog/1.png", "loose.png"]
     assert named["dog/1.png"].mask == folder / "m" / "one.png" and named["dog/1.png"].rights.licence == "CC0"
     assert found.rights == {"licences": {"CC0": 1, "unknown": 2}}
@@ -101,14 +101,14 @@ def test_pictures_that_refuse_are_left_out_unless_it_was_said_why(tmp_path):
         {"file_name": "3.png"},
     ]
     found = scan(fill(tmp_path / "set", "1.png", "2.png", "3.png", table=table))
-    assert [photo.path.name for photo in found.photographs] == ["2.png", "3.png"]
+    assert [photo.path.name for photo in found.images] == ["2.png", "3.png"]
     assert len(found.skipped) == 1 and "'1.png' is not to be trained on (noai beside it)" in found.skipped[0]
     assert found.rights["overrides"] == {"the painter agreed": 1} and found.rights["refused"] == {"noai beside it": 1}
 
 
-def test_a_picture_that_is_not_there_is_told(tmp_path):
+def test_a_picture_that_is_not_there_is_reported(tmp_path):
     found = scan(fill(tmp_path / "set", "1.png", table=[{"file_name": "1.png"}, {"file_name": "2.png"}]))
-    assert len(found.photographs) == 1 and found.skipped[0].startswith("'2.png' does not exist")
+    assert len(found.images) == 1 and found.skipped[0].startswith("'2.png' does not exist")
     long = [{"file_name": "1.png", "text": "x" * 3000}]
     with pytest.raises(LimnerError, match=r"the caption in 'metadata.jsonl' has 3,000 characters"):
         scan(fill(tmp_path / "long", "1.png", table=long))
@@ -119,10 +119,10 @@ def test_a_picture_that_is_not_there_is_told(tmp_path):
     [
         ('{"file_name": "1.png"', "is not JSON"),
         ("[" * 100_000, "is not JSON"),
-        ("[1]", "is no JSON object"),
+        ("[1]", "is not a JSON object"),
         ('{"text": "a dog"}', "has no file_name"),
-        ('{"file_name": 7}', "has a file_name that is no text"),
-        ('{"file_name": "2.png", "text": ["x"]}', "has a text that is no text"),
+        ('{"file_name": 7}', "has a file_name that is not text"),
+        ('{"file_name": "2.png", "text": ["x"]}', "has a text that is not text"),
         ('{"file_name": "2.png", "weight": "3"}', 'has the weight "3"'),
         ('{"file_name": "2.png", "weight": true}', "has the weight true"),
         ('{"file_name": "2.png", "weight": 0}', "has the weight 0"),
@@ -174,4 +174,4 @@ def test_a_table_that_is_no_text(tmp_path):
 
 def test_line_separators_within_a_caption_end_no_line(tmp_path):
     row = json.dumps({"file_name": "1.png", "text": "a\u2028dog\x85 here"}, ensure_ascii=False)
-    assert scan(fill(tmp_path / "set", "1.png", table=[row])).photographs[0].caption == "a dog here"
+    assert scan(fill(tmp_path / "set", "1.png", table=[row])).images[0].caption == "a dog here"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from limner.engine.influence.attribution import among, scores, verdicts, worth
+from limner.engine.influence.attribution import leave_one_out, scores, verdicts, worth
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,6 @@ def test_worth_is_the_mean_over_pictures_held_out_and_over_the_others():
     found = worth(held_out, training, 1.0)
     assert found == pytest.approx([0.5 / 3, 0, 0])
     twins = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    told = among(twins, 1.0)
-    assert told[0, 1] == pytest.approx(0.5) and told[0, 2] == pytest.approx(0) and np.isnan(told[0, 0])
+    rows = leave_one_out(twins, 1.0)
+    assert rows[0, 1] == pytest.approx(0.5) and rows[0, 2] == pytest.approx(0) and np.isnan(rows[0, 0])
     assert worth(np.zeros((0, 2)), twins, 1.0) == pytest.approx([0.25, 0.25, 0])

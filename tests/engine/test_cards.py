@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,25 +11,26 @@ import pytest
 import torch
 
 from limner import TrainRequest
-from limner.core.checkpoint_scores import Standing, Standings
-from limner.data.sets.folder import Photograph, Scan
-from limner.engine.train.model_card import header, model_card
+from limner.core.checkpoint_scores import CheckpointScores, StepScores
+from limner.data.sets.folder import ImageFile, Scan
+from limner.engine.train.model_card import Trained, header, model_card
 from limner.engine.train.plan import make_plan
 from limner.models.loading import Model
 from limner.plugins.families.sd import plugin as SD
 from limner.plugins.methods.lora import plugin as LORA
 
-BASE = Standing(step=0, subject=(0.1,), prompt=(0.5,))
-AFTER = tuple(Standing(step=step, subject=(subject,), prompt=(0.5,)) for step, subject in ((50, 0.4), (100, 0.3)))
+BASE = StepScores(step=0, subject=(0.1,), prompt=(0.5,))
+AFTER = tuple(StepScores(step=step, subject=(subject,), prompt=(0.5,)) for step, subject in ((50, 0.4), (100, 0.3)))
 
 
-def taught(**fields):
-    """A request, its plan, and the model that it is for."""
+def trained(rights=None, **fields):
+    """A finished run of a request on six images."""
     request = TrainRequest(**{"data": "x", "class_word": "dog", "model": "sd15", "steps": 300, "seed": 7} | fields)
-    photographs = [Photograph(Path(f"{i}.png"), "0" * 64, (64, 64), None) for i in range(6)]
-    plan = make_plan(request, Scan(tuple(photographs)), SD.facts, 512)
-    told = {"denoising_steps": 30, "guidance": 7.5, "guidance_rescale": 0.7}
-    return request, plan, Model("sd15", "owner/name", "sd", None, "mit", told=told)
+    dataset = Scan(tuple(ImageFile(Path(f"{i}.png"), "0" * 64, (64, 64)) for i in range(6)))
+    vars(dataset).update(digest="d" * 64, rights=rights or {})
+    plan = make_plan(request, dataset, SD.facts, 512)
+    defaults = {"denoising_steps": 30, "guidance": 7.5, "guidance_rescale": 0.7}
+    return Trained(request, plan, Model("sd15", "owner/name", "sd", None, "mit", told=defaults), dataset, "rex")
 
 
 def rows_of(card):
@@ -39,8 +41,10 @@ def rows_of(card):
     return dict(row for row in rows if len(row) == 2)
 
 
-def test_a_card_tells_what_was_done():
-    request, plan, model = taught(
+def test_a_card_states_what_was_done():
+    rights = {"licences": {"CC0": 4, "unknown": 2}, "overrides": {"it is mine": 3, "asked": 1}}
+    run = trained(
+        rights,
         steps=None,
         prior_target="model",
         prior_dropout=0.25,
@@ -50,32 +54,30 @@ def test_a_card_tells_what_was_done():
         options={"rank": 4},
         learning_rate=3e-4,
     )
-    rights = {"licences": {"CC0": 4, "unknown": 2}, "overrides": {"it is mine": 3, "asked": 1}}
-    card = model_card(request, plan, model, LORA, "d" * 64, 6, "rex", rights, "0.1234")
+    card = model_card(run, LORA, 0.12344)
     rows = rows_of(card)
     assert rows["Prior preservation"] == (
-        "100 class pictures, weight 0.5, compared with what the base model predicts, "
-        "25% of them shown without a caption"
+        "100 class images, weight 0.5, compared with the base model's prediction, 25% of them without a caption"
     )
     assert rows["Steps, batch, learning rate"] == "800, 2, 0.0003 (cosine)"
     assert rows["Settings"] == "rank 4, optimiser adafactor, ema 0.9"
-    assert rows["Licences of the pictures"] == "CC0 (4), unknown (2)"
-    assert rows["Marked 'no AI training' and used all the same"] == "4 (it is mine, asked)"
-    assert rows["Pictures"] == f"6 (dataset SHA-256 `{'d' * 16}`)" and rows["Final loss"] == "0.1234"
+    assert rows["Licences of the images"] == "CC0 (4), unknown (2)"
+    assert rows["Marked 'no AI training', used nevertheless"] == "4 (it is mine, asked)"
+    assert rows["Images"] == f"6 (dataset SHA-256 `{'d' * 16}`)" and rows["Final loss"] == "0.1234"
     assert rows["Resolution"] == "512 x 512" and rows["Base model"] == "sd15 (licence: mit)"
     assert "num_inference_steps=30,\n    guidance_scale=7.5,\n    guidance_rescale=0.7," in card
-    plain = rows_of(model_card(*taught(prior=False), LORA, "d" * 64, 6, "rex", {}, "0.1"))
-    assert (plain["Prior preservation"], plain["Settings"]) == ("off", "as they are by default")
+    plain = rows_of(model_card(trained(prior=False), LORA, 0.1))
+    assert (plain["Prior preservation"], plain["Settings"]) == ("off", "defaults")
 
 
 @pytest.mark.parametrize(("best", "steps"), [(False, "300"), (True, "50")])
-def test_a_header_tells_what_was_done(best, steps):
+def test_a_header_states_what_was_done(best, steps):
     """The steps are those of what is kept; all else is the plan's, with what the request left open filled in."""
-    request, plan, _ = taught()
     model = SimpleNamespace(licence="mit", sampling={"steps": 30}, fingerprint=lambda dtype: "f" * 64)
     components = SimpleNamespace(architecture="stable-diffusion-v1", base_version="sd_v1", dtype=torch.float32)
-    standings = Standings(prompts=("a",), encoder="x", weight=1, alike=0.8, strange=0.1, base=BASE, after=AFTER)
-    found = header(request, plan, model, components, "d" * 64, 6, "rex", {}, standings if best else None)
+    scores = CheckpointScores(prompts=("a",), encoder="x", weight=1, alike=0.8, strange=0.1, base=BASE, after=AFTER)
+    run = replace(trained(), model=model, scores=scores if best else None)
+    found = header(run, components)
     assert {name: found[f"ss_{name}"] for name in ("steps", "seed", "resolution", "num_train_images")} == {
         "steps": steps,
         "seed": "7",
@@ -89,4 +91,4 @@ def test_a_header_tells_what_was_done(best, steps):
     assert ours["base"] == {"reference": "sd15", "architecture": "stable-diffusion-v1", "fingerprint": "f" * 64,
                             "licence": "mit"}  # fmt: skip
     assert ours["dataset"] == {"sha256": "d" * 64, "pictures": 6} and ours["trigger_words"] == ["sks"]
-    assert ours.get("kept_step") == (50 if best else None) and ours["digest"] == request.digest
+    assert ours.get("kept_step") == (50 if best else None) and ours["digest"] == run.request.digest

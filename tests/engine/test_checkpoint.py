@@ -10,20 +10,20 @@ import torch
 import tiny
 from limner.core.errors import LimnerError
 from limner.engine.train.checkpoint import checkpoints, load_checkpoint, save_checkpoint
-from limner.engine.train.ema import Average
+from limner.engine.train.ema import EMA
 
 
 def loop(digest="digest", average=True, steps=3):
     torch.manual_seed(0)
     weight = torch.nn.Parameter(torch.randn(4))
     optimiser = torch.optim.AdamW([{"params": [weight], "lr": 0.1, "scale": 0.5}])
-    kept = Average([weight], 0.9) if average else None
+    kept = EMA([weight], 0.9) if average else None
     for _ in range(steps):
         optimiser.zero_grad()
         weight.square().sum().backward()
         optimiser.step()
         if kept is not None:
-            kept.follow()
+            kept.update()
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     return weight, tiny.in_progress({"weight": weight}, optimiser, scaler, digest, kept)
 
@@ -51,7 +51,7 @@ def test_all_comes_back(tmp_path, average):
         torch.equal(torch.as_tensor(v), torch.as_tensor(other["state"][0][k])) for k, v in one["state"][0].items()
     )
     if average:
-        assert torch.equal(each.average.values[0], fresh.average.values[0]) and fresh.average.steps == 3
+        assert torch.equal(each.ema.values[0], fresh.ema.values[0]) and fresh.ema.steps == 3
     state = json.loads((path / "state.json").read_text())
     assert (state["step"], state["averaged"]) == (3, 3 if average else 0)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from limner.core.requests import PrepareRequest
-from limner.data.diversity.seeded import keyed
 from limner.data.diversity.splits import TEST, TRAIN, VALIDATION
+from limner.data.keys import key_hash
 from limner.engine.prepare.splits import Choice, choose, groups_of
 
 COUNT = 60
@@ -22,7 +22,7 @@ def chosen(
     **asked: object,
 ) -> Choice:
     request = PrepareRequest.model_validate({"sources": ["x"], **asked})
-    keys = np.array([keyed(f"{number}.png") for number in range(count)], dtype=np.uint64)
+    keys = np.array([key_hash(f"{number}.png") for number in range(count)], dtype=np.uint64)
     return choose(
         keys,
         np.arange(count) if family is None else np.asarray(family),

@@ -1,4 +1,4 @@
-"""The best checkpoint is kept: scored, told, stopped for, and found again after a kill."""
+"""Scores of checkpoints: the best one is kept, training stops early, and a killed run goes on with its scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from limner import LimnerError, Studio, TrainRequest
-from limner.core.checkpoint_scores import Standing, Standings
+from limner.core.checkpoint_scores import CheckpointScores, StepScores
 from limner.core.events import Made, Notice, Stage
 from limner.engine.scoring.encoders import open_encoder
 from limner.engine.train import checkpoint_report, checkpoint_scores
@@ -30,27 +30,27 @@ def scored(monkeypatch):
     """Let the test say how good each step is, without plots. Returns the scores by step, (subject, prompt)."""
     chosen = {0: (0.2, 0.5), 2: (0.3, 0.5), 4: (0.6, 0.5), 6: (0.4, 0.5)}
 
-    def told(self, step, pictures):
+    def scores_of(self, step, pictures):
         subject, prompt = chosen[step]
-        return Standing(step=step, subject=(subject,) * len(pictures), prompt=(prompt,) * len(pictures))
+        return StepScores(step=step, subject=(subject,) * len(pictures), prompt=(prompt,) * len(pictures))
 
-    monkeypatch.setattr(checkpoint_scores.Contest, "_scored", told)
+    monkeypatch.setattr(checkpoint_scores.CheckpointScorer, "_score", scores_of)
     for plot in ("curves_svg", "tradeoff_svg"):
         monkeypatch.setattr(checkpoint_report, plot, lambda *given: "")
     return chosen
 
 
-def learnt(folder):
+def trained(folder):
     return {name: value.numpy().tobytes() for name, value in load_file(folder / LORA_FILE).items()}
 
 
 def test_leaves_the_numbers_and_a_page(learn):
     folder, events = learn(**KEEP)
-    told = json.loads((folder / "checkpoints.json").read_text())
-    assert [row["step"] for row in told["steps"]] == [0, 2, 4, 6]
-    assert told["encoder"] == "starter" and told["prompts"] == ["sks dog on the beach", "sks dog in the snow"]
-    best = max(told["steps"][1:], key=lambda row: row["balance"])
-    assert told["kept_step"] == best["step"] == facts_of(folder / LORA_FILE)["kept_step"]
+    found = json.loads((folder / "checkpoints.json").read_text())
+    assert [row["step"] for row in found["steps"]] == [0, 2, 4, 6]
+    assert found["encoder"] == "starter" and found["prompts"] == ["sks dog on the beach", "sks dog in the snow"]
+    best = max(found["steps"][1:], key=lambda row: row["balance"])
+    assert found["kept_step"] == best["step"] == facts_of(folder / LORA_FILE)["kept_step"]
     page = (folder / "checkpoints.html").read_text()
     assert page.count("data:image/webp") == 2 * 4 and "encoder of starter" in page
     assert [event.path for event in events if isinstance(event, Made) and event.what == "report"] == [
@@ -61,20 +61,20 @@ def test_leaves_the_numbers_and_a_page(learn):
     assert [line["step"] for line in lines if "balance" in line] == [2, 4, 6]
 
 
-def test_the_best_is_what_was_learnt_at_that_step(learn, scored):
+def test_the_best_is_what_was_trained_at_that_step(learn, scored):
     kept, _ = learn(**KEEP)
     assert facts_of(kept / LORA_FILE)["kept_step"] == 4
     last, _ = learn(out="last", steps=6, resolution=64)
-    assert learnt(kept) != learnt(last)
+    assert trained(kept) != trained(last)
     scored[6] = (0.9, 0.5)
-    assert learnt(learn(out="other", **KEEP)[0]) == learnt(last)
+    assert trained(learn(out="other", **KEEP)[0]) == trained(last)
 
 
 def test_an_average_is_kept_as_it_was_scored(learn, scored):
     kept, _ = learn(**KEEP, ema=0.5)
     scored |= {2: (0.3, 0.5), 4: (0.6, 0.5), 6: (0.7, 0.5)}
-    assert learnt(kept) != learnt(learn(out="other", **KEEP, ema=0.5)[0])
-    assert learnt(learn(out="whole", steps=6, resolution=64, ema=0.5)[0]) == learnt(
+    assert trained(kept) != trained(learn(out="other", **KEEP, ema=0.5)[0])
+    assert trained(learn(out="whole", steps=6, resolution=64, ema=0.5)[0]) == trained(
         learn(out="again", **KEEP, ema=0.5)[0]
     )
 
@@ -94,16 +94,16 @@ def test_it_is_measured_how_alike_photographs_are_and_how_near_pictures_are_to_p
 
     encoder = SimpleNamespace(name="mine", images=encode, texts=encode)
     monkeypatch.setattr(checkpoint_scores, "open_encoder", lambda name: encoder)
-    pictures, base = ["first", "second"], Standing(step=0, subject=(0.1, 0.1), prompt=(0.3, 0.3))
-    each = checkpoint_scores.Contest.__new__(checkpoint_scores.Contest)
-    monkeypatch.setattr(each, "_painted", lambda plain, step: pictures, raising=False)
-    monkeypatch.setattr(each, "_scored", lambda step, shown: base, raising=False)
+    pictures, base = ["first", "second"], StepScores(step=0, subject=(0.1, 0.1), prompt=(0.3, 0.3))
+    each = checkpoint_scores.CheckpointScorer.__new__(checkpoint_scores.CheckpointScorer)
+    monkeypatch.setattr(each, "_sample", lambda plain, step: pictures, raising=False)
+    monkeypatch.setattr(each, "_score", lambda step, shown: base, raising=False)
     each.request = TrainRequest(data="x", class_word="dog", keep="best", balance=balance)
-    each.photographs = ("a", "b", "c")
+    each.images = ("a", "b", "c")
     each.plain = ["a dog on the moon", "a photo of dog on the beach"]
-    each.taught = SimpleNamespace(prompts=("sks dog on the moon", "a photo of sks dog on the beach"))
-    each.scorers = SimpleNamespace(ready={name: (None, "mine", None) for name in checkpoint_scores.SCORES})
-    found = each._begun(SimpleNamespace(prompts=each.plain))
+    each.subject = SimpleNamespace(prompts=("sks dog on the moon", "a photo of sks dog on the beach"))
+    each.scorers = SimpleNamespace(ready={name: (None, "mine", None) for name in checkpoint_scores.METRICS})
+    found = each._score_base(SimpleNamespace(prompts=each.plain))
 
     def cosine(one, other):
         return float(features[one] @ features[other])
@@ -117,37 +117,37 @@ def test_it_is_measured_how_alike_photographs_are_and_how_near_pictures_are_to_p
     assert len(strange) == 12 and found.strange == pytest.approx(fmean(strange), rel=1e-5)
     assert found.alike == pytest.approx((cosine("a", "b") + cosine("b", "c") + cosine("a", "c")) / 3, rel=1e-5)
     assert found.weight == weight and found.base == base and found.encoder == "mine"
-    each.photographs = ("a",)
-    assert each._begun(SimpleNamespace(prompts=each.plain)).alike == 1, "of a single one nothing is known"
+    each.images = ("a",)
+    assert each._score_base(SimpleNamespace(prompts=each.plain)).alike == 1, "of a single one nothing is known"
 
 
 def test_training_stops_when_it_only_gets_worse(learn, scored):
     scored |= {2: (0.7, 0.5), 4: (0.6, 0.5), 6: (0.9, 0.5)}
     folder, events = learn(**KEEP, patience=1)
-    told = json.loads((folder / "checkpoints.json").read_text())
-    assert [row["step"] for row in told["steps"]] == [0, 2, 4] and told["kept_step"] == 2
-    assert any("no better checkpoint came in 1" in event.text for event in events if isinstance(event, Notice))
+    found = json.loads((folder / "checkpoints.json").read_text())
+    assert [row["step"] for row in found["steps"]] == [0, 2, 4] and found["kept_step"] == 2
+    assert any("no better checkpoint in 1" in event.text for event in events if isinstance(event, Notice))
 
 
 @pytest.mark.parametrize("killed", ["before scoring", "after scoring"])
 def test_a_killed_run_goes_on_with_its_standings(request_of, ran_once, tmp_path, monkeypatch, killed):
     request = request_of(**KEEP)
     whole = ran_once("contest/whole", request)
-    judge = checkpoint_scores.Contest.judge
+    score = checkpoint_scores.CheckpointScorer.score
 
     def dying(self, step, loop):
-        values = None if killed == "before scoring" and step == 4 else judge(self, step, loop)
+        values = None if killed == "before scoring" and step == 4 else score(self, step, loop)
         if step == 4:
             raise RuntimeError("killed")
         return values
 
-    monkeypatch.setattr(checkpoint_scores.Contest, "judge", dying)
+    monkeypatch.setattr(checkpoint_scores.CheckpointScorer, "score", dying)
     with pytest.raises(RuntimeError, match="killed"):
         Studio().run(request, tmp_path / "rex")
-    monkeypatch.setattr(checkpoint_scores.Contest, "judge", judge)
+    monkeypatch.setattr(checkpoint_scores.CheckpointScorer, "score", score)
     Studio().run(request, tmp_path / "rex", resume=True)
     assert (tmp_path / "rex" / "checkpoints.json").read_text() == (whole / "checkpoints.json").read_text()
-    assert learnt(tmp_path / "rex") == learnt(whole)
+    assert trained(tmp_path / "rex") == trained(whole)
 
 
 def test_pictures_of_a_checkpoint_say_what_they_are(learn, home):
@@ -163,23 +163,23 @@ def test_photographs_are_compared_with_each_other_and_not_with_themselves(learn,
     features = open_encoder("starter").images(sorted(painted.glob("*.png")))
     alike = (features.double() @ features.double().T).numpy()
     others = alike[~np.eye(len(alike), dtype=bool)]
-    assert Standings.model_validate_json(kept.read_text()).alike == pytest.approx(others.mean(), abs=1e-5)
+    assert CheckpointScores.model_validate_json(kept.read_text()).alike == pytest.approx(others.mean(), abs=1e-5)
 
 
-def test_an_encoder_that_sees_nothing_is_told(learn):
-    blind = Standings(
+def test_an_encoder_that_sees_nothing_is_reported(learn):
+    blind = CheckpointScores(
         prompts=("a", "b"),
         encoder="starter",
         weight=0.5,
         alike=1,
         strange=0.3,
-        base=Standing(step=0, subject=(0.1, 0.1), prompt=(0.3, 0.3)),
+        base=StepScores(step=0, subject=(0.1, 0.1), prompt=(0.3, 0.3)),
     )
-    told = []
-    each = checkpoint_scores.Contest.__new__(checkpoint_scores.Contest)
-    each.standings = blind
-    each.tell(told.append)
-    assert [event.level for event in told] == ["info", "warning"]
+    found = []
+    each = checkpoint_scores.CheckpointScorer.__new__(checkpoint_scores.CheckpointScorer)
+    each.scores = blind
+    each.describe(found.append)
+    assert [event.level for event in found] == ["info", "warning"]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_trial_prompts_are_read_by_moderation():
     assert "sks dog with a gun" in request.texts
 
 
-def test_an_encoder_that_is_not_there_is_told_before_class_pictures(request_of, tmp_path):
+def test_an_encoder_that_is_not_there_is_reported_before_class_pictures(request_of, tmp_path):
     events = []
     with pytest.raises(LimnerError, match="nowhere/at-all"):
         Studio().run(request_of(**KEEP, encoder="nowhere/at-all"), tmp_path / "rex", listener=events.append)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from limner.core.checkpoint_scores import Standing, Standings
+from limner.core.checkpoint_scores import CheckpointScores, StepScores
 from limner.core.choice import evenly
 from limner.core.errors import LimnerError
 from limner.core.metrics import ImageSet, MetricResult, ScoredImage
@@ -341,19 +341,19 @@ def test_made_up_words_are_left_out_of_prompts():
 
 
 def test_patience_counts_what_came_after_the_best():
-    base = Standing(step=0, subject=(0.2,), prompt=(0.5,))
-    found = Standings(prompts=("a",), encoder="x", weight=0.25, alike=0.6, strange=0.1, base=base)
+    base = StepScores(step=0, subject=(0.2,), prompt=(0.5,))
+    found = CheckpointScores(prompts=("a",), encoder="x", weight=0.25, alike=0.6, strange=0.1, base=base)
     assert found.waited == 0
     for step, subject in ((1, 0.4), (2, 0.5), (3, 0.3), (4, 0.3)):
-        found = found.plus(Standing(step=step, subject=(subject,), prompt=(0.3,)))
+        found = found.plus(StepScores(step=step, subject=(subject,), prompt=(0.3,)))
     assert found.best.step == 2 and found.waited == 2
     assert found.balance(found.best) == pytest.approx(0.25 * (0.3 / 0.4) + 0.75 * (0.2 / 0.4))
 
 
 @pytest.mark.parametrize(("strange", "blind"), [(0.47, False), (0.479, False), (0.481, True), (0.6, True)])
 def test_an_encoder_is_blind_below_two_hundredths(strange, blind):
-    base = Standing(step=0, subject=(0.2,), prompt=(0.5,))
-    assert Standings(prompts=("a",), encoder="x", weight=1, alike=1, strange=strange, base=base).blind == blind
+    base = StepScores(step=0, subject=(0.2,), prompt=(0.5,))
+    assert CheckpointScores(prompts=("a",), encoder="x", weight=1, alike=1, strange=strange, base=base).blind == blind
 
 
 # Choosing

@@ -18,7 +18,7 @@ from limner.core.errors import LimnerError
 from limner.core.prompts import MARKETING, PETS, suite
 from limner.core.requests import EvaluateRequest, parse_request
 from limner.core.requests.evaluate import Requirement
-from working import carried_out
+from working import enqueue_and_execute
 
 METRICS = ["saturation", "sharpness", "diversity"]
 
@@ -116,7 +116,7 @@ def test_a_queued_evaluation_tells_no_path_of_this_machine(
     fields = {"metric": [metric], "encoder": clip, "require": [f"{metric}>=-1000"], "steps": 1, "count": 1}
     model, folder = studio.files.save(tiny_sd), studio.files.save(photographs)
     for target in ({"target": model, "prompt": ["a cat"], "identifier": "x", "class_word": "cat"}, {"target": folder}):
-        run = carried_out(studio, EvaluateRequest.model_validate({"model": "starter", **fields, **target}))
+        run = enqueue_and_execute(studio, EvaluateRequest.model_validate({"model": "starter", **fields, **target}))
         assert run.error is None
         made = {artifact.kind: artifact for artifact in studio.store.artifacts(run.id)}
         assert {"comparison", "scores", "table", "score page", "report"} <= made.keys()
@@ -164,12 +164,13 @@ def test_suites_are_prompts_of_a_subject(tmp_path: Path) -> None:
     assert all("{}" in prompt for prompt in (*PETS, *MARKETING))
     exam, class_word = suite("exam", None)
     assert len(exam) > 40 and class_word is None
-    page = "Classes\n\ncup,cup\nrex,dog\n\nprompt_list = [\n'one {0} {1} here'.format(a, b),\n]\n"
+    page = "Classes\n\ncup,cup\nrex,dog\ntom,cat\n\nprompt_list = [\n'one {0} {1} here'.format(a, b),\n]\n"
     (tmp_path / "prompts_and_classes.txt").write_text(
         page + "prompt_list = [\n'a living {0} {1}'.format(a, b),\n]\n", encoding="utf-8"
     )
     assert suite("dreambench", str(tmp_path / "cup")) == (("one {} here",), "cup")
     assert suite("dreambench", str(tmp_path / "rex")) == (("a living {}",), "dog")
+    assert suite("dreambench", str(tmp_path / "tom")) == (("a living {}",), "cat")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is learnt from, encoded: pixels from -1 to 1, mirrored, masked, and told by the right captions."""
+"""Encoded images: pixels from -1 to 1, mirrored, masked, each with its caption."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from limner.data.sets.pixels import Pictures
+from limner.data.sets.pixels import Crops
 from limner.engine.train.examples import encode
 from limner.models.conditioning import conditioning
 
@@ -16,7 +16,7 @@ COMPONENTS = SimpleNamespace(device=torch.device("cpu"))
 
 
 class Family:
-    """Latents are the pixels themselves, in halves; text is its length."""
+    """Latents are the pixels at half the size; a text is encoded as its length."""
 
     def __init__(self):
         self.seen, self.read = [], []
@@ -41,11 +41,11 @@ def pictures(count=2, masks=False):
     pixels[:, :, :2], pixels[:, 0, 0, 1] = 255, 51
     mask = np.zeros((count, 4, 4), np.uint8)
     mask[:, :, 0] = 255
-    return Pictures(pixels, np.tile(np.arange(6), (count, 1)), mask if masks else None)
+    return Crops(pixels, np.tile(np.arange(6), (count, 1)), mask if masks else None)
 
 
-def encoded(given, captions, flip=False, besides=(), family=None):
-    return encode(family or Family(), COMPONENTS, given, captions, flip, torch.Generator(), besides)
+def encoded(given, captions, flip=False, extra=(), family=None):
+    return encode(family or Family(), COMPONENTS, given, captions, flip, torch.Generator(), extra)
 
 
 def test_levels_reach_from_minus_one_to_one():
@@ -64,12 +64,12 @@ def test_the_mirror_image_is_the_second_view():
     assert torch.equal(batch.latents[0], found.latents[1, 1]) and torch.equal(batch.mask[1], found.masks[0, 0])
 
 
-def test_each_caption_is_encoded_once_and_tells_its_pictures():
+def test_each_caption_is_encoded_once_and_belongs_to_its_images():
     family = Family()
-    found = encoded(pictures(3), ["bb", "a", "bb"], besides=("",), family=family)
+    found = encoded(pictures(3), ["bb", "a", "bb"], extra=("",), family=family)
     assert found.captions == ("bb", "a", "") and family.read == ["bb", "a", ""]
-    assert found.rows_for([0, 1, 2]) == [0, 1, 0]
-    assert found.rows_for([0, 1, 2], [False, True, True]) == [0, 2, 2]
+    assert found.captions_for([0, 1, 2]) == [0, 1, 0]
+    assert found.captions_for([0, 1, 2], [False, True, True]) == [0, 2, 2]
     assert found.text_of([1, 0, 2])["length"].flatten().tolist() == [1, 2, 0]
 
 
@@ -78,17 +78,39 @@ def test_pictures_and_captions_go_by_eights_and_none_is_lost(count):
     family = Family()
     found = encoded(pictures(count), [f"{i:02d}" for i in range(count)], family=family)
     assert len(found) == count == sum(family.seen) and max(family.seen) <= 8
-    assert found.text["length"].shape == (count, 1) and found.told == tuple(range(count))
+    assert found.text["length"].shape == (count, 1) and found.caption_of == tuple(range(count))
+
+
+def test_images_are_read_by_eights_and_never_all_at_once():
+    class Files:
+        """Images that are read when they are asked for."""
+
+        def __init__(self):
+            self.read = []
+
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, part):
+            self.read.append(len(range(20)[part]))
+            return pictures(20, masks=True)[part]
+
+    files = Files()
+    found = encoded(files, ["a"] * 20, flip=True)
+    assert files.read == [8, 8, 4] * 2, "once more for the mirror images"
+    whole = encoded(pictures(20, masks=True), ["a"] * 20, flip=True)
+    assert torch.equal(found.latents, whole.latents) and torch.equal(found.masks, whole.masks)
+    assert found.frames.shape == (20, 6) and torch.equal(found.frames, whole.frames)
 
 
 @pytest.mark.parametrize("count", [1, 2, 64, 65, 130])
 def test_prompts_are_encoded_once_each_and_stand_in_their_order(count):
     family = Family()
     prompts = ["x" * (i + 1) for i in range(count)]
-    told = conditioning(family, COMPONENTS, [*prompts, prompts[0]], "no")
+    found = conditioning(family, COMPONENTS, [*prompts, prompts[0]], "no")
     assert [len(each) for each in family.read] == [min(64, count - start) for start in range(0, count, 64)]
     if count == 1:
-        assert len(told["prompt"]) == 1, "one row stands for all"
+        assert len(found["prompt"]) == 1, "one row stands for all"
     else:
-        assert told["prompt"] == [*prompts, prompts[0]]
-        assert told["prompt_embeds"].flatten().tolist() == [*map(len, prompts), 1]
+        assert found["prompt"] == [*prompts, prompts[0]]
+        assert found["prompt_embeds"].flatten().tolist() == [*map(len, prompts), 1]

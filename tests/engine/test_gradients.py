@@ -41,7 +41,9 @@ def example(*numbers):
 def features(timesteps, output="loss", dimension=100):
     family = Family()
     components = SimpleNamespace(device=torch.device("cpu"))
-    return family, Gradients(family, components, family, PLAIN, output, timesteps, dimension, 3)
+    model = SimpleNamespace(family=family)
+    restored = SimpleNamespace(model=model, components=components, trainable=family, trains_text=False)
+    return family, Gradients(restored, PLAIN, output, timesteps, dimension, 3)
 
 
 @pytest.mark.parametrize("timesteps", [1, 8, 10])
@@ -61,7 +63,7 @@ def test_they_are_the_mean_over_times_and_views(timesteps, numbers):
 def test_the_square_of_the_prediction_is_the_loss_without_a_target(output, teacher):
     family, gradients = features(2, output)
     gradients.of(example(1.0))
-    assert [told[2] for told in family.asked] == [teacher]
+    assert [asked[2] for asked in family.asked] == [teacher]
 
 
 def test_all_pictures_of_a_shape_are_asked_with_the_same_noise():

@@ -1,4 +1,4 @@
-"""Which training pictures made a picture: planted truths, and what a user may get wrong."""
+"""Which training images made an image: planted truths, and what a user may get wrong."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def silent(event):
 
 @pytest.fixture(scope="session")
 def adapter(ran_once, tiny_sd, painted):
-    """What five of the painted pictures taught; the sixth was held out."""
+    """An adapter of five of the painted pictures; the sixth was held out."""
     request = TrainRequest(
         data=str(painted), class_word="dog", model=str(tiny_sd), steps=6, batch=2, prior=False, flip=False, held_out=1,
         options={"rank": 4}, learning_rate=1e-2, checkpoint_every=6,
@@ -82,10 +82,10 @@ def test_a_training_picture_scores_one_for_itself_and_nothing_for_its_opposite_o
 
 def test_leaving_out_is_leaving_out():
     training = RNG.normal(size=(4, 20))
-    found = attribution.among(training, 0.1)
+    found = attribution.leave_one_out(training, 0.1)
     assert np.isnan(np.diag(found)).all()
     assert np.allclose(found[1, [0, 2, 3]], attribution.scores(training[1:2], training[[0, 2, 3]], 0.1)[0])
-    assert np.isnan(attribution.among(training[:1], 0.1)).all()
+    assert np.isnan(attribution.leave_one_out(training[:1], 0.1)).all()
 
 
 def test_a_picture_that_pulls_the_other_way_does_harm():
@@ -104,7 +104,7 @@ def test_a_picture_that_pulls_the_other_way_does_harm():
 
 @pytest.mark.parametrize("bad", [np.zeros((2, 5)), np.full((2, 5), np.nan)])
 def test_gradients_that_tell_nothing_are_refused(bad):
-    with pytest.raises(LimnerError, match="no finite numbers, or all zero"):
+    with pytest.raises(LimnerError, match="not finite, or all zero"):
         attribution.scores(np.ones((1, 5)), bad, 0.1)
 
 
@@ -189,7 +189,7 @@ def test_the_same_pixels_in_another_file_score_the_same(adapter, painted, traced
 
 
 def test_influence_is_computed_with_the_masks_of_the_training(learn, painted, traced, tmp_path, monkeypatch):
-    """Of the pictures learnt from and of those held out; pictures that are asked about have none."""
+    """Of training images and held-out images; queries have no mask."""
     data = shutil.copytree(painted, tmp_path / "data")
     (data / "masks").mkdir()
     for path in data.glob("*.png"):
@@ -200,11 +200,11 @@ def test_influence_is_computed_with_the_masks_of_the_training(learn, painted, tr
     folder, _ = learn(data=str(data), masked=True, prior=False, flip=False, held_out=1, steps=1)
     masked = []
 
-    def encoded(family, components, pictures, *given):
-        masked.append(pictures.masks is not None)
-        return encode(family, components, pictures, *given)
+    def looking(family, components, images, *given):
+        masked.append(images.masked)
+        return encode(family, components, images, *given)
 
-    monkeypatch.setattr("limner.engine.influence.influence.encode", encoded)
+    monkeypatch.setattr("limner.engine.influence.influence.encode", looking)
     traced(folder, painted / "1.png", **SAID)
     assert masked == [True] * 6 + [False]
 
@@ -241,32 +241,32 @@ def test_the_prompt_is_read_from_the_label(adapter, tiny_sd, traced, home, tmp_p
 # what a user may get wrong
 
 
-def test_data_that_is_gone_or_other_is_told(learn, painted, traced, tmp_path):
+def test_data_that_is_gone_or_other_is_reported(learn, painted, traced, tmp_path):
     data = tmp_path / "mine"
     shutil.copytree(painted, data)
     adapter, _ = learn(data=str(data), prior=False, held_out=1)
     (data / "0.txt").write_text("a caption that was not there")
-    with pytest.raises(LimnerError, match=r"not those that 'rex' learnt from; name the folder .* by --data"):
+    with pytest.raises(LimnerError, match=r"'rex' was not trained on the images in .*; name the folder .* by --data"):
         traced(adapter)
     shutil.rmtree(data)
-    with pytest.raises(LimnerError, match=r"not to be had: .* does not exist; name the folder .* by --data"):
+    with pytest.raises(LimnerError, match=r"not available: .* does not exist; name the folder .* by --data"):
         traced(adapter)
     assert len(traced(adapter, data=str(painted)).training) == 5
     other = tmp_path / "other"
     other.mkdir()
     Image.new("RGB", (64, 64), "red").save(other / "0.png")
-    with pytest.raises(LimnerError, match="not those that 'rex' learnt from"):
+    with pytest.raises(LimnerError, match="'rex' was not trained on the images"):
         traced(adapter, data=str(other))
 
 
-def test_pictures_that_are_none_are_told(adapter, painted, traced, tmp_path):
+def test_pictures_that_are_none_are_reported(adapter, painted, traced, tmp_path):
     with pytest.raises(LimnerError, match=r"nothing.png' does not exist"):
         traced(adapter, tmp_path / "nothing.png", **SAID)
     for name, data in (("text.png", b"no picture"), ("cut.png", (painted / "0.png").read_bytes()[:500])):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(LimnerError, match=name):
             traced(adapter, tmp_path / name, **SAID)
-    with pytest.raises(LimnerError, match="does not tell what it was painted from; give its --prompt"):
+    with pytest.raises(LimnerError, match="does not state its prompt; give it by --prompt"):
         traced(adapter, painted / "0.png")
 
 
@@ -275,12 +275,12 @@ def test_an_adapter_of_another_base_is_refused(adapter, tiny_sdxl, traced):
         traced(adapter, model=str(tiny_sdxl))
 
 
-def test_a_base_that_is_gone_is_told(learn, tiny_sd, traced, tmp_path):
+def test_a_base_that_is_gone_is_reported(learn, tiny_sd, traced, tmp_path):
     model = tmp_path / "model"
     shutil.copytree(tiny_sd, model)
     adapter, _ = learn(model=str(model), prior=False, held_out=1)
     shutil.rmtree(model)
-    with pytest.raises(LimnerError, match=r"the base model of adapter 'rex' is not to be had: .*; name it by --model"):
+    with pytest.raises(LimnerError, match=r"the base model of adapter 'rex' is not available: .*; name it by --model"):
         traced(adapter)
     assert len(traced(adapter, model=str(tiny_sd)).training) == 5
 
@@ -290,8 +290,8 @@ def with_header(adapter, place, **facts):
     place.mkdir()
     with safe_open(adapter / LORA_FILE, framework="pt") as file:
         header = file.metadata()
-    told = json.loads(header["limner"]) | facts
-    save_file(load_file(adapter / LORA_FILE), place / LORA_FILE, header | {"limner": json.dumps(told)})
+    ours = json.loads(header["limner"]) | facts
+    save_file(load_file(adapter / LORA_FILE), place / LORA_FILE, header | {"limner": json.dumps(ours)})
     return place
 
 
@@ -307,7 +307,7 @@ def with_header(adapter, place, **facts):
     ],
 )
 def test_a_header_that_lies_is_one_line(adapter, traced, tmp_path, facts):
-    with pytest.raises(LimnerError, match=r"does not tell how it was trained|are not those"):
+    with pytest.raises(LimnerError, match=r"does not state how it was trained|was not trained on"):
         traced(with_header(adapter, tmp_path / "lies", **facts))
 
 
@@ -318,14 +318,14 @@ def test_tensors_that_the_header_does_not_fit_are_refused(adapter, learn, traced
     with pytest.raises(LimnerError, match="does not fit this base model"):
         traced(lies)
     wrong = with_header(adapter, tmp_path / "wrong", request=request | {"options": {"no_such_option": 8}})
-    with pytest.raises(LimnerError, match="does not tell how it was trained"):
+    with pytest.raises(LimnerError, match="does not state how it was trained"):
         traced(wrong)
 
 
 def test_an_adapter_of_another_tool_is_refused(adapter, traced, tmp_path):
     bare = tmp_path / "bare.safetensors"
     save_file(load_file(adapter / LORA_FILE), bare)
-    with pytest.raises(LimnerError, match="does not tell how it was trained; give one that `limner train` made"):
+    with pytest.raises(LimnerError, match="does not state how it was trained; give one that `limner train` made"):
         traced(bare)
 
 
@@ -388,7 +388,7 @@ def test_the_command_leaves_scores_and_a_page(limner, learn, painted, tmp_path):
     assert refused.code == 2 and "holds files that Limner did not write" in refused.error
 
 
-def test_the_command_tells_mistakes_in_a_line(limner, home):
+def test_the_command_reports_mistakes_in_a_line(limner, home):
     assert limner("influence", "a.png").code == 2
     said = limner("influence", "a.png", "--adapter", "no-such", "--ridge", 0)
     assert said.code == 2 and "--ridge" in said.error
@@ -396,7 +396,7 @@ def test_the_command_tells_mistakes_in_a_line(limner, home):
     assert said.code == 2 and "unknown adapter 'no-such'" in said.error
 
 
-def test_what_was_made_is_told(adapter, home, tmp_path):
+def test_what_was_made_is_reported(adapter, home, tmp_path):
     events = []
     run = Studio().run(InfluenceRequest(adapter=str(adapter), timesteps=2), tmp_path / "told", listener=events.append)
     made = [(event.what, event.path) for event in events if isinstance(event, Made)]
@@ -407,7 +407,7 @@ def test_what_was_made_is_told(adapter, home, tmp_path):
     assert Studio().store.get(run.id).request == run.request
 
 
-def test_a_picture_that_another_painted_is_told(learn, traced, tiny_sd, tmp_path):
+def test_a_picture_that_another_painted_is_reported(learn, traced, tiny_sd, tmp_path):
     folder, _ = learn(prior=False, flip=False, steps=2)
     other = GenerateRequest(prompt="a photo of sks dog", model=str(tiny_sd), steps=2, width=64, height=64)
     Studio().run(other, tmp_path / "plain")

@@ -1,4 +1,4 @@
-"""Ways and settings of learning: what they promise holds, and stopping and going on changes nothing."""
+"""Methods and settings of training: each does what it says, and stopping and resuming changes nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio
 from limner.core.errors import Interrupted
 from limner.core.events import Made, Notice
-from limner.engine.train.ema import Average
+from limner.engine.train.ema import EMA
 from limner.engine.train.plan import make_plan
 from limner.models.loading import resolve
 from limner.models.options import LORA_FILE, WORDS_FILE
@@ -25,7 +25,7 @@ from limner.plugins.families.sd import plugin as SD
 PLAIN = {"precision": "fp32", "prior": False, "held_out": 0}
 
 
-def learnt(folder, file=LORA_FILE):
+def trained(folder, file=LORA_FILE):
     return load_file(folder / file)
 
 
@@ -59,17 +59,17 @@ def test_a_batch_in_parts_is_the_same_batch(learn):
     for prior in (False, True):
         whole = learn(f"whole-{prior}", batch=4, **(PLAIN | {"prior": prior}))[0]
         parts = learn(f"parts-{prior}", batch=4, accumulation=4, **(PLAIN | {"prior": prior}))[0]
-        assert 0 < apart(learnt(whole), learnt(parts)) < 0.02, "Adam makes much of the last bits of small gradients"
+        assert 0 < apart(trained(whole), trained(parts)) < 0.02, "Adam makes much of the last bits of small gradients"
 
 
 def test_a_batch_that_cannot_be_cut_is_refused(learn):
-    with pytest.raises(LimnerError, match="a batch of 2 cannot be cut into 3 equal parts; use a --batch"):
+    with pytest.raises(LimnerError, match="a batch of 2 cannot be split into 3 equal parts; use a --batch"):
         learn(accumulation=3)
 
 
 def test_checkpointed_gradients_are_the_same(learn):
     kept, anew = learn("kept", **PLAIN)[0], learn("anew", gradient_checkpointing=True, **PLAIN)[0]
-    assert apart(learnt(kept), learnt(anew)) < 0.02
+    assert apart(trained(kept), trained(anew)) < 0.02
 
 
 # Optimisers
@@ -86,8 +86,8 @@ def test_an_optimiser_learns_and_goes_on_to_the_bit(request_of, tmp_path, optimi
     with pytest.raises(Interrupted):
         Studio().run(request, stopped, stop=lambda: next(asked) >= 1)
     Studio().run(request, stopped, resume=True)
-    assert same(learnt(whole), learnt(stopped))
-    assert any(tensor.abs().sum() > 0 for name, tensor in learnt(whole).items() if "lora_B" in name)
+    assert same(trained(whole), trained(stopped))
+    assert any(tensor.abs().sum() > 0 for name, tensor in trained(whole).items() if "lora_B" in name)
     assert "going on" not in (whole / "metrics.jsonl").read_text()
 
 
@@ -111,25 +111,25 @@ def test_each_method_has_a_rate_of_its_own(request_of, painted, method, rate):
     [
         ({"options": {"targets": "nothing*,to_q"}}, "unknown LoRA target 'nothing*'"),
         ({"options": {"targets": "norm1"}}, "unknown LoRA target 'norm1'"),
-        ({"text_learning_rate": 0.5}, "no text encoder learns"),
+        ({"text_learning_rate": 0.5}, "no text encoder is trained"),
     ],
 )
 def test_what_cannot_learn_is_said_before_class_pictures_are_painted(request_of, tmp_path, fields, said):
     stages = []
     with pytest.raises(LimnerError, match=re.escape(said)):
         Studio().run(request_of(**fields), tmp_path / "rex", listener=lambda e: stages.append(getattr(e, "name", None)))
-    assert "loading" in stages and "class pictures" not in stages
+    assert "loading" in stages and "class images" not in stages
 
 
 def test_prodigy_finds_one_rate_for_all(learn):
     pytest.importorskip("prodigyopt")
     options = {"rank": 4, "text_encoder": True}
-    with pytest.raises(LimnerError, match="'prodigy' finds one learning rate for all that learns, and 2 are given"):
+    with pytest.raises(LimnerError, match="'prodigy' finds one learning rate for all parameters, and 2 are given"):
         learn(optimiser="prodigy", learning_rate=None, text_learning_rate=0.5, options=options, **PLAIN)
 
 
 def test_a_rate_for_text_encoders_that_do_not_learn(learn, tiny_folder):
-    with pytest.raises(LimnerError, match=r"text_learning_rate \(0.5\) is given, and no text encoder learns"):
+    with pytest.raises(LimnerError, match=r"text_learning_rate \(0.5\) is given, and no text encoder is trained"):
         learn(text_learning_rate=0.5, **PLAIN)
     with pytest.raises(LimnerError, match="the text encoder of this kind of model takes no adapter"):
         learn(model=str(tiny_folder("z_image")), options={"text_encoder": True}, **PLAIN)
@@ -147,7 +147,7 @@ def test_text_encoders_have_a_rate_of_their_own(learn):
 
     def moved(folder):
         return sum(
-            v.abs().sum().item() for n, v in learnt(folder).items() if n.startswith("text_encoder") and "lora_B" in n
+            v.abs().sum().item() for n, v in trained(folder).items() if n.startswith("text_encoder") and "lora_B" in n
         )
 
     assert 0 < moved(slow) < 1e-2 * moved(fast)
@@ -158,37 +158,37 @@ def test_text_encoders_have_a_rate_of_their_own(learn):
 
 def test_the_average_follows_and_steps_aside():
     weight = torch.nn.Parameter(torch.zeros(1))
-    average = Average([weight], 0.5)
+    average = EMA([weight], 0.5)
     kept = 0.0
     for step, value in enumerate((1.0, 2.0, 3.0)):
         weight.data.fill_(value)
-        average.follow()
+        average.update()
         share = min(0.5, (1 + step) / (10 + step))
         kept = share * kept + (1 - share) * value
-    with average.shown():
+    with average.applied():
         assert weight.item() == pytest.approx(kept)
     assert weight.item() == 3.0
 
 
 def test_the_average_is_what_is_saved(learn):
-    last, averaged = learnt(learn("last", **PLAIN)[0]), learnt(learn("averaged", ema=0.99, **PLAIN)[0])
+    last, averaged = trained(learn("last", **PLAIN)[0]), trained(learn("averaged", ema=0.99, **PLAIN)[0])
     ups = [name for name in last if "lora_B" in name]
     assert all(averaged[name].norm() < last[name].norm() for name in ups), "it lags behind from zero"
 
 
-# What is learnt from
+# What is trained on
 
 
 def test_captions_are_dropped_now_and_then(learn, monkeypatch):
-    from limner.engine.train.loop import Loop
+    from limner.engine.train.subject import SubjectLesson
 
-    rows, real = [], Loop._text
+    rows, real = [], SubjectLesson._text
 
     def looking(self, examples, these):
         rows.extend(examples.captions[row] for row in these)
         return real(self, examples, these)
 
-    monkeypatch.setattr(Loop, "_text", looking)
+    monkeypatch.setattr(SubjectLesson, "_text", looking)
     learn(caption_dropout=0.5, steps=20, **PLAIN)
     assert 8 <= rows.count("") <= 32 and rows.count("") + rows.count("a photo of sks dog") == 40
 
@@ -205,7 +205,7 @@ def masked(painted, tmp_path, size=None):
     return folder
 
 
-def test_only_what_the_mask_shows_is_learnt(learn, painted, tmp_path, monkeypatch):
+def test_only_what_the_mask_shows_is_trained(learn, painted, tmp_path, monkeypatch):
     from limner.engine.train import encoding
 
     seen, real = [], encoding.encode
@@ -217,13 +217,13 @@ def test_only_what_the_mask_shows_is_learnt(learn, painted, tmp_path, monkeypatc
     assert straight[0, :, :3].min() > 0.9 and straight[0, :, 5:].max() < 0.1
     assert torch.allclose(mirrored, straight.flip(2), atol=0.01)
     whole = learn("whole", data=str(folder), **PLAIN)[0]
-    assert seen[1].masks is None and not same(learnt(part), learnt(whole))
+    assert seen[1].masks is None and not same(trained(part), trained(whole))
 
 
 def test_masks_that_do_not_fit(learn, painted, tmp_path):
-    with pytest.raises(LimnerError, match=r"no picture of .* has a mask; put pictures of the same names"):
+    with pytest.raises(LimnerError, match=r"no image of .* has a mask; put masks into its folder"):
         learn(masked=True)
-    with pytest.raises(LimnerError, match=r"the mask '0.png' is 9 x 9, and its picture 128 x 128"):
+    with pytest.raises(LimnerError, match=r"the mask '0.png' is 9 x 9, and its image 128 x 128"):
         learn(data=str(masked(painted, tmp_path, (9, 9))), masked=True)
 
 
@@ -231,14 +231,14 @@ def test_masks_that_do_not_fit(learn, painted, tmp_path):
 
 
 def test_a_setting_that_means_nothing_is_refused(learn, request_of, painted, tiny_folder):
-    with pytest.raises(LimnerError, match=r"timestep_sampling \(shift\) means nothing to this kind of model"):
+    with pytest.raises(LimnerError, match=r"timestep_sampling \(shift\) does nothing for this kind of model"):
         learn(timestep_sampling="shift")
-    with pytest.raises(LimnerError, match=r"min_snr_gamma \(5.0\) means nothing .* it knows timestep_sampling"):
+    with pytest.raises(LimnerError, match=r"min_snr_gamma \(5.0\) does nothing .* it takes timestep_sampling"):
         learn(model=str(tiny_folder("flux")), min_snr_gamma=5.0, resolution=64)
 
 
 @pytest.mark.parametrize("family", ["sdxl", "flux", "flux2", "z_image"])
-def test_every_family_is_taught_and_painted(learn, tiny_folder, tmp_path, family):
+def test_every_family_is_trained_and_painted(learn, tiny_folder, tmp_path, family):
     model = tiny_folder(family)
     fields = PLAIN | {"prior": True, "learning_rate": 5e-2, "steps": 8}
     folder, events = learn(model=str(model), resolution=64, preview_every=8, **fields)
@@ -259,7 +259,7 @@ def test_a_word_of_three_vectors_is_stock(learn, tiny_folder, tmp_path, monkeypa
     options = {"vectors": 3, "initial_word": "cat"} | ({"rank": 4} if method == "pivotal" else {})
     fields = {"model": str(model), "resolution": 64, "identifier": "<rex>", "method": method, "options": options}
     folder, _ = learn(steps=6, learning_rate=5e-2, **fields, **PLAIN)
-    vectors = learnt(folder, WORDS_FILE)
+    vectors = trained(folder, WORDS_FILE)
     assert {len(value) for value in vectors.values()} == {3}
     prompt = "a photo of <rex> dog, <rex>"
     ours = paint(folder, model, tmp_path / "ours", prompt=prompt, steps=3, guidance=5.0, precision="fp32")
@@ -285,7 +285,7 @@ def test_a_word_of_three_vectors_is_stock(learn, tiny_folder, tmp_path, monkeypa
     assert np.abs(base - ours).max() > 3
 
 
-def test_a_word_is_taught_and_painted_in_half_precision(learn, tiny_sd, tmp_path):
+def test_a_word_is_trained_and_painted_in_half_precision(learn, tiny_sd, tmp_path):
     fields = {"method": "pivotal", "options": {"rank": 4}, "identifier": "<rex>", "preview_every": 2}
     folder, _ = learn(**fields, precision="bf16", prior=False, held_out=0)
     assert len(list(folder.glob("preview-*.png"))) == 2
@@ -300,7 +300,7 @@ def test_a_word_is_taught_and_painted_in_half_precision(learn, tiny_sd, tmp_path
 def test_a_word_leaves_the_class_alone_and_needs_no_class_pictures(learn):
     fields = {"method": "textual_inversion", "options": {}, "identifier": "<rex>", "prior": True}
     folder, events = learn(**fields, class_pictures=None)
-    assert not any(getattr(event, "name", "") == "class pictures" for event in events)
+    assert not any(getattr(event, "name", "") == "class images" for event in events)
     assert "| Prior preservation | off |" in (folder / "README.md").read_text()
     with pytest.raises(LimnerError, match=r"class_pictures \(3\) does nothing: this method cannot change the class"):
         learn("other", **fields)
@@ -421,9 +421,9 @@ def test_kinds_of_lora_are_stock(learn, tiny_sd, tmp_path, options):
     base = paint(folder, tiny_sd, tmp_path / "base", adapter=(), steps=3, precision="fp32")
     assert np.abs(ours - base).max() > 3
     if "targets" in options:
-        assert all("attn2.to_" in name and "to_out" not in name for name in learnt(folder))
+        assert all("attn2.to_" in name and "to_out" not in name for name in trained(folder))
 
 
-def test_notices_tell_no_surprise(learn):
+def test_notices_hold_no_surprise(learn):
     _, events = learn(**PLAIN)
     assert not [event.text for event in events if isinstance(event, Notice) and event.level == "warning"]

@@ -91,8 +91,8 @@ def test_another_folder_is_a_line_or_an_error(evaluate, painted):
     told, _, events = evaluate(dataset=str(painted))
     assert told["influence"] is None
     (line,) = notices(events)
-    assert "not those that 'rex' learnt from" in line
-    with pytest.raises(LimnerError, match="not those that 'rex' learnt from"):
+    assert "'rex' was not trained on the images" in line
+    with pytest.raises(LimnerError, match="'rex' was not trained on the images"):
         evaluate(dataset=str(painted), influence=True)
 
 

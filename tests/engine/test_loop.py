@@ -1,4 +1,4 @@
-"""The training loop on a model of one number: what it learns from, how much each part counts, and when it tells."""
+"""The training loop on a model of one number: what it trains on, how much each part counts, and what it logs."""
 
 from __future__ import annotations
 
@@ -15,33 +15,36 @@ import torch
 from limner import TrainRequest
 from limner.core.errors import Interrupted
 from limner.core.events import Progress
-from limner.core.execution import Execution
 from limner.core.protocols import Batch, Draw
-from limner.core.workspace import Workspace
 from limner.data.sets.folder import Scan
 from limner.engine.train import callbacks
-from limner.engine.train.ema import Average
+from limner.engine.train.batches import BucketSchedule, generator_for, order, uneven, weighted_pass
+from limner.engine.train.callbacks import Checkpoints, Previews, ProgressLog
+from limner.engine.train.ema import EMA
 from limner.engine.train.examples import Examples
-from limner.engine.train.loop import Loop, generator_for, joined, order
+from limner.engine.train.loop import Callback, Loop
 from limner.engine.train.optimisers import build_optimiser
 from limner.engine.train.plan import make_plan
-from limner.engine.train.processes import ALONE, Processes
-from limner.engine.train.sampling_weights import drawn, weights_of
+from limner.engine.train.processes import ALONE, ProcessGroup
+from limner.engine.train.subject import SubjectLesson, joined
+from limner.engine.train.trackers import MetricsLog
 from limner.plugins.families.sd import plugin as SD
 
 
 class Model:
-    """Its loss of a picture is weight x the picture's number + noise x its time, by caption and view."""
+    """Its loss on an image is weight x the image's number x (1 + time)."""
 
     def __init__(self):
         self.weight = torch.nn.Parameter(torch.ones(()))
-        self.seen, self.teachers, self.learning = [], [], None
+        self.seen, self.teachers, self.training = [], [], None
+        self.batches = []
 
     def draw(self, components, shape, rng, objective):
         return Draw(torch.randn(shape, generator=rng), torch.randint(1000, shape[:1], generator=rng))
 
     def loss(self, components, batch, draw, objective, teacher=None):
         self.teachers.append(teacher)
+        self.batches.append(tuple(batch.latents.shape))
         numbers = batch.latents.flatten(1)[:, 0]
         words = batch.text["words"].flatten()
         self.seen += list(zip(numbers.tolist(), words.tolist(), draw.timesteps.tolist(), strict=True))
@@ -54,29 +57,42 @@ class Model:
         return {"weight": self.weight}
 
     def train(self, on):
-        self.learning = on
+        self.training = on
 
     def untaught(self):
         return nullcontext()
 
 
-def examples(numbers, views=1, captions=("a", ""), told=None, weights=None):
-    """Pictures that are numbers; in their second view they are negative."""
+def examples(numbers, views=1, captions=("a", ""), caption_of=None, weights=None, size=(1, 1)):
+    """Images that are numbers; in their second view they are negative."""
     latents = torch.tensor([[number, -number][:views] for number in numbers]).reshape(len(numbers), views, 1, 1, 1)
+    latents = latents.expand(-1, -1, -1, *size)
     words = torch.arange(float(len(captions)))[:, None]
-    told = told or (0,) * len(numbers)
-    return Examples(latents, captions, {"words": words}, told, torch.zeros(len(numbers), 6), weights=weights)
+    caption_of = caption_of or (0,) * len(numbers)
+    return Examples(latents, captions, {"words": words}, caption_of, torch.zeros(len(numbers), 6), weights=weights)
 
 
-def loop(subject, prior=None, watched=None, processes=ALONE, **fields):
+def loop(subject, prior=None, held_out=None, processes=ALONE, **fields):
+    """A loop over a set of examples, or over several of different sizes."""
     request = TrainRequest(
         **{"data": "x", "class_word": "dog", "batch": 2, "steps": 4, "prior": prior is not None, "warmup": 0} | fields
     )
     plan = make_plan(request, Scan(()), SD.facts, 64, processes.count)
     model = Model()
     optimiser = build_optimiser("adamw", model.groups(), plan.rates, 0.0)
-    components = SimpleNamespace(device=torch.device("cpu"))
-    return Loop(request, plan, model, components, model, optimiser, subject, prior, watched, None, False, processes)
+    device = torch.device("cpu")
+    lesson = SubjectLesson(
+        request=request,
+        plan=plan,
+        family=model,
+        components=SimpleNamespace(device=device),
+        trainable=model,
+        subject=subject if isinstance(subject, tuple) else (subject,),
+        prior=prior,
+        held_out=() if held_out is None else (held_out,),
+        processes=processes,
+    )
+    return Loop(request, plan, lesson, model, optimiser, device, None, processes)
 
 
 def times(step, count, seed=42):
@@ -115,17 +131,17 @@ def test_a_pass_draws_each_as_often_as_its_share_rounded(start):
     """Systematic sampling: of shares 0.4, 1, 1.2 and 1.4 none comes more often than its share rounded up."""
     weights = (0.4, 1.0, 1.2, 1.4)
     for turn in range(30):
-        counts = Counter(drawn(weights, turn, start))
+        counts = Counter(weighted_pass(weights, turn, start))
         assert sum(counts.values()) == 4
         assert all(math.floor(w) <= counts[i] <= math.ceil(w) for i, w in enumerate(weights))
-    total = Counter(index for turn in range(500) for index in drawn(weights, turn, start))
+    total = Counter(index for turn in range(500) for index in weighted_pass(weights, turn, start))
     assert [total[i] / 500 for i in range(4)] == pytest.approx(list(weights), abs=0.02)
 
 
 def test_equal_weights_are_none():
-    assert weights_of([1.0, 1.0]) is None and weights_of([]) is None
-    assert weights_of([1.0, 2.0]) == (1.0, 2.0)
-    assert drawn((3.0, 3.0, 3.0), 5, 0.5) == [0, 1, 2]
+    assert uneven([1.0, 1.0]) is None and uneven([]) is None
+    assert uneven([1.0, 2.0]) == (1.0, 2.0)
+    assert weighted_pass((3.0, 3.0, 3.0), 5, 0.5) == [0, 1, 2]
 
 
 def test_randomness_is_of_seed_purpose_and_step():
@@ -141,8 +157,8 @@ def test_randomness_is_of_seed_purpose_and_step():
 
 def test_the_loss_is_the_subjects_mean_plus_the_weighted_mean_of_the_class():
     each = loop(examples([1.0, 2.0, 3.0]), examples([10.0, 20.0]), prior_weight=0.5)
-    (loss,) = each.losses(1)
-    seen = each.family.seen
+    (loss,) = each.lesson.losses(1)
+    seen = each.trainable.seen
     subject, prior = seen[:2], seen[2:]
     assert len(subject) == len(prior) == 2 and all(number < 10 for number, _, _ in subject)
     wanted = sum(n * (1 + t / 1000) for n, _, t in subject) / 2 + 0.5 * sum(n * (1 + t / 1000) for n, _, t in prior) / 2
@@ -151,13 +167,13 @@ def test_the_loss_is_the_subjects_mean_plus_the_weighted_mean_of_the_class():
     assert [number for number, _, _ in subject] == [1.0 + index for index in order(3, 2, 1, 42)]
 
 
-@pytest.mark.parametrize(("target", "teaches"), [("model", True), ("pictures", False)])
-def test_the_base_model_teaches_the_class_where_that_is_asked(target, teaches):
+@pytest.mark.parametrize(("target", "compared"), [("model", True), ("pictures", False)])
+def test_class_images_are_compared_with_the_base_model_where_that_is_asked(target, compared):
     each = loop(examples([1.0, 2.0]), examples([10.0, 20.0]), prior_target=target)
-    list(each.losses(0))
-    (teacher,) = each.family.teachers
-    assert (teacher is not None) == teaches
-    if teaches:
+    list(each.lesson.losses(0))
+    (teacher,) = each.trainable.teachers
+    assert (teacher is not None) == compared
+    if compared:
         assert len(teacher.text["words"]) == 2
 
 
@@ -165,7 +181,7 @@ def test_the_base_model_teaches_the_class_where_that_is_asked(target, teaches):
 def test_the_parts_of_a_batch_add_up_to_it(accumulation, processes):
     """Each part counts its share, draws the noise that it would draw in one batch, and is some process's."""
     whole = loop(examples([1.0, 2.0, 3.0]), examples([10.0, 20.0]), batch=4)
-    wanted = sum(part.item() for part in whole.losses(0))
+    wanted = sum(part.item() for part in whole.lesson.losses(0))
     found, seen = 0.0, []
     for index in range(processes):
         each = loop(
@@ -173,69 +189,70 @@ def test_the_parts_of_a_batch_add_up_to_it(accumulation, processes):
             examples([10.0, 20.0]),
             batch=4,
             accumulation=accumulation,
-            processes=Processes(index, processes),
+            processes=ProcessGroup(index, processes),
         )
-        parts = list(each.losses(0))
+        parts = list(each.lesson.losses(0))
         assert len(parts) == accumulation
         found += sum(part.item() for part in parts)
-        seen += each.family.seen
+        seen += each.trainable.seen
     assert found == pytest.approx(wanted, rel=1e-5)
-    assert sorted(seen) == sorted(whole.family.seen)
+    assert sorted(seen) == sorted(whole.trainable.seen)
 
 
 @pytest.mark.parametrize(("dropout", "share"), [(0.0, 0.0), (0.25, 0.25), (0.9, 0.9)])
 def test_captions_are_dropped_as_often_as_asked(dropout, share):
-    each = loop(examples([1.0, 2.0], told=(0, 0)), caption_dropout=dropout, batch=400)
-    list(each.losses(0))
-    assert sum(words == 1 for _, words, _ in each.family.seen) / 400 == pytest.approx(share, abs=0.06)
+    each = loop(examples([1.0, 2.0], caption_of=(0, 0)), caption_dropout=dropout, batch=400)
+    list(each.lesson.losses(0))
+    assert sum(words == 1 for _, words, _ in each.trainable.seen) / 400 == pytest.approx(share, abs=0.06)
 
 
-def test_class_pictures_are_told_nothing_as_often_as_asked():
+def test_captions_of_class_images_are_dropped_as_often_as_asked():
     each = loop(examples([1.0]), examples([10.0]), prior_dropout=0.5, batch=400)
-    list(each.losses(0))
-    told = Counter((number >= 10, words) for number, words, _ in each.family.seen)
-    assert told[False, 0.0] == 400 and told[True, 1.0] == pytest.approx(200, abs=40)
+    list(each.lesson.losses(0))
+    log = Counter((number >= 10, words) for number, words, _ in each.trainable.seen)
+    assert log[False, 0.0] == 400 and log[True, 1.0] == pytest.approx(200, abs=40)
 
 
 def test_both_views_of_a_picture_are_shown():
     each = loop(examples([1.0, 2.0], views=2), batch=400)
-    list(each.losses(0))
-    mirrored = sum(number < 0 for number, _, _ in each.family.seen)
+    list(each.lesson.losses(0))
+    mirrored = sum(number < 0 for number, _, _ in each.trainable.seen)
     assert mirrored == pytest.approx(200, abs=40)
 
 
 def test_the_view_of_a_picture_is_drawn_anew_in_every_step():
     each = loop(examples([1.0], views=2), batch=1, steps=100)
     for step in range(100):
-        list(each.losses(step))
-    assert sum(number < 0 for number, _, _ in each.family.seen) == pytest.approx(50, abs=20)
+        list(each.lesson.losses(step))
+    assert sum(number < 0 for number, _, _ in each.trainable.seen) == pytest.approx(50, abs=20)
 
 
-def test_pictures_are_told_by_their_own_captions():
-    each = loop(examples([1.0, 2.0, 3.0], captions=("a", "b", "c"), told=(2, 0, 1)), batch=3)
-    list(each.losses(0))
-    assert {number: words for number, words, _ in each.family.seen} == {1.0: 2.0, 2.0: 0.0, 3.0: 1.0}
+def test_images_have_their_own_captions():
+    each = loop(examples([1.0, 2.0, 3.0], captions=("a", "b", "c"), caption_of=(2, 0, 1)), batch=3)
+    list(each.lesson.losses(0))
+    assert {number: words for number, words, _ in each.trainable.seen} == {1.0: 2.0, 2.0: 0.0, 3.0: 1.0}
 
 
 def test_each_picture_keeps_its_caption_while_text_encoders_learn():
-    each = loop(examples([1.0, 2.0, 3.0], captions=("a", "b", "c"), told=(2, 0, 1)), batch=3)
-    each.teaches_text = True
-    each.family.encode_text = lambda components, texts: {
+    each = loop(examples([1.0, 2.0, 3.0], captions=("a", "b", "c"), caption_of=(2, 0, 1)), batch=3)
+    each.lesson.trains_text = True
+    each.trainable.encode_text = lambda components, texts: {
         "words": torch.tensor([[float("abc".index(t))] for t in texts])
     }
-    list(each.losses(0))
-    assert {number: words for number, words, _ in each.family.seen} == {1.0: 2.0, 2.0: 0.0, 3.0: 1.0}
+    list(each.lesson.losses(0))
+    assert {number: words for number, words, _ in each.trainable.seen} == {1.0: 2.0, 2.0: 0.0, 3.0: 1.0}
 
 
 # The held-out pictures
 
 
 def test_watching_is_the_mean_over_four_rounds_of_noise_of_its_own():
-    watched = examples([5.0, 7.0], views=1, captions=("a", "b"), told=(1, 0))
-    each = loop(examples([1.0]), watched=watched)
-    found = each.watch()
-    assert found == each.watch(), "the same at every step"
-    seen = each.family.seen[:8]
+    held_out = examples([5.0, 7.0], views=1, captions=("a", "b"), caption_of=(1, 0))
+    each = loop(examples([1.0]), held_out=held_out)
+    found = each.lesson.held_out_loss()
+    assert found == each.lesson.held_out_loss(), "the same at every step"
+    assert loop(examples([1.0])).lesson.held_out_loss() is None
+    seen = each.trainable.seen[:8]
     assert [(number, words) for number, words, _ in seen] == [(5.0, 1.0), (7.0, 0.0)] * 4
     assert found == pytest.approx(sum(number * (1 + t / 1000) for number, _, t in seen) / 8, rel=1e-5)
     assert len({t for _, _, t in seen}) == 8
@@ -244,27 +261,27 @@ def test_watching_is_the_mean_over_four_rounds_of_noise_of_its_own():
 # Steps
 
 
-def run(each, first=0, stop=lambda done: False):
-    told = []
+def run(each, first=0):
+    """Train, and return the figures of every step."""
+    log = []
 
-    def after(done, figures):
-        told.append((done, figures()))
-        return stop(done)
+    class Log(Callback):
+        def after_step(self, step):
+            log.append((step.done, step.figures()))
 
-    each.run(first, after)
-    return told
+    each.run(first, [Log()])
+    return log
 
 
-def test_every_step_is_told_with_the_rate_that_it_was_taken_at():
+def test_every_step_is_logged_with_the_rate_that_it_was_taken_at():
     each = loop(examples([1.0]), batch=1, steps=4, schedule="linear", learning_rate=0.1)
-    told = run(each)
-    assert [done for done, _ in told] == [1, 2, 3, 4]
-    assert [figures["learning_rate"] for _, figures in told] == pytest.approx([0.1, 0.075, 0.05, 0.025])
+    log = run(each)
+    assert [done for done, _ in log] == [1, 2, 3, 4]
+    assert [figures["learning_rate"] for _, figures in log] == pytest.approx([0.1, 0.075, 0.05, 0.025])
     # AdamW moves by its rate while the gradient keeps its sign
     assert each.trainable.weight.item() == pytest.approx(1 - 0.25, abs=0.02)
     rest = loop(examples([1.0]), batch=1, steps=4, schedule="linear", learning_rate=0.1)
     assert [done for done, _ in run(rest, first=2)] == [3, 4]
-    assert [done for done, _ in run(loop(examples([1.0]), batch=1), stop=lambda done: done == 2)] == [1, 2]
 
 
 def test_dropout_draws_anew_at_every_step_and_alike_in_a_resumed_run():
@@ -272,8 +289,8 @@ def test_dropout_draws_anew_at_every_step_and_alike_in_a_resumed_run():
 
     def drawn(first):
         each, found = loop(examples([1.0]), batch=1), []
-        loss = each.family.loss
-        each.family.loss = lambda *given: found.append(torch.rand(()).item()) or loss(*given)
+        loss = each.trainable.loss
+        each.trainable.loss = lambda *given: found.append(torch.rand(()).item()) or loss(*given)
         run(each, first)
         return found
 
@@ -283,7 +300,7 @@ def test_dropout_draws_anew_at_every_step_and_alike_in_a_resumed_run():
 
 @pytest.mark.parametrize(("number_format", "scaled"), [(None, False), (torch.bfloat16, False), (torch.float16, True)])
 def test_a_loss_is_scaled_up_in_fp16_alone(number_format, scaled):
-    """A step whose scaled gradient overflows is skipped and told without its length, and the scale is halved."""
+    """A step whose scaled gradient overflows is skipped and logged without its norm, and the scale is halved."""
     each = replace(loop(examples([1e34]), batch=1, steps=1), autocast=number_format)
     ((_, figures),) = run(each)
     assert each.scaler.is_enabled() == scaled and ("gradient_norm" in figures) != scaled
@@ -313,19 +330,24 @@ def test_groups_keep_their_own_rates():
     assert [group["scale"] for group in alone.param_groups] == [pytest.approx(0.1)]
 
 
-def test_groups_are_taught_at_their_own_rates():
+def test_groups_are_trained_at_their_own_rates():
     """The text encoders' tensor at a tenth of the rate, in every step."""
     each = loop(examples([1.0]), batch=1, steps=3, schedule="linear", learning_rate=0.2)
     rates = []
     each.optimiser.param_groups[0]["scale"] = 0.1
-    each.run(0, lambda done, figures: rates.append(each.optimiser.param_groups[0]["lr"]) or False)
+
+    class Rates(Callback):
+        def after_step(self, step):
+            rates.append(step.loop.optimiser.param_groups[0]["lr"])
+
+    each.run(0, [Rates()])
     assert rates == pytest.approx([0.02, 0.02 * 2 / 3, 0.02 / 3])
 
 
 @pytest.mark.parametrize(("every", "kept"), [(3, [3, 6, 7]), (7, [7]), (50, [7]), (1, [1, 2, 3, 4, 5, 6, 7])])
 def test_a_checkpoint_is_kept_now_and_then_and_at_the_end(every, kept):
     each = loop(examples([1.0]), steps=7, checkpoint_every=every)
-    assert [step for step in range(1, 8) if each.kept_at(step)] == kept
+    assert [step for step in range(1, 8) if each.checkpoint_due(step)] == kept
 
 
 # The moving average
@@ -335,77 +357,159 @@ def test_a_checkpoint_is_kept_now_and_then_and_at_the_end(every, kept):
 def test_the_average_follows_as_tensorflows_does(decay):
     """min(decay, (1 + t) / (10 + t)), t from 0 (tf.train.ExponentialMovingAverage with num_updates)."""
     weight = torch.nn.Parameter(torch.zeros(2))
-    average, wanted = Average([weight], decay), 0.0
+    average, wanted = EMA([weight], decay), 0.0
     for step, kept in enumerate((1 / 10, 2 / 11, 3 / 12, 4 / 13, 5 / 14)):
         weight.data.fill_(step + 1.0)
-        average.follow()
+        average.update()
         wanted = min(decay, kept) * wanted + (1 - min(decay, kept)) * (step + 1)
     assert average.values[0].tolist() == pytest.approx([wanted] * 2)
-    with average.shown():
+    with average.applied():
         assert weight.tolist() == pytest.approx([wanted] * 2)
     assert weight.tolist() == [5, 5]
 
 
-def test_while_it_is_shown_dropout_is_off():
+def test_while_it_is_evaluated_dropout_is_off():
     each = loop(examples([1.0]))
-    with each.shown():
-        assert each.trainable.learning is False
-    assert each.trainable.learning is True
+    with each.evaluating():
+        assert each.trainable.training is False
+    assert each.trainable.training is True
 
 
-# What is told and kept along the way
+# Callbacks
 
 
 @pytest.fixture
-def watched(tmp_path, monkeypatch):
-    """Train under watch by a clock that goes on by a second whenever it is read; returns the figures by step."""
+def logged(tmp_path, monkeypatch):
+    """Train with a clock that goes on by a second whenever it is read; returns the figures by step."""
     clock = count()
     monkeypatch.setattr(callbacks, "time", SimpleNamespace(monotonic=lambda: next(clock)))
 
-    def go(each, previews=None, **fields):
+    def go(each, *more, first=0, stop=lambda: False):
         events = []
-        workspace = Workspace("run", tmp_path, tmp_path / "out", tmp_path, **fields)
-        callbacks.run_watched(each, workspace, previews, None, events.append)
+        log = ProgressLog(MetricsLog(tmp_path, first, (), {}), events.append)
+        each.run(first, [log, Checkpoints(tmp_path), *more], stop)
         return {event.done: event.figures for event in events if isinstance(event, Progress) and event.figures}
 
     return go
 
 
 @pytest.mark.parametrize(("prior", "pictures"), [(None, 2), (examples([10.0]), 4)])
-def test_the_speed_counts_class_pictures_and_not_the_steps_before_a_run_went_on(watched, prior, pictures):
+def test_the_speed_counts_class_pictures_and_not_the_steps_before_a_run_went_on(logged, prior, pictures):
     fields = {"checkpoint_every": 2, "steps": 4}
     speeds = {
-        done: figures["images_per_second"] for done, figures in watched(loop(examples([1.0]), prior, **fields)).items()
+        done: figures["images_per_second"] for done, figures in logged(loop(examples([1.0]), prior, **fields)).items()
     }
     assert speeds == pytest.approx({1: pictures, 2: pictures, 4: pictures * 4 / 3})
     on = loop(examples([1.0]), prior, checkpoint_every=2, steps=6)
-    on.request = loop(examples([1.0]), prior, **fields).request
-    told = watched(on, resume=True)
-    assert {done: figures["images_per_second"] for done, figures in told.items()} == pytest.approx(
+    log = logged(on, first=4)
+    assert {done: figures["images_per_second"] for done, figures in log.items()} == pytest.approx(
         {5: pictures, 6: pictures}
     )
 
 
-def test_held_out_pictures_and_previews_are_seen_without_dropout(watched):
-    each, seen = loop(examples([1.0]), watched=examples([5.0]), checkpoint_every=2, steps=5), []
-    each.watch = lambda: float(seen.append(("watch", each.trainable.learning)) is None)
-    paint = lambda done, folder, emit: seen.append((done, each.trainable.learning))  # noqa: E731
-    figures = watched(each, SimpleNamespace(paint=paint), execution=Execution(preview_every=2))
-    assert [name for name, _ in seen] == ["watch", 2, "watch", 4, "watch", 5], "the last step has a preview too"
-    assert not any(learning for _, learning in seen)
-    assert {done for done, told in figures.items() if "held_out_loss" in told} == {2, 4, 5}
+def test_held_out_pictures_and_previews_are_seen_without_dropout(logged, tmp_path):
+    each, seen = loop(examples([1.0]), held_out=examples([5.0]), checkpoint_every=2, steps=5), []
+    each.lesson.held_out_loss = lambda: float(seen.append(("held out", each.trainable.training)) is None)
+
+    class Looking(Previews):
+        def write(self, done):
+            seen.append((done, each.trainable.training))
+
+    figures = logged(each, Looking(None, tmp_path, 2, None))
+    assert [name for name, _ in seen] == ["held out", 2, "held out", 4, "held out", 5], "the last step has a preview"
+    assert not any(training for _, training in seen)
+    assert {done for done, log in figures.items() if "held_out_loss" in log} == {2, 4, 5}
 
 
 @pytest.mark.parametrize("at", [2, 3])
-def test_a_run_that_is_stopped_at_its_last_step_is_done(watched, tmp_path, at):
+def test_a_run_that_is_stopped_at_its_last_step_is_done(logged, tmp_path, at):
     each = loop(examples([1.0]), checkpoint_every=50, steps=3)
     asked = count(1)
     if at == 3:
-        assert 3 in watched(each, stop=lambda: next(asked) >= at)
+        assert 3 in logged(each, stop=lambda: next(asked) >= at)
     else:
         with pytest.raises(Interrupted, match="stopped at step 2 of 3"):
-            watched(each, stop=lambda: next(asked) >= at)
+            logged(each, stop=lambda: next(asked) >= at)
     assert [path.name for path in tmp_path.glob("checkpoint-*")] == [f"checkpoint-0000000{at}"]
+
+
+def test_a_callback_ends_a_run_that_keeps_the_best_checkpoint_and_is_ended_after_an_error():
+    ended = []
+
+    class Last(Callback):
+        def finished(self):
+            return True
+
+        def end(self):
+            ended.append("end")
+
+    class Broken(Callback):
+        def after_step(self, step):
+            raise ValueError(step.done)
+
+    run_of = {"keep": "best", "checkpoint_every": 2, "steps": 6}
+    best, last = loop(examples([1.0]), **run_of), loop(examples([1.0]), **run_of | {"keep": "last"})
+    best.run(1, [Last()])
+    last.run(1, [Last()])
+    assert len(best.trainable.teachers) == 1, "it is asked at checkpoints"
+    assert len(last.trainable.teachers) == 5 and ended == ["end", "end"]
+    with pytest.raises(ValueError, match="1"):
+        loop(examples([1.0])).run(0, [Last(), Broken()])
+    assert len(ended) == 3
+
+
+# Images of several sizes
+
+
+def test_one_bucket_is_all_that_there_is():
+    assert [BucketSchedule([7], 3).at(step) for step in (0, 1, 99)] == [(0, 0), (0, 1), (0, 99)]
+
+
+@pytest.mark.parametrize("shares", [(1, 1), (10, 1), (3, 5, 2), (1, 100)])
+def test_each_bucket_comes_by_its_share_wherever_a_run_begins(shares):
+    buckets = BucketSchedule(shares, 42)
+    shown = [buckets.at(step) for step in range(500)]
+    for bucket, share in enumerate(shares):
+        turns = [turn for each, turn in shown if each == bucket]
+        assert turns == list(range(len(turns))), "each of its batches once, in order"
+        assert abs(len(turns) - 500 * share / sum(shares)) < 3
+    assert [BucketSchedule(shares, 42).at(step) for step in (499, 250, 0)] == [shown[step] for step in (499, 250, 0)]
+    assert [BucketSchedule(shares, 43).at(step) for step in range(500)] != shown
+
+
+def test_a_batch_has_images_of_one_size_and_every_image_comes_as_often():
+    each = loop((examples([1.0, 2.0, 3.0], size=(1, 2)), examples([5.0], size=(2, 1))), batch=2, steps=100)
+    for step in range(100):
+        list(each.lesson.losses(step))
+    assert set(each.trainable.batches) == {(2, 1, 1, 2), (2, 1, 2, 1)}
+    shown = Counter(number for number, _, _ in each.trainable.seen)
+    assert all(abs(count - 50) < 5 for count in shown.values()) and len(shown) == 4
+
+
+def test_weights_count_across_sizes():
+    sets = (examples([1.0], weights=(3.0,), size=(1, 2)), examples([5.0], weights=(1.0,)))
+    each = loop(sets, batch=1, steps=100)
+    for step in range(100):
+        list(each.lesson.losses(step))
+    assert Counter(number for number, _, _ in each.trainable.seen)[1.0] == pytest.approx(75, abs=2)
+
+
+def test_class_images_of_another_size_go_through_the_model_by_themselves():
+    each = loop(examples([1.0, 2.0], size=(2, 3)), examples([10.0, 20.0]), prior_weight=0.5, prior_target="model")
+    (loss,) = each.lesson.losses(3)
+    assert each.trainable.batches == [(2, 1, 2, 3), (2, 1, 1, 1)]
+    means = [
+        sum(n * (1 + t / 1000) for n, _, t in part) / 2 for part in (each.trainable.seen[:2], each.trainable.seen[2:])
+    ]
+    assert loss.item() == pytest.approx(means[0] + 0.5 * means[1], rel=1e-5)
+    assert [teacher is not None for teacher in each.trainable.teachers] == [False, True]
+
+
+def test_the_held_out_loss_is_the_mean_over_images_of_all_sizes():
+    each = loop(examples([1.0]))
+    each.lesson.held_out = (examples([5.0, 7.0]), examples([2.0], size=(2, 2)))
+    found = each.lesson.held_out_loss()
+    assert found == pytest.approx(sum(n * (1 + t / 1000) for n, _, t in each.trainable.seen) / 12, rel=1e-5)
 
 
 # Batches one after another

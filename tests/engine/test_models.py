@@ -275,7 +275,7 @@ def test_eight_bit_weights_paint_and_are_taught(tiny_folder, home, painted, tmp_
     assert np.array_equal(plain, again) and np.abs(plain - taught).max() > 2
     whole = Studio().run(GenerateRequest(**common | {"quantise": None}), tmp_path / "whole").out
     assert np.abs(np.asarray(Image.open(f"{whole}/0001.png")).astype(int) - plain).mean() < 10
-    with pytest.raises(LimnerError, match=r"rounded weights .int8. cannot learn themselves"):
+    with pytest.raises(LimnerError, match=r"rounded weights .int8. cannot be trained"):
         Studio().run(request.model_copy(update={"method": "full", "options": {}}), tmp_path / "full")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from limner import LimnerError, TrainRequest
-from limner.data.sets.folder import Photograph, Scan
+from limner.data.sets.folder import ImageFile, Scan
 from limner.engine.train.plan import make_plan
 from limner.plugins.families.flux import plugin as FLUX
 from limner.plugins.families.sd import plugin as SD
@@ -18,7 +18,7 @@ STARTER = replace(SD.facts, defaults=SD.facts.defaults | SD.aliases[0].defaults)
 
 
 def scan(count, validation=0):
-    photographs = [Photograph(Path(f"{i}.png"), "0" * 64, (64, 64), None) for i in range(count + validation)]
+    photographs = [ImageFile(Path(f"{i}.png"), "0" * 64, (64, 64), None) for i in range(count + validation)]
     return Scan(tuple(photographs[:count]), validation=tuple(photographs[count:]))
 
 
@@ -66,8 +66,8 @@ def test_rise_and_fall_are_multiplied():
 )
 def test_what_is_left_open_suits_the_model(facts, filled):
     found = plan(facts=facts)
-    told = (found.steps, found.batch, found.learning_rate, found.class_pictures, found.prior_target)
-    assert (*told, found.prior_dropout) == filled
+    values = (found.steps, found.batch, found.learning_rate, found.class_pictures, found.prior_target)
+    assert (*values, found.prior_dropout) == filled
     assert found.resolution == 512 and found.prior
 
 
@@ -86,7 +86,7 @@ def test_what_is_left_open_suits_the_model(facts, filled):
         (1, 2, ()),
     ],
 )
-def test_one_of_eight_is_watched_and_four_are_learnt_from_at_least(count, asked, held_out):
+def test_one_of_eight_is_watched_and_four_are_trained_on_at_least(count, asked, held_out):
     assert plan(count, held_out=asked).held_out == held_out
 
 
@@ -101,7 +101,7 @@ def test_a_datasets_own_validation_is_watched_in_place_of_a_picture():
     ("count", "epochs", "batch", "steps"),
     [(6, 1, 2, 3), (6, 10, 2, 30), (7, 1, 2, 4), (5, 3, 4, 6), (6, 1, 6, 1), (6, 2, 7, 2), (9, 1, 2, 4)],
 )
-def test_an_epoch_shows_every_picture_that_is_learnt_from(count, epochs, batch, steps):
+def test_an_epoch_shows_every_picture_that_is_trained_on(count, epochs, batch, steps):
     """The last batch of it may begin the next; of nine pictures one is watched."""
     assert plan(count, epochs=epochs, batch=batch).steps == steps
 
@@ -116,7 +116,7 @@ def test_a_batch_is_cut_into_equal_parts(batch, accumulation, processes, fits):
         assert plan(**fields).batch == batch
     else:
         with pytest.raises(
-            LimnerError, match=f"a batch of {batch} cannot be cut into {accumulation * processes} equal"
+            LimnerError, match=f"a batch of {batch} cannot be split into {accumulation * processes} equal"
         ):
             plan(**fields)
 

@@ -293,7 +293,7 @@ def test_masks_are_made_and_train_reads_them(prepare, few, tmp_path):
     from limner.data.sets.folder import scan
 
     out = prepare(few, out=tmp_path / "set", size=128, make_masks=True)
-    found = scan(out).photographs
+    found = scan(out).images
     assert len(found) == len(rows(out)) and any(photograph.mask for photograph in found)
     assert [photograph.caption for photograph in found] == [row["text"] for row in rows(out)]
 

@@ -1,4 +1,4 @@
-"""Class pictures: painted once, each from a seed of its own, whatever was there before."""
+"""Class images: generated once, each from a seed of its own, whatever the cache holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from limner.engine.train import prior
 
 
 class Painter:
-    """Paints the seed and the prompt's length into its pictures, in batches as it is told."""
+    """Writes the seed and the prompt's length into its images."""
 
     def __init__(self, monkeypatch):
         self.batches = []
@@ -38,15 +38,18 @@ def painted(tmp_path):
     events = []
 
     def run(count, prompts=("a", "bb"), side=32, seed=5, fingerprint="model", guidance=3.0, dtype=torch.float32):
-        family = SimpleNamespace(pipeline=lambda components: None)
         components = SimpleNamespace(device=torch.device("cpu"), dtype=dtype)
-        sampling = {"steps": 2, "guidance": guidance}
+        model = SimpleNamespace(
+            family=SimpleNamespace(pipeline=lambda components: None),
+            sampling={"steps": 2, "guidance": guidance},
+            fingerprint=lambda dtype: fingerprint,
+            vae=None,
+        )
+        plan = SimpleNamespace(class_pictures=count, resolution=side)
         place = Path(tmp_path)
         workspace = Workspace("run", place, place, place)
-        found = prior.class_pictures(
-            family, components, fingerprint, prompts, count, side, seed, sampling, workspace, events.append
-        )
-        return [int(picture[0, 0, 0]) for picture in found], found.shape, events
+        found = prior.class_images(model, components, prompts, plan, seed, workspace, events.append)[:].pixels
+        return [int(image[0, 0, 0]) for image in found], found.shape, events
 
     return run
 

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from limner import LimnerError, Studio
-from limner.engine.train.processes import Processes
+from limner.engine.train.processes import ProcessGroup
 from limner.models.options import LORA_FILE
 
 
@@ -37,8 +37,8 @@ def launch(forker, tmp_path):
             group |= {"MASTER_PORT": free_port()}
             ranks = [group | {"RANK": rank, "LOCAL_RANK": rank} for rank in range(count)]
         for rank in ranks:
-            told = {name: str(value) for name, value in rank.items()} | {"LIMNER_HOME": str(tmp_path / "home")}
-            started.append(forker.limner(*arguments, environment=os.environ | told, folder=tmp_path))
+            values = {name: str(value) for name, value in rank.items()} | {"LIMNER_HOME": str(tmp_path / "home")}
+            started.append(forker.limner(*arguments, environment=os.environ | values, folder=tmp_path))
         return started[-len(ranks) :]
 
     yield begin
@@ -48,9 +48,9 @@ def launch(forker, tmp_path):
 
 def done(processes):
     """What the main one of several processes wrote, when all have ended well."""
-    told = [process.communicate(timeout=300) for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), told
-    return told[0]
+    values = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), values
+    return values[0]
 
 
 @pytest.fixture
@@ -76,12 +76,12 @@ def test_two_processes_learn_what_one_learns(launch, tmp_path, arguments):
 def assert_alike(tmp_path):
     """What one process and what two processes made: the same adapter, the same figures, and a run each."""
     assert 0 < apart(tmp_path / "by-1", tmp_path / "by-2") < 0.02, "sums in another order, and nothing else"
-    told = [
+    values = [
         [json.loads(line)["loss"] for line in (tmp_path / f"by-{n}" / "metrics.jsonl").read_text().splitlines()]
         for n in (1, 2)
     ]
-    assert told[0] == pytest.approx(told[1], rel=1e-3)
-    listed = Studio(tmp_path / "home").runs.list()
+    assert values[0] == pytest.approx(values[1], rel=1e-3)
+    listed = Studio(tmp_path / "home").runs()
     assert [run.request.kind for run in listed] == ["train"] * 2, "a helping process is no run"
 
 
@@ -111,22 +111,22 @@ def test_two_processes_stop_together_and_go_on(launch, tmp_path, arguments):
     assert [process.wait(200) for process in run] == [130, 130]
     assert not (tmp_path / "rex").exists()
     _, err = done(launch(2, [*arguments, "--resume"]))
-    assert "going on from step" in err
+    assert "resuming from step" in err
     done(launch(2, [*arguments[:-1], "whole"]))
     assert apart(tmp_path / "rex", tmp_path / "whole") == 0
 
 
 def test_a_batch_that_the_processes_cannot_share(learn, monkeypatch):
-    monkeypatch.setattr(Processes, "joined", classmethod(lambda cls, device: Processes(0, 3)))
-    monkeypatch.setattr(Processes, "_told", lambda self, value: value)
+    monkeypatch.setattr(ProcessGroup, "joined", classmethod(lambda cls, device: ProcessGroup(0, 3)))
+    monkeypatch.setattr(ProcessGroup, "_broadcast", lambda self, value: value)
     with pytest.raises(
-        LimnerError, match="a batch of 2 cannot be cut into 3 equal parts for 3 processes; use a --batch"
+        LimnerError, match="a batch of 2 cannot be split into 3 equal parts for 3 processes; use a --batch"
     ):
         learn()
 
 
 def test_alone_nothing_is_shared():
-    alone, tensors = Processes(), [torch.ones(3)]
-    alone.summed(tensors)
+    alone, tensors = ProcessGroup(), [torch.ones(3)]
+    alone.sum(tensors)
     alone.wait()
     assert alone.main and alone.agreed(True, torch.device("cpu")) and tensors[0].sum() == 3

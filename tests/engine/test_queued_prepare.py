@@ -15,7 +15,7 @@ from limner.core.execution import Execution, parse_body
 from limner.core.requests import PrepareRequest
 from limner.core.runs import Run
 from limner.engine.prepare import prepare
-from working import carried_out
+from working import enqueue_and_execute
 
 CORES = os.cpu_count() or 1
 
@@ -47,7 +47,7 @@ def studio(home: Path) -> Studio:
 
 def prepared(studio: Studio, few: Path, **fields: object) -> Run:
     source = studio.files.save(few)
-    return carried_out(studio, *parse_body({"kind": "prepare", "sources": [source], "encoder": None, **fields}))
+    return enqueue_and_execute(studio, *parse_body({"kind": "prepare", "sources": [source], "encoder": None, **fields}))
 
 
 @pytest.mark.parametrize(("wanted", "given"), [(1024, CORES), (CORES + 1, CORES), (1, 1), (None, CORES)])

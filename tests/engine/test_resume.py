@@ -57,12 +57,12 @@ def done(process):
     return out, err
 
 
-def learnt(folder):
+def trained(folder):
     return {name: value.numpy().tobytes() for name, value in load_file(folder / LORA_FILE).items()}
 
 
-def told(folder):
-    """Figures by step. A resumed run also tells its first step, so only the regular tellings are compared."""
+def figures_of(folder):
+    """Figures by step. A resumed run also logs its first step, so only the regular lines are compared."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     regular = [line for line in lines if line["step"] % 10 == 0]
     return [{name: value for name, value in line.items() if name != "images_per_second"} for line in regular]
@@ -85,8 +85,8 @@ def test_killed_at_random_instants_it_ends_in_the_same_bits(start, tmp_path):
     assert kills >= 2, "the run was over before it could be killed"
     if not (tmp_path / "killed").exists():
         done(start("killed-home", "killed", *resume))
-    assert learnt(tmp_path / "killed") == learnt(tmp_path / "whole")
-    assert told(tmp_path / "killed") == told(tmp_path / "whole")
+    assert trained(tmp_path / "killed") == trained(tmp_path / "whole")
+    assert figures_of(tmp_path / "killed") == figures_of(tmp_path / "whole")
 
 
 def test_killed_while_it_writes_a_checkpoint(home, tmp_path):
@@ -150,7 +150,7 @@ def test_killed_while_it_writes_a_checkpoint(home, tmp_path):
     assert writes > 5
 
 
-def test_ctrl_c_keeps_a_checkpoint_and_tells_how_to_go_on(start, tmp_path):
+def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(start, tmp_path):
     process = start("home", "rex", every=1000)
     runs = tmp_path / "home" / "runs"
     assert wait_for(process, lambda: any(path.stat().st_size for path in runs.glob("*/metrics.jsonl")))
@@ -160,10 +160,10 @@ def test_ctrl_c_keeps_a_checkpoint_and_tells_how_to_go_on(start, tmp_path):
     assert "Traceback" not in out + err and not (tmp_path / "rex").exists()
     assert checkpoint_of(tmp_path / "home") > 0
     lines = [line for line in err.splitlines() if line.startswith("limner: ")]
-    assert "a checkpoint is kept" in lines[0]
-    assert lines[1].startswith("limner: to resume: limner train ") and lines[1].endswith("--resume")
+    assert "a checkpoint was saved" in lines[0]
+    assert lines[1].startswith("limner: to go on: limner train ") and lines[1].endswith("--resume")
     _, err = done(start("home", "rex", "--resume", every=1000))
-    assert "going on from step" in err and (tmp_path / "rex" / LORA_FILE).is_file()
+    assert "resuming from step" in err and (tmp_path / "rex" / LORA_FILE).is_file()
 
 
 def test_a_changed_request_is_not_resumed(start, tmp_path):

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from PIL import Image
 
 from limner import Studio
 from limner.core.requests import SweepRequest
+from limner.engine.generate import parts
+from limner.engine.sweep import sweep
 from limner.engine.sweep.best_guidance import lowest_enough
 from limner.provenance.labels import read_label
 
@@ -152,3 +155,14 @@ def test_mistakes_are_one_line(limner, tiny_sd: Path, tmp_path: Path, arguments:
     said = limner("sweep", *typed, "--out", tmp_path / "out")
     assert said.code == 2 and told in said.err and "Traceback" not in said.err
     assert len([line for line in said.err.splitlines() if line.startswith("limner:")]) == 1
+
+
+def test_a_cell_with_a_withheld_image_is_not_scored(home: Path, tmp_path: Path, tiny_sd: Path, monkeypatch) -> None:
+    def withholding(*arguments: Any) -> list[dict[int, Path]]:
+        first, *rest = parts.paint_parts(*arguments)
+        return [{seed: path for seed, path in first.items() if seed != 43}, *rest]
+
+    monkeypatch.setattr(sweep, "paint_parts", withholding)
+    told = swept(home, tmp_path / "out", tiny_sd, axis=["guidance=1.5,4"])
+    means = [place["mean"] for place in told["along"]["guidance"]["saturation"]]
+    assert means[0] is None and means[1] is not None

@@ -1,4 +1,4 @@
-"""A training run: what it leaves, what it keeps for the next one, and that it repeats to the bit."""
+"""A training run: its results, its checkpoints, and that it repeats to the bit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import importlib.util
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from safetensors.torch import load_file
 
 from limner import GenerateRequest, LimnerError, Studio
 from limner.core.events import Made, Notice, Progress, Stage
+from limner.data.sets.folder import ImageFile, Scan
 from limner.engine.train import encoding, prior
 from limner.engine.train.examples import Examples
 from limner.engine.train.plan import make_plan
@@ -31,7 +31,7 @@ def tensors(folder):
 
 
 def metrics(folder):
-    """The figures of every telling, without speed, which is never the same."""
+    """The figures of every line, without speed, which is never the same."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
 
@@ -76,12 +76,12 @@ def test_model_card_is_hub_markdown(learn):
     assert "`sks`" in body and "Final loss" in body and "nan" not in body
 
 
-def test_tells_loss_and_speed(learn):
+def test_logs_loss_and_speed(learn):
     folder, events = learn(steps=12, checkpoint_every=50)
-    told = metrics(folder)
-    assert [line["step"] for line in told] == [1, 10, 12]
-    assert all(np.isfinite(line["loss"]) and line["gradient_norm"] > 0 for line in told)
-    assert all(0 <= line["learning_rate"] <= 1e-2 for line in told)
+    lines = metrics(folder)
+    assert [line["step"] for line in lines] == [1, 10, 12]
+    assert all(np.isfinite(line["loss"]) and line["gradient_norm"] > 0 for line in lines)
+    assert all(0 <= line["learning_rate"] <= 1e-2 for line in lines)
     figures = [event.figures for event in events if isinstance(event, Progress) and event.figures]
     assert all(values["images_per_second"] > 0 for values in figures)
     done = [event.done for event in events if isinstance(event, Progress)]
@@ -89,8 +89,8 @@ def test_tells_loss_and_speed(learn):
 
 
 def test_watches_a_held_out_picture(learn):
-    told = metrics(learn(held_out=1)[0])
-    assert np.isfinite(told[-1]["held_out_loss"])
+    lines = metrics(learn(held_out=1)[0])
+    assert np.isfinite(lines[-1]["held_out_loss"])
     assert not any("held_out_loss" in line for line in metrics(learn(out="all", held_out=0)[0]))
 
 
@@ -99,7 +99,7 @@ def test_watches_a_held_out_picture(learn):
     [(7, None, ()), (8, None, (7,)), (30, None, (29,)), (8, 0, ()), (6, 2, (4, 5)), (5, 3, (4,))],
 )
 def test_pictures_are_held_out_where_there_are_enough(request_of, pictures, asked, kept):
-    scan = SimpleNamespace(photographs=[None] * pictures, validation=())
+    scan = Scan(tuple(ImageFile(Path(f"{i}.png"), "0" * 64, (64, 64)) for i in range(pictures)))
     assert make_plan(request_of(held_out=asked), scan, SD.facts, 64).held_out == kept
 
 
@@ -110,7 +110,7 @@ def test_few_pictures_are_all_trained_on(learn, painted, tmp_path):
         (few / path.name).write_bytes(path.read_bytes())
     folder, events = learn(data=str(few), held_out=5)
     assert not any("held_out_loss" in line for line in metrics(folder))
-    assert any("only 2 pictures" in event.text for event in events if isinstance(event, Notice))
+    assert any("only 2 images" in event.text for event in events if isinstance(event, Notice))
 
 
 def test_class_pictures_are_painted_once(learn, class_pictures, monkeypatch):
@@ -128,7 +128,7 @@ def test_class_pictures_are_painted_once(learn, class_pictures, monkeypatch):
     assert painted_now == whole, "a whole batch, so that its bits do not depend on the count"
     _, events = learn(out="two", class_pictures=3, **once)
     assert painted_now == whole
-    assert "class pictures" not in [event.name for event in events if isinstance(event, Stage)]
+    assert "class images" not in [event.name for event in events if isinstance(event, Stage)]
     learn(out="three", class_pictures=10, **once)
     assert painted_now == [*whole, *range(9, 17)]
     learn(out="four", class_pictures=2, class_word="cat", **once)
@@ -143,12 +143,12 @@ def test_the_defaults_of_a_model_reach_the_method(learn, monkeypatch):
 
     family = Model.defaults.fget
     monkeypatch.setattr(Model, "defaults", property(lambda self: {**family(self), "rank": 2, "targets": "all"}))
-    learnt = load_file(learn(options={})[0] / LORA_FILE)
-    down = [name for name in learnt if name.endswith("conv1.lora_A.weight")]
-    assert down and all(learnt[name].shape[0] == 2 for name in down)
+    weights = load_file(learn(options={})[0] / LORA_FILE)
+    down = [name for name in weights if name.endswith("conv1.lora_A.weight")]
+    assert down and all(weights[name].shape[0] == 2 for name in down)
 
 
-def test_class_pictures_teach_nothing_at_first_when_compared_with_the_base_model(learn):
+def test_class_pictures_train_nothing_at_first_when_compared_with_the_base_model(learn):
     def first_loss(target, weight):
         fields = {"steps": 1, "prior_target": target, "prior_weight": weight, "precision": "fp32"}
         return metrics(learn(out=f"{target}-{weight}", **fields)[0])[0]["loss"]
@@ -160,18 +160,18 @@ def test_class_pictures_teach_nothing_at_first_when_compared_with_the_base_model
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_prior_dropout_takes_captions_from_class_pictures_only(learn, monkeypatch, share):
     seen = set()
-    real = Examples.rows_for
+    real = Examples.captions_for
 
-    def rows_for(self, indices, untold=None):
-        seen.add((self.captions, all(untold or [False])))
-        return real(self, indices, untold)
+    def captions_for(self, indices, dropped=None):
+        seen.add((self.captions, all(dropped or [False])))
+        return real(self, indices, dropped)
 
-    monkeypatch.setattr(Examples, "rows_for", rows_for)
+    monkeypatch.setattr(Examples, "captions_for", captions_for)
     learn(prior_dropout=share, held_out=0)
     assert seen == {(("a photo of sks dog",), False), (("a photo of dog", ""), share == 1)}
 
 
-def test_a_picture_is_taught_with_its_own_caption(learn, painted, monkeypatch, tmp_path):
+def test_a_picture_is_trained_with_its_own_caption(learn, painted, monkeypatch, tmp_path):
     own = tmp_path / "own"
     shutil.copytree(painted, own)
     first, second, *_, last = sorted(own.iterdir())
@@ -184,12 +184,12 @@ def test_a_picture_is_taught_with_its_own_caption(learn, painted, monkeypatch, t
     _, events = learn(data=str(own), prior=False, held_out=1)
     subject, watched = encoded
     assert subject.captions == ("a photo of sks dog lying down", "a photo of a risksome dog", "a photo of sks dog")
-    assert subject.told[:3] == (0, 1, 2) and watched.captions == ("a drawing of sks dog",)
-    rows = subject.text_of(subject.rows_for([1, 0]))["prompt_embeds"]
+    assert subject.caption_of[:3] == (0, 1, 2) and watched.captions == ("a drawing of sks dog",)
+    rows = subject.text_of(subject.captions_for([1, 0]))["prompt_embeds"]
     assert torch.equal(rows, subject.text["prompt_embeds"][[1, 0]]) and not torch.equal(rows[0], rows[1])
     warnings = [event.text for event in events if isinstance(event, Notice) and event.level == "warning"]
     assert warnings == [
-        f"captions that do not name the subject by 'sks': 1, such as {second.with_suffix('.txt').name!r}; "
+        f"captions without the identifier 'sks': 1, such as {second.with_suffix('.txt').name!r}; "
         "write 'sks dog' into them"
     ]
 
@@ -217,10 +217,14 @@ def test_class_pictures_show_what_the_captions_say(learn, painted, class_picture
     )
     learn(data=str(own), class_pictures=3)
     assert asked == ["a photo of dog", "a photo of dog lying down"] * 4, "the third does not name the class"
-    assert encoded[0].captions == ("a photo of dog", "a photo of dog lying down", "") and encoded[0].told == (0, 1, 0)
+    assert encoded[0].captions == ("a photo of dog", "a photo of dog lying down", "") and encoded[0].caption_of == (
+        0,
+        1,
+        0,
+    )
 
 
-def test_a_caption_that_is_too_long_for_the_model_is_told(learn, painted, tmp_path):
+def test_a_caption_that_is_too_long_for_the_model_is_reported(learn, painted, tmp_path):
     own = tmp_path / "own"
     shutil.copytree(painted, own)
     first = min(own.iterdir())
@@ -233,11 +237,11 @@ def test_a_caption_that_is_too_long_for_the_model_is_told(learn, painted, tmp_pa
     )
 
 
-def test_an_untold_picture_gets_the_empty_caption():
+def test_a_dropped_caption_is_the_empty_one():
     text = {"prompt_embeds": torch.arange(3.0)[:, None]}
     examples = Examples(torch.zeros(2, 1, 1, 1, 1), ("a", "b", ""), text, (1, 0), torch.zeros(2, 6))
-    assert examples.rows_for([0, 1, 0]) == [1, 0, 1]
-    assert examples.rows_for([0, 1, 0], [True, False, False]) == [2, 0, 1]
+    assert examples.captions_for([0, 1, 0]) == [1, 0, 1]
+    assert examples.captions_for([0, 1, 0], [True, False, False]) == [2, 0, 1]
     assert examples.text_of([2, 0])["prompt_embeds"].flatten().tolist() == [2, 0]
 
 
@@ -275,7 +279,7 @@ def test_epochs_are_passes_over_the_pictures(learn):
 
 
 def test_every_picture_is_seen_in_every_pass():
-    from limner.engine.train.loop import order
+    from limner.engine.train.batches import order
 
     seen = [index for step in range(5) for index in order(5, 3, step, 42)]
     for start in (0, 5, 10):
@@ -305,8 +309,8 @@ def test_training_leaves_generation_alone(learn, request_of, tiny_sd, tmp_path):
 def test_learning_lowers_the_loss(learn):
     """On one picture without its mirror image, and with the same noise before and after."""
     fields = {"learning_rate": 2e-2, "prior": False, "min_snr_gamma": None, "held_out": 1}
-    told = metrics(learn(steps=30, checkpoint_every=10, **fields)[0])
-    watched = [line["held_out_loss"] for line in told if "held_out_loss" in line]
+    lines = metrics(learn(steps=30, checkpoint_every=10, **fields)[0])
+    watched = [line["held_out_loss"] for line in lines if "held_out_loss" in line]
     assert watched[-1] < watched[0]
 
 
@@ -336,18 +340,18 @@ def test_a_scaled_loss_learns_the_same(learn, scaling):
 def test_steps_whose_scaled_gradients_overflow_are_skipped(learn, scaling):
     scaling(2.0**127)
     folder, _ = learn(steps=12, precision="fp32", checkpoint_every=50, prior_weight=100)
-    told = metrics(folder)
-    assert "gradient_norm" not in told[0] and told[-1]["step"] == 12
+    lines = metrics(folder)
+    assert "gradient_norm" not in lines[0] and lines[-1]["step"] == 12
     assert "Infinity" not in (folder / "metrics.jsonl").read_text()
 
 
 def test_a_preview_that_fails_does_not_end_the_run(learn, monkeypatch):
-    from limner.engine.train.previews import Previews
+    from limner.engine.train.callbacks import Previews
 
-    def fail(self, step, folder, emit):
+    def fail(self, step):
         raise LimnerError("the model painted NaN (a black picture)")
 
-    monkeypatch.setattr(Previews, "paint", fail)
+    monkeypatch.setattr(Previews, "write", fail)
     folder, events = learn(preview_every=2)
     assert (folder / LORA_FILE).is_file()
     assert [event.text[:20] for event in events if isinstance(event, Notice) and event.level == "warning"] == [
@@ -363,13 +367,13 @@ def test_tracks_with_tensorboard(learn, home):
     assert metrics(folder)[-1]["step"] == 4
 
 
-def test_a_tracker_that_is_not_installed_is_told_at_once(learn, monkeypatch):
+def test_a_tracker_that_is_not_installed_is_reported_at_once(learn, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(LimnerError, match="tracker 'wandb' is not installed; pip install wandb"):
         learn(track=("wandb",))
 
 
-def test_a_tracker_that_does_not_start_is_told(learn, monkeypatch):
+def test_a_tracker_that_does_not_start_is_reported(learn, monkeypatch):
     from accelerate import tracking
 
     class LoggedOut:
@@ -382,9 +386,9 @@ def test_a_tracker_that_does_not_start_is_told(learn, monkeypatch):
         learn(track=("wandb",))
 
 
-def test_a_prompt_without_the_identifier_is_told(learn):
+def test_a_prompt_without_the_identifier_is_reported(learn):
     _, events = learn(prompt="a drawing of a {class}")
-    assert any("does not hold {identifier}" in event.text for event in events if isinstance(event, Notice))
+    assert any("does not contain {identifier}" in event.text for event in events if isinstance(event, Notice))
 
 
 def test_a_diverging_run_is_stopped(learn, home, tmp_path):

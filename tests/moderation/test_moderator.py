@@ -1,4 +1,4 @@
-"""Judging by a policy with made-up checks: in order, up to the first that refuses, each text by itself."""
+"""Moderator: checks in order up to the first refusal, for each text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from limner.moderation.moderator import Moderator
 
 
 class Bans:
-    """Refuses what holds a word; told "broken", it cannot judge."""
+    """Refuses texts with a word; fails for "broken"."""
 
     class Options(BaseModel):
         word: str = "bad"
@@ -47,50 +47,53 @@ def use(word: str = "bad", required: bool = True) -> CheckUse:
 
 
 def policy(*uses: CheckUse) -> Policy:
-    """A policy without the shipped list, which every policy has of its prompts."""
+    """A policy without the word list, which every policy has for prompts."""
     return Policy(picture=uses, input=uses)
 
 
 def judged(*uses: CheckUse, subject: str = "a bad, worse picture") -> Any:
-    return Moderator(policy(*uses)).judge(CheckStage.PICTURE, subject, "0" * 64, "the picture was withheld")
+    return Moderator(policy(*uses)).judge(CheckStage.PICTURE, subject, "0" * 64, "the image was withheld")
 
 
-def test_the_first_check_that_refuses_is_the_last_that_is_asked(check: Bans) -> None:
-    said = judged(use("good"), use("worse"), use("bad"))
-    assert [(verdict.allowed, verdict.category) for verdict in said.verdicts] == [(True, None), (False, "holds worse")]
-    assert isinstance(said.refusal, RequestRefused) and said.refusal.category == "holds worse"
-    assert {verdict.score for verdict in said.verdicts} == {0.25} and check.loaded == ["good", "worse"]
+def test_checks_stop_at_the_first_refusal(check: Bans) -> None:
+    judgement = judged(use("good"), use("worse"), use("bad"))
+    assert [(verdict.allowed, verdict.category) for verdict in judgement.verdicts] == [
+        (True, None),
+        (False, "holds worse"),
+    ]
+    assert isinstance(judgement.refusal, RequestRefused) and judgement.refusal.category == "holds worse"
+    assert {verdict.score for verdict in judgement.verdicts} == {0.25} and check.loaded == ["good", "worse"]
     assert judged(use("good")).refusal is None
 
 
-def test_a_check_that_cannot_judge_refuses_where_it_is_required(check: Bans) -> None:
-    said = judged(use("broken"), use("good"))
-    (verdict,) = said.verdicts
-    assert isinstance(said.refusal, Unable) and (verdict.allowed, verdict.skipped) == (False, True)
+def test_a_required_check_that_fails_refuses(check: Bans) -> None:
+    judgement = judged(use("broken"), use("good"))
+    (verdict,) = judgement.verdicts
+    assert isinstance(judgement.refusal, Unable) and (verdict.allowed, verdict.skipped) == (False, True)
 
 
-def test_a_check_that_is_not_required_is_skipped_and_noted(check: Bans) -> None:
-    said = judged(use("broken", required=False), use("good"))
-    assert said.refusal is None
-    assert [(verdict.allowed, verdict.skipped) for verdict in said.verdicts] == [(True, True), (True, False)]
+def test_an_optional_check_that_fails_is_skipped(check: Bans) -> None:
+    judgement = judged(use("broken", required=False), use("good"))
+    assert judgement.refusal is None
+    assert [(verdict.allowed, verdict.skipped) for verdict in judgement.verdicts] == [(True, True), (True, False)]
     refused = judged(use("bad", required=False))
     assert isinstance(refused.refusal, RequestRefused), "what it refuses is refused all the same"
 
 
-def test_a_check_is_loaded_once_for_the_same_options_and_anew_for_others(check: Bans) -> None:
+def test_checks_are_loaded_once_per_options(check: Bans) -> None:
     moderator = Moderator(policy(use("bad"), use("worse"), use("bad", required=False)))
     for subject in ("good", "good"):
         assert moderator.judge(CheckStage.PICTURE, subject, "0" * 64, "x").refusal is None
     assert check.loaded == ["bad", "worse"]
 
 
-def test_all_texts_are_judged_up_to_the_first_that_is_refused(check: Bans, monkeypatch: pytest.MonkeyPatch) -> None:
-    moderator = Moderator(Policy())  # the stand-in takes the place of its list of words
-    told = moderator.judge_texts(["a cat", "a bad cat", "a dog"], "a caption is refused")
-    assert [(verdict.subject, verdict.allowed) for verdict in told.verdicts] == [
+def test_texts_are_judged_up_to_the_first_refusal(check: Bans, monkeypatch: pytest.MonkeyPatch) -> None:
+    moderator = Moderator(Policy())  # the stand-in replaces its word list
+    judgement = moderator.judge_texts(["a cat", "a bad cat", "a dog"], "a caption is refused")
+    assert [(verdict.subject, verdict.allowed) for verdict in judgement.verdicts] == [
         (hashlib.sha256(b"a cat").hexdigest(), True),
         (hashlib.sha256(b"a bad cat").hexdigest(), False),
     ]
-    assert told.text == "a bad cat" and str(told.refusal).startswith("a caption is refused: holds bad")
+    assert judgement.text == "a bad cat" and str(judgement.refusal).startswith("a caption is refused: holds bad")
     fine = moderator.judge_texts(["a cat", "a dog"], "x")
     assert (len(fine.verdicts), fine.refusal, fine.text) == (2, None, None)

@@ -1,4 +1,4 @@
-"""A policy's mistakes are told in one line, and the word list cannot be switched off."""
+"""Moderation policies: errors in one line, and the word list, which cannot be removed."""
 
 import io
 from contextlib import redirect_stderr
@@ -14,24 +14,24 @@ from limner.core.moderation import CheckStage, CheckUse, Policy
 from limner.moderation import preload
 from limner.moderation.moderator import Moderator
 from limner.moderation.policy import read_policy
-from limner.moderation.preload import try_pictures
+from limner.moderation.preload import try_image_checks
 
 
 def here(command: list[str], *, input: str, **options: object) -> CompletedProcess[str]:
-    """What the program of the trial does, in this process."""
-    said, code = io.StringIO(), 0
-    with pytest.MonkeyPatch.context() as patch, redirect_stderr(said):
+    """Runs `limner.moderation.preload` in this process."""
+    stderr, code = io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(stderr):
         patch.setattr(preload.sys, "stdin", io.StringIO(input))
         try:
             preload.main()
         except SystemExit as stopped:
             code = int(stopped.code or 0)
-    return CompletedProcess(command, code, "", said.getvalue())
+    return CompletedProcess(command, code, "", stderr.getvalue())
 
 
-def written(folder: Path, **told: object) -> Path:
+def written(folder: Path, **fields: object) -> Path:
     file = folder / "policy.yaml"
-    file.write_text(yaml.safe_dump(told))
+    file.write_text(yaml.safe_dump(fields))
     return file
 
 
@@ -49,13 +49,13 @@ def test_every_policy_has_the_word_list(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("fields", "message"),
     [
         ({"prompt": [{"check": "words", "required": False}]}, "'words' is always required"),
         ({"prompt": [{"check": "words"}, {"check": "words"}]}, "'words' twice"),
         ({"prompt": [{"check": "word"}]}, "prompt: unknown check 'word'; did you mean 'words'"),
-        ({"prompt": [{"check": "safety_checker"}]}, "'safety_checker' does not judge words; choose one of: classifier"),
-        ({"picture": [{"check": "words"}]}, "picture: the check 'words' does not judge pictures"),
+        ({"prompt": [{"check": "safety_checker"}]}, "'safety_checker' does not judge texts; choose one of: classifier"),
+        ({"picture": [{"check": "words"}]}, "picture: the check 'words' does not judge images"),
         (
             {"picture": [{"check": "image_classifier"}]},
             "picture: image_classifier: model is missing; refuse is missing",
@@ -68,19 +68,19 @@ def test_every_policy_has_the_word_list(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_mistakes_are_told(tmp_path: Path, told: dict[str, object], said: str) -> None:
+def test_errors_of_a_policy(tmp_path: Path, fields: dict[str, object], message: str) -> None:
     with pytest.raises(LimnerError) as caught:
-        read_policy(written(tmp_path, **told))
-    assert said in str(caught.value) and "\n" not in str(caught.value)
+        read_policy(written(tmp_path, **fields))
+    assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_all_mistakes_are_told_together(tmp_path: Path) -> None:
+def test_all_errors_are_reported_together(tmp_path: Path) -> None:
     with pytest.raises(LimnerError, match=r"'wrods'.*'nothing'"):
         read_policy(written(tmp_path, prompt=[{"check": "wrods"}], picture=[{"check": "nothing"}]))
 
 
 @pytest.mark.parametrize("text", ["prompt: [", "- words", "\x00", "prompt: 7", ""])
-def test_what_is_no_policy(tmp_path: Path, text: str) -> None:
+def test_files_that_are_no_policy(tmp_path: Path, text: str) -> None:
     (tmp_path / "policy.yaml").write_text(text)
     with pytest.raises(LimnerError, match="policy"):
         read_policy(tmp_path / "policy.yaml")
@@ -88,24 +88,24 @@ def test_what_is_no_policy(tmp_path: Path, text: str) -> None:
         read_policy(tmp_path / "nosuch.yaml")
 
 
-def test_the_digest_is_of_what_is_meant(tmp_path: Path) -> None:
+def test_the_digest_ignores_spelling(tmp_path: Path) -> None:
     assert read_policy(written(tmp_path)).digest == read_policy().digest
     assert read_policy(written(tmp_path, keep_text=True)).digest != read_policy().digest
     options = [{"model": "m", "url": "https://a.example/"}, {"url": "https://a.example/", "model": "m"}]
     uses = [CheckUse(check="service", options=each) for each in options]
-    assert Policy(prompt=(uses[0],)).digest == Policy(prompt=(uses[1],)).digest, "in whatever order it is written"
+    assert Policy(prompt=(uses[0],)).digest == Policy(prompt=(uses[1],)).digest, "the order of keys is ignored"
 
 
-def test_pictures_checks_are_tried_in_a_process_of_their_own() -> None:
+def test_image_checks_are_tried_in_a_separate_process() -> None:
     outside = {"url": "http://127.0.0.1:9/"}
-    try_pictures(Policy(picture=(CheckUse(check="service", options=outside),)))
+    try_image_checks(Policy(picture=(CheckUse(check="service", options=outside),)))
     hidden = CheckUse(check="service", options=outside | {"token": "LIMNER_NO_SUCH_TOKEN"})
-    said = r"^the policy cannot be carried out: picture: service: .*'LIMNER_NO_SUCH_TOKEN'"
-    with pytest.raises(LimnerError, match=said):
-        try_pictures(Policy(picture=(hidden,)))
+    message = r"^checks of the policy cannot be loaded: picture: service: .*'LIMNER_NO_SUCH_TOKEN'"
+    with pytest.raises(LimnerError, match=message):
+        try_image_checks(Policy(picture=(hidden,)))
 
 
-def test_pictures_checks_are_tried_at_start(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_checks_are_tried_at_start(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preload.subprocess, "run", here)
 
     def policy(model: Path, label: str = "unsafe") -> Policy:
@@ -113,12 +113,12 @@ def test_pictures_checks_are_tried_at_start(tmp_path: Path, home: Path, monkeypa
         return Policy(picture=(use,))
 
     model = classifiers.picture_classifier(tmp_path / "model")
-    try_pictures(policy(model))
+    try_image_checks(policy(model))
     with pytest.raises(LimnerError, match=r"input: image_classifier: .*nosuch"):
-        try_pictures(Policy(input=policy(tmp_path / "nosuch").picture))
+        try_image_checks(Policy(input=policy(tmp_path / "nosuch").picture))
     with pytest.raises(
         LimnerError, match=r"picture: image_classifier: .* knows no label 'nsfw'; choose from: fine, un"
     ):
-        try_pictures(policy(model, "nsfw"))
+        try_image_checks(policy(model, "nsfw"))
     with pytest.raises(LimnerError, match=r"picture: image_classifier: .*nosuch"):
-        try_pictures(policy(tmp_path / "nosuch"))
+        try_image_checks(policy(tmp_path / "nosuch"))

@@ -1,4 +1,4 @@
-"""What a queued run prepares a dataset from is judged as it is read, and the bytes that were judged are used."""
+"""Sources of a prepared dataset are judged when they are read, and the judged bytes are used."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from gathering import png, put, tarred
 from limner.core.datasets import Entry, Fault, Skipped, TrainingRefused
 from limner.core.execution import parse_body
 from limner.core.moderation import CheckStage, CheckUse, Finding, Policy
-from limner.core.moderation import RequestRefused as Forbidden
+from limner.core.moderation import TrainingRefused as Forbidden
 from limner.core.requests import TrainRequest
 from limner.core.runs import Run, Status
 from limner.data.entries.places import BytesPlace
 from limner.engine.prepare.moderated import screened
+from limner.moderation.enforcement import Screening
 from limner.moderation.moderator import Moderator
-from limner.moderation.screening import Screening
 from limner.studio.studio import Studio
-from working import carried_out
+from working import enqueue_and_execute
 
-REFUSED = "a picture that the request brings is refused: too red; ask for something else"
+REFUSED = "an image of the request is refused: too red; ask for something else"
 
 
 def redness(picture: Any) -> Finding:
@@ -36,7 +36,7 @@ def redness(picture: Any) -> Finding:
 
 @pytest.fixture
 def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
-    """Its policy refuses bright red pictures, and needs no network for it."""
+    """A studio whose policy refuses bright red images, without a network."""
     judge_of = Moderator._judge_of  # pyright: ignore[reportPrivateUsage]
     monkeypatch.setattr(
         Moderator,
@@ -48,8 +48,8 @@ def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
 
 def prepared(studio: Studio, folder: Path, **fields: object) -> Run:
     plain = {"size": 32, "encoder": None, "workers": 1, "limit": ["small=0"], "ignore": ["flat", "near_duplicate"]}
-    told = {"sources": [studio.files.save(folder)], **plain, **fields}
-    return carried_out(studio, *parse_body({"kind": "prepare", **told}))
+    body = {"sources": [studio.files.save(folder)], **plain, **fields}
+    return enqueue_and_execute(studio, *parse_body({"kind": "prepare", **body}))
 
 
 def shards(folder: Path, shade: int, ending: str) -> None:
@@ -85,7 +85,7 @@ def masked(folder: Path, shade: int) -> None:
     ],
     ids=["nested", "parquet", "masks", "tar", "tar.gz"],
 )
-def test_pictures_of_every_kind_of_source_are_judged(studio: Studio, tmp_path: Path, fill: Any) -> None:
+def test_images_of_every_kind_of_source_are_judged(studio: Studio, tmp_path: Path, fill: Any) -> None:
     fill(tmp_path / "bad", 250)
     run = prepared(studio, tmp_path / "bad")
     assert (run.status, run.error) == (Status.FAILED, REFUSED)
@@ -98,7 +98,7 @@ def test_pictures_of_every_kind_of_source_are_judged(studio: Studio, tmp_path: P
 
 
 @pytest.mark.parametrize("way", ["beside", "edited", "template", "table"])
-def test_captions_are_judged_as_they_are_written(studio: Studio, tmp_path: Path, way: str) -> None:
+def test_captions_of_sources_are_judged(studio: Studio, tmp_path: Path, way: str) -> None:
     put(tmp_path / "few/0.png", png(1))
     fields: dict[str, Any] = {}
     if way == "beside":
@@ -120,7 +120,7 @@ def test_captions_are_judged_as_they_are_written(studio: Studio, tmp_path: Path,
 
 @dataclass
 class Fickle:
-    """A place whose bytes differ each time, as those of a URL may."""
+    """A source whose bytes differ at each read, like those of a URL."""
 
     answers: list[bytes]
     said: str | None = None
@@ -142,14 +142,14 @@ def passed(studio: Studio, place: Fickle) -> Entry:
     return item
 
 
-def test_what_was_judged_is_what_is_used(studio: Studio) -> None:
+def test_the_judged_bytes_are_used(studio: Studio) -> None:
     item = passed(studio, Fickle([png(1), png(250)]))
     assert item.place == BytesPlace("a.png", png(1)) and item.rights.training is None
     with pytest.raises(Forbidden, match="too red"):
         passed(studio, Fickle([png(250), png(1)]))
 
 
-def test_what_cannot_be_judged_is_not_read_again(studio: Studio) -> None:
+def test_an_image_that_cannot_be_judged_is_not_read_again(studio: Studio) -> None:
     place = Fickle([b"no picture", png(250)])
     item = passed(studio, place)
     for _ in range(2):
@@ -158,20 +158,20 @@ def test_what_cannot_be_judged_is_not_read_again(studio: Studio) -> None:
     assert place.reads == [b"no picture"]
 
 
-def test_a_mark_against_training_is_kept(studio: Studio) -> None:
+def test_opt_outs_from_training_are_respected(studio: Studio) -> None:
     item = passed(studio, Fickle([png(1)], said="X-Robots-Tag: noai"))
     assert (item.rights.training, item.rights.said) == ("refused", "X-Robots-Tag: noai")
     assert item.place.read() == png(1)
 
 
-def test_without_checks_of_pictures_nothing_is_read_twice(home: Path) -> None:
+def test_without_image_checks_nothing_is_read_twice(home: Path) -> None:
     screening = Screening(Moderator(Policy()), lambda judged: None, home)
     place, lost = Fickle([]), Skipped("b.png", Fault("stray", "no file"))
     jobs = [(0, Entry("a.png", place), "s"), (1, lost, "")]
     assert list(screened(jobs, screening)) == jobs == list(screened(jobs, None))
 
 
-def test_validation_pictures_of_a_prepared_dataset_are_judged(studio: Studio, tmp_path: Path) -> None:
+def test_validation_images_of_a_dataset_are_judged(studio: Studio, tmp_path: Path) -> None:
     for part, shade in (("train", 1), ("validation", 250)):
         put(tmp_path / "data" / part / "0.png", png(shade))
         put(tmp_path / "data" / part / "metadata.jsonl", '{"file_name": "0.png"}')

@@ -1,4 +1,4 @@
-"""A worker lets through what the policy of its run lets through, and nothing of the rest stays."""
+"""Screening by a worker: allowed images are stored, refused ones are deleted."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from limner.core.events import Notice
 from limner.core.moderation import CheckStage, CheckUse, Policy, RequestRefused, Unable
 from limner.core.requests import EvaluateRequest, GenerateRequest, TrainRequest
 from limner.core.runs import Run, Status
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 from limner.plugins import registry
 from limner.store.queue import Queue
 from limner.store.tables import RunRow
 from limner.studio.studio import Studio
-from working import work_off
+from working import execute_queue
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def use(model: Path, threshold: float = 0.5, required: bool = True) -> CheckUse:
 def painted(studio: Studio, tiny_sd: Path, **fields: object) -> Run:
     model = studio.files.save(tiny_sd)
     run = studio.enqueue(GenerateRequest.model_validate({"prompt": "a cat", "model": model, "steps": 1, **fields}))
-    work_off(Studio(studio.home))
+    execute_queue(Studio(studio.home))
     return studio.store.get(run.id)
 
 
@@ -46,13 +46,13 @@ def notices(studio: Studio, run: Run) -> list[str]:
 
 
 def pictures_left(studio: Studio, tiny: Path) -> set[Path]:
-    """Every picture in the home."""
+    """Every image in the home folder."""
     return {path for path in studio.home.rglob("*.png")} | {
         path for path in (studio.home / "files").rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x89PNG"
     }
 
 
-def test_what_passes_is_kept_with_its_verdicts(home: Path, tiny_sd: Path, models: Path) -> None:
+def test_allowed_images_are_stored_with_verdicts(home: Path, tiny_sd: Path, models: Path) -> None:
     studio = Studio(policy=Policy(picture=(use(models / "never"),)))
     run = painted(studio, tiny_sd, count=2)
     assert run.status is Status.DONE and run.policy == studio.gate.moderator.policy.digest
@@ -66,16 +66,14 @@ def test_what_passes_is_kept_with_its_verdicts(home: Path, tiny_sd: Path, models
     assert {verdict.subject for verdict in verdicts[:2]} == {picture.sha256 for picture in made}
 
 
-def test_a_picture_is_withheld_and_the_others_kept(home: Path, tiny_sd: Path, models: Path) -> None:
+def test_only_refused_images_are_withheld(home: Path, tiny_sd: Path, models: Path) -> None:
     open_policy = Studio(policy=Policy(picture=(use(models / "never"),)))
     run = painted(open_policy, tiny_sd, count=3, seed=5)
     check = registry.checks.get("image_classifier")
     judge = check.ready(check.Options.model_validate(use(models / "some", 1.0).options))
     made = sorted(open_policy.store.artifacts(run.id), key=lambda one: one.details["index"])
     kept = {one.sha256 for one in made}
-    scores = [
-        judge(open_photograph(open_policy.files.local_path(one.details["reference"]))).score or 0.0 for one in made
-    ]
+    scores = [judge(open_image(open_policy.blobs.local_path(one.details["reference"]))).score or 0.0 for one in made]
     worst = max(scores)
     index, threshold = scores.index(worst), (worst + sorted(scores)[1]) / 2
     assert sorted(scores)[1] < worst, scores
@@ -84,30 +82,30 @@ def test_a_picture_is_withheld_and_the_others_kept(home: Path, tiny_sd: Path, mo
     assert run.status is Status.DONE
     left = studio.store.artifacts(run.id)
     assert {one.details["index"] for one in left} == {0, 1, 2} - {index}
-    assert f"picture {index + 1} was withheld: unsafe" in notices(studio, run)
+    assert f"image {index + 1} was withheld: unsafe" in notices(studio, run)
     (refused,) = studio.verdicts.list(10, run=run.id, allowed=False)
     assert (refused.category, refused.score) == ("unsafe", pytest.approx(worst, abs=1e-5))
-    assert len(pictures_left(studio, tiny_sd)) == 4, "two that are kept, each where it was painted too"
+    assert len(pictures_left(studio, tiny_sd)) == 4, "two images, each also where it was generated"
     assert refused.subject not in studio.files and kept
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_run_of_which_nothing_is_left_fails(home: Path, tiny_sd: Path, models: Path, count: int) -> None:
+def test_a_run_fails_if_all_images_are_withheld(home: Path, tiny_sd: Path, models: Path, count: int) -> None:
     studio = Studio(policy=Policy(picture=(use(models / "always"),)))
     run = painted(studio, tiny_sd, count=count)
-    what = "the picture was withheld" if count == 1 else "all 2 pictures were withheld"
+    what = "the image was withheld" if count == 1 else "all 2 images were withheld"
     assert (run.status, run.error) == (Status.FAILED, f"{what}: unsafe; ask for something else")
     assert studio.store.artifacts(run.id) == [] and pictures_left(studio, tiny_sd) == set()
 
 
-def test_what_shows_a_withheld_picture_is_withheld(home: Path, tiny_sd: Path, models: Path, painted: Path) -> None:
+def test_artifacts_with_a_withheld_image_are_withheld(home: Path, tiny_sd: Path, models: Path, painted: Path) -> None:
     from limner.core.events import Made
+    from limner.moderation.enforcement import Screening
     from limner.moderation.moderator import Moderator
-    from limner.moderation.screening import Screening
 
-    told: list[object] = []
+    events: list[object] = []
     screening = Screening(Moderator(Policy(picture=(use(models / "always"),))), lambda judged: None, home)
-    emit = screening.through(told.append)
+    emit = screening.through(events.append)
     for name, what, details in (("a", "picture", {"index": 0}), ("b", "comparison", {}), ("c", "preview", {"step": 5})):
         place = home / f"{name}.png"
         place.parent.mkdir(exist_ok=True)
@@ -120,26 +118,26 @@ def test_what_shows_a_withheld_picture_is_withheld(home: Path, tiny_sd: Path, mo
     (folder / "weights.safetensors").write_bytes(b"weights")
     made = Made(what="adapter", path=str(folder), sha256="0" * 64)
     emit(made)
-    assert told[-1] == made and [path.name for path in folder.iterdir()] == ["weights.safetensors"]
-    assert [event.text for event in told if isinstance(event, Notice)] == [
-        "picture 1 was withheld: unsafe",
+    assert events[-1] == made and [path.name for path in folder.iterdir()] == ["weights.safetensors"]
+    assert [event.text for event in events if isinstance(event, Notice)] == [
+        "image 1 was withheld: unsafe",
         "the comparison was withheld: unsafe",
         "the preview was withheld: unsafe",
         "preview-1.png of the adapter was withheld: unsafe",
     ]
 
 
-def test_a_comparison_goes_with_the_picture_that_it_shows(home: Path, models: Path, painted: Path) -> None:
+def test_a_comparison_is_withheld_with_its_image(home: Path, models: Path, painted: Path) -> None:
     from limner.core.events import Made
     from limner.core.moderation import Finding
+    from limner.moderation.enforcement import Screening
     from limner.moderation.moderator import Moderator
-    from limner.moderation.screening import Screening
 
     moderator = Moderator(Policy(picture=(use(models / "always"),)))
-    findings = iter([Finding("unsafe"), Finding()])  # the strip as a whole would pass
+    findings = iter([Finding("unsafe"), Finding()])  # the strip as a whole would be allowed
     moderator._judge_of = lambda stage, use: lambda picture: next(findings)  # type: ignore[method-assign]
-    told: list[object] = []
-    emit = Screening(moderator, lambda judged: None, home).through(told.append)
+    events: list[object] = []
+    emit = Screening(moderator, lambda judged: None, home).through(events.append)
     for what in ("picture", "comparison"):
         place = home / f"{what}.png"
         place.parent.mkdir(exist_ok=True)
@@ -149,7 +147,7 @@ def test_a_comparison_goes_with_the_picture_that_it_shows(home: Path, models: Pa
 
 
 @pytest.mark.parametrize("required", [True, False])
-def test_a_check_that_cannot_judge(home: Path, tiny_sd: Path, tmp_path: Path, required: bool) -> None:
+def test_a_check_that_fails(home: Path, tiny_sd: Path, tmp_path: Path, required: bool) -> None:
     studio = Studio(policy=Policy(picture=(use(tmp_path / "gone", required=required),)))
     run = painted(studio, tiny_sd)
     verdict = studio.verdicts.list(1, run=run.id)[0]
@@ -163,9 +161,7 @@ def test_a_check_that_cannot_judge(home: Path, tiny_sd: Path, tmp_path: Path, re
         assert run.status is Status.DONE and len(studio.store.artifacts(run.id)) == 1
 
 
-def test_a_picture_that_is_brought_is_judged_before_painting(
-    home: Path, tiny_sd: Path, models: Path, painted: Path
-) -> None:
+def test_input_images_are_judged_before_generation(home: Path, tiny_sd: Path, models: Path, painted: Path) -> None:
     studio = Studio(policy=Policy(input=(use(models / "always"),)))
     base = studio.files.save(painted / "0.png")
     model = studio.files.save(tiny_sd)
@@ -175,21 +171,19 @@ def test_a_picture_that_is_brought_is_judged_before_painting(
         studio.enqueue(TrainRequest(data=data, class_word="dog", model=model, steps=2)),
         studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=1)),
     ]
-    work_off(Studio(studio.home))
-    refused = "a picture that the request brings is refused: unsafe; ask for something else"
+    execute_queue(Studio(studio.home))
+    refused = "an image of the request is refused: unsafe; ask for something else"
     assert [studio.store.get(run.id).error for run in runs] == [refused, refused, None]
-    assert studio.store.events(runs[0].id) == [], "nothing was painted"
+    assert studio.store.events(runs[0].id) == [], "nothing was generated"
 
 
-def test_a_folder_that_is_evaluated_is_judged_as_pictures(
-    home: Path, models: Path, painted: Path, tmp_path: Path
-) -> None:
-    refused = "a picture that the request brings is refused: unsafe; ask for something else"
+def test_images_of_an_evaluated_folder_are_judged(home: Path, models: Path, painted: Path, tmp_path: Path) -> None:
+    refused = "an image of the request is refused: unsafe; ask for something else"
     strict, loose = (Studio(home / name, policy=Policy(input=(use(models / name),))) for name in ("always", "never"))
     for studio, error in ((strict, refused), (loose, None)):
         fields = {"target": studio.files.save(painted), "model": "starter", "metric": ["saturation"]}
         run = studio.enqueue(EvaluateRequest.model_validate(fields))
-        work_off(Studio(studio.home))
+        execute_queue(Studio(studio.home))
         assert studio.store.get(run.id).error == error
         assert len(studio.verdicts.list(10, run=run.id)) == (1 if error else 6), (
             "each of the six, up to the first refused"
@@ -198,9 +192,9 @@ def test_a_folder_that_is_evaluated_is_judged_as_pictures(
     (tmp_path / "words").mkdir()
     (tmp_path / "words" / "0.png").write_bytes((painted / "0.png").read_bytes())
     (tmp_path / "words" / "0.txt").write_text("a dog with a sw4stika")
-    fields = {"target": loose.files.save(tmp_path / "words"), "model": "starter", "metric": ["saturation"]}
+    fields = {"target": loose.blobs.save(tmp_path / "words"), "model": "starter", "metric": ["saturation"]}
     run = loose.enqueue(EvaluateRequest.model_validate(fields))
-    work_off(loose)
+    execute_queue(loose)
     assert loose.store.get(run.id).error == "a caption is refused: hate; ask for something else"
 
 
@@ -212,7 +206,7 @@ def test_captions_are_judged(home: Path, tiny_sd: Path, painted: Path, tmp_path:
     studio = Studio()
     request = TrainRequest(data=studio.files.save(folder), class_word="dog", model=studio.files.save(tiny_sd), steps=1)
     run = studio.enqueue(request)
-    work_off(Studio(studio.home))
+    execute_queue(Studio(studio.home))
     assert studio.store.get(run.id).error == "a caption is refused: hate; ask for something else"
 
 
@@ -225,7 +219,7 @@ def test_captions_are_judged(home: Path, tiny_sd: Path, painted: Path, tmp_path:
         {"preview_prompt": ("a {class}", "a swastika")},
     ],
 )
-def test_all_words_of_a_training_are_judged(home: Path, fields: dict[str, object]) -> None:
+def test_all_texts_of_a_training_request_are_judged(home: Path, fields: dict[str, object]) -> None:
     studio = Studio()
     request = TrainRequest.model_validate({"data": "folder:" + "0" * 64, "class_word": "dog", **fields})
     with pytest.raises(RequestRefused, match="the prompt is refused: hate"):
@@ -233,7 +227,7 @@ def test_all_words_of_a_training_are_judged(home: Path, fields: dict[str, object
     assert studio.runs.list() == []
 
 
-def test_a_negative_prompt_may_name_what_shall_not_be_seen(home: Path) -> None:
+def test_negative_prompts_are_not_judged(home: Path) -> None:
     studio, words = Studio(), "nsfw, nude, child, swastika"
     run = studio.enqueue(GenerateRequest(prompt="a cat", negative_prompt=words))
     assert run.status is Status.QUEUED
@@ -244,7 +238,7 @@ def test_a_negative_prompt_may_name_what_shall_not_be_seen(home: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_refused_prompt_is_remembered_without_its_words(home: Path, keep: bool) -> None:
+def test_refused_prompts_are_recorded_without_text(home: Path, keep: bool) -> None:
     studio = Studio(policy=Policy(keep_text=keep))
     with pytest.raises(RequestRefused) as caught:
         studio.enqueue(GenerateRequest(prompt="a swastika"))
@@ -254,35 +248,35 @@ def test_a_refused_prompt_is_remembered_without_its_words(home: Path, keep: bool
     assert keep or b"a swastika" not in (home / "limner.db").read_bytes()
 
 
-def test_a_prompt_that_cannot_be_judged_is_refused(home: Path) -> None:
+def test_prompts_that_cannot_be_judged_are_refused(home: Path) -> None:
     down = CheckUse(check="service", options={"url": "http://127.0.0.1:9/", "seconds": 2})
     with pytest.raises(Unable, match="'service' is required"):
         Studio(policy=Policy(prompt=(down,))).enqueue(GenerateRequest(prompt="a cat"))
     loose = Studio(policy=Policy(prompt=(down.model_copy(update={"required": False}),)))
     run = loose.enqueue(GenerateRequest(prompt="a cat"))
-    told = loose.verdicts.list(10, run=run.id)
-    assert [(verdict.check, verdict.allowed, verdict.skipped) for verdict in told] == [
+    verdicts = loose.verdicts.list(10, run=run.id)
+    assert [(verdict.check, verdict.allowed, verdict.skipped) for verdict in verdicts] == [
         ("service", True, True),
         ("words", True, False),
     ]
 
 
-def test_a_worker_that_cannot_read_the_policy_does_not_paint(home: Path, tiny_sd: Path) -> None:
+def test_a_worker_that_cannot_read_the_policy_fails_the_run(home: Path, tiny_sd: Path) -> None:
     studio = Studio()
     text = '{"prompt": [], "of_the_future": true}'
     studio.verdicts.keep_policy(digest := hashlib.sha256(text.encode()).hexdigest(), text)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=studio.files.save(tiny_sd), steps=1))
     with studio.store.session() as session:
         session.execute(update(RunRow).values(policy=digest))
-    work_off(Studio(studio.home))
+    execute_queue(Studio(studio.home))
     error = studio.store.get(run.id).error
-    assert error is not None and error.startswith(f"policy {digest[:12]} of the run cannot be read by this worker")
+    assert error is not None and f"this worker cannot read the run's moderation policy {digest[:12]}" in error
     assert studio.store.artifacts(run.id) == []
 
 
-def test_a_run_is_tried_again_by_the_policy_of_today(home: Path, tiny_sd: Path) -> None:
+def test_a_retry_uses_the_current_policy(home: Path, tiny_sd: Path) -> None:
     before = Studio()
-    run = before.enqueue(GenerateRequest(prompt="a cat", model=before.files.save(tiny_sd), steps=1))
+    run = before.enqueue(GenerateRequest(prompt="a cat", model=before.blobs.save(tiny_sd), steps=1))
     Queue(before.store).cancel(run.id)
     words = CheckUse(check="words", options={"add": ["cat"]})
     stricter = Studio(policy=Policy(prompt=(words,)))

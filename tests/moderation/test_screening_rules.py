@@ -1,4 +1,4 @@
-"""What a run brings and makes, judged by a moderator that finds what the test says; no model is loaded."""
+"""Rules of screening, with a moderator without models."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from PIL import Image
 from limner.core.events import Made, Notice
 from limner.core.moderation import CheckUse, Finding, Policy, RequestRefused, Unable
 from limner.core.requests import GenerateRequest, TrainRequest
-from limner.moderation.moderator import Judged, Moderator
-from limner.moderation.screening import Screening
+from limner.moderation.enforcement import Screening
+from limner.moderation.moderator import Judgement, Moderator
 
 USE = CheckUse(check="image_classifier", options={})
 
 
 class Screened:
-    """A screening of red pictures and of the word "bad", with what it tells and keeps."""
+    """A screening that refuses red images and the word "bad", with its events and records."""
 
     def __init__(self, folder: Path, **stages: Any) -> None:
-        self.told: list[Any] = []
-        self.kept: list[Judged] = []
+        self.events: list[Any] = []
+        self.kept: list[Judgement] = []
         moderator = Moderator(Policy(**(stages or {"input": (USE,), "picture": (USE,)})))
 
         def judge(subject: Any) -> Finding:
@@ -34,7 +34,7 @@ class Screened:
 
         moderator._judge_of = lambda stage, use: judge  # type: ignore[method-assign]
         self.screening = Screening(moderator, self.kept.append, folder)
-        self.emit = self.screening.through(self.told.append)
+        self.emit = self.screening.through(self.events.append)
 
 
 def picture(folder: Path, name: str, colour: str, caption: str | None = None) -> str:
@@ -50,10 +50,10 @@ def made(path: str, what: str = "picture", **details: Any) -> Made:
     return Made(what=what, path=path, sha256="0" * 64, details=details)
 
 
-def test_a_picture_that_is_brought_is_judged(tmp_path: Path) -> None:
+def test_input_images_are_judged(tmp_path: Path) -> None:
     for fields in ({"image": "red"}, {"image": "white", "mask": "red"}):
         paths = {name: picture(tmp_path, f"{name}.png", colour) for name, colour in fields.items()}
-        with pytest.raises(RequestRefused, match="a picture that the request brings is refused: too red"):
+        with pytest.raises(RequestRefused, match="an image of the request is refused: too red"):
             Screened(tmp_path).screening.admit(GenerateRequest.model_validate({"prompt": "a", **paths}))
     control = picture(tmp_path, "control.png", "red")
     with pytest.raises(RequestRefused):
@@ -65,10 +65,10 @@ def test_a_picture_that_is_brought_is_judged(tmp_path: Path) -> None:
     assert [verdict.allowed for judged in fine.kept for verdict in judged.verdicts] == [True]
     unasked = Screened(tmp_path, picture=(USE,))
     unasked.screening.admit(GenerateRequest(prompt="a", image=picture(tmp_path, "red.png", "red")))
-    assert unasked.kept == [], "the policy judges no pictures that are brought"
+    assert unasked.kept == [], "the policy has no checks of input images"
 
 
-def test_each_picture_of_a_folder_is_judged_and_each_caption(tmp_path: Path) -> None:
+def test_images_and_captions_of_a_folder_are_judged(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     picture(folder, "a.png", "white", "a cat")
     request = TrainRequest(data=str(folder), class_word="dog")
@@ -82,66 +82,66 @@ def test_each_picture_of_a_folder_is_judged_and_each_caption(tmp_path: Path) -> 
         Screened(tmp_path).screening.admit(request)
 
 
-def test_a_withheld_picture_is_gone_and_told_of(tmp_path: Path) -> None:
+def test_a_withheld_image_is_deleted_and_reported(tmp_path: Path) -> None:
     run = Screened(tmp_path)
     first, second = made(picture(tmp_path, "1.png", "red"), index=0), made(picture(tmp_path, "2.png", "white"), index=1)
     run.emit(first), run.emit(second)
-    assert run.told == [Notice(text="picture 1 was withheld: too red", level="warning"), second]
+    assert run.events == [Notice(text="image 1 was withheld: too red", level="warning"), second]
     assert not Path(first.path).exists() and Path(second.path).exists()
     run.screening.settle()
     assert len(run.kept) == 2
 
 
 @pytest.mark.parametrize(
-    ("count", "said"), [(1, "the picture was withheld: too red"), (2, "all 2 pictures were withheld: too red")]
+    ("count", "message"), [(1, "the image was withheld: too red"), (2, "all 2 images were withheld: too red")]
 )
-def test_a_run_of_which_no_picture_is_left_fails(tmp_path: Path, count: int, said: str) -> None:
+def test_settle_raises_if_all_images_are_withheld(tmp_path: Path, count: int, message: str) -> None:
     run = Screened(tmp_path)
     for number in range(count):
         run.emit(made(picture(tmp_path, f"{number}.png", "red"), index=number))
-    with pytest.raises(RequestRefused, match=said):
+    with pytest.raises(RequestRefused, match=message):
         run.screening.settle()
-    Screened(tmp_path).screening.settle()  # a run that paints nothing
+    Screened(tmp_path).screening.settle()  # a run without images
 
 
-def test_a_preview_is_nothing_that_is_left(tmp_path: Path) -> None:
+def test_previews_do_not_count_as_images(tmp_path: Path) -> None:
     run = Screened(tmp_path)
     run.emit(made(picture(tmp_path, "0.png", "white"), what="preview"))
     run.emit(made(picture(tmp_path, "1.png", "red")))
-    with pytest.raises(RequestRefused, match="the picture was withheld"):
+    with pytest.raises(RequestRefused, match="the image was withheld"):
         run.screening.settle()
 
 
-def test_a_preview_that_is_withheld_fails_no_run(tmp_path: Path) -> None:
+def test_a_withheld_preview_does_not_fail_the_run(tmp_path: Path) -> None:
     run = Screened(tmp_path)
     run.emit(made(picture(tmp_path, "1.png", "red"), what="preview"))
     run.screening.settle()
     run.emit(made(picture(tmp_path, "2.png", "white")))
     run.screening.settle()
-    assert [type(event) for event in run.told] == [Notice, Made]
+    assert [type(event) for event in run.events] == [Notice, Made]
 
 
-def test_what_shows_a_withheld_picture_is_withheld_with_it(tmp_path: Path) -> None:
+def test_comparisons_are_withheld_with_an_image(tmp_path: Path) -> None:
     run = Screened(tmp_path)
     run.emit(made(picture(tmp_path, "0.png", "white"), what="comparison"))
     run.emit(made(picture(tmp_path, "1.png", "red")))
     run.emit(made(picture(tmp_path, "2.png", "white"), what="comparison"))
-    assert [type(event) for event in run.told] == [Made, Notice, Notice]
+    assert [type(event) for event in run.events] == [Made, Notice, Notice]
     assert [(tmp_path / name).exists() for name in ("0.png", "1.png", "2.png")] == [True, False, False]
 
 
-def test_a_picture_that_cannot_be_judged_is_not_let_through(tmp_path: Path) -> None:
+def test_images_that_cannot_be_judged_are_withheld(tmp_path: Path) -> None:
     run, path = Screened(tmp_path), picture(tmp_path, "1.png", "blue")
     with pytest.raises(Unable):
         run.emit(made(path))
-    assert run.told == [] and not Path(path).exists()
+    assert run.events == [] and not Path(path).exists()
 
 
-def test_pictures_in_a_folder_are_judged_and_its_other_files_stay(tmp_path: Path) -> None:
+def test_images_in_a_folder_are_judged_and_other_files_stay(tmp_path: Path) -> None:
     folder = tmp_path / "adapter"
     picture(folder, "preview.PNG", "red"), picture(folder, "deep/fine.png", "white")
     (folder / "weights.safetensors").write_bytes(b"x")
     run, event = Screened(tmp_path), made(str(folder), what="adapter")
     run.emit(event)
-    assert run.told[-1] == event and len(run.told) == 2
+    assert run.events[-1] == event and len(run.events) == 2
     assert {path.name for path in folder.rglob("*") if path.is_file()} == {"fine.png", "weights.safetensors"}

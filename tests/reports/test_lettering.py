@@ -9,8 +9,8 @@ import pytest
 from matplotlib import get_data_path
 from PIL import Image
 
-from limner.imaging import lettering
-from limner.imaging.lettering import fitting, lettered, wrapped
+from limner.imaging import fonts
+from limner.imaging.fonts import font_for, truncate, wrap
 from limner.reports.figure import Group, grid
 
 DEJAVU = Path(get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
@@ -19,55 +19,55 @@ DEJAVU = Path(get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without fonts of its own."""
-    monkeypatch.setattr(lettering, "_of_machine", tuple)
+    monkeypatch.setattr(fonts, "_of_machine", tuple)
 
 
 def test_plain_words_look_as_they_did(bare: None) -> None:
-    font, text = lettered("a cat on the beach, 50%", 16)
+    font, text = font_for("a cat on the beach, 50%", 16)
     assert text == "a cat on the beach, 50%" and font.getname()[0] == "Aileron"
 
 
 @pytest.mark.parametrize("text", ["un café à Łódź", "кошка", "γάτα → ☃", "قطة", "חתול", "a cat 🐱"])
 def test_other_letters_have_a_font(bare: None, text: str) -> None:
-    font, written = lettered(text, 16)
+    font, written = font_for(text, 16)
     assert written == text and font.getname()[0] == "DejaVu Sans"
-    boxes = bytes(font.getmask(lettering.NOTHING))
+    boxes = bytes(font.getmask(fonts.NOTHING))
     assert all(bytes(font.getmask(letter)) != boxes for letter in text if letter != " ")
 
 
 def test_what_no_font_has_is_marked_once(bare: None) -> None:
-    assert lettered("a cat in 東京, at night", 16)[1] == "a cat in ?, at night"
-    font, text = lettered("кошка 猫 ]^-\\", 16)
+    assert font_for("a cat in 東京, at night", 16)[1] == "a cat in ?, at night"
+    font, text = font_for("кошка 猫 ]^-\\", 16)
     assert text == "кошка ? ]^-\\" and font.getname()[0] == "DejaVu Sans", "the font that has most of it"
-    assert lettered("cat\ufe0f\u200d", 16)[1] == "cat"
+    assert font_for("cat\ufe0f\u200d", 16)[1] == "cat"
 
 
 def test_a_font_of_the_machine_is_taken_where_it_has_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "broken.ttf").write_bytes(b"no font")
     machine = (str(tmp_path / "broken.ttf"), str(tmp_path / "gone.ttf"), str(DEJAVU))
-    monkeypatch.setattr(lettering, "_of_matplotlib", tuple)
-    monkeypatch.setattr(lettering, "_of_machine", lambda: machine)
-    assert lettered("кошка", 16)[0].getname()[0] == "DejaVu Sans"
-    assert lettered("cat", 16)[0].getname()[0] == "Aileron"
+    monkeypatch.setattr(fonts, "_of_matplotlib", tuple)
+    monkeypatch.setattr(fonts, "_of_machine", lambda: machine)
+    assert font_for("кошка", 16)[0].getname()[0] == "DejaVu Sans"
+    assert font_for("cat", 16)[0].getname()[0] == "Aileron"
 
 
 def test_the_machine_is_asked_for_upright_fonts_of_most_letters_first(monkeypatch: pytest.MonkeyPatch) -> None:
     places = ["/a/Arial.ttf", "/a/NotoSansThai-Regular.ttf", "/a/NotoSansCJK-Regular.ttc", "/a/NotoSansCJK-Bold.ttc"]
     monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: places)
-    found = lettering._of_machine.__wrapped__()
+    found = fonts._of_machine.__wrapped__()
     assert [Path(place).stem for place in found] == ["NotoSansCJK-Regular", "NotoSansThai-Regular", "Arial"]
 
 
 def test_a_long_text_is_not_all_looked_at(bare: None) -> None:
-    assert len(lettered("猫x" * 10_000, 16)[1]) == lettering.LONGEST
+    assert len(font_for("猫x" * 10_000, 16)[1]) == fonts.LONGEST
 
 
 @pytest.mark.parametrize("text", ["W" * 200, "кошка на пляже " * 20, "a b", "щ" * 70])
 def test_lines_fit(bare: None, text: str) -> None:
-    font, written = lettered(text, 16)
-    lines = wrapped(written, font, 194, 3).split("\n")
+    font, written = font_for(text, 16)
+    lines = wrap(written, font, 194, 3).split("\n")
     assert len(lines) <= 3 and all(font.getlength(line) <= 194 for line in lines)
-    assert font.getlength(fitting(written, font, 50)) <= 50
+    assert font.getlength(truncate(written, font, 50)) <= 50
 
 
 def test_labels_stay_beside_the_pictures_and_no_row_is_without_one(bare: None) -> None:

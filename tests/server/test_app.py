@@ -1,4 +1,4 @@
-"""The application in this process: what wraps every call, and what needs a receiver on this machine."""
+"""Middleware of the application, webhooks with a local receiver, metrics and the request log."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import APIRouter
 from fastapi.testclient import TestClient
 from standardwebhooks import Webhook
 
 from limner.core.accounts import Role
 from limner.core.logs import configure
+from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
+from limner.server import app
 from limner.server.app import create_app
+from limner.server.auth import CallerDep
+from limner.server.dependencies import RunDep
 from limner.server.settings import Settings
-from limner.server.webhook_delivery import Herald
+from limner.server.webhook_delivery import WebhookSender
 from limner.store.queue import Queue
 from limner.studio.studio import Studio
 
@@ -35,11 +40,11 @@ def studio(home: Path) -> Studio:
 
 @pytest.fixture
 def client(studio: Studio) -> TestClient:
-    """Without its background work, which begins with the application's life."""
+    """A client without the background threads of the application's lifespan."""
     return TestClient(create_app(studio, Settings()), base_url="http://127.0.0.1")
 
 
-def test_a_post_that_is_sent_again_is_carried_out_once(client: TestClient, studio: Studio) -> None:
+def test_a_repeated_post_is_executed_once(client: TestClient, studio: Studio) -> None:
     key = {"Idempotency-Key": "order-1"}
     first, second = (client.post("/v1/runs", json=PAINT, headers=key) for _ in range(2))
     assert first.status_code == second.status_code == 202 and first.json() == second.json()
@@ -50,7 +55,7 @@ def test_a_post_that_is_sent_again_is_carried_out_once(client: TestClient, studi
     assert client.post("/v1/runs", json=PAINT).json()["id"] != first.json()["id"]
 
 
-def test_a_refusal_is_kept_too_and_a_fault_is_not(
+def test_client_errors_are_stored_and_server_errors_are_not(
     client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = [client.post("/v1/runs", json={"kind": "generate"}, headers={"Idempotency-Key": "k"}) for _ in range(2)]
@@ -66,7 +71,7 @@ def test_a_refusal_is_kept_too_and_a_fault_is_not(
     assert calls.post("/v1/runs", json=PAINT, headers={"Idempotency-Key": "m"}).status_code == 202
 
 
-def test_while_the_first_call_goes_on(client: TestClient) -> None:
+def test_conflict_while_the_first_call_runs(client: TestClient) -> None:
     key = {"Idempotency-Key": "slow", "Prefer": "wait=60"}
     with ThreadPoolExecutor(1) as another:
         slow = another.submit(client.post, "/v1/runs", json=PAINT, headers=key)
@@ -81,12 +86,12 @@ def test_while_the_first_call_goes_on(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "\u00e4".encode()])
-def test_keys_that_are_none(client: TestClient, key: str | bytes) -> None:
+def test_invalid_idempotency_keys(client: TestClient, key: str | bytes) -> None:
     reply = client.post("/v1/runs", json=PAINT, headers={"Idempotency-Key": key})
-    assert reply.status_code == 422 and "is no key" in reply.json()["detail"]
+    assert reply.status_code == 422 and "is invalid" in reply.json()["detail"]
 
 
-def test_an_upload_and_a_form_are_compared_by_what_they_hold(client: TestClient) -> None:
+def test_uploads_and_forms_are_compared_by_content(client: TestClient) -> None:
     key = {"Idempotency-Key": "u", "Content-Type": "application/octet-stream"}
     replies = [client.post("/v1/files", content=body, headers=key) for body in (b"a" * 3_000_000,) * 2 + (b"b",)]
     assert [reply.status_code for reply in replies] == [201, 201, 422]
@@ -100,11 +105,11 @@ def test_an_upload_and_a_form_are_compared_by_what_they_hold(client: TestClient)
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
-    """Takes what a webhook is told; fails as often as it is asked to."""
+    """Receives webhook deliveries; fails as often as it is asked to."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.told.append((dict(self.headers), body))  # type: ignore[attr-defined]
+        self.server.received.append((dict(self.headers), body))  # type: ignore[attr-defined]
         self.send_response(self.server.answers.pop(0) if self.server.answers else 204)  # type: ignore[attr-defined]
         self.send_header("Location", "/elsewhere")
         self.end_headers()
@@ -116,7 +121,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver() -> Iterator[Any]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    server.told, server.answers = [], []  # type: ignore[attr-defined]
+    server.received, server.answers = [], []  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield server
@@ -125,16 +130,16 @@ def receiver() -> Iterator[Any]:
     thread.join()
 
 
-def test_a_webhook_is_told_and_can_check_who_tells(client: TestClient, studio: Studio, receiver: Any) -> None:
+def test_a_webhook_is_delivered_with_a_valid_signature(client: TestClient, studio: Studio, receiver: Any) -> None:
     url = f"http://localhost:{receiver.server_port}/hook?of=mine"
     made = client.post("/v1/webhooks", json={"url": url, "events": ["run.cancelled"]}).json()
     run = client.post("/v1/runs", json=PAINT).json()
     client.post(f"{run['url']}/cancel")
-    herald = Herald(studio, public=lambda address: True)
-    assert herald.deliver() and not herald.deliver()
-    ((headers, body),) = receiver.told
-    told = Webhook(made["secret"]).verify(body, {name.lower(): value for name, value in headers.items()})
-    assert told["type"] == "run.cancelled" and told["data"]["id"] == run["id"]
+    sender = WebhookSender(studio, is_public=lambda address: True)
+    assert sender.send_one() and not sender.send_one()
+    ((headers, body),) = receiver.received
+    event = Webhook(made["secret"]).verify(body, {name.lower(): value for name, value in headers.items()})
+    assert event["type"] == "run.cancelled" and event["data"]["id"] == run["id"]
     (delivery,) = client.get(f"/v1/webhooks/{made['id']}/deliveries").json()
     assert delivery["delivered"] and delivery["attempts"] == 1
     listed = client.get("/v1/webhooks").json()
@@ -142,25 +147,25 @@ def test_a_webhook_is_told_and_can_check_who_tells(client: TestClient, studio: S
     assert client.delete(f"/v1/webhooks/{made['id']}").status_code == 204 and client.get("/v1/webhooks").json() == []
 
 
-@pytest.mark.parametrize(("answer", "said"), [(500, "it answered 500"), (302, "it answered 302")])
-def test_a_receiver_that_fails_is_told_again(
-    client: TestClient, studio: Studio, receiver: Any, answer: int, said: str
+@pytest.mark.parametrize(("answer", "error"), [(500, "the receiver answered 500"), (302, "the receiver answered 302")])
+def test_a_failed_delivery_is_retried(
+    client: TestClient, studio: Studio, receiver: Any, answer: int, error: str
 ) -> None:
     receiver.answers.append(answer)
     made = client.post("/v1/webhooks", json={"url": f"http://localhost:{receiver.server_port}/"}).json()
     client.post(client.post("/v1/runs", json=PAINT).json()["url"] + "/cancel")
-    assert Herald(studio, public=lambda address: True).deliver()
+    assert WebhookSender(studio, is_public=lambda address: True).send_one()
     (delivery,) = client.get(f"/v1/webhooks/{made['id']}/deliveries").json()
-    assert (delivery["error"], delivery["delivered"]) == (said, None) and delivery["due"]
-    assert len(receiver.told) == 1, "no redirect is followed"
+    assert (delivery["error"], delivery["delivered"]) == (error, None) and delivery["due"]
+    assert len(receiver.received) == 1, "no redirect is followed"
 
 
-def test_no_webhook_at_a_private_address(client: TestClient, studio: Studio, receiver: Any) -> None:
+def test_webhooks_need_a_public_address(client: TestClient, studio: Studio, receiver: Any) -> None:
     made = client.post("/v1/webhooks", json={"url": f"http://localhost:{receiver.server_port}/"}).json()
     client.post(client.post("/v1/runs", json=PAINT).json()["url"] + "/cancel")
-    assert Herald(studio).deliver()
+    assert WebhookSender(studio).send_one()
     (delivery,) = client.get(f"/v1/webhooks/{made['id']}/deliveries").json()
-    assert "is not at a public address" in delivery["error"] and receiver.told == []
+    assert "is at no public address" in delivery["error"] and receiver.received == []
     for url in (
         "file:///etc/passwd",
         "http://user:pass@example.com/",
@@ -172,7 +177,7 @@ def test_no_webhook_at_a_private_address(client: TestClient, studio: Studio, rec
         assert client.post("/v1/webhooks", json={"url": url}).status_code == 422
 
 
-def test_what_the_service_does_is_measured(client: TestClient, studio: Studio) -> None:
+def test_metrics(client: TestClient, studio: Studio) -> None:
     run = client.post("/v1/runs", json=PAINT).json()
     client.get(f"/v1/runs/{run['id']}")
     client.get("/v1/runs/nosuch")
@@ -180,20 +185,20 @@ def test_what_the_service_does_is_measured(client: TestClient, studio: Studio) -
     assert 'limner_runs{kind="generate",status="queued"} 1.0' in figures
     assert 'limner_http_requests_total{method="GET",route="/v1/runs/{run_id}",status="404"} 1.0' in figures
     assert "limner_workers_busy 0.0" in figures and run["id"] not in "".join(figures)
-    ((_, lease),) = Queue(studio.store).claim("w")
+    ((_, lease),) = Queue(studio.store).claim("w", 1)
     assert "limner_workers_busy 1.0" in client.get("/metrics").text
     Queue(studio.store).finish(lease, Status.DONE)
     assert 'limner_runs{kind="generate",status="done"} 1.0' in client.get("/metrics").text
 
 
-def test_the_figures_are_an_admins(studio: Studio) -> None:
+def test_metrics_are_for_admins(studio: Studio) -> None:
     keys = {role: studio.accounts.add_key(role, role)[1] for role in (Role.MAKER, Role.ADMIN)}
     asking = TestClient(create_app(studio, Settings(accounts=True)), base_url="http://127.0.0.1")
     for role, status in ((Role.MAKER, 403), (Role.ADMIN, 200)):
         assert asking.get("/metrics", headers={"Authorization": f"Bearer {keys[role]}"}).status_code == status
 
 
-def test_a_call_is_found_in_the_log(client: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
+def test_requests_are_logged_with_their_id(client: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
     before = logging.getLogger("limner").handlers
     configure("json")
     try:
@@ -206,7 +211,7 @@ def test_a_call_is_found_in_the_log(client: TestClient, capsys: pytest.CaptureFi
     assert "limit" not in json.dumps(first) and len(second["call"]) == 16
 
 
-def test_the_page_that_tells_how_to_call_needs_no_other_host(studio: Studio) -> None:
+def test_the_docs_page_needs_no_other_host(studio: Studio) -> None:
     client = TestClient(create_app(studio, Settings(accounts=True)), base_url="http://127.0.0.1")
     page = client.get("/docs").text
     needed = re.findall(r'(?:src|href)="([^"]+)"', page)
@@ -222,18 +227,39 @@ def test_the_page_that_tells_how_to_call_needs_no_other_host(studio: Studio) -> 
         {"kind": "train", "data": "x", "class_word": "cat", "resolution": 2049},
     ],
 )
-def test_pictures_that_are_too_large_for_the_service(home: Path, asked: dict[str, object]) -> None:
-    told = TestClient(create_app(Studio(home, most_pixels=2048 * 2048), Settings()), base_url="http://127.0.0.1")
-    refused = told.post("/v1/runs", json=asked)
+def test_images_above_the_pixel_limit_are_refused(home: Path, asked: dict[str, object]) -> None:
+    client = TestClient(create_app(Studio(home, most_pixels=2048 * 2048), Settings()), base_url="http://127.0.0.1")
+    refused = client.post("/v1/runs", json=asked)
     assert refused.status_code == 422
     assert "4,194,304 are the most" in refused.json()["detail"]
-    assert not Studio(home).runs.list()
+    assert not Studio(home).runs()
 
 
-def test_a_database_that_is_away(client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_database(client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     studio.store.close()
     (studio.home / "limner.db").write_bytes(b"no database at all" * 100)
     for extra in ("-wal", "-shm"):
         (studio.home / f"limner.db{extra}").unlink(missing_ok=True)
     reply = client.get("/readyz")
     assert reply.status_code == 503 and str(studio.home) not in reply.text
+
+
+def test_a_route_is_added_by_a_router_in_the_list(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    router = APIRouter(prefix="/v1/dummy", tags=["dummy"])
+
+    @router.get("/{run_id}")
+    def show_dummy(run: RunDep, caller: CallerDep) -> str:
+        """Show a dummy."""
+        return f"{caller.account} {run.id}"
+
+    monkeypatch.setattr(app, "ROUTERS", (*app.ROUTERS, router))
+    client = TestClient(create_app(studio, Settings(accounts=True)), base_url="http://127.0.0.1")
+    path = f"/v1/dummy/{studio.enqueue(GenerateRequest(prompt='a cat')).id}"
+    assert client.get(path).status_code == 401, "it needs a key"
+    client.headers["Authorization"] = f"Bearer {studio.accounts.add_key('ann')[1]}"
+    refused = client.get(path)
+    assert refused.status_code == 404 and refused.headers["Content-Type"] == "application/problem+json"
+    client.headers["Authorization"] = f"Bearer {studio.accounts.add_key('root', Role.ADMIN)[1]}"
+    assert client.get(path).json().startswith("root ")
+    described = client.get("/openapi.json").json()["paths"]["/v1/dummy/{run_id}"]["get"]
+    assert described["description"] == "Show a dummy." and "5XX" in described["responses"]

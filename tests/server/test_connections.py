@@ -1,4 +1,4 @@
-"""Half-open connections end by themselves, and no client takes all connections."""
+"""Connection limits: timeouts of slow clients, and limits per client and in total."""
 
 import asyncio
 import contextlib
@@ -15,8 +15,8 @@ import uvicorn
 
 from limner.core.errors import LimnerError
 from limner.server import serve
-from limner.server.connections import Connection, Connections, client_of, config_of
-from limner.server.serve import allow_files, listening
+from limner.server.connections import ConnectionProtocol, Connections, client_of, server_config
+from limner.server.serve import listen, raise_file_limit
 from limner.server.settings import Settings
 
 SOON = 0.15
@@ -26,7 +26,7 @@ POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Reads the body; /slow answers later than a client may be, /large by more than fits on the way."""
+    """Reads the body; /slow responds later than a client may be, /large with more than fits into socket buffers."""
     if scope["type"] == "lifespan":
         return
     body = b""
@@ -47,15 +47,15 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 @contextmanager
 def serving(**settings: Any) -> Iterator[tuple[int, list[int]]]:
-    """A server on a free port, and how many bytes came of each request that was broken off."""
+    """A server on a free port, and the bytes received of each incomplete request."""
     gone: list[int] = []
 
-    async def told(scope: Any, receive: Any, send: Any) -> None:
+    async def recording(scope: Any, receive: Any, send: Any) -> None:
         scope["state"] = {"gone": gone}
         await app(scope, receive, send)
 
     wanted = {"header_seconds": SOON, "body_seconds": SOON, **settings}
-    server = uvicorn.Server(config_of(told, Settings(**wanted)))
+    server = uvicorn.Server(server_config(recording, Settings(**wanted)))
     with socket.create_server(("127.0.0.1", 0)) as sock:
         thread = threading.Thread(target=server.run, args=([sock],), daemon=True)
         thread.start()
@@ -73,7 +73,7 @@ def connected(port: int) -> Iterator[socket.socket]:
 
 
 def answer_of(sock: socket.socket) -> bytes:
-    """All that comes until the server closes the connection."""
+    """Everything received until the server closes the connection."""
     pieces = []
     with contextlib.suppress(ConnectionResetError):
         while piece := sock.recv(2**16):
@@ -82,7 +82,7 @@ def answer_of(sock: socket.socket) -> bytes:
 
 
 def reply(sock: socket.socket) -> tuple[bytes, bytes]:
-    """The status and the body of one answer."""
+    """Status and body of one response."""
     found = b""
     while b"\r\n\r\n" not in found:
         found += (piece := sock.recv(1))
@@ -105,7 +105,7 @@ def server() -> Iterator[tuple[int, list[int]]]:
     [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-Y: ", POST, POST + b"12345", POST[:-4]],
     ids=["nothing", "a letter", "half a header", "no body", "half a body", "no end of headers"],
 )
-def test_half_a_request_is_not_waited_for(server: tuple[int, list[int]], sent: bytes) -> None:
+def test_an_incomplete_request_times_out(server: tuple[int, list[int]], sent: bytes) -> None:
     with connected(server[0]) as sock:
         sock.sendall(sent)
         began = time.monotonic()
@@ -114,8 +114,8 @@ def test_half_a_request_is_not_waited_for(server: tuple[int, list[int]], sent: b
         assert time.monotonic() - began < 5
 
 
-def test_a_trickle_is_not_waited_for(server: tuple[int, list[int]]) -> None:
-    """Each piece comes in time, and the whole never would."""
+def test_a_slow_request_times_out(server: tuple[int, list[int]]) -> None:
+    """Each piece arrives in time, but the whole request never would."""
     for begin, piece in ((b"GET / HTTP/1.1\r\nHost: x\r\n", b"a: b\r\n"), (POST.replace(b"10", b"9999"), b"a")):
         with connected(server[0]) as sock:
             sock.sendall(begin)
@@ -127,7 +127,7 @@ def test_a_trickle_is_not_waited_for(server: tuple[int, list[int]]) -> None:
             assert time.monotonic() - began < 5
 
 
-def test_the_application_hears_of_a_body_that_does_not_come(server: tuple[int, list[int]]) -> None:
+def test_the_application_sees_a_disconnect_after_a_timeout(server: tuple[int, list[int]]) -> None:
     server[1].clear()
     with connected(server[0]) as sock:
         sock.sendall(POST + b"1234")
@@ -138,14 +138,14 @@ def test_the_application_hears_of_a_body_that_does_not_come(server: tuple[int, l
     assert server[1] == [4]
 
 
-def test_an_answer_does_not_name_the_program_that_serves(server: tuple[int, list[int]]) -> None:
+def test_responses_have_no_server_header(server: tuple[int, list[int]]) -> None:
     with connected(server[0]) as sock:
         sock.sendall(GET.replace(b"Host", b"Connection: close\r\nHost"))
         answer = answer_of(sock).lower()
     assert answer.startswith(b"http/1.1 200") and b"\r\nserver:" not in answer
 
 
-def test_half_a_request_after_a_whole_one_is_not_waited_for(server: tuple[int, list[int]]) -> None:
+def test_an_incomplete_second_request_times_out(server: tuple[int, list[int]]) -> None:
     with connected(server[0]) as sock:
         sock.sendall(GET)
         assert reply(sock) == (b"200", b"0")
@@ -153,7 +153,7 @@ def test_half_a_request_after_a_whole_one_is_not_waited_for(server: tuple[int, l
         assert b"408 Request Timeout" in answer_of(sock)
 
 
-def test_whole_requests_are_answered_on_one_connection_however_slow_the_answer(server: tuple[int, list[int]]) -> None:
+def test_a_slow_response_does_not_time_out(server: tuple[int, list[int]]) -> None:
     with connected(server[0]) as sock:
         for request in (GET, POST + b"0123456789", GET.replace(b"/ ", b"/slow "), GET):
             sock.sendall(request)
@@ -163,7 +163,7 @@ def test_whole_requests_are_answered_on_one_connection_however_slow_the_answer(s
         assert [reply(sock)[1] for _ in range(3)] == [b"0", b"0", b"10"]
 
 
-def test_a_long_body_may_take_longer_than_its_next_piece(server: tuple[int, list[int]]) -> None:
+def test_a_long_body_may_take_longer_than_the_time_for_one_piece(server: tuple[int, list[int]]) -> None:
     size = 8 * 4096
     with connected(server[0]) as sock:
         sock.sendall(POST.replace(b"10", str(size).encode()))
@@ -174,18 +174,21 @@ def test_a_long_body_may_take_longer_than_its_next_piece(server: tuple[int, list
 
 
 @pytest.mark.parametrize("paused", [True, False])
-def test_a_client_that_we_keep_waiting_is_not_slow(paused: bool) -> None:
-    connection: Any = Connection.__new__(Connection)
+def test_no_timeout_while_the_server_is_slow(paused: bool) -> None:
+    connection: Any = ConnectionProtocol.__new__(ConnectionProtocol)
     waits, answers = list[float](), list[int]()
     connection.all, connection.loop = Connections(Settings(body_seconds=30)), SimpleNamespace(time=lambda: 100.0)
-    connection.flow, connection._reading = SimpleNamespace(read_paused=paused), SimpleNamespace(start=waits.append)
-    connection._in_body, connection._body_began, connection._last, connection._got = True, 0.0, 0.0, 10
-    connection._answer = lambda status, *told: answers.append(status)
-    connection._sent_too_slowly()
+    connection.flow, connection._receive_timer = (
+        SimpleNamespace(read_paused=paused),
+        SimpleNamespace(start=waits.append),
+    )
+    connection._in_body, connection._body_began, connection._last_data, connection._body_bytes = True, 0.0, 0.0, 10
+    connection._reject = lambda status, *rest: answers.append(status)
+    connection._receive_timeout()
     assert (waits, answers) == (([30.0], []) if paused else ([], [408]))
 
 
-def test_an_answer_that_nobody_reads_is_broken_off(server: tuple[int, list[int]]) -> None:
+def test_a_response_that_is_not_read_times_out(server: tuple[int, list[int]]) -> None:
     with connected(server[0]) as sock:
         sock.sendall(GET.replace(b"/ ", b"/large "))
         time.sleep(3 * SOON)
@@ -193,7 +196,7 @@ def test_an_answer_that_nobody_reads_is_broken_off(server: tuple[int, list[int]]
 
 
 def statuses(port: int, count: int) -> list[bytes]:
-    """How many requests are answered while as many connections stand open, and nothing more is sent on them."""
+    """The statuses of requests on as many connections, which all stay open."""
     with ExitStack() as ending:
         socks = [ending.enter_context(connected(port)) for _ in range(count)]
         for sock in socks:
@@ -201,19 +204,19 @@ def statuses(port: int, count: int) -> list[bytes]:
         return [reply(sock)[0] for sock in socks]
 
 
-def test_one_client_takes_no_more_than_its_share() -> None:
+def test_connections_of_one_client_are_limited() -> None:
     with serving(connections=8, connections_each=4, header_seconds=20) as (port, _):
         assert sorted(statuses(port, 6)) == [b"200"] * 4 + [b"503"] * 2
-        assert answered(port), "connections that ended count no more"
+        assert answered(port), "closed connections are not counted"
 
 
-def test_a_share_of_nothing_is_no_limit() -> None:
+def test_zero_means_no_limit_per_client() -> None:
     with serving(connections=6, connections_each=0, header_seconds=20) as (port, _):
         assert sorted(statuses(port, 8)) == [b"200"] * 6 + [b"503"] * 2
 
 
-def test_half_open_connections_lock_nobody_out() -> None:
-    """All connections are taken, and given back when their time is over."""
+def test_half_open_connections_time_out() -> None:
+    """All connections are in use, and are released after the timeout."""
     with serving(connections=5, connections_each=0) as (port, _), ExitStack() as ending:
         for _ in range(5):
             ending.enter_context(connected(port)).sendall(POST)
@@ -223,7 +226,7 @@ def test_half_open_connections_lock_nobody_out() -> None:
 
 
 def answered(port: int) -> bool:
-    """Whether a new client is answered before long."""
+    """Whether a new client gets a response soon."""
     until = time.monotonic() + 5
     while time.monotonic() < until:
         with connected(port) as sock:
@@ -234,8 +237,8 @@ def answered(port: int) -> bool:
     return False
 
 
-def test_with_a_tunnel_all_clients_share_its_address() -> None:
-    assert (Settings().each_client, Settings(share=True).each_client) == (250, 0)
+def test_no_limit_per_client_with_a_tunnel() -> None:
+    assert (Settings().connections_per_client, Settings(share=True).connections_per_client) == (250, 0)
 
 
 @pytest.mark.parametrize(
@@ -249,55 +252,55 @@ def test_with_a_tunnel_all_clients_share_its_address() -> None:
         ("", "", True),
     ],
 )
-def test_a_client_is_an_address_or_a_network_of_ipv6(address: str, other: str, same: bool) -> None:
+def test_clients_are_ipv4_addresses_or_ipv6_networks(address: str, other: str, same: bool) -> None:
     assert (client_of(address) == client_of(other)) is same
 
 
-def test_answers_do_not_wait_for_their_acknowledgement() -> None:
-    """Else the body of each answer on a connection that stays open comes 40 ms after its head."""
-    told: list[int] = []
+def test_responses_are_sent_without_delay() -> None:
+    """Without TCP_NODELAY, the body of a response on an open connection arrives 40 ms after its headers."""
+    options: list[int] = []
 
     class Accepted(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            told.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            options.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             transport.close()
 
     async def accept() -> None:
-        sock = listening(Settings(port=0))
+        sock = listen(Settings(port=0))
         async with await asyncio.get_running_loop().create_server(Accepted, sock=sock):
             reader, writer = await asyncio.open_connection(*sock.getsockname())
             await reader.read()
             writer.close()
 
     asyncio.run(accept())
-    assert told == [1]
+    assert options == [1]
 
 
-def test_files_are_allowed_for_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_limit_is_raised_for_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     import resource
 
     limits = {"soft": 100, "hard": 5000}
     monkeypatch.setattr(resource, "getrlimit", lambda which: tuple(limits.values()))
     monkeypatch.setattr(resource, "setrlimit", lambda which, to: limits.update(soft=to[0], hard=to[1]))
-    allow_files(1000)
+    raise_file_limit(1000)
     assert limits == {"soft": 1512, "hard": 5000}
-    allow_files(100)
-    assert limits == {"soft": 1512, "hard": 5000}, "never fewer"
-    allow_files(100_000)
+    raise_file_limit(100)
+    assert limits == {"soft": 1512, "hard": 5000}, "the limit is never lowered"
+    raise_file_limit(100_000)
     assert limits == {"soft": 5000, "hard": 5000}
 
 
-def test_the_next_port_that_is_free_is_taken_unless_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_free_port_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setattr(serve, "PORT", port)
-        with listening(Settings()) as found:
-            assert port < found.getsockname()[1] < port + serve.TRIED
+        with listen(Settings()) as found:
+            assert port < found.getsockname()[1] < port + serve.PORTS_TRIED
         with pytest.raises(LimnerError, match=f"cannot listen on port {port} of '127.0.0.1'"):
-            listening(Settings(port=port))
+            listen(Settings(port=port))
 
 
 @pytest.mark.parametrize(("workers", "threads"), [(1, None), (2, "4"), (3, "2"), (16, "1")])
-def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch, workers: int, threads: str | None) -> None:
+def test_workers_divide_the_cores(monkeypatch: pytest.MonkeyPatch, workers: int, threads: str | None) -> None:
     monkeypatch.setattr(serve.os, "cpu_count", lambda: 8)
-    assert serve.share_of_cores(workers).get("OMP_NUM_THREADS") == threads
+    assert serve.thread_variables(workers).get("OMP_NUM_THREADS") == threads

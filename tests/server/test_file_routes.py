@@ -1,4 +1,4 @@
-"""/v1/files and /v1/folders: what clients may ask by headers, and lists that somebody made up."""
+"""/v1/files and /v1/folders: conditional requests, caching, and forged folder lists."""
 
 import json
 import zipfile
@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from limner.core.errors import Unavailable
 from limner.server.app import create_app
-from limner.server.conditional_files import known
+from limner.server.files import matches
 from limner.server.settings import Settings
 from limner.store import manifests
 from limner.studio.studio import Studio
@@ -34,7 +34,7 @@ def kept(call: TestClient, body: bytes) -> str:
     return call.post("/v1/files", content=body).json()["url"]
 
 
-def test_head_answers_as_get_does_without_the_body(call: TestClient) -> None:
+def test_head_returns_the_headers_of_get(call: TestClient) -> None:
     url = kept(call, BODY)
     got, asked = call.get(url), call.head(url)
     assert got.content == BODY and asked.content == b""
@@ -47,21 +47,21 @@ def test_head_answers_as_get_does_without_the_body(call: TestClient) -> None:
     assert call.head(folder).headers["ETag"] == call.get(folder).headers["ETag"] and call.head(folder).content == b""
 
 
-def test_files_are_cached_for_ever_and_by_no_cache_that_others_use(call: TestClient) -> None:
+def test_files_are_cached_privately_and_forever(call: TestClient) -> None:
     url = kept(call, BODY)
     for place in (url, folder_of(call, {"a.png": url.rpartition("/")[2]})):
-        told = call.get(place).headers["Cache-Control"].split(", ")
-        assert "private" in told and "public" not in told and {"immutable", "max-age=31536000"} <= {*told}
+        parts = call.get(place).headers["Cache-Control"].split(", ")
+        assert "private" in parts and "public" not in parts and {"immutable", "max-age=31536000"} <= {*parts}
 
 
-def test_an_upload_of_nothing_is_refused(call: TestClient) -> None:
+def test_an_empty_upload_is_refused(call: TestClient) -> None:
     for place in ("/v1/files", "/v1/folders", "/v1/verify"):
         reply = call.post(place, content=b"")
         assert (reply.status_code, reply.json()["detail"]) == (422, "the upload is empty")
 
 
 @pytest.mark.parametrize(
-    ("wish", "same"),
+    ("header", "same"),
     [
         ('"{}"', True),
         ('W/"{}"', True),
@@ -75,55 +75,53 @@ def test_an_upload_of_nothing_is_refused(call: TestClient) -> None:
         ("", False),
     ],
 )
-def test_what_a_client_has_already_is_not_sent_again(call: TestClient, wish: str, same: bool) -> None:
+def test_if_none_match_returns_not_modified(call: TestClient, header: str, same: bool) -> None:
     url = kept(call, BODY)
     sha256 = url.rpartition("/")[2]
     for place, tag in ((url, sha256), (folder_of(call, {"a.png": sha256}), None)):
         tag = tag or call.get(place).headers["ETag"].strip('"')
-        reply = call.get(place, headers={"If-None-Match": wish.format(tag)})
+        reply = call.get(place, headers={"If-None-Match": header.format(tag)})
         assert reply.status_code == (304 if same else 200)
         assert reply.headers["ETag"] == f'"{tag}"' and (reply.content == b"") == same
-    assert call.get(f"/v1/files/{NOTHING}", headers={"If-None-Match": wish.format(NOTHING)}).status_code == 404
-    assert call.get(f"/v1/folders/{NOTHING}", headers={"If-None-Match": wish.format(NOTHING)}).status_code == 404
+    assert call.get(f"/v1/files/{NOTHING}", headers={"If-None-Match": header.format(NOTHING)}).status_code == 404
+    assert call.get(f"/v1/folders/{NOTHING}", headers={"If-None-Match": header.format(NOTHING)}).status_code == 404
 
 
-def test_a_range_only_of_the_same_file(call: TestClient) -> None:
+def test_if_range_of_another_file_returns_the_whole(call: TestClient) -> None:
     url = kept(call, BODY)
     tag = call.get(url).headers["ETag"]
     for unless, status in ((tag, 206), (f"W/{tag}", 200), ('"other"', 200)):
         assert call.get(url, headers={"Range": "bytes=0-3", "If-Range": unless}).status_code == status
 
 
-def test_tags_are_told_apart_quickly() -> None:
-    assert not known('"' + '", "' * 50_000, "a" * 64)
+def test_entity_tags_are_parsed_in_linear_time() -> None:
+    assert not matches('"' + '", "' * 50_000, "a" * 64)
 
 
-def folder_of(call: TestClient, told: dict[str, str]) -> str:
-    return kept(call, json.dumps(told).encode()).replace("files", "folders")
+def folder_of(call: TestClient, names: dict[str, str]) -> str:
+    return kept(call, json.dumps(names).encode()).replace("files", "folders")
 
 
-def test_a_folder_is_a_zip_of_what_its_list_names(call: TestClient, studio: Studio) -> None:
+def test_a_folder_is_downloaded_as_a_zip(call: TestClient, studio: Studio) -> None:
     sha256 = kept(call, BODY).rpartition("/")[2]
     reply = call.get(folder_of(call, {"b.png": sha256, "in/a.png": sha256}))
     assert reply.headers["Content-Type"] == "application/zip"
     with zipfile.ZipFile(BytesIO(reply.content)) as packed:
         assert packed.namelist() == ["b.png", "in/a.png"] and packed.read("in/a.png") == BODY
-    assert not list((studio.home / "cache").rglob("*.folder")), "nothing of it was built on disk"
+    assert not list((studio.home / "cache").rglob("*.folder")), "the zip was not built on disk"
 
 
-@pytest.mark.parametrize("told", [{"a": NOTHING}, {"../a": NOTHING}, [], "text"])
-def test_a_list_of_what_is_not_there(call: TestClient, told: object) -> None:
-    reply = call.get(kept(call, json.dumps(told).encode()).replace("files", "folders"))
+@pytest.mark.parametrize("names", [{"a": NOTHING}, {"../a": NOTHING}, [], "text"])
+def test_a_folder_with_missing_files_is_not_found(call: TestClient, names: object) -> None:
+    reply = call.get(kept(call, json.dumps(names).encode()).replace("files", "folders"))
     assert reply.status_code == 404 and reply.json()["detail"].startswith("there is no folder ")
 
 
-def test_one_large_file_named_again_and_again(
-    call: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_large_file_with_many_names(call: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     sha256 = kept(call, bytes(2**20)).rpartition("/")[2]
-    told = {f"{number}": sha256 for number in range(1000)}
-    assert call.get(folder_of(call, told)).status_code == 404
-    assert call.get(folder_of(call, {name: its for name, its in list(told.items())[:3]})).status_code == 200
+    names = {f"{number}": sha256 for number in range(1000)}
+    assert call.get(folder_of(call, names)).status_code == 404
+    assert call.get(folder_of(call, {name: its for name, its in list(names.items())[:3]})).status_code == 200
     small = kept(call, b"x").rpartition("/")[2]
     assert call.get(folder_of(call, {f"{number}": small for number in range(10_001)})).status_code == 404
     monkeypatch.setattr(manifests, "FOLDER_BYTES", 2**20)
@@ -131,8 +129,8 @@ def test_one_large_file_named_again_and_again(
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_a_store_that_is_away(call: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    def away(*told: object, **more: object) -> None:
+def test_unavailable_storage(call: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    def away(*arguments: object, **more: object) -> None:
         raise Unavailable("the files at 's3://secret-place' cannot be reached")
 
     for act in ("size", "exists"):

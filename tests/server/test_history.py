@@ -1,4 +1,4 @@
-"""The history, what is said of it, and its export, over HTTP; and the same from the command line."""
+"""The image history, feedback and its export, over HTTP and from the command line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def call(service: Service) -> Client:
 
 @pytest.fixture(scope="module")
 def pictures(service: Service) -> list[dict[str, Any]]:
-    """Three pictures of one prompt and one of another, newest first."""
+    """Three images of one prompt and one of another, newest first."""
     for body in (PAINT | {"count": 3}, PAINT | {"prompt": "a Teapot, 100% red"}):
         done = service.call("POST", "/v1/runs", body, Prefer="wait").json
         assert done["status"] == "done", done["error"]
@@ -45,7 +45,7 @@ def ids(reply: Any) -> list[int]:
     return [picture["id"] for picture in reply.json]
 
 
-def test_pictures_are_listed_and_looked_up(call: Client, pictures: list[dict[str, Any]]) -> None:
+def test_images_are_listed_and_searched(call: Client, pictures: list[dict[str, Any]]) -> None:
     assert [picture["request"]["prompt"] for picture in pictures] == ["a Teapot, 100% red", *[PAINT["prompt"]] * 3]
     assert ids(call("GET", f"/v1/pictures?search={quote('TEAPOT, 100%')}")) == [pictures[0]["id"]]
     assert ids(call("GET", f"/v1/pictures?before={pictures[1]['id']}&limit=1")) == [pictures[2]["id"]]
@@ -61,7 +61,7 @@ def test_pictures_are_listed_and_looked_up(call: Client, pictures: list[dict[str
 
 
 @pytest.mark.parametrize("name", ["0", "999999", "9999999999", "0" * 64])
-def test_a_picture_that_is_not_there(call: Client, name: str) -> None:
+def test_an_unknown_image(call: Client, name: str) -> None:
     for method, path, body in (
         ("GET", "", None),
         ("PUT", "/rating", {"stars": 3}),
@@ -84,12 +84,12 @@ def test_a_picture_that_is_not_there(call: Client, name: str) -> None:
         ("/v1/collections/0", "/path/collection"),
     ],
 )
-def test_malformed_questions(call: Client, path: str, pointer: str) -> None:
+def test_invalid_queries(call: Client, path: str, pointer: str) -> None:
     assert problem(call("GET", path), 422)["errors"][0]["pointer"] == pointer
 
 
 @pytest.mark.parametrize("path", ["/v1/pictures?search=%00", "/v1/pictures?model=%00&run=%00&adapter=%00"])
-def test_odd_letters_find_nothing_worse_than_nothing(call: Client, path: str) -> None:
+def test_unusual_characters_in_queries(call: Client, path: str) -> None:
     assert call("GET", path).status == 200
 
 
@@ -97,9 +97,9 @@ def test_ratings_favourites_and_comparisons(call: Client, pictures: list[dict[st
     other, best, middle, worst = pictures
     place = f"/v1/pictures/{best['id']}"
     assert call("PUT", f"{place}/rating", {"stars": 1}).json["rating"] == {"mean": 1.0, "count": 1}
-    said = {"stars": 5, "reasons": REASONS, "comment": "eyes"}
-    told = call("PUT", f"/v1/pictures/{best['sha256']}/rating", said).json
-    assert (told["rating"], told["mine"]["reasons"]) == ({"mean": 5.0, "count": 1}, sorted(REASONS))
+    rating = {"stars": 5, "reasons": REASONS, "comment": "eyes"}
+    image = call("PUT", f"/v1/pictures/{best['sha256']}/rating", rating).json
+    assert (image["rating"], image["mine"]["reasons"]) == ({"mean": 5.0, "count": 1}, sorted(REASONS))
     for picture, stars in ((middle, 4), (worst, 2), (other, 3)):
         call("PUT", f"/v1/pictures/{picture['id']}/rating", {"stars": stars})
     assert ids(call("GET", "/v1/pictures?order=best")) == [best["id"], middle["id"], other["id"], worst["id"]]
@@ -120,11 +120,11 @@ def test_ratings_favourites_and_comparisons(call: Client, pictures: list[dict[st
     "body",
     [{}, {"stars": 0}, {"stars": 3, "reasons": ["ugly"]}, {"stars": 3, "comment": "x" * 2001}, {"stars": 3, "x": 1}],
 )
-def test_ratings_that_are_refused(call: Client, pictures: list[dict[str, Any]], body: dict[str, Any]) -> None:
+def test_invalid_ratings(call: Client, pictures: list[dict[str, Any]], body: dict[str, Any]) -> None:
     problem(call("PUT", f"/v1/pictures/{pictures[0]['id']}/rating", body), 422)
 
 
-def test_comparisons_that_are_refused(call: Client, pictures: list[dict[str, Any]]) -> None:
+def test_invalid_comparisons(call: Client, pictures: list[dict[str, Any]]) -> None:
     one = pictures[0]
     problem(call("POST", "/v1/comparisons", {"better": one["id"], "worse": one["sha256"]}), 422)
     problem(call("POST", "/v1/comparisons", {"better": one["id"], "worse": 10**9}), 404)
@@ -147,7 +147,7 @@ def test_collections(call: Client, pictures: list[dict[str, Any]]) -> None:
     problem(call("GET", place), 404)
 
 
-def test_feedback_leaves_for_training(call: Client, pictures: list[dict[str, Any]]) -> None:
+def test_feedback_export(call: Client, pictures: list[dict[str, Any]]) -> None:
     test_ratings_favourites_and_comparisons(call, pictures)
     reply = call("GET", "/v1/feedback/export")
     assert reply.headers["Content-Type"] == "application/jsonl"
@@ -165,7 +165,7 @@ def test_feedback_leaves_for_training(call: Client, pictures: list[dict[str, Any
 
 
 @pytest.mark.parametrize(("kind", "column"), [("ratings", "image"), ("pairs", "jpg_0")])
-def test_parquet_holds_the_pictures(call: Client, pictures: list[dict[str, Any]], kind: str, column: str) -> None:
+def test_parquet_export_includes_images(call: Client, pictures: list[dict[str, Any]], kind: str, column: str) -> None:
     test_ratings_favourites_and_comparisons(call, pictures)
     place = f"/v1/feedback/export?format=parquet&kind={kind}&embed="
     plain, image, raw = (
@@ -181,11 +181,11 @@ def test_parquet_holds_the_pictures(call: Client, pictures: list[dict[str, Any]]
         assert opened.size == (128, 128)
 
 
-def test_lines_hold_no_pictures(call: Client) -> None:
+def test_jsonl_export_includes_no_images(call: Client) -> None:
     problem(call("GET", "/v1/feedback/export?embed=image"), 422)
 
 
-def test_a_marketing_call_is_rated_by_its_url(call: Client) -> None:
+def test_a_marketing_image_is_rated_by_its_url(call: Client) -> None:
     url = call("POST", "/generate-image", CALL).json["generated_image_url"]
     sha256 = url.rsplit("/", 1)[1]
     assert call("PUT", f"/v1/pictures/{sha256}/rating", {"stars": 5}).json["tags"]["industry"] == "food"
@@ -193,7 +193,7 @@ def test_a_marketing_call_is_rated_by_its_url(call: Client) -> None:
     assert call("GET", "/v1/ratings/summary?by=industry").json[0]["name"] == "food"
 
 
-def test_the_command_lines_pictures_are_rated_by_their_files(limner: Any, tmp_path: Path, starter: Path) -> None:
+def test_command_line_images_are_rated_by_file(limner: Any, tmp_path: Path, starter: Path) -> None:
     limner("generate", "a dog", "--steps", 1, "--count", 2)
     limner("generate", "a cat", "--steps", 1)
     assert limner("rate", "pictures/0001.png", 5).out.split() == ["1"]
@@ -209,13 +209,13 @@ def test_the_command_lines_pictures_are_rated_by_their_files(limner: Any, tmp_pa
     rows = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
     assert [(row["prompt"], row["stars"]) for row in rows] == [("a dog", 5), ("a dog", 1), ("a cat", 1)]
     assert Path(rows[0]["image_url"].removeprefix("file://")) == tmp_path / "pictures/0001.png"
-    said = limner("feedback", "export", "all.parquet", "--kind", "pairs", "--stars", "--embed", "bytes")
-    assert said.code == 0, said.err
+    result = limner("feedback", "export", "all.parquet", "--kind", "pairs", "--stars", "--embed", "bytes")
+    assert result.code == 0, result.err
     (row,) = parquet.read_table(tmp_path / "all.parquet").to_pylist()
     assert row["jpg_0"] == (tmp_path / "pictures/0001.png").read_bytes()
     assert "neither a .jsonl nor a .parquet" in limner("feedback", "export", "all.csv").error
 
 
-def test_parquet_takes_pyarrow(limner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parquet_export_needs_pyarrow(limner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert "pip install 'limner[export]'" in limner("feedback", "export", "a.parquet").error

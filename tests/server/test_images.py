@@ -1,4 +1,4 @@
-"""OpenAI's own client, unmodified, against the real service; and what it is told when it asks for too much."""
+"""OpenAI's Python client against the real server: images, models and errors."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import openai
 import pytest
 import yaml
 from fastapi import FastAPI
+from limner.provenance.credentials.inspect_credentials import context, state_of
 from PIL import Image
 from starlette.testclient import TestClient
 
-from limner.provenance.credentials import inspect
-from limner.provenance.credentials.inspect import context, state_of
+from limner.provenance.credentials import inspect_credentials
 from limner.provenance.labels import write_png
-from limner.provenance.xmp import source_of
+from limner.provenance.xmp import source_type
 from limner.server import problems
-from limner.server.convert import converted
-from limner.server.error_format import Shaped, openai_error
+from limner.server.error_format import ErrorFormatMiddleware, openai_error
+from limner.server.images import convert_image
 from serving import Service, key_of
 from serving import service as running
 
@@ -35,7 +35,7 @@ CAT = "a cat in the park"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Service]:
-    """It asks for keys, and paints in two steps."""
+    """A server that needs keys, with two-step generation."""
     home = tmp_path_factory.mktemp("service")
     side = {"model": "starter", "steps": 2}
     profile = {
@@ -74,7 +74,7 @@ def png(image: Image.Image) -> bytes:
     return target.getvalue()
 
 
-def test_pictures_by_their_urls(client: openai.OpenAI, service: Service) -> None:
+def test_images_as_urls(client: openai.OpenAI, service: Service) -> None:
     made = client.images.generate(prompt=CAT, n=2, model="dall-e-3", quality="standard", user="ann")
     assert made.data is not None and made.size == "128x128" and made.output_format == "png"
     first, second = [fetched(image.url or "") for image in made.data]
@@ -83,14 +83,14 @@ def test_pictures_by_their_urls(client: openai.OpenAI, service: Service) -> None
     listed = service.call("GET", "/v1/pictures", Authorization=f"Bearer {client.api_key}").json
     assert [picture["tags"] for picture in listed] == [{"user": "ann"}] * 2
     (run,) = service.call("GET", "/v1/runs?limit=1", Authorization=f"Bearer {client.api_key}").json
-    assert run["priority"] == 1, "somebody waits for it"
+    assert run["priority"] == 1, "a client waits for it"
     painted = [picture["sha256"] for picture in reversed(listed)]
     assert painted == [hashlib.sha256(body).hexdigest() for body in (first, second)], "in the order of their seeds"
     assert [picture["request"]["steps"] for picture in listed] == [2, 2]
 
 
 @pytest.mark.parametrize(("form", "format"), [("jpeg", "JPEG"), ("webp", "WEBP"), ("png", "PNG")])
-def test_pictures_in_the_answer(client: openai.OpenAI, form: Any, format: str) -> None:
+def test_images_as_base64(client: openai.OpenAI, form: Any, format: str) -> None:
     made = client.images.generate(prompt=CAT, model="gpt-image-2", output_format=form, size="64x96")
     assert made.data is not None and made.output_format == form and made.size == "64x96"
     body = base64.b64decode(made.data[0].b64_json or "")
@@ -98,25 +98,25 @@ def test_pictures_in_the_answer(client: openai.OpenAI, form: Any, format: str) -
     assert (image.format, image.size) == (format, (64, 96)) and SOURCE in body
 
 
-def test_another_format_by_its_url(client: openai.OpenAI, service: Service) -> None:
+def test_other_formats_as_urls(client: openai.OpenAI, service: Service) -> None:
     made = client.images.generate(prompt=CAT, model="starter", output_format="jpeg", output_compression=0)
     assert made.data is not None and made.data[0].url
     key = f"Bearer {client.api_key}"
     (painted,) = service.call("GET", "/v1/pictures?limit=1", Authorization=key).json
     listed = service.call("GET", f"/v1/pictures?run={painted['run']}", Authorization=key).json
-    assert listed == [painted], "its copy is no picture of its own"
+    assert listed == [painted], "the copy is not listed as an image"
     image: Any = opened(fetched(made.data[0].url))
-    assert image.format == "JPEG" and {*image.quantization[0]} == {255}, "the lowest quality there is"
+    assert image.format == "JPEG" and {*image.quantization[0]} == {255}, "quality 0 is a valid quality"
 
 
-def test_a_picture_is_painted_over(client: openai.OpenAI) -> None:
+def test_edit_of_a_whole_image(client: openai.OpenAI) -> None:
     image = png(Image.new("RGB", (128, 128), "teal"))
     made = client.images.edit(image=image, prompt=CAT, response_format="b64_json")
     assert made.data is not None and len(made.data) == 1
     assert opened(base64.b64decode(made.data[0].b64_json or "")).size == (128, 128)
 
 
-def test_only_what_is_transparent_is_painted_anew(client: openai.OpenAI, service: Service) -> None:
+def test_edit_of_the_transparent_part(client: openai.OpenAI, service: Service) -> None:
     image = Image.new("RGB", (128, 128), "teal")
     mask = Image.new("RGBA", (128, 128), (0, 0, 0, 255))
     mask.paste((0, 0, 0, 0), (64, 0, 128, 128))
@@ -143,32 +143,34 @@ def test_models(client: openai.OpenAI) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "param", "said"),
+    ("fields", "param", "message"),
     [
         ({"prompt": " "}, None, "blank"),
-        ({"size": "1x1"}, "size", "is no size"),
-        ({"size": "large"}, "size", "is no size"),
+        ({"size": "1x1"}, "size", "is not a size"),
+        ({"size": "large"}, "size", "is not a size"),
         ({"size": "100x100"}, None, "multiple"),
         ({"n": 11}, "n", "10"),
-        ({"quality": "hd"}, "quality", "is not served"),
-        ({"style": "vivid"}, "style", "is not served"),
-        ({"background": "transparent"}, "background", "is not served"),
-        ({"moderation": "low"}, "moderation", "is not served"),
+        ({"quality": "hd"}, "quality", "is not supported"),
+        ({"style": "vivid"}, "style", "is not supported"),
+        ({"background": "transparent"}, "background", "is not supported"),
+        ({"moderation": "low"}, "moderation", "is not supported"),
         ({"output_format": "gif"}, "output_format", ""),
         ({"output_compression": 5}, None, "for jpeg and webp"),
-        ({"partial_images": 2}, "partial_images", "no stream"),
+        ({"partial_images": 2}, "partial_images", "not streamed"),
         ({"extra_body": {"colour": "red"}}, "colour", ""),
     ],
 )
-def test_what_cannot_be_done_is_refused(client: openai.OpenAI, wish: dict[str, Any], param: Any, said: str) -> None:
+def test_unsupported_values_are_refused(
+    client: openai.OpenAI, fields: dict[str, Any], param: Any, message: str
+) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
-        client.images.generate(**({"prompt": CAT} | wish))
+        client.images.generate(**({"prompt": CAT} | fields))
     error = refused.value
-    assert (error.type, error.param) == ("invalid_request_error", param) and said in error.message
+    assert (error.type, error.param) == ("invalid_request_error", param) and message in error.message
 
 
-def test_streams_are_refused(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="pictures come when they are done"):
+def test_streaming_is_refused(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="use /v1/runs, which streams events"):
         client.images.generate(prompt=CAT, stream=True)
 
 
@@ -182,22 +184,22 @@ SMALL, CLEAR = (png(Image.new("RGBA", (64, 64), (0, 0, 0, alpha))) for alpha in 
 
 
 @pytest.mark.parametrize(
-    ("files", "param", "said"),
+    ("files", "param", "message"),
     [
         ({"image": b"no picture"}, "image", "'image' holds text"),
-        ({"image": [SMALL, SMALL]}, "image", "2 pictures"),
-        ({"image": SMALL, "mask": b"no picture"}, "mask", "no PNG"),
-        ({"image": SMALL, "mask": SMALL}, "mask", "transparent nowhere"),
+        ({"image": [SMALL, SMALL]}, "image", "2 images"),
+        ({"image": SMALL, "mask": b"no picture"}, "mask", "cannot be read as PNG"),
+        ({"image": SMALL, "mask": SMALL}, "mask", "no transparent pixel"),
         ({"image": SMALL, "mask": png(Image.new("RGBA", (32, 32)))}, "mask", "32 x 32 and the image 64 x 64"),
-        ({"image": SMALL, "size": "huge"}, "size", "is no size"),
-        ({"image": SMALL, "input_fidelity": "high"}, "input_fidelity", "is not served"),
+        ({"image": SMALL, "size": "huge"}, "size", "is not a size"),
+        ({"image": SMALL, "input_fidelity": "high"}, "input_fidelity", "is not supported"),
         ({"image": SMALL, "extra_body": {"markup": "x"}}, "markup", ""),
     ],
 )
-def test_edits_that_are_refused(client: openai.OpenAI, files: dict[str, Any], param: str, said: str) -> None:
+def test_invalid_edits(client: openai.OpenAI, files: dict[str, Any], param: str, message: str) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.images.edit(prompt=CAT, **files)
-    assert refused.value.param == param and said in refused.value.message
+    assert refused.value.param == param and message in refused.value.message
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,7 @@ def test_edits_that_are_refused(client: openai.OpenAI, files: dict[str, Any], pa
         ("POST", "/v1/images/edits", b"x", 400),
     ],
 )
-def test_all_refusals_have_their_shape(
+def test_errors_have_openais_format(
     service: Service, client: openai.OpenAI, method: str, path: str, body: Any, status: int
 ) -> None:
     key = {} if status == 401 else {"Authorization": f"Bearer {client.api_key}"}
@@ -223,10 +225,10 @@ def test_all_refusals_have_their_shape(
     assert int(reply.headers["Content-Length"]) == len(reply.body)
 
 
-def test_our_own_faults_have_it_too_and_nobody_elses_paths() -> None:
+def test_server_errors_have_openais_format_on_its_paths_only() -> None:
     app = FastAPI()
-    problems.install(app)
-    app.add_middleware(Shaped)
+    problems.install_error_handlers(app)
+    app.add_middleware(ErrorFormatMiddleware)
 
     @app.get("/v1/images/fault")
     @app.get("/fault")
@@ -236,35 +238,38 @@ def test_our_own_faults_have_it_too_and_nobody_elses_paths() -> None:
     with TestClient(app, raise_server_exceptions=False) as call:
         theirs, ours = call.get("/v1/images/fault"), call.get("/fault")
     assert theirs.status_code == ours.status_code == 500
-    assert theirs.json()["error"]["type"] == "server_error" and "internal error" in theirs.json()["error"]["message"]
+    assert theirs.json()["error"]["type"] == "server_error" and "own" in theirs.json()["error"]["message"]
     assert ours.headers["Content-Type"] == "application/problem+json"
 
 
-def test_what_moderation_refuses_has_openais_word_for_it() -> None:
-    told = {"type": problems.REFUSED, "title": "Unprocessable Entity", "status": 422, "detail": "the prompt is refused"}
-    assert openai_error(told)[1]["error"]["code"] == "content_policy_violation"
+def test_moderation_errors_have_openais_code() -> None:
+    detail = "the prompt is refused"
+    problem = {"type": problems.REFUSED, "title": "Unprocessable Entity", "status": 422, "detail": detail}
+    assert openai_error(problem)[1]["error"]["code"] == "content_policy_violation"
 
 
-def test_a_png_stays_as_it_is() -> None:
-    assert converted(b"anything", "png") == b"anything"
+def test_png_is_not_converted() -> None:
+    assert convert_image(b"anything", "png") == b"anything"
 
 
 @pytest.mark.parametrize("form", ["jpeg", "webp"])
-def test_other_formats_are_signed_anew(home: Path, tmp_path: Path, form: str) -> None:
+def test_other_formats_get_new_credentials(home: Path, tmp_path: Path, form: str) -> None:
     write_png(Image.new("RGB", (64, 64), "teal"), tmp_path / "a.png", home=home)
-    data = converted((tmp_path / "a.png").read_bytes(), form, home=home)
-    found = inspect(data, f"image/{form}", home)
-    assert found is not None and found.problems == () and source_of(data) == "trainedAlgorithmicMedia"
+    data = convert_image((tmp_path / "a.png").read_bytes(), form, home=home)
+    found = inspect_credentials(data, f"image/{form}", home)
+    assert found is not None and found.problems == () and source_type(data) == "trainedAlgorithmicMedia"
     changed = bytearray(data)
     changed[data.rindex(b"\xff\xda") + 20 if form == "jpeg" else data.index(b"VP8 ") + 30] ^= 1
-    worse = inspect(bytes(changed), f"image/{form}", home)
+    worse = inspect_credentials(bytes(changed), f"image/{form}", home)
     assert worse is not None and worse.problems == ("assertion.dataHash.mismatch",)
 
 
 @pytest.mark.parametrize("form", ["jpeg", "webp"])
-def test_credentials_of_another_format_name_the_same_source_type(home: Path, tmp_path: Path, form: str) -> None:
-    """Of what was painted over a photograph, too."""
+def test_converted_images_keep_their_source_type(home: Path, tmp_path: Path, form: str) -> None:
+    """Also of images that were generated from a photo."""
     source = "compositeWithTrainedAlgorithmicMedia"
     write_png(Image.new("RGB", (64, 64), "teal"), tmp_path / "a.png", source=source, home=home)
-    manifest, _ = state_of(converted((tmp_path / "a.png").read_bytes(), form, home=home), f"image/{form}", context([]))
+    manifest, _ = state_of(
+        convert_image((tmp_path / "a.png").read_bytes(), form, home=home), f"image/{form}", context([])
+    )
     assert f'/{source}"' in json.dumps(manifest)

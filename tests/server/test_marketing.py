@@ -1,4 +1,4 @@
-"""The marketing call with a profile of one's own: adapters by their ratings, and runs that end badly."""
+"""/generate-image with a custom profile: adapters by rating, base images, and failed runs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError
 from limner.core.requests import TrainRequest
 from limner.core.runs import INTERNAL_ERROR, Status
-from limner.server import disconnect, marketing
-from limner.server.settings import Settings
+from limner.server import uploads
+from limner.server import waiting as waiting_module
 from limner.store.queue import Queue
 from limner.studio.feedback import StudioFeedback
 from limner.studio.studio import Studio
@@ -55,22 +55,22 @@ def service(tmp_path_factory: pytest.TempPathFactory, adapters: list[Path], star
         yield found
 
 
-def test_adapters_are_chosen_by_their_ratings(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adapters_are_chosen_by_rating(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     call, counted, asked = service.call, StudioFeedback.summary, list[Any]()
-    monkeypatch.setattr(StudioFeedback, "summary", lambda *told: asked.append(told[2:]) or counted(*told))
+    monkeypatch.setattr(StudioFeedback, "summary", lambda *given: asked.append(given[2:]) or counted(*given))
     seen: dict[str, int] = {}
     for industry in ("food", "Food", " FOOD "):
         named = CALL | {"industry": industry}
         sha256 = call("POST", "/generate-image", named).json["generated_image_url"].rsplit("/", 1)[1]
         picture = call("GET", f"/v1/pictures/{sha256}").json
         (use,) = picture["request"]["adapter"]
-        assert picture["tags"]["industry"] == "food", "however it is written"
+        assert picture["tags"]["industry"] == "food", "case and spaces are ignored"
         assert picture["tags"]["adapter"] == use["path"] and "the best of 2" in picture["tags"]["chosen"]
         assert picture["label"]["adapters"][0]["path"] == use["path"]
         seen[use["path"]] = picture["id"]
     assert asked == [("adapter", "food")] * 3, "ratings of the same industry"
     rated = next(iter(seen))
-    assert [run["priority"] for run in call("GET", "/v1/runs").json] == [1, 1, 1], "somebody waits for each"
+    assert [run["priority"] for run in call("GET", "/v1/runs").json] == [1, 1, 1], "clients wait for them"
     call("PUT", f"/v1/pictures/{seen[rated]}/rating", {"stars": 5})
     (standing,) = call("GET", "/v1/ratings/summary?by=adapter").json
     assert (standing["name"], standing["mean"]) == (rated, 5.0)
@@ -78,11 +78,11 @@ def test_adapters_are_chosen_by_their_ratings(service: Service, monkeypatch: pyt
 
 def test_a_blank_prompt_is_refused(service: Service) -> None:
     for blank in ("  ", "\n\t", "\u2003"):
-        told = problem(service.call("POST", "/generate-image", CALL | {"prompt": blank}), 422)
-        assert "the prompt is blank" in told["detail"]
+        error = problem(service.call("POST", "/generate-image", CALL | {"prompt": blank}), 422)
+        assert "the prompt is blank" in error["detail"]
 
 
-def test_a_base_picture_is_bounded_and_read_before_it_is_kept(
+def test_a_base_image_is_limited_and_decoded_before_it_is_stored(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     studio, ann, bounds = Studio(home), Caller(account="ann", role=Role.MAKER), list[int]()
@@ -93,18 +93,18 @@ def test_a_base_picture_is_bounded_and_read_before_it_is_kept(
         bounds.append(bytes_most)
         return body
 
-    monkeypatch.setattr(marketing, "fetch", fetch)
+    monkeypatch.setattr(uploads, "fetch", fetch)
     with pytest.raises(LimnerError):
-        marketing.fetched(studio, ann, "https://example.com/a.png", Settings(upload_bytes=1000))
+        uploads.store_image_from_url(studio, ann, "https://example.com/a.png", 1000)
     assert bounds == [1000] and [*studio.files] == []
     body = (tmp_path / "a.png").read_bytes()
-    reference = marketing.fetched(studio, ann, "https://example.com/a.png", Settings())
+    reference = uploads.store_image_from_url(studio, ann, "https://example.com/a.png", 2**20)
     assert [held.reference for held in studio.files.grants.list("ann")] == [reference]
     studio.store.close()
 
 
 def answered(service: Service) -> tuple[Thread, list[Any], str]:
-    """A call whose run the test holds as if it were its worker, and what it is answered in the end."""
+    """A call in a thread, its responses, and the id of its run, which no worker executes."""
     answers: list[Any] = []
     thread = Thread(target=lambda: answers.append(service.call("POST", "/generate-image", CALL | {"industry": "slow"})))
     thread.start()
@@ -123,7 +123,7 @@ def waiting(service: Service) -> str:
 
 @pytest.fixture(scope="module")
 def idle(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Service]:
-    """A service without workers."""
+    """A server without workers."""
     home = tmp_path_factory.mktemp("idle")
     (home / "mine.yaml").write_text(yaml.safe_dump({"industries": {"slow": {}}, "styles": {"photo": {}}}))
     with running(home, profile=home / "mine.yaml", workers=0, wait_seconds=20) as found:
@@ -131,33 +131,35 @@ def idle(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Se
 
 
 @pytest.mark.parametrize("name", ["industry", "style"])
-def test_nothing_is_fetched_for_an_industry_or_a_style_that_there_is_not(idle: Service, name: str) -> None:
+def test_nothing_is_downloaded_for_unknown_names(idle: Service, name: str) -> None:
     call = CALL | {"industry": "slow", "base_image_url": "http://127.0.0.1:9/a.png"}
-    assert "not at a public address" in problem(idle.call("POST", "/generate-image", call), 422)["detail"]
-    told = problem(idle.call("POST", "/generate-image", call | {name: "nosuch"}), 422)
-    assert f"unknown {name} 'nosuch'" in told["detail"]
+    assert "no public address" in problem(idle.call("POST", "/generate-image", call), 422)["detail"]
+    error = problem(idle.call("POST", "/generate-image", call | {name: "nosuch"}), 422)
+    assert f"unknown {name} 'nosuch'" in error["detail"]
 
 
 @pytest.mark.parametrize(
-    ("ending", "error", "status", "said"),
+    ("ending", "error", "status", "message"),
     [
         (Status.CANCELLED, None, 409, "the run was cancelled"),
-        (Status.FAILED, f"{INTERNAL_ERROR} (KeyError); its log tells more", 500, INTERNAL_ERROR),
+        (Status.FAILED, f"{INTERNAL_ERROR} (KeyError); see the worker's log", 500, INTERNAL_ERROR),
         (Status.FAILED, "unknown scheduler 'nosuch'", 422, "unknown scheduler"),
     ],
 )
-def test_a_run_that_ends_badly(idle: Service, ending: Status, error: str | None, status: int, said: str) -> None:
+def test_errors_of_the_run_are_returned(
+    idle: Service, ending: Status, error: str | None, status: int, message: str
+) -> None:
     thread, answers, run = answered(idle)
     queue = Queue(Studio(idle.home).store)
-    ((found, lease),) = queue.claim("w")
-    assert found.id == run
+    ((claimed, lease),) = queue.claim("w", 1)
+    assert claimed.id == run
     queue.finish(lease, ending, error, internal_error=status == 500)
     thread.join()
-    assert said in problem(answers[0], status)["detail"]
+    assert message in problem(answers[0], status)["detail"]
 
 
-def test_a_run_that_nobody_waits_for_any_more_is_given_up(idle: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disconnect, "LOOK", 0.02)
+def test_a_disconnect_cancels_the_run(idle: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting_module, "DISCONNECT_POLL", 0.02)
     host, port = idle.call.address.removeprefix("http://").split(":")
     body = json.dumps(CALL | {"industry": "slow"})
     for headers, ends in (({}, "cancelled"), ({"Idempotency-Key": "again"}, "queued")):
@@ -174,9 +176,9 @@ def test_a_run_that_nobody_waits_for_any_more_is_given_up(idle: Service, monkeyp
         idle.call("POST", f"/v1/runs/{run}/cancel")
 
 
-def test_a_profile_that_names_what_is_not_there(tmp_path: Path) -> None:
+def test_a_profile_with_a_missing_file(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         yaml.safe_dump({"industries": {"food": {"text": ["/no/such"]}}, "styles": {"photo": {}}})
     )
-    said = refused(tmp_path / "home", "serve", "--port", 0, "--profile", tmp_path / "mine.yaml")
-    assert said.startswith("limner: the profile names '/no/such', where there is nothing; check the path")
+    message = refused(tmp_path / "home", "serve", "--port", 0, "--profile", tmp_path / "mine.yaml")
+    assert message.startswith("limner: the profile uses '/no/such', which does not exist; check the path")

@@ -1,4 +1,4 @@
-"""Moderation over HTTP: the real service and its worker, with a policy of its own."""
+"""Moderation over HTTP: the real server and worker, with a custom policy."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ SECRET = "zyx-marker"
 
 @pytest.fixture(scope="module")
 def down() -> dict[str, bool]:
-    """Whether the outside service gives no answer now."""
+    """Makes the moderation service fail while it is set."""
     return {"now": False}
 
 
 @pytest.fixture(scope="module")
 def call(tmp_path_factory: pytest.TempPathFactory, starter: Path, down: dict[str, bool]) -> Iterator[Client]:
-    """A service that refuses dark base pictures and withholds what it paints from them."""
+    """A server that refuses pure red base images, with a moderation service that the test controls."""
     folder = tmp_path_factory.mktemp("moderated")
 
-    def answer(told: Any) -> Any:
+    def answer(subject: Any) -> Any:
         if down["now"]:
             return b"down for maintenance"
-        if isinstance(told, str):
-            return {"results": [{"flagged": SECRET in told, "categories": {"house rule": True}}]}
-        return {"results": [{"flagged": is_pure_red(told), "categories": {"too red": True}}]}
+        if isinstance(subject, str):
+            return {"results": [{"flagged": SECRET in subject, "categories": {"house rule": True}}]}
+        return {"results": [{"flagged": is_pure_red(subject), "categories": {"too red": True}}]}
 
     always = {"model": str(classifiers.picture_classifier(folder / "always", 500)), "refuse": {"fine": 0.5}}
     with answering(answer) as url:
@@ -50,10 +50,10 @@ def call(tmp_path_factory: pytest.TempPathFactory, starter: Path, down: dict[str
             yield running.call
 
 
-def is_pure_red(told: list[dict[str, Any]]) -> bool:
+def is_pure_red(subject: list[dict[str, Any]]) -> bool:
     import base64
 
-    data = base64.b64decode(told[0]["image_url"]["url"].partition(",")[2])
+    data = base64.b64decode(subject[0]["image_url"]["url"].partition(",")[2])
     with Image.open(io.BytesIO(data)) as picture:
         return picture.convert("RGB").resize((1, 1)).getpixel((0, 0)) == (255, 0, 0)
 
@@ -64,11 +64,11 @@ def of_colour(colour: tuple[int, int, int]) -> bytes:
     return file.getvalue()
 
 
-def test_what_passes_is_painted(call: Client) -> None:
+def test_an_allowed_request_is_executed(call: Client) -> None:
     run = call("POST", "/v1/runs", PAINT, Prefer="wait").json
     assert (run["status"], len(run["artifacts"])) == ("done", 1), run["error"]
     verdicts = call("GET", f"{run['url']}/verdicts").json
-    assert [(told["stage"], told["check"], told["allowed"]) for told in reversed(verdicts)] == [
+    assert [(each["stage"], each["check"], each["allowed"]) for each in reversed(verdicts)] == [
         ("prompt", "words", True),
         ("prompt", "service", True),
         ("picture", "image_classifier", True),
@@ -80,54 +80,54 @@ def test_what_passes_is_painted(call: Client) -> None:
     ("prompt", "category"),
     [
         ("a wall with a sw\u0430stika", "hate"),
-        ("a mug of the rival brand", "words that this service does not paint"),
+        ("a mug of the rival brand", "words that the policy of this server forbids"),
         (f"a {SECRET}", "house rule"),
     ],
 )
 def test_a_refused_prompt(call: Client, prompt: str, category: str) -> None:
     before = len(call("GET", "/v1/runs?limit=1000").json)
     for path, body in (("/v1/runs", PAINT | {"prompt": prompt}), ("/generate-image", CALL | {"prompt": prompt})):
-        told = problem(call("POST", path, body), 422)
-        assert (told["type"], told["category"]) == ("urn:limner:moderation:refused", category)
-        assert told["detail"] == f"the prompt is refused: {category}" and told["remedy"]
-    assert len(call("GET", "/v1/runs?limit=1000").json) == before, "no run comes of it"
+        error = problem(call("POST", path, body), 422)
+        assert (error["type"], error["category"]) == ("urn:limner:moderation:refused", category)
+        assert error["detail"] == f"the prompt is refused: {category}" and error["remedy"]
+    assert len(call("GET", "/v1/runs?limit=1000").json) == before, "no run is created"
     newest = call("GET", "/v1/verdicts?allowed=false&stage=prompt&limit=1").json[0]
     assert (newest["category"], newest["run"], newest["text"]) == (category, None, None)
 
 
-def test_a_base_picture_is_refused(call: Client) -> None:
+def test_a_refused_base_image(call: Client) -> None:
     for colour, status in (((255, 0, 0), "failed"), ((10, 200, 30), "done")):
         image = call("POST", "/v1/files", of_colour(colour)).json["reference"]
         run = call("POST", "/v1/runs", PAINT | {"image": image}, Prefer="wait").json
         assert run["status"] == status, run["error"]
         if status == "failed":
-            assert run["error"] == "a picture that the request brings is refused: too red; ask for something else"
+            assert run["error"] == "an image of the request is refused: too red; ask for something else"
             assert call("GET", f"{run['url']}/verdicts?limit=1").json[0]["category"] == "too red"
 
 
-def test_nothing_is_taken_while_a_required_check_is_down(call: Client, down: dict[str, bool]) -> None:
+def test_requests_are_refused_while_a_required_check_fails(call: Client, down: dict[str, bool]) -> None:
     down["now"] = True
     try:
-        told = problem(call("POST", "/v1/runs", PAINT), 503)
+        error = problem(call("POST", "/v1/runs", PAINT), 503)
     finally:
         down["now"] = False
-    assert told["type"] == "urn:limner:moderation:unable" and "'service' is required" in told["detail"]
+    assert error["type"] == "urn:limner:moderation:unable" and "'service' is required" in error["detail"]
     newest = call("GET", "/v1/verdicts?allowed=false&limit=1").json[0]
     assert (newest["check"], newest["skipped"], newest["category"]) == ("service", True, None)
-    assert call("POST", "/v1/runs", PAINT).status == 202, "it is asked again when it is back"
+    assert call("POST", "/v1/runs", PAINT).status == 202, "the check is used again when it works"
 
 
-def test_verdicts_are_listed_in_pages(call: Client) -> None:
+def test_pages_of_verdicts(call: Client) -> None:
     call("POST", "/v1/runs", PAINT, Prefer="wait")
     first = call("GET", "/v1/verdicts?limit=2").json
     second = call("GET", f"/v1/verdicts?limit=1&before={first[-1]['id']}").json
-    ids = [told["id"] for told in (*first, *second)]
+    ids = [each["id"] for each in (*first, *second)]
     assert ids == sorted(set(ids), reverse=True) and len(ids) == 3
     problem(call("GET", "/v1/verdicts?stage=nosuch"), 422)
     problem(call("GET", "/v1/runs/nosuch/verdicts"), 404)
 
 
-def test_withheld_pictures_are_not_to_be_had(tmp_path: Path, starter: Path) -> None:
+def test_withheld_images_are_not_available(tmp_path: Path, starter: Path) -> None:
     model = classifiers.picture_classifier(tmp_path / "always", 500)
     picture = {"check": "image_classifier", "options": {"model": str(model), "refuse": {"unsafe": 0.5}}}
     (tmp_path / "policy.yaml").write_text(yaml.safe_dump({"picture": [picture]}))
@@ -135,11 +135,11 @@ def test_withheld_pictures_are_not_to_be_had(tmp_path: Path, starter: Path) -> N
         call = running.call
         run = call("POST", "/v1/runs", PAINT | {"count": 2}, Prefer="wait").json
         assert (run["status"], run["artifacts"]) == ("failed", [])
-        assert run["error"] == "all 2 pictures were withheld: unsafe; ask for something else"
+        assert run["error"] == "all 2 images were withheld: unsafe; ask for something else"
         events = call("GET", f"{run['url']}/events").body.decode()
-        assert "picture 2 was withheld: unsafe" in events and "event: made" not in events
-        told = problem(call("POST", "/generate-image", CALL), 422)
-        assert told["detail"] == "the picture was withheld: unsafe; ask for something else"
+        assert "image 2 was withheld: unsafe" in events and "event: made" not in events
+        error = problem(call("POST", "/generate-image", CALL), 422)
+        assert error["detail"] == "the image was withheld: unsafe; ask for something else"
         verdicts = call("GET", f"{run['url']}/verdicts").json
         refused = [verdict["subject"] for verdict in verdicts if not verdict["allowed"]]
         assert len(refused) == 2
@@ -148,8 +148,10 @@ def test_withheld_pictures_are_not_to_be_had(tmp_path: Path, starter: Path) -> N
         assert not [path for path in running.home.rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x89PNG"]
 
 
-def test_a_mistake_in_the_policy_is_told_at_start(tmp_path: Path, home: Path) -> None:
+def test_an_invalid_policy_is_reported_at_start(tmp_path: Path, home: Path) -> None:
     checker = {"check": "safety_checker", "options": {"model": "somebody/nosuch"}}
     (tmp_path / "policy.yaml").write_text(yaml.safe_dump({"picture": [checker]}))
-    said = "the policy cannot be carried out: picture: safety_checker: classifier 'somebody/nosuch' is not on disk"
-    assert refused(home, "serve", "--port", 0, "--policy", tmp_path / "policy.yaml").startswith(f"limner: {said}")
+    message = (
+        "checks of the policy cannot be loaded: picture: safety_checker: classifier 'somebody/nosuch' is not on disk"
+    )
+    assert refused(home, "serve", "--port", 0, "--policy", tmp_path / "policy.yaml").startswith(f"limner: {message}")

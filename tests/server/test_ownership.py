@@ -1,4 +1,4 @@
-"""Who sees, changes and removes what: one account's things, tried by another one, by a viewer and by an admin."""
+"""Access control: things of one account, used by another account, a viewer and an admin."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ UPLOAD_BYTES = 2000
 
 
 @dataclass(frozen=True)
-class House:
-    """A service with accounts, and things of ann's."""
+class Setup:
+    """A server with accounts, and things that belong to ann."""
 
     studio: Studio
     ann: TestClient
@@ -75,8 +75,8 @@ def picture_of(studio: Studio, run: str, body: bytes) -> int:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    studio = Studio(tmp_path_factory.mktemp("house") / "home")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
+    studio = Studio(tmp_path_factory.mktemp("setup") / "home")
     app = create_app(studio, Settings(accounts=True, upload_bytes=UPLOAD_BYTES))
 
     def client(name: str, role: Role | None = None) -> TestClient:
@@ -89,7 +89,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     run = ann.post("/v1/runs", json=PAINT).json()["id"]
     webhook = ann.post("/v1/webhooks", json={"url": "https://example.com/"}).json()["id"]
     mine = studio.store.create(GenerateRequest(prompt="of the command line")).id
-    yield House(
+    yield Setup(
         studio=studio,
         ann=ann,
         bob=client("bob"),
@@ -106,84 +106,84 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     studio.store.close()
 
 
-def looked_at(house: House) -> list[str]:
-    """All paths at which something of ann's is."""
+def paths_of(setup: Setup) -> list[str]:
+    """All paths that show something of ann."""
     return [
-        path_of(house.file),
-        path_of(house.folder),
-        f"/v1/runs/{house.run}",
-        f"/v1/runs/{house.run}/verdicts",
-        f"/v1/pictures/{house.picture}",
-        f"/v1/pictures/{house.file.partition(':')[2]}",
-        f"/v1/webhooks/{house.webhook}/deliveries",
+        path_of(setup.file),
+        path_of(setup.folder),
+        f"/v1/runs/{setup.run}",
+        f"/v1/runs/{setup.run}/verdicts",
+        f"/v1/pictures/{setup.picture}",
+        f"/v1/pictures/{setup.file.partition(':')[2]}",
+        f"/v1/webhooks/{setup.webhook}/deliveries",
     ]
 
 
-def test_what_is_ones_own_is_there_for_oneself_and_admins_alone(house: House) -> None:
-    for path in looked_at(house):
-        assert house.ann.get(path).status_code == house.root.get(path).status_code == 200, path
-        for other in house.others:
+def test_only_the_owner_and_admins_see_things(setup: Setup) -> None:
+    for path in paths_of(setup):
+        assert setup.ann.get(path).status_code == setup.root.get(path).status_code == 200, path
+        for other in setup.others:
             assert other.get(path).status_code in (404, 422), path
-            assert house.ann.get(path).text not in other.get(path).text
-    for path in (path_of(house.file), path_of(house.folder)):
-        assert (house.ann.head(path).status_code, house.bob.head(path).status_code) == (200, 404)
-    for other in house.others:
-        assert other.get(f"/v1/runs/{house.run}/events").status_code == 404
+            assert setup.ann.get(path).text not in other.get(path).text
+    for path in (path_of(setup.file), path_of(setup.folder)):
+        assert (setup.ann.head(path).status_code, setup.bob.head(path).status_code) == (200, 404)
+    for other in setup.others:
+        assert other.get(f"/v1/runs/{setup.run}/events").status_code == 404
 
 
-def test_nobody_else_changes_or_removes_it(house: House) -> None:
+def test_nobody_else_changes_or_deletes_things(setup: Setup) -> None:
     calls = [
-        ("DELETE", path_of(house.file)),
-        ("DELETE", path_of(house.folder)),
-        ("DELETE", f"/v1/runs/{house.run}"),
-        ("DELETE", f"/v1/runs/{house.run}?derived=true"),
-        ("POST", f"/v1/runs/{house.run}/cancel"),
-        ("POST", f"/v1/runs/{house.run}/retry"),
-        ("DELETE", f"/v1/webhooks/{house.webhook}"),
-        ("PUT", f"/v1/pictures/{house.picture}/favourite"),
+        ("DELETE", path_of(setup.file)),
+        ("DELETE", path_of(setup.folder)),
+        ("DELETE", f"/v1/runs/{setup.run}"),
+        ("DELETE", f"/v1/runs/{setup.run}?derived=true"),
+        ("POST", f"/v1/runs/{setup.run}/cancel"),
+        ("POST", f"/v1/runs/{setup.run}/retry"),
+        ("DELETE", f"/v1/webhooks/{setup.webhook}"),
+        ("PUT", f"/v1/pictures/{setup.picture}/favourite"),
     ]
     for method, path in calls:
-        assert house.bob.request(method, path).status_code in (404, 422), path
-    assert house.bob.put(f"/v1/pictures/{house.picture}/rating", json={"stars": 1}).status_code == 404
-    for path in looked_at(house):
-        assert house.ann.get(path).status_code == 200, path
-    assert house.studio.store.get(house.run).status is Status.QUEUED
+        assert setup.bob.request(method, path).status_code in (404, 422), path
+    assert setup.bob.put(f"/v1/pictures/{setup.picture}/rating", json={"stars": 1}).status_code == 404
+    for path in paths_of(setup):
+        assert setup.ann.get(path).status_code == 200, path
+    assert setup.studio.store.get(setup.run).status is Status.QUEUED
 
 
-def test_lists_hold_ones_own_and_an_admins_hold_all(house: House) -> None:
-    house.ann.post("/v1/shares", json={"reference": house.folder, "account": "root"}).raise_for_status()
+def test_lists_contain_own_things_and_an_admins_contain_all(setup: Setup) -> None:
+    setup.ann.post("/v1/shares", json={"reference": setup.folder, "account": "root"}).raise_for_status()
     wanted = {
-        "/v1/runs": ("id", house.run),
-        "/v1/pictures": ("id", house.picture),
-        "/v1/webhooks": ("id", house.webhook),
-        "/v1/shares": ("reference", house.folder),
+        "/v1/runs": ("id", setup.run),
+        "/v1/pictures": ("id", setup.picture),
+        "/v1/webhooks": ("id", setup.webhook),
+        "/v1/shares": ("reference", setup.folder),
     }
     for path, (name, mine) in wanted.items():
-        assert [each[name] for each in house.ann.get(path).json()] == [mine], path
-        assert mine in [each[name] for each in house.root.get(path).json()], path
-        assert [other.get(path).json() for other in house.others] == [[], []], path
-    assert {held["reference"] for held in house.ann.get("/v1/holdings").json()} == {house.file, house.folder}
-    assert house.bob.get("/v1/holdings").json() == []
-    house.ann.post("/v1/shares/revoke", json={"reference": house.folder, "account": "root"}).raise_for_status()
+        assert [each[name] for each in setup.ann.get(path).json()] == [mine], path
+        assert mine in [each[name] for each in setup.root.get(path).json()], path
+        assert [other.get(path).json() for other in setup.others] == [[], []], path
+    assert {held["reference"] for held in setup.ann.get("/v1/holdings").json()} == {setup.file, setup.folder}
+    assert setup.bob.get("/v1/holdings").json() == []
+    setup.ann.post("/v1/shares/revoke", json={"reference": setup.folder, "account": "root"}).raise_for_status()
 
 
-def test_the_command_lines_runs_and_pictures_are_nobodys(house: House) -> None:
-    for client in (house.ann, house.root):
-        assert client.get(f"/v1/runs/{house.mine}").status_code == 404
-        assert client.get(f"/v1/runs/{house.mine}/verdicts").status_code == 404
-        assert client.get(f"/v1/pictures/{house.theirs}").status_code == 404
+def test_runs_of_the_command_line_are_hidden(setup: Setup) -> None:
+    for client in (setup.ann, setup.root):
+        assert client.get(f"/v1/runs/{setup.mine}").status_code == 404
+        assert client.get(f"/v1/runs/{setup.mine}/verdicts").status_code == 404
+        assert client.get(f"/v1/pictures/{setup.theirs}").status_code == 404
 
 
-def test_a_run_is_named_by_its_whole_id(house: House) -> None:
-    assert house.ann.get(f"/v1/runs/{house.run[:-1]}").status_code == 404
-    assert house.ann.post(f"/v1/runs/{house.run[:-1]}/cancel").status_code == 404
-    assert house.studio.store.get(house.run[:-1]).status is Status.QUEUED
+def test_runs_are_found_by_complete_ids_only(setup: Setup) -> None:
+    assert setup.ann.get(f"/v1/runs/{setup.run[:-1]}").status_code == 404
+    assert setup.ann.post(f"/v1/runs/{setup.run[:-1]}/cancel").status_code == 404
+    assert setup.studio.store.get(setup.run[:-1]).status is Status.QUEUED
 
 
-def test_a_viewer_looks_and_says_and_does_no_more(house: House) -> None:
+def test_a_viewer_reads_and_gives_feedback_only(setup: Setup) -> None:
     for path in ("/v1/runs", "/v1/pictures", "/v1/holdings", "/v1/account", "/v1/collections", "/v1/ratings/summary"):
-        assert house.vic.get(path).status_code == 200, path
-    assert house.vic.post("/v1/collections", json={"name": "Summer"}).status_code == 201
+        assert setup.vic.get(path).status_code == 200, path
+    assert setup.vic.post("/v1/collections", json={"name": "Summer"}).status_code == 201
     for method, path in (
         ("POST", "/v1/runs"),
         ("POST", "/v1/files"),
@@ -192,74 +192,74 @@ def test_a_viewer_looks_and_says_and_does_no_more(house: House) -> None:
         ("POST", "/v1/shares"),
         ("POST", "/generate-image"),
         ("POST", "/v1/images/generations"),
-        ("DELETE", f"/v1/runs/{house.run}"),
-        ("DELETE", path_of(house.file)),
+        ("DELETE", f"/v1/runs/{setup.run}"),
+        ("DELETE", path_of(setup.file)),
     ):
-        assert house.vic.request(method, path, json={}).status_code == 403, path
+        assert setup.vic.request(method, path, json={}).status_code == 403, path
 
 
-def test_what_tells_of_everybody_is_an_admins(house: House) -> None:
+def test_routes_for_admins(setup: Setup) -> None:
     for path in ("/v1/verdicts", "/metrics"):
-        assert [client.get(path).status_code for client in (house.vic, house.ann, house.root)] == [403, 403, 200], path
+        assert [client.get(path).status_code for client in (setup.vic, setup.ann, setup.root)] == [403, 403, 200], path
 
 
-def test_only_what_is_ones_own_is_shared(house: House) -> None:
-    share = {"reference": house.file, "account": "vic"}
-    refused = house.bob.post("/v1/shares", json=share)
+def test_only_own_files_can_be_shared(setup: Setup) -> None:
+    share = {"reference": setup.file, "account": "vic"}
+    refused = setup.bob.post("/v1/shares", json=share)
     assert refused.status_code == 422 and "is not yours" in refused.json()["detail"]
-    assert house.vic.get(path_of(house.file)).status_code == 404
-    assert house.ann.post("/v1/shares", json=share).status_code == 201
-    assert house.vic.get(path_of(house.file)).content == png("red")
-    assert house.bob.post("/v1/shares/revoke", json=share).status_code == 422
-    assert house.ann.post("/v1/shares/revoke", json=share).status_code == 200
-    assert house.vic.get(path_of(house.file)).status_code == 404
+    assert setup.vic.get(path_of(setup.file)).status_code == 404
+    assert setup.ann.post("/v1/shares", json=share).status_code == 201
+    assert setup.vic.get(path_of(setup.file)).content == png("red")
+    assert setup.bob.post("/v1/shares/revoke", json=share).status_code == 422
+    assert setup.ann.post("/v1/shares/revoke", json=share).status_code == 200
+    assert setup.vic.get(path_of(setup.file)).status_code == 404
 
 
-def test_what_others_made_of_it_is_not_erased_with_it(house: House) -> None:
-    run = house.ann.post("/v1/runs", json=PAINT).json()["id"]
+def test_files_that_others_used_are_not_erased(setup: Setup) -> None:
+    run = setup.ann.post("/v1/runs", json=PAINT).json()["id"]
     body = png("green")
-    reference = house.ann.post("/v1/files", content=body, headers=RAW).json()["reference"]
-    picture_of(house.studio, run, body)
-    house.studio.store.update(run, status=Status.DONE)
-    house.ann.post("/v1/shares", json={"reference": reference, "account": "bob"}).raise_for_status()
-    over = house.bob.post("/v1/runs", json=PAINT | {"image": reference}).json()["id"]
-    refused = house.ann.delete(f"/v1/runs/{run}?derived=true")
+    reference = setup.ann.post("/v1/files", content=body, headers=RAW).json()["reference"]
+    picture_of(setup.studio, run, body)
+    setup.studio.store.update(run, status=Status.DONE)
+    setup.ann.post("/v1/shares", json={"reference": reference, "account": "bob"}).raise_for_status()
+    over = setup.bob.post("/v1/runs", json=PAINT | {"image": reference}).json()["id"]
+    refused = setup.ann.delete(f"/v1/runs/{run}?derived=true")
     assert refused.status_code == 409 and "is used by others (1)" in refused.json()["detail"]
-    assert house.bob.get(f"/v1/runs/{over}").status_code == 200
-    assert house.bob.delete(f"/v1/runs/{over}").status_code == 200
-    assert house.ann.delete(f"/v1/runs/{run}?derived=true").json()["runs"] == [run]
-    house.ann.delete(path_of(reference))
+    assert setup.bob.get(f"/v1/runs/{over}").status_code == 200
+    assert setup.bob.delete(f"/v1/runs/{over}").status_code == 200
+    assert setup.ann.delete(f"/v1/runs/{run}?derived=true").json()["runs"] == [run]
+    setup.ann.delete(path_of(reference))
 
 
-def test_a_verified_picture_names_its_run_to_those_who_may_see_it(house: House) -> None:
+def test_verification_names_the_run_to_those_who_may_see_it(setup: Setup) -> None:
     headers = {"Content-Type": "image/png"}
-    told = {
+    runs = {
         name: client.post("/v1/verify", content=png("red"), headers=headers).json()["run"]
-        for name, client in (("ann", house.ann), ("bob", house.bob), ("root", house.root))
+        for name, client in (("ann", setup.ann), ("bob", setup.bob), ("root", setup.root))
     }
-    assert told == {"ann": house.run, "bob": None, "root": house.run}
-    assert house.root.post("/v1/verify", content=png("blue"), headers=headers).json()["run"] is None
+    assert runs == {"ann": setup.run, "bob": None, "root": setup.run}
+    assert setup.root.post("/v1/verify", content=png("blue"), headers=headers).json()["run"] is None
 
 
-def test_an_upload_of_the_largest_size_is_taken_and_no_larger_one(house: House) -> None:
-    assert house.bob.post("/v1/files", content=b"x" * UPLOAD_BYTES, headers=RAW).status_code == 201
-    assert house.bob.post("/v1/files", content=b"x" * (UPLOAD_BYTES + 1), headers=RAW).status_code == 413
+def test_size_limit_of_uploads(setup: Setup) -> None:
+    assert setup.bob.post("/v1/files", content=b"x" * UPLOAD_BYTES, headers=RAW).status_code == 201
+    assert setup.bob.post("/v1/files", content=b"x" * (UPLOAD_BYTES + 1), headers=RAW).status_code == 413
 
 
-def test_more_than_a_key_allows_is_too_much(house: House) -> None:
-    _, secret = house.studio.accounts.add_key("dan", limits=Limits(kept_bytes=10, pictures_per_day=1))
+def test_requests_beyond_a_keys_limits(setup: Setup) -> None:
+    _, secret = setup.studio.accounts.add_key("dan", limits=Limits(kept_bytes=10, pictures_per_day=1))
     dan = {"Authorization": f"Bearer {secret}"}
-    statuses = [house.bob.post("/v1/files", content=b"d" * size, headers=RAW | dan).status_code for size in (10, 1)]
+    statuses = [setup.bob.post("/v1/files", content=b"d" * size, headers=RAW | dan).status_code for size in (10, 1)]
     assert statuses == [201, 429]
-    assert house.bob.post("/v1/runs", json=PAINT | {"count": 2}, headers=dan).status_code == 429
-    assert [house.bob.post("/v1/runs", json=PAINT, headers=dan).status_code for _ in range(2)] == [202, 429]
+    assert setup.bob.post("/v1/runs", json=PAINT | {"count": 2}, headers=dan).status_code == 429
+    assert [setup.bob.post("/v1/runs", json=PAINT, headers=dan).status_code for _ in range(2)] == [202, 429]
 
 
-def test_no_place_on_this_machine_is_told(house: House) -> None:
-    for client, path in ((house.ann, "/v1/pictures"), (house.ann, f"/v1/runs/{house.run}"), (house.root, "/v1/runs")):
-        assert "/srv/" not in client.get(path).text and str(house.studio.home) not in client.get(path).text
+def test_no_path_of_this_machine_is_returned(setup: Setup) -> None:
+    for client, path in ((setup.ann, "/v1/pictures"), (setup.ann, f"/v1/runs/{setup.run}"), (setup.root, "/v1/runs")):
+        assert "/srv/" not in client.get(path).text and str(setup.studio.home) not in client.get(path).text
 
 
-def test_where_no_accounts_are_whoever_calls_is_the_admin() -> None:
+def test_without_accounts_every_caller_is_an_admin() -> None:
     assert Caller().scope is None
     assert [Caller(account="a", role=role).scope for role in Role] == ["a", "a", None]

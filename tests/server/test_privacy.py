@@ -1,4 +1,4 @@
-"""What is one's own stays so, whoever asks and however; what is erased is gone."""
+"""Privacy between accounts, and erasure of everything that refers to erased data."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def path_of(reference: str) -> str:
     return f"/v1/files/{reference.removeprefix('sha256:')}"
 
 
-def test_ids_are_told_to_nobody_else(accounts: dict[str, TestClient]) -> None:
+def test_ids_of_other_accounts_are_hidden(accounts: dict[str, TestClient]) -> None:
     run = accounts["ann"].post("/v1/runs", json=PAINT).json()["id"]
     for method, path in (
         ("GET", f"/v1/runs/{run[:-1]}"), ("DELETE", f"/v1/runs/{run[:-1]}"), ("GET", f"/v1/runs?before={run[:-1]}")
     ):  # fmt: skip
         for client in accounts.values():
             reply = client.request(method, path)
-            assert reply.status_code == 404 and run not in reply.text, "the beginning of an id is none"
+            assert reply.status_code == 404 and run not in reply.text, "the beginning of an id is not accepted"
     assert accounts["bob"].get(f"/v1/runs?before={run}").status_code == 404
     assert accounts["ann"].get(f"/v1/runs?before={run}").json() == []
 
 
-def test_a_hash_in_a_text_keeps_no_file(accounts: dict[str, TestClient], studio: Studio) -> None:
+def test_a_hash_in_a_text_is_no_reference(accounts: dict[str, TestClient], studio: Studio) -> None:
     reference = uploaded(accounts["ann"])
     sha256 = reference.removeprefix("sha256:")
     accounts["bob"].post("/v1/runs", json=PAINT | {"prompt": f"look: {reference}"})
@@ -64,7 +64,7 @@ def test_a_hash_in_a_text_keeps_no_file(accounts: dict[str, TestClient], studio:
 
 @pytest.mark.parametrize("kind", ["sha256", "folder"])
 @pytest.mark.parametrize("path", ["/v1/shares", "/v1/shares/revoke"])
-def test_sharing_tells_nobody_what_others_keep(accounts: dict[str, TestClient], path: str, kind: str) -> None:
+def test_sharing_does_not_reveal_files_of_others(accounts: dict[str, TestClient], path: str, kind: str) -> None:
     sha256 = uploaded(accounts["ann"]).removeprefix("sha256:")
     body = {"reference": f"{kind}:{sha256}", "account": "vic"}
     kept = accounts["bob"].post(path, json=body)
@@ -73,7 +73,7 @@ def test_sharing_tells_nobody_what_others_keep(accounts: dict[str, TestClient], 
     assert kept.text.replace(sha256, "0" * 64) == absent.text
 
 
-def test_what_was_lent_is_lent_for_a_while(accounts: dict[str, TestClient], studio: Studio) -> None:
+def test_a_revoked_share_cannot_be_used(accounts: dict[str, TestClient], studio: Studio) -> None:
     ann, bob, vic = accounts.values()
     share = {"reference": uploaded(ann), "account": "bob"}
     assert ann.post("/v1/shares", json=share).status_code == 201
@@ -87,7 +87,7 @@ def test_what_was_lent_is_lent_for_a_while(accounts: dict[str, TestClient], stud
     assert vic.get(path_of(share["reference"])).status_code == 404
 
 
-def test_two_who_brought_the_same(accounts: dict[str, TestClient]) -> None:
+def test_two_accounts_upload_the_same_file(accounts: dict[str, TestClient]) -> None:
     ann, bob, _ = accounts.values()
     reference = uploaded(ann)
     assert uploaded(bob) == reference
@@ -95,7 +95,7 @@ def test_two_who_brought_the_same(accounts: dict[str, TestClient]) -> None:
     assert ann.get(path_of(reference)).status_code == 404 and bob.get(path_of(reference)).status_code == 200
 
 
-def test_what_is_erased_is_not_told_again(accounts: dict[str, TestClient], studio: Studio) -> None:
+def test_responses_about_an_erased_run_are_erased(accounts: dict[str, TestClient], studio: Studio) -> None:
     ann, key = accounts["ann"], {"Idempotency-Key": "k"}
     first = ann.post("/v1/runs", json=PAINT, headers=key).json()
     ann.post(f"{first['url']}/cancel")
@@ -105,22 +105,22 @@ def test_what_is_erased_is_not_told_again(accounts: dict[str, TestClient], studi
     assert second.json()["id"] != first["id"] and "Idempotent-Replayed" not in second.headers
 
 
-def test_the_kept_answer_to_an_upload_is_erased_with_it(accounts: dict[str, TestClient], studio: Studio) -> None:
+def test_the_response_to_an_upload_is_erased_with_it(accounts: dict[str, TestClient], studio: Studio) -> None:
     ann, headers = accounts["ann"], {**RAW, "Idempotency-Key": "k"}
     first = ann.post("/v1/files", content=b"a picture", headers=headers).json()
     assert ann.delete(first["url"]).status_code == 200
     second = ann.post("/v1/files", content=b"a picture", headers=headers)
     assert "Idempotent-Replayed" not in second.headers
-    assert first["reference"].removeprefix("sha256:") in studio.files, "it is brought in again"
+    assert first["reference"].removeprefix("sha256:") in studio.files, "it is uploaded again"
 
 
-def test_an_address_that_shows_to_be_private(accounts: dict[str, TestClient]) -> None:
+def test_private_webhook_addresses_are_refused(accounts: dict[str, TestClient]) -> None:
     for url in ("http://127.0.0.1/", "http://[::1]/", "http://10.0.0.1/x", "http://169.254.169.254/"):
         assert accounts["ann"].post("/v1/webhooks", json={"url": url}).status_code == 422
 
 
-def test_the_same_bytes_again_while_they_are_erased(studio: Studio, tmp_path: Path) -> None:
-    """Whichever comes first: an upload that was accepted is there afterwards."""
+def test_an_upload_while_the_same_file_is_erased(studio: Studio, tmp_path: Path) -> None:
+    """An upload that was accepted exists afterwards, whichever comes first."""
     from threading import Thread
 
     from limner.core.errors import LimnerError
@@ -146,7 +146,7 @@ def test_the_same_bytes_again_while_they_are_erased(studio: Studio, tmp_path: Pa
         assert reference.removeprefix("sha256:") in studio.files
 
 
-def test_an_unreadable_run_hides_nothing_else(accounts: dict[str, TestClient], studio: Studio) -> None:
+def test_an_unreadable_run_hides_no_others(accounts: dict[str, TestClient], studio: Studio) -> None:
     from sqlalchemy import update
 
     from limner.store.tables import RunRow
@@ -156,7 +156,7 @@ def test_an_unreadable_run_hides_nothing_else(accounts: dict[str, TestClient], s
     bad, good = (ann.post("/v1/runs", json=PAINT).json()["id"] for _ in range(2))
     with studio.store.session() as session:
         session.execute(update(RunRow).where(RunRow.id == bad).values(request={"kind": "generate", "colour": "red"}))
-    ((claimed, _),) = Queue(studio.store).claim("w")
+    ((claimed, _),) = Queue(studio.store).claim("w", 1)
     assert claimed.id == good
-    assert [told["id"] for told in ann.get("/v1/runs").json()] == [good]
-    assert [told["run"] for told in ann.get(f"/v1/webhooks/{made['id']}/deliveries").json()] == [bad]
+    assert [each["id"] for each in ann.get("/v1/runs").json()] == [good]
+    assert [each["run"] for each in ann.get(f"/v1/webhooks/{made['id']}/deliveries").json()] == [bad]

@@ -1,4 +1,4 @@
-"""What a profile says is checked when it is read, and made ready when the service starts."""
+"""Marketing profiles: validation, storing their files, and the requests they give."""
 
 from pathlib import Path
 from typing import Any
@@ -9,88 +9,142 @@ import yaml
 from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError
 from limner.core.execution import split_body
-from limner.server.prepared import settled
-from limner.server.profile import read_profile
+from limner.core.requests import AdapterUse
+from limner.server.profile import Profile, read_profile, store_files
 from limner.studio.studio import Studio
 
 PLAIN: dict[str, Any] = {"industries": {"food": {}}, "styles": {"photo": {}}}
 
 
-def written(tmp_path: Path, **told: Any) -> Path:
+def written(tmp_path: Path, **fields: Any) -> Path:
     file = tmp_path / "mine.yaml"
-    file.write_text(yaml.safe_dump(PLAIN | told))
+    file.write_text(yaml.safe_dump(PLAIN | fields))
     return file
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("fields", "message"),
     [
         ({"text": {"strength": 0.6}}, "text: strength (0.6) is given without an image"),
         ({"text": {"mask": "a.png"}}, "text: mask (a.png) is given without an image"),
         ({"picture": {"strength": 7}}, "picture: strength '7'"),
-        ({"picture": {"prompt": "x"}}, "picture: prompt comes with each call"),
+        ({"picture": {"prompt": "x"}}, "picture: prompt comes from each request"),
         ({"text": {"stesp": 3}}, "text: unknown field 'stesp'"),
         ({"industries": {}}, "industries"),
-        ({"styles": {"photo": {"prompt": "a photo"}}}, "must hold {prompt}"),
+        ({"styles": {"photo": {"prompt": "a photo"}}}, "must contain {prompt}"),
     ],
 )
-def test_profiles_that_are_refused(tmp_path: Path, told: dict[str, Any], said: str) -> None:
+def test_invalid_profiles(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(LimnerError) as refused:
-        read_profile(written(tmp_path, **told))
-    assert said in str(refused.value) and "\n" not in str(refused.value)
+        read_profile(written(tmp_path, **fields))
+    assert message in str(refused.value) and "\n" not in str(refused.value)
 
 
-def test_a_folder_of_a_models_name_is_meant_where_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_folder_is_used_before_a_hub_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     studio, profile = Studio(tmp_path / "home"), read_profile(written(tmp_path, text={"model": "mine/dog"}))
-    assert settled(profile, studio)[0].text.request == {"model": "mine/dog"}, "one of the hub"
+    assert store_files(profile, studio)[0].text.request == {"model": "mine/dog"}, "a model of the hub"
     (tmp_path / "mine" / "dog").mkdir(parents=True)
     (tmp_path / "mine" / "dog" / "weights").write_bytes(b"x")
-    assert settled(profile, studio)[0].text.request["model"].startswith("folder:")
+    assert store_files(profile, studio)[0].text.request["model"].startswith("folder:")
     studio.store.close()
 
 
-def test_paths_become_references(tmp_path: Path) -> None:
+def test_paths_are_replaced_by_references(tmp_path: Path) -> None:
     (tmp_path / "one.safetensors").write_bytes(b"x")
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "a").write_bytes(b"y")
     adapters = [f"{tmp_path}/one.safetensors:0.5", f"{tmp_path}/two"]
-    told = {
+    fields = {
         "industries": {"food": {"text": adapters}},
         "picture": {"strength": 0.5, "mask": f"{tmp_path}/two/a", "model": "starter"},
         "text": {"model": f"{tmp_path}/two"},
     }
     studio = Studio(tmp_path / "home")
-    profile, used = settled(read_profile(written(tmp_path, **told)), studio)
+    profile, used = store_files(read_profile(written(tmp_path, **fields)), studio)
     first, second = profile.adapters("FOOD", None)
     assert first.path.startswith("sha256:") and first.weight == 0.5 and second.path.startswith("folder:")
     assert profile.text.request == {"model": second.path}
     assert profile.picture.request["strength"] == 0.5 and profile.picture.request["mask"] in used
     assert used == {first.path, second.path, profile.picture.request["mask"]}
-    again, _ = settled(profile, studio)
+    again, _ = store_files(profile, studio)
     assert again == profile
     request = profile.request("x", "food", "photo", adapter=first, seed=5)
     assert (request.adapter, request.seed) == ((first,), 5)
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
-    [("/no/such.safetensors", "where there is nothing"), ("sha256:" + "f" * 64, "is not kept here")],
+    ("name", "message"),
+    [("/no/such.safetensors", "which does not exist"), ("sha256:" + "f" * 64, "is not stored here")],
 )
 @pytest.mark.parametrize("place", ["industry", "model"])
-def test_what_is_not_there_is_named_at_start(tmp_path: Path, name: str, said: str, place: str) -> None:
-    told = {"industries": {"food": {"text": [name]}}} if place == "industry" else {"text": {"model": name}}
-    with pytest.raises(LimnerError, match=said):
-        settled(read_profile(written(tmp_path, **told)), Studio(tmp_path / "home"))
+def test_missing_files_are_reported_at_start(tmp_path: Path, name: str, message: str, place: str) -> None:
+    fields = {"industries": {"food": {"text": [name]}}} if place == "industry" else {"text": {"model": name}}
+    with pytest.raises(LimnerError, match=message):
+        store_files(read_profile(written(tmp_path, **fields)), Studio(tmp_path / "home"))
 
 
-def test_what_the_profile_names_is_for_all_who_call(tmp_path: Path) -> None:
+def test_every_caller_may_use_the_files_of_the_profile(tmp_path: Path) -> None:
     (tmp_path / "one.safetensors").write_bytes(b"x")
     studio = Studio(tmp_path / "home")
-    told = {"industries": {"food": {"text": [f"{tmp_path}/one.safetensors"]}}}
-    profile, used = settled(read_profile(written(tmp_path, **told)), studio)
+    fields = {"industries": {"food": {"text": [f"{tmp_path}/one.safetensors"]}}}
+    profile, used = store_files(read_profile(written(tmp_path, **fields)), studio)
     request, _ = split_body(profile.request("x", "food", "photo", adapter=profile.adapters("food", None)[0]))
     team = Caller(account="team", role=Role.MAKER)
     assert studio.enqueue(request, caller=team, granted=used).owner == "team"
     with pytest.raises(LimnerError, match="is not yours"):
         studio.enqueue(request, caller=team)
+
+
+PROFILE = Profile.model_validate(
+    {
+        "text": {"model": "sdxl", "steps": 9},
+        "picture": {"model": "sd15", "strength": 0.5},
+        "industries": {
+            "Food": {"words": "steam, herbs", "text": ["a.safetensors:0.5"], "picture": ["b.safetensors"]},
+            "plain": {},
+        },
+        "styles": {
+            "photo": {"prompt": "a photo of {prompt}, sharp", "negative_prompt": "blurry"},
+            "none": {},
+            "lens": {"prompt": "{prompt}, {85mm}"},
+        },
+    }
+)
+
+
+def test_industry_words_and_style_template() -> None:
+    request = PROFILE.request("  a red mug ", "food", "PHOTO ", seed=5)
+    assert request.prompt == "a photo of a red mug, steam, herbs, sharp" and request.negative_prompt == "blurry"
+    assert (request.model, request.steps, request.seed, request.image) == ("sdxl", 9, 5, None)
+    plain = PROFILE.request("a {red} mug", "plain", "none", seed=0)
+    assert (plain.prompt, plain.negative_prompt, plain.seed) == ("a {red} mug", "", 0)
+    assert PROFILE.request("a mug", "plain", "lens").prompt == "a mug, {85mm}", "other braces are text"
+
+
+def test_base_images_have_their_own_defaults_and_adapters() -> None:
+    request = PROFILE.request("a mug", "food", "photo", image="sha256:" + "0" * 64, seed=1)
+    assert (request.model, request.strength, request.steps) == ("sd15", 0.5, None)
+    assert PROFILE.adapters("FOOD", None) == (AdapterUse(path="a.safetensors", weight=0.5),)
+    assert PROFILE.adapters("food", request.image) == (AdapterUse(path="b.safetensors"),)
+    assert PROFILE.adapters("plain", None) == ()
+
+
+def test_the_seed_of_the_profile_takes_precedence() -> None:
+    fixed = PROFILE.model_copy(update={"text": PROFILE.text.model_validate({"seed": 7})})
+    assert [fixed.request("x", "food", "none", seed=seed).seed for seed in (1, None)] == [7, 7]
+    assert len({PROFILE.request("x", "food", "none").seed for _ in range(4)}) == 4, "a random seed for each call"
+
+
+def test_the_chosen_adapter_is_used() -> None:
+    use = AdapterUse(path="c.safetensors", weight=2)
+    assert PROFILE.request("x", "food", "none", adapter=use).adapter == (use,)
+    assert PROFILE.request("x", "food", "none").adapter == ()
+
+
+@pytest.mark.parametrize(
+    ("industry", "style", "message"), [("sport", "photo", "unknown industry"), ("food", "x", "unknown style")]
+)
+def test_unknown_industries_and_styles(industry: str, style: str, message: str) -> None:
+    with pytest.raises(LimnerError, match=message):
+        PROFILE.request("x", industry, style)

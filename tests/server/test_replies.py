@@ -1,4 +1,4 @@
-"""Runs and artifacts as they are answered: in the order in which they were made, without the places of this machine."""
+"""Runs and artifacts in responses: their order, and no paths of this machine."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ def artifact(number: int, **details: object) -> Artifact:
     )
 
 
-def test_an_artifact_tells_its_name_and_no_place() -> None:
+def test_artifacts_have_no_path() -> None:
     folder = "folder:" + "f" * 64
-    told = ArtifactReply.of(artifact(7, seed=3, reference=folder, base={"path": "/srv/a"}, vae={"path": "/srv/b"}))
-    assert (told.name, told.reference, told.url, told.details) == (
+    reply = ArtifactReply.of(artifact(7, seed=3, reference=folder, base={"path": "/srv/a"}, vae={"path": "/srv/b"}))
+    assert (reply.name, reply.reference, reply.url, reply.details) == (
         "0007.png",
         folder,
         f"/v1/folders/{'f' * 64}",
         {"seed": 3},
     )
-    assert "/srv" not in told.model_dump_json()
+    assert "/srv" not in reply.model_dump_json()
     plain = ArtifactReply.of(artifact(7))
     assert (plain.reference, plain.url) == (f"sha256:{7:064x}", f"/v1/files/{7:064x}")
 
 
-def test_the_name_of_a_path_of_windows() -> None:
-    told = artifact(1).model_copy(update={"path": r"C:\runs\0001.png"})
-    assert ArtifactReply.of(told).name == "0001.png"
+def test_names_of_windows_paths() -> None:
+    windows = artifact(1).model_copy(update={"path": r"C:\runs\0001.png"})
+    assert ArtifactReply.of(windows).name == "0001.png"
 
 
-def test_a_run_tells_what_it_made_first_first() -> None:
+def test_artifacts_of_a_run_are_listed_oldest_first() -> None:
     run = Run(
         id="x", request=GenerateRequest(prompt="a"), created=NOW, out="/srv/out", owner="ann", key="k", policy="p"
     )
-    told = RunReply.of(run, [artifact(3), artifact(2), artifact(1)])  # as the store lists them, newest first
-    assert [made.name for made in told.artifacts] == ["0001.png", "0002.png", "0003.png"]
-    assert told.url == "/v1/runs/x" and "/srv" not in told.model_dump_json()
+    reply = RunReply.of(run, [artifact(3), artifact(2), artifact(1)])  # as the store lists them, newest first
+    assert [made.name for made in reply.artifacts] == ["0001.png", "0002.png", "0003.png"]
+    assert reply.url == "/v1/runs/x" and "/srv" not in reply.model_dump_json()
 
 
 @pytest.mark.parametrize("reference", ["", "sha256:x", "file:" + "0" * 64])
-def test_only_a_reference_has_a_url(reference: str) -> None:
+def test_only_references_have_urls(reference: str) -> None:
     with pytest.raises(AssertionError):
         url_of(reference)

@@ -1,4 +1,4 @@
-"""What is pruned by itself: what is older than so many days, and never what the profile paints with."""
+"""Retention: old runs are erased, files of the profile stay."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from limner.server.erasure import retention
 from limner.server.profile import read_profile
-from limner.server.retention import retention
 from limner.server.settings import Settings
 from limner.studio.maintenance import ErasureResult
 
 
 class Pruned:
-    """A studio that notes what it is asked to prune."""
+    """A studio that records what it is asked to prune."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[timedelta | None, list[str]]] = []
@@ -26,7 +26,7 @@ class Pruned:
 
 
 @pytest.mark.parametrize(("days", "older"), [(None, None), (30, timedelta(days=30)), (0.5, timedelta(hours=12))])
-def test_what_is_older_than_so_many_days_goes(days: float | None, older: timedelta | None) -> None:
+def test_old_runs_are_pruned(days: float | None, older: timedelta | None) -> None:
     studio, profile = Pruned(), read_profile(None)
     adapter = "sha256:" + "a" * 64
     profile = profile.model_copy(update={"text": profile.text.model_validate({"adapter": [{"path": adapter}]})})

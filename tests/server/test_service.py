@@ -1,4 +1,4 @@
-"""The real service, spoken to over HTTP."""
+"""The real server over HTTP."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def call(service: Service) -> Client:
     return service.call
 
 
-def test_the_marketing_call(call: Client, tmp_path: Path) -> None:
+def test_generate_image(call: Client, tmp_path: Path) -> None:
     reply = call("POST", "/generate-image", CALL)
     assert reply.status == 200, reply.body
     assert reply.json.keys() == {"generated_image_url", "generation_time"}
@@ -45,11 +45,11 @@ def test_the_marketing_call(call: Client, tmp_path: Path) -> None:
     run = call("GET", "/v1/runs?limit=1").json[0]
     assert run["tags"] == {"industry": "food", "style": "watercolour"}
     again = call("POST", "/generate-image", CALL).json["generated_image_url"]
-    assert again != reply.json["generated_image_url"], "each call has a seed of its own"
+    assert again != reply.json["generated_image_url"], "each call has its own seed"
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"industry": "mining"}, "choose one of: technology, fashion, food, health, finance, travel, real estate,"),
         ({"style": "cubism"}, "choose one of: photo, watercolour,"),
@@ -57,21 +57,21 @@ def test_the_marketing_call(call: Client, tmp_path: Path) -> None:
         ({"base_image_url": "file:///etc/passwd"}, "is neither http nor https"),
     ],
 )
-def test_what_the_marketing_call_refuses(call: Client, change: dict[str, str], said: str) -> None:
-    told = problem(call("POST", "/generate-image", CALL | change), 422)
-    assert said in told["detail"] + told["remedy"]
+def test_invalid_marketing_requests(call: Client, change: dict[str, str], message: str) -> None:
+    error = problem(call("POST", "/generate-image", CALL | change), 422)
+    assert message in error["detail"] + error["remedy"]
 
 
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [({}, "/prompt"), (CALL | {"colour": "red"}, "/colour"), (CALL | {"prompt": ""}, "/prompt"), (b"{", "/")],
 )
-def test_a_malformed_call_names_the_field(call: Client, body: Any, pointer: str) -> None:
-    told = problem(call("POST", "/generate-image", body, Content_Type="application/json"), 422)
-    assert any(error["pointer"].startswith(pointer) for error in told["errors"])
+def test_errors_name_the_field(call: Client, body: Any, pointer: str) -> None:
+    error = problem(call("POST", "/generate-image", body, Content_Type="application/json"), 422)
+    assert any(error["pointer"].startswith(pointer) for error in error["errors"])
 
 
-def test_a_run_is_submitted_watched_and_fetched(call: Client) -> None:
+def test_submit_stream_and_download(call: Client) -> None:
     reply = call("POST", "/v1/runs", PAINT | {"count": 2})
     assert reply.status == 202 and reply.headers["Location"] == reply.json["url"]
     events = parsed(call("GET", f"{reply.json['url']}/events").body)
@@ -94,7 +94,7 @@ def test_a_run_is_submitted_watched_and_fetched(call: Client) -> None:
     assert call("GET", run["artifacts"][0]["url"], If_None_Match=whole.headers["ETag"]).status == 304
 
 
-def test_waiting_for_the_result(call: Client) -> None:
+def test_prefer_wait(call: Client) -> None:
     reply = call("POST", "/v1/runs", PAINT, Prefer="wait")
     assert (reply.status, reply.json["status"], reply.headers["Preference-Applied"]) == (200, "done", "wait")
     short = call("POST", "/v1/runs", PAINT | {"steps": 500, "count": 8}, Prefer="wait=1")
@@ -108,13 +108,13 @@ def test_waiting_for_the_result(call: Client) -> None:
     call("POST", f"{short.json['url']}/cancel")
 
 
-def test_a_failure_is_told_in_one_line(call: Client) -> None:
+def test_a_failed_run_has_a_short_error(call: Client) -> None:
     reply = call("POST", "/v1/runs", PAINT | {"scheduler": "nosuch"}, Prefer="wait")
     assert reply.json["status"] == "failed" and reply.json["error"].startswith("unknown scheduler 'nosuch'")
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ({"kind": "generate", "prompt": "x", "model": "/etc"}, "is no reference"),
         ({"kind": "generate", "prompt": "x", "image": "../secret.png"}, "is no reference"),
@@ -126,23 +126,23 @@ def test_a_failure_is_told_in_one_line(call: Client) -> None:
         ([], ""),
     ],
 )
-def test_requests_that_are_refused(call: Client, body: Any, said: str) -> None:
-    assert said in problem(call("POST", "/v1/runs", body), 422)["detail"]
+def test_invalid_requests(call: Client, body: Any, message: str) -> None:
+    assert message in problem(call("POST", "/v1/runs", body), 422)["detail"]
 
 
 @pytest.mark.parametrize("wish", ["wait=\u00b2", "wait=-1", "wait=1e9", "respond-async", "wait=x, wait"])
-def test_odd_preferences(call: Client, wish: str) -> None:
+def test_unusual_prefer_headers(call: Client, wish: str) -> None:
     assert call("POST", "/v1/runs", PAINT, Prefer=wish).status in (200, 202)
 
 
-def test_a_number_of_an_event_that_cannot_be(call: Client) -> None:
+def test_invalid_last_event_id(call: Client) -> None:
     run = call("POST", "/v1/runs", PAINT).json
     problem(call("GET", f"{run['url']}/events", Last_Event_ID="99999999999999999999"), 422)
 
 
-def test_what_the_command_line_does_is_not_told(service: Service) -> None:
+def test_command_line_runs_are_hidden(service: Service) -> None:
     run = Studio(service.home).submit(TrainRequest(data="/home/somebody/photos", class_word="dog"))
-    assert run.id not in [told["id"] for told in service.call("GET", "/v1/runs?limit=1000").json]
+    assert run.id not in [each["id"] for each in service.call("GET", "/v1/runs?limit=1000").json]
     for method, path in (("GET", ""), ("POST", "/retry"), ("POST", "/cancel"), ("GET", "/events")):
         problem(service.call(method, f"/v1/runs/{run.id}{path}"), 404)
 
@@ -165,11 +165,11 @@ def test_what_the_command_line_does_is_not_told(service: Service) -> None:
         ("POST", "/v1/folders", 422),
     ],
 )
-def test_refusals_have_one_shape(call: Client, method: str, path: str, status: int) -> None:
+def test_errors_are_problem_details(call: Client, method: str, path: str, status: int) -> None:
     problem(call(method, path, b"" if method == "POST" else None), status)
 
 
-def test_a_dataset_is_uploaded_and_trained_on(call: Client, painted: Path) -> None:
+def test_train_on_an_uploaded_dataset(call: Client, painted: Path) -> None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as packed:
         for path in sorted(painted.iterdir()):
@@ -194,7 +194,7 @@ def test_a_dataset_is_uploaded_and_trained_on(call: Client, painted: Path) -> No
     assert call("POST", "/v1/runs", use, Prefer="wait").json["status"] == "done"
 
 
-def test_a_picture_is_uploaded_and_painted_over(call: Client, painted: Path) -> None:
+def test_generate_from_an_uploaded_image(call: Client, painted: Path) -> None:
     kept = call("POST", "/v1/files", (painted / "0.png").read_bytes()).json
     assert kept["bytes"] == (painted / "0.png").stat().st_size
     done = call("POST", "/v1/runs", PAINT | {"image": kept["reference"], "steps": 4}, Prefer="wait").json
@@ -212,36 +212,36 @@ def zipped(**members: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b"no zip at all", "cannot be unpacked"),
         (zipped(**{"../../evil.png": b"x"}), "'../../evil.png'"),
         (zipped(**{"/etc/evil": b"x"}), "'/etc/evil'"),
-        (zipped(**{"a\\..\\b": b"x"}), "the zip holds"),
-        (zipped(), "holds no files"),
+        (zipped(**{"a\\..\\b": b"x"}), "the zip has the file name"),
+        (zipped(), "has no files"),
         (b"bomb", "unpacks to more than"),
         (zipped(a=b"x")[:-30], "cannot be unpacked"),
-        (zipped(aa=b"x", bb=b"y").replace(b"bb", b"aa"), "two files of one name"),
-        (zipped(a=b"x", **{"a/b": b"y"}), "the zip holds two files of one name"),
+        (zipped(aa=b"x", bb=b"y").replace(b"bb", b"aa"), "two files with the same name"),
+        (zipped(a=b"x", **{"a/b": b"y"}), "the zip has two files with the same name"),
     ],
     ids=["plain", "up", "absolute", "backslash", "empty", "bomb", "cut", "twice", "both"],
 )
-def test_hostile_archives(call: Client, body: bytes, said: str) -> None:
-    body = zipped(bomb=b"\0" * (2**25 + 1)) if body == b"bomb" else body  # large, so made when it is wanted
-    assert said in problem(call("POST", "/v1/folders", body), 422)["detail"]
+def test_hostile_archives(call: Client, body: bytes, message: str) -> None:
+    body = zipped(bomb=b"\0" * (2**25 + 1)) if body == b"bomb" else body  # large, so created when needed
+    assert message in problem(call("POST", "/v1/folders", body), 422)["detail"]
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "10.0.0.1"])
-def test_it_is_called_by_its_own_name(call: Client, host: str) -> None:
+def test_other_hosts_are_refused(call: Client, host: str) -> None:
     problem(call("GET", "/v1/runs", Host=host), 421)
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:3000", "http://[", "null"])
-def test_another_sites_page_may_not_use_it(call: Client, origin: str) -> None:
+def test_pages_of_other_sites_are_refused(call: Client, origin: str) -> None:
     problem(call("GET", "/v1/runs", Origin=origin), 403)
 
 
-def test_its_own_pages_may(call: Client) -> None:
+def test_own_pages_are_allowed(call: Client) -> None:
     assert call("GET", "/v1/runs", Origin=call.address).status == 200
 
 
@@ -249,12 +249,12 @@ def test_health(call: Client) -> None:
     assert [call("GET", path).json for path in ("/healthz", "/readyz")] == [{"status": "ok"}] * 2
 
 
-def test_the_interface_is_described(call: Client) -> None:
-    told = call("GET", "/openapi.json").json
-    assert {"/generate-image", "/v1/runs", "/v1/files/{sha256}"} <= told["paths"].keys()
+def test_the_openapi_document_is_served(call: Client) -> None:
+    document = call("GET", "/openapi.json").json
+    assert {"/generate-image", "/v1/runs", "/v1/files/{sha256}"} <= document["paths"].keys()
 
 
-def test_the_port_that_is_taken_is_named(home: Path, call: Client) -> None:
+def test_a_port_in_use_is_reported(home: Path, call: Client) -> None:
     port = call.address.rsplit(":", 1)[1]
-    said = f"limner: cannot listen on port {port} of '127.0.0.1': Address already in use"
-    assert refused(home, "serve", "--port", port).startswith(said)
+    message = f"limner: cannot listen on port {port} of '127.0.0.1': Address already in use"
+    assert refused(home, "serve", "--port", port).startswith(message)

@@ -1,29 +1,32 @@
-"""When a service asks for keys, and what it does where nothing is said."""
+"""Settings: when keys are needed, defaults, and limits."""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 from pydantic import ValidationError
 
+from limner.server import serve
 from limner.server.settings import Settings
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-def test_on_this_machine_alone_no_key_is_asked_for(host: str) -> None:
-    assert not Settings(host=host).asks_for_keys
-    assert Settings(host=host, accounts=True).asks_for_keys and Settings(host=host, share=True).asks_for_keys
+def test_loopback_needs_no_key(host: str) -> None:
+    assert not Settings(host=host).needs_keys
+    assert Settings(host=host, accounts=True).needs_keys and Settings(host=host, share=True).needs_keys
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "127.0.0.2", "limner.example", ""])
-def test_beyond_it_a_key_is_always_asked_for(host: str) -> None:
-    assert Settings(host=host).asks_for_keys and Settings(host=host, accounts=False).asks_for_keys
+def test_other_addresses_need_a_key(host: str) -> None:
+    assert Settings(host=host).needs_keys and Settings(host=host, accounts=False).needs_keys
 
 
-def test_what_is_done_where_nothing_is_said() -> None:
-    told = Settings()
-    assert (told.host, told.workers, told.together, told.accounts, told.share) == ("127.0.0.1", 1, 8, False, False)
-    assert (told.pixels, told.upload_bytes, told.unpacked_bytes) == (2048 * 2048, 64 * 2**20, 512 * 2**20)
-    assert (told.run_seconds, told.retention_days, told.wait_seconds, told.presign) == (None, None, 600.0, False)
+def test_default_settings() -> None:
+    each = Settings()
+    assert (each.host, each.workers, each.together, each.accounts, each.share) == ("127.0.0.1", 1, 8, False, False)
+    assert (each.pixels, each.upload_bytes, each.unpacked_bytes) == (2048 * 2048, 64 * 2**20, 512 * 2**20)
+    assert (each.run_seconds, each.retention_days, each.wait_seconds, each.presign) == (None, None, 600.0, False)
 
 
 @pytest.mark.parametrize(
@@ -37,11 +40,41 @@ def test_what_is_done_where_nothing_is_said() -> None:
         {"share_host": "-oProxy=x"},
     ],
 )
-def test_settings_beyond_their_bounds_are_refused(fields: dict[str, object]) -> None:
+def test_invalid_settings(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Settings.model_validate(fields)
 
 
-def test_its_names_are_those_of_the_machine_and_those_that_were_said() -> None:
+def test_host_names() -> None:
     names = Settings(host="10.0.0.7", names=("limner.example",)).host_names
     assert set(names) == {"127.0.0.1", "::1", "localhost", "[::1]", "10.0.0.7", "limner.example"}
+
+
+def test_workers_are_started_with_the_settings_of_the_service(tmp_path, monkeypatch):
+    started = []
+
+    class Started:
+        def __init__(self, command, env, **options):
+            started.append((command, env))
+
+        def poll(self):
+            return None
+
+        def send_signal(self, number):
+            pass
+
+        def wait(self, timeout=None):
+            return 0
+
+        kill = wait
+
+    monkeypatch.setattr(serve.subprocess, "Popen", Started)
+    monkeypatch.setattr(serve.os, "cpu_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with serve.workers(tmp_path, Settings(workers=2, together=5, run_seconds=60, log="json"), print):
+        pass
+    assert len(started) == 2
+    command, environment = started[0]
+    flags = dict(zip(command[command.index("worker") + 1 :: 2], command[command.index("worker") + 2 :: 2], strict=True))
+    assert flags == {"--parent": str(os.getpid()), "--log": "json", "--together": "5", "--run-seconds": "60.0"}
+    assert (environment["OMP_NUM_THREADS"], environment["LIMNER_HOME"]) == ("4", str(tmp_path))

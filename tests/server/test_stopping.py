@@ -1,4 +1,4 @@
-"""The service as a program: it stops at once, in peace, leaves nothing running, and loses nothing."""
+"""Stopping the server and its workers: quickly, with no process left and no run lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONG = PAINT | {"steps": 900, "count": 8}
 
 
 def worker_of(service: Process) -> int:
-    """The process of the one worker, once it has come."""
+    """The process id of the worker, once it is running."""
     found: list[str] = []
 
     def look() -> bool:
@@ -38,18 +38,18 @@ def worker_of(service: Process) -> int:
     return int(found[0])
 
 
-def test_a_stream_of_events_ends_with_the_service(tmp_path: Path, starter: Path) -> None:
+def test_event_streams_end_when_the_server_stops(tmp_path: Path, starter: Path) -> None:
     with program(tmp_path) as running:
         run = running.call("POST", "/v1/runs", LONG).json
         assert running.process.stderr is not None
         with urllib.request.urlopen(running.call.address + run["url"] + "/events", timeout=60) as stream:
             stream.readline()
             running.process.send_signal(signal.SIGTERM)
-            told = stream.read()
-        assert b"event: end" not in told, "the run is put back, and goes on later"
+            events = stream.read()
+        assert b"event: end" not in events, "the run is queued again"
         assert running.process.wait(90) == 0
-        said = running.process.stderr.read()
-    assert "Traceback" not in said and "ERROR" not in said, said
+        stderr = running.process.stderr.read()
+    assert "Traceback" not in stderr and "ERROR" not in stderr, stderr
     studio = Studio(tmp_path)
     back = studio.store.get(run["id"])
     studio.store.close()
@@ -57,7 +57,7 @@ def test_a_stream_of_events_ends_with_the_service(tmp_path: Path, starter: Path)
 
 
 @pytest.mark.slow
-def test_a_restart_in_the_middle_loses_nothing(tmp_path: Path, starter: Path) -> None:
+def test_a_restart_loses_no_run(tmp_path: Path, starter: Path) -> None:
     with program(tmp_path) as first:
         runs = [first.call("POST", "/v1/runs", PAINT | {"steps": 20, "seed": seed}).json["url"] for seed in range(2)]
         until("a run's beginning", lambda: any(run["progress"] for run in first.call("GET", "/v1/runs").json))
@@ -68,19 +68,19 @@ def test_a_restart_in_the_middle_loses_nothing(tmp_path: Path, starter: Path) ->
 
 
 @pytest.mark.slow
-def test_the_run_of_a_killed_worker_is_carried_out_by_another(tmp_path: Path, starter: Path) -> None:
+def test_the_run_of_a_killed_worker_is_executed_by_another(tmp_path: Path, starter: Path) -> None:
     with program(tmp_path) as running, closing(Studio(tmp_path).store) as store:
         url = running.call("POST", "/v1/runs", PAINT | {"steps": 200}).json["url"]
         until("its beginning", lambda: running.call("GET", url).json["progress"])
         os.kill(worker_of(running), signal.SIGKILL)
-        with store.writing() as session:  # its lease is over
+        with store.writing() as session:  # its lease has expired
             past = store.list(1)[0].created
             assert session.execute(update(RunRow).values(lease=past)).rowcount == 1
         until("its end", lambda: running.call("GET", url).json["status"] == "done")
         assert store.list(1)[0].attempt == 2
 
 
-def test_a_test_that_fails_leaves_no_service_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_test_leaves_no_server_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     process = subprocess.Popen(["sleep", "120"], stderr=subprocess.PIPE, text=True)
     monkeypatch.setattr(serving, "start", lambda home: Process(home, serving.Client("http://127.0.0.1:9"), process))
     with pytest.raises(AssertionError, match="it failed"), program(tmp_path):
@@ -89,7 +89,7 @@ def test_a_test_that_fails_leaves_no_service_behind(tmp_path: Path, monkeypatch:
 
 
 def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str = "") -> None:
-    """Let `workers` start a script that notes its process in the file `pids` and sleeps."""
+    """Make `worker_processes` start a script that writes its process id to the file `pids` and sleeps."""
     program = tmp_path / "worker"
     program.write_text(f"#!/bin/sh\n{first}\necho $$ >> {tmp_path}/pids\nexec sleep 120\n")
     program.chmod(0o700)
@@ -105,24 +105,24 @@ def test_a_killed_worker_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyP
     stub(tmp_path, monkeypatch)
     hour = iter(range(0, 10**9, 3600))
     monkeypatch.setattr(serve, "monotonic", lambda: next(hour))
-    said: list[str] = []
-    with serve.workers(tmp_path, Settings(), said.append):
+    messages: list[str] = []
+    with serve.worker_processes(tmp_path, Settings(), messages.append):
         until("a worker", lambda: started(tmp_path))
         os.kill(started(tmp_path)[0], signal.SIGKILL)
         until("another worker", lambda: len(started(tmp_path)) == 2)
-    assert said == [f"a worker ended (code {-signal.SIGKILL}); another one takes its place"]
+    assert messages == [f"a worker ended (code {-signal.SIGKILL}) and is started again"]
 
 
-def test_the_impatient_leave_no_worker_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_interrupt_leaves_no_worker_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stub(tmp_path, monkeypatch, "trap '' TERM")
     asked = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with pytest.raises(KeyboardInterrupt), serve.workers(tmp_path, Settings(), lambda text: None):
+        with pytest.raises(KeyboardInterrupt), serve.worker_processes(tmp_path, Settings(), lambda text: None):
             until("a worker", lambda: started(tmp_path))
             asked.start()
     finally:
         signal.signal(signal.SIGINT, before)
     (pid,) = started(tmp_path)
     found = subprocess.run(["ps", "-p", str(pid)], capture_output=True, check=False)
-    assert found.returncode == 1, "the worker is still there"
+    assert found.returncode == 1, "the worker is still running"

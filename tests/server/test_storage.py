@@ -1,4 +1,4 @@
-"""The service with its files in S3, from the upload to the erasure, and the commands that look after what is kept."""
+"""The server with files in S3, from upload to erasure, and the commands for stored files."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from serving import service as running
 
 
 class Straight(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect."""
+    """Does not follow redirects."""
 
-    def redirect_request(self, *told: Any) -> None:
+    def redirect_request(self, *arguments: Any) -> None:
         return None
 
 
@@ -58,7 +58,7 @@ def done(reply: Reply) -> dict[str, Any]:
     return reply.json
 
 
-def test_from_the_upload_to_the_erasure(service: Service, call: Client, place: str, painted: Path) -> None:
+def test_upload_train_generate_and_erase(service: Service, call: Client, place: str, painted: Path) -> None:
     data = call("POST", "/v1/folders", dataset(painted)).json
     body = {"kind": "train", "data": data["reference"], "class_word": "dog", "steps": 1, "batch": 1, "prior": False}
     trained = done(call("POST", "/v1/runs", body | {"options": {"rank": 2}}, Prefer="wait"))
@@ -73,7 +73,7 @@ def test_from_the_upload_to_the_erasure(service: Service, call: Client, place: s
     assert sent.value.code == 307 and place.removeprefix("s3://") in sent.value.headers["Location"]
     assert sent.value.headers["Cache-Control"] == "private, no-store"
     sent.value.close()
-    fetched = call("GET", picture["url"])  # which follows
+    fetched = call("GET", picture["url"])  # follows the redirect
     assert fetched.body.startswith(b"\x89PNG") and fetched.headers["Content-Type"] == "image/png"
     assert call("HEAD", picture["url"]).headers["Content-Length"] == str(len(fetched.body))
     assert call("GET", picture["url"], If_None_Match="*").status == 304
@@ -95,25 +95,25 @@ def test_from_the_upload_to_the_erasure(service: Service, call: Client, place: s
     assert not list((service.home / "runs").iterdir()) and not list((service.home / "cache" / "files").iterdir())
 
 
-def test_what_is_carried_out_is_not_erased(call: Client) -> None:
+def test_running_runs_are_not_erased(call: Client) -> None:
     run = call("POST", "/v1/runs", PAINT | {"steps": 500, "count": 8}, Prefer="wait=1").json
     assert "cancel it first" in problem(call("DELETE", run["url"]), 409)["remedy"]
     call("POST", f"{run['url']}/cancel")
-    call("GET", f"{run['url']}/events")  # to the end
+    call("GET", f"{run['url']}/events")  # until it ends
     assert call("DELETE", run["url"]).json["runs"] == [run["id"]]
     problem(call("GET", run["url"]), 404)
 
 
-def test_an_unused_upload_goes_at_once(call: Client) -> None:
+def test_an_unused_upload_is_erased(call: Client) -> None:
     kept = call("POST", "/v1/files", b"\x89PNG").json
     assert call("DELETE", kept["url"]).json == {"runs": [], "derived": [], "files": 1, "bytes": 4}
     problem(call("GET", kept["url"]), 404)
 
 
-def test_a_store_that_is_away_is_told_at_start(home: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_storage_is_reported_at_start(home: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMNER_FILES", "s3://nosuch/place")
-    said = "limner: there is no place for files at 's3://nosuch/place'; create that bucket, or name another"
-    assert [refused(home, command) for command in ("serve", "worker")] == [said] * 2
+    message = "limner: there is no place for files at 's3://nosuch/place'; create that bucket, or name another"
+    assert [refused(home, command) for command in ("serve", "worker")] == [message] * 2
 
 
 def test_the_commands(limner: Any, tmp_path: Path) -> None:
@@ -130,13 +130,13 @@ def test_the_commands(limner: Any, tmp_path: Path) -> None:
         f"{reference[:19]} cannot go alone: 1 was made with it (run {run.id} (generate)); "
         "erase those too, with --derived"
     )
-    told = limner("erase", reference, "--derived", "--dry-run")
-    assert f"derived run {run.id}" in told.out and "would be erased: 1 runs, 1 files" in told.out
+    result = limner("erase", reference, "--derived", "--dry-run")
+    assert f"derived run {run.id}" in result.out and "would be erased: 1 runs, 1 files" in result.out
     assert limner("erase", reference, "--derived").code == 0 and studio.store.list(1) == []
     assert limner("restore", "b.zip", "--replace").code == 0 and studio.store.get(run.id).id == run.id
     assert limner("erase", "owner:nobody").out == "erased: 0 runs, 0 files (0.0 MB)\n"
     assert "nothing to erase" in limner("erase").error
-    assert limner("prune", "--older-than", "soon").error == "'soon' is not an age; write 12h, 30d or 8w"
-    assert re.match("erased: 0 runs", limner("prune", "--older-than", "0h").out), "it still waits"
+    assert limner("prune", "--older-than", "soon").error == "'soon' is no age; write 12h, 30d or 8w"
+    assert re.match("erased: 0 runs", limner("prune", "--older-than", "0h").out), "it is still queued"
     assert limner("restore", "nosuch.zip").error.endswith("does not exist; check its name")
     studio.store.close()

@@ -142,7 +142,7 @@ def test_the_judge_doubts_what_has_no_form(judge):
 
 
 def test_eyes_are_told_in_the_pictures_order():
-    sitter = judge_training.Sitter(Scene(subject="cat", character="swirl", seed=1))
+    sitter = judge_training.JudgeSample(Scene(subject="cat", character="swirl", seed=1))
     look = CHARACTERS["swirl"]
     assert look.second_eye is not None, "choose a character with odd eyes"
     pair = [look.eye, look.second_eye]
@@ -151,12 +151,12 @@ def test_eyes_are_told_in_the_pictures_order():
     assert np.allclose(sitter.eyes.reshape(2, 3), wanted)
     with_glasses = Scene(subject="cat", character="swirl", extra="glasses")
     for hidden in (with_glasses, Scene(subject="mug", colour="red"), Scene(subject="cat", style="pencil sketch")):
-        assert np.isnan(judge_training.Sitter(hidden).eyes).all()
+        assert np.isnan(judge_training.JudgeSample(hidden).eyes).all()
 
 
 def test_sitters_are_the_same_every_time():
-    first = judge_training.sitters(1, 0)
-    assert first == judge_training.sitters(1, 0) != judge_training.sitters(1, 1)
+    first = judge_training.judge_samples(1, 0)
+    assert first == judge_training.judge_samples(1, 0) != judge_training.judge_samples(1, 1)
     dressed = [sitter for sitter in first if sitter.look]
     assert 0.5 < len(dressed) / sum(sitter.scene.is_animal for sitter in first) < 0.8
     assert not any(sitter.scene.character for sitter in first)

@@ -1,36 +1,81 @@
-"""Muon: orthogonal steps for matrices, AdamW for the rest."""
+"""Muon: orthogonal steps for matrices and convolutions, AdamW for the rest."""
 
 from __future__ import annotations
 
+import copy
+
+import pytest
 import torch
 from torch import nn
 
-from limner.starter.pretrain.muon import Muon, orthogonal, with_adamw
+from limner.starter.pretrain.muon import MatrixMuon, muon
 
 
-def test_a_matrix_becomes_nearly_half_orthogonal():
-    matrices = torch.randn(3, 16, 40, generator=torch.Generator().manual_seed(0))
-    singular = torch.linalg.svdvals(orthogonal(matrices, steps=8))
-    assert singular.min() > 0.6 and singular.max() < 1.3
-    assert torch.linalg.svdvals(matrices).max() > 5
+def step(layer, gradient, steps=1, **settings):
+    """Take steps with a gradient; returns how far the weights moved."""
+    before = layer.weight.detach().clone()
+    optimiser = MatrixMuon(layer.parameters(), **{"lr": 0.01, "weight_decay": 0.0} | settings)
+    for _ in range(steps):
+        layer.weight.grad = gradient.clone()
+        optimiser.step()
+    return layer.weight.detach() - before
+
+
+def test_a_step_is_nearly_half_orthogonal():
+    moved = step(nn.Linear(40, 16, bias=False), torch.randn(16, 40, generator=torch.Generator().manual_seed(0)))
+    singular = torch.linalg.svdvals(moved / (0.01 * 0.2 * 40**0.5))
+    assert singular.min() > 0.5 and singular.max() < 1.4
+
+
+def test_a_convolution_is_the_matrix_of_its_outputs():
+    torch.manual_seed(0)
+    layer, plain = nn.Conv2d(3, 8, 3, bias=False), nn.Linear(27, 8, bias=False)
+    plain.weight.data = layer.weight.data.flatten(1).clone()
+    gradient = torch.randn_like(layer.weight)
+    moved = step(layer, gradient, steps=3, weight_decay=0.1)
+    assert torch.equal(moved.flatten(1), step(plain, gradient.flatten(1), steps=3, weight_decay=0.1))
+    assert moved.abs().min() > 0
+
+
+def test_without_a_gradient_a_matrix_stays():
+    layer = nn.Linear(4, 4, bias=False)
+    before = layer.weight.detach().clone()
+    optimiser = MatrixMuon(layer.parameters(), lr=0.1, weight_decay=0.5)
+    layer.weight.grad = torch.ones(4, 4)
+    optimiser.step()
+    moved = layer.weight.detach().clone()
+    layer.weight.grad = None
+    optimiser.step()
+    assert torch.equal(layer.weight, moved) and not torch.equal(moved, before)
 
 
 def test_matrices_go_to_muon_and_the_rest_to_adamw():
     model = nn.ModuleDict({"conv": nn.Conv2d(3, 8, 3), "table": nn.Embedding(10, 4), "norm": nn.GroupNorm(2, 8)})
-    muon, adamw = with_adamw(model, 0.01)
-    assert isinstance(muon, Muon)
-    assert [p.shape for group in muon.param_groups for p in group["params"]] == [model["conv"].weight.shape]
+    matrices, adamw = muon(model, 0.01)
+    assert isinstance(matrices, MatrixMuon)
+    assert [tensor.shape for tensor in matrices.tensors] == [model["conv"].weight.shape]
     assert sum(len(group["params"]) for group in adamw.param_groups) == 4
 
 
-def test_the_step_has_the_size_of_adamws_whatever_the_gradients():
-    for scale in (1e-4, 1e3):
-        layer = nn.Linear(64, 32, bias=False)
-        before = layer.weight.detach().clone()
-        layer.weight.grad = scale * torch.randn(32, 64, generator=torch.Generator().manual_seed(1))
-        Muon(layer.parameters(), lr=0.01, weight_decay=0.0).step()
-        size = (layer.weight - before).square().mean().sqrt().item()
-        assert 0.3 < size / (0.2 * 0.01) < 1.3
+@pytest.mark.parametrize("scale", [1e-4, 1e3])
+def test_the_step_has_the_size_of_adamws_whatever_the_gradients(scale):
+    moved = step(nn.Linear(64, 32, bias=False), scale * torch.randn(32, 64, generator=torch.Generator().manual_seed(1)))
+    assert 0.3 < moved.square().mean().sqrt().item() / (0.2 * 0.01) < 1.3
+
+
+def test_a_restored_state_goes_on_to_the_bit():
+    torch.manual_seed(0)
+    layer, gradient = nn.Linear(8, 4, bias=False), torch.randn(4, 8)
+    first = MatrixMuon(layer.parameters(), lr=0.01, weight_decay=0.1)
+    layer.weight.grad = gradient
+    first.step()
+    other = copy.deepcopy(layer)
+    second = MatrixMuon(other.parameters(), lr=0.01, weight_decay=0.1)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    for each, optimiser in ((layer, first), (other, second)):
+        each.weight.grad = 2 * gradient.flip(0)
+        optimiser.step()
+    assert torch.equal(layer.weight, other.weight)
 
 
 def test_both_shapes_of_matrix_learn():
@@ -38,11 +83,11 @@ def test_both_shapes_of_matrix_learn():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 64), nn.Linear(64, 8))
     x = torch.randn(256, 8)
-    wanted = x @ torch.randn(8, 8)
+    target = x @ torch.randn(8, 8)
     losses = []
-    optimisers = with_adamw(model, 0.0)
+    optimisers = muon(model, 0.0)
     for _ in range(60):
-        loss = (model(x) - wanted).square().mean()
+        loss = (model(x) - target).square().mean()
         model.zero_grad()
         loss.backward()
         for optimiser in optimisers:

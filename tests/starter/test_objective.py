@@ -1,4 +1,4 @@
-"""Each objective agrees with its sampler: whoever answers perfectly comes back to the picture."""
+"""Each objective agrees with its sampler: perfect predictions lead back to the image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_perfect_answers_lead_to_the_picture(prediction):
     sampler.set_timesteps(20)
     latents = aim.noisy(clean, noise, sampler.timesteps[:1].long().repeat(2))
     for step in sampler.timesteps:
-        answer = aim.wanted(clean, noise, step.long().repeat(2))
+        answer = aim.target(clean, noise, step.long().repeat(2))
         latents = sampler.step(answer, step, latents).prev_sample
     assert torch.allclose(latents, clean, atol=1e-3)
 

@@ -12,10 +12,11 @@ import torch
 from diffusers import StableDiffusionPipeline
 from transformers import CLIPVisionModelWithProjection
 
+from limner.engine.train.batches import generator_for
 from limner.starter.painter import paint, random_scene
 from limner.starter.pretrain import __main__ as pretrain
-from limner.starter.pretrain import judge, loop, pictures
-from limner.starter.pretrain.recipe import Recipe, Stage
+from limner.starter.pretrain import drawings, judge, loop
+from limner.starter.pretrain.recipe import Recipe, StageRecipe
 
 SHARD = 300
 BUILD_TOKENIZER = cache(pretrain.build_tokenizer)
@@ -30,12 +31,12 @@ TOY = Recipe(
     vae_crop=32,
     unet_channels=(16, 16, 32),
     pictures=2 * SHARD,
-    autoencoder=Stage(steps=4, batch=2, learning_rate=1e-3, warmup=2),
-    text=Stage(steps=4, batch=4, learning_rate=1e-3, warmup=2),
-    image=Stage(steps=4, batch=4, learning_rate=1e-3, warmup=2),
-    judge=Stage(steps=4, batch=8, learning_rate=1e-3, warmup=2),
+    autoencoder=StageRecipe(steps=4, batch=2, learning_rate=1e-3, warmup=2),
+    text=StageRecipe(steps=4, batch=4, learning_rate=1e-3, warmup=2),
+    image=StageRecipe(steps=4, batch=4, learning_rate=1e-3, warmup=2),
+    judge=StageRecipe(steps=4, batch=8, learning_rate=1e-3, warmup=2),
     judge_pictures=40,
-    denoiser=Stage(steps=4, batch=4, learning_rate=1e-3, warmup=2),
+    denoiser=StageRecipe(steps=4, batch=4, learning_rate=1e-3, warmup=2),
 )
 
 
@@ -61,7 +62,7 @@ def run_recipe(gallery, folder, recipe=TOY, stages=pretrain.STAGES, begin_with=N
         (folder / "pictures").symlink_to(gallery)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judge, "SHARD", 20)
-        patch.setattr(pictures, "SHARD", SHARD)
+        patch.setattr(drawings, "SHARD", SHARD)
         patch.setattr(pretrain, "build_tokenizer", BUILD_TOKENIZER)
         pretrain.run(recipe, folder, out=folder / "starter", stages=stages, begin_with=begin_with)
 
@@ -85,10 +86,10 @@ def recipe_run(gallery, tmp_path):
 
 
 def test_shards_are_the_same_every_time(monkeypatch):
-    monkeypatch.setattr(pictures, "SHARD", 2)
-    (scenes, pixels), (again, same) = pictures._paint_shard(1, 0), pictures._paint_shard(1, 0)
+    monkeypatch.setattr(drawings, "SHARD", 2)
+    (scenes, pixels), (again, same) = drawings._paint_shard(1, 0), drawings._paint_shard(1, 0)
     assert scenes == again and np.array_equal(pixels, same) and pixels.shape == (2, 128, 128, 3)
-    assert pictures._paint_shard(1, 1)[0] != scenes
+    assert drawings._paint_shard(1, 1)[0] != scenes
 
 
 # diffusers says so when the pipeline is put together, and writes steps_offset 1, which trailing spacing never reads.
@@ -114,13 +115,13 @@ def test_the_whole_recipe_makes_a_stock_model(whole):
 def test_a_finished_starter_is_trained_further(recipe_run, whole):
     first, more = whole / "starter", TOY.model_copy(update={"seed": 2})
     second = recipe_run("second", recipe=more, stages=("denoiser", "export"), begin_with=first) / "starter"
-    told, now = (json.loads((folder / "scores.json").read_text()) for folder in (first, second))
-    changed = {name for name, digest in now["sha256"].items() if digest != told["sha256"][name]}
+    before, now = (json.loads((folder / "scores.json").read_text()) for folder in (first, second))
+    changed = {name for name, digest in now["sha256"].items() if digest != before["sha256"][name]}
     assert changed == {"unet/diffusion_pytorch_model.safetensors"}
-    assert [row["stage"] for row in now["training"]] == [row["stage"] for row in told["training"]] + ["UNet"]
+    assert [row["stage"] for row in now["training"]] == [row["stage"] for row in before["training"]] + ["UNet"]
     assert not [path for path in second.rglob("*.json") if str(first.parent) in path.read_text()]
     name = "caption told from picture, recall at 1 of 200"
-    assert now["scores"][name] == told["scores"][name]
+    assert now["scores"][name] == before["scores"][name]
 
 
 def test_an_interrupted_stage_ends_in_the_same_weights(recipe_run, whole, tmp_path, monkeypatch):
@@ -153,13 +154,13 @@ def test_an_interrupted_stage_ends_in_the_same_weights(recipe_run, whole, tmp_pa
 
 def test_randomness_is_the_same_in_every_process():
     """The hash of a text would be another one in each."""
-    assert loop.step_generator(1, "denoiser", 7).initial_seed() == 90354345350865
-    drawn = {loop.step_generator(1, "denoiser", step).initial_seed() for step in range(1000)}
+    assert generator_for(1, "denoiser", 7).initial_seed() == 62012244163193080
+    drawn = {generator_for(1, name, step).initial_seed() for name in ("image", "judge") for step in range(500)}
     assert len(drawn) == 1000
 
 
 def test_the_learning_rate_is_a_trapezoid():
-    stage = Stage(steps=100, batch=1, learning_rate=1.0, warmup=10, decay=0.25)
+    stage = StageRecipe(steps=100, batch=1, learning_rate=1.0, warmup=10, decay=0.25)
     rates = [stage.rate(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[10:75] == [1.0] * 65
     assert rates[75:] == sorted(rates[75:], reverse=True) and 0 < rates[-1] <= 0.05
@@ -171,9 +172,9 @@ def test_photographs_are_split(tmp_path):
     for name in ("dog", "mug"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (600, 300)).save(tmp_path / name / "00.jpg")
-    split = pictures.load_photographs(tmp_path, ("dog",), side=64)
+    split = drawings.load_photographs(tmp_path, ("dog",), side=64)
     assert {key: [p.shape for p in value] for key, value in split.items()} == {
         "train": [(64, 128, 3)],
         "held_out": [(64, 128, 3)],
     }
-    assert pictures.load_photographs(None, ()) == {"train": [], "held_out": []}
+    assert drawings.load_photographs(None, ()) == {"train": [], "held_out": []}

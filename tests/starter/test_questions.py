@@ -10,7 +10,7 @@ from limner.starter.exam.questions import COUNTS, questions
 from limner.starter.judge import ATTRIBUTES, truth
 from limner.starter.painter import Scene, random_scene
 from limner.starter.painter.reserved import TABLES, holds_reserved, is_reserved, pairs
-from limner.starter.pretrain import pictures
+from limner.starter.pretrain import drawings
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +54,9 @@ def test_every_subject_and_value_is_asked_for(asked):
 
 
 def test_pretraining_never_shows_a_reserved_pair(monkeypatch):
-    monkeypatch.setattr(pictures, "SHARD", 40)
-    monkeypatch.setattr(pictures, "paint", lambda scene: [[0]])
-    scenes = [Scene.model_validate_json(line) for line in pictures._paint_shard(1, 0)[0]]
+    monkeypatch.setattr(drawings, "SHARD", 40)
+    monkeypatch.setattr(drawings, "paint", lambda scene: [[0]])
+    scenes = [Scene.model_validate_json(line) for line in drawings._paint_shard(1, 0)[0]]
     assert len(scenes) == 40 and not any(map(holds_reserved, scenes))
     rng = random.Random(1)
     share = sum(holds_reserved(random_scene(rng)) for _ in range(1000)) / 1000

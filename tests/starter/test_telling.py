@@ -1,4 +1,4 @@
-"""What captions tell in pretraining, and what the text encoder is taught with."""
+"""Training captions, and the facts that the text encoder is trained on."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import torch
 
 from limner.starter.painter import EXTRAS, Scene, random_scene
 from limner.starter.painter.reserved import holds_reserved
-from limner.starter.pretrain.telling import tell
 from limner.starter.pretrain.text_encoder import FACTS, agreement, facts_of, scenes_at
+from limner.starter.pretrain.training_captions import training_caption
 
 
-def told(count, **fixed):
+def captions_of(count, **fixed):
     rng = random.Random(1)
     scenes = [random_scene(rng, **fixed) for _ in range(count)]
-    return [(scene, tell(scene, rng)) for scene in scenes]
+    return [(scene, training_caption(scene, rng)) for scene in scenes]
 
 
 def test_captions_name_what_is_not_worn_and_never_what_is():
-    without = [(scene, text) for scene, text in told(3000) if "without" in text]
+    without = [(scene, text) for scene, text in captions_of(3000) if "without" in text]
     assert 80 < len(without) < 400
     for scene, text in without:
         absent = text.split("without ")[1]
@@ -30,16 +30,19 @@ def test_captions_name_what_is_not_worn_and_never_what_is():
 
 
 def test_breed_colour_and_backdrop_are_left_out_at_times():
-    mugs = [text for _, text in told(400, subject="mug", colour="red", place="park")]
+    mugs = [text for _, text in captions_of(400, subject="mug", colour="red", place="park")]
     assert 0.02 < sum("red" not in text for text in mugs) / 400 < 0.25
-    cats = [text for _, text in told(400, subject="cat", breed="siamese", place="studio", backdrop="pink", extra=None)]
+    cats = [
+        text
+        for _, text in captions_of(400, subject="cat", breed="siamese", place="studio", backdrop="pink", extra=None)
+    ]
     assert 0.1 < sum("siamese" not in text for text in cats) / 400 < 0.45
     assert 0.15 < sum("pink" not in text for text in cats) / 400 < 0.45
 
 
 def test_no_caption_at_all():
     rng = random.Random(1)
-    assert {tell(random_scene(rng), rng, dropout=1.0) for _ in range(5)} == {""}
+    assert {training_caption(random_scene(rng), rng, dropout=1.0) for _ in range(5)} == {""}
 
 
 def test_facts_are_numbered_from_one():

@@ -8,7 +8,7 @@ import pytest
 from transformers import CLIPTokenizer
 
 from limner.starter.painter import BREEDS, COLOURS, EXTRAS, PRODUCTS, caption, random_scene
-from limner.starter.pretrain.tokenizer import SPARE_WORDS, build_tokenizer, learn_merges
+from limner.starter.pretrain.tokenizer import SPARE_WORDS, build_tokenizer, byte_pair_merges
 
 
 @pytest.fixture(scope="module")
@@ -60,5 +60,5 @@ def test_it_is_the_same_every_time(tokenizer):
 
 
 def test_merges_take_the_most_frequent_pair():
-    assert learn_merges({"ab": 3, "bc": 1}, 2) == [("a", "b</w>"), ("b", "c</w>")]
-    assert learn_merges({"aa": 1}, 10) == [("a", "a</w>")]
+    assert byte_pair_merges({"ab": 3, "bc": 1}, 2) == [("a", "b</w>"), ("b", "c</w>")]
+    assert byte_pair_merges({"aa": 1}, 10) == [("a", "a</w>")]

@@ -314,3 +314,13 @@ def test_queued_runs_are_not_pruned(house: Household) -> None:
     run = house.studio.enqueue(GenerateRequest(prompt="d"))
     long_ago(house, run.id)
     assert run.id not in house.studio.maintenance.prune(timedelta(days=30)).runs and run.id in house.runs
+
+
+def test_what_an_erased_account_shared_is_revoked(house: Household) -> None:
+    grants = house.studio.files.grants
+    uploaded = house.studio.files.upload(house.file("shared", b"of ann"), Caller(account="ann"))
+    house.studio.accounts.add_key("dan")
+    grants.share("ann", uploaded, 6, "dan")
+    assert grants.missing("dan", {uploaded}) == []
+    house.studio.maintenance.erase(EraseSelection(owner="ann"), derived=True)
+    assert grants.missing("dan", {uploaded}) == [uploaded] and b"of ann" not in house.bodies

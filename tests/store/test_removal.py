@@ -36,7 +36,7 @@ ALLOWED = {
     "store/files.py": {"rename", "replace"},  # the one way to replace; temporary names of its own
     "store/blobs.py": {"rm_file"},  # of a store that is elsewhere, by a hash
     "starter/pretrain/export.py": {"rmtree", "rename"},  # the starter may not import the library
-    "starter/pretrain/pictures.py": {"replace"},
+    "starter/pretrain/drawings.py": {"replace"},
     "starter/pretrain/judge.py": {"replace"},
     "starter/pretrain/loop.py": {"replace"},
     "starter/pretrain/denoiser.py": {"replace"},

@@ -1,4 +1,4 @@
-"""How far a model had come at each checkpoint, as it is told and kept."""
+"""Scores of a training run's checkpoints, as standings.json and reports hold them."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from statistics import fmean
 from limner.core.requests import Frozen
 
 LEAST = 0.02
-"""The least distance between two ends of a scale, in cosine; below it an encoder tells them apart by chance."""
+"""The least distance between the ends of a scale, in cosine; below it an encoder distinguishes them by chance only."""
 
 
-class Standing(Frozen):
-    """The scores of a step's pictures, one for each prompt: cosine to the photographs, and to the prompt's words."""
+class StepScores(Frozen):
+    """The scores of a step, one for each prompt: cosine of its image to the training images, and to the prompt."""
 
     step: int
     subject: tuple[float, ...]
     prompt: tuple[float, ...]
 
 
-class Standings(Frozen):
-    """A model's standings, and the scales on which they are weighed.
+class CheckpointScores(Frozen):
+    """The scores of a run, and the ends of the scales that they are put on.
 
-    prompts: as they are painted. encoder: what scored. weight: of the subject against the prompt, 0 to 1. base: the
-    model before, asked for the class alone. alike: mean cosine between two of the photographs. strange: mean cosine
-    between pictures of the base and prompts that they were not painted from.
+    prompts: of the scored images. encoder: which scored them. weight: of the subject against the prompt, 0 to 1. base:
+    scores of the base model, for the class alone. alike: mean cosine between two training images. strange: mean cosine
+    between images of the base model and the prompts of other images. after: scores of the checkpoints, in order.
     """
 
     prompts: tuple[str, ...]
@@ -31,40 +31,41 @@ class Standings(Frozen):
     weight: float
     alike: float
     strange: float
-    base: Standing
-    after: tuple[Standing, ...] = ()
+    base: StepScores
+    after: tuple[StepScores, ...] = ()
 
-    def likeness(self, standing: Standing) -> float:
-        """How much of the way to the photographs' likeness to each other is gone: 0 the base model, 1 all of it."""
+    def likeness(self, scores: StepScores) -> float:
+        """Subject fidelity between the base model's (0) and that of the training images to each other (1)."""
         start = fmean(self.base.subject)
-        return (fmean(standing.subject) - start) / max(self.alike - start, LEAST)
+        return (fmean(scores.subject) - start) / max(self.alike - start, LEAST)
 
-    def obedience(self, standing: Standing) -> float:
-        """How well prompts are still followed: 1 as by the base model, 0 as if they were exchanged for others."""
-        return (fmean(standing.prompt) - self.strange) / max(fmean(self.base.prompt) - self.strange, LEAST)
+    def obedience(self, scores: StepScores) -> float:
+        """Prompt fidelity between that of images to prompts of others (0) and the base model's (1)."""
+        return (fmean(scores.prompt) - self.strange) / max(fmean(self.base.prompt) - self.strange, LEAST)
 
-    def balance(self, standing: Standing) -> float:
-        """Likeness and obedience, weighed."""
-        return self.weight * self.likeness(standing) + (1 - self.weight) * self.obedience(standing)
+    def balance(self, scores: StepScores) -> float:
+        """The weighted mean of likeness and obedience."""
+        return self.weight * self.likeness(scores) + (1 - self.weight) * self.obedience(scores)
 
     @property
-    def best(self) -> Standing:
-        """The standing of the highest balance, the earliest of equal ones; the base is none of them."""
+    def best(self) -> StepScores:
+        """The checkpoint of the highest balance, the earliest of equal ones."""
         return max(self.after, key=self.balance)
 
     @property
     def waited(self) -> int:
-        """How many standings came after the best."""
+        """How many checkpoints came after the best."""
         return len(self.after) - 1 - self.after.index(self.best) if self.after else 0
 
     @property
     def blind(self) -> bool:
-        """Whether the encoder hardly tells the base model's pictures from those of other prompts."""
+        """Whether the encoder hardly distinguishes the base model's images of these prompts from those of others."""
         return fmean(self.base.prompt) - self.strange < LEAST
 
-    def to(self, step: int) -> Standings:
-        """Those up to a step."""
+    def to(self, step: int) -> CheckpointScores:
+        """The scores up to a step."""
         return self.model_copy(update={"after": tuple(each for each in self.after if each.step <= step)})
 
-    def plus(self, standing: Standing) -> Standings:
-        return self.model_copy(update={"after": (*self.after, standing)})
+    def plus(self, scores: StepScores) -> CheckpointScores:
+        """These scores with those of another checkpoint."""
+        return self.model_copy(update={"after": (*self.after, scores)})

@@ -1,1 +1,1 @@
-"""Pictures as they come, made ready for training: read, judged, cut, compared, told, and put into arrays."""
+"""Building datasets: quality checks, near duplicates, captions, diversity, splits, and the entries of sources."""

@@ -22,7 +22,7 @@ def execute(request: Request, workspace: Workspace, emit: Emit) -> None:
     Raises LimnerError first if images could not be signed, and Held if another program writes to that folder.
     """
     hush()
-    credentials.check(workspace.home)
+    credentials.check_signing(workspace.home)
     with nullcontext() if request.shares_folder else output_lock(workspace.out):
         KINDS[request.kind].load_executor()(request, workspace, emit)
 
@@ -30,5 +30,5 @@ def execute(request: Request, workspace: Workspace, emit: Emit) -> None:
 def execute_together(orders: Sequence[Order]) -> Iterator[tuple[Order, Exception | None]]:
     """Execute generate requests of one batch key; yields each as it ends, with the error where it failed."""
     hush()
-    credentials.check(orders[0].workspace.home)
+    credentials.check_signing(orders[0].workspace.home)
     yield from generate_together(orders)

@@ -1,4 +1,4 @@
-"""One photograph, whatever its format, colours and orientation, as an upright 8-bit sRGB picture."""
+"""Decodes an image of any format, colour profile and orientation to an upright 8-bit sRGB image."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from PIL import Image, UnidentifiedImageError
 
 from limner.core.errors import LimnerError
 from limner.core.files import quoted, read_file
+from limner.imaging.colours import is_deep, to_rgb
+from limner.imaging.damage import is_unfinished_jpeg
 from limner.imaging.decoding_cost import FRAMES, check_bytes, check_header, tiff_frames
-from limner.imaging.formats import SUFFIXES, damaged, misnamed, pillow_formats, title, unfinished_jpeg, unknown
-from limner.imaging.modes import is_deep, to_rgb
+from limner.imaging.formats import SUFFIXES, damaged_image, format_title, misnamed, pillow_formats, unknown_format
 
-__all__ = ["PIXEL_CAP", "SUFFIXES", "Reading", "decode", "open_photograph", "read_picture"]
+__all__ = ["PIXEL_CAP", "SUFFIXES", "DecodedImage", "decode", "open_image", "open_stored", "read_image"]
 
 PIXEL_CAP = 100_000_000
-"""The largest picture that is decoded, in pixels."""
+"""The largest image that is decoded, in pixels."""
 
 COUNTED = 4 * 2**20
 """Frames of larger files are not counted, in bytes: a hostile file may have millions of them."""
@@ -35,18 +36,19 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _LYING = frozenset((5, 6, 7, 8))
-"""Orientations whose upright picture is as wide as the stored one is high."""
+"""EXIF orientations for which width and height are swapped."""
 
 _opening = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """A picture that was read, and what was done to it.
+class DecodedImage:
+    """A decoded image, and how it was converted.
 
-    image: upright, 8-bit RGB, sRGB. size: width and height of the upright original, which `image` may be a reduction
-    of. format: "JPEG", by its content. mode: Pillow's, of the file. notes: clauses in plain words. frames: how many it
-    has; at least 2 where there are several, for those of very large files are not counted.
+    image: upright, 8-bit RGB, sRGB. size: (width, height) of the upright original; `image` may be smaller. format: by
+    content, such as "JPEG". mode: Pillow's mode of the file. notes: conversions, in words that are keys in the report
+    of a prepared dataset and do not change. frames: their number; 2 means several for very large files, whose frames
+    are not counted.
     """
 
     image: Image.Image
@@ -57,22 +59,39 @@ class Reading:
     frames: int
 
 
-def open_photograph(path: str | Path) -> Image.Image:
-    """The picture in a file, sRGB and upright; raises LimnerError."""
+def open_image(path: str | Path) -> Image.Image:
+    """The image in a file, upright and sRGB. Raises LimnerError if it cannot be read."""
     return decode(read_file(path), path)
 
 
+def open_stored(
+    source: str | Path | bytes, formats: tuple[str, ...] | None = None, size: tuple[int, int] | None = None
+) -> Image.Image:
+    """An image as it is stored, without conversion of colours and orientation: for files that Limner wrote itself.
+
+    source: a path, or the bytes of a file. formats: Pillow's names of the formats to try. size: the (width, height)
+    that it must have; ValueError for any other one, before pixels are decoded, which bounds the cost of foreign files.
+    """
+    with Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=formats) as image:
+        if size is not None and image.size != size:
+            raise ValueError("the image is {} x {}, not {} x {}".format(*image.size, *size))
+        image.load()
+    return image
+
+
 def decode(data: bytes, path: str | Path, cap: int = PIXEL_CAP) -> Image.Image:
-    """The picture in a file's bytes, sRGB and upright; `path` only names it in errors. cap: the most pixels."""
-    return read_picture(data, path, cap).image
+    """The image in the bytes of a file, upright and sRGB. path: for messages. cap: the most pixels."""
+    return read_image(data, path, cap).image
 
 
-def read_picture(data: bytes, path: str | Path, cap: int = PIXEL_CAP, least: tuple[int, int] | None = None) -> Reading:
-    """The picture in a file's bytes and what was done to it; raises LimnerError.
+def read_image(
+    data: bytes, path: str | Path, cap: int = PIXEL_CAP, least: tuple[int, int] | None = None
+) -> DecodedImage:
+    """The image in the bytes of a file, with notes about its conversion. Raises LimnerError if it cannot be decoded.
 
-    path: names it in errors, and its ending is compared with what is inside. cap: the most pixels. least: width and
-    height; a JPEG is decoded at a half, a quarter or an eighth of its size, which is several times as fast, as long as
-    both sides stay twice as long as these.
+    path: for messages; its suffix is compared with the format found. cap: the most pixels. least: a (width, height). A
+    JPEG is decoded at a half, a quarter or an eighth of its size, which is several times faster, as long as both sides
+    stay at least twice as long as these.
     """
     if not data:
         raise LimnerError(f"{quoted(path)} is empty (0 bytes)", "copy it again or remove it")
@@ -83,23 +102,23 @@ def read_picture(data: bytes, path: str | Path, cap: int = PIXEL_CAP, least: tup
             if image.width * image.height > cap:
                 raise _too_many_pixels(path, f"{image.width} x {image.height} = {image.width * image.height}", cap)
             check_header(image, path)
-            if image.format in ("JPEG", "MPO") and unfinished_jpeg(data):
-                raise damaged(data, path, "its end is missing")
-            return _reading(image, path, least, data)
+            if image.format in ("JPEG", "MPO") and is_unfinished_jpeg(data):
+                raise damaged_image(data, path, "its end is missing")
+            return _decoded(image, path, least, data)
     except LimnerError:
         raise
     except Image.DecompressionBombError as error:
         raise _too_many_pixels(path, "far too many") from error
     except UnidentifiedImageError as error:
-        raise unknown(data, path) from error
+        raise unknown_format(data, path) from error
     except Exception as error:  # a hostile file makes the decoders raise nearly anything
-        raise damaged(data, path, str(error)) from error
+        raise damaged_image(data, path, str(error)) from error
 
 
-def _reading(image: Image.Image, path: str | Path, least: tuple[int, int] | None, data: bytes) -> Reading:
-    """What an open picture holds. data: its file."""
-    stored, mode, kind, deep = image.size, image.mode, title(image.format), is_deep(image)
-    # Asking a PNG would load it and hide how that fails; a TIFF must be asked now, for Pillow turns it by itself.
+def _decoded(image: Image.Image, path: str | Path, least: tuple[int, int] | None, data: bytes) -> DecodedImage:
+    """Decodes an image whose header was read. data: its file."""
+    stored, mode, kind, deep = image.size, image.mode, format_title(image.format), is_deep(image)
+    # Asking a PNG would load it and hide how that fails; a TIFF must be asked now, because Pillow rotates it.
     early = _orientation(image) if kind in ("JPEG", "TIFF") else 1
     if kind == "JPEG" and least is not None:
         width, height = least[::-1] if early in _LYING else least
@@ -108,7 +127,7 @@ def _reading(image: Image.Image, path: str | Path, least: tuple[int, int] | None
     orientation = _orientation(image)
     upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
     rgb, colours = to_rgb(upright, image.info.get("icc_profile"))
-    rgb.info = {}  # Pillow would write the old profile and EXIF data, with the place, into what is saved of it
+    rgb.info = {}  # Pillow would save the old profile and the EXIF data, with the location
     frames, counted = _frames(image, data)
     notes = (
         misnamed(path, kind),
@@ -120,19 +139,19 @@ def _reading(image: Image.Image, path: str | Path, least: tuple[int, int] | None
     size = upright.size
     if kind == "JPEG":
         size = (stored[1], stored[0]) if early in _LYING else stored
-    return Reading(rgb, size, kind, mode, tuple(note for note in notes if note), frames)
+    return DecodedImage(rgb, size, kind, mode, tuple(note for note in notes if note), frames)
 
 
 def _header(data: bytes, formats: tuple[str, ...]) -> Image.Image:
-    """The picture with nothing but its header read."""
-    # Pillow warns from 89 million pixels; our cap speaks instead. Filters belong to the process: hence the lock.
+    """The image with only its header read."""
+    # Pillow warns from 89 million pixels; PIXEL_CAP replaces that. Warning filters are process-wide: hence the lock.
     with _opening, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(BytesIO(data), formats=formats)
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation; broken EXIF data says nothing."""
+    """The EXIF orientation; 1, upright, if the EXIF data is broken."""
     try:
         found = image.getexif().get(_ORIENTATION)
     except Exception:  # broken EXIF data raises nearly anything, and the pixels are still good
@@ -141,8 +160,9 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _frames(image: Image.Image, data: bytes) -> tuple[int, bool]:
-    """How many frames a picture has, and whether all were counted. What an MPO holds besides is a preview, a depth or a
-    gain map, and no frame.
+    """The number of frames, and whether all were counted.
+
+    The extra images of an MPO are a preview, a depth map or a gain map, and do not count.
     """
     if image.format == "MPO":
         return 1, True
@@ -159,6 +179,6 @@ def _frames(image: Image.Image, data: bytes) -> tuple[int, bool]:
 
 def _too_many_pixels(path: str | Path, found: str, cap: int = PIXEL_CAP) -> LimnerError:
     return LimnerError(
-        f"{quoted(path)} has more pixels than the {cap // 1_000_000} million that are read ({found})",
+        f"{quoted(path)} has too many pixels ({found}); the limit is {cap // 1_000_000} million",
         "save a smaller copy of it",
     )

@@ -1,8 +1,9 @@
-"""Which format a picture file is in, by its first bytes and never by its name."""
+"""Image formats: magic bytes, file name suffixes, PNG chunks, and the errors for files that cannot be decoded."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import features
@@ -29,15 +30,15 @@ ENDINGS: dict[str, str] = {
     ".hif": "HEIC",
     ".avif": "AVIF",
 }
-"""Format by file name ending, in lower case."""
+"""Format by file name suffix, in lower case."""
 
 SUFFIXES = frozenset(ENDINGS)
-"""File name endings of pictures, in lower case."""
+"""File name suffixes of images, in lower case."""
 
 MASKS = "masks"
-"""The folder beside the pictures that holds their masks."""
+"""Name of the folder with masks, next to the images."""
 
-BESIDE = frozenset(
+SIDECAR_SUFFIXES = frozenset(
     (
         ".txt",
         ".caption",
@@ -60,11 +61,13 @@ BESIDE = frozenset(
         ".py",
     )
 )
-"""File name endings of what lies beside pictures and is passed over without a word."""
+"""File name suffixes that are usual next to images and are skipped without a notice."""
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF")
 _TITLES = {"MPO": "JPEG", "DIB": "BMP", "WEBP": "WebP", "HEIF": "HEIC"}
-_SIGNATURES = {
+_MAGIC = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG": "PNG",
     b"RIFF": "WebP",
@@ -73,69 +76,79 @@ _SIGNATURES = {
     b"MM\0*": "TIFF",
     b"GIF8": "GIF",
 }
+"""Format by the first bytes of a file."""
 _HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"))
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
-_SCAN, _END = 0xDA, b"\xff\xd9"
+
+
+def media_type(data: bytes) -> str | None:
+    """The media type of an image by its first bytes, such as "image/png"; None for other files.
+
+    Any ISO media file (`ftyp`) that is not AVIF counts as HEIC. The rest of the file may be damaged.
+    """
+    if data[4:8] == b"ftyp":
+        return "image/avif" if _brands(data) & _AVIF_BRANDS else "image/heic"
+    if data.startswith(b"RIFF") and data[8:12] != b"WEBP":
+        return None
+    title = next((title for magic, title in _MAGIC.items() if data.startswith(magic)), None)
+    return title and f"image/{title.lower()}"
 
 
 def pillow_formats(data: bytes, path: str | Path) -> tuple[str, ...]:
-    """The Pillow formats that the bytes may be in, with the plugin for HEIC registered where it is needed."""
+    """The Pillow formats that the bytes may be in. Registers the HEIC plugin if it is needed.
+
+    Raises LimnerError for AVIF and HEIC if the installed packages cannot read them.
+    """
     brands = _brands(data)
     if brands & _AVIF_BRANDS:
         if not features.check("avif"):
-            raise LimnerError(f"{quoted(path)} is an AVIF picture", "to read it: pip install --upgrade pillow")
+            raise LimnerError(f"{quoted(path)} is an AVIF image", "to read it: pip install --upgrade pillow")
         return ("AVIF",)
     if brands & _HEIC_BRANDS:
         try:
             importlib.import_module("pillow_heif").register_heif_opener()
         except ImportError as error:
-            raise LimnerError(f"{quoted(path)} is a HEIC picture", "to read it: pip install pillow-heif") from error
+            raise LimnerError(f"{quoted(path)} is a HEIC image", "to read it: pip install pillow-heif") from error
         return ("HEIF",)
     return _FORMATS
 
 
-def title(pillow_format: str | None) -> str:
-    """What people call a format that Pillow names: "JPEG", "WebP"."""
-    return _TITLES.get(pillow_format or "", pillow_format or "picture")
+def format_title(pillow_format: str | None) -> str:
+    """The usual name of a Pillow format: "JPEG", "WebP"."""
+    return _TITLES.get(pillow_format or "", pillow_format or "image")
 
 
 def misnamed(path: str | Path, found: str) -> str | None:
-    """A clause on a name that promises another format than the one found; None where it promises that or nothing."""
+    """A note about a file name suffix of another format than the one found; None if they agree."""
     ending = Path(path).suffix.lower()
     if ENDINGS.get(ending, found) == found:
         return None
     return f"named {ending}, and {'an' if found == 'AVIF' else 'a'} {found} inside"
 
 
-def unfinished_jpeg(data: bytes) -> bool:
-    """Whether a JPEG's first scan is never ended (ITU-T T.81, B.1.1), as that of a download padded with zeros.
-
-    The decoder takes the padding for grey blocks and says nothing.
-    """
-    at = 2
-    while data[at : at + 1] == b"\xff":
-        while data[at + 1 : at + 2] == b"\xff":  # fill bytes
-            at += 1
-        if data[at + 1 : at + 2] == bytes([_SCAN]):
-            return data.find(_END, at) < 0
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return False
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Type, offset of the content and declared size of each chunk of a PNG (third edition, section 5.3)."""
+    at = len(PNG_SIGNATURE)
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        yield data[at + 4 : at + 8], at + 8, size
+        at += 12 + size
 
 
-def unknown(data: bytes, path: str | Path) -> LimnerError:
-    """The line for bytes that no decoder takes: a broken picture, a text, or something else."""
-    if _brands(data) or any(data.startswith(signature) for signature in _SIGNATURES):
-        return damaged(data, path, "its header cannot be read")
-    text = "text" if _is_text(data[:512]) else "no picture of a known kind"
-    return LimnerError(f"{quoted(path)} holds {text}, whatever its name says", "save the picture as JPEG or PNG")
+def unknown_format(data: bytes, path: str | Path) -> LimnerError:
+    """The error for bytes that no decoder recognises: a damaged image, a text, or something else."""
+    if _brands(data) or any(data.startswith(magic) for magic in _MAGIC):
+        return damaged_image(data, path, "its header cannot be read")
+    content = "text" if _is_text(data[:512]) else "no image of a known format"
+    return LimnerError(f"{quoted(path)} holds {content}, whatever its name says", "save the image as JPEG or PNG")
 
 
-def damaged(data: bytes, path: str | Path, reason: str) -> LimnerError:
-    """The line for a picture that does not decode to its end."""
-    kind = next((kind for start, kind in _SIGNATURES.items() if data.startswith(start)), "picture")
+def damaged_image(data: bytes, path: str | Path, reason: str) -> LimnerError:
+    """The error for an image that cannot be decoded to its end."""
+    kind = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), "image")
     return LimnerError(
         f"{quoted(path)} is a damaged or unfinished {kind} file ({short_line(reason)})",
-        "copy it again, or open it in an image editor and save it anew",
+        "copy it again, or open it in an image editor and save it again",
     )
 
 
@@ -148,6 +161,6 @@ def _brands(data: bytes) -> set[bytes]:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether the bytes read as text: no control characters but white space, and UTF-8 but for a cut last letter."""
+    """Whether the bytes are UTF-8 text without control characters; the last character may be cut off."""
     text = head.decode("utf-8", errors="replace")[:-3]
     return "\ufffd" not in text and all(char.isprintable() or char.isspace() for char in text)

@@ -1,40 +1,39 @@
-"""Masks of pictures, white where the subject is: read, made, and cut as their pictures are."""
+"""Masks, white where the subject is: reads, makes and crops them."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from limner.core.datasets import Box, Fault
 from limner.core.errors import LimnerError
-from limner.core.files import quoted, short_line
-from limner.imaging.crop import cut
+from limner.core.files import quoted
+from limner.imaging.crop import crop_and_resize
 from limner.imaging.decode import SUFFIXES, decode
-from limner.imaging.otsu import otsu
+from limner.imaging.luminance import otsu
+from limner.imaging.opencv import opencv
 
 SIDE = 160
-"""Masks are made on about SIDE x SIDE pixels in the picture's shape."""
+"""Masks are made at about SIDE x SIDE pixels in the aspect ratio of the image."""
 ROUNDS = 3
-"""Of GrabCut."""
+"""Iterations of GrabCut."""
 REACH = 0.3
-"""Deviation of the prior around the middle of what was found, as a part of the picture's side."""
+"""Standard deviation of the prior around the centre of the subject, as a share of the image's side."""
 SURE, DOUBTED = 0.95, 0.35
-"""Of the values that were found, the quantile from which on a pixel is the subject's; of the threshold, the part below
-which one is background."""
+"""Pixels above the quantile SURE of the map are subject; pixels below DOUBTED times the threshold are background."""
 FAINT, SOFT = 0.1, 0.25
-"""A map is soft where more than SOFT of what is above FAINT of its peak is not near the peak."""
+"""A map is soft if more than a share SOFT of the pixels above FAINT times its peak are not near the peak."""
 PART = 0.15
-"""Parts that are smaller than this share of the largest one are left out."""
+"""Parts smaller than this share of the largest one are removed."""
 LEAST, MOST = 0.005, 0.95
-"""A mask that was made is none where it covers less or more of the picture than this."""
+"""A mask that covers less or more of the image than this is rejected."""
 
 
-def beside(folder: Path, key: str) -> Path | None:
-    """The mask in a folder of a picture that is called `key`, such as "dog/01.jpg": dog/01.* or else 01.*."""
+def find_mask(folder: Path, key: str) -> Path | None:
+    """The path of the mask of the image `key`, such as "dog/01.jpg", in a folder: dog/01.* or else 01.*."""
     inner = PurePosixPath(key)
     if inner.is_absolute() or ".." in inner.parts or not inner.stem or "\0" in key:
         return None
@@ -45,8 +44,8 @@ def beside(folder: Path, key: str) -> Path | None:
     return None
 
 
-def given(data: bytes, name: str, size: tuple[int, int]) -> Image.Image | Fault:
-    """The mask in a file's bytes for a picture of this (width, height), in mode L; or what is wrong with it."""
+def read_mask(data: bytes, name: str, size: tuple[int, int]) -> Image.Image | Fault:
+    """The mask in a file's bytes in mode L, or a Fault. size: (width, height) of its image, which it must have."""
     try:
         mask = decode(data, name).convert("L")
     except LimnerError as error:
@@ -54,13 +53,13 @@ def given(data: bytes, name: str, size: tuple[int, int]) -> Image.Image | Fault:
     if mask.size != size:
         return Fault(
             "mask",
-            f"the mask {quoted(name)} is {mask.width} x {mask.height}, and its picture {size[0]} x {size[1]}",
+            f"the mask {quoted(name)} is {mask.width} x {mask.height}, and its image {size[0]} x {size[1]}",
         )
-    return fault_of(mask, f"the mask {quoted(name)}") or mask
+    return mask_fault(mask, f"the mask {quoted(name)}") or mask
 
 
-def fault_of(mask: Image.Image, what: str = "the mask") -> Fault | None:
-    """What is wrong with a mask in mode L: nothing of it is white, or all of it is."""
+def mask_fault(mask: Image.Image, what: str = "the mask") -> Fault | None:
+    """The Fault of a mask in mode L that is all black or all white; None for others."""
     low, high = mask.getextrema()
     white = 255
     if isinstance(high, int) and high <= white // 2:
@@ -70,66 +69,64 @@ def fault_of(mask: Image.Image, what: str = "the mask") -> Fault | None:
     return None
 
 
-def cut_mask(mask: Image.Image, box: Box, shape: tuple[int, int], soft: bool = True) -> Image.Image | Fault:
-    """A mask in mode L, cut as its picture is; soft keeps edges smooth, else all is black or white.
+def crop_mask(mask: Image.Image, box: Box, shape: tuple[int, int]) -> Image.Image | Fault:
+    """A mask in mode L, cropped like its image, with smooth edges.
 
-    A Fault where nothing white is in the box. One that is all white there is right: the subject fills the box.
+    Returns a Fault if nothing in the box is white. All white is valid: the subject fills the box.
     """
-    part = cut(mask, box, shape)
-    if not soft:
-        part = part.point([0] * 128 + [255] * 128)
+    part = crop_and_resize(mask, box, shape)
     peak = part.getextrema()[1]
     if isinstance(peak, int) and peak <= 127:
-        return Fault("mask", "nothing of the mask is in what is cut out", 0.0)
+        return Fault("mask", "nothing of the mask is inside the crop", 0.0)
     return part
 
 
-def made(picture: Image.Image, found: np.ndarray | None) -> Image.Image | Fault:
-    """A mask of an RGB picture in mode L, of what a detector found in it: (h, w) from 0 to 1, in the picture's shape.
+def make_mask(image: Image.Image, found: np.ndarray | None) -> Image.Image | Fault:
+    """A mask in mode L of an RGB image, or a Fault.
 
-    What lies above the map's threshold (`otsu`) is refined by GrabCut (Rother et al. 2004), which parts the colours of
-    the subject from those around; a map that leaves little open stays as it is. Then holes are filled, and small parts
-    left out.
+    found: the map of a detector, (h, w) from 0 to 1, in the image's aspect ratio. What is above its threshold (`otsu`)
+    is refined by GrabCut (Rother et al. 2004), which separates the colours of the subject from the background. Then
+    holes are filled and small parts removed.
     """
     if found is None or not found.max() > found.min():
         return Fault("mask", "no mask was made: the subject was not found")
-    cv2 = _cv2()
-    scale = min(1.0, SIDE / math.sqrt(picture.width * picture.height))
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    small = picture.convert("RGB").resize(size, Image.Resampling.BOX, reducing_gap=3.0)
-    told = cv2.resize(found.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    parts = _whole_parts(_grabcut(np.asarray(small), told * _near(told) if _is_soft(told) else told))
+    cv2 = opencv()
+    scale = min(1.0, SIDE / math.sqrt(image.width * image.height))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    small = image.convert("RGB").resize(size, Image.Resampling.BOX, reducing_gap=3.0)
+    values = cv2.resize(found.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    parts = _whole_parts(_grabcut(np.asarray(small), values * _center_prior(values) if _is_soft(values) else values))
     covered = float(parts.mean())
     if not LEAST <= covered <= MOST:
-        return Fault("mask", f"no mask was made: what was found covers {covered:.0%} of the picture", covered)
-    return Image.fromarray(_enlarged(parts, picture.size))
+        return Fault("mask", f"no mask was made: what was found covers {covered:.0%} of the image", covered)
+    return Image.fromarray(_enlarged(parts, image.size))
 
 
-def _is_soft(told: np.ndarray) -> bool:
-    """Whether a map is a guess, much of it neither yes nor no, rather than what a network drew round the subject."""
-    said = told[told > FAINT * told.max()]
-    return float((said < (1 - FAINT) * told.max()).mean()) > SOFT
+def _is_soft(values: np.ndarray) -> bool:
+    """Whether a map has many undecided values, unlike the segments that a network draws."""
+    present = values[values > FAINT * values.max()]
+    return float((present < (1 - FAINT) * values.max()).mean()) > SOFT
 
 
-def _near(told: np.ndarray) -> np.ndarray:
-    """1 where the middle of what was found is, less further away: what stands out elsewhere is hardly the subject."""
-    weight = np.maximum(told - otsu(told), 0)
-    rows, columns = np.mgrid[: told.shape[0], : told.shape[1]]
+def _center_prior(values: np.ndarray) -> np.ndarray:
+    """A Gaussian around the centre of what was found: responses far from it are hardly the subject."""
+    weight = np.maximum(values - otsu(values), 0)
+    rows, columns = np.mgrid[: values.shape[0], : values.shape[1]]
     total = max(float(weight.sum()), 1e-9)
     away = (rows - (rows * weight).sum() / total) ** 2 + (columns - (columns * weight).sum() / total) ** 2
-    return np.exp(-away / (2 * REACH**2 * told.size))
+    return np.exp(-away / (2 * REACH**2 * values.size))
 
 
-def _grabcut(pixels: np.ndarray, told: np.ndarray) -> np.ndarray:
-    """Which of the pixels (h, w, 3) are the subject's, (h, w), by a first guess; that, where colours tell nothing."""
-    cv2: Any = _cv2()
-    threshold = otsu(told)
-    guess = told > threshold
+def _grabcut(pixels: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Which of the pixels (h, w, 3) are subject, (h, w) bool, refined from a map; unrefined if GrabCut fails."""
+    cv2 = opencv()
+    threshold = otsu(values)
+    guess = values > threshold
     labels = np.where(guess, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    labels[told <= DOUBTED * threshold] = cv2.GC_BGD
+    labels[values <= DOUBTED * threshold] = cv2.GC_BGD
     if guess.any() and not _is_boxes(guess):
-        labels[told >= np.quantile(told[guess], SURE)] = cv2.GC_FGD
-    cv2.setRNGSeed(0)  # its clustering draws from the process's generator
+        labels[values >= np.quantile(values[guess], SURE)] = cv2.GC_FGD
+    cv2.setRNGSeed(0)  # its clustering uses the process-wide generator
     try:
         labels, _, _ = cv2.grabCut(
             np.ascontiguousarray(pixels),
@@ -140,22 +137,22 @@ def _grabcut(pixels: np.ndarray, told: np.ndarray) -> np.ndarray:
             ROUNDS,
             cv2.GC_INIT_WITH_MASK,
         )
-    except cv2.error:  # of too few pixels, or all of one colour
+    except cv2.error:  # too few pixels, or all of one colour
         return guess
     return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
 
 
 def _is_boxes(mask: np.ndarray) -> bool:
-    """Whether a mask (h, w) is nothing but upright boxes, in which the subject is yet to be told from the corners."""
-    cv2 = _cv2()
-    _, _, told, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    boxes = told[1:]
+    """Whether a mask (h, w) consists of upright boxes, whose corners are background."""
+    cv2 = opencv()
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    boxes = stats[1:]
     return bool((boxes[:, cv2.CC_STAT_AREA] >= 0.97 * boxes[:, cv2.CC_STAT_WIDTH] * boxes[:, cv2.CC_STAT_HEIGHT]).all())
 
 
 def _whole_parts(mask: np.ndarray) -> np.ndarray:
-    """A mask (h, w) without specks, with its largest parts and their holes filled."""
-    cv2 = _cv2()
+    """A mask (h, w) with only its largest parts, and their holes filled."""
+    cv2 = opencv()
     ball = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
     smooth = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, ball)
     outlines, _ = cv2.findContours(smooth, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -165,18 +162,8 @@ def _whole_parts(mask: np.ndarray) -> np.ndarray:
 
 
 def _enlarged(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A mask (h, w) at another (width, height), 0 or 255 in uint8 with a smooth outline."""
-    cv2 = _cv2()
+    """A mask (h, w) at another (width, height), uint8 0 or 255, with a smooth outline."""
+    cv2 = opencv()
     soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.0)
     large = cv2.resize(soft, size, interpolation=cv2.INTER_CUBIC)
     return np.where(large > 0.5, 255, 0).astype(np.uint8)
-
-
-def _cv2() -> Any:
-    try:
-        import cv2
-    except ImportError as error:
-        raise LimnerError(
-            f"making masks needs OpenCV, which is missing ({short_line(str(error))})", "pip install 'limner[prepare]'"
-        ) from error
-    return cv2

@@ -1,1 +1,1 @@
-"""Moderation: the policy, and its enforcement before and after generation."""
+"""Moderation: the policy, the checks that it uses, and its enforcement before and after generation."""

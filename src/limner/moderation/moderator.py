@@ -1,4 +1,4 @@
-"""A policy at work: what its checks say of texts and pictures."""
+"""Runs the checks of a policy on texts and images."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from limner.core.moderation import CheckStage, CheckUse, JudgeFunction, Policy, 
 from limner.core.requests import Request
 from limner.moderation.policy import check_for
 
-log = logging.getLogger("limner.safety")
+log = logging.getLogger("limner.moderation")
 
 
 @dataclass
-class Judged:
-    """What was said of something, check by check up to the first that refuses.
+class Judgement:
+    """The verdicts on a text or image, check by check up to the first refusal.
 
-    refusal: why it is refused. text: the words that are.
+    refusal: the error to raise, None where it is allowed. text: the refused text.
     """
 
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
@@ -30,15 +30,15 @@ class Judged:
 
 
 class Moderator:
-    """Judges by a policy. Its checks are loaded when they are first used, and again where that failed."""
+    """Judges by a policy. A check is loaded when it is first used; where that fails, the next use tries again."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self._ready: dict[str, JudgeFunction] = {}
+        self._judges: dict[str, JudgeFunction] = {}
         self._loading = Lock()
 
     def prepare(self, *stages: CheckStage) -> None:
-        """Load the checks of these stages now; raises LimnerError with all that cannot be."""
+        """Load the checks of these stages; raises LimnerError with all that cannot be loaded."""
         problems: list[str] = []
         for stage in stages:
             for use in self.policy.uses(stage):
@@ -47,48 +47,47 @@ class Moderator:
                 except LimnerError as error:
                     problems.append(f"{stage}: {use.check}: {error}")
         if problems:
-            raise LimnerError("the policy cannot be carried out: " + "; ".join(problems))
+            raise LimnerError("checks of the policy cannot be loaded: " + "; ".join(problems))
 
-    def judge_request(self, request: Request) -> Judged:
-        """What is said of a request's words."""
+    def judge_request(self, request: Request) -> Judgement:
+        """Judge the prompts of a request."""
         return self.judge_texts(request.texts, "the prompt is refused")
 
-    def judge_texts(self, texts: Iterable[str], what: str) -> Judged:
-        """What is said of texts, up to the first that is refused. what: how the refusal begins."""
-        judged = Judged()
+    def judge_texts(self, texts: Iterable[str], what: str) -> Judgement:
+        """Judge texts, up to the first that is refused. what: beginning of the error message."""
+        judgement = Judgement()
         for text in texts:
-            said = self.judge(
-                CheckStage.PROMPT, text, hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(), what
-            )
-            judged.verdicts += said.verdicts
-            if said.refusal:
-                judged.refusal, judged.text = said.refusal, text
+            sha256 = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+            found = self.judge(CheckStage.PROMPT, text, sha256, what)
+            judgement.verdicts += found.verdicts
+            if found.refusal:
+                judgement.refusal, judgement.text = found.refusal, text
                 break
-        return judged
+        return judgement
 
-    def judge(self, stage: CheckStage, subject: Any, sha256: str, what: str) -> Judged:
-        """What is said of one text or picture (RGB). what: how the refusal begins."""
-        judged = Judged()
+    def judge(self, stage: CheckStage, subject: Any, sha256: str, what: str) -> Judgement:
+        """Judge one text or image (RGB). what: beginning of the error message."""
+        judgement = Judgement()
         for use in self.policy.uses(stage):
-            told: dict[str, Any] = {"stage": stage, "subject": sha256, "check": use.check}
+            fields: dict[str, Any] = {"stage": stage, "subject": sha256, "check": use.check}
             try:
                 found = self._judge_of(stage, use)(subject)
             except Exception:
-                log.warning("the check %r cannot judge", use.check, exc_info=True)
-                verdict = Verdict(**told, allowed=not use.required, skipped=True)
-                judged.refusal = Unable(use.check) if use.required else None
+                log.warning("the check %r failed", use.check, exc_info=True)
+                verdict = Verdict(**fields, allowed=not use.required, skipped=True)
+                judgement.refusal = Unable(use.check) if use.required else None
             else:
-                verdict = Verdict(**told, allowed=found.category is None, category=found.category, score=found.score)
-                judged.refusal = RequestRefused(what, found.category) if found.category is not None else None
-            judged.verdicts.append(verdict)
-            if judged.refusal:
+                verdict = Verdict(**fields, allowed=found.category is None, category=found.category, score=found.score)
+                judgement.refusal = RequestRefused(what, found.category) if found.category is not None else None
+            judgement.verdicts.append(verdict)
+            if judgement.refusal:
                 break
-        return judged
+        return judgement
 
     def _judge_of(self, stage: CheckStage, use: CheckUse) -> JudgeFunction:
         key = use.model_dump_json(include={"check", "options"})
         with self._loading:
-            if key not in self._ready:
+            if key not in self._judges:
                 check = check_for(stage, use.check)
-                self._ready[key] = check.ready(check.Options.model_validate(use.options))
-            return self._ready[key]
+                self._judges[key] = check.ready(check.Options.model_validate(use.options))
+            return self._judges[key]

@@ -1,8 +1,7 @@
-"""Whether the checks of pictures can be loaded, tried in a process of its own that ends again: the service itself does
-not judge pictures, and needs no torch for them.
+"""Tries to load the image checks of a policy in a separate process, because the server itself needs no torch.
 
-`python -m limner.moderation.preload` reads a policy's text. It exits with code 2 and one line that says why, where a
-check cannot be loaded.
+`python -m limner.moderation.preload` reads a policy's text from stdin. Where a check cannot be loaded, it exits with
+code 2 and one line on stderr.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ from limner.moderation.moderator import Moderator
 STAGES = (CheckStage.INPUT, CheckStage.PICTURE)
 
 
-def try_pictures(policy: Policy) -> None:
-    """Raise LimnerError where a check of pictures cannot be loaded on this machine."""
+def try_image_checks(policy: Policy) -> None:
+    """Raise LimnerError where an image check cannot be loaded on this machine."""
     if not any(map(policy.uses, STAGES)):
         return
     command = [sys.executable, "-m", "limner.moderation.preload"]
     done = subprocess.run(command, input=policy.text, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = done.stderr.strip().splitlines() or ["no word"]
-        raise LimnerError(said[-1] if done.returncode == 2 else f"the policy's checks cannot be tried: {said[-1]}")
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise LimnerError(last if done.returncode == 2 else f"the checks of the policy cannot be tried: {last}")
 
 
 def main() -> None:
-    """Load the checks of the policy that stdin has."""
+    """Load the checks of the policy on stdin."""
     try:
         Moderator(Policy.model_validate_json(sys.stdin.read())).prepare(*STAGES)
     except LimnerError as error:

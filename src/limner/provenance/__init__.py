@@ -1,1 +1,1 @@
-"""Where an image comes from: metadata labels, content credentials (C2PA), watermark, verification, rights."""
+"""Where an image comes from: labels in metadata, content credentials (C2PA), watermark, verification, rights."""

@@ -1,7 +1,7 @@
-"""Labels: what every painted PNG says about itself, so that it can be painted again.
+"""Labels: the request and settings that every generated PNG contains, so that it can be reproduced.
 
-PNG text keys: `limner`, the label as JSON; `parameters`, the text that A1111 and its readers know; and an XMP packet
-with the IPTC digital source type (http://cv.iptc.org/newscodes/digitalsourcetype/).
+PNG text keys: `limner`, the label as JSON; `parameters`, the text of A1111 that many tools read; and an XMP packet with
+the IPTC digital source type (http://cv.iptc.org/newscodes/digitalsourcetype/).
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from limner.core.errors import LimnerError
 from limner.core.execution import AnyBody, as_body
 from limner.core.files import quoted, read_file, short_line
 from limner.core.requests import Frozen, GenerateRequest
+from limner.imaging.damage import verified_png_info
+from limner.imaging.formats import media_type
 from limner.provenance import credentials
-from limner.provenance.xmp import Source, packet
+from limner.provenance.xmp import SourceType, write_packet
 
 TEXT_CAP = 2**20
 """The longest label that is read, in characters."""
@@ -33,7 +35,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 @with_config(_STRICT)
 class ModelMark(TypedDict):
-    """The base model: what the user asked for, the hash of its weights where it is known, and its licence."""
+    """The base model: the user's reference, the hash of its weights if known, and its licence."""
 
     reference: str
     sha256: Sha256 | None
@@ -42,7 +44,7 @@ class ModelMark(TypedDict):
 
 @with_config(_STRICT)
 class AdapterMark(TypedDict):
-    """An adapter as it was used."""
+    """An adapter and its weight."""
 
     name: str
     path: str
@@ -51,10 +53,10 @@ class AdapterMark(TypedDict):
 
 
 class Label(Frozen):
-    """Everything that made a picture: the body of its request, which of its pictures this is, and what painted it.
+    """How an image was generated: the body of its request, the index of the image in it, the seed, and the models.
 
-    inputs: the pictures that it was painted from, with their hashes. together: how many pictures went through the model
-    at once, where there were other requests' among them: the last bits depend on it.
+    inputs: input images with their hashes. together: the size of the batch, if it contained images of other requests:
+    the last bits of the pixels depend on it.
     """
 
     request: AnyBody
@@ -76,20 +78,20 @@ def write_png(
     image: Image.Image,
     path: str | Path,
     label: Label | None = None,
-    source: Source = "trainedAlgorithmicMedia",
+    source: SourceType = "trainedAlgorithmicMedia",
     home: Path | None = None,
 ) -> None:
-    """Write the picture to exactly this path, with its label if it has one, and with how it came to be.
+    """Write an image to exactly this path, with its label and its source type.
 
-    It is signed last, with the credentials of `home` or of the usual one; what a program drew is not, so that the same
-    drawing is the same file.
+    It is signed last, with the credentials of `home` or the default home. Images drawn by a program are not signed, so
+    that the same drawing gives the same file.
     """
     text = PngInfo()
     if label is not None:
         text.add_text("limner", label.model_dump_json())
         if parameters := a1111_parameters(label, image.size):
             text.add_text("parameters", parameters)
-    text.add_itxt("XML:com.adobe.xmp", packet(source))
+    text.add_itxt("XML:com.adobe.xmp", write_packet(source))
     file = BytesIO()
     image.save(file, format="PNG", pnginfo=text)
     data = file.getvalue()
@@ -97,48 +99,45 @@ def write_png(
 
 
 def read_label(path: str | Path) -> Label | None:
-    """The label of a PNG, None where it has none; raises LimnerError for a file or a label that cannot be read."""
-    return label_in(read_file(path), path)
+    """The label of a PNG; None if it has none. Raises LimnerError for a file or label that cannot be read."""
+    return parse_label(read_file(path), path)
 
 
-def label_in(data: bytes, path: str | Path) -> Label | None:
-    """The label in a PNG's bytes; path: only names it in errors."""
+def parse_label(data: bytes, path: str | Path) -> Label | None:
+    """The label in the bytes of a PNG; None if it has none. path: for messages."""
     text = _label_text(data, path)
     if text is None:
         return None
     if len(text) > TEXT_CAP:
-        raise unlabelled(path, f"its label is longer than {TEXT_CAP} characters")
+        raise label_error(path, f"its label is longer than {TEXT_CAP} characters")
     try:
         return Label.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "label"
-        raise unlabelled(path, f"{where}: {first['msg']}") from error
+        raise label_error(path, f"{where}: {first['msg']}") from error
 
 
-def unlabelled(path: str | Path, reason: str = "") -> LimnerError:
-    """The error for a picture that cannot be painted again because its label is missing or cannot be read."""
+def label_error(path: str | Path, reason: str = "") -> LimnerError:
+    """The error for an image that cannot be reproduced because its label is missing or cannot be read."""
     because = f" that can be read ({short_line(reason)})" if reason else ""
-    remedy = "only pictures that Limner painted can be run again"
+    remedy = "only images that Limner generated can be reproduced"
     return LimnerError(f"{quoted(path)} carries no Limner request{because}", remedy)
 
 
 def _label_text(data: bytes, path: str | Path) -> str | None:
-    """The PNG's `limner` text. Every chunk is checked, no pixel is decoded."""
+    """The text `limner` of a PNG whose checksums are right; no pixel is decoded."""
     try:
-        with Image.open(BytesIO(data), formats=("PNG",)) as image:
-            text = image.info.get("limner")
-            image.verify()
+        return verified_png_info(data).get("limner")
     except Exception as error:  # a hostile file makes the decoder raise nearly anything
-        png = data.startswith(b"\x89PNG")
-        raise unlabelled(path, "the PNG file is damaged or unfinished" if png else "it is not a PNG file") from error
-    return text
+        png = media_type(data) == "image/png"
+        raise label_error(path, "the PNG file is damaged or unfinished" if png else "it is not a PNG file") from error
 
 
 def a1111_parameters(label: Label, size: tuple[int, int] | None = None) -> str:
-    """The generation as the text that A1111 writes and its readers parse; empty for a picture of another request.
+    """The parameters in the format of A1111, which many tools parse; "" for requests other than generate.
 
-    size: width and height of the picture in pixels, where the request leaves them to the model.
+    size: (width, height) of the image, for requests that leave them to the model.
     """
     request = label.request
     if not isinstance(request, GenerateRequest):
@@ -147,13 +146,13 @@ def a1111_parameters(label: Label, size: tuple[int, int] | None = None) -> str:
     lines = [_clean(" ".join([request.prompt, *loras]))]
     if request.negative_prompt.strip():
         lines.append(f"Negative prompt: {_clean(request.negative_prompt)}")
-    facts = _facts(label, request, size or (request.width, request.height))
-    lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in facts.items() if value is not None))
+    values = _a1111_values(label, request, size or (request.width, request.height))
+    lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in values.items() if value is not None))
     return "\n".join(lines)
 
 
-def _facts(label: Label, request: GenerateRequest, size: tuple[int | None, int | None]) -> dict[str, str | None]:
-    """The last line's keys and values in A1111's order."""
+def _a1111_values(label: Label, request: GenerateRequest, size: tuple[int | None, int | None]) -> dict[str, str | None]:
+    """Keys and values of the last line, in A1111's order."""
     sha256 = label.model["sha256"]
     hashes = ", ".join(f"{_alias(mark)}: {mark['sha256'][:12]}" for mark in label.adapters)
     return {
@@ -170,13 +169,13 @@ def _facts(label: Label, request: GenerateRequest, size: tuple[int | None, int |
 
 
 def _quoted(value: str) -> str:
-    """The value as JSON where it would break the line or the reader."""
+    """The value, as JSON if it would break the line or its parsers."""
     plain = value and value == value.strip() and not re.search(r'[,:"\r\n]', value)
     return value if plain else json.dumps(value, ensure_ascii=False)
 
 
 def _alias(mark: AdapterMark) -> str:
-    """The adapter's name without what would end `<lora:name:weight>` or split the list of hashes."""
+    """The name of an adapter without characters that end `<lora:name:weight>` or split the list of hashes."""
     return re.sub(r"[<>:,\s]+", "_", mark["name"])
 
 

@@ -1,36 +1,36 @@
-"""Whether a picture is ours, and whether it was changed: all that its labels tell, together."""
+"""Verifies an image: who made it, and whether it was changed, by its credentials, label and watermark."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from limner.core.errors import LimnerError
 from limner.core.files import quoted, read_file
 from limner.core.requests import Frozen
+from limner.imaging.damage import has_wrong_checksum
 from limner.imaging.decode import decode
 from limner.imaging.decoding_cost import check_bytes
+from limner.imaging.formats import media_type
 from limner.provenance import watermark
-from limner.provenance.credentials import Finding, inspect
-from limner.provenance.labels import Label, label_in
-from limner.provenance.xmp import source_of
+from limner.provenance.credentials import CredentialReport, inspect_credentials
+from limner.provenance.labels import Label, parse_label
+from limner.provenance.xmp import source_type
 
-KINDS = {"image/png": rb"\x89PNG\r\n\x1a\n", "image/jpeg": rb"\xff\xd8\xff", "image/webp": rb"RIFF.{4}WEBP"}
+MEDIA_TYPES = ("image/png", "image/jpeg", "image/webp")
 PIXEL_CAP = 64_000_000
-"""The largest picture that is looked at, in pixels."""
+"""The largest image that is verified, in pixels."""
 SIDE = 1024
-"""The shorter side that a larger picture is reduced to, in pixels, before the mark is looked for."""
+"""The shorter side in pixels to which a larger image is reduced before the watermark is searched."""
 
 
-class State(StrEnum):
-    """What is known of a picture."""
+class VerificationState(StrEnum):
+    """The result of a verification."""
 
     OURS = "ours"
     TRUSTED = "trusted"
@@ -41,26 +41,28 @@ class State(StrEnum):
 
 
 STATES = {
-    State.OURS: "made here, and not changed since",
-    State.TRUSTED: "signed by somebody whose root certificate is trusted here, and not changed since",
-    State.FOREIGN: "not changed since it was signed, but nobody known here vouches for who signed it",
-    State.CHANGED: "changed since it was signed",
-    State.STRIPPED: "painted by Limner, but its credentials are gone: it was saved anew, and may have been changed",
-    State.UNKNOWN: "nothing in it says that Limner made it",
+    VerificationState.OURS: "made here and not changed since",
+    VerificationState.TRUSTED: "signed under a root certificate that is trusted here, and not changed since",
+    VerificationState.FOREIGN: "not changed since it was signed, but the signer is not known here",
+    VerificationState.CHANGED: "changed since it was signed",
+    VerificationState.STRIPPED: "made by Limner, but without credentials: it was saved again and may have been changed",
+    VerificationState.UNKNOWN: "nothing in it shows that Limner made it",
 }
 PROBLEMS = {
     "assertion.dataHash.mismatch": "the file's bytes are not those that were signed",
     "assertion.hashedURI.mismatch": "what the credentials say is not what was signed",
-    "claimSignature.mismatch": "the signature does not fit what it signs",
+    "claimSignature.mismatch": "the signature does not match what it signs",
     "claimSignature.outsideValidity": "it was signed when the certificate was not valid",
     "signingCredential.invalid": "the certificate is not one for signing",
     "signingCredential.expired": "the certificate has expired",
-    "claimSignature.missing": "the signature is gone",
+    "claimSignature.missing": "the signature is missing",
 }
+DAMAGED = "the file is damaged: a checksum in it is wrong"
+"""Of a PNG, whose checksums also cover the padding of the signature, which C2PA does not sign."""
 
 
-class Told(Frozen):
-    """What a picture's label says, which is worth no more than the credentials around it."""
+class LabelSummary(Frozen):
+    """What the label of an image says; it is only as trustworthy as the credentials."""
 
     version: str
     model: str
@@ -68,11 +70,11 @@ class Told(Frozen):
     seed: int
 
 
-class Marked(Frozen):
-    """The invisible mark. name: what it says, eight hexadecimal digits; None where that is lost.
+class WatermarkSummary(Frozen):
+    """The invisible watermark.
 
-    chance: at most how probable it is to find one as good in a picture without. run: the run here that made a picture
-    of that name.
+    name: its payload in eight hexadecimal digits; None if it cannot be read. chance: upper bound of the probability of
+    an equal match in an image without watermark. run: the run here that made an image with this payload.
     """
 
     name: str | None
@@ -82,14 +84,13 @@ class Marked(Frozen):
 
 
 class Verification(Frozen):
-    """What is known of a picture. state: all in one word, `told` in a sentence.
+    """The result of verifying an image. state: in one word; told: in a sentence.
 
-    unchanged: None where there are no credentials to tell. problems: why credentials do not hold. signer, software and
-    signed: as the credentials say. source: the IPTC digital source type of its XMP. run: the run here that made exactly
-    this file.
+    unchanged: None without credentials. problems: why credentials are not valid. signer, software, signed: claims of
+    the credentials. source: the IPTC digital source type of its XMP. run: the run here that made exactly this file.
     """
 
-    state: State
+    state: VerificationState
     told: str
     unchanged: bool | None
     problems: tuple[str, ...] = ()
@@ -97,99 +98,87 @@ class Verification(Frozen):
     software: str | None = None
     signed: datetime | None = None
     source: str | None = None
-    label: Told | None = None
-    watermark: Marked | None = None
+    label: LabelSummary | None = None
+    mark: WatermarkSummary | None = None
     run: str | None = None
 
     @property
     def good(self) -> bool:
-        """Whether it is as somebody trusted here made it."""
-        return self.state in (State.OURS, State.TRUSTED)
+        """Whether it is unchanged and made by somebody who is trusted here."""
+        return self.state in (VerificationState.OURS, VerificationState.TRUSTED)
 
 
 def verify(path: str | Path, home: Path | None = None) -> Verification:
-    """What is known of a PNG, JPEG or WebP; raises LimnerError for a file that is none, or cannot be read."""
-    return examined(read_file(path), path, home)
+    """Verify a PNG, JPEG or WebP file. Raises LimnerError for other files and files that cannot be read."""
+    return verify_bytes(read_file(path), path, home)
 
 
-def examined(data: bytes, path: str | Path, home: Path | None = None) -> Verification:
-    """The same of a file's bytes; path: only names it in errors."""
-    kind = kind_of(data, path)
+def verify_bytes(data: bytes, path: str | Path, home: Path | None = None) -> Verification:
+    """Verify the bytes of a PNG, JPEG or WebP. path: for messages."""
+    kind = media_type(data)
+    if kind not in MEDIA_TYPES:
+        raise LimnerError(f"{quoted(path)} is not a PNG, JPEG or WebP image", "give a PNG, JPEG or WebP file")
     check_bytes(data, path)
-    finding = inspect(data, kind, home)
-    found, damage = None, damaged(data)
+    report = inspect_credentials(data, kind, home)
+    found, damage = None, (DAMAGED,) if has_wrong_checksum(data) else ()
     try:
-        found = watermark.read(seen(data, path))
+        found = watermark.detect(pixels_for_detection(data, path))
     except LimnerError as error:
-        if finding is None or finding.signer is None:
+        if report is None or report.signer is None:
             raise
         damage = (error.problem,)
-    if finding is not None and damage:
-        finding = replace(finding, problems=(*finding.problems, *damage))
+    if report is not None and damage:
+        report = replace(report, problems=(*report.problems, *damage))
     label = label_or_none(data)
-    state = state_of(finding, label is not None or found is not None)
+    state = state_of(report, label is not None or found is not None)
     return Verification(
         state=state,
         told=STATES[state],
-        unchanged=None if finding is None else not finding.problems,
-        problems=tuple(map(in_words, finding.problems)) if finding else (),
-        signer=finding.signer if finding else None,
-        software=finding.software if finding else None,
-        signed=finding.when if finding else None,
-        source=source_of(data),
+        unchanged=None if report is None else not report.problems,
+        problems=tuple(map(describe_problem, report.problems)) if report else (),
+        signer=report.signer if report else None,
+        software=report.software if report else None,
+        signed=report.when if report else None,
+        source=source_type(data),
         label=label
-        and Told(
+        and LabelSummary(
             version=label.version,
             model=label.model["reference"],
             adapters=tuple(adapter["name"] for adapter in label.adapters),
             seed=label.seed,
         ),
         mark=found
-        and Marked(
-            name=None if found.name is None else f"{found.name:08x}", chance=found.chance, mirrored=found.mirrored
+        and WatermarkSummary(
+            name=None if found.payload is None else f"{found.payload:08x}",
+            chance=found.chance,
+            mirrored=found.mirrored,
         ),
     )
 
 
-def state_of(finding: Finding | None, limners: bool) -> State:
-    """The word for it. limners: its label or its mark is Limner's."""
-    if finding is None:
-        return State.STRIPPED if limners else State.UNKNOWN
-    if finding.problems:
-        return State.CHANGED
-    vouched = {"this installation": State.OURS, "a trusted root": State.TRUSTED, "nobody known": State.FOREIGN}
-    return vouched[finding.by]
+def state_of(report: CredentialReport | None, by_limner: bool) -> VerificationState:
+    """The state by the credentials. by_limner: whether the image has a label or watermark of Limner."""
+    if report is None:
+        return VerificationState.STRIPPED if by_limner else VerificationState.UNKNOWN
+    if report.problems:
+        return VerificationState.CHANGED
+    vouched = {
+        "this installation": VerificationState.OURS,
+        "a trusted root": VerificationState.TRUSTED,
+        "nobody known": VerificationState.FOREIGN,
+    }
+    return vouched[report.by]
 
 
-def kind_of(data: bytes, path: str | Path) -> str:
-    """The media type, by the first bytes alone, for a changed file may be one that no decoder opens any more."""
-    for kind, begin in KINDS.items():
-        if re.match(begin, data, re.DOTALL):
-            return kind
-    raise LimnerError(f"{quoted(path)} is no picture that can be read", "give a PNG, JPEG or WebP file")
-
-
-def damaged(data: bytes) -> tuple[str, ...]:
-    """What the checksums of a PNG say, which cover the few bytes that C2PA pads a signature with, and does not sign."""
-    try:
-        with Image.open(BytesIO(data), formats=("PNG",)) as image:
-            image.verify()
-    except UnidentifiedImageError:
-        return ()  # other formats have none
-    except Exception:  # a hostile file makes the decoder raise nearly anything
-        return ("the file is damaged: a checksum in it is wrong",)
-    return ()
-
-
-def in_words(problem: str) -> str:
-    """A code of C2PA in plain words; what is no code is in words already."""
+def describe_problem(problem: str) -> str:
+    """A C2PA code in words; problems that are already in words are unchanged."""
     if " " in problem:
         return problem
     return PROBLEMS.get(problem, f"the credentials are broken (C2PA: {problem})")
 
 
-def seen(data: bytes, path: str | Path) -> np.ndarray:
-    """The pixels, reduced where the mark needs no more."""
+def pixels_for_detection(data: bytes, path: str | Path) -> np.ndarray:
+    """The pixels (h, w, 3) uint8 of an image, reduced to a shorter side of SIDE."""
     image = decode(data, path, PIXEL_CAP)
     scale = min(image.size) / SIDE
     if scale > 1:
@@ -199,8 +188,8 @@ def seen(data: bytes, path: str | Path) -> np.ndarray:
 
 
 def label_or_none(data: bytes) -> Label | None:
-    """The label, where there is one that can be read; a broken one is none."""
+    """The label; None if there is none or it cannot be read."""
     try:
-        return label_in(data, "picture")
+        return parse_label(data, "image")
     except LimnerError:
         return None

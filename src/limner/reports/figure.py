@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageOps
 
-from limner.imaging.lettering import fitting, lettered, wrapped
+from limner.imaging.fonts import font_for, truncate, wrap
 
 INK, FAINT, PAPER = (28, 30, 36), (120, 124, 134), (255, 255, 255)
 
@@ -47,23 +47,23 @@ def grid(
     first = 0
     for group in groups:
         left, right = lefts[first], lefts[first + len(group.columns) - 1] + side
-        font, text = lettered(group.heading, heading)
-        draw.text(((left + right) / 2, margin), fitting(text, font, right - left), INK, font, anchor="mm")
+        font, text = font_for(group.heading, heading)
+        draw.text(((left + right) / 2, margin), truncate(text, font, right - left), INK, font, anchor="mm")
         draw.line((left, margin + 16, right, margin + 16), FAINT, 1)
         first += len(group.columns)
     for left, name in zip(lefts, columns, strict=True):
-        font, text = lettered(name, body)
+        font, text = font_for(name, body)
         draw.text((left + side / 2, margin + 32), text, FAINT, font, anchor="mm")
     for number, (row, line) in enumerate(zip(rows, pictures, strict=True)):
         top = head + number * (tall + gap)
-        font, text = lettered(row, body)
+        font, text = font_for(row, body)
         if any(map(str.isalnum, row)) and not any(map(str.isalnum, text)):
             text = f"row {number + 1} (no font here has its letters)"
-        text = wrapped(text, font, label - gap, max(1, tall // 24))
+        text = wrap(text, font, label - gap, max(1, tall // 24))
         draw.multiline_text((margin, top + tall / 2), text, INK, font, anchor="lm", spacing=6)
         for left, picture in zip(lefts, line, strict=True):
             shown = ImageOps.pad(picture.convert("RGB"), (side, tall), Image.Resampling.LANCZOS, color=PAPER)
             figure.paste(shown, (left, top))
-    font, text = lettered(caption, small)
-    draw.text((margin, height - 30), fitting(text, font, width - 2 * margin), FAINT, font, anchor="lm")
+    font, text = font_for(caption, small)
+    draw.text((margin, height - 30), truncate(text, font, width - 2 * margin), FAINT, font, anchor="lm")
     return figure

@@ -17,7 +17,7 @@ from limner.store.files import atomic_file
 @cache
 def _templates() -> Environment:
     return Environment(
-        loader=PackageLoader("limner", "pages"),
+        loader=PackageLoader("limner", "reports"),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,1 +1,1 @@
-"""The service: the studio over HTTP, with workers in processes of their own."""
+"""The HTTP API: the studio as a FastAPI application, served by uvicorn, with workers in their own processes."""

@@ -1,18 +1,20 @@
-"""/v1/account: who one is here, how much is kept, and what one shares with others."""
+"""/v1/account, /v1/holdings and /v1/shares: the caller's account, its stored files, and what it shares."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from limner.core.accounts import EVERYONE, Caller, FileGrant, Limits, Role
+from limner.core.accounts import EVERYONE, FileGrant, Limits, Role
 from limner.core.requests import Frozen
-from limner.server.auth import caller
-from limner.studio.studio import Studio
+from limner.server.auth import CallerDep
+from limner.server.dependencies import StudioDep
+
+router = APIRouter(prefix="/v1", tags=["accounts"])
 
 
-class Account(BaseModel):
-    """An account as it sees itself. name: empty where the service asks for no keys."""
+class AccountReply(BaseModel):
+    """The caller's account. name: empty where the server needs no keys. kept_bytes: size of its stored files."""
 
     name: str
     role: Role
@@ -21,45 +23,43 @@ class Account(BaseModel):
     kept_bytes: int
 
 
-class Share(Frozen):
-    """Something that is kept, and who else may use it."""
+class ShareRequest(Frozen):
+    """A stored file or folder, and the account to share it with."""
 
     reference: str = Field(pattern="^(sha256|folder):[0-9a-f]{64}$", max_length=71)
     account: str = Field(default=EVERYONE, min_length=1, max_length=64, description="Name of an account, or * for all.")
 
 
-def router(studio: Studio) -> APIRouter:
-    """The routes of one's own account."""
-    routes = APIRouter(prefix="/v1", tags=["accounts"])
+@router.get("/account")
+def show_account(studio: StudioDep, caller: CallerDep) -> AccountReply:
+    """Show the account of the key that was sent."""
+    size = studio.files.grants.bytes(caller.account)
+    return AccountReply(name=caller.account, role=caller.role, key=caller.key, limits=caller.limits, kept_bytes=size)
 
-    @routes.get("/account")
-    def own(who: Caller = Depends(caller)) -> Account:
-        """The account that a key opens."""
-        held = studio.files.grants.bytes(who.account)
-        return Account(name=who.account, role=who.role, key=who.key, limits=who.limits, kept_bytes=held)
 
-    @routes.get("/holdings")
-    def held(who: Caller = Depends(caller)) -> list[FileGrant]:
-        """The files and folders that one brought in, or was given, newest first."""
-        return studio.files.grants.list(who.account)
+@router.get("/holdings")
+def list_holdings(studio: StudioDep, caller: CallerDep) -> list[FileGrant]:
+    """List the files and folders that you uploaded, or that were shared with you, newest first."""
+    return studio.files.grants.list(caller.account)
 
-    @routes.get("/shares")
-    def given(who: Caller = Depends(caller)) -> list[FileGrant]:
-        """What one shares with others, newest first."""
-        return studio.files.grants.given(who.scope)
 
-    @routes.post("/shares", status_code=201)
-    def shared(share: Share, who: Caller = Depends(caller)) -> Share:
-        """Let another account, or all, use a file or folder that is one's own."""
-        studio.files.grants.check_own(who.scope, share.reference)  # before anything depends on whether it is kept
-        size = studio.files.bytes(share.reference)
-        studio.files.grants.share(who.scope, share.reference, size, share.account)
-        return share
+@router.get("/shares")
+def list_shares(studio: StudioDep, caller: CallerDep) -> list[FileGrant]:
+    """List what you share with other accounts, newest first."""
+    return studio.files.grants.given(caller.scope)
 
-    @routes.post("/shares/revoke")
-    def taken_back(share: Share, who: Caller = Depends(caller)) -> Share:
-        """Let it be one's own alone again; what was made from it meanwhile stays."""
-        studio.files.grants.unshare(who.scope, share.reference, share.account)
-        return share
 
-    return routes
+@router.post("/shares", status_code=201)
+def create_share(share: ShareRequest, studio: StudioDep, caller: CallerDep) -> ShareRequest:
+    """Share a file or folder of yours with an account, or with all accounts."""
+    studio.files.grants.check_own(caller.scope, share.reference)  # first: others must not find out whether it exists
+    size = studio.files.bytes(share.reference)
+    studio.files.grants.share(caller.scope, share.reference, size, share.account)
+    return share
+
+
+@router.post("/shares/revoke")
+def revoke_share(share: ShareRequest, studio: StudioDep, caller: CallerDep) -> ShareRequest:
+    """Stop sharing a file or folder. What others made with it stays."""
+    studio.files.grants.unshare(caller.scope, share.reference, share.account)
+    return share

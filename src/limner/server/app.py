@@ -1,4 +1,4 @@
-"""The application: routes, guards and errors put together."""
+"""The FastAPI application: its routes, middleware and error handlers."""
 
 from __future__ import annotations
 
@@ -13,84 +13,81 @@ from fastapi_offline import FastAPIOffline
 from limner.core.version import version
 from limner.server import (
     account,
-    collections,
     erasure,
     feedback,
     files,
-    health,
     history,
     images,
     marketing,
-    models,
     moderation,
-    problems,
+    monitoring,
     runs,
     verify,
     webhooks,
 )
-from limner.server.auth import BEARER, DOCS, Door
-from limner.server.body_limits import Bounds
-from limner.server.error_format import Shaped
-from limner.server.hosts import Guard
-from limner.server.idempotency import Idempotency
-from limner.server.links import Links
-from limner.server.metrics import Measured, Metrics
-from limner.server.metrics import router as metrics_router
-from limner.server.openapi_errors import describe
-from limner.server.prepared import settled
-from limner.server.profile import Profile, read_profile
-from limner.server.request_log import Calls
+from limner.server.auth import BEARER, DOCS, AuthMiddleware, SignedLinks
+from limner.server.dependencies import ServerState
+from limner.server.error_format import ErrorFormatMiddleware, install_openapi
+from limner.server.hosts import HostsMiddleware
+from limner.server.idempotency import IdempotencyMiddleware
+from limner.server.limits import BodyLimitMiddleware, ExaminationLimit
+from limner.server.monitoring import MetricsMiddleware, RequestLogMiddleware, ServerMetrics
+from limner.server.problems import Problem, install_error_handlers
+from limner.server.profile import Profile, read_profile, store_files
 from limner.server.settings import Settings
-from limner.server.webhook_delivery import Herald
+from limner.server.waiting import RunWaiter
+from limner.server.webhook_delivery import WebhookSender
 from limner.studio.studio import Studio
+
+ROUTERS = (
+    marketing.router,
+    images.router,
+    runs.router,
+    files.router,
+    verify.router,
+    erasure.router,
+    history.router,
+    feedback.router,
+    account.router,
+    webhooks.router,
+    moderation.router,
+    monitoring.metrics_router,
+)
 
 
 def create_app(studio: Studio, settings: Settings, profile: Profile | None = None) -> FastAPI:
-    """The service as an ASGI application; its runs wait for workers, which it does not start."""
+    """Return the HTTP API as an ASGI application. It queues runs; workers have to be started separately."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with Herald(studio).at_work():
+        with WebhookSender(studio).running():
             yield
 
     app = FastAPIOffline(
         title="Limner",
         version=version(),
-        summary="Teach a text-to-image model a subject, then make new pictures of it.",
+        summary="Train a text-to-image model on a subject or style, and generate images of it.",
         lifespan=lifespan,
         redoc_url=None,
         static_url=DOCS,
-        responses={"4XX": {"model": problems.Problem, "description": "A mistake that the caller can mend."}},
+        responses={"4XX": {"model": Problem, "description": "An error that the client can correct."}},
     )
-    problems.install(app)
-    links = Links(partial(studio.secret, "links")) if settings.asks_for_keys else None
-    ready, granted = settled(profile or read_profile(settings.profile), studio)
-    for router in (
-        marketing.router(studio, settings, ready, granted, links),
-        images.router(studio, settings, ready, granted, links),
-        models.router(),
-        runs.router(studio, settings, granted),
-        files.router(studio, settings),
-        verify.router(studio, settings),
-        erasure.router(studio),
-        history.router(studio),
-        feedback.router(studio),
-        collections.router(studio),
-        account.router(studio),
-        webhooks.router(studio),
-        moderation.router(studio),
-    ):
+    links = SignedLinks(partial(studio.secret, "links")) if settings.needs_keys else None
+    ready, granted = store_files(profile or read_profile(settings.profile), studio)
+    app.state.server = ServerState(studio, settings, ready, granted, links, RunWaiter(studio), ExaminationLimit())
+    app.state.metrics = ServerMetrics(studio)
+    install_error_handlers(app)
+    install_openapi(app)
+    for router in ROUTERS:
         app.include_router(router, dependencies=[Depends(BEARER)])
-    app.include_router(health.router(studio))
-    describe(app)
-    metrics = Metrics(studio)
-    app.include_router(metrics_router(metrics), dependencies=[Depends(BEARER)])
-    patience = timedelta(seconds=settings.wait_seconds + 60)
-    app.add_middleware(Idempotency, answers=studio.idempotency_records(patience))
-    app.add_middleware(Bounds, bytes_most=settings.upload_bytes)
-    app.add_middleware(Door, accounts=studio.accounts if settings.asks_for_keys else None, links=links)
-    app.add_middleware(Measured, metrics=metrics)
-    app.add_middleware(Guard, hosts=settings.host_names, literal=settings.host in ("0.0.0.0", "::"))
-    app.add_middleware(Shaped)
-    app.add_middleware(Calls)
+    app.include_router(monitoring.health_router)
+    # the last one added sees a request first
+    in_flight = timedelta(seconds=settings.wait_seconds + 60)
+    app.add_middleware(IdempotencyMiddleware, answers=studio.idempotency_records(in_flight))
+    app.add_middleware(BodyLimitMiddleware, upload_bytes=settings.upload_bytes)
+    app.add_middleware(AuthMiddleware, accounts=studio.accounts if settings.needs_keys else None, links=links)
+    app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
+    app.add_middleware(HostsMiddleware, hosts=settings.host_names, any_address=settings.host in ("0.0.0.0", "::"))
+    app.add_middleware(ErrorFormatMiddleware)
+    app.add_middleware(RequestLogMiddleware)
     return app

@@ -1,4 +1,4 @@
-"""Zips: unpacked by their names alone and in bounds, whatever they say of themselves; packed as they are sent."""
+"""Zip archives and forms with several files: unpacked safely, and packed as a stream."""
 
 from __future__ import annotations
 
@@ -12,72 +12,73 @@ from pathlib import Path
 from starlette.datastructures import UploadFile
 
 from limner.core.errors import LimnerError
-from limner.data.entries.budget import ZIP_METHODS
+from limner.data.entries.unpacked_sizes import ZIP_METHODS
 from limner.studio.files import CHUNK_BYTES, MAX_FILES, StudioFiles, is_safe_name
 
 DIRECTORY_BYTES = 400 * MAX_FILES
-"""The most that the list at the end of a zip may take."""
+"""Largest central directory of a zip."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-class _Bounded(io.FileIO):
-    """A file of which nobody reads much at once, as `zipfile` would the whole list at the end before it is known how
-    long that is: one reading of where it lies, so that no second one can be misled.
+class _BoundedFile(io.FileIO):
+    """A file that refuses one large read. `zipfile` would read a central directory of any size at once.
+
+    The directory is parsed only once, by `zipfile` itself, so that no second parser can be deceived.
     """
 
     def read(self, size: int | None = -1, /) -> bytes:
         wanted = os.fstat(self.fileno()).st_size - self.tell() if size is None or size < 0 else size
         if wanted > DIRECTORY_BYTES:
-            raise LimnerError(f"the zip's list of files takes more than {DIRECTORY_BYTES:,} bytes", "send fewer files")
+            raise LimnerError(f"the zip's directory is larger than {DIRECTORY_BYTES:,} bytes", "send fewer files")
         return super().read(size)
 
 
-def unzip(archive: Path, folder: Path, most: int) -> int:
-    """Unpack a zip into a new folder, by its names alone; bytes that it takes.
+def unzip(archive: Path, folder: Path, limit: int) -> int:
+    """Unpack a zip into a new folder and return the size of its files in bytes.
 
-    Raises LimnerError for what is no zip, for names that lead out of the folder, for links, and for more than `most`
-    bytes or MAX_FILES files, whatever the zip says of itself.
+    Raises LimnerError for a file that is no zip, for names outside the folder, for links, and for more than `limit`
+    bytes or MAX_FILES files. What the zip declares about its sizes is not trusted.
     """
     size = 0
     folder.mkdir()
     try:
-        with _Bounded(archive) as file, zipfile.ZipFile(file) as found:
-            members = [member for member in found.infolist() if not member.is_dir()]
+        with _BoundedFile(archive) as file, zipfile.ZipFile(file) as opened:
+            members = [member for member in opened.infolist() if not member.is_dir()]
             if len(members) > MAX_FILES:
-                raise LimnerError(f"the zip holds {len(members):,} files", f"send at most {MAX_FILES:,}")
+                raise LimnerError(f"the zip has {len(members):,} files", f"send at most {MAX_FILES:,}")
             for member in members:
-                size = _unpack(found, member, folder, size, most)
+                size = _unpack(opened, member, folder, size, limit)
     except LimnerError:
         raise
     except FileExistsError as error:
-        raise LimnerError("the zip holds two files of one name", "name its files apart") from error
+        raise LimnerError("the zip has two files with the same name", "rename one of them") from error
     except Exception as error:  # a hostile zip makes the decoder raise nearly anything
-        raise LimnerError("the zip cannot be unpacked", "make it anew, without a password") from error
+        raise LimnerError("the zip cannot be unpacked", "create it again, without a password") from error
     if not size:
-        raise LimnerError("the zip holds no files", "put pictures into it")
+        raise LimnerError("the zip has no files", "add images to it")
     return size
 
 
-def _unpack(found: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, size: int, most: int) -> int:
-    """Unpack one file where `size` bytes were unpacked before; bytes with it."""
+def _unpack(opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, size: int, limit: int) -> int:
+    """Unpack one file and return `size`, the bytes unpacked before, plus its bytes."""
+    name = member.filename[:80]
     if not is_safe_name(member.filename) or (member.external_attr >> 16) & 0o170000 == 0o120000:
-        raise LimnerError(f"the zip holds {member.filename[:80]!r}", "name its files plainly")
+        raise LimnerError(f"the zip has the file name {name!r}", "use relative names inside the zip, and no links")
     if member.compress_type not in ZIP_METHODS:
-        remedy = "make the zip anew with deflate"
-        raise LimnerError(f"{member.filename[:80]!r} in the zip is neither stored nor deflated", remedy)
+        raise LimnerError(f"{name!r} in the zip is neither stored nor deflated", "create the zip again with deflate")
     place = folder / member.filename
     place.parent.mkdir(parents=True, exist_ok=True)
-    with found.open(member) as source, place.open("xb") as target:
+    with opened.open(member) as source, place.open("xb") as target:
         while piece := source.read(CHUNK_BYTES):
             size += len(piece)
-            if size > most:
-                raise LimnerError(f"the zip unpacks to more than {most:,} bytes", "send fewer files")
+            if size > limit:
+                raise LimnerError(f"the zip unpacks to more than {limit:,} bytes", "send fewer files")
             target.write(piece)
     return size
 
 
-class _Sink:
-    """Takes what is written and gives it away."""
+class _Buffer:
+    """A file object that returns what was written since the last `take`."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -89,17 +90,18 @@ class _Sink:
     def flush(self) -> None:
         return None
 
-    def given(self) -> bytes:
+    def take(self) -> bytes:
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
 
 
-def zipped(blobs: StudioFiles, files: dict[str, str]) -> Iterator[bytes]:
-    """Kept files as a zip, a piece at a time, nothing of it on disk; the same bytes every time. Pictures do not shrink,
-    so nothing is compressed. files: hashes by name.
+def zip_stream(blobs: StudioFiles, files: dict[str, str]) -> Iterator[bytes]:
+    """Yield stored files as a zip, piece by piece, without a temporary file. files: name -> SHA-256.
+
+    The same files give the same bytes. Nothing is compressed, because images are compressed already.
     """
-    sink = _Sink()
-    with zipfile.ZipFile(sink, "w") as archive:  # pyright: ignore[reportArgumentType, reportCallIssue]
+    buffer = _Buffer()
+    with zipfile.ZipFile(buffer, "w") as archive:  # pyright: ignore[reportArgumentType, reportCallIssue]
         for name, sha256 in sorted(files.items()):
             with (
                 blobs.open(sha256) as source,
@@ -107,29 +109,29 @@ def zipped(blobs: StudioFiles, files: dict[str, str]) -> Iterator[bytes]:
             ):
                 while piece := source.read(CHUNK_BYTES):
                     target.write(piece)
-                    yield sink.given()
-    yield sink.given()
+                    yield buffer.take()
+    yield buffer.take()
 
 
-def written(files: Sequence[object], folder: Path) -> int:
-    """Write the files of a form into a new folder, by their names; bytes that they take.
+def write_form_files(files: Sequence[object], folder: Path) -> int:
+    """Write the files of a form into a new folder and return their size in bytes.
 
-    Raises LimnerError for names that lead out of the folder, two files of one name, and no files at all.
+    Raises LimnerError for names outside the folder, for two files with the same name, and where there are no files.
     """
     folder.mkdir()
     size = 0
     for file in files:
         name = (file.filename or "") if isinstance(file, UploadFile) else ""
         if not isinstance(file, UploadFile) or not is_safe_name(name):
-            raise LimnerError(f"the form holds {name[:80]!r} among its files", "name its files plainly")
+            raise LimnerError(f"the form has the file name {name[:80]!r}", "use relative names inside the folder")
         place = folder / name
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             with place.open("xb") as target:
                 shutil.copyfileobj(file.file, target, CHUNK_BYTES)
         except (FileExistsError, NotADirectoryError) as error:
-            raise LimnerError(f"the form holds two files of the name {name[:80]!r}", "name them apart") from error
+            raise LimnerError(f"the form has two files named {name[:80]!r}", "rename one of them") from error
         size += place.stat().st_size
     if not size:
-        raise LimnerError("the form holds no files", "send them as parts named files")
+        raise LimnerError("the form has no files", "send them as parts named files")
     return size

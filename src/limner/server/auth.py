@@ -1,93 +1,136 @@
-"""The door: who comes in, by which key, and how often."""
+"""Authentication and authorisation: bearer keys, roles, rate limits, and signed links to single files."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import time
+from collections.abc import Callable
 from http import HTTPStatus
 from math import ceil
+from typing import Annotated
 
 from anyio.to_thread import run_sync
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from limner.core.accounts import Caller, Role
-from limner.server.links import Links
-from limner.server.problems import Refusal, refusal
-from limner.server.rate_limit import Pace
+from limner.server.limits import RateLimit
+from limner.server.problems import HTTPError, error_response
 from limner.studio.service import Accounts
 
-BEARER = HTTPBearer(auto_error=False, description="A key, as `limner keys add` tells it; not asked for on loopback.")
-LOOKING = ("GET", "HEAD", "OPTIONS")
-SAYING = ("/v1/pictures/", "/v1/comparisons", "/v1/collections", "/v1/verify")
-"""What changes nothing but what its caller thinks of pictures."""
+BEARER = HTTPBearer(
+    auto_error=False, description="A key, as printed by `limner keys add`. The loopback address needs none."
+)
+READ_METHODS = ("GET", "HEAD", "OPTIONS")
+VIEWER_PATHS = ("/v1/pictures/", "/v1/comparisons", "/v1/collections", "/v1/verify")
+"""Paths where a viewer may also write: they change only the caller's own feedback on images."""
+LINK_METHODS = ("GET", "HEAD")
 DOCS = "/docs/files"
-OPEN = ("/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json")
-"""What tells nothing of anyone."""
+PUBLIC_PATHS = ("/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json")
+"""Paths that need no key; they return nothing about any account."""
 
 
-class Door:
-    """Lets those in who have a key, as often as it allows, before a byte of what they send is read.
+class AuthMiddleware:
+    """Authenticates each request and applies its key's rate limit before the body is read.
 
-    accounts: None where whoever calls is the machine's own user. A link that the service signed opens what it names.
+    accounts: None where no key is needed; then every caller is an admin. links: signed links open their file without
+    a key.
     """
 
-    def __init__(self, app: ASGIApp, accounts: Accounts | None, links: Links | None) -> None:
-        self.app, self.accounts, self.links, self.pace = app, accounts, links, Pace()
+    def __init__(self, app: ASGIApp, accounts: Accounts | None, links: SignedLinks | None) -> None:
+        self.app, self.accounts, self.links, self.rate_limit = app, accounts, links, RateLimit()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             try:
-                scope.setdefault("state", {})["caller"] = await self._enter(Request(scope))
-            except Refusal as error:
-                return await refusal(error)(scope, receive, send)
+                scope.setdefault("state", {})["caller"] = await self._authenticate(Request(scope))
+            except HTTPError as error:
+                return await error_response(error)(scope, receive, send)
         await self.app(scope, receive, send)
 
-    async def _enter(self, request: Request) -> Caller:
-        if self.accounts is None:
+    async def _authenticate(self, request: Request) -> Caller:
+        if self.accounts is None or await self._is_public(request):
             return Caller()
-        path = request.url.path
-        if path in OPEN or path.startswith(f"{DOCS}/") or (self.links and await run_sync(self.links.opens, request)):
-            return Caller()
-        who = await run_sync(known, self.accounts, request.headers)
-        if who.limits.per_minute is not None and (seconds := self.pace.wait(who.key, who.limits.per_minute)):
-            raise Refusal(
+        caller = await run_sync(authenticate, self.accounts, request.headers)
+        limit = caller.limits.per_minute
+        if limit is not None and (seconds := self.rate_limit.wait(caller.key, limit)):
+            raise HTTPError(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                f"more than {who.limits.per_minute} calls a minute",
-                "wait a little",
+                f"the key allows {limit} requests per minute",
+                f"try again in {ceil(seconds)} seconds",
                 {"Retry-After": str(ceil(seconds))},
             )
-        looks = request.method in LOOKING or request.url.path.startswith(SAYING)
-        return allowed(who, Role.VIEWER if looks else Role.MAKER)
+        viewer = request.method in READ_METHODS or request.url.path.startswith(VIEWER_PATHS)
+        return check_role(caller, Role.VIEWER if viewer else Role.MAKER)
+
+    async def _is_public(self, request: Request) -> bool:
+        path = request.url.path
+        if path in PUBLIC_PATHS or path.startswith(f"{DOCS}/"):
+            return True
+        return self.links is not None and await run_sync(self.links.verify, request)
 
 
-def known(accounts: Accounts, headers: Headers) -> Caller:
-    """The caller that the key in a request's headers names."""
-    kind, _, secret = headers.get("authorization", "").partition(" ")
-    who = accounts.caller(secret.strip()) if kind.casefold() == "bearer" else None
-    if who is None:
-        problem = "the key is unknown, expired or revoked" if secret else "no key is given"
-        raise Refusal(
+def authenticate(accounts: Accounts, headers: Headers) -> Caller:
+    """Return the caller whose key is in the headers; raises HTTPError (401) without a valid key."""
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    caller = accounts.caller(secret.strip()) if scheme.casefold() == "bearer" else None
+    if caller is None:
+        raise HTTPError(
             HTTPStatus.UNAUTHORIZED,
-            problem,
+            "the key is unknown, expired or revoked" if secret else "the request has no key",
             "send the header Authorization: Bearer KEY",
             {"WWW-Authenticate": "Bearer"},
         )
-    return who
+    return caller
 
 
-def caller(request: Request) -> Caller:
-    """The caller, for a route to ask for by `Depends`."""
+def check_role(caller: Caller, needed: Role) -> Caller:
+    """Return the caller; raises HTTPError (403) where its role is lower than `needed`."""
+    if not caller.role.covers(needed):
+        raise HTTPError(HTTPStatus.FORBIDDEN, f"a {caller.role} may not do this", f"use the key of a {needed}")
+    return caller
+
+
+async def current_caller(request: Request) -> Caller:
+    """Return the authenticated caller."""
     return request.state.caller
 
 
-def admin(request: Request) -> Caller:
-    """The caller, who must be an admin."""
-    return allowed(caller(request), Role.ADMIN)
+async def current_admin(request: Request) -> Caller:
+    """Return the authenticated caller; raises HTTPError (403) where it is no admin."""
+    return check_role(request.state.caller, Role.ADMIN)
 
 
-def allowed(who: Caller, needed: Role) -> Caller:
-    """The caller, when its role allows what asks for `needed`."""
-    if not who.role.covers(needed):
-        raise Refusal(HTTPStatus.FORBIDDEN, f"a {who.role} may not do this", f"use the key of a {needed}")
-    return who
+CallerDep = Annotated[Caller, Depends(current_caller)]
+AdminDep = Annotated[Caller, Depends(current_admin)]
+
+
+class SignedLinks:
+    """Signs links to stored files, like presigned URLs of object stores (HMAC-SHA256 of the path and expiry time).
+
+    secret: loaded when first needed. seconds: how long a link is valid.
+    """
+
+    def __init__(self, secret: Callable[[], bytes], seconds: int = 24 * 3600, clock: Callable[[], float] = time.time):
+        self._secret, self._seconds, self._clock = secret, seconds, clock
+
+    def sign(self, path: str) -> str:
+        """Return the path with its expiry time and signature as query parameters."""
+        until = int(self._clock()) + self._seconds
+        return f"{path}?until={until}&signature={self._signature(path, until)}"
+
+    def verify(self, request: Request) -> bool:
+        """Return whether a request reads the path of a valid link that has not expired."""
+        until, signature = (request.query_params.get(name, "") for name in ("until", "signature"))
+        if request.method not in LINK_METHODS or not (signature and until.isascii() and until.isdigit()):
+            return False
+        if len(until) > 12 or int(until) < self._clock():
+            return False
+        expected = self._signature(request.url.path, int(until))
+        return hmac.compare_digest(expected.encode(), signature.encode())
+
+    def _signature(self, path: str, until: int) -> str:
+        return hmac.new(self._secret(), f"{path}\n{until}".encode(), hashlib.sha256).hexdigest()

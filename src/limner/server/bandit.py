@@ -1,9 +1,9 @@
-"""Which of several adapters paints: the one that does best in a draw from what its ratings leave open.
+"""Thompson sampling: chooses one of several adapters by their ratings.
 
-Thompson sampling (W. R. Thompson, Biometrika 25, 1933; Chapelle and Li, NIPS 2011). A star rating counts as a success
-of (stars - 1) / 4 and the rest of 1 as a failure, so that what is known of an adapter is a beta distribution, flat
-where nobody rated it. Each call draws once from each of them and takes the highest. So an adapter with few ratings
-gets its chance, one that is rated low gets it ever less, and the best one paints most.
+W. R. Thompson, Biometrika 25, 1933; Chapelle and Li, NIPS 2011. A rating counts as (stars - 1) / 4 of a success and the
+rest of 1 as a failure, so the quality of an adapter has a beta distribution, which is uniform without ratings. Each
+call draws once from every adapter's distribution and uses the adapter with the highest draw. Adapters with few ratings
+are tried, badly rated ones are used less and less, and the best one is used most.
 """
 
 from __future__ import annotations
@@ -17,30 +17,28 @@ from limner.core.requests import AdapterUse
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """The adapter that was chosen, and why, in a few words."""
+class AdapterChoice:
+    """The chosen adapter, and the reason in a few words."""
 
     adapter: AdapterUse
-    why: str
+    reason: str
 
 
-def chosen(adapters: Sequence[AdapterUse], standings: Sequence[RatingSummary], chance: int) -> Choice:
-    """One of the adapters by their standings; the same for the same standings and the same chance."""
+def choose_adapter(adapters: Sequence[AdapterUse], standings: Sequence[RatingSummary], seed: int) -> AdapterChoice:
+    """Choose an adapter by its ratings; the same standings and seed give the same choice."""
     known = {standing.name: standing for standing in standings}
-    draws = [(_draw(use, known.get(use.path), chance), use) for use in adapters]
+    draws = [(_draw(adapter, known.get(adapter.path), seed), adapter) for adapter in adapters]
     stars, best = max(draws, key=lambda each: each[0])
     standing = known.get(best.path)
-    rated = "no ratings" if standing is None or standing.mean is None else _rated(standing.ratings, standing.mean)
-    return Choice(best, f"drew {stars:.2f} of {STARS} from {rated}, the best of {len(adapters)}")
+    ratings = "no ratings"
+    if standing is not None and standing.mean is not None:
+        ratings = f"{standing.ratings} rating{'s' * (standing.ratings != 1)} of mean {standing.mean:.2f}"
+    return AdapterChoice(best, f"drew {stars:.2f} of {STARS} from {ratings}, the best of {len(adapters)}")
 
 
-def _draw(use: AdapterUse, standing: RatingSummary | None, chance: int) -> float:
-    """Stars that an adapter may well deserve by what is known of it."""
+def _draw(adapter: AdapterUse, standing: RatingSummary | None, seed: int) -> float:
+    """Draw the quality of an adapter, in stars, from its beta distribution."""
     ratings, mean = (0, 1.0) if standing is None or standing.mean is None else (standing.ratings, standing.mean)
     successes = ratings * (mean - 1) / (STARS - 1)
-    drawn = random.Random(f"{chance} {use.weight} {use.path}").betavariate(1 + successes, 1 + ratings - successes)
-    return 1 + (STARS - 1) * drawn
-
-
-def _rated(ratings: int, mean: float) -> str:
-    return f"{ratings} rating{'s' * (ratings != 1)} of mean {mean:.2f}"
+    draw = random.Random(f"{seed} {adapter.weight} {adapter.path}").betavariate(1 + successes, 1 + ratings - successes)
+    return 1 + (STARS - 1) * draw

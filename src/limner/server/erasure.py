@@ -1,27 +1,37 @@
-"""DELETE of runs, files and folders: gone for good, or a refusal that names what stands on them."""
+"""Erasing runs, files and folders: by DELETE, and by age (retention)."""
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from limner.core.accounts import Caller
-from limner.core.runs import Run
-from limner.server.auth import caller
-from limner.server.files import Sha256, check_held
-from limner.server.problems import Problem, Refusal, reply
-from limner.server.runs import finder
+from limner.server.auth import CallerDep
+from limner.server.dependencies import RunDep, StudioDep, check_access
+from limner.server.files import Sha256
+from limner.server.problems import HTTPError, Problem, problem_response
+from limner.server.profile import Profile
+from limner.server.settings import Settings
 from limner.studio.maintenance import EraseSelection, InUse, RunInProgress
 from limner.studio.studio import Studio
 
-Derived = Annotated[bool, Query(description="Erase what was made with it too.")]
+RETENTION_INTERVAL = 6 * 3600.0
+"""Seconds between two searches for what is old enough to erase."""
+Derived = Annotated[bool, Query(description="Also erase what was made with it.")]
+log = logging.getLogger("limner.server")
+router = APIRouter(prefix="/v1", responses={409: {"model": Problem}, 404: {"model": Problem}})
 
 
-class Erased(BaseModel):
-    """What is gone. runs: by id; derived: those of them that stood on what was asked for. files: how many."""
+class ErasedReply(BaseModel):
+    """What was erased. runs: ids; derived: those of them that used what was named. files: their number."""
 
     runs: list[str]
     derived: list[str]
@@ -29,42 +39,72 @@ class Erased(BaseModel):
     bytes: int
 
 
-def router(studio: Studio) -> APIRouter:
-    """The routes of erasure."""
-    routes = APIRouter(prefix="/v1", responses={409: {"model": Problem}, 404: {"model": Problem}})
-    find = finder(studio)
+@router.delete("/runs/{run_id}", tags=["runs"], response_model=ErasedReply)
+def erase_run(studio: StudioDep, run: RunDep, caller: CallerDep, derived: Derived = False) -> Response | ErasedReply:
+    """Erase a run and its artifacts. Refused while it is running, and where other runs use its artifacts."""
+    return _erase(studio, EraseSelection(runs=(run.id,), scope=caller.scope), derived)
 
-    def erased(wanted: EraseSelection, derived: bool) -> Response | Erased:
-        try:
-            done = studio.maintenance.erase(wanted, derived=derived)
-        except InUse as error:
-            errors = [{"pointer": "", "detail": line} for line in error.by]
-            return reply(HTTPStatus.CONFLICT, error.problem, errors=errors, remedy="?derived=true erases those too")
-        except RunInProgress as error:
-            raise Refusal(HTTPStatus.CONFLICT, error.problem, error.remedy) from error
-        return Erased(runs=[*done.runs, *done.derived], derived=done.derived, files=len(done.files), bytes=done.bytes)
 
-    def there(kind: str, sha256: str, who: Caller) -> EraseSelection:
-        check_held(studio, who, f"{kind}:{sha256}")
-        if sha256 not in studio.files:
-            raise Refusal(HTTPStatus.NOT_FOUND, f"there is no file {sha256[:12]}", "it may be gone already")
-        return EraseSelection(references=(f"{kind}:{sha256}",), scope=who.scope)
+@router.delete("/files/{sha256}", tags=["files"], response_model=ErasedReply)
+def erase_file(
+    studio: StudioDep, sha256: Sha256, caller: CallerDep, derived: Derived = False
+) -> Response | ErasedReply:
+    """Erase a file. Refused where a run made it or uses it."""
+    return _erase(studio, _stored(studio, "sha256", sha256, caller), derived)
 
-    @routes.delete("/runs/{run_id}", tags=["runs"], response_model=Erased)
-    def run_erased(
-        derived: Derived = False, run: Run = Depends(find), who: Caller = Depends(caller)
-    ) -> Response | Erased:
-        """Erase a run with all it made; refused while it is carried out, and where others use what it made."""
-        return erased(EraseSelection(runs=(run.id,), scope=who.scope), derived)
 
-    @routes.delete("/files/{sha256}", tags=["files"], response_model=Erased)
-    def file_erased(sha256: Sha256, derived: Derived = False, who: Caller = Depends(caller)) -> Response | Erased:
-        """Erase a file; refused where a run made or used it."""
-        return erased(there("sha256", sha256, who), derived)
+@router.delete("/folders/{sha256}", tags=["files"], response_model=ErasedReply)
+def erase_folder(
+    studio: StudioDep, sha256: Sha256, caller: CallerDep, derived: Derived = False
+) -> Response | ErasedReply:
+    """Erase a folder and those of its files that nothing else uses. Refused where a run made it or uses it."""
+    return _erase(studio, _stored(studio, "folder", sha256, caller), derived)
 
-    @routes.delete("/folders/{sha256}", tags=["files"], response_model=Erased)
-    def folder_erased(sha256: Sha256, derived: Derived = False, who: Caller = Depends(caller)) -> Response | Erased:
-        """Erase a folder with those of its files that nothing else names; refused where a run made or used it."""
-        return erased(there("folder", sha256, who), derived)
 
-    return routes
+def _stored(studio: Studio, kind: str, sha256: str, caller: Caller) -> EraseSelection:
+    """Return a stored file or folder as what to erase; raises HTTPError (404) where there is none."""
+    check_access(studio, caller, f"{kind}:{sha256}")
+    if sha256 not in studio.files:
+        raise HTTPError(HTTPStatus.NOT_FOUND, f"there is no file {sha256[:12]}", "it may have been erased already")
+    return EraseSelection(references=(f"{kind}:{sha256}",), scope=caller.scope)
+
+
+def _erase(studio: Studio, wanted: EraseSelection, derived: bool) -> Response | ErasedReply:
+    try:
+        erased = studio.maintenance.erase(wanted, derived=derived)
+    except InUse as error:
+        errors = [{"pointer": "", "detail": line} for line in error.by]
+        remedy = "add ?derived=true to erase those too"
+        return problem_response(HTTPStatus.CONFLICT, error.problem, errors=errors, remedy=remedy)
+    except RunInProgress as error:
+        raise HTTPError(HTTPStatus.CONFLICT, error.problem, error.remedy) from error
+    runs = [*erased.runs, *erased.derived]
+    return ErasedReply(runs=runs, derived=erased.derived, files=len(erased.files), bytes=erased.bytes)
+
+
+@contextmanager
+def retention(studio: Studio, settings: Settings, profile: Profile) -> Iterator[None]:
+    """Erase what is older than the settings allow, again and again until the block ends.
+
+    Files that nothing uses are erased too. Files that the profile names stay.
+    """
+    stopping = threading.Event()
+    age = None if settings.retention_days is None else timedelta(days=settings.retention_days)
+
+    def prune() -> None:
+        while True:
+            try:
+                erased = studio.maintenance.prune(age, [profile.model_dump_json()])
+                log.info(
+                    "erased %d old runs, %d files, %d unused files", len(erased.runs), len(erased.files), erased.orphans
+                )
+            except Exception:
+                log.warning("could not erase old runs", exc_info=True)
+            if stopping.wait(RETENTION_INTERVAL):
+                return
+
+    threading.Thread(target=prune, daemon=True).start()
+    try:
+        yield
+    finally:
+        stopping.set()

@@ -1,4 +1,4 @@
-"""Refusals in the shape that a path's own clients know: under OpenAI's paths, OpenAI's."""
+"""The error format of each path: OpenAI's on its routes, problem details elsewhere; also in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -6,61 +6,84 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MEDIA_TYPE = "application/problem+json"
-Shaper = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]
+ErrorFormat = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]
+"""Converts problem details to the status and the body of another error format."""
 
-
-CODES = {"urn:limner:moderation:refused": "content_policy_violation"}
-"""What OpenAI calls problems of a type of their own."""
+OPENAI_CODES = {"urn:limner:moderation:refused": "content_policy_violation"}
+"""Problem type -> OpenAI's error code."""
+PROBLEM_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+OPENAI_CONTENT = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["error"],
+            "properties": {
+                "error": {
+                    "type": "object",
+                    "required": ["message", "type", "param", "code"],
+                    "properties": {
+                        "message": {"type": "string"},
+                        "type": {"type": "string"},
+                        "param": {"type": ["string", "null"]},
+                        "code": {"type": ["string", "null"]},
+                    },
+                }
+            },
+        }
+    }
+}
+SERVER_ERRORS = {"5XX": "An error of the server, or of something that it depends on."}
 
 
 def openai_error(problem: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """A problem as OpenAI tells it, and the status that it gives to such: 400 where we say 422."""
+    """Convert problem details to OpenAI's status and error body; OpenAI uses status 400 for our 422."""
     status = problem["status"]
     error = next(iter(problem.get("errors", ())), {})
     param = error.get("pointer", "").strip("/").partition("/")[0] or None
-    kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+    types = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
     codes = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
-    told = {
+    code = OPENAI_CODES.get(problem["type"], codes.get(status))
+    body = {
         "message": "; ".join(filter(None, (problem.get("detail", problem["title"]), problem.get("remedy")))),
-        "type": "server_error" if status >= 500 else kinds.get(status, "invalid_request_error"),
+        "type": "server_error" if status >= 500 else types.get(status, "invalid_request_error"),
         "param": param,
-        "code": "model_not_found"
-        if (status, param) == (404, "model")
-        else CODES.get(problem["type"], codes.get(status)),
+        "code": "model_not_found" if (status, param) == (404, "model") else code,
     }
-    return 400 if status == 422 else status, {"error": told}
+    return 400 if status == 422 else status, {"error": body}
 
 
-SHAPERS: Mapping[str, Shaper] = {"/v1/images/": openai_error, "/v1/models": openai_error}
-"""Beginning of a path -> what makes a problem fit there."""
+FORMATS: Mapping[str, ErrorFormat] = {"/v1/images/": openai_error, "/v1/models": openai_error}
+"""Path prefix -> its error format."""
 
 
-def shaper_of(path: str) -> Shaper | None:
-    """What shapes the problems of a path, None where they stay as they are."""
-    return next((shaper for begin, shaper in SHAPERS.items() if path.startswith(begin)), None)
+def format_of(path: str) -> ErrorFormat | None:
+    """Return the error format of a path, None for problem details."""
+    return next((error_format for prefix, error_format in FORMATS.items() if path.startswith(prefix)), None)
 
 
-class Shaped:
-    """Gives the problems of all that is below it the shape of their path."""
+class ErrorFormatMiddleware:
+    """Converts problem details to the error format of the request's path."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        shaper = shaper_of(scope["path"]) if scope["type"] == "http" else None
-        await self.app(scope, receive, send if shaper is None else _shaping(shaper, send))
+        error_format = format_of(scope["path"]) if scope["type"] == "http" else None
+        await self.app(scope, receive, send if error_format is None else _converting(error_format, send))
 
 
-def _shaping(shaper: Shaper, send: Send) -> Send:
-    """Holds a problem back until it is whole, and sends it in its new shape."""
+def _converting(error_format: ErrorFormat, send: Send) -> Send:
+    """Return a `send` that collects the body of a problem response and sends it in another format."""
     start: Message | None = None
     body = b""
 
-    async def shaped(message: Message) -> None:
+    async def convert(message: Message) -> None:
         nonlocal start, body
         if message["type"] == "http.response.start":
             if MutableHeaders(scope=message).get("content-type") == MEDIA_TYPE:
@@ -69,13 +92,37 @@ def _shaping(shaper: Shaper, send: Send) -> Send:
         elif message["type"] == "http.response.body" and start is not None:
             body += message.get("body", b"")
             if not message.get("more_body", False):
-                status, told = shaper(json.loads(body))
-                whole = json.dumps(told).encode()
+                status, converted = error_format(json.loads(body))
+                data = json.dumps(converted).encode()
                 headers = MutableHeaders(scope=start)
-                headers["content-type"], headers["content-length"] = "application/json", str(len(whole))
+                headers["content-type"], headers["content-length"] = "application/json", str(len(data))
                 await send({**start, "status": status})
-                await send({"type": "http.response.body", "body": whole})
+                await send({"type": "http.response.body", "body": data})
             return
         await send(message)
 
-    return shaped
+    return convert
+
+
+def install_openapi(app: FastAPI) -> None:
+    """Make the application's OpenAPI document describe errors in the format of each path."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+            for path, operations in schema["paths"].items():
+                content = PROBLEM_CONTENT if format_of(path) is None else OPENAI_CONTENT
+                for operation in operations.values():
+                    _describe_errors(operation["responses"], content)
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi
+
+
+def _describe_errors(responses: dict[str, Any], content: dict[str, Any]) -> None:
+    for status, description in SERVER_ERRORS.items():
+        responses.setdefault(status, {"description": description})
+    for status, response in responses.items():
+        if status[0] in "45":
+            response["content"] = content

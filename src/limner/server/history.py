@@ -1,4 +1,4 @@
-"""/v1/pictures: what was painted, looked up by what is known and said of it."""
+"""/v1/pictures and /v1/collections: the image history, searched, shown and sorted into collections."""
 
 from __future__ import annotations
 
@@ -7,36 +7,30 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Depends, Query, Request
-from fastapi import Path as Part
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BaseModel, Field, field_validator
 
-from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.execution import body_model, body_of
-from limner.core.feedback import GeneratedImage, ImageQuery, Rating
+from limner.core.feedback import Collection, GeneratedImage, ImageQuery, Rating
+from limner.core.requests import Frozen
 from limner.provenance.labels import Label, read_label
-from limner.server.auth import caller
-from limner.server.problems import Refusal
-from limner.server.replies import INNER, url_of
-from limner.studio.images import Viewer
-from limner.studio.studio import Studio
+from limner.server.dependencies import ImageDep, StudioDep, ViewDep
+from limner.server.problems import HTTPError
+from limner.server.replies import public_details, url_of
 
-QUEUE = "default"
-Name = Annotated[
-    str, Part(pattern="^([0-9]{1,10}|[0-9a-f]{64})$", description="A picture's id, or its SHA-256.", examples=["7"])
-]
+router = APIRouter(prefix="/v1", tags=["history"])
 
 
-class Received(BaseModel):
-    """How all who rated a picture found it; mean is null where nobody did."""
+class RatingSummary(BaseModel):
+    """All ratings of an image; mean is null where there are none."""
 
     mean: float | None
     count: int
 
 
-class PictureReply(BaseModel):
-    """A picture with its request and what is said of it. mine: your own rating."""
+class ImageReply(BaseModel):
+    """An image with its request and its ratings. mine: your own rating."""
 
     id: int
     url: str
@@ -47,70 +41,120 @@ class PictureReply(BaseModel):
     request: body_model("generate")  # pyright: ignore[reportInvalidTypeForm]
     details: dict[str, Any]
     tags: dict[str, str]
-    rating: Received
+    rating: RatingSummary
     mine: Rating | None
     favourite: bool
 
     @classmethod
     def of(cls, picture: GeneratedImage, **more: Any) -> Self:
-        told = picture.model_dump(include=set(PictureReply.model_fields) - {"request", "details", "mine", "reference"})
-        reference = picture.reference or f"sha256:{picture.sha256}"
+        """Return an image as a reply. more: further fields of a subclass."""
+        own = {"request", "details", "mine", "reference"}
+        reference = reference_of(picture)
         return cls(
-            **told,
+            **picture.model_dump(include=set(ImageReply.model_fields) - own),
             reference=reference,
             url=url_of(reference),
             request=body_of(picture.request, picture.execution),
-            details={key: value for key, value in picture.details.items() if key not in INNER},
-            rating=Received(mean=picture.mean, count=picture.ratings),
+            details=public_details(picture.details),
+            rating=RatingSummary(mean=picture.mean, count=picture.ratings),
             mine=picture.mine,
             **more,
         )
 
 
-class PictureShown(PictureReply):
-    """A picture with what its own label says: the request in full, and the weights that painted it."""
+class ImageDetails(ImageReply):
+    """An image with the label in its metadata: the complete request, and the hashes of the weights used."""
 
     label: Label | None
 
 
-def view_of(who: Annotated[Caller, Depends(caller)]) -> Viewer:
-    """What a caller sees of the history, and whose ratings are its own. The command line's runs are not told."""
-    return Viewer(who.account, who.scope, QUEUE)
+def reference_of(picture: GeneratedImage) -> str:
+    """Return the reference of an image's file."""
+    return picture.reference or f"sha256:{picture.sha256}"
 
 
-Viewed = Annotated[Viewer, Depends(view_of)]
+@router.get("/pictures")
+def list_images(studio: StudioDep, query: Annotated[ImageQuery, Query()], view: ViewDep) -> list[ImageReply]:
+    """List images that meet all conditions. For the next page, set `before` to the last image's id."""
+    return [ImageReply.of(picture) for picture in studio.images.list(view, query)]
 
 
-def finder(studio: Studio) -> Any:
-    """What finds the picture that a path names, for a route to ask for by `Depends`."""
-    pictures = studio.images
-
-    def find(picture: Name, view: Viewed) -> GeneratedImage:
-        try:
-            named = picture if len(picture) == 64 else min(int(picture), 2**31 - 1)
-            return pictures.get(view, named)
-        except LimnerError as error:
-            raise Refusal(HTTPStatus.NOT_FOUND, error.problem, "GET /v1/pictures lists those there are") from error
-
-    return find
+@router.get("/pictures/{picture}", responses={404: {}})
+def show_image(studio: StudioDep, picture: ImageDep) -> ImageDetails:
+    """Show an image with its request, ratings and label."""
+    label = None
+    with suppress(LimnerError):  # its file may have been erased
+        label = read_label(studio.files.path(picture.sha256))
+    return ImageDetails.of(picture, label=label)
 
 
-def router(studio: Studio) -> APIRouter:
-    """The routes of the history."""
-    routes = APIRouter(prefix="/v1/pictures", tags=["history"])
-    pictures, find = studio.images, finder(studio)
+class CollectionRequest(Frozen):
+    """The name of a collection."""
 
-    @routes.get("")
-    def listed(request: Request, query: Annotated[ImageQuery, Query()], view: Viewed) -> list[PictureReply]:
-        """Pictures that fit all conditions; the next page begins `before` the last one's id."""
-        return [PictureReply.of(picture) for picture in pictures.list(view, query)]
+    name: str = Field(min_length=1, max_length=100, examples=["Summer campaign"])
 
-    @routes.get("/{picture}", responses={404: {}})
-    def shown(picture: GeneratedImage = Depends(find)) -> PictureShown:
-        """A picture with all that is known of it."""
-        label = None
-        with suppress(LimnerError):  # the file may have been let go of
-            label = read_label(studio.files.path(picture.sha256))
-        return PictureShown.of(picture, label=label)
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, value: str) -> str:
+        if not value.strip() or not value.isprintable():
+            raise ValueError(f"{value!r} is not a name; use printable characters")
+        return value.strip()
 
-    return routes
+
+def find_collection(collection: Annotated[int, Path(ge=1, lt=2**31)], studio: StudioDep, view: ViewDep) -> Collection:
+    """Return a collection of the caller; raises HTTPError (404) for any other."""
+    try:
+        return studio.collections.get(view, collection)
+    except LimnerError as error:
+        raise HTTPError(HTTPStatus.NOT_FOUND, error.problem, "GET /v1/collections lists your collections") from error
+
+
+CollectionDep = Annotated[Collection, Depends(find_collection)]
+
+
+@router.get("/collections")
+def list_collections(studio: StudioDep, view: ViewDep) -> list[Collection]:
+    """List your collections by name. GET /v1/pictures?collection=ID lists the images of one."""
+    return studio.collections.list(view)
+
+
+@router.post("/collections", status_code=201)
+def create_collection(named: CollectionRequest, studio: StudioDep, view: ViewDep, response: Response) -> Collection:
+    """Create an empty collection."""
+    collection = studio.collections.add(view, named.name)
+    response.headers["Location"] = f"/v1/collections/{collection.id}"
+    return collection
+
+
+@router.get("/collections/{collection}", responses={404: {}})
+def show_collection(collection: CollectionDep) -> Collection:
+    """Show one of your collections."""
+    return collection
+
+
+@router.put("/collections/{collection}", responses={404: {}})
+def rename_collection(
+    named: CollectionRequest, studio: StudioDep, view: ViewDep, collection: CollectionDep
+) -> Collection:
+    """Rename a collection."""
+    return studio.collections.rename(view, collection.id, named.name)
+
+
+@router.delete("/collections/{collection}", status_code=204, responses={404: {}})
+def delete_collection(studio: StudioDep, view: ViewDep, collection: CollectionDep) -> None:
+    """Delete a collection; its images stay."""
+    studio.collections.remove(view, collection.id)
+
+
+@router.put("/collections/{collection}/pictures/{picture}", responses={404: {}})
+def add_to_collection(studio: StudioDep, view: ViewDep, collection: CollectionDep, picture: ImageDep) -> Collection:
+    """Add an image to a collection."""
+    return studio.collections.put(view, collection.id, picture.id, True)
+
+
+@router.delete("/collections/{collection}/pictures/{picture}", responses={404: {}})
+def remove_from_collection(
+    studio: StudioDep, view: ViewDep, collection: CollectionDep, picture: ImageDep
+) -> Collection:
+    """Remove an image from a collection."""
+    return studio.collections.put(view, collection.id, picture.id, False)

@@ -1,4 +1,4 @@
-"""By what name a server may be called, and from whose pages (against DNS rebinding, and calls that a page slips in)."""
+"""Allowed host names and origins: protects against DNS rebinding and requests that pages of other sites send."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from limner.server.problems import Refusal, refusal
+from limner.server.problems import HTTPError, error_response
 
 
-class Guard:
-    """Refuses requests that name another host, or that come from a page of another origin.
+class HostsMiddleware:
+    """Refuses requests for another host, and requests from pages of another origin.
 
-    hosts: the names that are its own. literal: whether any address will do, as it must where it listens to all of the
-    machine's; no name server has a say in those.
+    hosts: the allowed names. any_address: also allow every IP address, as a server needs that listens on all addresses
+    of the machine; DNS rebinding needs a name.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str], literal: bool = False) -> None:
-        self.app, self.hosts, self.literal = app, {host.casefold() for host in hosts}, literal
+    def __init__(self, app: ASGIApp, hosts: Collection[str], any_address: bool = False) -> None:
+        self.app, self.hosts, self.any_address = app, {host.casefold() for host in hosts}, any_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (problem := self._problem(dict(scope["headers"]))):
-            return await refusal(problem)(scope, receive, send)
+        if scope["type"] == "http" and (error := self._error(dict(scope["headers"]))):
+            return await error_response(error)(scope, receive, send)
         await self.app(scope, receive, send)
 
-    def _problem(self, headers: dict[bytes, bytes]) -> Refusal | None:
+    def _error(self, headers: dict[bytes, bytes]) -> HTTPError | None:
         host = headers.get(b"host", b"").decode("latin-1").casefold()
-        if not self._known(host):
-            return Refusal(
+        if not self._is_allowed(host):
+            return HTTPError(
                 HTTPStatus.MISDIRECTED_REQUEST,
-                f"this server is not {host[:100]!r}",
-                "call it by its address, or start it with --names and this name",
+                f"{host[:100]!r} is not a name of this server",
+                "use its IP address, or start it with --names and this name",
             )
         origin = headers.get(b"origin", b"").decode("latin-1").casefold()
         if origin and origin.partition("://")[2] != host:
-            return Refusal(HTTPStatus.FORBIDDEN, f"pages of {origin[:100]!r} may not use this server")
+            return HTTPError(HTTPStatus.FORBIDDEN, f"pages of {origin[:100]!r} may not use this server")
         return None
 
-    def _known(self, host: str) -> bool:
+    def _is_allowed(self, host: str) -> bool:
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-        return name in self.hosts or (self.literal and _is_address(name))
+        return name in self.hosts or (self.any_address and _is_address(name))
 
 
 def _is_address(name: str) -> bool:

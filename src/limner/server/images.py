@@ -1,4 +1,4 @@
-"""/v1/images/..., as OpenAI's clients know it: pictures from words, and from a picture and words."""
+"""/v1/images and /v1/models, compatible with OpenAI's clients: images from a prompt, or from an image and a prompt."""
 
 from __future__ import annotations
 
@@ -7,150 +7,178 @@ import secrets
 import tempfile
 from functools import partial
 from http import HTTPStatus
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Request
+from PIL import Image
 from starlette.formparsers import MultiPartException
 
 from limner.core.accounts import Caller
 from limner.core.execution import body_model, split_body
+from limner.core.protocols import Alias
 from limner.core.runs import Artifact, Run
 from limner.plugins.registry import aliases
-from limner.server.admission import admitted
-from limner.server.auth import caller
-from limner.server.convert import Format, converted
-from limner.server.disconnect import result
-from limner.server.links import Links
-from limner.server.openai_models import Edit, Generation, Wish
-from limner.server.problems import Refusal
-from limner.server.profile import Profile
+from limner.provenance.credentials import sign
+from limner.provenance.xmp import source_type
+from limner.server.auth import CallerDep
+from limner.server.dependencies import ServerState, StateDep
+from limner.server.limits import run_submission
+from limner.server.openai_models import (
+    CLIENT_ERRORS,
+    GeneratedImage,
+    ImageEditRequest,
+    ImageFormat,
+    ImageGenerationRequest,
+    ImageRequest,
+    ImagesResponse,
+    ModelList,
+    ModelReply,
+)
+from limner.server.problems import HTTPError
 from limner.server.replies import ArtifactReply, url_of
-from limner.server.settings import Settings
-from limner.server.uploads import edit_of, image_of, mask_of, taken
+from limner.server.uploads import edit_request, form_image, form_mask, store_edit_files
+from limner.server.waiting import wait_until_done
 from limner.studio.files import REFERENCE
 from limner.studio.studio import Studio
 
-
-class Fault(BaseModel):
-    """What went wrong, as OpenAI tells it."""
-
-    message: str
-    type: str
-    param: str | None
-    code: str | None
+PNG_XMP = "XML:com.adobe.xmp"
+"""Key of the XMP packet in a PNG."""
+DEFAULT_QUALITY = 95
+router = APIRouter(prefix="/v1", tags=["openai"], responses=CLIENT_ERRORS)
 
 
-class Faulty(BaseModel):
-    error: Fault
-
-
-REFUSED: dict[int | str, dict[str, Any]] = {"4XX": {"model": Faulty, "description": "A mistake to be mended."}}
-
-
-class Image(BaseModel):
-    """A picture: where it is, or itself."""
-
-    url: str | None = None
-    b64_json: str | None = None
-
-
-class Images(BaseModel):
-    """Pictures that were painted. created: seconds since 1970."""
-
-    created: int
-    data: list[Image]
-    output_format: Format = "png"
-    background: str = "opaque"
-    size: str | None = Field(default=None, examples=["1024x1024"])
-
-
-def router(
-    studio: Studio, settings: Settings, profile: Profile, granted: frozenset[str], links: Links | None
-) -> APIRouter:
-    """The routes of OpenAI's Images. Where a wish names no model of ours, the profile's say what is painted with."""
-    routes = APIRouter(prefix="/v1/images", tags=["openai"], responses=REFUSED)
-
-    def submitted(wish: Wish, who: Caller, files: dict[str, str]) -> Run:
-        check_model(wish.ours)
-        side = profile.picture if files else profile.text
-        own = {"model": wish.ours} if wish.ours else dict(side.request)
-        if "mask" in files:  # what is masked may be painted wholly anew
-            own.pop("strength", None)
-        fields = {"seed": secrets.randbelow(2**32)} | own | wish.fields() | files
-        request, execution = split_body(body_model("generate").model_validate(fields))
-        return studio.enqueue(request, priority=1, tags=wish.tags(), caller=who, granted=granted, execution=execution)
-
-    def answered(request: Request, wish: Wish, who: Caller, run: Run) -> Images:
-        made = list(reversed(studio.runs.artifacts(run.id, "picture")))
-        if not made:
-            raise Refusal(HTTPStatus.NOT_FOUND, "the pictures were erased", "ask again for new ones")
-        form, quality = wish.output_format or "png", wish.output_compression
-        data = [told(request, wish, who, artifact, form, 95 if quality is None else quality) for artifact in made]
-        size = "{width}x{height}".format(**made[0].details)
-        return Images(created=int(run.created.timestamp()), data=data, output_format=form, size=size)
-
-    def told(request: Request, wish: Wish, who: Caller, artifact: Artifact, form: Format, quality: int) -> Image:
-        if wish.embedded:
-            picture = converted(read(artifact.sha256), form, quality, studio.home)
-            return Image(b64_json=base64.b64encode(picture).decode())
-        path = ArtifactReply.of(artifact).url
-        if form != "png":
-            path = url_of(copied(artifact, form, quality))
-        return Image(url=str(request.base_url).rstrip("/") + (path if links is None else links.signed(path)))
-
-    def copied(artifact: Artifact, form: Format, quality: int) -> str:
-        """The reference of a picture in another format, kept as a result of the same run."""
-        with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder) / "picture"
-            place.write_bytes(converted(read(artifact.sha256), form, quality, studio.home))
-            return studio.images.add_copy(artifact, place, form)
-
-    def read(sha256: str) -> bytes:
-        with studio.files.open(sha256) as file:
-            return file.read()
-
-    async def painted(request: Request, wish: Wish, who: Caller, files: dict[str, str]) -> Images:
-        run = await admitted(partial(submitted, wish, who, files))
-        run = await result(studio, request, run, settings.wait_seconds)
-        return await run_sync(answered, request, wish, who, run)
-
-    @routes.post("/generations", response_model_exclude_none=True)
-    async def generations(wish: Generation, request: Request, who: Caller = Depends(caller)) -> Images:
-        """Pictures from words; answers when they are there."""
-        return await painted(request, wish, who, {})
-
-    @routes.post("/edits", response_model_exclude_none=True, openapi_extra=_FORM)
-    async def edits(request: Request, who: Caller = Depends(caller)) -> Images:
-        """Pictures from a picture and words; what the mask leaves transparent is painted anew, or else all of it."""
-        try:
-            async with request.form(max_files=4, max_fields=50) as form:
-                wish, image, mask = edit_of(form), image_of(form), mask_of(form)
-                check_model(wish.ours)
-                files = await run_sync(taken, studio, who, image, mask)
-        except MultiPartException as error:
-            raise Refusal(HTTPStatus.BAD_REQUEST, error.message, "send multipart/form-data") from error
-        return await painted(request, wish, who, files)
-
-    return routes
-
-
-def check_model(name: str | None) -> None:
-    """Refuse a model that there is not; one that was uploaded is named by its reference."""
-    if name is None or name in aliases() or REFERENCE.fullmatch(name):
-        return
-    known = ", ".join(sorted(aliases()))
-    raise Refusal(HTTPStatus.NOT_FOUND, f"there is no model {name!r}", f"choose one of: {known}", pointer="/model")
-
-
-def _form_schema() -> dict[str, Any]:
-    schema = Edit.model_json_schema()
+def _edit_form() -> dict[str, Any]:
+    """Return the part of the OpenAPI document that describes the form of an edit."""
+    schema = ImageEditRequest.model_json_schema()
     binary = {"type": "string", "format": "binary"}
     schema["properties"] |= {"image": binary, "image[]": binary, "mask": binary}
     schema.pop("examples", None)
-    return schema
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-_FORM = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _form_schema()}}}}
+@router.post("/images/generations", response_model_exclude_none=True)
+async def generate_images(
+    body: ImageGenerationRequest, request: Request, state: StateDep, caller: CallerDep
+) -> ImagesResponse:
+    """Generate images from a prompt. The response waits until they are done."""
+    return await _generate(state, request, body, caller, {})
+
+
+@router.post("/images/edits", response_model_exclude_none=True, openapi_extra=_edit_form())
+async def edit_image(request: Request, state: StateDep, caller: CallerDep) -> ImagesResponse:
+    """Generate images from an image and a prompt. Only the transparent part of the mask changes; without a mask, the
+    whole image.
+    """
+    try:
+        async with request.form(max_files=4, max_fields=50) as form:
+            body, image, mask = edit_request(form), form_image(form), form_mask(form)
+            check_model(body.own_model)
+            files = await run_sync(store_edit_files, state.studio, caller, image, mask)
+    except MultiPartException as error:
+        raise HTTPError(HTTPStatus.BAD_REQUEST, error.message, "send multipart/form-data") from error
+    return await _generate(state, request, body, caller, files)
+
+
+@router.get("/models")
+def list_models() -> ModelList:
+    """List the base models that requests may name. A model is downloaded when it is first used."""
+    return ModelList(data=[_model_reply(name, alias) for name, (_, alias) in sorted(aliases().items())])
+
+
+@router.get("/models/{model}")
+def show_model(model: str) -> ModelReply:
+    """Show one base model."""
+    if model not in aliases():
+        problem = f"there is no model {model[:80]!r}"
+        raise HTTPError(HTTPStatus.NOT_FOUND, problem, "GET /v1/models lists them", pointer="/model")
+    return _model_reply(model, aliases()[model][1])
+
+
+def _model_reply(name: str, alias: Alias) -> ModelReply:
+    hub = ":" not in alias.reference and "/" in alias.reference
+    return ModelReply(id=name, owned_by=alias.reference.partition("/")[0] if hub else "limner")
+
+
+def check_model(name: str | None) -> None:
+    """Raise HTTPError (404) for a model that is neither a named one nor the reference of an uploaded one."""
+    if name is None or name in aliases() or REFERENCE.fullmatch(name):
+        return
+    known = ", ".join(sorted(aliases()))
+    raise HTTPError(HTTPStatus.NOT_FOUND, f"there is no model {name!r}", f"choose one of: {known}", pointer="/model")
+
+
+async def _generate(
+    state: ServerState, request: Request, body: ImageRequest, caller: Caller, files: dict[str, str]
+) -> ImagesResponse:
+    """Submit a request, wait for its run and return the images. files: references of the image and the mask."""
+    run = await run_submission(partial(_submit, state, body, caller, files))
+    run = await wait_until_done(state.waiter, request, run, state.settings.wait_seconds)
+    return await run_sync(_images_response, state, str(request.base_url).rstrip("/"), body, run)
+
+
+def _submit(state: ServerState, body: ImageRequest, caller: Caller, files: dict[str, str]) -> Run:
+    """Submit the generate request; without a model of this server, the profile gives the model and its settings."""
+    check_model(body.own_model)
+    defaults = state.profile.picture if files else state.profile.text
+    fields = {"model": body.own_model} if body.own_model else dict(defaults.request)
+    if "mask" in files:  # the masked part may change completely
+        fields.pop("strength", None)
+    fields = {"seed": secrets.randbelow(2**32)} | fields | body.generate_fields() | files
+    request, execution = split_body(body_model("generate").model_validate(fields))
+    return state.studio.enqueue(
+        request, priority=1, tags=body.tags(), caller=caller, granted=state.granted, execution=execution
+    )
+
+
+def _images_response(state: ServerState, base_url: str, body: ImageRequest, run: Run) -> ImagesResponse:
+    artifacts = list(reversed(state.studio.runs.artifacts(run.id, "picture")))
+    if not artifacts:
+        raise HTTPError(HTTPStatus.NOT_FOUND, "the images were erased", "send the request again")
+    image_format, quality = body.output_format or "png", body.output_compression
+    quality = DEFAULT_QUALITY if quality is None else quality
+    data: list[GeneratedImage] = []
+    for artifact in artifacts:
+        if body.embeds_images:
+            image = convert_image(_read(state.studio, artifact.sha256), image_format, quality, state.studio.home)
+            data.append(GeneratedImage(b64_json=base64.b64encode(image).decode()))
+        else:
+            path = ArtifactReply.of(artifact).url
+            if image_format != "png":
+                path = url_of(_store_copy(state.studio, artifact, image_format, quality))
+            data.append(GeneratedImage(url=base_url + (path if state.links is None else state.links.sign(path))))
+    size = "{width}x{height}".format(**artifacts[0].details)
+    return ImagesResponse(created=int(run.created.timestamp()), data=data, output_format=image_format, size=size)
+
+
+def _store_copy(studio: Studio, artifact: Artifact, image_format: ImageFormat, quality: int) -> str:
+    """Store an image in another format as an artifact of the same run and return its reference."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "picture"
+        place.write_bytes(convert_image(_read(studio, artifact.sha256), image_format, quality, studio.home))
+        return studio.images.add_copy(artifact, place, image_format)
+
+
+def _read(studio: Studio, sha256: str) -> bytes:
+    with studio.files.open(sha256) as file:
+        return file.read()
+
+
+def convert_image(
+    png: bytes, image_format: ImageFormat, quality: int = DEFAULT_QUALITY, home: Path | None = None
+) -> bytes:
+    """Convert a PNG of ours to another format, with its XMP packet and new content credentials.
+
+    quality: of JPEG and WebP, 0 to 100. home: the folder of the key that signs. A PNG is returned as it is.
+    """
+    if image_format == "png":
+        return png
+    target = BytesIO()
+    with Image.open(BytesIO(png), formats=("PNG",)) as image:
+        xmp = str(image.info.get(PNG_XMP, "")).encode()
+        image.convert("RGB").save(target, format=image_format.upper(), quality=quality, xmp=xmp)
+    data = target.getvalue()
+    source = source_type(data) or "trainedAlgorithmicMedia"
+    return sign(data, source, home, f"image/{image_format}")

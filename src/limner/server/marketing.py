@@ -1,42 +1,38 @@
-"""POST /generate-image: a prompt, an industry, a style, perhaps a base picture -> a picture, and how long it took."""
+"""POST /generate-image: an image for a prompt, industry and style, with or without a base image."""
 
 from __future__ import annotations
 
 import secrets
-import tempfile
+from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from time import monotonic
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from limner.core.accounts import Caller
 from limner.core.execution import split_body
 from limner.core.runs import Run
-from limner.fetch import fetch
-from limner.server.admission import ADMISSIONS
-from limner.server.auth import caller
-from limner.server.bandit import chosen
-from limner.server.disconnect import result
-from limner.server.links import Links
-from limner.server.problems import Refusal
-from limner.server.profile import Profile
+from limner.server.auth import CallerDep
+from limner.server.bandit import choose_adapter
+from limner.server.dependencies import ServerState, StateDep
+from limner.server.limits import SUBMISSIONS
+from limner.server.problems import HTTPError
 from limner.server.replies import ArtifactReply
-from limner.server.settings import Settings
-from limner.server.uploads import size_of
+from limner.server.uploads import store_image_from_url
+from limner.server.waiting import wait_until_done
 from limner.studio.images import Viewer
 from limner.studio.runs import QUEUE
-from limner.studio.studio import Studio
 
-FETCHING = CapacityLimiter(16)
-"""So many slow addresses take no thread from those who give none."""
+DOWNLOADS = CapacityLimiter(16)
+"""Requests with a base image use their own threads, so that slow addresses do not block the others."""
+router = APIRouter(tags=["marketing"])
 
 
-class Call(BaseModel):
-    """A wish as a marketing team words it."""
+class MarketingRequest(BaseModel):
+    """Request to generate a marketing image."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -46,77 +42,68 @@ class Call(BaseModel):
     )
 
     prompt: str = Field(
-        min_length=1, max_length=20_000, description="What to paint.", json_schema_extra={"pattern": r"\S"}
+        min_length=1, max_length=20_000, description="What the image shows.", json_schema_extra={"pattern": r"\S"}
     )
     base_image_url: str | None = Field(
-        default=None, max_length=2048, description="Picture to begin from, at an address that anyone can reach."
+        default=None, max_length=2048, description="URL of an image to start from, at a public address."
     )
-    industry: str = Field(max_length=200, description="Sector, which picks the adapter.")
-    style: str = Field(max_length=200, description="How the prompt is put.")
+    industry: str = Field(max_length=200, description="Industry, which selects the adapter.")
+    style: str = Field(max_length=200, description="Style, which selects the prompt template.")
 
     @field_validator("prompt")
     @classmethod
-    def _said(cls, value: str) -> str:
+    def _check_prompt(cls, value: str) -> str:
         if not value.strip():
-            raise ValueError("the prompt is blank; say what to paint")
+            raise ValueError("the prompt is blank; describe the image")
         return value
 
 
-class Answer(BaseModel):
-    """Where the picture is, and how long it took, as in "3.2s"."""
+class MarketingResponse(BaseModel):
+    """URL of the image, and how long it took, such as "3.2s"."""
 
     generated_image_url: str
     generation_time: str = Field(pattern=r"^\d+\.\ds$", examples=["3.2s"])
 
 
-def router(
-    studio: Studio, settings: Settings, profile: Profile, granted: frozenset[str], links: Links | None
-) -> APIRouter:
-    """The route of the marketing call."""
-    routes = APIRouter(tags=["marketing"])
-
-    def submitted(call: Call, who: Caller) -> Run:
-        profile.request(call.prompt, call.industry, call.style)  # says what is wrong before anything is fetched
-        image = None if call.base_image_url is None else fetched(studio, who, call.base_image_url, settings)
-        tags = {"industry": call.industry.strip().casefold(), "style": call.style.strip().casefold()}
-        chance = secrets.randbelow(2**32)
-        adapters = profile.adapters(call.industry, image)
-        adapter = adapters[0] if adapters else None
-        if len(adapters) > 1:
-            rated = studio.feedback.summary(Viewer(queue=QUEUE), "adapter", tags["industry"])
-            choice = chosen(adapters, rated, chance)
-            adapter = choice.adapter
-            tags |= {"adapter": adapter.path, "chosen": choice.why, "chance": str(chance)}
-        body = profile.request(call.prompt, call.industry, call.style, image, adapter, chance)
-        request, execution = split_body(body)
-        return studio.enqueue(request, priority=1, tags=tags, caller=who, granted=granted, execution=execution)
-
-    @routes.post("/generate-image", responses={409: {}, 504: {}})
-    async def generate_image(call: Call, request: Request, who: Caller = Depends(caller)) -> Answer:
-        """Paint one picture, with the adapter of an industry and in a style; answers when it is there."""
-        began = monotonic()
-        run = await run_sync(submitted, call, who, limiter=FETCHING if call.base_image_url else ADMISSIONS)
-        run = await result(studio, request, run, settings.wait_seconds)
-        made = await run_sync(studio.runs.artifacts, run.id, "picture")
-        if not made:
-            raise Refusal(HTTPStatus.NOT_FOUND, "the picture was erased", "ask again for a new one")
-        path = ArtifactReply.of(made[-1]).url
-        url = str(request.base_url).rstrip("/") + (path if links is None else await run_sync(links.signed, path))
-        return Answer(generated_image_url=url, generation_time=f"{monotonic() - began:.1f}s")
-
-    @routes.get("/industries")
-    def industries() -> dict[str, list[str]]:
-        """The industries and styles there are."""
-        return {"industries": list(profile.industries), "styles": list(profile.styles)}
-
-    return routes
+@router.post("/generate-image", responses={409: {}, 504: {}})
+async def generate_image(
+    call: MarketingRequest, request: Request, state: StateDep, caller: CallerDep
+) -> MarketingResponse:
+    """Generate an image with an adapter of the industry and the prompt template of the style. The response waits until
+    it is done.
+    """
+    began = monotonic()
+    limiter = DOWNLOADS if call.base_image_url else SUBMISSIONS
+    run = await run_sync(partial(_submit, state, call, caller), limiter=limiter)
+    run = await wait_until_done(state.waiter, request, run, state.settings.wait_seconds)
+    artifacts = await run_sync(state.studio.runs.artifacts, run.id, "picture")
+    if not artifacts:
+        raise HTTPError(HTTPStatus.NOT_FOUND, "the image was erased", "send the request again")
+    path = ArtifactReply.of(artifacts[-1]).url
+    path = path if state.links is None else await run_sync(state.links.sign, path)
+    url = str(request.base_url).rstrip("/") + path
+    return MarketingResponse(generated_image_url=url, generation_time=f"{monotonic() - began:.1f}s")
 
 
-def fetched(studio: Studio, who: Caller, url: str, settings: Settings) -> str:
-    """The reference of a picture that a URL names, kept for its caller; raises LimnerError for what is no picture."""
-    body = fetch(url, bytes_most=settings.upload_bytes)
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "base"
-        place.write_bytes(body)
-        size_of(studio, place)
-        return studio.files.upload(place, who)
+@router.get("/industries")
+def list_industries(state: StateDep) -> dict[str, list[str]]:
+    """List the industries and styles."""
+    return {"industries": list(state.profile.industries), "styles": list(state.profile.styles)}
+
+
+def _submit(state: ServerState, call: MarketingRequest, caller: Caller) -> Run:
+    """Submit the generate request of a call, with one of the industry's adapters."""
+    studio, profile, url = state.studio, state.profile, call.base_image_url
+    profile.request(call.prompt, call.industry, call.style)  # reports errors before anything is downloaded
+    image = None if url is None else store_image_from_url(studio, caller, url, state.settings.upload_bytes)
+    tags = {"industry": call.industry.strip().casefold(), "style": call.style.strip().casefold()}
+    seed = secrets.randbelow(2**32)
+    adapters = profile.adapters(call.industry, image)
+    adapter = adapters[0] if adapters else None
+    if len(adapters) > 1:
+        ratings = studio.feedback.summary(Viewer(queue=QUEUE), "adapter", tags["industry"])
+        choice = choose_adapter(adapters, ratings, seed)
+        adapter = choice.adapter
+        tags |= {"adapter": adapter.path, "chosen": choice.reason, "chance": str(seed)}
+    request, execution = split_body(profile.request(call.prompt, call.industry, call.style, image, adapter, seed))
+    return studio.enqueue(request, priority=1, tags=tags, caller=caller, granted=state.granted, execution=execution)

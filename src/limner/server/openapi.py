@@ -1,4 +1,4 @@
-"""The OpenAPI document; `python -m limner.server.openapi` prints it, as docs/openapi.json keeps it."""
+"""The OpenAPI document of the HTTP API; `python -m limner.server.openapi` prints the one in docs/openapi.json."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from limner.server.settings import Settings
 from limner.studio.studio import Studio
 
 
-def described() -> str:
-    """OpenAPI as JSON, the same text for the same version."""
+def openapi_json() -> str:
+    """Return the OpenAPI document as JSON; the text depends on the version only."""
     with TemporaryDirectory() as home:
         studio = Studio(home)
-        told = create_app(studio, Settings()).openapi()
+        document = create_app(studio, Settings()).openapi()
         studio.close()
-    return json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(described())
+    sys.stdout.write(openapi_json())

@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): one shape for all of them."""
+"""Error responses as problem details (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from starlette.requests import ClientDisconnect
 from limner.core.errors import MAX_PROBLEMS, LimnerError, QuotaExceeded, Unavailable, invalid
 from limner.core.moderation import RequestRefused, Unable
 from limner.core.runs import INTERNAL_ERROR
-from limner.server.error_format import MEDIA_TYPE, Shaped
+from limner.server.error_format import MEDIA_TYPE, ErrorFormatMiddleware
 
 REFUSED, UNABLE = "urn:limner:moderation:refused", "urn:limner:moderation:unable"
-"""Types of problems: what moderation refuses, and what it cannot judge."""
+"""Problem types: moderation refused the request, or could not judge it."""
 log = logging.getLogger("limner.server")
 
 
 class Problem(BaseModel):
-    """What went wrong, as RFC 9457 has it. remedy: how to mend it. errors: the fields at fault, as JSON pointers.
-    category: what a request was refused for by moderation.
+    """Problem details (RFC 9457). remedy: what to do about it. errors: invalid fields, as JSON pointers. category: why
+    moderation refused the request.
     """
 
     type: str = "about:blank"
@@ -39,8 +39,8 @@ class Problem(BaseModel):
     errors: list[dict[str, str]] | None = Field(default=None, examples=[[{"pointer": "/prompt", "detail": "..."}]])
 
 
-class Refusal(LimnerError):
-    """A mistake of a client with a status of its own. pointer: the field at fault, as a JSON pointer."""
+class HTTPError(LimnerError):
+    """A client error with its own HTTP status. pointer: the invalid field, as a JSON pointer."""
 
     def __init__(
         self,
@@ -55,11 +55,11 @@ class Refusal(LimnerError):
         self.errors = None if pointer is None else [{"pointer": pointer, "detail": self.problem}]
 
 
-def reply(
-    status: int, detail: str | None = None, headers: Mapping[str, str] | None = None, **more: Any
+def problem_response(
+    status: int, detail: str | None = None, headers: Mapping[str, str] | None = None, **fields: Any
 ) -> JSONResponse:
-    """A problem as a response."""
-    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, **more)
+    """Return a response with problem details; `fields` are further fields of Problem."""
+    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, **fields)
     body = problem.model_dump(exclude_none=True)
     return JSONResponse(body, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
@@ -70,57 +70,63 @@ STATUSES: dict[type[LimnerError], HTTPStatus] = {
 }
 
 
-def refusal(error: LimnerError) -> JSONResponse:
-    """A mistake as a response, of the status that its kind has."""
+def error_response(error: LimnerError) -> JSONResponse:
+    """Return the response for an error, with the status of its type. What is unavailable is logged and not named."""
     if isinstance(error, Unavailable):
         log.error("%s", error)
-        error = Unavailable("something that the service stands on does not work now", "try again in a while")
-    own = isinstance(error, Refusal)
-    status = error.status if own else STATUSES.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY)
-    more = {"headers": error.headers, "errors": error.errors} if own else {}
-    return reply(status, error.problem, remedy=error.remedy or None, **more)
+        error = Unavailable("the database or the file storage of the server does not respond", "try again later")
+    if isinstance(error, HTTPError):
+        return problem_response(
+            error.status, error.problem, error.headers, remedy=error.remedy or None, errors=error.errors
+        )
+    status = STATUSES.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY)
+    return problem_response(status, error.problem, remedy=error.remedy or None)
 
 
-def install(app: FastAPI) -> None:
-    """Let every error of the app leave it as a problem."""
+def install_error_handlers(app: FastAPI) -> None:
+    """Make the application return every error as problem details."""
 
     @app.exception_handler(LimnerError)
-    def mistake(request: Request, error: LimnerError) -> JSONResponse:
-        return refusal(error)
+    def limner_error(request: Request, error: LimnerError) -> JSONResponse:
+        return error_response(error)
 
     @app.exception_handler(RequestRefused)
-    def refused_by_policy(request: Request, error: RequestRefused) -> JSONResponse:
-        return reply(422, error.problem, type=REFUSED, remedy=error.remedy, category=error.category)
+    def refused_by_moderation(request: Request, error: RequestRefused) -> JSONResponse:
+        return problem_response(422, error.problem, type=REFUSED, remedy=error.remedy, category=error.category)
 
     @app.exception_handler(Unable)
-    def not_judged(request: Request, error: Unable) -> JSONResponse:
-        return reply(503, error.problem, type=UNABLE, remedy=error.remedy)
+    def moderation_unable(request: Request, error: Unable) -> JSONResponse:
+        return problem_response(503, error.problem, type=UNABLE, remedy=error.remedy)
 
     @app.exception_handler(RequestValidationError)
-    def unfit(request: Request, error: RequestValidationError) -> JSONResponse:
-        found = [{"pointer": pointer(item["loc"]), "detail": item["msg"]} for item in error.errors()[:MAX_PROBLEMS]]
-        return reply(422, "; ".join(f"{item['pointer']}: {item['detail']}" for item in found[:3]), errors=found)
+    def request_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+        found = [
+            {"pointer": json_pointer(item["loc"]), "detail": item["msg"]} for item in error.errors()[:MAX_PROBLEMS]
+        ]
+        detail = "; ".join(f"{item['pointer']}: {item['detail']}" for item in found[:3])
+        return problem_response(422, detail, errors=found)
 
     @app.exception_handler(ValidationError)
-    def invalid_request(request: Request, error: ValidationError) -> JSONResponse:
-        return reply(422, str(invalid(error)))
+    def validation_error(request: Request, error: ValidationError) -> JSONResponse:
+        return problem_response(422, str(invalid(error)))
 
     @app.exception_handler(ClientDisconnect)
     @app.exception_handler(EndOfStream)
-    def gone(request: Request, error: Exception) -> JSONResponse:
-        return reply(400, "the connection ended before the body did")  # which nobody hears
+    def client_disconnect(request: Request, error: Exception) -> JSONResponse:
+        return problem_response(400, "the connection closed before the whole body arrived")  # nobody receives this
 
     @app.exception_handler(HTTPException)
-    def refused(request: Request, error: HTTPException) -> JSONResponse:
-        return reply(error.status_code, error.detail, error.headers)
+    def http_exception(request: Request, error: HTTPException) -> JSONResponse:
+        return problem_response(error.status_code, error.detail, error.headers)
 
     @app.exception_handler(Exception)
-    def fault(request: Request, error: Exception) -> Shaped:
+    def server_error(request: Request, error: Exception) -> ErrorFormatMiddleware:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return Shaped(reply(500, f"{INTERNAL_ERROR}; its log tells more"))  # it is sent from above all middleware
+        # starlette sends this response from above all other middleware
+        return ErrorFormatMiddleware(problem_response(500, f"{INTERNAL_ERROR}; see the server log"))
 
 
-def pointer(place: tuple[Any, ...]) -> str:
-    """Where in the body, the query or the headers a value stands."""
-    where, *rest = place
-    return "/" + "/".join(str(part)[:80] for part in (rest if where == "body" else place))
+def json_pointer(location: tuple[Any, ...]) -> str:
+    """Return the JSON pointer of a pydantic error location in the body, query or headers."""
+    where, *rest = location
+    return "/" + "/".join(str(part)[:80] for part in (rest if where == "body" else location))

@@ -1,8 +1,9 @@
-"""A marketing profile: which model, adapter and words belong to each industry and style."""
+"""The marketing profile: the model, adapters and prompt words of each industry and style."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,25 +12,31 @@ from pydantic import Field, ValidationError, model_validator
 
 from limner.core.errors import LimnerError, invalid
 from limner.core.execution import body_model
-from limner.core.requests import AdapterUse, Frozen, GenerateRequest, Name
+from limner.core.requests import AdapterUse, Frozen, GenerateRequest, Name, replace_references
+from limner.studio.files import REFERENCE
+from limner.studio.references import is_model
+from limner.studio.studio import Studio
 
 SHIPPED = Path(__file__).with_name("marketing.yaml")
-FILLED = {"prompt", "image", "kind"}
+CALL_FIELDS = {"prompt", "image", "kind"}
+"""Fields of a generate request that come from the HTTP request, not from the profile."""
+BASE_IMAGE = "sha256:" + "0" * 64
+"""Stands for the base image of an HTTP request."""
 
 
-class Side(Frozen):
-    """What one kind of painting is asked with: fields of a generate request, such as model, steps and strength."""
+class Defaults(Frozen):
+    """Fields of a generate request, such as model, steps and strength, for generation with or without a base image."""
 
     request: dict[str, Any] = Field(default_factory=dict[str, Any])
 
     @model_validator(mode="before")
     @classmethod
-    def _plain(cls, value: Any) -> Any:
+    def _from_fields(cls, value: Any) -> Any:
         return value if isinstance(value, dict) and "request" in value else {"request": value}
 
 
 class Industry(Frozen):
-    """Words that are put behind the prompt, and adapters of which each call uses one, the best rated one most often."""
+    """Words to append to the prompt, and adapters: each call uses one, better rated ones more often."""
 
     words: str = ""
     text: tuple[AdapterUse, ...] = ()
@@ -37,39 +44,39 @@ class Industry(Frozen):
 
 
 class Style(Frozen):
-    """How a prompt is put: `{prompt}` stands for the call's own words."""
+    """A prompt template, where `{prompt}` stands for the prompt of the call."""
 
     prompt: str = "{prompt}"
     negative_prompt: str = ""
 
     @model_validator(mode="after")
-    def _filled(self) -> Style:
+    def _check_placeholder(self) -> Style:
         if "{prompt}" not in self.prompt:
-            raise ValueError(f"prompt {self.prompt!r} must hold {{prompt}}")
+            raise ValueError(f"prompt {self.prompt!r} must contain {{prompt}}")
         return self
 
 
 class Profile(Frozen):
-    """text: painting from words alone. picture: painting from a base picture."""
+    """text: fields for generation from a prompt. picture: fields for generation from a base image."""
 
-    text: Side = Field(default_factory=Side)
-    picture: Side = Field(default_factory=Side)
+    text: Defaults = Field(default_factory=Defaults)
+    picture: Defaults = Field(default_factory=Defaults)
     industries: dict[Name, Industry] = Field(min_length=1)
     styles: dict[Name, Style] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _apart(self) -> Profile:
+    def _check_names(self) -> Profile:
         for what, names in (("industries", self.industries), ("styles", self.styles)):
             if len({name.strip().casefold() for name in names}) < len(names):
-                raise ValueError(f"{what}: two have one name, whatever its capitals; name them apart")
+                raise ValueError(f"{what}: two names differ in case or spaces only; rename one of them")
         return self
 
     @model_validator(mode="after")
-    def _possible(self) -> Profile:
+    def _check_fields(self) -> Profile:
         for name, image in (("text", None), ("picture", "picture")):
             fields = getattr(self, name).request
-            if filled := FILLED & fields.keys():
-                raise ValueError(f"{name}: {min(filled)} comes with each call; leave it out")
+            if found := CALL_FIELDS & fields.keys():
+                raise ValueError(f"{name}: {min(found)} comes from each request; remove it")
             try:
                 body_model("generate").model_validate({**fields, "prompt": "x", "image": image})
             except ValidationError as error:
@@ -77,9 +84,9 @@ class Profile(Frozen):
         return self
 
     def adapters(self, industry: str, image: str | None) -> tuple[AdapterUse, ...]:
-        """The adapters of an industry, of which one is used; LimnerError for an unknown one."""
-        sector = choose("industry", industry, self.industries)
-        return sector.picture if image else sector.text
+        """Return the adapters of an industry, of which a call uses one; raises LimnerError for an unknown one."""
+        found = _lookup("industry", industry, self.industries)
+        return found.picture if image else found.text
 
     def request(
         self,
@@ -90,28 +97,28 @@ class Profile(Frozen):
         adapter: AdapterUse | None = None,
         seed: int | None = None,
     ) -> GenerateRequest:
-        """The body of the request that a call stands for; seed: where the profile names none, a new one when not given.
+        """Return the body of a call's generate request; raises LimnerError for an unknown industry or style.
 
-        Raises LimnerError for an unknown industry or style.
+        seed: used where the profile has none; random when None.
         """
-        sector, manner = choose("industry", industry, self.industries), choose("style", style, self.styles)
-        side = self.picture if image else self.text
+        sector, template = _lookup("industry", industry, self.industries), _lookup("style", style, self.styles)
+        defaults = self.picture if image else self.text
         words = ", ".join(filter(None, (prompt.strip(), sector.words)))
         fields: dict[str, Any] = {
             "seed": secrets.randbelow(2**32) if seed is None else seed,
-            **side.request,
-            "prompt": manner.prompt.replace("{prompt}", words),
+            **defaults.request,
+            "prompt": template.prompt.replace("{prompt}", words),
             "image": image,
         }
-        if manner.negative_prompt:
-            fields["negative_prompt"] = manner.negative_prompt
+        if template.negative_prompt:
+            fields["negative_prompt"] = template.negative_prompt
         if adapter is not None:
             fields["adapter"] = (adapter,)
         return cast(GenerateRequest, body_model("generate").model_validate(fields))
 
 
-def choose(what: str, name: str, known: dict[str, Any]) -> Any:
-    """The entry of that name, whatever its capitals; LimnerError that lists those there are."""
+def _lookup(what: str, name: str, known: dict[str, Any]) -> Any:
+    """Return the entry of a name, ignoring case; raises LimnerError that lists the known names."""
     found = {key.casefold(): value for key, value in known.items()}.get(name.strip().casefold())
     if found is None:
         raise LimnerError(f"unknown {what} {name!r}", f"choose one of: {', '.join(known)}")
@@ -119,15 +126,66 @@ def choose(what: str, name: str, known: dict[str, Any]) -> Any:
 
 
 def read_profile(path: Path | None) -> Profile:
-    """The profile in a YAML file, or the one that comes with Limner."""
+    """Read a profile from a YAML file, or the one that comes with Limner."""
     path = path or SHIPPED
     try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise LimnerError(
             f"profile {str(path)!r} cannot be read: {error}", "check its name and its indentation"
         ) from error
     try:
-        return Profile.model_validate(told)
+        return Profile.model_validate(content)
     except ValidationError as error:
         raise LimnerError(f"profile {str(path)!r}: {invalid(error)}") from error
+
+
+def store_files(profile: Profile, studio: Studio) -> tuple[Profile, frozenset[str]]:
+    """Store the local files and folders of a profile, so that every worker can read them.
+
+    Returns the profile with references in place of paths, and all references in it. Raises LimnerError for a file that
+    does not exist.
+    """
+    references: set[str] = set()
+
+    def store(name: str) -> str:
+        references.add(reference := _reference(studio, name))
+        return reference
+
+    def store_model(name: str) -> str:
+        return name if is_model(name) and not Path(name).exists() else store(name)
+
+    def stored(uses: tuple[AdapterUse, ...]) -> tuple[AdapterUse, ...]:
+        return tuple(use.model_copy(update={"path": store(use.path)}) for use in uses)
+
+    ready = Profile(
+        text=_defaults(profile.text, None, store, store_model),
+        picture=_defaults(profile.picture, BASE_IMAGE, store, store_model),
+        industries={
+            name: Industry(words=industry.words, text=stored(industry.text), picture=stored(industry.picture))
+            for name, industry in profile.industries.items()
+        },
+        styles=profile.styles,
+    )
+    return ready, frozenset(references)
+
+
+def _defaults(
+    defaults: Defaults, image: str | None, store: Callable[[str], str], store_model: Callable[[str], str]
+) -> Defaults:
+    """Return the fields with references in place of paths."""
+    request = body_model("generate").model_validate({**defaults.request, "prompt": "x", "image": image})
+    moved = replace_references(request, lambda name: name if name == BASE_IMAGE else store(name), store_model)
+    return Defaults(request=moved.model_dump(mode="json", include=set(defaults.request)))
+
+
+def _reference(studio: Studio, name: str) -> str:
+    """Return the reference of a file or folder, which is stored first where `name` is a path."""
+    if found := REFERENCE.fullmatch(name):
+        if found[2] not in studio.files:
+            raise LimnerError(f"the profile uses {name!r}, which is not stored here", "upload it, or write its path")
+        return name
+    place = Path(name).expanduser()
+    if not place.exists():
+        raise LimnerError(f"the profile uses {name!r}, which does not exist", "check the path, or write sha256:HASH")
+    return studio.files.upload(place)  # belongs to no account, so that no deletion of unused uploads removes it

@@ -1,4 +1,4 @@
-"""What the service answers with: runs and artifacts without the paths of this machine."""
+"""Runs and artifacts as the API returns them, without paths of this machine."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from limner.core.execution import AnyBody, body_of
 from limner.core.runs import Artifact, Run, Status
 from limner.studio.files import REFERENCE
 
-INNER = ("reference", "base", "vae")
+INTERNAL_DETAILS = ("reference", "base", "vae")
+"""Details of an artifact that are not returned."""
 
 
 class ArtifactReply(BaseModel):
-    """Something that a run made. reference: by which later requests name it. url: where it is fetched."""
+    """An artifact of a run. reference: names it in later requests. url: where to download it."""
 
     kind: str
     name: str
@@ -29,7 +30,7 @@ class ArtifactReply(BaseModel):
     @staticmethod
     def of(artifact: Artifact) -> ArtifactReply:
         reference = str(artifact.details.get("reference", ""))
-        if REFERENCE.fullmatch(reference) is None:  # as a version that checked no backup may have restored it
+        if REFERENCE.fullmatch(reference) is None:  # an old version may have restored it from an unchecked backup
             reference = f"sha256:{artifact.sha256}"
         name = artifact.path.replace("\\", "/").rsplit("/", 1)[-1]
         return ArtifactReply(
@@ -38,13 +39,13 @@ class ArtifactReply(BaseModel):
             sha256=artifact.sha256,
             reference=reference,
             url=url_of(reference),
-            details={key: value for key, value in artifact.details.items() if key not in INNER},
+            details=public_details(artifact.details),
             created=artifact.created,
         )
 
 
 class RunReply(BaseModel):
-    """A run as it stands."""
+    """A run with its status, progress and artifacts."""
 
     id: str
     status: Status
@@ -63,13 +64,21 @@ class RunReply(BaseModel):
 
     @staticmethod
     def of(run: Run, artifacts: list[Artifact]) -> RunReply:
-        told = run.model_dump(include=set(RunReply.model_fields) - {"request"})
-        made = [ArtifactReply.of(artifact) for artifact in reversed(artifacts)]
-        return RunReply(**told, request=body_of(run.request, run.execution), url=f"/v1/runs/{run.id}", artifacts=made)
+        """Return a run with its artifacts, which come newest first and are returned oldest first."""
+        fields = run.model_dump(include=set(RunReply.model_fields) - {"request"})
+        replies = [ArtifactReply.of(artifact) for artifact in reversed(artifacts)]
+        return RunReply(
+            **fields, request=body_of(run.request, run.execution), url=f"/v1/runs/{run.id}", artifacts=replies
+        )
+
+
+def public_details(details: dict[str, Any]) -> dict[str, Any]:
+    """Return the details of an artifact or image that the API returns."""
+    return {key: value for key, value in details.items() if key not in INTERNAL_DETAILS}
 
 
 def url_of(reference: str) -> str:
-    """Where something that is kept is fetched."""
+    """Return the URL path of a stored file or folder."""
     found = REFERENCE.fullmatch(reference)
     assert found is not None, reference
     kind, sha256 = found.groups()

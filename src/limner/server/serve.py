@@ -1,4 +1,4 @@
-"""The service and its workers as processes: started together, and stopped together with nothing lost."""
+"""Starts the HTTP server and its worker processes, and stops them together without losing a run."""
 
 from __future__ import annotations
 
@@ -22,170 +22,171 @@ from limner.core.errors import LimnerError
 from limner.core.moderation import CheckStage, Policy
 from limner.moderation.moderator import Moderator
 from limner.moderation.policy import read_policy
-from limner.moderation.preload import try_pictures
+from limner.moderation.preload import try_image_checks
 from limner.server.app import create_app
-from limner.server.connections import config_of
-from limner.server.prepared import settled
-from limner.server.profile import read_profile
-from limner.server.retention import retention
+from limner.server.connections import server_config
+from limner.server.erasure import retention
+from limner.server.profile import read_profile, store_files
 from limner.server.settings import Settings
-from limner.server.share import shared
-from limner.server.waiting import waiting
+from limner.server.share import public_address
 from limner.studio.studio import Studio
 
 PORT = 7412
-TRIED = 50
-FILES = 512
-"""Files that the service may have open beside its connections."""
-PATIENCE = 60.0
-"""Seconds that workers get to put their runs back when the service stops."""
+PORTS_TRIED = 50
+OTHER_FILES = 512
+"""Files that the server may have open beside its connections."""
+WORKER_STOP_SECONDS = 60.0
+"""Seconds that workers have to put their runs back into the queue when the server stops."""
 log = logging.getLogger("limner.server")
 
 
-def listening(settings: Settings) -> socket.socket:
-    """A socket on the port that was asked for, or on the first free one from 7412 on."""
-    ports = range(PORT, PORT + TRIED) if settings.port is None else (settings.port,)
+def serve(settings: Settings, say: Callable[[str], None], stop: Callable[[], bool]) -> None:
+    """Run the server until it receives a signal, or until `stop` returns True."""
+    logs.configure(settings.log)
+    say = log.info if settings.log == "json" else say
+    policy = load_policy(settings.policy)
+    studio = Studio(policy=policy, most_pixels=settings.pixels)
+    check_admin_key(settings, studio)
+    studio.maintenance.check_files()
+    studio.check_credentials()
+    profile, _ = store_files(read_profile(settings.profile), studio)
+    sock = listen(settings)
+    host, port = sock.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    with ExitStack() as stack:
+        public = stack.enter_context(public_address(settings, port, say)) if settings.share else None
+        names = settings.names if public is None else (*settings.names, urlsplit(public).netloc)
+        app = create_app(studio, settings.model_copy(update={"names": names}), profile)
+        raise_file_limit(settings.connections)
+        config = server_config(app, settings)
+        stack.enter_context(retention(studio, settings, profile))
+        stack.enter_context(worker_processes(studio.home, settings, say))
+        say(f"Limner serves at {address}; API documentation: {address}/docs; stop with Ctrl-C")
+        if public is not None:
+            say(f"public address: {public} (every call needs a key)")
+        if not stop():  # uvicorn handles signals from here on; `stop` reports an earlier one
+            _Server(config, stop, app.state.server.waiter.stop).run(sockets=[sock])
+
+
+def load_policy(path: Path | None) -> Policy:
+    """Read the moderation policy and try to load all of its checks; raises LimnerError where one cannot be loaded."""
+    policy = read_policy(path)
+    Moderator(policy).prepare(CheckStage.PROMPT)
+    try_image_checks(policy)
+    return policy
+
+
+def check_admin_key(settings: Settings, studio: Studio) -> None:
+    """Raise LimnerError where every call needs a key and no admin has one."""
+    if not settings.needs_keys or studio.accounts.has_admin():
+        return
+    flag = f"--host {settings.host!r}"
+    if settings.share or settings.accounts:
+        flag = "--share" if settings.share else "--accounts"
+    raise LimnerError(
+        f"with {flag} every call needs a key, and no admin has one",
+        "create one: limner keys add NAME --role admin",
+    )
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Return a listening socket on the port of the settings, or on the first free port from 7412 on."""
+    ports = range(PORT, PORT + PORTS_TRIED) if settings.port is None else (settings.port,)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     problem: OSError = OSError()
     for port in ports:
-        # asyncio sends at once (TCP_NODELAY) only where the protocol is named; else each answer takes 40 ms longer.
-        found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        # asyncio sets TCP_NODELAY only where the protocol is named; without it each response takes 40 ms longer
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if os.name != "nt":
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            found.bind((settings.host, port))
-            found.listen(1024)  # calls wait from now on, until the application is up
-            return found
+            sock.bind((settings.host, port))
+            sock.listen(1024)  # connections wait from now on until the application runs
+            return sock
         except OSError as error:
-            found.close()
+            sock.close()
             problem = error
-    where = f"port {settings.port}" if settings.port is not None else f"none of the ports {PORT} to {PORT + TRIED - 1}"
+    last = PORT + PORTS_TRIED - 1
+    where = f"port {settings.port}" if settings.port is not None else f"any port from {PORT} to {last}"
     raise LimnerError(f"cannot listen on {where} of {settings.host!r}: {problem.strerror}", "choose another --port")
 
 
-def allow_files(connections: int) -> None:
-    """Let this process have so many connections open, beside its files, as far as the system allows."""
+def raise_file_limit(connections: int) -> None:
+    """Raise this process's limit of open files so that it suffices for the connections, as far as the system allows."""
     if os.name == "nt":
         return
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + FILES if hard == resource.RLIM_INFINITY else min(hard, connections + FILES)
+    wanted = connections + OTHER_FILES if hard == resource.RLIM_INFINITY else min(hard, connections + OTHER_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def share_of_cores(workers: int) -> dict[str, str]:
-    """What tells each of several workers' numerics how many threads are theirs; one alone takes all."""
+def thread_variables(workers: int) -> dict[str, str]:
+    """Return the environment variables that divide the cores among several workers; a single worker uses all."""
     return {} if workers < 2 else {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))}
 
 
 @contextmanager
-def workers(home: Path, settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
-    """Worker processes, each started again when it ends before the block does."""
-    ending = threading.Event()
-    running: list[subprocess.Popen[bytes]] = []
+def worker_processes(home: Path, settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
+    """Run worker processes until the block ends; a worker that ends earlier is replaced."""
+    stopping = threading.Event()
+    processes: list[subprocess.Popen[bytes]] = []
 
-    def begin() -> subprocess.Popen[bytes]:
+    def start() -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "limner.cli", "worker", "--parent", str(os.getpid())]
         command += ["--log", settings.log, "--together", str(settings.together)]
         command += [] if settings.run_seconds is None else ["--run-seconds", str(settings.run_seconds)]
-        environment = {**share_of_cores(settings.workers), **os.environ, "LIMNER_HOME": str(home)}
+        environment = {**thread_variables(settings.workers), **os.environ, "LIMNER_HOME": str(home)}
         return subprocess.Popen(command, env=environment, start_new_session=True)
 
     def watch() -> None:
         began = [monotonic()] * settings.workers
-        while not ending.wait(0.2):
-            for index, process in enumerate(running):
+        while not stopping.wait(0.2):
+            for index, process in enumerate(processes):
                 if process.poll() is not None and monotonic() - began[index] > 1:
-                    say(f"a worker ended (code {process.returncode}); another one takes its place")
-                    running[index], began[index] = begin(), monotonic()
+                    say(f"a worker ended (code {process.returncode}) and is started again")
+                    processes[index], began[index] = start(), monotonic()
 
-    running.extend(begin() for _ in range(settings.workers))
+    processes.extend(start() for _ in range(settings.workers))
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
         yield
     finally:
-        try:
-            ending.set()
-            watcher.join()
-            for process in running:
-                process.send_signal(signal.SIGTERM)
-            until = monotonic() + PATIENCE
-            for process in running:
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(max(0.1, until - monotonic()))
-        finally:  # those left, also where someone is too impatient: runs go back into the queue when leases run out
-            watcher.join()
-            for process in running:
-                process.kill()
-            for process in running:
-                process.wait()
+        stopping.set()
+        _stop(processes, watcher)
 
 
-def serve(settings: Settings, say: Callable[[str], None], stop: Callable[[], bool]) -> None:
-    """Serve until a signal, or `stop`, says that it is enough."""
-    logs.configure(settings.log)
-    say = log.info if settings.log == "json" else say
-    policy = tried_policy(settings.policy)
-    studio = Studio(policy=policy, most_pixels=settings.pixels)
-    refuse_closed_doors(settings, studio)
-    studio.maintenance.check_files()
-    studio.check_credentials()
-    profile, _ = settled(read_profile(settings.profile), studio)
-    sock = listening(settings)
-    host, port = sock.getsockname()[:2]
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    with ExitStack() as ending:
-        public = ending.enter_context(shared(settings, port, say)) if settings.share else None
-        names = settings.names if public is None else (*settings.names, urlsplit(public).netloc)
-        app = create_app(studio, settings.model_copy(update={"names": names}), profile)
-        allow_files(settings.connections)
-        config = config_of(app, settings)
-        ending.enter_context(retention(studio, settings, profile))
-        ending.enter_context(workers(studio.home, settings, say))
-        say(f"Limner serves at {address}; {address}/docs tells how to call it; Ctrl-C stops it")
-        if public is not None:
-            say(f"anyone who has a key may use it at {public}")
-        if not stop():  # uvicorn hears signals from here on, and is told by `stop` of one that came before
-            _Server(config, stop, waiting(studio).stop).run(sockets=[sock])
-
-
-def tried_policy(path: Path | None) -> Policy:
-    """The policy by which the service moderates, every check of it loaded once."""
-    policy = read_policy(path)
-    Moderator(policy).prepare(CheckStage.PROMPT)
-    try_pictures(policy)
-    return policy
+def _stop(processes: list[subprocess.Popen[bytes]], watcher: threading.Thread) -> None:
+    """Ask the workers to stop, and kill those that take too long; their runs are queued again when leases expire."""
+    try:
+        watcher.join()
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        until = monotonic() + WORKER_STOP_SECONDS
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.1, until - monotonic()))
+    finally:  # also after a second Ctrl-C
+        watcher.join()
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait()
 
 
 class _Server(uvicorn.Server):
-    """ending: told that the service stops, before uvicorn waits for the answers that are still to come."""
+    """stopping: called when the server stops, before uvicorn waits for the open responses."""
 
-    def __init__(self, config: uvicorn.Config, stop: Callable[[], bool], ending: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], bool], stopping: Callable[[], None]) -> None:
         super().__init__(config)
-        self.stop, self.ending = stop, ending
+        self.stop, self.stopping = stop, stopping
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.ending()
+        self.stopping()
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         return await super().on_tick(counter) or self.stop()
-
-
-def refuse_closed_doors(settings: Settings, studio: Studio) -> None:
-    """A service that asks for keys needs one that opens it."""
-    if settings.asks_for_keys and not studio.accounts.has_admin():
-        raise LimnerError(
-            f"with {_why(settings)} every call needs a key, and no admin has one",
-            "make one: limner keys add NAME --role admin",
-        )
-
-
-def _why(settings: Settings) -> str:
-    """The setting by which others can reach the service."""
-    if settings.share or settings.accounts:
-        return "--share" if settings.share else "--accounts"
-    return f"--host {settings.host!r}"

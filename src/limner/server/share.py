@@ -1,4 +1,4 @@
-"""A public address for the service, by a tunnel program that is installed."""
+"""A public address for the server, through an installed tunnel program."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from time import monotonic
 from limner.core.errors import LimnerError, clean_line
 from limner.server.settings import Settings
 
-PATIENCE = 30.0
-"""Seconds in which a tunnel must say its address."""
+START_SECONDS = 30.0
+"""Seconds in which a tunnel program must print its address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """A program that tells, in what it writes, at which address it leads to a port of this machine.
+    """A program that makes a port of this machine public, and prints the public address.
 
-    command: with {port} and {host} to be filled in. address: what its address looks like, in the first group.
+    command: with placeholders {port} and {host}. address: matches the address, in its first group.
     """
 
     command: tuple[str, ...]
@@ -52,30 +52,30 @@ TUNNELS = {
 
 
 @contextmanager
-def shared(settings: Settings, port: int, say: Callable[[str], None]) -> Iterator[str]:
-    """The public address of a port, as long as the block lasts; LimnerError where no program makes one."""
-    name = _chosen(settings)
+def public_address(settings: Settings, port: int, say: Callable[[str], None]) -> Iterator[str]:
+    """Yield the public address of a port, which is valid until the block ends; raises LimnerError without one."""
+    name = _select(settings)
     command = [part.format(port=port, host=settings.share_host) for part in TUNNELS[name].command]
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
-    ending = threading.Event()
+    stopping = threading.Event()
     lines: Queue[str | None] = Queue()
 
     def read() -> None:
         assert process.stdout is not None
-        for line in process.stdout:  # to its end, for a full pipe would stop it
+        for line in process.stdout:  # to its end: a full pipe would block the program
             lines.put(line)
         lines.put(None)
-        if not ending.wait(0.5):
-            say(f"{name} ended (code {process.wait()}): the service has no public address any more")
+        if not stopping.wait(0.5):
+            say(f"{name} ended (code {process.wait()}): the server has no public address any more")
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
-        yield _address(name, lines)
+        yield _read_address(name, lines)
     finally:
-        ending.set()
+        stopping.set()
         process.terminate()
         try:
             process.wait(5)
@@ -87,35 +87,35 @@ def shared(settings: Settings, port: int, say: Callable[[str], None]) -> Iterato
         process.stdout.close()
 
 
-def _chosen(settings: Settings) -> str:
-    """The tunnel program that was named, or the first that is installed; ssh only with a host to go by."""
+def _select(settings: Settings) -> str:
+    """Return the tunnel program of the settings, or the first installed one; ssh only where a host is set."""
     if settings.share_by is not None:
         if settings.share_by not in TUNNELS:
             raise LimnerError(f"--share-by {settings.share_by!r} is unknown", f"choose one of: {', '.join(TUNNELS)}")
-        wanted = (settings.share_by,)
+        names = (settings.share_by,)
     else:
-        wanted = tuple(name for name in TUNNELS if name != "ssh" or settings.share_host is not None)
-    if "ssh" in wanted and settings.share_host is None:
-        raise LimnerError("--share-by ssh has no host to go by", "name it by --share-host, such as USER@HOST")
-    for name in wanted:
+        names = tuple(name for name in TUNNELS if name != "ssh" or settings.share_host is not None)
+    if "ssh" in names and settings.share_host is None:
+        raise LimnerError("--share-by ssh needs a host", "set it with --share-host, such as USER@HOST")
+    for name in names:
         if shutil.which(name):
             return name
     raise LimnerError(
-        f"no tunnel program is installed ({', '.join(wanted)})", "install one, or name a host of yours by --share-host"
+        f"no tunnel program is installed ({', '.join(names)})", "install one, or set --share-host to a host of yours"
     )
 
 
-def _address(name: str, lines: Queue[str | None]) -> str:
-    """The address, as soon as the program has told it."""
-    until, last = monotonic() + PATIENCE, ""
+def _read_address(name: str, lines: Queue[str | None]) -> str:
+    """Return the address that the program prints; raises LimnerError when it ends or takes too long."""
+    until, last = monotonic() + START_SECONDS, ""
     while True:
         try:
             line = lines.get(timeout=max(0.01, until - monotonic()))
         except Empty:
-            why = f"told no address in {PATIENCE:g} s"
-            raise LimnerError(f"{name} {why} (it last said: {clean_line(last)[:160]!r})", "try it by itself") from None
+            problem = f"{name} printed no address in {START_SECONDS:g} s (last line: {clean_line(last)[:160]!r})"
+            raise LimnerError(problem, "run it by itself to see why") from None
         if line is None:
-            raise LimnerError(f"{name} ended (it last said: {clean_line(last)[:160]!r})", "try it by itself")
+            raise LimnerError(f"{name} ended (last line: {clean_line(last)[:160]!r})", "run it by itself to see why")
         if found := TUNNELS[name].address.search(line):
             return found[1]
         last = line if line.strip() else last

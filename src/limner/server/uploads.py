@@ -1,4 +1,4 @@
-"""The picture and the mask that an edit brings."""
+"""Uploads: request bodies as files, images from URLs, and the image and mask of an OpenAI image edit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any
 
+from anyio import open_file
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from PIL import Image
 from pydantic import ValidationError
@@ -16,84 +18,119 @@ from starlette.datastructures import FormData, UploadFile
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.files import read_file
+from limner.fetch import fetch
 from limner.imaging.decode import PIXEL_CAP, decode
-from limner.server.openai_models import Edit
-from limner.server.problems import Refusal
+from limner.server.openai_models import ImageEditRequest
+from limner.server.problems import HTTPError
 from limner.studio.files import CHUNK_BYTES
 from limner.studio.studio import Studio
 
-FILES = ("image", "image[]", "mask")
-LARGER = 16
-"""An uploaded image may have this many times the pixels of a generated one: decoding takes 28 bytes for each."""
+FILE_FIELDS = ("image", "image[]", "mask")
+UPLOAD_PIXELS = 16
+"""An uploaded image may have this many times the pixels of a generated one. Decoding takes 28 bytes per pixel."""
 _decoding = BoundedSemaphore(2)
 
 
-def edit_of(form: FormData) -> Edit:
-    """What is said in a form besides its files; refused as a body of JSON would be."""
-    said = {name: value for name, value in form.multi_items() if name not in FILES}
+async def save_body(request: Request, place: Path, limit: int) -> int:
+    """Write the body of a request to a file and return its size; raises HTTPError (413) above `limit` bytes."""
+    size = 0
+    async with await open_file(place, "wb") as file:
+        async for piece in request.stream():
+            size += len(piece)
+            if size > limit:
+                raise HTTPError(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the upload is larger than {limit:,} bytes", "send less"
+                )
+            await file.write(piece)
+    if not size:
+        raise LimnerError("the upload is empty", "send the file's bytes as the body")
+    return size
+
+
+def image_size(studio: Studio, place: Path) -> tuple[int, int]:
+    """Decode an uploaded image and return (width, height); raises LimnerError where it cannot be decoded or is too
+    large.
+    """
+    cap = PIXEL_CAP if studio.most_pixels is None else min(PIXEL_CAP, UPLOAD_PIXELS * studio.most_pixels)
+    with _decoding:
+        return decode(read_file(place), place, cap).size
+
+
+def store_image_from_url(studio: Studio, caller: Caller, url: str, limit: int) -> str:
+    """Download an image of at most `limit` bytes, store it for the caller and return its reference.
+
+    Raises LimnerError where the URL may not be fetched, or is no image.
+    """
+    body = fetch(url, bytes_most=limit)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "base"
+        place.write_bytes(body)
+        image_size(studio, place)
+        return studio.files.upload(place, caller)
+
+
+def edit_request(form: FormData) -> ImageEditRequest:
+    """Validate the fields of a form besides its files; errors are reported like those of a JSON body."""
+    fields = {name: value for name, value in form.multi_items() if name not in FILE_FIELDS}
     try:
-        return Edit.model_validate(said)
+        return ImageEditRequest.model_validate(fields)
     except ValidationError as error:
         found: list[Any] = [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
         raise RequestValidationError(found) from error
 
 
-def image_of(form: FormData) -> UploadFile:
-    """The one picture of a form."""
+def form_image(form: FormData) -> UploadFile:
+    """Return the one image of a form."""
     found = [*form.getlist("image"), *form.getlist("image[]")]
     if len(found) != 1 or not isinstance(found[0], UploadFile):
-        said = f"{len(found)} pictures" if all(isinstance(file, UploadFile) for file in found) else "no file"
-        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"{said} came as image", "send one", pointer="/image")
+        count = f"{len(found)} images" if all(isinstance(file, UploadFile) for file in found) else "no file"
+        problem = f"the field image has {count}"
+        raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, problem, "send one image", pointer="/image")
     return found[0]
 
 
-def mask_of(form: FormData) -> UploadFile | None:
-    """The mask of a form, if it has one."""
+def form_mask(form: FormData) -> UploadFile | None:
+    """Return the mask of a form, None without one."""
     found = form.getlist("mask")
     if len(found) > 1 or not all(isinstance(file, UploadFile) for file in found):
-        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "the mask is not one file", "send one", pointer="/mask")
+        problem = "the field mask is not one file"
+        raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, problem, "send one mask", pointer="/mask")
     return next((file for file in found if isinstance(file, UploadFile)), None)
 
 
-def size_of(studio: Studio, place: Path) -> tuple[int, int]:
-    """Width and height of an image that was sent; raises LimnerError for what cannot be decoded or is too large."""
-    cap = PIXEL_CAP if studio.most_pixels is None else min(PIXEL_CAP, LARGER * studio.most_pixels)
-    with _decoding:
-        return decode(read_file(place), place, cap).size
-
-
-def taken(studio: Studio, who: Caller, image: UploadFile, mask: UploadFile | None) -> dict[str, str]:
-    """Keep the picture, and the mask as ours are: white is painted anew. References by the names of request fields."""
+def store_edit_files(studio: Studio, caller: Caller, image: UploadFile, mask: UploadFile | None) -> dict[str, str]:
+    """Store the image, and the mask converted to ours: white is generated anew. Returns field name -> reference."""
     with tempfile.TemporaryDirectory() as folder:
-        place, cover = Path(folder) / "image", Path(folder) / "mask.png"
-        _write(image, place)
+        image_file, mask_file = Path(folder) / "image", Path(folder) / "mask.png"
+        _write(image, image_file)
         try:
-            size = size_of(studio, place)
+            size = image_size(studio, image_file)
         except LimnerError as error:
-            raise _unfit("image", str(error)) from error
-        found = {"image": place}
+            raise _invalid_file("image", error.problem, error.remedy) from error
+        files = {"image": image_file}
         if mask is not None:
-            _write(mask, cover)
-            _whitened(cover, size).save(cover, format="PNG")
-            found["mask"] = cover
-        return {name: studio.files.upload(file, who) for name, file in found.items()}
+            _write(mask, mask_file)
+            _convert_mask(mask_file, size).save(mask_file, format="PNG")
+            files["mask"] = mask_file
+        return {name: studio.files.upload(file, caller) for name, file in files.items()}
 
 
-def _whitened(mask: Path, size: tuple[int, int]) -> Image.Image:
-    """What is wholly transparent as white, all else black."""
+def _convert_mask(mask: Path, size: tuple[int, int]) -> Image.Image:
+    """Return an L image: 255 where OpenAI's mask is fully transparent, 0 elsewhere."""
     try:
         with Image.open(mask, formats=("PNG",)) as opened:
             if opened.size != size:
-                told = " and the image ".join("{} x {}".format(*each) for each in (opened.size, size))
-                raise _unfit("mask", f"the mask is {told}; make them the same")
+                sizes = " and the image ".join("{} x {}".format(*each) for each in (opened.size, size))
+                raise _invalid_file("mask", f"the mask is {sizes}", "make them the same size")
             alpha = opened.convert("RGBA").getchannel("A")
-    except Refusal:
+    except HTTPError:
         raise
     except Exception as error:  # a hostile file makes the decoder raise nearly anything
-        raise _unfit("mask", "the mask is no PNG that can be read") from error
+        raise _invalid_file("mask", "the mask cannot be read as PNG", "save it again as PNG") from error
     white = alpha.point(lambda value: 255 if value == 0 else 0)
     if not white.getbbox():
-        raise _unfit("mask", "the mask is transparent nowhere; make transparent what shall be painted anew")
+        problem = "the mask has no transparent pixel"
+        raise _invalid_file("mask", problem, "make the part transparent that shall be generated anew")
     return white
 
 
@@ -103,6 +140,5 @@ def _write(file: UploadFile, place: Path) -> None:
             target.write(piece)
 
 
-def _unfit(name: str, said: str) -> Refusal:
-    problem, _, remedy = said.partition("; ")
-    return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, problem, remedy, pointer=f"/{name}")
+def _invalid_file(name: str, problem: str, remedy: str) -> HTTPError:
+    return HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, problem, remedy, pointer=f"/{name}")

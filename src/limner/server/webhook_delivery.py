@@ -1,20 +1,20 @@
-"""Tells webhooks what became of runs: signed as Standard Webhooks has it, again and again until it arrives.
+"""Delivers webhooks when runs end: signed as Standard Webhooks specifies, and retried until a receiver accepts them.
 
 https://github.com/standard-webhooks/standard-webhooks: the headers `webhook-id`, `webhook-timestamp` and
-`webhook-signature`, an HMAC-SHA256 of "id.timestamp.body".
+`webhook-signature`, an HMAC-SHA256 of "id.timestamp.body". The store decides when a delivery is due again.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from standardwebhooks import Webhook as Signer
 
 from limner import fetch
 from limner.core.errors import LimnerError
@@ -22,78 +22,73 @@ from limner.core.webhooks import Delivery
 from limner.server.replies import RunReply
 from limner.studio.studio import Studio
 
-SECONDS = 15.0
-"""How long a receiver may take."""
-IDLE = 0.5
+TIMEOUT = 15.0
+"""Seconds that a receiver may take."""
+POLL = 0.5
+"""Seconds between two searches for a delivery that is due."""
 THREADS = 4
-"""So many receivers may be slow without keeping the others waiting."""
+"""Deliveries at a time, so that slow receivers do not delay the others."""
 log = logging.getLogger("limner.server")
 
 
-def signature(secret: bytes, message: str, moment: int, body: bytes) -> str:
-    """What the header `webhook-signature` holds."""
-    signed = hmac.new(secret, f"{message}.{moment}.".encode() + body, hashlib.sha256).digest()
-    return f"v1,{base64.b64encode(signed).decode()}"
-
-
-def secret_of(hexadecimal: str) -> str:
-    """A secret as its owner is told it, once."""
+def encoded_secret(hexadecimal: str) -> str:
+    """Return a webhook's secret as receivers need it."""
     return f"whsec_{base64.b64encode(bytes.fromhex(hexadecimal)).decode()}"
 
 
-class Herald:
-    """Delivers what is due. public: tells whether an address may be connected to."""
+class WebhookSender:
+    """Sends the deliveries that are due. is_public: returns whether an address may be connected to."""
 
-    def __init__(self, studio: Studio, public: Callable[[str], bool] = fetch.is_public) -> None:
-        self.studio, self.public = studio, public
-        self._end = threading.Event()
+    def __init__(self, studio: Studio, is_public: Callable[[str], bool] = fetch.is_public) -> None:
+        self.studio, self.is_public = studio, is_public
+        self._stopping = threading.Event()
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Deliver in threads of its own until the block ends; a delivery that is cut off is tried again."""
+    def running(self) -> Iterator[None]:
+        """Send deliveries in threads until the block ends. A delivery that is cut off is retried later."""
         for _ in range(THREADS):
-            threading.Thread(target=self._work, daemon=True).start()
+            threading.Thread(target=self._send_all, daemon=True).start()
         try:
             yield
         finally:
-            self._end.set()
+            self._stopping.set()
 
-    def _work(self) -> None:
-        while not self._end.is_set():
+    def _send_all(self) -> None:
+        while not self._stopping.is_set():
+            found = False
             try:
-                busy = self.deliver()
-            except LimnerError as error:  # the database is away for a while
+                found = self.send_one()
+            except LimnerError as error:  # the database does not respond
                 log.error("%s", error)
-                busy = False
             except Exception:
-                log.exception("a webhook could not be told")
-                busy = False
-            if not busy:
-                self._end.wait(IDLE)
+                log.exception("a webhook could not be delivered")
+            if not found:
+                self._stopping.wait(POLL)
 
-    def deliver(self) -> bool:
-        """Try one delivery that is due; whether there was one."""
-        found = self.studio.webhooks.claim()
-        if found is None:
+    def send_one(self) -> bool:
+        """Send one delivery that is due and record the result; return whether there was one."""
+        claimed = self.studio.webhooks.claim()
+        if claimed is None:
             return False
-        delivery, url, secret = found
+        delivery, url, secret = claimed
         try:
             status = self._post(delivery, url, bytes.fromhex(secret))
-            error = None if 200 <= status < 300 else f"it answered {status}"
+            error = None if 200 <= status < 300 else f"the receiver answered {status}"
         except LimnerError as problem:
             error = str(problem)
         self.studio.webhooks.settle(delivery.id, delivery.attempts, error)
         return True
 
     def _post(self, delivery: Delivery, url: str, secret: bytes) -> int:
+        """Send a delivery and return the HTTP status. The timestamp is the attempt's: receivers refuse old ones."""
         run, artifacts = self.studio.runs.show(delivery.run)
-        told = RunReply.of(run, artifacts).model_dump(mode="json")
-        body = {"type": delivery.event, "timestamp": delivery.created.isoformat(), "data": told}
-        sent, moment = json.dumps(body).encode(), int(time.time())
+        data = RunReply.of(run, artifacts).model_dump(mode="json")
+        body = json.dumps({"type": delivery.event, "timestamp": delivery.created.isoformat(), "data": data})
+        now = datetime.now(UTC)
         headers = {
             "Content-Type": "application/json",
             "webhook-id": delivery.id,
-            "webhook-timestamp": str(moment),
-            "webhook-signature": signature(secret, delivery.id, moment, sent),
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Signer(secret).sign(delivery.id, now, body),
         }
-        return fetch.post(url, sent, headers, seconds=SECONDS, public=self.public)
+        return fetch.post(url, body.encode(), headers, seconds=TIMEOUT, public=self.is_public)

@@ -1,24 +1,25 @@
-"""/v1/webhooks: addresses that are told when a run of one's own ends."""
+"""/v1/webhooks: URLs that receive a POST when a run of the account ends."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from limner.core.accounts import Caller
 from limner.core.requests import Frozen
 from limner.core.webhooks import Delivery, Occasion, Webhook
 from limner.fetch import check_public
-from limner.server.auth import caller
-from limner.server.webhook_delivery import secret_of
-from limner.studio.studio import Studio
+from limner.server.auth import CallerDep
+from limner.server.dependencies import StudioDep
+from limner.server.webhook_delivery import encoded_secret
+
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
 
 class WebhookRequest(Frozen):
-    """An address to be told. url: http or https, at a public address."""
+    """A webhook to create. url: http or https, at a public address."""
 
     url: str = Field(min_length=1, max_length=2048, examples=["https://example.com/limner"])
     events: tuple[Occasion, ...] = Field(
@@ -27,7 +28,9 @@ class WebhookRequest(Frozen):
 
 
 class WebhookReply(BaseModel):
-    """A webhook. secret: told once, when it is made; receivers check the signature by it (Standard Webhooks)."""
+    """A webhook. secret: returned only when the webhook is created; receivers verify signatures with it (Standard
+    Webhooks).
+    """
 
     id: str
     url: str
@@ -37,35 +40,32 @@ class WebhookReply(BaseModel):
 
     @staticmethod
     def of(webhook: Webhook, secret: str | None = None) -> WebhookReply:
-        return WebhookReply(**webhook.model_dump(exclude={"owner"}), secret=secret and secret_of(secret))
+        return WebhookReply(**webhook.model_dump(exclude={"owner"}), secret=secret and encoded_secret(secret))
 
 
-def router(studio: Studio) -> APIRouter:
-    """The routes of webhooks."""
-    routes = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+@router.post("", status_code=201)
+def create_webhook(request: WebhookRequest, studio: StudioDep, caller: CallerDep) -> WebhookReply:
+    """Create a webhook."""
+    check_public(request.url)
+    return WebhookReply.of(*studio.webhooks.add(caller.account, request.url, request.events))
 
-    @routes.post("", status_code=201)
-    def added(request: WebhookRequest, who: Caller = Depends(caller)) -> WebhookReply:
-        """Be told when runs end."""
-        check_public(request.url)
-        return WebhookReply.of(*studio.webhooks.add(who.account, request.url, request.events))
 
-    @routes.get("", response_model_exclude_none=True)
-    def listed(who: Caller = Depends(caller)) -> list[WebhookReply]:
-        """One's own webhooks."""
-        return [WebhookReply.of(webhook) for webhook in studio.webhooks.list(who.scope)]
+@router.get("", response_model_exclude_none=True)
+def list_webhooks(studio: StudioDep, caller: CallerDep) -> list[WebhookReply]:
+    """List your webhooks."""
+    return [WebhookReply.of(webhook) for webhook in studio.webhooks.list(caller.scope)]
 
-    @routes.get("/{webhook}/deliveries")
-    def deliveries(
-        webhook: str, limit: Annotated[int, Query(ge=1, le=1000)] = 50, who: Caller = Depends(caller)
-    ) -> list[Delivery]:
-        """What a webhook was told, or is to be, newest first."""
-        return studio.webhooks.deliveries(webhook, who.scope, limit)
 
-    @routes.delete("/{webhook}", status_code=204)
-    def removed(webhook: str, who: Caller = Depends(caller)) -> Response:
-        """Be told no more."""
-        studio.webhooks.remove(webhook, who.scope)
-        return Response(status_code=204)
+@router.get("/{webhook}/deliveries")
+def list_deliveries(
+    webhook: str, studio: StudioDep, caller: CallerDep, limit: Annotated[int, Query(ge=1, le=1000)] = 50
+) -> list[Delivery]:
+    """List the deliveries of a webhook, newest first, also those that are due."""
+    return studio.webhooks.deliveries(webhook, caller.scope, limit)
 
-    return routes
+
+@router.delete("/{webhook}", status_code=204)
+def delete_webhook(webhook: str, studio: StudioDep, caller: CallerDep) -> Response:
+    """Delete a webhook."""
+    studio.webhooks.remove(webhook, caller.scope)
+    return Response(status_code=204)

@@ -20,7 +20,7 @@ from limner.core.moderation import Policy
 from limner.core.requests import GenerateRequest, KnownRequest, TrainRequest, absolute_paths
 from limner.core.runs import Run
 from limner.core.workspace import Workspace
-from limner.moderation.gate import Gate
+from limner.moderation.enforcement import Enforcer
 from limner.plugins.registry import aliases
 from limner.store.files import sha256_of
 from limner.store.grants import Grants
@@ -82,7 +82,7 @@ class Studio:
         self.maintenance = Maintenance(self.store, self.files, self.runs)
         self.accounts, self.collections = Accounts(self.store), ImageCollections(self.store)
         self.webhooks, self.verdicts = Webhooks(self.store), Verdicts(self.store)
-        self.gate, self.most_pixels = Gate(self.verdicts, policy), most_pixels
+        self.gate, self.most_pixels = Enforcer(self.verdicts, policy), most_pixels
 
     def submit(
         self,
@@ -258,7 +258,7 @@ class Studio:
         """Raise LimnerError if images could not be signed. Limner's own key is created if missing."""
         from limner.provenance import credentials
 
-        credentials.check(self.home)
+        credentials.check_signing(self.home)
 
     def idempotency_records(self, timeout: timedelta) -> IdempotencyRecords:
         """The responses stored by idempotency key. timeout: a call without a response for so long counts as lost."""

@@ -1,4 +1,4 @@
-"""A worker: takes runs from the queue and carries them out, one after another, in a process of its own."""
+"""A worker: claims runs from the queue and executes them, in a process of its own."""
 
 from __future__ import annotations
 
@@ -25,71 +25,71 @@ from limner.studio.studio import Studio
 from limner.workers.execution import ClaimedRun, execute_claimed
 
 log = logging.getLogger("limner.worker")
-BEAT = 0.5
-"""Seconds between two looks at whether a run shall go on; progress is told as often."""
-TOGETHER = 8
-
-SWEEP = 3600.0
-"""Seconds between two looks for working files of what was erased elsewhere."""
+HEARTBEAT = 0.5
+"""Seconds between two renewals of leases, which also report progress and find out about cancellation."""
+BATCH = 8
+"""Most images of different requests in one batch."""
+SWEEP_INTERVAL = 3600.0
+"""Seconds between two searches for working files of runs that another machine erased."""
 
 
 def worker_name() -> str:
-    """Host, process and chance: no two workers share one."""
+    """Return a unique name: host, process id and random characters."""
     return f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
-class Sign:
-    """What passes between a run and the pulse that keeps it.
+class Attempt:
+    """An attempt of this worker to execute a run; its heartbeat and its executor share this state.
 
-    progress: how far it is. began: when, by the machine's clock. cancelled: its user gave it up. lost: it was given to
-    another worker. ended: it needs no more signs of life.
+    began: by the monotonic clock. cancelled: the user cancelled the run. lost: another worker has the run. ended: the
+    lease needs no more renewal.
     """
 
-    def __init__(self, hold: Lease) -> None:
-        self.hold, self.began = hold, time.monotonic()
+    def __init__(self, lease: Lease) -> None:
+        self.lease, self.began = lease, time.monotonic()
         self.progress: Progress | None = None
         self.cancelled = self.lost = self.ended = False
 
     def listen(self, event: Event) -> None:
+        """Remember the progress, which the next heartbeat reports."""
         if isinstance(event, Progress):
             self.progress = event
 
 
-class Pulse:
-    """The signs of life of runs: renews their leases and passes on their progress, until the block ends."""
+class Heartbeat:
+    """Renews the leases of attempts and reports their progress until the block ends."""
 
-    def __init__(self, queue: Queue, signs: Sequence[Sign]) -> None:
-        self.queue, self.signs = queue, signs
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
+    def __init__(self, queue: Queue, attempts: Sequence[Attempt]) -> None:
+        self.queue, self.attempts = queue, attempts
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Pulse:
+    def __enter__(self) -> Heartbeat:
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end.set()
+        self._stopping.set()
         self._thread.join()
 
-    def _beat(self) -> None:
-        while not self._end.wait(BEAT):
-            living = [sign for sign in self.signs if not (sign.ended or sign.lost)]
+    def _run(self) -> None:
+        while not self._stopping.wait(HEARTBEAT):
+            active = [attempt for attempt in self.attempts if not (attempt.ended or attempt.lost)]
             try:
-                wishes = self.queue.renew([(sign.hold, sign.progress) for sign in living])
+                cancelled = self.queue.renew([(attempt.lease, attempt.progress) for attempt in active])
             except Exception:
-                log.warning("runs %s: their leases could not be renewed", _named(living), exc_info=True)
+                log.warning("runs %s: their leases could not be renewed", _describe(active), exc_info=True)
                 continue
-            for sign, wish in zip(living, wishes, strict=True):
-                sign.lost, sign.cancelled = wish is None, bool(wish)
+            for attempt, cancel in zip(active, cancelled, strict=True):
+                attempt.lost, attempt.cancelled = cancel is None, bool(cancel)
 
 
 class Worker:
-    """Carries out the runs of a queue until it is told to stop; what it is at then goes back into the queue.
+    """Executes the runs of a queue until it is stopped; then the runs that are not done go back into the queue.
 
-    together: how many pictures of different requests go through the model at once, at most. seconds: how long a run may
-    take, None for as long as it does.
+    together: most images of different requests in one batch. seconds: time limit of a run, None without one.
     """
 
     def __init__(
@@ -97,87 +97,93 @@ class Worker:
         studio: Studio,
         queue: Queue | None = None,
         name: str | None = None,
-        together: int = TOGETHER,
+        together: int = BATCH,
         seconds: float | None = None,
     ) -> None:
         self.studio, self.queue, self.name = studio, queue or Queue(studio.store), name or worker_name()
         self.together, self.seconds = together, seconds
 
     def work(self, stop: Callable[[], bool]) -> None:
-        """Take what waits, again and again."""
+        """Claim and execute runs until `stop` returns True."""
         self.studio.maintenance.check_files()
-        swept = -SWEEP
-        with closing(self.studio.runs.changes()) as news:
+        swept = -SWEEP_INTERVAL
+        with closing(self.studio.runs.changes()) as changes:
             while not stop():
                 try:
-                    if time.monotonic() - swept > SWEEP:
+                    if time.monotonic() - swept > SWEEP_INTERVAL:
                         swept = time.monotonic()
                         self.studio.maintenance.clean()
-                    found = self.queue.claim(self.name, self.together)
-                    if not found:
-                        news.wait(stop)
-                except LimnerError as error:  # the database is away for a while
+                    claimed = self.queue.claim(self.name, self.together)
+                    if not claimed:
+                        changes.wait(stop)
+                except LimnerError as error:  # the database does not respond
                     log.error("%s", error)
-                    time.sleep(BEAT)
+                    time.sleep(HEARTBEAT)
                     continue
-                if found:
-                    self.execute(found, stop)
+                if claimed:
+                    self.execute(claimed, stop)
 
-    def execute(self, found: Sequence[tuple[Run, Lease]], stop: Callable[[], bool]) -> None:
-        """Execute a claimed run, or several with the same batch key in one batch, and record how each ends."""
-        signs = [Sign(hold) for _, hold in found]
+    def execute(self, claimed: Sequence[tuple[Run, Lease]], stop: Callable[[], bool]) -> None:
+        """Execute claimed runs of one batch key and record how each ended."""
+        attempts = [Attempt(lease) for _, lease in claimed]
         parts = [
-            ClaimedRun(run, sign.hold, sign.listen, partial(_stopped, sign, stop, self.seconds))
-            for (run, _), sign in zip(found, signs, strict=True)
+            ClaimedRun(run, attempt.lease, attempt.listen, partial(_must_stop, attempt, stop, self.seconds))
+            for (run, _), attempt in zip(claimed, attempts, strict=True)
         ]
-        left = dict(zip(parts, signs, strict=True))
-        RUN.set(" ".join(run.id for run, _ in found))
-        log.info("runs %s by %s", _named(signs), self.name)
-        with Pulse(self.queue, signs):
+        left = dict(zip(parts, attempts, strict=True))
+        RUN.set(" ".join(run.id for run, _ in claimed))
+        log.info("runs %s by %s", _describe(attempts), self.name)
+        with Heartbeat(self.queue, attempts):
             try:
                 for part, failure in execute_claimed(self.studio, parts):
                     self._end(left.pop(part), failure)
-            except KeyboardInterrupt as stopped:
-                for sign in left.values():
-                    self._end(sign, stopped)
+            except KeyboardInterrupt as interrupt:
+                for attempt in left.values():
+                    self._end(attempt, interrupt)
 
-    def _end(self, sign: Sign, failure: BaseException | None) -> None:
-        """Tell what became of a run, or put it back; where the database stays away, its lease runs out by itself."""
-        hold, end = sign.hold, Status.FAILED
+    def _end(self, attempt: Attempt, failure: BaseException | None) -> None:
+        """Record how a run ended, or put it back into the queue.
+
+        Where the database does not respond for longer than the lease lasts, the lease expires and the run is queued.
+        """
+        lease, status = attempt.lease, Status.FAILED
         error, internal_error = str(failure), False
         if failure is None:
-            end, error = Status.DONE, None
+            status, error = Status.DONE, None
         elif isinstance(failure, (Interrupted, KeyboardInterrupt)):
-            end, error = Status.CANCELLED if sign.cancelled else None, None
+            status, error = Status.CANCELLED if attempt.cancelled else None, None
         elif isinstance(failure, LeaseLost):
             log.warning("%s", failure)
-            sign.ended = True
+            attempt.ended = True
             return
-        elif isinstance(failure, DatabaseUnavailable):  # for longer than the lease lasts
-            log.error("run %s: %s", hold.run, failure)
-            end, error = None, None
+        elif isinstance(failure, DatabaseUnavailable):
+            log.error("run %s: %s", lease.run, failure)
+            status, error = None, None
         elif not isinstance(failure, LimnerError):
-            log.error("run %s failed", hold.run, exc_info=failure)
-            error, internal_error = f"{INTERNAL_ERROR} ({type(failure).__name__}); its log tells more", True
+            log.error("run %s failed", lease.run, exc_info=failure)
+            error, internal_error = f"{INTERNAL_ERROR} ({type(failure).__name__}); see the worker's log", True
 
-        def tell() -> Run:
-            return self.queue.release(hold) if end is None else self.queue.finish(hold, end, error, internal_error)
+        def record() -> Run:
+            if status is None:
+                return self.queue.release(lease)
+            return self.queue.finish(lease, status, error, internal_error)
 
         try:
-            retry_while_unavailable(tell, hold.seconds)
-            log.info("run %s: %s", hold.run, end or "put back")
+            retry_while_unavailable(record, lease.seconds)
+            log.info("run %s: %s", lease.run, status or "put back into the queue")
         except (LeaseLost, DatabaseUnavailable) as reason:
-            log.warning("run %s: its end could not be told (%s)", hold.run, reason)
-        sign.ended = True
+            log.warning("run %s: its end could not be recorded (%s)", lease.run, reason)
+        attempt.ended = True
 
 
-def _stopped(sign: Sign, stop: Callable[[], bool], seconds: float | None) -> bool:
-    if sign.lost:  # nothing may be saved any more
-        raise LeaseLost(sign.hold)
-    if seconds is not None and time.monotonic() - sign.began > seconds:
-        raise LimnerError(f"it took longer than the {seconds:g} s that this service allows", "ask for less at once")
-    return stop() or sign.cancelled
+def _must_stop(attempt: Attempt, stop: Callable[[], bool], seconds: float | None) -> bool:
+    """Return whether a run must stop; raises LeaseLost if another worker has it, LimnerError after the time limit."""
+    if attempt.lost:  # nothing may be saved any more
+        raise LeaseLost(attempt.lease)
+    if seconds is not None and time.monotonic() - attempt.began > seconds:
+        raise LimnerError(f"the run took longer than {seconds:g} s, the limit of this server", "request less at once")
+    return stop() or attempt.cancelled
 
 
-def _named(signs: Sequence[Sign]) -> str:
-    return ", ".join(f"{sign.hold.run} (attempt {sign.hold.attempt})" for sign in signs)
+def _describe(attempts: Sequence[Attempt]) -> str:
+    return ", ".join(f"{attempt.lease.run} (attempt {attempt.lease.attempt})" for attempt in attempts)

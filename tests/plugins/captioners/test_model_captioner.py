@@ -1,4 +1,4 @@
-"""Captioning models by name: what the stock library says, in batches, and what is told of folders that fail."""
+"""Captioning models by name: the captions of the stock library, in batches, and errors for broken folders."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, ViTImageProcessorPil, pipeline
 
+from caption_models import MODELS, WORDS, tokenizer
 from limner.core.errors import LimnerError
 from limner.plugins import registry
 from limner.plugins.captioners import model as captioner
-from tellers import TELLERS, WORDS, tokenizer
 
 PICTURES = [
     Image.fromarray(np.random.default_rng(at).integers(0, 256, (24 + 8 * at, 40, 3), dtype=np.uint8)) for at in range(3)
@@ -24,30 +24,30 @@ LIMITS = {"max_new_tokens": captioner.LONGEST, "do_sample": False}
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    return {name: build(tmp_path_factory.mktemp("tellers") / name) for name, build in TELLERS.items()}
+    return {name: build(tmp_path_factory.mktemp("caption_models") / name) for name, build in MODELS.items()}
 
 
-def stock(name, folder, picture):
+def stock(name, folder, image):
     """What the library's own pipeline, or its classes, say of one picture."""
     if name == "llava":
-        content = [{"type": "image", "image": picture}, {"type": "text", "text": captioner.QUESTION}]
-        tell = pipeline("image-text-to-text", model=str(folder))
-        told = tell(text=[{"role": "user", "content": content}], return_full_text=False, generate_kwargs=LIMITS)
-        return told[0]["generated_text"]
+        content = [{"type": "image", "image": image}, {"type": "text", "text": captioner.QUESTION}]
+        pipe = pipeline("image-text-to-text", model=str(folder))
+        output = pipe(text=[{"role": "user", "content": content}], return_full_text=False, generate_kwargs=LIMITS)
+        return output[0]["generated_text"]
     own = name == "encoder_decoder"
     processor = ViTImageProcessorPil.from_pretrained(folder) if own else AutoProcessor.from_pretrained(folder)
     model = AutoModelForImageTextToText.from_pretrained(folder)
-    tokens = model.generate(**processor(images=picture, return_tensors="pt"), **LIMITS)
+    tokens = model.generate(**processor(images=image, return_tensors="pt"), **LIMITS)
     return tokenizer().decode(tokens[0], skip_special_tokens=True)
 
 
-@pytest.mark.parametrize("name", TELLERS)
+@pytest.mark.parametrize("name", MODELS)
 def test_it_says_what_the_library_says(folders, name):
     speaker = registry.captioners.get("model").speaker(str(folders[name]), "cpu")
-    told = speaker.captions(PICTURES, None)
-    assert told == [" ".join(stock(name, folders[name], picture).split()) for picture in PICTURES]
-    assert len(set(told)) == 3 and all(set(text.split()) <= set(WORDS) for text in told)
-    assert told == speaker.captions(PICTURES, None)
+    output = speaker.captions(PICTURES, None)
+    assert output == [" ".join(stock(name, folders[name], image).split()) for image in PICTURES]
+    assert len(set(output)) == 3 and all(set(text.split()) <= set(WORDS) for text in output)
+    assert output == speaker.captions(PICTURES, None)
     assert speaker.fields(PICTURES) == [{}, {}, {}]
 
 
@@ -62,11 +62,11 @@ def test_batches_change_nothing(folders, monkeypatch):
     )
 
 
-def test_a_model_that_can_be_asked_is_told_the_words(folders):
+def test_the_prompt_of_a_chat_model_contains_the_words(folders):
     speaker = captioner.plugin.speaker(str(folders["llava"]), "cpu")
     ids = speaker._inputs(PICTURES[:1], "the red car")["input_ids"][0]
-    told = AutoProcessor.from_pretrained(folders["llava"]).decode(ids)
-    assert "[UNK]" in told and told.startswith("ASK :")
+    output = AutoProcessor.from_pretrained(folders["llava"]).decode(ids)
+    assert "[UNK]" in output and output.startswith("ASK :")
     assert len(ids) > len(speaker._inputs(PICTURES[:1], "")["input_ids"][0])
     assert all("sks dog" in text for text in speaker.captions(PICTURES, "sks dog"))
 
@@ -85,10 +85,10 @@ def test_a_model_that_can_be_asked_is_told_the_words(folders):
     ],
 )
 def test_the_subject_is_called_by_its_words(text, words, expected):
-    assert captioner._called(text, words) == expected
+    assert captioner._with_name(text, words) == expected
 
 
-def test_what_is_no_captioner_is_told_in_one_line(folders, tmp_path, home):
+def test_a_model_that_is_no_captioner_is_an_error_in_one_line(folders, tmp_path, home):
     speaker = captioner.plugin.speaker
     with pytest.raises(LimnerError, match="needs a model"):
         speaker(None, "cpu")
@@ -113,7 +113,7 @@ def test_pickles_and_parts_are_refused(folders, tmp_path, home):
     config = json.loads((lacking / "config.json").read_text())
     config["vision_config"]["num_hidden_layers"] = 2
     (lacking / "config.json").write_text(json.dumps(config))
-    with pytest.raises(LimnerError, match="is not whole: it has no 'vision_model"):
+    with pytest.raises(LimnerError, match="is incomplete: it has no 'vision_model"):
         captioner.plugin.speaker(str(lacking), "cpu")
 
 
@@ -133,15 +133,15 @@ def test_on_a_cpu_a_model_in_half_precision_is_taken_in_full(folders, tmp_path, 
     assert captioner.plugin.speaker(str(half), "cpu")._model.dtype == torch.float32
 
 
-def test_a_model_whose_parts_do_not_fit_is_told_before_it_is_used(folders, tmp_path, home):
+def test_an_incomplete_model_is_an_error_before_it_is_used(folders, tmp_path, home):
     wrong = spoilt(folders["encoder_decoder"], tmp_path / "wrong")
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(wrong)
-    with pytest.raises(LimnerError, match="cannot caption pictures") as caught:
+    with pytest.raises(LimnerError, match="cannot caption images") as caught:
         captioner.plugin.speaker(str(wrong), "cpu")
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_package_is_told(folders, monkeypatch):
+def test_a_missing_package_is_an_error(folders, monkeypatch):
     def fails(*_, **__):
         raise ImportError("it requires the num2words library\n")
 

@@ -1,4 +1,4 @@
-"""A classifier's scores against thresholds: from a threshold on it refuses, and of several the one furthest beyond."""
+"""Thresholds of classifiers: the label furthest above its threshold is the category."""
 
 from __future__ import annotations
 
@@ -26,54 +26,54 @@ def model(several: bool) -> Any:
 
 
 def logits(*rows: tuple[float, ...]) -> torch.Tensor:
-    """Logits by which the sigmoid gives these scores."""
+    """Logits whose sigmoid gives these scores."""
     return torch.tensor([[math.log(score / (1 - score)) for score in row] for row in rows])
 
 
-def test_a_score_of_the_threshold_refuses_and_less_does_not() -> None:
-    told = logits((0.1, 0.5, 0.2))
-    assert finding(model(True), told, {"rude": 0.5}).category == "rude"
-    found = finding(model(True), told, {"rude": math.nextafter(0.5, 1)})
+def test_a_score_refuses_from_its_threshold_on() -> None:
+    scores = logits((0.1, 0.5, 0.2))
+    assert finding(model(True), scores, {"rude": 0.5}).category == "rude"
+    found = finding(model(True), scores, {"rude": math.nextafter(0.5, 1)})
     assert (found.category, found.score) == (None, 0.5)
 
 
-def test_the_label_furthest_above_its_own_threshold_is_named() -> None:
-    told = logits((0.1, 0.9, 0.4))
-    found = finding(model(True), told, {"rude": 0.8, "cruel": 0.2})
+def test_the_label_furthest_above_its_threshold_is_the_category() -> None:
+    scores = logits((0.1, 0.9, 0.4))
+    found = finding(model(True), scores, {"rude": 0.8, "cruel": 0.2})
     assert (found.category, found.score) == ("cruel", pytest.approx(0.4))
-    assert finding(model(True), told, {"rude": 0.95, "cruel": 0.5}).category is None
-    assert finding(model(True), told, {"rude": 0.89, "cruel": 0.5}).category == "rude"
+    assert finding(model(True), scores, {"rude": 0.95, "cruel": 0.5}).category is None
+    assert finding(model(True), scores, {"rude": 0.89, "cruel": 0.5}).category == "rude"
 
 
-def test_the_worst_part_counts() -> None:
-    told = logits((0.1, 0.2, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.1))
-    found = finding(model(True), told, {"rude": 0.7})
+def test_the_highest_score_of_all_parts_is_used() -> None:
+    scores = logits((0.1, 0.2, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.1))
+    found = finding(model(True), scores, {"rude": 0.7})
     assert (found.category, found.score) == ("rude", pytest.approx(0.8))
 
 
-def test_labels_of_which_one_holds_share_their_score() -> None:
+def test_single_label_scores_use_softmax() -> None:
     found = finding(model(False), torch.log(torch.tensor([[2.0, 1.0, 1.0]])), {"rude": 0.25, "cruel": 0.5})
     assert (found.category, found.score) == ("rude", pytest.approx(0.25))
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
-def test_what_is_no_score_is_no_finding(wrong: float) -> None:
+def test_scores_that_are_not_finite_raise(wrong: float) -> None:
     with pytest.raises(ValueError, match="are none"):
         finding(model(False), torch.tensor([[0.0, wrong, 0.0]]), {"rude": 0.5})
 
 
-def test_thresholds_are_of_labels_that_there_are() -> None:
+def test_thresholds_need_known_labels() -> None:
     check_labels(model(True), "x", {"rude": 0.5})
     with pytest.raises(LimnerError, match="knows no label 'mean'; choose from: fine, rude, cruel"):
         check_labels(model(True), "x", {"mean": 0.5})
 
 
 def test_pieces_of_a_long_text_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a phrase is whole in one of them, wherever it stands."""
+    """So every short phrase is complete in one of them."""
     seen, load = list[torch.Tensor](), loading.loaded
 
-    def watched(*told: Any) -> Any:
-        model = load(*told)
+    def watched(*arguments: Any) -> Any:
+        model = load(*arguments)
         model.register_forward_pre_hook(lambda _, __, named: seen.append(named["input_ids"]), with_kwargs=True)
         return model
 

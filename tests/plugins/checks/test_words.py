@@ -1,5 +1,5 @@
-# ruff: noqa: RUF001  (letters that look alike are the matter here)
-"""The word list: what it refuses through disguises, and what it must let pass."""
+# ruff: noqa: RUF001  (look-alike letters are tested here)
+"""The word list: disguised words, allowed prompts, and words of a policy."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ import pytest
 from hostile import within
 from limner.core.errors import LimnerError
 from limner.core.normalise import plain, variants
-from limner.plugins.checks.words import ADDED, LIST, plugin, shipped
+from limner.plugins.checks.words import ADDED, LIST, compile_phrases, plugin, shipped_categories
 from limner.starter.painter import vocabulary
 
 INNOCENT = (Path(__file__).with_name("innocent.txt")).read_text(encoding="utf-8").splitlines()
+WORDS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+CHILD = [*map(str, range(1, 18)), *WORDS.split()]
+ADULT = ["18", "19", "20", "21", "30", "70", "117", "160", "eighteen", "nineteen", "twenty", "0"]
+JUDGE = plugin.ready(plugin.Options())
 
 
-def said(text: str, **options: tuple[str, ...]) -> str | None:
+def category_of(text: str, **options: tuple[str, ...]) -> str | None:
     return plugin.ready(plugin.Options(**options))(text).category
 
 
@@ -40,12 +44,12 @@ def said(text: str, **options: tuple[str, ...]) -> str | None:
     ],
 )
 def test_each_category_is_refused(text: str, category: str) -> None:
-    assert said(text) == category
+    assert category_of(text) == category
 
 
 def test_all_categories_are_tested() -> None:
     marks = test_each_category_is_refused.pytestmark[0].args[1]
-    assert {kind.name for kind in shipped()} == {category for _, category in marks}
+    assert {kind.name for kind in shipped_categories()} == {category for _, category in marks}
 
 
 @pytest.mark.parametrize(
@@ -84,22 +88,22 @@ def test_all_categories_are_tested() -> None:
         "a cat\nswastika\na dog",
     ],
 )
-def test_disguises_are_seen_through(text: str) -> None:
-    assert said(text) == "hate"
+def test_disguised_words_are_found(text: str) -> None:
+    assert category_of(text) == "hate"
 
 
 @pytest.mark.parametrize("text", INNOCENT)
 def test_innocent_prompts_pass(text: str) -> None:
-    assert said(text) is None
+    assert category_of(text) is None
 
 
 @pytest.mark.parametrize("text", ["carottes râpe", "a naked baby Cupid, fresco", "a poster: stop rape now"])
-def test_known_mistakes(text: str) -> None:
-    """They are told in docs/moderation.md."""
-    assert said(text) is not None
+def test_known_false_positives(text: str) -> None:
+    """They are documented in docs/moderation.md."""
+    assert category_of(text) is not None
 
 
-def test_all_that_the_painter_knows_passes() -> None:
+def test_the_vocabulary_of_the_starter_is_allowed() -> None:
     judge = plugin.ready(plugin.Options())
     words = [
         word
@@ -115,51 +119,51 @@ def test_all_that_the_painter_knows_passes() -> None:
     assert [text for text in (*words, *mixed) if judge(text).category] == []
 
 
-def test_words_of_the_house_are_added() -> None:
+def test_a_policy_adds_words() -> None:
     house = ("rival brand", "colour*", "猫")
     for text in ("a mug of the R1val-Brand", "Colourful", "一只猫在海滩上"):
-        assert said(text, add=house) == ADDED
-    assert said("a rivalry of brands, a tricolour", add=house) is None
-    assert said("a swastika", add=house) == "hate", "what is added takes nothing away"
+        assert category_of(text, add=house) == ADDED
+    assert category_of("a rivalry of brands, a tricolour", add=house) is None
+    assert category_of("a swastika", add=house) == "hate", "added words do not replace the list"
 
 
-def test_an_exception_is_narrow() -> None:
+def test_exceptions_are_narrow() -> None:
     allow = ("fake money",)
-    assert said("a box of fake money for a board game", allow=allow) is None
-    assert said("f4ke m0ney", allow=allow) is None
-    assert said("fake money and a fake passport", allow=allow) is not None
-    assert said("fake banknotes", allow=allow) is not None
+    assert category_of("a box of fake money for a board game", allow=allow) is None
+    assert category_of("f4ke m0ney", allow=allow) is None
+    assert category_of("fake money and a fake passport", allow=allow) is not None
+    assert category_of("fake banknotes", allow=allow) is not None
 
 
 @pytest.mark.parametrize("phrase", ["loli", "n4ked child", "child*", "nude children at play"])
-def test_no_exception_for_what_is_locked(phrase: str) -> None:
-    if said(phrase):
+def test_locked_categories_allow_no_exception(phrase: str) -> None:
+    if category_of(phrase):
         with pytest.raises(LimnerError, match="cannot be allowed: sexual content with minors"):
             plugin.ready(plugin.Options(allow=(phrase,)))
-    assert said("a nude child", allow=() if said(phrase) else (phrase,)) == "sexual content with minors"
+    assert category_of("a nude child", allow=() if category_of(phrase) else (phrase,)) == "sexual content with minors"
 
 
-def test_no_exception_for_ones_own_words() -> None:
-    with pytest.raises(LimnerError, match="'a black cat' cannot be allowed: words that this service does not paint"):
+def test_added_words_allow_no_exception() -> None:
+    with pytest.raises(LimnerError, match="'a black cat' cannot be allowed: words that the policy"):
         plugin.ready(plugin.Options(add=("cat",), allow=("a black cat",)))
 
 
 @pytest.mark.parametrize("phrase", ["*", " ", "...", "{age}", "\u200b", "(*)"])
-def test_what_is_no_word_is_not_added(phrase: str) -> None:
-    with pytest.raises(LimnerError, match="is no word"):
+def test_phrases_without_letters_are_refused(phrase: str) -> None:
+    with pytest.raises(LimnerError, match="is not a word"):
         plugin.ready(plugin.Options(add=(phrase,)))
 
 
-def test_a_house_word_is_no_pattern() -> None:
-    assert said("a cat", add=("c.t",)) is None
-    assert said("a c.t", add=("c.t",)) == ADDED
-    assert said("a" * 20_000, add=("(a+)+b", "*b", "*b*", "a*")) == ADDED
+def test_added_words_are_no_regular_expressions() -> None:
+    assert category_of("a cat", add=("c.t",)) is None
+    assert category_of("a c.t", add=("c.t",)) == ADDED
+    assert category_of("a" * 20_000, add=("(a+)+b", "*b", "*b*", "a*")) == ADDED
     for slow in ("a*b", "a**", "a*a*b"):
         with pytest.raises(LimnerError, match="inside a word"):
             plugin.ready(plugin.Options(add=(slow,)))
 
 
-def test_a_prompt_of_any_signs_is_judged() -> None:
+def test_any_characters_are_judged() -> None:
     chance = random.Random(7)
     judge = plugin.ready(plugin.Options())
     for _ in range(300):
@@ -168,14 +172,14 @@ def test_a_prompt_of_any_signs_is_judged() -> None:
     assert judge("a cat on the beach " * 1000 + "swastika").category == "hate"
 
 
-def test_the_list_is_written_as_it_is_read() -> None:
-    """A phrase that is not in its plain form would never match."""
+def test_phrases_of_the_list_are_normalised() -> None:
+    """A phrase that is not normalised would never match."""
     import yaml
 
-    told = yaml.safe_load(LIST.read_text(encoding="utf-8"))
+    content = yaml.safe_load(LIST.read_text(encoding="utf-8"))
     phrases = [
         phrase
-        for kind in told.values()
+        for kind in content.values()
         for part in (kind["phrases"], kind.get("unless", ()), *kind.get("together", ()))
         for phrase in part
     ]
@@ -185,7 +189,7 @@ def test_the_list_is_written_as_it_is_read() -> None:
         assert plain(bare) == bare, phrase
 
 
-def test_the_plainest_reading_is_first() -> None:
+def test_the_first_reading_is_the_normalised_text() -> None:
     assert variants("A  Cat, on (the:1.3) Beach!")[0] == "a cat on the beach"
     assert unicodedata.is_normalized("NFC", plain("가나다 ガ"))
 
@@ -193,6 +197,31 @@ def test_the_plainest_reading_is_first() -> None:
 @pytest.mark.parametrize(
     "piece", ["a", "a ", "bad ", "kid ", "1a ", "h3ll0! ", "h e l l o ", "a.", "\u1e17", "the cat, "]
 )
-def test_a_long_text_is_judged_at_once(piece: str) -> None:
+def test_long_texts_are_judged_fast(piece: str) -> None:
     judge = plugin.ready(plugin.Options())
     assert within(judge, piece * (40_000 // len(piece))).category is None
+
+
+@pytest.mark.parametrize("age", CHILD)
+def test_ages_below_18_are_children(age: str) -> None:
+    assert compile_phrases(["{age} years old"]).search(f"she is {age} years old")
+    assert JUDGE(f"nude, {age} years old").category == "sexual content with minors"
+
+
+@pytest.mark.parametrize("age", ADULT)
+def test_ages_from_18_are_not(age: str) -> None:
+    assert not compile_phrases(["{age} years old"]).search(f"she is {age} years old")
+    assert JUDGE(f"nude, {age} years old").category is None
+
+
+@pytest.mark.parametrize("text", ["a 9 years old oak", "age 12 whisky", "{age} years old"])
+def test_an_age_alone_is_allowed(text: str) -> None:
+    assert JUDGE(text).category is None
+
+
+def test_phrases_match_whole_words() -> None:
+    found = compile_phrases(["rape", "child sex*", "*crime"])
+    for text in ("rape", "a rape scene", "child sexual", "warcrime"):
+        assert found.search(text), text
+    for text in ("grape", "rapeseed", "drape", "children sex", "crimes"):
+        assert not found.search(text), text

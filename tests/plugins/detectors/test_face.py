@@ -1,4 +1,4 @@
-"""Faces become soft ellipses; weights that are not there, or are none, are told."""
+"""Faces become soft ellipses; missing and invalid weights are reported."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import finders
+import detector_models
 from limner.core.errors import LimnerError
 from limner.plugins.detectors.face import SCALE, ellipses, plugin
 
 
 def test_a_face_is_found_where_it_is(tmp_path):
-    finder = plugin.finder(str(finders.faces(tmp_path)))
-    picture = Image.new("RGB", (160, 128), "black")
-    picture.paste((255, 0, 0), (64, 32, 96, 64))
-    found = finder(picture, "person")
+    finder = plugin.finder(str(detector_models.faces(tmp_path)))
+    image = Image.new("RGB", (160, 128), "black")
+    image.paste((255, 0, 0), (64, 32, 96, 64))
+    found = finder(image, "person")
     assert found is not None and found.shape == (128 // SCALE, 160 // SCALE)
     rows, columns = np.nonzero(found > 0.3)
     assert columns.mean() * SCALE == pytest.approx(78, abs=3) and rows.mean() * SCALE == pytest.approx(46, abs=3)
@@ -25,9 +25,9 @@ def test_a_face_is_found_where_it_is(tmp_path):
 
 
 def test_it_can_be_sent_to_other_processes(tmp_path):
-    finder = plugin.finder(str(finders.faces(tmp_path)))
-    picture = Image.new("RGB", (96, 96), "red")
-    assert np.array_equal(pickle.loads(pickle.dumps(finder))(picture, ""), finder(picture, ""))
+    finder = plugin.finder(str(detector_models.faces(tmp_path)))
+    image = Image.new("RGB", (96, 96), "red")
+    assert np.array_equal(pickle.loads(pickle.dumps(finder))(image, ""), finder(image, ""))
 
 
 def test_ellipses_are_soft_and_of_several_the_surest_counts():
@@ -40,11 +40,11 @@ def test_ellipses_are_soft_and_of_several_the_surest_counts():
     assert again.max() == pytest.approx(0.9)
 
 
-def test_weights_that_are_none_are_told(tmp_path):
+def test_invalid_weights_are_an_error(tmp_path):
     with pytest.raises(LimnerError, match=r"needs YuNet's weights.*face=PATH"):
         plugin.finder(None)
     with pytest.raises(LimnerError, match=r"there is no file 'nowhere\.onnx'"):
         plugin.finder("nowhere.onnx")
     (tmp_path / "x.onnx").write_bytes(b"no network")
-    with pytest.raises(LimnerError, match="finds no faces"):
+    with pytest.raises(LimnerError, match="cannot find faces"):
         plugin.finder(str(tmp_path / "x.onnx"))

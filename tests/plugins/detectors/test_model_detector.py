@@ -1,4 +1,4 @@
-"""Networks by name: what each kind finds is what the stock pipeline finds, and what is no detector is told."""
+"""Models by name find what the stock pipeline finds, and unsupported models are reported."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-import finders
+import detector_models
 import networks
 from limner.core.errors import LimnerError
-from limner.plugins.detectors.model import _part_of, boxed, labels_for, plugin
+from limner.plugins.detectors.model import _part_of, box_map, labels_for, plugin
 from limner.starter.painter import Scene, paint
 
 
@@ -37,7 +37,7 @@ def drawn(found, size) -> np.ndarray:
 
 
 def test_things_are_found_as_the_stock_pipeline_finds_them(tmp_path, picture):
-    folder = finders.boxing(tmp_path)
+    folder = detector_models.boxing(tmp_path)
     expected = drawn(stock("object-detection", folder, picture), picture.size)
     found = plugin.finder(str(folder))(picture, "corgi dog")
     assert found is not None and found.shape == (96, 128) and expected.max() > 0.5
@@ -47,7 +47,7 @@ def test_things_are_found_as_the_stock_pipeline_finds_them(tmp_path, picture):
 
 
 def test_things_are_found_by_words(tmp_path, picture):
-    folder = finders.reading(tmp_path)
+    folder = detector_models.reading(tmp_path)
     expected = drawn(
         stock_by_words(folder, picture, "a dog"),
         picture.size,
@@ -70,14 +70,14 @@ def stock_by_words(folder, picture, words):
     )(picture, candidate_labels=[words])
 
 
-@pytest.mark.parametrize("make", [finders.semantic, finders.instances])
+@pytest.mark.parametrize("make", [detector_models.semantic, detector_models.instances])
 def test_segments_are_those_of_the_stock_pipeline(tmp_path, picture, make):
     folder = make(tmp_path)
-    told = stock("image-segmentation", folder, picture, threshold=0.5)
-    labels = {each["label"] for each in told}
+    segments = stock("image-segmentation", folder, picture, threshold=0.5)
+    labels = {each["label"] for each in segments}
     assert labels
-    for label in finders.LABELS.values():
-        masks = [np.asarray(each["mask"]) / 255 * (each["score"] or 1) for each in told if each["label"] == label]
+    for label in detector_models.LABELS.values():
+        masks = [np.asarray(each["mask"]) / 255 * (each["score"] or 1) for each in segments if each["label"] == label]
         found = plugin.finder(str(folder))(picture, label)
         if not masks or not np.max(masks, 0).any():
             assert found is None
@@ -89,7 +89,7 @@ def test_segments_are_those_of_the_stock_pipeline(tmp_path, picture, make):
 def test_segments_by_words(tmp_path, picture):
     from transformers import AutoProcessor, CLIPSegForImageSegmentation
 
-    folder = finders.segmenting_by_words(tmp_path)
+    folder = detector_models.segmenting_by_words(tmp_path)
     inputs = AutoProcessor.from_pretrained(folder, backend="pil")(text=["a dog"], images=[picture], return_tensors="pt")
     with torch.inference_mode():
         logits = CLIPSegForImageSegmentation.from_pretrained(folder).eval()(**inputs).logits
@@ -99,12 +99,12 @@ def test_segments_by_words(tmp_path, picture):
 
 
 def test_a_box_lies_where_it_is_in_a_large_picture():
-    found = boxed((2048, 1024), torch.tensor([[512.0, 256.0, 1024.0, 768.0]]), torch.tensor([0.8]))
+    found = box_map((2048, 1024), torch.tensor([[512.0, 256.0, 1024.0, 768.0]]), torch.tensor([0.8]))
     assert found is not None and found.shape == (256, 512)
     assert found[64:192, 128:256].min() == pytest.approx(0.8) and found.sum() == pytest.approx(0.8 * 128 * 128)
-    assert boxed((64, 64), torch.tensor([[-30.0, -9.0, -3.0, -1.0]]), torch.tensor([0.8])) is None
-    with pytest.raises(ValueError, match="none"):
-        boxed((64, 64), torch.tensor([[0.0, 0.0, float("nan"), 5.0]]), torch.tensor([0.8]))
+    assert box_map((64, 64), torch.tensor([[-30.0, -9.0, -3.0, -1.0]]), torch.tensor([0.8])) is None
+    with pytest.raises(ValueError, match="NaN"):
+        box_map((64, 64), torch.tensor([[0.0, 0.0, float("nan"), 5.0]]), torch.tensor([0.8]))
 
 
 def test_what_was_added_to_a_slim_picture_is_taken_off():
@@ -115,7 +115,9 @@ def test_what_was_added_to_a_slim_picture_is_taken_off():
 
 
 def test_of_boxes_on_each_other_the_surest_counts_and_their_edges_are_within():
-    found = boxed((64, 64), torch.tensor([[0.0, 0.0, 32.0, 32.0], [16.6, 16.6, 47.2, 47.2]]), torch.tensor([0.5, 0.4]))
+    found = box_map(
+        (64, 64), torch.tensor([[0.0, 0.0, 32.0, 32.0], [16.6, 16.6, 47.2, 47.2]]), torch.tensor([0.5, 0.4])
+    )
     assert found is not None and found[20, 20] == pytest.approx(0.5) and found[40, 40] == pytest.approx(0.4)
     rows = np.flatnonzero(found[:, 40])
     assert (rows[0], rows[-1]) == (16, 47)
@@ -138,20 +140,20 @@ def test_labels_that_words_mean(words, numbers):
 
 
 def test_a_sliver_is_not_looked_at(tmp_path):
-    assert plugin.finder(str(finders.boxing(tmp_path)))(Image.new("RGB", (5000, 1)), "dog") is None
+    assert plugin.finder(str(detector_models.boxing(tmp_path)))(Image.new("RGB", (5000, 1)), "dog") is None
 
 
-def test_what_is_no_detector_is_told(tmp_path, home):
-    with pytest.raises(LimnerError, match="needs a network"):
+def test_a_model_that_is_no_detector_is_an_error(tmp_path, home):
+    with pytest.raises(LimnerError, match="needs a model"):
         plugin.finder(None)
     with pytest.raises(LimnerError, match="nosuch"):
         plugin.finder("somebody/nosuch")
-    with pytest.raises(LimnerError, match="no detector that can be used: it is a 'Dinov2Model'"):
+    with pytest.raises(LimnerError, match="not a supported detector: it is a 'Dinov2Model'"):
         plugin.finder(str(networks.dino(tmp_path / "dino")))
 
 
 def test_pickles_are_refused(tmp_path):
-    folder = finders.boxing(tmp_path)
+    folder = detector_models.boxing(tmp_path)
     (folder / "model.safetensors").unlink()
     torch.save({"x": torch.zeros(1)}, folder / "pytorch_model.bin")
     with pytest.raises(LimnerError, match="pickles are refused"):
@@ -161,7 +163,7 @@ def test_pickles_are_refused(tmp_path):
 def test_a_network_with_tensors_missing_is_refused(tmp_path):
     from safetensors.torch import load_file, save_file
 
-    file = finders.boxing(tmp_path) / "model.safetensors"
+    file = detector_models.boxing(tmp_path) / "model.safetensors"
     tensors = load_file(file)
     tensors.pop("bbox_predictor.layers.0.weight")
     save_file(tensors, file, {"format": "pt"})

@@ -1,4 +1,4 @@
-"""What stands out is found, in any picture of any size, without weights and always alike."""
+"""Salient subjects are found in images of any size, without a model and deterministically."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_spot_is_found_wherever_it_is(at):
     assert share(found, (box[0] - 0.05, box[1] - 0.05, box[2] + 0.05, box[3] + 0.05)) > 0.98
 
 
-def test_painted_subjects_are_told_from_their_places():
+def test_drawn_subjects_are_distinguished_from_their_backgrounds():
     kept, middle = [], []
     rng = random.Random(11)
     for _ in range(12):
@@ -43,9 +43,9 @@ def test_painted_subjects_are_told_from_their_places():
         truth = np.asarray(subject_mask(compose(scene).shapes, 2).reduce(2)) > 127
         found = plugin.finder(None)(paint(scene), scene.subject)
         assert found is not None
-        told = np.asarray(Image.fromarray(found).resize((128, 128)))
-        kept.append(told[truth].mean())
-        middle.append(told[~truth].mean())
+        values = np.asarray(Image.fromarray(found).resize((128, 128)))
+        kept.append(values[truth].mean())
+        middle.append(values[~truth].mean())
     assert np.mean(kept) > 3 * np.mean(middle)
 
 
@@ -98,10 +98,10 @@ def test_contrast_bears_a_subject_that_touches_one_border():
     lab = np.zeros((40, 40, 3), np.float32)
     lab[..., 0] = 60
     lab[20:, 12:28] = (30, 50, 20)
-    told = border_contrast(lab)
-    assert told[20:, 12:28].min() > 2 * told[:18].max()
+    values = border_contrast(lab)
+    assert values[20:, 12:28].min() > 2 * values[:18].max()
 
 
 def test_it_needs_no_model():
-    with pytest.raises(LimnerError, match="needs no model"):
+    with pytest.raises(LimnerError, match="takes no model"):
         plugin.finder("some/model")

@@ -50,11 +50,11 @@ def test_a_folder_with_one_head_is_that_head(pictures, clip, tmp_path):
 def test_a_classifier_with_one_output_rates(pictures, tmp_path):
     from transformers import ViTForImageClassification, ViTImageProcessorPil
 
-    from limner.imaging.decode import open_photograph
+    from limner.imaging.decode import open_image
 
     folder = networks.rater(tmp_path / "rater")
     model = ViTForImageClassification.from_pretrained(folder).eval()
-    pixels = ViTImageProcessorPil.from_pretrained(folder)([open_photograph(p) for p in pictures], return_tensors="pt")
+    pixels = ViTImageProcessorPil.from_pretrained(folder)([open_image(p) for p in pictures], return_tensors="pt")
     with torch.inference_mode():
         expected = model(**pixels).logits[:, 0].numpy()
     assert values(f"aesthetic={folder}", of(pictures)) == pytest.approx(expected, abs=1e-5)

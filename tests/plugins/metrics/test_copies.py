@@ -42,9 +42,9 @@ def test_an_edited_copy_is_found_and_named(edit, scenes, changed):
     for index in (0, 11, 25):
         copy = changed(training[index], EDITS[edit], f"{index}.png")
         (match,) = nearest_copies([copy], training)
-        assert match.picture == training[index] and match.is_copy and match.likeness > 0.9
+        assert match.image == training[index] and match.is_copy and match.similarity > 0.9
         assert match.mirrored == ("flipped" in edit)
-        assert values("memorisation", of([copy], training=training)) == pytest.approx(match.likeness)
+        assert values("memorisation", of([copy], training=training)) == pytest.approx(match.similarity)
 
 
 def test_other_pictures_are_no_copies(scenes):
@@ -58,7 +58,7 @@ def test_photographs_of_one_subject_are_no_copies_but_a_flipped_one_is(changed):
     for subject in ("cat", "dog", "backpack", "can"):
         photographs = sorted((BENCH / subject).glob("*.jpg"))
         others = [nearest_copies([path], [p for p in photographs if p != path])[0] for path in photographs]
-        assert max(match.likeness for match in others) < NEAR_COPY - 0.2
+        assert max(match.similarity for match in others) < NEAR_COPY - 0.2
         copy = changed(photographs[0], EDITS["flipped, jpeg"], "copy.png")
         assert nearest_copies([copy], photographs)[0].picture == photographs[0]
         assert values("memorisation", of([copy], training=photographs)) > 0.95
@@ -68,12 +68,12 @@ def test_flat_pictures_are_alike_and_like_no_other(tmp_path, scenes):
     for name in ("red", "blue"):
         Image.new("RGB", (32, 48), name).save(tmp_path / f"{name}.png")
     flat = [tmp_path / "red.png", tmp_path / "blue.png"]
-    assert nearest_copies(flat[:1], flat[1:])[0].likeness == 1
-    assert nearest_copies(flat[:1], [scenes[0].picture])[0].likeness == 0
+    assert nearest_copies(flat[:1], flat[1:])[0].similarity == 1
+    assert nearest_copies(flat[:1], [scenes[0].picture])[0].similarity == 0
 
 
 def test_nothing_to_copy_is_one_line(scenes):
-    with pytest.raises(LimnerError, match="no pictures to be a copy of"):
+    with pytest.raises(LimnerError, match="no training images to compare with"):
         nearest_copies([scenes[0].picture], [])
 
 

@@ -44,12 +44,12 @@ def test_prompts_of_their_own_fit_better_than_those_of_others(scenes):
 def test_a_clip_by_name_scores_as_itself(name, scenes, clip):
     from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
-    from limner.imaging.decode import open_photograph
+    from limner.imaging.decode import open_image
 
     item = ScoredImage(scenes[0].picture, "a photo of a red car")
     model = CLIPModel.from_pretrained(clip).eval()
     told = AutoTokenizer.from_pretrained(clip)([item.prompt], padding="max_length", return_tensors="pt")
-    pixels = AutoImageProcessor.from_pretrained(clip, backend="pil")(open_photograph(item.picture), return_tensors="pt")
+    pixels = AutoImageProcessor.from_pretrained(clip, backend="pil")(open_image(item.picture), return_tensors="pt")
     with torch.inference_mode():
         logit = model(**told, pixel_values=pixels["pixel_values"]).logits_per_image / model.logit_scale.exp()
     assert values(f"{name}={clip}", ImageSet((item,))) == pytest.approx(float(logit), abs=1e-5)

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from limner.core.errors import LimnerError
 from limner.core.metrics import ImageSet, ScoredImage
-from limner.data.duplicates.copies import NEAR_COPY, Match
+from limner.data.duplicates.copies import NEAR_COPY, CopyMatch
 from limner.imaging.luminance import luminance
 from limner.models.similarity import cosines, to_prompts
 from limner.plugins.metrics import class_drift, diversity, kid, subject_fidelity, uniqueness
@@ -130,7 +130,7 @@ def test_luma_is_of_about_256_pixels_squared_in_the_pictures_own_shape(tmp_path,
 
 
 def test_a_near_copy_is_from_eight_tenths_on():
-    assert [Match(Path("x"), value, False).is_copy for value in (0.799, 0.8, 0.801)] == [False, True, True]
+    assert [CopyMatch(Path("x"), value, False).is_copy for value in (0.799, 0.8, 0.801)] == [False, True, True]
     assert NEAR_COPY == 0.8
 
 

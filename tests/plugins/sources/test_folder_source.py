@@ -1,4 +1,4 @@
-"""Folders of pictures, and single ones."""
+"""Folders of images, and single images."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def test_captions_beside_pictures(tmp_path: Path) -> None:
     put(tmp_path / "e.txt", "")
     found = kept(tmp_path)
     assert [found[f"{name}.png"].caption for name in "abcdef"] == ["a dog on grass", "a cat", None, None, None, None]
-    told = lost(tmp_path)
-    assert set(told) == {"c.png", "d.png"} and {kind for kind, _ in told.values()} == {"caption"}
-    assert "'c.txt' is not UTF-8" in told["c.png"][1] and "2,001 characters" in told["d.png"][1]
+    problems = lost(tmp_path)
+    assert set(problems) == {"c.png", "d.png"} and {kind for kind, _ in problems.values()} == {"caption"}
+    assert "'c.txt' is not UTF-8" in problems["c.png"][1] and "2,001 characters" in problems["d.png"][1]
 
 
 def test_json_beside_pictures_as_img2dataset_writes_it(tmp_path: Path) -> None:
@@ -71,8 +71,8 @@ def test_imagefolder_metadata_is_read_again(tmp_path: Path) -> None:
     assert (first.caption, first.fields, first.rights) == ("a dog", {"breed": "corgi"}, Rights(licence="CC0"))
     assert (found["1.png"].caption, found["1.png"].fields) == (None, {})
     assert (found["cats/2.png"].caption, found["cats/2.png"].fields) == ('a "cat" on, a mat', {"age": "3"})
-    told = lost(tmp_path)
-    assert told["gone.png"][0] == "unreadable" and told["metadata.jsonl"][0] == "caption" and len(told) == 2
+    problems = lost(tmp_path)
+    assert problems["gone.png"][0] == "unreadable" and problems["metadata.jsonl"][0] == "caption" and len(problems) == 2
 
 
 def test_what_lies_beside_a_picture_stands_above_metadata(tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "loop.png").symlink_to("loop.png")
     os.mkfifo(tmp_path / "pipe.png")
     assert list(kept(tmp_path)) == ["good.png"]
-    told = lost(tmp_path)
-    assert {key: kind for key, (kind, _) in told.items()} == {
+    problems = lost(tmp_path)
+    assert {key: kind for key, (kind, _) in problems.items()} == {
         "film.mp4": "stray",
         "more.zip": "stray",
         "no_suffix": "stray",
@@ -145,7 +145,8 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
         "pipe.png": "unreadable",
     }
     assert (
-        "source of its own" in told["more.zip"][1] and "link to a file that does not exist" in told["dangling.png"][1]
+        "source of its own" in problems["more.zip"][1]
+        and "link to a file that does not exist" in problems["dangling.png"][1]
     )
 
 
@@ -169,9 +170,9 @@ def test_links_to_folders_are_followed_once_and_never_back(tmp_path: Path) -> No
     (tmp_path / "in/more").symlink_to(tmp_path / "out")
     (tmp_path / "in/twice").symlink_to(tmp_path / "out")
     assert list(kept(tmp_path / "in")) == ["a/0.png", "more/1.png"]
-    told = lost(tmp_path / "in")
-    assert set(told) == {"a/up", "above", "b", "twice", "more/back"}
-    assert {kind for kind, _ in told.values()} == {"stray"}
+    problems = lost(tmp_path / "in")
+    assert set(problems) == {"a/up", "above", "b", "twice", "more/back"}
+    assert {kind for kind, _ in problems.values()} == {"stray"}
 
 
 def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,9 +189,9 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source.os, "listdir", list_of)
     monkeypatch.setattr(source.os, "access", lambda path, mode: "secret" not in str(path) and allowed(path, mode))
     assert list(kept(tmp_path)) == ["a.png"]
-    told = lost(tmp_path)
-    assert {key: kind for key, (kind, _) in told.items()} == {"secret.png": "unreadable", "closed": "unreadable"}
-    assert "chmod u+r 'secret.png'" in told["secret.png"][1]
+    problems = lost(tmp_path)
+    assert {key: kind for key, (kind, _) in problems.items()} == {"secret.png": "unreadable", "closed": "unreadable"}
+    assert "chmod u+r 'secret.png'" in problems["secret.png"][1]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Datasets saved to disk, and those of the hub, for which folders on this machine stand."""
+"""Datasets saved to disk, and datasets of the hub, replaced by local folders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import pytest
 
 from gathering import entries, gathered, kept, lost, png, put
 from limner.core.errors import LimnerError
-from limner.data.entries.places import BytesPlace, CellPlace
+from limner.data.entries.places import BytesPlace
+from limner.data.entries.table_entries import CellPlace
 
 
 def dataset(count: int, first: int = 0) -> datasets.Dataset:
@@ -66,8 +67,8 @@ def test_offsets_that_lead_out_of_the_file(tmp_path: Path) -> None:
     data = path.read_bytes()
     assert data.count(offsets) == 1
     put(tmp_path / "new", data.replace(offsets, wrong)).replace(path)
-    told = lost(tmp_path / "saved")
-    assert [kind for kind, _ in told.values()] == ["unreadable"] and kept(tmp_path / "saved") == {}
+    problems = lost(tmp_path / "saved")
+    assert [kind for kind, _ in problems.values()] == ["unreadable"] and kept(tmp_path / "saved") == {}
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_a_hostile_state(tmp_path: Path, state: str) -> None:
             and "'secret.arrow' does not exist" in lost(tmp_path / "a/b")["secret.arrow"][1]
         )
     else:
-        with pytest.raises(LimnerError, match=r"tells (no files|files that are no Arrow files)"):
+        with pytest.raises(LimnerError, match=r"lists (no files|files that are not Arrow files)"):
             gathered(tmp_path / "a/b")
 
 
@@ -104,7 +105,7 @@ def test_a_damaged_file(tmp_path: Path, data: bytes) -> None:
 
 def test_a_dataset_without_files(tmp_path: Path) -> None:
     put(tmp_path / "dataset_dict.json", json.dumps({"splits": ["train"]}))
-    with pytest.raises(LimnerError, match="no split of the dataset"):
+    with pytest.raises(LimnerError, match="has no split"):
         gathered(tmp_path)
 
 
@@ -150,10 +151,10 @@ def test_structs_that_nobody_called_pictures(tmp_path: Path, hub: Callable[[Any]
 def test_no_pictures(tmp_path: Path, hub: Callable[[Any], list[Any]]) -> None:
     pq.write_table(pa.table({"a": [1], "b": ["x"]}), tmp_path / "a.parquet")
     hub({"kind": "parquet", "given": {"data_files": "a.parquet"}})
-    with pytest.raises(LimnerError, match=r"no column of pictures \(it has: a, b\)"):
+    with pytest.raises(LimnerError, match=r"no column of images \(it has: a, b\)"):
         gathered("owner/name")
 
 
 def test_a_dataset_that_cannot_be_had(home: Path) -> None:
-    with pytest.raises(LimnerError, match="'owner/name' cannot be had from the hub"):
+    with pytest.raises(LimnerError, match="'owner/name' cannot be loaded from the hub"):
         gathered("owner/name")

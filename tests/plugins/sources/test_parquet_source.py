@@ -1,4 +1,4 @@
-"""Parquet files, as stock `datasets` and others write them."""
+"""Parquet files as written by stock `datasets` and others."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 
 from gathering import entries, gathered, kept, lost, png, put
 from limner.core.errors import LimnerError
-from limner.data.entries import cells, places
-from limner.data.entries.places import CellPlace, UrlPlace
+from limner.data.entries import image_tables, table_entries
+from limner.data.entries.places import UrlPlace
+from limner.data.entries.table_entries import CellPlace
 
 
 def dataset(count: int) -> datasets.Dataset:
@@ -100,21 +101,21 @@ def test_a_file_is_opened_once_for_all_its_groups(tmp_path: Path, monkeypatch: p
     pq.write_table(pa.table({"x": [png(number) for number in range(40)]}), tmp_path / "a.parquet", row_group_size=20)
     found = entries(tmp_path / "a.parquet")
     opened: list[Path] = []
-    real = cells._table
-    monkeypatch.setattr(cells, "_table", lambda path: [opened.append(path), real(path)][1])
+    real = image_tables._table
+    monkeypatch.setattr(image_tables, "_table", lambda path: [opened.append(path), real(path)][1])
     assert len({entry.place.read() for entry in found.values()}) == 40 and len(opened) == 1
 
 
 def test_caps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pq.write_table(pa.table({"x": [bytes(3000), png()]}), tmp_path / "a.parquet")
     first, second = entries(tmp_path / "a.parquet").values()
-    monkeypatch.setattr(places, "BYTE_CAP", 2000)
+    monkeypatch.setattr(table_entries, "BYTE_CAP", 2000)
     with pytest.raises(LimnerError, match="is larger than"):
         first.place.read()
     assert second.place.read() == png()
-    monkeypatch.setattr(cells, "SAMPLE_BYTES", 10)
-    cells._column.cache_clear()
-    with pytest.raises(LimnerError, match="fewer rows to a group"):
+    monkeypatch.setattr(image_tables, "SAMPLE_BYTES", 10)
+    image_tables._column.cache_clear()
+    with pytest.raises(LimnerError, match="fewer rows per group"):
         second.place.read()
 
 
@@ -137,15 +138,15 @@ def test_a_damaged_middle(tmp_path: Path) -> None:
 
 def test_no_pictures_and_hostile_names_of_classes(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1], "b": ["x"]}), tmp_path / "a.parquet")
-    with pytest.raises(LimnerError, match=r"no column of pictures \(it has: a, b\)"):
+    with pytest.raises(LimnerError, match=r"no column of images \(it has: a, b\)"):
         gathered(tmp_path / "a.parquet")
-    for told in (
+    for metadata in (
         "[" * 10_000,
         json.dumps({"info": {"features": {"n": {"_type": "ClassLabel", "names": 5}}}}),
         "\udcff",
     ):
         table = pa.table({"x": [png()], "n": [7]})
-        table = table.replace_schema_metadata({"huggingface": told.encode("utf-8", "surrogateescape")})
+        table = table.replace_schema_metadata({"huggingface": metadata.encode("utf-8", "surrogateescape")})
         pq.write_table(table, tmp_path / "b.parquet")
         assert next(iter(entries(tmp_path / "b.parquet").values())).fields == {"n": "7"}
 

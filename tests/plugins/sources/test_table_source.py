@@ -1,4 +1,4 @@
-"""Tables of pictures and texts, hostile ones among them."""
+"""Tables of images and captions, also hostile ones."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def test_rows_that_cannot_be_read_cost_only_themselves(shots: Path) -> None:
     text = 'file,text\na/0.png,a dog, on grass\na/1.png,"x"y\n,nothing\n2.png,' + "z" * 2**20 + "\n2.png,good\n"
     path = put(shots / "a.csv", text)
     assert [entry.caption for entry in kept(path).values()] == ["good"]
-    told = [told for told in gathered(path) if told.key != "2.png"]
-    assert len(told) == 4 and {each.fault.kind for each in told} == {"unreadable"}  # type: ignore[union-attr]
+    problems = [problems for problems in gathered(path) if problems.key != "2.png"]
+    assert len(problems) == 4 and {each.fault.kind for each in problems} == {"unreadable"}  # type: ignore[union-attr]
     put(shots / "b.csv", 'file,text\n2.png,good\na/0.png,"never ends\na/1.png,lost\n')
     assert len(kept(shots / "b.csv")) == 1 and len(lost(shots / "b.csv")) == 1
 
@@ -101,9 +101,9 @@ def test_only_the_table_s_own_folder_is_read(tmp_path: Path, named: str) -> None
             with pytest.raises(LimnerError, match="does not exist"):
                 entry.place.read()
     if named not in ("~/x", "file:///x"):
-        told = lost(path)
-        assert list(kept(path)) == ["2.png"] and len(told) == 1
-        assert "not in the table's folder" in told["a.jsonl line 1"][1] or not named
+        problems = lost(path)
+        assert list(kept(path)) == ["2.png"] and len(problems) == 1
+        assert "not in the table's folder" in problems["a.jsonl line 1"][1] or not named
 
 
 def test_an_absolute_path_into_the_table_s_folder(shots: Path) -> None:
@@ -112,18 +112,18 @@ def test_an_absolute_path_into_the_table_s_folder(shots: Path) -> None:
 
 def test_a_picture_that_is_named_twice(shots: Path) -> None:
     path = put(shots / "a.csv", "path,text\n2.png,first\n./2.png,second\n")
-    assert kept(path)["2.png"].caption == "first" and "named twice" in lost(path)["2.png"][1]
+    assert kept(path)["2.png"].caption == "first" and "appears twice" in lost(path)["2.png"][1]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("text,breed\na dog,corgi\n", r"no column of pictures \(line 2 has: text, breed\)"),
-        ("a/0.png,a dog\na/1.png,b\n", "no column of pictures"),
-        ("", "holds no rows"),
-        ("\ufeff", "holds no rows"),
-        ("file_name,text\n", "holds no rows"),
-        ("\n\n\n", "holds no rows"),
+        ("text,breed\na dog,corgi\n", r"no column of images \(line 2 has: text, breed\)"),
+        ("a/0.png,a dog\na/1.png,b\n", "no column of images"),
+        ("", "has no rows"),
+        ("\ufeff", "has no rows"),
+        ("file_name,text\n", "has no rows"),
+        ("\n\n\n", "has no rows"),
     ],
 )
 def test_tables_that_are_none(shots: Path, text: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""Lists of URLs, read from a server of this machine that stands for the public network."""
+"""Lists of URLs, read from a local server in place of the public network."""
 
 from __future__ import annotations
 
@@ -62,9 +62,7 @@ def test_pictures_are_fetched(tmp_path: Path, site: str, monkeypatch: pytest.Mon
         third.place.read()
 
 
-def test_what_a_server_refuses_is_told_with_its_bytes(
-    tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refusal_of_a_server_has_the_bytes(tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (entry,) = entries(put(tmp_path / "list.txt", f"http://{site}/7/noai.png")).values()
     monkeypatch.setattr(places, "fetch", partial(fetching.fetch, public=lambda address: address == "127.0.0.1"))
     with pytest.raises(TrainingRefused, match="not to be trained on") as refused:
@@ -91,7 +89,7 @@ def test_lines_that_are_no_urls(tmp_path: Path) -> None:
     }
 
 
-def test_secrets_are_not_told(tmp_path: Path) -> None:
+def test_secrets_are_not_in_keys_or_sources(tmp_path: Path) -> None:
     lines = ("https://ann:word@a.example/0.png", "https://a.example/1.png?X-Amz-Signature=word&a=1#word")
     found = entries(put(tmp_path / "list.txt", "\n".join(lines)))
     assert len(found) == len(lines)

@@ -13,7 +13,7 @@ import pytest
 from gathering import entries, gathered, kept, lost, png, tarred
 from limner.core.datasets import Entry, Skipped
 from limner.core.errors import LimnerError
-from limner.data.entries import budget
+from limner.data.entries import unpacked_sizes
 from limner.data.entries.places import BytesPlace
 from limner.plugins.sources import webdataset as source
 
@@ -22,8 +22,8 @@ def test_what_the_stock_library_writes(tmp_path: Path) -> None:
     webdataset = pytest.importorskip("webdataset")
     with webdataset.ShardWriter(str(tmp_path / "pets-%03d.tar"), maxcount=2, verbose=0) as writer:
         for number in range(5):
-            told = {"author": "Ann", "breed": "corgi", "sha256": "0"}
-            sample = {"png": png(number), "txt": f"dog {number}", "cls": number % 2, "json": told}
+            metadata = {"author": "Ann", "breed": "corgi", "sha256": "0"}
+            sample = {"png": png(number), "txt": f"dog {number}", "cls": number % 2, "json": metadata}
             writer.write({"__key__": f"train/{number:04d}", **sample})
     found = entries(tmp_path)
     ours = list(found.items())
@@ -55,7 +55,7 @@ def test_compressed_shards(tmp_path: Path, ending: str) -> None:
     assert [(entry.caption, entry.place.read()) for entry in found.values()] == [("a dog", png(0)), (None, png(1))]
 
 
-def test_links_devices_and_slips_are_told_and_nothing_is_written(tmp_path: Path) -> None:
+def test_links_devices_and_path_traversal_are_reported_and_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     with tarfile.open(path, "w") as archive:
         for kind, name in (
@@ -75,8 +75,16 @@ def test_links_devices_and_slips_are_told_and_nothing_is_written(tmp_path: Path)
     found = kept(path)
     assert set(found) == {"new\nline.png"}
     assert {entry.place.read() for entry in found.values()} == {png()}
-    told = lost(path)
-    assert set(told) == {"link.png", "hard.png", "device.png", "pipe.png", "inner.zip", "../slip.png", "/etc/slip.png"}
+    problems = lost(path)
+    assert set(problems) == {
+        "link.png",
+        "hard.png",
+        "device.png",
+        "pipe.png",
+        "inner.zip",
+        "../slip.png",
+        "/etc/slip.png",
+    }
     assert sorted(at.name for at in tmp_path.rglob("*")) == ["a.tar"] and not (tmp_path.parent / "slip.png").exists()
 
 
@@ -121,13 +129,13 @@ def test_a_name_twice_and_a_sample_without_end(tmp_path: Path) -> None:
             member.size = len(png())
             archive.addfile(member, io.BytesIO(png()))
     assert len([key for key in kept(path) if key.startswith("9.")]) == 256
-    told = lost(path)
-    assert "named twice" in told["0.png"][1] and "more than 256 files" in told["9"][1] and len(told) == 2
+    problems = lost(path)
+    assert "appears twice" in problems["0.png"][1] and "more than 256 files" in problems["9"][1] and len(problems) == 2
 
 
 @pytest.mark.parametrize("name", ["a-{5..1}.tar", "a-{0..999999999}.tar"])
 def test_ranges_that_name_nothing(tmp_path: Path, name: str) -> None:
-    with pytest.raises(LimnerError, match="names no shards, or too many"):
+    with pytest.raises(LimnerError, match="is an empty or too large range of shards"):
         gathered(str(tmp_path / name))
 
 
@@ -181,8 +189,8 @@ def test_a_sample_of_a_compressed_shard_keeps_no_more_than_its_budget(
     found = gathered(path)
     assert held(found) == 2**20 + len(png())
     assert len([each for each in found if isinstance(each, Entry)]) == 5, "the sample after it has a budget of its own"
-    told = lost(path)
-    assert len(told) == 36 and "its sample unpacks to more than 1 MiB; unpack the shard" in told["0.4.png"][1]
+    problems = lost(path)
+    assert len(problems) == 36 and "its sample unpacks to more than 1 MiB; unpack the shard" in problems["0.4.png"][1]
     masked = {"2.png": png(), **{f"2.{number}.mask.png": bomb for number in range(9)}, "2.txt": bytes(2**20)}
     assert held(gathered(tarred(tmp_path / "b.tgz", masked, "w:gz"))) <= 2**20
 
@@ -198,13 +206,13 @@ def test_what_is_of_no_use_is_not_kept(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_an_archive_unpacks_to_no_more_than_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "ARCHIVE_BYTES", 2**20)
-    monkeypatch.setattr(budget, "RATIO", 2)
+    monkeypatch.setattr(unpacked_sizes, "ARCHIVE_BYTES", 2**20)
+    monkeypatch.setattr(unpacked_sizes, "RATIO", 2)
     path = tarred(tmp_path / "a.tar.gz", {f"{number}.npy": bytes(2**18) for number in range(40)}, "w:gz")
     packed = Packed(monkeypatch)
     assert "it unpacks to more than 1,048,576 bytes" in lost(path)["a.tar.gz"][1]
     assert packed.unpacked < 3 * 2**20
-    monkeypatch.setattr(budget, "RATIO", 10**6)
+    monkeypatch.setattr(unpacked_sizes, "RATIO", 10**6)
     assert "a.tar.gz" not in lost(path)
 
 

@@ -1,4 +1,4 @@
-"""Zip archives, hostile ones among them."""
+"""Zip archives, also hostile ones."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from gathering import entries, gathered, kept, lost, png, put, zipped
 from limner.core.datasets import Entry
 from limner.core.errors import LimnerError
-from limner.data.entries import budget, places
-from limner.data.entries.notes import TEXT_CAP
+from limner.data.entries import places, unpacked_sizes
+from limner.data.entries.annotations import TEXT_CAP
 from limner.data.entries.places import ZipPlace
 from limner.plugins.sources import zip as source
 
@@ -44,7 +44,7 @@ def test_the_same_tree_as_a_folder(tmp_path: Path) -> None:
     assert lost(archive) == lost(tmp_path / "in")
 
 
-def test_slips_links_and_nests_are_told_and_nothing_is_written(tmp_path: Path) -> None:
+def test_path_traversal_links_and_nested_archives_are_reported_and_nothing_is_written(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("link.png")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     home = tmp_path / "home"
@@ -57,8 +57,8 @@ def test_slips_links_and_nests_are_told_and_nothing_is_written(tmp_path: Path) -
         archive.writestr("d/" * 200 + "deep.png", png())
         archive.writestr("new\nline.png", png())
     assert list(kept(home / "bad.zip")) == ["good.png", "new\nline.png"]
-    told = lost(home / "bad.zip")
-    assert len(told) == 8 and {kind for kind, _ in told.values()} == {"stray"}
+    problems = lost(home / "bad.zip")
+    assert len(problems) == 8 and {kind for kind, _ in problems.values()} == {"stray"}
     assert sorted(at.name for at in tmp_path.rglob("*")) == ["bad.zip", "home"]
 
 
@@ -71,7 +71,7 @@ def test_encrypted_members(tmp_path: Path) -> None:
     assert kept(archive) == {}
     assert lost(archive)["secret.png"] == (
         "unreadable",
-        "'secret.png' needs a password; make the archive anew without one",
+        "'secret.png' needs a password; create the archive again without one",
     )
 
 
@@ -94,11 +94,11 @@ def test_methods_that_unpack_without_bounds_are_lost(tmp_path: Path, method: int
 
 def test_many_small_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An archive has a budget for all of its members, and a packed member a smaller one than a stored one."""
-    monkeypatch.setattr(budget, "ARCHIVE_BYTES", 2**20)
+    monkeypatch.setattr(unpacked_sizes, "ARCHIVE_BYTES", 2**20)
     archive = zipped(tmp_path / "a.zip", {f"{number}.png": bytes(2**17) for number in range(10)})
-    with pytest.raises(LimnerError, match=r"'a\.zip' unpacks to more than 1,048,576 bytes; make several"):
+    with pytest.raises(LimnerError, match=r"'a\.zip' unpacks to more than 1,048,576 bytes; split it into several"):
         gathered(archive)
-    monkeypatch.setattr(budget, "ARCHIVE_BYTES", 2**30)
+    monkeypatch.setattr(unpacked_sizes, "ARCHIVE_BYTES", 2**30)
     monkeypatch.setattr(source, "SAMPLE_BYTES", 2**16)
     assert kept(archive) == {} and "unpacks to more than 0 MiB" in lost(archive)["0.png"][1]
     with zipfile.ZipFile(tmp_path / "stored.zip", "w") as stored:
@@ -139,7 +139,7 @@ def test_a_name_twice(tmp_path: Path) -> None:
 def test_truncated_and_empty(tmp_path: Path, size: int) -> None:
     archive = zipped(tmp_path / "a.zip", {"0.png": png()})
     archive.write_bytes(archive.read_bytes()[:size])
-    with pytest.raises(LimnerError, match=r"'a\.zip' is no zip archive, or a damaged one"):
+    with pytest.raises(LimnerError, match=r"'a\.zip' is not a zip archive, or a damaged one"):
         gathered(archive)
 
 

@@ -1,1 +1,1 @@
-"""Captions: what they shall hold, and the file in which people mend them."""
+"""Captions: trigger and banned words, and the CSV file in which people edit captions."""

@@ -1,4 +1,4 @@
-"""The file of all captions, for people to look through and to mend in a spreadsheet or an editor: captions.csv."""
+"""The file of all captions, captions.csv, which people edit in a spreadsheet or text editor."""
 
 from __future__ import annotations
 
@@ -14,31 +14,30 @@ from limner.core.files import quoted, read_file, short_line
 from limner.core.text import clean_line
 from limner.store.files import atomic_file
 
-Origin = Literal["template", "written", "captioner", "edited", "none"]
+CaptionOrigin = Literal["template", "written", "captioner", "edited", "none"]
 COLUMNS = ("picture", "caption", "from")
 SEPARATORS = (",", ";", "\t")
 
 _FORMULA = re.compile(r"(^|[;,\t])(\s*)('*[=+\-@])")
-"""Where a spreadsheet may take what follows for a formula: at the beginning of a cell, and behind what it may take for
-the end of one, as those of other countries do with semicolons.
-"""
-_DISARMED = re.compile(r"(^|[;,\t])(\s*)'('*[=+\-@])")
+"""Where a spreadsheet may see a formula: at the start of a cell, and after characters that end a cell in some
+countries, such as semicolons."""
+_ESCAPED = re.compile(r"(^|[;,\t])(\s*)'('*[=+\-@])")
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-"""Halves of characters that stand for no byte of a file's name."""
+"""Surrogates that do not stand for a byte of a file name."""
 
 
-class Row(NamedTuple):
-    """picture: the entry's key. origin: where its caption is from."""
+class CaptionRow(NamedTuple):
+    """picture: the key of the entry. origin: where its caption comes from."""
 
     picture: str
     caption: str
-    origin: Origin
+    origin: CaptionOrigin
 
 
-def write(path: Path, rows: Iterable[Row]) -> None:
-    """Write the captions row by row: UTF-8 with the mark by which spreadsheets know it, every cell in quotes.
+def write_captions(path: Path, rows: Iterable[CaptionRow]) -> None:
+    """Write captions as CSV: UTF-8 with byte order mark, which spreadsheets need, and every cell quoted.
 
-    A cell that a spreadsheet would calculate gets an apostrophe before its = + - or @, which `read` takes away.
+    A cell that a spreadsheet would calculate gets an apostrophe before its = + - or @; `read_captions` removes it.
     """
     with (
         atomic_file(path) as temporary,
@@ -46,52 +45,51 @@ def write(path: Path, rows: Iterable[Row]) -> None:
     ):
         table = csv.writer(file, quoting=csv.QUOTE_ALL)
         table.writerow(COLUMNS)
-        table.writerows(map(disarmed, row) for row in rows)
+        table.writerows(map(escape_formula, row) for row in rows)
 
 
-def read(path: Path) -> dict[str, str]:
-    """The captions of a file that may have been edited, by their pictures; what has no caption there is left out.
+def read_captions(path: Path) -> dict[str, str]:
+    """Captions by the key of their image, from a file that may have been edited; rows without caption are left out.
 
-    Separated by commas, semicolons or tabs, in UTF-8 or UTF-16, in any order of columns and rows; columns besides
-    picture and caption do not matter. It is held in memory: some 300 bytes a picture with a caption of 60 characters.
-    Raises LimnerError with the line for a file that is no such table.
+    Accepts commas, semicolons or tabs, UTF-8 or UTF-16, any order of columns and rows, and further columns. All of it
+    is in memory: about 300 bytes per image for captions of 60 characters. Raises LimnerError with the line of an error.
     """
     if not path.is_file():
-        read_file(path)  # tells what it is
+        read_file(path)  # raises the error that says why
     captions: dict[str, str] = {}
     try:
         with path.open(encoding=_encoding(path), newline="", errors="surrogateescape") as file:
             for line, picture, caption in _rows(file, path):
                 if captions.setdefault(picture, caption) != caption:
-                    raise _wrong(path, line, f"captions {short_line(picture)!r} a second time, in other words")
+                    raise _line_error(path, line, f"gives {short_line(picture)!r} a second, different caption")
     except (OSError, UnicodeError, csv.Error) as error:
         raise LimnerError(
-            f"{quoted(path)} cannot be read ({short_line(str(error))})", "save it as CSV in UTF-8, cells in quotes"
+            f"{quoted(path)} cannot be read ({short_line(str(error))})", "save it as CSV in UTF-8 with quoted cells"
         ) from error
     return captions
 
 
-def strangers(captions: Mapping[str, str], pictures: Iterable[str]) -> list[str]:
-    """Pictures of a file of captions that are not among all pictures, sorted."""
+def unknown_images(captions: Mapping[str, str], keys: Iterable[str]) -> list[str]:
+    """Images of a caption file that are not among the keys, sorted."""
     left = set(captions)
-    for picture in pictures:
-        left.discard(named(picture))
+    for key in keys:
+        left.discard(caption_key(key))
     return sorted(left)
 
 
-def named(picture: str) -> str:
-    """An entry's key as the file has it: the same, but for halves of characters that no file can hold."""
-    return _NO_BYTE.sub("\ufffd", picture)
+def caption_key(key: str) -> str:
+    """The key of an entry as the file stores it: surrogates that no file can store become U+FFFD."""
+    return _NO_BYTE.sub("\ufffd", key)
 
 
-def disarmed(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     """A cell that no spreadsheet calculates."""
-    return _FORMULA.sub(r"\1\2'\3", named(cell))
+    return _FORMULA.sub(r"\1\2'\3", caption_key(cell))
 
 
-def armed(cell: str) -> str:
-    """What was disarmed."""
-    return _DISARMED.sub(r"\1\2\3", cell)
+def unescape_formula(cell: str) -> str:
+    """Undo `escape_formula`."""
+    return _ESCAPED.sub(r"\1\2\3", cell)
 
 
 def _encoding(path: Path) -> str:
@@ -100,10 +98,10 @@ def _encoding(path: Path) -> str:
 
 
 def _rows(file: IO[str], path: Path) -> Iterator[tuple[int, str, str]]:
-    """Line, picture and caption of each row that has both."""
+    """Line, key and caption of each row that has both."""
     heading = file.readline(1000)
     before = 0
-    if heading.lower().startswith("sep="):  # Excel's own mark
+    if heading.lower().startswith("sep="):  # Excel's own header
         heading, before = file.readline(1000), 1
     separator, columns = _columns(heading, path)
     table = csv.reader(chain([heading], file), delimiter=separator, strict=True)
@@ -111,13 +109,16 @@ def _rows(file: IO[str], path: Path) -> Iterator[tuple[int, str, str]]:
     for cells in table:
         line = before + table.line_num
         if any(cells[len(columns) :]):
-            raise _wrong(path, line, f"has {len(cells)} cells where the first line has {len(columns)}")
+            raise _line_error(path, line, f"has {len(cells)} cells, but the first line has {len(columns)}")
         row = dict(zip(columns, cells, strict=False))
-        picture, caption = armed(row.get("picture", "")), clean_line(armed(row.get("caption", "")))
+        picture, caption = (
+            unescape_formula(row.get("picture", "")),
+            clean_line(unescape_formula(row.get("caption", ""))),
+        )
         if "\ufffd" in caption or any("\udc80" <= char <= "\udcff" for char in row.get("caption", "")):
-            raise _wrong(path, line, "holds characters that are not UTF-8")
+            raise _line_error(path, line, "has characters that are not UTF-8")
         if caption and not picture:
-            raise _wrong(path, line, "has a caption and names no picture")
+            raise _line_error(path, line, "has a caption and names no picture")
         if caption:
             yield line, picture, caption
 
@@ -134,7 +135,5 @@ def _columns(heading: str, path: Path) -> tuple[str, list[str]]:
     )
 
 
-def _wrong(path: Path, line: int, problem: str) -> LimnerError:
-    return LimnerError(
-        f"line {line} of {quoted(path)} {problem}", "mend that line; text with commas or semicolons stands in quotes"
-    )
+def _line_error(path: Path, line: int, problem: str) -> LimnerError:
+    return LimnerError(f"line {line} of {quoted(path)} {problem}", "correct it; quote text with commas or semicolons")

@@ -1,1 +1,1 @@
-"""Pictures of a set beside each other: balance, splits, surroundings, diversity, advice."""
+"""Diversity of a dataset: scenes, clusters, balance of fields, splits, and advice."""

@@ -1,4 +1,4 @@
-"""How often each value of each field is in a dataset, and how over-represented ones are evened out."""
+"""Counts the values of fields in a dataset, and balances over-represented ones by weights or downsampling."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from limner.data.diversity.seeded import drawn
+from limner.data.keys import seeded_numbers
 
 NONE = "(none)"
-"""The group of the pictures that have no value in a field."""
+"""The group of images without a value in a field."""
 MOST_VALUES = 1_000
-"""A field of more values than this is free text: no table of it can be read, and its memory would have no bound."""
+"""A field with more values than this is free text: its table would be unreadable and unbounded in memory."""
 MOST_FIELDS = 200
-"""Fields beyond these, by first appearance, are not counted, so that a hostile table cannot fill the memory."""
+"""Further fields, by first appearance, are not counted, so that a hostile table cannot fill the memory."""
 LONGEST = 200
-"""Characters; a longer value makes its field free text."""
+"""The longest value in characters; a longer one makes its field free text."""
 OVER = 1.5
-"""Times its equal share from which on a group is over-represented: with two groups, three quarters of all."""
+"""A group with this many times its equal share is over-represented: of two groups, one with three quarters."""
 CHANCE = 3.0
-"""Standard deviations of an equal draw that it must lie above besides, so that few pictures do not cry wolf."""
+"""It must also exceed its equal share by this many standard deviations of random draws, for small datasets."""
 BETWEEN = " / "
-"""Between the values of a joint group."""
+"""Separator of the values of a joint group."""
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """How many pictures have each value of a field. rows: value and count, the most frequent first, then by name."""
+class ValueCounts:
+    """The number of images with each value of a field. rows: value and count, by frequency, then by name."""
 
     field: str
     rows: tuple[tuple[str, int], ...]
@@ -39,20 +39,18 @@ class Table:
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """Of each row, from 0 to 1."""
+        """The share of each row, 0 to 1."""
         return tuple(count / self.total for _, count in self.rows)
 
     @property
     def entropy(self) -> float:
-        """Of Shannon, in nats."""
+        """Shannon entropy, in nats."""
         shares = np.array(self.shares)
         return float(-(shares * np.log(shares)).sum()) if len(shares) else 0.0
 
     @property
     def effective(self) -> float:
-        """How many equal groups would be as diverse: the Hill number of order 1, exp of the entropy (Hill 1973,
-        doi 10.2307/1934352).
-        """
+        """The number of equal groups with this diversity: Hill number of order 1 (Hill 1973, doi 10.2307/1934352)."""
         return float(np.exp(self.entropy)) if self.rows else 0.0
 
     @property
@@ -67,7 +65,7 @@ class Table:
 
     @property
     def over(self) -> tuple[tuple[str, int], ...]:
-        """The rows that are over-represented: `OVER` times an equal share, and more than chance would give."""
+        """The over-represented rows: `OVER` times an equal share, and more than by chance."""
         groups, total = len(self.rows), self.total
         if groups < 2:
             return ()
@@ -77,21 +75,21 @@ class Table:
 
 
 @dataclass
-class Counts:
-    """Counts values as pictures come. Memory is bounded by `MOST_FIELDS` and `MOST_VALUES`.
+class FieldCounts:
+    """Counts of values, image by image. Memory is bounded by `MOST_FIELDS` and `MOST_VALUES`.
 
-    pictures: how many there were. free: fields of too many or too long values, which have no table. left: how many
-    fields, with repetition, were beyond `MOST_FIELDS`.
+    images: their number. free: fields with too many or too long values, which have no table. left: the number of
+    ignored fields, counted per image.
     """
 
-    pictures: int = 0
+    images: int = 0
     free: set[str] = field(default_factory=set[str])
     left: int = 0
     _fields: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
 
     def add(self, fields: Mapping[str, str | None]) -> None:
-        """Count the values of one picture; an empty value is none."""
-        self.pictures += 1
+        """Count the values of one image; an empty value is none."""
+        self.images += 1
         for name, value in fields.items():
             if value and name not in self.free:
                 self._count(name, value)
@@ -106,54 +104,54 @@ class Counts:
             self.free.add(name)
             del self._fields[name]
 
-    def tables(self) -> dict[str, Table]:
-        """The table of each field by its name, in order of appearance; pictures without a value are `NONE`."""
+    def tables(self) -> dict[str, ValueCounts]:
+        """The counts of each field by its name, in order of appearance; images without a value are `NONE`."""
         return {name: self._table(name, counter) for name, counter in self._fields.items()}
 
-    def _table(self, name: str, counter: Counter[str]) -> Table:
+    def _table(self, name: str, counter: Counter[str]) -> ValueCounts:
         counts = dict(counter)
-        if missing := self.pictures - sum(counter.values()):
+        if missing := self.images - sum(counter.values()):
             counts[NONE] = counts.get(NONE, 0) + missing
-        return Table(name, tuple(sorted(counts.items(), key=lambda row: (-row[1], row[0]))))
+        return ValueCounts(name, tuple(sorted(counts.items(), key=lambda row: (-row[1], row[0]))))
 
 
-def joint(fields: Mapping[str, str | None], by: Sequence[str]) -> str:
-    """The group of a picture by several fields together: "food / poster"; `NONE` stands where a value is missing."""
+def joint_group(fields: Mapping[str, str | None], by: Sequence[str]) -> str:
+    """The group of an image by several fields: "food / poster"; `NONE` for a missing value."""
     return BETWEEN.join(fields.get(name) or NONE for name in by)
 
 
-def _coded(groups: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each picture the number of its group (n,), and how many each group has (k,)."""
+def _group_codes(groups: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The group number of each image (n,), and the size of each group (k,)."""
     _, codes, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     return codes.reshape(-1), counts
 
 
-def weights(groups: Sequence[str] | np.ndarray) -> np.ndarray:
-    """The weight of each picture (n,) in fp64: every group has the same in all, and the mean is 1."""
+def balance_weights(groups: Sequence[str] | np.ndarray) -> np.ndarray:
+    """The weight of each image (n,) in fp64: all groups have the same total, and the mean is 1."""
     if not len(groups):
         return np.empty(0)
-    codes, counts = _coded(groups)
+    codes, counts = _group_codes(groups)
     return len(codes) / (len(counts) * counts[codes].astype(np.float64))
 
 
-def sample(
+def downsample(
     groups: Sequence[str] | np.ndarray,
     keys: np.ndarray,
     seed: int,
     most: float = 1.0,
     best: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Which pictures stay where every group is cut to `most` times the smallest one: their places, ascending.
+    """The indices of the images that stay if each group is cut to `most` times the smallest one, ascending.
 
-    keys: (n,) uint64 of `keyed.keyed`, by which and by the seed is drawn, so that another picture changes little.
-    best: (n,) numbers, of which the greatest stay first. most: at least 1.
+    keys: (n,) uint64 of `key_hash`; the selection depends on them and the seed, so that a further image changes little.
+    best: (n,) numbers; the greatest stay first. most: at least 1.
     """
     if not len(groups):
         return np.empty(0, dtype=np.int64)
     assert most >= 1, "a group cannot be smaller than the smallest"
-    codes, counts = _coded(groups)
+    codes, counts = _group_codes(groups)
     rank = np.zeros(len(codes)) if best is None else -np.asarray(best, dtype=np.float64)
-    order = np.lexsort((drawn(keys, seed), rank, codes))
+    order = np.lexsort((seeded_numbers(keys, seed), rank, codes))
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     within = np.arange(len(codes)) - starts[codes[order]]
     return np.sort(order[within < int(most * counts.min())])

@@ -1,1 +1,1 @@
-"""Which pictures are copies of others."""
+"""Finds images that are copies of others."""

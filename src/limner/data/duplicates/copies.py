@@ -1,4 +1,4 @@
-"""Near-copies of pictures: which of those that were learnt from a picture is most alike, mirrored or not."""
+"""Near copies: for each image the training image that is most similar in form, also mirrored."""
 
 from __future__ import annotations
 
@@ -10,53 +10,55 @@ import numpy as np
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 
 SIDE = 24
 NEAR_COPY = 0.8
-"""The likeness from which on a picture is called a near-copy; docs/metrics.md tells how often that is right."""
+"""The similarity from which on an image is called a near copy; docs/metrics.md states how often that is right."""
 FLAT = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """The most alike of some pictures. likeness: 0 to 1. mirrored: whether it is alike in a mirror."""
+class CopyMatch:
+    """The most similar image of a set. similarity: 0 to 1. mirrored: whether its mirror image is more similar."""
 
-    picture: Path
-    likeness: float
+    image: Path
+    similarity: float
     mirrored: bool
 
     @property
     def is_copy(self) -> bool:
-        return self.likeness >= NEAR_COPY
+        """Whether the similarity is that of a near copy."""
+        return self.similarity >= NEAR_COPY
 
 
-def nearest_copies(pictures: Sequence[Path], among: Sequence[Path]) -> list[Match]:
-    """For each picture the one of `among` that it is most a copy of.
+def nearest_copies(images: Sequence[Path], among: Sequence[Path]) -> list[CopyMatch]:
+    """For each image the most similar one of `among`.
 
-    Likeness is the cosine of their gradients at 24 x 24 pixels, of the picture as it is or mirrored, at least 0: what a
-    difference hash tells in bits, without rounding. Other sizes, JPEG, brightness and contrast leave it above 0.9; what
-    is cropped by more than a few percent is not found, and neither is the same subject in another place or pose. Two
-    pictures on flat backdrops with their subjects alike in form and place are copies by this, whatever their colours.
+    The similarity is the cosine of the gradients at 24 x 24 pixels, of the image or its mirror image, at least 0: a
+    difference hash without rounding to bits. Resizing, JPEG, brightness and contrast leave it above 0.9. Crops by more
+    than a few percent are not found, nor the same subject in another position or pose. Two images on flat backgrounds
+    with subjects of the same form and position count as copies, whatever their colours. Raises LimnerError if `among`
+    is empty.
     """
     if not among:
-        raise LimnerError("there are no pictures to be a copy of", "name the training pictures")
-    small, known = _lumas(pictures), forms(_lumas(among))
-    plain, mirrored = _alike(forms(small), known), _alike(forms(small[:, :, ::-1]), known)
+        raise LimnerError("there are no training images to compare with", "name the training images")
+    small, known = _lumas(images), gradients(_lumas(among))
+    plain, mirrored = _similarities(gradients(small), known), _similarities(gradients(small[:, :, ::-1]), known)
     found = enumerate(np.maximum(plain, mirrored).argmax(1).tolist())
     return [
-        Match(among[at], float(max(plain[i, at], mirrored[i, at])), bool(mirrored[i, at] > plain[i, at]))
+        CopyMatch(among[at], float(max(plain[i, at], mirrored[i, at])), bool(mirrored[i, at] > plain[i, at]))
         for i, at in found
     ]
 
 
-def small_luma(picture: Image.Image) -> np.ndarray:
-    """Luma (24, 24) in uint8 of a picture, stretched to a square."""
-    return np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+def small_luma(image: Image.Image) -> np.ndarray:
+    """Luma (24, 24) in uint8 of an image, stretched to a square."""
+    return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
-def forms(luma: np.ndarray) -> np.ndarray:
-    """Gradients (n, 2 * 24 * 24) of floats (n, 24, 24), of length 1; of flat ones 0."""
+def gradients(luma: np.ndarray) -> np.ndarray:
+    """Gradients (n, 2 * 24 * 24) of luma (n, 24, 24), scaled to length 1; 0 for flat images."""
     down, across = np.gradient(luma, axis=(1, 2))
     found = np.concatenate([down.reshape(len(luma), -1), across.reshape(len(luma), -1)], axis=1)
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
@@ -64,10 +66,10 @@ def forms(luma: np.ndarray) -> np.ndarray:
 
 
 def _lumas(paths: Sequence[Path]) -> np.ndarray:
-    return np.stack([small_luma(open_photograph(path)) for path in paths]).astype(np.float64)
+    return np.stack([small_luma(open_image(path)) for path in paths]).astype(np.float64)
 
 
-def _alike(forms: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Cosines (n, m) from 0 to 1; two flat pictures are alike."""
-    shown, there = forms.any(axis=1), known.any(axis=1)
-    return np.where(np.logical_or.outer(shown, there), np.clip(forms @ known.T, 0, 1), 1.0)
+def _similarities(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Cosines (n, m) from 0 to 1 of gradients; 1 for two flat images."""
+    textured = np.logical_or.outer(first.any(axis=1), second.any(axis=1))
+    return np.where(textured, np.clip(first @ second.T, 0, 1), 1.0)

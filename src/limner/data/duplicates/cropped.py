@@ -1,4 +1,4 @@
-"""Pictures that are parts of others: who may be, and whether it is so by the points that both show."""
+"""Finds images that are crops of others: candidates by signatures, then by matching points (SIFT)."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from limner.core.errors import LimnerError
-from limner.data.duplicates.near_duplicates import Twin
-from limner.data.duplicates.signatures import chromas, likeness, lumas, signature
+from limner.data.duplicates.near_duplicates import NearDuplicate
+from limner.data.duplicates.signatures import chromas, lumas, signature, similarity
+from limner.imaging.opencv import opencv
 
 SIDE = 256
-"""Points are sought in pictures of about 256 x 256 pixels."""
+"""Points are detected in images of about 256 x 256 pixels."""
 POINTS = 400
 RATIO = 0.8
-"""How much nearer the best match of a point must be than the second best (Lowe, IJCV 2004, section 7.1)."""
+"""The most that the distance of a point's best match may be of that of its second best (Lowe, IJCV 2004, section
+7.1)."""
 ERROR = 3.0
-"""In pixels, how far a matched point may lie from where the others say."""
+"""The most that a matched point may deviate from the transformation, in pixels."""
 AGREEING = 40
 SPREAD = 0.4
-"""Over how much of the width and height of the crop the points must be spread: one thing alone on a plain backdrop,
-shown larger in another picture, is no crop.
-"""
+"""The least share of the crop's width and height over which the points are spread: one object on a plain background,
+larger in another image, is not a crop."""
 SHARE = 0.4
-"""The least part of a picture's area that a crop of it has."""
+"""The least share of the area of an image that a crop has."""
 MARGIN = 0.03
 TILT = 0.03
-"""The most that a crop is rotated, as the sine."""
-CROP_LIKENESS = 0.95
-"""Of a crop to what it is cut from, which real ones exceed by far: they are laid on each other exactly."""
-WHOLE_LIKENESS = 0.88
-"""Of whole pictures, less than by signatures alone: points agree besides."""
-KEPT = 2000
-"""Pictures whose points are remembered, some 50 kB each."""
+"""The most rotation of a crop, as its sine."""
+CROP_SIMILARITY = 0.95
+"""The least similarity of a crop and its part of the image; real crops exceed it by far."""
+WHOLE_SIMILARITY = 0.88
+"""The least similarity of whole images; less than by signatures alone, because their points match too."""
+CACHED = 2000
+"""Images whose points are cached, about 50 kB each."""
 
 CELLS = 8
 CHROMA_WEIGHT = 0.5
@@ -45,12 +45,12 @@ LIKELY = 0.88
 BLOCK = 64
 
 
-def likely_crops(signatures: np.ndarray, nearest: int = 2, least: float = LIKELY) -> Iterator[tuple[int, int]]:
-    """Pairs of a picture and what may be a crop of it, mirrored or not, by signatures (n, 720) alone.
+def crop_candidates(signatures: np.ndarray, nearest: int = 2, least: float = LIKELY) -> Iterator[tuple[int, int]]:
+    """Pairs of an image and a possible crop of it, also mirrored, by signatures (n, 720) alone.
 
-    The crops of each, at five sizes and in up to nine places, are compared with every other as a whole, at 8 x 8
-    pixels: for each the `nearest` that it may be cut from, where the cosine is at least `least`. The time grows with
-    the square of n, some thousands at most.
+    The crops of each image, at five sizes and up to nine positions, are compared with all other images at 8 x 8 pixels.
+    Each image gets the `nearest` ones that it may be cropped from, if their cosine is at least `least`. The time grows
+    with the square of n: use it for a few thousand images at most.
     """
     count = len(signatures)
     parts = np.concatenate([_cells(signatures, mirrored)[:, 0] for mirrored in (False, True)]).T
@@ -67,48 +67,49 @@ def likely_crops(signatures: np.ndarray, nearest: int = 2, least: float = LIKELY
         yield from ((int(w), part) for s, w in zip(scores[part], whole[part], strict=True) if s >= least)
 
 
-def cropped_copies(candidates: Iterable[tuple[int, int]], open_small: Callable[[int], Image.Image]) -> Iterator[Twin]:
-    """Of pairs of pictures those of which one is a part of the other, of 40% of its area or more, mirrored or not.
+def find_crops(
+    candidates: Iterable[tuple[int, int]], open_small: Callable[[int], Image.Image]
+) -> Iterator[NearDuplicate]:
+    """The pairs of images of which one is a crop of the other, with at least 40% of its area, also mirrored.
 
-    Points that both show (SIFT) must lie so that scaling and moving one lays it within the other (RANSAC), and what
-    it then covers must be alike by `likeness`. Where it is all of the other, "same" or "mirrored" is told. open_small:
-    a picture by its number, RGB; some 256 to 400 pixels are enough. Each pair is told once, sorted by the first
-    picture, then by the second.
+    Matching points (SIFT) must agree on a scale and translation that puts one image inside the other (RANSAC), and that
+    part must be similar to it. If it is the whole image, the kind is "same" or "mirrored". open_small: returns an image
+    by its index, RGB; 256 to 400 pixels are enough. Sorted by the first image, then by the second; each pair once.
     """
-    look = lru_cache(KEPT)(lambda number, mirrored: _points(open_small(number), mirrored))
+    keypoints = lru_cache(CACHED)(lambda number, mirrored: _detect(open_small(number), mirrored))
     pairs = sorted({(min(pair), max(pair)) for pair in candidates if pair[0] != pair[1]})
-    found = (_twin(one, other, look, open_small) for one, other in pairs)
-    yield from sorted(twin for twin in found if twin is not None)
+    found = (_compare(one, other, keypoints, open_small) for one, other in pairs)
+    yield from sorted(pair for pair in found if pair is not None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """size: width and height. at: (n, 2) in pixels. features: (n, 128) in uint8."""
+class _Keypoints:
+    """SIFT keypoints. size: (width, height) of the image. at: (n, 2) in pixels. features: (n, 128) in uint8."""
 
     size: tuple[int, int]
     at: np.ndarray
     features: np.ndarray
 
 
-def _twin(
+def _compare(
     one: int,
     other: int,
-    look: Callable[[int, bool], _Seen],
+    keypoints: Callable[[int, bool], _Keypoints],
     open_small: Callable[[int], Image.Image],
-) -> Twin | None:
+) -> NearDuplicate | None:
     for mirrored in (False, True):
-        left, right = look(one, False), look(other, mirrored)
+        left, right = keypoints(one, False), keypoints(other, mirrored)
         for whole, part, swapped in ((left, right, False), (right, left, True)):
             box = _box(whole, part)
             if box is None:
                 continue
-            pictures = _small(open_small(one)), _small(open_small(other), mirrored)
-            shown, cut = pictures[::-1] if swapped else pictures
-            alike = float(likeness(signature(shown.crop(box))[None], signature(cut)[None])[0])
-            all_of_it = _share(box, whole.size) > (1 - MARGIN) ** 2
-            if alike >= (WHOLE_LIKENESS if all_of_it else CROP_LIKENESS):
-                numbers = (other, one) if swapped and not all_of_it else (one, other)
-                return Twin(*numbers, alike, ("mirrored" if mirrored else "same") if all_of_it else "cropped")
+            images = _small(open_small(one)), _small(open_small(other), mirrored)
+            large, crop = images[::-1] if swapped else images
+            alike = float(similarity(signature(large.crop(box))[None], signature(crop)[None])[0])
+            is_whole = _share(box, whole.size) > (1 - MARGIN) ** 2
+            if alike >= (WHOLE_SIMILARITY if is_whole else CROP_SIMILARITY):
+                numbers = (other, one) if swapped and not is_whole else (one, other)
+                return NearDuplicate(*numbers, alike, ("mirrored" if mirrored else "same") if is_whole else "cropped")
     return None
 
 
@@ -116,29 +117,29 @@ def _share(box: tuple[int, int, int, int], size: tuple[int, int]) -> float:
     return (box[2] - box[0]) * (box[3] - box[1]) / (size[0] * size[1])
 
 
-def _small(picture: Image.Image, mirrored: bool = False) -> Image.Image:
-    """The picture at about 256 x 256 pixels in its own shape."""
-    scale = SIDE / (picture.width * picture.height) ** 0.5
-    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    small = picture.convert("RGB").resize(size, Image.Resampling.BICUBIC, reducing_gap=2)
+def _small(image: Image.Image, mirrored: bool = False) -> Image.Image:
+    """The image at about 256 x 256 pixels in its own aspect ratio."""
+    scale = SIDE / (image.width * image.height) ** 0.5
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    small = image.convert("RGB").resize(size, Image.Resampling.BICUBIC, reducing_gap=2)
     return ImageOps.mirror(small) if mirrored else small
 
 
-def _points(picture: Image.Image, mirrored: bool) -> _Seen:
-    small = _small(picture, mirrored)
-    # The contrast is evened out first: in pale pictures few points would be found.
+def _detect(image: Image.Image, mirrored: bool) -> _Keypoints:
+    small = _small(image, mirrored)
+    # The contrast is stretched first: pale images would have few points.
     points, features = _sift().detectAndCompute(np.asarray(ImageOps.autocontrast(small.convert("L"))), None)
     if features is None:
-        return _Seen(small.size, np.zeros((0, 2)), np.zeros((0, 128), dtype=np.uint8))
-    return _Seen(small.size, np.array([point.pt for point in points]), features.astype(np.uint8))
+        return _Keypoints(small.size, np.zeros((0, 2)), np.zeros((0, 128), dtype=np.uint8))
+    return _Keypoints(small.size, np.array([point.pt for point in points]), features.astype(np.uint8))
 
 
-def _box(whole: _Seen, part: _Seen) -> tuple[int, int, int, int] | None:
-    """Where in the whole the part is, as left, top, right, bottom; None where it is not."""
+def _box(whole: _Keypoints, part: _Keypoints) -> tuple[int, int, int, int] | None:
+    """The box of `part` in `whole` as left, top, right, bottom; None if it is not a part of it."""
     matched = _matched(part.features, whole.features)
     if len(matched) < AGREEING:
         return None
-    moved, agreeing = _cv2().estimateAffinePartial2D(
+    moved, agreeing = opencv().estimateAffinePartial2D(
         part.at[matched[:, 0]], whole.at[matched[:, 1]], ransacReprojThreshold=ERROR
     )
     if moved is None or agreeing.sum() < AGREEING or _spread(part, matched[agreeing.ravel() > 0, 0]) < SPREAD:
@@ -154,16 +155,16 @@ def _box(whole: _Seen, part: _Seen) -> tuple[int, int, int, int] | None:
     return box if box[2] > box[0] and box[3] > box[1] and _share(box, whole.size) >= SHARE else None
 
 
-def _spread(part: _Seen, which: np.ndarray) -> float:
-    """The lesser share of its width and height over which some of a picture's points are spread, 0 to 1."""
+def _spread(part: _Keypoints, which: np.ndarray) -> float:
+    """The share of width or height over which some points of an image are spread, the lesser one, 0 to 1."""
     return float((np.ptp(part.at[which], axis=0) / part.size).min())
 
 
 def _matched(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Numbers of points (n, 2) that match by Lowe's ratio test, each point of the whole once."""
+    """Indices of points (n, 2) that match by Lowe's ratio test; each point of `whole` at most once."""
     if len(part) < AGREEING or len(whole) < AGREEING:
         return np.zeros((0, 2), dtype=np.int64)
-    pairs = _cv2().BFMatcher(_cv2().NORM_L2).knnMatch(part.astype(np.float32), whole.astype(np.float32), k=2)
+    pairs = opencv().BFMatcher(opencv().NORM_L2).knnMatch(part.astype(np.float32), whole.astype(np.float32), k=2)
     good = [best for best, second in pairs if best.distance < RATIO * second.distance]
     nearest: dict[int, Any] = {}
     for match in good:
@@ -174,19 +175,11 @@ def _matched(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 @lru_cache(1)
 def _sift() -> Any:
-    return _cv2().SIFT_create(nfeatures=POINTS, contrastThreshold=0.02)
-
-
-def _cv2() -> Any:
-    try:
-        import cv2
-    except ImportError as error:
-        raise LimnerError("cropped copies are found by OpenCV", "to have it: pip install 'limner[prepare]'") from error
-    return cv2
+    return opencv().SIFT_create(nfeatures=POINTS, contrastThreshold=0.02)
 
 
 def _cells(signatures: np.ndarray, mirrored: bool) -> np.ndarray:
-    """Luma and chroma at 8 x 8 of every crop, of length 1: (n, crops, 3 * 64) in fp32; the whole is the first."""
+    """Luma and chroma of all crops at 8 x 8, (n, crops, 3 * 64) in fp32 of length 1; the first is the whole image."""
     luma, chroma = lumas(signatures), chromas(signatures)
     if mirrored:
         luma, chroma = luma[:, :, ::-1], chroma[:, :, ::-1]
@@ -203,14 +196,14 @@ def _cells(signatures: np.ndarray, mirrored: bool) -> np.ndarray:
 
 
 def _cut(values: np.ndarray, top: float, left: float, scale: float) -> np.ndarray:
-    """(n, 64) means over the cells of a crop of (n, side, side)."""
+    """Means (n, 64) over the cells of a crop of (n, side, side)."""
     side = values.shape[1]
     rows, columns = (_covered(start, scale, side) for start in (top, left))
     return (rows @ values @ columns.T).reshape(len(values), CELLS**2)
 
 
 def _covered(start: float, scale: float, side: int) -> np.ndarray:
-    """How much of each of 8 cells every pixel covers, (8, side), each row of sum 1."""
+    """The weight of each pixel in each of 8 cells, (8, side); each row has the sum 1."""
     edges = side * (start + scale * np.arange(CELLS + 1) / CELLS)
     below = np.clip(edges[:, None] - np.arange(side), 0, 1)
     cover = np.diff(below, axis=0)
@@ -220,7 +213,7 @@ def _covered(start: float, scale: float, side: int) -> np.ndarray:
 def _best(
     scores: np.ndarray, whole: np.ndarray, alike: np.ndarray, at: int, nearest: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest (n, k) so far and among (n, m) more, which are numbered from `at` on."""
+    """The scores and indices (n, k) of the best among those so far and (n, m) more, whose indices start at `at`."""
     both = np.concatenate([scores, alike], axis=1)
     numbers = np.concatenate([whole, np.broadcast_to(at + np.arange(alike.shape[1]), alike.shape)], axis=1)
     order = np.argsort(-both, axis=1, kind="stable")[:, :nearest]

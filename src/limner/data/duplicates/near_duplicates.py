@@ -1,4 +1,4 @@
-"""Pictures of a pile that are copies of others in it, by their signatures."""
+"""Finds near duplicates among images, by signatures and by an encoder's features, and groups them (union-find)."""
 
 from __future__ import annotations
 
@@ -8,92 +8,99 @@ from typing import Any, Literal
 
 import numpy as np
 
-from limner.data.duplicates.signatures import DIGEST, HASH_BITS, MIRRORED, SAME, WAYS, Way, hashes, likeness
+from limner.data.duplicates.signatures import (
+    DIGEST,
+    HASH_BITS,
+    MIRRORED,
+    ORIENTATIONS,
+    UPRIGHT,
+    Orientation,
+    perceptual_hashes,
+    similarity,
+)
 
 BANDS = 12
 WINDOW = 128
-"""With how many of those that come next a picture is compared in each order of the hashes."""
+"""Each image is compared with this many of its successors in each order of the hashes."""
 FAR = 40
-"""The most bits by which the hashes of near-copies differ."""
-PATIENCE = 256
-"""After so many that were none no further candidates are looked at for a picture: where thousands are laid out alike,
-such as charts or icons, time shall not grow with their square.
-"""
+"""The most bits in which the hashes of near duplicates differ."""
+MISSES = 256
+"""After this many candidates that were no duplicates an image gets no further ones: among thousands with the same
+layout, such as charts or icons, the time must not grow with their square."""
 BLOCK = 1024
-"""Signatures that are held in memory at once."""
+"""Signatures in memory at once."""
+ALIKE = 0.95
+"""The cosine of the features of two images from which on their signatures are compared."""
 
-How = Literal["exact", "same", "mirrored", "turned", "cropped"]
+DuplicateKind = Literal["exact", "same", "mirrored", "turned", "cropped"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Twin:
-    """Two pictures, by their numbers, of which one is a copy of the other.
+class NearDuplicate:
+    """Two images, by their indices, of which one is a copy of the other.
 
-    likeness: 0 to 1. how: "exact" has the same pixels; "cropped": the second is a part of the first. Else first is
-    less than second.
+    similarity: 0 to 1. kind: "exact": the same pixels; "cropped": the second is a part of the first. For all other
+    kinds first is less than second.
     """
 
     first: int
     second: int
-    likeness: float
-    how: How
+    similarity: float
+    kind: DuplicateKind
 
 
-class Sets:
-    """Which of n things belong together (union by the least number, Tarjan 1975)."""
+class UnionFind:
+    """Groups of n items (union-find, Tarjan 1975); the root of a group is its least index."""
 
     def __init__(self, count: int) -> None:
         self.above = np.arange(count)
 
     def root(self, of: int) -> int:
+        """The root of an item."""
         while self.above[of] != of:
             self.above[of] = self.above[self.above[of]]
             of = int(self.above[of])
         return of
 
     def join(self, one: int, other: int) -> bool:
-        """Whether they were not together yet."""
+        """Join the groups of two items; returns False if they were one group."""
         one, other = sorted((self.root(one), self.root(other)))
         self.above[other] = one
         return one != other
 
     def roots(self) -> np.ndarray:
-        """The root of each, (n,)."""
+        """The root of each item, (n,)."""
         while (further := self.above[self.above] != self.above).any():
             self.above[further] = self.above[self.above[further]]
         return self.above
 
 
-def near_copies(
-    signatures: np.ndarray, least: float, ways: tuple[Way, ...] = WAYS, block: int = BLOCK
-) -> Iterator[Twin]:
-    """Copies among pictures by their signatures (n, 720) from `signature`, which may lie in a file (np.memmap).
+def find_near_duplicates(signatures: np.ndarray, least: float) -> Iterator[NearDuplicate]:
+    """The near duplicates among images by their signatures (n, 720), which may be a memory map.
 
-    least: the `likeness` from which on two are copies. ways: how a copy may be turned, among them `SAME`. Of every
-    group of copies so many twins are told as join it, and no more; in the order of `first`, `second`. block: how many
-    signatures are in memory at once, which changes nothing in the result. Besides these, memory holds some 800 bytes
-    a picture for all ways.
+    least: the `similarity` from which on two are duplicates. Of each group as many pairs are returned as connect it, in
+    the order of `first`, `second`. At most BLOCK signatures are in memory at once; further memory is about 800 bytes
+    per image.
 
-    Candidates lie near each other when the hashes are sorted, by their bits in another order each time (Charikar,
-    STOC 2002, section 3), and `likeness` decides. Few pictures are compared each with each.
+    Candidates are near each other when the hashes are sorted, with their bits in another order each time (Charikar,
+    STOC 2002, section 3), and `similarity` decides. Small sets are compared pair by pair.
     """
-    assert ways[0] == SAME
-    exact, alone = _exact(signatures, block)
-    yield from sorted(exact + list(_near(signatures, alone, least, ways, block)))
+    exact, distinct = _exact(signatures)
+    yield from sorted(exact + list(_near(signatures, distinct, least)))
 
 
-def together(twins: Iterable[Twin], count: int) -> np.ndarray:
-    """For each of `count` pictures the first of those that are copies of each other and of it, (n,)."""
-    sets = Sets(count)
-    for twin in twins:
-        sets.join(twin.first, twin.second)
-    return sets.roots()
+def duplicate_groups(pairs: Iterable[NearDuplicate], count: int) -> np.ndarray:
+    """The group of each of `count` images, (n,): the index of its first member."""
+    groups = UnionFind(count)
+    for pair in pairs:
+        groups.join(pair.first, pair.second)
+    return groups.roots()
 
 
-def groups(family: np.ndarray, better: Callable[[int], Any]) -> dict[int, int]:
-    """For each picture that is a copy the one that is kept of its group: where `better` is greatest, else the first.
+def dropped_duplicates(family: np.ndarray, better: Callable[[int], Any]) -> dict[int, int]:
+    """For each image to drop the one of its group to keep: the first with the greatest `better`.
 
-    family: (n,) from `together`.
+    family: (n,) from `duplicate_groups`.
     """
     members: dict[int, list[int]] = {}
     for each in np.flatnonzero(np.bincount(family)[family] > 1).tolist():
@@ -102,90 +109,132 @@ def groups(family: np.ndarray, better: Callable[[int], Any]) -> dict[int, int]:
     return {each: kept[top] for top, those in members.items() for each in those if each != kept[top]}
 
 
-def _exact(signatures: np.ndarray, block: int) -> tuple[list[Twin], np.ndarray]:
-    """Twins with the same digest, and the numbers of those that are left without them."""
+def _exact(signatures: np.ndarray) -> tuple[list[NearDuplicate], np.ndarray]:
+    """Pairs with the same digest, and the indices of the images without these duplicates."""
     digests = np.empty((len(signatures), DIGEST.stop), dtype=np.uint8)
-    for at in range(0, len(signatures), block):
-        digests[at : at + block] = signatures[at : at + block, DIGEST]
+    for at in range(0, len(signatures), BLOCK):
+        digests[at : at + BLOCK] = signatures[at : at + BLOCK, DIGEST]
     words = digests.view(np.uint64)
-    order = np.lexsort((words[:, 1], words[:, 0]))  # stable: of equal ones the first comes first
+    order = np.lexsort((words[:, 1], words[:, 0]))  # stable: equal ones stay in their order
     fresh = np.ones(len(order), dtype=bool)
     fresh[1:] = (words[order[1:]] != words[order[:-1]]).any(axis=1)
     first = order[np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))]
     copies = zip(first[~fresh].tolist(), order[~fresh].tolist(), strict=True)
-    return [Twin(one, other, 1.0, "exact") for one, other in copies], np.sort(order[fresh])
+    return [NearDuplicate(one, other, 1.0, "exact") for one, other in copies], np.sort(order[fresh])
 
 
-def _near(signatures: np.ndarray, alone: np.ndarray, least: float, ways: tuple[Way, ...], block: int) -> Iterator[Twin]:
-    """Twins among the pictures `alone`."""
-    known = _all_hashes(signatures, alone, ways, block)
-    sets, missed = Sets(len(alone)), np.zeros(len(alone), dtype=np.int32)
-    for rows, others in _candidates(known, sets):
-        one, other, way = _laid(rows, others, len(ways))
-        new = np.minimum(missed[one], missed[other]) < PATIENCE
-        one, other, way = one[new], other[new], way[new]
+def _near(signatures: np.ndarray, distinct: np.ndarray, least: float) -> Iterator[NearDuplicate]:
+    """Near duplicates among the images `distinct`."""
+    known = _all_hashes(signatures, distinct)
+    groups, missed = UnionFind(len(distinct)), np.zeros(len(distinct), dtype=np.int32)
+    for rows, others in _candidates(known, groups):
+        one, other, turn = _images_of(rows, others)
+        new = np.minimum(missed[one], missed[other]) < MISSES
+        one, other, turn = one[new], other[new], turn[new]
         found = np.empty(len(one))
-        for number, each in enumerate(ways):
-            for part in _parts(np.flatnonzero(way == number), block):
-                found[part] = likeness(signatures[alone[one[part]]], signatures[alone[other[part]]], each)
+        for number, each in enumerate(ORIENTATIONS):
+            for part in _parts(np.flatnonzero(turn == number)):
+                found[part] = similarity(signatures[distinct[one[part]]], signatures[distinct[other[part]]], each)
         np.add.at(missed, np.concatenate([one[found < least], other[found < least]]), 1)
         for at in np.flatnonzero(found >= least).tolist():
-            if sets.join(int(one[at]), int(other[at])):
-                first, second = sorted((int(alone[one[at]]), int(alone[other[at]])))
-                yield Twin(first, second, float(found[at]), _how(ways[way[at]]))
+            if groups.join(int(one[at]), int(other[at])):
+                first, second = sorted((int(distinct[one[at]]), int(distinct[other[at]])))
+                yield NearDuplicate(first, second, float(found[at]), _kind(ORIENTATIONS[turn[at]]))
 
 
-def _laid(rows: np.ndarray, others: np.ndarray, ways: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures, those that are laid on them, and the number of the way, of rows of hashes one of which is plain."""
-    turned = rows % ways > 0
+def _images_of(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images, images to turn onto them, and the number of the orientation, of pairs of rows of hashes.
+
+    One of each pair is upright. The orientations of an image are consecutive rows.
+    """
+    count = len(ORIENTATIONS)
+    turned = rows % count > 0
     one, other = np.where(turned, others, rows), np.where(turned, rows, others)
-    return one // ways, other // ways, other % ways
+    return one // count, other // count, other % count
 
 
-def _how(way: Way) -> How:
-    return "same" if way == SAME else "mirrored" if way == MIRRORED else "turned"
+def _kind(orientation: Orientation) -> DuplicateKind:
+    return "same" if orientation == UPRIGHT else "mirrored" if orientation == MIRRORED else "turned"
 
 
-def _parts(numbers: np.ndarray, block: int) -> Iterator[np.ndarray]:
-    return (numbers[at : at + block] for at in range(0, len(numbers), block))
+def _parts(numbers: np.ndarray) -> Iterator[np.ndarray]:
+    return (numbers[at : at + BLOCK] for at in range(0, len(numbers), BLOCK))
 
 
-def _all_hashes(signatures: np.ndarray, alone: np.ndarray, ways: tuple[Way, ...], block: int) -> np.ndarray:
-    """(n * ways, 2) in uint64: each picture in each way."""
-    known = np.empty((len(alone), len(ways), 2), dtype=np.uint64)
-    for at in range(0, len(alone), block):
-        known[at : at + block] = hashes(signatures[alone[at : at + block]], ways)
+def _all_hashes(signatures: np.ndarray, distinct: np.ndarray) -> np.ndarray:
+    """The hashes (n * orientations, 2) in uint64 of each image in each orientation."""
+    known = np.empty((len(distinct), len(ORIENTATIONS), 2), dtype=np.uint64)
+    for at in range(0, len(distinct), BLOCK):
+        known[at : at + BLOCK] = perceptual_hashes(signatures[distinct[at : at + BLOCK]])
     return known.reshape(-1, 2)
 
 
-def _candidates(known: np.ndarray, sets: Sets) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows of hashes, and others, that are near to each other and not together yet; one of the two is not turned."""
-    ways = len(known) // max(1, len(sets.above))
+def _candidates(known: np.ndarray, groups: UnionFind) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of rows of similar hashes of images that are not in one group yet; one of each pair is upright."""
+    count = len(known) // max(1, len(groups.above))
     width = max(0, int(np.ceil(np.log2(max(1, len(known) / WINDOW * 2)))))
     for band in range(BANDS if width else 1):
         keys = _keys(known, np.random.default_rng(band).permutation(HASH_BITS))
         order = np.argsort(keys, kind="stable")
         heads = keys[order] >> np.uint64(64 - width) if width else np.zeros(len(order), dtype=np.uint64)
         first, second = known[order].T.copy()
-        pictures, plain = order // ways, order % ways == 0
+        images, upright = order // count, order % count == 0
         for step in range(1, WINDOW):
             at = np.flatnonzero(heads[step:] == heads[:-step])
             if not len(at):
                 break
-            at = at[plain[at] | plain[at + step]]
+            at = at[upright[at] | upright[at + step]]
             bits = np.bitwise_count(first[at] ^ first[at + step])
             bits += np.bitwise_count(second[at] ^ second[at + step])
             at = at[bits <= FAR]
-            roots = sets.roots()
-            at = at[roots[pictures[at]] != roots[pictures[at + step]]]
+            roots = groups.roots()
+            at = at[roots[images[at]] != roots[images[at + step]]]
             if len(at):
                 yield order[at], order[at + step]
 
 
 def _keys(known: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """The first 64 bits (n,) in uint64 of hashes whose bits are in another order."""
+    """The first 64 bits (n,) in uint64 of hashes with permuted bits."""
     keys = np.empty(len(known), dtype=np.uint64)
     for at in range(0, len(known), BLOCK):
         found = np.unpackbits(known[at : at + BLOCK].view(np.uint8), axis=1)[:, bits[:64]]
         keys[at : at + BLOCK] = np.ascontiguousarray(np.packbits(found, axis=1)).view(">u8")[:, 0]
     return keys
+
+
+def nearest_neighbours(features: np.ndarray, least: float = ALIKE) -> Iterator[tuple[int, int]]:
+    """Each image with its nearest one by features (n, d) of length 1, if their cosine is at least `least`.
+
+    Sorted pairs in which the first is less than the second, each once. The features may be a memory map. The time grows
+    with the square of n.
+    """
+    found: set[tuple[int, int]] = set()
+    for at in range(0, len(features), BLOCK):
+        rows = np.asarray(features[at : at + BLOCK], dtype=np.float32)
+        best, other = np.full(len(rows), -1.0, dtype=np.float32), np.zeros(len(rows), dtype=np.int64)
+        for beside in range(0, len(features), BLOCK):
+            alike = rows @ np.asarray(features[beside : beside + BLOCK], dtype=np.float32).T
+            if beside == at:
+                np.fill_diagonal(alike, -1)
+            nearest = alike.argmax(axis=1)
+            values = alike[np.arange(len(rows)), nearest]
+            better = values > best
+            best[better], other[better] = values[better], beside + nearest[better]
+        found |= {(min(at + row, to), max(at + row, to)) for row, to in enumerate(other.tolist()) if best[row] >= least}
+    yield from sorted(found)
+
+
+def confirmed_neighbours(features: np.ndarray, signatures: np.ndarray, least: float) -> Iterator[NearDuplicate]:
+    """The nearest neighbours by an encoder's features that are near duplicates by their signatures (n, 720) too.
+
+    Also mirrored ones. least: the `similarity` from which on two are duplicates. It finds what the hashes miss among
+    images with the same layout.
+    """
+    pairs = np.array(list(nearest_neighbours(features)), dtype=np.int64).reshape(-1, 2)
+    for at in range(0, len(pairs), BLOCK):
+        part = pairs[at : at + BLOCK]
+        one, other = signatures[part[:, 0]], signatures[part[:, 1]]
+        same, mirrored = similarity(one, other, UPRIGHT), similarity(one, other, MIRRORED)
+        for (first, second), plain, flipped in zip(part.tolist(), same.tolist(), mirrored.tolist(), strict=True):
+            if max(plain, flipped) >= least:
+                yield NearDuplicate(first, second, max(plain, flipped), "same" if plain >= flipped else "mirrored")

@@ -1,1 +1,1 @@
-"""What lies in folders, archives and tables, and what is told beside it."""
+"""Entries of sources: images in folders, archives and tables, with their captions, fields and rights."""

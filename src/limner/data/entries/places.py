@@ -1,4 +1,4 @@
-"""Where the bytes of pictures are: small values that any process can be sent and read by itself."""
+"""Where the bytes of images are: small values that can be sent to any process and read there."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from pathlib import Path
 from limner.core.datasets import Entry, Skipped, TrainingRefused
 from limner.core.errors import LimnerError
 from limner.core.files import BYTE_CAP, check_file, open_file, quoted, read_file, short_line, too_large
-from limner.data.entries.cells import cell
 from limner.fetch import fetch
 
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, ValueError)
-"""What a broken, hostile or encrypted archive makes zipfile raise; OSError besides."""
+"""What zipfile raises for broken, hostile or encrypted archives, besides OSError."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilePlace:
-    """A file of its own."""
+    """A file on disk."""
 
     path: Path
 
     @property
     def name(self) -> str:
-        return legible(self.path.name)
+        return escaped_name(self.path.name)
 
     @property
     def stamp(self) -> str:
@@ -43,7 +42,7 @@ class FilePlace:
 
 @dataclass(frozen=True, slots=True)
 class ZipPlace:
-    """A member of a zip archive. crc, size: of its unpacked bytes, as the archive's directory tells."""
+    """A member of a zip archive. crc, size: of its unpacked bytes, by the directory of the archive."""
 
     archive: Path
     member: str
@@ -52,7 +51,7 @@ class ZipPlace:
 
     @property
     def name(self) -> str:
-        return _last(self.member)
+        return last_part(self.member)
 
     @property
     def stamp(self) -> str:
@@ -72,7 +71,7 @@ class ZipPlace:
         except (*ZIP_ERRORS, KeyError, OSError) as error:
             raise LimnerError(
                 f"{quoted(self.name)} cannot be unpacked from {quoted(self.archive)} ({short_line(str(error))})",
-                "make the archive anew, without a password",
+                "create the archive again, without a password",
             ) from error
         if len(data) > BYTE_CAP:
             raise too_large(self.name)
@@ -81,7 +80,7 @@ class ZipPlace:
 
 @dataclass(frozen=True, slots=True)
 class TarPlace:
-    """A member of a tar archive that is not compressed. offset: of its first byte."""
+    """A member of an uncompressed tar archive. offset: of its first byte."""
 
     archive: Path
     offset: int
@@ -90,7 +89,7 @@ class TarPlace:
 
     @property
     def name(self) -> str:
-        return _last(self.member)
+        return last_part(self.member)
 
     @property
     def stamp(self) -> str:
@@ -108,50 +107,21 @@ class TarPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class CellPlace:
-    """A cell of a table in a parquet or Arrow file, which holds a picture as `cells.cell` tells.
-
-    group: number of the row group or record batch. row: number in it. called: the name that the cell gives it.
-    """
-
-    table: Path
-    group: int
-    row: int
-    column: str
-    called: str = ""
-
-    @property
-    def name(self) -> str:
-        return _last(self.called) or f"row {self.row} of group {self.group} of {legible(self.table.name)}"
-
-    @property
-    def stamp(self) -> str:
-        return f"{stamp(self.table)}-{self.group}-{self.row}-{self.column}"
-
-    def read(self) -> bytes:
-        check_file(self.table)
-        data = cell(self.table, stamp(self.table), self.group, self.row, self.column, self.name)
-        if len(data) > BYTE_CAP:
-            raise too_large(self.name)
-        return data
-
-
-@dataclass(frozen=True, slots=True)
 class UrlPlace:
-    """What a public URL answers with, fetched anew each time."""
+    """The response of a public URL, fetched each time."""
 
     url: str
 
     @property
     def name(self) -> str:
-        return short_line(self.url.split("?")[0].split("#")[0].rstrip("/").rsplit("/", 1)[-1]) or "picture"
+        return short_line(self.url.split("?")[0].split("#")[0].rstrip("/").rsplit("/", 1)[-1]) or "image"
 
     @property
     def stamp(self) -> str:
         return hashlib.sha256(self.url.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
     def read(self) -> bytes:
-        """The picture; Refused where the server says that it is not to be learnt from."""
+        """The image. If the server does not allow training, raises an error that has the bytes."""
         said: list[str] = []
         data = fetch(self.url, headed=lambda headers: said.extend(_refusals(headers)))
         if said:
@@ -160,7 +130,7 @@ class UrlPlace:
 
 
 def _refusals(headers: Mapping[str, str]) -> Iterator[str]:
-    """The directives of X-Robots-Tag by which a server refuses training, of all agents or of one."""
+    """The directives of X-Robots-Tag that refuse training, for all agents or one."""
     for name, value in headers.items():
         for directive in value.lower().split(",") if name.lower() == "x-robots-tag" else ():
             if directive.rpartition(":")[2].strip() in ("noai", "noimageai"):
@@ -169,7 +139,7 @@ def _refusals(headers: Mapping[str, str]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class BytesPlace:
-    """Bytes that are at hand, since they can be read but once where they come from. name: of the file they were."""
+    """Bytes in memory, because they can be read only once from their source. name: of their file."""
 
     name: str
     data: bytes
@@ -186,7 +156,7 @@ class BytesPlace:
 
 @dataclass(frozen=True, slots=True)
 class UnreadablePlace:
-    """A file that could not be read, and why: reading it again fails in the same way."""
+    """A file that could not be read; reading it again raises the same error."""
 
     name: str
     problem: str
@@ -198,13 +168,13 @@ class UnreadablePlace:
 
 
 def held_bytes(item: Entry | Skipped) -> int:
-    """How many bytes an entry holds in memory, since they can be read but once where they come from."""
+    """The number of bytes that an entry keeps in memory (`BytesPlace`)."""
     places = (item.place, item.mask) if isinstance(item, Entry) else ()
     return sum(len(place.data) for place in places if isinstance(place, BytesPlace))
 
 
 def stamp(path: Path) -> str:
-    """Size and time of a file; "gone" where there is none."""
+    """Size and time of a file; "gone" if it does not exist."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -212,27 +182,28 @@ def stamp(path: Path) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
-def legible(name: str) -> str:
-    """A name with the bytes in it that are no UTF-8 written as "\\xff"."""
+def escaped_name(name: str) -> str:
+    """A file name with bytes that are not UTF-8 written as "\\xff"."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def leads_out(member: str) -> bool:
-    """Whether the name of an archive's member leads out of the folder that it would be unpacked into."""
+def is_outside_archive(member: str) -> bool:
+    """Whether a member of an archive would be unpacked outside the target folder."""
     return member.startswith(("/", "\\")) or bool(re.match(r"[A-Za-z]:|(.*[/\\])?\.\.([/\\]|$)", member, re.DOTALL))
 
 
 def zip_file(archive: Path) -> zipfile.ZipFile:
-    """An open archive, one for many members: its directory may be long. Raises LimnerError, ZIP_ERRORS, OSError."""
+    """An open archive, cached because its directory may be long. Raises LimnerError, ZIP_ERRORS, OSError."""
     check_file(archive)
     return _zip_file(archive, stamp(archive), os.getpid())
 
 
 @lru_cache(maxsize=4)
 def _zip_file(archive: Path, stamp: str, process: int) -> zipfile.ZipFile:
-    """A process of its own has a file of its own: those that fork share the place in the file where they read."""
+    """Cached per process, because forked processes share the position in an open file."""
     return zipfile.ZipFile(archive)
 
 
-def _last(path: str) -> str:
-    return legible(path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1])
+def last_part(path: str) -> str:
+    """The last component of a path in an archive or table."""
+    return escaped_name(path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1])

@@ -1,1 +1,1 @@
-"""What is wrong with a picture, by its pixels alone."""
+"""Quality checks of images by their pixels."""

@@ -1,4 +1,4 @@
-"""What can be measured of one picture's quality, and which measures are faults."""
+"""Measures the quality of an image, and compares the measures with the limits of faults."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from PIL import Image
 
 from limner.core.datasets import Fault
 from limner.core.image_faults import FAULTS
-from limner.data.quality.borders import bars
+from limner.data.quality.borders import border_share
 from limner.data.quality.sharpness import sharpness
 from limner.imaging.opencv import opencv
 
 SIDE = 256
-"""Pictures are measured at the area of a square of this side, so that the same limits fit all sizes."""
+"""Images are measured at the area of a square of this side, so that limits apply to all sizes."""
 
 _LONGEST, _SHORTEST = 4096, 8
 
 
-def small(image: Image.Image) -> Image.Image:
-    """An RGB picture reduced to about 256 x 256 pixels in its own shape; a smaller one as it is."""
+def reduce_image(image: Image.Image) -> Image.Image:
+    """An RGB image reduced to about 256 x 256 pixels in its own aspect ratio; a smaller one is unchanged."""
     scale = SIDE / (image.width * image.height) ** 0.5
     if scale >= 1:
         return image
@@ -28,13 +28,13 @@ def small(image: Image.Image) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
-def measures(small_image: Image.Image, size: tuple[int, int]) -> dict[str, float]:
-    """What is measured of a picture that `small` gave; size: width and height of the upright original.
+def measure_quality(small_image: Image.Image, size: tuple[int, int]) -> dict[str, float]:
+    """The measures of an image from `reduce_image`. size: (width, height) of the upright original.
 
-    sharpness: 0 to 100. light, shade: luma (0 to 1) of the brightest hundredth and the darkest twentieth. spread:
-    standard deviation of the channel that varies most, 0 to 255. contrast: between the 2nd and the 98th percentile of
-    luma, 0 to 1. entropy: of luma, in bits. colour: of the most colourful hundredth, 0 to 1. bars: their share, 0 to 1.
-    aspect: longer side over shorter side.
+    sharpness: 0 to 100. light, shade: 99th and 5th percentile of luma, 0 to 1. spread: standard deviation of the
+    channel that varies most, 0 to 255. contrast: difference of the 98th and the 2nd percentile of luma, 0 to 1.
+    entropy: of luma, in bits. colour: 99th percentile of chroma, 0 to 1. bars: their share, 0 to 1. aspect: longer over
+    shorter side.
     """
     cv2 = opencv()
     pixels = np.asarray(small_image)
@@ -50,28 +50,28 @@ def measures(small_image: Image.Image, size: tuple[int, int]) -> dict[str, float
         "contrast": brightest - darkest,
         "entropy": _entropy(counts / grey.size),
         "colour": _colour(pixels),
-        "bars": bars(pixels),
+        "bars": border_share(pixels),
         "aspect": max(size) / min(size),
     }
 
 
-def faults(measured: Mapping[str, float], limits: Mapping[str, float]) -> list[Fault]:
-    """What is wrong with a picture by its measures. limits: by the name of a fault; those of `FAULTS` where none is."""
+def quality_faults(measured: Mapping[str, float], limits: Mapping[str, float]) -> list[Fault]:
+    """The faults of an image by its measures. limits: by the name of a fault; missing ones are those of `FAULTS`."""
 
     def limit(kind: str) -> float:
         return limits.get(kind, FAULTS[kind].limit or 0.0)
 
     found: list[Fault] = []
-    for kind, (measure, is_least, told) in _JUDGED.items():
+    for kind, (measure, is_least, problem) in _CHECKS.items():
         value, edge = measured[measure], limit(kind)
         if (value < edge) if is_least else (value > edge):
             bound = "least" if is_least else "most"
-            found.append(Fault(kind, f"{told} {_figure(value, edge)}, and {edge:g} is the {bound}", value))
+            found.append(Fault(kind, f"{problem} {_figure(value, edge)}, and {edge:g} is the {bound}", value))
     plain = {fault.kind for fault in found} & {"flat", "dark", "bright"}
     return [fault for fault in found if not (plain and fault.kind in _FOLLOWING)]
 
 
-_JUDGED: dict[str, tuple[str, bool, str]] = {
+_CHECKS: dict[str, tuple[str, bool, str]] = {
     "flat": ("spread", True, "nearly one colour: spread"),
     "blurred": ("sharpness", True, "blurred: sharpness"),
     "dark": ("light", True, "under-exposed: brightness of its bright parts"),
@@ -79,16 +79,16 @@ _JUDGED: dict[str, tuple[str, bool, str]] = {
     "pale": ("contrast", True, "hardly any contrast: range of brightness"),
     "grey": ("colour", True, "without colour: colourfulness"),
     "odd_shape": ("aspect", False, "odd-shaped: longer side over shorter side"),
-    "border": ("bars", False, "framed by bars: share of the picture"),
+    "border": ("bars", False, "framed by bars: share of the image"),
 }
-"""By fault: its measure, whether the limit is the least that is good (or the most), and how it is told."""
+"""By fault: its measure, whether the limit is a minimum (or a maximum), and the message."""
 
 _FOLLOWING = ("pale", "blurred", "grey")
-"""What a picture of one colour or without light is by that alone."""
+"""Faults that follow from an image of one colour or without light, and are not reported then."""
 
 
 def _figure(value: float, edge: float) -> str:
-    """The value in few digits, but never as the limit that it is beyond."""
+    """The value in few digits, but never equal to the limit that it exceeds."""
     return next(
         (text for text in (f"{value:.{digits}g}" for digits in (2, 3, 4, 6)) if float(text) != edge), f"{value}"
     )
@@ -100,7 +100,7 @@ def _entropy(shares: np.ndarray) -> float:
 
 
 def _colour(pixels: np.ndarray) -> float:
-    """How far apart the channels are at the most colourful hundredth of pixels (h, w, 3), 0 to 1."""
+    """The 99th percentile of chroma (largest minus smallest channel) of pixels (h, w, 3), 0 to 1."""
     cv2 = opencv()
     red, green, blue = cv2.split(pixels)
     most = cv2.max(cv2.max(red, green), blue)

@@ -1,4 +1,4 @@
-"""A mark that many pictures of a set carry in the same place, such as an agency's watermark."""
+"""Finds an overlay that many images of a dataset share in one position, such as the watermark of an agency."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from PIL import Image
 from limner.imaging.opencv import opencv
 
 SIDE = 192
-"""All pictures are compared at this width and height."""
+"""All images are compared at this width and height."""
 
 FEWEST = 8
-"""Of fewer pictures nothing is said: they may be alike by chance."""
+"""The least number of images; fewer may be similar by chance."""
 
 _STRONGEST = 24
 _LEAST = 0.3
@@ -28,65 +28,61 @@ _MARGIN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """Where a mark is: left, top, right, bottom as shares of width and height. pictures: how many were compared.
+class SharedOverlay:
+    """A shared overlay.
 
-    agreement: how much their edges there agree, 0 to 1; about the share of pictures that carry it.
+    box: left, top, right, bottom as shares of width and height. agreement: of the edges there, 0 to 1; about the share
+    of images with the overlay. images: how many were compared.
     """
 
     box: tuple[float, float, float, float]
     agreement: float
-    pictures: int
+    images: int
 
 
-class Overlay:
-    """Adds up the gradients of pictures; what they share stands out, and all else cancels out.
+class OverlayFinder:
+    """Adds up the gradients of images: shared ones accumulate, all others cancel out.
 
-    After Dekel, Rubinstein, Liu and Freeman 2017 (On the effectiveness of visible watermarks, section 3.1), with a
-    mean of clipped gradients for their median, so that no picture need be kept. Sums are of whole numbers: the order
-    of pictures, and who adds which, changes nothing. 1.2 MB, however many pictures there are.
+    After Dekel, Rubinstein, Liu and Freeman 2017 (On the effectiveness of visible watermarks, section 3.1), but with
+    the mean of clipped gradients instead of the median, so that images need not be stored. Sums are integers, so the
+    order of the images does not matter. Uses 1.2 MB for any number of images.
     """
 
     def __init__(self) -> None:
-        self.pictures = 0
+        self.images = 0
         self._sums = np.zeros((4, SIDE, SIDE), np.int64)
 
     def add(self, small_image: Image.Image) -> None:
-        """Count an RGB picture that `quality.small` gave, or any other."""
+        """Add an RGB image of any size, such as one from `reduce_image`."""
         across, down = _gradients(small_image)
         lengths = np.sqrt(across**2 + down**2).round()
         self._sums += np.stack([across, down, lengths, lengths >= _EDGE]).astype(np.int64)
-        self.pictures += 1
+        self.images += 1
 
-    def merge(self, other: Overlay) -> None:
-        """Count what another has counted."""
-        self._sums += other._sums
-        self.pictures += other.pictures
-
-    def found(self) -> Mark | None:
-        """The mark that the pictures share; None where there is none, or where they share most of what they show."""
-        if self.pictures < FEWEST:
+    def found(self) -> SharedOverlay | None:
+        """The overlay that the images share; None if there is none, or if most of their content is the same."""
+        if self.images < FEWEST:
             return None
         shared, edges = self._shared(), self._sums[3]
-        # Where few pictures have an edge, those few agree by chance; a mark has one in all that carry it.
-        there = (shared > _LEAST + _BY_CHANCE / np.sqrt(np.maximum(edges, 1))) & (edges >= _CARRYING * self.pictures)
+        # If few images have an edge somewhere, these agree by chance; an overlay has edges in all images with it.
+        there = (shared > _LEAST + _BY_CHANCE / np.sqrt(np.maximum(edges, 1))) & (edges >= _CARRYING * self.images)
         cv2 = opencv()
         joined = cv2.dilate(there.astype(np.uint8), np.ones((9, 9), np.uint8))
         count, labels = cv2.connectedComponents(joined)
         sizes = np.bincount(labels[there], minlength=count)
-        good = (sizes >= _PIXELS) & (self._onesided(labels, there, count) <= _ONE_SIDED)
+        good = (sizes >= _PIXELS) & (self._one_sided(labels, there, count) <= _ONE_SIDED)
         marks = good[labels] & there
         if not marks.any() or there.mean() > _MOST:
             return None
         rows, columns = np.flatnonzero(marks.any(1)), np.flatnonzero(marks.any(0))
         low = [max(0, int(each[0]) - _MARGIN) / SIDE for each in (columns, rows)]
         high = [min(SIDE, int(each[-1]) + 1 + _MARGIN) / SIDE for each in (columns, rows)]
-        return Mark((low[0], low[1], high[0], high[1]), float(np.median(shared[marks])), self.pictures)
+        return SharedOverlay((low[0], low[1], high[0], high[1]), float(np.median(shared[marks])), self.images)
 
-    def _onesided(self, labels: np.ndarray, there: np.ndarray, count: int) -> np.ndarray:
-        """By component, how much its gradients point one way, 0 to 1.
+    def _one_sided(self, labels: np.ndarray, there: np.ndarray, count: int) -> np.ndarray:
+        """The share of a component's gradients that point in one direction, 0 to 1.
 
-        A stroke has two sides, and its gradients cancel out; a horizon or a shadow, which pictures may share, has one.
+        A stroke has two sides whose gradients cancel out; a horizon or shadow, which images may share, has one.
         """
         across, down, lengths = (
             np.bincount(labels[there], weights[there], minlength=count)
@@ -95,16 +91,16 @@ class Overlay:
         return np.hypot(across, down) / np.maximum(lengths, 1)
 
     def _shared(self) -> np.ndarray:
-        """By pixel, how much the gradients agree: the length of their mean over the mean of their lengths, 0 to 1."""
-        across, down, lengths = self._sums[:3] / self.pictures
+        """The agreement of gradients by pixel: the length of their mean over the mean of their lengths, 0 to 1."""
+        across, down, lengths = self._sums[:3] / self.images
         mean = np.hypot(across, down)
         return np.where(mean >= _MEAN, mean / np.maximum(lengths, _MEAN), 0)
 
 
 def _gradients(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-    """Gradients (192, 192) of luma across and down in fp32, whole numbers in eighths of a level; long ones are cut.
+    """Gradients (192, 192) of luma in x and y, fp32 integers in eighths of a level; long ones are clipped.
 
-    The frame is left out: bars and vignettes are faults of their own.
+    The frame is 0: bars and vignettes are other faults.
     """
     cv2 = opencv()
     grey = cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2GRAY)

@@ -1,4 +1,4 @@
-"""How sharp the sharpest parts of a picture are, whatever it shows and however strong its contrast is."""
+"""Measures the sharpness of the sharpest parts of an image, independent of contrast."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import numpy as np
 from limner.imaging.opencv import opencv
 
 TILE = 16
-"""Side of the parts that are measured, in pixels."""
+"""Side of the tiles that are measured, in pixels."""
 
 REBLUR = 1.0
-"""Standard deviation of the blur that edges are compared under, in pixels."""
+"""Standard deviation of the additional blur, in pixels."""
 
 _FLOOR = 1.0
 _FAINT = 0.01
@@ -20,13 +20,13 @@ _DIAGONAL = np.float32(0.5**0.5)
 
 
 def sharpness(luma: np.ndarray) -> float:
-    """0 (no edge at all) to 100, of luma (h, w) in fp32, 0 to 255.
+    """The sharpness of luma (h, w) in fp32, 0 to 255: from 0 (no edge) to 100.
 
-    What share of the energy of its gradients a picture loses when it is blurred once more: little where it is blurred
-    already, whatever its contrast (the ratio of Zhuo and Sim 2011, Defocus map estimation from a single image, taken
-    over tiles). It is measured where edges are strong, so noise, blocks of JPEG and plain grounds say little, and of
-    those at the sharpest tenth, so a blurred background is no fault. Of the four directions in which gradients are
-    taken the least sharp one counts, for motion blurs across one only.
+    The share of the energy of the gradients that is lost by a further blur: little if the image is blurred already,
+    whatever its contrast (the ratio of Zhuo and Sim 2011, Defocus map estimation from a single image, over tiles). Only
+    tiles with strong edges count, so that noise, JPEG blocks and plain areas have little influence, and of these the
+    sharpest tenth, so that a blurred background is no fault. The least sharp one of four gradient directions counts,
+    because motion blurs in one direction only.
     """
     cv2 = opencv()
     before, after = _energies(luma), _energies(cv2.GaussianBlur(luma, (7, 7), REBLUR))
@@ -36,7 +36,7 @@ def sharpness(luma: np.ndarray) -> float:
 
 
 def _energies(luma: np.ndarray) -> np.ndarray:
-    """Mean squared gradients (4, tiles): across, down and along both diagonals."""
+    """Mean squared gradients (4, tiles): horizontal, vertical and along both diagonals."""
     cv2 = opencv()
     across, down = (cv2.Sobel(luma, cv2.CV_32F, x, 1 - x, ksize=3, scale=1 / 8) for x in (1, 0))
     gradients = (across, down, (across + down) * _DIAGONAL, (across - down) * _DIAGONAL)
@@ -45,7 +45,7 @@ def _energies(luma: np.ndarray) -> np.ndarray:
 
 
 def _lost(before: np.ndarray, after: np.ndarray, floor: float) -> float | None:
-    """The share of energy lost at the sharpest of the tiles with strong edges; None where there are hardly any."""
+    """The share of energy that the sharpest tiles with strong edges lose; None if there are hardly any."""
     there = after >= floor
     if there.sum() < min(_FEWEST, len(after)):
         return None

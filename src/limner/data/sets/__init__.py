@@ -1,1 +1,1 @@
-"""Folders of pictures, as training reads them."""
+"""Folders of images with captions, as training reads and the starter writes them."""

@@ -1,28 +1,35 @@
-"""Photographs as arrays, ready for training."""
+"""Images of a training set as arrays: cropped to the size that is trained on, and read in parts."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from PIL import Image
 
 from limner.core.errors import LimnerError
 from limner.core.files import quoted, read_file
-from limner.data.sets.folder import Photograph, Scan
-from limner.imaging.crop import frame, square
+from limner.data.sets.folder import ImageFile
+from limner.imaging.buckets import Buckets
+from limner.imaging.crop import center_square, crop_and_resize, crop_box, size_conditioning
 from limner.imaging.decode import decode
+
+Shape = tuple[int, int]
+"""Width and height in pixels."""
+NEAR = 1.5
+"""A prepared image keeps its shape where its area differs from the resolution's by less than this factor."""
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Squares cut from photographs.
+class Crops:
+    """Crops of images, all of one size.
 
-    pixels: (n, side, side, 3) uint8. frames: (n, 6) int64, the photograph's height and width, the crop's top and left
-    in the photograph as it was resized, and the crop's height and width. masks: (n, side, side) uint8 or None.
+    pixels: (n, h, w, 3) uint8. frames: (n, 6) int64, in the terms of SDXL (arXiv 2307.01952, section 2.2): the image's
+    height and width, the crop's top and left in the image as it was resized, and the crop's height and width. masks:
+    (n, h, w) uint8 or None.
     """
 
     pixels: np.ndarray
@@ -32,60 +39,97 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def __getitem__(self, which: list[int]) -> Pictures:
-        masks = None if self.masks is None else self.masks[which]
-        return Pictures(self.pixels[which], self.frames[which], masks)
+    def __getitem__(self, part: slice) -> Crops:
+        return Crops(self.pixels[part], self.frames[part], None if self.masks is None else self.masks[part])
 
-    def mirrored(self) -> Pictures:
-        """The same from right to left; a crop from the middle stays where it was."""
-        return Pictures(self.pixels[:, :, ::-1], self.frames, None if self.masks is None else self.masks[:, :, ::-1])
+    def mirrored(self) -> Crops:
+        """The crops mirrored left to right. Their frames stay: crops are from the middle."""
+        return Crops(self.pixels[:, :, ::-1], self.frames, None if self.masks is None else self.masks[:, :, ::-1])
 
     @classmethod
-    def whole(cls, pixels: np.ndarray) -> Pictures:
-        """Pictures (n, h, w, 3) that were not cut."""
+    def whole(cls, pixels: np.ndarray) -> Crops:
+        """Images (n, h, w, 3) that were not cropped."""
         count, height, width = pixels.shape[:3]
         return cls(pixels, np.tile(np.array([height, width, 0, 0, height, width]), (count, 1)))
 
 
-def load_pictures(scan: Scan, side: int, masked: bool = False) -> Pictures:
-    """The pictures of a scan in its order, cropped to squares, with their masks when these are wished.
+class CroppedFiles:
+    """Image files, cropped to one shape when they are read; memory holds only the part that is asked for.
 
-    A picture without a mask counts everywhere. Raises LimnerError when a file vanished or changed since the scan.
+    masked: read masks too; an image without one counts everywhere. Reading a part raises LimnerError where a file
+    vanished or changed since the scan, or a mask does not fit its image.
     """
-    count = len(scan.photographs)
-    pixels = np.empty((count, side, side, 3), dtype=np.uint8)
-    masks = np.full((count, side, side), 255, dtype=np.uint8) if masked else None
-    with ThreadPoolExecutor(2) as threads:
-        for index, picture in enumerate(threads.map(partial(_picture, side=side), scan.photographs)):
-            pixels[index] = picture
-    for index, photograph in enumerate(scan.photographs):
-        if masks is not None and photograph.mask is not None:
-            masks[index] = _mask(photograph, side)
-    return Pictures(pixels, np.array([frame(photograph.size, side) for photograph in scan.photographs]), masks)
+
+    def __init__(self, images: Sequence[ImageFile], shape: Shape, masked: bool = False) -> None:
+        self.images, self.shape, self.masked = tuple(images), shape, masked
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, part: slice) -> Crops:
+        images, shape = self.images[part], self.shape
+        with ThreadPoolExecutor(2) as threads:
+            pixels = np.stack(list(threads.map(lambda image: _pixels(image, shape), images)))
+        masks = np.stack([read_mask(image, shape) for image in images]) if self.masked else None
+        return Crops(pixels, np.array([_frame(image.size, shape) for image in images]), masks)
 
 
-def _picture(photograph: Photograph, side: int) -> np.ndarray:
-    """One photograph as (side, side, 3), uint8."""
+def bucket_shape(size: Shape, resolution: int, multiple: int) -> Shape:
+    """The shape in which a prepared image of this size is trained: its own where that suits the resolution.
+
+    It suits where its sides are multiples of `multiple`, as the model needs, and its area is near that of resolution x
+    resolution. Any other image gets the bucket of the resolution for which least is cropped.
+    """
+    across, down = size
+    area = across * down / resolution**2
+    if across % multiple == down % multiple == 0 and 1 / NEAR < area < NEAR:
+        return size
+    return Buckets.of(resolution, multiple).nearest(size)
+
+
+def _box(size: Shape, shape: Shape) -> tuple[int, int, int, int]:
+    return (0, 0, *size) if size == shape else crop_box(size, shape)
+
+
+def _crop(image: Image.Image, shape: Shape) -> Image.Image:
+    """The largest crop of a shape from the middle of an image, resized to (width, height)."""
+    if shape[0] == shape[1]:
+        return center_square(image, shape[0])
+    return crop_and_resize(image, _box(image.size, shape), shape)
+
+
+def _frame(size: Shape, shape: Shape) -> tuple[int, int, int, int, int, int]:
+    """What `_crop` does to an image of this (width, height), as `Crops.frames` has it."""
+    if shape[0] == shape[1]:
+        return size_conditioning(size, shape[0])
+    left, top, right, bottom = _box(size, shape)
+    across, down = shape[0] / (right - left), shape[1] / (bottom - top)
+    return size[1], size[0], round(top * down), round(left * across), shape[1], shape[0]
+
+
+def _pixels(image: ImageFile, shape: Shape) -> np.ndarray:
+    """One image as (h, w, 3), uint8."""
     try:
-        data = read_file(photograph.path)
+        data = read_file(image.path)
     except LimnerError as error:
-        raise LimnerError(f"a picture is gone since it was scanned: {error.problem}", "start again") from error
-    if hashlib.sha256(data).hexdigest() != photograph.sha256:
-        raise LimnerError(f"{quoted(photograph.path)} has changed since it was scanned", "start again")
-    return np.asarray(square(decode(data, photograph.path), side))
+        raise LimnerError(f"an image is gone since it was scanned: {error.problem}", "start again") from error
+    if hashlib.sha256(data).hexdigest() != image.sha256:
+        raise LimnerError(f"{quoted(image.path)} has changed since it was scanned", "start again")
+    return np.asarray(_crop(decode(data, image.path), shape))
 
 
-def _mask(photograph: Photograph, side: int) -> np.ndarray:
-    """A photograph's mask as (side, side), uint8: white counts, black does not."""
-    assert photograph.mask is not None
-    image: Image.Image = decode(read_file(photograph.mask), photograph.mask)
-    if image.size != photograph.size:
+def read_mask(image: ImageFile, shape: Shape) -> np.ndarray:
+    """An image's mask as (h, w), uint8: white counts, black does not. All white where it has none."""
+    if image.mask is None:
+        return np.full(shape[::-1], 255, dtype=np.uint8)
+    mask: Image.Image = decode(read_file(image.mask), image.mask)
+    if mask.size != image.size:
         raise LimnerError(
-            f"the mask {quoted(photograph.mask)} is {image.width} x {image.height}, and its picture "
-            f"{photograph.size[0]} x {photograph.size[1]}",
-            "make a mask of the picture's own size",
+            f"the mask {quoted(image.mask)} is {mask.width} x {mask.height}, and its image "
+            f"{image.size[0]} x {image.size[1]}",
+            "make the mask as large as its image",
         )
-    values = np.asarray(square(image.convert("L"), side))
+    values = np.asarray(_crop(mask.convert("L"), shape))
     if not values.any():
-        raise LimnerError(f"the mask {quoted(photograph.mask)} is all black", "paint what shall be learnt white")
+        raise LimnerError(f"the mask {quoted(image.mask)} is all black", "paint the part to train on white")
     return values

@@ -1,4 +1,4 @@
-"""The table of a prepared folder, `metadata.jsonl`: what it tells of each picture (Hugging Face's imagefolder form)."""
+"""The table of a prepared folder, `metadata.jsonl`, a row for each image (Hugging Face's imagefolder format)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
 from limner.core.files import read_file, short_line
-from limner.provenance.rights import rights_beside
+from limner.provenance.rights import rights_from_fields
 
 TABLE = "metadata.jsonl"
 TRAIN, VALIDATION = "train", "validation"
@@ -21,12 +21,13 @@ _UNKNOWN = Rights()
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One picture's line. text: its caption. weight: how often it is shown, as against the others. override: why it is
-    learnt from though its owner refuses.
+class MetadataRow:
+    """One image's row. text: its caption. size: (width, height) as the table states it. weight: how often the image is
+    shown, relative to the others. override: why it is trained on although its owner refuses.
     """
 
     text: str | None = None
+    size: tuple[int, int] | None = None
     weight: float = 1.0
     mask: Path | None = None
     rights: Rights = _UNKNOWN
@@ -34,28 +35,28 @@ class Row:
 
     @property
     def refused(self) -> str | None:
-        """The mark by which the picture is not to be learnt from; None where it may be."""
+        """The mark that forbids training on the image; None where training is allowed."""
         return (self.rights.said or "so marked") if self.rights.training == "refused" and not self.override else None
 
 
-NO_ROW = Row()
+NO_ROW = MetadataRow()
 
 
 def split_of(folder: Path) -> Path:
-    """Where a dataset's training pictures lie: in its part for training, or in the folder itself."""
+    """The folder that holds a dataset's training images: its part for training, or the folder itself."""
     part = folder / TRAIN
     return part if not (folder / TABLE).is_file() and (part / TABLE).is_file() else folder
 
 
-def rows_of(folder: Path) -> dict[Path, Row]:
-    """Picture -> its row, in the table's order; empty where the folder has no table.
+def rows_of(folder: Path) -> dict[Path, MetadataRow]:
+    """Image -> its row, in the table's order; empty where the folder has no table.
 
-    Raises LimnerError for a line that is no object with a file_name, and for names that lead out of the folder.
+    Raises LimnerError for a line that is not an object with a file_name, and for names that lead out of the folder.
     """
     table = folder / TABLE
     if not table.is_file():
         return {}
-    found: dict[Path, Row] = {}
+    found: dict[Path, MetadataRow] = {}
     try:
         text = read_file(table).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -69,43 +70,50 @@ def rows_of(folder: Path) -> dict[Path, Row]:
     return found
 
 
-def _row(line: str, folder: Path, where: str) -> tuple[Path, Row]:
+def _row(line: str, folder: Path, where: str) -> tuple[Path, MetadataRow]:
     try:
-        told: Any = json.loads(line)
+        values: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise _wrong(where, "is not JSON") from error
-    if not isinstance(told, dict):
-        raise _wrong(where, "is no JSON object")
-    name, mask = _text(told, "file_name", where), _text(told, "mask_file_name", where)
+    if not isinstance(values, dict):
+        raise _wrong(where, "is not a JSON object")
+    name, mask = _text(values, "file_name", where), _text(values, "mask_file_name", where)
     if name is None:
         raise _wrong(where, "has no file_name")
-    return _inside(folder, name, where), Row(
-        text=_text(told, "text", where),
-        weight=_weight(told, where),
+    return _inside(folder, name, where), MetadataRow(
+        text=_text(values, "text", where),
+        size=_size(values),
+        weight=_weight(values, where),
         mask=None if mask is None else _inside(folder, mask, where),
-        rights=rights_beside(told),
-        override=_text(told, "training_override", where),
+        rights=rights_from_fields(values),
+        override=_text(values, "training_override", where),
     )
 
 
-def _text(told: Mapping[str, Any], key: str, where: str) -> str | None:
-    value = told.get(key)
+def _text(values: Mapping[str, Any], key: str, where: str) -> str | None:
+    value = values.get(key)
     if value is not None and not isinstance(value, str):
-        raise _wrong(where, f"has a {key} that is no text")
+        raise _wrong(where, f"has a {key} that is not text")
     return value or None
 
 
-def _weight(told: Mapping[str, Any], where: str) -> float:
-    value = told.get("weight")
+def _size(values: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Width and height; None where a row has none, or no whole numbers, as tables of other programs may."""
+    width, height = values.get("width"), values.get("height")
+    return (width, height) if type(width) is int and type(height) is int else None
+
+
+def _weight(values: Mapping[str, Any], where: str) -> float:
+    value = values.get("weight")
     if value is None:
         return 1.0
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1e-6 <= value <= 1e6:
-        raise _wrong(where, f"has the weight {short_line(json.dumps(value), 40)}, which is no number from 1e-6 to 1e6")
+        raise _wrong(where, f"has the weight {short_line(json.dumps(value), 40)}, not a number from 1e-6 to 1e6")
     return float(value)
 
 
 def _inside(folder: Path, name: str, where: str) -> Path:
-    """The file of a name below the folder; folders on the way there may be no links that lead out."""
+    """The file of a name below the folder; folders on the way there may not be links that lead out."""
     parts = {*PurePosixPath(name).parts, *PureWindowsPath(name).parts}
     path = folder / name
     rooted = PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor
@@ -127,7 +135,7 @@ def _leaves(where: str, name: str) -> LimnerError:
 
 
 def _wrong(where: str, problem: str) -> LimnerError:
-    return LimnerError(f"{where} {problem}", 'mend it: {"file_name": "01.jpg", "text": "a photo of sks dog"}')
+    return LimnerError(f"{where} {problem}", 'correct it: {"file_name": "01.jpg", "text": "a photo of sks dog"}')
 
 
 def _named(table: Path) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 from limner.core.requests.request import digest_of
 from limner.core.votes import BlindPair, VotesKey
 from limner.engine.compare.cells import Cell
-from limner.engine.train.class_captions import as_word
-from limner.imaging.decode import open_photograph
+from limner.engine.train.class_captions import word_pattern
+from limner.imaging.decode import open_image
 from limner.reports.render import embedded, write_page
 from limner.store.files import atomic_file, sha256_of
 
@@ -68,7 +68,7 @@ def write_blind(
         }
         for name, pair, (left, right) in zip(ids, pairs, sides, strict=True)
     ]
-    urls = [embedded(open_photograph(path), SIDE) for path in pictures]
+    urls = [embedded(open_image(path), SIDE) for path in pictures]
     write_page(out / PAGE, "blind.html", title="Which is better?", comparison=comparison, pairs=told, pictures=urls)
     return out / PAGE, out / KEY
 
@@ -77,7 +77,7 @@ def plain(prompt: str, made_up: Sequence[str]) -> str:
     """A prompt without made-up words; where nothing else is in it, as it is."""
     told = prompt
     for word in made_up:
-        told = as_word(word).sub("", told)
+        told = word_pattern(word).sub("", told)
     return " ".join(told.split()) or prompt
 
 

@@ -50,7 +50,7 @@ def photographs_of(request: CompareRequest) -> tuple[Path, ...]:
     """The photographs of the subject, where a folder of them is named."""
     if request.references is None:
         return ()
-    return tuple(photograph.path for photograph in scan(request.references).photographs)
+    return tuple(photograph.path for photograph in scan(request.references).images)
 
 
 def gallery_of(pictures: Mapping[Cell, Path], references: tuple[Path, ...]) -> ImageSet:

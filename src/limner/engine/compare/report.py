@@ -19,7 +19,7 @@ from limner.engine.compare.differences import FEWEST, Difference, rounded
 from limner.engine.compare.result import Compared
 from limner.engine.generate.generate import write_aside
 from limner.engine.scoring.scorers import told
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 from limner.reports.figure import Group, grid
 from limner.reports.forest import Line, forest
 from limner.reports.render import embedded, write_page
@@ -46,11 +46,7 @@ def write_figure(compared: Compared, out: Path, workspace: Workspace, emit: Emit
     prompts, seeds = shown_prompts(compared), shown_seeds(compared)
     groups = [Group(entrant.name, tuple(f"seed {seed}" for seed in seeds)) for entrant in compared.entrants]
     cells = [
-        [
-            open_photograph(compared.painted[entrant.name][prompt, seed])
-            for entrant in compared.entrants
-            for seed in seeds
-        ]
+        [open_image(compared.painted[entrant.name][prompt, seed]) for entrant in compared.entrants for seed in seeds]
         for prompt in prompts
     ]
     side = min(256, max(128, cells[0][0].width))
@@ -153,7 +149,7 @@ def write_report(compared: Compared, out: Path, figure: Path) -> Path:
         differences=compared.differences,
         plots=[(metric, _differences_plot(those)) for metric, those in _by_title(compared).items()],
         prompts_plot=_prompts_plot(compared),
-        figure=embedded(open_photograph(figure), 2200),
+        figure=embedded(open_image(figure), 2200),
         slides=_slides(compared),
     )
     return path
@@ -213,8 +209,7 @@ def _slides(compared: Compared) -> list[dict[str, Any]]:
             "prompt": prompt,
             "seed": seed,
             "pictures": [
-                embedded(open_photograph(compared.painted[entrant.name][prompt, seed]), 640)
-                for entrant in compared.entrants
+                embedded(open_image(compared.painted[entrant.name][prompt, seed]), 640) for entrant in compared.entrants
             ],
         }
         for prompt in shown_prompts(compared)

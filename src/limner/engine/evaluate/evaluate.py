@@ -53,7 +53,7 @@ def evaluate(request: EvaluateRequest, workspace: Workspace, emit: Emit) -> None
 
 
 def _photographs(folder: str | None) -> tuple[Path, ...]:
-    return () if folder is None else tuple(photograph.path for photograph in scan(folder).photographs)
+    return () if folder is None else tuple(photograph.path for photograph in scan(folder).images)
 
 
 def _of_a_folder(

@@ -7,17 +7,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from limner.core.errors import LimnerError
-from limner.data.sets.folder import Photograph, scan
+from limner.data.sets.folder import ImageFile, scan
 from limner.imaging.decode import SUFFIXES
 from limner.store.blobs import REFERENCE
 
 
-def pictures_of(folder: Path) -> tuple[Photograph, ...]:
+def pictures_of(folder: Path) -> tuple[ImageFile, ...]:
     """The pictures in a folder that was named as a target; raises LimnerError where it holds none."""
     with suppress(OSError):  # which scan tells
         if not any(entry.suffix.lower() in SUFFIXES for entry in folder.iterdir()):
             raise LimnerError(f"{str(folder)!r} is no model and no adapter, and holds no pictures", "name one of these")
-    return scan(folder).photographs
+    return scan(folder).images
 
 
 def name_of(folder: Path, called: Callable[[str], str]) -> str:

@@ -96,12 +96,12 @@ def _cases(hashes: Sequence[str], overall: dict[str, float], report: Report, fol
 
 
 def _embedded(path: Path, sha256: str, folder: Path) -> str | None:
-    from limner.imaging.decode import open_photograph
+    from limner.imaging.decode import open_image
     from limner.reports.render import embedded
 
     try:
         if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file() or sha256_of(path) != sha256:
             return None
-        return embedded(open_photograph(path), SIDE)
+        return embedded(open_image(path), SIDE)
     except (OSError, LimnerError, ValueError):
         return None

@@ -20,7 +20,7 @@ from limner.engine.evaluate.training_images import learnt_page
 from limner.engine.evaluate.training_images import told as learnt_told
 from limner.engine.generate.generate import write_aside
 from limner.engine.scoring.scorers import told
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 from limner.reports.figure import Group, grid
 from limner.reports.render import embedded, write_page
 from limner.store.files import atomic_file, sha256_of
@@ -34,8 +34,8 @@ def write_figure(done: Evaluated, out: Path, workspace: Workspace, emit: Emit) -
     path, cells = out / "results.png", done.cells()
     groups = evenly(list(cells), ROWS)
     wide = min(COLUMNS, max(len(cells[group]) for group in groups))
-    first = open_photograph(cells[groups[0]][0])
-    lines = [[open_photograph(picture) for picture in cells[group][:wide]] for group in groups]
+    first = open_image(cells[groups[0]][0])
+    lines = [[open_image(picture) for picture in cells[group][:wide]] for group in groups]
     for line in lines:
         line += [_blank(first.size)] * (wide - len(line))
     across = Group(done.name, tuple(str(number) for number in range(1, wide + 1)))
@@ -112,8 +112,8 @@ def write_report(done: Evaluated, out: Path, figure: Path) -> Path:
         subject=done.subject,
         requirements=[(str(wanted), f"{mean:.3f}", met) for wanted, mean, met in done.requirements],
         checklist=[(title, [_row(score) for score in scores]) for title, scores in done.checklist.items()],
-        figure=embedded(open_photograph(figure), 2400) if figure.exists() else None,
-        photographs=[embedded(open_photograph(each), 240) for each in evenly(done.gallery.references, PHOTOGRAPHS)],
+        figure=embedded(open_image(figure), 2400) if figure.exists() else None,
+        photographs=[embedded(open_image(each), 240) for each in evenly(done.gallery.references, PHOTOGRAPHS)],
         ranked_by=None if ranked is None else done.scores[ranked[0]].title,
         best=[] if ranked is None else [_case(done, ranked[0], index) for index in ranked[1][:cases]],
         worst=[] if ranked is None else [_case(done, ranked[0], index) for index in ranked[1][::-1][:cases]],
@@ -133,7 +133,7 @@ def _row(score: MetricResult) -> tuple[str, str, str, str]:
 
 def _case(done: Evaluated, name: str, index: int) -> dict[str, str]:
     item = done.gallery.items[index]
-    picture = embedded(open_photograph(item.picture), 320)
+    picture = embedded(open_image(item.picture), 320)
     return {"picture": picture, "prompt": item.group, "value": f"{done.scores[name].values[index]:.3g}"}
 
 
@@ -142,12 +142,12 @@ def _copies(done: Evaluated) -> list[dict[str, str]] | None:
     if not done.gallery.training:
         return None
     matches = nearest_copies(done.gallery.pictures, done.gallery.training)
-    order = sorted(range(len(matches)), key=lambda index: -matches[index].likeness)
+    order = sorted(range(len(matches)), key=lambda index: -matches[index].similarity)
     return [
         {
-            "picture": embedded(open_photograph(done.gallery.items[index].picture), 240),
-            "learnt": embedded(open_photograph(matches[index].picture), 240),
-            "told": f"likeness {matches[index].likeness:.2f}" + (", mirrored" if matches[index].mirrored else ""),
+            "picture": embedded(open_image(done.gallery.items[index].picture), 240),
+            "learnt": embedded(open_image(matches[index].image), 240),
+            "told": f"likeness {matches[index].similarity:.2f}" + (", mirrored" if matches[index].mirrored else ""),
         }
         for index in order
         if matches[index].is_copy
@@ -162,8 +162,8 @@ def _pairs(done: Evaluated) -> list[dict[str, str]]:
     return [
         {
             "prompt": str(done.plain.items[row].prompt),
-            "before": embedded(open_photograph(done.plain.base[row].picture), 240),
-            "after": embedded(open_photograph(done.plain.items[row].picture), 240),
+            "before": embedded(open_image(done.plain.base[row].picture), 240),
+            "after": embedded(open_image(done.plain.items[row].picture), 240),
         }
         for row in rows
     ]

@@ -11,7 +11,7 @@ from limner.core.choice import evenly
 from limner.core.metrics import ScoredImage
 from limner.core.opinions import CRITERIA, HIGHEST, LOWEST, MAX_SCORED, Criterion, evaluation_of
 from limner.engine.evaluate.result import Evaluated
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 from limner.reports.render import embedded, write_page
 from limner.store.files import sha256_of
 
@@ -60,10 +60,10 @@ def write_sheet(done: Evaluated, out: Path) -> Path:
         title="How good are these pictures?",
         evaluation=evaluation_of(hashes.values()),
         pictures=[
-            {"sha256": sha256, "prompt": item.prompt, "url": embedded(open_photograph(item.picture), SIDE)}
+            {"sha256": sha256, "prompt": item.prompt, "url": embedded(open_image(item.picture), SIDE)}
             for sha256, item in shown.items()
         ],
-        photographs=[embedded(open_photograph(path), SMALL) for path in references],
+        photographs=[embedded(open_image(path), SMALL) for path in references],
         questions=_questions(bool(references), [item.prompt for item in shown.values()]),
         points=list(range(LOWEST, HIGHEST + 1)),
         painted=bool(done.request.prompt),

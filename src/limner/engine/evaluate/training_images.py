@@ -11,9 +11,9 @@ from limner.core.influence import Influence, TrainingImage
 from limner.core.requests import EvaluateRequest, InfluenceRequest
 from limner.core.workspace import Workspace
 from limner.engine.compare.contestants import Entrant
-from limner.engine.influence.influence import trace, training_pictures
+from limner.engine.influence.influence import trace, training_images
 from limner.engine.influence.restored import training_of
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 from limner.models.adapters import open_adapter
 from limner.reports.render import embedded
 
@@ -37,7 +37,7 @@ def asked_of(request: EvaluateRequest, target: Entrant | None, emit: Emit) -> In
     try:
         adapter = open_adapter(path)
         training, _ = training_of(adapter)
-        training_pictures(adapter, training, request.dataset)
+        training_images(adapter, training, request.dataset)
     except LimnerError as error:
         return _left_out(request, error, emit)
     return InfluenceRequest(
@@ -104,7 +104,7 @@ def _worth(each: TrainingImage) -> float:
 
 def _shown(each: TrainingImage) -> dict[str, Any]:
     return {
-        "picture": embedded(open_photograph(each.picture), SIDE),
+        "picture": embedded(open_image(each.picture), SIDE),
         "name": Path(each.picture).name,
         "caption": each.caption,
         "worth": f"{each.worth:+.3f}",

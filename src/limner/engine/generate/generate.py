@@ -41,7 +41,7 @@ from limner.models.guidance import guided
 from limner.models.prompt_cache import encoded
 from limner.provenance import watermark
 from limner.provenance.labels import Label, write_png
-from limner.provenance.xmp import Source
+from limner.provenance.xmp import SourceType
 from limner.store.files import atomic_file, make_folder, sha256_of, write_numbered
 
 LESS_MEMORY = "use --memory low, a smaller --batch, --width and --height, or another --precision"
@@ -180,7 +180,7 @@ def told_of(
 def keep_picture(order: Order, label: Label, pixels: np.ndarray, inputs: Inputs) -> None:
     """Write a picture with its mark and all its labels, and tell of it."""
     request, workspace, emit = order.request, order.workspace, order.emit
-    name = watermark.name_of(pixels)
+    name = watermark.payload_for(pixels)
     pixels = watermark.embed(pixels, name, painted_part(inputs, pixels))
     source = "compositeWithTrainedAlgorithmicMedia" if inputs.foreign else "trainedAlgorithmicMedia"
     write = partial(write_png, Image.fromarray(pixels), label=label, source=source, home=workspace.home)
@@ -300,7 +300,9 @@ def write_guides(request: GenerateRequest, inputs: Inputs, first: np.ndarray, wo
     write_aside(Image.fromarray(whole), path, "comparison", "compositeSynthetic", workspace, emit)
 
 
-def write_aside(picture: Image.Image, path: Path, what: str, source: Source, workspace: Workspace, emit: Emit) -> None:
+def write_aside(
+    picture: Image.Image, path: Path, what: str, source: SourceType, workspace: Workspace, emit: Emit
+) -> None:
     make_folder(path.parent)
     with atomic_file(path) as partial_path:
         write_png(picture, partial_path, source=source, home=workspace.home)

@@ -12,9 +12,9 @@ from limner.core.errors import LimnerError
 from limner.core.files import read_file
 from limner.core.protocols import Control
 from limner.core.requests import GenerateRequest
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 from limner.plugins import registry
-from limner.provenance.xmp import painted_by_a_model
+from limner.provenance.xmp import is_fully_generated
 from limner.store.files import sha256_of
 
 
@@ -29,7 +29,7 @@ class Given:
 def open_inputs(request: GenerateRequest) -> Given:
     """Read a request's pictures; raises LimnerError for what cannot be read or does not fit together."""
     paths = [path for path in (request.image, request.mask, *(use.path for use in request.control)) if path]
-    pictures = {path: open_photograph(path) for path in paths}
+    pictures = {path: open_image(path) for path in paths}
     if request.mask and request.image and pictures[request.mask].size != pictures[request.image].size:
         raise LimnerError(
             f"the mask is {_told(pictures[request.mask])}, and the image {_told(pictures[request.image])}",
@@ -76,7 +76,7 @@ def fit_inputs(request: GenerateRequest, given: Given, side: int, multiple: int)
     photographs = tuple(fitted(opened[use.path], size) for use in request.control)
     guides = tuple(maker.guide(photograph) for maker, photograph in zip(given.makers, photographs, strict=True))
     files = {path: sha256_of(Path(path).expanduser()) for path in opened}
-    foreign = request.image is not None and not painted_by_a_model(read_file(Path(request.image).expanduser()))
+    foreign = request.image is not None and not is_fully_generated(read_file(Path(request.image).expanduser()))
     return Inputs(size, image, mask, photographs, guides, files, foreign)
 
 

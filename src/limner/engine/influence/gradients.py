@@ -1,4 +1,4 @@
-"""What moves the learnt tensors towards a picture: gradients over time steps, as features of the picture."""
+"""Gradient features of images: the direction in which an image would change the trained tensors."""
 
 from __future__ import annotations
 
@@ -9,51 +9,49 @@ from typing import Any
 
 import torch
 
-from limner.core.protocols import PLAIN, SILENT, Components, Draw, Family, Objective, Trainable
+from limner.core.protocols import PLAIN, SILENT, Draw, Objective
 from limner.engine.influence.projection import Projection
+from limner.engine.influence.restored import RestoredAdapter
+from limner.engine.train.batches import generator_for
 from limner.engine.train.examples import Examples
-from limner.engine.train.loop import generator_for
 
-TOGETHER = 8
-"""Time steps that go through the model at once."""
+BATCH = 8
+"""Timesteps that go through the model at once."""
 CHOICE = 8
-"""How many times are drawn for each that is taken."""
+"""How many timesteps are drawn for each that is used."""
 
 
 @dataclass
 class Gradients:
-    """Features of pictures: the gradient of an output of the model with respect to what was learnt, its mean over time
-    steps and noise that are the same for all pictures.
+    """Features of images: the gradient of an output of the model with respect to the trained tensors. It is the mean
+    over timesteps and noise that are the same for all images.
 
-    output: "loss", the one that was trained with, or "square", the mean square of the prediction, which Zheng et al.
-    2024 (D-TRAK, arXiv 2311.00500) found to tell more; on the starter it did not (docs/influence.md). dimension: of a
-    feature, where the gradient is longer.
+    output: "loss", the training loss, or "square", the mean square of the prediction. Zheng et al. 2024 (D-TRAK, arXiv
+    2311.00500) found the square better; on the starter it was not (docs/influence.md). dimension: of a feature, where
+    the gradient is longer.
     """
 
-    family: Family
-    components: Components
-    trainable: Trainable
+    restored: RestoredAdapter
     objective: Objective
     output: str
     timesteps: int
     dimension: int
     seed: int
     autocast: torch.dtype | None = None
-    teaches_text: bool = False
     _draws: dict[torch.Size, Draw] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.parameters = [tensor for group in self.trainable.groups().values() for tensor in group]
+        self.parameters = [tensor for group in self.restored.trainable.groups().values() for tensor in group]
         self.project = Projection(sum(tensor.numel() for tensor in self.parameters), self.dimension, self.seed)
 
     def of(self, example: Examples) -> torch.Tensor:
-        """The feature (k,) of one encoded picture, its mean over the picture's views, in fp32 on the CPU."""
+        """The feature (k,) of one encoded image, the mean over its views, in fp32 on the CPU."""
         total = [torch.zeros_like(tensor, dtype=torch.float32) for tensor in self.parameters]
-        draw = self._draw(example.latents.shape[2:])
+        draw = self._draw(example.size)
         views = example.latents.shape[1]
         for view in range(views):
-            for start in range(0, self.timesteps, TOGETHER):
-                part = slice(start, start + TOGETHER)
+            for start in range(0, self.timesteps, BATCH):
+                part = slice(start, start + BATCH)
                 value = self._output(example, view, Draw(draw.noise[part], draw.timesteps[part]))
                 value = value / (self.timesteps * views)
                 found = torch.autograd.grad(value, self.parameters, allow_unused=True)
@@ -63,33 +61,36 @@ class Gradients:
         return self.project(torch.cat([gradient.flatten().cpu() for gradient in total]))
 
     def _output(self, example: Examples, view: int, draw: Draw) -> torch.Tensor:
-        """Sum over time steps of the output for one picture."""
+        """The sum over timesteps of the output for one image."""
+        components, family = self.restored.components, self.restored.model.family
         count = len(draw.timesteps)
         square = self.output == "square"
-        kind = self.components.device.type
+        kind = components.device.type
         with torch.autocast(kind, self.autocast) if self.autocast is not None else nullcontext():
             batch = example.batch([0] * count, [view] * count, self._text(example, count))
             objective, teacher = (PLAIN, SILENT) if square else (self.objective, None)
-            return self.family.loss(self.components, batch, draw, objective, teacher).sum()
+            return family.loss(components, batch, draw, objective, teacher).sum()
 
     def _text(self, example: Examples, count: int) -> Mapping[str, torch.Tensor]:
-        """The caption, as often as there are time steps; where text encoders learnt, with the way back to them."""
-        if not self.teaches_text:
+        """The encoded caption, repeated for every timestep; with gradients where text encoders were trained."""
+        if not self.restored.trains_text:
             return example.text_of([0] * count)
-        text: Mapping[str, Any] = self.family.encode_text(self.components, example.captions[:1])
+        family, components = self.restored.model.family, self.restored.components
+        text: Mapping[str, Any] = family.encode_text(components, example.captions[:1])
         return {name: value[[0] * count] for name, value in text.items()}
 
-    def _draw(self, shape: torch.Size) -> Draw:
-        """Noise and times for latents of a shape (c, h, w)."""
-        if shape not in self._draws:
+    def _draw(self, size: torch.Size) -> Draw:
+        """Noise and timesteps for latents of a size (c, h, w)."""
+        if size not in self._draws:
             rng = generator_for(self.seed, "influence", 0)
-            many = torch.Size((self.timesteps * CHOICE, *shape))
-            self._draws[shape] = evenly(self.family.draw(self.components, many, rng, self.objective), self.timesteps)
-        return self._draws[shape]
+            many = torch.Size((self.timesteps * CHOICE, *size))
+            draw = self.restored.model.family.draw(self.restored.components, many, rng, self.objective)
+            self._draws[size] = evenly(draw, self.timesteps)
+        return self._draws[size]
 
 
 def evenly(draw: Draw, count: int) -> Draw:
-    """So many rows of a draw, their times spread evenly over all that were drawn."""
+    """`count` rows of a draw, with timesteps spread evenly over all that were drawn."""
     drawn = len(draw.timesteps)
     ranks = [(2 * index + 1) * drawn // (2 * count) for index in range(count)]
     return Draw(draw.noise[:count], draw.timesteps.sort().values[ranks])

@@ -1,18 +1,18 @@
-"""Long gradients made short, so that inner products stay about the same."""
+"""Projection of long gradients to short features whose inner products stay about the same."""
 
 from __future__ import annotations
 
 import torch
 
-from limner.engine.train.loop import generator_for
+from limner.engine.train.batches import generator_for
 
 
 class Projection:
     """A count sketch: each number is added to one place of the result, with a random sign (Charikar, Chen and
     Farach-Colton 2002; the sparse Johnson-Lindenstrauss transform of Kane and Nelson 2014, arXiv 1012.1577, with one
-    place). It costs one pass over the gradient, where a dense random matrix costs as many as the result has numbers.
+    place). It costs one pass over the gradient; a dense random matrix costs one for each number of the result.
 
-    Gradients of no more than `dimension` numbers stay as they are.
+    Gradients of at most `dimension` numbers stay as they are.
     """
 
     def __init__(self, size: int, dimension: int, seed: int) -> None:

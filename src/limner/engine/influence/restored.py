@@ -1,4 +1,4 @@
-"""An adapter on its base as it was when training ended, so that what it learnt can be looked into."""
+"""A restored adapter: its trained tensors on its base model, as they were when training ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import Emit
 from limner.core.execution import body_model, split_body
 from limner.core.protocols import Components, Facts, Subject, Trainable
-from limner.core.requests import TrainRequest
+from limner.core.requests import InfluenceRequest, TrainRequest
 from limner.models import loading
 from limner.models.adapters import Adapter, check_base
 from limner.models.devices import memory_told, pick_device, pick_dtype
@@ -24,8 +24,8 @@ LESS_MEMORY = "use another --device, or --precision bf16"
 
 
 @dataclass(frozen=True)
-class Taught:
-    """A base model with what an adapter taught attached to it. request: the training's."""
+class RestoredAdapter:
+    """A base model with an adapter's tensors attached, ready for gradients. request: the training's."""
 
     request: TrainRequest
     options: BaseModel
@@ -35,53 +35,58 @@ class Taught:
     trainable: Trainable
 
     @property
-    def teaches_text(self) -> bool:
+    def trains_text(self) -> bool:
         return registry.methods.get(self.request.method).teaches_text(self.options)
 
 
 def training_of(adapter: Adapter) -> tuple[TrainRequest, BaseModel]:
-    """The request that an adapter was trained by, and its method's options, from its header."""
+    """The request that an adapter was trained by, and its method's options, from its header.
+
+    LimnerError where the header has none, as that of another program's adapter.
+    """
     try:
         body = cast(TrainRequest, body_model("train").model_validate(adapter.facts["request"]))
         request, _ = split_body(body)
         return request, registry.methods.get(request.method).Options.model_validate(request.options)
     except (KeyError, ValidationError) as error:
         raise LimnerError(
-            f"adapter {adapter.name!r} does not tell how it was trained", "give one that `limner train` made"
+            f"the header of adapter {adapter.name!r} does not state how it was trained",
+            "give one that `limner train` made",
         ) from error
 
 
 @contextmanager
-def taught(
-    adapter: Adapter, model: str | None, vae: str | None, device: str, precision: str, emit: Emit
-) -> Iterator[Taught]:
-    """The adapter on its base model while it is open; afterwards the base is forgotten.
+def restored(adapter: Adapter, request: InfluenceRequest, device: str, emit: Emit) -> Iterator[RestoredAdapter]:
+    """The adapter on its base model while it is open; afterwards the base is unloaded.
 
-    model: the base, where it is not the one that the adapter names; then with this autoencoder.
+    The request may name another base model, with another autoencoder, than the adapter does.
     """
-    request, options = training_of(adapter)
-    base = resolved(adapter, request.model if model is None else model, vae or (request.vae if model is None else None))
+    training, options = training_of(adapter)
+    base = resolve_base(adapter, training, request.model, request.vae)
     place = pick_device(device)
-    wished = pick_dtype(precision, place)
-    method = registry.methods.get(request.method)
-    words = Subject(request.identifier or "", request.class_word)
+    dtype = pick_dtype(request.precision, place)
+    method = registry.methods.get(training.method)
+    subject = Subject(training.identifier or "", training.class_word)
     try:
         with memory_told(LESS_MEMORY):
-            components = loading.load(base, torch.float32 if place.type == "cpu" else wished, place)
+            components = loading.load(base, torch.float32 if place.type == "cpu" else dtype, place)
             check_base(adapter, base, components.architecture, emit)
             facts = replace(base.family.facts, defaults=base.defaults)
-            method.check(facts, options, words)
-            trainable = method.attach(components, facts, options, words, request.seed)
+            method.check(facts, options, subject)
+            trainable = method.attach(components, facts, options, subject, training.seed)
             method.restore(trainable, adapter.file)
-            yield Taught(request, options, base, facts, components, trainable)
+            yield RestoredAdapter(training, options, base, facts, components, trainable)
     finally:
         loading.forget()
 
 
-def resolved(adapter: Adapter, model: str, vae: str | None) -> loading.Model:
+def resolve_base(adapter: Adapter, training: TrainRequest, model: str | None, vae: str | None) -> loading.Model:
+    """The base model, by default that of the training; LimnerError where it is not available."""
+    if model is None:
+        model, vae = training.model, vae or training.vae
     try:
         return loading.resolve(model, vae)
     except LimnerError as error:
         raise LimnerError(
-            f"the base model of adapter {adapter.name!r} is not to be had: {error.problem}", "name it by --model"
+            f"the base model of adapter {adapter.name!r} is not available: {error.problem}", "name it by --model"
         ) from error

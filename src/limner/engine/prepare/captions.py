@@ -14,8 +14,8 @@ from limner.core.events import Emit, Progress, Stage
 from limner.core.requests import PrepareRequest
 from limner.core.templates import Template, default_template
 from limner.core.workspace import Workspace
-from limner.data.captions.caption_file import Origin
-from limner.data.captions.trigger_words import worded
+from limner.data.captions.caption_file import CaptionOrigin
+from limner.data.captions.trigger_words import apply_trigger_words
 from limner.engine.prepare.dataset import Telling
 from limner.engine.prepare.record import Record
 from limner.models.devices import pick_device
@@ -39,7 +39,7 @@ def telling(record: Record, spoken: Mapping[str, str], edited: str | None, reque
     fields = {**{name: value for name, value in spoken.items() if name}, **record.fields}
     identifier, class_word = words_of(fields, request)
     caption, origin = _caption(record, spoken.get(""), fields, identifier, class_word, request)
-    caption = worded(caption, request.trigger, request.ban, identifier, class_word)
+    caption = apply_trigger_words(caption, request.trigger, request.ban, identifier, class_word)
     if edited is not None and edited != caption:
         caption, origin = edited, "edited"
     return Telling(record.key, caption, origin, _shown(fields, record))
@@ -58,7 +58,7 @@ def _caption(
     identifier: str | None,
     class_word: str | None,
     request: PrepareRequest,
-) -> tuple[str, Origin]:
+) -> tuple[str, CaptionOrigin]:
     values = {
         "caption": (record.caption if request.written else None) or said or "",
         "folder": PurePosixPath(record.folder).name.replace("_", " "),

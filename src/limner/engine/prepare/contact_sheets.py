@@ -11,7 +11,7 @@ from PIL import Image
 
 from limner.engine.prepare.pool import Answer, Crew
 from limner.engine.prepare.summary import Shown
-from limner.imaging.contact_sheet import Tile, sheet
+from limner.imaging.contact_sheet import Tile, draw_contact_sheet
 from limner.store.files import atomic_file
 
 EACH, AHEAD = 120, 8
@@ -56,7 +56,7 @@ def drawn(job: tuple[Path, Path, int, Sequence[Shown]]) -> None:
     path, thumbnails, first, entries = job
     with atomic_file(path) as partial:
         tiles = [_tile(shown, thumbnails) for shown in entries]
-        sheet(tiles, first=first).save(partial, "JPEG", quality=88)
+        draw_contact_sheet(tiles, first=first).save(partial, "JPEG", quality=88)
 
 
 def _tile(shown: Shown, thumbnails: Path) -> Tile:

@@ -14,7 +14,7 @@ from typing import IO, Any
 from PIL import Image
 
 from limner.core.requests.prepare import SHARES
-from limner.data.captions.caption_file import Origin
+from limner.data.captions.caption_file import CaptionOrigin
 from limner.engine.prepare.record import Record
 from limner.imaging.formats import MASKS
 
@@ -47,7 +47,7 @@ class Telling:
 
     key: str
     caption: str
-    origin: Origin
+    origin: CaptionOrigin
     fields: dict[str, str]
 
 

@@ -11,7 +11,7 @@ from limner.core.version import version
 from limner.engine.prepare.image import SUFFIXES
 from limner.engine.prepare.rows import Told
 from limner.engine.prepare.summary import Story
-from limner.provenance.rights import Tally
+from limner.provenance.rights import RightsCounts
 from limner.store.files import atomic_file
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -20,9 +20,11 @@ MOST = "n>1M"
 ROWS = 12
 
 
-def write_card(folder: Path, name: str, request: PrepareRequest, story: Story, told: Told, rights: Tally) -> None:
+def write_card(
+    folder: Path, name: str, request: PrepareRequest, story: Story, told: Told, rights: RightsCounts
+) -> None:
     """Write README.md."""
-    licences = [licence for licence in rights.told().get("licences", {}) if licence not in ("unknown", "others")]
+    licences = [licence for licence in rights.summary().get("licences", {}) if licence not in ("unknown", "others")]
     front = {
         "pretty_name": name,
         "license": licences[0].lower() if len(licences) == 1 and _is_identifier(licences[0]) else "other",
@@ -56,7 +58,7 @@ def _is_identifier(licence: str) -> bool:
     return licence.replace("-", "").replace(".", "").isalnum() and len(licence) < 40
 
 
-def _body(request: PrepareRequest, story: Story, told: Told, rights: Tally) -> str:
+def _body(request: PrepareRequest, story: Story, told: Told, rights: RightsCounts) -> str:
     parts = ", ".join(f"{count:,} {name}" for name, count in zip(SHARES, story.parts, strict=True) if count)
     subject = " ".join(filter(None, (request.identifier, request.class_word)))
     taught = f" what `{_plain(subject)}` is" if subject else ""
@@ -114,8 +116,8 @@ def _balance(story: Story) -> list[str]:
     return ["## Balance\n\n| field | pictures of each |\n|---|---|\n" + "\n".join(rows)]
 
 
-def _rights(rights: Tally) -> str:
-    facts = {name.replace("_", " "): value for name, value in rights.told().items() if isinstance(value, dict)}
+def _rights(rights: RightsCounts) -> str:
+    facts = {name.replace("_", " "): value for name, value in rights.summary().items() if isinstance(value, dict)}
     if not facts:
         return "Nothing is known of whose these pictures are."
     return _table(

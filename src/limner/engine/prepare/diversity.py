@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from limner.core.requests import PrepareRequest
-from limner.data.diversity.advice import Advice, of_set, of_subject, on_balance, ordered
-from limner.data.diversity.balance import Counts, Table, joint
-from limner.data.diversity.diversity import CHUNK, clusters, mean_distance, medoids, projected
-from limner.data.diversity.scene import Surroundings
-from limner.data.quality.overlays import Mark
+from limner.data.diversity.advice import Advice, advise_on_dataset, advise_on_subject, on_balance, sort_advice
+from limner.data.diversity.balance import FieldCounts, ValueCounts, joint_group
+from limner.data.diversity.diversity import CHUNK, clusters, mean_distance, medoids, principal_components
+from limner.data.diversity.scenes import SceneDescription
+from limner.data.quality.overlays import SharedOverlay
 from limner.engine.prepare.columns import Gathered
 from limner.engine.prepare.dataset import Telling
 from limner.engine.prepare.rows import Told
@@ -54,21 +54,21 @@ def variety_of(
     features: np.ndarray | None,
     family: np.ndarray,
     told: Told,
-    mark: Mark | None,
+    mark: SharedOverlay | None,
     request: PrepareRequest,
 ) -> Variety:
     """Of the pictures that are in the dataset. staying, kept: the places of those that are not left out, and which of
     them are not set aside. features: (n, d) of all that were written. family: (n,) their groups of copies."""
     places = staying[kept]
     lines = Kept(told, kept)
-    advice = ordered([*_on_mark(mark), *_advice(gathered, places, family, lines, request)])
+    advice = sort_advice([*_on_mark(mark), *_advice(gathered, places, family, lines, request)])
     if features is None or len(places) < 2:
         return Variety(advice)
     rows = _rows(features, places, gathered)
     labels = clusters(rows, APART, request.seed)
     sizes = tuple(np.bincount(labels).tolist())
     middles = tuple(int(places[row]) for row in medoids(rows, labels))
-    return Variety(advice, mean_distance(rows), sizes, middles, projected(rows, request.seed), labels)
+    return Variety(advice, mean_distance(rows), sizes, middles, principal_components(rows, request.seed), labels)
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,14 @@ class Kept:
     def lines(self) -> Iterator[Telling]:
         return compress(self.told.lines(), self.kept)
 
-    def tables(self) -> dict[str, Table]:
-        counts = Counts()
+    def tables(self) -> dict[str, ValueCounts]:
+        counts = FieldCounts()
         for telling in self.lines():
             counts.add(telling.fields)
         return counts.tables()
 
 
-def _on_mark(mark: Mark | None) -> list[Advice]:
+def _on_mark(mark: SharedOverlay | None) -> list[Advice]:
     """Of what many pictures carry in one place."""
     if mark is None:
         return []
@@ -122,32 +122,32 @@ def _advice(
         captions = [telling.caption for telling in kept.lines()]
         licences = [gathered.record(int(place)).rights.licence for place in places]
         faces = request.crop == "subject" and detectors.get(request.detector).faces
-        found = of_subject(_seen(gathered, places), family[places].tolist(), captions, licences, faces)
+        found = advise_on_subject(_seen(gathered, places), family[places].tolist(), captions, licences, faces)
         return _placed(found, places)
     uneven = [tables[name] for name in told.by if name in tables and request.balance == "off"]
-    found = of_set(uneven, told.captions, told.unlicensed, int(told.captions.total()))
+    found = advise_on_dataset(uneven, told.captions, told.unlicensed, int(told.captions.total()))
     others = [each for name, table in tables.items() if name not in told.by for each in on_balance(table)]
     found += [replace(each, level="info") for each in others if each.level == "warning"]
     if 1 < len(subjects) <= SUBJECTS and max(map(len, subjects.values())) <= SUBJECT:
         for name, rows in subjects.items():
             theirs = places[rows]
-            advice = _placed(of_subject(_seen(gathered, theirs), family[theirs].tolist()), theirs)
+            advice = _placed(advise_on_subject(_seen(gathered, theirs), family[theirs].tolist()), theirs)
             found += [replace(each, text=f"{name}: {each.text}") for each in advice if each.level == "warning"]
     return found
 
 
-def _seen(gathered: Gathered, places: np.ndarray) -> list[Surroundings]:
-    return [Surroundings.unpacked(gathered.columns.surroundings[place]) for place in places]
+def _seen(gathered: Gathered, places: np.ndarray) -> list[SceneDescription]:
+    return [SceneDescription.from_row(gathered.columns.surroundings[place]) for place in places]
 
 
 def _placed(advice: Sequence[Advice], places: np.ndarray) -> list[Advice]:
     return [replace(each, pictures=tuple(int(places[at]) for at in each.pictures)) for each in advice]
 
 
-def _subjects(kept: Kept, tables: Mapping[str, Table]) -> dict[str, np.ndarray]:
+def _subjects(kept: Kept, tables: Mapping[str, ValueCounts]) -> dict[str, np.ndarray]:
     """The rows of each subject: of a folder, where there are several, or else of a group that is evened out."""
     by = ("folder",) if len(tables["folder"].rows if "folder" in tables else ()) > 1 else kept.told.by
     found: dict[str, list[int]] = {}
     for row, telling in enumerate(kept.lines()):
-        found.setdefault(joint(telling.fields, by), []).append(row)
+        found.setdefault(joint_group(telling.fields, by), []).append(row)
     return {name: np.array(rows) for name, rows in found.items()}

@@ -11,9 +11,9 @@ from limner.core.datasets import Entry, Place, Skipped, Source
 from limner.core.errors import LimnerError
 from limner.core.requests import PrepareRequest
 from limner.core.workspace import Workspace
-from limner.data.entries.fields import FieldTable, told
 from limner.data.entries.places import FilePlace
-from limner.imaging.masks import beside
+from limner.data.entries.text_tables import FieldTable, apply_field_table
+from limner.imaging.masks import find_mask
 from limner.plugins.registry import sources
 
 
@@ -50,7 +50,7 @@ def entries_of(request: PrepareRequest, table: FieldTable | None, workspace: Wor
         for item in source_of(reference).entries(reference):
             item = replace(item, key=prefix + item.key)
             if isinstance(item, Entry):
-                item = item if table is None else told(table, item)
+                item = item if table is None else apply_field_table(table, item)
                 item = replace(item, mask=_mask(masks, item) or item.mask) if masks is not None else item
             yield item
 
@@ -68,5 +68,5 @@ def prefixes(references: list[str]) -> list[str]:
 
 def _mask(folder: Path, entry: Entry) -> Place | None:
     """The mask of an entry's name in the folder of masks."""
-    place = beside(folder, str(PurePosixPath(entry.folder, PurePosixPath(entry.key).name)))
+    place = find_mask(folder, str(PurePosixPath(entry.folder, PurePosixPath(entry.key).name)))
     return None if place is None else FilePlace(place)

@@ -15,19 +15,19 @@ from PIL import Image
 
 from limner.core.datasets import Box, Entry, Fault, Finder, Rights, Skipped, TrainingRefused
 from limner.core.errors import LimnerError
-from limner.data.diversity.scene import surroundings
+from limner.data.diversity.scenes import describe_scene
 from limner.data.duplicates.signatures import signature
-from limner.data.quality.measures import faults, measures, small
-from limner.data.quality.text_marks import writing
+from limner.data.quality.measures import measure_quality, quality_faults, reduce_image
+from limner.data.quality.text import text_likelihood
 from limner.engine.prepare.plan import Plan
 from limner.engine.prepare.record import Record
 from limner.imaging import masks
-from limner.imaging.crop import crop_box, cut, enlargement
-from limner.imaging.decode import Reading, read_picture
-from limner.imaging.formats import damaged
-from limner.imaging.jpeg_truncation import harm_of
+from limner.imaging.crop import crop_and_resize, crop_box, upscale_factor
+from limner.imaging.damage import jpeg_damage
+from limner.imaging.decode import DecodedImage, read_image
+from limner.imaging.formats import damaged_image
 from limner.plugins.registry import detectors
-from limner.provenance.rights import Marks, marks_of
+from limner.provenance.rights import ImageRights, read_image_rights
 from limner.store.files import rename_over
 
 Job = tuple[int, Entry | Skipped, str]
@@ -57,14 +57,14 @@ def _prepared(job: Job, plan: Plan) -> Record:
             data, rights = refused.data, Rights(training="refused", said=refused.said)
             record = record.model_copy(update={"rights": rights.over(record.rights)})
         record = record.model_copy(update={"sha256": hashlib.sha256(data).hexdigest(), "source_bytes": len(data)})
-        reading = read_picture(data, item.place.name, least=_least(plan))
-        harm = harm_of(data) if reading.format == "JPEG" else None
+        reading = read_image(data, item.place.name, least=_least(plan))
+        harm = jpeg_damage(data) if reading.format == "JPEG" else None
         if harm and harm.certain:
-            raise damaged(data, item.place.name, harm.told)
+            raise damaged_image(data, item.place.name, harm.message)
     except LimnerError as error:
         return record.with_faults(Fault("unreadable", str(error)))
     if harm:
-        record = record.with_faults(Fault("damaged", f"perhaps damaged: {harm.told}"))
+        record = record.with_faults(Fault("damaged", f"perhaps damaged: {harm.message}"))
     return _judged(number, item, record, data, reading, plan)
 
 
@@ -83,12 +83,12 @@ def _least(plan: Plan) -> tuple[int, int]:
     return max(width for width, _ in shapes), max(height for _, height in shapes)
 
 
-def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: Reading, plan: Plan) -> Record:
-    image, glimpse = reading.image, small(reading.image)
-    found = measures(glimpse, reading.size)
-    marks = marks_of(data)
+def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: DecodedImage, plan: Plan) -> Record:
+    image, glimpse = reading.image, reduce_image(reading.image)
+    found = measure_quality(glimpse, reading.size)
+    marks = read_image_rights(data)
     rights = record.rights.over(marks.rights).over(plan.rights)
-    wrong = [*record.faults, *faults(found, plan.limits), *_odd(reading, marks), *_written_on(glimpse, plan)]
+    wrong = [*record.faults, *quality_faults(found, plan.limits), *_odd(reading, marks), *_written_on(glimpse, plan)]
     if rights.training == "refused":
         wrong.append(Fault("refused", f"marked as not to be trained on ({rights.said})"))
     box, shape = _crop(reading.size, plan, None)
@@ -103,11 +103,11 @@ def _judged(number: int, entry: Entry, record: Record, data: bytes, reading: Rea
         "notes": reading.notes,
         "measures": found,
         "rights": rights,
-        "located": marks.located,
+        "located": marks.has_location,
         "box": box,
         "shape": shape,
         "signature": _base64(signature(glimpse)),
-        "surroundings": _base64(surroundings(glimpse, shown).packed()) if surveyed else "",
+        "surroundings": _base64(describe_scene(glimpse, shown).to_row()) if surveyed else "",
         "thumbnail": _write_thumbnail(number, glimpse, plan),
     }
     record = record.model_copy(update=update)
@@ -122,15 +122,15 @@ def _base64(values: np.ndarray) -> str:
     return base64.b64encode(values.tobytes()).decode()
 
 
-def _odd(reading: Reading, marks: Marks) -> list[Fault]:
+def _odd(reading: DecodedImage, marks: ImageRights) -> list[Fault]:
     """What is told by the file, and not by its pixels."""
     found = [Fault("animated", f"of {reading.frames} frames only the first is taken")] if reading.frames > 1 else []
-    return found + ([Fault("synthetic", f"made by AI ({marks.painted})")] if marks.painted else [])
+    return found + ([Fault("synthetic", f"made by AI ({marks.generated})")] if marks.generated else [])
 
 
 def _written_on(glimpse: Image.Image, plan: Plan) -> list[Fault]:
     """Whether letters stand in a picture, a watermark's perhaps."""
-    if "text" not in plan.limits or (likely := writing(glimpse)) <= plan.limits["text"]:
+    if "text" not in plan.limits or (likely := text_likelihood(glimpse)) <= plan.limits["text"]:
         return []
     return [Fault("text", f"letters in a row, a watermark perhaps (likelihood {likely:.2f})", likely)]
 
@@ -157,7 +157,7 @@ def _crop(size: tuple[int, int], plan: Plan, shown: np.ndarray | None) -> tuple[
 
 def _sized(box: Box, shape: tuple[int, int], plan: Plan) -> list[Fault]:
     """Whether the crop is smaller than what is made of it."""
-    times = enlargement(box, shape)
+    times = upscale_factor(box, shape)
     told = f"{box[2] - box[0]} x {box[3] - box[1]} pixels become {shape[0]} x {shape[1]}"
     if "small" in plan.limits and times * plan.limits["small"] > 1:
         return [Fault("small", f"too small: {told}", times)]
@@ -171,11 +171,11 @@ def _written(number: int, entry: Entry, record: Record, image: Image.Image, plan
     assert record.box is not None and record.shape is not None and record.size is not None
     box = _within(record.box, record.size, image.size)
     name = f"{number:08d}{SUFFIXES[plan.format]}"
-    _save(cut(image, box, record.shape), plan.folder / name, plan)
+    _save(crop_and_resize(image, box, record.shape), plan.folder / name, plan)
     update: dict[str, object] = {"picture": name, "bytes": (plan.folder / name).stat().st_size}
     mask = _mask(entry, image, record.size, plan)
     if isinstance(mask, Image.Image):
-        mask = masks.cut_mask(mask, _within(record.box, record.size, mask.size), record.shape)
+        mask = masks.crop_mask(mask, _within(record.box, record.size, mask.size), record.shape)
     if isinstance(mask, Fault):
         return record.model_copy(update=update), [mask]
     if mask is not None:
@@ -196,10 +196,10 @@ def _mask(entry: Entry, image: Image.Image, size: tuple[int, int], plan: Plan) -
     """The mask that came with a picture, or the one that is made of it where that is asked for."""
     if entry.mask is not None:
         try:
-            return masks.given(entry.mask.read(), entry.mask.name, size)
+            return masks.read_mask(entry.mask.read(), entry.mask.name, size)
         except LimnerError as error:
             return Fault("mask", str(error))
-    return masks.made(image, finder(*plan.detector)(small(image), plan.words)) if plan.makes_masks else None
+    return masks.make_mask(image, finder(*plan.detector)(reduce_image(image), plan.words)) if plan.makes_masks else None
 
 
 def _write_thumbnail(number: int, glimpse: Image.Image, plan: Plan) -> str:

@@ -19,9 +19,9 @@ from limner.core.requests.request import digest_of
 from limner.core.workspace import Workspace
 from limner.data.captions import caption_file
 from limner.data.diversity.diversity import outliers
-from limner.data.entries.budget import HELD_BYTES
-from limner.data.entries.fields import read_fields
 from limner.data.entries.places import held_bytes
+from limner.data.entries.text_tables import read_field_table
+from limner.data.entries.unpacked_sizes import HELD_BYTES
 from limner.engine.prepare.captions import Spoken, speaker_of, words_of
 from limner.engine.prepare.columns import Gathered, gather
 from limner.engine.prepare.diversity import variety_of
@@ -56,8 +56,8 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
     """Read, judge, cut, compare, tell and write. What was read before an interruption is not read again."""
     workers = workers_of(workspace, emit)
     check(request, workspace)
-    table = None if request.fields is None else read_fields(Path(request.fields))
-    edits = {} if request.captions is None else caption_file.read(Path(request.captions))
+    table = None if request.fields is None else read_field_table(Path(request.fields))
+    edits = {} if request.captions is None else caption_file.read_captions(Path(request.captions))
     out = workspace.out
     staging = Staging(out)
     with staging.opened(), crew_of(workspace.execution.executor, workers) as crew:
@@ -73,8 +73,8 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
             emit(Progress(done=done))
             workspace.check()
         emit(Progress(done=done, total=max(1, done)))
-        if table is not None and table.unmet:
-            emit(Notice(text=_unmet(table.unmet, "--fields"), level="warning"))
+        if table is not None and table.unused:
+            emit(Notice(text=_unmet(table.unused, "--fields"), level="warning"))
         gathered = gather(staging)
         if not len(gathered):
             problem = _nothing(staging)
@@ -93,7 +93,7 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
                 f"no picture has all that the template of captions needs; fields are: {', '.join(told.names) or 'none'}"
             )
             emit(Notice(text=text, level="warning"))
-        if strangers := caption_file.strangers(edits, (telling.key for telling in told.lines())):
+        if strangers := caption_file.unknown_images(edits, (telling.key for telling in told.lines())):
             emit(Notice(text=_unmet(strangers, "--captions"), level="warning"))
         columns = gathered.columns
         choice = choose(told.keys, family[staying], told.groups, told.repeats, columns.sharpness[staying], request)

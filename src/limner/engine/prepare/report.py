@@ -14,13 +14,13 @@ from limner.core.choice import evenly
 from limner.core.image_faults import FAULTS, Action
 from limner.core.requests import PrepareRequest
 from limner.core.requests.prepare import SHARES
-from limner.data.diversity.balance import Table
+from limner.data.diversity.balance import ValueCounts
 from limner.engine.prepare.columns import Gathered
 from limner.engine.prepare.diversity import Variety
 from limner.engine.prepare.rows import Told
 from limner.engine.prepare.splits import Choice
 from limner.engine.prepare.summary import Shown, State, Story
-from limner.provenance.rights import Tally
+from limner.provenance.rights import RightsCounts
 from limner.reports.histogram import histogram
 from limner.reports.render import embedded, write_page
 from limner.reports.scatter import scatter
@@ -40,7 +40,7 @@ HOW = {"subject": ", where the subject was found", "centre": ", from its centre"
 
 
 def facts_of(
-    request: PrepareRequest, story: Story, told: Told, choice: Choice, variety: Variety, rights: Tally, name: str
+    request: PrepareRequest, story: Story, told: Told, choice: Choice, variety: Variety, rights: RightsCounts, name: str
 ) -> dict[str, Any]:
     """What the page tells, for programs."""
     return {
@@ -62,12 +62,12 @@ def facts_of(
         },
         "variety": variety.facts(),
         "advice": [{"level": each.level, "text": each.text} for each in variety.advice],
-        "rights": rights.told(),
+        "rights": rights.summary(),
         "request": request.model_dump(mode="json"),
     }
 
 
-def _table(table: Table) -> dict[str, Any]:
+def _table(table: ValueCounts) -> dict[str, Any]:
     return {
         "values": dict(table.rows),
         "effective_groups": round(table.effective, 4),
@@ -85,7 +85,7 @@ def write_report(
     told: Told,
     choice: Choice,
     variety: Variety,
-    rights: Tally,
+    rights: RightsCounts,
     sheets: list[str],
 ) -> None:
     """Write report.html and report.json."""
@@ -118,7 +118,7 @@ def write_report(
         captioned=_captioned(story),
         captions_file=f"{name}/captions.csv",
         captions=[(each.name, each.caption) for each in evenly(story.sheet, CAPTIONS)],
-        rights=_rights(rights.told(), story),
+        rights=_rights(rights.summary(), story),
         settings=_settings(request),
         train=_train(request, name),
         folder=json.dumps(name),
@@ -175,7 +175,7 @@ def _mended(story: Story) -> list[tuple[str, int]]:
     return [*sorted(story.notes.items(), key=lambda each: (-each[1], each[0])), *located]
 
 
-def _bars(table: Table) -> dict[str, Any]:
+def _bars(table: ValueCounts) -> dict[str, Any]:
     over = {value for value, _ in table.over}
     most = table.rows[0][1]
     rows = [

@@ -12,9 +12,9 @@ import numpy as np
 
 from limner.core.errors import LimnerError
 from limner.core.requests import PrepareRequest
-from limner.data.captions.caption_file import named
-from limner.data.diversity.balance import Counts, joint
-from limner.data.diversity.seeded import keyed
+from limner.data.captions.caption_file import caption_key
+from limner.data.diversity.balance import FieldCounts, joint_group
+from limner.data.keys import key_hash
 from limner.engine.prepare.captions import Spoken, telling
 from limner.engine.prepare.columns import Gathered
 from limner.engine.prepare.dataset import Telling
@@ -32,7 +32,7 @@ class Told:
     """
 
     place: Path
-    counts: Counts
+    counts: FieldCounts
     by: tuple[str, ...]
     groups: np.ndarray
     keys: np.ndarray
@@ -56,7 +56,7 @@ def tell(
 ) -> Told:
     """Caption each picture that stays and count what is told of it."""
     place = gathered.staging.folder / NAME
-    counts, origins, captions = Counts(), Counter[str](), Counter[str | None]()
+    counts, origins, captions = FieldCounts(), Counter[str](), Counter[str | None]()
     masked, unlicensed, first = False, 0, None
     keys = np.empty(len(staying), dtype=np.uint64)
     repeats = np.empty(len(staying))
@@ -65,21 +65,23 @@ def tell(
     with place.open("w", encoding="utf-8") as file:
         for row, at in enumerate(staying.tolist()):
             record = gathered.record(at)
-            told = telling(record, next(said, {}), edits.get(named(record.key)), request)
+            told = telling(record, next(said, {}), edits.get(caption_key(record.key)), request)
             counts.add(told.fields)
             origins[told.origin] += 1
             first = first or told.caption
             captions[None if not told.caption else first if told.caption == first else OTHER] += 1
             unlicensed += not record.rights.licence
             masked |= record.mask is not None
-            keys[row], repeats[row] = keyed(record.key), record.repeats
+            keys[row], repeats[row] = key_hash(record.key), record.repeats
             names |= dict.fromkeys(told.fields)
             file.write(json.dumps(asdict(told), ensure_ascii=False) + "\n")
     by = request.by or _evened(counts)
     for name in by:
         if name not in names:
             raise LimnerError(f"no picture has the field {name!r}", f"balance by one of: {', '.join(names) or 'none'}")
-    groups = groups_of([joint(each.fields, by) for each in _lines(place)]) if by else np.zeros(len(staying), np.int64)
+    groups = (
+        groups_of([joint_group(each.fields, by) for each in _lines(place)]) if by else np.zeros(len(staying), np.int64)
+    )
     return Told(place, counts, by, groups, keys, repeats, origins, captions, unlicensed, masked, tuple(names))
 
 
@@ -89,7 +91,7 @@ def _lines(place: Path) -> Iterator[Telling]:
             yield Telling(**json.loads(line))
 
 
-def _evened(counts: Counts) -> tuple[str, ...]:
+def _evened(counts: FieldCounts) -> tuple[str, ...]:
     """What is evened out where nothing is named: the class, or else the folder, of several."""
     tables = counts.tables()
     return next(((name,) for name in ("class", "folder") if name in tables and len(tables[name].rows) > 1), ())

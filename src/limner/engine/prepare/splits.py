@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from limner.core.requests import PrepareRequest
-from limner.data.diversity.balance import sample, weights
-from limner.data.diversity.splits import TRAIN, split
+from limner.data.diversity.balance import balance_weights, downsample
+from limner.data.diversity.splits import TRAIN, assign_splits
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ def choose(
     keys: (n,) as `data.keyed` makes them. family: (n,) the same for copies of each other. groups: (n,) numbers of the
     groups that shall be even. repeats: (n,) how often each is to be shown for once.
     """
-    part = split(keys, family, groups, request.split.parts, request.seed)
+    part = assign_splits(keys, family, groups, request.split.parts, request.seed)
     kept, weight = np.ones(len(keys), dtype=bool), repeats.astype(np.float64)
     training = np.flatnonzero(part == TRAIN)
     if request.balance == "sample":
-        stays = training[sample(groups[training], keys[training], request.seed, best=sharpness[training])]
+        stays = training[downsample(groups[training], keys[training], request.seed, best=sharpness[training])]
         kept[np.setdiff1d(training, stays)] = False
     elif request.balance == "weights":
-        weight[training] *= weights(groups[training])
+        weight[training] *= balance_weights(groups[training])
     return Choice(kept, part, weight)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from limner.core.datasets import Box, Fault
 from limner.core.image_faults import FAULTS, Action
-from limner.data.diversity.balance import Counts
+from limner.data.diversity.balance import FieldCounts
 from limner.engine.prepare.record import Record
 
 State = Literal["kept", "flagged", "evened out", "dropped", "stray"]
@@ -53,7 +53,7 @@ class Story:
     states: Counter[State] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     located: int = 0
-    counts: Counts = field(default_factory=Counts)
+    counts: FieldCounts = field(default_factory=FieldCounts)
     origins: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[Shown]] = field(default_factory=dict)
     sheet: list[Shown] = field(default_factory=list)

@@ -27,7 +27,7 @@ from limner.engine.prepare.report import write_report
 from limner.engine.prepare.rows import Told
 from limner.engine.prepare.splits import Choice
 from limner.engine.prepare.summary import SHOWN, Shown, State, Story
-from limner.provenance.rights import Tally
+from limner.provenance.rights import RightsCounts
 
 CAPTIONS, OUTCOMES = "captions.csv", "pictures.jsonl"
 
@@ -49,7 +49,7 @@ def fill(
     """Write all of a dataset, which will be called `name`, into an empty folder; returns what the report tells."""
     total = len(gathered.columns.offsets)
     emit(Stage(name="writing", total=total))
-    story, rights = Story(dict(plan.actions), len(staying)), Tally()
+    story, rights = Story(dict(plan.actions), len(staying)), RightsCounts()
     weighted = bool(len(choice.weight)) and not np.allclose(choice.weight, choice.weight[0])
     staged = gathered.staging.pictures
     digits = max(4, len(str(total)))
@@ -81,8 +81,10 @@ def fill(
             emit(Progress(done=number + 1))
         story.parts = dataset.counts
     names = sheets.close()
-    rows = (caption_file.Row(each.key, each.caption, each.origin) for each in compress(told.lines(), choice.kept))
-    caption_file.write(folder / CAPTIONS, rows)
+    rows = (
+        caption_file.CaptionRow(each.key, each.caption, each.origin) for each in compress(told.lines(), choice.kept)
+    )
+    caption_file.write_captions(folder / CAPTIONS, rows)
     write_report(folder, name, request, gathered, story, told, choice, variety, rights, names)
     write_card(folder, name, request, story, told, rights)
     return story

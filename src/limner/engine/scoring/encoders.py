@@ -13,7 +13,7 @@ from PIL import Image
 
 from limner.core.errors import LimnerError
 from limner.core.metrics import Encoder
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 from limner.models import loading
 from limner.models.hub import errors_told, is_repository, on_disk
 from limner.plugins.registry import aliases
@@ -38,7 +38,7 @@ class Tower:
         new = [key for key in dict.fromkeys(keys) if key not in self._seen]
         for start in range(0, len(new), BATCH):
             part = new[start : start + BATCH]
-            self._seen |= zip(part, self.see([open_photograph(path) for path, _ in part]), strict=True)
+            self._seen |= zip(part, self.see([open_image(path) for path, _ in part]), strict=True)
         return torch.stack([self._seen[key] for key in keys])
 
     @torch.inference_mode()

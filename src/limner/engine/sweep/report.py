@@ -21,7 +21,7 @@ from limner.engine.scoring.scorers import told
 from limner.engine.sweep.best_guidance import sweet_spot
 from limner.engine.sweep.result import Swept
 from limner.engine.sweep.verdict import verdict
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 from limner.reports.curves import Curve, curves_picture, curves_svg
 from limner.reports.figure import Group, grid
 from limner.reports.render import embedded, write_page
@@ -72,7 +72,7 @@ def _at(swept: Swept, values: tuple[str, ...], place: int) -> Image.Image | None
     """A picture of the cell of these values, by its place among the seeds; None where it was withheld."""
     number = next(number for number, cell in enumerate(swept.cells) if cell.values == values)
     path = swept.painted[number].get(swept.cells[number].request.seed + place)
-    return open_photograph(path) if path is not None else None
+    return open_image(path) if path is not None else None
 
 
 def _title(axis: Axis) -> str:
@@ -195,8 +195,8 @@ def write_report(swept: Swept, out: Path, figure: Path, frames: Path | None) -> 
         rows=_rows(swept),
         cells=[_shown(swept, number, side) for number in cells],
         columns=len(swept.request.axes[-1].values),
-        figure=embedded(open_photograph(figure), 2400) if figure.exists() else None,
-        trajectory=embedded(open_photograph(frames), 2400) if frames is not None else None,
+        figure=embedded(open_image(figure), 2400) if figure.exists() else None,
+        trajectory=embedded(open_image(frames), 2400) if frames is not None else None,
     )
     return path
 
@@ -224,6 +224,6 @@ def _shown(swept: Swept, number: int, side: int) -> dict[str, Any]:
     scores = swept.scores[number]
     return {
         "name": ", ".join(f"{field} {value}" if field != "prompt" else value for field, value in named),
-        "picture": embedded(open_photograph(picture), side) if picture is not None else None,
+        "picture": embedded(open_image(picture), side) if picture is not None else None,
         "told": ", ".join(f"{score.title} {score.mean:.3g}" for score in scores.values()) or "withheld",
     }

@@ -1,107 +1,108 @@
-"""The training loop as it is watched: figures, previews, checkpoints, and the wish to stop."""
+"""The callbacks of training: metrics and progress, checkpoints, checkpoint scores, previews."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from limner.core.errors import Interrupted, LimnerError
-from limner.core.events import Emit, Notice, Progress, Stage
-from limner.core.execution import body_of
-from limner.core.workspace import Workspace
-from limner.engine.train.checkpoint import checkpoints, load_checkpoint, save_checkpoint
-from limner.engine.train.checkpoint_scores import Contest
-from limner.engine.train.loop import TELL_EVERY, Loop
-from limner.engine.train.model_card import told_best
-from limner.engine.train.previews import Previews
-from limner.engine.train.trackers import Metrics
+import numpy as np
 
+from limner.core.errors import LimnerError
+from limner.core.events import ArtifactKind, Emit, Made, Notice, Progress, Stage
+from limner.engine.train.checkpoint import save_checkpoint
+from limner.engine.train.checkpoint_scores import CheckpointScorer
+from limner.engine.train.loop import Callback, Loop, Step
+from limner.engine.train.preview_sampler import PreviewSampler, write_labelled
+from limner.engine.train.trackers import MetricsLog
+from limner.store.files import sha256_of
 
-def run_helping(loop: Loop, workspace: Workspace) -> None:
-    """Train as one of several processes of which another watches."""
-    kept = checkpoints(workspace.folder) if workspace.resume else []
-    first = load_checkpoint(kept[-1], loop, workspace.execution) if kept else 0
-    loop.processes.wait()
-
-    def after_step(done: int, figures: Callable[[], dict[str, float]]) -> bool:
-        stopping = loop.processes.agreed(workspace.stop(), loop.components.device)
-        if stopping and done < loop.plan.steps:
-            raise Interrupted(f"stopped at step {done}")
-        return enough(loop, done, None)
-
-    if not enough(loop, first, None):
-        loop.run(first, after_step)
+LOG_EVERY = 10
+"""Steps between two lines of metrics; checkpoints have a line too."""
 
 
-def enough(loop: Loop, done: int, contest: Contest | None) -> bool:
-    """Whether no better checkpoint is to be expected; all processes ask at the same steps, and the main one knows."""
-    if loop.request.keep == "last" or not loop.kept_at(done):
-        return False
-    return loop.processes.agreed(contest is not None and contest.over, loop.components.device)
+class ProgressLog(Callback):
+    """Emits progress after every step, and logs figures at some: loss, learning rate, speed, held-out loss."""
+
+    def __init__(self, metrics: MetricsLog, emit: Emit) -> None:
+        self.metrics, self.emit = metrics, emit
+
+    def begin(self, loop: Loop, first: int) -> None:
+        self.emit(Stage(name="training", total=loop.plan.steps))
+        self.emit(Progress(done=first))
+        self.first, self.began = first, time.monotonic()
+
+    def after_step(self, step: Step) -> None:
+        done, lesson = step.done, step.loop.lesson
+        if done % LOG_EVERY and not (step.checkpoint_due or step.stopping or done == self.first + 1):
+            return self.emit(Progress(done=done))
+        figures = step.figures()
+        figures["images_per_second"] = (done - self.first) * lesson.images / (time.monotonic() - self.began)
+        if step.checkpoint_due:
+            with step.loop.evaluating():
+                held_out = lesson.held_out_loss()
+            figures |= {} if held_out is None else {"held_out_loss": held_out}
+        self.log(done, figures)
+
+    def log(self, done: int, figures: dict[str, float]) -> None:
+        """Write figures of a step to the metrics, and emit them."""
+        self.metrics.add(done, figures)
+        self.emit(Progress(done=done, figures=figures))
+
+    def end(self) -> None:
+        self.metrics.close()
 
 
-def run_watched(
-    loop: Loop, workspace: Workspace, previews: Previews | None, contest: Contest | None, emit: Emit
-) -> float:
-    """Train with checkpoints, previews and metrics; returns the last loss told."""
-    execution, plan, folder = workspace.execution, loop.plan, workspace.folder
-    first = 0
-    if workspace.resume and (kept := checkpoints(folder)):
-        first = load_checkpoint(kept[-1], loop, execution)
-        emit(Notice(text=f"going on from step {first}"))
-    loop.processes.wait()
-    settings = body_of(loop.request, execution).model_dump(mode="json")
-    metrics = Metrics(folder, first, execution.track, settings)
-    emit(Stage(name="training", total=plan.steps))
-    emit(Progress(done=first))
-    began, last, pictures = time.monotonic(), float("nan"), plan.batch * (2 if loop.prior is not None else 1)
+class Checkpoints(Callback):
+    """Saves a checkpoint where one is due, and where the run is stopped."""
 
-    def judge(done: int) -> None:
-        assert contest is not None
-        values = contest.judge(done, loop)
-        metrics.add(done, values)
-        emit(Progress(done=done, figures=values))
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
-    def after_step(done: int, figures: Callable[[], dict[str, float]]) -> bool:
-        nonlocal last
-        final, watching = done == plan.steps, loop.kept_at(done)
-        stopping = loop.processes.agreed(workspace.stop(), loop.components.device) and not final
-        if done % TELL_EVERY == 0 or watching or stopping or done == first + 1:
-            values = figures()
-            last = values["loss"]
-            values["images_per_second"] = (done - first) * pictures / (time.monotonic() - began)
-            if loop.watched is not None and watching:
-                with loop.shown():
-                    values["held_out_loss"] = loop.watch()
-            metrics.add(done, values)
-            emit(Progress(done=done, figures=values))
-        else:
-            emit(Progress(done=done))
-        if watching or stopping:
-            save_checkpoint(folder, done, loop)
-        if contest is not None and watching:
-            judge(done)
-        if previews is not None and (done % execution.preview_every == 0 or final):
-            try:
-                with loop.shown():
-                    previews.paint(done, folder, emit)
-            except LimnerError as error:
-                emit(Notice(text=f"no preview of step {done}: {error}", level="warning"))
-        if stopping:
-            raise Interrupted(f"stopped at step {done} of {plan.steps}; a checkpoint is kept")
-        return enough(loop, done, contest)
+    def after_step(self, step: Step) -> None:
+        if step.checkpoint_due or step.stopping:
+            save_checkpoint(self.folder, step.done, step.loop)
 
-    try:
-        if contest is not None:
-            contest.forget_after(first)
-            if first and loop.kept_at(first) and not contest.knows(first):
-                judge(first)  # it was killed between keeping the checkpoint and scoring it
-        if not enough(loop, first, contest):
-            loop.run(first, after_step)
-    finally:
-        metrics.close()
-    if contest is not None:
-        early = f"no better checkpoint came in {contest.patience}, so training stopped; " if contest.over else ""
-        emit(Notice(text=f"{early}kept {told_best(contest.standings)}"))
-    return last if math.isfinite(last) else metrics.last("loss")
+
+class ScoreCheckpoints(Callback):
+    """Scores every checkpoint, and finishes the run where no better one is to be expected.
+
+    log: writes figures of a step.
+    """
+
+    def __init__(self, scorer: CheckpointScorer, log: Callable[[int, dict[str, float]], None]) -> None:
+        self.scorer, self.log = scorer, log
+
+    def begin(self, loop: Loop, first: int) -> None:
+        self.scorer.drop_after(first)
+        if first and loop.checkpoint_due(first) and not self.scorer.has(first):
+            self.log(first, self.scorer.score(first, loop))  # killed between saving the checkpoint and scoring it
+
+    def after_step(self, step: Step) -> None:
+        if step.checkpoint_due:
+            self.log(step.done, self.scorer.score(step.done, step.loop))
+
+    def finished(self) -> bool:
+        return self.scorer.finished
+
+
+class Previews(Callback):
+    """Writes a row of images as `preview-<step>.png`, every so many steps and at the end."""
+
+    def __init__(self, sampler: PreviewSampler, folder: Path, every: int, emit: Emit) -> None:
+        self.sampler, self.folder, self.every, self.emit = sampler, folder, every, emit
+
+    def after_step(self, step: Step) -> None:
+        if step.done % self.every and not step.final:
+            return
+        try:
+            with step.loop.evaluating():
+                self.write(step.done)
+        except LimnerError as error:
+            self.emit(Notice(text=f"no preview of step {step.done}: {error}", level="warning"))
+
+    def write(self, done: int) -> None:
+        """Generate and write the preview of a step."""
+        path = self.folder / f"preview-{done:08d}.png"
+        write_labelled(np.concatenate(self.sampler.sample(), axis=1), path, self.sampler.home)
+        self.emit(Made(what=ArtifactKind.PREVIEW, path=str(path), sha256=sha256_of(path), details={"step": done}))

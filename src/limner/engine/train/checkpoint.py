@@ -1,4 +1,4 @@
-"""The whole state of a training run at one step, as a folder that is either complete or absent."""
+"""Checkpoints: the whole state of a training run at one step, as a folder that is either complete or absent."""
 
 from __future__ import annotations
 
@@ -18,30 +18,32 @@ from limner.engine.train.loop import Loop
 from limner.store.files import atomic_folder
 from limner.store.removal import discard
 
-KEPT, LEARNT = 2, "learnt.safetensors"
+KEPT = 2
+"""How many checkpoints of a run are kept."""
+WEIGHTS = "learnt.safetensors"
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Complete checkpoints of a run's folder, oldest first."""
+    """Complete checkpoints in a run's folder, oldest first."""
     found = [p for p in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d{8}", p.name)]
     return sorted(found)
 
 
 def save_checkpoint(folder: Path, step: int, loop: Loop) -> Path:
-    """Write `checkpoint-<step>` and drop all but the newest two."""
+    """Write `checkpoint-<step>` and remove all but the newest two."""
     path = folder / f"checkpoint-{step:08d}"
     tensors, plain = _split(loop.optimiser.state_dict())
     with atomic_folder(path) as partial:
-        save_learnt(loop.trainable, partial)
+        save_weights(loop.trainable, partial)
         _save(tensors, partial / "optimiser.safetensors")
-        if loop.average is not None:
-            _save({str(i): value for i, value in enumerate(loop.average.values)}, partial / "average.safetensors")
+        if loop.ema is not None:
+            _save({str(i): value for i, value in enumerate(loop.ema.values)}, partial / "average.safetensors")
         facts = {
             "step": step,
             "request": loop.request.digest,
             "optimiser": plain,
             "scaler": loop.scaler.state_dict(),
-            "averaged": loop.average.steps if loop.average is not None else 0,
+            "averaged": loop.ema.steps if loop.ema is not None else 0,
         }
         (partial / "state.json").write_text(json.dumps(facts), encoding="utf-8")
     for old in checkpoints(folder)[:-KEPT]:
@@ -50,35 +52,35 @@ def save_checkpoint(folder: Path, step: int, loop: Loop) -> Path:
 
 
 def load_checkpoint(path: Path, loop: Loop, execution: Execution | None = None) -> int:
-    """Put a checkpoint's state back, to the bit, and return its step."""
+    """Restore a checkpoint's state, to the bit, and return its step. LimnerError where it is another request's."""
     facts: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
     known = {loop.request.digest} if execution is None else digests_of(loop.request, execution)
     if facts["request"] not in known:
         raise LimnerError(
             f"checkpoint {str(path)!r} belongs to another request", "repeat the same command with --resume"
         )
-    load_learnt(path, loop.trainable)
+    load_weights(path, loop.trainable)
     loop.optimiser.load_state_dict(
-        _joined(load_file(path / "optimiser.safetensors"), facts["optimiser"], loop.optimiser.state_dict())
+        _merge(load_file(path / "optimiser.safetensors"), facts["optimiser"], loop.optimiser.state_dict())
     )
-    if facts["scaler"]:  # none where the run began in a format that needs no scaling
+    if facts["scaler"]:  # empty where the run began in a format that needs no scaling
         loop.scaler.load_state_dict(facts["scaler"])
-    if loop.average is not None:
-        kept = load_file(path / "average.safetensors")
-        loop.average.values = [kept[str(i)].to(value) for i, value in enumerate(loop.average.values)]
-        loop.average.steps = int(facts["averaged"])
+    if loop.ema is not None:
+        saved = load_file(path / "average.safetensors")
+        loop.ema.values = [saved[str(i)].to(value) for i, value in enumerate(loop.ema.values)]
+        loop.ema.steps = int(facts["averaged"])
     return int(facts["step"])
 
 
-def save_learnt(trainable: Trainable, folder: Path) -> None:
-    """Write what is learnt into a folder."""
-    _save(trainable.state(), folder / LEARNT)
+def save_weights(trainable: Trainable, folder: Path) -> None:
+    """Write the trained tensors into a folder."""
+    _save(trainable.state(), folder / WEIGHTS)
 
 
 @torch.no_grad()
-def load_learnt(folder: Path, trainable: Trainable) -> None:
-    """Put back what `save_learnt` wrote."""
-    saved = load_file(folder / LEARNT)
+def load_weights(folder: Path, trainable: Trainable) -> None:
+    """Restore what `save_weights` wrote."""
+    saved = load_file(folder / WEIGHTS)
     for name, tensor in trainable.state().items():
         tensor.copy_(saved[name])
 
@@ -88,25 +90,25 @@ def _save(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
 
 
 def _split(state: Mapping[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """An optimiser's state as tensors and as what JSON can hold, by the way there: "state/<parameter>/<name>"."""
+    """An optimiser's state as tensors and as JSON values, both by paths such as "state/<parameter>/<name>"."""
     groups = [{name: value for name, value in group.items() if name != "params"} for group in state["param_groups"]]
-    flat = _flat({"state": state["state"], "groups": dict(enumerate(groups))})
+    flat = _flatten({"state": state["state"], "groups": dict(enumerate(groups))})
     tensors = {name: value for name, value in flat.items() if isinstance(value, torch.Tensor)}
     return tensors, {name: value for name, value in flat.items() if name not in tensors}
 
 
-def _flat(values: Mapping[Any, Any], before: str = "") -> dict[str, Any]:
+def _flatten(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        flat |= _flat(value, f"{before}{name}/") if isinstance(value, Mapping) else {f"{before}{name}": value}
+        flat |= _flatten(value, f"{prefix}{name}/") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
     return flat
 
 
-def _joined(tensors: Mapping[str, torch.Tensor], plain: Mapping[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
-    """What `_split` took apart, in the form of a fresh optimiser's state."""
+def _merge(tensors: Mapping[str, torch.Tensor], plain: Mapping[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
+    """The state that `_split` took apart, in the form of a fresh optimiser's state."""
     whole: dict[str, Any] = {"state": {}, "groups": {}}
-    for way, value in {**tensors, **plain}.items():
-        *places, name = way.split("/")
+    for path, value in {**tensors, **plain}.items():
+        *places, name = path.split("/")
         inside = whole
         for place in places:
             inside = inside.setdefault(place, {})

@@ -1,4 +1,4 @@
-"""Standings told: a page with the trade-off over steps, and the numbers as JSON."""
+"""The report of checkpoint scores: a page with the trade-off over steps, and the numbers as JSON."""
 
 from __future__ import annotations
 
@@ -7,83 +7,85 @@ import math
 from pathlib import Path
 from statistics import fmean
 
-from limner.core.checkpoint_scores import Standing, Standings
+from limner.core.checkpoint_scores import CheckpointScores, StepScores
 from limner.core.choice import evenly
-from limner.engine.train.checkpoint_scores import Contest
-from limner.engine.train.model_card import told_best
-from limner.imaging.decode import open_photograph
+from limner.engine.train.checkpoint_scores import CheckpointScorer
+from limner.engine.train.model_card import best_summary
+from limner.imaging.decode import open_image
 from limner.reports.curves import Curve, curves_svg
 from limner.reports.render import embedded, write_page
 from limner.reports.tradeoff import Point, tradeoff_svg
 from limner.stats.intervals import interval
 from limner.store.files import atomic_file
 
-PAGE, NUMBERS, COLUMNS, SIDE = "checkpoints.html", "checkpoints.json", 8, 192
+PAGE, NUMBERS = "checkpoints.html", "checkpoints.json"
+COLUMNS, SIDE = 8, 192
+"""Steps with images on the page, and the side of these in pixels."""
 
 
-def write_standings(contest: Contest, out: Path) -> None:
+def write_checkpoint_report(scorer: CheckpointScorer, out: Path) -> None:
     """Write checkpoints.html and checkpoints.json into a folder."""
-    found = contest.standings
-    rows = [_row(found, standing) for standing in (found.base, *found.after)]
-    numbers = {"kept_step": found.best.step, "steps": rows, **found.model_dump(mode="json")}
+    scores = scorer.scores
+    rows = [_row(scores, each) for each in (scores.base, *scores.after)]
+    numbers = {"kept_step": scores.best.step, "steps": rows, **scores.model_dump(mode="json")}
     with atomic_file(out / NUMBERS) as partial:
         partial.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    shown = _shown(found)
-    pictures = [
-        (prompt, [embedded(open_photograph(contest.picture(each.step, number)), SIDE) for each in shown])
-        for number, prompt in enumerate(found.prompts)
+    shown = _shown(scores)
+    images = [
+        (prompt, [embedded(open_image(scorer.image(each.step, number)), SIDE) for each in shown])
+        for number, prompt in enumerate(scores.prompts)
     ]
     write_page(
         out / PAGE,
         "checkpoints.html",
         title="Which checkpoint?",
-        kept=told_best(found),
-        early=contest.over,
-        patience=contest.patience,
-        encoder=found.encoder,
-        blind=found.blind,
-        weight=f"{found.weight:.0%}",
-        tradeoff=tradeoff_svg(_points(found), "prompt fidelity", "subject fidelity"),
-        curves=curves_svg(_curves(found)),
+        kept=best_summary(scores),
+        early=scorer.finished,
+        patience=scorer.patience,
+        encoder=scores.encoder,
+        blind=scores.blind,
+        weight=f"{scores.weight:.0%}",
+        tradeoff=tradeoff_svg(_points(scores), "prompt fidelity", "subject fidelity"),
+        curves=curves_svg(_curves(scores)),
         rows=rows,
-        best=found.best.step,
+        best=scores.best.step,
         shown=[each.step for each in shown],
-        pictures=pictures,
+        pictures=images,
     )
 
 
-def _row(found: Standings, standing: Standing) -> dict[str, float]:
+def _row(scores: CheckpointScores, each: StepScores) -> dict[str, float]:
     return {
-        "step": standing.step,
-        "subject_fidelity": fmean(standing.subject),
-        "prompt_fidelity": fmean(standing.prompt),
-        "likeness": found.likeness(standing),
-        "obedience": found.obedience(standing),
-        "balance": found.balance(standing),
+        "step": each.step,
+        "subject_fidelity": fmean(each.subject),
+        "prompt_fidelity": fmean(each.prompt),
+        "likeness": scores.likeness(each),
+        "obedience": scores.obedience(each),
+        "balance": scores.balance(each),
     }
 
 
-def _shown(found: Standings) -> list[Standing]:
-    """The base, the best, and others evenly, in the order of their steps."""
-    chosen = {each.step for each in (found.best, *evenly(found.after, COLUMNS - 2))}
-    return [found.base, *(each for each in found.after if each.step in chosen)]
+def _shown(scores: CheckpointScores) -> list[StepScores]:
+    """The base model, the best checkpoint, and others evenly, in the order of their steps."""
+    chosen = {each.step for each in (scores.best, *evenly(scores.after, COLUMNS - 2))}
+    return [scores.base, *(each for each in scores.after if each.step in chosen)]
 
 
-def _points(found: Standings) -> list[Point]:
-    first = Point("base model", fmean(found.base.prompt), fmean(found.base.subject), start=True)
+def _points(scores: CheckpointScores) -> list[Point]:
+    first = Point("base model", fmean(scores.base.prompt), fmean(scores.base.subject), start=True)
     rest = [
-        Point(f"{each.step}", fmean(each.prompt), fmean(each.subject), best=each.step == found.best.step)
-        for each in found.after
+        Point(f"{each.step}", fmean(each.prompt), fmean(each.subject), best=each.step == scores.best.step)
+        for each in scores.after
     ]
     return [first, *rest]
 
 
-def _curves(found: Standings) -> list[Curve]:
-    standings = [found.base, *found.after]
-    places, best = [float(each.step) for each in standings], float(found.best.step)
-    balances = [(found.balance(each), math.nan, math.nan) for each in standings]
+def _curves(scores: CheckpointScores) -> list[Curve]:
+    every = [scores.base, *scores.after]
+    steps, best = [float(each.step) for each in every], float(scores.best.step)
+    balances = [(scores.balance(each), math.nan, math.nan) for each in every]
     return [
-        Curve("step", "subject fidelity", places, [interval(each.subject) for each in standings], best),
-        Curve("step", "prompt fidelity", places, [interval(each.prompt) for each in standings], best),
-        Curve("step", "balance of the two", places, balances, best),
+        Curve("step", "subject fidelity", steps, [interval(each.subject) for each in every], best),
+        Curve("step", "prompt fidelity", steps, [interval(each.prompt) for each in every], best),
+        Curve("step", "balance of the two", steps, balances, best),
     ]

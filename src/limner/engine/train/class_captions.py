@@ -1,4 +1,4 @@
-"""Captions of the subject -> captions of the class pictures."""
+"""Captions of class images, made of the captions of the subject."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from limner.core.choice import evenly
 from limner.core.requests import TrainRequest
 
 
-def as_word(text: str) -> re.Pattern[str]:
-    """Finds a text where it stands by itself, in any case, as the models' tokenizers have none."""
+def word_pattern(text: str) -> re.Pattern[str]:
+    """A pattern that finds a text as whole words in any case; the models' tokenizers ignore case."""
     return re.compile(rf"(?<!\w){re.escape(text)}(?!\w)", re.IGNORECASE)
 
 
 def class_captions(request: TrainRequest, captions: Iterable[str], count: int) -> tuple[str, ...]:
-    """What `count` class pictures show, to be taken in turn, over and over.
+    """Captions of `count` class images, to be taken in turn, over and over.
 
-    That is the class alone for one picture in four or more, and what the subject's captions say but for the
-    identifier, so that the class is kept as it is in the places in which the subject is shown. Of too many captions
-    some are evenly chosen; one in which the class is not named is left out.
+    At least one in four is the class alone. The others are the subject's captions without the identifier, so that the
+    class is preserved in the places in which the subject is shown. Of too many captions some are chosen evenly. A
+    caption without the class word is left out.
     """
-    assert request.identifier is not None, "class pictures are of a subject's class"
-    identifier, class_word = as_word(request.identifier), as_word(request.class_word)
+    assert request.identifier is not None, "class images are of a subject's class"
+    identifier, class_word = word_pattern(request.identifier), word_pattern(request.class_word)
     bare = (" ".join(identifier.sub("", text).split()) for text in captions if identifier.search(text))
-    told = list(dict.fromkeys(text for text in bare if class_word.search(text) and text != request.class_prompt))
-    chosen = evenly(told, min(len(told), 3 * count // 4))
+    known = list(dict.fromkeys(text for text in bare if class_word.search(text) and text != request.class_prompt))
+    chosen = evenly(known, min(len(known), 3 * count // 4))
     turns = [(request.class_prompt, *three) for three in (chosen[i : i + 3] for i in range(0, len(chosen), 3))]
     return tuple(text for turn in turns for text in turn) or (request.class_prompt,)

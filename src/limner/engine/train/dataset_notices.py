@@ -1,4 +1,4 @@
-"""What is odd about a folder of photographs, and what will be done with it, as it is told before training."""
+"""Notices before training: what is odd about the dataset, and what the run will do with it."""
 
 from __future__ import annotations
 
@@ -7,59 +7,53 @@ from limner.core.events import Emit, Notice
 from limner.core.files import quoted
 from limner.core.requests import TrainRequest
 from limner.data.sets.folder import Scan, scan
-from limner.engine.train.class_captions import as_word
-from limner.engine.train.plan import Plan
+from limner.engine.train.class_captions import word_pattern
+from limner.engine.train.plan import TrainPlan
 
 
-def scan_told(request: TrainRequest, emit: Emit) -> Scan:
-    """Look at the folder of pictures, and pass on what is odd about it."""
+def scan_dataset(request: TrainRequest, emit: Emit) -> Scan:
+    """Scan the request's folder of images, and emit what is odd about it. LimnerError where every mask is missing."""
     found = scan(request.data)
     for reason in found.skipped:
         emit(Notice(text=f"skipped {reason}", level="warning"))
     for warning in found.warnings:
         emit(Notice(text=warning, level="warning"))
-    bare = [quoted(photo.path) for photo in found.photographs if photo.mask is None]
-    if request.masked and len(bare) == len(found.photographs):
+    bare = [quoted(image.path) for image in found.images if image.mask is None]
+    if request.masked and len(bare) == len(found.images):
         raise LimnerError(
-            f"no picture of {request.data!r} has a mask", "put pictures of the same names into its folder 'masks'"
+            f"no image of {request.data!r} has a mask", "put masks into its folder 'masks', named as the images"
         )
     if request.masked and bare:
-        emit(Notice(text=f"without a mask, and so learnt as a whole: {', '.join(bare[:3])}", level="warning"))
+        text = f"images without a mask are trained on as a whole: {', '.join(bare[:3])}"
+        emit(Notice(text=text, level="warning"))
     return found
 
 
-def told(plan: Plan, photographs: Scan, request: TrainRequest, emit: Emit) -> None:
-    count = len(photographs.photographs)
-    captions = sum(photo.caption is not None for photo in photographs.photographs)
-    kept = f", {len(plan.held_out)} of them held out" if plan.held_out else ""
-    kept += f", {len(photographs.validation)} besides for validation" if plan.validation else ""
-    kept += f", {captions} with a caption of their own" if captions else ""
-    emit(
-        Notice(
-            text=f"{count} pictures{kept}; {plan.steps} steps of {plan.batch} at {plan.resolution} px, "
-            f"learning rate {plan.learning_rate:g}"
-            + (f'; say "{request.instance_prompt}"' if request.identifier else "")
-        )
-    )
+def describe_run(plan: TrainPlan, dataset: Scan, request: TrainRequest, emit: Emit) -> None:
+    """Emit what will be trained on and for how long, and warn of captions without the identifier."""
+    images = dataset.images
+    captions = sum(image.caption is not None for image in images)
+    sizes = len({plan.shape_of(image) for image in images})
+    text = f"{len(images)} {'image' if len(images) == 1 else 'images'}"
+    text += f", {len(plan.held_out)} of them held out" if plan.held_out else ""
+    text += f", {len(dataset.validation)} more for validation" if plan.validation else ""
+    text += f", {captions} with a caption of their own" if captions else ""
+    text += f"; {plan.steps} steps of {plan.batch} at {plan.resolution} px"
+    text += f" in {sizes} sizes" if sizes > 1 else ""
+    text += f", learning rate {plan.learning_rate:g}"
+    text += f'; use it as "{request.instance_prompt}"' if request.identifier else ""
+    emit(Notice(text=text))
     if request.identifier is None:
         return
-    silent = [
-        (beside if (beside := photo.path.with_suffix(".txt")).is_file() else photo.path).name
-        for photo in photographs.photographs
-        if photo.caption and not as_word(request.identifier).search(photo.caption)
+    nameless = [
+        (beside if (beside := image.path.with_suffix(".txt")).is_file() else image.path).name
+        for image in images
+        if image.caption and not word_pattern(request.identifier).search(image.caption)
     ]
-    if silent:
-        emit(
-            Notice(
-                text=f"captions that do not name the subject by {request.identifier!r}: {len(silent)}, "
-                f"such as {silent[0]!r}; write '{request.identifier} {request.class_word}' into them",
-                level="warning",
-            )
-        )
+    if nameless:
+        text = f"captions without the identifier {request.identifier!r}: {len(nameless)}, such as {nameless[0]!r}"
+        remedy = f"write '{request.identifier} {request.class_word}' into them"
+        emit(Notice(text=f"{text}; {remedy}", level="warning"))
     if request.identifier not in request.instance_prompt:
-        emit(
-            Notice(
-                text=f"the prompt {request.prompt!r} does not hold {{identifier}}, so no word stands for the subject",
-                level="warning",
-            )
-        )
+        text = f"the prompt {request.prompt!r} does not contain {{identifier}}, so no word stands for the subject"
+        emit(Notice(text=text, level="warning"))

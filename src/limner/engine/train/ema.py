@@ -1,4 +1,4 @@
-"""The moving average of what learns, which paints more steadily than the last step's values."""
+"""The exponential moving average of trained weights (Polyak averaging)."""
 
 from __future__ import annotations
 
@@ -8,26 +8,31 @@ from contextlib import contextmanager
 import torch
 
 
-class Average:
-    """An exponential moving average of some tensors (Polyak averaging).
+@torch.no_grad()
+def follow(averages: Sequence[torch.Tensor], values: Sequence[torch.Tensor], step: int, decay: float) -> None:
+    """Move averages in place towards the values of a step, counted from 0.
 
-    A young average follows faster: of step t it keeps min(decay, (1 + t) / (10 + t)), as is usual since TensorFlow's.
+    An average keeps min(decay, (1 + step) / (10 + step)) of itself, as TensorFlow's does: at first it follows faster.
     """
+    keep = min(decay, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(averages), [value.detach() for value in values], 1 - keep)
+
+
+class EMA:
+    """The moving average of some parameters. values: the averages. steps: how many steps they have followed."""
 
     def __init__(self, parameters: Sequence[torch.nn.Parameter], decay: float) -> None:
         self.parameters, self.decay, self.steps = parameters, decay, 0
         self.values = [parameter.detach().clone() for parameter in parameters]
 
-    @torch.no_grad()
-    def follow(self) -> None:
-        """Move towards the values of now."""
-        keep = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        torch._foreach_lerp_(self.values, [parameter.detach() for parameter in self.parameters], 1 - keep)
+    def update(self) -> None:
+        """Follow the parameters' present values."""
+        follow(self.values, self.parameters, self.steps, self.decay)
         self.steps += 1
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
-        """While it is open, the tensors hold the average; afterwards their own values again."""
+    def applied(self) -> Iterator[None]:
+        """While it is open, the parameters hold the average; afterwards their own values again."""
         own = [parameter.detach().clone() for parameter in self.parameters]
         self._put(self.values)
         try:

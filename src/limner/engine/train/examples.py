@@ -1,35 +1,45 @@
-"""What the training loop draws from: latents and text conditioning, encoded once before it starts."""
+"""Encoded images and captions: the latents and text conditioning that training draws batches from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from limner.core.protocols import Batch, Components, Family
-from limner.data.sets.pixels import Pictures
+from limner.data.sets.pixels import Crops
 
 BATCH = 8
+"""How many images or captions are encoded at once."""
 CPU = torch.device("cpu")
+
+
+class ImageSource(Protocol):
+    """Images of one size that are read a part at a time."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice) -> Crops: ...
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Pictures and captions, encoded; they wait on the CPU, as those of a large set would fill a GPU.
+    """Encoded images of one size, and their captions. They stay on the CPU, as a large set would fill a GPU.
 
-    latents: (n, views, c, h, w), views being the picture and its mirror image. captions: m different ones, told by the
-    tensors (m, ...) of `text`. told: which of them belongs to each picture. frames: (n, 6), as a Batch has them.
-    masks: (n, views, 1, h, w) or None. weights: how often each picture is shown, as against the others; None
-    for all alike.
+    latents: (n, views, c, h, w); the views are the image and, where asked, its mirror image. captions: m different
+    ones, encoded as the tensors (m, ...) of `text`. caption_of: the index of each image's caption. frames: (n, 6), as a
+    Batch has them. masks: (n, views, 1, h, w) or None. device: where batches go. weights: how often each image is
+    shown, relative to the others; None where all are shown alike.
     """
 
     latents: torch.Tensor
     captions: tuple[str, ...]
     text: Mapping[str, torch.Tensor]
-    told: tuple[int, ...]
+    caption_of: tuple[int, ...]
     frames: torch.Tensor
     masks: torch.Tensor | None = None
     device: torch.device = CPU
@@ -38,20 +48,25 @@ class Examples:
     def __len__(self) -> int:
         return len(self.latents)
 
+    @property
+    def size(self) -> torch.Size:
+        """Channels, height and width of the latents of one image."""
+        return self.latents.shape[2:]
+
     def batch(self, indices: list[int], views: list[int], text: Mapping[str, torch.Tensor]) -> Batch:
-        """Some pictures, each in one of its views, told by `text`."""
+        """The batch of some images, each in one of its views, with encoded captions `text` in the same order."""
         masks = None if self.masks is None else self.masks[indices, views].to(self.device)
         return Batch(self.latents[indices, views].to(self.device), text, self.frames[indices].to(self.device), masks)
 
-    def rows_for(self, indices: list[int], untold: list[bool] | None = None) -> list[int]:
-        """Which captions tell some pictures; where `untold` says so the empty one, which must be among them."""
-        rows = [self.told[index] for index in indices]
-        if untold is not None:
-            rows = [self.captions.index("") if left_out else row for row, left_out in zip(rows, untold, strict=True)]
+    def captions_for(self, indices: list[int], dropped: list[bool] | None = None) -> list[int]:
+        """Indices of the captions of some images; of the empty caption, which must be there, for dropped ones."""
+        rows = [self.caption_of[index] for index in indices]
+        if dropped is not None:
+            rows = [self.captions.index("") if drop else row for row, drop in zip(rows, dropped, strict=True)]
         return rows
 
     def text_of(self, rows: list[int]) -> dict[str, torch.Tensor]:
-        """Captions as they were encoded, (k, ...) for k rows as `rows_for` tells them."""
+        """Encoded captions, (k, ...) for k indices of captions."""
         return {name: value[rows].to(self.device) for name, value in self.text.items()}
 
 
@@ -59,31 +74,52 @@ class Examples:
 def encode(
     family: Family,
     components: Components,
-    pictures: Pictures,
+    images: ImageSource,
     captions: Sequence[str],
     flip: bool,
     rng: torch.Generator,
-    besides: Sequence[str] = (),
+    extra: Sequence[str] = (),
 ) -> Examples:
-    """Encode pictures with a caption for each, and captions besides that stand for no picture."""
-    views = [pictures, pictures.mirrored()] if flip else [pictures]
-    latents = torch.stack([_latents(family, components, view.pixels, rng) for view in views], dim=1)
-    masks = None
-    if pictures.masks is not None:
-        shown = [torch.from_numpy(np.ascontiguousarray(view.masks)).float() / 255 for view in views]
-        masks = torch.stack(
-            [F.adaptive_avg_pool2d(mask[:, None], (latents.shape[3], latents.shape[4])) for mask in shown], dim=1
-        )
-    known = tuple(dict.fromkeys((*captions, *besides)))
-    parts = [family.encode_text(components, known[start : start + BATCH]) for start in range(0, len(known), BATCH)]
-    text = {name: torch.cat([part[name].cpu() for part in parts]) for name in parts[0]}
-    told = tuple(known.index(caption) for caption in captions)
-    return Examples(latents, known, text, told, torch.from_numpy(pictures.frames), masks, components.device)
+    """Encode images with a caption for each. flip: mirror images too. extra: further captions, of no image.
+
+    Images are read a few at a time; with `flip` they are read twice, so that the autoencoder draws its noise for all
+    images before it draws that of their mirror images.
+    """
+    latents: list[torch.Tensor] = []
+    masks: list[torch.Tensor] = []
+    frames: list[np.ndarray] = []
+    for mirror in (False, True) if flip else (False,):
+        encoded = [_encode_part(family, components, images[part], mirror, rng) for part in _parts(len(images))]
+        latents.append(torch.cat([part[0] for part in encoded]))
+        masks += [torch.cat(found)] if (found := [mask for _, mask, _ in encoded if mask is not None]) else []
+        frames = [part[2] for part in encoded]
+    known = tuple(dict.fromkeys((*captions, *extra)))
+    texts = [family.encode_text(components, known[part]) for part in _parts(len(known))]
+    text = {name: torch.cat([part[name].cpu() for part in texts]) for name in texts[0]}
+    return Examples(
+        torch.stack(latents, dim=1),
+        known,
+        text,
+        tuple(known.index(caption) for caption in captions),
+        torch.from_numpy(np.concatenate(frames)),
+        torch.stack(masks, dim=1) if masks else None,
+        components.device,
+    )
 
 
-def _latents(family: Family, components: Components, pixels: np.ndarray, rng: torch.Generator) -> torch.Tensor:
-    parts = []
-    for start in range(0, len(pixels), BATCH):
-        part = torch.from_numpy(np.ascontiguousarray(pixels[start : start + BATCH])).permute(0, 3, 1, 2)
-        parts.append(family.encode_images(components, part.float() / 127.5 - 1, rng).cpu())
-    return torch.cat(parts)
+def _parts(count: int) -> list[slice]:
+    return [slice(start, start + BATCH) for start in range(0, count, BATCH)]
+
+
+def _encode_part(
+    family: Family, components: Components, crops: Crops, mirror: bool, rng: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor | None, np.ndarray]:
+    """Latents (n, c, h, w) of some crops, their masks (n, 1, h, w) at that size, and their frames."""
+    shown = crops.mirrored() if mirror else crops
+    pixels = torch.from_numpy(np.ascontiguousarray(shown.pixels)).permute(0, 3, 1, 2)
+    latents = family.encode_images(components, pixels.float() / 127.5 - 1, rng).cpu()
+    if shown.masks is None:
+        return latents, None, crops.frames
+    masks = torch.from_numpy(np.ascontiguousarray(shown.masks)).float() / 255
+    height, width = latents.shape[2:]
+    return latents, F.adaptive_avg_pool2d(masks[:, None], (height, width)), crops.frames

@@ -1,4 +1,4 @@
-"""Optimisers by name. Those of other packages are imported when used."""
+"""Optimisers by name. Those of other packages are imported when they are used."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from limner.core.errors import LimnerError
 
 @dataclass(frozen=True)
 class Optimiser:
-    """Where an optimiser is, how it is built, and the learning rate that it is made for where it has one of its own.
+    """Where an optimiser is and how it is built.
 
-    package: what pip calls the one that brings it.
+    rate: the learning rate that it is made for, where it finds its own. package: the one that pip installs it with.
     """
 
     module: str
@@ -40,22 +40,22 @@ OPTIMISERS = {
     ),
     "adafactor": Optimiser("torch.optim", "Adafactor"),
 }
-"""AdamW (arXiv 1711.05101) and in eight bits (arXiv 2110.02861), Prodigy (arXiv 2306.06101) with the settings that its
-authors advise for diffusion models, Adafactor (arXiv 1804.04235).
+"""AdamW (arXiv 1711.05101), AdamW in eight bits (arXiv 2110.02861), Prodigy (arXiv 2306.06101) with the settings that
+its authors advise for diffusion models, and Adafactor (arXiv 1804.04235).
 """
 
 
 def check_optimiser(name: str) -> None:
-    """Refuse an optimiser whose package is not installed."""
+    """Raise LimnerError for an optimiser whose package is not installed."""
     _class_of(name)
 
 
 def check_rates(name: str, groups: Mapping[str, Sequence[torch.nn.Parameter]], rates: Mapping[str, float]) -> None:
-    """Refuse learning rates apart where the optimiser finds its own."""
+    """Raise LimnerError for several learning rates where the optimiser finds its own."""
     used = {rates[kind] for kind, parameters in groups.items() if parameters}
     if OPTIMISERS[name].rate is not None and len(used) > 1:
         raise LimnerError(
-            f"optimiser {name!r} finds one learning rate for all that learns, and {len(used)} are given",
+            f"optimiser {name!r} finds one learning rate for all parameters, and {len(used)} are given",
             "leave out --text-learning-rate",
         )
 
@@ -63,15 +63,15 @@ def check_rates(name: str, groups: Mapping[str, Sequence[torch.nn.Parameter]], r
 def build_optimiser(
     name: str, groups: Mapping[str, Sequence[torch.nn.Parameter]], rates: Mapping[str, float], weight_decay: float
 ) -> torch.optim.Optimizer:
-    """An optimiser of groups of parameters, each with its own learning rate, which it keeps as `scale` of the first."""
+    """An optimiser of groups of parameters. Each group's rate is also its `scale`, in multiples of the first rate."""
     first = next(iter(rates.values()))
-    told = [
+    built = [
         {"params": list(parameters), "lr": rates[kind], "scale": rates[kind] / first}
         for kind, parameters in groups.items()
         if parameters
     ]
-    with redirect_stdout(io.StringIO()):  # where results belong, Prodigy would speak
-        return _class_of(name)(told, weight_decay=weight_decay, **OPTIMISERS[name].options)
+    with redirect_stdout(io.StringIO()):  # Prodigy prints to stdout, which is for results
+        return _class_of(name)(built, weight_decay=weight_decay, **OPTIMISERS[name].options)
 
 
 def _class_of(name: str) -> Any:

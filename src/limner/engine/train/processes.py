@@ -16,20 +16,20 @@ from limner.core.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Processes:
-    """This process, number `index` of `count`. Number 0 is the main one, which alone tells and writes."""
+class ProcessGroup:
+    """This process, number `index` of `count`. Number 0 is the main one, which alone emits events and writes files."""
 
     index: int = 0
     count: int = 1
 
     @classmethod
-    def joined(cls, device: torch.device) -> Processes:
-        """Wait for the others that were launched with this one, where there are any."""
+    def joined(cls, device: torch.device) -> ProcessGroup:
+        """Join the processes that were launched with this one; alone where there are none."""
         if int(os.environ.get("WORLD_SIZE", "1")) < 2:
             return cls()
         from accelerate import PartialState
 
-        # the others wait for as long as the main process paints class pictures
+        # the others wait for as long as the main process generates class images
         state = PartialState(cpu=device.type == "cpu", timeout=timedelta(days=1))
         return cls(state.process_index, state.num_processes)
 
@@ -38,12 +38,12 @@ class Processes:
         return self.index == 0
 
     def shared(self, workspace: Workspace) -> Workspace:
-        """The main process's folders, for all."""
-        told = self._told((str(workspace.folder), str(workspace.out), str(workspace.cache), workspace.resume))
-        folder, out, cache, resume = told
+        """The workspace with the main process's folders."""
+        values = (str(workspace.folder), str(workspace.out), str(workspace.cache), workspace.resume)
+        folder, out, cache, resume = self._broadcast(values)
         return replace(workspace, folder=Path(folder), out=Path(out), cache=Path(cache), resume=resume)
 
-    def _told(self, value: Any) -> Any:
+    def _broadcast(self, value: Any) -> Any:
         """The main process's value."""
         if self.count == 1:
             return value
@@ -52,20 +52,20 @@ class Processes:
         return held[0]
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until all processes are here."""
         if self.count > 1:
             dist.barrier()
 
-    def agreed(self, wish: bool, device: torch.device) -> bool:
-        """Whether any process wishes it."""
+    def agreed(self, value: bool, device: torch.device) -> bool:
+        """Whether the value is true in any process."""
         if self.count == 1:
-            return wish
-        wishes = torch.tensor([int(wish)], device=device)
-        dist.all_reduce(wishes)
-        return bool(wishes.item())
+            return value
+        votes = torch.tensor([int(value)], device=device)
+        dist.all_reduce(votes)
+        return bool(votes.item())
 
-    def summed(self, tensors: Sequence[torch.Tensor]) -> None:
-        """Put the sum over all processes into each tensor; all are of one number format."""
+    def sum(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Replace each tensor by its sum over all processes; all tensors have one dtype."""
         if self.count == 1:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
@@ -76,4 +76,4 @@ class Processes:
             start += tensor.numel()
 
 
-ALONE = Processes()
+ALONE = ProcessGroup()

@@ -1,10 +1,10 @@
-"""Figures of a training run: always as JSON lines, and by accelerate's trackers when asked for."""
+"""Metrics of a training run: always as lines of JSON, and by accelerate's trackers where asked."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ from limner.core.errors import LimnerError
 from limner.store.files import atomic_file
 
 
-class Metrics:
-    """`metrics.jsonl` in a run's folder, one line per telling, of which a step may have several.
+class MetricsLog:
+    """`metrics.jsonl` in a run's folder. A line has a step and some of its figures; a step may have several lines.
 
-    A resumed run drops lines after its checkpoint.
+    A resumed run drops lines after its checkpoint, which is at `first_step`. config: settings for the trackers.
     """
 
-    def __init__(self, folder: Path, first_step: int, track: Sequence[str], config: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, first_step: int, track: Sequence[str], config: Mapping[str, Any]) -> None:
         self.path = folder / "metrics.jsonl"
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
         kept = [line for line in lines if _step_of(line) is not None and (_step_of(line) or 0) <= first_step]
@@ -31,17 +31,19 @@ class Metrics:
             )
 
     def add(self, step: int, figures: dict[str, float]) -> None:
+        """Write figures of a step."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **figures}) + "\n")
         for tracker in self.trackers:
             tracker.log(figures, step=step)
 
     def last(self, name: str) -> float:
-        """The figure as it was told last."""
+        """The newest value of a figure."""
         lines = map(json.loads, reversed(self.path.read_text(encoding="utf-8").splitlines()))
         return float(next(line[name] for line in lines if name in line))
 
     def close(self) -> None:
+        """Finish the trackers."""
         for tracker in self.trackers:
             tracker.finish()
 
@@ -54,7 +56,7 @@ def _step_of(line: str) -> int | None:
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Refuse a tracker whose package is not installed."""
+    """Raise LimnerError for a tracker whose package is not installed."""
     for name in names:
         if importlib.util.find_spec(name) is None:
             raise LimnerError(f"tracker {name!r} is not installed", f"pip install {name}")

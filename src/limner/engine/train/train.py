@@ -3,182 +3,75 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.events import ArtifactKind, Emit, Made, Stage
-from limner.core.execution import body_of, digests_of
-from limner.core.protocols import Components, Subject, Trainable
-from limner.core.requests import TrainRequest, replace_references
+from limner.core.events import ArtifactKind, Emit, Made, Notice, Stage
+from limner.core.execution import body_of
+from limner.core.protocols import Components
+from limner.core.requests import TrainRequest
 from limner.core.requests.request import SUBJECT
 from limner.core.workspace import Workspace
-from limner.data.sets.folder import Scan
-from limner.engine.generate.sizes import check_side
 from limner.engine.scoring.scorers import Scorers
-from limner.engine.train.callbacks import run_helping, run_watched
-from limner.engine.train.checkpoint_report import PAGE, write_standings
-from limner.engine.train.checkpoint_scores import PROMPTS, Contest, scorers_of
-from limner.engine.train.dataset_notices import scan_told, told
-from limner.engine.train.encoding import encode_all, strip
-from limner.engine.train.loop import Loop
-from limner.engine.train.model_card import header, model_card
-from limner.engine.train.optimisers import build_optimiser, check_optimiser, check_rates
-from limner.engine.train.plan import Plan, make_plan
-from limner.engine.train.preview_sampler import Glimpses
-from limner.engine.train.previews import Previews
-from limner.engine.train.processes import Processes
-from limner.engine.train.trackers import check_trackers
+from limner.engine.train.callbacks import Checkpoints, Previews, ProgressLog, ScoreCheckpoints
+from limner.engine.train.checkpoint import checkpoints, load_checkpoint
+from limner.engine.train.checkpoint_report import PAGE, write_checkpoint_report
+from limner.engine.train.checkpoint_scores import PROMPTS, CheckpointScorer
+from limner.engine.train.dataset_notices import describe_run
+from limner.engine.train.encoding import DatasetEncoder, EncodedSets, strip
+from limner.engine.train.job import TrainJob, check_job, same_result
+from limner.engine.train.loop import Callback, Loop
+from limner.engine.train.model_card import Trained, best_summary, header, model_card
+from limner.engine.train.optimisers import build_optimiser, check_rates
+from limner.engine.train.plan import TrainPlan, make_plan
+from limner.engine.train.preview_sampler import PreviewSampler
+from limner.engine.train.subject import SubjectLesson
+from limner.engine.train.trackers import MetricsLog
 from limner.models import loading
-from limner.models.adapters import facts_of
-from limner.models.devices import autocast_dtype, check_quantised, memory_told, pick_device, pick_dtype
-from limner.plugins import registry
-from limner.store.files import already_exists, atomic_folder, check_replaceable, sha256_of
+from limner.models.devices import memory_told, pick_dtype
+from limner.store.files import atomic_folder, sha256_of
 
 LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-prior"
 
 
 def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
-    """Teach a subject and leave an adapter folder at the workspace's out."""
-    asked = cast(TrainRequest, replace_references(request, workspace.called))
-    method = registry.methods.get(request.method)
-    options = method.Options.model_validate(request.options)
-    photographs = scan_told(request, emit)
-    model = loading.resolve(request.model, request.vae)
-    device = pick_device(workspace.execution.device)
-    processes = Processes.joined(device)
-    workspace = processes.shared(workspace)
-    if processes.main:
-        refuse_to_overwrite(asked, workspace)
-    wished = pick_dtype(request.precision, device)  # before the choice, to refuse what the device cannot do
-    check_side("resolution", request.resolution, model.family.facts.multiple)
-    words = Subject(request.identifier or "", request.class_word)
-    method.check(model.family.facts, options, words)
-    check_trackers(workspace.execution.track)
-    scorers = scorers_of(request, workspace) if processes.main else None  # refused before anything is painted
-    check_optimiser(request.optimiser)
-    loading.tell_terms(model, emit)
-    emit(Stage(name="loading"))
-    check_quantised(request.quantise, device)
-    if request.quantise and method.makes == "model":
-        raise LimnerError(f"rounded weights ({request.quantise}) cannot learn themselves", "leave out --quantise")
-    whole = method.makes == "model"  # its weights learn themselves, which takes full precision
-    dtype = torch.float32 if device.type == "cpu" or whole else wished
-    with memory_told(LESS_MEMORY):
-        components = loading.load(model, dtype, device, request.quantise)
+    """Train on a subject's images, and write an adapter or a model to the workspace's out."""
+    job = check_job(request, workspace, emit)
     try:
         with memory_told(LESS_MEMORY):
-            facts = replace(model.family.facts, defaults=model.defaults)
-            plan = make_plan(request, photographs, facts, components.side, processes.count)
-            told(plan, photographs, request, emit)
-            check_learning(request, plan, method.attach(components, facts, options, words, request.seed))
-            if not processes.main:  # the main one paints what all read
-                processes.wait()
-            subject, prior, watched = encode_all(request, plan, photographs, model, components, workspace, emit)
-            if processes.main:
-                processes.wait()
-            previews, contest = None, None
-            if processes.main:
-                previews = previews_of(request, plan, model, components, workspace)
-                contest = contest_of(request, scorers, plan, model, components, photographs, workspace, emit)
-            autocast = autocast_dtype(request.precision, device)
-            teaches_text = method.teaches_text(options)
-            strip(components, None if whole else autocast, keep_text=teaches_text)
-            trainable = method.attach(components, facts, options, words, request.seed)
-            if request.gradient_checkpointing:
-                cast(Any, components.denoiser).enable_gradient_checkpointing()  # arXiv 1604.06174
-            optimiser = build_optimiser(request.optimiser, trainable.groups(), plan.rates, request.weight_decay)
-            loop = Loop(
-                asked,
-                plan,
-                model.family,
-                components,
-                trainable,
-                optimiser,
-                subject,
-                prior,
-                watched,
-                autocast,
-                teaches_text,
-                processes,
-            )
-            if not processes.main:
-                return run_helping(loop, workspace)
-            last = run_watched(loop, workspace, previews, contest, emit)
-        sha256 = save_result(asked, plan, model, components, photographs, loop, last, contest, workspace)
+            components = load_model(job)
+            plan = make_plan(job.request, job.dataset, job.facts, components.side, job.processes.count)
+            describe_run(plan, job.dataset, job.request, emit)
+            check_trainable(job, plan, components)
+            sets = encode_sets(job, plan, components)
+            samplers = SamplerSet(job, plan, components) if job.processes.main else None
+            loop = build_loop(job, plan, components, sets)
+            first = resume(job, loop)
+            if samplers is None:
+                return loop.run(first, stop=job.workspace.stop)
+            loss = run_with_callbacks(job, loop, first, samplers)
+        save_result(job, plan, components, loop, samplers.scorer, loss)
     finally:
         loading.forget()
-    details = {
-        "trigger_words": list(request.trigger_words),
-        **({"say": request.instance_prompt} if request.identifier else {}),
-        "loss": last,
-        "base": workspace.called(request.model),
-        "vae": request.vae and workspace.called(request.vae),
-    }
-    if contest is not None:
-        details |= {"kept_step": contest.standings.best.step}
-        page = workspace.out / PAGE
-        emit(Made(what=ArtifactKind.REPORT, path=str(page), sha256=sha256_of(page)))
-    emit(Made(what=ArtifactKind(method.makes), path=str(workspace.out), sha256=sha256, details=details))
 
 
-def previews_of(
-    request: TrainRequest, plan: Plan, model: loading.Model, components: Components, workspace: Workspace
-) -> Previews | None:
-    """What paints rows of pictures along the way, where that is asked for."""
-    if not workspace.execution.preview_every:
-        return None
-    prompts = request.preview_prompt or (request.instance_prompt, request.class_prompt)
-    seeds = [request.seed] * len(prompts)
-    glimpses = Glimpses(model.family, components, prompts, seeds, plan.resolution, model.sampling)
-    return Previews(glimpses, workspace.home)
+def load_model(job: TrainJob) -> Components:
+    """Load the base model. On a CPU, and where its own weights are trained, it is loaded in fp32."""
+    full = job.device.type == "cpu" or job.whole
+    dtype = torch.float32 if full else pick_dtype(job.request.precision, job.device)
+    return loading.load(job.model, dtype, job.device, job.request.quantise)
 
 
-def contest_of(
-    request: TrainRequest,
-    scorers: Scorers | None,
-    plan: Plan,
-    model: loading.Model,
-    components: Components,
-    photographs: Scan,
-    workspace: Workspace,
-    emit: Emit,
-) -> Contest | None:
-    """What scores checkpoints, where the best is asked for; the base model paints for comparison."""
-    if scorers is None:
-        return None
-    emit(Stage(name="painting by the base model"))
-    prompts = request.trial_prompt or PROMPTS
-    plain, taught = (
-        Glimpses(
-            model.family,
-            components,
-            told,
-            [request.seed + number for number in range(len(prompts))],
-            plan.resolution,
-            model.sampling,
-            plan.batch,
-        )
-        for told in (
-            [prompt.replace(SUBJECT, request.class_word) for prompt in prompts],
-            [request.of_subject(prompt) for prompt in prompts],
-        )
-    )
-    paths = [photograph.path for photograph in photographs.photographs]
-    contest = Contest(request, scorers, plain, taught, paths, workspace)
-    contest.tell(emit)
-    return contest
-
-
-def check_learning(request: TrainRequest, plan: Plan, trainable: Trainable) -> None:
-    """Attach on trial, and take off again: what cannot learn is said before class pictures are painted."""
+def check_trainable(job: TrainJob, plan: TrainPlan, components: Components) -> None:
+    """Attach and detach the method; LimnerError where it cannot be trained, before class images are generated."""
+    request, trainable = job.request, job.attach(components)
     try:
         if request.text_learning_rate is not None and not trainable.groups().get("text"):
             raise LimnerError(
-                f"text_learning_rate ({request.text_learning_rate:g}) is given, and no text encoder learns",
+                f"text_learning_rate ({request.text_learning_rate:g}) is given, and no text encoder is trained",
                 "add --text-encoder, or leave it out",
             )
         check_rates(request.optimiser, trainable.groups(), plan.rates)
@@ -186,60 +79,136 @@ def check_learning(request: TrainRequest, plan: Plan, trainable: Trainable) -> N
         trainable.detach()
 
 
-def save_result(
-    request: TrainRequest,
-    plan: Plan,
-    model: loading.Model,
-    components: Components,
-    photographs: Scan,
-    loop: Loop,
-    last: float,
-    contest: Contest | None,
-    workspace: Workspace,
-) -> str:
-    """Write the folder: what was learnt with its header, model card, figures and pages; returns its hash.
+def encode_sets(job: TrainJob, plan: TrainPlan, components: Components) -> EncodedSets:
+    """Encode all images and captions; the main process generates class images first, which the others read."""
+    if not job.processes.main:
+        job.processes.wait()
+    sets = DatasetEncoder(job.request, plan, job.model, components).encode_all(job.dataset, job.workspace, job.emit)
+    if job.processes.main:
+        job.processes.wait()
+    return sets
 
-    request: with its files as the user calls them.
-    """
-    facts = (photographs.digest, len(photographs.photographs), workspace.out.name, photographs.rights)
-    body = body_of(request, workspace.execution)
-    method = registry.methods.get(request.method)
+
+class SamplerSet:
+    """What generates images during training, prepared while the encoders are loaded. None where it is not asked for."""
+
+    def __init__(self, job: TrainJob, plan: TrainPlan, components: Components) -> None:
+        self.previews: PreviewSampler | None = None
+        self.scorer: CheckpointScorer | None = None
+        request, home = job.request, job.workspace.home
+        if job.workspace.execution.preview_every:
+            prompts = request.preview_prompt or (request.instance_prompt, request.class_prompt)
+            seeds = [request.seed] * len(prompts)
+            self.previews = PreviewSampler(job.model, components, prompts, seeds, plan.resolution, home=home)
+        if job.scorers is not None:
+            self.scorer = self._open_scorer(job, job.scorers, plan, components)
+
+    def _open_scorer(
+        self, job: TrainJob, scorers: Scorers, plan: TrainPlan, components: Components
+    ) -> CheckpointScorer:
+        """The scorer of checkpoints; the base model generates its images for comparison."""
+        job.emit(Stage(name="scoring the base model"))
+        request = job.request
+        prompts = request.trial_prompt or PROMPTS
+        seeds = [request.seed + number for number in range(len(prompts))]
+
+        def sampler(texts: Sequence[str]) -> PreviewSampler:
+            return PreviewSampler(job.model, components, texts, seeds, plan.resolution, plan.batch)
+
+        base = sampler([prompt.replace(SUBJECT, request.class_word) for prompt in prompts])
+        subject = sampler([request.of_subject(prompt) for prompt in prompts])
+        images = [image.path for image in job.dataset.images]
+        scorer = CheckpointScorer(request, scorers, base, subject, images, job.workspace)
+        scorer.describe(job.emit)
+        return scorer
+
+
+def build_loop(job: TrainJob, plan: TrainPlan, components: Components, sets: EncodedSets) -> Loop:
+    """Free the encoders, attach the method, and build the optimiser, the lesson and the loop."""
+    request = job.request
+    trains_text = job.method.teaches_text(job.options)
+    strip(components, None if job.whole else job.autocast, keep_text=trains_text)
+    trainable = job.attach(components)
+    if request.gradient_checkpointing:
+        cast(Any, components.denoiser).enable_gradient_checkpointing()  # arXiv 1604.06174
+    optimiser = build_optimiser(request.optimiser, trainable.groups(), plan.rates, request.weight_decay)
+    lesson = SubjectLesson(
+        request=request,
+        plan=plan,
+        family=job.model.family,
+        components=components,
+        trainable=trainable,
+        subject=sets.subject,
+        prior=sets.prior,
+        held_out=sets.held_out,
+        autocast=job.autocast,
+        trains_text=trains_text,
+        processes=job.processes,
+    )
+    return Loop(job.named, plan, lesson, trainable, optimiser, job.device, job.autocast, job.processes)
+
+
+def resume(job: TrainJob, loop: Loop) -> int:
+    """Load the newest checkpoint of an interrupted run; returns the steps done, 0 for a new run."""
+    saved = checkpoints(job.workspace.folder) if job.workspace.resume else []
+    first = load_checkpoint(saved[-1], loop, job.workspace.execution) if saved else 0
+    if saved and job.processes.main:
+        job.emit(Notice(text=f"resuming from step {first}"))
+    job.processes.wait()
+    return first
+
+
+def run_with_callbacks(job: TrainJob, loop: Loop, first: int, samplers: SamplerSet) -> float:
+    """Train as the main process: log, save, score, preview; returns the last loss."""
+    folder, execution = job.workspace.folder, job.workspace.execution
+    settings = body_of(loop.request, execution).model_dump(mode="json")
+    metrics = MetricsLog(folder, first, execution.track, settings)
+    log = ProgressLog(metrics, job.emit)
+    callbacks: list[Callback] = [log, Checkpoints(folder)]
+    if samplers.scorer is not None:
+        callbacks.append(ScoreCheckpoints(samplers.scorer, log.log))
+    if samplers.previews is not None:
+        callbacks.append(Previews(samplers.previews, folder, execution.preview_every, job.emit))
+    loop.run(first, callbacks, job.workspace.stop)
+    if (scorer := samplers.scorer) is not None:
+        early = f"stopped early: no better checkpoint in {scorer.patience}; " if scorer.finished else ""
+        job.emit(Notice(text=f"{early}kept {best_summary(scorer.scores)}"))
+    return metrics.last("loss")
+
+
+def save_result(
+    job: TrainJob, plan: TrainPlan, components: Components, loop: Loop, scorer: CheckpointScorer | None, loss: float
+) -> None:
+    """Write the result's folder: trained weights with their header, model card, metrics, previews and report."""
+    request, workspace, method, model = job.named, job.workspace, job.method, job.model
 
     def base() -> Any:
         fresh = model.family.load(model.source(), components.dtype, torch.device("cpu"))
         return model.family.pipeline(fresh)
 
-    if contest is not None:
-        contest.put_best(loop)
-    kept = None if contest is None else contest.standings
+    if scorer is not None:
+        scorer.restore_best(loop)
+    body = body_of(request, workspace.execution)
+    trained = Trained(body, plan, model, job.dataset, workspace.out.name, None if scorer is None else scorer.scores)
     with atomic_folder(workspace.out, lambda folder: same_result(folder, request, workspace)) as partial:
-        with loop.shown():
-            learnt = method.save(
-                loop.trainable,
-                partial,
-                header(body, plan, model, components, *facts, kept),
-                base,
-            ).relative_to(partial)
-        card = model_card(request, plan, model, method, *facts, f"{last:.4f}", kept)
-        (partial / "README.md").write_text(card, encoding="utf-8")
+        with loop.evaluating():
+            file = method.save(loop.trainable, partial, header(trained, components), base).relative_to(partial)
+        (partial / "README.md").write_text(model_card(trained, method, loss), encoding="utf-8")
         shutil.copyfile(workspace.folder / "metrics.jsonl", partial / "metrics.jsonl")
         for preview in workspace.folder.glob("preview-*.png"):
             shutil.copyfile(preview, partial / preview.name)
-        if contest is not None:
-            write_standings(contest, partial)
-    return sha256_of(workspace.out / learnt)
-
-
-def refuse_to_overwrite(request: TrainRequest, workspace: Workspace) -> None:
-    """Only an empty folder is filled, or one that this very request filled before it was stopped at the last moment."""
-    out = workspace.out
-    if out.exists() and not out.is_dir():
-        raise already_exists(out)
-    check_replaceable(out, lambda folder: same_result(folder, request, workspace))
-
-
-def same_result(folder: Path, request: TrainRequest, workspace: Workspace) -> bool:
-    """Whether a resumed run finds its own result, which it wrote just before it was stopped."""
-    file = folder / registry.methods.get(request.method).file
-    known = digests_of(request, workspace.execution)
-    return workspace.resume and file.is_file() and facts_of(file).get("digest") in known
+        if scorer is not None:
+            write_checkpoint_report(scorer, partial)
+    details = {
+        "trigger_words": list(request.trigger_words),
+        **({"say": request.instance_prompt} if request.identifier else {}),
+        "loss": loss,
+        "base": request.model,
+        "vae": request.vae,
+    }
+    if scorer is not None:
+        details |= {"kept_step": scorer.scores.best.step}
+        page = workspace.out / PAGE
+        job.emit(Made(what=ArtifactKind.REPORT, path=str(page), sha256=sha256_of(page)))
+    path = workspace.out
+    job.emit(Made(what=ArtifactKind(method.makes), path=str(path), sha256=sha256_of(path / file), details=details))

@@ -1,1 +1,1 @@
-"""What puts pictures into words, one file each; the starter brings one of its own."""
+"""Captioners: they describe images in words, one file each. The starter adds one of its own."""

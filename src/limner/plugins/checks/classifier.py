@@ -1,4 +1,4 @@
-"""A text classifier of the transformers library, by name."""
+"""Check `classifier`: a text classifier of the transformers library."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from pydantic import Field
 from limner.core.moderation import Finding, JudgeFunction, ModelReference
 from limner.core.requests import Frozen
 
-LONGEST = 512
-"""Tokens that go through the model together, where it does not say how many it takes."""
+MAX_TOKENS = 512
+"""Most tokens of one input, where the model declares no lower limit."""
+BATCH = 8
 
 
-class Options(Frozen):
-    """model: a folder or a Hugging Face id. refuse: label -> score, from 0 to 1, from which on it refuses."""
+class ClassifierOptions(Frozen):
+    """model: a folder or a Hugging Face id. refuse: label -> lowest score, from 0 to 1, that is refused."""
 
     model: ModelReference
     refuse: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(min_length=1)
 
 
 class Classifier:
-    Options = Options
+    Options = ClassifierOptions
     texts, pictures = True, False
 
     def ready(self, options: Any) -> JudgeFunction:
@@ -34,29 +35,31 @@ class Classifier:
         model = loaded(AutoModelForSequenceClassification, options.model)
         check_labels(model, options.model, options.refuse)
         tokenizer = part_of(AutoTokenizer, options.model)
-        most = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", LONGEST), LONGEST)
-        alone = Lock()  # a tokenizer serves one thread at a time
+        length = min(
+            tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", MAX_TOKENS), MAX_TOKENS
+        )
+        lock = Lock()  # a tokenizer works for one thread at a time
 
         def judge(text: str) -> Finding:
-            """All of the text, in overlapping pieces, so that nothing hides behind its length."""
-            with alone, torch.inference_mode():
+            """Judge the whole text, in overlapping pieces."""
+            with lock, torch.inference_mode():
                 pieces = tokenizer(
                     text,
                     truncation=True,
-                    max_length=most,
-                    stride=most // 8,
+                    max_length=length,
+                    stride=length // 8,
                     return_overflowing_tokens=True,
                     padding=True,
                     return_tensors="pt",
                 )
                 inputs = {name: pieces[name] for name in ("input_ids", "attention_mask")}
-                rows = [
-                    model(**{name: rows[first : first + 8] for name, rows in inputs.items()}).logits
-                    for first in range(0, len(inputs["input_ids"]), 8)
+                logits = [
+                    model(**{name: rows[first : first + BATCH] for name, rows in inputs.items()}).logits
+                    for first in range(0, len(inputs["input_ids"]), BATCH)
                 ]
-            return finding(model, torch.cat(rows), options.refuse)
+            return finding(model, torch.cat(logits), options.refuse)
 
-        return tried(judge, "a cat " * LONGEST, options.model)
+        return tried(judge, "a cat " * MAX_TOKENS, options.model)
 
 
 plugin = Classifier()

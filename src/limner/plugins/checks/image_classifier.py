@@ -1,4 +1,4 @@
-"""A picture classifier of the transformers library, by name, such as Falconsai/nsfw_image_detection."""
+"""Check `image_classifier`: an image classifier of the transformers library, such as Falconsai/nsfw_image_detection."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from limner.core.moderation import Finding, JudgeFunction, ModelReference
 from limner.core.requests import Frozen
 
 
-class Options(Frozen):
-    """model: a folder or a Hugging Face id. refuse: label -> score, from 0 to 1, from which on it refuses."""
+class ImageClassifierOptions(Frozen):
+    """model: a folder or a Hugging Face id. refuse: label -> lowest score, from 0 to 1, that is refused."""
 
     model: ModelReference
     refuse: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(min_length=1)
 
 
 class ImageClassifier:
-    Options = Options
+    Options = ImageClassifierOptions
     texts, pictures = False, True
 
     def ready(self, options: Any) -> JudgeFunction:
@@ -32,9 +32,9 @@ class ImageClassifier:
         check_labels(model, options.model, options.refuse)
         processor = part_of(AutoImageProcessor, options.model, backend="pil")
 
-        def judge(picture: Any) -> Finding:
+        def judge(image: Any) -> Finding:
             with torch.inference_mode():
-                pixels = processor(images=picture, return_tensors="pt")["pixel_values"]
+                pixels = processor(images=image, return_tensors="pt")["pixel_values"]
                 return finding(model, model(pixels).logits, options.refuse)
 
         return tried(judge, Image.new("RGB", (64, 48)), options.model)

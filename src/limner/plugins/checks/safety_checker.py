@@ -1,5 +1,7 @@
-"""The safety checker of Stable Diffusion: a picture's CLIP embedding against those of 20 concepts that it keeps secret
-(Rando et al. 2022, arXiv 2210.04610, tell what they are).
+"""Check `safety_checker`: the safety checker of Stable Diffusion.
+
+It compares an image's CLIP embedding with those of 20 concepts, which are not published; Rando et al. 2022 (arXiv
+2210.04610) found out what they are.
 """
 
 from __future__ import annotations
@@ -13,14 +15,14 @@ from limner.core.requests import Frozen
 UNSAFE = "not safe for work"
 
 
-class Options(Frozen):
-    """model: a folder or a Hugging Face id, of the checker itself or of a pipeline that has one."""
+class SafetyCheckerOptions(Frozen):
+    """model: a folder or a Hugging Face id, of the checker itself or of a pipeline that contains one."""
 
     model: ModelReference = "CompVis/stable-diffusion-safety-checker"
 
 
 class SafetyChecker:
-    Options = Options
+    Options = SafetyCheckerOptions
     texts, pictures = False, True
 
     def ready(self, options: Any) -> JudgeFunction:
@@ -31,16 +33,16 @@ class SafetyChecker:
 
         from limner.models.classifiers import loaded, part_of, tried
 
-        whole = (Path(options.model).expanduser() / "safety_checker").is_dir()
-        places = ({"subfolder": "safety_checker"}, {"subfolder": "feature_extractor"}) if whole else ({}, {})
-        model = loaded(StableDiffusionSafetyChecker, options.model, **places[0])
-        processor = part_of(AutoImageProcessor, options.model, backend="pil", **places[1])
+        in_pipeline = (Path(options.model).expanduser() / "safety_checker").is_dir()
+        folders = ({"subfolder": "safety_checker"}, {"subfolder": "feature_extractor"}) if in_pipeline else ({}, {})
+        model = loaded(StableDiffusionSafetyChecker, options.model, **folders[0])
+        processor = part_of(AutoImageProcessor, options.model, backend="pil", **folders[1])
 
-        def judge(picture: Any) -> Finding:
+        def judge(image: Any) -> Finding:
             with torch.inference_mode():
-                pixels = processor(images=picture, return_tensors="pt")["pixel_values"]
+                pixels = processor(images=image, return_tensors="pt")["pixel_values"]
                 if not torch.isfinite(model.visual_projection(model.vision_model(pixels)[1])).all():
-                    raise ValueError("the picture's embedding is no number")
+                    raise ValueError("the image's embedding is not finite")
                 _, flagged = model(clip_input=pixels, images=torch.zeros(1, 1))
             return Finding(UNSAFE if flagged[0] else None)
 

@@ -1,1 +1,1 @@
-"""What finds the subject in a picture, one file each."""
+"""Detectors: they find the subject in an image, one file each."""

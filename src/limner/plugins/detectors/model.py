@@ -1,4 +1,4 @@
-"""Where the subject is, as a network says that is named: one that finds things, that reads words, or that segments."""
+"""Finds the subject with a named model: object detection, zero-shot detection or segmentation."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 SIDE = 512
 """The longer side of the map."""
 NARROWEST = 16
-"""Pictures with a shorter side are not looked at: networks refuse them."""
+"""Images with a shorter side are skipped, because models reject them."""
 SLIMMEST = 3
-"""How many times as long as high a picture may be without being padded."""
-SCORE, READ, SEGMENT = 0.5, 0.1, 0.5
-"""Least scores of what is taken: of things, of things by words, and of segments."""
+"""The largest aspect ratio that is not padded."""
+SCORE, ZERO_SHOT_SCORE, SEGMENT_SCORE = 0.5, 0.1, 0.5
+"""Least scores of objects, of zero-shot objects, and of segments."""
 WORDS = "object"
-"""What a network that reads words looks for where nothing is said of the subject."""
+"""The default query of zero-shot models."""
 
 Look = Callable[[Image.Image, str], "np.ndarray | None"]
 
 
-class Model:
-    """Finders by networks of transformers, by name or folder, in safetensors only.
+class ModelDetector:
+    """Detector by a model of transformers, by name or folder, in safetensors only.
 
-    Object detection (DETR, YOLOS, RT-DETR), the same by words (OWL-ViT, Grounding DINO), segmentation (Mask2Former,
-    SegFormer, DETR) and by words (CLIPSeg). Each with the processor that comes with it.
+    Object detection (DETR, YOLOS, RT-DETR), zero-shot detection (OWL-ViT, Grounding DINO), segmentation (Mask2Former,
+    SegFormer, DETR) and segmentation by text (CLIPSeg), each with its own processor.
     """
 
     title = "a network by name"
@@ -40,12 +40,13 @@ class Model:
     faces = False
 
     def finder(self, model: str | None) -> Look:
+        """The finder with a model. Raises LimnerError if it cannot be loaded or used."""
         if not model:
-            raise LimnerError("the detector 'model' needs a network", "name one, such as facebook/detr-resnet-50")
+            raise LimnerError("the detector 'model' needs a model", "name one, such as facebook/detr-resnet-50")
         return _finder(model)
 
 
-plugin = Model()
+plugin = ModelDetector()
 
 
 @cache
@@ -57,67 +58,67 @@ def _finder(reference: str) -> Look:
     with errors_told(reference, "detector"):
         config = AutoConfig.from_pretrained(reference)
     look = _kind(reference, config)(reference)
-    _looked(look, reference, Image.new("RGB", (64, 64), (127, 127, 127)), "thing")
+    _run(look, reference, Image.new("RGB", (64, 64), (127, 127, 127)), "thing")
 
-    def find(picture: Image.Image, words: str) -> np.ndarray | None:
-        if min(picture.size) < NARROWEST:
+    def find(image: Image.Image, words: str) -> np.ndarray | None:
+        if min(image.size) < NARROWEST:
             return None
-        whole = _padded(picture.convert("RGB"))
-        found = _looked(look, reference, whole, words.strip())
-        return None if found is None else _something(_part_of(found, picture.size, whole.size))
+        whole = _padded(image.convert("RGB"))
+        found = _run(look, reference, whole, words.strip())
+        return None if found is None else _map_or_none(_part_of(found, image.size, whole.size))
 
     return find
 
 
-def _padded(picture: Image.Image) -> Image.Image:
-    """The picture, with grey below or beside it where it is so long that networks would shrink it to nothing."""
-    least = -(-max(picture.size) // SLIMMEST)
-    if min(picture.size) >= least:
-        return picture
-    padded = Image.new("RGB", (max(picture.width, least), max(picture.height, least)), (127, 127, 127))
-    padded.paste(picture)
+def _padded(image: Image.Image) -> Image.Image:
+    """The image, padded with grey if it is so long that models would shrink it to nothing."""
+    least = -(-max(image.size) // SLIMMEST)
+    if min(image.size) >= least:
+        return image
+    padded = Image.new("RGB", (max(image.width, least), max(image.height, least)), (127, 127, 127))
+    padded.paste(image)
     return padded
 
 
 def _part_of(found: np.ndarray, size: tuple[int, int], whole: tuple[int, int]) -> np.ndarray:
-    """Of a map (h, w) of a padded picture, what is of the picture; both as (width, height)."""
+    """The part of a map (h, w) of a padded image that shows the image; both sizes as (width, height)."""
     width, height = (max(1, round(a * side / b)) for a, b, side in zip(size, whole, found.shape[::-1], strict=True))
     return found[:height, :width]
 
 
-def _looked(look: Look, reference: str, picture: Image.Image, words: str) -> np.ndarray | None:
+def _run(look: Look, reference: str, image: Image.Image, words: str) -> np.ndarray | None:
     import torch
 
     try:
         with torch.inference_mode():
-            return look(picture, words)
-    except Exception as error:  # networks of others fail in any way
+            return look(image, words)
+    except Exception as error:  # foreign models fail in any way
         raise LimnerError(
-            f"the detector {reference!r} cannot look at a picture of {picture.width} x {picture.height} "
+            f"the detector {reference!r} cannot process an image of {image.width} x {image.height} "
             f"({str(error)[:160]})",
             "choose another one",
         ) from error
 
 
 def _kind(reference: str, config: Any) -> Callable[[str], Look]:
-    """How to open a network, by the class that its configuration names."""
+    """The function that opens a model, by the class in its configuration."""
     from transformers.models.auto import modeling_auto as auto
 
     architecture = (config.architectures or [""])[0]
     kinds: Sequence[tuple[Callable[[str], Look], Sequence[Any]]] = (
-        (_reading, (auto.MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING_NAMES,)),
-        (_boxing, (auto.MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES,)),
-        (_segmenting, (auto.MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING_NAMES,)),
-        (_segmenting, (auto.MODEL_FOR_INSTANCE_SEGMENTATION_MAPPING_NAMES,)),
-        (_segmenting, (auto.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES,)),
+        (_zero_shot_detection, (auto.MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING_NAMES,)),
+        (_object_detection, (auto.MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES,)),
+        (_segmentation, (auto.MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING_NAMES,)),
+        (_segmentation, (auto.MODEL_FOR_INSTANCE_SEGMENTATION_MAPPING_NAMES,)),
+        (_segmentation, (auto.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES,)),
     )
     for kind, tables in kinds:
         if any(architecture in _names(table.values()) for table in tables):
             return kind
     if architecture == "CLIPSegForImageSegmentation":
-        return _segmenting_by_words
+        return _text_segmentation
     raise LimnerError(
-        f"{reference!r} is no detector that can be used: it is a {architecture[:80] or config.model_type!r}",
+        f"{reference!r} is not a supported detector: it is a {architecture[:80] or config.model_type!r}",
         "name one for object detection, zero-shot object detection or segmentation",
     )
 
@@ -139,44 +140,44 @@ def _part(kind: Any, reference: str, **options: Any) -> Any:
         return kind.from_pretrained(reference, **options)
 
 
-def _boxing(reference: str) -> Look:
-    """Things of the labels that the network knows; where none of them is what the words say, things of any label."""
+def _object_detection(reference: str) -> Look:
+    """Finds objects with the labels that match the words; objects of any label if none matches."""
     from transformers import AutoImageProcessor, AutoModelForObjectDetection
 
     model = _opened(AutoModelForObjectDetection, reference)
     processor = _part(AutoImageProcessor, reference, backend="pil")
 
-    def look(picture: Image.Image, words: str) -> np.ndarray | None:
-        told = processor.post_process_object_detection(
-            model(**processor(images=[picture], return_tensors="pt")), SCORE, [(picture.height, picture.width)]
+    def look(image: Image.Image, words: str) -> np.ndarray | None:
+        result = processor.post_process_object_detection(
+            model(**processor(images=[image], return_tensors="pt")), SCORE, [(image.height, image.width)]
         )[0]
         wanted = labels_for(words, model.config.id2label)
-        kept = [number for number, label in enumerate(told["labels"].tolist()) if not wanted or label in wanted]
-        return boxed(picture.size, told["boxes"][kept], told["scores"][kept])
+        kept = [number for number, label in enumerate(result["labels"].tolist()) if not wanted or label in wanted]
+        return box_map(image.size, result["boxes"][kept], result["scores"][kept])
 
     return look
 
 
-def _reading(reference: str) -> Look:
-    """Things that the words name."""
+def _zero_shot_detection(reference: str) -> Look:
+    """Finds objects that the words describe."""
     from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
     model = _opened(AutoModelForZeroShotObjectDetection, reference)
     processor = _part(AutoProcessor, reference, backend="pil")
 
-    def look(picture: Image.Image, words: str) -> np.ndarray | None:
+    def look(image: Image.Image, words: str) -> np.ndarray | None:
         text = f"a {(words or WORDS).lower().replace('.', ' ')}"
-        inputs = processor(text=[[text]], images=[picture], return_tensors="pt", truncation=True)
-        told = processor.post_process_grounded_object_detection(
-            model(**inputs), threshold=READ, target_sizes=[(picture.height, picture.width)]
+        inputs = processor(text=[[text]], images=[image], return_tensors="pt", truncation=True)
+        result = processor.post_process_grounded_object_detection(
+            model(**inputs), threshold=ZERO_SHOT_SCORE, target_sizes=[(image.height, image.width)]
         )[0]
-        return boxed(picture.size, told["boxes"], told["scores"])
+        return box_map(image.size, result["boxes"], result["scores"])
 
     return look
 
 
-def _segmenting(reference: str) -> Look:
-    """Segments of the labels that are what the words say; nothing where the network knows no such label."""
+def _segmentation(reference: str) -> Look:
+    """Finds segments with the labels that match the words; nothing if no label matches."""
     from transformers import (
         AutoConfig,
         AutoImageProcessor,
@@ -193,36 +194,37 @@ def _segmenting(reference: str) -> Look:
     processor = _part(AutoImageProcessor, reference, backend="pil")
     segments = pipeline("image-segmentation", model=model, image_processor=processor)
 
-    def look(picture: Image.Image, words: str) -> np.ndarray | None:
+    def look(image: Image.Image, words: str) -> np.ndarray | None:
         names = {str(model.config.id2label[number]) for number in labels_for(words, model.config.id2label)}
-        told: Any = segments(picture, threshold=SEGMENT)
-        found = [_reduced(each["mask"]) * (each["score"] or 1.0) for each in told if each["label"] in names]
-        return _something(np.max(found, 0)) if found else None
+        result: Any = segments(image, threshold=SEGMENT_SCORE)
+        found = [_reduced(each["mask"]) * (each["score"] or 1.0) for each in result if each["label"] in names]
+        return _map_or_none(np.max(found, 0)) if found else None
 
     return look
 
 
-def _segmenting_by_words(reference: str) -> Look:
-    """How likely each place is what the words say."""
+def _text_segmentation(reference: str) -> Look:
+    """Maps the likelihood of what the words describe."""
     from transformers import AutoProcessor, CLIPSegForImageSegmentation
 
     model = _opened(CLIPSegForImageSegmentation, reference)
     processor = _part(AutoProcessor, reference, backend="pil")
 
-    def look(picture: Image.Image, words: str) -> np.ndarray | None:
+    def look(image: Image.Image, words: str) -> np.ndarray | None:
         inputs = processor(
-            text=[f"a {words or WORDS}"], images=[picture], padding=True, truncation=True, return_tensors="pt"
+            text=[f"a {words or WORDS}"], images=[image], padding=True, truncation=True, return_tensors="pt"
         )
         logits = model(**inputs).logits
-        return _something(logits.sigmoid().reshape(logits.shape[-2:]).float().numpy())
+        return _map_or_none(logits.sigmoid().reshape(logits.shape[-2:]).float().numpy())
 
     return look
 
 
 def labels_for(words: str, known: dict[int, str]) -> set[int]:
-    """Which labels are what the words say: those of which every word is among them, the longest of these.
+    """The numbers of the longest labels whose words all occur, in order, in `words`.
 
-    "corgi dog" is a dog, and "hot dog" is a hot dog and no dog. A label may have several names, parted by commas.
+    "corgi dog" matches the label "dog"; "hot dog" matches "hot dog" and not "dog". A label may have several names,
+    separated by commas.
     """
     said = words.lower().replace("_", " ").replace("-", " ").split()
     fits = {number: max(_fit(name, said) for name in str(label).split(",")) for number, label in known.items()}
@@ -231,18 +233,19 @@ def labels_for(words: str, known: dict[int, str]) -> set[int]:
 
 
 def _fit(name: str, said: Sequence[str]) -> int:
-    """How many words a name has, 0 where not all of them stand together among what was said."""
+    """The number of words of a name if they occur in sequence in `said`, else 0."""
     words = name.lower().replace("_", " ").replace("-", " ").split()
     starts = range(len(said) - len(words) + 1)
     return len(words) if words and any(said[at : at + len(words)] == words for at in starts) else 0
 
 
-def boxed(size: tuple[int, int], boxes: torch.Tensor, scores: torch.Tensor) -> np.ndarray | None:
-    """Boxes (n, 4) of left, top, right and bottom in pixels of a picture of this (width, height), as a map: in each its
-    score, of several the highest.
+def box_map(size: tuple[int, int], boxes: torch.Tensor, scores: torch.Tensor) -> np.ndarray | None:
+    """A map of boxes (n, 4) of left, top, right and bottom in pixels: the score in each, the highest if they overlap.
+
+    size: (width, height) of the image.
     """
     if not (boxes.isfinite().all() and scores.isfinite().all()):
-        raise ValueError("it gave numbers that are none")
+        raise ValueError("it returned NaN or infinity")
     scale = min(1.0, SIDE / max(size))
     across, down = (max(1, round(side * scale)) for side in size)
     found = np.zeros((down, across), np.float32)
@@ -251,17 +254,18 @@ def boxed(size: tuple[int, int], boxes: torch.Tensor, scores: torch.Tensor) -> n
         right, bottom = (max(0, int(np.ceil(edge))) for edge in box[2:])
         part = found[top:bottom, left:right]
         np.maximum(part, score, out=part)
-    return _something(found)
+    return _map_or_none(found)
 
 
-def _something(found: np.ndarray) -> np.ndarray | None:
+def _map_or_none(found: np.ndarray) -> np.ndarray | None:
+    """A map clipped to 0 to 1; None if nothing was found."""
     if not np.isfinite(found).all():
-        raise ValueError("it gave numbers that are none")
+        raise ValueError("it returned NaN or infinity")
     return found.clip(0, 1).astype(np.float32) if found.max() > 0 else None
 
 
 def _reduced(mask: Image.Image) -> np.ndarray:
-    """A mask in mode L, at most SIDE long, in fp32 from 0 to 1."""
+    """A mask in mode L, reduced to a longer side of SIDE, in fp32 from 0 to 1."""
     small = mask.copy()
     small.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.float32) / 255

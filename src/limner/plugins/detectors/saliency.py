@@ -1,4 +1,4 @@
-"""Where a picture stands out from what surrounds it, told from its pixels alone, without any weights."""
+"""Finds the subject by visual saliency, from pixels alone, without a model."""
 
 from __future__ import annotations
 
@@ -6,57 +6,61 @@ import numpy as np
 from PIL import Image
 
 from limner.core.errors import LimnerError
+from limner.imaging.opencv import opencv
 
 SIDE = 96
-"""The map has about SIDE x SIDE pixels in the picture's own shape."""
+"""The map has about SIDE x SIDE pixels in the aspect ratio of the image."""
 SHORTEST, LONGEST = 8, 4 * SIDE
 BAND = 0.08
-"""How wide a strip along each border counts as background, of the shorter side."""
+"""Width of the strip along each border that counts as background, as a share of the shorter side."""
 SPREAD = 20.0
-"""Added to the variances of Lab along a border, so that an even one does not make noise stand out."""
+"""Added to the variances of Lab along a border, so that noise is not salient in front of a uniform border."""
 FAINT = 8.0
-"""Of the barrier distance, in units of Lab: where nothing is further away, there is nothing to find."""
+"""The least maximum of the barrier distance, in units of Lab; below it there is no subject."""
 SPECTRUM = 64
 MIDDLE = 1.0
-"""Deviation of the centre prior, as a part of each side: half the sides away from the middle, 0.88 is left."""
+"""Standard deviation of the centre prior, as a share of each side; it is 0.88 at the middle of a border."""
 
 
-class Saliency:
-    """The sum of three cues, each from 0 to 1: contrast with the borders' colours (Zhang et al. 2015, Minimum barrier
-    salient object detection at 80 FPS, section 4), minimum barrier distance to the borders (section 3) and the spectral
-    residual (Hou & Zhang 2007, Saliency detection: a spectral residual approach).
+class SaliencyDetector:
+    """Detector by the sum of three cues, each from 0 to 1.
+
+    Contrast with the borders' colours (Zhang et al. 2015, Minimum barrier salient object detection at 80 FPS, section
+    4), minimum barrier distance to the borders (section 3), and the spectral residual (Hou & Zhang 2007, Saliency
+    detection: a spectral residual approach).
     """
 
     title = "what stands out"
     named = False
     faces = False
 
-    def finder(self, model: str | None) -> Saliency:
+    def finder(self, model: str | None) -> SaliencyDetector:
+        """The detector itself. Raises LimnerError if a model is given or OpenCV is missing."""
         if model is not None:
             raise LimnerError(
-                f"saliency needs no model, and {model!r} is one", "leave it out, or use the detector 'model'"
+                f"saliency takes no model, but {model!r} was given", "leave it out, or use the detector 'model'"
             )
-        _cv2()
+        opencv()
         return self
 
-    def __call__(self, picture: Image.Image, words: str) -> np.ndarray | None:
-        cv2 = _cv2()
-        lab = cv2.cvtColor(_reduced(picture), cv2.COLOR_RGB2Lab)
+    def __call__(self, image: Image.Image, words: str) -> np.ndarray | None:
+        cv2 = opencv()
+        lab = cv2.cvtColor(_reduced(image), cv2.COLOR_RGB2Lab)
         barrier = barrier_distance(lab)
         if barrier.max() < FAINT:
             return None
-        told = _unit(border_contrast(lab)) + _unit(barrier) + np.sqrt(_unit(spectral_residual(lab)))
-        return _unit(cv2.GaussianBlur(told, (0, 0), 1.5) * _middle(told.shape)).astype(np.float32)
+        salience = _unit(border_contrast(lab)) + _unit(barrier) + np.sqrt(_unit(spectral_residual(lab)))
+        return _unit(cv2.GaussianBlur(salience, (0, 0), 1.5) * _centre_prior(salience.shape)).astype(np.float32)
 
 
-plugin = Saliency()
+plugin = SaliencyDetector()
 
 
 def border_contrast(lab: np.ndarray) -> np.ndarray:
-    """How far each pixel of Lab (h, w, 3) is from the colours along the borders, (h, w) in fp32.
+    """The distance of each pixel of Lab (h, w, 3) from the colours along the borders, (h, w) in fp32.
 
-    The Mahalanobis distances to the four borders, each over its greatest, are added up without the greatest of them: a
-    subject may touch one border.
+    The sum of the Mahalanobis distances to the four borders, each divided by its maximum, without the largest one,
+    because a subject may touch one border.
     """
     height, width = lab.shape[:2]
     band = max(1, round(BAND * min(height, width)))
@@ -68,16 +72,17 @@ def border_contrast(lab: np.ndarray) -> np.ndarray:
         precision = np.linalg.inv(np.cov(colours.T) + SPREAD * np.eye(3)).astype(np.float32)
         distance = np.sqrt(np.maximum(((away @ precision) * away).sum(1), 0)).reshape(height, width)
         distances.append(distance / max(float(distance.max()), 1e-6))
-    told = np.stack(distances)
-    return told.sum(0) - told.max(0)
+    stacked = np.stack(distances)
+    return stacked.sum(0) - stacked.max(0)
 
 
 def barrier_distance(lab: np.ndarray) -> np.ndarray:
-    """The minimum barrier distance of each pixel of Lab (h, w, 3) to the picture's borders, added up over the channels:
-    (h, w) in fp32. A path costs its highest less its lowest value; sweeps from all four sides find nearly the cheapest.
+    """The minimum barrier distance of each pixel of Lab (h, w, 3) to the borders, summed over channels, (h, w) in fp32.
+
+    The cost of a path is its highest minus its lowest value; sweeps from all four sides approximate the minimum.
     """
     values = lab.transpose(0, 2, 1)
-    # A path's highest value and its lowest, negated: one maximum then keeps both.
+    # The highest value of a path and its negated lowest one, so that one maximum updates both.
     signed = np.ascontiguousarray(np.stack([values, -values], 1))  # (h, 2, 3, w)
     reached = signed.copy()
     cost = np.full(values.shape, np.inf, np.float32)
@@ -92,7 +97,7 @@ def barrier_distance(lab: np.ndarray) -> np.ndarray:
 
 
 def _sweep(signed: np.ndarray, reached: np.ndarray, cost: np.ndarray) -> None:
-    """Reach each row from the one before it, where that is cheaper than the way known so far; in place.
+    """Update each row from the previous one where that path is cheaper, in place.
 
     signed, reached: (rows, 2, 3, n). cost: (rows, 3, n).
     """
@@ -105,8 +110,8 @@ def _sweep(signed: np.ndarray, reached: np.ndarray, cost: np.ndarray) -> None:
 
 
 def spectral_residual(lab: np.ndarray) -> np.ndarray:
-    """What the amplitudes of lightness have beyond their neighbours in the spectrum, back in place: (h, w) in fp32."""
-    cv2 = _cv2()
+    """The spectral residual of lightness, (h, w) in fp32: amplitudes minus their local mean in the spectrum."""
+    cv2 = opencv()
     lightness = cv2.resize(lab[..., 0], (SPECTRUM, SPECTRUM), interpolation=cv2.INTER_AREA)
     spectrum = np.fft.fft2(lightness)
     amplitude = np.log(np.abs(spectrum) + 1e-6).astype(np.float32)
@@ -116,15 +121,15 @@ def spectral_residual(lab: np.ndarray) -> np.ndarray:
     return cv2.resize(smooth, (lab.shape[1], lab.shape[0]), interpolation=cv2.INTER_LINEAR)
 
 
-def _reduced(picture: Image.Image) -> np.ndarray:
-    """About SIDE x SIDE pixels of the picture in its shape, as far as it is not too long for that; fp32 from 0 to 1."""
-    scale = min(1.0, SIDE / (picture.width * picture.height) ** 0.5)
-    width, height = (min(max(round(side * scale), SHORTEST), LONGEST) for side in picture.size)
-    small = picture.convert("RGB").resize((width, height), Image.Resampling.BOX, reducing_gap=3.0)
+def _reduced(image: Image.Image) -> np.ndarray:
+    """The image at about SIDE x SIDE pixels in its aspect ratio, within limits, fp32 from 0 to 1."""
+    scale = min(1.0, SIDE / (image.width * image.height) ** 0.5)
+    width, height = (min(max(round(side * scale), SHORTEST), LONGEST) for side in image.size)
+    small = image.convert("RGB").resize((width, height), Image.Resampling.BOX, reducing_gap=3.0)
     return np.asarray(small, dtype=np.float32) / 255
 
 
-def _middle(shape: tuple[int, ...]) -> np.ndarray:
+def _centre_prior(shape: tuple[int, ...]) -> np.ndarray:
     down, across = ((np.arange(side, dtype=np.float32) + 0.5) / side - 0.5 for side in shape)
     return np.exp(-(down[:, None] ** 2 + across**2) / (2 * MIDDLE**2))
 
@@ -132,13 +137,3 @@ def _middle(shape: tuple[int, ...]) -> np.ndarray:
 def _unit(values: np.ndarray) -> np.ndarray:
     spread = float(values.max() - values.min())
     return (values - values.min()) / max(spread, 1e-9)
-
-
-def _cv2():
-    try:
-        import cv2
-    except ImportError as error:
-        raise LimnerError(
-            "finding the subject needs OpenCV, which is missing", "pip install 'limner[prepare]', or crop the centre"
-        ) from error
-    return cv2

@@ -11,7 +11,7 @@ import torch
 
 from limner.core.errors import LimnerError
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 from limner.models.classifiers import loaded, part_of
 from limner.models.hub import errors_told, file_of, is_repository
 
@@ -62,7 +62,7 @@ def _by_classifier(reference: str) -> Score:
         )
 
     def score(gallery: ImageSet) -> np.ndarray:
-        told = (processor(images=[open_photograph(path)], return_tensors="pt") for path in gallery.pictures)
+        told = (processor(images=[open_image(path)], return_tensors="pt") for path in gallery.pictures)
         return np.array([float(model(**pixels).logits.flatten()[0]) for pixels in told])
 
     return score

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 
 
 class Clipping:
@@ -27,7 +27,7 @@ class Clipping:
 
 
 def score(gallery: ImageSet) -> np.ndarray:
-    return np.array([clipped(np.asarray(open_photograph(path))) for path in gallery.pictures])
+    return np.array([clipped(np.asarray(open_image(path))) for path in gallery.pictures])
 
 
 def clipped(pixels: np.ndarray) -> float:

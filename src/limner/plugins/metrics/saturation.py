@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
-from limner.imaging.decode import open_photograph
+from limner.imaging.decode import open_image
 
 
 class Saturation:
@@ -27,7 +27,7 @@ class Saturation:
 
 
 def score(gallery: ImageSet) -> np.ndarray:
-    return np.array([colourfulness(np.asarray(open_photograph(path))) for path in gallery.pictures])
+    return np.array([colourfulness(np.asarray(open_image(path))) for path in gallery.pictures])
 
 
 def colourfulness(pixels: np.ndarray) -> float:

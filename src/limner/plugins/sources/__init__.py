@@ -1,1 +1,1 @@
-"""Kinds of places that pictures come from, one file each. A source knows its own kind, and no other one."""
+"""Sources of images, one file each. A source knows only its own kind."""

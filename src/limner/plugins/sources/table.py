@@ -1,4 +1,4 @@
-"""A table of pictures and texts: CSV, TSV or JSON lines. Pictures are files in the table's folder, or URLs."""
+"""A CSV, TSV or JSON lines table of images and captions. Images are files in the table's folder, or URLs."""
 
 from __future__ import annotations
 
@@ -9,69 +9,70 @@ from pathlib import Path
 from limner.core.datasets import Entry, Fault, Place, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import open_file, quoted
-from limner.data.entries.kinds import kind_of, local
-from limner.data.entries.notes import note
-from limner.data.entries.once import once
-from limner.data.entries.places import FilePlace, UrlPlace, legible
-from limner.data.entries.tables import Row, rows
-from limner.data.entries.urls import is_url, key_of, told_of
+from limner.data.entries.annotations import parse_annotation
+from limner.data.entries.places import FilePlace, UrlPlace, escaped_name
+from limner.data.entries.references import is_url, local_path, public_url, reference_kind, url_key
+from limner.data.entries.text_tables import TableRow, read_rows
+from limner.data.keys import unique_entries
 
-PICTURES = ("file_name", "filename", "file", "image_path", "path", "image", "picture", "url", "image_url")
+IMAGES = ("file_name", "filename", "file", "image_path", "path", "image", "picture", "url", "image_url")
 MASKS = ("mask", "mask_file_name")
 
 
-class Table:
-    title = "table of pictures and texts"
+class TableSource:
+    """Images and captions in the rows of a text table."""
+
+    title = "table of images and captions"
 
     def claims(self, reference: str) -> bool:
-        return kind_of(reference) == "table"
+        return reference_kind(reference) == "table"
 
     def entries(self, reference: str) -> Iterator[Entry | Skipped]:
-        yield from once(_entries(local(reference)))
+        yield from unique_entries(_entries(local_path(reference)))
 
 
 def _entries(path: Path) -> Iterator[Entry | Skipped]:
     empty = True
     with open_file(path) as file:
-        for row in rows(file, path.name):
+        for row in read_rows(file, path.name):
             empty = False
             if isinstance(row, LimnerError):
-                yield Skipped(legible(path.name), Fault("unreadable", str(row)))
+                yield Skipped(escaped_name(path.name), Fault("unreadable", str(row)))
             else:
                 yield from _entry(path, row)
     if empty:
-        raise LimnerError(f"{quoted(path)} holds no rows", "write a row for each picture")
+        raise LimnerError(f"{quoted(path)} has no rows", "write a row for each image")
 
 
-def _entry(table: Path, row: Row) -> Iterator[Entry | Skipped]:
-    """The picture of one row. Raises LimnerError where the table has no column for it."""
-    column = next((name for name in PICTURES if row.values.get(name)), None)
-    if column is None and not any(name in row.values for name in PICTURES):
-        told = ", ".join(list(row.values)[:12])
+def _entry(table: Path, row: TableRow) -> Iterator[Entry | Skipped]:
+    """The image of one row. Raises LimnerError if the table has no column of images."""
+    column = next((name for name in IMAGES if row.values.get(name)), None)
+    if column is None and not any(name in row.values for name in IMAGES):
+        columns = ", ".join(list(row.values)[:12])
         remedy = "name one of its columns file_name, image, path or url"
-        raise LimnerError(f"{quoted(table)} has no column of pictures (line {row.line} has: {told})", remedy)
+        raise LimnerError(f"{quoted(table)} has no column of images (line {row.line} has: {columns})", remedy)
     try:
         if column is None:
-            raise LimnerError(f"line {row.line} of {quoted(table)} names no picture", "name one or remove the line")
-        key, folder, place = _picture(table, str(row.values[column]).strip())
+            raise LimnerError(f"line {row.line} of {quoted(table)} names no image", "name one or remove the line")
+        key, folder, place = _image(table, str(row.values[column]).strip())
         mask = next((_place(table, str(row.values[name]).strip()) for name in MASKS if row.values.get(name)), None)
     except LimnerError as error:
-        yield Skipped(f"{legible(table.name)} line {row.line}", Fault("unreadable", str(error)))
+        yield Skipped(f"{escaped_name(table.name)} line {row.line}", Fault("unreadable", str(error)))
         return
-    told = note(row.values, (column, *MASKS))
-    source = told_of(place.url) if isinstance(place, UrlPlace) else None
-    rights = replace(told.rights, source=told.rights.source or source)
-    yield Entry(key, place, folder, told.caption, told.fields, rights, mask, faults=told.faults)
+    found = parse_annotation(row.values, (column, *MASKS))
+    source = public_url(place.url) if isinstance(place, UrlPlace) else None
+    rights = replace(found.rights, source=found.rights.source or source)
+    yield Entry(key, place, folder, found.caption, found.fields, rights, mask, faults=found.faults)
 
 
-def _picture(table: Path, named: str) -> tuple[str, str, Place]:
+def _image(table: Path, named: str) -> tuple[str, str, Place]:
     """Key, folder and place of what a cell names."""
     place = _place(table, named)
     if isinstance(place, UrlPlace):
-        return key_of(named), "", place
+        return url_key(named), "", place
     inside = place.path.relative_to(table.parent)
     folder = inside.parent.as_posix()
-    return legible(inside.as_posix()), "" if folder == "." else legible(folder), place
+    return escaped_name(inside.as_posix()), "" if folder == "." else escaped_name(folder), place
 
 
 def _place(table: Path, named: str) -> FilePlace | UrlPlace:
@@ -79,7 +80,7 @@ def _place(table: Path, named: str) -> FilePlace | UrlPlace:
     if is_url(named):
         return UrlPlace(named)
     outside = LimnerError(
-        f"{quoted(table)} names {named[:80]!r}, which is not in the table's folder", "put pictures beside the table"
+        f"{quoted(table)} names {named[:80]!r}, which is not in the table's folder", "put images next to the table"
     )
     home = table.parent.resolve()
     try:
@@ -91,4 +92,4 @@ def _place(table: Path, named: str) -> FilePlace | UrlPlace:
     return FilePlace(table.parent / path.relative_to(home))
 
 
-plugin = Table()
+plugin = TableSource()

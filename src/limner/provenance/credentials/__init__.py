@@ -1,7 +1,6 @@
-"""Content credentials (C2PA): who made a picture, signed, so that a changed byte shows."""
+"""Content credentials (C2PA): signed statements of who made an image, which show whether a byte was changed."""
 
-from limner.provenance.credentials.inspect import Finding, inspect
-from limner.provenance.credentials.keys import Credentials, credentials
-from limner.provenance.credentials.sign import check, sign
+from limner.provenance.credentials.keys import Credentials, load_credentials
+from limner.provenance.credentials.manifests import CredentialReport, check_signing, inspect_credentials, sign
 
-__all__ = ["Credentials", "Finding", "check", "credentials", "inspect", "sign"]
+__all__ = ["CredentialReport", "Credentials", "check_signing", "inspect_credentials", "load_credentials", "sign"]

@@ -1,7 +1,7 @@
-"""Whose pictures are: what their files and what lies beside them tell, and whether they may be learnt from."""
+"""Rights of images: author, licence, source and consent, and whether training is allowed."""
 
-from limner.provenance.rights.beside import rights_beside
-from limner.provenance.rights.reading import Marks, marks_of
-from limner.provenance.rights.tally import Tally
+from limner.provenance.rights.counts import RightsCounts
+from limner.provenance.rights.image_rights import ImageRights, read_image_rights
+from limner.provenance.rights.opt_out import rights_from_fields
 
-__all__ = ["Marks", "Tally", "marks_of", "rights_beside"]
+__all__ = ["ImageRights", "RightsCounts", "read_image_rights", "rights_from_fields"]

@@ -1,6 +1,6 @@
-"""The invisible mark: a number in the brightness of a picture that outlives its metadata."""
+"""Invisible watermark: a number in the brightness of an image that survives the loss of its metadata."""
 
-from limner.provenance.watermark.embed import LEAST, embed, name_of
-from limner.provenance.watermark.read import Mark, read
+from limner.provenance.watermark.detect import DetectedWatermark, detect
+from limner.provenance.watermark.embed import MIN_SIDE, embed, payload_for
 
-__all__ = ["LEAST", "Mark", "embed", "name_of", "read"]
+__all__ = ["MIN_SIDE", "DetectedWatermark", "detect", "embed", "payload_for"]

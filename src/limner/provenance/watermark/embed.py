@@ -1,4 +1,4 @@
-"""Putting the mark into a picture: as weak as a rehearsal of what a picture goes through allows."""
+"""Embeds the watermark, as weakly as a test with resizing and JPEG compression allows."""
 
 from __future__ import annotations
 
@@ -8,50 +8,51 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+from limner.imaging.decode import open_stored
+from limner.provenance.watermark.detect import decode_payload
 from limner.provenance.watermark.pattern import (
     GRIDS,
-    NAMES,
-    banded,
-    brightness,
-    mean_around,
-    patterns,
+    PAYLOADS,
+    bandpass,
+    local_mean,
+    luma_of,
+    pattern_of,
     resized,
-    whitened,
+    whiten,
 )
-from limner.provenance.watermark.read import decoded
 
-LEAST = 128
-"""The shortest side of a picture that is marked, in pixels; a smaller one has no room for it."""
+MIN_SIDE = 128
+"""The shortest side of an image that gets a watermark, in pixels; smaller ones have no room for it."""
 HALVED = 256
-"""From this side on the mark must live through resizing by half, too."""
+"""From this side on the watermark must also survive resizing to half the size."""
 STRENGTHS = {False: (0.7, 1.0, 1.4), True: (0.7, 1.0, 1.4, 2.0, 2.8)}
-"""What is tried, in order: for small pictures and parts of pictures, and for those that must live through more."""
+"""Strengths that are tried, in order: for small images and parts of images (False), and for the others."""
 FLAT, TEXTURED, MOST = 0.5, 0.07, 2.2
-"""Levels of 255 at strength 1: where nothing happens, how many more by the spread around, and the most."""
+"""Amplitude in levels of 255 at strength 1: in flat areas, more per level of local deviation, and at most."""
 SPARE = 1e-12
-"""How improbable by chance the mark must be in the rehearsal."""
+"""The greatest probability of chance at which the watermark passes the test."""
 MARGIN = 1.5
-"""By how much, in standard deviations, its name must be the best there."""
+"""By how many standard deviations its payload must be ahead of the next one in the test."""
 
 
-def name_of(pixels: np.ndarray) -> int:
-    """What a picture's mark says: 30 bits that name it, from the pixels (h, w, 3) uint8 before they are marked."""
-    return int.from_bytes(sha256(pixels.tobytes()).digest()[:8]) % NAMES
+def payload_for(pixels: np.ndarray) -> int:
+    """The payload for an image: 30 bits of the hash of its pixels (h, w, 3) uint8 without watermark."""
+    return int.from_bytes(sha256(pixels.tobytes()).digest()[:8]) % PAYLOADS
 
 
-def embed(pixels: np.ndarray, name: int, where: np.ndarray | None = None) -> np.ndarray:
-    """The picture (h, w, 3) uint8 with a mark; the same one always gives the same.
+def embed(pixels: np.ndarray, payload: int, where: np.ndarray | None = None) -> np.ndarray:
+    """The pixels (h, w, 3) uint8 with a watermark; deterministic.
 
-    where: (h, w) uint8, the mark lies where it is white, and black pixels keep their bits. A picture with a side below
-    LEAST is given back as it is. Where no strength lives through the rehearsal, the greatest is used.
+    where: (h, w) uint8; white pixels get the watermark, black ones stay unchanged. An image with a side below MIN_SIDE
+    is returned as it is. If no strength survives the test, the greatest one is used.
     """
     height, width = pixels.shape[:2]
-    if min(height, width) < LEAST:
+    if min(height, width) < MIN_SIDE:
         return pixels
-    luma = brightness(pixels)
+    luma = luma_of(pixels)
     grid = grid_of(width, height)
     wave = np.asarray(
-        Image.fromarray((room(luma, grid) * patterns(grid, name)).astype(np.float32)).resize(
+        Image.fromarray((amplitudes(luma, grid) * pattern_of(grid, payload)).astype(np.float32)).resize(
             (width, height), Image.Resampling.BICUBIC
         )
     )
@@ -60,41 +61,40 @@ def embed(pixels: np.ndarray, name: int, where: np.ndarray | None = None) -> np.
     marked = pixels
     for strength in STRENGTHS[min(height, width) >= HALVED and where is None]:
         marked = np.clip(np.rint(pixels + (strength * wave)[..., None]), 0, 255).astype(np.uint8)
-        if lives(marked, grid, name):
+        if survives(marked, grid, payload):
             break
     return marked
 
 
 def grid_of(width: int, height: int) -> int:
-    """The side of the grid for a picture of that size."""
+    """The side of the grid for an image of this size."""
     return GRIDS[min(width, height) >= 4 * GRIDS[0]]
 
 
-def room(luma: np.ndarray, grid: int) -> np.ndarray:
-    """How far each cell of a picture may be changed, in levels: more where there is texture to hide it."""
+def amplitudes(luma: np.ndarray, grid: int) -> np.ndarray:
+    """How much each cell may change, in levels: more where texture hides it."""
     mean, square = resized(luma, grid, grid), resized(luma * luma, grid, grid)
-    fine = np.maximum(square - mean * mean, 0)  # what happens inside a cell
-    new = mean - mean_around(mean, 2)
-    spread = np.sqrt(mean_around(fine, 1) + np.maximum(mean_around(new * new, 1), 0))
-    return np.minimum(FLAT + TEXTURED * least_around(spread), MOST)
+    fine = np.maximum(square - mean * mean, 0)  # variance inside a cell
+    new = mean - local_mean(mean, 2)
+    spread = np.sqrt(local_mean(fine, 1) + np.maximum(local_mean(new * new, 1), 0))
+    return np.minimum(FLAT + TEXTURED * local_minimum(spread), MOST)
 
 
-def least_around(values: np.ndarray) -> np.ndarray:
-    """The least value within two cells to each side: an edge hides nothing in the flat beside it."""
+def local_minimum(values: np.ndarray) -> np.ndarray:
+    """The least value within two cells to each side, because an edge hides nothing in the flat area next to it."""
     padded = np.pad(values, 2, mode="edge")
     shifts = ((0, 2), (4, 2), (2, 0), (2, 4), (2, 2))
     height, width = values.shape
     return np.min([padded[y : y + height, x : x + width] for y, x in shifts], axis=0)
 
 
-def lives(pixels: np.ndarray, grid: int, name: int) -> bool:
-    """Whether the mark is read with something to spare after resizing by half, where it should be, and JPEG."""
-    picture = Image.fromarray(pixels)
-    if min(picture.size) >= HALVED:
-        picture = picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.LANCZOS)
+def survives(pixels: np.ndarray, grid: int, payload: int) -> bool:
+    """Whether the watermark is detected with a margin after JPEG, and from HALVED pixels on after halving the size."""
+    image = Image.fromarray(pixels)
+    if min(image.size) >= HALVED:
+        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
     file = BytesIO()
-    picture.save(file, "JPEG", quality=75)
-    with Image.open(file) as squeezed:
-        seen = resized(brightness(np.asarray(squeezed.convert("RGB"))), grid, grid)
-    found = decoded(banded(whitened(seen)))
-    return found.name == name and found.margin > MARGIN and found.chance(places=1) < SPARE
+    image.save(file, "JPEG", quality=75)
+    compressed = np.asarray(open_stored(file.getvalue()).convert("RGB"))
+    found = decode_payload(bandpass(whiten(resized(luma_of(compressed), grid, grid))))
+    return found.payload == payload and found.margin > MARGIN and found.chance(positions=1) < SPARE

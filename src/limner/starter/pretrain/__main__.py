@@ -1,4 +1,4 @@
-"""`python -m limner.starter.pretrain`: make the starter's weights from nothing."""
+"""`python -m limner.starter.pretrain`: train the starter from nothing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 
 from limner.starter.pretrain import autoencoder, denoiser, image_encoder, judge, text_encoder
+from limner.starter.pretrain.drawings import DrawnImages, load_photographs
 from limner.starter.pretrain.export import export
-from limner.starter.pretrain.parts import Parts
-from limner.starter.pretrain.pictures import Gallery, load_photographs
+from limner.starter.pretrain.parts import StarterParts
 from limner.starter.pretrain.recipe import HELD_OUT_PHOTOGRAPHS, Recipe
 from limner.starter.pretrain.tokenizer import build_tokenizer
 
-NEEDED_BY = {  # which stages ask for what each of them trains
+NEEDED_BY = {  # which stages need what each of them trains
     "judge": {"judge", "export"},
     "text": {"text", "image", "denoiser", "export"},
     "autoencoder": {"autoencoder", "denoiser", "export"},
@@ -26,18 +26,21 @@ STAGES = ("judge", "pictures", "text", "autoencoder", "image", "denoiser", "expo
 
 
 def main() -> None:
+    """Parse the command line and run the recipe."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "folder", type=Path, help="where pictures, checkpoints and logs are kept; a stopped run goes on"
+        "folder", type=Path, help="folder for images, checkpoints and logs; a stopped run goes on from them"
     )
-    parser.add_argument("--out", type=Path, help="where the finished model is written (default: FOLDER/starter)")
+    parser.add_argument("--out", type=Path, help="folder of the finished model (default: FOLDER/starter)")
     parser.add_argument("--photographs", type=Path, help="folder of folders of photographs for the autoencoder")
     parser.add_argument("--stage", choices=STAGES, action="append", help="only these stages (default: all)")
     parser.add_argument("--recipe", type=Path, help="a JSON file with recipe values that differ from the default")
     parser.add_argument(
-        "--begin-with", type=Path, help="a finished starter: named stages train its parts further, the rest stay"
+        "--begin-with",
+        type=Path,
+        help="a finished starter: the named stages train its parts further",
     )
-    parser.add_argument("--note", default="", help="what the model card should say besides, of how it was trained")
+    parser.add_argument("--note", default="", help="text about the training to add to the model card")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     options = parser.parse_args()
@@ -66,10 +69,10 @@ def run(
     note: str = "",
     begin_with: Path | None = None,
 ) -> None:
-    """Run the stages in order; each goes on from its last checkpoint, and a finished one only loads."""
-    parts = Parts.load(begin_with) if begin_with else Parts(build_tokenizer(recipe.seed, recipe.tokens))
-    wished = [stage for stage in NEEDED_BY if getattr(recipe, stage).steps]  # of no steps: left out
-    trained = [stage for stage in wished if begin_with is None or stage in stages]  # whose logs are in this folder
+    """Run the stages in order. Each goes on from its last checkpoint; a finished one is only loaded."""
+    parts = StarterParts.load(begin_with) if begin_with else StarterParts(build_tokenizer(recipe.seed, recipe.tokens))
+    known = [stage for stage in NEEDED_BY if getattr(recipe, stage).steps]  # one without steps is left out
+    trained = [stage for stage in known if begin_with is None or stage in stages]  # whose logs are in this folder
 
     def due(stage: str) -> bool:
         return stage in trained and bool(NEEDED_BY[stage] & set(stages))
@@ -77,12 +80,12 @@ def run(
     if due("judge"):
         parts.judge = judge.train(recipe, folder, device, parts.judge)
     if "pictures" in stages:
-        Gallery.build(folder / "pictures", recipe.pictures, recipe.seed, os.cpu_count() or 1)
+        DrawnImages.build(folder / "pictures", recipe.pictures, recipe.seed, os.cpu_count() or 1)
     if due("text"):
         parts.text = text_encoder.train(recipe, parts.tokenizer, folder, device, parts.text)
     if not set(stages) - {"judge", "pictures", "text"}:
         return
-    gallery = Gallery(folder / "pictures")
+    gallery = DrawnImages(folder / "pictures")
     photos = load_photographs(photographs, HELD_OUT_PHOTOGRAPHS)
     if due("autoencoder"):
         parts.vae = autoencoder.train(recipe, gallery, photos["train"], folder, device, parts.vae)

@@ -1,4 +1,4 @@
-"""The autoencoder, 128 x 128 x 3 -> 16 x 16 x 16, on painted pictures and some photographs."""
+"""The autoencoder, 128 x 128 x 3 -> 16 x 16 x 16, trained on drawn images and some photographs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDis
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from torch import nn
 
+from limner.starter.pretrain.drawings import DrawnImages
 from limner.starter.pretrain.loop import fit
-from limner.starter.pretrain.pictures import Gallery
 from limner.starter.pretrain.precision import mixed
 from limner.starter.pretrain.recipe import Recipe
 
-QUIET = -5.0  # log variance of the latents' noise to begin with, far below their own
-HELD_OUT = 500  # the last pictures of the gallery are never trained on
+INITIAL_LOG_VARIANCE = -5.0  # of the latents' noise, far below their own variance
+HELD_OUT = 500  # the last drawn images are never trained on
 
 
 def build(recipe: Recipe) -> AutoencoderKL:
+    """The untrained autoencoder."""
     channels = recipe.vae_channels
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * len(channels),  # pyright: ignore[reportArgumentType]
@@ -37,7 +38,7 @@ def build(recipe: Recipe) -> AutoencoderKL:
         force_upcast=False,
     )
     assert vae.quant_conv is not None and vae.quant_conv.bias is not None
-    nn.init.constant_(vae.quant_conv.bias[recipe.latent_channels :], QUIET)
+    nn.init.constant_(vae.quant_conv.bias[recipe.latent_channels :], INITIAL_LOG_VARIANCE)
     return vae
 
 
@@ -47,24 +48,27 @@ def to_tensor(pixels: np.ndarray) -> torch.Tensor:
 
 
 def encode(vae: AutoencoderKL, images: torch.Tensor) -> DiagonalGaussianDistribution:
+    """The posterior of images (n, 3, h, w) from -1 to 1."""
     return cast(AutoencoderKLOutput, vae.encode(images)).latent_dist
 
 
 def decode(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
+    """Images (n, 3, h, w) of latents (n, c, h/8, w/8)."""
     return cast(DecoderOutput, vae.decode(latents)).sample  # pyright: ignore[reportArgumentType]
 
 
 def edges(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Differences between neighbouring pixels, horizontal and vertical."""
     return images[..., 1:] - images[..., :-1], images[..., 1:, :] - images[..., :-1, :]
 
 
 def reconstruction_loss(result: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """L1 and squared error of pixels, and L1 of their differences, which keeps whiskers sharp."""
+    """L1 and squared error of pixels, and L1 of their differences, which keeps fine lines sharp."""
     across, down = (F.l1_loss(a, b) for a, b in zip(edges(result), edges(target), strict=True))
     return F.l1_loss(result, target) + 2 * F.mse_loss(result, target) + across + down
 
 
-def _crops(gallery: Gallery, photographs: list[np.ndarray], recipe: Recipe, rng: torch.Generator) -> np.ndarray:
+def _crops(gallery: DrawnImages, photographs: list[np.ndarray], recipe: Recipe, rng: torch.Generator) -> np.ndarray:
     crop, trained = recipe.vae_crop, len(gallery) - HELD_OUT
     out = np.empty((recipe.autoencoder.batch, crop, crop, 3), np.uint8)
     for row in out:
@@ -79,10 +83,10 @@ def _crops(gallery: Gallery, photographs: list[np.ndarray], recipe: Recipe, rng:
 
 
 def _kept_channels(recipe: Recipe, count: int, rng: torch.Generator) -> torch.Tensor:
-    """(count, c, 1, 1) of ones and zeros: some pictures must be told by their first few latent channels alone.
+    """(count, c, 1, 1) of ones and zeros: some images must be decoded from their first few latent channels alone.
 
-    So the first channels learn the composition and the last ones fine detail, which a diffusion model learns sooner
-    than channels that are all alike (DC-AE 1.5, Chen et al. 2025, arXiv 2508.00413).
+    So the first channels hold the composition and the last ones fine detail. A diffusion model learns these sooner than
+    channels that are all alike (DC-AE 1.5, Chen et al. 2025, arXiv 2508.00413).
     """
     kept = torch.full((count,), recipe.latent_channels)
     draw = torch.rand(count, generator=rng)
@@ -95,7 +99,7 @@ def _kept_channels(recipe: Recipe, count: int, rng: torch.Generator) -> torch.Te
 
 @torch.no_grad()
 def psnr(vae: AutoencoderKL, pixels: np.ndarray, batch: int = 16) -> float:
-    """Mean peak signal-to-noise ratio in dB of reconstructing uint8 pictures (n, h, w, 3)."""
+    """Mean peak signal-to-noise ratio in dB of reconstructing uint8 images (n, h, w, 3)."""
     device = next(vae.parameters()).device
     values = []
     for start in range(0, len(pixels), batch):
@@ -108,10 +112,10 @@ def psnr(vae: AutoencoderKL, pixels: np.ndarray, batch: int = 16) -> float:
 
 @torch.no_grad()
 def whiten(vae: AutoencoderKL, pixels: np.ndarray) -> None:
-    """Fold each latent channel's mean and deviation into the 1x1 convolutions beside the latents.
+    """Fold each latent channel's mean and deviation into the 1x1 convolutions before and after the latents.
 
-    Afterwards the latents of the given pictures have mean 0 and deviation 1 in every channel, so that the
-    diffusion model needs no scaling factor but 1.
+    Afterwards the latents of the given images have mean 0 and deviation 1 in every channel, so that the diffusion
+    model's scaling factor is 1.
     """
     device = next(vae.parameters()).device
     latents = torch.cat([encode(vae, to_tensor(part).to(device)).mode() for part in np.array_split(pixels, 16)])
@@ -128,22 +132,22 @@ def whiten(vae: AutoencoderKL, pixels: np.ndarray) -> None:
 
 def train(
     recipe: Recipe,
-    gallery: Gallery,
+    gallery: DrawnImages,
     photographs: list[np.ndarray],
     folder: Path,
     device: str,
     begin: AutoencoderKL | None = None,
 ) -> AutoencoderKL:
-    """Reconstruct crops, and shrunk crops from shrunk latents.
+    """Train to reconstruct crops, and shrunk crops from shrunk latents.
 
-    The second makes latents change with scale as pictures do, smooth and without hidden texture, which is what a
-    diffusion model can learn (EQ-VAE, Kouzelis et al. 2025, arXiv 2502.09509).
+    The second makes latents scale as images do, smooth and without hidden texture, which a diffusion model learns more
+    easily (EQ-VAE, Kouzelis et al. 2025, arXiv 2502.09509).
     """
     torch.manual_seed(recipe.seed)
     vae = (begin or build(recipe)).to(device)  # pyright: ignore[reportArgumentType]
     unseen = gallery.batch(range(len(gallery) - 64, len(gallery)))
 
-    def loss(step: int, rng: torch.Generator):
+    def loss(step: int, rng: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         images = to_tensor(_crops(gallery, photographs, recipe, rng)).to(device)
         with mixed(device):
             posterior = encode(vae, images)

@@ -1,4 +1,4 @@
-"""The UNet's training on cached latents."""
+"""The UNet, trained on cached latents."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from torch import nn
 
 from limner.starter.painter import Scene
 from limner.starter.pretrain.autoencoder import HELD_OUT, decode, encode, to_tensor
+from limner.starter.pretrain.drawings import DrawnImages
 from limner.starter.pretrain.loop import fit
 from limner.starter.pretrain.objective import objective
-from limner.starter.pretrain.parts import Parts
-from limner.starter.pretrain.pictures import Gallery
+from limner.starter.pretrain.parts import StarterParts
 from limner.starter.pretrain.precision import mixed
 from limner.starter.pretrain.recipe import Recipe
-from limner.starter.pretrain.telling import tell
 from limner.starter.pretrain.text_encoder import tokenise
+from limner.starter.pretrain.training_captions import training_caption
 
 
 def build(recipe: Recipe) -> UNet2DConditionModel:
-    unet = UNet2DConditionModel(
+    """The untrained UNet."""
+    return UNet2DConditionModel(
         sample_size=recipe.size // 8,
         in_channels=recipe.latent_channels,
         out_channels=recipe.latent_channels,
@@ -39,14 +40,13 @@ def build(recipe: Recipe) -> UNet2DConditionModel:
         cross_attention_dim=recipe.text_width,
         resnet_time_scale_shift="scale_shift",  # as in Dhariwal & Nichol 2021, arXiv 2105.05233, section 3.1
     )
-    return unet
 
 
 def window(side: int, centre_weight: float) -> torch.Tensor:
-    """How much each place of the latents counts, (side, side) of mean 1: most where the painter puts its subjects.
+    """The weight of each place of the latents, (side, side) of mean 1: highest where the painter draws its subjects.
 
-    A scene's small things, such as the clouds' places, are left open by its caption and can only be learnt as noise;
-    what the subject is, the caption says.
+    A caption does not state where small things such as clouds are, so that they can only be learned as noise. It does
+    state what the subject is.
     """
     rows, columns = (torch.arange(side) + 0.5) / side - 0.6, (torch.arange(side) + 0.5) / side - 0.5
     weights = 1 + centre_weight * torch.exp(-(rows[:, None] ** 2 + columns[None] ** 2) / (2 * 0.25**2))
@@ -55,7 +55,7 @@ def window(side: int, centre_weight: float) -> torch.Tensor:
 
 @torch.no_grad()
 def sensitivity(vae: AutoencoderKL, pixels: np.ndarray, disturbance: float = 0.5) -> torch.Tensor:
-    """How much each latent channel shows in a picture, (c,) of mean 1: the error of pixels when it is disturbed."""
+    """How much each latent channel changes an image, (c,) of mean 1: the error of pixels when it is disturbed."""
     clean = encode(vae, to_tensor(pixels)).mode()
     whole, rng = decode(vae, clean), torch.Generator().manual_seed(0)
     shown = []
@@ -68,16 +68,16 @@ def sensitivity(vae: AutoencoderKL, pixels: np.ndarray, disturbance: float = 0.5
 
 
 def emphasis(scene: Scene) -> float:
-    """How often a picture is drawn, relative to others: plain ones, since most prompts ask for them, and small things
-    that are worn, which are learnt last.
+    """How often a scene is trained on, relative to others: more often plain ones, as most prompts ask for them, and
+    accessories, which are learned last.
     """
     plain = (1.0 if scene.light == "day" else 0.5) * (1.0 if scene.weather == "clear" else 0.4)
     return plain * (3.0 if scene.extra else 1.0)
 
 
 @torch.no_grad()
-def cache_latents(vae: AutoencoderKL, gallery: Gallery, path: Path, device: str) -> torch.Tensor:
-    """Latents (n, c, 16, 16) of the whole gallery in fp16, kept in a file."""
+def cache_latents(vae: AutoencoderKL, gallery: DrawnImages, path: Path, device: str) -> torch.Tensor:
+    """Latents (n, c, 16, 16) of all drawn images in fp16, cached in a file."""
     if not path.exists():
         parts = []
         for start in track(range(0, len(gallery), 64), "encoding"):
@@ -89,43 +89,49 @@ def cache_latents(vae: AutoencoderKL, gallery: Gallery, path: Path, device: str)
     return torch.from_numpy(np.load(path))
 
 
-def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: str) -> UNet2DConditionModel:
+def train(recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Path, device: str) -> UNet2DConditionModel:
+    """Train the UNet to denoise latents of drawn images with their captions."""
     assert parts.vae is not None and parts.text is not None
     latents = cache_latents(parts.vae, gallery, folder / "latents.npy", device)
     text_encoder = parts.text.to(device)  # pyright: ignore[reportArgumentType]
     torch.manual_seed(recipe.seed)
     unet = (parts.unet or build(recipe)).to(device)  # pyright: ignore[reportArgumentType]
     if device == "cpu":
-        unet.set_attn_processor(AttnProcessor())  # on a CPU plain products outrun the fused kernel at these sizes
-    aim = objective(recipe.prediction)
+        unet.set_attn_processor(AttnProcessor())  # on a CPU faster than the fused kernel at these sizes
+    goal = objective(recipe.prediction)
     trained = len(gallery) - HELD_OUT
     places = window(latents.shape[-1], recipe.centre_weight).to(device)
     channels = sensitivity(parts.vae, gallery.batch(range(16)))[:, None, None].to(device)
     text_encoder.set_attn_implementation("eager")  # at these sizes faster than the fused kernel on a CPU
     shares = torch.tensor([emphasis(scene) for scene in gallery.scenes[:trained]])
 
-    def squared_error(model: nn.Module, indices: list[int], steps: torch.Tensor, noise: torch.Tensor, seed: str):
+    def captions(indices: list[int], seed: str, dropout: float) -> list[str]:
         rng = random.Random(seed)
-        dropout = recipe.caption_dropout if model is unet else 0.0
-        told = [tell(gallery.scenes[i], rng if recipe.paraphrase else random.Random(i), dropout) for i in indices]
-        tokens = tokenise(parts.tokenizer, told).to(device)
+        scenes = [(gallery.scenes[i], rng if recipe.paraphrase else random.Random(i)) for i in indices]
+        return [training_caption(scene, rng, dropout) for scene, rng in scenes]
+
+    def squared_error(
+        model: nn.Module, indices: list[int], texts: list[str], steps: torch.Tensor, noise: torch.Tensor
+    ) -> torch.Tensor:
+        """The squared error of the prediction, (n, c, h, w)."""
+        tokens = tokenise(parts.tokenizer, texts).to(device)
         clean, noise, steps = latents[indices].float().to(device), noise.to(device), steps.to(device)
         with mixed(device):
             with torch.no_grad():
                 states = text_encoder(tokens).last_hidden_state
-            guess = model(aim.noisy(clean, noise, steps), steps, states).sample
-        return F.mse_loss(guess.float(), aim.wanted(clean, noise, steps), reduction="none")
+            guess = model(goal.noisy(clean, noise, steps), steps, states).sample
+        return F.mse_loss(guess.float(), goal.target(clean, noise, steps), reduction="none")
 
-    def loss(step: int, rng: torch.Generator):
+    def loss(step: int, rng: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         n = recipe.denoiser.batch
         indices = torch.multinomial(shares, n, replacement=True, generator=rng).tolist()
         steps = ((torch.arange(n) + torch.rand(n, generator=rng)) * 1000 / n).long()  # stratified
         noise = torch.randn(n, *latents.shape[1:], generator=rng)
-        errors = (places * channels * squared_error(unet, indices, steps, noise, f"{recipe.seed}/{step}")).mean(
-            (1, 2, 3)
-        )
-        if recipe.snr_cap:  # nearly clean pictures teach fine texture only, and would drown what teaches shape
-            errors = errors * (recipe.snr_cap / aim.ratio(steps).to(errors.device)).clamp(max=1)
+        texts = captions(indices, f"{recipe.seed}/{step}", recipe.caption_dropout)
+        errors = squared_error(unet, indices, texts, steps, noise)
+        errors = (places * channels * errors).mean((1, 2, 3))
+        if recipe.snr_cap:  # nearly clean images train fine texture only, and would outweigh those that train shape
+            errors = errors * (recipe.snr_cap / goal.ratio(steps).to(errors.device)).clamp(max=1)
         return errors.mean(), {}
 
     @torch.no_grad()
@@ -134,7 +140,7 @@ def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: 
         steps = torch.linspace(0, 999, 128).long()
         noise = torch.randn(128, *latents.shape[1:], generator=rng)
         indices = list(range(trained, trained + 128))
-        errors = squared_error(model, indices, steps, noise, "unseen").mean((1, 2, 3))
+        errors = squared_error(model, indices, captions(indices, "unseen", 0.0), steps, noise).mean((1, 2, 3))
         return {"unseen_loss": errors.mean().item(), "unseen_loss_noisy": errors[steps >= 400].mean().item()}
 
     return fit("denoiser", unet, recipe.denoiser, loss, folder, seed=recipe.seed, evaluate=evaluate).eval()

@@ -1,4 +1,4 @@
-"""The finished starter: an ordinary diffusers folder in fp16 safetensors, with its scores and its card."""
+"""Export of the finished starter: a diffusers folder in fp16 safetensors, with its scores and its card."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from transformers import CLIPImageProcessor
 
 from limner.starter.card import hashes, model_card
 from limner.starter.pretrain.autoencoder import psnr
+from limner.starter.pretrain.drawings import DrawnImages
 from limner.starter.pretrain.objective import objective
-from limner.starter.pretrain.parts import JUDGE, Parts
-from limner.starter.pretrain.pictures import Gallery
-from limner.starter.pretrain.recipe import HELD_OUT_PHOTOGRAPHS, Recipe, Stage
+from limner.starter.pretrain.parts import JUDGE, StarterParts
+from limner.starter.pretrain.recipe import HELD_OUT_PHOTOGRAPHS, Recipe, StageRecipe
 
 STAGE_NAMES = {
     "judge": "judge",
@@ -35,8 +35,8 @@ LOGGED_SCORES = (
 )
 
 
-def assemble(parts: Parts, side: int, scheduler: SchedulerMixin) -> StableDiffusionPipeline:
-    """The stock pipeline around the trained parts, with the image encoder beside them."""
+def assemble(parts: StarterParts, side: int, scheduler: SchedulerMixin) -> StableDiffusionPipeline:
+    """The stock pipeline of the trained parts, with the image encoder."""
     assert parts.vae is not None and parts.text is not None and parts.unet is not None and parts.image is not None
     return StableDiffusionPipeline(
         vae=parts.vae,
@@ -58,9 +58,9 @@ def assemble(parts: Parts, side: int, scheduler: SchedulerMixin) -> StableDiffus
 
 def export(
     recipe: Recipe,
-    gallery: Gallery,
+    gallery: DrawnImages,
     photographs: dict[str, list[np.ndarray]],
-    parts: Parts,
+    parts: StarterParts,
     folder: Path,
     out: Path,
     trained: list[str],
@@ -68,7 +68,7 @@ def export(
 ) -> None:
     """Write the model folder with its card; an older model at `out` is replaced.
 
-    trained: the stages whose logs are in `folder`. note: what the card must add.
+    trained: the stages whose logs are in `folder`. note: a text to add to the card.
     """
     assert parts.vae is not None and parts.judge is not None
     check_replaceable(out)
@@ -84,7 +84,7 @@ def export(
     save(assemble(parts, recipe.size, objective(recipe.prediction).scheduler()).to("cpu"), partial)
     (partial / JUDGE).parent.mkdir()
     save_file({name: tensor.half().contiguous() for name, tensor in parts.judge.state_dict().items()}, partial / JUDGE)
-    told = {
+    facts = {
         "version": version("limner"),
         "scores": scores,
         "training": parts.training + [_row(name, log, getattr(recipe, name)) for name, log in logs.items()],
@@ -95,19 +95,19 @@ def export(
         "note": note,
         "sha256": hashes(partial),
     }
-    (partial / "scores.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    (partial / "scores.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     (partial / "README.md").write_text(model_card(partial), encoding="utf-8")
     put_folder(partial, out)
 
 
 def check_replaceable(out: Path) -> None:
-    """Raise FileExistsError for what is no model that `export` wrote."""
+    """Raise FileExistsError where `out` is not a model that `export` wrote."""
     if out.is_symlink() or (out.exists() and any(out.iterdir()) and not (out / "scores.json").is_file()):
-        raise FileExistsError(f"{str(out)!r} exists and is no starter; choose another --out, or move it away")
+        raise FileExistsError(f"{str(out)!r} exists and is not a starter; choose another --out, or move it away")
 
 
 def put_folder(partial: Path, out: Path) -> None:
-    """Give a folder its name, in place of an older model, which goes once the new one is there."""
+    """Rename a folder to `out`. An older model there is removed once the new one is in place."""
     old = _sibling(out)
     if out.exists():
         check_replaceable(out)
@@ -121,15 +121,15 @@ def _sibling(out: Path) -> Path:
 
 
 def save(pipeline: StableDiffusionPipeline, folder: Path) -> None:
-    """Write the pipeline in fp16, so configured that a plain `from_pretrained` computes in fp32 throughout.
+    """Write the pipeline in fp16, configured so that a plain `from_pretrained` computes in fp32 throughout.
 
-    Left alone, transformers would load its parts in the stored fp16 and diffusers the UNet in fp32.
+    By default transformers would load its parts in the stored fp16, and diffusers the UNet in fp32.
     """
     pipeline.to(torch.float16)
     pipeline.save_pretrained(folder, safe_serialization=True)
     for path in folder.glob("*/config.json"):
         facts = json.loads(path.read_text(encoding="utf-8"))
-        facts.pop("_name_or_path", None)  # the folder of an earlier starter, which is nobody's business
+        facts.pop("_name_or_path", None)  # the folder of an earlier starter: private
         if path.parent.name in ("text_encoder", "image_encoder"):
             facts["dtype"] = "float32"
         path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
@@ -143,12 +143,12 @@ def _square(photo: np.ndarray, side: int) -> np.ndarray:
 
 
 def _last_figures(path: Path, steps: int) -> dict[str, float]:
-    """The newest value of every figure in a stage's log, up to its last step (an interrupted log may run beyond)."""
+    """The newest value of every figure in a stage's log, up to its last step; an interrupted log may be longer."""
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return {name: value for line in lines if line["step"] <= steps for name, value in line.items()}
 
 
-def _row(name: str, log: dict[str, float], stage: Stage) -> dict:
-    """What one stage did, for the card's table."""
+def _row(name: str, log: dict[str, float], stage: StageRecipe) -> dict:
+    """A stage's row of the card's table."""
     minutes = log["step"] * stage.batch / log["per_second"] / 60
     return {"stage": STAGE_NAMES[name], "steps": int(log["step"]), "batch": stage.batch, "minutes": round(minutes)}

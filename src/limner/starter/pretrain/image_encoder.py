@@ -1,6 +1,6 @@
-"""The image encoder, trained to agree with the finished text encoder on which caption tells which picture.
+"""The image encoder, trained to match images with captions as the finished text encoder embeds them.
 
-The text encoder stays as it is (locked tuning, Zhai et al. 2022, arXiv 2111.07991, with the towers' parts swapped), so
+The text encoder is frozen (locked tuning, Zhai et al. 2022, arXiv 2111.07991, where it is the image encoder), so that
 this stage may come last. The text projection is the identity: a text's embedding is its pooled state.
 """
 
@@ -15,16 +15,17 @@ from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from limner.starter.pretrain.autoencoder import HELD_OUT, to_tensor
+from limner.starter.pretrain.drawings import DrawnImages
 from limner.starter.pretrain.loop import fit
-from limner.starter.pretrain.parts import Parts
-from limner.starter.pretrain.pictures import Gallery
+from limner.starter.pretrain.parts import StarterParts
 from limner.starter.pretrain.precision import mixed
 from limner.starter.pretrain.recipe import Recipe
-from limner.starter.pretrain.telling import ASPECTS, tell, told_kind, told_subject
 from limner.starter.pretrain.text_encoder import agreement, tokenise
+from limner.starter.pretrain.training_captions import CAPTION_KINDS, kind_caption, subject_caption, training_caption
 
 
 def build(recipe: Recipe) -> CLIPVisionModelWithProjection:
+    """The untrained image encoder."""
     return CLIPVisionModelWithProjection(
         CLIPVisionConfig(
             hidden_size=recipe.image_width,
@@ -39,7 +40,7 @@ def build(recipe: Recipe) -> CLIPVisionModelWithProjection:
 
 
 class ImageTower(nn.Module):
-    """An image encoder with a learnt temperature."""
+    """An image encoder with a trained temperature."""
 
     def __init__(self, image: CLIPVisionModelWithProjection) -> None:
         super().__init__()
@@ -48,11 +49,14 @@ class ImageTower(nn.Module):
 
     def forward(self, texts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """Embedded texts (n, d) and images (n, 3, s, s) -> similarities (n texts, n images) times the temperature."""
-        pictures = F.normalize(self.image(images).image_embeds.float(), dim=-1)
-        return F.normalize(texts.float(), dim=-1) @ pictures.T * self.temperature.clamp(max=4.6).exp()
+        features = F.normalize(self.image(images).image_embeds.float(), dim=-1)
+        return F.normalize(texts.float(), dim=-1) @ features.T * self.temperature.clamp(max=4.6).exp()
 
 
-def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: str) -> CLIPVisionModelWithProjection:
+def train(
+    recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Path, device: str
+) -> CLIPVisionModelWithProjection:
+    """Train the image encoder."""
     torch.manual_seed(recipe.seed)
     tower = ImageTower(parts.image or build(recipe)).to(device)
     tower.image.set_attn_implementation("eager")  # at these sizes faster than the fused kernel on a CPU
@@ -61,31 +65,31 @@ def train(recipe: Recipe, gallery: Gallery, parts: Parts, folder: Path, device: 
     trained = len(gallery) - HELD_OUT
 
     @torch.no_grad()
-    def embedded(texts: list[str]) -> torch.Tensor:
+    def embed(texts: list[str]) -> torch.Tensor:
         return text(tokenise(parts.tokenizer, texts, "longest").to(device)).pooler_output
 
-    def pictures(indices: list[int]) -> torch.Tensor:
+    def images(indices: list[int]) -> torch.Tensor:
         return to_tensor(gallery.batch(indices)).to(device)
 
-    def loss(step: int, rng: torch.Generator):
+    def loss(step: int, rng: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         indices = torch.randint(trained, (recipe.image.batch,), generator=rng).tolist()
-        aspect, words = ASPECTS[step % len(ASPECTS)], random.Random(f"{recipe.seed}/{step}")
-        texts = [aspect(gallery.scenes[i], words) for i in indices]
+        kind, words = CAPTION_KINDS[step % len(CAPTION_KINDS)], random.Random(f"{recipe.seed}/{step}")
+        texts = [kind(gallery.scenes[i], words) for i in indices]
         with mixed(device):
-            scores = tower(embedded(texts), pictures(indices))
+            scores = tower(embed(texts), images(indices))
         return agreement(scores.float(), texts), {}
 
     @torch.no_grad()
     def evaluate(model: nn.Module) -> dict[str, float]:
         unseen = list(range(trained, trained + 200))
         scenes, words = [gallery.scenes[i] for i in unseen], random.Random("unseen")
-        scores = model(embedded([tell(scene, words) for scene in scenes]), pictures(unseen))
+        scores = model(embed([training_caption(scene, words) for scene in scenes]), images(unseen))
         right = scores.argmax(1) == torch.arange(len(scores), device=device)
         figures = {"recall_at_1_of_200": right.float().mean().item()}
-        for name, aspect in (("subject_read", told_subject), ("kind_read", told_kind)):
-            texts = [aspect(scene, words) for scene in scenes]
+        for name, kind in (("subject_read", subject_caption), ("kind_read", kind_caption)):
+            texts = [kind(scene, words) for scene in scenes]
             choices = sorted(set(texts))
-            best = model(embedded(choices), pictures(unseen)).argmax(0).tolist()
+            best = model(embed(choices), images(unseen)).argmax(0).tolist()
             figures[name] = sum(choices[b] == text for b, text in zip(best, texts, strict=True)) / len(texts)
         return figures
 

@@ -1,4 +1,4 @@
-"""What the UNet is asked to predict, and between which amounts of noise."""
+"""Objectives of pretraining: what the UNet predicts, at which amounts of noise."""
 
 from __future__ import annotations
 
@@ -19,29 +19,31 @@ SCALED_LINEAR = {
 }
 
 
-class Objective(ABC):
-    """Noise is mixed into latents (n, c, h, w) by steps (n,), 0 to 999; all tensors are on one device."""
+class PretrainObjective(ABC):
+    """Noise is added to latents (n, c, h, w) at timesteps (n,), 0 to 999; all tensors are on one device."""
 
     @abstractmethod
-    def noisy(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor: ...
+    def noisy(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+        """The latents with noise added."""
 
     @abstractmethod
-    def wanted(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor: ...
+    def target(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+        """What the UNet should predict."""
 
     @abstractmethod
     def ratio(self, steps: torch.Tensor) -> torch.Tensor:
-        """Signal-to-noise ratio of each step, (n,)."""
+        """Signal-to-noise ratio at each timestep, (n,)."""
 
     @abstractmethod
     def scheduler(self) -> SchedulerMixin:
-        """What the finished pipeline samples with."""
+        """The sampler of the finished pipeline."""
 
 
-class Discrete(Objective):
+class DiscreteObjective(PretrainObjective):
     """v (Salimans & Ho 2022, arXiv 2202.00512) or epsilon (Ho et al. 2020) on the scaled-linear schedule.
 
-    With v the schedule ends at zero SNR (Lin et al. 2024, arXiv 2305.08891, algorithm 1), so that plain red and pitch
-    dark can be painted; epsilon would tell nothing of the picture there.
+    With v the schedule ends at zero SNR (Lin et al. 2024, arXiv 2305.08891, algorithm 1), so that plain red and very
+    dark images can be generated; epsilon says nothing about the image there.
     """
 
     def __init__(self, prediction: Prediction) -> None:
@@ -55,7 +57,7 @@ class Discrete(Objective):
     def noisy(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
         return self.schedule.add_noise(clean, noise, steps)  # type: ignore[arg-type]
 
-    def wanted(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    def target(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
         return self.schedule.get_velocity(clean, noise, steps) if self.by_velocity else noise  # type: ignore[arg-type]
 
     def ratio(self, steps: torch.Tensor) -> torch.Tensor:
@@ -66,8 +68,8 @@ class Discrete(Objective):
         return UniPCMultistepScheduler(**self.config)  # pyright: ignore[reportArgumentType]
 
 
-class Flow(Objective):
-    """Rectified flow: the direction of straight lines from picture to noise (Liu et al. 2023, arXiv 2209.03003)."""
+class FlowObjective(PretrainObjective):
+    """Rectified flow: the direction of straight lines from image to noise (Liu et al. 2023, arXiv 2209.03003)."""
 
     def _share(self, steps: torch.Tensor) -> torch.Tensor:
         return (steps.float() + 1) / STEPS
@@ -76,7 +78,7 @@ class Flow(Objective):
         share = self._share(steps)[:, None, None, None]
         return (1 - share) * clean + share * noise
 
-    def wanted(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    def target(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
         return noise - clean
 
     def ratio(self, steps: torch.Tensor) -> torch.Tensor:
@@ -89,5 +91,6 @@ class Flow(Objective):
         )
 
 
-def objective(prediction: Prediction) -> Objective:
-    return Flow() if prediction == "flow_prediction" else Discrete(prediction)
+def objective(prediction: Prediction) -> PretrainObjective:
+    """The objective of a prediction type."""
+    return FlowObjective() if prediction == "flow_prediction" else DiscreteObjective(prediction)

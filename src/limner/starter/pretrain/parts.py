@@ -1,4 +1,4 @@
-"""The parts of a starter, as pretraining hands them from stage to stage."""
+"""The parts of a starter that pretraining trains one after the other."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ JUDGE = Path("judge", "model.safetensors")
 
 
 @dataclass
-class Parts:
-    """What is trained so far, in fp32; `scores` and `training` tell what an earlier starter brought along."""
+class StarterParts:
+    """The parts trained so far, in fp32. scores, training: those of the starter that pretraining began with."""
 
     tokenizer: CLIPTokenizer
     vae: AutoencoderKL | None = None
@@ -30,9 +30,9 @@ class Parts:
     training: list[dict] = field(default_factory=list)
 
     @classmethod
-    def load(cls, folder: Path) -> Parts:
+    def load(cls, folder: Path) -> StarterParts:
         """The parts of a finished starter."""
-        told = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+        facts = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
         return cls(
             CLIPTokenizer.from_pretrained(folder / "tokenizer"),
             AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32).eval(),
@@ -40,6 +40,6 @@ class Parts:
             CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", dtype=torch.float32).eval(),
             UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32),
             Judge.load(folder / JUDGE).network,
-            told["scores"],
-            told["training"],
+            facts["scores"],
+            facts["training"],
         )

@@ -1,4 +1,4 @@
-"""Every number of the starter's pretraining, in one place."""
+"""The recipe of the starter's pretraining: all its numbers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 HELD_OUT_PHOTOGRAPHS = ("dog", "cat", "bear_plushie", "duck_toy")
-
-
+"""Folders of photographs that only measure the autoencoder."""
 Prediction = Literal["v_prediction", "epsilon", "flow_prediction"]
 
 
-class Stage(BaseModel):
+class StageRecipe(BaseModel):
     """How one network is trained.
 
-    decay: last share of the steps over which the learning rate falls linearly to zero; before that it is
-    constant (after `warmup` steps), so that a longer run may be continued from any checkpoint.
+    decay: the last share of the steps, in which the learning rate falls linearly to zero. Before that it is constant
+    after `warmup` steps, so that a longer run may go on from any checkpoint.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,9 +63,15 @@ class Recipe(BaseModel):
     paraphrase: bool = True
     snr_cap: float | None = 20.0
     centre_weight: float = 2.0
-    autoencoder: Stage = Stage(steps=4250, batch=16, learning_rate=2e-3, decay=0.6, ema=0.995)
-    text: Stage = Stage(steps=600, batch=256, learning_rate=1e-3, warmup=50, weight_decay=0.05, decay=0.6, ema=0.98)
-    image: Stage = Stage(steps=250, batch=128, learning_rate=1e-3, warmup=30, weight_decay=0.05, decay=0.6, ema=0.98)
-    denoiser: Stage = Stage(steps=8000, batch=64, learning_rate=1.5e-3, warmup=100, decay=0.6, ema=0.996)
+    autoencoder: StageRecipe = StageRecipe(steps=4250, batch=16, learning_rate=2e-3, decay=0.6, ema=0.995)
+    text: StageRecipe = StageRecipe(
+        steps=600, batch=256, learning_rate=1e-3, warmup=50, weight_decay=0.05, decay=0.6, ema=0.98
+    )
+    image: StageRecipe = StageRecipe(
+        steps=250, batch=128, learning_rate=1e-3, warmup=30, weight_decay=0.05, decay=0.6, ema=0.98
+    )
+    denoiser: StageRecipe = StageRecipe(steps=8000, batch=64, learning_rate=1.5e-3, warmup=100, decay=0.6, ema=0.996)
     judge_pictures: int = 48_000
-    judge: Stage = Stage(steps=4000, batch=128, learning_rate=2e-3, warmup=100, decay=0.6, ema=0.99, weight_decay=0.02)
+    judge: StageRecipe = StageRecipe(
+        steps=4000, batch=128, learning_rate=2e-3, warmup=100, decay=0.6, ema=0.99, weight_decay=0.02
+    )

@@ -1,12 +1,13 @@
-"""The text encoder, trained to agree with the truth on which caption tells which scene.
+"""The text encoder, trained to match captions with the facts of their scenes.
 
-Contrastive as CLIP (Radford et al. 2021, arXiv 2103.00020), with the scene's own description where CLIP has a picture:
-the painter knows it exactly, and no picture need be painted.
+The loss is CLIP's (Radford et al. 2021, arXiv 2103.00020), with the scene's facts in place of CLIP's images: the
+painter knows them exactly, and no image need be drawn.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -20,12 +21,13 @@ from limner.starter.painter.reserved import holds_reserved
 from limner.starter.pretrain.loop import fit
 from limner.starter.pretrain.precision import mixed
 from limner.starter.pretrain.recipe import Recipe
-from limner.starter.pretrain.telling import ASPECTS, tell
+from limner.starter.pretrain.training_captions import CAPTION_KINDS, training_caption
 
 FACTS = {**ATTRIBUTES, "facing": ("left", "right")}
 
 
 def build(recipe: Recipe, tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """The untrained text encoder."""
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
@@ -43,20 +45,21 @@ def build(recipe: Recipe, tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 
 def tokenise(tokenizer: CLIPTokenizer, texts: list[str], padding: str = "max_length") -> torch.Tensor:
+    """Token ids (n, l) of texts."""
     return tokenizer(texts, padding=padding, truncation=True, return_tensors="pt").input_ids
 
 
 def agreement(scores: torch.Tensor, texts: list[str]) -> torch.Tensor:
-    """Cross-entropy of similarities (n, n) in both directions, where equal texts are equally right (UniCL)."""
+    """Cross-entropy of similarities (n, n) in both directions, where equal texts are equally correct (UniCL)."""
     known = {text: number for number, text in enumerate(dict.fromkeys(texts))}
     numbers = torch.tensor([known[text] for text in texts], device=scores.device)
     same = (numbers[:, None] == numbers[None]).float()
-    right = same / same.sum(1, keepdim=True)
-    return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
+    target = same / same.sum(1, keepdim=True)
+    return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
 
 
-class TextAndTruth(nn.Module):
-    """A text encoder, and a small network that embeds the facts of a scene beside it."""
+class TextAndFacts(nn.Module):
+    """A text encoder, and a small network that embeds the facts of a scene."""
 
     def __init__(self, text: CLIPTextModel, width: int) -> None:
         super().__init__()
@@ -74,7 +77,7 @@ class TextAndTruth(nn.Module):
 
 
 def facts_of(scenes: list[Scene]) -> torch.Tensor:
-    """Each fact as the number of its value, 0 where a scene has none."""
+    """The number of each fact's value, (n, facts); 0 where a scene has none."""
     return torch.tensor(
         [
             [1 + known.index(value) if (value := getattr(s, name)) else 0 for name, known in FACTS.items()]
@@ -84,38 +87,41 @@ def facts_of(scenes: list[Scene]) -> torch.Tensor:
 
 
 def scenes_at(rng: random.Random, count: int) -> list[Scene]:
-    """Scenes that pretraining may see."""
-    found: list[Scene] = []
-    while len(found) < count:
+    """Random scenes without the pairs that are reserved for the exam."""
+    scenes: list[Scene] = []
+    while len(scenes) < count:
         if not holds_reserved(scene := random_scene(rng)):
-            found.append(scene)
-    return found
+            scenes.append(scene)
+    return scenes
 
 
 def train(
     recipe: Recipe, tokenizer: CLIPTokenizer, folder: Path, device: str, begin: CLIPTextModel | None = None
 ) -> CLIPTextModel:
+    """Train the text encoder."""
     torch.manual_seed(recipe.seed)
-    model = TextAndTruth(begin or build(recipe, tokenizer), recipe.text_width).to(device)
+    model = TextAndFacts(begin or build(recipe, tokenizer), recipe.text_width).to(device)
     model.text.set_attn_implementation("eager")  # at these sizes faster than the fused kernel on a CPU
 
-    def batch(words: random.Random, count: int, aspect) -> tuple[list[str], torch.Tensor, torch.Tensor]:
+    def batch(
+        words: random.Random, count: int, kind: Callable[[Scene, random.Random], str]
+    ) -> tuple[list[str], torch.Tensor, torch.Tensor]:
         scenes = scenes_at(words, count)
-        texts = [aspect(scene, words) for scene in scenes]
+        texts = [kind(scene, words) for scene in scenes]
         padding = "max_length" if words.random() < 0.1 else "longest"
         return texts, tokenise(tokenizer, texts, padding).to(device), facts_of(scenes).to(device)
 
-    def loss(step: int, rng: torch.Generator):
+    def loss(step: int, rng: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         words = random.Random(f"text/{recipe.seed}/{step}")
-        aspect = tell if step % 2 else ASPECTS[step // 2 % len(ASPECTS)]
-        texts, tokens, facts = batch(words, recipe.text.batch, aspect)
+        kind = training_caption if step % 2 else CAPTION_KINDS[step // 2 % len(CAPTION_KINDS)]
+        texts, tokens, facts = batch(words, recipe.text.batch, kind)
         with mixed(device):
             scores = model(tokens, facts)
         return agreement(scores.float(), texts), {}
 
     @torch.no_grad()
     def evaluate(average: nn.Module) -> dict[str, float]:
-        _, tokens, facts = batch(random.Random("unseen"), 200, tell)
+        _, tokens, facts = batch(random.Random("unseen"), 200, training_caption)
         right = average(tokens, facts).argmax(1) == torch.arange(200, device=device)
         return {"recall_at_1_of_200": right.float().mean().item()}
 

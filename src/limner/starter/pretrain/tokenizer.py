@@ -1,4 +1,4 @@
-"""The starter's tokenizer: a CLIP byte-pair vocabulary learnt from the painter's own captions."""
+"""The starter's tokenizer: a CLIP byte-pair vocabulary, trained on the painter's own captions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from limner.starter.painter import caption, class_caption, random_scene
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 
-# Words of prompts that the painter never draws, so that they too are single tokens which training can teach.
+# Words that the painter does not draw, so that they too are single tokens, which fine-tuning can train.
 SPARE_WORDS = (
     "cat dog animal pet character toy teddy bear plushie stuffed duck robot monster product object thing can candle "
     "boot shoe bowl berry clock vase cartoon emoji person man woman child face portrait style house street road rug "
@@ -25,7 +25,7 @@ SPARE_WORDS = (
 )
 
 
-def learn_merges(words: dict[str, int], limit: int) -> list[tuple[str, str]]:
+def byte_pair_merges(words: dict[str, int], limit: int) -> list[tuple[str, str]]:
     """Byte-pair merges, most frequent pair first (Sennrich et al. 2016, algorithm 1)."""
     pieces = {word: [*word[:-1], word[-1] + "</w>"] for word in words}
     merges: list[tuple[str, str]] = []
@@ -52,7 +52,7 @@ def learn_merges(words: dict[str, int], limit: int) -> list[tuple[str, str]]:
 
 
 def build_tokenizer(seed: int, tokens: int) -> CLIPTokenizer:
-    """A CLIPTokenizer whose every caption word is one token and whose unknown words fall into letters."""
+    """A CLIPTokenizer with one token for every word of a caption; unknown words are split into letters."""
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     rng = random.Random(f"{seed}/tokenizer")
@@ -62,7 +62,7 @@ def build_tokenizer(seed: int, tokens: int) -> CLIPTokenizer:
         for text in (caption(scene, rng), class_caption(scene, rng)):
             for word in text.replace(",", " ").split():
                 words[word] = words.get(word, 10) + 1
-    merges = learn_merges(words, limit=4000)
+    merges = byte_pair_merges(words, limit=4000)
     alphabet = list(bytes_to_unicode().values())
     vocabulary = [*alphabet, *(letter + "</w>" for letter in alphabet), *("".join(pair) for pair in merges)]
     vocabulary = [*dict.fromkeys(vocabulary), START, END]

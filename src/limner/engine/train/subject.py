@@ -1,0 +1,186 @@
+"""The subject lesson: denoise the subject's images, and keep the class by prior preservation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+
+import torch
+
+from limner.core.protocols import Batch, Components, Draw, Family, Teacher, Trainable
+from limner.core.requests import TrainRequest
+from limner.engine.train.batches import BucketSchedule, generator_for, order
+from limner.engine.train.examples import Examples
+from limner.engine.train.plan import TrainPlan
+from limner.engine.train.processes import ALONE, ProcessGroup
+
+HELD_OUT_ROUNDS = 4
+"""How often the held-out loss draws noise for every image."""
+# The names given to generator_for ("views, told", "watch" ...) decide what is drawn: a new name changes every run.
+
+
+@dataclass(frozen=True)
+class Picks:
+    """Some images of a set: which, in which view, with which caption, and their noise and timesteps."""
+
+    examples: Examples
+    indices: list[int]
+    views: list[int]
+    captions: list[int]
+    draw: Draw | None = None
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, part: slice) -> Picks:
+        assert self.draw is not None
+        draw = Draw(self.draw.noise[part], self.draw.timesteps[part])
+        return Picks(self.examples, self.indices[part], self.views[part], self.captions[part], draw)
+
+
+@dataclass
+class SubjectLesson:
+    """The mean denoising loss of a batch of the subject, plus the weighted mean loss of as many class images.
+
+    This is DreamBooth (Ruiz et al. 2022, arXiv 2208.12242); without `prior` it is plain fine-tuning. subject, held_out:
+    encoded images, one set for each image size. Every batch holds images of one size. Class images are squares; where
+    the subject's have another size, both go through the model one after the other.
+    """
+
+    request: TrainRequest
+    plan: TrainPlan
+    family: Family
+    components: Components
+    trainable: Trainable
+    subject: Sequence[Examples]
+    prior: Examples | None = None
+    held_out: Sequence[Examples] = ()
+    autocast: torch.dtype | None = None
+    trains_text: bool = False
+    processes: ProcessGroup = ALONE
+
+    def __post_init__(self) -> None:
+        self._buckets = BucketSchedule(
+            [sum(each.weights or [1.0] * len(each)) for each in self.subject], self.request.seed
+        )
+
+    @property
+    def images(self) -> int:
+        return self.plan.batch * (1 if self.prior is None else 2)
+
+    def losses(self, step: int) -> Iterator[torch.Tensor]:
+        """The loss of a step in parts. All noise is drawn at once, so that it does not depend on the parts."""
+        size, parts = self.plan.batch, self.request.accumulation * self.processes.count
+        bucket, turn = self._buckets.at(step)
+        groups = [self._pick(self.subject[bucket], turn, step, "views", self.request.caption_dropout)]
+        if self.prior is not None:
+            groups.append(self._pick(self.prior, step, step, "class views", self.plan.prior_dropout))
+        groups = self._with_noise(groups, step)
+        for index in range(self.processes.index, parts, self.processes.count):
+            part = slice(index * size // parts, (index + 1) * size // parts)
+            yield self._loss([group[part] for group in groups]) / parts
+
+    @torch.no_grad()
+    def held_out_loss(self) -> float | None:
+        """The mean loss over the held-out images and four draws of noise; None where no image is held out."""
+        if not self.held_out:
+            return None
+        total, count = 0.0, sum(map(len, self.held_out))
+        for index in range(HELD_OUT_ROUNDS):
+            rng = generator_for(self.request.seed, "watch", index)
+            for examples in self.held_out:
+                every = list(range(len(examples)))
+                picks = Picks(examples, every, [0] * len(every), list(examples.caption_of))
+                draw = self._draw(examples, len(every), rng)
+                with self._amp():
+                    batch = self._batch(picks)
+                    values = self.family.loss(self.components, batch, draw, self.plan.objective)
+                total += values.mean().item() * (len(every) / count)
+        return total / HELD_OUT_ROUNDS
+
+    def _amp(self) -> AbstractContextManager[object]:
+        kind = self.components.device.type
+        return nullcontext() if self.autocast is None else torch.autocast(kind, self.autocast)
+
+    def _pick(self, examples: Examples, turn: int, step: int, purpose: str, dropout: float) -> Picks:
+        """A step's images of a set that was drawn from `turn` times before; a share of the captions is dropped."""
+        seed = self.request.seed
+        indices = order(len(examples), self.plan.batch, turn, seed, examples.weights)
+        rng = generator_for(seed, purpose, step)
+        views = torch.randint(examples.latents.shape[1], (len(indices),), generator=rng)
+        dropped = None
+        if dropout:
+            chance = torch.rand(len(indices), generator=generator_for(seed, f"{purpose}, told", step))
+            dropped = (chance < dropout).tolist()
+        return Picks(examples, indices, views.tolist(), examples.captions_for(indices, dropped))
+
+    def _draw(self, examples: Examples, count: int, rng: torch.Generator) -> Draw:
+        shape = torch.Size((count, *examples.size))
+        return self.family.draw(self.components, shape, rng, self.plan.objective)
+
+    def _with_noise(self, groups: Sequence[Picks], step: int) -> list[Picks]:
+        """The groups with noise and timesteps, which are drawn together for all groups of one size."""
+        rng = generator_for(self.request.seed, "noise", step)
+        if not alike(groups):
+            return [replace(group, draw=self._draw(group.examples, len(group), rng)) for group in groups]
+        draw = self._draw(groups[0].examples, sum(map(len, groups)), rng)
+        counts = [len(group) for group in groups]
+        rows = zip(draw.noise.split(counts), draw.timesteps.split(counts), strict=True)
+        return [replace(group, draw=Draw(*row)) for group, row in zip(groups, rows, strict=True)]
+
+    def _loss(self, groups: Sequence[Picks]) -> torch.Tensor:
+        """The subject's mean loss plus the weighted mean loss of the class images, for a part of the batch."""
+        if alike(groups):
+            values = self._errors(groups).split([len(group) for group in groups])
+        else:
+            values = [self._errors([group]) for group in groups]
+        loss = values[0].mean()
+        return loss if self.prior is None else loss + self.request.prior_weight * values[1].mean()
+
+    def _errors(self, groups: Sequence[Picks]) -> torch.Tensor:
+        """The loss of each image, (n,), of groups that go through the model together.
+
+        Class images may be compared with the base model's prediction on them.
+        """
+        teacher, last = None, groups[-1]
+        with self._amp():
+            batch = self._batch(groups[0])
+            for group in groups[1:]:
+                batch = joined(batch, self._batch(group))
+            if last.examples is self.prior and self.plan.prior_target == "model":
+                teacher = Teacher(last.examples.text_of(last.captions), self.trainable.untaught)
+            draws = [group.draw for group in groups if group.draw is not None]
+            draw = Draw(torch.cat([each.noise for each in draws]), torch.cat([each.timesteps for each in draws]))
+            return self.family.loss(self.components, batch, draw, self.plan.objective, teacher)
+
+    def _batch(self, picks: Picks) -> Batch:
+        return picks.examples.batch(picks.indices, picks.views, self._text(picks.examples, picks.captions))
+
+    def _text(self, examples: Examples, rows: list[int]) -> dict[str, torch.Tensor]:
+        """Captions as they were encoded, or, where text encoders are trained, as they encode them now."""
+        if not self.trains_text:
+            return examples.text_of(rows)
+        known = sorted(set(rows))
+        text = self.family.encode_text(self.components, [examples.captions[row] for row in known])
+        return {name: value[[known.index(row) for row in rows]] for name, value in text.items()}
+
+
+def alike(groups: Sequence[Picks]) -> bool:
+    """Whether the images of all groups have one size."""
+    return len({group.examples.size for group in groups}) == 1
+
+
+def joined(one: Batch, other: Batch) -> Batch:
+    """Two batches as one; where only one has masks, the other's images count everywhere."""
+    text = {name: torch.cat([value, other.text[name]]) for name, value in one.text.items()}
+    frames = None if one.frames is None or other.frames is None else torch.cat([one.frames, other.frames])
+    masks = None
+    if one.mask is not None or other.mask is not None:
+        masks = torch.cat([_mask(one), _mask(other)])
+    return Batch(torch.cat([one.latents, other.latents]), text, frames, masks)
+
+
+def _mask(batch: Batch) -> torch.Tensor:
+    count, _, height, width = batch.latents.shape
+    return batch.latents.new_ones(count, 1, height, width) if batch.mask is None else batch.mask

@@ -1,0 +1,106 @@
+"""Dependencies of the routes: the server's state, the caller's view, and the run or image that a path names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+
+from limner.core.accounts import Caller
+from limner.core.errors import LimnerError
+from limner.core.feedback import GeneratedImage
+from limner.core.runs import Run
+from limner.server.auth import CallerDep, SignedLinks
+from limner.server.limits import ExaminationLimit
+from limner.server.problems import HTTPError
+from limner.server.profile import Profile
+from limner.server.settings import Settings
+from limner.server.waiting import RunWaiter
+from limner.studio.images import Viewer
+from limner.studio.runs import QUEUE, UnreadableRun
+from limner.studio.studio import Studio
+
+ImageId = Annotated[
+    str, Path(pattern="^([0-9]{1,10}|[0-9a-f]{64})$", description="An image's id, or its SHA-256.", examples=["7"])
+]
+
+
+@dataclass(frozen=True, eq=False)
+class ServerState:
+    """What the routes of one application share.
+
+    granted: references that the profile names, which every caller may use. links: None where no key is needed.
+    """
+
+    studio: Studio
+    settings: Settings
+    profile: Profile
+    granted: frozenset[str]
+    links: SignedLinks | None
+    waiter: RunWaiter
+    examinations: ExaminationLimit
+
+
+async def server_state(request: Request) -> ServerState:
+    """Return the state of the application that received the request."""
+    return request.app.state.server
+
+
+StateDep = Annotated[ServerState, Depends(server_state)]
+
+
+async def current_studio(state: StateDep) -> Studio:
+    """Return the studio of the application."""
+    return state.studio
+
+
+StudioDep = Annotated[Studio, Depends(current_studio)]
+
+
+async def current_view(caller: CallerDep, state: StateDep) -> Viewer:
+    """Return what the caller sees of the image history: runs of the queue only, not those of the command line."""
+    return Viewer(caller.account, caller.scope, QUEUE)
+
+
+ViewDep = Annotated[Viewer, Depends(current_view)]
+
+
+def find_run(run_id: str, state: StateDep, caller: CallerDep) -> Run:
+    """Return a run of the queue that the caller may see; raises HTTPError (404) for any other."""
+    try:
+        run = state.studio.runs.get(run_id)
+        if (run.id, run.queue) == (run_id, QUEUE) and caller.scope in (None, run.owner):
+            return run
+    except UnreadableRun as error:
+        raise HTTPError(HTTPStatus.CONFLICT, error.problem, error.remedy) from error
+    except LimnerError:
+        pass
+    raise run_not_found(run_id)
+
+
+def run_not_found(run_id: str) -> HTTPError:
+    """Return the error for a run that does not exist, or that the caller may not see."""
+    return HTTPError(HTTPStatus.NOT_FOUND, f"there is no run {run_id[:40]!r}", "GET /v1/runs lists your runs")
+
+
+RunDep = Annotated[Run, Depends(find_run)]
+
+
+def find_image(picture: ImageId, studio: StudioDep, view: ViewDep) -> GeneratedImage:
+    """Return the image with an id or SHA-256; raises HTTPError (404) where the caller sees none."""
+    try:
+        return studio.images.get(view, picture if len(picture) == 64 else min(int(picture), 2**31 - 1))
+    except LimnerError as error:
+        raise HTTPError(HTTPStatus.NOT_FOUND, error.problem, "GET /v1/pictures lists your images") from error
+
+
+ImageDep = Annotated[GeneratedImage, Depends(find_image)]
+
+
+def check_access(studio: Studio, caller: Caller, reference: str) -> None:
+    """Raise HTTPError (404) where the caller may not read a file or folder, as if it did not exist."""
+    if not studio.files.may_use(caller, reference):
+        problem, remedy = f"there is no {reference[:19]}", "use a file of your account, or one that is shared with it"
+        raise HTTPError(HTTPStatus.NOT_FOUND, problem, remedy)
