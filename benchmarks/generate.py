@@ -25,13 +25,13 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from figures import machine, print_table, summary, write_json
-from limner.core.protocols import Subject
-from limner.engine.generate.sampling import paint
+from limner.core.protocols import SubjectWords
+from limner.engine.generate.sampling import sample_images
 from limner.engine.generate.schedulers import apply_scheduler
 from limner.models import loading
-from limner.models.adapters import adapters_on, open_adapter
+from limner.models.adapters import adapters_applied, open_adapter
 from limner.models.conditioning import conditioning
-from limner.models.logging import hush
+from limner.models.logging import quiet_libraries
 from limner.plugins import registry
 
 Painter = Callable[[int], np.ndarray]
@@ -44,7 +44,7 @@ def random_adapter(model: loading.Model, folder: Path, rank: int) -> str:
     components = model.family.load(model.source(), torch.float32, device)
     method = registry.methods.get("lora")
     trainable = method.attach(
-        components, model.family.facts, method.Options(rank=rank, targets="attention"), Subject("sks", "cat"), 0
+        components, model.family.facts, method.Options(rank=rank, targets="attention"), SubjectWords("sks", "cat"), 0
     )  # type: ignore[call-arg]
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -97,14 +97,14 @@ def ours(options: argparse.Namespace, model: loading.Model, adapter: str | None,
     pipeline = model.family.pipeline(components)
     apply_scheduler(pipeline, options.scheduler, options.steps)
     stack.enter_context(
-        adapters_on(pipeline, model.family.facts, [open_adapter(adapter)], [1.0]) if adapter else nullcontext()
+        adapters_applied(pipeline, model.family.facts, [open_adapter(adapter)], [1.0]) if adapter else nullcontext()
     )
 
     def painted(count: int) -> np.ndarray:
         seeds = [options.seed + i for i in range(count)]
-        settings = {"steps": options.steps, "guidance": options.guidance, "height": side, "width": side, "batch": count}
-        told = conditioning(model.family, components, [options.prompt])
-        return np.stack(list(paint(pipeline, told, seeds, **settings)))
+        sampling = {"steps": options.steps, "guidance": options.guidance}
+        prompt = conditioning(model.family, components, [options.prompt])
+        return np.stack(list(sample_images(pipeline, prompt, seeds, sampling, (side, side), batch=count)))
 
     return painted
 
@@ -171,7 +171,7 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     chosen = options()
-    hush()
+    quiet_libraries()
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     model = loading.resolve(chosen.model)

@@ -42,7 +42,7 @@ from limner.engine.scoring.encoders import open_encoder
 from limner.engine.train.batches import generator_for
 from limner.engine.train.plan import make_plan
 from limner.models.adapters import open_adapter
-from limner.models.logging import hush
+from limner.models.logging import quiet_libraries
 from limner.starter.exam.characters import FACING, IDENTIFIER
 from limner.starter.painter import CHARACTERS, caption, paint, portraits
 from limner.stats.intervals import rank_correlation
@@ -138,9 +138,10 @@ def losses(adapter: Path, queries: Sequence[Query]) -> np.ndarray:
         for query in queries:
             example = encode_query(query, opened, plan, 0, False, False)
             shape = torch.Size((8 * TIMES, *example.latents.shape[2:]))
-            draw = evenly(opened.model.family.draw(opened.components, shape, generator_for(1, "watched", 0)), TIMES)
+            objective = opened.model.family.objective(opened.components)
+            draw = evenly(objective.draw(shape, generator_for(1, "watched", 0)), TIMES)
             batch = example.batch([0] * TIMES, [0] * TIMES, example.text_of([0] * TIMES))
-            found.append(opened.model.family.loss(opened.components, batch, draw).mean().item())
+            found.append(objective.loss(batch, draw).mean().item())
     return np.array(found)
 
 
@@ -252,7 +253,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     o = parser.parse_args()
     torch.set_num_threads(o.threads)
-    hush()
+    quiet_libraries()
     began = time.monotonic()
     bench = Bench(o.folder, o.steps)
     pictures = bench.album("pictures")

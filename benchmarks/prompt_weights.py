@@ -13,14 +13,13 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from figures import machine, print_table, write_json
-from limner.engine.generate.sampling import paint
+from limner.engine.generate.sampling import sample_images
 from limner.models import loading
 from limner.models.conditioning import conditioning
 from limner.models.devices import pick_device, pick_dtype
@@ -76,8 +75,8 @@ class Starter:
     def finds(self, texts: Sequence[str], seeds: Sequence[int], subjects: Sequence[str]) -> list[bool]:
         """Whether the judge finds each prompt's subject in the image that is generated from it."""
         arguments = conditioning(self.family, self.components, texts)
-        size: dict[str, Any] = {"height": SIDE, "width": SIDE, "batch": len(texts)}
-        pixels = np.stack(list(paint(self.pipeline, arguments, seeds, **self.sampling, **size)))
+        images = sample_images(self.pipeline, arguments, seeds, self.sampling, (SIDE, SIDE), batch=len(texts))
+        pixels = np.stack(list(images))
         readings = self.judge.read(pixels)
         return [readings.shows(place, "subject", subject) for place, subject in enumerate(subjects)]
 

@@ -29,7 +29,7 @@ from figures import machine, print_table, write_json
 from limner import AdapterUse, GenerateRequest, Studio, TrainRequest
 from limner.core.events import Progress, Stage
 from limner.core.requests import AnyRequest
-from limner.models.logging import hush
+from limner.models.logging import quiet_libraries
 from limner.starter.pretrain.tokenizer import build_tokenizer
 
 CLIP_L = {
@@ -206,7 +206,7 @@ def measured(request: AnyRequest, out: str, stage: str, pipe: Any) -> None:
     """Run a request in this process, and send seconds a step, seconds afterwards, and the greatest memory in GiB."""
     watch = Watch(stage)
     Studio().run(request, Path(out), listener=watch)
-    steps = watch.times[:-1] if stage == "painting" else watch.times  # painting says its end once more
+    steps = watch.times[:-1] if stage == "generating" else watch.times  # the last step is reported twice
     after = time.perf_counter() - steps[-1]
     if torch.cuda.is_available():
         memory = torch.cuda.max_memory_allocated() / 2**30
@@ -248,7 +248,7 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     chosen = options()
-    hush()
+    quiet_libraries()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     results: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -285,7 +285,7 @@ def main() -> None:
                     "memory": chosen.memory,
                     "adapter": (AdapterUse(path=str(adapter)),),
                 })  # fmt: skip
-                results[f"{name}, painting at {side}"] = alone(painted, Path(scratch, "out"), "painting")
+                results[f"{name}, painting at {side}"] = alone(painted, Path(scratch, "out"), "generating")
                 print_table(*table(results))
     settings = {key: str(value) for key, value in vars(chosen).items() if key != "json"}
     write_json(chosen.json, {"machine": machine(), "settings": settings, "results": results})

@@ -44,9 +44,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What has to be done before the first test, where tests run: the controller of pytest-xdist collects none."""
     if "diffusers" in sys.modules:
-        from limner.models.logging import hush
+        from limner.models.logging import quiet_libraries
 
-        hush()
+        quiet_libraries()
     if any("forker" in fixtures_of(item) for item in session.items) and not session.config.option.collectonly:
         session.config.stash[FORKER] = Forker()
     for name in QUIET:
@@ -259,7 +259,7 @@ def home(request, tmp_path, empty_database, monkeypatch):
     monkeypatch.chdir(tmp_path)
     yield folder
     if models := sys.modules.get("limner.models.loading"):
-        models.forget()
+        models.unload_all()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What diffusers' own training scripts compute, from stock parts only: the yardstick of the families' losses."""
+"""Losses of diffusers' own training scripts, from stock parts only, as a reference for the families' losses."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ def _z_image(pipeline, clean, noise, timesteps, prompts, frames, gamma):
     with torch.no_grad():
         states, _ = pipeline.encode_prompt(list(prompts), device="cpu", do_classifier_free_guidance=False)
     noisy = list(_mixed(clean, noise, timesteps).unsqueeze(2).unbind(0))
-    said = pipeline.transformer(noisy, (1000 - timesteps) / 1000, states, return_dict=False)[0]
-    return -torch.stack(said).squeeze(2), noise - clean, 1.0
+    result = pipeline.transformer(noisy, (1000 - timesteps) / 1000, states, return_dict=False)[0]
+    return -torch.stack(result).squeeze(2), noise - clean, 1.0
 
 
 SCRIPTS = {

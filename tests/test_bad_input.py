@@ -285,13 +285,13 @@ def test_no_gpu(refused, generate, train, monkeypatch):
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
 def test_out_of_memory(refused, generate, train, monkeypatch, error):
-    from limner.engine.generate import generate as generating
+    from limner.engine.generate import session as generating
     from limner.engine.train import subject
 
     def full(*arguments, **options):
         raise error
 
-    monkeypatch.setattr(generating, "paint", full)
+    monkeypatch.setattr(generating, "sample_images", full)
     monkeypatch.setattr(subject.SubjectLesson, "losses", full)
     assert "ran out of memory; use --memory low, a smaller --batch" in refused(*generate())
     assert "ran out of memory; use a smaller --batch" in refused(*train("--out", "rex"))

@@ -241,7 +241,7 @@ def test_the_check_sees_an_upward_import(module, source):
         ("cli.app", "from limner.studio.studio import Studio\nfrom limner import __doc__"),
         ("starter.demo.job", "from ..painter import paint"),
         ("store.tables", "import sqlalchemy"),
-        ("plugins.families.sd", "import torch\nfrom limner.models.tokens import tokenise"),
+        ("plugins.families.sd", "import torch\nfrom limner.models.prompts import tokenise"),
     ],
 )
 def test_the_check_lets_a_downward_import_be(module, source):

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from limner import SweepRequest, TrainRequest
 from limner.cli.recipes import read_recipe
 from limner.core.errors import LimnerError
-from limner.models.options import LORA_FILE, WORDS_FILE
+from limner.models.options import EMBEDDINGS_FILE, LORA_FILE
 from limner.plugins import registry
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -64,7 +64,7 @@ def test_flags_overrule_a_recipe(limner, tiny_sd, painted, tmp_path):
     with safe_open(tmp_path / "rex" / LORA_FILE, framework="pt") as file:
         request = json.loads(file.metadata()["limner"])["request"]
     assert request["class_word"] == "dog" and request["options"] == {"vectors": 2, "rank": 2} and request["steps"] == 2
-    assert (tmp_path / "rex" / WORDS_FILE).is_file()
+    assert (tmp_path / "rex" / EMBEDDINGS_FILE).is_file()
 
 
 def test_flags_put_aside_what_contradicts_them(limner, tiny_sd, painted, tmp_path):

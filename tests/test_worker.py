@@ -23,8 +23,8 @@ from limner.core.events import Event, Made, Notice, Restarted, Stage
 from limner.core.execution import Execution
 from limner.core.requests import AdapterUse, GenerateRequest, PrepareRequest, TrainRequest
 from limner.core.runs import Run, Status
-from limner.engine.generate import generate
-from limner.models import loading
+from limner.engine.generate import session as generating
+from limner.models.cache import MODELS
 from limner.provenance.labels import read_label
 from limner.store import sessions
 from limner.store.database import DatabaseUnavailable
@@ -333,13 +333,13 @@ def test_a_batch_gives_the_images_of_single_runs(
     studio: Studio, four: list[Run], tiny_sd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows: list[int] = []
-    paint = generate.paint
+    paint = generating.sample_images
 
     def counted(*given: Any, **options: Any) -> Any:
         rows.append(options["batch"])
         return paint(*given, **options)
 
-    monkeypatch.setattr(generate, "paint", counted)
+    monkeypatch.setattr(generating, "sample_images", counted)
     found = together(studio)
     assert [run.id for run, _ in found] == [run.id for run in four]
     Worker(studio).execute(found, lambda: False)
@@ -348,9 +348,9 @@ def test_a_batch_gives_the_images_of_single_runs(
         done, request = studio.store.get(run.id), run.request
         assert isinstance(request, GenerateRequest) and (done.status, done.error) == (Status.DONE, None)
         assert done.progress is None or done.progress.done <= 3 * request.count
-        painting = Stage(name="painting", total=3 * request.count)
+        stage = Stage(name="generating", total=3 * request.count)
         assert [event.kind for event in events_of(studio, run)] == ["stage", "stage", *["made"] * request.count]
-        assert events_of(studio, run)[1] == painting
+        assert events_of(studio, run)[1] == stage
         alone = studio.enqueue(request)
         execute_queue(studio)
         for ours, theirs in zip(pixels(studio, run), pixels(studio, alone), strict=True):
@@ -370,7 +370,8 @@ def test_a_batch_gives_the_images_of_single_runs(
 def test_runs_of_a_batch_end_independently(studio: Studio, four: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
     found = together(studio)
     cancelled, lost, failing, good = (run.id for run in four)
-    renew, encoded, paint = Queue.renew, generate.encoded, generate.paint
+    renew, encoded = Queue.renew, generating.cached_conditioning
+    paint = generating.sample_images
     begun, heard = threading.Event(), threading.Semaphore(0)
     wishes: list[list[bool | None]] = []
 
@@ -397,8 +398,8 @@ def test_runs_of_a_batch_end_independently(studio: Studio, four: list[Run], monk
 
     monkeypatch.setattr(worker, "HEARTBEAT", 0.01)
     monkeypatch.setattr(Queue, "renew", renewed)
-    monkeypatch.setattr(generate, "encoded", fails)
-    monkeypatch.setattr(generate, "paint", slowly)
+    monkeypatch.setattr(generating, "cached_conditioning", fails)
+    monkeypatch.setattr(generating, "sample_images", slowly)
     Worker(studio).execute(found, lambda: False)
     assert wishes[0] == [True, None, False, False]
     ends = {run.id: studio.store.get(run.id) for run in four}
@@ -411,15 +412,15 @@ def test_runs_of_a_batch_end_independently(studio: Studio, four: list[Run], monk
 def test_runs_are_executed_singly_after_a_batch_fails(
     studio: Studio, four: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paint, sizes = generate.paint, list[int]()
+    paint, sizes = generating.sample_images, list[int]()
 
-    def fails(pipeline: Any, prepared: Any, seeds: list[int], **options: Any) -> Any:
+    def fails(pipeline: Any, prepared: Any, seeds: list[int], *given: Any, **options: Any) -> Any:
         sizes.append(len(seeds))
         if len(seeds) > 2 or seeds == [2]:
             raise RuntimeError("cannot allocate memory")
-        return paint(pipeline, prepared, seeds, **options)
+        return paint(pipeline, prepared, seeds, *given, **options)
 
-    monkeypatch.setattr(generate, "paint", fails)
+    monkeypatch.setattr(generating, "sample_images", fails)
     Worker(studio).execute(together(studio), lambda: False)
     assert sizes == [6, 1, 2, 1, 2]
     ends = [studio.store.get(run.id) for run in four]
@@ -444,13 +445,13 @@ def test_a_stopping_worker_requeues_its_batch(studio: Studio, four: list[Run]) -
 
 def test_a_prompt_is_encoded_once(studio: Studio, four: list[Run]) -> None:
     execute_queue(studio)
-    (loaded,) = loading._loaded.values()
-    assert loaded.embeddings.made == 3, "four requests have three prompts"
+    (model,) = MODELS.models()
+    assert model.prompts.misses == 3, "four requests have three prompts"
     studio.enqueue(four[0].request)
     execute_queue(studio)
-    assert loaded.embeddings.made == 3
-    loading.forget()
-    assert loading.embeddings(loaded.components).made == 0
+    assert model.prompts.misses == 3
+    MODELS.drop_models()
+    assert MODELS.prompts(model.value).misses == 0
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from limner.core.runs import INTERNAL_ERROR, Run, Status
 from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
 from limner.store.runs import Lease, LeaseLost
-from limner.studio.execution import Job
+from limner.studio.execution import PreparedRun
 from limner.studio.studio import Studio
 from limner.workers import execution
 from limner.workers import worker as workers
@@ -46,15 +46,15 @@ def executed(
     claimed = queue.claim("w", 1)
     assert [each.id for each, _ in claimed] == [run.id]
 
-    def execute(jobs: list[Job]) -> Iterator[tuple[Job, Any]]:
-        (job,) = jobs
-        stop: Any = job.workspace.stop
+    def execute(runs: list[PreparedRun]) -> Iterator[tuple[PreparedRun, Any]]:
+        (run,) = runs
+        stop: Any = run.workspace.stop
         stop.args[0].cancelled = cancelled
         if isinstance(fails, KeyboardInterrupt):
             raise fails
-        yield job, fails
+        yield run, fails
 
-    monkeypatch.setattr(execution, "execute_jobs", execute)
+    monkeypatch.setattr(execution, "execute_prepared", execute)
     Worker(studio, queue, "w").execute(claimed, lambda: False)
     return studio.store.get(run.id)
 

@@ -42,7 +42,7 @@ from limner.starter.pretrain.tokenizer import build_tokenizer
 
 WIDTH, TOKENS = 32, 24
 STEPS = 4
-"""Of a picture where no request says how many, such as class pictures and previews."""
+"""Default steps of an image, such as class images and previews."""
 
 VAE = {
     "down_block_types": ("DownEncoderBlock2D",) * 4,
@@ -60,7 +60,7 @@ def _vae(**options) -> AutoencoderKL:
 
 @cache
 def _clip_tokenizer() -> CLIPTokenizer:
-    """Only to be saved: learning its merges takes a second."""
+    """Return a shared tokenizer, only to be saved: training its merges takes a second."""
     return build_tokenizer(1, TOKENS)
 
 
@@ -178,7 +178,7 @@ def tiny_sdxl(folder: Path) -> Path:
 
 
 def tiny_flux(folder: Path) -> Path:
-    """A FLUX.1-dev folder: guidance embedded, times shifted by the picture's size."""
+    """A FLUX.1-dev folder: guidance embedded, times shifted by the image's size."""
     torch.manual_seed(0)
     tokenizer, t5 = _clip_tokenizer(), _t5_tokenizer()
     FluxPipeline(
@@ -276,7 +276,7 @@ def tiny_refiner(folder: Path) -> Path:
 
 
 def build(family: str, folder: Path) -> Path:
-    """The tiny folder of a family, painted in few steps: a new family brings a function `tiny_<family>` here."""
+    """Write the tiny folder of a family, with few default steps. A new family adds a function `tiny_<family>` here."""
     builder = globals().get(f"tiny_{family}")
     assert builder is not None, (
         f"write tiny_{family} in tests/tiny.py, so that the conformance suite can load {family!r}"

@@ -1,4 +1,4 @@
-"""Every plugin of the registry, on its family's tiny folder."""
+"""Fixtures that run each test for every plugin, on its family's tiny model."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import torch
 
 import stock
 from limner.core.errors import LimnerError
-from limner.core.protocols import Batch, Source, Subject
+from limner.core.protocols import Batch, ModelSource, SubjectWords
 from limner.models import loading
 from limner.plugins import registry
 from original import Original
 
 PROMPTS = ["a photo of sks dog on the beach", "a cat"]
-SUBJECT = Subject("sks", "dog")
+SUBJECT = SubjectWords("sks", "dog")
 CPU = torch.device("cpu")
 
 
 def pytest_generate_tests(metafunc):
-    """Every family, every method, and where a test takes both, the pairs that can be trained."""
+    """Parametrise by every family, every method, or for tests of both by the pairs that can be trained."""
     families, methods = registry.families.names(), registry.methods.names()
-    told = {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
-    wanted = [name for name in ("family_name", "method") if name in {*metafunc.fixturenames} - told]
+    given = {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
+    wanted = [name for name in ("family_name", "method") if name in {*metafunc.fixturenames} - given]
     if len(wanted) == 2:
         pairs = [pair for pair in product(families, methods) if trainable(*pair)]
         if "adapter" in metafunc.fixturenames:
@@ -34,7 +34,7 @@ def pytest_generate_tests(metafunc):
 
 
 def trainable(family, method):
-    """Whether the family has a place for what the method teaches."""
+    """Whether the method supports the family."""
     method = registry.methods.get(method)
     try:
         method.check(registry.families.get(family).facts, method.Options(), SUBJECT)
@@ -70,27 +70,27 @@ def model(folder):
 
 @pytest.fixture(scope="session")
 def loaded(tiny_folder):
-    """A family's name -> components of its tiny model, a copy of those that were loaded once."""
-    kept = {}
+    """Returns a copy of the components of a family's tiny model, which is loaded once."""
+    cache = {}
 
     def of(name):
-        if name not in kept:
-            source = Source(str(tiny_folder(name)))
-            kept[name] = Original(registry.families.get(name).load(source, torch.float32, CPU))
-        return kept[name].copy()
+        if name not in cache:
+            source = ModelSource(str(tiny_folder(name)))
+            cache[name] = Original(registry.families.get(name).load(source, torch.float32, CPU))
+        return cache[name].copy()
 
     return of
 
 
 @pytest.fixture(scope="session")
 def stock_pipeline(tiny_folder):
-    """A family's name -> the stock pipeline of its tiny model, a copy of that which was loaded once."""
-    kept = {}
+    """Returns a copy of the stock pipeline of a family's tiny model, which is loaded once."""
+    cache = {}
 
     def of(name):
-        if name not in kept:
-            kept[name] = Original(stock.load(tiny_folder(name)))
-        return kept[name].copy()
+        if name not in cache:
+            cache[name] = Original(stock.load(tiny_folder(name)))
+        return cache[name].copy()
 
     return of
 
@@ -108,7 +108,7 @@ def components(loaded, family_name):
 
 @pytest.fixture(scope="session")
 def batches():
-    """What was encoded before, by the family's name."""
+    """Encoded batches by family."""
     return {}
 
 

@@ -1,4 +1,4 @@
-"""What every model family must do, checked against stock diffusers."""
+"""Requirements of every model family, compared with stock diffusers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from diffusers import FluxPipeline
 
 import stock
-from limner.core.protocols import Batch, Draw, Family, Objective, Teacher
-from limner.engine.generate.sampling import paint
+from limner.core.protocols import Batch, Facts, Family, LossOptions, NoiseDraw, Teacher
+from limner.engine.generate.sampling import sample_images
 from limner.models.conditioning import conditioning
 from limner.plugins import registry
 
@@ -22,8 +22,8 @@ FRAMES = torch.tensor(
 
 
 def knowing(setting):
-    """The families whose loss knows a setting."""
-    return [name for name, family in registry.families.all().items() if setting in family.facts.objective]
+    """Return the families whose loss supports an option."""
+    return [name for name, family in registry.families.all().items() if setting in family.facts.loss_options]
 
 
 def rng(seed=5):
@@ -31,12 +31,13 @@ def rng(seed=5):
 
 
 def loss_of(family, components, batch, seed=5, **options):
-    return family.loss(components, batch, family.draw(components, batch.latents.shape, rng(seed)), **options)
+    objective = family.objective(components)
+    return objective.loss(batch, objective.draw(batch.latents.shape, rng(seed)), **options)
 
 
 def test_satisfies_the_protocol(family):
     assert isinstance(family, Family)
-    for name in ("load", "pipeline", "encode_text", "conditioning", "encode_images", "draw", "loss"):
+    for name in ("load", "pipeline", "encode_text", "conditioning", "encode_images", "objective"):
         ours = list(inspect.signature(getattr(family, name)).parameters)
         assert ours == list(inspect.signature(getattr(Family, name)).parameters)[1:], name
 
@@ -57,7 +58,12 @@ def test_states_its_facts(family):
         "targets",
     } <= facts.defaults.keys()
     assert facts.defaults["targets"] in facts.lora_targets
-    assert facts.objective <= set(Objective.__slots__)
+    assert facts.loss_options <= set(LossOptions.__slots__)
+
+
+def test_most_facts_have_defaults():
+    facts = Facts(pipelines=("NewPipeline",), denoiser="unet", multiple=8, lora_targets={}, defaults={})
+    assert not (facts.single_file or facts.controls or facts.paired or facts.samplers or facts.loss_options)
 
 
 def test_loads_its_folder(family, components):
@@ -81,11 +87,11 @@ def test_encodes_text_in_rows(family, components):
 
 def test_conditioning_is_what_the_pipeline_takes(family, components):
     accepted = inspect.signature(type(family.pipeline(components)).__call__).parameters
-    told = conditioning(family, components, [*PROMPTS, PROMPTS[0]], "blurry")
-    assert told and told.keys() <= accepted.keys()
-    for value in told.values():
+    encoded = conditioning(family, components, [*PROMPTS, PROMPTS[0]], "blurry")
+    assert encoded and encoded.keys() <= accepted.keys()
+    for value in encoded.values():
         assert len(value) == 3 and torch.equal(value[0], value[2])
-    assert not torch.equal(told["prompt_embeds"][0], told["prompt_embeds"][1])
+    assert not torch.equal(encoded["prompt_embeds"][0], encoded["prompt_embeds"][1])
 
 
 def test_encodes_images(family, components):
@@ -98,19 +104,19 @@ def test_encodes_images(family, components):
 
 
 def test_latents_are_what_the_pipeline_decodes(family, components):
-    """What is encoded here reaches the autoencoder again, from a pipeline that takes no step, as it left it."""
+    """A pipeline without a step passes encoded latents to the decoder as the encoder returned them."""
     pixels = torch.rand(1, 3, 64, 64, generator=rng()) * 2 - 1
     vae, latents = components.parts["vae"], family.encode_images(components, pixels, rng())
     pipeline = family.pipeline(components)
-    pipeline.scheduler.step = lambda said, time, now, **named: (now,)
+    pipeline.scheduler.step = lambda result, time, now, **named: (now,)
     pipeline.set_progress_bar_config(disable=True)
     begin = latents / getattr(pipeline.scheduler, "init_noise_sigma", 1.0)
     if isinstance(pipeline, FluxPipeline):
         begin = pipeline._pack_latents(begin, *begin.shape)
     decoded = []
     handle = vae.post_quant_conv.register_forward_pre_hook(lambda module, given: decoded.append(given[0]))
-    told = conditioning(family, components, PROMPTS[:1])
-    pipeline(**told, latents=begin, num_inference_steps=1, guidance_scale=0.0, height=64, width=64)
+    encoded = conditioning(family, components, PROMPTS[:1])
+    pipeline(**encoded, latents=begin, num_inference_steps=1, guidance_scale=0.0, height=64, width=64)
     handle.remove()
     posterior = vae.encode(pixels).latent_dist
     noise = (decoded[0] - posterior.mean) / posterior.std
@@ -130,11 +136,12 @@ def test_loss_follows_the_generator(family, components, batch):
 
 
 def test_loss_and_gradient_are_those_of_the_training_script(family, components, theirs, batch):
-    """The same noise, times and pictures; text, noising, network and comparison by stock parts."""
+    """The same noise, times and images; text, noising, network and comparison by stock parts."""
     batch = Batch(batch.latents, batch.text, FRAMES)
-    draw = family.draw(components, batch.latents.shape, rng())
+    objective = family.objective(components)
+    draw = objective.draw(batch.latents.shape, rng())
     components.denoiser.requires_grad_(True)
-    ours = family.loss(components, batch, draw)
+    ours = objective.loss(batch, draw)
     ours.mean().backward()
     theirs_denoiser = theirs.components[components.denoiser_name].requires_grad_(True)
     wanted = stock.losses(theirs, batch.latents, draw.noise, draw.timesteps, [PROMPTS[0]] * 4, FRAMES)
@@ -157,28 +164,30 @@ def test_prediction_types_and_min_snr(family, components, theirs, batch, kind, g
         parts["scheduler"] = type(parts["scheduler"]).from_config(config, prediction_type=kind)
     theirs.scheduler = type(theirs.scheduler).from_config(theirs.scheduler.config, prediction_type=kind)
     batch = Batch(batch.latents, batch.text, FRAMES)
-    draw = family.draw(components, batch.latents.shape, rng())
+    objective = family.objective(components)
+    draw = objective.draw(batch.latents.shape, rng())
     with torch.no_grad():
-        ours = family.loss(components, batch, draw, Objective(min_snr_gamma=gamma))
+        ours = objective.loss(batch, draw, LossOptions(min_snr_gamma=gamma))
         wanted = stock.losses(theirs, batch.latents, draw.noise, draw.timesteps, [PROMPTS[0]] * 4, FRAMES, gamma)
     assert torch.allclose(ours, wanted, rtol=1e-5)
 
 
-def test_a_whole_picture_is_framed_by_itself(family, components, batch):
+def test_without_frames_the_image_is_whole(family, components, batch):
     whole = Batch(batch.latents, batch.text, torch.tensor([[64, 64, 0, 0, 64, 64]]).expand(4, -1))
     with torch.no_grad():
         assert torch.equal(loss_of(family, components, batch), loss_of(family, components, whole))
 
 
-def test_a_mask_says_what_counts(family, components, batch):
+def test_a_mask_weights_the_loss(family, components, batch):
     shape = (4, 1, *batch.latents.shape[2:])
     half = torch.zeros(shape)
     half[..., : shape[-1] // 2] = 1
-    draw = family.draw(components, batch.latents.shape, rng())
+    objective = family.objective(components)
+    draw = objective.draw(batch.latents.shape, rng())
 
     def loss(noise, mask):
         with torch.no_grad():
-            return family.loss(components, Batch(batch.latents, batch.text, None, mask), Draw(noise, draw.timesteps))
+            return objective.loss(Batch(batch.latents, batch.text, None, mask), NoiseDraw(noise, draw.timesteps))
 
     plain = loss(draw.noise, None)
     assert torch.allclose(loss(draw.noise, torch.ones(shape)), plain, rtol=1e-6)
@@ -188,11 +197,13 @@ def test_a_mask_says_what_counts(family, components, batch):
 
 def test_times_cover_the_schedule(family, components, batch):
     for way in (None, "uniform", "logit_normal", "shift"):
-        if way and "timestep_sampling" not in family.facts.objective:
+        if way and "timestep_sampling" not in family.facts.loss_options:
             continue
         times = torch.cat(
             [
-                family.draw(components, batch.latents.shape, rng(seed), Objective(timestep_sampling=way)).timesteps
+                family.objective(components)
+                .draw(batch.latents.shape, rng(seed), LossOptions(timestep_sampling=way))
+                .timesteps
                 for seed in range(60)
             ]
         )
@@ -203,23 +214,24 @@ def test_times_cover_the_schedule(family, components, batch):
 @pytest.mark.parametrize("family_name", knowing("noise_offset"), indirect=True)
 def test_noise_offset_moves_whole_channels(family, components):
     shape = torch.Size((64, 4, 32, 32))
-    plain = family.draw(components, shape, rng())
-    moved = family.draw(components, shape, rng(), Objective(noise_offset=0.5))
+    objective = family.objective(components)
+    plain = objective.draw(shape, rng())
+    moved = objective.draw(shape, rng(), LossOptions(noise_offset=0.5))
     assert torch.equal(plain.timesteps, moved.timesteps)
     offset = (moved.noise - plain.noise).mean((2, 3), keepdim=True)
     assert torch.allclose(moved.noise - plain.noise, offset.expand(shape), atol=1e-5)
     assert offset.std().item() == pytest.approx(0.5, abs=0.1)
 
 
-def test_paints_what_the_stock_pipeline_paints(family, components, theirs):
+def test_images_are_those_of_the_stock_pipeline(family, components, theirs):
     pipeline = family.pipeline(components)
     theirs.set_progress_bar_config(disable=True)
     knows_negative = "negative_prompt" in inspect.signature(type(theirs).__call__).parameters
     longest = {"max_sequence_length": 32} if type(theirs).__name__ == "FluxPipeline" else {}
     negative = "blurry" if knows_negative else ""
-    told = conditioning(family, components, PROMPTS[:1], negative)
+    encoded = conditioning(family, components, PROMPTS[:1], negative)
     size = {"height": 64, "width": 48}
-    ours = list(paint(pipeline, told, [3, 4, 5], steps=4, guidance=5.0, **size, batch=2))
+    ours = list(sample_images(pipeline, encoded, [3, 4, 5], {"steps": 4, "guidance": 5.0}, (48, 64), batch=2))
     for seed, pixels in zip((3, 4, 5), ours, strict=True):
         wanted = theirs(
             prompt=PROMPTS[0],
@@ -235,15 +247,15 @@ def test_paints_what_the_stock_pipeline_paints(family, components, theirs):
     assert not np.array_equal(ours[0], ours[1])
 
 
-def test_a_single_picture_is_the_stock_pipelines_to_the_bit(family, components, theirs):
+def test_a_single_image_is_bit_identical_to_that_of_the_stock_pipeline(family, components, theirs):
     pipeline = family.pipeline(components)
     longest = {"max_sequence_length": 32} if type(theirs).__name__ == "FluxPipeline" else {}
-    if hasattr(theirs, "unet"):  # the same attention kernel, since another adds in another order
+    if hasattr(theirs, "unet"):  # the same attention kernel, because others add in another order
         theirs.unet.set_attn_processor(components.denoiser.attn_processors)
         for part in (theirs.unet, theirs.vae):  # and the same layout
             part.to(memory_format=torch.channels_last)
-    told = conditioning(family, components, PROMPTS[:1])
-    (ours,) = paint(pipeline, told, [3], steps=3, guidance=4.0, height=64, width=64, batch=1)
+    encoded = conditioning(family, components, PROMPTS[:1])
+    (ours,) = sample_images(pipeline, encoded, [3], {"steps": 3, "guidance": 4.0}, (64, 64), batch=1)
     theirs.set_progress_bar_config(disable=True)
     wanted = theirs(
         prompt=PROMPTS[0],
@@ -258,13 +270,13 @@ def test_a_single_picture_is_the_stock_pipelines_to_the_bit(family, components, 
     assert np.array_equal(ours, (wanted * 255).round().astype(np.uint8))
 
 
-def test_the_last_samples_may_have_a_teacher(family, components, batch):
+def test_the_targets_of_the_last_samples_may_be_a_teachers(family, components, batch):
     from contextlib import nullcontext
 
-    batch = Batch(batch.latents, batch.text, FRAMES)  # the teacher sees the last samples' own sizes
+    batch = Batch(batch.latents, batch.text, FRAMES)  # the teacher gets the sizes of the last samples
     teacher = Teacher({name: value[2:] for name, value in batch.text.items()}, nullcontext)
     with torch.no_grad():
         plain = loss_of(family, components, batch)
         compared = loss_of(family, components, batch, teacher=teacher)
     assert torch.equal(plain[:2], compared[:2])
-    assert torch.allclose(compared[2:], torch.zeros(2), atol=1e-8), "the model says what it says"
+    assert torch.allclose(compared[2:], torch.zeros(2), atol=1e-8), "the model is its own teacher"

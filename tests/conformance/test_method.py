@@ -1,4 +1,4 @@
-"""What every way to learn must do, on every family: attached it changes nothing, detached it leaves nothing."""
+"""Requirements of every training method, on every family: attached it changes nothing, detached it leaves nothing."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import SILENT, Method, Source, Subject, Teacher
-from limner.engine.generate.sampling import paint
+from limner.core.protocols import ZERO_TARGET, Method, ModelSource, SubjectWords, Teacher
+from limner.engine.generate.sampling import sample_images
 from limner.models import loading
-from limner.models.adapters import adapters_on, facts_of, open_adapter
+from limner.models.adapters import adapters_applied, facts_of, open_adapter
 from limner.models.conditioning import conditioning
-from limner.models.options import LORA_FILE, WORDS_FILE
+from limner.models.options import EMBEDDINGS_FILE, LORA_FILE
 from limner.plugins import registry
 
-SUBJECT = Subject("sks", "dog")
+SUBJECT = SubjectWords("sks", "dog")
 
 
 def rng(seed=5):
@@ -54,33 +54,33 @@ def residue(components):
 
 
 def loss_of(family, components, batch, seed=5, teacher=None):
-    return family.loss(components, batch, family.draw(components, batch.latents.shape, rng(seed)), teacher=teacher)
+    objective = family.objective(components)
+    return objective.loss(batch, objective.draw(batch.latents.shape, rng(seed)), teacher=teacher)
 
 
-def told(family, components, batch, prompt="a photo of sks dog"):
-    """The batch with its pictures told by a prompt, as the text encoders encode it now."""
+def with_prompt(family, components, batch, prompt="a photo of sks dog"):
+    """Return the batch with a prompt encoded by the text encoders as they are now."""
     return replace(batch, text=family.encode_text(components, [prompt] * len(batch)))
 
 
-def learn(family, components, trainable, batch, steps=4):
-    """A few big steps, so that what is learnt shows in a picture."""
+def train_steps(family, components, trainable, batch, steps=4):
+    """Train a few large steps, so that the effect shows in an image."""
     parameters = [p for group in trainable.groups().values() for p in group]
     optimiser = torch.optim.AdamW(parameters, lr=3e-2)
     for step in range(steps):
         optimiser.zero_grad()
-        loss_of(family, components, told(family, components, batch), step).mean().backward()
+        loss_of(family, components, with_prompt(family, components, batch), step).mean().backward()
         optimiser.step()
 
 
-def picture(family, components, pipeline=None, seed=3):
+def image(family, components, pipeline=None, seed=3):
     pipeline = pipeline or family.pipeline(components)
-    options = {"steps": 3, "guidance": 5.0, "height": 64, "width": 64, "batch": 1}
-    return next(paint(pipeline, conditioning(family, components, ["a photo of sks dog"]), [seed], **options)).astype(
-        int
-    )
+    prompt = conditioning(family, components, ["a photo of sks dog"])
+    images = sample_images(pipeline, prompt, [seed], {"steps": 3, "guidance": 5.0}, (64, 64), batch=1)
+    return next(images).astype(int)
 
 
-def stock_picture(pipeline, seed=3):
+def stock_image(pipeline, seed=3):
     pipeline.set_progress_bar_config(disable=True)
     longest = {"max_sequence_length": 32} if type(pipeline).__name__ == "FluxPipeline" else {}
     pixels = pipeline(
@@ -110,7 +110,7 @@ def result(family, method, family_name, loaded, batch, attach, made_once):
     def fill(folder):
         components = loaded(family_name)
         trainable = attach(components)
-        learn(family, components, trainable, batch)
+        train_steps(family, components, trainable, batch)
         header = {"limner": json.dumps({"method": name, "made": "for a test"})}
         method.save(trainable, folder, header, lambda: family.pipeline(loaded(family_name)))
 
@@ -136,61 +136,61 @@ def test_satisfies_the_protocol(method):
 
 def test_attached_it_changes_nothing_at_first(family, components, batch, attach):
     with torch.no_grad():
-        base = loss_of(family, components, told(family, components, batch, "a cat"))
+        base = loss_of(family, components, with_prompt(family, components, batch, "a cat"))
         trainable = attach(components)
-        fresh = loss_of(family, components, told(family, components, batch, "a cat"))
+        fresh = loss_of(family, components, with_prompt(family, components, batch, "a cat"))
     assert torch.equal(base, fresh)
-    learnt = [p for group in trainable.groups().values() for p in group]
-    assert learnt and all(p.requires_grad for p in learnt)
-    assert {id(t) for t in trainable.state().values()} == {id(p) for p in learnt}
+    parameters = [p for group in trainable.groups().values() for p in group]
+    assert parameters and all(p.requires_grad for p in parameters)
+    assert {id(t) for t in trainable.state().values()} == {id(p) for p in parameters}
 
 
-def test_untaught_the_model_is_as_it_was(family, components, batch, attach):
+def test_the_base_model_is_unchanged(family, components, batch, attach):
     with torch.no_grad():
         base = loss_of(family, components, batch)
     trainable = attach(components)
-    learn(family, components, trainable, batch, steps=2)
+    train_steps(family, components, trainable, batch, steps=2)
     with torch.no_grad():
-        taught = loss_of(family, components, batch)
-        with trainable.untaught():
+        trained = loss_of(family, components, batch)
+        with trainable.base_model():
             assert torch.equal(loss_of(family, components, batch), base)
-        assert torch.equal(loss_of(family, components, batch), taught)
-        teacher = Teacher({name: value[1:] for name, value in batch.text.items()}, trainable.untaught)
+        assert torch.equal(loss_of(family, components, batch), trained)
+        teacher = Teacher({name: value[1:] for name, value in batch.text.items()}, trainable.base_model)
         compared = loss_of(family, components, batch, teacher=teacher)
-    assert torch.equal(compared[:1], taught[:1]), "the first sample has no teacher"
-    assert (compared[1:] != taught[1:]).all()
+    assert torch.equal(compared[:1], trained[:1]), "the first sample has no teacher"
+    assert (compared[1:] != trained[1:]).all()
     assert all(p.requires_grad for group in trainable.groups().values() for p in group)
 
 
-def test_a_silent_teacher_asks_for_nothing(family, components, batch):
+def test_a_zero_target(family, components, batch):
     """The loss is the mean square of the prediction, whatever should have been predicted."""
     with torch.no_grad():
-        before = loss_of(family, components, batch, teacher=SILENT)
-        hook = components.denoiser.register_forward_hook(lambda module, told, said: doubled(said))
-        after = loss_of(family, components, batch, teacher=SILENT)
+        before = loss_of(family, components, batch, teacher=ZERO_TARGET)
+        hook = components.denoiser.register_forward_hook(lambda module, inputs, output: doubled(output))
+        after = loss_of(family, components, batch, teacher=ZERO_TARGET)
         hook.remove()
     assert before.shape == (len(batch),) and (before > 0).all()
     assert torch.allclose(after, 4 * before)
 
 
-def doubled(said):
-    """What a denoiser says, twice as strong, in whatever it is wrapped."""
-    if isinstance(said, torch.Tensor):
-        return 2 * said
-    if isinstance(said, (list, tuple)):
-        return type(said)(map(doubled, said))
-    return type(said)(**{name: doubled(value) for name, value in said.items()})
+def doubled(output):
+    """Return a denoiser's output times two, in any wrapper."""
+    if isinstance(output, torch.Tensor):
+        return 2 * output
+    if isinstance(output, (list, tuple)):
+        return type(output)(map(doubled, output))
+    return type(output)(**{name: doubled(value) for name, value in output.items()})
 
 
 def test_what_was_saved_is_restored(family, method, components, batch, attach, adapter, tmp_path):
     """A fresh trainable with the saved tensors predicts what was saved, and saves the same again."""
     opened = open_adapter(str(adapter))
-    with adapters_on(family.pipeline(components), family.facts, [opened], [1]), torch.no_grad():
-        taught = loss_of(family, components, told(family, components, batch))
+    with adapters_applied(family.pipeline(components), family.facts, [opened], [1]), torch.no_grad():
+        trained = loss_of(family, components, with_prompt(family, components, batch))
     trainable = attach(components, seed=9)
     method.restore(trainable, opened.file)
     with torch.no_grad():
-        assert torch.allclose(loss_of(family, components, told(family, components, batch)), taught, atol=1e-4)
+        assert torch.allclose(loss_of(family, components, with_prompt(family, components, batch)), trained, atol=1e-4)
     method.save(trainable, tmp_path, opened.header, lambda: None)
     saved, again = load_file(opened.file), load_file(tmp_path / opened.file.name)
     assert saved.keys() == again.keys() and all(torch.equal(saved[name], again[name]) for name in saved)
@@ -225,14 +225,14 @@ def test_attaching_follows_the_seed(loaded, family_name, method, attach):
 
     first = drawn(1)
     assert torch.equal(first, drawn(1))
-    random = name_of(method) in ("lora", "pivotal")  # a word of one vector begins as its class, a whole model as it is
+    random = name_of(method) in ("lora", "pivotal")  # a word of one vector starts as its class, a whole model unchanged
     assert torch.equal(first, drawn(2)) != random
 
 
 def test_detached_it_leaves_nothing(family, components, batch, attach):
     before = bits(components)
     trainable = attach(components)
-    learn(family, components, trainable, batch, steps=2)
+    train_steps(family, components, trainable, batch, steps=2)
     trainable.detach()
     assert same_bits(before, bits(components))
     assert residue(components) == []
@@ -242,69 +242,69 @@ def test_detached_it_leaves_nothing(family, components, batch, attach):
     assert same_bits(before, bits(components))
 
 
-def test_only_the_learnt_tensors_move(family, components, batch, attach):
+def test_only_the_trained_tensors_change(family, components, batch, attach):
     trainable = attach(components)
-    learnt = {id(tensor) for tensor in trainable.state().values()}
+    parameters = {id(tensor) for tensor in trainable.state().values()}
     others = {
         (part, name): (tensor, tensor.detach().clone())
         for part, module in components.parts.items()
         if isinstance(module, torch.nn.Module)
         for name, tensor in module.named_parameters()
-        if id(tensor) not in learnt
+        if id(tensor) not in parameters
     }
     start = {n: t.detach().clone() for n, t in trainable.state().items()}
-    learn(family, components, trainable, batch, steps=2)
+    train_steps(family, components, trainable, batch, steps=2)
     for name, (tensor, before) in others.items():
         assert torch.equal(tensor, before), name
     moved = [not torch.equal(tensor, start[name]) for name, tensor in trainable.state().items()]
     assert sum(moved) > 0.9 * len(moved)
 
 
-def test_stock_diffusers_paints_the_same(family, method, components, folder, result, monkeypatch):
-    """By the very lines that the model card tells."""
+def test_stock_diffusers_generates_the_same_image(family, method, components, folder, result, monkeypatch):
+    """By the lines in the model card."""
     path = result
     assert facts_of(path / method.file)["made"] == "for a test"
-    base = picture(family, components)
+    base = image(family, components)
     if method.makes == "adapter":
         pipeline = family.pipeline(components)
-        with adapters_on(pipeline, family.facts, [open_adapter(str(path))], [1]):
-            ours = picture(family, components, pipeline)
+        with adapters_applied(pipeline, family.facts, [open_adapter(str(path))], [1]):
+            ours = image(family, components, pipeline)
     else:
-        ours = picture(
-            family, loading.resolve(str(path)).family.load(Source(str(path)), torch.float32, torch.device("cpu"))
+        ours = image(
+            family, loading.resolve(str(path)).family.load(ModelSource(str(path)), torch.float32, torch.device("cpu"))
         )
     monkeypatch.chdir(path.parent)
     known = {"DiffusionPipeline": DiffusionPipeline}
     exec(method.usage(path.name, f"DiffusionPipeline.from_pretrained({str(folder)!r})", family.facts, SUBJECT), known)
-    assert np.abs(stock_picture(known["pipeline"]) - ours).max() <= 1
-    assert np.abs(base - ours).max() > 10, "what was learnt is too weak to tell anything"
+    assert np.abs(stock_image(known["pipeline"]) - ours).max() <= 1
+    assert np.abs(base - ours).max() > 10, "the effect of training is too weak for this test"
 
 
 def test_adapters_leave_the_base_as_it_was(family, components, adapter):
     pipeline = family.pipeline(components)
-    before, base = bits(components), picture(family, components, pipeline)
+    before, base = bits(components), image(family, components, pipeline)
     path = adapter
     for _ in range(2):
-        with adapters_on(pipeline, family.facts, [open_adapter(str(path))], [0.7]):
+        with adapters_applied(pipeline, family.facts, [open_adapter(str(path))], [0.7]):
             assert not same_bits(before, bits(components))
         assert same_bits(before, bits(components))
         assert residue(components) == []
-    assert np.array_equal(base, picture(family, components, pipeline))
+    assert np.array_equal(base, image(family, components, pipeline))
 
 
 def test_the_base_comes_back_after_an_error(family, components, adapter):
     pipeline = family.pipeline(components)
     before = bits(components)
-    with pytest.raises(KeyError), adapters_on(pipeline, family.facts, [open_adapter(str(adapter))], [1]):
+    with pytest.raises(KeyError), adapters_applied(pipeline, family.facts, [open_adapter(str(adapter))], [1]):
         raise KeyError
     assert same_bits(before, bits(components)) and residue(components) == []
 
 
 def test_weight_zero_changes_nothing(family, components, adapter):
     pipeline = family.pipeline(components)
-    base = picture(family, components, pipeline)
-    with adapters_on(pipeline, family.facts, [open_adapter(str(adapter))], [0]):
-        assert np.array_equal(base, picture(family, components, pipeline))
+    base = image(family, components, pipeline)
+    with adapters_applied(pipeline, family.facts, [open_adapter(str(adapter))], [0]):
+        assert np.array_equal(base, image(family, components, pipeline))
 
 
 def test_weight_is_a_strength(family, components, adapter):
@@ -313,7 +313,7 @@ def test_weight_is_a_strength(family, components, adapter):
     opened, base = open_adapter(str(adapter)), bits(components)
     at = {}
     for weight in (0.5, 1):
-        with adapters_on(pipeline, family.facts, [opened], [weight]):
+        with adapters_applied(pipeline, family.facts, [opened], [weight]):
             at[weight] = bits(components)
     moved = 0
     for name, whole in at[1].items():
@@ -331,4 +331,4 @@ def test_the_files_of_other_tools_are_known_by_their_tensors(adapter, method, tm
         bare = tmp_path / "bare" / file.name
         bare.parent.mkdir(exist_ok=True)
         save_file(load_file(file), bare)
-        assert open_adapter(str(bare)).method == {LORA_FILE: "lora", WORDS_FILE: "textual_inversion"}[file.name]
+        assert open_adapter(str(bare)).method == {LORA_FILE: "lora", EMBEDDINGS_FILE: "textual_inversion"}[file.name]

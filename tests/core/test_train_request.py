@@ -9,7 +9,7 @@ from limner import GenerateRequest, TrainRequest
 from limner.core.execution import Execution
 from limner.core.requests import CompareRequest, InfluenceRequest, SweepRequest
 from limner.core.requests.uses import AdapterUse, ControlUse, Interval
-from limner.models.options import LoraOptions, WordOptions
+from limner.models.options import EmbeddingOptions, LoraOptions
 
 GIVEN = {
     TrainRequest: {"data": "photos", "class_word": "dog", "keep": "best"},
@@ -20,7 +20,7 @@ GIVEN = {
     AdapterUse: {"path": "rex"},
     ControlUse: {"kind": "canny", "path": "a.png"},
     LoraOptions: {},
-    WordOptions: {},
+    EmbeddingOptions: {},
     Execution: {},
 }
 E = 1e-9
@@ -71,7 +71,7 @@ ENDS = [
     (LoraOptions, "rank", 1, 1024, 0, 1025),
     (LoraOptions, "alpha", E, 4096, 0, 4096 + 1e-6),
     (LoraOptions, "dropout", 0, 1 - E, -E, 1),
-    (WordOptions, "vectors", 1, 75, 0, 76),
+    (EmbeddingOptions, "vectors", 1, 75, 0, 76),
 ]
 
 
@@ -89,7 +89,7 @@ def test_every_number_of_these_requests_is_tried():
     """A new one gets its line."""
     tried = {(kind, field) for kind, field, *_ in ENDS}
     shared = {"steps", "guidance", "width", "height", "batch", "seed"}
-    for kind in (TrainRequest, GenerateRequest, InfluenceRequest, LoraOptions, WordOptions, Execution):
+    for kind in (TrainRequest, GenerateRequest, InfluenceRequest, LoraOptions, EmbeddingOptions, Execution):
         numbers = {
             name
             for name, field in kind.model_fields.items()
@@ -156,7 +156,7 @@ def test_every_number_of_these_requests_is_tried():
         (AdapterUse, {"weight": 1.0}),
         (ControlUse, {"weight": 1.0}),
         (LoraOptions, {"rank": None, "alpha": None, "rslora": False, "dora": False, "dropout": 0.0, "targets": None}),
-        (WordOptions, {"vectors": 1, "initial_word": None}),
+        (EmbeddingOptions, {"vectors": 1, "initial_word": None}),
     ],
 )
 def test_what_is_meant_where_nothing_is_said(kind, defaults):

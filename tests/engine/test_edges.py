@@ -24,7 +24,7 @@ from limner.engine.evaluate import subject as subjects
 from limner.engine.evaluate.group_scores import gap_told
 from limner.engine.evaluate.result import Evaluated
 from limner.engine.evaluate.subject import Subject, subject_of
-from limner.engine.generate.parts import Part, _missing, alike
+from limner.engine.generate.parts import GenerationPart, _missing, same_settings
 from limner.engine.scoring.encoders import _summary
 from limner.engine.scoring.scorers import Scorers, parts, told
 from limner.engine.sweep.best_guidance import lowest_enough, sweet_spot
@@ -370,7 +370,7 @@ def test_some_are_chosen_evenly(count, found):
 def test_what_is_missing_is_painted_in_runs_of_neighbouring_seeds():
     from limner import GenerateRequest
 
-    part = Part(GenerateRequest(prompt="a", seed=10, count=8), Path("x"), {})
+    part = GenerationPart(GenerateRequest(prompt="a", seed=10, count=8), Path("x"), {})
     there = {seed: Path("y") for seed in (10, 13, 14, 17)}
     assert [(each.seed, each.count) for each in _missing(part, there)] == [(11, 2), (15, 2)]
     assert [(each.seed, each.count) for each in _missing(part, {})] == [(10, 8)]
@@ -386,7 +386,7 @@ def test_a_picture_counts_as_painted_where_its_label_asks_for_the_same():
     sampling = {"steps": 10, "guidance": 3.0, "guidance_rescale": 0.0}
     fields = {"prompt": "a cat", "steps": 10, "guidance": 3.0, "width": 64, "height": 64, "guidance_rescale": 0.7}
     label = SimpleNamespace(request=GenerateRequest(**fields, seed=5, model="there"))
-    assert alike(label, GenerateRequest(prompt="a cat", seed=9, count=4, model="here"), sampling)
+    assert same_settings(label, GenerateRequest(prompt="a cat", seed=9, count=4, model="here"), sampling)
     for other in (
         {"prompt": "a dog"},
         {"prompt": "a cat", "steps": 11},
@@ -395,9 +395,9 @@ def test_a_picture_counts_as_painted_where_its_label_asks_for_the_same():
         {"prompt": "a cat", "width": 128},
         {"prompt": "a cat", "negative_prompt": "blurry"},
     ):
-        assert not alike(label, GenerateRequest(**other), sampling), other
-    assert not alike(label, GenerateRequest(prompt="a cat"), sampling | {"steps": 11})
-    assert not alike(SimpleNamespace(request=None), GenerateRequest(prompt="a cat"), sampling)
+        assert not same_settings(label, GenerateRequest(**other), sampling), other
+    assert not same_settings(label, GenerateRequest(prompt="a cat"), sampling | {"steps": 11})
+    assert not same_settings(SimpleNamespace(request=None), GenerateRequest(prompt="a cat"), sampling)
 
 
 # Whom prompts are about

@@ -102,7 +102,7 @@ def test_a_folder_of_pictures_as_it_lies(home: Path, tmp_path: Path, photographs
     assert [each["prompt"] for each in told["pictures"]] == ["a cat", "all", "all"]
     with pytest.raises(LimnerError, match="needs the prompt"):
         evaluated(home, tmp_path / "two", photographs, metric=["prompt_fidelity"])
-    with pytest.raises(LimnerError, match="pictures are there already"):
+    with pytest.raises(LimnerError, match="images exist already"):
         evaluated(home, tmp_path / "two", photographs, prompt=["a dog"])
 
 

@@ -1,4 +1,4 @@
-"""Painting: labels, seeds, samplers, sizes, numbers, and the same picture again."""
+"""Generating: labels, seeds, samplers, sizes, file numbers, and repeating an image."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def request_of(tiny_sd, home):
 
 @pytest.fixture
 def paint(request_of, tmp_path):
-    """Paint, and return the pictures' paths and the events."""
+    """Generate, and return the images' paths and the events."""
 
     def run(out="pictures", **fields):
         events = []
@@ -65,11 +65,11 @@ def pixels(path):
         return np.asarray(image)
 
 
-def test_a_picture_carries_its_request(paint, request_of, tiny_sd):
+def test_an_image_has_its_request_in_its_label(paint, request_of, tiny_sd):
     (path,), events = paint(negative_prompt="blurry", seed=7)
     label = read_label(path)
-    told = {"width": 64, "height": 64}  # in full, so that a label means the same for good
-    assert split_body(label.request) == (request_of(negative_prompt="blurry", seed=7, **told), Execution())
+    settings = {"width": 64, "height": 64}  # complete, so that a label does not depend on defaults
+    assert split_body(label.request) == (request_of(negative_prompt="blurry", seed=7, **settings), Execution())
     assert (label.seed, label.index) == (7, 0)
     assert label.model["reference"] == str(tiny_sd) and len(label.model["sha256"]) == 64
     with Image.open(path) as image:
@@ -80,7 +80,7 @@ def test_a_picture_carries_its_request(paint, request_of, tiny_sd):
     assert [event.done for event in events if isinstance(event, Progress)][-1] == 2
 
 
-def test_again_paints_the_same_pixels(paint, tmp_path):
+def test_repeating_generates_the_same_pixels(paint, tmp_path):
     paths, _ = paint(count=3, seed=5, batch=2, scheduler="euler-a", width=32, height=64)
     studio = Studio()
     run = studio.reproduce(paths[1], tmp_path / "again")
@@ -90,7 +90,7 @@ def test_again_paints_the_same_pixels(paint, tmp_path):
         assert read_label(tmp_path / "again" / path.name) == read_label(path)
 
 
-def test_each_picture_has_its_own_seed(paint):
+def test_each_image_has_its_own_seed(paint):
     paths, _ = paint(count=3, seed=5)
     assert [read_label(path).seed for path in paths] == [5, 6, 7]
     alone, _ = paint(out="alone", seed=6)
@@ -98,7 +98,7 @@ def test_each_picture_has_its_own_seed(paint):
     assert not np.array_equal(pixels(paths[0]), pixels(paths[1]))
 
 
-def test_batches_change_no_picture(paint):
+def test_the_batch_size_does_not_change_images(paint):
     one, _ = paint(out="one", count=3, batch=1)
     two, _ = paint(out="two", count=3, batch=2)
     for a, b in zip(one, two, strict=True):
@@ -127,7 +127,7 @@ def stock_pipeline(tiny_sd):
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
-def test_every_scheduler_paints_what_the_stock_pipeline_paints_with_it(paint, stock_pipeline, name):
+def test_images_of_every_scheduler_are_those_of_the_stock_pipeline(paint, stock_pipeline, name):
     noise = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
     more = {"clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1, "timestep_spacing": "leading"}
     known = inspect.signature(getattr(STOCK[name], "func", STOCK[name])).parameters
@@ -143,7 +143,7 @@ def test_every_scheduler_paints_what_the_stock_pipeline_paints_with_it(paint, st
     assert np.abs(pixels(path).astype(int) - (theirs * 255).round().astype(int)).max() <= 1
 
 
-def test_the_stock_pipelines_paint_differently(paint):
+def test_the_images_of_stock_pipelines_differ(paint):
     seen = {pixels(paint(out=name, scheduler=name, steps=4)[0][0]).tobytes() for name in ("ddim", "euler-a", "heun")}
     assert len(seen) == 3
 
@@ -159,9 +159,9 @@ def test_noise_that_a_scheduler_adds_is_decided_by_the_seed(paint, name):
 
 def test_steps_that_a_scheduler_cannot_take_are_refused_before_the_model_is_loaded(paint, monkeypatch, tmp_path):
     monkeypatch.setattr(loading, "load", lambda *given: pytest.fail("the model was loaded"))
-    with pytest.raises(LimnerError, match=r"scheduler 'ddim' cannot take 1000 steps .*; use 999 --steps"):
+    with pytest.raises(LimnerError, match=r"scheduler 'ddim' does not support 1000 steps .*; use 999 --steps"):
         paint(scheduler="ddim", steps=1000)
-    with pytest.raises(LimnerError, match=r"the model's own scheduler \(DDIMScheduler\) cannot take 1000 steps"):
+    with pytest.raises(LimnerError, match=r"the model's own scheduler \(DDIMScheduler\) does not support 1000 steps"):
         paint(steps=1000, refiner="starter")
     assert not (tmp_path / "pictures").exists()
 
@@ -199,12 +199,12 @@ def test_numbers_go_on(paint, tmp_path):
     assert [path.name for path in more] == ["0010.png"]
 
 
-def test_guidance_of_nothing_is_no_guidance_left_open(paint):
+def test_guidance_0_is_not_the_default(paint):
     (path,), _ = paint(guidance=0.0)
     assert read_label(path).request.guidance == 0.0
 
 
-def test_a_long_prompt_is_told(paint, tiny_folder):
+def test_a_long_prompt_is_reported(paint, tiny_folder):
     """Where it is not read in parts."""
     _, events = paint(prompt="a dog on the beach " * 30, model=str(tiny_folder("flux")), width=64, height=64)
     assert any("the rest is left out" in event.text for event in events if isinstance(event, Notice))
@@ -239,20 +239,20 @@ def test_an_adapter_elsewhere_is_found_by_its_hash(paint, adapter, painted, tiny
     assert np.array_equal(pixels(path), pixels(tmp_path / "again" / "0001.png"))
 
 
-def test_a_label_alone_fetches_no_model(paint, tmp_path):
-    """A picture may come from a stranger."""
+def test_a_label_alone_starts_no_download(paint, tmp_path):
+    """An image may come from a stranger."""
     (path,), _ = paint()
     label = read_label(path)
     control = {"control": (ControlUse(kind="given", path=str(path)),), "control_model": ("who/what",)}
     for change in (*({name: "who/what"} for name in ("model", "vae", "refiner")), control):
         stranger = label.request.model_copy(update=change)
         write_png(Image.open(path), tmp_path / "stranger.png", label.model_copy(update={"request": stranger}))
-        with pytest.raises(LimnerError, match=r"painted with 'who/what', which is not on disk; if you trust"):
+        with pytest.raises(LimnerError, match=r"generated with 'who/what', which is not on disk; if you trust"):
             Studio().reproduce(tmp_path / "stranger.png", tmp_path / "again")
 
 
 @pytest.mark.parametrize("change", ["gone", "changed"])
-def test_a_gone_or_changed_adapter_is_told(paint, adapter, tmp_path, change):
+def test_a_missing_or_changed_adapter_is_reported(paint, adapter, tmp_path, change):
     (path,), _ = paint(adapter=(AdapterUse(path=str(adapter)),))
     weights = adapter / LORA_FILE
     if change == "gone":
@@ -261,12 +261,12 @@ def test_a_gone_or_changed_adapter_is_told(paint, adapter, tmp_path, change):
         data = bytearray(weights.read_bytes())
         data[-1] ^= 1
         weights.write_bytes(bytes(data))
-    with pytest.raises(LimnerError, match="gone or was changed since the picture was painted"):
+    with pytest.raises(LimnerError, match="gone or was changed since the image was generated"):
         Studio().reproduce(path, tmp_path / "again")
     assert not (tmp_path / "again").exists()
 
 
-def test_an_adapter_on_other_weights_of_the_kind_is_told(paint, adapter, tiny_sd, tmp_path):
+def test_other_weights_of_the_same_architecture_are_a_warning(paint, adapter, tiny_sd, tmp_path):
     import shutil
 
     from safetensors.torch import load_file, save_file
@@ -281,7 +281,7 @@ def test_an_adapter_on_other_weights_of_the_kind_is_told(paint, adapter, tiny_sd
     assert any("may not suit" in event.text for event in events if isinstance(event, Notice))
 
 
-def test_what_is_left_open_is_the_models_and_told(paint, starter):
+def test_defaults_of_the_model_are_in_the_label(paint, starter):
     sampling = loading.resolve("starter").sampling
     (path,), _ = paint(model="starter", **dict.fromkeys(sampling))
     request = read_label(path).request

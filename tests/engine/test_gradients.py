@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from limner.core.protocols import PLAIN, SILENT, Draw
+from limner.core.protocols import DEFAULT_LOSS, ZERO_TARGET, NoiseDraw
 from limner.engine.influence.gradients import Gradients
 from limner.engine.train.examples import Examples
 
@@ -22,12 +22,15 @@ class Family:
     def groups(self):
         return {"denoiser": self.parameters[:2], "text": self.parameters[2:]}
 
-    def draw(self, components, shape, rng, objective):
-        noise = torch.randn(shape, generator=rng)
-        return Draw(noise, torch.arange(float(shape[0])))
+    def objective(self, components):
+        return self
 
-    def loss(self, components, batch, draw, objective, teacher):
-        self.asked.append((len(batch.latents), objective, teacher, batch.text["words"].flatten().tolist()))
+    def draw(self, shape, rng, options):
+        noise = torch.randn(shape, generator=rng)
+        return NoiseDraw(noise, torch.arange(float(shape[0])))
+
+    def loss(self, batch, draw, options, teacher):
+        self.asked.append((len(batch.latents), options, teacher, batch.text["words"].flatten().tolist()))
         numbers = batch.latents.flatten(1)[:, 0]
         first, second, _ = self.parameters
         return first.sum() * numbers * draw.timesteps + second.sum()
@@ -43,7 +46,7 @@ def features(timesteps, output="loss", dimension=100):
     components = SimpleNamespace(device=torch.device("cpu"))
     model = SimpleNamespace(family=family)
     restored = SimpleNamespace(model=model, components=components, trainable=family, trains_text=False)
-    return family, Gradients(restored, PLAIN, output, timesteps, dimension, 3)
+    return family, Gradients(restored, DEFAULT_LOSS, output, timesteps, dimension, 3)
 
 
 @pytest.mark.parametrize("timesteps", [1, 8, 10])
@@ -59,7 +62,7 @@ def test_they_are_the_mean_over_times_and_views(timesteps, numbers):
     assert max(count for count, *_ in family.asked) <= 8 and {w for *_, words in family.asked for w in words} == {7.0}
 
 
-@pytest.mark.parametrize(("output", "teacher"), [("loss", None), ("square", SILENT)])
+@pytest.mark.parametrize(("output", "teacher"), [("loss", None), ("square", ZERO_TARGET)])
 def test_the_square_of_the_prediction_is_the_loss_without_a_target(output, teacher):
     family, gradients = features(2, output)
     gradients.of(example(1.0))

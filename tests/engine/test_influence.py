@@ -17,7 +17,7 @@ from limner import AdapterUse, GenerateRequest, InfluenceRequest, LimnerError, S
 from limner.core.errors import Interrupted
 from limner.core.events import Made, Progress, Stage
 from limner.core.influence import Influence
-from limner.core.protocols import Draw
+from limner.core.protocols import NoiseDraw
 from limner.core.requests import parse_request, references_of
 from limner.core.workspace import Workspace
 from limner.engine.influence import attribution
@@ -121,7 +121,7 @@ def test_projection_keeps_inner_products():
 
 
 def test_times_are_spread_evenly():
-    drawn = Draw(torch.randn(80, 1), torch.randperm(80).float())
+    drawn = NoiseDraw(torch.randn(80, 1), torch.randperm(80).float())
     assert evenly(drawn, 4).timesteps.tolist() == [10, 30, 50, 70]
     assert torch.equal(evenly(drawn, 4).noise, drawn.noise[:4])
 

@@ -19,7 +19,7 @@ from limner.core.events import Made, Notice
 from limner.engine.train.ema import EMA
 from limner.engine.train.plan import make_plan
 from limner.models.loading import resolve
-from limner.models.options import LORA_FILE, WORDS_FILE
+from limner.models.options import EMBEDDINGS_FILE, LORA_FILE
 from limner.plugins.families.sd import plugin as SD
 
 PLAIN = {"precision": "fp32", "prior": False, "held_out": 0}
@@ -131,7 +131,7 @@ def test_prodigy_finds_one_rate_for_all(learn):
 def test_a_rate_for_text_encoders_that_do_not_learn(learn, tiny_folder):
     with pytest.raises(LimnerError, match=r"text_learning_rate \(0.5\) is given, and no text encoder is trained"):
         learn(text_learning_rate=0.5, **PLAIN)
-    with pytest.raises(LimnerError, match="the text encoder of this kind of model takes no adapter"):
+    with pytest.raises(LimnerError, match="the text encoder of this family does not support adapters"):
         learn(model=str(tiny_folder("z_image")), options={"text_encoder": True}, **PLAIN)
 
 
@@ -259,7 +259,7 @@ def test_a_word_of_three_vectors_is_stock(learn, tiny_folder, tmp_path, monkeypa
     options = {"vectors": 3, "initial_word": "cat"} | ({"rank": 4} if method == "pivotal" else {})
     fields = {"model": str(model), "resolution": 64, "identifier": "<rex>", "method": method, "options": options}
     folder, _ = learn(steps=6, learning_rate=5e-2, **fields, **PLAIN)
-    vectors = trained(folder, WORDS_FILE)
+    vectors = trained(folder, EMBEDDINGS_FILE)
     assert {len(value) for value in vectors.values()} == {3}
     prompt = "a photo of <rex> dog, <rex>"
     ours = paint(folder, model, tmp_path / "ours", prompt=prompt, steps=3, guidance=5.0, precision="fp32")
@@ -311,12 +311,12 @@ def test_a_word_leaves_the_class_alone_and_needs_no_class_pictures(learn):
 )
 def test_files_that_hold_no_word(tiny_sd, tmp_path, home, tensors):
     save_file(tensors, tmp_path / "word.safetensors", {"limner": '{"method": "textual_inversion"}'})
-    with pytest.raises(LimnerError, match="holds no word of 1 to 75 vectors"):
+    with pytest.raises(LimnerError, match="contains no word of 1 to 75 vectors"):
         paint(tmp_path / "word.safetensors", tiny_sd, tmp_path / "out")
 
 
 def test_a_word_in_use_is_refused(learn):
-    with pytest.raises(LimnerError, match="the word 'cat</w>' is in use by the model, or by another adapter, already"):
+    with pytest.raises(LimnerError, match="the word 'cat</w>' is already used by the model or by another adapter"):
         learn(method="textual_inversion", options={}, identifier="cat</w>", **PLAIN)
 
 
@@ -327,7 +327,7 @@ def test_a_word_must_leave_room(learn):
 
 def test_two_adapters_of_one_word(learn, tiny_sd, tmp_path):
     word = learn(method="textual_inversion", options={}, identifier="<rex>", **PLAIN)[0]
-    with pytest.raises(LimnerError, match="two adapters teach the word '<rex>'; leave one of them out"):
+    with pytest.raises(LimnerError, match="two adapters define the word '<rex>'; leave one of them out"):
         paint(word, tiny_sd, tmp_path / "out", adapter=(AdapterUse(path=str(word)),) * 2)
 
 
@@ -337,16 +337,16 @@ def test_a_word_of_its_class(request_of):
 
 
 def test_a_family_without_a_place_for_words_says_so(learn, tiny_folder):
-    with pytest.raises(LimnerError, match="reads prompts by a chat model"):
+    with pytest.raises(LimnerError, match="does not support new words"):
         learn(model=str(tiny_folder("z_image")), method="pivotal", options={}, **PLAIN)
 
 
 def test_a_pivotal_adapter_needs_its_word(learn, tiny_sd, tmp_path):
     folder, _ = learn(method="pivotal", options={"rank": 4}, identifier="<rex>", **PLAIN)
-    (folder / WORDS_FILE).write_bytes((folder / WORDS_FILE).read_bytes() + b" ")
+    (folder / EMBEDDINGS_FILE).write_bytes((folder / EMBEDDINGS_FILE).read_bytes() + b" ")
     with pytest.raises(LimnerError, match="was changed; copy the whole folder again"):
         paint(folder, tiny_sd, tmp_path / "out")
-    (folder / WORDS_FILE).unlink()
+    (folder / EMBEDDINGS_FILE).unlink()
     with pytest.raises(LimnerError, match="is missing; copy the whole folder again"):
         paint(folder, tiny_sd, tmp_path / "out")
 

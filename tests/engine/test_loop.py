@@ -15,7 +15,7 @@ import torch
 from limner import TrainRequest
 from limner.core.errors import Interrupted
 from limner.core.events import Progress
-from limner.core.protocols import Batch, Draw
+from limner.core.protocols import Batch, NoiseDraw
 from limner.data.sets.folder import Scan
 from limner.engine.train import callbacks
 from limner.engine.train.batches import BucketSchedule, generator_for, order, uneven, weighted_pass
@@ -39,10 +39,13 @@ class Model:
         self.seen, self.teachers, self.training = [], [], None
         self.batches = []
 
-    def draw(self, components, shape, rng, objective):
-        return Draw(torch.randn(shape, generator=rng), torch.randint(1000, shape[:1], generator=rng))
+    def objective(self, components):
+        return self
 
-    def loss(self, components, batch, draw, objective, teacher=None):
+    def draw(self, shape, rng, options):
+        return NoiseDraw(torch.randn(shape, generator=rng), torch.randint(1000, shape[:1], generator=rng))
+
+    def loss(self, batch, draw, options, teacher=None):
         self.teachers.append(teacher)
         self.batches.append(tuple(batch.latents.shape))
         numbers = batch.latents.flatten(1)[:, 0]
@@ -59,7 +62,7 @@ class Model:
     def train(self, on):
         self.training = on
 
-    def untaught(self):
+    def base_model(self):
         return nullcontext()
 
 

@@ -18,14 +18,14 @@ class Painter:
 
     def __init__(self, monkeypatch):
         self.batches = []
-        monkeypatch.setattr(prior, "paint", self.paint)
+        monkeypatch.setattr(prior, "sample_images", self.paint)
         monkeypatch.setattr(prior, "conditioning", lambda family, components, prompts: prompts)
 
-    def paint(self, pipeline, prompts, seeds, *, height, width, batch, on_step, steps, guidance):
+    def paint(self, pipeline, prompts, seeds, sampling, size, *, batch, on_step):
         self.batches.append((len(seeds), batch))
-        on_step(len(seeds) * steps)
+        on_step(len(seeds) * sampling["steps"])
         for seed, prompt in zip(seeds, prompts, strict=True):
-            yield np.full((height, width, 3), seed + 100 * len(prompt), np.uint8)
+            yield np.full((size[1], size[0], 3), seed + 100 * len(prompt), np.uint8)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Samplers by name: each is the one of diffusers that its name says, with the options that its name says."""
+"""Samplers by name: the class of diffusers and its options."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sampler(name, **config):
     return pipeline.scheduler
 
 
-def test_a_name_is_a_class():
+def test_names_of_samplers_are_classes():
     assert {name: type(sampler(name)) for name in SCHEDULERS} == NAMED
     own = DDIMScheduler.from_config(CONFIG)
     pipeline = SimpleNamespace(scheduler=own)
@@ -64,7 +64,7 @@ def test_karras_noise_levels_are_those_of_the_paper():
     assert not np.allclose(plain.sigmas.numpy()[1:-1], wanted[1:], rtol=0.2)
 
 
-def test_noise_is_added_in_each_step_only_by_those_that_are_named_for_it():
+def test_only_stochastic_samplers_add_noise_in_each_step():
     assert sampler("dpm++2m-sde").config.algorithm_type == "sde-dpmsolver++"
     assert {sampler(name).config.algorithm_type for name in ("dpm++2m", "dpm++2m-karras")} == {"dpmsolver++"}
     assert {sampler(name).config.solver_order for name in SCHEDULERS if name.startswith("dpm++2m")} == {2}
@@ -74,7 +74,7 @@ def test_noise_is_added_in_each_step_only_by_those_that_are_named_for_it():
 def test_a_model_with_a_sampler_of_its_own_takes_no_other():
     check_scheduler("euler", SD.facts)
     check_scheduler(None, FLUX.facts)
-    with pytest.raises(LimnerError, match="'euler' does not suit this kind of model"):
+    with pytest.raises(LimnerError, match="'euler' is not supported by this family of models"):
         check_scheduler("euler", FLUX.facts)
     with pytest.raises(LimnerError, match="unknown scheduler 'eulr'; did you mean 'euler'"):
         check_scheduler("eulr")

@@ -1,4 +1,4 @@
-"""How each named model is painted with where nothing is said: as the makers of the models have it."""
+"""Default sampling settings of each named model: those of its authors."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ STEPS_AND_GUIDANCE = {
 
 @pytest.mark.parametrize("name", STEPS_AND_GUIDANCE)
 def test_steps_guidance_and_rescaling(name):
-    told = resolve(name).sampling
-    assert (told["steps"], told["guidance"], told["guidance_rescale"]) == STEPS_AND_GUIDANCE[name]
+    defaults = resolve(name).sampling
+    assert (defaults["steps"], defaults["guidance"], defaults["guidance_rescale"]) == STEPS_AND_GUIDANCE[name]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,6 @@ def test_steps_guidance_and_rescaling(name):
         ("z-image", (1000, 1, 1e-4, 16, "attention")),
     ],
 )
-def test_how_it_is_taught(name, learning):
-    told = resolve(name).defaults
-    assert tuple(told[field] for field in ("steps", "batch", "learning_rate", "rank", "targets")) == learning
+def test_training_facts(name, learning):
+    defaults = resolve(name).defaults
+    assert tuple(defaults[field] for field in ("steps", "batch", "learning_rate", "rank", "targets")) == learning

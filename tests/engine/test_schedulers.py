@@ -1,4 +1,4 @@
-"""Every scheduler on every kind of noise schedule: how many steps it takes, where it ends, and its noise levels."""
+"""Every scheduler on every kind of noise schedule: supported steps, final sample and noise levels."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Run:
         self.seeded = "generator" in inspect.signature(self.scheduler.step).parameters
 
     def ends(self, steps, strength=1.0, mean=0.5, spread=0.0, noise=NOISE):
-        """The sample where it begins, as the model is shown it, and where it ends.
+        """Return the first sample as the model gets it, and the last one.
 
         Of data without spread, every sampler ends at the mean. Of data with mean 0 and spread 1, what is half noise
         is distributed like the data, so that nothing changes.
@@ -154,7 +154,7 @@ def check_cell(config, name, counts, checked=None):
     for steps in counts:
         if refused(config, name, steps):
             with pytest.raises(
-                LimnerError, match=rf"cannot take {steps} steps? on this model's noise schedule"
+                LimnerError, match=rf"does not support {steps} steps? on this model's noise schedule"
             ) as error:
                 check_steps(config, name, steps)
             assert "\n" not in str(error.value)
@@ -238,7 +238,7 @@ def test_karras_noise_levels(kind, steps):
         ("linspace", lambda n: [999 - 999 / (n - 1) * step for step in range(n)]),
     ],
 )
-def test_timesteps_are_spaced_as_the_model_says(spacing, times, name, steps):
+def test_timesteps_have_the_models_spacing(spacing, times, name, steps):
     """Lin et al. 2024, arXiv 2305.08891, table 2; with an offset of 1 where it leads."""
     scheduler = scheduler_for({**DDIM, "timestep_spacing": spacing}, name)
     scheduler.set_timesteps(steps)
@@ -282,6 +282,6 @@ def test_what_cannot_be_taken_names_a_number_that_can():
 @pytest.mark.parametrize(
     ("steps", "strength", "first"), [(10, 1.0, 0), (10, 0.6, 4), (5, 0.7, 2), (30, 0.99, 1), (4, 0.1, 4)]
 )
-def test_a_pass_over_an_image_begins_where_diffusers_begins_it(steps, strength, first):
+def test_a_pass_over_an_image_starts_like_in_diffusers(steps, strength, first):
     """Of five steps at 0.7 three and not four are made (StableDiffusionImg2ImgPipeline.get_timesteps)."""
     assert first_step(steps, strength) == first

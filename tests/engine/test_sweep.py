@@ -146,7 +146,7 @@ def test_the_sweet_spot_is_where_fidelity_stops_to_rise(rising: list[list[float]
         (["a cat", "--axis", "guidence=1,2"], "no axis 'guidence'"),
         (["a cat", "--axis", "steps=1,2", "--metric", "beauty"], "unknown metric 'beauty'"),
         (["a cat", "--axis", "prompt=nowhere.txt"], "'nowhere.txt' does not exist"),
-        (["a cat", "--axis", "guidance_method=cfg,apg", "--guidance", "1", "--model", "MODEL"], "does nothing"),
+        (["a cat", "--axis", "guidance_method=cfg,apg", "--guidance", "1", "--model", "MODEL"], "has no effect"),
         (["a cat", "--axis", "steps=1,2", "--seeds", "1", "--metric", "diversity", "--model", "MODEL"], "diversity"),
     ],
 )
@@ -159,7 +159,7 @@ def test_mistakes_are_one_line(limner, tiny_sd: Path, tmp_path: Path, arguments:
 
 def test_a_cell_with_a_withheld_image_is_not_scored(home: Path, tmp_path: Path, tiny_sd: Path, monkeypatch) -> None:
     def withholding(*arguments: Any) -> list[dict[int, Path]]:
-        first, *rest = parts.paint_parts(*arguments)
+        first, *rest = parts.generate_parts(*arguments)
         return [{seed: path for seed, path in first.items() if seed != 43}, *rest]
 
     monkeypatch.setattr(sweep, "paint_parts", withholding)

@@ -116,13 +116,13 @@ def test_few_pictures_are_all_trained_on(learn, painted, tmp_path):
 def test_class_pictures_are_painted_once(learn, class_pictures, monkeypatch):
     class_pictures.unlink()
     painted_now, once = [], {"seed": 1, "steps": 1}
-    real = prior.paint
+    real = prior.sample_images
 
-    def counting(pipeline, conditioning, seeds, **options):
+    def counting(pipeline, conditioning, seeds, *given, **options):
         painted_now.extend(seeds)
-        return real(pipeline, conditioning, seeds, **options)
+        return real(pipeline, conditioning, seeds, *given, **options)
 
-    monkeypatch.setattr(prior, "paint", counting)
+    monkeypatch.setattr(prior, "sample_images", counting)
     learn(out="one", class_pictures=3, **once)
     whole = list(range(1, 9))
     assert painted_now == whole, "a whole batch, so that its bits do not depend on the count"

@@ -1,4 +1,4 @@
-"""Pictures to latents: drawn from the posterior, moved and scaled as the autoencoder's configuration says."""
+"""Encoding images: latents are sampled from the posterior, then shifted and scaled by the configuration."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from limner.models.latents import encode, sample
+from limner.models.latents import encode, sample_posterior
 
 
 class Autoencoder(torch.nn.Module):
-    """Latents of one value for each picture: its mean, with a known spread."""
+    """Encodes an image as one latent: its mean, with a known standard deviation."""
 
     def __init__(self):
         super().__init__()
@@ -31,18 +31,18 @@ def config(**values):
 PIXELS = torch.tensor([-1.0, 0.0, 0.5, 1.0]).reshape(4, 1, 1, 1).expand(4, 3, 2, 2)
 
 
-def test_latents_are_drawn_from_the_posterior():
+def test_latents_are_sampled_from_the_posterior():
     vae = Autoencoder()
-    found = sample(vae, PIXELS, torch.Generator().manual_seed(3)).flatten()
+    found = sample_posterior(vae, PIXELS, torch.Generator().manual_seed(3)).flatten()
     noise = torch.randn(4, 1, 1, 1, generator=torch.Generator().manual_seed(3)).flatten()
     assert torch.allclose(found, torch.tensor([-1.0, 0.0, 0.5, 1.0]) + 0.1 * noise)
     assert vae.weight.dtype == torch.float16, "its own format comes back"
 
 
 @pytest.mark.parametrize(("shift", "moved"), [(None, 0.0), (0.0, 0.0), (0.1, 0.1)])
-def test_they_are_moved_and_then_scaled(shift, moved):
+def test_latents_are_shifted_and_then_scaled(shift, moved):
     """As FLUX.1's pipeline has it: (latents - shift) x scale."""
     vae = Autoencoder()
     vae.config = config(scaling_factor=0.4, **({} if shift is None else {"shift_factor": shift}))
-    plain = sample(vae, PIXELS, torch.Generator().manual_seed(3))
+    plain = sample_posterior(vae, PIXELS, torch.Generator().manual_seed(3))
     assert torch.allclose(encode(vae, PIXELS, torch.Generator().manual_seed(3)), (plain - moved) * 0.4)

@@ -1,4 +1,4 @@
-"""What is divided by a statistic that may be zero stays a number."""
+"""Values that are divided by a statistic that may be zero stay finite."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from limner.models.guidance import projected
-from limner.models.objective import min_snr_weight
+from limner.models.objectives import PREDICTION_TYPES
 from limner.plugins.metrics.frequency import fine_share
 
 
@@ -31,7 +31,8 @@ def test_min_snr_weights_where_the_terminal_snr_is_zero(gamma):
     known["epsilon"] += [min(value, gamma) / value for value in snr.tolist()[2:]]
     known["v_prediction"] += [min(value, gamma) / (value + 1) for value in snr.tolist()[2:]]
     for kind, weights in known.items():
-        assert min_snr_weight(snr, gamma, kind).tolist() == pytest.approx(weights, rel=1e-6)
+        objective = PREDICTION_TYPES[kind](None, None)
+        assert objective.min_snr_weight(snr, gamma).tolist() == pytest.approx(weights, rel=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 2), (2, 9), (3, 3)])

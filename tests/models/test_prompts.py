@@ -1,4 +1,4 @@
-"""Prompts in parts, with weights: which token stands where."""
+"""Prompts in chunks, with weights: positions of tokens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from limner.models.prompts import in_parts, read
+from limner.models.prompts import encode_weighted, to_chunks
 from limner.plugins.families.sdxl import plugin as SDXL
 from limner.starter.pretrain.tokenizer import build_tokenizer
 
@@ -22,9 +22,9 @@ def ids(tokenizer, text):
 
 
 @pytest.mark.parametrize("words", [1, 7, 8, 9, 16, 17])
-def test_parts_are_as_long_as_the_encoder_takes(tokenizer, words):
-    """Ten tokens, of which eight are words; as many parts as that takes, and the empty prompt has one."""
-    found = in_parts(tokenizer, " ".join(["cat"] * words)).ids
+def test_chunks_have_the_length_of_the_encoder(tokenizer, words):
+    """Ten tokens in a chunk, of which eight are words; the empty prompt has one chunk."""
+    found = to_chunks(tokenizer, " ".join(["cat"] * words)).ids
     (cat,) = ids(tokenizer, "cat")
     assert found.shape == (-(-words // 8), 10) and (found == cat).sum(1).tolist() == [
         min(8, words - start) for start in range(0, words, 8)
@@ -32,33 +32,33 @@ def test_parts_are_as_long_as_the_encoder_takes(tokenizer, words):
     assert (found[:, 0] == tokenizer.bos_token_id).all()
     last = (words - 1) % 8 + 2
     assert found[-1, last] == tokenizer.eos_token_id and (found[-1, last + 1 :] == tokenizer.pad_token_id).all()
-    assert in_parts(tokenizer, "").ids.shape == (1, 10)
+    assert to_chunks(tokenizer, "").ids.shape == (1, 10)
 
 
-def test_weights_stand_at_their_own_tokens(tokenizer):
-    found = in_parts(tokenizer, "a (cat:1.5) on the (beach:0.5)")
+def test_weights_are_at_their_own_tokens(tokenizer):
+    found = to_chunks(tokenizer, "a (cat:1.5) on the (beach:0.5)")
     order = [*"acotb"]
     assert len(order) == len(ids(tokenizer, "a cat on the beach"))
     assert found.weights[0, :7].tolist() == pytest.approx([1, 1, 1.5, 1, 1, 0.5, 1])
     assert (found.weights[0, 7:] == 1).all()
 
 
-def test_a_word_that_no_part_can_hold_begins_where_it_stands(tokenizer):
+def test_a_word_longer_than_a_chunk_starts_in_place(tokenizer):
     long = "".join(chr(97 + place * 7 % 26) for place in range(24))
     count = len(ids(tokenizer, long))
     assert count > 8 and count % 8 != 0
-    found = in_parts(tokenizer, f"cat {long}").ids
+    found = to_chunks(tokenizer, f"cat {long}").ids
     assert len(found) == -(-(count + 1) // 8) and found[0, 2:9].tolist() == ids(tokenizer, long)[:7]
 
 
-def test_weights_stay_with_their_words_beside_a_longer_prompt(tokenizer):
+def test_weights_stay_with_their_words_next_to_a_longer_prompt(tokenizer):
     """Of states that are the ids: the word goes twice as far from what stands there in the empty prompt."""
     encode = [(tokenizer, lambda tokens: tokens[..., None].float())]
     (cat,) = ids(tokenizer, "cat")
-    empty = int(in_parts(tokenizer, "").ids[0, 1])
-    states, other = read(encode, ["(cat:2)"], ["dog " * 12])
+    empty = int(to_chunks(tokenizer, "").ids[0, 1])
+    states, other = encode_weighted(encode, ["(cat:2)"], ["dog " * 12])
     assert states.shape == other.shape == (1, 20, 1)
-    plain, _ = read(encode, ["cat"], ["dog " * 12])
+    plain, _ = encode_weighted(encode, ["cat"], ["dog " * 12])
     assert states[0, 1, 0].item() == empty + 2 * (cat - empty)
     assert torch.equal(states[0, 2:], plain[0, 2:])
 
@@ -72,7 +72,7 @@ class Encoder:
         return type("Said", (tuple,), {"hidden_states": [None, states, None]})((pooled,))
 
 
-def told(tokenizer, prompts, negatives, **flags):
+def sdxl_conditioning(tokenizer, prompts, negatives, **flags):
     parts = {"tokenizer": tokenizer, "tokenizer_2": tokenizer, "text_encoder": Encoder(), "text_encoder_2": Encoder()}
     components = SimpleNamespace(parts=parts, device=torch.device("cpu"), flags=flags)
     return SDXL.conditioning(components, prompts, negatives)
@@ -81,9 +81,9 @@ def told(tokenizer, prompts, negatives, **flags):
 LONG = "dog " + "cat " * 9
 
 
-def test_the_pooled_state_is_of_each_prompts_first_part(tokenizer):
+def test_the_pooled_state_is_that_of_the_first_chunk(tokenizer):
     """Of two prompts in two parts each, the first tokens are a dog's and a cat's, not those of the second parts."""
-    found = told(tokenizer, [LONG, "beach"], ["dog", "dog"])
+    found = sdxl_conditioning(tokenizer, [LONG, "beach"], ["dog", "dog"])
     first = [ids(tokenizer, word)[0] for word in ("dog", "beach")]
     assert found["pooled_prompt_embeds"].flatten().tolist() == first
     assert found["prompt_embeds"].shape == (2, 20, 2) == found["negative_prompt_embeds"].shape
@@ -91,9 +91,9 @@ def test_the_pooled_state_is_of_each_prompts_first_part(tokenizer):
 
 
 @pytest.mark.parametrize(("zeros", "expected"), [(True, [True, False]), (False, [False, False])])
-def test_of_nothing_to_keep_out_sdxl_is_told_zeros(tokenizer, zeros, expected):
+def test_an_empty_negative_prompt_is_zeros_for_sdxl(tokenizer, zeros, expected):
     """As its pipeline has it where force_zeros_for_empty_prompt is set."""
-    found = told(tokenizer, ["cat", "cat"], ["", "dog"], force_zeros_for_empty_prompt=zeros)
+    found = sdxl_conditioning(tokenizer, ["cat", "cat"], ["", "dog"], force_zeros_for_empty_prompt=zeros)
     silent = [not found[name][row].any() for row in (0, 1) for name in found if name.startswith("negative")]
     assert silent == [value for value in expected for _ in range(2)]
     assert found["prompt_embeds"].all()

@@ -405,7 +405,7 @@ def test_an_adapter_is_the_one_with_the_bits_wherever_it_lies(tmp_path):
 def test_other_weights_of_the_same_name_are_a_warning(monkeypatch, here, recorded, warned):
     monkeypatch.setattr(reproduce, "resolve", lambda model: SimpleNamespace(fingerprints=lambda: here))
     events = []
-    reproduce._tell_other_weights("sd15", recorded, events.append)
+    reproduce._warn_of_other_weights("sd15", recorded, events.append)
     assert [event.level for event in events] == ["warning"] * warned
 
 

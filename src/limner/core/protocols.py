@@ -1,4 +1,7 @@
-"""What a plugin must be. Plugins are modules whose `plugin` attribute satisfies one of these protocols."""
+"""Protocols of model plugins (families, methods, controls), and the values that they exchange.
+
+A plugin is a module whose `plugin` attribute satisfies one of these protocols.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A short name for a base model.
+    """Short name for a base model.
 
-    reference: Hugging Face id, of a repository or of one file in it, or folder. licence: SPDX id or the name that the
-    model's page uses. gigabytes: what is fetched, of half precision where there is such. memory: gigabytes of a GPU
-    that are enough to paint with it in half precision. config: for a single file, the id of a diffusers model of the
-    same shape. vae: an autoencoder, where the model has none or a better one is known. terms: what the user must know
-    of the licence before using what is made with it. defaults: values for request fields that are left open.
+    reference: Hugging Face id of a repository or of one file in it, or a folder. licence: SPDX id, or the name on the
+    model's page. gigabytes: size of the download, in half precision where that exists. memory: gigabytes of GPU memory
+    that generating in half precision needs. config: for a single file, the id of a diffusers model of the same shape.
+    vae: autoencoder to use in place of the model's own. terms: what a user must know about the licence before using
+    the images. defaults: values for request fields that are left open.
     """
 
     name: str
@@ -37,12 +40,12 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where a model is loaded from and how.
+class ModelSource:
+    """Where a model is loaded from, and how.
 
-    location: a diffusers folder, a single file in the layout of the model's authors, or a Hugging Face id. vae: an
-    autoencoder in place of the model's own, a folder, file or id. config: for a single file, the folder or id of a
-    diffusers model of the same shape (default: as diffusers knows the file). quantised: "nf4" or "int8".
+    location: diffusers folder, single file in the layout of the model's authors, or Hugging Face id. vae: autoencoder
+    in place of the model's own (folder, file or id). config: for a single file, the folder or id of a diffusers model
+    of the same shape (default: as diffusers recognises the file). quantised: "nf4" or "int8".
     """
 
     location: str
@@ -53,60 +56,69 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a family is, whatever the weights.
+    """Properties of a family that hold for all its weights. Most have defaults, so a new one touches no other family.
 
     pipelines: diffusers pipeline classes whose folders belong to this family.
-    single_file: names of tensors by which a single file of this family is known.
-    denoiser: name of the part that denoises, and of its folder: "unet" or "transformer".
-    multiple: sides in pixels must be divisible by it.
-    long_prompts: whether it paints from prompts that are longer than its text encoder takes.
-    paired: whether its pipeline gives the denoiser the rows without and with the prompt together, in this order.
+    denoiser: part that denoises, and name of its folder: "unet" or "transformer".
+    multiple: image sides in pixels must be divisible by it.
     lora_targets: preset name -> name endings of the layers that a LoRA attaches to.
-    controls: kind of guide picture -> the ControlNet for it, a Hugging Face id, for denoisers whose configuration is as
-    `controlled` says.
-    lora_encoders: the text encoders whose low-rank updates diffusers reads. samplers: whether samplers by name suit it.
-    embeddings: the text encoders that can learn a new word: the name in files of such words ("" for the word's own),
-    and the parts that are the tokenizer and the encoder. objective: names of `Objective` fields that mean something to
-    its loss.
-    defaults: values for request fields that are left open: `denoising_steps`, `guidance` and, where it is not 0,
-    `guidance_rescale` of a GenerateRequest; `steps`, `batch`, `learning_rate`, `class_pictures`, `prior_target`
-    and `prior_dropout` of a TrainRequest; `rank` and `targets` of LoRA.
+    defaults: values for request fields that are left open: `denoising_steps`, `guidance` and, if it is not 0,
+    `guidance_rescale` of a GenerateRequest; `steps`, `batch`, `learning_rate`, `class_pictures`, `prior_target` and
+    `prior_dropout` of a TrainRequest; `rank` and `targets` of LoRA.
+    single_file: tensor names of which a single file of this family has at least one.
+    quantised: parts that `--quantise` rounds.
+    vae: diffusers class of the autoencoder. suggested_vae: Hugging Face id of an autoencoder to suggest for a single
+    file that has none.
+    long_prompts: whether prompts may be longer than the text encoder takes, and may weight words.
+    paired: whether the stock pipeline passes the unconditional and the conditional rows to the denoiser in one batch,
+    in this order. Guidance methods and intervals need that.
+    samplers: whether samplers can be chosen by name.
+    remedies: request field -> what to do instead, where the family does not support the field.
+    controls: kind of control -> Hugging Face id of its ControlNet, for denoisers whose configuration has the values in
+    `controlled`.
+    lora_encoders: text encoders whose LoRA updates diffusers loads.
+    embeddings: text encoders that can be given new tokens: (name in embedding files, tokenizer part, encoder part); the
+    name "" stands for the token's own.
+    loss_options: names of the `LossOptions` that the family's objective supports.
     """
 
     pipelines: tuple[str, ...]
-    single_file: tuple[str, ...]
     denoiser: str
     multiple: int
-    long_prompts: bool
-    paired: bool
     lora_targets: Mapping[str, tuple[str, ...]]
-    controls: Mapping[str, str]
-    controlled: Mapping[str, Any]
-    lora_encoders: tuple[str, ...]
-    samplers: bool
-    embeddings: tuple[tuple[str, str, str], ...]
-    objective: frozenset[str]
     defaults: Mapping[str, Any]
+    single_file: tuple[str, ...] = ()
+    quantised: tuple[str, ...] = ()
+    vae: str = "AutoencoderKL"
+    suggested_vae: str | None = None
+    long_prompts: bool = False
+    paired: bool = False
+    samplers: bool = False
+    remedies: Mapping[str, str] = field(default_factory=dict[str, str])
+    controls: Mapping[str, str] = field(default_factory=dict[str, str])
+    controlled: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    lora_encoders: tuple[str, ...] = ()
+    embeddings: tuple[tuple[str, str, str], ...] = ()
+    loss_options: frozenset[str] = frozenset()
 
 
 @runtime_checkable
 class Control(Protocol):
-    """One kind of guide picture."""
+    """One kind of control image for ControlNets."""
 
-    def guide(self, picture: Image) -> Image:
-        """What a ControlNet is shown of a picture: RGB, of the same size."""
+    def guide(self, image: Image) -> Image:
+        """Return the control image of an image: RGB, of the same size."""
         ...
 
 
 @dataclass(slots=True)
 class Components:
-    """The parts of a loaded model.
+    """Parts of a loaded model.
 
-    denoiser: the UNet or transformer. parts: every part by its diffusers name ("unet", "vae", "text_encoder" ...).
-    denoiser_name: key of the denoiser in `parts`. architecture: as the modelspec standard names it;
-    base_version: as kohya's `ss_base_model_version` does. side: of the pictures that it was made for, in pixels.
-    dtype: that the weights were loaded in. flags: settings of its pipeline that are no parts. guided: whether guidance
-    changes what it paints.
+    parts: every part by its diffusers name ("unet", "vae", "text_encoder" ...). denoiser_name: key of the denoiser in
+    `parts`. architecture: name in the modelspec standard; base_version: value of kohya's `ss_base_model_version`.
+    side: side in pixels of the images that it was trained on. dtype: number format of the weights. flags: settings of
+    the pipeline that are not parts. guided: whether the guidance scale changes the images.
     """
 
     parts: dict[str, Any]
@@ -123,14 +135,33 @@ class Components:
     def denoiser(self) -> torch.nn.Module:
         return self.parts[self.denoiser_name]
 
+    @property
+    def vae(self) -> Any:
+        """The autoencoder."""
+        return self.parts["vae"]
+
+    @property
+    def scheduler(self) -> Any:
+        return self.parts["scheduler"]
+
+    @property
+    def text_encoders(self) -> dict[str, Any]:
+        """Text encoders that are loaded, by part name."""
+        return {name: part for name, part in self.parts.items() if is_text_encoder(name) and part is not None}
+
+
+def is_text_encoder(name: str) -> bool:
+    """Whether a part of a diffusers pipeline is a text encoder."""
+    return name.startswith("text_encoder")
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Pictures that a loss is taken of, and what is told of each; rows stand in the same order.
+    """Encoded images and their text; the rows of all fields are in the same order.
 
-    latents: (n, c, h, w). text: by `Family.encode_text`'s names. frames: (n, 6) in pixels, the photograph's height and
-    width, where the crop's top left corner was (row, column), the crop's height and width; None for whole pictures.
-    mask: (n, 1, h, w) from 0 to 1, how much each place counts; None for all alike.
+    latents: (n, c, h, w). text: tensors by the names that `Family.encode_text` uses. frames: (n, 6) in pixels: height
+    and width of the original image, row and column of the crop's top left corner, height and width of the crop; None
+    if the images are whole. mask: (n, 1, h, w) from 0 to 1, weight of each place in the loss; None for equal weights.
     """
 
     latents: torch.Tensor
@@ -143,19 +174,19 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
-    """What is random in a batch's loss. noise: like the latents. timesteps: (n,), from 0 (clean) to 1000 (noise)."""
+class NoiseDraw:
+    """Random values of one loss. noise: shape of the latents. timesteps: (n,), from 0 (clean) to 1000 (noise)."""
 
     noise: torch.Tensor
     timesteps: torch.Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Objective:
-    """How a loss is drawn and weighted; as it stands, plainly.
+class LossOptions:
+    """How noise is drawn and losses are weighted. The defaults change nothing.
 
-    min_snr_gamma: gamma of Hang et al. 2023 (arXiv 2303.09556). noise_offset: standard deviation of what is added to
-    each channel's noise as a whole. timestep_sampling: a way to draw times by name, None for the family's own.
+    min_snr_gamma: gamma of Hang et al. 2023 (arXiv 2303.09556). noise_offset: standard deviation of a constant added
+    to each channel's noise. timestep_sampling: name of the distribution of times, None for the family's own.
     """
 
     min_snr_gamma: float | None = None
@@ -163,173 +194,178 @@ class Objective:
     timestep_sampling: str | None = None
 
 
-PLAIN = Objective()
+DEFAULT_LOSS = LossOptions()
 
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """The model as it was before anything was attached to it, as the teacher of a batch's last samples.
+    """The base model as the target of a batch's last samples (knowledge distillation).
 
-    text: what conditions them, as that model encodes it, by `Family.encode_text`'s names. untaught: opens a context in
-    which the denoiser is that model. silent: it says nothing, and all samples are compared with zero, so that the loss
-    is the mean square of what the model predicts.
+    text: conditioning of these samples, encoded by the base model, by the names that `Family.encode_text` uses.
+    base_model: opens a context in which the denoiser is the base model. zero: the target of all samples is zero, so
+    that the loss is the mean square of the prediction.
     """
 
     text: Mapping[str, torch.Tensor]
-    untaught: Callable[[], AbstractContextManager[None]]
-    silent: bool = False
+    base_model: Callable[[], AbstractContextManager[None]]
+    zero: bool = False
 
 
-SILENT = Teacher({}, nullcontext, silent=True)
+ZERO_TARGET = Teacher({}, nullcontext, zero=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """The words that a training run is about: a made-up one for the subject, and what the subject is."""
+class SubjectWords:
+    """Words of a training run: the identifier token of the subject, and its class."""
 
     identifier: str
     class_word: str
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """A saved file and how strongly it acts."""
+class WeightedFile:
+    """Adapter file, and the weight at which it is applied."""
 
     file: Path
     weight: float
 
 
+class Objective(Protocol):
+    """What a denoiser predicts in training: the noise (epsilon), the velocity (v) or the flow."""
+
+    def draw(self, shape: torch.Size, rng: torch.Generator, options: LossOptions = DEFAULT_LOSS) -> NoiseDraw:
+        """Draw noise and times for latents of a shape (n, c, h, w) from a CPU generator."""
+        ...
+
+    def loss(
+        self,
+        batch: Batch,
+        draw: NoiseDraw,
+        options: LossOptions = DEFAULT_LOSS,
+        teacher: Teacher | None = None,
+    ) -> torch.Tensor:
+        """Return the denoising loss of each sample, (n,), in fp32.
+
+        The targets of the last samples, as many as the teacher has text for, are the teacher's predictions at the same
+        noise. With `teacher.zero`, all targets are zero.
+        """
+        ...
+
+
 @runtime_checkable
 class Family(Protocol):
-    """One architecture of diffusion model."""
+    """One architecture of diffusion models."""
 
     facts: Facts
     aliases: tuple[Alias, ...]
 
-    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: ModelSource, dtype: torch.dtype, device: torch.device) -> Components:
         """Load weights."""
         ...
 
     def pipeline(self, components: Components) -> Any:
-        """The stock diffusers pipeline of the parts that paints from a prompt alone."""
+        """Return the stock text-to-image pipeline of diffusers for these components."""
         ...
 
-    def reader(self, components: Components) -> tuple[Any, int]:
-        """The tokenizer that says how long a caption is, and of how many tokens no more is read."""
+    def tokenizer(self, components: Components) -> tuple[Any, int]:
+        """Return the tokenizer that limits the length of prompts, and the number of tokens that are read."""
         ...
 
     def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:
-        """Prompts -> what conditions the denoiser, by names of the family's own; the first axis is the prompt."""
+        """Encode prompts for training. The names are the family's own; the first axis of each tensor is the prompt."""
         ...
 
     def conditioning(
         self, components: Components, prompts: Sequence[str], negatives: Sequence[str]
     ) -> Mapping[str, Sequence[Any] | torch.Tensor]:
-        """Prompts, and for each what to keep out of the picture or "", as arguments of the pipeline, a row for each."""
+        """Encode prompts and their negative prompts ("" for none) as arguments of the pipeline, a row for each."""
         ...
 
     def encode_images(self, components: Components, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """Pixels (n, 3, h, w) from -1 to 1 -> latents (n, c, h', w') as the denoiser takes them, in fp32."""
+        """Encode pixels (n, 3, h, w) from -1 to 1 as latents (n, c, h', w') for the denoiser, in fp32."""
         ...
 
-    def draw(
-        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
-    ) -> Draw:
-        """Noise and times for latents of a shape (n, c, h, w), from a CPU generator."""
-        ...
-
-    def loss(
-        self,
-        components: Components,
-        batch: Batch,
-        draw: Draw,
-        objective: Objective = PLAIN,
-        teacher: Teacher | None = None,
-    ) -> torch.Tensor:
-        """Denoising loss of each sample, (n,), in fp32.
-
-        The last samples, as many as the teacher has text for, are compared with what it predicts at the same noise, and
-        not with the noise; with a silent teacher, all are compared with zero.
-        """
+    def objective(self, components: Components) -> Objective:
+        """Return the objective that the denoiser was trained with."""
         ...
 
 
 class Trainable(Protocol):
-    """What a method attached to a model: the tensors that learn."""
+    """Trainable tensors that a method attached to a model."""
 
     def groups(self) -> Mapping[str, list[torch.nn.Parameter]]:
-        """The tensors that learn, by what they belong to, which may have learning rates apart: "denoiser", "text"."""
+        """Return the parameters by group; "denoiser" and "text" can have different learning rates."""
         ...
 
     def state(self) -> dict[str, torch.Tensor]:
-        """The learnt tensors by name, as references, not copies."""
+        """Return the trainable tensors by name, as references, not copies."""
         ...
 
     def train(self, on: bool) -> None:
-        """Whether what is random in learning, such as dropout, acts; at first it does not."""
+        """Switch what is random in training, such as dropout, on or off. It is off at first."""
         ...
 
-    def untaught(self) -> AbstractContextManager[None]:
-        """While it is open, the model predicts as it did before and nothing learns; afterwards all is as it was."""
+    def base_model(self) -> AbstractContextManager[None]:
+        """Open a context in which the trainable tensors are off, so that the denoiser is the base model."""
         ...
 
     def detach(self) -> None:
-        """Take everything off the model again, leaving the base as it was."""
+        """Remove the tensors from the model and restore the base."""
         ...
 
 
 @runtime_checkable
 class Method(Protocol):
-    """One way to learn.
+    """One training method.
 
-    makes: "adapter", which acts on its base model, or "model", which takes its place. keeps_class: whether the class
-    stays as it is by itself, so that prior preservation has nothing to do. file: the name of the file by which a folder
-    that it saved is known.
+    makes: kind of the result: "adapter", which is applied to a base model, or "model", which replaces it.
+    preserves_class: whether the method cannot change the class, so that prior preservation is not needed.
+    file: name of the file by which a saved folder is recognised.
     """
 
     Options: type[BaseModel]
     makes: str
-    keeps_class: bool
+    preserves_class: bool
     file: str
 
     def learning_rate(self, lora: float) -> float:
-        """What suits it on a model that LoRA is taught to at the rate `lora`."""
+        """Return the default learning rate for a model whose LoRA is trained at the rate `lora`."""
         ...
 
-    def teaches_text(self, options: Any) -> bool:
-        """Whether text encoders learn too, so that captions must be encoded anew at every step."""
+    def trains_text(self, options: Any) -> bool:
+        """Whether text encoders are trained, so that captions must be encoded again at every step."""
         ...
 
-    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
-        """Raise LimnerError where a family has no place for what would be attached, or the subject no word for it."""
+    def check(self, facts: Facts, options: Any, subject: SubjectWords) -> None:
+        """Raise LimnerError if the family cannot be trained with these options, or the subject lacks a word."""
         ...
 
-    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Trainable:
-        """Add fresh trainable tensors that at first change nothing."""
+    def attach(self, components: Components, facts: Facts, options: Any, subject: SubjectWords, seed: int) -> Trainable:
+        """Add new trainable tensors, which do not change the model's output yet."""
         ...
 
     def save(self, trainable: Trainable, folder: Path, header: Mapping[str, str], base: Callable[[], Any]) -> Path:
-        """Write what was learnt as files that stock diffusers reads; returns the file or folder that holds it.
+        """Write the trained tensors as files that stock diffusers loads; return the file or folder that holds them.
 
-        base: loads the base model anew, as a stock pipeline, for whoever saves all of it.
+        base: loads the base model again, as a stock pipeline, for methods that save all of it.
         """
         ...
 
     def restore(self, trainable: Trainable, file: Path) -> None:
-        """Give what was attached afresh the tensors of a file that `save` wrote; LimnerError where they do not fit."""
+        """Read a file that `save` wrote into newly attached tensors; raise LimnerError if it does not fit."""
         ...
 
-    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
-        """Lines of Python that load a saved folder of this name with stock diffusers into `pipeline`.
+    def usage(self, name: str, base: str, facts: Facts, subject: SubjectWords) -> str:
+        """Return Python lines that load a saved folder of this name into `pipeline` with stock diffusers.
 
-        base: an expression for the base model's pipeline.
+        base: expression for the base model's pipeline.
         """
         ...
 
     def recognises(self, names: Collection[str]) -> bool:
-        """Whether a file whose tensors have these names holds what this method learns, whoever wrote it."""
+        """Whether a file with tensors of these names is an adapter of this method, whichever tool wrote it."""
         ...
 
-    def applied(self, pipeline: Any, facts: Facts, uses: Sequence[Use]) -> AbstractContextManager[None]:
-        """While it is open, saved files act on a pipeline; afterwards it is as it was, to the bit."""
+    def applied(self, pipeline: Any, facts: Facts, uses: Sequence[WeightedFile]) -> AbstractContextManager[None]:
+        """Open a context in which adapter files are applied to a pipeline; afterwards its weights are bit-identical."""
         ...

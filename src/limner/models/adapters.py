@@ -1,4 +1,4 @@
-"""Adapter files: opening them safely, and putting them on a pipeline for a while."""
+"""Adapter files: finding and checking them, and applying them to a pipeline."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any
 
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Emit, Notice
-from limner.core.protocols import Facts, Use
-from limner.models.loading import PICKLES, Model, forget
+from limner.core.protocols import Facts, WeightedFile
+from limner.models.loading import PICKLES, Model, unload_all
 from limner.plugins import registry
 from limner.store.files import sha256_of
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """An adapter file on disk. method: what it was learnt by. facts: what Limner wrote into its header, empty for other
-    tools' files.
+    """Adapter file on disk. method: that it was trained with. facts: Limner's entry in the header; empty in the files
+    of other tools.
     """
 
     file: Path
@@ -37,37 +37,37 @@ class Adapter:
 
 
 def _file_names() -> list[str]:
-    """The names that the ways to learn give to their files, those of the first plugins first."""
+    """Return the file names of the training methods, in the order of the plugins."""
     return list(dict.fromkeys(method.file for method in registry.methods.all().values()))
 
 
 def open_adapter(path: str) -> Adapter:
-    """Find and check an adapter given as a folder or a .safetensors file; pickles are refused."""
+    """Find and check an adapter, a folder or a .safetensors file; pickles are refused."""
     file = _file_of(path)
-    told = file.stat()
-    return _opened(file.resolve(), told.st_mtime_ns, told.st_size)
+    stat = file.stat()
+    return _opened(file.resolve(), stat.st_mtime_ns, stat.st_size)
 
 
 @lru_cache(64)
 def _opened(file: Path, changed: int, size: int) -> Adapter:
-    """An adapter as its file was at the time `changed`."""
+    """Return an adapter. changed, size: of the file, so that it is read again after it was overwritten."""
     header, names, facts = _read(file)
     return Adapter(file, sha256_of(file), header, facts, str(facts.get("method") or _method_of(file, names)))
 
 
 def facts_of(file: Path) -> Mapping[str, Any]:
-    """What Limner wrote of a result into the file by which it is known: safetensors' header, or JSON."""
+    """Return Limner's facts in the file by which a training result is recognised: a safetensors header, or JSON."""
     if file.suffix == ".safetensors":
         return _read(file)[2]
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        facts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise LimnerError(f"{str(file)!r} cannot be read: {error}", "copy or train it again") from error
-    return told if isinstance(told, dict) else {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def _read(file: Path) -> tuple[Mapping[str, str], list[str], Mapping[str, Any]]:
-    """A safetensors file's header, the names of its tensors, and what Limner wrote into the header."""
+    """Return a safetensors file's header, the names of its tensors, and Limner's facts in the header."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -80,50 +80,22 @@ def _read(file: Path) -> tuple[Mapping[str, str], list[str], Mapping[str, Any]]:
 
 
 def _method_of(file: Path, names: Sequence[str]) -> str:
-    """The way to learn that a file of another tool comes from, by the names of its tensors."""
+    """Return the training method of another tool's file, recognised by its tensor names."""
     method = next((name for name, method in registry.methods.all().items() if method.recognises(names)), None)
     if method is None:
         raise LimnerError(
-            f"{str(file)!r} is no adapter of a known kind: its first tensor is called {(names or ['nothing'])[0]!r}",
-            "if it is a whole model, give it to --model",
+            f"{str(file)!r} is not an adapter of a known method: its first tensor is {(names or ['nothing'])[0]!r}",
+            "if it is a whole model, use it as --model",
         )
     return method
 
 
 def _file_of(path: str) -> Path:
-    """The one safetensors file that a path means."""
+    """Return the adapter file of a path."""
     place = Path(path).expanduser()
     if not place.exists():
-        siblings = (
-            [
-                p.name
-                for p in place.parent.iterdir()
-                if p.suffix == ".safetensors" or any(os.path.exists(p / name) for name in _file_names())
-            ]
-            if place.parent.is_dir()
-            else []
-        )
-        raise unknown("adapter", path, siblings)
-    file = place
-    if place.is_dir():
-        if (place / "model_index.json").exists():
-            raise LimnerError(f"{path!r} is a whole model, not an adapter", f"use --model {path}")
-        named = [place / name for name in _file_names() if (place / name).exists()]
-        found = named[:1] or sorted(place.glob("*.safetensors"))
-        if not found:
-            pickled = [p.name for p in place.iterdir() if p.suffix in PICKLES]
-            if pickled:
-                file = place / pickled[0]
-            else:
-                raise LimnerError(
-                    f"adapter {path!r} holds no .safetensors file", "give the folder that `limner train --out` made"
-                )
-        elif len(found) > 1:
-            raise LimnerError(
-                f"adapter {path!r} holds {len(found)} .safetensors files", f"name one, such as {str(found[0])!r}"
-            )
-        else:
-            file = found[0]
+        raise unknown("adapter", path, _adapters_in(place.parent))
+    file = _file_in(place, path) if place.is_dir() else place
     if file.suffix in PICKLES:
         raise LimnerError(
             f"adapter {str(file)!r} is a pickle file, which can run any code when it is opened",
@@ -132,8 +104,37 @@ def _file_of(path: str) -> Path:
     return file
 
 
+def _adapters_in(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    names = _file_names()
+    return [
+        p.name
+        for p in folder.iterdir()
+        if p.suffix == ".safetensors" or any(os.path.exists(p / name) for name in names)
+    ]
+
+
+def _file_in(folder: Path, path: str) -> Path:
+    """Return the adapter file in a folder; a pickle if there is nothing else. path: as the user wrote it."""
+    if (folder / "model_index.json").exists():
+        raise LimnerError(f"{path!r} is a whole model, not an adapter", f"use --model {path}")
+    named = [folder / name for name in _file_names() if (folder / name).exists()]
+    found = named[:1] or sorted(folder.glob("*.safetensors"))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise LimnerError(
+            f"adapter {path!r} holds {len(found)} .safetensors files", f"name one, such as {str(found[0])!r}"
+        )
+    pickled = [p for p in folder.iterdir() if p.suffix in PICKLES]
+    if pickled:
+        return pickled[0]
+    raise LimnerError(f"adapter {path!r} holds no .safetensors file", "use the folder that `limner train --out` wrote")
+
+
 def check_base(adapter: Adapter, model: Model, architecture: str, emit: Emit) -> None:
-    """Refuse an adapter made for another architecture; tell when it was made on other weights."""
+    """Refuse an adapter for another architecture; emit a warning if it was trained on other weights."""
     base = adapter.facts.get("base")
     if not isinstance(base, dict):
         return
@@ -154,19 +155,21 @@ def check_base(adapter: Adapter, model: Model, architecture: str, emit: Emit) ->
 
 
 @contextmanager
-def adapters_on(pipeline: Any, facts: Facts, adapters: Sequence[Adapter], weights: Sequence[float]) -> Iterator[None]:
-    """Let adapters act on a pipeline while it is open, whatever method taught each; afterwards put back the bits.
+def adapters_applied(
+    pipeline: Any, facts: Facts, adapters: Sequence[Adapter], weights: Sequence[float]
+) -> Iterator[None]:
+    """Open a context in which adapters of any method are applied to a pipeline; restore the original bits afterwards.
 
-    facts: those of the pipeline's family.
+    facts: of the pipeline's family.
     """
-    uses: dict[str, list[Use]] = {}
+    uses: dict[str, list[WeightedFile]] = {}
     for adapter, weight in zip(adapters, weights, strict=True):
-        uses.setdefault(adapter.method, []).append(Use(adapter.file, weight))
+        uses.setdefault(adapter.method, []).append(WeightedFile(adapter.file, weight))
     with ExitStack() as stack:
         try:
-            for method, theirs in uses.items():
-                stack.enter_context(registry.methods.get(method).applied(pipeline, facts, theirs))
+            for method, files in uses.items():
+                stack.enter_context(registry.methods.get(method).applied(pipeline, facts, files))
         except BaseException:
-            forget()  # a file that fits half-way may have changed what cannot be put back
+            unload_all()  # a file that fits in part may have changed what cannot be restored
             raise
         yield

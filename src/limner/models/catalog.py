@@ -1,22 +1,28 @@
-"""The models that have names: what they need, whether they are on disk, and fetching them."""
+"""Named models: what they need, whether they are on disk, and downloading them with progress events."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from limner.core.errors import LimnerError
-from limner.core.events import ArtifactKind, Emit, Made
+from limner.core.events import ArtifactKind, Emit, Made, Progress, Stage
 from limner.models import hub, loading
-from limner.models.downloads import fetching
-from limner.models.logging import hush
+from limner.models.logging import quiet_libraries
 from limner.plugins import registry
+
+MEGABYTE = 10**6
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A named model. gigabytes: to fetch. memory: gigabytes of a GPU. place: where it is on disk, None if it is not."""
+class NamedModel:
+    """A model with an alias. gigabytes: of the download. memory: gigabytes of GPU memory. place: on disk, or None."""
 
     name: str
     family: str
@@ -27,50 +33,49 @@ class Entry:
     place: Path | None
 
 
-def library() -> list[Entry]:
-    """All named models, in order of what they need."""
-    entries = []
+def list_models() -> list[NamedModel]:
+    """Return all named models, smallest download first."""
+    models = []
     for name, (family, alias) in registry.aliases().items():
-        model = loading.resolve(name)
-        place = model.on_disk()
-        entries.append(Entry(name, family, alias.reference, alias.gigabytes, alias.memory, alias.licence, place))
-    return sorted(entries, key=lambda entry: (entry.gigabytes, entry.name))
+        place = loading.resolve(name).on_disk()
+        models.append(NamedModel(name, family, alias.reference, alias.gigabytes, alias.memory, alias.licence, place))
+    return sorted(models, key=lambda model: (model.gigabytes, model.name))
 
 
 def fetch(reference: str, emit: Emit) -> Path:
-    """Bring a model from the Hugging Face hub onto this machine, where the hub's own cache is; returns the place.
+    """Download a model from the Hugging Face hub to the hub's cache; return its folder or file.
 
-    What is there already stays; a fetching that was cut off goes on. Only what painting in half precision needs is
-    fetched, and only safetensors.
+    Files that are there already are kept, and an interrupted download is continued. Only safetensors files that
+    generating in half precision needs are downloaded.
     """
-    hush()
+    quiet_libraries()
     named = registry.aliases().get(reference)
-    with hub.errors_told(reference, location=named and named[1].reference), fetching(emit) as bar:
+    with hub.hub_errors(reference, location=named and named[1].reference), download_progress(emit) as bar:
         if named is None:
-            _single(reference, bar)  # of what kind a file is, is seen in it
+            _download_file(reference, bar)  # a file is needed to find its family
         model = loading.resolve(reference)
-        loading.tell_terms(model, emit)
-        place = Path(_single(model.location, bar) or _pipeline(model.location))
+        loading.notify_terms(model, emit)
+        place = Path(_download_file(model.location, bar) or _download_pipeline(model.location))
         if model.vae is not None and not Path(model.vae).exists():
-            _snapshot(model.vae, bar, "*.json", "*.safetensors")
+            _download_snapshot(model.vae, bar, "*.json", "*.safetensors")
         if model.alias is not None and model.alias.config is not None:
-            _snapshot(model.alias.config, bar, "*.json", "*.txt")
+            _download_snapshot(model.alias.config, bar, "*.json", "*.txt")
     if not model.fingerprints():
         raise LimnerError(f"model {reference!r} has no safetensors weights", "choose a version of it in safetensors")
     emit(Made(what=ArtifactKind.MODEL, path=str(place), sha256=sorted(model.fingerprints())[0]))
     return place
 
 
-def _single(location: str, bar: type) -> str | None:
-    """Where a file on the hub now is, None for a location that is none."""
+def _download_file(location: str, bar: type) -> str | None:
+    """Download one file of a repository; None if the location is not one file."""
     from huggingface_hub import hf_hub_download
 
     single = hub.file_of(location)
     return hf_hub_download(*single, tqdm_class=bar) if single else None
 
 
-def _pipeline(repository: str) -> str:
-    """The files of a diffusers repository that loading it in half precision takes; a path here is its own place."""
+def _download_pipeline(repository: str) -> str:
+    """Download the files of a diffusers repository that half precision needs; a local path is returned as it is."""
     if Path(repository).exists():
         return repository
     from diffusers import DiffusionPipeline
@@ -82,8 +87,50 @@ def _pipeline(repository: str) -> str:
         return str(DiffusionPipeline.download(repository, **options))
 
 
-def _snapshot(repository: str, bar: type, *patterns: str) -> str:
+def _download_snapshot(repository: str, bar: type, *patterns: str) -> str:
     from huggingface_hub import snapshot_download
 
-    with hub.errors_told(repository):
+    with hub.hub_errors(repository):
         return snapshot_download(repository, allow_patterns=list(patterns), tqdm_class=bar)
+
+
+@contextmanager
+def download_progress(emit: Emit) -> Iterator[type]:
+    """Emit a stage that counts megabytes; the value is the progress bar for the hub's argument `tqdm_class`.
+
+    diffusers does not pass the bar on to the hub, so its downloads are patched while the context is open.
+    """
+    from diffusers.pipelines import pipeline_utils
+
+    bar = _progress_bar(emit)
+    emit(Stage(name="downloading, MB"))
+    with_bar = partial(pipeline_utils.snapshot_download, tqdm_class=bar)
+    with patch.object(pipeline_utils, "snapshot_download", with_bar):
+        yield bar
+
+
+def _progress_bar(emit: Emit) -> type:
+    from tqdm.auto import tqdm
+
+    counting: list[Any] = []
+
+    class Bar(tqdm):
+        """Emits progress and draws nothing.
+
+        The hub has one bar for bytes received and one for bytes written; the further one counts.
+        """
+
+        def __init__(self, *given: Any, **options: Any) -> None:
+            super().__init__(*given, **{**options, "file": StringIO()})
+            if options.get("unit") == "B":
+                counting.append(self)
+
+        def update(self, n: float | None = 1) -> bool | None:
+            shown = super().update(n)
+            if self in counting:
+                furthest = max(counting, key=lambda bar: bar.n)
+                total = round(furthest.total / MEGABYTE) if furthest.total else None
+                emit(Progress(done=round(furthest.n / MEGABYTE), total=total))
+            return shown
+
+    return Bar

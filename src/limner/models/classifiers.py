@@ -1,4 +1,4 @@
-"""Classifiers that others trained: loading them whole, and reading their scores against thresholds."""
+"""Pretrained classifiers: loading them completely, and comparing their scores with thresholds."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ import torch
 
 from limner.core.errors import LimnerError
 from limner.core.moderation import Finding, JudgeFunction
-from limner.models.hub import errors_told
+from limner.models.hub import hub_errors
 
 Thresholds = dict[str, float]
-"""Label -> the score from which on it refuses."""
+"""Label -> lowest score that is refused."""
 
 
-def loaded(kind: Any, reference: str, **where: Any) -> Any:
-    """A transformers model of a folder or a Hugging Face id, in safetensors, every tensor of it there."""
-    with errors_told(reference, "classifier"):
-        model, told = kind.from_pretrained(reference, use_safetensors=True, output_loading_info=True, **where)
-    if lacking := [*told["missing_keys"], *told.get("mismatched_keys", ())]:
+def load_model(kind: Any, reference: str, **where: Any) -> Any:
+    """Load a transformers model from a folder or a Hugging Face id, from safetensors, without missing tensors."""
+    with hub_errors(reference, "classifier"):
+        model, info = kind.from_pretrained(reference, use_safetensors=True, output_loading_info=True, **where)
+    if missing := [*info["missing_keys"], *info.get("mismatched_keys", ())]:
         raise LimnerError(
-            f"{reference!r} is no whole classifier: it has no {str(min(map(str, lacking)))!r}", "choose one that is"
+            f"{reference!r} is not a complete classifier: it has no {str(min(map(str, missing)))!r}",
+            "choose one that is",
         )
     return model.eval()
 
 
-def part_of(kind: Any, reference: str, **where: Any) -> Any:
-    """What a classifier needs besides its weights, such as a tokenizer, from the same place."""
-    with errors_told(reference, "classifier"):
+def load_processor(kind: Any, reference: str, **where: Any) -> Any:
+    """Load what a classifier needs besides its weights, such as a tokenizer, from the same place."""
+    with hub_errors(reference, "classifier"):
         return kind.from_pretrained(reference, **where)
 
 
-def tried(judge: JudgeFunction, sample: Any, reference: str) -> JudgeFunction:
-    """A classifier that has shown that it can judge; raises LimnerError for one that cannot."""
+def checked(judge: JudgeFunction, sample: Any, reference: str) -> JudgeFunction:
+    """Return a classifier after it has judged a sample; raise LimnerError if it cannot."""
     try:
         judge(sample)
     except Exception as error:
@@ -43,7 +44,7 @@ def tried(judge: JudgeFunction, sample: Any, reference: str) -> JudgeFunction:
 
 
 def check_labels(model: Any, reference: str, refuse: Mapping[str, float]) -> None:
-    """Refuse thresholds for labels that a classifier does not know."""
+    """Refuse thresholds for labels that a classifier does not have."""
     known = [str(label) for label in model.config.id2label.values()]
     for label in refuse:
         if label not in known:
@@ -51,15 +52,15 @@ def check_labels(model: Any, reference: str, refuse: Mapping[str, float]) -> Non
 
 
 def finding(model: Any, logits: torch.Tensor, refuse: Mapping[str, float]) -> Finding:
-    """What logits (n, labels) of one thing's parts say by thresholds: the label that is furthest above its own.
+    """Compare logits (n, labels) of the parts of one input with thresholds; the label furthest above its own wins.
 
-    Of a label, the highest score of the parts counts. Raises ValueError for what is no score.
+    The score of a label is the highest of the parts. Raises ValueError if a score is not a finite number.
     """
-    several = model.config.problem_type == "multi_label_classification" or logits.shape[-1] == 1
-    scores = (logits.float().sigmoid() if several else logits.float().softmax(-1)).amax(0).tolist()
-    told = {str(model.config.id2label[number]): score for number, score in enumerate(scores)}
-    watched = {label: told[label] for label in refuse}
+    multi_label = model.config.problem_type == "multi_label_classification" or logits.shape[-1] == 1
+    scores = (logits.float().sigmoid() if multi_label else logits.float().softmax(-1)).amax(0).tolist()
+    by_label = {str(model.config.id2label[number]): score for number, score in enumerate(scores)}
+    watched = {label: by_label[label] for label in refuse}
     if not all(map(math.isfinite, scores)):
-        raise ValueError(f"the scores {told} are none")
+        raise ValueError(f"the scores {by_label} are not finite numbers")
     label = max(watched, key=lambda name: watched[name] - refuse[name])
     return Finding(label if watched[label] >= refuse[label] else None, watched[label])

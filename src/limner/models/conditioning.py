@@ -1,36 +1,48 @@
-"""Prompts -> what a pipeline is told."""
+"""Prompts as arguments of a pipeline, each encoded once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from limner.core.protocols import Components, Family
+from limner.models.cache import PromptCache
 
-TOGETHER = 64
+GROUP = 64
+"""Prompts that are encoded in one batch at most."""
 
 
 @torch.inference_mode()
 def conditioning(
     family: Family, components: Components, prompts: Sequence[str], negative: str = ""
 ) -> Mapping[str, Any]:
-    """The pipeline's arguments for prompts, a row for each, or a single one where they are all the same.
+    """Return the pipeline's arguments for prompts: a row for each, or a single row if they are all the same.
 
     Each different prompt is encoded once.
     """
-    known = list(dict.fromkeys(prompts))
+    distinct = list(dict.fromkeys(prompts))
     encoded = [
         family.conditioning(components, part, [negative] * len(part))
-        for part in (known[start : start + TOGETHER] for start in range(0, len(known), TOGETHER))
+        for part in (distinct[start : start + GROUP] for start in range(0, len(distinct), GROUP))
     ]
-    if any(_shape(part) != _shape(encoded[0]) for part in encoded):  # some hold a longer prompt than others
-        encoded = [family.conditioning(components, known, [negative] * len(known))]
-    if len(known) == 1:
+    if any(_shape(part) != _shape(encoded[0]) for part in encoded):  # some groups have longer prompts than others
+        encoded = [family.conditioning(components, distinct, [negative] * len(distinct))]
+    if len(distinct) == 1:
         return encoded[0]
-    rows = [known.index(prompt) for prompt in prompts]
+    rows = [distinct.index(prompt) for prompt in prompts]
     return {name: _rows([part[name] for part in encoded], rows) for name in encoded[0]}
+
+
+def cached_conditioning(
+    cache: PromptCache, family: Family, components: Components, adapters: Hashable, prompt: str, negative: str
+) -> Mapping[str, Any]:
+    """Return the pipeline's arguments for one prompt, a single row, from the cache if it is there.
+
+    adapters: the adapters that are applied to the text encoders.
+    """
+    return cache.get((adapters, prompt, negative), lambda: conditioning(family, components, [prompt], negative))
 
 
 def _shape(part: Mapping[str, Any]) -> list[torch.Size]:

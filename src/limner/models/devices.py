@@ -1,4 +1,4 @@
-"""Which device and number format a run uses, and what is said when memory runs out."""
+"""Device and number format of a run, and errors when memory runs out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def pick_device(name: str) -> torch.device:
-    """ "auto" is cuda, then mps, then cpu; a device that is asked for and not there is a LimnerError."""
+    """Return a device. "auto" is cuda, else mps, else cpu. Raises LimnerError if the device is not available."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kind, _, index = name.partition(":")
@@ -32,7 +32,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """ "auto" is bf16 on a GPU that knows it, fp16 on an older one, fp32 elsewhere."""
+    """Return a number format. "auto" is bf16 on GPUs that support it, fp16 on older ones, fp32 elsewhere."""
     if name == "auto":
         if device.type == "cuda":
             return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
@@ -43,20 +43,20 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def check_quantised(name: str | None, device: torch.device) -> None:
-    """Refuse a rounding that the device or this installation has no arithmetic for."""
+    """Refuse a quantisation that the device or the installed packages do not support."""
     if name == "nf4" and device.type != "cuda":
         raise LimnerError(
-            f"weights rounded to 'nf4' run on CUDA GPUs only, not on {device.type}",
+            f"quantisation 'nf4' needs a CUDA GPU, and the device is {device.type}",
             "use int8, or leave it out (--quantise none)",
         )
     module = {"nf4": "bitsandbytes", "int8": "torchao"}.get(name or "")
     if module and importlib.util.find_spec(module) is None:
-        raise LimnerError(f"weights rounded to {name!r} need {module}, which is missing", f"pip install {module}")
+        raise LimnerError(f"quantisation {name!r} needs {module}, which is missing", f"pip install {module}")
 
 
 @contextmanager
-def memory_told(remedy: str) -> Iterator[None]:
-    """Turn running out of memory into one clear line."""
+def memory_errors(remedy: str) -> Iterator[None]:
+    """Turn out-of-memory errors into a LimnerError. remedy: what to do."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -70,9 +70,9 @@ def memory_told(remedy: str) -> Iterator[None]:
 
 
 def autocast_dtype(name: str, device: torch.device) -> torch.dtype | None:
-    """Number format of the forward pass in training, None for the weights' own.
+    """Return the number format of the forward pass in training; None for the weights' own.
 
-    "auto" on a CPU is bf16 where the processor multiplies it, which halves the time of a step.
+    "auto" on a CPU is bf16 if the processor has instructions for it, which halves the time of a step.
     """
     if device.type == "cpu":
         fast = name == "auto" and torch.cpu._is_avx512_bf16_supported()  # type: ignore[attr-defined]

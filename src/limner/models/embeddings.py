@@ -1,4 +1,4 @@
-"""New words for text encoders: learnt as rows of the token embedding, written to files, put on a pipeline to paint."""
+"""Learned embeddings of new tokens: trained (Textual Inversion), written to files, and added to a pipeline."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Components, Facts, Subject, Use
-from limner.models.options import WORDS_FILE
+from limner.core.protocols import Components, Facts, SubjectWords, WeightedFile
+from limner.models.options import EMBEDDINGS_FILE
 
-MOST = 75
-"""Vectors of a word, which a text encoder of 77 tokens has room for."""
+MAX_VECTORS = 75
+"""Vectors of a token that a text encoder of 77 tokens has room for."""
 
 
-class Extended(nn.Module):
-    """A token embedding with rows of its own for the ids from `first` on; the old one is left as it is."""
+class ExtendedEmbedding(nn.Module):
+    """Token embedding with new rows for the ids from `first` on; the old embedding is not changed."""
 
     def __init__(self, base: nn.Module, rows: torch.Tensor, first: int) -> None:
         super().__init__()
         self.base, self.first = base, first
-        self.own = nn.Embedding.from_pretrained(
-            rows, freeze=False
-        )  # behind the base: a network's format is its first's
+        # after the base, because the number format of a network is that of its first parameter
+        self.own = nn.Embedding.from_pretrained(rows, freeze=False)
 
     @property
     def rows(self) -> nn.Parameter:
@@ -46,22 +45,22 @@ class Extended(nn.Module):
 
 
 @dataclass
-class Word:
-    """A word of one or more vectors in one text encoder, from `put_in` until `take_out`."""
+class TokenEmbeddings:
+    """A new token of one or more vectors in one text encoder, from `add` until `remove`."""
 
     tokenizer: Any
     encoder: Any
-    extended: Extended
+    extended: ExtendedEmbedding
     before: str
 
     @classmethod
-    def put_in(cls, tokenizer: Any, encoder: Any, names: Sequence[str], rows: torch.Tensor) -> Word:
-        """names: the word and what stands for its further vectors. rows: (len(names), width)."""
+    def add(cls, tokenizer: Any, encoder: Any, names: Sequence[str], rows: torch.Tensor) -> TokenEmbeddings:
+        """Add a token. names: the token, then names for its further vectors. rows: (len(names), width)."""
         vocabulary = tokenizer.get_vocab()
         known = [name for name in names if name in vocabulary]
         if known:
             raise LimnerError(
-                f"the word {known[0]!r} is in use by the model, or by another adapter, already",
+                f"the word {known[0]!r} is already used by the model or by another adapter",
                 "choose another one, such as '<sks>', or leave that adapter out",
             )
         base = encoder.get_input_embeddings()
@@ -69,35 +68,35 @@ class Word:
             raise LimnerError(
                 f"the word {names[0]!r} has vectors of {rows.shape[1]} numbers, and this model's have "
                 f"{base.weight.shape[1]}",
-                "use the kind of model that it was taught to",
+                "use the family of models that it was trained on",
             )
         before = tokenizer.backend_tokenizer.to_str()
         tokenizer.add_tokens(list(names))
         first = tokenizer.convert_tokens_to_ids(names[0])
-        extended = Extended(base, rows.to(base.weight.device, torch.float32), first)
+        extended = ExtendedEmbedding(base, rows.to(base.weight.device, torch.float32), first)
         encoder.set_input_embeddings(extended)
         return cls(tokenizer, encoder, extended, before)
 
-    def take_out(self) -> None:
+    def remove(self) -> None:
         from tokenizers import Tokenizer
 
         self.encoder.set_input_embeddings(self.extended.base)
         self.tokenizer._tokenizer = Tokenizer.from_str(self.before)
 
 
-def names_of(word: str, vectors: int) -> list[str]:
-    """The tokens that a word of several vectors stands for, as diffusers numbers them."""
+def token_names(word: str, vectors: int) -> list[str]:
+    """Return the tokens of a word of several vectors, numbered like in diffusers."""
     return [word, *(f"{word}_{i}" for i in range(1, vectors))]
 
 
-class Words:
-    """A word that learns, in every text encoder that can take it."""
+class LearnedEmbeddings:
+    """A word that is trained, in every text encoder that supports new tokens."""
 
     def __init__(
-        self, components: Components, facts: Facts, subject: Subject, vectors: int, initial: str, seed: int
+        self, components: Components, facts: Facts, subject: SubjectWords, vectors: int, initial: str, seed: int
     ) -> None:
-        self.keys, self.words, self.subject = [], [], subject
-        names, rng = names_of(subject.identifier, vectors), torch.Generator().manual_seed(seed)
+        self.keys, self.tokens, self.subject = [], [], subject
+        names, rng = token_names(subject.identifier, vectors), torch.Generator().manual_seed(seed)
         for key, tokenizer_name, encoder_name in facts.embeddings:
             tokenizer, encoder = components.parts[tokenizer_name], components.parts[encoder_name]
             if vectors > (room := tokenizer.model_max_length // 2):
@@ -108,59 +107,59 @@ class Words:
             weight = encoder.get_input_embeddings().weight.detach().float().cpu()
             ids = tokenizer(initial, add_special_tokens=False).input_ids
             if not ids:
-                raise LimnerError(f"the initial word {initial!r} holds no token", "give a word such as dog")
+                raise LimnerError(f"the initial word {initial!r} has no token", "use a word such as dog")
             rows = weight[[ids[i % len(ids)] for i in range(vectors)]].clone()
-            # further vectors begin a little apart, for the same ones would learn the same
+            # further vectors start a little apart, because equal ones would stay equal
             rows[len(ids) :] += 0.1 * weight.std() * torch.randn(rows[len(ids) :].shape, generator=rng)
             self.keys.append((key, encoder_name))
-            self.words.append(Word.put_in(tokenizer, encoder, names, rows))
+            self.tokens.append(TokenEmbeddings.add(tokenizer, encoder, names, rows))
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        return {"text": [word.extended.rows for word in self.words]}
+        return {"text": [token.extended.rows for token in self.tokens]}
 
     def state(self) -> dict[str, nn.Parameter]:
-        return {name: word.extended.rows for (_, name), word in zip(self.keys, self.words, strict=True)}
+        return {name: token.extended.rows for (_, name), token in zip(self.keys, self.tokens, strict=True)}
 
     def train(self, on: bool) -> None:
-        """Nothing here is random."""
+        """Do nothing: nothing here is random."""
 
-    def untaught(self) -> AbstractContextManager[None]:
-        """The denoiser is the base model's own."""
+    def base_model(self) -> AbstractContextManager[None]:
+        """Do nothing: the denoiser is the base model's."""
         return nullcontext()
 
     def detach(self) -> None:
-        for word in self.words:
-            word.take_out()
+        for token in self.tokens:
+            token.remove()
 
 
-def save_words(learnt: Words, path: Path, header: Mapping[str, str]) -> None:
-    """Write the vectors (n, width) under the word's own name where there is one text encoder, as diffusers has it,
-    else under the encoders' names, as A1111 and ComfyUI have it for SDXL.
+def save_embeddings(trained: LearnedEmbeddings, path: Path, header: Mapping[str, str]) -> None:
+    """Write the vectors (n, width): for one text encoder under the word itself, as diffusers does, for several under
+    the encoders' names, as A1111 and ComfyUI do for SDXL.
     """
     tensors = {
-        key or learnt.subject.identifier: word.extended.rows.detach().contiguous().cpu()
-        for (key, _), word in zip(learnt.keys, learnt.words, strict=True)
+        key or trained.subject.identifier: token.extended.rows.detach().contiguous().cpu()
+        for (key, _), token in zip(trained.keys, trained.tokens, strict=True)
     }
-    save_file(tensors, path, {"format": "pt", "word": learnt.subject.identifier, **header})
+    save_file(tensors, path, {"format": "pt", "word": trained.subject.identifier, **header})
 
 
 @torch.no_grad()
-def restore_words(learnt: Words, path: Path) -> None:
-    """Read back what `save_words` wrote; LimnerError where the word or its vectors are others."""
-    word, saved = read_words(path)
-    ours = {key or word: put.extended.rows for (key, _), put in zip(learnt.keys, learnt.words, strict=True)}
+def restore_embeddings(attached: LearnedEmbeddings, path: Path) -> None:
+    """Read what `save_embeddings` wrote; raise LimnerError if the word or the shapes differ."""
+    word, saved = read_embeddings(path)
+    own = {key or word: token.extended.rows for (key, _), token in zip(attached.keys, attached.tokens, strict=True)}
     shapes = {name: rows.shape for name, rows in saved.items()}
-    if word != learnt.subject.identifier or shapes != {name: rows.shape for name, rows in ours.items()}:
+    if word != attached.subject.identifier or shapes != {name: rows.shape for name, rows in own.items()}:
         raise LimnerError(
-            f"the word in {str(path)!r} does not fit this base model", "use the model that it was taught to"
+            f"the word in {str(path)!r} does not fit this base model", "use the model that it was trained on"
         )
-    for name, rows in ours.items():
+    for name, rows in own.items():
         rows.copy_(saved[name])
 
 
 @contextmanager
-def words_applied(pipeline: Any, facts: Facts, uses: Sequence[Use]) -> Iterator[None]:
-    """Put the words of files into a pipeline's text encoders, their vectors made longer or shorter by the use's weight.
+def embeddings_applied(pipeline: Any, facts: Facts, uses: Sequence[WeightedFile]) -> Iterator[None]:
+    """Add the words of files to a pipeline's text encoders, their vectors multiplied by the file's weight.
 
     A weight of 0 leaves the word out.
     """
@@ -168,50 +167,51 @@ def words_applied(pipeline: Any, facts: Facts, uses: Sequence[Use]) -> Iterator[
     with ExitStack() as stack:
         known: set[str] = set()
         for use in (use for use in uses if use.weight):
-            word, rows = read_words(use.file)
+            word, rows = read_embeddings(use.file)
             if word in known:
-                raise LimnerError(f"two adapters teach the word {word!r}", "leave one of them out")
+                raise LimnerError(f"two adapters define the word {word!r}", "leave one of them out")
             known.add(word)
-            theirs = {key or word: (tokenizer, encoder) for key, tokenizer, encoder in facts.embeddings}
+            encoders = {key or word: (tokenizer, encoder) for key, tokenizer, encoder in facts.embeddings}
             if len(facts.embeddings) == 1 and len(rows) == 1:
-                rows = {next(iter(theirs)): next(iter(rows.values()))}
-            if not rows.keys() <= theirs.keys():
+                rows = {next(iter(encoders)): next(iter(rows.values()))}
+            if not rows.keys() <= encoders.keys():
                 raise LimnerError(
-                    f"the word in {str(use.file)!r} does not fit this model: it is for text encoders called "
+                    f"the word in {str(use.file)!r} does not fit this model: it is for the text encoders "
                     f"{', '.join(rows)}",
-                    "use the kind of model that it was taught to",
+                    "use the family of models that it was trained on",
                 )
             for key, values in rows.items():
-                tokenizer, encoder = (parts[name] for name in theirs[key])
-                put = Word.put_in(tokenizer, encoder, names_of(word, len(values)), values * use.weight)
-                stack.callback(put.take_out)
+                tokenizer, encoder = (parts[name] for name in encoders[key])
+                names = token_names(word, len(values))
+                token = TokenEmbeddings.add(tokenizer, encoder, names, values * use.weight)
+                stack.callback(token.remove)
         yield
 
 
-def read_words(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
-    """The word of a file and its vectors (n, width) by the name of the text encoder, or by its own.
+def read_embeddings(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
+    """Return the word of a file, and its vectors (n, width) by the name of the text encoder or of the word.
 
-    Files of other tools that do not name the word call it as the file is called.
+    If the file does not name the word, as files of other tools, the file's own name is the word.
     """
     with safe_open(path, framework="pt") as file:
         word = (file.metadata() or {}).get("word")
     rows = {name: value.float() for name, value in load_file(path).items()}
     rows = {name: value[None] if value.ndim == 1 else value for name, value in rows.items()}
     if not rows or any(
-        value.ndim != 2 or not 1 <= len(value) <= MOST or not value.isfinite().all() for value in rows.values()
+        value.ndim != 2 or not 1 <= len(value) <= MAX_VECTORS or not value.isfinite().all() for value in rows.values()
     ):
-        raise LimnerError(f"{str(path)!r} holds no word of 1 to {MOST} vectors", "copy or train it again")
+        raise LimnerError(f"{str(path)!r} contains no word of 1 to {MAX_VECTORS} vectors", "copy or train it again")
     if word is None:
         only = next(iter(rows)) if len(rows) == 1 else "emb_params"
         word = path.stem if only == "emb_params" else only
     return word, rows
 
 
-def usage(name: str, facts: Facts, subject: Subject) -> str:
-    """Lines of Python that put the word of a saved folder of this name onto `pipeline` with stock diffusers."""
+def usage(name: str, facts: Facts, subject: SubjectWords) -> str:
+    """Return Python lines that load the word in a saved folder of this name into `pipeline` with stock diffusers."""
     if len(facts.embeddings) == 1:
         return f'pipeline.load_textual_inversion("{name}")'
-    lines = ["from safetensors.torch import load_file", "", f'vectors = load_file("{name}/{WORDS_FILE}")']
+    lines = ["from safetensors.torch import load_file", "", f'vectors = load_file("{name}/{EMBEDDINGS_FILE}")']
     for key, tokenizer, encoder in facts.embeddings:
         parts = f"tokenizer=pipeline.{tokenizer}, text_encoder=pipeline.{encoder}"
         lines.append(f'pipeline.load_textual_inversion(vectors["{key}"], token={subject.identifier!r}, {parts})')

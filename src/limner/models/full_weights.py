@@ -1,4 +1,4 @@
-"""Whole networks that learn, with what they were kept aside."""
+"""Full fine-tuning in memory: networks of which all weights are trained, with a copy of the original weights."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import nn
 from limner.core.protocols import Components
 
 
-class Whole:
-    """Parts of a model, by name, all of whose weights learn."""
+class FullWeights:
+    """Parts of a model, by name, of which all weights are trained."""
 
     def __init__(self, components: Components, names: Sequence[str]) -> None:
         self.components = components
@@ -37,20 +37,20 @@ class Whole:
         return {f"{name}.{key}": value for name, part in self.parts.items() for key, value in part.named_parameters()}
 
     def train(self, on: bool) -> None:
-        """Nothing here is random: the networks of diffusion models come without dropout."""
+        """Do nothing: the networks of diffusion models have no dropout."""
 
     @contextmanager
-    def untaught(self) -> Iterator[None]:
-        """A second, frozen denoiser with the old weights takes the place of the learning one."""
-        name, learning = self.components.denoiser_name, self.components.denoiser
+    def base_model(self) -> Iterator[None]:
+        """Put a second, frozen denoiser with the original weights in place of the trained one."""
+        name, trained = self.components.denoiser_name, self.components.denoiser
         if self.teacher is None:
-            self.teacher = deepcopy(learning).requires_grad_(False)
+            self.teacher = deepcopy(trained).requires_grad_(False)
             self.teacher.load_state_dict(self.originals[name])
         self.components.parts[name] = self.teacher
         try:
             yield
         finally:
-            self.components.parts[name] = learning
+            self.components.parts[name] = trained
 
     def detach(self) -> None:
         for name, part in self.parts.items():
@@ -58,8 +58,8 @@ class Whole:
             part.requires_grad_(False)
 
 
-def put_into(pipeline: Any, learnt: Whole) -> None:
-    """Give a fresh pipeline of the base model the learnt weights."""
+def copy_weights(pipeline: Any, trained: FullWeights) -> None:
+    """Copy the trained weights into a new pipeline of the base model."""
     with torch.no_grad():
-        for name, part in learnt.parts.items():
+        for name, part in trained.parts.items():
             pipeline.components[name].load_state_dict(part.state_dict())

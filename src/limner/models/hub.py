@@ -1,4 +1,4 @@
-"""What the Hugging Face hub, or this machine's cache of it, has of a model."""
+"""Models on the Hugging Face hub and in its cache on this machine."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from limner.core.errors import LimnerError
 
 
 def is_repository(reference: str) -> bool:
+    """Whether a reference can be the id of a repository, OWNER/NAME."""
     parts = reference.split("/")
     return len(parts) == 2 and all(parts) and not reference.startswith((".", "/", "~"))
 
 
 def file_of(location: str) -> tuple[str, str] | None:
-    """Repository and file of a location such as owner/name/file.safetensors that is no path here."""
+    """Return repository and file of a location such as owner/name/file.safetensors; None for a local path."""
     parts = location.split("/", 2)
     if len(parts) < 3 or not location.endswith(".safetensors") or not parts[0] or Path(location).exists():
         return None
@@ -26,7 +27,7 @@ def file_of(location: str) -> tuple[str, str] | None:
 
 
 def on_disk(location: str) -> Path | None:
-    """The folder or file of a model: the location itself, or what the hub's cache has of it."""
+    """Return the folder or file of a model: a local path, or its place in the hub's cache; None if it is not there."""
     if Path(location).exists():
         return Path(location)
     from huggingface_hub import try_to_load_from_cache
@@ -34,17 +35,17 @@ def on_disk(location: str) -> Path | None:
     if (single := file_of(location)) is not None:
         found = try_to_load_from_cache(*single)
         return Path(found) if isinstance(found, str) else None
-    try:  # a pipeline, or a part by itself
+    try:  # a pipeline, or a single part
         known = [try_to_load_from_cache(location, name) for name in ("model_index.json", "config.json")]
-    except ValueError:  # no possible name of a repository
+    except ValueError:  # not a valid repository name
         return None
     return next((Path(found).parent for found in known if isinstance(found, str)), None)
 
 
-def settings_of(location: str, part: str) -> dict[str, Any] | None:
-    """The settings of a part of a model by its folder's name, without its weights; None where they are not known.
+def part_config(location: str, part: str) -> dict[str, Any] | None:
+    """Return the configuration of a part of a model by its folder's name, without its weights; None if unknown.
 
-    Those of a repository are fetched. A single file has none of its own.
+    That of a repository is downloaded. A single file has none.
     """
     from huggingface_hub import errors, hf_hub_download
 
@@ -62,15 +63,16 @@ def settings_of(location: str, part: str) -> dict[str, Any] | None:
 
 
 def index_of(reference: str) -> tuple[dict[str, Any], str]:
-    """`model_index.json` and the licence of a repository on the Hugging Face hub, or from its local cache."""
+    """Return `model_index.json` and the licence of a repository on the hub or in its cache."""
     from huggingface_hub import hf_hub_download
 
-    with errors_told(reference):
+    with hub_errors(reference):
         index = json.loads(Path(hf_hub_download(reference, "model_index.json")).read_text(encoding="utf-8"))
     return index, licence_of(reference)
 
 
 def licence_of(repository: str) -> str:
+    """Return the licence in a repository's model card, or "unknown"."""
     from huggingface_hub import hf_hub_download
 
     try:
@@ -80,6 +82,7 @@ def licence_of(repository: str) -> str:
 
 
 def card_licence(card: Path) -> str:
+    """Return the licence in a model card, or "unknown"."""
     if not card.is_file():
         return "unknown"
     lines = card.read_text(encoding="utf-8", errors="replace")[:5000].splitlines()
@@ -87,11 +90,10 @@ def card_licence(card: Path) -> str:
 
 
 @contextmanager
-def errors_told(reference: str, what: str = "model", location: str | None = None) -> Iterator[None]:
-    """Turn a failing download, or files that are not what they should be, into one clear line.
+def hub_errors(reference: str, what: str = "model", location: str | None = None) -> Iterator[None]:
+    """Turn errors of downloading or loading into a LimnerError, which passes unchanged if one is raised inside.
 
-    what: what the reference is wanted for. location: what the reference stands for, where that is something else. A
-    line of ours from inside is left as it is.
+    what: what the reference should be. location: what the reference stands for, if it is an alias.
     """
     from huggingface_hub import errors
 
@@ -107,23 +109,23 @@ def errors_told(reference: str, what: str = "model", location: str | None = None
         ) from error
     except errors.RemoteEntryNotFoundError as error:
         raise LimnerError(
-            f"{what} {reference!r} is on the Hugging Face hub, but no diffusers {what} ({str(error)[-160:]})",
-            "choose a repository in the diffusers layout, or name one file of it: OWNER/NAME/FILE.safetensors",
+            f"{what} {reference!r} on the Hugging Face hub is not a diffusers {what} ({str(error)[-160:]})",
+            "choose a repository in the diffusers layout, or one file: OWNER/NAME/FILE.safetensors",
         ) from error
     except (OSError, ValueError, errors.HTTPError) as error:
         if isinstance(error, LimnerError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             raise
-        place, said = Path(location).expanduser(), str(error)[:160]
+        place, reason = Path(location).expanduser(), str(error)[:160]
         pickled = "safetensors" in str(error) and place.is_dir() and any(place.rglob("*.bin"))
         if place.is_file():
             raise LimnerError(
-                f"{what} {reference!r} cannot be loaded; its settings are not in the file and could not be fetched, or "
-                f"do not fit it ({said})",
-                "connect to the network, or give a diffusers folder",
+                f"{what} {reference!r} cannot be loaded: its configuration is not in the file, and could not be "
+                f"downloaded or does not fit ({reason})",
+                "connect to the network, or use a diffusers folder",
             ) from error
         if place.is_dir() and not pickled:
             raise LimnerError(
-                f"{what} {reference!r} is incomplete or no {what} ({said})", "copy or fetch the folder again"
+                f"{what} {reference!r} is incomplete or no {what} ({reason})", "copy or fetch the folder again"
             ) from error
         if "safetensors" in str(error) and not isinstance(error, errors.HTTPError):
             raise LimnerError(
@@ -131,7 +133,7 @@ def errors_told(reference: str, what: str = "model", location: str | None = None
                 "use a version of it in safetensors, or fetch it again",
             ) from error
         raise LimnerError(
-            f"{what} {reference!r} is not on disk and could not be fetched ({said})",
-            "check the name and the network, or give a folder that holds it"
+            f"{what} {reference!r} is not on disk and could not be fetched ({reason})",
+            "check the name and the network, or use a local folder"
             + (", or use --model starter" if what == "model" else ""),
         ) from error

@@ -1,4 +1,4 @@
-"""Inpainting with a UNet of any number of latent channels; diffusers' own pipeline knows those of 4 and of 9."""
+"""Inpainting with a UNet of any number of latent channels; diffusers' own pipeline supports 4 and 9."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from diffusers import StableDiffusionImg2ImgPipeline
 
 
 class LatentInpainting(StableDiffusionImg2ImgPipeline):
-    """After each step, what is outside the mask becomes the image again, as noisy as the step left the rest (as in
-    Lugmayr et al. 2022, RePaint, arXiv 2201.09865, without going back).
+    """After each step, replaces what is outside the mask by the image, at the noise level of the step (RePaint without
+    resampling, Lugmayr et al. 2022, arXiv 2201.09865).
     """
 
     @torch.no_grad()
@@ -36,12 +36,12 @@ class LatentInpainting(StableDiffusionImg2ImgPipeline):
         clean = vae.encode(pixels).latent_dist.mode() * vae.config.scaling_factor
         holes = torch.stack([torch.from_numpy(np.asarray(hole, dtype=np.float32)) for hole in mask_image]) / 255
         inside = F.adaptive_max_pool2d(holes[:, None], (clean.shape[2], clean.shape[3])).to(device) > 0.5
-        seeds = [one.initial_seed() ^ 0x6D61736B for one in generator]  # another noise than the painting's own
+        seeds = [one.initial_seed() ^ 0x6D61736B for one in generator]  # different noise than that of the latents
         noise = torch.stack([torch.randn(clean.shape[1:], generator=torch.Generator().manual_seed(s)) for s in seeds])
         noise = noise.to(clean)
 
         def keep_outside(pipe: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
-            times = self.scheduler.timesteps[-self._num_timesteps :]  # some come twice
+            times = self.scheduler.timesteps[-self._num_timesteps :]  # some timesteps come twice
             after = times[step + 1 :][:1]
             outside = self.scheduler.add_noise(clean, noise, after.repeat(len(clean))) if len(after) else clean
             values["latents"] = torch.where(inside, values["latents"], outside.to(values["latents"]))

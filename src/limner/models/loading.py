@@ -1,4 +1,4 @@
-"""References to models -> loaded components, those used last kept."""
+"""Model references (alias, folder, file, Hugging Face id) as models, and their components, kept in memory."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ import torch
 
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Emit, Notice
-from limner.core.protocols import Alias, Components, Family, Source
+from limner.core.protocols import Alias, Components, Family, ModelSource
 from limner.models import hub
-from limner.models.logging import hush
-from limner.models.lru import Kept
-from limner.models.prompt_cache import Embeddings, no_embeddings
+from limner.models.cache import MODELS
+from limner.models.logging import quiet_libraries
 from limner.plugins import registry
 from limner.store.files import sha256_of
 
@@ -30,9 +29,10 @@ PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
 @dataclass(frozen=True)
 class Model:
-    """A base model that a request names: its family, where its weights are, and its alias if it has one.
+    """A base model that a request names.
 
-    vae: an autoencoder in place of its own. told: request values that a model which was taught here says of itself.
+    alias: its alias, if the reference is one. vae: an autoencoder in place of its own. own_defaults: request values
+    that a model trained by Limner stores about itself.
     """
 
     reference: str
@@ -41,16 +41,16 @@ class Model:
     alias: Alias | None
     licence: str
     vae: str | None = None
-    told: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    own_defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    def source(self, quantised: str | None = None) -> Source:
-        """Where it is loaded from; a file on the hub is fetched first."""
+    def source(self, quantised: str | None = None) -> ModelSource:
+        """Return where it is loaded from; a file on the hub is downloaded first."""
         location = self.location
         if (repository := hub.file_of(location)) is not None:
             from huggingface_hub import hf_hub_download
 
             location = hf_hub_download(*repository)
-        return Source(location, self.vae, self.alias and self.alias.config, quantised)
+        return ModelSource(location, self.vae, self.alias and self.alias.config, quantised)
 
     @property
     def family(self) -> Family:
@@ -58,12 +58,12 @@ class Model:
 
     @property
     def defaults(self) -> Mapping[str, Any]:
-        """Request values that suit this model: the family's, overruled by the alias's own or by what it says itself."""
-        return {**self.family.facts.defaults, **(self.alias.defaults if self.alias else {}), **self.told}
+        """Defaults of request values: the family's, overridden by the alias's, then by the model's own."""
+        return {**self.family.facts.defaults, **(self.alias.defaults if self.alias else {}), **self.own_defaults}
 
     @property
     def sampling(self) -> dict[str, Any]:
-        """How its pictures are painted where nothing is said, by the names that a GenerateRequest and `paint` use."""
+        """Default sampling settings, by the field names of a GenerateRequest."""
         defaults = self.defaults
         return {
             "steps": int(defaults["denoising_steps"]),
@@ -72,9 +72,9 @@ class Model:
         }
 
     def fingerprint(self, dtype: torch.dtype) -> str | None:
-        """SHA-256 of the denoiser's weights in the files that this number format is loaded from.
+        """Return the SHA-256 of the denoiser's weights in the files that are loaded for this number format.
 
-        Of several files, it is that of their hashes in order. None while they are not on disk.
+        For several files, it is the hash of their hashes in order. None if they are not on disk.
         """
         half = dtype in (torch.float16, torch.bfloat16)
         full, fp16 = self._weights()
@@ -84,15 +84,15 @@ class Model:
         return hashes[0] if hashes else None
 
     def fingerprints(self) -> set[str]:
-        """The fingerprints in all formats that are on disk."""
+        """Return the fingerprints for all number formats that are on disk."""
         return {known for dtype in (torch.float32, torch.float16) if (known := self.fingerprint(dtype))}
 
     def on_disk(self) -> Path | None:
-        """The folder or file that it is loaded from, None while its weights are not on disk."""
+        """Return the folder or file that it is loaded from; None if its weights are not on disk."""
         return hub.on_disk(self.location) if any(self._weights()) else None
 
     def _weights(self) -> tuple[list[Path], list[Path]]:
-        """The denoiser's weights files, full and fp16."""
+        """Return the denoiser's weight files, full and fp16."""
         place = hub.on_disk(self.location)
         if place is None or place.is_file():
             return [place] if place else [], []
@@ -102,12 +102,12 @@ class Model:
 
 @cache
 def _weights_sha256(file: Path, changed: int) -> str:
-    """Hash of a weights file as it was at the time `changed`; the hub's cache calls large files by their hash."""
+    """Return the hash of a weight file at its modification time; the hub's cache names large files by their hash."""
     return file.name if re.fullmatch(r"[0-9a-f]{64}", file.name) else sha256_of(file)
 
 
-def must_be_fetched(reference: str) -> bool:
-    """Whether this is a Hugging Face id whose weights are not on disk; aliases are known to be what they say."""
+def needs_download(reference: str) -> bool:
+    """Whether this is a Hugging Face id whose weights are not on disk. False for aliases, which are trusted."""
     if reference in registry.aliases() or Path(reference).expanduser().exists():
         return False
     if not (hub.is_repository(reference) or hub.file_of(reference)):
@@ -117,11 +117,11 @@ def must_be_fetched(reference: str) -> bool:
 
 
 def resolve(reference: str, vae: str | None = None) -> Model:
-    """Find what a model reference means: alias, folder, single file, or Hugging Face id; vae: in place of its own."""
+    """Find the model of a reference: alias, folder, single file, or Hugging Face id. vae: in place of its own."""
     aliases = registry.aliases()
     if reference in aliases:
         family_name, alias = aliases[reference]
-        return Model(reference, _place(alias.reference), family_name, alias, alias.licence, vae or alias.vae)
+        return Model(reference, _location(alias.reference), family_name, alias, alias.licence, vae or alias.vae)
     place = Path(reference).expanduser()
     if place.is_file():
         return Model(reference, str(place.resolve()), _family_of_file(reference, place), None, "unknown", vae)
@@ -130,7 +130,7 @@ def resolve(reference: str, vae: str | None = None) -> Model:
     if (repository := hub.file_of(reference)) is not None:
         from huggingface_hub import hf_hub_download
 
-        with hub.errors_told(reference):
+        with hub.hub_errors(reference):
             file = Path(hf_hub_download(*repository))
         return Model(reference, reference, _family_of_file(reference, file), None, hub.licence_of(repository[0]), vae)
     if hub.is_repository(reference):
@@ -140,7 +140,7 @@ def resolve(reference: str, vae: str | None = None) -> Model:
 
 
 def _family_of_file(reference: str, file: Path) -> str:
-    """The family whose single files hold tensors called as in this one."""
+    """Return the family that recognises a single file by its tensor names."""
     from safetensors import SafetensorError, safe_open
 
     if file.suffix in PICKLES:
@@ -152,24 +152,26 @@ def _family_of_file(reference: str, file: Path) -> str:
         with safe_open(file, framework="pt") as tensors:
             names = set(tensors.keys())
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise LimnerError(f"model {reference!r} cannot be read: {error}", "fetch or copy it again") from error
-    for name, family in registry.families.all().items():
+        raise LimnerError(f"model {reference!r} cannot be read: {error}", "download or copy it again") from error
+    families = registry.families.all()
+    for name, family in families.items():
         if names.intersection(family.facts.single_file):
             return name
+    known = ", ".join(name for name, family in families.items() if family.facts.single_file)
     raise LimnerError(
-        f"model {reference!r} is a single file of no kind that is known here",
-        "give a diffusers folder, or a file in the layout of Stable Diffusion's or SDXL's authors",
+        f"model {reference!r} is a single file of an unknown layout",
+        f"use a diffusers folder, or a single file of one of these families: {known}",
     )
 
 
-def settings_of(reference: str, part: str) -> Mapping[str, Any] | None:
-    """The settings of a part of a model, such as its scheduler, before it is loaded; None where they are not known."""
+def part_config(reference: str, part: str) -> Mapping[str, Any] | None:
+    """Return the configuration of a part of a model that is not loaded, such as "scheduler"; None if unknown."""
     aliases = registry.aliases()
     location = aliases[reference][1].reference if reference in aliases else reference
-    return hub.settings_of(str(Path(_place(location)).expanduser()), part)
+    return hub.part_config(str(Path(_location(location)).expanduser()), part)
 
 
-def _place(reference: str) -> str:
+def _location(reference: str) -> str:
     if reference.startswith("package:"):
         package, _, inside = reference.removeprefix("package:").partition("/")
         return str(files(package).joinpath(inside))
@@ -181,28 +183,28 @@ def _from_folder(reference: str, folder: Path) -> Model:
     if not index.is_file():
         raise LimnerError(
             f"model {reference!r} is not a diffusers model folder: it has no model_index.json",
-            "give the folder that holds model_index.json, a Hugging Face id, or one of: "
-            + ", ".join(registry.aliases()),
+            "use a folder with model_index.json, a Hugging Face id, or one of: " + ", ".join(registry.aliases()),
         )
     try:
-        facts = json.loads(index.read_text(encoding="utf-8"))
+        contents = json.loads(index.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise LimnerError(
             f"model {reference!r} has an unreadable model_index.json: {error}", "copy the folder again"
         ) from error
     licence = hub.card_licence(folder / "README.md")
-    told = _told_defaults(folder / "limner.json")
-    return Model(reference, str(folder.resolve()), _family_of(reference, facts), None, licence, told=told)
+    defaults = _own_defaults(folder / "limner.json")
+    family = _family_of(reference, contents)
+    return Model(reference, str(folder.resolve()), family, None, licence, own_defaults=defaults)
 
 
-def _told_defaults(file: Path) -> Mapping[str, Any]:
-    """How a model that was taught here is painted with, as it says itself: what its base model was painted with."""
+def _own_defaults(file: Path) -> Mapping[str, Any]:
+    """Read the sampling settings of a model that Limner trained: those of its base model."""
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))["sampling"]
+        sampling = json.loads(file.read_text(encoding="utf-8"))["sampling"]
         return {
-            "denoising_steps": int(told["steps"]),
-            "guidance": float(told["guidance"]),
-            "guidance_rescale": float(told["guidance_rescale"]),
+            "denoising_steps": int(sampling["steps"]),
+            "guidance": float(sampling["guidance"]),
+            "guidance_rescale": float(sampling["guidance_rescale"]),
         }
     except (OSError, ValueError, KeyError, TypeError):
         return {}
@@ -213,55 +215,34 @@ def _family_of(reference: str, index: Mapping[str, Any]) -> str:
     name = registry.family_of_pipeline(str(class_name))
     if name is None:
         raise LimnerError(
-            f"model {reference!r} is a {class_name or 'model of no known kind'}, which no family here knows",
+            f"model {reference!r} has the pipeline {class_name or 'None'}, which no family supports",
             f"families: {', '.join(registry.families.names())}",
         )
     return name
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    components: Components
-    embeddings: Embeddings = field(default_factory=no_embeddings)
-
-    @property
-    def bytes(self) -> int:
-        parts = [part for part in self.components.parts.values() if isinstance(part, torch.nn.Module)]
-        return sum(tensor.nbytes for part in parts for tensor in (*part.parameters(), *part.buffers()))
-
-
-_loaded: Kept[_Loaded] = Kept(float("inf"), lambda loaded: loaded.bytes)
-
-
 def load(model: Model, dtype: torch.dtype, device: torch.device, quantised: str | None = None) -> Components:
-    """Load a model's components. Those used last stay in memory for the next request, as many as leave room enough."""
-    hush()
+    """Load a model's components, or return them from `MODELS`. Models used last stay in memory while there is room."""
+    quiet_libraries()
+
+    def load_components() -> Components:
+        with hub.hub_errors(model.reference, location=model.location):
+            return model.family.load(model.source(quantised), dtype, device)
+
     key = (model.location, model.vae, str(dtype), str(device), quantised)
-
-    def made() -> _Loaded:
-        with hub.errors_told(model.reference, location=model.location):
-            return _Loaded(model.family.load(model.source(quantised), dtype, device))
-
-    if key not in _loaded:
-        _loaded.shrink(room(device))
-    try:
-        return _loaded.of(key, made).components
-    except torch.OutOfMemoryError:
-        if not _loaded.values():
-            raise
-    forget()  # what was kept was in the way
-    return _loaded.of(key, made).components
+    return MODELS.components(key, load_components, lambda: memory_budget(device))
 
 
-def room(device: torch.device) -> float:
-    """Bytes of models that may stay in memory while another one is loaded: LIMNER_MODEL_GB, or half of a GPU's memory,
-    or a quarter of the machine's.
+def memory_budget(device: torch.device) -> float:
+    """Return the bytes of models that may stay in memory while another one loads.
+
+    That is LIMNER_MODEL_GB, or half of a GPU's memory, or a quarter of the machine's.
     """
-    if told := os.environ.get("LIMNER_MODEL_GB"):
+    if gigabytes := os.environ.get("LIMNER_MODEL_GB"):
         try:
-            return float(told) * 1e9
+            return float(gigabytes) * 1e9
         except ValueError as error:
-            raise LimnerError(f"LIMNER_MODEL_GB is {told!r}", "give a number of gigabytes") from error
+            raise LimnerError(f"LIMNER_MODEL_GB is {gigabytes!r}", "set it to a number of gigabytes") from error
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[1] / 2
     if not hasattr(os, "sysconf"):
@@ -269,20 +250,12 @@ def room(device: torch.device) -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 4
 
 
-def embeddings(components: Components) -> Embeddings:
-    """What a loaded model encoded prompts to; of one that is not kept, nothing is."""
-    found = (loaded.embeddings for loaded in _loaded.values() if loaded.components is components)
-    return next(found, None) or no_embeddings()
+def unload_all() -> None:
+    """Drop the models in memory. Training needs that, since it changes and strips them."""
+    MODELS.drop_models()
 
 
-def forget() -> None:
-    """Let go of the models in memory (training changes and strips them)."""
-    _loaded.clear()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def tell_terms(model: Model, emit: Emit) -> None:
-    """Say what the user must know of the model's licence."""
+def notify_terms(model: Model, emit: Emit) -> None:
+    """Emit the terms of the model's licence that the user must know."""
     if model.alias is not None and model.alias.terms:
         emit(Notice(text=model.alias.terms))

@@ -1,15 +1,12 @@
-"""Hushes the libraries' own chatter, so that what a user sees is ours."""
+"""Log output of the libraries, which would mix with Limner's own."""
 
 from __future__ import annotations
 
-import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
-def hush() -> None:
-    """Keep errors only: no progress bars, no advice, no warnings of transformers, diffusers and the hub."""
+def quiet_libraries() -> None:
+    """Switch off progress bars and warnings of transformers, diffusers and the hub; errors are still logged."""
     import transformers.utils.logging as transformers_logging
     from diffusers.utils import logging as diffusers_logging
     from huggingface_hub.utils import logging as hub_logging
@@ -19,14 +16,3 @@ def hush() -> None:
         library.set_verbosity_error()
         library.disable_progress_bar()
     warnings.filterwarnings("ignore", module=r"(transformers|diffusers|huggingface_hub|peft|torch)\b")
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """While it is open, not even errors are logged: what goes wrong is told by the exception."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)

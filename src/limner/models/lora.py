@@ -1,4 +1,4 @@
-"""Low-rank updates of layers, by way of PEFT: attached to learn, written to files, merged to paint."""
+"""LoRA in memory: attached for training (PEFT), written to files, and merged into weights for generation."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from limner.core.errors import LimnerError, unknown
-from limner.core.protocols import Components, Facts, Use
-from limner.models.formats.layer_update import Layer, Update
-from limner.models.formats.lora_file import LoraFile
-from limner.models.lru import Kept
+from limner.core.protocols import Components, Facts, WeightedFile, is_text_encoder
+from limner.models.cache import LruCache
+from limner.models.lora_file import LoraFile
+from limner.models.lora_update import Layer, Update
 from limner.models.options import LoraOptions
 from limner.models.pipelines import is_quantised
 
 ADAPTER = "default"
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
-"""Attention of CLIP."""
+"""Attention layers of CLIP."""
 
 
-class LowRank:
+class LoraLayers:
     """LoRA tensors on parts of a model. layers: names or name endings of the layers, by the part's name."""
 
     def __init__(
@@ -56,7 +56,8 @@ class LowRank:
                     part.add_adapter(self.configs[name], adapter_name=ADAPTER)
                 except ValueError as error:
                     raise LimnerError(
-                        f"LoRA cannot learn the layers {', '.join(layers[name])} ({error})", "name other --targets"
+                        f"LoRA cannot be attached to the layers {', '.join(layers[name])} ({error})",
+                        "choose other --targets",
                     ) from error
         self._state = {
             f"{prefix}.{name}": parameter
@@ -82,7 +83,7 @@ class LowRank:
             layer.lora_dropout.train(on)  # type: ignore[union-attr]
 
     @contextmanager
-    def untaught(self) -> Iterator[None]:
+    def base_model(self) -> Iterator[None]:
         for layer in self._layers:
             layer.enable_adapters(False)
         try:
@@ -101,91 +102,91 @@ class LowRank:
             part._hf_peft_config_loaded = False
 
 
-def attach_lora(components: Components, facts: Facts, options: LoraOptions, seed: int) -> LowRank:
-    """LoRA tensors on the layers that the options name, or on those that suit the model."""
+def attach_lora(components: Components, facts: Facts, options: LoraOptions, seed: int) -> LoraLayers:
+    """Attach LoRA tensors to the layers in the options, or to the family's default layers."""
     targets = options.targets or facts.defaults["targets"]
     layers: dict[str, Sequence[str]] = {components.denoiser_name: _layers_of(components, facts, targets)}
     for name in facts.lora_encoders if options.text_encoder else ():
         layers[name] = TEXT_TARGETS
-    return LowRank(components, layers, options.rank or facts.defaults["rank"], options, seed)
+    return LoraLayers(components, layers, options.rank or facts.defaults["rank"], options, seed)
 
 
 def _layers_of(components: Components, facts: Facts, targets: str) -> Sequence[str]:
-    """The name endings of a preset, or those that are listed; a pattern becomes the names of the layers it matches."""
-    wished = facts.lora_targets.get(targets) or [part.strip() for part in targets.split(",")]
-    able = [
+    """Return the name endings of a preset or a list; a pattern is replaced by the names of the layers it matches."""
+    wanted = facts.lora_targets.get(targets) or [part.strip() for part in targets.split(",")]
+    possible = [
         name
         for name, module in components.denoiser.named_modules()
         if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d))
     ]
-    known = {layer for name in able if (layer := name.rpartition(".")[2]) and not layer.isdigit()}
+    known = {layer for name in possible if (layer := name.rpartition(".")[2]) and not layer.isdigit()}
     layers: list[str] = []
-    for listed in wished:
-        if "*" in listed:
-            found = [name for name in able if fnmatchcase(name, listed)]
+    for target in wanted:
+        if "*" in target:
+            found = [name for name in possible if fnmatchcase(name, target)]
         else:
-            found = [listed] if any(name == listed or name.endswith("." + listed) for name in able) else []
-        if listed and not found and targets not in facts.lora_targets:
-            raise unknown("LoRA target", listed, [*facts.lora_targets, *known])
+            found = [target] if any(name == target or name.endswith("." + target) for name in possible) else []
+        if target and not found and targets not in facts.lora_targets:
+            raise unknown("LoRA target", target, [*facts.lora_targets, *known])
         layers += found
     return layers
 
 
-def save_lora(learnt: LowRank, path: Path, header: Mapping[str, str]) -> None:
-    """Write PEFT's names under the part's own, with rank and alpha in the header.
+def save_lora(trained: LoraLayers, path: Path, header: Mapping[str, str]) -> None:
+    """Write PEFT's tensor names after the part's name, with rank and alpha in the header.
 
-    Not diffusers' older names: its converter knows only the attention layers, and its loader leaves those out of a
-    file where both kinds of name stand.
+    Not diffusers' older names: its converter supports only the attention layers, and its loader ignores those in a
+    file that has both kinds of names.
     """
-    tensors = {name: tensor.contiguous().cpu() for name, tensor in _tensors(learnt).items()}
-    config: dict[str, Any] = {}
-    for prefix in learnt.parts:
-        told = learnt.configs[prefix]
-        config |= {
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in _tensors(trained).items()}
+    metadata: dict[str, Any] = {}
+    for prefix in trained.parts:
+        config = trained.configs[prefix]
+        metadata |= {
             f"{prefix}.{name}": value
-            for name, value in told.to_dict().items()
+            for name, value in config.to_dict().items()
             if isinstance(value, (str, int, float, bool, list, dict)) or value is None
         }
-        config[f"{prefix}.target_modules"] = sorted(told.target_modules or ())
-    save_file(tensors, path, {"format": "pt", "lora_adapter_metadata": json.dumps(config, sort_keys=True), **header})
+        metadata[f"{prefix}.target_modules"] = sorted(config.target_modules or ())
+    save_file(tensors, path, {"format": "pt", "lora_adapter_metadata": json.dumps(metadata, sort_keys=True), **header})
 
 
-def _tensors(learnt: LowRank) -> dict[str, torch.Tensor]:
-    """The learnt tensors by their names in files, as references."""
+def _tensors(trained: LoraLayers) -> dict[str, torch.Tensor]:
+    """Return the trained tensors by their names in files, as references."""
     return {
         f"{prefix}.{name}": tensor
-        for prefix, part in learnt.parts.items()
+        for prefix, part in trained.parts.items()
         for name, tensor in get_peft_model_state_dict(part, adapter_name=ADAPTER).items()
     }
 
 
 @torch.no_grad()
-def restore_lora(learnt: LowRank, path: Path) -> None:
-    """Read back what `save_lora` wrote; LimnerError where names or shapes are others."""
-    saved, ours = load_file(path), _tensors(learnt)
-    if {name: t.shape for name, t in saved.items()} != {name: t.shape for name, t in ours.items()}:
-        raise _misfit(path)
-    for name, tensor in ours.items():
+def restore_lora(attached: LoraLayers, path: Path) -> None:
+    """Read what `save_lora` wrote; raise LimnerError if names or shapes differ."""
+    saved, own = load_file(path), _tensors(attached)
+    if {name: t.shape for name, t in saved.items()} != {name: t.shape for name, t in own.items()}:
+        raise LimnerError(f"adapter {str(path)!r} does not fit this base model", "use the model that it was trained on")
+    for name, tensor in own.items():
         tensor.copy_(saved[name])
 
 
 @contextmanager
-def lora_applied(pipeline: Any, uses: Sequence[Use]) -> Iterator[None]:
-    """Merge files into a pipeline's weights, so that painting costs nothing extra; afterwards put back the bits.
+def lora_applied(pipeline: Any, facts: Facts, uses: Sequence[WeightedFile]) -> Iterator[None]:
+    """Merge files into a pipeline's weights, so that they cost no time; restore the original bits afterwards.
 
-    Each file adds its weight times what it changes in the base's own weights, so their order does not matter. Rounded
-    weights take nothing in: there the files act beside them.
+    Each file adds its weight times its update of the base weights, so their order does not matter. Quantised weights
+    cannot be changed: their updates are computed next to the layers.
     """
-    given: dict[Layer, list[tuple[Update, float]]] = {}
+    by_layer: dict[Layer, list[tuple[Update, float]]] = {}
     for use in uses:
-        for layer, update in _updates_of(pipeline, use.file):
+        for layer, update in _updates(pipeline, facts.denoiser, use.file):
             if use.weight:
-                given.setdefault(layer, []).append((update, use.weight))
+                by_layer.setdefault(layer, []).append((update, use.weight))
     networks = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
-    rounded = {module for part in networks if is_quantised(part) for module in part.modules()}
+    quantised = {module for part in networks if is_quantised(part) for module in part.modules()}
     with ExitStack() as stack:
-        for layer, updates in given.items():
-            stack.enter_context((_beside if layer in rounded else _merged)(layer, updates))
+        for layer, updates in by_layer.items():
+            stack.enter_context((_hooked if layer in quantised else _merged)(layer, updates))
         yield
 
 
@@ -203,12 +204,12 @@ def _merged(layer: Layer, updates: Sequence[tuple[Update, float]]) -> Iterator[N
 
 
 @contextmanager
-def _beside(layer: Layer, updates: Sequence[tuple[Update, float]]) -> Iterator[None]:
-    """Add to a layer's output what updates of its weight would."""
-    acting = [(update.beside(layer), strength) for update, strength in updates]
+def _hooked(layer: Layer, updates: Sequence[tuple[Update, float]]) -> Iterator[None]:
+    """Add to a layer's output what its updated weight would."""
+    separate = [(update.separate(layer), strength) for update, strength in updates]
 
     def add(layer: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
-        return output + sum(strength * update.added(layer, inputs[0], output) for update, strength in acting)
+        return output + sum(strength * update.added(layer, inputs[0], output) for update, strength in separate)
 
     hook = layer.register_forward_hook(add)
     try:
@@ -218,17 +219,18 @@ def _beside(layer: Layer, updates: Sequence[tuple[Update, float]]) -> Iterator[N
 
 
 BUDGET = 2**30
-"""Bytes of adapters' tensors that are kept in memory for each model."""
+"""Bytes of adapter tensors that stay in memory for each model."""
 Updates = list[tuple[Layer, Update]]
-_known: WeakKeyDictionary[torch.nn.Module, Kept[Updates]] = WeakKeyDictionary()
+_updates_by_denoiser: WeakKeyDictionary[torch.nn.Module, LruCache[Updates]] = WeakKeyDictionary()
 
 
-def _updates_of(pipeline: Any, file: Path) -> Updates:
-    """A file's updates of the pipeline's layers; they stay in memory with the network that they are for."""
-    denoiser = getattr(pipeline, pipeline._lora_loadable_modules[0])
-    known = _known.setdefault(denoiser, Kept(BUDGET, _bytes))
-    told = file.stat()
-    return known.of((str(file.resolve()), told.st_mtime_ns, told.st_size), lambda: _load(pipeline, file))
+def _updates(pipeline: Any, denoiser: str, file: Path) -> Updates:
+    """Return a file's updates of the pipeline's layers; they stay in memory as long as the denoiser."""
+    network = pipeline.components[denoiser]
+    cache = _updates_by_denoiser.setdefault(network, LruCache(BUDGET, _bytes))
+    stat = file.stat()
+    key = (str(file.resolve()), stat.st_mtime_ns, stat.st_size)
+    return cache.get(key, lambda: _load(pipeline, denoiser, file))
 
 
 def _bytes(updates: Updates) -> int:
@@ -236,15 +238,10 @@ def _bytes(updates: Updates) -> int:
     return sum({tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}.values())
 
 
-def _load(pipeline: Any, file: Path) -> Updates:
-    denoiser = pipeline._lora_loadable_modules[0]
+def _load(pipeline: Any, denoiser: str, file: Path) -> Updates:
     networks = {
         name: part
         for name, part in pipeline.components.items()
-        if isinstance(part, torch.nn.Module) and (name == denoiser or name.startswith("text_encoder"))
+        if isinstance(part, torch.nn.Module) and (name == denoiser or is_text_encoder(name))
     }
     return [(layer, update.to(layer.weight.device)) for layer, update in LoraFile(file, networks, denoiser).updates()]
-
-
-def _misfit(path: Path) -> LimnerError:
-    return LimnerError(f"adapter {str(path)!r} does not fit this base model", "use the model that it was trained on")

@@ -1,83 +1,78 @@
-"""Stock pipelines from a folder, a single file or the hub, in the number format that is wanted."""
+"""Loading stock diffusers pipelines from a folder, a single file or the hub, and placing their networks on a device."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Source
-from limner.models.hub import errors_told
+from limner.core.protocols import Facts, ModelSource, is_text_encoder
+from limner.models.hub import hub_errors
 
 _NO_SUCH_FILES = (
     "no such modeling files are available",  # of a pipeline
     "Error no file named",  # of a part in a folder
     "does not appear to have a file named",  # of a part on the hub
 )
-"""What diffusers says where a model has no files of a variant."""
+"""Messages of diffusers for a model that has no files of a variant."""
 
 
-def load_pipeline(
-    kind: Any, source: Source, dtype: torch.dtype, large: Sequence[str], vae: str = "AutoencoderKL", **options: Any
-) -> Any:
-    """A pipeline of the class `kind`, from safetensors only.
+def load_pipeline(kind: Any, source: ModelSource, dtype: torch.dtype, facts: Facts, **options: Any) -> Any:
+    """Load a pipeline of the class `kind`, from safetensors only. facts: the family's.
 
-    large: the parts that are quantised where that is asked. vae: the class of its autoencoder.
-
-    For half precision the fp16 files are taken, where there are such: they are half the download, and all that many
-    repositories of large models were checked with.
+    In half precision, the fp16 files are preferred: they are half the download, and the only ones that many
+    repositories of large models were tested with.
     """
     if source.vae is not None:
-        options["vae"] = load_vae(source.vae, dtype, vae)
+        options["vae"] = load_vae(source.vae, dtype, facts.vae)
     if source.quantised is not None:
-        options["quantization_config"] = quantisation(source.quantised, large, dtype)
+        options["quantization_config"] = quantisation(source.quantised, facts, dtype)
     if Path(source.location).is_file():
         if source.quantised is not None:
             raise LimnerError(
-                f"a single file cannot be rounded to {source.quantised} while it loads",
-                "leave that out, or use the same model as a diffusers folder",
+                f"a single file cannot be quantised to {source.quantised} while it loads",
+                "leave --quantise out, or use the same model as a diffusers folder",
             )
         if source.vae is None:
-            _check_vae(Path(source.location))
+            _check_has_vae(Path(source.location), facts)
         pipeline = kind.from_single_file(source.location, torch_dtype=dtype, config=source.config, **options)
     else:
-        pipeline = _half_first(kind, source.location, dtype, **options)
+        pipeline = _load_half_first(kind, source.location, dtype, **options)
     if source.vae is not None:
         _check_channels(pipeline, source)
     return pipeline
 
 
 def load_vae(place: str, dtype: torch.dtype, name: str) -> Any:
-    """An autoencoder by itself, of the class `name`: a folder, a single file or a Hugging Face id."""
+    """Load an autoencoder of the class `name` from a folder, a single file or a Hugging Face id."""
     import diffusers
 
     kind, what = getattr(diffusers, name), "autoencoder (VAE)"
-    with errors_told(place, what):
+    with hub_errors(place, what):
         if Path(place).is_file():
             return kind.from_single_file(place, torch_dtype=dtype)
         found = kind.load_config(place).get("_class_name")
         if found != name:
-            raise LimnerError(f"{what} {place!r} is {found or 'of no known kind'}, and this model takes {name}")
-        return _half_first(kind, place, dtype)
+            raise LimnerError(f"{what} {place!r} is {found or 'of an unknown class'}; this model needs {name}")
+        return _load_half_first(kind, place, dtype)
 
 
-def _check_channels(pipeline: Any, source: Source) -> None:
-    """Refuse an autoencoder whose latents are not those that the model was taught on."""
+def _check_channels(pipeline: Any, source: ModelSource) -> None:
+    """Refuse an autoencoder whose latents have another number of channels than the model's."""
     if (unet := getattr(pipeline, "unet", None)) is not None:
         wanted = unet.config.out_channels
     else:
         wanted = type(pipeline.vae).load_config(source.location, subfolder="vae")["latent_channels"]
     if (found := pipeline.vae.config.latent_channels) != wanted:
         raise LimnerError(
-            f"the autoencoder (VAE) {source.vae!r} makes latents of {found} channels, and this model takes {wanted}",
-            "give one that was made for it, or leave --vae out",
+            f"the autoencoder (VAE) {source.vae!r} makes latents of {found} channels; this model needs {wanted}",
+            "use one that was made for this model, or leave --vae out",
         )
 
 
-def _half_first(kind: Any, location: str, dtype: torch.dtype, **options: Any) -> Any:
+def _load_half_first(kind: Any, location: str, dtype: torch.dtype, **options: Any) -> Any:
     options |= {"dtype": dtype, "use_safetensors": True}
     if dtype in (torch.float16, torch.bfloat16):
         try:
@@ -88,25 +83,25 @@ def _half_first(kind: Any, location: str, dtype: torch.dtype, **options: Any) ->
     return kind.from_pretrained(location, **options)
 
 
-def _check_vae(file: Path) -> None:
-    """Refuse a single file that holds no autoencoder, and name the one that suits it."""
+def _check_has_vae(file: Path, facts: Facts) -> None:
+    """Refuse a single file without an autoencoder, and suggest the family's."""
     from safetensors import safe_open
 
     with safe_open(file, framework="pt") as tensors:
         names = list(tensors.keys())
     if not any(name.startswith("first_stage_model.") for name in names):
-        large = any(name.startswith("conditioner.") for name in names)
-        suits = "madebyollin/sdxl-vae-fp16-fix" if large else "stabilityai/sd-vae-ft-mse"
-        raise LimnerError(f"{str(file)!r} holds no autoencoder (VAE)", f"give it one: --vae {suits}")
+        raise LimnerError(
+            f"{str(file)!r} contains no autoencoder (VAE)", f"add one: --vae {facts.suggested_vae or 'PATH'}"
+        )
 
 
-def quantisation(name: str, parts: Sequence[str], dtype: torch.dtype) -> Any:
-    """How the named parts are rounded while they load: NF4 (arXiv 2305.14314) or 8-bit integers."""
+def quantisation(name: str, facts: Facts, dtype: torch.dtype) -> Any:
+    """Return diffusers' configuration that quantises the family's large parts: NF4 (arXiv 2305.14314) or int8."""
     import diffusers
     import transformers
     from diffusers import PipelineQuantizationConfig
 
-    def of(library: Any) -> Any:
+    def config(library: Any) -> Any:
         if name == "nf4":
             options = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
             return library.BitsAndBytesConfig(load_in_4bit=True, **options)
@@ -114,19 +109,43 @@ def quantisation(name: str, parts: Sequence[str], dtype: torch.dtype) -> Any:
 
         return library.TorchAoConfig(Int8WeightOnlyConfig())
 
-    libraries = {part: transformers if part.startswith("text") else diffusers for part in parts}
-    return PipelineQuantizationConfig(quant_mapping={part: of(library) for part, library in libraries.items()})
+    libraries = {part: transformers if is_text_encoder(part) else diffusers for part in facts.quantised}
+    return PipelineQuantizationConfig(quant_mapping={part: config(library) for part, library in libraries.items()})
 
 
 def is_quantised(part: Any) -> bool:
-    """Whether a network's weights were rounded when it was loaded."""
+    """Whether a network's weights were quantised when it was loaded."""
     return getattr(part, "hf_quantizer", None) is not None
 
 
-def settle(parts: dict[str, Any], device: torch.device) -> None:
-    """Freeze the networks among a pipeline's parts and move them to the device."""
+def freeze_and_move(parts: dict[str, Any], device: torch.device) -> None:
+    """Freeze the networks among a pipeline's parts, and move them to the device."""
     for part in parts.values():
         if isinstance(part, torch.nn.Module):
             part.requires_grad_(False).eval()
             if not is_quantised(part) or part.hf_quantizer.quantization_config.quant_method == "torchao":  # type: ignore
-                part.to(device)  # bitsandbytes put its own there as it loaded
+                part.to(device)  # bitsandbytes places its own networks while it loads them
+
+
+def place_unet(parts: dict[str, Any], device: torch.device) -> None:
+    """Freeze and move the networks of a UNet pipeline, with the fastest memory layout and attention for the device.
+
+    On a CPU, plain matrix products are faster than the fused attention kernel at head widths of 32 and less, and
+    channels-last makes convolutions in fp32 twice as fast.
+    """
+    from diffusers.models.attention_processor import AttnProcessor
+
+    freeze_and_move(parts, device)
+    for part in parts.values():
+        if device.type == "cpu" and "block_out_channels" in getattr(part, "config", {}):
+            part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    unet = parts["unet"]
+    if device.type == "cpu" and max(unet.config.block_out_channels) <= 320:
+        unet.set_attn_processor(AttnProcessor())
+
+
+def native_side(parts: dict[str, Any]) -> int:
+    """Return the side in pixels that a UNet was trained on; the shorter one if its images are not square."""
+    latent = parts["unet"].config.sample_size
+    side = latent if isinstance(latent, int) else min(latent)
+    return side * 2 ** (len(parts["vae"].config.block_out_channels) - 1)

@@ -1,7 +1,7 @@
-"""Prompts of any length, with weights, for CLIP text encoders.
+"""Prompts as token ids; prompts of any length, with weights, as hidden states of CLIP text encoders.
 
-"(words:1.3)" weighs what is inside, as A1111 reads it; other brackets are just brackets, and "\\(" is one too. A prompt
-longer than the encoder takes is read in parts, which are put one after another.
+"(words:1.3)" gives what is inside a weight, in A1111's syntax; other brackets are plain text, and so is "\\(". A prompt
+that is longer than the encoder takes is encoded in chunks, which are concatenated.
 """
 
 from __future__ import annotations
@@ -13,22 +13,69 @@ from typing import Any
 
 import torch
 
-from limner.models.tokens import spelt_out
+from limner.core.events import Emit, Notice
 
 _BRACKET = re.compile(r"(?<!\\)[()]")
 _WEIGHT = re.compile(r":\s*(\d{1,4}(?:\.\d{1,9})?|\.\d{1,9})\s*")
-HEAVIEST = 10.0
+MAX_WEIGHT = 10.0
 
 
-def weighed(prompt: str) -> list[tuple[str, float]]:
-    """A prompt as pieces of text with their weights; weights of brackets in brackets are multiplied."""
-    begins, ends = _brackets(prompt)
+def tokenise(tokenizer: Any, prompts: Sequence[str], longest: int | None = None) -> torch.Tensor:
+    """Return token ids (n, length), padded and cut to the text encoder's length, or to `longest` if that is less."""
+    prompts = [expand_tokens(tokenizer, prompt) for prompt in prompts]
+    length = min(tokenizer.model_max_length, longest or tokenizer.model_max_length)
+    return tokenizer(prompts, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids
+
+
+def tokenise_chat(
+    tokenizer: Any, prompts: Sequence[str], longest: int, thinking: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return token ids and attention mask (n, longest) of prompts in a chat template, padded and cut."""
+    messages = [
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True, enable_thinking=thinking
+        )
+        for prompt in prompts
+    ]
+    tokens = tokenizer(messages, padding="max_length", max_length=longest, truncation=True, return_tensors="pt")
+    return tokens.input_ids, tokens.attention_mask
+
+
+def expand_tokens(tokenizer: Any, prompt: str) -> str:
+    """Insert the further tokens of learned embeddings of several vectors, as diffusers' pipelines do with text."""
+    known = tokenizer.added_tokens_encoder
+    for token in set(tokenizer.tokenize(prompt)) & known.keys():
+        further = []
+        while (name := f"{token}_{len(further) + 1}") in known:
+            further.append(name)
+        prompt = prompt.replace(token, " ".join((token, *further)))
+    return prompt
+
+
+def warn_if_truncated(tokenizer: Any, limit: int, what: str, text: str, emit: Emit) -> None:
+    """Emit a warning if a text has more tokens than the text encoder reads. what: name of the text."""
+    tokens = len(tokenizer(text).input_ids)
+    if tokens > limit:
+        warning = f"the {what} has {tokens} tokens and the model reads {limit}; the rest is left out"
+        emit(Notice(text=warning, level="warning"))
+
+
+def warn_of_weights(prompt: str, emit: Emit) -> None:
+    """Emit a warning if a prompt has weights; for text encoders that do not support them."""
+    if any(weight != 1 for _, weight in parse_weights(prompt)):
+        warning = "this model does not support weights in a prompt: it reads the brackets and numbers as words"
+        emit(Notice(text=warning, level="warning"))
+
+
+def parse_weights(prompt: str) -> list[tuple[str, float]]:
+    """Split a prompt into texts with their weights; weights of nested brackets are multiplied."""
+    begins, ends = _weighted_brackets(prompt)
     pieces: list[tuple[str, float]] = []
     weights, start = [1.0], 0
     for place in sorted({*begins, *ends}):
         pieces.append((prompt[start:place], weights[-1]))
         if place in begins:
-            weights.append(min(weights[-1] * begins[place], HEAVIEST))
+            weights.append(min(weights[-1] * begins[place], MAX_WEIGHT))
             start = place + 1
         else:
             weights.pop()
@@ -37,55 +84,55 @@ def weighed(prompt: str) -> list[tuple[str, float]]:
     return [(re.sub(r"\\([()])", r"\1", text), weight) for text, weight in pieces if text]
 
 
-def _brackets(prompt: str) -> tuple[dict[int, float], dict[int, int]]:
-    """Brackets that hold a weight: where they open, with the weight, and where their words end, with what follows."""
+def _weighted_brackets(prompt: str) -> tuple[dict[int, float], dict[int, int]]:
+    """Return brackets that have a weight: where they open -> weight, and where their text ends -> where they close."""
     begins: dict[int, float] = {}
     ends: dict[int, int] = {}
     opened: list[int] = []
-    for found in _BRACKET.finditer(prompt):
-        place = found.start()
-        if found.group() == "(":
+    for bracket in _BRACKET.finditer(prompt):
+        place = bracket.start()
+        if bracket.group() == "(":
             opened.append(place)
         elif opened:
             opening, colon = opened.pop(), prompt.rfind(":", 0, place)
-            told = _WEIGHT.fullmatch(prompt, colon, place) if colon > opening else None
-            if told is not None:
-                begins[opening], ends[colon] = float(told.group(1)), place + 1
+            weight = _WEIGHT.fullmatch(prompt, colon, place) if colon > opening else None
+            if weight is not None:
+                begins[opening], ends[colon] = float(weight.group(1)), place + 1
     return begins, ends
 
 
 @dataclass(frozen=True)
-class Parts:
-    """A prompt as the encoder takes it. ids: (parts, length). weights: (parts, length), 1 where nothing is weighed."""
+class Chunks:
+    """A prompt in chunks of the encoder's length. ids, weights: (chunks, length); the default weight is 1."""
 
     ids: torch.Tensor
     weights: torch.Tensor
 
 
-def in_parts(tokenizer: Any, prompt: str) -> Parts:
-    """Token ids of a prompt in parts of the encoder's length, each between the start and the end token."""
+def to_chunks(tokenizer: Any, prompt: str) -> Chunks:
+    """Return the token ids of a prompt in chunks, each between the start and the end token."""
     room = tokenizer.model_max_length - 2
-    parts: list[list[tuple[int, float]]] = [[]]
-    for text, weight in weighed(prompt):
+    chunks: list[list[tuple[int, float]]] = [[]]
+    for text, weight in parse_weights(prompt):
         for word in _words(tokenizer, text):
-            if len(parts[-1]) + len(word) > room and parts[-1] and len(word) <= room:
-                parts.append([])
+            if len(chunks[-1]) + len(word) > room and chunks[-1] and len(word) <= room:
+                chunks.append([])
             for token in word:
-                if len(parts[-1]) == room:
-                    parts.append([])
-                parts[-1].append((token, weight))
-    ids = torch.full((len(parts), room + 2), tokenizer.pad_token_id)
-    weights = torch.ones(len(parts), room + 2)
-    for row, part in enumerate(parts):
-        told = [tokenizer.bos_token_id, *(token for token, _ in part), tokenizer.eos_token_id]
-        ids[row, : len(told)] = torch.tensor(told)
-        weights[row, 1 : len(part) + 1] = torch.tensor([weight for _, weight in part])
-    return Parts(ids, weights)
+                if len(chunks[-1]) == room:
+                    chunks.append([])
+                chunks[-1].append((token, weight))
+    ids = torch.full((len(chunks), room + 2), tokenizer.pad_token_id)
+    weights = torch.ones(len(chunks), room + 2)
+    for row, chunk in enumerate(chunks):
+        tokens = [tokenizer.bos_token_id, *(token for token, _ in chunk), tokenizer.eos_token_id]
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        weights[row, 1 : len(chunk) + 1] = torch.tensor([weight for _, weight in chunk])
+    return Chunks(ids, weights)
 
 
 def _words(tokenizer: Any, text: str) -> list[list[int]]:
-    """Token ids, those of a word together."""
-    ids = tokenizer(spelt_out(tokenizer, text), add_special_tokens=False, truncation=False, verbose=False).input_ids
+    """Return token ids, grouped by word."""
+    ids = tokenizer(expand_tokens(tokenizer, text), add_special_tokens=False, truncation=False, verbose=False).input_ids
     words: list[list[int]] = [[]]
     for token, name in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True):
         words[-1].append(token)
@@ -94,43 +141,43 @@ def _words(tokenizer: Any, text: str) -> list[list[int]]:
     return [word for word in words if word]
 
 
-def weigh(states: torch.Tensor, prompts: Sequence[Parts], empty: torch.Tensor) -> torch.Tensor:
-    """States (k, length, width) of prompts' parts with their weights applied.
+def apply_weights(states: torch.Tensor, prompts: Sequence[Chunks], empty: torch.Tensor) -> torch.Tensor:
+    """Apply the weights of prompts to the states (k, length, width) of their chunks.
 
-    empty: those of the empty prompt (1, length, width). A token of weight w is moved to empty + w (state - empty): 1
-    leaves it as it is, 0 makes it the empty prompt's at the same place, more moves it further away. Nothing is divided
-    by a statistic of the states, whose mean is near zero in many encoders.
+    empty: states of the empty prompt (1, length, width). A token of weight w is moved to empty + w (state - empty): 1
+    changes nothing, 0 gives the empty prompt's state, more moves it further away. Nothing is divided by a statistic of
+    the states, because their mean is near zero in many encoders.
     """
     weights = torch.cat([prompt.weights for prompt in prompts])[..., None].to(states)
     return torch.where(weights == 1, states, torch.lerp(empty, states, weights))
 
 
-def read(
-    encode: Sequence[tuple[Any, Callable[[torch.Tensor], torch.Tensor]]], *groups: Sequence[str]
+def encode_weighted(
+    encoders: Sequence[tuple[Any, Callable[[torch.Tensor], torch.Tensor]]], *groups: Sequence[str]
 ) -> list[torch.Tensor]:
-    """Groups of prompts -> states (n, parts x length, width) of each, all with as many parts as the longest needs.
+    """Encode groups of prompts as states (n, chunks x length, width), with as many chunks as the longest prompt needs.
 
-    encode: tokenizers, each with what turns its ids (k, length) into states (k, length, width); widths are put side by
-    side. A group goes through together, in the order of the groups; the empty prompt goes through last, where there are
+    encoders: tokenizers, each with a function from ids (k, length) to states (k, length, width); the widths are
+    concatenated. Each group is one batch, in the order of the groups; the empty prompt is encoded last, if there are
     weights.
     """
-    told = [[[in_parts(tokenizer, prompt) for prompt in group] for group in groups] for tokenizer, _ in encode]
-    longest = max(len(part.ids) for stack in told for group in stack for part in group)
+    chunked = [[[to_chunks(tokenizer, prompt) for prompt in group] for group in groups] for tokenizer, _ in encoders]
+    longest = max(len(prompt.ids) for stack in chunked for group in stack for prompt in group)
     sides: list[list[torch.Tensor]] = []
-    for (tokenizer, states_of), stack in zip(encode, told, strict=True):
-        empty = in_parts(tokenizer, "")
-        stack = [[_lengthened(part, empty, longest) for part in group] for group in stack]
-        read = [states_of(torch.cat([part.ids for part in group])) for group in stack]
-        if any(bool((part.weights != 1).any()) for group in stack for part in group):
-            neutral = states_of(empty.ids)
-            read = [weigh(states, group, neutral) for states, group in zip(read, stack, strict=True)]
+    for (tokenizer, encode), stack in zip(encoders, chunked, strict=True):
+        empty = to_chunks(tokenizer, "")
+        stack = [[_padded(prompt, empty, longest) for prompt in group] for group in stack]
+        encoded = [encode(torch.cat([prompt.ids for prompt in group])) for group in stack]
+        if any(bool((prompt.weights != 1).any()) for group in stack for prompt in group):
+            neutral = encode(empty.ids)
+            encoded = [apply_weights(states, group, neutral) for states, group in zip(encoded, stack, strict=True)]
         sides.append(
-            [states.reshape(len(group), -1, states.shape[-1]) for states, group in zip(read, stack, strict=True)]
+            [states.reshape(len(group), -1, states.shape[-1]) for states, group in zip(encoded, stack, strict=True)]
         )
     return [torch.cat(widths, dim=-1) for widths in zip(*sides, strict=True)]
 
 
-def _lengthened(part: Parts, empty: Parts, count: int) -> Parts:
-    """The same prompt with empty parts behind it."""
-    more = count - len(part.ids)
-    return Parts(torch.cat([part.ids, *[empty.ids] * more]), torch.cat([part.weights, *[empty.weights] * more]))
+def _padded(prompt: Chunks, empty: Chunks, count: int) -> Chunks:
+    """Append empty chunks up to a count."""
+    more = count - len(prompt.ids)
+    return Chunks(torch.cat([prompt.ids, *[empty.ids] * more]), torch.cat([prompt.weights, *[empty.weights] * more]))

@@ -23,7 +23,7 @@ from limner.store.sessions import retry_while_unavailable
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class PreparedRun:
     """A request to execute, where its results go, and who receives its events."""
 
     request: Any
@@ -31,26 +31,26 @@ class Job:
     emit: Emit
 
 
-def execute_jobs(jobs: Sequence[Job]) -> Iterator[tuple[Job, Exception | None]]:
-    """Execute one request of any kind, or generate requests with the same batch key in one batch.
+def execute_prepared(runs: Sequence[PreparedRun]) -> Iterator[tuple[PreparedRun, Exception | None]]:
+    """Execute one run of any kind, or generate runs with the same batch key in one batch.
 
-    Yields each job when it ends, with the error if it failed.
+    Yields each run when it ends, with the error if it failed.
     """
     from limner.engine.execute import execute, execute_together
-    from limner.engine.generate.batching import Order
+    from limner.engine.generate.batching import Job
 
-    if len(jobs) > 1:
-        orders = {Order(job.request, job.workspace, job.emit): job for job in jobs}
-        for order, failure in execute_together(list(orders)):
-            yield orders[order], failure
+    if len(runs) > 1:
+        jobs = {Job(run.request, run.workspace, run.emit): run for run in runs}
+        for job, failure in execute_together(list(jobs)):
+            yield jobs[job], failure
         return
-    for job in jobs:
+    for run in runs:
         try:
-            execute(job.request, job.workspace, job.emit)
+            execute(run.request, run.workspace, run.emit)
         except Exception as failure:
-            yield job, failure
+            yield run, failure
         else:
-            yield job, None
+            yield run, None
 
 
 def execute_here(
@@ -68,16 +68,16 @@ def execute_here(
     out: replaces the folder that was recorded for the results. batch: see Workspace. listener: receives each event with
     the index of its run. stop: called between steps. Raises the first error after all runs have ended.
     """
-    jobs: dict[Job, ExitStack] = {}
+    prepared: dict[PreparedRun, ExitStack] = {}
     failures: list[Exception] = []
     with ExitStack() as all_runs:
         for index, run in enumerate(runs):
             stack = all_runs.enter_context(ExitStack())
             workspace = stack.enter_context(_recorded(store, run, out, resume=resume, batch=batch, stop=stop))
-            jobs[Job(run.request, workspace, recorder(store, run, partial(listener, index)))] = stack
-        for job, failure in execute_jobs(list(jobs)):
+            prepared[PreparedRun(run.request, workspace, recorder(store, run, partial(listener, index)))] = stack
+        for each, failure in execute_prepared(list(prepared)):
             try:
-                with jobs[job]:  # records the end of this run
+                with prepared[each]:  # records the end of this run
                     if failure is not None:
                         raise failure
             except Exception as error:

@@ -215,9 +215,9 @@ class Studio:
         stop: Callable[[], bool] = _never,
     ) -> Run:
         """Execute the request in an image's label again: the same pixels on the same machine."""
-        from limner.engine.generate.reproduce import repeated
+        from limner.engine.generate.reproduce import request_of_image
 
-        request, execution, batch = repeated(Path(image), self._paths, listener)
+        request, execution, batch = request_of_image(Path(image), self._paths, listener)
         known = self.store.artifacts(sha256=sha256_of(Path(image)), limit=1)
         run = self.submit(request, out, known[0].run if known else None, execution)
         return self.execute(run, batch=batch, listener=listener, stop=stop)
@@ -244,9 +244,9 @@ class Studio:
 
     def models(self) -> builtins.list[Any]:
         """The base models with a name: name, family, reference, size in GB, memory, licence, path if downloaded."""
-        from limner.models.catalog import library
+        from limner.models.catalog import list_models
 
-        return library()
+        return list_models()
 
     def fetch(self, model: str, *, listener: Listener = _ignore) -> Path:
         """Download a base model from the Hugging Face hub; returns its path."""

@@ -19,7 +19,7 @@ from limner.store.paths import cache_folder
 from limner.store.prune import owner_file
 from limner.store.removal import discard
 from limner.store.runs import Lease
-from limner.studio.execution import Job, execute_jobs, recorder
+from limner.studio.execution import PreparedRun, execute_prepared, recorder
 from limner.studio.references import check_references, suffix_of
 from limner.studio.studio import Studio
 
@@ -40,15 +40,15 @@ def execute_claimed(studio: Studio, claimed: Sequence[ClaimedRun]) -> Iterator[t
     Yields each run when it ends, with the error if it failed. Results are stored by content. A second attempt continues
     from a checkpoint if there is one, and starts again otherwise.
     """
-    jobs: dict[Job, tuple[ClaimedRun, AbstractContextManager[Job]]] = {}
+    runs: dict[PreparedRun, tuple[ClaimedRun, AbstractContextManager[PreparedRun]]] = {}
     for item in claimed:
         context = prepared(studio, item)
         try:
-            jobs[context.__enter__()] = item, context
+            runs[context.__enter__()] = item, context
         except Exception as error:
             yield item, error
-    for job, failure in execute_jobs(list(jobs)):
-        item, context = jobs[job]
+    for run, failure in execute_prepared(list(runs)):
+        item, context = runs[run]
         try:
             context.__exit__(failure and type(failure), failure, failure and failure.__traceback__)
         except Exception as error:
@@ -57,7 +57,7 @@ def execute_claimed(studio: Studio, claimed: Sequence[ClaimedRun]) -> Iterator[t
 
 
 @contextmanager
-def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[Job]:
+def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[PreparedRun]:
     """A claimed run as the engine executes it, with its files on this machine.
 
     Errors and notices name no path of this machine, because they are sent over the network.
@@ -109,7 +109,7 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[Job]:
             check_references(run.request)  # an older version may have let in others
             request = replace_references(run.request, local)
             screening.admit(request)
-            yield Job(request, workspace, screening.through(emit))
+            yield PreparedRun(request, workspace, screening.through(emit))
             screening.settle()
     except (RequestRefused, Unable):
         discard(out.parent, folder)  # nothing stays that was not moderated

@@ -58,7 +58,7 @@ def test_single_label_scores_use_softmax() -> None:
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
 def test_scores_that_are_not_finite_raise(wrong: float) -> None:
-    with pytest.raises(ValueError, match="are none"):
+    with pytest.raises(ValueError, match="are not finite numbers"):
         finding(model(False), torch.tensor([[0.0, wrong, 0.0]]), {"rude": 0.5})
 
 
@@ -70,14 +70,14 @@ def test_thresholds_need_known_labels() -> None:
 
 def test_pieces_of_a_long_text_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So every short phrase is complete in one of them."""
-    seen, load = list[torch.Tensor](), loading.loaded
+    seen, load = list[torch.Tensor](), loading.load_model
 
     def watched(*arguments: Any) -> Any:
         model = load(*arguments)
         model.register_forward_pre_hook(lambda _, __, named: seen.append(named["input_ids"]), with_kwargs=True)
         return model
 
-    monkeypatch.setattr(loading, "loaded", watched)
+    monkeypatch.setattr(loading, "load_model", watched)
     options = plugin.Options(model=str(classifiers.text_classifier(tmp_path / "model")), refuse={"toxic": 0.5})
     judge = plugin.ready(options)
     seen.clear()

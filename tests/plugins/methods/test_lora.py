@@ -1,4 +1,4 @@
-"""LoRA: rank, alpha and target layers mean what Hu et al. 2021 say."""
+"""LoRA: rank, alpha and target layers have the meaning of Hu et al. 2021."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from safetensors import safe_open
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Batch, Source, Subject
-from limner.models.adapters import adapters_on, open_adapter
+from limner.core.protocols import Batch, ModelSource, SubjectWords
+from limner.models.adapters import adapters_applied, open_adapter
 from limner.models.options import LORA_FILE
 from limner.plugins import registry
 
@@ -20,11 +20,11 @@ SD = registry.families.get("sd")
 
 @pytest.fixture
 def components(tiny_sd):
-    return SD.load(Source(str(tiny_sd)), torch.float32, torch.device("cpu"))
+    return SD.load(ModelSource(str(tiny_sd)), torch.float32, torch.device("cpu"))
 
 
 def attach(components, **options):
-    return LORA.attach(components, SD.facts, LORA.Options(**options), Subject("sks", "dog"), 1)
+    return LORA.attach(components, SD.facts, LORA.Options(**options), SubjectWords("sks", "dog"), 1)
 
 
 @pytest.mark.parametrize(("rank", "alpha"), [(4, 2.0), (2, 8.0)])
@@ -44,7 +44,7 @@ def test_alpha_over_rank_scales_the_update(components, rank, alpha):
     trainable.detach()
 
 
-def test_stock_diffusers_honours_alpha(components, tiny_sd, tmp_path):
+def test_stock_diffusers_applies_alpha(components, tiny_sd, tmp_path):
     from diffusers import StableDiffusionPipeline
 
     trainable = attach(components, rank=4, alpha=2.0)
@@ -75,7 +75,7 @@ def test_name_endings_choose_layers(components):
     assert {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in trainable.state()} == {"to_q", "to_k"}
 
 
-def test_an_unknown_ending_gives_the_nearest(components):
+def test_the_error_of_an_unknown_target_has_the_nearest_name(components):
     with pytest.raises(LimnerError, match=r"unknown LoRA target 'to_qq'; did you mean 'to_q'"):
         attach(components, targets="to_qq")
     assert not hasattr(components.denoiser, "peft_config")
@@ -89,19 +89,20 @@ def test_bad_options_are_refused(options):
 
 @pytest.mark.parametrize("targets", [",", " , "])
 def test_empty_targets_are_refused(components, targets):
-    with pytest.raises(LimnerError, match=r"unknown LoRA target|LoRA cannot learn the layers"):
+    with pytest.raises(LimnerError, match=r"unknown LoRA target|LoRA cannot be attached to the layers"):
         attach(components, targets=targets)
 
 
 @pytest.mark.parametrize("preset", SD.facts.lora_targets)
-def test_every_learnt_layer_acts_when_painting(components, tiny_sd, tmp_path, preset):
-    """What the saved file adds to the base is what was learnt, whichever layers learnt."""
+def test_every_trained_layer_has_an_effect_in_generation(components, tiny_sd, tmp_path, preset):
+    """The saved file has the effect of the trained tensors, whichever layers were trained."""
 
     def loss(parts):
         latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
         with torch.no_grad():
             batch = Batch(latents, SD.encode_text(parts, ["a dog"] * 2))
-            return SD.loss(parts, batch, SD.draw(parts, latents.shape, torch.Generator().manual_seed(2)))
+            objective = SD.objective(parts)
+            return objective.loss(batch, objective.draw(latents.shape, torch.Generator().manual_seed(2)))
 
     base = loss(components)
     trainable = attach(components, targets=preset, rank=4)
@@ -110,13 +111,13 @@ def test_every_learnt_layer_acts_when_painting(components, tiny_sd, tmp_path, pr
         for name, tensor in trainable.state().items():
             if ".lora_B" in name:
                 tensor.normal_(std=0.1, generator=generator)
-    taught = loss(components)
+    trained = loss(components)
     LORA.save(trainable, tmp_path, {}, lambda: None)
-    fresh = SD.load(Source(str(tiny_sd)), torch.float32, torch.device("cpu"))
-    with adapters_on(SD.pipeline(fresh), SD.facts, [open_adapter(str(tmp_path / LORA_FILE))], [1]):
-        painted = loss(fresh)
-    assert not torch.allclose(base, taught, rtol=1e-3)
-    assert torch.allclose(painted, taught, rtol=1e-3)
+    fresh = SD.load(ModelSource(str(tiny_sd)), torch.float32, torch.device("cpu"))
+    with adapters_applied(SD.pipeline(fresh), SD.facts, [open_adapter(str(tmp_path / LORA_FILE))], [1]):
+        applied = loss(fresh)
+    assert not torch.allclose(base, trained, rtol=1e-3)
+    assert torch.allclose(applied, trained, rtol=1e-3)
 
 
 def test_text_encoders_are_left_as_they_were(components):

@@ -165,9 +165,9 @@ def test_kid_of_unequal_numbers_is_near_and_always_the_same(scenes):
 @pytest.mark.parametrize(("name", "fewest"), [("fid", 16), ("kid", 8)])
 def test_too_few_pictures_are_told(name, fewest, scenes):
     paths = [item.picture for item in scenes]
-    with pytest.raises(LimnerError, match=f"{name}.*{fewest} pictures at least, and there are {fewest - 1}"):
+    with pytest.raises(LimnerError, match=f"{name}.*at least {fewest} images, and there are {fewest - 1}"):
         values(name, of(paths[: fewest - 1], references=tuple(paths[20:])))
-    with pytest.raises(LimnerError, match=f"{name}.*{fewest} photographs to compare with at least"):
+    with pytest.raises(LimnerError, match=f"{name}.*at least {fewest} reference photos"):
         values(name, of(paths[:20], references=tuple(paths[20 : 19 + fewest])))
 
 

@@ -15,7 +15,7 @@ from limner.core.errors import LimnerError
 from limner.core.metrics import ImageSet, ScoredImage
 from limner.data.duplicates.copies import NEAR_COPY, CopyMatch
 from limner.imaging.luminance import luminance
-from limner.models.similarity import cosines, to_prompts
+from limner.models.features import cosines, prompt_cosines
 from limner.plugins.metrics import class_drift, diversity, kid, subject_fidelity, uniqueness
 from limner.plugins.metrics.clipping import clipped
 from limner.plugins.metrics.edge_density import score as edges
@@ -189,7 +189,7 @@ def test_diversity_is_the_mean_distance_of_pairs_within_each_group():
 
 def test_each_picture_is_held_against_its_own_prompt():
     gallery = ImageSet(pictures(0, 30, 90, prompts=[10, 90, 10]))
-    assert to_prompts(Angles(), gallery).tolist() == pytest.approx(cosine(10, 60, 80))
+    assert prompt_cosines(Angles(), gallery).tolist() == pytest.approx(cosine(10, 60, 80))
     assert cosines(torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 1.0]])).tolist() == [[1.0]], "never above one"
 
 
@@ -213,10 +213,10 @@ def test_kid_is_a_thousand_times_the_unbiased_estimate():
 
 @pytest.mark.parametrize(("metric", "fewest"), [("fid", 16), ("kid", 8)])
 def test_just_enough_pictures_are_enough(metric, fewest):
-    from limner.models.feature_statistics import check_enough
+    from limner.models.features import check_counts
 
     paths = [Path(f"{i}") for i in range(fewest)]
-    check_enough(metric, of(paths, references=tuple(paths)), fewest)
+    check_counts(metric, of(paths, references=tuple(paths)), fewest)
     for gallery in (of(paths[1:], references=tuple(paths)), of(paths, references=tuple(paths[1:]))):
-        with pytest.raises(LimnerError, match=f"needs {fewest} .* at least, and there are {fewest - 1}"):
-            check_enough(metric, gallery, fewest)
+        with pytest.raises(LimnerError, match=f"needs at least {fewest} .*, and there are {fewest - 1}"):
+            check_counts(metric, gallery, fewest)

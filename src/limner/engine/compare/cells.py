@@ -11,7 +11,7 @@ from limner.core.events import Emit
 from limner.core.requests import CompareRequest
 from limner.core.workspace import Workspace
 from limner.engine.compare.contestants import Entrant
-from limner.engine.generate.parts import Part, paint_parts
+from limner.engine.generate.parts import GenerationPart, generate_parts
 
 Cell = tuple[str, int]
 """A prompt and a seed."""
@@ -34,14 +34,14 @@ def painted_cells(
 ) -> Mapping[Cell, Path]:
     """A contestant's pictures; those that lie in the folder already are not painted again."""
     parts = [
-        Part(
+        GenerationPart(
             entrant.request(comparison, prompt, comparison.seed, comparison.count),
             folder,
             {"contestant": entrant.name},
         )
         for prompt in comparison.prompt
     ]
-    painted = paint_parts(entrant.name, parts, workspace, emit)
+    painted = generate_parts(entrant.name, parts, workspace, emit)
     there = {
         (part.request.prompt, seed): path
         for part, pictures in zip(parts, painted, strict=True)

@@ -108,7 +108,7 @@ def _base_of(adapter: Adapter, told: str, base: str | None) -> tuple[str, str | 
             f"adapter {told!r} does not say which model it was taught on", f"write MODEL+{told}, or give --model"
         )
     for part in (reference, vae):  # the file may come from a stranger: it alone must not make us download anything
-        if isinstance(part, str) and loading.must_be_fetched(part):
+        if isinstance(part, str) and loading.needs_download(part):
             raise LimnerError(
                 f"adapter {told!r} was taught on {part!r}, which is not on disk",
                 f"if you trust that model, write {reference}+{told}",

@@ -17,7 +17,7 @@ from limner.core.workspace import Workspace
 from limner.engine.compare.cells import cells_of
 from limner.engine.compare.differences import FEWEST, Difference, rounded
 from limner.engine.compare.result import Compared
-from limner.engine.generate.generate import write_aside
+from limner.engine.generate.output import write_side_image
 from limner.engine.scoring.scorers import told
 from limner.imaging.decode import open_image
 from limner.reports.figure import Group, grid
@@ -51,7 +51,7 @@ def write_figure(compared: Compared, out: Path, workspace: Workspace, emit: Emit
     ]
     side = min(256, max(128, cells[0][0].width))
     path = out / "compare.png"
-    write_aside(
+    write_side_image(
         grid(prompts, groups, cells, _caption(compared), side),
         path,
         "comparison",

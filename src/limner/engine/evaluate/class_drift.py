@@ -14,7 +14,7 @@ from limner.core.requests.request import SUBJECT
 from limner.core.workspace import Workspace
 from limner.engine.compare.contestants import Entrant
 from limner.engine.evaluate.result import items_of
-from limner.engine.generate.parts import Part, paint_parts
+from limner.engine.generate.parts import GenerationPart, generate_parts
 
 
 def plain_pictures(
@@ -26,10 +26,12 @@ def plain_pictures(
     found: dict[str, Mapping[int, list[Path]]] = {}
     for who, entrant in (("adapter", target), ("base", base)):
         parts = [
-            Part(entrant.request(request, prompt, request.seed, request.count), out / "class" / f"{who}-{number}", {})
+            GenerationPart(
+                entrant.request(request, prompt, request.seed, request.count), out / "class" / f"{who}-{number}", {}
+            )
             for number, prompt in enumerate(prompts, 1)
         ]
-        painted = paint_parts(f"class, {who}", parts, workspace, emit)
+        painted = generate_parts(f"class, {who}", parts, workspace, emit)
         found[who] = {number: [pictures[seed] for seed in sorted(pictures)] for number, pictures in enumerate(painted)}
     if any(len(row) < request.count for rows in found.values() for row in rows.values()):
         raise LimnerError("pictures of the class alone were withheld", "leave out class_drift")

@@ -23,7 +23,7 @@ from limner.engine.evaluate.result import Evaluated, items_of
 from limner.engine.evaluate.scoresheet import write_sheet
 from limner.engine.evaluate.subject import subject_of
 from limner.engine.evaluate.training_images import asked_of, judged
-from limner.engine.generate.parts import Part, paint_parts
+from limner.engine.generate.parts import GenerationPart, generate_parts
 from limner.engine.scoring.scorers import Scorers
 from limner.plugins.registry import metrics
 from limner.provenance.labels import read_label
@@ -131,10 +131,12 @@ def _painted(
 ) -> tuple[ScoredImage, ...]:
     """The pictures of all prompts. wanted: each prompt as it is painted, and in plain words."""
     parts = [
-        Part(target.request(request, full, request.seed, request.count), out / "pictures" / f"{number:03d}", {})
+        GenerationPart(
+            target.request(request, full, request.seed, request.count), out / "pictures" / f"{number:03d}", {}
+        )
         for number, (full, _) in enumerate(wanted, 1)
     ]
-    painted = paint_parts("painting", parts, workspace, emit)
+    painted = generate_parts("painting", parts, workspace, emit)
     items = tuple(
         item
         for (full, plain), pictures in zip(wanted, painted, strict=True)

@@ -11,7 +11,7 @@ import torch
 
 from limner.core.metrics import Encoder
 from limner.core.requests.evaluate import MISTAKEN
-from limner.models.similarity import cosines
+from limner.models.features import cosines
 from limner.stats.group_fairness import Fairness, fairness
 from limner.stats.intervals import wilson
 

@@ -16,7 +16,7 @@ from limner.core.requests.evaluate import MISTAKEN, FilledPrompt
 from limner.engine.evaluate.group_errors import Mistaken, mistaken, read_alike
 from limner.engine.scoring.encoders import open_encoder
 from limner.engine.scoring.scorers import Scorers
-from limner.models.similarity import reads_text
+from limner.models.features import check_reads_text
 from limner.stats.group_fairness import Fairness, by_group, fairness
 
 JUDGE = "prompt_fidelity"
@@ -113,7 +113,7 @@ def judge_of(
     the encoder reads no text.
     """
     measured = next((model for name, (_, model, _) in scorers.ready.items() if name.split("=")[0] == JUDGE), None)
-    judge = reads_text(open_encoder(measured or encoder or "starter"))
+    judge = check_reads_text(open_encoder(measured or encoder or "starter"))
     alike = read_alike(judge, found.texts)
     if alike is None:
         return judge

@@ -18,7 +18,7 @@ from limner.engine.evaluate.group_report import served_page
 from limner.engine.evaluate.result import Evaluated
 from limner.engine.evaluate.training_images import learnt_page
 from limner.engine.evaluate.training_images import told as learnt_told
-from limner.engine.generate.generate import write_aside
+from limner.engine.generate.output import write_side_image
 from limner.engine.scoring.scorers import told
 from limner.imaging.decode import open_image
 from limner.reports.figure import Group, grid
@@ -41,7 +41,7 @@ def write_figure(done: Evaluated, out: Path, workspace: Workspace, emit: Emit) -
     across = Group(done.name, tuple(str(number) for number in range(1, wide + 1)))
     shown = f"{len(groups)} of {len(cells)} prompts, {len(done.gallery.items)} pictures in all. Made by AI."
     figure = grid(groups, [across], lines, shown, min(256, max(128, first.width)))
-    write_aside(figure, path, "comparison", "compositeSynthetic", workspace, emit)
+    write_side_image(figure, path, "comparison", "compositeSynthetic", workspace, emit)
     return path
 
 

@@ -1,4 +1,4 @@
-"""Requests that go through the model together: what each of them is told, and how it fails by itself."""
+"""Batches: images of several requests that go through the model together, each request with its own failure."""
 
 from __future__ import annotations
 
@@ -14,38 +14,39 @@ from limner.core.events import Emit, Event, Progress
 from limner.core.requests import GenerateRequest
 from limner.core.workspace import Workspace
 
-Paint = Callable[[Mapping[str, Any], Sequence[int], Callable[[int], None]], Iterator[np.ndarray]]
-"""Conditioning, seeds, and whom to tell the picture-steps done -> pictures (h, w, 3) uint8."""
+SampleImages = Callable[[Mapping[str, Any], Sequence[int], Callable[[int], None]], Iterator[np.ndarray]]
+"""Conditioning, seeds, and a function that is called with the number of steps done -> images (h, w, 3) uint8."""
 
 
-class Abandoned(Exception):
-    """Nobody is left for whom to go on."""
+class AllJobsFailed(Exception):
+    """Every job of a batch has failed or was cancelled."""
 
 
 @dataclass(eq=False)
-class Order:
-    """A request, where its results go, and who hears of it.
+class Job:
+    """A request, the folder for its results, and the receiver of its events.
 
-    told: the pipeline's arguments for its prompt, one row. done: its picture-steps. failure: why it ended early.
+    conditioning: the pipeline's arguments for its prompt, one row. done: steps done, summed over its images. failure:
+    why it ended early.
     """
 
     request: GenerateRequest
     workspace: Workspace
     emit: Emit
-    told: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    conditioning: Mapping[str, Any] = field(default_factory=dict[str, Any])
     done: int = 0
     failure: Exception | None = None
 
     @contextmanager
-    def own(self) -> Iterator[None]:
-        """What goes wrong in here ends this request, and no other."""
+    def isolated(self) -> Iterator[None]:
+        """Open a context in which an exception fails this job and no other."""
         try:
             yield
         except Exception as error:
             self.failure = self.failure or error
 
-    def counter(self) -> Callable[[int], None]:
-        """What one painting tells its picture-steps to; between them the request may be stopped."""
+    def step_counter(self) -> Callable[[int], None]:
+        """Return a function that takes the steps done in one pass; it raises Interrupted if the job was stopped."""
         before = self.done
 
         def on_step(done: int) -> None:
@@ -56,115 +57,116 @@ class Order:
         return on_step
 
 
-def tell(orders: Sequence[Order], event: Event) -> None:
-    """Let all hear of an event that are still there."""
-    for order in living(orders):
-        with order.own():
-            order.emit(event)
-    if not living(orders):
-        raise Abandoned
+def emit_to_all(jobs: Sequence[Job], event: Event) -> None:
+    """Emit an event for every active job; raise AllJobsFailed if there is none."""
+    for job in active(jobs):
+        with job.isolated():
+            job.emit(event)
+    if not active(jobs):
+        raise AllJobsFailed
 
 
-def living(orders: Sequence[Order]) -> list[Order]:
-    """Those that have not failed."""
-    return [order for order in orders if order.failure is None]
+def active(jobs: Sequence[Job]) -> list[Job]:
+    """Return the jobs that have not failed."""
+    return [job for job in jobs if job.failure is None]
 
 
 @dataclass(frozen=True)
-class Row:
-    """One picture of a request."""
+class ImageRow:
+    """One image of a job."""
 
-    order: Order
+    job: Job
     index: int
 
     @property
     def seed(self) -> int:
-        return self.order.request.seed + self.index
+        return self.job.request.seed + self.index
 
 
 @dataclass(frozen=True)
-class Pass:
-    """Pictures that go through the model together.
+class ModelPass:
+    """Images that go through the model in one batch.
 
-    size: how many do, copies of the last one among them. The bits of a picture depend on it, though on nothing else of
-    its company, since processors add numbers up in another order when there are more of them.
+    size: of the batch, which is filled up with copies of the last image. The bits of an image depend on the size, since
+    processors add numbers in another order in larger batches, but not on the other images.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[ImageRow, ...]
     size: int
 
     @property
-    def orders(self) -> list[Order]:
-        return list(dict.fromkeys(row.order for row in self.rows))
+    def jobs(self) -> list[Job]:
+        return list(dict.fromkeys(row.job for row in self.rows))
 
     def conditioning(self) -> Mapping[str, Any]:
-        """A row for each picture, or a single one where all are of one request."""
-        if len(self.orders) == 1:
-            return self.orders[0].told
-        told = [row.order.told for row in (*self.rows, *[self.rows[-1]] * (self.size - len(self.rows)))]
-        return {name: _joined([each[name] for each in told]) for name in told[0]}
+        """Return a row for each image, or a single one if all images belong to one job."""
+        if len(self.jobs) == 1:
+            return self.jobs[0].conditioning
+        rows = [row.job.conditioning for row in (*self.rows, *[self.rows[-1]] * (self.size - len(self.rows)))]
+        return {name: _concatenated([row[name] for row in rows]) for name in rows[0]}
 
     def seeds(self) -> list[int]:
         seeds = [row.seed for row in self.rows]
         return seeds + seeds[-1:] * (self.size - len(seeds))
 
 
-def passes(orders: Sequence[Order], batch: int, padded: bool = False) -> Iterator[Pass]:
-    """The pictures of requests in passes of at most `batch`, those of one shape of conditioning together.
+def model_passes(jobs: Sequence[Job], batch: int, padded: bool = False) -> Iterator[ModelPass]:
+    """Split the images of jobs into passes of at most `batch` images, each of one shape of conditioning.
 
-    padded: whether each pass is made that large.
+    padded: fill up each pass to that size.
     """
-    shapes: dict[Any, list[Row]] = {}
-    for order in living(orders):
-        rows = [Row(order, index) for index in range(order.request.count)]
-        shapes.setdefault(_shape(order.told), []).extend(rows)
+    shapes: dict[Any, list[ImageRow]] = {}
+    for job in active(jobs):
+        rows = [ImageRow(job, index) for index in range(job.request.count)]
+        shapes.setdefault(_shape(job.conditioning), []).extend(rows)
     for rows in shapes.values():
         for start in range(0, len(rows), batch):
             part = tuple(rows[start : start + batch])
-            yield Pass(part, batch if padded else len(part))
+            yield ModelPass(part, batch if padded else len(part))
 
 
-def painted(each: Pass, paint: Paint) -> Iterator[tuple[Row, np.ndarray, int]]:
-    """The pictures of a pass, each with how many were painted together.
+def run_pass(each: ModelPass, sample: SampleImages) -> Iterator[tuple[ImageRow, np.ndarray, int]]:
+    """Yield the images of a pass, each with the size of its batch.
 
-    Requests that end early are painted on in vain; where the pass fails, each of them is painted by itself.
+    Jobs that fail meanwhile stay in the batch, and their images are discarded. If the batch fails, each job is run by
+    itself.
     """
-    orders = living(each.orders)
-    counted = {order: (order.done, sum(row.order is order for row in each.rows), order.counter()) for order in orders}
+    jobs = active(each.jobs)
+    counters = {job: (job.done, sum(row.job is job for row in each.rows), job.step_counter()) for job in jobs}
 
     def on_step(done: int) -> None:
-        for order in living(orders):
-            _, rows, count = counted[order]
-            with order.own():
+        for job in active(jobs):
+            _, rows, count = counters[job]
+            with job.isolated():
                 count(done * rows // each.size)
-        if not living(orders):
-            raise Abandoned
+        if not active(jobs):
+            raise AllJobsFailed
 
     try:
-        pictures = list(paint(each.conditioning(), each.seeds(), on_step)) if orders else []
-    except Abandoned:
+        images = list(sample(each.conditioning(), each.seeds(), on_step)) if jobs else []
+    except AllJobsFailed:
         return
     except Exception as error:
-        if len(each.orders) == 1:
-            orders[0].failure = error
+        if len(each.jobs) == 1:
+            jobs[0].failure = error
             return
-        for order in living(orders):
-            order.done = counted[order][0]
-            rows = tuple(row for row in each.rows if row.order is order)
-            yield from painted(Pass(rows, len(rows)), paint)
+        for job in active(jobs):
+            job.done = counters[job][0]
+            rows = tuple(row for row in each.rows if row.job is job)
+            yield from run_pass(ModelPass(rows, len(rows)), sample)
         return
-    for row, pixels in zip(each.rows, pictures, strict=False):  # copies come last
-        if row.order.failure is None:
+    for row, pixels in zip(each.rows, images, strict=False):  # copies come last
+        if row.job.failure is None:
             yield row, pixels, each.size
 
 
-def _shape(told: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What must be alike of prompts that one pass is told."""
+def _shape(conditioning: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what the conditioning of all images of a pass must share."""
     return tuple(
         (name, tuple(tuple(row.shape) if isinstance(row, torch.Tensor) else None for row in value))
-        for name, value in told.items()
+        for name, value in conditioning.items()
     )
 
 
-def _joined(rows: Sequence[Any]) -> Any:
+def _concatenated(rows: Sequence[Any]) -> Any:
     return torch.cat(list(rows)) if isinstance(rows[0], torch.Tensor) else [value for row in rows for value in row]

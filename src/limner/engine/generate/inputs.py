@@ -1,4 +1,4 @@
-"""Pictures that a painting begins from or is guided by."""
+"""Input images of a request (image, mask, control images), fitted to the generated size."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from limner.core.errors import LimnerError
@@ -19,72 +20,89 @@ from limner.store.files import sha256_of
 
 
 @dataclass(frozen=True)
-class Given:
-    """A request's pictures as they are on disk, by their paths, and what makes guides of them."""
+class OpenedInputs:
+    """A request's images as they are on disk, by path. makers: the plugins that make the control images."""
 
-    pictures: dict[str, Image.Image]
+    images: dict[str, Image.Image]
     makers: tuple[Control, ...]
 
 
-def open_inputs(request: GenerateRequest) -> Given:
-    """Read a request's pictures; raises LimnerError for what cannot be read or does not fit together."""
+def open_inputs(request: GenerateRequest) -> OpenedInputs:
+    """Read a request's images; raise LimnerError if one cannot be read, or if they do not fit together."""
     paths = [path for path in (request.image, request.mask, *(use.path for use in request.control)) if path]
-    pictures = {path: open_image(path) for path in paths}
-    if request.mask and request.image and pictures[request.mask].size != pictures[request.image].size:
+    images = {path: open_image(path) for path in paths}
+    if request.mask and request.image and images[request.mask].size != images[request.image].size:
+        mask, image = images[request.mask], images[request.image]
         raise LimnerError(
-            f"the mask is {_told(pictures[request.mask])}, and the image {_told(pictures[request.image])}",
-            "make a mask of the image's own size",
+            f"the mask is {mask.width} x {mask.height} px, and the image {image.width} x {image.height}",
+            "use a mask of the image's size",
         )
-    if request.mask and not pictures[request.mask].convert("L").getbbox():
-        raise LimnerError(f"the mask {request.mask!r} is all black", "paint white what shall be painted anew")
-    return Given(pictures, tuple(registry.controls.get(use.kind) for use in request.control))
+    if request.mask and not images[request.mask].convert("L").getbbox():
+        raise LimnerError(f"the mask {request.mask!r} is all black", "make white what should be replaced")
+    return OpenedInputs(images, tuple(registry.controls.get(use.kind) for use in request.control))
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Pictures of the size that is painted. guides: for each control of the request. files: path -> SHA-256.
+    """Input images in the generated size.
 
-    foreign: the image does not say of itself that a model painted it, and may be a photograph.
+    size: width and height in pixels. sources: image of each control, guides: its control image. files: path ->
+    SHA-256. foreign: the image has no label of a model, and may be a photograph.
     """
 
     size: tuple[int, int]
     image: Image.Image | None
     mask: Image.Image | None
-    photographs: tuple[Image.Image, ...]
+    sources: tuple[Image.Image, ...]
     guides: tuple[Image.Image, ...]
     files: dict[str, str]
     foreign: bool = False
 
+    def keep_outside_mask(self, pixels: np.ndarray) -> np.ndarray:
+        """Return a generated image (h, w, 3) in which the input image replaces, to the bit, what is black in the mask.
 
-def fit_inputs(request: GenerateRequest, given: Given, side: int, multiple: int) -> Inputs:
-    """Cut and resize a request's pictures to the size that is painted; side: the model's own in pixels.
+        The input image is enlarged if the generated one is.
+        """
+        if self.mask is None or self.image is None:
+            return pixels
+        generated = Image.fromarray(pixels)
+        image, mask = (crop_and_resize(source, generated.size) for source in (self.image, self.mask))
+        return np.asarray(Image.composite(generated, image, mask))
 
-    That is what the request says, or what it leaves open as the first picture has it, at the model's own area.
+    def mask_for(self, pixels: np.ndarray) -> np.ndarray | None:
+        """Return the mask (h, w) uint8 in the size of an image, white where it was generated; None for all of it."""
+        return None if self.mask is None else np.asarray(crop_and_resize(self.mask, pixels.shape[1::-1]))
+
+
+def fit_inputs(request: GenerateRequest, opened: OpenedInputs, side: int, multiple: int) -> Inputs:
+    """Crop and resize a request's images to the generated size. side: the model's native side in pixels.
+
+    The size is the request's; what it leaves open follows from the first image's shape, at the model's native area.
     """
-    opened = given.pictures
-    size = painted_size(request, next(iter(opened.values())).size if opened else None, side, multiple)
+    images = opened.images
+    size = image_size(request, next(iter(images.values())).size if images else None, side, multiple)
     image = mask = None
     if request.image:
-        image = fitted(opened[request.image], size)
+        image = crop_and_resize(images[request.image], size)
     if request.mask and request.image:
-        mask = fitted(opened[request.mask].convert("L"), size)
+        mask = crop_and_resize(images[request.mask].convert("L"), size)
         if not mask.getbbox():
             raise LimnerError(
-                f"nothing white is left of the mask {request.mask!r} at {size[0]} x {size[1]}",
-                "choose a --width and --height of the image's own shape",
+                f"at {size[0]} x {size[1]} px, nothing white is left of the mask {request.mask!r}",
+                "use --width and --height in the image's aspect ratio",
             )
-    photographs = tuple(fitted(opened[use.path], size) for use in request.control)
-    guides = tuple(maker.guide(photograph) for maker, photograph in zip(given.makers, photographs, strict=True))
-    files = {path: sha256_of(Path(path).expanduser()) for path in opened}
+    sources = tuple(crop_and_resize(images[use.path], size) for use in request.control)
+    guides = tuple(maker.guide(source) for maker, source in zip(opened.makers, sources, strict=True))
+    files = {path: sha256_of(Path(path).expanduser()) for path in images}
     foreign = request.image is not None and not is_fully_generated(read_file(Path(request.image).expanduser()))
-    return Inputs(size, image, mask, photographs, guides, files, foreign)
+    return Inputs(size, image, mask, sources, guides, files, foreign)
 
 
-def painted_size(request: GenerateRequest, given: tuple[int, int] | None, side: int, multiple: int) -> tuple[int, int]:
-    """Width and height in pixels."""
-    if given is None:
+def image_size(request: GenerateRequest, first: tuple[int, int] | None, side: int, multiple: int) -> tuple[int, int]:
+    """Return width and height in pixels. first: size of the first input image."""
+    if first is None:
         return request.width or side, request.height or side
-    width, height = given
+    width, height = first
     scale = side / math.sqrt(width * height)
     if request.width or request.height:  # the other side follows
         scale = request.width / width if request.width else (request.height or side) / height
@@ -92,15 +110,11 @@ def painted_size(request: GenerateRequest, given: tuple[int, int] | None, side: 
     return max(multiple, round(sides[0] / multiple) * multiple), max(multiple, round(sides[1] / multiple) * multiple)
 
 
-def fitted(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The middle of a picture in the shape of `size`, resized to it; a picture of that size is left as it is."""
-    if picture.size == size:
-        return picture
-    scale = max(size[0] / picture.width, size[1] / picture.height)
+def crop_and_resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Crop the middle of an image to the aspect ratio of `size` and resize it; one of that size is not changed."""
+    if image.size == size:
+        return image
+    scale = max(size[0] / image.width, size[1] / image.height)
     width, height = size[0] / scale, size[1] / scale
-    left, top = (picture.width - width) / 2, (picture.height - height) / 2
-    return picture.resize(size, Image.Resampling.LANCZOS, box=(left, top, left + width, top + height))
-
-
-def _told(picture: Image.Image) -> str:
-    return f"{picture.width} x {picture.height}"
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    return image.resize(size, Image.Resampling.LANCZOS, box=(left, top, left + width, top + height))

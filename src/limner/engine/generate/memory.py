@@ -1,4 +1,4 @@
-"""How a pipeline lives with less memory."""
+"""Saving memory while a pipeline runs: offloading, slicing, tiling and quantisation."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from limner.core.requests import GenerateRequest
 
 
 @dataclass(frozen=True)
-class Preset:
-    """offloaded: networks leave the GPU when they are not at work. sliced, tiled: pictures are encoded and decoded one
-    by one, and in tiles. quantised: what the weights are rounded to.
+class MemoryPreset:
+    """offloaded: networks leave the GPU while they are idle. sliced, tiled: the autoencoder handles one image at a
+    time, and in tiles. quantised: format of quantised weights.
     """
 
     offloaded: bool
@@ -25,14 +25,14 @@ class Preset:
 
 
 PRESETS = {
-    "high": Preset(offloaded=False, sliced=False, tiled=False, quantised=None),
-    "balanced": Preset(offloaded=True, sliced=True, tiled=False, quantised=None),
-    "low": Preset(offloaded=True, sliced=True, tiled=True, quantised="nf4"),
+    "high": MemoryPreset(offloaded=False, sliced=False, tiled=False, quantised=None),
+    "balanced": MemoryPreset(offloaded=True, sliced=True, tiled=False, quantised=None),
+    "low": MemoryPreset(offloaded=True, sliced=True, tiled=True, quantised="nf4"),
 }
 
 
-def preset_for(request: GenerateRequest, memory: str, device: torch.device) -> Preset:
-    """The preset of that name, with what a request asks besides; on a CPU no network has anywhere to leave to."""
+def preset_for(request: GenerateRequest, memory: str, device: torch.device) -> MemoryPreset:
+    """Return the preset of that name with a request's other options. Without a CUDA GPU there is nothing to offload."""
     preset = PRESETS[memory]
     if device.type != "cuda":
         preset = replace(preset, offloaded=False, quantised=None)
@@ -40,10 +40,12 @@ def preset_for(request: GenerateRequest, memory: str, device: torch.device) -> P
 
 
 @contextmanager
-def spared(pipeline: Any, preset: Preset, device: torch.device, forget: Callable[[], None]) -> Iterator[None]:
-    """While it is open, a pipeline saves memory as the preset says.
+def memory_saved(
+    pipeline: Any, preset: MemoryPreset, device: torch.device, unload: Callable[[], None]
+) -> Iterator[None]:
+    """Open a context in which a pipeline saves memory.
 
-    forget: lets go of the networks, which offloading leaves anywhere.
+    unload: drops the networks from the cache, since offloading leaves them on any device.
     """
     vae = pipeline.vae
     before = {switch: getattr(vae, switch, False) for switch in ("use_slicing", "use_tiling")}
@@ -58,4 +60,4 @@ def spared(pipeline: Any, preset: Preset, device: torch.device, forget: Callable
             setattr(vae, switch, value)
         if preset.offloaded:
             pipeline.remove_all_hooks()
-            forget()
+            unload()

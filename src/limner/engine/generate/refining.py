@@ -1,4 +1,4 @@
-"""Paintings over a finished picture: enlarged, or by a refiner."""
+"""Second passes over a generated image: enlarged (hires), or by a refiner."""
 
 from __future__ import annotations
 
@@ -11,64 +11,65 @@ from PIL import Image
 
 from limner.core.errors import LimnerError
 from limner.core.requests import GenerateRequest
-from limner.engine.generate.inputs import fitted
-from limner.engine.generate.sampling import paint
-from limner.engine.generate.tasks import accepts, load_refiner, pipeline_for
+from limner.engine.generate.inputs import crop_and_resize
+from limner.engine.generate.pipelines import accepts, load_refiner, pipeline_for
+from limner.engine.generate.sampling import sample_images
 
 MULTIPLE = 16
-"""What sides of enlarged pictures are divisible by, which suits every family."""
+"""Sides of enlarged images are multiples of this, which suits every family."""
 
 
 @dataclass(frozen=True)
-class Over:
-    """A pipeline that paints over a finished picture. scale: how many times it is enlarged before."""
+class SecondPass:
+    """An image-to-image pipeline that runs over a generated image.
+
+    scale: factor by which the image is enlarged before. conditioning: None for that of the first pass.
+    """
 
     pipeline: Any
     strength: float
     scale: float
     conditioning: Mapping[str, Any] | None = None
-    """None: that of the first painting."""
 
 
-def painters_over(request: GenerateRequest, base: Any, strengths: Mapping[str, float]) -> list[Over]:
-    """What paints over each picture after the first painting, in order."""
-    found: list[Over] = []
+def second_passes(request: GenerateRequest, base: Any, strengths: Mapping[str, float]) -> list[SecondPass]:
+    """Return the passes over each image after the first one, in order."""
+    found: list[SecondPass] = []
     if request.hires is not None:
         pipeline = pipeline_for(base, image=True, mask=False)
-        found.append(Over(pipeline, strengths["hires_strength"], request.hires))
+        found.append(SecondPass(pipeline, strengths["hires_strength"], request.hires))
     if request.refiner is not None:
-        words = {"prompt": [request.prompt], "negative_prompt": [request.negative_prompt]}
+        prompts = {"prompt": [request.prompt], "negative_prompt": [request.negative_prompt]}
         pipeline = load_refiner(request.refiner, base.dtype, base.device)
-        found.append(Over(pipeline, strengths["refiner_strength"], 1.0, words))
-    for over in found:
-        if "strength" not in accepts(over.pipeline):
-            name = type(over.pipeline).__name__
-            raise LimnerError(f"{name} cannot paint over a picture", "leave out --hires and --refiner")
+        found.append(SecondPass(pipeline, strengths["refiner_strength"], 1.0, prompts))
+    for second in found:
+        if "strength" not in accepts(second.pipeline):
+            name = type(second.pipeline).__name__
+            raise LimnerError(f"{name} does not support a second pass", "leave out --hires and --refiner")
     return found
 
 
-def painted_over(
-    over: Over,
-    told: Mapping[str, Any],
+def run_second_pass(
+    second: SecondPass,
+    conditioning: Mapping[str, Any],
     pixels: np.ndarray,
     seed: int,
     sampling: Mapping[str, Any],
     on_step: Callable[[int], None],
 ) -> np.ndarray:
-    """A picture (h, w, 3) enlarged and painted over once more."""
+    """Return an image (h, w, 3) enlarged and run through a second pass."""
     width, height = pixels.shape[1::-1]
-    if over.scale != 1:
-        width, height = (round(side * over.scale / MULTIPLE) * MULTIPLE for side in (width, height))
-    enlarged = {**told, "image": [fitted(Image.fromarray(pixels), (width, height))]}
-    (again,) = paint(
-        over.pipeline,
-        enlarged,
+    if second.scale != 1:
+        width, height = (round(side * second.scale / MULTIPLE) * MULTIPLE for side in (width, height))
+    image = crop_and_resize(Image.fromarray(pixels), (width, height))
+    (refined,) = sample_images(
+        second.pipeline,
+        {**conditioning, "image": [image]},
         [seed],
-        **sampling,
-        width=width,
-        height=height,
-        settings={"strength": over.strength},
+        sampling,
+        (width, height),
+        settings={"strength": second.strength},
         batch=1,
         on_step=on_step,
     )
-    return again
+    return refined

@@ -1,4 +1,4 @@
-"""The request in a picture's label, checked so that it paints the same again."""
+"""Reproducing an image: the request in its label, checked so that it generates the same image again."""
 
 from __future__ import annotations
 
@@ -9,71 +9,73 @@ from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
 from limner.core.execution import Execution, split_body
 from limner.core.requests import GenerateRequest
-from limner.models.loading import must_be_fetched, resolve
+from limner.models.loading import needs_download, resolve
 from limner.provenance.labels import read_label
 from limner.store.files import sha256_of
 
 
-def repeated(
-    picture: Path, places: Callable[[str], list[str]], emit: Emit
+def request_of_image(
+    image: Path, places: Callable[[str], list[str]], emit: Emit
 ) -> tuple[GenerateRequest, Execution, int | None]:
-    """The request that painted a picture, how it was executed, and how many pictures went through the model with it.
+    """Return the request that generated an image, how it was executed, and the size of its batch.
 
-    places: where something of a hash was left, by its hash. Raises LimnerError where something that it needs is gone,
-    or was changed.
+    places: returns the paths of artifacts with a hash. Raises LimnerError if a file that is needed is missing or was
+    changed.
     """
-    label = read_label(picture)
+    label = read_label(image)
     if label is None:
         raise LimnerError(
-            f"{str(picture)!r} carries no Limner request", "only pictures that Limner painted can be run again"
+            f"{str(image)!r} carries no Limner request", "only images that Limner generated can be run again"
         )
     request, execution = split_body(label.request)
     if not isinstance(request, GenerateRequest) or len(request.adapter) != len(label.adapters):
         raise LimnerError(
-            f"the label of {str(picture)!r} is not one of a painted picture", "use a picture as Limner wrote it"
+            f"the label of {str(image)!r} is not that of a generated image", "use an image as Limner wrote it"
         )
     for reference in (request.model, request.vae, request.refiner, *request.control_model):
         if reference is not None:
-            _refuse_fetching(reference)
-    marks = zip(request.adapter, label.adapters, strict=True)
-    uses = [use.model_copy(update={"path": _same_adapter(use.path, mark["sha256"], places)}) for use, mark in marks]
+            _refuse_download(reference)
+    adapters = zip(request.adapter, label.adapters, strict=True)
+    uses = [
+        use.model_copy(update={"path": _same_adapter(use.path, known["sha256"], places)}) for use, known in adapters
+    ]
     request = request.model_copy(update={"adapter": tuple(uses)})
     size = "" if request.width is None or request.height is None else f" at {request.width} x {request.height}"
-    emit(Notice(text=f"painting {request.count}{size} with {request.model!r}, as the picture's label says"))
+    emit(Notice(text=f"generating {request.count}{size} with {request.model!r}, as in the image's label"))
     _check_inputs(label.inputs)
-    _tell_other_weights(request.model, label.model["sha256"], emit)
+    _warn_of_other_weights(request.model, label.model["sha256"], emit)
     return request, execution, label.together
 
 
-def _refuse_fetching(model: str) -> None:
-    """A picture may come from a stranger: its label alone must not make us download anything."""
-    if must_be_fetched(model):
+def _refuse_download(model: str) -> None:
+    """An image may come from a stranger, so its label alone must not start a download."""
+    if needs_download(model):
         raise LimnerError(
-            f"the picture was painted with {model!r}, which is not on disk",
-            f"if you trust that model, paint with it once: limner generate PROMPT --model {model}",
+            f"the image was generated with {model!r}, which is not on disk",
+            f"if you trust that model, use it once: limner generate PROMPT --model {model}",
         )
 
 
-def _tell_other_weights(model: str, sha256: str | None, emit: Emit) -> None:
-    """Warn when the model of that name no longer has the weights that painted a picture."""
+def _warn_of_other_weights(model: str, sha256: str | None, emit: Emit) -> None:
+    """Emit a warning if the weights of a model are not those that generated the image."""
     here = resolve(model).fingerprints()
     if sha256 is not None and here and sha256 not in here:
-        emit(Notice(text=f"{model!r} has other weights now, so the pictures will not be the same", level="warning"))
+        emit(Notice(text=f"{model!r} has other weights now, so the image will differ", level="warning"))
 
 
 def _check_inputs(inputs: Mapping[str, str]) -> None:
-    """The pictures that a picture was painted from are still there as they were."""
+    """Refuse if an input image is missing or was changed. inputs: path -> SHA-256."""
     for path, sha256 in inputs.items():
         if not Path(path).is_file() or sha256_of(Path(path)) != sha256:
             state = "was changed" if Path(path).is_file() else "is gone"
             raise LimnerError(
-                f"{path!r}, which the picture was painted from, {state} (SHA-256 {sha256[:12]})",
-                "put the old file back",
+                f"the input image {path!r} {state} (SHA-256 {sha256[:12]})",
+                "restore the old file",
             )
 
 
 def _same_adapter(path: str, sha256: str, places: Callable[[str], list[str]]) -> str:
-    """Where the adapter with these bytes is: at its old path, or wherever another run left it."""
+    """Return the path of the adapter with a hash: the old one, or that of another run's artifact."""
     for place in (path, *places(sha256)):
         folder = Path(place)
         files = [folder] if folder.is_file() else sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
@@ -81,6 +83,6 @@ def _same_adapter(path: str, sha256: str, places: Callable[[str], list[str]]) ->
             if sha256_of(file) == sha256:
                 return place if len(files) == 1 else str(file)
     raise LimnerError(
-        f"adapter {path!r} is gone or was changed since the picture was painted (SHA-256 {sha256[:12]})",
-        "put the old file back, or generate anew with the prompt that `limner show` tells",
+        f"adapter {path!r} is gone or was changed since the image was generated (SHA-256 {sha256[:12]})",
+        "restore the old file, or generate again with the prompt that `limner show` prints",
     )

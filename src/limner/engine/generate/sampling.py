@@ -1,4 +1,4 @@
-"""A pipeline and seeds -> pixels, in batches."""
+"""Running a pipeline for seeds, in batches."""
 
 from __future__ import annotations
 
@@ -13,29 +13,28 @@ import torch
 from limner.core.errors import LimnerError
 
 
-def paint(
+def sample_images(
     pipeline: Any,
     conditioning: Mapping[str, Any],
     seeds: Sequence[int],
+    sampling: Mapping[str, Any],
+    size: tuple[int, int],
     *,
-    steps: int,
-    guidance: float,
-    guidance_rescale: float = 0.0,
-    height: int,
-    width: int,
     batch: int,
     settings: Mapping[str, Any] = MappingProxyType({}),
     on_step: Callable[[int], None] = lambda done: None,
 ) -> Iterator[np.ndarray]:
-    """Yield pictures (h, w, 3) uint8, one per seed.
+    """Yield images (h, w, 3) uint8, one per seed.
 
-    conditioning: the pipeline's own arguments, as `Family.conditioning` gives them: a row for every seed, or one for
-    all. settings: arguments that hold for all pictures. Each picture's noise comes from its own CPU generator, so that
-    it does not depend on the device. guidance_rescale: phi of Lin et al. 2024 (arXiv 2305.08891, section 3.4), which
-    not every pipeline knows. on_step is told picture-steps done so far.
+    conditioning: arguments of the pipeline from `Family.conditioning`, a row for every seed, or one for all. sampling:
+    `steps`, `guidance`, and for pipelines that support it `guidance_rescale` (phi of Lin et al. 2024, arXiv 2305.08891,
+    section 3.4). size: width and height in pixels. settings: arguments that hold for all images. on_step: called with
+    the steps done so far, summed over the images. Each image's noise comes from its own CPU generator, so that it does
+    not depend on the device.
     """
-    done = 0
-    asked = {"guidance_rescale": guidance_rescale, "height": height, "width": width}
+    done, steps = 0, sampling["steps"]
+    width, height = size
+    asked = {"guidance_rescale": sampling.get("guidance_rescale", 0.0), "height": height, "width": width}
     known = inspect.signature(type(pipeline).__call__).parameters
     common = {name: value for name, value in asked.items() if name in known} | dict(settings)
 
@@ -54,14 +53,14 @@ def paint(
                 **common,
                 **{name: rows_of(value, start, rows) for name, value in conditioning.items()},
                 num_inference_steps=steps,
-                guidance_scale=guidance,
+                guidance_scale=sampling["guidance"],
                 generator=[torch.Generator("cpu").manual_seed(seed) for seed in part],
                 output_type="np",
                 callback_on_step_end=count_step,
             ).images
         if not np.isfinite(pixels).all():
             raise LimnerError(
-                "the model painted NaN (a black picture): its numbers overflowed", "use --precision fp32 or bf16"
+                "the model generated NaN (a black image): its numbers overflowed", "use --precision fp32 or bf16"
             )
         yield from (pixels * 255).round().astype(np.uint8)
         done = (start + rows) * steps
@@ -69,7 +68,7 @@ def paint(
 
 
 def rows_of(value: Any, start: int, rows: int) -> Any:
-    """Conditioning of the `rows` pictures from `start` on; a single row is that of every picture."""
+    """Return the conditioning of `rows` images from `start` on; a single row is repeated for every image."""
     if len(value) > 1:
         return value[start : start + rows]
     return value.expand(rows, *value.shape[1:]) if isinstance(value, torch.Tensor) else list(value) * rows

@@ -1,4 +1,4 @@
-"""Samplers by name, as diffusers schedulers and options, and how many steps they can take."""
+"""Samplers by name, as schedulers of diffusers, and the numbers of steps that they support."""
 
 from __future__ import annotations
 
@@ -23,60 +23,60 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
     "unipc": ("UniPCMultistepScheduler", {}),
 }
-"""Name -> class of diffusers and its options, as Stable Diffusion's own settings have them: latents are not clipped to
--1..1, which is for pixels, and PNDM skips its Runge-Kutta steps, which need four steps or more and cannot begin in the
-middle. The settings of models whose own scheduler is another one do not say so."""
+"""Name -> class in diffusers and its options. The options are those in Stable Diffusion's own configuration, and are
+missing in the configuration of models with another default scheduler: latents are not clipped to -1..1, which is for
+pixels, and PNDM skips its Runge-Kutta steps, which need at least four steps and cannot start in the middle."""
 
 NEAR = 8
-"""How far from the number of steps that was asked for another one is looked for."""
+"""Largest difference of the number of steps that an error suggests."""
 
 
 def check_scheduler(name: str | None, facts: Facts | None = None) -> None:
-    """Refuse a name that is none of ours, or any where none suits the family."""
+    """Refuse an unknown name, and any name if the family does not support samplers by name."""
     if name is not None and name not in SCHEDULERS:
         raise unknown("scheduler", name, SCHEDULERS)
     if name is not None and facts is not None and not facts.samplers:
-        raise LimnerError(f"scheduler {name!r} does not suit this kind of model, which has its own", "leave it out")
+        remedy = facts.remedies.get("scheduler", "leave it out")
+        raise LimnerError(f"scheduler {name!r} is not supported by this family of models, which has its own", remedy)
 
 
 def check_steps(
     config: Mapping[str, Any] | None, name: str | None, steps: int, strengths: Iterable[float] = (1.0,)
 ) -> None:
-    """Refuse a number of steps that the scheduler cannot take on a model's noise schedule.
+    """Refuse a number of steps that the scheduler does not support on a model's noise schedule.
 
-    config: of the model's own scheduler, None where it is not known yet. name: the scheduler that is asked for, None
-    for the model's own. strengths: those of each pass over an image, 1 for one from noise. Every step is tried on a
-    tensor of one element, which takes milliseconds, so that nothing is refused that works and nothing fails after the
-    model was loaded.
+    config: of the model's own scheduler, None if it is not known yet. name: of the requested scheduler, None for the
+    model's own. strengths: of each pass over an image, 1 for a pass from noise. Every step is tried on a tensor of one
+    element, which takes milliseconds, so that nothing is refused that works, and nothing fails after loading.
     """
     if config is None:
         return
     strengths = set(strengths)
     if (reason := _failure(config, name, steps, strengths)) is None:
         return
-    near = (other for away in range(1, NEAR + 1) for other in (steps - away, steps + away) if other > 0)
+    near = (other for distance in range(1, NEAR + 1) for other in (steps - distance, steps + distance) if other > 0)
     works = next((other for other in near if _failure(config, name, other, strengths) is None), None)
     asked = f"scheduler {name!r}" if name else f"the model's own scheduler ({config.get('_class_name')})"
     raise LimnerError(
-        f"{asked} cannot take {steps} step{'s' * (steps > 1)} on this model's noise schedule ({reason})",
+        f"{asked} does not support {steps} step{'s' * (steps > 1)} on this model's noise schedule ({reason})",
         f"use {works} --steps, or another --scheduler" if works else "use another --scheduler, or other --steps",
     )
 
 
 def _failure(config: Mapping[str, Any], name: str | None, steps: int, strengths: Iterable[float]) -> str | None:
-    """Why a scheduler cannot take so many steps, None where it can."""
+    """Return why a scheduler does not support a number of steps, or None."""
     for strength in strengths:
         try:
             end = last_sample(scheduler_for(config, name), steps, strength)
-        except Exception as error:  # whatever diffusers raises for a schedule that it cannot follow
+        except Exception as error:  # diffusers raises many kinds
             return (str(error) or type(error).__name__).splitlines()[0][:120]
         if not math.isfinite(end):
-            return "it ends in numbers that are not finite"
+            return "the result is not a finite number"
     return None
 
 
 def last_sample(scheduler: Any, steps: int, strength: float = 1.0) -> float:
-    """What one element is after all steps of a scheduler, with a model that predicts what it is given."""
+    """Return one element after all steps of a scheduler, with a model that predicts its input."""
     import torch
 
     shift = {"mu": scheduler.config.get("max_shift", 1.0)} if scheduler.config.get("use_dynamic_shifting") else {}
@@ -95,22 +95,22 @@ def last_sample(scheduler: Any, steps: int, strength: float = 1.0) -> float:
 
 
 def first_step(steps: int, strength: float) -> int:
-    """The step at which a pass over an image begins, as diffusers' pipelines count."""
+    """Return the first step of a pass over an image, as diffusers' pipelines count."""
     return max(steps - int(steps * strength), 0)
 
 
 def scheduler_for(config: Mapping[str, Any], name: str | None) -> Any:
-    """A scheduler of that name, None for the model's own kind, with the noise schedule of the model's own `config`."""
+    """Return a scheduler by name, None for the model's own class, with the noise schedule in `config`."""
     import diffusers
 
     class_name, options = SCHEDULERS[name] if name else (config["_class_name"], {})
-    return _from_the_first(getattr(diffusers, class_name).from_config(config, **options))
+    return _starting_at_first(getattr(diffusers, class_name).from_config(config, **options))
 
 
-def _from_the_first(scheduler: Any) -> Any:
-    """The scheduler, which begins at its first step even where the next one has the same timestep.
+def _starting_at_first(scheduler: Any) -> Any:
+    """Return the scheduler, changed to start at its first step even if the next one has the same timestep.
 
-    diffusers begins at the second of equal timesteps. It leaves out the first step so, and runs past the last one.
+    diffusers starts at the second of equal timesteps, so it skips the first step and runs past the last one.
     """
     if not hasattr(scheduler, "index_for_timestep"):
         return scheduler
@@ -126,9 +126,9 @@ def _from_the_first(scheduler: Any) -> Any:
 
 
 def apply_scheduler(pipeline: Any, name: str | None, steps: int, strengths: Iterable[float] = (1.0,)) -> None:
-    """Put the named scheduler on a pipeline, with the model's own noise schedule; None keeps the model's own kind.
+    """Set a pipeline's scheduler by name, with the model's own noise schedule; None keeps the model's own class.
 
-    Refuses steps that it cannot take, for models whose settings are known only once they are loaded.
+    Checks the number of steps again, for models whose configuration is known only after loading.
     """
     own = pipeline.scheduler
     config = {**own.config, "_class_name": type(own).__name__}

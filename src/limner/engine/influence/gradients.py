@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from limner.core.protocols import PLAIN, SILENT, Draw, Objective
+from limner.core.protocols import DEFAULT_LOSS, ZERO_TARGET, LossOptions, NoiseDraw
 from limner.engine.influence.projection import Projection
 from limner.engine.influence.restored import RestoredAdapter
 from limner.engine.train.batches import generator_for
@@ -32,13 +32,13 @@ class Gradients:
     """
 
     restored: RestoredAdapter
-    objective: Objective
+    objective: LossOptions
     output: str
     timesteps: int
     dimension: int
     seed: int
     autocast: torch.dtype | None = None
-    _draws: dict[torch.Size, Draw] = field(default_factory=dict)
+    _draws: dict[torch.Size, NoiseDraw] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.parameters = [tensor for group in self.restored.trainable.groups().values() for tensor in group]
@@ -52,7 +52,7 @@ class Gradients:
         for view in range(views):
             for start in range(0, self.timesteps, BATCH):
                 part = slice(start, start + BATCH)
-                value = self._output(example, view, Draw(draw.noise[part], draw.timesteps[part]))
+                value = self._output(example, view, NoiseDraw(draw.noise[part], draw.timesteps[part]))
                 value = value / (self.timesteps * views)
                 found = torch.autograd.grad(value, self.parameters, allow_unused=True)
                 for sum_, gradient in zip(total, found, strict=True):
@@ -60,7 +60,7 @@ class Gradients:
                         sum_ += gradient.float()
         return self.project(torch.cat([gradient.flatten().cpu() for gradient in total]))
 
-    def _output(self, example: Examples, view: int, draw: Draw) -> torch.Tensor:
+    def _output(self, example: Examples, view: int, draw: NoiseDraw) -> torch.Tensor:
         """The sum over timesteps of the output for one image."""
         components, family = self.restored.components, self.restored.model.family
         count = len(draw.timesteps)
@@ -68,8 +68,8 @@ class Gradients:
         kind = components.device.type
         with torch.autocast(kind, self.autocast) if self.autocast is not None else nullcontext():
             batch = example.batch([0] * count, [view] * count, self._text(example, count))
-            objective, teacher = (PLAIN, SILENT) if square else (self.objective, None)
-            return family.loss(components, batch, draw, objective, teacher).sum()
+            objective, teacher = (DEFAULT_LOSS, ZERO_TARGET) if square else (self.objective, None)
+            return family.objective(components).loss(batch, draw, objective, teacher).sum()
 
     def _text(self, example: Examples, count: int) -> Mapping[str, torch.Tensor]:
         """The encoded caption, repeated for every timestep; with gradients where text encoders were trained."""
@@ -79,18 +79,18 @@ class Gradients:
         text: Mapping[str, Any] = family.encode_text(components, example.captions[:1])
         return {name: value[[0] * count] for name, value in text.items()}
 
-    def _draw(self, size: torch.Size) -> Draw:
+    def _draw(self, size: torch.Size) -> NoiseDraw:
         """Noise and timesteps for latents of a size (c, h, w)."""
         if size not in self._draws:
             rng = generator_for(self.seed, "influence", 0)
             many = torch.Size((self.timesteps * CHOICE, *size))
-            draw = self.restored.model.family.draw(self.restored.components, many, rng, self.objective)
+            draw = self.restored.model.family.objective(self.restored.components).draw(many, rng, self.objective)
             self._draws[size] = evenly(draw, self.timesteps)
         return self._draws[size]
 
 
-def evenly(draw: Draw, count: int) -> Draw:
+def evenly(draw: NoiseDraw, count: int) -> NoiseDraw:
     """`count` rows of a draw, with timesteps spread evenly over all that were drawn."""
     drawn = len(draw.timesteps)
     ranks = [(2 * index + 1) * drawn // (2 * count) for index in range(count)]
-    return Draw(draw.noise[:count], draw.timesteps.sort().values[ranks])
+    return NoiseDraw(draw.noise[:count], draw.timesteps.sort().values[ranks])

@@ -25,7 +25,7 @@ from limner.engine.train.examples import Examples, encode
 from limner.engine.train.plan import TrainPlan, make_plan
 from limner.imaging.decode import open_image
 from limner.models.adapters import Adapter, open_adapter
-from limner.models.devices import autocast_dtype, memory_told
+from limner.models.devices import autocast_dtype, memory_errors
 from limner.provenance.labels import Label, parse_label
 from limner.reports.render import embedded, write_page
 from limner.store.files import atomic_folder, sha256_of
@@ -148,7 +148,7 @@ def features_of(
         rows = []
         for query in group:
             workspace.check()
-            with memory_told(LESS_MEMORY):
+            with memory_errors(LESS_MEMORY):
                 example = encode_query(query, opened, plan, request.seed, flip, masked)
                 rows.append(gradients.of(example).double().numpy())
             emit(Progress(done=(done := done + 1)))

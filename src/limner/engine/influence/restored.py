@@ -13,11 +13,11 @@ from pydantic import BaseModel, ValidationError
 from limner.core.errors import LimnerError
 from limner.core.events import Emit
 from limner.core.execution import body_model, split_body
-from limner.core.protocols import Components, Facts, Subject, Trainable
+from limner.core.protocols import Components, Facts, SubjectWords, Trainable
 from limner.core.requests import InfluenceRequest, TrainRequest
 from limner.models import loading
 from limner.models.adapters import Adapter, check_base
-from limner.models.devices import memory_told, pick_device, pick_dtype
+from limner.models.devices import memory_errors, pick_device, pick_dtype
 from limner.plugins import registry
 
 LESS_MEMORY = "use another --device, or --precision bf16"
@@ -36,7 +36,7 @@ class RestoredAdapter:
 
     @property
     def trains_text(self) -> bool:
-        return registry.methods.get(self.request.method).teaches_text(self.options)
+        return registry.methods.get(self.request.method).trains_text(self.options)
 
 
 def training_of(adapter: Adapter) -> tuple[TrainRequest, BaseModel]:
@@ -66,9 +66,9 @@ def restored(adapter: Adapter, request: InfluenceRequest, device: str, emit: Emi
     place = pick_device(device)
     dtype = pick_dtype(request.precision, place)
     method = registry.methods.get(training.method)
-    subject = Subject(training.identifier or "", training.class_word)
+    subject = SubjectWords(training.identifier or "", training.class_word)
     try:
-        with memory_told(LESS_MEMORY):
+        with memory_errors(LESS_MEMORY):
             components = loading.load(base, torch.float32 if place.type == "cpu" else dtype, place)
             check_base(adapter, base, components.architecture, emit)
             facts = replace(base.family.facts, defaults=base.defaults)
@@ -77,7 +77,7 @@ def restored(adapter: Adapter, request: InfluenceRequest, device: str, emit: Emi
             method.restore(trainable, adapter.file)
             yield RestoredAdapter(training, options, base, facts, components, trainable)
     finally:
-        loading.forget()
+        loading.unload_all()
 
 
 def resolve_base(adapter: Adapter, training: TrainRequest, model: str | None, vae: str | None) -> loading.Model:

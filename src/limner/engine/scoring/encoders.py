@@ -15,7 +15,7 @@ from limner.core.errors import LimnerError
 from limner.core.metrics import Encoder
 from limner.imaging.decode import open_image
 from limner.models import loading
-from limner.models.hub import errors_told, is_repository, on_disk
+from limner.models.hub import hub_errors, is_repository, on_disk
 from limner.plugins.registry import aliases
 
 BATCH = 32
@@ -66,7 +66,7 @@ def open_encoder(name: str) -> Encoder:
 def _of_a_pipeline(name: str, place: Path) -> Tower:
     from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPTextModel, CLIPVisionModelWithProjection
 
-    with errors_told(name, "encoder"):
+    with hub_errors(name, "encoder"):
         vision = CLIPVisionModelWithProjection.from_pretrained(place / "image_encoder", dtype=torch.float32).eval()
         text = CLIPTextModel.from_pretrained(place / "text_encoder", dtype=torch.float32).eval()
         tokenizer = AutoTokenizer.from_pretrained(place / "tokenizer")
@@ -89,7 +89,7 @@ def _of_transformers(name: str, location: str) -> Tower:
         raise LimnerError(
             f"there is no encoder {name!r}", "name an alias, a folder, or OWNER/NAME of the Hugging Face hub"
         )
-    with errors_told(name, "encoder"):
+    with hub_errors(name, "encoder"):
         model = AutoModel.from_pretrained(location, dtype=torch.float32, use_safetensors=True).eval()
         processor = AutoImageProcessor.from_pretrained(location, use_fast=False)
         both = hasattr(model, "get_text_features")

@@ -16,7 +16,7 @@ from limner.core.events import Emit
 from limner.core.requests import Axis
 from limner.core.text import shorten
 from limner.core.workspace import Workspace
-from limner.engine.generate.generate import write_aside
+from limner.engine.generate.output import write_side_image
 from limner.engine.scoring.scorers import told
 from limner.engine.sweep.best_guidance import sweet_spot
 from limner.engine.sweep.result import Swept
@@ -60,7 +60,7 @@ def write_figure(swept: Swept, out: Path, workspace: Workspace, emit: Emit) -> P
     side = min(256, max(128, first.width))
     blank = Image.new("RGB", first.size, (236, 236, 236))
     figure = grid(rows, groups, [[cell or blank for cell in line] for line in lines], _caption(swept), side)
-    write_aside(figure, path, "comparison", "compositeSynthetic", workspace, emit)
+    write_side_image(figure, path, "comparison", "compositeSynthetic", workspace, emit)
     return path
 
 

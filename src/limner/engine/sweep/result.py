@@ -10,7 +10,7 @@ import numpy as np
 
 from limner.core.metrics import MetricResult
 from limner.core.requests import Axis, Cell, SweepRequest
-from limner.engine.generate.parts import Painted
+from limner.engine.generate.parts import ImagesBySeed
 from limner.stats.intervals import interval
 
 
@@ -19,7 +19,7 @@ class Swept:
     """What came of a sweep, cell by cell. scores: empty for a cell of which pictures were withheld."""
 
     request: SweepRequest
-    painted: Sequence[Painted]
+    painted: Sequence[ImagesBySeed]
     scores: Sequence[Mapping[str, MetricResult]]
 
     @property

@@ -11,7 +11,7 @@ from limner.core.execution import body_of
 from limner.core.metrics import ImageSet, MetricResult, ScoredImage
 from limner.core.requests import Cell, MetricUse, SweepRequest, replace_references
 from limner.core.workspace import Workspace
-from limner.engine.generate.parts import Painted, Part, paint_parts
+from limner.engine.generate.parts import GenerationPart, ImagesBySeed, generate_parts
 from limner.engine.scoring.scorers import Scorers
 from limner.engine.sweep.report import write_curves, write_figure, write_numbers, write_report, write_table
 from limner.engine.sweep.result import Swept
@@ -32,8 +32,10 @@ def sweep(request: SweepRequest, workspace: Workspace, emit: Emit) -> None:
     scorers = Scorers(uses, request.encoder, workspace.called)
     scorers.check(ImageSet(tuple(ScoredImage(Path(), cell.request.prompt) for cell in request.cells)))
     out = make_folder(workspace.out)
-    parts = [Part(cell.request, _folder(out, number, cell), {}) for number, cell in enumerate(request.cells, 1)]
-    painted = paint_parts("painting", parts, workspace, emit)
+    parts = [
+        GenerationPart(cell.request, _folder(out, number, cell), {}) for number, cell in enumerate(request.cells, 1)
+    ]
+    painted = generate_parts("painting", parts, workspace, emit)
     emit(Stage(name="scoring", total=len(painted)))
     scores: list[Mapping[str, MetricResult]] = []
     for number, (cell, pictures) in enumerate(zip(request.cells, painted, strict=True), 1):
@@ -50,7 +52,7 @@ def _folder(out: Path, number: int, cell: Cell) -> Path:
     return out / "pictures" / f"{number:03d}-{named}"
 
 
-def _gallery(cell: Cell, pictures: Painted) -> ImageSet:
+def _gallery(cell: Cell, pictures: ImagesBySeed) -> ImageSet:
     """The pictures of a cell to be scored, as one group."""
     prompt = cell.request.prompt
     return ImageSet(tuple(ScoredImage(pictures[seed], prompt, prompt) for seed in sorted(pictures)))

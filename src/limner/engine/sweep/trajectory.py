@@ -14,11 +14,11 @@ from limner.core.errors import LimnerError
 from limner.core.events import ArtifactKind, Emit, Made, Stage
 from limner.core.requests import GenerateRequest
 from limner.core.workspace import Workspace
-from limner.engine.generate.generate import write_aside
+from limner.engine.generate.output import write_side_image
 from limner.engine.generate.schedulers import apply_scheduler
 from limner.engine.sweep.result import Swept
 from limner.models import loading
-from limner.models.adapters import adapters_on, open_adapter
+from limner.models.adapters import adapters_applied, open_adapter
 from limner.models.conditioning import conditioning
 from limner.models.devices import pick_device, pick_dtype
 from limner.reports.figure import Group, grid
@@ -44,7 +44,7 @@ def write_trajectory(swept: Swept, out: Path, workspace: Workspace, emit: Emit) 
         min(192, pictures[0].width),
     )
     path = out / "trajectory.png"
-    write_aside(strip, path, "comparison", "compositeSynthetic", workspace, emit)
+    write_side_image(strip, path, "comparison", "compositeSynthetic", workspace, emit)
     _write_animation(pictures, out / "trajectory.webp", workspace, emit)
     return path
 
@@ -62,7 +62,7 @@ def watched(request: GenerateRequest, workspace: Workspace, emit: Emit) -> tuple
     emit(Stage(name="trajectory", total=int(sampling["steps"])))
     told = conditioning(model.family, components, [request.prompt])
     adapters = [open_adapter(use.path) for use in request.adapter]
-    with adapters_on(pipeline, model.family.facts, adapters, [use.weight for use in request.adapter]):
+    with adapters_applied(pipeline, model.family.facts, adapters, [use.weight for use in request.adapter]):
         latents = _latents(pipeline, told, request.seed, sampling, side)
         steps = sorted({round(step) for step in np.linspace(1, len(latents), FRAMES)})
         pictures = [_decoded(pipeline, told, latents[step - 1], side) for step in steps]

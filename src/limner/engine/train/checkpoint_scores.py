@@ -20,7 +20,7 @@ from limner.engine.scoring.scorers import Scorers
 from limner.engine.train.checkpoint import load_weights, save_weights
 from limner.engine.train.loop import Loop
 from limner.engine.train.preview_sampler import PreviewSampler, write_labelled
-from limner.models.similarity import cosines
+from limner.models.features import cosines
 from limner.store.files import atomic_file, atomic_folder, make_folder
 
 PROMPTS = (

@@ -15,7 +15,6 @@ from limner.core.requests import TrainRequest
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import ImageFile, Scan
 from limner.data.sets.pixels import CroppedFiles, Shape, read_mask
-from limner.engine.generate.truncation import tell_truncation
 from limner.engine.train.batches import generator_for, uneven
 from limner.engine.train.class_captions import class_captions
 from limner.engine.train.examples import Examples, ImageSource, encode
@@ -23,6 +22,7 @@ from limner.engine.train.plan import TrainPlan
 from limner.engine.train.prior import class_images
 from limner.models.loading import Model
 from limner.models.pipelines import is_quantised
+from limner.models.prompts import warn_if_truncated
 
 VALIDATION = 16
 """The most images of a dataset's validation part that measure the held-out loss; all go through the model at once."""
@@ -54,8 +54,8 @@ class DatasetEncoder:
         emit(Stage(name="encoding"))
         for image in images:
             if image.caption:
-                tokenizer = self.model.family.reader(self.components)
-                tell_truncation(*tokenizer, f"caption of {quoted(image.path)}", image.caption, emit)
+                tokenizer = self.model.family.tokenizer(self.components)
+                warn_if_truncated(*tokenizer, f"caption of {quoted(image.path)}", image.caption, emit)
         kept = [image for index, image in enumerate(images) if index not in plan.held_out]
         subject = self.encode_files(kept, request.flip, ("",) if request.caption_dropout else ())
         held_out: Sequence[ImageFile] = [images[index] for index in plan.held_out]

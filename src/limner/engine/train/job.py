@@ -13,11 +13,11 @@ from pydantic import BaseModel
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Stage
 from limner.core.execution import digests_of
-from limner.core.protocols import Components, Facts, Method, Subject, Trainable
+from limner.core.protocols import Components, Facts, Method, SubjectWords, Trainable
 from limner.core.requests import TrainRequest, replace_references
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import Scan
-from limner.engine.generate.sizes import check_side
+from limner.engine.generate.checks import check_side
 from limner.engine.scoring.scorers import Scorers
 from limner.engine.train.checkpoint_scores import open_scorers
 from limner.engine.train.dataset_notices import scan_dataset
@@ -55,8 +55,8 @@ class TrainJob:
         return registry.methods.get(self.request.method)
 
     @property
-    def subject(self) -> Subject:
-        return Subject(self.request.identifier or "", self.request.class_word)
+    def subject(self) -> SubjectWords:
+        return SubjectWords(self.request.identifier or "", self.request.class_word)
 
     @cached_property
     def facts(self) -> Facts:
@@ -92,12 +92,12 @@ def check_job(request: TrainRequest, workspace: Workspace, emit: Emit) -> TrainJ
         check_out(named, workspace)
     pick_dtype(request.precision, device)  # raises where the device cannot compute in it
     check_side("resolution", request.resolution, model.family.facts.multiple)
-    method.check(model.family.facts, options, Subject(request.identifier or "", request.class_word))
+    method.check(model.family.facts, options, SubjectWords(request.identifier or "", request.class_word))
     check_trackers(workspace.execution.track)
     scorers = open_scorers(request, workspace) if processes.main else None
     job = TrainJob(request, named, workspace, emit, dataset, model, options, device, processes, scorers)
     check_optimiser(request.optimiser)
-    loading.tell_terms(model, emit)
+    loading.notify_terms(model, emit)
     emit(Stage(name="loading"))
     check_quantised(request.quantise, device)
     if request.quantise and job.whole:

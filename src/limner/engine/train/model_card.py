@@ -12,7 +12,7 @@ from pathlib import Path
 from limner.core.checkpoint_scores import CheckpointScores
 from limner.core.execution import split_body
 from limner.core.files import short_line
-from limner.core.protocols import Components, Method, Subject
+from limner.core.protocols import Components, Method, SubjectWords
 from limner.core.requests import TrainRequest
 from limner.core.requests.request import Trait, fields_with
 from limner.core.version import version
@@ -92,7 +92,7 @@ def model_card(trained: Trained, method: Method, loss: float) -> str:
     front += f"instance_prompt: {json.dumps(request.instance_prompt)}\n"
     front += f"tags: [{request.method}, dreambooth, text-to-image, limner]\n---\n"
     imports, base = how_loaded(model)
-    subject = Subject(request.identifier or "", request.class_word)
+    subject = SubjectWords(request.identifier or "", request.class_word)
     sampling = (
         f"    num_inference_steps={model.sampling['steps']},\n    guidance_scale={model.sampling['guidance']:g},\n"
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Facts, Objective
+from limner.core.protocols import Facts, LossOptions
 from limner.core.requests import TrainRequest
 from limner.data.sets.folder import ImageFile, Scan
 from limner.data.sets.pixels import Shape, bucket_shape
@@ -35,7 +35,7 @@ class TrainPlan:
     validation: bool
     warmup: int
     schedule: str
-    objective: Objective
+    objective: LossOptions
     bucketed: bool = False
     multiple: int = 8
 
@@ -67,7 +67,7 @@ def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int, proc
     """
     method = registry.methods.get(request.method)
     for name in ("class_pictures", "prior_target", "prior_dropout"):
-        if method.keeps_class and (value := getattr(request, name)) is not None:
+        if method.preserves_class and (value := getattr(request, name)) is not None:
             raise LimnerError(f"{name} ({value}) does nothing: this method cannot change the class", "leave it out")
     count, defaults = len(scan.images), facts.defaults
     validation = request.held_out is None and bool(scan.validation)
@@ -92,7 +92,7 @@ def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int, proc
         learning_rate=learning_rate,
         text_learning_rate=request.text_learning_rate or learning_rate,
         resolution=request.resolution or native,
-        prior=request.prior and not method.keeps_class,
+        prior=request.prior and not method.preserves_class,
         class_pictures=(request.class_pictures or int(defaults["class_pictures"])) if request.prior else 0,
         prior_target=request.prior_target or str(defaults["prior_target"]),
         prior_dropout=float(defaults["prior_dropout"] if request.prior_dropout is None else request.prior_dropout),
@@ -106,15 +106,15 @@ def make_plan(request: TrainRequest, scan: Scan, facts: Facts, native: int, proc
     )
 
 
-def make_objective(request: TrainRequest, facts: Facts) -> Objective:
+def make_objective(request: TrainRequest, facts: Facts) -> LossOptions:
     """How the loss draws and weighs; raises LimnerError for a field that does nothing in this family's loss."""
     values: dict[str, Any] = {}
-    for name in (known.name for known in fields(Objective)):
+    for name in (known.name for known in fields(LossOptions)):
         value = getattr(request, name)
-        if value is not None and name not in facts.objective:
+        if value is not None and name not in facts.loss_options:
             raise LimnerError(
                 f"{name} ({value}) does nothing for this kind of model",
-                f"leave it out; it takes {', '.join(sorted(facts.objective))}",
+                f"leave it out; it takes {', '.join(sorted(facts.loss_options))}",
             )
         values[name] = facts.defaults.get(name) if value is None else value
-    return Objective(**values)
+    return LossOptions(**values)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from limner.core.protocols import Components
-from limner.engine.generate.sampling import paint
+from limner.engine.generate.sampling import sample_images
 from limner.models.conditioning import conditioning
 from limner.models.loading import Model
 from limner.provenance import watermark
@@ -44,9 +44,7 @@ class PreviewSampler:
         if self.components.parts.get("text_encoder") is not None:  # it is still there where it is trained
             self.conditioning = conditioning(family, self.components, self.prompts)
         pipeline, side = family.pipeline(self.components), self.side
-        return list(
-            paint(pipeline, self.conditioning, self.seeds, **sampling, height=side, width=side, batch=self.batch)
-        )
+        return list(sample_images(pipeline, self.conditioning, self.seeds, sampling, (side, side), batch=self.batch))
 
 
 def write_labelled(pixels: np.ndarray, path: Path, home: Path | None) -> None:

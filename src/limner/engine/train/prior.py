@@ -14,7 +14,7 @@ from limner.core.events import Emit, Progress, Stage
 from limner.core.protocols import Components
 from limner.core.workspace import Workspace
 from limner.data.sets.pixels import Crops
-from limner.engine.generate.sampling import paint
+from limner.engine.generate.sampling import sample_images
 from limner.engine.train.plan import TrainPlan
 from limner.models.conditioning import conditioning
 from limner.models.loading import Model
@@ -79,13 +79,12 @@ def class_images(
         emit(Progress(done=done))
         workspace.check()
 
-    generated = paint(
+    generated = sample_images(
         model.family.pipeline(components),
         conditioning(model.family, components, [prompts[i % len(prompts)] for i in missing]),
         [seed + i for i in missing],
-        **sampling,
-        height=side,
-        width=side,
+        sampling,
+        (side, side),
         batch=size,
         on_step=on_step,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from limner.core.protocols import Batch, Components, Draw, Family, Teacher, Trainable
+from limner.core.protocols import Batch, Components, Family, NoiseDraw, Teacher, Trainable
 from limner.core.requests import TrainRequest
 from limner.engine.train.batches import BucketSchedule, generator_for, order
 from limner.engine.train.examples import Examples
@@ -28,14 +28,14 @@ class Picks:
     indices: list[int]
     views: list[int]
     captions: list[int]
-    draw: Draw | None = None
+    draw: NoiseDraw | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, part: slice) -> Picks:
         assert self.draw is not None
-        draw = Draw(self.draw.noise[part], self.draw.timesteps[part])
+        draw = NoiseDraw(self.draw.noise[part], self.draw.timesteps[part])
         return Picks(self.examples, self.indices[part], self.views[part], self.captions[part], draw)
 
 
@@ -95,7 +95,7 @@ class SubjectLesson:
                 draw = self._draw(examples, len(every), rng)
                 with self._amp():
                     batch = self._batch(picks)
-                    values = self.family.loss(self.components, batch, draw, self.plan.objective)
+                    values = self.family.objective(self.components).loss(batch, draw, self.plan.objective)
                 total += values.mean().item() * (len(every) / count)
         return total / HELD_OUT_ROUNDS
 
@@ -115,9 +115,9 @@ class SubjectLesson:
             dropped = (chance < dropout).tolist()
         return Picks(examples, indices, views.tolist(), examples.captions_for(indices, dropped))
 
-    def _draw(self, examples: Examples, count: int, rng: torch.Generator) -> Draw:
+    def _draw(self, examples: Examples, count: int, rng: torch.Generator) -> NoiseDraw:
         shape = torch.Size((count, *examples.size))
-        return self.family.draw(self.components, shape, rng, self.plan.objective)
+        return self.family.objective(self.components).draw(shape, rng, self.plan.objective)
 
     def _with_noise(self, groups: Sequence[Picks], step: int) -> list[Picks]:
         """The groups with noise and timesteps, which are drawn together for all groups of one size."""
@@ -127,7 +127,7 @@ class SubjectLesson:
         draw = self._draw(groups[0].examples, sum(map(len, groups)), rng)
         counts = [len(group) for group in groups]
         rows = zip(draw.noise.split(counts), draw.timesteps.split(counts), strict=True)
-        return [replace(group, draw=Draw(*row)) for group, row in zip(groups, rows, strict=True)]
+        return [replace(group, draw=NoiseDraw(*row)) for group, row in zip(groups, rows, strict=True)]
 
     def _loss(self, groups: Sequence[Picks]) -> torch.Tensor:
         """The subject's mean loss plus the weighted mean loss of the class images, for a part of the batch."""
@@ -149,10 +149,10 @@ class SubjectLesson:
             for group in groups[1:]:
                 batch = joined(batch, self._batch(group))
             if last.examples is self.prior and self.plan.prior_target == "model":
-                teacher = Teacher(last.examples.text_of(last.captions), self.trainable.untaught)
+                teacher = Teacher(last.examples.text_of(last.captions), self.trainable.base_model)
             draws = [group.draw for group in groups if group.draw is not None]
-            draw = Draw(torch.cat([each.noise for each in draws]), torch.cat([each.timesteps for each in draws]))
-            return self.family.loss(self.components, batch, draw, self.plan.objective, teacher)
+            draw = NoiseDraw(torch.cat([each.noise for each in draws]), torch.cat([each.timesteps for each in draws]))
+            return self.family.objective(self.components).loss(batch, draw, self.plan.objective, teacher)
 
     def _batch(self, picks: Picks) -> Batch:
         return picks.examples.batch(picks.indices, picks.views, self._text(picks.examples, picks.captions))

@@ -31,7 +31,7 @@ from limner.engine.train.preview_sampler import PreviewSampler
 from limner.engine.train.subject import SubjectLesson
 from limner.engine.train.trackers import MetricsLog
 from limner.models import loading
-from limner.models.devices import memory_told, pick_dtype
+from limner.models.devices import memory_errors, pick_dtype
 from limner.store.files import atomic_folder, sha256_of
 
 LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-prior"
@@ -41,7 +41,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
     """Train on a subject's images, and write an adapter or a model to the workspace's out."""
     job = check_job(request, workspace, emit)
     try:
-        with memory_told(LESS_MEMORY):
+        with memory_errors(LESS_MEMORY):
             components = load_model(job)
             plan = make_plan(job.request, job.dataset, job.facts, components.side, job.processes.count)
             describe_run(plan, job.dataset, job.request, emit)
@@ -55,7 +55,7 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
             loss = run_with_callbacks(job, loop, first, samplers)
         save_result(job, plan, components, loop, samplers.scorer, loss)
     finally:
-        loading.forget()
+        loading.unload_all()
 
 
 def load_model(job: TrainJob) -> Components:
@@ -126,7 +126,7 @@ class SamplerSet:
 def build_loop(job: TrainJob, plan: TrainPlan, components: Components, sets: EncodedSets) -> Loop:
     """Free the encoders, attach the method, and build the optimiser, the lesson and the loop."""
     request = job.request
-    trains_text = job.method.teaches_text(job.options)
+    trains_text = job.method.trains_text(job.options)
     strip(components, None if job.whole else job.autocast, keep_text=trains_text)
     trainable = job.attach(components)
     if request.gradient_checkpointing:

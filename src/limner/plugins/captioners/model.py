@@ -142,11 +142,11 @@ def _load(reference: str, device: Any) -> tuple[Any, Any, Any]:
     """Model, processor and tokenizer of a folder or Hugging Face id. Raises LimnerError if they cannot be loaded."""
     from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
-    from limner.models.hub import errors_told
+    from limner.models.hub import hub_errors
 
     own: dict[str, Any] = {"trust_remote_code": False}
     kind: Any = AutoModelForImageTextToText
-    with _missing_packages(reference), errors_told(reference, "captioner"):
+    with _missing_packages(reference), hub_errors(reference, "captioner"):
         model, info = kind.from_pretrained(
             reference,
             use_safetensors=True,

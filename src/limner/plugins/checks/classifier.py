@@ -30,11 +30,11 @@ class Classifier:
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        from limner.models.classifiers import check_labels, finding, loaded, part_of, tried
+        from limner.models.classifiers import check_labels, checked, finding, load_model, load_processor
 
-        model = loaded(AutoModelForSequenceClassification, options.model)
+        model = load_model(AutoModelForSequenceClassification, options.model)
         check_labels(model, options.model, options.refuse)
-        tokenizer = part_of(AutoTokenizer, options.model)
+        tokenizer = load_processor(AutoTokenizer, options.model)
         length = min(
             tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", MAX_TOKENS), MAX_TOKENS
         )
@@ -59,7 +59,7 @@ class Classifier:
                 ]
             return finding(model, torch.cat(logits), options.refuse)
 
-        return tried(judge, "a cat " * MAX_TOKENS, options.model)
+        return checked(judge, "a cat " * MAX_TOKENS, options.model)
 
 
 plugin = Classifier()

@@ -26,18 +26,18 @@ class ImageClassifier:
         from PIL import Image
         from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-        from limner.models.classifiers import check_labels, finding, loaded, part_of, tried
+        from limner.models.classifiers import check_labels, checked, finding, load_model, load_processor
 
-        model = loaded(AutoModelForImageClassification, options.model)
+        model = load_model(AutoModelForImageClassification, options.model)
         check_labels(model, options.model, options.refuse)
-        processor = part_of(AutoImageProcessor, options.model, backend="pil")
+        processor = load_processor(AutoImageProcessor, options.model, backend="pil")
 
         def judge(image: Any) -> Finding:
             with torch.inference_mode():
                 pixels = processor(images=image, return_tensors="pt")["pixel_values"]
                 return finding(model, model(pixels).logits, options.refuse)
 
-        return tried(judge, Image.new("RGB", (64, 48)), options.model)
+        return checked(judge, Image.new("RGB", (64, 48)), options.model)
 
 
 plugin = ImageClassifier()

@@ -31,12 +31,12 @@ class SafetyChecker:
         from PIL import Image
         from transformers import AutoImageProcessor
 
-        from limner.models.classifiers import loaded, part_of, tried
+        from limner.models.classifiers import checked, load_model, load_processor
 
         in_pipeline = (Path(options.model).expanduser() / "safety_checker").is_dir()
         folders = ({"subfolder": "safety_checker"}, {"subfolder": "feature_extractor"}) if in_pipeline else ({}, {})
-        model = loaded(StableDiffusionSafetyChecker, options.model, **folders[0])
-        processor = part_of(AutoImageProcessor, options.model, backend="pil", **folders[1])
+        model = load_model(StableDiffusionSafetyChecker, options.model, **folders[0])
+        processor = load_processor(AutoImageProcessor, options.model, backend="pil", **folders[1])
 
         def judge(image: Any) -> Finding:
             with torch.inference_mode():
@@ -46,7 +46,7 @@ class SafetyChecker:
                 _, flagged = model(clip_input=pixels, images=torch.zeros(1, 1))
             return Finding(UNSAFE if flagged[0] else None)
 
-        return tried(judge, Image.new("RGB", (64, 48)), options.model)
+        return checked(judge, Image.new("RGB", (64, 48)), options.model)
 
 
 plugin = SafetyChecker()

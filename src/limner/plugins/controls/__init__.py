@@ -1,1 +1,1 @@
-"""Kinds of guide pictures for ControlNets, one file each."""
+"""Kinds of control images for ControlNets, one file each: a module with a `plugin` of the protocol `Control`."""

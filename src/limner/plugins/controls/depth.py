@@ -1,4 +1,4 @@
-"""How near everything in a photograph is: near is white (Depth Anything V2, arXiv 2406.09414)."""
+"""Depth map of an image, near is white (Depth Anything V2, arXiv 2406.09414)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def _estimator() -> Any:
     except (OSError, ValueError) as error:
         raise LimnerError(
             f"the depth estimator {ESTIMATOR!r} is not on disk and could not be fetched ({str(error)[:120]})",
-            "connect to the network, or make the map of depths elsewhere and use --control given=MAP with its "
+            "connect to the network, or make the depth map with another tool and use --control given=MAP with its "
             "--control-model",
         ) from error
 
 
 class Depth:
-    def guide(self, picture: Image.Image) -> Image.Image:
-        depth = np.asarray(_estimator()(picture)["depth"].resize(picture.size), dtype=np.float32)
+    def guide(self, image: Image.Image) -> Image.Image:
+        depth = np.asarray(_estimator()(image)["depth"].resize(image.size), dtype=np.float32)
         spread = float(depth.max() - depth.min()) or 1.0
         return Image.fromarray(((depth - depth.min()) / spread * 255).astype(np.uint8)).convert("RGB")
 

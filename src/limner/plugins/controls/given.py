@@ -1,4 +1,4 @@
-"""A guide picture that was made elsewhere: a drawing, a pose, a map of edges."""
+"""A control image that the user made: a drawing, a pose, an edge map."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from PIL import Image
 
 
 class Given:
-    def guide(self, picture: Image.Image) -> Image.Image:
-        return picture
+    def guide(self, image: Image.Image) -> Image.Image:
+        return image
 
 
 plugin = Given()

@@ -53,9 +53,9 @@ plugin = ModelDetector()
 def _finder(reference: str) -> Look:
     from transformers import AutoConfig
 
-    from limner.models.hub import errors_told
+    from limner.models.hub import hub_errors
 
-    with errors_told(reference, "detector"):
+    with hub_errors(reference, "detector"):
         config = AutoConfig.from_pretrained(reference)
     look = _kind(reference, config)(reference)
     _run(look, reference, Image.new("RGB", (64, 64), (127, 127, 127)), "thing")
@@ -128,15 +128,15 @@ def _names(values: Any) -> set[str]:
 
 
 def _opened(kind: Any, reference: str) -> Any:
-    from limner.models.classifiers import loaded
+    from limner.models.classifiers import load_model
 
-    return loaded(kind, reference)
+    return load_model(kind, reference)
 
 
 def _part(kind: Any, reference: str, **options: Any) -> Any:
-    from limner.models.hub import errors_told
+    from limner.models.hub import hub_errors
 
-    with errors_told(reference, "detector"):
+    with hub_errors(reference, "detector"):
         return kind.from_pretrained(reference, **options)
 
 

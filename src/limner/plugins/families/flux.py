@@ -1,4 +1,4 @@
-"""FLUX.1 (Black Forest Labs 2024): a transformer over text and picture together, told by CLIP and T5."""
+"""FLUX.1 (Black Forest Labs 2024): a transformer over text and image tokens, with CLIP and T5 text encoders."""
 
 from __future__ import annotations
 
@@ -6,41 +6,40 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
-from limner.models.defaults import FLOW_LEARNING
-from limner.models.layers import FLUX_LORA_TARGETS
+from limner.core.protocols import Alias, Components, Facts, ModelSource
+from limner.models.family_defaults import FLOW_TRAINING, FLUX_LORA_TARGETS
 
 if TYPE_CHECKING:
     import torch
 
+    from limner.models.objectives import Flow
+
 LONGEST = 512
-"""Tokens of a prompt that T5 reads; a model may be made for fewer."""
-TAUGHT_GUIDANCE = 1.0
-"""The guidance that a guidance-distilled model is told while it learns: none."""
+"""Maximum length of a prompt in T5 tokens; a model may take fewer."""
+TRAINING_GUIDANCE = 1.0
+"""Guidance input of a guidance-distilled model in training: none."""
+_GUIDANCE_REMEDY = "leave it out: guidance is distilled into FLUX.1, use --guidance"
 
 
 class Flux:
-    """Rectified flow on 8x smaller latents of 16 channels, in tokens of 2 x 2."""
+    """Rectified flow on latents of 1/8 of the side with 16 channels, in tokens of 2 x 2."""
 
     facts = Facts(
         pipelines=("FluxPipeline",),
-        single_file=(),
         denoiser="transformer",
+        quantised=("transformer", "text_encoder_2"),
         multiple=16,
-        long_prompts=False,
-        paired=False,
         lora_targets=FLUX_LORA_TARGETS,
         controls={
             "canny": "InstantX/FLUX.1-dev-Controlnet-Canny",
             "depth": "Shakker-Labs/FLUX.1-dev-ControlNet-Depth",
         },
-        controlled={},
         lora_encoders=("text_encoder",),
-        samplers=False,
         embeddings=(("clip_l", "tokenizer", "text_encoder"), ("t5", "tokenizer_2", "text_encoder_2")),
-        objective=frozenset({"timestep_sampling"}),
+        loss_options=frozenset({"timestep_sampling"}),
+        remedies=dict.fromkeys(("guidance_method", "guidance_interval"), _GUIDANCE_REMEDY),
         defaults={
-            **FLOW_LEARNING,
+            **FLOW_TRAINING,
             "denoising_steps": 28,
             "guidance": 3.5,
             "timestep_sampling": "shift",
@@ -54,7 +53,7 @@ class Flux:
             33.7,
             34.0,
             terms="FLUX.1-dev may not be used commercially without an agreement with Black Forest Labs; its licence "
-            "also holds for adapters made on it, and says how pictures made with it may be used",
+            "also covers adapters trained on it, and restricts how its images may be used",
         ),
         Alias(
             "flux-schnell",
@@ -66,14 +65,14 @@ class Flux:
         ),
     )
 
-    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: ModelSource, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import FluxPipeline
 
-        from limner.models.pipelines import load_pipeline, settle
+        from limner.models.pipelines import freeze_and_move, load_pipeline
 
-        pipeline = load_pipeline(FluxPipeline, source, dtype, ("transformer", "text_encoder_2"))
+        pipeline = load_pipeline(FluxPipeline, source, dtype, self.facts)
         parts = dict(pipeline.components)
-        settle(parts, device)
+        freeze_and_move(parts, device)
         guided = parts["transformer"].config.guidance_embeds
         architecture = "flux-1-dev" if guided else "flux-1-schnell"
         side = pipeline.default_sample_size * pipeline.vae_scale_factor
@@ -84,14 +83,14 @@ class Flux:
 
         return FluxPipeline(**components.parts)
 
-    def reader(self, components: Components) -> tuple[Any, int]:
-        """T5, since CLIP's share is one state for the whole."""
+    def tokenizer(self, components: Components) -> tuple[Any, int]:
+        """Return T5's: CLIP contributes only one pooled state."""
         tokenizer = components.parts["tokenizer_2"]
         return tokenizer, min(LONGEST, tokenizer.model_max_length)
 
     def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:
-        """T5's states (n, tokens, width) as `prompt_embeds`, CLIP's pooled state as `pooled_prompt_embeds`."""
-        from limner.models.tokens import tokenise
+        """Return T5's states (n, tokens, width) as `prompt_embeds`, CLIP's pooled state as `pooled_prompt_embeds`."""
+        from limner.models.prompts import tokenise
 
         parts = components.parts
         clip = tokenise(parts["tokenizer"], prompts).to(components.device)
@@ -104,56 +103,47 @@ class Flux:
     def conditioning(
         self, components: Components, prompts: Sequence[str], negatives: Sequence[str]
     ) -> Mapping[str, Sequence[Any] | torch.Tensor]:
-        """Guidance is distilled into the model, so that nothing is encoded of what to keep out."""
+        """Encode the prompts only: guidance is distilled into the model, so negative prompts have no effect."""
         return self.encode_text(components, prompts)
 
     def encode_images(self, components: Components, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         from limner.models.latents import encode
 
-        return encode(components.parts["vae"], pixels, rng)
+        return encode(components.vae, pixels, rng)
 
     def _predict(
-        self, components: Components, noisy: torch.Tensor, timesteps: torch.Tensor, text: Mapping[str, torch.Tensor]
+        self,
+        components: Components,
+        noisy: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: Mapping[str, torch.Tensor],
+        frames: torch.Tensor | None,
     ) -> torch.Tensor:
-        """What the transformer says of noisy latents (n, c, h, w) at times (n,), in the same shape."""
+        """Return the transformer's prediction for noisy latents (n, c, h, w) at times (n,), in the same shape."""
         import torch
         from diffusers import FluxPipeline
 
         count, channels, height, width = noisy.shape
         device, states = noisy.device, text["prompt_embeds"]
-        places = FluxPipeline._prepare_latent_image_ids(count, height // 2, width // 2, device, states.dtype)
-        told = None
+        image_ids = FluxPipeline._prepare_latent_image_ids(count, height // 2, width // 2, device, states.dtype)
+        guidance = None
         if components.denoiser.config["guidance_embeds"]:  # type: ignore[index]
-            told = torch.full((count,), TAUGHT_GUIDANCE, device=device)
+            guidance = torch.full((count,), TRAINING_GUIDANCE, device=device)
         tokens = components.denoiser(
             hidden_states=FluxPipeline._pack_latents(noisy, count, channels, height, width),
             timestep=timesteps / 1000,
-            guidance=told,
+            guidance=guidance,
             pooled_projections=text["pooled_prompt_embeds"],
             encoder_hidden_states=states,
             txt_ids=torch.zeros(states.shape[1], 3, device=device, dtype=states.dtype),
-            img_ids=places,
+            img_ids=image_ids,
         ).sample
         return FluxPipeline._unpack_latents(tokens, 8 * height, 8 * width, 8)
 
-    def draw(
-        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
-    ) -> Draw:
-        from limner.models.flow import draw
+    def objective(self, components: Components) -> Flow:
+        from limner.models.objectives import Flow
 
-        return draw(shape, rng, objective, components.parts["scheduler"].config, shape[2] * shape[3] // 4)
-
-    def loss(
-        self,
-        components: Components,
-        batch: Batch,
-        draw: Draw,
-        objective: Objective = PLAIN,
-        teacher: Teacher | None = None,
-    ) -> torch.Tensor:
-        from limner.models.flow import flow_loss
-
-        return flow_loss(partial(self._predict, components), batch, draw, teacher)
+        return Flow(partial(self._predict, components), components.scheduler.config, patch=2)
 
 
 plugin = Flux()

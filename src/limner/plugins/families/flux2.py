@@ -1,4 +1,4 @@
-"""FLUX.2 klein (Black Forest Labs 2026): a transformer over text and picture together, told by Qwen3."""
+"""FLUX.2 klein (Black Forest Labs 2026): a transformer over text and image tokens, with a Qwen3 text encoder."""
 
 from __future__ import annotations
 
@@ -6,38 +6,35 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
-from limner.models.defaults import FLOW_LEARNING
-from limner.models.layers import FLUX2_LORA_TARGETS
+from limner.core.protocols import Alias, Components, Facts, ModelSource
+from limner.models.family_defaults import FLOW_TRAINING, FLUX2_LORA_TARGETS
 
 if TYPE_CHECKING:
     import torch
 
+    from limner.models.objectives import Flow
+
 LONGEST = 512
-"""Tokens of a prompt, with those of the chat around it."""
+"""Maximum length of a prompt in tokens, including the chat template."""
 LAYERS = (9, 18, 27)
-"""The layers of the text encoder whose states are put side by side."""
+"""Layers of the text encoder whose states are concatenated."""
+_GUIDANCE_REMEDY = "leave it out: FLUX.2 has plain guidance only, use --guidance"
 
 
 class Flux2Klein:
-    """Rectified flow on 16x smaller latents of 128 channels, made even by the autoencoder's batch statistics."""
+    """Rectified flow on latents of 1/16 of the side with 128 channels, normalised by batch statistics."""
 
     facts = Facts(
         pipelines=("Flux2KleinPipeline",),
-        single_file=(),
         denoiser="transformer",
+        quantised=("transformer", "text_encoder"),
+        vae="AutoencoderKLFlux2",
         multiple=16,
-        long_prompts=False,
-        paired=False,
         lora_targets=FLUX2_LORA_TARGETS,
-        controls={},
-        controlled={},
-        lora_encoders=(),
-        samplers=False,
-        embeddings=(),
-        objective=frozenset({"timestep_sampling"}),
+        loss_options=frozenset({"timestep_sampling"}),
+        remedies=dict.fromkeys(("guidance_method", "guidance_interval"), _GUIDANCE_REMEDY),
         defaults={
-            **FLOW_LEARNING,
+            **FLOW_TRAINING,
             "denoising_steps": 50,
             "guidance": 4.0,
             "timestep_sampling": "logit_normal",
@@ -55,16 +52,14 @@ class Flux2Klein:
         Alias("flux2-klein-base", "black-forest-labs/FLUX.2-klein-base-4B", "apache-2.0", 16.0, 17.0),
     )
 
-    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: ModelSource, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import Flux2KleinPipeline
 
-        from limner.models.pipelines import load_pipeline, settle
+        from limner.models.pipelines import freeze_and_move, load_pipeline
 
-        pipeline = load_pipeline(
-            Flux2KleinPipeline, source, dtype, ("transformer", "text_encoder"), vae="AutoencoderKLFlux2"
-        )
+        pipeline = load_pipeline(Flux2KleinPipeline, source, dtype, self.facts)
         parts = dict(pipeline.components)
-        settle(parts, device)
+        freeze_and_move(parts, device)
         side = pipeline.default_sample_size * pipeline.vae_scale_factor
         return Components(
             parts,
@@ -83,16 +78,16 @@ class Flux2Klein:
 
         return Flux2KleinPipeline(**components.parts, **components.flags)
 
-    def reader(self, components: Components) -> tuple[Any, int]:
+    def tokenizer(self, components: Components) -> tuple[Any, int]:
         return components.parts["tokenizer"], LONGEST
 
     def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:
-        """States of three layers side by side, (n, tokens, 3 x width), as `prompt_embeds`."""
+        """Return the states of three layers, concatenated, (n, tokens, 3 x width), as `prompt_embeds`."""
         import torch
 
-        from limner.models.tokens import converse
+        from limner.models.prompts import tokenise_chat
 
-        tokens, mask = converse(components.parts["tokenizer"], prompts, LONGEST, thinking=False)
+        tokens, mask = tokenise_chat(components.parts["tokenizer"], prompts, LONGEST, thinking=False)
         states = components.parts["text_encoder"](
             input_ids=tokens.to(components.device),
             attention_mask=mask.to(components.device),
@@ -104,26 +99,31 @@ class Flux2Klein:
     def conditioning(
         self, components: Components, prompts: Sequence[str], negatives: Sequence[str]
     ) -> Mapping[str, Sequence[Any] | torch.Tensor]:
-        told = self.encode_text(components, prompts)
+        encoded = self.encode_text(components, prompts)
         if not components.guided:
-            return told
-        return {**told, "negative_prompt_embeds": self.encode_text(components, negatives)["prompt_embeds"]}
+            return encoded
+        return {**encoded, "negative_prompt_embeds": self.encode_text(components, negatives)["prompt_embeds"]}
 
     def encode_images(self, components: Components, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         from diffusers import Flux2KleinPipeline
 
-        from limner.models.latents import sample
+        from limner.models.latents import sample_posterior
 
-        vae = components.parts["vae"]
-        latents = Flux2KleinPipeline._patchify_latents(sample(vae, pixels, rng))
+        vae = components.vae
+        latents = Flux2KleinPipeline._patchify_latents(sample_posterior(vae, pixels, rng))
         mean = vae.bn.running_mean.to(latents)[:, None, None]
         deviation = (vae.bn.running_var.to(latents) + vae.config.batch_norm_eps).sqrt()[:, None, None]
         return (latents - mean) / deviation
 
     def _predict(
-        self, components: Components, noisy: torch.Tensor, timesteps: torch.Tensor, text: Mapping[str, torch.Tensor]
+        self,
+        components: Components,
+        noisy: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: Mapping[str, torch.Tensor],
+        frames: torch.Tensor | None,
     ) -> torch.Tensor:
-        """What the transformer says of noisy latents (n, c, h, w) at times (n,), in the same shape."""
+        """Return the transformer's prediction for noisy latents (n, c, h, w) at times (n,), in the same shape."""
         from diffusers import Flux2KleinPipeline
 
         states = text["prompt_embeds"]
@@ -137,24 +137,10 @@ class Flux2Klein:
         ).sample
         return tokens.transpose(1, 2).reshape(noisy.shape)
 
-    def draw(
-        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
-    ) -> Draw:
-        from limner.models.flow import draw
+    def objective(self, components: Components) -> Flow:
+        from limner.models.objectives import Flow
 
-        return draw(shape, rng, objective, components.parts["scheduler"].config, shape[2] * shape[3])
-
-    def loss(
-        self,
-        components: Components,
-        batch: Batch,
-        draw: Draw,
-        objective: Objective = PLAIN,
-        teacher: Teacher | None = None,
-    ) -> torch.Tensor:
-        from limner.models.flow import flow_loss
-
-        return flow_loss(partial(self._predict, components), batch, draw, teacher)
+        return Flow(partial(self._predict, components), components.scheduler.config, patch=1)
 
 
 plugin = Flux2Klein()

@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.x and 2.x, and every model of that layout, the starter among them."""
+"""Stable Diffusion 1.x and 2.x, and all models with the same layout, such as the starter."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
-from limner.models.layers import UNET_LORA_TARGETS
+from limner.core.protocols import Alias, Components, Facts, ModelSource
+from limner.models.family_defaults import UNET_LORA_TARGETS
 
 if TYPE_CHECKING:
     import torch
 
+    from limner.models.objectives import Discrete
+
 
 class StableDiffusion:
-    """A UNet under one CLIP text encoder, on 8x smaller latents (Rombach et al. 2022, arXiv 2112.10752)."""
+    """UNet with one CLIP text encoder, on latents of 1/8 of the side (Rombach et al. 2022, arXiv 2112.10752)."""
 
     facts = Facts(
         pipelines=("StableDiffusionPipeline",),
@@ -23,6 +25,8 @@ class StableDiffusion:
             "cond_stage_model.model.token_embedding.weight",
         ),
         denoiser="unet",
+        quantised=("unet",),
+        suggested_vae="stabilityai/sd-vae-ft-mse",
         multiple=8,
         long_prompts=True,
         paired=True,
@@ -35,7 +39,7 @@ class StableDiffusion:
         lora_encoders=("text_encoder",),
         samplers=True,
         embeddings=(("", "tokenizer", "text_encoder"),),
-        objective=frozenset({"min_snr_gamma", "noise_offset"}),
+        loss_options=frozenset({"min_snr_gamma", "noise_offset"}),
         defaults={
             "denoising_steps": 30,
             "guidance": 7.5,
@@ -81,22 +85,20 @@ class StableDiffusion:
         ),
     )
 
-    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: ModelSource, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import StableDiffusionPipeline
 
-        from limner.models.pipelines import load_pipeline
-        from limner.models.unet import native_side, suit_device
+        from limner.models.pipelines import load_pipeline, native_side, place_unet
 
-        pipeline = load_pipeline(
-            StableDiffusionPipeline, source, dtype, ("unet",), safety_checker=None, requires_safety_checker=False
-        )
+        options = {"safety_checker": None, "requires_safety_checker": False}
+        pipeline = load_pipeline(StableDiffusionPipeline, source, dtype, self.facts, **options)
         parts = dict(pipeline.components)
-        suit_device(parts, device)
+        place_unet(parts, device)
         architecture, version = "stable-diffusion-v1", "sd_v1"
-        if parts["unet"].config.cross_attention_dim == 1024:  # OpenCLIP's width, which came with 2.0
-            learns_v = parts["scheduler"].config.prediction_type == "v_prediction"
-            architecture = "stable-diffusion-v2-768-v" if learns_v else "stable-diffusion-v2-512"
-            version = "sd_v2_768_v" if learns_v else "sd_v2"
+        if parts["unet"].config.cross_attention_dim == 1024:  # width of OpenCLIP, used since 2.0
+            predicts_v = parts["scheduler"].config.prediction_type == "v_prediction"
+            architecture = "stable-diffusion-v2-768-v" if predicts_v else "stable-diffusion-v2-512"
+            version = "sd_v2_768_v" if predicts_v else "sd_v2"
         return Components(parts, "unet", architecture, version, native_side(parts), dtype, device)
 
     def pipeline(self, components: Components) -> Any:
@@ -104,13 +106,13 @@ class StableDiffusion:
 
         return StableDiffusionPipeline(**components.parts, requires_safety_checker=False)
 
-    def reader(self, components: Components) -> tuple[Any, int]:
+    def tokenizer(self, components: Components) -> tuple[Any, int]:
         tokenizer = components.parts["tokenizer"]
         return tokenizer, tokenizer.model_max_length
 
     def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:
-        """Hidden states (n, tokens, width) as `prompt_embeds`."""
-        from limner.models.tokens import tokenise
+        """Return hidden states (n, tokens, width) as `prompt_embeds`."""
+        from limner.models.prompts import tokenise
 
         tokens = tokenise(components.parts["tokenizer"], prompts).to(components.device)
         return {"prompt_embeds": components.parts["text_encoder"](tokens)[0]}
@@ -118,44 +120,34 @@ class StableDiffusion:
     def conditioning(
         self, components: Components, prompts: Sequence[str], negatives: Sequence[str]
     ) -> Mapping[str, Sequence[Any] | torch.Tensor]:
-        """Prompts may be longer than the text encoder takes, and weigh words."""
-        from limner.models.prompts import read
+        """Encode prompts of any length, with weights."""
+        from limner.models.prompts import encode_weighted
 
         encoder, device = components.parts["text_encoder"], components.device
-        known = [(components.parts["tokenizer"], lambda ids: encoder(ids.to(device))[0])]
-        states, negative = read(known, prompts, negatives)
+        encoders = [(components.parts["tokenizer"], lambda ids: encoder(ids.to(device))[0])]
+        states, negative = encode_weighted(encoders, prompts, negatives)
         return {"prompt_embeds": states, "negative_prompt_embeds": negative}
 
     def encode_images(self, components: Components, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         from limner.models.latents import encode
 
-        return encode(components.parts["vae"], pixels, rng)
+        return encode(components.vae, pixels, rng)
 
     def _predict(
-        self, components: Components, noisy: torch.Tensor, timesteps: torch.Tensor, text: Mapping[str, torch.Tensor]
-    ) -> torch.Tensor:
-        """What the UNet says of noisy latents (n, c, h, w) at time steps (n,), in the same shape."""
-        return components.denoiser(noisy, timesteps, encoder_hidden_states=text["prompt_embeds"]).sample
-
-    def draw(
-        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
-    ) -> Draw:
-        from limner.models.objective import draw
-
-        return draw(shape, components.parts["scheduler"].config.num_train_timesteps, rng, objective)
-
-    def loss(
         self,
         components: Components,
-        batch: Batch,
-        draw: Draw,
-        objective: Objective = PLAIN,
-        teacher: Teacher | None = None,
+        noisy: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: Mapping[str, torch.Tensor],
+        frames: torch.Tensor | None,
     ) -> torch.Tensor:
-        from limner.models.objective import denoising_loss
+        """Return the UNet's prediction for noisy latents (n, c, h, w) at time steps (n,), in the same shape."""
+        return components.denoiser(noisy, timesteps, encoder_hidden_states=text["prompt_embeds"]).sample
 
-        predict, scheduler = partial(self._predict, components), components.parts["scheduler"]
-        return denoising_loss(predict, scheduler, batch, draw, objective, teacher)
+    def objective(self, components: Components) -> Discrete:
+        from limner.models.objectives import discrete_objective
+
+        return discrete_objective(partial(self._predict, components), components.scheduler)
 
 
 plugin = StableDiffusion()

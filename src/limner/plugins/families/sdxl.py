@@ -1,4 +1,4 @@
-"""Stable Diffusion XL: two text encoders, and conditioning on size and crop (Podell et al. 2023, arXiv 2307.01952)."""
+"""Stable Diffusion XL: two text encoders, conditioning on size and crop (Podell et al. 2023, arXiv 2307.01952)."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
-from limner.models.layers import UNET_LORA_TARGETS
+from limner.core.protocols import Alias, Components, Facts, ModelSource
+from limner.models.family_defaults import UNET_LORA_TARGETS
 
 if TYPE_CHECKING:
     import torch
 
+    from limner.models.objectives import Discrete
+
 
 class StableDiffusionXL:
-    """A UNet under two CLIP text encoders, told the picture's original size, crop and target size."""
+    """UNet with two CLIP text encoders, conditioned on the original size, the crop and the target size."""
 
     facts = Facts(
         pipelines=("StableDiffusionXLPipeline",),
         single_file=("conditioner.embedders.1.model.token_embedding.weight",),
         denoiser="unet",
+        quantised=("unet",),
+        suggested_vae="madebyollin/sdxl-vae-fp16-fix",
         multiple=8,
         long_prompts=True,
         paired=True,
@@ -32,7 +36,7 @@ class StableDiffusionXL:
         lora_encoders=("text_encoder", "text_encoder_2"),
         samplers=True,
         embeddings=(("clip_l", "tokenizer", "text_encoder"), ("clip_g", "tokenizer_2", "text_encoder_2")),
-        objective=frozenset({"min_snr_gamma", "noise_offset"}),
+        loss_options=frozenset({"min_snr_gamma", "noise_offset"}),
         defaults={
             "denoising_steps": 30,
             "guidance": 5.0,
@@ -57,15 +61,14 @@ class StableDiffusionXL:
         ),
     )
 
-    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: ModelSource, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import StableDiffusionXLPipeline
 
-        from limner.models.pipelines import load_pipeline
-        from limner.models.unet import native_side, suit_device
+        from limner.models.pipelines import load_pipeline, native_side, place_unet
 
-        pipeline = load_pipeline(StableDiffusionXLPipeline, source, dtype, ("unet",), add_watermarker=False)
+        pipeline = load_pipeline(StableDiffusionXLPipeline, source, dtype, self.facts, add_watermarker=False)
         parts = dict(pipeline.components)
-        suit_device(parts, device)
+        place_unet(parts, device)
         flags = {"force_zeros_for_empty_prompt": pipeline.config.force_zeros_for_empty_prompt}
         architecture, version = "stable-diffusion-xl-v1-base", "sdxl_base_v1-0"
         return Components(parts, "unet", architecture, version, native_side(parts), dtype, device, flags)
@@ -75,15 +78,15 @@ class StableDiffusionXL:
 
         return StableDiffusionXLPipeline(**components.parts, **components.flags, add_watermarker=False)
 
-    def reader(self, components: Components) -> tuple[Any, int]:
+    def tokenizer(self, components: Components) -> tuple[Any, int]:
         tokenizer = components.parts["tokenizer"]
         return tokenizer, tokenizer.model_max_length
 
     def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:
-        """Both encoders' last but one states, side by side, as `prompt_embeds`; the second's pooled state beside it."""
+        """Return both encoders' last but one states, concatenated, and the second's pooled state."""
         import torch
 
-        from limner.models.tokens import tokenise
+        from limner.models.prompts import tokenise
 
         states = []
         pooled = None
@@ -98,11 +101,11 @@ class StableDiffusionXL:
     def conditioning(
         self, components: Components, prompts: Sequence[str], negatives: Sequence[str]
     ) -> Mapping[str, Sequence[Any] | torch.Tensor]:
-        """Prompts may be longer than the text encoders take, and weigh words; the pooled state is of the first part.
+        """Encode prompts of any length, with weights; the pooled state is that of the first chunk.
 
-        Where nothing shall be kept out, the negative is zeros, as the model's pipeline has it by default.
+        An empty negative prompt is encoded as zeros, as the stock pipeline does by default.
         """
-        from limner.models.prompts import read
+        from limner.models.prompts import encode_weighted
 
         pooled: list[torch.Tensor] = []
 
@@ -116,8 +119,8 @@ class StableDiffusionXL:
 
             return states
 
-        known = [(components.parts[f"tokenizer{suffix}"], encoder(suffix)) for suffix in ("", "_2")]
-        states, negative = read(known, prompts, negatives)
+        encoders = [(components.parts[f"tokenizer{suffix}"], encoder(suffix)) for suffix in ("", "_2")]
+        states, negative = encode_weighted(encoders, prompts, negatives)
         first, first_negative = (rows[:: len(rows) // len(prompts)] for rows in pooled[:2])
         zeros = components.flags.get("force_zeros_for_empty_prompt", True)
         empty = [index for index, text in enumerate(negatives) if not text and zeros]
@@ -132,47 +135,30 @@ class StableDiffusionXL:
     def encode_images(self, components: Components, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         from limner.models.latents import encode
 
-        return encode(components.parts["vae"], pixels, rng)
+        return encode(components.vae, pixels, rng)
 
     def _predict(
         self,
         components: Components,
-        frames: torch.Tensor,
         noisy: torch.Tensor,
         timesteps: torch.Tensor,
         text: Mapping[str, torch.Tensor],
+        frames: torch.Tensor | None,
     ) -> torch.Tensor:
-        """What the UNet says of noisy latents (n, c, h, w) at time steps (n,), in the same shape."""
-        sizes = frames[-len(noisy) :].to(noisy)
-        added = {"text_embeds": text["pooled_prompt_embeds"], "time_ids": sizes}
+        """Return the UNet's prediction for noisy latents (n, c, h, w) at time steps (n,), in the same shape."""
+        import torch
+
+        if frames is None:
+            height, width = (8 * side for side in noisy.shape[2:])
+            frames = torch.tensor([height, width, 0, 0, height, width]).expand(len(noisy), -1)
+        added = {"text_embeds": text["pooled_prompt_embeds"], "time_ids": frames.to(noisy)}
         states = text["prompt_embeds"]
         return components.denoiser(noisy, timesteps, encoder_hidden_states=states, added_cond_kwargs=added).sample
 
-    def draw(
-        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
-    ) -> Draw:
-        from limner.models.objective import draw
+    def objective(self, components: Components) -> Discrete:
+        from limner.models.objectives import discrete_objective
 
-        return draw(shape, components.parts["scheduler"].config.num_train_timesteps, rng, objective)
-
-    def loss(
-        self,
-        components: Components,
-        batch: Batch,
-        draw: Draw,
-        objective: Objective = PLAIN,
-        teacher: Teacher | None = None,
-    ) -> torch.Tensor:
-        import torch
-
-        from limner.models.objective import denoising_loss
-
-        frames = batch.frames
-        if frames is None:
-            height, width = (8 * side for side in batch.latents.shape[2:])
-            frames = torch.tensor([height, width, 0, 0, height, width]).expand(len(batch), -1)
-        predict, scheduler = partial(self._predict, components, frames), components.parts["scheduler"]
-        return denoising_loss(predict, scheduler, batch, draw, objective, teacher)
+        return discrete_objective(partial(self._predict, components), components.scheduler)
 
 
 plugin = StableDiffusionXL()

@@ -1,4 +1,4 @@
-"""Z-Image: one transformer over text and picture as a single sequence, by flow matching (arXiv 2511.22699)."""
+"""Z-Image: one transformer over a single sequence of text and image tokens (arXiv 2511.22699)."""
 
 from __future__ import annotations
 
@@ -6,36 +6,32 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import PLAIN, Alias, Batch, Components, Draw, Facts, Objective, Source, Teacher
-from limner.models.defaults import FLOW_LEARNING
-from limner.models.layers import Z_LORA_TARGETS
+from limner.core.protocols import Alias, Components, Facts, ModelSource
+from limner.models.family_defaults import FLOW_TRAINING, Z_LORA_TARGETS
 
 if TYPE_CHECKING:
     import torch
 
+    from limner.models.objectives import Flow
+
 LONGEST = 512
-"""Tokens of a prompt, with those of the chat around it."""
+"""Maximum length of a prompt in tokens, including the chat template."""
+_GUIDANCE_REMEDY = "leave it out: Z-Image has plain guidance only, use --guidance"
 
 
 class ZImage:
-    """Rectified flow on 8x smaller latents of 16 channels, told by a Qwen3 text encoder."""
+    """Rectified flow on latents of 1/8 of the side with 16 channels, with a Qwen3 text encoder."""
 
     facts = Facts(
         pipelines=("ZImagePipeline",),
-        single_file=(),
         denoiser="transformer",
+        quantised=("transformer", "text_encoder"),
         multiple=16,
-        long_prompts=False,
-        paired=False,
         lora_targets=Z_LORA_TARGETS,
-        controls={},
-        controlled={},
-        lora_encoders=(),
-        samplers=False,
-        embeddings=(),
-        objective=frozenset({"timestep_sampling"}),
+        loss_options=frozenset({"timestep_sampling"}),
+        remedies=dict.fromkeys(("guidance_method", "guidance_interval"), _GUIDANCE_REMEDY),
         defaults={
-            **FLOW_LEARNING,
+            **FLOW_TRAINING,
             "denoising_steps": 50,
             "guidance": 4.0,
             "timestep_sampling": "logit_normal",
@@ -53,13 +49,13 @@ class ZImage:
         ),
     )
 
-    def load(self, source: Source, dtype: torch.dtype, device: torch.device) -> Components:
+    def load(self, source: ModelSource, dtype: torch.dtype, device: torch.device) -> Components:
         from diffusers import ZImagePipeline
 
-        from limner.models.pipelines import load_pipeline, settle
+        from limner.models.pipelines import freeze_and_move, load_pipeline
 
-        parts = dict(load_pipeline(ZImagePipeline, source, dtype, ("transformer", "text_encoder")).components)
-        settle(parts, device)
+        parts = dict(load_pipeline(ZImagePipeline, source, dtype, self.facts).components)
+        freeze_and_move(parts, device)
         return Components(parts, "transformer", "z-image", "zimage", 1024, dtype, device)
 
     def pipeline(self, components: Components) -> Any:
@@ -67,14 +63,14 @@ class ZImage:
 
         return ZImagePipeline(**components.parts)
 
-    def reader(self, components: Components) -> tuple[Any, int]:
+    def tokenizer(self, components: Components) -> tuple[Any, int]:
         return components.parts["tokenizer"], LONGEST
 
     def encode_text(self, components: Components, prompts: Sequence[str]) -> Mapping[str, torch.Tensor]:
-        """The last but one layer's states (n, tokens, width) as `prompt_embeds`, and which are the prompt's."""
-        from limner.models.tokens import converse
+        """Return the last but one layer's states (n, tokens, width) as `prompt_embeds`, and their mask."""
+        from limner.models.prompts import tokenise_chat
 
-        tokens, mask = converse(components.parts["tokenizer"], prompts, LONGEST, thinking=True)
+        tokens, mask = tokenise_chat(components.parts["tokenizer"], prompts, LONGEST, thinking=True)
         mask = mask.to(components.device).bool()
         encoded = components.parts["text_encoder"](
             input_ids=tokens.to(components.device), attention_mask=mask, output_hidden_states=True
@@ -92,44 +88,35 @@ class ZImage:
     def encode_images(self, components: Components, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         from limner.models.latents import encode
 
-        return encode(components.parts["vae"], pixels, rng)
+        return encode(components.vae, pixels, rng)
 
     def _predict(
-        self, components: Components, noisy: torch.Tensor, timesteps: torch.Tensor, text: Mapping[str, torch.Tensor]
+        self,
+        components: Components,
+        noisy: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: Mapping[str, torch.Tensor],
+        frames: torch.Tensor | None,
     ) -> torch.Tensor:
-        """What the transformer says of noisy latents (n, c, h, w) at times (n,), in the same shape.
+        """Return the transformer's prediction for noisy latents (n, c, h, w) at times (n,), in the same shape.
 
-        It counts time from noise to clean, and says the way there.
+        Its time runs from noise to clean, and its prediction has the opposite sign.
         """
         import torch
 
-        pictures = list(noisy.unsqueeze(2).unbind())  # each one frame long
-        said = components.denoiser(pictures, (1000 - timesteps) / 1000, _unpadded(text), return_dict=False)[0]
-        return -torch.stack(said).squeeze(2)
+        images = list(noisy.unsqueeze(2).unbind())  # of one frame each
+        predicted = components.denoiser(images, (1000 - timesteps) / 1000, _unpadded(text), return_dict=False)[0]
+        return -torch.stack(predicted).squeeze(2)
 
-    def draw(
-        self, components: Components, shape: torch.Size, rng: torch.Generator, objective: Objective = PLAIN
-    ) -> Draw:
-        from limner.models.flow import draw
+    def objective(self, components: Components) -> Flow:
+        from limner.models.objectives import Flow
 
-        return draw(shape, rng, objective, components.parts["scheduler"].config, shape[2] * shape[3] // 4)
-
-    def loss(
-        self,
-        components: Components,
-        batch: Batch,
-        draw: Draw,
-        objective: Objective = PLAIN,
-        teacher: Teacher | None = None,
-    ) -> torch.Tensor:
-        from limner.models.flow import flow_loss
-
-        return flow_loss(partial(self._predict, components), batch, draw, teacher)
+        return Flow(partial(self._predict, components), components.scheduler.config, patch=2)
 
 
 def _unpadded(text: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
-    """The states of each prompt without padding."""
-    return [states[kept] for states, kept in zip(text["prompt_embeds"], text["prompt_mask"], strict=True)]
+    """Return the states of each prompt without padding."""
+    return [states[mask] for states, mask in zip(text["prompt_embeds"], text["prompt_mask"], strict=True)]
 
 
 plugin = ZImage()

@@ -1,1 +1,1 @@
-"""Ways to learn, one file each: a module with a `plugin` that satisfies `limner.core.protocols.Method`."""
+"""Training methods, one file each: a module with a `plugin` that satisfies `limner.core.protocols.Method`."""

@@ -1,6 +1,4 @@
-"""Pivotal tuning: a new word is learnt together with low-rank updates of the layers (after Roich et al. 2021,
-arXiv 2106.05744).
-"""
+"""Pivotal tuning: a new word is trained together with LoRA layers (after Roich et al. 2021, arXiv 2106.05744)."""
 
 from __future__ import annotations
 
@@ -10,122 +8,135 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.core.errors import LimnerError
-from limner.core.protocols import Components, Facts, Subject, Use
-from limner.models.options import LORA_FILE, WORDS_FILE, LoraOptions, WordOptions, check_encoders, check_words
+from limner.core.protocols import Components, Facts, SubjectWords, WeightedFile
+from limner.models.options import (
+    EMBEDDINGS_FILE,
+    LORA_FILE,
+    EmbeddingOptions,
+    LoraOptions,
+    check_embeddings,
+    check_text_encoders,
+)
 
 if TYPE_CHECKING:
-    from limner.models.embeddings import Words
-    from limner.models.lora import LowRank
+    from limner.models.embeddings import LearnedEmbeddings
+    from limner.models.lora import LoraLayers
 
-WORDS_HASH = "words_sha256"
+EMBEDDINGS_HASH = "words_sha256"
+"""Key in the LoRA file's header."""
 
 
-class PivotalOptions(LoraOptions, WordOptions):
+class PivotalOptions(LoraOptions, EmbeddingOptions):
     """Options of LoRA and of Textual Inversion."""
 
 
-class Pair:
-    """What learns in the layers and what learns in the text encoders, as one."""
+class LoraWithEmbeddings:
+    """LoRA layers and learned embeddings, trained together."""
 
-    def __init__(self, layers: LowRank, words: Words) -> None:
-        self.layers, self.words = layers, words
+    def __init__(self, layers: LoraLayers, embeddings: LearnedEmbeddings) -> None:
+        self.layers, self.embeddings = layers, embeddings
 
     def groups(self) -> dict[str, list[Any]]:
         groups = self.layers.groups()
-        return groups | {"text": [*groups["text"], *self.words.groups()["text"]]}
+        return groups | {"text": [*groups["text"], *self.embeddings.groups()["text"]]}
 
     def state(self) -> dict[str, Any]:
-        return {**self.layers.state(), **{f"word.{name}": rows for name, rows in self.words.state().items()}}
+        return {**self.layers.state(), **{f"word.{name}": rows for name, rows in self.embeddings.state().items()}}
 
     def train(self, on: bool) -> None:
         self.layers.train(on)
-        self.words.train(on)
+        self.embeddings.train(on)
 
-    def untaught(self) -> AbstractContextManager[None]:
-        return self.layers.untaught()
+    def base_model(self) -> AbstractContextManager[None]:
+        return self.layers.base_model()
 
     def detach(self) -> None:
-        self.words.detach()
+        self.embeddings.detach()
         self.layers.detach()
 
 
 class Pivotal:
     Options = PivotalOptions
     makes = "adapter"
-    keeps_class = False
+    preserves_class = False
     file = LORA_FILE
 
     def learning_rate(self, lora: float) -> float:
         return lora
 
-    def teaches_text(self, options: Any) -> bool:
+    def trains_text(self, options: Any) -> bool:
         return True
 
-    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
-        check_words(facts, subject)
-        check_encoders(facts, options)
+    def check(self, facts: Facts, options: Any, subject: SubjectWords) -> None:
+        check_embeddings(facts, subject)
+        check_text_encoders(facts, options)
 
-    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Pair:
-        from limner.models.embeddings import Words
+    def attach(
+        self, components: Components, facts: Facts, options: Any, subject: SubjectWords, seed: int
+    ) -> LoraWithEmbeddings:
+        from limner.models.embeddings import LearnedEmbeddings
         from limner.models.lora import attach_lora
 
         layers = attach_lora(components, facts, options, seed)
         initial = options.initial_word or subject.class_word
-        return Pair(layers, Words(components, facts, subject, options.vectors, initial, seed))
+        return LoraWithEmbeddings(layers, LearnedEmbeddings(components, facts, subject, options.vectors, initial, seed))
 
-    def save(self, trainable: Pair, folder: Path, header: Mapping[str, str], base: Callable[[], Any]) -> Path:
-        """The LoRA's file says what the word's file must hash to, since neither is of use with another."""
-        from limner.models.embeddings import save_words
+    def save(
+        self, trainable: LoraWithEmbeddings, folder: Path, header: Mapping[str, str], base: Callable[[], Any]
+    ) -> Path:
+        """Write both files; the LoRA's header has the hash of the embeddings, because they only work together."""
+        from limner.models.embeddings import save_embeddings
         from limner.models.lora import save_lora
         from limner.store.files import sha256_of
 
-        save_words(trainable.words, folder / WORDS_FILE, header)
-        save_lora(trainable.layers, folder / self.file, {**header, WORDS_HASH: sha256_of(folder / WORDS_FILE)})
+        save_embeddings(trainable.embeddings, folder / EMBEDDINGS_FILE, header)
+        embeddings_hash = {EMBEDDINGS_HASH: sha256_of(folder / EMBEDDINGS_FILE)}
+        save_lora(trainable.layers, folder / self.file, {**header, **embeddings_hash})
         return folder / self.file
 
-    def restore(self, trainable: Pair, file: Path) -> None:
-        from limner.models.embeddings import restore_words
+    def restore(self, trainable: LoraWithEmbeddings, file: Path) -> None:
+        from limner.models.embeddings import restore_embeddings
         from limner.models.lora import restore_lora
 
-        restore_words(trainable.words, _words_beside(file))
+        restore_embeddings(trainable.embeddings, _embeddings_of(file))
         restore_lora(trainable.layers, file)
 
-    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+    def usage(self, name: str, base: str, facts: Facts, subject: SubjectWords) -> str:
         from limner.models.embeddings import usage
 
         return f'pipeline = {base}\n{usage(name, facts, subject)}\npipeline.load_lora_weights("{name}")'
 
     def recognises(self, names: Collection[str]) -> bool:
-        """Other tools keep the two apart, and each is known by itself."""
+        """Recognise no file of other tools: they keep LoRA and embeddings separate."""
         return False
 
     @contextmanager
-    def applied(self, pipeline: Any, facts: Facts, uses: Sequence[Use]) -> Iterator[None]:
-        from limner.models.embeddings import words_applied
+    def applied(self, pipeline: Any, facts: Facts, uses: Sequence[WeightedFile]) -> Iterator[None]:
+        from limner.models.embeddings import embeddings_applied
         from limner.models.lora import lora_applied
 
-        words = [Use(_words_beside(use.file), use.weight) for use in uses]
+        embeddings = [WeightedFile(_embeddings_of(use.file), use.weight) for use in uses]
         with ExitStack() as stack:
-            stack.enter_context(words_applied(pipeline, facts, words))
-            stack.enter_context(lora_applied(pipeline, uses))
+            stack.enter_context(embeddings_applied(pipeline, facts, embeddings))
+            stack.enter_context(lora_applied(pipeline, facts, uses))
             yield
 
 
-def _words_beside(file: Path) -> Path:
-    """The word's file that was saved with a LoRA's."""
+def _embeddings_of(file: Path) -> Path:
+    """Return the embeddings file that was saved with a LoRA file."""
     from safetensors import safe_open
 
     from limner.store.files import sha256_of
 
     with safe_open(file, framework="pt") as tensors:
-        wanted = (tensors.metadata() or {}).get(WORDS_HASH)
-    words = file.with_name(WORDS_FILE)
-    if not words.is_file() or sha256_of(words) != wanted:
-        state = "was changed" if words.is_file() else "is missing"
+        wanted = (tensors.metadata() or {}).get(EMBEDDINGS_HASH)
+    embeddings = file.with_name(EMBEDDINGS_FILE)
+    if not embeddings.is_file() or sha256_of(embeddings) != wanted:
+        state = "was changed" if embeddings.is_file() else "is missing"
         raise LimnerError(
-            f"the learnt word {str(words)!r} that belongs to this adapter {state}", "copy the whole folder again"
+            f"the learned embeddings {str(embeddings)!r} of this adapter {state}", "copy the whole folder again"
         )
-    return words
+    return embeddings
 
 
 plugin = Pivotal()

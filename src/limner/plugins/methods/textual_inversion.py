@@ -1,4 +1,4 @@
-"""Textual Inversion: a new word whose vectors are learnt while the model stays (Gal et al. 2022, arXiv 2208.01618)."""
+"""Textual Inversion: only the vectors of a new word are trained (Gal et al. 2022, arXiv 2208.01618)."""
 
 from __future__ import annotations
 
@@ -7,46 +7,52 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.core.protocols import Components, Facts, Subject, Use
-from limner.models.options import WORDS_FILE, WordOptions, check_words
+from limner.core.protocols import Components, Facts, SubjectWords, WeightedFile
+from limner.models.options import EMBEDDINGS_FILE, EmbeddingOptions, check_embeddings
 
 if TYPE_CHECKING:
-    from limner.models.embeddings import Words
+    from limner.models.embeddings import LearnedEmbeddings
 
 
 class TextualInversion:
-    Options = WordOptions
+    Options = EmbeddingOptions
     makes = "adapter"
-    keeps_class = True
-    file = WORDS_FILE
+    preserves_class = True
+    file = EMBEDDINGS_FILE
 
     def learning_rate(self, lora: float) -> float:
-        """Rows of an embedding are of about one size in all text encoders: diffusers teaches them at 2e-3."""
+        """Embeddings have about the same scale in all text encoders; diffusers trains them at 2e-3."""
         return 2e-3
 
-    def teaches_text(self, options: Any) -> bool:
+    def trains_text(self, options: Any) -> bool:
         return True
 
-    def check(self, facts: Facts, options: Any, subject: Subject) -> None:
-        check_words(facts, subject)
+    def check(self, facts: Facts, options: Any, subject: SubjectWords) -> None:
+        check_embeddings(facts, subject)
 
-    def attach(self, components: Components, facts: Facts, options: Any, subject: Subject, seed: int) -> Words:
-        from limner.models.embeddings import Words
+    def attach(
+        self, components: Components, facts: Facts, options: Any, subject: SubjectWords, seed: int
+    ) -> LearnedEmbeddings:
+        from limner.models.embeddings import LearnedEmbeddings
 
-        return Words(components, facts, subject, options.vectors, options.initial_word or subject.class_word, seed)
+        return LearnedEmbeddings(
+            components, facts, subject, options.vectors, options.initial_word or subject.class_word, seed
+        )
 
-    def save(self, trainable: Words, folder: Path, header: Mapping[str, str], base: Callable[[], Any]) -> Path:
-        from limner.models.embeddings import save_words
+    def save(
+        self, trainable: LearnedEmbeddings, folder: Path, header: Mapping[str, str], base: Callable[[], Any]
+    ) -> Path:
+        from limner.models.embeddings import save_embeddings
 
-        save_words(trainable, folder / self.file, header)
+        save_embeddings(trainable, folder / self.file, header)
         return folder / self.file
 
-    def restore(self, trainable: Words, file: Path) -> None:
-        from limner.models.embeddings import restore_words
+    def restore(self, trainable: LearnedEmbeddings, file: Path) -> None:
+        from limner.models.embeddings import restore_embeddings
 
-        restore_words(trainable, file)
+        restore_embeddings(trainable, file)
 
-    def usage(self, name: str, base: str, facts: Facts, subject: Subject) -> str:
+    def usage(self, name: str, base: str, facts: Facts, subject: SubjectWords) -> str:
         from limner.models.embeddings import usage
 
         return f"pipeline = {base}\n{usage(name, facts, subject)}"
@@ -55,10 +61,10 @@ class TextualInversion:
         known = {"emb_params", "clip_l", "clip_g", "t5"}
         return set(names) <= known or (len(names) == 1 and "." not in next(iter(names)))
 
-    def applied(self, pipeline: Any, facts: Facts, uses: Sequence[Use]) -> AbstractContextManager[None]:
-        from limner.models.embeddings import words_applied
+    def applied(self, pipeline: Any, facts: Facts, uses: Sequence[WeightedFile]) -> AbstractContextManager[None]:
+        from limner.models.embeddings import embeddings_applied
 
-        return words_applied(pipeline, facts, uses)
+        return embeddings_applied(pipeline, facts, uses)
 
 
 plugin = TextualInversion()

@@ -12,8 +12,8 @@ import torch
 from limner.core.errors import LimnerError
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.imaging.decode import open_image
-from limner.models.classifiers import loaded, part_of
-from limner.models.hub import errors_told, file_of, is_repository
+from limner.models.classifiers import load_model, load_processor
+from limner.models.hub import file_of, hub_errors, is_repository
 
 ENCODER = "openai/clip-vit-large-patch14"
 MLP_WIDTHS = (1024, 128, 64, 16, 1)
@@ -54,8 +54,8 @@ def _is_classifier(head: str) -> bool:
 def _by_classifier(reference: str) -> Score:
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-    model = loaded(AutoModelForImageClassification, reference)
-    processor = part_of(AutoImageProcessor, reference, backend="pil")
+    model = load_model(AutoModelForImageClassification, reference)
+    processor = load_processor(AutoImageProcessor, reference, backend="pil")
     if model.config.num_labels != 1:
         raise LimnerError(
             f"{reference!r} tells {model.config.num_labels} labels and no rating", "choose a classifier with one output"
@@ -116,7 +116,7 @@ def _file(reference: str) -> Path:
     if not place.exists() and (single := file_of(reference)) is not None:
         from huggingface_hub import hf_hub_download
 
-        with errors_told(reference, "head"):
+        with hub_errors(reference, "head"):
             return Path(hf_hub_download(*single))
     if not place.is_file():
         raise LimnerError(f"there is no head {reference!r}", "name a .safetensors file or a folder with one")

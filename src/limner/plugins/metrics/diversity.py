@@ -9,7 +9,7 @@ import numpy as np
 
 from limner.core.errors import LimnerError
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
-from limner.models.similarity import cosines
+from limner.models.features import cosines
 
 
 class Diversity:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
-from limner.models.feature_statistics import Features, check_enough, torchmetrics_image
+from limner.models.features import FeaturePassthrough, check_counts, torchmetrics_image
 
 FEWEST = 16
 
@@ -35,9 +35,9 @@ class FID:
         opened = encoder(model)
 
         def score(gallery: ImageSet) -> np.ndarray:
-            check_enough("fid", gallery, FEWEST)
+            check_counts("fid", gallery, FEWEST)
             pictures, references = opened.images(gallery.pictures), opened.images(gallery.references)
-            measure = distance(feature=Features(pictures.shape[1]))
+            measure = distance(feature=FeaturePassthrough(pictures.shape[1]))
             measure.update(references.double(), real=True)
             measure.update(pictures.double(), real=False)
             return np.array([max(0.0, float(measure.compute()))])

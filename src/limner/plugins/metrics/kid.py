@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
-from limner.models.feature_statistics import Features, check_enough, torchmetrics_image
+from limner.models.features import FeaturePassthrough, check_counts, torchmetrics_image
 
 FEWEST = 8
 SUBSETS, SUBSET = 100, 1000
@@ -38,7 +38,7 @@ class KID:
         opened = encoder(model)
 
         def score(gallery: ImageSet) -> np.ndarray:
-            check_enough("kid", gallery, FEWEST)
+            check_counts("kid", gallery, FEWEST)
             return np.array(
                 [1000 * _distance(distance, opened.images(gallery.pictures), opened.images(gallery.references))]
             )
@@ -55,7 +55,9 @@ def _distance(distance: Any, pictures: torch.Tensor, references: torch.Tensor) -
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore", UserWarning)  # that all features are kept, of which there are few
         torch.manual_seed(0)
-        measure = distance(feature=Features(pictures.shape[1]), subsets=subsets, subset_size=fewest, gamma=1.0)
+        measure = distance(
+            feature=FeaturePassthrough(pictures.shape[1]), subsets=subsets, subset_size=fewest, gamma=1.0
+        )
         measure.update(_sorted(references), real=True)
         measure.update(_sorted(pictures), real=False)
         return float(measure.compute()[0])

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
-from limner.models.similarity import reads_text, to_prompts
+from limner.models.features import check_reads_text, prompt_cosines
 
 
 class Preference:
@@ -29,10 +29,10 @@ class Preference:
 
     def scorer(self, model: str | None, encoder: Callable[[str], Encoder]) -> Score:
         assert model is not None
-        opened = reads_text(encoder(model))
+        opened = check_reads_text(encoder(model))
 
         def score(gallery: ImageSet) -> np.ndarray:
-            return to_prompts(opened, gallery)
+            return prompt_cosines(opened, gallery)
 
         return score
 

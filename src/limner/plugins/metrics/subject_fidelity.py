@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
-from limner.models.similarity import cosines
+from limner.models.features import cosines
 
 
 class SubjectFidelity:

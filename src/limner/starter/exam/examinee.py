@@ -50,7 +50,7 @@ class Examinee:
         check_scheduler(sitting.scheduler)
         found = loading.resolve(sitting.model)
         sampling = found.sampling | ({"steps": sitting.steps} if sitting.steps else {})
-        check_steps(loading.settings_of(sitting.model, "scheduler"), sitting.scheduler, sampling["steps"])
+        check_steps(loading.part_config(sitting.model, "scheduler"), sitting.scheduler, sampling["steps"])
         device = pick_device("auto")
         dtype = pick_dtype(sitting.precision, device)
         listener(Stage(name="loading"))
@@ -97,7 +97,7 @@ class Examinee:
 
         Raises Interrupted when asked to stop.
         """
-        from limner.engine.generate.sampling import paint
+        from limner.engine.generate.sampling import sample_images
         from limner.models.conditioning import conditioning
 
         sampling: dict[str, Any] = self.sampling if guidance is None else self.sampling | {"guidance": guidance}
@@ -108,13 +108,12 @@ class Examinee:
             if self.stop():
                 raise Interrupted("stopped")
 
-        pictures = paint(
+        pictures = sample_images(
             self.pipeline,
             conditioning(self.family, self.components, prompts),
             range(SEED, SEED + len(prompts)),
-            **sampling,
-            height=SIDE,
-            width=SIDE,
+            sampling,
+            (SIDE, SIDE),
             batch=BATCH,
             on_step=on_step,
         )

@@ -36,7 +36,7 @@ def examine_personalisation(
     training: fields of TrainRequest that differ from the defaults. Writes personalise.json, personalise.md, and a sheet
     for each character. An adapter that the same request made in `out` is not trained again.
     """
-    from limner.models.adapters import adapters_on, open_adapter
+    from limner.models.adapters import adapters_applied, open_adapter
     from limner.provenance.labels import write_png
     from limner.starter.judge import Judge
 
@@ -70,7 +70,7 @@ def examine_personalisation(
     scores: dict[str, Likeness] = {}
     for name, (species, adapter) in adapters.items():
         taught, prompts = open_adapter(str(adapter)), prompts_for(f"{IDENTIFIER} {species}", species)
-        with adapters_on(examinee.pipeline, examinee.family.facts, [taught], [1.0]):
+        with adapters_applied(examinee.pipeline, examinee.family.facts, [taught], [1.0]):
             pixels = examinee.kept_answer(answers, name, prompts, guidance, taught.sha256)
         scores[name] = likeness(judge, name, species, pixels, plain[species])
         sheet = contact_sheet(

@@ -1,0 +1,204 @@
+"""Learned embeddings: own rows in the token embedding, saved to files, added and removed."""
+
+from __future__ import annotations
+
+import copy
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from limner.core.errors import LimnerError
+from limner.core.protocols import Components, SubjectWords, WeightedFile
+from limner.models.embeddings import (
+    ExtendedEmbedding,
+    LearnedEmbeddings,
+    embeddings_applied,
+    read_embeddings,
+    restore_embeddings,
+    save_embeddings,
+    token_names,
+)
+from limner.models.prompts import expand_tokens, tokenise
+from limner.starter.pretrain.tokenizer import build_tokenizer
+
+WIDTH, TOKENS = 8, 24
+ONE = SimpleNamespace(embeddings=(("", "tokenizer", "text_encoder"),))
+TWO = SimpleNamespace(embeddings=(("clip_l", "tokenizer", "text_encoder"), ("clip_g", "tokenizer_2", "text_encoder_2")))
+REX = SubjectWords("<rex>", "dog")
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return build_tokenizer(1, TOKENS)
+
+
+@pytest.fixture
+def parts(tokenizer):
+    """Tokenizers and text encoders of two widths."""
+    found = {}
+    for suffix, width in (("", WIDTH), ("_2", 2 * WIDTH)):
+        torch.manual_seed(width)
+        found[f"tokenizer{suffix}"] = copy.deepcopy(tokenizer)
+        found[f"text_encoder{suffix}"] = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=width,
+                intermediate_size=8,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                max_position_embeddings=TOKENS,
+            )
+        ).requires_grad_(False)
+    return found
+
+
+def attached(parts, facts=ONE, vectors=3, initial="cat", seed=0, subject=REX):
+    components = Components(parts, "unet", "none", "none", 64, torch.float32, torch.device("cpu"))
+    return LearnedEmbeddings(components, facts, subject, vectors, initial, seed)
+
+
+def embedding(parts, name="text_encoder"):
+    return parts[name].get_input_embeddings()
+
+
+def rows(trained):
+    return [word.extended.rows.detach().clone() for word in trained.tokens]
+
+
+def test_ids_from_the_first_on_have_their_own_rows():
+    base = torch.nn.Embedding(5, 2)
+    own = torch.tensor([[7.0, 8.0], [9.0, 10.0]])
+    found = ExtendedEmbedding(base, own, 5)(torch.tensor([[0, 4, 5, 6]]))
+    assert torch.equal(found, torch.cat([base.weight[[0, 4]], own])[None])
+
+
+def test_a_word_starts_with_the_vectors_of_the_initial_word(parts):
+    tokenizer, before = parts["tokenizer"], embedding(parts).weight.clone()
+    (dog,) = tokenizer("dog", add_special_tokens=False).input_ids
+    first, second, third = rows(attached(parts, initial="dog"))[0]
+    assert torch.equal(first, before[dog])
+    spread = before.std()
+    for further in (second, third):  # a tenth of the rows' own spread away
+        assert 0.02 * spread < (further - before[dog]).std() < 0.3 * spread
+    assert not torch.equal(second, third)
+    ids = tokenizer("<rex>", add_special_tokens=False).input_ids
+    assert ids == [len(before)] and tokenizer.convert_tokens_to_ids("<rex>_2") == len(before) + 2
+
+
+def test_the_vectors_of_several_initial_words_are_used_in_turn(parts):
+    before = embedding(parts).weight.clone()
+    ids = parts["tokenizer"]("cat dog", add_special_tokens=False).input_ids
+    found = rows(attached(parts, initial="cat dog", vectors=3))[0]
+    assert torch.equal(found[:2], before[ids]) and len(ids) == 2
+    assert (found[2] - before[ids[0]]).norm() < (found[2] - before[ids[1]]).norm()
+
+
+@pytest.mark.parametrize("vectors", [TOKENS // 2, TOKENS // 2 + 1])
+def test_a_word_takes_at_most_half_of_a_prompt(parts, vectors):
+    if vectors <= 12:
+        assert len(rows(attached(parts, vectors=vectors))[0]) == vectors
+    else:
+        with pytest.raises(LimnerError, match="use 12 --vectors or fewer"):
+            attached(parts, vectors=vectors)
+
+
+@pytest.mark.parametrize("facts", [ONE, TWO], ids=["one encoder", "two encoders"])
+def test_every_row_is_restored_from_a_file(parts, facts, tmp_path):
+    trained = attached(parts, facts)
+    with torch.no_grad():
+        for word in trained.tokens:
+            word.extended.rows.normal_()
+    kept = rows(trained)
+    save_embeddings(trained, tmp_path / "word.safetensors", {})
+    with torch.no_grad():
+        for word in trained.tokens:
+            word.extended.rows.zero_()
+    restore_embeddings(trained, tmp_path / "word.safetensors")
+    assert all(torch.equal(one, other) for one, other in zip(kept, rows(trained), strict=True))
+    names = {"<rex>"} if facts is ONE else {"clip_l", "clip_g"}
+    assert set(load_file(tmp_path / "word.safetensors")) == names
+    for other in (SubjectWords("<max>", "dog"), REX):
+        for vectors in (2, 4) if other is REX else (3,):
+            trained.detach()
+            trained = attached(parts, facts, vectors, subject=other)
+            with pytest.raises(LimnerError, match="does not fit this base model"):
+                restore_embeddings(trained, tmp_path / "word.safetensors")
+
+
+def test_taken_out_it_leaves_nothing(parts):
+    before, size = embedding(parts), len(parts["tokenizer"])
+    trained = attached(parts)
+    assert embedding(parts) is not before and len(parts["tokenizer"]) == size + 3
+    trained.detach()
+    assert embedding(parts) is before and len(parts["tokenizer"]) == size
+    assert not parts["tokenizer"].tokenize("<rex>")[0].startswith("<rex>")
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.5, -2.0])
+def test_a_weight_scales_the_vectors(parts, tmp_path, weight):
+    vectors = torch.arange(2.0 * WIDTH).reshape(2, WIDTH)
+    save_file({"emb_params": vectors}, tmp_path / "max.safetensors")
+    pipeline = SimpleNamespace(components=parts)
+    with embeddings_applied(pipeline, ONE, [WeightedFile(tmp_path / "max.safetensors", weight)]):
+        ids = [parts["tokenizer"].convert_tokens_to_ids(name) for name in ("max", "max_1")]
+        assert torch.equal(embedding(parts)(torch.tensor([ids])), weight * vectors[None])
+    size = len(parts["tokenizer"])
+    with embeddings_applied(pipeline, ONE, [WeightedFile(tmp_path / "max.safetensors", 0)]):
+        assert len(parts["tokenizer"]) == size, "of weight 0 there is no word"
+
+
+def test_each_encoder_gets_the_vectors_that_are_named_for_it(parts, tmp_path):
+    tensors = {"clip_g": torch.ones(1, 2 * WIDTH), "clip_l": torch.full((1, WIDTH), 2.0)}
+    save_file(tensors, tmp_path / "max.safetensors", {"word": "<max>"})
+    with embeddings_applied(SimpleNamespace(components=parts), TWO, [WeightedFile(tmp_path / "max.safetensors", 1)]):
+        for suffix, value in (("", 2), ("_2", 1)):
+            place = parts[f"tokenizer{suffix}"].convert_tokens_to_ids("<max>")
+            assert embedding(parts, f"text_encoder{suffix}")(torch.tensor([place])).unique().tolist() == [value]
+    on_one = embeddings_applied(SimpleNamespace(components=parts), ONE, [WeightedFile(tmp_path / "max.safetensors", 1)])
+    with pytest.raises(LimnerError, match="does not fit this model: it is for the text encoders clip_g"), on_one:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("tensors", "header", "word"),
+    [
+        ({"emb_params": torch.zeros(2, WIDTH)}, {}, "file"),
+        ({"<max>": torch.zeros(WIDTH)}, {}, "<max>"),
+        ({"clip_l": torch.zeros(1, 8), "clip_g": torch.zeros(1, 16)}, {}, "file"),
+        ({"emb_params": torch.zeros(75, WIDTH)}, {"word": "<told>"}, "<told>"),
+    ],
+)
+def test_the_word_of_another_tools_file(tmp_path, tensors, header, word):
+    save_file(tensors, tmp_path / "file.safetensors", header)
+    found, vectors = read_embeddings(tmp_path / "file.safetensors")
+    assert found == word and all(value.ndim == 2 for value in vectors.values())
+
+
+@pytest.mark.parametrize("count", [0, 1, 75, 76])
+def test_a_word_has_one_to_75_vectors(tmp_path, count):
+    save_file({"emb_params": torch.zeros(count, WIDTH)}, tmp_path / "file.safetensors")
+    if 1 <= count <= 75:
+        assert len(read_embeddings(tmp_path / "file.safetensors")[1]["emb_params"]) == count
+    else:
+        with pytest.raises(LimnerError, match="contains no word of 1 to 75 vectors"):
+            read_embeddings(tmp_path / "file.safetensors")
+
+
+def test_further_vectors_have_the_names_of_diffusers():
+    assert token_names("<rex>", 1) == ["<rex>"]
+    assert token_names("<rex>", 3) == ["<rex>", "<rex>_1", "<rex>_2"]
+
+
+@pytest.mark.parametrize(("vectors", "result"), [(1, "<rex>"), (3, "<rex> <rex>_1 <rex>_2")])
+def test_a_prompt_gets_all_vectors_of_a_word(parts, vectors, result):
+    """As diffusers' `maybe_convert_prompt` writes them."""
+    attached(parts, vectors=vectors)
+    assert expand_tokens(parts["tokenizer"], "a <rex> and a dog") == f"a {result} and a dog"
+
+
+@pytest.mark.parametrize(("longest", "length"), [(None, TOKENS), (TOKENS - 1, TOKENS - 1), (TOKENS + 1, TOKENS)])
+def test_tokens_are_cut_to_the_length_of_encoder_and_family(tokenizer, longest, length):
+    assert tokenise(tokenizer, ["dog", "cat " * 40], longest).shape == (2, length)
