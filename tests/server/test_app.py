@@ -232,7 +232,7 @@ def test_images_above_the_pixel_limit_are_refused(home: Path, asked: dict[str, o
     refused = client.post("/v1/runs", json=asked)
     assert refused.status_code == 422
     assert "4,194,304 are the most" in refused.json()["detail"]
-    assert not Studio(home).runs()
+    assert not Studio(home).runs.list()
 
 
 def test_an_unavailable_database(client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:

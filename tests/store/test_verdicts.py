@@ -13,7 +13,7 @@ from limner.core.accounts import Caller
 from limner.core.moderation import CheckStage, Policy, Verdict
 from limner.core.requests import GenerateRequest
 from limner.store.queue import Queue
-from limner.store.runs import Lease, LeaseLost, Store
+from limner.store.runs import Admission, Lease, LeaseLost, Store
 from limner.store.tables import PolicyRow, RunRow
 from limner.store.verdicts import Verdicts
 
@@ -53,7 +53,7 @@ def test_verdicts_are_stored_and_listed(verdicts: Verdicts) -> None:
 
 
 def test_a_worker_without_a_lease_adds_no_verdict(verdicts: Verdicts) -> None:
-    run = verdicts.store.create(GenerateRequest(prompt="a cat"), queue="default", policy=POLICY.digest)
+    run = verdicts.store.create(GenerateRequest(prompt="a cat"), queue="default", admission=Admission(POLICY.digest))
     ((_, lease),) = Queue(verdicts.store).claim("me")
     verdicts.add([PASSED], POLICY.digest, run=run.id, lease=lease)
     with pytest.raises(LeaseLost):
@@ -62,7 +62,7 @@ def test_a_worker_without_a_lease_adds_no_verdict(verdicts: Verdicts) -> None:
 
 
 def test_verdicts_are_deleted_with_their_run(verdicts: Verdicts) -> None:
-    run = verdicts.store.create(GenerateRequest(prompt="a cat"), policy=POLICY.digest, verdicts=[PASSED])
+    run = verdicts.store.create(GenerateRequest(prompt="a cat"), admission=Admission(POLICY.digest, [PASSED]))
     with verdicts.store.session() as session:
         session.execute(delete(RunRow).where(RunRow.id == run.id))
     assert verdicts.list(10) == []

@@ -6,7 +6,7 @@ import builtins
 import difflib
 import logging
 import secrets
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Event, Progress, Restarted
-from limner.core.execution import Execution, batch_key, split_body
+from limner.core.execution import Execution, batch_key
 from limner.core.moderation import Verdict
 from limner.core.requests import AnyRequest, parse_request
 from limner.core.runs import Artifact, Run, Status
@@ -48,6 +48,14 @@ class RunChanges(TypedDict, total=False):
     error: str | None
     started: datetime | None
     finished: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """How a queued run was moderated. policy: digest of the stored policy. verdicts: of the checks that admitted it."""
+
+    policy: str
+    verdicts: Sequence[Verdict] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +100,18 @@ class Store(Database):
         priority: int = 0,
         tags: Mapping[str, str] | None = None,
         caller: Caller | None = None,
-        policy: str | None = None,
-        verdicts: Iterable[Verdict] = (),
+        admission: Admission | None = None,
         execution: Execution | None = None,
     ) -> Run:
         """Add a queued run.
 
         parent: id, or the start of the id, of the run that this one continues. queue: from which workers take it; None
-        if the caller executes it. policy: digest of the stored policy that it is moderated by. verdicts: of the checks
-        that admitted it. Raises TooMuch if the caller's key may not have so many images today.
+        if the caller executes it. admission: how it was moderated. Raises QuotaExceeded if the caller's key may not
+        have so many images today.
         """
-        who = caller or Caller()
-        request, own = split_body(request)
-        execution = execution or own
+        who, execution = caller or Caller(), execution or Execution()
         parent = None if parent is None else self.get(parent).id
-        admitting = tuple(verdicts)
+        policy, verdicts = (None, ()) if admission is None else (admission.policy, admission.verdicts)
         while True:
             now = datetime.now(UTC)
             row = RunRow(
@@ -132,7 +137,7 @@ class Store(Database):
                     charge_images(session, who, request)
                     session.add(row)
                     session.flush()
-                    session.add_all(VerdictRow.of(verdict, policy or "", row.id, who.account) for verdict in admitting)
+                    session.add_all(VerdictRow.of(verdict, policy or "", row.id, who.account) for verdict in verdicts)
                     return run_of(row)
             except IntegrityError:
                 if self._find(row.id) is None:

@@ -26,7 +26,7 @@ from limner.store.files import sha256_of
 from limner.store.grants import Grants
 from limner.store.paths import cache_folder, home
 from limner.store.queue import Queue
-from limner.store.runs import Store
+from limner.store.runs import Admission, Store
 from limner.studio.execution import execute_here
 from limner.studio.feedback import StudioFeedback
 from limner.studio.files import StudioFiles
@@ -130,8 +130,7 @@ class Studio:
             priority=priority,
             tags=tags,
             caller=caller,
-            policy=self.gate.moderator.policy.digest,
-            verdicts=verdicts,
+            admission=Admission(self.gate.moderator.policy.digest, verdicts),
             execution=execution,
         )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.events import Event, Notice
@@ -66,12 +67,9 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[PreparedRun]:
 
     run, lease = claimed.run, claimed.lease
     folder = studio.store.folder(run.id)
-    (folder / owner_file(studio.store)).touch()
     out = folder / f"out-{lease.attempt}" / run.request.folder_name
     resume = bool(checkpoints(folder))
-    studio.store.discard_artifacts(lease, keep=("preview",) if resume else ())
-    for old in folder.glob("out-*"):
-        discard(old, folder)
+    _discard_results(studio, lease, folder, keep_previews=resume)
     names: dict[str, str] = {}
 
     def local(reference: str) -> str:
@@ -83,7 +81,9 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[PreparedRun]:
         return path
 
     def without_paths(text: str) -> str:
-        return replace_all(text, {**names, str(out): "the results", str(studio.home): "LIMNER_HOME"})
+        for path, name in (*names.items(), (str(out), "the results"), (str(studio.home), "LIMNER_HOME")):
+            text = text.replace(path, name)
+        return text
 
     record = recorder(studio.store, run, claimed.listener, lease, studio.files)
 
@@ -120,8 +120,9 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[PreparedRun]:
         raise LimnerError(without_paths(error.problem), without_paths(error.remedy)) from error
 
 
-def replace_all(text: str, replacements: Mapping[str, str]) -> str:
-    """A text with each key replaced by its value, in order."""
-    for old, new in replacements.items():
-        text = text.replace(old, new)
-    return text
+def _discard_results(studio: Studio, lease: Lease, folder: Path, keep_previews: bool) -> None:
+    """Delete the results of earlier attempts, and record in the folder to which database the run belongs."""
+    (folder / owner_file(studio.store)).touch()
+    studio.store.discard_artifacts(lease, keep=("preview",) if keep_previews else ())
+    for old in folder.glob("out-*"):
+        discard(old, folder)
