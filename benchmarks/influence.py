@@ -36,7 +36,7 @@ from limner.data.sets.album import write_album
 from limner.data.sets.folder import scan
 from limner.engine.influence import attribution
 from limner.engine.influence.gradients import evenly
-from limner.engine.influence.influence import Query, encode_query, features_of, queries, trace
+from limner.engine.influence.influence import Query, encode_query, features_of, read_queries, trace
 from limner.engine.influence.restored import restored
 from limner.engine.scoring.encoders import open_encoder
 from limner.engine.train.batches import generator_for
@@ -89,7 +89,7 @@ class Bench:
         if not place.exists():
             scenes = portraits(CHARACTER, rng, PLACES[:UNSEEN], POSES[:UNSEEN])
             write_album(place, ((paint(s), FACING.sub("", caption(s, identifier=IDENTIFIER))) for s in scenes))
-        return queries(str(place), None)
+        return read_queries(str(place), None)
 
     def some(self, name: str, pictures: Sequence[Path], kept: Sequence[int]) -> Path:
         """A folder of some of the pictures."""
@@ -258,7 +258,7 @@ def main() -> None:
     bench = Bench(o.folder, o.steps)
     pictures = bench.album("pictures")
     full = bench.adapter("all", pictures[0].parent)
-    queries = [each for path in bench.painted("all", full) for each in queries(str(path), None)]
+    queries = [each for path in bench.painted("all", full) for each in read_queries(str(path), None)]
     every = [*queries, *bench.unseen()]
     found = features(bench, full, pictures, every)
     rng, rows = random.Random(5), []

@@ -227,8 +227,8 @@ def test_people_without_names_are_several(limner, folder: Path, file: Path, tmp_
 
 def test_places_that_hold_nothing(limner, folder: Path, file: Path, tmp_path: Path) -> None:
     assert "no file of scores is given" in limner("opinions", "--evaluation", folder).error
-    assert "is not there" in limner("opinions", tmp_path / "none.json", "--evaluation", folder).error
-    assert "is no file" in limner("opinions", folder, "--evaluation", folder).error
-    assert "report.json' is not there; name the folder" in limner("opinions", file, "--evaluation", tmp_path).error
+    assert "does not exist" in limner("opinions", tmp_path / "none.json", "--evaluation", folder).error
+    assert "is not a file" in limner("opinions", folder, "--evaluation", folder).error
+    assert "report.json' does not exist; name the folder" in limner("opinions", file, "--evaluation", tmp_path).error
     (tmp_path / "report.json").write_text('{"pictures": [], "scores": {}}')
     assert "is not the report of an evaluation" in limner("opinions", file, "--evaluation", tmp_path).error

@@ -153,10 +153,10 @@ def test_one_person_counts_once(limner, folder, votes):
 
 def test_places_that_hold_nothing(limner, folder, votes, tmp_path):
     assert "no file of votes is given" in limner("rank", "--comparison", folder).error
-    assert "is not there" in limner("rank", folder / "none.json", "--comparison", folder).error
-    assert "is no file" in limner("rank", folder, "--comparison", folder).error
+    assert "does not exist" in limner("rank", folder / "none.json", "--comparison", folder).error
+    assert "is not a file" in limner("rank", folder, "--comparison", folder).error
     assert (
-        "votes-key.json' is not there; name the folder" in limner("rank", votes, "--comparison", tmp_path / "x").error
+        "votes-key.json' does not exist; name the folder" in limner("rank", votes, "--comparison", tmp_path / "x").error
     )
 
 

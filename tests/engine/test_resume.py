@@ -161,7 +161,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(start, tmp_path):
     assert checkpoint_of(tmp_path / "home") > 0
     lines = [line for line in err.splitlines() if line.startswith("limner: ")]
     assert "a checkpoint was saved" in lines[0]
-    assert lines[1].startswith("limner: to go on: limner train ") and lines[1].endswith("--resume")
+    assert lines[1].startswith("limner: to resume: limner train ") and lines[1].endswith("--resume")
     _, err = done(start("home", "rex", "--resume", every=1000))
     assert "resuming from step" in err and (tmp_path / "rex" / LORA_FILE).is_file()
 

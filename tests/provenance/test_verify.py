@@ -197,7 +197,7 @@ def test_the_command_and_its_exit_codes(limner, studio, picture, tmp_path):
     (tmp_path / "t.png").write_text("text")
     assert "'t.png' is not a PNG, JPEG or WebP image" in limner("verify", tmp_path / "t.png").error
     assert limner("verify", tmp_path / "t.png").code == 2
-    assert "no picture is named" in limner("verify").error
+    assert "no image is given" in limner("verify").error
     assert "Exit codes" in limner("verify", "--help").out
 
 

@@ -204,7 +204,7 @@ def test_command_line_images_are_rated_by_file(limner: Any, tmp_path: Path, star
     assert "unknown reason 'ugly'" in limner("rate", "1", "2", "--reason", "ugly").error
     assert "give images or runs" in limner("rate", "1").error
     assert "stars" in limner("rate", "1", "9").error
-    assert "no picture fits" in limner("history", "--unrated").out
+    assert "no image meets the conditions" in limner("history", "--unrated").out
     assert limner("feedback", "export", "all.jsonl").out.strip() == "all.jsonl"
     rows = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
     assert [(row["prompt"], row["stars"]) for row in rows] == [("a dog", 5), ("a dog", 1), ("a cat", 1)]

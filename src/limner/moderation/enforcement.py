@@ -160,19 +160,19 @@ class Screening:
             raise judgement.refusal
 
     def _admit_target(self, request: EvaluateRequest) -> None:
-        from limner.engine.evaluate.image_folder import folder_of_pictures
+        from limner.engine.compare.targets import ImagesTarget, target_of
 
-        if (folder := folder_of_pictures(request)) is not None:
-            self._admit_folder(str(folder))
+        if isinstance(target := target_of(request.target), ImagesTarget):
+            self._admit_folder(str(target.folder))
 
     def _admit_folder(self, path: str) -> None:
         from limner.data.sets.folder import scan
 
         found = scan(path)
-        photographs = (*found.photographs, *found.validation)
-        self.admit_captions(photo.caption for photo in photographs if photo.caption)
-        for photo in photographs:
-            self._admit_file(photo.path)
+        images = (*found.images, *found.validation)
+        self.admit_captions(image.caption for image in images if image.caption)
+        for image in images:
+            self._admit_file(image.path)
 
     def _admit_file(self, path: Path) -> None:
         from limner.imaging.decode import open_image
