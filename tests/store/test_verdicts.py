@@ -40,7 +40,7 @@ def test_a_policy_is_stored_once(verdicts: Verdicts) -> None:
 def test_verdicts_are_stored_and_listed(verdicts: Verdicts) -> None:
     request = GenerateRequest(prompt="a cat")
     run = verdicts.store.create(
-        request, queue="default", caller=Caller(account="ann"), policy=POLICY.digest, verdicts=[PASSED]
+        request, queue="default", caller=Caller(account="ann"), admission=Admission(POLICY.digest, [PASSED])
     )
     verdicts.add([REFUSED], POLICY.digest, run=run.id, owner="ann")
     verdicts.add([PASSED, REFUSED], POLICY.digest, owner="bob", text="words")
