@@ -264,7 +264,7 @@ def test_prompts_that_cannot_be_judged_are_refused(home: Path) -> None:
 def test_a_worker_that_cannot_read_the_policy_fails_the_run(home: Path, tiny_sd: Path) -> None:
     studio = Studio()
     text = '{"prompt": [], "of_the_future": true}'
-    studio.verdicts.keep_policy(digest := hashlib.sha256(text.encode()).hexdigest(), text)
+    studio.verdicts.save_policy(digest := hashlib.sha256(text.encode()).hexdigest(), text)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=studio.files.save(tiny_sd), steps=1))
     with studio.store.session() as session:
         session.execute(update(RunRow).values(policy=digest))

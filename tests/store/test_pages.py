@@ -24,7 +24,7 @@ def test_each_run_is_on_one_page(tmp_path: Path) -> None:
 def test_each_verdict_is_on_one_page(tmp_path: Path) -> None:
     store = Store(tmp_path)
     verdicts, policy = Verdicts(store), Policy()
-    verdicts.keep_policy(policy.digest, policy.text)
+    verdicts.save_policy(policy.digest, policy.text)
     for number in range(5):
         verdict = Verdict(stage=CheckStage.PROMPT, subject=f"{number:064x}", check="words", allowed=True)
         verdicts.add([verdict], policy.digest)

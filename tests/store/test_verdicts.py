@@ -26,13 +26,13 @@ REFUSED = Verdict(stage=CheckStage.PICTURE, subject="b" * 64, check="x", allowed
 def verdicts(home: Path, database: str | None) -> Iterator[Verdicts]:
     store = Store(home, database)
     found = Verdicts(store)
-    found.keep_policy(POLICY.digest, POLICY.text)
+    found.save_policy(POLICY.digest, POLICY.text)
     yield found
     store.close()
 
 
 def test_a_policy_is_stored_once(verdicts: Verdicts) -> None:
-    Verdicts(verdicts.store).keep_policy(POLICY.digest, POLICY.text)
+    Verdicts(verdicts.store).save_policy(POLICY.digest, POLICY.text)
     assert verdicts.policy(POLICY.digest) == POLICY.text
     assert verdicts.policy("0" * 64) is None
 

@@ -49,7 +49,7 @@ class Enforcer:
         """Return the verdicts that admit a request; raises Refused or Unable, and records why."""
         _check_length(request.texts)
         policy = self.moderator.policy
-        self.verdicts.keep_policy(policy.digest, policy.text)
+        self.verdicts.save_policy(policy.digest, policy.text)
         judgement = self.moderator.judge_request(request)
         if judgement.refusal is not None:
             text = judgement.text if policy.keep_text else None
@@ -61,7 +61,7 @@ class Enforcer:
         """Return the screening of a run by the policy that admitted it. folder: contains all that the run makes."""
         moderator = self._moderator_of(run)
         policy = moderator.policy
-        self.verdicts.keep_policy(policy.digest, policy.text)
+        self.verdicts.save_policy(policy.digest, policy.text)
 
         def record(judgement: Judgement) -> None:
             text = judgement.text if policy.keep_text else None

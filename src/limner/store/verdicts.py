@@ -27,7 +27,7 @@ class Verdicts:
         self.store = store
         self._known: set[str] = set()
 
-    def keep_policy(self, digest: str, text: str) -> None:
+    def save_policy(self, digest: str, text: str) -> None:
         """Store a policy's text for the workers that execute its runs."""
         if digest not in self._known and self.policy(digest) is None:
             with suppress(IntegrityError), self.store.session() as session:  # another process stored it meanwhile
