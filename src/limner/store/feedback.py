@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from limner.core.feedback import STARS, ByWhat, Comparison, Rating, RatingSummary, Reason
 from limner.store.images import Viewer, reasons_of, storable, visible
 from limner.store.sessions import Database
-from limner.store.tables import ComparisonRow, FavouriteRow, ImageAdapterRow, ImageRow, RatingRow
+from limner.store.tables import ComparisonRow, FavouriteRow, ImageAdapterRow, ImageIndexRow, RatingRow
 
 _NORMAL = 1.96
 """Standard deviations on both sides of the mean that hold 95% of a normal distribution."""
@@ -65,13 +65,13 @@ def update_mean(session: Session, image: int) -> None:
     """Update the mean and the number of ratings by which an image is found."""
     rated = select(func.count(), func.avg(RatingRow.stars)).where(RatingRow.picture == image)
     count, mean = session.execute(rated).one()
-    session.execute(update(ImageRow).where(ImageRow.id == image).values(ratings=count, mean=float(mean or 0)))
+    session.execute(update(ImageIndexRow).where(ImageIndexRow.id == image).values(ratings=count, mean=float(mean or 0)))
 
 
 def _lock(session: Session, viewer: Viewer, image: int) -> None:
     """Keep others from changing the feedback on an image until the transaction ends."""
     row = visible(session, viewer, image)
-    session.execute(select(ImageRow.id).where(ImageRow.id == row.id).with_for_update())
+    session.execute(select(ImageIndexRow.id).where(ImageIndexRow.id == row.id).with_for_update())
 
 
 def _reason_columns(feedback: Rating | Comparison) -> dict[str, Any]:
@@ -92,15 +92,17 @@ def rating_summary(database: Database, viewer: Viewer, by: ByWhat, industry: str
     def grouped(query: Any) -> Any:
         """The query over the visible images, grouped by name."""
         if by == "adapter":
-            query = query.outerjoin(ImageAdapterRow, ImageAdapterRow.picture == ImageRow.id)
-        visible_rows = viewer.sees() if industry is None else viewer.sees() & (ImageRow.industry == industry)
+            query = query.outerjoin(ImageAdapterRow, ImageAdapterRow.picture == ImageIndexRow.id)
+        visible_rows = viewer.sees() if industry is None else viewer.sees() & (ImageIndexRow.industry == industry)
         return query.where(visible_rows).group_by(_column(by))
 
     name, squared = _column(by), cast(RatingRow.stars * RatingRow.stars, Float)
     rated = select(name, func.count(), func.avg(RatingRow.stars), func.sum(squared)).join(
-        ImageRow, ImageRow.id == RatingRow.picture
+        ImageIndexRow, ImageIndexRow.id == RatingRow.picture
     )
-    reasons_given = select(name, RatingRow.reasons, func.count()).join(ImageRow, ImageRow.id == RatingRow.picture)
+    reasons_given = select(name, RatingRow.reasons, func.count()).join(
+        ImageIndexRow, ImageIndexRow.id == RatingRow.picture
+    )
     compared = select(name, func.count(), ComparisonRow.tie)
     with database.session() as opened:
         session: Any = opened
@@ -108,7 +110,7 @@ def rating_summary(database: Database, viewer: Viewer, by: ByWhat, industry: str
         reasons = _reasons(session.execute(grouped(reasons_given).group_by(RatingRow.reasons)).all())
         outcomes: dict[str | None, Counter[str]] = defaultdict(Counter)
         for side, column in (("wins", ComparisonRow.better), ("losses", ComparisonRow.worse)):
-            query = grouped(compared.join(ImageRow, ImageRow.id == column)).group_by(ComparisonRow.tie)
+            query = grouped(compared.join(ImageIndexRow, ImageIndexRow.id == column)).group_by(ComparisonRow.tie)
             for key, count, tie in session.execute(query):
                 outcomes[key]["ties" if tie else side] += count
     found = [_summary(key, figures.get(key), outcomes[key], reasons[key]) for key in {**figures, **outcomes}]
@@ -117,10 +119,10 @@ def rating_summary(database: Database, viewer: Viewer, by: ByWhat, industry: str
 
 def _column(by: ByWhat) -> ColumnElement[Any]:
     columns: dict[ByWhat, Any] = {
-        "model": ImageRow.model,
+        "model": ImageIndexRow.model,
         "adapter": ImageAdapterRow.reference,
-        "industry": ImageRow.industry,
-        "style": ImageRow.style,
+        "industry": ImageIndexRow.industry,
+        "style": ImageIndexRow.style,
     }
     return columns[by]
 

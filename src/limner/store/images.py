@@ -23,7 +23,7 @@ from limner.store.tables import (
     CollectionRow,
     FavouriteRow,
     ImageAdapterRow,
-    ImageRow,
+    ImageIndexRow,
     RatingRow,
     RunRow,
 )
@@ -41,7 +41,7 @@ class Viewer:
     owner: str | None = None
     queue: str | None = None
 
-    def sees(self, image: type[ImageRow] = ImageRow) -> ColumnElement[bool]:
+    def sees(self, image: type[ImageIndexRow] = ImageIndexRow) -> ColumnElement[bool]:
         """The condition that an image is visible."""
         conditions = {image.owner: self.owner, image.queue: self.queue}
         return and_(true(), *(column == value for column, value in conditions.items() if value is not None))
@@ -55,8 +55,8 @@ class ImageIndex:
 
     def list(self, viewer: Viewer, query: ImageQuery) -> builtins.list[GeneratedImage]:
         """The images that match a query, in its order."""
-        matching = select(ImageRow.id).where(viewer.sees(), *_conditions(viewer, query))
-        order = (ImageRow.mean, ImageRow.id) if query.order == "best" else (ImageRow.id,)
+        matching = select(ImageIndexRow.id).where(viewer.sees(), *_conditions(viewer, query))
+        order = (ImageIndexRow.mean, ImageIndexRow.id) if query.order == "best" else (ImageIndexRow.id,)
         with self.database.session() as session:
             if query.before is not None:
                 last = visible(session, viewer, query.before)
@@ -82,17 +82,17 @@ class ImageIndex:
     def of_run(self, viewer: Viewer, run: str) -> builtins.list[int]:
         """The ids of the images of a run, in the order of generation."""
         with self.database.session() as session:
-            query = select(ImageRow.id).where(viewer.sees(), ImageRow.run == run).order_by(ImageRow.id)
+            query = select(ImageIndexRow.id).where(viewer.sees(), ImageIndexRow.run == run).order_by(ImageIndexRow.id)
             return [*session.scalars(query)]
 
 
-def visible(session: Session, viewer: Viewer, name: int | str) -> ImageRow:
+def visible(session: Session, viewer: Viewer, name: int | str) -> ImageIndexRow:
     """The row of a visible image, by its id or its SHA-256. Raises LimnerError if there is none."""
-    query = select(ImageRow).where(viewer.sees()).order_by(ImageRow.id.desc()).limit(1)
+    query = select(ImageIndexRow).where(viewer.sees()).order_by(ImageIndexRow.id.desc()).limit(1)
     if isinstance(name, int):
-        query = query.where(ImageRow.id == name)
+        query = query.where(ImageIndexRow.id == name)
     else:
-        query = query.join(ArtifactRow, ArtifactRow.id == ImageRow.id).where(ArtifactRow.sha256 == name)
+        query = query.join(ArtifactRow, ArtifactRow.id == ImageIndexRow.id).where(ArtifactRow.sha256 == name)
     row = session.scalars(query).one_or_none()
     if row is None:
         raise LimnerError(f"there is no picture {str(name)[:64]}", "find its id or its SHA-256 in the history")
@@ -103,46 +103,46 @@ def _conditions(viewer: Viewer, query: ImageQuery) -> builtins.list[ColumnElemen
     """The conditions of a query."""
     found: builtins.list[ColumnElement[bool]] = []
     if query.search is not None:
-        found.append(ImageRow.words.contains(fold_case(query.search), autoescape=True))
+        found.append(ImageIndexRow.words.contains(fold_case(query.search), autoescape=True))
     if query.negative is not None:
-        found.append(ImageRow.negative.contains(fold_case(query.negative), autoescape=True))
-    for column in (ImageRow.model, ImageRow.run):
+        found.append(ImageIndexRow.negative.contains(fold_case(query.negative), autoescape=True))
+    for column in (ImageIndexRow.model, ImageIndexRow.run):
         if (value := getattr(query, column.key)) is not None:
             found.append(column == storable(value))
-    for column in (ImageRow.industry, ImageRow.style):
+    for column in (ImageIndexRow.industry, ImageIndexRow.style):
         if (value := getattr(query, column.key)) is not None:
             found.append(column == fold_case(value).strip())
     if query.adapter is not None:
         key = query.adapter if REFERENCE.fullmatch(f"sha256:{query.adapter}") else adapter_key(query.adapter)
-        found.append(ImageRow.id.in_(select(ImageAdapterRow.picture).where(ImageAdapterRow.key == key)))
+        found.append(ImageIndexRow.id.in_(select(ImageAdapterRow.picture).where(ImageAdapterRow.key == key)))
     if query.at_least is not None:
-        found.append(ImageRow.mean >= query.at_least)
+        found.append(ImageIndexRow.mean >= query.at_least)
     if query.at_most is not None:
-        found += [ImageRow.mean <= query.at_most, ImageRow.ratings > 0]
+        found += [ImageIndexRow.mean <= query.at_most, ImageIndexRow.ratings > 0]
     if query.unrated:
-        found.append(ImageRow.ratings == 0)
+        found.append(ImageIndexRow.ratings == 0)
     if query.favourite:
-        found.append(exists().where(FavouriteRow.picture == ImageRow.id, FavouriteRow.account == viewer.account))
+        found.append(exists().where(FavouriteRow.picture == ImageIndexRow.id, FavouriteRow.account == viewer.account))
     if query.collection is not None:
         mine = select(CollectionItemRow.picture).join(CollectionRow, CollectionRow.id == CollectionItemRow.collection)
         mine = mine.where(CollectionRow.id == query.collection, CollectionRow.account == viewer.account)
-        found.append(ImageRow.id.in_(mine))
+        found.append(ImageIndexRow.id.in_(mine))
     if query.since is not None:
-        found.append(ImageRow.created >= query.since)
+        found.append(ImageIndexRow.created >= query.since)
     if query.until is not None:
-        found.append(ImageRow.created < query.until)
+        found.append(ImageIndexRow.created < query.until)
     return found
 
 
 def _images(session: Session, viewer: Viewer, ids: Sequence[int]) -> builtins.list[GeneratedImage]:
     """The images with these ids and all that is known of them, in this order. Unreadable ones are left out."""
     query: Any = (
-        select(ImageRow, ArtifactRow, RunRow, RatingRow, FavouriteRow)
-        .join(ArtifactRow, ArtifactRow.id == ImageRow.id)
-        .join(RunRow, RunRow.id == ImageRow.run)
-        .outerjoin(RatingRow, and_(RatingRow.picture == ImageRow.id, RatingRow.account == viewer.account))
-        .outerjoin(FavouriteRow, and_(FavouriteRow.picture == ImageRow.id, FavouriteRow.account == viewer.account))
-        .where(ImageRow.id.in_(ids))
+        select(ImageIndexRow, ArtifactRow, RunRow, RatingRow, FavouriteRow)
+        .join(ArtifactRow, ArtifactRow.id == ImageIndexRow.id)
+        .join(RunRow, RunRow.id == ImageIndexRow.run)
+        .outerjoin(RatingRow, and_(RatingRow.picture == ImageIndexRow.id, RatingRow.account == viewer.account))
+        .outerjoin(FavouriteRow, and_(FavouriteRow.picture == ImageIndexRow.id, FavouriteRow.account == viewer.account))
+        .where(ImageIndexRow.id.in_(ids))
     )
     found: dict[int, GeneratedImage] = {}
     for row in session.execute(query).all():
@@ -152,7 +152,7 @@ def _images(session: Session, viewer: Viewer, ids: Sequence[int]) -> builtins.li
 
 
 def _picture(
-    row: ImageRow, artifact: ArtifactRow, run: RunRow, mine: RatingRow | None, favourite: FavouriteRow | None
+    row: ImageIndexRow, artifact: ArtifactRow, run: RunRow, mine: RatingRow | None, favourite: FavouriteRow | None
 ) -> GeneratedImage:
     return GeneratedImage(
         id=row.id,
@@ -187,7 +187,7 @@ def index_image(session: Session, artifact: ArtifactRow, run: RunRow) -> None:
     request, tags = run.request, run.tags
     if request.get("kind") != "generate":
         return
-    image = ImageRow(
+    image = ImageIndexRow(
         id=artifact.id,
         run=run.id,
         owner=run.owner,

@@ -17,7 +17,7 @@ from limner.core.feedback import GeneratedImage, Rating, Reason
 from limner.store.accounts import shared_secret
 from limner.store.images import ImageIndex, Viewer, rating_of, reasons_of
 from limner.store.sessions import Database
-from limner.store.tables import ComparisonRow, ImageRow, RatingRow
+from limner.store.tables import ComparisonRow, ImageIndexRow, RatingRow
 
 BATCH = 200
 """Rows and their images that are in memory at once."""
@@ -55,7 +55,7 @@ class PreferenceData:
 
     def ratings(self) -> Iterator[RatedImage]:
         """All ratings, by image."""
-        query = select(RatingRow).join(ImageRow, ImageRow.id == RatingRow.picture).where(self.viewer.sees())
+        query = select(RatingRow).join(ImageIndexRow, ImageIndexRow.id == RatingRow.picture).where(self.viewer.sees())
         query = query.order_by(RatingRow.picture, RatingRow.account).limit(BATCH)
         after: tuple[int, str] = (0, "")
         rows: Sequence[Any] = [None]
@@ -74,7 +74,7 @@ class PreferenceData:
 
     def comparisons(self) -> Iterator[PreferencePair]:
         """All comparisons, in the order in which they were made."""
-        better, worse = aliased(ImageRow), aliased(ImageRow)
+        better, worse = aliased(ImageIndexRow), aliased(ImageIndexRow)
         query = select(ComparisonRow).join(better, better.id == ComparisonRow.better)
         query = query.join(worse, worse.id == ComparisonRow.worse).order_by(ComparisonRow.id).limit(BATCH)
         query = query.where(self.viewer.sees(better), self.viewer.sees(worse))
@@ -94,9 +94,9 @@ class PreferenceData:
         """Pairs of images of the same prompts by one account's ratings: the best with the worst, the second best with
         the second worst, and so on, as long as the stars differ. So no image is in two pairs of an account.
         """
-        query = select(RatingRow.account, ImageRow.wish, RatingRow.stars, RatingRow.picture, RatingRow.created)
-        query = query.join(ImageRow, ImageRow.id == RatingRow.picture).where(self.viewer.sees())
-        query = query.order_by(RatingRow.account, ImageRow.wish, RatingRow.stars.desc(), RatingRow.picture)
+        query = select(RatingRow.account, ImageIndexRow.wish, RatingRow.stars, RatingRow.picture, RatingRow.created)
+        query = query.join(ImageIndexRow, ImageIndexRow.id == RatingRow.picture).where(self.viewer.sees())
+        query = query.order_by(RatingRow.account, ImageIndexRow.wish, RatingRow.stars.desc(), RatingRow.picture)
         with self.database.session() as session:
             rows = session.execute(query).all()
         pairs = [

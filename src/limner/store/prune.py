@@ -16,7 +16,7 @@ from limner.store.paths import runs_folder
 from limner.store.references import FolderContents, RunReferences, all_mentions, hash_of, mentions_in
 from limner.store.removal import discard
 from limner.store.runs import Store
-from limner.store.tables import CollectionItemRow, FavouriteRow, GrantRow, ImageRow, RunRow
+from limner.store.tables import CollectionItemRow, FavouriteRow, GrantRow, ImageIndexRow, RunRow
 
 ORPHAN_SECONDS = 24 * 3600.0
 """Age at which an unreferenced file counts as an orphan; the row of a younger one may not be written yet."""
@@ -62,7 +62,7 @@ def _runs_with_liked_images(session: Session) -> set[str]:
     """The runs of favourite and collected images."""
     found: set[str] = set()
     for row in (FavouriteRow, CollectionItemRow):
-        found |= set(session.scalars(select(ImageRow.run).join(row, row.picture == ImageRow.id)))
+        found |= set(session.scalars(select(ImageIndexRow.run).join(row, row.picture == ImageIndexRow.id)))
     return found
 
 

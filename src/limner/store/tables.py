@@ -230,7 +230,7 @@ class IdempotencyRow(Base):
     body: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-class ImageRow(Base):
+class ImageIndexRow(Base):
     """The search index of images. Each row belongs to an artifact and is deleted with it.
 
     words, negative: prompt and negative prompt, case-folded. wish: SHA-256 of both as written, equal for images of the
