@@ -84,9 +84,9 @@ def server() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="limner-s3-"))
     log = folder / "log"
     try:
-        with log.open("wb") as told:
+        with log.open("wb") as output:
             command = [sys.executable, "-W", "ignore", __file__, folder]
-            process = subprocess.Popen(command, stdout=told, stderr=told, cwd=folder)
+            process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
         try:
             until = time.monotonic() + 60
             while not (folder / "address").exists():
@@ -111,16 +111,16 @@ def main(folder: Path) -> None:
 
     (folder / "disks" / "d1").mkdir(parents=True)
     (folder / "swift.conf").write_text("[swift-hash]\nswift_hash_path_suffix = tests\n")
-    told = {"folder": folder, "user": getpass.getuser(), "secret": SECRET}
+    values = {"folder": folder, "user": getpass.getuser(), "secret": SECRET}
     sockets = {part: eventlet.listen(("127.0.0.1", 0)) for part in (*PARTS, "proxy")}
     for part, socket in sockets.items():
         socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         port = socket.getsockname()[1]
         if part == "proxy":
             filters = "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n" for name in FILTERS)
-            (folder / "proxy.conf").write_text(PROXY.format(port=port, **told) + filters)
+            (folder / "proxy.conf").write_text(PROXY.format(port=port, **values) + filters)
             continue
-        (folder / f"{part}.conf").write_text(PART.format(part=part, port=port, **told))
+        (folder / f"{part}.conf").write_text(PART.format(part=part, port=port, **values))
         ring = RingBuilder(4, 1, 0)  # one device holds everything, once
         ring.add_dev({"id": 0, "region": 1, "zone": 1, "weight": 1, "ip": "127.0.0.1", "port": port, "device": "d1"})
         ring.rebalance()

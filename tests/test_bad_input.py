@@ -173,7 +173,7 @@ def test_unknown_command(refused):
 def test_unknown_run(refused, limner, generate):
     assert "unknown run '991231-000000-abcd'" in refused("show", "991231-000000-abcd")
     assert limner(*generate()).code == 0
-    run = Studio().runs()[0].id
+    run = Studio().runs.list()[0].id
     wrong = run[:-1] + ("a" if run[-1] != "a" else "b")
     assert f"did you mean '{run}'" in refused("show", wrong)
 

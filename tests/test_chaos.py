@@ -1,4 +1,4 @@
-"""Many runs, and workers that are killed at random: all end, each once."""
+"""Test that all runs end, each once, when workers are killed at random."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_many_runs_under_killed_workers(
     if database is not None:
         monkeypatch.setenv("LIMNER_DATABASE", database)
     studio, chance = Studio(), random.Random(7)
-    model = studio.blobs.keep(tiny_sd)
+    model = studio.files.save(tiny_sd)
     for seed in range(runs):
         studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=2, count=1 + seed % 3, seed=seed))
 
@@ -76,5 +76,5 @@ def test_many_runs_under_killed_workers(
         pictures = studio.store.artifacts(run.id, kind="picture")
         assert sorted(picture.details["index"] for picture in pictures) == list(range(run.request.count))
         for picture in pictures:
-            assert sha256_of(studio.blobs.bring(picture.details["reference"])) == picture.sha256
+            assert sha256_of(studio.files.local_path(picture.details["reference"])) == picture.sha256
     studio.store.close()

@@ -113,7 +113,7 @@ def test_from_photographs_to_pictures(limner, painted, tiny_sd, tmp_path, monkey
     assert said.code == 0
     assert [word in said.out for word in ("train", "generate", "done", "zwx")] == [True] * 4
     assert len(limner("runs", "--count", 1).out.splitlines()) == 2
-    first = Studio().runs()[-1]
+    first = Studio().runs.list()[-1]
     said = limner("show", first.id)
     assert said.code == 0
     assert (
@@ -122,7 +122,7 @@ def test_from_photographs_to_pictures(limner, painted, tiny_sd, tmp_path, monkey
         and str(tmp_path / "rex") in said.out
         and '"class_word": "dog"' in said.out
     )
-    said = limner("show", Studio().runs()[0].id)
+    said = limner("show", Studio().runs.list()[0].id)
     assert "0002.png" in said.out and "seed 8" in said.out
 
 
@@ -134,7 +134,7 @@ def test_no_flag_is_ignored(limner, painted, tiny_sd):
         "--precision", "fp32",
     )  # fmt: skip
     assert said.code == 0, said.err
-    run = Studio().runs()[0]
+    run = Studio().runs.list()[0]
     assert run.execution == Execution(device="cpu")
     assert run.request == GenerateRequest(
         prompt="a dog", negative_prompt="blurry", model=str(tiny_sd), seed=9, steps=1, guidance=2.5, scheduler="euler",
@@ -149,7 +149,7 @@ def test_runs_before_there_is_one(limner):
 
 def test_a_run_that_failed_is_remembered(limner, tiny_sd):
     assert limner("generate", "a dog", "--model", tiny_sd, "--scheduler", "eulerr").code == 2
-    run = Studio().runs()[0]
+    run = Studio().runs.list()[0]
     assert run.status == "failed" and "eulerr" in run.error
     assert "eulerr" in limner("show", run.id).out and "failed" in limner("runs").out
 

@@ -77,16 +77,16 @@ def test_a_file_of_no_prompts(compare, tmp_path):
 
 def test_a_queued_comparison_contains_no_local_path(home, tiny_sd):
     studio = Studio()
-    model = studio.blobs.keep(tiny_sd)
+    model = studio.files.save(tiny_sd)
     request = CompareRequest(contestants=("starter", model), prompt=("a cat",), model="starter", steps=1, count=1)
     run = enqueue_and_execute(studio, request)
     assert run.status is Status.DONE, run.error
     made = {artifact.kind: artifact for artifact in studio.store.artifacts(run.id)}
     assert made.keys() == {"picture", "comparison", "scores", "table", "blind page", "key", "report"}
     for artifact in made.values():
-        assert str(home).encode() not in studio.blobs.bring(artifact.details["reference"]).read_bytes()
-    report = json.loads(studio.blobs.bring(made["scores"].details["reference"]).read_text())
+        assert str(home).encode() not in studio.files.local_path(artifact.details["reference"]).read_bytes()
+    report = json.loads(studio.files.local_path(made["scores"].details["reference"]).read_text())
     assert [each["name"] for each in report["contestants"]] == ["starter", model.partition(":")[2][:8]]
     assert report["contestants"][1]["model"] == model
-    page = studio.blobs.bring(made["report"].details["reference"]).read_text()
+    page = studio.files.local_path(made["report"].details["reference"]).read_text()
     assert not re.search(r'(src|href)="(?!data:|#)', page), "it opens by itself"

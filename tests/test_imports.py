@@ -52,6 +52,8 @@ PLUGINS = (
     "captioners",
 )
 SURFACES = {"cli": {"core", "studio", "starter", "server", "workers", ""}}
+STORELESS = {"cli", "server"}
+"""Surfaces use the store only through the sub-facades of the studio."""
 HEAVY = {"torch", "diffusers", "transformers", "peft", "sqlalchemy", "alembic", "numpy", "fastapi"}
 SQL = {"sqlalchemy", "alembic"}
 
@@ -108,6 +110,8 @@ def faults(source: str, module: str, is_package: bool = False) -> list[str]:
             found.append(f"{module} imports {theirs or 'limner'}: that is a higher layer")
         if package in SURFACES and package_of(theirs) not in {package, *SURFACES[package]}:
             found.append(f"{module} imports {theirs}: surfaces know studio and core only")
+        if package in STORELESS and package_of(theirs) == "store":
+            found.append(f"{module} imports {theirs}: surfaces use the studio's parts, such as studio.runs")
         if plugin_of(module) and plugin_of(theirs) and plugin_of(module) != plugin_of(theirs):
             found.append(f"{module} imports another plugin, {theirs}")
     return found
@@ -178,6 +182,17 @@ def test_no_cycles():
     TopologicalSorter(graph).prepare()  # raises CycleError, which names them
 
 
+@pytest.mark.parametrize("module", sorted(m for m in MODULES if package_of(m) in STORELESS))
+def test_surfaces_reach_no_store_through_the_studio(module):
+    assert [
+        f"line {node.lineno}: .{node.attr}"
+        for node in ast.walk(tree_of(MODULES[module].read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("store", "gate")
+        and ast.unparse(node.value).endswith(("studio", "Studio()"))
+    ] == []
+
+
 @pytest.mark.parametrize("module", sorted(m for m in MODULES if not plugin_of(m)))
 def test_no_choice_by_plugin_name(module):
     assert choices(MODULES[module].read_text()) == []
@@ -205,6 +220,8 @@ def test_no_choice_by_plugin_name(module):
         ("cli.terminal", "from diffusers import UNet2DConditionModel"),
         ("cli.app", "from limner.models.loading import resolve"),
         ("cli.terminal", "from limner.store.runs import Store"),
+        ("server.runs", "from limner.store.queue import Queue"),
+        ("server.app", "def f():\n    from limner.store import blobs"),
         ("cli.flags", "from .app import main"),
         ("studio.studio", "from limner.cli import main"),
         ("plugins.registry", "from limner import studio"),

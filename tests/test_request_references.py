@@ -1,4 +1,4 @@
-"""What a request of the queue may name: kept files by their content, and models that mean the same everywhere."""
+"""Tests of the references that queued requests may use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def request(**fields: Any) -> Any:
     return parse_request({"kind": "generate", "prompt": "x", **fields})
 
 
-def test_all_references_are_found_wherever_they_stand() -> None:
+def test_all_references_of_a_request_are_found() -> None:
     asked = request(
         image=A, mask=B, adapter=[C, f"{FOLDER}:0.5"], control=[f"canny={A}"], control_model=["own/canny"], model=FOLDER
     )
@@ -48,12 +48,12 @@ def test_all_references_are_found_wherever_they_stand() -> None:
         {"image": A.upper()},
     ],
 )
-def test_paths_mean_nothing_elsewhere(fields: dict[str, Any]) -> None:
+def test_paths_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(LimnerError, match="is no reference; upload the file"):
         check_references(request(**fields))
 
 
-def test_what_is_left_open_is_not_looked_up_on_this_machine() -> None:
+def test_missing_fields_are_not_read_from_an_adapter() -> None:
     compare = {"kind": "compare", "contestants": [A, B], "prompt": ["x"]}
     with pytest.raises(LimnerError, match="model is left open"):
         check_references(parse_request(compare))
@@ -76,7 +76,7 @@ def test_a_model_is_an_alias_or_on_the_hub_by_its_name_alone(tmp_path: Path, mon
     assert is_model("owner/name"), "what lies on this machine changes no answer"
 
 
-def test_weights_and_tables_are_known_by_their_ending() -> None:
+def test_suffixes_of_weights_and_tables() -> None:
     asked = request(image=A, adapter=[B, C], control=[f"canny={C}"])
     assert [suffix_of(asked, reference) for reference in (A, B, C)] == ["", ".safetensors", ""]
     assert suffix_of(asked, FOLDER) == "", "it is not named there"

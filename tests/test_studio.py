@@ -1,4 +1,4 @@
-"""What the studio lets into the queue, and which of several stopped runs goes on."""
+"""Tests of the studio: limits of queued requests, uploads, and resumed runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def studio(home: Path) -> Iterator[Studio]:
     found.store.close()
 
 
-def test_a_picture_of_the_most_pixels_is_let_in_and_no_larger_one(studio: Studio) -> None:
+def test_the_number_of_pixels_is_limited(studio: Studio) -> None:
     studio.enqueue(GenerateRequest(prompt="a", width=512, height=512))
     studio.enqueue(GenerateRequest(prompt="a", width=256, height=256, hires=2.0))
     for larger in ({"width": 512, "height": 513}, {"width": 513}, {"width": 256, "height": 256, "hires": 2.1}):
@@ -31,9 +31,9 @@ def test_a_picture_of_the_most_pixels_is_let_in_and_no_larger_one(studio: Studio
             studio.enqueue(GenerateRequest.model_validate({"prompt": "a", **larger}))
 
 
-def test_a_caller_names_what_it_holds(studio: Studio, tmp_path: Path) -> None:
+def test_a_caller_may_name_only_its_own_files(studio: Studio, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"a picture")
-    mine = studio.keep(tmp_path / "a.png", ANN)
+    mine = studio.files.upload(tmp_path / "a.png", ANN)
     request = GenerateRequest(prompt="a", image=mine)
     with pytest.raises(LimnerError, match=r"is not yours; upload it"):
         studio.enqueue(request, caller=BOB)
@@ -45,9 +45,9 @@ def test_a_caller_names_what_it_holds(studio: Studio, tmp_path: Path) -> None:
         studio.enqueue(GenerateRequest(prompt="a", image="sha256:" + "0" * 64), caller=ANN)
 
 
-def test_a_run_is_tried_again_with_what_its_caller_holds_now(studio: Studio, tmp_path: Path) -> None:
+def test_a_retry_checks_the_callers_grants(studio: Studio, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"a picture")
-    mine = studio.keep(tmp_path / "a.png", ANN)
+    mine = studio.files.upload(tmp_path / "a.png", ANN)
     run = studio.enqueue(GenerateRequest(prompt="a", image=mine), caller=ANN)
     studio.store.update(run.id, status=Status.FAILED)
     with pytest.raises(LimnerError, match="is not yours"):
@@ -56,7 +56,7 @@ def test_a_run_is_tried_again_with_what_its_caller_holds_now(studio: Studio, tmp
     assert studio.retry(studio.store.get(run.id), ANN).status is Status.QUEUED
 
 
-def test_nothing_is_kept_beyond_a_quota(studio: Studio, tmp_path: Path) -> None:
+def test_an_upload_over_the_quota_is_refused(studio: Studio, tmp_path: Path) -> None:
     (tmp_path / "data" / "deep").mkdir(parents=True)
     for name in ("a", "deep/b"):
         (tmp_path / "data" / name).write_bytes(b"x" * 50)
@@ -64,28 +64,28 @@ def test_nothing_is_kept_beyond_a_quota(studio: Studio, tmp_path: Path) -> None:
     large = ANN.model_copy(update={"limits": Limits(kept_bytes=10**6)})
     (tmp_path / "c").write_bytes(b"c" * 151)
     with pytest.raises(QuotaExceeded, match="151 bytes more than the 0"):
-        studio.keep(tmp_path / "c", who)
-    assert list(studio.blobs) == [], "what is refused is not written either"
-    folder = studio.keep(tmp_path / "data", large)
-    held = {holding.reference: holding.bytes for holding in studio.grants.list("ann")}
+        studio.files.upload(tmp_path / "c", who)
+    assert list(studio.files) == [], "what is refused is not written either"
+    folder = studio.files.upload(tmp_path / "data", large)
+    held = {holding.reference: holding.bytes for holding in studio.files.grants.list("ann")}
     assert held == {folder: 100}, "folders themselves take nothing"
 
 
-def test_what_is_erased_while_it_is_kept_is_put_back(
+def test_a_file_that_is_erased_during_the_upload_is_restored(
     studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a").write_bytes(b"a picture")
-    add = studio.grants.add
+    add = studio.files.grants.add
 
     def erased_before(who: Caller, reference: str, size: int) -> None:
-        studio.blobs.remove(reference.removeprefix("sha256:"))
+        studio.files.remove(reference.removeprefix("sha256:"))
         add(who, reference, size)
 
-    monkeypatch.setattr(studio.grants, "add", erased_before)
-    assert studio.blobs.bring(studio.keep(tmp_path / "a", ANN)).read_bytes() == b"a picture"
+    monkeypatch.setattr(studio.files.grants, "add", erased_before)
+    assert studio.files.local_path(studio.files.upload(tmp_path / "a", ANN)).read_bytes() == b"a picture"
 
 
-def test_the_newest_run_with_a_checkpoint_is_the_one_to_resume(studio: Studio, tmp_path: Path) -> None:
+def test_the_newest_run_with_a_checkpoint_is_resumed(studio: Studio, tmp_path: Path) -> None:
     request = TrainRequest(data=str(tmp_path), class_word="dog")
     runs = [studio.submit(request) for _ in range(3)]
     for run in runs:

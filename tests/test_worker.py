@@ -26,13 +26,14 @@ from limner.core.runs import Run, Status
 from limner.engine.generate import session as generating
 from limner.models.cache import MODELS
 from limner.provenance.labels import read_label
-from limner.store import retry
+from limner.store import sessions
 from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
 from limner.store.runs import Lease
 from limner.store.tables import RunRow
-from limner.studio.studio import ClaimedRun, Studio
+from limner.studio.studio import Studio
 from limner.workers import worker
+from limner.workers.execution import ClaimedRun, execute_claimed
 from limner.workers.worker import Worker
 from waiting import until
 from working import execute_queue
@@ -45,7 +46,7 @@ def studio(home: Path) -> Studio:
 
 def named(studio: Studio, folder: Path) -> str:
     """The reference of a stored model or dataset."""
-    return studio.blobs.keep(folder)
+    return studio.files.save(folder)
 
 
 def test_a_run_is_executed_and_its_results_are_stored_by_content(studio: Studio, tiny_sd: Path) -> None:
@@ -57,7 +58,7 @@ def test_a_run_is_executed_and_its_results_are_stored_by_content(studio: Studio,
     pictures = studio.store.artifacts(run.id, kind="picture")
     assert len(pictures) == 2
     for picture in pictures:
-        kept = studio.blobs.bring(picture.details["reference"])
+        kept = studio.files.local_path(picture.details["reference"])
         with Image.open(kept) as image:
             assert image.size == (64, 64)
         label = read_label(kept)
@@ -76,17 +77,17 @@ def test_a_trained_adapter_is_used_by_reference(studio: Studio, tiny_sd: Path, p
     execute_queue(studio)
     assert studio.store.get(taught.id).error is None
     (adapter,) = studio.store.artifacts(taught.id, kind="adapter")
-    folder = studio.blobs.bring(adapter.details["reference"])
+    folder = studio.files.local_path(adapter.details["reference"])
     assert {"README.md", "metrics.jsonl"} < {path.name for path in folder.iterdir()}
     assert not [path for path in folder.iterdir() if str(studio.home).encode() in path.read_bytes()]
-    for reference in (adapter.details["reference"], f"sha256:{studio.blobs.put(next(folder.glob('*.safetensors')))}"):
+    for reference in (adapter.details["reference"], f"sha256:{studio.files.put(next(folder.glob('*.safetensors')))}"):
         run = studio.enqueue(
             GenerateRequest(prompt="sks dog", model=model, steps=1, adapter=(AdapterUse(path=reference),))
         )
         execute_queue(studio)
         assert studio.store.get(run.id).error is None
         (picture,) = studio.store.artifacts(run.id, kind="picture")
-        label = read_label(studio.blobs.bring(picture.details["reference"]))
+        label = read_label(studio.files.local_path(picture.details["reference"]))
         assert label is not None and label.adapters[0]["path"] == reference
 
 
@@ -98,7 +99,7 @@ def test_a_prepared_dataset_is_used_by_reference(studio: Studio, tiny_sd: Path, 
     execute_queue(studio)
     assert studio.store.get(prepared.id).error is None
     (dataset,) = studio.store.artifacts(prepared.id, kind="dataset")
-    folder = studio.blobs.bring(dataset.details["reference"])
+    folder = studio.files.local_path(dataset.details["reference"])
     assert (folder / "train" / "metadata.jsonl").is_file()
     assert not [p for p in folder.rglob("*") if p.is_file() and str(studio.home).encode() in p.read_bytes()]
     taught = studio.enqueue(
@@ -172,10 +173,10 @@ def test_files_are_named_by_hash_only(studio: Studio, reference: str) -> None:
 
 def test_errors_contain_no_path_of_the_machine(studio: Studio, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("no tensors")
-    broken = f"sha256:{studio.blobs.put(tmp_path / 'text.txt')}"
+    broken = f"sha256:{studio.files.put(tmp_path / 'text.txt')}"
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "a.txt").write_text("no picture")
-    bare = studio.blobs.keep(tmp_path / "empty")
+    bare = studio.files.save(tmp_path / "empty")
     requests = (
         GenerateRequest(prompt="x", adapter=(AdapterUse(path=broken),)),
         GenerateRequest(prompt="x", model=bare),
@@ -202,8 +203,8 @@ def test_errors_of_a_run_are_one_line(studio: Studio) -> None:
 def test_a_second_attempt_starts_over(studio: Studio, tiny_sd: Path) -> None:
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1, count=2))
     queue = Queue(studio.store, lease=timedelta(seconds=-1))
-    ((_, dead),) = queue.claim_together("dead", 1)
-    studio.store.add_artifact(run.id, "picture", "/gone/0001.png", "0" * 64, hold=dead)
+    ((_, dead),) = queue.claim("dead", 1)
+    studio.store.add_artifact(run.id, "picture", "/gone/0001.png", "0" * 64, lease=dead)
     execute_queue(studio)
     pictures = studio.store.artifacts(run.id, kind="picture")
     assert len(pictures) == 2 and studio.store.get(run.id).attempt == 2
@@ -232,10 +233,10 @@ class Gone:
 def test_a_short_database_outage_is_retried(
     studio: Studio, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch, holder: str, name: str
 ) -> None:
-    monkeypatch.setattr(retry, "PAUSE", 0.01)
+    monkeypatch.setattr(sessions, "RETRY_SECONDS", 0.01)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1))
     queue = Queue(studio.store)
-    claimed = queue.claim_together("w", 1)
+    claimed = queue.claim("w", 1)
     place = queue if holder == "queue" else studio.store
     monkeypatch.setattr(place, name, Gone(getattr(place, name), 2))
     Worker(studio, queue).execute(claimed, lambda: False)
@@ -247,10 +248,10 @@ def test_a_short_database_outage_is_retried(
 def test_a_long_database_outage_requeues_the_run(
     studio: Studio, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(retry, "PAUSE", 0.01)
+    monkeypatch.setattr(sessions, "RETRY_SECONDS", 0.01)
     run = studio.enqueue(GenerateRequest(prompt="a cat", model=named(studio, tiny_sd), steps=1))
     queue = Queue(studio.store, lease=timedelta(seconds=0.2))
-    claimed = queue.claim_together("w", 1)
+    claimed = queue.claim("w", 1)
     monkeypatch.setattr(queue, name, Gone(None, 10**9))
     Worker(studio, queue).execute(claimed, lambda: name == "release")
     assert status_of(studio, run) is Status.RUNNING
@@ -272,8 +273,8 @@ def training(studio: Studio, tiny_sd: Path, painted: Path, **fields: int) -> Tra
 
 def test_a_second_attempt_replaces_the_adapter(studio: Studio, tiny_sd: Path, painted: Path) -> None:
     run = studio.enqueue(training(studio, tiny_sd, painted, steps=2), execution=Execution(preview_every=1))
-    (claimed,) = Queue(studio.store, lease=timedelta(seconds=-1)).claim_together("dead", 1)
-    ((_, failure),) = studio.carry_out_together([ClaimedRun(*claimed)])
+    (claimed,) = Queue(studio.store, lease=timedelta(seconds=-1)).claim("dead", 1)
+    ((_, failure),) = execute_claimed(studio, [ClaimedRun(*claimed)])
     assert failure is None
     (first,) = studio.store.artifacts(run.id, kind="adapter")
     execute_queue(studio)
@@ -289,12 +290,12 @@ def test_training_resumes_after_the_home_was_moved(
 ) -> None:
     run = studio.enqueue(training(studio, tiny_sd, painted, steps=4), execution=Execution(preview_every=1))
     queue = Queue(studio.store)
-    ((claimed, hold),) = queue.claim_together("w", 1)
+    ((claimed, lease),) = queue.claim("w", 1)
     made: list[Event] = []
-    part = ClaimedRun(claimed, hold, made.append, lambda: any(isinstance(event, Made) for event in made))
-    ((_, failure),) = studio.carry_out_together([part])
+    part = ClaimedRun(claimed, lease, made.append, lambda: any(isinstance(event, Made) for event in made))
+    ((_, failure),) = execute_claimed(studio, [part])
     assert isinstance(failure, Interrupted)
-    queue.release(hold)
+    queue.release(lease)
     studio.store.close()
     studio.home.rename(tmp_path / "moved")
     moved = Studio(tmp_path / "moved")
@@ -305,13 +306,13 @@ def test_training_resumes_after_the_home_was_moved(
 
 
 def together(studio: Studio) -> list[tuple[Run, Lease]]:
-    return Queue(studio.store).claim_together("w", 8)
+    return Queue(studio.store).claim("w", 8)
 
 
 def pixels(studio: Studio, run: Run) -> list[np.ndarray]:
     """The images of a run, oldest first."""
     made = reversed(studio.store.artifacts(run.id, kind="picture"))
-    return [np.asarray(Image.open(studio.blobs.bring(picture.details["reference"]))) for picture in made]
+    return [np.asarray(Image.open(studio.files.local_path(picture.details["reference"]))) for picture in made]
 
 
 PROMPTS = ("a cat", "a dog in the snow", "a bird", "a cat")
@@ -354,14 +355,14 @@ def test_a_batch_gives_the_images_of_single_runs(
         execute_queue(studio)
         for ours, theirs in zip(pixels(studio, run), pixels(studio, alone), strict=True):
             assert np.abs(ours.astype(int) - theirs).max() <= 1 and ours.std() > 0
-        kept = [studio.blobs.bring(made.details["reference"]) for made in studio.store.artifacts(run.id)]
+        kept = [studio.files.local_path(made.details["reference"]) for made in studio.store.artifacts(run.id)]
         labels = [read_label(path) for path in kept]
         assert [label and (label.seed, label.request.prompt) for label in reversed(labels)] == [
             (request.seed + index, request.prompt) for index in range(request.count)
         ]
         assert {label and label.together for label in labels} == {6}
         local = studio.submit(request.model_copy(update={"model": str(tiny_sd)}), tmp_path / run.id)
-        studio.execute(local, together=6)
+        studio.execute(local, batch=6)
         again = [np.asarray(Image.open(path)) for path in sorted((tmp_path / run.id).glob("*.png"))]
         assert all(np.array_equal(ours, theirs) for ours, theirs in zip(pixels(studio, run), again, strict=True))
 
@@ -369,13 +370,13 @@ def test_a_batch_gives_the_images_of_single_runs(
 def test_runs_of_a_batch_end_independently(studio: Studio, four: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
     found = together(studio)
     cancelled, lost, failing, good = (run.id for run in four)
-    renew_all, encoded = Queue.renew_all, generating.cached_conditioning
+    renew, encoded = Queue.renew, generating.cached_conditioning
     paint = generating.sample_images
     begun, heard = threading.Event(), threading.Semaphore(0)
     wishes: list[list[bool | None]] = []
 
     def renewed(queue: Queue, signs: Any) -> Any:
-        renewed_signs = renew_all(queue, signs)
+        renewed_signs = renew(queue, signs)
         if begun.is_set():
             wishes.append(renewed_signs)
             heard.release()
@@ -396,7 +397,7 @@ def test_runs_of_a_batch_end_independently(studio: Studio, four: list[Run], monk
         return paint(*given, **options)
 
     monkeypatch.setattr(worker, "HEARTBEAT", 0.01)
-    monkeypatch.setattr(Queue, "renew_all", renewed)
+    monkeypatch.setattr(Queue, "renew", renewed)
     monkeypatch.setattr(generating, "cached_conditioning", fails)
     monkeypatch.setattr(generating, "sample_images", slowly)
     Worker(studio).execute(found, lambda: False)
@@ -477,7 +478,7 @@ def expire(studio: Studio, run: Run) -> None:
 def learnt(studio: Studio, run: Run) -> dict[str, torch.Tensor]:
     """The weights of the adapter that a run trained."""
     (adapter,) = studio.store.artifacts(run.id, kind="adapter")
-    return load_file(next(studio.blobs.bring(adapter.details["reference"]).glob("*.safetensors")))
+    return load_file(next(studio.files.local_path(adapter.details["reference"]).glob("*.safetensors")))
 
 
 def status_of(studio: Studio, run: Run) -> Status:
@@ -506,7 +507,7 @@ def test_killed_training_resumes_exactly(studio: Studio, tiny_sd: Path, painted:
     process.join()
     killed = studio.store.get(run.id)
     assert killed.status is Status.RUNNING, "it ended before it could be killed"
-    assert Queue(studio.store).claim_together("other", 1) == [], "its lease has not expired"
+    assert Queue(studio.store).claim("other", 1) == [], "its lease has not expired"
     expire(studio, run)
     execute_queue(studio)
     done = studio.store.get(run.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from limner.cli.commands import service
-from limner.cli.commands.shared import stopping
+from limner.cli.commands.shared import stop_on_signal
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Notice, Progress
 from limner.core.moderation import RequestRefused, Unable
@@ -22,8 +22,11 @@ from limner.core.runs import INTERNAL_ERROR, Run, Status
 from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
 from limner.store.runs import Lease, LeaseLost
-from limner.studio.studio import ClaimedRun, Studio
+from limner.studio.execution import PreparedRun
+from limner.studio.studio import Studio
+from limner.workers import execution
 from limner.workers import worker as workers
+from limner.workers.execution import ClaimedRun, prepared
 from limner.workers.worker import Attempt, Heartbeat, Worker, _must_stop
 
 
@@ -40,18 +43,18 @@ def executed(
     """Execute a run that ends with `fails`, and return it as the worker recorded it."""
     queue = Queue(studio.store, f"queue {len(studio.store.list(1000))}")  # unique
     run = studio.enqueue(GenerateRequest(prompt="a cat"), queue=queue.name)
-    claimed = queue.claim_together("w", 1)
+    claimed = queue.claim("w", 1)
     assert [each.id for each, _ in claimed] == [run.id]
 
-    def carry_out_together(parts: Sequence[ClaimedRun]) -> Iterator[tuple[ClaimedRun, BaseException | None]]:
-        (part,) = parts
-        attempt: Any = part.stop.args[0]  # type: ignore[attr-defined]
-        attempt.cancelled = cancelled
+    def execute(runs: list[PreparedRun]) -> Iterator[tuple[PreparedRun, Any]]:
+        (run,) = runs
+        stop: Any = run.workspace.stop
+        stop.args[0].cancelled = cancelled
         if isinstance(fails, KeyboardInterrupt):
             raise fails
-        yield part, fails
+        yield run, fails
 
-    monkeypatch.setattr(studio, "carry_out_together", carry_out_together)
+    monkeypatch.setattr(execution, "execute_prepared", execute)
     Worker(studio, queue, "w").execute(claimed, lambda: False)
     return studio.store.get(run.id)
 
@@ -87,13 +90,13 @@ def undertaken(studio: Studio, queue: str, *kinds: str) -> tuple[ClaimedRun, Pat
     """A run at its second attempt, after the first made artifacts of these kinds, and its folder."""
     run = studio.enqueue(GenerateRequest(prompt="a cat"), queue=queue)
     waiting = Queue(studio.store, queue, lease=timedelta(0))
-    ((_, hold),) = waiting.claim_together("w", 1)
+    ((_, lease),) = waiting.claim("w", 1)
     folder = studio.store.folder(run.id)
     (folder / "out-1" / "pictures").mkdir(parents=True)
     for kind in kinds:
-        studio.store.add_artifact(run.id, kind, folder / kind, "0" * 64, hold=hold)
-    ((_, hold),) = waiting.claim_together("w", 1)
-    return ClaimedRun(run, hold), folder
+        studio.store.add_artifact(run.id, kind, folder / kind, "0" * 64, lease=lease)
+    ((_, lease),) = waiting.claim("w", 1)
+    return ClaimedRun(run, lease), folder
 
 
 @pytest.mark.parametrize(("checkpoint", "kinds"), [(True, ["preview"]), (False, [])])
@@ -101,7 +104,7 @@ def test_a_resumed_attempt_keeps_previews_only(studio: Studio, checkpoint: bool,
     part, folder = undertaken(studio, f"attempts {checkpoint}", "preview", "picture")
     if checkpoint:
         (folder / "checkpoint-00000010").mkdir()
-    with studio._undertaken(part):
+    with prepared(studio, part):
         assert [made.kind for made in studio.store.artifacts(part.run.id)] == kinds
         assert [*folder.glob("out-*")] == []
 
@@ -109,10 +112,10 @@ def test_a_resumed_attempt_keeps_previews_only(studio: Studio, checkpoint: bool,
 def test_messages_contain_no_path_of_the_machine(studio: Studio) -> None:
     part, _ = undertaken(studio, "paths")
     texts = list[str]()
-    with pytest.raises(LimnerError) as caught, studio._undertaken(part) as (_, workspace, emit):
-        emit(Notice(text=f"{workspace.out / 'a.png'} beside {studio.home / 'x'}"))
+    with pytest.raises(LimnerError) as caught, prepared(studio, part) as job:
+        job.emit(Notice(text=f"{job.workspace.out / 'a.png'} beside {studio.home / 'x'}"))
         texts += [event.text for _, _, event in studio.store.events(part.run.id) if isinstance(event, Notice)]
-        raise LimnerError(f"no space is left to write {workspace.out}", f"look at {studio.home}")
+        raise LimnerError(f"no space is left to write {job.workspace.out}", f"look at {studio.home}")
     assert texts == ["the results/a.png beside LIMNER_HOME/x"]
     assert str(caught.value) == "no space is left to write the results; look at LIMNER_HOME"
 
@@ -120,8 +123,8 @@ def test_messages_contain_no_path_of_the_machine(studio: Studio) -> None:
 @pytest.mark.parametrize("fails", [RequestRefused("it was withheld", "too red"), Unable("words")])
 def test_refused_results_are_deleted(studio: Studio, fails: LimnerError) -> None:
     part, folder = undertaken(studio, f"refused {type(fails).__name__}")
-    with pytest.raises(type(fails)), studio._undertaken(part) as (_, workspace, _):
-        workspace.out.mkdir(parents=True)
+    with pytest.raises(type(fails)), prepared(studio, part) as job:
+        job.workspace.out.mkdir(parents=True)
         raise fails
     assert [*folder.glob("out-*")] == []
 
@@ -172,11 +175,11 @@ def test_the_heartbeat_reports_cancelled_and_lost_runs(monkeypatch: pytest.Monke
     beaten, asked = threading.Event(), list[list[tuple[str, Progress | None]]]()
 
     class Renewing:
-        def renew_all(self, signs: Any) -> list[bool | None]:
-            asked.append([(hold.run, progress) for hold, progress in signs])
+        def renew(self, signs: Any) -> list[bool | None]:
+            asked.append([(lease.run, progress) for lease, progress in signs])
             if len(asked) > 1:
                 beaten.set()
-            return [{"goes on": False, "given up": True, "lost": None}[hold.run] for hold, _ in signs]
+            return [{"goes on": False, "given up": True, "lost": None}[lease.run] for lease, _ in signs]
 
     with Heartbeat(Renewing(), signs):  # type: ignore[arg-type]
         assert beaten.wait(10)
@@ -201,7 +204,7 @@ def test_a_worker_ends_with_its_parent(home: Path, monkeypatch: pytest.MonkeyPat
 
 def test_the_second_signal_interrupts() -> None:
     before, messages = signal.getsignal(signal.SIGTERM), list[str]()
-    with stopping(messages.append) as stop:
+    with stop_on_signal(messages.append) as stop:
         assert not stop()
         signal.raise_signal(signal.SIGTERM)
         assert stop() and len(messages) == 1
@@ -219,7 +222,7 @@ def test_a_worker_survives_a_database_outage(studio: Studio, monkeypatch: pytest
             raise DatabaseUnavailable("it is away")
         return []
 
-    monkeypatch.setattr(queue, "claim_together", claim)
+    monkeypatch.setattr(queue, "claim", claim)
     monkeypatch.setattr(workers, "HEARTBEAT", 0.0)
     Worker(studio, queue, "w").work(lambda: len(asked) == 2)
     assert asked == ["w", "w"]

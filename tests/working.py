@@ -14,7 +14,7 @@ def execute_queue(studio: Studio) -> None:
     """Let one worker execute all queued runs."""
     queue = Queue(studio.store)
     worker = Worker(studio, queue)
-    while found := queue.claim_together(worker.name, 1):
+    while found := queue.claim(worker.name, 1):
         worker.execute(found, lambda: False)
 
 

@@ -80,5 +80,5 @@ def test_a_run_is_resumed_on_another_device(home: Path, tiny_sd: Path, painted: 
         studio.run(request, tmp_path / "rex", stop=lambda: next(steps) >= 1, execution=Execution(preview_every=2))
     run = studio.run(request, resume=True, execution=Execution(device="cpu"))
     assert (run.status, run.execution) == ("done", Execution(device="cpu"))
-    assert len(studio.runs()) == 1 and (tmp_path / "rex").is_dir()
+    assert len(studio.runs.list()) == 1 and (tmp_path / "rex").is_dir()
     studio.store.close()

@@ -41,7 +41,7 @@ def test_the_exam_is_that_of_the_starter() -> None:
 def test_a_queued_request_may_name_a_suite_or_an_uploaded_file(home: Path, tmp_path: Path) -> None:
     studio = Studio(home)
     (tmp_path / "prompts.txt").write_text("a {}\nanother {}\n", encoding="utf-8")
-    reference = studio.keep(tmp_path / "prompts.txt")
+    reference = studio.files.upload(tmp_path / "prompts.txt")
     fields = {"target": "starter", "identifier": "sks", "class_word": "dog", "model": "starter"}
     run = studio.enqueue(EvaluateRequest.model_validate({**fields, "prompts": reference}))
     assert isinstance(run.request, EvaluateRequest) and run.request.prompt == ("a {}", "another {}")
@@ -49,7 +49,7 @@ def test_a_queued_request_may_name_a_suite_or_an_uploaded_file(home: Path, tmp_p
     assert isinstance(run.request, EvaluateRequest) and run.request.prompt == PETS
     with pytest.raises(LimnerError, match="is no reference"):
         studio.enqueue(EvaluateRequest.model_validate({**fields, "prompts": str(tmp_path / "prompts.txt")}))
-    folder = studio.keep(Path(__file__).parent)
+    folder = studio.files.upload(Path(__file__).parent)
     with pytest.raises(LimnerError, match="which an upload does not have"):
         studio.enqueue(EvaluateRequest.model_validate({**fields, "suite": "dreambench", "dataset": folder}))
     studio.store.close()

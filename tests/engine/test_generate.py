@@ -83,8 +83,8 @@ def test_an_image_has_its_request_in_its_label(paint, request_of, tiny_sd):
 def test_repeating_generates_the_same_pixels(paint, tmp_path):
     paths, _ = paint(count=3, seed=5, batch=2, scheduler="euler-a", width=32, height=64)
     studio = Studio()
-    run = studio.again(paths[1], tmp_path / "again")
-    assert run.request.seed == 5 and run.parent == studio.runs()[-1].id
+    run = studio.reproduce(paths[1], tmp_path / "again")
+    assert run.request.seed == 5 and run.parent == studio.runs.list()[-1].id
     for path in paths:
         assert np.array_equal(pixels(path), pixels(tmp_path / "again" / path.name))
         assert read_label(tmp_path / "again" / path.name) == read_label(path)
@@ -223,7 +223,7 @@ def test_an_adapter_is_found_by_its_hash(paint, adapter, tmp_path):
     assert not np.array_equal(pixels(path), pixels(base[0]))
     mark = read_label(path).adapters[0]
     assert (mark["name"], mark["weight"]) == ("rex", 0.8)
-    Studio().again(path, tmp_path / "again")
+    Studio().reproduce(path, tmp_path / "again")
     assert np.array_equal(pixels(path), pixels(tmp_path / "again" / "0001.png"))
 
 
@@ -232,9 +232,9 @@ def test_an_adapter_elsewhere_is_found_by_its_hash(paint, adapter, painted, tiny
     moved = tmp_path / "moved"
     adapter.rename(moved)
     studio = Studio()
-    run = studio.runs()[0]
+    run = studio.runs.list()[0]
     studio.store.add_artifact(run.id, "adapter", moved, read_label(path).adapters[0]["sha256"])
-    again = studio.again(path, tmp_path / "again")
+    again = studio.reproduce(path, tmp_path / "again")
     assert again.request.adapter[0].path == str(moved)
     assert np.array_equal(pixels(path), pixels(tmp_path / "again" / "0001.png"))
 
@@ -248,7 +248,7 @@ def test_a_label_alone_starts_no_download(paint, tmp_path):
         stranger = label.request.model_copy(update=change)
         write_png(Image.open(path), tmp_path / "stranger.png", label.model_copy(update={"request": stranger}))
         with pytest.raises(LimnerError, match=r"generated with 'who/what', which is not on disk; if you trust"):
-            Studio().again(tmp_path / "stranger.png", tmp_path / "again")
+            Studio().reproduce(tmp_path / "stranger.png", tmp_path / "again")
 
 
 @pytest.mark.parametrize("change", ["gone", "changed"])
@@ -262,7 +262,7 @@ def test_a_missing_or_changed_adapter_is_reported(paint, adapter, tmp_path, chan
         data[-1] ^= 1
         weights.write_bytes(bytes(data))
     with pytest.raises(LimnerError, match="gone or was changed since the image was generated"):
-        Studio().again(path, tmp_path / "again")
+        Studio().reproduce(path, tmp_path / "again")
     assert not (tmp_path / "again").exists()
 
 

@@ -27,10 +27,10 @@ def test_each_request_has_its_own_run_image_and_events(home, tmp_path, requests)
         if isinstance(event, Made):
             made[number] = event.path
 
-    runs = studio.run_together(requests, tmp_path / "out", listener=listen)
+    runs = studio.run_batch(requests, tmp_path / "out", listener=listen)
     assert [run.status for run in runs] == [Status.DONE, Status.DONE]
     for number, (run, request) in enumerate(zip(runs, requests, strict=True)):
-        shown, artifacts = studio.show(run.id)
+        shown, artifacts = studio.runs.show(run.id)
         assert shown.request == request and [artifact.path for artifact in artifacts] == [made[number]]
     assert len(set(made.values())) == 2
     assert [read_label(Path(path)).together for path in made.values()] == [2, 2]
@@ -39,8 +39,8 @@ def test_each_request_has_its_own_run_image_and_events(home, tmp_path, requests)
 def test_what_is_stopped_is_recorded_as_interrupted(home, tmp_path, requests):
     studio = Studio()
     with pytest.raises(Interrupted):
-        studio.run_together(requests, tmp_path / "out", stop=lambda: True)
-    assert [run.status for run in studio.runs()] == [Status.INTERRUPTED] * 2
+        studio.run_batch(requests, tmp_path / "out", stop=lambda: True)
+    assert [run.status for run in studio.runs.list()] == [Status.INTERRUPTED] * 2
 
 
 def test_one_that_fails_leaves_the_other(home, tmp_path, requests):
@@ -51,6 +51,6 @@ def test_one_that_fails_leaves_the_other(home, tmp_path, requests):
             raise OSError("the disk is full")
 
     with pytest.raises(Exception, match="the disk is full"):
-        studio.run_together(requests, tmp_path / "out", listener=listen)
-    status = {run.request.prompt: run.status for run in studio.runs()}
+        studio.run_batch(requests, tmp_path / "out", listener=listen)
+    status = {run.request.prompt: run.status for run in studio.runs.list()}
     assert status == {"a cat": Status.FAILED, "a red mug": Status.DONE}

@@ -364,7 +364,7 @@ def test_the_starter_inpaints_and_the_label_reproduces_the_image(starter, home, 
     for name, more in (("image", {"strength": 0.5}), ("mask", {"mask": str(tmp_path / "hole.png")})):
         fields = {"prompt": "a cat wearing a red hat", "image": str(image), "steps": 4, **more}
         run = studio.run(GenerateRequest(**fields), tmp_path / name)
-        again = studio.again(f"{run.out}/0001.png", tmp_path / f"{name} again")
+        again = studio.reproduce(f"{run.out}/0001.png", tmp_path / f"{name} again")
         pixels = [np.asarray(Image.open(f"{done.out}/0001.png")) for done in (first, run, again)]
         assert np.array_equal(pixels[1], pixels[2]) and not np.array_equal(pixels[0], pixels[1])
     outside = np.asarray(hole) == 0
@@ -387,14 +387,14 @@ def test_input_images_are_in_the_label(paint, photograph, tmp_path):
     with Image.open(tmp_path / "out" / "0001.png") as picture:
         expected = json.loads(picture.text["limner"])
     assert list(expected["inputs"]) == [str(photograph)] and expected["request"]["width"] == SIDE
-    run = Studio().again(tmp_path / "out" / "0001.png", tmp_path / "again")
+    run = Studio().reproduce(tmp_path / "out" / "0001.png", tmp_path / "again")
     assert np.array_equal(np.asarray(Image.open(run.out + "/0001.png")).astype(int), first)
     photograph.write_bytes(photograph.read_bytes() + b" ")
     with pytest.raises(LimnerError, match=r"the input image .* was changed"):
-        Studio().again(tmp_path / "out" / "0001.png", tmp_path / "once more")
+        Studio().reproduce(tmp_path / "out" / "0001.png", tmp_path / "once more")
     photograph.unlink()
     with pytest.raises(LimnerError, match=r"the input image .* is gone"):
-        Studio().again(tmp_path / "out" / "0001.png", tmp_path / "once more")
+        Studio().reproduce(tmp_path / "out" / "0001.png", tmp_path / "once more")
 
 
 # Prompts

@@ -81,7 +81,7 @@ def assert_alike(tmp_path):
         for n in (1, 2)
     ]
     assert values[0] == pytest.approx(values[1], rel=1e-3)
-    listed = Studio(tmp_path / "home").runs()
+    listed = Studio(tmp_path / "home").runs.list()
     assert [run.request.kind for run in listed] == ["train"] * 2, "a helping process is no run"
 
 

@@ -472,12 +472,12 @@ def test_a_run_killed_after_its_last_step_is_finished_by_resume(request_of, tmp_
     run = studio.run(request_of(), out)
     before = tensors(out)
     studio.store.update(run.id, status=Status.RUNNING, finished=None)
-    assert studio.runs()[0].status is Status.INTERRUPTED, "no program carries it out"
+    assert studio.runs.list()[0].status is Status.INTERRUPTED, "no program carries it out"
     with pytest.raises(LimnerError, match="exists already"):
         studio.run(request_of(), out)
     studio.store.update(run.id, status=Status.RUNNING)
     studio.run(request_of(), resume=True)
-    assert studio.show(run.id)[0].status is Status.DONE and tensors(out) == before
+    assert studio.runs.show(run.id)[0].status is Status.DONE and tensors(out) == before
 
 
 def test_a_resumed_run_may_go_elsewhere(request_of, tmp_path):

@@ -42,7 +42,7 @@ def test_refused_prompts_are_stored_if_the_policy_says_so(home: Path, keep: bool
 def test_refused_captions_are_stored_if_the_policy_says_so(home: Path, keep: bool) -> None:
     studio = Studio(home, policy=bans("cat", keep_text=keep))
     studio.enqueue(GenerateRequest(prompt="a dog"))
-    ((run, hold),) = Queue(studio.store).claim_together("w", 1)
+    ((run, hold),) = Queue(studio.store).claim("w", 1)
     with pytest.raises(RequestRefused, match="a caption is refused"):
         studio.gate.screening(run, hold, home).admit_captions(["a dog", "a cat"])
     texts = [(verdict.allowed, verdict.text) for verdict in studio.verdicts.list(2, run=run.id)]
@@ -52,7 +52,7 @@ def test_refused_captions_are_stored_if_the_policy_says_so(home: Path, keep: boo
 
 def test_a_worker_without_the_lease_records_no_verdict(studio: Studio) -> None:
     studio.enqueue(GenerateRequest(prompt="a dog"))
-    ((run, hold),) = Queue(studio.store).claim_together("w", 1)
+    ((run, hold),) = Queue(studio.store).claim("w", 1)
     before = studio.verdicts.list(10)
     with pytest.raises(LeaseLost):
         studio.gate.screening(run, Lease(run.id, "other", hold.attempt), studio.home).admit_captions(["a dog"])
@@ -63,7 +63,7 @@ def test_a_run_is_judged_by_the_policy_that_admitted_it(studio: Studio, home: Pa
     run = studio.enqueue(GenerateRequest(prompt="a dog"))
     assert run.policy == bans("cat").digest
     later = Studio(home, policy=bans("dog"))
-    (claimed,) = Queue(later.store).claim_together("w", 1)
+    (claimed,) = Queue(later.store).claim("w", 1)
     screening = later.gate.screening(*claimed, home)
     assert screening.moderator.policy == bans("cat")
     allowed = {text: screening.moderator.judge_texts([text], "x").refusal is None for text in ("a dog", "a cat")}
@@ -78,7 +78,7 @@ def test_each_run_is_judged_by_its_own_policy(studio: Studio, home: Path) -> Non
     other = Studio(home, policy=bans("cow"))
     other.enqueue(GenerateRequest(prompt="a dog"))
     worker = Studio(home)
-    claimed = [run for _ in range(2) for run in Queue(worker.store).claim_together("w", 1)]
+    claimed = [run for _ in range(2) for run in Queue(worker.store).claim("w", 1)]
     assert [worker.gate.screening(*each, home).moderator.policy for each in claimed] == [bans("cat"), bans("cow")]
     other.store.close()
     worker.store.close()

@@ -48,7 +48,7 @@ def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
 
 def prepared(studio: Studio, folder: Path, **fields: object) -> Run:
     plain = {"size": 32, "encoder": None, "workers": 1, "limit": ["small=0"], "ignore": ["flat", "near_duplicate"]}
-    body = {"sources": [studio.blobs.keep(folder)], **plain, **fields}
+    body = {"sources": [studio.files.save(folder)], **plain, **fields}
     return enqueue_and_execute(studio, *parse_body({"kind": "prepare", **body}))
 
 
@@ -104,11 +104,11 @@ def test_captions_of_sources_are_judged(studio: Studio, tmp_path: Path, way: str
     if way == "beside":
         put(tmp_path / "few/0.txt", "a dog with a sw4stika")
     elif way == "edited":
-        fields["captions"] = studio.blobs.keep(
+        fields["captions"] = studio.files.save(
             put(tmp_path / "c.csv", "picture,caption\n0.png,a dog with a sw4stika\n")
         )
     elif way == "table":
-        fields["fields"] = studio.blobs.keep(put(tmp_path / "c.csv", "picture,mood\n0.png,sw4stika\n"))
+        fields["fields"] = studio.files.save(put(tmp_path / "c.csv", "picture,mood\n0.png,sw4stika\n"))
         fields["caption"] = "a dog[ with a {mood}]"
     else:
         put(tmp_path / "few/metadata.jsonl", json.dumps({"file_name": "0.png", "mood": "sw4stika"}))

@@ -35,7 +35,7 @@ def use(model: Path, threshold: float = 0.5, required: bool = True) -> CheckUse:
 
 
 def painted(studio: Studio, tiny_sd: Path, **fields: object) -> Run:
-    model = studio.blobs.keep(tiny_sd)
+    model = studio.files.save(tiny_sd)
     run = studio.enqueue(GenerateRequest.model_validate({"prompt": "a cat", "model": model, "steps": 1, **fields}))
     execute_queue(Studio(studio.home))
     return studio.store.get(run.id)
@@ -73,7 +73,7 @@ def test_only_refused_images_are_withheld(home: Path, tiny_sd: Path, models: Pat
     judge = check.ready(check.Options.model_validate(use(models / "some", 1.0).options))
     made = sorted(open_policy.store.artifacts(run.id), key=lambda one: one.details["index"])
     kept = {one.sha256 for one in made}
-    scores = [judge(open_image(open_policy.blobs.bring(one.details["reference"]))).score or 0.0 for one in made]
+    scores = [judge(open_image(open_policy.blobs.local_path(one.details["reference"]))).score or 0.0 for one in made]
     worst = max(scores)
     index, threshold = scores.index(worst), (worst + sorted(scores)[1]) / 2
     assert sorted(scores)[1] < worst, scores
@@ -86,7 +86,7 @@ def test_only_refused_images_are_withheld(home: Path, tiny_sd: Path, models: Pat
     (refused,) = studio.verdicts.list(10, run=run.id, allowed=False)
     assert (refused.category, refused.score) == ("unsafe", pytest.approx(worst, abs=1e-5))
     assert len(pictures_left(studio, tiny_sd)) == 4, "two images, each also where it was generated"
-    assert refused.subject not in studio.blobs and kept
+    assert refused.subject not in studio.files and kept
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -163,9 +163,9 @@ def test_a_check_that_fails(home: Path, tiny_sd: Path, tmp_path: Path, required:
 
 def test_input_images_are_judged_before_generation(home: Path, tiny_sd: Path, models: Path, painted: Path) -> None:
     studio = Studio(policy=Policy(input=(use(models / "always"),)))
-    base = studio.blobs.keep(painted / "0.png")
-    model = studio.blobs.keep(tiny_sd)
-    data = studio.blobs.keep(painted)
+    base = studio.files.save(painted / "0.png")
+    model = studio.files.save(tiny_sd)
+    data = studio.files.save(painted)
     runs = [
         studio.enqueue(GenerateRequest(prompt="a cat", model=model, steps=2, image=base)),
         studio.enqueue(TrainRequest(data=data, class_word="dog", model=model, steps=2)),
@@ -181,7 +181,7 @@ def test_images_of_an_evaluated_folder_are_judged(home: Path, models: Path, pain
     refused = "an image of the request is refused: unsafe; ask for something else"
     strict, loose = (Studio(home / name, policy=Policy(input=(use(models / name),))) for name in ("always", "never"))
     for studio, error in ((strict, refused), (loose, None)):
-        fields = {"target": studio.blobs.keep(painted), "model": "starter", "metric": ["saturation"]}
+        fields = {"target": studio.files.save(painted), "model": "starter", "metric": ["saturation"]}
         run = studio.enqueue(EvaluateRequest.model_validate(fields))
         execute_queue(Studio(studio.home))
         assert studio.store.get(run.id).error == error
@@ -192,7 +192,7 @@ def test_images_of_an_evaluated_folder_are_judged(home: Path, models: Path, pain
     (tmp_path / "words").mkdir()
     (tmp_path / "words" / "0.png").write_bytes((painted / "0.png").read_bytes())
     (tmp_path / "words" / "0.txt").write_text("a dog with a sw4stika")
-    fields = {"target": loose.blobs.keep(tmp_path / "words"), "model": "starter", "metric": ["saturation"]}
+    fields = {"target": loose.blobs.save(tmp_path / "words"), "model": "starter", "metric": ["saturation"]}
     run = loose.enqueue(EvaluateRequest.model_validate(fields))
     execute_queue(loose)
     assert loose.store.get(run.id).error == "a caption is refused: hate; ask for something else"
@@ -204,7 +204,7 @@ def test_captions_are_judged(home: Path, tiny_sd: Path, painted: Path, tmp_path:
     (folder / "0.png").write_bytes((painted / "0.png").read_bytes())
     (folder / "0.txt").write_text("a dog with a sw4stika")
     studio = Studio()
-    request = TrainRequest(data=studio.blobs.keep(folder), class_word="dog", model=studio.blobs.keep(tiny_sd), steps=1)
+    request = TrainRequest(data=studio.files.save(folder), class_word="dog", model=studio.files.save(tiny_sd), steps=1)
     run = studio.enqueue(request)
     execute_queue(Studio(studio.home))
     assert studio.store.get(run.id).error == "a caption is refused: hate; ask for something else"
@@ -224,7 +224,7 @@ def test_all_texts_of_a_training_request_are_judged(home: Path, fields: dict[str
     request = TrainRequest.model_validate({"data": "folder:" + "0" * 64, "class_word": "dog", **fields})
     with pytest.raises(RequestRefused, match="the prompt is refused: hate"):
         studio.enqueue(request)
-    assert studio.runs() == []
+    assert studio.runs.list() == []
 
 
 def test_negative_prompts_are_not_judged(home: Path) -> None:
@@ -265,7 +265,7 @@ def test_a_worker_that_cannot_read_the_policy_fails_the_run(home: Path, tiny_sd:
     studio = Studio()
     text = '{"prompt": [], "of_the_future": true}'
     studio.verdicts.save_policy(digest := hashlib.sha256(text.encode()).hexdigest(), text)
-    run = studio.enqueue(GenerateRequest(prompt="a cat", model=studio.blobs.keep(tiny_sd), steps=1))
+    run = studio.enqueue(GenerateRequest(prompt="a cat", model=studio.files.save(tiny_sd), steps=1))
     with studio.store.session() as session:
         session.execute(update(RunRow).values(policy=digest))
     execute_queue(Studio(studio.home))
@@ -276,7 +276,7 @@ def test_a_worker_that_cannot_read_the_policy_fails_the_run(home: Path, tiny_sd:
 
 def test_a_retry_uses_the_current_policy(home: Path, tiny_sd: Path) -> None:
     before = Studio()
-    run = before.enqueue(GenerateRequest(prompt="a cat", model=before.blobs.keep(tiny_sd), steps=1))
+    run = before.enqueue(GenerateRequest(prompt="a cat", model=before.blobs.save(tiny_sd), steps=1))
     Queue(before.store).cancel(run.id)
     words = CheckUse(check="words", options={"add": ["cat"]})
     stricter = Studio(policy=Policy(prompt=(words,)))

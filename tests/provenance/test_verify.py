@@ -54,12 +54,12 @@ def picture(studio, tmp_path):
 
 def test_ours_as_it_was_made(studio, picture):
     path, run, name = picture
-    verdict = studio.verify(path)
+    verdict = studio.images.verify(path)
     assert verdict.state is VerificationState.OURS and verdict.good and verdict.unchanged and verdict.problems == ()
     assert verdict.source == "trainedAlgorithmicMedia" and verdict.software.startswith("Limner ")
     assert verdict.label.model_dump() == {"version": "0.1.0", "model": "starter", "adapters": ("rex",), "seed": 7}
     assert (verdict.mark.name, verdict.mark.run, verdict.run) == (name, run, None)
-    assert studio.verify(path, lambda run: False).mark.run is None
+    assert studio.images.verify(path, lambda run: False).mark.run is None
     assert verdict.signed is not None and str(path.parent) not in verdict.model_dump_json()
 
 
@@ -68,7 +68,7 @@ def test_saved_anew_it_is_still_known_by_its_mark(studio, picture, tmp_path, kin
     path, run, name = picture
     with Image.open(path) as image:
         Image.fromarray(np.asarray(image)).save(tmp_path / "b", kind, quality=80)
-    verdict = studio.verify(tmp_path / "b")
+    verdict = studio.images.verify(tmp_path / "b")
     assert verdict.state is VerificationState.STRIPPED and verdict.unchanged is None and "saved again" in verdict.told
     assert (verdict.mark.name, verdict.mark.run) == (name, run) and verdict.label is None
 
@@ -105,7 +105,7 @@ def test_made_by_another_limner(studio, picture, tmp_path):
 
 def test_a_picture_of_somebody_else(studio, tmp_path):
     Image.fromarray(textured(seed=3)).save(tmp_path / "x.png")
-    verdict = studio.verify(tmp_path / "x.png")
+    verdict = studio.images.verify(tmp_path / "x.png")
     assert verdict.state is VerificationState.UNKNOWN and verdict.told == STATES[VerificationState.UNKNOWN]
     assert verdict.mark is verdict.label is verdict.source is verdict.unchanged is None
 
@@ -124,7 +124,7 @@ def test_no_address_in_a_picture_is_called(studio, tmp_path, monkeypatch):
     packet += 'dcterms:provenance="http://127.0.0.1:9/a.c2pa"/></rdf:RDF></x:xmpmeta>'
     info.add_itxt("XML:com.adobe.xmp", packet)
     Image.new("RGB", (40, 40)).save(tmp_path / "x.png", pnginfo=info)
-    assert studio.verify(tmp_path / "x.png").state in (VerificationState.UNKNOWN, VerificationState.CHANGED)
+    assert studio.images.verify(tmp_path / "x.png").state in (VerificationState.UNKNOWN, VerificationState.CHANGED)
     assert called == []
 
 
@@ -207,11 +207,11 @@ def test_the_command_and_its_exit_codes(limner, studio, picture, tmp_path):
 def test_what_the_starter_paints_is_marked_signed_and_the_same_again(starter, studio, tmp_path):
     request = GenerateRequest(prompt="a photo of a cat on the beach", steps=4)
     run = studio.run(request, tmp_path / "first")
-    verdict = studio.verify(tmp_path / "first" / "0001.png")
+    verdict = studio.images.verify(tmp_path / "first" / "0001.png")
     assert verdict.state is VerificationState.OURS and verdict.run == run.id
     if verdict.mark is not None:
         assert verdict.mark.run == run.id
-    studio.again(tmp_path / "first" / "0001.png", tmp_path / "again")
+    studio.reproduce(tmp_path / "first" / "0001.png", tmp_path / "again")
     files = [(tmp_path / name / "0001.png").read_bytes() for name in ("first", "again")]
     one, two = (np.asarray(Image.open(BytesIO(data))) for data in files)
     assert np.array_equal(one, two) and files[0] != files[1], "the pixels are the same, the moment of signing is not"

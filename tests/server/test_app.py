@@ -49,7 +49,7 @@ def test_a_repeated_post_is_executed_once(client: TestClient, studio: Studio) ->
     first, second = (client.post("/v1/runs", json=PAINT, headers=key) for _ in range(2))
     assert first.status_code == second.status_code == 202 and first.json() == second.json()
     assert second.headers["Idempotent-Replayed"] == "true" and second.headers["Location"] == first.headers["Location"]
-    assert len(studio.runs()) == 1
+    assert len(studio.runs.list()) == 1
     other = client.post("/v1/runs", json=PAINT | {"seed": 7}, headers=key)
     assert other.status_code == 422 and "was used for another call" in other.json()["detail"]
     assert client.post("/v1/runs", json=PAINT).json()["id"] != first.json()["id"]
@@ -185,9 +185,9 @@ def test_metrics(client: TestClient, studio: Studio) -> None:
     assert 'limner_runs{kind="generate",status="queued"} 1.0' in figures
     assert 'limner_http_requests_total{method="GET",route="/v1/runs/{run_id}",status="404"} 1.0' in figures
     assert "limner_workers_busy 0.0" in figures and run["id"] not in "".join(figures)
-    ((_, hold),) = Queue(studio.store).claim_together("w", 1)
+    ((_, lease),) = Queue(studio.store).claim("w", 1)
     assert "limner_workers_busy 1.0" in client.get("/metrics").text
-    Queue(studio.store).finish(hold, Status.DONE)
+    Queue(studio.store).finish(lease, Status.DONE)
     assert 'limner_runs{kind="generate",status="done"} 1.0' in client.get("/metrics").text
 
 
@@ -232,7 +232,7 @@ def test_images_above_the_pixel_limit_are_refused(home: Path, asked: dict[str, o
     refused = client.post("/v1/runs", json=asked)
     assert refused.status_code == 422
     assert "4,194,304 are the most" in refused.json()["detail"]
-    assert not Studio(home).runs()
+    assert not Studio(home).runs.list()
 
 
 def test_an_unavailable_database(client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 from limner.core.errors import LimnerError
 from limner.server.archives import DIRECTORY_BYTES, unzip, write_form_files, zip_stream
 from limner.store.blobs import Blobs
-from limner.store.manifests import FILES
+from limner.studio.files import MAX_FILES
 
 
 def archive(place: Path, members: dict[str, bytes]) -> Path:
@@ -109,8 +109,8 @@ def test_size_limit_of_an_unpacked_zip(tmp_path: Path) -> None:
 
 
 def test_file_limit_of_a_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert FILES == 10_000
-    monkeypatch.setattr("limner.server.archives.FILES", 3)
+    assert MAX_FILES == 10_000
+    monkeypatch.setattr("limner.server.archives.MAX_FILES", 3)
     three = [(name, b"x") for name in "abc"]
     assert unzip(archive_of(tmp_path, *three, ("folder/", b"")), tmp_path / "fits", 1000) == 3
     with pytest.raises(LimnerError, match="the zip has 4 files; send at most 3"):

@@ -39,7 +39,7 @@ def test_eight_clients_share_a_batch(tmp_path: Path, starter: Path) -> None:
             assert (label.seed, label.together) == (100 + number, 8)
     assert len({body for _, body in answers}) == 8
     studio = Studio(tmp_path / "another")
-    studio.again(tmp_path / "3.png", tmp_path / "again")
+    studio.reproduce(tmp_path / "3.png", tmp_path / "again")
     studio.store.close()
     (again,) = (tmp_path / "again").glob("*.png")
     assert np.array_equal(np.asarray(Image.open(again)), np.asarray(Image.open(tmp_path / "3.png")))

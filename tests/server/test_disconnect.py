@@ -60,10 +60,11 @@ def test_a_disconnect_cancels_a_queued_run(headers: dict[str, str], given_up: li
 
     async def waits() -> None:
         request: Any = SimpleNamespace(headers=headers, is_disconnected=gone)
-        queue: Any = SimpleNamespace(
+        runs = SimpleNamespace(
             withdraw=lambda run: done.append(f"withdraw {run}"), cancel=lambda run: done.append(f"cancel {run}")
         )
-        async with cancel_on_disconnect(request, queue, run(Status.QUEUED)):
+        studio: Any = SimpleNamespace(runs=runs)
+        async with cancel_on_disconnect(studio, request, run(Status.QUEUED)):
             for _ in range(100):
                 if not done:
                     await asyncio.sleep(0.0005)

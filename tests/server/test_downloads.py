@@ -89,7 +89,7 @@ def call(studio: Studio) -> TestClient:
 
 def kept(studio: Studio, folder: Path, body: bytes) -> str:
     (folder / "file").write_bytes(body)
-    return f"/v1/files/{studio.blobs.put(folder / 'file')}"
+    return f"/v1/files/{studio.files.put(folder / 'file')}"
 
 
 def test_downloads_of_ranges(studio: Studio, call: TestClient, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_presigned_urls_are_valid_for_an_hour(studio: Studio, tmp_path: Path, mo
         return f"https://store.example/{sha256}?sig=x"
 
     path = kept(studio, tmp_path, BODY)
-    monkeypatch.setattr(studio.blobs, "signed", signed)
+    monkeypatch.setattr(studio.files, "signed_url", signed)
     app = create_app(studio, Settings(presign=True))
     call = TestClient(app, base_url="http://127.0.0.1", follow_redirects=False)
     reply = call.get(path)

@@ -55,7 +55,7 @@ def test_the_stream_of_an_erased_run_ends(home: Path, monkeypatch: pytest.Monkey
     run = client.post("/v1/runs", json={"kind": "generate", "prompt": "a cat"}).json()["id"]
 
     async def erased(self: object, idle: int) -> bool:
-        studio.erase(EraseSelection(runs=(run,)))
+        studio.maintenance.erase(EraseSelection(runs=(run,)))
         return True
 
     monkeypatch.setattr(module.RunWaiter, "pause", erased)

@@ -134,7 +134,7 @@ def test_unavailable_storage(call: TestClient, studio: Studio, monkeypatch: pyte
         raise Unavailable("the files at 's3://secret-place' cannot be reached")
 
     for act in ("size", "exists"):
-        monkeypatch.setattr(studio.blobs._files, act, away)
+        monkeypatch.setattr(studio.files._files, act, away)
     for path in (f"/v1/files/{NOTHING}", f"/v1/folders/{NOTHING}"):
         reply = call.request(method, path)
         assert reply.status_code == 503 and reply.headers["Content-Type"] == "application/problem+json"

@@ -18,9 +18,10 @@ from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError
 from limner.core.requests import TrainRequest
 from limner.core.runs import INTERNAL_ERROR, Status
-from limner.server import marketing, uploads
+from limner.server import uploads
 from limner.server import waiting as waiting_module
 from limner.store.queue import Queue
+from limner.studio.feedback import StudioFeedback
 from limner.studio.studio import Studio
 from serving import Service, problem, refused
 from serving import service as running
@@ -55,8 +56,8 @@ def service(tmp_path_factory: pytest.TempPathFactory, adapters: list[Path], star
 
 
 def test_adapters_are_chosen_by_rating(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    call, counted, asked = service.call, marketing.standings, list[Any]()
-    monkeypatch.setattr(marketing, "standings", lambda *arguments: asked.append(arguments[2:]) or counted(*arguments))
+    call, counted, asked = service.call, StudioFeedback.summary, list[Any]()
+    monkeypatch.setattr(StudioFeedback, "summary", lambda *given: asked.append(given[2:]) or counted(*given))
     seen: dict[str, int] = {}
     for industry in ("food", "Food", " FOOD "):
         named = CALL | {"industry": industry}
@@ -95,10 +96,10 @@ def test_a_base_image_is_limited_and_decoded_before_it_is_stored(
     monkeypatch.setattr(uploads, "fetch", fetch)
     with pytest.raises(LimnerError):
         uploads.store_image_from_url(studio, ann, "https://example.com/a.png", 1000)
-    assert bounds == [1000] and [*studio.blobs] == []
+    assert bounds == [1000] and [*studio.files] == []
     body = (tmp_path / "a.png").read_bytes()
     reference = uploads.store_image_from_url(studio, ann, "https://example.com/a.png", 2**20)
-    assert [held.reference for held in studio.grants.list("ann")] == [reference]
+    assert [held.reference for held in studio.files.grants.list("ann")] == [reference]
     studio.store.close()
 
 
@@ -150,9 +151,9 @@ def test_errors_of_the_run_are_returned(
 ) -> None:
     thread, answers, run = answered(idle)
     queue = Queue(Studio(idle.home).store)
-    ((claimed, hold),) = queue.claim_together("w", 1)
+    ((claimed, lease),) = queue.claim("w", 1)
     assert claimed.id == run
-    queue.finish(hold, ending, error, internal_error=status == 500)
+    queue.finish(lease, ending, error, internal_error=status == 500)
     thread.join()
     assert message in problem(answers[0], status)["detail"]
 

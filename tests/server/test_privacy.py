@@ -59,7 +59,7 @@ def test_a_hash_in_a_text_is_no_reference(accounts: dict[str, TestClient], studi
     accounts["bob"].post("/v1/runs", json=PAINT | {"prompt": f"look: {reference}"})
     accounts["bob"].post("/v1/collections", json={"name": sha256})
     assert accounts["ann"].delete(path_of(reference)).json()["files"] == 1
-    assert sha256 not in studio.blobs
+    assert sha256 not in studio.files
 
 
 @pytest.mark.parametrize("kind", ["sha256", "folder"])
@@ -111,7 +111,7 @@ def test_the_response_to_an_upload_is_erased_with_it(accounts: dict[str, TestCli
     assert ann.delete(first["url"]).status_code == 200
     second = ann.post("/v1/files", content=b"a picture", headers=headers)
     assert "Idempotent-Replayed" not in second.headers
-    assert first["reference"].removeprefix("sha256:") in studio.blobs, "it is uploaded again"
+    assert first["reference"].removeprefix("sha256:") in studio.files, "it is uploaded again"
 
 
 def test_private_webhook_addresses_are_refused(accounts: dict[str, TestClient]) -> None:
@@ -127,12 +127,12 @@ def test_an_upload_while_the_same_file_is_erased(studio: Studio, tmp_path: Path)
     from limner.store.erase import EraseSelection
 
     (tmp_path / "a").write_bytes(b"one")
-    reference = studio.keep(tmp_path / "a")
+    reference = studio.files.upload(tmp_path / "a")
 
     def erase() -> None:
         for _ in range(20):
             try:
-                studio.erase(EraseSelection(references=(reference,)))
+                studio.maintenance.erase(EraseSelection(references=(reference,)))
             except LimnerError:
                 return
 
@@ -140,10 +140,10 @@ def test_an_upload_while_the_same_file_is_erased(studio: Studio, tmp_path: Path)
         erasing = Thread(target=erase)
         erasing.start()
         for _ in range(10):
-            studio.keep(tmp_path / "a")
+            studio.files.upload(tmp_path / "a")
         erasing.join()
-        studio.keep(tmp_path / "a")
-        assert reference.removeprefix("sha256:") in studio.blobs
+        studio.files.upload(tmp_path / "a")
+        assert reference.removeprefix("sha256:") in studio.files
 
 
 def test_an_unreadable_run_hides_no_others(accounts: dict[str, TestClient], studio: Studio) -> None:
@@ -156,7 +156,7 @@ def test_an_unreadable_run_hides_no_others(accounts: dict[str, TestClient], stud
     bad, good = (ann.post("/v1/runs", json=PAINT).json()["id"] for _ in range(2))
     with studio.store.session() as session:
         session.execute(update(RunRow).where(RunRow.id == bad).values(request={"kind": "generate", "colour": "red"}))
-    ((claimed, _),) = Queue(studio.store).claim_together("w", 1)
+    ((claimed, _),) = Queue(studio.store).claim("w", 1)
     assert claimed.id == good
     assert [each["id"] for each in ann.get("/v1/runs").json()] == [good]
     assert [each["run"] for each in ann.get(f"/v1/webhooks/{made['id']}/deliveries").json()] == [bad]

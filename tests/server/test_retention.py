@@ -10,7 +10,7 @@ import pytest
 from limner.server.erasure import retention
 from limner.server.profile import read_profile
 from limner.server.settings import Settings
-from limner.store.erase import ErasureResult
+from limner.studio.maintenance import ErasureResult
 
 
 class Pruned:
@@ -18,6 +18,7 @@ class Pruned:
 
     def __init__(self) -> None:
         self.asked: list[tuple[timedelta | None, list[str]]] = []
+        self.maintenance = self
 
     def prune(self, older: timedelta | None, protected: Any = ()) -> ErasureResult:
         self.asked.append((older, list(protected)))

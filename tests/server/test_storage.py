@@ -112,7 +112,7 @@ def test_an_unused_upload_is_erased(call: Client) -> None:
 
 def test_unavailable_storage_is_reported_at_start(home: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMNER_FILES", "s3://nosuch/place")
-    message = "limner: there is no place for files at 's3://nosuch/place'; make that bucket, or name another"
+    message = "limner: there is no place for files at 's3://nosuch/place'; create that bucket, or name another"
     assert [refused(home, command) for command in ("serve", "worker")] == [message] * 2
 
 
@@ -122,12 +122,13 @@ def test_the_commands(limner: Any, tmp_path: Path) -> None:
 
     studio = Studio()
     (tmp_path / "a.png").write_bytes(b"one")
-    reference = studio.keep(tmp_path / "a.png")
+    reference = studio.files.upload(tmp_path / "a.png")
     run = studio.enqueue(GenerateRequest(prompt="a", image=reference))
     assert limner("backup", "b.zip").code == 0
     assert limner("restore", "b.zip").error.startswith("there is something here already (")
     assert limner("erase", reference).error == (
-        f"{reference[:19]} cannot go alone: 1 was made with it (run {run.id} (generate)); erase those too, by --derived"
+        f"{reference[:19]} cannot go alone: 1 was made with it (run {run.id} (generate)); "
+        "erase those too, with --derived"
     )
     result = limner("erase", reference, "--derived", "--dry-run")
     assert f"derived run {run.id}" in result.out and "would be erased: 1 runs, 1 files" in result.out

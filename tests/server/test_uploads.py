@@ -41,9 +41,9 @@ def covered(alpha: list[list[int]]) -> Image.Image:
 def test_transparent_pixels_are_white_in_the_mask(studio: Studio) -> None:
     mask = covered([[0, 1, 127, 255], [0, 0, 128, 254]])
     kept = store_edit_files(studio, Caller(), upload(Image.new("RGB", (4, 2), "red")), upload(mask))
-    with Image.open(studio.blobs.bring(kept["mask"])) as found:
+    with Image.open(studio.files.local_path(kept["mask"])) as found:
         assert (found.mode, np.asarray(found).tolist()) == ("L", [[255, 0, 0, 0], [255, 255, 0, 0]])
-    with Image.open(studio.blobs.bring(kept["image"])) as found:
+    with Image.open(studio.files.local_path(kept["image"])) as found:
         assert found.getpixel((0, 0)) == (255, 0, 0)
     assert store_edit_files(studio, Caller(), upload(Image.new("RGB", (4, 2), "red")), None) == {"image": kept["image"]}
 

@@ -1,4 +1,4 @@
-"""A store in each database."""
+"""Fixture: a store in each database."""
 
 from pathlib import Path
 

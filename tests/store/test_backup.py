@@ -1,4 +1,4 @@
-"""A backup holds everything, means the same to any database, and is put back whole or not at all."""
+"""Tests of backup and restore: contents, damaged and forged archives, atomicity."""
 
 import errno
 import hashlib
@@ -21,11 +21,11 @@ from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.store import backup as backups
 from limner.store import paths, rows
-from limner.store.backup import MANIFEST
+from limner.store.backup import MANIFEST, TABLES
+from limner.store.columns import PatternString
 from limner.store.erase import EraseSelection
 from limner.store.prune import prune
-from limner.store.rows import TABLES
-from limner.store.tables import Name, RunRow
+from limner.store.tables import RunRow
 from limner.studio.studio import Studio
 
 OTHERS = ["sqlite", "postgres"]
@@ -36,7 +36,7 @@ def fill(studio: Studio, folder: Path) -> None:
     (folder / "data").mkdir()
     (folder / "data" / "ä.png").write_bytes(bytes(range(256)) * 9000)
     (folder / "data" / "b.txt").write_text("a cat")
-    data = studio.keep(folder / "data", Caller(account="ann"))
+    data = studio.files.upload(folder / "data", Caller(account="ann"))
     train = studio.enqueue(TrainRequest(data=data, class_word="dog"), priority=3, tags={"industry": "food"})
     paint = studio.enqueue(GenerateRequest(prompt="ein Hügel 🏞"), parent=train.id, caller=Caller(account="ann"))
     studio.store.add_event(paint.id, Notice(text="half\u2028way"))
@@ -47,15 +47,15 @@ def fill(studio: Studio, folder: Path) -> None:
     (studio.home / "credentials" / "key.pem").write_bytes(b"secret")
 
 
-def told(studio: Studio) -> object:
+def contents(studio: Studio) -> object:
     """All that a studio knows, as it can be compared."""
     runs = studio.store.list(100)
     return (
         [run.model_dump() for run in runs],
         [studio.store.events(run.id) for run in runs],
         [made.model_dump() for made in studio.store.artifacts()],
-        [(blob.sha256, studio.blobs.path(blob.sha256).read_bytes()) for blob in studio.blobs],
-        studio.grants.list("ann"),
+        [(blob.sha256, studio.files.path(blob.sha256).read_bytes()) for blob in studio.files],
+        studio.files.grants.list("ann"),
     )
 
 
@@ -77,34 +77,32 @@ def opened(home: Path, database: str | None, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_everything_comes_back_elsewhere(
+def test_a_backup_restores_everything_in_another_home(
     studio: Studio, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     seen: list[Event] = []
-    studio.backup(tmp_path / "backup.zip", seen.append)
+    studio.maintenance.backup(tmp_path / "backup.zip", seen.append)
     assert [event.name for event in seen if isinstance(event, Stage)] == ["database", "files"]
     assert sum(isinstance(event, Progress) for event in seen) > 5
     assert (tmp_path / "backup.zip").stat().st_mode & 0o777 == 0o600
-    before = told(studio)
+    before = contents(studio)
     url = None if other == "sqlite" else postgres.fresh(request.getfixturevalue("postgres_folder"))
     there = opened(tmp_path / "elsewhere", url, monkeypatch)
-    there.restore(tmp_path / "backup.zip")
-    assert told(there) == before
+    there.maintenance.restore(tmp_path / "backup.zip")
+    assert contents(there) == before
     credential = there.home / "credentials" / "key.pem"
     assert credential.read_bytes() == b"secret" and credential.stat().st_mode & 0o777 == 0o600
     run = there.enqueue(GenerateRequest(prompt="and on it goes"))
     made = there.store.add_artifact(run.id, "picture", "/x/0002.png", "b" * 64)
     assert made.id == max(found.id or 0 for found in there.store.artifacts()), "new rows are numbered above the old"
     with pytest.raises(LimnerError, match="there is something here already"):
-        there.restore(tmp_path / "backup.zip")
-    there.restore(tmp_path / "backup.zip", replace=True)
-    assert told(there) == before
+        there.maintenance.restore(tmp_path / "backup.zip")
+    there.maintenance.restore(tmp_path / "backup.zip", replace=True)
+    assert contents(there) == before
     there.store.close()
 
 
-def test_what_is_written_meanwhile_is_not_half_in_it(
-    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_backup_holds_no_partial_writes(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count = len(studio.store.list(100))
     seen: list[Event] = []
 
@@ -115,10 +113,10 @@ def test_what_is_written_meanwhile_is_not_half_in_it(
             studio.store.add_event(run.id, Notice(text="began"))
             studio.store.add_artifact(run.id, "picture", "/x/0003.png", "c" * 64)
 
-    studio.backup(tmp_path / "backup.zip", busy)
+    studio.maintenance.backup(tmp_path / "backup.zip", busy)
     assert len(studio.store.list(100)) > count
     there = opened(tmp_path / "elsewhere", None, monkeypatch)
-    there.restore(tmp_path / "backup.zip")
+    there.maintenance.restore(tmp_path / "backup.zip")
     assert len(there.store.list(100)) == count and len(there.store.artifacts()) == 1
     there.store.close()
 
@@ -178,8 +176,9 @@ def with_credential(name: str, body: bytes) -> Callable[[Path, Path], Path]:
         def named(part: str, old: bytes) -> bytes:
             if part != MANIFEST:
                 return old
-            told = json.loads(old)
-            return json.dumps(told | {"hashes": told["hashes"] | {name: hashlib.sha256(body).hexdigest()}}).encode()
+            contents = json.loads(old)
+            contents["hashes"][name] = hashlib.sha256(body).hexdigest()
+            return json.dumps(contents).encode()
 
         return rewritten(source, place, named, **{name: body})
 
@@ -194,7 +193,7 @@ def manifest(**changes: object) -> Callable[[Path, Path], Path]:
 
 
 def encrypted(source: Path, place: Path) -> Path:
-    """A backup whose members are said to be encrypted."""
+    """A backup whose members are marked as encrypted."""
     body = bytearray(source.read_bytes())
     with zipfile.ZipFile(source) as archive:
         at = archive.start_dir
@@ -222,7 +221,7 @@ DAMAGE = {
     "file and folder": (with_credential("credentials/key.pem/more", b"x"), "as a file and as a folder"),
     "large credential": (with_credential("credentials/a.pem", bytes(2**24 + 1)), "of more than 16,777,216 bytes"),
     "fewer rows": (manifest(rows={"runs": 3}), "has not all rows of runs"),
-    "newer": (manifest(revision="9999"), "is of a newer Limner; update limner"),
+    "newer": (manifest(revision="9999"), "is of a newer version of Limner; update limner"),
     "odd": (manifest(rows="all"), "cannot be read"),
     "no zip": (lambda source, place: place.write_bytes(b"nothing") and place, "cannot be read"),
 }
@@ -233,28 +232,26 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sound")
     studio = Studio(folder / "home")
     fill(studio, folder)
-    studio.backup(folder / "backup.zip")
+    studio.maintenance.backup(folder / "backup.zip")
     studio.store.close()
     return folder / "backup.zip"
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_backup_that_is_damaged_or_made_up_changes_nothing(
-    sound: Path, home: Path, tmp_path: Path, damage: str
-) -> None:
-    spoil, said = DAMAGE[damage]
+def test_a_damaged_or_forged_backup_changes_nothing(sound: Path, home: Path, tmp_path: Path, damage: str) -> None:
+    spoil, message = DAMAGE[damage]
     there = Studio(home)
     with pytest.raises(LimnerError) as caught:
-        there.restore(spoil(sound, tmp_path / "spoilt.zip"))
-    assert said in str(caught.value)
-    assert there.store.list(1) == [] and list(there.blobs) == [] and not (home / "credentials").exists()
+        there.maintenance.restore(spoil(sound, tmp_path / "spoilt.zip"))
+    assert message in str(caught.value)
+    assert there.store.list(1) == [] and list(there.files) == [] and not (home / "credentials").exists()
     assert not list(tmp_path.rglob("*evil*"))
     there.store.close()
 
 
 @pytest.mark.parametrize("replace", [False, True])
 @pytest.mark.parametrize("name", ["own", "own/key.pem/old"])
-def test_credentials_that_cannot_be_written_are_refused_before_anything_is(
+def test_unwritable_credentials_are_refused_before_anything_is_written(
     sound: Path, home: Path, tmp_path: Path, name: str, replace: bool
 ) -> None:
     (home / "credentials" / "own").mkdir(parents=True)
@@ -262,30 +259,30 @@ def test_credentials_that_cannot_be_written_are_refused_before_anything_is(
     there = Studio(home)
     spoilt = with_credential(f"credentials/{name}", b"x")(sound, tmp_path / "spoilt.zip")
     with pytest.raises(LimnerError, match=r"move .*credentials/own.* away"):
-        there.restore(spoilt, replace=replace)
-    assert list(there.blobs) == [] and there.store.list(1) == []
+        there.maintenance.restore(spoilt, replace=replace)
+    assert list(there.files) == [] and there.store.list(1) == []
     assert [file.name for file in (home / "credentials").rglob("*")] == ["own", "key.pem"]
     there.store.close()
 
 
-def test_another_credential_is_not_lost_unasked(sound: Path, home: Path) -> None:
+def test_another_credential_is_not_replaced_unasked(sound: Path, home: Path) -> None:
     place = home / "credentials" / "key.pem"
     place.parent.mkdir(parents=True)
     place.write_bytes(b"mine")
     there = Studio(home)
-    with pytest.raises(LimnerError, match=r"another credentials/key\.pem here already; .* --replace to lose it"):
-        there.restore(sound)
-    assert (place.read_bytes(), there.store.list(1), list(there.blobs)) == (b"mine", [], [])
-    there.restore(sound, replace=True)
+    with pytest.raises(LimnerError, match=r"another credentials/key\.pem here already; .* --replace to delete it"):
+        there.maintenance.restore(sound)
+    assert (place.read_bytes(), there.store.list(1), list(there.files)) == (b"mine", [], [])
+    there.maintenance.restore(sound, replace=True)
     assert place.read_bytes() == b"secret"
     there.store.close()
 
 
-def test_rows_that_do_not_fit_change_nothing(sound: Path, home: Path, tmp_path: Path) -> None:
+def test_inconsistent_rows_change_nothing(sound: Path, home: Path, tmp_path: Path) -> None:
     """An archive whose hashes are right and whose rows are not."""
     there = Studio(home)
     with pytest.raises(LimnerError, match="do not fit together"):
-        there.restore(forged(sound, tmp_path / "spoilt.zip", "artifacts", run="261129-101010-zzzz"))
+        there.maintenance.restore(forged(sound, tmp_path / "spoilt.zip", "artifacts", run="261129-101010-zzzz"))
     assert there.store.list(1) == []
     there.store.close()
 
@@ -344,32 +341,32 @@ FORGED = {
 
 
 @pytest.mark.parametrize("table", FORGED)
-def test_no_row_comes_in_that_is_not_one_of_ours(sound: Path, home: Path, tmp_path: Path, table: str) -> None:
+def test_invalid_rows_are_refused(sound: Path, home: Path, tmp_path: Path, table: str) -> None:
     there = Studio(home)
     for column, values in FORGED[table].items():
         for value in values:
-            with pytest.raises(LimnerError, match=f"the backup has a row (that cannot be: {column} of|of '{table}')"):
-                there.restore(forged(sound, tmp_path / "forged.zip", table, **{column: value}))
-    assert there.store.list(1) == [] and list(there.blobs) == [] and not (home / "credentials").exists()
+            with pytest.raises(LimnerError, match=f"the backup has (an invalid row: {column} of|a row of '{table}')"):
+                there.maintenance.restore(forged(sound, tmp_path / "forged.zip", table, **{column: value}))
+    assert there.store.list(1) == [] and list(there.files) == [] and not (home / "credentials").exists()
     there.store.close()
 
 
-def test_every_text_that_becomes_a_path_or_a_word_of_ours_has_a_pattern() -> None:
-    """A column of short texts is a `Name`, but for those that hold what people write."""
-    said = {"pictures.industry", "pictures.style", "collections.name"}
+def test_every_short_text_column_has_a_pattern() -> None:
+    """A short text column is a `PatternString`, except those that people fill in."""
+    free_text = {"pictures.industry", "pictures.style", "collections.name"}
     short = {
         f"{table.name}.{column.name}"
         for table in TABLES.values()
         for column in table.columns
-        if isinstance(column.type, String) and column.type.length and not isinstance(column.type, Name)
+        if isinstance(column.type, String) and column.type.length and not isinstance(column.type, PatternString)
     }
-    assert short == said
+    assert short == free_text
 
 
-def test_what_is_created_is_checked_as_what_is_restored(home: Path) -> None:
+def test_created_rows_are_checked_like_restored_ones(home: Path) -> None:
     studio = Studio(home)
     with (
-        pytest.raises(ValueError, match="id of 'runs' is '/tmp/victim', which is no such name"),
+        pytest.raises(ValueError, match="id of 'runs' is '/tmp/victim', which is not in the format of this column"),
         studio.store.writing() as session,
     ):
         session.add(RunRow(id="/tmp/victim", kind="generate", request={}, digest="a" * 64, status="queued"))
@@ -380,7 +377,7 @@ def test_what_is_created_is_checked_as_what_is_restored(home: Path) -> None:
 
 
 @pytest.mark.parametrize("run", ["{victim}", "../../victim", "link/victim"])
-def test_a_row_that_an_older_version_restored_deletes_nothing_else(home: Path, tmp_path: Path, run: str) -> None:
+def test_an_invalid_row_from_an_older_version_deletes_nothing_else(home: Path, tmp_path: Path, run: str) -> None:
     """Such rows may be in databases already."""
     (tmp_path / "victim").mkdir()
     (tmp_path / "victim" / "thesis.txt").write_text("mine")
@@ -389,15 +386,15 @@ def test_a_row_that_an_older_version_restored_deletes_nothing_else(home: Path, t
     (home / "runs").mkdir()
     (home / "runs" / "link").symlink_to(tmp_path)
     for delete in (
-        lambda: studio.erase(EraseSelection(runs=(bad,))),
-        lambda: prune(studio.store, studio.blobs, datetime.now(UTC) + timedelta(days=1)),
+        lambda: studio.maintenance.erase(EraseSelection(runs=(bad,))),
+        lambda: prune(studio.store, studio.files, datetime.now(UTC) + timedelta(days=1)),
     ):
         made = studio.store.create(GenerateRequest(prompt="x"))
         with studio.store.writing() as session:
             session.execute(update(RunRow).where(RunRow.id == made.id).values(id=bad, status=Status.DONE))
         with pytest.raises(LimnerError, match="does not lie below"):
             delete()
-    studio.sweep()
+    studio.maintenance.clean()
     assert (tmp_path / "victim" / "thesis.txt").read_text() == "mine"
     studio.store.close()
 
@@ -414,7 +411,7 @@ def test_parts_of_a_backup_do_not_share_bytes(sound: Path, home: Path, tmp_path:
         archive.filelist.append(inner)
     there = Studio(home)
     with pytest.raises(LimnerError, match="holds parts that share their bytes"):
-        there.restore(place)
+        there.maintenance.restore(place)
     there.store.close()
 
 
@@ -425,9 +422,9 @@ def archive_start(member: zipfile.ZipInfo) -> int:
 
 def test_rows_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     table = TABLES["answers"]
-    monkeypatch.setattr(rows, "VALUES", 10)
+    monkeypatch.setattr(rows, "MAX_VALUES", 10)
     with pytest.raises(LimnerError, match="cannot be read"):
-        rows.row_from(table, json.dumps({"headers": [0] * 20}).encode())
+        rows.parse_row(table, json.dumps({"headers": [0] * 20}).encode())
     monkeypatch.setattr(rows, "BATCH_BYTES", 100)
     written: list[int] = []
 
@@ -440,14 +437,14 @@ def test_rows_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert written == [2, 2, 2]
     runs = [json.dumps({"id": f"r{n}", "parent": "r0" if n else None}).encode() for n in range(5)]
     monkeypatch.setattr(rows, "BATCH", 2)
-    monkeypatch.setattr(rows, "row_from", lambda table, line: json.loads(line))
-    for write, batches in ((rows.insert_rows, [2, 2, 1]), (rows.point_rows, [1, 2, 1])):
+    monkeypatch.setattr(rows, "parse_row", lambda table, line: json.loads(line))
+    for write, batches in ((rows.insert_rows, [2, 2, 1]), (rows.link_rows, [1, 2, 1])):
         written.clear()
         write(Spy(), TABLES["runs"], iter(runs))  # type: ignore[arg-type]
         assert written == batches, "as they come, without any kept for later"
 
 
-def test_an_older_backup_is_filled_up(sound: Path, home: Path, tmp_path: Path) -> None:
+def test_an_older_backup_gets_default_values(sound: Path, home: Path, tmp_path: Path) -> None:
     """One from before runs had owners."""
     bodies: dict[str, bytes] = {}
 
@@ -458,17 +455,17 @@ def test_an_older_backup_is_filled_up(sound: Path, home: Path, tmp_path: Path) -
             bodies[name] = body
         elif name == MANIFEST:
             facts = json.loads(body)
-            facts["hashes"] |= {its: hashlib.sha256(told).hexdigest() for its, told in bodies.items()}
+            facts["hashes"] |= {its: hashlib.sha256(contents).hexdigest() for its, contents in bodies.items()}
             return json.dumps(facts | {"revision": "0002"}).encode()
         return body
 
     there = Studio(home)
-    there.restore(rewritten(sound, tmp_path / "old.zip", change))
+    there.maintenance.restore(rewritten(sound, tmp_path / "old.zip", change))
     assert [run.owner for run in there.store.list(10)] == ["", ""]
     there.store.close()
 
 
-def test_a_full_disk_leaves_no_half_backup(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_partial_backup(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     studio = Studio(home)
     (tmp_path / "scratch").mkdir()
     fill(studio, tmp_path / "scratch")
@@ -488,7 +485,7 @@ def test_a_full_disk_leaves_no_half_backup(home: Path, tmp_path: Path, monkeypat
     (tmp_path / "out" / "backup.zip").write_bytes(b"the one of yesterday")
     with monkeypatch.context() as patch, pytest.raises(LimnerError, match="no space is left to write"):
         patch.setattr(backups, "_private", small)
-        studio.backup(tmp_path / "out" / "backup.zip")
+        studio.maintenance.backup(tmp_path / "out" / "backup.zip")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["backup.zip"]
     assert (tmp_path / "out" / "backup.zip").read_bytes() == b"the one of yesterday"
     studio.store.close()
@@ -497,9 +494,9 @@ def test_a_full_disk_leaves_no_half_backup(home: Path, tmp_path: Path, monkeypat
 def test_a_damaged_file_is_named(home: Path, tmp_path: Path) -> None:
     studio = Studio(home)
     (tmp_path / "a").write_bytes(b"one")
-    place = studio.blobs.path(studio.blobs.put(tmp_path / "a"))
+    place = studio.files.path(studio.files.put(tmp_path / "a"))
     place.unlink()
     place.write_bytes(b"other")
-    with pytest.raises(LimnerError, match=f"the kept file {place.name} is damaged"):
-        studio.backup(tmp_path / "backup.zip")
+    with pytest.raises(LimnerError, match=f"the stored file {place.name} is damaged"):
+        studio.maintenance.backup(tmp_path / "backup.zip")
     studio.store.close()

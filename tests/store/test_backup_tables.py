@@ -1,4 +1,4 @@
-"""A backup holds every table that the database has, every row of it, and all keys and certificates."""
+"""Tests that a backup holds every row of every table, and all credentials."""
 
 from __future__ import annotations
 
@@ -90,15 +90,15 @@ def value(table: Table, column: Any, number: int) -> Any:
     if (table.name, column.name) == ("events", "payload"):
         return {"kind": "notice", "text": f"half\u2028way {number}", "level": "info"}
     if kind is str:
-        told = TEXTS.get(f"{table.name}.{column.name}", TEXTS.get(column.name, lambda n: f"{column.name} {n} ä"))
-        return told(number) if callable(told) else told
+        make_text = TEXTS.get(f"{table.name}.{column.name}", TEXTS.get(column.name, lambda n: f"{column.name} {n} ä"))
+        return make_text(number) if callable(make_text) else make_text
     values: dict[type, Any] = {
         datetime: datetime(2026, 1, 2, 3, 4, 5, 678, UTC) + timedelta(days=number),
         int: number + 1,
         float: number + 0.1,
         bool: number % 2 == 1,
         bytes: bytes([0, 255, 128, number]),
-        object: [f"ü {number}", None] if column.info.get("holds") is list else {"ü": [number, None, "x"]},
+        object: [f"ü {number}", None] if column.info.get("json_type") is list else {"ü": [number, None, "x"]},
     }
     return values[kind]
 
@@ -115,33 +115,34 @@ def everything(studio: Studio) -> dict[str, list[dict[str, Any]]]:
         }
 
 
-def test_every_row_of_every_table_comes_back(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_row_of_every_table_is_restored(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("limner.store.rows.BATCH", 2)
+    monkeypatch.setattr("limner.store.backup.READ_ROWS", 2)
     before = everything(studio)
     assert {len(rows) for rows in before.values()} == {ROWS} and len(before) >= 20
-    studio.backup(tmp_path / "backup.zip")
+    studio.maintenance.backup(tmp_path / "backup.zip")
     with zipfile.ZipFile(tmp_path / "backup.zip") as archive:
         assert {name for name in archive.namelist() if name.startswith("rows/")} == {
             f"rows/{name}.jsonl" for name in before
         }
     there = Studio(tmp_path / "elsewhere")
-    there.restore(tmp_path / "backup.zip")
+    there.maintenance.restore(tmp_path / "backup.zip")
     assert everything(there) == before
     there.store.close()
 
 
-def test_keys_and_certificates_come_back_from_all_folders_of_theirs(studio: Studio, tmp_path: Path) -> None:
-    kept = {"own.pem": b"signing key", "own.crt": b"certificate", "trusted/root.pem": b"of another"}
-    for name, body in kept.items():
+def test_credentials_are_restored_from_all_folders(studio: Studio, tmp_path: Path) -> None:
+    credentials = {"own.pem": b"signing key", "own.crt": b"certificate", "trusted/root.pem": b"of another"}
+    for name, body in credentials.items():
         place = studio.home / "credentials" / name
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         place.write_bytes(body)
     (studio.home / "credentials" / "link.pem").symlink_to(tmp_path / "elsewhere.pem")
-    studio.backup(tmp_path / "backup.zip")
+    studio.maintenance.backup(tmp_path / "backup.zip")
     there = Studio(tmp_path / "there")
-    there.restore(tmp_path / "backup.zip")
+    there.maintenance.restore(tmp_path / "backup.zip")
     folder = there.home / "credentials"
     found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert found == kept
-    assert {(folder / name).stat().st_mode & 0o777 for name in kept} == {0o600}
+    assert found == credentials
+    assert {(folder / name).stat().st_mode & 0o777 for name in credentials} == {0o600}
     there.store.close()

@@ -1,4 +1,4 @@
-"""Files are found by what is in them."""
+"""Tests of content-addressed files, locally and on S3."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from limner.core.errors import LimnerError
-from limner.store.blobs import FRESH, Blobs
-from limner.store.prune import DAY
+from limner.store.blobs import FRESH_SECONDS, Blobs
+from limner.store.prune import ORPHAN_SECONDS
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -31,28 +31,28 @@ def write(place: Path, body: bytes) -> Path:
     return place
 
 
-def test_a_file_comes_back_by_its_hash(blobs: Blobs, tmp_path: Path) -> None:
-    kept = blobs.put(write(tmp_path / "a.png", b"one"))
-    assert kept == sha256(b"one").hexdigest()
-    assert blobs.put(write(tmp_path / "b.png", b"one")) == kept
-    assert kept in blobs and blobs.size(kept) == 3
-    with blobs.open(kept) as file:
+def test_a_file_is_read_by_its_hash(blobs: Blobs, tmp_path: Path) -> None:
+    stored = blobs.put(write(tmp_path / "a.png", b"one"))
+    assert stored == sha256(b"one").hexdigest()
+    assert blobs.put(write(tmp_path / "b.png", b"one")) == stored
+    assert stored in blobs and blobs.size(stored) == 3
+    with blobs.open(stored) as file:
         assert file.read() == b"one"
         file.seek(1)
         assert file.read() == b"ne"
-    assert blobs.path(kept).read_bytes() == b"one"
-    named = blobs.bring(f"sha256:{kept}", ".safetensors")
+    assert blobs.path(stored).read_bytes() == b"one"
+    named = blobs.local_path(f"sha256:{stored}", ".safetensors")
     assert named.suffix == ".safetensors" and named.read_bytes() == b"one"
 
 
-def test_a_folder_comes_back_as_it_was(blobs: Blobs, tmp_path: Path) -> None:
+def test_a_folder_is_restored_with_its_files(blobs: Blobs, tmp_path: Path) -> None:
     for name, body in (("a.png", b"1"), ("b.txt", b"a cat"), ("masks/a.png", b"2")):
         write(tmp_path / "cats" / name, body)
     write(tmp_path / "cats" / ".limner", b"")
-    reference = blobs.keep(tmp_path / "cats")
-    assert reference == blobs.keep(tmp_path / "cats") and reference.startswith("folder:")
+    reference = blobs.save(tmp_path / "cats")
+    assert reference == blobs.save(tmp_path / "cats") and reference.startswith("folder:")
     for _ in range(2):
-        place = blobs.bring(reference)
+        place = blobs.local_path(reference)
         found = {p.relative_to(place).as_posix(): p.read_bytes() for p in place.rglob("*") if p.is_file()}
         assert {name: body for name, body in found.items() if name != ".limner"} == {
             "a.png": b"1",
@@ -61,20 +61,20 @@ def test_a_folder_comes_back_as_it_was(blobs: Blobs, tmp_path: Path) -> None:
         }
 
 
-def test_many_bring_a_folder_at_once(blobs: Blobs, tmp_path: Path) -> None:
+def test_several_threads_load_a_folder_at_once(blobs: Blobs, tmp_path: Path) -> None:
     for number in range(6):
         write(tmp_path / "many" / f"{number}.png", str(number).encode())
-    reference = blobs.keep(tmp_path / "many")
+    reference = blobs.save(tmp_path / "many")
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: sorted(p.name for p in blobs.bring(reference).iterdir()), range(8)))
+        found = list(pool.map(lambda _: sorted(p.name for p in blobs.local_path(reference).iterdir()), range(8)))
     assert all(names == found[0] and len(names) == 6 for names in found)
     assert [path.name for path in (tmp_path / "cache").iterdir() if path.name.startswith("tmp")] == []
 
 
-def test_what_is_not_there(blobs: Blobs) -> None:
+def test_missing_files(blobs: Blobs) -> None:
     nothing = "0" * 64
     assert nothing not in blobs
-    for ask in (blobs.size, blobs.path, lambda it: blobs.bring(f"folder:{it}")):
+    for ask in (blobs.size, blobs.path, lambda it: blobs.local_path(f"folder:{it}")):
         with pytest.raises(LimnerError, match="there is no file 000000000000"):
             ask(nothing)
     with pytest.raises(LimnerError, match="there is no file"), blobs.open(nothing):
@@ -82,23 +82,23 @@ def test_what_is_not_there(blobs: Blobs) -> None:
     blobs.remove(nothing)
 
 
-def test_what_is_removed_is_gone(blobs: Blobs, tmp_path: Path) -> None:
-    kept = blobs.put(write(tmp_path / "a", b"one"))
-    blobs.path(kept, ".png")
-    blobs.remove(kept)
-    assert kept not in blobs
+def test_removed_files_are_missing(blobs: Blobs, tmp_path: Path) -> None:
+    stored = blobs.put(write(tmp_path / "a", b"one"))
+    blobs.path(stored, ".png")
+    blobs.remove(stored)
+    assert stored not in blobs
     with pytest.raises(LimnerError, match="there is no file"):
-        blobs.path(kept, ".png")
+        blobs.path(stored, ".png")
 
 
 @pytest.mark.parametrize("reference", ["/etc/passwd", "sha256:../../x", "sha256:" + "g" * 64, "folder:", "a" * 64, ""])
-def test_a_reference_is_a_hash_and_nothing_else(local: Blobs, reference: str) -> None:
-    with pytest.raises(LimnerError, match="names nothing that is kept"):
-        local.bring(reference)
+def test_invalid_references(local: Blobs, reference: str) -> None:
+    with pytest.raises(LimnerError, match="is no reference"):
+        local.local_path(reference)
 
 
 @pytest.mark.parametrize(
-    "told",
+    "manifest",
     [
         b"no json",
         b"[1]",
@@ -111,54 +111,56 @@ def test_a_reference_is_a_hash_and_nothing_else(local: Blobs, reference: str) ->
         json.dumps({"a": None}).encode(),
     ],
 )
-def test_a_list_of_files_that_someone_made_up(local: Blobs, tmp_path: Path, told: bytes) -> None:
-    kept = local.put(write(tmp_path / "list", told))
+def test_forged_manifests(local: Blobs, tmp_path: Path, manifest: bytes) -> None:
+    stored = local.put(write(tmp_path / "list", manifest))
     with pytest.raises(LimnerError, match="is no folder"):
-        local.bring(f"folder:{kept}")
+        local.local_path(f"folder:{stored}")
 
 
-def test_a_place_that_cannot_be_reached(tmp_path: Path) -> None:
+def test_an_unusable_file_system(tmp_path: Path) -> None:
     with pytest.raises(LimnerError, match="no way to reach the files at 'nosuch://bucket'"):
         Blobs("nosuch://bucket", tmp_path)
 
 
-def test_many_keep_the_same_file_at_once(blobs: Blobs, tmp_path: Path) -> None:
+def test_several_threads_store_the_same_file_at_once(blobs: Blobs, tmp_path: Path) -> None:
     place = write(tmp_path / "a", bytes(10_000))
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(lambda _: blobs.put(place), range(16)))) == 1
     assert [blob.bytes for blob in blobs] == [10_000]
 
 
-def test_all_that_is_kept(blobs: Blobs, tmp_path: Path) -> None:
+def test_all_stored_files_are_listed(blobs: Blobs, tmp_path: Path) -> None:
     assert list(blobs) == []
     blobs.check("one")
     assert blobs.users() == {"one"}
     hashes = sorted(blobs.put(write(tmp_path / body.decode(), body)) for body in (b"one", b"three"))
-    told = list(blobs)
-    assert [blob.sha256 for blob in told] == hashes and {blob.bytes for blob in told} == {3, 5}
-    assert all(-5 < blob.age < 60 for blob in told)
+    found = list(blobs)
+    assert [blob.sha256 for blob in found] == hashes and {blob.bytes for blob in found} == {3, 5}
+    assert all(-5 < blob.age < 60 for blob in found)
 
 
-def test_what_is_kept_again_counts_as_new(blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_stored_again_counts_as_new(
+    blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place, written = write(tmp_path / "a", b"one"), []
     blobs.put(place)
     if blobs.url.startswith("s3"):  # it has no way to make a file older; one that is written anew is young
-        monkeypatch.setattr("limner.store.blobs.FRESH", -60.0)
-        monkeypatch.setattr(blobs._files, "put_file", lambda *told: written.append(told))
+        monkeypatch.setattr("limner.store.blobs.FRESH_SECONDS", -60.0)
+        monkeypatch.setattr(blobs._files, "put_file", lambda *given: written.append(given))
         blobs.put(place)
         assert len(written) == 1
         return
-    (kept,) = (tmp_path / "files").rglob("?" * 64)
-    os.utime(kept, (0, 0))
+    (stored,) = (tmp_path / "files").rglob("?" * 64)
+    os.utime(stored, (0, 0))
     assert next(iter(blobs)).age > 1e9
     blobs.put(place)
     assert next(iter(blobs)).age < 60
 
 
-def test_what_counts_as_just_kept_is_far_from_being_swept() -> None:
-    assert 0 < FRESH <= DAY / 2
+def test_new_files_are_far_younger_than_orphans() -> None:
+    assert 0 < FRESH_SECONDS <= ORPHAN_SECONDS / 2
 
 
-def test_a_part_of_a_file(blobs: Blobs, tmp_path: Path) -> None:
-    kept = blobs.put(write(tmp_path / "a", b"0123456789"))
-    assert (blobs.read(kept, 0, 4), blobs.read(kept, 8, 99)) == (b"0123", b"89")
+def test_a_range_of_a_file(blobs: Blobs, tmp_path: Path) -> None:
+    stored = blobs.put(write(tmp_path / "a", b"0123456789"))
+    assert (blobs.read(stored, 0, 4), blobs.read(stored, 8, 99)) == (b"0123", b"89")

@@ -1,4 +1,4 @@
-"""The database opens at the newest revision, or says in one line why it cannot."""
+"""Tests that the database opens at the newest revision, or fails with one line."""
 
 import sqlite3
 import subprocess
@@ -76,13 +76,13 @@ def migrated(engine: Engine, revision: str) -> Engine:
     return engine
 
 
-def test_the_constant_is_the_newest_revision(engine: Engine) -> None:
+def test_head_is_the_newest_revision(engine: Engine) -> None:
     with alembic_config(engine) as config:
         assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
 
 @pytest.mark.parametrize("empty", ["sqlite", "postgres"], indirect=True)
-def test_migrations_make_the_tables_of_a_new_database(empty: Callable[[], Engine]) -> None:
+def test_migrations_create_the_tables_of_a_new_database(empty: Callable[[], Engine]) -> None:
     old, new = migrated(empty(), "head"), empty()
     open_engine(new.url).dispose()
     assert schema(old) == schema(new)
@@ -93,7 +93,7 @@ def test_migrations_make_the_tables_of_a_new_database(empty: Callable[[], Engine
 
 
 @pytest.mark.parametrize("empty", ["sqlite", "postgres"], indirect=True)
-def test_down_and_up_again(empty: Callable[[], Engine]) -> None:
+def test_downgrade_and_upgrade(empty: Callable[[], Engine]) -> None:
     engine = migrated(empty(), "head")
     with alembic_config(engine) as config:
         command.downgrade(config, "base")
@@ -131,7 +131,7 @@ def test_an_upgrade_that_fails_changes_nothing(
         assert database.revision(connection) == revision
 
 
-def test_a_migration_that_copies_a_table_keeps_the_rows_that_point_at_it(tmp_path: Path, engine: Engine) -> None:
+def test_a_migration_that_copies_a_table_keeps_rows_that_refer_to_it(tmp_path: Path, engine: Engine) -> None:
     store = Store(tmp_path)
     store.add_event(store.create(GenerateRequest(prompt="a dog")).id, Stage(name="paint"))
     store.close()
@@ -145,13 +145,13 @@ def test_a_migration_that_copies_a_table_keeps_the_rows_that_point_at_it(tmp_pat
         assert connection.scalar(text("PRAGMA foreign_keys")) == 1
 
 
-def test_limner_may_lie_in_a_folder_with_a_percent_sign(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_percent_sign_in_the_path_of_the_migrations(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "__file__", "/50%/database.py")
     with alembic_config(engine) as config:
         assert config.get_main_option("script_location") == "/50%/migrations"
 
 
-def test_sqlite_waits_writes_ahead_and_minds_foreign_keys(engine: Engine) -> None:
+def test_sqlite_settings(engine: Engine) -> None:
     with engine.connect() as connection:
         settings = {name: connection.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "foreign_keys")}
         assert settings == {"journal_mode": "wal", "foreign_keys": 1}
@@ -232,7 +232,7 @@ def test_a_database_that_stays_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     other.close()
 
 
-def test_a_home_that_cannot_be(tmp_path: Path) -> None:
+def test_an_impossible_home(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(LimnerError, match="file should be a folder but is a file"):
         sqlite_url(tmp_path / "file")
@@ -244,7 +244,7 @@ def test_a_home_that_cannot_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "words"), [("no url", "cannot be read"), ("nosuch://secret@x/y", "no driver for 'nosuch'")]
 )
-def test_a_url_that_means_nothing(url: str, words: str) -> None:
+def test_invalid_urls(url: str, words: str) -> None:
     with pytest.raises(LimnerError, match=words) as caught:
         open_engine(url)
     assert "secret" not in str(caught.value)
@@ -260,7 +260,7 @@ def test_many_processes_open_a_fresh_postgresql_at_the_same_moment(postgres_fold
 @pytest.mark.parametrize(
     "url", ["postgresql://limner:secret@127.0.0.1:9/limner", "postgresql://limner:secret@/limner?host=/nowhere"]
 )
-def test_a_server_that_is_away_is_one_line(url: str) -> None:
+def test_an_unreachable_server_is_one_line(url: str) -> None:
     with pytest.raises(LimnerError, match=r"cannot be used .* check that it runs, and its URL") as caught:
         open_engine(url)
     assert "secret" not in str(caught.value)
@@ -287,5 +287,5 @@ class Said(Exception):
         ("42P01", False),  # there is no such table
     ],
 )
-def test_a_server_that_would_not_serve_is_away(state: str | None, away: bool) -> None:
+def test_a_server_that_refuses_to_serve_is_unavailable(state: str | None, away: bool) -> None:
     assert is_unavailable(OperationalError("SELECT 1", {}, Said(state))) is away

@@ -1,4 +1,4 @@
-"""Erasure takes what was asked for and what only that needed, and nothing that anything else refers to."""
+"""Tests of erasure, retention and orphans."""
 
 import os
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from limner.store.erase import EraseSelection, InUse, RunInProgress
 from limner.store.feedback import FeedbackStore
 from limner.store.images import ImageIndex, Viewer
 from limner.store.locks import run_lock
-from limner.store.prune import mark
+from limner.store.prune import owner_file
 from limner.store.queue import Queue
 from limner.store.tables import GrantRow, RunRow
 from limner.studio.studio import Studio
@@ -32,7 +32,7 @@ class Household:
     def __init__(self, studio: Studio, folder: Path) -> None:
         self.studio, self.scratch = studio, folder
         data = {"a.png": b"a face", "b.png": b"a tree", "a.txt": b"a photo"}
-        self.data = studio.keep(self.folder("data", data), Caller(account="ann"))
+        self.data = studio.files.upload(self.folder("data", data), Caller(account="ann"))
         self.train = self.run(TrainRequest(data=self.data, class_word="person"), owner="ann")
         learnt = self.folder("adapter", {"weights": b"of a face", "README": b"x"})
         self.adapter = self.made(self.train, "adapter", learnt)
@@ -47,13 +47,13 @@ class Household:
     def run(self, request: Any, owner: str) -> str:
         run = self.studio.enqueue(request, caller=Caller(account=owner))
         self.studio.store.add_event(run.id, Notice(text="began"))
-        (self.studio.store.folder(run.id) / mark(self.studio.store)).touch()
+        (self.studio.store.folder(run.id) / owner_file(self.studio.store)).touch()
         self.studio.store.update(run.id, status=Status.DONE, finished=datetime.now(UTC))
         return run.id
 
     def made(self, run: str, kind: str, place: Path) -> str:
-        reference = self.studio.blobs.keep(place)
-        sha256 = self.studio.blobs.put(place / "weights" if place.is_dir() else place)
+        reference = self.studio.files.save(place)
+        sha256 = self.studio.files.put(place / "weights" if place.is_dir() else place)
         details = {"reference": reference, "base": {"sha256": "b" * 64}}
         self.studio.store.add_artifact(run, kind, self.studio.store.folder(run) / "out", sha256, details)
         return reference
@@ -74,8 +74,8 @@ class Household:
 
     @property
     def bodies(self) -> set[bytes]:
-        """All that is kept, but for lists."""
-        found = {self.studio.blobs.path(blob.sha256).read_bytes() for blob in self.studio.blobs}
+        """The bytes of all stored files except manifests."""
+        found = {self.studio.files.path(blob.sha256).read_bytes() for blob in self.studio.files}
         return {body for body in found if not body.startswith(b"{")}
 
 
@@ -89,16 +89,16 @@ def house(home: Path, database: str | None, tmp_path: Path, monkeypatch: pytest.
     studio.store.close()
 
 
-def test_a_run_that_others_stand_on_goes_with_them_or_not_at_all(house: Household) -> None:
+def test_a_run_is_erased_only_with_the_runs_that_use_its_results(house: Household) -> None:
     before, all_runs = house.bodies, house.runs
     with pytest.raises(InUse, match=f"run {house.train} cannot go alone: 2 were made with it") as caught:
-        house.studio.erase(EraseSelection(runs=(house.train,)))
+        house.studio.maintenance.erase(EraseSelection(runs=(house.train,)))
     assert caught.value.by == [f"run {house.paint} (generate)", f"run {house.over} (generate)"]
     assert (house.bodies, house.runs) == (before, all_runs)
-    told = house.studio.erase(EraseSelection(runs=(house.train,)), derived=True, dry=True)
+    dry = house.studio.maintenance.erase(EraseSelection(runs=(house.train,)), derived=True, dry=True)
     assert (house.bodies, house.runs) == (before, all_runs), "a dry run changes nothing"
-    done = house.studio.erase(EraseSelection(runs=(house.train,)), derived=True)
-    assert done == told
+    done = house.studio.maintenance.erase(EraseSelection(runs=(house.train,)), derived=True)
+    assert done == dry
     assert (done.runs, done.derived) == ([house.train], [house.paint, house.over])
     assert house.runs == {house.other}
     assert house.bodies == {b"a face", b"a tree", b"a photo"}, "the data stay until they are asked for"
@@ -106,46 +106,46 @@ def test_a_run_that_others_stand_on_goes_with_them_or_not_at_all(house: Househol
     assert house.studio.store.artifacts(house.train) == [] and house.studio.store.events(house.paint) == []
 
 
-def test_a_run_that_nobody_needs_goes_alone(house: Household) -> None:
-    done = house.studio.erase(EraseSelection(runs=(house.over[:-1],)))
+def test_an_unused_run_is_erased_alone(house: Household) -> None:
+    done = house.studio.maintenance.erase(EraseSelection(runs=(house.over[:-1],)))
     assert (done.runs, done.derived, len(done.files)) == ([house.over], [], 1)
     assert b"of a face, in snow" not in house.bodies and b"of a face, on the beach" in house.bodies
 
 
-def test_what_another_run_made_too_is_not_derived_from_this_one(house: Household) -> None:
+def test_a_result_that_two_runs_made_derives_from_neither_alone(house: Household) -> None:
     twin = house.run(GenerateRequest(prompt="a"), owner="cleo")
     assert house.made(twin, "picture", house.scratch / "picture") == house.picture
-    assert house.studio.erase(EraseSelection(runs=(twin,))).runs == [twin], (
+    assert house.studio.maintenance.erase(EraseSelection(runs=(twin,))).runs == [twin], (
         "the picture that was painted over has its maker"
     )
     assert b"of a face, on the beach" in house.bodies
 
 
-def test_a_dataset_goes_with_all_that_was_learnt_from_it(house: Household) -> None:
+def test_a_dataset_is_erased_with_all_that_was_trained_on_it(house: Household) -> None:
     with pytest.raises(InUse, match=r"folder:.* cannot go alone: 3 were made with it"):
-        house.studio.erase(EraseSelection(references=(house.data,)))
-    done = house.studio.erase(EraseSelection(references=(house.data,)), derived=True)
+        house.studio.maintenance.erase(EraseSelection(references=(house.data,)))
+    done = house.studio.maintenance.erase(EraseSelection(references=(house.data,)), derived=True)
     assert done.derived == [house.train, house.paint, house.over] and done.uploads == [house.data]
     assert house.bodies == {b"a tree"}, "what another run made too stays"
-    assert house.runs == {house.other} and [run_lock.reference for run_lock in house.studio.grants.list()] == []
+    assert house.runs == {house.other} and [grant.reference for grant in house.studio.files.grants.list()] == []
 
 
-def test_one_picture_of_a_dataset(house: Household) -> None:
-    face = house.studio.blobs.put(house.file("face", b"a face"))
+def test_one_image_of_a_dataset(house: Household) -> None:
+    face = house.studio.files.put(house.file("face", b"a face"))
     with pytest.raises(InUse) as caught:
-        house.studio.erase(EraseSelection(references=(f"sha256:{face}",)))
+        house.studio.maintenance.erase(EraseSelection(references=(f"sha256:{face}",)))
     assert house.data in caught.value.by, "the dataset that holds it is named"
-    house.studio.erase(EraseSelection(references=(f"sha256:{face}",)), derived=True)
+    house.studio.maintenance.erase(EraseSelection(references=(f"sha256:{face}",)), derived=True)
     assert house.bodies == {b"a tree"} and house.runs == {house.other}
 
 
-def test_all_that_is_somebodys(house: Household) -> None:
-    with pytest.raises(InUse, match="what is 'ann''s cannot go alone"):
-        house.studio.erase(EraseSelection(owner="ann"))
-    assert house.studio.erase(EraseSelection(owner="bob")).runs == [house.paint, house.over]
-    assert house.studio.erase(EraseSelection(owner="ann")).runs == [house.train]
+def test_all_data_of_an_account(house: Household) -> None:
+    with pytest.raises(InUse, match="all data of 'ann' cannot go alone"):
+        house.studio.maintenance.erase(EraseSelection(owner="ann"))
+    assert house.studio.maintenance.erase(EraseSelection(owner="bob")).runs == [house.paint, house.over]
+    assert house.studio.maintenance.erase(EraseSelection(owner="ann")).runs == [house.train]
     assert house.bodies == {b"a tree"}
-    assert house.studio.erase(EraseSelection(owner="nobody")).runs == []
+    assert house.studio.maintenance.erase(EraseSelection(owner="nobody")).runs == []
 
 
 def test_the_ratings_and_webhooks_of_an_owner_are_erased_too(house: Household) -> None:
@@ -156,64 +156,64 @@ def test_the_ratings_and_webhooks_of_an_owner_are_erased_too(house: Household) -
     feedback.rate(Viewer("cleo"), picture.id, Rating(stars=5))
     for owner in ("dan", "cleo"):
         house.studio.webhooks.add(owner, "https://a.example/", ("run.done",))
-    house.studio.erase(EraseSelection(owner="dan"))
+    house.studio.maintenance.erase(EraseSelection(owner="dan"))
     left = pictures.get(Viewer(), picture.id)
     assert (left.ratings, left.mean) == (1, 5)
     assert [hook.owner for hook in house.studio.webhooks.list(None)] == ["cleo"]
 
 
-def test_what_two_brought_in_stays_for_the_other(house: Household) -> None:
-    assert house.studio.keep(house.scratch / "data", Caller(account="dan")) == house.data
-    house.studio.erase(EraseSelection(owner="bob"))
-    house.studio.erase(EraseSelection(owner="ann"))
-    assert [run_lock.reference for run_lock in house.studio.grants.list()] == [house.data] and b"a face" in house.bodies
+def test_an_upload_of_two_accounts_stays_for_the_other(house: Household) -> None:
+    assert house.studio.files.upload(house.scratch / "data", Caller(account="dan")) == house.data
+    house.studio.maintenance.erase(EraseSelection(owner="bob"))
+    house.studio.maintenance.erase(EraseSelection(owner="ann"))
+    assert [grant.reference for grant in house.studio.files.grants.list()] == [house.data] and b"a face" in house.bodies
 
 
-def test_what_is_being_carried_out_is_not_erased(house: Household) -> None:
+def test_a_running_run_is_not_erased(house: Household) -> None:
     run = house.studio.enqueue(GenerateRequest(prompt="d"))
     queue = Queue(house.studio.store)
-    assert queue.claim("a worker") is not None
-    with pytest.raises(RunInProgress, match=f"run {run.id} is being carried out; cancel it first"):
-        house.studio.erase(EraseSelection(runs=(run.id,)))
+    assert queue.claim("a worker") != []
+    with pytest.raises(RunInProgress, match=f"run {run.id} is being executed; cancel it first"):
+        house.studio.maintenance.erase(EraseSelection(runs=(run.id,)))
     assert run.id in house.runs
 
 
-def test_what_another_program_carries_out_is_not_erased(house: Household) -> None:
+def test_a_run_of_another_program_is_not_erased(house: Household) -> None:
     run = house.studio.submit(GenerateRequest(prompt="d"))
     house.studio.store.update(run.id, status=Status.RUNNING)
     with (
         run_lock(house.studio.store.folder(run.id)),
-        pytest.raises(RunInProgress, match=f"run {run.id} is being carried out"),
+        pytest.raises(RunInProgress, match=f"run {run.id} is being executed"),
     ):
-        house.studio.erase(EraseSelection(runs=(run.id,)))
-    assert house.studio.erase(EraseSelection(runs=(run.id,))).runs == [run.id], "its program ended"
+        house.studio.maintenance.erase(EraseSelection(runs=(run.id,)))
+    assert house.studio.maintenance.erase(EraseSelection(runs=(run.id,))).runs == [run.id], "its program ended"
 
 
-def test_what_somebody_brings_in_while_it_is_erased_stays(house: Household, monkeypatch: pytest.MonkeyPatch) -> None:
-    remove = erasing.remove
+def test_a_file_that_is_uploaded_while_it_is_erased_stays(house: Household, monkeypatch: pytest.MonkeyPatch) -> None:
+    remove = erasing.remove_files
 
-    def brought_in_before(*told: Any) -> None:
-        house.studio.keep(house.scratch / "second", Caller(account="dan"))
-        remove(*told)
+    def uploaded_before(*given: Any) -> None:
+        house.studio.files.upload(house.scratch / "second", Caller(account="dan"))
+        remove(*given)
 
-    monkeypatch.setattr(erasing, "remove", brought_in_before)
-    assert len(house.studio.erase(EraseSelection(runs=(house.over,))).files) == 1
+    monkeypatch.setattr(erasing, "remove_files", uploaded_before)
+    assert len(house.studio.maintenance.erase(EraseSelection(runs=(house.over,))).files) == 1
     assert b"of a face, in snow" in house.bodies
 
 
-def test_results_in_places_of_the_users_own_are_named_and_stay(house: Household, tmp_path: Path) -> None:
+def test_results_outside_of_the_home_are_listed_and_stay(house: Household, tmp_path: Path) -> None:
     run = house.studio.submit(GenerateRequest(prompt="d"))
     here, gone = house.file("mine.png", b"mine"), tmp_path / "gone.png"
     for place in (here, gone, house.studio.store.folder(run.id) / "own.png"):
         house.studio.store.add_artifact(run.id, "picture", place, "0" * 64)
     house.studio.store.update(run.id, status=Status.DONE)
-    assert house.studio.erase(EraseSelection(runs=(run.id,))).left == [str(here)] and here.exists()
+    assert house.studio.maintenance.erase(EraseSelection(runs=(run.id,))).left == [str(here)] and here.exists()
 
 
 @pytest.mark.parametrize("reference", ["sha256:1", "folder:", "a" * 64])
-def test_what_is_no_reference(house: Household, reference: str) -> None:
+def test_an_invalid_reference_is_not_erased(house: Household, reference: str) -> None:
     with pytest.raises(LimnerError, match="is no reference"):
-        house.studio.erase(EraseSelection(references=(reference,)))
+        house.studio.maintenance.erase(EraseSelection(references=(reference,)))
 
 
 def test_a_crash_leaves_orphans_and_no_broken_reference(house: Household, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,31 +221,31 @@ def test_a_crash_leaves_orphans_and_no_broken_reference(house: Household, monkey
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(house.studio.blobs, "remove", dies)
-        house.studio.erase(EraseSelection(runs=(house.over,)))
+        patch.setattr(house.studio.files, "remove", dies)
+        house.studio.maintenance.erase(EraseSelection(runs=(house.over,)))
     assert house.over not in house.runs and b"of a face, in snow" in house.bodies
-    assert house.studio.prune(None).orphans == 0, "it might be a newcomer"
+    assert house.studio.maintenance.prune(None).orphans == 0, "it might be a newcomer"
     age(house)
-    assert house.studio.prune(None).orphans == 1
+    assert house.studio.maintenance.prune(None).orphans == 1
     assert b"of a face, in snow" not in house.bodies and b"of a face, on the beach" in house.bodies
     left = {path.name for path in (house.studio.home / "runs").iterdir()}
     assert left == house.runs
 
 
-def test_what_another_database_may_refer_to_is_not_swept(
+def test_files_of_another_database_are_no_orphans(
     house: Household, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.studio.check()
+    house.studio.maintenance.check_files()
     monkeypatch.delenv("LIMNER_DATABASE", raising=False)
     other = Studio(tmp_path / "other", files=str(house.studio.home / "files"))
-    other.check()
+    other.maintenance.check_files()
     age(house)
     for studio in (house.studio, other):
         with pytest.raises(LimnerError, match="1 other databases use these files too"):
-            studio.prune(None)
+            studio.maintenance.prune(None)
     (house.studio.home / "runs" / "of-another").mkdir()
-    (house.studio.home / "runs" / "of-another" / mark(other.store)).touch()
-    house.studio.sweep()
+    (house.studio.home / "runs" / "of-another" / owner_file(other.store)).touch()
+    house.studio.maintenance.clean()
     assert (house.studio.home / "runs" / "of-another").exists()
     assert len(house.bodies) == 7
     other.store.close()
@@ -262,62 +262,65 @@ def long_ago(house: Household, *runs: str) -> None:
         session.execute(update(RunRow).where(RunRow.id.in_(runs)).values(created=then, finished=then))
 
 
-def test_what_is_old_goes_unless_something_younger_stands_on_it(house: Household) -> None:
+def test_old_runs_are_pruned_unless_newer_ones_use_them(house: Household) -> None:
     long_ago(house, house.train, house.paint, house.other)
-    done = house.studio.prune(timedelta(days=30))
+    done = house.studio.maintenance.prune(timedelta(days=30))
     assert done.runs == [house.other], "the last picture stands on the others"
     long_ago(house, house.over)
     (picture,) = ImageIndex(house.studio.store).list(Viewer(), ImageQuery(run=house.paint))
-    FeedbackStore(house.studio.store).favour(Viewer(), picture.id, True)
-    kept = house.studio.prune(timedelta(days=30))
-    assert kept.runs == [house.over], "a favourite stays, and what it stands on"
-    FeedbackStore(house.studio.store).favour(Viewer(), picture.id, False)
-    protected = house.studio.prune(timedelta(days=30), protected=[house.adapter])
+    FeedbackStore(house.studio.store).set_favourite(Viewer(), picture.id, True)
+    pruned = house.studio.maintenance.prune(timedelta(days=30))
+    assert pruned.runs == [house.over], "a favourite stays, and what it stands on"
+    FeedbackStore(house.studio.store).set_favourite(Viewer(), picture.id, False)
+    protected = house.studio.maintenance.prune(timedelta(days=30), protected=[house.adapter])
     assert protected.runs == [house.paint] and b"of a face" in house.bodies
-    assert house.studio.prune(timedelta(days=30)).runs == [house.train]
+    assert house.studio.maintenance.prune(timedelta(days=30)).runs == [house.train]
     assert house.runs == set() and house.bodies == {b"a face", b"a tree", b"a photo"}, "an upload of today"
-    assert house.studio.prune(timedelta(0)).uploads == [house.data]
+    assert house.studio.maintenance.prune(timedelta(0)).uploads == [house.data]
     assert house.bodies == set()
 
 
-def test_an_old_upload_that_a_run_uses_stays_and_so_does_a_share_of_what_a_run_made(house: Household) -> None:
+def test_uploads_in_use_and_shared_results_are_not_pruned(house: Household) -> None:
     studio = house.studio
     for account in ("ann", "dan"):
         studio.accounts.add_key(account)
-    unused = studio.keep(house.file("unused", b"unused"), Caller(account="ann"))
+    unused = studio.files.upload(house.file("unused", b"unused"), Caller(account="ann"))
     for shared in (house.second, unused):
-        studio.grants.share(None, shared, 1, "dan")
+        studio.files.grants.share(None, shared, 1, "dan")
     with studio.store.session() as session:
         session.execute(update(GrantRow).values(created=datetime.now(UTC) - timedelta(days=100)))
-    assert studio.prune(timedelta(days=30)).uploads == [unused]
-    assert {run_lock.reference for run_lock in studio.grants.list()} == {house.data, house.second}
+    assert studio.maintenance.prune(timedelta(days=30)).uploads == [unused]
+    assert {grant.reference for grant in studio.files.grants.list()} == {house.data, house.second}
 
 
-def test_what_is_protected_is_no_orphan(house: Household) -> None:
-    reference = house.studio.blobs.keep(house.file("base", b"a profile's base"))
+def test_protected_files_are_no_orphans(house: Household) -> None:
+    reference = house.studio.files.save(house.file("base", b"a profile's base"))
     age(house)
-    assert house.studio.prune(None, protected=[f"- {reference}"]).orphans == 0 and b"a profile's base" in house.bodies
-    assert house.studio.prune(None).orphans == 1 and b"a profile's base" not in house.bodies
+    assert (
+        house.studio.maintenance.prune(None, protected=[f"- {reference}"]).orphans == 0
+        and b"a profile's base" in house.bodies
+    )
+    assert house.studio.maintenance.prune(None).orphans == 1 and b"a profile's base" not in house.bodies
 
 
-def test_what_is_protected_stays_though_nobody_holds_it(house: Household) -> None:
-    reference = house.studio.blobs.keep(house.file("base", b"a profile's base"))
+def test_protected_files_stay_without_a_grant(house: Household) -> None:
+    reference = house.studio.files.save(house.file("base", b"a profile's base"))
     long_ago(house, run := house.run(GenerateRequest(prompt="d", image=reference), owner="bob"))
-    assert house.studio.prune(timedelta(days=30), protected=[reference]).runs == [run]
+    assert house.studio.maintenance.prune(timedelta(days=30), protected=[reference]).runs == [run]
     assert b"a profile's base" in house.bodies
 
 
 def test_queued_runs_are_not_pruned(house: Household) -> None:
     run = house.studio.enqueue(GenerateRequest(prompt="d"))
     long_ago(house, run.id)
-    assert run.id not in house.studio.prune(timedelta(days=30)).runs and run.id in house.runs
+    assert run.id not in house.studio.maintenance.prune(timedelta(days=30)).runs and run.id in house.runs
 
 
-def test_what_an_erased_account_shared_goes_from_those_who_got_it(house: Household) -> None:
-    grants = house.studio.grants
-    brought = house.studio.keep(house.file("shared", b"of ann"), Caller(account="ann"))
+def test_what_an_erased_account_shared_is_revoked(house: Household) -> None:
+    grants = house.studio.files.grants
+    uploaded = house.studio.files.upload(house.file("shared", b"of ann"), Caller(account="ann"))
     house.studio.accounts.add_key("dan")
-    grants.share("ann", brought, 6, "dan")
-    assert grants.missing("dan", {brought}) == []
-    house.studio.erase(EraseSelection(owner="ann"), derived=True)
-    assert grants.missing("dan", {brought}) == [brought] and b"of ann" not in house.bodies
+    grants.share("ann", uploaded, 6, "dan")
+    assert grants.missing("dan", {uploaded}) == []
+    house.studio.maintenance.erase(EraseSelection(owner="ann"), derived=True)
+    assert grants.missing("dan", {uploaded}) == [uploaded] and b"of ann" not in house.bodies

@@ -1,4 +1,4 @@
-"""Pictures are found again, and what is said of them is kept and counted, on SQLite and on PostgreSQL."""
+"""Tests of the image index, feedback, collections and preference data, on SQLite and PostgreSQL."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +13,11 @@ from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.feedback import Comparison, ImageQuery, Rating, Reason
 from limner.core.requests import GenerateRequest, TrainRequest
+from limner.store.collections import ImageCollections
 from limner.store.database import alembic_config
-from limner.store.feedback import FeedbackStore, ImageCollections
+from limner.store.feedback import FeedbackStore, rating_summary
 from limner.store.images import ImageIndex, Viewer
 from limner.store.preferences import PreferenceData
-from limner.store.rating_counts import rating_summary
 from limner.store.runs import Store
 
 ADA, BEN, ALL = Viewer("ada", "ada"), Viewer("ben", "ben"), Viewer("boss")
@@ -39,7 +39,7 @@ def found(store: Store, view: Viewer = ALL, **query: object) -> list[int]:
     return [picture.id for picture in ImageIndex(store).list(view, ImageQuery.model_validate(query))]
 
 
-def test_pictures_are_found_by_their_request(store: Store) -> None:
+def test_images_are_found_by_their_request(store: Store) -> None:
     (plain,) = painted(store, "a DOG, 50% off_er")
     (street,) = painted(store, "STRASSE für alle", negative_prompt="Blur", model="sdxl")
     (taught,) = painted(store, "a cat", adapter=[LORA], tags={"industry": "food", "style": "photo"})
@@ -58,7 +58,7 @@ def test_pictures_are_found_by_their_request(store: Store) -> None:
     assert len(found(store, since=now - timedelta(hours=1))) == 3
 
 
-def test_only_those_in_view_are_seen(store: Store) -> None:
+def test_only_visible_images_are_found(store: Store) -> None:
     (mine,), (other,) = painted(store), painted(store, owner="ben")
     assert (found(store, ADA), found(store, BEN), found(store)) == ([mine], [other], [other, mine])
     assert found(store, Viewer("", None, "elsewhere")) == []
@@ -66,7 +66,7 @@ def test_only_those_in_view_are_seen(store: Store) -> None:
         lambda: ImageIndex(store).get(ADA, other),
         lambda: ImageIndex(store).get(ADA, ImageIndex(store).get(ALL, other).sha256),
         lambda: FeedbackStore(store).rate(ADA, other, Rating(stars=1)),
-        lambda: FeedbackStore(store).favour(ADA, other, True),
+        lambda: FeedbackStore(store).set_favourite(ADA, other, True),
         lambda: FeedbackStore(store).compare(ADA, Comparison(better=mine, worse=other)),
         lambda: ImageCollections(store).put(ADA, ImageCollections(store).add(ADA, str(now())).id, other, True),
         lambda: found(store, ADA, before=other),
@@ -79,7 +79,7 @@ def now() -> float:
     return datetime.now(UTC).timestamp()
 
 
-def test_pages_follow_each_other_in_either_order(store: Store) -> None:
+def test_pages_in_either_order(store: Store) -> None:
     ids = painted(store, count=9)
     for stars, picture in zip((3, 5, 1, 3, 5), ids[:5], strict=True):
         FeedbackStore(store).rate(ALL, picture, Rating(stars=stars))
@@ -91,31 +91,31 @@ def test_pages_follow_each_other_in_either_order(store: Store) -> None:
         assert seen == wanted
 
 
-def test_the_newest_picture_with_a_hash_is_meant(store: Store) -> None:
+def test_a_hash_means_the_newest_image(store: Store) -> None:
     first, second = painted(store), painted(store)
     sha256 = ImageIndex(store).get(ALL, first[0]).sha256
     store.add_artifact(ImageIndex(store).get(ALL, second[0]).run, "picture", "/same.png", sha256, {})
     assert ImageIndex(store).get(ALL, sha256).id > second[0]
 
 
-def test_a_rating_is_replaced_by_a_newer_one_and_taken_back(store: Store) -> None:
+def test_a_rating_is_replaced_and_removed(store: Store) -> None:
     (picture,), feedback = painted(store), FeedbackStore(store)
     feedback.rate(ADA, picture, Rating(stars=2, reasons=(Reason.OFF_PROMPT, Reason.BAD_ANATOMY), comment="x\0y"))
     feedback.rate(ADA, picture, Rating(stars=4, comment="better\0 now"))
     feedback.rate(ALL, picture, Rating(stars=1, reasons=(Reason.UNSAFE, Reason.UNSAFE)))
-    told = ImageIndex(store).get(ADA, picture)
-    assert (told.mean, told.ratings, told.mine) == (2.5, 2, Rating(stars=4, comment="better now"))
+    found_image = ImageIndex(store).get(ADA, picture)
+    assert (found_image.mean, found_image.ratings, found_image.mine) == (2.5, 2, Rating(stars=4, comment="better now"))
     assert ImageIndex(store).get(ALL, picture).mine == Rating(stars=1, reasons=(Reason.UNSAFE,))
     assert found(store, at_least=2.5) == found(store, at_most=2.5) == [picture]
     assert found(store, at_least=2.6) == found(store, at_most=2.4) == found(store, unrated=True) == []
     for view in (ADA, ALL, ALL):
         feedback.rate(view, picture, None)
-    told = ImageIndex(store).get(ADA, picture)
-    assert (told.mean, told.ratings, told.mine) == (None, 0, None)
+    found_image = ImageIndex(store).get(ADA, picture)
+    assert (found_image.mean, found_image.ratings, found_image.mine) == (None, 0, None)
     assert found(store, unrated=True) == [picture] and found(store, at_most=5) == []
 
 
-def test_many_rate_one_picture_at_once(store: Store) -> None:
+def test_several_accounts_rate_one_image_at_once(store: Store) -> None:
     (picture,), feedback = painted(store), FeedbackStore(store)
 
     def rate(account: str) -> None:
@@ -124,18 +124,18 @@ def test_many_rate_one_picture_at_once(store: Store) -> None:
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(rate, [f"a{number % 4}" for number in range(12)]))
-    told = ImageIndex(store).get(ALL, picture)
-    assert (told.ratings, told.mean) == (4, 4.0)
+    found_image = ImageIndex(store).get(ALL, picture)
+    assert (found_image.ratings, found_image.mean) == (4, 4.0)
 
 
-def test_favourites_are_each_accounts_own(store: Store) -> None:
+def test_each_account_has_its_own_favourites(store: Store) -> None:
     picture, _ = painted(store, count=2)
     for _ in range(2):
-        FeedbackStore(store).favour(ADA, picture, True)
+        FeedbackStore(store).set_favourite(ADA, picture, True)
     assert found(store, ADA, favourite=True) == [picture] and found(store, favourite=True) == []
     assert ImageIndex(store).get(ADA, picture).favourite and not ImageIndex(store).get(ALL, picture).favourite
     for _ in range(2):
-        FeedbackStore(store).favour(ADA, picture, False)
+        FeedbackStore(store).set_favourite(ADA, picture, False)
     assert found(store, ADA, favourite=True) == []
 
 
@@ -163,26 +163,26 @@ def test_collections(store: Store) -> None:
     assert collections.list(ADA) == [] and found(store) == [other, picture]
 
 
-def test_an_account_has_the_most_collections_and_no_more(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("limner.store.feedback.COLLECTIONS", 2)
+def test_the_number_of_collections_is_limited(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limner.store.collections.MAX_COLLECTIONS", 2)
     collections = ImageCollections(store)
     for view in (ADA, BEN):
         for name in ("a", "b"):
             collections.add(view, name)
-        with pytest.raises(LimnerError, match="there are 2 collections; delete one first"):
+        with pytest.raises(LimnerError, match="there are 2 collections already; delete one first"):
             collections.add(view, "c")
 
 
-def test_a_comparison_replaces_no_other_accounts(store: Store) -> None:
+def test_a_comparison_replaces_none_of_another_account(store: Store) -> None:
     first, second = painted(store, count=2)
     for view in (ADA, ALL):
         FeedbackStore(store).compare(view, Comparison(better=first, worse=second))
     FeedbackStore(store).compare(ADA, Comparison(better=second, worse=first))
-    pairs = [(pair.better.id, pair.worse.id) for pair in PreferenceData(store, ALL).compared()]
+    pairs = [(pair.better.id, pair.worse.id) for pair in PreferenceData(store, ALL).comparisons()]
     assert pairs == [(first, second), (second, first)]
 
 
-def test_standings(store: Store) -> None:
+def test_rating_summary(store: Store) -> None:
     one = painted(store, count=3, model="starter", tags={"industry": "food", "style": "photo"})
     two = painted(store, count=2, model="sdxl", adapter=[LORA], owner="ben")
     feedback = FeedbackStore(store)
@@ -204,7 +204,7 @@ def test_standings(store: Store) -> None:
     assert [each.name for each in rating_summary(store, ALL, "style", industry="food")] == ["photo"]
 
 
-def test_preferences_for_training(store: Store) -> None:
+def test_preference_data(store: Store) -> None:
     ids = painted(store, "a dog", count=3) + painted(store, "a cat", count=1)
     feedback = FeedbackStore(store)
     for picture, stars in zip(ids, (1, 5, 3, 2), strict=True):
@@ -212,7 +212,7 @@ def test_preferences_for_training(store: Store) -> None:
     feedback.rate(ALL, ids[0], Rating(stars=3, reasons=(Reason.BAD_TEXT,), comment="hm"))
     feedback.compare(ADA, Comparison(better=ids[3], worse=ids[0], tie=True))
     everyone, bens = PreferenceData(store, ALL), PreferenceData(store, BEN)
-    rated = list(everyone.rated())
+    rated = list(everyone.ratings())
     assert [(each.picture.id, each.rating.stars) for each in rated] == [
         (ids[0], 1),
         (ids[0], 3),
@@ -221,26 +221,26 @@ def test_preferences_for_training(store: Store) -> None:
         (ids[3], 2),
     ]
     assert rated[0].rater == rated[2].rater != rated[1].rater and rated[0].rater != "ada"
-    (pair,) = everyone.compared()
+    (pair,) = everyone.comparisons()
     assert (pair.better.id, pair.worse.id, pair.tie, pair.source) == (ids[3], ids[0], True, "comparison")
-    (pair,) = everyone.starred()
+    (pair,) = everyone.pairs_from_stars()
     assert (pair.better.id, pair.worse.id, pair.source, pair.rater) == (ids[1], ids[0], "stars", rated[0].rater)
-    assert [*bens.rated(), *bens.compared(), *bens.starred()] == []
-    assert [each.rater for each in PreferenceData(store, ALL).rated()] == [each.rater for each in rated]
+    assert [*bens.ratings(), *bens.comparisons(), *bens.pairs_from_stars()] == []
+    assert [each.rater for each in PreferenceData(store, ALL).ratings()] == [each.rater for each in rated]
     assert rated[0].rater != hashlib.sha256(b"ada").hexdigest()[:16], "nobody finds it out by trying names"
 
 
-def test_pairs_are_of_pictures_that_are_both_in_view(store: Store) -> None:
+def test_both_images_of_a_pair_are_visible(store: Store) -> None:
     (mine,), (other,) = painted(store), painted(store, owner="ben")
     for pair in ((mine, other), (other, mine)):
         FeedbackStore(store).compare(ALL, Comparison(better=pair[0], worse=pair[1]))
-        assert [len([*PreferenceData(store, view).compared()]) for view in (ALL, ADA, BEN)] == [1, 0, 0]
+        assert [len([*PreferenceData(store, view).comparisons()]) for view in (ALL, ADA, BEN)] == [1, 0, 0]
 
 
-def test_equal_stars_prefer_nothing(store: Store) -> None:
+def test_equal_stars_make_no_pair(store: Store) -> None:
     for picture, stars in zip(painted(store, count=4), (4, 3, 3, 2), strict=True):
         FeedbackStore(store).rate(ADA, picture, Rating(stars=stars))
-    assert [(pair.better.mine, pair.worse.mine) for pair in PreferenceData(store, ADA).starred()] == [
+    assert [(pair.better.mine, pair.worse.mine) for pair in PreferenceData(store, ADA).pairs_from_stars()] == [
         (Rating(stars=4), Rating(stars=2))
     ]
 
@@ -253,29 +253,29 @@ def test_preferences_are_read_in_batches(store: Store, monkeypatch: pytest.Monke
             FeedbackStore(store).rate(view, picture, Rating(stars=1))
     for worse in ids[1:]:
         FeedbackStore(store).compare(ADA, Comparison(better=ids[0], worse=worse))
-    assert [each.picture.id for each in PreferenceData(store, ALL).rated()] == [id for id in ids for _ in range(3)]
-    assert [pair.worse.id for pair in PreferenceData(store, ALL).compared()] == ids[1:]
+    assert [each.picture.id for each in PreferenceData(store, ALL).ratings()] == [id for id in ids for _ in range(3)]
+    assert [pair.worse.id for pair in PreferenceData(store, ALL).comparisons()] == ids[1:]
 
 
-def test_what_is_said_goes_with_its_picture(store: Store) -> None:
+def test_feedback_is_deleted_with_its_image(store: Store) -> None:
     first, second = painted(store, count=2)
     FeedbackStore(store).rate(ADA, first, Rating(stars=5))
-    FeedbackStore(store).favour(ADA, first, True)
+    FeedbackStore(store).set_favourite(ADA, first, True)
     FeedbackStore(store).compare(ADA, Comparison(better=first, worse=second))
-    told = ImageIndex(store).get(ALL, first)
-    store.add_artifact(told.run, "picture", told.path, "f" * 64, {})  # painted again at the same place
-    assert list(PreferenceData(store, ALL).rated()) == list(PreferenceData(store, ALL).compared()) == []
+    found_image = ImageIndex(store).get(ALL, first)
+    store.add_artifact(found_image.run, "picture", found_image.path, "f" * 64, {})  # painted again at the same place
+    assert list(PreferenceData(store, ALL).ratings()) == list(PreferenceData(store, ALL).comparisons()) == []
     assert rating_summary(store, ALL, "model") == [] and len(found(store)) == 2
 
 
-def test_only_painted_pictures_are_listed(store: Store) -> None:
+def test_only_generated_images_are_indexed(store: Store) -> None:
     run = store.create(TrainRequest(data="x", class_word="dog"))
     store.add_artifact(run.id, "preview", "/a.png", "0" * 64)
     store.add_artifact(run.id, "picture", "/b.png", "1" * 64)
     assert found(store) == []
 
 
-def test_the_migration_takes_up_the_pictures_that_are_there(store: Store, tmp_path: Path, database: str | None) -> None:
+def test_the_migration_indexes_existing_images(store: Store, tmp_path: Path, database: str | None) -> None:
     ids = painted(store, "a DOG", count=2, adapter=[LORA, "/my/lora.safetensors"], tags={"industry": "food"})
     before = ImageIndex(store).list(ALL, ImageQuery())
     with alembic_config(store._engine) as config:
@@ -286,10 +286,10 @@ def test_the_migration_takes_up_the_pictures_that_are_there(store: Store, tmp_pa
     assert found(again, **wanted) == found(again, adapter="/my/lora.safetensors") == ids[::-1]
     FeedbackStore(again).rate(ADA, ids[0], Rating(stars=5))
     FeedbackStore(again).rate(ADA, ids[1], Rating(stars=1))
-    assert len(list(PreferenceData(again, ALL).starred())) == 1, "wishes are the same"
+    assert len(list(PreferenceData(again, ALL).pairs_from_stars())) == 1, "wishes are the same"
     (later,) = painted(again, "a DOG", adapter=[LORA])
     FeedbackStore(again).rate(ADA, later, Rating(stars=3))
-    assert [pair.better.id for pair in PreferenceData(again, ALL).starred()] == [ids[0]]
+    assert [pair.better.id for pair in PreferenceData(again, ALL).pairs_from_stars()] == [ids[0]]
     again.close()
 
 
@@ -306,6 +306,6 @@ def test_the_migration_takes_up_the_pictures_that_are_there(store: Store, tmp_pa
         (ImageQuery, {"colour": "red"}),
     ],
 )
-def test_what_cannot_be_said(model: type[Rating], body: dict[str, object]) -> None:
+def test_invalid_feedback_and_queries(model: type[Rating], body: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         model.model_validate(body)

@@ -1,4 +1,4 @@
-"""Files are whole or not there, and the disk's refusals are one clear line."""
+"""Tests of atomic files and folders, content hashes and disk errors."""
 
 import errno
 import os
@@ -50,12 +50,12 @@ def test_sha256_of_a_folder_depends_on_names_and_contents_only(tmp_path: Path) -
     assert sha256_of(tmp_path / "one") != before
 
 
-def test_sha256_of_nothing_names_the_path(tmp_path: Path) -> None:
+def test_sha256_of_a_missing_file_names_the_path(tmp_path: Path) -> None:
     with pytest.raises(LimnerError, match=r"gone does not exist; "):
         sha256_of(tmp_path / "gone")
 
 
-def test_writing_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_atomic_file_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "new" / "picture.png"
     for text in ("old", "new"):
         with atomic_file(path) as temporary:
@@ -65,7 +65,7 @@ def test_writing_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> No
     assert names(path.parent) == ["picture.png"]
 
 
-def test_writing_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+def test_a_failed_atomic_file_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     with pytest.raises(ZeroDivisionError), atomic_file(tmp_path / "a") as temporary:
         temporary.write_text("half")
@@ -74,7 +74,7 @@ def test_writing_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a"]
 
 
-def test_writing_syncs_the_bytes_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_atomic_file_syncs_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda number: (calls.append("fsync"), fsync(number))[1])
@@ -87,8 +87,8 @@ def test_writing_syncs_the_bytes_before_the_rename(tmp_path: Path, monkeypatch: 
 def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     killed(
-        "import os, sys, pathlib; from limner.store.files import writing\n"
-        "with writing(pathlib.Path(sys.argv[1])) as path:\n"
+        "import os, sys, pathlib; from limner.store.files import atomic_file\n"
+        "with atomic_file(pathlib.Path(sys.argv[1])) as path:\n"
         "    path.write_text('half'); os.kill(os.getpid(), 9)",
         tmp_path / "a",
     )
@@ -96,7 +96,7 @@ def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 2, "the killed process was not in the middle of writing"
 
 
-def test_writing_folder_replaces_the_whole_folder(tmp_path: Path) -> None:
+def test_atomic_folder_replaces_the_whole_folder(tmp_path: Path) -> None:
     path = tmp_path / "adapter"
     with atomic_folder(path) as temporary:
         (temporary / "only_in_old.txt").write_text("old")
@@ -105,7 +105,7 @@ def test_writing_folder_replaces_the_whole_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == ["adapter"]
 
 
-def test_files_of_a_folder_may_be_read_as_the_user_allows(tmp_path: Path) -> None:
+def test_files_of_a_folder_get_the_usual_permissions(tmp_path: Path) -> None:
     with atomic_folder(tmp_path / "rex") as temporary:
         (temporary / "private").write_text("x")
         (temporary / "private").chmod(0o600)
@@ -114,14 +114,14 @@ def test_files_of_a_folder_may_be_read_as_the_user_allows(tmp_path: Path) -> Non
     assert {path.stat().st_mode for path in (tmp_path / "rex").iterdir()} == {usual}
 
 
-def test_the_mark_of_a_folder_is_no_part_of_its_hash(tmp_path: Path) -> None:
+def test_the_marker_of_a_folder_is_not_part_of_its_hash(tmp_path: Path) -> None:
     fill(tmp_path / "adapter", "new")
     before = sha256_of(tmp_path / "adapter")
     (tmp_path / "adapter" / files.MARKER).unlink()
     assert sha256_of(tmp_path / "adapter") == before
 
 
-def test_writing_folder_that_fails_leaves_the_old_folder(tmp_path: Path) -> None:
+def test_a_failed_atomic_folder_leaves_the_old_folder(tmp_path: Path) -> None:
     fill(tmp_path / "adapter", "old")
     with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "adapter") as temporary:
         (temporary / "weights.txt").write_text("half")
@@ -130,14 +130,14 @@ def test_writing_folder_that_fails_leaves_the_old_folder(tmp_path: Path) -> None
     assert names(tmp_path) == ["adapter"]
 
 
-def test_writing_folder_refuses_a_folder_of_the_users_own(tmp_path: Path) -> None:
+def test_atomic_folder_refuses_a_folder_with_other_files(tmp_path: Path) -> None:
     (tmp_path / "holiday.png").write_text("mine")
     with pytest.raises(LimnerError, match="holds files that Limner did not write; choose a new"):
         fill(tmp_path, "new")
     assert names(tmp_path) == ["holiday.png"]
 
 
-def test_writing_folder_fills_an_empty_folder_of_the_users_own(tmp_path: Path) -> None:
+def test_atomic_folder_replaces_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     fill(tmp_path / "empty", "new")
     assert (tmp_path / "empty" / "weights.txt").read_text() == "new"
@@ -149,7 +149,7 @@ def never(folder: Path) -> bool:
 
 @pytest.mark.parametrize("may_replace", [files.is_replaceable, never])
 @pytest.mark.parametrize("moment", ["meanwhile", "first rename", "last rename"])
-def test_a_folder_that_comes_to_be_meanwhile_is_not_replaced(
+def test_a_folder_that_is_created_meanwhile_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, may_replace: Callable[[Path], bool], moment: str
 ) -> None:
     """Somebody else's files appear while ours are written, or just before a rename."""
@@ -178,7 +178,7 @@ def test_a_folder_that_comes_to_be_meanwhile_is_not_replaced(
     assert [name for name in names(tmp_path) if not name.startswith(".limner-old")] == ["rex"]
 
 
-def test_of_two_results_for_one_place_the_later_is_refused(tmp_path: Path) -> None:
+def test_of_two_results_for_one_path_the_later_is_refused(tmp_path: Path) -> None:
     """Although no lock holds it, as on two machines with one disk."""
     refused = pytest.raises(LimnerError, match=r"rex' exists already; choose another --out, or move it away")
     with refused, atomic_folder(tmp_path / "rex", never) as mine:
@@ -206,11 +206,11 @@ def test_a_failed_second_rename_puts_the_old_folder_back(tmp_path: Path, monkeyp
     assert names(tmp_path) == ["adapter"]
 
 
-@pytest.mark.parametrize(("renames", "kept"), [(0, "old"), (1, "old"), (2, "new")])
-def test_a_kill_at_any_rename_leaves_one_folder_complete(tmp_path: Path, renames: int, kept: str) -> None:
+@pytest.mark.parametrize(("renames", "content"), [(0, "old"), (1, "old"), (2, "new")])
+def test_a_kill_at_any_rename_leaves_one_folder_complete(tmp_path: Path, renames: int, content: str) -> None:
     fill(tmp_path / "adapter", "old")
     killed(
-        "import os, sys, pathlib; from limner.store.files import writing_folder\n"
+        "import os, sys, pathlib; from limner.store.files import atomic_folder\n"
         "rename, left = os.rename, int(sys.argv[2])\n"
         "def kill(): os.kill(os.getpid(), 9)\n"
         "def dying(old, new):\n"
@@ -219,12 +219,12 @@ def test_a_kill_at_any_rename_leaves_one_folder_complete(tmp_path: Path, renames
         "    rename(old, new); left -= 1\n"
         "    if not left: kill()\n"
         "os.rename = dying\n"
-        "with writing_folder(pathlib.Path(sys.argv[1])) as path: (path / 'weights.txt').write_text('new')",
+        "with atomic_folder(pathlib.Path(sys.argv[1])) as path: (path / 'weights.txt').write_text('new')",
         tmp_path / "adapter",
         renames,
     )
     recover_folder(tmp_path / "adapter")
-    assert (tmp_path / "adapter" / "weights.txt").read_text() == kept
+    assert (tmp_path / "adapter" / "weights.txt").read_text() == content
     assert not [name for name in names(tmp_path) if name.startswith(".limner-old")]
 
 
@@ -236,9 +236,7 @@ def test_a_kill_at_any_rename_leaves_one_folder_complete(tmp_path: Path, renames
         (errno.EROFS, "{path} is on a read-only disk; choose"),
     ],
 )
-def test_a_refusal_of_the_disk_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
-) -> None:
+def test_disk_errors_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
@@ -259,17 +257,17 @@ def test_a_refusal_of_the_disk_is_one_line(
         assert str(tmp_path / "home") in str(caught.value)
 
 
-def test_a_full_disk_that_safetensors_reports_is_understood(tmp_path: Path) -> None:
+def test_a_full_disk_that_safetensors_reports(tmp_path: Path) -> None:
     with pytest.raises(LimnerError, match="no space is left"), atomic_file(tmp_path / "a"):
         raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
 
 
-def test_an_error_that_is_not_the_disks_is_left_alone(tmp_path: Path) -> None:
+def test_other_errors_are_not_translated(tmp_path: Path) -> None:
     with pytest.raises(ConnectionResetError), atomic_file(tmp_path / "a"):
         raise ConnectionResetError(errno.ECONNRESET, "reset")
 
 
-def test_names_that_cannot_be_are_refused_before_the_work(tmp_path: Path) -> None:
+def test_impossible_names_are_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder").mkdir()
     for path, words in (
@@ -288,14 +286,14 @@ def test_names_that_cannot_be_are_refused_before_the_work(tmp_path: Path) -> Non
         fill(tmp_path / "file", "new")
 
 
-def test_the_longest_name_that_can_be_is_written(tmp_path: Path) -> None:
+def test_the_longest_possible_name(tmp_path: Path) -> None:
     path = tmp_path / ("a." + "x" * 253)
     with atomic_file(path) as temporary:
         temporary.write_text("new")
     assert path.read_text() == "new"
 
 
-def test_home_is_what_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_home_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMNER_HOME", str(tmp_path / "here"))
     assert paths.home() == tmp_path / "here"
     assert not paths.home().exists()
@@ -313,7 +311,7 @@ def test_paths_and_files_do_not_load_sql() -> None:
     assert not {"sqlalchemy", "alembic"} & {*loaded}
 
 
-def test_numbered_files_never_take_a_name_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbered_files_never_replace_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another program takes the next number at the last moment; the disk may know hard links or not."""
 
     def write(text: str):
@@ -336,18 +334,18 @@ def test_numbered_files_never_take_a_name_in_use(tmp_path: Path, monkeypatch: py
     assert (tmp_path / "0009.png").read_text() == "mine"
 
 
-def test_old_leavings_are_swept_and_nothing_else(tmp_path: Path) -> None:
-    kept = [".limner-demo", ".limner-0123456789ab.png", ".limner-old-0123456789abcdef", "cat.png"]
-    for name in [*kept, ".limner-ba9876543210.png"]:
+def test_only_stale_temporary_files_are_removed(tmp_path: Path) -> None:
+    fresh = [".limner-demo", ".limner-0123456789ab.png", ".limner-old-0123456789abcdef", "cat.png"]
+    for name in [*fresh, ".limner-ba9876543210.png"]:
         (tmp_path / name).touch()
     (tmp_path / ".limner-aaaaaaaaaaaa").mkdir()
     (tmp_path / ".limner-aaaaaaaaaaaa" / "half").touch()
     for name in (".limner-ba9876543210.png", ".limner-aaaaaaaaaaaa", ".limner-demo", "cat.png"):
         os.utime(tmp_path / name, (0, 0))
     files.remove_stale_temporaries(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == set(kept)
+    assert {path.name for path in tmp_path.iterdir()} == set(fresh)
 
 
-def test_an_error_names_the_file_that_it_is_about(tmp_path: Path) -> None:
+def test_an_error_names_its_file(tmp_path: Path) -> None:
     with pytest.raises(LimnerError, match=r"other.* does not exist"), files.translate_disk_errors(tmp_path):
         (tmp_path / "other").read_bytes()

@@ -1,4 +1,4 @@
-"""A run is carried out by one program at a time."""
+"""Tests of locks between programs."""
 
 import subprocess
 import sys
@@ -14,8 +14,8 @@ from limner.store.locks import Locked, is_locked, output_lock, run_lock, with_ou
 HOLD = """
 import sys, time
 from pathlib import Path
-from limner.store.locks import filling, held
-with held(Path(sys.argv[1])), filling(Path(sys.argv[1]) / "rex"):
+from limner.store.locks import output_lock, run_lock
+with run_lock(Path(sys.argv[1])), output_lock(Path(sys.argv[1]) / "rex"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -28,10 +28,10 @@ def test_a_second_program_is_refused_until_the_first_ends(tmp_path: Path) -> Non
     try:
         assert program.stdout.readline() == "held\n"
         assert is_locked(tmp_path)
-        with pytest.raises(LimnerError, match="carried out by another program"), run_lock(tmp_path):
+        with pytest.raises(LimnerError, match="executed by another program"), run_lock(tmp_path):
             pass
-        said = r"rex' is being filled by another program; wait until that ends, or choose another --out$"
-        with pytest.raises(Locked, match=said), output_lock(tmp_path / "rex"):
+        message = r"rex' is being filled by another program; wait until that ends, or choose another --out$"
+        with pytest.raises(Locked, match=message), output_lock(tmp_path / "rex"):
             pass
     finally:
         program.kill()
@@ -45,7 +45,7 @@ def test_a_second_program_is_refused_until_the_first_ends(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
-def test_a_folder_is_filled_by_one_at_a_time_whatever_it_is_called(tmp_path: Path) -> None:
+def test_an_output_folder_is_locked_under_each_of_its_names(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     with output_lock(tmp_path / "real" / "rex"):
@@ -57,8 +57,8 @@ def test_a_folder_is_filled_by_one_at_a_time_whatever_it_is_called(tmp_path: Pat
     assert list((tmp_path / "real").iterdir()) == []
 
 
-def test_a_place_that_is_given_back_is_taken_by_one(tmp_path: Path) -> None:
-    """Its lock goes with it: whoever waited for the old one must not believe to hold the new one."""
+def test_a_released_folder_is_locked_by_one(tmp_path: Path) -> None:
+    """The lock file is deleted with it: a program that waited for the old file must not hold a lock on it."""
     inside, most, turns = 0, 0, 0
 
     def fill(_: int) -> None:
@@ -75,7 +75,7 @@ def test_a_place_that_is_given_back_is_taken_by_one(tmp_path: Path) -> None:
     assert most == 1 and turns > 4
 
 
-def test_an_error_gives_the_place_back(tmp_path: Path) -> None:
+def test_an_error_releases_the_folder(tmp_path: Path) -> None:
     @with_output_lock
     def fill(folder: Path, size: int, *, fail: bool) -> int:
         with pytest.raises(Locked), output_lock(folder):

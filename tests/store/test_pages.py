@@ -1,4 +1,4 @@
-"""Lists in pages: each entry is on one of them, and none on two."""
+"""Tests of lists in pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from limner.store.runs import Store
 from limner.store.verdicts import Verdicts
 
 
-def test_runs_are_listed_once_each_page_after_page(tmp_path: Path) -> None:
+def test_each_run_is_on_one_page(tmp_path: Path) -> None:
     store = Store(tmp_path)
     ids = [store.create(GenerateRequest(prompt="a dog")).id for _ in range(5)]
     seen: list[str] = []
@@ -21,13 +21,13 @@ def test_runs_are_listed_once_each_page_after_page(tmp_path: Path) -> None:
     store.close()
 
 
-def test_verdicts_are_listed_once_each_page_after_page(tmp_path: Path) -> None:
+def test_each_verdict_is_on_one_page(tmp_path: Path) -> None:
     store = Store(tmp_path)
     verdicts, policy = Verdicts(store), Policy()
     verdicts.save_policy(policy.digest, policy.text)
     for number in range(5):
-        told = Verdict(stage=CheckStage.PROMPT, subject=f"{number:064x}", check="words", allowed=True)
-        verdicts.add([told], policy.digest)
+        verdict = Verdict(stage=CheckStage.PROMPT, subject=f"{number:064x}", check="words", allowed=True)
+        verdicts.add([verdict], policy.digest)
     seen: list[int] = []
     for _ in range(4):
         page = verdicts.list(2, before=seen[-1] if seen else None)

@@ -1,4 +1,4 @@
-"""Runs go to one worker at a time, and none is lost when a worker dies."""
+"""Tests of the queue: claims, leases, cancellation and retries."""
 
 import threading
 from collections import Counter
@@ -11,8 +11,8 @@ from sqlalchemy import event, update
 from limner.core.errors import LimnerError
 from limner.core.events import Notice, Progress, Restarted
 from limner.core.requests import GenerateRequest
-from limner.core.runs import INTERNAL_ERROR, Status
-from limner.store.queue import Queue
+from limner.core.runs import Status
+from limner.store.queue import Queue, queue_stats
 from limner.store.runs import Lease, LeaseLost, Store, UnreadableRun
 from limner.store.tables import RunRow
 
@@ -30,39 +30,37 @@ def wait(store: Store, **fields: int) -> str:
 
 
 def taken(queue: Queue, worker: str = "w") -> Lease:
-    found = queue.claim(worker)
-    assert found is not None
-    return found[1]
+    ((_, lease),) = queue.claim(worker)
+    return lease
 
 
-def test_runs_are_taken_by_priority_and_age_and_once(store: Store, queue: Queue) -> None:
+def test_runs_are_claimed_once_by_priority_and_age(store: Store, queue: Queue) -> None:
     ids = [wait(store, priority=priority) for priority in (0, 5, 0)]
     claimed = [queue.claim("w") for _ in range(4)]
-    assert [found and found[0].id for found in claimed] == [ids[1], ids[0], ids[2], None]
-    run, hold = claimed[0] or pytest.fail()
-    assert (run.status, run.attempt, hold) == (Status.RUNNING, 1, Lease(run.id, "w", 1))
+    assert [[run.id for run, _ in found] for found in claimed] == [[ids[1]], [ids[0]], [ids[2]], []]
+    ((run, lease),) = claimed[0]
+    assert (run.status, run.attempt, lease) == (Status.RUNNING, 1, Lease(run.id, "w", 1))
 
 
-def test_a_run_that_its_submitter_carries_out_is_left_alone(store: Store, queue: Queue) -> None:
+def test_runs_of_the_command_line_and_other_queues_are_not_claimed(store: Store, queue: Queue) -> None:
     store.create(PAINT)
     store.create(PAINT, queue="other")
-    assert queue.claim("w") is None
-    assert Queue(store, "other").claim("w") is not None
+    assert queue.claim("w") == []
+    assert Queue(store, "other").claim("w") != []
 
 
 def test_a_finished_run_stays_finished(store: Store, queue: Queue) -> None:
-    hold = taken(queue) if wait(store) else None
-    assert hold is not None
-    run = queue.finish(hold, Status.FAILED, "no memory")
+    lease = taken(queue) if wait(store) else None
+    assert lease is not None
+    run = queue.finish(lease, Status.FAILED, "no memory")
     assert (run.status, run.error) == (Status.FAILED, "no memory") and run.finished is not None
     with pytest.raises(LeaseLost):
-        queue.finish(hold, Status.DONE)
-    with pytest.raises(LeaseLost):
-        queue.renew(hold)
-    assert queue.claim("w") is None
+        queue.finish(lease, Status.DONE)
+    assert queue.renew([(lease, None)]) == [None]
+    assert queue.claim("w") == []
 
 
-def test_the_run_of_a_silent_worker_goes_to_another_which_alone_may_write(store: Store) -> None:
+def test_a_run_with_an_expired_lease_is_claimed_by_another_worker(store: Store) -> None:
     run_id = wait(store)
     dead = taken(Queue(store, lease=EXPIRED), "dead")
     began, queue = store.get(run_id).started, Queue(store)
@@ -70,76 +68,76 @@ def test_the_run_of_a_silent_worker_goes_to_another_which_alone_may_write(store:
     assert (alive.run, alive.attempt) == (run_id, 2)
     assert began is not None and store.get(run_id).started == began, "it began with the first"
     for write in (
-        lambda: queue.renew(dead),
         lambda: queue.finish(dead, Status.DONE),
         lambda: queue.release(dead),
         lambda: store.add_event(run_id, Notice(text="late"), dead),
-        lambda: store.add_artifact(run_id, "picture", "/a.png", "0" * 64, hold=dead),
-        lambda: store.forget_made(dead),
+        lambda: store.add_artifact(run_id, "picture", "/a.png", "0" * 64, lease=dead),
+        lambda: store.discard_artifacts(dead),
     ):
         with pytest.raises(LeaseLost):
             write()
+    assert queue.renew([(dead, None)]) == [None]
     assert store.events(run_id) == [] and store.artifacts(run_id) == []
     store.add_event(run_id, Notice(text="in time"), alive)
     assert queue.finish(alive, Status.DONE).status is Status.DONE
 
 
-def test_a_sign_of_life_keeps_a_run_and_tells_how_far_it_is(store: Store) -> None:
+def test_a_renewal_keeps_the_run_and_records_its_progress(store: Store) -> None:
     run_id = wait(store)
-    hold = taken(Queue(store, lease=EXPIRED))
-    assert Queue(store).renew(hold, Progress(done=3, total=9, figures={"loss": 0.5})) is False
-    assert Queue(store).claim("other") is None
+    lease = taken(Queue(store, lease=EXPIRED))
+    assert Queue(store).renew([(lease, Progress(done=3, total=9, figures={"loss": 0.5}))]) == [False]
+    assert Queue(store).claim("other") == []
     assert store.get(run_id).progress == Progress(done=3, total=9, figures={"loss": 0.5})
 
 
-def test_a_run_that_costs_worker_after_worker_is_given_up(store: Store) -> None:
+def test_a_run_fails_after_the_last_attempt(store: Store) -> None:
     run_id = wait(store)
     queue = Queue(store, lease=EXPIRED, attempts=2)
     assert [taken(queue).attempt for _ in range(2)] == [1, 2]
-    assert queue.claim("w") is None
+    assert queue.claim("w") == []
     run = store.get(run_id)
     assert (run.status, run.error) == (
         Status.FAILED,
-        f"{INTERNAL_ERROR}: 2 workers ended without a word while they carried it out",
+        "an internal error of Limner: 2 workers died while they executed it",
     )
 
 
-def test_a_queue_gives_up_no_run_of_another(store: Store) -> None:
+def test_a_queue_ends_no_run_of_another_queue(store: Store) -> None:
     other = store.create(PAINT, queue="other").id
     taken(Queue(store, "other", lease=EXPIRED))
-    assert Queue(store, attempts=1).claim("w") is None and store.get(other).status is Status.RUNNING
-    assert Queue(store, "other", attempts=1).claim("w") is None and store.get(other).status is Status.FAILED
+    assert Queue(store, attempts=1).claim("w") == [] and store.get(other).status is Status.RUNNING
+    assert Queue(store, "other", attempts=1).claim("w") == [] and store.get(other).status is Status.FAILED
 
 
-def test_what_watchers_are_told_of_the_queue(store: Store, queue: Queue) -> None:
+def test_queue_stats(store: Store, queue: Queue) -> None:
     for _ in range(3):
         wait(store)
     store.create(PAINT)  # of the command line
     for worker in ("w", "w", "v"):
         taken(queue, worker)
-    state = store.state()
+    state = queue_stats(store)
     assert (state.workers, state.oldest, state.runs) == (2, 0.0, {("generate", "running"): 3})
     waiting = wait(store)
     changed(store, waiting, created=datetime.now(UTC) - timedelta(minutes=2))
-    assert 119 < store.state().oldest < 180
+    assert 119 < queue_stats(store).oldest < 180
 
 
-def test_a_released_run_waits_as_before(store: Store, queue: Queue) -> None:
+def test_a_released_run_is_queued_again(store: Store, queue: Queue) -> None:
     run_id = wait(store)
     released = queue.release(taken(queue))
     assert (released.id, released.status, released.attempt) == (run_id, Status.QUEUED, 0)
     assert taken(queue).attempt == 1
 
 
-def test_a_released_run_that_was_given_up_ends(store: Store, queue: Queue) -> None:
+def test_a_cancelled_run_ends_when_it_is_released(store: Store, queue: Queue) -> None:
     run_id = wait(store)
-    hold = taken(queue)
+    lease = taken(queue)
     queue.cancel(run_id)
-    released = queue.release(hold)
+    released = queue.release(lease)
     assert (released.status, released.progress) == (Status.CANCELLED, None) and released.finished is not None
 
 
-def test_runs_of_the_command_line_are_left_to_it(store: Store, queue: Queue) -> None:
+def test_runs_of_the_command_line_cannot_be_cancelled(store: Store, queue: Queue) -> None:
     run = store.create(PAINT)
     store.update(run.id, status=Status.FAILED)
     for act in (queue.cancel, queue.retry):
@@ -150,25 +148,25 @@ def test_runs_of_the_command_line_are_left_to_it(store: Store, queue: Queue) -> 
 
 def test_cancelling(store: Store, queue: Queue) -> None:
     waiting, running = wait(store), wait(store, priority=1)
-    hold = taken(queue)
+    lease = taken(queue)
     assert queue.cancel(waiting).status is Status.CANCELLED
     assert queue.cancel(running).status is Status.RUNNING
-    assert queue.renew(hold) is True
-    assert queue.finish(hold, Status.CANCELLED).status is Status.CANCELLED
-    assert queue.claim("w") is None
+    assert queue.renew([(lease, None)]) == [True]
+    assert queue.finish(lease, Status.CANCELLED).status is Status.CANCELLED
+    assert queue.claim("w") == []
     assert queue.cancel(running).status is Status.CANCELLED, "what has ended stays as it is"
 
 
-def test_a_cancelled_run_of_a_dead_worker_is_not_taken_up(store: Store) -> None:
+def test_a_cancelled_run_of_a_dead_worker_is_not_claimed(store: Store) -> None:
     run_id = wait(store)
     queue = Queue(store, lease=EXPIRED)
     taken(queue)
     queue.cancel(run_id)
-    assert queue.claim("w") is None and store.get(run_id).status is Status.CANCELLED
+    assert queue.claim("w") == [] and store.get(run_id).status is Status.CANCELLED
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED, Status.INTERRUPTED])
-def test_what_ended_badly_is_tried_again(store: Store, queue: Queue, status: Status) -> None:
+def test_failed_cancelled_and_interrupted_runs_can_be_retried(store: Store, queue: Queue, status: Status) -> None:
     run_id = wait(store)
     queue.finish(taken(queue), status, "why")
     again = queue.retry(run_id)
@@ -178,7 +176,7 @@ def test_what_ended_badly_is_tried_again(store: Store, queue: Queue, status: Sta
         queue.retry(run_id)
 
 
-def test_a_run_that_is_done_is_not_tried_again(store: Store, queue: Queue) -> None:
+def test_a_run_that_is_done_cannot_be_retried(store: Store, queue: Queue) -> None:
     run_id = wait(store)
     queue.finish(taken(queue), Status.DONE)
     with pytest.raises(LimnerError, match="is done; only failed, interrupted and cancelled"):
@@ -186,16 +184,17 @@ def test_a_run_that_is_done_is_not_tried_again(store: Store, queue: Queue) -> No
     assert store.get(run_id).status is Status.DONE
 
 
-def test_many_workers_share_the_runs_out(store: Store, tmp_path: Path, database: str | None) -> None:
+def test_several_workers_claim_each_run_once(store: Store, tmp_path: Path, database: str | None) -> None:
     ids = [wait(store) for _ in range(40)]
     done: list[str] = []
 
     def work(name: str) -> None:
         own = Store(tmp_path, database)
         queue = Queue(own)
-        while (found := queue.claim(name)) is not None:
-            queue.finish(found[1], Status.DONE)
-            done.append(found[0].id)
+        while found := queue.claim(name):
+            ((run, lease),) = found
+            queue.finish(lease, Status.DONE)
+            done.append(run.id)
         own.close()
 
     threads = [threading.Thread(target=work, args=(f"w{n}",)) for n in range(6)]
@@ -212,14 +211,14 @@ def changed(store: Store, run_id: str, **values: object) -> None:
         session.execute(update(RunRow).where(RunRow.id == run_id).values(**values))
 
 
-def test_a_row_that_cannot_be_read_stops_nobody(store: Store, queue: Queue) -> None:
+def test_an_unreadable_run_fails_and_the_next_is_claimed(store: Store, queue: Queue) -> None:
     newer, good = wait(store, priority=1), wait(store)
     changed(store, newer, request=PAINT.model_dump(mode="json") | {"brush": "wide"})
     assert [run.id for run in store.list(9)] == [good] and [run.id for run in store.unfinished(PAINT.digest)] == [good]
     assert taken(queue).run == good
     with pytest.raises(UnreadableRun, match=f"run {newer} cannot be read .generate.brush"):
         store.get(newer)
-    assert queue.claim("w") is None
+    assert queue.claim("w") == []
     changed(store, newer, request=PAINT.model_dump(mode="json"))
     failed = store.get(newer)
     assert failed.status is Status.FAILED and failed.error is not None and "update limner" in failed.error
@@ -227,13 +226,13 @@ def test_a_row_that_cannot_be_read_stops_nobody(store: Store, queue: Queue) -> N
 
 def test_damaged_progress_is_none(store: Store, queue: Queue) -> None:
     run_id = wait(store)
-    hold = taken(queue)
+    lease = taken(queue)
     changed(store, run_id, progress={"kind": "progress", "done": "far"})
     assert store.get(run_id).progress is None
-    assert queue.renew(hold, Progress(done=1)) is False and store.get(run_id).progress == Progress(done=1)
+    assert queue.renew([(lease, Progress(done=1))]) == [False] and store.get(run_id).progress == Progress(done=1)
 
 
-def test_text_that_is_no_json_hides_nothing_else(tmp_path: Path) -> None:
+def test_invalid_json_in_a_row_hides_no_other_row(tmp_path: Path) -> None:
     store = Store(tmp_path)
     broken, good = wait(store, priority=1), wait(store)
     with store.writing() as session:
@@ -242,24 +241,24 @@ def test_text_that_is_no_json_hides_nothing_else(tmp_path: Path) -> None:
     store.close()
 
 
-def test_what_is_taken_back_is_told(store: Store) -> None:
+def test_discarded_artifacts_are_an_event(store: Store) -> None:
     run_id = wait(store)
     queue = Queue(store, lease=EXPIRED)
     first = taken(queue)
-    store.forget_made(first)
+    store.discard_artifacts(first)
     assert store.events(run_id) == [], "nothing came before"
     for what, sha256 in (("preview", "1" * 64), ("picture", "2" * 64)):
-        store.add_artifact(run_id, what, f"/{what}.png", sha256, hold=first)
+        store.add_artifact(run_id, what, f"/{what}.png", sha256, lease=first)
     second = taken(queue)
-    store.forget_made(second, keep=("preview",))
-    ((number, _, told),) = store.events(run_id)
-    assert (number, told) == (1, Restarted(attempt=2, gone=("2" * 64,)))
+    store.discard_artifacts(second, keep=("preview",))
+    ((number, _, restarted),) = store.events(run_id)
+    assert (number, restarted) == (1, Restarted(attempt=2, gone=("2" * 64,)))
     assert [made.kind for made in store.artifacts(run_id)] == ["preview"]
-    store.forget_made(taken(queue), keep=("preview",))
+    store.discard_artifacts(taken(queue), keep=("preview",))
     assert store.events(run_id)[-1][2] == Restarted(attempt=3)
 
 
-def test_artifacts_of_many_runs_are_one_query(store: Store) -> None:
+def test_artifacts_of_several_runs_are_one_query(store: Store) -> None:
     ids = [wait(store) for _ in range(3)]
     for run_id in ids[:2]:
         store.add_artifact(run_id, "picture", "/a.png", "0" * 64)
@@ -270,7 +269,7 @@ def test_artifacts_of_many_runs_are_one_query(store: Store) -> None:
     assert len([text for text in asked if text.startswith("SELECT")]) == 1
 
 
-def test_those_that_are_alike_are_taken_together(store: Store, queue: Queue) -> None:
+def test_a_batch_is_claimed(store: Store, queue: Queue) -> None:
     def ask(priority: int = 0, **fields: object) -> str:
         return store.create(PAINT.model_copy(update=fields), queue="default", priority=priority).id
 
@@ -281,54 +280,54 @@ def test_those_that_are_alike_are_taken_together(store: Store, queue: Queue) -> 
     ask(image="sha256:" + "0" * 64)
     store.create(PAINT)
     store.create(PAINT, queue="other")
-    taken = queue.claim_together("w", 8)
+    taken = queue.claim("w", 8)
     assert [run.id for run, _ in taken] == [first, second, third], "what does not fit waits"
-    assert [hold for _, hold in taken] == [Lease(run.id, "w", 1) for run, _ in taken]
-    assert len(queue.claim_together("w", 8)) == 1 and store.get(large).status is Status.QUEUED
-    assert [run.id for run, _ in queue.claim_together("w", 8)] == [large]
-    assert [len(queue.claim_together("w", 8)) for _ in range(3)] == [1, 1, 0]
+    assert [lease for _, lease in taken] == [Lease(run.id, "w", 1) for run, _ in taken]
+    assert len(queue.claim("w", 8)) == 1 and store.get(large).status is Status.QUEUED
+    assert [run.id for run, _ in queue.claim("w", 8)] == [large]
+    assert [len(queue.claim("w", 8)) for _ in range(3)] == [1, 1, 0]
 
 
-def test_how_many_are_taken_together(store: Store, queue: Queue) -> None:
+def test_the_size_of_a_batch(store: Store, queue: Queue) -> None:
     for _ in range(6):
         wait(store)
-    assert [len(queue.claim_together("w", most)) for most in (1, 2, 9)] == [1, 2, 3]
+    assert [len(queue.claim("w", most)) for most in (1, 2, 9)] == [1, 2, 3]
     for _ in range(3):
         store.create(PAINT.model_copy(update={"batch": 2}), queue="default")
-    assert [len(queue.claim_together("w", 9)) for _ in range(2)] == [2, 1]
+    assert [len(queue.claim("w", 9)) for _ in range(2)] == [2, 1]
 
 
-def test_what_cost_a_worker_is_carried_out_alone(store: Store) -> None:
+def test_a_run_that_a_worker_died_of_is_claimed_alone(store: Store) -> None:
     ids = [wait(store) for _ in range(3)]
-    dead = Queue(store, lease=EXPIRED).claim_together("dead", 8)
+    dead = Queue(store, lease=EXPIRED).claim("dead", 8)
     assert len(dead) == 3
     ids.append(wait(store))
-    taken = [Queue(store).claim_together("w", 8) for _ in range(4)]
+    taken = [Queue(store).claim("w", 8) for _ in range(4)]
     assert [[run.id for run, _ in each] for each in taken] == [[run_id] for run_id in ids]
 
 
-def test_what_cost_a_worker_and_was_put_back_joins_no_other(store: Store, queue: Queue) -> None:
+def test_a_run_that_a_worker_died_of_joins_no_batch(store: Store, queue: Queue) -> None:
     costly = wait(store)
     taken(Queue(store, lease=EXPIRED))
     assert queue.release(taken(queue)).attempt == 1
     ids = [wait(store, priority=1) for _ in range(2)]
-    assert [run.id for run, _ in queue.claim_together("w", 8)] == ids
-    assert [run.id for run, _ in queue.claim_together("w", 8)] == [costly]
+    assert [run.id for run, _ in queue.claim("w", 8)] == ids
+    assert [run.id for run, _ in queue.claim("w", 8)] == [costly]
 
 
-def test_damaged_company_is_left_behind(store: Store, queue: Queue) -> None:
+def test_a_damaged_run_joins_no_batch(store: Store, queue: Queue) -> None:
     ids = [wait(store) for _ in range(4)]
     changed(store, ids[1], request={"kind": "generate", "count": "many"})
     changed(store, ids[2], request=[])
-    assert [run.id for run, _ in queue.claim_together("w", 8)] == [ids[0], ids[3]]
+    assert [run.id for run, _ in queue.claim("w", 8)] == [ids[0], ids[3]]
 
 
-def test_signs_of_life_of_several_runs(store: Store, queue: Queue) -> None:
+def test_several_leases_are_renewed(store: Store, queue: Queue) -> None:
     for _ in range(3):
         wait(store)
-    holds = [hold for _, hold in queue.claim_together("w", 8)]
-    queue.cancel(holds[0].run)
-    queue.finish(holds[1], Status.DONE)
-    assert queue.renew_all([(hold, Progress(done=1)) for hold in holds]) == [True, None, False]
-    assert store.get(holds[2].run).progress == Progress(done=1)
-    assert queue.renew_all([]) == []
+    leases = [lease for _, lease in queue.claim("w", 8)]
+    queue.cancel(leases[0].run)
+    queue.finish(leases[1], Status.DONE)
+    assert queue.renew([(lease, Progress(done=1)) for lease in leases]) == [True, None, False]
+    assert store.get(leases[2].run).progress == Progress(done=1)
+    assert queue.renew([]) == []

@@ -1,4 +1,4 @@
-"""What requests name is known as theirs, so that nothing that a run needs is swept away."""
+"""Tests of the references in requests, which keep files from being removed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from limner.core.requests import Frozen, KnownRequest, parse_request
 from limner.core.requests.request import reference_kind_of
-from limner.store.references import REFERRING, uses_of
+from limner.store.references import REFERRING, mentions_of_request
 
 HASH = "ab" * 32
 
@@ -27,7 +27,7 @@ def parts(model: type[Frozen]) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", get_args(KnownRequest))
-def test_every_field_that_refers_is_looked_at(kind: type[Frozen]) -> None:
+def test_every_referring_field_is_known(kind: type[Frozen]) -> None:
     assert parts(kind) and parts(kind) <= set(REFERRING)
 
 
@@ -44,18 +44,18 @@ def test_every_field_that_refers_is_looked_at(kind: type[Frozen]) -> None:
         {"kind": "influence", "picture": ["sha256:" + "0" * 64], "adapter": f"folder:{HASH}"},
     ],
 )
-def test_what_a_request_names_is_used(fields: dict[str, object]) -> None:
+def test_references_of_a_request_are_found(fields: dict[str, object]) -> None:
     request = parse_request(fields)
-    assert f"folder:{HASH}" in uses_of(request.model_dump(mode="json"))
+    assert f"folder:{HASH}" in mentions_of_request(request.model_dump(mode="json"))
 
 
-def test_words_are_no_references() -> None:
+def test_prompts_are_no_references() -> None:
     request = parse_request({"kind": "evaluate", "target": "starter", "prompt": [f"folder:{HASH}"]})
-    assert uses_of(request.model_dump(mode="json")) == set()
+    assert mentions_of_request(request.model_dump(mode="json")) == set()
     swept = parse_request({"kind": "sweep", "prompt": [f"folder:{HASH}"], "axis": [f"negative_prompt=a,folder:{HASH}"]})
-    assert uses_of(swept.model_dump(mode="json")) == set()
+    assert mentions_of_request(swept.model_dump(mode="json")) == set()
 
 
-def test_what_cannot_be_read_is_looked_through_too() -> None:
-    assert uses_of({"kind": "gone", "image": f"folder:{HASH}"}) == {f"folder:{HASH}"}
-    assert uses_of({"axis": [{"field": ["no", "name"], "values": [f"folder:{HASH}"]}]}) == set()
+def test_references_of_an_unreadable_request_are_found() -> None:
+    assert mentions_of_request({"kind": "gone", "image": f"folder:{HASH}"}) == {f"folder:{HASH}"}
+    assert mentions_of_request({"axis": [{"field": ["no", "name"], "values": [f"folder:{HASH}"]}]}) == set()

@@ -1,4 +1,4 @@
-"""What is removed lies below a root that is named, and nothing else in the package removes anything."""
+"""Tests that files are removed only below a root, and nowhere else in the package."""
 
 import ast
 import os
@@ -64,7 +64,7 @@ def _of_a_path(name: str, call: ast.Call | None) -> bool:
     return name not in ("remove", "move")
 
 
-def test_nothing_else_in_the_package_removes_or_replaces_files() -> None:
+def test_no_other_module_removes_or_replaces_files() -> None:
     found: dict[str, set[str]] = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         source = path.read_text(encoding="utf-8")
@@ -95,7 +95,7 @@ def test_the_search_finds_each_way_to_remove(source: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["text.replace('a', 'b')", "replace(done, orphans=2)", "names.remove(1)"])
-def test_the_search_lets_other_calls_be(source: str) -> None:
+def test_the_search_ignores_other_calls(source: str) -> None:
     assert not list(removals(source))
 
 
@@ -111,7 +111,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("how", [remove, discard])
-def test_files_and_folders_below_the_root_go(root: Path, how: Callable[[Path, Path], None]) -> None:
+def test_files_and_folders_below_the_root_are_removed(root: Path, how: Callable[[Path, Path], None]) -> None:
     for name in ("file", "folder/inner", "folder", "not there/at all"):
         how(root / name, root)
     assert list(root.iterdir()) == []
@@ -121,7 +121,7 @@ def test_files_and_folders_below_the_root_go(root: Path, how: Callable[[Path, Pa
     "path", ["", ".", "..", "../victim", "folder/../../victim", "folder/../file", "/", "link", "{victim}"]
 )
 @pytest.mark.parametrize("how", [remove, discard])
-def test_what_is_not_below_the_root_stays(root: Path, path: str, how: Callable[[Path, Path], None]) -> None:
+def test_nothing_outside_of_the_root_is_removed(root: Path, path: str, how: Callable[[Path, Path], None]) -> None:
     place = root / path.replace("{victim}", str(root.parent / "victim"))
     before = sorted(root.parent.rglob("*"))
     if path == "link":
@@ -133,7 +133,7 @@ def test_what_is_not_below_the_root_stays(root: Path, path: str, how: Callable[[
     assert sorted(root.parent.rglob("*")) == before
 
 
-def test_a_link_goes_and_what_it_points_to_stays(root: Path) -> None:
+def test_a_link_is_removed_and_its_target_stays(root: Path) -> None:
     for name in ("to folder", "folder/to folder"):
         (root / name).symlink_to(root.parent / "victim")
     remove(root / "to folder", root)
@@ -142,7 +142,7 @@ def test_a_link_goes_and_what_it_points_to_stays(root: Path) -> None:
     assert (root.parent / "victim" / "thesis.txt").read_text() == "mine"
 
 
-def test_no_way_leads_through_a_link(root: Path) -> None:
+def test_no_link_is_followed(root: Path) -> None:
     (root / "way").symlink_to(root.parent)
     with pytest.raises(LimnerError, match="does not lie below"):
         remove(root / "way" / "victim", root)
@@ -151,13 +151,13 @@ def test_no_way_leads_through_a_link(root: Path) -> None:
     assert (root.parent / "victim" / "thesis.txt").read_text() == "mine"
 
 
-def test_the_root_itself_may_be_a_link(root: Path) -> None:
+def test_the_root_may_be_a_link(root: Path) -> None:
     (root.parent / "home").symlink_to(root)
     remove(root.parent / "home" / "file", root.parent / "home")
     assert not (root / "file").exists()
 
 
-def test_a_folder_that_becomes_a_link_meanwhile_is_not_followed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_replaced_by_a_link_is_not_followed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "way" / "victim").mkdir(parents=True)
     look = os.stat
 

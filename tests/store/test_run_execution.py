@@ -1,4 +1,4 @@
-"""Runs of earlier versions, whose requests held how they were executed: by migration, and out of an old backup."""
+"""Tests of runs of earlier versions, whose requests held how they were executed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from limner.core.execution import Execution, body_of
 from limner.core.requests import GenerateRequest
 from limner.core.requests.request import digest_of
 from limner.store.database import alembic_config
-from limner.store.rows import TABLES, row_from
+from limner.store.rows import TABLES, parse_row
 from limner.store.runs import Store
 
 REQUEST, EXECUTION = GenerateRequest(prompt="a cat", seed=7), Execution(device="cuda:1", memory="low")
@@ -24,7 +24,7 @@ def old_row() -> dict[str, object]:
     return {"request": json.dumps(body), "digest": digest_of(body)}
 
 
-def test_old_runs_are_split_by_the_migration(tmp_path: Path) -> None:
+def test_the_migration_splits_old_requests(tmp_path: Path) -> None:
     store = Store(tmp_path)
     ids = [store.create(REQUEST).id for _ in range(3)]
     with alembic_config(store._engine) as config:  # pyright: ignore[reportPrivateUsage]
@@ -51,15 +51,15 @@ def test_old_runs_are_split_by_the_migration(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_row_of_an_old_backup_is_split() -> None:
+def test_a_request_of_an_old_backup_is_split() -> None:
     old = old_row()
     line = json.dumps({"id": "x", "request": json.loads(str(old["request"])), "digest": old["digest"]}).encode()
-    row = row_from(TABLES["runs"], line.replace(b'"x"', b'"260101-000000-abcd"'))
+    row = parse_row(TABLES["runs"], line.replace(b'"x"', b'"260101-000000-abcd"'))
     assert row["request"] == REQUEST.model_dump(mode="json") and row["digest"] == REQUEST.digest
     assert row["execution"] == {"device": "cuda:1", "memory": "low"}
 
 
-def test_a_run_keeps_how_it_is_executed(tmp_path: Path) -> None:
+def test_a_run_stores_its_execution(tmp_path: Path) -> None:
     store = Store(tmp_path)
     run = store.create(REQUEST, execution=EXECUTION)
     assert store.get(run.id).execution == EXECUTION

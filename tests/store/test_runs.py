@@ -1,4 +1,4 @@
-"""What is put into the store comes out the same."""
+"""Tests of runs, events and artifacts in the store."""
 
 import threading
 from datetime import UTC, datetime, timedelta, timezone
@@ -32,7 +32,7 @@ def naming(monkeypatch: pytest.MonkeyPatch, *ids: str) -> None:
         TrainRequest(data="/d", class_word="dog", options={"rank": 4, "targets": ["q", "v"], "a": {"b": None}}),
     ],
 )
-def test_a_request_comes_back_equal(
+def test_a_request_is_read_back_equal(
     store: Store, tmp_path: Path, database: str | None, request_: GenerateRequest | TrainRequest
 ) -> None:
     before = datetime.now(UTC)
@@ -47,19 +47,19 @@ def test_a_request_comes_back_equal(
     assert run.created.utcoffset() == timedelta(0)
 
 
-def test_ids_sort_by_time_and_are_drawn_again_when_taken(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_sort_by_time_and_are_unique(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert runs._new_id(datetime(2031, 2, 3, 4, 5, 6, tzinfo=UTC))[:14] == "310203-040506-"
     naming(monkeypatch, "same", "same", "other")
     assert [store.create(PAINT).id, store.create(PAINT).id] == ["same", "other"]
 
 
-def test_a_run_is_found_by_the_beginning_of_its_id(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_found_by_the_start_of_its_id(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     naming(monkeypatch, "abc-1", "abc-2", "abd%3", "abc-22")
     for _ in range(4):
         store.create(PAINT)
     assert store.get("abd").id == "abd%3"
     assert store.get("abc-2").id == "abc-2", "a whole id is never ambiguous"
-    with pytest.raises(LimnerError, match="several runs begin with 'abc': abc-22, abc-2, abc-1; write more"):
+    with pytest.raises(LimnerError, match="several runs begin with 'abc': abc-22, abc-2, abc-1; give more"):
         store.get("abc")
     with pytest.raises(LimnerError, match="unknown run 'abc-3'; did you mean 'abc-"):
         store.get("abc-3")
@@ -103,7 +103,7 @@ def test_all_but_queued_and_running_runs_have_ended(store: Store) -> None:
     assert store.ended_among([runs[Status.DONE], "nosuch"]) == [runs[Status.DONE]]
 
 
-def test_update_changes_what_is_given_and_nothing_else(store: Store) -> None:
+def test_update_changes_only_the_given_fields(store: Store) -> None:
     run, other = store.create(PAINT), store.create(PAINT)
     moment = datetime(2030, 1, 1, 14, tzinfo=timezone(timedelta(hours=2)))
     changed = store.update(run.id, status=Status.FAILED, error="no", started=moment)
@@ -112,12 +112,12 @@ def test_update_changes_what_is_given_and_nothing_else(store: Store) -> None:
     assert store.update(run.id, error=None).error is None
     assert store.get(run.id).status is Status.FAILED
     assert store.get(other.id) == other
-    with pytest.raises(StatementError, match="has no zone"):
+    with pytest.raises(StatementError, match="has no time zone"):
         store.update(run.id, finished=datetime(2030, 1, 1))
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_unfinished_are_those_that_may_go_on_newest_first(store: Store, status: Status) -> None:
+def test_unfinished_runs_newest_first(store: Store, status: Status) -> None:
     store.create(GenerateRequest(prompt="a cat"))
     first, run = store.create(PAINT), store.create(PAINT)
     store.update(run.id, status=status)
@@ -126,31 +126,31 @@ def test_unfinished_are_those_that_may_go_on_newest_first(store: Store, status: 
     assert store.unfinished("0" * 64) == []
 
 
-def test_events_come_back_in_order(store: Store) -> None:
+def test_events_are_read_in_order(store: Store) -> None:
     run, other = store.create(PAINT), store.create(PAINT)
-    told = [
+    events = [
         Stage(name="paint", total=2),
         Progress(done=1, figures={"loss": 0.1}),
         Notice(text="ü", level="warning"),
         Made(what="picture", path="/p", sha256="0", details={"seed": 2**63 - 1}),
     ]
-    assert [store.add_event(run.id, event) for event in told] == [1, 2, 3, 4]
-    assert store.add_event(other.id, told[0]) == 1
-    kept = store.events(run.id)
-    assert [(number, event) for number, _, event in kept] == list(enumerate(told, 1))
-    assert all(run.created <= time <= datetime.now(UTC) for _, time, _ in kept)
+    assert [store.add_event(run.id, event) for event in events] == [1, 2, 3, 4]
+    assert store.add_event(other.id, events[0]) == 1
+    stored = store.events(run.id)
+    assert [(number, event) for number, _, event in stored] == list(enumerate(events, 1))
+    assert all(run.created <= time <= datetime.now(UTC) for _, time, _ in stored)
     assert [number for number, _, _ in store.events(run.id, after=2)] == [3, 4]
 
 
-def test_events_from_many_threads_and_stores_are_all_kept(store: Store, database: str | None) -> None:
+def test_events_of_several_threads_and_stores_are_all_stored(store: Store, database: str | None) -> None:
     run = store.create(PAINT)
     second = Store(store.home, database)
 
-    def tell(teller: Store) -> None:
+    def add(writer: Store) -> None:
         for done in range(20):
-            teller.add_event(run.id, Progress(done=done))
+            writer.add_event(run.id, Progress(done=done))
 
-    threads = [threading.Thread(target=tell, args=(teller,)) for teller in (store, store, second, second)]
+    threads = [threading.Thread(target=add, args=(writer,)) for writer in (store, store, second, second)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -178,7 +178,7 @@ def test_a_run_has_a_folder_in_the_home(store: Store, tmp_path: Path) -> None:
     assert store.folder(run.id).is_dir()
 
 
-def test_a_store_without_a_home_uses_the_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_without_a_home_uses_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMNER_HOME", str(tmp_path / "home"))
     store = Store()
     store.close()
@@ -196,7 +196,7 @@ def test_a_disk_that_fills_up_is_one_line(tmp_path: Path) -> None:
             store.create(GenerateRequest(prompt="x" * 10_000))
 
 
-def test_artifacts_are_found_by_their_mark(store: Store) -> None:
+def test_artifacts_are_found_by_their_watermark(store: Store) -> None:
     run = store.create(GenerateRequest(prompt="x"))
     store.add_artifact(run.id, "picture", "/a.png", "0" * 64, {"mark": "00c0ffee", "seed": 1})
     store.add_artifact(run.id, "picture", "/b.png", "1" * 64, {"seed": 2})

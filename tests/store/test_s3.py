@@ -1,4 +1,4 @@
-"""What only a store that is elsewhere does: large files in parts, signed URLs, being away."""
+"""Tests of what only S3 does: uploads in parts, signed URLs, errors."""
 
 import urllib.error
 import urllib.request
@@ -12,7 +12,7 @@ import s3
 from limner.core.errors import LimnerError, Unavailable
 from limner.store import remote
 from limner.store.blobs import Blobs
-from limner.store.remote import shown
+from limner.store.remote import without_secrets
 
 
 @pytest.fixture
@@ -20,26 +20,26 @@ def blobs(bucket: str, tmp_path: Path) -> Blobs:
     return Blobs(bucket, tmp_path / "cache")
 
 
-def test_a_large_file_goes_in_parts(blobs: Blobs, tmp_path: Path) -> None:
+def test_a_large_file_is_uploaded_in_parts(blobs: Blobs, tmp_path: Path) -> None:
     body = Random(7).randbytes(52 * 2**20)  # s3fs sends what is larger than 50 MiB in parts
     (tmp_path / "large").write_bytes(body)
-    kept = blobs.put(tmp_path / "large")
-    assert blobs.size(kept) == len(body)
-    with blobs.open(kept) as file:
+    stored = blobs.put(tmp_path / "large")
+    assert blobs.size(stored) == len(body)
+    with blobs.open(stored) as file:
         file.seek(-10, 2)
         assert file.read() == body[-10:]
-    assert sha256(blobs.path(kept).read_bytes()).hexdigest() == kept
+    assert sha256(blobs.path(stored).read_bytes()).hexdigest() == stored
 
 
-def test_a_signed_url_is_one_that_anyone_may_fetch(blobs: Blobs, tmp_path: Path) -> None:
+def test_a_signed_url_needs_no_key(blobs: Blobs, tmp_path: Path) -> None:
     (tmp_path / "upload").write_bytes(b"a picture")
-    url = blobs.signed(blobs.put(tmp_path / "upload"), 60, "image/png")
+    url = blobs.signed_url(blobs.put(tmp_path / "upload"), 60, "image/png")
     assert url is not None and s3.SECRET not in url
     with urllib.request.urlopen(url) as answer:
         assert answer.read() == b"a picture" and answer.headers["Content-Type"] == "image/png"
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(url.replace("X-Amz-Expires=60", "X-Amz-Expires=600"))
-    assert Blobs(str(tmp_path / "files"), tmp_path / "cache").signed(sha256().hexdigest(), 60, "image/png") is None
+    assert Blobs(str(tmp_path / "files"), tmp_path / "cache").signed_url(sha256().hexdigest(), 60, "image/png") is None
 
 
 CHANGES = {
@@ -51,16 +51,16 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_store_that_cannot_be_used(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
-    environment, before, said = CHANGES[change]
+def test_unusable_s3(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    environment, before, message = CHANGES[change]
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setitem(remote.PATIENCE, "retries", {"max_attempts": 1, "mode": "standard"})
+    monkeypatch.setitem(remote.S3_CONFIG, "retries", {"max_attempts": 1, "mode": "standard"})
     s3.forget()
     blobs = Blobs(bucket.replace("s3://", f"s3://{before}"), tmp_path / "cache")
     with pytest.raises(Unavailable) as caught:
         blobs.check("one")
-    assert said in str(caught.value) and "\n" not in str(caught.value)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
     assert "secret-that" not in str(caught.value) and s3.SECRET not in str(caught.value)
     (tmp_path / "a").write_bytes(b"1")
     with pytest.raises(LimnerError):
@@ -68,6 +68,6 @@ def test_a_store_that_cannot_be_used(bucket: str, tmp_path: Path, monkeypatch: p
     s3.forget()
 
 
-def test_no_secret_of_a_url_is_told() -> None:
-    assert shown("s3://key:secret@bucket/place?token=1") == "'s3://bucket/place'"
-    assert shown("/home/of@home/files") == "'/home/of@home/files'"
+def test_no_secret_of_a_url_is_logged() -> None:
+    assert without_secrets("s3://key:secret@bucket/place?token=1") == "'s3://bucket/place'"
+    assert without_secrets("/home/of@home/files") == "'/home/of@home/files'"

@@ -1,4 +1,4 @@
-"""How long things last, on both sides of each limit."""
+"""Tests of lifetimes, delays and ages, on both sides of each limit."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ def set_all(store: Store, row: Any, **values: object) -> None:
         session.execute(update(row).values(**values))
 
 
-def test_a_key_lasts_as_many_days_as_was_said(store: Store) -> None:
+def test_lifetime_of_a_key(store: Store) -> None:
     key, _ = Accounts(store).add_key("ann", days=30)
     assert key.expires == key.created + timedelta(days=30)
     assert Accounts(store).add_key("ann")[0].expires is None
     assert Accounts(store).add_key("ann", days=36_500)[0].expires is not None
-    with pytest.raises(LimnerError, match="cannot be good for 36501 days"):
+    with pytest.raises(LimnerError, match="cannot be valid for 36501 days"):
         Accounts(store).add_key("ann", days=36_501)
 
 
-def test_pictures_count_for_24_hours(store: Store) -> None:
+def test_images_count_for_24_hours(store: Store) -> None:
     who = Caller(account="ann", key="0" * 12, limits=Limits(pictures_per_day=2))
     store.create(GenerateRequest(prompt="a", count=2), caller=who)
     set_all(store, QuotaRow, created=ago(hours=23, minutes=59))
@@ -73,17 +73,17 @@ def test_pictures_count_for_24_hours(store: Store) -> None:
     store.create(GenerateRequest(prompt="a", count=2), caller=who)
 
 
-def test_an_answer_is_kept_for_a_day(store: Store) -> None:
+def test_a_response_is_stored_for_a_day(store: Store) -> None:
     answers, answer = IdempotencyRecords(store, timedelta(minutes=1)), StoredResponse(201, {}, b"x")
     answers.begin("ann", "k", "d" * 64)
-    answers.keep("ann", "k", answer)
+    answers.save("ann", "k", answer)
     set_all(store, IdempotencyRow, began=ago(hours=23, minutes=59))
     assert answers.begin("ann", "k", "d" * 64) == answer
     set_all(store, IdempotencyRow, began=ago(hours=24, minutes=1))
     assert answers.begin("ann", "k", "e" * 64) is None
 
 
-def test_a_webhook_is_tried_again_after_longer_and_longer_pauses(store: Store) -> None:
+def test_deliveries_are_retried_after_growing_delays(store: Store) -> None:
     hooks, queue = Webhooks(store), Queue(store)
     hook, _ = hooks.add("", "https://a.example/", ("run.cancelled",))
     queue.cancel(store.create(PAINT, queue="default").id)
@@ -94,23 +94,23 @@ def test_a_webhook_is_tried_again_after_longer_and_longer_pauses(store: Store) -
         assert found is not None and found[0].attempts == attempt
         assert found[0].due is not None and abs(found[0].due - before - timedelta(minutes=2)) < timedelta(seconds=3)
         hooks.settle(found[0].id, attempt, "it answered 500")
-        (told,) = hooks.deliveries(hook.id, None)
-        assert told.due is not None and abs(told.due - before - timedelta(seconds=pause)) < timedelta(seconds=3)
+        (delivery,) = hooks.deliveries(hook.id, None)
+        assert delivery.due is not None and abs(delivery.due - before - timedelta(seconds=pause)) < timedelta(seconds=3)
 
 
-def test_what_nothing_refers_to_is_swept_after_a_day(studio: Studio, tmp_path: Path) -> None:
-    studio.check()
-    kept = {}
+def test_orphans_are_removed_after_a_day(studio: Studio, tmp_path: Path) -> None:
+    studio.maintenance.check_files()
+    stored = {}
     for name, hours in (("young", 23.9), ("old", 24.1)):
         (tmp_path / name).write_text(name)
-        kept[name] = studio.blobs.put(tmp_path / name)
+        stored[name] = studio.files.put(tmp_path / name)
         moment = time.time() - hours * 3600
-        os.utime(studio.blobs.path(kept[name]), (moment, moment))
-    assert studio.prune(None).orphans == 1
-    assert [blob.sha256 for blob in studio.blobs] == [kept["young"]]
+        os.utime(studio.files.path(stored[name]), (moment, moment))
+    assert studio.maintenance.prune(None).orphans == 1
+    assert [blob.sha256 for blob in studio.files] == [stored["young"]]
 
 
-def test_half_written_files_are_swept_after_a_day(tmp_path: Path) -> None:
+def test_temporary_files_are_removed_after_a_day(tmp_path: Path) -> None:
     for name, hours in ((".limner-0123456789ab.png", 23.9), (".limner-ba9876543210.png", 24.1)):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (time.time() - hours * 3600,) * 2)
@@ -118,7 +118,7 @@ def test_half_written_files_are_swept_after_a_day(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [".limner-0123456789ab.png"]
 
 
-def test_a_run_is_pruned_by_when_it_ended(studio: Studio) -> None:
+def test_runs_are_pruned_by_the_time_they_ended(studio: Studio) -> None:
     cases = [
         (31, 31, Status.DONE, True),
         (31, 31, Status.FAILED, True),
@@ -136,10 +136,10 @@ def test_a_run_is_pruned_by_when_it_ended(studio: Studio) -> None:
             values = {"created": ago(days=created), "finished": ended, "status": status}
             session.execute(update(RunRow).where(RunRow.id == run.id).values(**values))
         goes[run.id] = wanted
-    assert set(studio.prune(timedelta(days=30)).runs) == {run for run, wanted in goes.items() if wanted}
+    assert set(studio.maintenance.prune(timedelta(days=30)).runs) == {run for run, wanted in goes.items() if wanted}
 
 
-def test_pictures_are_listed_since_a_moment_and_before_another(store: Store) -> None:
+def test_images_are_listed_from_a_time_until_another(store: Store) -> None:
     run = store.create(PAINT)
     store.add_artifact(run.id, "picture", "/a.png", "0" * 64)
     (picture,) = ImageIndex(store).list(Viewer(), ImageQuery())

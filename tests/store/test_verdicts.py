@@ -1,4 +1,4 @@
-"""Verdicts and policies are kept on either database, and go with their run."""
+"""Tests of verdicts and policies on either database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from limner.core.accounts import Caller
 from limner.core.moderation import CheckStage, Policy, Verdict
 from limner.core.requests import GenerateRequest
 from limner.store.queue import Queue
-from limner.store.runs import Lease, LeaseLost, Store
+from limner.store.runs import Admission, Lease, LeaseLost, Store
 from limner.store.tables import PolicyRow, RunRow
 from limner.store.verdicts import Verdicts
 
@@ -31,16 +31,16 @@ def verdicts(home: Path, database: str | None) -> Iterator[Verdicts]:
     store.close()
 
 
-def test_a_policy_is_kept_once(verdicts: Verdicts) -> None:
+def test_a_policy_is_stored_once(verdicts: Verdicts) -> None:
     Verdicts(verdicts.store).save_policy(POLICY.digest, POLICY.text)
     assert verdicts.policy(POLICY.digest) == POLICY.text
     assert verdicts.policy("0" * 64) is None
 
 
-def test_verdicts_are_kept_and_listed(verdicts: Verdicts) -> None:
+def test_verdicts_are_stored_and_listed(verdicts: Verdicts) -> None:
     request = GenerateRequest(prompt="a cat")
     run = verdicts.store.create(
-        request, queue="default", caller=Caller(account="ann"), policy=POLICY.digest, verdicts=[PASSED]
+        request, queue="default", caller=Caller(account="ann"), admission=Admission(POLICY.digest, [PASSED])
     )
     verdicts.add([REFUSED], POLICY.digest, run=run.id, owner="ann")
     verdicts.add([PASSED, REFUSED], POLICY.digest, owner="bob", text="words")
@@ -52,24 +52,23 @@ def test_verdicts_are_kept_and_listed(verdicts: Verdicts) -> None:
     assert [found.id for found in verdicts.list(10, before=newest.id)] == [found.id for found in verdicts.list(10)][1:]
 
 
-def test_who_holds_a_run_no_longer_says_nothing_of_it(verdicts: Verdicts) -> None:
-    run = verdicts.store.create(GenerateRequest(prompt="a cat"), queue="default", policy=POLICY.digest)
-    claimed = Queue(verdicts.store).claim("me")
-    assert claimed is not None
-    verdicts.add([PASSED], POLICY.digest, run=run.id, hold=claimed[1])
+def test_a_worker_without_a_lease_adds_no_verdict(verdicts: Verdicts) -> None:
+    run = verdicts.store.create(GenerateRequest(prompt="a cat"), queue="default", admission=Admission(POLICY.digest))
+    ((_, lease),) = Queue(verdicts.store).claim("me")
+    verdicts.add([PASSED], POLICY.digest, run=run.id, lease=lease)
     with pytest.raises(LeaseLost):
-        verdicts.add([PASSED], POLICY.digest, run=run.id, hold=Lease(run.id, "another", 1))
+        verdicts.add([PASSED], POLICY.digest, run=run.id, lease=Lease(run.id, "another", 1))
     assert len(verdicts.list(10)) == 1
 
 
-def test_they_go_with_their_run(verdicts: Verdicts) -> None:
-    run = verdicts.store.create(GenerateRequest(prompt="a cat"), policy=POLICY.digest, verdicts=[PASSED])
+def test_verdicts_are_deleted_with_their_run(verdicts: Verdicts) -> None:
+    run = verdicts.store.create(GenerateRequest(prompt="a cat"), admission=Admission(POLICY.digest, [PASSED]))
     with verdicts.store.session() as session:
         session.execute(delete(RunRow).where(RunRow.id == run.id))
     assert verdicts.list(10) == []
 
 
-def test_a_text_that_is_not_the_one_of_its_digest_is_no_policy(verdicts: Verdicts) -> None:
+def test_a_policy_with_a_wrong_digest_is_ignored(verdicts: Verdicts) -> None:
     with verdicts.store.writing() as session:
         session.execute(insert(PolicyRow).values(digest="a" * 64, text=POLICY.text, created=datetime.now(UTC)))
     assert verdicts.policy("a" * 64) is None and verdicts.policy(POLICY.digest) == POLICY.text

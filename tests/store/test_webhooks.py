@@ -1,4 +1,4 @@
-"""What ended runs leave to be told."""
+"""Tests of webhooks and their deliveries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from limner.core.runs import Status
 from limner.store.queue import Queue
 from limner.store.runs import Store
 from limner.store.tables import DeliveryRow, RunRow
-from limner.store.webhooks import MOST, PAUSES, Webhooks
+from limner.store.webhooks import MAX_WEBHOOKS, RETRY_DELAYS, Webhooks
 
 PAINT = GenerateRequest(prompt="a dog")
 
@@ -26,7 +26,7 @@ def due_now(store: Store) -> None:
         session.execute(update(DeliveryRow).where(DeliveryRow.due.is_not(None)).values(due=past))
 
 
-def test_each_end_is_told_to_whom_it_concerns(store: Store) -> None:
+def test_the_end_of_a_run_is_delivered_to_its_owners_webhooks(store: Store) -> None:
     hooks, queue = Webhooks(store), Queue(store, lease=timedelta(0), attempts=1)
     all_of_ann, _ = hooks.add("ann", "https://a.example/", ("run.done", "run.failed", "run.cancelled"))
     done_of_ann, _ = hooks.add("ann", "https://b.example/", ("run.done",))
@@ -35,24 +35,22 @@ def test_each_end_is_told_to_whom_it_concerns(store: Store) -> None:
     runs = [store.create(PAINT, queue="default", caller=ann) for _ in range(4)]
     ends = {}
     for status in (Status.DONE, Status.FAILED):
-        claimed = queue.claim("w")
-        assert claimed is not None
-        run, hold = claimed
-        assert run.id not in {told.run for told in hooks.deliveries(all_of_ann.id, "ann")}, "it goes on"
-        queue.finish(hold, status)
+        ((run, lease),) = queue.claim("w")
+        assert run.id not in {delivery.run for delivery in hooks.deliveries(all_of_ann.id, "ann")}, "it goes on"
+        queue.finish(lease, status)
         ends[run.id] = f"run.{status}"
     waiting = [run.id for run in runs if run.id not in ends]
     queue.cancel(waiting[0])
     ends[waiting[0]] = "run.cancelled"
-    assert queue.claim("w") is not None, "the last one is given to a worker that dies"
-    assert queue.claim("w") is None
+    assert queue.claim("w") != [], "the last one is given to a worker that dies"
+    assert queue.claim("w") == []
     ends[waiting[1]] = "run.failed"
-    assert {told.run: told.event for told in hooks.deliveries(all_of_ann.id, "ann")} == ends
-    assert [told.event for told in hooks.deliveries(done_of_ann.id, "ann")] == ["run.done"]
+    assert {delivery.run: delivery.event for delivery in hooks.deliveries(all_of_ann.id, "ann")} == ends
+    assert [delivery.event for delivery in hooks.deliveries(done_of_ann.id, "ann")] == ["run.done"]
     assert hooks.deliveries(of_bob.id, "bob") == []
 
 
-def test_an_end_is_told_once(store: Store) -> None:
+def test_the_end_of_a_run_is_delivered_once(store: Store) -> None:
     hooks, queue = Webhooks(store), Queue(store)
     hook, _ = hooks.add("", "https://a.example/", ("run.cancelled",))
     run = store.create(PAINT, queue="default").id
@@ -61,27 +59,27 @@ def test_an_end_is_told_once(store: Store) -> None:
     assert len(hooks.deliveries(hook.id, "")) == 1
 
 
-def test_the_end_of_a_run_that_cannot_be_read_is_told(store: Store) -> None:
+def test_the_failure_of_an_unreadable_run_is_delivered(store: Store) -> None:
     hooks, queue = Webhooks(store), Queue(store)
     hook, _ = hooks.add("", "https://a.example/", ("run.failed",))
     run = store.create(PAINT, queue="default").id
     with store.session() as session:
         session.execute(update(RunRow).values(request={"kind": "generate", "brush": "wide"}))
-    assert queue.claim("w") is None
-    assert [told.run for told in hooks.deliveries(hook.id, "")] == [run]
+    assert queue.claim("w") == []
+    assert [delivery.run for delivery in hooks.deliveries(hook.id, "")] == [run]
 
 
-def test_a_delivery_is_tried_as_often_as_the_documentation_says() -> None:
+def test_retry_delays_match_the_documentation() -> None:
     seconds, minutes, hours = (5,), (1, 5, 30), (2, 5, 10)
     wanted = [*seconds, *(60 * each for each in minutes), *(3600 * each for each in hours)]
-    assert [pause.total_seconds() for pause in PAUSES] == wanted
+    assert [pause.total_seconds() for pause in RETRY_DELAYS] == wanted
 
 
-def test_a_delivery_is_tried_until_it_arrives_or_is_given_up(store: Store) -> None:
+def test_a_delivery_is_retried_until_it_arrives_or_is_given_up(store: Store) -> None:
     hooks, queue = Webhooks(store), Queue(store)
     hook, secret = hooks.add("", "https://a.example/", ("run.cancelled",))
     queue.cancel(store.create(PAINT, queue="default").id)
-    for attempt in range(1, len(PAUSES) + 2):
+    for attempt in range(1, len(RETRY_DELAYS) + 2):
         found = hooks.claim()
         assert found is not None
         delivery, url, its = found
@@ -90,35 +88,35 @@ def test_a_delivery_is_tried_until_it_arrives_or_is_given_up(store: Store) -> No
         hooks.settle(delivery.id, attempt, "it answered 500")
         assert hooks.claim() is None, "not before its pause is over"
         due_now(store)
-    (told,) = hooks.deliveries(hook.id, None)
-    assert (told.due, told.delivered, told.error) == (None, None, "it answered 500")
+    (delivery,) = hooks.deliveries(hook.id, None)
+    assert (delivery.due, delivery.delivered, delivery.error) == (None, None, "it answered 500")
 
 
-def test_who_was_too_slow_has_no_say(store: Store) -> None:
+def test_a_late_attempt_is_ignored(store: Store) -> None:
     hooks, queue = Webhooks(store), Queue(store)
     hook, _ = hooks.add("", "https://a.example/", ("run.cancelled",))
     queue.cancel(store.create(PAINT, queue="default").id)
     first, second = hooks.claim(), due_now(store) or hooks.claim()
     assert first is not None and second is not None and second[0].attempts == 2
     hooks.settle(first[0].id, 1, "took too long")
-    (told,) = hooks.deliveries(hook.id, None)
-    assert told == second[0], "the second try goes on"
+    (delivery,) = hooks.deliveries(hook.id, None)
+    assert delivery == second[0], "the second try goes on"
     hooks.settle(second[0].id, 2)
     hooks.settle(first[0].id, 1, "took too long")
-    (told,) = hooks.deliveries(hook.id, None)
-    assert told.delivered is not None and told.error is None
+    (delivery,) = hooks.deliveries(hook.id, None)
+    assert delivery.delivered is not None and delivery.error is None
 
 
-def test_whose_webhooks(store: Store) -> None:
+def test_webhooks_belong_to_an_account(store: Store) -> None:
     hooks = Webhooks(store)
     hook, _ = hooks.add("ann", "https://a.example/", ("run.done",))
     assert hooks.list("bob") == [] and hooks.list("ann") == hooks.list(None) == [hook]
     for act in (lambda: hooks.remove(hook.id, "bob"), lambda: hooks.deliveries(hook.id, "bob")):
         with pytest.raises(LimnerError, match="unknown webhook"):
             act()
-    for _ in range(MOST - 1):
+    for _ in range(MAX_WEBHOOKS - 1):
         hooks.add("ann", "https://a.example/", ("run.done",))
-    with pytest.raises(LimnerError, match=f"there are {MOST} webhooks already"):
+    with pytest.raises(LimnerError, match=f"there are {MAX_WEBHOOKS} webhooks already"):
         hooks.add("ann", "https://a.example/", ("run.done",))
     hooks.remove(hook.id, "ann")
     assert hook not in hooks.list(None)

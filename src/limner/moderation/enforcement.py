@@ -65,7 +65,7 @@ class Enforcer:
 
         def record(judgement: Judgement) -> None:
             text = judgement.text if policy.keep_text else None
-            self.verdicts.add(judgement.verdicts, policy.digest, run=run.id, owner=run.owner, text=text, hold=hold)
+            self.verdicts.add(judgement.verdicts, policy.digest, run=run.id, owner=run.owner, text=text, lease=hold)
 
         return Screening(moderator, record, folder)
 

@@ -33,33 +33,33 @@ class ShareRequest(Frozen):
 @router.get("/account")
 def show_account(studio: StudioDep, caller: CallerDep) -> AccountReply:
     """Show the account of the key that was sent."""
-    size = studio.grants.bytes(caller.account)
+    size = studio.files.grants.bytes(caller.account)
     return AccountReply(name=caller.account, role=caller.role, key=caller.key, limits=caller.limits, kept_bytes=size)
 
 
 @router.get("/holdings")
 def list_holdings(studio: StudioDep, caller: CallerDep) -> list[FileGrant]:
     """List the files and folders that you uploaded, or that were shared with you, newest first."""
-    return studio.grants.list(caller.account)
+    return studio.files.grants.list(caller.account)
 
 
 @router.get("/shares")
 def list_shares(studio: StudioDep, caller: CallerDep) -> list[FileGrant]:
     """List what you share with other accounts, newest first."""
-    return studio.grants.given(caller.scope)
+    return studio.files.grants.given(caller.scope)
 
 
 @router.post("/shares", status_code=201)
 def create_share(share: ShareRequest, studio: StudioDep, caller: CallerDep) -> ShareRequest:
     """Share a file or folder of yours with an account, or with all accounts."""
-    studio.grants.check_own(caller.scope, share.reference)  # first: others must not find out whether it exists
-    size = studio.blobs.bytes(share.reference)
-    studio.grants.share(caller.scope, share.reference, size, share.account)
+    studio.files.grants.check_own(caller.scope, share.reference)  # first: others must not find out whether it exists
+    size = studio.files.bytes(share.reference)
+    studio.files.grants.share(caller.scope, share.reference, size, share.account)
     return share
 
 
 @router.post("/shares/revoke")
 def revoke_share(share: ShareRequest, studio: StudioDep, caller: CallerDep) -> ShareRequest:
     """Stop sharing a file or folder. What others made with it stays."""
-    studio.grants.take_back(caller.scope, share.reference, share.account)
+    studio.files.grants.unshare(caller.scope, share.reference, share.account)
     return share

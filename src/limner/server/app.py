@@ -37,9 +37,6 @@ from limner.server.profile import Profile, read_profile, store_files
 from limner.server.settings import Settings
 from limner.server.waiting import RunWaiter
 from limner.server.webhook_delivery import WebhookSender
-from limner.store.idempotency import IdempotencyRecords
-from limner.store.queue import Queue
-from limner.store.secrets import shared_secret
 from limner.studio.studio import Studio
 
 ROUTERS = (
@@ -75,11 +72,9 @@ def create_app(studio: Studio, settings: Settings, profile: Profile | None = Non
         static_url=DOCS,
         responses={"4XX": {"model": Problem, "description": "An error that the client can correct."}},
     )
-    links = SignedLinks(partial(shared_secret, studio.store, "links")) if settings.needs_keys else None
+    links = SignedLinks(partial(studio.secret, "links")) if settings.needs_keys else None
     ready, granted = store_files(profile or read_profile(settings.profile), studio)
-    app.state.server = ServerState(
-        studio, settings, ready, granted, links, Queue(studio.store), RunWaiter(studio), ExaminationLimit()
-    )
+    app.state.server = ServerState(studio, settings, ready, granted, links, RunWaiter(studio), ExaminationLimit())
     app.state.metrics = ServerMetrics(studio)
     install_error_handlers(app)
     install_openapi(app)
@@ -88,7 +83,7 @@ def create_app(studio: Studio, settings: Settings, profile: Profile | None = Non
     app.include_router(monitoring.health_router)
     # the last one added sees a request first
     in_flight = timedelta(seconds=settings.wait_seconds + 60)
-    app.add_middleware(IdempotencyMiddleware, answers=IdempotencyRecords(studio.store, in_flight))
+    app.add_middleware(IdempotencyMiddleware, answers=studio.idempotency_records(in_flight))
     app.add_middleware(BodyLimitMiddleware, upload_bytes=settings.upload_bytes)
     app.add_middleware(AuthMiddleware, accounts=studio.accounts if settings.needs_keys else None, links=links)
     app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)

@@ -13,10 +13,9 @@ from starlette.datastructures import UploadFile
 
 from limner.core.errors import LimnerError
 from limner.data.entries.unpacked_sizes import ZIP_METHODS
-from limner.store.blobs import CHUNK_BYTES, Blobs
-from limner.store.manifests import FILES, inside
+from limner.studio.files import CHUNK_BYTES, MAX_FILES, StudioFiles, is_safe_name
 
-DIRECTORY_BYTES = 400 * FILES
+DIRECTORY_BYTES = 400 * MAX_FILES
 """Largest central directory of a zip."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -38,15 +37,15 @@ def unzip(archive: Path, folder: Path, limit: int) -> int:
     """Unpack a zip into a new folder and return the size of its files in bytes.
 
     Raises LimnerError for a file that is no zip, for names outside the folder, for links, and for more than `limit`
-    bytes or FILES files. What the zip declares about its sizes is not trusted.
+    bytes or MAX_FILES files. What the zip declares about its sizes is not trusted.
     """
     size = 0
     folder.mkdir()
     try:
         with _BoundedFile(archive) as file, zipfile.ZipFile(file) as opened:
             members = [member for member in opened.infolist() if not member.is_dir()]
-            if len(members) > FILES:
-                raise LimnerError(f"the zip has {len(members):,} files", f"send at most {FILES:,}")
+            if len(members) > MAX_FILES:
+                raise LimnerError(f"the zip has {len(members):,} files", f"send at most {MAX_FILES:,}")
             for member in members:
                 size = _unpack(opened, member, folder, size, limit)
     except LimnerError:
@@ -63,7 +62,7 @@ def unzip(archive: Path, folder: Path, limit: int) -> int:
 def _unpack(opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, size: int, limit: int) -> int:
     """Unpack one file and return `size`, the bytes unpacked before, plus its bytes."""
     name = member.filename[:80]
-    if not inside(member.filename) or (member.external_attr >> 16) & 0o170000 == 0o120000:
+    if not is_safe_name(member.filename) or (member.external_attr >> 16) & 0o170000 == 0o120000:
         raise LimnerError(f"the zip has the file name {name!r}", "use relative names inside the zip, and no links")
     if member.compress_type not in ZIP_METHODS:
         raise LimnerError(f"{name!r} in the zip is neither stored nor deflated", "create the zip again with deflate")
@@ -96,7 +95,7 @@ class _Buffer:
         return b"".join(pieces)
 
 
-def zip_stream(blobs: Blobs, files: dict[str, str]) -> Iterator[bytes]:
+def zip_stream(blobs: StudioFiles, files: dict[str, str]) -> Iterator[bytes]:
     """Yield stored files as a zip, piece by piece, without a temporary file. files: name -> SHA-256.
 
     The same files give the same bytes. Nothing is compressed, because images are compressed already.
@@ -123,7 +122,7 @@ def write_form_files(files: Sequence[object], folder: Path) -> int:
     size = 0
     for file in files:
         name = (file.filename or "") if isinstance(file, UploadFile) else ""
-        if not isinstance(file, UploadFile) or not inside(name):
+        if not isinstance(file, UploadFile) or not is_safe_name(name):
             raise LimnerError(f"the form has the file name {name[:80]!r}", "use relative names inside the folder")
         place = folder / name
         try:

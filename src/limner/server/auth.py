@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from limner.core.accounts import Caller, Role
 from limner.server.limits import RateLimit
 from limner.server.problems import HTTPError, error_response
-from limner.store.accounts import Accounts
+from limner.studio.service import Accounts
 
 BEARER = HTTPBearer(
     auto_error=False, description="A key, as printed by `limner keys add`. The loopback address needs none."

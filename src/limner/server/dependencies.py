@@ -18,9 +18,8 @@ from limner.server.problems import HTTPError
 from limner.server.profile import Profile
 from limner.server.settings import Settings
 from limner.server.waiting import RunWaiter
-from limner.store.images import ImageIndex, Viewer
-from limner.store.queue import Queue
-from limner.store.runs import UnreadableRun
+from limner.studio.images import Viewer
+from limner.studio.runs import QUEUE, UnreadableRun
 from limner.studio.studio import Studio
 
 ImageId = Annotated[
@@ -40,7 +39,6 @@ class ServerState:
     profile: Profile
     granted: frozenset[str]
     links: SignedLinks | None
-    queue: Queue
     waiter: RunWaiter
     examinations: ExaminationLimit
 
@@ -63,7 +61,7 @@ StudioDep = Annotated[Studio, Depends(current_studio)]
 
 async def current_view(caller: CallerDep, state: StateDep) -> Viewer:
     """Return what the caller sees of the image history: runs of the queue only, not those of the command line."""
-    return Viewer(caller.account, caller.scope, state.queue.name)
+    return Viewer(caller.account, caller.scope, QUEUE)
 
 
 ViewDep = Annotated[Viewer, Depends(current_view)]
@@ -72,8 +70,8 @@ ViewDep = Annotated[Viewer, Depends(current_view)]
 def find_run(run_id: str, state: StateDep, caller: CallerDep) -> Run:
     """Return a run of the queue that the caller may see; raises HTTPError (404) for any other."""
     try:
-        run = state.studio.store.get(run_id)
-        if (run.id, run.queue) == (run_id, state.queue.name) and caller.scope in (None, run.owner):
+        run = state.studio.runs.get(run_id)
+        if (run.id, run.queue) == (run_id, QUEUE) and caller.scope in (None, run.owner):
             return run
     except UnreadableRun as error:
         raise HTTPError(HTTPStatus.CONFLICT, error.problem, error.remedy) from error
@@ -93,7 +91,7 @@ RunDep = Annotated[Run, Depends(find_run)]
 def find_image(picture: ImageId, studio: StudioDep, view: ViewDep) -> GeneratedImage:
     """Return the image with an id or SHA-256; raises HTTPError (404) where the caller sees none."""
     try:
-        return ImageIndex(studio.store).get(view, picture if len(picture) == 64 else min(int(picture), 2**31 - 1))
+        return studio.images.get(view, picture if len(picture) == 64 else min(int(picture), 2**31 - 1))
     except LimnerError as error:
         raise HTTPError(HTTPStatus.NOT_FOUND, error.problem, "GET /v1/pictures lists your images") from error
 
@@ -103,6 +101,6 @@ ImageDep = Annotated[GeneratedImage, Depends(find_image)]
 
 def check_access(studio: Studio, caller: Caller, reference: str) -> None:
     """Raise HTTPError (404) where the caller may not read a file or folder, as if it did not exist."""
-    if caller.scope is not None and studio.grants.missing(caller.scope, [reference]):
+    if not studio.files.may_use(caller, reference):
         problem, remedy = f"there is no {reference[:19]}", "use a file of your account, or one that is shared with it"
         raise HTTPError(HTTPStatus.NOT_FOUND, problem, remedy)

@@ -20,7 +20,7 @@ from limner.server.files import Sha256
 from limner.server.problems import HTTPError, Problem, problem_response
 from limner.server.profile import Profile
 from limner.server.settings import Settings
-from limner.store.erase import EraseSelection, InUse, RunInProgress
+from limner.studio.maintenance import EraseSelection, InUse, RunInProgress
 from limner.studio.studio import Studio
 
 RETENTION_INTERVAL = 6 * 3600.0
@@ -64,14 +64,14 @@ def erase_folder(
 def _stored(studio: Studio, kind: str, sha256: str, caller: Caller) -> EraseSelection:
     """Return a stored file or folder as what to erase; raises HTTPError (404) where there is none."""
     check_access(studio, caller, f"{kind}:{sha256}")
-    if sha256 not in studio.blobs:
+    if sha256 not in studio.files:
         raise HTTPError(HTTPStatus.NOT_FOUND, f"there is no file {sha256[:12]}", "it may have been erased already")
     return EraseSelection(references=(f"{kind}:{sha256}",), scope=caller.scope)
 
 
 def _erase(studio: Studio, wanted: EraseSelection, derived: bool) -> Response | ErasedReply:
     try:
-        erased = studio.erase(wanted, derived=derived)
+        erased = studio.maintenance.erase(wanted, derived=derived)
     except InUse as error:
         errors = [{"pointer": "", "detail": line} for line in error.by]
         remedy = "add ?derived=true to erase those too"
@@ -94,7 +94,7 @@ def retention(studio: Studio, settings: Settings, profile: Profile) -> Iterator[
     def prune() -> None:
         while True:
             try:
-                erased = studio.prune(age, [profile.model_dump_json()])
+                erased = studio.maintenance.prune(age, [profile.model_dump_json()])
                 log.info(
                     "erased %d old runs, %d files, %d unused files", len(erased.runs), len(erased.files), erased.orphans
                 )

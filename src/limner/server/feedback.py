@@ -18,13 +18,8 @@ from limner.server.dependencies import ImageDep, StudioDep, ViewDep, find_image
 from limner.server.history import ImageReply, reference_of
 from limner.server.problems import HTTPError
 from limner.server.replies import url_of
-from limner.store.blobs import CHUNK_BYTES
-from limner.store.feedback import FeedbackStore
-from limner.store.images import ImageIndex, Viewer
-from limner.store.preferences import PreferenceData
-from limner.store.rating_counts import rating_summary
-from limner.studio.feedback_columns import Embed, Kind, Pictured, picture_bytes
-from limner.studio.feedback_export import Format, check_export, json_lines, write_parquet
+from limner.studio.feedback import Embed, ExportFormat, ExportKind, Viewer, check_export
+from limner.studio.files import CHUNK_BYTES
 from limner.studio.studio import Studio
 
 _RATING = {"stars": 4, "reasons": ["bad_anatomy"], "comment": "one leg too many"}
@@ -59,7 +54,7 @@ class ComparisonRequest(Frozen):
 
 
 def _image_reply(studio: Studio, view: Viewer, image_id: int) -> ImageReply:
-    return ImageReply.of(ImageIndex(studio.store).get(view, image_id))
+    return ImageReply.of(studio.images.get(view, image_id))
 
 
 @router.put("/pictures/{picture}/rating", responses={404: {}})
@@ -67,28 +62,28 @@ def rate_image(
     studio: StudioDep, view: ViewDep, rating: Annotated[Rating, Body(examples=[_RATING])], picture: ImageDep
 ) -> ImageReply:
     """Rate an image. This replaces your earlier rating."""
-    FeedbackStore(studio.store).rate(view, picture.id, rating)
+    studio.feedback.rate(view, picture.id, rating)
     return _image_reply(studio, view, picture.id)
 
 
 @router.delete("/pictures/{picture}/rating", responses={404: {}})
 def delete_rating(studio: StudioDep, view: ViewDep, picture: ImageDep) -> ImageReply:
     """Delete your rating of an image."""
-    FeedbackStore(studio.store).rate(view, picture.id, None)
+    studio.feedback.rate(view, picture.id, None)
     return _image_reply(studio, view, picture.id)
 
 
 @router.put("/pictures/{picture}/favourite", responses={404: {}})
 def add_favourite(studio: StudioDep, view: ViewDep, picture: ImageDep) -> ImageReply:
     """Add an image to your favourites."""
-    FeedbackStore(studio.store).favour(view, picture.id, True)
+    studio.feedback.set_favourite(view, picture.id, True)
     return _image_reply(studio, view, picture.id)
 
 
 @router.delete("/pictures/{picture}/favourite", responses={404: {}})
 def remove_favourite(studio: StudioDep, view: ViewDep, picture: ImageDep) -> ImageReply:
     """Remove an image from your favourites."""
-    FeedbackStore(studio.store).favour(view, picture.id, False)
+    studio.feedback.set_favourite(view, picture.id, False)
     return _image_reply(studio, view, picture.id)
 
 
@@ -101,14 +96,14 @@ def compare_images(preference: ComparisonRequest, studio: StudioDep, view: ViewD
         raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, problem, "name two different images")
     fields = preference.model_dump(include={"tie", "reasons", "comment"})
     comparison = Comparison(better=better, worse=worse, **fields)
-    FeedbackStore(studio.store).compare(view, comparison)
+    studio.feedback.compare(view, comparison)
     return comparison
 
 
 @router.get("/ratings/summary")
 def summarise_ratings(studio: StudioDep, view: ViewDep, by: ByWhat = "model") -> list[RatingSummary]:
     """Summarise the ratings of each model, adapter, industry or style, best mean first."""
-    return rating_summary(studio.store, view, by)
+    return studio.feedback.summary(view, by)
 
 
 @router.get("/feedback/export", response_class=StreamingResponse, responses=_EXPORT)
@@ -116,8 +111,8 @@ def export_feedback(
     request: Request,
     studio: StudioDep,
     view: ViewDep,
-    format: Annotated[Format, Query(description="JSON lines, or a parquet file.")] = "jsonl",
-    kind: Annotated[Kind, Query(description="Ratings, or pairs of images of the same prompt.")] = "ratings",
+    format: Annotated[ExportFormat, Query(description="JSON lines, or a parquet file.")] = "jsonl",
+    kind: Annotated[ExportKind, Query(description="Ratings, or pairs of images of the same prompt.")] = "ratings",
     stars: Annotated[bool, Query(description="Also make pairs from ratings, not only from comparisons.")] = False,
     embed: Annotated[
         Embed, Query(description="Include the images, as `datasets` reads them (image), or as plain bytes.")
@@ -126,13 +121,11 @@ def export_feedback(
     """Export the feedback that you may see, in the columns that preference training reads."""
     check_export(format, embed)
     base = str(request.base_url).rstrip("/")
-    pictured = Pictured(lambda picture: base + url_of(reference_of(picture)), partial(picture_bytes, studio))
-    preferences = PreferenceData(studio.store, view)
+    export = studio.feedback.export(view, kind, stars, lambda image: base + url_of(reference_of(image)))
     headers = {"Content-Disposition": f'attachment; filename="{kind}.{format}"'}
     if format == "jsonl":
-        lines = json_lines(kind, preferences, pictured, stars)
-        return StreamingResponse(lines, headers=headers, media_type="application/jsonl")
-    write = partial(write_parquet, kind=kind, preferences=preferences, pictured=pictured, stars=stars, embed=embed)
+        return StreamingResponse(export.json_lines(), headers=headers, media_type="application/jsonl")
+    write = partial(export.write_parquet, embed=embed)
     return StreamingResponse(_read_back(write), headers=headers, media_type="application/vnd.apache.parquet")
 
 

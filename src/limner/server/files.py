@@ -17,13 +17,13 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from limner.core.errors import LimnerError, Unavailable
-from limner.server.archives import FILES, unzip, write_form_files, zip_stream
+from limner.server.archives import unzip, write_form_files, zip_stream
 from limner.server.auth import CallerDep
 from limner.server.dependencies import StateDep, StudioDep, check_access
 from limner.server.problems import HTTPError
 from limner.server.replies import url_of
 from limner.server.uploads import save_body
-from limner.store.blobs import CHUNK_BYTES
+from limner.studio.files import CHUNK_BYTES, MAX_FILES
 from limner.studio.studio import Studio
 
 SIGNED_SECONDS = 3600
@@ -63,7 +63,7 @@ _FORM = {
             "files": {
                 "type": "array",
                 "minItems": 1,
-                "maxItems": FILES,
+                "maxItems": MAX_FILES,
                 "items": {"type": "string", "format": "binary"},
             }
         },
@@ -78,7 +78,7 @@ async def upload_file(request: Request, state: StateDep, caller: CallerDep) -> S
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "upload"
         size = await save_body(request, place, state.settings.upload_bytes)
-        reference = await run_sync(state.studio.keep, place, caller)
+        reference = await run_sync(state.studio.files.upload, place, caller)
     return StoredReply(reference=reference, url=url_of(reference), bytes=size)
 
 
@@ -90,12 +90,12 @@ async def upload_folder(request: Request, state: StateDep, caller: CallerDep) ->
     with tempfile.TemporaryDirectory() as folder:
         archive, content = Path(folder) / "upload.zip", Path(folder) / "inside"
         if request.headers.get("content-type", "").startswith("multipart/form-data"):
-            async with request.form(max_files=FILES, max_fields=0) as form:
+            async with request.form(max_files=MAX_FILES, max_fields=0) as form:
                 size = await run_sync(write_form_files, form.getlist("files"), content)
         else:
             await save_body(request, archive, state.settings.upload_bytes)
             size = await run_sync(unzip, archive, content, state.settings.unpacked_bytes)
-        reference = await run_sync(state.studio.keep, content, caller)
+        reference = await run_sync(state.studio.files.upload, content, caller)
     return StoredReply(reference=reference, url=url_of(reference), bytes=size)
 
 
@@ -114,12 +114,12 @@ def download_file(
     studio = state.studio
     check_access(studio, caller, f"sha256:{sha256}")
     with not_found("file", sha256):
-        size, kind = studio.blobs.size(sha256), media_type(studio, sha256)
+        size, kind = studio.files.size(sha256), media_type(studio, sha256)
     headers = {"ETag": f'"{sha256}"', "Cache-Control": CACHE_FOREVER, "Accept-Ranges": "bytes"} | SANDBOX
     if matches(if_none_match, sha256):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     head = is_head(request)  # ranges are for GET only (RFC 9110), and so are signatures
-    url = studio.blobs.signed(sha256, SIGNED_SECONDS, kind) if state.settings.presign and not head else None
+    url = studio.files.signed_url(sha256, SIGNED_SECONDS, kind) if state.settings.presign and not head else None
     if url is not None:
         redirect = {"Location": url, "Cache-Control": "private, no-store"}
         return Response(status_code=HTTPStatus.TEMPORARY_REDIRECT, headers=redirect)
@@ -141,11 +141,11 @@ def download_folder(
     """Return a folder as a zip."""
     check_access(studio, caller, f"folder:{sha256}")
     with not_found("folder", sha256):
-        files = studio.blobs.folder(sha256)
+        files = studio.files.folder(sha256)
     headers = {"ETag": f'"{sha256}.zip"', "Cache-Control": CACHE_FOREVER} | SANDBOX
     if matches(if_none_match, f"{sha256}.zip"):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    body = iter(()) if is_head(request) else zip_stream(studio.blobs, files)
+    body = iter(()) if is_head(request) else zip_stream(studio.files, files)
     return StreamingResponse(body, headers=headers, media_type="application/zip")
 
 
@@ -168,7 +168,7 @@ def not_found(what: str, sha256: str) -> Iterator[None]:
 
 def read_pieces(studio: Studio, sha256: str, first: int, last: int) -> Iterator[bytes]:
     """Yield the bytes of a stored file from `first` to `last`, both included."""
-    with studio.blobs.open(sha256) as file:
+    with studio.files.open(sha256) as file:
         file.seek(first)
         left = last - first + 1
         while left > 0 and (piece := file.read(min(CHUNK_BYTES, left))):
@@ -180,7 +180,7 @@ def media_type(studio: Studio, sha256: str) -> str:
     """Return the media type of an image by its first bytes; of any other file, that of plain bytes, which no browser
     runs.
     """
-    begin = studio.blobs.read(sha256, 0, 12)
+    begin = studio.files.read(sha256, 0, 12)
     if begin[:4] == b"RIFF" and begin[8:] != b"WEBP":
         return "application/octet-stream"
     return next((kind for magic, kind in MAGIC.items() if begin.startswith(magic)), "application/octet-stream")

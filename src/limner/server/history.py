@@ -18,8 +18,6 @@ from limner.provenance.labels import Label, read_label
 from limner.server.dependencies import ImageDep, StudioDep, ViewDep
 from limner.server.problems import HTTPError
 from limner.server.replies import public_details, url_of
-from limner.store.feedback import ImageCollections
-from limner.store.images import ImageIndex
 
 router = APIRouter(prefix="/v1", tags=["history"])
 
@@ -78,7 +76,7 @@ def reference_of(picture: GeneratedImage) -> str:
 @router.get("/pictures")
 def list_images(studio: StudioDep, query: Annotated[ImageQuery, Query()], view: ViewDep) -> list[ImageReply]:
     """List images that meet all conditions. For the next page, set `before` to the last image's id."""
-    return [ImageReply.of(picture) for picture in ImageIndex(studio.store).list(view, query)]
+    return [ImageReply.of(picture) for picture in studio.images.list(view, query)]
 
 
 @router.get("/pictures/{picture}", responses={404: {}})
@@ -86,7 +84,7 @@ def show_image(studio: StudioDep, picture: ImageDep) -> ImageDetails:
     """Show an image with its request, ratings and label."""
     label = None
     with suppress(LimnerError):  # its file may have been erased
-        label = read_label(studio.blobs.path(picture.sha256))
+        label = read_label(studio.files.path(picture.sha256))
     return ImageDetails.of(picture, label=label)
 
 
@@ -106,7 +104,7 @@ class CollectionRequest(Frozen):
 def find_collection(collection: Annotated[int, Path(ge=1, lt=2**31)], studio: StudioDep, view: ViewDep) -> Collection:
     """Return a collection of the caller; raises HTTPError (404) for any other."""
     try:
-        return ImageCollections(studio.store).get(view, collection)
+        return studio.collections.get(view, collection)
     except LimnerError as error:
         raise HTTPError(HTTPStatus.NOT_FOUND, error.problem, "GET /v1/collections lists your collections") from error
 
@@ -117,13 +115,13 @@ CollectionDep = Annotated[Collection, Depends(find_collection)]
 @router.get("/collections")
 def list_collections(studio: StudioDep, view: ViewDep) -> list[Collection]:
     """List your collections by name. GET /v1/pictures?collection=ID lists the images of one."""
-    return ImageCollections(studio.store).list(view)
+    return studio.collections.list(view)
 
 
 @router.post("/collections", status_code=201)
 def create_collection(named: CollectionRequest, studio: StudioDep, view: ViewDep, response: Response) -> Collection:
     """Create an empty collection."""
-    collection = ImageCollections(studio.store).add(view, named.name)
+    collection = studio.collections.add(view, named.name)
     response.headers["Location"] = f"/v1/collections/{collection.id}"
     return collection
 
@@ -139,19 +137,19 @@ def rename_collection(
     named: CollectionRequest, studio: StudioDep, view: ViewDep, collection: CollectionDep
 ) -> Collection:
     """Rename a collection."""
-    return ImageCollections(studio.store).rename(view, collection.id, named.name)
+    return studio.collections.rename(view, collection.id, named.name)
 
 
 @router.delete("/collections/{collection}", status_code=204, responses={404: {}})
 def delete_collection(studio: StudioDep, view: ViewDep, collection: CollectionDep) -> None:
     """Delete a collection; its images stay."""
-    ImageCollections(studio.store).remove(view, collection.id)
+    studio.collections.remove(view, collection.id)
 
 
 @router.put("/collections/{collection}/pictures/{picture}", responses={404: {}})
 def add_to_collection(studio: StudioDep, view: ViewDep, collection: CollectionDep, picture: ImageDep) -> Collection:
     """Add an image to a collection."""
-    return ImageCollections(studio.store).put(view, collection.id, picture.id, True)
+    return studio.collections.put(view, collection.id, picture.id, True)
 
 
 @router.delete("/collections/{collection}/pictures/{picture}", responses={404: {}})
@@ -159,4 +157,4 @@ def remove_from_collection(
     studio: StudioDep, view: ViewDep, collection: CollectionDep, picture: ImageDep
 ) -> Collection:
     """Remove an image from a collection."""
-    return ImageCollections(studio.store).put(view, collection.id, picture.id, False)
+    return studio.collections.put(view, collection.id, picture.id, False)

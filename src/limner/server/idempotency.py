@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limner.core.errors import LimnerError
 from limner.server.problems import HTTPError, error_response
-from limner.store.idempotency import IdempotencyRecords, InFlight, StoredResponse
+from limner.studio.service import IdempotencyRecords, InFlight, StoredResponse
 
 MEMORY_BYTES = 2**20
 """Bytes of a request body that stay in memory; more go to disk."""
@@ -89,7 +89,7 @@ class IdempotencyMiddleware:
 
     async def _store(self, account: str, key: str, answer: StoredResponse, fits: bool) -> None:
         if fits and (answer.status < 500 or answer.status == TIMED_OUT) and answer.status not in RETRYABLE:
-            await run_sync(self.answers.keep, account, key, answer)
+            await run_sync(self.answers.save, account, key, answer)
         else:
             await run_sync(self.answers.forget, account, key)
 

@@ -41,7 +41,7 @@ from limner.server.problems import HTTPError
 from limner.server.replies import ArtifactReply, url_of
 from limner.server.uploads import edit_request, form_image, form_mask, store_edit_files
 from limner.server.waiting import wait_until_done
-from limner.store.blobs import REFERENCE
+from limner.studio.files import REFERENCE
 from limner.studio.studio import Studio
 
 PNG_XMP = "XML:com.adobe.xmp"
@@ -115,7 +115,7 @@ async def _generate(
 ) -> ImagesResponse:
     """Submit a request, wait for its run and return the images. files: references of the image and the mask."""
     run = await run_submission(partial(_submit, state, body, caller, files))
-    run = await wait_until_done(state.waiter, state.queue, request, run, state.settings.wait_seconds)
+    run = await wait_until_done(state.waiter, request, run, state.settings.wait_seconds)
     return await run_sync(_images_response, state, str(request.base_url).rstrip("/"), body, run)
 
 
@@ -134,7 +134,7 @@ def _submit(state: ServerState, body: ImageRequest, caller: Caller, files: dict[
 
 
 def _images_response(state: ServerState, base_url: str, body: ImageRequest, run: Run) -> ImagesResponse:
-    artifacts = list(reversed(state.studio.store.artifacts(run.id, None, "picture")))
+    artifacts = list(reversed(state.studio.runs.artifacts(run.id, "picture")))
     if not artifacts:
         raise HTTPError(HTTPStatus.NOT_FOUND, "the images were erased", "send the request again")
     image_format, quality = body.output_format or "png", body.output_compression
@@ -158,15 +158,11 @@ def _store_copy(studio: Studio, artifact: Artifact, image_format: ImageFormat, q
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "picture"
         place.write_bytes(convert_image(_read(studio, artifact.sha256), image_format, quality, studio.home))
-        reference = studio.blobs.keep(place)
-    name = f"{artifact.path}.{image_format}"
-    details = {"reference": reference, "of": artifact.sha256}
-    studio.store.add_artifact(artifact.run, "copy", name, reference.removeprefix("sha256:"), details)
-    return reference
+        return studio.images.add_copy(artifact, place, image_format)
 
 
 def _read(studio: Studio, sha256: str) -> bytes:
-    with studio.blobs.open(sha256) as file:
+    with studio.files.open(sha256) as file:
         return file.read()
 
 

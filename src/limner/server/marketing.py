@@ -23,8 +23,8 @@ from limner.server.problems import HTTPError
 from limner.server.replies import ArtifactReply
 from limner.server.uploads import store_image_from_url
 from limner.server.waiting import wait_until_done
-from limner.store.images import Viewer
-from limner.store.rating_counts import rating_summary
+from limner.studio.images import Viewer
+from limner.studio.runs import QUEUE
 
 DOWNLOADS = CapacityLimiter(16)
 """Requests with a base image use their own threads, so that slow addresses do not block the others."""
@@ -75,8 +75,8 @@ async def generate_image(
     began = monotonic()
     limiter = DOWNLOADS if call.base_image_url else SUBMISSIONS
     run = await run_sync(partial(_submit, state, call, caller), limiter=limiter)
-    run = await wait_until_done(state.waiter, state.queue, request, run, state.settings.wait_seconds)
-    artifacts = await run_sync(state.studio.store.artifacts, run.id, None, "picture")
+    run = await wait_until_done(state.waiter, request, run, state.settings.wait_seconds)
+    artifacts = await run_sync(state.studio.runs.artifacts, run.id, "picture")
     if not artifacts:
         raise HTTPError(HTTPStatus.NOT_FOUND, "the image was erased", "send the request again")
     path = ArtifactReply.of(artifacts[-1]).url
@@ -101,7 +101,7 @@ def _submit(state: ServerState, call: MarketingRequest, caller: Caller) -> Run:
     adapters = profile.adapters(call.industry, image)
     adapter = adapters[0] if adapters else None
     if len(adapters) > 1:
-        ratings = rating_summary(studio.store, Viewer(queue=state.queue.name), "adapter", tags["industry"])
+        ratings = studio.feedback.summary(Viewer(queue=QUEUE), "adapter", tags["industry"])
         choice = choose_adapter(adapters, ratings, seed)
         adapter = choice.adapter
         tags |= {"adapter": adapter.path, "chosen": choice.reason, "chance": str(seed)}

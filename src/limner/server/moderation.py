@@ -23,7 +23,7 @@ def list_run_verdicts(
 ) -> list[KeptVerdict]:
     """List the verdicts on the prompts and images of a run, newest first."""
     with suppress(LimnerError):
-        run = studio.store.get(run_id)
+        run = studio.runs.get(run_id)
         if run.queue is not None and caller.scope in (None, run.owner):
             return studio.verdicts.list(limit, run=run.id, before=before)
     raise run_not_found(run_id)

@@ -42,7 +42,7 @@ async def check_liveness() -> Health:
 @health_router.get("/readyz")
 def check_readiness(studio: StudioDep) -> Health:
     """Return ok while the database responds too."""
-    studio.store.list(1)
+    studio.runs.list(1)
     return Health()
 
 
@@ -76,7 +76,7 @@ class StoreCollector(Collector):
         return []  # registering must not read the database
 
     def collect(self) -> Iterator[Metric]:
-        state = self.studio.store.state()
+        state = self.studio.runs.stats()
         runs = GaugeMetricFamily("limner_runs", "Runs by kind and status.", labels=("kind", "status"))
         for (kind, status), count in state.runs.items():
             runs.add_metric((kind, status), count)

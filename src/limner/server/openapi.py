@@ -16,7 +16,7 @@ def openapi_json() -> str:
     with TemporaryDirectory() as home:
         studio = Studio(home)
         document = create_app(studio, Settings()).openapi()
-        studio.store.close()
+        studio.close()
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 

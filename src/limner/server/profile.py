@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from limner.core.errors import LimnerError, invalid
 from limner.core.execution import body_model
 from limner.core.requests import AdapterUse, Frozen, GenerateRequest, Name, replace_references
-from limner.store.blobs import REFERENCE
+from limner.studio.files import REFERENCE
 from limner.studio.references import is_model
 from limner.studio.studio import Studio
 
@@ -182,10 +182,10 @@ def _defaults(
 def _reference(studio: Studio, name: str) -> str:
     """Return the reference of a file or folder, which is stored first where `name` is a path."""
     if found := REFERENCE.fullmatch(name):
-        if found[2] not in studio.blobs:
+        if found[2] not in studio.files:
             raise LimnerError(f"the profile uses {name!r}, which is not stored here", "upload it, or write its path")
         return name
     place = Path(name).expanduser()
     if not place.exists():
         raise LimnerError(f"the profile uses {name!r}, which does not exist", "check the path, or write sha256:HASH")
-    return studio.keep(place)  # belongs to no account, so that no deletion of unused uploads removes it
+    return studio.files.upload(place)  # belongs to no account, so that no deletion of unused uploads removes it

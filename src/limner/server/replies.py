@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from limner.core.events import Progress
 from limner.core.execution import AnyBody, body_of
 from limner.core.runs import Artifact, Run, Status
-from limner.store.blobs import REFERENCE
+from limner.studio.files import REFERENCE
 
 INTERNAL_DETAILS = ("reference", "base", "vae")
 """Details of an artifact that are not returned."""

@@ -41,11 +41,11 @@ class RunEvents:
 
     async def _new_events(self) -> list[ServerSentEvent]:
         try:
-            run = await run_sync(self.studio.store.get, self._run_id)
+            run = await run_sync(self.studio.runs.get, self._run_id)
         except LimnerError:
             return [self._end("erased", None)]
         events: list[ServerSentEvent] = []
-        for number, created, event in await run_sync(self.studio.store.events, run.id, self._number):
+        for number, created, event in await run_sync(self.studio.runs.events, run.id, self._number):
             self._number = number
             events.append(ServerSentEvent(event=event.kind, id=str(number), data=_event_data(run, created, event)))
         if run.progress is not None and run.progress != self._progress:

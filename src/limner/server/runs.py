@@ -20,7 +20,7 @@ from limner.server.limits import run_submission
 from limner.server.problems import HTTPError
 from limner.server.replies import RunReply
 from limner.server.run_events import RunEvents
-from limner.store.queue import WrongStatus
+from limner.studio.runs import QUEUE, WrongStatus
 from limner.studio.studio import Studio
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
@@ -60,9 +60,8 @@ def list_runs(
     """List runs, newest first."""
     if before is not None:
         find_run(before, state, caller)
-    store = state.studio.store
-    runs = store.list(limit, kind, status, before, state.queue.name, caller.scope)
-    artifacts = store.artifacts_of(run.id for run in runs)
+    runs = state.studio.runs.list(limit, kind, status, before, QUEUE, caller.scope)
+    artifacts = state.studio.runs.artifacts_of(run.id for run in runs)
     return [RunReply.of(run, artifacts[run.id]) for run in runs]
 
 
@@ -75,7 +74,7 @@ def show_run(run: RunDep, studio: StudioDep) -> RunReply:
 @router.post("/{run_id}/cancel")
 def cancel_run(run: RunDep, state: StateDep) -> RunReply:
     """Cancel a run: at once where it is queued, after its current step where it is running."""
-    return run_reply(state.studio, state.queue.cancel(run.id))
+    return run_reply(state.studio, state.studio.runs.cancel(run.id))
 
 
 @router.post("/{run_id}/retry", status_code=202)
@@ -115,7 +114,7 @@ async def stream_run_events(
 
 def run_reply(studio: Studio, run: Run) -> RunReply:
     """Return a run with its artifacts."""
-    return RunReply.of(run, studio.store.artifacts(run.id))
+    return RunReply.of(run, studio.runs.artifacts(run.id))
 
 
 def wait_seconds(prefer: str | None, limit: float) -> float:

@@ -47,7 +47,7 @@ def serve(settings: Settings, say: Callable[[str], None], stop: Callable[[], boo
     policy = load_policy(settings.policy)
     studio = Studio(policy=policy, most_pixels=settings.pixels)
     check_admin_key(settings, studio)
-    studio.check()
+    studio.maintenance.check_files()
     studio.check_credentials()
     profile, _ = store_files(read_profile(settings.profile), studio)
     sock = listen(settings)

@@ -22,7 +22,7 @@ from limner.fetch import fetch
 from limner.imaging.decode import PIXEL_CAP, decode
 from limner.server.openai_models import ImageEditRequest
 from limner.server.problems import HTTPError
-from limner.store.blobs import CHUNK_BYTES
+from limner.studio.files import CHUNK_BYTES
 from limner.studio.studio import Studio
 
 FILE_FIELDS = ("image", "image[]", "mask")
@@ -66,7 +66,7 @@ def store_image_from_url(studio: Studio, caller: Caller, url: str, limit: int) -
         place = Path(folder) / "base"
         place.write_bytes(body)
         image_size(studio, place)
-        return studio.keep(place, caller)
+        return studio.files.upload(place, caller)
 
 
 def edit_request(form: FormData) -> ImageEditRequest:
@@ -112,7 +112,7 @@ def store_edit_files(studio: Studio, caller: Caller, image: UploadFile, mask: Up
             _write(mask, mask_file)
             _convert_mask(mask_file, size).save(mask_file, format="PNG")
             files["mask"] = mask_file
-        return {name: studio.keep(file, caller) for name, file in files.items()}
+        return {name: studio.files.upload(file, caller) for name, file in files.items()}
 
 
 def _convert_mask(mask: Path, size: tuple[int, int]) -> Image.Image:

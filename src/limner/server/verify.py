@@ -21,7 +21,8 @@ from limner.server.dependencies import StateDep
 from limner.server.files import BINARY
 from limner.server.problems import HTTPError
 from limner.server.uploads import save_body
-from limner.studio.studio import examined
+from limner.studio.images import examine
+from limner.studio.runs import QUEUE
 
 EXAMINATION_SECONDS = 60.0
 """Most seconds for one image; then the process that examines it is killed."""
@@ -82,8 +83,8 @@ async def verify_image(request: Request, state: StateDep, caller: CallerDep) -> 
         await save_body(request, place, state.settings.upload_bytes)
         async with state.examinations.slot(caller.account):
             found = await _examine(place, state.studio.home)
-        visible = partial(_is_visible, state.queue.name, caller)
-        verdict = await to_thread.run_sync(partial(state.studio.attributed, found, place, visible))
+        visible = partial(_is_visible, caller)
+        verdict = await to_thread.run_sync(partial(state.studio.images.with_maker, found, place, visible))
     return VerificationReply.model_validate(verdict.model_dump())
 
 
@@ -91,7 +92,7 @@ async def _examine(place: Path, home: Path) -> Any:
     """Examine an image in a process that is killed when it takes too long; raises HTTPError (422) where it fails."""
     try:
         with fail_after(EXAMINATION_SECONDS):
-            return await to_process.run_sync(examined, place, home, cancellable=True)
+            return await to_process.run_sync(examine, place, home, cancellable=True)
     except LimnerError as error:
         raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, error.problem, error.remedy) from error
     except TimeoutError as error:
@@ -99,6 +100,6 @@ async def _examine(place: Path, home: Path) -> Any:
         raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, problem, "save it again, or make it smaller") from error
 
 
-def _is_visible(queue: str, caller: Caller, run: Run) -> bool:
+def _is_visible(caller: Caller, run: Run) -> bool:
     """Return whether the caller may see a run."""
-    return run.queue == queue and caller.scope in (None, run.owner)
+    return run.queue == QUEUE and caller.scope in (None, run.owner)

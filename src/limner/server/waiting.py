@@ -17,8 +17,6 @@ from fastapi import Request
 from limner.core.errors import LimnerError
 from limner.core.runs import Run, Status
 from limner.server.problems import HTTPError
-from limner.store.changes import ChangeWatcher
-from limner.store.queue import Queue
 from limner.studio.studio import Studio
 
 POLL, SLOWEST_POLL = 0.1, 1.0
@@ -78,7 +76,7 @@ class RunWaiter:
         """Return the run once it has ended, or as it is after `seconds` or when the server stops."""
         if not run.status.ended:
             await self._wait_for(run.id, seconds)
-        return await run_sync(self.studio.store.get, run.id)
+        return await run_sync(self.studio.runs.get, run.id)
 
     async def _wait_for(self, run_id: str, seconds: float) -> None:
         wait = _Wait(run_id)
@@ -96,7 +94,7 @@ class RunWaiter:
 
     def _poll(self) -> None:
         """End the waits for runs that have ended, while there are any waits."""
-        with closing(ChangeWatcher(self.studio.store)) as news:
+        with closing(self.studio.runs.changes()) as changes:
             while True:
                 with self._lock:
                     waits = list(self._waits)
@@ -104,11 +102,11 @@ class RunWaiter:
                         self._polling = False
                         return
                 try:
-                    ended = set(self.studio.store.ended_among({wait.run_id for wait in waits}))
+                    ended = set(self.studio.runs.ended_among({wait.run_id for wait in waits}))
                     for wait in waits:
                         if wait.run_id in ended:
                             wait.end()
-                    news.wait(lambda: self.stopping)
+                    changes.wait(lambda: self.stopping)
                 except Exception:  # the next poll may succeed
                     log.warning("could not read which runs ended", exc_info=True)
                     time.sleep(POLL)
@@ -131,13 +129,13 @@ class _Wait:
                 await self._ended.wait()
 
 
-async def wait_until_done(waiter: RunWaiter, queue: Queue, request: Request, run: Run, seconds: float) -> Run:
+async def wait_until_done(waiter: RunWaiter, request: Request, run: Run, seconds: float) -> Run:
     """Return the run once it is done; raises HTTPError where it ended otherwise, or not within `seconds`.
 
     A run that is still queued is cancelled when its client disconnects.
     """
     began = time.monotonic()
-    async with cancel_on_disconnect(request, queue, run):
+    async with cancel_on_disconnect(waiter.studio, request, run):
         run = await waiter.ended(run, seconds)
     check_done(run, time.monotonic() - began)
     return run
@@ -156,7 +154,7 @@ def check_done(run: Run, seconds: float) -> None:
 
 
 @asynccontextmanager
-async def cancel_on_disconnect(request: Request, queue: Queue, run: Run) -> AsyncIterator[None]:
+async def cancel_on_disconnect(studio: Studio, request: Request, run: Run) -> AsyncIterator[None]:
     """Cancel the run if its client disconnects inside the block while the run is still queued.
 
     Clients that sent an `Idempotency-Key` are expected to come back for the result; their runs stay.
@@ -166,7 +164,7 @@ async def cancel_on_disconnect(request: Request, queue: Queue, run: Run) -> Asyn
         while not await request.is_disconnected():
             await asyncio.sleep(DISCONNECT_POLL)
         with suppress(LimnerError):
-            await run_sync(queue.withdraw, run.id)
+            await run_sync(studio.runs.withdraw, run.id)
 
     watcher = None if "idempotency-key" in request.headers else asyncio.create_task(watch())
     try:

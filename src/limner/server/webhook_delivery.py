@@ -81,7 +81,7 @@ class WebhookSender:
 
     def _post(self, delivery: Delivery, url: str, secret: bytes) -> int:
         """Send a delivery and return the HTTP status. The timestamp is the attempt's: receivers refuse old ones."""
-        run, artifacts = self.studio.show(delivery.run)
+        run, artifacts = self.studio.runs.show(delivery.run)
         data = RunReply.of(run, artifacts).model_dump(mode="json")
         body = json.dumps({"type": delivery.event, "timestamp": delivery.created.isoformat(), "data": data})
         now = datetime.now(UTC)

@@ -1,1 +1,1 @@
-"""Where it is kept. Only this package knows SQL and paths; import the module that you need, for SQL is slow to load."""
+"""The database and the stored files. Only this package uses SQL; import single modules, as SQLAlchemy loads slowly."""

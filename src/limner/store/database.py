@@ -1,4 +1,4 @@
-"""Opening the database: SQLite with care, tables at the newest revision, and its errors in plain words."""
+"""Opens the database: SQLite settings, tables at the newest revision, and errors as LimnerError."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 HEAD = "0009"
-"""The newest revision in `migrations`, repeated here because importing Alembic to ask for it is slow."""
+"""The newest revision in `migrations`, repeated here because importing Alembic is slow."""
 
-VERSIONS = "alembic_version"
-"""The table in which Alembic notes the revision."""
+VERSION_TABLE = "alembic_version"
+"""The table in which Alembic stores the revision."""
 
 BUSY_SECONDS = 30.0
-ADVISORY = 7412
-"""The lock of PostgreSQL that processes take to migrate one after another."""
+MIGRATION_LOCK = 7412
+"""PostgreSQL advisory lock for which a migrating process waits."""
 
 _SPACE = "free some disk space, or set LIMNER_HOME to a folder on another disk"
 _RIGHTS = "change its permissions, or set LIMNER_HOME to another folder"
-_REBUILD = "restore it from a backup, or move it away to start with an empty one"
+_RESTORE = "restore it from a backup, or move it away to start with an empty one"
 _REASONS = {
-    "SQLITE_NOTADB": ("the file {database} is not a database", _REBUILD),
-    "SQLITE_CORRUPT": ("the database {database} is damaged", _REBUILD),
+    "SQLITE_NOTADB": ("the file {database} is not a database", _RESTORE),
+    "SQLITE_CORRUPT": ("the database {database} is damaged", _RESTORE),
     "SQLITE_FULL": ("no space is left for the database {database}", _SPACE),
     "SQLITE_IOERR": ("the disk fails under the database {database}", _SPACE),
     "SQLITE_CANTOPEN": ("the database {database} cannot be opened", _RIGHTS),
@@ -57,11 +57,11 @@ _REASONS = {
 }
 
 
-_PASSING = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY")
+_TEMPORARY = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY")
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database cannot be used just now; later it may be."""
+    """The database cannot be used now; a retry may succeed."""
 
 
 def sqlite_url(home: Path) -> URL:
@@ -70,10 +70,10 @@ def sqlite_url(home: Path) -> URL:
 
 
 def open_engine(url: str | URL | None = None) -> Engine:
-    """An engine on a database whose tables are those of this version; made or upgraded where they are not.
+    """An engine on a database with the tables of this version; they are created or migrated if needed.
 
-    Without a URL: the SQLite file in Limner's home. Raises LimnerError for a damaged database, one that a newer
-    Limner wrote, and a URL that means nothing.
+    url: by default the SQLite file in Limner's home. Raises LimnerError for a damaged database, one that a newer
+    version wrote, and an invalid URL.
     """
     engine = _engine(parse_url(url) if url else sqlite_url(paths.home()))
     try:
@@ -89,50 +89,50 @@ def open_engine(url: str | URL | None = None) -> Engine:
 
 
 def parse_url(url: str | URL) -> URL:
-    """The parsed URL; raises LimnerError, without the text of the URL, which may hold a password."""
+    """The parsed URL. The LimnerError for an invalid one does not quote it, because it may hold a password."""
     try:
-        made = make_url(url)
+        parsed = make_url(url)
     except ArgumentError as error:
         raise LimnerError(
             "the database URL cannot be read", "write it as postgresql://user:password@host/name"
         ) from error
-    return made.set(drivername="postgresql+psycopg") if made.drivername in ("postgres", "postgresql") else made
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in ("postgres", "postgresql") else parsed
 
 
 @contextmanager
 def translate_database_errors(url: URL) -> Generator[None]:
-    """Turn the database's errors into a LimnerError that names the database and the remedy."""
+    """Translate errors of the database into a LimnerError that names the database and the remedy."""
     try:
         yield
     except DBAPIError as error:
         if url.get_backend_name() != "sqlite" and (error.connection_invalidated or is_unavailable(error)):
-            said = str(error.orig).strip().splitlines()[0][:160]
+            message = str(error.orig).strip().splitlines()[0][:160]
             raise DatabaseUnavailable(
-                f"the database {url.render_as_string()} cannot be used ({said})", "check that it runs, and its URL"
+                f"the database {url.render_as_string()} cannot be used ({message})", "check that it runs, and its URL"
             ) from error
         name = str(getattr(error.orig, "sqlite_errorname", ""))
         reason = next((reason for start, reason in _REASONS.items() if name.startswith(start)), None)
         if reason is None:
             raise
-        kind = DatabaseUnavailable if name.startswith(_PASSING) else Unavailable
+        kind = DatabaseUnavailable if name.startswith(_TEMPORARY) else Unavailable
         raise kind(reason[0].format(database=url.database), reason[1]) from error
 
 
 def is_unavailable(error: DBAPIError) -> bool:
-    """Whether a server could not be reached, or would not serve: it has no SQLSTATE, or one that says so."""
+    """Whether a server was not reachable or refused to serve: the error has no SQLSTATE, or one of these classes."""
     state = str(getattr(error.orig, "sqlstate", None) or "")
     return isinstance(error, OperationalError) and (not state or state.startswith(("08", "28", "3D", "53", "57")))
 
 
 def revision(connection: Connection) -> str | None:
     """The revision of the tables; None for an empty database."""
-    if not inspect(connection).has_table(VERSIONS):
+    if not inspect(connection).has_table(VERSION_TABLE):
         return None
-    return connection.scalar(text(f"SELECT version_num FROM {VERSIONS}"))
+    return connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
 
 
 def migrations(connection: Connection) -> Config:
-    """What Alembic's commands need to work on this connection, inside the transaction that is open on it."""
+    """Alembic's configuration for this connection and the transaction that is open on it."""
     from alembic.config import Config
 
     config = Config()
@@ -144,16 +144,17 @@ def migrations(connection: Connection) -> Config:
 
 @contextmanager
 def alembic_config(engine: Engine) -> Generator[Config]:
-    """Alembic's configuration on a locked connection; one transaction for a whole migration."""
+    """Alembic's configuration on a locked connection, in one transaction for the whole migration."""
     with _locked(engine) as connection:
         yield migrations(connection)
 
 
 @contextmanager
 def _locked(engine: Engine) -> Generator[Connection]:
-    """A transaction that alone may change tables. A second process waits here, then finds the change done.
+    """A transaction that alone may change tables. A second process waits here and then finds the tables migrated.
 
-    SQLite changes a table by copying and dropping it, which with foreign keys on would drop the rows that point at it.
+    Foreign keys are off: SQLite changes a table by copying and dropping it, which would delete the rows that refer to
+    it.
     """
     try:
         with engine.begin() as connection:
@@ -161,7 +162,7 @@ def _locked(engine: Engine) -> Generator[Connection]:
                 connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             elif engine.dialect.name == "postgresql":
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY})")
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
             yield connection
     finally:
         engine.dispose()  # the next connection has foreign keys on again
@@ -178,12 +179,14 @@ def _upgrade(engine: Engine) -> None:
 
 
 def _create(connection: Connection) -> None:
-    """Create all tables at the newest revision, several times as fast as by running every migration."""
+    """Create all tables at the newest revision; several times faster than running every migration."""
     from limner.store.tables import Base
 
     number = Column("version_num", String(32), nullable=False)
-    versions = Table(VERSIONS, MetaData(), number, PrimaryKeyConstraint("version_num", name=f"{VERSIONS}_pkc"))
-    versions.create(connection, checkfirst=True)  # a database that was migrated down to nothing has it
+    versions = Table(
+        VERSION_TABLE, MetaData(), number, PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc")
+    )
+    versions.create(connection, checkfirst=True)  # exists in a database that was migrated down to nothing
     connection.execute(versions.insert().values(version_num=HEAD))
     Base.metadata.create_all(connection, checkfirst=False)
 
@@ -196,7 +199,7 @@ def _migrate(connection: Connection, current: str) -> None:
     if current not in {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}:
         raise LimnerError(
             f"the database {connection.engine.url.render_as_string()} has revision {current!r}, "
-            f"but this Limner knows none newer than {HEAD!r}",
+            f"but this version of Limner knows none newer than {HEAD!r}",
             "update limner, or set LIMNER_HOME to another folder",
         )
     command.upgrade(config, "head")
@@ -215,7 +218,7 @@ def _engine(url: URL) -> Engine:
 
 
 def _read_json(text: str) -> Any:
-    """What JSON holds; None where it is none, so that one damaged value does not hide the rows beside it."""
+    """The value of a JSON text; None for invalid JSON, so that one damaged value does not hide the other rows."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -223,7 +226,7 @@ def _read_json(text: str) -> Any:
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:
-    """Readers beside one writer (WAL), a wait instead of "database is locked", and foreign keys."""
+    """Set up WAL (readers beside one writer), a wait instead of "database is locked", and foreign keys."""
     connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = NORMAL")
@@ -232,7 +235,7 @@ def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL").close()
             return
-        except sqlite3.OperationalError as error:  # two processes on a fresh file: SQLite does not wait here by itself
+        except sqlite3.OperationalError as error:  # two processes on a new file: SQLite does not wait here
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)

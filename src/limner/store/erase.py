@@ -1,11 +1,13 @@
-"""Erasure: runs and files gone for good, with all that only they needed. Rows go first, in one transaction, and then
-files, so that nothing ever refers to what is gone; what a crash leaves behind, a sweep finds.
+"""Erases runs and files for good, with all files that only they used.
+
+Rows are deleted first, in one transaction, and then files, so that no row refers to a deleted file. Files that a crash
+leaves behind are removed as orphans later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +17,10 @@ from sqlalchemy.orm import Session
 from limner.core.errors import LimnerError
 from limner.core.runs import Status
 from limner.store.blobs import REFERENCE, Blobs
-from limner.store.feedback import count_ratings
+from limner.store.feedback import update_mean
 from limner.store.locks import is_locked
 from limner.store.paths import runs_folder
-from limner.store.references import FolderContents, RunReferences, bare, mentions, named
+from limner.store.references import FolderContents, RunReferences, all_mentions, hash_of, mentions_in
 from limner.store.removal import discard
 from limner.store.runs import Store
 from limner.store.tables import (
@@ -34,12 +36,12 @@ from limner.store.tables import (
     WebhookRow,
 )
 
-MANY = 500
-"""Ids in one statement; databases take only so many."""
+IDS_PER_STATEMENT = 500
+"""Databases accept only so many."""
 
 
 class InUse(LimnerError):
-    """What cannot be erased by itself. by: what refers to it, a line each."""
+    """Something else was made with what is to be erased. by: a line for each."""
 
     def __init__(self, problem: str, remedy: str, by: Iterable[str]) -> None:
         super().__init__(problem, remedy)
@@ -47,16 +49,15 @@ class InUse(LimnerError):
 
 
 class RunInProgress(LimnerError):
-    """A run that is being carried out: it would bring back what goes."""
+    """A run that is being executed: it would restore what is erased."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureResult:
     """What was erased, or would be.
 
-    runs: asked for, and derived: those that stood on them. uploads and files: that were kept, with their bytes.
-    left: results of the command line in places of the user's own, which are not touched. orphans: how many files went
-    that nothing referred to.
+    runs: the selected ones. derived: runs that used their results. uploads: references. files: hashes; bytes: of these
+    files. left: results outside of the home, which are never deleted. orphans: number of unreferenced files.
     """
 
     runs: list[str] = field(default_factory=list[str])
@@ -70,9 +71,10 @@ class ErasureResult:
 
 @dataclass(frozen=True, slots=True)
 class EraseSelection:
-    """What shall go. references: of files and folders, and all that was made of them; owner: all that is somebody's.
+    """What to erase.
 
-    scope: of whose things nothing else shall go, None for anyone's.
+    runs: ids. references: of files and folders, with all that was made of them. owner: all that an account has.
+    scope: refuse to erase what belongs to another account than this one; None for no such limit.
     """
 
     runs: tuple[str, ...] = ()
@@ -82,193 +84,191 @@ class EraseSelection:
 
 
 class _DryRun(Exception):
-    """Takes back what a transaction did."""
+    """Rolls back a transaction."""
 
 
 def erase(
-    store: Store, blobs: Blobs, wanted: EraseSelection, *, derived: bool = False, dry: bool = False
+    store: Store, blobs: Blobs, selection: EraseSelection, *, derived: bool = False, dry: bool = False
 ) -> ErasureResult:
-    """Erase what is wanted. derived: and all that was made with it. dry: only tell.
+    """Erase a selection. derived: also all that was made with it. dry: only report what would be erased.
 
-    Raises InUse where something else was made with it and `derived` was not said, and Busy where a run is being
-    carried out.
+    Raises InUse if something else was made with it and `derived` is False, or if it is used by other accounts than
+    the scope; RunInProgress if a run is being executed.
     """
-    for reference in wanted.references:
+    for reference in selection.references:
         if REFERENCE.fullmatch(reference) is None:
             raise LimnerError(f"{reference!r} is no reference", "write sha256:HASH or folder:HASH")
-    lists = FolderContents(blobs)
-    with store.session() as session:  # reads the lists of folders, perhaps from afar, before others must wait
-        lists.whole(named(session))
+    contents = FolderContents(blobs)
+    with store.session() as session:  # reads manifests, perhaps of a remote file system, before others have to wait
+        contents.expand(all_mentions(session))
     done = ErasureResult()
-    with _dry(dry), store.writing() as session:
-        found = _found(session, lists, wanted)
-        _refuse_others(session, wanted, found)
-        if not derived and (by := [*_told(session, found.derived), *found.holders]):
-            problem = f"{_what(wanted)} cannot go alone: {len(by)} {'was' if len(by) == 1 else 'were'} made with it"
+    with suppress(_DryRun), store.writing() as session:
+        plan = _plan(session, contents, selection)
+        _refuse_others(session, selection, plan)
+        if not derived and (by := [*_describe(session, plan.derived), *plan.folders]):
+            problem = f"{_title(selection)} cannot go alone: {len(by)} {'was' if len(by) == 1 else 'were'} made with it"
             raise InUse(
-                f"{problem} ({'; '.join(by[:5])}{'; ...' if len(by) > 5 else ''})", "erase those too, by --derived", by
+                f"{problem} ({'; '.join(by[:5])}{'; ...' if len(by) > 5 else ''})",
+                "erase those too, with --derived",
+                by,
             )
-        done = delete_rows(store, session, blobs, lists, found)
-        if wanted.owner is not None:
-            forget(session, wanted.owner)
+        done = delete_rows(store, session, blobs, contents, plan)
+        if selection.owner is not None:
+            _delete_account_rows(session, selection.owner)
         if dry:
             raise _DryRun
     if not dry:
-        remove(store, blobs, done)
+        remove_files(store, blobs, done)
     return done
 
 
-def _refuse_others(session: Session, wanted: EraseSelection, found: Found) -> None:
-    """Raises InUse where things of others would go too."""
-    if wanted.scope is None:
-        return
-    others = [f"a {what} of another account" for what, owner in _owners(session, found) if owner != wanted.scope]
-    if others:
-        raise InUse(f"{_what(wanted)} is used by others ({len(others)})", "ask an admin to erase it", others)
-
-
-def _owners(session: Session, found: Found) -> Iterable[tuple[str, str]]:
-    """What would go, and whose it is; a share is its giver's."""
-    for some in _portions([*found.runs, *found.derived]):
-        for owner in session.scalars(_owner_of(some)):
-            yield "run", owner
-
-
 @dataclass(frozen=True, slots=True)
-class Found:
-    """runs and uploads that shall go. holders: uploaded folders that hold a file that shall go. told: mentions of what
-    shall go.
+class ErasePlan:
+    """Rows to delete.
+
+    runs: the selected ones. derived: runs that used their results. uploads: reference and owner. folders: references of
+    uploaded folders that contain a selected file. mentions: of files that may be deleted.
     """
 
     runs: list[str]
     derived: list[str] = field(default_factory=list[str])
     uploads: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
-    holders: list[str] = field(default_factory=list[str])
-    told: set[str] = field(default_factory=set[str])
+    folders: list[str] = field(default_factory=list[str])
+    mentions: set[str] = field(default_factory=set[str])
 
 
-def _found(session: Session, lists: FolderContents, wanted: EraseSelection) -> Found:
-    references = RunReferences(session, lists)
+def _plan(session: Session, contents: FolderContents, selection: EraseSelection) -> ErasePlan:
+    """What a selection includes, with all that was made with it."""
+    references = RunReferences(session, contents)
     rows = session.execute(select(GrantRow.reference, GrantRow.owner, GrantRow.giver)).all()
     uploads = {(reference, owner) for reference, owner, _ in rows}
-    runs = list(wanted.runs)
-    exact = {bare(reference) for reference in wanted.references}
-    told = set[str]().union(*map(mentions, wanted.references))
-    gone = {upload for upload in uploads if bare(upload[0]) in exact}
-    if wanted.owner is not None:
-        runs += session.scalars(select(RunRow.id).where(RunRow.owner == wanted.owner))
-        theirs = {(reference, owner) for reference, owner, giver in rows if wanted.owner in (owner, giver)}
+    runs = list(selection.runs)
+    exact = {hash_of(reference) for reference in selection.references}
+    mentions = set[str]().union(*map(mentions_in, selection.references))
+    gone = {upload for upload in uploads if hash_of(upload[0]) in exact}
+    if selection.owner is not None:
+        runs += session.scalars(select(RunRow.id).where(RunRow.owner == selection.owner))
+        theirs = {(reference, owner) for reference, owner, giver in rows if selection.owner in (owner, giver)}
         gone |= theirs
         others = {reference for reference, _ in uploads - theirs}
-        told |= {mention for reference, _ in gone if reference not in others for mention in mentions(reference)}
+        mentions |= {mention for reference, _ in gone if reference not in others for mention in mentions_in(reference)}
     made = sorted(references.makers(exact) - set(runs))
-    derived = [*made, *references.derived([*runs, *made], set(map(bare, told)))]
-    made_too = {bare(mention) for run in (*runs, *derived) for mention in references.made.get(run, ())}
+    derived = [*made, *references.derived([*runs, *made], set(map(hash_of, mentions)))]
+    results = {hash_of(mention) for run in (*runs, *derived) for mention in references.made.get(run, ())}
     gone |= {
-        (reference, owner) for reference, owner, giver in rows if giver is not None and bare(reference) in made_too
+        (reference, owner) for reference, owner, giver in rows if giver is not None and hash_of(reference) in results
     }
-    if wanted.scope is not None:  # what others brought in stays theirs
+    if selection.scope is not None:  # uploads of other accounts stay theirs
         gone = {
             (reference, owner)
             for reference, owner, giver in rows
-            if (reference, owner) in gone and wanted.scope == (owner if giver is None else giver)
+            if (reference, owner) in gone and selection.scope == (owner if giver is None else giver)
         }
-    rest = {upload for upload in uploads - gone if wanted.scope in (None, upload[1])}
-    holders = {upload for upload in rest if exact & lists.whole(mentions(upload[0]))}
-    return Found(runs, derived, gone | holders, sorted({reference for reference, _ in holders}), told)
+    rest = {upload for upload in uploads - gone if selection.scope in (None, upload[1])}
+    folders = {upload for upload in rest if exact & contents.expand(mentions_in(upload[0]))}
+    return ErasePlan(runs, derived, gone | folders, sorted({reference for reference, _ in folders}), mentions)
+
+
+def _refuse_others(session: Session, selection: EraseSelection, plan: ErasePlan) -> None:
+    """Raise InUse if runs of other accounts than the scope would be erased."""
+    if selection.scope is None:
+        return
+    owners = [owner for ids in _batches([*plan.runs, *plan.derived]) for owner in session.scalars(_owners(ids))]
+    others = ["a run of another account" for owner in owners if owner != selection.scope]
+    if others:
+        raise InUse(f"{_title(selection)} is used by others ({len(others)})", "ask an admin to erase it", others)
 
 
 def delete_rows(
-    store: Store, session: Session, blobs: Blobs, lists: FolderContents, found: Found, spared: Iterable[str] = ()
+    store: Store,
+    session: Session,
+    blobs: Blobs,
+    contents: FolderContents,
+    plan: ErasePlan,
+    protected: Iterable[str] = (),
 ) -> ErasureResult:
-    """Delete the rows of what was found; tells what may be removed afterwards. spared: mentions of what stays."""
-    runs = [*found.runs, *found.derived]
+    """Delete the rows of a plan; returns which files may be deleted then. protected: mentions of files to keep."""
+    runs = [*plan.runs, *plan.derived]
     _refuse_running(store, session, runs)
-    references = RunReferences(session, lists)
-    mentioned = set(found.told).union(*(references.used.get(run, set()) | references.made[run] for run in runs))
-    mentioned |= {mention for reference, _ in found.uploads for mention in mentions(reference)}
+    references = RunReferences(session, contents)
+    mentions = set(plan.mentions).union(*(references.used.get(run, set()) | references.made[run] for run in runs))
+    mentions |= {mention for reference, _ in plan.uploads for mention in mentions_in(reference)}
     left = _outside(session, store.home, runs)
-    owners = {owner for some in _portions(runs) for owner in session.scalars(_owner_of(some))}
-    owners |= {owner for _, owner in found.uploads}
-    session.execute(delete(IdempotencyRow).where(IdempotencyRow.account.in_(owners)))  # which may hold what goes
-    for some in _portions(runs):
-        session.execute(delete(RunRow).where(RunRow.id.in_(some)))
-    for reference, owner in found.uploads:
+    owners = {owner for ids in _batches(runs) for owner in session.scalars(_owners(ids))}
+    owners |= {owner for _, owner in plan.uploads}
+    session.execute(delete(IdempotencyRow).where(IdempotencyRow.account.in_(owners)))  # may contain erased data
+    for ids in _batches(runs):
+        session.execute(delete(RunRow).where(RunRow.id.in_(ids)))
+    for reference, owner in plan.uploads:
         session.execute(delete(GrantRow).where(GrantRow.reference == reference, GrantRow.owner == owner))
     session.flush()
-    files = lists.whole(mentioned) - lists.whole(named(session) | set(spared))
+    files = contents.expand(mentions) - contents.expand(all_mentions(session) | set(protected))
     sizes = {sha256: blobs.size(sha256) for sha256 in sorted(files) if sha256 in blobs}
-    uploads = sorted({reference for reference, _ in found.uploads})
-    return ErasureResult(found.runs, found.derived, uploads, sorted(sizes), sum(sizes.values()), left)
+    uploads = sorted({reference for reference, _ in plan.uploads})
+    return ErasureResult(plan.runs, plan.derived, uploads, sorted(sizes), sum(sizes.values()), left)
 
 
-def forget(session: Session, account: str) -> None:
-    """Delete what an account said of pictures, what was judged of its words, and the answers kept for it."""
+def _delete_account_rows(session: Session, account: str) -> None:
+    """Delete an account's feedback, collections, webhooks, stored responses, and the verdicts on its prompts."""
     rated = list(session.scalars(select(RatingRow.picture).where(RatingRow.account == account)))
     for row in (RatingRow, ComparisonRow, FavouriteRow, CollectionRow, IdempotencyRow):
         session.execute(delete(row).where(row.account == account))
     for row in (VerdictRow, WebhookRow):
         session.execute(delete(row).where(row.owner == account))
-    for picture in rated:
-        count_ratings(session, picture)
+    for image in rated:
+        update_mean(session, image)
 
 
-def _owner_of(runs: list[str]) -> Select[str]:
-    return select(RunRow.owner).where(RunRow.id.in_(runs))
-
-
-def remove(store: Store, blobs: Blobs, done: ErasureResult) -> None:
-    """Remove the files and working folders of what is erased; files that somebody brought in meanwhile stay."""
+def remove_files(store: Store, blobs: Blobs, done: ErasureResult) -> None:
+    """Delete the files and working folders of what was erased; a file that was uploaded again meanwhile stays."""
     if done.files:
-        lists = FolderContents(blobs)
+        contents = FolderContents(blobs)
         with store.session() as session:
-            lists.whole(named(session))
-        with store.writing() as session:  # nobody notes a file between the look and the removal
-            again = lists.whole(named(session))
+            contents.expand(all_mentions(session))
+        with store.writing() as session:  # nobody records a file between this check and the deletion
+            used = contents.expand(all_mentions(session))
             for sha256 in done.files:
-                if sha256 not in again:
+                if sha256 not in used:
                     blobs.remove(sha256)
     for run in [*done.runs, *done.derived]:
         discard(runs_folder(store.home) / run, runs_folder(store.home))
 
 
 def _refuse_running(store: Store, session: Session, runs: list[str]) -> None:
-    for some in _portions(runs):
-        query = select(RunRow).where(RunRow.id.in_(some), RunRow.status == Status.RUNNING).with_for_update()
+    """Raise RunInProgress if one of the runs is being executed."""
+    for ids in _batches(runs):
+        query = select(RunRow).where(RunRow.id.in_(ids), RunRow.status == Status.RUNNING).with_for_update()
         for row in session.scalars(query):
             folder = runs_folder(store.home) / row.id
             if row.queue is not None or (folder.is_dir() and is_locked(folder)):
-                raise RunInProgress(f"run {row.id} is being carried out", "cancel it first")
+                raise RunInProgress(f"run {row.id} is being executed", "cancel it first")
 
 
 def _outside(session: Session, home: Path, runs: list[str]) -> list[str]:
-    """Where runs left results outside of the home."""
+    """The existing results of runs outside of the home."""
     found: list[str] = []
-    for some in _portions(runs):
-        found += session.scalars(select(ArtifactRow.path).where(ArtifactRow.run.in_(some)).order_by(ArtifactRow.id))
+    for ids in _batches(runs):
+        found += session.scalars(select(ArtifactRow.path).where(ArtifactRow.run.in_(ids)).order_by(ArtifactRow.id))
     return [path for path in found if not Path(path).is_relative_to(home) and Path(path).exists()]
 
 
-def _told(session: Session, runs: list[str]) -> list[str]:
-    """A line for each run: its id and what it is."""
+def _describe(session: Session, runs: list[str]) -> list[str]:
+    """A line for each run: its id and kind."""
     kinds: dict[str, str] = {}
-    for some in _portions(runs):
-        kinds |= {run: kind for run, kind in session.execute(select(RunRow.id, RunRow.kind).where(RunRow.id.in_(some)))}
+    for ids in _batches(runs):
+        kinds |= {run: kind for run, kind in session.execute(select(RunRow.id, RunRow.kind).where(RunRow.id.in_(ids)))}
     return [f"run {run} ({kinds[run]})" for run in runs]
 
 
-def _what(wanted: EraseSelection) -> str:
-    told = [*(f"run {run}" for run in wanted.runs), *(reference[:19] for reference in wanted.references)]
-    return ", ".join([*told, *([] if wanted.owner is None else [f"what is {wanted.owner!r}'s"])])
+def _title(selection: EraseSelection) -> str:
+    """A selection for messages."""
+    items = [*(f"run {run}" for run in selection.runs), *(reference[:19] for reference in selection.references)]
+    return ", ".join([*items, *([] if selection.owner is None else [f"all data of {selection.owner!r}"])])
 
 
-def _portions(items: list[str]) -> Iterable[list[str]]:
-    return (items[begin : begin + MANY] for begin in range(0, len(items), MANY))
+def _owners(runs: list[str]) -> Select[str]:
+    return select(RunRow.owner).where(RunRow.id.in_(runs))
 
 
-@contextmanager
-def _dry(dry: bool) -> Generator[None]:
-    try:
-        yield
-    except _DryRun:
-        assert dry
+def _batches(ids: list[str]) -> Iterable[list[str]]:
+    return (ids[start : start + IDS_PER_STATEMENT] for start in range(0, len(ids), IDS_PER_STATEMENT))

@@ -1,175 +1,157 @@
-"""What people say of pictures, kept: ratings, favourites, comparisons, collections."""
+"""Feedback on images: ratings, favourites and comparisons of accounts, and summaries of them."""
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from math import sqrt
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, Float, cast, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from limner.core.errors import LimnerError
-from limner.core.feedback import Collection, Comparison, Rating
-from limner.store.catalogue import sound
-from limner.store.images import Viewer, visible
-from limner.store.runs import Store
-from limner.store.tables import CollectionItemRow, CollectionRow, ComparisonRow, FavouriteRow, ImageIndexRow, RatingRow
+from limner.core.feedback import STARS, ByWhat, Comparison, Rating, RatingSummary, Reason
+from limner.store.images import Viewer, reasons_of, storable, visible
+from limner.store.sessions import Database
+from limner.store.tables import ComparisonRow, FavouriteRow, ImageAdapterRow, ImageIndexRow, RatingRow
 
-COLLECTIONS = 1000
-"""The most that an account may have."""
-
-
-def count_ratings(session: Session, picture: int) -> None:
-    """Bring a picture's mean up to date, by which it is listed."""
-    rated = select(func.count(), func.avg(RatingRow.stars)).where(RatingRow.picture == picture)
-    count, mean = session.execute(rated).one()
-    session.execute(
-        update(ImageIndexRow).where(ImageIndexRow.id == picture).values(ratings=count, mean=float(mean or 0))
-    )
+_NORMAL = 1.96
+"""Standard deviations on both sides of the mean that hold 95% of a normal distribution."""
 
 
 class FeedbackStore:
-    """Notes what an account says of the pictures that it sees; LimnerError for those that it does not."""
+    """Records what an account thinks of images. Raises LimnerError for images that it cannot see."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, database: Database) -> None:
+        self.database = database
 
-    def rate(self, view: Viewer, picture: int, rating: Rating | None) -> None:
-        """Note the account's rating in place of its last one; None takes that back."""
-        with self.store.writing() as session:
-            self._lock(session, view, picture)
-            session.execute(delete(RatingRow).where(RatingRow.picture == picture, RatingRow.account == view.account))
+    def rate(self, viewer: Viewer, image: int, rating: Rating | None) -> None:
+        """Replace the account's rating of an image; None removes it."""
+        with self.database.writing() as session:
+            _lock(session, viewer, image)
+            session.execute(delete(RatingRow).where(RatingRow.picture == image, RatingRow.account == viewer.account))
             if rating is not None:
-                row = RatingRow(picture=picture, account=view.account, stars=rating.stars, **_why(rating))
+                row = RatingRow(picture=image, account=viewer.account, stars=rating.stars, **_reason_columns(rating))
                 session.add(row)
                 session.flush()
-            count_ratings(session, picture)
+            update_mean(session, image)
 
-    def favour(self, view: Viewer, picture: int, wanted: bool) -> None:
-        """Make a picture a favourite of the account, or none."""
-        with self.store.writing() as session:
-            self._lock(session, view, picture)
-            row = session.get(FavouriteRow, (view.account, picture))
-            if wanted and row is None:
-                session.add(FavouriteRow(account=view.account, picture=picture, created=datetime.now(UTC)))
-            elif not wanted and row is not None:
+    def set_favourite(self, viewer: Viewer, image: int, favourite: bool) -> None:
+        """Add an image to the account's favourites, or remove it."""
+        with self.database.writing() as session:
+            _lock(session, viewer, image)
+            row = session.get(FavouriteRow, (viewer.account, image))
+            if favourite and row is None:
+                session.add(FavouriteRow(account=viewer.account, picture=image, created=datetime.now(UTC)))
+            elif not favourite and row is not None:
                 session.delete(row)
 
-    def compare(self, view: Viewer, comparison: Comparison) -> None:
-        """Note which of two pictures is better, in place of what the account said of the two before."""
+    def compare(self, viewer: Viewer, comparison: Comparison) -> None:
+        """Replace the account's comparison of two images."""
         pair = (comparison.better, comparison.worse)
-        with self.store.writing() as session:
-            for picture in sorted(pair):
-                self._lock(session, view, picture)
-            old = delete(ComparisonRow).where(ComparisonRow.account == view.account)
+        with self.database.writing() as session:
+            for image in sorted(pair):
+                _lock(session, viewer, image)
+            old = delete(ComparisonRow).where(ComparisonRow.account == viewer.account)
             session.execute(old.where(ComparisonRow.better.in_(pair), ComparisonRow.worse.in_(pair)))
-            row = ComparisonRow(account=view.account, better=pair[0], worse=pair[1], tie=comparison.tie)
-            for name, value in _why(comparison).items():
+            row = ComparisonRow(account=viewer.account, better=pair[0], worse=pair[1], tie=comparison.tie)
+            for name, value in _reason_columns(comparison).items():
                 setattr(row, name, value)
             session.add(row)
 
-    def _lock(self, session: Session, view: Viewer, picture: int) -> None:
-        """Nobody else changes what is said of this picture until the transaction ends."""
-        row = visible(session, view, picture)
-        session.execute(select(ImageIndexRow.id).where(ImageIndexRow.id == row.id).with_for_update())
+
+def update_mean(session: Session, image: int) -> None:
+    """Update the mean and the number of ratings by which an image is found."""
+    rated = select(func.count(), func.avg(RatingRow.stars)).where(RatingRow.picture == image)
+    count, mean = session.execute(rated).one()
+    session.execute(update(ImageIndexRow).where(ImageIndexRow.id == image).values(ratings=count, mean=float(mean or 0)))
 
 
-class ImageCollections:
-    """Pictures under names; each account has its own."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-
-    def list(self, view: Viewer) -> builtins.list[Collection]:
-        """The account's collections, by name."""
-        with self.store.session() as session:
-            return [_collection(*row) for row in session.execute(_counted(view).order_by(CollectionRow.name)).all()]
-
-    def get(self, view: Viewer, collection: int) -> Collection:
-        """One of them; LimnerError where the account has none of that id."""
-        with self.store.session() as session:
-            return self._told(session, view, collection)
-
-    def add(self, view: Viewer, name: str) -> Collection:
-        """A new and empty one."""
-        with _named_once(name), self.store.writing() as session:
-            mine = select(func.count()).select_from(CollectionRow).where(CollectionRow.account == view.account)
-            if (session.scalar(mine) or 0) >= COLLECTIONS:
-                raise LimnerError(f"there are {COLLECTIONS} collections", "delete one first")
-            row = CollectionRow(account=view.account, name=sound(name), created=datetime.now(UTC))
-            session.add(row)
-            session.flush()
-            return self._told(session, view, row.id)
-
-    def rename(self, view: Viewer, collection: int, name: str) -> Collection:
-        """Give one another name."""
-        with _named_once(name), self.store.writing() as session:
-            self._row(session, view, collection).name = sound(name)
-            session.flush()
-            return self._told(session, view, collection)
-
-    def remove(self, view: Viewer, collection: int) -> None:
-        """Let go of one; its pictures stay."""
-        with self.store.writing() as session:
-            session.delete(self._row(session, view, collection))
-
-    def put(self, view: Viewer, collection: int, picture: int, wanted: bool) -> Collection:
-        """Put a picture in, or take it out."""
-        with self.store.writing() as session:
-            self._row(session, view, collection)
-            picture = visible(session, view, picture).id
-            row = session.get(CollectionItemRow, (collection, picture))
-            if wanted and row is None:
-                session.add(CollectionItemRow(collection=collection, picture=picture, created=datetime.now(UTC)))
-            elif not wanted and row is not None:
-                session.delete(row)
-            session.flush()
-            return self._told(session, view, collection)
-
-    def _told(self, session: Session, view: Viewer, collection: int) -> Collection:
-        row = session.execute(_counted(view).where(CollectionRow.id == collection)).one_or_none()
-        if row is None:
-            raise _no_collection(collection)
-        return _collection(*row)
-
-    def _row(self, session: Session, view: Viewer, collection: int) -> CollectionRow:
-        found = select(CollectionRow).where(CollectionRow.id == collection, CollectionRow.account == view.account)
-        row = session.scalars(found.with_for_update()).one_or_none()
-        if row is None:
-            raise _no_collection(collection)
-        return row
+def _lock(session: Session, viewer: Viewer, image: int) -> None:
+    """Keep others from changing the feedback on an image until the transaction ends."""
+    row = visible(session, viewer, image)
+    session.execute(select(ImageIndexRow.id).where(ImageIndexRow.id == row.id).with_for_update())
 
 
-@contextmanager
-def _named_once(name: str) -> Generator[None]:
-    """The database refuses a name that the account has used."""
-    try:
-        yield
-    except IntegrityError as error:
-        raise LimnerError(f"there is a collection {name!r} already", "choose another name") from error
-
-
-def _no_collection(collection: int) -> LimnerError:
-    return LimnerError(f"there is no collection {collection}", "look its id up in the list of collections")
-
-
-def _counted(view: Viewer) -> Any:
-    inside = select(func.count()).where(CollectionItemRow.collection == CollectionRow.id).scalar_subquery()
-    return select(CollectionRow, inside).where(CollectionRow.account == view.account)
-
-
-def _collection(row: CollectionRow, pictures: int) -> Collection:
-    return Collection(id=row.id, name=row.name, pictures=pictures, created=row.created)
-
-
-def _why(said: Rating | Comparison) -> dict[str, Any]:
+def _reason_columns(feedback: Rating | Comparison) -> dict[str, Any]:
     """The columns that ratings and comparisons share."""
     return {
-        "reasons": " ".join(said.reasons),
-        "comment": sound(said.comment),
+        "reasons": " ".join(feedback.reasons),
+        "comment": storable(feedback.comment),
         "created": datetime.now(UTC),
     }
+
+
+def rating_summary(database: Database, viewer: Viewer, by: ByWhat, industry: str | None = None) -> list[RatingSummary]:
+    """The feedback on the images of each model, adapter, industry or style, best mean first.
+
+    industry: only images with this tag.
+    """
+
+    def grouped(query: Any) -> Any:
+        """The query over the visible images, grouped by name."""
+        if by == "adapter":
+            query = query.outerjoin(ImageAdapterRow, ImageAdapterRow.picture == ImageIndexRow.id)
+        visible_rows = viewer.sees() if industry is None else viewer.sees() & (ImageIndexRow.industry == industry)
+        return query.where(visible_rows).group_by(_column(by))
+
+    name, squared = _column(by), cast(RatingRow.stars * RatingRow.stars, Float)
+    rated = select(name, func.count(), func.avg(RatingRow.stars), func.sum(squared)).join(
+        ImageIndexRow, ImageIndexRow.id == RatingRow.picture
+    )
+    reasons_given = select(name, RatingRow.reasons, func.count()).join(
+        ImageIndexRow, ImageIndexRow.id == RatingRow.picture
+    )
+    compared = select(name, func.count(), ComparisonRow.tie)
+    with database.session() as opened:
+        session: Any = opened
+        figures = {row[0]: (int(row[1]), float(row[2]), float(row[3])) for row in session.execute(grouped(rated))}
+        reasons = _reasons(session.execute(grouped(reasons_given).group_by(RatingRow.reasons)).all())
+        outcomes: dict[str | None, Counter[str]] = defaultdict(Counter)
+        for side, column in (("wins", ComparisonRow.better), ("losses", ComparisonRow.worse)):
+            query = grouped(compared.join(ImageIndexRow, ImageIndexRow.id == column)).group_by(ComparisonRow.tie)
+            for key, count, tie in session.execute(query):
+                outcomes[key]["ties" if tie else side] += count
+    found = [_summary(key, figures.get(key), outcomes[key], reasons[key]) for key in {**figures, **outcomes}]
+    return sorted(found, key=lambda each: (-(each.mean or 0), -each.ratings, each.name or ""))
+
+
+def _column(by: ByWhat) -> ColumnElement[Any]:
+    columns: dict[ByWhat, Any] = {
+        "model": ImageIndexRow.model,
+        "adapter": ImageAdapterRow.reference,
+        "industry": ImageIndexRow.industry,
+        "style": ImageIndexRow.style,
+    }
+    return columns[by]
+
+
+def _reasons(rows: Iterable[Any]) -> dict[str | None, Counter[Reason]]:
+    found: dict[str | None, Counter[Reason]] = defaultdict(Counter)
+    for key, text, count in rows:
+        for reason in reasons_of(text):
+            found[key][reason] += count
+    return found
+
+
+def _summary(
+    name: str | None, figures: tuple[int, float, float] | None, outcomes: Counter[str], reasons: Counter[Reason]
+) -> RatingSummary:
+    count, mean, squares = figures or (0, None, 0.0)
+    error, low, high = None, None, None
+    if mean is not None and count > 1:
+        error = sqrt(max(0.0, squares - count * mean**2) / (count - 1) / count)
+        low, high = max(1.0, mean - _NORMAL * error), min(float(STARS), mean + _NORMAL * error)
+    return RatingSummary(
+        name=name,
+        ratings=count,
+        mean=mean,
+        standard_error=error,
+        low=low,
+        high=high,
+        wins=outcomes["wins"],
+        losses=outcomes["losses"],
+        ties=outcomes["ties"],
+        reasons=dict(reasons),
+    )

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: content hashes, writing by rename, and disk errors in plain words."""
+"""Atomic writing of files and folders by rename, content hashes, and disk errors as LimnerError."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from limner.core.errors import LimnerError
 from limner.store.removal import discard, remove
 
 MARKER = ".limner"
-"""An empty file that marks a folder as ours, so that `writing_folder` may replace it. No part of the folder's hash."""
+"""An empty file in folders that Limner wrote, so that `atomic_folder` may replace them. Not part of a folder's hash."""
 
-_TEMPORARY = ".limner-"
-_STALE = 24 * 3600.0
-MANY = 100
-"""From so many files on they are flushed together."""
+_TEMPORARY_PREFIX = ".limner-"
+_STALE_SECONDS = 24 * 3600.0
+SYNC_ABOVE = 100
+"""More files than this are flushed by one call of sync."""
 
 _FULL = ("no space is left to write {path}", "free some disk space, or choose a folder on another disk")
 _DENIED = ("no permission to use {path}", "change its permissions, or choose another folder")
@@ -45,38 +45,38 @@ _REASONS = {
 
 @contextmanager
 def translate_disk_errors(path: Path) -> Generator[None]:
-    """Turn an error of the disk while working on `path` into a LimnerError that names the path and the remedy.
+    """Translate disk errors while working on `path` into a LimnerError that names the path and the remedy.
 
-    safetensors reports such errors only in its text, as "... (os error 28)"; they are understood too.
+    This includes errors of safetensors, which reports the number only in its text: "... (os error 28)".
     """
     try:
         yield
     except Exception as error:
-        said = re.search(r"\(os error (\d+)\)", str(error))
-        number = error.errno if isinstance(error, OSError) else int(said[1]) if said else None
+        in_text = re.search(r"\(os error (\d+)\)", str(error))
+        number = error.errno if isinstance(error, OSError) else int(in_text[1]) if in_text else None
         if number not in _REASONS:
             raise
         problem, remedy = _REASONS[number]
-        raise LimnerError(problem.format(path=_at_fault(error, path)), remedy) from error
+        raise LimnerError(problem.format(path=_failed_path(error, path)), remedy) from error
 
 
-def _at_fault(error: Exception, path: Path) -> Path:
-    """The file that the error itself names, unless it is a temporary one or no name at all; else `path`."""
+def _failed_path(error: Exception, path: Path) -> Path:
+    """The path that the error names, unless it is a temporary file or missing; else `path`."""
     named = error.filename if isinstance(error, OSError) else None
-    if not isinstance(named, str) or not named or any(part.startswith(_TEMPORARY) for part in Path(named).parts):
+    if not isinstance(named, str) or not named or any(part.startswith(_TEMPORARY_PREFIX) for part in Path(named).parts):
         return path
     return Path(named)
 
 
 def make_folder(path: Path) -> Path:
-    """The folder, created with its parents where it was missing."""
+    """The folder, created with its parents if missing."""
     with translate_disk_errors(path):
         path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes; for a folder, of the names and hashes of the files below it, in order of name."""
+    """SHA-256 of a file's bytes; for a folder, of the names and hashes of the files below it, ordered by name."""
     with translate_disk_errors(path):
         if not path.is_dir():
             return _sha256_of_file(path)
@@ -90,12 +90,12 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def atomic_file(path: Path) -> Generator[Path]:
-    """A temporary sibling to write; it takes the place of `path` when the block ends well, and goes when it fails.
+    """A temporary file to write, which replaces `path` when the block succeeds and is deleted when it fails.
 
-    It has the suffix of `path`, for writers that tell the format from it. Raises LimnerError where the disk refuses.
+    It has the suffix of `path`, because some writers choose the format by it. Raises LimnerError for disk errors.
     """
     make_folder(path.parent)
-    temporary = _sibling(path)
+    temporary = _temporary_path(path)
     with translate_disk_errors(path):
         if _exists(path) and path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
@@ -109,18 +109,18 @@ def atomic_file(path: Path) -> Generator[Path]:
 
 
 def rename_over(file: Path, name: str) -> None:
-    """Give a file another name in its folder, in place of a file that has it. Nothing waits for the disk."""
+    """Rename a file within its folder, replacing any file with that name. Does not flush to the disk."""
     os.replace(file, file.with_name(name))
 
 
 def write_numbered(folder: Path, suffix: str, write: Callable[[Path], None]) -> Path:
-    """Have `write` fill a file, and name it 0001, 0002 ...: one above the highest in the folder, never one in use.
+    """Write a file named 0001, 0002 ...: one above the highest number in the folder, never an existing name.
 
-    A number is claimed by a name that must be new, so that two programs may fill one folder. Raises LimnerError where
-    the disk refuses.
+    write: fills the file at a path. Several programs may write into one folder, because the file is created under a
+    name that must be new. Raises LimnerError for disk errors.
     """
     make_folder(folder)
-    temporary = _sibling(folder / f"new{suffix}")
+    temporary = _temporary_path(folder / f"new{suffix}")
     with translate_disk_errors(folder):
         try:
             write(temporary)
@@ -130,15 +130,15 @@ def write_numbered(folder: Path, suffix: str, write: Callable[[Path], None]) -> 
             while True:
                 number += 1
                 with suppress(FileExistsError):
-                    _name_anew(temporary, path := folder / f"{number:04d}{suffix}")
+                    _rename_new(temporary, path := folder / f"{number:04d}{suffix}")
                     _flush(folder)
                     return path
         finally:
             discard(temporary, folder)
 
 
-def _name_anew(file: Path, path: Path) -> None:
-    """Give a file a name; FileExistsError when it is taken. Disks without hard links hold the name by an empty file."""
+def _rename_new(file: Path, path: Path) -> None:
+    """Rename a file; FileExistsError if the name is taken. Without hard links, an empty file claims the name first."""
     try:
         os.link(file, path)
     except FileExistsError:
@@ -153,95 +153,97 @@ def _name_anew(file: Path, path: Path) -> None:
 
 
 def remove_stale_temporaries(folder: Path) -> None:
-    """Remove what killed programs left half-written in a folder a day ago or longer."""
+    """Delete temporary files in a folder that are older than a day, which killed programs left."""
     with suppress(OSError):
-        for left in folder.glob(f"{_TEMPORARY}*"):
-            if left.name.startswith(f"{_TEMPORARY}old-") or not re.match(r"[0-9a-f]{12}", left.name[len(_TEMPORARY) :]):
+        for left in folder.glob(f"{_TEMPORARY_PREFIX}*"):
+            if left.name.startswith(f"{_TEMPORARY_PREFIX}old-") or not re.match(
+                r"[0-9a-f]{12}", left.name[len(_TEMPORARY_PREFIX) :]
+            ):
                 continue
-            if time.time() - left.lstat().st_mtime > _STALE:
+            if time.time() - left.lstat().st_mtime > _STALE_SECONDS:
                 remove(left, folder)
 
 
 def is_replaceable(folder: Path) -> bool:
-    """Whether a folder is empty, or one that `writing_folder` wrote."""
+    """Whether a folder is empty, or was written by `atomic_folder`."""
     return (folder / MARKER).exists() or not any(folder.iterdir())
 
 
 def check_replaceable(path: Path, may_replace: Callable[[Path], bool] = is_replaceable) -> None:
-    """Refuse what `writing_folder` would not replace, before any work is done for it."""
+    """Raise LimnerError now for a folder that `atomic_folder` would not replace later."""
     with translate_disk_errors(path):
         if _exists(path) and any(path.iterdir()) and not may_replace(path):
-            raise _refused(path, may_replace)
+            raise _not_replaceable(path, may_replace)
 
 
-def _refused(path: Path, may_replace: Callable[[Path], bool]) -> LimnerError:
+def _not_replaceable(path: Path, may_replace: Callable[[Path], bool]) -> LimnerError:
     if may_replace is is_replaceable:
         return LimnerError(f"{path} holds files that Limner did not write", "choose a new or an empty folder")
     return already_exists(path)
 
 
 def already_exists(path: Path) -> LimnerError:
-    """The error for a result that would take the place of something else."""
+    """The error for a result that would replace something else."""
     return LimnerError(f"{str(path)!r} exists already", "choose another --out, or move it away")
 
 
 @contextmanager
 def atomic_folder(path: Path, may_replace: Callable[[Path], bool] = is_replaceable) -> Generator[Path]:
-    """A temporary sibling folder to fill; it takes the place of `path` when the block ends well, else it goes.
+    """A temporary folder to fill, which replaces `path` when the block succeeds and is deleted when it fails.
 
-    may_replace: whether a folder with files in it may be replaced; any other is refused, also one that came to be
-    while the block ran. When the machine stops between the two renames, the old folder is complete beside `path`, and
-    `restore_folder` puts it back.
+    may_replace: whether a folder that is not empty may be replaced. Raises LimnerError for any other, even if it was
+    created while the block ran. If the machine stops between the two renames, the complete old folder lies beside
+    `path`, and `recover_folder` puts it back.
     """
     make_folder(path.parent)
     recover_folder(path)
-    temporary = _sibling(path)
+    temporary = _temporary_path(path)
     with translate_disk_errors(path):
         check_replaceable(path, may_replace)
         temporary.mkdir()
         try:
             yield temporary
             (temporary / MARKER).touch()
-            usual = (temporary / MARKER).stat().st_mode  # safetensors makes its files private
+            mode = (temporary / MARKER).stat().st_mode  # safetensors makes its files private
             items = [*temporary.rglob("*"), temporary]
             for item in items:
                 if item.is_file():
-                    item.chmod(usual)
+                    item.chmod(mode)
             _flush_all(items)
-            _put_folder(temporary, path, may_replace)
+            _replace_folder(temporary, path, may_replace)
             _flush(path.parent)
         finally:
             discard(temporary, path.parent)
             recover_folder(path)
 
 
-def _put_folder(temporary: Path, path: Path, may_replace: Callable[[Path], bool]) -> None:
-    """Give a folder its name. What has the name is looked at once it has lost it, so that nothing comes in between."""
-    old = _backup(path)
+def _replace_folder(temporary: Path, path: Path, may_replace: Callable[[Path], bool]) -> None:
+    """Rename a folder to `path`. An existing folder is checked after it was renamed, so that nothing can change it."""
+    old = _old_path(path)
     if _exists(path):
         check_replaceable(path, may_replace)
         os.rename(path, old)
         if not old.is_dir() or (any(old.iterdir()) and not may_replace(old)):
             os.rename(old, path)
-            raise _refused(path, may_replace)
+            raise _not_replaceable(path, may_replace)
         if not old.is_symlink():
-            (old / MARKER).touch()  # by which `restore_folder` knows that it may go
+            (old / MARKER).touch()  # so `recover_folder` may delete it
     try:
         os.rename(temporary, path)
     except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):  # somebody was faster
-            raise _refused(path, may_replace) from error
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):  # another program was faster
+            raise _not_replaceable(path, may_replace) from error
         raise
 
 
 @contextmanager
 def atomic_folder_once(path: Path) -> Generator[Path]:
-    """A temporary sibling folder to fill, for its owner's eyes; it becomes `path` unless there is something by then.
+    """A temporary folder to fill, readable only by its owner. It becomes `path` unless `path` exists by then.
 
-    So of several programs that begin at once, all end with the first one's folder.
+    If several programs start at once, all of them end up with the folder of the first.
     """
     make_folder(path.parent)
-    temporary = _sibling(path)
+    temporary = _temporary_path(path)
     with translate_disk_errors(path):
         temporary.mkdir(mode=0o700)
         try:
@@ -259,8 +261,8 @@ def atomic_folder_once(path: Path) -> Generator[Path]:
 
 
 def recover_folder(path: Path) -> None:
-    """Finish what a killed `writing_folder` left: the old folder comes back, or goes where the new one is in place."""
-    old = _backup(path)
+    """Clean up after a killed `atomic_folder`: restore the old folder, or delete it if the new one is complete."""
+    old = _old_path(path)
     with translate_disk_errors(path):
         if not _exists(old):
             return
@@ -275,18 +277,18 @@ def _sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sibling(path: Path) -> Path:
-    """A fresh short name beside `path`: short, so that it fits wherever the name of `path` does."""
-    return path.with_name(f"{_TEMPORARY}{secrets.token_hex(6)}{path.suffix[:16]}")
+def _temporary_path(path: Path) -> Path:
+    """A new short path beside `path`; short, so that it fits wherever the name of `path` does."""
+    return path.with_name(f"{_TEMPORARY_PREFIX}{secrets.token_hex(6)}{path.suffix[:16]}")
 
 
-def _backup(path: Path) -> Path:
-    """Where the old folder waits during a replacement: the same name every time, so that it can be found again."""
-    return path.with_name(f"{_TEMPORARY}old-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}")
+def _old_path(path: Path) -> Path:
+    """The path of the old folder during a replacement; always the same, so that it can be found after a crash."""
+    return path.with_name(f"{_TEMPORARY_PREFIX}old-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}")
 
 
 def _exists(path: Path) -> bool:
-    """Whether there is anything of this name; unlike `Path.exists`, a name that cannot be is an error."""
+    """Whether there is anything at this path, a broken link too; unlike `Path.exists`, an invalid name is an error."""
     with suppress(FileNotFoundError):
         path.lstat()
         return True
@@ -294,10 +296,10 @@ def _exists(path: Path) -> bool:
 
 
 def _flush_all(paths: Sequence[Path]) -> None:
-    """Have the disk keep files and folders; of many, by one call for all that waits, which is some hundred times
-    faster than one for each.
+    """Flush files and folders to the disk. Many are flushed by one call of sync, which is about a hundred times
+    faster.
     """
-    if len(paths) > MANY and hasattr(os, "sync"):
+    if len(paths) > SYNC_ABOVE and hasattr(os, "sync"):
         os.sync()
         return
     for path in paths:
@@ -305,7 +307,7 @@ def _flush_all(paths: Sequence[Path]) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have the disk keep a file or a folder's list of names. Windows can do that for files only."""
+    """Flush a file or a folder's entries to the disk. Windows can flush files only."""
     if path.is_dir() and os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)

@@ -1,4 +1,4 @@
-"""Who may use which kept files and folders: what was brought in, made for, or shared with an account."""
+"""Grants: which accounts may use which stored files and folders, because they uploaded, made or were given them."""
 
 from __future__ import annotations
 
@@ -7,121 +7,102 @@ from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from sqlalchemy import Delete, Select, delete, func, select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from limner.core.accounts import EVERYONE, Caller, FileGrant
-from limner.core.errors import LimnerError, QuotaExceeded
-from limner.store.runs import Store
+from limner.core.errors import LimnerError
+from limner.store.quota import check_bytes, uploaded_bytes
+from limner.store.sessions import Database
 from limner.store.tables import AccountRow, ArtifactRow, GrantRow, RunRow
 
 
 class Grants:
-    """What accounts may use. It is kept as long as one of them holds it, although no run refers to it."""
+    """The grants of all accounts. A file is stored as long as somebody holds a grant, even if no run refers to it."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, database: Database) -> None:
+        self.database = database
 
-    def check(self, who: Caller, size: int) -> None:
-        """Raises TooMuch when a caller's account would bring in more than its key allows, with `size` bytes more."""
-        with self.store.session() as session:
-            _check(session, who, size)
+    def check(self, caller: Caller, size: int) -> None:
+        """Raise TooMuch if the caller's account may not upload `size` bytes more."""
+        with self.database.session() as session:
+            check_bytes(session, caller, size)
 
-    def add(self, who: Caller, reference: str, size: int) -> None:
-        """Note that an account brought in something of `size` bytes; a second time, it counts as new. Raises TooMuch as
-        `check` does.
+    def add(self, caller: Caller, reference: str, size: int) -> None:
+        """Record an upload of `size` bytes by an account. A second upload of the same counts once, as a new one.
+
+        Raises TooMuch as `check` does.
         """
-        with suppress(IntegrityError), self.store.writing() as session:  # noted by another call meanwhile
-            session.execute(_one(who.account, reference))
-            _check(session, who, size)
+        same = delete(GrantRow).where(GrantRow.owner == caller.account, GrantRow.reference == reference)
+        with suppress(IntegrityError), self.database.writing() as session:  # another call recorded it meanwhile
+            session.execute(same)
+            check_bytes(session, caller, size)
             now = datetime.now(UTC)
-            session.add(GrantRow(owner=who.account, reference=reference, bytes=size, giver=None, created=now))
+            session.add(GrantRow(owner=caller.account, reference=reference, bytes=size, giver=None, created=now))
 
     def list(self, owner: str | None = None) -> builtins.list[FileGrant]:
-        """What an account, or any (None), brought in or was given, newest first."""
+        """What an account, or any (None), uploaded or was given, newest first."""
         query = select(GrantRow).order_by(GrantRow.created.desc(), GrantRow.reference)
-        with self.store.session() as session:
+        with self.database.session() as session:
             rows = session.scalars(query if owner is None else query.where(GrantRow.owner == owner))
-            return [
-                FileGrant(
-                    owner=row.owner, reference=row.reference, bytes=row.bytes, giver=row.giver, created=row.created
-                )
-                for row in rows
-            ]
+            return [FileGrant(**{name: getattr(row, name) for name in FileGrant.model_fields}) for row in rows]
+
+    def given(self, owner: str | None) -> builtins.list[FileGrant]:
+        """What an account, or any (None), shares with others, newest first."""
+        return [grant for grant in self.list() if grant.giver is not None and owner in (None, grant.giver)]
 
     def share(self, owner: str | None, reference: str, size: int, other: str) -> None:
-        """Let another account, or EVERYONE, use what is an account's own; owner: None for an admin, who shares any.
+        """Share an account's file or folder with another account, or with EVERYONE. owner: None for an admin.
 
-        LimnerError for what is not its own (what others shared with it is not), and for an account that there is not.
+        Raises LimnerError as `check_own` does, and for an account that does not exist.
         """
         self.check_own(owner, reference)
         now = datetime.now(UTC)
-        with self.store.writing() as session:
+        with self.database.writing() as session:
             if other != EVERYONE and session.get(AccountRow, other) is None:
-                raise LimnerError(f"there is no account {other!r}", f"name one that there is, or {EVERYONE!r}")
+                raise LimnerError(f"there is no account {other!r}", f"name an account that exists, or {EVERYONE!r}")
             if session.get(GrantRow, (other, reference)) is None:
                 row = GrantRow(owner=other, reference=reference, bytes=size, giver=owner or "", created=now)
                 session.add(row)
 
-    def given(self, owner: str | None) -> builtins.list[FileGrant]:
-        """What an account, or any (None), shares, newest first."""
-        return [held for held in self.list() if held.giver is not None and owner in (None, held.giver)]
-
-    def check_own(self, owner: str | None, reference: str) -> None:
-        """Raise LimnerError for what is not an account's own to share; owner: None for an admin, who shares any."""
-        if owner is not None and not self.owns(owner, reference):
-            raise LimnerError(f"{reference!r} is not yours", "share what you uploaded, or had made")
-
-    def owns(self, owner: str, reference: str) -> bool:
-        """Whether an account brought something in, or had it made."""
-        brought = select(GrantRow.owner).where(
-            GrantRow.owner == owner, GrantRow.reference == reference, GrantRow.giver.is_(None)
-        )
-        with self.store.session() as session:
-            return session.scalar(brought) is not None or bool(session.scalars(_made(owner, [reference])).first())
-
-    def take_back(self, owner: str | None, reference: str, other: str) -> None:
-        """Undo `share`; LimnerError where this account did not share it with that one."""
+    def unshare(self, owner: str | None, reference: str, other: str) -> None:
+        """Undo `share`. Raises LimnerError if this account did not share it with the other one."""
         shared = delete(GrantRow).where(GrantRow.owner == other, GrantRow.reference == reference)
         shared = shared.where(GrantRow.giver.is_not(None) if owner is None else GrantRow.giver == owner)
-        with self.store.writing() as session:
+        with self.database.writing() as session:
             if session.scalars(shared.returning(GrantRow.owner)).one_or_none() is None:
                 raise LimnerError(f"{reference!r} was not shared with {other!r} by you", "name what you shared")
 
+    def check_own(self, owner: str | None, reference: str) -> None:
+        """Raise LimnerError unless an account may share something. owner: None for an admin, who may share anything."""
+        if owner is not None and not self.owns(owner, reference):
+            raise LimnerError(f"{reference!r} is not yours", "share what you uploaded, or what your runs made")
+
+    def owns(self, owner: str, reference: str) -> bool:
+        """Whether an account uploaded something, or one of its runs made it."""
+        uploaded = select(GrantRow.owner).where(
+            GrantRow.owner == owner, GrantRow.reference == reference, GrantRow.giver.is_(None)
+        )
+        with self.database.session() as session:
+            return session.scalar(uploaded) is not None or bool(session.scalars(_made(owner, [reference])).first())
+
     def missing(self, owner: str, references: Collection[str]) -> builtins.list[str]:
-        """Those that an account may not use."""
-        held = select(GrantRow.reference).where(
+        """Those of the references that an account may not use."""
+        granted = select(GrantRow.reference).where(
             GrantRow.owner.in_((owner, EVERYONE)), GrantRow.reference.in_(references)
         )
-        with self.store.session() as session:
-            return sorted(set(references) - set(session.scalars(held)) - set(session.scalars(_made(owner, references))))
+        with self.database.session() as session:
+            return sorted(
+                set(references) - set(session.scalars(granted)) - set(session.scalars(_made(owner, references)))
+            )
 
     def bytes(self, owner: str) -> int:
-        """How much an account brought in."""
-        with self.store.session() as session:
-            return _bytes(session, owner)
-
-
-def _bytes(session: Session, owner: str) -> int:
-    query = select(func.sum(GrantRow.bytes)).where(GrantRow.owner == owner, GrantRow.giver.is_(None))
-    return int(session.scalar(query) or 0)
-
-
-def _check(session: Session, who: Caller, size: int) -> None:
-    most = who.limits.kept_bytes
-    if most is not None and (held := _bytes(session, who.account)) + size > most:
-        raise QuotaExceeded(
-            f"{size:,} bytes more than the {held:,} that are kept for {who.account!r} are over its {most:,}",
-            "have something erased first",
-        )
-
-
-def _one(owner: str, reference: str) -> Delete:
-    return delete(GrantRow).where(GrantRow.owner == owner, GrantRow.reference == reference)
+        """How many bytes an account has uploaded."""
+        with self.database.session() as session:
+            return uploaded_bytes(session, owner)
 
 
 def _made(owner: str, references: Collection[str]) -> Select[str | None]:
-    """What of these the runs of an account made."""
+    """Those of the references that the runs of an account made."""
     made = select(ArtifactRow.reference).join(RunRow, RunRow.id == ArtifactRow.run)
     return made.where(RunRow.owner == owner, ArtifactRow.reference.in_(references))

@@ -1,9 +1,10 @@
-"""Pictures looked up: by words, model, adapter, what they were made for, and what is said of them."""
+"""The search index of generated images: adds images, and finds them by prompt, model, adapter, tags and feedback."""
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,12 +13,10 @@ from sqlalchemy import ColumnElement, and_, exists, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from limner.core.errors import LimnerError
-from limner.core.execution import Execution
 from limner.core.feedback import GeneratedImage, ImageQuery, Rating, Reason
 from limner.core.requests import GenerateRequest, parse_request
 from limner.store.blobs import REFERENCE
-from limner.store.catalogue import adapter_key, folded, sound
-from limner.store.runs import Store
+from limner.store.sessions import Database
 from limner.store.tables import (
     ArtifactRow,
     CollectionItemRow,
@@ -32,84 +31,87 @@ from limner.store.tables import (
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks, and at what. account: whose ratings, favourites and collections are meant by "mine".
+    """Who looks at images, and which images are visible.
 
-    owner: sees pictures of this account only. queue: sees those of runs from this queue only.
+    account: whose ratings, favourites and collections count as "mine". owner: only images of this account; None for
+    all. queue: only images of runs from this queue; None for all.
     """
 
     account: str = ""
     owner: str | None = None
     queue: str | None = None
 
-    def sees(self, picture: type[ImageIndexRow] = ImageIndexRow) -> ColumnElement[bool]:
-        """The condition under which a picture is in view."""
-        conditions = {picture.owner: self.owner, picture.queue: self.queue}
+    def sees(self, image: type[ImageIndexRow] = ImageIndexRow) -> ColumnElement[bool]:
+        """The condition that an image is visible."""
+        conditions = {image.owner: self.owner, image.queue: self.queue}
         return and_(true(), *(column == value for column, value in conditions.items() if value is not None))
 
 
 class ImageIndex:
-    """The pictures that runs painted."""
+    """The images that runs generated."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, database: Database) -> None:
+        self.database = database
 
-    def list(self, view: Viewer, query: ImageQuery) -> builtins.list[GeneratedImage]:
-        """Those that a query asks for, in its order."""
-        wanted = select(ImageIndexRow.id).where(view.sees(), *_conditions(view, query))
+    def list(self, viewer: Viewer, query: ImageQuery) -> builtins.list[GeneratedImage]:
+        """The images that match a query, in its order."""
+        matching = select(ImageIndexRow.id).where(viewer.sees(), *_conditions(viewer, query))
         order = (ImageIndexRow.mean, ImageIndexRow.id) if query.order == "best" else (ImageIndexRow.id,)
-        with self.store.session() as session:
+        with self.database.session() as session:
             if query.before is not None:
-                last = visible(session, view, query.before)
-                wanted = wanted.where(tuple_(*order) < tuple_(*(getattr(last, column.key) for column in order)))
-            wanted = wanted.order_by(*(column.desc() for column in order)).limit(query.limit)
-            return _told(session, view, session.scalars(wanted).all())
+                last = visible(session, viewer, query.before)
+                matching = matching.where(tuple_(*order) < tuple_(*(getattr(last, column.key) for column in order)))
+            matching = matching.order_by(*(column.desc() for column in order)).limit(query.limit)
+            return _images(session, viewer, session.scalars(matching).all())
 
-    def get(self, view: Viewer, name: int | str) -> GeneratedImage:
-        """The picture of an id, or the newest with a SHA-256; LimnerError where none is in view."""
-        with self.store.session() as session:
-            found = _told(session, view, [visible(session, view, name).id])
+    def get(self, viewer: Viewer, name: int | str) -> GeneratedImage:
+        """The image with an id, or the newest one with a SHA-256. Raises LimnerError if none is visible."""
+        with self.database.session() as session:
+            found = _images(session, viewer, [visible(session, viewer, name).id])
         if not found:
-            raise LimnerError(f"picture {str(name)[:12]!r} cannot be read", "it was erased, or a newer Limner wrote it")
+            raise LimnerError(
+                f"picture {str(name)[:12]!r} cannot be read", "it was erased, or a newer version of Limner wrote it"
+            )
         return found[0]
 
-    def some(self, view: Viewer, ids: Sequence[int]) -> builtins.list[GeneratedImage]:
-        """The pictures of these ids that are there, in this order."""
-        with self.store.session() as session:
-            return _told(session, view, ids)
+    def some(self, viewer: Viewer, ids: Sequence[int]) -> builtins.list[GeneratedImage]:
+        """The images with these ids that exist, in this order."""
+        with self.database.session() as session:
+            return _images(session, viewer, ids)
 
-    def of_run(self, view: Viewer, run: str) -> builtins.list[int]:
-        """Ids of the pictures of a run, in the order of painting."""
-        with self.store.session() as session:
-            query = select(ImageIndexRow.id).where(view.sees(), ImageIndexRow.run == run).order_by(ImageIndexRow.id)
+    def of_run(self, viewer: Viewer, run: str) -> builtins.list[int]:
+        """The ids of the images of a run, in the order of generation."""
+        with self.database.session() as session:
+            query = select(ImageIndexRow.id).where(viewer.sees(), ImageIndexRow.run == run).order_by(ImageIndexRow.id)
             return [*session.scalars(query)]
 
 
-def visible(session: Session, view: Viewer, name: int | str) -> ImageIndexRow:
-    """The row of a picture in view, by its id or its SHA-256."""
-    query = select(ImageIndexRow).where(view.sees()).order_by(ImageIndexRow.id.desc()).limit(1)
+def visible(session: Session, viewer: Viewer, name: int | str) -> ImageIndexRow:
+    """The row of a visible image, by its id or its SHA-256. Raises LimnerError if there is none."""
+    query = select(ImageIndexRow).where(viewer.sees()).order_by(ImageIndexRow.id.desc()).limit(1)
     if isinstance(name, int):
         query = query.where(ImageIndexRow.id == name)
     else:
         query = query.join(ArtifactRow, ArtifactRow.id == ImageIndexRow.id).where(ArtifactRow.sha256 == name)
     row = session.scalars(query).one_or_none()
     if row is None:
-        raise LimnerError(f"there is no picture {str(name)[:64]}", "look its id or its SHA-256 up in the history")
+        raise LimnerError(f"there is no picture {str(name)[:64]}", "find its id or its SHA-256 in the history")
     return row
 
 
-def _conditions(view: Viewer, query: ImageQuery) -> builtins.list[ColumnElement[bool]]:
-    """What a query asks of a picture."""
+def _conditions(viewer: Viewer, query: ImageQuery) -> builtins.list[ColumnElement[bool]]:
+    """The conditions of a query."""
     found: builtins.list[ColumnElement[bool]] = []
     if query.search is not None:
-        found.append(ImageIndexRow.words.contains(folded(query.search), autoescape=True))
+        found.append(ImageIndexRow.words.contains(fold_case(query.search), autoescape=True))
     if query.negative is not None:
-        found.append(ImageIndexRow.negative.contains(folded(query.negative), autoescape=True))
+        found.append(ImageIndexRow.negative.contains(fold_case(query.negative), autoescape=True))
     for column in (ImageIndexRow.model, ImageIndexRow.run):
         if (value := getattr(query, column.key)) is not None:
-            found.append(column == sound(value))
+            found.append(column == storable(value))
     for column in (ImageIndexRow.industry, ImageIndexRow.style):
         if (value := getattr(query, column.key)) is not None:
-            found.append(column == folded(value).strip())
+            found.append(column == fold_case(value).strip())
     if query.adapter is not None:
         key = query.adapter if REFERENCE.fullmatch(f"sha256:{query.adapter}") else adapter_key(query.adapter)
         found.append(ImageIndexRow.id.in_(select(ImageAdapterRow.picture).where(ImageAdapterRow.key == key)))
@@ -120,10 +122,10 @@ def _conditions(view: Viewer, query: ImageQuery) -> builtins.list[ColumnElement[
     if query.unrated:
         found.append(ImageIndexRow.ratings == 0)
     if query.favourite:
-        found.append(exists().where(FavouriteRow.picture == ImageIndexRow.id, FavouriteRow.account == view.account))
+        found.append(exists().where(FavouriteRow.picture == ImageIndexRow.id, FavouriteRow.account == viewer.account))
     if query.collection is not None:
         mine = select(CollectionItemRow.picture).join(CollectionRow, CollectionRow.id == CollectionItemRow.collection)
-        mine = mine.where(CollectionRow.id == query.collection, CollectionRow.account == view.account)
+        mine = mine.where(CollectionRow.id == query.collection, CollectionRow.account == viewer.account)
         found.append(ImageIndexRow.id.in_(mine))
     if query.since is not None:
         found.append(ImageIndexRow.created >= query.since)
@@ -132,19 +134,19 @@ def _conditions(view: Viewer, query: ImageQuery) -> builtins.list[ColumnElement[
     return found
 
 
-def _told(session: Session, view: Viewer, ids: Sequence[int]) -> builtins.list[GeneratedImage]:
-    """The pictures of these ids with all that is known of them, in their order."""
+def _images(session: Session, viewer: Viewer, ids: Sequence[int]) -> builtins.list[GeneratedImage]:
+    """The images with these ids and all that is known of them, in this order. Unreadable ones are left out."""
     query: Any = (
         select(ImageIndexRow, ArtifactRow, RunRow, RatingRow, FavouriteRow)
         .join(ArtifactRow, ArtifactRow.id == ImageIndexRow.id)
         .join(RunRow, RunRow.id == ImageIndexRow.run)
-        .outerjoin(RatingRow, and_(RatingRow.picture == ImageIndexRow.id, RatingRow.account == view.account))
-        .outerjoin(FavouriteRow, and_(FavouriteRow.picture == ImageIndexRow.id, FavouriteRow.account == view.account))
+        .outerjoin(RatingRow, and_(RatingRow.picture == ImageIndexRow.id, RatingRow.account == viewer.account))
+        .outerjoin(FavouriteRow, and_(FavouriteRow.picture == ImageIndexRow.id, FavouriteRow.account == viewer.account))
         .where(ImageIndexRow.id.in_(ids))
     )
     found: dict[int, GeneratedImage] = {}
     for row in session.execute(query).all():
-        with suppress(ValueError):  # a run that a newer Limner wrote
+        with suppress(ValueError):  # a newer version wrote the run
             found[row[0].id] = _picture(*row)
     return [found[id] for id in ids if id in found]
 
@@ -161,7 +163,6 @@ def _picture(
         created=row.created,
         owner=row.owner,
         request=cast(GenerateRequest, parse_request(run.request)),
-        execution=Execution.model_validate(run.execution),
         details=artifact.details,
         tags=run.tags,
         mean=row.mean if row.ratings else None,
@@ -172,10 +173,56 @@ def _picture(
 
 
 def rating_of(row: RatingRow) -> Rating:
-    """The rating that a row tells of."""
+    """The rating in a row."""
     return Rating(stars=row.stars, reasons=reasons_of(row.reasons), comment=row.comment)
 
 
 def reasons_of(text: str) -> tuple[Reason, ...]:
-    """Reasons from the words that they are kept as."""
+    """The reasons in a column, which are separated by spaces."""
     return tuple(map(Reason, text.split()))
+
+
+def index_image(session: Session, artifact: ArtifactRow, run: RunRow) -> None:
+    """Add the rows by which an image of a generate run is found."""
+    request, tags = run.request, run.tags
+    if request.get("kind") != "generate":
+        return
+    image = ImageIndexRow(
+        id=artifact.id,
+        run=run.id,
+        owner=run.owner,
+        queue=run.queue,
+        created=artifact.created,
+        words=fold_case(request["prompt"]),
+        negative=fold_case(request.get("negative_prompt", "")),
+        wish=prompt_hash(request),
+        model=storable(request["model"]),
+        industry=tags.get("industry"),
+        style=tags.get("style"),
+    )
+    session.add(image)
+    session.flush()  # the rows below refer to it
+    used = {adapter_key(use["path"]): storable(use["path"]) for use in request.get("adapter", ())}
+    session.add_all(ImageAdapterRow(picture=artifact.id, key=key, reference=use) for key, use in used.items())
+
+
+def adapter_key(reference: str) -> str:
+    """The hash by which an adapter is found: the one in its reference, or a hash of its path."""
+    found = REFERENCE.fullmatch(reference)
+    return found[2] if found else hashlib.sha256(storable(reference).encode()).hexdigest()
+
+
+def prompt_hash(request: Mapping[str, Any]) -> str:
+    """A hash of prompt and negative prompt, equal for images of the same prompts."""
+    words = "\0".join((request["prompt"], request.get("negative_prompt", "")))
+    return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()
+
+
+def fold_case(text: str) -> str:
+    """Text for a search that ignores case."""
+    return storable(text).casefold()
+
+
+def storable(text: str) -> str:
+    """Text without NUL and surrogates, which not every database can store."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()

@@ -1,5 +1,6 @@
-"""One program at a time carries out a run, and fills the folder of a result. The system lets a lock go when its
-program ends, however it ends.
+"""Locks between programs: on a run while it is executed, and on an output folder while it is written.
+
+The operating system releases a lock when its program ends, however it ends.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ T = TypeVar("T")
 
 
 class Locked(LimnerError):
-    """Another program carries out the run, or fills the folder."""
+    """Another program executes the run, or writes the folder."""
 
 
 @contextmanager
 def run_lock(folder: Path) -> Generator[None]:
-    """Hold a run's folder; Held when another program does, LimnerError when the disk knows no locks."""
-    problem = f"run {folder.name} is being carried out by another program"
+    """Lock a run's folder. Raises Locked if another program holds it, LimnerError if the disk has no locks."""
+    problem = f"run {folder.name} is being executed by another program"
     with _locked(folder / "lock", Locked(problem, "wait until that ends, or stop it")):
         yield
 
 
 @contextmanager
 def output_lock(folder: Path) -> Generator[None]:
-    """Hold the folder of a result while it is made; Held when another program does.
+    """Lock an output folder while it is written. Raises Locked if another program holds it.
 
-    The lock lies beside the folder, so that it holds for every program that can reach that place, whatever its home.
+    The lock file lies beside the folder, so it works between programs with different homes.
     """
     make_folder(folder.parent)
     lock = folder.with_name(f".limner-lock-{hashlib.sha256(os.fsencode(folder.name)).hexdigest()[:16]}")
@@ -46,19 +47,19 @@ def output_lock(folder: Path) -> Generator[None]:
     with _locked(lock, Locked(problem, "wait until that ends, or choose another --out")):
         try:
             yield
-        finally:  # while it is held: whoever waits for this file sees that it is gone, and makes a new one
+        finally:  # while locked: a program that waits for this file sees that it is gone, and creates a new one
             discard(lock, folder.parent)
 
 
-def with_output_lock(fill: Callable[Concatenate[Path, P], T]) -> Callable[Concatenate[Path, P], T]:
-    """A function that fills the folder of its first argument, made to hold that folder as `filling` does."""
+def with_output_lock(write: Callable[Concatenate[Path, P], T]) -> Callable[Concatenate[Path, P], T]:
+    """Decorate a function so that it holds the `output_lock` of the folder that is its first argument."""
 
-    @wraps(fill)
-    def held_fill(folder: Path, /, *args: P.args, **more: P.kwargs) -> T:
+    @wraps(write)
+    def locked(folder: Path, /, *args: P.args, **kwargs: P.kwargs) -> T:
         with output_lock(folder):
-            return fill(folder, *args, **more)
+            return write(folder, *args, **kwargs)
 
-    return held_fill
+    return locked
 
 
 @contextmanager
@@ -76,7 +77,7 @@ def _locked(file: Path, refusal: Locked) -> Generator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether some program carries out this run now."""
+    """Whether a program executes this run now."""
     with suppress(Locked), run_lock(folder):
         return False
     return True

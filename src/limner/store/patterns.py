@@ -1,4 +1,4 @@
-"""Patterns of the ids, hashes and names of which rows, files and folders are made."""
+"""Regular expressions of the ids, hashes and names in rows, file names and references."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from limner.core.accounts import EVERYONE, Role
 from limner.core.moderation import CheckStage
 from limner.core.runs import Status
 
-LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-"""Of which the end of a run's id is drawn: none that look alike."""
-RUN = rf"[0-9]{{6}}-[0-9]{{6}}-[{LETTERS}]{{4}}"
+RUN_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Letters and digits at the end of a run's id; none that look alike."""
+RUN = rf"[0-9]{{6}}-[0-9]{{6}}-[{RUN_LETTERS}]{{4}}"
 SHA256 = r"[0-9a-f]{64}"
 REFERENCE = rf"(sha256|folder):({SHA256})"
+"""Names a stored file or folder by its content."""
 ACCOUNT = r"[a-z0-9][a-z0-9._@+-]{0,63}"
 OWNER = rf"({ACCOUNT})?"
 """An account; empty where there are no accounts."""
-HOLDER = rf"{OWNER}|{re.escape(EVERYONE)}"
+GRANTEE = rf"{OWNER}|{re.escape(EVERYONE)}"
 KEY = r"[0-9a-f]{12}"
-ASKED_BY = rf"({KEY})?"
+OPTIONAL_KEY = rf"({KEY})?"
 WEBHOOK = r"wh_[0-9a-f]{12}"
 DELIVERY = r"msg_[0-9a-f]{24}"
-STATUS, ROLE, STAGE = ("|".join(map(re.escape, words)) for words in (Status, Role, CheckStage))
+STATUS, ROLE, STAGE = ("|".join(map(re.escape, values)) for values in (Status, Role, CheckStage))
 LINE = r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*"
 """Text without control characters."""

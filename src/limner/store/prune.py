@@ -1,4 +1,4 @@
-"""Retention: what is older than it shall become goes, unless something younger stands on it; orphans are swept."""
+"""Retention: erases old runs and uploads that nothing newer uses, and removes orphaned files."""
 
 from __future__ import annotations
 
@@ -11,82 +11,84 @@ from sqlalchemy.orm import Session
 from limner.core.errors import LimnerError
 from limner.core.runs import Status
 from limner.store.blobs import Blobs
-from limner.store.erase import ErasureResult, Found, delete_rows, remove
+from limner.store.erase import ErasePlan, ErasureResult, delete_rows, remove_files
 from limner.store.paths import runs_folder
-from limner.store.references import FolderContents, RunReferences, bare, mentions, named
+from limner.store.references import FolderContents, RunReferences, all_mentions, hash_of, mentions_in
 from limner.store.removal import discard
 from limner.store.runs import Store
 from limner.store.tables import CollectionItemRow, FavouriteRow, GrantRow, ImageIndexRow, RunRow
 
-DAY = 24 * 3600.0
-"""Seconds after which what nothing refers to is an orphan, and no newcomer whose row is still to come."""
+ORPHAN_SECONDS = 24 * 3600.0
+"""Age at which an unreferenced file counts as an orphan; the row of a younger one may not be written yet."""
 
 
 def prune(store: Store, blobs: Blobs, before: datetime, protected: Iterable[str] = ()) -> ErasureResult:
-    """Erase the ended runs and the uploads of before a moment, but for runs with a picture that is somebody's favourite
-    or in a collection, and for what younger or staying runs stand on. protected: mentions of what stays in any case.
+    """Erase runs that ended before a time, and uploads from before it.
+
+    Runs stay that have a favourite or collected image, and runs and uploads that staying runs use. protected: mentions
+    of files that stay in any case.
     """
-    lists, protected = FolderContents(blobs), set(protected)
-    with store.session() as session:  # reads the lists of folders, perhaps from afar, before others must wait
-        lists.whole(named(session) | protected)
+    contents, protected = FolderContents(blobs), set(protected)
+    with store.session() as session:  # reads manifests, perhaps of a remote file system, before others have to wait
+        contents.expand(all_mentions(session) | protected)
     with store.writing() as session:
-        references = RunReferences(session, lists)
+        references = RunReferences(session, contents)
         rows = session.scalars(select(RunRow).where(RunRow.created < before).order_by(RunRow.created, RunRow.id))
         old = [row.id for row in rows if Status(row.status).ended and (row.finished or row.created) < before]
-        going = set(old) - _liked(session)
+        going = set(old) - _runs_with_liked_images(session)
         uploads = session.execute(select(GrantRow.reference, GrantRow.owner, GrantRow.created, GrantRow.giver)).all()
-        brought = lists.whole(mention for row in uploads for mention in mentions(row[0]))
-        needed = lists.whole(protected)
+        uploaded = contents.expand(mention for row in uploads for mention in mentions_in(row[0]))
+        needed = contents.expand(protected)
         while True:
             stays = references.used.keys() - going
-            needed |= lists.whole(mention for run in stays for mention in references.used[run])
-            if not (standing := references.makers(needed - brought) & going):
+            needed |= contents.expand(mention for run in stays for mention in references.used[run])
+            if not (makers := references.makers(needed - uploaded) & going):
                 break
-            going -= standing
-        made = {bare(mention) for run in stays for mention in references.made.get(run, ())}
-        spent = {
+            going -= makers
+        made = {hash_of(mention) for run in stays for mention in references.made.get(run, ())}
+        expired = {
             (reference, owner)
             for reference, owner, created, giver in uploads
-            if created < before and (giver is None or bare(reference) not in made)
+            if created < before and (giver is None or hash_of(reference) not in made)
         }
-        spent = {upload for upload in spent if not needed & lists.whole(mentions(upload[0]))}
-        found = Found([run for run in old if run in going], uploads=spent)
-        done = delete_rows(store, session, blobs, lists, found, protected)
-    remove(store, blobs, done)
+        expired = {upload for upload in expired if not needed & contents.expand(mentions_in(upload[0]))}
+        plan = ErasePlan([run for run in old if run in going], uploads=expired)
+        done = delete_rows(store, session, blobs, contents, plan, protected)
+    remove_files(store, blobs, done)
     return done
 
 
-def _liked(session: Session) -> set[str]:
-    """The runs of which somebody wants to find a picture again."""
+def _runs_with_liked_images(session: Session) -> set[str]:
+    """The runs of favourite and collected images."""
     found: set[str] = set()
     for row in (FavouriteRow, CollectionItemRow):
         found |= set(session.scalars(select(ImageIndexRow.run).join(row, row.picture == ImageIndexRow.id)))
     return found
 
 
-def sweep_orphans(store: Store, blobs: Blobs, protected: Iterable[str] = ()) -> int:
-    """Remove what nothing has referred to for a day, as a crash may leave it; how many files it was.
+def remove_orphans(store: Store, blobs: Blobs, protected: Iterable[str] = ()) -> int:
+    """Delete files that are a day old and unreferenced, as a crash may leave them; returns how many.
 
-    Raises LimnerError where another database uses the same files, which it may refer to.
+    Raises LimnerError if another database uses the same files, because its references are unknown.
     """
-    if others := blobs.users() - {store.stamp}:
+    if others := blobs.users() - {store.fingerprint}:
         raise LimnerError(
             f"{len(others)} other databases use these files too, so none is known to be an orphan",
-            "where one is no more, remove its mark .limner-of-... beside the files",
+            "if one of them is gone, remove its .limner-of-... file beside the stored files",
         )
-    old = {blob.sha256 for blob in blobs if blob.age > DAY}  # listed before the rows are, so that no newcomer is
+    old = {blob.sha256 for blob in blobs if blob.age > ORPHAN_SECONDS}  # listed before the rows, to miss no new file
     if old:
         with store.session() as session:
-            told = named(session) | set(protected)
-        old -= FolderContents(blobs).whole(told)
+            mentions = all_mentions(session) | set(protected)
+        old -= FolderContents(blobs).expand(mentions)
     for sha256 in sorted(old):
         blobs.remove(sha256)
     return len(old)
 
 
-def sweep_machine(store: Store, blobs: Blobs) -> None:
-    """Remove this machine's working folders of runs that are no more, and its copies of files that are no more."""
-    marked = list(runs_folder(store.home).glob(f"*/{mark(store)}"))  # listed before the rows are
+def clean_machine(store: Store, blobs: Blobs) -> None:
+    """Delete this machine's working folders of erased runs, and its copies of deleted files."""
+    marked = list(runs_folder(store.home).glob(f"*/{owner_file(store)}"))  # listed before the rows, to miss no new run
     with store.session() as session:
         known = set(session.scalars(select(RunRow.id)))
     for place in marked:
@@ -94,9 +96,9 @@ def sweep_machine(store: Store, blobs: Blobs) -> None:
             discard(place.parent, runs_folder(store.home))
     for sha256 in set(blobs.copies()):
         if sha256 not in blobs:
-            blobs.forget(sha256)
+            blobs.remove_copies(sha256)
 
 
-def mark(store: Store) -> str:
-    """A file's name in the working folder of a run, which says of which database's it is."""
-    return f".of-{store.stamp}"
+def owner_file(store: Store) -> str:
+    """The name of an empty file in a run's working folder that records to which database the run belongs."""
+    return f".of-{store.fingerprint}"

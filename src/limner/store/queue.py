@@ -1,18 +1,18 @@
-"""The queue: which worker carries out which run, for how long without a sign of life, and what becomes of it.
+"""The queue: claims runs for workers, renews their leases, and records how runs end.
 
-A worker claims a run for a lease and renews that while it works. When it dies, the lease runs out and the run goes to
-another one, a few times at most. Whatever a worker writes, it writes as the holder of the run, so that one that lost
-its lease changes nothing any more.
+A worker claims runs and renews their leases while it works. If the worker dies, the leases expire and other workers
+claim the runs, a few times at most. A worker writes only with its lease, so a worker that lost it changes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, object_session
 
 from limner.core.accounts import Caller
@@ -23,7 +23,8 @@ from limner.core.requests import GenerateRequest
 from limner.core.runs import INTERNAL_ERROR, Run, Status
 from limner.store.quota import charge_images
 from limner.store.runs import Lease, LeaseLost, Store, UnreadableRun, has_lease, run_of
-from limner.store.tables import RunRow
+from limner.store.sessions import Database
+from limner.store.tables import ArtifactRow, DeliveryRow, RunRow
 from limner.store.webhooks import announce
 
 LEASE = timedelta(seconds=30)
@@ -31,53 +32,72 @@ ATTEMPTS = 3
 
 
 class WrongStatus(LimnerError):
-    """A run is not in the state for what was asked of it."""
+    """A run whose status does not allow what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """Figures of all queues.
+
+    runs: number by kind and status. oldest: seconds that the oldest queued run has waited. workers: how many execute
+    runs. deliveries: to webhooks that are due.
+    """
+
+    runs: dict[tuple[str, str], int]
+    artifacts: int
+    oldest: float
+    workers: int
+    deliveries: int
 
 
 class Queue:
-    """Runs that wait for workers. lease: how long a worker may be silent; attempts: how many workers a run may cost."""
+    """Runs that wait for workers.
+
+    lease: how long a claim lasts unless it is renewed. attempts: how many workers may die of a run before it fails.
+    """
 
     def __init__(self, store: Store, name: str = "default", lease: timedelta = LEASE, attempts: int = ATTEMPTS) -> None:
         self.store, self.name, self.lease, self.attempts = store, name, lease, attempts
 
-    def claim(self, worker: str) -> tuple[Run, Lease] | None:
-        """The next run, the caller's own from now on; None where nothing waits. Higher priority first, then older."""
-        return next(iter(self.claim_together(worker, 1)), None)
+    def claim(self, worker: str, images: int = 1) -> list[tuple[Run, Lease]]:
+        """Claim the next run, and queued runs that can be generated in one batch with it; [] if none waits.
 
-    def claim_together(self, worker: str, pictures: int) -> list[tuple[Run, Lease]]:
-        """The next run, and with it those that wait too and can go through the model with it.
-
-        pictures: how many of them go there together; as many as the requests say where these say fewer. What cost a
-        worker before is carried out alone, lest it costs others more.
+        The next run has the highest priority, and of those it is the oldest. images: how many images a batch may have;
+        the requests may say fewer. A run that a worker died of is claimed alone, so that it costs no other run an
+        attempt.
         """
         now = datetime.now(UTC)
-        waiting = or_(RunRow.status == Status.QUEUED, _abandoned(now))
-        query = _in_turn(self.name).where(waiting).limit(1)
+        waiting = or_(RunRow.status == Status.QUEUED, _expired(now))
+        query = _next(self.name).where(waiting).limit(1)
         with self.store.writing() as session:
-            self._give_up(session, now)
+            self._fail_exhausted(session, now)
             while (row := session.scalars(query).one_or_none()) is not None:
-                found = self._take(session, row, worker, now)
-                if found is None:
-                    continue
-                taken = [found]
-                first = found[0]
-                request = first.request
-                together = request.batch if isinstance(request, GenerateRequest) else 1
-                room = min(pictures, together or 1) - _count(first)
-                if row.batch_key is None or row.attempt > 1 or room < 1:
-                    return taken
-                alike = _in_turn(self.name).where(RunRow.status == Status.QUEUED, RunRow.batch_key == row.batch_key)
-                for other in session.scalars(alike.where(RunRow.attempt == 0).limit(room)).all():
-                    if _wished(other) > room or not _is_alike(other, first):
-                        continue
-                    if (found := self._take(session, other, worker, now)) is not None:
-                        taken.append(found)
-                        room -= _count(found[0])
-                return taken
+                first = self._take(session, row, worker, now)
+                if first is not None:
+                    return [first, *self._take_batch(session, row, first[0], worker, images, now)]
             return []
 
+    def _take_batch(
+        self, session: Session, row: RunRow, first: Run, worker: str, images: int, now: datetime
+    ) -> list[tuple[Run, Lease]]:
+        """Claim the queued runs that fit into one batch with the first one."""
+        request = first.request
+        batch = request.batch if isinstance(request, GenerateRequest) else 1
+        room = min(images, batch or 1) - _count(first)
+        if row.batch_key is None or row.attempt > 1 or room < 1:
+            return []
+        taken: list[tuple[Run, Lease]] = []
+        alike = _next(self.name).where(RunRow.status == Status.QUEUED, RunRow.batch_key == row.batch_key)
+        for other in session.scalars(alike.where(RunRow.attempt == 0).limit(room)).all():
+            if _requested_count(other) > room or not _is_alike(other, first):
+                continue
+            if (found := self._take(session, other, worker, now)) is not None:
+                taken.append(found)
+                room -= _count(found[0])
+        return taken
+
     def _take(self, session: Session, row: RunRow, worker: str, now: datetime) -> tuple[Run, Lease] | None:
-        """Give a run to a worker; one that cannot be read fails by itself."""
+        """Give a run to a worker; a run that cannot be read fails instead."""
         row.status, row.worker, row.lease = Status.RUNNING, worker, now + self.lease
         row.attempt += 1
         row.started = row.started or now
@@ -91,47 +111,40 @@ class Queue:
         finally:
             session.flush()
 
-    def renew(self, hold: Lease, progress: Progress | None = None) -> bool:
-        """A sign of life, with how far the run is; whether its user wants it stopped.
+    def renew(self, renewals: Sequence[tuple[Lease, Progress | None]]) -> list[bool | None]:
+        """Renew the leases of runs and record their progress.
 
-        Raises Lost when it is held no longer, as do the methods below.
+        Returns for each whether its user cancelled it; None if the lease is lost.
         """
-        (wish,) = self.renew_all([(hold, progress)])
-        if wish is None:
-            raise LeaseLost(hold)
-        return wish
-
-    def renew_all(self, signs: Sequence[tuple[Lease, Progress | None]]) -> list[bool | None]:
-        """Signs of life of several runs at once; None for one that is held no longer."""
-        wishes: list[bool | None] = []
+        cancelled: list[bool | None] = []
         with self.store.writing() as session:
-            ids = [hold.run for hold, _ in signs]
+            ids = [lease.run for lease, _ in renewals]
             rows = session.scalars(select(RunRow).where(RunRow.id.in_(ids)).order_by(RunRow.id).with_for_update())
             known = {row.id: row for row in rows}
-            for hold, progress in signs:
-                row = known.get(hold.run)
-                if row is None or not has_lease(row, hold):
-                    wishes.append(None)
+            for lease, progress in renewals:
+                row = known.get(lease.run)
+                if row is None or not has_lease(row, lease):
+                    cancelled.append(None)
                     continue
                 row.lease = datetime.now(UTC) + self.lease
                 row.progress = None if progress is None else progress.model_dump(mode="json")
-                wishes.append(row.cancel)
+                cancelled.append(row.cancel)
             session.flush()
-        return wishes
+        return cancelled
 
-    def finish(self, hold: Lease, status: Status, error: str | None = None, internal_error: bool = False) -> Run:
-        """End a run that the caller holds."""
-        with self._held(hold) as row:
+    def finish(self, lease: Lease, status: Status, error: str | None = None, internal_error: bool = False) -> Run:
+        """End a run. internal_error: see Run. Raises LeaseLost if the worker no longer holds it."""
+        with self._leased(lease) as row:
             row.status, row.error, row.finished = status, error, datetime.now(UTC)
             row.internal_error, row.lease = internal_error, None
             return run_of(row)
 
-    def release(self, hold: Lease) -> Run:
-        """Put a run back as it was claimed, for a worker that must stop; this attempt does not count.
+    def release(self, lease: Lease) -> Run:
+        """Put a run back into the queue, for a worker that must stop; the attempt does not count.
 
-        One that its user gave up meanwhile ends here.
+        A run that its user cancelled meanwhile ends. Raises LeaseLost if the worker no longer holds it.
         """
-        with self._held(hold) as row:
+        with self._leased(lease) as row:
             row.worker, row.lease, row.progress = None, None, None
             if row.cancel:
                 row.status, row.finished = Status.CANCELLED, datetime.now(UTC)
@@ -141,7 +154,7 @@ class Queue:
             return run_of(row)
 
     def cancel(self, run_id: str) -> Run:
-        """Give a run up: at once where it waits, after its present step where it is being carried out."""
+        """Cancel a run: a queued one at once, a running one after its current step."""
         with self._row(run_id) as row:
             if row.status == Status.QUEUED:
                 row.status, row.finished = Status.CANCELLED, datetime.now(UTC)
@@ -150,22 +163,22 @@ class Queue:
             return run_of(row)
 
     def withdraw(self, run_id: str) -> Run:
-        """Give a run up where it still waits; one that is being carried out goes on."""
+        """Cancel a run if it is still queued; a running one continues."""
         with self._row(run_id) as row:
             if row.status == Status.QUEUED:
                 row.status, row.finished = Status.CANCELLED, datetime.now(UTC)
             return run_of(row)
 
     def retry(self, run_id: str, policy: str | None = None, caller: Caller | None = None) -> Run:
-        """Have a run that ended badly carried out again; a training goes on from its last checkpoint.
+        """Queue a failed, interrupted or cancelled run again; training continues from its last checkpoint.
 
-        policy: by which it is moderated from now on; that of before where it is not given. Raises TooMuch where the key
-        of its caller may not have so many pictures today.
+        policy: digest of the policy that moderates it from now on; by default the previous one. Raises WrongStatus for
+        any other run, and TooMuch if the caller's key may not have so many images today.
         """
         with self._row(run_id) as row:
             if row.status not in (Status.FAILED, Status.INTERRUPTED, Status.CANCELLED):
                 raise WrongStatus(
-                    f"run {row.id} is {row.status}", "only failed, interrupted and cancelled ones are tried again"
+                    f"run {row.id} is {row.status}", "only failed, interrupted and cancelled runs can be retried"
                 )
             charge_images(cast(Session, object_session(row)), caller or Caller(), run_of(row).request)
             row.status, row.attempt, row.cancel, row.policy = Status.QUEUED, 0, False, policy or row.policy
@@ -173,41 +186,61 @@ class Queue:
             row.internal_error = False
             return run_of(row)
 
-    def _give_up(self, session: Session, now: datetime) -> None:
-        """End the abandoned runs that nobody shall take up again."""
-        theirs = and_(RunRow.queue == self.name, _abandoned(now))
-        error = f"{INTERNAL_ERROR}: {self.attempts} workers ended without a word while they carried it out"
-        spent = or_(RunRow.cancel, RunRow.attempt >= self.attempts)
-        for row in session.scalars(select(RunRow).where(theirs, spent).with_for_update(skip_locked=True)):
+    def _fail_exhausted(self, session: Session, now: datetime) -> None:
+        """End the runs with an expired lease that are cancelled or have no attempts left."""
+        expired = and_(RunRow.queue == self.name, _expired(now))
+        error = f"{INTERNAL_ERROR}: {self.attempts} workers died while they executed it"
+        exhausted = or_(RunRow.cancel, RunRow.attempt >= self.attempts)
+        for row in session.scalars(select(RunRow).where(expired, exhausted).with_for_update(skip_locked=True)):
             row.status, row.error = (Status.CANCELLED, None) if row.cancel else (Status.FAILED, error)
             row.finished, row.lease, row.internal_error = now, None, not row.cancel
             announce(session, row)
         session.flush()
 
     @contextmanager
-    def _held(self, hold: Lease) -> Generator[RunRow]:
+    def _leased(self, lease: Lease) -> Generator[RunRow]:
+        """The locked row of a run, to change. Raises LeaseLost if the worker no longer holds it."""
         with self.store.writing() as session:
-            query = select(RunRow).where(RunRow.id == hold.run).with_for_update()
+            query = select(RunRow).where(RunRow.id == lease.run).with_for_update()
             row = session.scalars(query).one_or_none()
-            if row is None or not has_lease(row, hold):
-                raise LeaseLost(hold)
-            with _told(session, row):
+            if row is None or not has_lease(row, lease):
+                raise LeaseLost(lease)
+            with _announced(session, row):
                 yield row
 
     @contextmanager
     def _row(self, run_id: str) -> Generator[RunRow]:
+        """The locked row of a run of this queue, to change."""
         whole = self.store.get(run_id).id
         with self.store.writing() as session:
             row = session.scalars(select(RunRow).where(RunRow.id == whole).with_for_update()).one()
             if row.queue != self.name:
-                raise LimnerError(f"run {whole} is not in the queue", "who submitted it carries it out")
-            with _told(session, row):
+                raise LimnerError(f"run {whole} is not in the queue", "whoever submitted it executes it")
+            with _announced(session, row):
                 yield row
 
 
+def queue_stats(database: Database) -> QueueStats:
+    """The figures of all queues; runs of the command line are not counted."""
+    queued, now = RunRow.queue.is_not(None), datetime.now(UTC)
+    counted = select(RunRow.kind, RunRow.status, func.count()).where(queued).group_by(RunRow.kind, RunRow.status)
+    made = select(func.count()).select_from(ArtifactRow).join(RunRow, RunRow.id == ArtifactRow.run).where(queued)
+    busy = select(func.count(RunRow.worker.distinct())).where(queued, RunRow.status == Status.RUNNING)
+    due = select(func.count()).select_from(DeliveryRow).where(DeliveryRow.due.is_not(None))
+    with database.session() as session:
+        oldest = session.scalar(select(func.min(RunRow.created)).where(queued, RunRow.status == Status.QUEUED))
+        return QueueStats(
+            runs={(kind, status): count for kind, status, count in session.execute(counted)},
+            artifacts=session.scalar(made) or 0,
+            oldest=0.0 if oldest is None else max(0.0, (now - oldest).total_seconds()),
+            workers=session.scalar(busy) or 0,
+            deliveries=session.scalar(due) or 0,
+        )
+
+
 @contextmanager
-def _told(session: Session, row: RunRow) -> Generator[None]:
-    """Have those told who want to know, when the block ends a run."""
+def _announced(session: Session, row: RunRow) -> Generator[None]:
+    """Add the webhook deliveries of a run that ends within the block."""
     before = row.status
     yield
     if row.status != before and Status(row.status).ended:
@@ -215,31 +248,32 @@ def _told(session: Session, row: RunRow) -> Generator[None]:
     session.flush()
 
 
-def _abandoned(now: datetime) -> ColumnElement[bool]:
-    """Given to a worker that has shown no sign of life for longer than its lease."""
+def _expired(now: datetime) -> ColumnElement[bool]:
+    """The condition that a run is held by a worker whose lease has expired."""
     return and_(RunRow.status == Status.RUNNING, RunRow.lease < now)
 
 
-def _in_turn(queue: str) -> Select[RunRow]:
-    """Runs of a queue as they are taken, without those that somebody is just taking."""
+def _next(queue: str) -> Select[RunRow]:
+    """The runs of a queue in the order in which they are claimed, without those that another worker is claiming."""
     query = select(RunRow).where(RunRow.queue == queue).with_for_update(skip_locked=True)
     return query.order_by(RunRow.priority.desc(), RunRow.created, RunRow.id)
 
 
 def _count(run: Run) -> int:
+    """The number of images that a run generates; 1 for other kinds."""
     return run.request.count if isinstance(run.request, GenerateRequest) else 1
 
 
 def _is_alike(row: RunRow, run: Run) -> bool:
-    """Whether a run can be carried out together with another one: the key in its row may come from a forged backup."""
+    """Whether a run fits into a batch with another one. The key in its row may come from a forged backup."""
     try:
         other = run_of(row)
         return batch_key(other.request, other.execution) == batch_key(run.request, run.execution)
     except UnreadableRun:
-        return True  # taking it makes it fail
+        return True  # _take makes it fail
 
 
-def _wished(row: RunRow) -> int:
-    """The number of pictures in a row that may be damaged."""
-    wish: Any = cast(Any, row.request).get("count") if isinstance(cast(Any, row.request), dict) else None
-    return wish if isinstance(wish, int) else 1
+def _requested_count(row: RunRow) -> int:
+    """The number of images in a row that may be damaged."""
+    count: Any = cast(Any, row.request).get("count") if isinstance(cast(Any, row.request), dict) else None
+    return count if isinstance(count, int) else 1

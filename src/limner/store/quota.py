@@ -1,4 +1,4 @@
-"""How many pictures each key asked for in a day. What was asked for counts, whatever becomes of it."""
+"""Quotas of keys and accounts: images in 24 hours, and bytes of stored uploads."""
 
 from __future__ import annotations
 
@@ -10,21 +10,40 @@ from sqlalchemy.orm import Session
 from limner.core.accounts import Caller
 from limner.core.errors import QuotaExceeded
 from limner.core.requests import Request
-from limner.store.tables import QuotaRow
+from limner.store.tables import GrantRow, QuotaRow
 
 DAY = timedelta(days=1)
 
 
-def charge_images(session: Session, who: Caller, request: Request) -> None:
-    """Note the pictures that a request asks for; TooMuch where the caller's key may not have them in this day."""
-    most = who.limits.pictures_per_day
-    if most is None or not request.image_count:
+def charge_images(session: Session, caller: Caller, request: Request) -> None:
+    """Charge the images of a request to the caller's key, whatever becomes of the run.
+
+    Raises TooMuch if the key may not have so many in 24 hours.
+    """
+    limit = caller.limits.pictures_per_day
+    if limit is None or not request.image_count:
         return
     now = datetime.now(UTC)
     session.execute(delete(QuotaRow).where(QuotaRow.created < now - DAY))
-    spent = select(func.sum(QuotaRow.pictures)).where(QuotaRow.key == who.key)
-    before = int(session.scalar(spent) or 0)
-    if before + request.image_count > most:
-        asked = f"{request.image_count} pictures more than the {before} that were asked for in the last 24 hours"
-        raise QuotaExceeded(f"{asked} are over {most}", "wait")
-    session.add(QuotaRow(key=who.key, pictures=request.image_count, created=now))
+    charged = select(func.sum(QuotaRow.pictures)).where(QuotaRow.key == caller.key)
+    before = int(session.scalar(charged) or 0)
+    if before + request.image_count > limit:
+        images = f"{request.image_count} pictures more than the {before} that were asked for in the last 24 hours"
+        raise QuotaExceeded(f"{images} are over {limit}", "wait")
+    session.add(QuotaRow(key=caller.key, pictures=request.image_count, created=now))
+
+
+def check_bytes(session: Session, caller: Caller, size: int) -> None:
+    """Raise TooMuch if the caller's account may not store `size` bytes more."""
+    limit = caller.limits.kept_bytes
+    if limit is not None and (stored := uploaded_bytes(session, caller.account)) + size > limit:
+        raise QuotaExceeded(
+            f"{size:,} bytes more than the {stored:,} that are stored for {caller.account!r} are over its {limit:,}",
+            "erase some of them first",
+        )
+
+
+def uploaded_bytes(session: Session, owner: str) -> int:
+    """How many bytes an account has uploaded; what others shared with it does not count."""
+    query = select(func.sum(GrantRow.bytes)).where(GrantRow.owner == owner, GrantRow.giver.is_(None))
+    return int(session.scalar(query) or 0)

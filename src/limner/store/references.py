@@ -1,6 +1,6 @@
-"""Who refers to what is kept: the runs that use a file, those that made it, and whatever else names it.
+"""Which stored files are in use: by the requests of runs, as results of runs, and by all other rows.
 
-A mention is `folder:HASH`, which stands for the files of that folder too, or a bare hash.
+A mention is `folder:HASH`, which stands for the files of that folder too, or a plain hash.
 """
 
 from __future__ import annotations
@@ -21,94 +21,94 @@ from limner.store.tables import ArtifactRow, GrantRow, ImageAdapterRow, RunRow
 _MENTION = re.compile(r"(?<![0-9a-f])(?:folder:)?[0-9a-f]{64}(?![0-9a-f])")
 
 
-def mentions(told: object) -> set[str]:
-    """All that a text, or what JSON holds, mentions."""
-    return set(_MENTION.findall(told if isinstance(told, str) else json.dumps(told)))
+def mentions_in(value: object) -> set[str]:
+    """All mentions in a text, or in a JSON value."""
+    return set(_MENTION.findall(value if isinstance(value, str) else json.dumps(value)))
 
 
-def bare(mention: str) -> str:
+def hash_of(mention: str) -> str:
     """The hash in a mention or a reference."""
     return mention.rpartition(":")[2]
 
 
 class FolderContents:
-    """Which files the mentioned folders hold; each list is read once."""
+    """The files of stored folders; each manifest is read once."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
-        self._read: dict[str, frozenset[str]] = {}
+        self._hashes: dict[str, frozenset[str]] = {}
 
-    def whole(self, told: Iterable[str]) -> set[str]:
-        """The hashes in mentions, with those of the folders' files."""
-        told = set(told)
-        folders = {bare(mention) for mention in told if mention.startswith("folder:")}
-        self._read |= self._blobs.lists(folders - self._read.keys())
-        return {bare(mention) for mention in told}.union(*(self._read[sha256] for sha256 in folders))
+    def expand(self, mentions: Iterable[str]) -> set[str]:
+        """The hashes in mentions, and those of the files of mentioned folders."""
+        mentions = set(mentions)
+        folders = {hash_of(mention) for mention in mentions if mention.startswith("folder:")}
+        self._hashes |= self._blobs.folder_hashes(folders - self._hashes.keys())
+        return {hash_of(mention) for mention in mentions}.union(*(self._hashes[sha256] for sha256 in folders))
 
 
 class RunReferences:
-    """What each run uses and has made, as it stands in one transaction."""
+    """Mentions of what each run uses and has made, read in one transaction."""
 
-    def __init__(self, session: Session, lists: FolderContents) -> None:
-        self.lists = lists
+    def __init__(self, session: Session, contents: FolderContents) -> None:
+        self.contents = contents
         self.used: dict[str, set[str]] = {}
         self.made: dict[str, set[str]] = defaultdict(set)
         for run, request in session.execute(select(RunRow.id, RunRow.request)):
-            self.used[run] = uses_of(request)
+            self.used[run] = mentions_of_request(request)
         for run, sha256, details in session.execute(select(ArtifactRow.run, ArtifactRow.sha256, ArtifactRow.details)):
-            self.made[run] |= {sha256} | mentions(details.get("reference", ""))
+            self.made[run] |= {sha256} | mentions_in(details.get("reference", ""))
 
-    def makers(self, told: set[str]) -> set[str]:
-        """The runs that made something of these hashes."""
-        return {run for run, made in self.made.items() if told & set(map(bare, made))}
+    def makers(self, hashes: set[str]) -> set[str]:
+        """The runs that made a file with one of these hashes."""
+        return {run for run, made in self.made.items() if hashes & set(map(hash_of, made))}
 
-    def users(self, told: set[str]) -> set[str]:
-        """The runs whose requests name something of these hashes, or a folder that holds it."""
-        return {run for run, used in self.used.items() if used and told & self.lists.whole(used)}
+    def users(self, hashes: set[str]) -> set[str]:
+        """The runs whose requests name one of these hashes, or a folder that contains it."""
+        return {run for run, used in self.used.items() if used and hashes & self.contents.expand(used)}
 
-    def derived(self, runs: Iterable[str], told: set[str]) -> list[str]:
-        """The runs that stand on these hashes, or on what these runs alone made, and those that stand on them again;
+    def derived(self, runs: Iterable[str], hashes: set[str]) -> list[str]:
+        """The runs that use these hashes, or what only these runs made, and the runs that use their results in turn;
         nearest first.
         """
         seen, found = set(runs), list[str]()
-        told = told | self._own(seen)
-        while near := self.users(told) - seen:
+        hashes = hashes | self._made_only_by(seen)
+        while near := self.users(hashes) - seen:
             found += sorted(near)
             seen |= near
-            told = self._own(seen)
+            hashes = self._made_only_by(seen)
         return found
 
-    def _own(self, runs: set[str]) -> set[str]:
-        """The hashes of what these runs made, and no other run did."""
-        others = {bare(mention) for run, made in self.made.items() if run not in runs for mention in made}
-        return {bare(mention) for run in runs for mention in self.made.get(run, ())} - others
+    def _made_only_by(self, runs: set[str]) -> set[str]:
+        """The hashes of what these runs made and no other run made."""
+        others = {hash_of(mention) for run, made in self.made.items() if run not in runs for mention in made}
+        return {hash_of(mention) for run in runs for mention in self.made.get(run, ())} - others
 
 
-def named(session: Session) -> set[str]:
-    """All that any row refers to. Words of people are none: a hash that somebody writes into a prompt keeps nothing."""
+def all_mentions(session: Session) -> set[str]:
+    """All mentions in rows. Prompts do not count: a hash that somebody writes into a prompt keeps no file."""
     found: set[str] = set()
     for request in session.scalars(select(RunRow.request)):
-        found |= uses_of(request)
+        found |= mentions_of_request(request)
     for column in (ArtifactRow.sha256, ArtifactRow.reference, GrantRow.reference, ImageAdapterRow.reference):
-        found |= set[str]().union(*(mentions(told) for told in session.scalars(select(column)) if told))
+        found |= set[str]().union(*(mentions_in(value) for value in session.scalars(select(column)) if value))
     return found
 
 
-def uses_of(request: Any) -> set[str]:
-    """What a request refers to, as it is kept, whether this version can read it or not."""
+def mentions_of_request(request: Any) -> set[str]:
+    """The mentions in the referring fields of a stored request, even if this version cannot read it."""
     found: set[str] = set()
     if isinstance(request, dict):
         fields = cast(dict[str, Any], request)
         refers = REFERRING | ({"values"} if str(fields.get("field")) in REFERRING else set[str]())
         for name, value in fields.items():
             if name in refers and isinstance(value, (str, list)):
-                found |= mentions(cast(object, value))
+                found |= mentions_in(cast(object, value))
             elif isinstance(value, (dict, list)):
-                found |= uses_of(value)
+                found |= mentions_of_request(value)
     elif isinstance(request, list):
-        found = found.union(*map(uses_of, cast(list[Any], request)))
+        found = found.union(*map(mentions_of_request, cast(list[Any], request)))
     return found
 
 
 REFERRING = frozenset(name for kind in get_args(KnownRequest) for name in reference_fields(kind))
-"""Fields of requests that name files and folders, themselves or in what they hold; an axis has the name of one."""
+"""Names of request fields that refer to files and folders, directly or inside; an axis has the name of one."""

@@ -1,4 +1,4 @@
-"""Reaching the place where files are kept, by its URL; what goes wrong there in plain words."""
+"""Opens the file system of a URL, and translates its errors."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ from typing import Any, cast
 
 from limner.core.errors import LimnerError, Unavailable, clean_line
 
-PATIENCE = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 3, "mode": "standard"}}
-"""Of S3, in botocore's words; and signatures of the kind that every region takes."""
+S3_CONFIG = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 3, "mode": "standard"}}
+"""Timeouts and retries of S3 (botocore.config.Config)."""
 
 
-def reach(url: str) -> tuple[Any, str]:
-    """The file system of fsspec that a URL names, and the place in it; LimnerError where there is no way to it.
+def open_file_system(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path in it. Raises LimnerError if it cannot be opened.
 
     Endpoint and credentials of S3 come from AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and so on, and from FSSPEC_S3_...
     """
     import fsspec.config  # pyright: ignore[reportMissingTypeStubs]
     import fsspec.core  # pyright: ignore[reportMissingTypeStubs]
 
-    options: dict[str, Any] = {"use_listings_cache": False}  # others write there too
+    options: dict[str, Any] = {"use_listings_cache": False}  # other processes write there too
     protocol = url.partition("://")[0]
     if protocol in ("s3", "s3a"):
-        for library in ("botocore", "aiobotocore"):  # they tell where they found credentials
+        for library in ("botocore", "aiobotocore"):  # they log where they found credentials
             logging.getLogger(library).setLevel(logging.WARNING)
-        told = fsspec.config.conf.get("s3", {})
-        options["config_kwargs"] = PATIENCE | {"signature_version": "s3v4"} | dict(told.get("config_kwargs", {}))
+        configured = fsspec.config.conf.get("s3", {})
+        signature = {"signature_version": "s3v4"}  # which every region accepts
+        options["config_kwargs"] = S3_CONFIG | signature | dict(configured.get("config_kwargs", {}))
     if protocol in ("s3", "s3a") and "@" in url:
         raise LimnerError(
-            f"the address {shown(url)} holds a key", "give that as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            f"the address {without_secrets(url)} holds a key", "give it as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
-    problem = f"no way to reach the files at {shown(url)}"
+    problem = f"no way to reach the files at {without_secrets(url)}"
     try:
-        with reached(url):
+        with translate_remote_errors(url):
             return cast(tuple[Any, str], cast(Any, fsspec.core).url_to_fs(url, **options))
     except ImportError as error:
         extra = "pip install 'limner[s3]'" if protocol in ("s3", "s3a") else "install what it names"
@@ -43,40 +44,44 @@ def reach(url: str) -> tuple[Any, str]:
         raise LimnerError(f"{problem} ({error})", "give a folder or s3://...") from error
 
 
-def shown(url: str) -> str:
-    """A URL without what may be secret in it."""
+def without_secrets(url: str) -> str:
+    """A URL without user, password and query, quoted for messages."""
     scheme, mark, rest = url.partition("://")
     return repr(scheme + mark + rest.split("?")[0].rpartition("@")[2])
 
 
 @contextmanager
-def reached(url: str) -> Generator[None]:
-    """Turn the errors of a store that is elsewhere into Unavailable, which names the store and the remedy.
+def translate_remote_errors(url: str) -> Generator[None]:
+    """Translate network and permission errors into Unavailable, which names the file system and the remedy.
 
-    FileNotFoundError goes through, for it says that a file is not there, and whatever is no error of reaching.
+    FileNotFoundError is raised as it is, and so are all other errors.
     """
     try:
         yield
     except (LimnerError, FileNotFoundError):
         raise
     except PermissionError as error:
-        raise Unavailable(f"the files at {shown(url)} may not be used ({_said(error)})", _KEYS) from error
+        raise Unavailable(
+            f"the files at {without_secrets(url)} may not be used ({_message(error)})", _CHECK_KEYS
+        ) from error
     except Exception as error:
-        if not _is_away(error):
+        if not _is_network_error(error):
             raise
-        raise Unavailable(f"the files at {shown(url)} cannot be reached ({_said(error)})", _PLACE) from error
+        raise Unavailable(
+            f"the files at {without_secrets(url)} cannot be reached ({_message(error)})", _CHECK_ADDRESS
+        ) from error
 
 
-_KEYS = "check its access key and secret, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-_PLACE = "check that the store runs, and its address, such as AWS_ENDPOINT_URL"
+_CHECK_KEYS = "check its access key and secret, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_CHECK_ADDRESS = "check that the service runs, and its address, such as AWS_ENDPOINT_URL"
 
 
-def _is_away(error: Exception) -> bool:
-    """Errors of the network, and those that the libraries below raise without a common base that we could import."""
-    home = type(error).__module__.partition(".")[0]
-    return isinstance(error, OSError) or home in ("botocore", "aiobotocore", "aiohttp")
+def _is_network_error(error: Exception) -> bool:
+    """Whether an error is one of the network. The libraries have no common base class that could be imported."""
+    library = type(error).__module__.partition(".")[0]
+    return isinstance(error, OSError) or library in ("botocore", "aiobotocore", "aiohttp")
 
 
-def _said(error: Exception) -> str:
-    """What a store says of itself, without the address that was asked for, whose query may hold a signature."""
+def _message(error: Exception) -> str:
+    """The text of an error without the query of a URL, which may hold a signature."""
     return clean_line(str(error) or type(error).__name__).partition("?")[0][:160]

@@ -1,4 +1,4 @@
-"""Removal of files and folders: only below a root that the caller names, and never through a link."""
+"""Deletes files and folders, only below a given root, and never through a link."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from limner.core.errors import LimnerError
 
 _DESCENDS = shutil.rmtree.avoids_symlink_attacks
-"""Whether the system opens names relative to an open folder, so that none can be exchanged for a link meanwhile."""
+"""Whether the system opens names relative to an open folder, so that none can be replaced by a link meanwhile."""
 
 
 def remove(path: Path, below: Path) -> None:
-    """Remove a file, a link, or a folder and all that is in it. What is not there is no error.
+    """Delete a file, a link, or a folder with its contents. A missing path is no error.
 
-    A link is removed itself; what it points to stays. Raises LimnerError where `path` is not below the folder
-    `below`, or a folder between the two is a link; OSError where the disk refuses.
+    Of a link only the link is deleted. Raises LimnerError if `path` is not below the folder `below`, or a folder
+    between the two is a link; OSError for disk errors.
     """
     names = _names(path, below)
     with suppress(FileNotFoundError), _folder(below, names[:-1]) as (folder, place):
@@ -32,13 +32,13 @@ def remove(path: Path, below: Path) -> None:
 
 
 def discard(path: Path, below: Path) -> None:
-    """Remove as `remove` does; what the disk refuses to remove stays."""
+    """Delete as `remove` does, but ignore disk errors."""
     with suppress(OSError):
         remove(path, below)
 
 
 def _names(path: Path, below: Path) -> tuple[str, ...]:
-    """The names that lead from a folder down to a path; LimnerError where they do not."""
+    """The names of the folders and the file from `below` to a path. Raises LimnerError if it is not below."""
     with suppress(ValueError):
         names = path.absolute().relative_to(below.absolute()).parts
         if names and ".." not in names:
@@ -48,7 +48,7 @@ def _names(path: Path, below: Path) -> tuple[str, ...]:
 
 @contextmanager
 def _folder(below: Path, names: tuple[str, ...]) -> Generator[tuple[int | None, Path]]:
-    """The folder at the end of `names`: a descriptor where the system opens names relative to one, and its path."""
+    """The folder at the end of `names`: its path, and a descriptor if the system opens names relative to one."""
     if not _DESCENDS:
         for count in range(1, len(names) + 1):
             _check_folder(os.lstat(place := below.joinpath(*names[:count])).st_mode, place, below)
@@ -73,7 +73,7 @@ def _check_folder(mode: int, place: Path, below: Path) -> None:
 
 
 def _is_junction(place: Path) -> bool:
-    """Whether a path is a junction, which is how Windows links folders; Python before 3.12 cannot tell."""
+    """Whether a path is a junction, a folder link of Windows. Python before 3.12 cannot check it."""
     return os.name == "nt" and getattr(place, "is_junction", lambda: False)()
 
 

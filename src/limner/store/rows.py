@@ -1,9 +1,9 @@
-"""Rows of any table as JSON that means the same to SQLite and to PostgreSQL, out of a database and into one."""
+"""Reads rows of a backup from lines of JSON, checks them, and inserts them into the database."""
 
 from __future__ import annotations
 
 import json
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
@@ -13,52 +13,38 @@ from sqlalchemy import Connection, Table, TypeDecorator, bindparam, func, insert
 from limner.core.errors import LimnerError
 from limner.core.execution import split_fields
 from limner.core.requests.request import digest_of
-from limner.store.tables import Base, check_row
+from limner.store.backup import TABLES
+from limner.store.columns import check_row
 
-TABLES = {table.name: table for table in Base.metadata.sorted_tables}
-"""By name; those that others point at first."""
 BATCH = 500
 BATCH_BYTES = 16 * 2**20
-"""Rows that are written at once: so many, or as soon as their lines have so many bytes."""
-VALUES = 2**20
-"""The most values, names and containers in the JSON of one row: each takes far more memory than its bytes."""
+"""A batch of inserted rows has at most so many rows, and ends when its lines have so many bytes."""
+MAX_VALUES = 2**20
+"""The most values and containers in the JSON of one row; each takes far more memory than its bytes."""
 
 
-def rows_of(connection: Connection, table: Table) -> Iterator[bytes]:
-    """The rows, a line of JSON each, in order of their keys."""
-    found = connection.execution_options(yield_per=BATCH).execute(select(table).order_by(*table.primary_key))
-    for row in found.mappings():
-        told = {name: _plain(value) for name, value in row.items()}
-        yield json.dumps(told, sort_keys=True).encode() + b"\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return b64encode(value).decode() if isinstance(value, bytes) else value
-
-
-def row_from(table: Table, line: bytes) -> dict[str, Any]:
-    """The values of a line; raises LimnerError for one that is not a row of this table, or that no version writes."""
-    remedy = "it is damaged, or no backup of Limner's; use another one"
+def parse_row(table: Table, line: bytes) -> dict[str, Any]:
+    """The values in a line by column. Raises LimnerError for a line that is no valid row of this table."""
+    remedy = "it is damaged, or no backup of Limner; use another one"
     try:
-        if sum(map(line.count, (b",", b"[", b"{"))) > VALUES:
+        if sum(map(line.count, (b",", b"[", b"{"))) > MAX_VALUES:
             raise ValueError("it holds too many values")
-        told: dict[str, Any] = json.loads(line)
-        row = {name: _value(table, name, value) for name, value in told.items()}
+        values: dict[str, Any] = json.loads(line)
+        row = {name: _value(table, name, value) for name, value in values.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LimnerError(f"the backup has a row of {table.name!r} that cannot be read", remedy) from error
     try:
         check_row(table, row)
     except ValueError as error:
-        raise LimnerError(f"the backup has a row that cannot be: {error}", remedy) from error
-    if table.name == "runs" and "execution" not in row and isinstance(row.get("request"), dict):  # of an older version
+        raise LimnerError(f"the backup has an invalid row: {error}", remedy) from error
+    if table.name == "runs" and "execution" not in row and isinstance(row.get("request"), dict):  # an older version's
         row["request"], row["execution"] = split_fields(row["request"])
         row["digest"] = digest_of(row["request"])
     return row
 
 
 def _value(table: Table, name: str, value: Any) -> Any:
+    """The value of a column from JSON."""
     kind: Any = table.columns[name].type
     kind = kind.impl_instance.python_type if isinstance(kind, TypeDecorator) else kind.python_type
     if value is None:
@@ -71,41 +57,41 @@ def _value(table: Table, name: str, value: Any) -> Any:
 
 
 def delete_all(connection: Connection) -> None:
-    """Empty every table."""
+    """Delete the rows of all tables."""
     for table in reversed(TABLES.values()):
         connection.execute(table.delete())
 
 
 def insert_rows(connection: Connection, table: Table, lines: Iterable[bytes]) -> None:
-    """Write rows into a table. Those that point at rows of their own table point at none yet."""
-    own = own_columns(table)
+    """Insert rows. References to rows of the same table are left empty, see `link_rows`."""
+    own = self_references(table)
     for batch in _batches(table, lines):
         rows = [{column.name: row[column.name] for column in table.columns if column.name in row} for row in batch]
         connection.execute(insert(table), [row | {name: None for name in own if name in row} for row in rows])
 
 
-def point_rows(connection: Connection, table: Table, lines: Iterable[bytes]) -> None:
-    """Let rows point at rows of their own table, all of which are there now."""
-    own = own_columns(table)
+def link_rows(connection: Connection, table: Table, lines: Iterable[bytes]) -> None:
+    """Set the references to rows of the same table, after all of them are inserted."""
+    own = self_references(table)
     (key,) = table.primary_key.columns
-    pointed = update(table).where(key == bindparam("its_key"))
+    linked = update(table).where(key == bindparam("row_key"))
     for batch in _batches(table, lines):
-        rows = [{"its_key": row[key.name]} | {name: row.get(name) for name in own} for row in batch]
+        rows = [{"row_key": row[key.name]} | {name: row.get(name) for name in own} for row in batch]
         if rows := [row for row in rows if any(row[name] is not None for name in own)]:
-            connection.execute(pointed, rows)
+            connection.execute(linked, rows)
 
 
-def own_columns(table: Table) -> list[str]:
-    """The columns of a table that point at its own rows."""
+def self_references(table: Table) -> list[str]:
+    """The columns of a table that refer to rows of the same table."""
     return [column.name for column in table.columns if any(key.column.table is table for key in column.foreign_keys)]
 
 
 def _batches(table: Table, lines: Iterable[bytes]) -> Iterator[list[dict[str, Any]]]:
-    """The rows of lines, so many at a time that they fit into memory."""
+    """The rows in lines, in batches that fit into memory."""
     batch: list[dict[str, Any]] = []
     size = 0
     for line in lines:
-        batch.append(row_from(table, line))
+        batch.append(parse_row(table, line))
         size += len(line)
         if len(batch) == BATCH or size >= BATCH_BYTES:
             yield batch
@@ -114,8 +100,8 @@ def _batches(table: Table, lines: Iterable[bytes]) -> Iterator[list[dict[str, An
         yield batch
 
 
-def count_on(connection: Connection) -> None:
-    """Let PostgreSQL number new rows above those that were written with their numbers."""
+def advance_sequences(connection: Connection) -> None:
+    """Make PostgreSQL number new rows above the inserted ones."""
     if connection.dialect.name != "postgresql":
         return
     for table in TABLES.values():

@@ -1,14 +1,12 @@
-"""The history: runs, their events and their artifacts."""
+"""The history: runs with their events and artifacts."""
 
 from __future__ import annotations
 
 import builtins
 import difflib
-import hashlib
 import logging
-import os
 import secrets
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import JSON, Connection, delete, func, insert, literal, select, tuple_, update
+from sqlalchemy import JSON, delete, func, insert, literal, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
@@ -24,17 +22,17 @@ from sqlalchemy.sql.dml import ReturningInsert
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Event, Progress, Restarted
-from limner.core.execution import Execution, batch_key, split_body
+from limner.core.execution import Execution, batch_key
 from limner.core.moderation import Verdict
 from limner.core.requests import AnyRequest, parse_request
 from limner.core.runs import Artifact, Run, Status
 from limner.store import paths
-from limner.store.catalogue import catalogue
-from limner.store.database import open_engine, sqlite_url, translate_database_errors
-from limner.store.patterns import LETTERS
-from limner.store.queue_state import QueueStats, queue_stats
+from limner.store.columns import UtcDateTime
+from limner.store.images import index_image
+from limner.store.patterns import RUN_LETTERS
 from limner.store.quota import charge_images
-from limner.store.tables import ArtifactRow, EventRow, RunRow, UtcDateTime, VerdictRow
+from limner.store.sessions import Database
+from limner.store.tables import ArtifactRow, EventRow, RunRow, VerdictRow
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 _UNFINISHED = [Status.QUEUED, Status.RUNNING, Status.FAILED, Status.INTERRUPTED]
@@ -42,7 +40,7 @@ log = logging.getLogger("limner.store")
 
 
 class RunChanges(TypedDict, total=False):
-    """What of a run can change; a key that is left out stays as it is."""
+    """The fields of a run that can change; a field that is left out stays as it is."""
 
     status: Status
     out: str | None
@@ -53,43 +51,44 @@ class RunChanges(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
-    """By which a worker shows that a queued run is still its own; what it writes after its lease ran out is refused.
+class Admission:
+    """How a queued run was moderated. policy: digest of the stored policy. verdicts: of the checks that admitted it."""
 
-    lease: in seconds, how long it lasts without a sign of life.
+    policy: str
+    verdicts: Sequence[Verdict] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Proves that a worker holds a queued run: a write with an expired lease is refused.
+
+    seconds: how long it lasts unless it is renewed.
     """
 
     run: str
     worker: str
     attempt: int
-    lease: float = field(default=30.0, compare=False)
+    seconds: float = field(default=30.0, compare=False)
 
 
 class LeaseLost(LimnerError):
-    """A run that a worker held was given to another one, or ended."""
+    """A run that a worker held was given to another worker, or ended."""
 
-    def __init__(self, hold: Lease) -> None:
-        super().__init__(f"run {hold.run} is no longer held by {hold.worker}")
+    def __init__(self, lease: Lease) -> None:
+        super().__init__(f"run {lease.run} is no longer held by {lease.worker}")
 
 
 class UnreadableRun(LimnerError):
-    """A run whose row this version cannot read: it was written by a newer one, or is damaged."""
+    """A run whose row this version cannot read: a newer version wrote it, or it is damaged."""
 
     def __init__(self, run_id: str, error: ValueError) -> None:
         first = error.errors()[0] if isinstance(error, ValidationError) else None
-        said = f"{'.'.join(map(str, first['loc'])) or 'request'}: {first['msg']}" if first else str(error)
-        super().__init__(f"run {run_id} cannot be read ({said[:200]})", "update limner, or submit it anew")
+        reason = f"{'.'.join(map(str, first['loc'])) or 'request'}: {first['msg']}" if first else str(error)
+        super().__init__(f"run {run_id} cannot be read ({reason[:200]})", "update limner, or submit it again")
 
 
-class Store:
-    """The database and the folders of one home. Safe to use from several threads, and from several processes.
-
-    url: of the database; that of LIMNER_DATABASE, or SQLite in the home, when not given.
-    """
-
-    def __init__(self, home: Path | None = None, url: str | None = None) -> None:
-        self.home = (home or paths.home()).absolute()
-        self._engine = open_engine(url or os.environ.get("LIMNER_DATABASE") or sqlite_url(self.home))
+class Store(Database):
+    """Runs with their events and artifacts, in the database and the folders of one home."""
 
     def create(
         self,
@@ -101,20 +100,18 @@ class Store:
         priority: int = 0,
         tags: Mapping[str, str] | None = None,
         caller: Caller | None = None,
-        policy: str | None = None,
-        verdicts: Iterable[Verdict] = (),
+        admission: Admission | None = None,
         execution: Execution | None = None,
     ) -> Run:
-        """A new queued run. `parent` is the id, or a prefix of it, of the run that this one follows.
+        """Add a queued run.
 
-        queue: from which workers shall take it; None where the caller carries it out. Raises TooMuch for more pictures
-        than the caller's key may have in a day. policy: a kept one, by which it is moderated; verdicts: what let it in.
+        parent: id, or the start of the id, of the run that this one continues. queue: from which workers take it; None
+        if the caller executes it. admission: how it was moderated. Raises QuotaExceeded if the caller's key may not
+        have so many images today.
         """
-        who = caller or Caller()
-        request, own = split_body(request)
-        execution = execution or own
+        who, execution = caller or Caller(), execution or Execution()
         parent = None if parent is None else self.get(parent).id
-        reached = tuple(verdicts)
+        policy, verdicts = (None, ()) if admission is None else (admission.policy, admission.verdicts)
         while True:
             now = datetime.now(UTC)
             row = RunRow(
@@ -140,25 +137,25 @@ class Store:
                     charge_images(session, who, request)
                     session.add(row)
                     session.flush()
-                    session.add_all(VerdictRow.of(verdict, policy or "", row.id, who.account) for verdict in reached)
+                    session.add_all(VerdictRow.of(verdict, policy or "", row.id, who.account) for verdict in verdicts)
                     return run_of(row)
             except IntegrityError:
                 if self._find(row.id) is None:
                     raise
 
     def get(self, run_id: str) -> Run:
-        """The run of this id, or of the one id that begins so; LimnerError when there is none or more than one."""
+        """The run with this id, or with the only id that starts so. Raises LimnerError if there is none, or several."""
         run = self._find(run_id)
         if run is not None:
             return run
         if not run_id:
             raise self._unknown(run_id)
         with self.session() as session:
-            begun = select(RunRow).where(RunRow.id.startswith(run_id, autoescape=True)).order_by(RunRow.id.desc())
-            rows = session.scalars(begun.limit(6)).all()
+            matching = select(RunRow).where(RunRow.id.startswith(run_id, autoescape=True)).order_by(RunRow.id.desc())
+            rows = session.scalars(matching.limit(6)).all()
             if len(rows) > 1:
                 ids = ", ".join(row.id for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
-                raise LimnerError(f"several runs begin with {run_id!r}: {ids}", "write more of the id")
+                raise LimnerError(f"several runs begin with {run_id!r}: {ids}", "give more of the id")
             if rows:
                 return run_of(rows[0])
         raise self._unknown(run_id)
@@ -172,7 +169,7 @@ class Store:
         queue: str | None = None,
         owner: str | None = None,
     ) -> builtins.list[Run]:
-        """Runs, newest first; before: the id of a run, to list those older than it. queue, owner: those of one only."""
+        """Runs, newest first. before: id of a run; only older ones. kind, status, queue, owner: only such runs."""
         query = select(RunRow).order_by(RunRow.created.desc(), RunRow.id.desc()).limit(limit)
         query = query if kind is None else query.where(RunRow.kind == kind)
         query = query if status is None else query.where(RunRow.status == status)
@@ -185,7 +182,7 @@ class Store:
             return list(_readable(session.scalars(query)))
 
     def update(self, run_id: str, **changes: Unpack[RunChanges]) -> Run:
-        """Change a run of exactly this id, and return it as it is now."""
+        """Change the run with exactly this id; returns it as it is now."""
         with self.session() as session:
             query = update(RunRow).where(RunRow.id == run_id).values(**changes).returning(RunRow)
             row = session.scalars(query).one_or_none()
@@ -194,27 +191,27 @@ class Store:
         raise self._unknown(run_id)
 
     def unfinished(self, digest: str) -> builtins.list[Run]:
-        """Runs of the request with this digest that are queued, running, failed or interrupted, newest first."""
+        """Queued, running, failed and interrupted runs of the request with this digest, newest first."""
         query = select(RunRow).where(RunRow.digest == digest, RunRow.status.in_(_UNFINISHED))
         with self.session() as session:
             return list(_readable(session.scalars(query.order_by(RunRow.created.desc(), RunRow.id.desc()))))
 
-    def add_event(self, run_id: str, event: Event, hold: Lease | None = None) -> int:
-        """Note what happened; the answer is its number in the run, from 1."""
-        with self.of_run(run_id, hold) as session:
-            return session.execute(_numbered(run_id, event)).scalar_one()
+    def add_event(self, run_id: str, event: Event, lease: Lease | None = None) -> int:
+        """Add an event; returns its number in the run, from 1."""
+        with self.run_transaction(run_id, lease) as session:
+            return session.execute(_insert_event(run_id, event)).scalar_one()
 
     def events(self, run_id: str, after: int = 0) -> builtins.list[tuple[int, datetime, Event]]:
-        """Number, time and event, in order, of those numbered above `after`; without what cannot be read."""
+        """Number, time and event of those numbered above `after`, in order. Unreadable events are left out."""
         query = select(EventRow).where(EventRow.run == run_id, EventRow.seq > after).order_by(EventRow.seq)
-        told: builtins.list[tuple[int, datetime, Event]] = []
+        found: builtins.list[tuple[int, datetime, Event]] = []
         with self.session() as session:
             for row in session.scalars(query):
                 try:
-                    told.append((row.seq, row.time, _EVENT.validate_python(row.payload)))
+                    found.append((row.seq, row.time, _EVENT.validate_python(row.payload)))
                 except ValidationError:
                     log.warning("event %d of run %s cannot be read", row.seq, run_id)
-        return told
+        return found
 
     def add_artifact(
         self,
@@ -223,9 +220,9 @@ class Store:
         path: str | Path,
         sha256: str,
         details: Mapping[str, Any] | None = None,
-        hold: Lease | None = None,
+        lease: Lease | None = None,
     ) -> Artifact:
-        """Note a file or folder that the run made; what it made at that place before is gone."""
+        """Add a file or folder that the run made. It replaces the run's artifact at the same path."""
         row = ArtifactRow(
             run=run_id,
             kind=kind,
@@ -235,12 +232,12 @@ class Store:
             details=dict(details or {}),
             created=datetime.now(UTC),
         )
-        with self.of_run(run_id, hold) as session:
+        with self.run_transaction(run_id, lease) as session:
             session.execute(delete(ArtifactRow).where(ArtifactRow.run == run_id, ArtifactRow.path == str(path)))
             session.add(row)
             session.flush()
             if kind == "picture":
-                catalogue(session, row, session.get_one(RunRow, run_id))
+                index_image(session, row, session.get_one(RunRow, run_id))
             return _artifact(row)
 
     def artifacts(
@@ -251,7 +248,7 @@ class Store:
         limit: int | None = None,
         mark: str | None = None,
     ) -> builtins.list[Artifact]:
-        """Artifacts, newest first; mark: those whose details name this one."""
+        """Artifacts, newest first. mark: only those with this watermark name in their details."""
         query = select(ArtifactRow).order_by(ArtifactRow.id.desc()).limit(limit)
         query = query if run_id is None else query.where(ArtifactRow.run == run_id)
         query = query if sha256 is None else query.where(ArtifactRow.sha256 == sha256)
@@ -261,7 +258,7 @@ class Store:
             return [_artifact(row) for row in session.scalars(query)]
 
     def artifacts_of(self, run_ids: Iterable[str]) -> dict[str, builtins.list[Artifact]]:
-        """The artifacts of several runs by the run's id, each newest first, by one query."""
+        """The artifacts of several runs by run id, each newest first, in one query."""
         made: dict[str, builtins.list[Artifact]] = {run_id: [] for run_id in run_ids}
         query = select(ArtifactRow).where(ArtifactRow.run.in_(made)).order_by(ArtifactRow.id.desc())
         with self.session() as session:
@@ -269,88 +266,39 @@ class Store:
                 made[row.run].append(_artifact(row))
         return made
 
-    def forget_made(self, hold: Lease, keep: Collection[str] = ()) -> None:
-        """Take back what earlier attempts at a run made, but for the kinds to keep, and tell so where there were any.
+    def discard_artifacts(self, lease: Lease, keep: Collection[str] = ()) -> None:
+        """Delete the artifacts of earlier attempts, except those of the kinds in `keep`, and add an `anew` event.
 
-        Of what an attempt told, nothing can be unsaid: who listened knows by the event what of it holds no more.
+        Events of earlier attempts stay: the new event lists the hashes of the artifacts that no longer count. There is
+        no event before the first one.
         """
-        theirs = delete(ArtifactRow).where(ArtifactRow.run == hold.run, ArtifactRow.kind.not_in(keep))
-        with self.of_run(hold.run, hold) as session:
-            gone = tuple(session.scalars(theirs.returning(ArtifactRow.sha256)))
-            if gone or session.scalar(select(EventRow.seq).where(EventRow.run == hold.run).limit(1)) is not None:
-                session.execute(_numbered(hold.run, Restarted(attempt=hold.attempt, gone=gone)))
-
-    def state(self) -> QueueStats:
-        """How the work of all queues stands."""
-        with self.session() as session:
-            return queue_stats(session)
+        old = delete(ArtifactRow).where(ArtifactRow.run == lease.run, ArtifactRow.kind.not_in(keep))
+        with self.run_transaction(lease.run, lease) as session:
+            gone = tuple(session.scalars(old.returning(ArtifactRow.sha256)))
+            if gone or session.scalar(select(EventRow.seq).where(EventRow.run == lease.run).limit(1)) is not None:
+                session.execute(_insert_event(lease.run, Restarted(attempt=lease.attempt, gone=gone)))
 
     def folder(self, run_id: str) -> Path:
-        """The folder of a run's working files and checkpoints; created."""
+        """The folder of a run's working files and checkpoints; created if missing."""
         return paths.run_folder(self.home, self.get(run_id).id)
 
-    @property
-    def stamp(self) -> str:
-        """By which what belongs to this database is told from what belongs to another one."""
-        return hashlib.sha256(self._engine.url.set(password=None).render_as_string().encode()).hexdigest()[:16]
-
     def ended_among(self, run_ids: Collection[str]) -> builtins.list[str]:
-        """Those of these runs that have ended."""
-        going = (Status.QUEUED, Status.RUNNING)
+        """The ids of those runs that have ended."""
+        active = (Status.QUEUED, Status.RUNNING)
         with self.session() as session:
-            return list(session.scalars(select(RunRow.id).where(RunRow.id.in_(run_ids), RunRow.status.not_in(going))))
-
-    @property
-    def on_sqlite(self) -> bool:
-        return self._engine.dialect.name == "sqlite"
-
-    def raw_connection(self) -> Any:
-        """A connection of the database's own driver, which whoever asks for it closes."""
-        with translate_database_errors(self._engine.url):
-            connection = self._engine.raw_connection()
-            own = connection.driver_connection
-            connection.detach()
-            return own
-
-    def close(self) -> None:
-        """Let go of the database."""
-        self._engine.dispose()
+            return list(session.scalars(select(RunRow.id).where(RunRow.id.in_(run_ids), RunRow.status.not_in(active))))
 
     @contextmanager
-    def session(self) -> Generator[Session]:
-        """One transaction, kept when the block ends well."""
-        with translate_database_errors(self._engine.url), Session(self._engine) as session, session.begin():
-            yield session
-
-    @contextmanager
-    def writing(self) -> Generator[Session]:
-        """One transaction that looks and then writes: no other writer comes between, on SQLite by waiting for all."""
-        with self.session() as session:
-            if self.on_sqlite:
-                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
-            yield session
-
-    @contextmanager
-    def reading(self) -> Generator[Connection]:
-        """One transaction that only reads: all that it sees is of one moment, whatever others write meanwhile."""
-        with translate_database_errors(self._engine.url), self._engine.connect() as connection:
-            if self._engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN")
-            else:
-                connection = connection.execution_options(isolation_level="REPEATABLE READ")
-            yield connection
-
-    @contextmanager
-    def of_run(self, run_id: str, hold: Lease | None) -> Generator[Session]:
-        """A transaction that adds something to a run; raises LimnerError when there is no such run, Lost when it is
-        held no longer.
+    def run_transaction(self, run_id: str, lease: Lease | None) -> Generator[Session]:
+        """A transaction that adds rows to a run. Raises LimnerError if there is no such run, and LeaseLost if `lease`
+        is given and no longer valid.
         """
         try:
             with self.writing() as session:
                 query = select(RunRow).where(RunRow.id == run_id).with_for_update()
                 row = session.scalars(query).one_or_none()
-                if hold is not None and (row is None or not has_lease(row, hold)):
-                    raise LeaseLost(hold)
+                if lease is not None and (row is None or not has_lease(row, lease)):
+                    raise LeaseLost(lease)
                 yield session
         except IntegrityError as error:
             if self._find(run_id) is None:
@@ -363,23 +311,23 @@ class Store:
             return None if row is None else run_of(row)
 
     def _unknown(self, run_id: str) -> LimnerError:
-        """The error for an id that is not there, with the nearest among the latest thousand."""
+        """The error for an unknown id, with the most similar of the latest thousand ids."""
         with self.session() as session:
             ids = session.scalars(select(RunRow.id).order_by(RunRow.id.desc()).limit(1000)).all()
         return unknown("run", run_id, difflib.get_close_matches(run_id, ids, n=3, cutoff=0.5) or ids[:3])
 
 
 def _new_id(now: datetime) -> str:
-    return f"{now:%y%m%d-%H%M%S}-{''.join(secrets.choice(LETTERS) for _ in range(4))}"
+    return f"{now:%y%m%d-%H%M%S}-{''.join(secrets.choice(RUN_LETTERS) for _ in range(4))}"
 
 
-def has_lease(row: RunRow, hold: Lease) -> bool:
-    """Whether a run is still carried out by whom it was given to."""
-    return (row.status, row.worker, row.attempt) == (Status.RUNNING, hold.worker, hold.attempt)
+def has_lease(row: RunRow, lease: Lease) -> bool:
+    """Whether a run is still held by the worker of this lease."""
+    return (row.status, row.worker, row.attempt) == (Status.RUNNING, lease.worker, lease.attempt)
 
 
 def run_of(row: RunRow) -> Run:
-    """The run that a row tells of; raises Unreadable where this version cannot say what that is."""
+    """The run in a row. Raises UnreadableRun if this version cannot read it."""
     try:
         return Run(
             id=row.id,
@@ -407,7 +355,7 @@ def run_of(row: RunRow) -> Run:
 
 
 def _progress(row: RunRow) -> Progress | None:
-    """How far a run is, where that can be read; the next sign of life tells it anew."""
+    """The progress in a row; None if it cannot be read, as the next renewal overwrites it."""
     try:
         return None if row.progress is None else Progress.model_validate(row.progress)
     except ValidationError:
@@ -415,7 +363,7 @@ def _progress(row: RunRow) -> Progress | None:
 
 
 def _readable(rows: Iterable[RunRow]) -> Iterator[Run]:
-    """The runs of rows, without those that cannot be read."""
+    """The runs in rows. Unreadable ones are logged and left out."""
     for row in rows:
         try:
             yield run_of(row)
@@ -423,8 +371,8 @@ def _readable(rows: Iterable[RunRow]) -> Iterator[Run]:
             log.warning("%s", error)
 
 
-def _numbered(run_id: str, event: Event) -> ReturningInsert[int]:
-    """Adds an event with the next number of its run, and answers that."""
+def _insert_event(run_id: str, event: Event) -> ReturningInsert[int]:
+    """The statement that inserts an event with the next number of its run and returns the number."""
     row = select(
         literal(run_id),
         func.coalesce(func.max(EventRow.seq), 0) + 1,

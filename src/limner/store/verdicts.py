@@ -1,7 +1,7 @@
-"""Verdicts of moderation, and the policies that they were reached by.
+"""Verdicts of moderation, and the policies behind them.
 
-A policy is kept in the database and not as a file by content: a run refers to it by a foreign key, so that no worker
-finds a run whose policy is gone, and none can be swept away while a run names it.
+A policy is stored in the database, not as a file: a run refers to it by a foreign key, so that no worker finds a run
+whose policy is missing, and no sweep removes a policy that a run needs.
 """
 
 from __future__ import annotations
@@ -11,34 +11,31 @@ import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from limner.core.moderation import CheckStage, KeptVerdict, Verdict
+from limner.store.runs import Lease, Store
 from limner.store.tables import PolicyRow, VerdictRow
-
-if TYPE_CHECKING:
-    from limner.store.runs import Lease, Store
 
 
 class Verdicts:
-    """What was judged, and by which policies."""
+    """The verdicts and policies of all runs."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._known: set[str] = set()
 
     def save_policy(self, digest: str, text: str) -> None:
-        """Keep a policy's text for whoever carries out the runs that name it."""
+        """Store a policy's text for the workers that execute its runs."""
         if digest not in self._known and self.policy(digest) is None:
-            with suppress(IntegrityError), self.store.session() as session:  # another service keeps it meanwhile
+            with suppress(IntegrityError), self.store.session() as session:  # another process stored it meanwhile
                 session.add(PolicyRow(digest=digest, text=text, created=datetime.now(UTC)))
         self._known.add(digest)
 
     def policy(self, digest: str) -> str | None:
-        """The text of a policy that is kept; None where there is none of that digest."""
+        """The text of a stored policy; None if there is none with this digest."""
         with self.store.session() as session:
             row = session.get(PolicyRow, digest)
             text = None if row is None else row.text
@@ -52,18 +49,18 @@ class Verdicts:
         run: str | None = None,
         owner: str = "",
         text: str | None = None,
-        hold: Lease | None = None,
+        lease: Lease | None = None,
     ) -> None:
-        """Remember verdicts; text: the words that the last of them refuses, where they are kept.
+        """Store verdicts. text: what the last of them refuses, if it is to be stored.
 
-        Raises Lost where a worker that holds the run no longer tells them.
+        Raises LeaseLost if `lease` is given and the worker no longer holds the run.
         """
         rows = [VerdictRow.of(verdict, policy, run, owner, text) for verdict in verdicts]
         if run is None:
             with self.store.session() as session:
                 session.add_all(rows)
         else:
-            with self.store.of_run(run, hold) as session:
+            with self.store.run_transaction(run, lease) as session:
                 session.add_all(rows)
 
     def list(
@@ -75,7 +72,7 @@ class Verdicts:
         stage: CheckStage | None = None,
         before: int | None = None,
     ) -> builtins.list[KeptVerdict]:
-        """Verdicts, newest first; before: the id of one, to list those older than it."""
+        """Verdicts, newest first. before: id of a verdict; only older ones. run, allowed, stage: only those."""
         query = select(VerdictRow).order_by(VerdictRow.id.desc()).limit(limit)
         query = query if run is None else query.where(VerdictRow.run == run)
         query = query if allowed is None else query.where(VerdictRow.allowed.is_(allowed))

@@ -1,4 +1,4 @@
-"""The studio: submits, executes and records requests."""
+"""The facade over everything below: submits, executes and records requests."""
 
 from limner.studio.studio import Studio
 

@@ -1,70 +1,91 @@
-"""What the command line does with pictures and feedback: look up, rate, export. It sees all of this home."""
+"""Feedback on images as surfaces use it: rate, compare, summarise and export."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from limner.core.errors import LimnerError
-from limner.core.feedback import GeneratedImage, ImageQuery, Rating
-from limner.store.feedback import FeedbackStore
+from limner.core.feedback import ByWhat, GeneratedImage, Rating, RatingSummary
+from limner.store.feedback import FeedbackStore, rating_summary
 from limner.store.files import atomic_file, sha256_of
-from limner.store.images import ImageIndex, Viewer
 from limner.store.preferences import PreferenceData
-from limner.studio.feedback_columns import Embed, Kind, Pictured, picture_bytes
-from limner.studio.feedback_export import check_export, json_lines, write_parquet
-from limner.studio.studio import Studio
+from limner.store.runs import Store
+from limner.studio.feedback_export import Embed, ExportFormat, ExportKind, FeedbackExport, check_export
+from limner.studio.files import StudioFiles
+from limner.studio.images import StudioImages, Viewer
 
-ALL = Viewer()
-
-
-def found(query: ImageQuery) -> list[GeneratedImage]:
-    """The pictures that a query asks for."""
-    return ImageIndex(Studio().store).list(ALL, query)
+__all__ = ["Embed", "ExportFormat", "ExportKind", "StudioFeedback", "Viewer", "check_export"]
 
 
-def rate(names: Sequence[str], rating: Rating) -> list[int]:
-    """Rate pictures, named by their file, their id or their SHA-256, or all of a run; their ids."""
-    studio = Studio()
-    ids = list(dict.fromkeys(id for name in names for id in _meant(studio, name)))
-    for id in ids:
-        FeedbackStore(studio.store).rate(ALL, id, rating)
-    return ids
+class StudioFeedback(FeedbackStore):
+    """Feedback of accounts on images. `rate`, `set_favourite` and `compare` record it."""
+
+    def __init__(self, store: Store, files: StudioFiles, images: StudioImages) -> None:
+        super().__init__(store)
+        self._store, self._files, self._images = store, files, images
+
+    def summary(self, viewer: Viewer, by: ByWhat, industry: str | None = None) -> list[RatingSummary]:
+        """The feedback on the images of each model, adapter, industry or style, best mean first.
+
+        industry: only images with this tag.
+        """
+        return rating_summary(self._store, viewer, by, industry)
+
+    def rate_named(self, names: Sequence[str], rating: Rating) -> list[int]:
+        """Rate images by file, id or SHA-256, or all images of a run; returns their ids."""
+        ids = list(dict.fromkeys(id for name in names for id in self._ids(name)))
+        for id in ids:
+            self.rate(Viewer(), id, rating)
+        return ids
+
+    def _ids(self, name: str) -> list[int]:
+        """The ids of the images that a name stands for."""
+        viewer = Viewer()
+        if Path(name).is_file():
+            return [self._images.get(viewer, sha256_of(Path(name))).id]
+        if re.fullmatch("[0-9a-f]{64}", name):
+            return [self._images.get(viewer, name).id]
+        if re.fullmatch("[0-9]{1,9}", name):
+            with suppress(LimnerError):  # the id of a run may start so too
+                return [self._images.get(viewer, int(name)).id]
+        ids = self._images.of_run(viewer, self._store.get(name).id)
+        if not ids:
+            raise LimnerError(f"run {name!r} painted nothing", "limner history lists the pictures")
+        return ids
+
+    def export(
+        self, viewer: Viewer, kind: ExportKind, stars: bool, url: Callable[[GeneratedImage], str]
+    ) -> FeedbackExport:
+        """The feedback on the visible images as training data, to be written.
+
+        kind: ratings, or pairs of images of the same prompts. stars: also pairs that follow from ratings. url: the URL
+        of an image.
+        """
+        return FeedbackExport(PreferenceData(self._store, viewer), kind, stars, url, self._read)
+
+    def export_file(self, path: Path, kind: ExportKind, stars: bool, embed: Embed) -> None:
+        """Write all feedback to a .jsonl or a .parquet file. embed: whether and how a parquet file holds the images."""
+        suffix = path.suffix.lower()
+        if suffix not in (".jsonl", ".parquet"):
+            raise LimnerError(f"{str(path)!r} is neither a .jsonl nor a .parquet file", "use one of these suffixes")
+        check_export("jsonl" if suffix == ".jsonl" else "parquet", embed)
+        export = self.export(Viewer(), kind, stars, _location)
+        with atomic_file(path) as partial, partial.open("wb") as target:
+            if suffix == ".jsonl":
+                target.writelines(export.json_lines())
+            else:
+                export.write_parquet(target, embed)
+
+    def _read(self, image: GeneratedImage) -> bytes | None:
+        """The bytes of an image; None if its file is missing."""
+        with suppress(LimnerError, OSError):
+            path = self._files.local_path(image.reference) if image.reference else Path(image.path)
+            return path.read_bytes()
+        return None
 
 
-def _meant(studio: Studio, name: str) -> list[int]:
-    """Ids of the pictures that a name stands for."""
-    pictures = ImageIndex(studio.store)
-    if Path(name).is_file():
-        return [pictures.get(ALL, sha256_of(Path(name))).id]
-    if re.fullmatch("[0-9a-f]{64}", name):
-        return [pictures.get(ALL, name).id]
-    if re.fullmatch("[0-9]{1,9}", name):
-        with suppress(LimnerError):  # a run's id may begin so too
-            return [pictures.get(ALL, int(name)).id]
-    ids = pictures.of_run(ALL, studio.store.get(name).id)
-    if not ids:
-        raise LimnerError(f"run {name!r} painted nothing", "limner history lists the pictures")
-    return ids
-
-
-def export(file: Path, kind: Kind, stars: bool, embed: Embed) -> None:
-    """Write all feedback to a .jsonl or a .parquet file."""
-    suffix = file.suffix.lower()
-    if suffix not in (".jsonl", ".parquet"):
-        raise LimnerError(f"{str(file)!r} is neither a .jsonl nor a .parquet file", "name it so")
-    check_export("jsonl" if suffix == ".jsonl" else "parquet", embed)
-    studio = Studio()
-    preferences, pictured = PreferenceData(studio.store, ALL), Pictured(_place, partial(picture_bytes, studio))
-    with atomic_file(file) as place, place.open("wb") as target:
-        if suffix == ".jsonl":
-            target.writelines(json_lines(kind, preferences, pictured, stars))
-        else:
-            write_parquet(target, kind, preferences, pictured, stars, embed)
-
-
-def _place(picture: GeneratedImage) -> str:
-    return picture.reference or Path(picture.path).as_uri()
+def _location(image: GeneratedImage) -> str:
+    return image.reference or Path(image.path).as_uri()

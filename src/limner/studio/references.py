@@ -1,4 +1,4 @@
-"""How the requests of the queue name what they need: by what means the same on every machine."""
+"""References in queued requests: only those that mean the same on every machine."""
 
 from __future__ import annotations
 
@@ -11,43 +11,45 @@ from limner.store.blobs import REFERENCE
 
 
 def check_references(request: Request) -> set[str]:
-    """Refuse what would mean nothing, or something else, on another machine: files are kept by content, and models are
-    that too, or named ones, or on the hub. Returns the references to what is kept.
+    """The references to stored files in a request.
+
+    Raises LimnerError for names that another machine may not know: a file must be stored by content, and a model must
+    be stored, an alias, or on the Hugging Face hub.
     """
     if request.unresolved:
         raise LimnerError(
-            f"{request.unresolved[0]} is left open", "name it, for a worker does not take an adapter's word for it"
+            f"{request.unresolved[0]} is left open", "name it, because a worker does not read it from the adapter"
         )
     found: set[str] = set()
 
-    def kept(reference: str) -> str:
+    def stored(reference: str) -> str:
         if REFERENCE.fullmatch(reference):
             found.add(reference)
             return reference
         raise LimnerError(f"{reference!r} is no reference", "upload the file and name it sha256:HASH or folder:HASH")
 
-    replace_references(request, kept, lambda reference: reference if is_model(reference) else kept(reference))
+    replace_references(request, stored, lambda reference: reference if is_model(reference) else stored(reference))
     return found
 
 
 def is_model(reference: str) -> bool:
-    """Whether this names a model the same on every machine: an alias, or one on the Hugging Face hub.
+    """Whether a name means the same model on every machine: an alias, or a model on the Hugging Face hub.
 
-    The name alone decides, so that no answer over a network depends on this machine's disk. A worker runs in an empty
-    folder, where no folder of that name can be taken for the model.
+    Only the name decides, so that no response of the service depends on this machine's disk. A worker runs in an empty
+    folder, so that no local folder of that name is loaded instead.
     """
     return reference in aliases() or _ON_HUB.fullmatch(reference) is not None
 
 
 _ON_HUB = re.compile(r"\w[\w.-]*/\w[\w.-]*((/\w[\w.-]*)+\.safetensors)?")
-"""OWNER/NAME, or one file of it; no part begins with a dot."""
+"""OWNER/NAME, or a file in it; no part starts with a dot."""
 
 
 def suffix_of(request: Request, reference: str) -> str:
-    """How the name of a referenced file must end to be known for what it is."""
+    """The suffix that the name of a referenced file needs, so that its format is recognised."""
     suffixes = {_SUFFIXES.get(kind, "") for kind, named in references_of(request) if named == reference}
     return suffixes.pop() if len(suffixes) == 1 else ""
 
 
 _SUFFIXES = {"weights": ".safetensors", "model": ".safetensors", "table": ".csv"}
-"""Of files that are kept by their content, whose names are not known, by what refers to them."""
+"""Suffixes of files whose names are unknown, by what refers to them."""

@@ -17,12 +17,12 @@ from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Event, Progress
 from limner.core.logs import RUN
 from limner.core.runs import INTERNAL_ERROR, Run, Status
-from limner.store.changes import ChangeWatcher
 from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
-from limner.store.retry import retry_while_unavailable
 from limner.store.runs import Lease, LeaseLost
-from limner.studio.studio import ClaimedRun, Studio
+from limner.store.sessions import retry_while_unavailable
+from limner.studio.studio import Studio
+from limner.workers.execution import ClaimedRun, execute_claimed
 
 log = logging.getLogger("limner.worker")
 HEARTBEAT = 0.5
@@ -45,8 +45,8 @@ class Attempt:
     lease needs no more renewal.
     """
 
-    def __init__(self, hold: Lease) -> None:
-        self.hold, self.began = hold, time.monotonic()
+    def __init__(self, lease: Lease) -> None:
+        self.lease, self.began = lease, time.monotonic()
         self.progress: Progress | None = None
         self.cancelled = self.lost = self.ended = False
 
@@ -78,7 +78,7 @@ class Heartbeat:
         while not self._stopping.wait(HEARTBEAT):
             active = [attempt for attempt in self.attempts if not (attempt.ended or attempt.lost)]
             try:
-                cancelled = self.queue.renew_all([(attempt.hold, attempt.progress) for attempt in active])
+                cancelled = self.queue.renew([(attempt.lease, attempt.progress) for attempt in active])
             except Exception:
                 log.warning("runs %s: their leases could not be renewed", _describe(active), exc_info=True)
                 continue
@@ -105,17 +105,17 @@ class Worker:
 
     def work(self, stop: Callable[[], bool]) -> None:
         """Claim and execute runs until `stop` returns True."""
-        self.studio.check()
+        self.studio.maintenance.check_files()
         swept = -SWEEP_INTERVAL
-        with closing(ChangeWatcher(self.studio.store)) as news:
+        with closing(self.studio.runs.changes()) as changes:
             while not stop():
                 try:
                     if time.monotonic() - swept > SWEEP_INTERVAL:
                         swept = time.monotonic()
-                        self.studio.sweep()
-                    claimed = self.queue.claim_together(self.name, self.together)
+                        self.studio.maintenance.clean()
+                    claimed = self.queue.claim(self.name, self.together)
                     if not claimed:
-                        news.wait(stop)
+                        changes.wait(stop)
                 except LimnerError as error:  # the database does not respond
                     log.error("%s", error)
                     time.sleep(HEARTBEAT)
@@ -125,9 +125,9 @@ class Worker:
 
     def execute(self, claimed: Sequence[tuple[Run, Lease]], stop: Callable[[], bool]) -> None:
         """Execute claimed runs of one batch key and record how each ended."""
-        attempts = [Attempt(hold) for _, hold in claimed]
+        attempts = [Attempt(lease) for _, lease in claimed]
         parts = [
-            ClaimedRun(run, attempt.hold, attempt.listen, partial(_must_stop, attempt, stop, self.seconds))
+            ClaimedRun(run, attempt.lease, attempt.listen, partial(_must_stop, attempt, stop, self.seconds))
             for (run, _), attempt in zip(claimed, attempts, strict=True)
         ]
         left = dict(zip(parts, attempts, strict=True))
@@ -135,7 +135,7 @@ class Worker:
         log.info("runs %s by %s", _describe(attempts), self.name)
         with Heartbeat(self.queue, attempts):
             try:
-                for part, failure in self.studio.carry_out_together(parts):
+                for part, failure in execute_claimed(self.studio, parts):
                     self._end(left.pop(part), failure)
             except KeyboardInterrupt as interrupt:
                 for attempt in left.values():
@@ -146,7 +146,7 @@ class Worker:
 
         Where the database does not respond for longer than the lease lasts, the lease expires and the run is queued.
         """
-        hold, status = attempt.hold, Status.FAILED
+        lease, status = attempt.lease, Status.FAILED
         error, internal_error = str(failure), False
         if failure is None:
             status, error = Status.DONE, None
@@ -157,33 +157,33 @@ class Worker:
             attempt.ended = True
             return
         elif isinstance(failure, DatabaseUnavailable):
-            log.error("run %s: %s", hold.run, failure)
+            log.error("run %s: %s", lease.run, failure)
             status, error = None, None
         elif not isinstance(failure, LimnerError):
-            log.error("run %s failed", hold.run, exc_info=failure)
+            log.error("run %s failed", lease.run, exc_info=failure)
             error, internal_error = f"{INTERNAL_ERROR} ({type(failure).__name__}); see the worker's log", True
 
         def record() -> Run:
             if status is None:
-                return self.queue.release(hold)
-            return self.queue.finish(hold, status, error, internal_error)
+                return self.queue.release(lease)
+            return self.queue.finish(lease, status, error, internal_error)
 
         try:
-            retry_while_unavailable(record, hold.lease)
-            log.info("run %s: %s", hold.run, status or "put back into the queue")
+            retry_while_unavailable(record, lease.seconds)
+            log.info("run %s: %s", lease.run, status or "put back into the queue")
         except (LeaseLost, DatabaseUnavailable) as reason:
-            log.warning("run %s: its end could not be recorded (%s)", hold.run, reason)
+            log.warning("run %s: its end could not be recorded (%s)", lease.run, reason)
         attempt.ended = True
 
 
 def _must_stop(attempt: Attempt, stop: Callable[[], bool], seconds: float | None) -> bool:
-    """Return whether a run must stop; raises Lost where another worker has it, LimnerError after the time limit."""
+    """Return whether a run must stop; raises LeaseLost if another worker has it, LimnerError after the time limit."""
     if attempt.lost:  # nothing may be saved any more
-        raise LeaseLost(attempt.hold)
+        raise LeaseLost(attempt.lease)
     if seconds is not None and time.monotonic() - attempt.began > seconds:
         raise LimnerError(f"the run took longer than {seconds:g} s, the limit of this server", "request less at once")
     return stop() or attempt.cancelled
 
 
 def _describe(attempts: Sequence[Attempt]) -> str:
-    return ", ".join(f"{attempt.hold.run} (attempt {attempt.hold.attempt})" for attempt in attempts)
+    return ", ".join(f"{attempt.lease.run} (attempt {attempt.lease.attempt})" for attempt in attempts)

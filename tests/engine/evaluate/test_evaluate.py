@@ -108,19 +108,19 @@ def test_a_queued_evaluation_contains_no_local_path(
     home: Path, tmp_path: Path, tiny_sd: Path, photographs: Path
 ) -> None:
     studio = Studio(home)
-    head = f"sha256:{studio.blobs.put(networks.linear_head(tmp_path / 'head.safetensors'))}"
-    clip = studio.blobs.keep(networks.clip(tmp_path / "clip"))
+    head = f"sha256:{studio.files.put(networks.linear_head(tmp_path / 'head.safetensors'))}"
+    clip = studio.files.save(networks.clip(tmp_path / "clip"))
     metric = f"aesthetic={head}@{clip}"
     fields = {"metric": [metric], "encoder": clip, "require": [f"{metric}>=-1000"], "steps": 1, "count": 1}
-    model, folder = studio.blobs.keep(tiny_sd), studio.blobs.keep(photographs)
+    model, folder = studio.files.save(tiny_sd), studio.files.save(photographs)
     for target in ({"target": model, "prompt": ["a cat"], "identifier": "x", "class_word": "cat"}, {"target": folder}):
         run = enqueue_and_execute(studio, EvaluateRequest.model_validate({"model": "starter", **fields, **target}))
         assert run.error is None
         made = {artifact.kind: artifact for artifact in studio.store.artifacts(run.id)}
         assert {"comparison", "scores", "table", "score page", "report"} <= made.keys()
         for artifact in made.values():
-            assert str(home).encode() not in studio.blobs.bring(artifact.details["reference"]).read_bytes()
-        report = json.loads(studio.blobs.bring(made["scores"].details["reference"]).read_text())
+            assert str(home).encode() not in studio.files.local_path(artifact.details["reference"]).read_bytes()
+        report = json.loads(studio.files.local_path(made["scores"].details["reference"]).read_text())
         assert report["scores"][metric]["model"] == f"{head}@{clip}" and report["passed"]
         assert report["verdict"].startswith(target["target"].partition(":")[2][:8])
 

@@ -46,7 +46,7 @@ def studio(home: Path) -> Studio:
 
 
 def prepared(studio: Studio, few: Path, **fields: object) -> Run:
-    source = studio.blobs.keep(few)
+    source = studio.files.save(few)
     return enqueue_and_execute(studio, *parse_body({"kind": "prepare", "sources": [source], "encoder": None, **fields}))
 
 
@@ -56,7 +56,7 @@ def test_no_more_processes_than_cores(
 ) -> None:
     run = prepared(studio, few, workers=wanted)
     assert started == [("processes", given)]
-    notices = [event.text for *_, event in studio.events(run.id) if isinstance(event, Notice)]
+    notices = [event.text for *_, event in studio.runs.events(run.id) if isinstance(event, Notice)]
     assert any(f"{given} processes read images, not {wanted}" in text for text in notices) == ((wanted or 0) > CORES)
 
 

@@ -23,14 +23,14 @@ def run(
     from limner.studio.studio import Studio
 
     with Screen() as screen, stop_on_signal(screen.note) as stop:
-        screen.finish(Studio().again(picture, out, listener=screen.show, stop=stop))
+        screen.finish(Studio().reproduce(picture, out, listener=screen.show, stop=stop))
 
 
 def runs(*, count: Annotated[int, Parameter(help="Number of runs.")] = 20) -> None:
     from limner.cli.terminal import print_runs
     from limner.studio.studio import Studio
 
-    print_runs(Studio().runs(count))
+    print_runs(Studio().runs.list(count))
 
 
 def show(run: Annotated[str, Parameter(help="Id of a run, or the start of it.")]) -> None:
@@ -38,8 +38,8 @@ def show(run: Annotated[str, Parameter(help="Id of a run, or the start of it.")]
     from limner.studio.studio import Studio
 
     studio = Studio()
-    found, artifacts = studio.show(run)
-    print_run(found, artifacts, studio.events(found.id))
+    found, artifacts = studio.runs.show(run)
+    print_run(found, artifacts, studio.runs.events(found.id))
 
 
 def verify(*pictures: Annotated[Path, Parameter(help="PNG, JPEG or WebP files.")]) -> None:
@@ -50,7 +50,7 @@ def verify(*pictures: Annotated[Path, Parameter(help="PNG, JPEG or WebP files.")
         raise LimnerError("no image is given", "limner verify IMAGE...")
     studio, good = Studio(), True
     for picture in pictures:
-        verdict = studio.verify(picture)
+        verdict = studio.images.verify(picture)
         print_verdict(picture, verdict)
         good &= verdict.good
     if not good:
@@ -59,9 +59,10 @@ def verify(*pictures: Annotated[Path, Parameter(help="PNG, JPEG or WebP files.")
 
 def _history(request: ImageQuery) -> None:
     from limner.cli.terminal import print_images
-    from limner.studio.feedback import found
+    from limner.studio.images import Viewer
+    from limner.studio.studio import Studio
 
-    print_images(found(request))
+    print_images(Studio().images.list(Viewer(), request))
 
 
 history = command_for(ImageQuery, _history)
@@ -74,7 +75,7 @@ def rate(
     reason: Annotated[tuple[str, ...], Parameter(help="What is wrong; may be repeated.", negative=())] = (),
     comment: Annotated[str, Parameter(help="Comment.")] = "",
 ) -> None:
-    from limner.studio.feedback import rate
+    from limner.studio.studio import Studio
 
     *pictures, stars = picture_and_stars or ("",)
     if not pictures or not stars.isdecimal():
@@ -82,7 +83,7 @@ def rate(
     for wrong in set(reason) - set(Reason):
         raise unknown("reason", wrong, Reason)
     rating = Rating(stars=int(stars), reasons=tuple(map(Reason, reason)), comment=comment)
-    print(*rate(pictures, rating))
+    print(*Studio().feedback.rate_named(pictures, rating))
 
 
 @feedback.command
@@ -99,7 +100,7 @@ def export(
     ] = "no",
 ) -> None:
     """Write all feedback to a file, in columns that preference training reads."""
-    from limner.studio.feedback import export
+    from limner.studio.studio import Studio
 
-    export(file, kind, stars, embed)
+    Studio().feedback.export_file(file, kind, stars, embed)
     print(file)

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from limner.core.errors import LimnerError
 
 if TYPE_CHECKING:
-    from limner.studio.studio import ErasureResult
+    from limner.studio.maintenance import ErasureResult
 
 _REFERENCE = re.compile("(sha256|folder):")
 _AGE = re.compile(r"([0-9]{1,6})([hdw])")
@@ -28,7 +28,7 @@ def backup(file: Archive) -> None:
     from limner.studio.studio import Studio
 
     with Screen() as screen:
-        Studio().backup(file.expanduser().absolute(), screen.show)
+        Studio().maintenance.backup(file.expanduser().absolute(), screen.show)
         screen.end()
     print(file)
 
@@ -42,7 +42,7 @@ def restore(
     from limner.studio.studio import Studio
 
     with Screen() as screen:
-        Studio().restore(file.expanduser().absolute(), replace=replace, listener=screen.show)
+        Studio().maintenance.restore(file.expanduser().absolute(), replace=replace, listener=screen.show)
         screen.end()
 
 
@@ -51,7 +51,8 @@ def erase(
     derived: Annotated[bool, Parameter(help="Also erase everything made with it.", negative=())] = False,
     dry_run: Annotated[bool, Parameter(help="Only list what would be erased.", negative=())] = False,
 ) -> None:
-    from limner.studio.studio import EraseSelection, Studio
+    from limner.studio.maintenance import EraseSelection
+    from limner.studio.studio import Studio
 
     owners = [item.removeprefix("owner:") for item in what if item.startswith("owner:")]
     files = tuple(item for item in what if _REFERENCE.match(item))
@@ -59,7 +60,8 @@ def erase(
     if not what or len(owners) > 1 or "" in owners:
         raise LimnerError("nothing to erase is given" if not what else "give one owner", "see limner erase --help")
     wanted = EraseSelection(runs=runs, references=files, owner=owners[0] if owners else None)
-    _print_erasure(Studio().erase(wanted, derived=derived, dry=dry_run), "would be erased" if dry_run else "erased")
+    done = Studio().maintenance.erase(wanted, derived=derived, dry=dry_run)
+    _print_erasure(done, "would be erased" if dry_run else "erased")
 
 
 def prune(
@@ -71,7 +73,8 @@ def prune(
 ) -> None:
     from limner.studio.studio import Studio
 
-    _print_erasure(Studio().prune(None if older_than is None else parse_age(older_than), protected=keep), "erased")
+    age = None if older_than is None else parse_age(older_than)
+    _print_erasure(Studio().maintenance.prune(age, protected=keep), "erased")
 
 
 def parse_age(text: str) -> timedelta:

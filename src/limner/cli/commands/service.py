@@ -86,7 +86,7 @@ def list_keys() -> None:
     from limner.cli.terminal import print_keys
     from limner.studio.studio import Studio
 
-    print_keys(Studio().accounts.listed())
+    print_keys(Studio().accounts.list())
 
 
 @keys.command

@@ -141,5 +141,5 @@ def paint_column(
         elif not isinstance(event, Stage) and number == 0:  # each of them gets the same notices
             listener(event)
 
-    studio.run_together(requests, folder, listener=pass_on, stop=stop)
+    studio.run_batch(requests, folder, listener=pass_on, stop=stop)
     return [paths[number] for number in range(len(requests))]

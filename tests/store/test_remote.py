@@ -1,15 +1,15 @@
-"""The address of a store never tells what is secret in it."""
+"""Tests that URLs and errors of remote file systems show no secrets."""
 
 from __future__ import annotations
 
 import pytest
 
 from limner.core.errors import LimnerError, Unavailable
-from limner.store.remote import reach, reached, shown
+from limner.store.remote import open_file_system, translate_remote_errors, without_secrets
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "shown"),
     [
         ("s3://bucket/folder", "'s3://bucket/folder'"),
         ("s3://key:word@bucket/folder", "'s3://bucket/folder'"),
@@ -18,32 +18,32 @@ from limner.store.remote import reach, reached, shown
         ("/srv/files", "'/srv/files'"),
     ],
 )
-def test_an_address_is_shown_without_keys_and_signatures(url: str, told: str) -> None:
-    assert shown(url) == told
+def test_a_url_is_shown_without_secrets(url: str, shown: str) -> None:
+    assert without_secrets(url) == shown
 
 
 @pytest.mark.parametrize("scheme", ["s3", "s3a"])
-def test_a_key_in_an_address_is_refused_and_not_repeated(scheme: str) -> None:
-    with pytest.raises(LimnerError, match="holds a key; give that as AWS_ACCESS_KEY_ID") as caught:
-        reach(f"{scheme}://AKIA:word@bucket/x")
+def test_a_key_in_a_url_is_refused_and_not_repeated(scheme: str) -> None:
+    with pytest.raises(LimnerError, match="holds a key; give it as AWS_ACCESS_KEY_ID") as caught:
+        open_file_system(f"{scheme}://AKIA:word@bucket/x")
     assert "word" not in str(caught.value) and "AKIA" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (PermissionError("403 for https://host/a?X-Amz-Signature=abc"), "may not be used"),
         (ConnectionError("no answer from https://host/a?sig=abc"), "cannot be reached"),
     ],
 )
-def test_what_a_store_says_is_told_without_its_signatures(error: Exception, said: str) -> None:
-    with pytest.raises(Unavailable, match=said) as caught, reached("s3://key:word@bucket"):
+def test_errors_are_shown_without_signatures(error: Exception, message: str) -> None:
+    with pytest.raises(Unavailable, match=message) as caught, translate_remote_errors("s3://key:word@bucket"):
         raise error
     assert "abc" not in str(caught.value) and "word" not in str(caught.value)
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError("x"), LimnerError("x"), ValueError("x"), KeyError("x")])
-def test_what_is_no_error_of_reaching_goes_through(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, reached("s3://bucket"):
+def test_other_remote_errors_are_not_translated(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, translate_remote_errors("s3://bucket"):
         raise error
     assert caught.value is error

@@ -1,4 +1,4 @@
-"""What pictures are looked up by: hashes that any program can compute, and texts without capitals."""
+"""Tests of the columns by which images are found."""
 
 from __future__ import annotations
 
@@ -7,29 +7,28 @@ from pathlib import Path
 
 from limner.core.feedback import Rating
 from limner.core.requests import GenerateRequest
-from limner.store.catalogue import adapter_key, folded, wish_of
 from limner.store.feedback import FeedbackStore
-from limner.store.images import ImageIndex, Viewer
+from limner.store.images import ImageIndex, Viewer, adapter_key, fold_case, prompt_hash
 from limner.store.preferences import PreferenceData
 from limner.store.runs import Store
 
 
-def test_a_wish_is_the_hash_of_both_prompts() -> None:
-    told = {"prompt": "a dog", "negative_prompt": "blurry"}
-    assert wish_of(told) == hashlib.sha256(b"a dog\0blurry").hexdigest()
-    assert wish_of({"prompt": "a dog"}) == hashlib.sha256(b"a dog\0").hexdigest()
+def test_prompt_hash_is_of_both_prompts() -> None:
+    request = {"prompt": "a dog", "negative_prompt": "blurry"}
+    assert prompt_hash(request) == hashlib.sha256(b"a dog\0blurry").hexdigest()
+    assert prompt_hash({"prompt": "a dog"}) == hashlib.sha256(b"a dog\0").hexdigest()
 
 
-def test_an_adapter_is_known_by_its_hash_or_that_of_its_path() -> None:
+def test_adapter_key_is_the_hash_of_the_content_or_the_path() -> None:
     assert adapter_key("sha256:" + "a" * 64) == adapter_key("folder:" + "a" * 64) == "a" * 64
     assert adapter_key("/my/lora.safetensors") == hashlib.sha256(b"/my/lora.safetensors").hexdigest()
 
 
-def test_texts_are_looked_up_whatever_their_capitals() -> None:
-    assert folded("A STRASSE\0") == folded("a stra\u00dfe") == "a strasse"
+def test_search_ignores_case() -> None:
+    assert fold_case("A STRASSE\0") == fold_case("a stra\u00dfe") == "a strasse"
 
 
-def test_only_pictures_of_the_same_prompts_make_a_pair(tmp_path: Path) -> None:
+def test_only_images_of_the_same_prompts_make_a_pair(tmp_path: Path) -> None:
     store, view = Store(tmp_path), Viewer("ann")
     pictures: list[int] = []
     for negative in ("", "blurry", "blurry"):
@@ -38,6 +37,6 @@ def test_only_pictures_of_the_same_prompts_make_a_pair(tmp_path: Path) -> None:
         pictures += ImageIndex(store).of_run(view, run.id)
     for picture, stars in zip(pictures, (5, 4, 1), strict=True):
         FeedbackStore(store).rate(view, picture, Rating(stars=stars))
-    pairs = [(pair.better.id, pair.worse.id) for pair in PreferenceData(store, view).starred()]
+    pairs = [(pair.better.id, pair.worse.id) for pair in PreferenceData(store, view).pairs_from_stars()]
     assert pairs == [(pictures[1], pictures[2])]
     store.close()

@@ -1,4 +1,4 @@
-"""A worker writes to a run only as the holder of that very attempt, and for as long as its lease lasts."""
+"""Tests of leases: one attempt of one worker, for as long as it is renewed."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def claimed(queue: Queue, worker: str = "w") -> Lease:
-    found = queue.claim(worker)
-    assert found is not None
-    return found[1]
+    ((_, lease),) = queue.claim(worker)
+    return lease
 
 
 @pytest.mark.parametrize(
@@ -45,67 +44,68 @@ def claimed(queue: Queue, worker: str = "w") -> Lease:
         (Status.CANCELLED, "w", 2, False),
     ],
 )
-def test_status_worker_and_attempt_make_a_hold(status: Status, worker: str | None, attempt: int, held: bool) -> None:
+def test_a_lease_is_valid_for_one_worker_and_attempt(
+    status: Status, worker: str | None, attempt: int, held: bool
+) -> None:
     assert has_lease(RunRow(id="r", status=status, worker=worker, attempt=attempt), Lease("r", "w", 2)) is held
 
 
-def test_a_worker_that_takes_its_run_up_again_has_lost_the_attempt_before(store: Store) -> None:
+def test_a_second_claim_by_the_same_worker_ends_the_first_lease(store: Store) -> None:
     run = store.create(PAINT, queue="default")
     first = claimed(Queue(store, lease=EXPIRED))
     queue = Queue(store)
     second = claimed(queue)
     assert (first.worker, first.attempt) == (second.worker, 1) and second.attempt == 2
     for write in (
-        lambda: queue.renew(first),
         lambda: queue.finish(first, Status.DONE),
         lambda: queue.release(first),
         lambda: store.add_event(run.id, Notice(text="late"), first),
-        lambda: store.add_artifact(run.id, "picture", "/a.png", "0" * 64, hold=first),
-        lambda: store.forget_made(first),
+        lambda: store.add_artifact(run.id, "picture", "/a.png", "0" * 64, lease=first),
+        lambda: store.discard_artifacts(first),
     ):
         with pytest.raises(LeaseLost):
             write()
     assert (store.events(run.id), store.artifacts(run.id), store.get(run.id).status) == ([], [], Status.RUNNING)
-    assert queue.renew(second) is False
+    assert queue.renew([(second, None), (first, None)]) == [False, None]
 
 
-def test_a_lease_is_of_thirty_seconds_from_each_sign_of_life(store: Store) -> None:
+def test_a_renewed_lease_lasts_30_seconds(store: Store) -> None:
     run, queue = store.create(PAINT, queue="default"), Queue(store)
-    hold = None
+    lease = None
     for _ in range(2):
         before = datetime.now(UTC)
-        if hold is None:
-            hold = claimed(queue)
+        if lease is None:
+            lease = claimed(queue)
         else:
-            queue.renew(hold)
+            queue.renew([(lease, None)])
         with store.session() as session:
-            lease = session.get_one(RunRow, run.id).lease
-        assert lease is not None and timedelta(0) <= lease - before - timedelta(seconds=30) < timedelta(seconds=10)
-        assert hold.lease == 30.0 and queue.claim("another") is None
+            until = session.get_one(RunRow, run.id).lease
+        assert until is not None and timedelta(0) <= until - before - timedelta(seconds=30) < timedelta(seconds=10)
+        assert lease.seconds == 30.0 and queue.claim("another") == []
 
 
-def test_a_run_costs_three_workers_and_no_more(store: Store) -> None:
+def test_a_run_fails_after_three_dead_workers(store: Store) -> None:
     run, queue = store.create(PAINT, queue="default"), Queue(store, lease=EXPIRED)
     assert [claimed(queue, f"w{number}").attempt for number in range(3)] == [1, 2, 3]
-    assert queue.claim("w4") is None
+    assert queue.claim("w4") == []
     failed = store.get(run.id)
-    assert failed.status is Status.FAILED and "3 workers ended without a word" in (failed.error or "")
+    assert failed.status is Status.FAILED and "3 workers died" in (failed.error or "")
 
 
-def test_a_run_is_withdrawn_only_while_it_waits(store: Store) -> None:
+def test_only_a_queued_run_is_withdrawn(store: Store) -> None:
     queue = Queue(store)
     waiting, running = store.create(PAINT, queue="default"), store.create(PAINT, queue="default", priority=1)
-    hold = claimed(queue)
-    assert hold.run == running.id
-    assert queue.withdraw(running.id).status is Status.RUNNING and queue.renew(hold) is False
-    assert queue.withdraw(waiting.id).status is Status.CANCELLED and queue.claim("w") is None
+    lease = claimed(queue)
+    assert lease.run == running.id
+    assert queue.withdraw(running.id).status is Status.RUNNING and queue.renew([(lease, None)]) == [False]
+    assert queue.withdraw(waiting.id).status is Status.CANCELLED and queue.claim("w") == []
 
 
-def test_a_run_that_is_tried_again_is_not_cancelled_any_more(store: Store) -> None:
+def test_a_retried_run_is_not_cancelled(store: Store) -> None:
     run, queue = store.create(PAINT, queue="default"), Queue(store)
-    hold = claimed(queue)
+    lease = claimed(queue)
     queue.cancel(run.id)
-    queue.release(hold)
+    queue.release(lease)
     assert queue.retry(run.id).attempt == 0
     again = claimed(queue)
-    assert again.attempt == 1 and queue.renew(again) is False
+    assert again.attempt == 1 and queue.renew([(again, None)]) == [False]

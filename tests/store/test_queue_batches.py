@@ -1,4 +1,4 @@
-"""Which runs a worker takes together."""
+"""Tests of runs that are claimed as one batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from limner.store.tables import RunRow
 from limner.studio.studio import Studio
 
 
-def test_a_forged_key_takes_no_run_along_with_another_adapter(home: Path) -> None:
+def test_a_forged_batch_key_joins_no_batch(home: Path) -> None:
     studio = Studio(home)
     queue = Queue(studio.store)
     fields = {"prompt": "a cat", "batch": 4, "model": "starter"}
@@ -21,13 +21,13 @@ def test_a_forged_key_takes_no_run_along_with_another_adapter(home: Path) -> Non
     forged = studio.store.create(other, queue=queue.name)
     with studio.store.writing() as session:
         session.execute(update(RunRow).values(batch_key=plain[0].request.batch_key).where(RunRow.id == forged.id))
-    taken = [run.id for run, _ in queue.claim_together("w", 4)]
+    taken = [run.id for run, _ in queue.claim("w", 4)]
     assert taken == [run.id for run in plain]
-    assert [run.id for run, _ in queue.claim_together("w", 4)] == [forged.id], "it is carried out by itself"
+    assert [run.id for run, _ in queue.claim("w", 4)] == [forged.id], "it is carried out by itself"
     studio.store.close()
 
 
-def test_runs_of_another_kind_take_no_room_from_those_that_are_alike(home: Path) -> None:
+def test_runs_of_another_kind_take_no_room_of_a_batch(home: Path) -> None:
     studio = Studio(home)
     queue = Queue(studio.store)
     fields = {"prompt": "a cat", "batch": 4, "model": "starter"}
@@ -36,5 +36,5 @@ def test_runs_of_another_kind_take_no_room_from_those_that_are_alike(home: Path)
         other = GenerateRequest(**fields, adapter=(AdapterUse(path="sha256:" + letter * 64),))
         studio.store.create(other, queue=queue.name)
     last = studio.store.create(GenerateRequest(**fields), queue=queue.name)
-    assert [run.id for run, _ in queue.claim_together("w", 4)] == [first.id, last.id]
+    assert [run.id for run, _ in queue.claim("w", 4)] == [first.id, last.id]
     studio.store.close()

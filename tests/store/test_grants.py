@@ -1,4 +1,4 @@
-"""Whose files count and may be used: what was brought in, made, shared, and not what others did."""
+"""Tests of grants: uploads, results and shared files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     found.close()
 
 
-def test_what_others_share_counts_for_them_alone(store: Store) -> None:
+def test_shared_bytes_count_for_the_uploader_only(store: Store) -> None:
     grants = Grants(store)
     grants.add(Caller(account="ann"), A, 100)
     grants.share("ann", A, 100, "bob")
@@ -34,11 +34,11 @@ def test_what_others_share_counts_for_them_alone(store: Store) -> None:
     assert (grants.bytes("ann"), grants.bytes("bob"), grants.bytes(EVERYONE)) == (100, 0, 0)
     bob = Caller(account="bob", limits=Limits(kept_bytes=10))
     grants.add(bob, B, 10)
-    with pytest.raises(QuotaExceeded, match="1 bytes more than the 10 that are kept for 'bob'"):
+    with pytest.raises(QuotaExceeded, match="1 bytes more than the 10 that are stored for 'bob'"):
         grants.check(bob, 1)
 
 
-def test_the_same_once_more_counts_once_up_to_the_last_byte(store: Store) -> None:
+def test_a_repeated_upload_counts_once(store: Store) -> None:
     grants, ann = Grants(store), Caller(account="ann", limits=Limits(kept_bytes=100))
     for _ in range(2):
         grants.add(ann, A, 100)
@@ -47,7 +47,7 @@ def test_the_same_once_more_counts_once_up_to_the_last_byte(store: Store) -> Non
         grants.add(ann, B, 1)
 
 
-def test_what_ones_runs_made_is_ones_own_and_no_other_accounts(store: Store) -> None:
+def test_results_belong_to_the_account_of_the_run(store: Store) -> None:
     grants = Grants(store)
     run = store.create(GenerateRequest(prompt="a"), caller=Caller(account="ann"))
     store.add_artifact(run.id, "picture", "/a.png", "a" * 64, {"reference": A})

@@ -1,4 +1,4 @@
-"""A key is good for one call, and its answer is kept."""
+"""Tests of responses stored by idempotency key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from limner.store.tables import IdempotencyRow
 D, E = "d" * 64, "e" * 64
 
 
-def test_the_answer_is_given_again(store: Store) -> None:
+def test_a_repeated_call_gets_the_stored_response(store: Store) -> None:
     answers, answer = (
         IdempotencyRecords(store, timedelta(hours=1)),
         StoredResponse(201, {"location": "/x"}, b"\x00body"),
@@ -24,13 +24,13 @@ def test_the_answer_is_given_again(store: Store) -> None:
     with pytest.raises(InFlight, match="'k' goes on"):
         answers.begin("ann", "k", D)
     assert answers.begin("bob", "k", D) is None, "keys of another account are other keys"
-    answers.keep("ann", "k", answer)
+    answers.save("ann", "k", answer)
     assert answers.begin("ann", "k", D) == answer
     with pytest.raises(LimnerError, match="'k' was used for another call"):
         answers.begin("ann", "k", E)
 
 
-def test_a_call_that_came_to_nothing_may_be_sent_again(store: Store) -> None:
+def test_a_failed_call_can_be_repeated(store: Store) -> None:
     answers = IdempotencyRecords(store, timedelta(hours=1))
     answers.begin("ann", "k", D)
     for account, key in (("ann", "l"), ("bob", "k")):
@@ -42,13 +42,13 @@ def test_a_call_that_came_to_nothing_may_be_sent_again(store: Store) -> None:
             answers.begin(account, key, D)
 
 
-def test_a_call_that_never_ended_is_not_waited_for_for_ever(store: Store) -> None:
+def test_a_lost_call_can_be_repeated_after_the_timeout(store: Store) -> None:
     answers = IdempotencyRecords(store, timedelta(0))
     answers.begin("ann", "k", D)
     assert answers.begin("ann", "k", D) is None
 
 
-def test_of_two_that_take_a_lost_call_up_only_one_carries_it_out(store: Store) -> None:
+def test_a_lost_call_is_repeated_only_once(store: Store) -> None:
     answers = IdempotencyRecords(store, timedelta(hours=1))
     answers.begin("ann", "k", D)
     with store.session() as session:

@@ -1,0 +1,37 @@
+"""Stored files as surfaces use them: upload, read and share files and folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from limner.core.accounts import Caller
+from limner.store.blobs import CHUNK_BYTES, REFERENCE, Blobs
+from limner.store.grants import Grants
+from limner.store.manifests import MAX_FILES, is_safe_name
+
+__all__ = ["CHUNK_BYTES", "MAX_FILES", "REFERENCE", "StudioFiles", "is_safe_name"]
+
+
+class StudioFiles(Blobs):
+    """The stored files. They are found by their hash; `grants` records which account may use which."""
+
+    def __init__(self, url: str, cache: Path, grants: Grants) -> None:
+        super().__init__(url, cache)
+        self.grants = grants
+
+    def upload(self, path: Path, caller: Caller | None = None) -> str:
+        """Store a file or folder for a caller's account; returns its reference.
+
+        Raises TooMuch if the account may not store so many bytes.
+        """
+        caller = caller or Caller()
+        files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+        size = sum(file.stat().st_size for file in files)
+        self.grants.check(caller, size)
+        reference = self.save(path)
+        self.grants.add(caller, reference, size)
+        return self.save(path)  # restores files that were being erased meanwhile
+
+    def may_use(self, caller: Caller, reference: str) -> bool:
+        """Whether a caller may read a file or folder, and name it in requests."""
+        return caller.scope is None or not self.grants.missing(caller.scope, [reference])

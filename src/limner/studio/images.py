@@ -1,0 +1,62 @@
+"""Generated images as surfaces use them: find them, verify image files, store converted copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from limner.core.runs import Artifact, Run
+from limner.store.files import sha256_of
+from limner.store.images import ImageIndex, Viewer
+from limner.store.runs import Store
+from limner.studio.files import StudioFiles
+
+if TYPE_CHECKING:
+    from limner.provenance.verify import Verification
+
+__all__ = ["StudioImages", "Viewer", "examine"]
+
+
+class StudioImages(ImageIndex):
+    """The images that runs generated. `list`, `get` and `some` find them by query, name and ids."""
+
+    def __init__(self, store: Store, files: StudioFiles) -> None:
+        super().__init__(store)
+        self._store, self._files = store, files
+
+    def verify(self, image: str | Path, visible: Callable[[Run], bool] = lambda run: True) -> Verification:
+        """Whether Limner generated an image, and whether it was changed since; what its labels say.
+
+        visible: which runs may be named as its maker. Raises LimnerError if the file is no image.
+        """
+        return self.with_maker(examine(image, self._store.home), image, visible)
+
+    def with_maker(
+        self, verification: Verification, image: str | Path, visible: Callable[[Run], bool] = lambda run: True
+    ) -> Verification:
+        """A verification with the visible run that made the image."""
+
+        def maker(**known: str) -> str | None:
+            runs = (self._store.get(made.run) for made in self._store.artifacts(limit=10, **known))
+            return next((run.id for run in runs if visible(run)), None)
+
+        mark = verification.mark
+        if mark is not None and mark.name is not None:
+            mark = mark.model_copy(update={"run": maker(mark=mark.name, kind="picture")})
+        return verification.model_copy(update={"mark": mark, "run": maker(sha256=sha256_of(Path(image)))})
+
+    def add_copy(self, artifact: Artifact, copy: Path, suffix: str) -> str:
+        """Store a converted copy of an image as a result of the same run; returns its reference."""
+        reference = self._files.save(copy)
+        details = {"reference": reference, "of": artifact.sha256}
+        path = f"{artifact.path}.{suffix}"
+        self._store.add_artifact(artifact.run, "copy", path, reference.removeprefix("sha256:"), details)
+        return reference
+
+
+def examine(image: str | Path, home: Path) -> Verification:
+    """What the labels, credentials and watermark of an image say. Uses no database, so any process can call it."""
+    from limner.provenance.verify import verify
+
+    return verify(image, home)

@@ -1,0 +1,92 @@
+"""Runs as surfaces use them: list, show, watch and cancel them."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from datetime import datetime
+
+from limner.core.events import Event
+from limner.core.runs import Artifact, Run, Status
+from limner.store.locks import Locked, run_lock
+from limner.store.queue import Queue, QueueStats, WrongStatus, queue_stats
+from limner.store.runs import Store, UnreadableRun
+from limner.store.sessions import ChangeWatcher
+
+__all__ = ["QUEUE", "ChangeWatcher", "QueueStats", "StudioRuns", "UnreadableRun", "WrongStatus"]
+QUEUE = "default"
+"""The queue of the service."""
+
+
+class StudioRuns:
+    """The runs of a home, of the command line and of the queue."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._queue = store, Queue(store, QUEUE)
+
+    def list(
+        self,
+        limit: int = 20,
+        kind: str | None = None,
+        status: Status | None = None,
+        before: str | None = None,
+        queue: str | None = None,
+        owner: str | None = None,
+    ) -> builtins.list[Run]:
+        """Runs, newest first. before: id of a run; only older ones. kind, status, queue, owner: only such runs."""
+        return [self.settled(run) for run in self._store.list(limit, kind, status, before, queue, owner)]
+
+    def get(self, run_id: str) -> Run:
+        """The run with this id, or with the only id that starts so. Raises LimnerError if there is none, or several."""
+        return self.settled(self._store.get(run_id))
+
+    def show(self, run_id: str) -> tuple[Run, builtins.list[Artifact]]:
+        """A run, found as by `get`, and its artifacts."""
+        run = self.get(run_id)
+        return run, self._store.artifacts(run.id)
+
+    def events(self, run_id: str, after: int = 0) -> builtins.list[tuple[int, datetime, Event]]:
+        """Number, time and event of those numbered above `after`, in order."""
+        return self._store.events(run_id, after)
+
+    def artifacts(self, run_id: str, kind: str | None = None) -> builtins.list[Artifact]:
+        """The artifacts of a run, newest first."""
+        return self._store.artifacts(run_id, kind=kind)
+
+    def artifacts_of(self, run_ids: Iterable[str]) -> dict[str, builtins.list[Artifact]]:
+        """The artifacts of several runs by run id, each newest first."""
+        return self._store.artifacts_of(run_ids)
+
+    def ended_among(self, run_ids: Collection[str]) -> builtins.list[str]:
+        """The ids of those runs that have ended."""
+        return self._store.ended_among(run_ids)
+
+    def changes(self) -> ChangeWatcher:
+        """A watcher that waits for what workers and other processes write."""
+        return ChangeWatcher(self._store)
+
+    def cancel(self, run_id: str) -> Run:
+        """Cancel a run of the queue: a queued one at once, a running one after its current step."""
+        return self._queue.cancel(run_id)
+
+    def withdraw(self, run_id: str) -> Run:
+        """Cancel a run of the queue if it is still queued; a running one continues."""
+        return self._queue.withdraw(run_id)
+
+    def stats(self) -> QueueStats:
+        """The figures of all queues."""
+        return queue_stats(self._store)
+
+    def settled(self, run: Run) -> Run:
+        """The run; marked as interrupted if the program that executed it is gone."""
+        if run.status is not Status.RUNNING or run.queue is not None:
+            return run
+        with suppress(Locked), run_lock(self._store.folder(run.id)):
+            run = self._store.get(run.id)
+            if run.status is Status.RUNNING:
+                events = self._store.events(run.id)
+                last = events[-1][1] if events else run.started
+                error = "the program that executed it ended"
+                return self._store.update(run.id, status=Status.INTERRUPTED, error=error, finished=last)
+        return run
