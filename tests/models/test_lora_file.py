@@ -329,14 +329,14 @@ def test_scales_of_the_header(options, scales, sd, tmp_path):
 @pytest.mark.parametrize(
     ("options", "result"),
     [
-        ({"alpha_pattern": {"mid_block.to_k": 5}}, r"layers that the file lacks \(mid_block.to_k\)"),
-        ({"rank_pattern": {"to_.*": 2}}, "layers that the file lacks"),
+        ({"alpha_pattern": {"mid_block.to_k": 5}}, r"layers that are not in the file \(mid_block.to_k\)"),
+        ({"rank_pattern": {"to_.*": 2}}, "layers that are not in the file"),
         ({"r": 4}, "a rank that is not that of the tensors, 2"),
-        ({"lora_alpha": "8"}, "no number as 'lora_alpha'"),
-        ({"lora_alpha": 10**400}, "no number as 'lora_alpha'"),
-        ({"lora_alpha": float("nan")}, "no number as 'lora_alpha'"),
+        ({"lora_alpha": "8"}, "no valid number as 'lora_alpha'"),
+        ({"lora_alpha": 10**400}, "no valid number as 'lora_alpha'"),
+        ({"lora_alpha": float("nan")}, "no valid number as 'lora_alpha'"),
         ({"alpha_pattern": [4]}, "no table as 'alpha_pattern'"),
-        ({"use_dora": True}, "'magnitude' beside unet."),
+        ({"use_dora": True}, "'magnitude' for unet."),
     ],
 )
 def test_headers_that_cannot_be_meant_are_refused(options, result, sd, tmp_path):
@@ -389,7 +389,7 @@ def test_every_other_tensor_is_named(extra, sd, tmp_path):
     for part, layer in LAYERS:
         name = extra.format(kohya(part, layer))
         line = refused(sd, good | {name: torch.ones(2, 2)}, tmp_path / "a.safetensors")
-        assert f"({name})" in line and (f"1 of its {len(good) + 1} tensors" in line or "applied: 1 tensor" in line)
+        assert f"({name})" in line and (f"1 of its {len(good) + 1} tensors" in line or "supported: 1 tensor" in line)
 
 
 @pytest.mark.parametrize(("family", "layout"), GRID)
@@ -407,7 +407,7 @@ def test_every_tensor_is_used_or_named(family, layout, pipeline, tmp_path):
         role = lora_layouts.split(name)[1]
         if role != "alpha":
             rest = {other: tensor for other, tensor in good.items() if other != name}
-            assert f"lacks 1 tensor ('{role}' beside" in refused(base, rest, file)
+            assert f"lacks 1 tensor ('{role}' for" in refused(base, rest, file)
     line = refused(base, good | {name: torch.full_like(good[name], float("nan"))}, file)
     assert f"NaN or infinity) in 1 tensor ({name})" in line
 

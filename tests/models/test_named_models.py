@@ -26,7 +26,7 @@ def hub(tiny_sd, tmp_path, home):
     hub.close()
 
 
-def test_the_models_are_listed():
+def test_the_models_are_listed(home):
     entries = {entry.name: entry for entry in Studio().models()}
     assert {"starter", "sd15", "realistic-vision", "sdxl", "flux-dev", "flux2-klein", "z-image"} <= entries.keys()
     assert entries["starter"].place is not None and entries["starter"].gigabytes == 0

@@ -15,16 +15,16 @@ LATENTS = 4 * 128 * 128
 
 @contextmanager
 def guidance_applied(
-    pipeline: Any, denoiser: torch.nn.Module, method: str, interval: tuple[float, float], scale: float
+    pipeline: Any, denoiser: torch.nn.Module, kind: str, interval: tuple[float, float], scale: float
 ) -> Iterator[None]:
     """Open a context in which a pipeline uses a guidance method; its denoiser must get both kinds of rows in one batch.
 
-    method: "cfg" or "apg". interval: start and end of guidance, as shares of the steps; outside it, the image follows
+    kind: "cfg" or "apg". interval: start and end of guidance, as shares of the steps; outside it, the image follows
     the prompt as at guidance 1 (Kynkäänniemi et al. 2024, arXiv 2404.07724). scale: the guidance scale. The hook puts
     its result in place of both predictions, so that the pipeline finds no difference and adds nothing.
     """
     first, last = interval
-    if method == "cfg" and interval == (0.0, 1.0):
+    if kind == "cfg" and interval == (0.0, 1.0):
         yield
         return
     momentum = _Momentum()
@@ -35,7 +35,7 @@ def guidance_applied(
         plain, prompted = sample.chunk(2)
         if not first <= at < last:
             result = prompted
-        elif method == "cfg":
+        elif kind == "cfg":
             return output
         else:
             result = projected(plain, prompted, scale, momentum.update(at, prompted - plain))

@@ -57,7 +57,7 @@ class Scales:
     def of(self, layer: str, rank: int) -> float:
         """Return alpha / rank, or alpha / sqrt(rank) with rsLoRA (arXiv 2312.03732); 1 without a header."""
         if self._number("r", self.ranks, layer, rank) != rank:
-            raise ValueError(f"another rank than that of the tensors, {rank}, for the layer {_quoted(layer)}")
+            raise ValueError(f"a rank that is not that of the tensors, {rank}, for the layer {_quoted(layer)}")
         alpha = self._number("lora_alpha", self.alphas, layer, rank)
         return alpha / (math.sqrt(rank) if self.config.get("use_rslora") is True else rank)
 
@@ -74,14 +74,14 @@ class Scales:
         if matching:  # the first match in the table is used, as in PEFT
             value = next(value for ending, value in exceptions.items() if ending in matching)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not -LARGEST < value < LARGEST:
-            raise ValueError(f"a {name!r} that is not a valid number for the layer {_quoted(layer)}")
+            raise ValueError(f"no valid number as {name!r} for the layer {_quoted(layer)}")
         return value
 
 
 def _exceptions(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     table = config.get(name) or {}
     if not isinstance(table, dict):
-        raise ValueError(f"a {name!r} that is not a table")
+        raise ValueError(f"no table as {name!r}")
     return {pattern.removeprefix("^").removesuffix("$").replace("\\.", "."): value for pattern, value in table.items()}
 
 
