@@ -121,5 +121,5 @@ def test_files_that_are_not_heads_are_one_line_errors(clip, tmp_path):
     _refused(f"{tmp_path / 'none.safetensors'}@{clip}", "there is no head")
     _refused(str(networks.rater(tmp_path / "two", 2)), "has 2 outputs, not one rating")
     _refused(f"{networks.rater(tmp_path / 'one')}@{clip}", "needs no encoder")
-    _refused(str(networks.dino(tmp_path / "dino")), "no whole classifier|cannot be loaded|is no classifier")
+    _refused(str(networks.dino(tmp_path / "dino")), "not a complete classifier|cannot be loaded|is no classifier")
     _refused("nobody/no-such-rater", "nobody/no-such-rater")
