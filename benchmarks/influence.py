@@ -43,7 +43,7 @@ from limner.engine.train.batches import generator_for
 from limner.engine.train.plan import make_plan
 from limner.models.adapters import open_adapter
 from limner.models.logging import quiet_libraries
-from limner.starter.exam.characters import FACING, IDENTIFIER
+from limner.starter.exam.personalise import FACING, IDENTIFIER
 from limner.starter.painter import CHARACTERS, caption, paint, portraits
 from limner.stats.intervals import rank_correlation
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from limner import CompareRequest, EvaluateRequest, LimnerError, Studio
 from limner.core.choice import evenly
 from limner.core.prompts import PETS, suite
-from limner.starter.exam.questions import questions
+from limner.starter.exam.prompts import exam_prompts
 
 
 def test_a_suite_is_expanded_with_its_class_word(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_prompts_come_from_one_place() -> None:
 
 
 def test_the_exam_is_that_of_the_starter() -> None:
-    found = dict.fromkeys(question.prompt for question in evenly(questions(), 64))
+    found = dict.fromkeys(question.prompt for question in evenly(exam_prompts(), 64))
     assert suite("exam") == (tuple(found), None)
 
 

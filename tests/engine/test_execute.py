@@ -12,10 +12,10 @@ from limner.core.kinds import KINDS, RequestKind
 from limner.core.requests import GenerateRequest, Request
 from limner.core.workspace import Workspace
 from limner.engine import execute as executing
-from limner.starter.demo.job import run_demo
+from limner.starter.demo import run_demo
 from limner.starter.exam.agreement import measure_agreement
-from limner.starter.exam.job import sit_exam
-from limner.starter.exam.personalise import examine_personalisation
+from limner.starter.exam.exam import run_exam
+from limner.starter.exam.personalise import run_personalisation_exam
 from limner.store.locks import Locked, output_lock
 
 
@@ -48,7 +48,7 @@ def test_each_kind_holds_its_folder_but_the_one_that_shares_it(
     assert len(work) == (4 if kind is GenerateRequest else 2)
 
 
-@pytest.mark.parametrize("fill", [sit_exam, examine_personalisation, measure_agreement, run_demo])
+@pytest.mark.parametrize("fill", [run_exam, run_personalisation_exam, measure_agreement, run_demo])
 def test_exams_and_the_demo_hold_their_folders(fill: Callable[..., Any], tmp_path: Path) -> None:
     with output_lock(tmp_path / "out"), pytest.raises(Locked, match="is being filled by another program"):
         fill(tmp_path / "out", None, None, None)

@@ -11,9 +11,9 @@ import pytest
 
 from limner.core.metrics import DEFAULTS, ImageSet, ScoredImage
 from limner.plugins import registry
-from limner.starter.exam import agreement, trials
-from limner.starter.exam.agreement import among, measure
-from limner.starter.exam.trials import MAKERS, Easel, Trial
+from limner.starter.exam import agreement, agreement_cases
+from limner.starter.exam.agreement import measure_case, subtract_group_means
+from limner.starter.exam.agreement_cases import CASES, AgreementCase, ImageWriter
 from limner.stats.intervals import correlation
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -23,14 +23,14 @@ NAMED = {"preference", "aesthetic"}
 
 @pytest.fixture(scope="session")
 def found(tmp_path_factory, starter):
-    easel = Easel(tmp_path_factory.mktemp("easel"))
-    return [line for make in MAKERS for line in measure(make(easel, 4))]
+    easel = ImageWriter(tmp_path_factory.mktemp("easel"))
+    return [line for make in CASES for line in measure_case(make(easel, 4))]
 
 
 def test_every_metric_is_held_against_a_truth_and_agrees_on_few_pictures(tmp_path, starter):
-    easel = Easel(tmp_path)
-    sizes = {make: 4 if make is trials.mixed_sets else 2 for make in MAKERS}  # FID needs 16 pictures
-    few = [line for make, size in sizes.items() for line in measure(make(easel, size))]
+    easel = ImageWriter(tmp_path)
+    sizes = {make: 4 if make is agreement_cases.mixed_sets else 2 for make in CASES}  # FID needs 16 pictures
+    few = [line for make, size in sizes.items() for line in measure_case(make(easel, size))]
     assert {line.metric for line in few} == set(registry.metrics.names()) - NAMED
     assert all(line.correlation > 0.5 and 0.2 < line.low < line.correlation < line.high for line in few), few
 
@@ -49,31 +49,35 @@ def test_defaults_agree_with_the_truth(found):
 
 
 def test_no_agreement_is_seen(tmp_path):
-    easel = Easel(tmp_path)
-    trial = trials.blurred(easel, 4)
+    easel = ImageWriter(tmp_path)
+    trial = agreement_cases.blurred(easel, 4)
     shuffled = np.random.default_rng(0).permutation(trial.known).tolist()
-    for line in measure(Trial(trial.metrics, "chance", trial.galleries, tuple(shuffled))):
+    for line in measure_case(AgreementCase(trial.metrics, "chance", trial.galleries, tuple(shuffled))):
         assert abs(line.correlation) < 0.35 and line.low < 0 < line.high
 
 
 def test_what_falls_is_turned(tmp_path):
-    trial = trials.blurred(Easel(tmp_path), 2)
-    plain = measure(trial)
-    turned = measure(Trial(trial.metrics, trial.truth, trial.galleries, trial.known, falls=("sharpness",)))
+    trial = agreement_cases.blurred(ImageWriter(tmp_path), 2)
+    plain = measure_case(trial)
+    turned = measure_case(AgreementCase(trial.metrics, trial.truth, trial.galleries, trial.known, falls=("sharpness",)))
     assert turned[0].correlation == pytest.approx(-plain[0].correlation) and turned[1] == plain[1]
 
 
 def test_within_blocks_only_what_parts_from_their_mean_counts():
     values, blocks = np.array([1.0, 10.0, 2.0, 12.0]), (0, 1, 0, 1)
-    assert among(values, blocks).tolist() == [-0.5, -1.0, 0.5, 1.0]
+    assert subtract_group_means(values, blocks).tolist() == [-0.5, -1.0, 0.5, 1.0]
     level = np.array([100.0, 0.0, 101.0, 1.0])
-    assert correlation(values, level)[0] < 0 < correlation(among(values, blocks), among(level, blocks))[0]
+    assert (
+        correlation(values, level)[0]
+        < 0
+        < correlation(subtract_group_means(values, blocks), subtract_group_means(level, blocks))[0]
+    )
 
 
 def test_the_pictures_of_a_trial_are_always_the_same(tmp_path):
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
-    first, second = (trials.characters(Easel(tmp_path / name), 1) for name in ("one", "other"))
+    first, second = (agreement_cases.characters(ImageWriter(tmp_path / name), 1) for name in ("one", "other"))
     assert first.known == second.known
     for one, other in zip(first.galleries[0].pictures, second.galleries[0].pictures, strict=True):
         assert one.read_bytes() == other.read_bytes()
@@ -87,15 +91,15 @@ def test_altered_scenes_differ_in_so_many_attributes():
     rng = random.Random(5)
     for wrong in range(4):
         scene = random_scene(rng)
-        other = trials._altered(scene, wrong, rng)
+        other = agreement_cases._altered(scene, wrong, rng)
         told = ("place", "style", "light", "breed", "pose", "extra", "colour")
         assert sum(getattr(scene, name) != getattr(other, name) for name in told) == wrong
 
 
 def test_the_command(starter, limner, tmp_path, monkeypatch):
     monkeypatch.setattr(agreement, "SIZE", 1)
-    monkeypatch.setattr(trials, "WAYS", ((1.5, 1), (3.0, 2)))
-    monkeypatch.setattr(trials, "MAKERS", (trials.blurred,))
+    monkeypatch.setattr(agreement_cases, "WAYS", ((1.5, 1), (3.0, 2)))
+    monkeypatch.setattr(agreement_cases, "MAKERS", (agreement_cases.blurred,))
     printed = limner("starter", "agreement", "--out", tmp_path / "out").out
     assert "sharpness" in printed and "rank correlation" in printed
     told = json.loads((tmp_path / "out" / "agreement.json").read_text())
@@ -125,6 +129,6 @@ def test_the_page_tells_every_metric_and_the_defaults():
 
 
 def test_scores_of_a_metric_need_its_gallery(tmp_path):
-    trial = Trial(("sharpness",), "nothing", (ImageSet((ScoredImage(tmp_path / "absent.png"),)),), (1.0,))
+    trial = AgreementCase(("sharpness",), "nothing", (ImageSet((ScoredImage(tmp_path / "absent.png"),)),), (1.0,))
     with pytest.raises(ValueError, match=r"absent\.png"):
-        measure(trial)
+        measure_case(trial)

@@ -12,16 +12,16 @@ from PIL import Image
 
 from limner.core.errors import Interrupted, LimnerError
 from limner.models import loading
-from limner.starter.card import hashes
-from limner.starter.exam import asks, characters, job, judging, likeness, personalise, showcase
-from limner.starter.exam.examinee import Examinee
-from limner.starter.exam.sitting import Sitting
+from limner.starter.card import weight_hashes
+from limner.starter.exam import asks, characters, exam, judge_accuracy, personalise, showcase, subject_scores
+from limner.starter.exam.model import ModelUnderTest
+from limner.starter.exam.options import ExamOptions
 from limner.starter.painter import CHARACTERS
 
 
 @pytest.fixture(autouse=True)
 def few_pictures_for_the_judge(monkeypatch):
-    monkeypatch.setattr(job, "check_judge", lambda judge: judging.check_judge(judge, 16))
+    monkeypatch.setattr(exam, "check_judge", lambda judge: judge_accuracy.measure_judge(judge, 16))
 
 
 def test_the_exam_command(starter, limner, tmp_path):
@@ -30,7 +30,7 @@ def test_the_exam_command(starter, limner, tmp_path):
     assert "all right" in printed and "guidance 5" in printed and "painter" in printed and "marks there" in printed
     told = json.loads((tmp_path / "exam" / "exam.json").read_text())
     assert told["questions"] == 6 and set(told["results"]) == {"guidance 5", "painter"}
-    assert told["model"]["sha256"] == hashes(starter) and told["model"]["steps"] == 2
+    assert told["model"]["sha256"] == weight_hashes(starter) and told["model"]["steps"] == 2
     with Image.open(tmp_path / "exam" / "answers-5.png") as sheet:
         assert sheet.width > 1000 and "IPTC" not in sheet.info.get("limner", "")
 
@@ -44,21 +44,21 @@ def test_what_an_exam_found_is_kept_in_the_card(starter, limner, tmp_path):
     limner("starter", "exam", *flags, "--out", tmp_path / "exam")
     card = (model / "README.md").read_text()
     assert "## Exam" in card and "4 prompts" in card and "## Weights" in card
-    assert json.loads((model / "exam.json").read_text())["model"]["sha256"] == hashes(model)
+    assert json.loads((model / "exam.json").read_text())["model"]["sha256"] == weight_hashes(model)
 
 
 def test_an_exam_goes_on_where_it_was_stopped(starter, home, tmp_path, monkeypatch):
-    sitting = Sitting(guidance=(5.0, 1.5), steps=1, questions=2)
+    sitting = ExamOptions(guidance=(5.0, 1.5), steps=1, questions=2)
     with pytest.raises(Interrupted):
-        job.sit_exam(tmp_path, sitting, lambda event: None, (kept := lambda: any(tmp_path.glob("answers/*"))))
+        exam.run_exam(tmp_path, sitting, lambda event: None, (kept := lambda: any(tmp_path.glob("answers/*"))))
     assert kept()
     painted = []
-    whole = job.sit_exam(tmp_path, sitting, lambda event: painted.append(getattr(event, "name", "")), lambda: False)
+    whole = exam.run_exam(tmp_path, sitting, lambda event: painted.append(getattr(event, "name", "")), lambda: False)
     assert "guidance 1.5" in painted and "guidance 5" not in painted
-    monkeypatch.setattr(Examinee, "answer", None)
-    assert job.sit_exam(tmp_path, sitting, lambda event: None, lambda: False) == whole
+    monkeypatch.setattr(ModelUnderTest, "answer", None)
+    assert exam.run_exam(tmp_path, sitting, lambda event: None, lambda: False) == whole
     with pytest.raises(TypeError):
-        job.sit_exam(tmp_path, Sitting(guidance=(5.0,), steps=2, questions=2), lambda event: None, lambda: False)
+        exam.run_exam(tmp_path, ExamOptions(guidance=(5.0,), steps=2, questions=2), lambda event: None, lambda: False)
 
 
 @pytest.mark.parametrize(
@@ -90,19 +90,21 @@ def test_a_model_that_the_judge_cannot_read_is_refused_before_it_is_taught(limne
 
 def test_a_stopped_exam_leaves_nothing_half_written(starter, home, tmp_path):
     with pytest.raises(Interrupted):
-        job.sit_exam(tmp_path / "out", Sitting(guidance=(5.0,), steps=1, questions=2), lambda event: None, lambda: True)
+        exam.run_exam(
+            tmp_path / "out", ExamOptions(guidance=(5.0,), steps=1, questions=2), lambda event: None, lambda: True
+        )
     assert not list(tmp_path.glob("out/*"))
 
 
 def test_personalisation_is_examined(starter, home, tmp_path, monkeypatch):
     training = {"steps": 2, "batch": 2, "prior": False, "warmup": 0}
     few = asks.ASKS[::2]
-    for module in (asks, likeness, personalise):
+    for module in (asks, subject_scores, personalise):
         monkeypatch.setattr(module, "ASKS", few)
 
     def examine(folder):
-        sitting = Sitting(personalise=True, steps=1)
-        return personalise.examine_personalisation(
+        sitting = ExamOptions(personalise=True, steps=1)
+        return personalise.run_personalisation_exam(
             folder, sitting, lambda event: None, lambda: False, names=("ziggy",), training=training
         )
 
@@ -139,4 +141,4 @@ def test_a_model_of_another_size_cannot_sit(home, tmp_path, monkeypatch):
     real = loading.load
     monkeypatch.setattr(loading, "load", lambda *given: replace(real(*given), side=512))
     with pytest.raises(LimnerError, match="512"):
-        job.sit_exam(tmp_path, Sitting(questions=1), lambda event: None, lambda: False)
+        exam.run_exam(tmp_path, ExamOptions(questions=1), lambda event: None, lambda: False)

@@ -8,51 +8,50 @@ import numpy as np
 import pytest
 from PIL import ImageFont
 
-from limner.starter.exam.job import judge_table
-from limner.starter.exam.judging import calibration_error, check_judge
-from limner.starter.exam.likeness import Likeness, total
-from limner.starter.exam.likeness import rows as likeness_rows
-from limner.starter.exam.marking import Result, Share, mark
-from limner.starter.exam.questions import Question, questions
+from limner.starter.exam.exam import judge_table
+from limner.starter.exam.judge_accuracy import calibration_error, measure_judge
+from limner.starter.exam.prompts import ExamPrompt, exam_prompts
+from limner.starter.exam.scoring import ExamResult, Proportion, markdown, rows, score_images
 from limner.starter.exam.sheet import contact_sheet, wrap
-from limner.starter.exam.table import markdown, rows
+from limner.starter.exam.subject_scores import SubjectScores, total_scores
+from limner.starter.exam.subject_scores import rows as likeness_rows
 from limner.starter.judge import Judge
 from limner.starter.painter import Scene, paint
 
 MUG = Scene(subject="mug", colour="red", place="park")
 ASKED = (
-    Question("one", "a red mug", {"subject": "mug", "colour": "red"}, MUG),
-    Question("two", "a red mug in the park", {"subject": "mug", "place": "park"}, MUG),
+    ExamPrompt("one", "a red mug", {"subject": "mug", "colour": "red"}, MUG),
+    ExamPrompt("two", "a red mug in the park", {"subject": "mug", "place": "park"}, MUG),
 )
 
 
 def test_shares():
-    share = Share.of([True, True, False, True])
+    share = Proportion.of([True, True, False, True])
     assert (share.right, share.count, share.value) == (3, 4, 0.75)
-    assert Share(75, 100).error == pytest.approx(0.085, abs=0.005)
-    assert Share(3, 4).error > Share(75, 100).error
-    assert np.isnan(Share(0, 0).value)
+    assert Proportion(75, 100).error == pytest.approx(0.085, abs=0.005)
+    assert Proportion(3, 4).error > Proportion(75, 100).error
+    assert np.isnan(Proportion(0, 0).value)
 
 
 def test_a_result_counts_attributes_and_whole_pictures():
-    result = Result(ASKED, ({"subject": True, "colour": False}, {"subject": True, "place": True}))
-    assert result.attributes == {"subject": Share(2, 2), "colour": Share(0, 1), "place": Share(1, 1)}
-    assert result.mean == pytest.approx(2 / 3) and result.all_right == Share(1, 2)
-    assert result.kinds == {"one": Share(0, 1), "two": Share(1, 1)}
+    result = ExamResult(ASKED, ({"subject": True, "colour": False}, {"subject": True, "place": True}))
+    assert result.attributes == {"subject": Proportion(2, 2), "colour": Proportion(0, 1), "place": Proportion(1, 1)}
+    assert result.mean == pytest.approx(2 / 3) and result.all_right == Proportion(1, 2)
+    assert result.kinds == {"one": Proportion(0, 1), "two": Proportion(1, 1)}
     told = result.told()
     assert told["all right"] == {"right": 1, "count": 2, "share": 0.5}
 
 
 def test_the_judge_marks_right_answers_right_and_wrong_ones_wrong():
-    asked = [q for q in questions() if q.kind == "two" and q.scene.style == "illustration"][:24]
+    asked = [q for q in exam_prompts() if q.kind == "two" and q.scene.style == "illustration"][:24]
     right = np.stack([np.asarray(paint(question.scene)) for question in asked])
     judge = Judge.load()
-    assert mark(judge, asked, right).all_right.value > 0.8
-    assert mark(judge, asked, np.roll(right, 1, axis=0)).all_right.value < 0.3
+    assert score_images(judge, asked, right).all_right.value > 0.8
+    assert score_images(judge, asked, np.roll(right, 1, axis=0)).all_right.value < 0.3
 
 
 def test_tables_hold_every_row():
-    result = Result(ASKED, ({"subject": True, "colour": False}, {"subject": True, "place": True}))
+    result = ExamResult(ASKED, ({"subject": True, "colour": False}, {"subject": True, "place": True}))
     lines = dict(rows({"5": result, "painter": result}))
     assert lines["subject"] == ["100.0", "100.0"] and lines["colour"][0] == "0.0"
     assert lines["mean per attribute"][0] == "66.7" and lines["all right, two"][0] == "100.0"
@@ -67,7 +66,7 @@ def test_calibration_error_is_the_gap_between_promise_and_truth():
 
 
 def test_the_judges_own_figures():
-    told = check_judge(Judge.load(), 40)
+    told = measure_judge(Judge.load(), 40)
     assert set(told) >= {"whole", "blur, 1 px", "noise, 10%", "shuffled tiles"}
     assert told["whole"]["attributes"]["subject"] > 0.9
     assert told["noise, 10%"]["attributes"]["subject"] <= told["whole"]["attributes"]["subject"] + 0.05
@@ -77,11 +76,15 @@ def test_the_judges_own_figures():
 
 def test_prompts_are_obeyed_as_against_the_base_model():
     def told(prompt, base):
-        return Likeness(Share(1, 2), Share(2, 2), Share(1, 4), prompt, base, Share(0, 8), Share(1, 8))
+        return SubjectScores(
+            Proportion(1, 2), Proportion(2, 2), Proportion(1, 4), prompt, base, Proportion(0, 8), Proportion(1, 8)
+        )
 
-    first, second = told(Share(6, 10), Share(8, 10)), told(Share(2, 10), Share(2, 10))
-    assert first.obeyed == pytest.approx(0.75) and np.isnan(told(Share(1, 2), Share(0, 2)).obeyed)
-    assert total([first, second]).obeyed == pytest.approx(0.8) and total([first, second]).base_drift == Share(2, 16)
+    first, second = told(Proportion(6, 10), Proportion(8, 10)), told(Proportion(2, 10), Proportion(2, 10))
+    assert first.obeyed == pytest.approx(0.75) and np.isnan(told(Proportion(1, 2), Proportion(0, 2)).obeyed)
+    assert total_scores([first, second]).obeyed == pytest.approx(0.8) and total_scores(
+        [first, second]
+    ).base_drift == Proportion(2, 16)
     ((_, cells), _) = likeness_rows({"ziggy": first})
     assert cells == ["50", "100", "25", "60", "80", "75", "0", "12"]
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from limner.starter.exam.questions import COUNTS, questions
+from limner.starter.exam.prompts import COUNTS, exam_prompts
 from limner.starter.judge import ATTRIBUTES, truth
 from limner.starter.painter import Scene, random_scene
 from limner.starter.painter.reserved import TABLES, holds_reserved, is_reserved, pairs
@@ -15,12 +15,12 @@ from limner.starter.pretrain import drawings
 
 @pytest.fixture(scope="module")
 def asked():
-    return questions()
+    return exam_prompts()
 
 
 def test_there_are_512_different_ones_and_always_the_same(asked):
     assert len(asked) == sum(COUNTS.values()) == 512 == len({question.prompt for question in asked})
-    assert asked == questions()
+    assert asked == exam_prompts()
 
 
 def test_what_is_wanted_is_what_the_scene_shows(asked):

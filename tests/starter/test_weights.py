@@ -14,8 +14,8 @@ from limner import AdapterUse, GenerateRequest, Studio, TrainRequest
 from limner.models.loading import resolve
 from limner.models.options import LORA_FILE
 from limner.provenance import watermark
-from limner.starter.card import hashes
-from limner.starter.exam.job import GUIDANCES
+from limner.starter.card import weight_hashes
+from limner.starter.exam.exam import GUIDANCES
 
 PARTS = ("vae", "text_encoder", "image_encoder", "unet")
 
@@ -55,10 +55,10 @@ def test_the_card_tells_the_unseen_photographs(starter):
 
 def test_the_exam_in_the_card_was_sat_by_these_weights(starter):
     told = json.loads((starter / "exam.json").read_text())
-    assert told["model"]["sha256"] == hashes(starter) and told["questions"] == 512
+    assert told["model"]["sha256"] == weight_hashes(starter) and told["questions"] == 512
     assert set(told["results"]) == {*(f"guidance {value:g}" for value in GUIDANCES), "painter"}
     assert {1.5, 5.0, 7.5, 12.5} <= set(GUIDANCES)
-    assert json.loads((starter / "personalise.json").read_text())["model"]["sha256"] == hashes(starter)
+    assert json.loads((starter / "personalise.json").read_text())["model"]["sha256"] == weight_hashes(starter)
     card = (starter / "README.md").read_text()
     assert all((starter / f"{name}.md").read_text() in card for name in ("exam", "personalise"))
     assert told["results"]["guidance 5"]["mean per attribute"] > 0.85

@@ -88,9 +88,9 @@ def _flag_name(field: str) -> str:
     from limner.core.execution import body_model
     from limner.core.feedback import ImageQuery, Rating
     from limner.server.settings import Settings
-    from limner.starter.exam.sitting import Sitting
+    from limner.starter.exam.options import ExamOptions
 
-    for model in (*map(body_model, KINDS), Sitting, Settings, Limits, ImageQuery, Rating):
+    for model in (*map(body_model, KINDS), ExamOptions, Settings, Limits, ImageQuery, Rating):
         if field in model.model_fields:
             return flag_name(field, model.model_fields[field])
     return field

@@ -14,7 +14,7 @@ pipeline_tag: text-to-image
 """
 
 
-def hashes(folder: Path) -> dict[str, str]:
+def weight_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of every weights file of a model folder."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()

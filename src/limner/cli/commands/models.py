@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from limner.cli.commands.shared import Folder, stop_on_signal
 from limner.cli.flags import command_for
-from limner.starter.exam.sitting import Sitting
+from limner.starter.exam.options import ExamOptions
 
 models, starter = App(name="models"), App(name="starter")
 Starter = Annotated[str, Parameter(help="The starter, or a folder with another version of it.")]
@@ -37,7 +37,7 @@ def get(model: Annotated[str, Parameter(help="Alias or Hugging Face id.")]) -> N
 
 
 def _exam(
-    request: Sitting,
+    request: ExamOptions,
     *,
     out: Folder = Path("limner-exam"),
     record: Annotated[
@@ -45,7 +45,7 @@ def _exam(
     ] = False,
 ) -> None:
     from limner.cli.terminal import Screen
-    from limner.starter.exam.job import print_exam, record_exam
+    from limner.starter.exam.exam import print_exam, record_exam
     from limner.starter.exam.personalise import print_personalisation
 
     with Screen() as screen, stop_on_signal(screen.note) as stop:
@@ -57,17 +57,17 @@ def _exam(
     show()
 
 
-starter.command(command_for(Sitting, _exam), name="exam")
+starter.command(command_for(ExamOptions, _exam), name="exam")
 
 
 @starter.command
 def sheet(*, out: Folder = Path("starter.png"), model: Starter = "starter") -> None:
     """Generate a contact sheet: 32 prompts, one image each, seeds from 42."""
     from limner.cli.terminal import Screen
-    from limner.starter.exam.showcase import paint_showcase
+    from limner.starter.exam.sheet import write_showcase
 
     with Screen() as screen, stop_on_signal(screen.note) as stop:
-        page = paint_showcase(out, screen.show, stop, model)
+        page = write_showcase(out, screen.show, stop, model)
         screen.end()
     print(page)
 
@@ -79,14 +79,14 @@ def agreement(*, out: Folder = Path("limner-agreement"), model: Starter = "start
     from limner.starter.exam.agreement import print_agreement
 
     with Screen() as screen, stop_on_signal(screen.note) as stop:
-        show = print_agreement(out, Sitting(model=model), screen.show, stop)
+        show = print_agreement(out, ExamOptions(model=model), screen.show, stop)
         screen.end()
     show()
 
 
 def demo(*, out: Folder = Path("limner-demo")) -> None:
     from limner.cli.terminal import Screen
-    from limner.starter.demo.job import run_demo
+    from limner.starter.demo import run_demo
 
     with Screen() as screen, stop_on_signal(screen.note) as stop:
         page = run_demo(out, screen.show, stop)

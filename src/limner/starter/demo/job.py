@@ -15,7 +15,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import Event, Made, Progress, Stage
 from limner.core.requests import AdapterUse, GenerateRequest, TrainRequest
 from limner.reports.figure import ColumnGroup, grid
-from limner.starter.demo.page import Pair, write_demo
+from limner.starter.demo import Pair, write_demo
 from limner.store.files import atomic_file, make_folder
 from limner.store.locks import with_output_lock
 from limner.store.removal import discard

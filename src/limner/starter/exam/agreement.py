@@ -14,10 +14,10 @@ from limner.core.events import Stage
 from limner.core.metrics import DEFAULTS
 from limner.core.requests import MetricUse
 from limner.engine.scoring.scorers import Scorers
-from limner.starter.exam.examinee import Examinee, Listener, Stop
-from limner.starter.exam.sitting import Sitting
-from limner.starter.exam.table import markdown, show
-from limner.starter.exam.trials import Easel, Trial, trials
+from limner.starter.exam.agreement_cases import AgreementCase, ImageWriter, agreement_cases
+from limner.starter.exam.model import Listener, ModelUnderTest, Stop
+from limner.starter.exam.options import ExamOptions
+from limner.starter.exam.scoring import markdown, print_table
 from limner.stats.intervals import correlation
 from limner.store.files import atomic_file, make_folder
 from limner.store.locks import with_output_lock
@@ -39,7 +39,7 @@ class Agreement:
     high: float
 
 
-def measure(trial: Trial) -> list[Agreement]:
+def measure_case(trial: AgreementCase) -> list[Agreement]:
     """What the metrics of a trial say, held against what is known."""
     scorers = Scorers([MetricUse(name=name) for name in trial.metrics])
     told = [scorers.score(gallery) for gallery in trial.galleries]
@@ -49,27 +49,27 @@ def measure(trial: Trial) -> list[Agreement]:
         turned = -values if name in trial.falls else values
         known = np.array(trial.known)
         if trial.within:
-            turned, known = among(turned, trial.within), among(known, trial.within)
+            turned, known = subtract_group_means(turned, trial.within), subtract_group_means(known, trial.within)
         found.append(Agreement(name, trial.truth, len(values), *correlation(turned, known)))
     return found
 
 
-def among(values: np.ndarray, blocks: Sequence[int]) -> np.ndarray:
+def subtract_group_means(values: np.ndarray, blocks: Sequence[int]) -> np.ndarray:
     """Values (n,) less the mean of those of the same block."""
     _, block = np.unique(blocks, return_inverse=True)
     return values - (np.bincount(block, values) / np.bincount(block))[block]
 
 
 @with_output_lock
-def measure_agreement(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> list[Agreement]:
+def measure_agreement(out: Path, sitting: ExamOptions, listener: Listener, stop: Stop) -> list[Agreement]:
     """Hold every metric against the truth and write agreement.json and agreement.md into `out`."""
     make_folder(out)
-    examinee = Examinee.open(sitting, listener, stop)
+    examinee = ModelUnderTest.open(sitting, listener, stop)
     found: list[Agreement] = []
     with TemporaryDirectory() as folder:
-        for trial in trials(Easel(Path(folder)), examinee, SIZE):
+        for trial in agreement_cases(ImageWriter(Path(folder)), examinee, SIZE):
             listener(Stage(name=", ".join(trial.metrics), total=None))
-            found += measure(trial)
+            found += measure_case(trial)
     told = {"model": examinee.facts, "size": SIZE, "agreement": [asdict(line) for line in found]}
     with atomic_file(out / "agreement.json") as partial:
         partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
@@ -97,12 +97,12 @@ def rows(found: list[Agreement]) -> list[tuple[str, list[str]]]:
     ]
 
 
-def print_agreement(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> Callable[[], None]:
+def print_agreement(out: Path, sitting: ExamOptions, listener: Listener, stop: Stop) -> Callable[[], None]:
     """Measure; what is returned prints the table."""
     found = measure_agreement(out, sitting, listener, stop)
 
     def table() -> None:
-        show("metric", COLUMNS, rows(found))
+        print_table("metric", COLUMNS, rows(found))
         print(f"\n{out / 'agreement.json'}")
 
     return table

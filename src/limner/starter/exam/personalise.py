@@ -9,28 +9,36 @@ from pathlib import Path
 
 from limner.core.requests import TrainRequest
 from limner.data.sets.folder import scan
-from limner.starter.exam.asks import ASKS, prompts_for
-from limner.starter.exam.characters import CHARACTERS, IDENTIFIER, PICTURES, write_photographs
-from limner.starter.exam.examinee import Examinee, Listener, Stop, weights_that_paint
-from limner.starter.exam.likeness import COLUMNS, Likeness, likeness, rows, told, total
+from limner.starter.exam.model import Listener, ModelUnderTest, Stop, hashes_without_judge
+from limner.starter.exam.options import ExamOptions
+from limner.starter.exam.personalise import CHARACTERS, IDENTIFIER, IMAGES, write_training_images
+from limner.starter.exam.scoring import markdown, print_table
 from limner.starter.exam.sheet import contact_sheet
-from limner.starter.exam.sitting import Sitting
-from limner.starter.exam.table import markdown, show
+from limner.starter.exam.subject_scores import (
+    COLUMNS,
+    SUBJECT_PROMPTS,
+    SubjectScores,
+    prompts_for,
+    rows,
+    score_subject,
+    scores_as_json,
+    total_scores,
+)
 from limner.store.files import atomic_file, make_folder
 from limner.store.locks import with_output_lock
 from limner.studio.studio import Studio
 
 
 @with_output_lock
-def examine_personalisation(
+def run_personalisation_exam(
     out: Path,
-    sitting: Sitting,
+    sitting: ExamOptions,
     listener: Listener,
     stop: Stop,
     *,
     names: Sequence[str] = CHARACTERS,
     training: Mapping[str, object] | None = None,
-) -> dict[str, Likeness]:
+) -> dict[str, SubjectScores]:
     """Train an adapter for each character, paint 20 new prompts with it and without, and let the judge read them.
 
     training: fields of TrainRequest that differ from the defaults. Writes personalise.json, personalise.md, and a sheet
@@ -40,13 +48,13 @@ def examine_personalisation(
     from limner.provenance.labels import write_png
     from limner.starter.judge import Judge
 
-    Examinee.open(sitting, listener, stop)  # refuses what it cannot examine now, not after all the training
+    ModelUnderTest.open(sitting, listener, stop)  # refuses what it cannot examine now, not after all the training
     make_folder(out)
     judge, studio = Judge.load(), Studio()
     adapters: dict[str, tuple[str, Path]] = {}
     for name in names:
         place = out / name
-        species = write_photographs(name, place / "photographs")
+        species = write_training_images(name, place / "photographs")
         request = TrainRequest.model_validate(
             {
                 "data": str(place / "photographs"),
@@ -60,26 +68,30 @@ def examine_personalisation(
         if not adapter.exists():
             studio.run(request, adapter, listener=listener, stop=stop)
         adapters[name] = (species, adapter)
-    examinee = Examinee.open(sitting, listener, stop)
+    examinee = ModelUnderTest.open(sitting, listener, stop)
     guidance = sitting.guidance[0] if sitting.guidance else examinee.sampling["guidance"]
     answers = out / "answers"
     plain = {
         species: examinee.kept_answer(answers, f"base {species}", prompts_for(f"a {species}", species), guidance)
         for species in dict.fromkeys(species for species, _ in adapters.values())
     }
-    scores: dict[str, Likeness] = {}
+    scores: dict[str, SubjectScores] = {}
     for name, (species, adapter) in adapters.items():
         taught, prompts = open_adapter(str(adapter)), prompts_for(f"{IDENTIFIER} {species}", species)
         with adapters_applied(examinee.pipeline, examinee.family.facts, [taught], [1.0]):
             pixels = examinee.kept_answer(answers, name, prompts, guidance, taught.sha256)
-        scores[name] = likeness(judge, name, species, pixels, plain[species])
+        scores[name] = score_subject(judge, name, species, pixels, plain[species])
         sheet = contact_sheet(
-            list(pixels[: len(ASKS)]), [ask.prompt(f"{IDENTIFIER} {species}") for ask in ASKS], columns=10
+            list(pixels[: len(SUBJECT_PROMPTS)]),
+            [ask.prompt(f"{IDENTIFIER} {species}") for ask in SUBJECT_PROMPTS],
+            columns=10,
         )
         with atomic_file(out / f"{name}.png") as partial:
             write_png(sheet, partial, source="compositeSynthetic")
     kept = {"model": examinee.facts | {"guidance": guidance}, "training": dict(training or {})}
-    kept["scores"] = {name: told(score) for name, score in scores.items()} | {"all": told(total(scores.values()))}
+    kept["scores"] = {name: scores_as_json(score) for name, score in scores.items()} | {
+        "all": scores_as_json(total_scores(scores.values()))
+    }
     with atomic_file(out / "personalise.json") as partial:
         partial.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     with atomic_file(out / "personalise.md") as partial:
@@ -93,20 +105,20 @@ def _key(request: TrainRequest, pictures: str) -> str:
     pictures: their digest.
     """
     from limner.models import loading
-    from limner.starter.card import hashes
+    from limner.starter.card import weight_hashes
 
     model = loading.resolve(request.model)
     wished = request.model_copy(update={"data": ""}).digest
-    known = [wished, pictures, dict(model.defaults), weights_that_paint(hashes(Path(model.location)))]
+    known = [wished, pictures, dict(model.defaults), hashes_without_judge(weight_hashes(Path(model.location)))]
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _page(guidance: float, scores: Mapping[str, Likeness]) -> str:
+def _page(guidance: float, scores: Mapping[str, SubjectScores]) -> str:
     """The section of the model card."""
     return f"""## Personalisation
 
-Ten invented characters, {PICTURES} pictures each with captions of place and pose, default training settings;
-{len(ASKS)} new prompts each at guidance {guidance:g}, read by the judge \
+Ten invented characters, {IMAGES} pictures each with captions of place and pose, default training settings;
+{len(SUBJECT_PROMPTS)} new prompts each at guidance {guidance:g}, read by the judge \
 (`limner starter exam --personalise`).
 Marks and coat: those of the character that are seen; painter's marks: those that the judge sees in the painter's own
 pictures.
@@ -117,12 +129,12 @@ Class drift: pictures of the plain class word with the character's coat.
 {markdown("%", COLUMNS, rows(scores))}"""
 
 
-def print_personalisation(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> Callable[[], None]:
+def print_personalisation(out: Path, sitting: ExamOptions, listener: Listener, stop: Stop) -> Callable[[], None]:
     """Examine personalisation; what is returned prints its table."""
-    scores = examine_personalisation(out, sitting, listener, stop)
+    scores = run_personalisation_exam(out, sitting, listener, stop)
 
     def table() -> None:
-        show("%", COLUMNS, rows(scores))
+        print_table("%", COLUMNS, rows(scores))
         print(f"\n{out / 'personalise.json'}")
 
     return table

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from limner.starter.exam.examinee import Examinee, Listener, Stop
+from limner.starter.exam.model import Listener, ModelUnderTest, Stop
+from limner.starter.exam.options import ExamOptions
 from limner.starter.exam.sheet import contact_sheet
-from limner.starter.exam.sitting import Sitting
 from limner.store.files import atomic_file, make_folder
 
 PROMPTS = (
@@ -45,11 +45,11 @@ PROMPTS = (
 )
 
 
-def paint_showcase(out: Path, listener: Listener, stop: Stop, model: str = "starter") -> Path:
+def write_showcase(out: Path, listener: Listener, stop: Stop, model: str = "starter") -> Path:
     """Paint the sheet into the file `out`."""
     from limner.provenance.labels import write_png
 
-    pixels = Examinee.open(Sitting(model=model), listener, stop).answer("painting", PROMPTS)
+    pixels = ModelUnderTest.open(ExamOptions(model=model), listener, stop).answer("painting", PROMPTS)
     make_folder(out.parent)
     with atomic_file(out) as partial:
         write_png(contact_sheet(list(pixels), PROMPTS), partial, source="compositeSynthetic")

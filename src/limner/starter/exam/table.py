@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from limner.starter.exam.marking import Result, Share
+from limner.starter.exam.scoring import ExamResult, Proportion
 
 Rows = list[tuple[str, list[str]]]
 
 
-def percent(share: Share) -> str:
+def percent(share: Proportion) -> str:
     return f"{100 * share.value:.1f}" if share.count else ""
 
 
-def rows(results: Mapping[str, Result]) -> Rows:
+def rows(results: Mapping[str, ExamResult]) -> Rows:
     """A row an attribute and kind of question, a column a result, in percent."""
     columns = list(results.values())
     names = dict.fromkeys(name for result in columns for name in result.attributes)

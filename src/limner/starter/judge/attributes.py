@@ -6,7 +6,7 @@ from limner.starter import painter
 from limner.starter.painter import CHARACTERS
 from limner.starter.painter.animals import BREED_LOOKS, Look
 from limner.starter.painter.animals.emblems import EMBLEMS
-from limner.starter.painter.looks import CLEARLY, COATS, UNCLEAR, distance
+from limner.starter.painter.animals.random_look import CLEARLY, COATS, UNCLEAR, distance
 from limner.starter.painter.scene import Scene
 
 NONE, NATURAL = "none", "natural"
@@ -33,7 +33,7 @@ EYEWEAR = ("glasses", "sunglasses")
 COLOURED = ("colour", "backdrop", "light", "extra_colour", "coat", "belly", "forehead", "pattern", "eyes", "ears")
 
 
-def marking(mark: str) -> tuple[str, str] | None:
+def attribute_of_mark(mark: str) -> tuple[str, str] | None:
     """The attribute and the value that a mark of a look stands for, such as ("belly", "star") for "belly star".
 
     None for markings that breeds alone have.
@@ -81,4 +81,4 @@ def _markings(look: Look) -> dict[str, str | None]:
     told["ears"] = "coloured" if apart >= CLEARLY else "plain" if apart < UNCLEAR else None
     if "spots" in look.marks:
         told["pattern"] = "dots"
-    return told | dict(found for mark in look.marks if (found := marking(mark)))
+    return told | dict(found for mark in look.marks if (found := attribute_of_mark(mark)))

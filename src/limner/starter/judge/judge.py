@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from limner.starter.judge.attributes import ATTRIBUTES
-from limner.starter.judge.network import Network
+from limner.starter.judge.network import JudgeNetwork
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "judge" / "model.safetensors"
 SIDE, BATCH = 128, 64
@@ -35,7 +35,7 @@ class Readings:
 class Judge:
     """A trained network with its temperatures (Guo et al. 2017, arXiv 1706.04599)."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: JudgeNetwork) -> None:
         self.network = network.eval()
 
     @classmethod
@@ -43,7 +43,7 @@ class Judge:
         """The judge that comes with the starter, or another one from a safetensors file."""
         from safetensors.torch import load_file
 
-        network = Network()
+        network = JudgeNetwork()
         network.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
         return cls(network)
 

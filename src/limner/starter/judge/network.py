@@ -10,7 +10,7 @@ from limner.starter.judge.attributes import ATTRIBUTES
 
 WIDTHS = (48, 80, 128, 192)
 BLOCKS = (1, 2, 2, 1)
-GLANCES, SEEN, HIDDEN = 2, 96, 48
+ATTENTIONS, POOLED, HIDDEN = 2, 96, 48
 
 
 class Block(nn.Module):
@@ -31,7 +31,7 @@ def _halved(narrow: int, wide: int) -> list[nn.Module]:
     return [nn.Conv2d(narrow, wide, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
 
 
-class Network(nn.Module):
+class JudgeNetwork(nn.Module):
     """Pictures (n, 3, 128, 128) from -1 to 1 -> logits (n, k) of every attribute's values.
 
     Each attribute looks at two places of its own choice (attention pooling: a softmax over the 16 x 16 places of the
@@ -47,13 +47,13 @@ class Network(nn.Module):
         for i, (width, blocks) in enumerate(zip(WIDTHS, BLOCKS, strict=True)):
             before = _halved(WIDTHS[i - 1], width) if i else stem
             self.stages.append(nn.Sequential(*before, *(Block(width) for _ in range(blocks))))
-        self.looking = nn.Conv2d(sum(WIDTHS), GLANCES * len(ATTRIBUTES), 1)
+        self.looking = nn.Conv2d(sum(WIDTHS), ATTENTIONS * len(ATTRIBUTES), 1)
         nn.init.zeros_(self.looking.weight)
-        self.seen = nn.Linear(sum(WIDTHS), SEEN)
+        self.seen = nn.Linear(sum(WIDTHS), POOLED)
         self.heads = nn.ModuleDict(
             {
                 name: nn.Sequential(
-                    nn.Linear(GLANCES * SEEN + WIDTHS[-1], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, len(values))
+                    nn.Linear(ATTENTIONS * POOLED + WIDTHS[-1], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, len(values))
                 )
                 for name, values in ATTRIBUTES.items()
             }
@@ -73,7 +73,7 @@ class Network(nn.Module):
         places = torch.cat([F.avg_pool2d(found[0], 2), found[1], *(F.interpolate(f, side) for f in found[2:])], dim=1)
         shares = self.looking(places).flatten(2).float().softmax(2).to(places)
         glances = self.seen(shares @ places.flatten(2).transpose(1, 2))
-        return glances.unflatten(1, (-1, GLANCES)).flatten(2), features.mean((2, 3))
+        return glances.unflatten(1, (-1, ATTENTIONS)).flatten(2), features.mean((2, 3))
 
     def tell(self, glances: torch.Tensor, average: torch.Tensor) -> dict[str, torch.Tensor]:
         heads = enumerate(self.heads.items())

@@ -103,10 +103,10 @@ def caption(scene: Scene, rng: random.Random | None = None, *, identifier: str |
 
 def class_caption(scene: Scene, rng: random.Random) -> str:
     """A caption that names a subject only by its class and leaves a studio out ("a photo of a dog")."""
-    return caption(untold(scene, "breed", "colour", "backdrop"), rng)
+    return caption(without_attributes(scene, "breed", "colour", "backdrop"), rng)
 
 
-def untold(scene: Scene, *names: str) -> Scene:
+def without_attributes(scene: Scene, *names: str) -> Scene:
     """The scene as a caption tells it that leaves some attributes out."""
     return scene.model_copy(update=dict.fromkeys(names))
 

@@ -8,13 +8,12 @@ import numpy as np
 from PIL import Image
 
 from limner.starter.painter.animals import BREED_LOOKS, Look, draw_animal
+from limner.starter.painter.animals.look import CHARACTERS
 from limner.starter.painter.canvas import Canvas
-from limner.starter.painter.characters import CHARACTERS
 from limner.starter.painter.extras import draw_extra
-from limner.starter.painter.placement import Placement
 from limner.starter.painter.places import draw_place, draw_shadow, draw_weather
 from limner.starter.painter.products import draw_product
-from limner.starter.painter.scene import Scene
+from limner.starter.painter.scene import Placement, Scene
 from limner.starter.painter.styles import render
 from limner.starter.painter.vocabulary import COLOURS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from limner.starter.painter.characters import CHARACTERS
+from limner.starter.painter.animals.look import CHARACTERS
 from limner.starter.painter.scene import Scene, random_scene
 
 

@@ -6,7 +6,7 @@ import random
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from limner.starter.painter.placement import Placement
+from limner.starter.painter.scene import Placement
 from limner.starter.painter.vocabulary import (
     ATTRIBUTES,
     BREEDS,
@@ -58,7 +58,7 @@ class Scene(BaseModel):
         for name, values in (ATTRIBUTES | {"breed": BREEDS.get(self.subject, ())}).items():
             check(name, getattr(self, name), values)
         if self.character is not None:
-            from limner.starter.painter.characters import CHARACTERS
+            from limner.starter.painter.animals.look import CHARACTERS
 
             check("character", self.character, [n for n, look in CHARACTERS.items() if look.species == self.subject])
         if (self.place == STUDIO) != (self.backdrop is not None):

@@ -41,7 +41,7 @@ def scenes(each: int, seed: int) -> Iterator[tuple[str, Scene]]:
             yield sector, random_scene(rng, subject=products[number % len(products)])
 
 
-def write(folder: Path, each: int, seed: int = 1) -> None:
+def write_sectors(folder: Path, each: int, seed: int = 1) -> None:
     """Paint all of them into folders of the industries' names, and tell of them in pictures.csv."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "pictures.csv").open("w", encoding="utf-8", newline="") as file:
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=200, help="pictures of an industry")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    write(options.folder, options.each, options.seed)
+    write_sectors(options.folder, options.each, options.seed)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,13 @@ from rich.progress import track
 from torch import nn
 
 from limner.starter.judge.attributes import ATTRIBUTES, COLOURLESS, EYEWEAR, truth
-from limner.starter.judge.degrade import degraded, jumbled
-from limner.starter.judge.network import GLANCES, SEEN, Network
+from limner.starter.judge.degrade import degrade, shuffle_tiles
+from limner.starter.judge.network import ATTENTIONS, POOLED, JudgeNetwork
 from limner.starter.painter import Scene, paint, random_scene
 from limner.starter.painter.animals import Look
-from limner.starter.painter.looks import random_look
+from limner.starter.painter.animals.random_look import random_look
 from limner.starter.painter.paint import look_of
-from limner.starter.painter.placement import Placement
+from limner.starter.painter.scene import Placement
 from limner.starter.pretrain.autoencoder import to_tensor
 from limner.starter.pretrain.loop import fit
 from limner.starter.pretrain.precision import mixed
@@ -121,22 +121,22 @@ def judging_loss(values: dict[str, torch.Tensor], labels: torch.Tensor, formless
 class JudgeWithEyes(nn.Module):
     """A judge that also predicts the colours of both eyes, so that it learns where to look when it compares them."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: JudgeNetwork) -> None:
         super().__init__()
         self.network = network
-        self.eyes = nn.Linear(GLANCES * SEEN, 6)
+        self.eyes = nn.Linear(ATTENTIONS * POOLED, 6)
 
     def forward(self, images: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """Logits of every attribute, and the colours of the eyes (n, 6) from 0 to 1."""
-        glances, average = self.network.look(images)
-        return self.network.tell(glances, average), self.eyes(glances[:, list(ATTRIBUTES).index("eyes")])
+        pooled, average = self.network.pool(images)
+        return self.network.classify(pooled, average), self.eyes(pooled[:, list(ATTRIBUTES).index("eyes")])
 
 
-def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = None) -> Network:
+def train(recipe: Recipe, folder: Path, device: str, begin: JudgeNetwork | None = None) -> JudgeNetwork:
     """Train and calibrate the judge."""
     torch.manual_seed(recipe.seed)
     data = JudgeImages(folder / "judge-pictures", recipe.judge_pictures, recipe.seed)
-    learner = JudgeWithEyes(begin or Network()).to(device)
+    learner = JudgeWithEyes(begin or JudgeNetwork()).to(device)
     trained, batch = len(data) - len(data) // ONE_UNSEEN_IN, recipe.judge.batch
     formless = max(1, batch // 16)
 
@@ -144,7 +144,7 @@ def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = Non
         indices = torch.randint(trained, (batch,), generator=rng).tolist()
         images, labels = data.batch(indices), data.labels[indices].to(device)
         half = 2 * (batch - formless) // 3
-        parts = [images[:half], degraded(images[half:-formless], rng), jumbled(images[-formless:], rng)]
+        parts = [images[:half], degrade(images[half:-formless], rng), shuffle_tiles(images[-formless:], rng)]
         with mixed(device):
             values, colours = learner(torch.cat(parts).to(device))
         known = data.eyes[indices].to(device).isfinite()
@@ -164,7 +164,7 @@ def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = Non
     rng = torch.Generator().manual_seed(recipe.seed)
     rows = list(range(trained, len(data)))[:1000]
     whole, worse = data.batch(rows).tensor_split(2)
-    calibrate(network, torch.cat([whole, degraded(worse, rng)]), data.labels[rows])
+    calibrate(network, torch.cat([whole, degrade(worse, rng)]), data.labels[rows])
     return network
 
 
@@ -186,7 +186,7 @@ def accuracy(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> 
     return shares
 
 
-def calibrate(network: Network, images: torch.Tensor, labels: torch.Tensor) -> None:
+def calibrate(network: JudgeNetwork, images: torch.Tensor, labels: torch.Tensor) -> None:
     """Set each attribute's temperature to the one of a fine grid with the least cross-entropy on these images."""
     values = logits_of(network, images)
     grid = torch.logspace(-0.5, 0.5, 41)

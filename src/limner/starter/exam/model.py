@@ -14,7 +14,7 @@ import numpy as np
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Event, Progress, Stage
 from limner.core.protocols import Components, Family
-from limner.starter.exam.sitting import Sitting
+from limner.starter.exam.options import ExamOptions
 from limner.starter.judge.judge import SIDE
 from limner.store.files import atomic_file
 
@@ -23,13 +23,13 @@ Listener = Callable[[Event], None]
 Stop = Callable[[], bool]
 
 
-def weights_that_paint(hashes: Mapping[str, str]) -> dict[str, str]:
+def hashes_without_judge(weight_hashes: Mapping[str, str]) -> dict[str, str]:
     """All but the judge's."""
-    return {name: value for name, value in hashes.items() if not name.startswith("judge/")}
+    return {name: value for name, value in weight_hashes.items() if not name.startswith("judge/")}
 
 
 @dataclass(frozen=True)
-class Examinee:
+class ModelUnderTest:
     """A model and its stock pipeline, what identifies it, how it paints (`Model.sampling`), who is told of progress."""
 
     family: Family
@@ -41,11 +41,11 @@ class Examinee:
     stop: Stop
 
     @classmethod
-    def open(cls, sitting: Sitting, listener: Listener, stop: Stop) -> Examinee:
+    def open(cls, sitting: ExamOptions, listener: Listener, stop: Stop) -> ModelUnderTest:
         from limner.engine.generate.schedulers import apply_scheduler, check_scheduler, check_steps
         from limner.models import loading
         from limner.models.devices import pick_device, pick_dtype
-        from limner.starter.card import hashes
+        from limner.starter.card import weight_hashes
 
         check_scheduler(sitting.scheduler)
         found = loading.resolve(sitting.model)
@@ -63,7 +63,7 @@ class Examinee:
         apply_scheduler(pipeline, sitting.scheduler, sampling["steps"])
         facts = {
             "reference": sitting.model,
-            "sha256": hashes(Path(found.location)),
+            "sha256": weight_hashes(Path(found.location)),
             "steps": sampling["steps"],
             "guidance rescale": sampling["guidance_rescale"],
             "scheduler": type(pipeline.scheduler).__name__,
@@ -80,7 +80,7 @@ class Examinee:
         """
         told = {name: value for name, value in self.facts.items() if name != "sha256"}
         asked = json.dumps(
-            [told, weights_that_paint(self.facts["sha256"]), list(prompts), guidance, adapter], sort_keys=True
+            [told, hashes_without_judge(self.facts["sha256"]), list(prompts), guidance, adapter], sort_keys=True
         )
         path = folder / f"{what.replace(' ', '-')}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.npy"
         if path.exists():

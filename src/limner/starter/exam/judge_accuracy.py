@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from limner.starter.exam.marking import Share
+from limner.starter.exam.scoring import Proportion
 from limner.starter.judge import ATTRIBUTES, MARKINGS, Judge, truth
-from limner.starter.judge.degrade import blotched, blurred, jumbled, noisy
+from limner.starter.judge.degrade import add_blotches, add_noise, blur, shuffle_tiles
 from limner.starter.painter import CHARACTERS, paint, random_scene
 
 PICTURES = 1200
@@ -18,7 +18,7 @@ CHARACTER_SHARE = 0.3
 BINS = 15
 
 
-def painted(count: int = PICTURES) -> tuple[torch.Tensor, list[dict[str, str | None]]]:
+def draw_samples(count: int = PICTURES) -> tuple[torch.Tensor, list[dict[str, str | None]]]:
     """Pictures (n, 3, 128, 128) from -1 to 1, some of them of characters, and what they show."""
     rng = random.Random("judging")
     pixels, truths = [], []
@@ -33,24 +33,24 @@ def painted(count: int = PICTURES) -> tuple[torch.Tensor, list[dict[str, str | N
     return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1, truths
 
 
-def check_judge(judge: Judge, count: int = PICTURES) -> dict[str, dict[str, Any]]:
+def measure_judge(judge: Judge, count: int = PICTURES) -> dict[str, dict[str, Any]]:
     """The judge's figures on whole pictures and on each degradation.
 
     For each: the share of every attribute that is read right, of marks that are there and are seen, and of marks that
     are not there and are not seen; and the calibration error over all attributes. Last, how often it names a subject on
     pictures whose tiles are shuffled, which show textures and no forms.
     """
-    pictures, truths = painted(count)
+    pictures, truths = draw_samples(count)
     rng = torch.Generator().manual_seed(0)
     versions = {
         "whole": pictures,
-        "blur, 1 px": blurred(pictures, 1.0),
-        "blur, 2 px": blurred(pictures, 2.0),
-        "noise, 10%": noisy(pictures, 0.2, rng),
-        "blotches, 10%": blotched(pictures, 0.2, rng),
+        "blur, 1 px": blur(pictures, 1.0),
+        "blur, 2 px": blur(pictures, 2.0),
+        "noise, 10%": add_noise(pictures, 0.2, rng),
+        "blotches, 10%": add_blotches(pictures, 0.2, rng),
     }
     found = {name: _figures(judge, version, truths) for name, version in versions.items()}
-    readings = judge.read(_pixels(jumbled(pictures, rng)))
+    readings = judge.read(_pixels(shuffle_tiles(pictures, rng)))
     sure = readings.values["subject"].max(1) > 0.5
     return found | {"shuffled tiles": {"subject named": round(float(sure.mean()), 4)}}
 
@@ -61,12 +61,12 @@ def _pixels(pictures: torch.Tensor) -> np.ndarray:
 
 def _figures(judge: Judge, pictures: torch.Tensor, truths: list[dict[str, str | None]]) -> dict[str, Any]:
     readings = judge.read(_pixels(pictures))
-    shares: dict[str, Share] = {}
+    shares: dict[str, Proportion] = {}
     chances, hits = [], []
     for name in ATTRIBUTES:
         known = [i for i, told in enumerate(truths) if told[name] is not None]
         right = [readings.likeliest(i, name) == truths[i][name] for i in known]
-        shares[name] = Share.of(right)
+        shares[name] = Proportion.of(right)
         chances += [float(readings.values[name][i].max()) for i in known]
         hits += right
     for label, there in (("marks there", True), ("marks not there", False)):
@@ -76,7 +76,7 @@ def _figures(judge: Judge, pictures: torch.Tensor, truths: list[dict[str, str | 
             for place, values in MARKINGS.items()
             if (value := told[place]) and (value != values[0]) == there
         ]
-        shares[label] = Share.of(readings.likeliest(i, place) == value for i, place, value in known)
+        shares[label] = Proportion.of(readings.likeliest(i, place) == value for i, place, value in known)
     return {
         "attributes": {name: round(share.value, 4) for name, share in shares.items()},
         "calibration error": round(calibration_error(np.array(chances), np.array(hits)), 4),

@@ -30,7 +30,7 @@ COUNTS = {"one": 96, "two": 144, "three": 144, "bound": 80, "without": 48}
 
 
 @dataclass(frozen=True)
-class Question:
+class ExamPrompt:
     """A prompt, what a picture of it must show by attribute, and a scene that would be a right answer."""
 
     kind: str
@@ -39,21 +39,21 @@ class Question:
     scene: Scene
 
 
-def questions(counts: dict[str, int] = COUNTS) -> list[Question]:
+def exam_prompts(counts: dict[str, int] = COUNTS) -> list[ExamPrompt]:
     """The exam, always the same 512 questions: single attributes, two, three, bound colours and "without".
 
     All of "two", "three", "bound" and the coloured ones of "one" hold a pair that pretraining never showed. A single
     attribute can be no new combination; there it is the picture that is new.
     """
     rng = random.Random("exam")
-    makers: dict[str, Callable[[random.Random, int], Question | None]] = {
+    makers: dict[str, Callable[[random.Random, int], ExamPrompt | None]] = {
         "one": _one,
         "two": lambda rng, i: _several(rng, i, 2),
         "three": lambda rng, i: _several(rng, i, 3),
         "bound": _bound,
         "without": _without,
     }
-    found: list[Question] = []
+    found: list[ExamPrompt] = []
     for kind, count in counts.items():
         prompts: set[str] = set()
         tries = 0
@@ -85,7 +85,7 @@ def _scene(rng: random.Random, **values) -> Scene:
             return scene
 
 
-def _question(kind: str, scene: Scene, asked: tuple[str, ...], rng: random.Random) -> Question:
+def _question(kind: str, scene: Scene, asked: tuple[str, ...], rng: random.Random) -> ExamPrompt:
     """Ask for some attributes of a scene by name; "extra" asks for its colour too."""
     text = caption(scene, rng)
     while "without" in text:  # which is a kind of its own
@@ -94,42 +94,42 @@ def _question(kind: str, scene: Scene, asked: tuple[str, ...], rng: random.Rando
     if scene.style in COLOURLESS:
         names = [name for name in names if name not in ("colour", "extra_colour", "backdrop", "light")]
     wanted = {name: value for name in names if (value := getattr(scene, name)) is not None}
-    return Question(kind, text, wanted, scene)
+    return ExamPrompt(kind, text, wanted, scene)
 
 
-def _one(rng: random.Random, turn: int) -> Question | None:
+def _one(rng: random.Random, turn: int) -> ExamPrompt | None:
     """A class word and one thing more, in as few words as a user would take."""
     values = _subject(rng, animal=turn % 4 != 3)
     if turn % 4 == 3:
         scene = _scene(rng, **values, place=STUDIO)
         if not holds_reserved(scene):
             return None
-        return Question(
+        return ExamPrompt(
             "one", f"a photo of {article(f'{scene.colour} {scene.subject}')}", _kept(scene, "colour"), scene
         )
     species = values["subject"]
     if turn % 4 == 0:
         scene = _scene(rng, **values, place=STUDIO)
-        return Question("one", f"a photo of {article(f'{scene.breed} {species}')}", _kept(scene, "breed"), scene)
+        return ExamPrompt("one", f"a photo of {article(f'{scene.breed} {species}')}", _kept(scene, "breed"), scene)
     if turn % 4 == 1:
         scene = _scene(rng, **values, place=rng.choice(PLACES))
         phrase = rng.choice(PLACE_PHRASES[scene.place])
-        return Question("one", f"a photo of a {species} {phrase}", _kept(scene, "place"), scene)
+        return ExamPrompt("one", f"a photo of a {species} {phrase}", _kept(scene, "place"), scene)
     if rng.random() < 0.5:
         scene = _scene(rng, **values, place=STUDIO, style=rng.choice(STYLES[1:]))
-        return Question(
+        return ExamPrompt(
             "one", rng.choice(STYLE_OPENINGS[scene.style]).format(f"a {species}"), _kept(scene, "style"), scene
         )
     scene = _scene(rng, **values, place=STUDIO, extra=rng.choice([e for e in EXTRAS if e not in COLOURED_EXTRAS]))
     worn = scene.extra if scene.extra in ("glasses", "sunglasses") else article(str(scene.extra))
-    return Question("one", f"a photo of a {species} wearing {worn}", _kept(scene, "extra"), scene)
+    return ExamPrompt("one", f"a photo of a {species} wearing {worn}", _kept(scene, "extra"), scene)
 
 
 def _kept(scene: Scene, name: str) -> dict[str, str]:
     return {"subject": scene.subject, name: str(getattr(scene, name))}
 
 
-def _several(rng: random.Random, turn: int, count: int) -> Question | None:
+def _several(rng: random.Random, turn: int, count: int) -> ExamPrompt | None:
     """A breed or a coloured product with `count` attributes, the first of which is that breed or colour."""
     animal = turn % 3 != 2
     values = _subject(rng, animal)
@@ -157,7 +157,7 @@ def _several(rng: random.Random, turn: int, count: int) -> Question | None:
     return _question({2: "two", 3: "three"}[count], scene, tuple(sorted(asked)), rng)
 
 
-def _bound(rng: random.Random, turn: int) -> Question | None:
+def _bound(rng: random.Random, turn: int) -> ExamPrompt | None:
     """Two colours, each of which must be on the right thing."""
     values = _subject(rng, animal=turn % 2 == 0)
     backdrop, other = rng.sample(tuple(COLOURS), 2)
@@ -171,7 +171,7 @@ def _bound(rng: random.Random, turn: int) -> Question | None:
     return _question("bound", scene, asked, rng) if holds_reserved(scene) else None
 
 
-def _without(rng: random.Random, turn: int) -> Question | None:
+def _without(rng: random.Random, turn: int) -> ExamPrompt | None:
     """Something to wear is named and must not be there."""
     values = _subject(rng, animal=True)
     scene = _scene(rng, **values, place=rng.choice(PLACES))
@@ -181,4 +181,4 @@ def _without(rng: random.Random, turn: int) -> Question | None:
     thing = absent if absent in ("glasses", "sunglasses") else article(absent)
     place = rng.choice(PLACE_PHRASES[scene.place])
     text = f"a photo of {article(f'{scene.breed} {scene.subject}')} without {thing} {place}"
-    return Question("without", text, _kept(scene, "place") | {"breed": str(scene.breed), "extra": NONE}, scene)
+    return ExamPrompt("without", text, _kept(scene, "place") | {"breed": str(scene.breed), "extra": NONE}, scene)

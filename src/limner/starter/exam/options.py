@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from limner.core.requests import Frozen, Name, Precision
 
 
-class Sitting(Frozen):
+class ExamOptions(Frozen):
     """Examine the starter: it paints prompts that it never saw, and the judge reads what is in the pictures."""
 
     model: Name = Field(default="starter", description="The starter, or a folder with another one.")
@@ -27,7 +27,7 @@ class Sitting(Frozen):
     personalise: bool = Field(default=False, description="Teach ten characters, and examine what was learnt.")
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Sitting:
+    def _one_of_both(self) -> ExamOptions:
         if self.personalise and self.questions is not None:
             raise ValueError("--questions counts the exam's prompts, of which --personalise asks none; leave one out")
         if self.personalise and len(self.guidance) > 1:

@@ -11,12 +11,11 @@ import numpy as np
 
 from limner.core.choice import evenly
 from limner.core.events import Stage
-from limner.starter.exam.examinee import SEED, Examinee, Listener, Stop
-from limner.starter.exam.judging import PICTURES, check_judge
-from limner.starter.exam.marking import Result, mark
-from limner.starter.exam.questions import Question, questions
-from limner.starter.exam.sitting import Sitting
-from limner.starter.exam.table import Rows, markdown, plain, rows, show
+from limner.starter.exam.judge_accuracy import PICTURES, measure_judge
+from limner.starter.exam.model import SEED, Listener, ModelUnderTest, Stop
+from limner.starter.exam.options import ExamOptions
+from limner.starter.exam.prompts import ExamPrompt, exam_prompts
+from limner.starter.exam.scoring import ExamResult, Rows, markdown, print_table, readable, rows, score_images
 from limner.store.files import atomic_file, make_folder
 from limner.store.locks import with_output_lock
 
@@ -25,7 +24,7 @@ SHOWN = 64
 
 
 @with_output_lock
-def sit_exam(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> dict[str, Result]:
+def run_exam(out: Path, sitting: ExamOptions, listener: Listener, stop: Stop) -> dict[str, ExamResult]:
     """Sit the exam at each guidance and write exam.json, exam.md and a sheet for each guidance into `out`.
 
     What was painted is kept in `out`/answers: a stopped exam goes on from there, and a better judge may read it again.
@@ -37,25 +36,25 @@ def sit_exam(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> dic
     from limner.starter.painter import paint
 
     make_folder(out)
-    judge, asked = Judge.load(), questions()
+    judge, asked = Judge.load(), exam_prompts()
     if sitting.questions is not None:
         asked = evenly(asked, sitting.questions)
-    examinee = Examinee.open(sitting, listener, stop)
-    results: dict[str, Result] = {}
+    examinee = ModelUnderTest.open(sitting, listener, stop)
+    results: dict[str, ExamResult] = {}
     for guidance in dict.fromkeys(sitting.guidance or GUIDANCES):
         name = f"guidance {guidance:g}"
         pixels = examinee.kept_answer(out / "answers", name, [question.prompt for question in asked], guidance)
-        results[name] = mark(judge, asked, pixels)
-        write_sheet(out / f"answers-{guidance:g}.png", asked, results[name], pixels)
+        results[name] = score_images(judge, asked, pixels)
+        write_answer_sheet(out / f"answers-{guidance:g}.png", asked, results[name], pixels)
     listener(Stage(name="painter", total=None))
-    results["painter"] = mark(judge, asked, np.stack([np.asarray(paint(question.scene)) for question in asked]))
+    results["painter"] = score_images(judge, asked, np.stack([np.asarray(paint(question.scene)) for question in asked]))
     listener(Stage(name="judge", total=None))
     told = {
         "model": examinee.facts,
         "questions": len(asked),
         "seed": SEED,
         "results": {name: result.told() for name, result in results.items()},
-        "judge": check_judge(judge),
+        "judge": measure_judge(judge),
     }
     with atomic_file(out / "exam.json") as partial:
         partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
@@ -64,13 +63,13 @@ def sit_exam(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> dic
     return results
 
 
-def write_sheet(path: Path, asked: Sequence[Question], result: Result, pixels: np.ndarray) -> None:
+def write_answer_sheet(path: Path, asked: Sequence[ExamPrompt], result: ExamResult, pixels: np.ndarray) -> None:
     """Some of the answers, evenly chosen, with what the judge missed."""
     from limner.provenance.labels import write_png
     from limner.starter.exam.sheet import contact_sheet
 
     chosen = evenly(range(len(asked)), SHOWN)
-    missed = [[plain(name) for name, right in result.verdicts[i].items() if not right] for i in chosen]
+    missed = [[readable(name) for name, right in result.verdicts[i].items() if not right] for i in chosen]
     sheet = contact_sheet(
         [pixels[i] for i in chosen],
         [asked[i].prompt for i in chosen],
@@ -80,25 +79,25 @@ def write_sheet(path: Path, asked: Sequence[Question], result: Result, pixels: n
         write_png(sheet, partial, source="compositeSynthetic")
 
 
-def print_exam(out: Path, sitting: Sitting, listener: Listener, stop: Stop) -> Callable[[], None]:
+def print_exam(out: Path, sitting: ExamOptions, listener: Listener, stop: Stop) -> Callable[[], None]:
     """Sit the exam; what is returned prints its table and the judge's."""
-    results = sit_exam(out, sitting, listener, stop)
+    results = run_exam(out, sitting, listener, stop)
     told = json.loads((out / "exam.json").read_text(encoding="utf-8"))
 
     def tables() -> None:
-        show("right, %", list(results), rows(results))
+        print_table("right, %", list(results), rows(results))
         print()
-        show("judge, right, %", *judge_table(told["judge"]))
+        print_table("judge, right, %", *judge_table(told["judge"]))
         print(f"\n{out / 'exam.json'}")
 
     return tables
 
 
-def _page(told: dict, results: dict[str, Result]) -> str:
+def _page(told: dict, results: dict[str, ExamResult]) -> str:
     """The section of the model card."""
     return f"""## Exam
 
-{told["questions"]} prompts, painted from seed {told["seed"]} on in {told["model"]["steps"]} steps \
+{told["exam_prompts"]} prompts, painted from seed {told["seed"]} on in {told["model"]["steps"]} steps \
 ({told["model"]["scheduler"]}, {told["model"]["precision"]}), read by the judge (`limner starter exam`).
 The last column is the same reading of the painter's own pictures of right answers.
 
@@ -119,7 +118,7 @@ def judge_table(told: dict[str, dict]) -> tuple[list[str], Rows]:
     return list(versions), lines
 
 
-def record_exam(out: Path, sitting: Sitting) -> None:
+def record_exam(out: Path, sitting: ExamOptions) -> None:
     """Keep what an exam left in `out` beside the weights of the model, and tell it in the model's card."""
     from limner.models import loading
     from limner.starter.card import model_card

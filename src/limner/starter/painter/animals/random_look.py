@@ -8,7 +8,7 @@ import random
 from limner.starter.painter.animals import BREED_LOOKS, Look
 from limner.starter.painter.animals.ears import EARS
 from limner.starter.painter.animals.emblems import EMBLEMS
-from limner.starter.painter.characters import CHARACTERS
+from limner.starter.painter.animals.look import CHARACTERS
 from limner.starter.painter.vocabulary import RGB
 
 COATS: dict[str, RGB] = {

@@ -13,16 +13,16 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from limner.core.choice import evenly
 from limner.core.metrics import ImageSet, ScoredImage
-from limner.starter.exam.examinee import Examinee
-from limner.starter.exam.marking import mark
-from limner.starter.exam.questions import questions
+from limner.starter.exam.model import ModelUnderTest
+from limner.starter.exam.prompts import exam_prompts
+from limner.starter.exam.scoring import score_images
 from limner.starter.judge import Judge
 from limner.starter.painter import CHARACTERS, Scene, caption, paint, portraits, random_scene
 from limner.starter.painter.animals import BREED_LOOKS, Look
 
 PLACES = ("park", "beach", "snow", "city")
 POSES = ("sitting", "standing", "sitting", "lying")
-WAYS = ((1.5, 4), (3.0, 10), (7.5, 10), (12.5, 6))
+SETTINGS = ((1.5, 4), (3.0, 10), (7.5, 10), (12.5, 6))
 """Guidance and steps at which the starter paints the exam's prompts, from poor to good."""
 SIGMAS = (0.0, 0.4, 0.8, 1.2, 1.8, 2.5)
 FACTORS = (0.0, 0.4, 0.8, 1.2, 1.6, 2.2)
@@ -32,7 +32,7 @@ Edit = Callable[[Image.Image], Image.Image]
 
 
 @dataclass(frozen=True)
-class Trial:
+class AgreementCase:
     """What metrics are held against. truth: in words, by what number they should rise. galleries: what they score,
     each by itself; known: the truth of every unit of all galleries, so that it should rise with the metric's values, or
     fall for those in `falls`. within: for each unit, of which others it is one: then only what parts it from their mean
@@ -47,7 +47,7 @@ class Trial:
     within: tuple[int, ...] = ()
 
 
-class Easel:
+class ImageWriter:
     """Writes pictures into a folder, numbered."""
 
     def __init__(self, folder: Path) -> None:
@@ -62,23 +62,23 @@ class Easel:
         return tuple(self.keep(paint(scene)) for scene in scenes)
 
 
-def painted_prompts(easel: Easel, examinee: Examinee, size: int) -> list[Trial]:
+def painted_prompts(easel: ImageWriter, examinee: ModelUnderTest, size: int) -> list[AgreementCase]:
     """The exam's prompts, painted in several ways, and how much of what they ask for the judge finds."""
-    asked, judge = evenly(questions(), 3 * size), Judge.load()
+    asked, judge = evenly(exam_prompts(), 3 * size), Judge.load()
     items, known = [], []
-    for guidance, steps in WAYS:
+    for guidance, steps in SETTINGS:
         way = replace(examinee, sampling=examinee.sampling | {"steps": steps})
         pixels = way.answer(f"painting at guidance {guidance:g}", [question.prompt for question in asked], guidance)
-        verdicts = mark(judge, asked, pixels).verdicts
+        verdicts = score_images(judge, asked, pixels).verdicts
         known += [sum(verdict.values()) / len(verdict) for verdict in verdicts]
         items += [ScoredImage(easel.keep(Image.fromarray(p)), q.prompt) for p, q in zip(pixels, asked, strict=True)]
     truth = "share of what was asked for that the judge finds, in the starter's pictures"
-    whole = Trial(("prompt_fidelity",), f"{truth}, over all prompts", (ImageSet(tuple(items)),), tuple(known))
-    prompts = tuple(range(len(asked))) * len(WAYS)
+    whole = AgreementCase(("prompt_fidelity",), f"{truth}, over all prompts", (ImageSet(tuple(items)),), tuple(known))
+    prompts = tuple(range(len(asked))) * len(SETTINGS)
     return [whole, replace(whole, truth=f"{truth}, among those of one prompt", within=prompts)]
 
 
-def changed_prompts(easel: Easel, size: int) -> Trial:
+def changed_prompts(easel: ImageWriter, size: int) -> AgreementCase:
     """Captions beside painter pictures of which 0 to 3 told attributes are others."""
     rng = random.Random("changed prompts")
     items, known = [], []
@@ -87,7 +87,7 @@ def changed_prompts(easel: Easel, size: int) -> Trial:
         for wrong in range(4):
             items.append(ScoredImage(easel.keep(paint(_altered(scene, wrong, rng))), caption(scene)))
             known.append(-float(wrong))
-    return Trial(
+    return AgreementCase(
         ("prompt_fidelity",),
         "attributes of the caption that the painter's picture shows otherwise, 0 to 3, to fall",
         (ImageSet(tuple(items)),),
@@ -110,7 +110,7 @@ def _altered(scene: Scene, wrong: int, rng: random.Random) -> Scene:
             return changed
 
 
-def characters(easel: Easel, size: int) -> Trial:
+def characters(easel: ImageWriter, size: int) -> AgreementCase:
     """A character whose marks are taken away one by one, others of its species, and breeds; photographs of it whole."""
     rng = random.Random("characters")
     galleries, known = [], []
@@ -127,7 +127,7 @@ def characters(easel: Easel, size: int) -> Trial:
                 items.append(ScoredImage(easel.keep(paint(scene, other))))
                 known.append(share)
         galleries.append(ImageSet(tuple(items), references=references))
-    return Trial(
+    return AgreementCase(
         ("subject_fidelity",),
         "share of a character's coat and marks that the painter's picture shows, down to other characters and breeds",
         tuple(galleries),
@@ -145,7 +145,7 @@ def _share(left: int, look: Look) -> float:
     return (left + 1) / (len(look.marks) + 1)
 
 
-def varied_groups(easel: Easel, size: int) -> Trial:
+def varied_groups(easel: ImageWriter, size: int) -> AgreementCase:
     """Groups of four painter pictures which differ in 0 to 5 attributes."""
     rng = random.Random("varied groups")
     names = ("breed", "place", "style", "light", "pose")
@@ -158,7 +158,7 @@ def varied_groups(easel: Easel, size: int) -> Trial:
             group = [random_scene(rng, subject=scene.subject, extra=None, weather="clear", **kept) for _ in range(4)]
             items += [ScoredImage(path, group=f"{number}, {varied}") for path in easel.all(group)]
             known.append(float(varied))
-    return Trial(
+    return AgreementCase(
         ("diversity",),
         "attributes in which four pictures of the painter may differ, 0 to 5",
         (ImageSet(tuple(items)),),
@@ -166,7 +166,9 @@ def varied_groups(easel: Easel, size: int) -> Trial:
     )
 
 
-def edited(easel: Easel, size: int, metrics: tuple[str, ...], truth: str, edits: Sequence[tuple[float, Edit]]) -> Trial:
+def edited(
+    easel: ImageWriter, size: int, metrics: tuple[str, ...], truth: str, edits: Sequence[tuple[float, Edit]]
+) -> AgreementCase:
     """Painter pictures, each edited in all of these ways, of which each has its truth."""
     rng = random.Random(truth)
     items, known = [], []
@@ -175,25 +177,25 @@ def edited(easel: Easel, size: int, metrics: tuple[str, ...], truth: str, edits:
         for value, edit in edits:
             items.append(ScoredImage(easel.keep(edit(picture))))
             known.append(value)
-    return Trial(metrics, truth, (ImageSet(tuple(items)),), tuple(known))
+    return AgreementCase(metrics, truth, (ImageSet(tuple(items)),), tuple(known))
 
 
-def blurred(easel: Easel, size: int) -> Trial:
+def blurred(easel: ImageWriter, size: int) -> AgreementCase:
     edits = [(-sigma, lambda p, s=sigma: p.filter(ImageFilter.GaussianBlur(s))) for sigma in SIGMAS]
     return edited(easel, size, ("sharpness", "edge_density", "frequency"), "blur of 0 to 2.5 px, to fall", edits)
 
 
-def coloured(easel: Easel, size: int) -> Trial:
+def coloured(easel: ImageWriter, size: int) -> AgreementCase:
     edits = [(factor, lambda p, f=factor: ImageEnhance.Color(p).enhance(f)) for factor in FACTORS]
     return edited(easel, size, ("saturation",), "colour times 0 to 2.2", edits)
 
 
-def contrasted(easel: Easel, size: int) -> Trial:
+def contrasted(easel: ImageWriter, size: int) -> AgreementCase:
     edits = [(factor, lambda p, f=factor: ImageEnhance.Contrast(p).enhance(f)) for factor in FACTORS]
     return edited(easel, size, ("clipping",), "contrast times 0 to 2.2", edits)
 
 
-def copied(easel: Easel, size: int) -> Trial:
+def copied(easel: ImageWriter, size: int) -> AgreementCase:
     """Pictures between another one of the painter and a training picture, mirrored or not."""
     rng = random.Random("copied")
     training = [paint(random_scene(rng)) for _ in range(4 * size)]
@@ -205,7 +207,7 @@ def copied(easel: Easel, size: int) -> Trial:
             items.append(ScoredImage(easel.keep(Image.blend(other, source, share))))
             known.append(share)
     kept = tuple(easel.keep(picture) for picture in training)
-    return Trial(
+    return AgreementCase(
         ("memorisation", "uniqueness"),
         "share of a training picture that is mixed into another one, half of them mirrored",
         (ImageSet(tuple(items), training=kept),),
@@ -214,7 +216,7 @@ def copied(easel: Easel, size: int) -> Trial:
     )
 
 
-def drifted(easel: Easel, size: int) -> Trial:
+def drifted(easel: ImageWriter, size: int) -> AgreementCase:
     """Pictures of plain animals whose looks go over into a character's."""
     rng = random.Random("drifted")
     items, base, known = [], [], []
@@ -228,7 +230,7 @@ def drifted(easel: Easel, size: int) -> Trial:
             items.append(ScoredImage(easel.keep(Image.blend(first, last, share)), before.prompt))
             base.append(before)
             known.append(share)
-    return Trial(
+    return AgreementCase(
         ("class_drift",),
         "share of a character's look that is mixed into a plain animal's",
         (ImageSet(tuple(items), base=tuple(base)),),
@@ -236,7 +238,7 @@ def drifted(easel: Easel, size: int) -> Trial:
     )
 
 
-def mixed_sets(easel: Easel, size: int) -> Trial:
+def mixed_sets(easel: ImageWriter, size: int) -> AgreementCase:
     """Sets of pictures of which a known share is of another kind than the photographs."""
     rng = random.Random("mixed sets")
     number = 4 * size
@@ -248,7 +250,7 @@ def mixed_sets(easel: Easel, size: int) -> Trial:
             chosen = [*rng.sample(strange[:number], odd), *rng.sample(alike[:number], number - odd)]
             galleries.append(ImageSet(tuple(map(ScoredImage, chosen)), references=alike[number:]))
             known.append(share)
-    return Trial(
+    return AgreementCase(
         ("fid", "kid"),
         "share of pictures of another subject than the photographs'",
         tuple(galleries),
@@ -256,7 +258,7 @@ def mixed_sets(easel: Easel, size: int) -> Trial:
     )
 
 
-MAKERS = (
+CASES = (
     changed_prompts,
     characters,
     varied_groups,
@@ -269,8 +271,8 @@ MAKERS = (
 )
 
 
-def trials(easel: Easel, examinee: Examinee, size: int) -> Iterator[Trial]:
+def agreement_cases(easel: ImageWriter, examinee: ModelUnderTest, size: int) -> Iterator[AgreementCase]:
     """All of them, one after the other. size: how many pictures, in eighths of what docs/metrics.md tells of."""
     yield from painted_prompts(easel, examinee, size)
-    for make in MAKERS:
+    for make in CASES:
         yield make(easel, size)
