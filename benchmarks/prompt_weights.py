@@ -24,7 +24,7 @@ from limner.engine.generate.sampling import paint
 from limner.models import loading
 from limner.models.conditioning import conditioning
 from limner.models.devices import pick_device, pick_dtype
-from limner.starter.exam.marking import Share
+from limner.starter.exam.scoring import Share
 from limner.starter.judge import Judge
 from limner.starter.painter import caption, random_scene
 

@@ -28,10 +28,10 @@ from figures import machine, print_table, write_json
 from limner.core.choice import evenly
 from limner.core.protocols import Components
 from limner.models import loading
-from limner.starter.exam.examinee import Examinee
-from limner.starter.exam.job import write_sheet
-from limner.starter.exam.marking import mark
-from limner.starter.exam.questions import questions
+from limner.starter.exam.exam import write_sheet
+from limner.starter.exam.model import Examinee
+from limner.starter.exam.prompts import questions
+from limner.starter.exam.scoring import mark
 from limner.starter.judge import Judge
 from limner.starter.pretrain import denoiser
 from limner.starter.pretrain.export import assemble

@@ -70,7 +70,7 @@ def test_mistakes_are_told_in_one_line_before_anything_is_read(limner, photos, t
 
 
 def test_ten_industries_are_counted_to_the_picture(limner, tmp_path):
-    sectors.write(tmp_path / "market", 6)
+    sectors.write_sectors(tmp_path / "market", 6)
     truth: dict[str, dict[str, int]] = {"industry": {}, "style": {}, "product": {}}
     for sector, scene in sectors.scenes(6, 1):
         for name, value in (("industry", sector), ("style", scene.style), ("product", scene.subject)):

@@ -11,9 +11,9 @@ import pytest
 from limner.core.requests import GenerateRequest, Request
 from limner.core.workspace import Workspace
 from limner.engine import execute as executing
-from limner.starter.demo.job import run_demo
+from limner.starter.demo import run_demo
 from limner.starter.exam.agreement import measure_agreement
-from limner.starter.exam.job import sit_exam
+from limner.starter.exam.exam import sit_exam
 from limner.starter.exam.personalise import examine_personalisation
 from limner.store.locks import Held, filling
 

@@ -11,9 +11,10 @@ import pytest
 
 from limner.core.metrics import DEFAULTS, Gallery, Item
 from limner.plugins import registry
-from limner.starter.exam import agreement, trials
+from limner.starter.exam import agreement
+from limner.starter.exam import agreement_cases as trials
 from limner.starter.exam.agreement import among, measure
-from limner.starter.exam.trials import MAKERS, Easel, Trial
+from limner.starter.exam.agreement_cases import MAKERS, Easel, Trial
 from limner.stats.intervals import correlation
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"

@@ -7,10 +7,10 @@ import pytest
 import torch
 from scipy import ndimage, stats
 
-from limner.starter.exam.judging import calibration_error
-from limner.starter.exam.marking import Share
+from limner.starter.exam.judge_accuracy import calibration_error
+from limner.starter.exam.scoring import Share
 from limner.starter.judge import ATTRIBUTES, Judge, Readings
-from limner.starter.judge.degrade import blotched, blurred, jumbled, noisy
+from limner.starter.judge.degrade import add_blotches, add_noise, blur, shuffle_tiles
 
 PICTURES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
@@ -18,21 +18,21 @@ PICTURES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) 
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 1.8])
 def test_blur_is_scipys(sigma):
     wanted = ndimage.gaussian_filter(PICTURES.numpy().astype(float), (0, 0, sigma, sigma), mode="mirror", radius=6)
-    assert blurred(PICTURES, sigma).numpy() == pytest.approx(wanted, abs=1e-5)
+    assert blur(PICTURES, sigma).numpy() == pytest.approx(wanted, abs=1e-5)
 
 
 @pytest.mark.parametrize("deviation", [0.1, 0.3])
 def test_noise_has_the_deviation_that_it_is_given(deviation):
     grey = torch.zeros(1, 3, 64, 64)
-    assert noisy(grey, deviation, torch.Generator()).std().item() == pytest.approx(deviation, rel=0.05)
-    blotches = blotched(grey, deviation, torch.Generator())
+    assert add_noise(grey, deviation, torch.Generator()).std().item() == pytest.approx(deviation, rel=0.05)
+    blotches = add_blotches(grey, deviation, torch.Generator())
     assert blotches.abs().max() > deviation / 2
     assert (blotches[..., 1:] - blotches[..., :-1]).abs().max() < blotches.abs().max() / 2, "and blotches are soft"
 
 
 def test_tiles_of_sixteen_are_shuffled():
     tiles = torch.arange(4.0).reshape(1, 1, 2, 2).repeat_interleave(16, 2).repeat_interleave(16, 3)
-    found = jumbled(tiles, torch.Generator().manual_seed(1))
+    found = shuffle_tiles(tiles, torch.Generator().manual_seed(1))
     places = found[0, 0, ::16, ::16]
     assert torch.equal(found[0, 0], places.repeat_interleave(16, 0).repeat_interleave(16, 1))
     assert sorted(places.flatten().tolist()) == [0, 1, 2, 3] and not torch.equal(found, tiles)

@@ -13,9 +13,15 @@ from PIL import Image
 from limner.core.errors import Interrupted, LimnerError
 from limner.models import loading
 from limner.starter.card import hashes
-from limner.starter.exam import asks, characters, job, judging, likeness, personalise, showcase
-from limner.starter.exam.examinee import Examinee
-from limner.starter.exam.sitting import Sitting
+from limner.starter.exam import exam as job
+from limner.starter.exam import judge_accuracy as judging
+from limner.starter.exam import personalise
+from limner.starter.exam import personalise as characters
+from limner.starter.exam import sheet as showcase
+from limner.starter.exam import subject_scores as asks
+from limner.starter.exam import subject_scores as likeness
+from limner.starter.exam.model import Examinee
+from limner.starter.exam.options import Sitting
 from limner.starter.painter import CHARACTERS
 
 

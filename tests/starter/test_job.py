@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from limner import LimnerError, TrainRequest
-from limner.starter.demo import job
-from limner.starter.demo.job import GUIDANCES, PICTURES, paint_character, run_demo
+from limner.starter import demo as job
+from limner.starter.demo import GUIDANCES, PICTURES, paint_character, run_demo
 
 
 def test_the_character_is_painted_in_eight_unlike_pictures(tmp_path):

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from limner.starter.judge import ATTRIBUTES, MARKINGS, Judge, truth
-from limner.starter.judge.attributes import NONE, marking
-from limner.starter.judge.degrade import blotched, blurred, degraded, jumbled, noisy
-from limner.starter.judge.network import Network
+from limner.starter.judge.attributes import NONE, attribute_of_mark
+from limner.starter.judge.degrade import add_blotches, add_noise, blur, degrade, shuffle_tiles
+from limner.starter.judge.network import JudgeNetwork
 from limner.starter.painter import CHARACTERS, Scene, paint, random_scene
-from limner.starter.painter.looks import COATS, random_look
-from limner.starter.painter.placement import Placement
+from limner.starter.painter.animals.random_look import COATS, random_look
+from limner.starter.painter.scene import Placement
 from limner.starter.pretrain import judge as judge_training
 from limner.starter.pretrain.judge import UNKNOWN, accuracy, calibrate, judging_loss, label
 
@@ -42,7 +42,7 @@ def test_a_hat_hides_what_grows_on_the_head():
 def test_every_characters_marks_are_known(name):
     told = truth(Scene(subject=CHARACTERS[name].species, character=name))
     borne = {(place, told[place]) for place, values in MARKINGS.items() if told[place] not in (None, values[0])}
-    assert borne == {marking(mark) for mark in CHARACTERS[name].marks}
+    assert borne == {attribute_of_mark(mark) for mark in CHARACTERS[name].marks}
     assert told["coat"] in COATS
 
 
@@ -52,7 +52,7 @@ def test_a_random_look_is_told_truly():
         look, coat = random_look(rng, rng.choice(("cat", "dog")))
         told = truth(Scene(subject=look.species), look, coat)
         borne = {(place, told[place]) for place, values in MARKINGS.items() if told[place] != values[0]}
-        assert borne == {marking(mark) for mark in look.marks}
+        assert borne == {attribute_of_mark(mark) for mark in look.marks}
         assert told["coat"] == coat and told["breed"] is None
     look, _ = random_look(rng, "cat")
     scene = Scene(subject="cat", breed="tabby", seed=1)
@@ -63,13 +63,13 @@ def test_degraded_pictures_keep_their_form_and_jumbled_ones_their_pixels():
     rng = torch.Generator().manual_seed(1)
     pictures = torch.rand(16, 3, 128, 128, generator=rng) * 2 - 1
     for spoilt in (
-        blurred(pictures, 1.0),
-        noisy(pictures, 0.2, rng),
-        blotched(pictures, 0.2, rng),
-        degraded(pictures, rng),
+        blur(pictures, 1.0),
+        add_noise(pictures, 0.2, rng),
+        add_blotches(pictures, 0.2, rng),
+        degrade(pictures, rng),
     ):
         assert spoilt.shape == pictures.shape and spoilt.abs().max() <= 1 and not torch.equal(spoilt, pictures)
-    shuffled = jumbled(pictures, rng)
+    shuffled = shuffle_tiles(pictures, rng)
     assert not torch.equal(shuffled, pictures)
     assert torch.equal(shuffled.flatten().sort().values, pictures.flatten().sort().values)
 
@@ -104,7 +104,7 @@ def test_the_loss_falls_for_right_answers_and_for_doubt_where_there_is_no_form()
 
 def test_calibration_softens_a_judge_that_is_too_sure():
     torch.manual_seed(0)
-    network = Network().eval()
+    network = JudgeNetwork().eval()
     rng = random.Random(3)
     labels = labels_of([random_scene(rng) for _ in range(32)])
     with torch.no_grad():
@@ -136,7 +136,7 @@ def test_the_judge_doubts_what_has_no_form(judge):
     rng = random.Random("no form")
     whole = np.stack([np.asarray(paint(random_scene(rng, style="illustration"))) for _ in range(40)])
     pictures = torch.from_numpy(whole).permute(0, 3, 1, 2).float()
-    shuffled = jumbled(pictures, torch.Generator().manual_seed(0)).permute(0, 2, 3, 1).numpy().astype(np.uint8)
+    shuffled = shuffle_tiles(pictures, torch.Generator().manual_seed(0)).permute(0, 2, 3, 1).numpy().astype(np.uint8)
     sure = [judge.read(pixels).values["subject"].max(1).mean() for pixels in (whole, shuffled)]
     assert sure[1] < 0.5 < 0.9 < sure[0]
 

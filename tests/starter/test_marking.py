@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from PIL import ImageFont
 
-from limner.starter.exam.job import judge_table
-from limner.starter.exam.judging import calibration_error, check_judge
-from limner.starter.exam.likeness import Likeness, total
-from limner.starter.exam.likeness import rows as likeness_rows
-from limner.starter.exam.marking import Result, Share, mark
-from limner.starter.exam.questions import Question, questions
+from limner.starter.exam.exam import judge_table
+from limner.starter.exam.judge_accuracy import calibration_error, check_judge
+from limner.starter.exam.prompts import Question, questions
+from limner.starter.exam.scoring import Result, Share, mark, markdown, rows
 from limner.starter.exam.sheet import contact_sheet, wrap
-from limner.starter.exam.table import markdown, rows
+from limner.starter.exam.subject_scores import Likeness, total
+from limner.starter.exam.subject_scores import rows as likeness_rows
 from limner.starter.judge import Judge
 from limner.starter.painter import Scene, paint
 

@@ -3,7 +3,7 @@
 import json
 from html.parser import HTMLParser
 
-from limner.starter.demo.page import Pair, curve, write_demo
+from limner.starter.demo import Pair, curve, write_demo
 
 LINES = [{"step": step, "loss": 1 / step, **({"held_out_loss": 0.5} if step == 30 else {})} for step in (1, 10, 20, 30)]
 

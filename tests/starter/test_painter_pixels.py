@@ -14,7 +14,7 @@ import PIL
 import pytest
 
 from limner.starter.painter import CHARACTERS, POSES, STYLES, caption, paint, random_scene
-from limner.starter.painter.looks import random_look
+from limner.starter.painter.animals.random_look import random_look
 
 LIST = Path(__file__).with_name("painter_pixels.txt")
 COUNT = 500

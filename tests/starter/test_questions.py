@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from limner.starter.exam.questions import COUNTS, questions
+from limner.starter.exam.prompts import COUNTS, questions
 from limner.starter.judge import ATTRIBUTES, truth
 from limner.starter.painter import Scene, random_scene
 from limner.starter.painter.reserved import TABLES, holds_reserved, is_reserved, pairs

@@ -15,7 +15,7 @@ from limner.models.loading import resolve
 from limner.models.options import LORA_FILE
 from limner.provenance import watermark
 from limner.starter.card import hashes
-from limner.starter.exam.job import GUIDANCES
+from limner.starter.exam.exam import GUIDANCES
 
 PARTS = ("vae", "text_encoder", "image_encoder", "unet")
 

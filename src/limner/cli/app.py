@@ -142,7 +142,7 @@ def _spelt(name: str) -> str:
         TrainRequest,
     )
     from limner.server.settings import Settings
-    from limner.starter.exam.sitting import Sitting
+    from limner.starter.exam.options import Sitting
 
     trials = (SweepRequest, CompareRequest, EvaluateRequest, InfluenceRequest)
     requests = (GenerateRequest, TrainRequest, PrepareRequest, *trials)

@@ -16,7 +16,7 @@ from limner.core.requests import MetricUse
 from limner.engine.scoring.encoders import open_encoder
 from limner.engine.scoring.scorers import Scorers
 from limner.starter.painter import caption, paint, random_scene
-from limner.starter.painter.portraits import portraits
+from limner.starter.painter.scene import portraits
 from scored import of, values
 
 

@@ -9,7 +9,7 @@ from limner.cli.commands.shared import Place, stopping
 
 def demo(*, out: Place = Path("limner-demo")) -> None:
     from limner.cli.terminal import Screen
-    from limner.starter.demo.job import run_demo
+    from limner.starter.demo import run_demo
 
     with Screen() as screen, stopping(screen.note) as stop:
         page = run_demo(out, screen.show, stop)

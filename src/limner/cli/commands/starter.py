@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from limner.cli.commands.shared import Place, stopping
 from limner.cli.flags import command_for
-from limner.starter.exam.sitting import Sitting
+from limner.starter.exam.options import Sitting
 
 app = App(name="starter")
 
@@ -23,7 +23,7 @@ def _exam(
     ] = False,
 ) -> None:
     from limner.cli.terminal import Screen
-    from limner.starter.exam.job import print_exam, record_exam
+    from limner.starter.exam.exam import print_exam, record_exam
     from limner.starter.exam.personalise import print_personalisation
 
     with Screen() as screen, stopping(screen.note) as stop:
@@ -46,7 +46,7 @@ def sheet(
 ) -> None:
     """Paint a contact sheet: 32 prompts, a picture each, seeds from 42 on."""
     from limner.cli.terminal import Screen
-    from limner.starter.exam.showcase import paint_showcase
+    from limner.starter.exam.sheet import paint_showcase
 
     with Screen() as screen, stopping(screen.note) as stop:
         page = paint_showcase(out, screen.show, stop, model)

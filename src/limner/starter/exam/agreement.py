@@ -14,10 +14,10 @@ from limner.core.events import Stage
 from limner.core.metrics import DEFAULTS
 from limner.core.requests import MetricUse
 from limner.engine.scoring.scorers import Scorers
-from limner.starter.exam.examinee import Examinee, Listener, Stop
-from limner.starter.exam.sitting import Sitting
-from limner.starter.exam.table import markdown, show
-from limner.starter.exam.trials import Easel, Trial, trials
+from limner.starter.exam.agreement_cases import Easel, Trial, trials
+from limner.starter.exam.model import Examinee, Listener, Stop
+from limner.starter.exam.options import Sitting
+from limner.starter.exam.scoring import markdown, show
 from limner.stats.intervals import correlation
 from limner.store.files import make_folder, writing
 from limner.store.locks import alone

@@ -1,24 +1,44 @@
-"""`limner starter exam --personalise`: what training really teaches, read by the judge."""
+"""The characters that are taught, and their pictures. `limner starter exam --personalise`: what training really teaches, read by the judge."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from limner.core.requests import TrainRequest
 from limner.data.sets.folder import scan
-from limner.starter.exam.asks import ASKS, prompts_for
-from limner.starter.exam.characters import CHARACTERS, IDENTIFIER, PICTURES, write_photographs
-from limner.starter.exam.examinee import Examinee, Listener, Stop, weights_that_paint
-from limner.starter.exam.likeness import COLUMNS, Likeness, likeness, rows, told, total
+from limner.starter.exam.model import Examinee, Listener, Stop, weights_that_paint
+from limner.starter.exam.options import Sitting
+from limner.starter.exam.scoring import markdown, show
 from limner.starter.exam.sheet import contact_sheet
-from limner.starter.exam.sitting import Sitting
-from limner.starter.exam.table import markdown, show
+from limner.starter.exam.subject_scores import ASKS, COLUMNS, Likeness, likeness, prompts_for, rows, told, total
 from limner.store.files import make_folder, writing
 from limner.store.locks import alone
 from limner.studio.studio import Studio
+
+IDENTIFIER = "sks"
+CHARACTERS = ("ziggy", "luna", "pixie", "zaza", "coco", "comet", "biscuit", "sprout", "rosie", "gizmo")
+PLACES = ("park", "living room", "mountains", "beach", "city", "snow")
+POSES = ("sitting", "standing", "sitting", "sitting", "lying", "sitting")
+PICTURES = len(PLACES)
+FACING = re.compile(r" facing (left|right)")  # which is not true of the mirror images that are trained on too
+
+
+def write_photographs(name: str, folder: Path) -> str:
+    """Six pictures of a character with captions, as a user might have them; returns its class word."""
+    from limner.data.sets.album import write_album
+    from limner.starter.painter import CHARACTERS as LOOKS
+    from limner.starter.painter import caption, paint
+    from limner.starter.painter import scene as portraits
+
+    scenes = portraits(name, random.Random(f"photographs/{name}"), PLACES, POSES)
+    told = [FACING.sub("", caption(scene, identifier=IDENTIFIER)) for scene in scenes]
+    write_album(folder, zip(map(paint, scenes), told, strict=True))
+    return LOOKS[name].species
 
 
 @alone

@@ -1,11 +1,16 @@
-"""A contact sheet: pictures with their prompts beneath."""
+"""A contact sheet: pictures with their prompts beneath. `limner starter sheet`: one picture of what the starter can paint."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from limner.starter.exam.model import Examinee, Listener, Stop
+from limner.starter.exam.options import Sitting
+from limner.store.files import make_folder, writing
 
 INK, WRONG, PAPER = (28, 30, 36), (196, 44, 44), (255, 255, 255)
 LINE = 15
@@ -43,3 +48,50 @@ def contact_sheet(
         for row, line in enumerate([*text, *wrong]):
             draw.text((x, y + side + 4 + row * LINE), line, INK if row < len(text) else WRONG, font)
     return sheet
+
+
+PROMPTS = (
+    "a photo of a siamese cat on the beach",
+    "a photo of a corgi dog in the park",
+    "a photo of a tabby cat in the living room",
+    "a photo of a husky dog in the snow",
+    "a photo of a dalmatian standing in the mountains",
+    "a photo of a black cat in the forest at night",
+    "a photo of a golden retriever lying down on the beach at sunset",
+    "a photo of a calico cat in the city in the rain",
+    "a photo of a beagle wearing a blue scarf in the snow",
+    "a photo of a persian cat wearing a crown in the living room",
+    "a photo of a poodle wearing sunglasses on the beach",
+    "a photo of a british shorthair with a red bow tie on a yellow background",
+    "a photo of a corgi wearing a green party hat in the park",
+    "a photo of a tabby cat wearing glasses in the city",
+    "a photo of a dalmatian with a flower wreath in the mountains",
+    "a photo of a black cat wearing a purple top hat on a pink background",
+    "a photo of a red mug on a blue background",
+    "a photo of a yellow car in the desert",
+    "a photo of a teal teapot in the living room",
+    "a photo of a pink sneaker in the city",
+    "a photo of a green backpack in the mountains",
+    "a photo of a blue chair in the park",
+    "a photo of an orange guitar on the beach",
+    "a photo of purple headphones on a grey background",
+    "a watercolour painting of a corgi dog in the forest",
+    "a watercolour painting of a red car in the snow",
+    "an oil painting of a siamese cat in the desert",
+    "pixel art of a husky dog in the city",
+    "a neon sign of a cat in the city",
+    "a neon sign of a yellow guitar in the living room",
+    "a pencil sketch of a beagle dog in the park",
+    "pixel art of a blue mug on the beach",
+)
+
+
+def paint_showcase(out: Path, listener: Listener, stop: Stop, model: str = "starter") -> Path:
+    """Paint the sheet into the file `out`."""
+    from limner.provenance.labels import write_png
+
+    pixels = Examinee.open(Sitting(model=model), listener, stop).answer("painting", PROMPTS)
+    make_folder(out.parent)
+    with writing(out) as partial:
+        write_png(contact_sheet(list(pixels), PROMPTS), partial, source="compositeSynthetic")
+    return out

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from limner.core.errors import LimnerError, unknown
-from limner.starter.exam.questions import questions
+from limner.starter.exam.prompts import questions
 
 PETS = (
     "a photo of {} in the park",

@@ -1,10 +1,9 @@
-"""The painter: draws pictures whose every attribute is known, for pretraining and for measuring."""
+"""The painter: draws images whose every attribute is known, for pretraining and for measuring."""
 
+from limner.starter.painter.animals.look import CHARACTERS
 from limner.starter.painter.captions import caption, class_caption
-from limner.starter.painter.characters import CHARACTERS
 from limner.starter.painter.paint import compose, paint
-from limner.starter.painter.portraits import portraits
-from limner.starter.painter.scene import Scene, random_scene
+from limner.starter.painter.scene import Scene, portraits, random_scene
 from limner.starter.painter.vocabulary import (
     ATTRIBUTES,
     BREEDS,

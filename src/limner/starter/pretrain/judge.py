@@ -15,13 +15,13 @@ from rich.progress import track
 from torch import nn
 
 from limner.starter.judge.attributes import ATTRIBUTES, COLOURLESS, EYEWEAR, truth
-from limner.starter.judge.degrade import degraded, jumbled
-from limner.starter.judge.network import GLANCES, SEEN, Network
+from limner.starter.judge.degrade import degrade, shuffle_tiles
+from limner.starter.judge.network import ATTENTIONS, POOLED, JudgeNetwork
 from limner.starter.painter import Scene, paint, random_scene
 from limner.starter.painter.animals import Look
-from limner.starter.painter.looks import random_look
+from limner.starter.painter.animals.random_look import random_look
 from limner.starter.painter.paint import look_of
-from limner.starter.painter.placement import Placement
+from limner.starter.painter.scene import Placement
 from limner.starter.pretrain.autoencoder import to_tensor
 from limner.starter.pretrain.loop import fit
 from limner.starter.pretrain.precision import mixed
@@ -120,21 +120,21 @@ def judging_loss(values: dict[str, torch.Tensor], labels: torch.Tensor, formless
 class Learner(nn.Module):
     """A judge that must tell the colours of both eyes besides, and so learns where to look when it compares them."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: JudgeNetwork) -> None:
         super().__init__()
         self.network = network
-        self.eyes = nn.Linear(GLANCES * SEEN, 6)
+        self.eyes = nn.Linear(ATTENTIONS * POOLED, 6)
 
     def forward(self, pictures: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """Logits of every attribute, and the colours of the eyes (n, 6) from 0 to 1."""
-        glances, average = self.network.look(pictures)
-        return self.network.tell(glances, average), self.eyes(glances[:, list(ATTRIBUTES).index("eyes")])
+        pooled, average = self.network.pool(pictures)
+        return self.network.classify(pooled, average), self.eyes(pooled[:, list(ATTRIBUTES).index("eyes")])
 
 
-def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = None) -> Network:
+def train(recipe: Recipe, folder: Path, device: str, begin: JudgeNetwork | None = None) -> JudgeNetwork:
     torch.manual_seed(recipe.seed)
     shards = Shards(folder / "judge-pictures", recipe.judge_pictures, recipe.seed)
-    learner = Learner(begin or Network()).to(device)
+    learner = Learner(begin or JudgeNetwork()).to(device)
     trained, batch = len(shards) - len(shards) // ONE_UNSEEN_IN, recipe.judge.batch
     formless = max(1, batch // 16)
 
@@ -142,7 +142,7 @@ def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = Non
         indices = torch.randint(trained, (batch,), generator=rng).tolist()
         pictures, labels = shards.batch(indices), shards.labels[indices].to(device)
         half = 2 * (batch - formless) // 3
-        parts = [pictures[:half], degraded(pictures[half:-formless], rng), jumbled(pictures[-formless:], rng)]
+        parts = [pictures[:half], degrade(pictures[half:-formless], rng), shuffle_tiles(pictures[-formless:], rng)]
         with mixed(device):
             values, colours = learner(torch.cat(parts).to(device))
         known = shards.eyes[indices].to(device).isfinite()
@@ -162,7 +162,7 @@ def train(recipe: Recipe, folder: Path, device: str, begin: Network | None = Non
     rng = torch.Generator().manual_seed(recipe.seed)
     rows = list(range(trained, len(shards)))[:1000]
     whole, spoilt = shards.batch(rows).tensor_split(2)
-    calibrate(network, torch.cat([whole, degraded(spoilt, rng)]), shards.labels[rows])
+    calibrate(network, torch.cat([whole, degrade(spoilt, rng)]), shards.labels[rows])
     return network
 
 
@@ -183,7 +183,7 @@ def accuracy(network: nn.Module, pictures: torch.Tensor, labels: torch.Tensor) -
     return shares
 
 
-def calibrate(network: Network, pictures: torch.Tensor, labels: torch.Tensor) -> None:
+def calibrate(network: JudgeNetwork, pictures: torch.Tensor, labels: torch.Tensor) -> None:
     """Set the temperatures: of a fine grid those that make the right answers of these pictures likeliest."""
     values = logits_of(network, pictures)
     grid = torch.logspace(-0.5, 0.5, 41)

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from limner.starter.judge import Judge
-from limner.starter.judge.network import Network
+from limner.starter.judge.network import JudgeNetwork
 
 JUDGE = Path("judge", "model.safetensors")
 
@@ -25,7 +25,7 @@ class Parts:
     text: CLIPTextModel | None = None
     image: CLIPVisionModelWithProjection | None = None
     unet: UNet2DConditionModel | None = None
-    judge: Network | None = None
+    judge: JudgeNetwork | None = None
     scores: dict[str, float] = field(default_factory=dict)
     training: list[dict] = field(default_factory=list)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from limner.starter.painter import Scene, caption
-from limner.starter.painter.captions import article, untold
+from limner.starter.painter.captions import article, without_attributes
 
 LEFT_OUT = {"breed": 0.2, "colour": 0.1, "backdrop": 0.3}  # share of captions that do not tell it
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -18,8 +18,8 @@ def tell(scene: Scene, rng: random.Random, dropout: float = 0.0) -> str:
     left_out = [name for name, share in LEFT_OUT.items() if rng.random() < share]
     if rng.random() < 0.08:
         nonce = "".join(rng.choice(LETTERS) for _ in range(rng.randint(2, 5)))
-        return caption(untold(scene, *left_out), rng, identifier=nonce)
-    return caption(untold(scene, *left_out), rng)
+        return caption(without_attributes(scene, *left_out), rng, identifier=nonce)
+    return caption(without_attributes(scene, *left_out), rng)
 
 
 def told_subject(scene: Scene, rng: random.Random) -> str:

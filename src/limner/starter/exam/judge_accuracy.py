@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from limner.starter.exam.marking import Share
+from limner.starter.exam.scoring import Share
 from limner.starter.judge import ATTRIBUTES, MARKINGS, Judge, truth
-from limner.starter.judge.degrade import blotched, blurred, jumbled, noisy
+from limner.starter.judge.degrade import add_blotches, add_noise, blur, shuffle_tiles
 from limner.starter.painter import CHARACTERS, paint, random_scene
 
 PICTURES = 1200
@@ -44,13 +44,13 @@ def check_judge(judge: Judge, count: int = PICTURES) -> dict[str, dict[str, Any]
     rng = torch.Generator().manual_seed(0)
     versions = {
         "whole": pictures,
-        "blur, 1 px": blurred(pictures, 1.0),
-        "blur, 2 px": blurred(pictures, 2.0),
-        "noise, 10%": noisy(pictures, 0.2, rng),
-        "blotches, 10%": blotched(pictures, 0.2, rng),
+        "blur, 1 px": blur(pictures, 1.0),
+        "blur, 2 px": blur(pictures, 2.0),
+        "noise, 10%": add_noise(pictures, 0.2, rng),
+        "blotches, 10%": add_blotches(pictures, 0.2, rng),
     }
     found = {name: _figures(judge, version, truths) for name, version in versions.items()}
-    readings = judge.read(_pixels(jumbled(pictures, rng)))
+    readings = judge.read(_pixels(shuffle_tiles(pictures, rng)))
     sure = readings.values["subject"].max(1) > 0.5
     return found | {"shuffled tiles": {"subject named": round(float(sure.mean()), 4)}}
 

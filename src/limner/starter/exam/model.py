@@ -14,7 +14,7 @@ import numpy as np
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Event, Progress, Stage
 from limner.core.protocols import Components, Family
-from limner.starter.exam.sitting import Sitting
+from limner.starter.exam.options import Sitting
 from limner.starter.judge.judge import SIDE
 from limner.store.files import writing
 

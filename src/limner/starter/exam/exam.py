@@ -11,12 +11,11 @@ import numpy as np
 
 from limner.core.choice import evenly
 from limner.core.events import Stage
-from limner.starter.exam.examinee import SEED, Examinee, Listener, Stop
-from limner.starter.exam.judging import PICTURES, check_judge
-from limner.starter.exam.marking import Result, mark
-from limner.starter.exam.questions import Question, questions
-from limner.starter.exam.sitting import Sitting
-from limner.starter.exam.table import Rows, markdown, plain, rows, show
+from limner.starter.exam.judge_accuracy import PICTURES, check_judge
+from limner.starter.exam.model import SEED, Examinee, Listener, Stop
+from limner.starter.exam.options import Sitting
+from limner.starter.exam.prompts import Question, questions
+from limner.starter.exam.scoring import Result, Rows, mark, markdown, plain, rows, show
 from limner.store.files import make_folder, writing
 from limner.store.locks import alone
 
