@@ -44,8 +44,7 @@ from limner.engine.train.plan import make_plan
 from limner.models.adapters import open_adapter
 from limner.models.logging import hush
 from limner.starter.exam.personalise import FACING, IDENTIFIER
-from limner.starter.painter import CHARACTERS, caption, paint
-from limner.starter.painter import scene as portraits
+from limner.starter.painter import CHARACTERS, caption, paint, portraits
 from limner.stats.intervals import rank_correlation
 
 CHARACTER, OTHER = "pixie", "ziggy"

@@ -103,8 +103,7 @@ Listener = Callable[[Event], None]
 def paint_character(folder: Path) -> dict[Path, str]:
     """Eight pictures of a character that pretraining never showed, in several poses and places, with captions."""
     from limner.data.sets.album import write_album
-    from limner.starter.painter import caption, paint
-    from limner.starter.painter import scene as portraits
+    from limner.starter.painter import caption, paint, portraits
 
     scenes = portraits(CHARACTER, random.Random(7), PLACES, POSES)
     return write_album(folder, ((paint(scene), caption(scene, identifier=IDENTIFIER)) for scene in scenes))

@@ -17,8 +17,7 @@ from limner.starter.exam.model import Examinee
 from limner.starter.exam.prompts import questions
 from limner.starter.exam.scoring import mark
 from limner.starter.judge import Judge
-from limner.starter.painter import CHARACTERS, Scene, caption, paint, random_scene
-from limner.starter.painter import scene as portraits
+from limner.starter.painter import CHARACTERS, Scene, caption, paint, portraits, random_scene
 from limner.starter.painter.animals import BREED_LOOKS, Look
 
 PLACES = ("park", "beach", "snow", "city")

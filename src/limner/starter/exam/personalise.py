@@ -32,8 +32,7 @@ def write_photographs(name: str, folder: Path) -> str:
     """Six pictures of a character with captions, as a user might have them; returns its class word."""
     from limner.data.sets.album import write_album
     from limner.starter.painter import CHARACTERS as LOOKS
-    from limner.starter.painter import caption, paint
-    from limner.starter.painter import scene as portraits
+    from limner.starter.painter import caption, paint, portraits
 
     scenes = portraits(name, random.Random(f"photographs/{name}"), PLACES, POSES)
     told = [FACING.sub("", caption(scene, identifier=IDENTIFIER)) for scene in scenes]
