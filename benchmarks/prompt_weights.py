@@ -24,7 +24,7 @@ from limner.engine.generate.sampling import paint
 from limner.models import loading
 from limner.models.conditioning import conditioning
 from limner.models.devices import pick_device, pick_dtype
-from limner.starter.exam.scoring import Share
+from limner.starter.exam.scoring import Proportion
 from limner.starter.judge import Judge
 from limner.starter.painter import caption, random_scene
 
@@ -103,7 +103,7 @@ def table(asked: Sequence[Asked], plain: Sequence[bool], heavy: Sequence[bool]) 
     rows = []
     for name in (*(str(number) for number in range(1, WEIGHTS + 1)), "all"):
         chosen = [place for place, each in enumerate(asked) if name in (str(each.weights), "all")]
-        without, along = (Share.of(found[place] for place in chosen) for found in (plain, heavy))
+        without, along = (Proportion.of(found[place] for place in chosen) for found in (plain, heavy))
         gap, error = paired([heavy[place] - plain[place] for place in chosen])
         shares = [f"{100 * share.value:.1f}" for share in (without, along)]
         rows.append([name, str(len(chosen)), *shares, f"{100 * gap:+.1f}", f"{100 * error:.1f}"])

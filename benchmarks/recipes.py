@@ -28,10 +28,10 @@ from figures import machine, print_table, write_json
 from limner.core.choice import evenly
 from limner.core.protocols import Components
 from limner.models import loading
-from limner.starter.exam.exam import write_sheet
-from limner.starter.exam.model import Examinee
-from limner.starter.exam.prompts import questions
-from limner.starter.exam.scoring import mark
+from limner.starter.exam.exam import write_answer_sheet
+from limner.starter.exam.model import ModelUnderTest
+from limner.starter.exam.prompts import exam_prompts
+from limner.starter.exam.scoring import score_images
 from limner.starter.judge import Judge
 from limner.starter.pretrain import denoiser
 from limner.starter.pretrain.export import assemble
@@ -128,16 +128,16 @@ def try_out(folder: Path, name: str, latents: torch.Tensor, count: int) -> dict[
     minutes = (time.monotonic() - began) / 60
     last = json.loads((scratch / "denoiser.jsonl").read_text().splitlines()[-1])
     pipeline = assemble(parts, recipe.size, objective(recipe.prediction).scheduler()).to(torch.bfloat16)
-    asked = evenly(questions(), count)
+    prompts = evenly(exam_prompts(), count)
     starter = loading.resolve("starter")
     components = Components(dict(pipeline.components), "unet", "", "", recipe.size, torch.bfloat16, torch.device("cpu"))
     told = {"facts": {}, "sampling": dict(starter.sampling), "listener": lambda event: None, "stop": lambda: False}
-    examinee = Examinee(starter.family, components, pipeline, **told)
-    pixels = examinee.answer(name, [question.prompt for question in asked])
+    model = ModelUnderTest(starter.family, components, pipeline, **told)
+    pixels = model.generate(name, [prompt.text for prompt in prompts])
     shutil.rmtree(scratch)
-    result = mark(Judge.load(), asked, pixels)
-    write_sheet(folder / f"{name.replace(' ', '-').replace(',', '').replace(':', '')}.png", asked, result, pixels)
-    return {"minutes": minutes, "unseen_loss": last["unseen_loss"]} | result.told()
+    result = score_images(Judge.load(), prompts, pixels)
+    write_answer_sheet(folder / f"{name.replace(' ', '-').replace(',', '').replace(':', '')}.png", result, pixels)
+    return {"minutes": minutes, "unseen_loss": last["unseen_loss"]} | result.as_json()
 
 
 def row(name: str, told: dict[str, Any]) -> list[str]:

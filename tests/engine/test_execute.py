@@ -13,8 +13,8 @@ from limner.core.workspace import Workspace
 from limner.engine import execute as executing
 from limner.starter.demo import run_demo
 from limner.starter.exam.agreement import measure_agreement
-from limner.starter.exam.exam import sit_exam
-from limner.starter.exam.personalise import examine_personalisation
+from limner.starter.exam.exam import run_exam
+from limner.starter.exam.personalise import run_personalisation_exam
 from limner.store.locks import Held, filling
 
 
@@ -47,7 +47,7 @@ def test_each_kind_holds_its_folder_but_the_one_that_shares_it(
     assert len(work) == (4 if kind is GenerateRequest else 2)
 
 
-@pytest.mark.parametrize("fill", [sit_exam, examine_personalisation, measure_agreement, run_demo])
+@pytest.mark.parametrize("fill", [run_exam, run_personalisation_exam, measure_agreement, run_demo])
 def test_exams_and_the_demo_hold_their_folders(fill: Callable[..., Any], tmp_path: Path) -> None:
     with filling(tmp_path / "out"), pytest.raises(Held, match="is being filled by another program"):
         fill(tmp_path / "out", None, None, None)

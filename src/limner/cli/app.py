@@ -142,11 +142,11 @@ def _spelt(name: str) -> str:
         TrainRequest,
     )
     from limner.server.settings import Settings
-    from limner.starter.exam.options import Sitting
+    from limner.starter.exam.options import ExamOptions
 
     trials = (SweepRequest, CompareRequest, EvaluateRequest, InfluenceRequest)
     requests = (GenerateRequest, TrainRequest, PrepareRequest, *trials)
-    for model in (*requests, Sitting, Settings, Limits, PictureQuery, Rating):
+    for model in (*requests, ExamOptions, Settings, Limits, PictureQuery, Rating):
         if name in model.model_fields:
             return spelling(name, model.model_fields[name])
     return name

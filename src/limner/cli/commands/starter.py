@@ -9,13 +9,13 @@ from cyclopts import App, Parameter
 
 from limner.cli.commands.shared import Place, stopping
 from limner.cli.flags import command_for
-from limner.starter.exam.options import Sitting
+from limner.starter.exam.options import ExamOptions
 
 app = App(name="starter")
 
 
 def _exam(
-    request: Sitting,
+    request: ExamOptions,
     *,
     out: Place = Path("limner-exam"),
     record: Annotated[
@@ -35,7 +35,7 @@ def _exam(
     show()
 
 
-app.command(command_for(Sitting, None, _exam), name="exam")
+app.command(command_for(ExamOptions, None, _exam), name="exam")
 
 
 @app.command
@@ -46,10 +46,10 @@ def sheet(
 ) -> None:
     """Paint a contact sheet: 32 prompts, a picture each, seeds from 42 on."""
     from limner.cli.terminal import Screen
-    from limner.starter.exam.sheet import paint_showcase
+    from limner.starter.exam.sheet import write_showcase
 
     with Screen() as screen, stopping(screen.note) as stop:
-        page = paint_showcase(out, screen.show, stop, model)
+        page = write_showcase(out, screen.show, stop, model)
         screen.end()
     print(page)
 
@@ -65,6 +65,6 @@ def agreement(
     from limner.starter.exam.agreement import print_agreement
 
     with Screen() as screen, stopping(screen.note) as stop:
-        show = print_agreement(out, Sitting(model=model), screen.show, stop)
+        show = print_agreement(out, ExamOptions(model=model), screen.show, stop)
         screen.end()
     show()

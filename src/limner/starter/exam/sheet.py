@@ -1,4 +1,4 @@
-"""A contact sheet: pictures with their prompts beneath. `limner starter sheet`: one picture of what the starter can paint."""
+"""Contact sheets of generated images, and `limner starter sheet`: one of what the starter can generate."""
 
 from __future__ import annotations
 
@@ -8,47 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from limner.starter.exam.model import Examinee, Listener, Stop
-from limner.starter.exam.options import Sitting
+from limner.starter.exam.model import Listener, ModelUnderTest, Stop
+from limner.starter.exam.options import ExamOptions
 from limner.store.files import make_folder, writing
 
-INK, WRONG, PAPER = (28, 30, 36), (196, 44, 44), (255, 255, 255)
+INK, RED, PAPER = (28, 30, 36), (196, 44, 44), (255, 255, 255)
 LINE = 15
-
-
-def wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
-    """Lines of a text that are no wider than so many pixels, unless a single word is."""
-    lines: list[str] = []
-    for word in text.split():
-        if lines and font.getlength(longer := f"{lines[-1]} {word}") <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
-
-
-def contact_sheet(
-    pictures: Sequence[np.ndarray],
-    captions: Sequence[str],
-    notes: Sequence[str] | None = None,
-    columns: int = 8,
-    side: int = 160,
-) -> Image.Image:
-    """pictures (h, w, 3) uint8, shown `side` pixels wide; a note, such as what is wrong, stands in red beneath."""
-    gap, font = 10, ImageFont.load_default(12)
-    told = [wrap(text, font, side)[:4] for text in captions]
-    noted = [wrap(note, font, side)[:2] for note in notes or [""] * len(pictures)]
-    height = side + 8 + LINE * max(len(a) + len(b) for a, b in zip(told, noted, strict=True)) + gap
-    lines = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * (side + gap) + gap, lines * height + gap), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for number, (picture, text, wrong) in enumerate(zip(pictures, told, noted, strict=True)):
-        x, y = gap + number % columns * (side + gap), gap + number // columns * height
-        sheet.paste(Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS), (x, y))
-        for row, line in enumerate([*text, *wrong]):
-            draw.text((x, y + side + 4 + row * LINE), line, INK if row < len(text) else WRONG, font)
-    return sheet
-
 
 PROMPTS = (
     "a photo of a siamese cat on the beach",
@@ -86,12 +51,54 @@ PROMPTS = (
 )
 
 
-def paint_showcase(out: Path, listener: Listener, stop: Stop, model: str = "starter") -> Path:
-    """Paint the sheet into the file `out`."""
+def write_showcase(out: Path, listener: Listener, stop: Stop, model: str = "starter") -> Path:
+    """Generate images of 32 prompts and write a contact sheet of them to the file `out`, which is returned."""
+    options = ExamOptions(model=model)
+    pixels = ModelUnderTest.load(options, listener, stop).generate("generating", PROMPTS)
+    make_folder(out.parent)
+    write_sheet(out, list(pixels), PROMPTS)
+    return out
+
+
+def write_sheet(
+    path: Path, images: Sequence[np.ndarray], captions: Sequence[str], notes: Sequence[str] = (), columns: int = 8
+) -> None:
+    """Write a contact sheet as a PNG that is labelled as made by AI; see `contact_sheet`."""
     from limner.provenance.labels import write_png
 
-    pixels = Examinee.open(Sitting(model=model), listener, stop).answer("painting", PROMPTS)
-    make_folder(out.parent)
-    with writing(out) as partial:
-        write_png(contact_sheet(list(pixels), PROMPTS), partial, source="compositeSynthetic")
-    return out
+    with writing(path) as partial:
+        write_png(contact_sheet(images, captions, notes, columns), partial, source="compositeSynthetic")
+
+
+def contact_sheet(
+    images: Sequence[np.ndarray],
+    captions: Sequence[str],
+    notes: Sequence[str] = (),
+    columns: int = 8,
+    side: int = 160,
+) -> Image.Image:
+    """A sheet of images (h, w, 3) uint8, each `side` pixels wide, with its caption and, in red, its note below."""
+    gap, font = 10, ImageFont.load_default(12)
+    texts = [wrap(caption, font, side)[:4] for caption in captions]
+    remarks = [wrap(note, font, side)[:2] for note in notes or [""] * len(images)]
+    height = side + 8 + LINE * max(len(a) + len(b) for a, b in zip(texts, remarks, strict=True)) + gap
+    rows = -(-len(images) // columns)
+    sheet = Image.new("RGB", (columns * (side + gap) + gap, rows * height + gap), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for number, (image, text, remark) in enumerate(zip(images, texts, remarks, strict=True)):
+        x, y = gap + number % columns * (side + gap), gap + number // columns * height
+        sheet.paste(Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS), (x, y))
+        for row, line in enumerate([*text, *remark]):
+            draw.text((x, y + side + 4 + row * LINE), line, INK if row < len(text) else RED, font)
+    return sheet
+
+
+def wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
+    """The lines of a text, at most `width` pixels wide except where one word is wider."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and font.getlength(longer := f"{lines[-1]} {word}") <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines

@@ -39,20 +39,24 @@ def article(phrase: str) -> str:
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
+def extra_noun(extra: str, colour: str = "") -> str:
+    """An extra with its article and colour; colour: a word and a space."""
+    noun = f"{colour}{extra}"
+    return noun if extra in ("glasses", "sunglasses") else article(noun)
+
+
 def extra_phrase(scene: Scene, rng: random.Random) -> str | None:
     """The extra in words, such as "wearing a red top hat"; None if there is none."""
     if scene.extra is None:
         return None
     colour = f"{scene.extra_colour} " if scene.extra_colour else ""
-    worn = f"{colour}{scene.extra}"
-    worn = worn if scene.extra in ("glasses", "sunglasses") else article(worn)
-    return f"{rng.choice(('wearing', 'with'))} {worn}"
+    return f"{rng.choice(('wearing', 'with'))} {extra_noun(scene.extra, colour)}"
 
 
 def absent_phrase(scene: Scene, rng: random.Random) -> str:
     """An extra that the animal does not wear, such as "without a crown"."""
     absent = rng.choice([extra for extra in EXTRAS if extra != scene.extra])
-    return f"without {absent if absent in ('glasses', 'sunglasses') else article(absent)}"
+    return f"without {extra_noun(absent)}"
 
 
 def subject_phrase(scene: Scene, rng: random.Random, identifier: str | None = None) -> str:
@@ -83,9 +87,9 @@ def caption(scene: Scene, rng: random.Random | None = None, *, identifier: str |
         clauses.append(rng.choice(POSE_WORDS[scene.pose]))
     if scene.facing and (full or scene.facing != USUAL_FACING or rng.random() < 0.3):
         clauses.append(f"facing {scene.facing}")
-    worn = extra_phrase(scene, rng)
-    if worn:
-        clauses.append(worn)
+    extra = extra_phrase(scene, rng)
+    if extra:
+        clauses.append(extra)
     if scene.is_animal and not full and rng.random() < ABSENT_SHARE:
         clauses.append(absent_phrase(scene, rng))
     if scene.place != STUDIO:

@@ -103,15 +103,15 @@ def oil_painting(shapes: Sequence[Shape], rng: np.random.Generator) -> Image.Ima
     near = to_pixels(subject_mask(shapes))
     colours = np.asarray(flat, np.float32)
     angles = _stroke_angles(flat.convert("L"), rng)
-    picture = flat.copy()
-    _brush(picture, _spots(rng, 3.5), colours, angles, 8, 3.2, rng)
-    _brush(picture, _spots(rng, 2.4, near), colours, angles, 4.2, 1.8, rng)
-    painted, sharp = to_pixels(picture), to_pixels(flat)
+    image = flat.copy()
+    _brush(image, _spots(rng, 3.5), colours, angles, 8, 3.2, rng)
+    _brush(image, _spots(rng, 2.4, near), colours, angles, 4.2, 1.8, rng)
+    painted, sharp = to_pixels(image), to_pixels(flat)
     detail = (brightest(np.abs(sharp - blurred(flat, 2.5))) * 4).clip(0, 0.75) * (0.65 + 0.35 * near)
     painted = painted + (sharp - painted) * detail[..., None]
     if len(behind_weather) < len(shapes):
         painted = painted + to_pixels(rasterise(shapes, DETAIL)) - sharp
-    height = luminance(to_pixels(picture)) + 0.05 * paper_grain(rng)
+    height = luminance(to_pixels(image)) + 0.05 * paper_grain(rng)
     relief = (height - np.roll(height, (2, 2), (0, 1))).clip(-0.3, 0.3)
     rows, columns = pixel_grid()
     weave = np.where((rows // 2 + columns // 2) % 2, np.float32(0.018), np.float32(-0.018))

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from transformers import CLIPImageProcessor
 
-from limner.starter.card import hashes, model_card
+from limner.starter.card import model_card, weight_hashes
 from limner.starter.pretrain.autoencoder import psnr
 from limner.starter.pretrain.objective import objective
 from limner.starter.pretrain.parts import JUDGE, Parts
@@ -93,7 +93,7 @@ def export(
         "photograph share": recipe.photograph_share,
         "held out photographs": list(HELD_OUT_PHOTOGRAPHS),
         "note": note,
-        "sha256": hashes(partial),
+        "sha256": weight_hashes(partial),
     }
     (partial / "scores.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     (partial / "README.md").write_text(model_card(partial), encoding="utf-8")
