@@ -50,7 +50,7 @@ def suite(name: str, dataset: str | None) -> tuple[tuple[str, ...], str | None]:
     if name == "exam":
         from limner.core.choice import evenly
 
-        return tuple(dict.fromkeys(question.prompt for question in evenly(exam_prompts(), EXAM))), None
+        return tuple(dict.fromkeys(prompt.text for prompt in evenly(exam_prompts(), EXAM))), None
     if name not in NAMES:
         raise unknown("suite", name, NAMES)
     return {"pets": PETS, "marketing": MARKETING}[name], None
