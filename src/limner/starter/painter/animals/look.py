@@ -59,8 +59,8 @@ _COLOUR_FIELDS = {field.name for field in fields(Look) if "RGB" in str(field.typ
 def _parse(entry: dict[str, Any]) -> Look:
     """A look from its entry in looks.json, where a colour is the name of one or its three values."""
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
-    named = {name: _COLOURS[value] for name, value in values.items() if name in _COLOUR_FIELDS and value in _COLOURS}
-    return Look(**values | named)
+    values |= {name: _COLOURS[value] for name, value in values.items() if name in _COLOUR_FIELDS and value in _COLOURS}
+    return Look(**values)
 
 
 BREED_LOOKS: dict[str, Look] = {name: _parse(entry) for name, entry in _DATA["breeds"].items()}
